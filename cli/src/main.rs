@@ -1,0 +1,3 @@
+//! `wharf`, the command line.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The words on the wire: requests, replies, ids, errors and the client.

@@ -1,0 +1,1 @@
+//! Jobs and reconcilers: work that outlives a request.

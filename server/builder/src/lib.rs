@@ -1,0 +1,1 @@
+//! Turns source code into slugs.

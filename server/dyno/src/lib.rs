@@ -1,0 +1,1 @@
+//! Runs processes on this host, and finds them again after a restart.

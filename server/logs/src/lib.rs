@@ -1,0 +1,1 @@
+//! Turns log lines into history and tails.

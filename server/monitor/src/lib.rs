@@ -1,0 +1,1 @@
+//! Turns samples into metrics.

@@ -1,0 +1,1 @@
+//! The rules: routes, permissions, transitions, jobs; one file per noun.

@@ -1,0 +1,1 @@
+//! Carries requests to dynos.

@@ -1,0 +1,1 @@
+//! Lines on disk between two processes.

@@ -1,0 +1,3 @@
+//! `wharfd`: the server and its roles.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What is remembered: rows and queries. The only SQL.
