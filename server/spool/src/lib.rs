@@ -1,1 +1,19 @@
 //! Lines on disk between two processes.
+//!
+//! A spool is a directory of segment files `%020d.spool`, numbered up from 1. An entry is one line,
+//! `<micros since epoch> <kind> <text>\n`. One process writes ([`Writer`]), another reads
+//! ([`Reader`]) and remembers how far it came ([`Cursor`]), so neither needs the other to be alive.
+//!
+//! There is no fsync: a spool survives the death of every process, but not a power cut.
+
+mod entry;
+mod reader;
+mod segments;
+mod writer;
+
+pub use entry::Entry;
+pub use reader::{Cursor, Reader};
+pub use writer::Writer;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+//! The files of a spool.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The file of segment `number`.
+pub fn path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:020}.spool"))
+}
+
+/// The numbers of all segments, ascending. A directory that does not exist (yet) has none.
+pub fn list(dir: &Path) -> io::Result<Vec<u64>> {
+    let files = match std::fs::read_dir(dir) {
+        Ok(files) => files,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let mut numbers = Vec::new();
+    for file in files {
+        let name = file?.file_name();
+        let number = name.to_str().and_then(|n| n.strip_suffix(".spool"));
+        if let Some(number) = number.and_then(|n| n.parse().ok()) {
+            numbers.push(number);
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}

@@ -1,0 +1,230 @@
+//! Tests of both ends together.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::{Cursor, Entry, Reader, Writer, segments};
+
+fn entry(n: i64) -> Entry {
+    Entry {
+        at_us: n,
+        kind: b'o',
+        text: format!("line {n}").into_bytes(),
+    }
+}
+
+fn write(dir: &Path, segment_bytes: u64, numbers: std::ops::Range<i64>) {
+    let mut writer = Writer::open(dir, segment_bytes).unwrap();
+    for n in numbers {
+        writer.append(&entry(n)).unwrap();
+    }
+}
+
+fn numbers(entries: Vec<Entry>) -> Vec<i64> {
+    entries.iter().map(|e| e.at_us).collect()
+}
+
+fn tear(dir: &Path, bytes: &[u8]) {
+    let last = *segments::list(dir).unwrap().last().unwrap();
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(segments::path(dir, last))
+        .unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let entries = vec![
+        Entry {
+            at_us: -5,
+            kind: b'e',
+            text: vec![0, 255, b' ', b'\r'],
+        },
+        Entry {
+            at_us: i64::MAX,
+            kind: b'r',
+            text: Vec::new(),
+        },
+        Entry {
+            at_us: 7,
+            kind: b's',
+            text: b"a b  c".to_vec(),
+        },
+    ];
+    let mut writer = Writer::open(dir.path(), 1000).unwrap();
+    for e in &entries {
+        writer.append(e).unwrap();
+    }
+    writer.flush().unwrap();
+    assert_eq!(
+        Reader::new(dir.path(), Cursor::default()).read(10).unwrap(),
+        entries
+    );
+}
+
+#[test]
+fn a_line_feed_inside_a_text_does_not_make_a_second_entry() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::open(dir.path(), 1000).unwrap();
+    writer
+        .append(&Entry {
+            at_us: 1,
+            kind: b'o',
+            text: b"a\n2 o b".to_vec(),
+        })
+        .unwrap();
+    drop(writer);
+    let read = Reader::new(dir.path(), Cursor::default()).read(10).unwrap();
+    assert_eq!(read.len(), 1);
+    assert_eq!(read[0].text, b"a 2 o b");
+}
+
+#[test]
+fn half_a_line_is_not_returned_until_it_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 1000, 0..2);
+    tear(dir.path(), b"2 o li");
+    let mut reader = Reader::new(dir.path(), Cursor::default());
+    assert_eq!(numbers(reader.read(10).unwrap()), [0, 1]);
+    let cursor = reader.cursor();
+    assert!(reader.read(10).unwrap().is_empty());
+    assert_eq!(reader.cursor(), cursor);
+    tear(dir.path(), b"ne 2\n");
+    assert_eq!(reader.read(10).unwrap(), [entry(2)]);
+}
+
+#[test]
+fn a_torn_last_line_harms_no_other() {
+    for torn in [&b"2 o li"[..], b"2", b"2 o", b"garbage"] {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), 1000, 0..2);
+        tear(dir.path(), torn);
+        write(dir.path(), 1000, 3..5);
+        let read = Reader::new(dir.path(), Cursor::default()).read(10).unwrap();
+        let whole: Vec<i64> = numbers(read).into_iter().filter(|n| *n != 2).collect();
+        assert_eq!(whole, [0, 1, 3, 4]);
+    }
+}
+
+#[test]
+fn a_torn_line_before_a_later_segment_is_passed() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 1000, 0..2);
+    tear(dir.path(), b"17");
+    std::fs::write(segments::path(dir.path(), 2), b"3 o line 3\n").unwrap();
+    let read = Reader::new(dir.path(), Cursor::default()).read(10).unwrap();
+    assert_eq!(numbers(read), [0, 1, 3]);
+}
+
+#[test]
+fn segments_follow_one_another_and_a_reader_resumes_anywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 100, 0..100);
+    write(dir.path(), 100, 100..200);
+    assert!(segments::list(dir.path()).unwrap().len() > 10);
+    let mut cursor = Cursor::default();
+    let mut all = Vec::new();
+    loop {
+        let mut reader = Reader::new(dir.path(), cursor);
+        let read = reader.read(7).unwrap();
+        if read.is_empty() {
+            break;
+        }
+        all.extend(numbers(read));
+        assert!(reader.cursor() > cursor);
+        cursor = reader.cursor();
+    }
+    assert_eq!(all, (0..200).collect::<Vec<i64>>());
+}
+
+#[test]
+fn consumed_segments_are_deleted_and_others_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 100, 0..100);
+    let mut reader = Reader::new(dir.path(), Cursor::default());
+    assert_eq!(reader.read(50).unwrap().len(), 50);
+    reader.forget_consumed().unwrap();
+    assert_eq!(
+        segments::list(dir.path()).unwrap()[0],
+        reader.cursor().segment
+    );
+    assert_eq!(
+        numbers(reader.read(500).unwrap()),
+        (50..100).collect::<Vec<i64>>()
+    );
+    reader.forget_consumed().unwrap();
+    assert_eq!(segments::list(dir.path()).unwrap().len(), 1);
+    write(dir.path(), 100, 100..110);
+    assert_eq!(
+        numbers(reader.read(500).unwrap()),
+        (100..110).collect::<Vec<i64>>()
+    );
+}
+
+#[test]
+fn a_spool_that_nobody_reads_stays_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut slow = Reader::new(dir.path(), Cursor::default());
+    let mut writer = Writer::open(dir.path(), 100).unwrap().limited_to(500);
+    for n in 0..5 {
+        writer.append(&entry(n)).unwrap();
+    }
+    writer.flush().unwrap();
+    assert_eq!(slow.read(3).unwrap().len(), 3);
+    for n in 5..1000 {
+        writer.append(&entry(n)).unwrap();
+    }
+    writer.flush().unwrap();
+    assert!(segments::list(dir.path()).unwrap().len() < 8);
+    let rest = numbers(slow.read(2000).unwrap());
+    assert_eq!(rest.last(), Some(&999));
+    assert!(rest.is_sorted());
+}
+
+#[test]
+fn a_reader_may_come_before_the_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = dir.path().join("later");
+    let mut reader = Reader::new(&spool, Cursor::default());
+    assert!(reader.read(10).unwrap().is_empty());
+    write(&spool, 1000, 0..3);
+    assert_eq!(numbers(reader.read(10).unwrap()), [0, 1, 2]);
+}
+
+#[test]
+fn a_reader_keeps_up_with_a_writer_in_another_thread() {
+    let dir = tempfile::tempdir().unwrap();
+    let count = 50_000;
+    let path = dir.path().to_owned();
+    let writer = std::thread::spawn(move || {
+        let mut writer = Writer::open(&path, 20_000).unwrap();
+        for n in 0..count {
+            writer.append(&entry(n)).unwrap();
+            if n % 13 == 0 {
+                writer.flush().unwrap();
+            }
+        }
+    });
+    let mut reader = Reader::new(dir.path(), Cursor::default());
+    let mut next = 0;
+    while next < count {
+        for e in reader.read(1000).unwrap() {
+            assert_eq!(e, entry(next));
+            next += 1;
+        }
+        reader.forget_consumed().unwrap();
+    }
+    writer.join().unwrap();
+    assert!(reader.read(10).unwrap().is_empty());
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_not_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/dev/full", segments::path(dir.path(), 1)).unwrap();
+    let mut writer = Writer::open(dir.path(), 1000).unwrap();
+    writer.append(&entry(0)).unwrap();
+    assert!(writer.flush().is_err());
+}

@@ -1,0 +1,150 @@
+//! The writing end.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::{Entry, segments};
+
+/// Lines are handed to the kernel at the latest when this many bytes wait.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Appends entries to a spool. One writer per directory at a time.
+///
+/// Entries wait in memory until [`Writer::flush`] or until 64 KiB have come together; dropping the
+/// writer flushes too, being killed loses what waits. Callers flush when their input pauses.
+pub struct Writer {
+    dir: PathBuf,
+    segment_bytes: u64,
+    total_bytes: u64,
+    number: u64,
+    file: File,
+    length: u64,
+    buffer: Vec<u8>,
+}
+
+impl Writer {
+    /// Opens `dir`, which is made if missing, for appending after the last entry. A segment above
+    /// `segment_bytes` is followed by a new one. A torn last line is ended so that it harms no other.
+    pub fn open(dir: &Path, segment_bytes: u64) -> io::Result<Writer> {
+        std::fs::create_dir_all(dir)?;
+        let number = segments::list(dir)?.last().copied().unwrap_or(1);
+        let (mut file, mut length) = open_segment(dir, number)?;
+        if length > 0 {
+            let mut last = [0];
+            file.seek(SeekFrom::Start(length - 1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                file.write_all(b"\n")?;
+                length += 1;
+            }
+        }
+        Ok(Writer {
+            dir: dir.to_owned(),
+            segment_bytes,
+            total_bytes: u64::MAX,
+            number,
+            file,
+            length,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Bounds the spool: when a new segment is begun, the oldest are deleted, read or not, until
+    /// about `bytes` remain. Without this a spool nobody reads grows until the disk is full.
+    pub fn limited_to(mut self, bytes: u64) -> Writer {
+        self.total_bytes = bytes;
+        self
+    }
+
+    /// Adds one entry. An error (a full disk) says that this entry and those not yet flushed are
+    /// dropped; the writer stays usable.
+    pub fn append(&mut self, entry: &Entry) -> io::Result<()> {
+        if self.length + self.buffer.len() as u64 >= self.segment_bytes {
+            self.flush()?;
+            if self.length > 0 {
+                self.rotate()?;
+            }
+        }
+        entry.encode(&mut self.buffer);
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Hands everything appended to the kernel, after which readers see it and the death of this
+    /// process does not lose it.
+    pub fn flush(&mut self) -> io::Result<()> {
+        let mut written = 0;
+        while written < self.buffer.len() {
+            match self.file.write(&self.buffer[written..]) {
+                Ok(0) => return self.give_up(written, io::ErrorKind::WriteZero.into()),
+                Ok(n) => written += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return self.give_up(written, e),
+            }
+        }
+        self.length += written as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Keeps the whole lines that reached the disk and takes back the half one after them, so that
+    /// the next line starts on a line of its own.
+    fn give_up(&mut self, written: usize, error: io::Error) -> io::Result<()> {
+        let whole = self.buffer[..written].iter().rposition(|b| *b == b'\n');
+        self.length += whole.map_or(0, |end| end as u64 + 1);
+        self.buffer.clear();
+        self.file.set_len(self.length)?;
+        Err(error)
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        let (file, length) = open_segment(&self.dir, self.number + 1)?;
+        self.number += 1;
+        self.file = file;
+        self.length = length;
+        self.trim()
+    }
+
+    fn trim(&self) -> io::Result<()> {
+        if self.total_bytes == u64::MAX {
+            return Ok(());
+        }
+        let mut kept = 0;
+        for number in segments::list(&self.dir)?.into_iter().rev() {
+            let path = segments::path(&self.dir, number);
+            kept += path.metadata().map_or(0, |m| m.len());
+            if kept > self.total_bytes && number != self.number {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Nobody is left to hear of an error.
+        let _ = self.flush();
+    }
+}
+
+fn open_segment(dir: &Path, number: u64) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(segments::path(dir, number))?;
+    let length = file.metadata()?.len();
+    Ok((file, length))
+}
+
+/// Deletes a file that the other end may have deleted first.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
