@@ -1,1 +1,36 @@
 //! The words on the wire: requests, replies, ids, errors and the client.
+//!
+//! Everything here is plain data that both sides of the HTTP API agree on. The
+//! shapes are those of Heroku's Platform API v3, so that its clients work; what
+//! Wharf adds is marked *Wharf:* and ignored by them. Nothing here knows how a
+//! request travels: that is a [`Transport`].
+
+pub mod accounts;
+pub mod apps;
+pub mod authorizations;
+pub mod buildpack_installations;
+pub mod builds;
+pub mod client;
+pub mod collaborators;
+pub mod config_vars;
+pub mod dynos;
+pub mod error;
+pub mod features;
+pub mod formation;
+pub mod ids;
+pub mod live;
+pub mod log_drains;
+pub mod log_lines;
+pub mod log_sessions;
+pub mod metrics;
+pub mod platform;
+pub mod refs;
+pub mod releases;
+pub mod sessions;
+pub mod slugs;
+pub mod sources;
+pub mod stacks;
+pub mod statuses;
+
+pub use crate::client::{Client, Reply, Request, Transport};
+pub use crate::error::Error;

@@ -1,0 +1,44 @@
+//! Accounts: the people who use the platform.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::AccountId;
+
+/// A person, or a service, that can ask for things.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    pub id: AccountId,
+    pub email: String,
+    pub name: Option<String>,
+    pub verified: bool,
+    pub two_factor_authentication: bool,
+    pub federated: bool,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub last_login: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub beta: bool,
+    #[serde(default)]
+    pub allow_tracking: bool,
+    #[serde(default)]
+    pub suspended_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub delinquent_at: Option<DateTime<Utc>>,
+    /// *Wharf:* whether this account administers the whole platform.
+    #[serde(default)]
+    pub admin: bool,
+}
+
+/// Changes to one's own account.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AccountUpdate {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// How many requests are left in this hour.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RateLimit {
+    pub remaining: i64,
+}

@@ -1,0 +1,342 @@
+//! The client: one method for each thing that can be asked.
+//!
+//! A [`Transport`] carries requests: `fetch` in the browser, the router in process while
+//! rendering on the server, TCP in the command line. Methods return futures that own
+//! everything they need, so that they can be put into resources and tasks.
+
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    Error,
+    accounts::{Account, AccountUpdate},
+    apps::{App, AppCreate, AppUpdate},
+    authorizations::{Authorization, AuthorizationCreate},
+    buildpack_installations::{BuildpackChoice, BuildpackInstallation, BuildpackInstallationsUpdate},
+    builds::Build,
+    collaborators::{Collaborator, CollaboratorCreate},
+    config_vars::{ConfigVars, ConfigVarsUpdate},
+    dynos::{Dyno, DynoSize},
+    formation::{Formation, FormationBatchUpdate, FormationUpdate},
+    log_drains::LogDrain,
+    log_lines::{LogDensity, LogLine, LogLinesQuery},
+    log_sessions::{LogSession, LogSessionCreate},
+    metrics::{Metrics, MetricsQuery},
+    platform::{Event, PlatformInfo},
+    releases::{Release, ReleaseCreate, RollbackEffects},
+    sessions::{Session, SignInLink},
+    slugs::Slug,
+    stacks::Stack,
+    statuses::{AppStatus, AppSummary},
+};
+
+/// The `Accept` header that tells API requests from requests for pages.
+pub const ACCEPT: &str = "application/vnd.heroku+json; version=3";
+
+/// A request, ready to be carried.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: &'static str,
+    /// Path and query, percent-encoded.
+    pub path: String,
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON, or empty.
+    pub body: Vec<u8>,
+}
+
+/// An answer as it came.
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+/// What a transport returns.
+pub type Carried = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send>>;
+
+/// Carries requests to the platform, with the credentials of whoever asks.
+pub trait Transport: Send + Sync + 'static {
+    /// Sends `request` and waits for the whole answer. Fails only when no answer came.
+    fn send(&self, request: Request) -> Carried;
+}
+
+/// Asks the platform.
+#[derive(Clone)]
+pub struct Client {
+    transport: Arc<dyn Transport>,
+}
+
+/// Percent-encodes one path segment.
+pub fn segment(s: &str) -> String {
+    s.bytes().fold(String::new(), |mut out, b| {
+        match b {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(b as char),
+            _ => out.push_str(&format!("%{b:02X}")),
+        }
+        out
+    })
+}
+
+/// The query string of a flat struct: `?a=1&b=2`, or nothing.
+pub fn query<T: Serialize>(params: &T) -> String {
+    let Ok(Value::Object(fields)) = serde_json::to_value(params) else { return String::new() };
+    let pairs: Vec<String> = fields
+        .iter()
+        .filter_map(|(key, value)| match value {
+            Value::Null => None,
+            Value::String(s) => Some(format!("{}={}", segment(key), segment(s))),
+            other => Some(format!("{}={}", segment(key), segment(&other.to_string()))),
+        })
+        .collect();
+    if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
+}
+
+fn read<T: DeserializeOwned>(reply: &Reply) -> Result<T, Error> {
+    if !(200..300).contains(&reply.status) {
+        return Err(refusal(reply));
+    }
+    // Answers without a body stand for `()` or `null`.
+    let body: &[u8] = if reply.body.is_empty() { b"null" } else { &reply.body };
+    serde_json::from_slice(body).map_err(|err| {
+        Error::unreadable(reply.status, format!("The answer of the platform could not be read: {err}."))
+    })
+}
+
+fn refusal(reply: &Reply) -> Error {
+    let text = String::from_utf8_lossy(&reply.body);
+    let mut error: Error = serde_json::from_slice(&reply.body).unwrap_or_else(|_| {
+        let text = text.trim();
+        let said = if text.is_empty() || text.starts_with('<') { "nothing that can be read" } else { text };
+        Error::unreadable(reply.status, format!("The platform answered {} and said: {said}", reply.status))
+    });
+    error.status = reply.status;
+    error.request_id = reply.headers.get("request-id").cloned();
+    error
+}
+
+impl Client {
+    /// A client that asks through `transport`.
+    pub fn new(transport: impl Transport) -> Self {
+        Self { transport: Arc::new(transport) }
+    }
+
+    /// Sends any request and reads its answer as JSON. The other methods are shorter.
+    pub fn call<T: DeserializeOwned + Send + 'static>(
+        &self,
+        method: &'static str,
+        path: String,
+        body: Option<Value>,
+    ) -> impl Future<Output = Result<T, Error>> + Send + 'static + use<T> {
+        let transport = self.transport.clone();
+        let request = request(method, path, body);
+        async move { read(&transport.send(request).await?) }
+    }
+
+    /// All pages of a list, following `Next-Range`. `range` may limit and order it.
+    pub fn list<T: DeserializeOwned + Send + 'static>(
+        &self,
+        path: String,
+        range: Option<&str>,
+        follow: bool,
+    ) -> impl Future<Output = Result<Vec<T>, Error>> + Send + 'static + use<T> {
+        let transport = self.transport.clone();
+        let mut range = range.map(str::to_owned);
+        async move {
+            let mut all = Vec::new();
+            loop {
+                let mut page = request("GET", path.clone(), None);
+                if let Some(range) = &range {
+                    page.headers.push(("range", range.clone()));
+                }
+                let reply = transport.send(page).await?;
+                all.append(&mut read::<Vec<T>>(&reply)?);
+                match reply.headers.get("next-range") {
+                    Some(next) if follow && reply.status == 206 => range = Some(next.clone()),
+                    _ => return Ok(all),
+                }
+            }
+        }
+    }
+}
+
+fn request(method: &'static str, path: String, body: Option<Value>) -> Request {
+    let mut headers = vec![("accept", ACCEPT.to_owned())];
+    let body = body.map(|b| b.to_string().into_bytes()).unwrap_or_default();
+    if !body.is_empty() {
+        headers.push(("content-type", "application/json".to_owned()));
+    }
+    Request { method, path, headers, body }
+}
+
+fn json<T: Serialize>(value: T) -> Option<Value> {
+    Some(serde_json::to_value(value).expect("wire types are plain data, which always serialises"))
+}
+
+/// Declares the methods: name(arguments) -> reply: METHOD "path", body.
+macro_rules! calls {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty: $method:literal $path:expr $(, $body:expr)?;)*) => {
+        impl Client {$(
+            $(#[$doc])*
+            pub fn $name(&self $(, $arg: $ty)*) -> impl Future<Output = Result<$out, Error>> + Send + 'static + use<> {
+                #[allow(unused_mut, unused_assignments)]
+                let mut body: Option<Value> = None;
+                $(body = json($body);)?
+                self.call::<$out>($method, $path, body)
+            }
+        )*}
+    };
+}
+
+macro_rules! lists {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty: $path:expr;)*) => {
+        impl Client {$(
+            $(#[$doc])*
+            pub fn $name(&self $(, $arg: $ty)*) -> impl Future<Output = Result<Vec<$out>, Error>> + Send + 'static + use<> {
+                self.list::<$out>($path, None, true)
+            }
+        )*}
+    };
+}
+
+fn of(app: &str, rest: &str) -> String {
+    format!("/apps/{}{rest}", segment(app))
+}
+
+calls! {
+    /// Who am I?
+    account_info() -> Account: "GET" "/account".into();
+    /// Changes my own account.
+    account_update(update: &AccountUpdate) -> Account: "PATCH" "/account".into(), update;
+    /// Makes a token; the answer is the only one that shows it.
+    authorization_create(create: &AuthorizationCreate) -> Authorization: "POST" "/oauth/authorizations".into(), create;
+    /// Revokes a token.
+    authorization_delete(id: &str) -> Authorization: "DELETE" format!("/oauth/authorizations/{}", segment(id));
+    /// Makes an app.
+    app_create(create: &AppCreate) -> App: "POST" "/apps".into(), create;
+    /// One app.
+    app_info(app: &str) -> App: "GET" of(app, "");
+    /// Renames an app, or switches maintenance mode, or chooses a stack.
+    app_update(app: &str, update: &AppUpdate) -> App: "PATCH" of(app, ""), update;
+    /// Destroys an app and everything in it.
+    app_delete(app: &str) -> App: "DELETE" of(app, "");
+    /// An app at a glance.
+    app_status(app: &str) -> AppStatus: "GET" of(app, "/status");
+    /// One build.
+    build_info(app: &str, build: &str) -> Build: "GET" of(app, &format!("/builds/{}", segment(build)));
+    /// Cancels a build.
+    build_cancel(app: &str, build: &str) -> Build: "DELETE" of(app, &format!("/builds/{}", segment(build)));
+    /// All config vars of an app.
+    config_vars_info(app: &str) -> ConfigVars: "GET" of(app, "/config-vars");
+    /// Sets and unsets config vars, as one release.
+    config_vars_update(app: &str, update: &ConfigVarsUpdate) -> ConfigVars: "PATCH" of(app, "/config-vars"), update;
+    /// The config vars of a release.
+    release_config_vars(app: &str, release: &str) -> ConfigVars:
+        "GET" of(app, &format!("/releases/{}/config-vars", segment(release)));
+    /// Restarts all dynos of an app.
+    dyno_restart_all(app: &str) -> Value: "DELETE" of(app, "/dynos");
+    /// Restarts one dyno, `web.1`.
+    dyno_restart(app: &str, dyno: &str) -> Value: "DELETE" of(app, &format!("/dynos/{}", segment(dyno)));
+    /// Stops one dyno; one of the formation is started again.
+    dyno_stop(app: &str, dyno: &str) -> Value: "POST" of(app, &format!("/dynos/{}/actions/stop", segment(dyno)));
+    /// Restarts all dynos of a process type.
+    formation_restart(app: &str, kind: &str) -> Value: "DELETE" of(app, &format!("/formations/{}", segment(kind)));
+    /// Scales and sizes several process types at once.
+    formation_batch_update(app: &str, update: &FormationBatchUpdate) -> Vec<Formation>:
+        "PATCH" of(app, "/formation"), update;
+    /// Scales or sizes one process type.
+    formation_update(app: &str, kind: &str, update: &FormationUpdate) -> Formation:
+        "PATCH" of(app, &format!("/formation/{}", segment(kind))), update;
+    /// Opens a log session.
+    log_session_create(app: &str, create: &LogSessionCreate) -> LogSession: "POST" of(app, "/log-sessions"), create;
+    /// The last log lines that match, oldest first.
+    log_line_list(app: &str, params: &LogLinesQuery) -> Vec<LogLine>: "GET" of(app, &format!("/log-lines{}", query(params)));
+    /// How many log lines there were, over time.
+    log_density_info(app: &str, params: &LogLinesQuery) -> LogDensity:
+        "GET" of(app, &format!("/log-density{}", query(params)));
+    /// What was measured.
+    metrics_info(app: &str, params: &MetricsQuery) -> Metrics: "GET" of(app, &format!("/metrics{}", query(params)));
+    /// One release by id or version.
+    release_info(app: &str, release: &str) -> Release: "GET" of(app, &format!("/releases/{}", segment(release)));
+    /// Releases a slug, or goes back to an earlier release.
+    release_create(app: &str, create: &ReleaseCreate) -> Release: "POST" of(app, "/releases"), create;
+    /// What going back to a release would do; changes nothing.
+    release_rollback_effects(app: &str, release: &str) -> RollbackEffects:
+        "GET" of(app, &format!("/releases/{}/rollback", segment(release)));
+    /// One slug.
+    slug_info(app: &str, slug: &str) -> Slug: "GET" of(app, &format!("/slugs/{}", segment(slug)));
+    /// Replaces the buildpacks of an app.
+    buildpack_installation_update(app: &str, buildpacks: &[String]) -> Vec<BuildpackInstallation>:
+        "PUT" of(app, "/buildpack-installations"),
+        BuildpackInstallationsUpdate {
+            updates: buildpacks.iter().map(|b| BuildpackChoice { buildpack: Some(b.clone()) }).collect(),
+        };
+    /// Lets somebody work on an app.
+    collaborator_create(app: &str, create: &CollaboratorCreate) -> Collaborator: "POST" of(app, "/collaborators"), create;
+    /// Takes somebody off an app.
+    collaborator_delete(app: &str, who: &str) -> Collaborator: "DELETE" of(app, &format!("/collaborators/{}", segment(who)));
+    /// What the platform's own machinery does.
+    platform_info() -> PlatformInfo: "GET" "/platform".into();
+    /// Ends a console session.
+    session_delete(id: &str) -> Value: "DELETE" format!("/account/sessions/{}", segment(id));
+    /// Makes a link that signs a browser in, once.
+    sign_in_link_create() -> SignInLink: "POST" "/account/sign-in-links".into();
+}
+
+lists! {
+    /// My tokens, masked.
+    authorization_list() -> Authorization: "/oauth/authorizations".into();
+    /// All apps that I may see.
+    app_list() -> App: "/apps".into();
+    /// All apps that I may see, at a glance.
+    app_summary_list() -> AppSummary: "/app-statuses".into();
+    /// The builds of an app, oldest first.
+    build_list(app: &str) -> Build: of(app, "/builds");
+    /// The buildpacks of an app, in order.
+    buildpack_installation_list(app: &str) -> BuildpackInstallation: of(app, "/buildpack-installations");
+    /// Who works on an app.
+    collaborator_list(app: &str) -> Collaborator: of(app, "/collaborators");
+    /// The dynos of an app.
+    dyno_list(app: &str) -> Dyno: of(app, "/dynos");
+    /// All sizes.
+    dyno_size_list() -> DynoSize: "/dyno-sizes".into();
+    /// What was changed on an app, newest first.
+    event_list(app: &str) -> Event: of(app, "/events");
+    /// What was changed anywhere, newest first.
+    event_list_all() -> Event: "/events".into();
+    /// The process types of an app.
+    formation_list(app: &str) -> Formation: of(app, "/formation");
+    /// The drains of an app.
+    log_drain_list(app: &str) -> LogDrain: of(app, "/log-drains");
+    /// My console sessions.
+    session_list() -> Session: "/account/sessions".into();
+    /// All stacks.
+    stack_list() -> Stack: "/stacks".into();
+}
+
+impl Client {
+    /// The newest `max` releases of an app, newest first.
+    pub fn release_list(
+        &self,
+        app: &str,
+        max: usize,
+    ) -> impl Future<Output = Result<Vec<Release>, Error>> + Send + 'static + use<> {
+        self.list::<Release>(of(app, "/releases"), Some(&format!("version ..; max={max}, order=desc")), false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_leave_out_what_is_absent() {
+        let params = LogLinesQuery { lines: Some(3), ..Default::default() };
+        assert_eq!(query(&params), "?lines=3");
+        assert_eq!(query(&MetricsQuery::default()), "");
+        assert_eq!(segment("a b/ü@x"), "a%20b%2F%C3%BC%40x");
+    }
+}

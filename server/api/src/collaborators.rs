@@ -1,0 +1,44 @@
+//! Collaborators: who may work on an app, and with which rights.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::refs::{Ref, loose_ref};
+
+/// A person on an app.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Collaborator {
+    pub id: Uuid,
+    pub app: Ref,
+    pub user: CollaboratorUser,
+    /// `owner` or `collaborator`; in a team the role there.
+    pub role: String,
+    pub permissions: Vec<Permission>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Who the collaborator is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CollaboratorUser {
+    pub id: Uuid,
+    pub email: String,
+    pub federated: bool,
+}
+
+/// A right: `view`, `deploy`, `operate` or `manage`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Permission {
+    pub name: String,
+    pub description: String,
+}
+
+/// Adds a person by e-mail address or id.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct CollaboratorCreate {
+    #[serde(default, deserialize_with = "loose_ref")]
+    pub user: Option<String>,
+    #[serde(default)]
+    pub permissions: Option<Vec<String>>,
+}

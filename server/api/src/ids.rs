@@ -1,0 +1,144 @@
+//! Ids and names: parsed once, never bare.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// The UUID itself, for SQL and for file names.
+            pub fn get(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(s: &str) -> Result<Self, Self::Err> {
+                s.parse().map(Self)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// Names an account for ever.
+    AccountId,
+    /// Names an app for ever; its name may change.
+    AppId,
+    /// Names an authorization, that is, an API token.
+    AuthorizationId,
+    /// Names a build.
+    BuildId,
+    /// Names one run of a process; a restarted dyno has a new one.
+    DynoId,
+    /// Names a process type of an app.
+    FormationId,
+    /// Names a log drain.
+    LogDrainId,
+    /// Names a log session.
+    LogSessionId,
+    /// Names a release.
+    ReleaseId,
+    /// Names a console session.
+    SessionId,
+    /// Names a slug.
+    SlugId,
+    /// Names an uploaded source archive.
+    SourceId,
+}
+
+/// The name of an app: 3 to 30 of lower case letters, digits and dashes, starting with a
+/// letter and not ending with a dash. It becomes a host name, so it is checked here, once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AppName(String);
+
+/// Names that are hosts or folders of the platform itself.
+const RESERVED: [&str; 14] = [
+    "admin", "api", "app", "apps", "console", "ftp", "git", "localhost", "login", "mail", "registry", "status", "wharf",
+    "www",
+];
+
+impl AppName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AppName {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        let letters = s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let starts = s.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+        if !(3..=30).contains(&s.len()) {
+            return Err("Name is too short or too long: use 3 to 30 characters.".into());
+        }
+        if !letters || !starts || s.ends_with('-') {
+            return Err("Name must start with a letter, end with a letter or digit and can only contain \
+                        lowercase letters, digits, and dashes."
+                .into());
+        }
+        if RESERVED.contains(&s) {
+            return Err(format!("Name {s} is reserved by the platform. Choose another one."));
+        }
+        Ok(Self(s.into()))
+    }
+}
+
+impl TryFrom<String> for AppName {
+    type Error = String;
+
+    fn try_from(s: String) -> Result<Self, String> {
+        s.parse()
+    }
+}
+
+impl From<AppName> for String {
+    fn from(name: AppName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for AppName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn app_names_are_host_names() {
+        for good in ["abc", "dusk-1234", "a1b"] {
+            assert_eq!(good.parse::<AppName>().map(|n| n.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", "ab", "Abc", "1abc", "abc-", "a_b", "a.b", "www", &"a".repeat(31)] {
+            assert!(bad.parse::<AppName>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Log sessions: an address at which an app's log can be read for a while.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{ids::LogSessionId, refs::loose_bool};
+
+/// An address that opens without credentials.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogSession {
+    pub id: LogSessionId,
+    pub logplex_url: String,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Which lines the session shows. Old and new names of the same field are both taken.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct LogSessionCreate {
+    /// A dyno or a process type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dyno: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dyno_name: Option<String>,
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<u32>,
+    #[serde(default, deserialize_with = "loose_bool", skip_serializing_if = "Option::is_none")]
+    pub tail: Option<bool>,
+    /// *Wharf:* only lines at or after this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
+    /// *Wharf:* only lines before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+}

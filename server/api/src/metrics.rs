@@ -1,0 +1,75 @@
+//! *Wharf:* metrics: what the router and the dynos' cgroups measured.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// `GET /apps/{app}/metrics`: points at equal distance; a gap is an absent point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    pub from: DateTime<Utc>,
+    pub to: DateTime<Utc>,
+    /// Seconds between two points.
+    pub step: i64,
+    pub points: Vec<MetricPoint>,
+    /// What happened meanwhile, to be marked on charts.
+    #[serde(default)]
+    pub events: Vec<MetricEvent>,
+}
+
+/// One stretch of `step` seconds that begins at `at`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MetricPoint {
+    pub at: DateTime<Utc>,
+    /// Requests by status class.
+    pub requests_2xx: u64,
+    pub requests_3xx: u64,
+    pub requests_4xx: u64,
+    pub requests_5xx: u64,
+    /// Router errors by code: `H12` -> 3.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, u64>,
+    /// Milliseconds; `None` without requests.
+    pub p50_ms: Option<f64>,
+    pub p95_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+    /// By process type.
+    #[serde(default)]
+    pub processes: BTreeMap<String, ProcessPoint>,
+}
+
+/// What the dynos of one process type used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProcessPoint {
+    pub dynos: u32,
+    /// Bytes, mean over the stretch and the dynos.
+    pub memory: u64,
+    /// Bytes, the largest of them.
+    pub memory_max: u64,
+    /// Bytes.
+    pub memory_quota: u64,
+    /// Cores, mean: 0.25 is a quarter of one.
+    pub cpu: f64,
+}
+
+/// Something to mark on a chart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricEvent {
+    pub at: DateTime<Utc>,
+    /// `release`, `scale`, `crash`, `config`, `error`.
+    pub kind: String,
+    pub text: String,
+}
+
+/// Which points.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct MetricsQuery {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<DateTime<Utc>>,
+    /// Seconds between two points; chosen to fit when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<i64>,
+}

@@ -1,0 +1,83 @@
+//! *Wharf:* the platform itself: what its machinery does, for the operator and for clients.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// `GET /platform`: what is running, and how it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlatformInfo {
+    pub version: String,
+    pub started_at: DateTime<Utc>,
+    /// Where the console and the API are, e.g. `http://localhost:5000`.
+    pub url: String,
+    pub jobs: Vec<JobInfo>,
+    pub reconcilers: Vec<ReconcilerInfo>,
+    pub disk: DiskInfo,
+    pub checks: Vec<Check>,
+}
+
+/// A job: unfinished, or one of the last that failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobInfo {
+    pub id: Uuid,
+    pub kind: String,
+    pub subject: Uuid,
+    pub state: String,
+    pub attempt: i32,
+    pub run_at: DateTime<Utc>,
+    pub error: Option<String>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// A reconciler and what it did last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReconcilerInfo {
+    pub name: String,
+    pub runs: u64,
+    pub last_run_at: Option<DateTime<Utc>>,
+    pub duration_ms: u64,
+    /// What it did, one line each.
+    pub done: Vec<String>,
+    /// What it could not do, one line each.
+    pub failed: Vec<String>,
+}
+
+/// The disk below the data directory. Bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DiskInfo {
+    pub total: u64,
+    pub free: u64,
+}
+
+/// One thing that was checked: `doctor`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    pub name: String,
+    pub ok: bool,
+    /// What was found, and what to do when it is not good.
+    pub detail: String,
+}
+
+/// `GET /events`: what was changed, by whom. The audit log, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Counts up over the whole platform.
+    pub seq: i64,
+    pub at: DateTime<Utc>,
+    /// The e-mail address of who did it, or `wharf` for the platform itself.
+    pub actor: String,
+    /// `release.create`, `config_vars.update`, …
+    pub action: String,
+    /// What it was done to, e.g. the app's name.
+    pub subject: String,
+    pub app: Option<Uuid>,
+    /// One sentence for people.
+    pub summary: String,
+    pub data: serde_json::Value,
+    /// With which token or session, from which address.
+    #[serde(default)]
+    pub credential: Option<String>,
+    #[serde(default)]
+    pub address: Option<String>,
+}

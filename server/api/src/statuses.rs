@@ -1,0 +1,74 @@
+//! *Wharf:* an app at a glance: what the console shows without asking ten times.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{apps::App, builds::Build, dynos::Dyno, formation::Formation, releases::Release};
+
+/// One word for how an app is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// Nothing was ever deployed.
+    Empty,
+    /// A build or a rollout is under way and nothing is wrong.
+    Changing,
+    /// Every wanted dyno is up.
+    Up,
+    /// Some wanted dynos are not up.
+    Degraded,
+    /// No web dyno is up though one is wanted.
+    Crashed,
+    /// Scaled to zero.
+    Off,
+    /// The owner switched maintenance mode on.
+    Maintenance,
+}
+
+/// `GET /app-statuses`: a row of the list of apps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AppSummary {
+    pub id: crate::ids::AppId,
+    pub name: String,
+    pub condition: Condition,
+    /// One short sentence that says more: "web.1 exited with status 1 · next try in 4 s".
+    pub detail: String,
+    pub web_url: String,
+    pub dynos_up: i32,
+    pub dynos_wanted: i32,
+    pub release: Option<ReleaseSummary>,
+    /// The build that runs now.
+    pub build: Option<uuid::Uuid>,
+    /// Requests a minute over the last hour, oldest first, for a sparkline; empty when not measured.
+    #[serde(default)]
+    pub traffic: Vec<u64>,
+    pub owner: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// The latest release in short.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReleaseSummary {
+    pub version: i32,
+    pub description: String,
+    pub status: crate::releases::ReleaseStatus,
+    pub user: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// `GET /apps/{app}/status`: everything that the overview of an app shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AppStatus {
+    pub app: App,
+    pub condition: Condition,
+    pub detail: String,
+    pub formation: Vec<Formation>,
+    pub dynos: Vec<Dyno>,
+    /// The newest first, at most ten.
+    pub releases: Vec<Release>,
+    /// The newest first, at most five.
+    pub builds: Vec<Build>,
+    /// What the asker may do with it: `view`, `deploy`, `operate`, `manage`.
+    #[serde(default)]
+    pub permissions: Vec<String>,
+}
