@@ -43,12 +43,20 @@ impl Reader {
 
     /// The next entries, at most `max`. None means that there is nothing new now.
     pub fn read(&mut self, max: usize) -> io::Result<Vec<Entry>> {
+        let placed = self.read_placed(max)?;
+        Ok(placed.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// As [`Reader::read`], each entry with the place behind it: who has kept that place has had
+    /// the entry.
+    pub fn read_placed(&mut self, max: usize) -> io::Result<Vec<(Cursor, Entry)>> {
         let mut entries = Vec::new();
         let mut position = 0;
         while entries.len() < max {
             if let Some(length) = self.ahead[position..].iter().position(|b| *b == b'\n') {
-                entries.extend(Entry::decode(&self.ahead[position..position + length]));
+                let entry = Entry::decode(&self.ahead[position..position + length]);
                 position += length + 1;
+                entries.extend(entry.map(|entry| (self.place(position), entry)));
                 continue;
             }
             self.consume(&mut position);
@@ -63,7 +71,8 @@ impl Reader {
             if self.fill()? {
                 continue; // written between the look at the end and the look at the next segment
             }
-            entries.extend(Entry::decode(&self.ahead));
+            let rest = Entry::decode(&self.ahead);
+            entries.extend(rest.map(|entry| (self.place(self.ahead.len()), entry)));
             self.enter(self.cursor.segment + 1);
         }
         self.consume(&mut position);
@@ -84,6 +93,13 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    fn place(&self, position: usize) -> Cursor {
+        Cursor {
+            segment: self.cursor.segment,
+            offset: self.cursor.offset + position as u64,
+        }
     }
 
     fn consume(&mut self, position: &mut usize) {

@@ -1,4 +1,5 @@
 //! Tests of both ends together.
+#![allow(clippy::unwrap_used)]
 
 use std::io::Write;
 use std::path::Path;
@@ -137,6 +138,17 @@ fn segments_follow_one_another_and_a_reader_resumes_anywhere() {
         cursor = reader.cursor();
     }
     assert_eq!(all, (0..200).collect::<Vec<i64>>());
+}
+
+#[test]
+fn each_entry_comes_with_the_place_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 100, 0..50);
+    let all = Reader::new(dir.path(), Cursor::default()).read_placed(100).unwrap();
+    for (n, (place, _)) in all.iter().enumerate() {
+        let rest = Reader::new(dir.path(), *place).read(100).unwrap();
+        assert_eq!(numbers(rest), (n as i64 + 1..50).collect::<Vec<i64>>());
+    }
 }
 
 #[test]
