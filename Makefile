@@ -1,0 +1,76 @@
+# The commands of this project. Each prepares the machine first, which is quick the second time.
+#
+#   make run     build everything (release) and start the platform; ARGS="--listen ..." are passed on
+#   make test    every test: units, engines against the real machine, journeys in a browser
+#   make dev     run the development build, built and started again on every change
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.SILENT:
+.NOTPARALLEL:
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+target := $(or $(CARGO_TARGET_DIR),target)
+ARGS ?=
+
+.PHONY: run build front front-dev dev test unit end2end bench fmt fmt-check lint doc setup setup-test
+
+run: build
+	exec $(target)/release/wharfd up $(ARGS)
+
+build: front
+	cargo build --release -p server -p cli
+
+# The console's WASM, CSS and assets in target/site, which wharfd embeds.
+front: setup
+	style/build.sh release
+
+front-dev: setup
+	style/build.sh dev
+
+# Dynos and data live on while the platform is started again.
+dev: setup
+	watched="app cli migrations public server style Cargo.toml"
+	pid=
+	trap '[ -z "$$pid" ] || kill $$pid 2>/dev/null || true; wait; exit 0' INT TERM
+	while :; do
+	  touch target/setup/seen
+	  if style/build.sh dev && cargo build -p server -p cli; then
+	    if [ -n "$$pid" ]; then kill $$pid 2>/dev/null || true; wait $$pid || true; fi
+	    $(target)/debug/wharfd up --keep-dynos $(ARGS) & pid=$$!
+	  fi
+	  until [ -n "$$(find $$watched -name node_modules -prune -o -type f -newer target/setup/seen -print -quit)" ]; do sleep 0.3; done
+	done
+
+test: unit end2end
+
+unit: setup-test
+	style/build.sh dev
+	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test; fi
+
+end2end: setup-test
+	style/build.sh dev
+	cargo build
+	source target/setup/env
+	cd end2end
+	PATH="$$NODE_BIN:$$PATH" CHROMIUM="$$CHROMIUM" WHARFD="$(abspath $(target))/debug/wharfd" \
+	  node node_modules/.bin/playwright test $(ARGS)
+
+fmt:
+	cargo fmt
+
+fmt-check: setup-test
+	cargo fmt --check
+
+lint: setup-test
+	style/build.sh dev
+	cargo clippy --all-targets -- -D warnings
+
+doc: setup
+	style/build.sh dev
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
+
+setup:
+	./setup.sh
+
+setup-test:
+	./setup.sh test

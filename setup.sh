@@ -1,0 +1,232 @@
+#!/usr/bin/env bash
+# Prepares this machine: `./setup.sh` to build and run Wharf, `./setup.sh test` to test it too.
+#
+# Every make target calls this. It looks at what is really there and adds what is missing; the
+# second time it adds nothing. Debian packages are installed when it is root on Debian;
+# anywhere else it names what is missing and stops. What it found out is left in
+# target/setup/env, for style/build.sh and the Makefile.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+for_tests=no
+case ${1:-build} in
+  build) ;;
+  test) for_tests=yes ;;
+  *) echo "setup.sh: say nothing or test, not '$1'." >&2; exit 2 ;;
+esac
+
+export PATH="$HOME/.cargo/bin:$PATH" DEBIAN_FRONTEND=noninteractive
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/wharf
+wasm=wasm32-unknown-unknown
+mkdir -p target/setup
+exec 9>target/setup/lock
+flock 9
+
+say() { printf '==> set-up: %s\n' "$*" >&2; }
+die() { printf '\nset-up stopped: %s\n' "$*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+may_install() { [ "$(id -u)" = 0 ] && have apt-get && have dpkg-query; }
+candidate() { apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p' | grep -v '(none)'; }
+# The first of the named packages that this Debian has.
+first_of() { local p; for p in "$@"; do candidate "$p" >/dev/null && { echo "$p"; return; }; done; echo "$1"; }
+
+apt_updated=no
+apt_install() {
+  if [ $apt_updated = no ]; then
+    say "read the list of Debian packages"
+    apt-get -qq -o DPkg::Lock::Timeout=500 update || say "the list could not be read anew; trying with the old one"
+    apt_updated=yes
+  fi
+  say "install $*"
+  apt-get -qq -y -o DPkg::Lock::Timeout=500 -o Dpkg::Use-Pty=0 install --no-install-recommends "$@" >target/setup/apt.log 2>&1 ||
+    { tail -20 target/setup/apt.log >&2; die "apt-get could not install: $*. Its last lines are above."; }
+}
+
+# --- Programs: what builds and runs Wharf, and what builds of customers' apps find ----------
+
+pg_server() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || have postgres; }
+browser() { type -P chromium || type -P chromium-browser || type -P google-chrome; }
+
+debian_packages() {
+  local wanted=(build-essential pkg-config git curl ca-certificates nftables iproute2 procps util-linux
+    xz-utils zstd unzip python3 python3-dev python3-venv python3-pip libssl-dev libpq-dev libffi-dev zlib1g-dev)
+  local missing
+  missing=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null |
+    sed -n 's/^installed //p' | cat - <(printf '%s\n' "${wanted[@]}") | sort | uniq -u)
+  pg_server || missing+=" $(first_of postgresql-15 postgresql)"
+  have node && have npm || missing+=" nodejs npm"
+  # In /usr/bin, because builds of customers' apps see no home directory.
+  [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ] || missing+=" $(first_of rustc-web rustc) $(first_of cargo-web cargo)"
+  [ $for_tests = no ] || browser >/dev/null || missing+=" chromium"
+  echo $missing
+}
+
+install_debian_packages() {
+  local missing
+  missing=$(debian_packages)
+  [ -n "$missing" ] || return 0
+  may_install || die "these Debian packages are missing:
+    sudo apt-get install --no-install-recommends $missing
+Run that, or run this as root."
+  say "read the list of Debian packages"
+  apt-get -qq -o DPkg::Lock::Timeout=500 update || say "the list could not be read anew; trying with the old one"
+  apt_updated=yes
+  if ! pg_server; then
+    # Wharf makes its own clusters; Debian's default one would run for nothing.
+    mkdir -p /etc/postgresql-common/createcluster.d
+    echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/wharf.conf
+  fi
+  apt_install $(debian_packages)
+}
+
+check_programs() {
+  local missing=() p
+  for p in cc pkg-config git curl nft ip python3 node npm xz zstd unzip; do
+    have $p || [ -x /usr/sbin/$p ] || missing+=("$p")
+  done
+  pg_server || missing+=("postgres (a PostgreSQL server, 15 or newer)")
+  [ $for_tests = no ] || browser >/dev/null || missing+=("chromium")
+  [ ${#missing[@]} = 0 ] || die "these programs are missing: $(printf '%s, ' "${missing[@]}" | sed 's/, $//').
+Install them with your system's package manager (Debian, as root: this script does it)."
+}
+
+# --- Rust --------------------------------------------------------------------------------
+
+rust_wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -1)" = "$1" ]; }
+rust_version() { "$1" --version 2>/dev/null | cut -d' ' -f2; }
+
+check_rust() {
+  have cargo && have rustc || die "Rust is missing. Install it with rustup (https://rustup.rs) and run this again."
+  local found
+  found=$(rust_version rustc)
+  [ -n "$found" ] || die "'rustc --version' failed. With rustup, 'rustup default stable' gives you a toolchain."
+  at_least "$rust_wanted" "$found" ||
+    die "Rust $found is too old: Wharf needs $rust_wanted. With rustup: rustup update stable"
+  [ $for_tests = yes ] || return 0
+  local tool
+  for tool in clippy rustfmt; do
+    local command=${tool/rustfmt/fmt}
+    cargo "$command" --version >/dev/null 2>&1 && continue
+    if have rustup; then
+      say "add $tool"
+      rustup component add $tool
+    elif may_install; then
+      apt_install "$(if [ $tool = clippy ]; then first_of rust-web-clippy rust-clippy; else first_of rustfmt-web rustfmt; fi)"
+    else
+      die "'cargo $command' is missing. With rustup: rustup component add $tool"
+    fi
+  done
+}
+
+# --- The browser's half: Rust's standard library for WASM ----------------------------------
+
+std_of() { echo "$("$1" --print sysroot)/lib/rustlib/$wasm/lib"; }
+has_std() { compgen -G "$(std_of "$1")/libstd-*.rlib" >/dev/null; }
+# Ours is tied to the very compiler that made it.
+debian_std() { [ "$(cat "$(std_of /usr/bin/rustc)/made-by" 2>/dev/null)" = "$(/usr/bin/rustc -vV | sha256sum)" ]; }
+debian_ready() { [ -x /usr/bin/rustc ] && has_std /usr/bin/rustc && { ! [ -e "$(std_of /usr/bin/rustc)/made-by" ] || debian_std; }; }
+
+# Where rustup cannot fetch it: Debian's Rust has the source, so it is made once, in a minute.
+make_std() {
+  may_install || die "Rust's standard library for the browser is missing: rustup target add $wasm"
+  apt_install "$(first_of rustc-web rustc)" "$(first_of cargo-web cargo)" "$(first_of rust-web-src rust-src)" rust-web-llvm
+  at_least "$rust_wanted" "$(rust_version /usr/bin/rustc)" ||
+    die "Debian's Rust $(rust_version /usr/bin/rustc) is too old for the browser's half. With rustup: rustup target add $wasm"
+  # rust-lld is a link to the linker of one LLVM release, which is a package of its own.
+  have rust-lld || apt_install "$(basename "$(readlink /usr/bin/rust-lld)")"
+  say "make Rust's standard library for the browser (once, about a minute)"
+  local work to
+  work=$(mktemp -d)
+  mkdir "$work/src"
+  : >"$work/src/lib.rs"
+  printf '[package]\nname = "throwaway"\nversion = "0.0.0"\nedition = "2021"\n[lib]\ncrate-type = ["cdylib"]\n[profile.release]\npanic = "abort"\n[workspace]\n' >"$work/Cargo.toml"
+  # With bitcode, or a later build with fat LTO cannot read it.
+  (cd "$work" && PATH=/usr/bin:$PATH RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Cembed-bitcode=yes \
+    CARGO_TARGET_DIR="$work/target" /usr/bin/cargo build --release -Zbuild-std=std,panic_abort --target $wasm)
+  to=$(std_of /usr/bin/rustc)
+  rm -rf "$to"
+  mkdir -p "$to"
+  find "$work/target/$wasm/release/deps" -name 'lib*.rlib' ! -name 'libthrowaway*' -exec cp -t "$to" {} +
+  /usr/bin/rustc -vV | sha256sum >"$to/made-by"
+  rm -rf "$work"
+}
+
+wasm_bin=
+find_wasm() {
+  if has_std rustc; then wasm_bin=$(dirname "$(command -v rustc)"); elif debian_ready; then wasm_bin=/usr/bin; else return 1; fi
+  # Debian's own Rust may be the only one; a library of an older release of it does not count.
+  [ $wasm_bin != /usr/bin ] || debian_ready
+}
+
+check_wasm() {
+  find_wasm && return
+  if have rustup; then
+    say "add Rust's standard library for the browser"
+    rustup target add $wasm || say "rustup could not fetch it"
+  fi
+  find_wasm && return
+  make_std
+  find_wasm || die "Rust's standard library for the browser was made but is not found in $(std_of /usr/bin/rustc)."
+}
+
+# --- Tools of the console's build --------------------------------------------------------------
+
+bindgen=
+check_bindgen() {
+  local version
+  version=$(sed -n '/^name = "wasm-bindgen"$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
+  local own=$cache/wasm-bindgen-$version/bin/wasm-bindgen
+  for bindgen in "$own" wasm-bindgen; do
+    have "$bindgen" && [ "$("$bindgen" --version)" = "wasm-bindgen $version" ] && return
+  done
+  say "build wasm-bindgen $version (once, about three minutes)"
+  # Without --locked: its lock may name a release that a mirror does not have.
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_TARGET_DIR=target/setup/wasm-bindgen \
+    cargo install wasm-bindgen-cli --version "$version" --bin wasm-bindgen --root "$cache/wasm-bindgen-$version"
+  rm -rf target/setup/wasm-bindgen
+  bindgen=$own
+}
+
+# npm_ci FOLDER PROGRAM: the packages of FOLDER's lock, unless they are there.
+npm_ci() {
+  local lock
+  lock=$(sha256sum <"$1/package-lock.json")
+  [ -x "$1/node_modules/.bin/$2" ] && [ "$(cat "$1/node_modules/.setup" 2>/dev/null)" = "$lock" ] && return
+  say "install the packages of $1/package.json"
+  (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+  echo "$lock" >"$1/node_modules/.setup"
+}
+
+# Playwright needs Node 20; Debian 12 has 18. npm carries newer ones as packages.
+node_bin=
+check_node() {
+  node_bin=$(dirname "$(command -v node)")
+  local major
+  major=$(node -p 'process.versions.node.split(".")[0]')
+  [ "$major" -ge 18 ] || die "Node.js $major is too old: the console's build needs 18 or newer."
+  [ $for_tests = yes ] && [ "$major" -lt 20 ] || return 0
+  local arch
+  arch=$(node -p process.arch)
+  node_bin=$cache/node/node_modules/node-linux-$arch/bin
+  [ -x "$node_bin/node" ] && return
+  say "install Node.js 22 for the tests"
+  npm install --prefix "$cache/node" --ignore-scripts --no-audit --no-fund --loglevel=error "node-linux-$arch@22" >&2
+}
+
+if have dpkg-query; then install_debian_packages; fi
+check_programs
+check_rust
+check_wasm
+check_bindgen
+check_node
+npm_ci style tailwindcss
+[ $for_tests = no ] || npm_ci end2end playwright
+
+{
+  echo "WASM_BIN='$wasm_bin'"
+  echo "WASM_RUSTC_VERSION='$("$wasm_bin/rustc" -V)'"
+  echo "WASM_BINDGEN='$bindgen'"
+  echo "NODE_BIN='$node_bin'"
+  echo "CHROMIUM='$(browser || true)'"
+} >target/setup/env

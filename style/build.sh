@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Makes what a browser loads: `style/build.sh release` (small) or `style/build.sh dev` (quick).
+#
+# Rust -> WASM -> wasm-bindgen -> wasm-opt, CSS through Tailwind, then pack.mjs names each
+# file by its content, compresses it and writes target/site, which `wharfd` embeds.
+# Both kinds are kept in target/front; when no input has changed this does nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+kind=${1:-release}
+case $kind in
+  release) profile=wasm-release folder=wasm-release ;;
+  dev) profile=wasm-dev folder=wasm-dev ;;
+  *) echo "style/build.sh: say release or dev, not '$kind'." >&2; exit 2 ;;
+esac
+[ -f target/setup/env ] || { echo "style/build.sh: run ./setup.sh first." >&2; exit 1; }
+# Written by setup.sh: WASM_BIN, WASM_RUSTC_VERSION, WASM_BINDGEN.
+. target/setup/env
+
+site=target/front/site-$kind
+mkdir -p target/front
+exec 9>target/front/lock
+flock 9
+
+inputs=$(
+  {
+    echo "$kind $WASM_RUSTC_VERSION"
+    find app server/api style public Cargo.toml Cargo.lock .cargo/config.toml \
+      -name node_modules -prune -o -type f -print0 | sort -z | xargs -0 sha256sum
+  } | sha256sum | cut -c1-16
+)
+
+# Puts a finished site where the server embeds it. Times are kept, so Cargo sees no change.
+publish() {
+  if [ "$(cat target/site/.inputs 2>/dev/null)" != "$inputs" ]; then
+    rm -rf target/site.new
+    cp -a "$site" target/site.new
+    rm -rf target/site
+    mv target/site.new target/site
+  fi
+}
+
+if [ "$(cat "$site/.inputs" 2>/dev/null)" = "$inputs" ]; then
+  publish
+  exit 0
+fi
+
+say() { printf '==> console: %s\n' "$*" >&2; }
+raw=target/front/raw-$kind
+rm -rf "$raw"
+mkdir -p "$raw"
+
+say "compile to WASM ($profile)"
+PATH="$WASM_BIN:$PATH" RUSTC="$WASM_BIN/rustc" "$WASM_BIN/cargo" build -p browser \
+  --profile "$profile" --target wasm32-unknown-unknown --target-dir target/front
+wasm=target/front/wasm32-unknown-unknown/$folder/browser.wasm
+
+say "bind it to JavaScript"
+keep=(--remove-name-section --remove-producers-section)
+[ "$kind" = release ] || keep=(--debug)
+"$WASM_BINDGEN" --target web --no-typescript "${keep[@]}" --out-name console --out-dir "$raw" "$wasm"
+
+if [ "$kind" = release ]; then
+  say "shrink it"
+  style/node_modules/.bin/wasm-opt -Oz --enable-bulk-memory --enable-nontrapping-float-to-int \
+    --enable-sign-ext --enable-mutable-globals --enable-reference-types --enable-multivalue \
+    -o "$raw/console_bg.small.wasm" "$raw/console_bg.wasm"
+  mv "$raw/console_bg.small.wasm" "$raw/console_bg.wasm"
+fi
+
+say "compile the CSS"
+style/node_modules/.bin/tailwindcss -i style/tailwind.css -o "$raw/console.css" --minify 2>"$raw/css.log" ||
+  { cat "$raw/css.log" >&2; exit 1; }
+rm "$raw/css.log"
+
+node style/pack.mjs "$kind" "$raw" public "$site"
+echo "$inputs" >"$site/.inputs"
+publish
