@@ -15,7 +15,7 @@ case ${1:-build} in
   *) echo "setup.sh: say nothing or test, not '$1'." >&2; exit 2 ;;
 esac
 
-export PATH="$HOME/.cargo/bin:$PATH" DEBIAN_FRONTEND=noninteractive
+export PATH="$HOME/.cargo/bin:$PATH" DEBIAN_FRONTEND=noninteractive npm_config_update_notifier=false
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wharf
 wasm=wasm32-unknown-unknown
 mkdir -p target/setup
