@@ -1,1 +1,24 @@
 //! Jobs and reconcilers: work that outlives a request.
+//!
+//! A job is a row in `jobs` and a type that implements [`Job`]. It is enqueued in the same
+//! transaction as the row it works for, so either both exist or neither does. A worker leases
+//! the row, runs it and keeps the lease alive; when the server dies the lease runs out and the
+//! next worker takes the job up again. Inside `run`, every effect on the world is a
+//! [`Steps::once`]: a step that has finished is never run again, and one that was interrupted is
+//! run again from its beginning, so **each step must be idempotent**.
+//!
+//! Work that never ends (keeping the number of dynos right) is a [`Reconciler`] instead.
+
+mod job;
+mod reconciler;
+mod steps;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod worker;
+
+pub use crate::{
+    job::{Failure, Job, enqueue},
+    reconciler::{Driver, Reconciler, Report, Seen},
+    steps::Steps,
+    worker::{Registry, Worker, run_next},
+};

@@ -1,1 +1,48 @@
-//! What is remembered: rows and queries. The only SQL.
+//! What is remembered: rows and queries. The only SQL of the platform (jobs apart).
+//!
+//! One file per noun. A function is one statement, or a few that must be one. Nothing here
+//! decides anything, makes ids or looks at the clock: both are arguments. Queries are checked
+//! by the tests, which run each of them against a real database.
+
+use std::borrow::Cow;
+
+use sqlx::{PgPool, postgres::PgPoolOptions};
+
+pub mod accounts;
+pub mod apps;
+pub mod authorizations;
+pub mod builds;
+pub mod config_vars;
+pub mod dynos;
+pub mod events;
+pub mod formation;
+pub mod jobs;
+pub mod log_drains;
+pub mod log_sessions;
+pub mod releases;
+pub mod sessions;
+pub mod slugs;
+pub mod sources;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+
+/// Connects to the database at `url` and brings its schema up to date.
+pub async fn open(url: &str) -> Result<PgPool, sqlx::Error> {
+    let pool = PgPoolOptions::new()
+        .max_connections(20)
+        .acquire_timeout(std::time::Duration::from_secs(10))
+        .connect(url)
+        .await?;
+    migrate(&pool).await?;
+    Ok(pool)
+}
+
+/// Brings the schema up to date. Two servers that start at once do it one after the other.
+pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::Error> {
+    MIGRATIONS.run(pool).await.map_err(|err| sqlx::Error::Migrate(Box::new(err)))
+}
+
+/// The name of the constraint that `err` reports as broken, if that is what it reports.
+pub fn broken_constraint(err: &sqlx::Error) -> Option<Cow<'_, str>> {
+    err.as_database_error()?.constraint().map(Cow::Borrowed)
+}

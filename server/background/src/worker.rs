@@ -1,0 +1,244 @@
+//! The worker: leases due jobs and runs them, many at once.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow};
+use futures::FutureExt as _;
+use sqlx::{PgPool, postgres::PgListener};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::{Failure, Job, Steps};
+
+const LEASE: Duration = Duration::from_secs(15);
+/// How long to wait for a notification before looking at the clock again.
+const IDLE: Duration = Duration::from_secs(2);
+
+type Outcome = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
+type Runner = Box<dyn Fn(serde_json::Value, Steps, i32) -> Outcome + Send + Sync>;
+
+/// The kinds of job this server knows how to run.
+#[derive(Default)]
+pub struct Registry {
+    runners: HashMap<&'static str, Runner>,
+}
+
+impl Registry {
+    /// Adds a kind of job, which runs with `cx`.
+    pub fn with<J: Job>(mut self, cx: J::Context) -> Self {
+        let runner: Runner = Box::new(move |params, mut steps, attempt| {
+            let cx = cx.clone();
+            Box::pin(async move { run_or_give_up::<J>(&cx, params, &mut steps, attempt).await })
+        });
+        let earlier = self.runners.insert(J::KIND, runner);
+        assert!(earlier.is_none(), "two jobs are called {}", J::KIND);
+        self
+    }
+}
+
+async fn run_or_give_up<J: Job>(
+    cx: &J::Context,
+    params: serde_json::Value,
+    steps: &mut Steps,
+    attempt: i32,
+) -> Result<(), Failure> {
+    let job: J = serde_json::from_value(params).map_err(|err| Failure::Final(err.into()))?;
+    // A panic in one job must not end the process, nor be tried ten times in a row.
+    let outcome = AssertUnwindSafe(job.run(cx, steps)).catch_unwind().await.unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
+        Err(Failure::Final(anyhow!("the job panicked: {}", said.unwrap_or_default())))
+    });
+    let err = match outcome {
+        Err(Failure::Retry(err)) if J::ATTEMPTS <= attempt => err,
+        Err(Failure::Final(err)) => err,
+        other => return other,
+    };
+    job.give_up(cx, &err).await?;
+    Err(Failure::Final(err))
+}
+
+#[derive(sqlx::FromRow)]
+struct Leased {
+    id: Uuid,
+    kind: String,
+    params: serde_json::Value,
+    attempt: i32,
+    lease: Uuid,
+}
+
+/// Runs jobs until it is dropped.
+pub struct Worker {
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Worker {
+    /// Starts a worker that runs at most `most` jobs at once.
+    ///
+    /// With `alone`, this process is the only worker of the database: leases that an earlier,
+    /// dead server still holds are let go at once instead of running out.
+    pub async fn start(pool: PgPool, registry: Registry, most: usize, alone: bool) -> anyhow::Result<Self> {
+        if alone {
+            sqlx::query("update jobs set lease_until = now() where state = 'running'")
+                .execute(&pool)
+                .await
+                .context("take up the jobs of the server before")?;
+        }
+        let listener = listen(&pool).await;
+        let task = tokio::spawn(work(pool, Arc::new(registry), most, listener));
+        Ok(Self { task })
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn listen(pool: &PgPool) -> Option<PgListener> {
+    let mut listener = PgListener::connect_with(pool).await.ok()?;
+    listener.listen("jobs").await.ok()?;
+    Some(listener)
+}
+
+async fn work(pool: PgPool, registry: Arc<Registry>, most: usize, mut listener: Option<PgListener>) {
+    let slots = Arc::new(Semaphore::new(most));
+    // Dropped with this task, which interrupts the jobs that still run: their leases run out.
+    let mut running = tokio::task::JoinSet::new();
+    loop {
+        while running.try_join_next().is_some() {}
+        let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
+        match lease_next(&pool, &registry).await {
+            Ok(Some(job)) => {
+                let (pool, registry) = (pool.clone(), registry.clone());
+                running.spawn(async move {
+                    let _slot = slot;
+                    if let Err(err) = run(&pool, &registry, &job).await {
+                        tracing::error!(job.id = %job.id, job.kind = %job.kind, "could not settle the job: {err:#}");
+                    }
+                });
+            }
+            Ok(None) => {
+                drop(slot);
+                idle(&pool, &mut listener).await;
+            }
+            Err(err) => {
+                tracing::warn!("could not lease the next job, will try again: {err:#}");
+                tokio::time::sleep(IDLE).await;
+            }
+        }
+    }
+}
+
+/// Waits for a notification or for a while.
+async fn idle(pool: &PgPool, listener: &mut Option<PgListener>) {
+    match listener {
+        Some(l) => {
+            if let Ok(Err(_)) = tokio::time::timeout(IDLE, l.recv()).await {
+                *listener = None;
+            }
+        }
+        None => {
+            tokio::time::sleep(IDLE).await;
+            *listener = listen(pool).await;
+        }
+    }
+}
+
+/// Takes the next due job, if there is one, and runs it. Returns whether there was one.
+pub async fn run_next(pool: &PgPool, registry: &Registry) -> anyhow::Result<bool> {
+    let Some(job) = lease_next(pool, registry).await? else { return Ok(false) };
+    run(pool, registry, &job).await?;
+    Ok(true)
+}
+
+async fn run(pool: &PgPool, registry: &Registry, job: &Leased) -> anyhow::Result<()> {
+    let steps = Steps {
+        pool: pool.clone(),
+        job: job.id,
+        lease: job.lease,
+        #[cfg(feature = "testing")]
+        crash: crate::testing::CrashPoint::planned(),
+    };
+    let run = &registry.runners[job.kind.as_str()];
+    let outcome = tokio::select! {
+        outcome = run(job.params.clone(), steps, job.attempt) => outcome,
+        () = keep_lease(pool, job) => Err(Failure::Interrupted),
+    };
+    match &outcome {
+        Err(Failure::Retry(err)) => {
+            tracing::warn!(job.id = %job.id, job.kind = %job.kind, attempt = job.attempt, "job will be tried again: {err:#}");
+        }
+        Err(Failure::Final(err)) => tracing::info!(job.id = %job.id, job.kind = %job.kind, "job failed: {err:#}"),
+        _ => {}
+    }
+    settle(pool, job, outcome).await
+}
+
+async fn lease_next(pool: &PgPool, registry: &Registry) -> anyhow::Result<Option<Leased>> {
+    let kinds: Vec<&str> = registry.runners.keys().copied().collect();
+    sqlx::query_as(
+        "update jobs set state = 'running', attempt = attempt + 1,
+                lease = gen_random_uuid(), lease_until = now() + make_interval(secs => $2)
+         where id = (
+             select id from jobs
+             where kind = any($1)
+               and (state = 'pending' and run_at <= now() or state = 'running' and lease_until <= now())
+             order by run_at for update skip locked limit 1)
+         returning id, kind, params, attempt, lease",
+    )
+    .bind(kinds)
+    .bind(LEASE.as_secs_f64())
+    .fetch_optional(pool)
+    .await
+    .context("lease the next job")
+}
+
+/// Extends the lease for as long as it is polled; returns when the lease is lost.
+async fn keep_lease(pool: &PgPool, job: &Leased) {
+    loop {
+        tokio::time::sleep(LEASE / 3).await;
+        let kept =
+            sqlx::query("update jobs set lease_until = now() + make_interval(secs => $3) where id = $1 and lease = $2")
+                .bind(job.id)
+                .bind(job.lease)
+                .bind(LEASE.as_secs_f64())
+                .execute(pool)
+                .await;
+        if matches!(kept, Ok(kept) if kept.rows_affected() == 0) {
+            return;
+        }
+    }
+}
+
+async fn settle(pool: &PgPool, job: &Leased, outcome: Result<(), Failure>) -> anyhow::Result<()> {
+    let (state, error) = match outcome {
+        Ok(()) => ("succeeded", None),
+        Err(Failure::Retry(err)) => ("pending", Some(format!("{err:#}"))),
+        Err(Failure::Final(err)) => ("failed", Some(format!("{err:#}"))),
+        Err(Failure::Interrupted) => return Ok(()),
+    };
+    let backoff = f64::from(2_i32.saturating_pow(job.attempt.clamp(0, 8) as u32));
+    sqlx::query(
+        "update jobs set state = $3, error = $4, lease = null, lease_until = null,
+                run_at = case when $3 = 'pending' then now() + make_interval(secs => $5) else run_at end,
+                finished_at = case when $3 = 'pending' then null else now() end
+         where id = $1 and lease = $2",
+    )
+    .bind(job.id)
+    .bind(job.lease)
+    .bind(state)
+    .bind(error)
+    .bind(backoff)
+    .execute(pool)
+    .await
+    .context("settle the job")?;
+    Ok(())
+}

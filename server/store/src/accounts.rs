@@ -1,0 +1,70 @@
+//! Accounts: rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// A row of `accounts`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub email: String,
+    pub name: Option<String>,
+    pub admin: bool,
+    pub last_login: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Adds an account. Breaks `accounts_email_key` when the address has one.
+pub async fn account_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into accounts (id, email, name, admin, created_at, updated_at) values ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(row.id)
+    .bind(&row.email)
+    .bind(&row.name)
+    .bind(row.admin)
+    .bind(row.created_at)
+    .bind(row.updated_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The account with this id.
+pub async fn account_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as("select * from accounts where id = $1").bind(id).fetch_optional(db).await
+}
+
+/// The account with this address, upper and lower case alike.
+pub async fn account_by_email(db: impl PgExecutor<'_>, email: &str) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as("select * from accounts where lower(email) = lower($1)").bind(email).fetch_optional(db).await
+}
+
+/// The oldest administrator.
+pub async fn account_first_admin(db: impl PgExecutor<'_>) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as("select * from accounts where admin order by created_at limit 1").fetch_optional(db).await
+}
+
+/// Changes the name.
+pub async fn account_rename(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    name: Option<&str>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query("update accounts set name = $2, updated_at = $3 where id = $1")
+        .bind(id)
+        .bind(name)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Notes that somebody signed in.
+pub async fn account_signed_in(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("update accounts set last_login = $2 where id = $1").bind(id).bind(now).execute(db).await?;
+    Ok(())
+}

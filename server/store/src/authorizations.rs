@@ -1,0 +1,125 @@
+//! Authorizations (API tokens): rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// A row of `oauth_authorizations`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub account_id: Uuid,
+    pub description: String,
+    pub scope: Vec<String>,
+    pub token_hash: Vec<u8>,
+    pub hint: String,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub last_used_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Adds an authorization.
+pub async fn authorization_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into oauth_authorizations
+             (id, account_id, description, scope, token_hash, hint, expires_at, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(row.id)
+    .bind(row.account_id)
+    .bind(&row.description)
+    .bind(&row.scope)
+    .bind(&row.token_hash)
+    .bind(&row.hint)
+    .bind(row.expires_at)
+    .bind(row.created_at)
+    .bind(row.updated_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The authorization with this token, unless it has expired.
+pub async fn authorization_by_token(
+    db: impl PgExecutor<'_>,
+    token_hash: &[u8],
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(
+        "select * from oauth_authorizations where token_hash = $1 and (expires_at is null or expires_at > $2)",
+    )
+    .bind(token_hash)
+    .bind(now)
+    .fetch_optional(db)
+    .await
+}
+
+/// Notes that a token was used; at most once a minute, to spare the disk.
+pub async fn authorization_used(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query(
+        "update oauth_authorizations set last_used_at = $2
+         where id = $1 and (last_used_at is null or last_used_at < $2 - interval '1 minute')",
+    )
+    .bind(id)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// All authorizations of an account that have not expired, oldest first.
+pub async fn authorization_list(
+    db: impl PgExecutor<'_>,
+    account: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as(
+        "select * from oauth_authorizations
+         where account_id = $1 and (expires_at is null or expires_at > $2) order by created_at, id",
+    )
+    .bind(account)
+    .bind(now)
+    .fetch_all(db)
+    .await
+}
+
+/// Changes the description.
+pub async fn authorization_describe(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    description: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query("update oauth_authorizations set description = $2, updated_at = $3 where id = $1")
+        .bind(id)
+        .bind(description)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Gives an authorization another token; the old one stops working.
+pub async fn authorization_rotate(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    token_hash: &[u8],
+    hint: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query("update oauth_authorizations set token_hash = $2, hint = $3, updated_at = $4 where id = $1")
+        .bind(id)
+        .bind(token_hash)
+        .bind(hint)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Removes an authorization.
+pub async fn authorization_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query("delete from oauth_authorizations where id = $1").bind(id).execute(db).await?;
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! Dynos: rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// A row of `dynos`.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub app_id: Uuid,
+    pub name: String,
+    #[sqlx(rename = "type")]
+    pub kind: String,
+    pub ordinal: i32,
+    pub size: String,
+    pub command: String,
+    pub release_id: Uuid,
+    pub version: i32,
+    pub state: String,
+    pub run_id: Uuid,
+    pub addr: Option<String>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub retiring_at: Option<DateTime<Utc>>,
+    pub stopping_at: Option<DateTime<Utc>>,
+    pub killed_at: Option<DateTime<Utc>>,
+    pub starts: i32,
+    pub crashes: i32,
+    pub next_start_at: Option<DateTime<Utc>>,
+    pub last_exit: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Every dyno of every app.
+pub async fn dyno_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as("select * from dynos order by app_id, type, ordinal, created_at").fetch_all(db).await
+}
+
+/// The dynos of an app.
+pub async fn dyno_list(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as("select * from dynos where app_id = $1 order by type, ordinal, created_at")
+        .bind(app)
+        .fetch_all(db)
+        .await
+}
+
+/// Adds a dyno, or writes all of it again.
+pub async fn dyno_save(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into dynos (id, app_id, name, type, ordinal, size, command, release_id, version, state, run_id, addr,
+                            started_at, retiring_at, stopping_at, killed_at, starts, crashes, next_start_at, last_exit,
+                            created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+         on conflict (id) do update set state = excluded.state, run_id = excluded.run_id, addr = excluded.addr,
+             started_at = excluded.started_at, killed_at = excluded.killed_at, starts = excluded.starts,
+             crashes = excluded.crashes, next_start_at = excluded.next_start_at, last_exit = excluded.last_exit,
+             retiring_at = coalesce(dynos.retiring_at, excluded.retiring_at),
+             stopping_at = coalesce(dynos.stopping_at, excluded.stopping_at), updated_at = excluded.updated_at",
+    )
+    .bind(row.id)
+    .bind(row.app_id)
+    .bind(&row.name)
+    .bind(&row.kind)
+    .bind(row.ordinal)
+    .bind(&row.size)
+    .bind(&row.command)
+    .bind(row.release_id)
+    .bind(row.version)
+    .bind(&row.state)
+    .bind(row.run_id)
+    .bind(&row.addr)
+    .bind(row.started_at)
+    .bind(row.retiring_at)
+    .bind(row.stopping_at)
+    .bind(row.killed_at)
+    .bind(row.starts)
+    .bind(row.crashes)
+    .bind(row.next_start_at)
+    .bind(&row.last_exit)
+    .bind(row.created_at)
+    .bind(row.updated_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Removes a dyno.
+pub async fn dyno_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query("delete from dynos where id = $1").bind(id).execute(db).await?;
+    Ok(())
+}
+
+/// Which dynos of an app are meant.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    All,
+    Name(&'a str),
+    Type(&'a str),
+}
+
+impl Which<'_> {
+    fn name(&self) -> Option<&str> {
+        if let Self::Name(name) = self { Some(name) } else { None }
+    }
+
+    fn kind(&self) -> Option<&str> {
+        if let Self::Type(kind) = self { Some(kind) } else { None }
+    }
+}
+
+/// Asks for fresh dynos in place of these: the old ones go when the new are up.
+pub async fn dyno_retire(db: impl PgExecutor<'_>, app: Uuid, which: Which<'_>, now: DateTime<Utc>) -> sqlx::Result<u64> {
+    let done = sqlx::query(
+        "update dynos set retiring_at = $4 where app_id = $1 and ($2::text is null or name = $2)
+           and ($3::text is null or type = $3) and retiring_at is null and stopping_at is null",
+    )
+    .bind(app)
+    .bind(which.name())
+    .bind(which.kind())
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Asks for these dynos to stop now. The reconciler starts fresh ones when the formation wants them.
+pub async fn dyno_stop(db: impl PgExecutor<'_>, app: Uuid, which: Which<'_>, now: DateTime<Utc>) -> sqlx::Result<u64> {
+    let done = sqlx::query(
+        "update dynos set stopping_at = $4 where app_id = $1 and ($2::text is null or name = $2)
+           and ($3::text is null or type = $3) and stopping_at is null",
+    )
+    .bind(app)
+    .bind(which.name())
+    .bind(which.kind())
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}

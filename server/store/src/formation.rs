@@ -1,0 +1,86 @@
+//! Formation: rows and queries.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+/// A row of `formation`.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub app_id: Uuid,
+    #[sqlx(rename = "type")]
+    pub kind: String,
+    pub command: String,
+    pub quantity: i32,
+    pub size: String,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// The process types of an app, by name.
+pub async fn formation_list(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as("select * from formation where app_id = $1 order by type").bind(app).fetch_all(db).await
+}
+
+/// The process types of all apps.
+pub async fn formation_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as("select * from formation order by app_id, type").fetch_all(db).await
+}
+
+/// Sets quantity and size of a process type. Breaks `formation_quantity_check` outside 0..=100.
+pub async fn formation_scale(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    quantity: i32,
+    size: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query("update formation set quantity = $2, size = $3, updated_at = $4 where id = $1")
+        .bind(id)
+        .bind(quantity)
+        .bind(size)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Makes the process types of an app those of a slug. Known ones keep quantity and size; new ones
+/// get a row with a quantity of 0, except `web` on the first deploy, which gets 1.
+pub async fn formation_replace(
+    db: &mut PgConnection,
+    app: Uuid,
+    types: &BTreeMap<String, String>,
+    ids: impl Fn() -> Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let first: bool = sqlx::query_scalar("select not exists (select 1 from formation where app_id = $1)")
+        .bind(app)
+        .fetch_one(&mut *db)
+        .await?;
+    let names: Vec<&str> = types.keys().map(String::as_str).collect();
+    sqlx::query("delete from formation where app_id = $1 and type <> all($2)")
+        .bind(app)
+        .bind(&names)
+        .execute(&mut *db)
+        .await?;
+    for (kind, command) in types {
+        sqlx::query(
+            "insert into formation (id, app_id, type, command, quantity, size, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, 'Standard-1X', $6, $6)
+             on conflict (app_id, type) do update set command = excluded.command, updated_at = excluded.updated_at",
+        )
+        .bind(ids())
+        .bind(app)
+        .bind(kind)
+        .bind(command)
+        .bind(i32::from(first && kind == "web"))
+        .bind(now)
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}

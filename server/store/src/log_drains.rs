@@ -1,0 +1,43 @@
+//! Log drains: rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// A row of `log_drains`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub app_id: Uuid,
+    pub url: String,
+    pub token: String,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Adds a drain. Breaks `log_drains_url_key` when the app has it already.
+pub async fn log_drain_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into log_drains (id, app_id, url, token, created_at, updated_at) values ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(row.id)
+    .bind(row.app_id)
+    .bind(&row.url)
+    .bind(&row.token)
+    .bind(row.created_at)
+    .bind(row.updated_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The drains of an app, oldest first.
+pub async fn log_drain_list(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as("select * from log_drains where app_id = $1 order by created_at, id").bind(app).fetch_all(db).await
+}
+
+/// Removes a drain.
+pub async fn log_drain_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query("delete from log_drains where id = $1").bind(id).execute(db).await?;
+    Ok(())
+}

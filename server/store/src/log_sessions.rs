@@ -1,0 +1,51 @@
+//! Log sessions: rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgExecutor, PgPool};
+use uuid::Uuid;
+
+/// A row of `log_sessions`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub app_id: Uuid,
+    pub params: serde_json::Value,
+    pub expires_at: DateTime<Utc>,
+    pub opened_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Adds a session.
+pub async fn log_session_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query("insert into log_sessions (id, app_id, params, expires_at, created_at) values ($1, $2, $3, $4, $5)")
+        .bind(row.id)
+        .bind(row.app_id)
+        .bind(&row.params)
+        .bind(row.expires_at)
+        .bind(row.created_at)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Opens a session. One that was opened in time can be opened again, by a client that reconnects.
+pub async fn log_session_open(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(
+        "update log_sessions set opened_at = coalesce(opened_at, $2)
+         where id = $1 and (opened_at is not null or expires_at > $2) returning *",
+    )
+    .bind(id)
+    .bind(now)
+    .fetch_optional(db)
+    .await
+}
+
+/// Forgets sessions of days ago.
+pub async fn log_session_sweep(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("delete from log_sessions where created_at < $1").bind(before).execute(db).await?;
+    Ok(())
+}

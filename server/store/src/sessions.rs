@@ -1,0 +1,145 @@
+//! Console sessions and sign-in links: rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// A row of `sessions`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub key_hash: Vec<u8>,
+    pub account_id: Option<Uuid>,
+    pub data: serde_json::Value,
+    pub user_agent: Option<String>,
+    pub address: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub last_seen_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Writes a session, new or changed.
+pub async fn session_save(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into sessions
+             (id, key_hash, account_id, data, user_agent, address, created_at, last_seen_at, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         on conflict (key_hash) do update set account_id = excluded.account_id, data = excluded.data,
+             user_agent = excluded.user_agent, address = excluded.address,
+             last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at",
+    )
+    .bind(row.id)
+    .bind(&row.key_hash)
+    .bind(row.account_id)
+    .bind(&row.data)
+    .bind(&row.user_agent)
+    .bind(&row.address)
+    .bind(row.created_at)
+    .bind(row.last_seen_at)
+    .bind(row.expires_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The session with this key, unless it has expired.
+pub async fn session_by_key(
+    db: impl PgExecutor<'_>,
+    key_hash: &[u8],
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as("select * from sessions where key_hash = $1 and expires_at > $2")
+        .bind(key_hash)
+        .bind(now)
+        .fetch_optional(db)
+        .await
+}
+
+/// Notes that a session was used; at most once a minute, to spare the disk.
+pub async fn session_seen(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("update sessions set last_seen_at = $2 where id = $1 and last_seen_at < $2 - interval '1 minute'")
+        .bind(id)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// The sessions of an account, the last used first.
+pub async fn session_list(db: impl PgExecutor<'_>, account: Uuid, now: DateTime<Utc>) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as("select * from sessions where account_id = $1 and expires_at > $2 order by last_seen_at desc, id")
+        .bind(account)
+        .bind(now)
+        .fetch_all(db)
+        .await
+}
+
+/// Ends a session of an account. Returns whether there was one.
+pub async fn session_delete(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) -> sqlx::Result<bool> {
+    let done = sqlx::query("delete from sessions where account_id = $1 and id = $2")
+        .bind(account)
+        .bind(id)
+        .execute(db)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends the session with this key.
+pub async fn session_delete_key(db: impl PgExecutor<'_>, key_hash: &[u8]) -> sqlx::Result<()> {
+    sqlx::query("delete from sessions where key_hash = $1").bind(key_hash).execute(db).await?;
+    Ok(())
+}
+
+/// Whether a session still exists.
+pub async fn session_exists(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select 1 from sessions where id = $1 and expires_at > $2)")
+        .bind(id)
+        .bind(now)
+        .fetch_one(db)
+        .await
+}
+
+/// Adds a one-time link.
+pub async fn sign_in_link_create(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    account: Uuid,
+    secret_hash: &[u8],
+    expires_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into sign_in_links (id, account_id, secret_hash, expires_at, created_at) values ($1, $2, $3, $4, $5)",
+    )
+    .bind(id)
+    .bind(account)
+    .bind(secret_hash)
+    .bind(expires_at)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Uses a one-time link up: the account it signs in, once.
+pub async fn sign_in_link_use(
+    db: impl PgExecutor<'_>,
+    secret_hash: &[u8],
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar(
+        "update sign_in_links set used_at = $2
+         where secret_hash = $1 and used_at is null and expires_at > $2 returning account_id",
+    )
+    .bind(secret_hash)
+    .bind(now)
+    .fetch_optional(db)
+    .await
+}
+
+/// Forgets sessions and links that are over.
+pub async fn session_sweep(db: &sqlx::PgPool, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("delete from sessions where expires_at < $1").bind(now).execute(db).await?;
+    sqlx::query("delete from sign_in_links where expires_at < $1").bind(now).execute(db).await?;
+    Ok(())
+}
