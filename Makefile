@@ -12,7 +12,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 target := $(or $(CARGO_TARGET_DIR),target)
 ARGS ?=
 
-.PHONY: run build front front-dev dev test unit end2end bench fmt fmt-check lint doc setup setup-test
+.PHONY: run build front front-dev dev test unit end2end fmt fmt-check lint doc setup setup-test
 
 run: build
 	exec $(target)/release/wharfd up $(ARGS)
