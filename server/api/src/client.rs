@@ -19,8 +19,9 @@ use crate::{
     collaborators::{Collaborator, CollaboratorCreate},
     config_vars::{ConfigVars, ConfigVarsUpdate},
     dynos::{Dyno, DynoSize},
+    features::{Feature, FeatureUpdate},
     formation::{Formation, FormationBatchUpdate, FormationUpdate},
-    log_drains::LogDrain,
+    log_drains::{LogDrain, LogDrainCreate},
     log_lines::{LogDensity, LogLine, LogLinesQuery},
     log_sessions::{LogSession, LogSessionCreate},
     metrics::{Metrics, MetricsQuery},
@@ -244,12 +245,22 @@ calls! {
     dyno_stop(app: &str, dyno: &str) -> Value: "POST" of(app, &format!("/dynos/{}/actions/stop", segment(dyno)));
     /// Restarts all dynos of a process type.
     formation_restart(app: &str, kind: &str) -> Value: "DELETE" of(app, &format!("/formations/{}", segment(kind)));
+    /// Stops all dynos of a process type; they are started again.
+    formation_stop(app: &str, kind: &str) -> Value:
+        "POST" of(app, &format!("/formations/{}/actions/stop", segment(kind)));
     /// Scales and sizes several process types at once.
     formation_batch_update(app: &str, update: &FormationBatchUpdate) -> Vec<Formation>:
         "PATCH" of(app, "/formation"), update;
     /// Scales or sizes one process type.
     formation_update(app: &str, kind: &str, update: &FormationUpdate) -> Formation:
         "PATCH" of(app, &format!("/formation/{}", segment(kind))), update;
+    /// Moves a switch of an app.
+    feature_update(app: &str, feature: &str, update: &FeatureUpdate) -> Feature:
+        "PATCH" of(app, &format!("/features/{}", segment(feature))), update;
+    /// Adds a drain.
+    log_drain_create(app: &str, create: &LogDrainCreate) -> LogDrain: "POST" of(app, "/log-drains"), create;
+    /// Removes a drain by id, token or address.
+    log_drain_delete(app: &str, drain: &str) -> LogDrain: "DELETE" of(app, &format!("/log-drains/{}", segment(drain)));
     /// Opens a log session.
     log_session_create(app: &str, create: &LogSessionCreate) -> LogSession: "POST" of(app, "/log-sessions"), create;
     /// The last log lines that match, oldest first.
@@ -307,6 +318,8 @@ lists! {
     event_list(app: &str) -> Event: of(app, "/events");
     /// What was changed anywhere, newest first.
     event_list_all() -> Event: "/events".into();
+    /// The switches of an app.
+    feature_list(app: &str) -> Feature: of(app, "/features");
     /// The process types of an app.
     formation_list(app: &str) -> Formation: of(app, "/formation");
     /// The drains of an app.
