@@ -1,2 +1,20 @@
 //! The console: what people see in a browser.
+//!
+//! One crate for both sides: the server renders the pages ([`shell`]), the browser takes them up
+//! ([`App`]). Pages know [`api::Client`] and nothing else; whoever runs them provides it by
+//! context, and with it, in the browser, the connection of [`live`].
 #![recursion_limit = "512"]
+
+mod app;
+pub mod clock;
+pub mod data;
+pub mod live;
+mod pages;
+mod parts;
+mod shell;
+mod words;
+
+pub use crate::{
+    app::{App, Answer},
+    shell::{Assets, shell},
+};

@@ -1,0 +1,58 @@
+//! The app: its pages and what they share.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use leptos_meta::{Title, provide_meta_context};
+use leptos_router::{
+    SsrMode,
+    components::{Outlet, ParentRoute, Redirect, Route, Router, Routes},
+    path,
+};
+
+use crate::{clock::Clock, live::Live, pages, parts};
+
+/// Sets the status of the answer while the server renders a page. Provided by the server.
+#[derive(Clone)]
+pub struct Answer(Arc<dyn Fn(u16) + Send + Sync>);
+
+impl Answer {
+    /// `set` is called with an HTTP status.
+    pub fn new(set: impl Fn(u16) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(set))
+    }
+
+    /// Answers this page with `status`. Does nothing in the browser.
+    pub(crate) fn with(status: u16) {
+        if let Some(answer) = use_context::<Self>() {
+            (answer.0)(status);
+        }
+    }
+}
+
+/// The whole console. Needs an [`api::Client`] in context; in the browser also an
+/// `Arc<dyn live::Socket>`.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    Clock::provide();
+    Live::provide();
+    view! {
+        <Title formatter=|title: String| if title.is_empty() { "Wharf".into() } else { format!("{title} · Wharf") }/>
+        <Router>
+            <Routes fallback=pages::NotFoundPage>
+                <Route path=path!("/login") view=pages::LoginPage ssr=SsrMode::Async/>
+                <Route path=path!("/") view=|| view! { <Redirect path="/apps"/> } ssr=SsrMode::Async/>
+                <ParentRoute path=path!("") view=Framed ssr=SsrMode::Async>
+                    <Route path=path!("/apps") view=pages::AppsPage/>
+                </ParentRoute>
+            </Routes>
+        </Router>
+    }
+}
+
+/// Pages of somebody who is signed in.
+#[component]
+fn Framed() -> impl IntoView {
+    view! { <parts::Frame><Outlet/></parts::Frame> }
+}

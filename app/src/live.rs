@@ -1,0 +1,121 @@
+//! What moves by itself: topics of the one websocket, as pages see them.
+//!
+//! The connection itself is made by whoever runs the app and is handed in as [`Socket`]; on the
+//! server there is none, and nothing moves.
+
+use std::sync::Arc;
+
+use api::{Error, live::Topic};
+use leptos::prelude::*;
+
+/// What a subscription is told. JSON is handed over as text: only the reader knows its type.
+pub enum Said<'a> {
+    /// The whole new value of a `State` topic.
+    Value(&'a str),
+    /// New lines, as a JSON array.
+    Lines(&'a str),
+    /// This many lines were left out because the reader was too slow.
+    Dropped(u64),
+    /// The topic has ended well.
+    End,
+    /// The subscription was refused or broke off.
+    Failed(&'a Error),
+}
+
+/// Hears what a subscription is told.
+pub type Sink = Box<dyn Fn(Said<'_>)>;
+
+/// One connection with many subscriptions, which it takes up again after a break.
+pub trait Socket: Send + Sync + 'static {
+    /// Starts a subscription and returns its number.
+    fn subscribe(&self, topic: Topic, sink: Sink) -> u32;
+    /// Tells that the reader of lines has room for `more` more.
+    fn credit(&self, id: u32, more: u32);
+    /// Ends a subscription.
+    fn unsubscribe(&self, id: u32);
+    /// Where the connection reports how it is.
+    fn report_to(&self, state: LinkState);
+}
+
+/// How the connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Not yet made.
+    Opening,
+    Open,
+    /// Broken off; it is being made again.
+    Lost,
+}
+
+/// What the connection reports, for pages to show.
+#[derive(Clone, Copy)]
+pub struct LinkState {
+    pub link: RwSignal<Link>,
+    /// Milliseconds since the epoch: when the connection broke off.
+    pub lost_at: RwSignal<i64>,
+    /// A server of another version than at first has answered.
+    pub newer: RwSignal<bool>,
+    /// The session has ended.
+    pub signed_out: RwSignal<bool>,
+}
+
+/// The page's connection.
+#[derive(Clone)]
+pub struct Live {
+    socket: Option<Arc<dyn Socket>>,
+    pub state: LinkState,
+}
+
+impl Live {
+    /// Provides the connection by context; takes the [`Socket`] from there if there is one.
+    pub(crate) fn provide() {
+        let state = LinkState {
+            link: RwSignal::new(Link::Opening),
+            lost_at: RwSignal::new(0),
+            newer: RwSignal::new(false),
+            signed_out: RwSignal::new(false),
+        };
+        let socket = use_context::<Arc<dyn Socket>>();
+        if let Some(socket) = &socket {
+            socket.report_to(state);
+        }
+        provide_context(Self { socket, state });
+    }
+
+    /// The connection of this page.
+    pub fn of_page() -> Self {
+        expect_context::<Self>()
+    }
+
+    /// Subscribes until the current owner is cleaned up. To be called from an effect.
+    pub fn subscribe(&self, topic: Topic, sink: impl Fn(Said<'_>) + 'static) -> Subscription {
+        let id = self.socket.as_ref().map(|socket| socket.subscribe(topic, Box::new(sink)));
+        let subscription = Subscription { id, socket: self.socket.clone() };
+        let ending = subscription.clone();
+        on_cleanup(move || ending.end());
+        subscription
+    }
+}
+
+/// A running subscription.
+#[derive(Clone)]
+pub struct Subscription {
+    id: Option<u32>,
+    socket: Option<Arc<dyn Socket>>,
+}
+
+impl Subscription {
+    /// The reader has room for `more` more lines.
+    pub fn credit(&self, more: u32) {
+        if let (Some(socket), Some(id)) = (&self.socket, self.id) {
+            socket.credit(id, more);
+        }
+    }
+
+    /// Ends it; nothing is heard any more.
+    pub fn end(&self) {
+        if let (Some(socket), Some(id)) = (&self.socket, self.id) {
+            socket.unsubscribe(id);
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! All apps: is anything wrong, and what changed last?
+
+use std::collections::HashMap;
+
+use api::{
+    live::Topic,
+    statuses::{AppSummary, Condition},
+};
+use leptos::{either::Either, prelude::*};
+use uuid::Uuid;
+
+use crate::{
+    data::{Moving, client},
+    parts::{Ago, Avatar, Crumb, Deck, Glyph, Icon, LiveMark, PageHead, Spark, Status, Tone, condition},
+    words,
+};
+
+/// `/apps`
+#[component]
+pub fn AppsPage() -> impl IntoView {
+    let apps: Moving<Vec<AppSummary>> = Moving::new(
+        || (),
+        { let client = client(); move |()| client.app_summary_list() },
+        |()| Some(Topic::Apps),
+    );
+    view! {
+        <Deck title="Apps".to_owned() crumbs=vec![Crumb::here("Apps")]>
+            <div class="page">{apps.show(6, |apps| view! { <Apps apps/> })}</div>
+        </Deck>
+    }
+}
+
+#[component]
+fn Apps(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
+    let none = Memo::new(move |_| apps.with(Vec::is_empty));
+    move || if none.get() { Either::Left(view! { <super::create::FirstRun/> }) } else { Either::Right(view! { <List apps/> }) }
+}
+
+/// How urgently an app wants to be looked at: the lower the sooner.
+fn urgency(app: &AppSummary) -> u8 {
+    match app.condition {
+        Condition::Crashed => 0,
+        Condition::Degraded => 1,
+        Condition::Changing => 2,
+        Condition::Maintenance => 3,
+        Condition::Up => 4,
+        Condition::Off => 5,
+        Condition::Empty => 6,
+    }
+}
+
+/// Attention first, then by traffic, then by name. Decided once: rows stay where they are while
+/// somebody looks at them, and a new app comes first.
+fn order(apps: &[AppSummary], before: Option<&Vec<Uuid>>) -> Vec<Uuid> {
+    let place: HashMap<Uuid, usize> = before.into_iter().flatten().enumerate().map(|(i, id)| (*id, i)).collect();
+    let mut sorted: Vec<&AppSummary> = apps.iter().collect();
+    match before {
+        Some(_) => sorted.sort_by_key(|a| place.get(&a.id.get()).map_or(0, |i| i + 1)),
+        None => sorted.sort_by(|a, b| {
+            let traffic = |app: &AppSummary| std::cmp::Reverse(app.traffic.iter().sum::<u64>());
+            (urgency(a), traffic(a), &a.name).cmp(&(urgency(b), traffic(b), &b.name))
+        }),
+    }
+    sorted.into_iter().map(|a| a.id.get()).collect()
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Filter {
+    All,
+    Attention,
+    Up,
+    Off,
+}
+
+impl Filter {
+    fn admits(self, app: &AppSummary) -> bool {
+        match self {
+            Self::All => true,
+            Self::Attention => matches!(app.condition, Condition::Crashed | Condition::Degraded),
+            Self::Up => matches!(app.condition, Condition::Up | Condition::Changing),
+            Self::Off => matches!(app.condition, Condition::Off | Condition::Empty | Condition::Maintenance),
+        }
+    }
+}
+
+#[component]
+fn List(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
+    let text = RwSignal::new(String::new());
+    let filter = RwSignal::new(Filter::All);
+    let ordered = Memo::new(move |before: Option<&Vec<Uuid>>| apps.with(|apps| order(apps, before)));
+    let shown = Memo::new(move |_| {
+        let wanted = text.get().to_lowercase();
+        let fits = |a: &AppSummary| {
+            filter.get().admits(a)
+                && (wanted.is_empty()
+                    || a.name.contains(&wanted)
+                    || a.owner.to_lowercase().contains(&wanted)
+                    || a.release.as_ref().is_some_and(|r| r.user.to_lowercase().contains(&wanted)))
+        };
+        let fitting: Vec<Uuid> = apps.with(|apps| apps.iter().filter(|a| fits(a)).map(|a| a.id.get()).collect());
+        ordered.with(|all| all.iter().copied().filter(|id| fitting.contains(id)).collect::<Vec<_>>())
+    });
+    view! {
+        <PageHead
+            title=|| "Apps"
+            sub=move || view! { <Counts apps/> }
+            acts=|| view! {
+                <a class="btn pri" href="/apps/new"><Icon name="plus" size="i-s"/>"New app"</a>
+            }
+        />
+        <Attention apps/>
+        <section class="sec" aria-label="List of apps">
+            <Filters apps text filter/>
+            <div class="tw">
+                <table role="table" class="table apps">
+                    <thead role="rowgroup">
+                        <tr role="row">
+                            <th role="columnheader">"App"</th>
+                            <th role="columnheader">"State"</th>
+                            <th role="columnheader">"Requests, 1 h"</th>
+                            <th role="columnheader" class="r">"Req/min"</th>
+                            <th role="columnheader">"Last release"</th>
+                        </tr>
+                    </thead>
+                    <tbody role="rowgroup">
+                        <For each=move || shown.get() key=|id| *id children=move |id| view! { <Row id apps/> }/>
+                    </tbody>
+                </table>
+            </div>
+            <p class="meta" role="status">
+                {move || {
+                    let (n, all) = (shown.with(Vec::len), apps.with(Vec::len));
+                    (n < all).then(|| format!("{n} of {} shown.", words::count(all, "app", "apps")))
+                }}
+            </p>
+        </section>
+    }
+}
+
+#[component]
+fn Counts(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
+    let counts = Memo::new(move |_| {
+        apps.with(|apps| {
+            let n = |f: fn(&Condition) -> bool| apps.iter().filter(|a| f(&a.condition)).count();
+            [
+                (Tone::Ok, n(|c| matches!(c, Condition::Up)), "up"),
+                (Tone::Busy, n(|c| matches!(c, Condition::Changing)), "deploying"),
+                (Tone::Warn, n(|c| matches!(c, Condition::Degraded)), "degraded"),
+                (Tone::Bad, n(|c| matches!(c, Condition::Crashed)), "crashed"),
+                (Tone::Warn, n(|c| matches!(c, Condition::Maintenance)), "in maintenance"),
+                (Tone::Idle, n(|c| matches!(c, Condition::Off | Condition::Empty)), "off"),
+            ]
+        })
+    });
+    view! {
+        {move || counts.get().into_iter().filter(|(_, n, _)| *n > 0).map(|(tone, n, word)| view! {
+            <span><Status tone=tone word=format!("{n} {word}")/></span>
+        }).collect_view()}
+        <LiveMark/>
+    }
+}
+
+/// What is wrong, and the way to it.
+#[component]
+fn Attention(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
+    let wrong = Memo::new(move |_| {
+        apps.with(|apps| {
+            let wrong = apps.iter().filter(|a| Filter::Attention.admits(a));
+            wrong.map(|a| (a.name.clone(), a.condition, a.detail.clone())).take(3).collect::<Vec<_>>()
+        })
+    });
+    move || {
+        (!wrong.with(Vec::is_empty)).then(|| view! {
+            <section class="notes" aria-label="Needs attention">
+                {wrong.get().into_iter().map(|(name, condition, detail)| {
+                    let tone = if condition == Condition::Crashed { Tone::Bad } else { Tone::Warn };
+                    view! {
+                        <div class=format!("note {}", tone.name())>
+                            <Glyph name=tone.name()/>
+                            <span><b>{name.clone()}</b>" " {detail}</span>
+                            <a class="btn sm" href=format!("/apps/{name}/resources")>"See why"</a>
+                        </div>
+                    }
+                }).collect_view()}
+            </section>
+        })
+    }
+}
+
+#[component]
+fn Filters(apps: Signal<Vec<AppSummary>>, text: RwSignal<String>, filter: RwSignal<Filter>) -> impl IntoView {
+    let choices = [(Filter::All, "All"), (Filter::Attention, "Attention"), (Filter::Up, "Up"), (Filter::Off, "Off")];
+    view! {
+        <div class="row wrap g3">
+            <div class="affix" style="flex:0 1 260px">
+                <label class="vh" for="q">"Filter apps"</label>
+                <Icon name="search"/>
+                <input
+                    class="input"
+                    id="q"
+                    type="search"
+                    placeholder="Filter by name or person"
+                    data-find=""
+                    prop:value=move || text.get()
+                    on:input=move |ev| text.set(event_target_value(&ev))
+                />
+                <kbd aria-hidden="true">"/"</kbd>
+            </div>
+            <div class="seg" role="group" aria-label="State">
+                {choices.into_iter().map(|(choice, word)| view! {
+                    <button
+                        type="button"
+                        aria-pressed=move || (filter.get() == choice).to_string()
+                        on:click=move |_| filter.set(choice)
+                    >
+                        {word}
+                        <span class="n">{move || apps.with(|apps| apps.iter().filter(|a| choice.admits(a)).count())}</span>
+                    </button>
+                }).collect_view()}
+            </div>
+            <span class="push meta hide-p">"Attention first, then by traffic"</span>
+        </div>
+    }
+}
+
+#[component]
+fn Row(id: Uuid, apps: Signal<Vec<AppSummary>>) -> impl IntoView {
+    let row = Memo::new(move |_| apps.with(|apps| apps.iter().find(|a| a.id.get() == id).cloned()));
+    let of = move |f: &dyn Fn(&AppSummary) -> String| row.with(|row| row.as_ref().map(f).unwrap_or_default());
+    let state = Memo::new(move |_| {
+        row.with(|row| row.as_ref().map_or((Tone::Idle, String::new()), |a| condition(a.condition, a.dynos_up, a.dynos_wanted)))
+    });
+    let traffic = Signal::derive(move || row.with(|row| row.as_ref().map(|a| a.traffic.iter().map(|n| *n as f64).collect()).unwrap_or_default()));
+    let colour = Signal::derive(move || match state.get().0 {
+        Tone::Bad => "--bad-dot",
+        Tone::Idle => "--c4",
+        _ => "--c1",
+    });
+    let detail_tone = move || match state.get().0 {
+        Tone::Bad => "t-bad",
+        Tone::Warn => "t-warn",
+        _ => "",
+    };
+    let rate = move || of(&|a| a.traffic.last().map_or(String::new(), |n| words::thousands(*n)));
+    view! {
+        <tr role="row">
+            <td role="cell" class="w">
+                <a class="name" href=move || of(&|a| format!("/apps/{}", a.name))>{move || of(&|a| a.name.clone())}</a>
+                <div class="meta clip"><span class=detail_tone>{move || of(&|a| a.detail.clone())}</span></div>
+            </td>
+            <td role="cell">
+                <Status tone=Signal::derive(move || state.get().0) word=Signal::derive(move || state.get().1)/>
+            </td>
+            <td role="cell"><div style="width:120px"><Spark values=traffic colour/></div></td>
+            <td role="cell" class="r hide-s" data-l="Req/min">{rate}</td>
+            <td role="cell" class="w dep">{move || row.with(|row| row.as_ref().and_then(|a| a.release.clone())).map(|release| view! {
+                <div class="row" style="gap:8px;min-width:0">
+                    <Avatar who=release.user.clone()/>
+                    <span class="clip" style="flex:1">{release.description.clone()}</span>
+                </div>
+                <div class="meta" style="padding-left:28px">{format!("v{} · ", release.version)}<Ago at=release.created_at/></div>
+            })}</td>
+        </tr>
+    }
+}

@@ -1,0 +1,25 @@
+//! What is shown at an address where nothing is.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use crate::{Answer, parts::Icon};
+
+/// The page for an unknown address.
+#[component]
+pub fn NotFoundPage() -> impl IntoView {
+    Answer::with(404);
+    view! {
+        <Title text="Not found"/>
+        <main class="page" id="main">
+            <div class="empty">
+                <span class="faint"><Icon name="globe" size="i-l"/></span>
+                <div class="stack g1">
+                    <h1>"There is nothing at this address"</h1>
+                    <p class="small dim">"It may have been renamed or destroyed, or you may not see it."</p>
+                </div>
+                <a class="btn pri" href="/apps" rel="external">"To the apps"</a>
+            </div>
+        </main>
+    }
+}

@@ -1,0 +1,67 @@
+//! The few things that are asked of the browser's document. Only for effects and events.
+
+use leptos::prelude::{document, window};
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
+
+/// The element with this id.
+pub fn by_id(id: &str) -> Option<HtmlElement> {
+    document().get_element_by_id(id)?.dyn_into().ok()
+}
+
+/// Moves the focus to the first match of `selector` in the element with this id, once the
+/// changes under way are on screen.
+pub fn focus_in(id: &'static str, selector: &'static str) {
+    leptos::prelude::request_animation_frame(move || {
+        let found = document().query_selector(&format!("#{id} {selector}")).ok().flatten();
+        if let Some(element) = found.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
+            let _ = element.focus();
+        }
+    });
+}
+
+/// What the reader has chosen earlier on this device.
+pub fn remembered(key: &str) -> Option<String> {
+    window().local_storage().ok().flatten()?.get_item(key).ok().flatten()
+}
+
+/// Remembers a choice on this device; without `value` forgets it.
+pub fn remember(key: &str, value: Option<&str>) {
+    if let Ok(Some(storage)) = window().local_storage() {
+        let _ = match value {
+            Some(value) => storage.set_item(key, value),
+            None => storage.remove_item(key),
+        };
+    }
+}
+
+/// Whether the keyboard is in a field, where letters are text and not commands.
+pub fn typing() -> bool {
+    document().active_element().is_some_and(|e| {
+        matches!(e.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT") || e.has_attribute("contenteditable")
+    })
+}
+
+/// Puts text on the clipboard. Nothing happens where the browser has none.
+pub fn copy(text: &str) {
+    if let Ok(clipboard) = js_sys::Reflect::get(&window().navigator(), &"clipboard".into())
+        && !clipboard.is_undefined()
+    {
+        let _ = window().navigator().clipboard().write_text(text);
+    }
+}
+
+/// Hands `text` to the reader as a file called `name`.
+pub fn download(name: &str, text: &str) {
+    let parts = js_sys::Array::of1(&text.into());
+    let Ok(blob) = web_sys::Blob::new_with_str_sequence(&parts) else { return };
+    let Ok(url) = web_sys::Url::create_object_url_with_blob(&blob) else { return };
+    if let Ok(link) = document().create_element("a")
+        && let Ok(link) = link.dyn_into::<web_sys::HtmlAnchorElement>()
+    {
+        link.set_href(&url);
+        link.set_download(name);
+        link.click();
+    }
+    let _ = web_sys::Url::revoke_object_url(&url);
+}

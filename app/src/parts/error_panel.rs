@@ -1,0 +1,50 @@
+//! What failed, what to do, and the id to find it by. In the panel that failed, never the page.
+
+use api::Error;
+use leptos::prelude::*;
+
+use super::{Icon, Status, Tone};
+use crate::Answer;
+
+/// An answer that was a refusal.
+#[component]
+pub fn ErrorPanel(
+    error: Error,
+    /// Asks again.
+    #[prop(default = None)]
+    again: Option<Callback<()>>,
+) -> impl IntoView {
+    if error.status >= 400 {
+        Answer::with(error.status);
+    }
+    let title = match error.status {
+        0 => "The platform does not answer",
+        401 => "You are signed out",
+        403 => "This is not for you to see",
+        404 => "There is nothing here",
+        _ => "This did not load",
+    };
+    let signed_out = error.is_unauthorized();
+    view! {
+        <div class="card" role="alert">
+            <div class="in stack g3">
+                <div class="row"><Status tone=Tone::Bad word=title.to_owned()/></div>
+                <p class="small dim">{error.message.clone()}</p>
+                <div class="row wrap">
+                    {signed_out.then(|| view! { <a class="btn sm" href="/login" rel="external">"Sign in"</a> })}
+                    {again
+                        .filter(|_| !signed_out)
+                        .map(|again| {
+                            view! {
+                                <button class="btn sm" type="button" on:click=move |_| again.run(())>
+                                    <Icon name="restart" size="i-s"/>
+                                    "Try again"
+                                </button>
+                            }
+                        })}
+                    {error.request_id.map(|id| view! { <span class="meta mono">"request " {id}</span> })}
+                </div>
+            </div>
+        </div>
+    }
+}

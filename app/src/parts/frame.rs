@@ -1,0 +1,231 @@
+//! The frame around every page of somebody who is signed in: sidebar, top bar, notices.
+
+use api::{accounts::Account, live::Topic, platform::PlatformInfo};
+use leptos::{either::Either, html, prelude::*};
+use leptos_meta::Title;
+use leptos_router::hooks::use_location;
+
+use super::{Avatar, FindButton, Icon, Notices, Palette, ThemeButton, ToastStack};
+use crate::{
+    data::{Moving, asked, client},
+    words,
+};
+
+/// What every page knows about who looks at it.
+#[derive(Clone, Copy)]
+pub struct Visitor(pub Moving<Account>);
+
+/// A step of the way to a page; the last one is the page itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Crumb {
+    pub text: String,
+    /// Absent for the page itself.
+    pub href: Option<String>,
+}
+
+impl Crumb {
+    /// A step that can be gone back to.
+    pub fn to(text: impl Into<String>, href: impl Into<String>) -> Self {
+        Self { text: text.into(), href: Some(href.into()) }
+    }
+
+    /// The page itself.
+    pub fn here(text: impl Into<String>) -> Self {
+        Self { text: text.into(), href: None }
+    }
+}
+
+/// Whether the sidebar is open, where it is a drawer.
+#[derive(Clone, Copy)]
+struct Drawer(RwSignal<bool>);
+
+/// The sidebar, and beside it whatever page is shown.
+#[component]
+pub fn Frame(children: Children) -> impl IntoView {
+    let drawer = RwSignal::new(false);
+    provide_context(Drawer(drawer));
+    let account = asked(|| (), { let client = client(); move |()| client.account_info() });
+    provide_context(Visitor(account));
+    super::toast::provide();
+    super::palette::provide();
+    let path = use_location().pathname;
+    // A new page: the drawer closes, and a screen reader starts at the page's beginning.
+    Effect::new(move |before: Option<String>| {
+        let now = path.get();
+        if before.is_some_and(|before| before != now) {
+            drawer.set(false);
+            if let Some(main) = super::dom::by_id("main") {
+                let _ = main.focus();
+            }
+        }
+        now
+    });
+    view! {
+        <div class="shell" data-nav=move || drawer.get().then_some("open")>
+            <a class="skip" href="#main" rel="external">"Skip to content"</a>
+            <Sidebar drawer/>
+            {children()}
+            <Palette/>
+            <ToastStack/>
+        </div>
+    }
+}
+
+#[component]
+fn Sidebar(drawer: RwSignal<bool>) -> impl IntoView {
+    let Visitor(account) = expect_context();
+    let head = account.show(1, |account| {
+        view! {
+            <a class="team" href="/account" aria-label="Account">
+                <Avatar who=Signal::derive(move || account.with(|a| a.email.clone())) large=true/>
+                <span style="flex:1;min-width:0">
+                    <b class="clip">{move || account.with(|a| a.name.clone().unwrap_or_else(|| words::who(&a.email)))}</b>
+                    <span class="meta clip">{move || account.with(|a| a.email.clone())}</span>
+                </span>
+            </a>
+        }
+    });
+    view! {
+        <aside class="side" id="side" aria-label="Sidebar" on:keydown=move |ev| {
+            if ev.key() == "Escape" {
+                drawer.set(false);
+            }
+        }>
+            <span class="row">
+                <a class="team" href="/apps" aria-label="Wharf, to the apps">
+                    <span class="logo"><Icon name="logo"/></span>
+                    <b>"Wharf"</b>
+                </a>
+                <a
+                    class="btn gho ico show-p"
+                    href="#main"
+                    rel="external"
+                    aria-label="Close menu"
+                    on:click=move |ev| { ev.prevent_default(); drawer.set(false); }
+                >
+                    <Icon name="x"/>
+                </a>
+            </span>
+            <nav aria-label="Main">
+                <span class="lab">"Work"</span>
+                <NavLink href="/apps" icon="apps" text="Apps"/>
+                <span class="lab">"Platform"</span>
+                <NavLink href="/platform" icon="layers" text="Platform"/>
+                <NavLink href="/audit" icon="audit" text="Audit log"/>
+                <NavLink href="/account" icon="sliders" text="Account"/>
+            </nav>
+            <PlatformFoot/>
+            {head}
+        </aside>
+    }
+}
+
+#[component]
+fn NavLink(href: &'static str, icon: &'static str, text: &'static str) -> impl IntoView {
+    let path = use_location().pathname;
+    let here = move || path.with(|path| path == href || path.strip_prefix(href).is_some_and(|rest| rest.starts_with('/')));
+    view! {
+        <a class="nav-a" href=href aria-current=move || here().then_some("page")>
+            <Icon name=icon/>
+            {text}
+        </a>
+    }
+}
+
+/// The platform's own proof: what it checked about itself, for those who may see it.
+#[component]
+fn PlatformFoot() -> impl IntoView {
+    let info: Moving<Option<PlatformInfo>> = Moving::new(
+        || (),
+        {
+            let client = client();
+            // Whoever may not see it gets no panel, and no error either.
+            move |()| { let asked = client.platform_info(); async move { Ok(asked.await.ok()) } }
+        },
+        |()| Some(Topic::Platform),
+    );
+    info.show(1, |info| {
+        let shown = Memo::new(move |_| info.with(|info| info.as_ref().map(|i| (i.checks.iter().filter(|c| c.ok).count(), i.checks.len(), i.version.clone()))));
+        move || match shown.get() {
+            Some((good, all, version)) => {
+                let (tone, glyph, verdict) = match all {
+                    0 => ("idle", "#g-sealwait", "Not checked"),
+                    _ if good == all => ("ok", "#g-seal", "Checks hold"),
+                    _ => ("warn", "#g-sealold", "Needs a look"),
+                };
+                Either::Left(view! {
+                    <a class="platform" href="/platform">
+                        <span class=format!("proof {tone}")>
+                            <svg aria-hidden="true"><use href=glyph></use></svg>
+                            <span><b>{verdict}</b></span>
+                        </span>
+                        <span style="padding-left:22px">{format!("{good} of {all} · Wharf {version}")}</span>
+                    </a>
+                })
+            }
+            None => Either::Right(view! { <span class="platform"></span> }),
+        }
+    })
+}
+
+/// The page itself: top bar with the way here, and the content.
+#[component]
+pub fn Deck(
+    #[prop(into)] title: Signal<String>,
+    #[prop(into)] crumbs: Signal<Vec<Crumb>>,
+    children: Children,
+) -> impl IntoView {
+    let Drawer(drawer) = expect_context();
+    let main = NodeRef::<html::Main>::new();
+    view! {
+        <Title text=move || title.get()/>
+        <div class="deck">
+            <header class="top">
+                <a
+                    class="btn gho ico menu-b"
+                    href="#side"
+                    rel="external"
+                    role="button"
+                    aria-label="Menu"
+                    aria-controls="side"
+                    aria-expanded=move || drawer.get().to_string()
+                    on:click=move |ev| { ev.prevent_default(); drawer.set(true); super::dom::focus_in("side", "nav a"); }
+                >
+                    <Icon name="menu"/>
+                </a>
+                <nav aria-label="Breadcrumb" style="min-width:0;flex:1">
+                    <ol class="crumbs">
+                        {move || crumbs.get().into_iter().map(|crumb| match crumb.href {
+                            Some(href) => Either::Left(view! { <li><a href=href>{crumb.text}</a></li> }),
+                            None => Either::Right(view! { <li><span aria-current="page">{crumb.text}</span></li> }),
+                        }).collect_view()}
+                    </ol>
+                </nav>
+                <FindButton/>
+                <ThemeButton/>
+            </header>
+            <main id="main" tabindex="-1" node_ref=main>
+                <Notices/>
+                {children()}
+            </main>
+        </div>
+    }
+}
+
+/// The head of a page: its name, a line below it, and what can be done.
+#[component]
+pub fn PageHead(
+    #[prop(into)] title: ViewFn,
+    #[prop(into, optional)] sub: ViewFn,
+    #[prop(into, optional)] acts: ViewFn,
+) -> impl IntoView {
+    view! {
+        <div class="head">
+            <div>
+                <h1>{title.run()}</h1>
+                <div class="sub">{sub.run()}</div>
+            </div>
+            <div class="acts">{acts.run()}</div>
+        </div>
+    }
+}

@@ -1,0 +1,28 @@
+//! Icons and glyphs of the sprite in the document.
+
+use leptos::prelude::*;
+
+/// A line icon: `name` without its `i-`.
+#[component]
+pub fn Icon(
+    name: &'static str,
+    /// Also `i-s` or `i-l`.
+    #[prop(default = "")]
+    size: &'static str,
+) -> impl IntoView {
+    view! {
+        <svg class=format!("i {size}") aria-hidden="true">
+            <use href=format!("#i-{name}")></use>
+        </svg>
+    }
+}
+
+/// A filled glyph: `name` without its `g-`.
+#[component]
+pub fn Glyph(#[prop(into)] name: Signal<&'static str>) -> impl IntoView {
+    view! {
+        <svg class=move || if name.get() == "busy" { "spin" } else { "" } aria-hidden="true">
+            <use href=move || format!("#g-{}", name.get())></use>
+        </svg>
+    }
+}

@@ -1,0 +1,30 @@
+//! What the connection has to say: signed out, or a newer server.
+
+use leptos::prelude::*;
+
+use super::Glyph;
+use crate::live::Live;
+
+/// A bar at the top of the page; nothing most of the time.
+#[component]
+pub fn Notices() -> impl IntoView {
+    let state = Live::of_page().state;
+    view! {
+        <Show when=move || state.signed_out.get()>
+            <div class="note warn" role="alert">
+                <Glyph name="warn"/>
+                <span><b>"You are signed out."</b>" What you see is no longer kept up to date."</span>
+                <a class="btn sm" href="/login" rel="external">"Sign in"</a>
+            </div>
+        </Show>
+        <Show when=move || state.newer.get() && !state.signed_out.get()>
+            <div class="note info" role="status">
+                <Glyph name="info"/>
+                <span><b>"A newer Wharf is running."</b>" This page goes on working; reload to get the new one."</span>
+                <button class="btn sm" type="button" on:click=move |_| { let _ = window().location().reload(); }>
+                    "Reload"
+                </button>
+            </div>
+        </Show>
+    }
+}

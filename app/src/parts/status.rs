@@ -1,0 +1,56 @@
+//! Status: a glyph and a word. The shape carries it, the colour repeats it.
+
+use api::statuses::Condition;
+use leptos::prelude::*;
+
+use super::Glyph;
+
+/// How good or bad something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Ok,
+    Warn,
+    Bad,
+    Info,
+    Busy,
+    Idle,
+}
+
+impl Tone {
+    /// The class, and the name of the glyph.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+            Self::Info => "info",
+            Self::Busy => "busy",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+/// The tone and the word for the condition of an app.
+pub fn condition(condition: Condition, up: i32, wanted: i32) -> (Tone, String) {
+    match condition {
+        Condition::Empty => (Tone::Idle, "Not deployed".into()),
+        Condition::Changing => (Tone::Busy, "Deploying".into()),
+        Condition::Up if wanted > 1 => (Tone::Ok, format!("{up} up")),
+        Condition::Up => (Tone::Ok, "Up".into()),
+        Condition::Degraded => (Tone::Warn, format!("{up} of {wanted} up")),
+        Condition::Crashed => (Tone::Bad, "Crashed".into()),
+        Condition::Off => (Tone::Idle, "Off".into()),
+        Condition::Maintenance => (Tone::Warn, "Maintenance".into()),
+    }
+}
+
+/// A glyph with its word.
+#[component]
+pub fn Status(#[prop(into)] tone: Signal<Tone>, #[prop(into)] word: Signal<String>) -> impl IntoView {
+    view! {
+        <span class=move || format!("st {}", tone.get().name())>
+            <Glyph name=Signal::derive(move || tone.get().name())/>
+            {word}
+        </span>
+    }
+}
