@@ -1,1 +1,43 @@
 //! Turns log lines into history and tails.
+//!
+//! ```text
+//! dynos, router ── spools ──→ Follower ──→ History ──→ Lines (the past) ──→ log sessions, console
+//! api, supervisor ────────────────────────→  disk  └─→ Tail  (the present)
+//! ```
+//!
+//! Every function that touches the disk is synchronous and short; async callers put it into
+//! `spawn_blocking`. The one exception is [`Tail::changed`], which only waits.
+//!
+//! **Invariant:** nothing here knows who may read a log, or which apps exist.
+
+mod batch;
+mod block;
+mod density;
+mod error;
+mod filter;
+mod follower;
+mod history;
+mod level;
+mod line;
+mod read;
+mod router_fields;
+mod segment;
+mod state;
+mod stream;
+mod tail;
+
+pub use api::log_lines::{LogBucket as Bucket, LogFilter as Filter, LogLevel as Level};
+pub use error::Error;
+pub use follower::{Dyno, Follower, Router};
+pub use history::{History, Limits};
+pub use line::{Line, NewLine};
+pub use read::{Lines, Query};
+pub use router_fields::RouterFields;
+pub use stream::Totals;
+pub use tail::Tail;
+
+/// What everything here returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests;

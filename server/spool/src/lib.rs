@@ -1,6 +1,6 @@
 //! Lines on disk between two processes.
 //!
-//! A spool is a directory of segment files `%020d.spool`, numbered up from 1. An entry is one line,
+//! A spool is a directory of segment files `%020d.spool`, numbered up. An entry is one line,
 //! `<micros since epoch> <kind> <text>\n`. One process writes ([`Writer`]), another reads
 //! ([`Reader`]) and remembers how far it came ([`Cursor`]), so neither needs the other to be alive.
 //!

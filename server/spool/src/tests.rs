@@ -114,7 +114,8 @@ fn a_torn_line_before_a_later_segment_is_passed() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), 1000, 0..2);
     tear(dir.path(), b"17");
-    std::fs::write(segments::path(dir.path(), 2), b"3 o line 3\n").unwrap();
+    let next = segments::list(dir.path()).unwrap()[0] + 1;
+    std::fs::write(segments::path(dir.path(), next), b"3 o line 3\n").unwrap();
     let read = Reader::new(dir.path(), Cursor::default()).read(10).unwrap();
     assert_eq!(numbers(read), [0, 1, 3]);
 }
@@ -144,7 +145,9 @@ fn segments_follow_one_another_and_a_reader_resumes_anywhere() {
 fn each_entry_comes_with_the_place_behind_it() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), 100, 0..50);
-    let all = Reader::new(dir.path(), Cursor::default()).read_placed(100).unwrap();
+    let all = Reader::new(dir.path(), Cursor::default())
+        .read_placed(100)
+        .unwrap();
     for (n, (place, _)) in all.iter().enumerate() {
         let rest = Reader::new(dir.path(), *place).read(100).unwrap();
         assert_eq!(numbers(rest), (n as i64 + 1..50).collect::<Vec<i64>>());
@@ -193,6 +196,26 @@ fn a_spool_that_nobody_reads_stays_bounded() {
     let rest = numbers(slow.read(2000).unwrap());
     assert_eq!(rest.last(), Some(&999));
     assert!(rest.is_sorted());
+}
+
+#[test]
+fn a_spool_made_anew_is_read_from_its_beginning() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 1000, 0..3);
+    let mut reader = Reader::new(dir.path(), Cursor::default());
+    assert_eq!(reader.read(10).unwrap().len(), 3);
+    let before = segments::list(dir.path()).unwrap()[0];
+    std::fs::remove_dir_all(dir.path()).unwrap();
+    while segments::list(dir.path())
+        .unwrap()
+        .first()
+        .is_none_or(|n| *n == before)
+    {
+        let _ = std::fs::remove_dir_all(dir.path());
+        write(dir.path(), 1000, 5..7);
+    }
+    let mut reader = Reader::new(dir.path(), reader.cursor());
+    assert_eq!(numbers(reader.read(10).unwrap()), [5, 6]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::{Entry, segments};
 
@@ -28,7 +29,10 @@ impl Writer {
     /// `segment_bytes` is followed by a new one. A torn last line is ended so that it harms no other.
     pub fn open(dir: &Path, segment_bytes: u64) -> io::Result<Writer> {
         std::fs::create_dir_all(dir)?;
-        let number = segments::list(dir)?.last().copied().unwrap_or(1);
+        let number = match segments::list(dir)?.last() {
+            Some(last) => *last,
+            None => first_number(),
+        };
         let (mut file, mut length) = open_segment(dir, number)?;
         if length > 0 {
             let mut last = [0];
@@ -129,6 +133,13 @@ impl Drop for Writer {
         // Nobody is left to hear of an error.
         let _ = self.flush();
     }
+}
+
+/// A spool that was deleted and made again must not repeat numbers: its reader would take what is
+/// new for what it has read.
+fn first_number() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(1, |since| since.as_millis() as u64)
 }
 
 fn open_segment(dir: &Path, number: u64) -> io::Result<(File, u64)> {

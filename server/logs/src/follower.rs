@@ -1,0 +1,234 @@
+//! Brings lines from spools into the history, each once.
+//!
+//! The caller owns the loop: call `step` until it brings nothing, wait a little, call again. A step
+//! is short work on the disk. After a crash at any point, a new follower goes on where the history
+//! says, so that no line is lost and none comes twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use chrono::DateTime;
+use spool::{Cursor, Entry, Reader};
+use uuid::Uuid;
+
+use crate::{History, NewLine, Result};
+
+/// The name under which apps' logs remember how far the router's spool has been read.
+const ROUTER: &str = "router";
+
+/// The dyno whose spool is followed.
+#[derive(Clone, Debug)]
+pub struct Dyno {
+    /// Whose log its lines go to.
+    pub app: Uuid,
+    /// One run of a process; the name under which the log remembers the place in the spool. Give it
+    /// to [`History::forget`] when the spool is deleted.
+    pub id: Uuid,
+    /// `web.1`
+    pub name: String,
+    /// The directory of the spool.
+    pub spool: PathBuf,
+}
+
+/// Follows the spool of one dyno.
+pub struct Follower {
+    history: Arc<History>,
+    dyno: Dyno,
+    reader: Reader,
+    /// What the history remembers.
+    kept: Cursor,
+}
+
+impl Follower {
+    /// A follower that goes on where the last one of this dyno came to.
+    pub fn new(history: Arc<History>, dyno: Dyno) -> Result<Follower> {
+        let kept = history
+            .cursor(dyno.app, &dyno.id.to_string())?
+            .unwrap_or_default();
+        Ok(Follower {
+            reader: Reader::new(&dyno.spool, kept),
+            history,
+            dyno,
+            kept,
+        })
+    }
+
+    /// Brings at most `max` entries into the history, and says how many it brought. After an error
+    /// (a full disk) the next step tries again.
+    pub fn step(&mut self, max: usize) -> Result<usize> {
+        let brought = self.bring(max);
+        if brought.is_err() {
+            self.reader = Reader::new(&self.dyno.spool, self.kept);
+        }
+        brought
+    }
+
+    fn bring(&mut self, max: usize) -> Result<usize> {
+        let entries = self.reader.read(max).context("read a dyno's spool")?;
+        if entries.is_empty() {
+            return Ok(0);
+        }
+        let (Dyno { app, id, name, .. }, cursor) = (&self.dyno, self.reader.cursor());
+        let lines = entries.iter().map(|entry| dyno_line(entry, name)).collect();
+        self.history
+            .append_from(*app, lines, &id.to_string(), cursor)?;
+        let is_next_segment = cursor.segment > self.kept.segment;
+        self.kept = cursor;
+        if is_next_segment {
+            // What is about to be deleted must be in the history even if the power fails.
+            self.history.sync(*app)?;
+            self.reader
+                .forget_consumed()
+                .context("delete what was read of a dyno's spool")?;
+        }
+        Ok(entries.len())
+    }
+}
+
+fn dyno_line(entry: &Entry, dyno: &str) -> NewLine {
+    let source = if entry.kind == b's' { "heroku" } else { "app" };
+    new_line(entry, source, dyno, &entry.text)
+}
+
+fn new_line(entry: &Entry, source: &str, dyno: &str, text: &[u8]) -> NewLine {
+    NewLine {
+        at: DateTime::from_timestamp_micros(entry.at_us).unwrap_or_default(),
+        source: source.to_owned(),
+        dyno: dyno.to_owned(),
+        text: String::from_utf8_lossy(text).into_owned(),
+    }
+}
+
+/// Follows the router's spool, whose lines go to many apps.
+///
+/// Each app's log remembers the place of its own last line, and a file beside the logs a place that
+/// all apps have had. The file may lag: what is read again is passed over by those who had it.
+pub struct Router {
+    history: Arc<History>,
+    spool: PathBuf,
+    reader: Reader,
+    /// What the file remembers.
+    kept: Cursor,
+    /// Segments before this one are deleted.
+    deleted: u64,
+    /// Apps that got lines since segments were last deleted.
+    touched: BTreeSet<Uuid>,
+}
+
+impl Router {
+    /// A follower that goes on where the last one came to.
+    pub fn new(history: Arc<History>, spool: &Path) -> Result<Router> {
+        let kept = read_place(&place_path(&history))?;
+        Ok(Router {
+            reader: Reader::new(spool, kept),
+            history,
+            spool: spool.to_owned(),
+            kept,
+            deleted: 0,
+            touched: BTreeSet::new(),
+        })
+    }
+
+    /// Brings at most `max` entries to the apps they are about, and says how many it read. Entries of
+    /// apps that are not `known` are dropped. After an error the next step tries again.
+    pub fn step(&mut self, max: usize, known: impl Fn(Uuid) -> bool) -> Result<usize> {
+        let brought = self.bring(max, known);
+        if brought.is_err() {
+            self.reader = Reader::new(&self.spool, self.kept);
+        }
+        brought
+    }
+
+    fn bring(&mut self, max: usize, known: impl Fn(Uuid) -> bool) -> Result<usize> {
+        let entries = self
+            .reader
+            .read_placed(max)
+            .context("read the router's spool")?;
+        if entries.is_empty() {
+            return Ok(0);
+        }
+        let mut apps: BTreeMap<Uuid, Vec<(Cursor, NewLine)>> = BTreeMap::new();
+        for (place, entry) in &entries {
+            if let Some((app, line)) = router_line(entry) {
+                apps.entry(app).or_default().push((*place, line));
+            }
+        }
+        for (app, lines) in apps.into_iter().filter(|(app, _)| known(*app)) {
+            self.bring_to(app, lines)?;
+        }
+        self.keep()?;
+        Ok(entries.len())
+    }
+
+    fn bring_to(&mut self, app: Uuid, mut lines: Vec<(Cursor, NewLine)>) -> Result<()> {
+        let had = self.history.cursor(app, ROUTER)?.unwrap_or_default();
+        lines.retain(|(place, _)| *place > had);
+        let Some((place, _)) = lines.last() else {
+            return Ok(());
+        };
+        let place = *place;
+        let lines = lines.into_iter().map(|(_, line)| line).collect();
+        self.history.append_from(app, lines, ROUTER, place)?;
+        self.touched.insert(app);
+        Ok(())
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        let cursor = self.reader.cursor();
+        let is_next_segment = cursor.segment > self.deleted;
+        if is_next_segment {
+            for app in std::mem::take(&mut self.touched) {
+                self.history.sync(app)?;
+            }
+        }
+        write_place(&place_path(&self.history), cursor)?;
+        self.kept = cursor;
+        if is_next_segment {
+            self.reader
+                .forget_consumed()
+                .context("delete what was read of the router's spool")?;
+            self.deleted = cursor.segment;
+        }
+        Ok(())
+    }
+}
+
+/// `<app uuid> at=info …`
+fn router_line(entry: &Entry) -> Option<(Uuid, NewLine)> {
+    let (app, text) = entry.text.split_at_checked(36)?;
+    let app = Uuid::try_parse_ascii(app).ok()?;
+    let text = text.strip_prefix(b" ")?;
+    Some((app, new_line(entry, "heroku", "router", text)))
+}
+
+fn place_path(history: &History) -> PathBuf {
+    history.dir().join("router.place")
+}
+
+fn read_place(path: &Path) -> Result<Cursor> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(e) => Err(e).with_context(|| format!("read {}", path.display()))?,
+    };
+    let numbers = text.trim().split_once(' ');
+    let cursor = numbers.and_then(|(segment, offset)| {
+        Some(Cursor {
+            segment: segment.parse().ok()?,
+            offset: offset.parse().ok()?,
+        })
+    });
+    // Lost or damaged, it does no harm to begin again.
+    Ok(cursor.unwrap_or_default())
+}
+
+fn write_place(path: &Path, cursor: Cursor) -> Result<()> {
+    let temporary = path.with_extension("tmp");
+    let text = format!("{} {}\n", cursor.segment, cursor.offset);
+    std::fs::write(&temporary, text)
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .with_context(|| format!("write {}", path.display()))?;
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! The logs of all apps.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use spool::Cursor;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::batch::Mark;
+use crate::line::{Line, clean_name};
+use crate::stream::{Stream, Totals};
+use crate::{Bucket, Filter, Lines, NewLine, Query, Result, Tail, density};
+
+/// How much is kept of each app's log. The oldest goes first.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes on disk, compressed. The newest segment is kept whatever its size.
+    pub bytes: u64,
+    /// Older lines are deleted, a segment at a time.
+    pub age: Duration,
+    /// A segment is closed and compressed when it has this many bytes.
+    pub segment_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            bytes: 1 << 30,
+            age: Duration::from_secs(30 * 24 * 3600),
+            segment_bytes: 16 << 20,
+        }
+    }
+}
+
+/// The logs of all apps, a directory each. One process at a time may have it open.
+///
+/// Appending does not fsync: it survives the death of the process, not a power cut; half a batch
+/// is taken back when the log is opened again. A log is opened at first use, which reads its newest
+/// segment.
+pub struct History {
+    dir: PathBuf,
+    limits: Limits,
+    streams: RwLock<HashMap<Uuid, Arc<Stream>>>,
+}
+
+impl History {
+    /// Opens the histories in `dir`, which is made if missing.
+    pub fn open(dir: &Path) -> Result<Arc<History>> {
+        History::open_with(dir, Limits::default())
+    }
+
+    /// As [`History::open`], keeping more or less.
+    pub fn open_with(dir: &Path, limits: Limits) -> Result<Arc<History>> {
+        std::fs::create_dir_all(dir).with_context(|| format!("make {}", dir.display()))?;
+        Ok(Arc::new(History {
+            dir: dir.to_owned(),
+            limits,
+            streams: RwLock::default(),
+        }))
+    }
+
+    /// Adds lines to an app's log. All or none are there when it returns.
+    pub fn append(&self, app: Uuid, lines: Vec<NewLine>) -> Result<()> {
+        self.stream(app).append(&lines, None)
+    }
+
+    /// Adds lines that were read from a spool up to `cursor`, and remembers that, in one write: after
+    /// a crash both are there or neither. `spool` is a name of one's own choice, such as a dyno's id.
+    pub fn append_from(
+        &self,
+        app: Uuid,
+        lines: Vec<NewLine>,
+        spool: &str,
+        cursor: Cursor,
+    ) -> Result<()> {
+        let mark = Mark {
+            spool: clean_name(spool),
+            cursor: Some(cursor),
+        };
+        self.stream(app).append(&lines, Some(mark))
+    }
+
+    /// How far a spool has been read into an app's log.
+    pub fn cursor(&self, app: Uuid, spool: &str) -> Result<Option<Cursor>> {
+        self.stream(app).cursor(&clean_name(spool))
+    }
+
+    /// Forgets how far a spool has been read. Call it once the spool is deleted: a spool that still
+    /// is there would be read from its beginning.
+    pub fn forget(&self, app: Uuid, spool: &str) -> Result<()> {
+        if self.cursor(app, spool)?.is_none() {
+            return Ok(());
+        }
+        let mark = Mark {
+            spool: clean_name(spool),
+            cursor: None,
+        };
+        self.stream(app).append(&[], Some(mark))
+    }
+
+    /// The last `n` lines that match, oldest first. For many, [`History::read`] needs less memory.
+    pub fn last(&self, app: Uuid, n: usize, filter: &Filter) -> Result<Vec<Line>> {
+        let query = Query {
+            filter: filter.clone(),
+            last: Some(n),
+            ..Query::default()
+        };
+        Ok(self.read(app, &query)?.collect())
+    }
+
+    /// The first `max` lines after line `seq` that match, oldest first.
+    pub fn after(&self, app: Uuid, seq: u64, max: usize, filter: &Filter) -> Result<Vec<Line>> {
+        let query = Query {
+            filter: filter.clone(),
+            after: Some(seq),
+            ..Query::default()
+        };
+        Ok(self.read(app, &query)?.take(max).collect())
+    }
+
+    /// The lines that a query wants, oldest first, read as the iterator is used (which is work on
+    /// the disk). Any number of them needs the memory of some hundred.
+    pub fn read(&self, app: Uuid, query: &Query) -> Result<Lines> {
+        Lines::new(&self.stream(app), query)
+    }
+
+    /// Follows the lines that come after line `seq`.
+    pub fn tail(&self, app: Uuid, seq: u64, filter: &Filter) -> Result<Tail> {
+        Tail::new(self.stream(app), seq, filter)
+    }
+
+    /// The number of the newest line, as it changes; `u64::MAX` once the log is deleted.
+    pub fn subscribe(&self, app: Uuid) -> Result<watch::Receiver<u64>> {
+        self.stream(app).subscribe()
+    }
+
+    /// Counts lines and errors that match in `buckets` equal stretches of `[from, to)`.
+    pub fn density(
+        &self,
+        app: Uuid,
+        filter: &Filter,
+        buckets: usize,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<Vec<Bucket>> {
+        density::count(&self.stream(app), filter, (from, to), buckets)
+    }
+
+    /// How much of an app's log there is.
+    pub fn totals(&self, app: Uuid) -> Result<Totals> {
+        self.stream(app).totals()
+    }
+
+    /// Has an app's log on the disk itself, so that it survives a power cut.
+    pub fn sync(&self, app: Uuid) -> Result<()> {
+        self.stream(app).sync()
+    }
+
+    /// Deletes an app's log. Lines that come later are dropped, and its tails end.
+    pub fn delete(&self, app: Uuid) -> Result<()> {
+        self.stream(app).delete()
+    }
+
+    /// Deletes lines that are too old from all logs. Call it once a day; logs that are written to
+    /// see to themselves.
+    pub fn expire(&self, now: DateTime<Utc>) -> Result<()> {
+        let apps = std::fs::read_dir(&self.dir).context("list the logs")?;
+        for app in apps {
+            let name = app.context("list the logs")?.file_name();
+            let app = name.to_str().and_then(|name| name.parse().ok());
+            if let Some(app) = app {
+                self.stream(app).expire(now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where this history is.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn stream(&self, app: Uuid) -> Arc<Stream> {
+        let known = self.streams.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stream) = known.get(&app) {
+            return Arc::clone(stream);
+        }
+        drop(known);
+        let mut known = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+        let make = || Arc::new(Stream::new(self.dir.join(app.to_string()), self.limits));
+        Arc::clone(known.entry(app).or_insert_with(make))
+    }
+}

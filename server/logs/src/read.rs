@@ -1,0 +1,221 @@
+//! Reads lines from disk, oldest first, a block at a time.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use crate::block::Block;
+use crate::filter::Matcher;
+use crate::line::Line;
+use crate::stream::Stream;
+use crate::{Filter, Result, segment};
+
+/// Which lines to read. The default is all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Which of them pass.
+    pub filter: Filter,
+    /// Only lines after this number.
+    pub after: Option<u64>,
+    /// Only lines before this number.
+    pub before: Option<u64>,
+    /// Of those that match, only the last so many.
+    pub last: Option<usize>,
+}
+
+/// A segment as it was when reading began: what is added or deleted meanwhile does not show.
+pub(crate) struct View {
+    source: Source,
+}
+
+enum Source {
+    Raw { file: File, blocks: Vec<Block> },
+    Packed { path: PathBuf, file: OnceLock<File> },
+}
+
+impl View {
+    pub fn raw(file: File, blocks: Vec<Block>) -> View {
+        View {
+            source: Source::Raw { file, blocks },
+        }
+    }
+
+    pub fn packed(path: PathBuf) -> View {
+        View {
+            source: Source::Packed {
+                path,
+                file: OnceLock::new(),
+            },
+        }
+    }
+
+    /// The blocks in which a line may pass.
+    pub fn blocks(&self, matcher: &Matcher) -> Vec<Block> {
+        let blocks = match &self.source {
+            Source::Raw { blocks, .. } => blocks.clone(),
+            Source::Packed { path, .. } => segment::read_index(path).unwrap_or_else(|e| {
+                self.complain(&e);
+                Vec::new()
+            }),
+        };
+        blocks.into_iter().filter(|b| matcher.may_pass(b)).collect()
+    }
+
+    /// The bytes of a block. What is gone or damaged is empty: the other lines can still be read.
+    pub fn read(&self, block: &Block) -> Vec<u8> {
+        self.try_read(block).unwrap_or_else(|e| {
+            self.complain(&e);
+            Vec::new()
+        })
+    }
+
+    fn try_read(&self, block: &Block) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; block.stored as usize];
+        match &self.source {
+            Source::Raw { file, .. } => {
+                file.read_exact_at(&mut bytes, block.offset)?;
+                Ok(bytes)
+            }
+            Source::Packed { path, file } => {
+                let file = match file.get() {
+                    Some(file) => file,
+                    None => {
+                        let opened = File::open(path)?;
+                        file.get_or_init(|| opened)
+                    }
+                };
+                file.read_exact_at(&mut bytes, block.offset)?;
+                zstd::bulk::decompress(&bytes, block.raw as usize)
+            }
+        }
+    }
+
+    fn complain(&self, error: &io::Error) {
+        if let Source::Packed { path, .. } = &self.source
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %path.display(), "could not read a part of a log: {error}");
+        }
+    }
+}
+
+/// Lines, oldest first. Holds one block of them in memory, however many there are.
+pub struct Lines {
+    matcher: Arc<Matcher>,
+    parts: VecDeque<Part>,
+    /// Of the matching lines of the first block, so many are not wanted.
+    skip: usize,
+    ready: std::vec::IntoIter<Line>,
+}
+
+struct Part {
+    view: View,
+    /// Looked up when it is this part's turn, unless that has been done.
+    blocks: Option<VecDeque<Block>>,
+}
+
+impl Lines {
+    pub(crate) fn new(stream: &Stream, query: &Query) -> Result<Lines> {
+        let mut matcher = Matcher::new(&query.filter)?;
+        matcher.after = query.after.unwrap_or(0);
+        matcher.before = query.before.unwrap_or(u64::MAX);
+        let (views, _) = stream.views(&matcher)?;
+        let mut lines = Lines::of(views, Arc::new(matcher));
+        if let Some(last) = query.last {
+            lines.keep_last(last);
+        }
+        Ok(lines)
+    }
+
+    pub(crate) fn of(views: Vec<View>, matcher: Arc<Matcher>) -> Lines {
+        let parts = views.into_iter().map(|view| Part { view, blocks: None });
+        Lines {
+            matcher,
+            parts: parts.collect(),
+            skip: 0,
+            ready: Vec::new().into_iter(),
+        }
+    }
+
+    /// Goes backwards and counts until there are enough; blocks that can be counted by what is
+    /// known of them are not read.
+    fn keep_last(&mut self, mut wanted: usize) {
+        let mut kept = VecDeque::new();
+        while wanted > 0 {
+            let Some(mut part) = self.parts.pop_back() else {
+                break;
+            };
+            let mut blocks = VecDeque::new();
+            for block in part.view.blocks(&self.matcher).into_iter().rev() {
+                let count = self.count_in(&part.view, &block);
+                if count == 0 {
+                    continue;
+                }
+                blocks.push_front(block);
+                self.skip = count.saturating_sub(wanted);
+                wanted = wanted.saturating_sub(count);
+                if wanted == 0 {
+                    break;
+                }
+            }
+            part.blocks = Some(blocks);
+            kept.push_front(part);
+        }
+        self.parts = kept;
+    }
+
+    fn count_in(&self, view: &View, block: &Block) -> usize {
+        if self.matcher.passes_all(block) {
+            return block.lines as usize;
+        }
+        let bytes = view.read(block);
+        if !self.matcher.may_pass_bytes(&bytes) {
+            return 0;
+        }
+        let records = segment::lines(&bytes).filter_map(|(_, record)| record);
+        records.filter(|record| self.matcher.passes(record)).count()
+    }
+
+    /// Reads the next block; `false` at the end.
+    fn advance(&mut self) -> bool {
+        while let Some(part) = self.parts.front_mut() {
+            let view = &part.view;
+            let blocks = part
+                .blocks
+                .get_or_insert_with(|| view.blocks(&self.matcher).into());
+            let Some(block) = blocks.pop_front() else {
+                self.parts.pop_front();
+                continue;
+            };
+            let bytes = view.read(&block);
+            let mut lines = Vec::new();
+            if self.matcher.may_pass_bytes(&bytes) {
+                let records = segment::lines(&bytes).filter_map(|(_, record)| record);
+                let matching = records.filter(|record| self.matcher.passes(record));
+                lines.extend(matching.skip(self.skip).map(|record| record.to_line()));
+            }
+            self.skip = 0;
+            self.ready = lines.into_iter();
+            return true;
+        }
+        false
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Line;
+
+    fn next(&mut self) -> Option<Line> {
+        loop {
+            if let Some(line) = self.ready.next() {
+                return Some(line);
+            }
+            if !self.advance() {
+                return None;
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Lines as they come.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::filter::Matcher;
+use crate::line::Line;
+use crate::read::Lines;
+use crate::stream::Stream;
+use crate::{Filter, Result};
+
+/// Follows an app's log from a line on. Reads what is on disk: a slow reader costs no memory, and
+/// what it has missed it can still read, or skip and be told how much.
+pub struct Tail {
+    stream: Arc<Stream>,
+    matcher: Matcher,
+    newest: watch::Receiver<u64>,
+}
+
+impl Tail {
+    pub(crate) fn new(stream: Arc<Stream>, after: u64, filter: &Filter) -> Result<Tail> {
+        let mut matcher = Matcher::new(filter)?;
+        matcher.after = after;
+        let newest = stream.subscribe()?;
+        Ok(Tail {
+            stream,
+            matcher,
+            newest,
+        })
+    }
+
+    /// The next matching lines, at most `max`; none when there is nothing new.
+    pub fn read(&mut self, max: usize) -> Result<Vec<Line>> {
+        let (views, newest) = self.stream.views(&self.matcher)?;
+        let lines: Vec<Line> = Lines::of(views, Arc::new(self.matcher.clone()))
+            .take(max)
+            .collect();
+        self.matcher.after = match lines.last() {
+            Some(last) if lines.len() == max => last.seq,
+            // Those that did not match have been seen as well.
+            _ => newest.max(self.matcher.after),
+        };
+        Ok(lines)
+    }
+
+    /// Waits until there is something to read (it may turn out not to match). `false` when the log
+    /// was deleted. Safe to drop and call again.
+    pub async fn changed(&mut self) -> bool {
+        let after = self.matcher.after;
+        match self.newest.wait_for(|newest| *newest > after).await {
+            Ok(newest) => *newest != u64::MAX,
+            Err(_) => false,
+        }
+    }
+
+    /// The line up to which everything has been read: go on from here after a reconnect.
+    pub fn seq(&self) -> u64 {
+        self.matcher.after
+    }
+
+    /// How many lines, matching or not, wait to be read.
+    pub fn lag(&self) -> u64 {
+        match *self.newest.borrow() {
+            u64::MAX => 0,
+            newest => newest.saturating_sub(self.matcher.after),
+        }
+    }
+
+    /// Passes over all but the newest `keep` lines, and says how many that were.
+    pub fn skip(&mut self, keep: u64) -> u64 {
+        let skipped = self.lag().saturating_sub(keep);
+        self.matcher.after += skipped;
+        skipped
+    }
+}
