@@ -1,1 +1,20 @@
-//! The WASM entry point: hydrate() and the fetch transport.
+//! The WASM entry point: takes up the page that the server has sent.
+#![cfg(target_arch = "wasm32")]
+
+mod fetch;
+mod socket;
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Called once by the page's script when the module is ready.
+#[wasm_bindgen]
+pub fn hydrate() {
+    leptos::mount::hydrate_body(|| {
+        provide_context(api::Client::new(fetch::Fetch));
+        provide_context::<Arc<dyn app::live::Socket>>(Arc::new(socket::OneSocket::new()));
+        view! { <app::App/> }
+    });
+}

@@ -1,0 +1,239 @@
+//! The one websocket: opened with the first subscription, made again after a break.
+//!
+//! Every subscription is remembered with its cursor, so that a new connection goes on where the
+//! old one broke off, without a gap and without a line twice. Nothing here is reactive: a signal
+//! for each message would lose some and wake everything thousands of times a second.
+
+use std::{any::Any, cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
+
+use api::{
+    Error,
+    live::{ToServer, Topic},
+};
+use app::live::{Link, LinkState, Said, Sink, Socket};
+use leptos::prelude::*;
+use send_wrapper::SendWrapper;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use wasm_bindgen::{JsCast, closure::Closure};
+use web_sys::{CloseEvent, MessageEvent, WebSocket};
+
+/// Longest wait before the connection is tried again.
+const LONGEST_WAIT_MS: u32 = 8_000;
+
+/// The page's one connection.
+pub struct OneSocket(SendWrapper<Rc<RefCell<Inner>>>);
+
+struct Followed {
+    topic: Topic,
+    sink: Rc<Sink>,
+}
+
+#[derive(Default)]
+struct Inner {
+    socket: Option<WebSocket>,
+    // Callbacks of closed sockets are kept for a round: one of them may be running.
+    callbacks: Vec<Box<dyn Any>>,
+    followed: BTreeMap<u32, Followed>,
+    last_id: u32,
+    tries: u32,
+    version: Option<String>,
+    state: Option<LinkState>,
+    over: bool,
+}
+
+/// A frame with its payload left as text: only the subscriber knows what it is.
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(default)]
+    id: u32,
+    #[serde(borrow, default)]
+    value: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    lines: Option<&'a RawValue>,
+    #[serde(default)]
+    cursor: Option<u64>,
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default)]
+    error: Option<Error>,
+}
+
+impl OneSocket {
+    /// A connection that is opened when it is first needed.
+    pub fn new() -> Self {
+        Self(SendWrapper::new(Rc::default()))
+    }
+}
+
+impl Socket for OneSocket {
+    fn subscribe(&self, topic: Topic, sink: Sink) -> u32 {
+        let id = {
+            let mut inner = self.0.borrow_mut();
+            inner.last_id += 1;
+            let id = inner.last_id;
+            inner.followed.insert(id, Followed { topic: topic.clone(), sink: Rc::new(sink) });
+            id
+        };
+        if self.0.borrow().socket.is_some() {
+            self.0.borrow().say(&ToServer::Subscribe { id, topic });
+        } else {
+            connect(&self.0);
+        }
+        id
+    }
+
+    fn credit(&self, id: u32, more: u32) {
+        self.0.borrow().say(&ToServer::Credit { id, more });
+    }
+
+    fn unsubscribe(&self, id: u32) {
+        let mut inner = self.0.borrow_mut();
+        if inner.followed.remove(&id).is_some() {
+            inner.say(&ToServer::Unsubscribe { id });
+        }
+    }
+
+    fn report_to(&self, state: LinkState) {
+        self.0.borrow_mut().state = Some(state);
+    }
+}
+
+impl Inner {
+    fn say(&self, message: &ToServer) {
+        let open = self.socket.as_ref().filter(|s| s.ready_state() == WebSocket::OPEN);
+        if let (Some(socket), Ok(text)) = (open, serde_json::to_string(message)) {
+            let _ = socket.send_with_str(&text);
+        }
+    }
+
+    fn report(&self, link: Link) {
+        if let Some(state) = self.state {
+            if link == Link::Lost && state.link.try_get_untracked() == Some(Link::Open) {
+                state.lost_at.try_set(js_sys::Date::now() as i64);
+            }
+            // A first connection that fails is lost too, once it has been tried a few times.
+            if link != Link::Opening && state.link.try_get_untracked() != Some(link) {
+                state.link.try_set(link);
+            }
+        }
+    }
+}
+
+type Shared = Rc<RefCell<Inner>>;
+
+fn connect(shared: &Shared) {
+    if shared.borrow().over {
+        return;
+    }
+    let location = window().location();
+    let scheme = if location.protocol().as_deref() == Ok("https:") { "wss" } else { "ws" };
+    let Ok(socket) = WebSocket::new(&format!("{scheme}://{}/live", location.host().unwrap_or_default())) else { return };
+    let me = shared.clone();
+    let opened = Closure::<dyn Fn()>::new(move || on_open(&me));
+    let me = shared.clone();
+    let heard = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
+        if let Some(text) = event.data().as_string() {
+            on_frame(&me, &text);
+        }
+    });
+    let me = shared.clone();
+    let closed = Closure::<dyn Fn(CloseEvent)>::new(move |_: CloseEvent| on_close(&me));
+    socket.set_onopen(Some(opened.as_ref().unchecked_ref()));
+    socket.set_onmessage(Some(heard.as_ref().unchecked_ref()));
+    socket.set_onclose(Some(closed.as_ref().unchecked_ref()));
+    let mut inner = shared.borrow_mut();
+    inner.socket = Some(socket);
+    if inner.callbacks.len() > 3 {
+        inner.callbacks.drain(0..3);
+    }
+    inner.callbacks.extend([Box::new(opened) as Box<dyn Any>, Box::new(heard), Box::new(closed)]);
+}
+
+fn on_open(shared: &Shared) {
+    let inner = shared.borrow();
+    for (id, followed) in &inner.followed {
+        inner.say(&ToServer::Subscribe { id: *id, topic: followed.topic.clone() });
+    }
+    inner.report(Link::Open);
+}
+
+fn on_close(shared: &Shared) {
+    let wait = {
+        let mut inner = shared.borrow_mut();
+        inner.socket = None;
+        inner.tries += 1;
+        inner.report(Link::Lost);
+        let longest = (250u32 << inner.tries.min(6)).min(LONGEST_WAIT_MS);
+        100 + (js_sys::Math::random() * f64::from(longest)) as u64
+    };
+    let me = shared.clone();
+    set_timeout(move || connect(&me), Duration::from_millis(wait));
+}
+
+fn on_frame(shared: &Shared, text: &str) {
+    let Ok(frame) = serde_json::from_str::<Frame<'_>>(text) else { return };
+    match frame.kind {
+        "hello" => on_hello(shared, frame.version),
+        "signed_out" => {
+            let mut inner = shared.borrow_mut();
+            inner.over = true;
+            if let Some(state) = inner.state {
+                state.signed_out.try_set(true);
+            }
+        }
+        "value" => tell(shared, frame.id, Said::Value(frame.value.map_or("null", RawValue::get))),
+        "lines" => {
+            if let (Some(cursor), Some(followed)) = (frame.cursor, shared.borrow_mut().followed.get_mut(&frame.id)) {
+                resume_after(&mut followed.topic, cursor);
+            }
+            tell(shared, frame.id, Said::Lines(frame.lines.map_or("[]", RawValue::get)));
+        }
+        "dropped" => {
+            let lines = frame.lines.and_then(|n| n.get().parse().ok()).unwrap_or(0);
+            tell(shared, frame.id, Said::Dropped(lines));
+        }
+        "end" => {
+            tell(shared, frame.id, Said::End);
+            shared.borrow_mut().followed.remove(&frame.id);
+        }
+        "failed" => {
+            if let Some(error) = &frame.error {
+                tell(shared, frame.id, Said::Failed(error));
+            }
+            shared.borrow_mut().followed.remove(&frame.id);
+        }
+        _ => {}
+    }
+}
+
+fn on_hello(shared: &Shared, version: Option<String>) {
+    let mut inner = shared.borrow_mut();
+    inner.tries = 0;
+    match (&inner.version, version) {
+        (None, version) => inner.version = version,
+        (Some(first), Some(now)) if *first != now => {
+            if let Some(state) = inner.state {
+                state.newer.try_set(true);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The subscriber is called with nothing borrowed: it may subscribe or end subscriptions.
+fn tell(shared: &Shared, id: u32, said: Said<'_>) {
+    let sink = shared.borrow().followed.get(&id).map(|f| f.sink.clone());
+    if let Some(sink) = sink {
+        sink(said);
+    }
+}
+
+fn resume_after(topic: &mut Topic, cursor: u64) {
+    match topic {
+        Topic::Logs { after, .. } | Topic::Build { after, .. } => *after = Some(cursor),
+        Topic::Apps | Topic::App { .. } | Topic::Metrics { .. } | Topic::Platform => {}
+    }
+}
