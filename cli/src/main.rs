@@ -1,3 +1,119 @@
-//! `wharf`, the command line.
+//! `wharf`, the command line: the list of commands.
+//!
+//! The words are Heroku's. Each command is a struct of its arguments with a `run`, in the
+//! file of its noun; all of them ask the platform through [`api::Client`]. Exit status:
+//! 0, 1 (wrong usage, or it could not be done), 2 (the platform refused).
 
-fn main() {}
+#[macro_use]
+mod dispatch;
+#[macro_use]
+mod output;
+
+mod address;
+mod apps;
+mod authorizations;
+mod buildpack_installations;
+mod builds;
+mod collaborators;
+mod completion;
+mod config_vars;
+mod context;
+mod credentials;
+mod dynos;
+mod events;
+mod features;
+mod formation;
+mod git;
+mod help;
+mod lines;
+mod log_drains;
+mod log_sessions;
+mod login;
+mod metrics;
+mod platform;
+mod releases;
+mod stacks;
+mod streams;
+mod transport;
+mod when;
+
+commands! {
+    "Getting started" {
+        "login" ["auth:login"] => login::Login,
+        "logout" ["auth:logout"] => login::Logout,
+        "whoami" ["auth:whoami"] => login::Whoami,
+        "auth:token" [] => login::Token,
+        "create" ["apps:create"] => apps::Create,
+        "git:remote" [] => git::Remote,
+        "open" ["apps:open"] => apps::Open,
+    }
+    "Apps" {
+        "apps" ["apps:list", "list"] => apps::List,
+        "info" ["apps:info"] => apps::Info,
+        "rename" ["apps:rename"] => apps::Rename,
+        "destroy" ["apps:destroy", "apps:delete"] => apps::Destroy,
+        "maintenance" [] => apps::Maintenance,
+        "maintenance:on" [] => apps::MaintenanceOn,
+        "maintenance:off" [] => apps::MaintenanceOff,
+        "features" [] => features::List,
+        "features:enable" [] => features::Enable,
+        "features:disable" [] => features::Disable,
+    }
+    "Dynos" {
+        "ps" ["dyno", "ps:list"] => dynos::List,
+        "ps:scale" ["scale", "dyno:scale"] => formation::Scale,
+        "ps:type" ["ps:resize", "dyno:resize", "resize"] => formation::Type,
+        "ps:restart" ["restart", "dyno:restart"] => dynos::Restart,
+        "ps:stop" ["ps:kill", "dyno:stop", "dyno:kill"] => dynos::Stop,
+    }
+    "Config vars" {
+        "config" ["config:list"] => config_vars::List,
+        "config:get" [] => config_vars::Get,
+        "config:set" ["config:add"] => config_vars::Set,
+        "config:unset" ["config:remove"] => config_vars::Unset,
+    }
+    "Builds and releases" {
+        "builds" [] => builds::List,
+        "builds:info" [] => builds::Info,
+        "builds:output" [] => builds::Output,
+        "builds:cancel" [] => builds::Cancel,
+        "releases" [] => releases::List,
+        "releases:info" [] => releases::Info,
+        "releases:output" [] => releases::Output,
+        "rollback" ["releases:rollback"] => releases::Rollback,
+        "buildpacks" [] => buildpack_installations::List,
+        "buildpacks:set" [] => buildpack_installations::Set,
+        "buildpacks:add" [] => buildpack_installations::Add,
+        "buildpacks:remove" [] => buildpack_installations::Remove,
+        "buildpacks:clear" [] => buildpack_installations::Clear,
+        "stacks" ["apps:stacks", "stack"] => stacks::List,
+        "stacks:set" ["apps:stacks:set", "stack:set"] => stacks::Set,
+    }
+    "Logs and metrics" {
+        "logs" [] => log_sessions::Logs,
+        "drains" [] => log_drains::List,
+        "drains:add" [] => log_drains::Add,
+        "drains:remove" [] => log_drains::Remove,
+        "metrics" [] => metrics::Show,
+        "events" ["audit"] => platform::Events,
+    }
+    "People and tokens" {
+        "access" ["sharing"] => collaborators::List,
+        "access:add" ["sharing:add"] => collaborators::Add,
+        "access:remove" ["sharing:remove"] => collaborators::Remove,
+        "authorizations" ["tokens"] => authorizations::List,
+        "authorizations:create" ["tokens:create"] => authorizations::Create,
+        "authorizations:revoke" ["tokens:revoke", "authorizations:destroy"] => authorizations::Revoke,
+    }
+    "Platform and this tool" {
+        "doctor" [] => platform::Doctor,
+        "help" [] => help::Help,
+        "version" [] => help::Version,
+        "completion" ["autocomplete"] => completion::Completion,
+        "git:credentials" [] => git::Credential,
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    dispatch::main(std::env::args_os().collect())
+}

@@ -1,0 +1,190 @@
+//! `builds`: what was built, how it went, and what it said.
+
+use anyhow::{Result, bail};
+use api::{
+    builds::{Build, BuildStatus},
+    client::Client,
+};
+use chrono::Utc;
+use clap::Args;
+
+use crate::{
+    context::{AppFlags, Context},
+    output::{self, Action, Cell, DIM, GREEN, RED, Table, YELLOW, ago, app as named, heading, moment},
+    streams,
+};
+
+/// Lists the builds of an app, newest first
+#[derive(Args)]
+pub struct List {
+    #[command(flatten)]
+    app: AppFlags,
+    /// How many
+    #[arg(short, long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..))]
+    num: u16,
+}
+
+impl List {
+    /// `builds`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let builds = newest_first(cx.client()?, &name).await?;
+        let builds = &builds[..builds.len().min(self.num.into())];
+        if cx.json {
+            return output::json(&builds);
+        }
+        if builds.is_empty() {
+            out!("{} has no builds. Push to it: git push wharf main", named(&name));
+            return Ok(());
+        }
+        heading(format!("{name} Builds"));
+        let mut table = Table::new(&["Build", "Status", "Commit", "By", "When", "Took", "Id"]);
+        for build in builds {
+            table.row(row(build));
+        }
+        table.print();
+        Ok(())
+    }
+}
+
+fn row(build: &Build) -> [Cell; 7] {
+    let (word, colour) = status(build);
+    let commit = build.source_blob.version.as_deref().unwrap_or_default();
+    let is_hash = commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
+    [
+        format!("#{}", build.number).into(),
+        Cell::new(word, colour),
+        if is_hash { &commit[..8] } else { commit }.into(),
+        Cell::new(&build.user.email, DIM),
+        Cell::new(ago(build.created_at, Utc::now()), DIM),
+        Cell::new(took(build), DIM),
+        Cell::new(build.id, DIM),
+    ]
+}
+
+fn status(build: &Build) -> (String, &'static str) {
+    match build.status {
+        BuildStatus::Pending if build.queue_position > 0 => (format!("queued ({})", build.queue_position), DIM),
+        BuildStatus::Pending => ("building".into(), YELLOW),
+        BuildStatus::Succeeded => ("succeeded".into(), GREEN),
+        BuildStatus::Failed => ("failed".into(), RED),
+    }
+}
+
+fn took(build: &Build) -> String {
+    let end = if build.status == BuildStatus::Pending { Utc::now() } else { build.updated_at };
+    output::span((end - build.created_at).num_seconds().unsigned_abs())
+}
+
+async fn newest_first(client: &Client, app: &str) -> Result<Vec<Build>> {
+    let mut builds = client.build_list(app).await?;
+    builds.sort_by_key(|build| (std::cmp::Reverse(build.created_at), std::cmp::Reverse(build.number)));
+    Ok(builds)
+}
+
+/// The build that `text` names, `#3`, `3` or an id; without it the newest.
+async fn find(client: &Client, app: &str, text: Option<&str>) -> Result<Build> {
+    let Some(text) = text else {
+        return match newest_first(client, app).await?.into_iter().next() {
+            Some(build) => Ok(build),
+            None => bail!("{} has no builds. Push to it: git push wharf main", named(app)),
+        };
+    };
+    let Some(number) = number(text) else {
+        return Ok(client.build_info(app, text).await?);
+    };
+    match client.build_list(app).await?.into_iter().find(|build| build.number == number) {
+        Some(build) => Ok(build),
+        None => bail!("{} has no build #{number}. See: wharf builds --app {app}", named(app)),
+    }
+}
+
+fn number(text: &str) -> Option<i32> {
+    text.strip_prefix('#').unwrap_or(text).parse().ok()
+}
+
+/// Shows one build in detail
+#[derive(Args)]
+pub struct Info {
+    /// 3 or an id [default: the newest]
+    build: Option<String>,
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl Info {
+    /// `builds:info`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let build = find(cx.client()?, &name, self.build.as_deref()).await?;
+        if cx.json {
+            return output::json(&build);
+        }
+        let packs = build.buildpacks.iter().filter_map(|b| b.url.as_deref().or(b.name.as_deref()));
+        heading(format!("Build #{}", build.number));
+        output::pairs(&[
+            ("Status", status(&build).0),
+            ("Error", build.error.clone().unwrap_or_default()),
+            ("By", build.user.email.clone()),
+            ("Commit", build.source_blob.version.clone().unwrap_or_default()),
+            ("Buildpacks", packs.collect::<Vec<_>>().join(", ")),
+            ("Stack", build.stack.clone()),
+            ("When", moment(build.created_at)),
+            ("Took", took(&build)),
+            ("Id", build.id.to_string()),
+        ]);
+        Ok(())
+    }
+}
+
+/// Prints what a build says, while it says it
+#[derive(Args)]
+pub struct Output {
+    /// 3 or an id [default: the newest]
+    build: Option<String>,
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl Output {
+    /// `builds:output`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let build = find(cx.client()?, &name, self.build.as_deref()).await?;
+        streams::show(&build.output_stream_url).await
+    }
+}
+
+/// Cancels a build that is queued or running
+#[derive(Args)]
+pub struct Cancel {
+    /// 3 or an id [default: the newest]
+    build: Option<String>,
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl Cancel {
+    /// `builds:cancel`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let client = cx.client()?;
+        let build = find(client, &name, self.build.as_deref()).await?;
+        let action = Action::start(format!("Canceling build #{} of {}", build.number, named(&name)));
+        let build = client.build_cancel(&name, &build.id.to_string()).await?;
+        action.done();
+        if cx.json { output::json(&build) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_have_numbers_and_ids() {
+        assert_eq!(number("#12"), Some(12));
+        assert_eq!(number("12"), Some(12));
+        assert_eq!(number("0b9a1c1e-0000-7000-8000-000000000000"), None);
+    }
+}

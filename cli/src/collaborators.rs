@@ -1,0 +1,81 @@
+//! `access`: who may work on an app.
+
+use anyhow::Result;
+use api::collaborators::{Collaborator, CollaboratorCreate};
+use clap::Args;
+
+use crate::{
+    context::{AppFlags, Context},
+    output::{self, Action, Cell, DIM, Table, app as named},
+};
+
+/// Lists who may work on an app
+#[derive(Args)]
+pub struct List {
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl List {
+    /// `access`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let people = cx.client()?.collaborator_list(&self.app.app(cx)?).await?;
+        if cx.json {
+            return output::json(&people);
+        }
+        let mut table = Table::new(&["Who", "Role", "May"]);
+        for person in &people {
+            table.row([(&person.user.email).into(), (&person.role).into(), Cell::new(rights(person), DIM)]);
+        }
+        table.print();
+        Ok(())
+    }
+}
+
+fn rights(person: &Collaborator) -> String {
+    person.permissions.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Lets somebody work on an app
+#[derive(Args)]
+pub struct Add {
+    /// E-mail address
+    email: String,
+    #[command(flatten)]
+    app: AppFlags,
+    /// What they may: view, deploy, operate, manage
+    #[arg(short, long, value_delimiter = ',')]
+    permissions: Option<Vec<String>>,
+}
+
+impl Add {
+    /// `access:add`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let action = Action::start(format!("Adding {} access to the app {}", self.email, named(&name)));
+        let create = CollaboratorCreate { user: Some(self.email), permissions: self.permissions };
+        let person = cx.client()?.collaborator_create(&name, &create).await?;
+        action.done();
+        if cx.json { output::json(&person) } else { Ok(()) }
+    }
+}
+
+/// Takes somebody off an app
+#[derive(Args)]
+pub struct Remove {
+    /// E-mail address
+    email: String,
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl Remove {
+    /// `access:remove`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let action = Action::start(format!("Removing {} access from the app {}", self.email, named(&name)));
+        let person = cx.client()?.collaborator_delete(&name, &self.email).await?;
+        action.done();
+        if cx.json { output::json(&person) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,169 @@
+//! `config`: the settings of an app, given to its dynos as environment variables.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use api::config_vars::ConfigVarsUpdate;
+use clap::Args;
+
+use crate::{
+    context::{AppFlags, Context},
+    output::{self, Action, app as named, heading, shell_quote},
+};
+
+/// Shows all config vars of an app
+#[derive(Args)]
+pub struct List {
+    #[command(flatten)]
+    app: AppFlags,
+    /// Prints lines that a shell can read
+    #[arg(short, long)]
+    shell: bool,
+}
+
+impl List {
+    /// `config`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let vars = cx.client()?.config_vars_info(&name).await?;
+        if cx.json {
+            return output::json(&vars);
+        }
+        if self.shell {
+            for (key, value) in &vars {
+                out!("{key}={}", shell_quote(value));
+            }
+            return Ok(());
+        }
+        heading(format!("{name} Config Vars"));
+        show(&vars);
+        Ok(())
+    }
+}
+
+fn show(vars: &BTreeMap<String, String>) {
+    let width = vars.keys().map(|key| key.chars().count()).max().unwrap_or(0) + 1;
+    for (key, value) in vars {
+        let gap = " ".repeat(width - key.chars().count());
+        out!("{}{gap} {value}", output::paint(output::CYAN, format!("{key}:")));
+    }
+}
+
+/// Prints the value of one config var
+#[derive(Args)]
+pub struct Get {
+    /// Names of config vars
+    #[arg(required = true)]
+    keys: Vec<String>,
+    #[command(flatten)]
+    app: AppFlags,
+    /// Prints lines that a shell can read
+    #[arg(short, long)]
+    shell: bool,
+}
+
+impl Get {
+    /// `config:get`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let vars = cx.client()?.config_vars_info(&self.app.app(cx)?).await?;
+        let empty = String::new();
+        if cx.json {
+            let found: BTreeMap<&String, Option<&String>> = self.keys.iter().map(|key| (key, vars.get(key))).collect();
+            return output::json(&found);
+        }
+        for key in &self.keys {
+            // Scripts test for the empty line, as they do with Heroku's.
+            let value = vars.get(key).unwrap_or(&empty);
+            if self.shell { out!("{key}={}", shell_quote(value)) } else { out!("{value}") }
+        }
+        Ok(())
+    }
+}
+
+/// Sets config vars, as one release
+#[derive(Args)]
+pub struct Set {
+    /// What to set
+    #[arg(required = true, value_name = "KEY=VALUE")]
+    pairs: Vec<String>,
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl Set {
+    /// `config:set`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let pairs = parse_pairs(&self.pairs)?;
+        let name = self.app.app(cx)?;
+        let keys: Vec<&str> = pairs.keys().map(String::as_str).collect();
+        let action = Action::start(format!("Setting {} and restarting {}", keys.join(", "), named(&name)));
+        let update: ConfigVarsUpdate = pairs.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
+        let mut vars = cx.client()?.config_vars_update(&name, &update).await?;
+        action.done_with(newest_release(cx, &name).await?);
+        vars.retain(|key, _| pairs.contains_key(key));
+        if cx.json {
+            return output::json(&vars);
+        }
+        show(&vars);
+        Ok(())
+    }
+}
+
+fn parse_pairs(pairs: &[String]) -> Result<BTreeMap<String, String>> {
+    let mut parsed = BTreeMap::new();
+    for pair in pairs {
+        match pair.split_once('=') {
+            Some((key, value)) if !key.is_empty() => parsed.insert(key.to_owned(), value.to_owned()),
+            _ => bail!("{pair} is invalid. Must be in the format KEY=VALUE, e.g. wharf config:set FOO=bar"),
+        };
+    }
+    Ok(parsed)
+}
+
+/// Removes config vars, as one release
+#[derive(Args)]
+pub struct Unset {
+    /// Names of config vars
+    #[arg(required = true)]
+    keys: Vec<String>,
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl Unset {
+    /// `config:unset`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        if let Some(key) = self.keys.iter().find(|key| key.contains('=')) {
+            bail!("{key} is not the name of a config var. Give names only: wharf config:unset FOO");
+        }
+        let name = self.app.app(cx)?;
+        let action = Action::start(format!("Unsetting {} and restarting {}", self.keys.join(", "), named(&name)));
+        let update: ConfigVarsUpdate = self.keys.into_iter().map(|key| (key, None)).collect();
+        let vars = cx.client()?.config_vars_update(&name, &update).await?;
+        action.done_with(newest_release(cx, &name).await?);
+        if cx.json { output::json(&vars) } else { Ok(()) }
+    }
+}
+
+/// `v12`, or nothing while there is no release.
+async fn newest_release(cx: &Context, app: &str) -> Result<String> {
+    let releases = cx.client()?.release_list(app, 1).await?;
+    Ok(releases.first().map(|release| format!("v{}", release.version)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_split_at_the_first_equals_sign() {
+        let pairs = parse_pairs(&["A=b=c".into(), "EMPTY=".into(), "A=d e".into()]).unwrap();
+        assert_eq!(
+            pairs.into_iter().collect::<Vec<_>>(),
+            [("A".to_owned(), "d e".to_owned()), ("EMPTY".to_owned(), String::new())]
+        );
+        for bad in ["A", "=b", ""] {
+            assert!(parse_pairs(&[bad.into()]).is_err(), "{bad}");
+        }
+    }
+}

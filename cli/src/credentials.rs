@@ -1,0 +1,138 @@
+//! Logins: which token belongs to which platform. A file that only its owner can read.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{ErrorKind, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+
+/// All logins of this person.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// The address of the login that commands use.
+    #[serde(default)]
+    pub current: Option<String>,
+    /// By address.
+    #[serde(default)]
+    pub logins: BTreeMap<String, Login>,
+}
+
+/// One login.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Login {
+    pub email: String,
+    pub token: String,
+}
+
+/// Where logins are kept: `~/.config/wharf/credentials.json`.
+pub fn path() -> Result<PathBuf> {
+    let config = match env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()) {
+        Some(dir) => PathBuf::from(dir),
+        None => {
+            let home = env::var_os("HOME").filter(|dir| !dir.is_empty());
+            PathBuf::from(home.context("HOME is not set, so there is no place for logins. Set HOME or WHARF_API_KEY.")?)
+                .join(".config")
+        }
+    };
+    Ok(config.join("wharf/credentials.json"))
+}
+
+impl Credentials {
+    /// Reads the file; no file means no logins.
+    pub fn load() -> Result<Self> {
+        // Without a home nobody can have logged in.
+        path().map_or_else(|_| Ok(Self::default()), |path| Self::read(&path))
+    }
+
+    fn read(path: &Path) -> Result<Self> {
+        match fs::read(path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .with_context(|| format!("{} is damaged. Remove it and log in again: wharf login", path.display())),
+            Err(err) if err.kind() == ErrorKind::NotFound => Ok(Self::default()),
+            Err(err) => Err(err).with_context(|| format!("read {}", path.display())),
+        }
+    }
+
+    /// Writes the file at once and whole, readable by its owner alone.
+    pub fn save(&self) -> Result<()> {
+        self.write(&path()?)
+    }
+
+    fn write(&self, path: &Path) -> Result<()> {
+        let says = || format!("write {}", path.display());
+        let dir = path.parent().with_context(says)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(says)?;
+        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+        fs::remove_file(&temporary).ok();
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).with_context(says)?;
+        let mut text = serde_json::to_vec_pretty(self).with_context(says)?;
+        text.push(b'\n');
+        file.write_all(&text).with_context(says)?;
+        fs::rename(&temporary, path).with_context(says)
+    }
+
+    /// The login at exactly this address.
+    pub fn at(&self, address: &Address) -> Option<&Login> {
+        self.logins.get(&address.to_string())
+    }
+}
+
+/// A variable of the environment, unless it is empty.
+pub fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
+}
+
+/// The address that commands speak to: `WHARF_URL`, else the current login's.
+pub fn current_address(credentials: &Credentials) -> Result<Option<Address>> {
+    let text = variable("WHARF_URL").or_else(|| credentials.current.clone());
+    text.map(|text| Address::parse(&text)).transpose()
+}
+
+/// The token for `address`. `WHARF_API_KEY` counts only for the address that commands
+/// speak to, so that it is never sent anywhere else.
+pub fn token_for(credentials: &Credentials, address: &Address) -> Option<String> {
+    let key = variable("WHARF_API_KEY").filter(|_| {
+        let current = current_address(credentials).ok().flatten();
+        current.as_ref().map_or_else(|| address.to_string() == crate::login::DEFAULT_URL, |current| current == address)
+    });
+    key.or_else(|| credentials.at(address).map(|login| login.token.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn logins_are_kept_from_others_and_come_back() {
+        let dir = env::temp_dir().join(format!("wharf-credentials-{}", std::process::id()));
+        let path = dir.join("a/credentials.json");
+        assert_eq!(Credentials::read(&path).unwrap(), Credentials::default());
+
+        let login = Login { email: "admin@wharf.localhost".into(), token: "secret".into() };
+        let mut credentials = Credentials { current: Some("http://localhost:5000".into()), ..Default::default() };
+        credentials.logins.insert("http://localhost:5000".into(), login.clone());
+        credentials.write(&path).unwrap();
+
+        assert_eq!(Credentials::read(&path).unwrap(), credentials);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let at = |s: &str| Address::parse(s).unwrap();
+        assert_eq!(credentials.at(&at("localhost:5000")), Some(&login));
+        assert_eq!(credentials.at(&at("localhost:5001")), None);
+        assert_eq!(credentials.at(&at("https://localhost:5000")), None);
+
+        fs::write(&path, "{").unwrap();
+        let err = Credentials::read(&path).unwrap_err();
+        assert!(err.to_string().contains("log in again"), "{err}");
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

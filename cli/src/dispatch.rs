@@ -1,0 +1,178 @@
+//! From the words on the command line to a command, and from its end to an exit status.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::{Arg, ArgAction, Command, error::ErrorKind};
+
+use crate::{context::Context, help, output};
+
+/// The platform refused: Heroku's exit status.
+const REFUSED: u8 = 2;
+
+/// Commands below one heading of the help.
+pub struct Group {
+    pub title: &'static str,
+    pub commands: Vec<Command>,
+}
+
+/// Declares the commands: `"name" ["other names"] => arguments`, in groups.
+macro_rules! commands {
+    ($($title:literal { $($name:literal [$($alias:literal),*] => $args:ty,)* })*) => {
+        /// All commands, as the help shows them.
+        pub fn groups() -> Vec<dispatch::Group> {
+            vec![$(dispatch::Group {
+                title: $title,
+                commands: vec![$({
+                    let command = clap::Command::new($name).aliases([$($alias),*] as [&str; _]);
+                    <$args as clap::Args>::augment_args(command)
+                }),*],
+            }),*]
+        }
+
+        /// Runs the command called `name`.
+        pub async fn run(name: &str, matches: &clap::ArgMatches, cx: &context::Context) -> anyhow::Result<()> {
+            match name {
+                $($($name => {
+                    let command = <$args as clap::FromArgMatches>::from_arg_matches(matches)?;
+                    // Boxed, so that this function is not as large as all commands together.
+                    Box::pin(command.run(cx)).await
+                })*)*
+                other => anyhow::bail!("{other} is not a command. See: wharf help"),
+            }
+        }
+    };
+}
+
+/// The whole command line.
+pub fn command() -> Command {
+    Command::new("wharf")
+        .about("Runs your apps on your own machine")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .arg(json_flag())
+        .subcommands(crate::groups().into_iter().flat_map(|group| group.commands))
+}
+
+fn json_flag() -> Arg {
+    Arg::new("json").short('j').long("json").help("Prints JSON").global(true).action(ArgAction::SetTrue)
+}
+
+/// Does what the command line says.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    let words = &args[1.min(args.len())..];
+    if words.is_empty() || (words.len() == 1 && (words[0] == "--help" || words[0] == "-h")) {
+        help::overview();
+        return ExitCode::SUCCESS;
+    }
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(err) => return usage(&err),
+    };
+    let Some((name, arguments)) = matches.subcommand() else {
+        return ExitCode::FAILURE;
+    };
+    let cx = Context::new(arguments.get_flag("json"));
+    match start(name, arguments, &cx) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => failure(&err),
+    }
+}
+
+fn start(name: &str, arguments: &clap::ArgMatches, cx: &Context) -> Result<()> {
+    // One thread is enough for one person, and it is there at once.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start")?;
+    let result = runtime.block_on(crate::run(name, arguments, cx));
+    // Nobody waits for a name that is still being looked up.
+    runtime.shutdown_background();
+    result
+}
+
+fn usage(err: &clap::Error) -> ExitCode {
+    err.print().ok();
+    match err.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn failure(err: &anyhow::Error) -> ExitCode {
+    if let Some(wrong) = err.downcast_ref::<clap::Error>() {
+        return usage(wrong);
+    }
+    let Some(refused) = err.downcast_ref::<api::Error>() else {
+        output::fail(format!("{err:#}"));
+        return ExitCode::FAILURE;
+    };
+    output::fail(refused);
+    if refused.status == 0 {
+        return ExitCode::FAILURE;
+    }
+    if refused.is_unauthorized() {
+        output::fail("Log in again with: wharf login");
+    }
+    if !matches!(refused.id.as_str(), "" | "unreadable") {
+        output::fail("");
+        output::fail(format!("Error ID: {}", refused.id));
+    }
+    if let Some(url) = &refused.url {
+        output::fail(format!("See {url} for more information."));
+    }
+    if let Some(id) = refused.request_id.as_ref().filter(|_| refused.status >= 500) {
+        output::fail(format!("Request: {id}"));
+    }
+    ExitCode::from(REFUSED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_well_formed() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_does_and_none_is_named_twice() {
+        let commands: Vec<Command> = crate::groups().into_iter().flat_map(|g| g.commands).collect();
+        let mut names: Vec<String> = Vec::new();
+        for command in &commands {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            names.push(command.get_name().into());
+            names.extend(command.get_all_aliases().map(String::from));
+        }
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[track_caller]
+    fn name_of(line: &str) -> Option<String> {
+        let matches = command().try_get_matches_from(line.split(' ')).ok()?;
+        Some(matches.subcommand()?.0.to_owned())
+    }
+
+    #[test]
+    fn heroku_users_are_understood() {
+        for (line, name) in [
+            ("wharf apps:create dusk --no-remote", "create"),
+            ("wharf config:set A=b C=d -a dusk", "config:set"),
+            ("wharf ps:scale web=2 worker-1 -a dusk --json", "ps:scale"),
+            ("wharf logs -t -n 20 --source app --dyno-name web.1", "logs"),
+            ("wharf ps:restart --process-type web", "ps:restart"),
+            ("wharf releases:rollback v12", "rollback"),
+            ("wharf auth:whoami", "whoami"),
+            ("wharf --json apps", "apps"),
+            ("wharf destroy -a dusk --confirm dusk", "destroy"),
+            ("wharf authorizations:create -d ci -S", "authorizations:create"),
+        ] {
+            assert_eq!(name_of(line).as_deref(), Some(name), "{line}");
+        }
+        for bad in ["wharf config:set", "wharf nonsense", "wharf apps --nonsense", "wharf config:get"] {
+            assert_eq!(name_of(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Server-sent events, as far as log sessions use them.
+
+/// Cuts a stream of bytes into events. Bytes may arrive in any portions.
+#[derive(Default)]
+pub struct Events {
+    rest: Vec<u8>,
+    data: String,
+    has_data: bool,
+    /// Said by the event that is under way.
+    id: Option<String>,
+    /// The id of the last complete event; a reconnection says it, and gets what came after.
+    pub last_id: Option<String>,
+}
+
+impl Events {
+    /// Takes in more bytes and hands the data of each complete event to `each`, with its id.
+    pub fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(&str, Option<&str>)) {
+        self.rest.extend_from_slice(bytes);
+        let rest = std::mem::take(&mut self.rest);
+        let mut start = 0;
+        while let Some(length) = rest[start..].iter().position(|b| *b == b'\n') {
+            let line = &rest[start..start + length];
+            self.line(line.strip_suffix(b"\r").unwrap_or(line), &mut each);
+            start += length + 1;
+        }
+        self.rest = rest[start..].to_vec();
+    }
+
+    /// Forgets half an event: the connection that began it is gone.
+    pub fn restart(&mut self) {
+        self.rest.clear();
+        self.data.clear();
+        self.has_data = false;
+        self.id = None;
+    }
+
+    fn line(&mut self, line: &[u8], each: &mut impl FnMut(&str, Option<&str>)) {
+        let line = String::from_utf8_lossy(line);
+        if line.is_empty() {
+            if self.id.is_some() {
+                self.last_id = self.id.take();
+            }
+            if self.has_data {
+                each(&self.data, self.last_id.as_deref());
+            }
+            self.data.clear();
+            self.has_data = false;
+            return;
+        }
+        let (field, value) = line.split_once(':').unwrap_or((&line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "data" => {
+                if self.has_data {
+                    self.data.push('\n');
+                }
+                self.data.push_str(value);
+                self.has_data = true;
+            }
+            "id" => self.id = Some(value.to_owned()),
+            // A comment keeps the connection open; other fields say nothing to us.
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STREAM: &str = ": hello\n\nid: 7\ndata: one\n\nid: 8\r\ndata: two\r\ndata: more: ü\r\n\r\nid: 9\ndata: half";
+
+    #[test]
+    fn events_are_the_same_however_they_are_cut() {
+        for portion in 1..STREAM.len() {
+            let mut events = Events::default();
+            let mut seen = Vec::new();
+            for bytes in STREAM.as_bytes().chunks(portion) {
+                events.feed(bytes, |data, id| seen.push((data.to_owned(), id.map(str::to_owned))));
+            }
+            let expected =
+                [("one".to_owned(), Some("7".to_owned())), ("two\nmore: ü".to_owned(), Some("8".to_owned()))];
+            assert_eq!(seen, expected, "{portion}");
+        }
+    }
+
+    #[test]
+    fn a_broken_connection_leaves_nothing_behind() {
+        let mut events = Events::default();
+        events.feed(b"id: 1\ndata: half", |_, _| unreachable!("no event is complete"));
+        events.restart();
+        assert_eq!(events.last_id, None);
+        let mut seen = Vec::new();
+        events.feed(b"data: whole\n\n", |data, _| seen.push(data.to_owned()));
+        assert_eq!(seen, ["whole"]);
+    }
+}

@@ -1,0 +1,259 @@
+//! git: remotes that name apps, and the credential helper that answers for them.
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use crate::{
+    address::Address,
+    context::Context,
+    credentials::{self, Credentials},
+    output::{self, app},
+};
+
+/// The remote that `create` and `git:remote` add.
+pub const REMOTE: &str = "wharf";
+
+/// The address to push an app to.
+pub fn url_of(address: &Address, app: &str) -> String {
+    format!("{address}/{app}.git")
+}
+
+/// The app that a remote's URL names, when it belongs to `address`.
+fn app_in(address: &Address, url: &str) -> Option<String> {
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return None;
+    }
+    let (at, path) = Address::split(url).ok()?;
+    let name = path.trim_start_matches('/').trim_end_matches('/').strip_suffix(".git")?;
+    (at.is_same_place(address) && !name.is_empty() && !name.contains('/')).then(|| name.to_owned())
+}
+
+/// Runs git and returns what it printed; `None` when it failed, as outside of a repository.
+fn ask(args: &[&str]) -> Result<Option<String>> {
+    let output = Command::new("git").args(args).stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let output = output.context("git cannot be started. Install it: apt-get install git")?;
+    Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
+}
+
+/// Runs git and fails with what it said.
+fn run(args: &[&str]) -> Result<()> {
+    let output = Command::new("git").args(args).stdin(Stdio::null()).output();
+    let output = output.context("git cannot be started. Install it: apt-get install git")?;
+    if !output.status.success() {
+        bail!("git {} failed: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
+/// The remotes of this folder's repository that name apps of the platform: remote -> app.
+fn app_remotes(address: &Address) -> Result<BTreeMap<String, String>> {
+    let listed = ask(&["config", "--get-regexp", r"^remote\..*\.url$"])?.unwrap_or_default();
+    Ok(parse_remotes(address, &listed))
+}
+
+fn parse_remotes(address: &Address, listed: &str) -> BTreeMap<String, String> {
+    let pair = |line: &str| {
+        let (key, url) = line.split_once(' ')?;
+        let name = key.strip_prefix("remote.")?.strip_suffix(".url")?;
+        Some((name.to_owned(), app_in(address, url.trim())?))
+    };
+    listed.lines().filter_map(pair).collect()
+}
+
+/// The app that the given remote names.
+pub fn app_of_remote(address: &Address, remote: &str) -> Result<String> {
+    match app_remotes(address)?.remove(remote) {
+        Some(app) => Ok(app),
+        None => bail!("This folder has no git remote {remote} that belongs to {address}. See: git remote --verbose"),
+    }
+}
+
+/// The app that the remotes of this folder name, if they agree. `git config wharf.remote`
+/// chooses between several.
+pub fn infer_app(address: &Address) -> Result<Option<String>> {
+    let remotes = app_remotes(address)?;
+    let mut apps: Vec<&String> = remotes.values().collect();
+    apps.sort();
+    apps.dedup();
+    if let [app] = apps[..] {
+        return Ok(Some(app.clone()));
+    }
+    if apps.is_empty() {
+        return Ok(None);
+    }
+    let chosen = ask(&["config", "wharf.remote"])?.unwrap_or_default();
+    if let Some(app) = remotes.get(chosen.trim()) {
+        return Ok(Some(app.clone()));
+    }
+    let mut lines = String::new();
+    for (remote, app) in &remotes {
+        lines.push_str(&format!("\n    {app} ({remote})"));
+    }
+    bail!("Several apps are git remotes of this folder. Choose with --app or --remote:{lines}")
+}
+
+/// Whether this folder is in a git repository.
+pub fn is_repository() -> bool {
+    matches!(ask(&["rev-parse", "--git-dir"]), Ok(Some(_)))
+}
+
+/// Points the remote `name` at the app, whether it exists or not. Returns whether it was new.
+pub fn set_remote(address: &Address, name: &str, app: &str) -> Result<bool> {
+    let url = url_of(address, app);
+    let exists = ask(&["config", "--get", &format!("remote.{name}.url")])?.is_some();
+    let verb = if exists { "set-url" } else { "add" };
+    run(&["remote", verb, name, &url])?;
+    Ok(!exists)
+}
+
+/// Repoints or removes (`to` is `None`) the remotes that name `app`. Returns their names.
+pub fn move_remotes(address: &Address, app: &str, to: Option<&str>) -> Result<Vec<String>> {
+    let mut moved = Vec::new();
+    for (remote, _) in app_remotes(address)?.into_iter().filter(|(_, named)| named == app) {
+        match to {
+            Some(to) => run(&["remote", "set-url", &remote, &url_of(address, to)])?,
+            None => run(&["remote", "remove", &remote])?,
+        }
+        moved.push(remote);
+    }
+    Ok(moved)
+}
+
+/// How git starts the helper: by name when the shell finds this very program, else by path.
+fn helper() -> Result<String> {
+    let exe = std::env::current_exe().context("find the path of wharf")?;
+    let on_path = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .map(|dir| dir.join("wharf"))
+        .find(|file| file.is_file())
+        .and_then(|file| file.canonicalize().ok());
+    let is_found = on_path.is_some() && on_path == exe.canonicalize().ok();
+    let program = if is_found { PathBuf::from("wharf") } else { exe };
+    Ok(format!("!{} git:credentials", output::shell_quote(&program.to_string_lossy())))
+}
+
+/// Has git ask us for the password of this platform, and nobody else: the empty helper
+/// before ours keeps the token from helpers that would store it in plain text.
+pub fn set_up_helper(address: &Address) -> Result<()> {
+    let key = format!("credential.{address}.helper");
+    let wanted = helper()?;
+    let found = ask(&["config", "--global", "--get-all", &key])?.unwrap_or_default();
+    if found.lines().eq(["", wanted.as_str()]) {
+        return Ok(());
+    }
+    run(&["config", "--global", "--replace-all", &key, ""])?;
+    run(&["config", "--global", "--add", &key, &wanted])
+}
+
+/// Undoes [`set_up_helper`].
+pub fn remove_helper(address: &Address) -> Result<()> {
+    let key = format!("credential.{address}.helper");
+    if ask(&["config", "--global", "--get-all", &key])?.is_some() {
+        run(&["config", "--global", "--unset-all", &key])?;
+    }
+    Ok(())
+}
+
+/// Adds a git remote for an app to this folder
+#[derive(Args)]
+pub struct Remote {
+    /// The app
+    #[arg(short, long, value_name = "APP", env = "WHARF_APP", hide_env_values = true)]
+    app: String,
+    /// Name of the remote
+    #[arg(short, long, default_value = REMOTE)]
+    remote: String,
+}
+
+impl Remote {
+    /// `git:remote`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let found = cx.client()?.app_info(&self.app).await?;
+        if !is_repository() {
+            bail!("This folder is not a git repository. Make it one: git init");
+        }
+        let address = cx.address()?;
+        set_remote(address, &self.remote, &found.name)?;
+        set_up_helper(address)?;
+        if cx.json {
+            let url = url_of(address, &found.name);
+            return output::json(&serde_json::json!({ "app": found.name, "remote": self.remote, "url": url }));
+        }
+        out!("set git remote {} to {}", self.remote, url_of(address, &found.name));
+        output::note(format!("Deploy {} with: git push {} main", app(&found.name), self.remote));
+        Ok(())
+    }
+}
+
+/// Answers git's question for user name and password (git starts it)
+#[derive(Args)]
+pub struct Credential {
+    /// get, store or erase
+    operation: String,
+}
+
+impl Credential {
+    /// `git:credentials`: the protocol of gitcredentials(7).
+    pub async fn run(self, _cx: &Context) -> Result<()> {
+        let mut asked = String::new();
+        std::io::stdin().read_to_string(&mut asked).context("read git's question")?;
+        if self.operation != "get" {
+            // The login is kept by `wharf login`; there is nothing to store or to erase.
+            return Ok(());
+        }
+        let credentials = Credentials::load()?;
+        if let Some(address) = asked_address(&asked)
+            && let Some(token) = credentials::token_for(&credentials, &address)
+        {
+            out!("username=wharf\npassword={token}");
+        }
+        Ok(())
+    }
+}
+
+/// The exact scheme, host and port that git asks for.
+fn asked_address(asked: &str) -> Option<Address> {
+    let field =
+        |name: &str| asked.lines().take_while(|l| !l.is_empty()).find_map(|l| l.strip_prefix(name)?.strip_prefix('='));
+    let protocol = field("protocol").filter(|p| matches!(*p, "http" | "https"))?;
+    Address::parse(&format!("{protocol}://{}", field("host")?)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(s: &str) -> Address {
+        Address::parse(s).unwrap()
+    }
+
+    #[test]
+    fn remotes_name_apps_of_their_platform_only() {
+        let listed = "remote.origin.url https://github.com/me/dusk.git\n\
+                      remote.wharf.url http://localhost:5000/dusk.git\n\
+                      remote.staging.url http://wharf:token@127.0.0.1:5000/dusk-staging.git\n\
+                      remote.other.url http://localhost:5001/dusk.git\n\
+                      remote.a.b.url http://localhost:5000/deep/dusk.git\n\
+                      remote.ssh.url git@localhost:dusk.git\n";
+        let found = parse_remotes(&at("http://localhost:5000"), listed);
+        let found: Vec<(&str, &str)> = found.iter().map(|(r, a)| (r.as_str(), a.as_str())).collect();
+        assert_eq!(found, [("staging", "dusk-staging"), ("wharf", "dusk")]);
+        assert_eq!(url_of(&at("https://wharf.example.com"), "dusk"), "https://wharf.example.com/dusk.git");
+    }
+
+    #[test]
+    fn git_asks_for_an_exact_address() {
+        let asked = asked_address("protocol=http\nhost=localhost:5000\n\nhost=evil\n");
+        assert_eq!(asked, Some(at("http://localhost:5000")));
+        assert_ne!(asked, Some(at("https://localhost:5000")));
+        assert_eq!(asked_address("protocol=http\nhost=localhost:80\n"), Some(at("http://localhost")));
+        assert_eq!(asked_address("protocol=ssh\nhost=localhost\n"), None);
+        assert_eq!(asked_address("protocol=http\n"), None);
+    }
+}

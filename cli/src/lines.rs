@@ -1,0 +1,161 @@
+//! Log lines on a terminal: coloured by dyno, and harmless.
+
+use serde_json::json;
+
+use crate::output;
+
+/// One colour for each dyno, in the order in which they appear.
+const COLOURS: [&str; 10] = ["36", "33", "32", "35", "34", "96", "93", "92", "95", "94"];
+
+/// Prints lines, a portion at a time.
+pub struct Printer {
+    json: bool,
+    coloured: bool,
+    dynos: Vec<String>,
+    pending: String,
+    count: u64,
+}
+
+/// The parts of `2010-09-16T15:13:46.677020+00:00 app[web.1]: message`.
+struct Parts<'a> {
+    at: &'a str,
+    source: &'a str,
+    dyno: &'a str,
+    text: &'a str,
+}
+
+fn parts(line: &str) -> Option<Parts<'_>> {
+    let (at, rest) = line.split_once(' ')?;
+    let (source, rest) = rest.split_once('[')?;
+    let (dyno, text) = rest.split_once("]:")?;
+    let is_word = |s: &str| !s.is_empty() && !s.contains(char::is_whitespace);
+    (is_word(source) && is_word(dyno)).then(|| Parts { at, source, dyno, text: text.strip_prefix(' ').unwrap_or(text) })
+}
+
+impl Printer {
+    /// Prints JSON objects, one a line, or text.
+    pub fn new(json: bool, coloured: bool) -> Self {
+        Self { json, coloured, dynos: Vec::new(), pending: String::new(), count: 0 }
+    }
+
+    /// How many lines there were.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Takes in the data of an event: a line, or several.
+    pub fn take(&mut self, data: &str, id: Option<&str>) {
+        for line in data.split('\n') {
+            self.count += 1;
+            if self.json {
+                self.pending.push_str(&as_json(line, id));
+            } else if self.coloured {
+                let line = self.colour(line);
+                self.pending.push_str(&line);
+            } else {
+                self.pending.push_str(line);
+            }
+            self.pending.push('\n');
+        }
+    }
+
+    /// Prints what was taken in.
+    pub fn flush(&mut self) {
+        if !self.pending.is_empty() {
+            output::write(&self.pending);
+            self.pending.clear();
+        }
+    }
+
+    fn colour(&mut self, line: &str) -> String {
+        let line = harmless(line);
+        let Some(Parts { at, source, dyno, text }) = parts(&line) else {
+            return line;
+        };
+        let colour = COLOURS[self.index(dyno) % COLOURS.len()];
+        let is_bad = source == "heroku" && (text.contains("at=error") || text.starts_with("Error "));
+        let text = if is_bad { format!("\x1b[31m{text}\x1b[0m") } else { format!("{text}\x1b[0m") };
+        format!("\x1b[{colour}m{at} {source}[{dyno}]:\x1b[0m {text}")
+    }
+
+    fn index(&mut self, dyno: &str) -> usize {
+        if let Some(found) = self.dynos.iter().position(|known| known == dyno) {
+            return found;
+        }
+        // run.1234 and its like come and go; they need not be remembered for ever.
+        if self.dynos.len() < 1000 {
+            self.dynos.push(dyno.to_owned());
+        }
+        self.dynos.len() - 1
+    }
+}
+
+fn as_json(line: &str, id: Option<&str>) -> String {
+    match parts(line) {
+        Some(Parts { at, source, dyno, text }) => {
+            json!({ "id": id, "at": at, "source": source, "dyno": dyno, "message": text }).to_string()
+        }
+        None => json!({ "id": id, "message": line }).to_string(),
+    }
+}
+
+/// Keeps the colours of an app's output and drops every other control sequence: what is
+/// logged comes from strangers and must not steer the terminal.
+fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let Some(length) = colour_sequence(rest) {
+            out.push_str(&rest[..length]);
+            rest = &rest[length..];
+            continue;
+        }
+        if !c.is_control() || c == '\t' {
+            out.push(c);
+        }
+        rest = &rest[c.len_utf8()..];
+    }
+    out
+}
+
+/// The length of the `\x1b[1;31m` that `text` begins with.
+fn colour_sequence(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\x1b[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    parameters[end..].starts_with('m').then_some(2 + end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "2010-09-16T15:13:46.677020+00:00 app[web.1]: a]: b";
+
+    #[test]
+    fn lines_have_parts() {
+        let p = parts(LINE).unwrap();
+        assert_eq!((p.at, p.source, p.dyno, p.text), ("2010-09-16T15:13:46.677020+00:00", "app", "web.1", "a]: b"));
+        assert!(parts("no log line").is_none() && parts("at app web[x").is_none());
+        let json: serde_json::Value = serde_json::from_str(&as_json(LINE, Some("7"))).unwrap();
+        assert_eq!(
+            (json["dyno"].as_str(), json["message"].as_str(), json["id"].as_str()),
+            (Some("web.1"), Some("a]: b"), Some("7"))
+        );
+    }
+
+    #[test]
+    fn dynos_keep_their_colour() {
+        let mut printer = Printer::new(false, true);
+        let first = printer.colour("t app[web.1]: x");
+        let other = printer.colour("t app[web.2]: x");
+        assert!(first.starts_with("\x1b[36mt app[web.1]:\x1b[0m x") && other.starts_with("\x1b[33m"));
+        assert_eq!(printer.colour("t app[web.1]: x"), first);
+        assert!(printer.colour("t heroku[router]: at=error code=H12").contains("\x1b[31mat=error"));
+    }
+
+    #[test]
+    fn logs_do_not_steer_the_terminal() {
+        assert_eq!(harmless("a\x1b[1;31mred\x1b[0m\tb"), "a\x1b[1;31mred\x1b[0m\tb");
+        assert_eq!(harmless("a\x1b]0;title\x07b\x1b[2Jc\r\x1b"), "a]0;titleb[2Jc");
+    }
+}

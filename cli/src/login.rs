@@ -1,0 +1,203 @@
+//! Logging in: finding a token, checking it, keeping it, and telling git about it.
+
+use std::{
+    fs,
+    io::IsTerminal,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use api::Client;
+use clap::Args;
+use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+
+use crate::{
+    address::Address,
+    context::Context,
+    credentials::{self, Credentials, variable},
+    git,
+    output::{self, note},
+    transport::Tcp,
+};
+
+/// Where a platform is unless somebody says otherwise.
+pub const DEFAULT_URL: &str = "http://localhost:5000";
+/// The data directory unless somebody says otherwise.
+const DEFAULT_DATA: &str = "/var/lib/wharf";
+
+/// Logs in to a platform
+///
+/// Without --token or --data, the administrator's token is taken from the data directory
+/// when this is the platform's own machine and you may read it; otherwise you are asked.
+#[derive(Args)]
+pub struct Login {
+    /// Address of the platform [default: WHARF_URL, or http://localhost:5000]
+    url: Option<String>,
+    /// The token; `-` reads it from stdin
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Data directory of a platform on this machine; its admin-token is used
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl Login {
+    /// `login`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let address =
+            Address::parse(&self.url.clone().or_else(|| variable("WHARF_URL")).unwrap_or(DEFAULT_URL.into()))?;
+        let token = self.token(&address)?;
+        let client = Client::new(Tcp::new(address.clone(), token.clone()));
+        let account = match client.account_info().await {
+            Err(err) if err.is_unauthorized() => {
+                bail!(
+                    "{address} does not know this token. Make one in the console or with: wharf authorizations:create"
+                )
+            }
+            answer => answer?,
+        };
+        let mut credentials = Credentials::load()?;
+        let login = credentials::Login { email: account.email.clone(), token };
+        credentials.logins.insert(address.to_string(), login);
+        credentials.current = Some(address.to_string());
+        credentials.save()?;
+        if let Err(err) = git::set_up_helper(&address) {
+            output::warn(format!("git will ask for a password, because its helper could not be set up. {err:#}"));
+        }
+        warn_of_overrides(&address);
+        if cx.json {
+            return output::json(&serde_json::json!({ "url": address.to_string(), "email": account.email }));
+        }
+        out!("Logged in to {address} as {}", account.email);
+        Ok(())
+    }
+
+    fn token(&self, address: &Address) -> Result<String> {
+        let token = match (&self.token, &self.data) {
+            (Some(token), _) if token == "-" => output::ask("")?,
+            (Some(token), _) => token.trim().to_owned(),
+            (None, Some(dir)) => admin_token(dir)?,
+            (None, None) => match own_admin_token(address) {
+                Some(token) => token,
+                None => ask_token(address)?,
+            },
+        };
+        if token.is_empty() || token.contains(char::is_whitespace) {
+            bail!("A token is one word. Copy it whole, without blanks.");
+        }
+        Ok(token)
+    }
+}
+
+fn warn_of_overrides(address: &Address) {
+    if variable("WHARF_API_KEY").is_some() {
+        output::warn("WHARF_API_KEY is set and goes before this login. Remove it with: unset WHARF_API_KEY");
+    }
+    let other = variable("WHARF_URL").filter(|url| !Address::parse(url).is_ok_and(|other| other == *address));
+    if let Some(other) = other {
+        output::warn(format!("WHARF_URL is set, so commands still speak to {other}. Remove it with: unset WHARF_URL"));
+    }
+}
+
+fn admin_token(dir: &Path) -> Result<String> {
+    let file = dir.join("admin-token");
+    let text = fs::read_to_string(&file).with_context(|| {
+        format!("Couldn't read {}. It is there once wharfd up has run, and root can read it.", file.display())
+    })?;
+    Ok(text.trim().to_owned())
+}
+
+/// The administrator's token of a platform on this machine. It is never offered to another.
+fn own_admin_token(address: &Address) -> Option<String> {
+    let dir = variable("WHARF_DATA").map_or_else(|| PathBuf::from(DEFAULT_DATA), PathBuf::from);
+    let token = address.is_local().then(|| admin_token(&dir).ok()).flatten()?;
+    note(format!("Using the administrator's token in {}", dir.join("admin-token").display()));
+    Some(token)
+}
+
+fn ask_token(address: &Address) -> Result<String> {
+    note(format!("Paste a token for {address}. The administrator's is in the file admin-token of the data directory."));
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return output::ask("");
+    }
+    let shown = tcgetattr(stdin.as_fd()).context("read the terminal's settings")?;
+    let mut hidden = shown.clone();
+    hidden.local_flags.remove(LocalFlags::ECHO);
+    tcsetattr(stdin.as_fd(), SetArg::TCSAFLUSH, &hidden).context("hide what is typed")?;
+    let token = output::ask("Token: ");
+    tcsetattr(stdin.as_fd(), SetArg::TCSAFLUSH, &shown).context("show what is typed")?;
+    note("");
+    token
+}
+
+/// Forgets a login; the token itself stays valid
+#[derive(Args)]
+pub struct Logout {
+    /// Address of the platform [default: the current login's]
+    url: Option<String>,
+}
+
+impl Logout {
+    /// `logout`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let mut credentials = Credentials::load()?;
+        let Some(url) = self.url.or_else(|| credentials.current.clone()) else {
+            bail!("You are not logged in.");
+        };
+        let address = Address::parse(&url)?;
+        if credentials.logins.remove(&address.to_string()).is_none() {
+            bail!("You are not logged in to {address}.");
+        }
+        if credentials.current == Some(address.to_string()) {
+            credentials.current = credentials.logins.keys().next().cloned();
+        }
+        credentials.save()?;
+        git::remove_helper(&address)?;
+        if cx.json {
+            return output::json(&serde_json::json!({ "url": address.to_string() }));
+        }
+        out!("Logged out of {address}");
+        if let Some(next) = &credentials.current {
+            note(format!("Commands speak to {next} now."));
+        }
+        Ok(())
+    }
+}
+
+/// Prints who you are logged in as
+#[derive(Args)]
+pub struct Whoami {}
+
+impl Whoami {
+    /// `whoami`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let account = cx.client()?.account_info().await?;
+        if cx.json {
+            return output::json(&account);
+        }
+        out!("{}", account.email);
+        Ok(())
+    }
+}
+
+/// Prints the token that commands use
+#[derive(Args)]
+pub struct Token {}
+
+impl Token {
+    /// `auth:token`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let credentials = Credentials::load()?;
+        let address = credentials::current_address(&credentials)?.map_or_else(|| Address::parse(DEFAULT_URL), Ok)?;
+        let Some(token) = credentials::token_for(&credentials, &address) else {
+            bail!("You are not logged in to {address}. Log in with: wharf login {address}");
+        };
+        if cx.json {
+            return output::json(&serde_json::json!({ "url": address.to_string(), "token": token }));
+        }
+        out!("{token}");
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! `releases`: what was released, and going back.
+
+use anyhow::{Result, bail};
+use api::{
+    client::Client,
+    releases::{Release, ReleaseCreate, ReleaseStatus},
+};
+use chrono::Utc;
+use clap::Args;
+
+use crate::{
+    context::{AppFlags, Context},
+    output::{self, Action, Cell, DIM, GREEN, NONE, RED, Table, YELLOW, ago, app as named, heading, moment, note},
+    streams,
+};
+
+/// Lists the releases of an app, newest first
+#[derive(Args)]
+pub struct List {
+    #[command(flatten)]
+    app: AppFlags,
+    /// How many
+    #[arg(short, long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    num: u16,
+}
+
+impl List {
+    /// `releases`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let releases = cx.client()?.release_list(&name, self.num.into()).await?;
+        if cx.json {
+            return output::json(&releases);
+        }
+        let Some(newest) = releases.first() else {
+            out!("{} has no releases.", named(&name));
+            return Ok(());
+        };
+        let current = releases.iter().find(|r| r.current).unwrap_or(newest);
+        heading(format!("{name} Releases - Current: v{}", current.version));
+        let mut table = Table::new(&[]);
+        for release in &releases {
+            let (word, colour) = status(release);
+            let at = release.created_at.with_timezone(&chrono::Local).format("%Y/%m/%d %H:%M:%S %z");
+            table.row([
+                Cell::new(format!("v{}", release.version), if release.current { GREEN } else { NONE }),
+                (&release.description).into(),
+                Cell::new(word, colour),
+                Cell::new(&release.user.email, DIM),
+                at.into(),
+                Cell::new(format!("(~ {})", ago(release.created_at, Utc::now())), DIM),
+            ]);
+        }
+        table.print();
+        Ok(())
+    }
+}
+
+fn status(release: &Release) -> (&'static str, &'static str) {
+    match release.status {
+        ReleaseStatus::Pending => ("release command executing", YELLOW),
+        ReleaseStatus::Failed => ("release command failed", RED),
+        ReleaseStatus::Expired => ("release expired", DIM),
+        ReleaseStatus::Succeeded if release.current => ("current", GREEN),
+        ReleaseStatus::Succeeded => ("", NONE),
+    }
+}
+
+/// The release that `text` names, `v12` or an id; without it the newest.
+async fn find(client: &Client, app: &str, text: Option<&str>) -> Result<Release> {
+    match text {
+        Some(text) => Ok(client.release_info(app, version(text)).await?),
+        None => match client.release_list(app, 1).await?.pop() {
+            Some(release) => Ok(release),
+            None => bail!("{} has no releases.", named(app)),
+        },
+    }
+}
+
+/// `v12` -> `12`; an id stays.
+fn version(text: &str) -> &str {
+    match text.strip_prefix('v') {
+        Some(number) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => number,
+        _ => text,
+    }
+}
+
+/// Shows one release in detail
+#[derive(Args)]
+pub struct Info {
+    /// v12 or an id [default: the newest]
+    release: Option<String>,
+    #[command(flatten)]
+    app: AppFlags,
+    /// Prints config vars as lines that a shell can read
+    #[arg(short, long)]
+    shell: bool,
+}
+
+impl Info {
+    /// `releases:info`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let client = cx.client()?;
+        let release = find(client, &name, self.release.as_deref()).await?;
+        let vars = client.release_config_vars(&name, &release.version.to_string()).await?;
+        if cx.json {
+            return output::json(&serde_json::json!({ "release": release, "config_vars": vars }));
+        }
+        heading(format!("Release v{}", release.version));
+        output::pairs(&[
+            ("Add-ons", release.addon_plan_names.join(", ")),
+            ("Change", release.description.clone()),
+            ("By", release.user.email.clone()),
+            ("Commit", release.commit.clone().unwrap_or_default()),
+            ("Status", status_word(&release)),
+            ("Eligible for Rollback?", if release.eligible_for_rollback { "Yes" } else { "No" }.into()),
+            ("When", moment(release.created_at)),
+        ]);
+        out!("");
+        heading(format!("v{} Config vars", release.version));
+        for (key, value) in &vars {
+            if self.shell { out!("{key}={}", output::shell_quote(value)) } else { out!("{key}: {value}") }
+        }
+        Ok(())
+    }
+}
+
+fn status_word(release: &Release) -> String {
+    let current = if release.current { " (current)" } else { "" };
+    format!("{}{current}", release.status.as_str())
+}
+
+/// Prints what the release phase of a release said
+#[derive(Args)]
+pub struct Output {
+    /// v12 or an id [default: the newest]
+    release: Option<String>,
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl Output {
+    /// `releases:output`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let release = find(cx.client()?, &name, self.release.as_deref()).await?;
+        match &release.output_stream_url {
+            Some(url) => streams::show(url).await,
+            None => {
+                output::warn(format!("Release v{} has no release output available.", release.version));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Goes back to an earlier release: its code and its config vars
+#[derive(Args)]
+pub struct Rollback {
+    /// v12 or an id [default: the one before the current]
+    release: Option<String>,
+    #[command(flatten)]
+    app: AppFlags,
+    /// Says what would happen and changes nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Rollback {
+    /// `rollback`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let client = cx.client()?;
+        let to = match &self.release {
+            Some(text) => find(client, &name, Some(text)).await?,
+            None => before(client.release_list(&name, 10).await?, &name)?,
+        };
+        if self.dry_run {
+            let effects = client.release_rollback_effects(&name, &to.version.to_string()).await?;
+            if cx.json {
+                return output::json(&effects);
+            }
+            heading(format!("What going back to v{} would do", to.version));
+            effects.effects.iter().for_each(|effect| out!("{effect}"));
+            return Ok(());
+        }
+        let action = Action::start(format!("Rolling back {} to v{}", named(&name), to.version));
+        let create = ReleaseCreate { release: Some(to.id.to_string()), ..Default::default() };
+        let release = client.release_create(&name, &create).await?;
+        action.done_with(format!("v{}", release.version));
+        output::warn("Rollback affects code and config vars; it doesn't add or remove addons.");
+        note(format!("To undo, run: wharf rollback v{} --app {name}", release.version - 1));
+        let release = release_phase(client, &name, release).await?;
+        if cx.json { output::json(&release) } else { Ok(()) }
+    }
+}
+
+fn before(releases: Vec<Release>, app: &str) -> Result<Release> {
+    match releases.into_iter().filter(|r| r.eligible_for_rollback).nth(1) {
+        Some(release) => Ok(release),
+        None => bail!("{} has no earlier release to go back to.", named(app)),
+    }
+}
+
+/// Shows the release phase, if there is one, and fails when it does.
+async fn release_phase(client: &Client, app: &str, release: Release) -> Result<Release> {
+    let Some(url) = &release.output_stream_url else {
+        return Ok(release);
+    };
+    note("Running release command...");
+    streams::show(url).await?;
+    // The output ends a moment before the release has its status.
+    for _ in 0..60 {
+        let now = client.release_info(app, &release.version.to_string()).await?;
+        match now.status {
+            ReleaseStatus::Pending => tokio::time::sleep(std::time::Duration::from_millis(500)).await,
+            ReleaseStatus::Failed => {
+                bail!("The release command failed. The release before v{} goes on running.", now.version)
+            }
+            ReleaseStatus::Succeeded | ReleaseStatus::Expired => return Ok(now),
+        }
+    }
+    Ok(release)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_lose_their_v() {
+        assert_eq!(version("v12"), "12");
+        assert_eq!(version("12"), "12");
+        assert_eq!(version("v"), "v");
+        let id = "0b9a1c1e-0000-7000-8000-000000000000";
+        assert_eq!(version(id), id);
+    }
+}

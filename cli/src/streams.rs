@@ -1,0 +1,61 @@
+//! Output that arrives bit by bit: of builds and of release phases.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use api::Error;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, sleep};
+
+use crate::{output, transport};
+
+/// How long a stream that does not exist yet may take to begin.
+const BEGIN: Duration = Duration::from_secs(60);
+/// How often a broken stream is taken up again before we give up.
+const TRIES: u32 = 5;
+
+/// Prints the output at `url` to its end. A connection that breaks off is taken up again
+/// where it was.
+pub async fn show(url: &str) -> Result<()> {
+    let started = Instant::now();
+    let mut shown = 0;
+    let mut broken = 0;
+    loop {
+        let response = transport::open(url, &[("accept", "text/plain".into())]).await?;
+        match response.status().as_u16() {
+            200 => {}
+            // The process that writes it has not started.
+            404 if started.elapsed() < BEGIN => {
+                sleep(Duration::from_millis(500)).await;
+                continue;
+            }
+            404 => bail!("There is no output: it was never written, or it has been removed."),
+            status => {
+                return Err(Error::unreadable(status, format!("The output cannot be read: status {status}.")).into());
+            }
+        }
+        match copy(response.into_body(), &mut shown).await {
+            Ok(()) => return Ok(()),
+            Err(err) if broken == TRIES => {
+                bail!("The output broke off {TRIES} times: {err}. Try again.")
+            }
+            Err(_) => broken += 1,
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Prints a body without its first `shown` bytes, and counts on.
+async fn copy(mut body: hyper::body::Incoming, shown: &mut usize) -> Result<(), hyper::Error> {
+    let mut skip = *shown;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
+        let skipped = skip.min(data.len());
+        skip -= skipped;
+        output::write_bytes(&data[skipped..]);
+        *shown += data.len() - skipped;
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! HTTP/1.1 over TCP, kept small so that a command starts at once.
+//!
+//! [`Tcp`] carries the requests of [`api::Client`] and keeps its connection for the next
+//! one. [`open`] reads an answer bit by bit: logs and build output.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use api::{Error, Reply, Request, Transport, client::Carried};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Response, body::Incoming, client::conn::http1::SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::{
+    address::{Address, is_localhost},
+    output,
+};
+
+/// How long dialling may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long the platform may think about a request.
+const ANSWER: Duration = Duration::from_secs(120);
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// Carries requests to one platform with one token.
+#[derive(Clone)]
+pub struct Tcp(Arc<Inner>);
+
+struct Inner {
+    address: Address,
+    token: String,
+    idle: Mutex<Vec<Sender>>,
+}
+
+impl Tcp {
+    /// Requests go to `address`, and `token` to nobody else.
+    pub fn new(address: Address, token: String) -> Self {
+        Self(Arc::new(Inner { address, token, idle: Mutex::new(Vec::new()) }))
+    }
+}
+
+impl Transport for Tcp {
+    fn send(&self, request: Request) -> Carried {
+        let inner = self.0.clone();
+        Box::pin(async move {
+            timeout(ANSWER, inner.exchange(request)).await.unwrap_or_else(|_| {
+                let seconds = ANSWER.as_secs();
+                Err(Error::unreachable(format!("{} did not answer within {seconds} seconds.", inner.address)))
+            })
+        })
+    }
+}
+
+impl Inner {
+    async fn exchange(&self, request: Request) -> Result<Reply, Error> {
+        let mut headers = request.headers;
+        headers.push(("authorization", format!("Bearer {}", self.token)));
+        let make = || build(&self.address, request.method, &request.path, &headers, request.body.clone());
+        let mut sender = match self.reuse().await {
+            Some(sender) => sender,
+            None => connect(&self.address).await?,
+        };
+        let response = sender.send_request(make()?).await.map_err(|err| broke(&self.address, &err))?;
+        let reply = read(&self.address, response).await?;
+        self.idle.lock().expect("nothing panics while it holds the lock").push(sender);
+        moved(&self.address, &reply)?;
+        Ok(reply)
+    }
+
+    /// A connection of an earlier request that is still open.
+    async fn reuse(&self) -> Option<Sender> {
+        loop {
+            let mut sender = self.idle.lock().expect("nothing panics while it holds the lock").pop()?;
+            if sender.ready().await.is_ok() {
+                return Some(sender);
+            }
+        }
+    }
+}
+
+/// Opens `url`, which carries its own secret, and returns as soon as the answer begins.
+pub async fn open(url: &str, headers: &[(&'static str, String)]) -> Result<Response<Incoming>, Error> {
+    let (address, path) = Address::split(url).map_err(|err| Error::unreadable(0, format!("{err:#}")))?;
+    let mut sender = connect(&address).await?;
+    let request = build(&address, "GET", &path, headers, Vec::new())?;
+    let answer = timeout(ANSWER, sender.send_request(request)).await;
+    match answer {
+        Ok(response) => response.map_err(|err| broke(&address, &err)),
+        Err(_) => Err(Error::unreachable(format!("{address} did not begin to answer."))),
+    }
+}
+
+fn build(
+    address: &Address,
+    method: &str,
+    path: &str,
+    headers: &[(&'static str, String)],
+    body: Vec<u8>,
+) -> Result<hyper::Request<Full<Bytes>>, Error> {
+    let mut request = hyper::Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", address.authority())
+        .header("user-agent", concat!("wharf/", env!("CARGO_PKG_VERSION")));
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    request
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|err| Error::unreadable(0, format!("The request cannot be written: {err}. Is the token one line?")))
+}
+
+async fn read(address: &Address, response: Response<Incoming>) -> Result<Reply, Error> {
+    let status = response.status().as_u16();
+    let headers = response
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    let reply = Reply { status, headers, body: Vec::new() };
+    for name in ["x-heroku-warning", "warning-message"] {
+        if let Some(text) = reply.headers.get(name) {
+            output::warn(text);
+        }
+    }
+    let body = response.into_body().collect().await.map_err(|err| broke(address, &err))?;
+    Ok(Reply { body: body.to_bytes().to_vec(), ..reply })
+}
+
+/// A redirect is not followed: the token is for this address alone.
+fn moved(address: &Address, reply: &Reply) -> Result<(), Error> {
+    match reply.headers.get("location") {
+        Some(to) if (300..400).contains(&reply.status) => {
+            let text = format!("{address} sends on to {to}. Log in there: wharf login ADDRESS");
+            Err(Error::unreadable(reply.status, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn connect(address: &Address) -> Result<Sender, Error> {
+    let stream = match timeout(CONNECT, dial(address)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(err)) => return Err(unreachable(address, &say(&err))),
+        Err(_) => return Err(unreachable(address, "no answer")),
+    };
+    stream.set_nodelay(true).ok();
+    if address.https {
+        let stream = secure(address, stream).await.map_err(|err| unreachable(address, &err.to_string()))?;
+        handshake(address, stream).await
+    } else {
+        handshake(address, stream).await
+    }
+}
+
+/// Dials. Not every resolver knows that `x.localhost` is this machine, so those names
+/// are not asked for.
+async fn dial(address: &Address) -> std::io::Result<TcpStream> {
+    if !is_localhost(&address.host) {
+        return TcpStream::connect((address.bare_host(), address.port)).await;
+    }
+    match TcpStream::connect(("127.0.0.1", address.port)).await {
+        Ok(stream) => Ok(stream),
+        Err(first) => TcpStream::connect(("::1", address.port)).await.map_err(|_| first),
+    }
+}
+
+async fn secure(address: &Address, stream: TcpStream) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    use tokio_rustls::{TlsConnector, rustls};
+    let mut roots = rustls::RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(std::io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name =
+        rustls::pki_types::ServerName::try_from(address.bare_host().to_owned()).map_err(std::io::Error::other)?;
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
+async fn handshake<S>(address: &Address, stream: S) -> Result<Sender, Error>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|err| broke(address, &err))?;
+    // Ends by itself when the sender is dropped; what goes wrong shows in the answer.
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+fn say(err: &std::io::Error) -> String {
+    match err.kind() {
+        std::io::ErrorKind::ConnectionRefused => "nothing listens there".into(),
+        _ => err.to_string(),
+    }
+}
+
+fn unreachable(address: &Address, why: &str) -> Error {
+    let advice = if address.is_local() {
+        "Is Wharf running? Start it with: make run or wharfd up"
+    } else {
+        "Check the address (wharf login ADDRESS, or WHARF_URL) and the network."
+    };
+    Error::unreachable(format!("Couldn't reach {address}: {why}. {advice}"))
+}
+
+fn broke(address: &Address, err: &hyper::Error) -> Error {
+    Error::unreachable(format!("The connection to {address} broke off: {err}. Try again."))
+}
