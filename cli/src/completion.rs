@@ -1,21 +1,22 @@
 //! `completion`: what shells need to complete command lines.
 //!
-//! bash cuts words at colons, and most of our commands have one, so it gets a script of
-//! our own; zsh and fish get clap's.
+//! The scripts are our own: most commands have a colon, which bash cuts words at and zsh
+//! takes for the start of a description, and the names of apps come from the platform.
 
 use anyhow::Result;
-use clap::{Args, Command, ValueEnum};
+use clap::{Arg, Args, Command, ValueEnum};
 
 use crate::{context::Context, dispatch, output};
 
 /// Prints the completion script for a shell
 ///
 /// bash: echo 'source <(wharf completion bash)' >> ~/.bashrc
-/// zsh:  wharf completion zsh > a folder of $fpath/_wharf
+/// zsh:  wharf completion zsh > _wharf, in a folder of $fpath
 /// fish: wharf completion fish > ~/.config/fish/completions/wharf.fish
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Completion {
+    /// The shell
     shell: Shell,
 }
 
@@ -31,37 +32,27 @@ impl Completion {
     pub async fn run(self, _cx: &Context) -> Result<()> {
         let mut command = dispatch::command();
         command.build();
-        let script = match self.shell {
+        output::write(&match self.shell {
             Shell::Bash => bash(&command),
-            Shell::Zsh => generated(&mut command, clap_complete::Shell::Zsh),
-            Shell::Fish => generated(&mut command, clap_complete::Shell::Fish),
-        };
-        output::write(&script);
+            Shell::Zsh => zsh(&command),
+            Shell::Fish => fish(&command),
+        });
         Ok(())
     }
 }
 
-fn generated(command: &mut Command, shell: clap_complete::Shell) -> String {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, command, "wharf", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
-}
-
-/// Command names, then flags; after `--app` the names of apps.
 const BASH: &str = r#"_wharf() {
-    local line="${COMP_LINE:0:COMP_POINT}" words=() cur prev choices
+    local line="${COMP_LINE:0:COMP_POINT}" words=() cur choices=
     read -ra words <<< "$line"
     if [[ "$line" == *' ' ]]; then words+=(''); fi
     cur="${words[-1]}"
     if ((${#words[@]} <= 2)); then
         choices='@COMMANDS@'
+    elif [[ "${words[-2]}" =~ ^(-a|--app|--confirm)$ ]]; then
+        choices="$(wharf apps --names 2>/dev/null)"
     else
-        prev="${words[-2]}"
-        case "$prev" in
-            -a|--app|--confirm) choices="$(wharf apps --names 2>/dev/null)" ;;
-            *) case "${words[1]}" in
+        case "${words[1]}" in
 @FLAGS@
-            esac ;;
         esac
     fi
     COMPREPLY=($(compgen -W "$choices" -- "$cur"))
@@ -72,13 +63,91 @@ const BASH: &str = r#"_wharf() {
 complete -o default -F _wharf wharf
 "#;
 
-fn bash(command: &Command) -> String {
-    let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
-    let flags = |sub: &Command| {
-        let longs = sub.get_arguments().filter_map(|arg| arg.get_long()).map(|long| format!("--{long}"));
-        let patterns = [sub.get_name()].into_iter().chain(sub.get_all_aliases()).collect::<Vec<_>>().join("|");
-        format!("                {patterns}) choices='{}' ;;", longs.collect::<Vec<_>>().join(" "))
+const ZSH: &str = r#"#compdef wharf
+_wharf() {
+    local -a choices
+    if (( CURRENT == 2 )); then
+        choices=(
+@COMMANDS@
+        )
+    elif [[ "${words[CURRENT-1]}" == (-a|--app|--confirm) ]]; then
+        choices=(${(f)"$(wharf apps --names 2>/dev/null)"})
+    else
+        case "${words[2]}" in
+@FLAGS@
+        esac
+    fi
+    _describe 'wharf' choices || _files
+}
+if [[ "${funcstack[1]}" == _wharf ]]; then _wharf "$@"; else compdef _wharf wharf; fi
+"#;
+
+const FISH: &str = r#"complete -c wharf -f
+complete -c wharf -n 'not __fish_use_subcommand' -s a -l app -x -a '(wharf apps --names 2>/dev/null)'
+complete -c wharf -n '__fish_seen_subcommand_from destroy' -l confirm -x -a '(wharf apps --names 2>/dev/null)'
+"#;
+
+/// The name of a command and its other names.
+fn names(command: &Command) -> Vec<&str> {
+    [command.get_name()].into_iter().chain(command.get_all_aliases()).collect()
+}
+
+fn caption(command: &Command) -> String {
+    command.get_about().map(ToString::to_string).unwrap_or_default()
+}
+
+/// What may follow a command, with a caption: flags, and the words of arguments that have a list of them.
+fn choices(command: &Command) -> Vec<(String, String)> {
+    let help = |arg: &Arg| arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let of = |arg: &Arg| match arg.get_long() {
+        Some(long) => vec![(format!("--{long}"), help(arg))],
+        None => arg.get_possible_values().iter().map(|v| (v.get_name().to_owned(), String::new())).collect(),
     };
-    let flags: Vec<String> = command.get_subcommands().map(flags).collect();
-    BASH.replace("@COMMANDS@", &names.join(" ")).replace("@FLAGS@", &flags.join("\n"))
+    command.get_arguments().flat_map(of).collect()
+}
+
+/// In single quotes, which mean the same to all three shells.
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn bash(command: &Command) -> String {
+    let all: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+    let flags = lines(command.get_subcommands().map(|sub| {
+        let words: Vec<String> = choices(sub).into_iter().map(|(word, _)| word).collect();
+        format!("            {}) choices={} ;;", names(sub).join("|"), quote(&words.join(" ")))
+    }));
+    BASH.replace("@COMMANDS@", &all.join(" ")).replace("@FLAGS@", &flags)
+}
+
+fn zsh(command: &Command) -> String {
+    let entry = |word: &str, caption: &str| quote(&format!("{}:{caption}", word.replace(':', r"\:")));
+    let all =
+        lines(command.get_subcommands().map(|sub| format!("            {}", entry(sub.get_name(), &caption(sub)))));
+    let flags = lines(command.get_subcommands().map(|sub| {
+        let words: Vec<String> = choices(sub).iter().map(|(word, caption)| entry(word, caption)).collect();
+        format!("            {}) choices=({}) ;;", names(sub).join("|"), words.join(" "))
+    }));
+    ZSH.replace("@COMMANDS@", &all).replace("@FLAGS@", &flags)
+}
+
+fn fish(command: &Command) -> String {
+    let mut script = FISH.to_owned();
+    for sub in command.get_subcommands() {
+        let (name, caption) = (sub.get_name(), quote(&caption(sub)));
+        script.push_str(&format!("complete -c wharf -n __fish_use_subcommand -a {name} -d {caption}\n"));
+        for (word, caption) in choices(sub) {
+            let what = match word.strip_prefix("--") {
+                Some(long) => format!("-l {long}"),
+                None => format!("-a {word}"),
+            };
+            let when = quote(&format!("__fish_seen_subcommand_from {}", names(sub).join(" ")));
+            script.push_str(&format!("complete -c wharf -n {when} {what} -d {}\n", quote(&caption)));
+        }
+    }
+    script
 }

@@ -66,8 +66,8 @@ impl Context {
 /// Which app a command is about.
 #[derive(Args, Default)]
 pub struct AppFlags {
-    /// The app; without it, the one that the git remote of this folder names
-    #[arg(short, long, value_name = "APP", env = "WHARF_APP", hide_env_values = true)]
+    /// The app [default: WHARF_APP, or the app of this folder's git remote]
+    #[arg(short, long, value_name = "APP", env = "WHARF_APP", hide_env = true)]
     pub app: Option<String>,
     /// The git remote that names the app
     #[arg(short, long, value_name = "REMOTE")]

@@ -164,7 +164,7 @@ pub fn remove_helper(address: &Address) -> Result<()> {
 #[derive(Args)]
 pub struct Remote {
     /// The app
-    #[arg(short, long, value_name = "APP", env = "WHARF_APP", hide_env_values = true)]
+    #[arg(short, long, value_name = "APP", env = "WHARF_APP", hide_env = true)]
     app: String,
     /// Name of the remote
     #[arg(short, long, default_value = REMOTE)]
