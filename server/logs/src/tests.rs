@@ -129,109 +129,87 @@ fn segments_are_packed_and_read_alike() {
     }
 }
 
+/// A filter, and the same said in Rust.
+type Case = (Filter, fn(&Line) -> bool);
+
+fn word_cases() -> Vec<Case> {
+    let source = |s: &str| Filter {
+        source: Some(s.to_owned()),
+        ..Filter::default()
+    };
+    let dyno = |s: &str| Filter {
+        dyno: Some(s.to_owned()),
+        ..Filter::default()
+    };
+    let text = |s: &str| Filter {
+        text: Some(s.to_owned()),
+        ..Filter::default()
+    };
+    let regex = |s: &str| Filter {
+        regex: Some(s.to_owned()),
+        ..Filter::default()
+    };
+    vec![
+        (source("heroku"), |l| l.source == "heroku"),
+        (dyno("web"), |l| l.dyno.starts_with("web.")),
+        (dyno("web.2"), |l| l.dyno == "web.2"),
+        (text("üNÏCODE 1"), |l| l.text.starts_with("Ünïcode 1")),
+        (text("ok 19995"), |l| l.text == "ok 19995"),
+        (text("nowhere"), |_| false),
+        (regex("^ok 1.5$"), |l| {
+            l.text.starts_with("ok 1") && l.text.ends_with('5') && l.text.len() == 6
+        }),
+    ]
+}
+
+fn other_cases() -> Vec<Case> {
+    let level = |level| Filter {
+        level: Some(level),
+        ..Filter::default()
+    };
+    let window = Filter {
+        since: Some(at(5_000)),
+        until: Some(at(5_100)),
+        ..Filter::default()
+    };
+    let worker = Filter {
+        since: Some(at(19_990)),
+        dyno: Some("worker".to_owned()),
+        ..Filter::default()
+    };
+    vec![
+        (level(Level::Error), |l| l.level == Level::Error),
+        (level(Level::Warn), |l| l.level >= Level::Warn),
+        (window, |l| l.at >= at(5_000) && l.at < at(5_100)),
+        (worker, |l| l.at >= at(19_990) && l.dyno == "worker.1"),
+    ]
+}
+
+fn mixed_lines() -> Vec<NewLine> {
+    let words = ["ok", "ERROR boom", "Ünïcode", "GET /x?y=1", "warn: pool"];
+    let line = |n: i64| NewLine {
+        // Slightly out of order.
+        at: at(n + (n * 7) % 5),
+        source: if n % 3 == 0 { "heroku" } else { "app" }.to_owned(),
+        dyno: ["web.1", "web.2", "worker.1", "router"][n as usize % 4].to_owned(),
+        text: format!("{} {n}", words[n as usize % words.len()]),
+    };
+    (0..20_000).map(line).collect()
+}
+
 #[test]
 fn filters_agree_with_a_plain_search() {
     let dir = tempfile::tempdir().unwrap();
     let history = History::open_with(dir.path(), small()).unwrap();
-    let words = ["ok", "ERROR boom", "Ünïcode", "GET /x?y=1", "warn: pool"];
-    let lines: Vec<NewLine> = (0..20_000)
-        .map(|n: i64| NewLine {
-            // Slightly out of order.
-            at: at(n + (n * 7) % 5),
-            source: if n % 3 == 0 { "heroku" } else { "app" }.to_owned(),
-            dyno: ["web.1", "web.2", "worker.1", "router"][n as usize % 4].to_owned(),
-            text: format!("{} {n}", words[n as usize % words.len()]),
-        })
-        .collect();
-    for batch in lines.chunks(333) {
+    for batch in mixed_lines().chunks(333) {
         history.append(APP, batch.to_vec()).unwrap();
     }
     let all: Vec<Line> = history.read(APP, &Query::default()).unwrap().collect();
-    assert_eq!(all.len(), lines.len());
-    let some = |text: &str| Some(text.to_owned());
-    type Check = fn(&Line) -> bool;
-    let cases: Vec<(Filter, Check)> = vec![
-        (
-            Filter {
-                source: some("heroku"),
-                ..Filter::default()
-            },
-            |l| l.source == "heroku",
-        ),
-        (
-            Filter {
-                dyno: some("web"),
-                ..Filter::default()
-            },
-            |l| l.dyno.starts_with("web."),
-        ),
-        (
-            Filter {
-                dyno: some("web.2"),
-                ..Filter::default()
-            },
-            |l| l.dyno == "web.2",
-        ),
-        (
-            Filter {
-                text: some("üNÏCODE 1"),
-                ..Filter::default()
-            },
-            |l| l.text.starts_with("Ünïcode 1"),
-        ),
-        (
-            Filter {
-                text: some("ok 19995"),
-                ..Filter::default()
-            },
-            |l| l.text == "ok 19995",
-        ),
-        (
-            Filter {
-                regex: some("^ok 1.5$"),
-                ..Filter::default()
-            },
-            |l| l.text.starts_with("ok 1") && l.text.ends_with('5') && l.text.len() == 6,
-        ),
-        (
-            Filter {
-                level: Some(Level::Error),
-                ..Filter::default()
-            },
-            |l| l.level == Level::Error,
-        ),
-        (
-            Filter {
-                level: Some(Level::Warn),
-                ..Filter::default()
-            },
-            |l| l.level >= Level::Warn,
-        ),
-        (
-            Filter {
-                since: Some(at(5_000)),
-                until: Some(at(5_100)),
-                ..Filter::default()
-            },
-            |l| l.at >= at(5_000) && l.at < at(5_100),
-        ),
-        (
-            Filter {
-                since: Some(at(19_990)),
-                dyno: some("worker"),
-                ..Filter::default()
-            },
-            |l| l.at >= at(19_990) && l.dyno == "worker.1",
-        ),
-        (
-            Filter {
-                text: some("nowhere"),
-                ..Filter::default()
-            },
-            |_| false,
-        ),
-    ];
-    for (filter, check) in cases {
+    assert_eq!(all.len(), 20_000);
+    assert!(
+        all.iter().any(|l| l.level == Level::Error) && all.iter().any(|l| l.level == Level::Warn)
+    );
+    for (filter, check) in word_cases().into_iter().chain(other_cases()) {
         let wanted: Vec<Line> = all.iter().filter(|l| check(l)).cloned().collect();
         let found = history.after(APP, 0, usize::MAX, &filter).unwrap();
         assert_eq!(found, wanted, "{filter:?}");
@@ -253,9 +231,6 @@ fn filters_agree_with_a_plain_search() {
         let errors = wanted.iter().filter(|l| l.level == Level::Error).count() as u64;
         assert_eq!(counts.iter().map(|c| c.errors).sum::<u64>(), errors);
     }
-    assert!(
-        all.iter().any(|l| l.level == Level::Error) && all.iter().any(|l| l.level == Level::Warn)
-    );
 }
 
 #[test]
