@@ -173,36 +173,57 @@ impl Info {
             let all = serde_json::json!({ "app": app, "formation": formation, "collaborators": collaborators });
             return output::json(&all);
         }
-        let others = collaborators.iter().map(|c| c.user.email.as_str()).filter(|email| *email != app.owner.email);
-        let fields = fields(cx, &app, &formation, &others.collect::<Vec<_>>().join(", "))?;
+        let url = git::url_of(cx.address()?, &app.name);
         if self.shell {
-            for (key, value) in fields {
-                let key = key.to_lowercase().replace(' ', "_");
+            for (key, value) in shell_fields(&app, &formation, url) {
                 out!("{key}={}", output::shell_quote(&value));
             }
             return Ok(());
         }
+        let others = collaborators.iter().map(|c| c.user.email.as_str()).filter(|email| *email != app.owner.email);
+        let fields = fields(&app, &formation, url, &others.collect::<Vec<_>>().join(", "));
         heading(&app.name);
         output::pairs(&fields);
         Ok(())
     }
 }
 
-fn fields(cx: &Context, app: &App, formation: &[Formation], others: &str) -> Result<Vec<(&'static str, String)>> {
+fn dynos(formation: &[Formation]) -> String {
+    formation.iter().map(|f| format!("{}: {}", f.kind, f.quantity)).collect::<Vec<_>>().join(", ")
+}
+
+/// For scripts: bytes are numbers, times are RFC 3339, and every key is always there.
+fn shell_fields(app: &App, formation: &[Formation], git_url: String) -> Vec<(&'static str, String)> {
+    let number = |n: Option<i64>| n.map(|n| n.to_string()).unwrap_or_default();
+    vec![
+        ("name", app.name.clone()),
+        ("created_at", app.created_at.to_rfc3339()),
+        ("dynos", dynos(formation)),
+        ("git_url", git_url),
+        ("maintenance", app.maintenance.to_string()),
+        ("owner", app.owner.email.clone()),
+        ("region", app.region.name.clone()),
+        ("released_at", app.released_at.map(|at| at.to_rfc3339()).unwrap_or_default()),
+        ("repo_size", number(app.repo_size)),
+        ("slug_size", number(app.slug_size)),
+        ("stack", app.stack.name.clone()),
+        ("web_url", app.web_url.clone()),
+    ]
+}
+
+fn fields(app: &App, formation: &[Formation], git_url: String, others: &str) -> Vec<(&'static str, String)> {
     let size = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).map(bytes).unwrap_or_default();
-    let dynos: Vec<String> = formation.iter().map(|f| format!("{}: {}", f.kind, f.quantity)).collect();
     let stack = if app.stack == app.build_stack {
         app.stack.name.clone()
     } else {
         format!("{} (next build will use {})", app.stack.name, app.build_stack.name)
     };
-    Ok(vec![
-        ("Name", app.name.clone()),
+    vec![
         ("Buildpack", app.buildpack_provided_description.clone().unwrap_or_default()),
         ("Collaborators", others.into()),
         ("Created At", moment(app.created_at)),
-        ("Dynos", dynos.join(", ")),
-        ("Git URL", git::url_of(cx.address()?, &app.name)),
+        ("Dynos", dynos(formation)),
+        ("Git URL", git_url),
         ("Maintenance", if app.maintenance { "on" } else { "off" }.into()),
         ("Owner", app.owner.email.clone()),
         ("Region", app.region.name.clone()),
@@ -211,7 +232,7 @@ fn fields(cx: &Context, app: &App, formation: &[Formation], others: &str) -> Res
         ("Slug Size", size(app.slug_size)),
         ("Stack", stack),
         ("Web URL", app.web_url.clone()),
-    ])
+    ]
 }
 
 /// Gives an app another name, and with it another address

@@ -42,7 +42,7 @@ impl List {
 }
 
 fn show(vars: &BTreeMap<String, String>) {
-    let width = vars.keys().map(|key| key.chars().count()).max().unwrap_or(0) + 1;
+    let width = vars.keys().map(|key| key.chars().count()).max().unwrap_or(0);
     for (key, value) in vars {
         let gap = " ".repeat(width - key.chars().count());
         out!("{}{gap} {value}", output::paint(output::CYAN, format!("{key}:")));

@@ -89,6 +89,8 @@ impl AppFlags {
 
     /// The app's name, if one is given or can be inferred.
     pub fn app_if_any(&self, cx: &Context) -> Result<Option<String>> {
+        // Without a login nothing can be done for any app: said first, before anything begins.
+        cx.platform()?;
         // A remote on the command line says more than an app in the environment.
         if let Some(remote) = &self.remote {
             return git::app_of_remote(cx.address()?, remote).map(Some);

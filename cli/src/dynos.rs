@@ -77,7 +77,8 @@ fn why(dyno: &Dyno) -> String {
         text.push_str(&format!(" · {exit}"));
     }
     if let Some(next) = dyno.next_start_at {
-        text.push_str(&format!(" · next try {}", ago(next, Utc::now())));
+        let now = Utc::now();
+        text.push_str(&format!(" · next try {}", if next > now { ago(next, now) } else { "now".into() }));
     }
     text
 }

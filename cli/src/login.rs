@@ -47,7 +47,7 @@ impl Login {
     pub async fn run(self, cx: &Context) -> Result<()> {
         let address =
             Address::parse(&self.url.clone().or_else(|| variable("WHARF_URL")).unwrap_or(DEFAULT_URL.into()))?;
-        let token = self.token(&address)?;
+        let token = self.token(&address).await?;
         let client = Client::new(Tcp::new(address.clone(), token.clone()));
         let account = match client.account_info().await {
             Err(err) if err.is_unauthorized() => {
@@ -73,14 +73,14 @@ impl Login {
         Ok(())
     }
 
-    fn token(&self, address: &Address) -> Result<String> {
+    async fn token(&self, address: &Address) -> Result<String> {
         let token = match (&self.token, &self.data) {
             (Some(token), _) if token == "-" => output::ask("")?,
             (Some(token), _) => token.trim().to_owned(),
             (None, Some(dir)) => admin_token(dir)?,
             (None, None) => match own_admin_token(address) {
                 Some(token) => token,
-                None => ask_token(address)?,
+                None => ask_token(address).await?,
             },
         };
         if token.is_empty() || token.contains(char::is_whitespace) {
@@ -116,7 +116,7 @@ fn own_admin_token(address: &Address) -> Option<String> {
     Some(token)
 }
 
-fn ask_token(address: &Address) -> Result<String> {
+async fn ask_token(address: &Address) -> Result<String> {
     note(format!("Paste a token for {address}. The administrator's is in the file admin-token of the data directory."));
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
@@ -126,10 +126,17 @@ fn ask_token(address: &Address) -> Result<String> {
     let mut hidden = shown.clone();
     hidden.local_flags.remove(LocalFlags::ECHO);
     tcsetattr(stdin.as_fd(), SetArg::TCSAFLUSH, &hidden).context("hide what is typed")?;
-    let token = output::ask("Token: ");
+    // Ctrl-C must not leave a terminal behind that hides what is typed.
+    let typed = tokio::select! {
+        typed = tokio::task::spawn_blocking(|| output::ask("Token: ")) => Some(typed),
+        _ = tokio::signal::ctrl_c() => None,
+    };
     tcsetattr(stdin.as_fd(), SetArg::TCSAFLUSH, &shown).context("show what is typed")?;
     note("");
-    token
+    match typed {
+        Some(token) => token.context("read the token")?,
+        None => std::process::exit(130),
+    }
 }
 
 /// Forgets a login; the token itself stays valid

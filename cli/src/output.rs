@@ -213,7 +213,7 @@ fn line(out: &mut String, cells: &[Cell], widths: &[usize]) {
 /// Prints `Name:  value` lines with the values below each other; empty values are left out.
 pub fn pairs(pairs: &[(&str, String)]) {
     let shown = pairs.iter().filter(|(_, value)| !value.is_empty());
-    let width = shown.clone().map(|(name, _)| name.chars().count()).max().unwrap_or(0) + 1;
+    let width = shown.clone().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, value) in shown {
         let gap = " ".repeat(width - name.chars().count());
         out!("{}{gap} {value}", paint(CYAN, format!("{name}:")));

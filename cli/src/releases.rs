@@ -172,9 +172,11 @@ impl Rollback {
     pub async fn run(self, cx: &Context) -> Result<()> {
         let name = self.app.app(cx)?;
         let client = cx.client()?;
+        let newest = client.release_list(&name, 10).await?;
+        let current = newest.iter().find(|r| r.current).map(|r| r.version);
         let to = match &self.release {
             Some(text) => find(client, &name, Some(text)).await?,
-            None => before(client.release_list(&name, 10).await?, &name)?,
+            None => before(newest, &name)?,
         };
         if self.dry_run {
             let effects = client.release_rollback_effects(&name, &to.version.to_string()).await?;
@@ -190,7 +192,9 @@ impl Rollback {
         let release = client.release_create(&name, &create).await?;
         action.done_with(format!("v{}", release.version));
         output::warn("Rollback affects code and config vars; it doesn't add or remove addons.");
-        note(format!("To undo, run: wharf rollback v{} --app {name}", release.version - 1));
+        if let Some(current) = current {
+            note(format!("To undo, run: wharf rollback v{current} --app {name}"));
+        }
         let release = release_phase(client, &name, release).await?;
         if cx.json { output::json(&release) } else { Ok(()) }
     }

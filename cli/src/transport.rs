@@ -155,7 +155,7 @@ async fn connect(address: &Address) -> Result<Sender, Error> {
     };
     stream.set_nodelay(true).ok();
     if address.https {
-        let stream = secure(address, stream).await.map_err(|err| unreachable(address, &err.to_string()))?;
+        let stream = secure(address, stream).await.map_err(|err| untrusted(address, &err))?;
         handshake(address, stream).await
     } else {
         handshake(address, stream).await
@@ -215,6 +215,13 @@ fn unreachable(address: &Address, why: &str) -> Error {
         "Check the address (wharf login ADDRESS, or WHARF_URL) and the network."
     };
     Error::unreachable(format!("Couldn't reach {address}: {why}. {advice}"))
+}
+
+fn untrusted(address: &Address, err: &std::io::Error) -> Error {
+    Error::unreachable(format!(
+        "Couldn't speak securely to {address}: {err}. If its certificate is from an authority of your own, \
+         set SSL_CERT_FILE to that authority's file."
+    ))
 }
 
 fn broke(address: &Address, err: &hyper::Error) -> Error {

@@ -1,6 +1,8 @@
 //! The program itself, with real git and a real shell. What needs a platform is tested
 //! with the whole server.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     fs,
     path::{Path, PathBuf},
