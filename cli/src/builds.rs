@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use api::{
     builds::{Build, BuildStatus},
-    client::Client,
+    client::{Client, segment},
 };
 use chrono::Utc;
 use clap::Args;
@@ -20,7 +20,7 @@ pub struct List {
     #[command(flatten)]
     app: AppFlags,
     /// How many
-    #[arg(short, long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=1000))]
     num: u16,
 }
 
@@ -28,8 +28,7 @@ impl List {
     /// `builds`
     pub async fn run(self, cx: &Context) -> Result<()> {
         let name = self.app.app(cx)?;
-        let builds = newest_first(cx.client()?, &name).await?;
-        let builds = &builds[..builds.len().min(self.num.into())];
+        let builds = newest(cx.client()?, &name, self.num).await?;
         if cx.json {
             return output::json(&builds);
         }
@@ -39,7 +38,7 @@ impl List {
         }
         heading(format!("{name} Builds"));
         let mut table = Table::new(&["Build", "Status", "Commit", "By", "When", "Took", "Id"]);
-        for build in builds {
+        for build in &builds {
             table.row(row(build));
         }
         table.print();
@@ -76,31 +75,21 @@ fn took(build: &Build) -> String {
     output::span((end - build.created_at).num_seconds().unsigned_abs())
 }
 
-async fn newest_first(client: &Client, app: &str) -> Result<Vec<Build>> {
-    let mut builds = client.build_list(app).await?;
-    builds.sort_by_key(|build| (std::cmp::Reverse(build.created_at), std::cmp::Reverse(build.number)));
-    Ok(builds)
+async fn newest(client: &Client, app: &str, max: u16) -> Result<Vec<Build>> {
+    let path = format!("/apps/{}/builds", segment(app));
+    let range = format!("number ..; max={max}, order=desc");
+    Ok(client.list(path, Some(&range), false).await?)
 }
 
 /// The build that `text` names, `#3`, `3` or an id; without it the newest.
 async fn find(client: &Client, app: &str, text: Option<&str>) -> Result<Build> {
-    let Some(text) = text else {
-        return match newest_first(client, app).await?.into_iter().next() {
-            Some(build) => Ok(build),
-            None => bail!("{} has no builds. Push to it: git push wharf main", named(app)),
-        };
-    };
-    let Some(number) = number(text) else {
-        return Ok(client.build_info(app, text).await?);
-    };
-    match client.build_list(app).await?.into_iter().find(|build| build.number == number) {
-        Some(build) => Ok(build),
-        None => bail!("{} has no build #{number}. See: wharf builds --app {app}", named(app)),
+    if let Some(text) = text {
+        return Ok(client.build_info(app, text.trim_start_matches('#')).await?);
     }
-}
-
-fn number(text: &str) -> Option<i32> {
-    text.strip_prefix('#').unwrap_or(text).parse().ok()
+    match newest(client, app, 1).await?.pop() {
+        Some(build) => Ok(build),
+        None => bail!("{} has no builds. Push to it: git push wharf main", named(app)),
+    }
 }
 
 /// Shows one build in detail
@@ -174,17 +163,5 @@ impl Cancel {
         let build = client.build_cancel(&name, &build.id.to_string()).await?;
         action.done();
         if cx.json { output::json(&build) } else { Ok(()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn builds_have_numbers_and_ids() {
-        assert_eq!(number("#12"), Some(12));
-        assert_eq!(number("12"), Some(12));
-        assert_eq!(number("0b9a1c1e-0000-7000-8000-000000000000"), None);
     }
 }

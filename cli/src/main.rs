@@ -96,6 +96,7 @@ commands! {
         "drains:remove" [] => log_drains::Remove,
         "metrics" [] => metrics::Show,
         "events" ["audit"] => platform::Events,
+        "events:verify" ["audit:verify"] => platform::Verify,
     }
     "People and tokens" {
         "access" ["sharing"] => collaborators::List,

@@ -1,9 +1,13 @@
 //! `doctor` and `events`: how the platform is, and what was done to it.
 
 use anyhow::{Result, bail};
-use api::platform::{Check, PlatformInfo};
+use api::{
+    client::{Client, segment},
+    platform::{Check, Event, PlatformInfo},
+};
 use chrono::{Local, Utc};
 use clap::Args;
+use serde_json::Value;
 
 use crate::{
     context::{AppFlags, Context},
@@ -67,6 +71,39 @@ fn show_work(info: &PlatformInfo) {
     }
 }
 
+/// Checks that nobody changed the record of who changed what
+#[derive(Args)]
+pub struct Verify {}
+
+impl Verify {
+    /// `events:verify`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let verdict: Value = cx.client()?.call("GET", "/events/verify".into(), None).await?;
+        if cx.json {
+            output::json(&verdict)?;
+        } else {
+            out!("{}", verdict["message"].as_str().unwrap_or_default());
+        }
+        if verdict["broken_at"].is_null() { Ok(()) } else { bail!("The record cannot be trusted.") }
+    }
+}
+
+/// The newest `max` events, page by page.
+async fn newest(client: &Client, path: &str, max: usize) -> Result<Vec<Event>> {
+    let mut events: Vec<Event> = Vec::new();
+    while events.len() < max {
+        let wanted = (max - events.len()).min(1000);
+        let before = events.last().map(|event| format!("&before={}", event.seq)).unwrap_or_default();
+        let page: Vec<Event> = client.list(format!("{path}?max={wanted}{before}"), None, false).await?;
+        let is_last = page.len() < wanted;
+        events.extend(page);
+        if is_last {
+            break;
+        }
+    }
+    Ok(events)
+}
+
 /// Shows who changed what, newest first
 #[derive(Args)]
 pub struct Events {
@@ -85,11 +122,8 @@ impl Events {
     pub async fn run(self, cx: &Context) -> Result<()> {
         let client = cx.client()?;
         let app = if self.all { None } else { self.app.app_if_any(cx)? };
-        let mut events = match &app {
-            Some(app) => client.event_list(app).await?,
-            None => client.event_list_all().await?,
-        };
-        events.truncate(self.num);
+        let path = app.map_or("/events".into(), |app| format!("/apps/{}/events", segment(&app)));
+        let events = newest(client, &path, self.num).await?;
         if cx.json {
             return output::json(&events);
         }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::{output, transport};
 
 /// How long a stream that does not exist yet may take to begin.
-const BEGIN: Duration = Duration::from_secs(60);
+const BEGIN: Duration = Duration::from_secs(20);
 /// How often a broken stream is taken up again before we give up.
 const TRIES: u32 = 5;
 
