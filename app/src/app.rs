@@ -45,6 +45,10 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/") view=|| view! { <Redirect path="/apps"/> } ssr=SsrMode::Async/>
                 <ParentRoute path=path!("") view=Framed ssr=SsrMode::Async>
                     <Route path=path!("/apps") view=pages::AppsPage/>
+                    <Route path=path!("/apps/new") view=pages::NewAppPage/>
+                    <ParentRoute path=path!("/apps/:app") view=pages::AppFrame>
+                        <Route path=path!("") view=pages::OverviewPage/>
+                    </ParentRoute>
                 </ParentRoute>
             </Routes>
         </Router>

@@ -1,14 +1,21 @@
 //! The parts that pages are made of. One file each.
 
+mod action;
 mod ago;
+pub mod ansi;
 mod avatar;
+mod build_output;
+mod command;
+mod dialog;
 pub mod dom;
 mod error_panel;
 mod frame;
 mod icon;
 mod live_mark;
+mod meter;
 mod notices;
 mod palette;
+mod rail;
 mod skeleton;
 mod spark;
 mod status;
@@ -16,14 +23,20 @@ pub mod theme;
 mod toast;
 
 pub use self::{
+    action::{ActButton, act},
     ago::Ago,
     avatar::Avatar,
+    build_output::BuildOutput,
+    command::{Cmd, CopyButton},
+    dialog::Dialog,
     error_panel::{ErrorPanel, ErrorPanelProps},
     frame::{Crumb, Deck, Frame, PageHead, Visitor},
     icon::{Glyph, Icon},
     live_mark::LiveMark,
+    meter::Meter,
     notices::Notices,
     palette::{FindButton, Palette},
+    rail::{Rail, marker, place},
     skeleton::Skeleton,
     spark::Spark,
     status::{Status, Tone, condition},

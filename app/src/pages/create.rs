@@ -1,9 +1,286 @@
-//! Create an app, and what an empty account shows.
+//! Create an app: a name, then the commands to push; and what an empty account shows.
 
-use leptos::prelude::*;
+use api::{
+    apps::AppCreate,
+    builds::{Build, BuildStatus},
+    ids::AppName,
+    statuses::AppStatus,
+};
+use leptos::{either::Either, prelude::*};
+use leptos_router::{NavigateOptions, hooks::use_navigate};
+
+use super::app_frame::ThisApp;
+use crate::{
+    data::client,
+    parts::{BuildOutput, Cmd, Crumb, Deck, Glyph, Icon, LiveMark, PageHead, dom},
+};
+
+/// `/apps/new`
+#[component]
+pub fn NewAppPage() -> impl IntoView {
+    view! {
+        <Deck title="New app".to_owned() crumbs=vec![Crumb::to("Apps", "/apps"), Crumb::here("New app")]>
+            <div class="page">
+                <PageHead title=|| "New app" sub=|| view! { <span class="faint">"An app is a name, an address and a git repository of its own"</span> }/>
+                <div class="cols">
+                    <ol class="steps3">
+                        <li class="on">
+                            <span class="no">"1"</span>
+                            <div class="stack g3"><h2>"Name it"</h2><NameForm/></div>
+                        </li>
+                        <li>
+                            <span class="no">"2"</span>
+                            <div class="stack g3"><h2 class="dim">"Push your code"</h2></div>
+                        </li>
+                        <li>
+                            <span class="no">"3"</span>
+                            <div class="stack g3"><h2 class="dim">"Watch it start, then open it"</h2></div>
+                        </li>
+                    </ol>
+                    <aside class="stack g6" aria-label="About new apps"><AtOnce/><FromTerminal name="".to_owned()/></aside>
+                </div>
+            </div>
+        </Deck>
+    }
+}
+
+#[component]
+fn NameForm() -> impl IntoView {
+    let name = RwSignal::new(String::new());
+    let refused = RwSignal::new(None::<String>);
+    let busy = RwSignal::new(false);
+    let (client, navigate) = (client(), use_navigate());
+    // Said while typing only when it cannot become good by typing on.
+    let wrong = move || {
+        name.with(|n| if n.len() < 3 { None } else { n.parse::<AppName>().err() }).or_else(|| refused.get())
+    };
+    let create = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        if busy.get_untracked() {
+            return;
+        }
+        let wanted = Some(name.get_untracked().trim().to_owned()).filter(|n| !n.is_empty());
+        let (asked, navigate) = (client.app_create(&AppCreate { name: wanted, ..Default::default() }), navigate.clone());
+        busy.set(true);
+        leptos::task::spawn_local(async move {
+            match asked.await {
+                Ok(app) => navigate(&format!("/apps/{}", app.name), NavigateOptions::default()),
+                Err(error) => {
+                    busy.set(false);
+                    refused.set(Some(error.message));
+                    dom::focus_in("main", "#an");
+                }
+            }
+        });
+    };
+    view! {
+        <form class="card" on:submit=create>
+            <div class="in stack g4">
+                <div class="field">
+                    <label for="an">"Name"</label>
+                    <input
+                        class="input mono"
+                        id="an"
+                        name="name"
+                        autocomplete="off"
+                        autocapitalize="off"
+                        spellcheck="false"
+                        maxlength="30"
+                        placeholder="made up when left empty"
+                        aria-describedby="an-hint"
+                        aria-invalid=move || wrong().is_some().to_string()
+                        prop:value=move || name.get()
+                        on:input=move |ev| { refused.set(None); name.set(event_target_value(&ev)); }
+                    />
+                    <span class="hint" id="an-hint" aria-live="polite">
+                        {move || match wrong() {
+                            Some(why) => Either::Left(view! { <span class="t-bad">{why}</span> }),
+                            None => Either::Right("3 to 30 small letters, digits and dashes. It becomes part of the address."),
+                        }}
+                    </span>
+                </div>
+                <div><button class="btn pri" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Create app"</button></div>
+            </div>
+        </form>
+    }
+}
+
+#[component]
+fn AtOnce() -> impl IntoView {
+    view! {
+        <section class="sec">
+            <h2>"What you get at once"</h2>
+            <ul class="effects dim">
+                <li><Icon name="rollback"/><span>"Every push is a numbered release you can go back to"</span></li>
+                <li><Icon name="restart"/><span>"New dynos are up before traffic moves to them"</span></li>
+                <li><Icon name="logs"/><span>"One log of app, router and platform, kept across releases"</span></li>
+                <li><Icon name="lock"/><span>"A user, a network and limits of its own"</span></li>
+            </ul>
+        </section>
+    }
+}
+
+#[component]
+fn FromTerminal(name: String) -> impl IntoView {
+    view! {
+        <section class="sec">
+            <h2>"From the terminal"</h2>
+            <Cmd line=format!("wharf create {name}").trim().to_owned()/>
+            <p class="meta">"The same in one command. "<code>"wharf help"</code>" knows the rest, and the heroku command works too."</p>
+        </section>
+    }
+}
 
 /// The page of an account without apps.
 #[component]
 pub fn FirstRun() -> impl IntoView {
-    view! { <p>"No apps yet."</p> }
+    let origin = RwSignal::new("http://localhost:5000".to_owned());
+    Effect::new(move |_| if let Ok(here) = window().location().origin() { origin.set(here) });
+    view! {
+        <PageHead
+            title=|| "Apps"
+            sub=|| view! { <LiveMark/> }
+            acts=|| view! { <a class="btn pri" href="/apps/new"><Icon name="plus" size="i-s"/>"New app"</a> }
+        />
+        <section class="empty" aria-labelledby="no" style="padding-block:44px">
+            <span class="logo" style="width:44px;height:44px;border-radius:11px"><Icon name="logo" size="i-l"/></span>
+            <div class="stack g1">
+                <h2 id="no" style="font-size:var(--t-lead)">"No apps yet"</h2>
+                <p class="dim small">"Four lines take a project from your folder to a running address."</p>
+            </div>
+            <div class="stack g2" style="width:min(100%,460px)">
+                <Cmd line=Signal::derive(move || format!("wharf login {}", origin.get()))/>
+                <Cmd line="cd my-project".to_owned()/>
+                <Cmd line="wharf create my-project".to_owned()/>
+                <Cmd line="git push wharf main".to_owned()/>
+            </div>
+        </section>
+        <section class="sec">
+            <h2>"What a push does"</h2>
+            <ol class="phases">
+                <Phase title="Build" text="The language is found by its files. Limits keep running apps fast."/>
+                <Phase title="Release" text="Code and config get a number. Any number can come back."/>
+                <Phase title="Run" text="Dynos start. Traffic moves when they answer."/>
+            </ol>
+        </section>
+    }
+}
+
+#[component]
+fn Phase(title: &'static str, text: &'static str) -> impl IntoView {
+    view! {
+        <li style="padding-right:20px">
+            <b style="font-size:var(--t-small)">{title}</b>
+            <span style="text-wrap:pretty">{text}</span>
+        </li>
+    }
+}
+
+/// The overview of an app to which nothing was deployed yet: what to type, then the build itself.
+#[component]
+pub fn FirstPush(status: Signal<AppStatus>) -> impl IntoView {
+    let app = ThisApp::of_page();
+    let build = Memo::new(move |_| status.with(|s| s.builds.first().map(|b| (b.id.get(), b.number, b.status))));
+    let git_url = Memo::new(move |_| status.with(|s| s.app.git_url.clone()));
+    let running = Memo::new(move |_| status.with(|s| super::overview::is_deployed(s)));
+    let step = move |n: u8| {
+        let at = match (build.get(), running.get()) {
+            (_, true) => 4,
+            (Some(_), _) => 3,
+            _ => 2,
+        };
+        match n.cmp(&at) {
+            std::cmp::Ordering::Less => "done",
+            std::cmp::Ordering::Equal => "on",
+            std::cmp::Ordering::Greater => "",
+        }
+    };
+    let number = move |n: u8| move || if step(n) == "done" { Either::Left(view! { <Glyph name="seal"/> }) } else { Either::Right(n) };
+    view! {
+        <div class="page">
+            <div class="cols">
+                <ol class="steps3">
+                    <li class="done"><span class="no"><Glyph name="seal"/></span><div class="stack g3"><h2>"App created"</h2></div></li>
+                    <li class=move || step(2)>
+                        <span class="no">{number(2)}</span>
+                        <div class="stack g3">
+                            <div class="row wrap">
+                                <h2>"Push your code"</h2>
+                                {move || build.get().is_none().then(|| view! { <span class="live push">"waiting for the first push"</span> })}
+                            </div>
+                            <p class="dim small">"In the folder of your project."</p>
+                            <Cmd line=Signal::derive(move || format!("git remote add wharf {}", git_url.get()))/>
+                            <Cmd line="git push wharf main".to_owned()/>
+                            <p class="meta">
+                                "Node.js, Python, Rust and static sites are found by their files. A "<code>"Procfile"</code>
+                                " says what runs; without one the buildpack's default runs. Git asks once for a name, which may be anything, and a password: a token from "
+                                <a class="ul" href="/account">"your account"</a>"."
+                            </p>
+                        </div>
+                    </li>
+                    <li class=move || step(3)>
+                        <span class="no">{number(3)}</span>
+                        <div class="stack g3">
+                            <h2 class:dim=move || build.get().is_none()>"Watch it start, then open it"</h2>
+                            {move || match build.get() {
+                                None => Either::Left(view! { <Waiting/> }),
+                                Some((id, number, state)) => Either::Right(view! {
+                                    <div class="row wrap small">
+                                        <a href=move || app.path(&format!("/builds/{number}"))>{format!("Build {number}")}</a>
+                                        <BuildWord state/>
+                                        {move || running.get().then(|| view! {
+                                            <span class="push row">
+                                                <a class="btn sm" href=move || app.path("/activity")>"Activity"</a>
+                                                <a class="btn sm pri" href=move || status.with(|s| s.app.web_url.clone()) rel="external noopener" target="_blank">
+                                                    <Icon name="ext" size="i-s"/>"Open app"
+                                                </a>
+                                            </span>
+                                        })}
+                                    </div>
+                                    <BuildOutput app=app.name.get_untracked() id height=320/>
+                                }),
+                            }}
+                        </div>
+                    </li>
+                </ol>
+                <aside class="stack g6" aria-label="About new apps"><AtOnce/></aside>
+            </div>
+        </div>
+    }
+}
+
+#[component]
+fn Waiting() -> impl IntoView {
+    view! {
+        <div class="card" style="border-style:dashed">
+            <div class="in stack g3" aria-hidden="true">
+                <div class="row"><div class="sk" style="width:70px"></div><div class="sk" style="width:160px"></div></div>
+                <div class="sk" style="width:72%"></div>
+                <div class="sk" style="width:54%"></div>
+            </div>
+            <div class="ft">"The build shows here the moment the push arrives."</div>
+        </div>
+    }
+}
+
+/// How a build is, in a word.
+#[component]
+pub fn BuildWord(state: BuildStatus) -> impl IntoView {
+    use crate::parts::{Status, Tone};
+    let (tone, word) = match state {
+        BuildStatus::Pending => (Tone::Busy, "Building"),
+        BuildStatus::Succeeded => (Tone::Ok, "Built"),
+        BuildStatus::Failed => (Tone::Bad, "Failed"),
+    };
+    view! { <Status tone=tone word=word.to_owned()/> }
+}
+
+/// `Build 12` in a list: commit and who.
+pub fn build_title(build: &Build) -> String {
+    build
+        .source_blob
+        .version_description
+        .clone()
+        .or_else(|| build.source_blob.version.as_deref().map(crate::words::short_commit))
+        .unwrap_or_else(|| "from an archive".into())
 }

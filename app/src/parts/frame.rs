@@ -173,13 +173,16 @@ fn PlatformFoot() -> impl IntoView {
 pub fn Deck(
     #[prop(into)] title: Signal<String>,
     #[prop(into)] crumbs: Signal<Vec<Crumb>>,
+    /// As high as the window: what is inside scrolls by itself.
+    #[prop(into, optional)]
+    fixed: Signal<bool>,
     children: Children,
 ) -> impl IntoView {
     let Drawer(drawer) = expect_context();
     let main = NodeRef::<html::Main>::new();
     view! {
         <Title text=move || title.get()/>
-        <div class="deck">
+        <div class="deck" data-fixed=move || fixed.get().then_some("")>
             <header class="top">
                 <a
                     class="btn gho ico menu-b"

@@ -1,0 +1,181 @@
+//! What all pages of one app share: its data, its head and its tabs.
+
+use api::{
+    live::Topic,
+    statuses::{AppStatus, Condition},
+};
+use leptos::{either::Either, prelude::*};
+use leptos_router::{
+    components::Outlet,
+    hooks::{use_location, use_params_map},
+};
+
+use crate::{
+    data::{Moving, client},
+    parts::{ActButton, Ago, Crumb, Deck, Icon, PageHead, Status, Toasts, act, condition},
+};
+
+/// The app that the address names, for all pages below it.
+#[derive(Clone, Copy)]
+pub struct ThisApp {
+    pub name: Memo<String>,
+    pub status: Moving<AppStatus>,
+}
+
+impl ThisApp {
+    /// Reads the app's name from the address and provides the app by context.
+    pub fn provide() -> Self {
+        let params = use_params_map();
+        let name = Memo::new(move |_| params.with(|p| p.get("app").unwrap_or_default()));
+        let client = client();
+        let status = Moving::new(
+            move || name.get(),
+            move |name: String| client.app_status(&name),
+            |app| Some(Topic::App { app }),
+        );
+        let this = Self { name, status };
+        provide_context(this);
+        this
+    }
+
+    /// The app of this page.
+    pub fn of_page() -> Self {
+        expect_context()
+    }
+
+    /// The address of a page of this app; `page` is empty or begins with a slash.
+    pub fn path(self, page: &str) -> String {
+        format!("/apps/{}{page}", self.name.get())
+    }
+}
+
+const TABS: [(&str, &str); 6] = [
+    ("", "Overview"),
+    ("/activity", "Activity"),
+    ("/resources", "Resources"),
+    ("/logs", "Logs"),
+    ("/metrics", "Metrics"),
+    ("/settings", "Settings"),
+];
+
+/// The tab that is shown, as an index into [`TABS`].
+fn tab(path: &str, app: &str) -> usize {
+    let rest = path.strip_prefix("/apps/").and_then(|p| p.strip_prefix(app)).unwrap_or_default();
+    TABS.iter().position(|(page, _)| *page == rest.trim_end_matches('/')).unwrap_or(0)
+}
+
+/// Head, tabs and the page of an app.
+#[component]
+pub fn AppFrame() -> impl IntoView {
+    let app = ThisApp::provide();
+    let path = use_location().pathname;
+    let tab = Memo::new(move |_| path.with(|path| app.name.with(|name| tab(path, name))));
+    let word = move || TABS[tab.get()].1;
+    let crumbs = Signal::derive(move || {
+        let name = app.name.get();
+        match tab.get() {
+            0 => vec![Crumb::to("Apps", "/apps"), Crumb::here(name)],
+            n => vec![Crumb::to("Apps", "/apps"), Crumb::to(name.clone(), format!("/apps/{name}")), Crumb::here(TABS[n].1)],
+        }
+    });
+    let title = Signal::derive(move || if tab.get() == 0 { app.name.get() } else { format!("{} of {}", word(), app.name.get()) });
+    // The log takes the whole window; everything else begins with the app's head.
+    let fixed = Signal::derive(move || TABS[tab.get()].0 == "/logs");
+    view! {
+        <Deck title crumbs fixed>
+            {move || if fixed.get() {
+                Either::Left(view! { <h1 class="vh">"Logs of " {move || app.name.get()}</h1> })
+            } else {
+                Either::Right(view! { <Head app tab/> })
+            }}
+            <nav class="tabs" aria-label="App">
+                {TABS.iter().enumerate().map(|(i, (page, word))| view! {
+                    <a href=move || app.path(page) aria-current=move || (tab.get() == i).then_some("page")>{*word}</a>
+                }).collect_view()}
+            </nav>
+            <Outlet/>
+        </Deck>
+    }
+}
+
+#[component]
+fn Head(app: ThisApp, tab: Memo<usize>) -> impl IntoView {
+    view! {
+        <div class="app-head">
+            {app.status.show(1, move |status| {
+                let state = Memo::new(move |_| status.with(|s| {
+                    let (mut up, mut wanted) = (0, 0);
+                    for f in &s.formation {
+                        wanted += f.quantity;
+                        up += s.dynos.iter().filter(|d| d.kind == f.kind && d.state == api::dynos::DynoState::Up).count() as i32;
+                    }
+                    condition(s.condition, up, wanted)
+                }));
+                view! {
+                    <PageHead
+                        title=move || view! {
+                            {move || status.with(|s| s.app.name.clone())}
+                            " "
+                            <Status tone=Signal::derive(move || state.get().0) word=Signal::derive(move || state.get().1)/>
+                        }
+                        sub=move || view! { <Sub status/> }
+                        acts=move || view! { <Acts app status tab/> }
+                    />
+                }
+            })}
+        </div>
+    }
+}
+
+#[component]
+fn Sub(status: Signal<AppStatus>) -> impl IntoView {
+    let url = Memo::new(move |_| status.with(|s| s.app.web_url.clone()));
+    let host = move || url.get().trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let release = Memo::new(move |_| status.with(|s| s.releases.iter().find(|r| r.current).map(|r| (r.version, r.created_at))));
+    view! {
+        <a href=move || url.get() class="row" style="gap:4px" rel="external noopener" target="_blank">
+            {host}
+            <Icon name="ext" size="i-s"/>
+            <span class="vh">"(opens in a new tab)"</span>
+        </a>
+        {move || release.get().map(|(version, at)| view! {
+            <span class="faint">"release " <b class="dim">{format!("v{version}")}</b> ", " <Ago at=at/></span>
+        })}
+    }
+}
+
+#[component]
+fn Acts(app: ThisApp, status: Signal<AppStatus>, tab: Memo<usize>) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let client = client();
+    let toasts = Toasts::of_page();
+    let restart = Callback::new(move |()| {
+        let asked = client.dyno_restart_all(&app.name.get_untracked());
+        act(busy, "The app was not restarted", asked, move |_| toasts.done("All dynos are restarting"));
+    });
+    let running = Memo::new(move |_| status.with(|s| !s.dynos.is_empty()));
+    let deployed = Memo::new(move |_| status.with(|s| s.condition != Condition::Empty));
+    view! {
+        <Show when=move || running.get() && matches!(tab.get(), 0 | 2)>
+            <ActButton class="btn".to_owned() busy on_click=restart><Icon name="restart" size="i-s"/>"Restart"</ActButton>
+        </Show>
+        <Show when=move || deployed.get() && tab.get() == 0>
+            <a class="btn pri" href=move || status.with(|s| s.app.web_url.clone()) rel="external noopener" target="_blank">
+                <Icon name="ext" size="i-s"/>
+                "Open app"
+            </a>
+        </Show>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TABS, tab};
+
+    #[test]
+    fn the_address_chooses_the_tab() {
+        assert_eq!(tab("/apps/shop", "shop"), 0);
+        assert_eq!(TABS[tab("/apps/shop/logs", "shop")].1, "Logs");
+        assert_eq!(TABS[tab("/apps/shop/settings/", "shop")].1, "Settings");
+    }
+}

@@ -1,0 +1,315 @@
+//! An app at a glance: does it run, was the last release good?
+
+use api::{
+    dynos::{Dyno, DynoState},
+    metrics::{MetricPoint, Metrics, MetricsQuery},
+    platform::Event,
+    releases::Release,
+    statuses::AppStatus,
+};
+use chrono::{DateTime, Utc};
+use leptos::{either::Either, prelude::*};
+
+use super::{app_frame::ThisApp, create::FirstPush, rollback::RollbackButton};
+use crate::{
+    clock::Clock,
+    data::{asked, client},
+    parts::{Ago, Avatar, LiveMark, Meter, Rail, Spark, Status, Tone},
+    words,
+};
+
+/// Whether code was ever released.
+pub fn is_deployed(status: &AppStatus) -> bool {
+    status.releases.iter().any(|r| r.slug.is_some()) || status.releases.len() >= 10
+}
+
+/// `/apps/:app`
+#[component]
+pub fn OverviewPage() -> impl IntoView {
+    let app = ThisApp::of_page();
+    app.status.show(6, move |status| {
+        // Decided when the page is opened: whoever watches the first push sees it to its end.
+        let first = Memo::new(move |before: Option<&bool>| match before {
+            Some(true) => true,
+            _ => status.with(|s| !is_deployed(s)),
+        });
+        move || if first.get() { Either::Left(view! { <FirstPush status/> }) } else { Either::Right(view! { <Overview app status/> }) }
+    })
+}
+
+#[component]
+fn Overview(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
+    let release = Memo::new(move |_| status.with(|s| s.releases.iter().find(|r| r.current).cloned()));
+    view! {
+        <div class="page">
+            <Figures app/>
+            <div class="cols">
+                <div class="stack g6">
+                    {move || release.get().map(|release| view! { <ReleaseCard app release status/> })}
+                    <Processes app status/>
+                </div>
+                <aside class="stack g6" aria-label="Recent activity"><Recent app/></aside>
+            </div>
+        </div>
+    }
+}
+
+/// What the last points add up to, for the row of figures.
+#[derive(Clone, PartialEq, Default)]
+struct Sums {
+    requests: Vec<f64>,
+    p95: Vec<f64>,
+    errors: Vec<f64>,
+    memory: Vec<f64>,
+    total: u64,
+    failed: u64,
+    last_p95: Option<f64>,
+    last_memory: u64,
+    quota: u64,
+    per_second: f64,
+}
+
+fn requests(p: &MetricPoint) -> u64 {
+    p.requests_2xx + p.requests_3xx + p.requests_4xx + p.requests_5xx
+}
+
+fn sums(metrics: &Metrics) -> Sums {
+    let step = metrics.step.max(1) as f64;
+    let mut sums = Sums::default();
+    for p in &metrics.points {
+        let (max, quota) = p.processes.values().fold((0, 0), |(m, q), x| (m.max(x.memory_max), q.max(x.memory_quota)));
+        sums.requests.push(requests(p) as f64 / step);
+        sums.p95.push(p.p95_ms.unwrap_or(0.0));
+        sums.errors.push(p.requests_5xx as f64);
+        sums.memory.push(max as f64);
+        sums.total += requests(p);
+        sums.failed += p.requests_5xx;
+        sums.last_p95 = p.p95_ms.or(sums.last_p95);
+        if max > 0 {
+            (sums.last_memory, sums.quota) = (max, quota);
+        }
+        sums.per_second = requests(p) as f64 / step;
+    }
+    sums
+}
+
+#[component]
+fn Figures(app: ThisApp) -> impl IntoView {
+    let client = client();
+    let clock = Clock::of_page();
+    let metrics = asked(
+        move || app.name.get(),
+        move |name: String| client.metrics_info(&name, &MetricsQuery::default()),
+    );
+    view! {
+        <section class="sec" aria-label="Traffic">
+            {metrics.show(2, move |metrics| {
+                let sums = Memo::new(move |_| metrics.with(sums));
+                let range = move || metrics.with(|m| words::short_span((m.to - m.from).num_seconds()));
+                let line = move |f: fn(&Sums) -> Vec<f64>| Signal::derive(move || sums.with(f));
+                view! {
+                    <div class="sec-h">
+                        <h2>"Last " {range}</h2>
+                        <LiveMark/>
+                        <a class="push small" href=move || app.path("/metrics")>"All metrics"</a>
+                    </div>
+                    <div class="card" style="overflow:hidden">
+                        <div class="figs" style="border:0;border-radius:0">
+                            <Figure label="Requests" line=line(|s| s.requests.clone()) colour="--c1"
+                                value=Signal::derive(move || sums.with(|s| (words::short_number(s.per_second), "/s")))
+                                detail=Signal::derive(move || sums.with(|s| format!("{} in all", words::thousands(s.total))))/>
+                            <Figure label="Response, p95" line=line(|s| s.p95.clone()) colour="--c1"
+                                value=Signal::derive(move || sums.with(|s| s.last_p95.map_or(("–".into(), ""), |ms| (format!("{ms:.0}"), "ms"))))
+                                detail=Signal::derive(move || sums.with(|s| if s.last_p95.is_some() { "of the newest requests".into() } else { "no requests".to_owned() }))/>
+                            <Figure label="Errors" line=line(|s| s.errors.clone()) colour="--bad-dot"
+                                value=Signal::derive(move || sums.with(|s| (percent(s.failed, s.total), "%")))
+                                detail=Signal::derive(move || sums.with(|s| format!("{} of {}", words::thousands(s.failed), words::thousands(s.total))))/>
+                            <Figure label="Memory, max" line=line(|s| s.memory.clone()) colour="--c2"
+                                value=Signal::derive(move || sums.with(|s| if s.quota == 0 { ("–".into(), "") } else { (format!("{:.0}", s.last_memory as f64 * 100.0 / s.quota as f64), "%") }))
+                                detail=Signal::derive(move || sums.with(|s| if s.quota == 0 { "not measured".into() } else { format!("{} of {}", words::bytes(s.last_memory), words::bytes(s.quota)) }))/>
+                        </div>
+                        <div style="padding:4px 16px 10px;border-top:1px solid var(--line)">
+                            {move || metrics.with(|m| view! { <Rail events=m.events.clone() from=m.from to=m.to/> })}
+                            <div class="axis" aria-hidden="true">
+                                <span>{move || metrics.with(|m| words::clock_time(clock.local(m.from)))}</span>
+                                <span>"now"</span>
+                            </div>
+                        </div>
+                    </div>
+                }
+            })}
+        </section>
+    }
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 { "0".into() } else { format!("{:.2}", part as f64 * 100.0 / whole as f64) }
+}
+
+#[component]
+fn Figure(
+    label: &'static str,
+    value: Signal<(String, &'static str)>,
+    detail: Signal<String>,
+    line: Signal<Vec<f64>>,
+    colour: &'static str,
+) -> impl IntoView {
+    view! {
+        <div class="stack" style="gap:6px">
+            <div class="fig">
+                <span class="lab">{label}</span>
+                <span class="v">{move || value.get().0}<small>{move || value.get().1}</small></span>
+                <span class="d">{move || detail.get()}</span>
+            </div>
+            <Spark values=line colour=colour height=34/>
+        </div>
+    }
+}
+
+#[component]
+fn ReleaseCard(app: ThisApp, release: Release, status: Signal<AppStatus>) -> impl IntoView {
+    let before = Memo::new(move |_| {
+        status.with(|s| s.releases.iter().find(|r| !r.current && r.eligible_for_rollback && r.slug.is_some()).map(|r| r.version))
+    });
+    let id = release.id.get();
+    let build = Memo::new(move |_| status.with(|s| s.builds.iter().find(|b| b.release.is_some_and(|r| r.id == id)).map(|b| b.number)));
+    view! {
+        <section class="sec">
+            <div class="sec-h">
+                <h2>{format!("Release v{}", release.version)}</h2>
+                <span class="meta"><Ago at=release.created_at/>" by " {words::who(&release.user.email)}</span>
+            </div>
+            <div class="card">
+                <div class="in stack g3">
+                    <div class="row top-a g3">
+                        <Avatar who=release.user.email.clone() large=true/>
+                        <div style="min-width:0;flex:1">
+                            <div class="strong" style="overflow-wrap:anywhere">{release.description.clone()}</div>
+                            <div class="row wrap" style="gap:2px 12px">
+                                {release.commit.as_deref().map(|c| view! { <span class="sha">{words::short_commit(c)}</span> })}
+                                <span class="meta">{move || status.with(|s| s.app.slug_size).map(|n| format!("slug {}", words::bytes(n as u64)))}</span>
+                                <span class="meta">{move || status.with(|s| s.app.buildpack_provided_description.clone())}</span>
+                            </div>
+                        </div>
+                    </div>
+                </div>
+                <div class="ft">
+                    <a href=move || app.path("/activity")>"All releases"</a>
+                    {move || build.get().map(|n| view! { <a href=move || app.path(&format!("/builds/{n}"))>"Build log"</a> })}
+                    <span class="push"></span>
+                    {move || before.get().map(|version| view! { <RollbackButton app=app.name.get_untracked() version/> })}
+                </div>
+            </div>
+        </section>
+    }
+}
+
+/// The tone and the word for the state of a dyno.
+pub fn dyno_state(state: DynoState) -> (Tone, &'static str) {
+    match state {
+        DynoState::Starting => (Tone::Busy, "Starting"),
+        DynoState::Up => (Tone::Ok, "Up"),
+        DynoState::Idle => (Tone::Idle, "Idle"),
+        DynoState::Crashed => (Tone::Bad, "Crashed"),
+        DynoState::Down => (Tone::Idle, "Down"),
+    }
+}
+
+#[component]
+fn Processes(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
+    let summary = move || {
+        status.with(|s| {
+            let up = s.dynos.iter().filter(|d| d.state == DynoState::Up).count();
+            format!("{up} running")
+        })
+    };
+    let names = Memo::new(move |_| status.with(|s| s.dynos.iter().map(|d| d.name.clone()).collect::<Vec<_>>()));
+    view! {
+        <section class="sec">
+            <div class="sec-h">
+                <h2>"Processes"</h2>
+                <span class="meta">{summary}</span>
+                <a class="push small" href=move || app.path("/resources")>"Scale"</a>
+            </div>
+            <div class="card">
+                <Show when=move || names.with(Vec::is_empty)>
+                    <div class="in small dim">"Nothing runs. Scale a process type to start one."</div>
+                </Show>
+                <Show when=move || !names.with(Vec::is_empty)>
+                    <div class="tw">
+                        <table role="table" class="table">
+                            <thead role="rowgroup">
+                                <tr role="row">
+                                    <th role="columnheader">"Process"</th>
+                                    <th role="columnheader">"State"</th>
+                                    <th role="columnheader">"For"</th>
+                                    <th role="columnheader">"Release"</th>
+                                    <th role="columnheader">"Size"</th>
+                                </tr>
+                            </thead>
+                            <tbody role="rowgroup">
+                                <For each=move || names.get() key=String::clone children=move |name| view! { <Process name status/> }/>
+                            </tbody>
+                        </table>
+                    </div>
+                </Show>
+            </div>
+        </section>
+    }
+}
+
+#[component]
+fn Process(name: String, status: Signal<AppStatus>) -> impl IntoView {
+    let clock = Clock::of_page();
+    let wanted = name.clone();
+    let dyno = Memo::new(move |_| status.with(|s| s.dynos.iter().find(|d| d.name == wanted).cloned()));
+    let of = move |f: fn(&Dyno) -> String| dyno.with(|d| d.as_ref().map(f).unwrap_or_default());
+    let state = Memo::new(move |_| dyno.with(|d| d.as_ref().map_or((Tone::Idle, ""), |d| dyno_state(d.state))));
+    let since = move || dyno.with(|d| d.as_ref().map(|d| d.updated_at)).map(|at: DateTime<Utc>| words::short_span((clock.now() - at).num_seconds()));
+    view! {
+        <tr role="row">
+            <td role="cell" class="name mono small">{name}</td>
+            <td role="cell"><Status tone=Signal::derive(move || state.get().0) word=Signal::derive(move || state.get().1.to_owned())/></td>
+            <td role="cell" class="hide-s"><span class="dim">{since}</span></td>
+            <td role="cell" class="hide-s"><span class="dim">{move || of(|d| format!("v{}", d.release.version))}</span></td>
+            <td role="cell" class="hide-s"><span class="dim">{move || of(|d| d.size.clone())}</span></td>
+        </tr>
+    }
+}
+
+#[component]
+fn Recent(app: ThisApp) -> impl IntoView {
+    let client = client();
+    let events = asked(move || app.name.get(), move |name: String| client.event_list(&name));
+    view! {
+        <section class="sec">
+            <div class="sec-h"><h2>"Recent activity"</h2><a class="push small" href=move || app.path("/activity")>"All"</a></div>
+            {events.show(4, |events| view! {
+                <ul class="list small">
+                    {move || events.get().into_iter().take(8).map(|event: Event| view! {
+                        <li class="row">
+                            <Avatar who=event.actor.clone()/>
+                            <span class="clip" title=event.summary.clone()>{event.summary.clone()}</span>
+                            <span class="push meta"><Ago at=event.at/></span>
+                        </li>
+                    }).collect_view()}
+                </ul>
+            })}
+        </section>
+    }
+}
+
+/// Memory of a process against its quota, as a bar and words.
+#[component]
+pub fn MemoryMeter(label: String, used: Signal<u64>, quota: Signal<u64>) -> impl IntoView {
+    view! {
+        <div class="row g3">
+            <div style="flex:1">
+                <Meter label value=Signal::derive(move || used.get() as f64) limit=Signal::derive(move || quota.get() as f64)/>
+            </div>
+            <span class="meta nowrap" style="min-width:92px;text-align:right">
+                {move || format!("{} of {}", words::bytes(used.get()), words::bytes(quota.get()))}
+            </span>
+        </div>
+    }
+}

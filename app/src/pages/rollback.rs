@@ -1,0 +1,68 @@
+//! Going back to an earlier release, with what that would do said first.
+
+use api::releases::{ReleaseCreate, RollbackEffects};
+use leptos::prelude::*;
+
+use crate::{
+    data::{asked, client},
+    parts::{ActButton, Dialog, Icon, Toasts, act},
+};
+
+/// Opens the question; nothing happens before the answer.
+#[component]
+pub fn RollbackButton(app: String, version: i32) -> impl IntoView {
+    let open = RwSignal::new(false);
+    let busy = RwSignal::new(false);
+    let client = client();
+    let toasts = Toasts::of_page();
+    let name = StoredValue::new(app);
+    let go = Callback::new(move |()| {
+        let create = ReleaseCreate { release: Some(version.to_string()), ..Default::default() };
+        let asked = name.with_value(|app| client.release_create(app, &create));
+        act(busy, format!("Nothing was rolled back to v{version}"), asked, move |release| {
+            open.try_set(false);
+            toasts.done(format!("v{} is released: {}", release.version, release.description));
+        });
+    });
+    view! {
+        <button class="btn sm" type="button" on:click=move |_| open.set(true)>
+            <Icon name="rollback" size="i-s"/>
+            {format!("Roll back to v{version}")}
+        </button>
+        <Dialog
+            open
+            title=format!("Roll back to v{version}?")
+            lead=Signal::derive(move || "Code and config of that release run again, as a release of their own. It can be undone the same way.".to_owned())
+            body=move || view! { <Effects app=name.get_value() version/> }
+            foot=move || view! {
+                <ActButton class="btn pri".to_owned() busy on_click=go>
+                    {format!("Roll back to v{version}")}
+                </ActButton>
+            }
+        />
+    }
+}
+
+#[component]
+fn Effects(app: String, version: i32) -> impl IntoView {
+    let client = client();
+    let app = StoredValue::new(app);
+    let effects = asked(
+        || (),
+        move |()| app.with_value(|app| client.release_rollback_effects(app, &version.to_string())),
+    );
+    effects.show(3, |effects: Signal<RollbackEffects>| view! {
+        <ul class="effects">
+            {move || effects.get().effects.into_iter().map(|text| view! { <li><Icon name="restart"/><span>{text}</span></li> }).collect_view()}
+        </ul>
+        {move || {
+            let RollbackEffects { config_set, config_unset, .. } = effects.get();
+            (!config_set.is_empty() || !config_unset.is_empty()).then(|| view! {
+                <ul class="df" aria-label="Config vars that change">
+                    {config_set.into_iter().map(|key| view! { <li class="m"><span>"~"</span><span>{key}</span><span class="s">"set back"</span></li> }).collect_view()}
+                    {config_unset.into_iter().map(|key| view! { <li class="d"><span>"−"</span><span>{key}</span><span class="s">"goes away"</span></li> }).collect_view()}
+                </ul>
+            })
+        }}
+    })
+}
