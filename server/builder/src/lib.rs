@@ -1,1 +1,28 @@
 //! Turns source code into slugs.
+//!
+//! [`build`] runs the buildpacks of an app in one build dyno and packs what they made; [`unpack`]
+//! puts a slug on disk for the dynos that run it. Nothing here knows the database: who asks says
+//! what to build, is told each line of output, and gets a [`Slug`] or an [`Error`].
+//!
+//! Invariant: nothing that an app brings (its code, its buildpacks) runs outside a dyno, and
+//! nothing that it leaves behind is followed through a symbolic link on the host.
+
+mod build;
+mod buildpacks;
+mod environment;
+mod error;
+mod files;
+mod follow;
+mod pack;
+mod procfile;
+mod release;
+mod slugignore;
+mod source;
+mod unpack;
+mod workshop;
+
+pub use build::{Config, Request, Slug, build};
+pub use buildpacks::{BuiltIn, canonical};
+pub use error::Error;
+pub use procfile::parse as procfile;
+pub use unpack::{unpack, unpack_source};

@@ -1,0 +1,297 @@
+//! Which buildpacks there are, and what the names of buildpacks mean.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use regex::Regex;
+use rust_embed::RustEmbed;
+
+use crate::files;
+
+#[derive(RustEmbed)]
+#[folder = "buildpacks/"]
+#[exclude = "*.test.js"]
+struct Scripts;
+
+/// The file server that the static buildpack puts into slugs; made by `build.rs`.
+const SERVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/serve"));
+
+/// A buildpack that is part of the platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuiltIn {
+    /// Node.js, by `package.json`.
+    Nodejs,
+    /// Python, by `requirements.txt`, `uv.lock` and their like.
+    Python,
+    /// Rust, by `Cargo.toml`.
+    Rust,
+    /// Files for a browser, by `static.json`, `index.html` or `public/index.html`.
+    Static,
+}
+
+impl BuiltIn {
+    /// In the order in which they are asked whether an app is theirs.
+    pub const ALL: [BuiltIn; 4] = [
+        BuiltIn::Nodejs,
+        BuiltIn::Python,
+        BuiltIn::Rust,
+        BuiltIn::Static,
+    ];
+
+    /// The name as the registry of buildpacks has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            BuiltIn::Nodejs => "heroku/nodejs",
+            BuiltIn::Python => "heroku/python",
+            BuiltIn::Rust => "heroku/rust",
+            BuiltIn::Static => "heroku-community/static",
+        }
+    }
+
+    fn folder(self) -> &'static str {
+        match self {
+            BuiltIn::Nodejs => "nodejs",
+            BuiltIn::Python => "python",
+            BuiltIn::Rust => "rust",
+            BuiltIn::Static => "static",
+        }
+    }
+
+    /// By a name of a registry (`heroku/nodejs`, `emk/rust`) or the path of its repository.
+    fn find(name: &str) -> Option<BuiltIn> {
+        let name = name.to_ascii_lowercase();
+        let (owner, rest) = name.split_once('/')?;
+        let language = rest.strip_prefix("heroku-buildpack-").unwrap_or(rest);
+        if !["heroku", "heroku-community", "emk", "wharf"].contains(&owner) {
+            return None;
+        }
+        match language {
+            "nodejs" | "node" => Some(BuiltIn::Nodejs),
+            "python" => Some(BuiltIn::Python),
+            "rust" => Some(BuiltIn::Rust),
+            "static" | "html" => Some(BuiltIn::Static),
+            _ => None,
+        }
+    }
+
+    /// Writes the buildpack to the new directory `to`, owned by `uid`: buildpacks write an `export`
+    /// file into their own directory.
+    pub(crate) fn write(self, to: &Path, uid: u32) -> io::Result<()> {
+        files::make_private(to, uid)?;
+        let prefix = format!("{}/", self.folder());
+        for name in Scripts::iter().filter(|name| name.starts_with(&prefix)) {
+            let script = Scripts::get(&name).ok_or(io::ErrorKind::NotFound)?;
+            write_file(to, &name[prefix.len()..], &script.data, uid)?;
+        }
+        if self == BuiltIn::Static {
+            write_file(to, "bin/serve", SERVE, uid)?;
+        }
+        Ok(())
+    }
+}
+
+fn write_file(root: &Path, name: &str, data: &[u8], uid: u32) -> io::Result<()> {
+    let path = root.join(name);
+    if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
+        files::make_private(parent, uid)?;
+    }
+    fs::write(&path, data)?;
+    let mode = if name.starts_with("bin/") {
+        0o755
+    } else {
+        0o644
+    };
+    fs::set_permissions(&path, Permissions::from_mode(mode))?;
+    files::own(&path, uid)
+}
+
+/// What a buildpack's name means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Buildpack {
+    BuiltIn(BuiltIn),
+    /// A repository that the build dyno clones.
+    Git {
+        url: String,
+        reference: String,
+    },
+    /// A `.tgz` that the build dyno downloads.
+    Archive {
+        url: String,
+    },
+    /// A repository or directory on this host.
+    Local {
+        path: PathBuf,
+        reference: String,
+    },
+}
+
+static URL: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^(https?|file)://([^\s#\x00-\x1f\x7f]+)(?:#([A-Za-z0-9][A-Za-z0-9._/+-]*))?$")
+        .expect("the expression is constant")
+});
+static OFFICIAL: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^https://(?:www\.)?github\.com/((?:heroku|heroku-community|emk)/heroku-buildpack-[a-z]+?)(?:\.git)?/?$")
+        .expect("the expression is constant")
+});
+
+impl Buildpack {
+    /// Reads a name or URL; the error is a sentence for the user.
+    pub(crate) fn parse(text: &str) -> Result<Buildpack, String> {
+        let text = text.trim();
+        let name = text.strip_prefix("urn:buildpack:").unwrap_or(text);
+        if !name.contains("://") {
+            return BuiltIn::find(name).map(Buildpack::BuiltIn).ok_or_else(|| {
+                let known = BuiltIn::ALL.map(BuiltIn::name).join(", ");
+                format!("There is no built-in buildpack {name}. Built in are {known}; give the git URL of any other.")
+            });
+        }
+        let Some(found) = URL.captures(name) else {
+            return Err(format!(
+                "{} is not the URL of a buildpack. Give an https:// or file:// URL of a git repository, with #branch for another branch.",
+                label(name)
+            ));
+        };
+        let url = format!("{}://{}", &found[1], &found[2]);
+        let reference = found.get(3).map_or("", |m| m.as_str()).to_owned();
+        let official = OFFICIAL.captures(&url).and_then(|m| BuiltIn::find(&m[1]));
+        if let Some(built_in) = official {
+            return Ok(Buildpack::BuiltIn(built_in));
+        }
+        Ok(if &found[1] == "file" {
+            let path = PathBuf::from(&found[2]);
+            Buildpack::Local { path, reference }
+        } else if url.ends_with(".tgz") || url.ends_with(".tar.gz") {
+            Buildpack::Archive { url }
+        } else {
+            Buildpack::Git { url, reference }
+        })
+    }
+}
+
+/// The name under which a buildpack is shown and kept: `heroku/nodejs` for every way to name that
+/// built-in one, a URL as it is. The error says in a sentence what is wrong with it.
+pub fn canonical(buildpack: &str) -> Result<String, String> {
+    Ok(match Buildpack::parse(buildpack)? {
+        Buildpack::BuiltIn(built_in) => built_in.name().to_owned(),
+        _ => buildpack.trim().to_owned(),
+    })
+}
+
+/// How output calls a buildpack: without the password that a URL may hold.
+pub(crate) fn label(buildpack: &str) -> String {
+    let text = buildpack.trim();
+    let text = text.strip_prefix("urn:buildpack:").unwrap_or(text);
+    if let Some((scheme, rest)) = text.split_once("://")
+        && let Some((credentials, host)) = rest.split_once('@')
+        && !credentials.contains('/')
+    {
+        return format!("{scheme}://{host}");
+    }
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_ins_have_many_names() {
+        for (name, built_in) in [
+            ("heroku/nodejs", BuiltIn::Nodejs),
+            ("urn:buildpack:heroku/nodejs", BuiltIn::Nodejs),
+            (
+                "https://github.com/heroku/heroku-buildpack-nodejs",
+                BuiltIn::Nodejs,
+            ),
+            (
+                "https://github.com/heroku/heroku-buildpack-nodejs.git#v200",
+                BuiltIn::Nodejs,
+            ),
+            (
+                "https://github.com/heroku/heroku-buildpack-python/",
+                BuiltIn::Python,
+            ),
+            ("emk/rust", BuiltIn::Rust),
+            (
+                "https://github.com/emk/heroku-buildpack-rust.git",
+                BuiltIn::Rust,
+            ),
+            ("heroku-community/static", BuiltIn::Static),
+            (
+                "https://github.com/heroku/heroku-buildpack-static",
+                BuiltIn::Static,
+            ),
+        ] {
+            assert_eq!(
+                Buildpack::parse(name),
+                Ok(Buildpack::BuiltIn(built_in)),
+                "{name}"
+            );
+            assert_eq!(canonical(name).unwrap(), built_in.name());
+        }
+    }
+
+    #[test]
+    fn urls_are_taken_apart() {
+        let git = |url: &str, reference: &str| Buildpack::Git {
+            url: url.into(),
+            reference: reference.into(),
+        };
+        assert_eq!(
+            Buildpack::parse("https://example.com/a/b.git#feature/x"),
+            Ok(git("https://example.com/a/b.git", "feature/x"))
+        );
+        assert_eq!(
+            Buildpack::parse("https://github.com/heroku/heroku-buildpack-ruby"),
+            Ok(git("https://github.com/heroku/heroku-buildpack-ruby", ""))
+        );
+        assert_eq!(
+            Buildpack::parse("file:///srv/packs/a#main"),
+            Ok(Buildpack::Local {
+                path: "/srv/packs/a".into(),
+                reference: "main".into()
+            })
+        );
+        assert_eq!(
+            Buildpack::parse("https://example.com/pack.tgz"),
+            Ok(Buildpack::Archive {
+                url: "https://example.com/pack.tgz".into()
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_no_buildpack_gets_a_sentence() {
+        assert!(
+            Buildpack::parse("heroku/cobol")
+                .unwrap_err()
+                .contains("heroku/cobol")
+        );
+        for bad in [
+            "",
+            "x",
+            "ssh://a/b",
+            "https://a/b#-x",
+            "https://a/b#--upload-pack=x",
+            "https://a b",
+            "ext::sh -c x",
+            "https://a/b\tc",
+            "https://a/b\nc",
+        ] {
+            assert!(Buildpack::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(
+            label("https://me:secret@example.com/a"),
+            "https://example.com/a"
+        );
+        assert_eq!(label("https://example.com/a@b"), "https://example.com/a@b");
+        assert_eq!(label("urn:buildpack:heroku/nodejs"), "heroku/nodejs");
+    }
+}

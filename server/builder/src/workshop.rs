@@ -1,0 +1,239 @@
+//! The place on the host where one build happens, and what its dyno sees of it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use dyno::{AppDir, Bind, Mounts};
+use sha2::{Digest, Sha256};
+
+use crate::build::{Config, Request};
+use crate::buildpacks::{Buildpack, BuiltIn, label};
+use crate::environment::authorities_to_bind;
+use crate::files;
+
+/// Where the dyno sees things. Only the build directory differs between apps; it is the same for
+/// every build of one app, because compilers remember absolute paths in their caches.
+const CACHE_DIR: &str = "/tmp/cache";
+const ENV_DIR: &str = "/tmp/env";
+const BUILDER: &str = "/tmp/builder";
+const PACKS: &str = "/tmp/buildpacks";
+const LOCAL_PACKS: &str = "/tmp/buildpacks-from";
+const OUT: &str = "/tmp/out";
+
+/// Drives the buildpacks inside the dyno.
+const DRIVE: &str = include_str!("drive.sh");
+
+/// Directories of one build, all below one.
+pub(crate) struct Workshop {
+    root: PathBuf,
+    slug: PathBuf,
+    build_dir: String,
+    uid: u32,
+}
+
+impl Workshop {
+    /// The place for this build. Nothing is made yet.
+    pub(crate) fn new(config: &Config, request: &Request) -> Workshop {
+        let name = request.build_id.simple();
+        let app = hex::encode(Sha256::digest(request.app_id.as_bytes()));
+        Workshop {
+            root: config.tmp.join(format!("build-{name}")),
+            slug: config.tmp.join(format!("slug-{name}.tar.zst")),
+            build_dir: format!("/tmp/build_{}", &app[..8]),
+            uid: request.uid,
+        }
+    }
+
+    /// The copy of the source that becomes the slug.
+    pub(crate) fn source(&self) -> PathBuf {
+        self.root.join("source")
+    }
+
+    /// Where the slug is packed to.
+    pub(crate) fn slug(&self) -> &Path {
+        &self.slug
+    }
+
+    /// A file that the driver script left for us, if it is a regular file.
+    pub(crate) fn result(&self, name: &str) -> io::Result<Option<String>> {
+        files::read_small(&self.root.join("out").join(name), 64 << 10)
+    }
+
+    /// Everything but the slug is below.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Removes the slug.
+    pub(crate) fn clear_slug(&self) -> io::Result<()> {
+        files::remove(&self.slug)
+    }
+
+    /// Makes the directories, but for the source.
+    pub(crate) fn furnish(
+        &self,
+        request: &Request,
+        packs: &[(String, Buildpack)],
+    ) -> io::Result<()> {
+        fs::create_dir_all(&self.root)?;
+        fs::set_permissions(&self.root, Permissions::from_mode(0o700))?;
+        for name in ["out", "packs", "env", "builder"] {
+            files::make_private(&self.root.join(name), self.uid)?;
+        }
+        files::make_private(&request.cache, self.uid)?;
+        self.write_env(&request.env)?;
+        fs::write(self.root.join("builder/drive.sh"), DRIVE)?;
+        let git = "[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n[advice]\n\tdetachedHead = false\n";
+        fs::write(self.root.join("builder/gitconfig"), git)?;
+        let mut list = String::new();
+        for (n, (name, pack)) in packs.iter().enumerate() {
+            let (kind, url, reference) = match pack {
+                Buildpack::BuiltIn(built_in) => {
+                    built_in.write(&self.root.join(format!("packs/{n}")), self.uid)?;
+                    ("built-in", String::new(), "")
+                }
+                Buildpack::Git { url, reference } => ("git", url.clone(), reference.as_str()),
+                Buildpack::Archive { url } => ("archive", url.clone(), ""),
+                Buildpack::Local { reference, .. } => {
+                    ("local", format!("{LOCAL_PACKS}/{n}"), reference.as_str())
+                }
+            };
+            // The separator is not white space, so that empty fields stay fields.
+            list.push_str(&format!(
+                "{n}|{kind}|{}|{reference}|{url}\n",
+                label(name).replace('|', "")
+            ));
+        }
+        fs::write(self.root.join("builder/list"), list)?;
+        for name in ["drive.sh", "gitconfig", "list"] {
+            files::own(&self.root.join("builder").join(name), self.uid)?;
+        }
+        Ok(())
+    }
+
+    /// One file for each config var. A key that is no file name was refused long ago.
+    fn write_env(&self, env: &BTreeMap<String, String>) -> io::Result<()> {
+        for (key, value) in env {
+            if key.is_empty() || key.contains('/') || key.starts_with('.') || key.contains('\0') {
+                continue;
+            }
+            let path = self.root.join("env").join(key);
+            let mut file = fs::File::options()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o400)
+                .open(&path)?;
+            file.write_all(value.as_bytes())?;
+            files::own(&path, self.uid)?;
+        }
+        Ok(())
+    }
+
+    /// What the dyno sees.
+    pub(crate) fn mounts(
+        &self,
+        request: &Request,
+        packs: &[(String, Buildpack)],
+        env: &BTreeMap<String, String>,
+    ) -> Mounts {
+        let bind = |from: PathBuf, to: String, writable| Bind {
+            from,
+            to: to.into(),
+            writable,
+        };
+        let mut binds = vec![
+            bind(self.source(), self.build_dir.clone(), true),
+            bind(request.cache.clone(), CACHE_DIR.into(), true),
+            bind(self.root.join("packs"), PACKS.into(), true),
+            bind(self.root.join("out"), OUT.into(), true),
+            bind(self.root.join("env"), ENV_DIR.into(), false),
+            bind(self.root.join("builder"), BUILDER.into(), false),
+        ];
+        for (n, (_, pack)) in packs.iter().enumerate() {
+            if let Buildpack::Local { path, .. } = pack {
+                binds.push(bind(path.clone(), format!("{LOCAL_PACKS}/{n}"), false));
+            }
+        }
+        for path in authorities_to_bind(env) {
+            binds.push(bind(path.clone(), path.display().to_string(), false));
+        }
+        Mounts {
+            app: AppDir::Empty,
+            binds,
+        }
+    }
+
+    /// The command of the dyno. `detect`: the first buildpack that says yes is the only one.
+    pub(crate) fn command(&self, detect: bool) -> String {
+        let mode = if detect { "detect" } else { "given" };
+        format!(
+            "exec bash {BUILDER}/drive.sh {mode} {} {CACHE_DIR} {ENV_DIR} {PACKS} {OUT} {BUILDER}",
+            self.build_dir
+        )
+    }
+}
+
+/// The buildpacks in question, with the names to show. The error is a sentence for the user.
+pub(crate) fn choose(
+    config: &Config,
+    request: &Request,
+) -> Result<Vec<(String, Buildpack)>, String> {
+    if request.buildpacks.is_empty() {
+        let all = BuiltIn::ALL.map(|b| (b.name().to_owned(), Buildpack::BuiltIn(b)));
+        return Ok(all.into());
+    }
+    let mut packs = Vec::new();
+    for name in &request.buildpacks {
+        let pack = match Buildpack::parse(name)? {
+            Buildpack::Local { path, reference } => Buildpack::Local {
+                path: readable(config, &path, request.uid)?,
+                reference,
+            },
+            other => other,
+        };
+        packs.push((name.clone(), pack));
+    }
+    Ok(packs)
+}
+
+/// A directory on this host may be used if anybody may read it, or if the operator says so: the
+/// platform is root, but its users are not.
+fn readable(config: &Config, path: &Path, uid: u32) -> Result<PathBuf, String> {
+    let refused = || {
+        format!(
+            "The buildpack file://{} is not there, or not readable by every user of this machine. Check the path, and chmod -R a+rX it and the directories above it.",
+            path.display()
+        )
+    };
+    let real = path.canonicalize().map_err(|_| refused())?;
+    if config
+        .local_buildpacks
+        .iter()
+        .any(|root| real.starts_with(root))
+    {
+        return Ok(real);
+    }
+    let check = r#"cd -- "$1" && { test -r HEAD || test -r .git/HEAD || test -r bin/compile; }"#;
+    let seen = Command::new("/bin/sh")
+        .args(["-c", check, "sh"])
+        .arg(&real)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .uid(uid)
+        .gid(uid)
+        .status();
+    if seen.is_ok_and(|status| status.success()) {
+        Ok(real)
+    } else {
+        Err(refused())
+    }
+}
