@@ -46,9 +46,16 @@ pub fn App() -> impl IntoView {
                 <ParentRoute path=path!("") view=Framed ssr=SsrMode::Async>
                     <Route path=path!("/apps") view=pages::AppsPage/>
                     <Route path=path!("/apps/new") view=pages::NewAppPage/>
+                    <Route path=path!("/apps/:app/builds/:n") view=pages::BuildPage/>
                     <ParentRoute path=path!("/apps/:app") view=pages::AppFrame>
                         <Route path=path!("") view=pages::OverviewPage/>
+                        <Route path=path!("/activity") view=pages::ActivityPage/>
+                        <Route path=path!("/resources") view=pages::ResourcesPage/>
+                        <Route path=path!("/settings") view=pages::SettingsPage/>
                     </ParentRoute>
+                    <Route path=path!("/platform") view=pages::PlatformPage/>
+                    <Route path=path!("/audit") view=pages::AuditPage/>
+                    <Route path=path!("/account") view=pages::AccountPage/>
                 </ParentRoute>
             </Routes>
         </Router>

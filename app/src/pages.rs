@@ -1,14 +1,22 @@
 //! The pages, each in a file of its own.
 
+mod account;
+mod activity;
 mod app_frame;
 mod apps;
+mod audit;
+mod build;
 mod create;
 mod login;
 mod not_found;
 mod overview;
+mod platform;
+mod resources;
 mod rollback;
+mod settings;
 
 pub use self::{
-    app_frame::AppFrame, apps::AppsPage, create::NewAppPage, login::LoginPage, not_found::NotFoundPage,
-    overview::OverviewPage,
+    account::AccountPage, activity::ActivityPage, app_frame::AppFrame, apps::AppsPage, audit::AuditPage,
+    build::BuildPage, create::NewAppPage, login::LoginPage, not_found::NotFoundPage, overview::OverviewPage,
+    platform::PlatformPage, resources::ResourcesPage, settings::SettingsPage,
 };

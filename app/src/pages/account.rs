@@ -1,0 +1,265 @@
+//! Whoever is signed in: tokens, sessions and how the console looks.
+
+use api::{
+    authorizations::{Authorization, AuthorizationCreate},
+    sessions::Session,
+};
+use leptos::{either::Either, prelude::*};
+
+use crate::{
+    data::{Moving, asked, client},
+    parts::{ActButton, Ago, Cmd, CopyButton, Crumb, Deck, Icon, PageHead, Toasts, Visitor, act, dom, theme},
+    words,
+};
+
+/// `/account`
+#[component]
+pub fn AccountPage() -> impl IntoView {
+    let Visitor(account) = expect_context();
+    view! {
+        <Deck title="Account".to_owned() crumbs=vec![Crumb::here("Account")]>
+            <div class="page">
+                {account.show(1, |account| view! {
+                    <PageHead
+                        title=move || view! { {move || account.with(|a| a.name.clone().unwrap_or_else(|| words::who(&a.email)))} }
+                        sub=move || view! {
+                            <span>{move || account.with(|a| a.email.clone())}</span>
+                            {move || account.with(|a| a.admin).then(|| view! { <span class="chip line">"Administrator"</span> })}
+                        }
+                        acts=|| view! {
+                            <form method="post" action="/logout"><button class="btn" type="submit"><Icon name="out" size="i-s"/>"Sign out"</button></form>
+                        }
+                    />
+                })}
+                <Tokens/>
+                <Sessions/>
+                <Appearance/>
+            </div>
+        </Deck>
+    }
+}
+
+#[component]
+fn Tokens() -> impl IntoView {
+    let client = client();
+    let tokens: Moving<Vec<Authorization>> = asked(|| (), move |()| client.authorization_list());
+    let made = RwSignal::new(None::<Authorization>);
+    view! {
+        <section class="sec" id="tokens" aria-labelledby="tokens-h">
+            <div class="sec-h"><h2 id="tokens-h">"API tokens"</h2><span class="meta">"for git, the command line and other programs"</span></div>
+            {move || made.get().map(|token| view! { <MadeToken token made/> })}
+            {tokens.show(3, move |list| view! {
+                <div class="card">
+                    <div class="tw"><table role="table" class="table">
+                        <thead role="rowgroup"><tr role="row">
+                            <th role="columnheader">"For"</th><th role="columnheader">"Token"</th><th role="columnheader">"Made"</th>
+                            <th role="columnheader">"Last used"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
+                        </tr></thead>
+                        <tbody role="rowgroup">
+                            <For each=move || list.get() key=|t| (t.id, t.last_used_at) let:token><TokenRow token tokens/></For>
+                        </tbody>
+                    </table></div>
+                    <NewToken tokens made/>
+                </div>
+            })}
+        </section>
+    }
+}
+
+#[component]
+fn MadeToken(token: Authorization, made: RwSignal<Option<Authorization>>) -> impl IntoView {
+    let secret = token.access_token.map(|t| t.token).unwrap_or_default();
+    view! {
+        <div class="card" role="status" style="border-color:var(--accent-line)">
+            <div class="in stack g3">
+                <div class="row"><b>"The token for "{token.description.clone()}</b><span class="push"></span>
+                    <button class="btn gho sm ico" type="button" aria-label="Close" on:click=move |_| made.set(None)><Icon name="x" size="i-s"/></button>
+                </div>
+                <p class="small dim">"It is shown this once. Keep it where passwords are kept."</p>
+                <div class="cmd"><code tabindex="0">{secret.clone()}</code><CopyButton text=secret label="Copy token"/></div>
+            </div>
+        </div>
+    }
+}
+
+#[component]
+fn TokenRow(token: Authorization, tokens: Moving<Vec<Authorization>>) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let client = client();
+    let toasts = Toasts::of_page();
+    let id = token.id;
+    let revoke = Callback::new(move |()| {
+        act(busy, "The token was not revoked", client.authorization_delete(&id.to_string()), move |gone| {
+            if let Some(list) = tokens.get() {
+                tokens.put(list.into_iter().filter(|t| t.id != id).collect());
+            }
+            toasts.done(format!("The token for {} works no more", gone.description));
+        });
+    });
+    view! {
+        <tr role="row">
+            <td role="cell" class="w name">{token.description.clone()}</td>
+            <td role="cell" class="sha">{token.access_token.map(|t| t.token)}</td>
+            <td role="cell" class="dim" data-l="made"><Ago at=token.created_at/></td>
+            <td role="cell" class="dim" data-l="last used">{match token.last_used_at {
+                Some(at) => Either::Left(view! { <Ago at=at/> }),
+                None => Either::Right("never"),
+            }}</td>
+            <td role="cell" class="act"><ActButton class="btn gho sm dgr".to_owned() busy on_click=revoke>"Revoke"<span class="vh">" the token for "{token.description}</span></ActButton></td>
+        </tr>
+    }
+}
+
+#[component]
+fn NewToken(tokens: Moving<Vec<Authorization>>, made: RwSignal<Option<Authorization>>) -> impl IntoView {
+    let name = RwSignal::new(String::new());
+    let busy = RwSignal::new(false);
+    let client = client();
+    let make = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        let description = Some(name.get_untracked().trim().to_owned()).filter(|n| !n.is_empty()).unwrap_or_else(|| "console".into());
+        let create = AuthorizationCreate { description: Some(description), ..Default::default() };
+        act(busy, "No token was made", client.authorization_create(&create), move |token| {
+            made.set(Some(token));
+            name.set(String::new());
+            tokens.again();
+        });
+    };
+    view! {
+        <form class="ft" on:submit=make>
+            <label class="vh" for="token-for">"What the token is for"</label>
+            <input class="input sm" style="flex:1 1 200px" id="token-for" placeholder="What it is for, e.g. laptop" prop:value=move || name.get() on:input=move |ev| name.set(event_target_value(&ev))/>
+            <button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"New token"</button>
+        </form>
+    }
+}
+
+#[component]
+fn Sessions() -> impl IntoView {
+    let client = client();
+    let sessions: Moving<Vec<Session>> = asked(|| (), move |()| client.session_list());
+    view! {
+        <section class="sec" id="sessions" aria-labelledby="sessions-h">
+            <div class="sec-h"><h2 id="sessions-h">"Sessions"</h2><span class="meta">"browsers that are signed in"</span></div>
+            {sessions.show(2, move |list| view! {
+                <div class="card">
+                    <ul class="list small" style="padding-inline:16px">
+                        <For each=move || list.get() key=|s| s.id let:session><SessionRow session sessions/></For>
+                    </ul>
+                    <SignInLink/>
+                </div>
+            })}
+        </section>
+    }
+}
+
+/// `Firefox on Linux`, from a user agent; its first words where it is another program.
+fn browser(agent: &str) -> String {
+    let has = |word: &&(&str, &str)| agent.contains(word.0);
+    let program = [("Firefox/", "Firefox"), ("Edg/", "Edge"), ("Chrome/", "Chrome"), ("Safari/", "Safari")];
+    let system = [("Android", "Android"), ("iPhone", "iPhone"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux")];
+    match (program.iter().find(has), system.iter().find(has)) {
+        (Some((_, program)), Some((_, system))) => format!("{program} on {system}"),
+        _ => agent.chars().take(40).collect(),
+    }
+}
+
+#[component]
+fn SessionRow(session: Session, sessions: Moving<Vec<Session>>) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let client = client();
+    let id = session.id;
+    let end = Callback::new(move |()| {
+        act(busy, "The session was not ended", client.session_delete(&id.to_string()), move |_| {
+            if let Some(list) = sessions.get() {
+                sessions.put(list.into_iter().filter(|s| s.id != id).collect());
+            }
+        });
+    });
+    view! {
+        <li class="row wrap g3">
+            <Icon name="globe"/>
+            <span class="name" title=session.user_agent.clone()>{session.user_agent.as_deref().map_or("An unknown browser".into(), browser)}</span>
+            {session.current.then(|| view! { <span class="chip ok">"this one"</span> })}
+            <span class="meta">{session.address.clone()}</span>
+            <span class="push meta">"seen "<Ago at=session.last_seen_at/></span>
+            {(!session.current).then(|| view! { <ActButton class="btn gho sm dgr".to_owned() busy on_click=end>"End"<span class="vh">" this session"</span></ActButton> })}
+        </li>
+    }
+}
+
+#[component]
+fn SignInLink() -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let link = RwSignal::new(None::<String>);
+    let client = client();
+    let make = Callback::new(move |()| {
+        act(busy, "No link was made", client.sign_in_link_create(), move |made| { link.try_set(Some(made.url)); });
+    });
+    view! {
+        <div class="ft">
+            {move || match link.get() {
+                Some(url) => Either::Left(view! {
+                    <div class="cmd" style="flex:1"><code tabindex="0">{url.clone()}</code><CopyButton text=url label="Copy link"/></div>
+                    <span>"Works once, in one browser."</span>
+                }),
+                None => Either::Right(view! {
+                    <span>"A link signs another browser in as you, once."</span>
+                    <span class="push"></span>
+                    <ActButton class="btn sm".to_owned() busy on_click=make><Icon name="link" size="i-s"/>"Make a sign-in link"</ActButton>
+                }),
+            }}
+        </div>
+    }
+}
+
+#[component]
+fn Appearance() -> impl IntoView {
+    let theme = RwSignal::new(None::<String>);
+    let compact = RwSignal::new(false);
+    Effect::new(move |_| {
+        theme.set(theme::chosen());
+        compact.set(dom::remembered("wharfDensity").is_some());
+    });
+    let choose = move |wanted: Option<&'static str>| {
+        theme::choose(wanted);
+        theme.set(wanted.map(str::to_owned));
+    };
+    let densify = move |on: bool| {
+        compact.set(on);
+        dom::remember("wharfDensity", on.then_some("compact"));
+        if let Some(root) = document().document_element() {
+            let _ = if on { root.set_attribute("data-density", "compact") } else { root.remove_attribute("data-density") };
+        }
+    };
+    view! {
+        <section class="sec" id="appearance" aria-labelledby="appearance-h">
+            <div class="sec-h"><h2 id="appearance-h">"Appearance"</h2><span class="meta">"on this device"</span></div>
+            <div class="card"><div class="in row wrap g6">
+                <div class="seg" role="group" aria-label="Theme">
+                    {[(None, "System"), (Some("light"), "Light"), (Some("dark"), "Dark")].into_iter().map(|(value, word)| view! {
+                        <button type="button" aria-pressed=move || (theme.get().as_deref() == value).to_string() on:click=move |_| choose(value)>{word}</button>
+                    }).collect_view()}
+                </div>
+                <label class="check" style="align-items:center">
+                    <input type="checkbox" class="switch" prop:checked=move || compact.get() on:change=move |ev| densify(event_target_checked(&ev))/>
+                    "Compact rows"
+                </label>
+            </div></div>
+            <p class="meta">"In the terminal:"</p>
+            <Cmd line="wharf login".to_owned()/>
+        </section>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::browser;
+
+    #[test]
+    fn user_agents_become_words() {
+        let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36";
+        assert_eq!(browser(agent), "Chrome on Linux");
+        assert_eq!(browser("curl/8.5.0"), "curl/8.5.0");
+    }
+}

@@ -1,0 +1,258 @@
+//! Everything that changed an app, newest first: releases and builds in one timeline.
+
+use api::{
+    builds::{Build, BuildStatus},
+    releases::{Release, ReleaseStatus},
+    statuses::AppStatus,
+};
+use chrono::{DateTime, Utc};
+use leptos::{either::Either, prelude::*};
+
+use super::{app_frame::ThisApp, create::build_title, rollback::RollbackButton};
+use crate::{
+    clock::Clock,
+    data::{asked, client},
+    parts::{Ago, Avatar, LiveMark},
+    words,
+};
+
+const FIRST_PAGE: usize = 50;
+
+/// A point of the timeline.
+#[derive(Clone, PartialEq)]
+enum Item {
+    /// With the number of the build that made it.
+    Release(Box<Release>, Option<i32>),
+    Build(Box<Build>),
+}
+
+impl Item {
+    fn at(&self) -> DateTime<Utc> {
+        match self {
+            Self::Release(r, _) => r.created_at,
+            Self::Build(b) => b.created_at,
+        }
+    }
+
+    /// Changes with everything that is shown, so that a changed item is drawn anew.
+    fn key(&self) -> String {
+        match self {
+            Self::Release(r, build) => format!("{}{:?}{}{build:?}", r.id, r.status, r.current),
+            Self::Build(b) => format!("{}{:?}{}", b.id, b.status, b.queue_position),
+        }
+    }
+
+    fn is_code(&self) -> bool {
+        match self {
+            Self::Release(r, build) => build.is_some() || r.commit.is_some() || r.description.starts_with("Deploy"),
+            Self::Build(_) => true,
+        }
+    }
+}
+
+/// One list of what was asked and what was heard of since; a build that became a release is part of it.
+fn items(releases: &[Release], builds: &[Build], status: Option<&AppStatus>) -> Vec<Item> {
+    let mut all_releases: Vec<Release> = status.map(|s| s.releases.clone()).unwrap_or_default();
+    let mut all_builds: Vec<Build> = status.map(|s| s.builds.clone()).unwrap_or_default();
+    let newest = all_releases.iter().any(|r| r.current);
+    for release in releases {
+        if !all_releases.iter().any(|r| r.id == release.id) {
+            let mut release = release.clone();
+            release.current &= !newest;
+            all_releases.push(release);
+        }
+    }
+    for build in builds {
+        if !all_builds.iter().any(|b| b.id == build.id) {
+            all_builds.push(build.clone());
+        }
+    }
+    let number_of = |release: &Release| {
+        let id = release.id.get();
+        all_builds.iter().find(|b| b.release.is_some_and(|r| r.id == id)).map(|b| b.number)
+    };
+    let oldest = all_releases.iter().map(|r| r.created_at).min();
+    let mut items: Vec<Item> = all_releases.iter().map(|r| Item::Release(Box::new(r.clone()), number_of(r))).collect();
+    items.extend(
+        all_builds
+            .iter()
+            .filter(|b| b.release.is_none() || b.status == BuildStatus::Pending)
+            .filter(|b| oldest.is_none_or(|at| b.created_at >= at || all_releases.len() < FIRST_PAGE))
+            .map(|b| Item::Build(Box::new(b.clone()))),
+    );
+    items.sort_by_key(|item| std::cmp::Reverse(item.at()));
+    items
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Show {
+    All,
+    Code,
+    Config,
+}
+
+/// `/apps/:app/activity`
+#[component]
+pub fn ActivityPage() -> impl IntoView {
+    let app = ThisApp::of_page();
+    let max = RwSignal::new(FIRST_PAGE);
+    let (for_releases, for_builds) = (client(), client());
+    let releases = asked(
+        move || (app.name.get(), max.get()),
+        move |(name, max): (String, usize)| for_releases.release_list(&name, max),
+    );
+    let builds = asked(move || app.name.get(), move |name: String| for_builds.build_list(&name));
+    view! {
+        <div class="page">
+            {releases.show(8, move |releases| builds.show(8, move |builds| view! { <Timeline app releases builds max/> }))}
+        </div>
+    }
+}
+
+#[component]
+fn Timeline(
+    app: ThisApp,
+    releases: Signal<Vec<Release>>,
+    builds: Signal<Vec<Build>>,
+    max: RwSignal<usize>,
+) -> impl IntoView {
+    let clock = Clock::of_page();
+    let show = RwSignal::new(Show::All);
+    let shown = Memo::new(move |_| {
+        let status = app.status.get();
+        let all = releases.with(|r| builds.with(|b| items(r, b, status.as_ref())));
+        let fits = |item: &Item| match show.get() {
+            Show::All => true,
+            Show::Code => item.is_code(),
+            Show::Config => !item.is_code(),
+        };
+        all.into_iter().filter(fits).collect::<Vec<_>>()
+    });
+    // Days with their items; a day's key is the moment of its first item in the reader's zone.
+    let days = Memo::new(move |_| {
+        let mut days: Vec<(String, Vec<Item>)> = Vec::new();
+        for item in shown.get() {
+            let day = words::day(item.at(), clock);
+            match days.last_mut() {
+                Some((last, items)) if *last == day => items.push(item),
+                _ => days.push((day, vec![item])),
+            }
+        }
+        days
+    });
+    let more = move || releases.with(Vec::len) >= max.get();
+    view! {
+        <div class="row wrap g3">
+            <div class="seg" role="group" aria-label="Show">
+                {[(Show::All, "All"), (Show::Code, "Code"), (Show::Config, "Config and more")].into_iter().map(|(choice, word)| view! {
+                    <button type="button" aria-pressed=move || (show.get() == choice).to_string() on:click=move |_| show.set(choice)>{word}</button>
+                }).collect_view()}
+            </div>
+            <LiveMark/>
+        </div>
+        <div class="stack">
+            <For each=move || days.get() key=|(day, items)| (day.clone(), items.iter().map(Item::key).collect::<String>()) let:day>
+                <h2 class="day">{day.0.clone()}</h2>
+                <ol class="tl">
+                    {day.1.into_iter().map(|item| match item {
+                        Item::Release(release, build) => Either::Left(view! { <ReleaseItem app release=*release number=build/> }),
+                        Item::Build(build) => Either::Right(view! { <BuildItem app item=*build/> }),
+                    }).collect_view()}
+                </ol>
+            </For>
+        </div>
+        <Show when=move || shown.with(Vec::is_empty)>
+            <p class="small dim">"Nothing of this kind yet."</p>
+        </Show>
+        <Show when=more>
+            <div><button class="btn" type="button" on:click=move |_| max.update(|n| *n *= 4)>"Show older"</button></div>
+        </Show>
+    }
+}
+
+#[component]
+fn ReleaseItem(app: ThisApp, release: Release, number: Option<i32>) -> impl IntoView {
+    let clock = Clock::of_page();
+    let code = number.is_some() || release.commit.is_some();
+    let (tone, glyph) = match release.status {
+        ReleaseStatus::Failed => ("bad", "bad"),
+        ReleaseStatus::Pending => ("busy", "busy"),
+        _ if !code => ("idle", "cfg"),
+        _ => ("ok", "ok"),
+    };
+    let item = if release.current { format!("now {tone}") } else { tone.to_owned() };
+    let version = release.version;
+    let at = release.created_at;
+    let can_go_back = release.eligible_for_rollback && !release.current && release.status != ReleaseStatus::Failed;
+    let failed = release.status == ReleaseStatus::Failed;
+    view! {
+        <li class=item id=format!("v{version}")>
+            <span class="g"><svg class=if glyph == "busy" { "spin" } else { "" } aria-hidden="true"><use href=format!("#g-{glyph}")></use></svg></span>
+            <div class="b">
+                <div class="row wrap" style="gap:2px 8px">
+                    <b class="nowrap">{format!("v{version}")}</b>
+                    <span style="overflow-wrap:anywhere">{release.description.clone()}</span>
+                    {release.current.then(|| view! { <span class="chip" style="--ks:var(--accent-fill);--k:var(--on-accent)">"Current"</span> })}
+                </div>
+                <div class="row wrap meta" style="gap:2px 8px;padding:3px 0 4px">
+                    <Avatar who=release.user.email.clone()/>
+                    <span>{words::who(&release.user.email)}", "<time datetime=at.to_rfc3339() title=words::exact(at)>{move || words::clock_time(clock.local(at))}</time></span>
+                    {release.commit.as_deref().map(|c| view! { <span class="sha">{words::short_commit(c)}</span> })}
+                    {match release.status {
+                        ReleaseStatus::Failed => Some(view! { <span class="t-bad">"release phase failed, the release before runs on"</span> }.into_any()),
+                        ReleaseStatus::Pending => Some(view! { <span class="t-busy">"release phase runs"</span> }.into_any()),
+                        _ => None,
+                    }}
+                </div>
+                <div class="vs">
+                    {number.map(|n| view! { <a href=move || app.path(&format!("/builds/{n}"))>"Build log"</a> })}
+                    {release.output_stream_url.clone().map(|url| view! { <a href=url rel="external" target="_blank">"Output of the release phase"</a> })}
+                    {failed.then(|| view! { <a href=move || app.path("/logs")>"Logs"</a> })}
+                </div>
+            </div>
+            <div class="do row" style="align-self:start">
+                {can_go_back.then(|| view! { <RollbackButton app=app.name.get_untracked() version/> })}
+            </div>
+        </li>
+    }
+}
+
+#[component]
+fn BuildItem(app: ThisApp, item: Build) -> impl IntoView {
+    let clock = Clock::of_page();
+    let (tone, glyph) = match item.status {
+        BuildStatus::Failed => ("bad", "bad"),
+        BuildStatus::Pending => ("busy", "busy"),
+        BuildStatus::Succeeded => ("ok", "ok"),
+    };
+    let (number, at, until, status) = (item.number, item.created_at, item.updated_at, item.status);
+    let said = move || match status {
+        BuildStatus::Pending => format!("building for {}", words::span((clock.now() - at).num_seconds())),
+        BuildStatus::Failed => format!("failed in {}, nothing changed", words::span((until - at).num_seconds())),
+        BuildStatus::Succeeded => format!("built in {}", words::span((until - at).num_seconds())),
+    };
+    let queued = item.queue_position;
+    view! {
+        <li class=tone>
+            <span class="g"><svg class=if glyph == "busy" { "spin" } else { "" } aria-hidden="true"><use href=format!("#g-{glyph}")></use></svg></span>
+            <div class="b">
+                <div class="row wrap" style="gap:2px 8px">
+                    <b class="nowrap">{format!("Build {number}")}</b>
+                    <span>{build_title(&item)}</span>
+                </div>
+                <div class="row wrap meta" style="gap:2px 8px;padding:3px 0 4px">
+                    <Avatar who=item.user.email.clone()/>
+                    <span>{words::who(&item.user.email)}", "<Ago at=at/></span>
+                    {item.source_blob.version.as_deref().map(|c| view! { <span class="sha">{words::short_commit(c)}</span> })}
+                    <span>{move || if queued > 0 { format!("waits for {}", words::count(queued as usize, "other build", "other builds")) } else { said() }}</span>
+                </div>
+                {item.error.clone().map(|why| view! { <div class="term" tabindex="0" aria-label="Why it failed"><pre class="e">{why}</pre></div> })}
+            </div>
+            <div class="do row" style="align-self:start">
+                <a class="btn sm" href=move || app.path(&format!("/builds/{number}"))>
+                    {if status == BuildStatus::Pending { "Watch" } else { "Open log" }}
+                </a>
+            </div>
+        </li>
+    }
+}

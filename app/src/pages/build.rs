@@ -1,0 +1,139 @@
+//! One build: where is it, and what does it say?
+
+use api::builds::{Build, BuildStatus};
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+
+use super::{app_frame::ThisApp, create::build_title};
+use crate::{
+    clock::Clock,
+    data::{asked, client},
+    parts::{ActButton, Avatar, BuildOutput, Crumb, Deck, ErrorPanel, Icon, PageHead, Status, Toasts, Tone, act},
+    words,
+};
+
+/// `/apps/:app/builds/:n`, a number per app.
+#[component]
+pub fn BuildPage() -> impl IntoView {
+    let app = ThisApp::provide();
+    let params = use_params_map();
+    let number = Memo::new(move |_| params.with(|p| p.get("n").and_then(|n| n.parse::<i32>().ok()).unwrap_or(0)));
+    let client = client();
+    let builds = asked(move || app.name.get(), move |name: String| client.build_list(&name));
+    let crumbs = Signal::derive(move || {
+        let name = app.name.get();
+        vec![
+            Crumb::to("Apps", "/apps"),
+            Crumb::to(name.clone(), format!("/apps/{name}")),
+            Crumb::to("Activity", format!("/apps/{name}/activity")),
+            Crumb::here(format!("Build {}", number.get())),
+        ]
+    });
+    let title = Signal::derive(move || format!("Build {} of {}", number.get(), app.name.get()));
+    view! {
+        <Deck title crumbs>
+            <div class="page">
+                {builds.show(4, move |builds| {
+                    // The status is newer where it knows the build: it moves.
+                    let found = Memo::new(move |_| {
+                        let n = number.get();
+                        let moving = app.status.get().and_then(|s| s.builds.into_iter().find(|b| b.number == n));
+                        moving.or_else(|| builds.with(|all| all.iter().find(|b| b.number == n).cloned()))
+                    });
+                    let id = Memo::new(move |_| found.with(|b| b.as_ref().map(|b| b.id.get())));
+                    move || match id.get() {
+                        Some(id) => view! { <OneBuild app id found/> }.into_any(),
+                        None => {
+                            let error = api::Error::new(404, "not_found", format!("There is no build {} of this app.", number.get_untracked()));
+                            view! { <ErrorPanel error/> }.into_any()
+                        }
+                    }
+                })}
+            </div>
+        </Deck>
+    }
+}
+
+#[component]
+fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Option<Build>>) -> impl IntoView {
+    let clock = Clock::of_page();
+    let of = move |f: &dyn Fn(&Build) -> String| found.with(|b| b.as_ref().map(f).unwrap_or_default());
+    let took = move |b: &Build| {
+        let end = if b.status == BuildStatus::Pending { clock.now() } else { b.updated_at };
+        words::span((end - b.created_at).num_seconds())
+    };
+    let state = move || found.with(|b| b.as_ref().map_or((Tone::Idle, String::new()), |b| match b.status {
+        BuildStatus::Pending if b.queue_position > 0 => (Tone::Busy, format!("Waiting, place {}", b.queue_position)),
+        BuildStatus::Pending => (Tone::Busy, format!("Building, {}", took(b))),
+        BuildStatus::Succeeded => (Tone::Ok, format!("Built in {}", took(b))),
+        BuildStatus::Failed => (Tone::Bad, format!("Failed in {}", took(b))),
+    }));
+    let pending = Memo::new(move |_| found.with(|b| b.as_ref().is_some_and(|b| b.status == BuildStatus::Pending)));
+    let error = Memo::new(move |_| found.with(|b| b.as_ref().and_then(|b| b.error.clone())));
+    let plain = Memo::new(move |_| of(&|b| b.output_stream_url.clone()));
+    let user = Memo::new(move |_| of(&|b| b.user.email.clone()));
+    view! {
+        <PageHead
+            title=move || view! {
+                {move || of(&|b| format!("Build {}", b.number))}
+                " "
+                <Status tone=Signal::derive(move || state().0) word=Signal::derive(move || state().1)/>
+            }
+            sub=move || view! {
+                <span>{move || of(&build_title)}</span>
+                <span class="row" style="gap:6px"><Avatar who=user/>{move || words::who(&user.get())}</span>
+            }
+            acts=move || view! {
+                <a class="btn" href=move || plain.get() rel="external" target="_blank"><Icon name="ext" size="i-s"/>"Plain text"</a>
+                <Show when=move || pending.get()><Cancel app id/></Show>
+            }
+        />
+        {move || error.get().map(|why| view! {
+            <section class="notes" aria-label="Why it failed">
+                <div class="note bad" style="overflow-wrap:anywhere">
+                    <crate::parts::Glyph name="bad"/>
+                    <span><b>"The build failed."</b>" "{why}" Nothing was released: what ran before runs on."</span>
+                </div>
+            </section>
+        })}
+        <div class="cols">
+            <BuildOutput app=app.name.get_untracked() id height=556/>
+            <aside class="stack g6" aria-label="About this build">
+                <section class="sec">
+                    <h2>"Inputs"</h2>
+                    <dl class="kv">
+                        <dt>"Commit"</dt><dd class="sha">{move || of(&|b| b.source_blob.version.as_deref().map_or("–".into(), words::short_commit))}</dd>
+                        <dt>"Stack"</dt><dd>{move || of(&|b| b.stack.clone())}</dd>
+                        <dt>"Buildpack"</dt>
+                        <dd>{move || of(&|b| {
+                            let names: Vec<String> = b.buildpacks.iter().filter_map(|p| p.name.clone().or_else(|| p.url.clone())).collect();
+                            if names.is_empty() { "detected".into() } else { names.join(", ") }
+                        })}</dd>
+                    </dl>
+                </section>
+                <Show when=move || pending.get()>
+                    <section class="sec">
+                        <h2>"What happens next"</h2>
+                        <ul class="effects">
+                            <li><Icon name="box"/><span>"The slug is made and stored"</span></li>
+                            <li><Icon name="term"/><span>"The release phase runs, if the Procfile has one"</span></li>
+                            <li><Icon name="restart"/><span>"New dynos start; traffic moves when they answer"</span></li>
+                        </ul>
+                    </section>
+                </Show>
+            </aside>
+        </div>
+    }
+}
+
+#[component]
+fn Cancel(app: ThisApp, id: uuid::Uuid) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let client = client();
+    let toasts = Toasts::of_page();
+    let cancel = Callback::new(move |()| {
+        let asked = client.build_cancel(&app.name.get_untracked(), &id.to_string());
+        act(busy, "The build was not cancelled", asked, move |_| toasts.done("The build is cancelled"));
+    });
+    view! { <ActButton class="btn dgr".to_owned() busy on_click=cancel><Icon name="x" size="i-s"/>"Cancel build"</ActButton> }
+}

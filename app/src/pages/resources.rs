@@ -1,0 +1,339 @@
+//! What runs, how much of it, and why something does not.
+
+use std::collections::BTreeMap;
+
+use api::{
+    dynos::{Dyno, DynoSize, DynoState},
+    formation::{Formation, FormationBatchUpdate, FormationUpdate, Quantity},
+    statuses::AppStatus,
+};
+use leptos::prelude::*;
+
+use super::{app_frame::ThisApp, overview::dyno_state};
+use crate::{
+    clock::Clock,
+    data::{asked, client},
+    parts::{ActButton, Ago, Glyph, Icon, LiveMark, Status, Toasts, Tone, act},
+    words,
+};
+
+/// What is to change, by process type: how many, and of which size.
+type Changes = BTreeMap<String, (Option<i32>, Option<String>)>;
+
+/// `/apps/:app/resources`
+#[component]
+pub fn ResourcesPage() -> impl IntoView {
+    let app = ThisApp::of_page();
+    let client = client();
+    let sizes = asked(|| (), move |()| client.dyno_size_list());
+    view! {
+        <div class="page">
+            {app.status.show(6, move |status| sizes.show(2, move |sizes| view! { <Resources app status sizes/> }))}
+        </div>
+    }
+}
+
+#[component]
+fn Resources(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoSize>>) -> impl IntoView {
+    let crashed = Memo::new(move |_| {
+        status.with(|s| s.dynos.iter().filter(|d| d.state == DynoState::Crashed).map(|d| d.name.clone()).collect::<Vec<_>>())
+    });
+    view! {
+        <For each=move || crashed.get() key=String::clone children=move |name| view! { <CrashCard app name status/> }/>
+        <ProcessTypes app status sizes/>
+        <Dynos app status/>
+    }
+}
+
+#[component]
+fn CrashCard(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl IntoView {
+    let clock = Clock::of_page();
+    let wanted = name.clone();
+    let dyno = Memo::new(move |_| status.with(|s| s.dynos.iter().find(|d| d.name == wanted).cloned()));
+    let next = move || dyno.with(|d| d.as_ref().and_then(|d| d.next_start_at));
+    let wait = move || next().map(|at| words::span((at - clock.now()).num_seconds()));
+    let id = format!("crash-{name}");
+    let labelled = id.clone();
+    let title = name.clone();
+    view! {
+        <section class="card" aria-labelledby=labelled style="border-color:var(--bad-dot)">
+            <div class="in row top-a wrap g4">
+                <div style="flex:1 1 320px;min-width:0" class="stack g2">
+                    <div class="row wrap">
+                        <h2 id=id style="font-size:var(--t-lead)">{title}" has crashed"</h2>
+                        {move || dyno.with(|d| d.as_ref().and_then(|d| d.last_exit.clone())).map(|why| view! {
+                            <span class="chip bad"><Glyph name="bad"/>{why}</span>
+                        })}
+                    </div>
+                    <p class="dim small">
+                        {move || dyno.with(|d| d.as_ref().map(|d| words::count(d.starts.max(0) as usize, "start", "starts"))) }
+                        " since the release of "
+                        {move || dyno.with(|d| d.as_ref().map(|d| format!("v{}", d.release.version)))}
+                        ", the last "
+                        {move || dyno.with(|d| d.as_ref().map(|d| view! { <Ago at=d.updated_at/> }))}
+                        ". The wait doubles with every crash, up to 5 min."
+                    </p>
+                </div>
+                <div class="fig xl" style="text-align:right;margin-left:auto">
+                    <span class="lab">"Next try"</span>
+                    <span class="v">{move || wait().unwrap_or_else(|| "–".into())}</span>
+                    <span class="d">{move || next().map(|at| format!("at {}", words::exact(at)))}</span>
+                </div>
+            </div>
+            <div class="ft">
+                <span>"A new release or a restart resets the wait."</span>
+                <span class="push"></span>
+                <a class="btn sm gho" href={ let name = name.clone(); move || app.path(&format!("/logs?dyno={name}")) }>"Its log"</a>
+                <RestartButton app name=name word="Try now" class="btn sm pri"/>
+            </div>
+        </section>
+    }
+}
+
+#[component]
+fn ProcessTypes(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoSize>>) -> impl IntoView {
+    let changes = RwSignal::new(Changes::new());
+    let kinds = Memo::new(move |_| status.with(|s| s.formation.iter().map(|f| f.kind.clone()).collect::<Vec<_>>()));
+    let from = move || status.with(|s| s.releases.iter().find(|r| r.current).map(|r| format!("from the Procfile of v{}", r.version)));
+    view! {
+        <section class="sec">
+            <div class="sec-h"><h2>"Process types"</h2><span class="meta">{from}</span></div>
+            <Show
+                when=move || !kinds.with(Vec::is_empty)
+                fallback=|| view! { <div class="card"><p class="in small dim">"None yet. The first deploy brings them, from its Procfile or from the buildpack."</p></div> }
+            >
+                <div class="card">
+                    <div class="tw">
+                        <table role="table" class="table">
+                            <thead role="rowgroup">
+                                <tr role="row">
+                                    <th role="columnheader">"Type and command"</th>
+                                    <th role="columnheader">"Running"</th>
+                                    <th role="columnheader">"Size"</th>
+                                    <th role="columnheader">"Count"</th>
+                                    <th role="columnheader" class="r">"Memory"</th>
+                                </tr>
+                            </thead>
+                            <tbody role="rowgroup">
+                                <For each=move || kinds.get() key=String::clone children=move |kind| view! { <ProcessType kind status sizes changes/> }/>
+                            </tbody>
+                        </table>
+                    </div>
+                </div>
+                <ApplyBar app status changes/>
+            </Show>
+        </section>
+    }
+}
+
+/// Bytes that a dyno of this size may use. Sizes are given in GB.
+fn memory_of(sizes: &[DynoSize], size: &str) -> u64 {
+    sizes.iter().find(|s| s.name.eq_ignore_ascii_case(size)).map_or(0, |s| (s.memory * 1024.0 * 1024.0 * 1024.0) as u64)
+}
+
+#[component]
+fn ProcessType(
+    kind: String,
+    status: Signal<AppStatus>,
+    sizes: Signal<Vec<DynoSize>>,
+    changes: RwSignal<Changes>,
+) -> impl IntoView {
+    let kind = StoredValue::new(kind);
+    let formation = Memo::new(move |_| status.with(|s| s.formation.iter().find(|f| kind.with_value(|k| f.kind == *k)).cloned()));
+    let of = move |f: fn(&Formation) -> String| formation.with(|x| x.as_ref().map(f).unwrap_or_default());
+    let now = move || formation.with(|f| f.as_ref().map_or(0, |f| f.quantity));
+    let wanted = move || changes.with(|c| c.get(&kind.get_value()).and_then(|c| c.0)).unwrap_or_else(now);
+    let size = move || changes.with(|c| c.get(&kind.get_value()).and_then(|c| c.1.clone())).unwrap_or_else(|| of(|f| f.size.clone()));
+    let set_count = move |n: i32| {
+        let change = Some(n.clamp(0, 100)).filter(|n| *n != now());
+        changes.update(|c| { c.entry(kind.get_value()).or_default().0 = change; c.retain(|_, v| *v != (None, None)); });
+    };
+    let set_size = move |name: String| {
+        let change = Some(name).filter(|name| *name != of(|f| f.size.clone()));
+        changes.update(|c| { c.entry(kind.get_value()).or_default().1 = change; c.retain(|_, v| *v != (None, None)); });
+    };
+    let up = move || status.with(|s| s.dynos.iter().filter(|d| kind.with_value(|k| d.kind == *k) && d.state == DynoState::Up).count() as i32);
+    let crashed = move || status.with(|s| s.dynos.iter().any(|d| kind.with_value(|k| d.kind == *k) && d.state == DynoState::Crashed));
+    let state = Memo::new(move |_| match (now(), up(), crashed()) {
+        (0, _, _) => (Tone::Idle, "Off".to_owned()),
+        (n, up, _) if up >= n => (Tone::Ok, format!("{up} up")),
+        (n, up, true) => (Tone::Bad, format!("{up} of {n} up")),
+        (n, up, false) => (Tone::Busy, format!("{up} of {n} up")),
+    });
+    let memory = move || match memory_of(&sizes.get(), &size()) * wanted().max(0) as u64 {
+        0 => "none".to_owned(),
+        n => words::bytes(n),
+    };
+    view! {
+        <tr role="row" class:sel=move || changes.with(|c| c.contains_key(&kind.get_value()))>
+            <td role="cell" class="w" style="width:38%">
+                <span class="name mono small">{kind.get_value()}</span>
+                <div class="meta mono clip" style="max-width:360px" title=move || of(|f| f.command.clone())>{move || of(|f| f.command.clone())}</div>
+            </td>
+            <td role="cell"><Status tone=Signal::derive(move || state.get().0) word=Signal::derive(move || state.get().1)/></td>
+            <td role="cell">
+                <select class="select" aria-label=format!("Size of {}", kind.get_value()) prop:value=size on:change=move |ev| set_size(event_target_value(&ev))>
+                    {move || sizes.get().into_iter().map(|s| {
+                        let label = format!("{}, {}", s.name, words::bytes((s.memory * 1024.0 * 1024.0 * 1024.0) as u64));
+                        let chosen = s.name.eq_ignore_ascii_case(&size());
+                        view! { <option value=s.name selected=chosen>{label}</option> }
+                    }).collect_view()}
+                </select>
+            </td>
+            <td role="cell">
+                <span class="stepper">
+                    <button type="button" aria-label=format!("One fewer {}", kind.get_value()) on:click=move |_| set_count(wanted() - 1)>"−"</button>
+                    <input
+                        inputmode="numeric"
+                        aria-label=format!("Number of {}", kind.get_value())
+                        prop:value=move || wanted().to_string()
+                        value=now().to_string()
+                        on:change=move |ev| set_count(event_target_value(&ev).trim().parse().unwrap_or_else(|_| now()))
+                    />
+                    <button type="button" aria-label=format!("One more {}", kind.get_value()) on:click=move |_| set_count(wanted() + 1)>"+"</button>
+                </span>
+            </td>
+            <td role="cell" class="r dim hide-s" data-l="Memory">{memory}</td>
+        </tr>
+    }
+}
+
+/// The changes in words: `worker to 3`, `web to Standard-2X`.
+fn in_words(changes: &Changes) -> String {
+    let one = |(kind, (count, size)): (&String, &(Option<i32>, Option<String>))| {
+        let what: Vec<String> = count.map(|n| n.to_string()).into_iter().chain(size.clone()).collect();
+        format!("{kind} to {}", what.join(" × "))
+    };
+    changes.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+#[component]
+fn ApplyBar(app: ThisApp, status: Signal<AppStatus>, changes: RwSignal<Changes>) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let client = client();
+    let toasts = Toasts::of_page();
+    let apply = Callback::new(move |()| {
+        let updates = changes.with_untracked(|c| c.iter().map(|(kind, (count, size))| FormationUpdate {
+            kind: Some(kind.clone()),
+            quantity: count.map(Quantity::To),
+            size: size.clone(),
+            dyno_size: None,
+        }).collect());
+        let said = changes.with_untracked(in_words);
+        let asked = client.formation_batch_update(&app.name.get_untracked(), &FormationBatchUpdate { updates });
+        act(busy, "Nothing was scaled", asked, move |formation| {
+            changes.try_set(Changes::new());
+            if let Some(mut now) = app.status.get() {
+                now.formation = formation;
+                app.status.put(now);
+            }
+            toasts.done(format!("Scaled: {said}"));
+        });
+    });
+    let effect = move || {
+        let resized: i32 = changes.with(|c| status.with(|s| {
+            s.formation.iter().filter(|f| c.get(&f.kind).is_some_and(|c| c.1.is_some())).map(|f| f.quantity).sum()
+        }));
+        if resized > 0 { format!("restarts {}", words::count(resized as usize, "dyno", "dynos")) } else { "no restart of what runs".into() }
+    };
+    view! {
+        <Show when=move || !changes.with(Changes::is_empty)>
+            <div class="bulk float" role="region" aria-label="Changes not applied yet">
+                <span><b>{move || words::count(changes.with(Changes::len), "change", "changes")}": "</b>{move || changes.with(in_words)}</span>
+                <span class="meta">{effect}</span>
+                <span class="push row">
+                    <button class="btn gho sm" type="button" on:click=move |_| changes.set(Changes::new())>"Discard"</button>
+                    <ActButton class="btn pri sm".to_owned() busy on_click=apply>"Apply"</ActButton>
+                </span>
+            </div>
+        </Show>
+    }
+}
+
+#[component]
+fn Dynos(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
+    let names = Memo::new(move |_| status.with(|s| s.dynos.iter().map(|d| d.name.clone()).collect::<Vec<_>>()));
+    view! {
+        <section class="sec">
+            <div class="sec-h"><h2>"Dynos"</h2><LiveMark/></div>
+            <Show
+                when=move || !names.with(Vec::is_empty)
+                fallback=|| view! { <div class="card"><p class="in small dim">"Nothing runs at the moment."</p></div> }
+            >
+                <div class="card"><div class="tw">
+                    <table role="table" class="table">
+                        <thead role="rowgroup">
+                            <tr role="row">
+                                <th role="columnheader">"Dyno"</th>
+                                <th role="columnheader">"State"</th>
+                                <th role="columnheader">"For"</th>
+                                <th role="columnheader" class="r">"Starts"</th>
+                                <th role="columnheader">"Last exit"</th>
+                                <th role="columnheader">"Release"</th>
+                                <th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
+                            </tr>
+                        </thead>
+                        <tbody role="rowgroup">
+                            <For each=move || names.get() key=String::clone children=move |name| view! { <DynoRow app name status/> }/>
+                        </tbody>
+                    </table>
+                </div></div>
+            </Show>
+        </section>
+    }
+}
+
+#[component]
+fn DynoRow(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl IntoView {
+    let clock = Clock::of_page();
+    let wanted = name.clone();
+    let dyno = Memo::new(move |_| status.with(|s| s.dynos.iter().find(|d| d.name == wanted).cloned()));
+    let of = move |f: fn(&Dyno) -> String| dyno.with(|d| d.as_ref().map(f).unwrap_or_default());
+    let state = Memo::new(move |_| dyno.with(|d| d.as_ref().map_or((Tone::Idle, ""), |d| dyno_state(d.state))));
+    let since = move || dyno.with(|d| d.as_ref().map(|d| d.updated_at)).map(|at| words::span((clock.now() - at).num_seconds()));
+    view! {
+        <tr role="row">
+            <td role="cell" class="name mono small">{name.clone()}</td>
+            <td role="cell"><Status tone=Signal::derive(move || state.get().0) word=Signal::derive(move || state.get().1.to_owned())/></td>
+            <td role="cell" data-l="for"><span class="dim nowrap">{since}</span></td>
+            <td role="cell" class="r" data-l="starts">{move || of(|d| d.starts.to_string())}</td>
+            <td role="cell" class="w dim">{move || of(|d| d.last_exit.clone().unwrap_or_else(|| "–".into()))}</td>
+            <td role="cell" class="hide-s"><span class="dim">{move || of(|d| format!("v{}", d.release.version))}</span></td>
+            <td role="cell" class="act"><RestartButton app name word="Restart" class="btn gho sm"/></td>
+        </tr>
+    }
+}
+
+#[component]
+fn RestartButton(app: ThisApp, name: String, word: &'static str, class: &'static str) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let client = client();
+    let toasts = Toasts::of_page();
+    let name = StoredValue::new(name);
+    let restart = Callback::new(move |()| {
+        let asked = name.with_value(|n| client.dyno_restart(&app.name.get_untracked(), n));
+        act(busy, format!("{} was not restarted", name.get_value()), asked, move |_| {
+            toasts.done(format!("{} is restarting", name.get_value()));
+        });
+    });
+    view! {
+        <ActButton class=class.to_owned() busy on_click=restart>
+            <Icon name="restart" size="i-s"/>
+            {word}
+            <span class="vh">" " {name.get_value()}</span>
+        </ActButton>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_said_in_words() {
+        let mut changes = Changes::new();
+        changes.insert("web".into(), (None, Some("Standard-2X".into())));
+        changes.insert("worker".into(), (Some(3), None));
+        assert_eq!(in_words(&changes), "web to Standard-2X, worker to 3");
+    }
+}

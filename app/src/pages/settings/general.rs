@@ -1,0 +1,181 @@
+//! Name, buildpacks and maintenance mode.
+
+use api::{apps::AppUpdate, buildpack_installations::BuildpackInstallation, ids::AppName, statuses::AppStatus};
+use leptos::{either::Either, prelude::*};
+use leptos_router::{NavigateOptions, hooks::use_navigate};
+
+use crate::{
+    data::{asked, client},
+    pages::app_frame::ThisApp,
+    parts::{ActButton, Ago, Cmd, Icon, Toasts, act},
+    words,
+};
+
+/// The app's name and facts that do not change.
+#[component]
+pub fn GeneralSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
+    let name = RwSignal::new(app.name.get_untracked());
+    let busy = RwSignal::new(false);
+    let (client, navigate) = (client(), use_navigate());
+    let toasts = Toasts::of_page();
+    let changed = Memo::new(move |_| name.with(|n| app.name.with(|now| n.trim() != now)));
+    let wrong = Memo::new(move |_| changed.get().then(|| name.with(|n| n.trim().parse::<AppName>().err())).flatten());
+    let rename = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        if !changed.get_untracked() || wrong.get_untracked().is_some() {
+            return;
+        }
+        let update = AppUpdate { name: Some(name.get_untracked().trim().to_owned()), ..Default::default() };
+        let asked = client.app_update(&app.name.get_untracked(), &update);
+        let navigate = navigate.clone();
+        act(busy, "The app was not renamed", asked, move |app| {
+            toasts.done(format!("The app is called {} now", app.name));
+            navigate(&format!("/apps/{}/settings", app.name), NavigateOptions::default());
+        });
+    };
+    view! {
+        <section class="sec" id="general" aria-labelledby="general-h">
+            <h2 id="general-h" style="font-size:var(--t-lead)">"General"</h2>
+            <div class="card">
+                <form class="in row wrap g4" style="align-items:flex-start" on:submit=rename>
+                    <div class="field" style="flex:1 1 240px">
+                        <label for="name">"Name"</label>
+                        <input class="input mono" id="name" maxlength="30" autocomplete="off" spellcheck="false" aria-describedby="name-hint"
+                            aria-invalid=move || wrong.get().is_some().to_string()
+                            prop:value=move || name.get() value=app.name.get_untracked() on:input=move |ev| name.set(event_target_value(&ev))/>
+                        <span class="hint" id="name-hint" aria-live="polite">{move || match wrong.get() {
+                            Some(why) => Either::Left(view! { <span class="t-bad">{why}</span> }),
+                            None => Either::Right("A new name changes the address and the git remote; the old ones stop working."),
+                        }}</span>
+                    </div>
+                    <Show when=move || changed.get()>
+                        <button class="btn" type="submit" style="margin-top:26px" aria-busy=move || busy.get().to_string()>"Rename"</button>
+                    </Show>
+                </form>
+                <div class="in" style="border-top:1px solid var(--line)">
+                    <dl class="kv left">
+                        <dt>"Address"</dt><dd>{move || status.with(|s| s.app.web_url.clone())}</dd>
+                        <dt>"Owner"</dt><dd>{move || status.with(|s| s.app.owner.email.clone())}</dd>
+                        <dt>"Stack"</dt><dd>{move || status.with(|s| s.app.stack.name.clone())}</dd>
+                        <dt>"Created"</dt><dd>{move || status.with(|s| view! { <Ago at=s.app.created_at/> })}</dd>
+                        <dt>"Slug"</dt><dd>{move || status.with(|s| s.app.slug_size.map_or("none yet".into(), |n| words::bytes(n as u64)))}</dd>
+                    </dl>
+                </div>
+                <div class="in" style="border-top:1px solid var(--line)">
+                    <Cmd line=Signal::derive(move || status.with(|s| format!("git remote add wharf {}", s.app.git_url)))/>
+                </div>
+            </div>
+        </section>
+    }
+}
+
+/// The buildpacks of the next build, in order.
+#[component]
+pub fn BuildpacksSection(app: ThisApp) -> impl IntoView {
+    let client = client();
+    let installed = asked(move || app.name.get(), move |name: String| client.buildpack_installation_list(&name));
+    view! {
+        <section class="sec" id="build" aria-labelledby="build-h">
+            <div class="sec-h"><h2 id="build-h" style="font-size:var(--t-lead)">"Buildpacks"</h2><span class="meta">"for the next build"</span></div>
+            {installed.show(2, move |list| view! { <Buildpacks app list/> })}
+        </section>
+    }
+}
+
+fn names(list: &[BuildpackInstallation]) -> Vec<String> {
+    list.iter().filter_map(|b| b.buildpack.name.clone().or_else(|| b.buildpack.url.clone())).collect()
+}
+
+#[component]
+fn Buildpacks(app: ThisApp, list: Signal<Vec<BuildpackInstallation>>) -> impl IntoView {
+    let now = RwSignal::new(list.with_untracked(|l| names(l)));
+    let new = RwSignal::new(String::new());
+    let busy = RwSignal::new(false);
+    let client = client();
+    let toasts = Toasts::of_page();
+    let set = Callback::new(move |wanted: Vec<String>| {
+        let asked = client.buildpack_installation_update(&app.name.get_untracked(), &wanted);
+        act(busy, "The buildpacks were not changed", asked, move |list| {
+            now.try_set(names(&list));
+            new.try_set(String::new());
+            toasts.done("The next build uses these buildpacks");
+        });
+    });
+    let add = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        let name = new.get_untracked().trim().to_owned();
+        if !name.is_empty() {
+            let mut wanted = now.get_untracked();
+            wanted.push(name);
+            set.run(wanted);
+        }
+    };
+    let without = move |name: &str| now.get_untracked().into_iter().filter(|n| n != name).collect::<Vec<_>>();
+    view! {
+        <div class="card">
+            <Show
+                when=move || !now.with(Vec::is_empty)
+                fallback=|| view! { <p class="in small dim">"Found by the files of the project. Add one to decide it yourself; with several, the last one says what runs."</p> }
+            >
+                <ol class="list small">
+                    <For each=move || now.get() key=String::clone let:name>
+                        <li class="row g3" style="padding-inline:16px">
+                            <Icon name="box"/>
+                            <span class="mono clip">{name.clone()}</span>
+                            <span class="push">
+                                <button class="btn gho sm ico" type="button" aria-label=format!("Remove {name}") on:click={ let name = name.clone(); move |_| set.run(without(&name)) }>
+                                    <Icon name="trash" size="i-s"/>
+                                </button>
+                            </span>
+                        </li>
+                    </For>
+                </ol>
+            </Show>
+            <form class="ft" on:submit=add>
+                <label class="vh" for="bp">"Buildpack by name or git address"</label>
+                <input class="input mono sm" style="flex:1 1 220px" id="bp" placeholder="heroku/nodejs or https://…/buildpack.git" spellcheck="false"
+                    prop:value=move || new.get() on:input=move |ev| new.set(event_target_value(&ev))/>
+                <button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Add buildpack"</button>
+            </form>
+        </div>
+    }
+}
+
+/// Maintenance mode: the app rests, visitors see a page that says so.
+#[component]
+pub fn MaintenanceSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let client = client();
+    let toasts = Toasts::of_page();
+    let on = Memo::new(move |_| status.with(|s| s.app.maintenance));
+    let switch = Callback::new(move |()| {
+        let wanted = !on.get_untracked();
+        let update = AppUpdate { maintenance: Some(wanted), ..Default::default() };
+        act(busy, "Maintenance mode was not changed", client.app_update(&app.name.get_untracked(), &update), move |updated| {
+            if let Some(mut now) = app.status.get() {
+                now.app = updated;
+                app.status.put(now);
+            }
+            toasts.done(if wanted { "Visitors see the maintenance page" } else { "Visitors reach the app again" });
+        });
+    });
+    view! {
+        <section class="sec" id="maintenance" aria-labelledby="maintenance-h">
+            <h2 id="maintenance-h" style="font-size:var(--t-lead)">"Maintenance"</h2>
+            <div class="card">
+                <div class="in row wrap g4">
+                    <p class="small dim" style="flex:1 1 320px">
+                        {move || if on.get() {
+                            "Every request is answered with the maintenance page. Dynos run on."
+                        } else {
+                            "Answers every request with a page that says so. Dynos run on; nothing is restarted."
+                        }}
+                    </p>
+                    <ActButton class="btn".to_owned() busy on_click=switch>
+                        {move || if on.get() { "Switch maintenance off" } else { "Switch maintenance on" }}
+                    </ActButton>
+                </div>
+            </div>
+        </section>
+    }
+}
