@@ -233,7 +233,7 @@ impl Site<'_> {
             command: self.workshop.command(request.buildpacks.is_empty()),
             root: self.workshop.mounts(request, packs, &env),
             env,
-            limits: self.config.limits.clone(),
+            limits: self.config.limits,
             port: None,
             raw: true,
         };

@@ -1,1 +1,91 @@
+//! The same files make the same slug, and slugs come out as they went in.
 
+use std::fs::{self, File, FileTimes, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+fn tree(dir: &Path, order: &[&str]) {
+    fs::create_dir_all(dir.join("a/empty")).unwrap();
+    for name in order {
+        let path = dir.join(name);
+        fs::write(&path, name.repeat(1000)).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let times = FileTimes::new().set_modified(time);
+        File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
+    }
+    fs::set_permissions(dir.join("run"), Permissions::from_mode(0o4755)).unwrap();
+    symlink("/etc/passwd", dir.join("link")).unwrap();
+    for dir in ["", "a", "a/empty"].map(|d| dir.join(d)) {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        File::open(dir).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
+    }
+    // Links have times of their own.
+    let status = std::process::Command::new("touch").args(["-h", "-d", "@1700000000"]).arg(dir.join("link")).status();
+    assert!(status.unwrap().success());
+}
+
+fn packed(order: &[&str], limit: u64) -> (TempDir, Result<Packed, Error>) {
+    let dir = tempfile::tempdir().unwrap();
+    let from = dir.path().join("tree");
+    fs::create_dir(&from).unwrap();
+    tree(&from, order);
+    let result = pack(&from, &dir.path().join("slug"), limit, &CancellationToken::new());
+    (dir, result)
+}
+
+#[test]
+fn the_same_files_make_the_same_slug() {
+    let (_one, first) = packed(&["run", "a/b", "z"], 1 << 20);
+    let (_two, second) = packed(&["z", "a/b", "run"], 1 << 20);
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!(first.checksum, second.checksum);
+    assert!(first.checksum.starts_with("SHA256:") && first.checksum.len() == 71);
+}
+
+#[test]
+fn a_slug_that_is_too_large_is_refused() {
+    let (_dir, result) = packed(&["run", "a/b"], 50);
+    let Err(Error::Failed { why }) = result else { panic!("it was not refused") };
+    assert_eq!(why, "the slug is larger than 0 MB compressed");
+}
+
+#[test]
+fn cancelling_stops_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("tree")).unwrap();
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let result = pack(&dir.path().join("tree"), &dir.path().join("slug"), 1 << 20, &cancel);
+    assert!(matches!(result, Err(Error::Cancelled)));
+}
+
+#[tokio::test]
+async fn what_goes_in_comes_out() {
+    let (dir, result) = packed(&["run", "a/b"], 1 << 20);
+    let slug = result.unwrap();
+    let file = dir.path().join("slug");
+    assert_eq!(slug.size, fs::metadata(&file).unwrap().len());
+    let into = dir.path().join("app/slug");
+    let uid = 212_345;
+    crate::unpack(&file, &into, uid).await.unwrap();
+
+    assert_eq!(fs::read_to_string(into.join("a/b")).unwrap(), "a/b".repeat(1000));
+    assert!(into.join("a/empty").is_dir());
+    assert_eq!(fs::read_link(into.join("link")).unwrap(), Path::new("/etc/passwd"));
+    let run = fs::metadata(into.join("run")).unwrap();
+    assert_eq!(run.mode() & 0o7777, 0o755, "setuid is dropped");
+    assert_eq!(run.mtime(), 1_700_000_000);
+    for path in ["", "a", "a/b", "a/empty", "link"] {
+        let meta = into.join(path).symlink_metadata().unwrap();
+        assert_eq!((meta.uid(), meta.gid()), (uid, uid), "{path}");
+    }
+    // Again: there is one already.
+    crate::unpack(&file, &into, uid).await.unwrap();
+    assert_eq!(fs::read_dir(dir.path().join("app")).unwrap().count(), 1);
+}

@@ -1,1 +1,9 @@
-//! Builds real apps.
+//! Real buildpacks on real apps, in real dynos, and the file server of the static buildpack.
+//!
+//! They need root, as the platform does; the ones for Node.js, Python and Rust load small packages
+//! from their registries.
+
+
+
+mod serve;
+

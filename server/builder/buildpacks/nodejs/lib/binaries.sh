@@ -8,7 +8,7 @@ unpack_package() { # name@version directory
   work=$(mktemp -d)
   (cd "$work" && npm pack --silent --prefer-online "$1" >/dev/null && tar -xzf ./*.tgz && rm ./*.tgz) 2>&1 | indent ||
     { rm -rf "$work"; return 1; }
-  mkdir -p "$(dirname "$2")" && cp -R "$work/package" "$2.part" && rm -rf "$work" && mv "$2.part" "$2"
+  mkdir -p "$(dirname "$2")" && cp -a "$work/package" "$2.part" && rm -rf "$work" && mv "$2.part" "$2"
 }
 
 # Sets $version to the newest version of a package in a range. The list of versions is asked for
@@ -92,7 +92,7 @@ install_npm() {
   resolve npm "${engines_npm:-$(default_npm)}" npm
   unpack_package "npm@$version" "$cache/tools/npm-$version" || fail "npm $version cannot be had from the npm registry."
   [ -n "$engines_npm" ] || info "Using default npm version: $version"
-  cp -R "$cache/tools/npm-$version" .heroku/node/lib/node_modules/npm
+  cp -a "$cache/tools/npm-$version" .heroku/node/lib/node_modules/npm
   rm -rf .heroku/node/lib/node_modules/npm/{docs,man}
   ln -sf ../lib/node_modules/npm/bin/npm-cli.js .heroku/node/bin/npm
   ln -sf ../lib/node_modules/npm/bin/npx-cli.js .heroku/node/bin/npx
@@ -107,7 +107,7 @@ install_tool() { # name package range
   store=$cache/tools/$1-$version
   unpack_package "$2@$version" "$store" || fail "$1 $version cannot be had from the npm registry."
   info "Using $1 $version"
-  cp -R "$store" ".heroku/node/lib/node_modules/$1"
+  cp -a "$store" ".heroku/node/lib/node_modules/$1"
   script=$(node -p "const b = require('./.heroku/node/lib/node_modules/$1/package.json').bin; typeof b === 'string' ? b : b['$1']")
   chmod +x ".heroku/node/lib/node_modules/$1/$script"
   ln -sf "../lib/node_modules/$1/$script" ".heroku/node/bin/$1"

@@ -28,12 +28,12 @@ install_dependencies() {
       info 'Installing node modules (yarn.lock)'
       if [ -n "$berry" ]; then
         export YARN_ENABLE_GLOBAL_CACHE=false YARN_ENABLE_TELEMETRY=0
-        if [ ! -d .yarn/cache ] && [ -d "$cache/yarn-berry" ]; then mkdir -p .yarn && cp -R "$cache/yarn-berry" .yarn/cache; fi
+        if [ ! -d .yarn/cache ] && [ -d "$cache/yarn-berry" ]; then mkdir -p .yarn && cp -a "$cache/yarn-berry" .yarn/cache; fi
         yarn install --immutable
       else
         yarn install --frozen-lockfile --ignore-engines --non-interactive --production=false --cache-folder "$cache/yarn"
       fi 2>&1 | indent || dependencies_failed
-      if [ -n "$berry" ] && [ -d .yarn/cache ]; then rm -rf "$cache/yarn-berry" && cp -R .yarn/cache "$cache/yarn-berry"; fi
+      if [ -n "$berry" ] && [ -d .yarn/cache ]; then rm -rf "$cache/yarn-berry" && cp -a .yarn/cache "$cache/yarn-berry"; fi
       ;;
     pnpm)
       info 'Installing node modules (pnpm-lock.yaml)'

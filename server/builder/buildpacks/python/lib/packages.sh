@@ -24,18 +24,21 @@ choose_manager() {
 
 # An environment for the same Python and the same files is used again, which pip then finds complete.
 make_environment() {
+  restored=
   key=$({ "$python" -VV; printf '%s\n' "$manager" 2; cat "${files[@]}"; } 2>/dev/null | sha256sum | cut -c1-32)
   if [ -d "$cache/python" ] && [ "$(cat "$cache/python.key" 2>/dev/null)" = "$key" ]; then
     topic 'Restoring the environment from the cache'
-    cp -R "$cache/python" .heroku/python && [ -x .heroku/python/bin/python ] && return
+    # With their times: byte code is checked against them.
+    cp -a "$cache/python" .heroku/python && [ -x .heroku/python/bin/python ] && restored=yes && return
     rm -rf .heroku/python
   fi
   "$python" -m venv $home 2>&1 | indent || fail 'The environment for Python cannot be made. What it said is above.'
 }
 
 keep_environment() {
+  [ -z "$restored" ] || return 0
   rm -rf "$cache/python" "$cache/python.key"
-  cp -R .heroku/python "$cache/python" && printf '%s\n' "$key" >"$cache/python.key"
+  cp -a .heroku/python "$cache/python" && printf '%s\n' "$key" >"$cache/python.key"
 }
 
 # uv, poetry and pipenv live in environments of their own in the cache, never in the slug.
