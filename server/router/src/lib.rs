@@ -1,1 +1,211 @@
 //! Carries requests to dynos.
+//!
+//! The router is a process of its own in front of everything: requests for apps go to their dynos,
+//! requests for the platform's hosts go to the server's Unix socket. It knows nothing but the table
+//! that the server sends to its control socket ([`Control`]), keeps the last one on disk, and goes
+//! on serving while the server is down.
+//!
+//! A request is one task from end to end: the client's connection, the choice of a dyno (`apps`),
+//! the connection to it (`wire`), the response on its way back (`relay`), the line about it (`lines`).
+//!
+//! This crate decides nothing about apps. Which dynos take requests, and what an app without any
+//! should say, is in the table.
+
+mod apps;
+mod backends;
+mod client;
+mod codes;
+mod config;
+mod control;
+mod counters;
+mod entry;
+mod headers;
+mod lines;
+mod listen;
+mod pages;
+mod platform_hosts;
+mod relay;
+mod routes;
+mod spooling;
+mod stats;
+mod table;
+mod timer;
+mod tunnel;
+mod upload;
+mod wire;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+pub use codes::Code;
+pub use config::{Config, Timeouts};
+pub use control::{Control, Error};
+pub use counters::{AppCounters, Counters, Histogram};
+pub use routes::{AppRoute, AppState, Backend, Routes};
+
+use backends::Backend as ServerBackend;
+use headers::Constants;
+use listen::Listeners;
+use spooling::Spool;
+use table::Table;
+use wire::Address;
+
+/// The server's socket in RUN.
+const SERVER_SOCKET: &str = "server.sock";
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Runs a router until `shutdown`, then lets requests finish. Errors are sentences for the operator.
+pub async fn serve(
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send,
+) -> anyhow::Result<()> {
+    Router::bind(config).await?.run(shutdown).await
+}
+
+/// A router that listens but does not serve yet.
+pub struct Router {
+    shared: Arc<Shared>,
+    listeners: Listeners,
+    control: control::Listener,
+}
+
+/// What every request can reach.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) constants: Constants,
+    pub(crate) table: ArcSwap<Table>,
+    /// Said after every change of the table.
+    pub(crate) changed: Notify,
+    pub(crate) server: Arc<ServerBackend>,
+    pub(crate) spool: Spool,
+    pub(crate) inflight: AtomicUsize,
+    pub(crate) connections: AtomicUsize,
+    /// Set when no further request may begin on a connection.
+    pub(crate) stopping: AtomicBool,
+    /// Ends tunnels, which would never end by themselves.
+    pub(crate) tunnels: CancellationToken,
+    pub(crate) since: DateTime<Utc>,
+}
+
+impl Router {
+    /// Takes the port and the control socket, and loads the last table from disk.
+    pub async fn bind(config: Config) -> anyhow::Result<Router> {
+        listen::raise_file_limit();
+        let listeners = Listeners::bind(config.listen)?;
+        let dir = config.data.join("spool/router");
+        let spool =
+            Spool::open(&dir).with_context(|| format!("open the spool {}", dir.display()))?;
+        let table = control::load(&config.data);
+        let control = control::Listener::bind(&config.run)?;
+        let server = Address::Unix(config.run.join(SERVER_SOCKET));
+        let shared = Arc::new(Shared {
+            constants: Constants::new(config.tls, listeners.addr().port()),
+            table: ArcSwap::from_pointee(table),
+            changed: Notify::new(),
+            server: Arc::new(ServerBackend::new("server".to_owned(), server)),
+            spool,
+            inflight: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+            tunnels: CancellationToken::new(),
+            since: Utc::now(),
+            config,
+        });
+        Ok(Router {
+            shared,
+            listeners,
+            control,
+        })
+    }
+
+    /// Where it listens; tells the port when 0 was asked for.
+    pub fn addr(&self) -> SocketAddr {
+        self.listeners.addr()
+    }
+
+    /// Serves until `shutdown`, then lets requests finish.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
+        let Router {
+            shared,
+            listeners,
+            control,
+        } = self;
+        tracing::info!(listen = %listeners.addr(), "the router serves");
+        let control = tokio::spawn(control.serve(shared.clone()));
+        let sweeper = tokio::spawn(sweep(shared.clone()));
+        let connections = listeners.serve(&shared, shutdown).await;
+        shared.stopping.store(true, Relaxed);
+        shared.tunnels.cancel();
+        drain(&shared).await;
+        drop(connections);
+        control.abort();
+        sweeper.abort();
+        control::remove(&shared.config.run);
+        tokio::task::spawn_blocking(move || shared.spool.close())
+            .await
+            .context("write the last router lines")
+    }
+}
+
+/// Waits for requests to finish, as long as is configured.
+async fn drain(shared: &Shared) {
+    let all_done = async {
+        while shared.inflight.load(Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if tokio::time::timeout(shared.config.timeouts.drain, all_done)
+        .await
+        .is_err()
+    {
+        let left = shared.inflight.load(Relaxed);
+        tracing::warn!("{left} requests did not finish in time and are broken off");
+    }
+}
+
+async fn sweep(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        shared.server.sweep();
+        for backend in shared.table.load_full().backends() {
+            backend.sweep();
+        }
+    }
+}
+
+impl Shared {
+    /// Puts a table into use. Requests that run keep the dynos they have.
+    pub(crate) fn apply(&self, routes: &Routes) {
+        let previous = self.table.load_full();
+        let next = Arc::new(Table::new(routes, &previous));
+        self.table.store(next.clone());
+        previous.retire_for(&next);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let table = self.table.load_full();
+        let mut apps: Vec<AppCounters> = table
+            .apps
+            .values()
+            .map(|app| app.stats.read(app.id))
+            .collect();
+        apps.sort_by_key(|app| app.app_id);
+        Counters {
+            since: self.since,
+            at: Utc::now(),
+            connections: self.connections.load(Relaxed) as u64,
+            lines_dropped: self.spool.dropped(),
+            apps,
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! A request to an app: which dyno gets it, and what happens when that goes wrong.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, HeaderMap};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, StatusCode, Uri, Version, request};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper::{Request, Response};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::backends::{Backend, Choice, Lease, choose};
+use crate::client::InFlight;
+use crate::codes::Code;
+use crate::headers::{self, Expectation};
+use crate::lines::Record;
+use crate::pages::Page;
+use crate::relay::{Body, Holding, Relay};
+use crate::routes::AppState;
+use crate::table::{App, host_name};
+use crate::tunnel::Tunnel;
+use crate::upload::{RequestBody, Upload};
+use crate::wire::{Failure, Patience, Wire};
+
+/// Dynos that one request may try.
+const TRIES: usize = 10;
+/// Requests of one app that may wait for it to start.
+const QUEUE: usize = 1000;
+/// An idle connection of this age may be used by any request that can be repeated.
+const ANY_AGE: Duration = Duration::from_secs(60);
+/// By one that cannot, only when it is so young that no dyno would be closing it.
+const YOUNG: Duration = Duration::from_secs(1);
+
+/// Answers a request to `app`.
+pub(crate) async fn serve(
+    in_flight: InFlight,
+    app: Arc<App>,
+    mut request: Request<Incoming>,
+    host: HeaderValue,
+) -> Response<Body> {
+    in_flight.client.limit_stalls();
+    let shared = in_flight.shared.clone();
+    let on_upgrade = hyper::upgrade::on(&mut request);
+    let (mut parts, incoming) = request.into_parts();
+    let fits = headers::request_fits(&parts.headers);
+    let expectation = headers::take_expectation(&mut parts.headers);
+    let protocol = headers::strip_hop_by_hop(&mut parts.headers);
+    let request_id = headers::request_id(&parts.headers);
+    let forwarded_for =
+        shared
+            .constants
+            .forward(&mut parts.headers, &in_flight.client, &request_id);
+    let upgrade = protocol.map(|protocol| {
+        headers::ask_upgrade(&mut parts.headers, protocol);
+        on_upgrade
+    });
+    let accept = parts.headers.get(ACCEPT).cloned();
+    app.stats.inflight.fetch_add(1, Relaxed);
+    let record = Box::new(Record {
+        app: app.clone(),
+        method: parts.method.clone(),
+        path: parts.uri.path_and_query().cloned(),
+        host,
+        request_id,
+        forwarded_for,
+        lease: None,
+        connect: None,
+        start: Instant::now(),
+        status: 0,
+        bytes: 0,
+        upload: Upload::new(incoming),
+        upgraded: false,
+        finished: false,
+        in_flight,
+    });
+    let mut exchange = Exchange {
+        record,
+        head: Head::new(parts),
+        upgrade,
+    };
+    if matches!(expectation, Expectation::Unknown) {
+        return exchange.refuse(StatusCode::EXPECTATION_FAILED, accept);
+    }
+    if !fits {
+        return exchange.refuse(StatusCode::BAD_REQUEST, accept);
+    }
+    match exchange.run(app).await {
+        Ok((wire, response)) => exchange.pass_back(wire, response, accept).await,
+        Err(code) => exchange.fail(code, accept),
+    }
+}
+
+/// The head of a request in the form in which a dyno gets it, as often as needed.
+struct Head {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Head {
+    fn new(parts: request::Parts) -> Head {
+        let path = parts.uri.into_parts().path_and_query;
+        Head {
+            method: parts.method,
+            uri: Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/"))),
+            headers: parts.headers,
+        }
+    }
+
+    /// `again` is whether the head may be needed once more.
+    fn request(&mut self, body: RequestBody, again: Again) -> Request<RequestBody> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = match again {
+            Again::Maybe => self.headers.clone(),
+            Again::Never => std::mem::take(&mut self.headers),
+        };
+        request
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    Maybe,
+    Never,
+}
+
+struct Exchange {
+    record: Box<Record>,
+    head: Head,
+    upgrade: Option<OnUpgrade>,
+}
+
+type Answer = (Box<Wire>, Response<Incoming>);
+
+impl Exchange {
+    /// Finds a dyno and has it answer.
+    async fn run(&mut self, app: Arc<App>) -> Result<Answer, Code> {
+        let mut app = Some(app);
+        let mut tried = Vec::new();
+        let mut last_failure = Code::H21;
+        let mut repeated = false;
+        loop {
+            if tried.len() >= TRIES {
+                return Err(last_failure);
+            }
+            let backend = self.find(app.take(), &tried, last_failure).await?;
+            self.record.lease = Some(Lease::new(backend.clone()));
+            let (mut wire, again) = match self.reuse(&backend, repeated).await {
+                Some(wire) => wire,
+                None => match self.connect(&backend).await {
+                    Ok(wire) => (wire, Again::Never),
+                    Err(Code::H99) => return Err(Code::H99),
+                    Err(code) => {
+                        last_failure = code;
+                        tried.push(backend);
+                        continue;
+                    }
+                },
+            };
+            let body = RequestBody::new(self.record.upload.as_ref());
+            let request = self.head.request(body, again);
+            let upload = self.record.upload.as_deref();
+            match wire.send(request, upload, Some(self.patience())).await {
+                Ok(response) => return Ok((wire, response)),
+                // The dyno closed the idle connection in the moment that we took it.
+                Err(Failure::Closed)
+                    if again == Again::Maybe && upload.is_none_or(Upload::replayable) =>
+                {
+                    repeated = true;
+                }
+                Err(failure) => return Err(code_of(failure)),
+            }
+        }
+    }
+
+    /// A dyno for this request, waiting for one if the app starts.
+    async fn find(
+        &self,
+        mut app: Option<Arc<App>>,
+        tried: &[Arc<Backend>],
+        last_failure: Code,
+    ) -> Result<Arc<Backend>, Code> {
+        let shared = &self.record.in_flight.shared;
+        let deadline = self.record.start + shared.config.timeouts.boot;
+        let mut place = None;
+        loop {
+            // Made before the look at the table, so that no change in between is missed.
+            let changed = shared.changed.notified();
+            let app = match app.take() {
+                Some(app) => app,
+                None => {
+                    let table = shared.table.load();
+                    table
+                        .apps
+                        .get(&self.record.app.id)
+                        .cloned()
+                        .ok_or(Code::H14)?
+                }
+            };
+            match app.state {
+                AppState::Maintenance => return Err(Code::H80),
+                AppState::Blank => return Err(Code::H81),
+                _ => {}
+            }
+            match choose(&app.backends, tried) {
+                Choice::Take(backend) => return Ok(backend),
+                Choice::Quarantined => return Err(Code::H34),
+                Choice::NoneLeft if !app.backends.is_empty() => return Err(last_failure),
+                Choice::NoneLeft => {}
+            }
+            match app.state {
+                AppState::NoWeb => return Err(Code::H14),
+                AppState::Crashed => return Err(Code::H10),
+                _ => {}
+            }
+            if place.is_none() {
+                place = Some(Place::take(&app.queue)?);
+            }
+            timeout_at(deadline, changed).await.map_err(|_| Code::H20)?;
+        }
+    }
+
+    /// An idle connection to the dyno, if this request may use one.
+    async fn reuse(&mut self, backend: &Backend, repeated: bool) -> Option<(Box<Wire>, Again)> {
+        // The first time may not have been the dyno's fault; the second is without any doubt. And a
+        // connection that changes its protocol will not come back to the pool.
+        if repeated || self.upgrade.is_some() {
+            return None;
+        }
+        let (age, again) = match self.head.method.is_idempotent() {
+            true => (ANY_AGE, Again::Maybe),
+            false => (YOUNG, Again::Never),
+        };
+        let wire = backend.checkout(age).await?;
+        self.record.connect = Some(Duration::ZERO);
+        Some((wire, again))
+    }
+
+    async fn connect(&mut self, backend: &Backend) -> Result<Box<Wire>, Code> {
+        let timeouts = self.record.in_flight.shared.config.timeouts;
+        let start = Instant::now();
+        let result = timeout(timeouts.connect, Wire::connect(&backend.address)).await;
+        self.record.connect = Some(start.elapsed());
+        match result {
+            Ok(Ok(wire)) => {
+                backend.release();
+                Ok(wire)
+            }
+            Ok(Err(error)) if is_ours(&error) => {
+                tracing::error!(%error, "could not connect to a dyno");
+                Err(Code::H99)
+            }
+            Ok(Err(error)) => {
+                let timed_out = error.kind() == io::ErrorKind::TimedOut;
+                backend.quarantine(timeouts.quarantine, timed_out);
+                Err(if timed_out { Code::H19 } else { Code::H21 })
+            }
+            Err(_) => {
+                backend.quarantine(timeouts.quarantine, true);
+                Err(Code::H19)
+            }
+        }
+    }
+
+    fn patience(&self) -> Patience {
+        let timeouts = self.record.in_flight.shared.config.timeouts;
+        Patience {
+            first_byte: timeouts.first_byte,
+            idle: timeouts.idle,
+        }
+    }
+
+    async fn pass_back(
+        mut self,
+        wire: Box<Wire>,
+        response: Response<Incoming>,
+        accept: Option<HeaderValue>,
+    ) -> Response<Body> {
+        let (mut parts, incoming) = response.into_parts();
+        parts.version = Version::HTTP_11;
+        let protocol = headers::strip_hop_by_hop(&mut parts.headers);
+        self.record
+            .in_flight
+            .shared
+            .constants
+            .via(&mut parts.headers);
+        if !headers::response_fits(&parts.headers) {
+            return self.fail(Code::H25, accept);
+        }
+        self.record.status = parts.status.as_u16();
+        let idle = self.record.in_flight.shared.config.timeouts.idle;
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            let (Some(protocol), Some(upgrade)) = (protocol, self.upgrade.take()) else {
+                return self.fail(Code::H17, accept);
+            };
+            headers::ask_upgrade(&mut parts.headers, protocol);
+            self.record.upgraded = true;
+            let tunnel = Tunnel {
+                client: upgrade,
+                wire,
+                idle: Some(idle),
+                shared: self.record.in_flight.shared.clone(),
+                holding: Holding::App(self.record),
+            };
+            return Response::from_parts(parts, tunnel.start());
+        }
+        let lease = self.record.lease.as_ref().expect("a dyno has answered");
+        let relay = Relay {
+            incoming,
+            wire: Some(wire),
+            backend: lease.0.clone(),
+            upload: self.record.upload.clone(),
+            idle: Some(idle),
+            last: Instant::now(),
+            holding: Some(Holding::App(self.record)),
+        };
+        Response::from_parts(parts, relay.into_body().await)
+    }
+
+    /// Answers with the page of `code`.
+    fn fail(mut self, code: Code, accept: Option<HeaderValue>) -> Response<Body> {
+        self.record.finish(Some(code));
+        let page = match code {
+            Code::H81 => Page::blank(&self.record.app.name, &self.remote()),
+            Code::H28 => {
+                Page::of(code, &self.record.app.name).with_status(StatusCode::REQUEST_TIMEOUT)
+            }
+            _ => Page::of(code, &self.record.app.name),
+        };
+        self.show(page, accept)
+    }
+
+    /// Answers a request that may not go to any dyno.
+    fn refuse(mut self, status: StatusCode, accept: Option<HeaderValue>) -> Response<Body> {
+        self.record.finish_with(Code::H26, status.as_u16());
+        let page = Page::of(Code::H26, &self.record.app.name).with_status(status);
+        self.show(page, accept)
+    }
+
+    fn show(self, page: Page, accept: Option<HeaderValue>) -> Response<Body> {
+        page.with_request_id(&self.record.request_id)
+            .respond(accept.as_ref())
+            .map(|data: Bytes| Body::Page(Some(data), Holding::App(self.record)))
+    }
+
+    /// The git remote of the app, with the port that the visitor used.
+    fn remote(&self) -> String {
+        let shared = &self.record.in_flight.shared;
+        let host = self.record.host.to_str().unwrap_or_default();
+        let port = host
+            .rsplit_once(':')
+            .filter(|(name, _)| host_name(host).starts_with(name.trim_end_matches('.')))
+            .map_or(String::new(), |(_, port)| format!(":{port}"));
+        format!(
+            "{}://{}{port}/{}.git",
+            shared.constants.proto(),
+            shared.table.load().domain,
+            self.record.app.name
+        )
+    }
+}
+
+/// A place in an app's queue.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(queue: &Arc<AtomicUsize>) -> Result<Place, Code> {
+        let place = Place(queue.clone());
+        match queue.fetch_add(1, Relaxed) < QUEUE {
+            true => Ok(place),
+            false => Err(Code::H11),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Whether a connection failed for want of something on our side.
+fn is_ours(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EADDRNOTAVAIL)
+    )
+}
+
+fn code_of(failure: Failure) -> Code {
+    match failure {
+        Failure::Closed => Code::H13,
+        Failure::TimedOut => Code::H12,
+        Failure::ClientIdle => Code::H28,
+        Failure::ClientGone => Code::H27,
+        Failure::Malformed => Code::H17,
+        Failure::TooLarge => Code::H25,
+        Failure::Internal(error) => {
+            tracing::error!(%error, "could not send a request to a dyno");
+            Code::H99
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The server's side of the control socket.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use crate::counters::Counters;
+use crate::routes::Routes;
+
+use super::{SOCKET, Version};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Why the router did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No router listens. Try again when it has been restarted.
+    #[error("The router does not answer on {}. It is started by `wharfd up`; see its log.", socket.display())]
+    Unreachable {
+        socket: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// It did not answer in time or broke off.
+    #[error("The router on {} broke off its answer.", socket.display())]
+    Interrupted {
+        socket: PathBuf,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It answered that it could not.
+    #[error("The router refused: {message}")]
+    Refused { status: u16, message: String },
+}
+
+/// Speaks to the router of a run directory. Holds no connection, so it outlives restarts of both.
+#[derive(Clone, Debug)]
+pub struct Control {
+    socket: PathBuf,
+}
+
+impl Control {
+    /// For the router whose RUN directory is `run`.
+    pub fn new(run: &Path) -> Control {
+        Control {
+            socket: run.join(SOCKET),
+        }
+    }
+
+    /// Replaces the routing table. When this returns, requests go by the new one and it is on disk.
+    pub async fn put(&self, routes: &Routes) -> Result<(), Error> {
+        let body = serde_json::to_vec(routes).map_err(|e| self.interrupted(e))?;
+        self.send::<serde_json::Value>(Method::PUT, "/routes", body)
+            .await
+            .map(drop)
+    }
+
+    /// The version of the table in use; 0 for a router that never had one.
+    pub async fn version(&self) -> Result<u64, Error> {
+        let version: Version = self.send(Method::GET, "/routes", Vec::new()).await?;
+        Ok(version.version)
+    }
+
+    /// Counts since the router's start.
+    pub async fn counters(&self) -> Result<Counters, Error> {
+        self.send(Method::GET, "/counters", Vec::new()).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, Error> {
+        tokio::time::timeout(LIMIT, self.exchange(method, path, body))
+            .await
+            .map_err(|elapsed| self.interrupted(elapsed))?
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, Error> {
+        let stream =
+            UnixStream::connect(&self.socket)
+                .await
+                .map_err(|source| Error::Unreachable {
+                    socket: self.socket.clone(),
+                    source,
+                })?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| self.interrupted(e))?;
+        let connection = tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "router")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|e| self.interrupted(e))?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|e| self.interrupted(e))?;
+        let status = response.status();
+        let collected = response.into_body().collect().await;
+        connection.abort();
+        let answer = collected.map_err(|e| self.interrupted(e))?.to_bytes();
+        if !status.is_success() {
+            return Err(Error::Refused {
+                status: status.as_u16(),
+                message: String::from_utf8_lossy(&answer).into_owned(),
+            });
+        }
+        serde_json::from_slice(&answer).map_err(|e| self.interrupted(e))
+    }
+
+    fn interrupted(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Interrupted {
+            socket: self.socket.clone(),
+            source: source.into(),
+        }
+    }
+}

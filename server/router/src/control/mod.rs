@@ -1,0 +1,207 @@
+//! The control socket: the server's way to tell the router where requests go.
+
+mod client;
+
+use std::convert::Infallible;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Mutex;
+
+use crate::Shared;
+use crate::routes::Routes;
+use crate::table::Table;
+
+pub use client::{Control, Error};
+
+const SOCKET: &str = "router.sock";
+const ROUTES: &str = "routes.json";
+const ROUTES_BYTES: usize = 256 * 1024 * 1024;
+
+#[derive(Serialize, Deserialize)]
+struct Version {
+    version: u64,
+}
+
+/// The socket before it serves.
+pub(crate) struct Listener(UnixListener);
+
+impl Listener {
+    pub(crate) fn bind(run: &Path) -> anyhow::Result<Listener> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(run)
+            .with_context(|| format!("make the run directory {}", run.display()))?;
+        // Under another name until its mode is set, so that it is never open to others.
+        let path = run.join(SOCKET);
+        let new = run.join(format!("{SOCKET}.new"));
+        let _ = fs::remove_file(&new);
+        let listener = UnixListener::bind(&new)
+            .with_context(|| format!("listen on the control socket {}", path.display()))?;
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o600))
+            .and_then(|()| fs::rename(&new, &path))
+            .with_context(|| format!("put the control socket at {}", path.display()))?;
+        Ok(Listener(listener))
+    }
+
+    pub(crate) async fn serve(self, shared: Arc<Shared>) {
+        let control = Arc::new(Served {
+            shared,
+            writing: Mutex::new(()),
+        });
+        loop {
+            match self.0.accept().await {
+                Ok((stream, _)) => {
+                    tokio::spawn(connection(control.clone(), stream));
+                }
+                Err(error) => {
+                    tracing::error!(%error, "could not take a control connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+}
+
+/// Takes the socket away, so that nobody waits for a router that has ended.
+pub(crate) fn remove(run: &Path) {
+    let _ = fs::remove_file(run.join(SOCKET));
+}
+
+/// The table of the last run. A router without one knows the platform's hosts only.
+pub(crate) fn load(data: &Path) -> Table {
+    let path = data.join(ROUTES);
+    let routes = match fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Routes::default()),
+        Err(error) => Err(serde_json::Error::io(error)),
+    };
+    let routes = routes.unwrap_or_else(|error| {
+        tracing::error!(%error, "could not read {}; apps are served once the server has sent routes", path.display());
+        Routes::default()
+    });
+    Table::new(&routes, &Table::default())
+}
+
+/// Writes the table so that a crash at any moment leaves the old one or the new one.
+fn save(data: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let path = data.join(ROUTES);
+    let new = path.with_extension("json.new");
+    let write = || {
+        let mut file = File::create(&new)?;
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, &path)?;
+        File::open(data)?.sync_all()
+    };
+    write().with_context(|| format!("write {}", path.display()))
+}
+
+struct Served {
+    shared: Arc<Shared>,
+    /// Held while a table is put into use and written, so that memory and disk agree.
+    writing: Mutex<()>,
+}
+
+async fn connection(control: Arc<Served>, stream: UnixStream) {
+    let service = service_fn(|request| {
+        let control = control.clone();
+        async move { Ok::<_, Infallible>(control.answer(request).await) }
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a control connection ended early");
+    }
+}
+
+impl Served {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        match (request.method(), request.uri().path()) {
+            (&Method::PUT, "/routes") => self.put(request).await,
+            (&Method::GET, "/routes") => json(&Version {
+                version: self.shared.table.load().version,
+            }),
+            (&Method::GET, "/counters") => json(&self.shared.counters()),
+            _ => refuse(
+                StatusCode::NOT_FOUND,
+                "There is PUT /routes, GET /routes and GET /counters.",
+            ),
+        }
+    }
+
+    async fn put(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let body = match Limited::new(request.into_body(), ROUTES_BYTES)
+            .collect()
+            .await
+        {
+            Ok(body) => body.to_bytes(),
+            Err(error) => {
+                return refuse(
+                    StatusCode::BAD_REQUEST,
+                    &format!("The body broke off: {error}"),
+                );
+            }
+        };
+        let routes: Routes = match serde_json::from_slice(&body) {
+            Ok(routes) => routes,
+            Err(error) => {
+                return refuse(
+                    StatusCode::BAD_REQUEST,
+                    &format!("The body is not a routing table: {error}"),
+                );
+            }
+        };
+        let _writing = self.writing.lock().await;
+        self.shared.apply(&routes);
+        let data: PathBuf = self.shared.config.data.clone();
+        match tokio::task::spawn_blocking(move || save(&data, &body)).await {
+            Ok(Ok(())) => json(&Version {
+                version: routes.version,
+            }),
+            Ok(Err(error)) => {
+                tracing::error!("could not {error:#}");
+                refuse(
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    &format!(
+                        "The routes are in use, but the copy on disk could not be written: {error:#}"
+                    ),
+                )
+            }
+            Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        }
+    }
+}
+
+fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+    let body = serde_json::to_vec(value).expect("our own types can be written as JSON");
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn refuse(status: StatusCode, sentence: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(sentence.to_owned())));
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,216 @@
+//! What people see when no app answers: plain pages that need nothing from elsewhere.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+
+use crate::codes::Code;
+
+const PAGE: &str = include_str!("pages/page.html");
+
+/// A page before it is written out as HTML or JSON.
+pub(crate) struct Page {
+    status: StatusCode,
+    /// The `id` in JSON and, for router errors, the code.
+    id: &'static str,
+    title: String,
+    /// Paragraphs; one that begins with `$ ` is shown as commands.
+    body: Vec<String>,
+    request_id: String,
+}
+
+impl Page {
+    fn new(status: StatusCode, id: &'static str, title: impl Into<String>) -> Page {
+        Page {
+            status,
+            id,
+            title: title.into(),
+            body: Vec::new(),
+            request_id: String::new(),
+        }
+    }
+
+    fn say(mut self, paragraph: impl Into<String>) -> Page {
+        self.body.push(paragraph.into());
+        self
+    }
+
+    pub(crate) fn with_request_id(mut self, id: &HeaderValue) -> Page {
+        self.request_id = String::from_utf8_lossy(id.as_bytes()).into_owned();
+        self
+    }
+
+    /// The page of an error of app `app`.
+    pub(crate) fn of(code: Code, app: &str) -> Page {
+        let page = |title: &str| Page::new(code.status(), code.name(), title);
+        let see = format!("If this is your app, see its log: wharf logs --tail --app {app}");
+        match code {
+            Code::H80 => page("Down for maintenance").say(format!(
+                "{app} is being worked on and will be back shortly."
+            )),
+            Code::H14 => page("This app is not running").say(format!(
+                "{app} has no web dynos. If this is your app, start one: wharf ps:scale web=1 --app {app}"
+            )),
+            Code::H10 => page("This app has crashed")
+                .say(format!("Every web dyno of {app} has stopped."))
+                .say(see),
+            Code::H20 => page("This app takes long to start")
+                .say(format!("{app} is still starting. Try again in a minute."))
+                .say(see),
+            Code::H12 | Code::H15 | Code::H19 => page("This app took too long to answer").say(see),
+            Code::H26 => page("This request cannot be passed on")
+                .say("A header of the request is too large or not allowed here."),
+            Code::H99 => page("Something went wrong on our side")
+                .say("The request did not reach the app. Try again; if it stays, tell whoever runs this platform."),
+            _ => page("This app did not answer").say(see),
+        }
+    }
+
+    /// The welcome page of an app that was never deployed, with the commands that change that.
+    pub(crate) fn blank(app: &str, remote: &str) -> Page {
+        let commands = format!("$ git remote add wharf {remote}\n$ git push wharf HEAD:main");
+        Page::new(
+            Code::H81.status(),
+            "H81",
+            format!("{app} is ready for your code"),
+        )
+        .say("Nothing has been deployed yet. In the folder of your project:")
+        .say(commands)
+        .say("Asked for a password? Sign in with wharf login first, or give an API token.")
+    }
+
+    pub(crate) fn no_such_app(host: &str) -> Page {
+        Page::new(StatusCode::NOT_FOUND, "not_found", "No such app").say(format!(
+            "There is no app at {host}. Check the spelling of the address."
+        ))
+    }
+
+    pub(crate) fn platform_restarting() -> Page {
+        Page::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "service_unavailable",
+            "Wharf's control plane is restarting. Apps go on being served.",
+        )
+        .say("Try again in a few seconds.")
+    }
+
+    pub(crate) fn platform_broke_off() -> Page {
+        Page::new(
+            StatusCode::BAD_GATEWAY,
+            "bad_gateway",
+            "Wharf's control plane broke off its answer.",
+        )
+        .say("It may have done what was asked. Look before you try again.")
+    }
+
+    pub(crate) fn bad_request(sentence: &str) -> Page {
+        Page::new(StatusCode::BAD_REQUEST, "bad_request", sentence)
+    }
+
+    pub(crate) fn connect_refused() -> Page {
+        Page::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "CONNECT is not served here; this is not a proxy.",
+        )
+    }
+
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Page {
+        self.status = status;
+        self
+    }
+
+    /// The response, as JSON where `Accept` asks for that.
+    pub(crate) fn respond(&self, accept: Option<&HeaderValue>) -> Response<Bytes> {
+        let (content_type, body) = match wants_json(accept) {
+            true => ("application/json", self.json()),
+            false => ("text/html; charset=utf-8", self.html()),
+        };
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = self.status;
+        let length = response.body().len();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+
+    fn json(&self) -> String {
+        let message = match self.id.strip_prefix('H') {
+            Some(_) => format!("{}: {}.", self.id, self.title),
+            None => self.title.clone(),
+        };
+        serde_json::json!({ "id": self.id, "message": message }).to_string()
+    }
+
+    fn html(&self) -> String {
+        let mut body = String::new();
+        for paragraph in &self.body {
+            let tag = match paragraph.starts_with("$ ") {
+                true => "pre",
+                false => "p",
+            };
+            let text = paragraph.replace("$ ", "");
+            body.push_str(&format!("<{tag}>{}</{tag}>\n", escape(&text)));
+        }
+        let code = match self.id.strip_prefix('H') {
+            Some(_) => self.id,
+            None => self.status.as_str(),
+        };
+        let footer = match self.request_id.is_empty() {
+            true => escape(code),
+            false => format!("{} · request {}", escape(code), escape(&self.request_id)),
+        };
+        PAGE.replace("{title}", &escape(&self.title))
+            .replace("{footer}", &footer)
+            .replace("{body}", &body)
+    }
+}
+
+fn wants_json(accept: Option<&HeaderValue>) -> bool {
+    let accept = accept.and_then(|v| v.to_str().ok());
+    accept.is_some_and(|a| a.contains("json") && !a.contains("text/html"))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_escapes_what_the_visitor_chose() {
+        let page = Page::no_such_app("<script>x</script>.example").respond(None);
+        let html = String::from_utf8_lossy(page.body());
+        assert_eq!(page.status(), StatusCode::NOT_FOUND);
+        assert!(html.contains("&lt;script&gt;x"), "{html}");
+        assert!(!html.contains("<script>"));
+        assert!(!html.contains("{body}"));
+    }
+
+    #[test]
+    fn the_welcome_page_has_the_commands() {
+        let page = Page::blank("shop", "http://localhost:5000/shop.git").respond(None);
+        let html = String::from_utf8_lossy(page.body());
+        assert!(html.contains(
+            "<pre>git remote add wharf http://localhost:5000/shop.git\ngit push wharf HEAD:main</pre>"
+        ), "{html}");
+    }
+
+    #[test]
+    fn json_on_request() {
+        let accept = HeaderValue::from_static("application/vnd.heroku+json; version=3");
+        let page = Page::platform_restarting().respond(Some(&accept));
+        let json: serde_json::Value = serde_json::from_slice(page.body()).expect("it is JSON");
+        assert_eq!(
+            json["message"],
+            "Wharf's control plane is restarting. Apps go on being served."
+        );
+    }
+}

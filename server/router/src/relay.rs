@@ -1,0 +1,198 @@
+//! The body of a response on its way back to the client.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::time::Instant;
+
+use crate::backends::Backend;
+use crate::client::InFlight;
+use crate::codes::Code;
+use crate::lines::Record;
+use crate::upload::Upload;
+use crate::wire::Wire;
+
+/// Breaks a response off, so that the client sees that it is not complete.
+#[derive(Debug, thiserror::Error)]
+#[error("the response was broken off")]
+pub(crate) struct BrokenOff;
+
+/// What is alive until the response has been sent.
+#[expect(dead_code, reason = "held for what dropping it does")]
+pub(crate) enum Holding {
+    App(Box<Record>),
+    Platform(InFlight),
+}
+
+/// A body that goes to a client.
+pub(crate) enum Body {
+    /// The response is 101, and what follows goes through a tunnel.
+    Nothing,
+    /// A page of our own, or an empty body.
+    Page(
+        Option<Bytes>,
+        #[expect(dead_code, reason = "held until it is sent")] Holding,
+    ),
+    Relay(Box<Relay>),
+}
+
+/// A body from a dyno or the server, together with the connection it comes from.
+pub(crate) struct Relay {
+    pub(crate) incoming: Incoming,
+    pub(crate) wire: Option<Box<Wire>>,
+    pub(crate) backend: Arc<Backend>,
+    pub(crate) holding: Option<Holding>,
+    pub(crate) upload: Option<Arc<Upload>>,
+    /// How long both sides may be silent.
+    pub(crate) idle: Option<Duration>,
+    pub(crate) last: Instant,
+}
+
+impl Relay {
+    /// The body to send. One that is empty is over at once.
+    pub(crate) async fn into_body(mut self) -> Body {
+        if !self.incoming.is_end_stream() {
+            return Body::Relay(Box::new(self));
+        }
+        std::future::poll_fn(|cx| {
+            self.release(cx);
+            Poll::Ready(())
+        })
+        .await;
+        let mut holding = self.holding.take().expect("it is taken only at the end");
+        if let Holding::App(record) = &mut holding {
+            record.finish(None);
+        }
+        Body::Page(None, holding)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if self.holding.is_none() {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(item) = Pin::new(&mut self.incoming).poll_frame(cx) {
+            return Poll::Ready(self.pass(cx, item));
+        }
+        if let Some(wire) = &mut self.wire {
+            wire.drive(cx);
+        }
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(item) => Poll::Ready(self.pass(cx, item)),
+            Poll::Pending => self.check_idle(cx),
+        }
+    }
+
+    fn pass(
+        &mut self,
+        cx: &mut Context<'_>,
+        item: Option<Result<Frame<Bytes>, hyper::Error>>,
+    ) -> Option<Result<Frame<Bytes>, BrokenOff>> {
+        match item {
+            Some(Ok(frame)) => {
+                if self.idle.is_some() {
+                    self.last = Instant::now();
+                }
+                if let (Some(data), Some(Holding::App(record))) =
+                    (frame.data_ref(), &mut self.holding)
+                {
+                    record.bytes += data.len() as u64;
+                }
+                if self.incoming.is_end_stream() {
+                    self.release(cx);
+                    self.finish(None);
+                }
+                Some(Ok(frame))
+            }
+            Some(Err(_)) => {
+                let by_client = self.upload.as_ref().is_some_and(|u| u.failed());
+                self.break_off(if by_client { Code::H27 } else { Code::H18 })
+            }
+            None => {
+                self.release(cx);
+                self.finish(None);
+                None
+            }
+        }
+    }
+
+    fn check_idle(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let (Some(idle), Some(wire)) = (self.idle, &mut self.wire) else {
+            return Poll::Pending;
+        };
+        let mut last = self.last;
+        let mut code = Code::H15;
+        if let Some(progress) = self.upload.as_ref().map(|u| u.progress())
+            && progress.ended.is_none()
+        {
+            last = last.max(progress.last);
+            if progress.waiting {
+                code = Code::H28;
+            }
+        }
+        match wire.timer.poll_until(cx, last + idle) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => Poll::Ready(self.break_off(code)),
+        }
+    }
+
+    /// Gives the connection back to the pool if the dyno left it usable.
+    fn release(&mut self, cx: &mut Context<'_>) {
+        if let Some(mut wire) = self.wire.take() {
+            wire.drive(cx);
+            self.backend.checkin(wire);
+        }
+    }
+
+    fn break_off(&mut self, code: Code) -> Option<Result<Frame<Bytes>, BrokenOff>> {
+        self.wire = None;
+        self.finish(Some(code));
+        Some(Err(BrokenOff))
+    }
+
+    fn finish(&mut self, code: Option<Code>) {
+        if let Some(Holding::App(mut record)) = self.holding.take() {
+            record.finish(code);
+        }
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match &mut *self {
+            Body::Nothing => Poll::Ready(None),
+            Body::Page(data, _) => Poll::Ready(data.take().map(|data| Ok(Frame::data(data)))),
+            Body::Relay(relay) => relay.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Body::Nothing => true,
+            Body::Page(data, _) => data.is_none(),
+            Body::Relay(relay) => relay.holding.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Body::Nothing => SizeHint::with_exact(0),
+            Body::Page(data, _) => {
+                SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64))
+            }
+            Body::Relay(relay) => relay.incoming.size_hint(),
+        }
+    }
+}

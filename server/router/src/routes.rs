@@ -1,0 +1,55 @@
+//! The routing table as the server sends it.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Where every host leads. Sent whole, because a table without gaps cannot be out of step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routes {
+    /// Chosen by the sender and given back by `GET /routes`; the router does not compare it.
+    pub version: u64,
+    /// Hosts of the platform itself. The first is the domain that git remotes are made with.
+    pub platform_hosts: Vec<String>,
+    /// An app called `x` is at `x.<apps_domain>`.
+    pub apps_domain: String,
+    pub apps: Vec<AppRoute>,
+}
+
+/// An app, the hosts it answers on and the dynos that serve it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppRoute {
+    pub app_id: Uuid,
+    pub name: String,
+    /// Hosts besides `<name>.<apps_domain>`.
+    pub hosts: Vec<String>,
+    pub state: AppState,
+    /// Dynos that take requests. While there are any, they do so in every state but maintenance and blank.
+    pub dynos: Vec<Backend>,
+}
+
+/// What a request gets when no dyno can take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AppState {
+    /// Never deployed: H81, the welcome page.
+    Blank,
+    /// Maintenance mode: H80, whatever dynos there are.
+    Maintenance,
+    /// Scaled to 0: H14.
+    NoWeb,
+    /// Every dyno crashed: H10.
+    Crashed,
+    /// Dynos are starting: requests wait, then H20.
+    Booting,
+    Up,
+}
+
+/// A dyno that takes requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backend {
+    /// `web.1`
+    pub dyno: String,
+    pub addr: SocketAddr,
+}

@@ -1,0 +1,253 @@
+//! Lines on their way to the spool. No request ever waits for the disk.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use spool::{Entry, Writer};
+use uuid::Uuid;
+
+/// Lines that may wait in memory.
+const QUEUE: usize = 100_000;
+/// How long lines are gathered before they are written.
+const GATHER: Duration = Duration::from_millis(20);
+const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
+/// What may lie on disk unread while the server is down. Then lines are dropped, not the disk filled.
+const SPOOL_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Takes lines from requests and hands them to a thread of its own.
+pub(crate) struct Spool {
+    queue: Arc<Queue>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    filled: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    entries: Vec<Entry>,
+    /// Per app: how many were dropped, and when the first.
+    dropped: HashMap<Uuid, (u64, DateTime<Utc>)>,
+    dropped_total: u64,
+    stopping: bool,
+}
+
+impl Spool {
+    /// Opens the spool in `dir`, which is made if it is missing.
+    pub(crate) fn open(dir: &Path) -> io::Result<Spool> {
+        std::fs::create_dir_all(dir)?;
+        let writer = Writer::open(dir, SEGMENT_BYTES)?;
+        let queue = Arc::new(Queue::default());
+        let spooler = Spooler {
+            queue: queue.clone(),
+            writer,
+            dir: dir.to_owned(),
+            unchecked_bytes: SEGMENT_BYTES,
+            full: false,
+        };
+        let thread = std::thread::Builder::new()
+            .name("router spool".to_owned())
+            .spawn(move || spooler.run())?;
+        Ok(Spool {
+            queue,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Adds a line of `app`, or counts it as dropped when too many wait.
+    pub(crate) fn push(&self, app: Uuid, text: Vec<u8>) {
+        let at = Utc::now();
+        let mut state = self.queue.lock();
+        if state.entries.len() >= QUEUE {
+            state.count_dropped(app, at);
+            return;
+        }
+        state.entries.push(Entry {
+            at_us: at.timestamp_micros(),
+            kind: b'r',
+            text,
+        });
+        if state.entries.len() == 1 {
+            drop(state);
+            self.queue.filled.notify_one();
+        }
+    }
+
+    pub(crate) fn dropped(&self) -> u64 {
+        self.queue.lock().dropped_total
+    }
+
+    /// Writes what is left and ends the thread. Blocks while it does.
+    pub(crate) fn close(&self) {
+        self.queue.lock().stopping = true;
+        self.queue.filled.notify_one();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner())
+            .take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that writes router lines panicked");
+        }
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner())
+    }
+}
+
+impl State {
+    fn count_dropped(&mut self, app: Uuid, at: DateTime<Utc>) {
+        self.dropped.entry(app).or_insert((0, at)).0 += 1;
+        self.dropped_total += 1;
+    }
+}
+
+struct Spooler {
+    queue: Arc<Queue>,
+    writer: Writer,
+    dir: PathBuf,
+    /// Written since the directory was last measured.
+    unchecked_bytes: u64,
+    full: bool,
+}
+
+impl Spooler {
+    fn run(mut self) {
+        let mut batch = Vec::new();
+        loop {
+            let stopping = self.wait();
+            if !stopping {
+                std::thread::sleep(GATHER);
+            }
+            let dropped = {
+                let mut state = self.queue.lock();
+                std::mem::swap(&mut batch, &mut state.entries);
+                std::mem::take(&mut state.dropped)
+            };
+            if stopping && batch.is_empty() && dropped.is_empty() {
+                return;
+            }
+            self.write(&mut batch, dropped);
+            if stopping {
+                return;
+            }
+        }
+    }
+
+    /// Waits for lines. Returns whether this is the last time.
+    fn wait(&self) -> bool {
+        let mut state = self.queue.lock();
+        while state.entries.is_empty() && !state.stopping {
+            state = self
+                .queue
+                .filled
+                .wait(state)
+                .unwrap_or_else(|broken| broken.into_inner());
+        }
+        state.stopping
+    }
+
+    fn write(&mut self, batch: &mut Vec<Entry>, dropped: HashMap<Uuid, (u64, DateTime<Utc>)>) {
+        self.measure();
+        let mut lost = 0;
+        for entry in batch.drain(..) {
+            let size = entry.text.len() as u64 + 20;
+            if self.full || self.writer.append(&entry).is_err() {
+                self.lose(&entry);
+                lost += 1;
+            }
+            self.unchecked_bytes += size;
+        }
+        for (app, (n, since)) in dropped {
+            if self.full || self.writer.append(&note(app, n, since)).is_err() {
+                // Said with the next line that can be written.
+                self.queue.lock().dropped.entry(app).or_insert((0, since)).0 += n;
+            }
+        }
+        if let Err(error) = self.writer.flush() {
+            tracing::error!(%error, "could not write router lines to {}", self.dir.display());
+        }
+        if lost > 0 {
+            tracing::error!(
+                "could not write {lost} router lines: is the disk of {} full, or the server down for long?",
+                self.dir.display()
+            );
+        }
+    }
+
+    fn lose(&self, entry: &Entry) {
+        let app = entry
+            .text
+            .get(..36)
+            .and_then(|id| Uuid::try_parse_ascii(id).ok());
+        if let Some(app) = app {
+            self.queue.lock().count_dropped(app, Utc::now());
+        }
+    }
+
+    fn measure(&mut self) {
+        if self.unchecked_bytes < SEGMENT_BYTES && !self.full {
+            return;
+        }
+        self.unchecked_bytes = 0;
+        let files = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let bytes: u64 = files.flat_map(|f| f.metadata()).map(|m| m.len()).sum();
+        self.full = bytes > SPOOL_BYTES;
+    }
+}
+
+/// The line that says that lines are missing.
+fn note(app: Uuid, n: u64, since: DateTime<Utc>) -> Entry {
+    let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
+    Entry {
+        at_us: Utc::now().timestamp_micros(),
+        kind: b'r',
+        text: format!("{app} Error L12: {n} messages dropped since {since}.").into_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spool::{Cursor, Reader};
+
+    #[test]
+    fn lines_arrive_in_order_and_missing_ones_are_counted() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let spool = Spool::open(dir.path()).expect("a spool");
+        let app = Uuid::from_u128(7);
+        spool.push(app, format!("{app} first").into_bytes());
+        spool.push(app, format!("{app} second").into_bytes());
+        spool.queue.lock().count_dropped(app, Utc::now());
+        spool.close();
+        let lines = Reader::new(dir.path(), Cursor::default())
+            .read(10)
+            .expect("lines");
+        let texts: Vec<_> = lines
+            .iter()
+            .map(|e| String::from_utf8_lossy(&e.text))
+            .collect();
+        assert_eq!(texts[0], format!("{app} first"));
+        assert_eq!(texts[1], format!("{app} second"));
+        assert!(
+            texts[2].contains("Error L12: 1 messages dropped since 20"),
+            "{texts:?}"
+        );
+        assert_eq!(spool.dropped(), 1);
+    }
+}

@@ -1,0 +1,182 @@
+//! The routing table in the form that requests look things up in.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use uuid::Uuid;
+
+use crate::backends::Backend;
+use crate::routes::{AppState, Routes};
+use crate::stats::Stats;
+use crate::wire::Address;
+
+/// Replaced as a whole when routes change; backends and counters that stay are carried over.
+#[derive(Default)]
+pub(crate) struct Table {
+    pub(crate) version: u64,
+    /// The platform's own domain, for commands shown to people.
+    pub(crate) domain: String,
+    hosts: HashMap<Box<str>, Target>,
+    pub(crate) apps: HashMap<Uuid, Arc<App>>,
+}
+
+/// What a host leads to.
+#[derive(Clone)]
+pub(crate) enum Target {
+    Platform,
+    App(Arc<App>),
+}
+
+pub(crate) struct App {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) state: AppState,
+    pub(crate) backends: Vec<Arc<Backend>>,
+    pub(crate) stats: Arc<Stats>,
+    /// Requests that wait for the app to start.
+    pub(crate) queue: Arc<AtomicUsize>,
+}
+
+impl Table {
+    /// Builds the table for `routes`, keeping connections and counters of `previous`.
+    pub(crate) fn new(routes: &Routes, previous: &Table) -> Table {
+        let mut hosts = HashMap::new();
+        let mut apps = HashMap::new();
+        for route in &routes.apps {
+            let before = previous.apps.get(&route.app_id);
+            let backends = route.dynos.iter().map(|dyno| {
+                let address = Address::Tcp(dyno.addr);
+                before
+                    .into_iter()
+                    .flat_map(|app| &app.backends)
+                    .find(|b| b.address == address && b.dyno == dyno.dyno)
+                    .cloned()
+                    .unwrap_or_else(|| Arc::new(Backend::new(dyno.dyno.clone(), address)))
+            });
+            let app = Arc::new(App {
+                id: route.app_id,
+                name: route.name.clone(),
+                state: route.state,
+                backends: backends.collect(),
+                stats: before.map(|app| app.stats.clone()).unwrap_or_default(),
+                queue: before.map(|app| app.queue.clone()).unwrap_or_default(),
+            });
+            let own = format!("{}.{}", route.name, routes.apps_domain);
+            for host in route.hosts.iter().chain([&own]) {
+                hosts.insert(normal(host), Target::App(app.clone()));
+            }
+            apps.insert(route.app_id, app);
+        }
+        // Last, so that no app can take a host of the platform.
+        for host in &routes.platform_hosts {
+            hosts.insert(normal(host), Target::Platform);
+        }
+        Table {
+            version: routes.version,
+            domain: routes
+                .platform_hosts
+                .first()
+                .cloned()
+                .unwrap_or_else(|| "localhost".to_owned()),
+            hosts,
+            apps,
+        }
+    }
+
+    /// What a host, as [`host_name`] gives it, leads to. `None` for an app that does not exist.
+    pub(crate) fn find(&self, host: &str) -> Option<Target> {
+        if let Some(target) = self.hosts.get(host) {
+            return Some(target.clone());
+        }
+        if host.bytes().any(|b| b.is_ascii_uppercase()) {
+            return self.find(&host.to_ascii_lowercase());
+        }
+        let is_platform = host == "localhost" || host.parse::<IpAddr>().is_ok();
+        is_platform.then_some(Target::Platform)
+    }
+
+    pub(crate) fn backends(&self) -> impl Iterator<Item = &Arc<Backend>> {
+        self.apps.values().flat_map(|app| &app.backends)
+    }
+
+    /// Closes what `next` no longer uses.
+    pub(crate) fn retire_for(&self, next: &Table) {
+        for app in self.apps.values() {
+            let kept = next.apps.get(&app.id);
+            for backend in &app.backends {
+                let stays =
+                    kept.is_some_and(|a| a.backends.iter().any(|b| Arc::ptr_eq(b, backend)));
+                if !stays {
+                    backend.retire();
+                }
+            }
+        }
+    }
+}
+
+fn normal(host: &str) -> Box<str> {
+    host_name(host).to_ascii_lowercase().into()
+}
+
+/// The name in a `Host` header: without port, without the dot at the end, without brackets.
+pub(crate) fn host_name(host: &str) -> &str {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => match host.rsplit_once(':') {
+            // More than one colon is a bare IPv6 address.
+            Some((name, _)) if !name.contains(':') => name,
+            _ => host,
+        },
+    };
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes::AppRoute;
+
+    #[track_caller]
+    fn check(host: &str, expected: &str) {
+        let routes = Routes {
+            version: 1,
+            platform_hosts: vec!["Example.com".into(), "api.example.com".into()],
+            apps_domain: "apps.example.com".into(),
+            apps: vec![AppRoute {
+                app_id: Uuid::from_u128(1),
+                name: "shop".into(),
+                hosts: vec!["www.Shop.example".into(), "api.example.com".into()],
+                state: AppState::Up,
+                dynos: vec![],
+            }],
+        };
+        let found = match Table::new(&routes, &Table::default()).find(host_name(host)) {
+            None => "nothing".to_owned(),
+            Some(Target::Platform) => "platform".to_owned(),
+            Some(Target::App(app)) => app.name.clone(),
+        };
+        assert_eq!(found, expected, "{host}");
+    }
+
+    #[test]
+    fn hosts_lead_where_they_should() {
+        check("shop.apps.example.com", "shop");
+        check("SHOP.apps.Example.com:5000", "shop");
+        check("shop.apps.example.com.", "shop");
+        check("shop.apps.example.com.:80", "shop");
+        check("www.shop.example", "shop");
+        check("example.com", "platform");
+        check("api.example.com:443", "platform");
+        check("LOCALHOST:5000", "platform");
+        check("127.0.0.1:5000", "platform");
+        check("[::1]:5000", "platform");
+        check("[::1]", "platform");
+        check("::1", "platform");
+        check("shopx.apps.example.com", "nothing");
+        check("apps.example.com", "nothing");
+        check("a.shop.apps.example.com", "nothing");
+        check("", "nothing");
+    }
+}

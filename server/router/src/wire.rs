@@ -1,0 +1,233 @@
+//! A connection to a dyno or to the server, driven by whoever uses it.
+//!
+//! hyper wants a connection's future in a task of its own. Here the request's task polls it, so that
+//! a request costs no hop between tasks; while a connection lies idle in the pool nobody polls it.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Instant;
+
+use crate::timer::Timer;
+use crate::upload::{RequestBody, Upload};
+
+const RESPONSE_BUFFER: usize = 1024 * 1024;
+
+/// Where a connection goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// Why there is no response.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The connection ended before any response.
+    Closed,
+    /// Nobody answered in time.
+    TimedOut,
+    /// The client stopped sending its body, but is still there.
+    ClientIdle,
+    /// The client broke off while sending its body.
+    ClientGone,
+    Malformed,
+    TooLarge,
+    /// Our own fault.
+    Internal(hyper::Error),
+}
+
+/// How long a response may take to begin.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) first_byte: Duration,
+    pub(crate) idle: Duration,
+}
+
+pub(crate) struct Wire {
+    sender: SendRequest<RequestBody>,
+    connection: Connection<TokioIo<Socket>, RequestBody>,
+    closed: bool,
+    pub(crate) timer: Timer,
+    /// When it was put back into the pool.
+    pub(crate) idle_since: Instant,
+}
+
+impl Wire {
+    /// Connects. Does not wait longer than the system does.
+    pub(crate) async fn connect(address: &Address) -> io::Result<Box<Wire>> {
+        let socket = match address {
+            Address::Tcp(addr) => {
+                let stream = TcpStream::connect(addr).await?;
+                stream.set_nodelay(true)?;
+                Socket::Tcp(stream)
+            }
+            Address::Unix(path) => Socket::Unix(UnixStream::connect(path).await?),
+        };
+        let (sender, connection) = Builder::new()
+            .max_buf_size(RESPONSE_BUFFER)
+            .handshake(TokioIo::new(socket))
+            .await
+            .map_err(io::Error::other)?;
+        Ok(Box::new(Wire {
+            sender,
+            connection,
+            closed: false,
+            timer: Timer::default(),
+            idle_since: Instant::now(),
+        }))
+    }
+
+    /// Moves bytes in both directions. Returns whether the connection is at its end.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.closed && self.connection.poll_without_shutdown(cx).is_ready() {
+            self.closed = true;
+        }
+        self.closed
+    }
+
+    /// Whether another request can be sent.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.closed && self.sender.is_ready()
+    }
+
+    /// Sends a request and waits for the head of the response.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+        upload: Option<&Upload>,
+        patience: Option<Patience>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let start = Instant::now();
+        let mut response = pin!(self.sender.send_request(request));
+        poll_fn(|cx| {
+            if !self.closed && self.connection.poll_without_shutdown(cx).is_ready() {
+                self.closed = true;
+            }
+            if let Poll::Ready(result) = response.as_mut().poll(cx) {
+                return Poll::Ready(result.map_err(|error| Failure::of(error, upload)));
+            }
+            let Some(patience) = patience else {
+                return Poll::Pending;
+            };
+            let (deadline, failure) = patience.deadline(start, upload);
+            self.timer.poll_until(cx, deadline).map(|()| Err(failure))
+        })
+        .await
+    }
+
+    /// The bare socket after a response 101, with what was read too far.
+    pub(crate) async fn into_socket(mut self: Box<Self>) -> (Socket, Bytes) {
+        poll_fn(|cx| match self.drive(cx) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+        let parts = self.connection.into_parts();
+        (parts.io.into_inner(), parts.read_buf)
+    }
+}
+
+impl Patience {
+    fn deadline(self, start: Instant, upload: Option<&Upload>) -> (Instant, Failure) {
+        let Some(progress) = upload.map(Upload::progress) else {
+            return (start + self.first_byte, Failure::TimedOut);
+        };
+        match (progress.ended, progress.waiting) {
+            (Some(ended), _) => (ended.max(start) + self.first_byte, Failure::TimedOut),
+            (None, true) => (progress.last + self.idle, Failure::ClientIdle),
+            (None, false) => (progress.last + self.idle, Failure::TimedOut),
+        }
+    }
+}
+
+impl Failure {
+    fn of(error: hyper::Error, upload: Option<&Upload>) -> Failure {
+        if upload.is_some_and(Upload::failed) {
+            return Failure::ClientGone;
+        }
+        if error.is_parse_too_large() {
+            return Failure::TooLarge;
+        }
+        if error.is_parse() {
+            return Failure::Malformed;
+        }
+        if error.is_user() && !error.is_body_write_aborted() {
+            return Failure::Internal(error);
+        }
+        Failure::Closed
+    }
+}
+
+/// TCP to dynos, Unix to the server.
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Socket::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Socket::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Socket::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
