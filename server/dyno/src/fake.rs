@@ -1,109 +1,266 @@
-//! A driver that runs nothing, in memory: for tests of the rules above it.
+//! A driver in memory, for the tests of those who use one.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::time::Duration;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use chrono::Utc;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{Driver, Error, Exit, Handle, Phase, Spec, Stats, Status};
 
-/// Pretends. Every dyno runs until it is told to end; SIGTERM and SIGKILL end it at once.
-#[derive(Default)]
+/// Runs nothing: a started dyno is `Running` until it is told to exit.
+///
+/// A dyno with a port listens on a free port of 127.0.0.1 (connections are taken and never
+/// answered). SIGTERM and SIGKILL end a dyno, other signals are only noted. [`FakeDriver::react`]
+/// changes what happens at a start.
 pub struct FakeDriver {
-    dynos: Mutex<BTreeMap<Uuid, (Spec, Status)>>,
-    /// Where web processes seem to listen.
-    addr: Mutex<Option<SocketAddr>>,
+    spools: PathBuf,
+    state: Mutex<State>,
+    changed: watch::Sender<u64>,
+}
+
+/// What a fake dyno does when it is started.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Reaction {
+    /// It runs, and listens if it has a port.
+    Run,
+    /// It runs, and nothing listens on its port.
+    Deaf,
+    /// It runs, and SIGTERM does not end it.
+    Stubborn,
+    /// It exits at once with this code.
+    Exit(i32),
+    /// It could not be started, for this reason.
+    Fail(String),
+}
+
+type React = Box<dyn Fn(&Spec) -> Reaction + Send>;
+
+#[derive(Default)]
+struct State {
+    dynos: BTreeMap<Uuid, Dyno>,
+    react: Option<React>,
+    signals: Vec<(Uuid, i32)>,
+    started: Vec<Spec>,
+}
+
+struct Dyno {
+    status: Status,
+    stats: Stats,
+    stubborn: bool,
+    _listener: Option<TcpListener>,
 }
 
 impl FakeDriver {
-    /// A driver without dynos.
-    pub fn new() -> FakeDriver {
-        FakeDriver::default()
-    }
-
-    /// Has every web dyno that is started from now on seem to listen at `addr`.
-    pub fn listen_at(&self, addr: SocketAddr) {
-        *self.addr.lock().expect("no test panics while it holds the lock") = Some(addr);
-    }
-
-    /// Ends a dyno with an exit code.
-    pub fn exit(&self, id: Uuid, code: i32) {
-        self.end(id, Some(code), None);
-    }
-
-    /// What was started and not removed, by name.
-    pub fn specs(&self) -> Vec<Spec> {
-        let dynos = self.dynos.lock().expect("no test panics while it holds the lock");
-        dynos.values().map(|(spec, _)| spec.clone()).collect()
-    }
-
-    fn end(&self, id: Uuid, code: Option<i32>, signal: Option<i32>) {
-        let mut dynos = self.dynos.lock().expect("no test panics while it holds the lock");
-        if let Some((_, status)) = dynos.get_mut(&id)
-            && !matches!(status.phase, Phase::Exited(_))
-        {
-            status.phase = Phase::Exited(Exit { at: Utc::now(), code, signal, oom: false, error: None });
+    /// A driver whose dynos' spools lie below `dir`, which need not exist.
+    pub fn new(dir: &Path) -> FakeDriver {
+        FakeDriver {
+            spools: dir.to_owned(),
+            state: Mutex::default(),
+            changed: watch::channel(0).0,
         }
+    }
+
+    /// Decides what dynos do when they are started from now on.
+    pub fn react(&self, react: impl Fn(&Spec) -> Reaction + Send + 'static) {
+        self.lock().react = Some(Box::new(react));
+    }
+
+    /// Ends a dyno that runs, with an exit code.
+    pub fn exit(&self, id: Uuid, code: i32) {
+        self.exit_with(id, exit(Some(code), None));
+    }
+
+    /// Ends a dyno that runs, in any way.
+    pub fn exit_with(&self, id: Uuid, exit: Exit) {
+        self.end(&mut self.lock(), id, exit);
+    }
+
+    /// Writes a line to the dyno's output: kind `o` (stdout), `e` (stderr) or `s` (shim).
+    pub fn say(&self, id: Uuid, kind: u8, text: &str) -> std::io::Result<()> {
+        let entry = spool::Entry {
+            at_us: Utc::now().timestamp_micros(),
+            kind,
+            text: text.as_bytes().to_vec(),
+        };
+        let mut writer = spool::Writer::open(&self.spool(id), 1 << 20)?;
+        writer.append(&entry)?;
+        writer.flush()
+    }
+
+    /// Sets what [`Driver::stats`] says of a dyno.
+    pub fn set_stats(&self, id: Uuid, stats: Stats) {
+        if let Some(dyno) = self.lock().dynos.get_mut(&id) {
+            dyno.stats = stats;
+        }
+    }
+
+    /// Every spec that was ever started, in order.
+    pub fn started(&self) -> Vec<Spec> {
+        self.lock().started.clone()
+    }
+
+    /// Every signal that was ever sent, in order.
+    pub fn signals(&self) -> Vec<(Uuid, i32)> {
+        self.lock().signals.clone()
+    }
+
+    /// The newest running dyno of this name.
+    pub fn running(&self, name: &str) -> Option<Status> {
+        let state = self.lock();
+        let mut newest = state.started.iter().rev().filter(|spec| spec.name == name);
+        newest.find_map(|spec| {
+            let status = &state.dynos.get(&spec.id)?.status;
+            (status.phase == Phase::Running).then(|| status.clone())
+        })
+    }
+
+    fn spool(&self, id: Uuid) -> PathBuf {
+        self.spools.join(id.to_string()).join("spool")
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A test that panicked while it held the lock has failed anyway.
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn end(&self, state: &mut State, id: Uuid, exit: Exit) {
+        let Some(dyno) = state.dynos.get_mut(&id) else {
+            return;
+        };
+        if dyno.status.phase == Phase::Running {
+            dyno.status.phase = Phase::Exited(exit);
+            dyno._listener = None;
+            self.changed.send_modify(|n| *n += 1);
+        }
+    }
+
+    fn make(&self, spec: &Spec, reaction: Reaction) -> Result<Dyno, Error> {
+        let listens = !matches!(
+            reaction,
+            Reaction::Deaf | Reaction::Exit(_) | Reaction::Fail(_)
+        );
+        let mut addr = None;
+        let mut listener = None;
+        if spec.port.is_some() {
+            let socket = TcpListener::bind("127.0.0.1:0").map_err(Error::io("listen"))?;
+            addr = Some(socket.local_addr().map_err(Error::io("read the address"))?);
+            listener = listens.then_some(socket);
+        }
+        let phase = match &reaction {
+            Reaction::Exit(code) => Phase::Exited(exit(Some(*code), None)),
+            Reaction::Fail(why) => Phase::Exited(Exit::of_error(why, Utc::now())),
+            _ => Phase::Running,
+        };
+        let handle = Handle {
+            id: spec.id,
+            name: spec.name.clone(),
+            addr,
+            started_at: Utc::now(),
+            spool: self.spool(spec.id),
+        };
+        Ok(Dyno {
+            status: Status { handle, phase },
+            stats: Stats::default(),
+            stubborn: reaction == Reaction::Stubborn,
+            _listener: listener,
+        })
     }
 }
 
 #[async_trait]
 impl Driver for FakeDriver {
     async fn start(&self, spec: &Spec) -> Result<Handle, Error> {
-        let addr = spec.port.and_then(|_| *self.addr.lock().expect("no test panics while it holds the lock"));
-        let mut dynos = self.dynos.lock().expect("no test panics while it holds the lock");
-        let (_, status) = dynos.entry(spec.id).or_insert_with(|| {
-            let handle = Handle {
-                id: spec.id,
-                name: spec.name.clone(),
-                addr,
-                started_at: Utc::now(),
-                spool: PathBuf::from("/nonexistent"),
-            };
-            (spec.clone(), Status { handle, phase: Phase::Running })
-        });
-        Ok(status.handle.clone())
+        let mut state = self.lock();
+        if let Some(dyno) = state.dynos.get(&spec.id) {
+            return Ok(dyno.status.handle.clone());
+        }
+        let reaction = state
+            .react
+            .as_ref()
+            .map_or(Reaction::Run, |react| react(spec));
+        let dyno = self.make(spec, reaction)?;
+        let handle = dyno.status.handle.clone();
+        state.started.push(spec.clone());
+        state.dynos.insert(spec.id, dyno);
+        Ok(handle)
     }
 
     async fn status(&self, id: Uuid) -> Result<Option<Status>, Error> {
-        let dynos = self.dynos.lock().expect("no test panics while it holds the lock");
-        Ok(dynos.get(&id).map(|(_, status)| status.clone()))
+        Ok(self.lock().dynos.get(&id).map(|dyno| dyno.status.clone()))
     }
 
     async fn list(&self) -> Result<Vec<Status>, Error> {
-        let dynos = self.dynos.lock().expect("no test panics while it holds the lock");
-        Ok(dynos.values().map(|(_, status)| status.clone()).collect())
+        Ok(self
+            .lock()
+            .dynos
+            .values()
+            .map(|dyno| dyno.status.clone())
+            .collect())
     }
 
     async fn signal(&self, id: Uuid, signal: i32) -> Result<(), Error> {
-        if matches!(signal, 9 | 15) {
-            self.end(id, None, Some(signal));
+        let mut state = self.lock();
+        let Some(dyno) = state.dynos.get(&id) else {
+            return Err(Error::Unknown(id));
+        };
+        let ends = signal == libc::SIGKILL || (signal == libc::SIGTERM && !dyno.stubborn);
+        state.signals.push((id, signal));
+        if ends {
+            self.end(&mut state, id, exit(None, Some(signal)));
         }
         Ok(())
     }
 
     async fn remove(&self, id: Uuid) -> Result<(), Error> {
-        self.dynos.lock().expect("no test panics while it holds the lock").remove(&id);
+        let mut state = self.lock();
+        self.end(&mut state, id, exit(None, Some(libc::SIGKILL)));
+        state.dynos.remove(&id);
+        self.changed.send_modify(|n| *n += 1);
         Ok(())
     }
 
     async fn stats(&self, id: Uuid) -> Result<Option<Stats>, Error> {
-        let dynos = self.dynos.lock().expect("no test panics while it holds the lock");
-        Ok(dynos.contains_key(&id).then(Stats::default))
+        let state = self.lock();
+        let running = state
+            .dynos
+            .get(&id)
+            .filter(|dyno| dyno.status.phase == Phase::Running);
+        Ok(running.map(|dyno| dyno.stats))
     }
 
     async fn wait(&self, id: Uuid) -> Result<Exit, Error> {
+        let mut changed = self.changed.subscribe();
         loop {
             match self.status(id).await? {
-                Some(Status { phase: Phase::Exited(exit), .. }) => return Ok(exit),
                 None => return Err(Error::Unknown(id)),
-                Some(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Some(status) => {
+                    if let Phase::Exited(exit) = status.phase {
+                        return Ok(exit);
+                    }
+                }
             }
+            // The sender is part of `self`, so it is there.
+            let _ = changed.changed().await;
         }
     }
 }
+
+fn exit(code: Option<i32>, signal: Option<i32>) -> Exit {
+    Exit {
+        at: Utc::now(),
+        code,
+        signal,
+        oom: false,
+        error: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

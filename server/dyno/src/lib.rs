@@ -1,15 +1,59 @@
 //! Runs processes on this host, and finds them again after a restart.
 //!
 //! A dyno is started from a [`Spec`] by a [`Driver`] and from then on belongs to the host, not to
-//! us: if the server stops, dynos keep running, and the next driver on the same directory takes
-//! them up again.
+//! us: if the server stops, dynos keep running, and a new driver on the same data directory finds
+//! them again. [`ProcessDriver`] needs only Linux; [`fake::FakeDriver`] lives in memory, for tests.
 //!
-//! This crate decides nothing. How many dynos there should be, and what to do when one crashes,
-//! is decided in `platform`.
+//! This crate decides nothing. How many dynos there should be, how one is stopped (SIGTERM, grace,
+//! SIGKILL) and what to do when one crashes is decided in `platform`.
 
+mod cgroups;
+mod cgroup;
+mod confine;
 mod driver;
+mod etc;
 pub mod fake;
+mod init;
+mod mounts;
+mod network;
+mod output;
+mod process;
+mod resolver;
+mod shim;
+mod state;
+mod network;
+mod process;
+mod shim;
+mod spec;
+mod state;
 
-pub use driver::{
-    AppDir, Bind, Driver, Error, Exit, Handle, Limits, Mounts, Phase, Spec, Stats, Status,
-};
+pub use driver::{Driver, Error};
+pub use network::Network;
+pub use process::ProcessDriver;
+pub use shim::shim_main;
+pub use spec::{AppDir, Bind, Exit, Handle, Limits, Mounts, Phase, Spec, Stats, Status};
+
+/// Makes a test's binary usable as the executable of its own shims.
+///
+/// [`ProcessDriver`] starts shims through /proc/self/exe, which in a test is the test harness: this
+/// puts `shim_main` in front of the harness for the argument `dyno`. Once per binary, at the top
+/// level. Relies on the C library handing the arguments to what runs before `main`, as glibc does.
+#[macro_export]
+macro_rules! shim_before_main {
+    () => {
+        #[used]
+        #[unsafe(link_section = ".init_array")]
+        static SHIM_BEFORE_MAIN: extern "C" fn() = {
+            extern "C" fn shim() {
+                let args: Vec<std::ffi::OsString> = std::env::args_os().collect();
+                if args.get(1).is_some_and(|arg| arg == "dyno") {
+                    $crate::shim_main(&args[2..]);
+                }
+            }
+            shim
+        };
+    };
+}
+pub use network::Network;
+pub use process::ProcessDriver;
+pub use shim::shim_main;
