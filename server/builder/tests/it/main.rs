@@ -3,7 +3,7 @@
 //! They need root, as the platform does; the ones for Node.js, Python and Rust load small packages
 //! from their registries.
 
-
-
+mod builds;
+mod failures;
 mod serve;
-
+mod support;

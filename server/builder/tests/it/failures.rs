@@ -1,0 +1,148 @@
+//! Builds that fail, are cancelled, or mean harm.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use builder::Error;
+
+use crate::support::{Host, write_files};
+
+#[tokio::test]
+async fn an_app_of_no_known_kind() {
+    let built = Host::new(&[("README.md", "x")]).build().await;
+    built.says(" !     No default language could be detected for this app.\n").says("package.json");
+    assert_eq!(built.why(), "no default language could be detected for this app");
+}
+
+#[tokio::test]
+async fn a_buildpack_that_is_not_for_this_app() {
+    let mut host = Host::new(&[("index.html", "x")]);
+    host.request.buildpacks = vec!["heroku/python".into()];
+    let built = host.build().await;
+    assert_eq!(built.says("Using buildpack: heroku/python").why(), "failed to detect set buildpack heroku/python");
+    host.request.buildpacks = vec!["heroku/cobol".into()];
+    assert_eq!(host.build().await.says("heroku/cobol").why(), "failed to find the buildpacks");
+}
+
+#[tokio::test]
+async fn versions_that_cannot_be_had() {
+    let node = |engines: &str| format!("{{\"engines\": {{\"node\": \"{engines}\"}}}}");
+    for (files, sentence) in [
+        (vec![("package.json", node("99.x"))], "Node.js 99.x, which package.json asks for, cannot be had"),
+        (vec![("package.json", node("banana"))], "\"banana\" in package.json is not a range"),
+        (vec![("package.json", "{".into())], "package.json cannot be read"),
+        (
+            vec![("requirements.txt", String::new()), (".python-version", "3.7".into())],
+            "Python 3.7, which .python-version asks for, cannot be had: this stack has Python 3.",
+        ),
+        (
+            vec![("requirements.txt", String::new()), ("runtime.txt", "python-2.7.18\n".into())],
+            "Python \"2.7.18\", which runtime.txt asks for, is not a version that can be had",
+        ),
+        (
+            vec![("Cargo.toml", String::new()), ("rust-toolchain.toml", "[toolchain]\nchannel = \"nightly\"\n".into())],
+            "Rust nightly, which rust-toolchain.toml asks for, cannot be had: this stack has Rust 1.",
+        ),
+    ] {
+        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let built = Host::new(&files).build().await;
+        assert!(built.says(sentence).why().starts_with("failed to compile "), "{}", built.why());
+    }
+}
+
+/// A host whose app has a buildpack of its own, of which only `bin/compile` matters.
+fn host_with(compile: &str) -> (tempfile::TempDir, Host) {
+    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let script = format!("#!/bin/bash\n{compile}\n");
+    write_files(dir.path(), &[("bin/detect", "#!/bin/sh\necho Odd\n"), ("bin/compile", &script)]);
+    let mut host = Host::new(&[("index.html", "x")]);
+    host.request.buildpacks = vec![format!("file://{}", dir.path().display())];
+    (dir, host)
+}
+
+#[tokio::test]
+async fn a_build_that_fails() {
+    let (_dir, mut host) = host_with("echo broken >&2; exit 3");
+    let built = host.build().await;
+    assert_eq!(built.says("broken\n").why(), "failed to compile Odd app");
+}
+
+#[tokio::test]
+async fn a_private_buildpack_stays_private() {
+    let (dir, mut host) = host_with("echo never");
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    host.build().await.says("not readable by every user of this machine").why();
+    host.config.local_buildpacks = vec![dir.path().to_owned()];
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    host.build().await.says("never").slug_made();
+}
+
+#[tokio::test]
+async fn a_cancelled_build_stops() {
+    let (_dir, mut host) = host_with("touch $2/begun; trap 'echo asked to stop; exit 1' TERM; while :; do sleep 0.1; done");
+    let (cancel, begun) = (host.cancel.clone(), host.request.cache.join("begun"));
+    let watch = tokio::spawn(async move {
+        wait_for(&begun).await;
+        cancel.cancel();
+    });
+    let built = host.build().await;
+    watch.await.unwrap();
+    built.says("asked to stop");
+    assert!(matches!(built.result, Err(Error::Cancelled)), "{:?}", built.result);
+}
+
+#[tokio::test]
+async fn a_build_that_takes_too_long() {
+    let (_dir, mut host) = host_with("echo begun; trap '' TERM; sleep 1000");
+    host.config.time_limit = Duration::from_secs(3);
+    let built = host.build().await;
+    assert_eq!(built.says("took longer than 1 minutes").why(), "the build took too long");
+}
+
+#[tokio::test]
+async fn a_build_after_a_crash_of_the_platform() {
+    let (_dir, host) = host_with("[ ! -e half ] || echo again; touch half $2/begun; sleep 2; touch whole");
+    let begun = host.request.cache.join("begun");
+    tokio::select! {
+        // As if the platform died in the middle: from here on nobody polls this.
+        built = host.build_again() => panic!("it ended too early for this test: {}", built.output),
+        () = wait_for(&begun) => {}
+    }
+    let built = host.build_again().await;
+    assert!(!built.output.contains("again"), "{}", built.output);
+    let files = host.unpack(&built.slug()).await;
+    assert!(files.join("whole").exists());
+}
+
+async fn wait_for(path: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !path.exists() {
+        assert!(Instant::now() < deadline, "{} does not appear", path.display());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_build_leaves_is_not_followed() {
+    let (_dir, mut host) = host_with(
+        "ln -s /etc/shadow Procfile; ln -s /etc/shadow copy; mkfifo pipe; ln -sf /etc/shadow /tmp/out/release.yml",
+    );
+    let built = host.build().await;
+    assert_eq!(built.says("The Procfile cannot be read").why(), "failed to read the Procfile");
+    let (_dir, mut host) = host_with("ln -s /etc/shadow copy; mkfifo pipe; (sleep 1000 &) ; echo done");
+    let slug = host.build().await.slug();
+    let files = host.unpack(&slug).await;
+    assert!(files.join("copy").symlink_metadata().unwrap().is_symlink());
+    assert!(!files.join("pipe").exists());
+}
+
+#[tokio::test]
+async fn a_slug_that_is_too_large() {
+    let (_dir, mut host) = host_with("head -c 3000000 /dev/urandom > big");
+    host.config.slug_limit = 2_000_000;
+    let built = host.build().await;
+    assert_eq!(built.says("Leave out files with .slugignore").why(), "the slug is larger than 2 MB compressed");
+}

@@ -1,0 +1,195 @@
+//! A host with one app: what every test of builds starts from.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use builder::{Config, Error, Request, Slug};
+use dyno::{AppDir, Driver, Limits, Mounts, Phase, Spec};
+use tempfile::TempDir;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// A platform's data directory, a driver, and the request that is to be built.
+pub struct Host {
+    pub driver: Arc<dyn Driver>,
+    pub config: Config,
+    pub request: Request,
+    pub cancel: CancellationToken,
+    data: TempDir,
+}
+
+/// What came of a build.
+pub struct Built {
+    pub result: Result<Slug, Error>,
+    pub output: String,
+}
+
+impl Built {
+    pub fn slug(self) -> Slug {
+        let output = self.output;
+        self.result.unwrap_or_else(|e| panic!("{e}\n{output}"))
+    }
+
+    /// Why it failed, by its own fault.
+    pub fn why(&self) -> &str {
+        match &self.result {
+            Err(Error::Failed { why }) => why,
+            other => panic!("{other:?}\n{}", self.output),
+        }
+    }
+
+    pub fn slug_made(&self) {
+        assert!(self.result.is_ok(), "{:?}\n{}", self.result, self.output);
+    }
+
+    pub fn says(&self, text: &str) -> &Self {
+        assert!(self.output.contains(text), "{text:?} is not in:\n{}", self.output);
+        self
+    }
+}
+
+impl Host {
+    /// A host whose app has these files. Those below `bin/` are executable.
+    pub fn new(files: &[(&str, &str)]) -> Host {
+        let data = tempfile::tempdir_in("/var/tmp").unwrap();
+        fs::set_permissions(data.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        let tmp = data.path().join("tmp");
+        fs::create_dir(&tmp).unwrap();
+        fs::set_permissions(&tmp, fs::Permissions::from_mode(0o700)).unwrap();
+        let source = data.path().join("source");
+        write_files(&source, files);
+        let app_id = Uuid::from_u128(u128::from(rand()));
+        Host {
+            driver: crate::support::driver(data.path()),
+            config: Config::new(data.path()),
+            request: Request {
+                app_id,
+                build_id: Uuid::from_u128(u128::from(rand())),
+                uid: 200_123,
+                stack: "heroku-24".into(),
+                source,
+                cache: data.path().join("cache").join(app_id.to_string()),
+                buildpacks: Vec::new(),
+                env: BTreeMap::new(),
+                source_version: "abc123".into(),
+            },
+            cancel: CancellationToken::new(),
+            data,
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Builds what `request` says, and checks that nothing is left behind.
+    pub async fn build(&mut self) -> Built {
+        self.request.build_id = Uuid::from_u128(u128::from(rand()));
+        let built = self.build_again().await;
+        let id = self.request.build_id.simple().to_string();
+        let mut left: Vec<_> = fs::read_dir(&self.config.tmp)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.to_string_lossy().contains(&id))
+            .collect();
+        if let Ok(slug) = &built.result {
+            left.retain(|path| *path != slug.file);
+        }
+        assert!(left.is_empty(), "left behind: {left:?}");
+        assert!(self.driver.status(self.request.build_id).await.unwrap().is_none());
+        built
+    }
+
+    /// The same build, as after a crash of the platform.
+    pub async fn build_again(&self) -> Built {
+        let (sender, mut receiver) = unbounded_channel();
+        let cancel = self.cancel.clone();
+        let driver = self.driver.as_ref();
+        let result = builder::build(driver, &self.config, &self.request, &sender, cancel).await;
+        drop(sender);
+        let mut output = String::new();
+        while let Some(line) = receiver.recv().await {
+            output.push_str(&line);
+            output.push('\n');
+        }
+        Built { result, output }
+    }
+
+    /// Unpacks a slug, as for dynos.
+    pub async fn unpack(&self, slug: &Slug) -> PathBuf {
+        let into = self.path().join("unpacked").join(Uuid::from_u128(u128::from(rand())).to_string());
+        builder::unpack(&slug.file, &into, self.request.uid).await.unwrap();
+        into
+    }
+
+    /// Starts the web process and returns what it answers at `/`.
+    pub async fn visit(&self, slug: &Slug) -> String {
+        let spec = Spec {
+            id: Uuid::from_u128(u128::from(rand())),
+            name: "web.1".into(),
+            uid: self.request.uid,
+            command: slug.process_types["web"].clone(),
+            env: BTreeMap::from([("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())]),
+            root: Mounts { app: AppDir::Slug(self.unpack(slug).await), binds: Vec::new() },
+            limits: Limits {
+                memory_bytes: 512 << 20,
+                memory_max_bytes: 1 << 30,
+                cpu_shares: 1024,
+                cpu_quota_us: 0,
+                pids: 256,
+            },
+            port: Some(5000 + (rand() % 20_000) as u16),
+            raw: false,
+        };
+        let handle = self.driver.start(&spec).await.unwrap();
+        let address = handle.addr.expect("a web process has an address");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let answer = loop {
+            if let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
+                stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+                let mut bytes = Vec::new();
+                stream.read_to_end(&mut bytes).unwrap();
+                break String::from_utf8_lossy(&bytes).into_owned();
+            }
+            let status = self.driver.status(spec.id).await.unwrap().unwrap();
+            let ended = matches!(status.phase, Phase::Exited(_)) || Instant::now() > deadline;
+            assert!(!ended, "it does not listen: {status:?}\n{}", said(&handle.spool));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        self.driver.remove(spec.id).await.unwrap();
+        answer
+    }
+}
+
+fn said(spool: &Path) -> String {
+    let entries = spool::Reader::new(spool, spool::Cursor::default()).read(1000).unwrap();
+    entries.iter().map(|entry| String::from_utf8_lossy(&entry.text).into_owned() + "\n").collect()
+}
+
+/// Writes files below `root`; those in a `bin` directory are executable.
+pub fn write_files(root: &Path, files: &[(&str, &str)]) {
+    fs::create_dir_all(root).unwrap();
+    for (name, content) in files {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        let mode = if name.starts_with("bin/") { 0o755 } else { 0o644 };
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+}
+
+fn rand() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(Instant::now())
+}
+
+fn driver(data: &Path) -> Arc<dyn Driver> {
+    Arc::new(dyno::ProcessDriver::new(data, dyno::Network::default()).unwrap())
+}
