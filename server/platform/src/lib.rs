@@ -1,1 +1,49 @@
-//! The rules: routes, permissions, transitions, jobs; one file per noun.
+//! The rules: what may be asked, what it does, and what is kept true meanwhile.
+//!
+//! Routes decide and remember; jobs and reconcilers carry out. Three lists say what there is:
+//! [`api_router`] the routes, `start_worker` the jobs, `start_reconcilers` the reconcilers.
+//!
+//! **Invariant:** a route writes wishes, never the world. Only jobs and reconcilers touch engines.
+
+mod accounts;
+mod actor;
+mod apps;
+mod authorizations;
+mod buildpack_installations;
+mod builds;
+mod collaborators;
+mod config;
+mod config_vars;
+mod dynos;
+mod error;
+mod events;
+mod features;
+mod formation;
+pub mod git;
+mod ingest;
+mod live;
+mod log_drains;
+mod log_lines;
+mod log_sessions;
+mod metrics;
+mod outputs;
+mod platform;
+mod rate_limits;
+mod releases;
+mod routes;
+mod secrets;
+mod sessions;
+mod slug_files;
+mod slugs;
+mod sources;
+mod stacks;
+mod statuses;
+mod web;
+
+pub use crate::{
+    actor::{Actor, Can, Credential},
+    config::Config,
+    error::Error,
+    platform::Platform,
+    routes::api_router,
+};

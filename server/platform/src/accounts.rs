@@ -1,0 +1,114 @@
+//! Accounts: one's own, and the first one.
+
+use std::path::Path as FilePath;
+
+use anyhow::Context as _;
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use chrono::Utc;
+use store::accounts::Row;
+use uuid::Uuid;
+
+use crate::{
+    Platform,
+    actor::Actor,
+    authorizations,
+    error::{Error, Result},
+    secrets,
+    web::Input,
+};
+
+/// Some clients ask for a domain with a dot in it.
+const FIRST_ADMIN: &str = "admin@wharf.localhost";
+
+/// The account as its owner sees it.
+pub(crate) fn shown(row: &Row) -> api::accounts::Account {
+    api::accounts::Account {
+        id: row.id.into(),
+        email: row.email.clone(),
+        name: row.name.clone(),
+        verified: true,
+        two_factor_authentication: false,
+        federated: false,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        last_login: row.last_login,
+        beta: false,
+        allow_tracking: false,
+        suspended_at: None,
+        delinquent_at: None,
+        admin: row.admin,
+    }
+}
+
+/// `GET /account`
+pub async fn account_info(actor: Actor) -> Json<api::accounts::Account> {
+    Json(shown(&actor.account))
+}
+
+/// `PATCH /account`
+pub async fn account_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Input(update): Input<api::accounts::AccountUpdate>,
+) -> Result<Json<api::accounts::Account>> {
+    if let Some(name) = &update.name {
+        if name.chars().count() > 100 || name.chars().any(char::is_control) {
+            return Err(Error::invalid("Name must have at most 100 characters and no control characters."));
+        }
+        store::accounts::account_rename(platform.db(), actor.account.id, Some(name), Utc::now()).await?;
+    }
+    let row = store::accounts::account_info(platform.db(), actor.account.id).await?.ok_or_else(Error::unauthorized)?;
+    Ok(Json(shown(&row)))
+}
+
+/// `GET /users/{user}`: oneself only.
+pub async fn user_info(actor: Actor, Path(user): Path<String>) -> Result<Json<api::accounts::Account>> {
+    is_self(&actor, &user)?;
+    Ok(Json(shown(&actor.account)))
+}
+
+/// An error unless `user` (`~`, an id or an address) is the asker.
+pub(crate) fn is_self(actor: &Actor, user: &str) -> Result<()> {
+    let account = &actor.account;
+    if user == "~" || user.eq_ignore_ascii_case(&account.email) || user == account.id.to_string() {
+        Ok(())
+    } else {
+        Err(Error::not_found("user", "Couldn't find that user."))
+    }
+}
+
+/// Makes the first administrator, and a token for it in `file`, unless they exist.
+pub(crate) async fn first_admin(platform: &Platform, file: &FilePath) -> anyhow::Result<Row> {
+    let (db, now) = (platform.db(), Utc::now());
+    let admin = match store::accounts::account_first_admin(db).await? {
+        Some(admin) => admin,
+        None => {
+            let row = Row {
+                id: Uuid::now_v7(),
+                email: FIRST_ADMIN.into(),
+                name: None,
+                admin: true,
+                last_login: None,
+                created_at: now,
+                updated_at: now,
+            };
+            store::accounts::account_create(db, &row).await.context("make the first account")?;
+            row
+        }
+    };
+    let known = match std::fs::read_to_string(file) {
+        Ok(token) => {
+            store::authorizations::authorization_by_token(db, &secrets::hash(token.trim()), now).await?.is_some()
+        }
+        Err(_) => false,
+    };
+    if !known {
+        let (row, token) = authorizations::make(admin.id, "admin-token of this machine", vec!["global".into()], None, now);
+        store::authorizations::authorization_create(db, &row).await?;
+        secrets::write_private(file, &format!("{token}\n"))?;
+    }
+    Ok(admin)
+}

@@ -1,0 +1,218 @@
+//! Who is asking, and what they may do. Every route begins here.
+//!
+//! A handler that takes an [`Actor`] cannot be reached without credentials. An app's row is got
+//! only through [`Actor::app`], which wants to know what is to be done with it.
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, Method, header, request::Parts},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use chrono::Utc;
+use store::{accounts, apps};
+use tower_sessions::Session;
+use uuid::Uuid;
+
+use crate::{
+    Platform, events,
+    error::{Error, Result},
+    secrets,
+    web::Budget,
+};
+
+/// With what somebody proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// An API token.
+    Token(Uuid),
+    /// A browser that signed in.
+    Session(Uuid),
+    /// Nobody: the platform itself.
+    Platform,
+}
+
+impl Credential {
+    /// The id of the token or session.
+    pub fn id(self) -> Uuid {
+        match self {
+            Self::Token(id) | Self::Session(id) => id,
+            Self::Platform => Uuid::nil(),
+        }
+    }
+}
+
+impl std::fmt::Display for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Token(id) => write!(f, "token {id}"),
+            Self::Session(id) => write!(f, "session {id}"),
+            Self::Platform => f.write_str("platform"),
+        }
+    }
+}
+
+/// Whoever asks.
+#[derive(Clone)]
+pub struct Actor {
+    pub account: accounts::Row,
+    pub credential: Credential,
+    /// Where the request came from, as the router saw it.
+    pub address: Option<String>,
+    /// Scheme and host of the request, for addresses in the answer: `http://localhost:5000`.
+    pub base: String,
+    pub platform: Platform,
+}
+
+/// What somebody wants to do with an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Can {
+    /// See that it exists, its releases, dynos and logs.
+    View,
+    /// Push code, release, roll back.
+    Deploy,
+    /// Scale, restart, set config vars, maintenance.
+    Operate,
+    /// Rename, destroy, let others in.
+    Manage,
+}
+
+impl Actor {
+    /// The app called `name` (or with that id), if the asker may do `can` with it.
+    ///
+    /// Answers 404 for an app that does not exist or may not be known of.
+    pub async fn app(&self, name: &str, can: Can) -> Result<apps::Row> {
+        let db = self.platform.db();
+        let app = match name.parse::<Uuid>() {
+            Ok(id) => store::apps::app_info(db, id).await?,
+            Err(_) => store::apps::app_by_name(db, name).await?,
+        };
+        app.filter(|app| self.may(app, can)).ok_or_else(Error::no_app)
+    }
+
+    /// Whether the asker may do `can` with `app`. The one place that decides.
+    pub fn may(&self, app: &apps::Row, _can: Can) -> bool {
+        self.account.admin || app.owner_id == self.account.id
+    }
+
+    /// Writes into the audit log, in the transaction that makes the change.
+    pub async fn event(&self, tx: &mut sqlx::PgConnection, event: events::New<'_>) -> Result<()> {
+        events::event(tx, self, event).await
+    }
+
+    /// An error unless the asker administers the platform.
+    pub fn must_administer(&self) -> Result<()> {
+        if self.account.admin {
+            Ok(())
+        } else {
+            Err(Error::forbidden("Only an administrator of the platform may do this."))
+        }
+    }
+}
+
+impl FromRequestParts<Platform> for Actor {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self> {
+        let (account, credential) = match token(&parts.headers) {
+            Some(token) => by_token(platform, &token).await?,
+            None => by_session(platform, parts).await?,
+        };
+        platform.rate_limits().take(credential.id(), parts.extensions.get::<Budget>())?;
+        Ok(Self {
+            account,
+            credential,
+            address: address(&parts.headers),
+            base: base(platform, &parts.headers),
+            platform: platform.clone(),
+        })
+    }
+}
+
+/// Whom a token speaks for.
+pub(crate) async fn by_token(platform: &Platform, token: &str) -> Result<(accounts::Row, Credential)> {
+    let (db, now) = (platform.db(), Utc::now());
+    let found = store::authorizations::authorization_by_token(db, &secrets::hash(token), now).await?;
+    let found = found.ok_or_else(Error::unauthorized)?;
+    store::authorizations::authorization_used(db, found.id, now).await?;
+    let account = accounts::account_info(db, found.account_id).await?.ok_or_else(Error::unauthorized)?;
+    Ok((account, Credential::Token(found.id)))
+}
+
+async fn by_session(platform: &Platform, parts: &Parts) -> Result<(accounts::Row, Credential)> {
+    let session = parts.extensions.get::<Session>().ok_or_else(Error::unauthorized)?;
+    let (account, id) = crate::sessions::signed_in(session).await.ok_or_else(Error::unauthorized)?;
+    // Apps are on the same site as the console, so that SameSite does not protect: the browser's
+    // word on where a write comes from does.
+    let reads = matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(header::UPGRADE);
+    if !reads && !same_origin(&parts.headers) {
+        return Err(Error::forbidden("This request does not come from the console. Reload the page and try again."));
+    }
+    let db = platform.db();
+    store::sessions::session_seen(db, id, Utc::now()).await?;
+    let account = accounts::account_info(db, account).await?.ok_or_else(Error::unauthorized)?;
+    Ok((account, Credential::Session(id)))
+}
+
+/// Whether `Origin` is the host that is asked.
+pub(crate) fn same_origin(headers: &HeaderMap) -> bool {
+    let origin = headers.get(header::ORIGIN).and_then(|v| v.to_str().ok());
+    let host = headers.get(header::HOST).and_then(|v| v.to_str().ok());
+    match (origin, host) {
+        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, o)| o.eq_ignore_ascii_case(host)),
+        _ => false,
+    }
+}
+
+/// The token in `Authorization`: Bearer, or Basic with the token as password or alone as user.
+pub(crate) fn token(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, rest) = value.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.trim().to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(BASE64_STANDARD.decode(rest.trim()).ok()?).ok()?;
+    let (user, password) = decoded.split_once(':').unwrap_or((&decoded, ""));
+    Some(if password.is_empty() { user.to_owned() } else { password.to_owned() })
+}
+
+/// The client's address. The server listens on a Unix socket that only the router can reach, so
+/// that the last entry, which the router added, can be trusted.
+pub(crate) fn address(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get("x-forwarded-for")?.to_str().ok()?;
+    value.rsplit(',').next().map(|a| a.trim().to_owned())
+}
+
+/// Scheme and host as the client used them.
+pub(crate) fn base(platform: &Platform, headers: &HeaderMap) -> String {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    match text("host").filter(|h| !h.is_empty()) {
+        Some(host) => format!("{}://{host}", text("x-forwarded-proto").unwrap_or("http")),
+        None => platform.config().url(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(value: &str, expected: Option<&str>) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+        assert_eq!(token(&headers).as_deref(), expected, "{value}");
+    }
+
+    #[test]
+    fn tokens_in_every_form_that_clients_use() {
+        let basic = |s: &str| format!("Basic {}", BASE64_STANDARD.encode(s));
+        check("Bearer abc", Some("abc"));
+        check("bearer abc", Some("abc"));
+        check(&basic(":abc"), Some("abc"));
+        check(&basic("heroku:abc"), Some("abc"));
+        check(&basic("abc:"), Some("abc"));
+        check("Digest abc", None);
+        check("Basic ???", None);
+    }
+}

@@ -1,0 +1,307 @@
+//! Apps: making, renaming, maintenance, destroying.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use background::{Failure, Job, Steps};
+use chrono::Utc;
+use rand::seq::IndexedRandom as _;
+use serde::{Deserialize, Serialize};
+use store::apps::Row;
+use uuid::Uuid;
+
+use crate::{
+    Platform, accounts,
+    actor::{Actor, Can},
+    error::{Error, Result},
+    events, releases, stacks,
+    web::{Created, Input, Page},
+};
+
+/// The app as it goes over the wire.
+pub(crate) fn shown(row: &Row, actor: &Actor) -> api::apps::App {
+    let config = actor.platform.config();
+    api::apps::App {
+        id: row.id.into(),
+        name: row.name.clone(),
+        owner: api::refs::UserRef { id: row.owner_id, email: row.owner_email.clone() },
+        region: stacks::region_ref(),
+        stack: stacks::stack_ref(&row.stack),
+        build_stack: stacks::stack_ref(&row.build_stack),
+        git_url: format!("{}/{}.git", actor.base, row.name),
+        web_url: config.app_url(&row.name),
+        maintenance: row.maintenance,
+        acm: false,
+        locked: row.locked,
+        archived_at: None,
+        buildpack_provided_description: row.buildpack_description.clone(),
+        repo_size: row.repo_size,
+        slug_size: row.slug_size,
+        released_at: row.released_at,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        team: None,
+        organization: None,
+        space: None,
+        internal_routing: None,
+        generation: api::refs::Ref { id: stacks::named_id("generation cedar"), name: "cedar".into() },
+        create_status: "complete".into(),
+        process_tier: "production".into(),
+    }
+}
+
+/// How other resources name the app.
+pub(crate) fn app_ref(row: &Row) -> api::refs::Ref {
+    api::refs::Ref { id: row.id, name: row.name.clone() }
+}
+
+/// Adjectives and nouns of made-up names: short, friendly, easy to say on the phone.
+const FIRST: [&str; 24] = [
+    "amber", "brisk", "calm", "clear", "coral", "crisp", "dusky", "early", "fair", "gentle", "golden", "keen", "lively",
+    "mellow", "misty", "noble", "pale", "quiet", "rapid", "salty", "silver", "steady", "tidal", "windy",
+];
+const SECOND: [&str; 24] = [
+    "anchor", "bay", "beacon", "buoy", "canal", "cove", "current", "dock", "ferry", "harbor", "island", "jetty", "keel",
+    "lagoon", "mast", "pier", "port", "reef", "sail", "shore", "strait", "tide", "vessel", "wave",
+];
+
+fn made_up_name() -> String {
+    let mut rng = rand::rng();
+    let pick = |words: &[&'static str; 24], rng: &mut rand::rngs::ThreadRng| *words.choose(rng).unwrap_or(&"wharf");
+    format!("{}-{}-{:05}", pick(&FIRST, &mut rng), pick(&SECOND, &mut rng), rand::random::<u32>() % 100_000)
+}
+
+fn name_taken(err: sqlx::Error, name: &str) -> Error {
+    match store::broken_constraint(&err).as_deref() {
+        Some("apps_name_key") => Error::invalid(format!("Name is already taken: {name}")),
+        _ => err.into(),
+    }
+}
+
+/// `POST /apps`
+pub async fn app_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Input(create): Input<api::apps::AppCreate>,
+) -> Result<Created<api::apps::App>> {
+    let name = create.name.filter(|n| !n.is_empty()).unwrap_or_else(made_up_name);
+    name.parse::<api::ids::AppName>().map_err(Error::invalid)?;
+    let stack = stacks::known(create.stack.as_deref().unwrap_or(stacks::DEFAULT))?;
+    stacks::known_region(create.region.as_deref())?;
+    let (id, now) = (Uuid::now_v7(), Utc::now());
+    let mut tx = platform.db().begin().await?;
+    let new = store::apps::New { id, name: &name, owner: actor.account.id, stack, now };
+    store::apps::app_create(&mut *tx, &new).await.map_err(|err| name_taken(err, &name))?;
+    let first = releases::New { app: id, description: "Initial release", ..releases::New::default() };
+    releases::create_unreviewed(&platform, &mut tx, &actor, &first, &BTreeMap::new()).await?;
+    let (summary, data) = (format!("Created the app {name}."), serde_json::json!({ "stack": stack }));
+    actor.event(&mut tx, events::New { action: "app.create", subject: &name, app: Some(id), summary, data }).await?;
+    tx.commit().await?;
+    platform.said(id, "api", &format!("Initial release by user {}", actor.account.email));
+    platform.changed(id);
+    let row = store::apps::app_info(platform.db(), id).await?.ok_or_else(Error::no_app)?;
+    Ok(Created(shown(&row, &actor)))
+}
+
+/// `GET /apps`
+pub async fn app_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
+    let rows = visible(&platform, &actor).await?;
+    Page::read(&headers).of(rows.iter().map(|row| shown(row, &actor)).collect::<Vec<_>>())
+}
+
+/// `GET /users/{user}/apps`
+pub async fn app_list_of_user(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(user): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    accounts::is_self(&actor, &user)?;
+    let rows = visible(&platform, &actor).await?;
+    Page::read(&headers).of(rows.iter().map(|row| shown(row, &actor)).collect::<Vec<_>>())
+}
+
+/// The apps that the asker may know of, by name.
+pub(crate) async fn visible(platform: &Platform, actor: &Actor) -> Result<Vec<Row>> {
+    let rows = store::apps::app_list(platform.db()).await?;
+    Ok(rows.into_iter().filter(|row| actor.may(row, Can::View)).collect())
+}
+
+/// `GET /apps/{app}`
+pub async fn app_info(actor: Actor, Path(app): Path<String>) -> Result<Json<api::apps::App>> {
+    let row = actor.app(&app, Can::View).await?;
+    Ok(Json(shown(&row, &actor)))
+}
+
+/// `POST /filters/apps`: `{"in": {"id": […]}}`
+pub async fn app_filter(
+    State(platform): State<Platform>,
+    actor: Actor,
+    headers: HeaderMap,
+    Input(filter): Input<serde_json::Value>,
+) -> Result<Response> {
+    let ids: Vec<Uuid> = serde_json::from_value(filter["in"]["id"].clone())
+        .map_err(|_| Error::invalid("The filter must have the form {\"in\": {\"id\": [ids of apps]}}."))?;
+    let rows = visible(&platform, &actor).await?;
+    Page::read(&headers)
+        .of(rows.iter().filter(|row| ids.contains(&row.id)).map(|row| shown(row, &actor)).collect::<Vec<_>>())
+}
+
+/// `PATCH /apps/{app}`
+pub async fn app_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    Input(update): Input<api::apps::AppUpdate>,
+) -> Result<Json<api::apps::App>> {
+    let can = if update.name.is_some() { Can::Manage } else { Can::Operate };
+    let mut row = actor.app(&app, can).await?;
+    let old = row.clone();
+    let mut said = Vec::new();
+    if let Some(name) = update.name.filter(|n| *n != row.name) {
+        name.parse::<api::ids::AppName>().map_err(Error::invalid)?;
+        said.push(format!("Renamed {} to {name}", row.name));
+        row.name = name;
+    }
+    if let Some(on) = update.maintenance.filter(|on| *on != row.maintenance) {
+        said.push(format!("Maintenance mode {}", if on { "enabled" } else { "disabled" }));
+        row.maintenance = on;
+    }
+    if let Some(stack) = update.build_stack {
+        row.build_stack = stacks::known(&stack)?.into();
+        if row.build_stack != old.build_stack {
+            said.push(format!("Build stack set to {}", row.build_stack));
+        }
+    }
+    if said.is_empty() {
+        return Ok(Json(shown(&row, &actor)));
+    }
+    let mut tx = platform.db().begin().await?;
+    store::apps::app_update(&mut *tx, &row, Utc::now()).await.map_err(|err| name_taken(err, &row.name))?;
+    let data = serde_json::json!({ "name": row.name, "maintenance": row.maintenance, "build_stack": row.build_stack });
+    let summary = format!("{}.", said.join(". "));
+    actor.event(&mut tx, events::New { action: "app.update", subject: &old.name, app: Some(row.id), summary, data }).await?;
+    tx.commit().await?;
+    for text in said {
+        platform.said(row.id, "api", &format!("{text} by user {}", actor.account.email));
+    }
+    platform.changed(row.id);
+    platform.wake_dynos();
+    app_info(actor, Path(row.id.to_string())).await
+}
+
+/// `DELETE /apps/{app}`: out of sight at once; a job takes it apart.
+pub async fn app_delete(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+) -> Result<Json<api::apps::App>> {
+    let row = actor.app(&app, Can::Manage).await?;
+    let mut tx = platform.db().begin().await?;
+    store::apps::app_mark_deleted(&mut *tx, row.id, Utc::now()).await?;
+    let (summary, data) = (format!("Destroyed the app {}.", row.name), serde_json::json!({}));
+    actor.event(&mut tx, events::New { action: "app.delete", subject: &row.name, app: Some(row.id), summary, data }).await?;
+    background::enqueue(&mut tx, &Destroy { app: row.id }).await?;
+    tx.commit().await?;
+    platform.changed(row.id);
+    platform.wake_dynos();
+    Ok(Json(shown(&row, &actor)))
+}
+
+/// Takes a destroyed app apart: dynos, builds, files, log, rows.
+#[derive(Serialize, Deserialize)]
+pub struct Destroy {
+    pub app: Uuid,
+}
+
+#[async_trait]
+impl Job for Destroy {
+    const KIND: &'static str = "apps.destroy";
+    // Everything here is removal, which can be tried again until the disk or the database is back.
+    const ATTEMPTS: i32 = 1000;
+    type Context = Platform;
+
+    fn subject(&self) -> Uuid {
+        self.app
+    }
+
+    async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
+        steps.once("cancel builds", self.cancel_builds(platform)).await?;
+        steps.once("stop dynos", self.stop_dynos(platform)).await?;
+        steps.once("remove files", self.remove_files(platform)).await?;
+        let mut tx = platform.db().begin().await?;
+        store::apps::app_delete(&mut tx, self.app).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn give_up(&self, _: &Platform, why: &anyhow::Error) -> anyhow::Result<()> {
+        tracing::error!(app.id = %self.app, "could not take a destroyed app apart: {why:#}");
+        Ok(())
+    }
+}
+
+impl Destroy {
+    async fn cancel_builds(&self, platform: &Platform) -> Result<(), Failure> {
+        for build in store::builds::build_list(platform.db(), self.app).await? {
+            if build.status == "pending" {
+                store::builds::build_cancel(platform.db(), build.id, Utc::now()).await?;
+                platform.builds().cancel(build.id);
+                return Err(Failure::Retry(anyhow::anyhow!("build {} still runs", build.number)));
+            }
+        }
+        Ok(())
+    }
+
+    async fn stop_dynos(&self, platform: &Platform) -> Result<(), Failure> {
+        store::dynos::dyno_stop(platform.db(), self.app, store::dynos::Which::All, Utc::now()).await?;
+        platform.wake_dynos();
+        let left = store::dynos::dyno_list(platform.db(), self.app).await?;
+        if left.is_empty() { Ok(()) } else { Err(Failure::Retry(anyhow::anyhow!("{} dynos still run", left.len()))) }
+    }
+
+    async fn remove_files(&self, platform: &Platform) -> Result<(), Failure> {
+        for checksum in store::slugs::slug_checksums_of_app_alone(platform.db(), self.app).await? {
+            platform.slug_files().delete(&checksum).await?;
+        }
+        let id = self.app.to_string();
+        platform.history().delete(self.app).map_err(anyhow::Error::new)?;
+        let data = &platform.config().data;
+        let folders = [data.join("git").join(format!("{id}.git")), data.join("cache").join(&id),
+            data.join("unpacked").join(&id), data.join("builds").join(&id), data.join("metrics").join(&id)];
+        for folder in folders {
+            match tokio::fs::remove_dir_all(&folder).await {
+                Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `GET /apps/{app}/addons`: there are none yet.
+pub async fn addon_list(actor: Actor, Path(app): Path<String>) -> Result<Json<Vec<serde_json::Value>>> {
+    actor.app(&app, Can::View).await?;
+    Ok(Json(Vec::new()))
+}
+
+/// `GET /apps/{app}/pipeline-couplings`: an app in no pipeline.
+pub async fn pipeline_coupling_info(actor: Actor, Path(app): Path<String>) -> Result<Json<serde_json::Value>> {
+    actor.app(&app, Can::View).await?;
+    Err(Error::not_found("pipeline_coupling", "Couldn't find that pipeline coupling."))
+}
+
+/// Any other path under an app: whether the app is missing is said first.
+pub async fn no_such_thing(actor: Actor, Path(path): Path<BTreeMap<String, String>>) -> Error {
+    let app = path.get("app").map(String::as_str).unwrap_or_default();
+    match actor.app(app, Can::View).await {
+        Ok(_) => Error::not_found("route", "The requested API endpoint was not found."),
+        Err(err) => err,
+    }
+}

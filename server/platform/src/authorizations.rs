@@ -1,0 +1,207 @@
+//! Authorizations: API tokens. A token is shown once, when it is made.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use chrono::{DateTime, Duration, Utc};
+use store::authorizations::Row;
+use uuid::Uuid;
+
+use crate::{
+    Platform,
+    actor::{Actor, Credential},
+    error::{Error, Result},
+    events, secrets,
+    web::{Created, Input, Page},
+};
+
+/// A new token and its row.
+pub(crate) fn make(
+    account: Uuid,
+    description: &str,
+    scope: Vec<String>,
+    expires_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> (Row, String) {
+    let token = format!("wharf-{}", secrets::random());
+    let row = Row {
+        id: Uuid::now_v7(),
+        account_id: account,
+        description: description.into(),
+        scope,
+        token_hash: secrets::hash(&token),
+        hint: hint(&token),
+        expires_at,
+        last_used_at: None,
+        created_at: now,
+        updated_at: now,
+    };
+    (row, token)
+}
+
+/// What listings show: ten asterisks between the ends, as clients expect.
+fn hint(token: &str) -> String {
+    format!("{}**********{}", &token[..9], &token[token.len() - 3..])
+}
+
+fn shown(row: Row, actor: &Actor, token: Option<String>) -> api::authorizations::Authorization {
+    let expires_in = row.expires_at.map(|at| (at - Utc::now()).num_seconds().max(0));
+    api::authorizations::Authorization {
+        id: row.id.into(),
+        description: row.description,
+        scope: row.scope,
+        access_token: Some(api::authorizations::AccessToken { id: row.id, token: token.unwrap_or(row.hint), expires_in }),
+        user: api::authorizations::AuthorizationUser {
+            id: actor.account.id,
+            email: actor.account.email.clone(),
+            full_name: actor.account.name.clone(),
+        },
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        client: None,
+        grant: None,
+        refresh_token: None,
+        session: None,
+        last_used_at: row.last_used_at,
+    }
+}
+
+fn missing() -> Error {
+    Error::not_found("authorization", "Couldn't find that authorization.")
+}
+
+async fn find(platform: &Platform, actor: &Actor, id: &str) -> Result<Row> {
+    let wanted = match (id, actor.credential) {
+        ("~", Credential::Token(own)) => own,
+        _ => id.parse().map_err(|_| missing())?,
+    };
+    let all = store::authorizations::authorization_list(platform.db(), actor.account.id, Utc::now()).await?;
+    all.into_iter().find(|row| row.id == wanted).ok_or_else(missing)
+}
+
+/// `POST /oauth/authorizations`
+pub async fn authorization_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Input(create): Input<api::authorizations::AuthorizationCreate>,
+) -> Result<Created<api::authorizations::Authorization>> {
+    let description = create.description.unwrap_or_else(|| "Long-lived user authorization".into());
+    if description.chars().count() > 255 || description.chars().any(char::is_control) {
+        return Err(Error::invalid("Description must have at most 255 characters and no control characters."));
+    }
+    let scope = create.scope.filter(|s| !s.is_empty()).unwrap_or_else(|| vec!["global".into()]);
+    if let Some(odd) = scope.iter().find(|s| !KNOWN_SCOPES.contains(&s.as_str())) {
+        let known = KNOWN_SCOPES.join(", ");
+        return Err(Error::invalid(format!("Scope {odd} does not exist. Known scopes: {known}.")));
+    }
+    let now = Utc::now();
+    let expires_at = lifetime(create.expires_in)?.map(|life| now + life);
+    let (row, token) = make(actor.account.id, &description, scope, expires_at, now);
+    let mut tx = platform.db().begin().await?;
+    store::authorizations::authorization_create(&mut *tx, &row).await?;
+    note(&actor, &mut tx, "authorization.create", &row, format!("Made the token \"{description}\".")).await?;
+    tx.commit().await?;
+    Ok(Created(shown(row, &actor, Some(token))))
+}
+
+/// Scopes as Heroku names them (devcenter "OAuth", scopes).
+const KNOWN_SCOPES: [&str; 6] = ["global", "identity", "read", "write", "read-protected", "write-protected"];
+
+fn lifetime(given: Option<serde_json::Value>) -> Result<Option<Duration>> {
+    let seconds = match given {
+        None | Some(serde_json::Value::Null) => return Ok(None),
+        Some(serde_json::Value::Number(n)) => n.as_i64(),
+        Some(serde_json::Value::String(s)) => s.trim().parse().ok(),
+        Some(_) => None,
+    };
+    match seconds {
+        Some(s) if (1..=315_360_000).contains(&s) => Ok(Some(Duration::seconds(s))),
+        _ => Err(Error::invalid("expires_in must be a number of seconds from 1 to 315360000 (ten years).")),
+    }
+}
+
+async fn note(
+    actor: &Actor,
+    tx: &mut sqlx::PgConnection,
+    action: &str,
+    row: &Row,
+    summary: String,
+) -> Result<()> {
+    let data = serde_json::json!({ "authorization": row.id, "scope": row.scope, "expires_at": row.expires_at });
+    actor.event(tx, events::New { action, subject: &actor.account.email, app: None, summary, data }).await
+}
+
+/// `GET /oauth/authorizations`
+pub async fn authorization_list(
+    State(platform): State<Platform>,
+    actor: Actor,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let rows = store::authorizations::authorization_list(platform.db(), actor.account.id, Utc::now()).await?;
+    Page::read(&headers).of(rows.into_iter().map(|row| shown(row, &actor, None)).collect::<Vec<_>>())
+}
+
+/// `GET /oauth/authorizations/{authorization}`
+pub async fn authorization_info(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<api::authorizations::Authorization>> {
+    let row = find(&platform, &actor, &id).await?;
+    Ok(Json(shown(row, &actor, None)))
+}
+
+/// `PATCH /oauth/authorizations/{authorization}`
+pub async fn authorization_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(id): Path<String>,
+    Input(update): Input<api::authorizations::AuthorizationUpdate>,
+) -> Result<Json<api::authorizations::Authorization>> {
+    let mut row = find(&platform, &actor, &id).await?;
+    if let Some(description) = update.description {
+        let mut tx = platform.db().begin().await?;
+        store::authorizations::authorization_describe(&mut *tx, row.id, &description, Utc::now()).await?;
+        note(&actor, &mut tx, "authorization.update", &row, format!("Renamed a token to \"{description}\".")).await?;
+        tx.commit().await?;
+        row.description = description;
+    }
+    Ok(Json(shown(row, &actor, None)))
+}
+
+/// `POST /oauth/authorizations/{authorization}/actions/regenerate-tokens`
+pub async fn authorization_rotate(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<api::authorizations::Authorization>> {
+    let mut row = find(&platform, &actor, &id).await?;
+    let token = format!("wharf-{}", secrets::random());
+    row.hint = hint(&token);
+    row.updated_at = Utc::now();
+    let mut tx = platform.db().begin().await?;
+    let hash = secrets::hash(&token);
+    store::authorizations::authorization_rotate(&mut *tx, row.id, &hash, &row.hint, row.updated_at).await?;
+    note(&actor, &mut tx, "authorization.rotate", &row, format!("Replaced the token \"{}\".", row.description)).await?;
+    tx.commit().await?;
+    platform.session_ended();
+    Ok(Json(shown(row, &actor, Some(token))))
+}
+
+/// `DELETE /oauth/authorizations/{authorization}`
+pub async fn authorization_delete(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<api::authorizations::Authorization>> {
+    let row = find(&platform, &actor, &id).await?;
+    let mut tx = platform.db().begin().await?;
+    store::authorizations::authorization_delete(&mut *tx, row.id).await?;
+    note(&actor, &mut tx, "authorization.delete", &row, format!("Revoked the token \"{}\".", row.description)).await?;
+    tx.commit().await?;
+    platform.session_ended();
+    Ok(Json(shown(row, &actor, None)))
+}

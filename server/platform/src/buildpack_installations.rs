@@ -1,0 +1,71 @@
+//! Buildpack installations: which buildpacks the next build uses.
+
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use chrono::Utc;
+
+use crate::{
+    Platform,
+    actor::{Actor, Can},
+    error::{Error, Result},
+    events,
+    web::{Input, Page},
+};
+
+/// A buildpack as it goes over the wire: names of ours as `urn:buildpack:heroku/nodejs`.
+pub(crate) fn shown(buildpack: &str) -> api::builds::Buildpack {
+    let name = buildpack.trim_start_matches("urn:buildpack:");
+    let named = !buildpack.contains("://");
+    let url = if named { format!("urn:buildpack:{name}") } else { buildpack.to_owned() };
+    api::builds::Buildpack { url: Some(url), name: Some(name.to_owned()) }
+}
+
+fn listed(row: &store::apps::Row) -> Vec<api::buildpack_installations::BuildpackInstallation> {
+    let numbered = row.buildpacks.iter().zip(0..);
+    numbered
+        .map(|(b, ordinal)| api::buildpack_installations::BuildpackInstallation { ordinal, buildpack: shown(b) })
+        .collect()
+}
+
+/// `GET /apps/{app}/buildpack-installations`
+pub async fn buildpack_installation_list(
+    actor: Actor,
+    Path(app): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let row = actor.app(&app, Can::View).await?;
+    Page::read(&headers).of(listed(&row))
+}
+
+/// `PUT /apps/{app}/buildpack-installations`: replaces the list.
+pub async fn buildpack_installation_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    Input(update): Input<api::buildpack_installations::BuildpackInstallationsUpdate>,
+) -> Result<Response> {
+    let mut row = actor.app(&app, Can::Operate).await?;
+    let given = update.updates.into_iter().filter_map(|u| u.buildpack);
+    row.buildpacks = given.map(|b| checked(&b)).collect::<Result<_>>()?;
+    let mut tx = platform.db().begin().await?;
+    store::apps::app_update(&mut *tx, &row, Utc::now()).await?;
+    let summary = match row.buildpacks.len() {
+        0 => "Cleared the buildpacks: the next build detects one.".to_owned(),
+        _ => format!("Set the buildpacks to {}.", row.buildpacks.join(", ")),
+    };
+    let data = serde_json::json!({ "buildpacks": row.buildpacks });
+    let action = "buildpack_installation.update";
+    actor.event(&mut tx, events::New { action, subject: &row.name, app: Some(row.id), summary, data }).await?;
+    tx.commit().await?;
+    platform.changed(row.id);
+    // The whole list, whatever the (empty) Range header says.
+    Page::read(&HeaderMap::new()).of(listed(&row))
+}
+
+/// The buildpack in the one form that is kept, or a sentence on why it cannot be used.
+pub(crate) fn checked(buildpack: &str) -> Result<String> {
+    builder::canonical(buildpack).map_err(Error::invalid)
+}

@@ -1,0 +1,268 @@
+//! Runs a build: waits its turn, builds, keeps the slug, releases it, moves the pushed branch.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, anyhow};
+use async_trait::async_trait;
+use background::{Failure, Job, Steps};
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use store::builds::Row;
+use tokio::{io::AsyncWriteExt as _, sync::mpsc};
+use uuid::Uuid;
+
+use super::source;
+use crate::{Platform, config_vars, events, git, outputs, releases};
+
+/// Takes a build from the queue to its release.
+#[derive(Serialize, Deserialize)]
+pub struct Run {
+    pub build: Uuid,
+}
+
+/// What of a slug is remembered between two steps.
+#[derive(Serialize, Deserialize)]
+enum Built {
+    Slug(Uuid),
+    /// The app's fault: the build has failed, and the platform has not.
+    Failed(String),
+    Cancelled,
+}
+
+#[async_trait]
+impl Job for Run {
+    const KIND: &'static str = "builds.run";
+    const ATTEMPTS: i32 = 5;
+    type Context = Platform;
+
+    fn subject(&self) -> Uuid {
+        self.build
+    }
+
+    async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
+        let Some(build) = store::builds::build_info(platform.db(), self.build).await? else { return Ok(()) };
+        if build.status != "pending" {
+            return Ok(());
+        }
+        if self.wait_for_turn(platform, &build).await?.is_none() {
+            return self.end(platform, &build, "Build cancelled").await;
+        }
+        let slug = Uuid::now_v7();
+        let built = steps.once("build", self.build(platform, &build, slug)).await?;
+        let slug = match built {
+            Built::Slug(slug) => slug,
+            Built::Failed(why) => return self.end(platform, &build, &why).await,
+            Built::Cancelled => return self.end(platform, &build, "Build cancelled").await,
+        };
+        let release = steps.once("choose the release", async { Ok(Uuid::now_v7()) }).await?;
+        if !store::builds::build_releases(platform.db(), self.build, release).await? {
+            return self.end(platform, &build, "Build cancelled").await;
+        }
+        let version = steps.once("release", self.release(platform, &build, slug, release)).await?;
+        self.finish(platform, &build, release, version).await
+    }
+
+    async fn give_up(&self, platform: &Platform, why: &anyhow::Error) -> anyhow::Result<()> {
+        tracing::error!(build.id = %self.build, "could not build: {why:#}");
+        let Some(build) = store::builds::build_info(platform.db(), self.build).await? else { return Ok(()) };
+        let said = "the platform could not build it; its log says more";
+        self.end(platform, &build, said).await.map_err(|_| anyhow!("end the build"))
+    }
+}
+
+impl Run {
+    /// Waits until the build may run; `None` when it was cancelled before.
+    async fn wait_for_turn(&self, platform: &Platform, build: &Row) -> Result<Option<()>, Failure> {
+        let most = i64::try_from(platform.config().build_concurrency).unwrap_or(1);
+        let cancel = platform.builds().token(self.build);
+        let mut told = 0;
+        loop {
+            let now = store::builds::build_info(platform.db(), self.build).await?;
+            if cancel.is_cancelled() || now.is_none_or(|b| b.cancelled_at.is_some()) {
+                return Ok(None);
+            }
+            let mut tx = platform.db().begin().await?;
+            let started = store::builds::build_start(&mut tx, self.build, most, Utc::now()).await?;
+            tx.commit().await?;
+            if started {
+                platform.changed(build.app_id);
+                return Ok(Some(()));
+            }
+            let queue = store::builds::build_pending(platform.db()).await?;
+            let position = super::position(build, &queue);
+            if position != told {
+                told = position;
+                let builds = if position == 1 { "It is next.".to_owned() } else { format!("{} builds go first.", position - 1) };
+                self.print(platform, build, &format!("-----> Waiting in the queue for a place to build. {builds}")).await?;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                () = cancel.cancelled() => {}
+            }
+        }
+    }
+
+    async fn print(&self, platform: &Platform, build: &Row, line: &str) -> anyhow::Result<()> {
+        let file = outputs::build_file(platform, build.app_id, self.build);
+        let folder = file.parent().context("the output has a folder")?;
+        tokio::fs::create_dir_all(folder).await.context("make the folder of outputs")?;
+        let mut out = tokio::fs::OpenOptions::new().create(true).append(true).open(&file).await.context("open the output")?;
+        out.write_all(format!("{line}\n").as_bytes()).await.context("write the output")?;
+        out.flush().await.context("write the output")?;
+        Ok(())
+    }
+
+    async fn build(&self, platform: &Platform, build: &Row, slug: Uuid) -> Result<Built, Failure> {
+        let db = platform.db();
+        let Some(app) = store::apps::app_info(db, build.app_id).await? else {
+            return Ok(Built::Failed("the app was destroyed".into()));
+        };
+        let folder = platform.config().data.join("tmp").join(format!("source-{}", self.build));
+        let outcome = self.build_in(platform, build, &app, &folder).await;
+        source::remove(&folder).await?;
+        match outcome {
+            Ok(made) => self.keep(platform, build, slug, made).await.map_err(Failure::Retry),
+            Err(builder::Error::Failed { why }) => Ok(Built::Failed(why)),
+            Err(builder::Error::Cancelled) => Ok(Built::Cancelled),
+            Err(builder::Error::Other(err)) => {
+                self.print(platform, build, &format!(" !     The platform could not go on ({err:#}). It tries again.")).await?;
+                Err(Failure::Retry(err))
+            }
+        }
+    }
+
+    async fn build_in(
+        &self,
+        platform: &Platform,
+        build: &Row,
+        app: &store::apps::Row,
+        folder: &PathBuf,
+    ) -> Result<builder::Slug, builder::Error> {
+        source::fetch(platform, build, folder).await?;
+        let vars = config_vars::current(platform, app.id).await.map_err(|err| builder::Error::Other(anyhow!("{err}")))?;
+        let request = builder::Request {
+            app_id: app.id,
+            build_id: self.build,
+            uid: app.uid as u32,
+            stack: build.stack.clone(),
+            source: folder.clone(),
+            cache: platform.config().data.join("cache").join(app.id.to_string()),
+            buildpacks: build.buildpacks.clone(),
+            env: vars,
+            source_version: build.source_version.clone().unwrap_or_default(),
+        };
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let config = builder::Config::new(&platform.config().data);
+        let cancel = platform.builds().token(self.build);
+        let building = async {
+            let outcome = builder::build(platform.driver().as_ref(), &config, &request, &sender, cancel).await;
+            drop(sender);
+            outcome
+        };
+        let (outcome, written) = tokio::join!(building, self.write(platform, build, receiver));
+        written.map_err(builder::Error::Other)?;
+        outcome
+    }
+
+    /// Writes the lines of output to the file that is streamed.
+    async fn write(
+        &self,
+        platform: &Platform,
+        build: &Row,
+        mut lines: mpsc::UnboundedReceiver<String>,
+    ) -> anyhow::Result<()> {
+        let mut batch = Vec::new();
+        while lines.recv_many(&mut batch, 1000).await > 0 {
+            self.print(platform, build, &batch.join("\n")).await?;
+            batch.clear();
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, platform: &Platform, build: &Row, slug: Uuid, made: builder::Slug) -> anyhow::Result<Built> {
+        platform.slug_files().put(&made.checksum, &made.file).await?;
+        let now = Utc::now();
+        let row = store::slugs::Row {
+            id: slug,
+            app_id: build.app_id,
+            checksum: Some(made.checksum),
+            size: Some(i64::try_from(made.size).unwrap_or(i64::MAX)),
+            process_types: sqlx::types::Json(made.process_types),
+            buildpack_description: made.buildpack_description,
+            commit: build.git_new.clone().or_else(|| build.source_version.clone()),
+            commit_description: build.source_description.clone(),
+            stack: build.stack.clone(),
+            created_at: now,
+            updated_at: now,
+        };
+        store::slugs::slug_create(platform.db(), &row).await?;
+        store::builds::build_slug(platform.db(), self.build, slug).await?;
+        let _ = tokio::fs::remove_file(&made.file).await;
+        Ok(Built::Slug(slug))
+    }
+
+    async fn release(&self, platform: &Platform, build: &Row, slug: Uuid, release: Uuid) -> Result<i32, Failure> {
+        self.print(platform, build, "-----> Launching...").await?;
+        let mut tx = platform.db().begin().await?;
+        let told = |err: crate::Error| anyhow!("{err}");
+        store::apps::app_lock(&mut *tx, build.app_id).await?;
+        // The config vars of now, not those of when the build began.
+        let vars = config_vars::current(platform, build.app_id).await.map_err(told)?;
+        let commit = build.git_new.clone().or_else(|| build.source_version.clone());
+        let short = commit.as_deref().map(|c| c.chars().take(8).collect::<String>()).filter(|c| !c.is_empty());
+        let description = short.map_or_else(|| "Deploy".to_owned(), |c| format!("Deploy {c}"));
+        let new = releases::New {
+            id: Some(release),
+            app: build.app_id,
+            description: &description,
+            slug: Some(slug),
+            keeps_slug: false,
+            commit,
+        };
+        let version = releases::create_for(platform, &mut tx, build.account_id, &new, &vars).await.map_err(told)?;
+        let summary = format!("{description} (v{version}), from build {}.", build.number);
+        let data = serde_json::json!({ "release": version, "build": build.id, "account": build.account_id });
+        let event = events::New { action: "release.create", subject: &description, app: Some(build.app_id), summary, data };
+        events::event_of_platform(&mut tx, event).await.map_err(told)?;
+        tx.commit().await?;
+        Ok(version)
+    }
+
+    /// The last steps: the branch, the status. Whoever waits for the build goes on from here.
+    async fn finish(&self, platform: &Platform, build: &Row, release: Uuid, version: i32) -> Result<(), Failure> {
+        if let (Some(name), Some(old), Some(new)) = (&build.git_ref, &build.git_old, &build.git_new) {
+            git::move_ref(platform, build.app_id, name, old, new).await?;
+        }
+        self.print(platform, build, &format!("       Released v{version}")).await?;
+        if store::builds::build_succeed(platform.db(), self.build, release, Utc::now()).await? {
+            let short: String = build.source_version.as_deref().unwrap_or_default().chars().take(8).collect();
+            platform.said(build.app_id, "api", "Build succeeded");
+            platform.said(build.app_id, "api", &format!("Deploy {short} by user {}", build.email));
+            releases::announce(platform, build.app_id, version, &build.email);
+        }
+        platform.builds().forget(self.build);
+        Ok(())
+    }
+
+    async fn end(&self, platform: &Platform, build: &Row, why: &str) -> Result<(), Failure> {
+        self.print(platform, build, "").await?;
+        self.print(platform, build, &format!(" !     Push rejected, {}.", lower(why))).await?;
+        if store::builds::build_fail(platform.db(), self.build, why, Utc::now()).await? {
+            let mut tx = platform.db().begin().await?;
+            let (summary, data) = (format!("Build {} failed: {why}.", build.number), serde_json::json!({ "build": build.id }));
+            let subject = format!("build {}", build.number);
+            let event = events::New { action: "build.fail", subject: &subject, app: Some(build.app_id), summary, data };
+            events::event_of_platform(&mut tx, event).await.map_err(|err| anyhow!("{err}"))?;
+            tx.commit().await?;
+            platform.said(build.app_id, "api", &format!("Build failed: {why}"));
+        }
+        platform.builds().forget(self.build);
+        platform.changed(build.app_id);
+        Ok(())
+    }
+}
+
+fn lower(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}

@@ -1,0 +1,125 @@
+//! Builds: source becomes a slug, and the slug a release. One queue for pushes and for the API.
+
+mod job;
+mod routes;
+mod source;
+
+use std::{
+    collections::HashMap,
+    sync::Mutex,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use background::{Reconciler, Report};
+use chrono::Utc;
+use store::builds::Row;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub use self::{
+    job::Run,
+    routes::{build_cache_delete, build_cancel, build_create, build_info, build_list, build_result},
+};
+use crate::{Platform, actor::Actor, buildpack_installations, error::Result, sources};
+
+/// The builds that run in this process, to be cancelled.
+#[derive(Default)]
+pub(crate) struct Running {
+    tokens: Mutex<HashMap<Uuid, CancellationToken>>,
+}
+
+impl Running {
+    /// The token that cancels a build; made on first use.
+    pub fn token(&self, build: Uuid) -> CancellationToken {
+        match self.tokens.lock() {
+            Ok(mut tokens) => tokens.entry(build).or_default().clone(),
+            Err(_) => CancellationToken::new(),
+        }
+    }
+
+    /// Cancels a build of this process.
+    pub fn cancel(&self, build: Uuid) {
+        self.token(build).cancel();
+    }
+
+    /// Forgets a build that has ended.
+    pub fn forget(&self, build: Uuid) {
+        if let Ok(mut tokens) = self.tokens.lock() {
+            tokens.remove(&build);
+        }
+    }
+}
+
+/// Adds a build and the job that runs it. The caller commits.
+pub(crate) async fn create(tx: &mut sqlx::PgConnection, new: &store::builds::New) -> Result<()> {
+    store::apps::app_lock(&mut *tx, new.app).await?;
+    store::builds::build_create(&mut *tx, new).await?;
+    background::enqueue(tx, &Run { build: new.id }).await?;
+    Ok(())
+}
+
+/// The build as it goes over the wire.
+pub(crate) fn shown(row: &Row, actor: &Actor, queue: &[Row]) -> api::builds::Build {
+    let status = match row.status.as_str() {
+        "pending" => api::builds::BuildStatus::Pending,
+        "failed" => api::builds::BuildStatus::Failed,
+        _ => api::builds::BuildStatus::Succeeded,
+    };
+    let secret = actor.platform.secrets().sign("build output", row.id);
+    api::builds::Build {
+        id: row.id.into(),
+        app: api::refs::IdRef { id: row.app_id },
+        status,
+        buildpacks: row.buildpacks.iter().map(|b| buildpack_installations::shown(b)).collect(),
+        source_blob: api::builds::SourceBlob {
+            url: row.source_url.clone(),
+            version: row.source_version.clone(),
+            version_description: row.source_description.clone(),
+            checksum: row.source_checksum.clone(),
+        },
+        stack: row.stack.clone(),
+        slug: row.slug_id.map(|id| api::refs::IdRef { id }),
+        release: row.release_id.filter(|_| row.status == "succeeded").map(|id| api::refs::IdRef { id }),
+        user: api::refs::UserRef { id: row.account_id, email: row.email.clone() },
+        output_stream_url: format!("{}/streams/builds/{secret}", actor.base),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        number: row.number,
+        error: row.error.clone(),
+        queue_position: position(row, queue),
+    }
+}
+
+/// How many builds have to go first; 0 for one that runs or has ended.
+pub(crate) fn position(row: &Row, queue: &[Row]) -> i64 {
+    if row.status != "pending" || row.started_at.is_some() {
+        return 0;
+    }
+    let before = queue.iter().filter(|b| b.started_at.is_none()).take_while(|b| b.id != row.id).count();
+    i64::try_from(before).unwrap_or(i64::MAX) + 1
+}
+
+/// Forgets what nobody can ask for any more: uploads, links, sessions, jobs of days ago.
+pub(crate) struct Sweep(pub Platform);
+
+#[async_trait]
+impl Reconciler for Sweep {
+    const NAME: &'static str = "retention";
+
+    async fn run(&mut self) -> anyhow::Result<Report> {
+        let (db, now) = (self.0.db(), Utc::now());
+        let day = chrono::Duration::days(1);
+        let mut report = Report { again_in: Some(Duration::from_secs(3600)), ..Report::default() };
+        for id in store::sources::source_sweep(db, now - day).await? {
+            let _ = tokio::fs::remove_file(sources::file(&self.0, id)).await;
+            report.done.push(format!("removed the upload {id}"));
+        }
+        store::sessions::session_sweep(db, now).await?;
+        store::log_sessions::log_session_sweep(db, now - day * 2).await?;
+        store::jobs::job_sweep(db, now - day * 7).await?;
+        let history = self.0.history().clone();
+        tokio::task::spawn_blocking(move || history.expire(now)).await??;
+        Ok(report)
+    }
+}

@@ -1,0 +1,158 @@
+//! What can be asked about builds.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use chrono::Utc;
+use store::builds::Row;
+use uuid::Uuid;
+
+use super::{create, shown};
+use crate::{
+    Platform,
+    actor::{Actor, Can},
+    buildpack_installations,
+    error::{Error, Result},
+    events, outputs,
+    web::{Created, Input, Page},
+};
+
+async fn find(platform: &Platform, app: &store::apps::Row, build: &str) -> Result<Row> {
+    let missing = || Error::not_found("build", "Couldn't find that build.");
+    let row = match (build.parse::<Uuid>(), build.parse::<i32>()) {
+        (Ok(id), _) => store::builds::build_info(platform.db(), id).await?.filter(|b| b.app_id == app.id),
+        (_, Ok(number)) => {
+            store::builds::build_list(platform.db(), app.id).await?.into_iter().find(|b| b.number == number)
+        }
+        _ => None,
+    };
+    row.ok_or_else(missing)
+}
+
+/// `GET /apps/{app}/builds`
+pub async fn build_list(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let app = actor.app(&app, Can::View).await?;
+    let queue = store::builds::build_pending(platform.db()).await?;
+    let rows = store::builds::build_list(platform.db(), app.id).await?;
+    Page::read(&headers).of(rows.iter().map(|row| shown(row, &actor, &queue)).collect::<Vec<_>>())
+}
+
+/// `GET /apps/{app}/builds/{build}`: by id or number.
+pub async fn build_info(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, build)): Path<(String, String)>,
+) -> Result<Json<api::builds::Build>> {
+    let app = actor.app(&app, Can::View).await?;
+    let row = find(&platform, &app, &build).await?;
+    let queue = store::builds::build_pending(platform.db()).await?;
+    Ok(Json(shown(&row, &actor, &queue)))
+}
+
+/// `POST /apps/{app}/builds`: of an archive at an address.
+pub async fn build_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    Input(body): Input<api::builds::BuildCreate>,
+) -> Result<Created<api::builds::Build>> {
+    let app = actor.app(&app, Can::Deploy).await?;
+    let url = body.source_blob.url.filter(|u| !u.is_empty());
+    let url = url.ok_or_else(|| Error::invalid("source_blob.url must say where the source is: POST /sources gives a place."))?;
+    if !["http://", "https://"].iter().any(|s| url.starts_with(s)) {
+        return Err(Error::invalid("source_blob.url must begin with http:// or https://."));
+    }
+    let given = body.buildpacks.unwrap_or_default().into_iter().filter_map(|b| b.url.or(b.name));
+    let mut buildpacks = given.map(|b| buildpack_installations::checked(&b)).collect::<Result<Vec<_>>>()?;
+    if buildpacks.is_empty() {
+        buildpacks.clone_from(&app.buildpacks);
+    }
+    let new = store::builds::New {
+        id: Uuid::now_v7(),
+        app: app.id,
+        account: actor.account.id,
+        stack: app.build_stack.clone(),
+        buildpacks,
+        source_url: Some(url),
+        source_version: body.source_blob.version,
+        source_description: body.source_blob.version_description,
+        source_checksum: body.source_blob.checksum,
+        git: None,
+        now: Utc::now(),
+    };
+    let mut tx = platform.db().begin().await?;
+    create(&mut tx, &new).await?;
+    let (summary, data) = ("Started a build.".to_owned(), serde_json::json!({ "build": new.id }));
+    actor.event(&mut tx, events::New { action: "build.create", subject: &app.name, app: Some(app.id), summary, data }).await?;
+    tx.commit().await?;
+    platform.said(app.id, "api", &format!("Build started by user {}", actor.account.email));
+    platform.changed(app.id);
+    let row = store::builds::build_info(platform.db(), new.id).await?.ok_or_else(Error::no_app)?;
+    let queue = store::builds::build_pending(platform.db()).await?;
+    Ok(Created(shown(&row, &actor, &queue)))
+}
+
+/// `DELETE /apps/{app}/builds/{build}`: cancels it; it ends as failed.
+pub async fn build_cancel(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, build)): Path<(String, String)>,
+) -> Result<Json<api::builds::Build>> {
+    let app = actor.app(&app, Can::Deploy).await?;
+    let row = find(&platform, &app, &build).await?;
+    let mut tx = platform.db().begin().await?;
+    if !store::builds::build_cancel(&mut *tx, row.id, Utc::now()).await? {
+        return Err(Error::invalid("The build has ended already, so that it cannot be cancelled."));
+    }
+    let (summary, data) = (format!("Cancelled build {}.", row.number), serde_json::json!({ "build": row.id }));
+    actor.event(&mut tx, events::New { action: "build.cancel", subject: &app.name, app: Some(app.id), summary, data }).await?;
+    tx.commit().await?;
+    platform.builds().cancel(row.id);
+    platform.changed(app.id);
+    build_info(State(platform), actor, Path((app.id.to_string(), row.id.to_string()))).await
+}
+
+/// `GET /apps/{app}/builds/{build}/result`: the whole output, for old clients.
+pub async fn build_result(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, build)): Path<(String, String)>,
+) -> Result<Json<serde_json::Value>> {
+    let app = actor.app(&app, Can::View).await?;
+    let row = find(&platform, &app, &build).await?;
+    let text = tokio::fs::read(outputs::build_file(&platform, app.id, row.id)).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().map(|l| serde_json::json!({ "line": format!("{l}\n"), "stream": "STDOUT" })).collect();
+    let exit_code = match row.status.as_str() {
+        "pending" => None,
+        "succeeded" => Some(0),
+        _ => Some(1),
+    };
+    let build = shown(&row, &actor, &[]);
+    Ok(Json(serde_json::json!({ "build": build, "exit_code": exit_code, "lines": lines })))
+}
+
+/// `DELETE /apps/{app}/build-cache`
+pub async fn build_cache_delete(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+) -> Result<Json<serde_json::Value>> {
+    let app = actor.app(&app, Can::Deploy).await?;
+    let mut tx = platform.db().begin().await?;
+    let (summary, data) = ("Emptied the build cache.".to_owned(), serde_json::json!({}));
+    actor.event(&mut tx, events::New { action: "build_cache.delete", subject: &app.name, app: Some(app.id), summary, data }).await?;
+    tx.commit().await?;
+    match tokio::fs::remove_dir_all(platform.config().data.join("cache").join(app.id.to_string())).await {
+        Err(err) if err.kind() != std::io::ErrorKind::NotFound => Err(err.into()),
+        _ => Ok(Json(serde_json::json!({}))),
+    }
+}

@@ -1,0 +1,53 @@
+//! What the platform is told at its start.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Settings, all of them decided by whoever starts the platform.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Everything that lasts.
+    pub data: PathBuf,
+    /// Sockets; in a short path.
+    pub run: PathBuf,
+    /// Where the router listens; for addresses in answers.
+    pub listen: SocketAddr,
+    /// Where the console and the API are, e.g. `localhost`.
+    pub domain: String,
+    /// Apps are at `<name>.<apps_domain>`.
+    pub apps_domain: String,
+    /// Whether the router serves HTTPS.
+    pub tls: bool,
+    pub database_url: String,
+    /// The key itself, when it does not live in `master.key`.
+    pub master_key: Option<String>,
+    /// Builds that run at once.
+    pub build_concurrency: usize,
+}
+
+impl Config {
+    fn port(&self) -> String {
+        let port = self.listen.port();
+        let usual = if self.tls { 443 } else { 80 };
+        if port == usual { String::new() } else { format!(":{port}") }
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+
+    /// Where the console and the API are: `http://localhost:5000`.
+    pub fn url(&self) -> String {
+        format!("{}://{}{}", self.scheme(), self.domain, self.port())
+    }
+
+    /// Where an app is served, with a slash at the end.
+    pub fn app_url(&self, name: &str) -> String {
+        format!("{}://{name}.{}{}/", self.scheme(), self.apps_domain, self.port())
+    }
+
+    /// Hosts that are the platform's own.
+    pub fn platform_hosts(&self) -> Vec<String> {
+        let domain = &self.domain;
+        vec![domain.clone(), format!("api.{domain}"), format!("console.{domain}")]
+    }
+}

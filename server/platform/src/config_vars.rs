@@ -1,0 +1,205 @@
+//! Config vars: an app's settings. Every change is a release; values are sealed at rest.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    Platform,
+    actor::{Actor, Can},
+    error::{Error, Result},
+    events, releases,
+    secrets::Secrets,
+    web::Input,
+};
+
+/// All keys and values together. (Heroku's limit, devcenter "config vars".)
+const MOST_BYTES: usize = 64 << 10;
+
+/// Seals the config of `app`.
+pub(crate) fn seal(secrets: &Secrets, app: Uuid, vars: &BTreeMap<String, String>) -> Vec<u8> {
+    let text = serde_json::to_vec(vars).expect("a map of strings always serialises");
+    secrets.seal(&format!("config {app}"), &text)
+}
+
+/// Opens what [`seal`] sealed.
+pub(crate) fn open(secrets: &Secrets, app: Uuid, sealed: &[u8]) -> anyhow::Result<BTreeMap<String, String>> {
+    let text = secrets.open(&format!("config {app}"), sealed)?;
+    serde_json::from_slice(&text).context("read the config vars")
+}
+
+/// Today's config vars of an app.
+pub(crate) async fn current(platform: &Platform, app: Uuid) -> Result<BTreeMap<String, String>> {
+    let sealed = store::config_vars::config_vars_info(platform.db(), app).await?;
+    Ok(sealed.map(|s| open(platform.secrets(), app, &s)).transpose()?.unwrap_or_default())
+}
+
+/// Writes tomorrow's config vars of an app, in the transaction that makes their release.
+pub(crate) async fn save(
+    platform: &Platform,
+    tx: &mut PgConnection,
+    app: Uuid,
+    vars: &BTreeMap<String, String>,
+) -> Result<()> {
+    let sealed = seal(platform.secrets(), app, vars);
+    store::config_vars::config_vars_save(tx, app, &sealed, chrono::Utc::now()).await?;
+    Ok(())
+}
+
+/// `GET /apps/{app}/config-vars`
+pub async fn config_vars_info(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+) -> Result<Json<BTreeMap<String, String>>> {
+    let app = actor.app(&app, Can::Operate).await?;
+    Ok(Json(current(&platform, app.id).await?))
+}
+
+/// `GET /apps/{app}/releases/{release}/config-vars`
+pub async fn release_config_vars(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, release)): Path<(String, String)>,
+) -> Result<Json<BTreeMap<String, String>>> {
+    let app = actor.app(&app, Can::Operate).await?;
+    let release = releases::find(&platform, &app, &release).await?;
+    Ok(Json(open(platform.secrets(), app.id, &release.config)?))
+}
+
+/// `PATCH /apps/{app}/config-vars`: all changes are one release; none, when nothing changes.
+pub async fn config_vars_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    Input(update): Input<BTreeMap<String, serde_json::Value>>,
+) -> Result<Json<BTreeMap<String, String>>> {
+    let app = actor.app(&app, Can::Operate).await?;
+    let update = update.into_iter().map(|(k, v)| Ok((k, value(v)?))).collect::<Result<BTreeMap<_, _>>>()?;
+    let mut tx = platform.db().begin().await?;
+    // Two updates at once must not lose one another's keys.
+    store::apps::app_lock(&mut *tx, app.id).await?;
+    let old = store::config_vars::config_vars_info(&mut *tx, app.id).await?;
+    let old = old.map(|s| open(platform.secrets(), app.id, &s)).transpose()?.unwrap_or_default();
+    let changes = apply(&old, &update)?;
+    if changes.set.is_empty() && changes.unset.is_empty() {
+        return Ok(Json(changes.vars));
+    }
+    save(&platform, &mut tx, app.id, &changes.vars).await?;
+    let description = changes.description();
+    let new = releases::New { app: app.id, description: &description, keeps_slug: true, ..releases::New::default() };
+    let version = releases::create(&platform, &mut tx, &actor, &new, &changes.vars).await?;
+    let data = serde_json::json!({ "set": changes.set, "unset": changes.unset, "release": version });
+    let (action, summary) = ("config_vars.update", format!("{description} (v{version})."));
+    actor.event(&mut tx, events::New { action, subject: &app.name, app: Some(app.id), summary, data }).await?;
+    tx.commit().await?;
+    platform.said(app.id, "api", &format!("{description} by user {}", actor.account.email));
+    releases::announce(&platform, app.id, version, &actor.account.email);
+    Ok(Json(changes.vars))
+}
+
+fn value(value: serde_json::Value) -> Result<Option<String>> {
+    match value {
+        serde_json::Value::Null => Ok(None),
+        serde_json::Value::String(s) => Ok(Some(s)),
+        serde_json::Value::Number(n) => Ok(Some(n.to_string())),
+        serde_json::Value::Bool(b) => Ok(Some(b.to_string())),
+        _ => Err(Error::invalid("The value of a config var must be a string, or null to remove it.")),
+    }
+}
+
+#[derive(Debug)]
+struct Changes {
+    vars: BTreeMap<String, String>,
+    set: Vec<String>,
+    unset: Vec<String>,
+}
+
+impl Changes {
+    fn description(&self) -> String {
+        let set = (!self.set.is_empty()).then(|| format!("Set {} config vars", self.set.join(", ")));
+        let unset = (!self.unset.is_empty()).then(|| format!("Remove {} config vars", self.unset.join(", ")));
+        [set, unset].into_iter().flatten().collect::<Vec<_>>().join(" and ")
+    }
+}
+
+fn apply(old: &BTreeMap<String, String>, update: &BTreeMap<String, Option<String>>) -> Result<Changes> {
+    let mut changes = Changes { vars: old.clone(), set: Vec::new(), unset: Vec::new() };
+    for (key, value) in update {
+        check_key(key)?;
+        match value {
+            Some(value) if value.contains('\0') => {
+                return Err(Error::invalid(format!("Value of {key} contains a NUL character, which no process can be given.")));
+            }
+            Some(value) => {
+                if changes.vars.insert(key.clone(), value.clone()).as_ref() != Some(value) {
+                    changes.set.push(key.clone());
+                }
+            }
+            None => {
+                if changes.vars.remove(key).is_some() {
+                    changes.unset.push(key.clone());
+                }
+            }
+        }
+    }
+    let size: usize = changes.vars.iter().map(|(k, v)| k.len() + v.len()).sum();
+    if size > MOST_BYTES {
+        return Err(Error::invalid(format!("Config vars have {size} bytes together; at most {MOST_BYTES} are allowed.")));
+    }
+    Ok(changes)
+}
+
+fn check_key(key: &str) -> Result<()> {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let starts = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if starts && key.len() <= 255 && key.chars().all(good) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "Config var name {key:?} cannot be used: use letters, digits and underscores, and begin with a letter."
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(update: &[(&str, Option<&str>)], expected: &str) {
+        let old = BTreeMap::from([("A".to_owned(), "1".to_owned()), ("B".to_owned(), "2".to_owned())]);
+        let update = update.iter().map(|(k, v)| (k.to_string(), v.map(String::from))).collect();
+        let found = match apply(&old, &update) {
+            Ok(changes) => changes.description(),
+            Err(err) => err.to_string(),
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn changes_are_described_as_heroku_describes_them() {
+        check(&[("C", Some("3"))], "Set C config vars");
+        check(&[("A", Some("2")), ("C", Some("3"))], "Set A, C config vars");
+        check(&[("A", None)], "Remove A config vars");
+        check(&[("A", None), ("B", Some("3"))], "Set B config vars and Remove A config vars");
+        check(&[("A", Some("1")), ("Z", None)], "");
+    }
+
+    #[test]
+    fn what_no_process_can_be_given_is_refused() {
+        let name = |n: &str| {
+            format!("Config var name {n:?} cannot be used: use letters, digits and underscores, and begin with a letter.")
+        };
+        check(&[("1A", Some("x"))], &name("1A"));
+        check(&[("A=B", Some("x"))], &name("A=B"));
+        check(&[("", Some("x"))], &name(""));
+        check(&[("A", Some("x\0"))], "Value of A contains a NUL character, which no process can be given.");
+        let long = "x".repeat(70_000);
+        check(&[("A", Some(&long))], "Config vars have 70003 bytes together; at most 65536 are allowed.");
+    }
+}

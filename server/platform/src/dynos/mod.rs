@@ -1,0 +1,127 @@
+//! Dynos: what runs, and the supervisor that keeps it equal to what is wanted.
+//!
+//! [`plan`] decides, without clock or disk; [`Reconcile`] looks and acts.
+
+mod observe;
+mod plan;
+mod reconcile;
+mod routes;
+mod routing;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use uuid::Uuid;
+
+pub(crate) use self::reconcile::stop_all;
+pub use self::{
+    reconcile::Reconcile,
+    routes::{
+        dyno_info, dyno_list, dyno_restart, dyno_restart_all, dyno_stop, formation_restart, formation_stop,
+    },
+};
+use crate::{apps, stacks::Size};
+
+/// A process to start.
+pub(crate) struct Wanted<'a> {
+    pub run: Uuid,
+    /// `web.1`
+    pub name: &'a str,
+    pub app: &'a store::apps::Row,
+    pub command: &'a str,
+    /// The unpacked slug.
+    pub root: PathBuf,
+    pub vars: BTreeMap<String, String>,
+    pub size: Size,
+    /// Gets a port.
+    pub web: bool,
+}
+
+/// Every dyno has a loopback of its own, so that all can have the same port.
+const PORT: u16 = 5000;
+
+/// What the driver is told.
+pub(crate) fn spec(wanted: Wanted<'_>) -> dyno::Spec {
+    let quota = wanted.size.memory_mb << 20;
+    dyno::Spec {
+        id: wanted.run,
+        name: wanted.name.into(),
+        uid: wanted.app.uid as u32,
+        command: wanted.command.into(),
+        env: wanted.vars,
+        root: dyno::Mounts { app: dyno::AppDir::Slug(wanted.root), binds: Vec::new() },
+        limits: dyno::Limits {
+            memory_bytes: quota,
+            memory_max_bytes: (quota as f64 * wanted.size.hard_factor) as u64,
+            cpu_shares: wanted.size.cpu_shares,
+            cpu_quota_us: 0,
+            pids: wanted.size.pids,
+        },
+        port: wanted.web.then_some(PORT),
+        raw: false,
+    }
+}
+
+/// How a process ended, for the log and for the list of dynos.
+pub(crate) fn exit_sentence(exit: &dyno::Exit) -> String {
+    if let Some(error) = &exit.error {
+        return error.clone();
+    }
+    let status = match (exit.code, exit.signal) {
+        (Some(code), _) => code,
+        // As a shell says it: 128 and the signal.
+        (None, Some(signal)) => 128 + signal,
+        (None, None) => return "Process exited".into(),
+    };
+    let why = if exit.oom { " (out of memory)" } else { "" };
+    format!("Process exited with status {status}{why}")
+}
+
+/// The dyno as it goes over the wire.
+pub(crate) fn shown(row: &store::dynos::Row, app: &store::apps::Row) -> api::dynos::Dyno {
+    let state = match row.state.as_str() {
+        "up" => api::dynos::DynoState::Up,
+        "crashed" => api::dynos::DynoState::Crashed,
+        "down" => api::dynos::DynoState::Down,
+        _ => api::dynos::DynoState::Starting,
+    };
+    api::dynos::Dyno {
+        id: row.id.into(),
+        name: row.name.clone(),
+        kind: row.kind.clone(),
+        size: row.size.clone(),
+        state,
+        command: row.command.clone(),
+        attach_url: None,
+        app: apps::app_ref(app),
+        release: api::dynos::DynoRelease { id: row.release_id, version: row.version },
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        starts: row.starts,
+        last_exit: row.last_exit.clone(),
+        next_start_at: row.next_start_at,
+    }
+}
+
+/// The dynos that people are shown: one for each name, the one that counts. During a rollout
+/// that is the one that serves; its successor is shown when it takes over.
+pub(crate) fn visible(mut rows: Vec<store::dynos::Row>) -> Vec<store::dynos::Row> {
+    rows.retain(|r| r.stopping_at.is_none());
+    let all = rows.clone();
+    rows.retain(|row| {
+        let better = |other: &&store::dynos::Row| {
+            other.name == row.name && other.id != row.id && rank(other) > rank(row)
+        };
+        !all.iter().any(|other| better(&other))
+    });
+    rows
+}
+
+/// Up before starting before crashed; the newer before the older.
+fn rank(row: &store::dynos::Row) -> (u8, bool, i32, chrono::DateTime<chrono::Utc>) {
+    let state = match row.state.as_str() {
+        "up" => 2,
+        "starting" => 1,
+        _ => 0,
+    };
+    (state, row.retiring_at.is_none(), row.version, row.created_at)
+}

@@ -1,0 +1,129 @@
+//! Looks at the dynos that run and notes what became of them: up, crashed, gone.
+
+use std::net::SocketAddr;
+
+use chrono::Utc;
+use dyno::{Exit, Phase};
+use futures::{StreamExt as _, stream};
+use store::dynos::Row;
+
+use super::{exit_sentence, plan};
+use crate::{Platform, ingest};
+
+/// Looks at every dyno, many at once, and returns the rows as they are now. Rows of dynos that
+/// were told to stop and have ended are gone.
+pub(super) async fn observe(platform: &Platform, rows: Vec<Row>) -> (Vec<Row>, Vec<String>) {
+    let seen: Vec<(Option<Row>, Option<String>)> = stream::iter(rows)
+        .map(|row| async move {
+            let before = row.clone();
+            match look(platform, row).await {
+                Ok(row) => (row, None),
+                Err(err) => (Some(before.clone()), Some(format!("look at {}: {err:#}", before.name))),
+            }
+        })
+        .buffered(16)
+        .collect()
+        .await;
+    let mut failed = Vec::new();
+    let rows = seen.into_iter().filter_map(|(row, err)| {
+        failed.extend(err);
+        row
+    });
+    let rows = rows.collect();
+    (rows, failed)
+}
+
+async fn look(platform: &Platform, row: Row) -> anyhow::Result<Option<Row>> {
+    if row.state == "crashed" && row.stopping_at.is_none() {
+        return Ok(Some(row));
+    }
+    let status = platform.driver().status(row.run_id).await?;
+    let exit = match status.map(|s| s.phase) {
+        Some(Phase::Exited(exit)) => Some(exit),
+        Some(Phase::Starting | Phase::Running) => None,
+        None => Some(Exit {
+            at: Utc::now(),
+            code: None,
+            signal: None,
+            oom: false,
+            error: Some("The process is gone without a trace: its files were removed or the machine was restarted".into()),
+        }),
+    };
+    match exit {
+        Some(exit) if row.stopping_at.is_some() => gone(platform, &row, &exit).await.map(|()| None),
+        Some(exit) => crashed(platform, row, &exit).await.map(Some),
+        None if row.state == "starting" && row.stopping_at.is_none() => booting(platform, row).await.map(Some),
+        None => Ok(Some(row)),
+    }
+}
+
+/// A dyno that was told to stop has ended: its row goes, and its files once its output was read.
+async fn gone(platform: &Platform, row: &Row, exit: &Exit) -> anyhow::Result<()> {
+    ingest::finish(platform, row.app_id, row.run_id).await?;
+    if row.state != "crashed" {
+        platform.supervisor_said(row.app_id, &row.name, &exit_sentence(exit));
+    }
+    platform.driver().remove(row.run_id).await?;
+    let _ = platform.history().forget(row.app_id, &row.run_id.to_string());
+    store::dynos::dyno_delete(platform.db(), row.id).await?;
+    platform.changed(row.app_id);
+    Ok(())
+}
+
+async fn crashed(platform: &Platform, mut row: Row, exit: &Exit) -> anyhow::Result<Row> {
+    let now = Utc::now();
+    ingest::finish(platform, row.app_id, row.run_id).await?;
+    let said = exit_sentence(exit);
+    if exit.oom {
+        let text = "Error R15 (Memory quota vastly exceeded)";
+        platform.supervisor_said(row.app_id, &row.name, text);
+    }
+    platform.supervisor_said(row.app_id, &row.name, &said);
+    let text = format!("State changed from {} to crashed", row.state);
+    platform.supervisor_said(row.app_id, &row.name, &text);
+    row.crashes = plan::crashes_after(&row, now);
+    row.next_start_at = Some(now + plan::pause(row.crashes));
+    // A boot time-out that was noted says more than the signal that followed it.
+    if row.killed_at.is_none() || row.last_exit.is_none() {
+        row.last_exit = Some(said);
+    }
+    row.state = "crashed".into();
+    row.updated_at = now;
+    row.addr = None;
+    store::dynos::dyno_save(platform.db(), &row).await?;
+    platform.driver().remove(row.run_id).await?;
+    let _ = platform.history().forget(row.app_id, &row.run_id.to_string());
+    platform.changed(row.app_id);
+    Ok(row)
+}
+
+/// A starting dyno is up when it has bound its port; one without a port, when it runs.
+async fn booting(platform: &Platform, mut row: Row) -> anyhow::Result<Row> {
+    let now = Utc::now();
+    if row.kind == "web" && !is_bound(row.addr.as_deref()).await {
+        let late = row.started_at.is_some_and(|at| now - at >= plan::BOOT);
+        if late && row.killed_at.is_none() {
+            let error = "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds of launch";
+            platform.supervisor_said(row.app_id, &row.name, error);
+            platform.supervisor_said(row.app_id, &row.name, "Stopping process with SIGKILL");
+            row.killed_at = Some(now);
+            row.last_exit = Some("Boot timeout: did not bind to $PORT within 60 seconds".into());
+            store::dynos::dyno_save(platform.db(), &row).await?;
+            platform.driver().signal(row.run_id, nix::sys::signal::Signal::SIGKILL as i32).await?;
+        }
+        return Ok(row);
+    }
+    row.state = "up".into();
+    row.updated_at = now;
+    row.next_start_at = None;
+    store::dynos::dyno_save(platform.db(), &row).await?;
+    platform.supervisor_said(row.app_id, &row.name, "State changed from starting to up");
+    platform.changed(row.app_id);
+    Ok(row)
+}
+
+async fn is_bound(addr: Option<&str>) -> bool {
+    let Some(addr) = addr.and_then(|a| a.parse::<SocketAddr>().ok()) else { return false };
+    let connecting = tokio::net::TcpStream::connect(addr);
+    matches!(tokio::time::timeout(std::time::Duration::from_millis(500), connecting).await, Ok(Ok(_)))
+}

@@ -1,0 +1,148 @@
+//! What must change so that the dynos that run are the dynos that are wanted. Pure.
+//!
+//! ```text
+//!             start                bound its port, or runs
+//!   (nothing) ────→ starting ─────────────────────────────→ up
+//!                      │ ended, or 60 s without its port     │ ended
+//!                      └──────────→ crashed ←────────────────┘
+//!                         ↑ start again, after a pause
+//!   any of them, when no longer wanted: told to stop (SIGTERM, 30 s, SIGKILL), then removed
+//! ```
+//!
+//! Web dynos of a new release start beside the old ones. The old ones serve until all new ones
+//! are up, and go only after the router has the new ones: no request is lost, and a release that
+//! does not come up does no harm. Other dynos are replaced at once, as two workers of different
+//! releases may not agree.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Duration, Utc};
+use store::dynos::Row;
+use uuid::Uuid;
+
+/// SIGTERM, and this long to end. See behaviour.md 7.1.
+pub(super) const GRACE: Duration = Duration::seconds(30);
+/// A web process has this long to bind its port.
+pub(super) const BOOT: Duration = Duration::seconds(60);
+/// A dyno that ran this long has come up: its next crash is its first.
+const SETTLED: Duration = Duration::minutes(10);
+
+/// A process type of an app that should run.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Type {
+    pub kind: String,
+    pub command: String,
+    pub quantity: i32,
+    pub size: String,
+}
+
+/// What an app should run.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct App {
+    pub id: Uuid,
+    pub release: Uuid,
+    pub version: i32,
+    pub types: Vec<Type>,
+}
+
+/// A thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    /// Make a dyno and start it.
+    Create { app: Uuid, kind: String, ordinal: i32 },
+    /// Start a crashed dyno again.
+    Restart { dyno: Uuid },
+    /// Begin to stop a dyno.
+    Stop { dyno: Uuid, why: &'static str },
+    /// Kill a dyno that did not stop in time.
+    Kill { dyno: Uuid },
+}
+
+/// The pause before start number `crashes + 1`: 1 s, doubling to 5 min.
+pub(super) fn pause(crashes: i32) -> Duration {
+    let doublings = u32::try_from(crashes.saturating_sub(1)).unwrap_or(0).min(16);
+    Duration::seconds(1_i64 << doublings).min(Duration::minutes(5))
+}
+
+/// The number of crashes in a row, this one included.
+pub(super) fn crashes_after(row: &Row, now: DateTime<Utc>) -> i32 {
+    let settled = row.state == "up" && row.started_at.is_some_and(|at| now - at > SETTLED);
+    if settled { 1 } else { row.crashes.saturating_add(1) }
+}
+
+/// Everything that must be done for one app. `wanted` is `None` for an app that is gone or has no
+/// release with code.
+pub(super) fn plan(wanted: Option<&App>, rows: &[Row], now: DateTime<Utc>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for row in rows.iter().filter(|r| r.stopping_at.is_some()) {
+        let overdue = row.stopping_at.is_some_and(|at| now - at >= GRACE);
+        if overdue && row.killed_at.is_none() {
+            steps.push(Step::Kill { dyno: row.id });
+        }
+    }
+    let live: Vec<&Row> = rows.iter().filter(|r| r.stopping_at.is_none()).collect();
+    let Some(app) = wanted else {
+        steps.extend(live.iter().map(|r| Step::Stop { dyno: r.id, why: "not wanted" }));
+        return steps;
+    };
+    let kinds: BTreeSet<&str> = app.types.iter().map(|t| t.kind.as_str()).collect();
+    for row in live.iter().filter(|r| !kinds.contains(r.kind.as_str())) {
+        steps.push(Step::Stop { dyno: row.id, why: "process type is gone" });
+    }
+    for kind in &app.types {
+        let live: Vec<&Row> = live.iter().copied().filter(|r| r.kind == kind.kind).collect();
+        plan_type(app, kind, &live, now, &mut steps);
+    }
+    steps
+}
+
+/// Whether a dyno is one that the newest release and size want.
+pub(super) fn is_current(app: &App, kind: &Type, row: &Row) -> bool {
+    row.release_id == app.release && row.size == kind.size && row.retiring_at.is_none()
+}
+
+fn plan_type(app: &App, kind: &Type, live: &[&Row], now: DateTime<Utc>, steps: &mut Vec<Step>) {
+    let (current, old): (Vec<&Row>, Vec<&Row>) = live.iter().partition(|r| is_current(app, kind, r));
+    let mut kept: Vec<&Row> = Vec::new();
+    for row in &current {
+        let doubled = kept.iter().any(|k| k.ordinal == row.ordinal);
+        if row.ordinal > kind.quantity || doubled {
+            steps.push(Step::Stop { dyno: row.id, why: "scaled down" });
+        } else {
+            kept.push(row);
+        }
+    }
+    let all_up = i32::try_from(kept.iter().filter(|r| r.state == "up").count()) == Ok(kind.quantity);
+    for row in &old {
+        // A crashed dyno serves nobody. The others of `web` serve until their successors do.
+        let serves = kind.kind == "web" && kind.quantity > 0 && row.state != "crashed";
+        if !serves || all_up {
+            steps.push(Step::Stop { dyno: row.id, why: "replaced" });
+        }
+    }
+    for row in kept.iter().filter(|r| r.state == "crashed") {
+        if row.next_start_at.is_none_or(|at| at <= now) {
+            steps.push(Step::Restart { dyno: row.id });
+        }
+    }
+    for ordinal in (1..=kind.quantity).filter(|n| kept.iter().all(|r| r.ordinal != *n)) {
+        steps.push(Step::Create { app: app.id, kind: kind.kind.clone(), ordinal });
+    }
+}
+
+/// The web dynos that should take requests: those of the newest release when all of them are up,
+/// before that the old ones, and when there are none, whichever are up.
+pub(super) fn serving<'a>(app: &App, rows: &'a [Row]) -> Vec<&'a Row> {
+    let Some(kind) = app.types.iter().find(|t| t.kind == "web") else { return Vec::new() };
+    let up: Vec<&Row> =
+        rows.iter().filter(|r| r.kind == "web" && r.state == "up" && r.stopping_at.is_none() && r.addr.is_some()).collect();
+    let (current, old): (Vec<&Row>, Vec<&Row>) = up.into_iter().partition(|r| is_current(app, kind, r));
+    let all_up = i32::try_from(current.len()).is_ok_and(|n| n >= kind.quantity);
+    if kind.quantity == 0 {
+        return Vec::new();
+    }
+    if all_up || old.is_empty() { current } else { old }
+}
+
+#[cfg(test)]
+mod tests;

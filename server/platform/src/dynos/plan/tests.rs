@@ -1,0 +1,167 @@
+//! Tests of the plan: rollouts, crashes, scaling; and that a plan carried out leaves none.
+
+use super::*;
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+fn app(version: i32, types: &[(&str, i32)]) -> App {
+    let types = types
+        .iter()
+        .map(|(kind, quantity)| Type {
+            kind: kind.to_string(),
+            command: "run".into(),
+            quantity: *quantity,
+            size: "Standard-1X".into(),
+        })
+        .collect();
+    App { id: Uuid::from_u128(1), release: Uuid::from_u128(100 + version as u128), version, types }
+}
+
+fn row(id: u128, name: &str, version: i32, state: &str) -> Row {
+    let (kind, ordinal) = name.split_once('.').unwrap();
+    Row {
+        id: Uuid::from_u128(id),
+        app_id: Uuid::from_u128(1),
+        name: name.into(),
+        kind: kind.into(),
+        ordinal: ordinal.parse().unwrap(),
+        size: "Standard-1X".into(),
+        command: "run".into(),
+        release_id: Uuid::from_u128(100 + version as u128),
+        version,
+        state: state.into(),
+        run_id: Uuid::from_u128(id),
+        addr: Some("10.0.0.1:5000".into()),
+        started_at: Some(now()),
+        retiring_at: None,
+        stopping_at: None,
+        killed_at: None,
+        starts: 1,
+        crashes: 0,
+        next_start_at: None,
+        last_exit: None,
+        created_at: now(),
+        updated_at: now(),
+    }
+}
+
+fn check(app: Option<&App>, rows: &[Row], expected: &[&str]) {
+    let found: Vec<String> = plan(app, rows, now())
+        .into_iter()
+        .map(|step| match step {
+            Step::Create { kind, ordinal, .. } => format!("create {kind}.{ordinal}"),
+            Step::Restart { dyno } => format!("restart {}", dyno.as_u128()),
+            Step::Stop { dyno, .. } => format!("stop {}", dyno.as_u128()),
+            Step::Kill { dyno } => format!("kill {}", dyno.as_u128()),
+        })
+        .collect();
+    assert_eq!(found, expected);
+}
+
+fn serve(app: &App, rows: &[Row], expected: &[u128]) {
+    let found: Vec<u128> = serving(app, rows).into_iter().map(|r| r.id.as_u128()).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_is_wanted_is_started_and_nothing_else() {
+    let app = app(1, &[("web", 2), ("worker", 1), ("clock", 0)]);
+    check(Some(&app), &[], &["create web.1", "create web.2", "create worker.1"]);
+    let running = [row(1, "web.1", 1, "up"), row(2, "web.2", 1, "starting"), row(3, "worker.1", 1, "up")];
+    check(Some(&app), &running, &[]);
+    check(None, &running, &["stop 1", "stop 2", "stop 3"]);
+}
+
+#[test]
+fn scaling_down_takes_the_last_ones() {
+    let app = app(1, &[("web", 1)]);
+    check(Some(&app), &[row(1, "web.1", 1, "up"), row(2, "web.2", 1, "up")], &["stop 2"]);
+}
+
+#[test]
+fn old_web_dynos_serve_until_all_new_ones_are_up() {
+    let app = app(2, &[("web", 2)]);
+    let mut rows = vec![row(1, "web.1", 1, "up"), row(2, "web.2", 1, "up")];
+    check(Some(&app), &rows, &["create web.1", "create web.2"]);
+    rows.extend([row(3, "web.1", 2, "up"), row(4, "web.2", 2, "starting")]);
+    check(Some(&app), &rows, &[]);
+    serve(&app, &rows, &[1, 2]);
+    rows[3].state = "up".into();
+    check(Some(&app), &rows, &["stop 1", "stop 2"]);
+    serve(&app, &rows, &[3, 4]);
+}
+
+#[test]
+fn a_release_that_does_not_come_up_leaves_the_old_one_serving() {
+    let app = app(2, &[("web", 1)]);
+    let mut crashed = row(2, "web.1", 2, "crashed");
+    crashed.next_start_at = Some(now() + Duration::seconds(5));
+    let rows = [row(1, "web.1", 1, "up"), crashed];
+    check(Some(&app), &rows, &[]);
+    serve(&app, &rows, &[1]);
+}
+
+#[test]
+fn workers_are_replaced_at_once() {
+    let app = app(2, &[("worker", 1)]);
+    check(Some(&app), &[row(1, "worker.1", 1, "up")], &["stop 1", "create worker.1"]);
+}
+
+#[test]
+fn a_crashed_dyno_is_started_again_when_its_time_has_come() {
+    let app = app(1, &[("web", 1)]);
+    let mut crashed = row(1, "web.1", 1, "crashed");
+    crashed.next_start_at = Some(now() + Duration::seconds(1));
+    check(Some(&app), std::slice::from_ref(&crashed), &[]);
+    crashed.next_start_at = Some(now());
+    check(Some(&app), &[crashed], &["restart 1"]);
+}
+
+#[test]
+fn a_restart_makes_a_fresh_dyno_before_the_old_one_goes() {
+    let app = app(1, &[("web", 1)]);
+    let mut old = row(1, "web.1", 1, "up");
+    old.retiring_at = Some(now());
+    check(Some(&app), std::slice::from_ref(&old), &["create web.1"]);
+    check(Some(&app), &[old.clone(), row(2, "web.1", 1, "starting")], &[]);
+    check(Some(&app), &[old, row(2, "web.1", 1, "up")], &["stop 1"]);
+}
+
+#[test]
+fn another_size_means_other_dynos() {
+    let app = app(1, &[("web", 1)]);
+    let mut small = row(1, "web.1", 1, "up");
+    small.size = "Basic".into();
+    check(Some(&app), &[small], &["create web.1"]);
+}
+
+#[test]
+fn what_does_not_stop_in_time_is_killed_once() {
+    let app = app(1, &[]);
+    let mut stopping = row(1, "web.1", 1, "up");
+    stopping.stopping_at = Some(now() - Duration::seconds(29));
+    check(Some(&app), std::slice::from_ref(&stopping), &[]);
+    stopping.stopping_at = Some(now() - GRACE);
+    check(Some(&app), std::slice::from_ref(&stopping), &["kill 1"]);
+    stopping.killed_at = Some(now());
+    check(Some(&app), &[stopping], &[]);
+}
+
+#[test]
+fn nothing_serves_when_web_is_scaled_to_zero() {
+    let app = app(1, &[("web", 0)]);
+    serve(&app, &[row(1, "web.1", 1, "up")], &[]);
+    check(Some(&app), &[row(1, "web.1", 1, "up")], &["stop 1"]);
+}
+
+#[test]
+fn pauses_double_from_one_second_to_five_minutes() {
+    let pauses: Vec<i64> = (1..=11).map(|n| pause(n).num_seconds()).collect();
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+    let mut settled = row(1, "web.1", 1, "up");
+    settled.crashes = 5;
+    assert_eq!(crashes_after(&settled, now()), 6);
+    assert_eq!(crashes_after(&settled, now() + Duration::minutes(11)), 1);
+}

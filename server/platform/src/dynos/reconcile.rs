@@ -1,0 +1,303 @@
+//! Makes the dynos that run the dynos that are wanted, and tells the router.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context as _, anyhow};
+use async_trait::async_trait;
+use background::{Reconciler, Report};
+use chrono::Utc;
+use futures::{FutureExt as _, StreamExt as _, stream};
+use nix::sys::signal::Signal;
+use router::Routes;
+use store::dynos::Row;
+use uuid::Uuid;
+
+use super::{
+    Wanted, observe,
+    plan::{self, App, Step, Type},
+    routing, spec,
+};
+use crate::{Platform, config_vars, ingest, stacks};
+
+/// Looks this often while something starts, stops or waits.
+const BUSY: Duration = Duration::from_millis(150);
+/// Starts and stops in one run: the others wait for the next, so that no run takes long.
+const MOST_PER_RUN: usize = 50;
+
+/// The supervisor.
+pub struct Reconcile {
+    platform: Platform,
+    /// The table that the router has, as far as we know.
+    told: Option<Routes>,
+}
+
+/// All that one run looks at.
+struct World {
+    apps: Vec<store::apps::Row>,
+    wanted: BTreeMap<Uuid, App>,
+    rows: BTreeMap<Uuid, Vec<Row>>,
+}
+
+impl Reconcile {
+    /// A supervisor that knows nothing yet.
+    pub(crate) fn new(platform: Platform) -> Self {
+        Self { platform, told: None }
+    }
+
+    async fn look(&self, report: &mut Report) -> anyhow::Result<World> {
+        let db = self.platform.db();
+        let apps = store::apps::app_list(db).await.context("read the apps")?;
+        let mut types: BTreeMap<Uuid, Vec<Type>> = BTreeMap::new();
+        for row in store::formation::formation_all(db).await.context("read the formation")? {
+            // The release phase is no process of the formation.
+            if row.kind != "release" {
+                let t = Type { kind: row.kind, command: row.command, quantity: row.quantity, size: row.size };
+                types.entry(row.app_id).or_default().push(t);
+            }
+        }
+        let releases = store::releases::release_current_all(db).await.context("read the releases")?;
+        let wanted = releases.into_iter().filter(|r| r.slug_id.is_some()).map(|r| {
+            let types = types.remove(&r.app_id).unwrap_or_default();
+            (r.app_id, App { id: r.app_id, release: r.id, version: r.version, types })
+        });
+        let wanted = wanted.collect();
+        let rows = store::dynos::dyno_all(db).await.context("read the dynos")?;
+        let (rows, failed) = observe::observe(&self.platform, rows).await;
+        report.failed.extend(failed);
+        let mut by_app: BTreeMap<Uuid, Vec<Row>> = BTreeMap::new();
+        for row in rows {
+            by_app.entry(row.app_id).or_default().push(row);
+        }
+        Ok(World { apps, wanted, rows: by_app })
+    }
+
+    fn plan(world: &World) -> Vec<Step> {
+        let now = Utc::now();
+        let ids = world.rows.keys().chain(world.wanted.keys()).collect::<std::collections::BTreeSet<_>>();
+        let none = Vec::new();
+        let is_there = |id: &Uuid| world.apps.iter().any(|a| a.id == *id);
+        ids.into_iter()
+            .flat_map(|id| {
+                let wanted = world.wanted.get(id).filter(|_| is_there(id));
+                plan::plan(wanted, world.rows.get(id).unwrap_or(&none), now)
+            })
+            .collect()
+    }
+
+    /// Gives the router its table, if it may have another one. An error leaves the old dynos alone.
+    async fn tell_router(&mut self, world: &World) -> anyhow::Result<()> {
+        let none = Vec::new();
+        let entries: Vec<_> = world
+            .apps
+            .iter()
+            .map(|app| routing::Entry {
+                app,
+                wanted: world.wanted.get(&app.id),
+                rows: world.rows.get(&app.id).unwrap_or(&none),
+            })
+            .collect();
+        let version = self.told.as_ref().map_or(0, |t| t.version);
+        let mut table = routing::table(self.platform.config(), version, &entries);
+        // Asked each time: a router that was started again has an old copy.
+        let has = self.platform.router().version().await.context("ask the router for its version")?;
+        if self.told.as_ref() == Some(&table) && has == version {
+            return Ok(());
+        }
+        table.version = u64::try_from(Utc::now().timestamp_micros()).unwrap_or_default();
+        self.platform.router().put(&table).await.context("give the router its table")?;
+        self.told = Some(table);
+        Ok(())
+    }
+
+    async fn carry_out(&self, world: &World, step: &Step) -> anyhow::Result<String> {
+        let row = |id: &Uuid| world.rows.values().flatten().find(|r| r.id == *id).cloned();
+        let gone = || anyhow!("the dyno is gone");
+        match step {
+            Step::Create { app, kind, ordinal } => self.create(world, *app, kind, *ordinal).await,
+            Step::Restart { dyno } => {
+                let row = row(dyno).ok_or_else(gone)?;
+                let said = "State changed from crashed to starting";
+                self.platform.supervisor_said(row.app_id, &row.name, said);
+                self.start(world, row).await
+            }
+            Step::Stop { dyno, why } => self.stop(row(dyno).ok_or_else(gone)?, why).await,
+            Step::Kill { dyno } => self.kill(row(dyno).ok_or_else(gone)?).await,
+        }
+    }
+
+    async fn create(&self, world: &World, app: Uuid, kind: &str, ordinal: i32) -> anyhow::Result<String> {
+        let wanted = world.wanted.get(&app).context("the app has no release")?;
+        let t = wanted.types.iter().find(|t| t.kind == kind).context("the process type is gone")?;
+        let now = Utc::now();
+        let row = Row {
+            id: Uuid::now_v7(),
+            app_id: app,
+            name: format!("{kind}.{ordinal}"),
+            kind: kind.into(),
+            ordinal,
+            size: t.size.clone(),
+            command: t.command.clone(),
+            release_id: wanted.release,
+            version: wanted.version,
+            state: "starting".into(),
+            run_id: Uuid::now_v7(),
+            addr: None,
+            started_at: None,
+            retiring_at: None,
+            stopping_at: None,
+            killed_at: None,
+            starts: 0,
+            crashes: 0,
+            next_start_at: None,
+            last_exit: None,
+            created_at: now,
+            updated_at: now,
+        };
+        self.start(world, row).await
+    }
+
+    /// Writes the row before the process exists, so that a crash in between leaves no process
+    /// that nobody knows of.
+    async fn start(&self, world: &World, mut row: Row) -> anyhow::Result<String> {
+        let app = world.apps.iter().find(|a| a.id == row.app_id).context("the app is gone")?;
+        let now = Utc::now();
+        row.run_id = Uuid::now_v7();
+        row.state = "starting".into();
+        row.started_at = Some(now);
+        row.updated_at = now;
+        row.killed_at = None;
+        row.next_start_at = None;
+        row.starts += 1;
+        store::dynos::dyno_save(self.platform.db(), &row).await?;
+        match self.run(app, &row).await {
+            Ok(handle) => {
+                row.addr = handle.addr.map(|a| a.to_string());
+                store::dynos::dyno_save(self.platform.db(), &row).await?;
+                self.platform.changed(row.app_id);
+                Ok(format!("started {} of {}", row.name, app.name))
+            }
+            Err(err) => {
+                let said = format!("Could not start: {err:#}");
+                self.platform.supervisor_said(row.app_id, &row.name, &said);
+                row.crashes += 1;
+                row.state = "crashed".into();
+                row.next_start_at = Some(now + plan::pause(row.crashes));
+                row.last_exit = Some(said);
+                store::dynos::dyno_save(self.platform.db(), &row).await?;
+                self.platform.changed(row.app_id);
+                Err(err)
+            }
+        }
+    }
+
+    async fn run(&self, app: &store::apps::Row, row: &Row) -> anyhow::Result<dyno::Handle> {
+        let platform = &self.platform;
+        let release = store::releases::release_info(platform.db(), row.release_id).await?.context("read the release")?;
+        let slug_id = release.slug_id.context("the release has no slug")?;
+        let slug = store::slugs::slug_info(platform.db(), slug_id).await?.context("read the slug")?;
+        let root = platform.slug_files().unpacked(app.id, app.uid as u32, &slug).await?;
+        let vars = config_vars::open(platform.secrets(), app.id, &release.config)?;
+        let size = stacks::size(&row.size).with_context(|| format!("{} is not a size", row.size))?;
+        let web = row.kind == "web";
+        let wanted = Wanted { run: row.run_id, name: &row.name, app, command: &row.command, root, vars, size, web };
+        let command = if web { row.command.replace("$PORT", "5000") } else { row.command.clone() };
+        platform.supervisor_said(app.id, &row.name, &format!("Starting process with command `{command}`"));
+        let handle = platform.driver().start(&spec(wanted)).await?;
+        ingest::follow(platform, row.app_id, row.run_id, &row.name, &handle.spool);
+        self.watch(row.run_id);
+        Ok(handle)
+    }
+
+    /// Has the end of a process noticed at once.
+    fn watch(&self, run: Uuid) {
+        let platform = self.platform.clone();
+        tokio::spawn(async move {
+            if platform.driver().wait(run).await.is_ok() {
+                platform.wake_dynos();
+            }
+        });
+    }
+
+    async fn stop(&self, mut row: Row, why: &str) -> anyhow::Result<String> {
+        store::dynos::dyno_stop(self.platform.db(), row.app_id, store::dynos::Which::Name(&row.name), Utc::now()).await.ok();
+        row.stopping_at = Some(Utc::now());
+        self.begin_stop(&mut row).await?;
+        Ok(format!("stopping {} ({why})", row.name))
+    }
+
+    async fn begin_stop(&self, row: &mut Row) -> anyhow::Result<()> {
+        let platform = &self.platform;
+        store::dynos::dyno_save(platform.db(), row).await?;
+        if row.state != "crashed" {
+            platform.supervisor_said(row.app_id, &row.name, &format!("State changed from {} to down", row.state));
+            platform.supervisor_said(row.app_id, &row.name, "Stopping all processes with SIGTERM");
+        }
+        platform.driver().signal(row.run_id, Signal::SIGTERM as i32).await?;
+        platform.changed(row.app_id);
+        Ok(())
+    }
+
+    async fn kill(&self, mut row: Row) -> anyhow::Result<String> {
+        let error = "Error R12 (Exit timeout) -> Process failed to exit within 30 seconds of SIGTERM";
+        self.platform.supervisor_said(row.app_id, &row.name, error);
+        self.platform.supervisor_said(row.app_id, &row.name, "Stopping remaining processes with SIGKILL");
+        row.killed_at = Some(Utc::now());
+        store::dynos::dyno_save(self.platform.db(), &row).await?;
+        self.platform.driver().signal(row.run_id, Signal::SIGKILL as i32).await?;
+        Ok(format!("killed {}", row.name))
+    }
+}
+
+#[async_trait]
+impl Reconciler for Reconcile {
+    const NAME: &'static str = "dynos";
+
+    async fn run(&mut self) -> anyhow::Result<Report> {
+        let mut report = Report::default();
+        let world = self.look(&mut report).await?;
+        let told = self.tell_router(&world).await;
+        let steps = Self::plan(&world);
+        // Without the router, a dyno that it may still send requests to must not go.
+        let may = |step: &&Step| told.is_ok() || !matches!(step, Step::Stop { why: "replaced" | "scaled down", .. });
+        let (this, world) = (&*self, &world);
+        let work: Vec<_> = steps.iter().filter(may).take(MOST_PER_RUN).map(|step| this.carry_out(world, step).boxed()).collect();
+        let outcomes: Vec<_> = stream::iter(work).buffered(8).collect().await;
+        for outcome in outcomes {
+            match outcome {
+                Ok(done) => report.done.push(done),
+                Err(err) => report.failed.push(format!("{err:#}")),
+            }
+        }
+        if let Err(err) = told {
+            report.failed.push(format!("{err:#}"));
+        }
+        let unsettled = |r: &Row| r.state == "starting" || r.stopping_at.is_some() || r.next_start_at.is_some();
+        if !steps.is_empty() || world.rows.values().flatten().any(unsettled) {
+            report.again_in = Some(BUSY);
+        }
+        Ok(report)
+    }
+}
+
+/// Stops every dyno: SIGTERM, 30 seconds, SIGKILL. The formation stays as it is.
+pub(crate) async fn stop_all(platform: &Platform) -> anyhow::Result<()> {
+    let rows = store::dynos::dyno_all(platform.db()).await?;
+    for row in &rows {
+        if let Err(err) = platform.driver().signal(row.run_id, Signal::SIGTERM as i32).await {
+            tracing::warn!(dyno.name = %row.name, "could not stop: {err}");
+        }
+    }
+    let grace = plan::GRACE.to_std().unwrap_or(Duration::from_secs(30));
+    let all = futures::future::join_all(rows.iter().map(|row| platform.driver().wait(row.run_id)));
+    if tokio::time::timeout(grace, all).await.is_err() {
+        for row in &rows {
+            let _ = platform.driver().signal(row.run_id, Signal::SIGKILL as i32).await;
+        }
+    }
+    for row in rows {
+        ingest::finish(platform, row.app_id, row.run_id).await?;
+        platform.driver().remove(row.run_id).await?;
+        store::dynos::dyno_delete(platform.db(), row.id).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! What can be asked about dynos.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use chrono::Utc;
+use store::dynos::Which;
+
+use super::{shown, visible};
+use crate::{
+    Platform,
+    actor::{Actor, Can},
+    error::{Error, Result},
+    events,
+    web::{Accepted, Page},
+};
+
+type Done = Result<Accepted<serde_json::Value>>;
+
+/// `GET /apps/{app}/dynos`
+pub async fn dyno_list(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let app = actor.app(&app, Can::View).await?;
+    let rows = visible(store::dynos::dyno_list(platform.db(), app.id).await?);
+    Page::read(&headers).of(rows.iter().map(|row| shown(row, &app)).collect::<Vec<_>>())
+}
+
+/// `GET /apps/{app}/dynos/{dyno}`: by name or id.
+pub async fn dyno_info(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, dyno)): Path<(String, String)>,
+) -> Result<Json<api::dynos::Dyno>> {
+    let app = actor.app(&app, Can::View).await?;
+    let rows = visible(store::dynos::dyno_list(platform.db(), app.id).await?);
+    rows.iter()
+        .find(|r| r.name == dyno || r.id.to_string() == dyno)
+        .map(|row| Json(shown(row, &app)))
+        .ok_or_else(missing)
+}
+
+fn missing() -> Error {
+    Error::not_found("dyno", "Couldn't find that dyno.")
+}
+
+/// `DELETE /apps/{app}/dynos`: restarts all.
+pub async fn dyno_restart_all(State(platform): State<Platform>, actor: Actor, Path(app): Path<String>) -> Done {
+    let app = actor.app(&app, Can::Operate).await?;
+    act(&platform, &actor, &app, Which::All, Act::Restart).await
+}
+
+/// `DELETE /apps/{app}/dynos/{dyno}`: restarts one.
+pub async fn dyno_restart(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, dyno)): Path<(String, String)>,
+) -> Done {
+    let app = actor.app(&app, Can::Operate).await?;
+    let name = name(&platform, &app, &dyno).await?;
+    act(&platform, &actor, &app, which(&name), Act::Restart).await
+}
+
+/// `DELETE /apps/{app}/formations/{type}`: restarts all of a type.
+pub async fn formation_restart(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, kind)): Path<(String, String)>,
+) -> Done {
+    let app = actor.app(&app, Can::Operate).await?;
+    known_type(&platform, &app, &kind).await?;
+    act(&platform, &actor, &app, Which::Type(&kind), Act::Restart).await
+}
+
+/// `POST /apps/{app}/dynos/{dyno}/actions/stop`
+pub async fn dyno_stop(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, dyno)): Path<(String, String)>,
+) -> Done {
+    let app = actor.app(&app, Can::Operate).await?;
+    let name = name(&platform, &app, &dyno).await?;
+    act(&platform, &actor, &app, which(&name), Act::Stop).await
+}
+
+/// `POST /apps/{app}/formations/{type}/actions/stop`
+pub async fn formation_stop(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, kind)): Path<(String, String)>,
+) -> Done {
+    let app = actor.app(&app, Can::Operate).await?;
+    known_type(&platform, &app, &kind).await?;
+    act(&platform, &actor, &app, Which::Type(&kind), Act::Stop).await
+}
+
+#[derive(Clone, Copy)]
+enum Act {
+    Restart,
+    Stop,
+}
+
+/// `web` means the type, `web.1` the dyno.
+fn which(name: &str) -> Which<'_> {
+    if name.contains('.') { Which::Name(name) } else { Which::Type(name) }
+}
+
+/// The name of a dyno that exists, or that the formation wants: it may just be restarting.
+async fn name(platform: &Platform, app: &store::apps::Row, dyno: &str) -> Result<String> {
+    let rows = store::dynos::dyno_list(platform.db(), app.id).await?;
+    if let Some(row) = rows.iter().find(|r| r.name == dyno || r.id.to_string() == dyno) {
+        return Ok(row.name.clone());
+    }
+    let formation = store::formation::formation_list(platform.db(), app.id).await?;
+    let wanted = formation.iter().any(|f| {
+        let ordinal = dyno.strip_prefix(&f.kind).and_then(|rest| rest.strip_prefix('.')?.parse::<i32>().ok());
+        f.kind == dyno || ordinal.is_some_and(|n| (1..=f.quantity).contains(&n))
+    });
+    if wanted { Ok(dyno.to_owned()) } else { Err(missing()) }
+}
+
+async fn known_type(platform: &Platform, app: &store::apps::Row, kind: &str) -> Result<()> {
+    let formation = store::formation::formation_list(platform.db(), app.id).await?;
+    if formation.iter().any(|f| f.kind == kind) {
+        return Ok(());
+    }
+    Err(Error::not_found("formation", format!("Couldn't find that process type ({kind}).")))
+}
+
+async fn act(platform: &Platform, actor: &Actor, app: &store::apps::Row, which: Which<'_>, act: Act) -> Done {
+    let mut tx = platform.db().begin().await?;
+    let now = Utc::now();
+    let (action, verb) = match act {
+        Act::Restart => {
+            store::dynos::dyno_retire(&mut *tx, app.id, which, now).await?;
+            ("dyno.restart", "Restarted")
+        }
+        Act::Stop => {
+            store::dynos::dyno_stop(&mut *tx, app.id, which, now).await?;
+            ("dyno.stop", "Stopped")
+        }
+    };
+    let what = match which {
+        Which::All => "all dynos".to_owned(),
+        Which::Name(name) => format!("the dyno {name}"),
+        Which::Type(kind) => format!("all {kind} dynos"),
+    };
+    let (summary, data) = (format!("{verb} {what}."), serde_json::json!({ "dynos": what }));
+    actor.event(&mut tx, events::New { action, subject: &app.name, app: Some(app.id), summary, data }).await?;
+    tx.commit().await?;
+    platform.said(app.id, "api", &format!("{verb} {what} by user {}", actor.account.email));
+    platform.changed(app.id);
+    platform.wake_dynos();
+    Ok(Accepted(serde_json::json!({})))
+}

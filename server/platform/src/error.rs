@@ -1,0 +1,138 @@
+//! What goes wrong, said to people. All sentences that are not about one noun's input are here.
+
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+
+/// Either a sentence for whoever asked, or a fault of ours that is logged and not shown.
+#[derive(Debug)]
+pub enum Error {
+    /// Told to whoever asked, as it is.
+    Told(api::Error),
+    /// Ours: logged with the request's id, which is all that is told.
+    Internal(anyhow::Error),
+}
+
+/// What routes and rules return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    fn told(status: StatusCode, id: &str, message: impl Into<String>) -> Self {
+        Self::Told(api::Error::new(status.as_u16(), id, message))
+    }
+
+    /// 400: the request cannot be read.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::told(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// 401: nobody is known to have asked.
+    pub fn unauthorized() -> Self {
+        Self::told(StatusCode::UNAUTHORIZED, "unauthorized", "Invalid credentials provided.")
+    }
+
+    /// 403: known, visible, but not allowed.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::told(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    /// 404, also for what the asker may not know of. `resource` is the kind of thing.
+    pub fn not_found(resource: &str, message: impl Into<String>) -> Self {
+        let mut error = api::Error::new(404, "not_found", message);
+        error.resource = Some(resource.into());
+        Self::Told(error)
+    }
+
+    /// The app does not exist, or may not be known of.
+    pub fn no_app() -> Self {
+        Self::not_found("app", "Couldn't find that app.")
+    }
+
+    /// 409: it is not in a state that allows this.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::told(StatusCode::CONFLICT, "conflict", message)
+    }
+
+    /// 410: it was there and is over.
+    pub fn gone(message: impl Into<String>) -> Self {
+        Self::told(StatusCode::GONE, "gone", message)
+    }
+
+    /// 422: the request can be read, but what it asks for cannot be.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::told(StatusCode::UNPROCESSABLE_ENTITY, "invalid_params", message)
+    }
+
+    /// 429: too many requests with this token.
+    pub fn rate_limit() -> Self {
+        Self::told(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limit",
+            "Your account reached the API limit. Please wait a few minutes before making new requests",
+        )
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(err: sqlx::Error) -> Self {
+        Self::Internal(anyhow::Error::new(err).context("use the database"))
+    }
+}
+
+impl From<anyhow::Error> for Error {
+    fn from(err: anyhow::Error) -> Self {
+        Self::Internal(err)
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(err: std::io::Error) -> Self {
+        Self::Internal(anyhow::Error::new(err).context("use the disk"))
+    }
+}
+
+impl From<logs::Error> for Error {
+    fn from(err: logs::Error) -> Self {
+        match err {
+            logs::Error::Filter(why) => Self::invalid(why),
+            err => Self::Internal(anyhow::Error::new(err).context("use the log")),
+        }
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Told(err) => err.fmt(f),
+            Self::Internal(err) => write!(f, "{err:#}"),
+        }
+    }
+}
+
+/// Carries an internal error from the handler to the layer that knows the request's id.
+#[derive(Clone)]
+pub(crate) struct Cause(pub std::sync::Arc<anyhow::Error>);
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Told(err) => {
+                let status = StatusCode::from_u16(err.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                let mut body = serde_json::json!({ "id": err.id, "message": err.message });
+                if let Some(resource) = err.resource {
+                    body["resource"] = resource.into();
+                }
+                if let Some(url) = err.url {
+                    body["url"] = url.into();
+                }
+                (status, axum::Json(body)).into_response()
+            }
+            Self::Internal(err) => {
+                let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+                response.extensions_mut().insert(Cause(std::sync::Arc::new(err)));
+                response
+            }
+        }
+    }
+}

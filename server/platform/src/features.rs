@@ -1,0 +1,94 @@
+//! Features: switches of an app. `preboot` is how Wharf rolls out anyway; the switch is kept for clients.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use chrono::Utc;
+
+use crate::{
+    Platform,
+    actor::{Actor, Can},
+    error::{Error, Result},
+    events, stacks,
+    web::{Input, Page},
+};
+
+/// Name, description.
+const FEATURES: [(&str, &str); 2] = [
+    ("preboot", "New web dynos take over only when they are up. Wharf always does this."),
+    ("http-session-affinity", "Requests of one visitor go to the same dyno."),
+];
+
+fn shown(row: &store::apps::Row, (name, description): (&str, &str)) -> api::features::Feature {
+    api::features::Feature {
+        id: stacks::named_id(&format!("feature {name}")),
+        name: name.into(),
+        display_name: name.into(),
+        description: description.into(),
+        doc_url: String::new(),
+        enabled: row.features.iter().any(|f| f == name),
+        state: "general".into(),
+        feedback_email: String::new(),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }
+}
+
+fn find(name: &str) -> Result<(&'static str, &'static str)> {
+    FEATURES
+        .into_iter()
+        .find(|(n, _)| *n == name || stacks::named_id(&format!("feature {n}")).to_string() == name)
+        .ok_or_else(|| Error::not_found("feature", "Couldn't find that feature."))
+}
+
+/// `GET /apps/{app}/features`
+pub async fn feature_list(actor: Actor, Path(app): Path<String>, headers: HeaderMap) -> Result<Response> {
+    let row = actor.app(&app, Can::View).await?;
+    Page::read(&headers).of(FEATURES.map(|f| shown(&row, f)).to_vec())
+}
+
+/// `GET /apps/{app}/features/{feature}`
+pub async fn feature_info(
+    actor: Actor,
+    Path((app, feature)): Path<(String, String)>,
+) -> Result<Json<api::features::Feature>> {
+    let row = actor.app(&app, Can::View).await?;
+    Ok(Json(shown(&row, find(&feature)?)))
+}
+
+/// `PATCH /apps/{app}/features/{feature}`
+pub async fn feature_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, feature)): Path<(String, String)>,
+    Input(update): Input<api::features::FeatureUpdate>,
+) -> Result<Json<api::features::Feature>> {
+    let mut row = actor.app(&app, Can::Operate).await?;
+    let feature = find(&feature)?;
+    let on = update.enabled.ok_or_else(|| Error::invalid("Say whether the feature is enabled: {\"enabled\": true}."))?;
+    row.features.retain(|f| f != feature.0);
+    if on {
+        row.features.push(feature.0.into());
+    }
+    let mut tx = platform.db().begin().await?;
+    store::apps::app_update(&mut *tx, &row, Utc::now()).await?;
+    let summary = format!("{} the feature {}.", if on { "Enabled" } else { "Disabled" }, feature.0);
+    let data = serde_json::json!({ "feature": feature.0, "enabled": on });
+    actor.event(&mut tx, events::New { action: "feature.update", subject: &row.name, app: Some(row.id), summary, data }).await?;
+    tx.commit().await?;
+    platform.changed(row.id);
+    Ok(Json(shown(&row, feature)))
+}
+
+/// `GET /account/features`: there are none.
+pub async fn account_feature_list(_: Actor) -> Json<Vec<api::features::Feature>> {
+    Json(Vec::new())
+}
+
+/// `GET /account/features/{feature}`
+pub async fn account_feature_info(_: Actor, Path(_feature): Path<String>) -> Result<Json<api::features::Feature>> {
+    Err(Error::not_found("feature", "Couldn't find that feature."))
+}

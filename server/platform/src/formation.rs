@@ -1,0 +1,140 @@
+//! Formation: how many dynos of which type and size are wanted.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use chrono::Utc;
+use store::formation::Row;
+
+use crate::{
+    Platform,
+    actor::{Actor, Can},
+    apps,
+    error::{Error, Result},
+    events, stacks,
+    web::{Input, Page},
+};
+
+/// Dynos of one type. (Heroku's limit, devcenter "limits".)
+const MOST: i32 = 100;
+
+/// The process type as it goes over the wire.
+pub(crate) fn shown(row: &Row, app: &store::apps::Row) -> api::formation::Formation {
+    api::formation::Formation {
+        id: row.id.into(),
+        app: apps::app_ref(app),
+        kind: row.kind.clone(),
+        command: row.command.clone(),
+        quantity: row.quantity,
+        size: row.size.clone(),
+        dyno_size: api::refs::Ref { id: stacks::size_id(&row.size), name: row.size.clone() },
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }
+}
+
+fn missing(kind: &str) -> Error {
+    Error::not_found("formation", format!("Couldn't find that process type ({kind})."))
+}
+
+fn find(rows: &[Row], kind: &str) -> Result<Row> {
+    rows.iter().find(|r| r.kind == kind || r.id.to_string() == kind).cloned().ok_or_else(|| missing(kind))
+}
+
+/// `GET /apps/{app}/formation`
+pub async fn formation_list(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let app = actor.app(&app, Can::View).await?;
+    let rows = store::formation::formation_list(platform.db(), app.id).await?;
+    Page::read(&headers).of(rows.iter().map(|row| shown(row, &app)).collect::<Vec<_>>())
+}
+
+/// `GET /apps/{app}/formation/{type}`
+pub async fn formation_info(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, kind)): Path<(String, String)>,
+) -> Result<Json<api::formation::Formation>> {
+    let app = actor.app(&app, Can::View).await?;
+    let rows = store::formation::formation_list(platform.db(), app.id).await?;
+    Ok(Json(shown(&find(&rows, &kind)?, &app)))
+}
+
+/// `PATCH /apps/{app}/formation`: all changes or none.
+pub async fn formation_batch_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    Input(body): Input<api::formation::FormationBatchUpdate>,
+) -> Result<Json<Vec<api::formation::Formation>>> {
+    let app = actor.app(&app, Can::Operate).await?;
+    let updates = body.updates.into_iter().map(|update| {
+        let kind = update.kind.clone().ok_or_else(|| Error::invalid("Each update must name its type."))?;
+        Ok((kind, update))
+    });
+    let changed = scale(&platform, &actor, &app, updates.collect::<Result<_>>()?).await?;
+    Ok(Json(changed.iter().map(|row| shown(row, &app)).collect()))
+}
+
+/// `PATCH /apps/{app}/formation/{type}`
+pub async fn formation_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, kind)): Path<(String, String)>,
+    Input(update): Input<api::formation::FormationUpdate>,
+) -> Result<Json<api::formation::Formation>> {
+    let app = actor.app(&app, Can::Operate).await?;
+    let changed = scale(&platform, &actor, &app, vec![(kind.clone(), update)]).await?;
+    changed.first().map(|row| Json(shown(row, &app))).ok_or_else(|| missing(&kind))
+}
+
+async fn scale(
+    platform: &Platform,
+    actor: &Actor,
+    app: &store::apps::Row,
+    updates: Vec<(String, api::formation::FormationUpdate)>,
+) -> Result<Vec<Row>> {
+    let mut tx = platform.db().begin().await?;
+    store::apps::app_lock(&mut *tx, app.id).await?;
+    let rows = store::formation::formation_list(&mut *tx, app.id).await?;
+    let mut changed = Vec::new();
+    for (kind, update) in &updates {
+        let row = wanted(find(&rows, kind)?, update)?;
+        store::formation::formation_scale(&mut *tx, row.id, row.quantity, &row.size, Utc::now()).await?;
+        changed.push(row);
+    }
+    let text = changed.iter().map(|r| format!("{}@{}:{}", r.kind, r.quantity, r.size)).collect::<Vec<_>>().join(" ");
+    let (action, summary) = ("formation.update", format!("Scaled to {text}."));
+    let data = serde_json::json!({ "formation": text });
+    actor.event(&mut tx, events::New { action, subject: &app.name, app: Some(app.id), summary, data }).await?;
+    tx.commit().await?;
+    if !changed.is_empty() {
+        platform.said(app.id, "api", &format!("Scaled to {text} by user {}", actor.account.email));
+    }
+    platform.changed(app.id);
+    platform.wake_dynos();
+    Ok(changed)
+}
+
+fn wanted(mut row: Row, update: &api::formation::FormationUpdate) -> Result<Row> {
+    if let Some(quantity) = update.quantity {
+        row.quantity = quantity.from(row.quantity);
+    }
+    if !(0..=MOST).contains(&row.quantity) {
+        return Err(Error::invalid(format!("Quantity of {} must be from 0 to {MOST}.", row.kind)));
+    }
+    if let Some(size) = update.size.as_ref().or(update.dyno_size.as_ref()) {
+        let known = stacks::size(size).ok_or_else(|| {
+            Error::invalid(format!("Couldn't find the dyno size {size}. There are: {}.", stacks::size_names()))
+        })?;
+        row.size = known.name.into();
+    }
+    Ok(row)
+}

@@ -1,0 +1,249 @@
+//! What a push does: a build, whose output the client sees, and then the first dyno's start.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+use chrono::Utc;
+use futures::{StreamExt as _, pin_mut};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use uuid::Uuid;
+
+use super::hook::{Push, VERDICT};
+use crate::{
+    Platform, builds,
+    error::{Error, Result},
+    events, outputs,
+    web::Input,
+};
+
+/// A push waits this long for the first web dyno. See architecture.md 2.1.
+const BOOT: Duration = Duration::from_secs(65);
+/// A release phase may take an hour.
+const PHASE: Duration = Duration::from_secs(3700);
+
+/// `POST /internal/pushes`: from the hook, over the socket that only root can open, with the pass
+/// that the server gave to that push.
+pub async fn push(
+    State(platform): State<Platform>,
+    headers: HeaderMap,
+    Input(push): Input<Push>,
+) -> Result<Response> {
+    let pass = headers.get("x-wharf-push").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let app = platform.secrets().signed("push", pass).ok_or_else(Error::unauthorized)?;
+    let account: Uuid = push.account.parse().map_err(|_| Error::unauthorized())?;
+    let app = store::apps::app_info(platform.db(), app).await?.ok_or_else(Error::no_app)?;
+    let (out, lines) = mpsc::channel::<Bytes>(64);
+    tokio::spawn(async move {
+        let said = Said { out: out.clone() };
+        let verdict = match deploy(&platform, &app, account, &push, &said).await {
+            Ok(verdict) => verdict,
+            Err(err) => {
+                tracing::error!(app.name = %app.name, "could not finish a push: {err}");
+                said.line(" !     Something went wrong on our side. The log of the platform says more.").await;
+                Err("platform error".to_owned())
+            }
+        };
+        let text = match verdict {
+            Ok(()) => "ok".to_owned(),
+            Err(why) => why,
+        };
+        said.line(&format!("{VERDICT}{text}")).await;
+    });
+    let body = Body::from_stream(ReceiverStream::new(lines).map(Ok::<_, std::convert::Infallible>));
+    Ok(body.into_response())
+}
+
+/// Where lines for the client go.
+struct Said {
+    out: mpsc::Sender<Bytes>,
+}
+
+impl Said {
+    /// Sends a line; `false` when nobody reads any more.
+    async fn line(&self, text: &str) -> bool {
+        self.out.send(Bytes::from(format!("{text}\n"))).await.is_ok()
+    }
+}
+
+type Verdict = std::result::Result<(), String>;
+
+async fn deploy(
+    platform: &Platform,
+    app: &store::apps::Row,
+    account: Uuid,
+    push: &Push,
+    said: &Said,
+) -> Result<Verdict> {
+    let tip = super::tip(platform, app.id, &push.name).await?;
+    let none = push.old.bytes().all(|b| b == b'0');
+    if tip.as_deref() != Some(push.old.as_str()).filter(|_| !none) {
+        said.line(" !     Somebody pushed to this branch at the same time. Fetch and push again.").await;
+        return Ok(Err("stale: the branch has moved".into()));
+    }
+    let build = create(platform, app, account, push).await?;
+    let mut guard = Guard { platform: platform.clone(), build: Some(build) };
+    follow_build(platform, app, build, said).await?;
+    let row = store::builds::build_info(platform.db(), build).await?;
+    guard.build = None;
+    let Some(row) = row.filter(|b| b.status == "succeeded") else { return Ok(Err("pre-receive hook declined".into())) };
+    if let Some(release) = row.release_id {
+        launch(platform, app, release, said).await?;
+    }
+    Ok(Ok(()))
+}
+
+async fn create(platform: &Platform, app: &store::apps::Row, account: Uuid, push: &Push) -> Result<Uuid> {
+    let new = store::builds::New {
+        id: Uuid::now_v7(),
+        app: app.id,
+        account,
+        stack: app.build_stack.clone(),
+        buildpacks: app.buildpacks.clone(),
+        source_version: Some(push.new.clone()),
+        source_description: super::subject(platform, app.id, &push.new).await.ok(),
+        git: Some((push.name.clone(), push.old.clone(), push.new.clone())),
+        now: Utc::now(),
+        ..store::builds::New::default()
+    };
+    let mut tx = platform.db().begin().await?;
+    builds::create(&mut tx, &new).await?;
+    let pusher = store::accounts::account_info(&mut *tx, account).await?.ok_or_else(Error::unauthorized)?;
+    let summary = format!("{} pushed {} to {}.", pusher.email, &push.new[..8.min(push.new.len())], push.name);
+    let data = serde_json::json!({ "build": new.id, "commit": push.new, "ref": push.name, "account": account });
+    let event = events::New { action: "build.push", subject: &app.name, app: Some(app.id), summary, data };
+    events::event_of_platform(&mut tx, event).await?;
+    tx.commit().await?;
+    platform.said(app.id, "api", &format!("Build started by user {}", pusher.email));
+    platform.changed(app.id);
+    Ok(new.id)
+}
+
+/// Cancels the build of a client that went away before there was a release.
+struct Guard {
+    platform: Platform,
+    build: Option<Uuid>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let Some(build) = self.build else { return };
+        let platform = self.platform.clone();
+        tokio::spawn(async move {
+            if matches!(store::builds::build_cancel(platform.db(), build, Utc::now()).await, Ok(true)) {
+                platform.builds().cancel(build);
+            }
+        });
+    }
+}
+
+/// Passes the output of a build on; returns early when nobody reads it any more, which cancels.
+async fn follow_build(platform: &Platform, app: &store::apps::Row, build: Uuid, said: &Said) -> Result<()> {
+    let file = outputs::build_file(platform, app.id, build);
+    let output = outputs::follow(platform.clone(), file, outputs::Output::Build(build), 0);
+    pin_mut!(output);
+    loop {
+        tokio::select! {
+            () = said.out.closed() => return Ok(()),
+            chunk = output.next() => match chunk {
+                Some(chunk) => {
+                    let _ = said.out.send(chunk?).await;
+                }
+                None => return Ok(()),
+            },
+        }
+    }
+}
+
+/// Waits for the release phase and the first web dyno, and says how it went. The push stands
+/// either way, as on Heroku: the release exists, and the old dynos go on serving.
+async fn launch(platform: &Platform, app: &store::apps::Row, release: Uuid, said: &Said) -> Result<()> {
+    let Some(row) = store::releases::release_info(platform.db(), release).await? else { return Ok(()) };
+    if row.status == "pending" {
+        said.line("-----> Running the release command...").await;
+        let file = outputs::release_file(platform, app.id, release);
+        let output = outputs::follow(platform.clone(), file, outputs::Output::Release(release), 0);
+        let relay = async {
+            pin_mut!(output);
+            while let Some(Ok(chunk)) = output.next().await {
+                for line in String::from_utf8_lossy(&chunk).lines() {
+                    said.line(&format!("       {line}")).await;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(PHASE, relay).await;
+    }
+    let Some(row) = store::releases::release_info(platform.db(), release).await? else { return Ok(()) };
+    if row.status != "succeeded" {
+        said.line("").await;
+        said.line(&format!(" !     The release command of v{} failed. The release before it goes on running.", row.version)).await;
+        said.line(&format!(" !     Its output: wharf releases:output v{} --app {}", row.version, app.name)).await;
+        return Ok(());
+    }
+    let url = platform.config().app_url(&app.name);
+    match tokio::time::timeout(BOOT, first_dyno(platform, app.id, release)).await {
+        Ok(Ok(Start::Up)) => {
+            said.line(&format!("       {url} deployed to Wharf")).await;
+        }
+        Ok(Ok(Start::Nothing)) => {
+            said.line(&format!("       {url} deployed to Wharf. No web dynos are wanted: wharf ps:scale web=1")).await;
+        }
+        Ok(Err(err)) => return Err(err),
+        Ok(Ok(Start::Crashed(why))) => crashed(platform, app, &row, &why, said).await?,
+        Err(_) => crashed(platform, app, &row, "did not come up within 60 seconds", said).await?,
+    }
+    said.line("").await;
+    Ok(())
+}
+
+async fn crashed(
+    platform: &Platform,
+    app: &store::apps::Row,
+    release: &store::releases::Row,
+    why: &str,
+    said: &Said,
+) -> Result<()> {
+    said.line("").await;
+    said.line(&format!(" !     v{} was released, but its web dyno does not run: {why}", release.version)).await;
+    said.line(" !     If dynos of the release before were up, they go on serving. The last lines:").await;
+    let filter = logs::Filter { dyno: Some("web".into()), since: Some(release.created_at), ..logs::Filter::default() };
+    for line in platform.history().last(app.id, 10, &filter)? {
+        said.line(&format!(" !       {line}")).await;
+    }
+    said.line(&format!(" !     More: wharf logs --app {}", app.name)).await;
+    Ok(())
+}
+
+enum Start {
+    Up,
+    Nothing,
+    Crashed(String),
+}
+
+/// How the first web dyno of a release gets on.
+async fn first_dyno(platform: &Platform, app: Uuid, release: Uuid) -> Result<Start> {
+    loop {
+        let formation = store::formation::formation_list(platform.db(), app).await?;
+        if !formation.iter().any(|f| f.kind == "web" && f.quantity > 0) {
+            return Ok(Start::Nothing);
+        }
+        let rows = store::dynos::dyno_list(platform.db(), app).await?;
+        let of_release = || rows.iter().filter(|r| r.kind == "web" && r.release_id == release);
+        if of_release().any(|r| r.state == "up") {
+            return Ok(Start::Up);
+        }
+        if let Some(row) = of_release().find(|r| r.state == "crashed") {
+            return Ok(Start::Crashed(row.last_exit.clone().unwrap_or_else(|| "it crashed".into())));
+        }
+        // A newer release has taken its place.
+        if store::releases::release_current(platform.db(), app).await?.is_none_or(|r| r.id != release) {
+            return Ok(Start::Nothing);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

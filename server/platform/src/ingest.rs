@@ -1,0 +1,142 @@
+//! Brings what dynos and the router write into the apps' logs, each line once.
+//!
+//! Every dyno has a spool, and so has the router; they are written while we are away. A task
+//! reads on from where the log says, and whoever removes a dyno has its spool read to the end first.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use uuid::Uuid;
+
+use crate::Platform;
+
+/// A pause when there was nothing to read.
+const IDLE: Duration = Duration::from_millis(60);
+/// Entries read at once: a flood of one dyno lets the others have their turn.
+const BATCH: usize = 2000;
+
+type Shared = Arc<Mutex<logs::Follower>>;
+
+/// The spools that are followed, by run.
+#[derive(Default)]
+pub(crate) struct Ingest {
+    followers: Mutex<HashMap<Uuid, Shared>>,
+}
+
+impl Ingest {
+    fn all(&self) -> Vec<(Uuid, Shared)> {
+        let followers = self.followers.lock();
+        followers.map(|f| f.iter().map(|(id, f)| (*id, f.clone())).collect()).unwrap_or_default()
+    }
+
+    fn take(&self, run: Uuid) -> Option<Shared> {
+        self.followers.lock().ok().and_then(|mut f| f.remove(&run))
+    }
+}
+
+/// Begins to follow the output of a dyno.
+pub(crate) fn follow(platform: &Platform, app: Uuid, run: Uuid, name: &str, spool: &Path) {
+    let dyno = logs::Dyno { app, id: run, name: name.into(), spool: spool.into() };
+    match logs::Follower::new(platform.history().clone(), dyno) {
+        Ok(follower) => {
+            if let Ok(mut followers) = platform.ingest().followers.lock() {
+                followers.insert(run, Arc::new(Mutex::new(follower)));
+            }
+        }
+        Err(err) => tracing::error!(dyno.name = %name, "could not follow the output: {err}"),
+    }
+}
+
+/// Reads the output of a dyno that has ended to its end, and follows it no longer.
+pub(crate) async fn finish(platform: &Platform, app: Uuid, run: Uuid) -> anyhow::Result<()> {
+    let follower = match platform.ingest().take(run) {
+        Some(follower) => follower,
+        // Ended while the server was away.
+        None => {
+            let Some(status) = platform.driver().status(run).await? else { return Ok(()) };
+            let (name, spool) = (status.handle.name, status.handle.spool);
+            follow(platform, app, run, &name, &spool);
+            let Some(follower) = platform.ingest().take(run) else { return Ok(()) };
+            follower
+        }
+    };
+    tokio::task::spawn_blocking(move || while step(&follower) > 0 {}).await.context("read the last lines")
+}
+
+fn step(follower: &Shared) -> usize {
+    let Ok(mut follower) = follower.lock() else { return 0 };
+    follower.step(BATCH).unwrap_or_else(|err| {
+        tracing::warn!("could not read a dyno's output, will try again: {err}");
+        0
+    })
+}
+
+/// Follows everything until it is dropped.
+pub(crate) async fn run(platform: Platform) {
+    if let Err(err) = take_up(&platform).await {
+        tracing::error!("could not take up the output of running dynos: {err:#}");
+    }
+    tokio::join!(dynos(&platform), router(&platform));
+}
+
+/// After a restart: the dynos that went on running meanwhile.
+async fn take_up(platform: &Platform) -> anyhow::Result<()> {
+    for row in store::dynos::dyno_all(platform.db()).await? {
+        if let Some(status) = platform.driver().status(row.run_id).await? {
+            follow(platform, row.app_id, row.run_id, &row.name, &status.handle.spool);
+        }
+    }
+    Ok(())
+}
+
+async fn dynos(platform: &Platform) {
+    loop {
+        let all = platform.ingest().all();
+        let read = tokio::task::spawn_blocking(move || all.iter().map(|(_, f)| step(f)).sum::<usize>()).await;
+        if !matches!(read, Ok(n) if n >= BATCH) {
+            tokio::time::sleep(IDLE).await;
+        }
+    }
+}
+
+async fn router(platform: &Platform) {
+    let spool = platform.config().data.join("spool/router");
+    let follower = match logs::Router::new(platform.history().clone(), &spool) {
+        Ok(follower) => Arc::new(Mutex::new(follower)),
+        Err(err) => return tracing::error!("could not follow the router's lines: {err}"),
+    };
+    loop {
+        let known: std::collections::HashSet<Uuid> = match store::apps::app_list(platform.db()).await {
+            Ok(apps) => apps.into_iter().map(|a| a.id).collect(),
+            Err(err) => {
+                tracing::warn!("could not read the apps, will try again: {err}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+        };
+        // The list of apps is read again each second at most: lines of one that is new wait as long.
+        for _ in 0..16 {
+            let (shared, known) = (follower.clone(), known.clone());
+            let read = tokio::task::spawn_blocking(move || {
+                let Ok(mut follower) = shared.lock() else { return Ok(0) };
+                follower.step(BATCH, |app| known.contains(&app))
+            });
+            match read.await {
+                Ok(Ok(n)) if n >= BATCH => {}
+                Ok(Err(err)) => tracing::warn!("could not read the router's lines, will try again: {err}"),
+                _ => tokio::time::sleep(IDLE).await,
+            }
+        }
+    }
+}
+
+/// Reads everything that is there once more, at the end.
+pub(crate) async fn drain(platform: &Platform) {
+    let all = platform.ingest().all();
+    let _ = tokio::task::spawn_blocking(move || all.iter().for_each(|(_, f)| while step(f) > 0 {})).await;
+}

@@ -1,0 +1,364 @@
+//! `/live`: the one websocket of the console. Its words are in `api::live`.
+//!
+//! Every subscription is checked like a request and has a task of its own; all of them end when
+//! the socket does, and when the session that opened it does.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use api::live::{ToBrowser, ToServer, Topic};
+use axum::{
+    extract::{
+        State, WebSocketUpgrade,
+        ws::{Message, WebSocket},
+    },
+    response::Response,
+};
+use chrono::Utc;
+use futures::{SinkExt as _, StreamExt as _, pin_mut, stream::SplitSink};
+use serde_json::Value;
+use tokio::{
+    sync::{Notify, mpsc},
+    task::{AbortHandle, JoinSet},
+};
+
+use crate::{
+    Platform,
+    actor::{Actor, Can, Credential},
+    error::{Error, Result},
+    outputs, platform, statuses,
+};
+
+/// Values are sent at most this often, and lines in frames of this length of time.
+const TICK: Duration = Duration::from_millis(50);
+const CREDIT: u64 = 2000;
+const BATCH: usize = 500;
+const MOST_TOPICS: usize = 32;
+/// Proxies close connections that are silent for a minute.
+const PING: Duration = Duration::from_secs(20);
+/// What changes without anybody saying so (uptime, countdowns, traffic) is looked at this often.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// `GET /live`
+pub async fn live(State(platform): State<Platform>, actor: Actor, upgrade: WebSocketUpgrade) -> Response {
+    upgrade.max_message_size(64 << 10).on_upgrade(move |socket| talk(platform, actor, socket))
+}
+
+type Out = mpsc::Sender<ToBrowser>;
+
+struct Subscription {
+    task: AbortHandle,
+    credit: Arc<Credit>,
+}
+
+async fn talk(platform: Platform, actor: Actor, socket: WebSocket) {
+    let (sink, mut input) = socket.split();
+    let (out, outbox) = mpsc::channel(64);
+    let mut tasks = JoinSet::new();
+    let mut topics: HashMap<u32, Subscription> = HashMap::new();
+    let mut ends = platform.session_ends();
+    let sending = send(sink, outbox);
+    pin_mut!(sending);
+    let hello = ToBrowser::Hello { version: env!("CARGO_PKG_VERSION").into() };
+    let _ = out.send(hello).await;
+    loop {
+        tokio::select! {
+            () = &mut sending => return,
+            message = input.next() => match message {
+                Some(Ok(Message::Text(text))) => {
+                    let Ok(said) = serde_json::from_str::<ToServer>(&text) else { return };
+                    hear(&platform, &actor, said, &mut topics, &mut tasks, &out);
+                }
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => {}
+            },
+            _ = ends.recv() => if !is_valid(&platform, &actor).await {
+                let _ = out.send(ToBrowser::SignedOut).await;
+                drop(tasks);
+                drop(out);
+                let _ = tokio::time::timeout(Duration::from_secs(1), sending).await;
+                return;
+            },
+            Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
+        }
+    }
+}
+
+/// Whether what the socket was opened with still lets its bearer in.
+async fn is_valid(platform: &Platform, actor: &Actor) -> bool {
+    let now = Utc::now();
+    match actor.credential {
+        Credential::Session(id) => store::sessions::session_exists(platform.db(), id, now).await.unwrap_or(true),
+        Credential::Token(id) => store::authorizations::authorization_list(platform.db(), actor.account.id, now)
+            .await
+            .map_or(true, |all| all.iter().any(|a| a.id == id)),
+        Credential::Platform => true,
+    }
+}
+
+async fn send(mut sink: SplitSink<WebSocket, Message>, mut outbox: mpsc::Receiver<ToBrowser>) {
+    loop {
+        let message = match tokio::time::timeout(PING, outbox.recv()).await {
+            Ok(Some(said)) => match serde_json::to_string(&said) {
+                Ok(text) => Message::Text(text.into()),
+                Err(err) => return tracing::error!("could not write a live message: {err}"),
+            },
+            Ok(None) => {
+                let _ = sink.close().await;
+                return;
+            }
+            Err(_) => Message::Ping(Vec::new().into()),
+        };
+        if sink.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn hear(
+    platform: &Platform,
+    actor: &Actor,
+    said: ToServer,
+    topics: &mut HashMap<u32, Subscription>,
+    tasks: &mut JoinSet<()>,
+    out: &Out,
+) {
+    topics.retain(|_, s| !s.task.is_finished());
+    match said {
+        ToServer::Subscribe { id, topic } => {
+            if let Some(old) = topics.remove(&id) {
+                old.task.abort();
+            }
+            if topics.len() >= MOST_TOPICS {
+                let error = api::Error::new(429, "rate_limit", format!("A page can follow {MOST_TOPICS} things at once."));
+                let _ = out.try_send(ToBrowser::Failed { id, error });
+                return;
+            }
+            let credit = Arc::new(Credit::default());
+            let follow = Follow { platform: platform.clone(), actor: actor.clone(), id, out: out.clone(), credit: credit.clone() };
+            topics.insert(id, Subscription { task: tasks.spawn(follow.run(topic)), credit });
+        }
+        ToServer::Unsubscribe { id } => {
+            if let Some(old) = topics.remove(&id) {
+                old.task.abort();
+            }
+        }
+        ToServer::Credit { id, more } => {
+            if let Some(topic) = topics.get(&id) {
+                topic.credit.grant(more);
+            }
+        }
+    }
+}
+
+/// How many more lines a reader can take.
+struct Credit {
+    left: AtomicU64,
+    granted: Notify,
+}
+
+impl Default for Credit {
+    fn default() -> Self {
+        Self { left: AtomicU64::new(CREDIT), granted: Notify::new() }
+    }
+}
+
+impl Credit {
+    fn grant(&self, more: u32) {
+        self.left.fetch_add(u64::from(more), Ordering::Relaxed);
+        self.granted.notify_one();
+    }
+
+    /// Waits until there is room, and says for how many lines.
+    async fn room(&self) -> usize {
+        loop {
+            match self.left.load(Ordering::Relaxed) {
+                0 => self.granted.notified().await,
+                n => return usize::try_from(n).unwrap_or(usize::MAX).min(BATCH),
+            }
+        }
+    }
+
+    fn spend(&self, lines: usize) {
+        let lines = lines as u64;
+        let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(lines)));
+    }
+}
+
+/// One subscription.
+struct Follow {
+    platform: Platform,
+    actor: Actor,
+    id: u32,
+    out: Out,
+    credit: Arc<Credit>,
+}
+
+impl Follow {
+    async fn run(self, topic: Topic) {
+        let outcome = match topic {
+            Topic::Apps => self.apps().await,
+            Topic::App { app } => self.app(&app).await,
+            Topic::Logs { app, filter, after, lines } => self.logs(&app, filter, after, lines).await,
+            Topic::Build { app, build, after } => self.build(&app, build, after.unwrap_or(0)).await,
+            Topic::Metrics { app } => self.metrics(&app).await,
+            Topic::Platform => self.machinery().await,
+        };
+        let said = match outcome {
+            Ok(()) => ToBrowser::End { id: self.id },
+            Err(Error::Told(error)) => ToBrowser::Failed { id: self.id, error },
+            Err(Error::Internal(err)) => {
+                tracing::error!("could not follow a topic: {err:#}");
+                let error = api::Error::new(500, "internal_server_error", "Something went wrong on our side. Reload the page.");
+                ToBrowser::Failed { id: self.id, error }
+            }
+        };
+        let _ = self.out.send(said).await;
+    }
+
+    /// Sends a value unless it is the one that was sent before. `false` when the socket is gone.
+    async fn value(&self, value: Value, last: &mut Option<Value>) -> bool {
+        if last.as_ref() == Some(&value) {
+            return true;
+        }
+        *last = Some(value.clone());
+        self.out.send(ToBrowser::Value { id: self.id, value }).await.is_ok()
+    }
+
+    async fn apps(&self) -> Result<()> {
+        let (mut changes, mut last) = (self.platform.changes(), None);
+        loop {
+            let all = statuses::summaries(&self.platform, &self.actor).await?;
+            if !self.value(serde_json::to_value(all).map_err(anyhow::Error::new)?, &mut last).await {
+                return Ok(());
+            }
+            let _ = tokio::time::timeout(AGAIN, changes.recv()).await;
+            // What changes together is told together.
+            tokio::time::sleep(TICK * 3).await;
+            changes = changes.resubscribe();
+        }
+    }
+
+    async fn app(&self, app: &str) -> Result<()> {
+        // By id from now on: the app may be renamed while it is watched.
+        let id = self.actor.app(app, Can::View).await?.id;
+        let (mut changes, mut last) = (self.platform.changes(), None);
+        loop {
+            let row = self.actor.app(&id.to_string(), Can::View).await?;
+            let status = statuses::status(&self.platform, &self.actor, &row).await?;
+            if !self.value(serde_json::to_value(status).map_err(anyhow::Error::new)?, &mut last).await {
+                return Ok(());
+            }
+            let deadline = tokio::time::sleep(AGAIN);
+            pin_mut!(deadline);
+            loop {
+                tokio::select! {
+                    () = &mut deadline => break,
+                    changed = changes.recv() => if !matches!(changed, Ok(other) if other != id) { break },
+                }
+            }
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    async fn machinery(&self) -> Result<()> {
+        self.actor.must_administer()?;
+        let mut last = None;
+        loop {
+            let info = platform::info(&self.platform).await?;
+            if !self.value(serde_json::to_value(info).map_err(anyhow::Error::new)?, &mut last).await {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+    }
+
+    async fn lines<T: serde::Serialize>(&self, lines: &[T], cursor: u64) -> bool {
+        self.credit.spend(lines.len());
+        let lines = lines.iter().filter_map(|l| serde_json::to_value(l).ok()).collect();
+        self.out.send(ToBrowser::Lines { id: self.id, lines, cursor }).await.is_ok()
+    }
+
+    async fn logs(&self, app: &str, filter: logs::Filter, after: Option<u64>, lines: Option<u32>) -> Result<()> {
+        let app = self.actor.app(app, Can::View).await?.id;
+        let history = self.platform.history().clone();
+        let newest = *history.subscribe(app)?.borrow();
+        let start = match after {
+            Some(seq) => seq,
+            None => {
+                let most = lines.unwrap_or(500).min(2000) as usize;
+                let (from, filter) = (history.clone(), filter.clone());
+                let last = crate::log_lines::read(move || from.last(app, most, &filter)).await?;
+                let end = last.last().map_or(newest, |l| l.seq.max(newest));
+                let last: Vec<api::log_lines::LogLine> = last.into_iter().map(Into::into).collect();
+                if !self.lines(&last, end).await {
+                    return Ok(());
+                }
+                end
+            }
+        };
+        let mut tail = history.tail(app, start, &filter)?;
+        loop {
+            let room = self.credit.room().await;
+            // A reader that fell far behind is told how much it missed instead of being drowned.
+            if tail.lag() > 20_000 {
+                let lines = tail.skip(2000);
+                let _ = self.out.send(ToBrowser::Dropped { id: self.id, lines }).await;
+            }
+            let batch: Vec<api::log_lines::LogLine> = tail.read(room)?.into_iter().map(Into::into).collect();
+            if batch.is_empty() {
+                if !tail.changed().await {
+                    return Ok(());
+                }
+                tokio::time::sleep(TICK).await;
+            } else if !self.lines(&batch, tail.seq()).await {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn build(&self, app: &str, build: uuid::Uuid, after: u64) -> Result<()> {
+        let app = self.actor.app(app, Can::View).await?;
+        let found = store::builds::build_info(self.platform.db(), build).await?.filter(|b| b.app_id == app.id);
+        found.ok_or_else(|| Error::not_found("build", "Couldn't find that build."))?;
+        let file = outputs::build_file(&self.platform, app.id, build);
+        let output = outputs::follow(self.platform.clone(), file, outputs::Output::Build(build), after);
+        pin_mut!(output);
+        let (mut cursor, mut rest) = (after, Vec::new());
+        while let Some(chunk) = output.next().await {
+            rest.extend_from_slice(&chunk?);
+            let end = rest.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
+            let whole: Vec<u8> = rest.drain(..end).collect();
+            cursor += whole.len() as u64;
+            let text = String::from_utf8_lossy(&whole);
+            let lines: Vec<&str> = text.lines().collect();
+            if !lines.is_empty() && !self.lines(&lines, cursor).await {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn metrics(&self, app: &str) -> Result<()> {
+        let app = self.actor.app(app, Can::View).await?.id;
+        let mut points = self.platform.series().subscribe();
+        loop {
+            match points.recv().await {
+                Ok((id, point)) if id == app => {
+                    let cursor = point.at.timestamp().unsigned_abs();
+                    if !self.lines(&[api::metrics::MetricPoint::from(&point)], cursor).await {
+                        return Ok(());
+                    }
+                }
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return Ok(()),
+                _ => {}
+            }
+        }
+    }
+}

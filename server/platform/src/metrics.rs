@@ -1,0 +1,194 @@
+//! Metrics: samples of the router and of the dynos' cgroups every ten seconds, and charts of them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+};
+use chrono::{DateTime, Utc};
+use monitor::{ProcessSample, Sample};
+use router::{AppCounters, Counters};
+use store::{apps, dynos::Row};
+use uuid::Uuid;
+
+use crate::{
+    Platform,
+    actor::{Actor, Can},
+    error::{Error, Result},
+    stacks,
+};
+
+const EVERY: i64 = 10;
+
+/// Samples until it is dropped.
+pub(crate) async fn sample(platform: Platform) {
+    let mut sampler = Sampler::default();
+    loop {
+        // At whole ten seconds, so that samples and the stretches they are filed under agree.
+        let past = Utc::now().timestamp_millis().rem_euclid(EVERY * 1000);
+        tokio::time::sleep(Duration::from_millis((EVERY * 1000 - past).unsigned_abs())).await;
+        if let Err(err) = sampler.run(&platform).await {
+            tracing::debug!("could not sample the metrics, a gap stays: {err:#}");
+        }
+    }
+}
+
+#[derive(Default)]
+struct Sampler {
+    counters: Option<Counters>,
+    /// CPU nanoseconds by run.
+    cpu: BTreeMap<Uuid, u64>,
+}
+
+impl Sampler {
+    async fn run(&mut self, platform: &Platform) -> anyhow::Result<()> {
+        let now = Utc::now();
+        let counters = platform.router().counters().await?;
+        let rows = store::dynos::dyno_all(platform.db()).await?;
+        let mut processes = self.processes(platform, &rows).await;
+        let earlier = self.counters.take().filter(|e| e.since == counters.since);
+        let mut samples = Vec::new();
+        for app in &counters.apps {
+            let before = earlier.as_ref().and_then(|e| e.apps.iter().find(|a| a.app_id == app.app_id));
+            let grown = before.map_or_else(|| app.clone(), |b| app.since(b));
+            samples.push((app.app_id, filled(&grown, processes.remove(&app.app_id).unwrap_or_default())));
+        }
+        samples.extend(processes.into_iter().map(|(app, processes)| (app, filled(&AppCounters::default(), processes))));
+        self.counters = Some(counters);
+        let series = platform.series().clone();
+        tokio::task::spawn_blocking(move || {
+            for (app, sample) in samples.into_iter().filter(|(_, s)| !is_empty(s)) {
+                if let Err(err) = series.record(app, now, &sample) {
+                    tracing::warn!(app.id = %app, "could not keep a sample: {err:#}");
+                }
+            }
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn processes(&mut self, platform: &Platform, rows: &[Row]) -> BTreeMap<Uuid, BTreeMap<String, ProcessSample>> {
+        let quotas = stacks::quotas();
+        let mut cpu = BTreeMap::new();
+        let mut all: BTreeMap<Uuid, BTreeMap<String, ProcessSample>> = BTreeMap::new();
+        for row in rows.iter().filter(|r| r.state != "crashed") {
+            let Ok(Some(stats)) = platform.driver().stats(row.run_id).await else { continue };
+            let before = self.cpu.get(&row.run_id).copied().unwrap_or(0);
+            cpu.insert(row.run_id, stats.cpu_ns);
+            let quota = quotas.get(row.size.as_str()).copied().unwrap_or(0);
+            let memory = stats.memory_rss + stats.memory_swap;
+            let process = all.entry(row.app_id).or_default().entry(row.kind.clone()).or_default();
+            process.add_dyno(memory, quota, stats.cpu_ns.saturating_sub(before));
+        }
+        self.cpu = cpu;
+        all
+    }
+}
+
+fn filled(counters: &AppCounters, processes: BTreeMap<String, ProcessSample>) -> Sample {
+    Sample {
+        covers: Duration::from_secs(EVERY.unsigned_abs()),
+        statuses: counters.statuses,
+        codes: counters.codes.clone(),
+        bytes_in: counters.bytes_in,
+        bytes_out: counters.bytes_out,
+        queue: counters.inflight,
+        service: monitor::Histogram::from_buckets(counters.service.buckets.iter().copied()),
+        processes,
+    }
+}
+
+fn is_empty(sample: &Sample) -> bool {
+    sample.processes.is_empty() && sample.statuses.iter().sum::<u64>() == 0 && sample.queue == 0
+}
+
+/// `GET /apps/{app}/metrics`
+pub async fn metrics_info(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    Query(query): Query<api::metrics::MetricsQuery>,
+) -> Result<Json<api::metrics::Metrics>> {
+    let app = actor.app(&app, Can::View).await?;
+    let to = query.to.unwrap_or_else(Utc::now);
+    let from = query.from.unwrap_or(to - chrono::Duration::hours(1));
+    if from >= to || to - from > chrono::Duration::days(31) {
+        return Err(Error::invalid("from must be before to, by at most 31 days."));
+    }
+    let step = query.step.unwrap_or_else(|| monitor::step_for(from, to)).clamp(EVERY, 86_400);
+    let (series, id) = (platform.series().clone(), app.id);
+    let found = tokio::task::spawn_blocking(move || series.query(id, from, to, step)).await.map_err(anyhow::Error::new)?;
+    let found = found.map_err(anyhow::Error::from)?;
+    Ok(Json(api::metrics::Metrics {
+        from: found.from,
+        to: found.to,
+        step: found.step,
+        points: found.points.iter().map(Into::into).collect(),
+        events: events(&platform, &app, from, to).await?,
+    }))
+}
+
+/// What happened meanwhile: releases, scalings, restarts, from the audit log; crashes from the log.
+async fn events(
+    platform: &Platform,
+    app: &apps::Row,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<api::metrics::MetricEvent>> {
+    let rows = store::events::event_list(platform.db(), Some(app.id), None, 500).await?;
+    let audit = rows.into_iter().filter(|e| (from..=to).contains(&e.at)).filter_map(|e| {
+        let kind = match e.action.as_str() {
+            "release.create" | "release.rollback" => "release",
+            "config_vars.update" => "config",
+            "formation.update" => "scale",
+            _ => return None,
+        };
+        Some(api::metrics::MetricEvent { at: e.at, kind: kind.into(), text: e.summary })
+    });
+    let mut events: Vec<_> = audit.collect();
+    let filter = logs::Filter {
+        source: Some("heroku".into()),
+        text: Some("to crashed".into()),
+        since: Some(from),
+        until: Some(to),
+        ..logs::Filter::default()
+    };
+    let (history, id) = (platform.history().clone(), app.id);
+    let crashes = crate::log_lines::read(move || history.last(id, 200, &filter)).await?;
+    events.extend(crashes.into_iter().map(|line| api::metrics::MetricEvent {
+        at: line.at,
+        kind: "crash".into(),
+        text: format!("{} crashed", line.dyno),
+    }));
+    events.sort_by_key(|e| e.at);
+    Ok(events)
+}
+
+/// Requests a minute of the last hour by app, for sparklines. Apps without any are left out.
+pub(crate) async fn traffic(
+    platform: &Platform,
+    all: &[apps::Row],
+    now: DateTime<Utc>,
+) -> Result<BTreeMap<Uuid, Vec<u64>>> {
+    let (series, ids) = (platform.series().clone(), all.iter().map(|a| a.id).collect::<Vec<_>>());
+    let from = now - chrono::Duration::hours(1);
+    let read = move || {
+        let mut traffic = BTreeMap::new();
+        for id in ids {
+            let Ok(found) = series.query(id, from, now, 120) else { continue };
+            let mut minutes = vec![0; 30];
+            for point in &found.points {
+                let at = (point.at - found.from).num_seconds() / 120;
+                if let Some(slot) = usize::try_from(at).ok().and_then(|n| minutes.get_mut(n)) {
+                    *slot += point.rollup.requests();
+                }
+            }
+            if minutes.iter().any(|n| *n > 0) {
+                traffic.insert(id, minutes);
+            }
+        }
+        traffic
+    };
+    Ok(tokio::task::spawn_blocking(read).await.map_err(anyhow::Error::new)?)
+}

@@ -1,0 +1,305 @@
+//! The platform: the handle that every route, job and reconciler holds.
+
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use axum::{Json, extract::State};
+use chrono::{DateTime, Utc};
+use dyno::Driver;
+use sqlx::PgPool;
+use tokio::sync::{Notify, broadcast};
+use uuid::Uuid;
+
+use crate::{
+    accounts, actor::Actor, apps, builds, config::Config, dynos, error::Result, ingest, metrics,
+    rate_limits::RateLimits, releases, secrets::Secrets, slug_files::SlugFiles,
+};
+
+/// Everything that rules need. Cheap to clone.
+#[derive(Clone)]
+pub struct Platform(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    db: PgPool,
+    secrets: Secrets,
+    driver: Arc<dyn Driver>,
+    history: Arc<logs::History>,
+    series: Arc<monitor::Store>,
+    slug_files: SlugFiles,
+    builds: builds::Running,
+    ingest: ingest::Ingest,
+    router: router::Control,
+    rate_limits: RateLimits,
+    wake_dynos: Arc<Notify>,
+    changes: broadcast::Sender<Uuid>,
+    session_ends: broadcast::Sender<()>,
+    started_at: DateTime<Utc>,
+    requests: AtomicU64,
+    work: OnceLock<Mutex<Work>>,
+}
+
+/// What runs in the background; dropped to stop it.
+#[derive(Default)]
+struct Work {
+    worker: Option<background::Worker>,
+    reconcilers: Vec<background::Driver>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Platform {
+    /// Connects, brings the schema up to date, makes the first account, and starts to work:
+    /// jobs, reconcilers, the reading of logs.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing or wrong on this machine.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let network = dyno::Network::default();
+        let driver = dyno::ProcessDriver::new(&config.data, network).context("prepare to run dynos")?;
+        Self::start_with(config, Arc::new(driver)).await
+    }
+
+    /// As [`Platform::start`], with a driver of one's own. For tests.
+    pub async fn start_with(config: Config, driver: Arc<dyn Driver>) -> anyhow::Result<Self> {
+        for folder in ["git", "slugs", "cache", "unpacked", "builds", "logs", "sources", "tmp", "metrics"] {
+            let folder = config.data.join(folder);
+            std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        }
+        let secrets = Secrets::load(&config.data.join("master.key"), config.master_key.as_deref())?;
+        let db = store::open(&config.database_url).await.context("open the platform's database")?;
+        let history = logs::History::open(&config.data.join("logs"))?;
+        let series = monitor::Store::open(&config.data.join("metrics")).context("open the metrics")?;
+        let platform = Self(Arc::new(Inner {
+            slug_files: SlugFiles::open(&config.data)?,
+            router: router::Control::new(&config.run),
+            builds: builds::Running::default(),
+            ingest: ingest::Ingest::default(),
+            rate_limits: RateLimits::default(),
+            wake_dynos: Arc::new(Notify::new()),
+            changes: broadcast::channel(1024).0,
+            session_ends: broadcast::channel(16).0,
+            started_at: Utc::now(),
+            requests: AtomicU64::new(0),
+            work: OnceLock::new(),
+            config,
+            db,
+            secrets,
+            driver,
+            history,
+            series,
+        }));
+        accounts::first_admin(&platform, &platform.config().data.join("admin-token")).await?;
+        crate::git::prepare(&platform.config().data).context("prepare the git hooks")?;
+        platform.begin_work().await?;
+        Ok(platform)
+    }
+
+    async fn begin_work(&self) -> anyhow::Result<()> {
+        let registry = background::Registry::default()
+            .with::<apps::Destroy>(self.clone())
+            .with::<builds::Run>(self.clone())
+            .with::<releases::Run>(self.clone());
+        let worker = background::Worker::start(self.db().clone(), registry, 64, true).await?;
+        let every = Duration::from_secs(2);
+        let reconcilers = vec![
+            background::Driver::start(dynos::Reconcile::new(self.clone()), every, self.0.wake_dynos.clone()),
+            background::Driver::start(
+                crate::builds::Sweep(self.clone()),
+                Duration::from_secs(3600),
+                Arc::new(Notify::new()),
+            ),
+        ];
+        let tasks = vec![
+            tokio::spawn(ingest::run(self.clone())),
+            tokio::spawn(metrics::sample(self.clone())),
+        ];
+        let work = Work { worker: Some(worker), reconcilers, tasks };
+        self.0.work.set(Mutex::new(work)).map_err(|_| anyhow::anyhow!("the platform was started twice"))
+    }
+
+    /// Stops working. With `stop_dynos`, all dynos are told to stop and have 30 seconds to do so;
+    /// otherwise they go on running and the next start takes them up again.
+    pub async fn stop(&self, stop_dynos: bool) {
+        if let Some(work) = self.0.work.get()
+            && let Ok(mut work) = work.lock()
+        {
+            work.worker = None;
+            work.reconcilers.clear();
+            work.tasks.drain(..).for_each(|task| task.abort());
+        }
+        if stop_dynos && let Err(err) = dynos::stop_all(self).await {
+            tracing::error!("could not stop all dynos: {err:#}");
+        }
+        ingest::drain(self).await;
+        self.0.db.close().await;
+    }
+
+    /// What the platform was told at its start.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn db(&self) -> &PgPool {
+        &self.0.db
+    }
+
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.0.secrets
+    }
+
+    pub(crate) fn driver(&self) -> &Arc<dyn Driver> {
+        &self.0.driver
+    }
+
+    pub(crate) fn history(&self) -> &Arc<logs::History> {
+        &self.0.history
+    }
+
+    pub(crate) fn series(&self) -> &Arc<monitor::Store> {
+        &self.0.series
+    }
+
+    pub(crate) fn slug_files(&self) -> &SlugFiles {
+        &self.0.slug_files
+    }
+
+    pub(crate) fn builds(&self) -> &builds::Running {
+        &self.0.builds
+    }
+
+    pub(crate) fn ingest(&self) -> &ingest::Ingest {
+        &self.0.ingest
+    }
+
+    pub(crate) fn router(&self) -> &router::Control {
+        &self.0.router
+    }
+
+    pub(crate) fn rate_limits(&self) -> &RateLimits {
+        &self.0.rate_limits
+    }
+
+    pub(crate) fn count_request(&self) {
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Asks the dyno reconciler for a run now.
+    pub(crate) fn wake_dynos(&self) {
+        self.0.wake_dynos.notify_one();
+    }
+
+    /// Tells whoever watches that something about `app` is not what it was.
+    pub(crate) fn changed(&self, app: Uuid) {
+        let _ = self.0.changes.send(app);
+    }
+
+    /// Ids of apps, as they change.
+    pub(crate) fn changes(&self) -> broadcast::Receiver<Uuid> {
+        self.0.changes.subscribe()
+    }
+
+    /// Has open streams look again whether their session still exists.
+    pub(crate) fn session_ended(&self) {
+        let _ = self.0.session_ends.send(());
+    }
+
+    pub(crate) fn session_ends(&self) -> broadcast::Receiver<()> {
+        self.0.session_ends.subscribe()
+    }
+
+    /// A line in an app's log from the API: `app[api]: …`.
+    pub(crate) fn said(&self, app: Uuid, dyno: &str, text: &str) {
+        self.write(app, logs::NewLine::app(Utc::now(), dyno, text));
+    }
+
+    /// A line in an app's log from the supervisor: `heroku[web.1]: …`.
+    pub(crate) fn supervisor_said(&self, app: Uuid, dyno: &str, text: &str) {
+        self.write(app, logs::NewLine::heroku(Utc::now(), dyno, text));
+    }
+
+    fn write(&self, app: Uuid, line: logs::NewLine) {
+        if let Err(err) = self.history().append(app, vec![line]) {
+            tracing::error!(app.id = %app, "could not write to the app's log: {err}");
+        }
+    }
+
+    fn seen(&self) -> Vec<background::Seen> {
+        let work = self.0.work.get().and_then(|work| work.lock().ok());
+        work.map(|work| work.reconcilers.iter().map(background::Driver::seen).collect()).unwrap_or_default()
+    }
+}
+
+/// `GET /platform`
+pub async fn platform_info(State(platform): State<Platform>, actor: Actor) -> Result<Json<api::platform::PlatformInfo>> {
+    actor.must_administer()?;
+    Ok(Json(info(&platform).await?))
+}
+
+/// What the machinery does. Also a topic of `/live`.
+pub(crate) async fn info(platform: &Platform) -> Result<api::platform::PlatformInfo> {
+    let jobs = store::jobs::job_list(platform.db()).await?.into_iter().map(|row| api::platform::JobInfo {
+        id: row.id,
+        kind: row.kind,
+        subject: row.subject,
+        state: row.state,
+        attempt: row.attempt,
+        run_at: row.run_at,
+        error: row.error,
+        created_at: row.created_at,
+    });
+    let reconcilers = platform.seen().into_iter().map(|seen| api::platform::ReconcilerInfo {
+        name: seen.name.into(),
+        runs: seen.runs,
+        last_run_at: seen.last_run_at,
+        duration_ms: u64::try_from(seen.duration.as_millis()).unwrap_or(u64::MAX),
+        done: seen.report.done,
+        failed: seen.report.failed,
+    });
+    let disk = disk(platform);
+    Ok(api::platform::PlatformInfo {
+        version: env!("CARGO_PKG_VERSION").into(),
+        started_at: platform.0.started_at,
+        url: platform.config().url(),
+        jobs: jobs.collect(),
+        reconcilers: reconcilers.collect(),
+        checks: checks(platform, disk).await,
+        disk,
+    })
+}
+
+fn disk(platform: &Platform) -> api::platform::DiskInfo {
+    match nix::sys::statvfs::statvfs(&platform.config().data) {
+        Ok(s) => api::platform::DiskInfo {
+            total: s.blocks() * s.fragment_size(),
+            free: s.blocks_available() * s.fragment_size(),
+        },
+        Err(_) => api::platform::DiskInfo::default(),
+    }
+}
+
+async fn checks(platform: &Platform, disk: api::platform::DiskInfo) -> Vec<api::platform::Check> {
+    let check = |name: &str, ok: bool, detail: String| api::platform::Check { name: name.into(), ok, detail };
+    let router = platform.router().version().await;
+    let gigabytes = |n: u64| format!("{:.1} GB", n as f64 / 1e9);
+    vec![
+        check(
+            "Disk",
+            disk.free > disk.total / 20 && disk.free > 2 << 30,
+            format!(
+                "{} of {} are free. Below 5 % or 2 GB, builds and databases are at risk: remove old apps or add space.",
+                gigabytes(disk.free), gigabytes(disk.total)
+            ),
+        ),
+        check("Database", true, "The platform's database answers.".into()),
+        match router {
+            Ok(version) => check("Router", true, format!("The router answers and has routes version {version}.")),
+            Err(err) => check("Router", false, format!("The router does not answer: {err}. It is started again by itself.")),
+        },
+    ]
+}

@@ -1,0 +1,206 @@
+//! Runs the release phase: a one-off dyno with the new slug and configuration.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, anyhow};
+use async_trait::async_trait;
+use background::{Failure, Job, Steps};
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt as _;
+use uuid::Uuid;
+
+use crate::{Platform, config_vars, dynos, events, outputs};
+
+/// A release phase may take this long. See behaviour.md 1.5.
+const LIMIT: Duration = Duration::from_secs(3600);
+
+/// Runs the release phase of a release, and then lets it take over or fail.
+#[derive(Serialize, Deserialize)]
+pub struct Run {
+    pub release: Uuid,
+}
+
+#[async_trait]
+impl Job for Run {
+    const KIND: &'static str = "releases.run";
+    type Context = Platform;
+
+    fn subject(&self) -> Uuid {
+        self.release
+    }
+
+    async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
+        let Some(release) = store::releases::release_info(platform.db(), self.release).await? else { return Ok(()) };
+        if release.status != "pending" {
+            return Ok(());
+        }
+        // Release phases of an app run in order, as migrations must.
+        while store::releases::release_older_pending(platform.db(), release.app_id, release.version).await? {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let ended = steps.once("run the release phase", self.phase(platform, &release)).await?;
+        // The dyno is removed after its end was recorded, or a retry would run the command again.
+        platform.driver().remove(self.release).await.map_err(anyhow::Error::from)?;
+        let _ = platform.history().forget(release.app_id, &self.release.to_string());
+        self.settle(platform, &release, ended.as_deref()).await?;
+        Ok(())
+    }
+
+    async fn give_up(&self, platform: &Platform, why: &anyhow::Error) -> anyhow::Result<()> {
+        tracing::warn!(release.id = %self.release, "could not run the release phase: {why:#}");
+        let Some(release) = store::releases::release_info(platform.db(), self.release).await? else { return Ok(()) };
+        platform.driver().remove(self.release).await?;
+        self.settle(platform, &release, Some("the platform could not run it")).await
+    }
+}
+
+impl Run {
+    /// Runs the command; `None` when it succeeded, else why not.
+    async fn phase(&self, platform: &Platform, release: &store::releases::Row) -> Result<Option<String>, Failure> {
+        let db = platform.db();
+        let app = store::apps::app_info(db, release.app_id).await?;
+        let slug = match release.slug_id {
+            Some(id) => store::slugs::slug_info(db, id).await?,
+            None => None,
+        };
+        let (Some(app), Some(slug)) = (app, slug) else { return Err(Failure::Final(anyhow!("the app is gone"))) };
+        let command = slug.process_types.get("release").cloned().unwrap_or_default();
+        store::releases::release_has_output(db, release.id).await?;
+        platform.changed(app.id);
+        let name = format!("release.{}", 1000 + release.version);
+        let root = platform.slug_files().unpacked(app.id, app.uid as u32, &slug).await?;
+        let vars = config_vars::open(platform.secrets(), app.id, &release.config)?;
+        let size = crate::stacks::size("Standard-1X").ok_or_else(|| anyhow!("Standard-1X is a size"))?;
+        let spec = dynos::spec(dynos::Wanted {
+            run: release.id,
+            name: &name,
+            app: &app,
+            command: &command,
+            root,
+            vars,
+            size,
+            web: false,
+        });
+        platform.supervisor_said(app.id, &name, &format!("Starting process with command `{command}`"));
+        let handle = platform.driver().start(&spec).await.map_err(anyhow::Error::from)?;
+        let spool = handle.spool.clone();
+        let exit = tokio::select! {
+            exit = platform.driver().wait(release.id) => exit.map_err(anyhow::Error::from)?,
+            err = copy_forever(platform, release, &name, &spool) => return Err(Failure::Retry(err)),
+            () = tokio::time::sleep(LIMIT) => {
+                platform.driver().signal(release.id, libc_sigkill()).await.map_err(anyhow::Error::from)?;
+                platform.driver().wait(release.id).await.map_err(anyhow::Error::from)?
+            }
+        };
+        Copy::open(platform, release, &name, &spool).await?.step().await?;
+        let said = dynos::exit_sentence(&exit);
+        platform.supervisor_said(app.id, &name, &said);
+        Ok((exit.code != Some(0)).then_some(said))
+    }
+
+    async fn settle(
+        &self,
+        platform: &Platform,
+        release: &store::releases::Row,
+        failed: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let mut tx = platform.db().begin().await?;
+        let to = if failed.is_some() { "failed" } else { "succeeded" };
+        let moved = store::releases::release_move(&mut *tx, release.id, "pending", to, Utc::now()).await?;
+        if moved && failed.is_none() {
+            let slug = match release.slug_id {
+                Some(id) => store::slugs::slug_info(&mut *tx, id).await?,
+                None => None,
+            };
+            super::settle(&mut tx, release.app_id, slug.as_ref()).await.map_err(|err| anyhow!("{err}"))?;
+        }
+        if moved {
+            let summary = match failed {
+                Some(why) => format!("The release phase of v{} failed: {why}.", release.version),
+                None => format!("The release phase of v{} succeeded.", release.version),
+            };
+            let data = serde_json::json!({ "release": release.version });
+            let subject = format!("v{}", release.version);
+            let event = events::New { action: "release.phase", subject: &subject, app: Some(release.app_id), summary, data };
+            events::event_of_platform(&mut tx, event).await.map_err(|err| anyhow!("{err}"))?;
+        }
+        tx.commit().await?;
+        if moved {
+            let text = match failed {
+                Some(_) => format!("Release v{} failed: the release command exited with an error", release.version),
+                None => format!("Release v{} succeeded", release.version),
+            };
+            platform.said(release.app_id, "api", &text);
+        }
+        platform.changed(release.app_id);
+        platform.wake_dynos();
+        Ok(())
+    }
+}
+
+fn libc_sigkill() -> i32 {
+    nix::sys::signal::Signal::SIGKILL as i32
+}
+
+/// Copies output as it comes, into the file that is streamed and into the app's log.
+async fn copy_forever(
+    platform: &Platform,
+    release: &store::releases::Row,
+    name: &str,
+    spool: &std::path::Path,
+) -> anyhow::Error {
+    let mut copy = match Copy::open(platform, release, name, spool).await {
+        Ok(copy) => copy,
+        Err(err) => return err,
+    };
+    loop {
+        match copy.step().await {
+            Ok(0) => tokio::time::sleep(Duration::from_millis(100)).await,
+            Ok(_) => platform.changed(release.app_id),
+            Err(err) => return err,
+        }
+    }
+}
+
+struct Copy {
+    reader: spool::Reader,
+    file: PathBuf,
+    follower: logs::Follower,
+}
+
+impl Copy {
+    /// Begins again from the start of the spool: the file is written anew, the log knows its place.
+    async fn open(
+        platform: &Platform,
+        release: &store::releases::Row,
+        name: &str,
+        spool: &std::path::Path,
+    ) -> anyhow::Result<Self> {
+        let file = outputs::release_file(platform, release.app_id, release.id);
+        let folder = file.parent().ok_or_else(|| anyhow!("the output has a folder"))?;
+        tokio::fs::create_dir_all(folder).await.context("make the folder of outputs")?;
+        tokio::fs::write(&file, b"").await.context("begin the output")?;
+        let dyno = logs::Dyno { app: release.app_id, id: release.id, name: name.into(), spool: spool.into() };
+        let follower = logs::Follower::new(platform.history().clone(), dyno)?;
+        Ok(Self { reader: spool::Reader::new(spool, spool::Cursor::default()), file, follower })
+    }
+
+    async fn step(&mut self) -> anyhow::Result<usize> {
+        let mut copied = 0;
+        loop {
+            let entries = self.reader.read(1000).context("read the output of the release phase")?;
+            if entries.is_empty() {
+                return Ok(copied);
+            }
+            copied += entries.len();
+            let mut out = tokio::fs::OpenOptions::new().append(true).open(&self.file).await?;
+            for entry in entries.iter().filter(|e| e.kind != b's') {
+                out.write_all(&entry.text).await?;
+                out.write_all(b"\n").await?;
+            }
+            out.flush().await?;
+            self.follower.step(1000)?;
+        }
+    }
+}

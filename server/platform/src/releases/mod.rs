@@ -1,0 +1,145 @@
+//! Releases: one slug with one configuration, numbered and immutable.
+//!
+//! A release whose slug has no release phase succeeds in the transaction that makes it; one that
+//! has is run by a job, and fails without harm to the release before.
+
+mod job;
+mod routes;
+
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use sqlx::PgConnection;
+use store::releases::Row;
+use uuid::Uuid;
+
+pub use self::{
+    job::Run,
+    routes::{release_create, release_info, release_list, release_rollback_effects},
+};
+use crate::{
+    Platform,
+    actor::Actor,
+    apps, config_vars,
+    error::{Error, Result},
+};
+
+/// What a new release is made of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct New<'a> {
+    /// Made up when absent; given by jobs, which may make the same release twice.
+    pub id: Option<Uuid>,
+    pub app: Uuid,
+    pub description: &'a str,
+    pub slug: Option<Uuid>,
+    /// The slug of the newest release instead of `slug`.
+    pub keeps_slug: bool,
+    pub commit: Option<String>,
+}
+
+/// Makes a release for `actor` and returns its version.
+pub(crate) async fn create(
+    platform: &Platform,
+    tx: &mut PgConnection,
+    actor: &Actor,
+    new: &New<'_>,
+    vars: &BTreeMap<String, String>,
+) -> Result<i32> {
+    create_for(platform, tx, actor.account.id, new, vars).await
+}
+
+/// As [`create`], for a new app, which has nothing to lock yet.
+pub(crate) use create as create_unreviewed;
+
+/// As [`create`], for an account that is not asking at the moment.
+pub(crate) async fn create_for(
+    platform: &Platform,
+    tx: &mut PgConnection,
+    account: Uuid,
+    new: &New<'_>,
+    vars: &BTreeMap<String, String>,
+) -> Result<i32> {
+    store::apps::app_lock(&mut *tx, new.app).await?;
+    let slug_id = if new.keeps_slug { store::releases::release_newest_slug(&mut *tx, new.app).await? } else { new.slug };
+    let slug = match slug_id {
+        Some(id) => store::slugs::slug_info(&mut *tx, id).await?,
+        None => None,
+    };
+    let phase = slug.as_ref().is_some_and(|s| s.process_types.contains_key("release"));
+    let config = config_vars::seal(platform.secrets(), new.app, vars);
+    let id = new.id.unwrap_or_else(Uuid::now_v7);
+    let row = store::releases::New {
+        id,
+        app: new.app,
+        status: if phase { "pending" } else { "succeeded" },
+        description: new.description,
+        account,
+        slug: slug_id,
+        config: &config,
+        commit: new.commit.as_deref(),
+        now: Utc::now(),
+    };
+    let version = store::releases::release_create(tx, &row).await?;
+    if phase {
+        background::enqueue(tx, &Run { release: id }).await?;
+    } else {
+        settle(tx, new.app, slug.as_ref()).await?;
+    }
+    Ok(version)
+}
+
+/// Makes the formation that of a release that has succeeded.
+async fn settle(tx: &mut PgConnection, app: Uuid, slug: Option<&store::slugs::Row>) -> Result<()> {
+    let now = Utc::now();
+    store::apps::app_released(&mut *tx, app, slug, now).await?;
+    let types = slug.map(|s| s.process_types.0.clone()).unwrap_or_default();
+    store::formation::formation_replace(tx, app, &types, Uuid::now_v7, now).await?;
+    Ok(())
+}
+
+/// Says that a release was made, and has its dynos looked after.
+pub(crate) fn announce(platform: &Platform, app: Uuid, version: i32, email: &str) {
+    platform.said(app, "api", &format!("Release v{version} created by user {email}"));
+    platform.changed(app);
+    platform.wake_dynos();
+}
+
+/// The release of `app` with this version (`v12`, `12`) or id.
+pub(crate) async fn find(platform: &Platform, app: &store::apps::Row, release: &str) -> Result<Row> {
+    let missing = || Error::not_found("release", "Couldn't find that release.");
+    let version = release.trim_start_matches('v').parse::<i32>();
+    let row = match (version, release.parse::<Uuid>()) {
+        (Ok(version), _) => store::releases::release_at(platform.db(), app.id, version).await?,
+        (_, Ok(id)) => store::releases::release_info(platform.db(), id).await?.filter(|r| r.app_id == app.id),
+        _ => None,
+    };
+    row.ok_or_else(missing)
+}
+
+/// The release as it goes over the wire.
+pub(crate) fn shown(row: &Row, current: Option<Uuid>, app: &store::apps::Row, actor: &Actor) -> api::releases::Release {
+    let status = match row.status.as_str() {
+        "pending" => api::releases::ReleaseStatus::Pending,
+        "failed" => api::releases::ReleaseStatus::Failed,
+        "expired" => api::releases::ReleaseStatus::Expired,
+        _ => api::releases::ReleaseStatus::Succeeded,
+    };
+    let secret = actor.platform.secrets().sign("release output", row.id);
+    api::releases::Release {
+        id: row.id.into(),
+        app: apps::app_ref(app),
+        version: row.version,
+        status,
+        current: current == Some(row.id),
+        description: row.description.clone(),
+        user: api::refs::UserRef { id: row.account_id, email: row.email.clone() },
+        slug: row.slug_id.map(|id| api::refs::IdRef { id }),
+        addon_plan_names: Vec::new(),
+        artifacts: row.slug_id.map(|id| serde_json::json!({ "type": "slug", "id": id })).into_iter().collect(),
+        eligible_for_rollback: row.status == "succeeded",
+        output_stream_url: row.has_output.then(|| format!("{}/streams/releases/{secret}", actor.base)),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        commit: row.commit.clone(),
+    }
+}

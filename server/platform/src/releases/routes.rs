@@ -1,0 +1,181 @@
+//! What can be asked about releases.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use store::releases::Row;
+use uuid::Uuid;
+
+use super::{New, announce, create, find, shown};
+use crate::{
+    Platform,
+    actor::{Actor, Can},
+    config_vars,
+    error::{Error, Result},
+    events,
+    web::{Created, Input, Page},
+};
+
+async fn current(platform: &Platform, app: Uuid) -> Result<Option<Uuid>> {
+    Ok(store::releases::release_current(platform.db(), app).await?.map(|r| r.id))
+}
+
+/// `GET /apps/{app}/releases`
+pub async fn release_list(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let app = actor.app(&app, Can::View).await?;
+    let current = current(&platform, app.id).await?;
+    let rows = store::releases::release_list(platform.db(), app.id).await?;
+    Page::read(&headers).of(rows.iter().map(|row| shown(row, current, &app, &actor)).collect::<Vec<_>>())
+}
+
+/// `GET /apps/{app}/releases/{release}`
+pub async fn release_info(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, release)): Path<(String, String)>,
+) -> Result<Json<api::releases::Release>> {
+    let app = actor.app(&app, Can::View).await?;
+    let row = find(&platform, &app, &release).await?;
+    Ok(Json(shown(&row, current(&platform, app.id).await?, &app, &actor)))
+}
+
+/// `POST /apps/{app}/releases`: of a slug, or back to an earlier release.
+pub async fn release_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    Input(body): Input<api::releases::ReleaseCreate>,
+) -> Result<Created<api::releases::Release>> {
+    let app = actor.app(&app, Can::Deploy).await?;
+    let wish = match (&body.slug, &body.release) {
+        (Some(slug), None) => of_slug(&platform, &actor, &app, slug, body.description).await?,
+        (None, Some(release)) => back_to(&platform, &app, release).await?,
+        _ => return Err(Error::invalid("Say either which slug to release or which release to go back to.")),
+    };
+    let mut tx = platform.db().begin().await?;
+    let id = Uuid::now_v7();
+    let new = New { id: Some(id), app: app.id, description: &wish.description, slug: wish.slug, keeps_slug: false, commit: wish.commit };
+    config_vars::save(&platform, &mut tx, app.id, &wish.vars).await?;
+    let version = create(&platform, &mut tx, &actor, &new, &wish.vars).await?;
+    let summary = format!("{} (v{version}).", wish.description);
+    let data = serde_json::json!({ "release": version, "slug": wish.slug });
+    actor.event(&mut tx, events::New { action: wish.action, subject: &app.name, app: Some(app.id), summary, data }).await?;
+    tx.commit().await?;
+    platform.said(app.id, "api", &format!("{} by user {}", wish.description, actor.account.email));
+    announce(&platform, app.id, version, &actor.account.email);
+    let row = store::releases::release_info(platform.db(), id).await?.ok_or_else(Error::no_app)?;
+    Ok(Created(shown(&row, current(&platform, app.id).await?, &app, &actor)))
+}
+
+struct Wish {
+    action: &'static str,
+    description: String,
+    slug: Option<Uuid>,
+    commit: Option<String>,
+    vars: BTreeMap<String, String>,
+}
+
+async fn of_slug(
+    platform: &Platform,
+    actor: &Actor,
+    app: &store::apps::Row,
+    slug: &str,
+    description: Option<String>,
+) -> Result<Wish> {
+    let missing = || Error::not_found("slug", "Couldn't find that slug.");
+    let id: Uuid = slug.parse().map_err(|_| missing())?;
+    let slug = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
+    // A slug of another app may be released here by whoever may see it there: that is a promotion.
+    if slug.app_id != app.id {
+        actor.app(&slug.app_id.to_string(), Can::View).await.map_err(|_| missing())?;
+    }
+    if slug.checksum.is_none() {
+        return Err(Error::invalid("The slug has no content yet. Upload it to its blob URL first."));
+    }
+    let commit = slug.commit.clone();
+    let short = commit.as_deref().map(|c| c.chars().take(8).collect::<String>());
+    let description = description.filter(|d| !d.is_empty()).unwrap_or_else(|| match short {
+        Some(commit) => format!("Deploy {commit}"),
+        None => "Deploy".to_owned(),
+    });
+    let vars = config_vars::current(platform, app.id).await?;
+    Ok(Wish { action: "release.create", description, slug: Some(id), commit, vars })
+}
+
+async fn back_to(platform: &Platform, app: &store::apps::Row, release: &str) -> Result<Wish> {
+    let old = find(platform, app, release).await?;
+    if old.status != "succeeded" {
+        return Err(Error::invalid(format!("Release v{} {}, so that nothing can go back to it.", old.version, match old.status.as_str() {
+            "pending" => "is not finished",
+            "failed" => "failed",
+            _ => "has expired",
+        })));
+    }
+    let vars = config_vars::open(platform.secrets(), app.id, &old.config)?;
+    Ok(Wish {
+        action: "release.rollback",
+        description: format!("Rollback to v{}", old.version),
+        slug: old.slug_id,
+        commit: old.commit,
+        vars,
+    })
+}
+
+/// `GET /apps/{app}/releases/{release}/rollback`: what going back would do.
+pub async fn release_rollback_effects(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, release)): Path<(String, String)>,
+) -> Result<Json<api::releases::RollbackEffects>> {
+    let app = actor.app(&app, Can::Deploy).await?;
+    let wish = back_to(&platform, &app, &release).await?;
+    let now = config_vars::current(&platform, app.id).await?;
+    let current = store::releases::release_current(platform.db(), app.id).await?;
+    let config_set = wish.vars.iter().filter(|(k, v)| now.get(*k) != Some(*v)).map(|(k, _)| k.clone()).collect::<Vec<_>>();
+    let config_unset = now.keys().filter(|k| !wish.vars.contains_key(*k)).cloned().collect::<Vec<_>>();
+    let slug = match wish.slug {
+        Some(id) => store::slugs::slug_info(platform.db(), id).await?,
+        None => None,
+    };
+    let effects = effects(&wish, current.as_ref(), slug.as_ref(), config_set.len() + config_unset.len());
+    Ok(Json(api::releases::RollbackEffects { effects, config_set, config_unset }))
+}
+
+fn effects(wish: &Wish, current: Option<&Row>, slug: Option<&store::slugs::Row>, vars: usize) -> Vec<String> {
+    let mut effects = Vec::new();
+    if current.and_then(|c| c.slug_id) == wish.slug {
+        effects.push("The code stays as it is.".to_owned());
+    } else {
+        match wish.commit.as_deref().map(|c| c.chars().take(8).collect::<String>()) {
+            Some(commit) => effects.push(format!("The code becomes {commit} again, without a build.")),
+            None => effects.push("The code becomes that of the release, without a build.".to_owned()),
+        }
+    }
+    match vars {
+        0 => effects.push("Config vars stay as they are.".to_owned()),
+        1 => effects.push("1 config var changes.".to_owned()),
+        n => effects.push(format!("{n} config vars change.")),
+    }
+    match slug {
+        None => effects.push("The release has no code: all dynos stop.".to_owned()),
+        Some(slug) if slug.process_types.contains_key("release") => {
+            effects.push("The release phase runs again; if it fails, nothing else happens.".to_owned());
+        }
+        Some(_) => {}
+    }
+    if slug.is_some() {
+        effects.push("New web dynos start and take over when they are up; no request is lost.".to_owned());
+    }
+    effects.push("Databases and other data are left alone.".to_owned());
+    effects
+}

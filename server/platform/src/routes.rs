@@ -1,0 +1,148 @@
+//! The list of routes: what can be asked at all. One screen or two.
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    response::IntoResponse,
+    routing::{any, delete, get, post},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{
+    Error, Platform, accounts, apps, authorizations, buildpack_installations, builds, collaborators, config_vars, dynos,
+    events, features, formation, git, live, log_drains, log_lines, log_sessions, metrics, outputs, platform,
+    rate_limits, releases, sessions, slugs, sources, stacks, statuses, web,
+};
+
+/// The API, the git remote, the live socket and the streams. Pages are not here.
+pub fn api_router(platform: Platform) -> Router {
+    let told = api_routes().merge(app_routes()).layer(DefaultBodyLimit::max(4 << 20));
+    told.merge(stream_routes())
+        .fallback(no_route)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(platform.clone(), web::around))
+        .layer(sessions::layer(&platform))
+        .with_state(platform)
+}
+
+fn api_routes() -> Router<Platform> {
+    Router::new()
+        .route("/account", get(accounts::account_info).patch(accounts::account_update))
+        .route("/account/features", get(features::account_feature_list))
+        .route("/account/features/{feature}", get(features::account_feature_info))
+        .route("/account/rate-limits", get(rate_limits::rate_limit_info))
+        .route("/account/sessions", get(sessions::session_list))
+        .route("/account/sessions/{session}", delete(sessions::session_delete))
+        .route("/account/sign-in-links", post(sessions::sign_in_link_create))
+        .route("/app-statuses", get(statuses::app_summary_list))
+        .route("/apps", get(apps::app_list).post(apps::app_create))
+        .route("/dyno-sizes", get(stacks::dyno_size_list))
+        .route("/dyno-sizes/{size}", get(stacks::dyno_size_info))
+        .route("/events", get(events::event_list_all))
+        .route("/events/verify", get(events::event_verify))
+        .route("/filters/apps", post(apps::app_filter))
+        .route(
+            "/oauth/authorizations",
+            get(authorizations::authorization_list).post(authorizations::authorization_create),
+        )
+        .route(
+            "/oauth/authorizations/{authorization}",
+            get(authorizations::authorization_info)
+                .patch(authorizations::authorization_update)
+                .delete(authorizations::authorization_delete),
+        )
+        .route(
+            "/oauth/authorizations/{authorization}/actions/regenerate-tokens",
+            post(authorizations::authorization_rotate),
+        )
+        .route("/oauth/sessions", get(sessions::oauth_session_list))
+        .route("/oauth/sessions/{session}", delete(sessions::oauth_session_delete))
+        .route("/platform", get(platform::platform_info))
+        .route("/regions", get(stacks::region_list))
+        .route("/regions/{region}", get(stacks::region_info))
+        .route("/sources", post(sources::source_create))
+        .route("/stacks", get(stacks::stack_list))
+        .route("/stacks/{stack}", get(stacks::stack_info))
+        .route("/users/{user}", get(accounts::user_info))
+        .route("/users/{user}/apps", get(apps::app_list_of_user))
+}
+
+fn app_routes() -> Router<Platform> {
+    let routes = Router::new()
+        .route("/", get(apps::app_info).patch(apps::app_update).delete(apps::app_delete))
+        .route("/addons", get(apps::addon_list))
+        .route("/available-dyno-sizes", get(stacks::dyno_size_list_of_app))
+        .route("/available-stacks", get(stacks::stack_list_of_app))
+        .route("/build-cache", delete(builds::build_cache_delete))
+        .route(
+            "/buildpack-installations",
+            get(buildpack_installations::buildpack_installation_list)
+                .put(buildpack_installations::buildpack_installation_update),
+        )
+        .route("/builds", get(builds::build_list).post(builds::build_create))
+        .route("/builds/{build}", get(builds::build_info).delete(builds::build_cancel))
+        .route("/builds/{build}/result", get(builds::build_result))
+        .route("/collaborators", get(collaborators::collaborator_list))
+        .route("/config-vars", get(config_vars::config_vars_info).patch(config_vars::config_vars_update))
+        .route("/dynos", get(dynos::dyno_list).delete(dynos::dyno_restart_all))
+        .route("/dynos/{dyno}", get(dynos::dyno_info).delete(dynos::dyno_restart))
+        .route("/dynos/{dyno}/actions/stop", post(dynos::dyno_stop))
+        .route("/events", get(events::event_list))
+        .route("/features", get(features::feature_list))
+        .route(
+            "/features/{feature}",
+            get(features::feature_info).patch(features::feature_update).post(features::feature_update),
+        )
+        .route("/formation", get(formation::formation_list).patch(formation::formation_batch_update))
+        .route("/formation/{type}", get(formation::formation_info).patch(formation::formation_update))
+        .route("/formations/{type}", delete(dynos::formation_restart))
+        .route("/formations/{type}/actions/stop", post(dynos::formation_stop))
+        .route("/log-density", get(log_lines::log_density_info))
+        .route("/log-drains", get(log_drains::log_drain_list).post(log_drains::log_drain_create))
+        .route("/log-drains/{drain}", get(log_drains::log_drain_info).delete(log_drains::log_drain_delete))
+        .route("/log-lines", get(log_lines::log_line_list))
+        .route("/log-sessions", post(log_sessions::log_session_create))
+        .route("/metrics", get(metrics::metrics_info))
+        .route("/pipeline-couplings", get(apps::pipeline_coupling_info))
+        .route("/releases", get(releases::release_list).post(releases::release_create))
+        .route("/releases/{release}", get(releases::release_info))
+        .route("/releases/{release}/config-vars", get(config_vars::release_config_vars))
+        .route("/releases/{release}/rollback", get(releases::release_rollback_effects))
+        .route("/slugs", post(slugs::slug_create))
+        .route("/slugs/{slug}", get(slugs::slug_info))
+        .route("/sources", post(sources::source_create_for_app))
+        .route("/status", get(statuses::app_status))
+        // Unknown things under an app that does not exist are about the app first.
+        .fallback(apps::no_such_thing);
+    Router::new().nest("/apps/{app}", routes)
+}
+
+/// What is streamed, or opens without credentials.
+fn stream_routes() -> Router<Platform> {
+    Router::new()
+        .route("/blobs/slugs/{secret}", get(slugs::slug_download).put(slugs::slug_upload))
+        .route("/blobs/sources/{secret}", get(sources::source_download).put(sources::source_upload))
+        .route("/internal/pushes", post(git::push))
+        .route("/live", any(live::live))
+        .route("/login/{secret}", get(sessions::sign_in_with_link))
+        .route("/logout", post(sessions::sign_out))
+        .route("/streams/builds/{secret}", get(outputs::build_output))
+        .route("/streams/logs/{secret}", get(log_sessions::log_session_stream))
+        .route("/streams/releases/{secret}", get(outputs::release_output))
+        .route("/{repository}/info/refs", get(git::info_refs))
+        .route("/{repository}/git-upload-pack", post(git::upload_pack))
+        .route("/{repository}/git-receive-pack", post(git::receive_pack))
+        .layer(DefaultBodyLimit::disable())
+}
+
+async fn no_route() -> Error {
+    Error::not_found("route", "The requested API endpoint was not found. Are you using the right HTTP verb (i.e. `GET` vs. `POST`), and did you specify your intended version with the `Accept` header?")
+}
+
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> axum::response::Response {
+    let said = panic.downcast_ref::<String>().cloned();
+    let said = said.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
+    Error::Internal(anyhow::anyhow!("panicked: {said}")).into_response()
+}
+

@@ -1,0 +1,240 @@
+//! Console sessions: signing in with a one-time link, signing out, listing and ending sessions.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use chrono::{DateTime, Duration, Utc};
+use tower_sessions::{
+    Expiry, Session, SessionManagerLayer, SessionStore,
+    cookie::SameSite,
+    session::{Id, Record},
+    session_store,
+};
+use uuid::Uuid;
+
+use crate::{
+    Platform,
+    actor::{self, Actor, Credential},
+    error::{Error, Result},
+    events, secrets,
+    web::Created,
+};
+
+const ACCOUNT: &str = "account";
+const SESSION: &str = "session";
+const AGENT: &str = "user_agent";
+const ADDRESS: &str = "address";
+/// A browser that is not used for this long has to sign in again.
+const LIFE: time::Duration = time::Duration::days(14);
+/// A link is typed or clicked soon, or not at all.
+const LINK_LIFE: Duration = Duration::minutes(30);
+
+/// Keeps tower-sessions' records in the table `sessions`, under a hash of the cookie's value.
+#[derive(Clone)]
+pub(crate) struct Store(pub sqlx::PgPool);
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+fn backend(err: impl std::fmt::Display) -> session_store::Error {
+    session_store::Error::Backend(err.to_string())
+}
+
+impl Store {
+    async fn write(&self, record: &Record) -> session_store::Result<()> {
+        let text = |key: &str| record.data.get(key).and_then(|v| v.as_str()).map(String::from);
+        let id = |key: &str| text(key).and_then(|s| s.parse::<Uuid>().ok());
+        let expires_at = DateTime::from_timestamp(record.expiry_date.unix_timestamp(), 0).unwrap_or_else(Utc::now);
+        let row = store::sessions::Row {
+            id: id(SESSION).unwrap_or_else(Uuid::now_v7),
+            key_hash: secrets::hash(&record.id.to_string()),
+            account_id: id(ACCOUNT),
+            data: serde_json::to_value(&record.data).map_err(backend)?,
+            user_agent: text(AGENT),
+            address: text(ADDRESS),
+            created_at: Utc::now(),
+            last_seen_at: Utc::now(),
+            expires_at,
+        };
+        store::sessions::session_save(&self.0, &row).await.map_err(backend)
+    }
+}
+
+#[async_trait]
+impl SessionStore for Store {
+    async fn create(&self, record: &mut Record) -> session_store::Result<()> {
+        // 128 random bits do not collide.
+        self.write(record).await
+    }
+
+    async fn save(&self, record: &Record) -> session_store::Result<()> {
+        self.write(record).await
+    }
+
+    async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
+        let key = secrets::hash(&id.to_string());
+        let Some(row) = store::sessions::session_by_key(&self.0, &key, Utc::now()).await.map_err(backend)? else {
+            return Ok(None);
+        };
+        let data: HashMap<String, serde_json::Value> = serde_json::from_value(row.data).map_err(backend)?;
+        let expiry_date = time::OffsetDateTime::from_unix_timestamp(row.expires_at.timestamp()).map_err(backend)?;
+        Ok(Some(Record { id: *id, data, expiry_date }))
+    }
+
+    async fn delete(&self, id: &Id) -> session_store::Result<()> {
+        let key = secrets::hash(&id.to_string());
+        store::sessions::session_delete_key(&self.0, &key).await.map_err(backend)
+    }
+}
+
+/// The layer that reads the cookie. Host-only always; `__Host-` and Secure with TLS.
+pub(crate) fn layer(platform: &Platform) -> SessionManagerLayer<Store> {
+    let tls = platform.config().tls;
+    SessionManagerLayer::new(Store(platform.db().clone()))
+        .with_name(if tls { "__Host-wharf" } else { "wharf" })
+        .with_secure(tls)
+        .with_http_only(true)
+        .with_same_site(SameSite::Lax)
+        .with_path("/")
+        .with_expiry(Expiry::OnInactivity(LIFE))
+}
+
+/// The account and the id of a session that is signed in.
+pub(crate) async fn signed_in(session: &Session) -> Option<(Uuid, Uuid)> {
+    let account = session.get::<Uuid>(ACCOUNT).await.ok().flatten()?;
+    let id = session.get::<Uuid>(SESSION).await.ok().flatten()?;
+    Some((account, id))
+}
+
+/// Makes `session` that of `account`, under a new cookie value: one that was planted is worth nothing.
+pub(crate) async fn sign_in(session: &Session, account: Uuid, headers: &HeaderMap) -> anyhow::Result<()> {
+    session.cycle_id().await?;
+    session.insert(ACCOUNT, account).await?;
+    session.insert(SESSION, Uuid::now_v7()).await?;
+    let agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    session.insert(AGENT, agent.chars().take(300).collect::<String>()).await?;
+    session.insert(ADDRESS, actor::address(headers)).await?;
+    session.save().await?;
+    Ok(())
+}
+
+/// `POST /account/sign-in-links`: for oneself.
+pub async fn sign_in_link_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+) -> Result<Created<api::sessions::SignInLink>> {
+    let (secret, now) = (secrets::random(), Utc::now());
+    let expires_at = now + LINK_LIFE;
+    let mut tx = platform.db().begin().await?;
+    let hash = secrets::hash(&secret);
+    store::sessions::sign_in_link_create(&mut *tx, Uuid::now_v7(), actor.account.id, &hash, expires_at, now).await?;
+    let summary = "Made a one-time sign-in link.".into();
+    let email = actor.account.email.clone();
+    let event = events::New { action: "sign_in_link.create", subject: &email, app: None, summary, data: serde_json::json!({}) };
+    actor.event(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(Created(api::sessions::SignInLink { url: format!("{}/login/{secret}", actor.base), expires_at }))
+}
+
+/// `GET /login/{secret}`: signs the browser in, once.
+pub async fn sign_in_with_link(
+    State(platform): State<Platform>,
+    session: Session,
+    headers: HeaderMap,
+    Path(secret): Path<String>,
+) -> Result<Response> {
+    let mut tx = platform.db().begin().await?;
+    let now = Utc::now();
+    let account = store::sessions::sign_in_link_use(&mut *tx, &secrets::hash(&secret), now).await?;
+    let account = match account {
+        Some(id) => store::accounts::account_info(&mut *tx, id).await?,
+        None => None,
+    };
+    let Some(account) = account else {
+        return Ok(Redirect::to("/login?error=link").into_response());
+    };
+    store::accounts::account_signed_in(&mut *tx, account.id, now).await?;
+    let actor = Actor {
+        credential: Credential::Platform,
+        address: actor::address(&headers),
+        base: String::new(),
+        platform: platform.clone(),
+        account,
+    };
+    let summary = "Signed in with a one-time link.".to_owned();
+    let email = actor.account.email.clone();
+    let event = events::New { action: "session.create", subject: &email, app: None, summary, data: serde_json::json!({}) };
+    actor.event(&mut tx, event).await?;
+    tx.commit().await?;
+    sign_in(&session, actor.account.id, &headers).await?;
+    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, "/apps"), (header::CACHE_CONTROL, "no-store")]).into_response())
+}
+
+/// `POST /logout`: ends this browser's session. A plain form, so that it works without scripts.
+pub async fn sign_out(
+    State(platform): State<Platform>,
+    session: Session,
+    headers: HeaderMap,
+) -> Result<Response> {
+    if !actor::same_origin(&headers) {
+        return Err(Error::forbidden("This request does not come from the console."));
+    }
+    session.flush().await.map_err(anyhow::Error::new)?;
+    platform.session_ended();
+    Ok(Redirect::to("/login").into_response())
+}
+
+/// `GET /account/sessions`
+pub async fn session_list(State(platform): State<Platform>, actor: Actor) -> Result<Json<Vec<api::sessions::Session>>> {
+    let rows = store::sessions::session_list(platform.db(), actor.account.id, Utc::now()).await?;
+    let shown = rows.into_iter().map(|row| api::sessions::Session {
+        id: row.id.into(),
+        current: actor.credential == Credential::Session(row.id),
+        user_agent: row.user_agent,
+        address: row.address,
+        created_at: row.created_at,
+        last_seen_at: row.last_seen_at,
+    });
+    Ok(Json(shown.collect()))
+}
+
+/// `DELETE /account/sessions/{session}`
+pub async fn session_delete(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<serde_json::Value>> {
+    let missing = || Error::not_found("session", "Couldn't find that session.");
+    let id: Uuid = id.parse().map_err(|_| missing())?;
+    let mut tx = platform.db().begin().await?;
+    if !store::sessions::session_delete(&mut *tx, actor.account.id, id).await? {
+        return Err(missing());
+    }
+    let email = actor.account.email.clone();
+    let summary = "Ended a console session.".to_owned();
+    let data = serde_json::json!({ "session": id });
+    actor.event(&mut tx, events::New { action: "session.delete", subject: &email, app: None, summary, data }).await?;
+    tx.commit().await?;
+    platform.session_ended();
+    Ok(Json(serde_json::json!({})))
+}
+
+/// `DELETE /oauth/sessions/~`: what `heroku logout` asks for. A token is no session.
+pub async fn oauth_session_delete(_: Actor) -> Result<Json<serde_json::Value>> {
+    Err(Error::not_found("session", "Couldn't find that session."))
+}
+
+/// `GET /oauth/sessions`
+pub async fn oauth_session_list(_: Actor) -> Result<Json<Vec<serde_json::Value>>> {
+    Ok(Json(Vec::new()))
+}
+

@@ -1,0 +1,103 @@
+//! The archives of slugs: content-addressed, in an object store; unpacked once for each app.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use futures::TryStreamExt as _;
+use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart, local::LocalFileSystem, path::Path as Key};
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use uuid::Uuid;
+
+/// Keeps archives under their checksum.
+#[derive(Clone)]
+pub struct SlugFiles {
+    store: Arc<dyn ObjectStore>,
+    unpacked: PathBuf,
+    temporary: PathBuf,
+}
+
+impl SlugFiles {
+    /// The store in the data directory.
+    pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
+        let root = data.join("slugs");
+        std::fs::create_dir_all(&root).with_context(|| format!("make {}", root.display()))?;
+        let store = LocalFileSystem::new_with_prefix(&root).context("open the slug store")?.with_fsync(true);
+        Ok(Self { store: Arc::new(store), unpacked: data.join("unpacked"), temporary: data.join("tmp") })
+    }
+
+    fn key(checksum: &str) -> anyhow::Result<Key> {
+        let hex = checksum.strip_prefix("SHA256:").unwrap_or(checksum);
+        if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(anyhow!("{checksum} is not a SHA-256 checksum"));
+        }
+        Ok(Key::from(format!("{}/{hex}.slug", &hex[..2])))
+    }
+
+    /// Keeps the archive in `file`, whose checksum is known. One that is there already stays.
+    pub async fn put(&self, checksum: &str, file: &Path) -> anyhow::Result<()> {
+        let key = Self::key(checksum)?;
+        if self.store.head(&key).await.is_ok() {
+            return Ok(());
+        }
+        let mut input = tokio::fs::File::open(file).await.context("open the new slug")?;
+        let upload = self.store.put_multipart(&key).await.context("begin to store the slug")?;
+        let mut writer = WriteMultipart::new(upload);
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let n = input.read(&mut buffer).await.context("read the new slug")?;
+            if n == 0 {
+                break;
+            }
+            writer.wait_for_capacity(4).await.context("store the slug")?;
+            writer.write(&buffer[..n]);
+        }
+        writer.finish().await.context("store the slug")?;
+        Ok(())
+    }
+
+    /// The archive as a stream of bytes, and its size.
+    pub async fn read(
+        &self,
+        checksum: &str,
+    ) -> anyhow::Result<(u64, futures::stream::BoxStream<'static, object_store::Result<bytes::Bytes>>)> {
+        let found = self.store.get(&Self::key(checksum)?).await.context("read the slug")?;
+        Ok((found.meta.size, found.into_stream()))
+    }
+
+    /// Removes an archive; one that is gone already is fine.
+    pub async fn delete(&self, checksum: &str) -> anyhow::Result<()> {
+        match self.store.delete(&Self::key(checksum)?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(err) => Err(err).context("remove a slug"),
+        }
+    }
+
+    /// The folder with the content of a slug, unpacked on first use and owned by the app's user.
+    pub async fn unpacked(&self, app: Uuid, uid: u32, slug: &store::slugs::Row) -> anyhow::Result<PathBuf> {
+        let folder = self.unpacked.join(app.to_string()).join(slug.id.to_string());
+        if tokio::fs::try_exists(&folder).await? {
+            return Ok(folder);
+        }
+        let checksum = slug.checksum.as_deref().ok_or_else(|| anyhow!("the slug was never uploaded"))?;
+        tokio::fs::create_dir_all(&self.temporary).await?;
+        let archive = self.temporary.join(format!("unpack-{}", Uuid::now_v7()));
+        let outcome = self.fetch_and_unpack(checksum, &archive, &folder, uid).await;
+        let _ = tokio::fs::remove_file(&archive).await;
+        outcome?;
+        Ok(folder)
+    }
+
+    async fn fetch_and_unpack(&self, checksum: &str, archive: &Path, folder: &Path, uid: u32) -> anyhow::Result<()> {
+        let (_, mut content) = self.read(checksum).await?;
+        let mut out = tokio::fs::File::create(archive).await?;
+        while let Some(chunk) = content.try_next().await.context("read the slug")? {
+            out.write_all(&chunk).await.context("write the slug to disk")?;
+        }
+        out.flush().await?;
+        drop(out);
+        let parent = folder.parent().ok_or_else(|| anyhow!("the folder of a slug has a parent"))?;
+        tokio::fs::create_dir_all(parent).await?;
+        builder::unpack(archive, folder, uid).await.context("unpack the slug")
+    }
+}

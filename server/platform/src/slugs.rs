@@ -1,0 +1,170 @@
+//! Slugs: what a build makes, or what a client uploads.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use chrono::Utc;
+use futures::StreamExt as _;
+use sha2::{Digest as _, Sha256};
+use sqlx::types::Json as SqlJson;
+use store::slugs::Row;
+use tokio::io::AsyncWriteExt as _;
+use uuid::Uuid;
+
+use crate::{
+    Platform,
+    actor::{Actor, Can},
+    error::{Error, Result},
+    events, stacks,
+    web::{Created, Input},
+};
+
+/// Heroku's limit for a slug (devcenter "limits").
+const MOST_BYTES: u64 = 500 << 20;
+
+fn shown(row: &Row, actor: &Actor, method: &str) -> api::slugs::Slug {
+    let secret = actor.platform.secrets().sign(&format!("slug {method}"), row.id);
+    api::slugs::Slug {
+        id: row.id.into(),
+        blob: api::slugs::Blob { method: method.into(), url: format!("{}/blobs/slugs/{secret}", actor.base) },
+        buildpack_provided_description: row.buildpack_description.clone(),
+        checksum: row.checksum.clone(),
+        commit: row.commit.clone(),
+        commit_description: row.commit_description.clone(),
+        process_types: row.process_types.0.clone(),
+        size: row.size,
+        stack: stacks::stack_ref(&row.stack),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }
+}
+
+fn missing() -> Error {
+    Error::not_found("slug", "Couldn't find that slug.")
+}
+
+/// `GET /apps/{app}/slugs/{slug}`
+pub async fn slug_info(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, slug)): Path<(String, String)>,
+) -> Result<Json<api::slugs::Slug>> {
+    let app = actor.app(&app, Can::View).await?;
+    let id: Uuid = slug.parse().map_err(|_| missing())?;
+    let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
+    let released = || async {
+        let all = store::releases::release_list(platform.db(), app.id).await?;
+        Ok::<_, Error>(all.iter().any(|r| r.slug_id == Some(id)))
+    };
+    if row.app_id != app.id && !released().await? {
+        return Err(missing());
+    }
+    Ok(Json(shown(&row, &actor, "get")))
+}
+
+/// `POST /apps/{app}/slugs`: a place for an archive of one's own.
+pub async fn slug_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    Input(create): Input<api::slugs::SlugCreate>,
+) -> Result<Created<api::slugs::Slug>> {
+    let app = actor.app(&app, Can::Deploy).await?;
+    if create.process_types.is_empty() {
+        return Err(Error::invalid("process_types must name at least one process type: {\"web\": \"./server\"}."));
+    }
+    let now = Utc::now();
+    let row = Row {
+        id: Uuid::now_v7(),
+        app_id: app.id,
+        checksum: None,
+        size: None,
+        process_types: SqlJson(create.process_types),
+        buildpack_description: create.buildpack_provided_description,
+        commit: create.commit,
+        commit_description: create.commit_description,
+        stack: stacks::known(create.stack.as_deref().unwrap_or(&app.build_stack))?.into(),
+        created_at: now,
+        updated_at: now,
+    };
+    let mut tx = platform.db().begin().await?;
+    store::slugs::slug_create(&mut *tx, &row).await?;
+    let (summary, data) = ("Made a slug to upload.".to_owned(), serde_json::json!({ "slug": row.id }));
+    actor.event(&mut tx, events::New { action: "slug.create", subject: &app.name, app: Some(app.id), summary, data }).await?;
+    tx.commit().await?;
+    Ok(Created(shown(&row, &actor, "put")))
+}
+
+/// `PUT /blobs/slugs/{secret}`: a tar.gz or tar.zst with everything under `./app`.
+pub async fn slug_upload(
+    State(platform): State<Platform>,
+    Path(secret): Path<String>,
+    body: Body,
+) -> Result<StatusCode> {
+    let id = platform.secrets().signed("slug put", &secret).ok_or_else(missing)?;
+    let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
+    if row.checksum.is_some() {
+        return Err(Error::conflict("The slug was uploaded already. Slugs are immutable: make another one."));
+    }
+    let file = platform.config().data.join("tmp").join(format!("slug-{id}-{}", Uuid::now_v7()));
+    let outcome = keep_upload(&platform, &row, &file, body).await;
+    let _ = tokio::fs::remove_file(&file).await;
+    outcome.map(|()| StatusCode::OK)
+}
+
+async fn keep_upload(platform: &Platform, row: &Row, file: &PathBuf, body: Body) -> Result<()> {
+    save(body, file, MOST_BYTES).await?;
+    let from = file.clone();
+    let (checksum, size) = tokio::task::spawn_blocking(move || checksum(&from)).await.context("read the slug")??;
+    platform.slug_files().put(&checksum, file).await?;
+    store::slugs::slug_uploaded(platform.db(), row.id, &checksum, size, Utc::now()).await?;
+    Ok(())
+}
+
+/// Saves a body; refuses one that is larger than `most` bytes.
+pub(crate) async fn save(body: Body, file: &std::path::Path, most: u64) -> Result<u64> {
+    let mut out = tokio::fs::File::create(file).await?;
+    let (mut content, mut size) = (body.into_data_stream(), 0);
+    while let Some(chunk) = content.next().await {
+        let chunk = chunk.map_err(|_| Error::bad_request("The upload was cut short. Send it again."))?;
+        size += chunk.len() as u64;
+        if size > most {
+            return Err(Error::invalid(format!("The upload is larger than {} MB.", most >> 20)));
+        }
+        out.write_all(&chunk).await?;
+    }
+    out.flush().await?;
+    Ok(size)
+}
+
+/// The checksum and size of an archive that dynos can unpack.
+fn checksum(file: &std::path::Path) -> Result<(String, i64)> {
+    let mut input = std::fs::File::open(file)?;
+    let mut head = [0; 4];
+    let known = std::io::Read::read_exact(&mut input, &mut head).is_ok()
+        && matches!(head, [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd]);
+    if !known {
+        return Err(Error::invalid("The upload is not a tar archive packed with gzip or zstd."));
+    }
+    std::io::Seek::rewind(&mut input)?;
+    let mut hash = Sha256::new();
+    let size = std::io::copy(&mut input, &mut hash)?;
+    Ok((format!("SHA256:{}", hex::encode(hash.finalize())), i64::try_from(size).unwrap_or(i64::MAX)))
+}
+
+/// `GET /blobs/slugs/{secret}`
+pub async fn slug_download(State(platform): State<Platform>, Path(secret): Path<String>) -> Result<Response> {
+    let id = platform.secrets().signed("slug get", &secret).ok_or_else(missing)?;
+    let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
+    let checksum = row.checksum.ok_or_else(missing)?;
+    let (size, content) = platform.slug_files().read(&checksum).await?;
+    let headers = [(header::CONTENT_TYPE, "application/zstd".to_owned()), (header::CONTENT_LENGTH, size.to_string())];
+    Ok((headers, Body::from_stream(content)).into_response())
+}

@@ -1,0 +1,92 @@
+//! Sources: a place to upload an archive to, and to build it from.
+
+use std::path::PathBuf;
+
+use axum::{
+    body::Body,
+    extract::{Path, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use chrono::Utc;
+use tokio_util::io::ReaderStream;
+use uuid::Uuid;
+
+use crate::{
+    Platform,
+    actor::{Actor, Can},
+    error::{Error, Result},
+    slugs,
+    web::Created,
+};
+
+/// Heroku takes a checkout of 1 GB (devcenter "limits").
+const MOST_BYTES: u64 = 1 << 30;
+
+/// The file with an uploaded archive.
+pub(crate) fn file(platform: &Platform, id: Uuid) -> PathBuf {
+    platform.config().data.join("sources").join(id.to_string())
+}
+
+/// The id of one of our own addresses, whatever host it names.
+pub(crate) fn own(platform: &Platform, url: &str) -> Option<Uuid> {
+    let secret = url.split_once("/blobs/sources/")?.1;
+    platform.secrets().signed("source get", secret)
+}
+
+/// `POST /sources`
+pub async fn source_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+) -> Result<Created<api::sources::Source>> {
+    let id = Uuid::now_v7();
+    store::sources::source_create(platform.db(), id, actor.account.id, Utc::now()).await?;
+    let url = |method: &str| {
+        format!("{}/blobs/sources/{}", actor.base, platform.secrets().sign(&format!("source {method}"), id))
+    };
+    let source_blob = api::sources::SourceUrls { get_url: url("get"), put_url: url("put") };
+    Ok(Created(api::sources::Source { source_blob }))
+}
+
+/// `POST /apps/{app}/sources`
+pub async fn source_create_for_app(
+    state: State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+) -> Result<Created<api::sources::Source>> {
+    actor.app(&app, Can::Deploy).await?;
+    source_create(state, actor).await
+}
+
+fn missing() -> Error {
+    Error::not_found("source", "Couldn't find that source.")
+}
+
+/// `PUT /blobs/sources/{secret}`
+pub async fn source_upload(
+    State(platform): State<Platform>,
+    Path(secret): Path<String>,
+    body: Body,
+) -> Result<StatusCode> {
+    let id = platform.secrets().signed("source put", &secret).ok_or_else(missing)?;
+    let file = file(&platform, id);
+    let temporary = file.with_extension(Uuid::now_v7().to_string());
+    let size = match slugs::save(body, &temporary, MOST_BYTES).await {
+        Ok(size) => size,
+        Err(err) => {
+            let _ = tokio::fs::remove_file(&temporary).await;
+            return Err(err);
+        }
+    };
+    tokio::fs::rename(&temporary, &file).await?;
+    store::sources::source_uploaded(platform.db(), id, i64::try_from(size).unwrap_or(i64::MAX)).await?;
+    Ok(StatusCode::OK)
+}
+
+/// `GET /blobs/sources/{secret}`
+pub async fn source_download(State(platform): State<Platform>, Path(secret): Path<String>) -> Result<Response> {
+    let id = platform.secrets().signed("source get", &secret).ok_or_else(missing)?;
+    let file = tokio::fs::File::open(file(&platform, id)).await.map_err(|_| missing())?;
+    let headers = [(header::CONTENT_TYPE, "application/octet-stream")];
+    Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
+}

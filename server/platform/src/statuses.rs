@@ -1,0 +1,181 @@
+//! Statuses: an app at a glance, for the console.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use chrono::Utc;
+use store::{apps, builds, dynos, formation, releases};
+
+use crate::{
+    Platform,
+    actor::{Actor, Can},
+    apps as app_rules, builds as build_rules, collaborators, dynos as dyno_rules,
+    error::Result,
+    formation as formation_rules, releases as release_rules,
+};
+use api::statuses::{AppStatus, AppSummary, Condition, ReleaseSummary};
+
+/// What is known of one app.
+struct Known<'a> {
+    app: &'a apps::Row,
+    formation: Vec<&'a formation::Row>,
+    /// Those that people are shown.
+    dynos: Vec<dynos::Row>,
+    newest: Option<&'a releases::Row>,
+    build: Option<&'a builds::Row>,
+}
+
+impl Known<'_> {
+    fn wanted(&self) -> i32 {
+        self.formation.iter().filter(|f| f.kind != "release").map(|f| f.quantity).sum()
+    }
+
+    fn up(&self) -> i32 {
+        i32::try_from(self.dynos.iter().filter(|d| d.state == "up").count()).unwrap_or(i32::MAX)
+    }
+
+    fn condition(&self) -> Condition {
+        let state = |kind: &str, state: &str| self.dynos.iter().filter(|d| d.kind == kind && d.state == state).count();
+        let wants_web = self.formation.iter().any(|f| f.kind == "web" && f.quantity > 0);
+        let crashed = self.dynos.iter().any(|d| d.state == "crashed");
+        let changing = self.build.is_some() || self.dynos.iter().any(|d| d.state == "starting")
+            || self.newest.is_some_and(|r| r.status == "pending");
+        if self.app.maintenance {
+            return Condition::Maintenance;
+        }
+        match () {
+            () if wants_web && crashed && state("web", "up") == 0 => Condition::Crashed,
+            () if crashed => Condition::Degraded,
+            () if changing => Condition::Changing,
+            () if self.app.slug_size.is_none() => Condition::Empty,
+            () if self.wanted() == 0 => Condition::Off,
+            () if self.up() < self.wanted() => Condition::Changing,
+            () => Condition::Up,
+        }
+    }
+
+    fn detail(&self) -> String {
+        if let Some(build) = self.build {
+            return match build.started_at {
+                Some(_) => format!("Build {} is running", build.number),
+                None => format!("Build {} is waiting in the queue", build.number),
+            };
+        }
+        if let Some(dyno) = self.dynos.iter().find(|d| d.state == "crashed") {
+            let why = dyno.last_exit.as_deref().unwrap_or("crashed");
+            return format!("{}: {why}", dyno.name);
+        }
+        if let Some(release) = self.newest.filter(|r| r.status == "pending") {
+            return format!("The release phase of v{} is running", release.version);
+        }
+        if let Some(dyno) = self.dynos.iter().find(|d| d.state == "starting") {
+            return format!("{} is starting", dyno.name);
+        }
+        match self.condition() {
+            Condition::Empty => "Nothing deployed yet".into(),
+            Condition::Off => "Scaled to zero".into(),
+            Condition::Maintenance => "Visitors see the maintenance page".into(),
+            _ => match self.up() {
+                1 => "1 dyno up".into(),
+                n => format!("{n} dynos up"),
+            },
+        }
+    }
+}
+
+/// `GET /app-statuses`
+pub async fn app_summary_list(State(platform): State<Platform>, actor: Actor) -> Result<Json<Vec<AppSummary>>> {
+    Ok(Json(summaries(&platform, &actor).await?))
+}
+
+/// A summary of every app that the asker may see: a fixed number of queries for any number of apps.
+pub(crate) async fn summaries(platform: &Platform, actor: &Actor) -> Result<Vec<AppSummary>> {
+    let db = platform.db();
+    let all = app_rules::visible(platform, actor).await?;
+    let formation = formation::formation_all(db).await?;
+    let mut dynos = dynos::dyno_all(db).await?;
+    let newest = releases::release_newest_all(db).await?;
+    let pending = builds::build_pending(db).await?;
+    let traffic = crate::metrics::traffic(platform, &all, Utc::now()).await?;
+    let summary = |app: &apps::Row| {
+        let (own, others) = std::mem::take(&mut dynos).into_iter().partition(|d| d.app_id == app.id);
+        dynos = others;
+        let known = Known {
+            app,
+            formation: formation.iter().filter(|f| f.app_id == app.id).collect(),
+            dynos: dyno_rules::visible(own),
+            newest: newest.iter().find(|r| r.app_id == app.id),
+            build: pending.iter().find(|b| b.app_id == app.id),
+        };
+        summarised(platform, &known, traffic.get(&app.id).cloned().unwrap_or_default())
+    };
+    Ok(all.iter().map(summary).collect())
+}
+
+fn summarised(platform: &Platform, known: &Known<'_>, traffic: Vec<u64>) -> AppSummary {
+    AppSummary {
+        id: known.app.id.into(),
+        name: known.app.name.clone(),
+        condition: known.condition(),
+        detail: known.detail(),
+        web_url: platform.config().app_url(&known.app.name),
+        dynos_up: known.up(),
+        dynos_wanted: known.wanted(),
+        release: known.newest.map(|r| ReleaseSummary {
+            version: r.version,
+            description: r.description.clone(),
+            status: match r.status.as_str() {
+                "pending" => api::releases::ReleaseStatus::Pending,
+                "failed" => api::releases::ReleaseStatus::Failed,
+                _ => api::releases::ReleaseStatus::Succeeded,
+            },
+            user: r.email.clone(),
+            created_at: r.created_at,
+        }),
+        build: known.build.map(|b| b.id),
+        traffic,
+        owner: known.app.owner_email.clone(),
+        created_at: known.app.created_at,
+    }
+}
+
+/// `GET /apps/{app}/status`
+pub async fn app_status(State(platform): State<Platform>, actor: Actor, Path(app): Path<String>) -> Result<Json<AppStatus>> {
+    let app = actor.app(&app, Can::View).await?;
+    Ok(Json(status(&platform, &actor, &app).await?))
+}
+
+/// Everything that the overview of an app shows.
+pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &apps::Row) -> Result<AppStatus> {
+    let db = platform.db();
+    let formation = formation::formation_list(db, app.id).await?;
+    let newest = releases::release_newest(db, app.id, 10).await?;
+    let current = releases::release_current(db, app.id).await?.map(|r| r.id);
+    let recent = builds::build_newest(db, app.id, 5).await?;
+    let queue = builds::build_pending(db).await?;
+    let known = Known {
+        app,
+        formation: formation.iter().collect(),
+        dynos: dyno_rules::visible(dynos::dyno_list(db, app.id).await?),
+        newest: newest.first(),
+        build: queue.iter().find(|b| b.app_id == app.id),
+    };
+    Ok(AppStatus {
+        app: app_rules::shown(app, actor),
+        condition: known.condition(),
+        detail: known.detail(),
+        formation: formation.iter().map(|f| formation_rules::shown(f, app)).collect(),
+        dynos: known.dynos.iter().map(|d| dyno_rules::shown(d, app)).collect(),
+        releases: newest.iter().map(|r| release_rules::shown(r, current, app, actor)).collect(),
+        builds: recent.iter().map(|b| build_rules::shown(b, actor, &queue)).collect(),
+        permissions: permissions(actor, app),
+    })
+}
+
+fn permissions(actor: &Actor, app: &apps::Row) -> Vec<String> {
+    let can = [Can::View, Can::Deploy, Can::Operate, Can::Manage];
+    let named = collaborators::PERMISSIONS.iter().zip(can);
+    named.filter(|(_, can)| actor.may(app, *can)).map(|((name, _), _)| (*name).to_owned()).collect()
+}
+
