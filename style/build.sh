@@ -36,7 +36,7 @@ publish() {
     rm -rf target/site.new
     cp -a "$site" target/site.new
     rm -rf target/site
-    mv target/site.new target/site
+    mv -T target/site.new target/site
   fi
 }
 
