@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 
 /// A branch that is pushed.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Push {
-    pub account: String,
-    pub base: String,
-    pub name: String,
-    pub old: String,
-    pub new: String,
+pub struct Push {
+    pub(super) account: String,
+    pub(super) base: String,
+    pub(super) name: String,
+    pub(super) old: String,
+    pub(super) new: String,
 }
 
 /// The last line of the server's answer begins with this; before it is output for the client.
