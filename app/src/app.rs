@@ -51,6 +51,7 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("") view=pages::OverviewPage/>
                         <Route path=path!("/activity") view=pages::ActivityPage/>
                         <Route path=path!("/resources") view=pages::ResourcesPage/>
+                        <Route path=path!("/logs") view=pages::LogsPage/>
                         <Route path=path!("/settings") view=pages::SettingsPage/>
                     </ParentRoute>
                     <Route path=path!("/platform") view=pages::PlatformPage/>
@@ -60,6 +61,7 @@ pub fn App() -> impl IntoView {
             </Routes>
         </Router>
     }
+    .into_any()
 }
 
 /// Pages of somebody who is signed in.

@@ -22,7 +22,7 @@ impl Clock {
         let clock = Self { now: RwSignal::new(start), offset: RwSignal::new(0) };
         // Effects run in the browser only, after the page has been taken up.
         Effect::new(move |_| {
-            clock.offset.set(-(js_sys::Date::new_0().get_timezone_offset() as i32));
+            clock.offset.set(Self::offset_now());
             clock.now.set(Utc::now().timestamp_millis());
             let ticking = set_interval_with_handle(move || clock.now.set(Utc::now().timestamp_millis()), Span::from_secs(1));
             if let Ok(ticking) = ticking {
@@ -47,8 +47,8 @@ impl Clock {
         at.naive_utc() + chrono::Duration::minutes(self.offset.get().into())
     }
 
-    /// Whether the reader's zone is known; until then times are UTC.
-    pub fn is_local(self) -> bool {
-        self.offset.get() != 0
+    /// Minutes from UTC to the reader's zone, in the browser.
+    pub fn offset_now() -> i32 {
+        -(js_sys::Date::new_0().get_timezone_offset() as i32)
     }
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use api::{Client, Error, live::Topic};
-use leptos::{either::Either, prelude::*};
+use leptos::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -78,7 +78,7 @@ impl<T: Datum> Moving<T> {
     }
 
     /// Shows it: `view` is called once per answer and follows the signal it is given.
-    pub fn show<V, F>(self, lines: usize, view: F) -> impl IntoView + use<T, V, F>
+    pub fn show<V, F>(self, lines: usize, view: F) -> AnyView
     where
         V: IntoView + 'static,
         F: Fn(Signal<T>) -> V + Clone + Send + Sync + 'static,
@@ -96,16 +96,18 @@ impl<T: Datum> Moving<T> {
                                 current.set(value);
                             }
                         });
-                        Either::Left(view(current.into()))
+                        view(current.into()).into_any()
                     }
-                    Err(error) => Either::Right(ErrorPanel(crate::parts::ErrorPanelProps {
+                    Err(error) => ErrorPanel(crate::parts::ErrorPanelProps {
                         error,
                         again: Some(Callback::new(move |()| self.again())),
-                    })),
+                    })
+                    .into_any(),
                 }
             })
         };
-        view! { <Transition fallback=move || view! { <Skeleton lines/> }>{suspended}</Transition> }
+        // Erased, here and in components: the compiler would spell out the type of every page otherwise.
+        view! { <Transition fallback=move || view! { <Skeleton lines/> }>{suspended}</Transition> }.into_any()
     }
 }
 

@@ -8,6 +8,7 @@ mod audit;
 mod build;
 mod create;
 mod login;
+mod logs;
 mod not_found;
 mod overview;
 mod platform;
@@ -17,6 +18,6 @@ mod settings;
 
 pub use self::{
     account::AccountPage, activity::ActivityPage, app_frame::AppFrame, apps::AppsPage, audit::AuditPage,
-    build::BuildPage, create::NewAppPage, login::LoginPage, not_found::NotFoundPage, overview::OverviewPage,
+    build::BuildPage, create::NewAppPage, login::LoginPage, logs::LogsPage, not_found::NotFoundPage, overview::OverviewPage,
     platform::PlatformPage, resources::ResourcesPage, settings::SettingsPage,
 };

@@ -12,6 +12,7 @@ mod error_panel;
 mod frame;
 mod icon;
 mod live_mark;
+pub mod log;
 mod meter;
 mod notices;
 mod palette;
@@ -36,7 +37,7 @@ pub use self::{
     meter::Meter,
     notices::Notices,
     palette::{FindButton, Palette},
-    rail::{Rail, marker, place},
+    rail::Rail,
     skeleton::Skeleton,
     spark::Spark,
     status::{Status, Tone, condition},

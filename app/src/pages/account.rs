@@ -37,6 +37,7 @@ pub fn AccountPage() -> impl IntoView {
             </div>
         </Deck>
     }
+    .into_any()
 }
 
 #[component]
@@ -64,6 +65,7 @@ fn Tokens() -> impl IntoView {
             })}
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -80,6 +82,7 @@ fn MadeToken(token: Authorization, made: RwSignal<Option<Authorization>>) -> imp
             </div>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -108,6 +111,7 @@ fn TokenRow(token: Authorization, tokens: Moving<Vec<Authorization>>) -> impl In
             <td role="cell" class="act"><ActButton class="btn gho sm dgr".to_owned() busy on_click=revoke>"Revoke"<span class="vh">" the token for "{token.description}</span></ActButton></td>
         </tr>
     }
+    .into_any()
 }
 
 #[component]
@@ -132,6 +136,7 @@ fn NewToken(tokens: Moving<Vec<Authorization>>, made: RwSignal<Option<Authorizat
             <button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"New token"</button>
         </form>
     }
+    .into_any()
 }
 
 #[component]
@@ -151,6 +156,7 @@ fn Sessions() -> impl IntoView {
             })}
         </section>
     }
+    .into_any()
 }
 
 /// `Firefox on Linux`, from a user agent; its first words where it is another program.
@@ -186,6 +192,7 @@ fn SessionRow(session: Session, sessions: Moving<Vec<Session>>) -> impl IntoView
             {(!session.current).then(|| view! { <ActButton class="btn gho sm dgr".to_owned() busy on_click=end>"End"<span class="vh">" this session"</span></ActButton> })}
         </li>
     }
+    .into_any()
 }
 
 #[component]
@@ -211,6 +218,7 @@ fn SignInLink() -> impl IntoView {
             }}
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -250,6 +258,7 @@ fn Appearance() -> impl IntoView {
             <Cmd line="wharf login".to_owned()/>
         </section>
     }
+    .into_any()
 }
 
 #[cfg(test)]

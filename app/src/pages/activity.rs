@@ -107,6 +107,7 @@ pub fn ActivityPage() -> impl IntoView {
             {releases.show(8, move |releases| builds.show(8, move |builds| view! { <Timeline app releases builds max/> }))}
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -168,6 +169,7 @@ fn Timeline(
             <div><button class="btn" type="button" on:click=move |_| max.update(|n| *n *= 4)>"Show older"</button></div>
         </Show>
     }
+    .into_any()
 }
 
 #[component]
@@ -215,6 +217,7 @@ fn ReleaseItem(app: ThisApp, release: Release, number: Option<i32>) -> impl Into
             </div>
         </li>
     }
+    .into_any()
 }
 
 #[component]
@@ -255,4 +258,5 @@ fn BuildItem(app: ThisApp, item: Build) -> impl IntoView {
             </div>
         </li>
     }
+    .into_any()
 }

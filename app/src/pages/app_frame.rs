@@ -96,6 +96,7 @@ pub fn AppFrame() -> impl IntoView {
             <Outlet/>
         </Deck>
     }
+    .into_any()
 }
 
 #[component]
@@ -125,6 +126,7 @@ fn Head(app: ThisApp, tab: Memo<usize>) -> impl IntoView {
             })}
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -142,6 +144,7 @@ fn Sub(status: Signal<AppStatus>) -> impl IntoView {
             <span class="faint">"release " <b class="dim">{format!("v{version}")}</b> ", " <Ago at=at/></span>
         })}
     }
+    .into_any()
 }
 
 #[component]
@@ -166,6 +169,7 @@ fn Acts(app: ThisApp, status: Signal<AppStatus>, tab: Memo<usize>) -> impl IntoV
             </a>
         </Show>
     }
+    .into_any()
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub fn AppsPage() -> impl IntoView {
             <div class="page">{apps.show(6, |apps| view! { <Apps apps/> })}</div>
         </Deck>
     }
+    .into_any()
 }
 
 #[component]
@@ -135,6 +136,7 @@ fn List(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
             </p>
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -158,6 +160,7 @@ fn Counts(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
         }).collect_view()}
         <LiveMark/>
     }
+    .into_any()
 }
 
 /// What is wrong, and the way to it.
@@ -221,6 +224,7 @@ fn Filters(apps: Signal<Vec<AppSummary>>, text: RwSignal<String>, filter: RwSign
             <span class="push meta hide-p">"Attention first, then by traffic"</span>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -262,4 +266,5 @@ fn Row(id: Uuid, apps: Signal<Vec<AppSummary>>) -> impl IntoView {
             })}</td>
         </tr>
     }
+    .into_any()
 }

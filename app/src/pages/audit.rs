@@ -23,6 +23,7 @@ pub fn AuditPage() -> impl IntoView {
             <div class="page">{events.show(8, |events| view! { <Events events/> })}</div>
         </Deck>
     }
+    .into_any()
 }
 
 #[component]
@@ -70,6 +71,7 @@ fn Events(events: Signal<Vec<Event>>) -> impl IntoView {
             <div><button class="btn" type="button" on:click=move |_| room.update(|n| *n += STEP)>"Show older"</button></div>
         </Show>
     }
+    .into_any()
 }
 
 #[component]
@@ -91,4 +93,5 @@ fn EventRow(event: Event) -> impl IntoView {
             <td role="cell" class="meta hide-s">{from}</td>
         </tr>
     }
+    .into_any()
 }

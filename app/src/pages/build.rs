@@ -52,6 +52,7 @@ pub fn BuildPage() -> impl IntoView {
             </div>
         </Deck>
     }
+    .into_any()
 }
 
 #[component]
@@ -124,6 +125,7 @@ fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Option<Build>>) -> impl In
             </aside>
         </div>
     }
+    .into_any()
 }
 
 #[component]

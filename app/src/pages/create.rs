@@ -42,6 +42,7 @@ pub fn NewAppPage() -> impl IntoView {
             </div>
         </Deck>
     }
+    .into_any()
 }
 
 #[component]
@@ -103,6 +104,7 @@ fn NameForm() -> impl IntoView {
             </div>
         </form>
     }
+    .into_any()
 }
 
 #[component]
@@ -118,6 +120,7 @@ fn AtOnce() -> impl IntoView {
             </ul>
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -129,6 +132,7 @@ fn FromTerminal(name: String) -> impl IntoView {
             <p class="meta">"The same in one command. "<code>"wharf help"</code>" knows the rest, and the heroku command works too."</p>
         </section>
     }
+    .into_any()
 }
 
 /// The page of an account without apps.
@@ -164,6 +168,7 @@ pub fn FirstRun() -> impl IntoView {
             </ol>
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -174,6 +179,7 @@ fn Phase(title: &'static str, text: &'static str) -> impl IntoView {
             <span style="text-wrap:pretty">{text}</span>
         </li>
     }
+    .into_any()
 }
 
 /// The overview of an app to which nothing was deployed yet: what to type, then the build itself.
@@ -247,6 +253,7 @@ pub fn FirstPush(status: Signal<AppStatus>) -> impl IntoView {
             </div>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -261,6 +268,7 @@ fn Waiting() -> impl IntoView {
             <div class="ft">"The build shows here the moment the push arrives."</div>
         </div>
     }
+    .into_any()
 }
 
 /// How a build is, in a word.

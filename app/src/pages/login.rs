@@ -41,6 +41,7 @@ pub fn LoginPage() -> impl IntoView {
             <Harbour/>
         </div>
     }
+    .into_any()
 }
 
 /// Water below a pier: the one picture in the console.
@@ -69,4 +70,5 @@ fn Harbour() -> impl IntoView {
             </g>
         </svg>
     }
+    .into_any()
 }

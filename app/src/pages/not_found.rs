@@ -22,4 +22,5 @@ pub fn NotFoundPage() -> impl IntoView {
             </div>
         </main>
     }
+    .into_any()
 }

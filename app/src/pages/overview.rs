@@ -14,7 +14,7 @@ use super::{app_frame::ThisApp, create::FirstPush, rollback::RollbackButton};
 use crate::{
     clock::Clock,
     data::{asked, client},
-    parts::{Ago, Avatar, LiveMark, Meter, Rail, Spark, Status, Tone},
+    parts::{Ago, Avatar, LiveMark, Rail, Spark, Status, Tone},
     words,
 };
 
@@ -52,6 +52,7 @@ fn Overview(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
             </div>
         </div>
     }
+    .into_any()
 }
 
 /// What the last points add up to, for the row of figures.
@@ -140,6 +141,7 @@ fn Figures(app: ThisApp) -> impl IntoView {
             })}
         </section>
     }
+    .into_any()
 }
 
 fn percent(part: u64, whole: u64) -> String {
@@ -164,6 +166,7 @@ fn Figure(
             <Spark values=line colour=colour height=34/>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -202,6 +205,7 @@ fn ReleaseCard(app: ThisApp, release: Release, status: Signal<AppStatus>) -> imp
             </div>
         </section>
     }
+    .into_any()
 }
 
 /// The tone and the word for the state of a dyno.
@@ -256,6 +260,7 @@ fn Processes(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
             </div>
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -275,6 +280,7 @@ fn Process(name: String, status: Signal<AppStatus>) -> impl IntoView {
             <td role="cell" class="hide-s"><span class="dim">{move || of(|d| d.size.clone())}</span></td>
         </tr>
     }
+    .into_any()
 }
 
 #[component]
@@ -297,19 +303,5 @@ fn Recent(app: ThisApp) -> impl IntoView {
             })}
         </section>
     }
-}
-
-/// Memory of a process against its quota, as a bar and words.
-#[component]
-pub fn MemoryMeter(label: String, used: Signal<u64>, quota: Signal<u64>) -> impl IntoView {
-    view! {
-        <div class="row g3">
-            <div style="flex:1">
-                <Meter label value=Signal::derive(move || used.get() as f64) limit=Signal::derive(move || quota.get() as f64)/>
-            </div>
-            <span class="meta nowrap" style="min-width:92px;text-align:right">
-                {move || format!("{} of {}", words::bytes(used.get()), words::bytes(quota.get()))}
-            </span>
-        </div>
-    }
+    .into_any()
 }

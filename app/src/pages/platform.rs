@@ -23,6 +23,7 @@ pub fn PlatformPage() -> impl IntoView {
             <div class="page">{info.show(6, |info| view! { <Platform info/> })}</div>
         </Deck>
     }
+    .into_any()
 }
 
 #[component]
@@ -50,6 +51,7 @@ fn Platform(info: Signal<PlatformInfo>) -> impl IntoView {
             </aside>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -76,6 +78,7 @@ fn Checks(info: Signal<PlatformInfo>) -> impl IntoView {
             </div>
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -91,6 +94,7 @@ fn Disk(info: Signal<PlatformInfo>) -> impl IntoView {
             </div></div>
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -110,6 +114,7 @@ fn Reconcilers(info: Signal<PlatformInfo>) -> impl IntoView {
             </table></div></div>
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -136,6 +141,7 @@ fn Reconciler(name: String, info: Signal<PlatformInfo>) -> impl IntoView {
             <td role="cell" class="r hide-s" data-l="runs">{move || of(|r| words::thousands(r.runs))}</td>
         </tr>
     }
+    .into_any()
 }
 
 #[component]
@@ -159,6 +165,7 @@ fn Jobs(info: Signal<PlatformInfo>) -> impl IntoView {
             </Show>
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -184,4 +191,5 @@ fn Job(job: JobInfo) -> impl IntoView {
             <td role="cell" class="dim"><Ago at=job.created_at/></td>
         </tr>
     }
+    .into_any()
 }

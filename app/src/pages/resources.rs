@@ -31,6 +31,7 @@ pub fn ResourcesPage() -> impl IntoView {
             {app.status.show(6, move |status| sizes.show(2, move |sizes| view! { <Resources app status sizes/> }))}
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -43,6 +44,7 @@ fn Resources(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoSize
         <ProcessTypes app status sizes/>
         <Dynos app status/>
     }
+    .into_any()
 }
 
 #[component]
@@ -88,6 +90,7 @@ fn CrashCard(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl Into
             </div>
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -124,6 +127,7 @@ fn ProcessTypes(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoS
             </Show>
         </section>
     }
+    .into_any()
 }
 
 /// Bytes that a dyno of this size may use. Sizes are given in GB.
@@ -196,6 +200,7 @@ fn ProcessType(
             <td role="cell" class="r dim hide-s" data-l="Memory">{memory}</td>
         </tr>
     }
+    .into_any()
 }
 
 /// The changes in words: `worker to 3`, `web to Standard-2X`.
@@ -248,6 +253,7 @@ fn ApplyBar(app: ThisApp, status: Signal<AppStatus>, changes: RwSignal<Changes>)
             </div>
         </Show>
     }
+    .into_any()
 }
 
 #[component]
@@ -281,6 +287,7 @@ fn Dynos(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
             </Show>
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -302,6 +309,7 @@ fn DynoRow(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl IntoVi
             <td role="cell" class="act"><RestartButton app name word="Restart" class="btn gho sm"/></td>
         </tr>
     }
+    .into_any()
 }
 
 #[component]
@@ -323,6 +331,7 @@ fn RestartButton(app: ThisApp, name: String, word: &'static str, class: &'static
             <span class="vh">" " {name.get_value()}</span>
         </ActButton>
     }
+    .into_any()
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ pub fn RollbackButton(app: String, version: i32) -> impl IntoView {
             }
         />
     }
+    .into_any()
 }
 
 #[component]

@@ -39,4 +39,5 @@ pub fn SettingsPage() -> impl IntoView {
             </div>
         </div>
     }
+    .into_any()
 }

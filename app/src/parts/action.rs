@@ -50,4 +50,5 @@ pub fn ActButton(
             {children()}
         </button>
     }
+    .into_any()
 }

@@ -15,4 +15,5 @@ pub fn Ago(#[prop(into)] at: Signal<DateTime<Utc>>) -> impl IntoView {
             {move || text.get()}
         </time>
     }
+    .into_any()
 }

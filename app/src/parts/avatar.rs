@@ -21,4 +21,5 @@ pub fn Avatar(
             {move || who.with(|who| words::initials(who))}
         </span>
     }
+    .into_any()
 }

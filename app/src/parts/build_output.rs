@@ -102,6 +102,7 @@ pub fn BuildOutput(
             </div>
         </section>
     }
+    .into_any()
 }
 
 #[cfg(test)]

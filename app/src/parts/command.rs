@@ -16,6 +16,7 @@ pub fn Cmd(#[prop(into)] line: Signal<String>) -> impl IntoView {
             <CopyButton text=line label="Copy command"/>
         </div>
     }
+    .into_any()
 }
 
 /// Copies `text`; says so for a moment.
@@ -37,4 +38,5 @@ pub fn CopyButton(#[prop(into)] text: Signal<String>, label: &'static str) -> im
             {move || if copied.get() { view! { <Icon name="check" size="i-s"/> } } else { view! { <Icon name="copy" size="i-s"/> } }}
         </button>
     }
+    .into_any()
 }

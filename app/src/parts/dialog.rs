@@ -46,4 +46,5 @@ pub fn Dialog(
             </Show>
         </dialog>
     }
+    .into_any()
 }

@@ -47,4 +47,5 @@ pub fn ErrorPanel(
             </div>
         </div>
     }
+    .into_any()
 }

@@ -69,6 +69,7 @@ pub fn Frame(children: Children) -> impl IntoView {
             <ToastStack/>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -118,6 +119,7 @@ fn Sidebar(drawer: RwSignal<bool>) -> impl IntoView {
             {head}
         </aside>
     }
+    .into_any()
 }
 
 #[component]
@@ -130,6 +132,7 @@ fn NavLink(href: &'static str, icon: &'static str, text: &'static str) -> impl I
             {text}
         </a>
     }
+    .into_any()
 }
 
 /// The platform's own proof: what it checked about itself, for those who may see it.
@@ -213,6 +216,7 @@ pub fn Deck(
             </main>
         </div>
     }
+    .into_any()
 }
 
 /// The head of a page: its name, a line below it, and what can be done.
@@ -231,4 +235,5 @@ pub fn PageHead(
             <div class="acts">{acts.run()}</div>
         </div>
     }
+    .into_any()
 }

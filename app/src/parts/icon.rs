@@ -15,6 +15,7 @@ pub fn Icon(
             <use href=format!("#i-{name}")></use>
         </svg>
     }
+    .into_any()
 }
 
 /// A filled glyph: `name` without its `g-`.
@@ -25,4 +26,5 @@ pub fn Glyph(#[prop(into)] name: Signal<&'static str>) -> impl IntoView {
             <use href=move || format!("#g-{}", name.get())></use>
         </svg>
     }
+    .into_any()
 }

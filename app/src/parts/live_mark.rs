@@ -29,4 +29,5 @@ pub fn LiveMark() -> impl IntoView {
             {text}
         </span>
     }
+    .into_any()
 }

@@ -26,4 +26,5 @@ pub fn Meter(
             style=move || format!("--v:{:.1}", part())
         ></div>
     }
+    .into_any()
 }

@@ -27,4 +27,5 @@ pub fn Notices() -> impl IntoView {
             </div>
         </Show>
     }
+    .into_any()
 }

@@ -24,6 +24,7 @@ pub fn FindButton() -> impl IntoView {
             <kbd aria-hidden="true">"Ctrl K"</kbd>
         </button>
     }
+    .into_any()
 }
 
 /// The palette itself.

@@ -64,4 +64,5 @@ pub fn Rail(events: Vec<MetricEvent>, from: DateTime<Utc>, to: DateTime<Utc>) ->
             <span class="now"></span>
         </div>
     }
+    .into_any()
 }

@@ -23,4 +23,5 @@ pub fn Skeleton(lines: usize) -> impl IntoView {
                 .collect_view()}
         </div>
     }
+    .into_any()
 }

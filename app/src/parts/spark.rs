@@ -42,6 +42,7 @@ pub fn Spark(
             <path class="ln" d=move || line.get()></path>
         </svg>
     }
+    .into_any()
 }
 
 #[cfg(test)]

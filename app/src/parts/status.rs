@@ -53,4 +53,5 @@ pub fn Status(#[prop(into)] tone: Signal<Tone>, #[prop(into)] word: Signal<Strin
             {word}
         </span>
     }
+    .into_any()
 }

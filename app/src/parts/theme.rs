@@ -38,4 +38,5 @@ pub fn ThemeButton() -> impl IntoView {
             <Icon name="sun"/>
         </button>
     }
+    .into_any()
 }

@@ -78,4 +78,5 @@ pub fn ToastStack() -> impl IntoView {
             </For>
         </div>
     }
+    .into_any()
 }

@@ -73,6 +73,7 @@ pub fn ConfigVarsSection(app: ThisApp) -> impl IntoView {
             })}
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -107,6 +108,7 @@ fn Vars(app: ThisApp, editor: Editor) -> impl IntoView {
         {move || if as_text.get() { Either::Left(view! { <AsText editor/> }) } else { Either::Right(view! { <AsList editor/> }) }}
         <SaveBar app editor/>
     }
+    .into_any()
 }
 
 #[component]
@@ -137,6 +139,7 @@ fn AsList(editor: Editor) -> impl IntoView {
             <AddRow editor/>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -198,6 +201,7 @@ fn VarRow(key_name: String, editor: Editor) -> impl IntoView {
             </td>
         </tr>
     }
+    .into_any()
 }
 
 /// A new key; lines of `KEY=value` that are pasted become edits of their own.
@@ -242,6 +246,7 @@ fn AddRow(editor: Editor) -> impl IntoView {
             </div>
         </form>
     }
+    .into_any()
 }
 
 #[component]
@@ -276,6 +281,7 @@ fn AsText(editor: Editor) -> impl IntoView {
             </span>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -312,4 +318,5 @@ fn SaveBar(app: ThisApp, editor: Editor) -> impl IntoView {
             </div>
         </Show>
     }
+    .into_any()
 }

@@ -76,4 +76,5 @@ pub fn DestroySection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
             />
         </section>
     }
+    .into_any()
 }

@@ -67,6 +67,7 @@ pub fn GeneralSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
             </div>
         </section>
     }
+    .into_any()
 }
 
 /// The buildpacks of the next build, in order.
@@ -80,6 +81,7 @@ pub fn BuildpacksSection(app: ThisApp) -> impl IntoView {
             {installed.show(2, move |list| view! { <Buildpacks app list/> })}
         </section>
     }
+    .into_any()
 }
 
 fn names(list: &[BuildpackInstallation]) -> Vec<String> {
@@ -139,6 +141,7 @@ fn Buildpacks(app: ThisApp, list: Signal<Vec<BuildpackInstallation>>) -> impl In
             </form>
         </div>
     }
+    .into_any()
 }
 
 /// Maintenance mode: the app rests, visitors see a page that says so.
@@ -178,4 +181,5 @@ pub fn MaintenanceSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoV
             </div>
         </section>
     }
+    .into_any()
 }

@@ -1,0 +1,77 @@
+//! One line, whole: its fields, its address, and where to go from it.
+
+use leptos::prelude::*;
+
+use super::{Place, viewer::Viewer};
+use crate::{
+    pages::app_frame::ThisApp,
+    parts::{Icon, ansi, dom, log::fields},
+    words,
+};
+
+/// What the router's codes mean.
+fn meaning(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "H10" => "App crashed: no web dyno is up and the last one crashed.",
+        "H12" => "Request timeout: no first byte within 30 s. The dyno goes on working.",
+        "H13" => "Connection closed without a response.",
+        "H14" => "No web dynos run.",
+        "H18" => "Server request interrupted: the dyno closed the connection in mid-answer.",
+        "H20" => "App boot timeout: no dyno was up within 75 s.",
+        "H21" => "Backend connection refused.",
+        "H27" => "Client request interrupted: the visitor went away.",
+        "H80" => "Maintenance mode.",
+        "H81" => "Blank app: nothing was deployed yet.",
+        "H99" => "Platform error.",
+        _ => return None,
+    })
+}
+
+/// The panel of the marked line; nothing when none is.
+#[component]
+pub fn Detail(viewer: Viewer, app: ThisApp) -> impl IntoView {
+    let panel = move || {
+        viewer.selected.get().map(|line| {
+            let text = ansi::strip(&line.text);
+            let pairs: Vec<(String, String)> = if line.dyno == "router" {
+                fields(&text).into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+            } else {
+                Vec::new()
+            };
+            let of = |key: &str| pairs.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone());
+            let (code, request) = (of("code").as_deref().and_then(meaning), of("request_id"));
+            let around = line.at - chrono::Duration::seconds(30);
+            let (whole, seq) = (line.to_string(), line.seq);
+            let link = move || {
+                let origin = window().location().origin().unwrap_or_default();
+                dom::copy(&format!("{origin}{}?line={seq}", app.path("/logs")));
+            };
+            view! {
+                <section class="ld" aria-label="The marked line">
+                    <div class="row">
+                        <b class="small">{words::exact(line.at)}</b>
+                        <span class="meta mono">{line.source.clone()}"["{line.dyno.clone()}"]"</span>
+                        <span class="push"></span>
+                        <button class="btn gho sm ico" type="button" aria-label="Close" on:click=move |_| { viewer.selected.set(None); viewer.schedule(); }>
+                            <Icon name="x" size="i-s"/>
+                        </button>
+                    </div>
+                    <pre class="ld-t" tabindex="0">{text}</pre>
+                    <dl class="kv left">
+                        {code.map(|code| view! { <dt>"Meaning"</dt><dd>{code}</dd> })}
+                        {request.clone().map(|id| view! { <dt>"Request"</dt><dd class="mono">{id}</dd> })}
+                    </dl>
+                    <div class="row wrap">
+                        {request.map(|id| view! {
+                            <button class="btn sm" type="button" on:click=move |_| viewer.search(id.clone())>"Lines of this request"</button>
+                        })}
+                        <button class="btn sm" type="button" on:click=move |_| viewer.go(Place::At(around))>"Everything around it"</button>
+                        <button class="btn sm gho" type="button" on:click=move |_| dom::copy(&whole)><Icon name="copy" size="i-s"/>"Copy line"</button>
+                        <button class="btn sm gho" type="button" on:click=move |_| link()><Icon name="link" size="i-s"/>"Copy link"</button>
+                    </div>
+                </section>
+            }
+        })
+    };
+    view! { {panel} }.into_any()
+}

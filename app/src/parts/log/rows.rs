@@ -1,0 +1,134 @@
+//! A fixed pool of rows. Row k shows line i where i mod pool = k, so that scrolling by one line
+//! touches one row. Rows are written straight to the document: no signal each.
+
+use api::log_lines::{LogLevel, LogLine};
+use chrono::Duration;
+use leptos::prelude::document;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlElement};
+
+use super::{html, ring::Ring};
+use crate::words;
+
+/// Height of a row in pixels; the style sheet says the same.
+pub const ROW_HEIGHT: f64 = 20.0;
+
+struct Row {
+    element: HtmlElement,
+    bar: Element,
+    time: Element,
+    source: Element,
+    text: Element,
+    /// What it shows: place and number, or nothing.
+    shows: Option<(u64, u64)>,
+    marked: bool,
+}
+
+/// What all rows are drawn with.
+pub struct Look<'a> {
+    /// Minutes from UTC to the reader's zone.
+    pub offset: i32,
+    /// What was searched for.
+    pub wanted: &'a str,
+    pub selected: Option<u64>,
+}
+
+/// The rows in the document.
+pub struct Rows(Vec<Row>);
+
+fn child(of: &Element, tag: &str, class: &str) -> Option<Element> {
+    let element = document().create_element(tag).ok()?;
+    element.set_class_name(class);
+    of.append_child(&element).ok()?;
+    Some(element)
+}
+
+fn row(list: &Element) -> Option<Row> {
+    let element = child(list, "li", "")?;
+    let bar = child(&element, "span", "bar")?;
+    let time = child(&element, "time", "")?;
+    let source = child(&element, "span", "src")?;
+    let text = child(&element, "span", "tx")?;
+    let element = element.dyn_into().ok()?;
+    Some(Row { element, bar, time, source, text, shows: None, marked: false })
+}
+
+/// The class for where a line comes from.
+pub fn source_class(line: &LogLine) -> &'static str {
+    match (line.source.as_str(), line.dyno.as_str()) {
+        (_, "router") => "src info",
+        ("heroku", _) => "src busy",
+        _ => "src",
+    }
+}
+
+/// The class for the mark of a bad line.
+pub fn bar_class(line: &LogLine) -> &'static str {
+    match line.level {
+        LogLevel::Error => "bar bad",
+        LogLevel::Warn => "bar warn",
+        LogLevel::Info => "bar",
+    }
+}
+
+impl Rows {
+    /// `count` rows at the end of `list`.
+    pub fn new(list: &Element, count: usize) -> Self {
+        Self((0..count).filter_map(|_| row(list)).collect())
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Forgets what is shown, so that the next drawing writes everything.
+    pub fn invalidate(&mut self) {
+        self.0.iter_mut().for_each(|row| row.shows = None);
+    }
+
+    /// Shows the lines from place `first` on.
+    pub fn draw(&mut self, ring: &Ring, first: usize, look: &Look<'_>) {
+        let pool = self.0.len();
+        for place in first..first + pool {
+            // Counted over all time, so that lines falling out at the front move no row.
+            let absolute = ring.evicted() + place as u64;
+            let row = &mut self.0[(absolute % pool.max(1) as u64) as usize];
+            match ring.get(place) {
+                Some(line) => row.show(line, place as u64, look),
+                None => row.hide(),
+            }
+        }
+    }
+}
+
+impl Row {
+    fn hide(&mut self) {
+        if self.shows.take().is_some() || !self.element.has_attribute("hidden") {
+            self.element.set_hidden(true);
+        }
+    }
+
+    fn show(&mut self, line: &LogLine, place: u64, look: &Look<'_>) {
+        let before = self.shows.replace((place, line.seq));
+        if before.is_none() {
+            self.element.set_hidden(false);
+        }
+        if before.map(|b| b.0) != Some(place) {
+            let _ = self.element.set_attribute("style", &format!("transform:translateY({}px)", place as f64 * ROW_HEIGHT));
+        }
+        let marked = look.selected == Some(line.seq);
+        if marked != self.marked {
+            self.marked = marked;
+            self.element.set_class_name(if marked { "sel" } else { "" });
+        }
+        if before.map(|b| b.1) != Some(line.seq) {
+            let local = line.at.naive_utc() + Duration::minutes(look.offset.into());
+            self.time.set_text_content(Some(&words::clock_millis(local)));
+            self.source.set_text_content(Some(&line.dyno));
+            self.source.set_class_name(source_class(line));
+            self.bar.set_class_name(bar_class(line));
+            self.text.set_inner_html(&html(line, look.wanted));
+        }
+    }
+}
