@@ -15,19 +15,8 @@ fn main() {
     let out = PathBuf::from(var("OUT_DIR")).join("serve");
     // Not the workspace's wrapper: clippy must not be the one who compiles this.
     let status = Command::new(var("RUSTC"))
-        .args([
-            "serve/main.rs",
-            "--edition=2024",
-            "--crate-name=serve",
-            "--target",
-            &var("TARGET"),
-        ])
-        .args([
-            "-Copt-level=3",
-            "-Cpanic=abort",
-            "-Cstrip=symbols",
-            "-Ccodegen-units=1",
-        ])
+        .args(["serve/main.rs", "--edition=2024", "--crate-name=serve", "--target", &var("TARGET")])
+        .args(["-Copt-level=3", "-Cpanic=abort", "-Cstrip=symbols", "-Ccodegen-units=1"])
         .arg("-o")
         .arg(&out)
         .env_remove("RUSTFLAGS")

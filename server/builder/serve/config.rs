@@ -31,9 +31,7 @@ impl Config {
     /// Reads `static.json` of the app; without it the defaults are used.
     pub fn read(app: &Path) -> Result<Config, String> {
         let json = match fs::read_to_string(app.join("static.json")) {
-            Ok(text) => {
-                json::parse(&text).map_err(|e| format!("static.json cannot be read: {e}"))?
-            }
+            Ok(text) => json::parse(&text).map_err(|e| format!("static.json cannot be read: {e}"))?,
             Err(e) if e.kind() == ErrorKind::NotFound => Json::Object(Vec::new()),
             Err(e) => return Err(format!("static.json cannot be read: {e}")),
         };
@@ -50,35 +48,21 @@ impl Config {
             https_only: flag("https_only"),
             canonical_host: text("canonical_host").filter(|host| is_header_safe(host)),
             error_page: text("error_page"),
-            routes: pairs(&json, "routes")
-                .filter_map(|(p, v)| Some((p, v.text()?.to_owned())))
-                .collect(),
-            redirects: pairs(&json, "redirects")
-                .filter_map(|(p, v)| redirect(p, v))
-                .collect(),
-            headers: pairs(&json, "headers")
-                .map(|(p, v)| (p, headers(v)))
-                .collect(),
-            ignored: IGNORED
-                .iter()
-                .filter(|k| json.get(k).is_some())
-                .map(|k| (*k).to_owned())
-                .collect(),
+            routes: pairs(&json, "routes").filter_map(|(p, v)| Some((p, v.text()?.to_owned()))).collect(),
+            redirects: pairs(&json, "redirects").filter_map(|(p, v)| redirect(p, v)).collect(),
+            headers: pairs(&json, "headers").map(|(p, v)| (p, headers(v))).collect(),
+            ignored: IGNORED.iter().filter(|k| json.get(k).is_some()).map(|k| (*k).to_owned()).collect(),
         })
     }
 }
 
 fn root(app: &Path, named: Option<String>) -> Result<PathBuf, String> {
-    let app = app
-        .canonicalize()
-        .map_err(|e| format!("{} cannot be opened: {e}", app.display()))?;
+    let app = app.canonicalize().map_err(|e| format!("{} cannot be opened: {e}", app.display()))?;
     if let Some(name) = named {
         let root = app.join(name.trim_matches('/')).canonicalize();
         return match root {
             Ok(root) if root.is_dir() && root.starts_with(&app) => Ok(root),
-            _ => Err(format!(
-                "static.json names \"{name}\" as root, but the app has no such directory"
-            )),
+            _ => Err(format!("static.json names \"{name}\" as root, but the app has no such directory")),
         };
     }
     let usual = ["public_html", "public", "dist", "build", "_site"];
@@ -86,18 +70,12 @@ fn root(app: &Path, named: Option<String>) -> Result<PathBuf, String> {
     if has_index(&app) {
         return Ok(app);
     }
-    Ok(usual
-        .iter()
-        .map(|name| app.join(name))
-        .find(|dir| has_index(dir))
-        .unwrap_or(app))
+    Ok(usual.iter().map(|name| app.join(name)).find(|dir| has_index(dir)).unwrap_or(app))
 }
 
 fn pairs<'a>(json: &'a Json, key: &str) -> impl Iterator<Item = (Pattern, &'a Json)> {
     let entries = json.get(key).map(Json::entries).unwrap_or_default();
-    entries
-        .iter()
-        .map(|(pattern, value)| (Pattern(pattern.clone()), value))
+    entries.iter().map(|(pattern, value)| (Pattern(pattern.clone()), value))
 }
 
 fn redirect(pattern: Pattern, value: &Json) -> Option<(Pattern, String, u16)> {
@@ -110,9 +88,7 @@ fn redirect(pattern: Pattern, value: &Json) -> Option<(Pattern, String, u16)> {
 }
 
 fn headers(value: &Json) -> Vec<(String, String)> {
-    let is_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     value
         .entries()
         .iter()

@@ -48,10 +48,7 @@ pub enum Place {
 
 impl Site {
     pub fn new(config: Config) -> Site {
-        Site {
-            config,
-            tags: Mutex::default(),
-        }
+        Site { config, tags: Mutex::default() }
     }
 
     pub fn root(&self) -> &Path {
@@ -66,18 +63,14 @@ impl Site {
         let relative = path.trim_start_matches('/');
         let full = self.config.root.join(relative);
         if path.ends_with('/') {
-            return self
-                .file(&full.join("index.html"))
-                .map_or(Place::Nothing, Place::File);
+            return self.file(&full.join("index.html")).map_or(Place::Nothing, Place::File);
         }
         if self.config.clean_urls
             && let Some(clean) = path.strip_suffix(".html")
             && self.file(&full).is_some()
         {
             return Place::Elsewhere(
-                clean
-                    .strip_suffix("/index")
-                    .map_or_else(|| clean.to_owned(), |dir| format!("{dir}/")),
+                clean.strip_suffix("/index").map_or_else(|| clean.to_owned(), |dir| format!("{dir}/")),
             );
         }
         if let Some(file) = self.file(&full) {
@@ -96,11 +89,7 @@ impl Site {
 
     /// The file of static.json's `routes` for a path at which there is nothing.
     pub fn fallback(&self, path: &str) -> Option<PathBuf> {
-        let (_, file) = self
-            .config
-            .routes
-            .iter()
-            .find(|(pattern, _)| pattern.matches(path))?;
+        let (_, file) = self.config.routes.iter().find(|(pattern, _)| pattern.matches(path))?;
         self.file(&self.config.root.join(file.trim_start_matches('/')))
     }
 
@@ -123,17 +112,11 @@ impl Site {
         compressed.push(".gz");
         let varies = fs::metadata(&compressed).is_ok();
         let gzip = varies && accepts_gzip;
-        let chosen = if gzip {
-            PathBuf::from(compressed)
-        } else {
-            path.to_owned()
-        };
+        let chosen = if gzip { PathBuf::from(compressed) } else { path.to_owned() };
         let file = File::open(&chosen).ok()?;
         let meta = file.metadata().ok()?;
         let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        let modified = fs::metadata(path)
-            .and_then(|meta| meta.modified())
-            .map_or(0, seconds);
+        let modified = fs::metadata(path).and_then(|meta| meta.modified()).map_or(0, seconds);
         Some(Found {
             length: meta.len(),
             modified,
@@ -146,10 +129,7 @@ impl Site {
     }
 
     fn tag(&self, path: &Path, length: u64, modified: u64) -> String {
-        let mut tags = self
-            .tags
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut tags = self.tags.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some((l, m, hash)) = tags.get(path)
             && (*l, *m) == (length, modified)
         {
@@ -157,10 +137,7 @@ impl Site {
         }
         drop(tags);
         let hash = hash(path, length).unwrap_or_else(|| modified.rotate_left(32) ^ length);
-        tags = self
-            .tags
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        tags = self.tags.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if tags.len() >= KEPT {
             tags.clear();
         }
@@ -174,11 +151,7 @@ fn hash(path: &Path, length: u64) -> Option<u64> {
         return None;
     }
     let mut bytes = Vec::new();
-    File::open(path)
-        .ok()?
-        .take(HASHED_BYTES)
-        .read_to_end(&mut bytes)
-        .ok()?;
+    File::open(path).ok()?.take(HASHED_BYTES).read_to_end(&mut bytes).ok()?;
     // Its keys are fixed, so that two dynos say the same.
     let mut hasher = DefaultHasher::new();
     hasher.write(&bytes);

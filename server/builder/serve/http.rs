@@ -20,33 +20,19 @@ pub struct Head {
 impl Head {
     /// The value of a header field, by its name in lower case.
     pub fn field(&self, name: &str) -> Option<&str> {
-        self.fields
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value.as_str())
+        self.fields.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     pub fn keeps_alive(&self) -> bool {
-        let connection = self
-            .field("connection")
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        !self.close
-            && if self.minor == 0 {
-                connection.contains("keep-alive")
-            } else {
-                !connection.contains("close")
-            }
+        let connection = self.field("connection").unwrap_or_default().to_ascii_lowercase();
+        !self.close && if self.minor == 0 { connection.contains("keep-alive") } else { !connection.contains("close") }
     }
 }
 
 /// Reads one request and passes over its body. None if there is no more; the error is a status line.
 pub fn read(stream: &mut TcpStream, ahead: &mut Vec<u8>) -> Result<Option<Head>, &'static str> {
     let end = loop {
-        let blank = ahead
-            .iter()
-            .take_while(|b| matches!(b, b'\r' | b'\n'))
-            .count();
+        let blank = ahead.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
         ahead.drain(..blank);
         if let Some(end) = end_of_head(ahead) {
             break end;
@@ -68,10 +54,7 @@ pub fn read(stream: &mut TcpStream, ahead: &mut Vec<u8>) -> Result<Option<Head>,
 }
 
 fn end_of_head(bytes: &[u8]) -> Option<usize> {
-    bytes
-        .windows(4)
-        .position(|w| w == b"\r\n\r\n")
-        .map(|at| at + 4)
+    bytes.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4)
 }
 
 fn fill(stream: &mut TcpStream, ahead: &mut Vec<u8>) -> io::Result<usize> {
@@ -103,30 +86,16 @@ fn parse(bytes: &[u8]) -> Option<Head> {
         }
         fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    Some(Head {
-        method: method.into(),
-        target: target.into(),
-        minor,
-        fields,
-        close: false,
-    })
+    Some(Head { method: method.into(), target: target.into(), minor, fields, close: false })
 }
 
-fn pass_over_body(
-    stream: &mut TcpStream,
-    ahead: &mut Vec<u8>,
-    head: &mut Head,
-) -> Result<(), &'static str> {
+fn pass_over_body(stream: &mut TcpStream, ahead: &mut Vec<u8>, head: &mut Head) -> Result<(), &'static str> {
     if head.field("transfer-encoding").is_some() {
         head.close = true;
         return Ok(());
     }
-    let lengths: Vec<_> = head
-        .fields
-        .iter()
-        .filter(|(n, _)| n == "content-length")
-        .map(|(_, v)| v.parse::<u64>())
-        .collect();
+    let lengths: Vec<_> =
+        head.fields.iter().filter(|(n, _)| n == "content-length").map(|(_, v)| v.parse::<u64>()).collect();
     let length = match lengths.as_slice() {
         [] => return Ok(()),
         [Ok(length)] => *length,
@@ -149,9 +118,7 @@ fn pass_over_body(
 /// The path of a target without query, decoded, with one slash where there were several. None if it
 /// is no path or leads upwards.
 pub fn decode_path(target: &str) -> Option<String> {
-    let target = target
-        .strip_prefix("http://")
-        .map_or(target, |rest| rest.find('/').map_or("/", |at| &rest[at..]));
+    let target = target.strip_prefix("http://").map_or(target, |rest| rest.find('/').map_or("/", |at| &rest[at..]));
     let raw = target.split(['?', '#']).next()?;
     if !raw.starts_with('/') {
         return None;

@@ -12,10 +12,7 @@ pub enum Json {
 
 impl Json {
     pub fn get(&self, key: &str) -> Option<&Json> {
-        self.entries()
-            .iter()
-            .find(|(k, _)| k == key)
-            .map(|(_, v)| v)
+        self.entries().iter().find(|(k, _)| k == key).map(|(_, v)| v)
     }
 
     pub fn entries(&self) -> &[(String, Json)] {
@@ -35,17 +32,10 @@ impl Json {
 
 /// Reads one value; the error is half a sentence.
 pub fn parse(text: &str) -> Result<Json, String> {
-    let mut reader = Reader {
-        text: text.trim_start_matches('\u{feff}').as_bytes(),
-        at: 0,
-    };
+    let mut reader = Reader { text: text.trim_start_matches('\u{feff}').as_bytes(), at: 0 };
     let value = reader.value(0)?;
     reader.space();
-    if reader.at < reader.text.len() {
-        Err(reader.error("there is more after the end"))
-    } else {
-        Ok(value)
-    }
+    if reader.at < reader.text.len() { Err(reader.error("there is more after the end")) } else { Ok(value) }
 }
 
 struct Reader<'a> {
@@ -55,10 +45,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn error(&self, what: &str) -> String {
-        let line = 1 + self.text[..self.at.min(self.text.len())]
-            .iter()
-            .filter(|b| **b == b'\n')
-            .count();
+        let line = 1 + self.text[..self.at.min(self.text.len())].iter().filter(|b| **b == b'\n').count();
         format!("line {line}: {what}")
     }
 
@@ -167,10 +154,7 @@ impl Reader<'_> {
             Some(b'f') => '\u{c}',
             Some(c @ (b'"' | b'\\' | b'/')) => char::from(c),
             Some(b'u') => {
-                let digits = self
-                    .text
-                    .get(self.at..self.at + 4)
-                    .and_then(|d| std::str::from_utf8(d).ok());
+                let digits = self.text.get(self.at..self.at + 4).and_then(|d| std::str::from_utf8(d).ok());
                 let code = digits.and_then(|d| u32::from_str_radix(d, 16).ok());
                 self.at += 4;
                 // Halves of pairs do not occur in paths and headers.
@@ -190,15 +174,10 @@ impl Reader<'_> {
 
     fn number(&mut self) -> Result<Json, String> {
         let start = self.at;
-        while matches!(
-            self.text.get(self.at),
-            Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')
-        ) {
+        while matches!(self.text.get(self.at), Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
             self.at += 1;
         }
         let text = std::str::from_utf8(&self.text[start..self.at]).unwrap_or_default();
-        text.parse()
-            .map(Json::Number)
-            .map_err(|_| self.error("a number is wrong"))
+        text.parse().map(Json::Number).map_err(|_| self.error("a number is wrong"))
     }
 }

@@ -69,10 +69,7 @@ impl Poll {
     }
 
     fn control(&self, operation: c_int, fd: RawFd, events: u32) -> io::Result<()> {
-        let mut event = Event {
-            events,
-            data: fd as u64,
-        };
+        let mut event = Event { events, data: fd as u64 };
         // SAFETY: the kernel reads the event during the call and keeps no pointer to it.
         check(unsafe { epoll_ctl(self.0.as_raw_fd(), operation, fd, &raw mut event) }).map(drop)
     }
@@ -81,19 +78,9 @@ impl Poll {
     pub fn wait(&self, timeout_ms: i32) -> io::Result<Vec<RawFd>> {
         let mut events = [Event { events: 0, data: 0 }; BATCH];
         // SAFETY: the kernel writes at most BATCH events to the array.
-        let n = unsafe {
-            epoll_wait(
-                self.0.as_raw_fd(),
-                events.as_mut_ptr(),
-                BATCH as c_int,
-                timeout_ms,
-            )
-        };
+        let n = unsafe { epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), BATCH as c_int, timeout_ms) };
         match check(n) {
-            Ok(n) => Ok(events[..n as usize]
-                .iter()
-                .map(|event| event.data as RawFd)
-                .collect()),
+            Ok(n) => Ok(events[..n as usize].iter().map(|event| event.data as RawFd).collect()),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(Vec::new()),
             Err(e) => Err(e),
         }
@@ -101,9 +88,5 @@ impl Poll {
 }
 
 fn check(result: c_int) -> io::Result<c_int> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }

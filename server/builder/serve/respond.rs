@@ -22,13 +22,7 @@ struct Answer<'a> {
 /// Answers one request. An error means that the connection is of no more use.
 pub fn respond(site: &Site, head: &Head, keep: bool, stream: &mut TcpStream) -> io::Result<()> {
     let path = http::decode_path(&head.target);
-    let mut answer = Answer {
-        site,
-        head,
-        path: path.clone().unwrap_or_default(),
-        keep,
-        stream,
-    };
+    let mut answer = Answer { site, head, path: path.clone().unwrap_or_default(), keep, stream };
     if !matches!(head.method.as_str(), "GET" | "HEAD") {
         return answer.short("405 Method Not Allowed", &[("Allow", "GET, HEAD")], "");
     }
@@ -38,11 +32,7 @@ pub fn respond(site: &Site, head: &Head, keep: bool, stream: &mut TcpStream) -> 
     if let Some(url) = answer.other_origin() {
         return answer.redirect(301, &url);
     }
-    let redirect = site
-        .config
-        .redirects
-        .iter()
-        .find(|(pattern, ..)| pattern.matches(&path));
+    let redirect = site.config.redirects.iter().find(|(pattern, ..)| pattern.matches(&path));
     if let Some((_, url, status)) = redirect {
         return answer.redirect(*status, url);
     }
@@ -72,10 +62,7 @@ impl Answer<'_> {
         if (wanted_host, wanted_scheme) == (host, scheme) || host.is_empty() {
             return None;
         }
-        Some(format!(
-            "{wanted_scheme}://{wanted_host}{}",
-            self.head.target
-        ))
+        Some(format!("{wanted_scheme}://{wanted_host}{}", self.head.target))
     }
 
     fn redirect(&mut self, status: u16, url: &str) -> io::Result<()> {
@@ -106,20 +93,9 @@ impl Answer<'_> {
 
     /// Status line, what every answer says, and what static.json adds.
     fn start(&self, status: &str) -> String {
-        let mut out = format!(
-            "HTTP/1.1 {status}\r\nServer: wharf-static\r\nX-Content-Type-Options: nosniff\r\n"
-        );
-        out.push_str(if self.keep {
-            "Connection: keep-alive\r\n"
-        } else {
-            "Connection: close\r\n"
-        });
-        let matching = self
-            .site
-            .config
-            .headers
-            .iter()
-            .filter(|(pattern, _)| pattern.matches(&self.path));
+        let mut out = format!("HTTP/1.1 {status}\r\nServer: wharf-static\r\nX-Content-Type-Options: nosniff\r\n");
+        out.push_str(if self.keep { "Connection: keep-alive\r\n" } else { "Connection: close\r\n" });
+        let matching = self.site.config.headers.iter().filter(|(pattern, _)| pattern.matches(&self.path));
         for (name, value) in matching.flat_map(|(_, fields)| fields) {
             out.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -134,15 +110,8 @@ impl Answer<'_> {
     }
 
     fn sets(&self, name: &str) -> bool {
-        let matching = self
-            .site
-            .config
-            .headers
-            .iter()
-            .filter(|(pattern, _)| pattern.matches(&self.path));
-        matching
-            .flat_map(|(_, fields)| fields)
-            .any(|(n, _)| n.eq_ignore_ascii_case(name))
+        let matching = self.site.config.headers.iter().filter(|(pattern, _)| pattern.matches(&self.path));
+        matching.flat_map(|(_, fields)| fields).any(|(n, _)| n.eq_ignore_ascii_case(name))
     }
 
     fn file(&mut self, status: &str, path: &Path) -> io::Result<()> {
@@ -157,11 +126,7 @@ impl Answer<'_> {
             let out = format!("{}{common}\r\n", self.start("304 Not Modified"));
             return self.stream.write_all(out.as_bytes());
         }
-        let range = if wants_range {
-            self.range(&found)
-        } else {
-            Range::Whole
-        };
+        let range = if wants_range { self.range(&found) } else { Range::Whole };
         let (status, from, length, field) = match range {
             Range::Whole => (status, 0, found.length, String::new()),
             Range::Part(from, to) => {
@@ -170,11 +135,7 @@ impl Answer<'_> {
             }
             Range::Outside => {
                 let value = format!("bytes */{}", found.length);
-                return self.short(
-                    "416 Range Not Satisfiable",
-                    &[("Content-Range", &value)],
-                    "",
-                );
+                return self.short("416 Range Not Satisfiable", &[("Content-Range", &value)], "");
             }
         };
         let mut out = self.start(status);
@@ -184,9 +145,7 @@ impl Answer<'_> {
         if found.gzip {
             out.push_str("Content-Encoding: gzip\r\n");
         }
-        out.push_str(&format!(
-            "Accept-Ranges: bytes\r\nContent-Length: {length}\r\n\r\n"
-        ));
+        out.push_str(&format!("Accept-Ranges: bytes\r\nContent-Length: {length}\r\n\r\n"));
         if self.head.method == "HEAD" {
             return self.stream.write_all(out.as_bytes());
         }
@@ -209,11 +168,7 @@ impl Answer<'_> {
         if condition.is_some_and(|c| c != found.tag && parse_date(c) != Some(found.modified)) {
             return Range::Whole;
         }
-        let Some(spec) = self
-            .head
-            .field("range")
-            .and_then(|r| r.strip_prefix("bytes="))
-        else {
+        let Some(spec) = self.head.field("range").and_then(|r| r.strip_prefix("bytes=")) else {
             return Range::Whole;
         };
         let Some((from, to)) = spec.split_once('-').filter(|_| !spec.contains(',')) else {
@@ -241,25 +196,12 @@ enum Range {
 }
 
 fn common_fields(found: &Found) -> String {
-    let vary = if found.varies {
-        "Vary: Accept-Encoding\r\n"
-    } else {
-        ""
-    };
-    format!(
-        "ETag: {}\r\nLast-Modified: {}\r\n{vary}",
-        found.tag,
-        format_date(found.modified)
-    )
+    let vary = if found.varies { "Vary: Accept-Encoding\r\n" } else { "" };
+    format!("ETag: {}\r\nLast-Modified: {}\r\n{vary}", found.tag, format_date(found.modified))
 }
 
 /// Small files go out with the head in one write, large ones by sendfile.
-fn send(
-    stream: &mut TcpStream,
-    mut head: Vec<u8>,
-    found: &mut Found,
-    length: u64,
-) -> io::Result<()> {
+fn send(stream: &mut TcpStream, mut head: Vec<u8>, found: &mut Found, length: u64) -> io::Result<()> {
     let mut body = (&mut found.file).take(length);
     if length <= 64 << 10 {
         body.read_to_end(&mut head)?;
@@ -275,17 +217,13 @@ fn send(
 fn accepts_gzip(field: &str) -> bool {
     field.split(',').any(|coding| {
         let mut parts = coding.split(';').map(str::trim);
-        parts
-            .next()
-            .is_some_and(|name| name.eq_ignore_ascii_case("gzip") || name == "*")
+        parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip") || name == "*")
             && !parts.any(|p| matches!(p, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
     })
 }
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`.
 fn format_date(seconds: u64) -> String {
@@ -293,10 +231,7 @@ fn format_date(seconds: u64) -> String {
     let (year, month, day) = civil(days);
     let (h, m, s) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let weekday = DAYS[days.rem_euclid(7) as usize];
-    format!(
-        "{weekday}, {day:02} {} {year} {h:02}:{m:02}:{s:02} GMT",
-        MONTHS[month as usize - 1]
-    )
+    format!("{weekday}, {day:02} {} {year} {h:02}:{m:02}:{s:02} GMT", MONTHS[month as usize - 1])
 }
 
 /// Year, month and day of a day since 1970 (Howard Hinnant's algorithm).
@@ -308,11 +243,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     let mp = (5 * doy + 2) / 153;
     let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    (
-        yoe + era * 400 + i64::from(month <= 2),
-        month,
-        doy - (153 * mp + 2) / 5 + 1,
-    )
+    (yoe + era * 400 + i64::from(month <= 2), month, doy - (153 * mp + 2) / 5 + 1)
 }
 
 fn parse_date(text: &str) -> Option<u64> {
@@ -322,11 +253,7 @@ fn parse_date(text: &str) -> Option<u64> {
     let name = number()?;
     let month = MONTHS.iter().position(|m| *m == name)? as i64 + 1;
     let year: i64 = number()?.parse().ok()?;
-    let (h, m, s): (i64, i64, i64) = (
-        number()?.parse().ok()?,
-        number()?.parse().ok()?,
-        number()?.parse().ok()?,
-    );
+    let (h, m, s): (i64, i64, i64) = (number()?.parse().ok()?, number()?.parse().ok()?, number()?.parse().ok()?);
     let y = if month <= 2 { year - 1 } else { year };
     let doy = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
     let yoe = y.rem_euclid(400);

@@ -83,14 +83,11 @@ pub fn run(config: Config, port: u16) -> io::Result<()> {
 
 /// On all addresses, of both families where there are two.
 fn listen(port: u16) -> io::Result<TcpListener> {
-    TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
-        .or_else(|_| TcpListener::bind(("0.0.0.0", port)))
+    TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).or_else(|_| TcpListener::bind(("0.0.0.0", port)))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 fn accept(listener: &TcpListener, shared: &Shared) {
@@ -110,11 +107,7 @@ fn accept(listener: &TcpListener, shared: &Shared) {
             .and_then(|()| stream.set_read_timeout(Some(READ_LIMIT)))
             .and_then(|()| stream.set_write_timeout(Some(WRITE_LIMIT)));
         if ready.is_ok() {
-            let connection = Connection {
-                stream,
-                ahead: Vec::new(),
-                since: Instant::now(),
-            };
+            let connection = Connection { stream, ahead: Vec::new(), since: Instant::now() };
             wait_idle(shared, connection, true);
         }
     }
@@ -125,11 +118,7 @@ fn wait_idle(shared: &Shared, mut connection: Connection, new: bool) {
     let fd = connection.stream.as_raw_fd();
     // Under the lock, because the descriptor may be reported before it is in the map.
     let mut idle = lock(&shared.idle);
-    let watched = if new {
-        shared.poll.add_once(fd)
-    } else {
-        shared.poll.again(fd)
-    };
+    let watched = if new { shared.poll.add_once(fd) } else { shared.poll.again(fd) };
     if watched.is_ok() {
         idle.insert(fd, connection);
     }
@@ -142,9 +131,7 @@ fn dispatch(shared: &Arc<Shared>, sender: &Sender<Connection>, connection: Conne
     let threads = shared.threads.load(Ordering::SeqCst);
     if queued > threads && threads < THREADS {
         let mine = Arc::clone(shared);
-        let started = thread::Builder::new()
-            .stack_size(STACK_BYTES)
-            .spawn(move || work(&mine));
+        let started = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || work(&mine));
         if started.is_ok() {
             shared.threads.fetch_add(1, Ordering::SeqCst);
         } else if threads == 0 {
@@ -174,8 +161,7 @@ fn converse(shared: &Shared, connection: &mut Connection) -> bool {
             Ok(Some(head)) => head,
             Ok(None) => return false,
             Err(problem) => {
-                let text =
-                    format!("HTTP/1.1 {problem}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                let text = format!("HTTP/1.1 {problem}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
                 // The other side is wrong or gone; nothing is lost.
                 let _ = connection.stream.write_all(text.as_bytes());
                 return false;

@@ -107,22 +107,13 @@ pub async fn build(
     let workshop = Workshop::new(config, request);
     clear(driver, &workshop, request.build_id).await?;
     workshop.clear_slug().context("remove an earlier slug")?;
-    let site = Site {
-        driver,
-        config,
-        request,
-        workshop,
-        output,
-        cancel,
-    };
+    let site = Site { driver, config, request, workshop, output, cancel };
     let result = site.build().await;
     if let Err(e) = clear(driver, &site.workshop, request.build_id).await {
         tracing::warn!(build.id = %request.build_id, error = format!("{e:#}"), "cannot clean up after a build");
     }
     if result.is_err() {
-        site.workshop
-            .clear_slug()
-            .context("remove the unfinished slug")?;
+        site.workshop.clear_slug().context("remove the unfinished slug")?;
     }
     result
 }
@@ -154,10 +145,7 @@ struct Site<'a> {
 
 impl Site<'_> {
     async fn build(&self) -> Result<Slug, Error> {
-        self.say(format!(
-            "-----> Building on the {} stack",
-            self.request.stack
-        ));
+        self.say(format!("-----> Building on the {} stack", self.request.stack));
         let packs = workshop::choose(self.config, self.request).map_err(|sentence| {
             self.say(format!(" !     {sentence}"));
             Error::failed("failed to find the buildpacks")
@@ -187,9 +175,8 @@ impl Site<'_> {
             self.say(format!(" !     .slugignore: `{line}` is not a pattern that can be used (there is no negation)"));
         }
         let patterns = ignore.len();
-        let copied = spawn_blocking(move || source::copy(&from, &to, uid, &ignore, &cancel))
-            .await
-            .context("copy the source")?;
+        let copied =
+            spawn_blocking(move || source::copy(&from, &to, uid, &ignore, &cancel)).await.context("copy the source")?;
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
@@ -202,10 +189,7 @@ impl Site<'_> {
     }
 
     fn announce(&self, packs: &[(String, Buildpack)]) {
-        let names: Vec<_> = packs
-            .iter()
-            .map(|(name, _)| crate::buildpacks::label(name))
-            .collect();
+        let names: Vec<_> = packs.iter().map(|(name, _)| crate::buildpacks::label(name)).collect();
         match (self.request.buildpacks.is_empty(), names.as_slice()) {
             (true, _) => self.say("-----> Determining which buildpack to use for this app"),
             (false, [name]) => self.say(format!("-----> Using buildpack: {name}")),
@@ -220,9 +204,7 @@ impl Site<'_> {
 
     async fn compile(&self, packs: &[(String, Buildpack)]) -> Result<(), Error> {
         let request = self.request;
-        self.workshop
-            .furnish(request, packs)
-            .context("prepare the build")?;
+        self.workshop.furnish(request, packs).context("prepare the build")?;
         let id = request.build_id.to_string();
         let host = |name: &str| std::env::var(name).ok();
         let env = environment::environment(&request.stack, &request.source_version, &id, host);
@@ -243,9 +225,7 @@ impl Site<'_> {
             Outcome::Cancelled => Err(Error::Cancelled),
             Outcome::TimedOut => {
                 let minutes = limit.as_secs().div_ceil(60);
-                self.say(format!(
-                    " !     The build took longer than {minutes} minutes and was stopped."
-                ));
+                self.say(format!(" !     The build took longer than {minutes} minutes and was stopped."));
                 Err(Error::failed("the build took too long"))
             }
             Outcome::Exited(exit) => self.judge(&exit),
@@ -258,58 +238,38 @@ impl Site<'_> {
         }
         if exit.oom {
             let mb = self.config.limits.memory_max_bytes >> 20;
-            self.say(format!(
-                " !     The build used more than {mb} MB of memory and a process of it was killed."
-            ));
+            self.say(format!(" !     The build used more than {mb} MB of memory and a process of it was killed."));
         }
         if exit.code == Some(0) {
             return Ok(());
         }
         let why = self.workshop.result("failed").ok().flatten();
         let why = why.and_then(|text| text.lines().next().map(str::to_owned));
-        Err(Error::failed(
-            why.filter(|why| !why.is_empty())
-                .unwrap_or_else(|| match exit.signal {
-                    Some(signal) => format!("the build was killed by signal {signal}"),
-                    None => "failed to compile the app".to_owned(),
-                }),
-        ))
+        Err(Error::failed(why.filter(|why| !why.is_empty()).unwrap_or_else(|| match exit.signal {
+            Some(signal) => format!("the build was killed by signal {signal}"),
+            None => "failed to compile the app".to_owned(),
+        })))
     }
 
     fn discover(&self) -> Result<BTreeMap<String, String>, Error> {
         self.say("-----> Discovering process types");
         let read = files::read_small(&self.workshop.source().join("Procfile"), SMALL_FILE);
         let procfile = read.map_err(|e| {
-            self.say(format!(
-                " !     The Procfile cannot be read: {e}. It must be a regular file."
-            ));
+            self.say(format!(" !     The Procfile cannot be read: {e}. It must be a regular file."));
             Error::failed("failed to read the Procfile")
         })?;
         if let Some(text) = procfile {
             let types = procfile::parse(&text);
             let names: Vec<_> = types.keys().map(String::as_str).collect();
-            let names = if names.is_empty() {
-                "(none)".to_owned()
-            } else {
-                names.join(", ")
-            };
+            let names = if names.is_empty() { "(none)".to_owned() } else { names.join(", ") };
             self.say(format!("       Procfile declares types -> {names}"));
             return Ok(types);
         }
-        let yaml = self
-            .workshop
-            .result("release.yml")
-            .ok()
-            .flatten()
-            .unwrap_or_default();
+        let yaml = self.workshop.result("release.yml").ok().flatten().unwrap_or_default();
         let types = release::default_process_types(&yaml);
         self.say("       Procfile declares types     -> (none)");
         if !types.is_empty() {
-            let names = types
-                .keys()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(", ");
+            let names = types.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             self.say(format!("       Default types for buildpack -> {names}"));
         }
         Ok(types)
@@ -318,31 +278,24 @@ impl Site<'_> {
     async fn pack(&self, process_types: BTreeMap<String, String>) -> Result<Slug, Error> {
         self.say("");
         self.say("-----> Compressing...");
-        self.driver
-            .remove(self.request.build_id)
-            .await
-            .context("remove the build dyno")?; // nothing of it may touch the tree any more
+        self.driver.remove(self.request.build_id).await.context("remove the build dyno")?; // nothing of it may touch the tree any more
         let (tree, file) = (self.workshop.source(), self.workshop.slug().to_owned());
         let (limit, cancel) = (self.config.slug_limit, self.cancel.clone());
         let packed = spawn_blocking(move || pack::pack(&tree, &file, limit, &cancel))
             .await
             .context("pack the slug")?
             .inspect_err(|e| {
-                if let Error::Failed { why } = e {
-                    self.say(format!(
-                        " !     The build made too much: {why}. Leave out files with .slugignore."
-                    ));
-                }
-            })?;
+            if let Error::Failed { why } = e {
+                self.say(format!(" !     The build made too much: {why}. Leave out files with .slugignore."));
+            }
+        })?;
         self.say(format!("       Done: {}", human(packed.size)));
         let description = self.workshop.result("name").ok().flatten();
         Ok(Slug {
             checksum: packed.checksum,
             size: packed.size,
             process_types,
-            buildpack_description: description
-                .map(|name| name.trim().to_owned())
-                .filter(|name| !name.is_empty()),
+            buildpack_description: description.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()),
             file: self.workshop.slug().to_owned(),
         })
     }

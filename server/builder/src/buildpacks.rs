@@ -34,12 +34,7 @@ pub enum BuiltIn {
 
 impl BuiltIn {
     /// In the order in which they are asked whether an app is theirs.
-    pub const ALL: [BuiltIn; 4] = [
-        BuiltIn::Nodejs,
-        BuiltIn::Python,
-        BuiltIn::Rust,
-        BuiltIn::Static,
-    ];
+    pub const ALL: [BuiltIn; 4] = [BuiltIn::Nodejs, BuiltIn::Python, BuiltIn::Rust, BuiltIn::Static];
 
     /// The name as the registry of buildpacks has it.
     pub fn name(self) -> &'static str {
@@ -99,11 +94,7 @@ fn write_file(root: &Path, name: &str, data: &[u8], uid: u32) -> io::Result<()> 
         files::make_private(parent, uid)?;
     }
     fs::write(&path, data)?;
-    let mode = if name.starts_with("bin/") {
-        0o755
-    } else {
-        0o644
-    };
+    let mode = if name.starts_with("bin/") { 0o755 } else { 0o644 };
     fs::set_permissions(&path, Permissions::from_mode(mode))?;
     files::own(&path, uid)
 }
@@ -133,8 +124,10 @@ static URL: LazyLock<Regex> = LazyLock::new(|| {
         .expect("the expression is constant")
 });
 static OFFICIAL: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^https://(?:www\.)?github\.com/((?:heroku|heroku-community|emk)/heroku-buildpack-[a-z]+?)(?:\.git)?/?$")
-        .expect("the expression is constant")
+    Regex::new(
+        r"^https://(?:www\.)?github\.com/((?:heroku|heroku-community|emk)/heroku-buildpack-[a-z]+?)(?:\.git)?/?$",
+    )
+    .expect("the expression is constant")
 });
 
 impl Buildpack {
@@ -202,44 +195,22 @@ mod tests {
         for (name, built_in) in [
             ("heroku/nodejs", BuiltIn::Nodejs),
             ("urn:buildpack:heroku/nodejs", BuiltIn::Nodejs),
-            (
-                "https://github.com/heroku/heroku-buildpack-nodejs",
-                BuiltIn::Nodejs,
-            ),
-            (
-                "https://github.com/heroku/heroku-buildpack-nodejs.git#v200",
-                BuiltIn::Nodejs,
-            ),
-            (
-                "https://github.com/heroku/heroku-buildpack-python/",
-                BuiltIn::Python,
-            ),
+            ("https://github.com/heroku/heroku-buildpack-nodejs", BuiltIn::Nodejs),
+            ("https://github.com/heroku/heroku-buildpack-nodejs.git#v200", BuiltIn::Nodejs),
+            ("https://github.com/heroku/heroku-buildpack-python/", BuiltIn::Python),
             ("emk/rust", BuiltIn::Rust),
-            (
-                "https://github.com/emk/heroku-buildpack-rust.git",
-                BuiltIn::Rust,
-            ),
+            ("https://github.com/emk/heroku-buildpack-rust.git", BuiltIn::Rust),
             ("heroku-community/static", BuiltIn::Static),
-            (
-                "https://github.com/heroku/heroku-buildpack-static",
-                BuiltIn::Static,
-            ),
+            ("https://github.com/heroku/heroku-buildpack-static", BuiltIn::Static),
         ] {
-            assert_eq!(
-                Buildpack::parse(name),
-                Ok(Buildpack::BuiltIn(built_in)),
-                "{name}"
-            );
+            assert_eq!(Buildpack::parse(name), Ok(Buildpack::BuiltIn(built_in)), "{name}");
             assert_eq!(canonical(name).unwrap(), built_in.name());
         }
     }
 
     #[test]
     fn urls_are_taken_apart() {
-        let git = |url: &str, reference: &str| Buildpack::Git {
-            url: url.into(),
-            reference: reference.into(),
-        };
+        let git = |url: &str, reference: &str| Buildpack::Git { url: url.into(), reference: reference.into() };
         assert_eq!(
             Buildpack::parse("https://example.com/a/b.git#feature/x"),
             Ok(git("https://example.com/a/b.git", "feature/x"))
@@ -250,26 +221,17 @@ mod tests {
         );
         assert_eq!(
             Buildpack::parse("file:///srv/packs/a#main"),
-            Ok(Buildpack::Local {
-                path: "/srv/packs/a".into(),
-                reference: "main".into()
-            })
+            Ok(Buildpack::Local { path: "/srv/packs/a".into(), reference: "main".into() })
         );
         assert_eq!(
             Buildpack::parse("https://example.com/pack.tgz"),
-            Ok(Buildpack::Archive {
-                url: "https://example.com/pack.tgz".into()
-            })
+            Ok(Buildpack::Archive { url: "https://example.com/pack.tgz".into() })
         );
     }
 
     #[test]
     fn what_is_no_buildpack_gets_a_sentence() {
-        assert!(
-            Buildpack::parse("heroku/cobol")
-                .unwrap_err()
-                .contains("heroku/cobol")
-        );
+        assert!(Buildpack::parse("heroku/cobol").unwrap_err().contains("heroku/cobol"));
         for bad in [
             "",
             "x",
@@ -287,10 +249,7 @@ mod tests {
 
     #[test]
     fn passwords_are_not_shown() {
-        assert_eq!(
-            label("https://me:secret@example.com/a"),
-            "https://example.com/a"
-        );
+        assert_eq!(label("https://me:secret@example.com/a"), "https://example.com/a");
         assert_eq!(label("https://example.com/a@b"), "https://example.com/a@b");
         assert_eq!(label("urn:buildpack:heroku/nodejs"), "heroku/nodejs");
     }

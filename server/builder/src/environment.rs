@@ -8,7 +8,7 @@ pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 
 /// Variables of the host that builds need to reach registries from inside a company: files with
 /// certificates of authorities.
-const AUTHORITIES: [&str; 9] = [
+const AUTHORITIES: [&str; 8] = [
     "CARGO_HTTP_CAINFO",
     "CURL_CA_BUNDLE",
     "GIT_SSL_CAINFO",
@@ -17,7 +17,6 @@ const AUTHORITIES: [&str; 9] = [
     "REQUESTS_CA_BUNDLE",
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
-    "UV_NATIVE_TLS",
 ];
 /// And the way out. Their names are known in both cases.
 const PROXIES: [&str; 4] = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"];
@@ -40,14 +39,8 @@ pub(crate) fn environment(
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .collect();
-    let proxies = PROXIES
-        .iter()
-        .flat_map(|name| [(*name).to_owned(), name.to_lowercase()]);
-    for name in AUTHORITIES
-        .iter()
-        .map(|name| (*name).to_owned())
-        .chain(proxies)
-    {
+    let proxies = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_lowercase()]);
+    for name in AUTHORITIES.iter().map(|name| (*name).to_owned()).chain(proxies) {
         if let Some(value) = host(&name).filter(|value| !value.is_empty()) {
             env.insert(name, value);
         }
@@ -62,11 +55,7 @@ pub(crate) fn authorities_to_bind(env: &BTreeMap<String, String>) -> Vec<PathBuf
         .filter_map(|name| env.get(*name))
         .map(PathBuf::from)
         .filter(|path| path.is_absolute() && path.exists())
-        .filter(|path| {
-            !["/etc/ssl", "/usr"]
-                .iter()
-                .any(|seen| path.starts_with(Path::new(seen)))
-        })
+        .filter(|path| !["/etc/ssl", "/usr"].iter().any(|seen| path.starts_with(Path::new(seen))))
         .collect();
     paths.sort();
     paths.dedup();
@@ -90,16 +79,7 @@ mod tests {
         let names: Vec<_> = env.keys().map(String::as_str).collect();
         assert_eq!(
             names,
-            [
-                "LANG",
-                "PATH",
-                "REQUEST_ID",
-                "SOURCE_VERSION",
-                "SSL_CERT_FILE",
-                "STACK",
-                "TMPDIR",
-                "https_proxy",
-            ]
+            ["LANG", "PATH", "REQUEST_ID", "SOURCE_VERSION", "SSL_CERT_FILE", "STACK", "TMPDIR", "https_proxy",]
         );
         assert_eq!(env["STACK"], "heroku-24");
     }
@@ -112,10 +92,7 @@ mod tests {
         let env = BTreeMap::from([
             ("SSL_CERT_FILE".to_owned(), file.display().to_string()),
             ("PIP_CERT".to_owned(), file.display().to_string()),
-            (
-                "CURL_CA_BUNDLE".to_owned(),
-                "/etc/ssl/certs/ca-certificates.crt".to_owned(),
-            ),
+            ("CURL_CA_BUNDLE".to_owned(), "/etc/ssl/certs/ca-certificates.crt".to_owned()),
             ("GIT_SSL_CAINFO".to_owned(), "/nowhere/ca.pem".to_owned()),
         ]);
         assert_eq!(authorities_to_bind(&env), [file]);

@@ -48,15 +48,9 @@ pub(crate) async fn run(
         }
     };
     if !matches!(outcome, Outcome::Exited(_)) {
-        driver
-            .signal(spec.id, libc::SIGTERM)
-            .await
-            .context("stop the build dyno")?;
+        driver.signal(spec.id, libc::SIGTERM).await.context("stop the build dyno")?;
         if timeout(GRACE, &mut exited).await.is_err() {
-            driver
-                .signal(spec.id, libc::SIGKILL)
-                .await
-                .context("kill the build dyno")?;
+            driver.signal(spec.id, libc::SIGKILL).await.context("kill the build dyno")?;
             // If even that does not end it, removing it will say why.
             let _ = timeout(GRACE, &mut exited).await;
         }
@@ -72,9 +66,7 @@ struct Tail {
 
 impl Tail {
     fn new(spool: &Path) -> Tail {
-        Tail {
-            reader: Reader::new(spool, Cursor::default()),
-        }
+        Tail { reader: Reader::new(spool, Cursor::default()) }
     }
 
     /// Sends everything that is there now.
@@ -92,10 +84,7 @@ impl Tail {
             if entries.is_empty() {
                 return Ok(self);
             }
-            for entry in entries
-                .iter()
-                .filter(|entry| matches!(entry.kind, b'o' | b'e'))
-            {
+            for entry in entries.iter().filter(|entry| matches!(entry.kind, b'o' | b'e')) {
                 // Nobody listens any more: the build goes on all the same.
                 let _ = output.send(line(&entry.text));
             }
@@ -108,10 +97,7 @@ fn line(bytes: &[u8]) -> String {
     let cut = &bytes[..bytes.len().min(LINE_BYTES)];
     let text = String::from_utf8_lossy(cut);
     let text = text.trim_end_matches(['\r', ' ', '\t']);
-    text.rsplit('\r')
-        .next()
-        .unwrap_or_default()
-        .replace('\0', "")
+    text.rsplit('\r').next().unwrap_or_default().replace('\0', "")
 }
 
 #[cfg(test)]

@@ -31,12 +31,7 @@ pub(crate) struct Packed {
 }
 
 /// Writes the tree to `file`. More than `limit` compressed bytes are the app's fault.
-pub(crate) fn pack(
-    tree: &Path,
-    file: &Path,
-    limit: u64,
-    cancel: &CancellationToken,
-) -> Result<Packed, Error> {
+pub(crate) fn pack(tree: &Path, file: &Path, limit: u64, cancel: &CancellationToken) -> Result<Packed, Error> {
     let written = Arc::new(AtomicU64::new(0));
     let mut sink = Sink {
         file: File::create(file).context("create the slug's file")?,
@@ -49,13 +44,11 @@ pub(crate) fn pack(
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        return Err(
-            match e.get_ref().and_then(|e| e.downcast_ref::<TooLarge>()) {
-                Some(TooLarge) => Error::failed(TooLarge.to_string()),
-                None if written.load(Ordering::Relaxed) > limit => Error::failed(too_big(limit)),
-                None => anyhow::Error::from(e).context("write the slug").into(),
-            },
-        );
+        return Err(match e.get_ref().and_then(|e| e.downcast_ref::<TooLarge>()) {
+            Some(TooLarge) => Error::failed(TooLarge.to_string()),
+            None if written.load(Ordering::Relaxed) > limit => Error::failed(too_big(limit)),
+            None => anyhow::Error::from(e).context("write the slug").into(),
+        });
     }
     Ok(Packed {
         checksum: format!("SHA256:{}", hex::encode(sink.hash.finalize())),
@@ -64,10 +57,7 @@ pub(crate) fn pack(
 }
 
 fn too_big(limit: u64) -> String {
-    format!(
-        "the slug is larger than {} MB compressed",
-        limit / 1_000_000
-    )
+    format!("the slug is larger than {} MB compressed", limit / 1_000_000)
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -96,9 +86,7 @@ fn write_archive(tree: &Path, sink: &mut Sink) -> io::Result<()> {
 }
 
 fn sorted_names(directory: &Path) -> io::Result<Vec<OsString>> {
-    let mut names = fs::read_dir(directory)?
-        .map(|entry| Ok(entry?.file_name()))
-        .collect::<io::Result<Vec<_>>>()?;
+    let mut names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
     names.sort();
     Ok(names)
 }

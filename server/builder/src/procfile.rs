@@ -5,9 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-static LINE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^([A-Za-z0-9_-]+):\s*(.+)$").expect("the expression is constant")
-});
+static LINE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^([A-Za-z0-9_-]+):\s*(.+)$").expect("the expression is constant"));
 
 /// Process types and their commands. Lines of any other form are passed over, as on Heroku; of two
 /// lines with one name the later counts.
@@ -30,10 +29,7 @@ mod tests {
             "\u{feff}web: node server.js -p $PORT\r\n# worker: no\n\nworker:bin/work --queue a:b  \n\
              release: ./migrate\nno command:\n: nameless\nbad name: x\n  indented: x\nweb_2-b: y\n",
         );
-        let got: Vec<_> = types
-            .iter()
-            .map(|(k, v)| (k.as_str(), v.as_str()))
-            .collect();
+        let got: Vec<_> = types.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         assert_eq!(
             got,
             [

@@ -15,10 +15,7 @@ pub(crate) fn default_process_types(yaml: &str) -> BTreeMap<String, String> {
     };
     let inline = first[KEY.len()..].trim();
     if let Some(body) = inline.strip_prefix('{').and_then(|b| b.strip_suffix('}')) {
-        return split_flow(body)
-            .iter()
-            .filter_map(|pair| entry(pair))
-            .collect();
+        return split_flow(body).iter().filter_map(|pair| entry(pair)).collect();
     }
     block(lines)
 }
@@ -50,10 +47,7 @@ fn block<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
 fn entry(text: &str) -> Option<(String, String)> {
     let (key, value) = text.trim().split_once(':')?;
     let value = value.trim();
-    let value = ["|-", "|", ">-", ">"]
-        .iter()
-        .find_map(|mark| value.strip_prefix(&format!("{mark} ")))
-        .unwrap_or(value);
+    let value = ["|-", "|", ">-", ">"].iter().find_map(|mark| value.strip_prefix(&format!("{mark} "))).unwrap_or(value);
     let (key, value) = (scalar(key), scalar(value));
     (!key.is_empty() && !value.is_empty()).then_some((key, value))
 }
@@ -66,11 +60,7 @@ fn scalar(text: &str) -> String {
     if let Some(inside) = text.strip_prefix('\'').and_then(|t| t.strip_suffix('\'')) {
         return inside.replace("''", "'");
     }
-    text.split(" #")
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    text.split(" #").next().unwrap_or_default().trim().to_owned()
 }
 
 /// Splits at the commas that are not inside quotes.
@@ -100,40 +90,24 @@ mod tests {
 
     fn check(yaml: &str, expected: &[(&str, &str)]) {
         let types = default_process_types(yaml);
-        let got: Vec<_> = types
-            .iter()
-            .map(|(k, v)| (k.as_str(), v.as_str()))
-            .collect();
+        let got: Vec<_> = types.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         assert_eq!(got, expected, "{yaml}");
     }
 
     #[test]
     fn block_mappings() {
-        check(
-            "---\naddons: []\ndefault_process_types:\n  web: npm start\n",
-            &[("web", "npm start")],
-        );
+        check("---\naddons: []\ndefault_process_types:\n  web: npm start\n", &[("web", "npm start")]);
         check(
             "default_process_types:\n    \"web\": 'it''s'\n\n    # no\n    worker: \"a \\\"b\\\"\" \n    rake: bundle exec rake # runs\nconfig_vars:\n  A: b\n",
-            &[
-                ("rake", "bundle exec rake"),
-                ("web", "it's"),
-                ("worker", "a \"b\""),
-            ],
+            &[("rake", "bundle exec rake"), ("web", "it's"), ("worker", "a \"b\"")],
         );
-        check(
-            "default_process_types:\n  web: |-\n    a\n    b: c\n",
-            &[("web", "a b: c")],
-        );
+        check("default_process_types:\n  web: |-\n    a\n    b: c\n", &[("web", "a b: c")]);
     }
 
     #[test]
     fn flow_mappings() {
         check("default_process_types: {}", &[]);
-        check(
-            "default_process_types: {web: \"a, b\", worker: c}\n",
-            &[("web", "a, b"), ("worker", "c")],
-        );
+        check("default_process_types: {web: \"a, b\", worker: c}\n", &[("web", "a, b"), ("worker", "c")]);
     }
 
     #[test]
@@ -141,9 +115,6 @@ mod tests {
         check("", &[]);
         check("--- {}\n", &[]);
         check("default_process_types:\naddons:\n  - x\n", &[]);
-        check(
-            "default_process_types:\n  web:\n  worker: x\n",
-            &[("worker", "x")],
-        );
+        check("default_process_types:\n  web:\n  worker: x\n", &[("worker", "x")]);
     }
 }

@@ -42,9 +42,7 @@ impl SlugIgnore {
 
     /// Is this path, relative to the root and with `/` between its parts, left out?
     pub(crate) fn matches(&self, path: &str, directory: bool) -> bool {
-        self.patterns
-            .iter()
-            .any(|p| (directory || !p.directories_only) && p.expression.is_match(path))
+        self.patterns.iter().any(|p| (directory || !p.directories_only) && p.expression.is_match(path))
     }
 }
 
@@ -61,10 +59,7 @@ fn pattern(line: &str) -> Option<Pattern> {
     }
     let start = if anchored { "^" } else { "^(?:.*/)?" };
     let expression = Regex::new(&format!("{start}{}$", glob(body))).ok()?;
-    Some(Pattern {
-        expression,
-        directories_only,
-    })
+    Some(Pattern { expression, directories_only })
 }
 
 /// A shell glob as a regular expression: `*` and `?` stay within a part, `**` does not.
@@ -86,9 +81,7 @@ fn glob(text: &str) -> String {
             && let Some(end) = rest.find(']').filter(|end| *end > 1)
         {
             let inside = rest[1..end].replace('\\', "\\\\").replace('[', "\\[");
-            let inside = inside
-                .strip_prefix('!')
-                .map_or(inside.clone(), |i| format!("^{i}"));
+            let inside = inside.strip_prefix('!').map_or(inside.clone(), |i| format!("^{i}"));
             out.push_str(&format!("[{inside}]"));
             rest = &rest[end + 1..];
             continue;
@@ -109,9 +102,8 @@ mod tests {
 
     #[test]
     fn patterns_match_as_on_heroku() {
-        let ignore = SlugIgnore::parse(
-            "# pictures\n*.psd\n\n/test\ndocs/*.md\nbuild/\nspec/**/data\n!keep.psd\nt[0-9].log\n",
-        );
+        let ignore =
+            SlugIgnore::parse("# pictures\n*.psd\n\n/test\ndocs/*.md\nbuild/\nspec/**/data\n!keep.psd\nt[0-9].log\n");
         for (path, directory, ignored) in [
             ("a.psd", false, true),
             ("deep/er/a.psd", false, true),

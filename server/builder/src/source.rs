@@ -118,14 +118,8 @@ mod tests {
         for gone in [".git", "a/.git", ".gitmodules", "docs"] {
             assert!(!to.join(gone).exists(), "{gone}");
         }
-        assert_eq!(
-            fs::read_to_string(to.join("a/log/kept")).unwrap(),
-            "a/log/kept"
-        );
-        assert_eq!(
-            fs::read_link(to.join("link")).unwrap(),
-            Path::new("/etc/shadow")
-        );
+        assert_eq!(fs::read_to_string(to.join("a/log/kept")).unwrap(), "a/log/kept");
+        assert_eq!(fs::read_link(to.join("link")).unwrap(), Path::new("/etc/shadow"));
         let run = fs::metadata(to.join("a/b/run")).unwrap();
         assert_eq!(run.permissions().mode() & 0o777, 0o755);
         let original = fs::metadata(from.join("a/b/run")).unwrap();

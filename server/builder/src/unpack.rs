@@ -38,10 +38,9 @@ pub async fn unpack(file: &Path, into: &Path, uid: u32) -> Result<()> {
 /// cannot be read, or that is larger than 1 GB unpacked, is the app's fault.
 pub async fn unpack_source(file: &Path, into: &Path) -> Result<(), Error> {
     let (file, into) = (file.to_owned(), into.to_owned());
-    let done =
-        spawn_blocking(move || unpack_now(&file, &into, 0, extract::Root::Any, SOURCE_LIMIT))
-            .await
-            .context("unpack the source")?;
+    let done = spawn_blocking(move || unpack_now(&file, &into, 0, extract::Root::Any, SOURCE_LIMIT))
+        .await
+        .context("unpack the source")?;
     done.map_err(|e| match e.downcast_ref::<Refused>() {
         Some(refused) => Error::failed(format!("the source cannot be unpacked: {refused}")),
         None => Error::Other(e.context("unpack the source")),
@@ -68,13 +67,7 @@ fn unpack_now(file: &Path, into: &Path, uid: u32, root: extract::Root, limit: u6
 }
 
 /// Extracts; returns the directory that is the root of what was in the archive.
-fn extract_to(
-    file: &Path,
-    to: &Path,
-    uid: u32,
-    root: extract::Root,
-    limit: u64,
-) -> Result<PathBuf> {
+fn extract_to(file: &Path, to: &Path, uid: u32, root: extract::Root, limit: u64) -> Result<PathBuf> {
     let mut extractor = Extractor::new(to, uid, root, limit);
     let archive = open(file)?;
     extractor.run(tar::Archive::new(archive))?;

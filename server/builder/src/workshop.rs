@@ -75,11 +75,7 @@ impl Workshop {
     }
 
     /// Makes the directories, but for the source.
-    pub(crate) fn furnish(
-        &self,
-        request: &Request,
-        packs: &[(String, Buildpack)],
-    ) -> io::Result<()> {
+    pub(crate) fn furnish(&self, request: &Request, packs: &[(String, Buildpack)]) -> io::Result<()> {
         fs::create_dir_all(&self.root)?;
         fs::set_permissions(&self.root, Permissions::from_mode(0o700))?;
         for name in ["out", "packs", "env", "builder"] {
@@ -99,15 +95,10 @@ impl Workshop {
                 }
                 Buildpack::Git { url, reference } => ("git", url.clone(), reference.as_str()),
                 Buildpack::Archive { url } => ("archive", url.clone(), ""),
-                Buildpack::Local { reference, .. } => {
-                    ("local", format!("{LOCAL_PACKS}/{n}"), reference.as_str())
-                }
+                Buildpack::Local { reference, .. } => ("local", format!("{LOCAL_PACKS}/{n}"), reference.as_str()),
             };
             // The separator is not white space, so that empty fields stay fields.
-            list.push_str(&format!(
-                "{n}|{kind}|{}|{reference}|{url}\n",
-                label(name).replace('|', "")
-            ));
+            list.push_str(&format!("{n}|{kind}|{}|{reference}|{url}\n", label(name).replace('|', "")));
         }
         fs::write(self.root.join("builder/list"), list)?;
         for name in ["drive.sh", "gitconfig", "list"] {
@@ -123,12 +114,7 @@ impl Workshop {
                 continue;
             }
             let path = self.root.join("env").join(key);
-            let mut file = fs::File::options()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o400)
-                .open(&path)?;
+            let mut file = fs::File::options().write(true).create(true).truncate(true).mode(0o400).open(&path)?;
             file.write_all(value.as_bytes())?;
             files::own(&path, self.uid)?;
         }
@@ -142,11 +128,7 @@ impl Workshop {
         packs: &[(String, Buildpack)],
         env: &BTreeMap<String, String>,
     ) -> Mounts {
-        let bind = |from: PathBuf, to: String, writable| Bind {
-            from,
-            to: to.into(),
-            writable,
-        };
+        let bind = |from: PathBuf, to: String, writable| Bind { from, to: to.into(), writable };
         let mut binds = vec![
             bind(self.source(), self.build_dir.clone(), true),
             bind(request.cache.clone(), CACHE_DIR.into(), true),
@@ -163,27 +145,18 @@ impl Workshop {
         for path in authorities_to_bind(env) {
             binds.push(bind(path.clone(), path.display().to_string(), false));
         }
-        Mounts {
-            app: AppDir::Empty,
-            binds,
-        }
+        Mounts { app: AppDir::Empty, binds }
     }
 
     /// The command of the dyno. `detect`: the first buildpack that says yes is the only one.
     pub(crate) fn command(&self, detect: bool) -> String {
         let mode = if detect { "detect" } else { "given" };
-        format!(
-            "exec bash {BUILDER}/drive.sh {mode} {} {CACHE_DIR} {ENV_DIR} {PACKS} {OUT} {BUILDER}",
-            self.build_dir
-        )
+        format!("exec bash {BUILDER}/drive.sh {mode} {} {CACHE_DIR} {ENV_DIR} {PACKS} {OUT} {BUILDER}", self.build_dir)
     }
 }
 
 /// The buildpacks in question, with the names to show. The error is a sentence for the user.
-pub(crate) fn choose(
-    config: &Config,
-    request: &Request,
-) -> Result<Vec<(String, Buildpack)>, String> {
+pub(crate) fn choose(config: &Config, request: &Request) -> Result<Vec<(String, Buildpack)>, String> {
     if request.buildpacks.is_empty() {
         let all = BuiltIn::ALL.map(|b| (b.name().to_owned(), Buildpack::BuiltIn(b)));
         return Ok(all.into());
@@ -191,10 +164,9 @@ pub(crate) fn choose(
     let mut packs = Vec::new();
     for name in &request.buildpacks {
         let pack = match Buildpack::parse(name)? {
-            Buildpack::Local { path, reference } => Buildpack::Local {
-                path: readable(config, &path, request.uid)?,
-                reference,
-            },
+            Buildpack::Local { path, reference } => {
+                Buildpack::Local { path: readable(config, &path, request.uid)?, reference }
+            }
             other => other,
         };
         packs.push((name.clone(), pack));
@@ -212,11 +184,7 @@ fn readable(config: &Config, path: &Path, uid: u32) -> Result<PathBuf, String> {
         )
     };
     let real = path.canonicalize().map_err(|_| refused())?;
-    if config
-        .local_buildpacks
-        .iter()
-        .any(|root| real.starts_with(root))
-    {
+    if config.local_buildpacks.iter().any(|root| real.starts_with(root)) {
         return Ok(real);
     }
     let check = r#"cd -- "$1" && { test -r HEAD || test -r .git/HEAD || test -r bin/compile; }"#;
@@ -231,9 +199,5 @@ fn readable(config: &Config, path: &Path, uid: u32) -> Result<PathBuf, String> {
         .uid(uid)
         .gid(uid)
         .status();
-    if seen.is_ok_and(|status| status.success()) {
-        Ok(real)
-    } else {
-        Err(refused())
-    }
+    if seen.is_ok_and(|status| status.success()) { Ok(real) } else { Err(refused()) }
 }

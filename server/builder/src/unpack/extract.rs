@@ -63,15 +63,7 @@ pub(super) struct Extractor<'a> {
 
 impl<'a> Extractor<'a> {
     pub(super) fn new(to: &'a Path, uid: u32, root: Root, limit: u64) -> Self {
-        Extractor {
-            to,
-            uid,
-            root,
-            limit,
-            written: 0,
-            directories: HashSet::from([PathBuf::new()]),
-            dotted: false,
-        }
+        Extractor { to, uid, root, limit, written: 0, directories: HashSet::from([PathBuf::new()]), dotted: false }
     }
 
     pub(super) fn run<R: Read>(&mut self, mut archive: tar::Archive<R>) -> Result<()> {
@@ -103,26 +95,16 @@ impl<'a> Extractor<'a> {
     pub(super) fn top(&self) -> Result<PathBuf, Refused> {
         if self.root == Root::App {
             let app = self.to.join("app");
-            return if app.is_dir() {
-                Ok(app)
-            } else {
-                Err(Refused::Empty)
-            };
+            return if app.is_dir() { Ok(app) } else { Err(Refused::Empty) };
         }
-        let mut names = fs::read_dir(self.to)
-            .map_err(Refused::Unreadable)?
-            .filter_map(|entry| entry.ok());
+        let mut names = fs::read_dir(self.to).map_err(Refused::Unreadable)?.filter_map(|entry| entry.ok());
         let first = names.next().ok_or(Refused::Empty)?;
         let name = first.file_name().to_string_lossy().into_owned();
         let wraps = !self.dotted
             && names.next().is_none()
             && first.file_type().is_ok_and(|kind| kind.is_dir())
             && !NOT_A_WRAPPING.contains(&name.as_str());
-        Ok(if wraps {
-            first.path()
-        } else {
-            self.to.to_owned()
-        })
+        Ok(if wraps { first.path() } else { self.to.to_owned() })
     }
 
     fn entry<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>, path: &Path) -> Result<()> {
@@ -160,11 +142,7 @@ impl<'a> Extractor<'a> {
     fn write<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>, place: &Path) -> Result<()> {
         let mode = entry.header().mode().map_err(Refused::Unreadable)? & 0o777;
         let mtime = entry.header().mtime().unwrap_or(0);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(place)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(place)?;
         let left = self.limit - self.written;
         let copied = copy(&mut entry.take(left + 1), &mut file)?;
         if copied > left {
@@ -219,9 +197,7 @@ impl<'a> Extractor<'a> {
 
     fn check_parents(&self, path: &Path) -> Result<(), Refused> {
         match path.parent() {
-            Some(parent) if !self.directories.contains(parent) => {
-                Err(Refused::Through(path.display().to_string()))
-            }
+            Some(parent) if !self.directories.contains(parent) => Err(Refused::Through(path.display().to_string())),
             _ => Ok(()),
         }
     }

@@ -46,7 +46,10 @@ async fn a_node_app_with_a_build_step() {
     let mut host = Host::new(&[("package.json", manifest), ("server.js", server)]);
     host.request.env.insert("COLOUR".into(), "it's \"green\"".into());
     let built = host.build().await;
-    built.says("-----> Node.js app detected").says("Downloading and installing node 22.").says("-----> Build succeeded!");
+    built
+        .says("-----> Node.js app detected")
+        .says("Downloading and installing node 22.")
+        .says("-----> Build succeeded!");
     let slug = built.slug();
     assert_eq!(slug.process_types["web"], "npm start");
     let answer = host.visit(&slug).await;
@@ -68,7 +71,10 @@ async fn a_flask_app() {
         (".python-version", "3\n"),
     ]);
     let built = host.build().await;
-    built.says("-----> Python app detected").says("specified in .python-version").says("Procfile declares types -> release, web");
+    built
+        .says("-----> Python app detected")
+        .says("specified in .python-version")
+        .says("Procfile declares types -> release, web");
     let slug = built.slug();
     let answer = host.visit(&slug).await;
     assert!(answer.ends_with("flask says hi"), "{answer}");
@@ -133,7 +139,10 @@ fn buildpack(root: &std::path::Path, compile: &str) {
         &[
             ("bin/detect", "#!/bin/sh\n[ -f $1/custom.txt ] && echo 'Custom thing'\n"),
             ("bin/compile", compile),
-            ("bin/release", "#!/bin/sh\nprintf -- '---\\ndefault_process_types:\\n  web: python3 -m http.server $PORT\\n'\n"),
+            (
+                "bin/release",
+                "#!/bin/sh\nprintf -- '---\\ndefault_process_types:\\n  web: python3 -m http.server $PORT\\n'\n",
+            ),
         ],
     );
 }
@@ -157,8 +166,7 @@ async fn buildpacks_of_ones_own() {
 
     let mut host = Host::new(&[("custom.txt", "x"), ("index.html", "custom site")]);
     host.request.env.insert("SECRET".into(), "s3cret\nlines".into());
-    host.request.buildpacks =
-        vec![format!("file://{}#topic", one.display()), format!("file://{}", two.display())];
+    host.request.buildpacks = vec![format!("file://{}#topic", one.display()), format!("file://{}", two.display())];
     let built = host.build().await;
     built
         .says("-----> Using buildpacks:\n       1. file://")

@@ -105,11 +105,7 @@ fn read_reply(stream: &mut TcpStream, head_only: bool) -> Reply {
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
-    let length = if head_only || status == 304 {
-        0
-    } else {
-        fields["content-length"].parse().unwrap()
-    };
+    let length = if head_only || status == 304 { 0 } else { fields["content-length"].parse().unwrap() };
     let mut body = vec![0; length];
     stream.read_exact(&mut body).unwrap();
     Reply { status, fields, body }
@@ -227,9 +223,7 @@ fn connections_stay_open_and_many_fit() {
     }
     // Two requests at once, answered in order.
     let mut stream = server.connect();
-    stream
-        .write_all(b"GET /about HTTP/1.1\r\nHost: x\r\n\r\nGET /blog/ HTTP/1.1\r\nHost: x\r\n\r\n")
-        .unwrap();
+    stream.write_all(b"GET /about HTTP/1.1\r\nHost: x\r\n\r\nGET /blog/ HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     assert_eq!(read_reply(&mut stream, false).text(), "about");
     assert_eq!(read_reply(&mut stream, false).text(), "blog");
     // A body that nobody wants is passed over.

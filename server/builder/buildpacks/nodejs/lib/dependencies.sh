@@ -69,8 +69,10 @@ prune_dependencies() {
     info "Skipping because NODE_ENV is not 'production'"
   elif [ "$NPM_CONFIG_PRODUCTION$YARN_PRODUCTION" = false ] || [ "$PNPM_SKIP_PRUNING" = true ]; then
     info 'Skipping because a config var says so'
-  elif [ -n "$berry" ]; then
+  elif [ -n "$berry" ] && [[ $(yarn --version) == [23].* ]]; then
     info 'Skipping: this version of yarn cannot prune'
+  elif [ -n "$berry" ]; then
+    yarn workspaces focus --all --production 2>&1 | indent || fail 'yarn could not prune the development dependencies. What it said is above.'
   else
     case $tool in
       npm) if [ "${node_version%%.*}" -ge 16 ]; then npm prune --omit=dev; else npm prune --production; fi ;;

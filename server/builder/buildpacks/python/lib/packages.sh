@@ -12,6 +12,8 @@ choose_manager() {
     manager=pip files=(requirements.txt)
   elif [ -f Pipfile ]; then
     fail 'There is a Pipfile but no Pipfile.lock. Run pipenv lock, commit Pipfile.lock and push again.'
+  elif [ -f pyproject.toml ] && ! grep -q '^\[project\]' pyproject.toml && grep -q '^\[tool\.poetry\]' pyproject.toml; then
+    fail 'pyproject.toml is one of poetry, but there is no poetry.lock. Run poetry lock, commit poetry.lock and push again.'
   elif [ -f pyproject.toml ]; then
     manager=project files=(pyproject.toml)
   elif [ -f setup.py ]; then
@@ -64,7 +66,7 @@ install_packages() {
       tool uv
       topic 'Installing dependencies with uv'
       UV_CACHE_DIR=$cache/uv UV_PROJECT_ENVIRONMENT=$home UV_PYTHON=$home/bin/python UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy \
-        UV_NATIVE_TLS=true UV_COMPILE_BYTECODE=true "$program" sync --locked --no-default-groups --no-progress 2>&1 | indent || packages_failed uv.lock
+        UV_SYSTEM_CERTS=true UV_COMPILE_BYTECODE=true "$program" sync --locked --no-default-groups --no-progress 2>&1 | indent || packages_failed uv.lock
       ;;
     poetry)
       tool poetry
