@@ -33,14 +33,22 @@ pub async fn unpack(file: &Path, into: &Path, uid: u32) -> Result<()> {
         .with_context(|| "unpack the slug")
 }
 
-/// Puts source code (tar, also with gzip or zstd) at `into`, owned by root. If all of it is in one
-/// directory, as in the archives that GitHub makes, that directory is left out. An archive that
-/// cannot be read, or that is larger than 1 GB unpacked, is the app's fault.
+/// Puts source code of elsewhere (tar, also with gzip or zstd) at `into`, owned by root. If all of it
+/// is in one directory, as in the archives that GitHub makes, that directory is left out. An archive
+/// that cannot be read, or that is larger than 1 GB unpacked, is the app's fault.
 pub async fn unpack_source(file: &Path, into: &Path) -> Result<(), Error> {
+    source(file, into, extract::Root::Any).await
+}
+
+/// The same for the tree of a commit, which is as it is: a directory that is alone stays.
+pub async fn unpack_tree(file: &Path, into: &Path) -> Result<(), Error> {
+    source(file, into, extract::Root::Tree).await
+}
+
+async fn source(file: &Path, into: &Path, root: extract::Root) -> Result<(), Error> {
     let (file, into) = (file.to_owned(), into.to_owned());
-    let done = spawn_blocking(move || unpack_now(&file, &into, 0, extract::Root::Any, SOURCE_LIMIT))
-        .await
-        .context("unpack the source")?;
+    let done =
+        spawn_blocking(move || unpack_now(&file, &into, 0, root, SOURCE_LIMIT)).await.context("unpack the source")?;
     done.map_err(|e| match e.downcast_ref::<Refused>() {
         Some(refused) => Error::failed(format!("the source cannot be unpacked: {refused}")),
         None => Error::Other(e.context("unpack the source")),

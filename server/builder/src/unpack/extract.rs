@@ -27,6 +27,8 @@ pub(super) enum Root {
     App,
     /// The files, or one directory of any name with the files: source code.
     Any,
+    /// The files: a commit.
+    Tree,
 }
 
 /// Why an archive is not unpacked: half a sentence.
@@ -100,7 +102,8 @@ impl<'a> Extractor<'a> {
         let mut names = fs::read_dir(self.to).map_err(Refused::Unreadable)?.filter_map(|entry| entry.ok());
         let first = names.next().ok_or(Refused::Empty)?;
         let name = first.file_name().to_string_lossy().into_owned();
-        let wraps = !self.dotted
+        let wraps = self.root == Root::Any
+            && !self.dotted
             && names.next().is_none()
             && first.file_type().is_ok_and(|kind| kind.is_dir())
             && !NOT_A_WRAPPING.contains(&name.as_str());

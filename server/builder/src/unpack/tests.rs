@@ -123,6 +123,9 @@ async fn sources_of_all_kinds() {
     let (dir, done) = source(&archive(&[(Directory, "repo-abc/", ""), (Regular, "repo-abc/index.html", "hi")])).await;
     done.unwrap();
     assert!(dir.path().join("out/index.html").exists(), "the directory around it is left out");
+    let file = dir.path().join("source");
+    unpack_tree(&file, &dir.path().join("tree")).await.unwrap();
+    assert!(dir.path().join("tree/repo-abc/index.html").exists(), "a commit is as it is");
     let (dir, done) = source(&archive(&[(Regular, "public/index.html", "hi")])).await;
     done.unwrap();
     assert!(dir.path().join("out/public/index.html").exists());

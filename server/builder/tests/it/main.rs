@@ -3,6 +3,8 @@
 //! They need root, as the platform does; the ones for Node.js, Python and Rust load small packages
 //! from their registries.
 
+#![allow(clippy::unwrap_used)]
+
 dyno::shim_before_main!();
 
 mod builds;
