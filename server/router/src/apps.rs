@@ -51,10 +51,7 @@ pub(crate) async fn serve(
     let expectation = headers::take_expectation(&mut parts.headers);
     let protocol = headers::strip_hop_by_hop(&mut parts.headers);
     let request_id = headers::request_id(&parts.headers);
-    let forwarded_for =
-        shared
-            .constants
-            .forward(&mut parts.headers, &in_flight.client, &request_id);
+    let forwarded_for = shared.constants.forward(&mut parts.headers, &in_flight.client, &request_id);
     let upgrade = protocol.map(|protocol| {
         headers::ask_upgrade(&mut parts.headers, protocol);
         on_upgrade
@@ -78,11 +75,7 @@ pub(crate) async fn serve(
         finished: false,
         in_flight,
     });
-    let mut exchange = Exchange {
-        record,
-        head: Head::new(parts),
-        upgrade,
-    };
+    let mut exchange = Exchange { record, head: Head::new(parts), upgrade };
     if matches!(expectation, Expectation::Unknown) {
         return exchange.refuse(StatusCode::EXPECTATION_FAILED, accept);
     }
@@ -170,9 +163,7 @@ impl Exchange {
             match wire.send(request, upload, Some(self.patience())).await {
                 Ok(response) => return Ok((wire, response)),
                 // The dyno closed the idle connection in the moment that we took it.
-                Err(Failure::Closed)
-                    if again == Again::Maybe && upload.is_none_or(Upload::replayable) =>
-                {
+                Err(Failure::Closed) if again == Again::Maybe && upload.is_none_or(Upload::replayable) => {
                     repeated = true;
                 }
                 Err(failure) => return Err(code_of(failure)),
@@ -197,11 +188,7 @@ impl Exchange {
                 Some(app) => app,
                 None => {
                     let table = shared.table.load();
-                    table
-                        .apps
-                        .get(&self.record.app.id)
-                        .cloned()
-                        .ok_or(Code::H14)?
+                    table.apps.get(&self.record.app.id).cloned().ok_or(Code::H14)?
                 }
             };
             match app.state {
@@ -271,10 +258,7 @@ impl Exchange {
 
     fn patience(&self) -> Patience {
         let timeouts = self.record.in_flight.shared.config.timeouts;
-        Patience {
-            first_byte: timeouts.first_byte,
-            idle: timeouts.idle,
-        }
+        Patience { first_byte: timeouts.first_byte, idle: timeouts.idle }
     }
 
     async fn pass_back(
@@ -286,11 +270,7 @@ impl Exchange {
         let (mut parts, incoming) = response.into_parts();
         parts.version = Version::HTTP_11;
         let protocol = headers::strip_hop_by_hop(&mut parts.headers);
-        self.record
-            .in_flight
-            .shared
-            .constants
-            .via(&mut parts.headers);
+        self.record.in_flight.shared.constants.via(&mut parts.headers);
         if !headers::response_fits(&parts.headers) {
             return self.fail(Code::H25, accept);
         }
@@ -319,6 +299,7 @@ impl Exchange {
             upload: self.record.upload.clone(),
             idle: Some(idle),
             last: Instant::now(),
+            broken: false,
             holding: Some(Holding::App(self.record)),
         };
         Response::from_parts(parts, relay.into_body().await)
@@ -329,9 +310,7 @@ impl Exchange {
         self.record.finish(Some(code));
         let page = match code {
             Code::H81 => Page::blank(&self.record.app.name, &self.remote()),
-            Code::H28 => {
-                Page::of(code, &self.record.app.name).with_status(StatusCode::REQUEST_TIMEOUT)
-            }
+            Code::H28 => Page::of(code, &self.record.app.name).with_status(StatusCode::REQUEST_TIMEOUT),
             _ => Page::of(code, &self.record.app.name),
         };
         self.show(page, accept)
@@ -358,12 +337,7 @@ impl Exchange {
             .rsplit_once(':')
             .filter(|(name, _)| host_name(host).starts_with(name.trim_end_matches('.')))
             .map_or(String::new(), |(_, port)| format!(":{port}"));
-        format!(
-            "{}://{}{port}/{}.git",
-            shared.constants.proto(),
-            shared.table.load().domain,
-            self.record.app.name
-        )
+        format!("{}://{}{port}/{}.git", shared.constants.proto(), shared.table.load().domain, self.record.app.name)
     }
 }
 

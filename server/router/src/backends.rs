@@ -112,9 +112,7 @@ impl Backend {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Box<Wire>>> {
-        self.idle
-            .lock()
-            .unwrap_or_else(|broken| broken.into_inner())
+        self.idle.lock().unwrap_or_else(|broken| broken.into_inner())
     }
 }
 
@@ -200,9 +198,7 @@ mod tests {
 
     fn backends(n: usize) -> Vec<Arc<Backend>> {
         let address = Address::Tcp(([127, 0, 0, 1], 1).into());
-        (1..=n)
-            .map(|i| Arc::new(Backend::new(format!("web.{i}"), address.clone())))
-            .collect()
+        (1..=n).map(|i| Arc::new(Backend::new(format!("web.{i}"), address.clone()))).collect()
     }
 
     fn taken(choice: Choice) -> Option<String> {

@@ -109,9 +109,7 @@ impl ClientSocket {
             return Poll::Pending;
         }
         let keep_alive = self.timeouts.keep_alive;
-        let deadline = *self
-            .read_deadline
-            .get_or_insert_with(|| Instant::now() + keep_alive);
+        let deadline = *self.read_deadline.get_or_insert_with(|| Instant::now() + keep_alive);
         if self.reading.poll_until(cx, deadline).is_pending() {
             return Poll::Pending;
         }
@@ -134,11 +132,7 @@ impl ClientSocket {
         }
     }
 
-    fn check_writing(
-        &mut self,
-        cx: &mut Context<'_>,
-        wrote: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
+    fn check_writing(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if wrote.is_ready() {
             self.write_deadline = None;
             return wrote;
@@ -147,9 +141,7 @@ impl ClientSocket {
             return Poll::Pending;
         }
         let idle = self.timeouts.idle;
-        let deadline = *self
-            .write_deadline
-            .get_or_insert_with(|| Instant::now() + idle);
+        let deadline = *self.write_deadline.get_or_insert_with(|| Instant::now() + idle);
         if self.writing.poll_until(cx, deadline).is_pending() {
             return Poll::Pending;
         }
@@ -159,11 +151,7 @@ impl ClientSocket {
 }
 
 impl AsyncRead for ClientSocket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buf) {
             Poll::Pending => self.check_reading(cx),
@@ -179,11 +167,7 @@ impl AsyncRead for ClientSocket {
 }
 
 impl AsyncWrite for ClientSocket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.check_writing(cx, wrote)
     }

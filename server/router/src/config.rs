@@ -21,13 +21,7 @@ pub struct Config {
 impl Config {
     /// A router without TLS and with Heroku's time-outs.
     pub fn new(listen: SocketAddr, data: impl Into<PathBuf>, run: impl Into<PathBuf>) -> Config {
-        Config {
-            listen,
-            data: data.into(),
-            run: run.into(),
-            tls: false,
-            timeouts: Timeouts::default(),
-        }
+        Config { listen, data: data.into(), run: run.into(), tls: false, timeouts: Timeouts::default() }
     }
 }
 

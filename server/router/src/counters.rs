@@ -124,9 +124,7 @@ impl Histogram {
             let grown = n.saturating_sub(before.get(bucket).copied().unwrap_or(0));
             (grown > 0).then_some((*bucket, grown))
         });
-        Histogram {
-            buckets: grown.collect(),
-        }
+        Histogram { buckets: grown.collect() }
     }
 
     /// Adds the counts of another app or time.
@@ -164,9 +162,7 @@ mod tests {
         let mut histogram = Histogram::default();
         assert_eq!(histogram.quantile(0.5), None);
         for us in [1_000u64, 1_000, 1_000, 100_000] {
-            histogram.add(&Histogram {
-                buckets: vec![(bucket(us) as u16, 1)],
-            });
+            histogram.add(&Histogram { buckets: vec![(bucket(us) as u16, 1)] });
         }
         let p50 = histogram.quantile(0.5).expect("it is not empty");
         let p99 = histogram.quantile(0.99).expect("it is not empty");

@@ -16,11 +16,7 @@ use crate::table::{Target, host_name};
 use crate::{apps, platform_hosts};
 
 /// Answers one request of a client.
-pub(crate) async fn serve(
-    shared: Arc<Shared>,
-    client: Arc<Client>,
-    mut request: Request<Incoming>,
-) -> Response<Body> {
+pub(crate) async fn serve(shared: Arc<Shared>, client: Arc<Client>, mut request: Request<Incoming>) -> Response<Body> {
     let in_flight = InFlight::new(client, shared);
     if *request.method() == Method::CONNECT {
         return show(Page::connect_refused(), &request, in_flight);
@@ -29,13 +25,9 @@ pub(crate) async fn serve(
         let page = Page::bad_request("The request has no Host header, or more than one.");
         return show(page, &request, in_flight);
     };
-    if request
-        .uri()
-        .path_and_query()
-        .is_some_and(|p| p.as_str().len() > LINE_BYTES)
-    {
-        let page = Page::bad_request("The address is too long: 8192 bytes are allowed.")
-            .with_status(StatusCode::URI_TOO_LONG);
+    if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > LINE_BYTES) {
+        let page =
+            Page::bad_request("The address is too long: 8192 bytes are allowed.").with_status(StatusCode::URI_TOO_LONG);
         return show(page, &request, in_flight);
     }
     let name = host_name(host.to_str().unwrap_or_default());
@@ -68,6 +60,5 @@ fn host(request: &mut Request<Incoming>) -> Option<HeaderValue> {
 }
 
 fn show(page: Page, request: &Request<Incoming>, in_flight: InFlight) -> Response<Body> {
-    page.respond(request.headers().get(ACCEPT))
-        .map(|data| Body::Page(Some(data), Holding::Platform(in_flight)))
+    page.respond(request.headers().get(ACCEPT)).map(|data| Body::Page(Some(data), Holding::Platform(in_flight)))
 }

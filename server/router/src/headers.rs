@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 
 use crate::client::Client;
@@ -144,10 +144,7 @@ fn appended(headers: &HeaderMap, name: &HeaderName, last: &HeaderValue) -> Heade
 pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
     let may_be = |id: &HeaderValue| {
         let id = id.as_bytes();
-        (20..=200).contains(&id.len())
-            && id
-                .iter()
-                .all(|b| b.is_ascii_alphanumeric() || b"+/=-".contains(b))
+        (20..=200).contains(&id.len()) && id.iter().all(|b| b.is_ascii_alphanumeric() || b"+/=-".contains(b))
     };
     match headers.get(X_REQUEST_ID) {
         Some(id) if may_be(id) => id.clone(),
@@ -172,28 +169,24 @@ pub(crate) enum Expectation {
 /// Takes `Expect` away: whether to go on is answered here, when the dyno first wants the body.
 pub(crate) fn take_expectation(headers: &mut HeaderMap) -> Expectation {
     match headers.remove(EXPECT) {
-        Some(what) if !what.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
-            Expectation::Unknown
-        }
+        Some(what) if !what.as_bytes().eq_ignore_ascii_case(b"100-continue") => Expectation::Unknown,
         _ => Expectation::Fine,
     }
 }
 
 /// Whether no header of a request is longer than allowed.
 pub(crate) fn request_fits(headers: &HeaderMap) -> bool {
-    headers.iter().all(|(name, value)| {
-        name.as_str().len() <= NAME_BYTES && name.as_str().len() + value.len() <= LINE_BYTES
-    })
+    headers
+        .iter()
+        .all(|(name, value)| name.as_str().len() <= NAME_BYTES && name.as_str().len() + value.len() <= LINE_BYTES)
 }
 
 /// Whether no header of a response is longer than allowed.
 pub(crate) fn response_fits(headers: &HeaderMap) -> bool {
-    headers
-        .iter()
-        .all(|(name, value)| match *name == SET_COOKIE {
-            true => value.len() <= LINE_BYTES,
-            false => name.as_str().len() + value.len() <= RESPONSE_LINE_BYTES,
-        })
+    headers.iter().all(|(name, value)| match *name == SET_COOKIE {
+        true => value.len() <= LINE_BYTES,
+        false => name.as_str().len() + value.len() <= RESPONSE_LINE_BYTES,
+    })
 }
 
 #[cfg(test)]
@@ -201,10 +194,7 @@ mod tests {
     use super::*;
 
     fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-        lines
-            .iter()
-            .map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v)))
-            .collect()
+        lines.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
     }
 
     #[test]
@@ -225,10 +215,7 @@ mod tests {
     #[test]
     fn an_upgrade_is_asked_for_by_both_headers() {
         let mut headers = map(&[("connection", "Upgrade"), ("upgrade", "websocket")]);
-        assert_eq!(
-            strip_hop_by_hop(&mut headers).expect("it is asked for"),
-            "websocket"
-        );
+        assert_eq!(strip_hop_by_hop(&mut headers).expect("it is asked for"), "websocket");
         assert!(headers.is_empty());
     }
 
@@ -243,11 +230,7 @@ mod tests {
     fn request_ids_are_kept_when_they_look_like_one() {
         let kept = map(&[("x-request-id", "abcdefghij0123456789+/=-")]);
         assert_eq!(request_id(&kept), "abcdefghij0123456789+/=-");
-        for bad in [
-            "short",
-            "spaces are not allowed here",
-            "\"quotes-are-not-allowed\"",
-        ] {
+        for bad in ["short", "spaces are not allowed here", "\"quotes-are-not-allowed\""] {
             assert_eq!(request_id(&map(&[("x-request-id", bad)])).len(), 36);
         }
         assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
@@ -257,13 +240,7 @@ mod tests {
     fn forwarded_for_is_appended() {
         let headers = map(&[("x-forwarded-for", "1.1.1.1")]);
         let last = HeaderValue::from_static("2.2.2.2");
-        assert_eq!(
-            appended(&headers, &X_FORWARDED_FOR, &last),
-            "1.1.1.1, 2.2.2.2"
-        );
-        assert_eq!(
-            appended(&HeaderMap::new(), &X_FORWARDED_FOR, &last),
-            "2.2.2.2"
-        );
+        assert_eq!(appended(&headers, &X_FORWARDED_FOR, &last), "1.1.1.1, 2.2.2.2");
+        assert_eq!(appended(&HeaderMap::new(), &X_FORWARDED_FOR, &last), "2.2.2.2");
     }
 }

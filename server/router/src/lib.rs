@@ -64,10 +64,7 @@ const SERVER_SOCKET: &str = "server.sock";
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Runs a router until `shutdown`, then lets requests finish. Errors are sentences for the operator.
-pub async fn serve(
-    config: Config,
-    shutdown: impl Future<Output = ()> + Send,
-) -> anyhow::Result<()> {
+pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
     Router::bind(config).await?.run(shutdown).await
 }
 
@@ -102,8 +99,7 @@ impl Router {
         listen::raise_file_limit();
         let listeners = Listeners::bind(config.listen)?;
         let dir = config.data.join("spool/router");
-        let spool =
-            Spool::open(&dir).with_context(|| format!("open the spool {}", dir.display()))?;
+        let spool = Spool::open(&dir).with_context(|| format!("open the spool {}", dir.display()))?;
         let table = control::load(&config.data);
         let control = control::Listener::bind(&config.run)?;
         let server = Address::Unix(config.run.join(SERVER_SOCKET));
@@ -120,11 +116,7 @@ impl Router {
             since: Utc::now(),
             config,
         });
-        Ok(Router {
-            shared,
-            listeners,
-            control,
-        })
+        Ok(Router { shared, listeners, control })
     }
 
     /// Where it listens; tells the port when 0 was asked for.
@@ -134,11 +126,7 @@ impl Router {
 
     /// Serves until `shutdown`, then lets requests finish.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
-        let Router {
-            shared,
-            listeners,
-            control,
-        } = self;
+        let Router { shared, listeners, control } = self;
         tracing::info!(listen = %listeners.addr(), "the router serves");
         let control = tokio::spawn(control.serve(shared.clone()));
         let sweeper = tokio::spawn(sweep(shared.clone()));
@@ -150,9 +138,7 @@ impl Router {
         control.abort();
         sweeper.abort();
         control::remove(&shared.config.run);
-        tokio::task::spawn_blocking(move || shared.spool.close())
-            .await
-            .context("write the last router lines")
+        tokio::task::spawn_blocking(move || shared.spool.close()).await.context("write the last router lines")
     }
 }
 
@@ -163,10 +149,7 @@ async fn drain(shared: &Shared) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    if tokio::time::timeout(shared.config.timeouts.drain, all_done)
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(shared.config.timeouts.drain, all_done).await.is_err() {
         let left = shared.inflight.load(Relaxed);
         tracing::warn!("{left} requests did not finish in time and are broken off");
     }
@@ -194,11 +177,7 @@ impl Shared {
 
     pub(crate) fn counters(&self) -> Counters {
         let table = self.table.load_full();
-        let mut apps: Vec<AppCounters> = table
-            .apps
-            .values()
-            .map(|app| app.stats.read(app.id))
-            .collect();
+        let mut apps: Vec<AppCounters> = table.apps.values().map(|app| app.stats.read(app.id)).collect();
         apps.sort_by_key(|app| app.app_id);
         Counters {
             since: self.since,

@@ -65,17 +65,13 @@ impl Record {
         }
         stats.finished(self.status, code, (!self.upgraded).then_some(service));
         let shared = &self.in_flight.shared;
-        shared.spool.push(
-            self.app.id,
-            self.line(code, service, shared.constants.proto()),
-        );
+        shared.spool.push(self.app.id, self.line(code, service, shared.constants.proto()));
     }
 
     fn line(&self, code: Option<Code>, service: Duration, proto: &str) -> Vec<u8> {
         let path = self.path.as_ref().map_or("/", PathAndQuery::as_str);
         let mut line = Vec::with_capacity(320 + path.len());
-        self.write_line(&mut line, code, service, path, proto)
-            .expect("writing to memory cannot fail");
+        self.write_line(&mut line, code, service, path, proto).expect("writing to memory cannot fail");
         line
     }
 
@@ -91,13 +87,7 @@ impl Record {
         match code {
             None => line.extend_from_slice(b"at=info"),
             Some(code) => {
-                write!(
-                    line,
-                    "at={} code={} desc=\"{}\"",
-                    code.level(),
-                    code.name(),
-                    code.text()
-                )?;
+                write!(line, "at={} code={} desc=\"{}\"", code.level(), code.name(), code.text())?;
                 if let Some(sock) = code.sock() {
                     write!(line, " sock={sock}")?;
                 }
@@ -126,11 +116,7 @@ impl Record {
         if self.lease.is_some() {
             write!(line, "{}ms", service.as_millis())?;
         }
-        write!(
-            line,
-            " status={} bytes={} protocol={proto}",
-            self.status, self.bytes
-        )
+        write!(line, " status={} bytes={} protocol={proto}", self.status, self.bytes)
     }
 }
 

@@ -51,11 +51,7 @@ impl Listeners {
 
     /// Serves clients until `shutdown`. Returns the connections that are still open; dropping them
     /// closes them.
-    pub(crate) async fn serve(
-        self,
-        shared: &Arc<Shared>,
-        shutdown: impl Future<Output = ()> + Send,
-    ) -> JoinSet<()> {
+    pub(crate) async fn serve(self, shared: &Arc<Shared>, shutdown: impl Future<Output = ()> + Send) -> JoinSet<()> {
         let most = most_connections();
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
@@ -118,9 +114,7 @@ fn sentence(addr: SocketAddr, error: &io::Error) -> String {
             )
         }
         io::ErrorKind::AddrNotAvailable => {
-            format!(
-                "This machine has no address {ip}. Choose one it has with --listen, or 0.0.0.0 for all."
-            )
+            format!("This machine has no address {ip}. Choose one it has with --listen, or 0.0.0.0 for all.")
         }
         _ => format!("Could not listen on {addr}: {error}. Choose another address with --listen."),
     }
@@ -128,10 +122,7 @@ fn sentence(addr: SocketAddr, error: &io::Error) -> String {
 
 /// Errors that are over with the connection they concern.
 fn is_connections_own(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
-    )
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }
 
 async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
@@ -150,7 +141,6 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
         // The socket does this itself, with a shorter time than between requests.
         .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
     let mut connection = pin!(connection);
@@ -170,10 +160,7 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
 
 /// Raises the number of files this process may open to what the system allows it.
 pub(crate) fn raise_file_limit() {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: both calls only read or write the struct on our stack.
     unsafe {
         if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
@@ -185,10 +172,7 @@ pub(crate) fn raise_file_limit() {
 
 /// Half of the files for clients, the other half for dynos.
 fn most_connections() -> usize {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the call only writes the struct on our stack.
     let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 };
     let files = if known { limit.rlim_cur as usize } else { 1024 };

@@ -21,13 +21,7 @@ pub(crate) struct Page {
 
 impl Page {
     fn new(status: StatusCode, id: &'static str, title: impl Into<String>) -> Page {
-        Page {
-            status,
-            id,
-            title: title.into(),
-            body: Vec::new(),
-            request_id: String::new(),
-        }
+        Page { status, id, title: title.into(), body: Vec::new(), request_id: String::new() }
     }
 
     fn say(mut self, paragraph: impl Into<String>) -> Page {
@@ -45,15 +39,13 @@ impl Page {
         let page = |title: &str| Page::new(code.status(), code.name(), title);
         let see = format!("If this is your app, see its log: wharf logs --tail --app {app}");
         match code {
-            Code::H80 => page("Down for maintenance").say(format!(
-                "{app} is being worked on and will be back shortly."
-            )),
+            Code::H80 => {
+                page("Down for maintenance").say(format!("{app} is being worked on and will be back shortly."))
+            }
             Code::H14 => page("This app is not running").say(format!(
                 "{app} has no web dynos. If this is your app, start one: wharf ps:scale web=1 --app {app}"
             )),
-            Code::H10 => page("This app has crashed")
-                .say(format!("Every web dyno of {app} has stopped."))
-                .say(see),
+            Code::H10 => page("This app has crashed").say(format!("Every web dyno of {app} has stopped.")).say(see),
             Code::H20 => page("This app takes long to start")
                 .say(format!("{app} is still starting. Try again in a minute."))
                 .say(see),
@@ -69,20 +61,15 @@ impl Page {
     /// The welcome page of an app that was never deployed, with the commands that change that.
     pub(crate) fn blank(app: &str, remote: &str) -> Page {
         let commands = format!("$ git remote add wharf {remote}\n$ git push wharf HEAD:main");
-        Page::new(
-            Code::H81.status(),
-            "H81",
-            format!("{app} is ready for your code"),
-        )
-        .say("Nothing has been deployed yet. In the folder of your project:")
-        .say(commands)
-        .say("Asked for a password? Sign in with wharf login first, or give an API token.")
+        Page::new(Code::H81.status(), "H81", format!("{app} is ready for your code"))
+            .say("Nothing has been deployed yet. In the folder of your project:")
+            .say(commands)
+            .say("Asked for a password? Sign in with wharf login first, or give an API token.")
     }
 
     pub(crate) fn no_such_app(host: &str) -> Page {
-        Page::new(StatusCode::NOT_FOUND, "not_found", "No such app").say(format!(
-            "There is no app at {host}. Check the spelling of the address."
-        ))
+        Page::new(StatusCode::NOT_FOUND, "not_found", "No such app")
+            .say(format!("There is no app at {host}. Check the spelling of the address."))
     }
 
     pub(crate) fn platform_restarting() -> Page {
@@ -95,12 +82,8 @@ impl Page {
     }
 
     pub(crate) fn platform_broke_off() -> Page {
-        Page::new(
-            StatusCode::BAD_GATEWAY,
-            "bad_gateway",
-            "Wharf's control plane broke off its answer.",
-        )
-        .say("It may have done what was asked. Look before you try again.")
+        Page::new(StatusCode::BAD_GATEWAY, "bad_gateway", "Wharf's control plane broke off its answer.")
+            .say("It may have done what was asked. Look before you try again.")
     }
 
     pub(crate) fn bad_request(sentence: &str) -> Page {
@@ -162,9 +145,7 @@ impl Page {
             true => escape(code),
             false => format!("{} · request {}", escape(code), escape(&self.request_id)),
         };
-        PAGE.replace("{title}", &escape(&self.title))
-            .replace("{footer}", &footer)
-            .replace("{body}", &body)
+        PAGE.replace("{title}", &escape(&self.title)).replace("{footer}", &footer).replace("{body}", &body)
     }
 }
 
@@ -174,10 +155,7 @@ fn wants_json(accept: Option<&HeaderValue>) -> bool {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -198,9 +176,10 @@ mod tests {
     fn the_welcome_page_has_the_commands() {
         let page = Page::blank("shop", "http://localhost:5000/shop.git").respond(None);
         let html = String::from_utf8_lossy(page.body());
-        assert!(html.contains(
-            "<pre>git remote add wharf http://localhost:5000/shop.git\ngit push wharf HEAD:main</pre>"
-        ), "{html}");
+        assert!(
+            html.contains("<pre>git remote add wharf http://localhost:5000/shop.git\ngit push wharf HEAD:main</pre>"),
+            "{html}"
+        );
     }
 
     #[test]
@@ -208,9 +187,6 @@ mod tests {
         let accept = HeaderValue::from_static("application/vnd.heroku+json; version=3");
         let page = Page::platform_restarting().respond(Some(&accept));
         let json: serde_json::Value = serde_json::from_slice(page.body()).expect("it is JSON");
-        assert_eq!(
-            json["message"],
-            "Wharf's control plane is restarting. Apps go on being served."
-        );
+        assert_eq!(json["message"], "Wharf's control plane is restarting. Apps go on being served.");
     }
 }

@@ -22,11 +22,7 @@ const ANY_AGE: Duration = Duration::from_secs(60);
 const YOUNG: Duration = Duration::from_secs(1);
 
 /// Answers a request to one of the platform's hosts.
-pub(crate) async fn serve(
-    in_flight: InFlight,
-    mut request: Request<Incoming>,
-    host: HeaderValue,
-) -> Response<Body> {
+pub(crate) async fn serve(in_flight: InFlight, mut request: Request<Incoming>, host: HeaderValue) -> Response<Body> {
     let shared = in_flight.shared.clone();
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (mut parts, incoming) = request.into_parts();
@@ -34,9 +30,7 @@ pub(crate) async fn serve(
     let request_id = headers::request_id(&parts.headers);
     let protocol = headers::strip_hop_by_hop(&mut parts.headers);
     headers::take_expectation(&mut parts.headers);
-    shared
-        .constants
-        .forward_to_platform(&mut parts.headers, &in_flight.client, &host, &request_id);
+    shared.constants.forward_to_platform(&mut parts.headers, &in_flight.client, &host, &request_id);
     let upgrade = protocol.map(|protocol| {
         headers::ask_upgrade(&mut parts.headers, protocol);
         on_upgrade
@@ -46,11 +40,7 @@ pub(crate) async fn serve(
     *head.method_mut() = parts.method;
     *head.uri_mut() = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
     *head.headers_mut() = parts.headers;
-    let exchange = Exchange {
-        head,
-        upload: Upload::new(incoming),
-        in_flight,
-    };
+    let exchange = Exchange { head, upload: Upload::new(incoming), in_flight };
     let (wire, response) = match exchange.run(upgrade.is_some()).await {
         Ok(answer) => answer,
         Err(page) => {
@@ -64,17 +54,9 @@ pub(crate) async fn serve(
     parts.version = Version::HTTP_11;
     let protocol = headers::strip_hop_by_hop(&mut parts.headers);
     let holding = Holding::Platform(exchange.in_flight);
-    if let (StatusCode::SWITCHING_PROTOCOLS, Some(protocol), Some(client)) =
-        (parts.status, protocol, upgrade)
-    {
+    if let (StatusCode::SWITCHING_PROTOCOLS, Some(protocol), Some(client)) = (parts.status, protocol, upgrade) {
         headers::ask_upgrade(&mut parts.headers, protocol);
-        let tunnel = Tunnel {
-            client,
-            wire,
-            idle: None,
-            shared,
-            holding,
-        };
+        let tunnel = Tunnel { client, wire, idle: None, shared, holding };
         return Response::from_parts(parts, tunnel.start());
     }
     let relay = Relay {
@@ -84,6 +66,7 @@ pub(crate) async fn serve(
         upload: exchange.upload,
         idle: None,
         last: Instant::now(),
+        broken: false,
         holding: Some(holding),
     };
     Response::from_parts(parts, relay.into_body().await)
@@ -126,8 +109,7 @@ impl Exchange {
                     }
                 }
             }
-            let deadline =
-                *deadline.get_or_insert_with(|| Instant::now() + shared.config.timeouts.platform);
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + shared.config.timeouts.platform);
             if Instant::now() >= deadline {
                 return Err(Page::platform_restarting());
             }

@@ -33,10 +33,7 @@ pub(crate) enum Body {
     /// The response is 101, and what follows goes through a tunnel.
     Nothing,
     /// A page of our own, or an empty body.
-    Page(
-        Option<Bytes>,
-        #[expect(dead_code, reason = "held until it is sent")] Holding,
-    ),
+    Page(Option<Bytes>, #[expect(dead_code, reason = "held until it is sent")] Holding),
     Relay(Box<Relay>),
 }
 
@@ -50,6 +47,8 @@ pub(crate) struct Relay {
     /// How long both sides may be silent.
     pub(crate) idle: Option<Duration>,
     pub(crate) last: Instant,
+    /// The response will not be complete, and the client is told so next.
+    pub(crate) broken: bool,
 }
 
 impl Relay {
@@ -74,14 +73,18 @@ impl Relay {
         if self.holding.is_none() {
             return Poll::Ready(None);
         }
+        if self.broken {
+            self.holding = None;
+            return Poll::Ready(Some(Err(BrokenOff)));
+        }
         if let Poll::Ready(item) = Pin::new(&mut self.incoming).poll_frame(cx) {
-            return Poll::Ready(self.pass(cx, item));
+            return self.pass(cx, item);
         }
         if let Some(wire) = &mut self.wire {
             wire.drive(cx);
         }
         match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(item) => Poll::Ready(self.pass(cx, item)),
+            Poll::Ready(item) => self.pass(cx, item),
             Poll::Pending => self.check_idle(cx),
         }
     }
@@ -90,39 +93,34 @@ impl Relay {
         &mut self,
         cx: &mut Context<'_>,
         item: Option<Result<Frame<Bytes>, hyper::Error>>,
-    ) -> Option<Result<Frame<Bytes>, BrokenOff>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match item {
             Some(Ok(frame)) => {
                 if self.idle.is_some() {
                     self.last = Instant::now();
                 }
-                if let (Some(data), Some(Holding::App(record))) =
-                    (frame.data_ref(), &mut self.holding)
-                {
+                if let (Some(data), Some(Holding::App(record))) = (frame.data_ref(), &mut self.holding) {
                     record.bytes += data.len() as u64;
                 }
                 if self.incoming.is_end_stream() {
                     self.release(cx);
-                    self.finish(None);
+                    self.finish();
                 }
-                Some(Ok(frame))
+                Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(_)) => {
                 let by_client = self.upload.as_ref().is_some_and(|u| u.failed());
-                self.break_off(if by_client { Code::H27 } else { Code::H18 })
+                self.break_off(cx, if by_client { Code::H27 } else { Code::H18 })
             }
             None => {
                 self.release(cx);
-                self.finish(None);
-                None
+                self.finish();
+                Poll::Ready(None)
             }
         }
     }
 
-    fn check_idle(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn check_idle(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let (Some(idle), Some(wire)) = (self.idle, &mut self.wire) else {
             return Poll::Pending;
         };
@@ -138,7 +136,7 @@ impl Relay {
         }
         match wire.timer.poll_until(cx, last + idle) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(()) => Poll::Ready(self.break_off(code)),
+            Poll::Ready(()) => self.break_off(cx, code),
         }
     }
 
@@ -150,15 +148,21 @@ impl Relay {
         }
     }
 
-    fn break_off(&mut self, code: Code) -> Option<Result<Frame<Bytes>, BrokenOff>> {
+    /// Ends the response, but lets hyper write first what it has got: it would throw that away
+    /// together with the connection.
+    fn break_off(&mut self, cx: &mut Context<'_>, code: Code) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         self.wire = None;
-        self.finish(Some(code));
-        Some(Err(BrokenOff))
+        self.broken = true;
+        if let Some(Holding::App(record)) = &mut self.holding {
+            record.finish(Some(code));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
-    fn finish(&mut self, code: Option<Code>) {
+    fn finish(&mut self) {
         if let Some(Holding::App(mut record)) = self.holding.take() {
-            record.finish(code);
+            record.finish(None);
         }
     }
 }
@@ -167,10 +171,7 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = BrokenOff;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match &mut *self {
             Body::Nothing => Poll::Ready(None),
             Body::Page(data, _) => Poll::Ready(data.take().map(|data| Ok(Frame::data(data)))),
@@ -189,9 +190,7 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Body::Nothing => SizeHint::with_exact(0),
-            Body::Page(data, _) => {
-                SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64))
-            }
+            Body::Page(data, _) => SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64)),
             Body::Relay(relay) => relay.incoming.size_hint(),
         }
     }

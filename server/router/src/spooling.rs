@@ -46,20 +46,10 @@ impl Spool {
         std::fs::create_dir_all(dir)?;
         let writer = Writer::open(dir, SEGMENT_BYTES)?;
         let queue = Arc::new(Queue::default());
-        let spooler = Spooler {
-            queue: queue.clone(),
-            writer,
-            dir: dir.to_owned(),
-            unchecked_bytes: SEGMENT_BYTES,
-            full: false,
-        };
-        let thread = std::thread::Builder::new()
-            .name("router spool".to_owned())
-            .spawn(move || spooler.run())?;
-        Ok(Spool {
-            queue,
-            thread: Mutex::new(Some(thread)),
-        })
+        let spooler =
+            Spooler { queue: queue.clone(), writer, dir: dir.to_owned(), unchecked_bytes: SEGMENT_BYTES, full: false };
+        let thread = std::thread::Builder::new().name("router spool".to_owned()).spawn(move || spooler.run())?;
+        Ok(Spool { queue, thread: Mutex::new(Some(thread)) })
     }
 
     /// Adds a line of `app`, or counts it as dropped when too many wait.
@@ -70,11 +60,7 @@ impl Spool {
             state.count_dropped(app, at);
             return;
         }
-        state.entries.push(Entry {
-            at_us: at.timestamp_micros(),
-            kind: b'r',
-            text,
-        });
+        state.entries.push(Entry { at_us: at.timestamp_micros(), kind: b'r', text });
         if state.entries.len() == 1 {
             drop(state);
             self.queue.filled.notify_one();
@@ -89,11 +75,7 @@ impl Spool {
     pub(crate) fn close(&self) {
         self.queue.lock().stopping = true;
         self.queue.filled.notify_one();
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(|broken| broken.into_inner())
-            .take();
+        let thread = self.thread.lock().unwrap_or_else(|broken| broken.into_inner()).take();
         if let Some(thread) = thread
             && thread.join().is_err()
         {
@@ -104,9 +86,7 @@ impl Spool {
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(|broken| broken.into_inner())
+        self.state.lock().unwrap_or_else(|broken| broken.into_inner())
     }
 }
 
@@ -153,11 +133,7 @@ impl Spooler {
     fn wait(&self) -> bool {
         let mut state = self.queue.lock();
         while state.entries.is_empty() && !state.stopping {
-            state = self
-                .queue
-                .filled
-                .wait(state)
-                .unwrap_or_else(|broken| broken.into_inner());
+            state = self.queue.filled.wait(state).unwrap_or_else(|broken| broken.into_inner());
         }
         state.stopping
     }
@@ -191,10 +167,7 @@ impl Spooler {
     }
 
     fn lose(&self, entry: &Entry) {
-        let app = entry
-            .text
-            .get(..36)
-            .and_then(|id| Uuid::try_parse_ascii(id).ok());
+        let app = entry.text.get(..36).and_then(|id| Uuid::try_parse_ascii(id).ok());
         if let Some(app) = app {
             self.queue.lock().count_dropped(app, Utc::now());
         }
@@ -235,19 +208,11 @@ mod tests {
         spool.push(app, format!("{app} second").into_bytes());
         spool.queue.lock().count_dropped(app, Utc::now());
         spool.close();
-        let lines = Reader::new(dir.path(), Cursor::default())
-            .read(10)
-            .expect("lines");
-        let texts: Vec<_> = lines
-            .iter()
-            .map(|e| String::from_utf8_lossy(&e.text))
-            .collect();
+        let lines = Reader::new(dir.path(), Cursor::default()).read(10).expect("lines");
+        let texts: Vec<_> = lines.iter().map(|e| String::from_utf8_lossy(&e.text)).collect();
         assert_eq!(texts[0], format!("{app} first"));
         assert_eq!(texts[1], format!("{app} second"));
-        assert!(
-            texts[2].contains("Error L12: 1 messages dropped since 20"),
-            "{texts:?}"
-        );
+        assert!(texts[2].contains("Error L12: 1 messages dropped since 20"), "{texts:?}");
         assert_eq!(spool.dropped(), 1);
     }
 }

@@ -62,9 +62,7 @@ impl Stats {
             codes: codes.collect(),
             bytes_in: self.bytes_in.load(Relaxed),
             bytes_out: self.bytes_out.load(Relaxed),
-            service: Histogram {
-                buckets: buckets.collect(),
-            },
+            service: Histogram { buckets: buckets.collect() },
         }
     }
 }

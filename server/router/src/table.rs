@@ -75,11 +75,7 @@ impl Table {
         }
         Table {
             version: routes.version,
-            domain: routes
-                .platform_hosts
-                .first()
-                .cloned()
-                .unwrap_or_else(|| "localhost".to_owned()),
+            domain: routes.platform_hosts.first().cloned().unwrap_or_else(|| "localhost".to_owned()),
             hosts,
             apps,
         }
@@ -106,8 +102,7 @@ impl Table {
         for app in self.apps.values() {
             let kept = next.apps.get(&app.id);
             for backend in &app.backends {
-                let stays =
-                    kept.is_some_and(|a| a.backends.iter().any(|b| Arc::ptr_eq(b, backend)));
+                let stays = kept.is_some_and(|a| a.backends.iter().any(|b| Arc::ptr_eq(b, backend)));
                 if !stays {
                     backend.retire();
                 }

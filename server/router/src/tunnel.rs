@@ -16,8 +16,8 @@ use crate::relay::{Body, Holding};
 use crate::wire::Wire;
 
 const BUFFER: usize = 16 * 1024;
-/// What the other side gets to say after one has ended.
-const LINGER: Duration = Duration::from_secs(30);
+/// What the client gets to say after the dyno has ended.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// A websocket, mostly.
 pub(crate) struct Tunnel {
@@ -36,13 +36,7 @@ impl Tunnel {
     }
 
     async fn run(self) {
-        let Tunnel {
-            client,
-            wire,
-            idle,
-            shared,
-            mut holding,
-        } = self;
+        let Tunnel { client, wire, idle, shared, mut holding } = self;
         let traffic = Traffic::new();
         let code = tokio::select! {
             biased;
@@ -77,8 +71,9 @@ async fn join(client: OnUpgrade, wire: Box<Wire>, traffic: &Traffic) -> Option<C
     let (mut up, mut down) = (std::pin::pin!(up), std::pin::pin!(down));
     tokio::select! {
         ended = &mut up => {
+            // A client may say all it has to say and then listen for as long as it likes.
             if ended.is_ok() {
-                tokio::select! { _ = down => {}, () = sleep(LINGER) => {} }
+                let _ = down.await;
             }
         }
         ended = &mut down => {
@@ -110,8 +105,7 @@ impl Traffic {
 
     fn note(&self, counter: &AtomicU64, bytes: usize) {
         counter.fetch_add(bytes as u64, Relaxed);
-        self.last_ms
-            .store(self.start.elapsed().as_millis() as u64, Relaxed);
+        self.last_ms.store(self.start.elapsed().as_millis() as u64, Relaxed);
     }
 
     async fn carry(

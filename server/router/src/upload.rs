@@ -64,11 +64,7 @@ impl Upload {
 
     pub(crate) fn progress(&self) -> Progress {
         let state = self.lock();
-        Progress {
-            last: state.last,
-            ended: state.ended,
-            waiting: state.waiting,
-        }
+        Progress { last: state.last, ended: state.ended, waiting: state.waiting }
     }
 
     /// Whether the client broke off.
@@ -88,9 +84,7 @@ impl Upload {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(|broken| broken.into_inner())
+        self.state.lock().unwrap_or_else(|broken| broken.into_inner())
     }
 }
 
@@ -121,10 +115,7 @@ pub(crate) struct RequestBody {
 
 impl RequestBody {
     pub(crate) fn new(upload: Option<&Arc<Upload>>) -> RequestBody {
-        RequestBody {
-            upload: upload.cloned(),
-            position: 0,
-        }
+        RequestBody { upload: upload.cloned(), position: 0 }
     }
 }
 
@@ -132,10 +123,7 @@ impl Body for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = &mut *self;
         let Some(upload) = &this.upload else {
             return Poll::Ready(None);

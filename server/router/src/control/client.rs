@@ -49,17 +49,13 @@ pub struct Control {
 impl Control {
     /// For the router whose RUN directory is `run`.
     pub fn new(run: &Path) -> Control {
-        Control {
-            socket: run.join(SOCKET),
-        }
+        Control { socket: run.join(SOCKET) }
     }
 
     /// Replaces the routing table. When this returns, requests go by the new one and it is on disk.
     pub async fn put(&self, routes: &Routes) -> Result<(), Error> {
         let body = serde_json::to_vec(routes).map_err(|e| self.interrupted(e))?;
-        self.send::<serde_json::Value>(Method::PUT, "/routes", body)
-            .await
-            .map(drop)
+        self.send::<serde_json::Value>(Method::PUT, "/routes", body).await.map(drop)
     }
 
     /// The version of the table in use; 0 for a router that never had one.
@@ -73,33 +69,18 @@ impl Control {
         self.send(Method::GET, "/counters", Vec::new()).await
     }
 
-    async fn send<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: Vec<u8>,
-    ) -> Result<T, Error> {
+    async fn send<T: DeserializeOwned>(&self, method: Method, path: &str, body: Vec<u8>) -> Result<T, Error> {
         tokio::time::timeout(LIMIT, self.exchange(method, path, body))
             .await
             .map_err(|elapsed| self.interrupted(elapsed))?
     }
 
-    async fn exchange<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: Vec<u8>,
-    ) -> Result<T, Error> {
-        let stream =
-            UnixStream::connect(&self.socket)
-                .await
-                .map_err(|source| Error::Unreachable {
-                    socket: self.socket.clone(),
-                    source,
-                })?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+    async fn exchange<T: DeserializeOwned>(&self, method: Method, path: &str, body: Vec<u8>) -> Result<T, Error> {
+        let stream = UnixStream::connect(&self.socket)
             .await
-            .map_err(|e| self.interrupted(e))?;
+            .map_err(|source| Error::Unreachable { socket: self.socket.clone(), source })?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| self.interrupted(e))?;
         let connection = tokio::spawn(connection);
         let request = Request::builder()
             .method(method)
@@ -107,10 +88,7 @@ impl Control {
             .header("host", "router")
             .body(Full::new(Bytes::from(body)))
             .map_err(|e| self.interrupted(e))?;
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|e| self.interrupted(e))?;
+        let response = sender.send_request(request).await.map_err(|e| self.interrupted(e))?;
         let status = response.status();
         let collected = response.into_body().collect().await;
         connection.abort();
@@ -125,9 +103,6 @@ impl Control {
     }
 
     fn interrupted(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-        Error::Interrupted {
-            socket: self.socket.clone(),
-            source: source.into(),
-        }
+        Error::Interrupted { socket: self.socket.clone(), source: source.into() }
     }
 }

@@ -52,8 +52,8 @@ impl Listener {
         let path = run.join(SOCKET);
         let new = run.join(format!("{SOCKET}.new"));
         let _ = fs::remove_file(&new);
-        let listener = UnixListener::bind(&new)
-            .with_context(|| format!("listen on the control socket {}", path.display()))?;
+        let listener =
+            UnixListener::bind(&new).with_context(|| format!("listen on the control socket {}", path.display()))?;
         fs::set_permissions(&new, fs::Permissions::from_mode(0o600))
             .and_then(|()| fs::rename(&new, &path))
             .with_context(|| format!("put the control socket at {}", path.display()))?;
@@ -61,10 +61,7 @@ impl Listener {
     }
 
     pub(crate) async fn serve(self, shared: Arc<Shared>) {
-        let control = Arc::new(Served {
-            shared,
-            writing: Mutex::new(()),
-        });
+        let control = Arc::new(Served { shared, writing: Mutex::new(()) });
         loop {
             match self.0.accept().await {
                 Ok((stream, _)) => {
@@ -125,9 +122,7 @@ async fn connection(control: Arc<Served>, stream: UnixStream) {
         let control = control.clone();
         async move { Ok::<_, Infallible>(control.answer(request).await) }
     });
-    let served = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
     if let Err(error) = served {
         tracing::debug!(%error, "a control connection ended early");
     }
@@ -137,53 +132,35 @@ impl Served {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         match (request.method(), request.uri().path()) {
             (&Method::PUT, "/routes") => self.put(request).await,
-            (&Method::GET, "/routes") => json(&Version {
-                version: self.shared.table.load().version,
-            }),
+            (&Method::GET, "/routes") => json(&Version { version: self.shared.table.load().version }),
             (&Method::GET, "/counters") => json(&self.shared.counters()),
-            _ => refuse(
-                StatusCode::NOT_FOUND,
-                "There is PUT /routes, GET /routes and GET /counters.",
-            ),
+            _ => refuse(StatusCode::NOT_FOUND, "There is PUT /routes, GET /routes and GET /counters."),
         }
     }
 
     async fn put(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let body = match Limited::new(request.into_body(), ROUTES_BYTES)
-            .collect()
-            .await
-        {
+        let body = match Limited::new(request.into_body(), ROUTES_BYTES).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) => {
-                return refuse(
-                    StatusCode::BAD_REQUEST,
-                    &format!("The body broke off: {error}"),
-                );
+                return refuse(StatusCode::BAD_REQUEST, &format!("The body broke off: {error}"));
             }
         };
         let routes: Routes = match serde_json::from_slice(&body) {
             Ok(routes) => routes,
             Err(error) => {
-                return refuse(
-                    StatusCode::BAD_REQUEST,
-                    &format!("The body is not a routing table: {error}"),
-                );
+                return refuse(StatusCode::BAD_REQUEST, &format!("The body is not a routing table: {error}"));
             }
         };
         let _writing = self.writing.lock().await;
         self.shared.apply(&routes);
         let data: PathBuf = self.shared.config.data.clone();
         match tokio::task::spawn_blocking(move || save(&data, &body)).await {
-            Ok(Ok(())) => json(&Version {
-                version: routes.version,
-            }),
+            Ok(Ok(())) => json(&Version { version: routes.version }),
             Ok(Err(error)) => {
                 tracing::error!("could not {error:#}");
                 refuse(
                     StatusCode::INSUFFICIENT_STORAGE,
-                    &format!(
-                        "The routes are in use, but the copy on disk could not be written: {error:#}"
-                    ),
+                    &format!("The routes are in use, but the copy on disk could not be written: {error:#}"),
                 )
             }
             Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
@@ -194,9 +171,7 @@ impl Served {
 fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
     let body = serde_json::to_vec(value).expect("our own types can be written as JSON");
     let mut response = Response::new(Full::new(Bytes::from(body)));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

@@ -1,0 +1,96 @@
+//! The control socket, the copy on disk, the counters.
+
+use std::os::unix::fs::PermissionsExt;
+
+use router::AppState::{Maintenance, NoWeb, Up};
+use router::{Control, Error};
+use tokio::net::UnixStream;
+
+use crate::support::*;
+
+#[tokio::test]
+async fn a_table_holds_from_the_answer_on_and_is_on_disk() {
+    let dyno = Dyno::saying("hello").await;
+    let world = World::start().await;
+    assert_eq!(world.control.version().await.unwrap(), 0);
+    let routes = shop(Up, &[dyno.addr]);
+    world.control.put(&routes).await.unwrap();
+    assert_eq!(world.get("/").await.body, "hello");
+    assert_eq!(world.control.version().await.unwrap(), 7);
+    let path = world.dir.path().join("routes.json");
+    let disk: router::Routes = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert_eq!(disk, routes);
+    world.control.put(&shop(Maintenance, &[dyno.addr])).await.unwrap();
+    assert_eq!(world.get("/").await.status, 503);
+    let mode = std::fs::metadata(world.dir.path().join("run/router.sock")).unwrap().permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_new_router_goes_on_with_the_last_table() {
+    let dyno = Dyno::saying("still here").await;
+    let mut world = World::start().await;
+    world.shop(Up, &[dyno.addr]).await;
+    world.stop().await;
+    assert!(matches!(world.control.version().await, Err(Error::Unreachable { .. })));
+    let world = World::on(world.dir.clone(), patient()).await;
+    assert_eq!(world.get("/").await.body, "still here");
+    assert_eq!(world.control.version().await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn a_broken_copy_does_not_keep_the_router_down() {
+    let dir = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    std::fs::write(dir.path().join("routes.json"), "{\"version\": 3, \"apps").unwrap();
+    let world = World::on(dir, patient()).await;
+    assert_eq!(world.control.version().await.unwrap(), 0);
+    world.shop(NoWeb, &[]).await;
+    assert!(world.get("/").await.body.contains("H14"));
+}
+
+#[tokio::test]
+async fn what_is_not_a_table_is_refused_with_a_sentence() {
+    let world = World::start().await;
+    world.shop(NoWeb, &[]).await;
+    let socket = world.dir.path().join("run/router.sock");
+    let mut client = Conn::new(UnixStream::connect(socket).await.unwrap());
+    client.send("PUT /routes HTTP/1.1\r\nHost: r\r\nContent-Length: 2\r\n\r\n{}").await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.starts_with("The body is not a routing table: "), "{}", answer.body);
+    assert_eq!(world.control.version().await.unwrap(), 7);
+    let nowhere = Control::new(std::path::Path::new("/nonexistent"));
+    let error = nowhere.put(&shop(Up, &[])).await.unwrap_err();
+    assert!(error.to_string().starts_with("The router does not answer on /nonexistent/router.sock."));
+}
+
+#[tokio::test]
+async fn requests_are_counted() {
+    let dyno = Dyno::answering(|head, _| match head.contains("/missing") {
+        true => "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone".to_owned(),
+        false => ok("ten bytes!"),
+    })
+    .await;
+    let world = World::start().await;
+    world.shop(Up, &[dyno.addr]).await;
+    for path in ["/", "/", "/missing"] {
+        world.get(path).await;
+    }
+    let mut client = world.client().await;
+    client.send("POST / HTTP/1.1\r\nHost: shop.apps.test\r\nContent-Length: 3\r\n\r\nabc").await;
+    client.answer().await;
+    let earlier = world.control.counters().await.unwrap();
+    world.shop(NoWeb, &[]).await;
+    world.get("/").await;
+    let counters = world.control.counters().await.unwrap();
+    let app = &counters.apps[0];
+    assert_eq!(app.app_id, SHOP);
+    assert_eq!(app.statuses, [0, 3, 0, 1, 1]);
+    assert_eq!((app.bytes_in, app.bytes_out, app.inflight), (3, 34, 0));
+    assert_eq!(app.codes.get("H14"), Some(&1));
+    assert_eq!(app.service.count(), 5);
+    assert!(app.service.quantile(0.95).is_some());
+    let since = app.since(&earlier.apps[0]);
+    assert_eq!((since.requests(), since.statuses[4]), (1, 1));
+    assert_eq!(counters.lines_dropped, 0);
+}
