@@ -183,3 +183,10 @@ async fn buildpacks_of_ones_own() {
     let built = host.build().await;
     assert!(built.says("has no branch, tag or commit nowhere").why().starts_with("failed to fetch buildpack file://"));
 }
+
+#[test]
+fn ranges_of_node_versions() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/buildpacks/nodejs/lib/semver.test.js");
+    let output = Command::new("node").arg(script).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
