@@ -56,16 +56,15 @@ PATH="$WASM_BIN:$PATH" RUSTC="$WASM_BIN/rustc" "$WASM_BIN/cargo" build -p browse
 wasm=target/front/wasm32-unknown-unknown/$folder/browser.wasm
 
 say "bind it to JavaScript"
-keep=(--remove-name-section --remove-producers-section)
-[ "$kind" = release ] || keep=(--debug)
-"$WASM_BINDGEN" --target web --no-typescript "${keep[@]}" --out-name console --out-dir "$raw" "$wasm"
+"$WASM_BINDGEN" --target web --no-typescript --out-name console --out-dir "$raw" "$wasm"
 
 if [ "$kind" = release ]; then
-  say "shrink it"
-  style/node_modules/.bin/wasm-opt -Oz --enable-bulk-memory --enable-nontrapping-float-to-int \
-    --enable-sign-ext --enable-mutable-globals --enable-reference-types --enable-multivalue \
-    -o "$raw/console_bg.small.wasm" "$raw/console_bg.wasm"
-  mv "$raw/console_bg.small.wasm" "$raw/console_bg.wasm"
+  say "shrink it (a minute)"
+  node style/shrink.mjs "$raw/console_bg.wasm" "$raw/shrunk.wasm"
+  style/node_modules/.bin/wasm-opt -Oz --strip-debug --strip-producers --enable-bulk-memory --enable-bulk-memory-opt \
+    --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals --enable-reference-types --enable-multivalue \
+    -o "$raw/console_bg.wasm" "$raw/shrunk.wasm"
+  rm "$raw/shrunk.wasm"
 fi
 
 say "compile the CSS"

@@ -48,6 +48,7 @@ await mkdir(join(next, "pkg"), { recursive: true });
 await cp(publicDir, next, { recursive: true });
 
 const wasm = await readFile(join(raw, "console_bg.wasm"));
+if (!WebAssembly.validate(wasm)) throw new Error("The console's WASM is not valid; a tool of the build broke it.");
 const wasmName = hashed("console_bg.wasm", wasm);
 // The glue asks for its WASM by name where the caller gives none.
 const js = (await readFile(join(raw, "console.js"), "utf8")).replaceAll("console_bg.wasm", wasmName);
