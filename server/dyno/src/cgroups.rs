@@ -1,1 +1,309 @@
-//! Placeholder.
+//! Control groups: limits, counters, and the list of a dyno's processes. v1, v2 and mixtures.
+//!
+//! A dyno has the group `wharf/<id>` in every hierarchy that has a controller of [`CONTROLLERS`];
+//! all shims are in `wharf/shims`, so that whoever ends the server's group does not end them.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::{Error, Limits, Stats};
+
+/// What dynos need; the first three are indispensable.
+const CONTROLLERS: [&str; 5] = ["memory", "cpu", "pids", "cpuacct", "freezer"];
+
+/// The hierarchies of this host.
+#[derive(Clone)]
+pub(crate) struct Cgroups {
+    hierarchies: Vec<Hierarchy>,
+}
+
+#[derive(Clone)]
+struct Hierarchy {
+    mount: PathBuf,
+    v2: bool,
+    controllers: Vec<String>,
+}
+
+impl Hierarchy {
+    fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|c| c == controller)
+    }
+
+    fn is_for_dynos(&self) -> bool {
+        CONTROLLERS.iter().any(|c| self.has(c))
+    }
+
+    fn parent(&self) -> PathBuf {
+        self.mount.join("wharf")
+    }
+}
+
+impl Cgroups {
+    /// Reads what is mounted. Says what is missing if dynos cannot be limited.
+    pub fn find() -> Result<Cgroups, Error> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(Error::io("read the list of mounts"))?;
+        let cgroups = Cgroups { hierarchies: mounts.lines().filter_map(hierarchy).collect() };
+        for controller in &CONTROLLERS[..3] {
+            if !cgroups.hierarchies.iter().any(|h| h.has(controller)) {
+                return Err(Error::Host(format!(
+                    "The cgroup controller `{controller}` is not to be had. Mount cgroups \
+                     (/sys/fs/cgroup) with `{controller}` enabled; for memory the kernel may need \
+                     `cgroup_enable=memory` on its command line."
+                )));
+            }
+        }
+        Ok(cgroups)
+    }
+
+    /// Makes the group of all dynos, and in v2 hands the controllers down to it.
+    pub fn prepare(&self) -> Result<(), Error> {
+        for hierarchy in &self.hierarchies {
+            let parent = hierarchy.parent();
+            make(&parent).map_err(Error::io(format!("make the cgroup {}", parent.display())))?;
+            if !hierarchy.v2 || !hierarchy.is_for_dynos() {
+                continue;
+            }
+            for dir in [&hierarchy.mount, &parent] {
+                for controller in CONTROLLERS.iter().filter(|c| hierarchy.has(c)) {
+                    let control = dir.join("cgroup.subtree_control");
+                    fs::write(&control, format!("+{controller}")).map_err(Error::io(format!(
+                        "hand the cgroup controller `{controller}` down in {}",
+                        dir.display()
+                    )))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves this process out of whatever group it was started in.
+    pub fn enter_shims(&self) -> io::Result<()> {
+        for hierarchy in &self.hierarchies {
+            let group = hierarchy.parent().join("shims");
+            make(&group)?;
+            fs::write(group.join("cgroup.procs"), "0")?;
+        }
+        Ok(())
+    }
+
+    /// Makes a dyno's groups with their limits and returns the files by which to enter them.
+    pub fn create(&self, id: Uuid, limits: &Limits) -> io::Result<Vec<PathBuf>> {
+        let mut doors = Vec::new();
+        for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
+            let group = hierarchy.parent().join(id.to_string());
+            make(&group)?;
+            match hierarchy.v2 {
+                true => limit_v2(hierarchy, &group, limits)?,
+                false => limit_v1(hierarchy, &group, limits)?,
+            }
+            doors.push(group.join("cgroup.procs"));
+        }
+        Ok(doors)
+    }
+
+    /// Sends a signal to every process of the dyno.
+    pub fn signal(&self, id: Uuid, signal: i32) -> io::Result<()> {
+        let mut told = Vec::new();
+        // Until a look finds nobody new: processes may be born between look and signal.
+        for _ in 0..10 {
+            let new: Vec<i32> = self.processes(id)?.into_iter().filter(|p| !told.contains(p)).collect();
+            if new.is_empty() {
+                break;
+            }
+            for pid in new {
+                // SAFETY: plain system call. One that is gone already needs no signal.
+                unsafe { libc::kill(pid, signal) };
+                told.push(pid);
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills what is left of a dyno and removes its groups.
+    pub fn remove(&self, id: Uuid) -> io::Result<()> {
+        for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
+            let group = hierarchy.parent().join(id.to_string());
+            // Freshly killed processes are in the group until they are reaped.
+            for attempt in 0.. {
+                match fs::remove_dir(&group) {
+                    Err(e) if e.raw_os_error() == Some(libc::EBUSY) && attempt < 500 => {
+                        for pid in processes(&group)? {
+                            // SAFETY: plain system call.
+                            unsafe { libc::kill(pid, libc::SIGKILL) };
+                        }
+                        sleep(Duration::from_millis(if attempt < 20 { 1 } else { 10 }));
+                    }
+                    Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+                    _ => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many of the dyno's processes were killed for want of memory.
+    pub fn oom_kills(&self, id: Uuid) -> u64 {
+        let Some((hierarchy, group)) = self.group("memory", id) else { return 0 };
+        let file = if hierarchy.v2 { "memory.events" } else { "memory.oom_control" };
+        field(&read(&group.join(file)), "oom_kill")
+    }
+
+    /// What the dyno uses; `None` if it has no groups.
+    pub fn stats(&self, id: Uuid) -> Option<Stats> {
+        let (memory, group) = self.group("memory", id).filter(|(_, group)| group.exists())?;
+        let stat = read(&group.join("memory.stat"));
+        let (rss, cache, swap) = match memory.v2 {
+            true => ("anon", "file", number(&read(&group.join("memory.swap.current")))),
+            false => ("total_rss", "total_cache", field(&stat, "total_swap")),
+        };
+        let (_, pids) = self.group("pids", id)?;
+        Some(Stats {
+            memory_rss: field(&stat, rss),
+            memory_cache: field(&stat, cache),
+            memory_swap: swap,
+            cpu_ns: self.cpu_ns(id),
+            pids: number(&read(&pids.join("pids.current"))),
+            oom_kills: self.oom_kills(id),
+        })
+    }
+
+    fn cpu_ns(&self, id: Uuid) -> u64 {
+        if let Some((_, group)) = self.group("cpuacct", id) {
+            return number(&read(&group.join("cpuacct.usage")));
+        }
+        let group = self.group("cpu", id).map(|(_, group)| group).unwrap_or_default();
+        field(&read(&group.join("cpu.stat")), "usage_usec") * 1000
+    }
+
+    fn processes(&self, id: Uuid) -> io::Result<Vec<i32>> {
+        match self.group("pids", id) {
+            Some((_, group)) => processes(&group),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn group(&self, controller: &str, id: Uuid) -> Option<(&Hierarchy, PathBuf)> {
+        let hierarchy = self.hierarchies.iter().find(|h| h.has(controller))?;
+        Some((hierarchy, hierarchy.parent().join(id.to_string())))
+    }
+}
+
+/// A line of mountinfo, if it is a hierarchy that we can use. `cpuset` is left alone: a new group
+/// of it takes no process before it has been given processors.
+fn hierarchy(line: &str) -> Option<Hierarchy> {
+    let (before, after) = line.split_once(" - ")?;
+    let mount = PathBuf::from(before.split(' ').nth(4)?);
+    let mut after = after.split(' ');
+    let (kind, options) = (after.next()?, after.nth(1)?);
+    let options: Vec<String> = options.split(',').map(str::to_owned).collect();
+    match kind {
+        "cgroup2" => {
+            let controllers = fs::read_to_string(mount.join("cgroup.controllers")).ok()?;
+            Some(Hierarchy {
+                mount,
+                v2: true,
+                controllers: controllers.split_whitespace().map(str::to_owned).collect(),
+            })
+        }
+        "cgroup" => {
+            let hierarchy = Hierarchy { mount, v2: false, controllers: options };
+            let usable = hierarchy.is_for_dynos() || hierarchy.has("name=systemd");
+            (usable && !hierarchy.has("cpuset")).then_some(hierarchy)
+        }
+        _ => None,
+    }
+}
+
+fn limit_v1(hierarchy: &Hierarchy, group: &Path, limits: &Limits) -> io::Result<()> {
+    if hierarchy.has("memory") {
+        let bytes = limits.memory_max_bytes.to_string();
+        fs::write(group.join("memory.limit_in_bytes"), bytes)?;
+    }
+    if hierarchy.has("cpu") {
+        fs::write(group.join("cpu.shares"), limits.cpu_shares.to_string())?;
+        if limits.cpu_quota_us > 0 {
+            fs::write(group.join("cpu.cfs_period_us"), "100000")?;
+            fs::write(group.join("cpu.cfs_quota_us"), limits.cpu_quota_us.to_string())?;
+        }
+    }
+    if hierarchy.has("pids") {
+        fs::write(group.join("pids.max"), limits.pids.to_string())?;
+    }
+    Ok(())
+}
+
+fn limit_v2(hierarchy: &Hierarchy, group: &Path, limits: &Limits) -> io::Result<()> {
+    if hierarchy.has("memory") {
+        fs::write(group.join("memory.max"), limits.memory_max_bytes.to_string())?;
+    }
+    if hierarchy.has("cpu") {
+        fs::write(group.join("cpu.weight"), weight(limits.cpu_shares).to_string())?;
+        if limits.cpu_quota_us > 0 {
+            fs::write(group.join("cpu.max"), format!("{} 100000", limits.cpu_quota_us))?;
+        }
+    }
+    if hierarchy.has("pids") {
+        fs::write(group.join("pids.max"), limits.pids.to_string())?;
+    }
+    Ok(())
+}
+
+/// v1 shares (2 to 262144) as v2 weight (1 to 10000), in the way that OCI runtimes do it.
+fn weight(shares: u64) -> u64 {
+    1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
+}
+
+fn make(group: &Path) -> io::Result<()> {
+    match fs::create_dir(group) {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn processes(group: &Path) -> io::Result<Vec<i32>> {
+    match fs::read_to_string(group.join("cgroup.procs")) {
+        Ok(text) => Ok(text.lines().filter_map(|line| line.parse().ok()).collect()),
+        Err(e) if e.kind() == ErrorKind::NotFound || e.raw_os_error() == Some(libc::ENODEV) => Ok(Vec::new()),
+        Err(e) => Err(e),
+    }
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+fn number(text: &str) -> u64 {
+    text.trim().parse().unwrap_or(0)
+}
+
+/// The number behind `name` in lines of `name number`.
+fn field(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0, number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hierarchies_are_read_from_mountinfo() {
+        let line = "30 25 0:26 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid - cgroup cgroup rw,cpu,cpuacct";
+        let found = hierarchy(line).unwrap();
+        assert!(found.has("cpu") && found.has("cpuacct") && !found.v2);
+        assert!(hierarchy("31 25 0:27 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset").is_none());
+        assert!(hierarchy("1 2 0:3 / /proc rw - proc proc rw").is_none());
+    }
+
+    #[test]
+    fn counters_are_found_by_their_whole_name() {
+        let text = "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n";
+        assert_eq!(field(text, "oom_kill"), 3);
+        assert_eq!((weight(2), weight(1024), weight(262_144)), (1, 39, 10_000));
+    }
+}

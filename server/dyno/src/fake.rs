@@ -58,11 +58,7 @@ struct Dyno {
 impl FakeDriver {
     /// A driver whose dynos' spools lie below `dir`, which need not exist.
     pub fn new(dir: &Path) -> FakeDriver {
-        FakeDriver {
-            spools: dir.to_owned(),
-            state: Mutex::default(),
-            changed: watch::channel(0).0,
-        }
+        FakeDriver { spools: dir.to_owned(), state: Mutex::default(), changed: watch::channel(0).0 }
     }
 
     /// Decides what dynos do when they are started from now on.
@@ -82,11 +78,7 @@ impl FakeDriver {
 
     /// Writes a line to the dyno's output: kind `o` (stdout), `e` (stderr) or `s` (shim).
     pub fn say(&self, id: Uuid, kind: u8, text: &str) -> std::io::Result<()> {
-        let entry = spool::Entry {
-            at_us: Utc::now().timestamp_micros(),
-            kind,
-            text: text.as_bytes().to_vec(),
-        };
+        let entry = spool::Entry { at_us: Utc::now().timestamp_micros(), kind, text: text.as_bytes().to_vec() };
         let mut writer = spool::Writer::open(&self.spool(id), 1 << 20)?;
         writer.append(&entry)?;
         writer.flush()
@@ -125,9 +117,7 @@ impl FakeDriver {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // A test that panicked while it held the lock has failed anyway.
-        self.state
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn end(&self, state: &mut State, id: Uuid, exit: Exit) {
@@ -142,10 +132,7 @@ impl FakeDriver {
     }
 
     fn make(&self, spec: &Spec, reaction: Reaction) -> Result<Dyno, Error> {
-        let listens = !matches!(
-            reaction,
-            Reaction::Deaf | Reaction::Exit(_) | Reaction::Fail(_)
-        );
+        let listens = !matches!(reaction, Reaction::Deaf | Reaction::Exit(_) | Reaction::Fail(_));
         let mut addr = None;
         let mut listener = None;
         if spec.port.is_some() {
@@ -158,13 +145,8 @@ impl FakeDriver {
             Reaction::Fail(why) => Phase::Exited(Exit::of_error(why, Utc::now())),
             _ => Phase::Running,
         };
-        let handle = Handle {
-            id: spec.id,
-            name: spec.name.clone(),
-            addr,
-            started_at: Utc::now(),
-            spool: self.spool(spec.id),
-        };
+        let handle =
+            Handle { id: spec.id, name: spec.name.clone(), addr, started_at: Utc::now(), spool: self.spool(spec.id) };
         Ok(Dyno {
             status: Status { handle, phase },
             stats: Stats::default(),
@@ -181,10 +163,7 @@ impl Driver for FakeDriver {
         if let Some(dyno) = state.dynos.get(&spec.id) {
             return Ok(dyno.status.handle.clone());
         }
-        let reaction = state
-            .react
-            .as_ref()
-            .map_or(Reaction::Run, |react| react(spec));
+        let reaction = state.react.as_ref().map_or(Reaction::Run, |react| react(spec));
         let dyno = self.make(spec, reaction)?;
         let handle = dyno.status.handle.clone();
         state.started.push(spec.clone());
@@ -197,12 +176,7 @@ impl Driver for FakeDriver {
     }
 
     async fn list(&self) -> Result<Vec<Status>, Error> {
-        Ok(self
-            .lock()
-            .dynos
-            .values()
-            .map(|dyno| dyno.status.clone())
-            .collect())
+        Ok(self.lock().dynos.values().map(|dyno| dyno.status.clone()).collect())
     }
 
     async fn signal(&self, id: Uuid, signal: i32) -> Result<(), Error> {
@@ -228,10 +202,7 @@ impl Driver for FakeDriver {
 
     async fn stats(&self, id: Uuid) -> Result<Option<Stats>, Error> {
         let state = self.lock();
-        let running = state
-            .dynos
-            .get(&id)
-            .filter(|dyno| dyno.status.phase == Phase::Running);
+        let running = state.dynos.get(&id).filter(|dyno| dyno.status.phase == Phase::Running);
         Ok(running.map(|dyno| dyno.stats))
     }
 
@@ -253,13 +224,7 @@ impl Driver for FakeDriver {
 }
 
 fn exit(code: Option<i32>, signal: Option<i32>) -> Exit {
-    Exit {
-        at: Utc::now(),
-        code,
-        signal,
-        oom: false,
-        error: None,
-    }
+    Exit { at: Utc::now(), code, signal, oom: false, error: None }
 }
 
 #[cfg(test)]

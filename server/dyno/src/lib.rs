@@ -8,19 +8,8 @@
 //! SIGKILL) and what to do when one crashes is decided in `platform`.
 
 mod cgroups;
-mod cgroup;
-mod confine;
 mod driver;
-mod etc;
 pub mod fake;
-mod init;
-mod mounts;
-mod network;
-mod output;
-mod process;
-mod resolver;
-mod shim;
-mod state;
 mod network;
 mod process;
 mod shim;
@@ -54,6 +43,3 @@ macro_rules! shim_before_main {
         };
     };
 }
-pub use network::Network;
-pub use process::ProcessDriver;
-pub use shim::shim_main;

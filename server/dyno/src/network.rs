@@ -1,5 +1,291 @@
-//! The network of dynos.
+//! The network of dynos: who gets which address, and what may talk to what.
+//!
+//! Each dyno has a network namespace with a veth pair and four addresses (a /30) of the range: the
+//! second is the host's end, the third the dyno's. Slots are given out under a lock in
+//! /run/wharf/network, which all data directories of the host share, and in turn, so that an
+//! address is not soon somebody else's. The rules are the nftables table `inet wharf`, made anew as
+//! a whole by each [`Network::prepare`]:
+//!
+//! - outwards: translated to the host's address; not to link-local addresses (cloud metadata);
+//! - dynos reach neither each other nor this host, except its name server if it is one;
+//! - inwards: this host alone (the router is on it);
+//! - what goes to an address whose dyno is gone is refused at once instead of leaving by the
+//!   default route.
+//!
+//! Inside, IPv6 exists on the loopback only. A dyno's resolv.conf has the host's name servers. Those
+//! on the host's own loopback (systemd-resolved, dnsmasq) cannot be reached from a dyno, so the
+//! servers behind them are looked up where such programs write them down.
 
-/// The range that dynos get addresses from.
-#[derive(Clone, Debug)]
-pub struct Network;
+mod netlink;
+mod rules;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::net::Ipv4Addr;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::state::StateDir;
+
+const LEDGER: &str = "/run/wharf/network";
+const INSIDE: &str = "eth0";
+
+/// Where the host's name servers are written down; files after the first are those of programs
+/// that listen on the loopback themselves.
+const RESOLVERS: [&str; 4] = [
+    "/etc/resolv.conf",
+    "/run/systemd/resolve/resolv.conf",
+    "/run/NetworkManager/no-stub-resolv.conf",
+    "/run/dnsmasq/resolv.conf",
+];
+
+/// The range that dynos get their addresses from. One per host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Network {
+    base: Ipv4Addr,
+    prefix: u8,
+}
+
+impl Default for Network {
+    /// 10.231.0.0/16, enough for 16383 dynos.
+    fn default() -> Self {
+        Network { base: Ipv4Addr::new(10, 231, 0, 0), prefix: 16 }
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.base, self.prefix)
+    }
+}
+
+impl std::str::FromStr for Network {
+    type Err = Error;
+
+    /// From `10.231.0.0/16`; the prefix is 8 to 28.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let parsed = text
+            .split_once('/')
+            .and_then(|(base, prefix)| Some((base.parse::<Ipv4Addr>().ok()?, prefix.parse::<u8>().ok()?)));
+        match parsed {
+            Some((base, prefix)) if (8..=28).contains(&prefix) => {
+                Ok(Network { base: Ipv4Addr::from(u32::from(base) & mask(prefix)), prefix })
+            }
+            _ => Err(Error::Host(format!(
+                "`{text}` is not a range of addresses for dynos. Write it like 10.231.0.0/16, \
+                 with a prefix from 8 to 28."
+            ))),
+        }
+    }
+}
+
+/// A dyno's place in the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lease {
+    pub slot: u32,
+    /// The host's end of the cable.
+    pub interface: String,
+    pub gateway: Ipv4Addr,
+    pub address: Ipv4Addr,
+}
+
+impl Network {
+    /// Makes this host able to carry dynos: forwarding, rules. Refuses a range that is in use.
+    pub(crate) fn prepare(&self) -> Result<(), Error> {
+        fs::create_dir_all(LEDGER).map_err(Error::io(format!("make the directory {LEDGER}")))?;
+        self.check_unused()?;
+        fs::write("/proc/sys/net/ipv4/ip_forward", "1").map_err(Error::io("switch on net.ipv4.ip_forward"))?;
+        let servers = nameservers();
+        if servers.is_empty() {
+            tracing::warn!(
+                "no name server of this host can be reached from dynos, so names will not resolve \
+                 in them; put one into /etc/resolv.conf that is not on 127.0.0.0/8"
+            );
+        }
+        rules::apply(&self.to_string(), &servers)
+    }
+
+    /// Looks for a route of somebody else's into the range.
+    fn check_unused(&self) -> Result<(), Error> {
+        let routes = fs::read_to_string("/proc/net/route").map_err(Error::io("read the routes"))?;
+        match routes.lines().skip(1).find_map(|line| self.foreign_route(line)) {
+            None => Ok(()),
+            Some(interface) => Err(Error::Host(format!(
+                "The range {self} for dynos is in use on this host (interface {interface}). \
+                 Choose another range for dynos."
+            ))),
+        }
+    }
+
+    fn foreign_route<'a>(&self, line: &'a str) -> Option<&'a str> {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let hex = |text: &str| u32::from_str_radix(text, 16).ok().map(u32::from_be);
+        let (target, netmask) = (hex(fields.get(1)?)?, hex(fields.get(7)?)?);
+        let common = netmask & mask(self.prefix);
+        let overlaps = netmask != 0 && (target & common) == (u32::from(self.base) & common);
+        (overlaps && !fields[0].starts_with(rules::PREFIX)).then_some(fields[0])
+    }
+
+    /// Gives the dyno of `state` its place and writes it down there. The same one if asked again.
+    pub(crate) fn lease(&self, state: &StateDir) -> io::Result<Lease> {
+        let ledger = Path::new(LEDGER);
+        fs::create_dir_all(ledger)?;
+        let _lock = lock(ledger)?;
+        if let Some(lease) = state.lease()? {
+            fs::write(ledger.join(lease.slot.to_string()), state.path.to_string_lossy().as_bytes())?;
+            return Ok(lease);
+        }
+        let slots = 1u32 << (30 - u32::from(self.prefix));
+        let next_file = ledger.join("next");
+        let next = fs::read_to_string(&next_file).ok().and_then(|text| text.parse::<u32>().ok());
+        let next = next.unwrap_or(1);
+        // Slot 0 is left out: it has the range's own address.
+        let mut slots_in_turn = (0..slots).map(|i| (next + i) % slots).filter(|slot| *slot != 0);
+        let free = slots_in_turn.find(|slot| is_free(&ledger.join(slot.to_string())));
+        let Some(slot) = free else {
+            return Err(io::Error::other(format!("all addresses of {self} are taken")));
+        };
+        let lease = self.slot(slot);
+        state.write_lease(&lease)?;
+        fs::write(ledger.join(slot.to_string()), state.path.to_string_lossy().as_bytes())?;
+        fs::write(next_file, (slot + 1).to_string())?;
+        Ok(lease)
+    }
+
+    fn slot(&self, slot: u32) -> Lease {
+        let base = u32::from(self.base) + slot * 4;
+        Lease {
+            slot,
+            interface: format!("{}{slot}", rules::PREFIX),
+            gateway: Ipv4Addr::from(base + 1),
+            address: Ipv4Addr::from(base + 2),
+        }
+    }
+}
+
+impl Lease {
+    /// Puts this process into a network namespace of its own, with a cable to the host.
+    pub fn enter(&self) -> io::Result<()> {
+        let mut host = netlink::Socket::open()?;
+        // SAFETY: plain system call; this process has one thread.
+        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // For interfaces to come, so not for the loopback. Absent in a kernel without IPv6.
+        let _ = fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+        let mut inside = netlink::Socket::open()?;
+        let namespace = File::open("/proc/self/ns/net")?;
+        inside.up(1)?;
+        if let Err(e) = host.make_veth(&self.interface, INSIDE, namespace.as_raw_fd()) {
+            if e.kind() != ErrorKind::AlreadyExists {
+                return Err(e);
+            }
+            // Left over from a dyno that had this slot and was killed.
+            host.delete(&self.interface)?;
+            host.make_veth(&self.interface, INSIDE, namespace.as_raw_fd())?;
+        }
+        let outer = host.index(&self.interface)?;
+        host.add_address(outer, self.gateway, 30)?;
+        host.up(outer)?;
+        let inner = inside.index(INSIDE)?;
+        inside.add_address(inner, self.address, 30)?;
+        inside.up(inner)?;
+        inside.add_default_route(self.gateway)
+    }
+
+    /// Takes the cable away and gives the place back.
+    pub fn release(&self, state: &StateDir) -> io::Result<()> {
+        let ledger = Path::new(LEDGER);
+        let _lock = lock(ledger)?;
+        let entry = ledger.join(self.slot.to_string());
+        let owner = fs::read(&entry).unwrap_or_default();
+        if owner != state.path.to_string_lossy().as_bytes() {
+            return Ok(());
+        }
+        match netlink::Socket::open()?.delete(&self.interface) {
+            Err(e) if e.raw_os_error() != Some(libc::ENODEV) => return Err(e),
+            _ => {}
+        }
+        fs::remove_file(entry)
+    }
+}
+
+/// What a dyno's resolv.conf says: see the top of this file.
+pub(crate) fn resolv_conf() -> String {
+    let servers = nameservers();
+    let mut text: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
+    text.push_str("options timeout:2 attempts:3\n");
+    text
+}
+
+fn nameservers() -> Vec<Ipv4Addr> {
+    let files = RESOLVERS.iter().filter_map(|path| fs::read_to_string(path).ok());
+    files.map(|text| reachable_servers(&text)).find(|servers| !servers.is_empty()).unwrap_or_default()
+}
+
+fn reachable_servers(text: &str) -> Vec<Ipv4Addr> {
+    let servers = text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next()? == "nameserver").then(|| words.next()?.parse::<Ipv4Addr>().ok())?
+    });
+    servers.filter(|server| !server.is_loopback() && !server.is_unspecified()).take(3).collect()
+}
+
+/// A slot is free when its dyno's directory does not know of it (any more).
+fn is_free(entry: &PathBuf) -> bool {
+    match fs::read_to_string(entry) {
+        Err(_) => true,
+        Ok(owner) => !matches!(StateDir::new(owner).lease(), Ok(Some(_))),
+    }
+}
+
+fn lock(ledger: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(ledger.join("lock"))?;
+    // SAFETY: plain system call on an open descriptor.
+    match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) } {
+        0 => Ok(file),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn mask(prefix: u8) -> u32 {
+    u32::MAX << (32 - u32::from(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_parsed_and_divided() {
+        let network: Network = "10.9.7.1/24".parse().unwrap();
+        assert_eq!(network.to_string(), "10.9.7.0/24");
+        let lease = network.slot(3);
+        assert_eq!(lease.gateway.to_string(), "10.9.7.13");
+        assert_eq!(lease.address.to_string(), "10.9.7.14");
+        assert!("10.9.7.1".parse::<Network>().is_err());
+        assert!("10.9.7.1/30".parse::<Network>().is_err());
+    }
+
+    #[test]
+    fn a_range_in_use_is_noticed() {
+        let network = Network::default();
+        let line = |interface: &str, target: &str, mask: &str| {
+            format!("{interface}\t{target}\t00000000\t0001\t0\t0\t0\t{mask}\t0\t0\t0")
+        };
+        assert_eq!(network.foreign_route(&line("eth0", "00000000", "00000000")), None);
+        assert_eq!(network.foreign_route(&line("eth0", "000200C0", "00FFFFFF")), None);
+        assert_eq!(network.foreign_route(&line("tun0", "0000000A", "000000FF")), Some("tun0"));
+        assert_eq!(network.foreign_route(&line("br0", "0005E70A", "00FFFFFF")), Some("br0"));
+        assert_eq!(network.foreign_route(&line("wharf-1", "0400E70A", "FCFFFFFF")), None);
+    }
+
+    #[test]
+    fn loopback_name_servers_are_passed_over() {
+        let text = "search x\nnameserver 127.0.0.53\nnameserver ::1\nnameserver 10.0.0.2\n";
+        assert_eq!(reachable_servers(text), [Ipv4Addr::new(10, 0, 0, 2)]);
+    }
+}

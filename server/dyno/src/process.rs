@@ -1,53 +1,68 @@
-//! The driver of real processes. All it knows is on disk, so a new one knows as much.
+//! The driver that needs only Linux: it starts shims, and reads what they leave on disk.
+//!
+//! It keeps nothing in memory, so a new one on the same directory is as good as the old one, and
+//! several may work side by side.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::net::SocketAddr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
 use async_trait::async_trait;
 use chrono::Utc;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use uuid::Uuid;
 
-use crate::cgroup::Cgroup;
-use crate::network::{Cable, Network};
-use crate::state::{LOST, StateDir};
-use crate::{Driver, Error, Exit, Handle, Phase, Spec, Stats, Status};
+use crate::cgroups::Cgroups;
+use crate::shim::TAKEN_OVER;
+use crate::state::{self, Order, StateDir};
+use crate::{Driver, Error, Exit, Handle, Network, Phase, Spec, Stats, Status};
 
-/// A shim that does not end although its processes are gone is killed after this.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a shim may take to get a command running, or to end when all is dead inside.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(5);
 
-/// Runs dynos in namespaces and groups of the kernel, each under a shim of its own.
+/// Runs dynos as confined processes of this host, each under a shim of its own.
 #[derive(Clone)]
 pub struct ProcessDriver {
     dynos: PathBuf,
     network: Network,
-    shim: PathBuf,
-    /// One start at a time gets as far as the shim.
-    starting: Arc<Mutex<()>>,
+    cgroups: Cgroups,
+    executable: PathBuf,
 }
 
 impl ProcessDriver {
-    /// A driver for the dynos of this data directory. Prepares the host's network.
-    pub fn new(data: &Path, network: Network) -> Result<ProcessDriver, Error> {
+    /// Prepares this host (directories, cgroups, forwarding and rules for the network) for dynos
+    /// whose state is in `data`/dynos. An error says what the host lacks.
+    ///
+    /// Shims are started as `/proc/self/exe dyno STATE_DIR`; that must lead to
+    /// [`shim_main`](crate::shim_main) before any thread exists.
+    pub fn new(data: &Path, network: Network) -> Result<Self, Error> {
         if !nix::unistd::geteuid().is_root() {
-            return Err(Error::Missing("Dynos can only be run by root. Start wharfd as root.".to_owned()));
+            return Err(Error::Host(
+                "Dynos can be run by root only: they need namespaces, cgroups and users of their \
+                 own. Start the platform as root."
+                    .to_owned(),
+            ));
         }
+        let cgroups = Cgroups::find()?;
+        cgroups.prepare()?;
         network.prepare()?;
         let dynos = data.join("dynos");
-        fs::create_dir_all(&dynos).with_context(|| format!("make {}", dynos.display()))?;
-        let dynos = dynos.canonicalize().context("find the directory of dynos")?;
-        Ok(ProcessDriver { dynos, network, shim: "/proc/self/exe".into(), starting: Arc::default() })
+        make_private(&dynos).map_err(Error::io(format!("make {}", dynos.display())))?;
+        let dynos = dynos.canonicalize().map_err(Error::io("find the dynos' directory"))?;
+        let driver = ProcessDriver { dynos, network, cgroups, executable: PathBuf::from("/proc/self/exe") };
+        driver.sweep().map_err(Error::io("remove what is left of old dynos"))?;
+        Ok(driver)
     }
 
-    /// Runs shims by this program instead of by the one that runs now. It is called as
-    /// `PROGRAM dyno STATE_DIR`, which has to get to [`crate::shim_main`].
-    pub fn with_shim(mut self, program: impl Into<PathBuf>) -> ProcessDriver {
-        self.shim = program.into();
+    /// Starts shims from another executable.
+    pub fn with_executable(mut self, executable: &Path) -> Self {
+        self.executable = executable.to_owned();
         self
     }
 
@@ -55,231 +70,229 @@ impl ProcessDriver {
         StateDir::new(self.dynos.join(id.to_string()))
     }
 
-    /// Runs something that waits for the kernel or a disk where waiting is allowed.
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&ProcessDriver) -> anyhow::Result<T> + Send + 'static,
-    ) -> Result<T, Error> {
-        let driver = self.clone();
-        let done = tokio::task::spawn_blocking(move || work(&driver)).await;
-        Ok(done.context("wait for work on a dyno")??)
-    }
-
-    fn start_now(&self, spec: &Spec) -> anyhow::Result<Handle> {
-        let state = self.state(spec.id);
-        let (handle, lock) = {
-            let _one = self.starting.lock().map_err(|_| anyhow!("an earlier start panicked"))?;
-            if let Some(handle) = state.handle().context("look for the dyno")? {
-                return Ok(handle);
+    /// Goes on with removals that were cut off.
+    fn sweep(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.dynos)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(GONE) {
+                remove_dir(&entry.path())?;
             }
-            // Left by a start that was cut short before it counted.
-            clear(&state).context("remove what an earlier start left")?;
-            self.prepare(spec, &state).inspect_err(|_| {
-                let _ = clear(&state);
-            })?
-        };
-        self.run_shim(&state, lock)?;
-        Ok(handle)
-    }
-
-    /// Makes the directory. From the handle on there is a dyno; the lock says that it is alive.
-    fn prepare(&self, spec: &Spec, state: &StateDir) -> anyhow::Result<(Handle, File)> {
-        state.make().with_context(|| format!("make {}", state.path().display()))?;
-        let lock = state.lock().context("lock the dyno")?.context("the dyno is being started already")?;
-        let cable = self.network.lease(state.path())?;
-        state.write("net.json", &cable).context("write the dyno's addresses")?;
-        state.write_spec(spec).context("write the dyno's spec")?;
-        fs::create_dir_all(state.spool()).context("make the dyno's spool")?;
-        let handle = Handle {
-            id: spec.id,
-            name: spec.name.clone(),
-            addr: spec.port.map(|port| SocketAddr::from((cable.dyno(), port))),
-            started_at: Utc::now(),
-            spool: state.spool(),
-        };
-        state.write_handle(&handle).context("write the dyno's handle")?;
-        Ok((handle, lock))
-    }
-
-    /// Starts the shim, and waits until the dyno runs or has failed to.
-    fn run_shim(&self, state: &StateDir, lock: File) -> anyhow::Result<()> {
-        let log = File::create(state.join("shim.log")).context("make the shim's log")?;
-        let mut command = Command::new(&self.shim);
-        command.arg("dyno").arg(state.path()).current_dir("/").env_clear();
-        command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        command.stdin(lock).stdout(Stdio::piped()).stderr(log);
-        let mut child = command.spawn().context("start the dyno's shim")?;
-        // Our copy of the lock, so that only the shim's counts.
-        drop(command);
-        let status = child.wait().context("wait for the shim to detach")?;
-        if let Some(mut ready) = child.stdout.take() {
-            ready.read_to_end(&mut Vec::new()).context("wait for the dyno to start")?;
-        }
-        if !status.success() {
-            let log = fs::read_to_string(state.join("shim.log")).unwrap_or_default();
-            let error = Some(format!("The dyno could not be started: {}", log.trim()));
-            state.write_exit(&Exit { at: Utc::now(), code: None, signal: None, oom: false, error })?;
         }
         Ok(())
     }
 
-    fn status_now(&self, id: Uuid) -> anyhow::Result<Option<Status>> {
-        let state = self.state(id);
-        let Some(handle) = state.handle().context("read a dyno's handle")? else { return Ok(None) };
-        let phase = match ended(&state, id)? {
-            Some(exit) => Phase::Exited(exit),
-            None if state.join("init.pid").exists() => Phase::Running,
-            None => Phase::Starting,
-        };
-        Ok(Some(Status { handle, phase }))
-    }
-
-    fn list_now(&self) -> anyhow::Result<Vec<Status>> {
-        let mut all = Vec::new();
-        for entry in fs::read_dir(&self.dynos).context("list the dynos")? {
-            let name = entry.context("list the dynos")?.file_name();
-            let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-            match self.status_now(id) {
-                Ok(status) => all.extend(status),
-                Err(e) => tracing::warn!(dyno.id = %id, error = format!("{e:#}"), "cannot read a dyno's state"),
+    fn start_now(&self, spec: &Spec) -> Result<Handle, Error> {
+        let state = self.state(spec.id);
+        state.make_dir().map_err(Error::io("make the dyno's directory"))?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let lock = state.try_lock().map_err(Error::io("lock the dyno"))?;
+            let handle = state.handle().map_err(Error::io("read the dyno's record"))?;
+            let exited = state.exit().map_err(Error::io("read the dyno's exit"))?.is_some();
+            match (lock, handle) {
+                (_, Some(handle)) if exited => return Ok(handle),
+                // Started before, and its shim has come through or has been lost.
+                (_, Some(handle)) if !state.is_ordered() => return Ok(handle),
+                (Some(lock), _) => return self.launch(&state, spec, lock),
+                // Somebody else is starting it.
+                (None, _) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+                (None, _) => {
+                    return Err(Error::Host(format!("Dyno {} is being started, but does not come up.", spec.name)));
+                }
             }
         }
-        Ok(all)
+    }
+
+    fn launch(&self, state: &StateDir, spec: &Spec, lock: File) -> Result<Handle, Error> {
+        let order = Order { spec: spec.clone(), network: self.network };
+        state.create(&order, Utc::now()).map_err(Error::io("write the dyno's record"))?;
+        let log = OpenOptions::new().create(true).append(true).open(state.log()).map_err(Error::io("open shim.log"))?;
+        let mut child = Command::new(&self.executable)
+            .arg0("wharfd")
+            .arg("dyno")
+            .arg(&state.path)
+            .env_clear()
+            .env("RUST_BACKTRACE", "1")
+            .current_dir("/")
+            .stdin(Stdio::from(lock))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::from(log))
+            .spawn()
+            .map_err(Error::io("start a shim"))?;
+        let line = child.stdout.take().expect("it was piped");
+        // The child leaves a grandchild behind and ends; the grandchild is the shim.
+        child.wait().map_err(Error::io("wait for the shim to detach"))?;
+        let taken_over = hear(line);
+        let exited = state.exit().map_err(Error::io("read the dyno's exit"))?.is_some();
+        if !taken_over && !exited {
+            let log = fs::read_to_string(state.log()).unwrap_or_default();
+            let last = log.lines().last().unwrap_or("It left no word.").to_owned();
+            return Err(Error::Host(format!("The shim of {} did not start. {last}", spec.name)));
+        }
+        let handle = state.handle().map_err(Error::io("read the dyno's record"))?;
+        handle.ok_or(Error::Unknown(spec.id))
+    }
+
+    fn remove_now(&self, id: Uuid) -> Result<(), Error> {
+        let state = self.state(id);
+        if !state.path.exists() {
+            return self.cgroups.remove(id).map_err(Error::io("remove the dyno's cgroups"));
+        }
+        // Holding the lock, nobody can start it anew while it goes.
+        let _lock = self.kill(&state, id).map_err(Error::io("end the dyno"))?;
+        self.cgroups.remove(id).map_err(Error::io("remove the dyno's cgroups"))?;
+        if let Some(lease) = state.lease().map_err(Error::io("read the dyno's address"))? {
+            lease.release(&state).map_err(Error::io("give back the dyno's address"))?;
+        }
+        let gone = self.dynos.join(format!("{GONE}{id}"));
+        fs::rename(&state.path, &gone).map_err(Error::io("remove the dyno's directory"))?;
+        remove_dir(&gone).map_err(Error::io("remove the dyno's directory"))
+    }
+
+    /// Kills the shim, by which everything inside dies, and waits until it is gone.
+    fn kill(&self, state: &StateDir, id: Uuid) -> io::Result<File> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let shim = state.pid().and_then(open_pidfd);
+            if let Some(lock) = state.try_lock()? {
+                return Ok(lock);
+            }
+            // The lock is held and so the pid still was the shim's when it was opened.
+            if let Some(shim) = shim {
+                send(&shim, libc::SIGKILL);
+            }
+            self.cgroups.signal(id, libc::SIGKILL)?;
+            if Instant::now() > deadline {
+                return Err(io::Error::new(ErrorKind::TimedOut, "its shim does not die"));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn list_now(&self) -> io::Result<Vec<Status>> {
+        let mut found = Vec::new();
+        for state in state::list(&self.dynos)? {
+            found.extend(tolerate_removal(state.status(Utc::now()))?);
+        }
+        found.sort_by_key(|status| status.handle.started_at);
+        Ok(found)
+    }
+
+    fn status_now(&self, id: Uuid) -> Result<Option<Status>, Error> {
+        let status = tolerate_removal(self.state(id).status(Utc::now()));
+        status.map_err(Error::io("read the dyno's state"))
+    }
+
+    /// Runs something that touches the disk where it holds nobody up.
+    async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&ProcessDriver) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let driver = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&driver)).await;
+        done.map_err(|e| Error::io("finish")(io::Error::other(e)))?
     }
 }
 
-/// How the dyno ended, if it did. Notices when its shim is gone, and clears up after it.
-fn ended(state: &StateDir, id: Uuid) -> anyhow::Result<Option<Exit>> {
-    if let Some(exit) = state.exit().context("read how a dyno ended")? {
-        return Ok(Some(exit));
-    }
-    let Some(_lock) = state.lock().context("look for a dyno's shim")? else { return Ok(None) };
-    if let Some(exit) = state.exit().context("read how a dyno ended")? {
-        return Ok(Some(exit));
-    }
-    let cgroup = Cgroup::new(&id.to_string());
-    let oom = cgroup.oom_kills() > 0;
-    let exit = Exit { at: Utc::now(), code: None, signal: None, oom, error: Some(LOST.to_owned()) };
-    dismantle(state, &cgroup)?;
-    state.forget_spec();
-    state.write_exit(&exit).context("write that a dyno was lost")?;
-    Ok(Some(exit))
-}
-
-/// Ends the processes of a dyno without shim, and takes away what the kernel keeps for it.
-fn dismantle(state: &StateDir, cgroup: &Cgroup) -> anyhow::Result<()> {
-    if !cgroup.kill_all(PATIENCE) {
-        return Err(anyhow!("the processes {:?} of a dyno cannot be killed", cgroup.pids()));
-    }
-    cgroup.remove().context("remove a dyno's cgroup")?;
-    if let Some(cable) = state.read::<Cable>("net.json").context("read a dyno's addresses")? {
-        cable.remove().context("remove a dyno's network")?;
-    }
-    Ok(())
-}
-
-/// Removes a dyno, alive or not.
-fn clear(state: &StateDir) -> anyhow::Result<()> {
-    if !state.path().exists() {
-        return Ok(());
-    }
-    let id = state.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let cgroup = Cgroup::new(&id);
-    let deadline = Instant::now() + PATIENCE;
-    // The shim ends by itself when its processes do. One that still makes them is met again.
-    let _lock = loop {
-        cgroup.kill_all(PATIENCE);
-        if let Some(lock) = state.lock().context("wait for a dyno's shim")? {
-            break lock;
-        }
-        if Instant::now() > deadline
-            && let Some(pid) = state.pid("shim.pid")
-        {
-            // SAFETY: a system call. It holds the lock, so the number is still its own.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
-        }
-        if Instant::now() > deadline + PATIENCE {
-            return Err(anyhow!("the shim of the dyno {id} does not end"));
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    };
-    dismantle(state, &cgroup)?;
-    let cable = state.read::<Cable>("net.json").unwrap_or_default();
-    // First the handle: without it there is no dyno, however far removing gets.
-    let _ = fs::remove_file(state.join("handle.json"));
-    remove_tree(state.path()).with_context(|| format!("remove {}", state.path().display()))?;
-    if let Some(cable) = cable {
-        cable.release(state.path());
-    }
-    Ok(())
-}
-
-/// An app can nest directories deeper than the library's way of removing can go.
-fn remove_tree(path: &Path) -> anyhow::Result<()> {
-    match fs::remove_dir_all(path) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => {
-            let status = Command::new("rm").arg("-rf").arg("--").arg(path).status().context("run rm")?;
-            if status.success() { Ok(()) } else { Err(e.into()) }
-        }
-    }
-}
+/// What the directories of removed dynos are called until they are empty.
+const GONE: &str = ".gone-";
 
 #[async_trait]
 impl Driver for ProcessDriver {
     async fn start(&self, spec: &Spec) -> Result<Handle, Error> {
         let spec = spec.clone();
-        self.blocking(move |driver| driver.start_now(&spec)).await
+        self.apart(move |driver| driver.start_now(&spec)).await
     }
 
     async fn status(&self, id: Uuid) -> Result<Option<Status>, Error> {
-        self.blocking(move |driver| driver.status_now(id)).await
+        self.apart(move |driver| driver.status_now(id)).await
     }
 
     async fn list(&self) -> Result<Vec<Status>, Error> {
-        self.blocking(ProcessDriver::list_now).await
+        self.apart(|driver| driver.list_now().map_err(Error::io("list the dynos"))).await
     }
 
     async fn signal(&self, id: Uuid, signal: i32) -> Result<(), Error> {
-        if !self.state(id).join("handle.json").exists() {
-            return Err(Error::Unknown(id));
-        }
-        self.blocking(move |_| {
-            let cgroup = Cgroup::new(&id.to_string());
-            let mut told = Vec::new();
-            // Once more for those that were forked meanwhile.
-            for _ in 0..3 {
-                for pid in cgroup.pids() {
-                    if !told.contains(&pid) {
-                        // SAFETY: a system call.
-                        unsafe { libc::kill(pid, signal) };
-                        told.push(pid);
-                    }
-                }
+        self.apart(move |driver| {
+            if !driver.state(id).path.exists() {
+                return Err(Error::Unknown(id));
             }
-            Ok(())
+            let sent = driver.cgroups.signal(id, signal);
+            sent.map_err(Error::io("send a signal to the dyno"))
         })
         .await
     }
 
     async fn remove(&self, id: Uuid) -> Result<(), Error> {
-        self.blocking(move |driver| clear(&driver.state(id))).await
+        self.apart(move |driver| driver.remove_now(id)).await
     }
 
     async fn stats(&self, id: Uuid) -> Result<Option<Stats>, Error> {
-        self.blocking(move |_| Ok(Cgroup::new(&id.to_string()).stats())).await
+        self.apart(move |driver| Ok(driver.cgroups.stats(id))).await
     }
 
     async fn wait(&self, id: Uuid) -> Result<Exit, Error> {
-        let mut pause = Duration::from_millis(5);
+        let state = self.state(id);
         loop {
-            match self.status(id).await? {
-                Some(Status { phase: Phase::Exited(exit), .. }) => return Ok(exit),
+            // First the descriptor, then the look: if it runs then, the descriptor is its shim's.
+            let shim = state.pid().and_then(open_pidfd);
+            match self.status(id).await?.map(|status| status.phase) {
                 None => return Err(Error::Unknown(id)),
-                Some(_) => tokio::time::sleep(pause).await,
+                Some(Phase::Exited(exit)) => return Ok(exit),
+                Some(Phase::Running | Phase::Starting) => {}
             }
-            pause = (pause * 2).min(Duration::from_millis(50));
+            match shim {
+                Some(shim) => until_ended(shim).await.map_err(Error::io("wait for the shim"))?,
+                None => tokio::time::sleep(PAUSE).await,
+            }
         }
+    }
+}
+
+async fn until_ended(shim: OwnedFd) -> io::Result<()> {
+    // SAFETY: the descriptor is owned by what is registered and closed by nobody else.
+    let registered = unsafe { AsyncFd::register_with_interest(shim, Interest::READABLE) };
+    registered.map_err(io::Error::from)?.readable().await.map(drop)
+}
+
+/// Reads the shim's line, for as long as one may wait for it.
+fn hear(mut line: impl Read + AsRawFd) -> bool {
+    let mut polled = libc::pollfd { fd: line.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry, as said.
+    let ready = unsafe { libc::poll(&mut polled, 1, PATIENCE.as_millis() as i32) };
+    let mut words = [0; TAKEN_OVER.len()];
+    ready > 0 && line.read_exact(&mut words).is_ok() && words == TAKEN_OVER
+}
+
+fn open_pidfd(pid: i32) -> Option<OwnedFd> {
+    // SAFETY: plain system call; a descriptor that it returns is new and nobody else's.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0) as i32;
+        (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))
+    }
+}
+
+fn send(process: &OwnedFd, signal: i32) {
+    // SAFETY: plain system call. That it has ended is as good.
+    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, 0, 0) };
+}
+
+/// A dyno that is removed while one looks at it is none.
+fn tolerate_removal(status: io::Result<Option<Status>>) -> io::Result<Option<Status>> {
+    match status {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        status => status,
+    }
+}
+
+fn make_private(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+fn remove_dir(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
     }
 }

@@ -1,204 +1,232 @@
-//! The shim: the process that a dyno runs under, one for each. It needs nobody else to live.
+//! The process that supervises one dyno: `wharfd dyno STATE_DIR`.
 //!
-//! It detaches from the driver, makes groups, namespaces and network, writes the output to the
-//! spool, and notes how the dyno ended.
+//! It has one thread, is nobody's child and is in no group of the server's, so whatever happens to
+//! the server, it goes on. The server in turn knows it by its state directory alone.
+//!
+//! ```text
+//! driver ──spawns──→ shim ──clones──→ init (PID 1 inside) ──forks──→ the command
+//!                     │ network namespace, cgroups, pipes → spool, exit.json
+//!                     └─ if it dies, init dies (PDEATHSIG), and with it everything inside
+//! ```
+
+mod confine;
+mod init;
+mod output;
+mod root;
+mod syscalls;
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
-use anyhow::{Context, anyhow, bail};
 use chrono::Utc;
 
-use crate::cgroup::{self, Cgroup};
-use crate::init::{self, Ends};
-use crate::network::Cable;
-use crate::output;
+use crate::Exit;
+use crate::cgroups::Cgroups;
 use crate::state::StateDir;
-use crate::{Exit, Spec};
 
-/// Runs the shim of the dyno whose directory is the only argument; `wharfd dyno STATE_DIR`. Has to
-/// be called before there is a second thread.
+/// What a shim says to its driver when it has taken over.
+pub(crate) const TAKEN_OVER: &[u8] = b"taken over\n";
+
+/// Why something could not be done, as a sentence.
+type Sentence = String;
+
+/// Turns an IO error into a sentence, by what was being done: verb and object.
+fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Sentence {
+    let what = what.into();
+    move |e| format!("Could not {what}: {e}.")
+}
+
+/// Runs a shim to its end; `args` is the state directory. To be called before any thread exists.
+///
+/// Only a [`ProcessDriver`](crate::ProcessDriver) can start one: it hands over the lock of the state
+/// directory as standard input.
 pub fn shim_main(args: &[OsString]) -> ! {
-    let code = match args {
-        [dir] => match run(&StateDir::new(dir)) {
-            Ok(()) => 0,
-            Err(e) => {
-                eprintln!("cannot run a dyno: {e:#}");
-                1
-            }
-        },
-        _ => {
-            eprintln!("`dyno` is started by the server, with the directory of a dyno");
-            2
-        }
+    let state = match args {
+        [dir] => StateDir::new(dir),
+        _ => fail("Usage: wharfd dyno STATE_DIR. It is started by the server, not by hand."),
     };
-    std::process::exit(code)
-}
-
-fn run(state: &StateDir) -> anyhow::Result<()> {
-    let lock = inherit_lock(state)?;
-    let spec = state.spec().context("read the dyno's spec")?.context("there is no spec: the dyno was started already")?;
-    let ready = detach()?;
-    fs::write(state.join("shim.pid"), std::process::id().to_string()).context("write shim.pid")?;
-    cgroup::leave_service();
-    let cgroup = Cgroup::new(&spec.id.to_string());
-    let cable: Option<Cable> = state.read("net.json").context("read the dyno's addresses")?;
-    let started = start(&spec, state, &cgroup, cable);
-    state.forget_spec();
-    let exit = match started {
-        Ok(running) => {
-            let _ = fs::write(state.join("init.pid"), running.init.to_string());
-            drop(ready);
-            running.follow(state, &cgroup)
-        }
-        Err(e) => {
-            cgroup.kill_all(std::time::Duration::from_secs(5));
-            let error = Some(format!("The dyno could not be started: {e:#}."));
-            Exit { at: Utc::now(), code: None, signal: None, oom: false, error }
-        }
+    let (lock, driver) = match take_over(&state) {
+        Ok(both) => both,
+        Err(sentence) => fail(&sentence),
     };
-    state.write_exit(&exit).context("write how the dyno ended")?;
-    // Whoever removes the dyno does the same again, should it not work out here.
-    let _ = cgroup.remove();
-    if let Some(cable) = cable {
-        let _ = cable.remove();
+    let exit = supervise(&state, driver).unwrap_or_else(|sentence| Exit::of_error(sentence, Utc::now()));
+    if let Err(e) = state.write_exit(&exit) {
+        eprintln!("{}", doing("record the exit")(e));
     }
+    clean_up(&state);
     drop(lock);
-    Ok(())
+    std::process::exit(0)
 }
 
-/// The lock comes as standard input, locked already, so that at no time nobody holds it.
-fn inherit_lock(state: &StateDir) -> anyhow::Result<File> {
-    // SAFETY: duplicating a descriptor; the copy is ours.
-    let stdin = unsafe {
-        match libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3) {
-            -1 => bail!("standard input is closed"),
-            fd => File::from(OwnedFd::from_raw_fd(fd)),
-        }
+fn fail(sentence: &str) -> ! {
+    eprintln!("{sentence}");
+    std::process::exit(1)
+}
+
+/// Leaves the parent, its session and its groups. Returns the lock and the line to the driver.
+fn take_over(state: &StateDir) -> Result<(File, File), Sentence> {
+    let lock = take_descriptor(0).map_err(doing("take over the lock"))?;
+    let driver = take_descriptor(1).map_err(doing("take over the line to the driver"))?;
+    let is_the_lock = match (lock.metadata(), fs::metadata(state.lock_path())) {
+        (Ok(given), Ok(meant)) => (given.dev(), given.ino()) == (meant.dev(), meant.ino()),
+        _ => false,
     };
-    let expected = fs::metadata(state.join("shim.lock")).context("find the dyno's lock")?;
-    let given = stdin.metadata().context("look at standard input")?;
-    if (given.dev(), given.ino()) == (expected.dev(), expected.ino()) {
-        return Ok(stdin);
+    if !is_the_lock {
+        return Err("A shim is started by the server, which hands the dyno's lock to it.".to_owned());
     }
-    state.lock().context("take the dyno's lock")?.context("the dyno runs already")
+    for _ in 0..2 {
+        // SAFETY: this process has one thread; the parent ends without running anything else.
+        match unsafe { libc::fork() } {
+            -1 => return Err(doing("leave the server")(io::Error::last_os_error())),
+            0 => unsafe { libc::setsid() },
+            _ => unsafe { libc::_exit(0) },
+        };
+    }
+    state.write_pid().map_err(doing("write shim.pid"))?;
+    Ok((lock, driver))
 }
 
-/// Becomes a process without parent, terminal or session. Returns what the driver waits for: it is
-/// closed when the dyno runs.
-fn detach() -> anyhow::Result<File> {
-    // SAFETY: there is one thread; descriptors are the process's own.
+/// Moves a standard descriptor to where it will not be inherited, and leaves /dev/null there.
+fn take_descriptor(number: i32) -> io::Result<File> {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    // SAFETY: both are open; the copy is ours alone.
     unsafe {
-        for _ in 0..2 {
-            match libc::fork() {
-                -1 => return Err(io::Error::last_os_error()).context("detach"),
-                0 => libc::setsid(),
-                _ => libc::_exit(0),
-            };
+        let copy = libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3);
+        if copy < 0 || libc::dup2(null.as_raw_fd(), number) < 0 {
+            return Err(io::Error::last_os_error());
         }
-        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2] {
-            libc::signal(signal, libc::SIG_IGN);
-        }
-        let ready = libc::fcntl(1, libc::F_DUPFD_CLOEXEC, 3);
-        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
-        if ready < 0 || null < 0 || libc::dup2(null, 0) < 0 || libc::dup2(null, 1) < 0 {
-            return Err(io::Error::last_os_error()).context("detach");
-        }
-        libc::close(null);
-        std::env::set_current_dir("/").context("go to /")?;
-        Ok(File::from(OwnedFd::from_raw_fd(ready)))
+        Ok(File::from_raw_fd(copy))
     }
 }
 
-/// A dyno that runs.
-struct Running {
-    init: i32,
-    stdout: OwnedFd,
-    stderr: OwnedFd,
-    report: OwnedFd,
-}
+/// Starts the command and stays with it until everything inside is gone.
+fn supervise(state: &StateDir, driver: File) -> Result<Exit, Sentence> {
+    let order = state.order().map_err(doing("read spec.json"))?;
+    let cgroups = Cgroups::find().map_err(|e| e.to_string())?;
+    cgroups.enter_shims().map_err(doing("enter the shims' cgroup"))?;
+    let lease = order.network.lease(state).map_err(doing("lease an address"))?;
+    lease.enter().map_err(doing("make the network namespace"))?;
+    let doors = cgroups.create(order.spec.id, &order.spec.limits).map_err(doing("make the dyno's cgroups"))?;
 
-fn pipe() -> anyhow::Result<(OwnedFd, OwnedFd)> {
-    let mut ends = [0; 2];
-    // SAFETY: the array has room for two descriptors, which are ours afterwards.
-    unsafe {
-        match libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) {
-            0 => Ok((OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1]))),
-            _ => Err(io::Error::last_os_error()).context("make a pipe"),
-        }
-    }
-}
+    let stdout = Pipe::for_output(order.spec.uid).map_err(doing("make a pipe"))?;
+    let stderr = Pipe::for_output(order.spec.uid).map_err(doing("make a pipe"))?;
+    let ready = Pipe::new().map_err(doing("make a pipe"))?;
+    let ended = Pipe::new().map_err(doing("make a pipe"))?;
+    let alive = Pipe::new().map_err(doing("make a pipe"))?;
+    let plan = init::Plan::new(state, order, lease, doors)?;
 
-/// Starts the dyno; returns when the app's own process runs.
-fn start(spec: &Spec, state: &StateDir, cgroup: &Cgroup, cable: Option<Cable>) -> anyhow::Result<Running> {
-    cgroup.create(&spec.limits)?;
-    let (stdout, stdout_end) = pipe()?;
-    let (stderr, stderr_end) = pipe()?;
-    let (report, report_end) = pipe()?;
-    let (error, error_end) = pipe()?;
-    let (go_end, go) = pipe()?;
-    let ends = Ends {
-        go: go_end.as_raw_fd(),
-        error: error_end.as_raw_fd(),
-        report: report_end.as_raw_fd(),
-        stdout: stdout_end.as_raw_fd(),
-        stderr: stderr_end.as_raw_fd(),
-    };
-    let init = clone()?;
-    if init == 0 {
-        init::run(spec, state, cgroup, &ends);
-    }
-    drop((stdout_end, stderr_end, report_end, error_end, go_end));
-    cgroup.add(init)?;
-    if let Some(cable) = cable {
-        cable.lay(init)?;
-    }
-    io::Write::write_all(&mut File::from(go), b"g").context("let the dyno begin")?;
-    let mut sentence = String::new();
-    io::Read::read_to_string(&mut File::from(error), &mut sentence).context("hear from the dyno")?;
-    if !sentence.is_empty() {
-        bail!("{sentence}");
-    }
-    Ok(Running { init, stdout, stderr, report })
-}
-
-/// Forks into new namespaces; 0 in the child.
-fn clone() -> anyhow::Result<i32> {
-    let flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET;
-    // SAFETY: without a stack of its own and with one thread, this is `fork`.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, (flags | libc::SIGCHLD) as u64, 0_u64, 0_u64, 0_u64, 0_u64) };
+    // SAFETY: this process has one thread, so the child may do anything.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, init::NAMESPACES, 0, 0, 0, 0) } as i32;
     if pid < 0 {
-        return Err(anyhow!(io::Error::last_os_error())).context("make namespaces");
+        return Err(doing("make the namespaces")(io::Error::last_os_error()));
     }
-    Ok(pid as i32)
+    if pid == 0 {
+        drop((stdout.reader, stderr.reader, ready.reader, ended.reader, alive.writer, driver));
+        init::run(
+            plan,
+            init::Lines {
+                stdout: stdout.writer,
+                stderr: stderr.writer,
+                ready: ready.writer,
+                ended: ended.writer,
+                alive: alive.reader,
+            },
+        );
+    }
+    drop((stdout.writer, stderr.writer, ready.writer, ended.writer, alive.reader, plan));
+    let started = wait_until_ready(ready.reader);
+    if started.is_ok() {
+        state.forget_order().map_err(doing("remove spec.json"))?;
+        report(driver);
+        output::spool(state, &stdout.reader, &stderr.reader)?;
+    }
+    reap(pid);
+    started?;
+    Ok(exit_of(ended.reader, cgroups.oom_kills(state.id().unwrap_or_default())))
 }
 
-impl Running {
-    /// Writes the output down until the dyno has ended.
-    fn follow(self, state: &StateDir, cgroup: &Cgroup) -> Exit {
-        if let Err(e) = output::pump(&state.spool(), self.stdout.as_raw_fd(), self.stderr.as_raw_fd()) {
-            eprintln!("cannot write the output of a dyno: {e}");
+/// Tells the driver, if it still lives, that there is a dyno now.
+fn report(mut driver: File) {
+    let _ = driver.write_all(TAKEN_OVER);
+}
+
+/// The command runs when the line is closed without a word; a word is why it does not.
+fn wait_until_ready(ready: OwnedFd) -> Result<(), Sentence> {
+    let mut words = String::new();
+    File::from(ready).read_to_string(&mut words).map_err(doing("hear from the dyno's init"))?;
+    match words.is_empty() {
+        true => Ok(()),
+        false => Err(words),
+    }
+}
+
+fn reap(pid: i32) {
+    let mut status = 0;
+    // SAFETY: plain system call.
+    while unsafe { libc::waitpid(pid, &mut status, 0) } < 0
+        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+    {}
+}
+
+/// Init sends the command's wait status as its last act. If it was killed first, so was the dyno.
+fn exit_of(ended: OwnedFd, oom_kills: u64) -> Exit {
+    let mut bytes = [0; 4];
+    let heard = File::from(ended).read_exact(&mut bytes);
+    let status = match heard {
+        Ok(()) => i32::from_ne_bytes(bytes),
+        Err(_) => libc::SIGKILL,
+    };
+    Exit {
+        at: Utc::now(),
+        code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
+        signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+        oom: oom_kills > 0,
+        error: None,
+    }
+}
+
+/// Nobody is inside any more, so the groups can go. The address stays taken until the dyno is
+/// removed: the router may still send to it.
+fn clean_up(state: &StateDir) {
+    let removed = Cgroups::find().map(|cgroups| cgroups.remove(state.id().unwrap_or_default()));
+    if let Ok(Err(e)) = removed {
+        eprintln!("{}", doing("remove the dyno's cgroups")(e));
+    }
+}
+
+/// Both ends of a pipe, closed on exec.
+struct Pipe {
+    reader: OwnedFd,
+    writer: OwnedFd,
+}
+
+impl Pipe {
+    fn new() -> io::Result<Pipe> {
+        let mut ends = [0; 2];
+        // SAFETY: two descriptors fit; they are new and nobody else's.
+        unsafe {
+            if libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(Pipe { reader: OwnedFd::from_raw_fd(ends[0]), writer: OwnedFd::from_raw_fd(ends[1]) })
         }
-        // Should the app still run, writing must fail rather than wait for us.
-        drop((self.stdout, self.stderr));
-        let mut init = 0_i32;
-        // SAFETY: waiting for our own child.
-        while unsafe { libc::waitpid(self.init, &raw mut init, 0) } < 0
-            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
-        {}
-        let mut bytes = [0; size_of::<i32>()];
-        let reported = io::Read::read_exact(&mut File::from(self.report), &mut bytes);
-        // Without a report the first process itself was killed, and that is how it all ended.
-        let status = if reported.is_ok() { i32::from_ne_bytes(bytes) } else { init };
-        Exit {
-            at: Utc::now(),
-            code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
-            signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
-            oom: cgroup.oom_kills() > 0,
-            error: None,
+    }
+
+    /// A roomy one that belongs to the app, so that it can open /dev/stdout.
+    fn for_output(uid: u32) -> io::Result<Pipe> {
+        let pipe = Pipe::new()?;
+        let fd = pipe.writer.as_raw_fd();
+        // SAFETY: plain system calls on an open descriptor.
+        unsafe {
+            // Room is a courtesy: the usual 64 KiB would do.
+            libc::fcntl(fd, libc::F_SETPIPE_SZ, 256 * 1024);
+            if libc::fchown(fd, uid, uid) != 0 {
+                return Err(io::Error::last_os_error());
+            }
         }
+        Ok(pipe)
     }
 }

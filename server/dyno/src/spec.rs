@@ -118,13 +118,7 @@ pub struct Exit {
 impl Exit {
     /// An exit that the dyno's own command did not bring about.
     pub(crate) fn of_error(sentence: impl Into<String>, at: DateTime<Utc>) -> Exit {
-        Exit {
-            at,
-            code: None,
-            signal: None,
-            oom: false,
-            error: Some(sentence.into()),
-        }
+        Exit { at, code: None, signal: None, oom: false, error: Some(sentence.into()) }
     }
 
     /// The status as a shell has it: the code, or 128 and the signal. 1 if it never ran.

@@ -10,10 +10,7 @@ fn spec(name: &str, port: Option<u16>) -> Spec {
         uid: 200_000,
         command: "true".to_owned(),
         env: BTreeMap::new(),
-        root: Mounts {
-            app: AppDir::Empty,
-            binds: Vec::new(),
-        },
+        root: Mounts { app: AppDir::Empty, binds: Vec::new() },
         limits: Limits::default(),
         port,
         raw: false,

@@ -1,0 +1,91 @@
+//! The nftables table.
+
+use std::io::{ErrorKind, Write};
+use std::net::Ipv4Addr;
+use std::process::{Command, Stdio};
+
+use crate::Error;
+
+/// What the host's ends of all cables begin with.
+pub(super) const PREFIX: &str = "wharf-";
+
+/// Replaces the table as a whole, in one transaction.
+pub(super) fn apply(range: &str, servers: &[Ipv4Addr]) -> Result<(), Error> {
+    let missing = |e: std::io::Error| match e.kind() {
+        ErrorKind::NotFound => Error::Host("The program `nft` is missing. Install the package `nftables`.".to_owned()),
+        _ => Error::io("run nft")(e),
+    };
+    let mut nft = Command::new("nft")
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(missing)?;
+    let mut stdin = nft.stdin.take().expect("it was piped");
+    // If nft died its own words, below, say more than the broken pipe.
+    let _ = stdin.write_all(table(range, servers).as_bytes());
+    drop(stdin);
+    let output = nft.wait_with_output().map_err(Error::io("wait for nft"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(Error::Host(format!(
+            "The rules for the dynos' network were refused. nft says: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        ))),
+    }
+}
+
+fn table(range: &str, servers: &[Ipv4Addr]) -> String {
+    let dns = match servers {
+        [] => String::new(),
+        servers => {
+            let list: Vec<String> = servers.iter().map(Ipv4Addr::to_string).collect();
+            let list = list.join(", ");
+            format!("ip daddr {{ {list} }} meta l4proto {{ tcp, udp }} th dport 53 accept")
+        }
+    };
+    // `reject` rather than `drop`: who tries learns it at once instead of hanging.
+    format!(
+        r#"table inet wharf {{}}
+delete table inet wharf
+table inet wharf {{
+  chain from_dyno_out {{
+    ip saddr != {range} drop
+    meta nfproto ipv6 drop
+    ip daddr 169.254.0.0/16 reject
+    oifname "{PREFIX}*" reject
+    accept
+  }}
+  chain from_dyno_in {{
+    ct state established,related accept
+    {dns}
+    reject
+  }}
+  chain forward {{
+    type filter hook forward priority -5; policy accept;
+    iifname "{PREFIX}*" jump from_dyno_out
+    oifname "{PREFIX}*" ct state established,related accept
+    oifname "{PREFIX}*" drop
+    ip daddr {range} reject
+  }}
+  chain input {{
+    type filter hook input priority -5; policy accept;
+    iifname "{PREFIX}*" jump from_dyno_in
+  }}
+  chain output {{
+    type filter hook output priority -5; policy accept;
+    ip daddr {range} oifname != "lo" oifname != "{PREFIX}*" jump gone
+  }}
+  chain gone {{
+    meta l4proto tcp reject with tcp reset
+    reject
+  }}
+  chain outwards {{
+    type nat hook postrouting priority 100; policy accept;
+    ip saddr {range} oifname != "{PREFIX}*" masquerade
+  }}
+}}
+"#
+    )
+}

@@ -1,0 +1,207 @@
+//! PID 1 inside the dyno, and the command, its child.
+//!
+//! Init reaps what is left to it and ends when the command does, which ends everything. It forwards
+//! no signals: the driver sends them to every process of the dyno itself. Because the command is
+//! not PID 1, a signal that it does not handle has its usual effect.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::ptr;
+
+use super::{Sentence, confine, doing, root};
+use crate::network::Lease;
+use crate::state::{Order, StateDir};
+
+/// The namespaces that init is cloned into. The network's is the shim's, the cgroups' is made when
+/// the command has entered its own.
+pub(super) const NAMESPACES: i32 =
+    libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::SIGCHLD;
+
+/// Sources the profile scripts and becomes bash with the command. The command is kept in a variable
+/// because a sourced script may change the positional parameters.
+const LAUNCH: &str = r#"__command=$1
+for __script in .profile.d/*.sh; do [ -r "$__script" ] && . "$__script"; done
+[ -r .profile ] && . ./.profile
+unset __script
+exec bash --noprofile --norc -c "$__command""#;
+
+/// Everything that init needs, made while errors are still easy to report.
+pub(super) struct Plan {
+    root: root::Root,
+    hostname: String,
+    uid: u32,
+    doors: Vec<PathBuf>,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+    filters: confine::Filters,
+}
+
+/// The ends of the pipes that belong inside.
+pub(super) struct Lines {
+    pub stdout: OwnedFd,
+    pub stderr: OwnedFd,
+    /// To say why the command could not be started; closed without a word when it was.
+    pub ready: OwnedFd,
+    /// To say how the command ended.
+    pub ended: OwnedFd,
+    /// Hung up when the shim is gone.
+    pub alive: OwnedFd,
+}
+
+impl Plan {
+    pub fn new(state: &StateDir, order: Order, lease: Lease, doors: Vec<PathBuf>) -> Result<Plan, Sentence> {
+        let spec = order.spec;
+        let hostname = spec.id.to_string();
+        let words: Vec<String> = match spec.raw {
+            true => ["/bin/sh", "-c", &spec.command].map(str::to_owned).to_vec(),
+            false => {
+                ["/bin/bash", "--noprofile", "--norc", "-c", LAUNCH, "bash", &spec.command].map(str::to_owned).to_vec()
+            }
+        };
+        let environment = environment(spec.env, &spec.name, spec.port);
+        Ok(Plan {
+            root: root::Root::new(state, spec.root, spec.uid, lease.address, &hostname)?,
+            hostname,
+            uid: spec.uid,
+            doors,
+            arguments: c_strings(words)?,
+            environment: c_strings(environment.into_iter().map(|(k, v)| format!("{k}={v}")))?,
+            filters: confine::Filters::new()?,
+        })
+    }
+}
+
+fn environment(mut env: BTreeMap<String, String>, name: &str, port: Option<u16>) -> BTreeMap<String, String> {
+    let defaults = [("HOME", "/app"), ("PATH", "/usr/local/bin:/usr/bin:/bin"), ("USER", "wharf"), ("LANG", "C.UTF-8")];
+    for (key, value) in defaults {
+        env.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+    }
+    env.insert("DYNO".to_owned(), name.to_owned());
+    if let Some(port) = port {
+        env.insert("PORT".to_owned(), port.to_string());
+    }
+    env
+}
+
+fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Sentence> {
+    let words = words.into_iter().map(CString::new);
+    words.collect::<Result<_, _>>().map_err(|_| {
+        "The command or a config var contains a NUL character, which a process cannot be given.".to_owned()
+    })
+}
+
+/// Runs as PID 1 of the new namespaces and never returns.
+pub(super) fn run(plan: Plan, lines: Lines) -> ! {
+    let mut ready = File::from(lines.ready.try_clone().unwrap_or_else(|_| exit(1)));
+    let command = prepare(&plan).and_then(|doors| {
+        // SAFETY: this process has one thread.
+        match unsafe { libc::fork() } {
+            -1 => Err(doing("fork the command")(io::Error::last_os_error())),
+            0 => become_command(&plan, &lines, &doors, &mut ready),
+            pid => Ok(pid),
+        }
+    });
+    let confined = command.and_then(|pid| {
+        confine::drop_rights(plan.uid)?;
+        confine::die_with_parent(&lines.alive)?;
+        plan.filters.apply()?;
+        Ok(pid)
+    });
+    match confined {
+        Ok(pid) => {
+            drop((ready, lines.ready, lines.stdout, lines.stderr));
+            close_others(lines.ended.as_raw_fd());
+            wait_for(pid, File::from(lines.ended))
+        }
+        Err(sentence) => {
+            let _ = ready.write_all(sentence.as_bytes());
+            exit(1)
+        }
+    }
+}
+
+/// Makes the file system and opens the ways into the command's groups, which are out of sight then.
+fn prepare(plan: &Plan) -> Result<Vec<File>, Sentence> {
+    let doors: Result<Vec<File>, _> = plan.doors.iter().map(|door| OpenOptions::new().write(true).open(door)).collect();
+    let doors = doors.map_err(doing("open the dyno's cgroups"))?;
+    plan.root.enter()?;
+    nix::unistd::sethostname(&plan.hostname).map_err(|e| doing("set the host name")(e.into()))?;
+    Ok(doors)
+}
+
+fn become_command(plan: &Plan, lines: &Lines, doors: &[File], ready: &mut File) -> ! {
+    let sentence = match execute(plan, lines, doors) {
+        Ok(never) => match never {},
+        Err(sentence) => sentence,
+    };
+    let _ = ready.write_all(sentence.as_bytes());
+    exit(1)
+}
+
+/// A value of it cannot exist.
+enum Never {}
+
+fn execute(plan: &Plan, lines: &Lines, doors: &[File]) -> Result<Never, Sentence> {
+    for mut door in doors {
+        door.write_all(b"0").map_err(doing("enter the dyno's cgroups"))?;
+    }
+    // SAFETY: plain system calls on descriptors that are open.
+    unsafe {
+        libc::unshare(libc::CLONE_NEWCGROUP);
+        libc::setsid();
+        libc::dup2(lines.stdout.as_raw_fd(), 1);
+        libc::dup2(lines.stderr.as_raw_fd(), 2);
+    }
+    // The host's own programs, above all its database, are worth more to it than a dyno.
+    let _ = fs::write("/proc/self/oom_score_adj", "200");
+    confine::limit_resources();
+    confine::reset_signals();
+    confine::drop_rights(plan.uid)?;
+    std::env::set_current_dir("/app").map_err(doing("enter /app"))?;
+    let arguments = pointers(&plan.arguments);
+    let environment = pointers(&plan.environment);
+    plan.filters.apply()?;
+    // SAFETY: both lists end with a null pointer and outlive the call.
+    unsafe { libc::execve(arguments[0], arguments.as_ptr(), environment.as_ptr()) };
+    Err(doing(format!("run {}", plan.arguments[0].to_string_lossy()))(io::Error::last_os_error()))
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    let pointers = strings.iter().map(|string| string.as_ptr());
+    pointers.chain([ptr::null()]).collect()
+}
+
+/// Init keeps nothing open but its last line to the shim.
+fn close_others(kept: i32) {
+    let kept = kept as u32;
+    // SAFETY: the descriptors that are closed are not used again, because this process only waits.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 3u32, kept - 1, 0);
+        libc::syscall(libc::SYS_close_range, kept + 1, u32::MAX, 0);
+    }
+}
+
+fn wait_for(command: i32, mut ended: File) -> ! {
+    loop {
+        let mut status = 0;
+        // SAFETY: plain system call.
+        let pid = unsafe { libc::waitpid(-1, &mut status, 0) };
+        if pid == command {
+            let _ = ended.write_all(&status.to_ne_bytes());
+            exit(0)
+        }
+        if pid < 0 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            exit(1)
+        }
+    }
+}
+
+/// Ends this process without anything that the shim, whose copy it is, has registered.
+fn exit(code: i32) -> ! {
+    // SAFETY: plain system call.
+    unsafe { libc::_exit(code) }
+}

@@ -1,0 +1,129 @@
+//! From the dyno's pipes to its spool.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use chrono::Utc;
+use spool::{Entry, Writer};
+
+use super::{Sentence, doing};
+use crate::state::StateDir;
+
+/// Longer lines are cut into pieces of this many bytes.
+const LINE_BYTES: usize = 10_000;
+const SEGMENT_BYTES: u64 = 4 << 20;
+/// What is kept of the output of a dyno that nobody listens to; the oldest goes first.
+const BACKLOG_BYTES: u64 = 1 << 30;
+
+/// Writes down all output until nobody is left inside who could write.
+pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd) -> Result<(), Sentence> {
+    let writer =
+        Writer::open(&state.spool(), SEGMENT_BYTES).map_err(doing("open the spool"))?.limited_to(BACKLOG_BYTES);
+    let mut sink = Sink { writer, dropped: 0 };
+    let mut streams = [Stream::new(b'o', stdout), Stream::new(b'e', stderr)];
+    let mut buffer = vec![0; 64 * 1024];
+    while streams.iter().any(|stream| stream.fd >= 0) {
+        let mut polled = streams.each_ref().map(|stream| libc::pollfd {
+            fd: stream.fd, // a negative one is passed over
+            events: libc::POLLIN,
+            revents: 0,
+        });
+        // SAFETY: as many as said.
+        if unsafe { libc::poll(polled.as_mut_ptr(), 2, -1) } < 0 {
+            match io::Error::last_os_error() {
+                e if e.kind() == io::ErrorKind::Interrupted => continue,
+                e => return Err(doing("wait for output")(e)),
+            }
+        }
+        for (stream, polled) in streams.iter_mut().zip(polled) {
+            if polled.revents != 0 {
+                stream.read(&mut buffer, &mut sink);
+            }
+        }
+        sink.flush();
+    }
+    Ok(())
+}
+
+/// Where lines go. A full disk costs lines, never the dyno; how many is said when there is room.
+struct Sink {
+    writer: Writer,
+    dropped: u64,
+}
+
+impl Sink {
+    fn line(&mut self, kind: u8, text: &[u8]) {
+        if self.dropped > 0 {
+            let dropped = self.dropped;
+            let words = format!("Error L10 (output buffer overflow): {dropped} messages dropped.");
+            if self.append(b's', words.as_bytes()) {
+                self.dropped = 0;
+            }
+        }
+        if !self.append(kind, text) {
+            self.dropped += 1;
+        }
+    }
+
+    fn append(&mut self, kind: u8, text: &[u8]) -> bool {
+        let entry = Entry { at_us: Utc::now().timestamp_micros(), kind, text: text.to_vec() };
+        self.writer.append(&entry).is_ok()
+    }
+
+    fn flush(&mut self) {
+        if self.writer.flush().is_err() {
+            self.dropped += 1;
+        }
+    }
+}
+
+/// One pipe, and the beginning of a line whose end has not come.
+struct Stream {
+    kind: u8,
+    fd: RawFd,
+    begun: Vec<u8>,
+}
+
+impl Stream {
+    fn new(kind: u8, fd: &OwnedFd) -> Stream {
+        Stream { kind, fd: fd.as_raw_fd(), begun: Vec::new() }
+    }
+
+    fn read(&mut self, buffer: &mut [u8], sink: &mut Sink) {
+        // SAFETY: the buffer is as long as said.
+        let read = unsafe { libc::read(self.fd, buffer.as_mut_ptr().cast(), buffer.len()) };
+        match read {
+            1.. => self.take(&buffer[..read as usize], sink),
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            _ => {
+                if !self.begun.is_empty() {
+                    sink.line(self.kind, &self.begun);
+                }
+                self.fd = -1;
+            }
+        }
+    }
+
+    fn take(&mut self, mut bytes: &[u8], sink: &mut Sink) {
+        loop {
+            let room = LINE_BYTES - self.begun.len();
+            let end = bytes.iter().take(room + 1).position(|b| *b == b'\n');
+            match end {
+                Some(end) => {
+                    self.begun.extend_from_slice(&bytes[..end]);
+                    bytes = &bytes[end + 1..];
+                }
+                None if bytes.len() > room => {
+                    self.begun.extend_from_slice(&bytes[..room]);
+                    bytes = &bytes[room..];
+                }
+                None => {
+                    self.begun.extend_from_slice(bytes);
+                    return;
+                }
+            }
+            sink.line(self.kind, &self.begun);
+            self.begun.clear();
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! A data directory, a driver on it, and dynos that go when the test ends.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use dyno::{AppDir, Driver, Exit, Handle, Limits, Mounts, Network, Phase, ProcessDriver, Spec};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+pub const UID: u32 = 234_567;
+
+pub struct World {
+    pub driver: ProcessDriver,
+    pub data: TempDir,
+    started: Mutex<Vec<Uuid>>,
+}
+
+impl World {
+    pub fn new() -> World {
+        let data = TempDir::with_prefix("dyno-test-").unwrap();
+        World { driver: ProcessDriver::new(data.path(), Network::default()).unwrap(), data, started: Mutex::default() }
+    }
+
+    pub fn spec(&self, command: &str) -> Spec {
+        Spec {
+            id: fresh_id(),
+            name: "web.1".to_owned(),
+            uid: UID,
+            command: command.to_owned(),
+            env: BTreeMap::new(),
+            root: Mounts { app: AppDir::Empty, binds: Vec::new() },
+            limits: Limits::default(),
+            port: None,
+            raw: false,
+        }
+    }
+
+    /// A slug with these files, as unpacking leaves it.
+    pub fn slug(&self, files: &[(&str, &str)]) -> PathBuf {
+        let slug = self.data.path().join(format!("slug-{}", fresh_id()));
+        std::fs::create_dir(&slug).unwrap();
+        for (name, text) in files {
+            let path = slug.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            std::os::unix::fs::chown(&path, Some(UID), Some(UID)).unwrap();
+        }
+        slug
+    }
+
+    pub async fn start(&self, spec: &Spec) -> Handle {
+        self.started.lock().unwrap().push(spec.id);
+        self.driver.start(spec).await.unwrap()
+    }
+
+    /// Runs to the end; the exit and what was said, line by line.
+    pub async fn run(&self, spec: &Spec) -> (Exit, Vec<String>) {
+        let handle = self.start(spec).await;
+        let exit = within(Duration::from_secs(60), self.driver.wait(spec.id)).await.unwrap();
+        (exit, lines(&handle.spool))
+    }
+
+    /// What a command says when it runs in a dyno.
+    pub async fn say(&self, command: &str) -> String {
+        let (exit, lines) = self.run(&self.spec(command)).await;
+        assert_eq!(exit.error, None);
+        lines.join("\n")
+    }
+
+    /// Starts, and waits until a line contains `word`.
+    pub async fn start_until(&self, spec: &Spec, word: &str) -> Handle {
+        let handle = self.start(spec).await;
+        until(|| lines(&handle.spool).iter().any(|line| line.contains(word))).await;
+        handle
+    }
+
+    pub async fn phase(&self, id: Uuid) -> Option<Phase> {
+        Some(self.driver.status(id).await.unwrap()?.phase)
+    }
+
+    pub fn state(&self, id: Uuid) -> PathBuf {
+        self.data.path().join("dynos").join(id.to_string())
+    }
+
+    pub fn shim(&self, id: Uuid) -> i32 {
+        let text = std::fs::read_to_string(self.state(id).join("shim.pid")).unwrap();
+        text.parse().unwrap()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let ids = self.started.lock().unwrap().clone();
+        let driver = self.driver.clone();
+        // On a thread of its own, because this one is the test's runtime.
+        let removal = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            for id in ids {
+                runtime.block_on(driver.remove(id)).unwrap();
+            }
+        });
+        removal.join().unwrap();
+    }
+}
+
+/// What a spool has, as text.
+pub fn lines(spool: &Path) -> Vec<String> {
+    let entries = spool::Reader::new(spool, spool::Cursor::default()).read(usize::MAX).unwrap();
+    entries.iter().map(|entry| String::from_utf8_lossy(&entry.text).into_owned()).collect()
+}
+
+/// Waits for a condition, a minute at most.
+pub async fn until(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "the condition never came true");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(limit, work).await.expect("in time")
+}
+
+fn fresh_id() -> Uuid {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
+    Uuid::from_u64_pair(now, u64::from(std::process::id()) << 32 | count)
+}
