@@ -292,7 +292,12 @@ fn make_private(dir: &Path) -> io::Result<()> {
 
 fn remove_dir(dir: &Path) -> io::Result<()> {
     match fs::remove_dir_all(dir) {
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        // An app can nest directories deeper than the library, which keeps each open, can follow.
+        Err(e) => match Command::new("rm").arg("-rf").arg("--").arg(dir).status() {
+            Ok(status) if status.success() => Ok(()),
+            _ => Err(e),
+        },
     }
 }

@@ -52,10 +52,12 @@ pub fn shim_main(args: &[OsString]) -> ! {
         Ok(both) => both,
         Err(sentence) => fail(&sentence),
     };
-    let exit = supervise(&state, driver).unwrap_or_else(|sentence| Exit::of_error(sentence, Utc::now()));
+    let exit = supervise(&state, &driver).unwrap_or_else(|sentence| Exit::of_error(sentence, Utc::now()));
     if let Err(e) = state.write_exit(&exit) {
         eprintln!("{}", doing("record the exit")(e));
     }
+    // Only now, so that a driver that hears nothing finds the exit.
+    drop(driver);
     clean_up(&state);
     drop(lock);
     std::process::exit(0)
@@ -103,7 +105,7 @@ fn take_descriptor(number: i32) -> io::Result<File> {
 }
 
 /// Starts the command and stays with it until everything inside is gone.
-fn supervise(state: &StateDir, driver: File) -> Result<Exit, Sentence> {
+fn supervise(state: &StateDir, driver: &File) -> Result<Exit, Sentence> {
     let order = state.order().map_err(doing("read spec.json"))?;
     let cgroups = Cgroups::find().map_err(|e| e.to_string())?;
     cgroups.enter_shims().map_err(doing("enter the shims' cgroup"))?;
@@ -124,7 +126,7 @@ fn supervise(state: &StateDir, driver: File) -> Result<Exit, Sentence> {
         return Err(doing("make the namespaces")(io::Error::last_os_error()));
     }
     if pid == 0 {
-        drop((stdout.reader, stderr.reader, ready.reader, ended.reader, alive.writer, driver));
+        drop((stdout.reader, stderr.reader, ready.reader, ended.reader, alive.writer));
         init::run(
             plan,
             init::Lines {
@@ -149,7 +151,7 @@ fn supervise(state: &StateDir, driver: File) -> Result<Exit, Sentence> {
 }
 
 /// Tells the driver, if it still lives, that there is a dyno now.
-fn report(mut driver: File) {
+fn report(mut driver: &File) {
     let _ = driver.write_all(TAKEN_OVER);
 }
 

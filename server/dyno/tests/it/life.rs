@@ -110,7 +110,7 @@ async fn raw_commands_skip_the_profile() {
 async fn sigterm_reaches_every_process() {
     let world = World::new();
     let catch = "trap 'echo child got it; exit 3' TERM; echo ready; while :; do sleep 0.1; done";
-    let spec = world.spec(&format!("bash -c \"{catch}\" & trap 'wait; echo parent got it; exit 4' TERM; wait"));
+    let spec = world.spec(&format!("trap 'wait; echo parent got it; exit 4' TERM; bash -c \"{catch}\" & wait"));
     let handle = world.start_until(&spec, "ready").await;
     world.driver.signal(spec.id, libc::SIGTERM).await.unwrap();
     let exit = world.driver.wait(spec.id).await.unwrap();
@@ -199,9 +199,9 @@ async fn secrets_do_not_stay_on_disk() {
 async fn when_the_shim_is_killed_everything_dies() {
     let world = World::new();
     let marker = format!("{}.5", 70_000 + std::process::id());
-    let spec = world.spec(&format!("sleep {marker} & echo ready; sleep {marker}"));
+    let spec = world.spec(&format!("sleep {marker} & echo ready; sleep {marker}; true"));
     world.start_until(&spec, "ready").await;
-    assert_eq!(processes_with(&marker), 3);
+    until(|| processes_with(&marker) == 3).await;
     // SAFETY: plain system call.
     unsafe { libc::kill(world.shim(spec.id), libc::SIGKILL) };
     let exit = within(Duration::from_secs(20), world.driver.wait(spec.id)).await.unwrap();
