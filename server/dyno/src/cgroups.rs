@@ -222,7 +222,9 @@ fn hierarchy(line: &str) -> Option<Hierarchy> {
 fn limit_v1(hierarchy: &Hierarchy, group: &Path, limits: &Limits) -> io::Result<()> {
     if hierarchy.has("memory") {
         let bytes = limits.memory_max_bytes.to_string();
-        fs::write(group.join("memory.limit_in_bytes"), bytes)?;
+        fs::write(group.join("memory.limit_in_bytes"), &bytes)?;
+        // Memory and swap together; without accounting of swap there is no such file.
+        let _ = fs::write(group.join("memory.memsw.limit_in_bytes"), &bytes);
     }
     if hierarchy.has("cpu") {
         fs::write(group.join("cpu.shares"), limits.cpu_shares.to_string())?;
@@ -240,6 +242,8 @@ fn limit_v1(hierarchy: &Hierarchy, group: &Path, limits: &Limits) -> io::Result<
 fn limit_v2(hierarchy: &Hierarchy, group: &Path, limits: &Limits) -> io::Result<()> {
     if hierarchy.has("memory") {
         fs::write(group.join("memory.max"), limits.memory_max_bytes.to_string())?;
+        // Else a dyno could go on in swap, without limit. No file: no swap.
+        let _ = fs::write(group.join("memory.swap.max"), "0");
     }
     if hierarchy.has("cpu") {
         fs::write(group.join("cpu.weight"), weight(limits.cpu_shares).to_string())?;
