@@ -9,8 +9,37 @@ use crate::Error;
 /// What the host's ends of all cables begin with.
 pub(super) const PREFIX: &str = "wharf-";
 
-/// Replaces the table as a whole, in one transaction.
+/// Replaces the table as a whole, in one transaction, and has other firewalls let dynos out.
 pub(super) fn apply(range: &str, servers: &[Ipv4Addr]) -> Result<(), Error> {
+    replace_table(range, servers)?;
+    if let Err(why) = pass_iptables() {
+        tracing::warn!(why, "iptables may keep dynos from reaching the internet");
+    }
+    Ok(())
+}
+
+/// Docker and ufw forward nothing but what they know, and that a packet was accepted in our table
+/// does not count in theirs: it takes rules in the chain of iptables. They are made even if nothing
+/// is in the way yet, because Docker may start after us. What our table drops stays dropped.
+fn pass_iptables() -> Result<(), String> {
+    let out = format!("-i {PREFIX}+ -j ACCEPT");
+    let back = format!("-o {PREFIX}+ -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT");
+    for rule in [out, back] {
+        for command in ["-C FORWARD", "-I FORWARD"] {
+            let words = command.split(' ').chain(rule.split(' '));
+            match Command::new("iptables").arg("-w").args(words).stdin(Stdio::null()).output() {
+                Ok(output) if output.status.success() => break,
+                Ok(_) if command.starts_with("-C") => {}
+                Ok(output) => return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+                Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+                Err(e) => return Err(e.to_string()),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn replace_table(range: &str, servers: &[Ipv4Addr]) -> Result<(), Error> {
     let missing = |e: std::io::Error| match e.kind() {
         ErrorKind::NotFound => Error::Host("The program `nft` is missing. Install the package `nftables`.".to_owned()),
         _ => Error::io("run nft")(e),
