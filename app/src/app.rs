@@ -37,6 +37,12 @@ pub fn App() -> impl IntoView {
     provide_meta_context();
     Clock::provide();
     Live::provide();
+    // For whoever has to know that the page answers: tests, and style sheets.
+    Effect::new(|_| {
+        if let Some(root) = document().document_element() {
+            let _ = root.set_attribute("data-alive", "");
+        }
+    });
     view! {
         <Title formatter=|title: String| if title.is_empty() { "Wharf".into() } else { format!("{title} · Wharf") }/>
         <Router>
@@ -52,6 +58,7 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/activity") view=pages::ActivityPage/>
                         <Route path=path!("/resources") view=pages::ResourcesPage/>
                         <Route path=path!("/logs") view=pages::LogsPage/>
+                        <Route path=path!("/metrics") view=pages::MetricsPage/>
                         <Route path=path!("/settings") view=pages::SettingsPage/>
                     </ParentRoute>
                     <Route path=path!("/platform") view=pages::PlatformPage/>

@@ -42,6 +42,11 @@ impl Clock {
         DateTime::from_timestamp_millis(self.now.get()).unwrap_or_default()
     }
 
+    /// What time it is, without being told when it changes.
+    pub fn now_untracked(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(self.now.get_untracked()).unwrap_or_default()
+    }
+
     /// `at` as the wall clock of the reader shows it; the zone is left out on purpose.
     pub fn local(self, at: DateTime<Utc>) -> chrono::NaiveDateTime {
         at.naive_utc() + chrono::Duration::minutes(self.offset.get().into())

@@ -9,6 +9,7 @@ mod build;
 mod create;
 mod login;
 mod logs;
+mod metrics;
 mod not_found;
 mod overview;
 mod platform;
@@ -18,6 +19,6 @@ mod settings;
 
 pub use self::{
     account::AccountPage, activity::ActivityPage, app_frame::AppFrame, apps::AppsPage, audit::AuditPage,
-    build::BuildPage, create::NewAppPage, login::LoginPage, logs::LogsPage, not_found::NotFoundPage, overview::OverviewPage,
+    build::BuildPage, create::NewAppPage, login::LoginPage, logs::LogsPage, metrics::MetricsPage, not_found::NotFoundPage, overview::OverviewPage,
     platform::PlatformPage, resources::ResourcesPage, settings::SettingsPage,
 };

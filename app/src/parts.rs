@@ -5,6 +5,7 @@ mod ago;
 pub mod ansi;
 mod avatar;
 mod build_output;
+pub mod chart;
 mod command;
 mod dialog;
 pub mod dom;

@@ -65,3 +65,30 @@ pub fn download(name: &str, text: &str) {
     }
     let _ = web_sys::Url::revoke_object_url(&url);
 }
+
+/// Brings the element with this id into view, without moving more than needed.
+pub fn reveal(id: &str) {
+    if let Some(element) = by_id(id) {
+        let options = web_sys::ScrollIntoViewOptions::new();
+        options.set_block(web_sys::ScrollLogicalPosition::Nearest);
+        element.scroll_into_view_with_scroll_into_view_options(&options);
+    }
+}
+
+/// Whether a click on a dialog was beside it.
+pub fn is_backdrop(ev: &web_sys::MouseEvent) -> bool {
+    ev.target().is_some_and(|t| t.dyn_ref::<web_sys::HtmlDialogElement>().is_some())
+}
+
+/// Moves the focus to the first link of the next row of a table or list. Whether there was one.
+pub fn step_rows(by: i32) -> bool {
+    let Ok(found) = document().query_selector_all("#main tbody tr a.name, #main .tl a, #main .list a") else { return false };
+    let count = found.length() as i32;
+    let now = document().active_element();
+    let place = (0..count).find(|i| found.item(*i as u32).as_ref() == now.as_deref());
+    let next = place.map_or(if by > 0 { 0 } else { count - 1 }, |i| i + by);
+    match found.item(next.max(0) as u32).and_then(|n| n.dyn_into::<HtmlElement>().ok()) {
+        Some(element) if next >= 0 => element.focus().is_ok(),
+        _ => false,
+    }
+}

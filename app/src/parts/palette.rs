@@ -1,24 +1,30 @@
-//! The command palette: every page and app by a few letters.
+//! The command palette: every page, app and action by a few letters; and the page's keyboard.
 
-use leptos::prelude::*;
+use api::statuses::AppSummary;
+use leptos::{ev, html, prelude::*};
+use leptos_router::{NavigateOptions, hooks::{use_location, use_navigate}};
 
-use super::Icon;
+use super::{Icon, dom, theme};
+use crate::data::client;
 
-/// Whether the palette is open.
+/// What the keyboard has opened.
 #[derive(Clone, Copy)]
-pub struct Open(pub RwSignal<bool>);
+pub struct Keyboard {
+    palette: RwSignal<bool>,
+    help: RwSignal<bool>,
+}
 
 /// Makes the page's palette and provides it by context.
 pub(super) fn provide() {
-    provide_context(Open(RwSignal::new(false)));
+    provide_context(Keyboard { palette: RwSignal::new(false), help: RwSignal::new(false) });
 }
 
 /// Opens the palette.
 #[component]
 pub fn FindButton() -> impl IntoView {
-    let Open(open) = expect_context();
+    let Keyboard { palette, .. } = expect_context();
     view! {
-        <button class="find" type="button" aria-keyshortcuts="Control+K" on:click=move |_| open.set(true)>
+        <button class="find" type="button" aria-keyshortcuts="Control+K" on:click=move |_| palette.set(true)>
             <Icon name="search"/>
             <span>"Search or run a command"</span>
             <kbd aria-hidden="true">"Ctrl K"</kbd>
@@ -27,6 +33,279 @@ pub fn FindButton() -> impl IntoView {
     .into_any()
 }
 
-/// The palette itself.
+/// Something that can be chosen.
+#[derive(Clone, Debug, PartialEq)]
+struct Choice {
+    icon: &'static str,
+    text: String,
+    does: Does,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Does {
+    Go(String),
+    Theme,
+    Help,
+}
+
+fn go(icon: &'static str, text: impl Into<String>, to: impl Into<String>) -> Choice {
+    Choice { icon, text: text.into(), does: Does::Go(to.into()) }
+}
+
+/// The pages of an app with the names that people type.
+const PAGES: [(&str, &str, &str); 6] = [
+    ("pulse", "activity", "/activity"),
+    ("sliders", "resources", "/resources"),
+    ("logs", "logs", "/logs"),
+    ("gauge", "metrics", "/metrics"),
+    ("key", "settings and config vars", "/settings"),
+    ("apps", "overview", ""),
+];
+
+/// What fits what was typed: each word of it, anywhere.
+fn choices(typed: &str, apps: &[AppSummary], here: Option<&str>) -> Vec<Choice> {
+    let mut all = Vec::new();
+    if let Some(app) = here {
+        all.extend(PAGES.iter().map(|(icon, word, page)| go(icon, format!("{app}, {word}"), format!("/apps/{app}{page}"))));
+    }
+    all.extend([
+        go("apps", "Apps", "/apps"),
+        go("plus", "New app", "/apps/new"),
+        go("layers", "Platform", "/platform"),
+        go("audit", "Audit log", "/audit"),
+        go("user", "Account, tokens and sessions", "/account"),
+        Choice { icon: "sun", text: "Switch light and dark".into(), does: Does::Theme },
+        Choice { icon: "more", text: "Keyboard shortcuts".into(), does: Does::Help },
+    ]);
+    for app in apps.iter().filter(|a| Some(a.name.as_str()) != here) {
+        all.push(go("apps", app.name.clone(), format!("/apps/{}", app.name)));
+        if !typed.trim().is_empty() {
+            all.extend(PAGES[..5].iter().map(|(icon, word, page)| go(icon, format!("{}, {word}", app.name), format!("/apps/{}{page}", app.name))));
+        }
+    }
+    let words: Vec<String> = typed.to_lowercase().split_whitespace().map(str::to_owned).collect();
+    all.retain(|choice| words.iter().all(|w| choice.text.to_lowercase().contains(w)));
+    all.truncate(40);
+    all
+}
+
+/// The palette, the help, and the keys that open them.
 #[component]
-pub fn Palette() -> impl IntoView {}
+pub fn Palette() -> impl IntoView {
+    let keyboard: Keyboard = expect_context();
+    let navigate = use_navigate();
+    let path = use_location().pathname;
+    Effect::new(move |_| {
+        let navigate = navigate.clone();
+        let after_g = StoredValue::new(false);
+        let handle = window_event_listener(ev::keydown, move |ev| {
+            let here = app_of(&path.get_untracked());
+            if keyed(&ev, keyboard, after_g, here.as_deref(), &|to: &str| navigate(to, NavigateOptions::default())) {
+                ev.prevent_default();
+            }
+        });
+        on_cleanup(move || handle.remove());
+    });
+    view! {
+        <PaletteDialog keyboard/>
+        <HelpDialog keyboard/>
+    }
+    .into_any()
+}
+
+/// The app that an address is about.
+fn app_of(path: &str) -> Option<String> {
+    let name = path.strip_prefix("/apps/")?.split('/').next()?;
+    (!name.is_empty() && name != "new").then(|| name.to_owned())
+}
+
+/// Keys of every page. Whether the key was one of them.
+fn keyed(ev: &ev::KeyboardEvent, keyboard: Keyboard, after_g: StoredValue<bool>, app: Option<&str>, to: &dyn Fn(&str)) -> bool {
+    let key = ev.key();
+    if (ev.ctrl_key() || ev.meta_key()) && key.eq_ignore_ascii_case("k") {
+        keyboard.palette.update(|open| *open = !*open);
+        return true;
+    }
+    if ev.ctrl_key() || ev.meta_key() || ev.alt_key() || dom::typing() || keyboard.palette.get_untracked() || keyboard.help.get_untracked() {
+        return false;
+    }
+    if after_g.get_value() {
+        after_g.set_value(false);
+        let page = match (key.as_str(), app) {
+            ("a", _) => "/apps".to_owned(),
+            ("o", Some(app)) => format!("/apps/{app}"),
+            ("l", Some(app)) => format!("/apps/{app}/logs"),
+            ("m", Some(app)) => format!("/apps/{app}/metrics"),
+            ("r", Some(app)) => format!("/apps/{app}/resources"),
+            ("s", Some(app)) => format!("/apps/{app}/settings"),
+            ("v", Some(app)) => format!("/apps/{app}/activity"),
+            ("p", _) => "/platform".to_owned(),
+            _ => return false,
+        };
+        to(&page);
+        return true;
+    }
+    match key.as_str() {
+        "g" if !ev.default_prevented() => after_g.set_value(true),
+        "?" => keyboard.help.set(true),
+        "/" => dom::focus_in("main", "[data-find]"),
+        "j" | "k" if !ev.default_prevented() => return dom::step_rows(if key == "j" { 1 } else { -1 }),
+        _ => return false,
+    }
+    key != "g"
+}
+
+#[component]
+fn PaletteDialog(keyboard: Keyboard) -> impl IntoView {
+    let open = keyboard.palette;
+    let element = NodeRef::<html::Dialog>::new();
+    let input = NodeRef::<html::Input>::new();
+    let typed = RwSignal::new(String::new());
+    let at = RwSignal::new(0usize);
+    let apps = RwSignal::new(Vec::<AppSummary>::new());
+    let path = use_location().pathname;
+    let (client, navigate) = (client(), use_navigate());
+    let list = Memo::new(move |_| apps.with(|apps| typed.with(|typed| choices(typed, apps, app_of(&path.get()).as_deref()))));
+    Effect::new(move |_| {
+        let (Some(dialog), wanted) = (element.get(), open.get()) else { return };
+        if wanted && !dialog.open() {
+            typed.set(String::new());
+            at.set(0);
+            let _ = dialog.show_modal();
+            if let Some(input) = input.get_untracked() {
+                let _ = input.focus();
+            }
+            let asked = client.app_summary_list();
+            leptos::task::spawn_local(async move {
+                if let Ok(all) = asked.await {
+                    apps.try_set(all);
+                }
+            });
+        } else if !wanted && dialog.open() {
+            dialog.close();
+        }
+    });
+    let run = Callback::new(move |choice: Choice| {
+        open.set(false);
+        match choice.does {
+            Does::Go(to) => navigate(&to, NavigateOptions::default()),
+            Does::Theme => theme::choose(Some(if theme::shown() == "dark" { "light" } else { "dark" })),
+            Does::Help => keyboard.help.set(true),
+        }
+    });
+    let keyed = move |ev: ev::KeyboardEvent| {
+        let last = list.with_untracked(Vec::len).saturating_sub(1);
+        match ev.key().as_str() {
+            "ArrowDown" => at.update(|i| *i = if *i >= last { 0 } else { *i + 1 }),
+            "ArrowUp" => at.update(|i| *i = if *i == 0 { last } else { *i - 1 }),
+            "Enter" => {
+                if let Some(choice) = list.with_untracked(|l| l.get(at.get_untracked()).cloned()) {
+                    run.run(choice);
+                }
+            }
+            _ => return,
+        }
+        ev.prevent_default();
+        dom::reveal(&format!("po{}", at.get_untracked()));
+    };
+    view! {
+        <dialog class="dialog palette" node_ref=element aria-label="Search or run a command" on:close=move |_| open.set(false)
+            on:click=move |ev| if dom::is_backdrop(&ev) { open.set(false) }>
+            <div class="in">
+                <Icon name="search"/>
+                <input
+                    node_ref=input
+                    role="combobox"
+                    aria-expanded="true"
+                    aria-controls="palette-list"
+                    aria-activedescendant=move || format!("po{}", at.get())
+                    aria-label="Search or run a command"
+                    autocomplete="off"
+                    spellcheck="false"
+                    prop:value=move || typed.get()
+                    on:input=move |ev| { typed.set(event_target_value(&ev)); at.set(0); }
+                    on:keydown=keyed
+                />
+                <kbd>"Esc"</kbd>
+            </div>
+            <div role="listbox" id="palette-list" aria-label="Results" tabindex="-1">
+                {move || list.get().into_iter().enumerate().map(|(i, choice)| {
+                    let (icon, text) = (choice.icon, choice.text.clone());
+                    view! {
+                        <div role="option" id=format!("po{i}") aria-selected=move || (at.get() == i).to_string()
+                            on:click=move |_| run.run(choice.clone()) on:pointermove=move |_| if at.get_untracked() != i { at.set(i) }>
+                            <Icon name=icon/>
+                            <span class="clip">{text}</span>
+                        </div>
+                    }
+                }).collect_view()}
+                <Show when=move || list.with(Vec::is_empty)><p class="small dim" style="padding:8px">"Nothing fits."</p></Show>
+            </div>
+        </dialog>
+    }
+    .into_any()
+}
+
+const HELP: [(&str, &str); 13] = [
+    ("Ctrl K", "Search or run a command"),
+    ("/", "Search in the page"),
+    ("?", "This list"),
+    ("G A", "Apps"),
+    ("G O", "Overview of the app"),
+    ("G V", "Activity of the app"),
+    ("G R", "Resources of the app"),
+    ("G L", "Log of the app"),
+    ("G M", "Metrics of the app"),
+    ("G S", "Settings of the app"),
+    ("J K", "Next, previous row"),
+    ("Space N G", "In the log: pause, next problem, newest"),
+    ("← → E", "In a chart: move, next event"),
+];
+
+#[component]
+fn HelpDialog(keyboard: Keyboard) -> impl IntoView {
+    let open = keyboard.help;
+    let element = NodeRef::<html::Dialog>::new();
+    Effect::new(move |_| {
+        let (Some(dialog), wanted) = (element.get(), open.get()) else { return };
+        if wanted && !dialog.open() {
+            let _ = dialog.show_modal();
+        } else if !wanted && dialog.open() {
+            dialog.close();
+        }
+    });
+    view! {
+        <dialog class="dialog" node_ref=element aria-label="Keyboard shortcuts" on:close=move |_| open.set(false)
+            on:click=move |ev| if dom::is_backdrop(&ev) { open.set(false) }>
+            <div class="dh"><h2>"Keyboard shortcuts"</h2></div>
+            <div class="bd">
+                <dl class="kv left">
+                    {HELP.into_iter().map(|(keys, what)| view! {
+                        <dt class="row" style="gap:4px">{keys.split(' ').map(|k| view! { <kbd>{k}</kbd> }).collect_view()}</dt>
+                        <dd>{what}</dd>
+                    }).collect_view()}
+                </dl>
+            </div>
+            <div class="dt"><span class="push"></span><button class="btn" type="button" on:click=move |_| open.set(false)>"Close"</button></div>
+        </dialog>
+    }
+    .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_says_which_app_it_is_about() {
+        assert_eq!(app_of("/apps/shop/logs").as_deref(), Some("shop"));
+        assert_eq!(app_of("/apps/new"), None);
+        assert_eq!(app_of("/platform"), None);
+    }
+
+    #[test]
+    fn every_word_has_to_fit() {
+        let found = choices("shop log", &[], Some("shop"));
+        assert_eq!(found.iter().map(|c| c.text.as_str()).collect::<Vec<_>>(), ["shop, logs"]);
+    }
+}

@@ -1,0 +1,168 @@
+// Apps for specs: made through the API, filled through git, destroyed afterwards.
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+import AxeBuilder from "@axe-core/playwright";
+import { type Page } from "@playwright/test";
+
+import { expect, wharf } from "./world";
+
+const run = promisify(execFile);
+
+/** Asks the API as the first account. Fails on everything but 2xx. */
+export async function api<T = unknown>(method: string, path: string, body?: unknown): Promise<T> {
+  const answer = await fetch(wharf.url + path, {
+    method,
+    headers: {
+      accept: "application/vnd.heroku+json; version=3",
+      authorization: `Bearer ${wharf.token}`,
+      "content-type": "application/json",
+    },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+  return (text ? JSON.parse(text) : undefined) as T;
+}
+
+/** A name that no other spec uses. */
+export function freshName(what: string): string {
+  return `${what}-${Date.now().toString(36)}${Math.floor(Math.random() * 1296).toString(36)}`.slice(0, 30);
+}
+
+export type Files = Record<string, string>;
+
+/** A site of one page. */
+export const site: Files = {
+  "static.json": JSON.stringify({ root: "public" }),
+  "public/index.html": "<!doctype html><title>Harbour</title><h1>Hello from the harbour</h1>",
+};
+
+/** A Python program without dependencies that serves and says what it serves. */
+export const program: Files = {
+  "requirements.txt": "",
+  Procfile: "web: python3 -u serve.py\n",
+  "serve.py": `
+import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        print("asked for " + self.path, flush=True)
+        if self.path == "/error":
+            print("error: something broke", file=sys.stderr, flush=True)
+        if self.path == "/exit":
+            os._exit(3)
+        body = ("greeting=" + os.environ.get("GREETING", "none")).encode()
+        self.send_response(500 if self.path == "/error" else 200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args): pass
+print("ready", flush=True)
+http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
+`,
+};
+
+/** A git repository with a remote, as somebody has it who is about to push. */
+export class Repository {
+  readonly folder = mkdtempSync(join(tmpdir(), "wharf-repo-"));
+
+  private git(...args: string[]) {
+    const quiet = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main"];
+    return run("git", [...quiet, ...args], { cwd: this.folder, env: { ...process.env, GIT_TERMINAL_PROMPT: "0" }, maxBuffer: 64 << 20 });
+  }
+
+  /** Writes files and commits them. */
+  async commit(files: Files, message: string) {
+    const { mkdirSync } = await import("node:fs");
+    for (const [name, content] of Object.entries(files)) {
+      mkdirSync(join(this.folder, name, ".."), { recursive: true });
+      writeFileSync(join(this.folder, name), content);
+    }
+    await this.git("init", "-q");
+    await this.git("add", "-A");
+    await this.git("commit", "-q", "--allow-empty", "-m", message);
+  }
+
+  /** Pushes main to `app`; resolves to what git printed. A refused push rejects. */
+  async push(app: string): Promise<string> {
+    const to = new URL(`/${app}.git`, wharf.url);
+    to.username = "x";
+    to.password = wharf.token;
+    const { stderr } = await this.git("push", "-q", to.href, "HEAD:main");
+    return stderr;
+  }
+
+  remove() {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Makes an app and pushes `files` to it. */
+export async function deployed(name: string, files: Files): Promise<Repository> {
+  await api("POST", "/apps", { name });
+  const repository = new Repository();
+  await repository.commit(files, "First version");
+  await repository.push(name);
+  await serving(name);
+  return repository;
+}
+
+/** Waits until the app answers. */
+export async function serving(name: string) {
+  await expect.poll(() => visit(name).then((r) => r.status, () => 0), { timeout: 60_000 }).toBe(200);
+}
+
+/** Asks the app itself, by its host name. */
+export async function visit(name: string, path = "/"): Promise<{ status: number; body: string }> {
+  const { request } = await import("node:http");
+  const to = new URL(wharf.url);
+  return new Promise((done, fail) => {
+    const asked = request({ host: "127.0.0.1", port: to.port, path, headers: { host: `${name}.${to.host}` } }, (answer) => {
+      let body = "";
+      answer.setEncoding("utf8");
+      answer.on("data", (chunk) => (body += chunk));
+      answer.on("end", () => done({ status: answer.statusCode ?? 0, body }));
+    });
+    asked.once("error", fail);
+    asked.end();
+  });
+}
+
+/** Destroys an app; one that is gone already is fine. */
+export async function destroyed(name: string) {
+  await api("DELETE", `/apps/${name}`).catch(() => undefined);
+}
+
+/** Opens a page and waits until it is alive: its connection is there. */
+export async function open(page: Page, path: string) {
+  await page.goto(path);
+  await alive(page);
+}
+
+/** Waits until the browser has taken the page up. */
+export async function alive(page: Page) {
+  await expect(page.locator("html[data-alive]")).toBeAttached();
+}
+
+/** Fails on anything that the browser complained about. Call it first. */
+export function complaints(page: Page): string[] {
+  const all: string[] = [];
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") all.push(message.text());
+  });
+  page.on("pageerror", (error) => all.push(String(error)));
+  return all;
+}
+
+/** Fails when axe finds something, in light and in dark. */
+export async function accessible(page: Page) {
+  for (const theme of ["light", "dark"]) {
+    await page.evaluate((theme) => (document.documentElement.dataset.theme = theme), theme);
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const said = violations.map((v) => `${theme}: ${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(", ")}`);
+    expect(said).toEqual([]);
+  }
+}

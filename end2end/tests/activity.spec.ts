@@ -1,0 +1,69 @@
+// Releases and builds in one timeline.
+import { type Repository, accessible, api, deployed, destroyed, freshName, open, program, visit } from "../apps";
+import { expect, test } from "../world";
+
+const name = freshName("activity");
+let repository: Repository;
+
+test.beforeAll(async () => {
+  test.setTimeout(180_000);
+  repository = await deployed(name, program);
+});
+test.afterAll(async () => {
+  repository?.remove();
+  await destroyed(name);
+});
+
+test("a config change becomes a release in the timeline by itself", async ({ page }) => {
+  await open(page, `/apps/${name}/activity`);
+  await api("PATCH", `/apps/${name}/config-vars`, { TIDE: "high" });
+  await expect(page.getByText(/TIDE/).first()).toBeVisible();
+  await expect(page.getByText("Current", { exact: true })).toHaveCount(1);
+});
+
+test("a rollback says what it will do, and nothing happens on Cancel", async ({ page }) => {
+  await api("PATCH", `/apps/${name}/config-vars`, { GREETING: "kept" });
+  await expect.poll(() => visit(name).then((r) => r.body)).toBe("greeting=kept");
+  await open(page, `/apps/${name}/activity`);
+  const before = await api<unknown[]>("GET", `/apps/${name}/releases`);
+  await page.getByRole("button", { name: /^Roll back to v/ }).first().click();
+  const dialog = page.getByRole("dialog").filter({ hasText: "Roll back to" });
+  await expect(dialog.getByRole("listitem").first()).toBeVisible();
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await expect(dialog).toBeHidden();
+  expect(await api<unknown[]>("GET", `/apps/${name}/releases`)).toHaveLength(before.length);
+});
+
+test("a build that fails says why and leaves the old release running", async ({ page }) => {
+  test.setTimeout(180_000);
+  await open(page, `/apps/${name}/activity`);
+  await repository.commit({ "requirements.txt": "no-such-package-anywhere==0.0.1\n" }, "Break the build");
+  await expect(repository.push(name)).rejects.toThrow(/rejected|failed/i);
+  await expect(page.getByText(/failed in .*, nothing changed/)).toBeVisible();
+  await page.getByRole("link", { name: "Open log" }).first().click();
+  await expect(page.getByRole("heading", { level: 1, name: /^Build \d+ Failed/ })).toBeVisible();
+  await expect(page.getByRole("log", { name: "Build output" })).toContainText("no-such-package-anywhere");
+  expect((await visit(name)).status).toBe(200);
+});
+
+test("the timeline is readable without JavaScript", async ({ browser, baseURL, storageState }) => {
+  const context = await browser.newContext({ javaScriptEnabled: false, baseURL, storageState });
+  const page = await context.newPage();
+  await page.goto(`/apps/${name}/activity`);
+  await expect(page.getByText("Current", { exact: true })).toBeVisible();
+  await context.close();
+});
+
+test("a build that does not exist is a 404 in its panel", async ({ page }) => {
+  await page.goto(`/apps/${name}/builds/999`);
+  await expect(page.getByRole("alert").first()).toContainText("There is no build 999");
+});
+
+test("axe finds nothing", async ({ page }) => {
+  await open(page, `/apps/${name}`);
+  await accessible(page);
+  await open(page, `/apps/${name}/activity`);
+  await accessible(page);
+  await open(page, `/apps/${name}/builds/1`);
+  await accessible(page);
+});

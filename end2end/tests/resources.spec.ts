@@ -1,0 +1,66 @@
+// Process types and dynos.
+import { type Repository, accessible, api, deployed, destroyed, freshName, open, program, visit } from "../apps";
+import { expect, test } from "../world";
+
+const name = freshName("resources");
+let repository: Repository;
+
+test.beforeAll(async () => {
+  test.setTimeout(180_000);
+  repository = await deployed(name, { ...program, Procfile: `${program.Procfile}worker: sleep 100000\n` });
+});
+test.afterAll(async () => {
+  repository?.remove();
+  await destroyed(name);
+});
+
+test("scaling says what it does, is applied at once, and starts dynos", async ({ page }) => {
+  await open(page, `/apps/${name}/resources`);
+  await page.getByRole("button", { name: "One more worker" }).click();
+  const bar = page.getByRole("region", { name: "Changes not applied yet" });
+  await expect(bar).toContainText("worker to 1");
+  await bar.getByRole("button", { name: "Apply" }).click();
+  await expect(bar).toBeHidden();
+  await expect(page.getByRole("row", { name: /^worker\.1 Up/ })).toBeVisible();
+  const formation = await api<{ type: string; quantity: number }[]>("GET", `/apps/${name}/formation`);
+  expect(formation.find((f) => f.type === "worker")?.quantity).toBe(1);
+});
+
+test("discarding changes nothing", async ({ page }) => {
+  await open(page, `/apps/${name}/resources`);
+  await page.getByRole("button", { name: "One more web" }).click();
+  await page.getByRole("button", { name: "Discard" }).click();
+  await expect(page.getByLabel("Number of web")).toHaveValue("1");
+});
+
+test("what cannot be is refused in words", async ({ page }) => {
+  await open(page, `/apps/${name}/resources`);
+  await page.route("**/formation", (route) =>
+    route.fulfill({ status: 422, contentType: "application/json", body: JSON.stringify({ id: "invalid_params", message: "The machine has no room for that." }) }),
+  );
+  await page.getByRole("button", { name: "One more web" }).click();
+  await page.getByRole("button", { name: "Apply" }).click();
+  await expect(page.getByRole("alert")).toContainText("The machine has no room for that.");
+});
+
+test("restarting one dyno gives it a new start", async ({ page }) => {
+  const id = async () => (await api<{ id: string; name: string }[]>("GET", `/apps/${name}/dynos`)).find((d) => d.name === "web.1")?.id;
+  const before = await id();
+  await open(page, `/apps/${name}/resources`);
+  await page.getByRole("button", { name: "Restart web.1" }).click();
+  await expect(page.getByText("web.1 is restarting")).toBeVisible();
+  await expect.poll(id, { timeout: 60_000 }).not.toBe(before);
+});
+
+test("a dyno that exits says why and when it is tried again", async ({ page }) => {
+  await open(page, `/apps/${name}/resources`);
+  await visit(name, "/exit").catch(() => undefined);
+  await expect(page.getByText(/status 3/).first()).toBeVisible({ timeout: 30_000 });
+});
+
+test("axe finds nothing", async ({ page }) => {
+  await open(page, `/apps/${name}/resources`);
+  await accessible(page);
+  await open(page, `/apps/${name}/metrics`);
+  await accessible(page);
+});
