@@ -84,7 +84,10 @@ impl StateDir {
 
     /// Takes the secrets off the disk; by this it is known that the command runs.
     pub fn forget_order(&self) -> io::Result<()> {
-        fs::remove_file(self.path.join("spec.json"))
+        match fs::remove_file(self.path.join("spec.json")) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
     }
 
     pub fn write_lease(&self, lease: &Lease) -> io::Result<()> {
@@ -167,6 +170,7 @@ impl StateDir {
         }
         let exit = Exit::of_error(LOST, now);
         self.write_exit(&exit)?;
+        self.forget_order()?;
         Ok(Phase::Exited(exit))
     }
 

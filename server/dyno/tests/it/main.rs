@@ -1,5 +1,8 @@
 //! The process driver against real processes, as root.
 
+// What helps tests is as free to panic as they are.
+#![allow(clippy::unwrap_used)]
+
 mod confinement;
 mod life;
 mod limits;

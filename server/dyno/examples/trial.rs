@@ -1,0 +1,45 @@
+//! Runs a command in a dyno: `cargo run -p dyno --example trial -- DATA_DIR COMMAND [SLUG]`, as root.
+//!
+//! Prints its output and how it ended, and how long it took to start.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use dyno::{AppDir, Driver, Limits, Mounts, Network, ProcessDriver, Spec};
+use uuid::Uuid;
+
+dyno::shim_before_main!();
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().collect();
+    let (Some(data), Some(command)) = (args.get(1), args.get(2)) else {
+        return Err("Usage: trial DATA_DIR COMMAND [SLUG]".into());
+    };
+    let driver = ProcessDriver::new(Path::new(data), Network::default())?;
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_nanos();
+    let spec = Spec {
+        id: Uuid::from_u128(now),
+        name: "run.1".to_owned(),
+        uid: 200_000,
+        command: command.clone(),
+        env: BTreeMap::new(),
+        root: Mounts { app: args.get(3).map_or(AppDir::Empty, |slug| AppDir::Slug(slug.into())), binds: Vec::new() },
+        limits: Limits::default(),
+        port: Some(5000),
+        raw: false,
+    };
+    let begin = Instant::now();
+    let handle = driver.start(&spec).await?;
+    let started = begin.elapsed();
+    let exit = driver.wait(spec.id).await?;
+    let ended = begin.elapsed();
+    for entry in spool::Reader::new(&handle.spool, spool::Cursor::default()).read(usize::MAX)? {
+        println!("{} {}", char::from(entry.kind), String::from_utf8_lossy(&entry.text));
+    }
+    driver.remove(spec.id).await?;
+    let removed = begin.elapsed();
+    println!("{exit:?}\nstarted after {started:?}, ended after {ended:?}, removed after {removed:?}");
+    Ok(())
+}
