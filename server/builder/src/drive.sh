@@ -11,6 +11,9 @@ mode=$1 build=$2 cache=$3 env_dir=$4 packs=$5 out=$6 builder=$7
 cache_limit_mb=6144
 export GIT_CONFIG_GLOBAL=$builder/gitconfig GIT_TERMINAL_PROMPT=0 GIT_ALLOW_PROTOCOL=https:http:file
 exec </dev/null
+# A cancelled build: everything in the dyno is asked to stop, and the dyno ends with this script. So it
+# waits for the buildpack, which may have something to put away.
+trap 'exit 143' TERM
 
 fail() { # why, then lines that explain it
   printf '%s\n' "$1" >"$out/failed"

@@ -50,7 +50,8 @@ impl Built {
     }
 
     pub fn says(&self, text: &str) -> &Self {
-        assert!(self.output.contains(text), "{text:?} is not in:\n{}", self.output);
+        let result = &self.result;
+        assert!(self.output.contains(text), "{text:?} is not in:\n{}\n{result:?}", self.output);
         self
     }
 }
