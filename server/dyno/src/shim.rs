@@ -53,6 +53,8 @@ pub fn shim_main(args: &[OsString]) -> ! {
         Err(sentence) => fail(&sentence),
     };
     let exit = supervise(&state, &driver).unwrap_or_else(|sentence| Exit::of_error(sentence, Utc::now()));
+    // It is still there if the command could not be started.
+    let _ = state.forget_order();
     if let Err(e) = state.write_exit(&exit) {
         eprintln!("{}", doing("record the exit")(e));
     }
