@@ -2,6 +2,7 @@
 #
 #   make run     build everything (release) and start the platform; ARGS="--listen ..." are passed on
 #   make test    every test: units, engines against the real machine, journeys in a browser
+#   make bench   measure against real peers
 #   make dev     run the development build, built and started again on every change
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,7 +13,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 target := $(or $(CARGO_TARGET_DIR),target)
 ARGS ?=
 
-.PHONY: run build front front-dev dev test unit end2end fmt fmt-check lint doc setup setup-test
+.PHONY: run build front front-dev dev test unit end2end bench fmt fmt-check lint doc setup setup-test
 
 run: build
 	exec $(target)/release/wharfd up $(ARGS)
@@ -54,6 +55,10 @@ end2end: setup-test
 	cd end2end
 	PATH="$$NODE_BIN:$$PATH" CHROMIUM="$$CHROMIUM" WHARFD="$(abspath $(target))/debug/wharfd" \
 	  node node_modules/.bin/playwright test $(ARGS)
+
+# Side by side with real peers, on this machine; results go into bench/README.md.
+bench: setup
+	for bench in bench/*.sh; do bash "$$bench" $(ARGS); done
 
 fmt:
 	cargo fmt
