@@ -83,7 +83,7 @@ async fn a_private_buildpack_stays_private() {
 #[tokio::test]
 async fn a_cancelled_build_stops() {
     let (_dir, mut host) =
-        host_with("touch $2/begun; trap 'echo asked to stop; exit 1' TERM; while :; do sleep 0.1; done");
+        host_with("trap 'echo asked to stop; exit 1' TERM; touch $2/begun; while :; do sleep 0.1; done");
     let (cancel, begun) = (host.cancel.clone(), host.request.cache.join("begun"));
     let watch = tokio::spawn(async move {
         wait_for(&begun).await;
