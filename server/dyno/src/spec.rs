@@ -19,8 +19,8 @@ pub struct Spec {
     pub uid: u32,
     /// Run by bash in /app, after `.profile.d/*.sh` and `.profile`; see also `raw`.
     pub command: String,
-    /// The environment. `DYNO` and `PORT` are set by the driver; `HOME` (/app), `PATH`, `USER` and
-    /// `LANG` are set where they are missing.
+    /// The environment. `DYNO` and `PORT` are set by the driver; `HOME` (/app), `PATH`, `USER`,
+    /// `LANG` and `MEMORY_AVAILABLE` (the quota in MB) are set where they are missing.
     pub env: BTreeMap<String, String>,
     /// What is at /app, and what else is to be seen.
     pub root: Mounts,

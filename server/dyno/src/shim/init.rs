@@ -62,7 +62,8 @@ impl Plan {
                 ["/bin/bash", "--noprofile", "--norc", "-c", LAUNCH, "bash", &spec.command].map(str::to_owned).to_vec()
             }
         };
-        let environment = environment(spec.env, &spec.name, spec.port);
+        let memory = spec.limits.memory_bytes >> 20;
+        let environment = environment(spec.env, &spec.name, spec.port, memory);
         Ok(Plan {
             root: root::Root::new(state, spec.root, spec.uid, lease.address, &hostname)?,
             hostname,
@@ -75,11 +76,18 @@ impl Plan {
     }
 }
 
-fn environment(mut env: BTreeMap<String, String>, name: &str, port: Option<u16>) -> BTreeMap<String, String> {
+/// `memory` is the quota in MB: the hard limit, which a program could find out, is well above it.
+fn environment(
+    mut env: BTreeMap<String, String>,
+    name: &str,
+    port: Option<u16>,
+    memory: u64,
+) -> BTreeMap<String, String> {
     let defaults = [("HOME", "/app"), ("PATH", "/usr/local/bin:/usr/bin:/bin"), ("USER", "wharf"), ("LANG", "C.UTF-8")];
     for (key, value) in defaults {
         env.entry(key.to_owned()).or_insert_with(|| value.to_owned());
     }
+    env.entry("MEMORY_AVAILABLE".to_owned()).or_insert_with(|| memory.to_string());
     env.insert("DYNO".to_owned(), name.to_owned());
     if let Some(port) = port {
         env.insert("PORT".to_owned(), port.to_string());

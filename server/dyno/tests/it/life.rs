@@ -70,6 +70,7 @@ async fn the_command_has_its_environment_and_no_other() {
         "DYNO=web.1",
         "HOME=/app",
         "LANG=C.UTF-8",
+        "MEMORY_AVAILABLE=512",
         "PATH=/usr/local/bin:/usr/bin:/bin",
         "PORT=5000",
         "PWD=/app",
