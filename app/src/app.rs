@@ -61,6 +61,7 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/metrics") view=pages::MetricsPage/>
                         <Route path=path!("/settings") view=pages::SettingsPage/>
                     </ParentRoute>
+                    <Route path=path!("/parts") view=pages::PartsPage/>
                     <Route path=path!("/platform") view=pages::PlatformPage/>
                     <Route path=path!("/audit") view=pages::AuditPage/>
                     <Route path=path!("/account") view=pages::AccountPage/>

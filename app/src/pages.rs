@@ -12,6 +12,7 @@ mod logs;
 mod metrics;
 mod not_found;
 mod overview;
+mod parts;
 mod platform;
 mod resources;
 mod rollback;
@@ -19,6 +20,6 @@ mod settings;
 
 pub use self::{
     account::AccountPage, activity::ActivityPage, app_frame::AppFrame, apps::AppsPage, audit::AuditPage,
-    build::BuildPage, create::NewAppPage, login::LoginPage, logs::LogsPage, metrics::MetricsPage, not_found::NotFoundPage, overview::OverviewPage,
+    build::BuildPage, create::NewAppPage, login::LoginPage, logs::LogsPage, metrics::MetricsPage, not_found::NotFoundPage, overview::OverviewPage, parts::PartsPage,
     platform::PlatformPage, resources::ResourcesPage, settings::SettingsPage,
 };

@@ -11,7 +11,7 @@ use crate::parts::{Cmd, Glyph, Icon};
 pub fn LoginPage() -> impl IntoView {
     let query = use_query_map();
     let error = move || query.with(|q| q.get("error")).map(|why| match why.as_str() {
-        "expired" => "This link is too old. Make a new one: a link works for 10 minutes.",
+        "expired" => "This link is too old. Make a new one: a link works for 30 minutes.",
         "used" => "This link was used already. It works once; make a new one.",
         _ => "This link does not work. It may be too old or was used already; make a new one.",
     });
@@ -32,7 +32,7 @@ pub fn LoginPage() -> impl IntoView {
                         <div class="in stack g3 small">
                             <p>"On the machine that runs Wharf, print a link and open it in this browser:"</p>
                             <Cmd line="wharfd login-link".to_owned()/>
-                            <p class="meta">"It works once, for 10 minutes. Starting the platform prints one too."</p>
+                            <p class="meta">"It works once, for 30 minutes. Starting the platform prints one too."</p>
                         </div>
                     </div>
                     <p class="meta">"Signed in elsewhere already? Make a link for this browser on the account page there."</p>

@@ -26,7 +26,7 @@ const RANGES: [(i64, &str); 4] = [(1, "1 h"), (24, "24 h"), (168, "7 days"), (72
 
 /// Which stretch of time is shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Range {
+pub enum Range {
     /// The last hours, moving.
     Last(i64),
     Between(DateTime<Utc>, DateTime<Utc>),
@@ -79,7 +79,7 @@ fn range_key(range: Range) -> String {
 }
 
 /// Moves the right edge: every point for an hour, now and then for more.
-fn refresh(app: ThisApp, range: RwSignal<Range>, metrics: Moving<Metrics>, client: api::Client) {
+pub fn refresh(app: ThisApp, range: RwSignal<Range>, metrics: Moving<Metrics>, client: api::Client) {
     let live = Live::of_page();
     Effect::new(move |_| {
         let (name, range) = (app.name.get(), range.get());

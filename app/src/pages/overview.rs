@@ -98,10 +98,12 @@ fn sums(metrics: &Metrics) -> Sums {
 fn Figures(app: ThisApp) -> impl IntoView {
     let client = client();
     let clock = Clock::of_page();
+    let again = client.clone();
     let metrics = asked(
         move || app.name.get(),
         move |name: String| client.metrics_info(&name, &MetricsQuery::default()),
     );
+    super::metrics::refresh(app, RwSignal::new(super::metrics::Range::Last(1)), metrics, again);
     view! {
         <section class="sec" aria-label="Traffic">
             {metrics.show(2, move |metrics| {

@@ -4,6 +4,6 @@ mod scale;
 mod view;
 
 pub use self::{
-    scale::{Scale, grid, line_path},
+    scale::grid,
     view::{Chart, Frame, Series},
 };

@@ -14,8 +14,8 @@ pub fn ErrorPanel(
     #[prop(default = None)]
     again: Option<Callback<()>>,
 ) -> impl IntoView {
-    if error.status >= 400 {
-        Answer::with(error.status);
+    if error.is_not_found() {
+        Answer::with(404);
     }
     let title = match error.status {
         0 => "The platform does not answer",

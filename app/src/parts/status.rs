@@ -11,7 +11,6 @@ pub enum Tone {
     Ok,
     Warn,
     Bad,
-    Info,
     Busy,
     Idle,
 }
@@ -23,7 +22,6 @@ impl Tone {
             Self::Ok => "ok",
             Self::Warn => "warn",
             Self::Bad => "bad",
-            Self::Info => "info",
             Self::Busy => "busy",
             Self::Idle => "idle",
         }

@@ -38,6 +38,8 @@ struct State {
     last_top: f64,
     subscription: Option<Subscription>,
     loading: bool,
+    /// Counts the parts of the log that were read, so that late answers for an earlier one are told apart.
+    part: u64,
     /// Nothing older, nothing newer, as far as the history goes.
     at_start: bool,
     at_end: bool,
@@ -111,7 +113,8 @@ impl Viewer {
             } else {
                 self.with(|s| {
                     s.ring.clear();
-                    (s.at_start, s.at_end, s.subscription) = (false, false, None);
+                    (s.at_start, s.at_end, s.loading, s.subscription) = (false, false, false, None);
+                    s.part += 1;
                     if let Some(rows) = &mut s.rows {
                         rows.invalidate();
                     }
@@ -170,13 +173,14 @@ impl Viewer {
     /// Loads a page of history; where it belongs follows from the request.
     fn load(self, client: api::Client, app: String, query: LogLinesQuery, place: Place) {
         let older = query.before.is_some();
-        if self.with(|s| std::mem::replace(&mut s.loading, true)) != Some(false) {
-            return;
-        }
+        let Some((false, part)) = self.with(|s| (std::mem::replace(&mut s.loading, true), s.part)) else { return };
         let asked = client.log_line_list(&app, &query);
         leptos::task::spawn_local(async move {
             let result = asked.await;
             let Some(added) = self.with(|s| {
+                if s.part != part {
+                    return 0;
+                }
                 s.loading = false;
                 let lines = match &result {
                     Ok(lines) => lines.clone(),
