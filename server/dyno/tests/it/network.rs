@@ -81,13 +81,14 @@ async fn dynos_do_not_reach_each_other() {
 #[tokio::test]
 async fn a_dyno_reaches_itself() {
     let world = World::new();
-    let (spec, _) = serve(&world).await;
-    drop(spec);
-    let mut spec =
-        world.spec(&format!("{} & sleep 1; {}; {}", &SERVER[5..], knock("127.0.0.1", 8123), knock("localhost", 8123)));
+    let mut spec = world.spec(&format!(
+        "{} & until (exec 3<>/dev/tcp/127.0.0.1/$PORT) 2>/dev/null; do sleep 0.1; done; {}",
+        &SERVER[5..],
+        knock("localhost", 8123)
+    ));
     spec.port = Some(8123);
     let (_, lines) = world.run(&spec).await;
-    assert_eq!(lines.iter().filter(|line| *line == "open").count(), 2, "{lines:?}");
+    assert!(lines.iter().any(|line| line == "open"), "{lines:?}");
 }
 
 #[tokio::test]
