@@ -9,6 +9,7 @@ use std::time::{Duration, Instant as StdInstant};
 use tokio::time::Instant;
 
 use crate::wire::{Address, Wire};
+use crate::workers;
 
 /// Idle connections kept per dyno.
 const IDLE: usize = 256;
@@ -25,7 +26,8 @@ fn now_ms() -> u64 {
 pub(crate) struct Backend {
     pub(crate) dyno: String,
     pub(crate) address: Address,
-    idle: Mutex<Vec<Box<Wire>>>,
+    /// Per worker, so that a connection stays on the thread that waits for it.
+    idle: Vec<Mutex<Vec<Box<Wire>>>>,
     inflight: AtomicUsize,
     retired: AtomicBool,
     quarantined_until_ms: AtomicU64,
@@ -34,11 +36,11 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    pub(crate) fn new(dyno: String, address: Address) -> Backend {
+    pub(crate) fn new(dyno: String, address: Address, workers: usize) -> Backend {
         Backend {
             dyno,
             address,
-            idle: Mutex::new(Vec::new()),
+            idle: (0..workers).map(|_| Mutex::default()).collect(),
             inflight: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
             quarantined_until_ms: AtomicU64::new(0),
@@ -50,7 +52,7 @@ impl Backend {
     pub(crate) async fn checkout(&self, max_age: Duration) -> Option<Box<Wire>> {
         loop {
             let mut wire = {
-                let mut idle = self.lock();
+                let mut idle = self.own();
                 // The last one is the youngest.
                 let old = idle.last()?.idle_since.elapsed() > max_age;
                 if old { None } else { idle.pop() }
@@ -68,7 +70,7 @@ impl Backend {
             return;
         }
         wire.idle_since = Instant::now();
-        let mut idle = self.lock();
+        let mut idle = self.own();
         if idle.len() < IDLE {
             idle.push(wire);
         }
@@ -81,21 +83,22 @@ impl Backend {
     /// Closes idle connections for good. Requests under way go on.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Relaxed);
-        self.lock().clear();
+        self.close_idle();
     }
 
     /// Closes idle connections that the dyno has closed or that nobody used for long.
     pub(crate) fn sweep(&self) {
         let mut cx = Context::from_waker(Waker::noop());
-        let mut idle = self.lock();
-        idle.retain_mut(|wire| wire.idle_since.elapsed() < IDLE_TIME && !wire.drive(&mut cx));
+        for mut idle in self.idle.iter().map(lock) {
+            idle.retain_mut(|wire| wire.idle_since.elapsed() < IDLE_TIME && !wire.drive(&mut cx));
+        }
     }
 
     pub(crate) fn quarantine(&self, how_long: Duration, timed_out: bool) {
         self.timed_out.store(timed_out, Relaxed);
         let until = now_ms() + how_long.as_millis() as u64;
         self.quarantined_until_ms.store(until, Relaxed);
-        self.lock().clear();
+        self.close_idle();
     }
 
     pub(crate) fn release(&self) {
@@ -111,9 +114,19 @@ impl Backend {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Box<Wire>>> {
-        self.idle.lock().unwrap_or_else(|broken| broken.into_inner())
+    fn close_idle(&self) {
+        for mut idle in self.idle.iter().map(lock) {
+            idle.clear();
+        }
     }
+
+    fn own(&self) -> MutexGuard<'_, Vec<Box<Wire>>> {
+        lock(&self.idle[workers::number()])
+    }
+}
+
+fn lock(idle: &Mutex<Vec<Box<Wire>>>) -> MutexGuard<'_, Vec<Box<Wire>>> {
+    idle.lock().unwrap_or_else(|broken| broken.into_inner())
 }
 
 /// A request under way at a backend.
@@ -198,7 +211,7 @@ mod tests {
 
     fn backends(n: usize) -> Vec<Arc<Backend>> {
         let address = Address::Tcp(([127, 0, 0, 1], 1).into());
-        (1..=n).map(|i| Arc::new(Backend::new(format!("web.{i}"), address.clone()))).collect()
+        (1..=n).map(|i| Arc::new(Backend::new(format!("web.{i}"), address.clone(), 1))).collect()
     }
 
     fn taken(choice: Choice) -> Option<String> {

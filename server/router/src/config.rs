@@ -15,13 +15,22 @@ pub struct Config {
     pub run: PathBuf,
     /// Whether clients reach us by https, through something in front that ends TLS.
     pub tls: bool,
+    /// Threads that serve clients; at least 1.
+    pub workers: usize,
     pub timeouts: Timeouts,
 }
 
 impl Config {
-    /// A router without TLS and with Heroku's time-outs.
+    /// A router without TLS, with Heroku's time-outs and a worker for every core.
     pub fn new(listen: SocketAddr, data: impl Into<PathBuf>, run: impl Into<PathBuf>) -> Config {
-        Config { listen, data: data.into(), run: run.into(), tls: false, timeouts: Timeouts::default() }
+        Config {
+            listen,
+            data: data.into(),
+            run: run.into(),
+            tls: false,
+            workers: std::thread::available_parallelism().map_or(1, |n| n.get()),
+            timeouts: Timeouts::default(),
+        }
     }
 }
 

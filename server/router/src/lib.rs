@@ -33,6 +33,7 @@ mod timer;
 mod tunnel;
 mod upload;
 mod wire;
+mod workers;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -58,6 +59,7 @@ use listen::Listeners;
 use spooling::Spool;
 use table::Table;
 use wire::Address;
+use workers::Workers;
 
 /// The server's socket in RUN.
 const SERVER_SOCKET: &str = "server.sock";
@@ -95,19 +97,20 @@ pub(crate) struct Shared {
 
 impl Router {
     /// Takes the port and the control socket, and loads the last table from disk.
-    pub async fn bind(config: Config) -> anyhow::Result<Router> {
+    pub async fn bind(mut config: Config) -> anyhow::Result<Router> {
+        config.workers = config.workers.max(1);
         listen::raise_file_limit();
         let listeners = Listeners::bind(config.listen)?;
         let dir = config.data.join("spool/router");
         let spool = Spool::open(&dir).with_context(|| format!("open the spool {}", dir.display()))?;
-        let table = control::load(&config.data);
+        let table = control::load(&config.data, config.workers);
         let control = control::Listener::bind(&config.run)?;
         let server = Address::Unix(config.run.join(SERVER_SOCKET));
         let shared = Arc::new(Shared {
             constants: Constants::new(config.tls, listeners.addr().port()),
             table: ArcSwap::from_pointee(table),
             changed: Notify::new(),
-            server: Arc::new(ServerBackend::new("server".to_owned(), server)),
+            server: Arc::new(ServerBackend::new("server".to_owned(), server, config.workers)),
             spool,
             inflight: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
@@ -130,15 +133,19 @@ impl Router {
         tracing::info!(listen = %listeners.addr(), "the router serves");
         let control = tokio::spawn(control.serve(shared.clone()));
         let sweeper = tokio::spawn(sweep(shared.clone()));
-        let connections = listeners.serve(&shared, shutdown).await;
+        let mut workers = Workers::start(&shared)?;
+        listeners.serve(&shared, &mut workers, shutdown).await;
         shared.stopping.store(true, Relaxed);
         shared.tunnels.cancel();
         drain(&shared).await;
-        drop(connections);
         control.abort();
         sweeper.abort();
         control::remove(&shared.config.run);
-        tokio::task::spawn_blocking(move || shared.spool.close()).await.context("write the last router lines")
+        let end = move || {
+            workers.stop();
+            shared.spool.close();
+        };
+        tokio::task::spawn_blocking(end).await.context("write the last router lines")
     }
 }
 
@@ -169,7 +176,7 @@ impl Shared {
     /// Puts a table into use. Requests that run keep the dynos they have.
     pub(crate) fn apply(&self, routes: &Routes) {
         let previous = self.table.load_full();
-        let next = Arc::new(Table::new(routes, &previous));
+        let next = Arc::new(Table::new(routes, &previous, self.config.workers));
         self.table.store(next.clone());
         previous.retire_for(&next);
         self.changed.notify_waiters();

@@ -13,13 +13,15 @@ use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::Shared;
 use crate::client::{Client, ClientSocket};
 use crate::entry;
+use crate::workers::Workers;
 
 const BACKLOG: u32 = 4096;
+const PAUSE: Duration = Duration::from_millis(50);
 const MOST_CONNECTIONS: usize = 100_000;
 /// The longest head of a request.
 const HEAD_BYTES: usize = 256 * 1024;
@@ -49,43 +51,45 @@ impl Listeners {
         self.addr
     }
 
-    /// Serves clients until `shutdown`. Returns the connections that are still open; dropping them
-    /// closes them.
-    pub(crate) async fn serve(self, shared: &Arc<Shared>, shutdown: impl Future<Output = ()> + Send) -> JoinSet<()> {
+    /// Hands clients to the workers until `shutdown`.
+    pub(crate) async fn serve(
+        self,
+        shared: &Arc<Shared>,
+        workers: &mut Workers,
+        shutdown: impl Future<Output = ()> + Send,
+    ) {
         let most = most_connections();
-        let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
         loop {
+            let full = shared.connections.load(Relaxed) >= most;
             tokio::select! {
-                accepted = self.accept(), if connections.len() < most => match accepted {
+                accepted = self.accept(), if !full => match accepted {
                     Ok((stream, peer)) => {
-                        connections.spawn(connection(shared.clone(), stream, peer));
+                        shared.connections.fetch_add(1, Relaxed);
+                        workers.give((stream, peer));
                     }
                     Err(error) if is_connections_own(&error) => {}
                     Err(error) => {
                         tracing::error!(%error, "could not take a connection");
-                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        sleep(PAUSE).await;
                     }
                 },
-                Some(ended) = connections.join_next() => {
-                    if let Err(error) = ended && error.is_panic() {
-                        tracing::error!(%error, "a connection panicked");
-                    }
-                }
-                () = &mut shutdown => return connections,
+                () = sleep(PAUSE), if full => {}
+                () = &mut shutdown => return,
             }
-            shared.connections.store(connections.len(), Relaxed);
         }
     }
 
-    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        match &self.other {
+    async fn accept(&self) -> io::Result<(std::net::TcpStream, SocketAddr)> {
+        let (stream, peer) = match &self.other {
             None => self.main.accept().await,
             Some(other) => tokio::select! {
                 accepted = self.main.accept() => accepted,
                 accepted = other.accept() => accepted,
             },
-        }
+        }?;
+        // Out of this thread's reactor and, later, into that of its worker.
+        Ok((stream.into_std()?, peer))
     }
 }
 
@@ -125,7 +129,15 @@ fn is_connections_own(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }
 
-async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
+/// Serves a client until it has no more requests.
+pub(crate) async fn connection(shared: Arc<Shared>, stream: std::net::TcpStream, peer: SocketAddr) {
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::error!(%error, "could not serve a connection");
+            return;
+        }
+    };
     if stream.set_nodelay(true).is_err() {
         // The client has left already.
         return;

@@ -41,7 +41,7 @@ pub(crate) struct App {
 
 impl Table {
     /// Builds the table for `routes`, keeping connections and counters of `previous`.
-    pub(crate) fn new(routes: &Routes, previous: &Table) -> Table {
+    pub(crate) fn new(routes: &Routes, previous: &Table, workers: usize) -> Table {
         let mut hosts = HashMap::new();
         let mut apps = HashMap::new();
         for route in &routes.apps {
@@ -53,7 +53,7 @@ impl Table {
                     .flat_map(|app| &app.backends)
                     .find(|b| b.address == address && b.dyno == dyno.dyno)
                     .cloned()
-                    .unwrap_or_else(|| Arc::new(Backend::new(dyno.dyno.clone(), address)))
+                    .unwrap_or_else(|| Arc::new(Backend::new(dyno.dyno.clone(), address, workers)))
             });
             let app = Arc::new(App {
                 id: route.app_id,
@@ -147,7 +147,7 @@ mod tests {
                 dynos: vec![],
             }],
         };
-        let found = match Table::new(&routes, &Table::default()).find(host_name(host)) {
+        let found = match Table::new(&routes, &Table::default(), 1).find(host_name(host)) {
             None => "nothing".to_owned(),
             Some(Target::Platform) => "platform".to_owned(),
             Some(Target::App(app)) => app.name.clone(),

@@ -82,7 +82,7 @@ pub(crate) fn remove(run: &Path) {
 }
 
 /// The table of the last run. A router without one knows the platform's hosts only.
-pub(crate) fn load(data: &Path) -> Table {
+pub(crate) fn load(data: &Path, workers: usize) -> Table {
     let path = data.join(ROUTES);
     let routes = match fs::read(&path) {
         Ok(bytes) => serde_json::from_slice(&bytes),
@@ -93,7 +93,7 @@ pub(crate) fn load(data: &Path) -> Table {
         tracing::error!(%error, "could not read {}; apps are served once the server has sent routes", path.display());
         Routes::default()
     });
-    Table::new(&routes, &Table::default())
+    Table::new(&routes, &Table::default(), workers)
 }
 
 /// Writes the table so that a crash at any moment leaves the old one or the new one.

@@ -33,7 +33,7 @@ async fn a_new_router_goes_on_with_the_last_table() {
     world.shop(Up, &[dyno.addr]).await;
     world.stop().await;
     assert!(matches!(world.control.version().await, Err(Error::Unreachable { .. })));
-    let world = World::on(world.dir.clone(), patient()).await;
+    let world = World::on(world.dir.clone(), patient(), 2).await;
     assert_eq!(world.get("/").await.body, "still here");
     assert_eq!(world.control.version().await.unwrap(), 7);
 }
@@ -42,7 +42,7 @@ async fn a_new_router_goes_on_with_the_last_table() {
 async fn a_broken_copy_does_not_keep_the_router_down() {
     let dir = std::sync::Arc::new(tempfile::tempdir().unwrap());
     std::fs::write(dir.path().join("routes.json"), "{\"version\": 3, \"apps").unwrap();
-    let world = World::on(dir, patient()).await;
+    let world = World::on(dir, patient(), 2).await;
     assert_eq!(world.control.version().await.unwrap(), 0);
     world.shop(NoWeb, &[]).await;
     assert!(world.get("/").await.body.contains("H14"));

@@ -40,13 +40,15 @@ impl World {
     }
 
     pub async fn with(timeouts: Timeouts) -> World {
-        World::on(Arc::new(tempfile::tempdir().unwrap()), timeouts).await
+        World::on(Arc::new(tempfile::tempdir().unwrap()), timeouts, 1).await
     }
 
-    /// A router on a directory that may hold what another one left.
-    pub async fn on(dir: Arc<TempDir>, timeouts: Timeouts) -> World {
+    /// A router on a directory that may hold what another one left. With one worker, it is known
+    /// which connections are kept.
+    pub async fn on(dir: Arc<TempDir>, timeouts: Timeouts, workers: usize) -> World {
         let mut config = Config::new("127.0.0.1:0".parse().unwrap(), dir.path(), dir.path().join("run"));
         config.timeouts = timeouts;
+        config.workers = workers;
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()

@@ -76,7 +76,8 @@ async fn slow(busy: Arc<AtomicUsize>) -> Dyno {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dynos_are_exchanged_without_a_failed_request() {
-    let world = World::start().await;
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let world = World::on(dir, patient(), 3).await;
     let mut old: Vec<(Dyno, Arc<AtomicUsize>)> = Vec::new();
     let mut load = None;
     for _ in 0..15 {

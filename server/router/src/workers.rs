@@ -1,0 +1,95 @@
+//! One thread per core, each with connections of its own.
+//!
+//! A request and everything it touches stays on one thread, so no thread ever wakes another for it:
+//! that costs more than the request's own work.
+
+use std::cell::Cell;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::JoinHandle;
+
+use anyhow::Context as _;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::Shared;
+use crate::listen;
+
+thread_local! {
+    static NUMBER: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The number of the worker that this runs on, from 0.
+pub(crate) fn number() -> usize {
+    NUMBER.get()
+}
+
+type Accepted = (TcpStream, SocketAddr);
+
+/// The threads that serve clients. Dropping them breaks off what is still open.
+pub(crate) struct Workers {
+    threads: Vec<(UnboundedSender<Accepted>, JoinHandle<()>)>,
+    next: usize,
+    end: DropGuard,
+}
+
+impl Workers {
+    pub(crate) fn start(shared: &Arc<Shared>) -> anyhow::Result<Workers> {
+        let end = CancellationToken::new();
+        let mut threads = Vec::new();
+        for number in 0..shared.config.workers {
+            let (sender, receiver) = unbounded_channel();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a worker")?;
+            let (shared, end) = (shared.clone(), end.clone());
+            let work = move || {
+                NUMBER.set(number);
+                runtime.block_on(serve(shared, receiver, end));
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("router {number}"))
+                .spawn(work)
+                .context("start a worker's thread")?;
+            threads.push((sender, thread));
+        }
+        Ok(Workers { threads, next: 0, end: end.drop_guard() })
+    }
+
+    /// Gives a connection to the next worker in turn.
+    pub(crate) fn give(&mut self, accepted: Accepted) {
+        self.next = (self.next + 1) % self.threads.len();
+        if self.threads[self.next].0.send(accepted).is_err() {
+            tracing::error!("a worker has ended; its connections are lost");
+        }
+    }
+
+    /// Breaks off what is still open and waits for the threads. Blocks meanwhile.
+    pub(crate) fn stop(self) {
+        drop(self.end);
+        for (_, thread) in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker panicked");
+            }
+        }
+    }
+}
+
+async fn serve(shared: Arc<Shared>, mut accepted: UnboundedReceiver<Accepted>, end: CancellationToken) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some((stream, peer)) = accepted.recv() => {
+                connections.spawn(listen::connection(shared.clone(), stream, peer));
+            }
+            Some(ended) = connections.join_next() => {
+                shared.connections.fetch_sub(1, Relaxed);
+                if let Err(error) = ended && error.is_panic() {
+                    tracing::error!(%error, "a connection panicked");
+                }
+            }
+            () = end.cancelled() => return,
+        }
+    }
+}
