@@ -53,7 +53,8 @@ create table builds (
     git_old     text,
     git_new     text,
     slug_id     uuid references slugs on delete set null,
-    release_id  uuid references releases on delete set null,
+    -- Noted before the release is made, so that a cancellation cannot come in between: no reference.
+    release_id  uuid,
     error       text,
     cancelled_at timestamptz,
     started_at  timestamptz,
