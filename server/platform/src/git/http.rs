@@ -130,7 +130,8 @@ pub async fn receive_pack(
         Err(response) => return Ok(response),
     };
     let folder = ensure(&platform, app.id).await?;
-    let exe = std::env::current_exe()?;
+    // By way of the process: the file may have been replaced by an upgrade since.
+    let exe = format!("/proc/{}/exe", std::process::id());
     let pass = platform.secrets().sign("push", app.id);
     let mut command = git(&platform.config().data);
     protocol(&mut command, &parts.headers);
