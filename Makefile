@@ -12,6 +12,8 @@ SHELL := bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 target := $(or $(CARGO_TARGET_DIR),target)
 ARGS ?=
+# Which console the tests get: dev is made quicker after a change, release is what people get.
+FRONT ?= dev
 
 .PHONY: run build front front-dev dev test unit end2end bench fmt fmt-check lint doc setup setup-test
 
@@ -45,11 +47,11 @@ dev: setup
 test: unit end2end
 
 unit: setup-test
-	style/build.sh dev
+	style/build.sh $(FRONT)
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test; fi
 
 end2end: setup-test
-	style/build.sh dev
+	style/build.sh $(FRONT)
 	cargo build
 	source target/setup/env
 	cd end2end
@@ -67,11 +69,11 @@ fmt-check: setup-test
 	cargo fmt --check
 
 lint: setup-test
-	style/build.sh dev
+	style/build.sh $(FRONT)
 	cargo clippy --all-targets -- -D warnings
 
 doc: setup
-	style/build.sh dev
+	style/build.sh $(FRONT)
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
 
 setup:
