@@ -4,7 +4,7 @@
 //! only through [`Actor::app`], which wants to know what is to be done with it.
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{FromRequestParts, OriginalUri},
     http::{HeaderMap, Method, header, request::Parts},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -114,7 +114,15 @@ impl FromRequestParts<Platform> for Actor {
 
     async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self> {
         let (account, credential) = match token(&parts.headers) {
-            Some(token) => by_token(platform, &token).await?,
+            Some(token) => {
+                let (account, credential, scope) = by_token(platform, &token).await?;
+                let path = parts.extensions.get::<OriginalUri>().map_or(parts.uri.path(), |uri| uri.path());
+                if !is_in_scope(&scope, &parts.method, path) {
+                    let scope = scope.join(", ");
+                    return Err(Error::forbidden(format!("The scope of this token ({scope}) does not reach so far.")));
+                }
+                (account, credential)
+            }
             None => by_session(platform, parts).await?,
         };
         platform.rate_limits().take(credential.id(), parts.extensions.get::<Budget>())?;
@@ -129,13 +137,30 @@ impl FromRequestParts<Platform> for Actor {
 }
 
 /// Whom a token speaks for.
-pub(crate) async fn by_token(platform: &Platform, token: &str) -> Result<(accounts::Row, Credential)> {
+async fn by_token(platform: &Platform, token: &str) -> Result<(accounts::Row, Credential, Vec<String>)> {
     let (db, now) = (platform.db(), Utc::now());
     let found = store::authorizations::authorization_by_token(db, &secrets::hash(token), now).await?;
     let found = found.ok_or_else(Error::unauthorized)?;
     store::authorizations::authorization_used(db, found.id, now).await?;
     let account = accounts::account_info(db, found.account_id).await?.ok_or_else(Error::unauthorized)?;
-    Ok((account, Credential::Token(found.id)))
+    Ok((account, Credential::Token(found.id), found.scope))
+}
+
+/// Whether a token of this scope may be used for this. (devcenter "OAuth", scopes.)
+fn is_in_scope(scope: &[String], method: &Method, path: &str) -> bool {
+    let has = |names: &[&str]| scope.iter().any(|s| names.contains(&s.as_str()));
+    // A fetch is a POST, too.
+    let reads = matches!(*method, Method::GET | Method::HEAD) || path.ends_with("/git-upload-pack");
+    let is_own = path == "/account" || ["/account/", "/oauth/", "/users/"].iter().any(|p| path.starts_with(p));
+    match (is_own, path.ends_with("/config-vars"), reads) {
+        _ if has(&["global"]) => true,
+        (true, _, true) => path == "/account" || path == "/account/rate-limits",
+        (true, _, false) => false,
+        (_, true, true) => has(&["read-protected", "write-protected"]),
+        (_, true, false) => has(&["write-protected"]),
+        (_, _, true) => has(&["read", "write", "read-protected", "write-protected"]),
+        (_, _, false) => has(&["write", "write-protected"]),
+    }
 }
 
 async fn by_session(platform: &Platform, parts: &Parts) -> Result<(accounts::Row, Credential)> {
@@ -202,6 +227,20 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, value.parse().unwrap());
         assert_eq!(token(&headers).as_deref(), expected, "{value}");
+    }
+
+    #[test]
+    fn a_token_reaches_as_far_as_its_scope() {
+        let reaches = |scope: &str| {
+            let asked = [
+                ("GET", "/account"), ("GET", "/apps"), ("PATCH", "/apps/x"), ("GET", "/apps/x/config-vars"),
+                ("PATCH", "/apps/x/config-vars"), ("POST", "/x.git/git-upload-pack"), ("POST", "/oauth/authorizations"),
+            ];
+            let scope = [scope.to_owned()];
+            asked.map(|(m, path)| if is_in_scope(&scope, &m.parse().unwrap(), path) { 'y' } else { '-' }).iter().collect::<String>()
+        };
+        let found = ["global", "write-protected", "write", "read-protected", "read", "identity"].map(reaches);
+        assert_eq!(found, ["yyyyyyy", "yyyyyy-", "yyy--y-", "yy-y-y-", "yy---y-", "y------"]);
     }
 
     #[test]

@@ -253,17 +253,20 @@ impl Destroy {
             if build.status == "pending" {
                 store::builds::build_cancel(platform.db(), build.id, Utc::now()).await?;
                 platform.builds().cancel(build.id);
-                return Err(Failure::Retry(anyhow::anyhow!("build {} still runs", build.number)));
             }
         }
-        Ok(())
+        let left = || async {
+            let builds = store::builds::build_list(platform.db(), self.app).await?;
+            Ok(builds.iter().filter(|b| b.status == "pending").count())
+        };
+        wait_for_none("builds", left).await
     }
 
     async fn stop_dynos(&self, platform: &Platform) -> Result<(), Failure> {
         store::dynos::dyno_stop(platform.db(), self.app, store::dynos::Which::All, Utc::now()).await?;
         platform.wake_dynos();
-        let left = store::dynos::dyno_list(platform.db(), self.app).await?;
-        if left.is_empty() { Ok(()) } else { Err(Failure::Retry(anyhow::anyhow!("{} dynos still run", left.len()))) }
+        let left = || async { Ok(store::dynos::dyno_list(platform.db(), self.app).await?.len()) };
+        wait_for_none("dynos", left).await
     }
 
     async fn remove_files(&self, platform: &Platform) -> Result<(), Failure> {
@@ -283,6 +286,17 @@ impl Destroy {
         }
         Ok(())
     }
+}
+
+/// Waits for what takes its time to end; what does not is left to the next attempt.
+async fn wait_for_none<F: Future<Output = sqlx::Result<usize>>>(what: &str, left: impl Fn() -> F) -> Result<(), Failure> {
+    for _ in 0..300 {
+        if left().await? == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    Err(Failure::Retry(anyhow::anyhow!("{} {what} still run", left().await?)))
 }
 
 /// `GET /apps/{app}/addons`: there are none yet.

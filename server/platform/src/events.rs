@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
 };
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
@@ -14,6 +14,7 @@ use crate::{
     Platform,
     actor::{Actor, Can},
     error::Result,
+    web::Search,
 };
 
 /// An event that is about to be written.
@@ -133,7 +134,7 @@ pub struct ListQuery {
 pub async fn event_list_all(
     State(platform): State<Platform>,
     actor: Actor,
-    Query(query): Query<ListQuery>,
+    Search(query): Search<ListQuery>,
 ) -> Result<Json<Vec<api::platform::Event>>> {
     actor.must_administer()?;
     list(&platform, None, &query).await
@@ -144,7 +145,7 @@ pub async fn event_list(
     State(platform): State<Platform>,
     actor: Actor,
     Path(app): Path<String>,
-    Query(query): Query<ListQuery>,
+    Search(query): Search<ListQuery>,
 ) -> Result<Json<Vec<api::platform::Event>>> {
     let app = actor.app(&app, Can::View).await?;
     list(&platform, Some(app.id), &query).await

@@ -38,6 +38,11 @@ mod slugs;
 mod sources;
 mod stacks;
 mod statuses;
+#[cfg(feature = "testing")]
+pub mod testing {
+    //! The jobs by name, for tests that run and crash them.
+    pub use crate::{apps::Destroy, builds::Run as RunBuild, releases::Run as RunRelease};
+}
 mod web;
 
 pub use crate::{

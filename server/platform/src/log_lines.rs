@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
 };
 use chrono::{DateTime, Duration, Utc};
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use crate::{
     Platform,
     actor::{Actor, Can},
     error::{Error, Result},
+    web::Search,
 };
 
 /// Lines in one answer.
@@ -52,7 +53,7 @@ pub async fn log_line_list(
     State(platform): State<Platform>,
     actor: Actor,
     Path(app): Path<String>,
-    Query(params): Query<Params>,
+    Search(params): Search<Params>,
 ) -> Result<Json<Vec<api::log_lines::LogLine>>> {
     let app = actor.app(&app, Can::View).await?;
     let most = params.lines.unwrap_or(100).min(MOST);
@@ -68,7 +69,7 @@ pub async fn log_density_info(
     State(platform): State<Platform>,
     actor: Actor,
     Path(app): Path<String>,
-    Query(params): Query<Params>,
+    Search(params): Search<Params>,
 ) -> Result<Json<api::log_lines::LogDensity>> {
     let app = actor.app(&app, Can::View).await?;
     let to = params.until.unwrap_or_else(Utc::now);

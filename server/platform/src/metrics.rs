@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
 };
 use chrono::{DateTime, Utc};
 use monitor::{ProcessSample, Sample};
@@ -17,6 +17,7 @@ use crate::{
     actor::{Actor, Can},
     error::{Error, Result},
     stacks,
+    web::Search,
 };
 
 const EVERY: i64 = 10;
@@ -108,7 +109,7 @@ pub async fn metrics_info(
     State(platform): State<Platform>,
     actor: Actor,
     Path(app): Path<String>,
-    Query(query): Query<api::metrics::MetricsQuery>,
+    Search(query): Search<api::metrics::MetricsQuery>,
 ) -> Result<Json<api::metrics::Metrics>> {
     let app = actor.app(&app, Can::View).await?;
     let to = query.to.unwrap_or_else(Utc::now);

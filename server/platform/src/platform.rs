@@ -140,6 +140,14 @@ impl Platform {
         self.0.db.close().await;
     }
 
+    /// Takes up no more jobs, so that a test can run them itself.
+    #[cfg(feature = "testing")]
+    pub fn leave_jobs(&self) {
+        if let Some(Ok(mut work)) = self.0.work.get().map(Mutex::lock) {
+            work.worker = None;
+        }
+    }
+
     /// What the platform was told at its start.
     pub fn config(&self) -> &Config {
         &self.0.config

@@ -56,3 +56,26 @@ impl RateLimits {
 pub async fn rate_limit_info(actor: Actor) -> Result<Json<api::accounts::RateLimit>> {
     Ok(Json(api::accounts::RateLimit { remaining: actor.platform.rate_limits().left(actor.credential.id()) }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_too_much_is_told_to_wait() {
+        let (limits, budget) = (RateLimits::default(), Budget::default());
+        let (busy, quiet) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut taken = 0;
+        let refused = loop {
+            match limits.take(busy, Some(&budget)) {
+                Ok(()) => taken += 1,
+                Err(err) => break err,
+            }
+        };
+        assert!(taken >= MOST, "{taken}");
+        assert!(refused.to_string().contains("reached the API limit"), "{refused}");
+        assert_eq!((limits.left(busy), budget.0.load(Ordering::Relaxed)), (0, 0));
+        assert!(limits.take(quiet, Some(&budget)).is_ok());
+        assert_eq!(budget.0.load(Ordering::Relaxed), MOST - 1);
+    }
+}

@@ -80,6 +80,9 @@ pub async fn slug_create(
     if create.process_types.is_empty() {
         return Err(Error::invalid("process_types must name at least one process type: {\"web\": \"./server\"}."));
     }
+    for (kind, command) in &create.process_types {
+        check_type(kind, command)?;
+    }
     let now = Utc::now();
     let row = Row {
         id: Uuid::now_v7(),
@@ -100,6 +103,19 @@ pub async fn slug_create(
     actor.event(&mut tx, events::New { action: "slug.create", subject: &app.name, app: Some(app.id), summary, data }).await?;
     tx.commit().await?;
     Ok(Created(shown(&row, &actor, "put")))
+}
+
+/// Process types name dynos, and stand in lines of the log.
+fn check_type(kind: &str, command: &str) -> Result<()> {
+    let letters = kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    if kind.is_empty() || kind.len() > 30 || !letters {
+        let rule = "use up to 30 letters, digits, dashes and underscores";
+        return Err(Error::invalid(format!("Process type {kind:?} cannot be used: {rule}.")));
+    }
+    if command.trim().is_empty() || command.contains('\n') {
+        return Err(Error::invalid(format!("Command of {kind} must be one line that is not empty.")));
+    }
+    Ok(())
 }
 
 /// `PUT /blobs/slugs/{secret}`: a tar.gz or tar.zst with everything under `./app`.

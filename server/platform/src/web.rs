@@ -7,8 +7,8 @@ use std::sync::{
 
 use axum::{
     body::{Body, to_bytes},
-    extract::{FromRequest, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    extract::{FromRequest, FromRequestParts, Query, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -38,9 +38,35 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
         let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
         let value: Value = serde_json::from_slice(text)
             .map_err(|err| Error::bad_request(format!("The request body is not valid JSON: {err}.")))?;
+        if has_nul(&value) {
+            return Err(Error::invalid("The request body contains a NUL character, which cannot be kept."));
+        }
         serde_json::from_value(value)
             .map(Input)
             .map_err(|err| Error::invalid(format!("The request body does not have the expected fields: {err}.")))
+    }
+}
+
+/// A query string.
+pub struct Search<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Search<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let query = Query::<T>::try_from_uri(&parts.uri)
+            .map_err(|err| Error::invalid(format!("The query of the address cannot be used: {err}.")))?;
+        Ok(Self(query.0))
+    }
+}
+
+/// Whether a NUL is anywhere in `value`. Neither the database nor a process can be given one.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
+        _ => false,
     }
 }
 
@@ -73,7 +99,11 @@ pub(crate) async fn around(State(platform): State<Platform>, mut req: Request, n
     req.extensions_mut().insert(budget.clone());
     let (method, path) = (req.method().clone(), req.uri().path().to_owned());
     let match_tag = req.headers().get(header::IF_NONE_MATCH).cloned();
-    let mut response = next.run(req).await;
+    // A NUL names nothing, and the database would refuse to look for it.
+    let mut response = match path.contains("%00") {
+        true => Error::bad_request("The address contains a NUL character.").into_response(),
+        false => next.run(req).await,
+    };
     if let Some(Cause(err)) = response.extensions().get::<Cause>() {
         tracing::error!(request.id = %id, %method, path = %redact(&path), "could not answer: {err:#}");
         response = fault(&id);
@@ -172,7 +202,8 @@ impl Page {
         let Value::Array(mut items) = items else { return Err(anyhow::anyhow!("list is not a list").into()) };
         let known = |f: &String| items.first().is_some_and(|i| i.get(f.as_str()).is_some_and(|v| !v.is_object()));
         let field = self.field.clone().filter(known).unwrap_or_else(|| "id".into());
-        if self.field.as_ref().is_some_and(|f| *f == field) {
+        // A list that does not fit a page is in the order of the field that its next page is asked by.
+        if self.field.as_ref().is_some_and(|f| *f == field) || items.len() > self.max {
             items.sort_by(|a, b| compare(&a[&field], &b[&field]));
         }
         if self.descending {

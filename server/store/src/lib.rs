@@ -23,6 +23,8 @@ pub mod releases;
 pub mod sessions;
 pub mod slugs;
 pub mod sources;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 

@@ -206,6 +206,9 @@ impl Run {
         let mut tx = platform.db().begin().await?;
         let told = |err: crate::Error| anyhow!("{err}");
         store::apps::app_lock(&mut *tx, build.app_id).await?;
+        if let Some(made) = store::releases::release_info(&mut *tx, release).await? {
+            return Ok(made.version);
+        }
         // The config vars of now, not those of when the build began.
         let vars = config_vars::current(platform, build.app_id).await.map_err(told)?;
         let commit = build.git_new.clone().or_else(|| build.source_version.clone());

@@ -22,7 +22,7 @@ pub(super) async fn fetch(platform: &Platform, build: &Row, into: &Path) -> Resu
     if let Some(commit) = &build.git_new {
         let archive = into.with_extension("tar");
         let outcome = match git::archive(platform, build.app_id, commit, &archive).await {
-            Ok(()) => builder::unpack_source(&archive, into).await,
+            Ok(()) => builder::unpack_tree(&archive, into).await,
             Err(err) => Err(builder::Error::Other(err)),
         };
         let _ = tokio::fs::remove_file(&archive).await;

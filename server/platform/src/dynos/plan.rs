@@ -78,6 +78,9 @@ pub(super) fn plan(wanted: Option<&App>, rows: &[Row], now: DateTime<Utc>) -> Ve
         let overdue = row.stopping_at.is_some_and(|at| now - at >= GRACE);
         if overdue && row.killed_at.is_none() {
             steps.push(Step::Kill { dyno: row.id });
+        } else if !matches!(row.state.as_str(), "down" | "crashed") {
+            // Somebody asked for it: nothing was told to the process yet.
+            steps.push(Step::Stop { dyno: row.id, why: "asked" });
         }
     }
     let live: Vec<&Row> = rows.iter().filter(|r| r.stopping_at.is_none()).collect();

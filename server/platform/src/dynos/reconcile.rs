@@ -219,22 +219,22 @@ impl Reconcile {
     }
 
     async fn stop(&self, mut row: Row, why: &str) -> anyhow::Result<String> {
-        store::dynos::dyno_stop(self.platform.db(), row.app_id, store::dynos::Which::Name(&row.name), Utc::now()).await.ok();
-        row.stopping_at = Some(Utc::now());
-        self.begin_stop(&mut row).await?;
-        Ok(format!("stopping {} ({why})", row.name))
-    }
-
-    async fn begin_stop(&self, row: &mut Row) -> anyhow::Result<()> {
         let platform = &self.platform;
-        store::dynos::dyno_save(platform.db(), row).await?;
-        if row.state != "crashed" {
+        row.stopping_at = row.stopping_at.or_else(|| Some(Utc::now()));
+        if row.state == "crashed" {
+            // There is no process: the next look removes the row.
+            store::dynos::dyno_save(platform.db(), &row).await?;
+        } else {
             platform.supervisor_said(row.app_id, &row.name, &format!("State changed from {} to down", row.state));
             platform.supervisor_said(row.app_id, &row.name, "Stopping all processes with SIGTERM");
+            platform.driver().signal(row.run_id, Signal::SIGTERM as i32).await?;
+            // Last, so that a signal that could not be sent is sent again. Twice does no harm.
+            row.state = "down".into();
+            row.updated_at = Utc::now();
+            store::dynos::dyno_save(platform.db(), &row).await?;
         }
-        platform.driver().signal(row.run_id, Signal::SIGTERM as i32).await?;
         platform.changed(row.app_id);
-        Ok(())
+        Ok(format!("stopping {} ({why})", row.name))
     }
 
     async fn kill(&self, mut row: Row) -> anyhow::Result<String> {

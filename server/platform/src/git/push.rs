@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes},
-    extract::State,
-    http::HeaderMap,
+    extract::{FromRequestParts, State},
+    http::request::Parts,
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
@@ -31,11 +31,9 @@ const PHASE: Duration = Duration::from_secs(3700);
 /// that the server gave to that push.
 pub async fn push(
     State(platform): State<Platform>,
-    headers: HeaderMap,
+    Pass(app): Pass,
     Input(push): Input<Push>,
 ) -> Result<Response> {
-    let pass = headers.get("x-wharf-push").and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let app = platform.secrets().signed("push", pass).ok_or_else(Error::unauthorized)?;
     let account: Uuid = push.account.parse().map_err(|_| Error::unauthorized())?;
     let app = store::apps::app_info(platform.db(), app).await?.ok_or_else(Error::no_app)?;
     let (out, lines) = mpsc::channel::<Bytes>(64);
@@ -57,6 +55,18 @@ pub async fn push(
     });
     let body = Body::from_stream(ReceiverStream::new(lines).map(Ok::<_, std::convert::Infallible>));
     Ok(body.into_response())
+}
+
+/// The app that a push was let into; checked before anything else of the request is read.
+pub struct Pass(Uuid);
+
+impl FromRequestParts<Platform> for Pass {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self> {
+        let pass = parts.headers.get("x-wharf-push").and_then(|v| v.to_str().ok()).unwrap_or_default();
+        platform.secrets().signed("push", pass).map(Self).ok_or_else(Error::unauthorized)
+    }
 }
 
 /// Where lines for the client go.

@@ -108,7 +108,9 @@ impl Run {
         let mut tx = platform.db().begin().await?;
         let to = if failed.is_some() { "failed" } else { "succeeded" };
         let moved = store::releases::release_move(&mut *tx, release.id, "pending", to, Utc::now()).await?;
-        if moved && failed.is_none() {
+        let current = store::releases::release_current(&mut *tx, release.app_id).await?;
+        // A later release without a phase may have succeeded meanwhile: the formation is that one's.
+        if moved && failed.is_none() && current.is_none_or(|c| c.id == release.id) {
             let slug = match release.slug_id {
                 Some(id) => store::slugs::slug_info(&mut *tx, id).await?,
                 None => None,

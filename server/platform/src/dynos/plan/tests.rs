@@ -140,13 +140,24 @@ fn another_size_means_other_dynos() {
 #[test]
 fn what_does_not_stop_in_time_is_killed_once() {
     let app = app(1, &[]);
-    let mut stopping = row(1, "web.1", 1, "up");
+    let mut stopping = row(1, "web.1", 1, "down");
     stopping.stopping_at = Some(now() - Duration::seconds(29));
     check(Some(&app), std::slice::from_ref(&stopping), &[]);
     stopping.stopping_at = Some(now() - GRACE);
     check(Some(&app), std::slice::from_ref(&stopping), &["kill 1"]);
     stopping.killed_at = Some(now());
     check(Some(&app), &[stopping], &[]);
+}
+
+#[test]
+fn what_somebody_asked_to_stop_is_told_once_and_replaced() {
+    let app = app(1, &[("web", 1)]);
+    let mut asked = row(1, "web.1", 1, "up");
+    asked.stopping_at = Some(now());
+    check(Some(&app), std::slice::from_ref(&asked), &["stop 1", "create web.1"]);
+    serve(&app, std::slice::from_ref(&asked), &[]);
+    asked.state = "down".into();
+    check(Some(&app), &[asked, row(2, "web.1", 1, "starting")], &[]);
 }
 
 #[test]

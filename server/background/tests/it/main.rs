@@ -1,0 +1,299 @@
+//! Jobs against a real database: leases, retries, giving up, crashes.
+
+use std::sync::{Arc, Mutex};
+
+use anyhow::anyhow;
+use async_trait::async_trait;
+use background::{Failure, Job, Registry, Steps, enqueue, run_next, testing::survives_a_crash_anywhere};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+/// What the jobs did to the world.
+#[derive(Clone)]
+struct World {
+    pool: PgPool,
+    did: Arc<Mutex<Vec<String>>>,
+}
+
+impl World {
+    async fn start() -> Self {
+        Self { pool: store::testing::pool().await, did: Arc::default() }
+    }
+
+    fn note(&self, what: impl Into<String>) {
+        self.did.lock().unwrap().push(what.into());
+    }
+
+    fn did(&self) -> Vec<String> {
+        std::mem::take(&mut *self.did.lock().unwrap())
+    }
+
+    fn registry(&self) -> Registry {
+        Registry::default().with::<Cook>(self.clone())
+    }
+
+    async fn enqueue(&self, job: &Cook) -> bool {
+        enqueue(&mut self.pool.acquire().await.unwrap(), job).await.unwrap()
+    }
+
+    async fn run(&self) -> bool {
+        run_next(&self.pool, &self.registry()).await.unwrap()
+    }
+
+    async fn row(&self, job: &Cook) -> Seen {
+        sqlx::query_as(
+            "select state, attempt, error, run_at > now() as later, lease is not null as leased from jobs
+             where subject = $1 order by created_at desc limit 1",
+        )
+        .bind(job.dish)
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    async fn sql(&self, query: &'static str) {
+        sqlx::query(query).execute(&self.pool).await.unwrap();
+    }
+}
+
+#[derive(Debug, PartialEq, sqlx::FromRow)]
+struct Seen {
+    state: String,
+    attempt: i32,
+    error: Option<String>,
+    later: bool,
+    leased: bool,
+}
+
+fn row(state: &str, attempt: i32, error: Option<&str>, later: bool) -> Seen {
+    Seen { state: state.into(), attempt, error: error.map(String::from), later, leased: false }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+enum How {
+    Well,
+    /// Fails so often, then goes well.
+    AtLast(i32),
+    Burnt,
+    Panics,
+    LosesTheLease,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Cook {
+    dish: Uuid,
+    how: How,
+}
+
+impl Cook {
+    fn new(how: How) -> Self {
+        Self { dish: Uuid::now_v7(), how }
+    }
+}
+
+#[async_trait]
+impl Job for Cook {
+    const KIND: &'static str = "test.cook";
+    const ATTEMPTS: i32 = 3;
+    type Context = World;
+
+    fn subject(&self) -> Uuid {
+        self.dish
+    }
+
+    async fn run(&self, world: &World, steps: &mut Steps) -> Result<(), Failure> {
+        let spice: u32 = steps
+            .once("choose a spice", async {
+                world.note("choose");
+                Ok(7)
+            })
+            .await?;
+        match self.how {
+            How::AtLast(n) => {
+                let attempt: i32 = sqlx::query_scalar("select attempt from jobs where subject = $1")
+                    .bind(self.dish)
+                    .fetch_one(&world.pool)
+                    .await?;
+                if attempt <= n {
+                    return Err(Failure::Retry(anyhow!("the stove is off").context("heat the pan")));
+                }
+            }
+            How::Burnt => return Err(Failure::Final(anyhow!("it is burnt"))),
+            How::Panics => panic!("no pan"),
+            How::Well | How::LosesTheLease => {}
+        }
+        if self.how == How::LosesTheLease {
+            world.sql("update jobs set lease = gen_random_uuid()").await;
+        }
+        steps
+            .once("cook", async {
+                world.note(format!("cook with {spice}"));
+                Ok(())
+            })
+            .await?;
+        steps
+            .once("serve", async {
+                world.note("serve");
+                Ok(())
+            })
+            .await
+    }
+
+    async fn give_up(&self, world: &World, why: &anyhow::Error) -> anyhow::Result<()> {
+        world.note(format!("give up: {why:#}"));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_run_once() {
+    let w = World::start().await;
+    assert!(!w.run().await);
+    let job = Cook::new(How::Well);
+    w.enqueue(&job).await;
+    assert!(w.run().await);
+    assert!(!w.run().await);
+    assert_eq!(w.did(), ["choose", "cook with 7", "serve"]);
+    assert_eq!(w.row(&job).await, row("succeeded", 1, None, false));
+}
+
+#[tokio::test]
+async fn what_was_not_committed_is_no_job() {
+    let w = World::start().await;
+    let mut tx = w.pool.begin().await.unwrap();
+    assert!(enqueue(&mut tx, &Cook::new(How::Well)).await.unwrap());
+    tx.rollback().await.unwrap();
+    assert!(!w.run().await);
+}
+
+#[tokio::test]
+async fn a_subject_has_one_unfinished_job_of_a_kind() {
+    let w = World::start().await;
+    let job = Cook::new(How::Well);
+    assert!(w.enqueue(&job).await);
+    assert!(!w.enqueue(&job).await);
+    assert!(w.enqueue(&Cook::new(How::Well)).await);
+    while w.run().await {}
+    assert!(w.enqueue(&job).await);
+}
+
+#[tokio::test]
+async fn a_failure_is_tried_again_later_without_the_steps_that_are_done() {
+    let w = World::start().await;
+    let job = Cook::new(How::AtLast(2));
+    w.enqueue(&job).await;
+    w.run().await;
+    assert_eq!(w.row(&job).await, row("pending", 1, Some("heat the pan: the stove is off"), true));
+    assert!(!w.run().await);
+    assert!(!w.enqueue(&job).await);
+    for _ in 0..2 {
+        w.sql("update jobs set run_at = now()").await;
+        assert!(w.run().await);
+    }
+    assert_eq!(w.row(&job).await.state, "succeeded");
+    assert_eq!(w.did(), ["choose", "cook with 7", "serve"]);
+}
+
+#[tokio::test]
+async fn after_the_last_attempt_it_gives_up() {
+    let w = World::start().await;
+    let job = Cook::new(How::AtLast(100));
+    w.enqueue(&job).await;
+    for _ in 0..3 {
+        w.sql("update jobs set run_at = now()").await;
+        assert!(w.run().await);
+    }
+    assert_eq!(w.row(&job).await, row("failed", 3, Some("heat the pan: the stove is off"), false));
+    w.sql("update jobs set run_at = now()").await;
+    assert!(!w.run().await);
+    assert_eq!(w.did(), ["choose", "give up: heat the pan: the stove is off"]);
+}
+
+#[tokio::test]
+async fn what_will_never_work_is_not_tried_again() {
+    let w = World::start().await;
+    for (how, why) in [(How::Burnt, "it is burnt"), (How::Panics, "the job panicked: no pan")] {
+        let job = Cook::new(how);
+        w.enqueue(&job).await;
+        w.run().await;
+        assert_eq!(w.row(&job).await, row("failed", 1, Some(why), false));
+        assert_eq!(w.did(), ["choose".to_owned(), format!("give up: {why}")]);
+    }
+}
+
+#[tokio::test]
+async fn whoever_lost_the_lease_records_nothing_more() {
+    let w = World::start().await;
+    let job = Cook::new(How::LosesTheLease);
+    w.enqueue(&job).await;
+    w.run().await;
+    let now = w.row(&job).await;
+    assert_eq!((now.state.as_str(), now.leased), ("running", true));
+    let steps: Vec<String> = sqlx::query_scalar("select name from job_steps").fetch_all(&w.pool).await.unwrap();
+    assert_eq!(steps, ["choose a spice"]);
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_is_taken_over() {
+    let w = World::start().await;
+    let job = Cook::new(How::Well);
+    w.enqueue(&job).await;
+    w.sql("update jobs set state = 'running', attempt = 1, lease = gen_random_uuid(), lease_until = now() + interval '9s'").await;
+    assert!(!w.run().await);
+    w.sql("update jobs set lease_until = now()").await;
+    assert!(w.run().await);
+    assert_eq!(w.row(&job).await, row("succeeded", 2, None, false));
+}
+
+#[tokio::test]
+async fn two_workers_do_not_run_the_same_job() {
+    let w = World::start().await;
+    for _ in 0..20 {
+        w.enqueue(&Cook::new(How::Well)).await;
+    }
+    let work = async || while w.run().await {};
+    tokio::join!(work(), work(), work());
+    let did = w.did();
+    assert_eq!(did.iter().filter(|d| *d == "serve").count(), 20);
+}
+
+#[tokio::test]
+async fn a_worker_takes_up_what_a_dead_one_held_and_what_is_new() {
+    let w = World::start().await;
+    let held = Cook::new(How::Well);
+    w.enqueue(&held).await;
+    w.sql("update jobs set state = 'running', lease = gen_random_uuid(), lease_until = now() + interval '1h'").await;
+    let worker = background::Worker::start(w.pool.clone(), w.registry(), 4, true).await.unwrap();
+    let new = Cook::new(How::Well);
+    w.enqueue(&new).await;
+    for job in [&held, &new] {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while w.row(job).await.state != "succeeded" {
+            assert!(std::time::Instant::now() < deadline, "{:?}", w.row(job).await);
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+    drop(worker);
+    let late = Cook::new(How::Well);
+    w.enqueue(&late).await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert_eq!(w.row(&late).await.state, "pending");
+}
+
+#[tokio::test]
+async fn a_crash_at_any_point_repeats_at_most_one_step() {
+    let w = World::start().await;
+    let points = survives_a_crash_anywhere(
+        &w.pool,
+        w.clone(),
+        async || Cook::new(How::Well),
+        async |_| {
+            let did = w.did();
+            assert!((3..=4).contains(&did.len()), "{did:?}");
+            assert_eq!(did.last().map(String::as_str), Some("serve"));
+        },
+    )
+    .await;
+    assert_eq!(points, 9);
+}

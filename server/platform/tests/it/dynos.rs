@@ -1,0 +1,167 @@
+//! Dynos: started, crashed, restarted, replaced without a gap.
+
+use api::dynos::DynoState;
+use dyno::fake::Reaction;
+use serde_json::json;
+
+use crate::world::{World, until};
+
+#[tokio::test]
+async fn a_crashed_dyno_says_why_and_is_started_again() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.driver.react(|_| Reaction::Exit(7));
+    t.deploy("dusk", &[("web", "./server")]).await;
+    let crashed = until("web.1 has crashed", async || {
+        let dynos = t.owner.dyno_list("dusk").await.unwrap();
+        match dynos.first() {
+            Some(dyno) if dyno.state == DynoState::Crashed => Ok(dyno.clone()),
+            found => Err(format!("{found:?}")),
+        }
+    })
+    .await;
+    assert_eq!(crashed.last_exit.as_deref(), Some("Process exited with status 7"));
+    assert!(crashed.next_start_at.is_some());
+    assert_eq!(t.owner.get("/apps/dusk/dynos/web.1").await.json()["state"], "crashed");
+    let status = t.owner.app_status("dusk").await.unwrap();
+    assert_eq!(format!("{:?}: {}", status.condition, status.detail), "Crashed: web.1: Process exited with status 7");
+    let log = t.log_with("dusk", "State changed from crashed to starting").await;
+    assert!(log.contains("heroku[web.1]: Process exited with status 7"), "{log}");
+    assert!(log.contains("heroku[web.1]: State changed from starting to crashed"), "{log}");
+
+    t.driver.react(|_| Reaction::Run);
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    let up = &t.owner.dyno_list("dusk").await.unwrap()[0];
+    assert!(up.starts >= 2 && up.next_start_at.is_none(), "{up:?}");
+}
+
+#[tokio::test]
+async fn a_dyno_that_cannot_be_started_is_a_crashed_one() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.driver.react(|_| Reaction::Fail("There is no room.".into()));
+    t.deploy("dusk", &[("worker", "./work")]).await;
+    t.owner.patch("/apps/dusk/formation/worker", json!({ "quantity": 1 })).await;
+    t.dynos("dusk", &["worker.1 crashed v2"]).await;
+    assert_eq!(t.owner.dyno_list("dusk").await.unwrap()[0].last_exit.as_deref(), Some("There is no room."));
+}
+
+#[tokio::test]
+async fn restarts_are_accepted_whatever_the_dyno_does() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.deploy("dusk", &[("web", "./server"), ("worker", "./work")]).await;
+    t.owner.patch("/apps/dusk/formation/worker", json!({ "quantity": 2 })).await;
+    t.dynos("dusk", &["web.1 up v2", "worker.1 up v2", "worker.2 up v2"]).await;
+    let ids = async || {
+        let dynos = t.owner.dyno_list("dusk").await.unwrap();
+        dynos.into_iter().map(|d| (d.name, d.id)).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let is_up = &["web.1 up v2", "worker.1 up v2", "worker.2 up v2"];
+    let changed = async |names: &[&str], before: &std::collections::BTreeMap<String, api::ids::DynoId>| {
+        until(&format!("{names:?} are fresh"), async || {
+            let now = ids().await;
+            let fresh: Vec<_> = now.iter().filter(|(name, id)| before.get(*name) != Some(id)).map(|(n, _)| n.clone()).collect();
+            if fresh == names { Ok(()) } else { Err(format!("{fresh:?}")) }
+        })
+        .await;
+        t.dynos("dusk", is_up).await;
+    };
+    for (method, path, names) in [
+        ("DELETE", "/apps/dusk/dynos/worker.2", &["worker.2"][..]),
+        ("DELETE", "/apps/dusk/formations/worker", &["worker.1", "worker.2"]),
+        ("DELETE", "/apps/dusk/dynos", &["web.1", "worker.1", "worker.2"]),
+        ("POST", "/apps/dusk/dynos/web.1/actions/stop", &["web.1"]),
+        ("POST", "/apps/dusk/formations/worker/actions/stop", &["worker.1", "worker.2"]),
+    ] {
+        let before = ids().await;
+        let answer = t.owner.ask(method, path).await;
+        assert_eq!((answer.status, answer.json()), (202, json!({})), "{path}");
+        // It may be down just now: no matter.
+        assert_eq!(t.owner.ask(method, path).await.status, 202, "{path} again");
+        changed(names, &before).await;
+    }
+    for path in ["/apps/dusk/dynos/web.9", "/apps/dusk/dynos/clock.1", "/apps/dusk/formations/clock"] {
+        assert_eq!(t.owner.delete(path).await.error().0, 404, "{path}");
+    }
+    t.log_with("dusk", "Restarted all dynos by user").await;
+    assert!(t.driver.signals().iter().all(|(_, signal)| *signal == 15), "{:?}", t.driver.signals());
+}
+
+#[tokio::test]
+async fn the_old_dynos_serve_until_the_new_ones_are_up() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.deploy("dusk", &[("web", "./one")]).await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    let old = t.driver.running("web.1").unwrap().handle;
+    let control = router::Control::new(&t.platform.config().run);
+
+    // The new one runs and does not listen.
+    t.driver.react(|_| Reaction::Deaf);
+    t.deploy("dusk", &[("web", "./two")]).await;
+    let new = until("the new web.1 runs", async || {
+        t.driver.running("web.1").filter(|s| s.handle.id != old.id).ok_or_else(String::new)
+    })
+    .await;
+    let version = control.version().await.unwrap();
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    assert!(t.driver.signals().is_empty());
+    assert_eq!(routes(&t), [old.addr.unwrap()]);
+
+    // Now it crashes; the next one listens, and takes over.
+    t.driver.react(|_| Reaction::Run);
+    t.driver.exit(new.handle.id, 1);
+    t.dynos("dusk", &["web.1 up v3"]).await;
+    let new = t.driver.running("web.1").unwrap().handle;
+    until("the old process has been stopped", async || {
+        let signals = t.driver.signals();
+        if signals == [(old.id, 15)] { Ok(()) } else { Err(format!("{signals:?}")) }
+    })
+    .await;
+    assert_eq!(routes(&t), [new.addr.unwrap()]);
+    assert!(control.version().await.unwrap() > version);
+}
+
+/// Where the router sends requests for the only app.
+fn routes(t: &World) -> Vec<std::net::SocketAddr> {
+    let text = std::fs::read_to_string(t.data().join("routes.json")).unwrap();
+    let table: router::Routes = serde_json::from_str(&text).unwrap();
+    table.apps[0].dynos.iter().map(|d| d.addr).collect()
+}
+
+#[tokio::test]
+async fn what_a_dyno_says_is_in_the_log_to_the_last_line() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.deploy("dusk", &[("web", "./server")]).await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    let run = t.driver.running("web.1").unwrap().handle.id;
+    t.driver.say(run, b'o', "hello").unwrap();
+    t.log_with("dusk", "app[web.1]: hello").await;
+    t.driver.say(run, b'e', "the last words").unwrap();
+    t.driver.exit(run, 1);
+    let log = t.log_with("dusk", "State changed from up to crashed").await;
+    assert!(log.contains("app[web.1]: the last words"), "{log}");
+    assert_eq!(log.matches("app[web.1]: hello").count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn dynos_go_on_while_the_platform_is_away() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.deploy("dusk", &[("web", "./server")]).await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    let before = t.driver.running("web.1").unwrap();
+    t.platform.stop(false).await;
+    t.driver.say(before.handle.id, b'o', "nobody listens").unwrap();
+
+    let t = t.again().await;
+    t.log_with("dusk", "app[web.1]: nobody listens").await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    assert_eq!(t.driver.running("web.1").unwrap(), before);
+    assert_eq!(t.driver.started().len(), 1);
+
+    t.platform.stop(true).await;
+    assert_eq!(t.driver.running("web.1"), None);
+}

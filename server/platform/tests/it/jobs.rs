@@ -1,0 +1,133 @@
+//! Jobs survive a crash anywhere.
+
+use background::testing::survives_a_crash_anywhere;
+use dyno::fake::Reaction;
+use platform::testing::{Destroy, RunBuild, RunRelease};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    builds::source,
+    world::World,
+};
+
+/// A platform whose jobs the test runs.
+async fn world(react: impl Fn(&str) -> Reaction + Send + 'static) -> World {
+    let t = World::start().await;
+    t.platform.leave_jobs();
+    t.driver.react(move |spec| react(&spec.name));
+    t
+}
+
+async fn count(t: &World, query: &'static str, id: Uuid) -> i64 {
+    sqlx::query_scalar(query).bind(id).fetch_one(&t.db).await.unwrap()
+}
+
+#[tokio::test]
+async fn destroying_an_app() {
+    let t = world(|_| Reaction::Run).await;
+    let points = survives_a_crash_anywhere(
+        &t.db,
+        t.platform.clone(),
+        async || {
+            let app = t.app("dusk").await;
+            t.deploy("dusk", &[("web", "./server")]).await;
+            t.dynos("dusk", &["web.1 up v2"]).await;
+            t.owner.app_delete("dusk").await.unwrap();
+            Destroy { app: app.id.get() }
+        },
+        async |job| {
+            for query in [
+                "select count(*) from apps where id = $1",
+                "select count(*) from releases where app_id = $1",
+                "select count(*) from dynos where app_id = $1",
+            ] {
+                assert_eq!(count(&t, query, job.app).await, 0, "{query}");
+            }
+            assert_eq!(dyno::Driver::list(t.driver.as_ref()).await.unwrap(), []);
+            assert!(!t.data().join("unpacked").join(job.app.to_string()).exists());
+        },
+    )
+    .await;
+    assert_eq!(points, 9);
+}
+
+async fn release_phase(code: i32, status: &str, formation: i64) {
+    let t = world(move |name| if name.starts_with("release.") { Reaction::Exit(code) } else { Reaction::Run }).await;
+    let mut n = 0;
+    let points = survives_a_crash_anywhere(
+        &t.db,
+        t.platform.clone(),
+        async || {
+            n += 1;
+            let app = format!("dusk-{n}");
+            t.app(&app).await;
+            let release = t.deploy(&app, &[("web", "./server"), ("release", "./migrate")]).await;
+            RunRelease { release: release.id.get() }
+        },
+        async |job| {
+            let found: String =
+                sqlx::query_scalar("select status from releases where id = $1").bind(job.release).fetch_one(&t.db).await.unwrap();
+            assert_eq!(found, status);
+            // The command ran once.
+            assert_eq!(t.driver.started().iter().filter(|spec| spec.id == job.release).count(), 1);
+            let formed = "select count(*) from formation f join releases r on r.app_id = f.app_id where r.id = $1";
+            assert_eq!(count(&t, formed, job.release).await, formation);
+            let noted = "select count(*) from events e join releases r on r.app_id = e.app_id
+                         where r.id = $1 and e.action = 'release.phase'";
+            assert_eq!(count(&t, noted, job.release).await, 1);
+        },
+    )
+    .await;
+    assert_eq!(points, 3);
+}
+
+#[tokio::test]
+async fn a_release_phase_that_succeeds() {
+    release_phase(0, "succeeded", 2).await;
+}
+
+#[tokio::test]
+async fn a_release_phase_that_fails() {
+    release_phase(1, "failed", 0).await;
+}
+
+async fn build(code: i32, status: &str, releases: i64) -> usize {
+    let t = world(move |name| if name.starts_with("build.") { Reaction::Exit(code) } else { Reaction::Run }).await;
+    let mut n = 0;
+    survives_a_crash_anywhere(
+        &t.db,
+        t.platform.clone(),
+        async || {
+            n += 1;
+            let app = format!("dusk-{n}");
+            t.app(&app).await;
+            let url = source(&t).await;
+            let made = t.owner.post(&format!("/apps/{app}/builds"), json!({ "source_blob": { "url": url } })).await.json();
+            RunBuild { build: made["id"].as_str().unwrap().parse().unwrap() }
+        },
+        async |job| {
+            let found: String =
+                sqlx::query_scalar("select status from builds where id = $1").bind(job.build).fetch_one(&t.db).await.unwrap();
+            assert_eq!(found, status);
+            let made = "select count(*) from releases r join builds b on b.app_id = r.app_id where b.id = $1";
+            assert_eq!(count(&t, made, job.build).await, releases);
+            let noted = "select count(*) from events e join builds b on b.app_id = e.app_id
+                         where b.id = $1 and e.action in ('release.create', 'build.fail')";
+            assert_eq!(count(&t, noted, job.build).await, 1);
+            let left: Vec<_> = std::fs::read_dir(t.data().join("tmp")).unwrap().map(|e| e.unwrap().path()).collect();
+            assert!(left.is_empty(), "{left:?}");
+        },
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_build_that_succeeds() {
+    assert_eq!(build(0, "succeeded", 2).await, 9);
+}
+
+#[tokio::test]
+async fn a_build_that_fails() {
+    assert_eq!(build(1, "failed", 1).await, 3);
+}

@@ -1,0 +1,153 @@
+//! `/live`: values and lines over one websocket, until the session ends.
+
+use api::live::{ToBrowser, ToServer, Topic};
+use futures::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Error, Message, client::IntoClientRequest as _},
+};
+
+use crate::{
+    sessions::sign_in,
+    world::{LONG, World},
+};
+
+struct Socket(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
+
+impl Socket {
+    async fn say(&mut self, said: ToServer) {
+        self.0.send(Message::text(serde_json::to_string(&said).unwrap())).await.unwrap();
+    }
+
+    async fn subscribe(&mut self, id: u32, topic: Topic) {
+        self.say(ToServer::Subscribe { id, topic }).await;
+    }
+
+    /// The next thing that is said; `None` when the socket is closed.
+    async fn hear(&mut self) -> Option<ToBrowser> {
+        loop {
+            let message = tokio::time::timeout(LONG, self.0.next()).await.expect("something is said");
+            match message {
+                Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// The next value of a topic that is so.
+    async fn value(&mut self, of: u32, is_so: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            match self.hear().await.expect("the socket is open") {
+                ToBrowser::Value { id, value } if id == of && is_so(&value) => return value,
+                ToBrowser::Failed { error, .. } => panic!("{error}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Serves the world on a port of its own.
+async fn serve(t: &World) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let routes = platform::api_router(t.platform.clone());
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    addr.to_string()
+}
+
+async fn open(host: &str, headers: &[(&'static str, String)]) -> Result<Socket, u16> {
+    let mut request = format!("ws://{host}/live").into_client_request().unwrap();
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    match connect_async(request).await {
+        Ok((socket, _)) => Ok(Socket(socket)),
+        Err(Error::Http(answer)) => Err(answer.status().as_u16()),
+        Err(err) => panic!("{err}"),
+    }
+}
+
+fn bearer(token: &str) -> [(&'static str, String); 1] {
+    [("authorization", format!("Bearer {token}"))]
+}
+
+#[tokio::test]
+async fn values_and_lines_come_as_they_change() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let host = serve(&t).await;
+    assert_eq!(open(&host, &[]).await.err(), Some(401));
+    let mut socket = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
+    assert!(matches!(socket.hear().await, Some(ToBrowser::Hello { .. })));
+
+    socket.subscribe(1, Topic::App { app: "dusk".into() }).await;
+    socket.value(1, |v| v["condition"] == "empty").await;
+    t.deploy("dusk", &[("web", "./server")]).await;
+    let up = socket.value(1, |v| v["condition"] == "up").await;
+    assert_eq!(up["dynos"][0]["name"], "web.1");
+
+    socket.subscribe(2, Topic::Apps).await;
+    socket.value(2, |v| v[0]["name"] == "dusk").await;
+    socket.say(ToServer::Unsubscribe { id: 1 }).await;
+    t.owner.patch("/apps/dusk", json!({ "name": "dawn" })).await;
+    socket.value(2, |v| v[0]["name"] == "dawn").await;
+
+    let logs = Topic::Logs { app: "dawn".into(), filter: Default::default(), after: None, lines: Some(1) };
+    socket.subscribe(3, logs).await;
+    let run = t.driver.running("web.1").unwrap().handle.id;
+    t.driver.say(run, b'o', "hello").unwrap();
+    let mut cursor = 0;
+    loop {
+        if let Some(ToBrowser::Lines { id: 3, lines, cursor: at }) = socket.hear().await {
+            assert!(at >= cursor);
+            cursor = at;
+            if lines.iter().any(|l| l["text"] == "hello") {
+                break;
+            }
+        }
+    }
+    socket.subscribe(4, Topic::Platform).await;
+    socket.value(4, |v| !v["reconcilers"].as_array().unwrap().is_empty()).await;
+}
+
+#[tokio::test]
+async fn what_one_may_not_see_is_refused() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let host = serve(&t).await;
+    let mut socket = open(&host, &bearer(t.stranger.token.as_ref().unwrap())).await.unwrap();
+    socket.hear().await;
+    let logs = Topic::Logs { app: "dusk".into(), filter: Default::default(), after: None, lines: None };
+    let build = Topic::Build { app: "dusk".into(), build: uuid::Uuid::nil(), after: None };
+    let app = Topic::App { app: "dusk".into() };
+    let metrics = Topic::Metrics { app: "dusk".into() };
+    for (n, (topic, status)) in [(app, 404), (logs, 404), (build, 404), (metrics, 404), (Topic::Platform, 403)].into_iter().enumerate() {
+        socket.subscribe(n as u32, topic).await;
+        let Some(ToBrowser::Failed { id, error }) = socket.hear().await else { panic!("{n} should be refused") };
+        assert_eq!((id as usize, error.status), (n, status));
+    }
+    socket.subscribe(9, Topic::Apps).await;
+    assert_eq!(socket.value(9, |_| true).await, json!([]));
+}
+
+#[tokio::test]
+async fn a_session_that_ends_ends_its_sockets() {
+    let t = World::start().await;
+    let host = serve(&t).await;
+    let cookie = sign_in(&t).await;
+    assert_eq!(open(&host, &[("cookie", cookie.clone())]).await.err(), Some(403));
+    let here = [("cookie", cookie.clone()), ("origin", format!("http://{host}"))];
+    let mut socket = open(&host, &here).await.unwrap();
+    let mut other = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
+    socket.hear().await;
+    other.hear().await;
+    let id = t.owner.session_list().await.unwrap()[0].id.to_string();
+    t.owner.session_delete(&id).await.unwrap();
+    assert_eq!(socket.hear().await, Some(ToBrowser::SignedOut));
+    assert_eq!(socket.hear().await, None);
+    // That of the token goes on.
+    other.subscribe(1, Topic::Apps).await;
+    other.value(1, |_| true).await;
+}

@@ -1,0 +1,22 @@
+//! The rules, through the API: a real database, a real router, dynos that are only pretended.
+//!
+//! Every test makes a world of its own. A `WARN` or `ERROR` that a test did not name fails it.
+
+mod accounts;
+mod apps;
+mod authorizations;
+mod builds;
+mod config_vars;
+mod dynos;
+mod events;
+mod formation;
+mod jobs;
+mod live;
+mod log_drains;
+mod log_sessions;
+mod permissions;
+mod releases;
+mod sessions;
+mod stacks;
+mod wire;
+mod world;

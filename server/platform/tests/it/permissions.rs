@@ -1,0 +1,181 @@
+//! Who gets what: generated from the list of routes, so that a new route cannot be forgotten.
+
+use serde_json::json;
+
+use crate::world::World;
+
+const ROUTES: &str = include_str!("../../src/routes.rs");
+
+/// What the stranger gets from routes that are about no app. A route that is missing here fails.
+const OF_ONES_OWN: &[(&str, u16)] = &[
+    ("GET /account", 200),
+    ("PATCH /account", 200),
+    ("GET /account/features", 200),
+    ("GET /account/features/x", 404),
+    ("GET /account/rate-limits", 200),
+    ("GET /account/sessions", 200),
+    ("DELETE /account/sessions/x", 404),
+    ("POST /account/sign-in-links", 201),
+    ("GET /app-statuses", 200),
+    ("GET /apps", 200),
+    ("POST /apps", 201),
+    ("GET /dyno-sizes", 200),
+    ("GET /dyno-sizes/x", 404),
+    ("GET /events", 403),
+    ("GET /events/verify", 403),
+    ("POST /filters/apps", 422),
+    ("GET /oauth/authorizations", 200),
+    ("POST /oauth/authorizations", 201),
+    ("GET /oauth/authorizations/x", 404),
+    ("PATCH /oauth/authorizations/x", 404),
+    ("DELETE /oauth/authorizations/x", 404),
+    ("POST /oauth/authorizations/x/actions/regenerate-tokens", 404),
+    ("GET /oauth/sessions", 200),
+    ("DELETE /oauth/sessions/x", 404),
+    ("GET /platform", 403),
+    ("GET /regions", 200),
+    ("GET /regions/x", 404),
+    ("POST /sources", 201),
+    ("GET /stacks", 200),
+    ("GET /stacks/x", 404),
+    ("GET /users/x", 404),
+    ("GET /users/x/apps", 404),
+];
+
+/// What anybody gets from routes that are streamed or open without credentials.
+const OF_ANYBODY: &[(&str, u16)] = &[
+    ("GET /blobs/slugs/x", 404),
+    ("PUT /blobs/slugs/x", 404),
+    ("GET /blobs/sources/x", 404),
+    ("PUT /blobs/sources/x", 404),
+    ("POST /internal/pushes", 401),
+    ("GET /live", 401),
+    ("GET /login/x", 303),
+    ("POST /logout", 403),
+    ("GET /streams/builds/x", 404),
+    ("GET /streams/logs/x", 404),
+    ("GET /streams/releases/x", 404),
+    ("GET /dusk.git/info/refs?service=git-upload-pack", 401),
+    ("POST /dusk.git/git-upload-pack", 401),
+    ("POST /dusk.git/git-receive-pack", 401),
+];
+
+/// `GET /account` for each method of each route in the function `name`.
+fn routes(name: &str) -> Vec<String> {
+    let start = ROUTES.find(&format!("fn {name}(")).expect("the function is there");
+    let end = ROUTES[start..].find("\n}").expect("it ends") + start;
+    let mut found = Vec::new();
+    for route in ROUTES[start..end].split(".route(").skip(1) {
+        let (path, methods) = route.trim_start().trim_start_matches('"').split_once('"').expect("a path");
+        let methods = methods.split(".layer(").next().unwrap_or_default();
+        for (call, method) in [("get(", "GET"), ("post(", "POST"), ("put(", "PUT"), ("patch(", "PATCH"), ("delete(", "DELETE"), ("any(", "GET")] {
+            let is_called = methods.match_indices(call).any(|(at, _)| !methods[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+            if is_called {
+                found.push(format!("{method} {path}"));
+            }
+        }
+    }
+    found
+}
+
+/// The route with something in place of its `{…}`.
+fn filled(route: &str) -> String {
+    let route = route.replace("{repository}", "dusk.git");
+    let mut out = String::new();
+    for (n, part) in route.split('{').enumerate() {
+        out.push_str(if n == 0 { part } else { "x" });
+        out.push_str(if n == 0 { "" } else { part.split_once('}').expect("it is closed").1 });
+    }
+    out.replace("/info/refs", "/info/refs?service=git-upload-pack")
+}
+
+fn app_routes() -> Vec<String> {
+    let routes = routes("app_routes").into_iter().map(|route| {
+        let (method, path) = route.split_once(' ').unwrap();
+        format!("{method} /apps/dusk{}", filled(path).trim_end_matches('/'))
+    });
+    routes.collect()
+}
+
+/// What lets every route read its body.
+fn body() -> String {
+    json!({ "url": "https://example.com", "updates": [], "source_blob": {} }).to_string()
+}
+
+#[test]
+fn the_list_of_routes_is_understood() {
+    assert!(app_routes().len() > 45, "{:#?}", app_routes());
+    assert!(app_routes().contains(&"DELETE /apps/dusk".to_owned()));
+    let listed = |table: &[(&str, u16)]| table.iter().map(|(route, _)| (*route).to_owned()).collect::<Vec<_>>();
+    let sorted = |mut routes: Vec<String>| {
+        routes.sort();
+        routes
+    };
+    let found = routes("api_routes").iter().map(|r| filled(r)).collect();
+    assert_eq!(sorted(found), sorted(listed(OF_ONES_OWN)));
+    let found = routes("stream_routes").iter().map(|r| filled(r)).collect();
+    assert_eq!(sorted(found), sorted(listed(OF_ANYBODY)));
+}
+
+#[tokio::test]
+async fn nobody_gets_anything_without_credentials() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let own = OF_ONES_OWN.iter().map(|(route, _)| (*route).to_owned());
+    for route in own.chain(app_routes()) {
+        let (method, path) = route.split_once(' ').unwrap();
+        let answer = t.anonymous.ask(method, path).body(body()).await;
+        assert_eq!(answer.error().0, 401, "{route}");
+    }
+    for (route, status) in OF_ANYBODY {
+        let (method, path) = route.split_once(' ').unwrap();
+        let answer = t.anonymous.ask(method, path).body("{}").await;
+        assert_eq!(answer.status, *status, "{route}: {answer:?}");
+        let challenge = answer.header("www-authenticate");
+        assert_eq!(!challenge.is_empty(), path.contains(".git"), "{route}: {challenge}");
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_does_not_learn_that_an_app_exists() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let expected = json!({ "id": "not_found", "resource": "app", "message": "Couldn't find that app." });
+    for route in app_routes() {
+        let (method, path) = route.split_once(' ').unwrap();
+        for path in [path.to_owned(), path.replace("dusk", "nope")] {
+            let answer = t.stranger.ask(method, &path).body(body()).await;
+            assert_eq!((answer.status, answer.json()), (404, expected.clone()), "{method} {path}");
+        }
+    }
+    for path in ["/dusk.git/info/refs?service=git-receive-pack", "/nope.git/info/refs?service=git-receive-pack"] {
+        let answer = t.stranger.get(path).await;
+        assert_eq!((answer.status, answer.header("content-type")), (404, "text/plain"), "{path}");
+    }
+    assert_eq!(t.owner.app_list().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_stranger_gets_what_is_the_strangers() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    for (route, status) in OF_ONES_OWN {
+        let (method, path) = route.split_once(' ').unwrap();
+        let answer = t.stranger.ask(method, path).body("{}").await;
+        assert_eq!(answer.status, *status, "{route}: {answer:?}");
+        assert!(!answer.text().contains("dusk"), "{route}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_owner_finds_every_route() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    for route in app_routes().iter().filter(|r| *r != "DELETE /apps/dusk") {
+        let (method, path) = route.split_once(' ').unwrap();
+        let answer = t.owner.ask(method, path).body(if path.ends_with("config-vars") { "{}".into() } else { body() }).await;
+        let says = answer.text();
+        assert!(![401, 403, 405, 500].contains(&answer.status), "{route}: {answer:?}");
+        assert!(!says.contains("API endpoint was not found") && !says.contains("find that app"), "{route}: {answer:?}");
+    }
+}

@@ -1,0 +1,190 @@
+//! Releases: of slugs, back to earlier ones, and with a release phase.
+
+use api::releases::{ReleaseCreate, ReleaseStatus};
+use dyno::fake::Reaction;
+use serde_json::json;
+
+use crate::world::{World, archive, path, until};
+
+fn back_to(release: &str) -> ReleaseCreate {
+    ReleaseCreate { release: Some(release.into()), ..ReleaseCreate::default() }
+}
+
+#[tokio::test]
+async fn an_uploaded_slug_is_released_and_runs() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.owner.patch("/apps/dusk/config-vars", json!({ "A": "1" })).await;
+    let body = json!({ "process_types": { "web": "./server $PORT" }, "commit": "0123456789abcdef" });
+    let slug = t.owner.post("/apps/dusk/slugs", body).await;
+    assert_eq!(slug.status, 201);
+    let slug = slug.json();
+    let id = slug["id"].as_str().unwrap();
+    let early = t.owner.post("/apps/dusk/releases", json!({ "slug": id })).await;
+    assert_eq!(early.error().2, "The slug has no content yet. Upload it to its blob URL first.");
+
+    let put = path(slug["blob"]["url"].as_str().unwrap());
+    assert_eq!(t.anonymous.ask("PUT", &put).body("no archive").await.error().0, 422);
+    let content = archive("./app/server", "#!/bin/sh\n");
+    assert_eq!(t.anonymous.ask("PUT", &put).body(content.clone()).await.status, 200);
+    assert_eq!(t.anonymous.ask("PUT", &put).body(content.clone()).await.error().0, 409);
+    let found = t.owner.slug_info("dusk", id).await.unwrap();
+    assert_eq!(found.size, Some(content.len() as i64));
+    assert!(found.checksum.unwrap().starts_with("SHA256:"));
+    assert_eq!(t.anonymous.get(&path(&found.blob.url)).await.body, content);
+    assert_eq!(t.anonymous.get(&put).await.error().0, 404);
+
+    let release = t.owner.post("/apps/dusk/releases", json!({ "slug": id })).await;
+    assert_eq!(release.status, 201);
+    let release = release.json();
+    assert_eq!((&release["version"], &release["description"], &release["current"]), (&json!(3), &json!("Deploy 01234567"), &json!(true)));
+    t.dynos("dusk", &["web.1 up v3"]).await;
+    let spec = t.driver.started().pop().unwrap();
+    assert_eq!((spec.name.as_str(), spec.command.as_str(), spec.env["A"].as_str()), ("web.1", "./server $PORT", "1"));
+    assert!(spec.uid >= 200_000 && spec.port.is_some());
+    let dyno::AppDir::Slug(root) = &spec.root.app else { panic!("{:?}", spec.root) };
+    assert_eq!(std::fs::read_to_string(root.join("server")).unwrap(), "#!/bin/sh\n");
+    let log = t.log_with("dusk", "heroku[web.1]: State changed from starting to up").await;
+    for line in ["app[api]: Deploy 01234567 by user", "app[api]: Release v3 created by user", "heroku[web.1]: Starting process with command `./server 5000`"] {
+        assert!(log.contains(line), "{line}\n{log}");
+    }
+}
+
+#[tokio::test]
+async fn process_types_that_cannot_be_are_refused() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    for types in [json!({}), json!({ "a b": "x" }), json!({ "../x": "x" }), json!({ "web": " " }), json!({ "web": "a\nb" }), json!("web")] {
+        let answer = t.owner.post("/apps/dusk/slugs", json!({ "process_types": types })).await;
+        assert_eq!(answer.error().0, 422, "{types}");
+    }
+    let everything = json!({ "slug": "a", "release": "b" });
+    for body in [json!({}), everything] {
+        assert_eq!(t.owner.post("/apps/dusk/releases", body).await.error().0, 422);
+    }
+    assert_eq!(t.owner.post("/apps/dusk/releases", json!({ "slug": "nope" })).await.error().0, 404);
+    assert_eq!(t.owner.post("/apps/dusk/releases", json!({ "release": "v9" })).await.error().0, 404);
+}
+
+#[tokio::test]
+async fn going_back_brings_code_and_configuration() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.owner.patch("/apps/dusk/config-vars", json!({ "A": "1", "GONE": "x" })).await;
+    t.deploy("dusk", &[("web", "./one")]).await;
+    t.dynos("dusk", &["web.1 up v3"]).await;
+    t.deploy("dusk", &[("web", "./two"), ("worker", "./work")]).await;
+    t.owner.patch("/apps/dusk/config-vars", json!({ "A": "2", "GONE": null, "NEW": "y" })).await;
+    t.dynos("dusk", &["web.1 up v5"]).await;
+
+    let effects = t.owner.release_rollback_effects("dusk", "v3").await.unwrap();
+    assert_eq!(effects.config_set, ["A", "GONE"]);
+    assert_eq!(effects.config_unset, ["NEW"]);
+    assert_eq!(effects.effects[0], "The code becomes that of the release, without a build.");
+    assert_eq!(t.owner.release_list("dusk", 10).await.unwrap().len(), 5);
+
+    let back = t.owner.release_create("dusk", &back_to("v3")).await.unwrap();
+    assert_eq!((back.version, back.description.as_str()), (6, "Rollback to v3"));
+    t.dynos("dusk", &["web.1 up v6"]).await;
+    let vars = t.owner.config_vars_info("dusk").await.unwrap();
+    assert_eq!(serde_json::to_value(vars).unwrap(), json!({ "A": "1", "GONE": "x" }));
+    let spec = t.driver.started().pop().unwrap();
+    assert_eq!((spec.command.as_str(), spec.env["A"].as_str()), ("./one", "1"));
+    assert_eq!(t.owner.formation_list("dusk").await.unwrap().len(), 1);
+    let events = t.owner.event_list("dusk").await.unwrap();
+    assert!(events.iter().any(|e| e.action == "release.rollback"));
+}
+
+#[tokio::test]
+async fn going_back_to_the_first_release_stops_everything() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.deploy("dusk", &[("web", "./server")]).await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    let effects = t.owner.release_rollback_effects("dusk", "1").await.unwrap().effects;
+    assert!(effects.contains(&"The release has no code: all dynos stop.".to_owned()), "{effects:?}");
+    t.owner.release_create("dusk", &back_to("v1")).await.unwrap();
+    t.dynos("dusk", &[]).await;
+    until("the process is gone", async || match t.driver.running("web.1") {
+        Some(status) => Err(format!("{status:?}")),
+        None => Ok(()),
+    })
+    .await;
+    t.deploy("dusk", &[("web", "./server")]).await;
+    t.dynos("dusk", &["web.1 up v4"]).await;
+}
+
+#[tokio::test]
+async fn releases_are_found_by_version_and_id() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.app("dawn").await;
+    let first = t.owner.release_info("dusk", "v1").await.unwrap();
+    assert_eq!(t.owner.release_info("dusk", "1").await.unwrap(), first);
+    assert_eq!(t.owner.release_info("dusk", &first.id.to_string()).await.unwrap(), first);
+    for missing in ["v2", "nope", &t.owner.release_info("dawn", "v1").await.unwrap().id.to_string()] {
+        let answer = t.owner.get(&format!("/apps/dusk/releases/{missing}")).await;
+        assert_eq!(answer.json(), json!({ "id": "not_found", "resource": "release", "message": "Couldn't find that release." }));
+    }
+}
+
+#[tokio::test]
+async fn a_slug_of_another_app_is_released_only_by_who_may_see_it() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let slug = t.slug("dusk", &[("web", "./server")]).await;
+    t.stranger.post("/apps", json!({ "name": "theirs" })).await;
+    assert_eq!(t.stranger.post("/apps/theirs/releases", json!({ "slug": slug })).await.error().0, 404);
+    t.app("dawn").await;
+    assert_eq!(t.owner.post("/apps/dawn/releases", json!({ "slug": slug })).await.status, 201);
+    t.dynos("dawn", &["web.1 up v2"]).await;
+    // The archive stays as long as one app has it.
+    assert_eq!(t.owner.get(&format!("/apps/dawn/slugs/{slug}")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_release_phase_that_succeeds_lets_the_release_take_over() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let release = t.deploy("dusk", &[("web", "./server"), ("release", "./migrate")]).await;
+    assert_eq!((release.status, release.current), (ReleaseStatus::Pending, false));
+    let phase = until("the release phase runs", async || t.driver.running("release.1002").ok_or_else(String::new)).await;
+    t.driver.say(phase.handle.id, b'o', "migrated 3 tables").unwrap();
+    let shown = until("there is output", async || {
+        let shown = t.owner.release_info("dusk", "v2").await.unwrap();
+        if shown.output_stream_url.is_some() { Ok(shown) } else { Err(format!("{shown:?}")) }
+    })
+    .await;
+    let output = path(&shown.output_stream_url.unwrap());
+    let stream = tokio::spawn(t.anonymous.ask("GET", &output).into_future());
+    t.driver.exit(phase.handle.id, 0);
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    assert_eq!(stream.await.unwrap().text(), "migrated 3 tables\n");
+    assert_eq!(t.owner.release_info("dusk", "v2").await.unwrap().status, ReleaseStatus::Succeeded);
+    assert_eq!(t.owner.formation_list("dusk").await.unwrap().len(), 2);
+    let log = t.log_with("dusk", "app[api]: Release v2 succeeded").await;
+    assert!(log.contains("app[release.1002]: migrated 3 tables"), "{log}");
+}
+
+#[tokio::test]
+async fn a_release_phase_that_fails_leaves_the_release_before_alone() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.deploy("dusk", &[("web", "./one")]).await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    t.driver.react(|spec| match spec.name.starts_with("release.") {
+        true => Reaction::Exit(3),
+        false => Reaction::Run,
+    });
+    t.deploy("dusk", &[("web", "./two"), ("release", "./migrate")]).await;
+    until("the release has failed", async || {
+        let status = t.owner.release_info("dusk", "v3").await.unwrap().status;
+        if status == ReleaseStatus::Failed { Ok(()) } else { Err(format!("{status:?}")) }
+    })
+    .await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    assert!(t.owner.release_info("dusk", "v2").await.unwrap().current);
+    t.log_with("dusk", "Release v3 failed: the release command exited with an error").await;
+    let back = t.owner.post("/apps/dusk/releases", json!({ "release": "v3" })).await;
+    assert_eq!(back.error().2, "Release v3 failed, so that nothing can go back to it.");
+}

@@ -1,0 +1,107 @@
+//! Console sessions: one-time links, cookies, who may write with them.
+
+use serde_json::json;
+
+use crate::world::{Answer, World, path};
+
+/// Signs a browser in. Its cookie.
+pub async fn sign_in(t: &World) -> String {
+    let link = t.owner.post("/account/sign-in-links", json!({})).await;
+    assert_eq!(link.status, 201);
+    let answer = t.anonymous.ask("GET", &path(link.json()["url"].as_str().unwrap())).header("user-agent", "Lynx").await;
+    assert_eq!((answer.status, answer.header("location")), (303, "/apps"), "{answer:?}");
+    cookie(&answer)
+}
+
+fn cookie(answer: &Answer) -> String {
+    answer.header("set-cookie").split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_link_signs_one_browser_in_once() {
+    let t = World::start().await;
+    let link = t.owner.post("/account/sign-in-links", json!({})).await.json();
+    let link = path(link["url"].as_str().unwrap());
+    let first = t.anonymous.get(&link).await;
+    let set = first.header("set-cookie").to_owned();
+    for part in ["wharf=", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age="] {
+        assert!(set.contains(part), "{part}: {set}");
+    }
+    assert!(!set.contains("Domain") && !set.contains("Secure"), "{set}");
+    assert_eq!(first.header("cache-control"), "no-store");
+    let account = t.anonymous.ask("GET", "/account").header("cookie", &cookie(&first)).await;
+    assert_eq!(account.json()["admin"], true);
+    assert!(t.owner.account_info().await.unwrap().last_login.is_some());
+
+    let second = t.anonymous.get(&link).await;
+    assert_eq!((second.status, second.header("location"), second.header("set-cookie")), (303, "/login?error=link", ""));
+    let late = t.owner.post("/account/sign-in-links", json!({})).await.json();
+    sqlx::query("update sign_in_links set expires_at = now()").execute(&t.db).await.unwrap();
+    let late = t.anonymous.get(&path(late["url"].as_str().unwrap())).await;
+    assert_eq!(late.header("location"), "/login?error=link");
+    let value = cookie(&first).trim_start_matches("wharf=").to_owned();
+    let rows: Vec<String> = sqlx::query_scalar("select row_to_json(s)::text from sessions s").fetch_all(&t.db).await.unwrap();
+    assert!(rows.len() == 1 && !rows[0].contains(&value), "{rows:?}");
+    let events = t.owner.event_list_all().await.unwrap();
+    assert_eq!(events.iter().filter(|e| e.action == "session.create").count(), 1);
+}
+
+#[tokio::test]
+async fn a_planted_cookie_is_worth_nothing() {
+    let t = World::start().await;
+    let planted = sign_in(&t).await;
+    let link = t.owner.post("/account/sign-in-links", json!({})).await.json();
+    let answer = t.anonymous.ask("GET", &path(link["url"].as_str().unwrap())).header("cookie", &planted).await;
+    assert_ne!(cookie(&answer), planted);
+    assert_eq!(t.anonymous.ask("GET", "/account").header("cookie", &planted).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_session_writes_from_the_console_only() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let cookie = sign_in(&t).await;
+    let write = async |origin: &str| {
+        let mut ask = t.anonymous.ask("PATCH", "/apps/dusk").header("cookie", &cookie).body(r#"{"maintenance": true}"#);
+        if !origin.is_empty() {
+            ask = ask.header("origin", origin);
+        }
+        ask.await.status
+    };
+    for origin in ["", "http://dusk.localhost", "http://evil.example.com", "null", "http://localhost.evil.com", "http://localhost:81"] {
+        assert_eq!(write(origin).await, 403, "{origin}");
+    }
+    assert!(!t.owner.app_info("dusk").await.unwrap().maintenance);
+    assert_eq!(write("http://localhost").await, 200);
+    assert!(t.owner.app_info("dusk").await.unwrap().maintenance);
+    // The live socket reads, but a page of an app could open it.
+    let live = t.anonymous.ask("GET", "/live").header("cookie", &cookie).header("connection", "upgrade").header("upgrade", "websocket");
+    assert_eq!(live.header("origin", "http://dusk.localhost").await.status, 403);
+    // A token needs no origin.
+    assert_eq!(t.owner.patch("/apps/dusk", json!({ "maintenance": false })).await.status, 200);
+}
+
+#[tokio::test]
+async fn sessions_are_listed_and_ended() {
+    let t = World::start().await;
+    let (here, there) = (sign_in(&t).await, sign_in(&t).await);
+    let as_browser = |cookie: &str, method: &str, path: &str| {
+        t.anonymous.ask(method, path).header("cookie", cookie).header("origin", "http://localhost")
+    };
+    let list = as_browser(&here, "GET", "/account/sessions").await.json();
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), 2);
+    assert_eq!(list.iter().filter(|s| s["current"] == true).count(), 1);
+    assert_eq!(list[0]["user_agent"], "Lynx");
+    let other = list.iter().find(|s| s["current"] == false).unwrap()["id"].as_str().unwrap().to_owned();
+    assert_eq!(t.stranger.delete(&format!("/account/sessions/{other}")).await.error().0, 404);
+    assert_eq!(as_browser(&here, "DELETE", &format!("/account/sessions/{other}")).await.status, 200);
+    assert_eq!(as_browser(&there, "GET", "/account").await.status, 401);
+
+    let refused = t.anonymous.ask("POST", "/logout").header("cookie", &here).await;
+    assert_eq!(refused.status, 403);
+    let out = as_browser(&here, "POST", "/logout").await;
+    assert_eq!((out.status, out.header("location")), (303, "/login"));
+    assert_eq!(as_browser(&here, "GET", "/account").await.status, 401);
+    assert_eq!(t.owner.session_list().await.unwrap(), []);
+}

@@ -1,0 +1,115 @@
+//! Databases for tests: one Postgres for a test run, and in it a fresh database for each test.
+//!
+//! The Postgres is watched by a shell that waits for the end of its own input. However the test
+//! run ends, that input ends with it, and then Postgres is killed and its directory removed.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
+
+/// Arguments: the programs of Postgres, a directory.
+const KEEPER: &str = r#"
+trap '' INT TERM HUP
+bin=$1 dir=$2 as=
+if [ "$(id -u)" = 0 ]; then chown postgres "$dir" && as='setpriv --reuid=postgres --regid=postgres --init-groups'; fi
+cd "$dir" || exit 1
+$as "$bin/initdb" -D data -U postgres -A trust -N -E UTF8 --locale=C.UTF-8 >log 2>&1 || exit 1
+$as "$bin/postgres" -D data -k "$dir" -c listen_addresses= -c fsync=off -c full_page_writes=off \
+    -c synchronous_commit=off -c max_connections=400 -c shared_buffers=64MB -c autovacuum=off >>log 2>&1 &
+pg=$!
+read -r _
+kill -QUIT $pg
+wait $pg
+cd / && rm -rf "$dir"
+"#;
+/// Making a cluster takes a second or two, on a machine that has nothing else to do.
+const START: Duration = Duration::from_secs(120);
+const TEMPLATE: &str = "migrated";
+
+/// The address of a new, migrated database.
+///
+/// # Panics
+/// When Postgres is not installed or does not start.
+pub async fn database() -> String {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    // It outlives the runtime of the test that happens to be the first.
+    let start = || std::thread::spawn(Cluster::start).join().expect("Postgres starts");
+    let cluster = tokio::task::spawn_blocking(move || CLUSTER.get_or_init(start)).await.expect("Postgres starts");
+    let name = format!("test_{}", MADE.fetch_add(1, Ordering::Relaxed));
+    cluster.create(&name, TEMPLATE).await;
+    cluster.url(&name)
+}
+
+/// Connects to a new, migrated database.
+///
+/// # Panics
+/// As [`database`].
+pub async fn pool() -> PgPool {
+    PgPool::connect(&database().await).await.expect("connect to the new database")
+}
+
+struct Cluster {
+    dir: PathBuf,
+    /// Holds the other end of the keeper's input.
+    keeper: Child,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let dir = PathBuf::from(format!("/tmp/wharf-pg-{}", std::process::id()));
+        std::fs::create_dir(&dir).expect("make the directory of Postgres");
+        let keeper = Command::new("sh")
+            .args(["-c", KEEPER, "sh"])
+            .arg(programs())
+            .arg(&dir)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("run sh");
+        let mut cluster = Self { dir, keeper };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("make a runtime");
+        runtime.block_on(cluster.prepare());
+        cluster
+    }
+
+    async fn prepare(&mut self) {
+        let deadline = Instant::now() + START;
+        while let Err(err) = PgConnection::connect(&self.url("postgres")).await {
+            let gone = self.keeper.try_wait().expect("look at the keeper").is_some();
+            let log = || std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+            assert!(!gone && Instant::now() < deadline, "Postgres does not start: {err}\n{}", log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.create(TEMPLATE, "template1").await;
+        let pool = PgPool::connect(&self.url(TEMPLATE)).await.expect("connect to the template");
+        crate::migrate(&pool).await.expect("migrate the template");
+        pool.close().await;
+    }
+
+    async fn create(&self, name: &str, template: &str) {
+        let mut db = PgConnection::connect(&self.url("postgres")).await.expect("connect to Postgres");
+        let create = sqlx::AssertSqlSafe(format!("create database {name} template {template}"));
+        db.execute(create).await.expect("make a database");
+        db.close().await.expect("close the connection");
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres:///{database}?host={}&user=postgres", self.dir.display())
+    }
+}
+
+/// The programs of the newest Postgres of this machine.
+fn programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let number = |path: &Path| path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse::<u32>().ok());
+    let newest = versions.map(|entry| entry.path()).filter(|path| number(path).is_some()).max_by_key(|path| number(path));
+    newest.expect("Postgres is needed: install the Debian package postgresql").join("bin")
+}

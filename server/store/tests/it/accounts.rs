@@ -1,0 +1,24 @@
+//! Accounts: every query.
+
+use store::accounts::*;
+
+use crate::world::{World, account, at};
+
+#[tokio::test]
+async fn accounts() {
+    let w = World::start().await;
+    let found = account_by_email(&w.db, "ADA@example.com").await.unwrap().unwrap();
+    assert_eq!(found.id, w.account.id);
+    let twice = account_create(&w.db, &account("Ada@Example.com")).await.unwrap_err();
+    assert_eq!(store::broken_constraint(&twice).as_deref(), Some("accounts_email_key"));
+
+    assert!(account_first_admin(&w.db).await.unwrap().is_none());
+    let admin = Row { admin: true, ..account("root@example.com") };
+    account_create(&w.db, &admin).await.unwrap();
+    assert_eq!(account_first_admin(&w.db).await.unwrap().unwrap().id, admin.id);
+
+    account_rename(&w.db, w.account.id, Some("Ada"), at(5)).await.unwrap();
+    account_signed_in(&w.db, w.account.id, at(6)).await.unwrap();
+    let now = account_info(&w.db, w.account.id).await.unwrap().unwrap();
+    assert_eq!((now.name.as_deref(), now.updated_at, now.last_login), (Some("Ada"), at(5), Some(at(6))));
+}

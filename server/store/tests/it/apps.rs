@@ -1,0 +1,67 @@
+//! Apps: every query.
+
+use store::{apps::*, releases, slugs};
+use uuid::Uuid;
+
+use crate::world::{World, at};
+
+#[tokio::test]
+async fn apps() {
+    let w = World::start().await;
+    let id = w.app("dusk").await;
+    let other = w.app("dawn").await;
+    let new = New { id: Uuid::now_v7(), name: "dusk", owner: w.account.id, stack: "host", now: at(0) };
+    let taken = app_create(&w.db, &new).await.unwrap_err();
+    assert_eq!(store::broken_constraint(&taken).as_deref(), Some("apps_name_key"));
+    let mut row = app_by_name(&w.db, "dusk").await.unwrap().unwrap();
+    assert_eq!((row.id, row.owner_email.as_str(), row.build_stack.as_str()), (id, "ada@example.com", "heroku-24"));
+    assert!(row.uid >= 200_000);
+    assert_ne!(app_info(&w.db, other).await.unwrap().unwrap().uid, row.uid);
+    let names: Vec<_> = app_list(&w.db).await.unwrap().into_iter().map(|a| a.name).collect();
+    assert_eq!(names, ["dawn", "dusk"]);
+
+    row.maintenance = true;
+    row.locked = true;
+    row.name = "noon".into();
+    row.build_stack = "host".into();
+    row.buildpacks = vec!["heroku/go".into()];
+    row.features = vec!["preboot".into()];
+    app_update(&w.db, &row, at(5)).await.unwrap();
+    app_repo_size(&w.db, id, 7).await.unwrap();
+    let slug = w.slug_row(id, Some("SHA256:x"));
+    slugs::slug_create(&w.db, &slug).await.unwrap();
+    app_released(&w.db, id, Some(&slug), at(6)).await.unwrap();
+    app_released(&w.db, id, None, at(7)).await.unwrap();
+    let now = app_info(&w.db, id).await.unwrap().unwrap();
+    assert_eq!((now.name.as_str(), now.maintenance, now.locked, now.build_stack.as_str()), ("noon", true, true, "host"));
+    assert_eq!((now.buildpacks, now.features), (row.buildpacks.clone(), row.features.clone()));
+    assert_eq!((now.repo_size, now.slug_size, now.stack.as_str()), (Some(7), Some(42), "heroku-22"));
+    assert_eq!((now.buildpack_description.as_deref(), now.released_at), (Some("Node.js"), Some(at(7))));
+    row.name = "dawn".into();
+    assert!(app_update(&w.db, &row, at(8)).await.is_err());
+
+    let mut tx = w.db.begin().await.unwrap();
+    app_lock(&mut *tx, id).await.unwrap();
+    tx.commit().await.unwrap();
+    w.release(id, "succeeded", Some(slug.id)).await;
+    app_mark_deleted(&w.db, id, at(9)).await.unwrap();
+    assert!(app_info(&w.db, id).await.unwrap().is_none());
+    assert!(app_by_name(&w.db, "noon").await.unwrap().is_none());
+    assert!(app_even_deleted(&w.db, id).await.unwrap().is_some());
+    assert!(releases::release_current_all(&w.db).await.unwrap().is_empty());
+    w.app("noon").await;
+    app_delete(&mut w.db.acquire().await.unwrap(), id).await.unwrap();
+    assert!(app_even_deleted(&w.db, id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn config_vars() {
+    let w = World::start().await;
+    let app = w.app("dusk").await;
+    use store::config_vars::*;
+    assert_eq!(config_vars_info(&w.db, app).await.unwrap(), None);
+    for sealed in [b"one", b"two"] {
+        config_vars_save(&w.db, app, sealed, at(1)).await.unwrap();
+        assert_eq!(config_vars_info(&w.db, app).await.unwrap().as_deref(), Some(&sealed[..]));
+    }
+}

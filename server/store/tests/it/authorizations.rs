@@ -1,0 +1,38 @@
+//! Authorizations: every query.
+
+use store::authorizations::*;
+use uuid::Uuid;
+
+use crate::world::{World, at};
+
+#[tokio::test]
+async fn authorizations() {
+    let w = World::start().await;
+    let row = Row {
+        id: Uuid::now_v7(),
+        account_id: w.account.id,
+        description: "CI".into(),
+        scope: vec!["global".into()],
+        token_hash: b"hash".to_vec(),
+        hint: "w***x".into(),
+        expires_at: Some(at(100)),
+        last_used_at: None,
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    authorization_create(&w.db, &row).await.unwrap();
+    assert!(authorization_by_token(&w.db, b"hash", at(99)).await.unwrap().is_some());
+    assert!(authorization_by_token(&w.db, b"hash", at(100)).await.unwrap().is_none());
+    assert_eq!(authorization_list(&w.db, w.account.id, at(99)).await.unwrap().len(), 1);
+    assert!(authorization_list(&w.db, w.account.id, at(100)).await.unwrap().is_empty());
+
+    authorization_used(&w.db, row.id, at(10)).await.unwrap();
+    authorization_used(&w.db, row.id, at(20)).await.unwrap();
+    authorization_describe(&w.db, row.id, "CD", at(21)).await.unwrap();
+    authorization_rotate(&w.db, row.id, b"other", "w***y", at(22)).await.unwrap();
+    assert!(authorization_by_token(&w.db, b"hash", at(30)).await.unwrap().is_none());
+    let now = authorization_by_token(&w.db, b"other", at(30)).await.unwrap().unwrap();
+    assert_eq!((now.last_used_at, now.description.as_str(), now.hint.as_str()), (Some(at(10)), "CD", "w***y"));
+    authorization_delete(&w.db, row.id).await.unwrap();
+    assert!(authorization_by_token(&w.db, b"other", at(30)).await.unwrap().is_none());
+}

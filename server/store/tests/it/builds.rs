@@ -1,0 +1,73 @@
+//! Builds: every query.
+
+use store::builds::*;
+use uuid::Uuid;
+
+use crate::world::{World, at};
+
+impl World {
+    async fn build(&self, app: Uuid, now: i64) -> Uuid {
+        let new = New {
+            id: Uuid::now_v7(),
+            app,
+            account: self.account.id,
+            stack: "heroku-24".into(),
+            buildpacks: vec!["heroku/go".into()],
+            source_url: Some("https://example.com".into()),
+            git: Some(("refs/heads/main".into(), "0".into(), "1".into())),
+            now: at(now),
+            ..New::default()
+        };
+        build_create(&mut self.db.acquire().await.unwrap(), &new).await.unwrap();
+        new.id
+    }
+
+    async fn start_build(&self, id: Uuid, most: i64) -> bool {
+        build_start(&mut self.db.acquire().await.unwrap(), id, most, at(9)).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn builds() {
+    let w = World::start().await;
+    let app = w.app("dusk").await;
+    let (first, second) = (w.build(app, 1).await, w.build(app, 2).await);
+    let row = build_info(&w.db, second).await.unwrap().unwrap();
+    assert_eq!((row.number, row.status.as_str(), row.email.as_str()), (2, "pending", "ada@example.com"));
+    assert_eq!((row.git_ref.as_deref(), row.git_new.as_deref()), (Some("refs/heads/main"), Some("1")));
+    let ids = |rows: Vec<Row>| rows.into_iter().map(|b| b.id).collect::<Vec<_>>();
+    assert_eq!(ids(build_list(&w.db, app).await.unwrap()), [first, second]);
+    assert_eq!(ids(build_newest(&w.db, app, 1).await.unwrap()), [second]);
+    assert_eq!(ids(build_pending(&w.db).await.unwrap()), [first, second]);
+
+    let slug = w.slug(app).await;
+    build_slug(&w.db, first, slug).await.unwrap();
+    let release = w.release(app, "succeeded", Some(slug)).await;
+    assert!(build_releases(&w.db, first, release).await.unwrap());
+    assert!(!build_cancel(&w.db, first, at(3)).await.unwrap());
+    assert!(build_succeed(&w.db, first, release, at(4)).await.unwrap());
+    assert!(!build_succeed(&w.db, first, release, at(4)).await.unwrap());
+    assert!(!build_fail(&w.db, first, "x", at(4)).await.unwrap());
+
+    assert!(build_cancel(&w.db, second, at(3)).await.unwrap());
+    assert!(build_cancel(&w.db, second, at(5)).await.unwrap());
+    assert!(!build_releases(&w.db, second, release).await.unwrap());
+    assert!(build_fail(&w.db, second, "cancelled", at(6)).await.unwrap());
+    let row = build_info(&w.db, second).await.unwrap().unwrap();
+    assert_eq!((row.cancelled_at, row.error.as_deref()), (Some(at(3)), Some("cancelled")));
+}
+
+#[tokio::test]
+async fn places_are_taken_in_turn_and_one_for_each_app() {
+    let w = World::start().await;
+    let (dusk, dawn, noon) = (w.app("dusk").await, w.app("dawn").await, w.app("noon").await);
+    let (a, b, c, d) = (w.build(dusk, 1).await, w.build(dusk, 2).await, w.build(dawn, 3).await, w.build(noon, 4).await);
+    assert!(!w.start_build(b, 2).await);
+    assert!(w.start_build(a, 2).await);
+    assert!(w.start_build(a, 2).await);
+    assert!(w.start_build(c, 2).await);
+    assert!(!w.start_build(d, 2).await);
+    build_fail(&w.db, a, "x", at(9)).await.unwrap();
+    assert!(!w.start_build(a, 2).await);
+    assert!(w.start_build(b, 2).await);
+}

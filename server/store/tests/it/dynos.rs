@@ -1,0 +1,55 @@
+//! Dynos: every query.
+
+use store::dynos::*;
+use uuid::Uuid;
+
+use crate::world::{World, at};
+
+#[tokio::test]
+async fn dynos() {
+    let w = World::start().await;
+    let app = w.app("dusk").await;
+    let release = w.release(app, "succeeded", None).await;
+    let row = |kind: &str, ordinal: i32| Row {
+        id: Uuid::now_v7(),
+        app_id: app,
+        name: format!("{kind}.{ordinal}"),
+        kind: kind.into(),
+        ordinal,
+        size: "Basic".into(),
+        command: "run".into(),
+        release_id: release,
+        version: 1,
+        state: "starting".into(),
+        run_id: Uuid::now_v7(),
+        addr: Some("10.0.0.1:5000".into()),
+        started_at: Some(at(1)),
+        retiring_at: None,
+        stopping_at: None,
+        killed_at: None,
+        starts: 1,
+        crashes: 0,
+        next_start_at: None,
+        last_exit: None,
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    let (web1, web2, worker) = (row("web", 1), row("web", 2), row("worker", 1));
+    for row in [&worker, &web2, &web1] {
+        dyno_save(&w.db, row).await.unwrap();
+    }
+    assert_eq!(dyno_list(&w.db, app).await.unwrap(), [web1.clone(), web2.clone(), worker.clone()]);
+    assert_eq!(dyno_all(&w.db).await.unwrap().len(), 3);
+
+    assert_eq!(dyno_retire(&w.db, app, Which::Name("web.1"), at(2)).await.unwrap(), 1);
+    assert_eq!(dyno_retire(&w.db, app, Which::All, at(3)).await.unwrap(), 2);
+    assert_eq!(dyno_stop(&w.db, app, Which::Type("web"), at(4)).await.unwrap(), 2);
+    assert_eq!(dyno_stop(&w.db, app, Which::All, at(5)).await.unwrap(), 1);
+    // A reconciler that writes what it saw earlier does not undo what was asked meanwhile.
+    let seen = Row { state: "up".into(), last_exit: Some("x".into()), ..web1.clone() };
+    dyno_save(&w.db, &seen).await.unwrap();
+    let now = dyno_list(&w.db, app).await.unwrap().remove(0);
+    assert_eq!(now, Row { retiring_at: Some(at(2)), stopping_at: Some(at(4)), ..seen });
+    dyno_delete(&w.db, web1.id).await.unwrap();
+    assert_eq!(dyno_list(&w.db, app).await.unwrap().len(), 2);
+}

@@ -1,0 +1,38 @@
+//! Events: every query.
+
+use serde_json::json;
+use store::events::*;
+
+use crate::world::{World, at};
+
+#[tokio::test]
+async fn events() {
+    let w = World::start().await;
+    let app = w.app("dusk").await;
+    let mut db = w.db.begin().await.unwrap();
+    assert_eq!(event_head(&mut db).await.unwrap(), (0, vec![0; 32]));
+    for seq in 1..=3 {
+        let row = Row {
+            seq,
+            at: at(seq),
+            actor_id: Some(w.account.id),
+            actor: "ada".into(),
+            credential: Some("token".into()),
+            address: None,
+            action: "app.update".into(),
+            subject: "dusk".into(),
+            app_id: (seq != 2).then_some(app),
+            summary: "Did.".into(),
+            data: json!({ "b": 1, "a": [null] }),
+            previous: vec![],
+            hash: vec![seq as u8],
+        };
+        event_create(&mut *db, &row).await.unwrap();
+    }
+    assert_eq!(event_head(&mut db).await.unwrap(), (3, vec![3]));
+    db.commit().await.unwrap();
+    let seqs = |rows: Vec<Row>| rows.into_iter().map(|e| e.seq).collect::<Vec<_>>();
+    assert_eq!(seqs(event_list(&w.db, None, None, 2).await.unwrap()), [3, 2]);
+    assert_eq!(seqs(event_list(&w.db, Some(app), Some(3), 9).await.unwrap()), [1]);
+    assert_eq!(seqs(event_after(&w.db, 1, 9).await.unwrap()), [2, 3]);
+}

@@ -1,0 +1,29 @@
+//! Formation: every query.
+
+use std::collections::BTreeMap;
+
+use store::formation::*;
+use uuid::Uuid;
+
+use crate::world::{World, at};
+
+#[tokio::test]
+async fn formation() {
+    let w = World::start().await;
+    let app = w.app("dusk").await;
+    let replace = async |types: &[(&str, &str)]| {
+        let types: BTreeMap<String, String> = types.iter().map(|(t, c)| (t.to_string(), c.to_string())).collect();
+        formation_replace(&mut w.db.acquire().await.unwrap(), app, &types, Uuid::now_v7, at(1)).await.unwrap();
+        let rows = formation_list(&w.db, app).await.unwrap();
+        rows.iter().map(|r| format!("{} {} {} {}", r.kind, r.quantity, r.size, r.command)).collect::<Vec<_>>()
+    };
+    let first = replace(&[("web", "a"), ("worker", "b")]).await;
+    assert_eq!(first, ["web 1 Standard-1X a", "worker 0 Standard-1X b"]);
+    let web = formation_list(&w.db, app).await.unwrap().remove(0);
+    formation_scale(&w.db, web.id, 3, "Basic", at(2)).await.unwrap();
+    let broken = formation_scale(&w.db, web.id, 101, "Basic", at(2)).await.unwrap_err();
+    assert_eq!(store::broken_constraint(&broken).as_deref(), Some("formation_quantity_check"));
+    assert_eq!(replace(&[("web", "c"), ("clock", "d")]).await, ["clock 0 Standard-1X d", "web 3 Basic c"]);
+    assert_eq!(formation_all(&w.db).await.unwrap().len(), 2);
+    assert!(replace(&[]).await.is_empty());
+}

@@ -1,0 +1,31 @@
+//! Every query, once at least, against a real database.
+
+mod accounts;
+mod apps;
+mod authorizations;
+mod builds;
+mod dynos;
+mod events;
+mod formation;
+mod jobs;
+mod log_drains;
+mod log_sessions;
+mod releases;
+mod sessions;
+mod slugs;
+mod sources;
+mod world;
+
+/// A query that no test runs is one that may be misspelt.
+#[test]
+fn every_query_is_run() {
+    let read = |folder: &str| {
+        let files = std::fs::read_dir(format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        files.map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap_or_default()).collect::<String>()
+    };
+    let (source, tests) = (read("src"), read("tests/it"));
+    let names = source.split("pub async fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+    let elsewhere = ["open", "migrate", "database", "pool"];
+    let missing: Vec<&str> = names.filter(|n| !elsewhere.contains(n) && !tests.contains(&format!("{n}("))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -1,0 +1,43 @@
+//! Releases: every query.
+
+use store::releases::*;
+
+use crate::world::{World, at};
+
+#[tokio::test]
+async fn releases() {
+    let w = World::start().await;
+    let (app, other) = (w.app("dusk").await, w.app("dawn").await);
+    let slug = w.slug(app).await;
+    let first = w.release(app, "succeeded", None).await;
+    let second = w.release(app, "pending", Some(slug)).await;
+    let elsewhere = w.release(other, "succeeded", None).await;
+    let row = release_info(&w.db, second).await.unwrap().unwrap();
+    assert_eq!((row.version, row.email.as_str(), row.config.as_slice()), (2, "ada@example.com", &b"sealed"[..]));
+    assert_eq!(release_at(&w.db, app, 1).await.unwrap().unwrap().id, first);
+    assert!(release_at(&w.db, app, 3).await.unwrap().is_none());
+    let ids = |rows: Vec<Row>| rows.into_iter().map(|r| r.id).collect::<Vec<_>>();
+    assert_eq!(ids(release_list(&w.db, app).await.unwrap()), [first, second]);
+    assert_eq!(ids(release_newest(&w.db, app, 1).await.unwrap()), [second]);
+    let sorted = |mut ids: Vec<uuid::Uuid>| {
+        ids.sort();
+        ids
+    };
+    assert_eq!(release_current(&w.db, app).await.unwrap().unwrap().id, first);
+    assert_eq!(sorted(ids(release_current_all(&w.db).await.unwrap())), [first, elsewhere]);
+    assert_eq!(sorted(ids(release_newest_all(&w.db).await.unwrap())), [second, elsewhere]);
+    assert_eq!(release_newest_slug(&w.db, app).await.unwrap(), Some(slug));
+    assert_eq!(release_newest_slug(&w.db, other).await.unwrap(), None);
+
+    assert!(release_older_pending(&w.db, app, 3).await.unwrap());
+    assert!(!release_older_pending(&w.db, app, 2).await.unwrap());
+    assert!(!release_move(&w.db, second, "failed", "succeeded", at(1)).await.unwrap());
+    assert!(release_move(&w.db, second, "pending", "failed", at(1)).await.unwrap());
+    release_has_output(&w.db, second).await.unwrap();
+    assert!(release_info(&w.db, second).await.unwrap().unwrap().has_output);
+    assert_eq!(release_newest_slug(&w.db, app).await.unwrap(), None);
+    // The same again is the same.
+    let new = New { id: first, app, status: "failed", description: "", account: w.account.id, slug: None, config: b"", commit: None, now: at(5) };
+    assert_eq!(release_create(&mut w.db.acquire().await.unwrap(), &new).await.unwrap(), 1);
+    assert_eq!(release_list(&w.db, app).await.unwrap().len(), 2);
+}

@@ -1,0 +1,52 @@
+//! Sessions: every query.
+
+use serde_json::json;
+use store::sessions::*;
+use uuid::Uuid;
+
+use crate::world::{World, at};
+
+#[tokio::test]
+async fn sessions() {
+    let w = World::start().await;
+    let row = Row {
+        id: Uuid::now_v7(),
+        key_hash: b"key".to_vec(),
+        account_id: Some(w.account.id),
+        data: json!({ "a": 1 }),
+        user_agent: Some("Lynx".into()),
+        address: None,
+        created_at: at(0),
+        last_seen_at: at(0),
+        expires_at: at(100),
+    };
+    session_save(&w.db, &row).await.unwrap();
+    session_save(&w.db, &Row { id: Uuid::now_v7(), data: json!({ "a": 2 }), ..row.clone() }).await.unwrap();
+    let found = session_by_key(&w.db, b"key", at(99)).await.unwrap().unwrap();
+    assert_eq!((found.id, found.data), (row.id, json!({ "a": 2 })));
+    assert!(session_by_key(&w.db, b"key", at(100)).await.unwrap().is_none());
+    session_seen(&w.db, row.id, at(30)).await.unwrap();
+    session_seen(&w.db, row.id, at(90)).await.unwrap();
+    assert_eq!(session_list(&w.db, w.account.id, at(95)).await.unwrap()[0].last_seen_at, at(90));
+    assert!(session_exists(&w.db, row.id, at(99)).await.unwrap());
+    assert!(!session_exists(&w.db, row.id, at(100)).await.unwrap());
+    assert!(!session_delete(&w.db, Uuid::now_v7(), row.id).await.unwrap());
+    assert!(session_delete(&w.db, w.account.id, row.id).await.unwrap());
+    session_save(&w.db, &row).await.unwrap();
+    session_delete_key(&w.db, b"key").await.unwrap();
+    assert!(!session_exists(&w.db, row.id, at(1)).await.unwrap());
+    session_save(&w.db, &row).await.unwrap();
+    session_sweep(&w.db, at(101)).await.unwrap();
+    assert!(!session_exists(&w.db, row.id, at(1)).await.unwrap());
+}
+
+#[tokio::test]
+async fn sign_in_links() {
+    let w = World::start().await;
+    let id = Uuid::now_v7();
+    sign_in_link_create(&w.db, id, w.account.id, b"secret", at(10), at(0)).await.unwrap();
+    assert_eq!(sign_in_link_use(&w.db, b"other", at(1)).await.unwrap(), None);
+    assert_eq!(sign_in_link_use(&w.db, b"secret", at(10)).await.unwrap(), None);
+    assert_eq!(sign_in_link_use(&w.db, b"secret", at(1)).await.unwrap(), Some(w.account.id));
+    assert_eq!(sign_in_link_use(&w.db, b"secret", at(2)).await.unwrap(), None);
+}

@@ -1,0 +1,17 @@
+//! Sources: every query.
+
+use store::sources::*;
+use uuid::Uuid;
+
+use crate::world::{World, at};
+
+#[tokio::test]
+async fn sources() {
+    let w = World::start().await;
+    let (old, new) = (Uuid::now_v7(), Uuid::now_v7());
+    source_create(&w.db, old, w.account.id, at(0)).await.unwrap();
+    source_create(&w.db, new, w.account.id, at(10)).await.unwrap();
+    source_uploaded(&w.db, new, 42).await.unwrap();
+    assert_eq!(source_sweep(&w.db, at(5)).await.unwrap(), [old]);
+    assert_eq!(source_sweep(&w.db, at(5)).await.unwrap(), []);
+}

@@ -1,0 +1,86 @@
+//! What most tests need first.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgPool, types::Json};
+use store::{accounts, apps, releases, slugs};
+use uuid::Uuid;
+
+pub struct World {
+    pub db: PgPool,
+    pub account: accounts::Row,
+}
+
+/// A time that the database keeps as it is.
+pub fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+}
+
+pub fn account(email: &str) -> accounts::Row {
+    accounts::Row {
+        id: Uuid::now_v7(),
+        email: email.into(),
+        name: None,
+        admin: false,
+        last_login: None,
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+impl World {
+    pub async fn start() -> Self {
+        let db = store::testing::pool().await;
+        let account = account("ada@example.com");
+        accounts::account_create(&db, &account).await.unwrap();
+        Self { db, account }
+    }
+
+    pub async fn app(&self, name: &str) -> Uuid {
+        let id = Uuid::now_v7();
+        let new = apps::New { id, name, owner: self.account.id, stack: "heroku-24", now: at(0) };
+        apps::app_create(&self.db, &new).await.unwrap();
+        id
+    }
+
+    pub fn slug_row(&self, app: Uuid, checksum: Option<&str>) -> slugs::Row {
+        slugs::Row {
+            id: Uuid::now_v7(),
+            app_id: app,
+            checksum: checksum.map(String::from),
+            size: checksum.map(|_| 42),
+            process_types: Json(BTreeMap::from([("web".to_owned(), "run".to_owned())])),
+            buildpack_description: Some("Node.js".into()),
+            commit: Some("abc".into()),
+            commit_description: Some("First".into()),
+            stack: "heroku-22".into(),
+            created_at: at(0),
+            updated_at: at(0),
+        }
+    }
+
+    pub async fn slug(&self, app: Uuid) -> Uuid {
+        let row = self.slug_row(app, Some(&format!("SHA256:{app}")));
+        slugs::slug_create(&self.db, &row).await.unwrap();
+        row.id
+    }
+
+    /// A release of this status. Its id.
+    pub async fn release(&self, app: Uuid, status: &str, slug: Option<Uuid>) -> Uuid {
+        let id = Uuid::now_v7();
+        let new = releases::New {
+            id,
+            app,
+            status,
+            description: "Deploy",
+            account: self.account.id,
+            slug,
+            config: b"sealed",
+            commit: Some("abc"),
+            now: at(0),
+        };
+        releases::release_create(&mut self.db.acquire().await.unwrap(), &new).await.unwrap();
+        id
+    }
+}
