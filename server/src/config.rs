@@ -1,0 +1,211 @@
+//! Every setting, its default, its meaning.
+//!
+//! A setting is given as an option or in the environment; `up` hands them on to the roles it
+//! starts through the environment, because options can be read by everybody on the machine.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use sha2::{Digest, Sha256};
+
+/// What every role is told.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Where everything is kept
+    #[arg(long, env = "WHARF_DATA", value_name = "DIR", default_value = "/var/lib/wharf")]
+    pub data: PathBuf,
+
+    /// Where to listen for people and programs; 127.0.0.1 stands for [::1] too
+    #[arg(long, env = "WHARF_LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:5000", value_parser = listen)]
+    pub listen: SocketAddr,
+
+    /// The name under which console and API are reached; apps are below it
+    #[arg(long, env = "WHARF_DOMAIN", value_name = "NAME", default_value = "localhost", value_parser = domain)]
+    pub domain: String,
+
+    /// Another domain for apps, so that they share nothing with the console [default: the domain]
+    #[arg(long, env = "WHARF_APPS_DOMAIN", value_name = "NAME", value_parser = domain)]
+    pub apps_domain: Option<String>,
+
+    /// Something in front of Wharf ends TLS: links are https and cookies are sent by https alone
+    #[arg(long, env = "WHARF_TLS")]
+    pub tls: bool,
+
+    /// A Postgres to use instead of a private one
+    #[arg(long, env = "WHARF_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// The key that seals secrets, instead of the one in DIR/master.key
+    #[arg(long, env = "WHARF_MASTER_KEY", value_name = "KEY", hide_env_values = true, hide = true)]
+    pub master_key: Option<String>,
+
+    /// How many builds may run at the same time
+    #[arg(long, env = "WHARF_BUILD_CONCURRENCY", value_name = "N", default_value_t = 2, value_parser = at_least_one)]
+    pub build_concurrency: usize,
+
+    /// How log lines look
+    #[arg(long, env = "WHARF_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+
+    /// Which log lines are written, e.g. debug or router=debug
+    #[arg(long, env = "WHARF_LOG", value_name = "FILTER", default_value = "info")]
+    pub log: String,
+}
+
+/// What `wharfd up` is told besides.
+#[derive(Args, Clone, Debug)]
+pub struct UpSettings {
+    #[command(flatten)]
+    pub common: Settings,
+
+    /// Leave the dynos running when stopped, for an upgrade
+    #[arg(long, env = "WHARF_KEEP_DYNOS")]
+    pub keep_dynos: bool,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        })
+    }
+}
+
+impl Settings {
+    /// The domain that app names are put before.
+    pub fn apps_domain(&self) -> &str {
+        self.apps_domain.as_deref().unwrap_or(&self.domain)
+    }
+
+    /// Where a browser on this machine, or on the network of the domain, finds the console.
+    pub fn console_url(&self) -> String {
+        match (self.tls, self.listen.port()) {
+            (true, _) => format!("https://{}", self.domain),
+            (false, 80) => format!("http://{}", self.domain),
+            (false, port) => format!("http://{}:{port}", self.domain),
+        }
+    }
+
+    /// Makes the path of the data directory absolute and free of links, if it is there.
+    pub fn resolve(&mut self) -> Result<()> {
+        self.data = std::path::absolute(&self.data).context("find the data directory")?;
+        if let Ok(real) = self.data.canonicalize() {
+            self.data = real;
+        }
+        Ok(())
+    }
+
+    /// RUN: sockets and locks. Short, because the path of a socket has at most 108 bytes.
+    pub fn run(&self) -> PathBuf {
+        run_dir(&self.data)
+    }
+
+    /// The environment that tells a role the same settings.
+    pub fn to_env(&self) -> Vec<(&'static str, String)> {
+        let mut env = vec![
+            ("WHARF_DATA", self.data.display().to_string()),
+            ("WHARF_LISTEN", self.listen.to_string()),
+            ("WHARF_DOMAIN", self.domain.clone()),
+            ("WHARF_TLS", self.tls.to_string()),
+            ("WHARF_BUILD_CONCURRENCY", self.build_concurrency.to_string()),
+            ("WHARF_LOG_FORMAT", self.log_format.to_string()),
+            ("WHARF_LOG", self.log.clone()),
+        ];
+        let optional = [
+            ("WHARF_APPS_DOMAIN", &self.apps_domain),
+            ("WHARF_DATABASE_URL", &self.database_url),
+            ("WHARF_MASTER_KEY", &self.master_key),
+        ];
+        env.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+        env
+    }
+}
+
+/// The run directory that belongs to a data directory.
+pub fn run_dir(data: &Path) -> PathBuf {
+    let digest = Sha256::digest(data.as_os_str().as_encoded_bytes());
+    Path::new("/run/wharf").join(hex::encode(&digest[..4]))
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let text = text.trim();
+    let port = text.strip_prefix(':').unwrap_or(text);
+    if let Ok(port) = port.parse::<u16>() {
+        return Ok((IpAddr::V4(Ipv4Addr::LOCALHOST), port).into());
+    }
+    if let Ok(addr) = text.parse() {
+        return Ok(addr);
+    }
+    let host = text.rsplit_once(':').and_then(|_| text.to_socket_addrs().ok());
+    // An address of the fourth version first: 127.0.0.1 stands for [::1] too, not the reverse.
+    host.and_then(|all| all.min_by_key(SocketAddr::is_ipv6))
+        .ok_or_else(|| "say an address and a port, e.g. 127.0.0.1:5000 or 0.0.0.0:80".to_owned())
+}
+
+fn domain(text: &str) -> Result<String, String> {
+    let name = text.trim().trim_end_matches('.').to_ascii_lowercase();
+    let label = |l: &str| {
+        !l.is_empty()
+            && l.len() <= 63
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+    };
+    match name.len() <= 200 && name.split('.').all(label) && name.parse::<IpAddr>().is_err() {
+        true => Ok(name),
+        false => Err("say a host name without a port, e.g. wharf.example.com".to_owned()),
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n >= 1).ok_or_else(|| "say a number from 1 up".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(text: &str) -> String {
+        listen(text).map(|a| a.to_string()).unwrap_or_else(|e| e)
+    }
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        assert_eq!(addr("5000"), "127.0.0.1:5000");
+        assert_eq!(addr(":80"), "127.0.0.1:80");
+        assert_eq!(addr("0.0.0.0:80"), "0.0.0.0:80");
+        assert_eq!(addr("[::]:80"), "[::]:80");
+        assert!(addr("here").starts_with("say an address"));
+        assert!(addr("1.2.3.4").starts_with("say an address"));
+    }
+
+    #[test]
+    fn domains_are_names() {
+        assert_eq!(domain("Wharf.Example.COM.").as_deref(), Ok("wharf.example.com"));
+        for bad in ["", "a..b", "-a.b", "a:80", "http://a", "10.0.0.1", "a b"] {
+            assert!(domain(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_run_directory_is_short_and_of_one_data_directory() {
+        let run = run_dir(Path::new("/var/lib/wharf"));
+        assert!(run.as_os_str().len() < 24, "{}", run.display());
+        assert_ne!(run, run_dir(Path::new("/var/lib/wharf2")));
+    }
+}

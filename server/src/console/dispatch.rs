@@ -1,0 +1,105 @@
+//! Tells requests for the API from requests for pages.
+//!
+//! They share paths: `/apps` is a list in JSON and a page. What asks for JSON, or brings
+//! credentials of its own, or asks for something that only the API has, is for the API.
+
+use axum::{
+    extract::Request,
+    http::{HeaderMap, Method, header},
+};
+
+/// Who answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    Api,
+    Page,
+}
+
+/// The first segments of pages. What is not below them is a page only for a browser.
+const PAGES: [&str; 6] = ["", "account", "apps", "audit", "login", "platform"];
+/// The first segments of what only the API has, whatever the request accepts.
+const API: [&str; 5] = ["blobs", "internal", "live", "logout", "streams"];
+/// The ends of what git asks for.
+const GIT: [&str; 3] = ["/info/refs", "/git-upload-pack", "/git-receive-pack"];
+
+/// Who answers `request`. `api_host` is the host on which there are no pages.
+pub fn of(request: &Request, api_host: &str) -> For {
+    let headers = request.headers();
+    let path = request.uri().path();
+    let only_api = !matches!(*request.method(), Method::GET | Method::HEAD)
+        || headers.contains_key(header::AUTHORIZATION)
+        || accepts(headers, "json")
+        || host(headers).is_some_and(|host| host.eq_ignore_ascii_case(api_host))
+        || is_api_path(path);
+    if only_api {
+        return For::Api;
+    }
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    match accepts(headers, "html") || PAGES.contains(&first) || super::assets::exists(path) {
+        true => For::Page,
+        false => For::Api,
+    }
+}
+
+fn is_api_path(path: &str) -> bool {
+    let mut segments = path.trim_start_matches('/').split('/');
+    let first = segments.next().unwrap_or_default();
+    // `/login` is a page, `/login/<secret>` the link that signs in.
+    let link = first == "login" && segments.next().is_some_and(|secret| !secret.is_empty());
+    API.contains(&first) || first.ends_with(".git") || link || GIT.iter().any(|end| path.ends_with(end))
+}
+
+fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+    headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).any(|accept| accept.contains(kind))
+}
+
+fn host(headers: &HeaderMap) -> Option<&str> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    Some(host.rsplit_once(':').map_or(host, |(name, _)| name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    const BROWSER: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
+
+    fn check(method: &str, path: &str, headers: &[(&str, &str)], expected: For) {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let got = of(&request.body(Body::empty()).unwrap(), "api.wharf.test");
+        assert_eq!(got, expected, "{method} {path} {headers:?}");
+    }
+
+    #[test]
+    fn api_and_pages_share_paths() {
+        check("GET", "/apps", &[("accept", BROWSER)], For::Page);
+        check("GET", "/apps", &[], For::Page);
+        check("GET", "/apps", &[("accept", "application/vnd.heroku+json; version=3")], For::Api);
+        check("GET", "/apps", &[("accept", "*/*"), ("authorization", "Bearer x")], For::Api);
+        check("PATCH", "/apps/dusk", &[("accept", BROWSER)], For::Api);
+        check("GET", "/apps", &[("accept", BROWSER), ("host", "api.wharf.test:5000")], For::Api);
+    }
+
+    #[test]
+    fn what_only_the_api_has_needs_no_header() {
+        for path in [
+            "/live",
+            "/streams/logs/abc",
+            "/dusk.git/info/refs",
+            "/dusk/git-upload-pack",
+            "/login/abc",
+            "/blobs/slugs/x",
+        ] {
+            check("GET", path, &[("accept", BROWSER)], For::Api);
+        }
+        check("GET", "/regions", &[("accept", "*/*")], For::Api);
+        check("GET", "/regions", &[("accept", BROWSER)], For::Page);
+        check("GET", "/login", &[], For::Page);
+        check("GET", "/login/", &[], For::Page);
+        check("POST", "/logout", &[("accept", BROWSER)], For::Api);
+    }
+}

@@ -1,0 +1,32 @@
+//! Serves the console beside the API: on one host, one port, one socket.
+//!
+//! A request is for the API or for a page (`dispatch`). Pages are rendered here, by asking the
+//! API in process as their visitor (`transport`), and their files are in the executable (`assets`).
+
+mod assets;
+mod dispatch;
+mod pages;
+mod transport;
+
+use axum::{Router, extract::Request, response::Response};
+use tower::ServiceExt;
+
+use self::dispatch::For;
+
+/// Everything that the server answers: the API and the pages.
+pub fn service(api: Router, domain: &str) -> Router {
+    let api_host = format!("api.{domain}");
+    let pages = pages::router(api.clone());
+    Router::new().fallback(move |request: Request| {
+        let service = match dispatch::of(&request, &api_host) {
+            For::Api => api.clone(),
+            For::Page => pages.clone(),
+        };
+        answer(service, request)
+    })
+}
+
+async fn answer(service: Router, request: Request) -> Response {
+    let Ok(response) = service.oneshot(request).await;
+    response
+}

@@ -1,0 +1,104 @@
+//! Renders pages: who may see them, what they load, and what browsers are told about them.
+
+use api::Client;
+use app::Answer;
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use leptos::{nonce::use_nonce, prelude::*};
+use leptos_axum::ResponseOptions;
+use tower_http::compression::CompressionLayer;
+
+use super::{assets, transport::InProcess};
+
+/// Everything that is not the API: files and pages. `api` is asked by the pages.
+pub fn router(api: Router) -> Router {
+    // Also starts the executor that rendering needs, which has no door of its own.
+    leptos_axum::generate_route_list(NoApp);
+    let pages = Router::new().fallback(page).layer(CompressionLayer::new()).with_state(api);
+    Router::new().fallback(move |request: Request| {
+        let pages = pages.clone();
+        async move {
+            match assets::serve(request.uri().path(), request.headers()) {
+                Some(file) => file,
+                None => super::answer(pages, request).await,
+            }
+        }
+    })
+}
+
+#[component]
+fn NoApp() -> impl IntoView {}
+
+async fn page(State(api): State<Router>, request: Request) -> Response {
+    let client = Client::new(InProcess::new(api, request.headers()));
+    if !is_open(request.uri().path()) && is_stranger(&client).await {
+        return to_sign_in(&request);
+    }
+    let context = move || {
+        provide_context(client.clone());
+        let Some(options) = use_context::<ResponseOptions>() else { return };
+        if let Some(policy) = use_nonce().and_then(|nonce| HeaderValue::from_str(&policy(&nonce)).ok()) {
+            options.insert_header(header::CONTENT_SECURITY_POLICY, policy);
+        }
+        provide_context(Answer::new(move |status| {
+            if let Ok(status) = StatusCode::from_u16(status) {
+                options.set_status(status);
+            }
+        }));
+    };
+    let document = || app::shell(assets::of_page());
+    let mut response = leptos_axum::render_app_async_with_context(context, document)(request).await;
+    protect(response.headers_mut());
+    response
+}
+
+/// Pages for people who are not signed in.
+fn is_open(path: &str) -> bool {
+    path.trim_end_matches('/') == "/login"
+}
+
+/// Whether the API knows that nobody is signed in. If it cannot say, the page shall tell why.
+async fn is_stranger(client: &Client) -> bool {
+    client.account_info().await.is_err_and(|err| err.status == 401)
+}
+
+fn to_sign_in(request: &Request) -> Response {
+    let wanted = request.uri().path_and_query().map_or("/", |pq| pq.as_str());
+    // Two slashes would name another host.
+    let to = match wanted.starts_with("//") || wanted == "/" {
+        true => "/login".to_owned(),
+        false => format!("/login?next={}", api::client::segment(wanted)),
+    };
+    let headers = [
+        (header::LOCATION, to.as_str()),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::VARY, "accept, authorization, cookie"),
+    ];
+    (StatusCode::SEE_OTHER, headers).into_response()
+}
+
+/// Nothing but what this page names and this server has. Charts place text by inline style.
+fn policy(nonce: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic' 'wasm-unsafe-eval'; style-src 'self'; \
+         style-src-attr 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; \
+         frame-ancestors 'none'; base-uri 'none'"
+    )
+}
+
+fn protect(headers: &mut HeaderMap) {
+    let told = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::VARY, "accept, authorization, cookie"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ];
+    for (name, value) in told {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}

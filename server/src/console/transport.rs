@@ -1,0 +1,96 @@
+//! Carries a page's requests to the API in process, as the visitor of the page.
+//!
+//! Permissions and audit are the same code as for a request that came over the network.
+
+use api::{
+    Error,
+    client::{Carried, Reply, Request, Transport},
+};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{self, HeaderMap, HeaderName, header},
+};
+use tower::ServiceExt;
+
+/// What of the visitor's request the API needs: who asks, and from where.
+const HANDED_ON: [HeaderName; 5] = [
+    header::COOKIE,
+    header::HOST,
+    header::USER_AGENT,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-proto"),
+];
+
+/// A transport that asks `api` with the credentials in the headers of a visitor.
+pub struct InProcess {
+    api: Router,
+    headers: HeaderMap,
+}
+
+impl InProcess {
+    /// Asks as whoever sent `visitor`.
+    pub fn new(api: Router, visitor: &HeaderMap) -> InProcess {
+        let mut headers = HeaderMap::new();
+        for name in HANDED_ON {
+            for value in visitor.get_all(&name) {
+                headers.append(&name, value.clone());
+            }
+        }
+        InProcess { api, headers }
+    }
+}
+
+impl Transport for InProcess {
+    fn send(&self, request: Request) -> Carried {
+        let built = build(request, &self.headers);
+        let api = self.api.clone();
+        Box::pin(async move {
+            let unreadable = |err: &dyn std::fmt::Display| {
+                Error::unreadable(500, format!("The platform could not be asked: {err}."))
+            };
+            let request = built.map_err(|err| unreadable(&err))?;
+            let Ok(response) = api.oneshot(request).await;
+            let (parts, body) = response.into_parts();
+            let body = to_bytes(body, usize::MAX).await.map_err(|err| unreadable(&err))?;
+            let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+            let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+            Ok(Reply { status: parts.status.as_u16(), headers, body: body.into() })
+        })
+    }
+}
+
+fn build(request: Request, visitor: &HeaderMap) -> http::Result<http::Request<Body>> {
+    let mut built = http::Request::builder().method(request.method).uri(request.path);
+    for (name, value) in visitor {
+        built = built.header(name, value);
+    }
+    for (name, value) in request.headers {
+        built = built.header(name, value);
+    }
+    built.body(Body::from(request.body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+
+    #[tokio::test]
+    async fn a_page_asks_as_its_visitor() {
+        let who = |headers: HeaderMap| async move {
+            let cookie = headers.get("cookie").and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+            let agent = headers.contains_key("x-not-handed-on");
+            axum::Json(serde_json::json!({ "cookie": cookie, "other": agent }))
+        };
+        let api = Router::new().route("/who", get(who));
+        let mut visitor = HeaderMap::new();
+        visitor.insert("cookie", "wharf=abc".parse().unwrap());
+        visitor.insert("x-not-handed-on", "1".parse().unwrap());
+        let client = api::Client::new(InProcess::new(api, &visitor));
+        let said: serde_json::Value = client.call("GET", "/who".into(), None).await.unwrap();
+        assert_eq!(said, serde_json::json!({ "cookie": "wharf=abc", "other": false }));
+        let err = client.call::<serde_json::Value>("GET", "/none".into(), None).await.unwrap_err();
+        assert_eq!(err.status, 404);
+    }
+}

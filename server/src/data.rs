@@ -1,0 +1,198 @@
+//! The data directory and the run directory: made, checked, and described when they are wrong.
+//!
+//! ```text
+//! DIR  0711 root       master.key, admin-token, routes.json
+//!   postgres/  0700 postgres   the platform's own cluster, which will not run as root
+//!   git/ slugs/ dynos/ logs/ …  0700 root
+//! RUN  0711 root       sockets and locks
+//!   pg/        0700 postgres
+//! ```
+
+use std::{
+    fs,
+    io::ErrorKind,
+    os::unix::fs::{PermissionsExt, chown},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{config::Settings, machine};
+
+/// Folders that only root may enter.
+const PRIVATE: [&str; 9] = ["git", "slugs", "cache", "unpacked", "dynos", "logs", "spool", "buildpacks", "tmp"];
+/// What else a data directory may hold; anything besides is a stranger's.
+const KNOWN: [&str; 9] = [
+    "master.key",
+    "admin-token",
+    "postgres",
+    "postgres.new",
+    "routes.json",
+    "builds",
+    "sources",
+    "metrics",
+    "lost+found",
+];
+
+/// Makes the data directory and the run directory, or says what is wrong with them.
+/// Puts the real path of the data directory into `settings`.
+pub fn prepare(settings: &mut Settings) -> Result<()> {
+    settings.resolve()?;
+    let data = settings.data.clone();
+    if let Some(why) = trouble(&data) {
+        bail!(why);
+    }
+    make(&data, 0o711)?;
+    settings.resolve()?;
+    let data = &settings.data;
+    if let Some(why) = machine::disk_trouble(data) {
+        bail!(why);
+    }
+    for folder in PRIVATE {
+        make(&data.join(folder), 0o700)?;
+    }
+    make(Path::new("/run/wharf"), 0o711)?;
+    make(&settings.run(), 0o711)
+}
+
+/// Makes a folder, if need be, with just these permissions.
+pub fn make(folder: &Path, mode: u32) -> Result<()> {
+    let told = |err: std::io::Error| match err.kind() {
+        ErrorKind::StorageFull => {
+            anyhow::anyhow!("The disk below {} is full. Make room and start again.", folder.display())
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            anyhow::anyhow!("{} is on a disk that cannot be written to. Choose another with --data.", folder.display())
+        }
+        _ => anyhow::Error::new(err).context(format!("make the folder {}", folder.display())),
+    };
+    fs::create_dir_all(folder).map_err(told)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(mode)).map_err(told)
+}
+
+/// Makes a folder that belongs to the system user `postgres`.
+pub fn make_for_postgres(folder: &Path) -> Result<()> {
+    let user = machine::postgres_user()?;
+    make(folder, 0o700)?;
+    chown(folder, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+        .with_context(|| format!("give {} to the user postgres", folder.display()))
+}
+
+/// What is wrong with a data directory, and what to do. Nothing, if it is not there yet.
+pub fn trouble(data: &Path) -> Option<String> {
+    let shown = data.display();
+    let entries = match fs::read_dir(data) {
+        Ok(entries) => entries,
+        Err(err) if err.kind() == ErrorKind::NotFound => return closed_parent(data),
+        Err(err) if err.kind() == ErrorKind::NotADirectory => {
+            return Some(format!("{shown} is a file. Say where the data directory is, or shall be, with --data."));
+        }
+        Err(err) => {
+            return Some(format!("{shown} cannot be read ({err}). Repair the disk, or choose another with --data."));
+        }
+    };
+    let ours = |name: &str| PRIVATE.contains(&name) || KNOWN.contains(&name) || name.starts_with("routes.json");
+    let names: Vec<String> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    if !names.is_empty() && !names.iter().any(|name| ours(name)) {
+        return Some(format!(
+            "{shown} holds other things ({}) and is no data directory of Wharf. Choose an empty or a new one with --data.",
+            names[0]
+        ));
+    }
+    closed_parent(data).or_else(|| bad_key(data)).or_else(|| bad_cluster(data))
+}
+
+/// A key that cannot be read, or is gone while there are secrets that it sealed.
+fn bad_key(data: &Path) -> Option<String> {
+    let key = data.join("master.key");
+    let restore = "Put the one from your backup there: the secrets in the database open with no other. \
+                   Without it, choose a new directory with --data";
+    match fs::read_to_string(&key) {
+        Ok(text) if text.trim().is_empty() => Some(format!("{} is empty. {restore}.", key.display())),
+        Ok(_) => None,
+        Err(err) if err.kind() == ErrorKind::NotFound => {
+            // The token is written after the key, at the end of the first start.
+            let started_once = data.join("admin-token").exists() && data.join("postgres/PG_VERSION").exists();
+            started_once.then(|| format!("{} is missing. {restore}, or set WHARF_MASTER_KEY.", key.display()))
+        }
+        Err(err) => Some(format!("{} cannot be read ({err}). {restore}.", key.display())),
+    }
+}
+
+fn bad_cluster(data: &Path) -> Option<String> {
+    let cluster = data.join("postgres");
+    let empty = fs::read_dir(&cluster).map_or(true, |mut entries| entries.next().is_none());
+    if empty {
+        return None;
+    }
+    match fs::read_to_string(cluster.join("PG_VERSION")) {
+        Ok(text) if text.trim().parse::<u32>().is_ok() => None,
+        _ => Some(format!(
+            "{} is damaged: its file PG_VERSION is missing or cannot be read. Restore the folder from a backup; to begin \
+             without the old data, move it away.",
+            cluster.display()
+        )),
+    }
+}
+
+/// A folder above the data directory that the user `postgres` cannot pass.
+fn closed_parent(data: &Path) -> Option<String> {
+    let above: Vec<PathBuf> = data.ancestors().skip(1).map(Path::to_owned).collect();
+    let closed = |folder: &&PathBuf| fs::metadata(folder).is_ok_and(|m| m.permissions().mode() & 0o001 == 0);
+    above.iter().find(closed).map(|folder| {
+        format!(
+            "{} lies in {}, which the system users of Postgres and of apps cannot pass. Choose another place with --data, \
+             or let them: chmod o+x {1}",
+            data.display(),
+            folder.display()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(make: impl Fn(&Path), expected: Option<&str>) {
+        let dir = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o711)).tempdir().unwrap();
+        make(dir.path());
+        let why = trouble(dir.path());
+        match expected {
+            None => assert_eq!(why, None),
+            Some(part) => assert!(why.as_ref().is_some_and(|why| why.contains(part)), "{why:?} should say {part:?}"),
+        }
+    }
+
+    #[test]
+    fn a_data_directory_says_what_is_wrong_with_it() {
+        let write = |file: PathBuf, text: &str| {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        };
+        check(|_| {}, None);
+        check(|dir| write(dir.join("photo.jpg"), ""), Some("is no data directory of Wharf"));
+        check(|dir| write(dir.join("master.key"), "\n"), Some("master.key is empty"));
+        check(|dir| fs::create_dir(dir.join("master.key")).unwrap(), Some("master.key cannot be read"));
+        check(|dir| write(dir.join("postgres/base"), ""), Some("is damaged: its file PG_VERSION"));
+        let started = |dir: &Path| {
+            write(dir.join("postgres/PG_VERSION"), "15\n");
+            write(dir.join("admin-token"), "x");
+        };
+        check(started, Some("master.key is missing"));
+        check(|dir| (started(dir), write(dir.join("master.key"), "x")).1, None);
+    }
+
+    #[test]
+    fn a_file_is_no_directory() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(trouble(file.path()).unwrap().contains("is a file"));
+    }
+
+    #[test]
+    fn a_closed_folder_above_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let why = trouble(&dir.path().join("data")).unwrap();
+        assert!(why.contains(&format!("chmod o+x {}", dir.path().display())), "{why}");
+    }
+}

@@ -1,0 +1,135 @@
+//! What this machine has: programs, disk, ports, users, and what its kernel can do.
+//!
+//! `up` asks before it starts and stops with one sentence; `doctor` asks for everything.
+
+pub mod kernel;
+pub mod port;
+
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use nix::{sys::statvfs::statvfs, unistd::User};
+
+/// A program that the platform runs.
+pub struct Program {
+    pub name: &'static str,
+    /// The Debian package that brings it.
+    pub package: &'static str,
+    /// What cannot be done without it.
+    pub use_: &'static str,
+}
+
+/// Programs without which nothing works.
+pub const PROGRAMS: [Program; 6] = [
+    Program { name: "bash", package: "bash", use_: "starting dynos" },
+    Program { name: "git", package: "git", use_: "pushes" },
+    Program { name: "ip", package: "iproute2", use_: "the network of dynos" },
+    Program { name: "nft", package: "nftables", use_: "the network of dynos" },
+    Program { name: "sha256sum", package: "coreutils", use_: "builds" },
+    Program { name: "tar", package: "tar", use_: "builds" },
+];
+
+/// Programs that some builds need.
+pub const BUILD_PROGRAMS: [Program; 6] = [
+    Program { name: "cargo", package: "cargo", use_: "building Rust apps" },
+    Program { name: "cc", package: "build-essential", use_: "building native parts of apps" },
+    Program { name: "curl", package: "curl", use_: "builds that download" },
+    Program { name: "node", package: "nodejs", use_: "building Node.js apps" },
+    Program { name: "python3", package: "python3", use_: "building Python apps" },
+    Program { name: "xz", package: "xz-utils", use_: "builds that download" },
+];
+
+/// Room that a start needs at least.
+const LEAST_FREE: u64 = 256 << 20;
+const LEAST_INODES: u64 = 2000;
+
+/// Where programs are looked for: a root shell often lacks the folders for administration.
+pub fn search_path() -> String {
+    let path = env::var("PATH").unwrap_or_default();
+    let mut folders: Vec<&str> = path.split(':').filter(|f| !f.is_empty()).collect();
+    for usual in ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"] {
+        if !folders.contains(&usual) {
+            folders.push(usual);
+        }
+    }
+    folders.join(":")
+}
+
+/// Where a program is, if it is installed.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let can_run = |file: &PathBuf| fs::metadata(file).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
+    search_path().split(':').map(|folder| Path::new(folder).join(program)).find(can_run)
+}
+
+/// One sentence about the programs that are missing, and how to get them.
+pub fn missing_programs(programs: &[Program]) -> Option<String> {
+    let missing: Vec<&Program> = programs.iter().filter(|p| find(p.name).is_none()).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let list = |word: fn(&Program) -> &str, between| missing.iter().map(|p| word(p)).collect::<Vec<_>>().join(between);
+    Some(format!(
+        "{} missing, needed for {}. Install with: apt-get install {}",
+        list(|p| p.name, ", ") + if missing.len() == 1 { " is" } else { " are" },
+        list(|p| p.use_, ", "),
+        list(|p| p.package, " "),
+    ))
+}
+
+/// The system user that Postgres runs as.
+pub fn postgres_user() -> Result<User> {
+    match User::from_name("postgres").context("look up the system user postgres")? {
+        Some(user) => Ok(user),
+        None => bail!("The system user postgres is missing. It comes with Postgres: apt-get install postgresql"),
+    }
+}
+
+/// An error unless we are root.
+pub fn must_be_root() -> Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    bail!("Wharf has to run as root: it gives every app a user, a network and limits of its own. Start it with sudo.")
+}
+
+/// What is wrong with the disk below `folder`, and what to do.
+pub fn disk_trouble(folder: &Path) -> Option<String> {
+    let stat = statvfs(folder).ok()?;
+    let free = stat.blocks_available() * stat.fragment_size();
+    let shown = folder.display();
+    if free < LEAST_FREE {
+        let mib = free >> 20;
+        return Some(format!(
+            "The disk below {shown} is full: {mib} MiB are free, at least {} are needed. Make room, or choose another disk \
+             with --data.",
+            LEAST_FREE >> 20
+        ));
+    }
+    // Some file systems make inodes as they go and report none.
+    (stat.files() > 0 && stat.files_available() < LEAST_INODES).then(|| {
+        format!("The disk below {shown} has no room for more files (df -i). Remove some, or choose another disk with --data.")
+    })
+}
+
+/// Free and total bytes of the disk below `folder`, or of the nearest folder above that exists.
+pub fn disk(folder: &Path) -> Option<(u64, u64)> {
+    let stat = folder.ancestors().find_map(|f| statvfs(f).ok())?;
+    Some((stat.blocks_available() * stat.fragment_size(), stat.blocks() * stat.fragment_size()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_programs_are_named_with_their_package() {
+        let no = |name| Program { name, package: "nothing", use_: "dreams" };
+        let why = missing_programs(&[no("no-such-program"), no("sh")]).unwrap();
+        assert_eq!(why, "no-such-program is missing, needed for dreams. Install with: apt-get install nothing");
+        assert_eq!(missing_programs(&[no("sh")]), None);
+    }
+}

@@ -1,0 +1,249 @@
+//! The platform's own Postgres: made on first use, started, taken up, stopped.
+//!
+//! It listens on a Unix socket in RUN and nowhere else; root and `postgres` log in by being
+//! who they are, nobody else gets in. It is a process of its own that survives us.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+
+use crate::{
+    data, machine,
+    process::{Process, wait_until},
+};
+
+const DATABASE: &str = "wharf";
+/// Where distributions keep the programs of each major version.
+const PLACES: [&str; 3] = ["/usr/lib/postgresql", "/usr/pgsql", "/opt/postgresql"];
+/// After a crash it reads its log again, which can take minutes.
+const START: Duration = Duration::from_secs(600);
+const LOG_BYTES: u64 = 10 << 20;
+
+/// Small: the platform remembers little, and the memory is the apps'.
+const SETTINGS: &str = "\
+# Written by Wharf at every start. Changes belong into postgresql.auto.conf (alter system).
+listen_addresses = ''
+max_connections = 80
+shared_buffers = 64MB
+work_mem = 4MB
+maintenance_work_mem = 32MB
+effective_cache_size = 256MB
+max_wal_size = 256MB
+min_wal_size = 64MB
+wal_compression = on
+checkpoint_timeout = 10min
+jit = off
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_min_messages = warning
+log_checkpoints = off
+log_line_prefix = '%m [%p] '
+idle_in_transaction_session_timeout = 60s
+recovery_init_sync_method = syncfs
+";
+
+/// A cluster of ours.
+pub struct Postgres {
+    /// Programs of its major version.
+    bin: PathBuf,
+    /// DIR/postgres
+    cluster: PathBuf,
+    /// RUN/pg
+    sockets: PathBuf,
+}
+
+impl Postgres {
+    /// Finds the programs, and makes the cluster if there is none yet.
+    pub fn prepare(data: &Path, run: &Path) -> Result<Postgres> {
+        let cluster = data.join("postgres");
+        let bin = programs(&cluster)?;
+        let postgres = Postgres { bin, cluster, sockets: run.join("pg") };
+        data::make_for_postgres(&postgres.sockets)?;
+        if !postgres.cluster.join("PG_VERSION").exists() {
+            tracing::info!("making the platform's database in {}", postgres.cluster.display());
+            postgres.init(&data.join("postgres.new")).context("make the platform's database")?;
+        }
+        fs::write(postgres.cluster.join("wharf.conf"), SETTINGS).context("write the settings of Postgres")?;
+        Ok(postgres)
+    }
+
+    /// Where the database is.
+    pub fn url(&self) -> String {
+        format!("postgres:///{DATABASE}?host={}&user=postgres", self.sockets.display())
+    }
+
+    /// Takes up the one that runs, or starts it, and waits until it answers.
+    pub async fn run(&self) -> Result<Process> {
+        let mut process = match self.running() {
+            Some(pid) if self.sockets_of_running().as_deref() == Some(&self.sockets) => {
+                tracing::info!("taking up the Postgres that runs, process {pid}");
+                Process::take_up(pid)?
+            }
+            Some(pid) => {
+                // It was started for another run directory, where nobody would find it.
+                let mut old = Process::take_up(pid)?;
+                Self::stop(&mut old, false).await?;
+                self.start()?
+            }
+            None => self.start()?,
+        };
+        let pid = process.pid();
+        tokio::select! {
+            ready = wait_until(START, || self.is_ready(pid)) => match ready {
+                true => Ok(process),
+                false => bail!("Postgres does not answer. Its last words:\n{}", self.last_words()),
+            },
+            _ = process.wait() => bail!("Postgres did not start. Its last words:\n{}", self.last_words()),
+        }
+    }
+
+    /// Stops it: at once with `hurry`, else after the statements that run now were broken off.
+    pub async fn stop(process: &mut Process, hurry: bool) -> Result<()> {
+        let (signal, grace) = match hurry {
+            true => (Signal::SIGQUIT, Duration::from_secs(5)),
+            false => (Signal::SIGINT, Duration::from_secs(60)),
+        };
+        process.stop(signal, grace, Signal::SIGQUIT).await.context("stop Postgres")
+    }
+
+    fn start(&self) -> Result<Process> {
+        let log = self.cluster.join("wharf.log");
+        if fs::metadata(&log).is_ok_and(|m| m.len() > LOG_BYTES) {
+            fs::rename(&log, self.cluster.join("wharf.log.old")).context("put the log of Postgres aside")?;
+        }
+        let log = fs::OpenOptions::new().create(true).append(true).open(&log).context("open the log of Postgres")?;
+        let mut command = self.program("postgres")?;
+        command.arg("-D").arg(&self.cluster);
+        command.arg("-c").arg(format!("unix_socket_directories={}", self.sockets.display()));
+        command.stdout(log.try_clone().context("open the log of Postgres")?).stderr(log);
+        Process::spawn(command.into())
+    }
+
+    /// A program of Postgres, run as the user `postgres`, with nothing of our environment.
+    fn program(&self, name: &str) -> Result<Command> {
+        let user = machine::postgres_user()?;
+        let mut command = Command::new(self.bin.join(name));
+        command.env_clear().env("PATH", machine::search_path()).env("LC_ALL", "C.UTF-8").env("HOME", &user.dir);
+        command.current_dir("/").stdin(Stdio::null());
+        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        Ok(command)
+    }
+
+    /// Makes the cluster aside and moves it into place, so that a half-made one is never used.
+    fn init(&self, aside: &Path) -> Result<()> {
+        if aside.exists() {
+            fs::remove_dir_all(aside).context("remove one that was not finished")?;
+        }
+        data::make_for_postgres(aside)?;
+        let mut initdb = self.program("initdb")?;
+        initdb.args(["-U", "postgres", "-A", "peer", "-k", "-E", "UTF8", "--locale=C.UTF-8", "-D"]).arg(aside);
+        run(initdb, b"")?;
+        fs::write(aside.join("pg_hba.conf"), "local all all peer map=wharf\n").context("write pg_hba.conf")?;
+        fs::write(aside.join("pg_ident.conf"), "wharf root postgres\nwharf postgres postgres\n")
+            .context("write pg_ident.conf")?;
+        fs::write(aside.join("wharf.conf"), SETTINGS).context("write the settings")?;
+        let mut settings =
+            fs::OpenOptions::new().append(true).open(aside.join("postgresql.conf")).context("open the settings")?;
+        settings
+            .write_all(b"\ninclude 'wharf.conf'\n")
+            .and_then(|()| settings.sync_all())
+            .context("write the settings")?;
+        let mut single = self.program("postgres")?;
+        single.args(["--single", "-j", "-D"]).arg(aside).arg("postgres").stdin(Stdio::piped());
+        run(single, format!("create database {DATABASE};\n\n").as_bytes())?;
+        // Empty, or it would not have come to this.
+        let _ = fs::remove_dir(&self.cluster);
+        fs::rename(aside, &self.cluster).context("move it into place")?;
+        let parent = self.cluster.parent().unwrap_or(Path::new("/"));
+        fs::File::open(parent).and_then(|dir| dir.sync_all()).context("write the data directory to the disk")
+    }
+
+    /// The process that serves the cluster, if there is one.
+    fn running(&self) -> Option<i32> {
+        let pid: i32 = self.pid_file()?.first()?.trim().parse().ok()?;
+        let at = fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
+        (at == self.cluster).then_some(pid)
+    }
+
+    fn sockets_of_running(&self) -> Option<PathBuf> {
+        self.pid_file()?.get(4).map(|line| PathBuf::from(line.trim()))
+    }
+
+    fn is_ready(&self, pid: i32) -> bool {
+        let said = self.pid_file().unwrap_or_default();
+        let line = |n: usize| said.get(n).map(|l| l.trim()).unwrap_or_default().to_owned();
+        line(0) == pid.to_string() && line(7) == "ready"
+    }
+
+    fn pid_file(&self) -> Option<Vec<String>> {
+        let text = fs::read_to_string(self.cluster.join("postmaster.pid")).ok()?;
+        Some(text.lines().map(String::from).collect())
+    }
+
+    fn last_words(&self) -> String {
+        let text = fs::read(self.cluster.join("wharf.log")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(8)..].join("\n")
+    }
+}
+
+/// The programs for the cluster: of its own major version, or the newest for a new one.
+fn programs(cluster: &Path) -> Result<PathBuf> {
+    let installed = installed();
+    let made_by = fs::read_to_string(cluster.join("PG_VERSION")).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    let found = match made_by {
+        Some(major) => installed.iter().find(|(m, _)| *m == major),
+        None => installed.first(),
+    };
+    match (found, made_by) {
+        (Some((_, bin)), _) => Ok(bin.clone()),
+        (None, Some(major)) => bail!(
+            "The platform's database in {} was made by PostgreSQL {major}, which is not installed. Install it again: \
+             apt-get install postgresql-{major}",
+            cluster.display()
+        ),
+        (None, None) => bail!(
+            "PostgreSQL is missing. Install it with: apt-get install postgresql (or give an outside one with WHARF_DATABASE_URL)"
+        ),
+    }
+}
+
+/// Major versions that are installed, newest first, and where their programs are.
+pub fn installed() -> Vec<(u32, PathBuf)> {
+    let mut found: Vec<(u32, PathBuf)> = Vec::new();
+    for place in PLACES {
+        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+            let bin = entry.path().join("bin");
+            let major = entry.file_name().to_string_lossy().parse().ok();
+            if let Some(major) = major.filter(|_| bin.join("postgres").exists() && bin.join("initdb").exists()) {
+                found.push((major, bin));
+            }
+        }
+    }
+    found.sort_by(|a, b| b.cmp(a));
+    found
+}
+
+/// Runs a program to its end; its last words are the error.
+fn run(mut command: Command, input: &[u8]) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().with_context(|| format!("start {name}"))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input).with_context(|| format!("write to {name}"))?;
+    }
+    let done = child.wait_with_output().with_context(|| format!("wait for {name}"))?;
+    if !done.status.success() {
+        bail!("{name} ended with {}:\n{}", done.status, String::from_utf8_lossy(&done.stderr).trim());
+    }
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! `wharfd doctor`: looks at this machine and says what to do about what is not good.
+
+use std::{fs, process::ExitCode};
+
+use crate::{
+    config::Settings,
+    data, lock,
+    machine::{self, BUILD_PROGRAMS, PROGRAMS, kernel, port},
+    postgres,
+};
+
+/// What was found about one thing.
+enum Verdict {
+    Good(String),
+    /// Something works less well, or not at all for some apps.
+    Warn(String),
+    /// The platform does not start or runs no dynos.
+    Bad(String),
+}
+
+use Verdict::{Bad, Good, Warn};
+
+/// Prints a line for each thing; the exit status is 1 if the platform cannot run.
+pub fn run(settings: &Settings) -> ExitCode {
+    let mut settings = settings.clone();
+    if let Err(err) = settings.resolve() {
+        eprintln!("wharfd doctor: {err:#}");
+        return ExitCode::FAILURE;
+    }
+    let findings = look(&settings);
+    for (name, verdict) in &findings {
+        let (mark, text) = match verdict {
+            Good(text) => ("ok  ", text),
+            Warn(text) => ("warn", text),
+            Bad(text) => ("BAD ", text),
+        };
+        println!("{mark}  {name:<14} {text}");
+    }
+    match findings.iter().filter(|(_, v)| matches!(v, Bad(_))).count() {
+        0 => ExitCode::SUCCESS,
+        n => {
+            println!("\n{n} of these must be put right before Wharf runs well.");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn look(settings: &Settings) -> Vec<(&'static str, Verdict)> {
+    let kernel = |found: kernel::Finding| found.map_or_else(Bad, Good);
+    vec![
+        ("root", machine::must_be_root().map_or_else(|err| Bad(err.to_string()), |()| Good("we are root".into()))),
+        ("programs", programs()),
+        ("for builds", build_programs()),
+        ("postgres", postgres(settings)),
+        ("namespaces", kernel(kernel::namespaces())),
+        ("overlayfs", kernel(kernel::overlay())),
+        ("cgroups", kernel(kernel::cgroups())),
+        ("nftables", kernel(kernel::nftables())),
+        ("memory", memory()),
+        ("data", data(settings)),
+        ("disk", disk(settings)),
+        ("port", listen(settings)),
+        ("ipv6", ipv6()),
+        ("platform", platform(settings)),
+    ]
+}
+
+fn programs() -> Verdict {
+    match machine::missing_programs(&PROGRAMS) {
+        Some(why) => Bad(why),
+        None => Good(PROGRAMS.iter().map(|p| p.name).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn build_programs() -> Verdict {
+    match machine::missing_programs(&BUILD_PROGRAMS) {
+        Some(why) => Warn(why),
+        None => Good(BUILD_PROGRAMS.iter().map(|p| p.name).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn postgres(settings: &Settings) -> Verdict {
+    if settings.database_url.is_some() {
+        return Good("an outside one, WHARF_DATABASE_URL".into());
+    }
+    let installed = postgres::installed();
+    let made_by = fs::read_to_string(settings.data.join("postgres/PG_VERSION")).unwrap_or_default();
+    let made_by = made_by.trim().parse::<u32>().ok();
+    match (installed.first(), made_by) {
+        (None, _) => Bad("is missing; install it with: apt-get install postgresql".into()),
+        (_, Some(major)) if installed.iter().all(|(m, _)| *m != major) => Bad(format!(
+            "the data directory needs version {major}; install it with: apt-get install postgresql-{major}"
+        )),
+        (Some((major, bin)), _) => match machine::postgres_user() {
+            Ok(_) => Good(format!("version {} in {}", made_by.unwrap_or(*major), bin.display())),
+            Err(err) => Bad(err.to_string()),
+        },
+    }
+}
+
+fn memory() -> Verdict {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available =
+        text.lines().find_map(|l| l.strip_prefix("MemAvailable:")?.split_whitespace().next()?.parse::<u64>().ok());
+    match available.map(|kib| kib >> 10) {
+        Some(mib) if mib < 512 => Warn(format!("{mib} MiB are available; a build alone can need 1,024")),
+        Some(mib) => Good(format!("{mib} MiB are available")),
+        None => Warn("the kernel does not say how much is available".into()),
+    }
+}
+
+fn data(settings: &Settings) -> Verdict {
+    match data::trouble(&settings.data) {
+        Some(why) => Bad(why),
+        None if settings.data.exists() => Good(settings.data.display().to_string()),
+        None => Good(format!("{} will be made", settings.data.display())),
+    }
+}
+
+fn disk(settings: &Settings) -> Verdict {
+    match (machine::disk_trouble(&settings.data), machine::disk(&settings.data)) {
+        (Some(why), _) => Bad(why),
+        (None, Some((free, total))) if free < 5 << 30 => {
+            Warn(format!("{} MiB of {} GiB are free; slugs and build caches will want more", free >> 20, total >> 30))
+        }
+        (None, Some((free, total))) => Good(format!("{} GiB of {} GiB are free", free >> 30, total >> 30)),
+        (None, None) => Warn("cannot be looked at".into()),
+    }
+}
+
+fn listen(settings: &Settings) -> Verdict {
+    let ours = lock::holder_of(&settings.run().join("router.lock"));
+    match ours {
+        Ok(Some(router)) => Good(format!("our router listens on {}, process {}", router.note, router.pid)),
+        _ => match port::claim(settings.listen) {
+            Ok(addr) => Good(format!("{addr} is free")),
+            Err(why) => Bad(why.to_string()),
+        },
+    }
+}
+
+fn ipv6() -> Verdict {
+    match port::has_ipv6_loopback() {
+        true => Good("[::1] can be listened on".into()),
+        false => Warn("there is no [::1]; clients that take localhost for it alone will not find the platform".into()),
+    }
+}
+
+fn platform(settings: &Settings) -> Verdict {
+    let running = |role: &str| {
+        let holder = lock::holder_of(&settings.run().join(format!("{role}.lock"))).ok().flatten();
+        holder.map(|h| format!("{role} is process {}", h.pid))
+    };
+    let roles: Vec<String> = ["up", "server", "router"].into_iter().filter_map(running).collect();
+    match roles.len() {
+        0 => Good("is not running".into()),
+        3 => Good(roles.join(", ")),
+        _ => Warn(format!("only {} of up, server and router run ({}); start wharfd up", roles.len(), roles.join(", "))),
+    }
+}

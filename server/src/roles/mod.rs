@@ -1,0 +1,60 @@
+//! The roles: each is one way to run `wharfd`.
+
+pub mod doctor;
+pub mod login_link;
+pub mod router;
+pub mod server;
+pub mod up;
+
+use std::{future::Future, process::ExitCode, time::Duration};
+
+use anyhow::{Context, Result};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{config::Settings, logging};
+
+/// What a process does. Its name stands in front of its log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Up,
+    Server,
+    Router,
+    LoginLink,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Role::Up => "up",
+            Role::Server => "server",
+            Role::Router => "router",
+            Role::LoginLink => "login-link",
+        }
+    }
+
+    fn runtime(self) -> Result<Runtime> {
+        let mut builder = match self {
+            Role::Up | Role::LoginLink => Builder::new_current_thread(),
+            Role::Server | Role::Router => Builder::new_multi_thread(),
+        };
+        builder.enable_all().build().context("start the runtime")
+    }
+}
+
+/// Runs a role to its end. What goes wrong is told in a sentence on standard error.
+pub fn run(role: Role, settings: &Settings, work: impl Future<Output = Result<()>>) -> ExitCode {
+    let outcome = logging::start(role.name(), settings).and_then(|()| {
+        let runtime = role.runtime()?;
+        let outcome = runtime.block_on(work);
+        // What still blocks a thread must not keep the process.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        outcome
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("wharfd {}: {err:#}", role.name());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `wharfd server`: the API, git, the console, and the work behind them.
+//!
+//! It listens on a socket in RUN that only root can open, so that what the router says about
+//! a client (its address, its scheme) can be believed.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use platform::Platform;
+use tokio::{
+    net::UnixListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+    time::timeout,
+};
+
+use crate::{config::Settings, console, data, lock, machine, socket};
+
+/// Dynos have 30 seconds to stop.
+const STOP: Duration = Duration::from_secs(42);
+/// How long requests may still run, once the work behind them has stopped.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Runs the server until a signal. SIGTERM and SIGINT stop the dynos too; after SIGUSR1 and
+/// SIGHUP they live on, and the next server takes them up again.
+pub async fn run(mut settings: Settings) -> Result<()> {
+    machine::must_be_root()?;
+    data::prepare(&mut settings)?;
+    let run = settings.run();
+    let _lock = match lock::take(&run.join("server.lock"), "")? {
+        Ok(lock) => lock,
+        Err(holder) => bail!("A server runs already for {}: process {}.", settings.data.display(), holder.pid),
+    };
+    let mut signals = Signals::new()?;
+    let platform = Platform::start(config(&settings)?).await?;
+    let api = platform::api_router(platform.clone());
+    let service = console::service(api, &settings.domain);
+    let listener = listen(&run.join(socket::SERVER))?;
+    tracing::info!("the server is ready");
+
+    let (stop, mut stopped) = watch::channel(false);
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    });
+    let mut serving = tokio::spawn(serving.into_future());
+    let stop_dynos = tokio::select! {
+        stop_dynos = signals.next() => stop_dynos,
+        ended = &mut serving => {
+            ended.context("serve")?.context("serve")?;
+            bail!("The server stopped serving.");
+        }
+    };
+    tracing::info!("stopping, {}", if stop_dynos { "and the dynos too" } else { "the dynos live on" });
+    stop.send_replace(true);
+    if timeout(STOP, platform.stop(stop_dynos)).await.is_err() {
+        tracing::warn!("the platform did not stop in time; the next start takes up what is left");
+    }
+    // Open streams have no end of their own.
+    let _ = timeout(DRAIN, serving).await;
+    Ok(())
+}
+
+fn config(settings: &Settings) -> Result<platform::Config> {
+    let Some(database_url) = settings.database_url.clone() else {
+        bail!("Say where the database is with WHARF_DATABASE_URL. wharfd up does that, and brings one along.");
+    };
+    Ok(platform::Config {
+        data: settings.data.clone(),
+        run: settings.run(),
+        listen: settings.listen,
+        domain: settings.domain.clone(),
+        apps_domain: settings.apps_domain().to_owned(),
+        tls: settings.tls,
+        database_url,
+        master_key: settings.master_key.clone(),
+        build_concurrency: settings.build_concurrency,
+    })
+}
+
+/// Listens at `path`, for root alone, from the first moment on.
+fn listen(path: &Path) -> Result<UnixListener> {
+    let aside = path.with_extension("new");
+    let _ = fs::remove_file(&aside);
+    let listener = UnixListener::bind(&aside).with_context(|| format!("listen on {}", path.display()))?;
+    fs::set_permissions(&aside, fs::Permissions::from_mode(0o600)).context("close the socket to others")?;
+    fs::rename(&aside, path).with_context(|| format!("put {} into place", path.display()))?;
+    Ok(listener)
+}
+
+struct Signals {
+    term: Signal,
+    int: Signal,
+    usr1: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals> {
+        let on = |kind| signal(kind).context("listen for signals");
+        Ok(Signals {
+            term: on(SignalKind::terminate())?,
+            int: on(SignalKind::interrupt())?,
+            usr1: on(SignalKind::user_defined1())?,
+            hup: on(SignalKind::hangup())?,
+        })
+    }
+
+    /// Whether the dynos shall stop too.
+    async fn next(&mut self) -> bool {
+        tokio::select! {
+            _ = self.term.recv() => true,
+            _ = self.int.recv() => true,
+            _ = self.usr1.recv() => false,
+            _ = self.hup.recv() => false,
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The rules of the house that a machine can check. The names of what offends are the message.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// The folders of our crates, by name.
+fn crates() -> BTreeMap<String, PathBuf> {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let list = manifest.split("members = [").nth(1).and_then(|rest| rest.split("\n]").next()).unwrap();
+    let folders = list.lines().filter_map(|line| line.split('"').nth(1)).map(|folder| root().join(folder));
+    folders.map(|folder| (folder.file_name().unwrap().to_string_lossy().into_owned(), folder)).collect()
+}
+
+/// Every file below a folder, without what is built or fetched.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        if path.is_dir() {
+            if !["target", "node_modules", ".git", "test-results"].iter().any(|skip| name == *skip) {
+                files(&path, found);
+            }
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+/// Our Rust files: where they are from the top, and their text.
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for folder in ["app", "cli", "server", "bench"] {
+        files(&root().join(folder), &mut found);
+    }
+    found.retain(|file| file.extension().is_some_and(|ending| ending == "rs"));
+    found.sort();
+    // Apps that builds are tested with are not ours to tidy.
+    let ours = |file: &Path| {
+        !file.components().any(|part| ["fixtures", "samples", "buildpacks"].iter().any(|f| part.as_os_str() == *f))
+    };
+    let name = |file: &Path| file.strip_prefix(root()).unwrap().display().to_string();
+    found.iter().filter(|file| ours(file)).map(|file| (name(file), fs::read_to_string(file).unwrap())).collect()
+}
+
+fn is_test(file: &str) -> bool {
+    file.contains("/tests/") || file.ends_with("/tests.rs")
+}
+
+/// The part of a file before its own tests.
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text)
+}
+
+fn none(rule: &str, offenders: Vec<String>) {
+    assert!(offenders.is_empty(), "{rule}:\n  {}", offenders.join("\n  "));
+}
+
+/// The crates of ours in `[dependencies]`, not those for tests.
+fn dependencies(manifest: &str) -> Vec<String> {
+    let section = manifest.split("\n[dependencies]\n").nth(1).unwrap_or_default();
+    let section = section.split("\n[").next().unwrap_or_default();
+    section.lines().filter_map(|line| line.split(['=', '.', ' ']).next()).map(String::from).collect()
+}
+
+#[test]
+fn crates_import_only_whom_they_may() {
+    let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        ("browser", &["app", "api"] as &[&str]),
+        ("app", &["api"]),
+        ("cli", &["api"]),
+        ("server", &["app", "platform", "api", "router", "dyno"]),
+        (
+            "platform",
+            &["store", "background", "builder", "dyno", "router", "logs", "monitor", "addons", "api", "spool"],
+        ),
+        ("builder", &["dyno", "spool", "api"]),
+        ("addons", &["dyno", "api"]),
+        ("router", &["api", "spool"]),
+        ("logs", &["api", "spool"]),
+        ("dyno", &["api", "spool"]),
+        ("monitor", &["api"]),
+        ("store", &["api"]),
+        ("background", &[]),
+        ("api", &[]),
+        ("spool", &[]),
+    ]);
+    let crates = crates();
+    let mut wrong = Vec::new();
+    for (name, folder) in &crates {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let Some(may) = allowed.get(name.as_str()) else {
+            wrong.push(format!("{name} is in no line of the table"));
+            continue;
+        };
+        for used in dependencies(&manifest).iter().filter(|used| crates.contains_key(*used)) {
+            if !may.contains(&used.as_str()) {
+                wrong.push(format!("{name} imports {used}"));
+            }
+        }
+    }
+    none("faces know only words, engines know only words, only the rules know all three", wrong);
+}
+
+#[test]
+fn files_are_short() {
+    let long = sources().into_iter().filter_map(|(file, text)| {
+        let (lines, most) = (text.lines().count(), if is_test(&file) { 1000 } else { 600 });
+        (lines > most).then(|| format!("{file}: {lines} lines, at most {most}"))
+    });
+    none("a file that is too long is two files", long.collect());
+}
+
+#[test]
+fn files_say_what_they_are() {
+    let silent = sources().into_iter().filter(|(_, text)| !text.starts_with("//! ")).map(|(file, _)| file);
+    none("every file opens with a caption, `//! …`", silent.collect());
+}
+
+#[test]
+fn functions_are_short() {
+    let mut long = Vec::new();
+    for (file, text) in sources() {
+        let lines: Vec<&str> = text.lines().collect();
+        for (at, line) in lines.iter().enumerate().filter(|(_, line)| begins_function(line)) {
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let end = format!("{indent}}}");
+            // A function without a body, or on one line, ends where it begins.
+            let head_ends = lines[at..].iter().position(|l| l.ends_with([';', '{', '}'])).unwrap_or(0);
+            if !lines[at + head_ends].ends_with('{') {
+                continue;
+            }
+            let length = lines[at..].iter().position(|l| *l == end).unwrap_or(0) + 1;
+            if length > 100 {
+                long.push(format!("{file}:{}: {length} lines", at + 1));
+            }
+        }
+    }
+    none("a function has at most 100 lines", long);
+}
+
+fn begins_function(line: &str) -> bool {
+    let words = line.trim_start().split(' ').map(|w| if w.starts_with("pub(") { "pub" } else { w });
+    let mut rest = words.skip_while(|w| ["pub", "async", "const", "unsafe", "extern", "\"C\""].contains(w));
+    rest.next() == Some("fn")
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let later = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("unimplemented", "!(")];
+    let mut found = Vec::new();
+    for (file, text) in sources() {
+        for (at, line) in text.lines().enumerate() {
+            // With the number of an issue it is a plan, not a hole.
+            if later.iter().any(|word| line.contains(word)) && !line.contains('#') {
+                found.push(format!("{file}:{}: {}", at + 1, line.trim()));
+            }
+        }
+    }
+    none("what is to be done is done, or has an issue", found);
+}
+
+#[test]
+fn sql_is_written_only_in_store_and_background() {
+    let elsewhere = sources().into_iter().filter(|(file, text)| {
+        let allowed = file.starts_with("server/store/") || file.starts_with("server/background/") || is_test(file);
+        !allowed
+            && [concat!("sqlx::", "query"), concat!("query", "_as"), concat!("query", "_scalar")]
+                .iter()
+                .any(|q| without_tests(text).contains(q))
+    });
+    none("SQL is written only in store", elsewhere.map(|(file, _)| file).collect());
+}
+
+#[test]
+fn store_makes_no_ids_and_no_times() {
+    let makes = |text: &str| {
+        [concat!("Utc::", "now"), concat!("Uuid::", "now_v7"), concat!("Uuid::", "new_v4")]
+            .iter()
+            .any(|m| text.contains(m))
+    };
+    let wrong = sources()
+        .into_iter()
+        .filter(|(file, text)| file.starts_with("server/store/src/") && !is_test(file) && makes(without_tests(text)));
+    none("ids and times are arguments of queries", wrong.map(|(file, _)| file).collect());
+}
+
+#[test]
+fn engines_do_not_know_the_database() {
+    let mut wrong = Vec::new();
+    for engine in ["api", "builder", "dyno", "logs", "monitor", "router", "spool"] {
+        let manifest = fs::read_to_string(root().join("server").join(engine).join("Cargo.toml")).unwrap();
+        if dependencies(&manifest).iter().any(|used| used == "sqlx") {
+            wrong.push(engine.to_owned());
+        }
+    }
+    none("engines are told, they do not read the database", wrong);
+}
+
+#[test]
+fn the_console_does_not_know_where_it_runs() {
+    let knows = |line: &str| {
+        let line = line.trim();
+        let conditional = line.contains("cfg(") && !line.contains("cfg(test)");
+        !line.starts_with("//") && (conditional || line.contains("#[server"))
+    };
+    let mut wrong = Vec::new();
+    for (file, text) in sources().into_iter().filter(|(file, _)| file.starts_with("app/src/") && !is_test(file)) {
+        let lines = without_tests(&text).lines().enumerate().filter(|(_, line)| knows(line));
+        wrong.extend(lines.map(|(at, line)| format!("{file}:{}: {}", at + 1, line.trim())));
+    }
+    none("app has no cfg and no server function", wrong);
+}
+
+/// Names of the files and folders of a layer.
+fn nouns(layer: &str) -> BTreeSet<String> {
+    let names = fs::read_dir(root().join(layer)).unwrap().flatten();
+    names.map(|e| e.file_name().to_string_lossy().trim_end_matches(".rs").to_owned()).collect()
+}
+
+#[test]
+fn a_noun_has_the_same_name_in_every_layer() {
+    let (api, platform, store) = (nouns("server/api/src"), nouns("server/platform/src"), nouns("server/store/src"));
+    let parts = ["client", "error", "ids", "lib", "refs"];
+    let mut wrong = Vec::new();
+    for noun in api.iter().filter(|noun| !parts.contains(&noun.as_str())) {
+        if !platform.contains(noun) {
+            wrong.push(format!("{noun} can be asked for (api) but has no rules (platform)"));
+        }
+    }
+    // Jobs are the machinery's own; their rules are in background.
+    let parts = ["jobs", "lib", "testing", "tests"];
+    for noun in store.iter().filter(|noun| !parts.contains(&noun.as_str())) {
+        if !platform.contains(noun) {
+            wrong.push(format!("{noun} is remembered (store) but has no rules (platform)"));
+        }
+    }
+    none("the same noun, the same file name, in every layer", wrong);
+}
+
+#[test]
+fn no_file_is_named_for_nothing() {
+    let vague = ["util", "utils", "common", "helper", "helpers", "types", "models", "core", "shared", "misc"];
+    let named = sources().into_iter().map(|(file, _)| file).filter(|file| {
+        Path::new(file).iter().any(|part| vague.contains(&part.to_string_lossy().trim_end_matches(".rs")))
+    });
+    none("a thing has a noun or it has an engine", named.collect());
+}
+
+#[test]
+fn tests_are_neither_ignored_nor_happy_with_a_panic() {
+    let marks = [concat!("#[ign", "ore"), concat!("#[should", "_panic")];
+    let wrong = sources().into_iter().filter(|(_, text)| marks.iter().any(|mark| text.contains(mark)));
+    none("a test runs, and says what it expects", wrong.map(|(file, _)| file).collect());
+}
+
+#[test]
+fn migrations_count_up_and_say_why() {
+    let folder = root().join("migrations");
+    let mut names: Vec<String> =
+        fs::read_dir(&folder).unwrap().flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| name.ends_with(".sql"));
+    names.sort();
+    let mut wrong = Vec::new();
+    for (at, name) in names.iter().enumerate() {
+        if !name.starts_with(&format!("{:04}_", at + 1)) {
+            wrong.push(format!("{name} is not number {:04}", at + 1));
+        }
+        if !fs::read_to_string(folder.join(name)).unwrap().starts_with("--") {
+            wrong.push(format!("{name} does not say why"));
+        }
+    }
+    none("migrations are 0001_…, 0002_…, each opened by a comment", wrong);
+}
+
+#[test]
+fn every_crate_has_a_caption_and_the_lints() {
+    let mut wrong = Vec::new();
+    for (name, folder) in crates() {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        if !manifest.contains("\ndescription = ") {
+            wrong.push(format!("{name} has no description"));
+        }
+        if !manifest.contains("[lints]\nworkspace = true") {
+            wrong.push(format!("{name} does not take the lints of the workspace"));
+        }
+    }
+    none("a crate says what it is and takes the lints", wrong);
+}
