@@ -165,3 +165,80 @@ async fn dynos_go_on_while_the_platform_is_away() {
     t.platform.stop(true).await;
     assert_eq!(t.driver.running("web.1"), None);
 }
+
+/// Makes a time in the dynos' rows an old one, until something is so: as if one had waited.
+async fn long_ago(t: &World, column: &str, is_so: impl Fn() -> bool) {
+    until(&format!("{column} is long ago and that is noticed"), async || {
+        let query = format!("update dynos set {column} = {column} - interval '2 minutes'");
+        sqlx::query(sqlx::AssertSqlSafe(query)).execute(&t.db).await.unwrap();
+        if is_so() { Ok(()) } else { Err(format!("{:?}", t.driver.signals())) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_does_not_stop_is_killed() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.driver.react(|_| Reaction::Stubborn);
+    t.deploy("dusk", &[("web", "./server")]).await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    let run = t.driver.running("web.1").unwrap().handle.id;
+    t.driver.react(|_| Reaction::Run);
+    t.owner.dyno_stop("dusk", "web.1").await.unwrap();
+    until("it was told to stop", async || {
+        let signals = t.driver.signals();
+        if signals == [(run, 15)] { Ok(()) } else { Err(format!("{signals:?}")) }
+    })
+    .await;
+    // Another one has its place meanwhile.
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    long_ago(&t, "stopping_at", || t.driver.signals() == [(run, 15), (run, 9)]).await;
+    let log = t.log_with("dusk", "Process exited with status 137").await;
+    assert!(log.contains("heroku[web.1]: Error R12 (Exit timeout) -> Process failed to exit within 30 seconds of SIGTERM"), "{log}");
+    assert!(log.contains("heroku[web.1]: State changed from up to down"), "{log}");
+}
+
+#[tokio::test]
+async fn what_does_not_listen_in_time_is_killed() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.driver.react(|_| Reaction::Deaf);
+    t.deploy("dusk", &[("web", "./server")]).await;
+    t.dynos("dusk", &["web.1 starting v2"]).await;
+    let run = t.driver.running("web.1").unwrap().handle.id;
+    long_ago(&t, "started_at", || t.driver.signals() == [(run, 9)]).await;
+    t.dynos("dusk", &["web.1 crashed v2"]).await;
+    let dyno = &t.owner.dyno_list("dusk").await.unwrap()[0];
+    assert_eq!(dyno.last_exit.as_deref(), Some("Boot timeout: did not bind to $PORT within 60 seconds"));
+    t.log_with("dusk", "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds of launch").await;
+}
+
+#[tokio::test]
+async fn the_router_is_told_what_changes() {
+    let t = World::start().await;
+    let app = t.app("dusk").await;
+    let table = async |expected: &str| {
+        until(&format!("the router has {expected}"), async || {
+            let text = std::fs::read_to_string(t.data().join("routes.json")).unwrap_or_default();
+            let Ok(table) = serde_json::from_str::<router::Routes>(&text) else { return Err(text) };
+            let found = table.apps.iter().map(|a| format!("{} {:?} {}", a.name, a.state, a.dynos.len())).collect::<Vec<_>>().join(", ");
+            if found == expected { Ok(table) } else { Err(found) }
+        })
+        .await
+    };
+    let first = table("dusk Blank 0").await;
+    assert_eq!(first.platform_hosts, ["localhost", "api.localhost", "console.localhost"]);
+    t.deploy("dusk", &[("web", "./server")]).await;
+    assert_eq!(table("dusk Up 1").await.apps[0].app_id, app.id.get());
+    t.owner.patch("/apps/dusk", json!({ "name": "dawn", "maintenance": true })).await;
+    table("dawn Maintenance 1").await;
+    t.owner.patch("/apps/dawn", json!({ "maintenance": false })).await;
+    t.owner.patch("/apps/dawn/formation/web", json!({ "quantity": 0 })).await;
+    table("dawn NoWeb 0").await;
+    t.driver.react(|_| Reaction::Exit(1));
+    t.owner.patch("/apps/dawn/formation/web", json!({ "quantity": 1 })).await;
+    table("dawn Crashed 0").await;
+    t.owner.app_delete("dawn").await.unwrap();
+    table("").await;
+}

@@ -13,5 +13,5 @@ async fn sources() {
     source_create(&w.db, new, w.account.id, at(10)).await.unwrap();
     source_uploaded(&w.db, new, 42).await.unwrap();
     assert_eq!(source_sweep(&w.db, at(5)).await.unwrap(), [old]);
-    assert_eq!(source_sweep(&w.db, at(5)).await.unwrap(), []);
+    assert!(source_sweep(&w.db, at(5)).await.unwrap().is_empty());
 }
