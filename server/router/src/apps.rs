@@ -36,30 +36,34 @@ const ANY_AGE: Duration = Duration::from_secs(60);
 /// By one that cannot, only when it is so young that no dyno would be closing it.
 const YOUNG: Duration = Duration::from_secs(1);
 
-/// Answers a request to `app`.
-pub(crate) async fn serve(
+/// Takes up a request to `app`. What need not wait is done here, so that the future of
+/// [`Exchange::answer`] stays small: it is moved for every request.
+pub(crate) fn begin(
     in_flight: InFlight,
     app: Arc<App>,
     mut request: Request<Incoming>,
     host: HeaderValue,
-) -> Response<Body> {
+) -> Box<Exchange> {
     in_flight.client.limit_stalls();
-    let shared = in_flight.shared.clone();
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (mut parts, incoming) = request.into_parts();
     let fits = headers::request_fits(&parts.headers);
-    let expectation = headers::take_expectation(&mut parts.headers);
+    let refused = match headers::take_expectation(&mut parts.headers) {
+        Expectation::Unknown => Some(StatusCode::EXPECTATION_FAILED),
+        Expectation::Fine if !fits => Some(StatusCode::BAD_REQUEST),
+        Expectation::Fine => None,
+    };
     let protocol = headers::strip_hop_by_hop(&mut parts.headers);
     let request_id = headers::request_id(&parts.headers);
-    let forwarded_for = shared.constants.forward(&mut parts.headers, &in_flight.client, &request_id);
+    let constants = &in_flight.shared.constants;
+    let forwarded_for = constants.forward(&mut parts.headers, &in_flight.client, &request_id);
     let upgrade = protocol.map(|protocol| {
         headers::ask_upgrade(&mut parts.headers, protocol);
         on_upgrade
     });
-    let accept = parts.headers.get(ACCEPT).cloned();
     app.stats.inflight.fetch_add(1, Relaxed);
     let record = Box::new(Record {
-        app: app.clone(),
+        app,
         method: parts.method.clone(),
         path: parts.uri.path_and_query().cloned(),
         host,
@@ -75,17 +79,8 @@ pub(crate) async fn serve(
         finished: false,
         in_flight,
     });
-    let mut exchange = Exchange { record, head: Head::new(parts), upgrade };
-    if matches!(expectation, Expectation::Unknown) {
-        return exchange.refuse(StatusCode::EXPECTATION_FAILED, accept);
-    }
-    if !fits {
-        return exchange.refuse(StatusCode::BAD_REQUEST, accept);
-    }
-    match exchange.run(app).await {
-        Ok((wire, response)) => exchange.pass_back(wire, response, accept).await,
-        Err(code) => exchange.fail(code, accept),
-    }
+    let accept = parts.headers.get(ACCEPT).cloned();
+    Box::new(Exchange { record, head: Head::new(parts), upgrade, accept, refused })
 }
 
 /// The head of a request in the form in which a dyno gets it, as often as needed.
@@ -124,18 +119,33 @@ enum Again {
     Never,
 }
 
-struct Exchange {
+/// A request to an app on its way to an answer.
+pub(crate) struct Exchange {
     record: Box<Record>,
     head: Head,
     upgrade: Option<OnUpgrade>,
+    accept: Option<HeaderValue>,
+    /// The status of a request that may not go to any dyno.
+    refused: Option<StatusCode>,
 }
 
 type Answer = (Box<Wire>, Response<Incoming>);
 
 impl Exchange {
+    /// Answers the request, with a dyno's response or with a page.
+    pub(crate) async fn answer(mut self: Box<Self>) -> Response<Body> {
+        if let Some(status) = self.refused {
+            return self.refuse(status);
+        }
+        match self.run().await {
+            Ok((wire, response)) => self.pass_back(wire, response).await,
+            Err(code) => self.fail(code),
+        }
+    }
+
     /// Finds a dyno and has it answer.
-    async fn run(&mut self, app: Arc<App>) -> Result<Answer, Code> {
-        let mut app = Some(app);
+    async fn run(&mut self) -> Result<Answer, Code> {
+        let mut app = Some(self.record.app.clone());
         let mut tried = Vec::new();
         let mut last_failure = Code::H21;
         let mut repeated = false;
@@ -261,24 +271,19 @@ impl Exchange {
         Patience { first_byte: timeouts.first_byte, idle: timeouts.idle }
     }
 
-    async fn pass_back(
-        mut self,
-        wire: Box<Wire>,
-        response: Response<Incoming>,
-        accept: Option<HeaderValue>,
-    ) -> Response<Body> {
+    async fn pass_back(mut self: Box<Self>, wire: Box<Wire>, response: Response<Incoming>) -> Response<Body> {
         let (mut parts, incoming) = response.into_parts();
         parts.version = Version::HTTP_11;
         let protocol = headers::strip_hop_by_hop(&mut parts.headers);
         self.record.in_flight.shared.constants.via(&mut parts.headers);
         if !headers::response_fits(&parts.headers) {
-            return self.fail(Code::H25, accept);
+            return self.fail(Code::H25);
         }
         self.record.status = parts.status.as_u16();
         let idle = self.record.in_flight.shared.config.timeouts.idle;
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             let (Some(protocol), Some(upgrade)) = (protocol, self.upgrade.take()) else {
-                return self.fail(Code::H17, accept);
+                return self.fail(Code::H17);
             };
             headers::ask_upgrade(&mut parts.headers, protocol);
             self.record.upgraded = true;
@@ -306,26 +311,26 @@ impl Exchange {
     }
 
     /// Answers with the page of `code`.
-    fn fail(mut self, code: Code, accept: Option<HeaderValue>) -> Response<Body> {
+    fn fail(mut self: Box<Self>, code: Code) -> Response<Body> {
         self.record.finish(Some(code));
         let page = match code {
             Code::H81 => Page::blank(&self.record.app.name, &self.remote()),
             Code::H28 => Page::of(code, &self.record.app.name).with_status(StatusCode::REQUEST_TIMEOUT),
             _ => Page::of(code, &self.record.app.name),
         };
-        self.show(page, accept)
+        self.show(page)
     }
 
     /// Answers a request that may not go to any dyno.
-    fn refuse(mut self, status: StatusCode, accept: Option<HeaderValue>) -> Response<Body> {
+    fn refuse(mut self: Box<Self>, status: StatusCode) -> Response<Body> {
         self.record.finish_with(Code::H26, status.as_u16());
         let page = Page::of(Code::H26, &self.record.app.name).with_status(status);
-        self.show(page, accept)
+        self.show(page)
     }
 
-    fn show(self, page: Page, accept: Option<HeaderValue>) -> Response<Body> {
+    fn show(self, page: Page) -> Response<Body> {
         page.with_request_id(&self.record.request_id)
-            .respond(accept.as_ref())
+            .respond(self.accept.as_ref())
             .map(|data: Bytes| Body::Page(Some(data), Holding::App(self.record)))
     }
 

@@ -18,6 +18,10 @@ const IDLE_TIME: Duration = Duration::from_secs(30);
 
 static START: LazyLock<StdInstant> = LazyLock::new(StdInstant::now);
 
+/// Connections of one worker. They go in and out as boxes, because moving one by value costs more.
+#[expect(clippy::vec_box, reason = "a box is what a request holds too")]
+type Idle = Vec<Box<Wire>>;
+
 fn now_ms() -> u64 {
     START.elapsed().as_millis() as u64
 }
@@ -27,7 +31,7 @@ pub(crate) struct Backend {
     pub(crate) dyno: String,
     pub(crate) address: Address,
     /// Per worker, so that a connection stays on the thread that waits for it.
-    idle: Vec<Mutex<Vec<Box<Wire>>>>,
+    idle: Vec<Mutex<Idle>>,
     inflight: AtomicUsize,
     retired: AtomicBool,
     quarantined_until_ms: AtomicU64,
@@ -120,12 +124,12 @@ impl Backend {
         }
     }
 
-    fn own(&self) -> MutexGuard<'_, Vec<Box<Wire>>> {
+    fn own(&self) -> MutexGuard<'_, Idle> {
         lock(&self.idle[workers::number()])
     }
 }
 
-fn lock(idle: &Mutex<Vec<Box<Wire>>>) -> MutexGuard<'_, Vec<Box<Wire>>> {
+fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
     idle.lock().unwrap_or_else(|broken| broken.into_inner())
 }
 
@@ -201,7 +205,7 @@ fn random_below(n: usize) -> usize {
         x ^= x >> 7;
         x ^= x << 17;
         state.set(x);
-        ((x >> 32) * n as u64 >> 32) as usize
+        (((x >> 32) * n as u64) >> 32) as usize
     })
 }
 

@@ -1,5 +1,6 @@
 //! Where a request goes, by its host.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::header::{ACCEPT, HOST};
@@ -16,8 +17,29 @@ use crate::table::{Target, host_name};
 use crate::{apps, platform_hosts};
 
 /// Answers one request of a client.
-pub(crate) async fn serve(shared: Arc<Shared>, client: Arc<Client>, mut request: Request<Incoming>) -> Response<Body> {
-    let in_flight = InFlight::new(client, shared);
+pub(crate) fn serve(
+    shared: Arc<Shared>,
+    client: Arc<Client>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response<Body>> {
+    let work = begin(InFlight::new(client, shared), request);
+    async {
+        match work {
+            Work::App(exchange) => exchange.answer().await,
+            Work::Platform(answer) => answer.await,
+            Work::Page(page) => page,
+        }
+    }
+}
+
+/// What is left to do once it is known where a request goes.
+enum Work {
+    App(Box<apps::Exchange>),
+    Platform(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+    Page(Response<Body>),
+}
+
+fn begin(in_flight: InFlight, mut request: Request<Incoming>) -> Work {
     if *request.method() == Method::CONNECT {
         return show(Page::connect_refused(), &request, in_flight);
     }
@@ -33,8 +55,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, client: Arc<Client>, mut request:
     let name = host_name(host.to_str().unwrap_or_default());
     let target = in_flight.shared.table.load().find(name);
     match target {
-        Some(Target::App(app)) => apps::serve(in_flight, app, request, host).await,
-        Some(Target::Platform) => platform_hosts::serve(in_flight, request, host).await,
+        Some(Target::App(app)) => Work::App(apps::begin(in_flight, app, request, host)),
+        Some(Target::Platform) => Work::Platform(Box::pin(platform_hosts::serve(in_flight, request, host))),
         None => show(Page::no_such_app(name), &request, in_flight),
     }
 }
@@ -59,6 +81,7 @@ fn host(request: &mut Request<Incoming>) -> Option<HeaderValue> {
     }
 }
 
-fn show(page: Page, request: &Request<Incoming>, in_flight: InFlight) -> Response<Body> {
-    page.respond(request.headers().get(ACCEPT)).map(|data| Body::Page(Some(data), Holding::Platform(in_flight)))
+fn show(page: Page, request: &Request<Incoming>, in_flight: InFlight) -> Work {
+    let page = page.respond(request.headers().get(ACCEPT));
+    Work::Page(page.map(|data| Body::Page(Some(data), Holding::Platform(in_flight))))
 }

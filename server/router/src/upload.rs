@@ -162,7 +162,7 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.upload {
-            Some(upload) => upload.size.clone(),
+            Some(upload) => upload.size,
             None => SizeHint::with_exact(0),
         }
     }

@@ -98,28 +98,32 @@ impl Wire {
     }
 
     /// Sends a request and waits for the head of the response.
-    pub(crate) async fn send(
-        &mut self,
+    pub(crate) fn send<'a>(
+        &'a mut self,
         request: Request<RequestBody>,
-        upload: Option<&Upload>,
+        upload: Option<&'a Upload>,
         patience: Option<Patience>,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> impl Future<Output = Result<Response<Incoming>, Failure>> + 'a {
         let start = Instant::now();
-        let mut response = pin!(self.sender.send_request(request));
-        poll_fn(|cx| {
-            if !self.closed && self.connection.poll_without_shutdown(cx).is_ready() {
-                self.closed = true;
-            }
-            if let Poll::Ready(result) = response.as_mut().poll(cx) {
-                return Poll::Ready(result.map_err(|error| Failure::of(error, upload)));
-            }
-            let Some(patience) = patience else {
-                return Poll::Pending;
-            };
-            let (deadline, failure) = patience.deadline(start, upload);
-            self.timer.poll_until(cx, deadline).map(|()| Err(failure))
-        })
-        .await
+        // Not in the future below, which would have to carry the request.
+        let response = self.sender.send_request(request);
+        async move {
+            let mut response = pin!(response);
+            poll_fn(|cx| {
+                if !self.closed && self.connection.poll_without_shutdown(cx).is_ready() {
+                    self.closed = true;
+                }
+                if let Poll::Ready(result) = response.as_mut().poll(cx) {
+                    return Poll::Ready(result.map_err(|error| Failure::of(error, upload)));
+                }
+                let Some(patience) = patience else {
+                    return Poll::Pending;
+                };
+                let (deadline, failure) = patience.deadline(start, upload);
+                self.timer.poll_until(cx, deadline).map(|()| Err(failure))
+            })
+            .await
+        }
     }
 
     /// The bare socket after a response 101, with what was read too far.
