@@ -19,7 +19,6 @@ const IDLE_TIME: Duration = Duration::from_secs(30);
 static START: LazyLock<StdInstant> = LazyLock::new(StdInstant::now);
 
 /// Connections of one worker. They go in and out as boxes, because moving one by value costs more.
-#[expect(clippy::vec_box, reason = "a box is what a request holds too")]
 type Idle = Vec<Box<Wire>>;
 
 fn now_ms() -> u64 {

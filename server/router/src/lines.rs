@@ -1,5 +1,6 @@
 //! One line per request, in the words that Logplex users parse.
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,6 +15,10 @@ use crate::client::InFlight;
 use crate::codes::Code;
 use crate::table::{App, host_name};
 use crate::upload::Upload;
+
+thread_local! {
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A request to an app, until it is over. Whoever drops it unfinished says that the client left.
 pub(crate) struct Record {
@@ -65,14 +70,13 @@ impl Record {
         }
         stats.finished(self.status, code, (!self.upgraded).then_some(service));
         let shared = &self.in_flight.shared;
-        shared.spool.push(self.app.id, self.line(code, service, shared.constants.proto()));
-    }
-
-    fn line(&self, code: Option<Code>, service: Duration, proto: &str) -> Vec<u8> {
         let path = self.path.as_ref().map_or("/", PathAndQuery::as_str);
-        let mut line = Vec::with_capacity(320 + path.len());
-        self.write_line(&mut line, code, service, path, proto).expect("writing to memory cannot fail");
-        line
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            self.write_line(line, code, service, path, shared.constants.proto())
+                .expect("writing to memory cannot fail");
+            shared.spool.push(self.app.id, line);
+        });
     }
 
     fn write_line(
