@@ -28,7 +28,9 @@ pub struct BuildpackChoice {
 fn url_or_name<'de, D: serde::Deserializer<'de>>(de: D) -> Result<Option<String>, D::Error> {
     let value = Option::<serde_json::Value>::deserialize(de)?;
     match value {
-        Some(serde_json::Value::Object(o)) => Ok(["url", "name"].iter().find_map(|k| o.get(*k)?.as_str().map(String::from))),
+        Some(serde_json::Value::Object(o)) => {
+            Ok(["url", "name"].iter().find_map(|k| o.get(*k)?.as_str().map(String::from)))
+        }
         Some(other) => loose_ref(other).map_err(serde::de::Error::custom),
         None => Ok(None),
     }

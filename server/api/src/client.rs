@@ -102,9 +102,8 @@ fn read<T: DeserializeOwned>(reply: &Reply) -> Result<T, Error> {
     }
     // Answers without a body stand for `()` or `null`.
     let body: &[u8] = if reply.body.is_empty() { b"null" } else { &reply.body };
-    serde_json::from_slice(body).map_err(|err| {
-        Error::unreadable(reply.status, format!("The answer of the platform could not be read: {err}."))
-    })
+    serde_json::from_slice(body)
+        .map_err(|err| Error::unreadable(reply.status, format!("The answer of the platform could not be read: {err}.")))
 }
 
 fn refusal(reply: &Reply) -> Error {

@@ -76,7 +76,19 @@ pub struct AppName(String);
 
 /// Names that are hosts or folders of the platform itself.
 const RESERVED: [&str; 14] = [
-    "admin", "api", "app", "apps", "console", "ftp", "git", "localhost", "login", "mail", "registry", "status", "wharf",
+    "admin",
+    "api",
+    "app",
+    "apps",
+    "console",
+    "ftp",
+    "git",
+    "localhost",
+    "login",
+    "mail",
+    "registry",
+    "status",
+    "wharf",
     "www",
 ];
 

@@ -1,13 +1,6 @@
 //! The worker: leases due jobs and runs them, many at once.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    panic::AssertUnwindSafe,
-    pin::Pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use futures::FutureExt as _;
@@ -52,7 +45,8 @@ async fn run_or_give_up<J: Job>(
     let job: J = serde_json::from_value(params).map_err(|err| Failure::Final(err.into()))?;
     // A panic in one job must not end the process, nor be tried ten times in a row.
     let outcome = AssertUnwindSafe(job.run(cx, steps)).catch_unwind().await.unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
+        let said =
+            panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
         Err(Failure::Final(anyhow!("the job panicked: {}", said.unwrap_or_default())))
     });
     let err = match outcome {

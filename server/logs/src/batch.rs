@@ -36,8 +36,7 @@ impl Header {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let spool = self.mark.as_ref().map_or("-", |mark| &mark.spool);
-        write!(bytes, "@{} {} {spool} ", self.bytes, self.lines)
-            .expect("writing to memory cannot fail");
+        write!(bytes, "@{} {} {spool} ", self.bytes, self.lines).expect("writing to memory cannot fail");
         match self.mark.as_ref().and_then(|mark| mark.cursor) {
             Some(Cursor { segment, offset }) => writeln!(bytes, "{segment} {offset}"),
             None => writeln!(bytes, "- -"),
@@ -55,18 +54,12 @@ impl Header {
         };
         let cursor = match (segment, offset) {
             ("-", "-") => None,
-            _ => Some(Cursor {
-                segment: segment.parse().ok()?,
-                offset: offset.parse().ok()?,
-            }),
+            _ => Some(Cursor { segment: segment.parse().ok()?, offset: offset.parse().ok()? }),
         };
         Some(Header {
             bytes: bytes.parse().ok()?,
             lines: lines.parse().ok()?,
-            mark: (spool != "-").then(|| Mark {
-                spool: spool.to_owned(),
-                cursor,
-            }),
+            mark: (spool != "-").then(|| Mark { spool: spool.to_owned(), cursor }),
         })
     }
 }
@@ -106,25 +99,12 @@ impl Batch {
                     text: text.as_bytes(),
                 };
                 record.encode(&mut body);
-                notes.push(Note {
-                    bytes: body.len() - start,
-                    seq: next_seq,
-                    at_us: record.at_us,
-                    level: record.level,
-                });
+                notes.push(Note { bytes: body.len() - start, seq: next_seq, at_us: record.at_us, level: record.level });
                 next_seq += 1;
             }
         }
-        let header = Header {
-            bytes: body.len(),
-            lines: notes.len(),
-            mark,
-        };
-        Batch {
-            header: header.encode(),
-            body,
-            notes,
-        }
+        let header = Header { bytes: body.len(), lines: notes.len(), mark };
+        Batch { header: header.encode(), body, notes }
     }
 }
 
@@ -134,33 +114,14 @@ mod tests {
 
     #[test]
     fn headers_go_to_disk_and_back() {
-        let mark = |cursor| {
-            Some(Mark {
-                spool: "router".to_owned(),
-                cursor,
-            })
-        };
-        let place = Cursor {
-            segment: 7,
-            offset: 99,
-        };
+        let mark = |cursor| Some(Mark { spool: "router".to_owned(), cursor });
+        let place = Cursor { segment: 7, offset: 99 };
         for mark in [None, mark(None), mark(Some(place))] {
-            let header = Header {
-                bytes: 12,
-                lines: 3,
-                mark,
-            };
+            let header = Header { bytes: 12, lines: 3, mark };
             let line = header.encode();
             assert_eq!(Header::decode(&line[..line.len() - 1]), Some(header));
         }
-        for bad in [
-            "",
-            "@",
-            "@1 2 x 3",
-            "@1 2 x 3 4 5",
-            "1 2 x 3 4",
-            "@1 2 x - 4",
-        ] {
+        for bad in ["", "@", "@1 2 x 3", "@1 2 x 3 4 5", "1 2 x 3 4", "@1 2 x - 4"] {
             assert_eq!(Header::decode(bad.as_bytes()), None, "{bad}");
         }
     }

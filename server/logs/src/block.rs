@@ -113,11 +113,7 @@ impl Blocks {
     }
 
     fn grow(&mut self, bytes: usize) -> &mut Block {
-        if self
-            .list
-            .last()
-            .is_none_or(|block| block.raw >= BLOCK_BYTES)
-        {
+        if self.list.last().is_none_or(|block| block.raw >= BLOCK_BYTES) {
             self.list.push(Block::empty(self.bytes));
         }
         self.bytes += bytes as u64;
@@ -141,28 +137,18 @@ mod tests {
                 bytes: 100,
                 seq,
                 at_us: -(seq as i64),
-                level: if seq % 2 == 0 {
-                    Level::Error
-                } else {
-                    Level::Info
-                },
+                level: if seq % 2 == 0 { Level::Error } else { Level::Info },
             });
         }
         let total = Block::total(&blocks.list);
-        assert_eq!(
-            (total.first_seq, total.last_seq, total.lines, total.errors),
-            (1, 1999, 1999, 999)
-        );
+        assert_eq!((total.first_seq, total.last_seq, total.lines, total.errors), (1, 1999, 1999, 999));
         assert_eq!((total.min_us, total.max_us), (-1999, -1));
         assert_eq!(u64::from(total.raw), blocks.bytes);
         assert!(blocks.list.len() > 2);
         for block in &blocks.list {
             let mut bytes = Vec::new();
             block.encode(&mut bytes);
-            assert_eq!(
-                Block::decode(&bytes.try_into().expect("its length is fixed")),
-                *block
-            );
+            assert_eq!(Block::decode(&bytes.try_into().expect("its length is fixed")), *block);
         }
     }
 }

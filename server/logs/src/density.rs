@@ -32,11 +32,7 @@ pub(crate) fn count(
     range: (DateTime<Utc>, DateTime<Utc>),
     buckets: usize,
 ) -> Result<Vec<Bucket>> {
-    let axis = Axis {
-        from_us: range.0.timestamp_micros(),
-        to_us: range.1.timestamp_micros(),
-        buckets,
-    };
+    let axis = Axis { from_us: range.0.timestamp_micros(), to_us: range.1.timestamp_micros(), buckets };
     if axis.to_us <= axis.from_us {
         let sentence = "The range of time is empty: its end must be after its beginning.";
         return Err(Error::Filter(sentence.to_owned()));
@@ -47,17 +43,14 @@ pub(crate) fn count(
     }
     let matcher = Matcher::new(&Filter {
         since: filter.since.max(Some(range.0)),
-        until: filter
-            .until
-            .map_or(Some(range.1), |until| Some(until.min(range.1))),
+        until: filter.until.map_or(Some(range.1), |until| Some(until.min(range.1))),
         ..filter.clone()
     })?;
     let mut counts = vec![Bucket::default(); buckets];
     let (views, _) = stream.views(&matcher)?;
     for view in views {
         for block in view.blocks(&matcher) {
-            if matcher.passes_all(&block) && axis.bucket(block.min_us) == axis.bucket(block.max_us)
-            {
+            if matcher.passes_all(&block) && axis.bucket(block.min_us) == axis.bucket(block.max_us) {
                 let count = &mut counts[axis.bucket(block.min_us)];
                 count.lines += u64::from(block.lines);
                 count.errors += u64::from(block.errors);

@@ -31,12 +31,8 @@ impl Matcher {
             source: given(&filter.source).map(String::into_bytes),
             dyno: given(&filter.dyno).map(String::into_bytes),
             level: filter.level.unwrap_or_default(),
-            text: given(&filter.text)
-                .map(|text| compile(&regex::escape(&text), true))
-                .transpose()?,
-            regex: given(&filter.regex)
-                .map(|regex| compile(&regex, false))
-                .transpose()?,
+            text: given(&filter.text).map(|text| compile(&regex::escape(&text), true)).transpose()?,
+            regex: given(&filter.regex).map(|regex| compile(&regex, false)).transpose()?,
             since_us: filter.since.map_or(i64::MIN, |at| at.timestamp_micros()),
             until_us: filter.until.map_or(i64::MAX, |at| at.timestamp_micros()),
             after: 0,
@@ -100,24 +96,13 @@ fn is_of(dyno: &[u8], wanted: &[u8]) -> bool {
 }
 
 fn compile(pattern: &str, ignore_case: bool) -> Result<Regex> {
-    let built = RegexBuilder::new(pattern)
-        .case_insensitive(ignore_case)
-        .size_limit(REGEX_BYTES)
-        .build();
+    let built = RegexBuilder::new(pattern).case_insensitive(ignore_case).size_limit(REGEX_BYTES).build();
     built.map_err(|e| {
         let why = match e {
             regex::Error::CompiledTooBig(_) => "it is too big".to_owned(),
-            other => other
-                .to_string()
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
+            other => other.to_string().lines().last().unwrap_or_default().trim().to_owned(),
         };
-        Error::Filter(format!(
-            "`{pattern}` is not a regular expression that can be used: {why}."
-        ))
+        Error::Filter(format!("`{pattern}` is not a regular expression that can be used: {why}."))
     })
 }
 
@@ -126,24 +111,19 @@ mod tests {
     use super::*;
 
     fn passes(filter: Filter, dyno: &str, text: &str) -> bool {
-        Matcher::new(&filter)
-            .expect("a good filter")
-            .passes(&Record {
-                seq: 1,
-                at_us: 0,
-                level: Level::Info,
-                source: b"app",
-                dyno: dyno.as_bytes(),
-                text: text.as_bytes(),
-            })
+        Matcher::new(&filter).expect("a good filter").passes(&Record {
+            seq: 1,
+            at_us: 0,
+            level: Level::Info,
+            source: b"app",
+            dyno: dyno.as_bytes(),
+            text: text.as_bytes(),
+        })
     }
 
     #[test]
     fn dynos_and_process_types() {
-        let filter = |dyno: &str| Filter {
-            dyno: Some(dyno.to_owned()),
-            ..Filter::default()
-        };
+        let filter = |dyno: &str| Filter { dyno: Some(dyno.to_owned()), ..Filter::default() };
         assert!(passes(filter("web.1"), "web.1", ""));
         assert!(passes(filter("web"), "web.1", ""));
         assert!(passes(filter(""), "web.1", ""));
@@ -154,26 +134,14 @@ mod tests {
 
     #[test]
     fn texts_and_regular_expressions() {
-        let text = |text: &str| Filter {
-            text: Some(text.to_owned()),
-            ..Filter::default()
-        };
-        let regex = |regex: &str| Filter {
-            regex: Some(regex.to_owned()),
-            ..Filter::default()
-        };
-        assert!(passes(
-            text("ÉCLAIR (1.5)"),
-            "web.1",
-            "one éclair (1.5) please"
-        ));
+        let text = |text: &str| Filter { text: Some(text.to_owned()), ..Filter::default() };
+        let regex = |regex: &str| Filter { regex: Some(regex.to_owned()), ..Filter::default() };
+        assert!(passes(text("ÉCLAIR (1.5)"), "web.1", "one éclair (1.5) please"));
         assert!(!passes(text("1.5"), "web.1", "125"));
         assert!(passes(regex("^a.c$"), "web.1", "abc"));
         assert!(!passes(regex("^a.c$"), "web.1", "xabc"));
         for bad in ["(", "a{1000}{1000}{1000}"] {
-            let error = Matcher::new(&regex(bad))
-                .expect_err("a bad filter")
-                .to_string();
+            let error = Matcher::new(&regex(bad)).expect_err("a bad filter").to_string();
             assert!(error.contains("regular expression"), "{error}");
         }
     }

@@ -44,15 +44,8 @@ pub struct Follower {
 impl Follower {
     /// A follower that goes on where the last one of this dyno came to.
     pub fn new(history: Arc<History>, dyno: Dyno) -> Result<Follower> {
-        let kept = history
-            .cursor(dyno.app, &dyno.id.to_string())?
-            .unwrap_or_default();
-        Ok(Follower {
-            reader: Reader::new(&dyno.spool, kept),
-            history,
-            dyno,
-            kept,
-        })
+        let kept = history.cursor(dyno.app, &dyno.id.to_string())?.unwrap_or_default();
+        Ok(Follower { reader: Reader::new(&dyno.spool, kept), history, dyno, kept })
     }
 
     /// Brings at most `max` entries into the history, and says how many it brought. After an error
@@ -72,16 +65,13 @@ impl Follower {
         }
         let (Dyno { app, id, name, .. }, cursor) = (&self.dyno, self.reader.cursor());
         let lines = entries.iter().map(|entry| dyno_line(entry, name)).collect();
-        self.history
-            .append_from(*app, lines, &id.to_string(), cursor)?;
+        self.history.append_from(*app, lines, &id.to_string(), cursor)?;
         let is_next_segment = cursor.segment > self.kept.segment;
         self.kept = cursor;
         if is_next_segment {
             // What is about to be deleted must be in the history even if the power fails.
             self.history.sync(*app)?;
-            self.reader
-                .forget_consumed()
-                .context("delete what was read of a dyno's spool")?;
+            self.reader.forget_consumed().context("delete what was read of a dyno's spool")?;
         }
         Ok(entries.len())
     }
@@ -142,10 +132,7 @@ impl Router {
     }
 
     fn bring(&mut self, max: usize, known: impl Fn(Uuid) -> bool) -> Result<usize> {
-        let entries = self
-            .reader
-            .read_placed(max)
-            .context("read the router's spool")?;
+        let entries = self.reader.read_placed(max).context("read the router's spool")?;
         if entries.is_empty() {
             return Ok(0);
         }
@@ -186,9 +173,7 @@ impl Router {
         write_place(&place_path(&self.history), cursor)?;
         self.kept = cursor;
         if is_next_segment {
-            self.reader
-                .forget_consumed()
-                .context("delete what was read of the router's spool")?;
+            self.reader.forget_consumed().context("delete what was read of the router's spool")?;
             self.deleted = cursor.segment;
         }
         Ok(())
@@ -214,12 +199,8 @@ fn read_place(path: &Path) -> Result<Cursor> {
         Err(e) => Err(e).with_context(|| format!("read {}", path.display()))?,
     };
     let numbers = text.trim().split_once(' ');
-    let cursor = numbers.and_then(|(segment, offset)| {
-        Some(Cursor {
-            segment: segment.parse().ok()?,
-            offset: offset.parse().ok()?,
-        })
-    });
+    let cursor = numbers
+        .and_then(|(segment, offset)| Some(Cursor { segment: segment.parse().ok()?, offset: offset.parse().ok()? }));
     // Lost or damaged, it does no harm to begin again.
     Ok(cursor.unwrap_or_default())
 }

@@ -29,11 +29,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            bytes: 1 << 30,
-            age: Duration::from_secs(30 * 24 * 3600),
-            segment_bytes: 16 << 20,
-        }
+        Limits { bytes: 1 << 30, age: Duration::from_secs(30 * 24 * 3600), segment_bytes: 16 << 20 }
     }
 }
 
@@ -57,11 +53,7 @@ impl History {
     /// As [`History::open`], keeping more or less.
     pub fn open_with(dir: &Path, limits: Limits) -> Result<Arc<History>> {
         std::fs::create_dir_all(dir).with_context(|| format!("make {}", dir.display()))?;
-        Ok(Arc::new(History {
-            dir: dir.to_owned(),
-            limits,
-            streams: RwLock::default(),
-        }))
+        Ok(Arc::new(History { dir: dir.to_owned(), limits, streams: RwLock::default() }))
     }
 
     /// Adds lines to an app's log. All or none are there when it returns.
@@ -71,17 +63,8 @@ impl History {
 
     /// Adds lines that were read from a spool up to `cursor`, and remembers that, in one write: after
     /// a crash both are there or neither. `spool` is a name of one's own choice, such as a dyno's id.
-    pub fn append_from(
-        &self,
-        app: Uuid,
-        lines: Vec<NewLine>,
-        spool: &str,
-        cursor: Cursor,
-    ) -> Result<()> {
-        let mark = Mark {
-            spool: clean_name(spool),
-            cursor: Some(cursor),
-        };
+    pub fn append_from(&self, app: Uuid, lines: Vec<NewLine>, spool: &str, cursor: Cursor) -> Result<()> {
+        let mark = Mark { spool: clean_name(spool), cursor: Some(cursor) };
         self.stream(app).append(&lines, Some(mark))
     }
 
@@ -96,30 +79,19 @@ impl History {
         if self.cursor(app, spool)?.is_none() {
             return Ok(());
         }
-        let mark = Mark {
-            spool: clean_name(spool),
-            cursor: None,
-        };
+        let mark = Mark { spool: clean_name(spool), cursor: None };
         self.stream(app).append(&[], Some(mark))
     }
 
     /// The last `n` lines that match, oldest first. For many, [`History::read`] needs less memory.
     pub fn last(&self, app: Uuid, n: usize, filter: &Filter) -> Result<Vec<Line>> {
-        let query = Query {
-            filter: filter.clone(),
-            last: Some(n),
-            ..Query::default()
-        };
+        let query = Query { filter: filter.clone(), last: Some(n), ..Query::default() };
         Ok(self.read(app, &query)?.collect())
     }
 
     /// The first `max` lines after line `seq` that match, oldest first.
     pub fn after(&self, app: Uuid, seq: u64, max: usize, filter: &Filter) -> Result<Vec<Line>> {
-        let query = Query {
-            filter: filter.clone(),
-            after: Some(seq),
-            ..Query::default()
-        };
+        let query = Query { filter: filter.clone(), after: Some(seq), ..Query::default() };
         Ok(self.read(app, &query)?.take(max).collect())
     }
 

@@ -61,13 +61,8 @@ fn of_app(text: &str) -> Level {
     {
         return level;
     }
-    const ERRORS: [&str; 5] = [
-        "Traceback (most recent call last)",
-        " panicked at ",
-        "Uncaught ",
-        "Unhandled ",
-        "panic: ",
-    ];
+    const ERRORS: [&str; 5] =
+        ["Traceback (most recent call last)", " panicked at ", "Uncaught ", "Unhandled ", "panic: "];
     if ERRORS.iter().any(|phrase| head.contains(phrase)) {
         return Level::Error;
     }
@@ -90,10 +85,8 @@ fn without_colours(text: &str) -> String {
 
 /// A quick look that lets most lines go: every word below has one of these in it.
 fn might_name_a_level(head: &str) -> bool {
-    const PARTS: [&[u8; 3]; 12] = [
-        b"rro", b"war", b"fat", b"cri", b"ale", b"eme", b"pan", b"tra", b"nca", b"nha", b"lev",
-        b"sev",
-    ];
+    const PARTS: [&[u8; 3]; 12] =
+        [b"rro", b"war", b"fat", b"cri", b"ale", b"eme", b"pan", b"tra", b"nca", b"nha", b"lev", b"sev"];
     let ruby = matches!(head.as_bytes(), [b'E' | b'F' | b'W', b',', ..]);
     ruby || head.as_bytes().windows(3).any(|three| {
         let small = [three[0] | 32, three[1] | 32, three[2] | 32];
@@ -124,11 +117,7 @@ fn of_json(text: &str) -> Option<Level> {
 fn of_words(head: &str) -> Option<Level> {
     if let [letter @ (b'E' | b'F' | b'W'), b',', b' ', b'[', ..] = head.as_bytes() {
         // Ruby's Logger: `E, [2026-…`.
-        return Some(if *letter == b'W' {
-            Level::Warn
-        } else {
-            Level::Error
-        });
+        return Some(if *letter == b'W' { Level::Warn } else { Level::Error });
     }
     let mut position = 0;
     for _ in 0..LOOK_AT_WORDS {
@@ -159,16 +148,9 @@ fn names_a_level(head: &str, start: usize, end: usize) -> bool {
         // `[error]`, `<error>`, `(error)`, `|error|`
         Some(b'[' | b'<' | b'(' | b'|') => true,
         // `level=error`, `lvl="warn"`, also when colours stand before it
-        Some(b'=' | b'"') => [
-            "level=",
-            "lvl=",
-            "severity=",
-            "level=\"",
-            "lvl=\"",
-            "severity=\"",
-        ]
-        .iter()
-        .any(|key| head[..start].ends_with(key)),
+        Some(b'=' | b'"') => ["level=", "lvl=", "severity=", "level=\"", "lvl=\"", "severity=\""]
+            .iter()
+            .any(|key| head[..start].ends_with(key)),
         _ => after == Some(b':') || (before.is_none() && after == Some(b' ')),
     }
 }
@@ -177,8 +159,9 @@ fn of_word(word: &str) -> Option<Level> {
     // `TypeError:` and `java.lang.IllegalStateException:` are named by their end.
     let word = word.to_ascii_lowercase();
     Some(match word.as_str() {
-        "error" | "err" | "eror" | "fatal" | "crit" | "critical" | "alert" | "emerg"
-        | "emergency" | "panic" => Level::Error,
+        "error" | "err" | "eror" | "fatal" | "crit" | "critical" | "alert" | "emerg" | "emergency" | "panic" => {
+            Level::Error
+        }
         "warn" | "warning" => Level::Warn,
         "info" | "debug" | "trace" | "notice" | "verbose" => Level::Info,
         other if other.len() > 5 && other.ends_with("error") => Level::Error,
@@ -260,10 +243,7 @@ mod tests {
         let router = |text| of("heroku", "router", text);
         assert_eq!(router("at=error code=H12 status=503"), Level::Error);
         assert_eq!(router("at=warning code=H28 status=499"), Level::Warn);
-        assert_eq!(
-            router("at=info method=GET path=\"/error\" status=200"),
-            Level::Info
-        );
+        assert_eq!(router("at=info method=GET path=\"/error\" status=200"), Level::Info);
         assert_eq!(router("at=info method=GET status=500"), Level::Error);
         assert_eq!(router("at=info code=H80 status=503"), Level::Info);
     }

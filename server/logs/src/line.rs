@@ -44,14 +44,7 @@ impl fmt::Display for Line {
 
 impl From<Line> for api::log_lines::LogLine {
     fn from(line: Line) -> Self {
-        Self {
-            seq: line.seq,
-            at: line.at,
-            source: line.source,
-            dyno: line.dyno,
-            text: line.text,
-            level: line.level,
-        }
+        Self { seq: line.seq, at: line.at, source: line.source, dyno: line.dyno, text: line.text, level: line.level }
     }
 }
 
@@ -71,20 +64,12 @@ pub struct NewLine {
 impl NewLine {
     /// A line the platform says about a dyno, or as `api`.
     pub fn heroku(at: DateTime<Utc>, dyno: &str, text: impl Into<String>) -> NewLine {
-        NewLine {
-            at,
-            source: "heroku".to_owned(),
-            dyno: dyno.to_owned(),
-            text: text.into(),
-        }
+        NewLine { at, source: "heroku".to_owned(), dyno: dyno.to_owned(), text: text.into() }
     }
 
     /// A line of the app itself. What a person did is said by `app[api]`.
     pub fn app(at: DateTime<Utc>, dyno: &str, text: impl Into<String>) -> NewLine {
-        NewLine {
-            source: "app".to_owned(),
-            ..NewLine::heroku(at, dyno, text)
-        }
+        NewLine { source: "app".to_owned(), ..NewLine::heroku(at, dyno, text) }
     }
 
     /// The texts to keep: clean, none too long.
@@ -128,8 +113,7 @@ impl<'a> Record<'a> {
             Level::Warn => 'w',
             Level::Error => 'e',
         };
-        write!(buffer, "{} {} {level} ", self.seq, self.at_us)
-            .expect("writing to memory cannot fail");
+        write!(buffer, "{} {} {level} ", self.seq, self.at_us).expect("writing to memory cannot fail");
         buffer.extend_from_slice(self.source);
         buffer.push(b' ');
         buffer.extend_from_slice(self.dyno);
@@ -202,9 +186,7 @@ mod tests {
     use super::*;
 
     fn texts(text: &str) -> Vec<String> {
-        NewLine::app(DateTime::default(), "web.1", text)
-            .texts()
-            .collect()
+        NewLine::app(DateTime::default(), "web.1", text).texts().collect()
     }
 
     #[test]
@@ -217,37 +199,21 @@ mod tests {
         assert_eq!(texts("a\0b"), ["a\u{fffd}b"]);
         let long = "é".repeat(7_500);
         let cut = texts(&format!("x{long}"));
-        assert_eq!(
-            cut.iter().map(String::len).collect::<Vec<_>>(),
-            [9_999, 5_002]
-        );
+        assert_eq!(cut.iter().map(String::len).collect::<Vec<_>>(), [9_999, 5_002]);
         assert_eq!(cut.concat(), format!("x{long}"));
     }
 
     #[test]
     fn records_go_to_disk_and_back() {
-        let record = Record {
-            seq: u64::MAX,
-            at_us: -7,
-            level: Level::Warn,
-            source: b"app",
-            dyno: b"web.1",
-            text: b" a  b ",
-        };
+        let record =
+            Record { seq: u64::MAX, at_us: -7, level: Level::Warn, source: b"app", dyno: b"web.1", text: b" a  b " };
         let mut bytes = Vec::new();
         record.encode(&mut bytes);
         assert_eq!(bytes.pop(), Some(b'\n'));
         let line = Record::decode(&bytes).expect("it is a record").to_line();
         assert_eq!((line.seq, line.text.as_str()), (u64::MAX, " a  b "));
         assert_eq!(line.at.timestamp_micros(), -7);
-        for bad in [
-            "",
-            "1",
-            "1 2 i app web.1",
-            "x 2 i app web.1 t",
-            "1 2 q app web.1 t",
-            "- 2 i a b t",
-        ] {
+        for bad in ["", "1", "1 2 i app web.1", "x 2 i app web.1 t", "1 2 q app web.1 t", "- 2 i a b t"] {
             assert!(Record::decode(bad.as_bytes()).is_none(), "{bad}");
         }
     }
@@ -256,17 +222,7 @@ mod tests {
     fn lines_are_shown_as_heroku_shows_them() {
         let at = DateTime::from_timestamp_micros(1_284_650_026_677_020).expect("in range");
         let new = NewLine::app(at, "web.1", "message");
-        let line = Line {
-            seq: 1,
-            at,
-            source: new.source,
-            dyno: new.dyno,
-            level: Level::Info,
-            text: new.text,
-        };
-        assert_eq!(
-            line.to_string(),
-            "2010-09-16T15:13:46.677020+00:00 app[web.1]: message"
-        );
+        let line = Line { seq: 1, at, source: new.source, dyno: new.dyno, level: Level::Info, text: new.text };
+        assert_eq!(line.to_string(), "2010-09-16T15:13:46.677020+00:00 app[web.1]: message");
     }
 }

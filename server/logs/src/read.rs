@@ -38,18 +38,11 @@ enum Source {
 
 impl View {
     pub fn raw(file: File, blocks: Vec<Block>) -> View {
-        View {
-            source: Source::Raw { file, blocks },
-        }
+        View { source: Source::Raw { file, blocks } }
     }
 
     pub fn packed(path: PathBuf) -> View {
-        View {
-            source: Source::Packed {
-                path,
-                file: OnceLock::new(),
-            },
-        }
+        View { source: Source::Packed { path, file: OnceLock::new() } }
     }
 
     /// The blocks in which a line may pass.
@@ -132,12 +125,7 @@ impl Lines {
 
     pub(crate) fn of(views: Vec<View>, matcher: Arc<Matcher>) -> Lines {
         let parts = views.into_iter().map(|view| Part { view, blocks: None });
-        Lines {
-            matcher,
-            parts: parts.collect(),
-            skip: 0,
-            ready: Vec::new().into_iter(),
-        }
+        Lines { matcher, parts: parts.collect(), skip: 0, ready: Vec::new().into_iter() }
     }
 
     /// Goes backwards and counts until there are enough; blocks that can be counted by what is
@@ -183,9 +171,7 @@ impl Lines {
     fn advance(&mut self) -> bool {
         while let Some(part) = self.parts.front_mut() {
             let view = &part.view;
-            let blocks = part
-                .blocks
-                .get_or_insert_with(|| view.blocks(&self.matcher).into());
+            let blocks = part.blocks.get_or_insert_with(|| view.blocks(&self.matcher).into());
             let Some(block) = blocks.pop_front() else {
                 self.parts.pop_front();
                 continue;

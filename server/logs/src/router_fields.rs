@@ -60,11 +60,7 @@ impl<'a> RouterFields<'a> {
     }
 
     fn set_number(&mut self, key: &str, value: &str) {
-        let number = value
-            .strip_suffix("ms")
-            .unwrap_or(value)
-            .parse::<u64>()
-            .ok();
+        let number = value.strip_suffix("ms").unwrap_or(value).parse::<u64>().ok();
         match key {
             "connect" => self.connect_ms = number,
             "service" => self.service_ms = number,
@@ -104,10 +100,7 @@ mod tests {
         assert_eq!(fields.path, Some(r#"/a b?q="x"&y=1"#));
         assert_eq!(fields.fwd, Some("1.2.3.4, 5.6.7.8"));
         assert_eq!((fields.connect_ms, fields.service_ms), (Some(1), Some(18)));
-        assert_eq!(
-            (fields.status, fields.bytes, fields.code),
-            (Some(200), Some(13), None)
-        );
+        assert_eq!((fields.status, fields.bytes, fields.code), (Some(200), Some(13), None));
         assert_eq!(fields.protocol, Some("https"));
     }
 
@@ -116,14 +109,8 @@ mod tests {
         let text = r#"at=error code=H14 desc="No web dynos running" method=GET path="/" dyno= connect= service= status=503 bytes="#;
         let fields = RouterFields::parse(text);
         assert_eq!(fields.at, Some("error"));
-        assert_eq!(
-            (fields.code, fields.desc),
-            (Some("H14"), Some("No web dynos running"))
-        );
-        assert_eq!(
-            (fields.dyno, fields.service_ms, fields.bytes),
-            (None, None, None)
-        );
+        assert_eq!((fields.code, fields.desc), (Some("H14"), Some("No web dynos running")));
+        assert_eq!((fields.dyno, fields.service_ms, fields.bytes), (None, None, None));
         for text in ["", "=", "a", "path=\"", "status=9999999", "é=é \"=\""] {
             RouterFields::parse(text);
         }

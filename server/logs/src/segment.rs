@@ -124,12 +124,7 @@ fn whole_batch(bytes: &[u8]) -> Option<(Header, usize, Vec<Note>)> {
     let notes = lines(body)
         .map(|(bytes, record)| {
             let record = record?;
-            Some(Note {
-                bytes,
-                seq: record.seq,
-                at_us: record.at_us,
-                level: record.level,
-            })
+            Some(Note { bytes, seq: record.seq, at_us: record.at_us, level: record.level })
         })
         .collect::<Option<Vec<Note>>>()?;
     let length = end + 1 + header.bytes;
@@ -152,11 +147,7 @@ pub(crate) fn pack(raw: &File, blocks: &[Block], path: &Path) -> anyhow::Result<
         let mut text = vec![0; block.raw as usize];
         raw.read_exact_at(&mut text, block.offset)?;
         let frame = zstd::bulk::compress(&text, ZSTD_LEVEL)?;
-        packed.push(Block {
-            offset: bytes.len() as u64,
-            stored: frame.len().try_into()?,
-            ..*block
-        });
+        packed.push(Block { offset: bytes.len() as u64, stored: frame.len().try_into()?, ..*block });
         bytes.extend(frame);
     }
     let index_bytes = (packed.len() * Block::ENCODED_BYTES) as u64 + FOOTER_BYTES;
@@ -173,11 +164,7 @@ pub(crate) fn pack(raw: &File, blocks: &[Block], path: &Path) -> anyhow::Result<
 pub(crate) fn read_index(path: &Path) -> io::Result<Vec<Block>> {
     let file = File::open(path)?;
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, "the index is damaged");
-    let footer_at = file
-        .metadata()?
-        .len()
-        .checked_sub(FOOTER_BYTES)
-        .ok_or_else(damaged)?;
+    let footer_at = file.metadata()?.len().checked_sub(FOOTER_BYTES).ok_or_else(damaged)?;
     let mut footer = [0; FOOTER_BYTES as usize];
     file.read_exact_at(&mut footer, footer_at)?;
     let (count, tag) = footer.split_at(4);
@@ -190,9 +177,7 @@ pub(crate) fn read_index(path: &Path) -> io::Result<Vec<Block>> {
     let mut index = vec![0; length as usize];
     file.read_exact_at(&mut index, index_at)?;
     let chunks = index.chunks_exact(Block::ENCODED_BYTES);
-    Ok(chunks
-        .map(|chunk| Block::decode(chunk.try_into().expect("chunks are exact")))
-        .collect())
+    Ok(chunks.map(|chunk| Block::decode(chunk.try_into().expect("chunks are exact"))).collect())
 }
 
 /// Opens a raw segment to write to it.

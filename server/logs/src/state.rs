@@ -43,12 +43,7 @@ impl Segment {
     }
 
     pub fn packed(dir: &Path, first_seq: u64, blocks: &[Block]) -> Segment {
-        Segment {
-            first_seq,
-            path: segment::packed_path(dir, first_seq),
-            total: Block::total(blocks),
-            raw: None,
-        }
+        Segment { first_seq, path: segment::packed_path(dir, first_seq), total: Block::total(blocks), raw: None }
     }
 
     pub fn view(&self) -> std::io::Result<View> {
@@ -63,17 +58,8 @@ impl Segment {
 impl State {
     pub fn load(dir: &Path) -> anyhow::Result<State> {
         let found = segment::list(dir)?;
-        let newest_raw = found
-            .iter()
-            .rev()
-            .find(|(_, (raw, _))| *raw)
-            .map(|(seq, _)| *seq);
-        let mut state = State {
-            segments: Vec::new(),
-            next_seq: 1,
-            cursors: BTreeMap::new(),
-            is_deleted: false,
-        };
+        let newest_raw = found.iter().rev().find(|(_, (raw, _))| *raw).map(|(seq, _)| *seq);
+        let mut state = State { segments: Vec::new(), next_seq: 1, cursors: BTreeMap::new(), is_deleted: false };
         for (first_seq, (is_raw, is_packed)) in found {
             state.next_seq = state.next_seq.max(first_seq);
             let is_newest = newest_raw == Some(first_seq);
@@ -112,8 +98,7 @@ impl State {
             }
             self.cursors = scan.cursors;
         }
-        self.segments
-            .push(Segment::raw(dir, first_seq, scan.blocks));
+        self.segments.push(Segment::raw(dir, first_seq, scan.blocks));
         Ok(())
     }
 

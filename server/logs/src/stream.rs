@@ -41,13 +41,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub fn new(dir: PathBuf, limits: Limits) -> Stream {
-        Stream {
-            dir,
-            limits,
-            state: Mutex::default(),
-            tidying: Mutex::default(),
-            newest: watch::Sender::new(0),
-        }
+        Stream { dir, limits, state: Mutex::default(), tidying: Mutex::default(), newest: watch::Sender::new(0) }
     }
 
     /// Adds lines, and how far the spool they came from has been read, in one write.
@@ -96,10 +90,7 @@ impl Stream {
     pub fn totals(&self) -> Result<Totals> {
         let mut guard = self.lock()?;
         let state = loaded(&mut guard);
-        let mut totals = Totals {
-            newest_seq: state.next_seq - 1,
-            ..Totals::default()
-        };
+        let mut totals = Totals { newest_seq: state.next_seq - 1, ..Totals::default() };
         let mut oldest = i64::MAX;
         for segment in &state.segments {
             totals.lines += u64::from(segment.total.lines);
@@ -122,10 +113,7 @@ impl Stream {
     pub fn sync(&self) -> Result<()> {
         let path = {
             let mut guard = self.lock()?;
-            let raw = loaded(&mut guard)
-                .segments
-                .last()
-                .filter(|s| s.raw.is_some());
+            let raw = loaded(&mut guard).segments.last().filter(|s| s.raw.is_some());
             raw.map(|segment| segment.path.clone())
         };
         if let Some(path) = path {
@@ -138,12 +126,7 @@ impl Stream {
     /// Deletes the log for good: what comes later is dropped, tails end.
     pub fn delete(&self) -> Result<()> {
         let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *guard = Some(State {
-            segments: Vec::new(),
-            next_seq: 1,
-            cursors: Default::default(),
-            is_deleted: true,
-        });
+        *guard = Some(State { segments: Vec::new(), next_seq: 1, cursors: Default::default(), is_deleted: true });
         match std::fs::remove_dir_all(&self.dir) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 Err(e).with_context(|| format!("delete {}", self.dir.display()))?;
@@ -169,11 +152,7 @@ impl Stream {
         let mut guard = self.lock()?;
         let state = loaded(&mut guard);
         let is_old = |segment: &Segment| segment.total.max_us < self.cutoff_us(now);
-        if state
-            .segments
-            .last()
-            .is_some_and(|last| last.total.lines > 0 && is_old(last))
-        {
+        if state.segments.last().is_some_and(|last| last.total.lines > 0 && is_old(last)) {
             self.add_segment(state)?;
         }
         drop(guard);
@@ -183,8 +162,7 @@ impl Stream {
     fn lock(&self) -> Result<MutexGuard<'_, Option<State>>> {
         let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if guard.is_none() {
-            let state = State::load(&self.dir)
-                .with_context(|| format!("open the log in {}", self.dir.display()))?;
+            let state = State::load(&self.dir).with_context(|| format!("open the log in {}", self.dir.display()))?;
             self.newest.send_replace(state.next_seq - 1);
             *guard = Some(state);
         }
@@ -209,14 +187,8 @@ impl Stream {
         let mut bytes = Vec::new();
         let mut blocks = Blocks::default();
         for (spool, cursor) in &state.cursors {
-            let header = Header {
-                bytes: 0,
-                lines: 0,
-                mark: Some(Mark {
-                    spool: spool.clone(),
-                    cursor: Some(*cursor),
-                }),
-            };
+            let header =
+                Header { bytes: 0, lines: 0, mark: Some(Mark { spool: spool.clone(), cursor: Some(*cursor) }) };
             let header = header.encode();
             blocks.push_other(header.len());
             bytes.extend(header);
@@ -266,8 +238,7 @@ impl Stream {
             if bytes <= self.limits.bytes && oldest.total.max_us >= self.cutoff_us(now) {
                 break;
             }
-            segment::remove(&oldest.path)
-                .with_context(|| format!("delete {}", oldest.path.display()))?;
+            segment::remove(&oldest.path).with_context(|| format!("delete {}", oldest.path.display()))?;
             bytes -= stored(oldest);
             state.segments.remove(0);
         }

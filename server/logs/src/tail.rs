@@ -23,19 +23,13 @@ impl Tail {
         let mut matcher = Matcher::new(filter)?;
         matcher.after = after;
         let newest = stream.subscribe()?;
-        Ok(Tail {
-            stream,
-            matcher,
-            newest,
-        })
+        Ok(Tail { stream, matcher, newest })
     }
 
     /// The next matching lines, at most `max`; none when there is nothing new.
     pub fn read(&mut self, max: usize) -> Result<Vec<Line>> {
         let (views, newest) = self.stream.views(&self.matcher)?;
-        let lines: Vec<Line> = Lines::of(views, Arc::new(self.matcher.clone()))
-            .take(max)
-            .collect();
+        let lines: Vec<Line> = Lines::of(views, Arc::new(self.matcher.clone())).take(max).collect();
         self.matcher.after = match lines.last() {
             Some(last) if lines.len() == max => last.seq,
             // Those that did not match have been seen as well.

@@ -9,9 +9,7 @@ use chrono::{DateTime, Utc};
 use spool::{Cursor, Entry, Writer};
 use uuid::Uuid;
 
-use crate::{
-    Dyno, Filter, Follower, History, Level, Limits, Line, NewLine, Query, Router, segment,
-};
+use crate::{Dyno, Filter, Follower, History, Level, Limits, Line, NewLine, Query, Router, segment};
 
 const APP: Uuid = Uuid::from_u128(1);
 
@@ -33,11 +31,7 @@ fn numbered(range: std::ops::Range<i64>) -> Vec<String> {
 
 /// Small segments, so that a test has many.
 fn small() -> Limits {
-    Limits {
-        segment_bytes: 200_000,
-        age: Duration::from_secs(100 * 365 * 24 * 3600),
-        ..Limits::default()
-    }
+    Limits { segment_bytes: 200_000, age: Duration::from_secs(100 * 365 * 24 * 3600), ..Limits::default() }
 }
 
 fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
@@ -54,9 +48,7 @@ fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
 fn fill(history: &History, range: std::ops::Range<i64>) {
     let all: Vec<i64> = range.collect();
     for batch in all.chunks(700) {
-        history
-            .append(APP, batch.iter().map(|n| line(*n)).collect())
-            .unwrap();
+        history.append(APP, batch.iter().map(|n| line(*n)).collect()).unwrap();
     }
 }
 
@@ -73,26 +65,12 @@ fn lines_survive_a_restart_and_numbers_go_on() {
     assert_eq!(texts(&lines), numbered(0..15));
     let seqs: Vec<u64> = lines.iter().map(|l| l.seq).collect();
     assert_eq!(seqs, (1..16).collect::<Vec<u64>>());
-    assert_eq!(
-        texts(&history.last(APP, 3, &all).unwrap()),
-        numbered(12..15)
-    );
-    assert_eq!(
-        texts(&history.after(APP, 13, 100, &all).unwrap()),
-        numbered(13..15)
-    );
-    assert_eq!(
-        texts(&history.after(APP, 2, 2, &all).unwrap()),
-        numbered(2..4)
-    );
+    assert_eq!(texts(&history.last(APP, 3, &all).unwrap()), numbered(12..15));
+    assert_eq!(texts(&history.after(APP, 13, 100, &all).unwrap()), numbered(13..15));
+    assert_eq!(texts(&history.after(APP, 2, 2, &all).unwrap()), numbered(2..4));
     assert!(history.after(APP, 15, 100, &all).unwrap().is_empty());
     assert!(history.last(APP, 0, &all).unwrap().is_empty());
-    assert!(
-        history
-            .last(Uuid::from_u128(2), 10, &all)
-            .unwrap()
-            .is_empty()
-    );
+    assert!(history.last(Uuid::from_u128(2), 10, &all).unwrap().is_empty());
 }
 
 #[test]
@@ -103,28 +81,18 @@ fn segments_are_packed_and_read_alike() {
     assert!(files(dir.path(), "zst").len() > 5);
     assert_eq!(files(dir.path(), "log").len(), 1);
     for history in [history, History::open_with(dir.path(), small()).unwrap()] {
-        let all = history
-            .read(APP, &Query::default())
-            .unwrap()
-            .collect::<Vec<Line>>();
+        let all = history.read(APP, &Query::default()).unwrap().collect::<Vec<Line>>();
         assert_eq!(texts(&all), numbered(0..50_000));
         assert!(all.windows(2).all(|two| two[0].seq + 1 == two[1].seq));
         for n in [1, 100, 12_345, 49_999, 50_000, 60_000] {
             let last = history.last(APP, n, &Filter::default()).unwrap();
             assert_eq!(texts(&last), numbered((50_000 - n as i64).max(0)..50_000));
         }
-        let before = Query {
-            before: Some(1_001),
-            last: Some(10),
-            ..Query::default()
-        };
+        let before = Query { before: Some(1_001), last: Some(10), ..Query::default() };
         let page: Vec<Line> = history.read(APP, &before).unwrap().collect();
         assert_eq!(texts(&page), numbered(990..1_000));
         let totals = history.totals(APP).unwrap();
-        assert_eq!(
-            (totals.lines, totals.newest_seq, totals.oldest),
-            (50_000, 50_000, Some(at(0)))
-        );
+        assert_eq!((totals.lines, totals.newest_seq, totals.oldest), (50_000, 50_000, Some(at(0))));
         assert!(totals.bytes < 1_000_000, "{totals:?}");
     }
 }
@@ -133,22 +101,10 @@ fn segments_are_packed_and_read_alike() {
 type Case = (Filter, fn(&Line) -> bool);
 
 fn word_cases() -> Vec<Case> {
-    let source = |s: &str| Filter {
-        source: Some(s.to_owned()),
-        ..Filter::default()
-    };
-    let dyno = |s: &str| Filter {
-        dyno: Some(s.to_owned()),
-        ..Filter::default()
-    };
-    let text = |s: &str| Filter {
-        text: Some(s.to_owned()),
-        ..Filter::default()
-    };
-    let regex = |s: &str| Filter {
-        regex: Some(s.to_owned()),
-        ..Filter::default()
-    };
+    let source = |s: &str| Filter { source: Some(s.to_owned()), ..Filter::default() };
+    let dyno = |s: &str| Filter { dyno: Some(s.to_owned()), ..Filter::default() };
+    let text = |s: &str| Filter { text: Some(s.to_owned()), ..Filter::default() };
+    let regex = |s: &str| Filter { regex: Some(s.to_owned()), ..Filter::default() };
     vec![
         (source("heroku"), |l| l.source == "heroku"),
         (dyno("web"), |l| l.dyno.starts_with("web.")),
@@ -156,27 +112,14 @@ fn word_cases() -> Vec<Case> {
         (text("üNÏCODE 1"), |l| l.text.starts_with("Ünïcode 1")),
         (text("ok 19995"), |l| l.text == "ok 19995"),
         (text("nowhere"), |_| false),
-        (regex("^ok 1.5$"), |l| {
-            l.text.starts_with("ok 1") && l.text.ends_with('5') && l.text.len() == 6
-        }),
+        (regex("^ok 1.5$"), |l| l.text.starts_with("ok 1") && l.text.ends_with('5') && l.text.len() == 6),
     ]
 }
 
 fn other_cases() -> Vec<Case> {
-    let level = |level| Filter {
-        level: Some(level),
-        ..Filter::default()
-    };
-    let window = Filter {
-        since: Some(at(5_000)),
-        until: Some(at(5_100)),
-        ..Filter::default()
-    };
-    let worker = Filter {
-        since: Some(at(19_990)),
-        dyno: Some("worker".to_owned()),
-        ..Filter::default()
-    };
+    let level = |level| Filter { level: Some(level), ..Filter::default() };
+    let window = Filter { since: Some(at(5_000)), until: Some(at(5_100)), ..Filter::default() };
+    let worker = Filter { since: Some(at(19_990)), dyno: Some("worker".to_owned()), ..Filter::default() };
     vec![
         (level(Level::Error), |l| l.level == Level::Error),
         (level(Level::Warn), |l| l.level >= Level::Warn),
@@ -206,28 +149,17 @@ fn filters_agree_with_a_plain_search() {
     }
     let all: Vec<Line> = history.read(APP, &Query::default()).unwrap().collect();
     assert_eq!(all.len(), 20_000);
-    assert!(
-        all.iter().any(|l| l.level == Level::Error) && all.iter().any(|l| l.level == Level::Warn)
-    );
+    assert!(all.iter().any(|l| l.level == Level::Error) && all.iter().any(|l| l.level == Level::Warn));
     for (filter, check) in word_cases().into_iter().chain(other_cases()) {
         let wanted: Vec<Line> = all.iter().filter(|l| check(l)).cloned().collect();
         let found = history.after(APP, 0, usize::MAX, &filter).unwrap();
         assert_eq!(found, wanted, "{filter:?}");
         for n in [1, 7, 5_000] {
             let from = wanted.len().saturating_sub(n);
-            assert_eq!(
-                history.last(APP, n, &filter).unwrap(),
-                wanted[from..],
-                "{filter:?} {n}"
-            );
+            assert_eq!(history.last(APP, n, &filter).unwrap(), wanted[from..], "{filter:?} {n}");
         }
-        let counts = history
-            .density(APP, &filter, 37, at(-3), at(20_010))
-            .unwrap();
-        assert_eq!(
-            counts.iter().map(|c| c.lines).sum::<u64>(),
-            wanted.len() as u64
-        );
+        let counts = history.density(APP, &filter, 37, at(-3), at(20_010)).unwrap();
+        assert_eq!(counts.iter().map(|c| c.lines).sum::<u64>(), wanted.len() as u64);
         let errors = wanted.iter().filter(|l| l.level == Level::Error).count() as u64;
         assert_eq!(counts.iter().map(|c| c.errors).sum::<u64>(), errors);
     }
@@ -238,17 +170,11 @@ fn density_is_counted_in_the_right_place() {
     let dir = tempfile::tempdir().unwrap();
     let history = History::open_with(dir.path(), small()).unwrap();
     fill(&history, 0..30_000);
-    history
-        .append(APP, vec![NewLine::app(at(10), "web.1", "ERROR late")])
-        .unwrap();
-    let counts = history
-        .density(APP, &Filter::default(), 3, at(0), at(30_000))
-        .unwrap();
+    history.append(APP, vec![NewLine::app(at(10), "web.1", "ERROR late")]).unwrap();
+    let counts = history.density(APP, &Filter::default(), 3, at(0), at(30_000)).unwrap();
     let pairs: Vec<(u64, u64)> = counts.iter().map(|c| (c.lines, c.errors)).collect();
     assert_eq!(pairs, [(10_001, 1), (10_000, 0), (10_000, 0)]);
-    let counts = history
-        .density(APP, &Filter::default(), 2, at(100), at(102))
-        .unwrap();
+    let counts = history.density(APP, &Filter::default(), 2, at(100), at(102)).unwrap();
     assert_eq!(counts.iter().map(|c| c.lines).collect::<Vec<_>>(), [1, 1]);
     for (buckets, from, to) in [(0, 0, 1), (20_000, 0, 1), (5, 1, 1)] {
         let error = history.density(APP, &Filter::default(), buckets, at(from), at(to));
@@ -259,10 +185,7 @@ fn density_is_counted_in_the_right_place() {
 #[test]
 fn old_lines_go_and_numbers_do_not_come_back() {
     let dir = tempfile::tempdir().unwrap();
-    let bytes = Limits {
-        bytes: 100_000,
-        ..small()
-    };
+    let bytes = Limits { bytes: 100_000, ..small() };
     let history = History::open_with(dir.path(), bytes).unwrap();
     fill(&history, 0..100_000);
     let totals = history.totals(APP).unwrap();
@@ -271,78 +194,33 @@ fn old_lines_go_and_numbers_do_not_come_back() {
     let last = history.last(APP, 2, &Filter::default()).unwrap();
     assert_eq!(texts(&last), numbered(99_998..100_000));
 
-    let month = Limits {
-        age: Duration::from_secs(1_000),
-        ..small()
-    };
+    let month = Limits { age: Duration::from_secs(1_000), ..small() };
     let history = History::open_with(dir.path(), month).unwrap();
-    history
-        .append_from(
-            APP,
-            vec![line(100_000)],
-            "x",
-            Cursor {
-                segment: 1,
-                offset: 2,
-            },
-        )
-        .unwrap();
+    history.append_from(APP, vec![line(100_000)], "x", Cursor { segment: 1, offset: 2 }).unwrap();
     history.expire(at(500_000)).unwrap();
-    assert!(
-        history
-            .last(APP, 10, &Filter::default())
-            .unwrap()
-            .is_empty()
-    );
+    assert!(history.last(APP, 10, &Filter::default()).unwrap().is_empty());
     let history = History::open_with(dir.path(), month).unwrap();
-    assert_eq!(
-        history.cursor(APP, "x").unwrap(),
-        Some(Cursor {
-            segment: 1,
-            offset: 2
-        })
-    );
+    assert_eq!(history.cursor(APP, "x").unwrap(), Some(Cursor { segment: 1, offset: 2 }));
     history.append(APP, vec![line(600_000)]).unwrap();
-    assert_eq!(
-        history.last(APP, 10, &Filter::default()).unwrap()[0].seq,
-        100_002
-    );
+    assert_eq!(history.last(APP, 10, &Filter::default()).unwrap()[0].seq, 100_002);
 }
 
 #[test]
 fn a_torn_tail_is_taken_back_wherever_it_tears() {
     let dir = tempfile::tempdir().unwrap();
-    let place = |n| Cursor {
-        segment: 1,
-        offset: n,
-    };
+    let place = |n| Cursor { segment: 1, offset: n };
     let history = History::open(dir.path()).unwrap();
-    history
-        .append_from(APP, vec![line(0), line(1)], "s", place(10))
-        .unwrap();
+    history.append_from(APP, vec![line(0), line(1)], "s", place(10)).unwrap();
     let file = files(dir.path(), "log").remove(0);
     let whole = std::fs::read(&file).unwrap();
-    history
-        .append_from(APP, vec![line(2), line(3)], "s", place(20))
-        .unwrap();
+    history.append_from(APP, vec![line(2), line(3)], "s", place(20)).unwrap();
     let more = std::fs::read(&file).unwrap();
     for length in whole.len()..=more.len() {
         std::fs::write(&file, &more[..length]).unwrap();
         let history = History::open(dir.path()).unwrap();
-        let (lines, offset) = if length == more.len() {
-            (4, 20)
-        } else {
-            (2, 10)
-        };
-        assert_eq!(
-            history.cursor(APP, "s").unwrap(),
-            Some(place(offset)),
-            "{length}"
-        );
-        assert_eq!(
-            texts(&history.last(APP, 9, &Filter::default()).unwrap()),
-            numbered(0..lines)
-        );
+        let (lines, offset) = if length == more.len() { (4, 20) } else { (2, 10) };
+        assert_eq!(history.cursor(APP, "s").unwrap(), Some(place(offset)), "{length}");
+        assert_eq!(texts(&history.last(APP, 9, &Filter::default()).unwrap()), numbered(0..lines));
         history.append(APP, vec![line(lines)]).unwrap();
         let lines_then = history.last(APP, 9, &Filter::default()).unwrap();
         assert_eq!(texts(&lines_then), numbered(0..lines + 1));
@@ -354,10 +232,7 @@ fn a_torn_tail_is_taken_back_wherever_it_tears() {
     std::fs::write(&file, zeros).unwrap();
     let history = History::open(dir.path()).unwrap();
     assert_eq!(history.cursor(APP, "s").unwrap(), Some(place(10)));
-    assert_eq!(
-        texts(&history.last(APP, 9, &Filter::default()).unwrap()),
-        numbered(0..2)
-    );
+    assert_eq!(texts(&history.last(APP, 9, &Filter::default()).unwrap()), numbered(0..2));
 }
 
 #[test]
@@ -391,19 +266,10 @@ fn a_crash_while_packing_loses_nothing() {
     // As if it had died before the raw file was deleted, and in the middle of writing another.
     let packed = files(dir.path(), "zst");
     let raw = packed[0].with_extension("log");
-    let text = std::process::Command::new("zstdcat")
-        .arg(&packed[0])
-        .output();
+    let text = std::process::Command::new("zstdcat").arg(&packed[0]).output();
     let text = text.map(|out| out.stdout).unwrap_or_default();
     if !text.is_empty() {
-        assert_eq!(
-            segment::lines(&text)
-                .filter_map(|(_, r)| r)
-                .next()
-                .unwrap()
-                .seq,
-            1
-        );
+        assert_eq!(segment::lines(&text).filter_map(|(_, r)| r).next().unwrap().seq, 1);
     }
     std::fs::write(&raw, text).unwrap();
     std::fs::write(app.join("00000000000000000009.tmp"), b"half").unwrap();
@@ -418,10 +284,7 @@ async fn a_tail_waits_reads_skips_and_ends() {
     let dir = tempfile::tempdir().unwrap();
     let history = History::open(dir.path()).unwrap();
     fill(&history, 0..10);
-    let filter = Filter {
-        text: Some("line 1".to_owned()),
-        ..Filter::default()
-    };
+    let filter = Filter { text: Some("line 1".to_owned()), ..Filter::default() };
     let mut tail = history.tail(APP, 5, &filter).unwrap();
     assert!(tail.changed().await);
     assert!(tail.read(100).unwrap().is_empty());
@@ -448,9 +311,7 @@ struct World {
 
 impl World {
     fn new() -> World {
-        World {
-            dir: tempfile::tempdir().unwrap(),
-        }
+        World { dir: tempfile::tempdir().unwrap() }
     }
 
     fn history(&self) -> Arc<History> {
@@ -466,21 +327,12 @@ impl World {
     }
 
     fn dyno(&self) -> Dyno {
-        Dyno {
-            app: APP,
-            id: Uuid::from_u128(9),
-            name: "web.1".to_owned(),
-            spool: self.spool(),
-        }
+        Dyno { app: APP, id: Uuid::from_u128(9), name: "web.1".to_owned(), spool: self.spool() }
     }
 }
 
 fn entry(kind: u8, text: impl Into<Vec<u8>>) -> Entry {
-    Entry {
-        at_us: 1_700_000_000_000_000,
-        kind,
-        text: text.into(),
-    }
+    Entry { at_us: 1_700_000_000_000_000, kind, text: text.into() }
 }
 
 #[test]
@@ -488,12 +340,8 @@ fn a_dynos_output_becomes_lines() {
     let world = World::new();
     let mut writer = world.writer();
     writer.append(&entry(b'o', "out\r")).unwrap();
-    writer
-        .append(&entry(b'e', b"bad \xff\x00 \x1b[31mred".to_vec()))
-        .unwrap();
-    writer
-        .append(&entry(b's', "State changed from starting to up"))
-        .unwrap();
+    writer.append(&entry(b'e', b"bad \xff\x00 \x1b[31mred".to_vec())).unwrap();
+    writer.append(&entry(b's', "State changed from starting to up")).unwrap();
     writer.append(&entry(b'o', "x".repeat(25_000))).unwrap();
     writer.flush().unwrap();
     let history = world.history();
@@ -513,13 +361,7 @@ fn a_dynos_output_becomes_lines() {
     let lengths: Vec<usize> = lines[3..].iter().map(|l| l.text.len()).collect();
     assert_eq!(lengths, [10_000, 10_000, 5_000]);
     history.forget(APP, &world.dyno().id.to_string()).unwrap();
-    assert_eq!(
-        world
-            .history()
-            .cursor(APP, &world.dyno().id.to_string())
-            .unwrap(),
-        None
-    );
+    assert_eq!(world.history().cursor(APP, &world.dyno().id.to_string()).unwrap(), None);
 }
 
 #[test]
@@ -530,13 +372,9 @@ fn a_server_killed_anywhere_neither_loses_nor_doubles_a_line() {
     let mut killed = 0;
     let mut seed = 12_345u64;
     for round in 0..60 {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         for _ in 0..(seed >> 33) % 40 {
-            writer
-                .append(&entry(b'o', format!("line {written}")))
-                .unwrap();
+            writer.append(&entry(b'o', format!("line {written}"))).unwrap();
             written += 1;
         }
         writer.flush().unwrap();
@@ -550,22 +388,15 @@ fn a_server_killed_anywhere_neither_loses_nor_doubles_a_line() {
             // Killed in the middle of the last write: what got there is cut anywhere in it.
             if let Some(file) = files(&world.dir.path().join("logs"), "log").last() {
                 let bytes = std::fs::read(file).unwrap();
-                let last = bytes
-                    .windows(2)
-                    .rposition(|two| two == b"\n@")
-                    .map_or(0, |n| n + 1);
+                let last = bytes.windows(2).rposition(|two| two == b"\n@").map_or(0, |n| n + 1);
                 let cut = last + (seed >> 17) as usize % (bytes.len() - last).max(1);
                 // Not past what made the spool's segments go.
                 let text = String::from_utf8_lossy(&bytes[..last]).into_owned();
                 let oldest = std::fs::read_dir(world.spool()).unwrap();
-                let oldest = oldest
-                    .map(|f| f.unwrap().file_name().into_string().unwrap())
-                    .min();
+                let oldest = oldest.map(|f| f.unwrap().file_name().into_string().unwrap()).min();
                 let oldest: u64 = oldest.unwrap().replace(".spool", "").parse().unwrap();
                 let kept = text.lines().rfind(|l| l.starts_with('@'));
-                let kept = kept
-                    .and_then(|l| l.split(' ').nth(3)?.parse().ok())
-                    .unwrap_or(0);
+                let kept = kept.and_then(|l| l.split(' ').nth(3)?.parse().ok()).unwrap_or(0);
                 if kept >= oldest || (kept == 0 && last == 0 && round == 0) {
                     std::fs::write(file, &bytes[..cut]).unwrap();
                     killed += 1;
@@ -599,12 +430,7 @@ fn router_lines_go_to_their_apps_once_each() {
         writer.append(&entry(b'r', "é".repeat(30))).unwrap();
         writer.flush().unwrap();
         let before = std::fs::read(&place);
-        let oldest = || {
-            std::fs::read_dir(world.spool())
-                .unwrap()
-                .map(|f| f.unwrap().file_name())
-                .min()
-        };
+        let oldest = || std::fs::read_dir(world.spool()).unwrap().map(|f| f.unwrap().file_name()).min();
         let oldest_before = oldest();
         let mut router = Router::new(world.history(), &world.spool()).unwrap();
         router.step(11, |app| app != apps[2]).unwrap();
@@ -621,16 +447,9 @@ fn router_lines_go_to_their_apps_once_each() {
     while router.step(1_000, |app| app != apps[2]).unwrap() > 0 {}
     for (i, app) in apps.iter().enumerate() {
         let lines = history.last(*app, 10_000, &Filter::default()).unwrap();
-        let wanted: Vec<String> = (i..written)
-            .step_by(3)
-            .map(|n| format!("at=info line={n}"))
-            .collect();
+        let wanted: Vec<String> = (i..written).step_by(3).map(|n| format!("at=info line={n}")).collect();
         assert_eq!(texts(&lines), if i == 2 { Vec::new() } else { wanted });
-        assert!(
-            lines
-                .iter()
-                .all(|l| l.source == "heroku" && l.dyno == "router")
-        );
+        assert!(lines.iter().all(|l| l.source == "heroku" && l.dyno == "router"));
     }
     assert!(std::fs::read_dir(world.spool()).unwrap().count() <= 2);
 }
@@ -650,60 +469,34 @@ fn a_full_disk_is_tried_again() {
     assert!(follower.step(10).is_err());
     std::fs::remove_file(&app).unwrap();
     assert_eq!(follower.step(10).unwrap(), 1);
-    assert_eq!(
-        texts(&history.last(APP, 9, &Filter::default()).unwrap()),
-        numbered(0..1)
-    );
+    assert_eq!(texts(&history.last(APP, 9, &Filter::default()).unwrap()), numbered(0..1));
 }
 
 #[test]
 fn a_million_lines_are_written_found_and_streamed() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits {
-        segment_bytes: Limits::default().segment_bytes,
-        ..small()
-    };
+    let limits = Limits { segment_bytes: Limits::default().segment_bytes, ..small() };
     let history = History::open_with(dir.path(), limits).unwrap();
     let count = 1_000_000;
     for start in (0..count).step_by(5_000) {
         let lines = (start..start + 5_000).map(|n| {
-            let text = if n == 123_456 {
-                "needle".to_owned()
-            } else {
-                format!("request handled n={n} ms=12")
-            };
+            let text = if n == 123_456 { "needle".to_owned() } else { format!("request handled n={n} ms=12") };
             NewLine::app(at(n / 100), "web.1", text)
         });
         history.append(APP, lines.collect()).unwrap();
     }
-    let lines = history
-        .read(
-            APP,
-            &Query {
-                last: Some(100_000),
-                ..Query::default()
-            },
-        )
-        .unwrap();
+    let lines = history.read(APP, &Query { last: Some(100_000), ..Query::default() }).unwrap();
     let mut next = count as u64 - 100_000;
     for line in lines {
         next += 1;
         assert_eq!(line.seq, next);
     }
     assert_eq!(next, count as u64);
-    let needle = Filter {
-        text: Some("NEEDLE".to_owned()),
-        ..Filter::default()
-    };
+    let needle = Filter { text: Some("NEEDLE".to_owned()), ..Filter::default() };
     assert_eq!(history.last(APP, 5, &needle).unwrap()[0].seq, 123_457);
-    let counts = history
-        .density(APP, &Filter::default(), 100, at(0), at(count / 100))
-        .unwrap();
+    let counts = history.density(APP, &Filter::default(), 100, at(0), at(count / 100)).unwrap();
     assert!(counts.iter().all(|c| c.lines == 10_000));
-    let since = Filter {
-        since: Some(at(count / 100 - 1)),
-        ..Filter::default()
-    };
+    let since = Filter { since: Some(at(count / 100 - 1)), ..Filter::default() };
     assert_eq!(history.after(APP, 0, 1_000, &since).unwrap().len(), 100);
 }
 
@@ -716,23 +509,15 @@ fn threads_share_a_history() {
             let history = &history;
             scope.spawn(move || {
                 for n in 0..200 {
-                    let lines =
-                        (0..20).map(|i| NewLine::app(at(n), "web.1", format!("{thread} {n} {i}")));
+                    let lines = (0..20).map(|i| NewLine::app(at(n), "web.1", format!("{thread} {n} {i}")));
                     history.append(APP, lines.collect()).unwrap();
                 }
             });
         }
         for _ in 0..50 {
-            let seqs: Vec<u64> = history
-                .read(APP, &Query::default())
-                .unwrap()
-                .map(|l| l.seq)
-                .collect();
+            let seqs: Vec<u64> = history.read(APP, &Query::default()).unwrap().map(|l| l.seq).collect();
             assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<u64>>());
         }
     });
-    assert_eq!(
-        history.read(APP, &Query::default()).unwrap().count(),
-        16_000
-    );
+    assert_eq!(history.read(APP, &Query::default()).unwrap().count(), 16_000);
 }

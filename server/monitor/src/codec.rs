@@ -19,19 +19,9 @@ pub fn encode(at_ms: i64, rollup: &Rollup, buffer: &mut Vec<u8>) {
     let mut payload = Vec::new();
     put(&mut payload, VERSION);
     put(&mut payload, at_ms.max(0) as u64);
-    let numbers = [
-        rollup.samples,
-        rollup.covered_ms,
-        rollup.bytes_in,
-        rollup.bytes_out,
-        rollup.queue_sum,
-        rollup.queue_max,
-    ];
-    rollup
-        .statuses
-        .iter()
-        .chain(&numbers)
-        .for_each(|n| put(&mut payload, *n));
+    let numbers =
+        [rollup.samples, rollup.covered_ms, rollup.bytes_in, rollup.bytes_out, rollup.queue_sum, rollup.queue_max];
+    rollup.statuses.iter().chain(&numbers).for_each(|n| put(&mut payload, *n));
     put(&mut payload, rollup.service.buckets.len() as u64);
     for (bucket, count) in &rollup.service.buckets {
         put(&mut payload, u64::from(*bucket));
@@ -156,7 +146,5 @@ fn take_name(bytes: &mut &[u8]) -> Option<String> {
 
 /// FNV-1a, which tells a torn record from a whole one.
 fn checksum(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }

@@ -65,8 +65,8 @@ fn read_packed(dir: &Path, day: i64) -> Result<Option<Vec<(i64, Rollup)>>> {
     let Some(bytes) = read_file(&path)? else {
         return Ok(None);
     };
-    let bytes = zstd::bulk::decompress(&bytes, MAX_UNPACKED_BYTES)
-        .with_context(|| format!("unpack {}", path.display()))?;
+    let bytes =
+        zstd::bulk::decompress(&bytes, MAX_UNPACKED_BYTES).with_context(|| format!("unpack {}", path.display()))?;
     Ok(Some(codec::decode(&bytes).0))
 }
 
@@ -142,11 +142,7 @@ fn day_number(date: NaiveDate) -> i64 {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
+    OpenOptions::new().write(true).create(true).truncate(false).open(path)
 }
 
 fn read_file(path: &Path) -> Result<Option<Vec<u8>>> {
@@ -167,9 +163,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            Err(e).with_context(|| format!("delete {}", path.display()))
-        }
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).with_context(|| format!("delete {}", path.display())),
         _ => Ok(()),
     }
 }

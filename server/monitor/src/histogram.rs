@@ -58,9 +58,7 @@ impl Histogram {
             }
             seen += count;
         }
-        self.buckets
-            .last_key_value()
-            .map(|(last, _)| bounds_us(*last).1 / 1000.0)
+        self.buckets.last_key_value().map(|(last, _)| bounds_us(*last).1 / 1000.0)
     }
 
     fn add(&mut self, bucket: u16, count: u64) {
@@ -99,10 +97,7 @@ mod tests {
         let powers = (0..47).flat_map(|n| [(1u64 << n) - 1, 1 << n, (1 << n) + 1, 3 << n]);
         for us in (0..10_000).chain(powers) {
             let (from, to) = bounds_us(bucket(us));
-            assert!(
-                from <= us as f64 && (us as f64) < to,
-                "{us} in {from}..{to}"
-            );
+            assert!(from <= us as f64 && (us as f64) < to, "{us} in {from}..{to}");
         }
         assert_eq!(bucket(u64::MAX), Histogram::LAST);
     }
@@ -128,10 +123,7 @@ mod tests {
         for q in [0.01, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0] {
             let exact = all[((all.len() as f64 * q).ceil() as usize).max(1) - 1] as f64 / 1000.0;
             let found = merged.quantile_ms(q).expect("it is not empty");
-            assert!(
-                (found - exact).abs() <= exact * 0.25 + 0.001,
-                "{q}: {found} for {exact}"
-            );
+            assert!((found - exact).abs() <= exact * 0.25 + 0.001, "{q}: {found} for {exact}");
         }
         assert_eq!(Histogram::default().quantile_ms(0.5), None);
     }
@@ -139,9 +131,6 @@ mod tests {
     #[test]
     fn the_routers_form_is_taken() {
         let histogram = Histogram::from_buckets([(3, 2), (500, 1), (7, 0)]);
-        assert_eq!(
-            histogram.buckets,
-            BTreeMap::from([(3, 2), (Histogram::LAST, 1)])
-        );
+        assert_eq!(histogram.buckets, BTreeMap::from([(3, 2), (Histogram::LAST, 1)]));
     }
 }

@@ -55,22 +55,18 @@ impl Rollup {
     /// One sample.
     pub fn of(sample: &Sample) -> Rollup {
         let covered_ms = sample.covers.as_millis() as u64;
-        let processes = sample
-            .processes
-            .iter()
-            .take(MAX_NAMES)
-            .map(|(name, process)| {
-                let rollup = ProcessRollup {
-                    samples: 1,
-                    dynos_sum: process.dynos.into(),
-                    dyno_ms: u64::from(process.dynos) * covered_ms,
-                    memory_sum: process.memory,
-                    memory_max: process.memory_max,
-                    memory_quota: process.memory_quota,
-                    cpu_ns: process.cpu_ns,
-                };
-                (name.clone(), rollup)
-            });
+        let processes = sample.processes.iter().take(MAX_NAMES).map(|(name, process)| {
+            let rollup = ProcessRollup {
+                samples: 1,
+                dynos_sum: process.dynos.into(),
+                dyno_ms: u64::from(process.dynos) * covered_ms,
+                memory_sum: process.memory,
+                memory_max: process.memory_max,
+                memory_quota: process.memory_quota,
+                cpu_ns: process.cpu_ns,
+            };
+            (name.clone(), rollup)
+        });
         Rollup {
             samples: 1,
             covered_ms,
@@ -101,10 +97,7 @@ impl Rollup {
         self.queue_max = self.queue_max.max(other.queue_max);
         self.service.merge(&other.service);
         for (name, process) in &other.processes {
-            self.processes
-                .entry(name.clone())
-                .or_default()
-                .merge(process);
+            self.processes.entry(name.clone()).or_default().merge(process);
         }
     }
 

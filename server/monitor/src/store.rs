@@ -80,11 +80,7 @@ impl Store {
         let dir = self.app_dir(app);
         let day = days::day_of(at_ms);
         let mut apps = self.lock();
-        let today = apps.entry(app).or_insert(Today {
-            day: i64::MIN,
-            length: 0,
-            tidied: i64::MIN,
-        });
+        let today = apps.entry(app).or_insert(Today { day: i64::MIN, length: 0, tidied: i64::MIN });
         let finished = days::day_of(now_ms - PACK_AFTER_MS);
         if finished > today.tidied {
             self.tidy_app(&dir, now_ms)?;
@@ -109,13 +105,7 @@ impl Store {
     /// The metrics of `[from, to)` in stretches of `step` seconds, which is made larger where the
     /// store has nothing finer (it has multiples of ten seconds today, of a minute before). `from` is rounded down and `to`
     /// up to a multiple of the step.
-    pub fn query(
-        &self,
-        app: Uuid,
-        from: DateTime<Utc>,
-        to: DateTime<Utc>,
-        step: i64,
-    ) -> Result<Series> {
+    pub fn query(&self, app: Uuid, from: DateTime<Utc>, to: DateTime<Utc>, step: i64) -> Result<Series> {
         let (from_ms, to_ms) = (from.timestamp_millis(), to.timestamp_millis());
         let dir = self.app_dir(app);
         let (first, last) = (days::day_of(from_ms), days::day_of(to_ms));
@@ -139,16 +129,8 @@ impl Store {
             }
         }
         let time = |ms| DateTime::from_timestamp_millis(ms).unwrap_or_default();
-        let points = stretches.into_iter().map(|(at_ms, rollup)| Point {
-            at: time(at_ms),
-            rollup,
-        });
-        Ok(Series {
-            from: time(start_ms),
-            to: time(end_ms),
-            step,
-            points: points.collect(),
-        })
+        let points = stretches.into_iter().map(|(at_ms, rollup)| Point { at: time(at_ms), rollup });
+        Ok(Series { from: time(start_ms), to: time(end_ms), step, points: points.collect() })
     }
 
     /// Every sample as it is recorded, as a point that begins in the middle of its time.

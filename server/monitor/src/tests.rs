@@ -42,9 +42,7 @@ fn sample(n: u64) -> Sample {
 fn files(dir: &Path) -> Vec<String> {
     let app: PathBuf = dir.join(APP.to_string());
     let files = std::fs::read_dir(app).unwrap();
-    let mut names: Vec<String> = files
-        .map(|f| f.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> = files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -57,28 +55,15 @@ fn samples_come_back_as_points_and_gaps_stay_gaps() {
         store.record(APP, at(ten * 10), &sample(5)).unwrap();
     }
     let series = store.query(APP, at(0), at(180), 10).unwrap();
-    let starts: Vec<i64> = series
-        .points
-        .iter()
-        .map(|p| (p.at - at(0)).num_seconds())
-        .collect();
-    assert_eq!(
-        starts,
-        [0, 10, 20, 30, 40, 50, 120, 130, 140, 150, 160, 170]
-    );
+    let starts: Vec<i64> = series.points.iter().map(|p| (p.at - at(0)).num_seconds()).collect();
+    assert_eq!(starts, [0, 10, 20, 30, 40, 50, 120, 130, 140, 150, 160, 170]);
     assert_eq!((series.from, series.to, series.step), (at(0), at(180), 10));
 
     let series = store.query(APP, at(1), at(170), 60).unwrap();
     assert_eq!((series.from, series.to), (at(0), at(180)));
-    assert_eq!(
-        series.points.iter().map(|p| p.at).collect::<Vec<_>>(),
-        [at(0), at(120)]
-    );
+    assert_eq!(series.points.iter().map(|p| p.at).collect::<Vec<_>>(), [at(0), at(120)]);
     let rollup = &series.points[0].rollup;
-    assert_eq!(
-        (rollup.samples, rollup.covered_ms, rollup.requests()),
-        (6, 60_000, 42)
-    );
+    assert_eq!((rollup.samples, rollup.covered_ms, rollup.requests()), (6, 60_000, 42));
     assert_eq!(rollup.statuses, [0, 30, 0, 6, 6]);
     assert_eq!((rollup.queue_max, rollup.queue()), (5, 5.0));
     assert_eq!(rollup.error_rate(), Some(6.0 / 42.0));
@@ -86,27 +71,12 @@ fn samples_come_back_as_points_and_gaps_stay_gaps() {
     let wire = MetricPoint::from(&series.points[0]);
     assert_eq!((wire.requests_2xx, wire.errors["H12"]), (30, 6));
     let web = wire.processes["web"];
-    assert_eq!(
-        (web.dynos, web.memory, web.memory_max, web.memory_quota),
-        (2, 200, 300, 512)
-    );
+    assert_eq!((web.dynos, web.memory, web.memory_max, web.memory_quota), (2, 200, 300, 512));
     assert_eq!(web.cpu, 0.25);
     let p95 = wire.p95_ms.unwrap();
     assert!((4.0..=6.0).contains(&p95), "{p95}");
-    assert!(
-        store
-            .query(Uuid::from_u128(2), at(0), at(100), 60)
-            .unwrap()
-            .points
-            .is_empty()
-    );
-    assert!(
-        store
-            .query(APP, at(100), at(0), 60)
-            .unwrap()
-            .points
-            .is_empty()
-    );
+    assert!(store.query(Uuid::from_u128(2), at(0), at(100), 60).unwrap().points.is_empty());
+    assert!(store.query(APP, at(100), at(0), 60).unwrap().points.is_empty());
 }
 
 #[test]
@@ -146,9 +116,7 @@ fn days_are_packed_and_old_ones_deleted() {
     assert!(!files(dir.path()).contains(&format!("{day}.samples")));
     assert_eq!(before(&store, 60), as_sampled);
     assert_eq!(before(&store, 10), as_sampled, "a minute is the finest now");
-    let size = std::fs::metadata(dir.path().join(format!("{APP}/{day}.minutes")))
-        .unwrap()
-        .len();
+    let size = std::fs::metadata(dir.path().join(format!("{APP}/{day}.minutes"))).unwrap().len();
     assert!(size < 40_000, "{size}");
 
     // What comes too late does not count twice.
@@ -157,9 +125,7 @@ fn days_are_packed_and_old_ones_deleted() {
     let store = Store::open_with(dir.path(), Limits { days: 3 }).unwrap();
     assert_eq!(before(&store, 60), as_sampled);
 
-    store
-        .record(APP, at(4 * 24 * HOUR + 3 * HOUR), &sample(3))
-        .unwrap();
+    store.record(APP, at(4 * 24 * HOUR + 3 * HOUR), &sample(3)).unwrap();
     assert!(before(&store, 60).points.is_empty());
     assert_eq!(files(dir.path()).len(), 2);
     store.tidy(at(30 * 24 * HOUR)).unwrap();
@@ -174,10 +140,7 @@ fn a_crash_while_packing_counts_nothing_twice() {
         store.record(APP, at(ten * 10), &sample(3)).unwrap();
     }
     let expected = store.query(APP, at(0), at(HOUR), 60).unwrap();
-    let day = dir
-        .path()
-        .join(APP.to_string())
-        .join(at(0).format("%Y-%m-%d").to_string());
+    let day = dir.path().join(APP.to_string()).join(at(0).format("%Y-%m-%d").to_string());
     let samples = std::fs::read(day.with_extension("samples")).unwrap();
     store.tidy(at(27 * HOUR)).unwrap();
     std::fs::write(day.with_extension("samples"), samples).unwrap();
@@ -203,10 +166,7 @@ fn a_torn_record_is_cut_off_wherever_it_tears() {
             assert_eq!(store.query(APP, at(0), at(60), 10).unwrap().points.len(), 1);
             store.record(APP, at(30), &sample(5)).unwrap();
             let series = store.query(APP, at(0), at(60), 10).unwrap();
-            assert_eq!(
-                series.points.iter().map(|p| p.at).collect::<Vec<_>>(),
-                [at(0), at(20)]
-            );
+            assert_eq!(series.points.iter().map(|p| p.at).collect::<Vec<_>>(), [at(0), at(20)]);
         }
     }
 }
@@ -233,18 +193,9 @@ async fn listeners_hear_of_samples_and_deletion_is_whole() {
     let mut feed = store.subscribe();
     store.record(APP, at(10), &sample(3)).unwrap();
     let (app, point) = feed.recv().await.unwrap();
-    assert_eq!(
-        (app, point.at, point.rollup),
-        (APP, at(5), Rollup::of(&sample(3)))
-    );
+    assert_eq!((app, point.at, point.rollup), (APP, at(5), Rollup::of(&sample(3))));
     store.delete(APP).unwrap();
-    assert!(
-        store
-            .query(APP, at(0), at(60), 10)
-            .unwrap()
-            .points
-            .is_empty()
-    );
+    assert!(store.query(APP, at(0), at(60), 10).unwrap().points.is_empty());
     store.record(APP, at(20), &sample(3)).unwrap();
     assert_eq!(store.query(APP, at(0), at(60), 10).unwrap().points.len(), 1);
 }
@@ -255,8 +206,7 @@ fn a_rule_can_be_replayed_over_a_week() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let minutes = 7 * 24 * 60;
-    let is_slow =
-        |minute: i64| (3_000..3_019).contains(&minute) || (9_000..9_004).contains(&minute);
+    let is_slow = |minute: i64| (3_000..3_019).contains(&minute) || (9_000..9_004).contains(&minute);
     for minute in 1..=minutes {
         let mut one = sample(if is_slow(minute) { 600 } else { 2 });
         one.covers = Duration::from_secs(60);
@@ -264,27 +214,15 @@ fn a_rule_can_be_replayed_over_a_week() {
     }
     let series = store.query(APP, at(0), at(minutes * 60), 60).unwrap();
     assert_eq!(series.points.len() as i64, minutes);
-    let slow: Vec<bool> = series
-        .points
-        .iter()
-        .map(|p| p.quantile_ms(0.95) >= Some(400.0))
-        .collect();
-    let fired = slow
-        .windows(6)
-        .filter(|w| w[1..].iter().all(|s| *s) && !w[0])
-        .count();
+    let slow: Vec<bool> = series.points.iter().map(|p| p.quantile_ms(0.95) >= Some(400.0)).collect();
+    let fired = slow.windows(6).filter(|w| w[1..].iter().all(|s| *s) && !w[0]).count();
     assert_eq!(fired, 1, "once for 19 minutes, not for 4");
     assert_eq!(slow.iter().filter(|s| **s).count(), 23);
 }
 
 #[test]
 fn a_chart_gets_a_fitting_step() {
-    for (range, step) in [
-        (HOUR, 10),
-        (24 * HOUR, 300),
-        (7 * 24 * HOUR, 1_800),
-        (30 * 24 * HOUR, 7_200),
-    ] {
+    for (range, step) in [(HOUR, 10), (24 * HOUR, 300), (7 * 24 * HOUR, 1_800), (30 * 24 * HOUR, 7_200)] {
         assert_eq!(step_for(at(0), at(range)), step);
     }
     let year = 365 * 24 * HOUR;

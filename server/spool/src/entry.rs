@@ -17,8 +17,7 @@ pub struct Entry {
 impl Entry {
     /// Adds the entry's line, with its `\n`, to `buffer`.
     pub(crate) fn encode(&self, buffer: &mut Vec<u8>) {
-        write!(buffer, "{} {} ", self.at_us, char::from(self.kind))
-            .expect("writing to memory cannot fail");
+        write!(buffer, "{} {} ", self.at_us, char::from(self.kind)).expect("writing to memory cannot fail");
         let start = buffer.len();
         buffer.extend_from_slice(&self.text);
         for byte in &mut buffer[start..] {
@@ -37,10 +36,6 @@ impl Entry {
         if rest.len() < 2 || !rest[0].is_ascii_alphabetic() || rest[1] != b' ' {
             return None;
         }
-        Some(Entry {
-            at_us,
-            kind: rest[0],
-            text: rest[2..].to_vec(),
-        })
+        Some(Entry { at_us, kind: rest[0], text: rest[2..].to_vec() })
     }
 }

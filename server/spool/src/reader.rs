@@ -33,12 +33,7 @@ pub struct Reader {
 impl Reader {
     /// A reader of `dir`, which need not exist yet, that goes on at `from`.
     pub fn new(dir: &Path, from: Cursor) -> Reader {
-        Reader {
-            dir: dir.to_owned(),
-            cursor: from,
-            file: None,
-            ahead: Vec::new(),
-        }
+        Reader { dir: dir.to_owned(), cursor: from, file: None, ahead: Vec::new() }
     }
 
     /// The next entries, at most `max`. None means that there is nothing new now.
@@ -96,10 +91,7 @@ impl Reader {
     }
 
     fn place(&self, position: usize) -> Cursor {
-        Cursor {
-            segment: self.cursor.segment,
-            offset: self.cursor.offset + position as u64,
-        }
+        Cursor { segment: self.cursor.segment, offset: self.cursor.offset + position as u64 }
     }
 
     fn consume(&mut self, position: &mut usize) {
@@ -129,9 +121,7 @@ impl Reader {
     /// Opens the cursor's segment, or the first after it if that one is gone (or never was, as
     /// segment 0 of the default cursor).
     fn open(&mut self) -> io::Result<bool> {
-        let next = segments::list(&self.dir)?
-            .into_iter()
-            .find(|n| *n >= self.cursor.segment);
+        let next = segments::list(&self.dir)?.into_iter().find(|n| *n >= self.cursor.segment);
         let Some(number) = next else { return Ok(false) };
         if number != self.cursor.segment {
             self.enter(number);
@@ -158,10 +148,7 @@ impl Reader {
     }
 
     fn enter(&mut self, number: u64) {
-        self.cursor = Cursor {
-            segment: number,
-            offset: 0,
-        };
+        self.cursor = Cursor { segment: number, offset: 0 };
         self.file = None;
         self.ahead.clear();
     }

@@ -7,11 +7,7 @@ use std::path::Path;
 use crate::{Cursor, Entry, Reader, Writer, segments};
 
 fn entry(n: i64) -> Entry {
-    Entry {
-        at_us: n,
-        kind: b'o',
-        text: format!("line {n}").into_bytes(),
-    }
+    Entry { at_us: n, kind: b'o', text: format!("line {n}").into_bytes() }
 }
 
 fn write(dir: &Path, segment_bytes: u64, numbers: std::ops::Range<i64>) {
@@ -27,10 +23,7 @@ fn numbers(entries: Vec<Entry>) -> Vec<i64> {
 
 fn tear(dir: &Path, bytes: &[u8]) {
     let last = *segments::list(dir).unwrap().last().unwrap();
-    let mut file = std::fs::OpenOptions::new()
-        .append(true)
-        .open(segments::path(dir, last))
-        .unwrap();
+    let mut file = std::fs::OpenOptions::new().append(true).open(segments::path(dir, last)).unwrap();
     file.write_all(bytes).unwrap();
 }
 
@@ -38,44 +31,23 @@ fn tear(dir: &Path, bytes: &[u8]) {
 fn what_is_written_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let entries = vec![
-        Entry {
-            at_us: -5,
-            kind: b'e',
-            text: vec![0, 255, b' ', b'\r'],
-        },
-        Entry {
-            at_us: i64::MAX,
-            kind: b'r',
-            text: Vec::new(),
-        },
-        Entry {
-            at_us: 7,
-            kind: b's',
-            text: b"a b  c".to_vec(),
-        },
+        Entry { at_us: -5, kind: b'e', text: vec![0, 255, b' ', b'\r'] },
+        Entry { at_us: i64::MAX, kind: b'r', text: Vec::new() },
+        Entry { at_us: 7, kind: b's', text: b"a b  c".to_vec() },
     ];
     let mut writer = Writer::open(dir.path(), 1000).unwrap();
     for e in &entries {
         writer.append(e).unwrap();
     }
     writer.flush().unwrap();
-    assert_eq!(
-        Reader::new(dir.path(), Cursor::default()).read(10).unwrap(),
-        entries
-    );
+    assert_eq!(Reader::new(dir.path(), Cursor::default()).read(10).unwrap(), entries);
 }
 
 #[test]
 fn a_line_feed_inside_a_text_does_not_make_a_second_entry() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = Writer::open(dir.path(), 1000).unwrap();
-    writer
-        .append(&Entry {
-            at_us: 1,
-            kind: b'o',
-            text: b"a\n2 o b".to_vec(),
-        })
-        .unwrap();
+    writer.append(&Entry { at_us: 1, kind: b'o', text: b"a\n2 o b".to_vec() }).unwrap();
     drop(writer);
     let read = Reader::new(dir.path(), Cursor::default()).read(10).unwrap();
     assert_eq!(read.len(), 1);
@@ -145,9 +117,7 @@ fn segments_follow_one_another_and_a_reader_resumes_anywhere() {
 fn each_entry_comes_with_the_place_behind_it() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), 100, 0..50);
-    let all = Reader::new(dir.path(), Cursor::default())
-        .read_placed(100)
-        .unwrap();
+    let all = Reader::new(dir.path(), Cursor::default()).read_placed(100).unwrap();
     for (n, (place, _)) in all.iter().enumerate() {
         let rest = Reader::new(dir.path(), *place).read(100).unwrap();
         assert_eq!(numbers(rest), (n as i64 + 1..50).collect::<Vec<i64>>());
@@ -161,21 +131,12 @@ fn consumed_segments_are_deleted_and_others_are_not() {
     let mut reader = Reader::new(dir.path(), Cursor::default());
     assert_eq!(reader.read(50).unwrap().len(), 50);
     reader.forget_consumed().unwrap();
-    assert_eq!(
-        segments::list(dir.path()).unwrap()[0],
-        reader.cursor().segment
-    );
-    assert_eq!(
-        numbers(reader.read(500).unwrap()),
-        (50..100).collect::<Vec<i64>>()
-    );
+    assert_eq!(segments::list(dir.path()).unwrap()[0], reader.cursor().segment);
+    assert_eq!(numbers(reader.read(500).unwrap()), (50..100).collect::<Vec<i64>>());
     reader.forget_consumed().unwrap();
     assert_eq!(segments::list(dir.path()).unwrap().len(), 1);
     write(dir.path(), 100, 100..110);
-    assert_eq!(
-        numbers(reader.read(500).unwrap()),
-        (100..110).collect::<Vec<i64>>()
-    );
+    assert_eq!(numbers(reader.read(500).unwrap()), (100..110).collect::<Vec<i64>>());
 }
 
 #[test]
@@ -206,11 +167,7 @@ fn a_spool_made_anew_is_read_from_its_beginning() {
     assert_eq!(reader.read(10).unwrap().len(), 3);
     let before = segments::list(dir.path()).unwrap()[0];
     std::fs::remove_dir_all(dir.path()).unwrap();
-    while segments::list(dir.path())
-        .unwrap()
-        .first()
-        .is_none_or(|n| *n == before)
-    {
+    while segments::list(dir.path()).unwrap().first().is_none_or(|n| *n == before) {
         let _ = std::fs::remove_dir_all(dir.path());
         write(dir.path(), 1000, 5..7);
     }

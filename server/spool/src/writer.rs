@@ -143,11 +143,7 @@ fn first_number() -> u64 {
 }
 
 fn open_segment(dir: &Path, number: u64) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(segments::path(dir, number))?;
+    let file = OpenOptions::new().read(true).append(true).create(true).open(segments::path(dir, number))?;
     let length = file.metadata()?.len();
     Ok((file, length))
 }

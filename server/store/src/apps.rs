@@ -131,7 +131,11 @@ pub async fn app_repo_size(db: impl PgExecutor<'_>, id: Uuid, size: i64) -> sqlx
 
 /// Takes the app out of sight and frees its name. The job that takes it apart removes the row.
 pub async fn app_mark_deleted(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query("update apps set deleted_at = $2, name = id::text where id = $1").bind(id).bind(now).execute(db).await?;
+    sqlx::query("update apps set deleted_at = $2, name = id::text where id = $1")
+        .bind(id)
+        .bind(now)
+        .execute(db)
+        .await?;
     Ok(())
 }
 

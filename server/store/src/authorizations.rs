@@ -69,11 +69,7 @@ pub async fn authorization_used(db: impl PgExecutor<'_>, id: Uuid, now: DateTime
 }
 
 /// All authorizations of an account that have not expired, oldest first.
-pub async fn authorization_list(
-    db: impl PgExecutor<'_>,
-    account: Uuid,
-    now: DateTime<Utc>,
-) -> sqlx::Result<Vec<Row>> {
+pub async fn authorization_list(db: impl PgExecutor<'_>, account: Uuid, now: DateTime<Utc>) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(
         "select * from oauth_authorizations
          where account_id = $1 and (expires_at is null or expires_at > $2) order by created_at, id",

@@ -133,12 +133,7 @@ pub async fn build_slug(db: impl PgExecutor<'_>, id: Uuid, slug: Uuid) -> sqlx::
 }
 
 /// Ends a build well. Returns `false` if it had ended already.
-pub async fn build_succeed(
-    db: impl PgExecutor<'_>,
-    id: Uuid,
-    release: Uuid,
-    now: DateTime<Utc>,
-) -> sqlx::Result<bool> {
+pub async fn build_succeed(db: impl PgExecutor<'_>, id: Uuid, release: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let moved = sqlx::query(
         "update builds set status = 'succeeded', release_id = $2, updated_at = $3 where id = $1 and status = 'pending'",
     )
@@ -179,12 +174,11 @@ pub async fn build_cancel(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>)
 /// Notes the release that a build is about to make: from then on it can no longer be cancelled.
 /// Returns `false` if it was cancelled before.
 pub async fn build_releases(db: impl PgExecutor<'_>, id: Uuid, release: Uuid) -> sqlx::Result<bool> {
-    let moved = sqlx::query(
-        "update builds set release_id = $2 where id = $1 and status = 'pending' and cancelled_at is null",
-    )
-    .bind(id)
-    .bind(release)
-    .execute(db)
-    .await?;
+    let moved =
+        sqlx::query("update builds set release_id = $2 where id = $1 and status = 'pending' and cancelled_at is null")
+            .bind(id)
+            .bind(release)
+            .execute(db)
+            .await?;
     Ok(moved.rows_affected() == 1)
 }

@@ -110,7 +110,12 @@ impl Which<'_> {
 }
 
 /// Asks for fresh dynos in place of these: the old ones go when the new are up.
-pub async fn dyno_retire(db: impl PgExecutor<'_>, app: Uuid, which: Which<'_>, now: DateTime<Utc>) -> sqlx::Result<u64> {
+pub async fn dyno_retire(
+    db: impl PgExecutor<'_>,
+    app: Uuid,
+    which: Which<'_>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
     let done = sqlx::query(
         "update dynos set retiring_at = $4 where app_id = $1 and ($2::text is null or name = $2)
            and ($3::text is null or type = $3) and retiring_at is null and stopping_at is null",

@@ -76,5 +76,9 @@ pub async fn event_list(
 
 /// Events after `after`, oldest first: for checking the chain.
 pub async fn event_after(db: impl PgExecutor<'_>, after: i64, most: i64) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as("select * from events where seq > $1 order by seq limit $2").bind(after).bind(most).fetch_all(db).await
+    sqlx::query_as("select * from events where seq > $1 order by seq limit $2")
+        .bind(after)
+        .bind(most)
+        .fetch_all(db)
+        .await
 }

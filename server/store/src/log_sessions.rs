@@ -29,11 +29,7 @@ pub async fn log_session_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Res
 }
 
 /// Opens a session. One that was opened in time can be opened again, by a client that reconnects.
-pub async fn log_session_open(
-    db: impl PgExecutor<'_>,
-    id: Uuid,
-    now: DateTime<Utc>,
-) -> sqlx::Result<Option<Row>> {
+pub async fn log_session_open(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(
         "update log_sessions set opened_at = coalesce(opened_at, $2)
          where id = $1 and (opened_at is not null or expires_at > $2) returning *",

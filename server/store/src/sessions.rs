@@ -43,11 +43,7 @@ pub async fn session_save(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()
 }
 
 /// The session with this key, unless it has expired.
-pub async fn session_by_key(
-    db: impl PgExecutor<'_>,
-    key_hash: &[u8],
-    now: DateTime<Utc>,
-) -> sqlx::Result<Option<Row>> {
+pub async fn session_by_key(db: impl PgExecutor<'_>, key_hash: &[u8], now: DateTime<Utc>) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from sessions where key_hash = $1 and expires_at > $2")
         .bind(key_hash)
         .bind(now)

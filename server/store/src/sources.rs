@@ -5,12 +5,7 @@ use sqlx::PgExecutor;
 use uuid::Uuid;
 
 /// Adds a place for an upload.
-pub async fn source_create(
-    db: impl PgExecutor<'_>,
-    id: Uuid,
-    account: Uuid,
-    now: DateTime<Utc>,
-) -> sqlx::Result<()> {
+pub async fn source_create(db: impl PgExecutor<'_>, id: Uuid, account: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("insert into sources (id, account_id, created_at) values ($1, $2, $3)")
         .bind(id)
         .bind(account)

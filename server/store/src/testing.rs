@@ -110,6 +110,7 @@ impl Cluster {
 fn programs() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let number = |path: &Path| path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse::<u32>().ok());
-    let newest = versions.map(|entry| entry.path()).filter(|path| number(path).is_some()).max_by_key(|path| number(path));
+    let newest =
+        versions.map(|entry| entry.path()).filter(|path| number(path).is_some()).max_by_key(|path| number(path));
     newest.expect("Postgres is needed: install the Debian package postgresql").join("bin")
 }

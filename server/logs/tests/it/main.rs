@@ -14,20 +14,12 @@ const WORLD: &str = "LOGS_TEST_WORLD";
 const APP: Uuid = Uuid::from_u128(1);
 
 fn history(world: &Path) -> Arc<History> {
-    let limits = Limits {
-        segment_bytes: 100_000,
-        ..Limits::default()
-    };
+    let limits = Limits { segment_bytes: 100_000, ..Limits::default() };
     History::open_with(&world.join("logs"), limits).unwrap()
 }
 
 fn dyno(world: &Path) -> Dyno {
-    Dyno {
-        app: APP,
-        id: Uuid::from_u128(9),
-        name: "web.1".to_owned(),
-        spool: world.join("spool"),
-    }
+    Dyno { app: APP, id: Uuid::from_u128(9), name: "web.1".to_owned(), spool: world.join("spool") }
 }
 
 /// Does nothing unless the test below starts it: then it is the process that is killed.
@@ -69,13 +61,7 @@ fn a_killed_process_neither_loses_nor_doubles_a_line() {
             for _ in 0..100 {
                 let text = format!("line {written}").into_bytes();
                 let at_us = chrono::Utc::now().timestamp_micros();
-                writer
-                    .append(&Entry {
-                        at_us,
-                        kind: b'o',
-                        text,
-                    })
-                    .unwrap();
+                writer.append(&Entry { at_us, kind: b'o', text }).unwrap();
                 written += 1;
             }
             writer.flush().unwrap();
@@ -104,8 +90,5 @@ fn a_killed_process_neither_loses_nor_doubles_a_line() {
 fn bytes_in(world: &Path) -> u64 {
     let files = std::fs::read_dir(world.join("logs").join(APP.to_string()));
     let files = files.into_iter().flatten().flatten();
-    files
-        .filter_map(|file| file.metadata().ok())
-        .map(|m| m.len())
-        .sum()
+    files.filter_map(|file| file.metadata().ok()).map(|m| m.len()).sum()
 }

@@ -33,7 +33,10 @@ async fn apps() {
     app_released(&w.db, id, Some(&slug), at(6)).await.unwrap();
     app_released(&w.db, id, None, at(7)).await.unwrap();
     let now = app_info(&w.db, id).await.unwrap().unwrap();
-    assert_eq!((now.name.as_str(), now.maintenance, now.locked, now.build_stack.as_str()), ("noon", true, true, "host"));
+    assert_eq!(
+        (now.name.as_str(), now.maintenance, now.locked, now.build_stack.as_str()),
+        ("noon", true, true, "host")
+    );
     assert_eq!((now.buildpacks, now.features), (row.buildpacks.clone(), row.features.clone()));
     assert_eq!((now.repo_size, now.slug_size, now.stack.as_str()), (Some(7), Some(42), "heroku-22"));
     assert_eq!((now.buildpack_description.as_deref(), now.released_at), (Some("Node.js"), Some(at(7))));

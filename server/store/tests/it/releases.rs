@@ -37,7 +37,17 @@ async fn releases() {
     assert!(release_info(&w.db, second).await.unwrap().unwrap().has_output);
     assert_eq!(release_newest_slug(&w.db, app).await.unwrap(), None);
     // The same again is the same.
-    let new = New { id: first, app, status: "failed", description: "", account: w.account.id, slug: None, config: b"", commit: None, now: at(5) };
+    let new = New {
+        id: first,
+        app,
+        status: "failed",
+        description: "",
+        account: w.account.id,
+        slug: None,
+        config: b"",
+        commit: None,
+        now: at(5),
+    };
     assert_eq!(release_create(&mut w.db.acquire().await.unwrap(), &new).await.unwrap(), 1);
     assert_eq!(release_list(&w.db, app).await.unwrap().len(), 2);
 }
