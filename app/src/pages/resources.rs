@@ -191,7 +191,7 @@ fn ProcessType(
                         inputmode="numeric"
                         aria-label=format!("Number of {}", kind.get_value())
                         prop:value=move || wanted().to_string()
-                        value=now().to_string()
+                        value=untrack(now).to_string()
                         on:change=move |ev| set_count(event_target_value(&ev).trim().parse().unwrap_or_else(|_| now()))
                     />
                     <button type="button" aria-label=format!("One more {}", kind.get_value()) on:click=move |_| set_count(wanted() + 1)>"+"</button>
@@ -304,7 +304,7 @@ fn DynoRow(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl IntoVi
             <td role="cell"><Status tone=Signal::derive(move || state.get().0) word=Signal::derive(move || state.get().1.to_owned())/></td>
             <td role="cell" data-l="for"><span class="dim nowrap">{since}</span></td>
             <td role="cell" class="r" data-l="starts">{move || of(|d| d.starts.to_string())}</td>
-            <td role="cell" class="w dim">{move || of(|d| d.last_exit.clone().unwrap_or_else(|| "–".into()))}</td>
+            <td role="cell" class="w dim">{move || of(|d| d.last_exit.clone().unwrap_or_else(|| "no exit yet".into()))}</td>
             <td role="cell" class="hide-s"><span class="dim">{move || of(|d| format!("v{}", d.release.version))}</span></td>
             <td role="cell" class="act"><RestartButton app name word="Restart" class="btn gho sm"/></td>
         </tr>
