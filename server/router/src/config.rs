@@ -17,6 +17,7 @@ pub struct Config {
     pub tls: bool,
     /// Threads that serve clients; at least 1.
     pub workers: usize,
+    /// Heroku's, unless a test is in a hurry.
     pub timeouts: Timeouts,
 }
 

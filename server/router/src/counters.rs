@@ -19,12 +19,14 @@ pub struct Counters {
     pub connections: u64,
     /// Router lines that could not be written.
     pub lines_dropped: u64,
+    /// Every app in the table, by id.
     pub apps: Vec<AppCounters>,
 }
 
 /// Counts of one app. Requests count when they are finished.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppCounters {
+    /// The app's id in the table.
     pub app_id: Uuid,
     /// Requests running now.
     pub inflight: u64,

@@ -14,16 +14,20 @@ pub struct Routes {
     pub platform_hosts: Vec<String>,
     /// An app called `x` is at `x.<apps_domain>`.
     pub apps_domain: String,
+    /// Every app, those without dynos too.
     pub apps: Vec<AppRoute>,
 }
 
 /// An app, the hosts it answers on and the dynos that serve it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppRoute {
+    /// What request lines begin with.
     pub app_id: Uuid,
+    /// Its own host is made of this.
     pub name: String,
     /// Hosts besides `<name>.<apps_domain>`.
     pub hosts: Vec<String>,
+    /// What it says when it has no dynos.
     pub state: AppState,
     /// Dynos that take requests. While there are any, they do so in every state but maintenance and blank.
     pub dynos: Vec<Backend>,
@@ -43,6 +47,7 @@ pub enum AppState {
     Crashed,
     /// Dynos are starting: requests wait, then H20.
     Booting,
+    /// As usual; without dynos, requests wait as if it were starting.
     Up,
 }
 
@@ -51,5 +56,6 @@ pub enum AppState {
 pub struct Backend {
     /// `web.1`
     pub dyno: String,
+    /// Where it listens.
     pub addr: SocketAddr,
 }
