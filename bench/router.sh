@@ -1,0 +1,161 @@
+#!/bin/bash
+# The router against nginx, side by side: same machine, same backend, same minute, in turns.
+# Needs nginx and wrk (Debian: apt-get install nginx-light wrk). Writes its table into bench/README.md.
+#   bench/router.sh [ROUNDS] [SECONDS]
+set -euo pipefail
+
+rounds=${1:-5}
+seconds=${2:-5}
+connections=64
+threads=2
+root=$(cd "$(dirname "$0")/.." && pwd)
+for program in nginx wrk python3 curl pgrep; do
+    command -v "$program" >/dev/null || {
+        echo "$program is missing. On Debian: apt-get install nginx-light wrk python3 curl" >&2
+        exit 1
+    }
+done
+
+cargo build --release --quiet -p router --example bench_router --manifest-path "$root/Cargo.toml"
+router=${CARGO_TARGET_DIR:-$root/target}/release/examples/bench_router
+
+work=$(mktemp -d)
+chmod 755 "$work"
+started=()
+finish() {
+    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    rm -rf "$work"
+}
+trap finish EXIT
+
+read -r backend_port nginx_port router_port < <(python3 - <<'PY'
+import socket
+held = [socket.socket() for _ in range(3)]
+for s in held: s.bind(("127.0.0.1", 0))
+print(*(s.getsockname()[1] for s in held))
+PY
+)
+
+common="pid $work/NAME.pid; error_log $work/NAME.log; daemon off; worker_processes auto;
+events { worker_connections 4096; }"
+mkdir -p "$work/www" "$work/run" "$work/data"
+head -c 65536 /dev/zero | tr '\0' x >"$work/www/64k"
+
+cat >"$work/backend.conf" <<CONF
+${common//NAME/backend}
+http {
+  access_log off; sendfile on; tcp_nopush on; keepalive_requests 10000000;
+  server {
+    listen 127.0.0.1:$backend_port backlog=4096;
+    root $work/www;
+    location = / { return 200 "Hello, world\n"; }
+  }
+}
+CONF
+# nginx does the same work: keep-alive to the backend, forwarded headers, a request id, a line per request.
+cat >"$work/proxy.conf" <<CONF
+${common//NAME/proxy}
+http {
+  log_format router 'method=\$request_method path="\$uri" host=\$host request_id=\$request_id fwd="\$proxy_add_x_forwarded_for" '
+                    'connect=\$upstream_connect_time service=\$request_time status=\$status bytes=\$body_bytes_sent';
+  access_log $work/access.log router buffer=64k flush=1s;
+  keepalive_requests 10000000;
+  proxy_temp_path $work/proxy_temp;
+  upstream app { server 127.0.0.1:$backend_port; keepalive 256; keepalive_requests 10000000; }
+  server {
+    listen 127.0.0.1:$nginx_port backlog=4096;
+    location / {
+      proxy_pass http://app;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host \$host;
+      proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for;
+      proxy_set_header X-Forwarded-Proto \$scheme;
+      proxy_set_header X-Forwarded-Port \$server_port;
+      proxy_set_header X-Request-Id \$request_id;
+      proxy_set_header X-Request-Start \$msec;
+    }
+  }
+}
+CONF
+cat >"$work/data/routes.json" <<JSON
+{"version":1,"platform_hosts":["localhost"],"apps_domain":"apps.test","apps":[{
+  "app_id":"00000000-0000-0000-0000-000000000001","name":"bench","hosts":[],"state":"up",
+  "dynos":[{"dyno":"web.1","addr":"127.0.0.1:$backend_port"}]}]}
+JSON
+
+nginx -c "$work/backend.conf" & started+=($!)
+nginx -c "$work/proxy.conf" & started+=($!); nginx_pid=$!
+"$router" "127.0.0.1:$router_port" "$work/data" "$work/run" >"$work/router.log" 2>&1 & started+=($!); router_pid=$!
+for port in $backend_port $nginx_port $router_port; do
+    curl -fsS --retry 50 --retry-connrefused --retry-delay 1 -o /dev/null -H 'Host: bench.apps.test' "http://127.0.0.1:$port/"
+done
+
+# User and system time of a process and its children, in hundredths of a second.
+spent() { # PID
+    local pid total=0
+    for pid in "$1" $(pgrep -P "$1"); do
+        total=$((total + $(sed 's/.*) //' "/proc/$pid/stat" | awk '{ print $12 + $13 }')))
+    done
+    echo "$total"
+}
+
+measure() { # NAME PID PORT PATH
+    local before after
+    before=$(spent "$2")
+    wrk -t"$threads" -c"$connections" -d"${seconds}s" --latency -H 'Host: bench.apps.test' "http://127.0.0.1:$3$4" >"$work/wrk.out"
+    after=$(spent "$2")
+    python3 - "$1" "$4" "$work/wrk.out" $((after - before)) >>"$work/results" <<'PY'
+import re, sys
+name, path, out, spent = sys.argv[1], sys.argv[2], open(sys.argv[3]).read(), int(sys.argv[4])
+requests = int(re.search(r"(\d+) requests in", out)[1])
+scale = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])
+p50, p99 = (float(m[1]) * scale[m[2]] for m in (re.search(q + r"%\s+([\d.]+)(us|ms|s)\b", out) for q in ("50", "99")))
+bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
+sockets = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", out)
+errors = int(bad[1]) if bad else 0
+errors += sum(map(int, sockets.groups())) if sockets else 0
+print(name, path, rate, p50, p99, errors, spent * 1e4 / requests)
+PY
+    tail -1 "$work/results" >&2
+}
+
+for round in $(seq "$rounds"); do
+    for path in / /64k; do
+        measure nginx "$nginx_pid" "$nginx_port" "$path"
+        measure router "$router_pid" "$router_port" "$path"
+    done
+done
+measure direct "${started[0]}" "$backend_port" /
+
+python3 - "$work/results" "$root/bench/README.md" "$connections" "$rounds" "$seconds" "$(nproc)" <<'PY'
+import pathlib, re, statistics, sys
+results, readme, connections, rounds, seconds, cores = sys.argv[1:]
+rows = [line.split() for line in open(results)]
+def of(name, path, column):
+    return [float(r[column]) for r in rows if r[0] == name and r[1] == path]
+text = ["## Router against nginx", "",
+        f"`bench/router.sh`: {connections} kept-alive connections of wrk, {rounds} rounds of {seconds} s each in turns, "
+        f"{cores} cores shared by wrk, the backend (nginx) and the proxy; medians. Ratio: router / nginx of the same round, median.", "",
+        "| response | nginx req/s | router req/s | ratio | nginx p50 / p99 ms | router p50 / p99 ms | nginx CPU µs/req | router CPU µs/req | failed |",
+        "| --- | --: | --: | --: | --: | --: | --: | --: | --: |"]
+m = statistics.median
+for path, label in (("/", "13 B"), ("/64k", "64 KiB")):
+    nginx, router = of("nginx", path, 2), of("router", path, 2)
+    ratio = m(r / n for r, n in zip(router, nginx))
+    lat = lambda name: f"{m(of(name, path, 3)):.2f} / {m(of(name, path, 4)):.2f}"
+    failed = int(sum(of("router", path, 5)))
+    text.append(f"| {label} | {m(nginx):,.0f} | {m(router):,.0f} | **{ratio:.2f}** | {lat('nginx')} | {lat('router')} | "
+                f"{m(of('nginx', path, 6)):.0f} | {m(of('router', path, 6)):.0f} | {failed} |")
+direct = of("direct", "/", 2)
+text += ["", f"Without any proxy the backend answers {m(direct):,.0f} requests of 13 B per second. "
+         "Rates depend on what else the machine does; ratio and CPU per request are what to compare."]
+block = "<!-- router -->\n" + "\n".join(text) + "\n<!-- /router -->\n"
+path = pathlib.Path(readme)
+old = path.read_text() if path.exists() else "# Benchmarks\n\nSide by side with real peers, in the same run, as a ratio.\n\n"
+new, n = re.subn(r"<!-- router -->.*?<!-- /router -->\n", lambda _: block, old, flags=re.S)
+path.write_text(new if n else old.rstrip("\n") + "\n\n" + block)
+print("\n".join(text))
+PY
