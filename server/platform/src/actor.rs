@@ -174,6 +174,7 @@ async fn by_session(platform: &Platform, parts: &Parts) -> Result<(accounts::Row
     }
     let db = platform.db();
     store::sessions::session_seen(db, id, Utc::now()).await?;
+    crate::sessions::touch(session).await;
     let account = accounts::account_info(db, account).await?.ok_or_else(Error::unauthorized)?;
     Ok((account, Credential::Session(id)))
 }

@@ -29,6 +29,7 @@ use crate::{
 const ACCOUNT: &str = "account";
 const SESSION: &str = "session";
 const AGENT: &str = "user_agent";
+const DAY: &str = "day";
 const ADDRESS: &str = "address";
 /// A browser that is not used for this long has to sign in again.
 const LIFE: time::Duration = time::Duration::days(14);
@@ -50,11 +51,11 @@ fn backend(err: impl std::fmt::Display) -> session_store::Error {
 }
 
 impl Store {
-    async fn write(&self, record: &Record) -> session_store::Result<()> {
+    fn row(record: &Record) -> session_store::Result<store::sessions::Row> {
         let text = |key: &str| record.data.get(key).and_then(|v| v.as_str()).map(String::from);
         let id = |key: &str| text(key).and_then(|s| s.parse::<Uuid>().ok());
         let expires_at = DateTime::from_timestamp(record.expiry_date.unix_timestamp(), 0).unwrap_or_else(Utc::now);
-        let row = store::sessions::Row {
+        Ok(store::sessions::Row {
             id: id(SESSION).unwrap_or_else(Uuid::now_v7),
             key_hash: secrets::hash(&record.id.to_string()),
             account_id: id(ACCOUNT),
@@ -64,8 +65,7 @@ impl Store {
             created_at: Utc::now(),
             last_seen_at: Utc::now(),
             expires_at,
-        };
-        store::sessions::session_save(&self.0, &row).await.map_err(backend)
+        })
     }
 }
 
@@ -73,11 +73,11 @@ impl Store {
 impl SessionStore for Store {
     async fn create(&self, record: &mut Record) -> session_store::Result<()> {
         // 128 random bits do not collide.
-        self.write(record).await
+        store::sessions::session_create(&self.0, &Self::row(record)?).await.map_err(backend)
     }
 
     async fn save(&self, record: &Record) -> session_store::Result<()> {
-        self.write(record).await
+        store::sessions::session_update(&self.0, &Self::row(record)?).await.map_err(backend)
     }
 
     async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
@@ -113,6 +113,13 @@ pub(crate) async fn signed_in(session: &Session) -> Option<(Uuid, Uuid)> {
     let account = session.get::<Uuid>(ACCOUNT).await.ok().flatten()?;
     let id = session.get::<Uuid>(SESSION).await.ok().flatten()?;
     Some((account, id))
+}
+
+/// Begins the time after which a session is over anew, once a day: more would write each time.
+pub(crate) async fn touch(session: &Session) {
+    if let Err(err) = session.insert(DAY, Utc::now().date_naive().to_string()).await {
+        tracing::warn!("could not prolong a session: {err}");
+    }
 }
 
 /// Makes `session` that of `account`, under a new cookie value: one that was planted is worth nothing.

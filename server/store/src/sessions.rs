@@ -18,15 +18,12 @@ pub struct Row {
     pub expires_at: DateTime<Utc>,
 }
 
-/// Writes a session, new or changed.
-pub async fn session_save(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+/// Adds a session.
+pub async fn session_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into sessions
              (id, key_hash, account_id, data, user_agent, address, created_at, last_seen_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         on conflict (key_hash) do update set account_id = excluded.account_id, data = excluded.data,
-             user_agent = excluded.user_agent, address = excluded.address,
-             last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at",
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(row.id)
     .bind(&row.key_hash)
@@ -35,6 +32,25 @@ pub async fn session_save(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()
     .bind(&row.user_agent)
     .bind(&row.address)
     .bind(row.created_at)
+    .bind(row.last_seen_at)
+    .bind(row.expires_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Writes a session that has changed. One that was ended meanwhile stays so.
+pub async fn session_update(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query(
+        "update sessions set account_id = $2, data = $3, user_agent = $4, address = $5, last_seen_at = $6,
+                expires_at = $7
+         where key_hash = $1",
+    )
+    .bind(&row.key_hash)
+    .bind(row.account_id)
+    .bind(&row.data)
+    .bind(&row.user_agent)
+    .bind(&row.address)
     .bind(row.last_seen_at)
     .bind(row.expires_at)
     .execute(db)

@@ -47,7 +47,10 @@ async fn names_are_taken_once() {
     for odd in [json!({ "stack": "windows" }), json!({ "region": "moon" }), json!({ "name": 3 })] {
         assert_eq!(t.owner.post("/apps", odd.clone()).await.error().0, 422, "{odd}");
     }
-    let referred = t.owner.post("/apps", json!({ "name": "noon", "stack": { "name": "heroku-22" }, "region": { "name": "us" } })).await;
+    let referred = t
+        .owner
+        .post("/apps", json!({ "name": "noon", "stack": { "name": "heroku-22" }, "region": { "name": "us" } }))
+        .await;
     assert_eq!(referred.json()["stack"]["name"], "heroku-22");
 }
 
@@ -112,7 +115,8 @@ async fn a_destroyed_app_is_really_gone() {
 
 fn walk(folder: &std::path::Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let files = entries.flat_map(|e| if e.path().is_dir() { walk(&e.path()) } else { vec![e.path().display().to_string()] });
+    let files =
+        entries.flat_map(|e| if e.path().is_dir() { walk(&e.path()) } else { vec![e.path().display().to_string()] });
     files.collect()
 }
 
@@ -122,7 +126,9 @@ async fn an_unknown_app_is_the_first_thing_that_is_said() {
     t.app("dusk").await;
     let expected = json!({ "id": "not_found", "resource": "app", "message": "Couldn't find that app." });
     for path in ["", "/releases", "/releases/v1", "/dynos/web.1", "/no/such/thing", "/logs", "/formation/web"] {
-        for (who, app) in [(&t.owner, "nope"), (&t.stranger, "dusk"), (&t.owner, "00000000-0000-0000-0000-000000000000")] {
+        for (who, app) in
+            [(&t.owner, "nope"), (&t.stranger, "dusk"), (&t.owner, "00000000-0000-0000-0000-000000000000")]
+        {
             let answer = who.get(&format!("/apps/{app}{path}")).await;
             assert_eq!((answer.status, answer.json()), (404, expected.clone()), "{app}{path}");
         }
@@ -140,7 +146,10 @@ async fn an_app_without_extras_has_none() {
     assert_eq!(t.owner.get("/apps/dusk/pipeline-couplings").await.error().0, 404);
     let people = t.owner.collaborator_list("dusk").await.unwrap();
     assert_eq!((people.len(), people[0].role.as_str()), (1, "owner"));
-    let found = t.owner.post("/filters/apps", json!({ "in": { "id": [app.id, "00000000-0000-0000-0000-000000000000"] } })).await;
+    let found = t
+        .owner
+        .post("/filters/apps", json!({ "in": { "id": [app.id, "00000000-0000-0000-0000-000000000000"] } }))
+        .await;
     assert_eq!(found.json().as_array().unwrap().len(), 1);
     assert_eq!(t.owner.post("/filters/apps", json!({})).await.error().0, 422);
 }

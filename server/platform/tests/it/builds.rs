@@ -11,7 +11,11 @@ pub async fn source(t: &World) -> String {
     let made = t.owner.post("/sources", Value::Null).await;
     assert_eq!(made.status, 201);
     let urls = made.json()["source_blob"].clone();
-    let put = t.anonymous.ask("PUT", &path(urls["put_url"].as_str().unwrap())).body(archive("Procfile", "web: ./server\n")).await;
+    let put = t
+        .anonymous
+        .ask("PUT", &path(urls["put_url"].as_str().unwrap()))
+        .body(archive("Procfile", "web: ./server\n"))
+        .await;
     assert_eq!(put.status, 200, "{put:?}");
     urls["get_url"].as_str().unwrap().to_owned()
 }
@@ -49,10 +53,14 @@ async fn a_build_becomes_a_release() {
     let release = t.owner.release_info("dusk", "v3").await.unwrap();
     assert_eq!(release.description, "Deploy 01234567");
     assert_eq!((done.release.map(|r| r.id), done.slug), (Some(release.id.get()), release.slug));
-    assert_eq!(t.owner.app_info("dusk").await.unwrap().slug_size, t.owner.slug_info("dusk", &done.slug.unwrap().id.to_string()).await.unwrap().size);
+    assert_eq!(
+        t.owner.app_info("dusk").await.unwrap().slug_size,
+        t.owner.slug_info("dusk", &done.slug.unwrap().id.to_string()).await.unwrap().size
+    );
 
     let output = t.anonymous.get(&path(&done.output_stream_url)).await.text();
-    for line in ["-----> Building on the heroku-24 stack\n", "Procfile declares types -> web\n", "       Released v3\n"] {
+    for line in ["-----> Building on the heroku-24 stack\n", "Procfile declares types -> web\n", "       Released v3\n"]
+    {
         assert!(output.contains(line), "{line}\n{output}");
     }
     let result = t.owner.get("/apps/dusk/builds/1/result").await.json();
@@ -135,11 +143,17 @@ async fn output_is_streamed_as_it_comes_and_from_any_place() {
     let events = events.await.unwrap();
     assert_eq!(events.header("content-type"), "text/event-stream");
     assert!(events.text().contains("data: -----> Compiling\n\n"), "{events:?}");
-    let last: usize = events.text().lines().filter_map(|l| l.strip_prefix("id: ")).next_back().unwrap().parse().unwrap();
+    let last: usize =
+        events.text().lines().filter_map(|l| l.strip_prefix("id: ")).next_back().unwrap().parse().unwrap();
     assert_eq!(last, plain.body.len());
     let rest = t.anonymous.ask("GET", &stream).header("range", "bytes=10-").await;
     assert_eq!((rest.status, rest.body.as_slice()), (206, &plain.body[10..]));
-    let again = t.anonymous.ask("GET", &stream).header("accept", "text/event-stream").header("last-event-id", &last.to_string()).await;
+    let again = t
+        .anonymous
+        .ask("GET", &stream)
+        .header("accept", "text/event-stream")
+        .header("last-event-id", &last.to_string())
+        .await;
     assert_eq!(again.text(), "");
     assert_eq!(t.anonymous.get("/streams/builds/nope").await.error().0, 404);
 }

@@ -32,9 +32,13 @@ async fn a_change_is_one_release_and_none_is_none() {
 async fn what_no_process_can_be_given_is_refused() {
     let t = World::start().await;
     t.app("dusk").await;
-    for odd in [json!({ "1A": "x" }), json!({ "A=B": "x" }), json!({ "A": "x\u{0}" }), json!({ "A": ["x"] }),
-        json!({ "A": "x".repeat(70_000) })]
-    {
+    for odd in [
+        json!({ "1A": "x" }),
+        json!({ "A=B": "x" }),
+        json!({ "A": "x\u{0}" }),
+        json!({ "A": ["x"] }),
+        json!({ "A": "x".repeat(70_000) }),
+    ] {
         assert_eq!(t.owner.patch("/apps/dusk/config-vars", odd).await.error().0, 422);
     }
     assert_eq!(t.owner.patch("/apps/dusk/config-vars", json!(["A"])).await.error().0, 422);
@@ -56,8 +60,10 @@ async fn values_are_sealed_in_the_database_and_not_in_the_audit_log() {
             .unwrap();
     assert!(tables.len() > 10);
     for table in tables {
-        let query = format!("select count(*) from {table} t where position('{secret}' in t::text) > 0
-            or position(encode('{secret}', 'hex') in t::text) > 0");
+        let query = format!(
+            "select count(*) from {table} t where position('{secret}' in t::text) > 0
+            or position(encode('{secret}', 'hex') in t::text) > 0"
+        );
         let found: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(&t.db).await.unwrap();
         assert_eq!(found, 0, "{table}");
     }

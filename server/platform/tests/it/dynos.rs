@@ -61,7 +61,8 @@ async fn restarts_are_accepted_whatever_the_dyno_does() {
     let changed = async |names: &[&str], before: &std::collections::BTreeMap<String, api::ids::DynoId>| {
         until(&format!("{names:?} are fresh"), async || {
             let now = ids().await;
-            let fresh: Vec<_> = now.iter().filter(|(name, id)| before.get(*name) != Some(id)).map(|(n, _)| n.clone()).collect();
+            let fresh: Vec<_> =
+                now.iter().filter(|(name, id)| before.get(*name) != Some(id)).map(|(n, _)| n.clone()).collect();
             if fresh == names { Ok(()) } else { Err(format!("{fresh:?}")) }
         })
         .await;
@@ -195,7 +196,10 @@ async fn what_does_not_stop_is_killed() {
     t.dynos("dusk", &["web.1 up v2"]).await;
     long_ago(&t, "stopping_at", || t.driver.signals() == [(run, 15), (run, 9)]).await;
     let log = t.log_with("dusk", "Process exited with status 137").await;
-    assert!(log.contains("heroku[web.1]: Error R12 (Exit timeout) -> Process failed to exit within 30 seconds of SIGTERM"), "{log}");
+    assert!(
+        log.contains("heroku[web.1]: Error R12 (Exit timeout) -> Process failed to exit within 30 seconds of SIGTERM"),
+        "{log}"
+    );
     assert!(log.contains("heroku[web.1]: State changed from up to down"), "{log}");
 }
 
@@ -206,12 +210,13 @@ async fn what_does_not_listen_in_time_is_killed() {
     t.driver.react(|_| Reaction::Deaf);
     t.deploy("dusk", &[("web", "./server")]).await;
     t.dynos("dusk", &["web.1 starting v2"]).await;
-    let run = t.driver.running("web.1").unwrap().handle.id;
+    let run = until("web.1 runs", async || t.driver.running("web.1").ok_or_else(String::new)).await.handle.id;
     long_ago(&t, "started_at", || t.driver.signals() == [(run, 9)]).await;
     t.dynos("dusk", &["web.1 crashed v2"]).await;
     let dyno = &t.owner.dyno_list("dusk").await.unwrap()[0];
     assert_eq!(dyno.last_exit.as_deref(), Some("Boot timeout: did not bind to $PORT within 60 seconds"));
-    t.log_with("dusk", "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds of launch").await;
+    t.log_with("dusk", "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds of launch")
+        .await;
 }
 
 #[tokio::test]
@@ -222,7 +227,12 @@ async fn the_router_is_told_what_changes() {
         until(&format!("the router has {expected}"), async || {
             let text = std::fs::read_to_string(t.data().join("routes.json")).unwrap_or_default();
             let Ok(table) = serde_json::from_str::<router::Routes>(&text) else { return Err(text) };
-            let found = table.apps.iter().map(|a| format!("{} {:?} {}", a.name, a.state, a.dynos.len())).collect::<Vec<_>>().join(", ");
+            let found = table
+                .apps
+                .iter()
+                .map(|a| format!("{} {:?} {}", a.name, a.state, a.dynos.len()))
+                .collect::<Vec<_>>()
+                .join(", ");
             if found == expected { Ok(table) } else { Err(found) }
         })
         .await

@@ -35,12 +35,26 @@ async fn what_was_tampered_with_is_found() {
         t.owner.patch("/apps/dusk/config-vars", json!({ "A": n })).await;
     }
     let verify = async || t.owner.get("/events/verify").await.json();
-    assert_eq!(verify().await, json!({ "events": 4, "broken_at": null, "message": "All 4 events are as they were written." }));
+    assert_eq!(
+        verify().await,
+        json!({ "events": 4, "broken_at": null, "message": "All 4 events are as they were written." })
+    );
     for (change, undo, at, what) in [
-        ("update events set summary = 'x' where seq = 2", "update events set summary = $1 where seq = 2", 2, "was changed"),
-        ("update events set seq = 99 where seq = 3", "update events set seq = 3 where seq = 99 and $1 <> ''", 3, "is missing"),
+        (
+            "update events set summary = 'x' where seq = 2",
+            "update events set summary = $1 where seq = 2",
+            2,
+            "was changed",
+        ),
+        (
+            "update events set seq = 99 where seq = 3",
+            "update events set seq = 3 where seq = 99 and $1 <> ''",
+            3,
+            "is missing",
+        ),
     ] {
-        let summary: String = sqlx::query_scalar("select summary from events where seq = 2").fetch_one(&t.db).await.unwrap();
+        let summary: String =
+            sqlx::query_scalar("select summary from events where seq = 2").fetch_one(&t.db).await.unwrap();
         sqlx::query(change).execute(&t.db).await.unwrap();
         let verdict = verify().await;
         assert_eq!(verdict["broken_at"], at);

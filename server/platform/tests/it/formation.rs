@@ -24,7 +24,12 @@ async fn quantities_and_sizes_in_every_form() {
         let answer = t.owner.patch(worker, given.clone()).await.json();
         assert_eq!((&answer["size"], &answer["dyno_size"]["name"]), (&json!(name), &json!(name)), "{given}");
     }
-    for odd in [json!({ "quantity": 101 }), json!({ "quantity": -1 }), json!({ "quantity": "many" }), json!({ "size": "huge" })] {
+    for odd in [
+        json!({ "quantity": 101 }),
+        json!({ "quantity": -1 }),
+        json!({ "quantity": "many" }),
+        json!({ "size": "huge" }),
+    ] {
         assert_eq!(t.owner.patch(worker, odd.clone()).await.error().0, 422, "{odd}");
     }
     let (status, _, message) = t.owner.patch("/apps/dusk/formation/clock", json!({ "quantity": 1 })).await.error();
@@ -55,7 +60,9 @@ async fn a_deploy_keeps_quantities_and_brings_new_types_at_zero() {
     let t = World::start().await;
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "./server"), ("worker", "./work")]).await;
-    t.owner.patch("/apps/dusk/formation", json!({ "updates": [{ "type": "web", "quantity": 2, "size": "Basic" }] })).await;
+    t.owner
+        .patch("/apps/dusk/formation", json!({ "updates": [{ "type": "web", "quantity": 2, "size": "Basic" }] }))
+        .await;
     t.deploy("dusk", &[("web", "./server2"), ("clock", "./tick")]).await;
     let all = t.owner.formation_list("dusk").await.unwrap();
     let found: Vec<_> = all.iter().map(|f| format!("{} {} {} {}", f.kind, f.quantity, f.size, f.command)).collect();

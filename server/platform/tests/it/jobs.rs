@@ -6,10 +6,7 @@ use platform::testing::{Destroy, RunBuild, RunRelease};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{
-    builds::source,
-    world::World,
-};
+use crate::{builds::source, world::World};
 
 /// A platform whose jobs the test runs.
 async fn world(react: impl Fn(&str) -> Reaction + Send + 'static) -> World {
@@ -66,8 +63,11 @@ async fn release_phase(code: i32, status: &str, formation: i64) {
             RunRelease { release: release.id.get() }
         },
         async |job| {
-            let found: String =
-                sqlx::query_scalar("select status from releases where id = $1").bind(job.release).fetch_one(&t.db).await.unwrap();
+            let found: String = sqlx::query_scalar("select status from releases where id = $1")
+                .bind(job.release)
+                .fetch_one(&t.db)
+                .await
+                .unwrap();
             assert_eq!(found, status);
             // The command ran once.
             assert_eq!(t.driver.started().iter().filter(|spec| spec.id == job.release).count(), 1);
@@ -103,12 +103,16 @@ async fn build(code: i32, status: &str, releases: i64) -> usize {
             let app = format!("dusk-{n}");
             t.app(&app).await;
             let url = source(&t).await;
-            let made = t.owner.post(&format!("/apps/{app}/builds"), json!({ "source_blob": { "url": url } })).await.json();
+            let made =
+                t.owner.post(&format!("/apps/{app}/builds"), json!({ "source_blob": { "url": url } })).await.json();
             RunBuild { build: made["id"].as_str().unwrap().parse().unwrap() }
         },
         async |job| {
-            let found: String =
-                sqlx::query_scalar("select status from builds where id = $1").bind(job.build).fetch_one(&t.db).await.unwrap();
+            let found: String = sqlx::query_scalar("select status from builds where id = $1")
+                .bind(job.build)
+                .fetch_one(&t.db)
+                .await
+                .unwrap();
             assert_eq!(found, status);
             let made = "select count(*) from releases r join builds b on b.app_id = r.app_id where b.id = $1";
             assert_eq!(count(&t, made, job.build).await, releases);

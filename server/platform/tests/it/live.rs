@@ -123,7 +123,9 @@ async fn what_one_may_not_see_is_refused() {
     let build = Topic::Build { app: "dusk".into(), build: uuid::Uuid::nil(), after: None };
     let app = Topic::App { app: "dusk".into() };
     let metrics = Topic::Metrics { app: "dusk".into() };
-    for (n, (topic, status)) in [(app, 404), (logs, 404), (build, 404), (metrics, 404), (Topic::Platform, 403)].into_iter().enumerate() {
+    for (n, (topic, status)) in
+        [(app, 404), (logs, 404), (build, 404), (metrics, 404), (Topic::Platform, 403)].into_iter().enumerate()
+    {
         socket.subscribe(n as u32, topic).await;
         let Some(ToBrowser::Failed { id, error }) = socket.hear().await else { panic!("{n} should be refused") };
         assert_eq!((id as usize, error.status), (n, status));

@@ -81,8 +81,10 @@ async fn a_tail_goes_on_and_events_can_be_taken_up_again() {
     t.log_with("dusk", "five").await;
     let id = first.lines().next().unwrap().trim_start_matches("id: ").to_owned();
     let address = session(&t, json!({ "source": "app", "dyno": "web.1" })).await;
-    let again = t.anonymous.ask("GET", &address).header("accept", "text/event-stream").header("last-event-id", &id).await;
-    let said: Vec<String> = again.text().lines().filter_map(|l| l.rsplit_once("]: ").map(|(_, s)| s.to_owned())).collect();
+    let again =
+        t.anonymous.ask("GET", &address).header("accept", "text/event-stream").header("last-event-id", &id).await;
+    let said: Vec<String> =
+        again.text().lines().filter_map(|l| l.rsplit_once("]: ").map(|(_, s)| s.to_owned())).collect();
     assert_eq!(said, ["four", "five"]);
 }
 

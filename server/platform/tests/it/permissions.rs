@@ -68,8 +68,17 @@ fn routes(name: &str) -> Vec<String> {
     for route in ROUTES[start..end].split(".route(").skip(1) {
         let (path, methods) = route.trim_start().trim_start_matches('"').split_once('"').expect("a path");
         let methods = methods.split(".layer(").next().unwrap_or_default();
-        for (call, method) in [("get(", "GET"), ("post(", "POST"), ("put(", "PUT"), ("patch(", "PATCH"), ("delete(", "DELETE"), ("any(", "GET")] {
-            let is_called = methods.match_indices(call).any(|(at, _)| !methods[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+        for (call, method) in [
+            ("get(", "GET"),
+            ("post(", "POST"),
+            ("put(", "PUT"),
+            ("patch(", "PATCH"),
+            ("delete(", "DELETE"),
+            ("any(", "GET"),
+        ] {
+            let is_called = methods
+                .match_indices(call)
+                .any(|(at, _)| !methods[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
             if is_called {
                 found.push(format!("{method} {path}"));
             }
@@ -173,7 +182,8 @@ async fn the_owner_finds_every_route() {
     t.app("dusk").await;
     for route in app_routes().iter().filter(|r| *r != "DELETE /apps/dusk") {
         let (method, path) = route.split_once(' ').unwrap();
-        let answer = t.owner.ask(method, path).body(if path.ends_with("config-vars") { "{}".into() } else { body() }).await;
+        let answer =
+            t.owner.ask(method, path).body(if path.ends_with("config-vars") { "{}".into() } else { body() }).await;
         let says = answer.text();
         assert!(![401, 403, 405, 500].contains(&answer.status), "{route}: {answer:?}");
         assert!(!says.contains("API endpoint was not found") && !says.contains("find that app"), "{route}: {answer:?}");

@@ -37,7 +37,10 @@ async fn an_uploaded_slug_is_released_and_runs() {
     let release = t.owner.post("/apps/dusk/releases", json!({ "slug": id })).await;
     assert_eq!(release.status, 201);
     let release = release.json();
-    assert_eq!((&release["version"], &release["description"], &release["current"]), (&json!(3), &json!("Deploy 01234567"), &json!(true)));
+    assert_eq!(
+        (&release["version"], &release["description"], &release["current"]),
+        (&json!(3), &json!("Deploy 01234567"), &json!(true))
+    );
     t.dynos("dusk", &["web.1 up v3"]).await;
     let spec = t.driver.started().pop().unwrap();
     assert_eq!((spec.name.as_str(), spec.command.as_str(), spec.env["A"].as_str()), ("web.1", "./server $PORT", "1"));
@@ -45,7 +48,11 @@ async fn an_uploaded_slug_is_released_and_runs() {
     let dyno::AppDir::Slug(root) = &spec.root.app else { panic!("{:?}", spec.root) };
     assert_eq!(std::fs::read_to_string(root.join("server")).unwrap(), "#!/bin/sh\n");
     let log = t.log_with("dusk", "heroku[web.1]: State changed from starting to up").await;
-    for line in ["app[api]: Deploy 01234567 by user", "app[api]: Release v3 created by user", "heroku[web.1]: Starting process with command `./server 5000`"] {
+    for line in [
+        "app[api]: Deploy 01234567 by user",
+        "app[api]: Release v3 created by user",
+        "heroku[web.1]: Starting process with command `./server 5000`",
+    ] {
         assert!(log.contains(line), "{line}\n{log}");
     }
 }
@@ -54,7 +61,14 @@ async fn an_uploaded_slug_is_released_and_runs() {
 async fn process_types_that_cannot_be_are_refused() {
     let t = World::start().await;
     t.app("dusk").await;
-    for types in [json!({}), json!({ "a b": "x" }), json!({ "../x": "x" }), json!({ "web": " " }), json!({ "web": "a\nb" }), json!("web")] {
+    for types in [
+        json!({}),
+        json!({ "a b": "x" }),
+        json!({ "../x": "x" }),
+        json!({ "web": " " }),
+        json!({ "web": "a\nb" }),
+        json!("web"),
+    ] {
         let answer = t.owner.post("/apps/dusk/slugs", json!({ "process_types": types })).await;
         assert_eq!(answer.error().0, 422, "{types}");
     }
@@ -124,7 +138,10 @@ async fn releases_are_found_by_version_and_id() {
     assert_eq!(t.owner.release_info("dusk", &first.id.to_string()).await.unwrap(), first);
     for missing in ["v2", "nope", &t.owner.release_info("dawn", "v1").await.unwrap().id.to_string()] {
         let answer = t.owner.get(&format!("/apps/dusk/releases/{missing}")).await;
-        assert_eq!(answer.json(), json!({ "id": "not_found", "resource": "release", "message": "Couldn't find that release." }));
+        assert_eq!(
+            answer.json(),
+            json!({ "id": "not_found", "resource": "release", "message": "Couldn't find that release." })
+        );
     }
 }
 
@@ -148,7 +165,8 @@ async fn a_release_phase_that_succeeds_lets_the_release_take_over() {
     t.app("dusk").await;
     let release = t.deploy("dusk", &[("web", "./server"), ("release", "./migrate")]).await;
     assert_eq!((release.status, release.current), (ReleaseStatus::Pending, false));
-    let phase = until("the release phase runs", async || t.driver.running("release.1002").ok_or_else(String::new)).await;
+    let phase =
+        until("the release phase runs", async || t.driver.running("release.1002").ok_or_else(String::new)).await;
     t.driver.say(phase.handle.id, b'o', "migrated 3 tables").unwrap();
     let shown = until("there is output", async || {
         let shown = t.owner.release_info("dusk", "v2").await.unwrap();

@@ -40,7 +40,8 @@ async fn a_link_signs_one_browser_in_once() {
     let late = t.anonymous.get(&path(late["url"].as_str().unwrap())).await;
     assert_eq!(late.header("location"), "/login?error=link");
     let value = cookie(&first).trim_start_matches("wharf=").to_owned();
-    let rows: Vec<String> = sqlx::query_scalar("select row_to_json(s)::text from sessions s").fetch_all(&t.db).await.unwrap();
+    let rows: Vec<String> =
+        sqlx::query_scalar("select row_to_json(s)::text from sessions s").fetch_all(&t.db).await.unwrap();
     assert!(rows.len() == 1 && !rows[0].contains(&value), "{rows:?}");
     let events = t.owner.event_list_all().await.unwrap();
     assert_eq!(events.iter().filter(|e| e.action == "session.create").count(), 1);
@@ -68,17 +69,50 @@ async fn a_session_writes_from_the_console_only() {
         }
         ask.await.status
     };
-    for origin in ["", "http://dusk.localhost", "http://evil.example.com", "null", "http://localhost.evil.com", "http://localhost:81"] {
+    for origin in [
+        "",
+        "http://dusk.localhost",
+        "http://evil.example.com",
+        "null",
+        "http://localhost.evil.com",
+        "http://localhost:81",
+    ] {
         assert_eq!(write(origin).await, 403, "{origin}");
     }
     assert!(!t.owner.app_info("dusk").await.unwrap().maintenance);
     assert_eq!(write("http://localhost").await, 200);
     assert!(t.owner.app_info("dusk").await.unwrap().maintenance);
     // The live socket reads, but a page of an app could open it.
-    let live = t.anonymous.ask("GET", "/live").header("cookie", &cookie).header("connection", "upgrade").header("upgrade", "websocket");
+    let live = t
+        .anonymous
+        .ask("GET", "/live")
+        .header("cookie", &cookie)
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket");
     assert_eq!(live.header("origin", "http://dusk.localhost").await.status, 403);
     // A token needs no origin.
     assert_eq!(t.owner.patch("/apps/dusk", json!({ "maintenance": false })).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_session_that_is_used_lasts() {
+    let t = World::start().await;
+    let cookie = sign_in(&t).await;
+    let ask = async || t.anonymous.ask("GET", "/account").header("cookie", &cookie).await;
+    let days = async || {
+        let query = "select round(extract(epoch from expires_at - now()) / 86400)::int from sessions";
+        sqlx::query_scalar::<_, i32>(query).fetch_one(&t.db).await.unwrap()
+    };
+    ask().await;
+    assert_eq!((ask().await.header("set-cookie"), days().await), ("", 14));
+    let aged =
+        "update sessions set expires_at = now() + interval '1 day', data = jsonb_set(data, '{day}', '\"2026-01-01\"')";
+    sqlx::query(aged).execute(&t.db).await.unwrap();
+    let again = ask().await;
+    assert!(again.header("set-cookie").starts_with(&format!("{cookie};")), "{again:?}");
+    assert_eq!(days().await, 14);
+    sqlx::query("update sessions set expires_at = now()").execute(&t.db).await.unwrap();
+    assert_eq!(ask().await.status, 401);
 }
 
 #[tokio::test]

@@ -8,7 +8,9 @@ use crate::world::World;
 async fn what_there_is_can_be_listed_and_found_by_name_and_id() {
     let t = World::start().await;
     t.app("dusk").await;
-    for (list, of_app) in [("/stacks", "/apps/dusk/available-stacks"), ("/dyno-sizes", "/apps/dusk/available-dyno-sizes")] {
+    for (list, of_app) in
+        [("/stacks", "/apps/dusk/available-stacks"), ("/dyno-sizes", "/apps/dusk/available-dyno-sizes")]
+    {
         let all = t.owner.get(list).await.json();
         assert_eq!(all, t.owner.get(of_app).await.json());
         for item in all.as_array().unwrap() {
@@ -47,7 +49,8 @@ async fn features_are_switched() {
 async fn buildpacks_are_replaced_as_a_whole() {
     let t = World::start().await;
     t.app("dusk").await;
-    let given = json!({ "updates": [{ "buildpack": "heroku/nodejs" }, { "buildpack": "https://example.com/pack.git" }] });
+    let given =
+        json!({ "updates": [{ "buildpack": "heroku/nodejs" }, { "buildpack": "https://example.com/pack.git" }] });
     let set = t.owner.ask("PUT", "/apps/dusk/buildpack-installations").body(given.to_string()).await;
     assert_eq!(set.status, 200, "{set:?}");
     let list = t.owner.buildpack_installation_list("dusk").await.unwrap();

@@ -13,12 +13,19 @@ async fn lists_come_in_pages() {
     }
     let page = async |range: &str| {
         let answer = t.owner.ask("GET", "/apps/dusk/releases").header("range", range).await;
-        let versions: Vec<i64> = answer.json().as_array().unwrap().iter().map(|r| r["version"].as_i64().unwrap()).collect();
+        let versions: Vec<i64> =
+            answer.json().as_array().unwrap().iter().map(|r| r["version"].as_i64().unwrap()).collect();
         (answer.status, versions, answer.header("next-range").to_owned())
     };
     assert_eq!(page("").await, (200, vec![1, 2, 3, 4, 5], String::new()));
-    assert_eq!(page("version ..; max=2, order=desc").await, (206, vec![5, 4], "version ]4..; max=2, order=desc".into()));
-    assert_eq!(page("version ]4..; max=2, order=desc").await, (206, vec![3, 2], "version ]2..; max=2, order=desc".into()));
+    assert_eq!(
+        page("version ..; max=2, order=desc").await,
+        (206, vec![5, 4], "version ]4..; max=2, order=desc".into())
+    );
+    assert_eq!(
+        page("version ]4..; max=2, order=desc").await,
+        (206, vec![3, 2], "version ]2..; max=2, order=desc".into())
+    );
     assert_eq!(page("version ]2..; max=2, order=desc").await, (200, vec![1], String::new()));
     assert_eq!(page("nonsense").await.1, [1, 2, 3, 4, 5]);
 }

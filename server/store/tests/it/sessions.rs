@@ -20,8 +20,8 @@ async fn sessions() {
         last_seen_at: at(0),
         expires_at: at(100),
     };
-    session_save(&w.db, &row).await.unwrap();
-    session_save(&w.db, &Row { id: Uuid::now_v7(), data: json!({ "a": 2 }), ..row.clone() }).await.unwrap();
+    session_create(&w.db, &row).await.unwrap();
+    session_update(&w.db, &Row { id: Uuid::now_v7(), data: json!({ "a": 2 }), ..row.clone() }).await.unwrap();
     let found = session_by_key(&w.db, b"key", at(99)).await.unwrap().unwrap();
     assert_eq!((found.id, found.data), (row.id, json!({ "a": 2 })));
     assert!(session_by_key(&w.db, b"key", at(100)).await.unwrap().is_none());
@@ -32,10 +32,12 @@ async fn sessions() {
     assert!(!session_exists(&w.db, row.id, at(100)).await.unwrap());
     assert!(!session_delete(&w.db, Uuid::now_v7(), row.id).await.unwrap());
     assert!(session_delete(&w.db, w.account.id, row.id).await.unwrap());
-    session_save(&w.db, &row).await.unwrap();
+    session_update(&w.db, &row).await.unwrap();
+    assert!(!session_exists(&w.db, row.id, at(1)).await.unwrap());
+    session_create(&w.db, &row).await.unwrap();
     session_delete_key(&w.db, b"key").await.unwrap();
     assert!(!session_exists(&w.db, row.id, at(1)).await.unwrap());
-    session_save(&w.db, &row).await.unwrap();
+    session_create(&w.db, &row).await.unwrap();
     session_sweep(&w.db, at(101)).await.unwrap();
     assert!(!session_exists(&w.db, row.id, at(1)).await.unwrap());
 }
