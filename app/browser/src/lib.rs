@@ -12,6 +12,10 @@ use wasm_bindgen::prelude::wasm_bindgen;
 /// Called once by the page's script when the module is ready.
 #[wasm_bindgen]
 pub fn hydrate() {
+    // Without it a panic says nothing but "unreachable".
+    if cfg!(debug_assertions) {
+        std::panic::set_hook(Box::new(|panic| leptos::logging::console_error(&panic.to_string())));
+    }
     leptos::mount::hydrate_body(|| {
         provide_context(api::Client::new(fetch::Fetch));
         provide_context::<Arc<dyn app::live::Socket>>(Arc::new(socket::OneSocket::new()));

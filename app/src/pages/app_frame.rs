@@ -79,8 +79,9 @@ pub fn AppFrame() -> impl IntoView {
         }
     });
     let title = Signal::derive(move || if tab.get() == 0 { app.name.get() } else { format!("{} of {}", word(), app.name.get()) });
-    // The log takes the whole window; everything else begins with the app's head.
-    let fixed = Signal::derive(move || TABS[tab.get()].0 == "/logs");
+    // The log takes the whole window; everything else begins with the app's head. A memo, or
+    // every tab would make the head anew while the old one still listens.
+    let fixed = Memo::new(move |_| TABS[tab.get()].0 == "/logs");
     view! {
         <Deck title crumbs fixed>
             {move || if fixed.get() {

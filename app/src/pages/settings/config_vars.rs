@@ -252,7 +252,7 @@ fn AddRow(editor: Editor) -> impl IntoView {
 #[component]
 fn AsText(editor: Editor) -> impl IntoView {
     // Read once: while somebody types, the text is theirs.
-    let text = RwSignal::new(dotenv::write(&editor.result()));
+    let text = RwSignal::new(untrack(|| dotenv::write(&editor.result())));
     let wrong = RwSignal::new(String::new());
     let typed = move |ev: leptos::ev::Event| {
         text.set(event_target_value(&ev));
@@ -260,7 +260,7 @@ fn AsText(editor: Editor) -> impl IntoView {
             Err(why) => wrong.set(why),
             Ok(vars) => {
                 wrong.set(String::new());
-                let gone: Vec<String> = editor.keys().into_iter().filter(|k| !vars.contains_key(k)).collect();
+                let gone: Vec<String> = untrack(|| editor.keys()).into_iter().filter(|k| !vars.contains_key(k)).collect();
                 vars.into_iter().for_each(|(k, v)| editor.edit(&k, Some(v)));
                 gone.iter().for_each(|k| editor.edit(k, None));
             }

@@ -279,10 +279,14 @@ fn Tip(frame: Frame, shown: Memo<Vec<Series>>, say: fn(f64) -> String, i: usize)
     let (from, to, step) = frame.range.get_untracked();
     let (at, end) = (moment(from, step, i), moment(from, step, i + 1));
     let side = if place(at, from, to) > 55.0 { "tip l" } else { "tip" };
+    let times = untrack(|| {
+        let at_clock = |at| words::clock_time(clock.local(at));
+        format!("{}, {} to {}", words::date(at, clock), at_clock(at), at_clock(end))
+    });
     let happened = frame.events.with_untracked(|e| e.iter().filter(|e| (at..end).contains(&e.at)).map(|e| e.text.clone()).collect::<Vec<_>>());
     view! {
         <span class=side>
-            <span class="strong nowrap">{format!("{}, {} to {}", words::date(at, clock), words::clock_time(clock.local(at)), words::clock_time(clock.local(end)))}</span>
+            <span class="strong nowrap">{times}</span>
             {shown.get_untracked().into_iter().map(|s| {
                 let value = s.values.get(i).copied().flatten();
                 view! {
