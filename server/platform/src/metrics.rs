@@ -120,7 +120,7 @@ pub async fn metrics_info(
     let step = query.step.unwrap_or_else(|| monitor::step_for(from, to)).clamp(EVERY, 86_400);
     let (series, id) = (platform.series().clone(), app.id);
     let found = tokio::task::spawn_blocking(move || series.query(id, from, to, step)).await.map_err(anyhow::Error::new)?;
-    let found = found.map_err(anyhow::Error::from)?;
+    let found = found?;
     Ok(Json(api::metrics::Metrics {
         from: found.from,
         to: found.to,

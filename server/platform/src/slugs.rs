@@ -1,6 +1,6 @@
 //! Slugs: what a build makes, or what a client uploads.
 
-use std::path::PathBuf;
+use std::path::Path as FilePath;
 
 use anyhow::Context as _;
 use axum::{
@@ -135,9 +135,9 @@ pub async fn slug_upload(
     outcome.map(|()| StatusCode::OK)
 }
 
-async fn keep_upload(platform: &Platform, row: &Row, file: &PathBuf, body: Body) -> Result<()> {
+async fn keep_upload(platform: &Platform, row: &Row, file: &FilePath, body: Body) -> Result<()> {
     save(body, file, MOST_BYTES).await?;
-    let from = file.clone();
+    let from = file.to_owned();
     let (checksum, size) = tokio::task::spawn_blocking(move || checksum(&from)).await.context("read the slug")??;
     platform.slug_files().put(&checksum, file).await?;
     store::slugs::slug_uploaded(platform.db(), row.id, &checksum, size, Utc::now()).await?;
@@ -145,7 +145,7 @@ async fn keep_upload(platform: &Platform, row: &Row, file: &PathBuf, body: Body)
 }
 
 /// Saves a body; refuses one that is larger than `most` bytes.
-pub(crate) async fn save(body: Body, file: &std::path::Path, most: u64) -> Result<u64> {
+pub(crate) async fn save(body: Body, file: &FilePath, most: u64) -> Result<u64> {
     let mut out = tokio::fs::File::create(file).await?;
     let (mut content, mut size) = (body.into_data_stream(), 0);
     while let Some(chunk) = content.next().await {
@@ -161,7 +161,7 @@ pub(crate) async fn save(body: Body, file: &std::path::Path, most: u64) -> Resul
 }
 
 /// The checksum and size of an archive that dynos can unpack.
-fn checksum(file: &std::path::Path) -> Result<(String, i64)> {
+fn checksum(file: &FilePath) -> Result<(String, i64)> {
     let mut input = std::fs::File::open(file)?;
     let mut head = [0; 4];
     let known = std::io::Read::read_exact(&mut input, &mut head).is_ok()

@@ -1,5 +1,7 @@
 //! Jobs against a real database: leases, retries, giving up, crashes.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 use std::sync::{Arc, Mutex};
 
 use anyhow::anyhow;

@@ -1,6 +1,6 @@
 //! Runs a build: waits its turn, builds, keeps the slug, releases it, moves the pushed branch.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
@@ -136,7 +136,7 @@ impl Run {
         platform: &Platform,
         build: &Row,
         app: &store::apps::Row,
-        folder: &PathBuf,
+        folder: &Path,
     ) -> Result<builder::Slug, builder::Error> {
         source::fetch(platform, build, folder).await?;
         let vars = config_vars::current(platform, app.id).await.map_err(|err| builder::Error::Other(anyhow!("{err}")))?;
@@ -145,7 +145,7 @@ impl Run {
             build_id: self.build,
             uid: app.uid as u32,
             stack: build.stack.clone(),
-            source: folder.clone(),
+            source: folder.to_owned(),
             cache: platform.config().data.join("cache").join(app.id.to_string()),
             buildpacks: build.buildpacks.clone(),
             env: vars,

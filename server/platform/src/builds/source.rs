@@ -1,9 +1,6 @@
 //! Brings a build's source to disk: a commit of the app's repository, or an archive.
 
-use std::{
-    net::IpAddr,
-    path::{Path, PathBuf},
-};
+use std::{net::IpAddr, path::Path};
 
 use anyhow::{Context as _, anyhow};
 use futures::StreamExt as _;
@@ -43,7 +40,7 @@ pub(super) async fn fetch(platform: &Platform, build: &Row, into: &Path) -> Resu
 async fn archive_source(
     build: &Row,
     url: &str,
-    archive: &PathBuf,
+    archive: &Path,
     ours: bool,
     into: &Path,
 ) -> Result<(), builder::Error> {
@@ -53,7 +50,7 @@ async fn archive_source(
         return Err(failed("nothing was uploaded to the source's address".into()));
     }
     if let Some(wanted) = &build.source_checksum {
-        let file = archive.clone();
+        let file = archive.to_owned();
         let found = tokio::task::spawn_blocking(move || checksum(&file))
             .await
             .map_err(anyhow::Error::from)

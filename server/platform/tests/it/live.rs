@@ -153,3 +153,42 @@ async fn a_session_that_ends_ends_its_sockets() {
     other.subscribe(1, Topic::Apps).await;
     other.value(1, |_| true).await;
 }
+
+#[tokio::test]
+async fn the_output_of_a_build_is_followed_to_its_end() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let host = serve(&t).await;
+    let url = crate::builds::source(&t).await;
+    let made = t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": url } })).await.json();
+    let build: uuid::Uuid = made["id"].as_str().unwrap().parse().unwrap();
+    let mut socket = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
+    socket.hear().await;
+    socket.subscribe(1, Topic::Build { app: "dusk".into(), build, after: None }).await;
+    crate::world::until("the build runs", async || t.driver.started().first().map(|_| ()).ok_or_else(String::new))
+        .await;
+    t.driver.say(build, b'o', "-----> Compiling").unwrap();
+    t.driver.exit(build, 1);
+    let (mut all, mut places) = (Vec::new(), Vec::new());
+    loop {
+        match socket.hear().await {
+            Some(ToBrowser::Lines { id: 1, lines, cursor }) => {
+                all.extend(lines.iter().map(|l| l.as_str().unwrap().to_owned()));
+                places.push((all.len(), cursor));
+            }
+            Some(ToBrowser::End { id: 1 }) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(all.contains(&"-----> Compiling".to_owned()), "{all:?}");
+    assert_eq!(all.last().unwrap(), " !     Push rejected, failed to compile the app.");
+
+    // From a place in the middle comes the rest.
+    let (had, cursor) = places[0];
+    socket.subscribe(2, Topic::Build { app: "dusk".into(), build, after: Some(cursor) }).await;
+    let mut rest = Vec::new();
+    while let Some(ToBrowser::Lines { lines, .. }) = socket.hear().await {
+        rest.extend(lines.iter().map(|l| l.as_str().unwrap().to_owned()));
+    }
+    assert_eq!(rest, all[had..]);
+}

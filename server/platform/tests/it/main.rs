@@ -2,6 +2,8 @@
 //!
 //! Every test makes a world of its own. A `WARN` or `ERROR` that a test did not name fails it.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 mod accounts;
 mod apps;
 mod authorizations;

@@ -1,5 +1,7 @@
 //! Every query, once at least, against a real database.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 mod accounts;
 mod apps;
 mod authorizations;
