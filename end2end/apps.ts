@@ -144,7 +144,8 @@ export async function open(page: Page, path: string) {
 
 /** Waits until the browser has taken the page up. */
 export async function alive(page: Page) {
-  await expect(page.locator("html[data-alive]")).toBeAttached();
+  // A development build is large, and the machine may be busy.
+  await expect(page.locator("html[data-alive]")).toBeAttached({ timeout: 60_000 });
 }
 
 /** Fails on anything that the browser complained about. Call it first. */

@@ -14,7 +14,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 pub fn hydrate() {
     // Without it a panic says nothing but "unreachable".
     if cfg!(debug_assertions) {
-        std::panic::set_hook(Box::new(|panic| leptos::logging::console_error(&panic.to_string())));
+        std::panic::set_hook(Box::new(|panic| web_sys::console::error_1(&panic.to_string().into())));
     }
     leptos::mount::hydrate_body(|| {
         provide_context(api::Client::new(fetch::Fetch));

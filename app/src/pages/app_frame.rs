@@ -160,10 +160,10 @@ fn Acts(app: ThisApp, status: Signal<AppStatus>, tab: Memo<usize>) -> impl IntoV
     let running = Memo::new(move |_| status.with(|s| !s.dynos.is_empty()));
     let deployed = Memo::new(move |_| status.with(|s| s.condition != Condition::Empty));
     view! {
-        <Show when=move || running.get() && matches!(tab.get(), 0 | 2)>
+        <Show when=move || matches!(tab.get(), 0 | 2) && running.get()>
             <ActButton class="btn".to_owned() busy on_click=restart><Icon name="restart" size="i-s"/>"Restart"</ActButton>
         </Show>
-        <Show when=move || deployed.get() && tab.get() == 0>
+        <Show when=move || tab.get() == 0 && deployed.get()>
             <a class="btn pri" href=move || status.with(|s| s.app.web_url.clone()) rel="external noopener" target="_blank">
                 <Icon name="ext" size="i-s"/>
                 "Open app"
