@@ -24,7 +24,8 @@ impl Clock {
         Effect::new(move |_| {
             clock.offset.set(Self::offset_now());
             clock.now.set(Utc::now().timestamp_millis());
-            let ticking = set_interval_with_handle(move || clock.now.set(Utc::now().timestamp_millis()), Span::from_secs(1));
+            let ticking =
+                set_interval_with_handle(move || clock.now.set(Utc::now().timestamp_millis()), Span::from_secs(1));
             if let Ok(ticking) = ticking {
                 on_cleanup(move || ticking.clear());
             }

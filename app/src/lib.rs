@@ -15,6 +15,6 @@ mod shell;
 mod words;
 
 pub use crate::{
-    app::{App, Answer},
+    app::{Answer, App},
     shell::{Assets, shell},
 };

@@ -20,6 +20,7 @@ mod settings;
 
 pub use self::{
     account::AccountPage, activity::ActivityPage, app_frame::AppFrame, apps::AppsPage, audit::AuditPage,
-    build::BuildPage, create::NewAppPage, login::LoginPage, logs::LogsPage, metrics::MetricsPage, not_found::NotFoundPage, overview::OverviewPage, parts::PartsPage,
-    platform::PlatformPage, resources::ResourcesPage, settings::SettingsPage,
+    build::BuildPage, create::NewAppPage, login::LoginPage, logs::LogsPage, metrics::MetricsPage,
+    not_found::NotFoundPage, overview::OverviewPage, parts::PartsPage, platform::PlatformPage,
+    resources::ResourcesPage, settings::SettingsPage,
 };

@@ -292,3 +292,22 @@ fn every_crate_has_a_caption_and_the_lints() {
     }
     none("a crate says what it is and takes the lints", wrong);
 }
+
+#[test]
+fn every_route_and_every_job_has_its_test() {
+    let sources = sources();
+    let below =
+        |folder: &'static str| sources.iter().filter(move |(file, _)| file.starts_with(folder)).map(|(_, text)| text);
+    let jobs: usize = below("server/platform/src/").map(|text| text.matches("\nimpl Job for ").count()).sum();
+    let crashed: usize =
+        below("server/platform/tests/").map(|text| text.matches("survives_a_crash_anywhere(\n").count()).sum();
+    let mut wrong = Vec::new();
+    if jobs == 0 || crashed < jobs {
+        wrong.push(format!("{jobs} jobs, but {crashed} tests that crash one anywhere"));
+    }
+    // That test reads the list of routes, and fails for one that it does not know.
+    if !below("server/platform/tests/").any(|text| text.contains("include_str!(\"../../src/routes.rs\")")) {
+        wrong.push("no test of permissions goes through the list of routes".to_owned());
+    }
+    none("a route has a test of who may, a job one that it survives a crash", wrong);
+}

@@ -1,4 +1,5 @@
 //! The whole server: `wharfd up` on a directory of its own, looked at from outside.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::{
     collections::BTreeMap,

@@ -130,7 +130,9 @@ fn connect(shared: &Shared) {
     }
     let location = window().location();
     let scheme = if location.protocol().as_deref() == Ok("https:") { "wss" } else { "ws" };
-    let Ok(socket) = WebSocket::new(&format!("{scheme}://{}/live", location.host().unwrap_or_default())) else { return };
+    let Ok(socket) = WebSocket::new(&format!("{scheme}://{}/live", location.host().unwrap_or_default())) else {
+        return;
+    };
     let me = shared.clone();
     let opened = Closure::<dyn Fn()>::new(move || on_open(&me));
     let me = shared.clone();

@@ -121,7 +121,8 @@ fn NewToken(tokens: Moving<Vec<Authorization>>, made: RwSignal<Option<Authorizat
     let client = client();
     let make = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
-        let description = Some(name.get_untracked().trim().to_owned()).filter(|n| !n.is_empty()).unwrap_or_else(|| "console".into());
+        let description =
+            Some(name.get_untracked().trim().to_owned()).filter(|n| !n.is_empty()).unwrap_or_else(|| "console".into());
         let create = AuthorizationCreate { description: Some(description), ..Default::default() };
         act(busy, "No token was made", client.authorization_create(&create), move |token| {
             made.set(Some(token));
@@ -163,7 +164,8 @@ fn Sessions() -> impl IntoView {
 fn browser(agent: &str) -> String {
     let has = |word: &&(&str, &str)| agent.contains(word.0);
     let program = [("Firefox/", "Firefox"), ("Edg/", "Edge"), ("Chrome/", "Chrome"), ("Safari/", "Safari")];
-    let system = [("Android", "Android"), ("iPhone", "iPhone"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux")];
+    let system =
+        [("Android", "Android"), ("iPhone", "iPhone"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux")];
     match (program.iter().find(has), system.iter().find(has)) {
         (Some((_, program)), Some((_, system))) => format!("{program} on {system}"),
         _ => agent.chars().take(40).collect(),
@@ -201,7 +203,9 @@ fn SignInLink() -> impl IntoView {
     let link = RwSignal::new(None::<String>);
     let client = client();
     let make = Callback::new(move |()| {
-        act(busy, "No link was made", client.sign_in_link_create(), move |made| { link.try_set(Some(made.url)); });
+        act(busy, "No link was made", client.sign_in_link_create(), move |made| {
+            link.try_set(Some(made.url));
+        });
     });
     view! {
         <div class="ft">
@@ -237,7 +241,8 @@ fn Appearance() -> impl IntoView {
         compact.set(on);
         dom::remember("wharfDensity", on.then_some("compact"));
         if let Some(root) = document().document_element() {
-            let _ = if on { root.set_attribute("data-density", "compact") } else { root.remove_attribute("data-density") };
+            let _ =
+                if on { root.set_attribute("data-density", "compact") } else { root.remove_attribute("data-density") };
         }
     };
     view! {

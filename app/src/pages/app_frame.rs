@@ -75,10 +75,17 @@ pub fn AppFrame() -> impl IntoView {
         let name = app.name.get();
         match tab.get() {
             0 => vec![Crumb::to("Apps", "/apps"), Crumb::here(name)],
-            n => vec![Crumb::to("Apps", "/apps"), Crumb::to(name.clone(), format!("/apps/{name}")), Crumb::here(TABS[n].1)],
+            n => vec![
+                Crumb::to("Apps", "/apps"),
+                Crumb::to(name.clone(), format!("/apps/{name}")),
+                Crumb::here(TABS[n].1),
+            ],
         }
     });
-    let title = Signal::derive(move || if tab.get() == 0 { app.name.get() } else { format!("{} of {}", word(), app.name.get()) });
+    let title =
+        Signal::derive(
+            move || if tab.get() == 0 { app.name.get() } else { format!("{} of {}", word(), app.name.get()) },
+        );
     // The log takes the whole window; everything else begins with the app's head. A memo, or
     // every tab would make the head anew while the old one still listens.
     let fixed = Memo::new(move |_| TABS[tab.get()].0 == "/logs");
@@ -133,8 +140,10 @@ fn Head(app: ThisApp, tab: Memo<usize>) -> impl IntoView {
 #[component]
 fn Sub(status: Signal<AppStatus>) -> impl IntoView {
     let url = Memo::new(move |_| status.with(|s| s.app.web_url.clone()));
-    let host = move || url.get().trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/').to_owned();
-    let release = Memo::new(move |_| status.with(|s| s.releases.iter().find(|r| r.current).map(|r| (r.version, r.created_at))));
+    let host =
+        move || url.get().trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let release =
+        Memo::new(move |_| status.with(|s| s.releases.iter().find(|r| r.current).map(|r| (r.version, r.created_at))));
     view! {
         <a href=move || url.get() class="row" style="gap:4px" rel="external noopener" target="_blank">
             {host}

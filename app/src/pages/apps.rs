@@ -20,7 +20,10 @@ use crate::{
 pub fn AppsPage() -> impl IntoView {
     let apps: Moving<Vec<AppSummary>> = Moving::new(
         || (),
-        { let client = client(); move |()| client.app_summary_list() },
+        {
+            let client = client();
+            move |()| client.app_summary_list()
+        },
         |()| Some(Topic::Apps),
     );
     view! {
@@ -34,7 +37,13 @@ pub fn AppsPage() -> impl IntoView {
 #[component]
 fn Apps(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
     let none = Memo::new(move |_| apps.with(Vec::is_empty));
-    move || if none.get() { Either::Left(view! { <super::create::FirstRun/> }) } else { Either::Right(view! { <List apps/> }) }
+    move || {
+        if none.get() {
+            Either::Left(view! { <super::create::FirstRun/> })
+        } else {
+            Either::Right(view! { <List apps/> })
+        }
+    }
 }
 
 /// How urgently an app wants to be looked at: the lower the sooner.
@@ -173,19 +182,21 @@ fn Attention(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
         })
     });
     move || {
-        (!wrong.with(Vec::is_empty)).then(|| view! {
-            <section class="notes" aria-label="Needs attention">
-                {wrong.get().into_iter().map(|(name, condition, detail)| {
-                    let tone = if condition == Condition::Crashed { Tone::Bad } else { Tone::Warn };
-                    view! {
-                        <div class=format!("note {}", tone.name())>
-                            <Glyph name=tone.name()/>
-                            <span><b>{name.clone()}</b>" " {detail}</span>
-                            <a class="btn sm" href=format!("/apps/{name}/resources")>"See why"</a>
-                        </div>
-                    }
-                }).collect_view()}
-            </section>
+        (!wrong.with(Vec::is_empty)).then(|| {
+            view! {
+                <section class="notes" aria-label="Needs attention">
+                    {wrong.get().into_iter().map(|(name, condition, detail)| {
+                        let tone = if condition == Condition::Crashed { Tone::Bad } else { Tone::Warn };
+                        view! {
+                            <div class=format!("note {}", tone.name())>
+                                <Glyph name=tone.name()/>
+                                <span><b>{name.clone()}</b>" " {detail}</span>
+                                <a class="btn sm" href=format!("/apps/{name}/resources")>"See why"</a>
+                            </div>
+                        }
+                    }).collect_view()}
+                </section>
+            }
         })
     }
 }
@@ -232,9 +243,13 @@ fn Row(id: Uuid, apps: Signal<Vec<AppSummary>>) -> impl IntoView {
     let row = Memo::new(move |_| apps.with(|apps| apps.iter().find(|a| a.id.get() == id).cloned()));
     let of = move |f: &dyn Fn(&AppSummary) -> String| row.with(|row| row.as_ref().map(f).unwrap_or_default());
     let state = Memo::new(move |_| {
-        row.with(|row| row.as_ref().map_or((Tone::Idle, String::new()), |a| condition(a.condition, a.dynos_up, a.dynos_wanted)))
+        row.with(|row| {
+            row.as_ref().map_or((Tone::Idle, String::new()), |a| condition(a.condition, a.dynos_up, a.dynos_wanted))
+        })
     });
-    let traffic = Signal::derive(move || row.with(|row| row.as_ref().map(|a| a.traffic.iter().map(|n| *n as f64).collect()).unwrap_or_default()));
+    let traffic = Signal::derive(move || {
+        row.with(|row| row.as_ref().map(|a| a.traffic.iter().map(|n| *n as f64).collect()).unwrap_or_default())
+    });
     let colour = Signal::derive(move || match state.get().0 {
         Tone::Bad => "--bad-dot",
         Tone::Idle => "--c4",

@@ -32,12 +32,16 @@ fn Events(events: Signal<Vec<Event>>) -> impl IntoView {
     let room = RwSignal::new(STEP);
     let fitting = Memo::new(move |_| {
         let wanted = text.get().to_lowercase();
-        let fits = |e: &&Event| wanted.is_empty() || [&e.actor, &e.action, &e.subject, &e.summary].iter().any(|s| s.to_lowercase().contains(&wanted));
+        let fits = |e: &&Event| {
+            wanted.is_empty()
+                || [&e.actor, &e.action, &e.subject, &e.summary].iter().any(|s| s.to_lowercase().contains(&wanted))
+        };
         events.with(|all| all.iter().filter(fits).cloned().collect::<Vec<_>>())
     });
     let shown = move || fitting.with(|all| all.iter().take(room.get()).cloned().collect::<Vec<Event>>());
     let export = move |_| {
-        let lines: String = fitting.with_untracked(|all| all.iter().filter_map(|e| serde_json::to_string(e).ok()).map(|l| l + "\n").collect());
+        let lines: String = fitting
+            .with_untracked(|all| all.iter().filter_map(|e| serde_json::to_string(e).ok()).map(|l| l + "\n").collect());
         dom::download("audit.jsonl", &lines);
     };
     view! {

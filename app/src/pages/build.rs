@@ -63,12 +63,18 @@ fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Option<Build>>) -> impl In
         let end = if b.status == BuildStatus::Pending { clock.now() } else { b.updated_at };
         words::span((end - b.created_at).num_seconds())
     };
-    let state = move || found.with(|b| b.as_ref().map_or((Tone::Idle, String::new()), |b| match b.status {
-        BuildStatus::Pending if b.queue_position > 0 => (Tone::Busy, format!("Waiting, place {}", b.queue_position)),
-        BuildStatus::Pending => (Tone::Busy, format!("Building, {}", took(b))),
-        BuildStatus::Succeeded => (Tone::Ok, format!("Built in {}", took(b))),
-        BuildStatus::Failed => (Tone::Bad, format!("Failed in {}", took(b))),
-    }));
+    let state = move || {
+        found.with(|b| {
+            b.as_ref().map_or((Tone::Idle, String::new()), |b| match b.status {
+                BuildStatus::Pending if b.queue_position > 0 => {
+                    (Tone::Busy, format!("Waiting, place {}", b.queue_position))
+                }
+                BuildStatus::Pending => (Tone::Busy, format!("Building, {}", took(b))),
+                BuildStatus::Succeeded => (Tone::Ok, format!("Built in {}", took(b))),
+                BuildStatus::Failed => (Tone::Bad, format!("Failed in {}", took(b))),
+            })
+        })
+    };
     let pending = Memo::new(move |_| found.with(|b| b.as_ref().is_some_and(|b| b.status == BuildStatus::Pending)));
     let error = Memo::new(move |_| found.with(|b| b.as_ref().and_then(|b| b.error.clone())));
     let plain = Memo::new(move |_| of(&|b| b.output_stream_url.clone()));

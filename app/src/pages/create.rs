@@ -52,16 +52,16 @@ fn NameForm() -> impl IntoView {
     let busy = RwSignal::new(false);
     let (client, navigate) = (client(), use_navigate());
     // Said while typing only when it cannot become good by typing on.
-    let wrong = move || {
-        name.with(|n| if n.len() < 3 { None } else { n.parse::<AppName>().err() }).or_else(|| refused.get())
-    };
+    let wrong =
+        move || name.with(|n| if n.len() < 3 { None } else { n.parse::<AppName>().err() }).or_else(|| refused.get());
     let create = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         if busy.get_untracked() {
             return;
         }
         let wanted = Some(name.get_untracked().trim().to_owned()).filter(|n| !n.is_empty());
-        let (asked, navigate) = (client.app_create(&AppCreate { name: wanted, ..Default::default() }), navigate.clone());
+        let (asked, navigate) =
+            (client.app_create(&AppCreate { name: wanted, ..Default::default() }), navigate.clone());
         busy.set(true);
         leptos::task::spawn_local(async move {
             match asked.await {
@@ -139,7 +139,11 @@ fn FromTerminal(name: String) -> impl IntoView {
 #[component]
 pub fn FirstRun() -> impl IntoView {
     let origin = RwSignal::new("http://localhost:5000".to_owned());
-    Effect::new(move |_| if let Ok(here) = window().location().origin() { origin.set(here) });
+    Effect::new(move |_| {
+        if let Ok(here) = window().location().origin() {
+            origin.set(here)
+        }
+    });
     view! {
         <PageHead
             title=|| "Apps"
@@ -188,7 +192,7 @@ pub fn FirstPush(status: Signal<AppStatus>) -> impl IntoView {
     let app = ThisApp::of_page();
     let build = Memo::new(move |_| status.with(|s| s.builds.first().map(|b| (b.id.get(), b.number, b.status))));
     let git_url = Memo::new(move |_| status.with(|s| s.app.git_url.clone()));
-    let running = Memo::new(move |_| status.with(|s| super::overview::is_deployed(s)));
+    let running = Memo::new(move |_| status.with(super::overview::is_deployed));
     let step = move |n: u8| {
         let at = match (build.get(), running.get()) {
             (_, true) => 4,
@@ -201,7 +205,9 @@ pub fn FirstPush(status: Signal<AppStatus>) -> impl IntoView {
             std::cmp::Ordering::Greater => "",
         }
     };
-    let number = move |n: u8| move || if step(n) == "done" { Either::Left(view! { <Glyph name="seal"/> }) } else { Either::Right(n) };
+    let number = move |n: u8| {
+        move || if step(n) == "done" { Either::Left(view! { <Glyph name="seal"/> }) } else { Either::Right(n) }
+    };
     view! {
         <div class="page">
             <div class="cols">

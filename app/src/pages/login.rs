@@ -10,11 +10,13 @@ use crate::parts::{Cmd, Glyph, Icon};
 #[component]
 pub fn LoginPage() -> impl IntoView {
     let query = use_query_map();
-    let error = move || query.with(|q| q.get("error")).map(|why| match why.as_str() {
-        "expired" => "This link is too old. Make a new one: a link works for 30 minutes.",
-        "used" => "This link was used already. It works once; make a new one.",
-        _ => "This link does not work. It may be too old or was used already; make a new one.",
-    });
+    let error = move || {
+        query.with(|q| q.get("error")).map(|why| match why.as_str() {
+            "expired" => "This link is too old. Make a new one: a link works for 30 minutes.",
+            "used" => "This link was used already. It works once; make a new one.",
+            _ => "This link does not work. It may be too old or was used already; make a new one.",
+        })
+    };
     view! {
         <Title text="Sign in"/>
         <div class="login">

@@ -47,7 +47,14 @@ impl Reading {
             Some("warn") => Some(LogLevel::Warn),
             _ => None,
         };
-        let filter = LogFilter { source: of("source"), dyno: of("dyno"), level, text: of("q"), regex: of("regex"), ..Default::default() };
+        let filter = LogFilter {
+            source: of("source"),
+            dyno: of("dyno"),
+            level,
+            text: of("q"),
+            regex: of("regex"),
+            ..Default::default()
+        };
         let at = of("at").and_then(|at| at.parse::<DateTime<Utc>>().ok()).map(Place::At);
         let place = of("line").and_then(|n| n.parse().ok()).map(Place::Line).or(at).unwrap_or(Place::Newest);
         Self { filter: RwSignal::new(filter), place: RwSignal::new(place) }
@@ -62,8 +69,17 @@ impl Reading {
             Place::At(at) => (None, Some(at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))),
             Place::Line(n) => (Some(n.to_string()), None),
         };
-        let all = [("q", filter.text), ("regex", filter.regex), ("source", filter.source), ("dyno", filter.dyno), ("level", level), ("line", line), ("at", at)];
-        let pairs: Vec<String> = all.into_iter().filter_map(|(k, v)| Some(format!("{k}={}", api::client::segment(&v?)))).collect();
+        let all = [
+            ("q", filter.text),
+            ("regex", filter.regex),
+            ("source", filter.source),
+            ("dyno", filter.dyno),
+            ("level", level),
+            ("line", line),
+            ("at", at),
+        ];
+        let pairs: Vec<String> =
+            all.into_iter().filter_map(|(k, v)| Some(format!("{k}={}", api::client::segment(&v?)))).collect();
         if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
     }
 }

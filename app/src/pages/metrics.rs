@@ -52,7 +52,9 @@ pub fn MetricsPage() -> impl IntoView {
     let again = client.clone();
     let metrics = asked(
         move || (app.name.get(), range_key(range.get())),
-        move |(name, _): (String, String)| client.metrics_info(&name, &range.get_untracked().query(clock.now_untracked())),
+        move |(name, _): (String, String)| {
+            client.metrics_info(&name, &range.get_untracked().query(clock.now_untracked()))
+        },
     );
     refresh(app, range, metrics, again);
     view! {
@@ -89,7 +91,7 @@ pub fn refresh(app: ThisApp, range: RwSignal<Range>, metrics: Moving<Metrics>, c
         live.subscribe(Topic::Metrics { app: name.clone() }, move |said| {
             let Said::Lines(_) = said else { return };
             heard.set(heard.get() + 1);
-            if hours > 1 && heard.get() % 6 != 0 {
+            if hours > 1 && !heard.get().is_multiple_of(6) {
                 return;
             }
             let asked = client.metrics_info(&name, &range.query(Utc::now()));
@@ -105,7 +107,11 @@ pub fn refresh(app: ThisApp, range: RwSignal<Range>, metrics: Moving<Metrics>, c
 /// A series of one value of each point.
 fn series(m: &Metrics, name: &str, colour: &'static str, value: impl Fn(&MetricPoint) -> Option<f64>) -> Series {
     let places = grid(&m.points, |p| p.at, m.from, m.to, m.step);
-    Series { name: name.into(), colour, values: places.into_iter().map(|i| i.and_then(|i| value(&m.points[i]))).collect() }
+    Series {
+        name: name.into(),
+        colour,
+        values: places.into_iter().map(|i| i.and_then(|i| value(&m.points[i]))).collect(),
+    }
 }
 
 fn per_second(m: &Metrics, n: u64) -> Option<f64> {
@@ -116,10 +122,16 @@ fn per_second(m: &Metrics, n: u64) -> Option<f64> {
 fn Charts(app: ThisApp, metrics: Signal<Metrics>, range: RwSignal<Range>) -> impl IntoView {
     let navigate = use_navigate();
     let process = RwSignal::new(None::<String>);
-    let kinds = Memo::new(move |_| metrics.with(|m| m.points.iter().flat_map(|p| p.processes.keys().cloned()).collect::<BTreeSet<String>>()));
+    let kinds = Memo::new(move |_| {
+        metrics.with(|m| m.points.iter().flat_map(|p| p.processes.keys().cloned()).collect::<BTreeSet<String>>())
+    });
     let kind = Memo::new(move |_| {
         let kinds = kinds.get();
-        process.get().filter(|k| kinds.contains(k)).or_else(|| kinds.get("web").cloned()).or_else(|| kinds.into_iter().next())
+        process
+            .get()
+            .filter(|k| kinds.contains(k))
+            .or_else(|| kinds.get("web").cloned())
+            .or_else(|| kinds.into_iter().next())
     });
     let frame = Frame {
         range: Signal::derive(move || metrics.with(|m| (m.from, m.to, m.step))),
@@ -134,26 +146,43 @@ fn Charts(app: ThisApp, metrics: Signal<Metrics>, range: RwSignal<Range>) -> imp
     let of_kind = move |m: &Metrics, name: &str, colour, value: fn(&ProcessPoint) -> f64| {
         series(m, name, colour, |p| kind.get().and_then(|k| p.processes.get(&k)).map(value))
     };
-    let times = Signal::derive(move || metrics.with(|m| vec![
-        series(m, "p95", "--c1", |p| p.p95_ms),
-        series(m, "p99", "--c2", |p| p.p99_ms),
-        series(m, "median", "--c4", |p| p.p50_ms),
-    ]));
-    let requests = Signal::derive(move || metrics.with(|m| vec![
-        series(m, "2xx", "--c1", |p| per_second(m, p.requests_2xx)),
-        series(m, "3xx", "--c4", |p| per_second(m, p.requests_3xx)),
-        series(m, "4xx", "--c3", |p| per_second(m, p.requests_4xx)),
-        series(m, "5xx", "--bad-dot", |p| per_second(m, p.requests_5xx)),
-    ]));
-    let memory = Signal::derive(move || metrics.with(|m| vec![
-        of_kind(m, "max", "--c1", |p| p.memory_max as f64),
-        of_kind(m, "mean", "--c4", |p| p.memory as f64),
-    ]));
-    let quota = Signal::derive(move || metrics.with(|m| {
-        let kind = kind.get()?;
-        let quota = m.points.iter().rev().find_map(|p| p.processes.get(&kind)).map(|p| p.memory_quota).filter(|q| *q > 0)?;
-        Some((quota as f64, format!("R14 at {}", words::bytes(quota))))
-    }));
+    let times = Signal::derive(move || {
+        metrics.with(|m| {
+            vec![
+                series(m, "p95", "--c1", |p| p.p95_ms),
+                series(m, "p99", "--c2", |p| p.p99_ms),
+                series(m, "median", "--c4", |p| p.p50_ms),
+            ]
+        })
+    });
+    let requests = Signal::derive(move || {
+        metrics.with(|m| {
+            vec![
+                series(m, "2xx", "--c1", |p| per_second(m, p.requests_2xx)),
+                series(m, "3xx", "--c4", |p| per_second(m, p.requests_3xx)),
+                series(m, "4xx", "--c3", |p| per_second(m, p.requests_4xx)),
+                series(m, "5xx", "--bad-dot", |p| per_second(m, p.requests_5xx)),
+            ]
+        })
+    });
+    let memory = Signal::derive(move || {
+        metrics.with(|m| {
+            vec![of_kind(m, "max", "--c1", |p| p.memory_max as f64), of_kind(m, "mean", "--c4", |p| p.memory as f64)]
+        })
+    });
+    let quota = Signal::derive(move || {
+        metrics.with(|m| {
+            let kind = kind.get()?;
+            let quota = m
+                .points
+                .iter()
+                .rev()
+                .find_map(|p| p.processes.get(&kind))
+                .map(|p| p.memory_quota)
+                .filter(|q| *q > 0)?;
+            Some((quota as f64, format!("R14 at {}", words::bytes(quota))))
+        })
+    });
     let cpu = Signal::derive(move || metrics.with(|m| vec![of_kind(m, "mean of a dyno", "--c1", |p| p.cpu)]));
     let between = Memo::new(move |_| metrics.with(|m| (m.events.clone(), m.from, m.to)));
     view! {
@@ -203,13 +232,15 @@ fn meaning(code: &str) -> &'static str {
 
 #[component]
 fn Errors(app: ThisApp, metrics: Signal<Metrics>) -> impl IntoView {
-    let codes = Memo::new(move |_| metrics.with(|m| {
-        let mut sums: BTreeMap<String, u64> = BTreeMap::new();
-        for (code, n) in m.points.iter().flat_map(|p| &p.errors) {
-            *sums.entry(code.clone()).or_default() += n;
-        }
-        sums.into_iter().collect::<Vec<_>>()
-    }));
+    let codes = Memo::new(move |_| {
+        metrics.with(|m| {
+            let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+            for (code, n) in m.points.iter().flat_map(|p| &p.errors) {
+                *sums.entry(code.clone()).or_default() += n;
+            }
+            sums.into_iter().collect::<Vec<_>>()
+        })
+    });
     view! {
         <section class="sec">
             <h2>"Errors by code"</h2>

@@ -33,7 +33,13 @@ pub fn OverviewPage() -> impl IntoView {
             Some(true) => true,
             _ => status.with(|s| !is_deployed(s)),
         });
-        move || if first.get() { Either::Left(view! { <FirstPush status/> }) } else { Either::Right(view! { <Overview app status/> }) }
+        move || {
+            if first.get() {
+                Either::Left(view! { <FirstPush status/> })
+            } else {
+                Either::Right(view! { <Overview app status/> })
+            }
+        }
     })
 }
 
@@ -99,10 +105,8 @@ fn Figures(app: ThisApp) -> impl IntoView {
     let client = client();
     let clock = Clock::of_page();
     let again = client.clone();
-    let metrics = asked(
-        move || app.name.get(),
-        move |name: String| client.metrics_info(&name, &MetricsQuery::default()),
-    );
+    let metrics =
+        asked(move || app.name.get(), move |name: String| client.metrics_info(&name, &MetricsQuery::default()));
     super::metrics::refresh(app, RwSignal::new(super::metrics::Range::Last(1)), metrics, again);
     view! {
         <section class="sec" aria-label="Traffic">
@@ -174,10 +178,14 @@ fn Figure(
 #[component]
 fn ReleaseCard(app: ThisApp, release: Release, status: Signal<AppStatus>) -> impl IntoView {
     let before = Memo::new(move |_| {
-        status.with(|s| s.releases.iter().find(|r| !r.current && r.eligible_for_rollback && r.slug.is_some()).map(|r| r.version))
+        status.with(|s| {
+            s.releases.iter().find(|r| !r.current && r.eligible_for_rollback && r.slug.is_some()).map(|r| r.version)
+        })
     });
     let id = release.id.get();
-    let build = Memo::new(move |_| status.with(|s| s.builds.iter().find(|b| b.release.is_some_and(|r| r.id == id)).map(|b| b.number)));
+    let build = Memo::new(move |_| {
+        status.with(|s| s.builds.iter().find(|b| b.release.is_some_and(|r| r.id == id)).map(|b| b.number))
+    });
     view! {
         <section class="sec">
             <div class="sec-h">
@@ -272,7 +280,10 @@ fn Process(name: String, status: Signal<AppStatus>) -> impl IntoView {
     let dyno = Memo::new(move |_| status.with(|s| s.dynos.iter().find(|d| d.name == wanted).cloned()));
     let of = move |f: fn(&Dyno) -> String| dyno.with(|d| d.as_ref().map(f).unwrap_or_default());
     let state = Memo::new(move |_| dyno.with(|d| d.as_ref().map_or((Tone::Idle, ""), |d| dyno_state(d.state))));
-    let since = move || dyno.with(|d| d.as_ref().map(|d| d.updated_at)).map(|at: DateTime<Utc>| words::short_span((clock.now() - at).num_seconds()));
+    let since = move || {
+        dyno.with(|d| d.as_ref().map(|d| d.updated_at))
+            .map(|at: DateTime<Utc>| words::short_span((clock.now() - at).num_seconds()))
+    };
     view! {
         <tr role="row">
             <td role="cell" class="name mono small">{name}</td>

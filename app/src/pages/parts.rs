@@ -43,8 +43,17 @@ pub fn PartsPage() -> impl IntoView {
 #[component]
 fn Words() -> impl IntoView {
     let now = Clock::of_page().now_untracked();
-    let event = |hours: i64, kind: &str, text: &str| MetricEvent { at: now - Duration::hours(hours), kind: kind.into(), text: text.into() };
-    let events = vec![event(20, "release", "v214"), event(12, "crash", "web.2 crashed"), event(6, "config", "v217"), event(1, "scale", "2 to 3")];
+    let event = |hours: i64, kind: &str, text: &str| MetricEvent {
+        at: now - Duration::hours(hours),
+        kind: kind.into(),
+        text: text.into(),
+    };
+    let events = vec![
+        event(20, "release", "v214"),
+        event(12, "crash", "web.2 crashed"),
+        event(6, "config", "v217"),
+        event(1, "scale", "2 to 3"),
+    ];
     view! {
         <section class="sec">
             <h2>"Status"</h2>
@@ -76,7 +85,10 @@ fn Words() -> impl IntoView {
 
 #[component]
 fn Waiting() -> impl IntoView {
-    let error = api::Error { request_id: Some("7d1f-22c0-b9e4".into()), ..api::Error::new(500, "internal", "The database did not answer within 5 s.") };
+    let error = api::Error {
+        request_id: Some("7d1f-22c0-b9e4".into()),
+        ..api::Error::new(500, "internal", "The database did not answer within 5 s.")
+    };
     view! {
         <section class="sec">
             <h2>"Loading, failed, empty"</h2>

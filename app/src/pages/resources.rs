@@ -37,7 +37,9 @@ pub fn ResourcesPage() -> impl IntoView {
 #[component]
 fn Resources(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoSize>>) -> impl IntoView {
     let crashed = Memo::new(move |_| {
-        status.with(|s| s.dynos.iter().filter(|d| d.state == DynoState::Crashed).map(|d| d.name.clone()).collect::<Vec<_>>())
+        status.with(|s| {
+            s.dynos.iter().filter(|d| d.state == DynoState::Crashed).map(|d| d.name.clone()).collect::<Vec<_>>()
+        })
     });
     view! {
         <For each=move || crashed.get() key=String::clone children=move |name| view! { <CrashCard app name status/> }/>
@@ -97,7 +99,9 @@ fn CrashCard(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl Into
 fn ProcessTypes(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoSize>>) -> impl IntoView {
     let changes = RwSignal::new(Changes::new());
     let kinds = Memo::new(move |_| status.with(|s| s.formation.iter().map(|f| f.kind.clone()).collect::<Vec<_>>()));
-    let from = move || status.with(|s| s.releases.iter().find(|r| r.current).map(|r| format!("from the Procfile of v{}", r.version)));
+    let from = move || {
+        status.with(|s| s.releases.iter().find(|r| r.current).map(|r| format!("from the Procfile of v{}", r.version)))
+    };
     view! {
         <section class="sec">
             <div class="sec-h"><h2>"Process types"</h2><span class="meta">{from}</span></div>
@@ -143,21 +147,36 @@ fn ProcessType(
     changes: RwSignal<Changes>,
 ) -> impl IntoView {
     let kind = StoredValue::new(kind);
-    let formation = Memo::new(move |_| status.with(|s| s.formation.iter().find(|f| kind.with_value(|k| f.kind == *k)).cloned()));
+    let formation =
+        Memo::new(move |_| status.with(|s| s.formation.iter().find(|f| kind.with_value(|k| f.kind == *k)).cloned()));
     let of = move |f: fn(&Formation) -> String| formation.with(|x| x.as_ref().map(f).unwrap_or_default());
     let now = move || formation.with(|f| f.as_ref().map_or(0, |f| f.quantity));
     let wanted = move || changes.with(|c| c.get(&kind.get_value()).and_then(|c| c.0)).unwrap_or_else(now);
-    let size = move || changes.with(|c| c.get(&kind.get_value()).and_then(|c| c.1.clone())).unwrap_or_else(|| of(|f| f.size.clone()));
+    let size = move || {
+        changes.with(|c| c.get(&kind.get_value()).and_then(|c| c.1.clone())).unwrap_or_else(|| of(|f| f.size.clone()))
+    };
     let set_count = move |n: i32| {
         let change = Some(n.clamp(0, 100)).filter(|n| *n != now());
-        changes.update(|c| { c.entry(kind.get_value()).or_default().0 = change; c.retain(|_, v| *v != (None, None)); });
+        changes.update(|c| {
+            c.entry(kind.get_value()).or_default().0 = change;
+            c.retain(|_, v| *v != (None, None));
+        });
     };
     let set_size = move |name: String| {
         let change = Some(name).filter(|name| *name != of(|f| f.size.clone()));
-        changes.update(|c| { c.entry(kind.get_value()).or_default().1 = change; c.retain(|_, v| *v != (None, None)); });
+        changes.update(|c| {
+            c.entry(kind.get_value()).or_default().1 = change;
+            c.retain(|_, v| *v != (None, None));
+        });
     };
-    let up = move || status.with(|s| s.dynos.iter().filter(|d| kind.with_value(|k| d.kind == *k) && d.state == DynoState::Up).count() as i32);
-    let crashed = move || status.with(|s| s.dynos.iter().any(|d| kind.with_value(|k| d.kind == *k) && d.state == DynoState::Crashed));
+    let up = move || {
+        status.with(|s| {
+            s.dynos.iter().filter(|d| kind.with_value(|k| d.kind == *k) && d.state == DynoState::Up).count() as i32
+        })
+    };
+    let crashed = move || {
+        status.with(|s| s.dynos.iter().any(|d| kind.with_value(|k| d.kind == *k) && d.state == DynoState::Crashed))
+    };
     let state = Memo::new(move |_| match (now(), up(), crashed()) {
         (0, _, _) => (Tone::Idle, "Off".to_owned()),
         (n, up, _) if up >= n => (Tone::Ok, format!("{up} up")),
@@ -218,12 +237,16 @@ fn ApplyBar(app: ThisApp, status: Signal<AppStatus>, changes: RwSignal<Changes>)
     let client = client();
     let toasts = Toasts::of_page();
     let apply = Callback::new(move |()| {
-        let updates = changes.with_untracked(|c| c.iter().map(|(kind, (count, size))| FormationUpdate {
-            kind: Some(kind.clone()),
-            quantity: count.map(Quantity::To),
-            size: size.clone(),
-            dyno_size: None,
-        }).collect());
+        let updates = changes.with_untracked(|c| {
+            c.iter()
+                .map(|(kind, (count, size))| FormationUpdate {
+                    kind: Some(kind.clone()),
+                    quantity: count.map(Quantity::To),
+                    size: size.clone(),
+                    dyno_size: None,
+                })
+                .collect()
+        });
         let said = changes.with_untracked(in_words);
         let asked = client.formation_batch_update(&app.name.get_untracked(), &FormationBatchUpdate { updates });
         act(busy, "Nothing was scaled", asked, move |formation| {
@@ -236,10 +259,16 @@ fn ApplyBar(app: ThisApp, status: Signal<AppStatus>, changes: RwSignal<Changes>)
         });
     });
     let effect = move || {
-        let resized: i32 = changes.with(|c| status.with(|s| {
-            s.formation.iter().filter(|f| c.get(&f.kind).is_some_and(|c| c.1.is_some())).map(|f| f.quantity).sum()
-        }));
-        if resized > 0 { format!("restarts {}", words::count(resized as usize, "dyno", "dynos")) } else { "no restart of what runs".into() }
+        let resized: i32 = changes.with(|c| {
+            status.with(|s| {
+                s.formation.iter().filter(|f| c.get(&f.kind).is_some_and(|c| c.1.is_some())).map(|f| f.quantity).sum()
+            })
+        });
+        if resized > 0 {
+            format!("restarts {}", words::count(resized as usize, "dyno", "dynos"))
+        } else {
+            "no restart of what runs".into()
+        }
     };
     view! {
         <Show when=move || !changes.with(Changes::is_empty)>
@@ -297,7 +326,8 @@ fn DynoRow(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl IntoVi
     let dyno = Memo::new(move |_| status.with(|s| s.dynos.iter().find(|d| d.name == wanted).cloned()));
     let of = move |f: fn(&Dyno) -> String| dyno.with(|d| d.as_ref().map(f).unwrap_or_default());
     let state = Memo::new(move |_| dyno.with(|d| d.as_ref().map_or((Tone::Idle, ""), |d| dyno_state(d.state))));
-    let since = move || dyno.with(|d| d.as_ref().map(|d| d.updated_at)).map(|at| words::span((clock.now() - at).num_seconds()));
+    let since =
+        move || dyno.with(|d| d.as_ref().map(|d| d.updated_at)).map(|at| words::span((clock.now() - at).num_seconds()));
     view! {
         <tr role="row">
             <td role="cell" class="name mono small">{name.clone()}</td>

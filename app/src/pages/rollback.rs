@@ -48,10 +48,8 @@ pub fn RollbackButton(app: String, version: i32) -> impl IntoView {
 fn Effects(app: String, version: i32) -> impl IntoView {
     let client = client();
     let app = StoredValue::new(app);
-    let effects = asked(
-        || (),
-        move |()| app.with_value(|app| client.release_rollback_effects(app, &version.to_string())),
-    );
+    let effects =
+        asked(|| (), move |()| app.with_value(|app| client.release_rollback_effects(app, &version.to_string())));
     effects.show(3, |effects: Signal<RollbackEffects>| view! {
         <ul class="effects">
             {move || effects.get().effects.into_iter().map(|text| view! { <li><Icon name="restart"/><span>{text}</span></li> }).collect_view()}

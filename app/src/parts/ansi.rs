@@ -18,7 +18,11 @@ fn class_of(codes: &str, before: &'static str) -> &'static str {
         35 | 95 => "t-busy",
         2 | 30 | 90 => "faint",
         1 => {
-            if class.is_empty() { "strong" } else { class }
+            if class.is_empty() {
+                "strong"
+            } else {
+                class
+            }
         }
         _ => class,
     })
@@ -60,7 +64,8 @@ mod tests {
     #[test]
     fn colours_become_classes() {
         let got = runs("a \u{1b}[1;31mbad\u{1b}[0m end");
-        let want = [Run { class: "", text: "a " }, Run { class: "t-bad", text: "bad" }, Run { class: "", text: " end" }];
+        let want =
+            [Run { class: "", text: "a " }, Run { class: "t-bad", text: "bad" }, Run { class: "", text: " end" }];
         assert_eq!(got, want);
     }
 

@@ -62,14 +62,22 @@ pub fn BuildOutput(
                     append(&pre, line);
                 }
                 let _ = lines.try_update(|n| *n += new.len());
-                credit.try_with_value(|s| if let Some(s) = s { s.credit(new.len() as u32) });
+                credit.try_with_value(|s| {
+                    if let Some(s) = s {
+                        s.credit(new.len() as u32)
+                    }
+                });
                 if follow.try_get_untracked() == Some(true) {
-                    request_animation_frame(move || if let Some(Some(term)) = term.try_get_untracked() {
-                        term.set_scroll_top(term.scroll_height());
+                    request_animation_frame(move || {
+                        if let Some(Some(term)) = term.try_get_untracked() {
+                            term.set_scroll_top(term.scroll_height());
+                        }
                     });
                 }
             }
-            Said::End | Said::Failed(_) => { over.try_set(true); }
+            Said::End | Said::Failed(_) => {
+                over.try_set(true);
+            }
             Said::Value(_) | Said::Dropped(_) => {}
         });
         credit.set_value(Some(subscription));

@@ -26,7 +26,12 @@ pub fn CopyButton(#[prop(into)] text: Signal<String>, label: &'static str) -> im
     let copy = move |_| {
         dom::copy(&text.get_untracked());
         copied.set(true);
-        set_timeout(move || { copied.try_set(false); }, Duration::from_secs(2));
+        set_timeout(
+            move || {
+                copied.try_set(false);
+            },
+            Duration::from_secs(2),
+        );
     };
     view! {
         <button

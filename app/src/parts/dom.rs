@@ -82,7 +82,9 @@ pub fn is_backdrop(ev: &web_sys::MouseEvent) -> bool {
 
 /// Moves the focus to the first link of the next row of a table or list. Whether there was one.
 pub fn step_rows(by: i32) -> bool {
-    let Ok(found) = document().query_selector_all("#main tbody tr a.name, #main .tl a, #main .list a") else { return false };
+    let Ok(found) = document().query_selector_all("#main tbody tr a.name, #main .tl a, #main .list a") else {
+        return false;
+    };
     let count = found.length() as i32;
     let now = document().active_element();
     let place = (0..count).find(|i| found.item(*i as u32).as_ref() == now.as_deref());

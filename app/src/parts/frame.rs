@@ -44,7 +44,10 @@ struct Drawer(RwSignal<bool>);
 pub fn Frame(children: Children) -> impl IntoView {
     let drawer = RwSignal::new(false);
     provide_context(Drawer(drawer));
-    let account = asked(|| (), { let client = client(); move |()| client.account_info() });
+    let account = asked(|| (), {
+        let client = client();
+        move |()| client.account_info()
+    });
     provide_context(Visitor(account));
     super::toast::provide();
     super::palette::provide();
@@ -125,7 +128,8 @@ fn Sidebar(drawer: RwSignal<bool>) -> impl IntoView {
 #[component]
 fn NavLink(href: &'static str, icon: &'static str, text: &'static str) -> impl IntoView {
     let path = use_location().pathname;
-    let here = move || path.with(|path| path == href || path.strip_prefix(href).is_some_and(|rest| rest.starts_with('/')));
+    let here =
+        move || path.with(|path| path == href || path.strip_prefix(href).is_some_and(|rest| rest.starts_with('/')));
     view! {
         <a class="nav-a" href=href aria-current=move || here().then_some("page")>
             <Icon name=icon/>
@@ -143,12 +147,19 @@ fn PlatformFoot() -> impl IntoView {
         {
             let client = client();
             // Whoever may not see it gets no panel, and no error either.
-            move |()| { let asked = client.platform_info(); async move { Ok(asked.await.ok()) } }
+            move |()| {
+                let asked = client.platform_info();
+                async move { Ok(asked.await.ok()) }
+            }
         },
         |()| Some(Topic::Platform),
     );
     info.show(1, |info| {
-        let shown = Memo::new(move |_| info.with(|info| info.as_ref().map(|i| (i.checks.iter().filter(|c| c.ok).count(), i.checks.len(), i.version.clone()))));
+        let shown = Memo::new(move |_| {
+            info.with(|info| {
+                info.as_ref().map(|i| (i.checks.iter().filter(|c| c.ok).count(), i.checks.len(), i.version.clone()))
+            })
+        });
         move || match shown.get() {
             Some((good, all, version)) => {
                 let (tone, glyph, verdict) = match all {

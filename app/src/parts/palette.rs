@@ -2,7 +2,10 @@
 
 use api::statuses::AppSummary;
 use leptos::{ev, html, prelude::*};
-use leptos_router::{NavigateOptions, hooks::{use_location, use_navigate}};
+use leptos_router::{
+    NavigateOptions,
+    hooks::{use_location, use_navigate},
+};
 
 use super::{Icon, dom, theme};
 use crate::data::client;
@@ -66,7 +69,9 @@ const PAGES: [(&str, &str, &str); 6] = [
 fn choices(typed: &str, apps: &[AppSummary], here: Option<&str>) -> Vec<Choice> {
     let mut all = Vec::new();
     if let Some(app) = here {
-        all.extend(PAGES.iter().map(|(icon, word, page)| go(icon, format!("{app}, {word}"), format!("/apps/{app}{page}"))));
+        all.extend(
+            PAGES.iter().map(|(icon, word, page)| go(icon, format!("{app}, {word}"), format!("/apps/{app}{page}"))),
+        );
     }
     all.extend([
         go("apps", "Apps", "/apps"),
@@ -80,7 +85,9 @@ fn choices(typed: &str, apps: &[AppSummary], here: Option<&str>) -> Vec<Choice> 
     for app in apps.iter().filter(|a| Some(a.name.as_str()) != here) {
         all.push(go("apps", app.name.clone(), format!("/apps/{}", app.name)));
         if !typed.trim().is_empty() {
-            all.extend(PAGES[..5].iter().map(|(icon, word, page)| go(icon, format!("{}, {word}", app.name), format!("/apps/{}{page}", app.name))));
+            all.extend(PAGES[..5].iter().map(|(icon, word, page)| {
+                go(icon, format!("{}, {word}", app.name), format!("/apps/{}{page}", app.name))
+            }));
         }
     }
     let words: Vec<String> = typed.to_lowercase().split_whitespace().map(str::to_owned).collect();
@@ -120,13 +127,25 @@ fn app_of(path: &str) -> Option<String> {
 }
 
 /// Keys of every page. Whether the key was one of them.
-fn keyed(ev: &ev::KeyboardEvent, keyboard: Keyboard, after_g: StoredValue<bool>, app: Option<&str>, to: &dyn Fn(&str)) -> bool {
+fn keyed(
+    ev: &ev::KeyboardEvent,
+    keyboard: Keyboard,
+    after_g: StoredValue<bool>,
+    app: Option<&str>,
+    to: &dyn Fn(&str),
+) -> bool {
     let key = ev.key();
     if (ev.ctrl_key() || ev.meta_key()) && key.eq_ignore_ascii_case("k") {
         keyboard.palette.update(|open| *open = !*open);
         return true;
     }
-    if ev.ctrl_key() || ev.meta_key() || ev.alt_key() || dom::typing() || keyboard.palette.get_untracked() || keyboard.help.get_untracked() {
+    if ev.ctrl_key()
+        || ev.meta_key()
+        || ev.alt_key()
+        || dom::typing()
+        || keyboard.palette.get_untracked()
+        || keyboard.help.get_untracked()
+    {
         return false;
     }
     if after_g.get_value() {
@@ -165,7 +184,8 @@ fn PaletteDialog(keyboard: Keyboard) -> impl IntoView {
     let apps = RwSignal::new(Vec::<AppSummary>::new());
     let path = use_location().pathname;
     let (client, navigate) = (client(), use_navigate());
-    let list = Memo::new(move |_| apps.with(|apps| typed.with(|typed| choices(typed, apps, app_of(&path.get()).as_deref()))));
+    let list =
+        Memo::new(move |_| apps.with(|apps| typed.with(|typed| choices(typed, apps, app_of(&path.get()).as_deref()))));
     Effect::new(move |_| {
         let (Some(dialog), wanted) = (element.get(), open.get()) else { return };
         if wanted && !dialog.open() {

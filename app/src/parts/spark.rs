@@ -29,7 +29,9 @@ pub fn Spark(
     #[prop(default = 24)] height: u32,
 ) -> impl IntoView {
     let line = Memo::new(move |_| values.with(|values| path(values, height.into())).unwrap_or_default());
-    let area = move || line.with(|line| if line.is_empty() { String::new() } else { format!("{line}L100 {height}L0 {height}Z") });
+    let area = move || {
+        line.with(|line| if line.is_empty() { String::new() } else { format!("{line}L100 {height}L0 {height}Z") })
+    };
     view! {
         <svg
             class="spark"

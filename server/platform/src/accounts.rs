@@ -106,7 +106,8 @@ pub(crate) async fn first_admin(platform: &Platform, file: &FilePath) -> anyhow:
         Err(_) => false,
     };
     if !known {
-        let (row, token) = authorizations::make(admin.id, "admin-token of this machine", vec!["global".into()], None, now);
+        let (row, token) =
+            authorizations::make(admin.id, "admin-token of this machine", vec!["global".into()], None, now);
         store::authorizations::authorization_create(db, &row).await?;
         secrets::write_private(file, &format!("{token}\n"))?;
     }

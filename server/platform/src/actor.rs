@@ -14,9 +14,9 @@ use tower_sessions::Session;
 use uuid::Uuid;
 
 use crate::{
-    Platform, events,
+    Platform,
     error::{Error, Result},
-    secrets,
+    events, secrets,
     web::Budget,
 };
 
@@ -234,11 +234,19 @@ mod tests {
     fn a_token_reaches_as_far_as_its_scope() {
         let reaches = |scope: &str| {
             let asked = [
-                ("GET", "/account"), ("GET", "/apps"), ("PATCH", "/apps/x"), ("GET", "/apps/x/config-vars"),
-                ("PATCH", "/apps/x/config-vars"), ("POST", "/x.git/git-upload-pack"), ("POST", "/oauth/authorizations"),
+                ("GET", "/account"),
+                ("GET", "/apps"),
+                ("PATCH", "/apps/x"),
+                ("GET", "/apps/x/config-vars"),
+                ("PATCH", "/apps/x/config-vars"),
+                ("POST", "/x.git/git-upload-pack"),
+                ("POST", "/oauth/authorizations"),
             ];
             let scope = [scope.to_owned()];
-            asked.map(|(m, path)| if is_in_scope(&scope, &m.parse().unwrap(), path) { 'y' } else { '-' }).iter().collect::<String>()
+            asked
+                .map(|(m, path)| if is_in_scope(&scope, &m.parse().unwrap(), path) { 'y' } else { '-' })
+                .iter()
+                .collect::<String>()
         };
         let found = ["global", "write-protected", "write", "read-protected", "read", "identity"].map(reaches);
         assert_eq!(found, ["yyyyyyy", "yyyyyy-", "yyy--y-", "yy-y-y-", "yy---y-", "y------"]);

@@ -63,12 +63,12 @@ pub(crate) fn app_ref(row: &Row) -> api::refs::Ref {
 
 /// Adjectives and nouns of made-up names: short, friendly, easy to say on the phone.
 const FIRST: [&str; 24] = [
-    "amber", "brisk", "calm", "clear", "coral", "crisp", "dusky", "early", "fair", "gentle", "golden", "keen", "lively",
-    "mellow", "misty", "noble", "pale", "quiet", "rapid", "salty", "silver", "steady", "tidal", "windy",
+    "amber", "brisk", "calm", "clear", "coral", "crisp", "dusky", "early", "fair", "gentle", "golden", "keen",
+    "lively", "mellow", "misty", "noble", "pale", "quiet", "rapid", "salty", "silver", "steady", "tidal", "windy",
 ];
 const SECOND: [&str; 24] = [
-    "anchor", "bay", "beacon", "buoy", "canal", "cove", "current", "dock", "ferry", "harbor", "island", "jetty", "keel",
-    "lagoon", "mast", "pier", "port", "reef", "sail", "shore", "strait", "tide", "vessel", "wave",
+    "anchor", "bay", "beacon", "buoy", "canal", "cove", "current", "dock", "ferry", "harbor", "island", "jetty",
+    "keel", "lagoon", "mast", "pier", "port", "reef", "sail", "shore", "strait", "tide", "vessel", "wave",
 ];
 
 fn made_up_name() -> String {
@@ -149,8 +149,11 @@ pub async fn app_filter(
     let ids: Vec<Uuid> = serde_json::from_value(filter["in"]["id"].clone())
         .map_err(|_| Error::invalid("The filter must have the form {\"in\": {\"id\": [ids of apps]}}."))?;
     let rows = visible(&platform, &actor).await?;
-    Page::read(&headers)
-        .of(rows.iter().filter(|row| ids.contains(&row.id)).map(|row| shown(row, &actor)).collect::<Vec<_>>())
+    Page::read(&headers).of(rows
+        .iter()
+        .filter(|row| ids.contains(&row.id))
+        .map(|row| shown(row, &actor))
+        .collect::<Vec<_>>())
 }
 
 /// `PATCH /apps/{app}`
@@ -186,7 +189,9 @@ pub async fn app_update(
     store::apps::app_update(&mut *tx, &row, Utc::now()).await.map_err(|err| name_taken(err, &row.name))?;
     let data = serde_json::json!({ "name": row.name, "maintenance": row.maintenance, "build_stack": row.build_stack });
     let summary = format!("{}.", said.join(". "));
-    actor.event(&mut tx, events::New { action: "app.update", subject: &old.name, app: Some(row.id), summary, data }).await?;
+    actor
+        .event(&mut tx, events::New { action: "app.update", subject: &old.name, app: Some(row.id), summary, data })
+        .await?;
     tx.commit().await?;
     for text in said {
         platform.said(row.id, "api", &format!("{text} by user {}", actor.account.email));
@@ -206,7 +211,9 @@ pub async fn app_delete(
     let mut tx = platform.db().begin().await?;
     store::apps::app_mark_deleted(&mut *tx, row.id, Utc::now()).await?;
     let (summary, data) = (format!("Destroyed the app {}.", row.name), serde_json::json!({}));
-    actor.event(&mut tx, events::New { action: "app.delete", subject: &row.name, app: Some(row.id), summary, data }).await?;
+    actor
+        .event(&mut tx, events::New { action: "app.delete", subject: &row.name, app: Some(row.id), summary, data })
+        .await?;
     background::enqueue(&mut tx, &Destroy { app: row.id }).await?;
     tx.commit().await?;
     platform.changed(row.id);
@@ -276,8 +283,13 @@ impl Destroy {
         let id = self.app.to_string();
         platform.history().delete(self.app).map_err(anyhow::Error::new)?;
         let data = &platform.config().data;
-        let folders = [data.join("git").join(format!("{id}.git")), data.join("cache").join(&id),
-            data.join("unpacked").join(&id), data.join("builds").join(&id), data.join("metrics").join(&id)];
+        let folders = [
+            data.join("git").join(format!("{id}.git")),
+            data.join("cache").join(&id),
+            data.join("unpacked").join(&id),
+            data.join("builds").join(&id),
+            data.join("metrics").join(&id),
+        ];
         for folder in folders {
             match tokio::fs::remove_dir_all(&folder).await {
                 Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err.into()),
@@ -289,7 +301,10 @@ impl Destroy {
 }
 
 /// Waits for what takes its time to end; what does not is left to the next attempt.
-async fn wait_for_none<F: Future<Output = sqlx::Result<usize>>>(what: &str, left: impl Fn() -> F) -> Result<(), Failure> {
+async fn wait_for_none<F: Future<Output = sqlx::Result<usize>>>(
+    what: &str,
+    left: impl Fn() -> F,
+) -> Result<(), Failure> {
     for _ in 0..300 {
         if left().await? == 0 {
             return Ok(());

@@ -53,7 +53,11 @@ fn shown(row: Row, actor: &Actor, token: Option<String>) -> api::authorizations:
         id: row.id.into(),
         description: row.description,
         scope: row.scope,
-        access_token: Some(api::authorizations::AccessToken { id: row.id, token: token.unwrap_or(row.hint), expires_in }),
+        access_token: Some(api::authorizations::AccessToken {
+            id: row.id,
+            token: token.unwrap_or(row.hint),
+            expires_in,
+        }),
         user: api::authorizations::AuthorizationUser {
             id: actor.account.id,
             email: actor.account.email.clone(),
@@ -123,13 +127,7 @@ fn lifetime(given: Option<serde_json::Value>) -> Result<Option<Duration>> {
     }
 }
 
-async fn note(
-    actor: &Actor,
-    tx: &mut sqlx::PgConnection,
-    action: &str,
-    row: &Row,
-    summary: String,
-) -> Result<()> {
+async fn note(actor: &Actor, tx: &mut sqlx::PgConnection, action: &str, row: &Row, summary: String) -> Result<()> {
     let data = serde_json::json!({ "authorization": row.id, "scope": row.scope, "expires_at": row.expires_at });
     actor.event(tx, events::New { action, subject: &actor.account.email, app: None, summary, data }).await
 }

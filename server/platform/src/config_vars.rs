@@ -135,7 +135,9 @@ fn apply(old: &BTreeMap<String, String>, update: &BTreeMap<String, Option<String
         check_key(key)?;
         match value {
             Some(value) if value.contains('\0') => {
-                return Err(Error::invalid(format!("Value of {key} contains a NUL character, which no process can be given.")));
+                return Err(Error::invalid(format!(
+                    "Value of {key} contains a NUL character, which no process can be given."
+                )));
             }
             Some(value) => {
                 if changes.vars.insert(key.clone(), value.clone()).as_ref() != Some(value) {
@@ -151,7 +153,9 @@ fn apply(old: &BTreeMap<String, String>, update: &BTreeMap<String, Option<String
     }
     let size: usize = changes.vars.iter().map(|(k, v)| k.len() + v.len()).sum();
     if size > MOST_BYTES {
-        return Err(Error::invalid(format!("Config vars have {size} bytes together; at most {MOST_BYTES} are allowed.")));
+        return Err(Error::invalid(format!(
+            "Config vars have {size} bytes together; at most {MOST_BYTES} are allowed."
+        )));
     }
     Ok(changes)
 }
@@ -193,7 +197,9 @@ mod tests {
     #[test]
     fn what_no_process_can_be_given_is_refused() {
         let name = |n: &str| {
-            format!("Config var name {n:?} cannot be used: use letters, digits and underscores, and begin with a letter.")
+            format!(
+                "Config var name {n:?} cannot be used: use letters, digits and underscores, and begin with a letter."
+            )
         };
         check(&[("1A", Some("x"))], &name("1A"));
         check(&[("A=B", Some("x"))], &name("A=B"));

@@ -86,8 +86,17 @@ fn micros(at: DateTime<Utc>) -> DateTime<Utc> {
 
 fn hash(row: &Row) -> Vec<u8> {
     let content = serde_json::json!([
-        row.seq, row.at.timestamp_micros(), row.actor_id, row.actor, row.credential, row.address, row.action,
-        row.subject, row.app_id, row.summary, row.data,
+        row.seq,
+        row.at.timestamp_micros(),
+        row.actor_id,
+        row.actor,
+        row.credential,
+        row.address,
+        row.action,
+        row.subject,
+        row.app_id,
+        row.summary,
+        row.data,
     ]);
     Sha256::new().chain_update(&row.previous).chain_update(content.to_string()).finalize().to_vec()
 }

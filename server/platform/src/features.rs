@@ -68,7 +68,8 @@ pub async fn feature_update(
 ) -> Result<Json<api::features::Feature>> {
     let mut row = actor.app(&app, Can::Operate).await?;
     let feature = find(&feature)?;
-    let on = update.enabled.ok_or_else(|| Error::invalid("Say whether the feature is enabled: {\"enabled\": true}."))?;
+    let on =
+        update.enabled.ok_or_else(|| Error::invalid("Say whether the feature is enabled: {\"enabled\": true}."))?;
     row.features.retain(|f| f != feature.0);
     if on {
         row.features.push(feature.0.into());
@@ -77,7 +78,9 @@ pub async fn feature_update(
     store::apps::app_update(&mut *tx, &row, Utc::now()).await?;
     let summary = format!("{} the feature {}.", if on { "Enabled" } else { "Disabled" }, feature.0);
     let data = serde_json::json!({ "feature": feature.0, "enabled": on });
-    actor.event(&mut tx, events::New { action: "feature.update", subject: &row.name, app: Some(row.id), summary, data }).await?;
+    actor
+        .event(&mut tx, events::New { action: "feature.update", subject: &row.name, app: Some(row.id), summary, data })
+        .await?;
     tx.commit().await?;
     platform.changed(row.id);
     Ok(Json(shown(&row, feature)))

@@ -136,12 +136,19 @@ fn hear(
                 old.task.abort();
             }
             if topics.len() >= MOST_TOPICS {
-                let error = api::Error::new(429, "rate_limit", format!("A page can follow {MOST_TOPICS} things at once."));
+                let error =
+                    api::Error::new(429, "rate_limit", format!("A page can follow {MOST_TOPICS} things at once."));
                 let _ = out.try_send(ToBrowser::Failed { id, error });
                 return;
             }
             let credit = Arc::new(Credit::default());
-            let follow = Follow { platform: platform.clone(), actor: actor.clone(), id, out: out.clone(), credit: credit.clone() };
+            let follow = Follow {
+                platform: platform.clone(),
+                actor: actor.clone(),
+                id,
+                out: out.clone(),
+                credit: credit.clone(),
+            };
             topics.insert(id, Subscription { task: tasks.spawn(follow.run(topic)), credit });
         }
         ToServer::Unsubscribe { id } => {
@@ -215,7 +222,8 @@ impl Follow {
             Err(Error::Told(error)) => ToBrowser::Failed { id: self.id, error },
             Err(Error::Internal(err)) => {
                 tracing::error!("could not follow a topic: {err:#}");
-                let error = api::Error::new(500, "internal_server_error", "Something went wrong on our side. Reload the page.");
+                let error =
+                    api::Error::new(500, "internal_server_error", "Something went wrong on our side. Reload the page.");
                 ToBrowser::Failed { id: self.id, error }
             }
         };

@@ -62,8 +62,7 @@ pub async fn log_session_stream(
     let missing = || Error::not_found("log_session", "Couldn't find that log session. It may have expired.");
     let id = platform.secrets().signed("log session", &secret).ok_or_else(missing)?;
     let row = store::log_sessions::log_session_open(platform.db(), id, Utc::now()).await?.ok_or_else(missing)?;
-    let params: api::log_sessions::LogSessionCreate =
-        serde_json::from_value(row.params).map_err(anyhow::Error::new)?;
+    let params: api::log_sessions::LogSessionCreate = serde_json::from_value(row.params).map_err(anyhow::Error::new)?;
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     let events = text("accept").is_some_and(|a| a.contains("text/event-stream"));
     let after: Option<u64> = text("last-event-id").and_then(|id| id.parse().ok());
@@ -101,7 +100,8 @@ async fn lines(
         ..logs::Filter::default()
     };
     let last = after.is_none().then_some(params.lines.unwrap_or(DEFAULT_LINES) as usize);
-    let (history, query) = (platform.history().clone(), logs::Query { filter: filter.clone(), after, before: None, last });
+    let (history, query) =
+        (platform.history().clone(), logs::Query { filter: filter.clone(), after, before: None, last });
     let newest = *history.subscribe(app)?.borrow();
     let past = {
         let (history, query) = (history.clone(), query.clone());

@@ -69,7 +69,11 @@ impl Sampler {
         Ok(())
     }
 
-    async fn processes(&mut self, platform: &Platform, rows: &[Row]) -> BTreeMap<Uuid, BTreeMap<String, ProcessSample>> {
+    async fn processes(
+        &mut self,
+        platform: &Platform,
+        rows: &[Row],
+    ) -> BTreeMap<Uuid, BTreeMap<String, ProcessSample>> {
         let quotas = stacks::quotas();
         let mut cpu = BTreeMap::new();
         let mut all: BTreeMap<Uuid, BTreeMap<String, ProcessSample>> = BTreeMap::new();
@@ -119,7 +123,8 @@ pub async fn metrics_info(
     }
     let step = query.step.unwrap_or_else(|| monitor::step_for(from, to)).clamp(EVERY, 86_400);
     let (series, id) = (platform.series().clone(), app.id);
-    let found = tokio::task::spawn_blocking(move || series.query(id, from, to, step)).await.map_err(anyhow::Error::new)?;
+    let found =
+        tokio::task::spawn_blocking(move || series.query(id, from, to, step)).await.map_err(anyhow::Error::new)?;
     let found = found?;
     Ok(Json(api::metrics::Metrics {
         from: found.from,

@@ -115,10 +115,7 @@ impl Platform {
                 Arc::new(Notify::new()),
             ),
         ];
-        let tasks = vec![
-            tokio::spawn(ingest::run(self.clone())),
-            tokio::spawn(metrics::sample(self.clone())),
-        ];
+        let tasks = vec![tokio::spawn(ingest::run(self.clone())), tokio::spawn(metrics::sample(self.clone()))];
         let work = Work { worker: Some(worker), reconcilers, tasks };
         self.0.work.set(Mutex::new(work)).map_err(|_| anyhow::anyhow!("the platform was started twice"))
     }
@@ -244,7 +241,10 @@ impl Platform {
 }
 
 /// `GET /platform`
-pub async fn platform_info(State(platform): State<Platform>, actor: Actor) -> Result<Json<api::platform::PlatformInfo>> {
+pub async fn platform_info(
+    State(platform): State<Platform>,
+    actor: Actor,
+) -> Result<Json<api::platform::PlatformInfo>> {
     actor.must_administer()?;
     Ok(Json(info(&platform).await?))
 }
@@ -301,13 +301,16 @@ async fn checks(platform: &Platform, disk: api::platform::DiskInfo) -> Vec<api::
             disk.free > disk.total / 20 && disk.free > 2 << 30,
             format!(
                 "{} of {} are free. Below 5 % or 2 GB, builds and databases are at risk: remove old apps or add space.",
-                gigabytes(disk.free), gigabytes(disk.total)
+                gigabytes(disk.free),
+                gigabytes(disk.total)
             ),
         ),
         check("Database", true, "The platform's database answers.".into()),
         match router {
             Ok(version) => check("Router", true, format!("The router answers and has routes version {version}.")),
-            Err(err) => check("Router", false, format!("The router does not answer: {err}. It is started again by itself.")),
+            Err(err) => {
+                check("Router", false, format!("The router does not answer: {err}. It is started again by itself."))
+            }
         },
     ]
 }

@@ -10,8 +10,8 @@ use axum::{
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    Error, Platform, accounts, apps, authorizations, buildpack_installations, builds, collaborators, config_vars, dynos,
-    events, features, formation, git, live, log_drains, log_lines, log_sessions, metrics, outputs, platform,
+    Error, Platform, accounts, apps, authorizations, buildpack_installations, builds, collaborators, config_vars,
+    dynos, events, features, formation, git, live, log_drains, log_lines, log_sessions, metrics, outputs, platform,
     rate_limits, releases, sessions, slugs, sources, stacks, statuses, web,
 };
 
@@ -137,7 +137,10 @@ fn stream_routes() -> Router<Platform> {
 }
 
 async fn no_route() -> Error {
-    Error::not_found("route", "The requested API endpoint was not found. Are you using the right HTTP verb (i.e. `GET` vs. `POST`), and did you specify your intended version with the `Accept` header?")
+    Error::not_found(
+        "route",
+        "The requested API endpoint was not found. Are you using the right HTTP verb (i.e. `GET` vs. `POST`), and did you specify your intended version with the `Accept` header?",
+    )
 }
 
 fn panicked(panic: Box<dyn std::any::Any + Send>) -> axum::response::Response {
@@ -145,4 +148,3 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> axum::response::Response {
     let said = said.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
     Error::Internal(anyhow::anyhow!("panicked: {said}")).into_response()
 }
-

@@ -123,7 +123,9 @@ pub fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
         .mode(0o600)
         .open(&temporary)
         .with_context(|| format!("write {}", temporary.display()))?;
-    out.write_all(text.as_bytes()).and_then(|()| out.sync_all()).with_context(|| format!("write {}", file.display()))?;
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.sync_all())
+        .with_context(|| format!("write {}", file.display()))?;
     std::fs::rename(&temporary, file).with_context(|| format!("write {}", file.display()))
 }
 

@@ -146,7 +146,8 @@ pub async fn sign_in_link_create(
     store::sessions::sign_in_link_create(&mut *tx, Uuid::now_v7(), actor.account.id, &hash, expires_at, now).await?;
     let summary = "Made a one-time sign-in link.".into();
     let email = actor.account.email.clone();
-    let event = events::New { action: "sign_in_link.create", subject: &email, app: None, summary, data: serde_json::json!({}) };
+    let event =
+        events::New { action: "sign_in_link.create", subject: &email, app: None, summary, data: serde_json::json!({}) };
     actor.event(&mut tx, event).await?;
     tx.commit().await?;
     Ok(Created(api::sessions::SignInLink { url: format!("{}/login/{secret}", actor.base), expires_at }))
@@ -179,7 +180,8 @@ pub async fn sign_in_with_link(
     };
     let summary = "Signed in with a one-time link.".to_owned();
     let email = actor.account.email.clone();
-    let event = events::New { action: "session.create", subject: &email, app: None, summary, data: serde_json::json!({}) };
+    let event =
+        events::New { action: "session.create", subject: &email, app: None, summary, data: serde_json::json!({}) };
     actor.event(&mut tx, event).await?;
     tx.commit().await?;
     sign_in(&session, actor.account.id, &headers).await?;
@@ -187,11 +189,7 @@ pub async fn sign_in_with_link(
 }
 
 /// `POST /logout`: ends this browser's session. A plain form, so that it works without scripts.
-pub async fn sign_out(
-    State(platform): State<Platform>,
-    session: Session,
-    headers: HeaderMap,
-) -> Result<Response> {
+pub async fn sign_out(State(platform): State<Platform>, session: Session, headers: HeaderMap) -> Result<Response> {
     if !actor::same_origin(&headers) {
         return Err(Error::forbidden("This request does not come from the console."));
     }
@@ -244,4 +242,3 @@ pub async fn oauth_session_delete(_: Actor) -> Result<Json<serde_json::Value>> {
 pub async fn oauth_session_list(_: Actor) -> Result<Json<Vec<serde_json::Value>>> {
     Ok(Json(Vec::new()))
 }
-

@@ -35,10 +35,7 @@ pub(crate) fn own(platform: &Platform, url: &str) -> Option<Uuid> {
 }
 
 /// `POST /sources`
-pub async fn source_create(
-    State(platform): State<Platform>,
-    actor: Actor,
-) -> Result<Created<api::sources::Source>> {
+pub async fn source_create(State(platform): State<Platform>, actor: Actor) -> Result<Created<api::sources::Source>> {
     let id = Uuid::now_v7();
     store::sources::source_create(platform.db(), id, actor.account.id, Utc::now()).await?;
     let url = |method: &str| {

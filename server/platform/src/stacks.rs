@@ -2,12 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    Json,
-    extract::Path,
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{Json, extract::Path, http::HeaderMap, response::Response};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 

@@ -39,7 +39,8 @@ impl Known<'_> {
         let state = |kind: &str, state: &str| self.dynos.iter().filter(|d| d.kind == kind && d.state == state).count();
         let wants_web = self.formation.iter().any(|f| f.kind == "web" && f.quantity > 0);
         let crashed = self.dynos.iter().any(|d| d.state == "crashed");
-        let changing = self.build.is_some() || self.dynos.iter().any(|d| d.state == "starting")
+        let changing = self.build.is_some()
+            || self.dynos.iter().any(|d| d.state == "starting")
             || self.newest.is_some_and(|r| r.status == "pending");
         if self.app.maintenance {
             return Condition::Maintenance;
@@ -141,7 +142,11 @@ fn summarised(platform: &Platform, known: &Known<'_>, traffic: Vec<u64>) -> AppS
 }
 
 /// `GET /apps/{app}/status`
-pub async fn app_status(State(platform): State<Platform>, actor: Actor, Path(app): Path<String>) -> Result<Json<AppStatus>> {
+pub async fn app_status(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+) -> Result<Json<AppStatus>> {
     let app = actor.app(&app, Can::View).await?;
     Ok(Json(status(&platform, &actor, &app).await?))
 }
@@ -178,4 +183,3 @@ fn permissions(actor: &Actor, app: &apps::Row) -> Vec<String> {
     let named = collaborators::PERMISSIONS.iter().zip(can);
     named.filter(|(_, can)| actor.may(app, *can)).map(|((name, _), _)| (*name).to_owned()).collect()
 }
-

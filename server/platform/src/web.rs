@@ -144,7 +144,8 @@ fn fault(id: &str) -> Response {
 
 /// Adds an ETag to a JSON answer, and answers 304 when the asker has it.
 async fn tag(response: Response, wanted: Option<HeaderValue>) -> Response {
-    let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
+    let json =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
     if !json || !response.status().is_success() {
         return response;
     }
@@ -153,7 +154,8 @@ async fn tag(response: Response, wanted: Option<HeaderValue>) -> Response {
     let Ok(bytes) = to_bytes(body, usize::MAX).await else { return fault("unknown") };
     let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&bytes)[..16]));
     set(&mut parts.headers, "etag", &etag);
-    if wanted.is_some_and(|w| w.to_str().is_ok_and(|w| w.split(',').any(|w| w.trim().trim_start_matches("W/") == etag))) {
+    if wanted.is_some_and(|w| w.to_str().is_ok_and(|w| w.split(',').any(|w| w.trim().trim_start_matches("W/") == etag)))
+    {
         parts.status = StatusCode::NOT_MODIFIED;
         parts.headers.remove(header::CONTENT_TYPE);
         parts.headers.remove(header::CONTENT_LENGTH);

@@ -87,7 +87,9 @@ pub fn Toolbar(app: ThisApp, reading: Reading, viewer: Viewer) -> impl IntoView 
 #[component]
 fn Search(reading: Reading) -> impl IntoView {
     let by_regex = RwSignal::new(reading.filter.with_untracked(|f| f.regex.is_some()));
-    let text = RwSignal::new(reading.filter.with_untracked(|f| f.text.clone().or_else(|| f.regex.clone()).unwrap_or_default()));
+    let text = RwSignal::new(
+        reading.filter.with_untracked(|f| f.text.clone().or_else(|| f.regex.clone()).unwrap_or_default()),
+    );
     let apply = move || {
         let wanted = Some(text.get_untracked()).filter(|t| !t.trim().is_empty());
         let (plain, regex) = if by_regex.get_untracked() { (None, wanted) } else { (wanted, None) };
@@ -130,9 +132,11 @@ fn Search(reading: Reading) -> impl IntoView {
 #[component]
 fn Processes(app: ThisApp, reading: Reading) -> impl IntoView {
     let kinds = Memo::new(move |_| {
-        let mut names: Vec<String> = app.status.get().map(|s| {
-            s.formation.iter().map(|f| f.kind.clone()).chain(s.dynos.iter().map(|d| d.name.clone())).collect()
-        }).unwrap_or_default();
+        let mut names: Vec<String> = app
+            .status
+            .get()
+            .map(|s| s.formation.iter().map(|f| f.kind.clone()).chain(s.dynos.iter().map(|d| d.name.clone())).collect())
+            .unwrap_or_default();
         names.sort();
         names.dedup();
         names

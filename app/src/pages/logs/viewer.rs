@@ -126,7 +126,9 @@ impl Viewer {
             self.error.set(None);
             match place {
                 Place::Newest => self.subscribe(&live, name, filter),
-                Place::At(_) | Place::Line(_) => self.load(client.get_value(), name, page_at(&filter, place, PAGE), place),
+                Place::At(_) | Place::Line(_) => {
+                    self.load(client.get_value(), name, page_at(&filter, place, PAGE), place)
+                }
             }
             self.schedule();
         });
@@ -151,8 +153,12 @@ impl Viewer {
                     self.take(lines);
                 }
             }
-            Said::Dropped(n) => { let _ = self.missed.try_update(|missed| *missed += n); }
-            Said::Failed(error) => { self.error.try_set(Some(error.message.clone())); }
+            Said::Dropped(n) => {
+                let _ = self.missed.try_update(|missed| *missed += n);
+            }
+            Said::Failed(error) => {
+                self.error.try_set(Some(error.message.clone()));
+            }
             Said::Value(_) | Said::End => {}
         });
         self.with(|s| s.subscription = Some(subscription));
@@ -195,7 +201,9 @@ impl Viewer {
                     s.ring.push(lines);
                     0
                 }
-            }) else { return };
+            }) else {
+                return;
+            };
             if let Err(error) = result {
                 self.error.try_set(Some(error.message));
             }
@@ -231,7 +239,9 @@ impl Viewer {
 
     /// Scrolls to a line and marks it.
     fn reveal(self, seq: u64) {
-        let Some(Some((place, line))) = self.with(|s| s.ring.find(seq).map(|i| (i, s.ring.get(i).cloned()))) else { return };
+        let Some(Some((place, line))) = self.with(|s| s.ring.find(seq).map(|i| (i, s.ring.get(i).cloned()))) else {
+            return;
+        };
         self.follow.set(false);
         self.selected.set(line);
         self.update_height();
@@ -249,7 +259,10 @@ impl Viewer {
     }
 
     fn tick(self) {
-        let (Some(Some(scroller)), Some(follow)) = (self.scroller.try_get_untracked(), self.follow.try_get_untracked()) else { return };
+        let (Some(Some(scroller)), Some(follow)) = (self.scroller.try_get_untracked(), self.follow.try_get_untracked())
+        else {
+            return;
+        };
         self.update_height();
         if follow {
             scroller.set_scroll_top(scroller.scroll_height());
@@ -292,7 +305,11 @@ impl Viewer {
             self.follow.set(false);
         }
         self.schedule();
-        let Some((first, last, at_start, at_end)) = self.with(|s| (s.ring.first(), s.ring.last(), s.at_start, s.at_end)) else { return };
+        let Some((first, last, at_start, at_end)) =
+            self.with(|s| (s.ring.first(), s.ring.last(), s.at_start, s.at_end))
+        else {
+            return;
+        };
         let filter = self.reading.filter.get_untracked();
         let mut query = LogLinesQuery { filter, lines: Some(PAGE), ..Default::default() };
         if top < 400.0 && !at_start && first.is_some() && !self.follow.get_untracked() {
@@ -334,7 +351,13 @@ impl Viewer {
             let length = s.ring.len() as i64;
             let mut i = match from.and_then(|seq| s.ring.find(seq)) {
                 Some(i) => i as i64 + by,
-                None => if by < 0 { length - 1 } else { (s.last_top / ROW_HEIGHT) as i64 },
+                None => {
+                    if by < 0 {
+                        length - 1
+                    } else {
+                        (s.last_top / ROW_HEIGHT) as i64
+                    }
+                }
             };
             while (0..length).contains(&i) {
                 if let Some(line) = s.ring.get(i as usize).filter(|line| fits(line)) {

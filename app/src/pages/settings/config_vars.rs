@@ -79,15 +79,18 @@ pub fn ConfigVarsSection(app: ThisApp) -> impl IntoView {
 #[component]
 fn Vars(app: ThisApp, editor: Editor) -> impl IntoView {
     let as_text = RwSignal::new(false);
-    let all_revealed = move || editor.saved.with(|s| !s.is_empty() && editor.revealed.with(|r| s.keys().all(|k| r.contains(k))));
+    let all_revealed =
+        move || editor.saved.with(|s| !s.is_empty() && editor.revealed.with(|r| s.keys().all(|k| r.contains(k))));
     let reveal_all = move |_| {
         let keys = if all_revealed() { BTreeSet::new() } else { editor.saved.with(|s| s.keys().cloned().collect()) };
         editor.revealed.set(keys);
     };
-    let size = move || editor.saved.with(|s| {
-        let bytes: usize = s.iter().map(|(k, v)| k.len() + v.len()).sum();
-        format!("{}, {} of 64 KB", words::count(s.len(), "key", "keys"), words::bytes(bytes as u64))
-    });
+    let size = move || {
+        editor.saved.with(|s| {
+            let bytes: usize = s.iter().map(|(k, v)| k.len() + v.len()).sum();
+            format!("{}, {} of 64 KB", words::count(s.len(), "key", "keys"), words::bytes(bytes as u64))
+        })
+    };
     view! {
         <div class="sec-h">
             <h2 id="config-h" style="font-size:var(--t-lead)">"Config vars"</h2>
@@ -154,8 +157,18 @@ fn VarRow(key_name: String, editor: Editor) -> impl IntoView {
         _ => saved.get().unwrap_or_default(),
     };
     let open = Memo::new(move |_| !matches!(edit.get(), Some(None)) && (revealed.get() || edit.get().is_some()));
-    let toggle = move |_| editor.revealed.update(|r| if !r.remove(&key.get_value()) { r.insert(key.get_value()); });
-    let undo = move |_| editor.edits.update(|e| { e.remove(&key.get_value()); });
+    let toggle = move |_| {
+        editor.revealed.update(|r| {
+            if !r.remove(&key.get_value()) {
+                r.insert(key.get_value());
+            }
+        })
+    };
+    let undo = move |_| {
+        editor.edits.update(|e| {
+            e.remove(&key.get_value());
+        })
+    };
     view! {
         <tr role="row" class:sel=move || edit.get().is_some()>
             <td role="cell" class="w" style="width:34%"><span class="mono small name" style="overflow-wrap:anywhere">{name()}</span></td>
@@ -260,7 +273,8 @@ fn AsText(editor: Editor) -> impl IntoView {
             Err(why) => wrong.set(why),
             Ok(vars) => {
                 wrong.set(String::new());
-                let gone: Vec<String> = untrack(|| editor.keys()).into_iter().filter(|k| !vars.contains_key(k)).collect();
+                let gone: Vec<String> =
+                    untrack(|| editor.keys()).into_iter().filter(|k| !vars.contains_key(k)).collect();
                 vars.into_iter().for_each(|(k, v)| editor.edit(&k, Some(v)));
                 gone.iter().for_each(|k| editor.edit(k, None));
             }
@@ -290,7 +304,9 @@ fn SaveBar(app: ThisApp, editor: Editor) -> impl IntoView {
     let client = client();
     let toasts = Toasts::of_page();
     let next = move || app.status.get().and_then(|s| s.releases.first().map(|r| r.version + 1));
-    let named = move |before: &str| next().map_or_else(|| format!("{before}one release"), |v| format!("{before}one release, v{v}"));
+    let named = move |before: &str| {
+        next().map_or_else(|| format!("{before}one release"), |v| format!("{before}one release, v{v}"))
+    };
     let dynos = move || app.status.get().map_or(0, |s| s.dynos.len());
     let save = Callback::new(move |()| {
         let update = editor.edits.get_untracked();

@@ -72,9 +72,10 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read() {
-        let vars: ConfigVars = [("A", "plain"), ("B", "two words # no comment"), ("C", "line\nline \"q\" \\"), ("D", "")]
-            .map(|(k, v)| (k.to_owned(), v.to_owned()))
-            .into();
+        let vars: ConfigVars =
+            [("A", "plain"), ("B", "two words # no comment"), ("C", "line\nline \"q\" \\"), ("D", "")]
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into();
         assert_eq!(read(&write(&vars)), Ok(vars));
     }
 

@@ -154,13 +154,18 @@ pub fn MaintenanceSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoV
     let switch = Callback::new(move |()| {
         let wanted = !on.get_untracked();
         let update = AppUpdate { maintenance: Some(wanted), ..Default::default() };
-        act(busy, "Maintenance mode was not changed", client.app_update(&app.name.get_untracked(), &update), move |updated| {
-            if let Some(mut now) = app.status.get() {
-                now.app = updated;
-                app.status.put(now);
-            }
-            toasts.done(if wanted { "Visitors see the maintenance page" } else { "Visitors reach the app again" });
-        });
+        act(
+            busy,
+            "Maintenance mode was not changed",
+            client.app_update(&app.name.get_untracked(), &update),
+            move |updated| {
+                if let Some(mut now) = app.status.get() {
+                    now.app = updated;
+                    app.status.put(now);
+                }
+                toasts.done(if wanted { "Visitors see the maintenance page" } else { "Visitors reach the app again" });
+            },
+        );
     });
     view! {
         <section class="sec" id="maintenance" aria-labelledby="maintenance-h">

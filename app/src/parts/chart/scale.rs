@@ -20,7 +20,11 @@ impl Scale {
         let most = if most.is_finite() && most > 0.0 { most } else { 1.0 };
         let rough = most / 3.5;
         let magnitude = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|m| m * magnitude).find(|s| *s >= rough).unwrap_or(magnitude * 10.0);
+        let step = [1.0, 2.0, 2.5, 5.0, 10.0]
+            .into_iter()
+            .map(|m| m * magnitude)
+            .find(|s| *s >= rough)
+            .unwrap_or(magnitude * 10.0);
         Self { top: (most / step).ceil() * step, step }
     }
 
@@ -43,7 +47,13 @@ impl Scale {
 }
 
 /// Puts points that lie `step` apart on a grid from `from` to `to`; what is absent is a gap.
-pub fn grid<T>(points: &[T], at: impl Fn(&T) -> DateTime<Utc>, from: DateTime<Utc>, to: DateTime<Utc>, step: i64) -> Vec<Option<usize>> {
+pub fn grid<T>(
+    points: &[T],
+    at: impl Fn(&T) -> DateTime<Utc>,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    step: i64,
+) -> Vec<Option<usize>> {
     let step = step.max(1);
     let count = ((to - from).num_seconds() / step).clamp(1, 20_000) as usize;
     let mut out = vec![None; count];

@@ -70,13 +70,18 @@ pub fn Chart(
         if bytes { Scale::bytes_up_to(most * 1.05) } else { Scale::up_to(most * 1.05) }
     });
     let has_data = move || series.with(|s| s.iter().any(|s| s.values.iter().any(Option::is_some)));
-    let summary = move || series.with(|all| {
-        let said: Vec<String> = all.iter().map(|s| format!("{} {}", s.name, newest(s).map_or("no value".into(), say))).collect();
-        format!("{title}, {unit}. Newest: {}", said.join(", "))
-    });
+    let summary = move || {
+        series.with(|all| {
+            let said: Vec<String> =
+                all.iter().map(|s| format!("{} {}", s.name, newest(s).map_or("no value".into(), say))).collect();
+            format!("{title}, {unit}. Newest: {}", said.join(", "))
+        })
+    };
     let ticks = move || {
         let (from, to, _) = frame.range.get();
-        (0..=6).map(|i| if i == 6 { "now".to_owned() } else { tick(from + (to - from) * i / 6, to - from, clock) }).collect::<Vec<_>>()
+        (0..=6)
+            .map(|i| if i == 6 { "now".to_owned() } else { tick(from + (to - from) * i / 6, to - from, clock) })
+            .collect::<Vec<_>>()
     };
     view! {
         <section class="sec" aria-label=title>
@@ -106,12 +111,20 @@ fn most(shown: &[Series], stacked: bool) -> f64 {
         return shown.iter().flat_map(|s| s.values.iter().flatten()).copied().fold(0.0, f64::max);
     }
     let length = shown.first().map_or(0, |s| s.values.len());
-    (0..length).map(|i| shown.iter().filter_map(|s| s.values.get(i).copied().flatten()).sum::<f64>()).fold(0.0, f64::max)
+    (0..length)
+        .map(|i| shown.iter().filter_map(|s| s.values.get(i).copied().flatten()).sum::<f64>())
+        .fold(0.0, f64::max)
 }
 
 #[component]
-fn Legend(series: Signal<Vec<Series>>, hidden: RwSignal<Vec<String>>, say: fn(f64) -> String, stacked: bool) -> impl IntoView {
-    let names = Memo::new(move |_| series.with(|all| all.iter().map(|s| (s.name.clone(), s.colour)).collect::<Vec<_>>()));
+fn Legend(
+    series: Signal<Vec<Series>>,
+    hidden: RwSignal<Vec<String>>,
+    say: fn(f64) -> String,
+    stacked: bool,
+) -> impl IntoView {
+    let names =
+        Memo::new(move |_| series.with(|all| all.iter().map(|s| (s.name.clone(), s.colour)).collect::<Vec<_>>()));
     let swatch = if stacked { "box" } else { "" };
     view! {
         <div class="legend">
@@ -248,7 +261,9 @@ fn Plot(
 fn paths(shown: &[Series], scale: &Scale, stacked: bool) -> Vec<(&'static str, &'static str, String)> {
     if !stacked {
         let lines = shown.iter().enumerate().rev();
-        return lines.map(|(i, s)| (if i == 0 { "ln fat" } else { "ln" }, s.colour, line_path(&s.values, scale))).collect();
+        return lines
+            .map(|(i, s)| (if i == 0 { "ln fat" } else { "ln" }, s.colour, line_path(&s.values, scale)))
+            .collect();
     }
     let mut below = vec![0.0; shown.first().map_or(0, |s| s.values.len())];
     let mut out = Vec::new();
@@ -261,14 +276,18 @@ fn paths(shown: &[Series], scale: &Scale, stacked: bool) -> Vec<(&'static str, &
 
 fn next_event(frame: Frame, after: usize) -> Option<usize> {
     let (from, _, step) = frame.range.get_untracked();
-    let places = frame.events.with_untracked(|e| e.iter().map(|e| ((e.at - from).num_seconds() / step.max(1)).max(0) as usize).collect::<Vec<_>>());
+    let places = frame.events.with_untracked(|e| {
+        e.iter().map(|e| ((e.at - from).num_seconds() / step.max(1)).max(0) as usize).collect::<Vec<_>>()
+    });
     places.iter().copied().filter(|i| *i > after).min().or_else(|| places.into_iter().min())
 }
 
 fn said_at(frame: Frame, shown: Memo<Vec<Series>>, say: fn(f64) -> String, i: usize) -> String {
     let (from, _, step) = frame.range.get();
     let values: Vec<String> = shown.with(|all| {
-        all.iter().map(|s| format!("{} {}", s.name, s.values.get(i).copied().flatten().map_or("no value".into(), say))).collect()
+        all.iter()
+            .map(|s| format!("{} {}", s.name, s.values.get(i).copied().flatten().map_or("no value".into(), say)))
+            .collect()
     });
     format!("{}: {}", words::exact(moment(from, step, i)), values.join(", "))
 }
@@ -283,7 +302,9 @@ fn Tip(frame: Frame, shown: Memo<Vec<Series>>, say: fn(f64) -> String, i: usize)
         let at_clock = |at| words::clock_time(clock.local(at));
         format!("{}, {} to {}", words::date(at, clock), at_clock(at), at_clock(end))
     });
-    let happened = frame.events.with_untracked(|e| e.iter().filter(|e| (at..end).contains(&e.at)).map(|e| e.text.clone()).collect::<Vec<_>>());
+    let happened = frame
+        .events
+        .with_untracked(|e| e.iter().filter(|e| (at..end).contains(&e.at)).map(|e| e.text.clone()).collect::<Vec<_>>());
     view! {
         <span class=side>
             <span class="strong nowrap">{times}</span>

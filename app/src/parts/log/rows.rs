@@ -115,7 +115,8 @@ impl Row {
             self.element.set_hidden(false);
         }
         if before.map(|b| b.0) != Some(place) {
-            let _ = self.element.set_attribute("style", &format!("transform:translateY({}px)", place as f64 * ROW_HEIGHT));
+            let _ =
+                self.element.set_attribute("style", &format!("transform:translateY({}px)", place as f64 * ROW_HEIGHT));
         }
         let marked = look.selected == Some(line.seq);
         if marked != self.marked {

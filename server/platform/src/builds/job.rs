@@ -92,8 +92,10 @@ impl Run {
             let position = super::position(build, &queue);
             if position != told {
                 told = position;
-                let builds = if position == 1 { "It is next.".to_owned() } else { format!("{} builds go first.", position - 1) };
-                self.print(platform, build, &format!("-----> Waiting in the queue for a place to build. {builds}")).await?;
+                let builds =
+                    if position == 1 { "It is next.".to_owned() } else { format!("{} builds go first.", position - 1) };
+                self.print(platform, build, &format!("-----> Waiting in the queue for a place to build. {builds}"))
+                    .await?;
             }
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(500)) => {}
@@ -106,7 +108,8 @@ impl Run {
         let file = outputs::build_file(platform, build.app_id, self.build);
         let folder = file.parent().context("the output has a folder")?;
         tokio::fs::create_dir_all(folder).await.context("make the folder of outputs")?;
-        let mut out = tokio::fs::OpenOptions::new().create(true).append(true).open(&file).await.context("open the output")?;
+        let mut out =
+            tokio::fs::OpenOptions::new().create(true).append(true).open(&file).await.context("open the output")?;
         out.write_all(format!("{line}\n").as_bytes()).await.context("write the output")?;
         out.flush().await.context("write the output")?;
         Ok(())
@@ -125,7 +128,8 @@ impl Run {
             Err(builder::Error::Failed { why }) => Ok(Built::Failed(why)),
             Err(builder::Error::Cancelled) => Ok(Built::Cancelled),
             Err(builder::Error::Other(err)) => {
-                self.print(platform, build, &format!(" !     The platform could not go on ({err:#}). It tries again.")).await?;
+                self.print(platform, build, &format!(" !     The platform could not go on ({err:#}). It tries again."))
+                    .await?;
                 Err(Failure::Retry(err))
             }
         }
@@ -139,7 +143,8 @@ impl Run {
         folder: &Path,
     ) -> Result<builder::Slug, builder::Error> {
         source::fetch(platform, build, folder).await?;
-        let vars = config_vars::current(platform, app.id).await.map_err(|err| builder::Error::Other(anyhow!("{err}")))?;
+        let vars =
+            config_vars::current(platform, app.id).await.map_err(|err| builder::Error::Other(anyhow!("{err}")))?;
         let request = builder::Request {
             app_id: app.id,
             build_id: self.build,
@@ -225,7 +230,8 @@ impl Run {
         let version = releases::create_for(platform, &mut tx, build.account_id, &new, &vars).await.map_err(told)?;
         let summary = format!("{description} (v{version}), from build {}.", build.number);
         let data = serde_json::json!({ "release": version, "build": build.id, "account": build.account_id });
-        let event = events::New { action: "release.create", subject: &description, app: Some(build.app_id), summary, data };
+        let event =
+            events::New { action: "release.create", subject: &description, app: Some(build.app_id), summary, data };
         events::event_of_platform(&mut tx, event).await.map_err(told)?;
         tx.commit().await?;
         Ok(version)
@@ -252,7 +258,8 @@ impl Run {
         self.print(platform, build, &format!(" !     Push rejected, {}.", lower(why))).await?;
         if store::builds::build_fail(platform.db(), self.build, why, Utc::now()).await? {
             let mut tx = platform.db().begin().await?;
-            let (summary, data) = (format!("Build {} failed: {why}.", build.number), serde_json::json!({ "build": build.id }));
+            let (summary, data) =
+                (format!("Build {} failed: {why}.", build.number), serde_json::json!({ "build": build.id }));
             let subject = format!("build {}", build.number);
             let event = events::New { action: "build.fail", subject: &subject, app: Some(build.app_id), summary, data };
             events::event_of_platform(&mut tx, event).await.map_err(|err| anyhow!("{err}"))?;

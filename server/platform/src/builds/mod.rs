@@ -4,11 +4,7 @@ mod job;
 mod routes;
 mod source;
 
-use std::{
-    collections::HashMap,
-    sync::Mutex,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use background::{Reconciler, Report};

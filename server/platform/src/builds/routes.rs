@@ -66,7 +66,8 @@ pub async fn build_create(
 ) -> Result<Created<api::builds::Build>> {
     let app = actor.app(&app, Can::Deploy).await?;
     let url = body.source_blob.url.filter(|u| !u.is_empty());
-    let url = url.ok_or_else(|| Error::invalid("source_blob.url must say where the source is: POST /sources gives a place."))?;
+    let url = url
+        .ok_or_else(|| Error::invalid("source_blob.url must say where the source is: POST /sources gives a place."))?;
     if !["http://", "https://"].iter().any(|s| url.starts_with(s)) {
         return Err(Error::invalid("source_blob.url must begin with http:// or https://."));
     }
@@ -91,7 +92,9 @@ pub async fn build_create(
     let mut tx = platform.db().begin().await?;
     create(&mut tx, &new).await?;
     let (summary, data) = ("Started a build.".to_owned(), serde_json::json!({ "build": new.id }));
-    actor.event(&mut tx, events::New { action: "build.create", subject: &app.name, app: Some(app.id), summary, data }).await?;
+    actor
+        .event(&mut tx, events::New { action: "build.create", subject: &app.name, app: Some(app.id), summary, data })
+        .await?;
     tx.commit().await?;
     platform.said(app.id, "api", &format!("Build started by user {}", actor.account.email));
     platform.changed(app.id);
@@ -113,7 +116,9 @@ pub async fn build_cancel(
         return Err(Error::invalid("The build has ended already, so that it cannot be cancelled."));
     }
     let (summary, data) = (format!("Cancelled build {}.", row.number), serde_json::json!({ "build": row.id }));
-    actor.event(&mut tx, events::New { action: "build.cancel", subject: &app.name, app: Some(app.id), summary, data }).await?;
+    actor
+        .event(&mut tx, events::New { action: "build.cancel", subject: &app.name, app: Some(app.id), summary, data })
+        .await?;
     tx.commit().await?;
     platform.builds().cancel(row.id);
     platform.changed(app.id);
@@ -130,7 +135,8 @@ pub async fn build_result(
     let row = find(&platform, &app, &build).await?;
     let text = tokio::fs::read(outputs::build_file(&platform, app.id, row.id)).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let lines: Vec<_> = text.lines().map(|l| serde_json::json!({ "line": format!("{l}\n"), "stream": "STDOUT" })).collect();
+    let lines: Vec<_> =
+        text.lines().map(|l| serde_json::json!({ "line": format!("{l}\n"), "stream": "STDOUT" })).collect();
     let exit_code = match row.status.as_str() {
         "pending" => None,
         "succeeded" => Some(0),
@@ -149,7 +155,12 @@ pub async fn build_cache_delete(
     let app = actor.app(&app, Can::Deploy).await?;
     let mut tx = platform.db().begin().await?;
     let (summary, data) = ("Emptied the build cache.".to_owned(), serde_json::json!({}));
-    actor.event(&mut tx, events::New { action: "build_cache.delete", subject: &app.name, app: Some(app.id), summary, data }).await?;
+    actor
+        .event(
+            &mut tx,
+            events::New { action: "build_cache.delete", subject: &app.name, app: Some(app.id), summary, data },
+        )
+        .await?;
     tx.commit().await?;
     match tokio::fs::remove_dir_all(platform.config().data.join("cache").join(app.id.to_string())).await {
         Err(err) if err.kind() != std::io::ErrorKind::NotFound => Err(err.into()),

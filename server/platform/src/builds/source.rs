@@ -37,13 +37,7 @@ pub(super) async fn fetch(platform: &Platform, build: &Row, into: &Path) -> Resu
     outcome
 }
 
-async fn archive_source(
-    build: &Row,
-    url: &str,
-    archive: &Path,
-    ours: bool,
-    into: &Path,
-) -> Result<(), builder::Error> {
+async fn archive_source(build: &Row, url: &str, archive: &Path, ours: bool, into: &Path) -> Result<(), builder::Error> {
     if !ours {
         download(url, archive).await.map_err(|err| failed(format!("the source cannot be fetched: {err:#}")))?;
     } else if !archive.exists() {
@@ -128,13 +122,23 @@ fn is_public(ip: IpAddr) -> bool {
         IpAddr::V4(ip) => {
             let [a, b, ..] = ip.octets();
             let shared = a == 100 && (64..128).contains(&b);
-            !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || ip.is_multicast()
-                || ip.is_broadcast() || shared)
+            !(ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_multicast()
+                || ip.is_broadcast()
+                || shared)
         }
         IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
             Some(ip) => is_public(IpAddr::V4(ip)),
-            None => !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || ip.is_unique_local()
-                || ip.is_unicast_link_local()),
+            None => {
+                !(ip.is_loopback()
+                    || ip.is_unspecified()
+                    || ip.is_multicast()
+                    || ip.is_unique_local()
+                    || ip.is_unicast_link_local())
+            }
         },
     }
 }
@@ -145,7 +149,9 @@ mod tests {
 
     #[test]
     fn private_addresses_are_not_public() {
-        for ip in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fd00::1", "fe80::1", "::ffff:127.0.0.1", "100.64.0.1"] {
+        for ip in
+            ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fd00::1", "fe80::1", "::ffff:127.0.0.1", "100.64.0.1"]
+        {
             assert!(!is_public(ip.parse().unwrap()), "{ip}");
         }
         for ip in ["1.1.1.1", "2606:4700::1111"] {

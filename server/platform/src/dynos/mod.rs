@@ -15,9 +15,7 @@ use uuid::Uuid;
 pub(crate) use self::reconcile::stop_all;
 pub use self::{
     reconcile::Reconcile,
-    routes::{
-        dyno_info, dyno_list, dyno_restart, dyno_restart_all, dyno_stop, formation_restart, formation_stop,
-    },
+    routes::{dyno_info, dyno_list, dyno_restart, dyno_restart_all, dyno_stop, formation_restart, formation_stop},
 };
 use crate::{apps, stacks::Size};
 
@@ -108,9 +106,8 @@ pub(crate) fn visible(mut rows: Vec<store::dynos::Row>) -> Vec<store::dynos::Row
     rows.retain(|r| r.stopping_at.is_none());
     let all = rows.clone();
     rows.retain(|row| {
-        let better = |other: &&store::dynos::Row| {
-            other.name == row.name && other.id != row.id && rank(other) > rank(row)
-        };
+        let better =
+            |other: &&store::dynos::Row| other.name == row.name && other.id != row.id && rank(other) > rank(row);
         !all.iter().any(|other| better(&other))
     });
     rows

@@ -46,7 +46,9 @@ async fn look(platform: &Platform, row: Row) -> anyhow::Result<Option<Row>> {
             code: None,
             signal: None,
             oom: false,
-            error: Some("The process is gone without a trace: its files were removed or the machine was restarted".into()),
+            error: Some(
+                "The process is gone without a trace: its files were removed or the machine was restarted".into(),
+            ),
         }),
     };
     match exit {

@@ -137,8 +137,10 @@ fn plan_type(app: &App, kind: &Type, live: &[&Row], now: DateTime<Utc>, steps: &
 /// before that the old ones, and when there are none, whichever are up.
 pub(super) fn serving<'a>(app: &App, rows: &'a [Row]) -> Vec<&'a Row> {
     let Some(kind) = app.types.iter().find(|t| t.kind == "web") else { return Vec::new() };
-    let up: Vec<&Row> =
-        rows.iter().filter(|r| r.kind == "web" && r.state == "up" && r.stopping_at.is_none() && r.addr.is_some()).collect();
+    let up: Vec<&Row> = rows
+        .iter()
+        .filter(|r| r.kind == "web" && r.state == "up" && r.stopping_at.is_none() && r.addr.is_some())
+        .collect();
     let (current, old): (Vec<&Row>, Vec<&Row>) = up.into_iter().partition(|r| is_current(app, kind, r));
     let all_up = i32::try_from(current.len()).is_ok_and(|n| n >= kind.quantity);
     if kind.quantity == 0 {

@@ -192,7 +192,8 @@ impl Reconcile {
 
     async fn run(&self, app: &store::apps::Row, row: &Row) -> anyhow::Result<dyno::Handle> {
         let platform = &self.platform;
-        let release = store::releases::release_info(platform.db(), row.release_id).await?.context("read the release")?;
+        let release =
+            store::releases::release_info(platform.db(), row.release_id).await?.context("read the release")?;
         let slug_id = release.slug_id.context("the release has no slug")?;
         let slug = store::slugs::slug_info(platform.db(), slug_id).await?.context("read the slug")?;
         let root = platform.slug_files().unpacked(app.id, app.uid as u32, &slug).await?;
@@ -260,7 +261,8 @@ impl Reconciler for Reconcile {
         // Without the router, a dyno that it may still send requests to must not go.
         let may = |step: &&Step| told.is_ok() || !matches!(step, Step::Stop { why: "replaced" | "scaled down", .. });
         let (this, world) = (&*self, &world);
-        let work: Vec<_> = steps.iter().filter(may).take(MOST_PER_RUN).map(|step| this.carry_out(world, step).boxed()).collect();
+        let work: Vec<_> =
+            steps.iter().filter(may).take(MOST_PER_RUN).map(|step| this.carry_out(world, step).boxed()).collect();
         let outcomes: Vec<_> = stream::iter(work).buffered(8).collect().await;
         for outcome in outcomes {
             match outcome {

@@ -100,13 +100,7 @@ pub(crate) async fn archive(platform: &Platform, app: Uuid, commit: &str, file: 
 
 /// Moves a branch from `old` to `new`; all zeros stand for nothing. One that is at `new` already
 /// stays, so that a job can do it twice.
-pub(crate) async fn move_ref(
-    platform: &Platform,
-    app: Uuid,
-    name: &str,
-    old: &str,
-    new: &str,
-) -> anyhow::Result<()> {
+pub(crate) async fn move_ref(platform: &Platform, app: Uuid, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
     let folder = repository(platform, app);
     if tip(platform, app, name).await?.as_deref() == Some(new) {
         return Ok(());

@@ -29,11 +29,7 @@ const PHASE: Duration = Duration::from_secs(3700);
 
 /// `POST /internal/pushes`: from the hook, over the socket that only root can open, with the pass
 /// that the server gave to that push.
-pub async fn push(
-    State(platform): State<Platform>,
-    Pass(app): Pass,
-    Input(push): Input<Push>,
-) -> Result<Response> {
+pub async fn push(State(platform): State<Platform>, Pass(app): Pass, Input(push): Input<Push>) -> Result<Response> {
     let account: Uuid = push.account.parse().map_err(|_| Error::unauthorized())?;
     let app = store::apps::app_info(platform.db(), app).await?.ok_or_else(Error::no_app)?;
     let (out, lines) = mpsc::channel::<Bytes>(64);
@@ -191,7 +187,11 @@ async fn launch(platform: &Platform, app: &store::apps::Row, release: Uuid, said
     let Some(row) = store::releases::release_info(platform.db(), release).await? else { return Ok(()) };
     if row.status != "succeeded" {
         said.line("").await;
-        said.line(&format!(" !     The release command of v{} failed. The release before it goes on running.", row.version)).await;
+        said.line(&format!(
+            " !     The release command of v{} failed. The release before it goes on running.",
+            row.version
+        ))
+        .await;
         said.line(&format!(" !     Its output: wharf releases:output v{} --app {}", row.version, app.name)).await;
         return Ok(());
     }

@@ -124,7 +124,8 @@ impl Run {
             };
             let data = serde_json::json!({ "release": release.version });
             let subject = format!("v{}", release.version);
-            let event = events::New { action: "release.phase", subject: &subject, app: Some(release.app_id), summary, data };
+            let event =
+                events::New { action: "release.phase", subject: &subject, app: Some(release.app_id), summary, data };
             events::event_of_platform(&mut tx, event).await.map_err(|err| anyhow!("{err}"))?;
         }
         tx.commit().await?;

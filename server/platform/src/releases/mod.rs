@@ -60,7 +60,8 @@ pub(crate) async fn create_for(
     vars: &BTreeMap<String, String>,
 ) -> Result<i32> {
     store::apps::app_lock(&mut *tx, new.app).await?;
-    let slug_id = if new.keeps_slug { store::releases::release_newest_slug(&mut *tx, new.app).await? } else { new.slug };
+    let slug_id =
+        if new.keeps_slug { store::releases::release_newest_slug(&mut *tx, new.app).await? } else { new.slug };
     let slug = match slug_id {
         Some(id) => store::slugs::slug_info(&mut *tx, id).await?,
         None => None,

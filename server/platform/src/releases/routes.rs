@@ -64,12 +64,21 @@ pub async fn release_create(
     };
     let mut tx = platform.db().begin().await?;
     let id = Uuid::now_v7();
-    let new = New { id: Some(id), app: app.id, description: &wish.description, slug: wish.slug, keeps_slug: false, commit: wish.commit };
+    let new = New {
+        id: Some(id),
+        app: app.id,
+        description: &wish.description,
+        slug: wish.slug,
+        keeps_slug: false,
+        commit: wish.commit,
+    };
     config_vars::save(&platform, &mut tx, app.id, &wish.vars).await?;
     let version = create(&platform, &mut tx, &actor, &new, &wish.vars).await?;
     let summary = format!("{} (v{version}).", wish.description);
     let data = serde_json::json!({ "release": version, "slug": wish.slug });
-    actor.event(&mut tx, events::New { action: wish.action, subject: &app.name, app: Some(app.id), summary, data }).await?;
+    actor
+        .event(&mut tx, events::New { action: wish.action, subject: &app.name, app: Some(app.id), summary, data })
+        .await?;
     tx.commit().await?;
     platform.said(app.id, "api", &format!("{} by user {}", wish.description, actor.account.email));
     announce(&platform, app.id, version, &actor.account.email);
@@ -115,11 +124,15 @@ async fn of_slug(
 async fn back_to(platform: &Platform, app: &store::apps::Row, release: &str) -> Result<Wish> {
     let old = find(platform, app, release).await?;
     if old.status != "succeeded" {
-        return Err(Error::invalid(format!("Release v{} {}, so that nothing can go back to it.", old.version, match old.status.as_str() {
-            "pending" => "is not finished",
-            "failed" => "failed",
-            _ => "has expired",
-        })));
+        return Err(Error::invalid(format!(
+            "Release v{} {}, so that nothing can go back to it.",
+            old.version,
+            match old.status.as_str() {
+                "pending" => "is not finished",
+                "failed" => "failed",
+                _ => "has expired",
+            }
+        )));
     }
     let vars = config_vars::open(platform.secrets(), app.id, &old.config)?;
     Ok(Wish {
@@ -141,7 +154,8 @@ pub async fn release_rollback_effects(
     let wish = back_to(&platform, &app, &release).await?;
     let now = config_vars::current(&platform, app.id).await?;
     let current = store::releases::release_current(platform.db(), app.id).await?;
-    let config_set = wish.vars.iter().filter(|(k, v)| now.get(*k) != Some(*v)).map(|(k, _)| k.clone()).collect::<Vec<_>>();
+    let config_set =
+        wish.vars.iter().filter(|(k, v)| now.get(*k) != Some(*v)).map(|(k, _)| k.clone()).collect::<Vec<_>>();
     let config_unset = now.keys().filter(|k| !wish.vars.contains_key(*k)).cloned().collect::<Vec<_>>();
     let slug = match wish.slug {
         Some(id) => store::slugs::slug_info(platform.db(), id).await?,
