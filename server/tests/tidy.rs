@@ -1,4 +1,5 @@
 //! The rules of the house that a machine can check. The names of what offends are the message.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
