@@ -106,6 +106,8 @@ impl Row {
     fn hide(&mut self) {
         if self.shows.take().is_some() || !self.element.has_attribute("hidden") {
             self.element.set_hidden(true);
+            // What is not shown is not there for search and readers either.
+            self.text.set_text_content(None);
         }
     }
 
