@@ -45,7 +45,10 @@ fn holder(port: u16) -> Option<String> {
         let fds = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
         fds.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|link| link.as_os_str() == socket.as_str())
     };
-    let process = fs::read_dir("/proc").ok()?.flatten().map(|e| e.path()).find(|p| holds(p))?;
+    // `self` and `thread-self` are processes too, but by a name that tells nobody anything.
+    let has_number = |p: &Path| p.file_name().is_some_and(|n| n.as_encoded_bytes().iter().all(u8::is_ascii_digit));
+    let mut processes = fs::read_dir("/proc").ok()?.flatten().map(|e| e.path()).filter(|p| has_number(p));
+    let process = processes.find(|p| holds(p))?;
     let name = fs::read_to_string(process.join("comm")).ok()?;
     Some(format!("{} (process {})", name.trim(), process.file_name()?.to_string_lossy()))
 }

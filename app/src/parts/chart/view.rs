@@ -190,20 +190,7 @@ fn Plot(
     let keyed = move |ev: ev::KeyboardEvent| {
         let last = count.get_untracked().saturating_sub(1) as i64;
         let now = frame.cross.get_untracked().map_or(last, |i| i as i64);
-        let by = if ev.shift_key() { 10 } else { 1 };
-        let next = match ev.key().as_str() {
-            "ArrowLeft" => now - by,
-            "ArrowRight" => now + by,
-            "Home" => 0,
-            "End" => last,
-            "e" | "E" => next_event(frame, now as usize).map_or(now, |i| i as i64),
-            "Enter" => {
-                let (from, _, step) = frame.range.get_untracked();
-                return frame.lines.run(moment(from, step, now as usize));
-            }
-            "Escape" => return frame.cross.set(None),
-            _ => return,
-        };
+        let Some(next) = next_point(&ev, frame, now, last) else { return };
         ev.prevent_default();
         here.set(true);
         frame.cross.set(Some(next.clamp(0, last) as usize));
@@ -255,6 +242,25 @@ fn Plot(
         </div>
     }
     .into_any()
+}
+
+/// Where a key leads to; `None` for one that moves nothing.
+fn next_point(ev: &ev::KeyboardEvent, frame: Frame, now: i64, last: i64) -> Option<i64> {
+    let by = if ev.shift_key() { 10 } else { 1 };
+    match ev.key().as_str() {
+        "ArrowLeft" => return Some(now - by),
+        "ArrowRight" => return Some(now + by),
+        "Home" => return Some(0),
+        "End" => return Some(last),
+        "e" | "E" => return Some(next_event(frame, now as usize).map_or(now, |i| i as i64)),
+        "Enter" => {
+            let (from, _, step) = frame.range.get_untracked();
+            frame.lines.run(moment(from, step, now as usize));
+        }
+        "Escape" => frame.cross.set(None),
+        _ => {}
+    }
+    None
 }
 
 /// Class, colour and path of everything that is drawn. The first series is drawn last, on top.
