@@ -4,7 +4,10 @@
 //! 18:30:01.123 router  warn: could not reach the server, error=connection refused
 //! ```
 
-use std::{fmt, io};
+use std::{
+    fmt,
+    io::{self, IsTerminal},
+};
 
 use anyhow::{Context, Result};
 use tracing::{Event, Level, Subscriber};
@@ -28,7 +31,9 @@ const QUIET: &str = "hyper=warn,sqlx=warn,leptos=warn,tower_sessions=warn,tower_
 pub fn start(role: &'static str, settings: &Settings) -> Result<()> {
     let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.log))
         .with_context(|| format!("read --log {:?}; say a level such as info, or router=debug", settings.log))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
+    // Journals and files keep codes for colours as they are.
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stderr().is_terminal());
+    let lines = lines.with_writer(io::stderr).log_internal_errors(false);
     let started = match settings.log_format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),
         LogFormat::Text => lines.event_format(Readable { role }).try_init(),
