@@ -46,12 +46,17 @@ impl Server {
             .spawn()
             .unwrap();
         let server = Server { process, port, dir };
+        server.wait_until(true);
+        server
+    }
+
+    /// Waits until the server takes connections, or takes none any more.
+    fn wait_until(&self, listens: bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "the server does not listen");
+        while TcpStream::connect(("127.0.0.1", self.port)).is_ok() != listens {
+            assert!(Instant::now() < deadline, "the server does not {}", if listens { "listen" } else { "stop" });
             std::thread::sleep(Duration::from_millis(10));
         }
-        server
     }
 
     fn connect(&self) -> TcpStream {
@@ -338,8 +343,10 @@ fn sigterm_ends_it_after_what_it_has_begun() {
     assert_eq!(server.get("/about").status, 200);
     let pid = nix::unistd::Pid::from_raw(server.process.id() as i32);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    // `kill` returns before the server has heard: it has when it takes no connections any more.
+    server.wait_until(false);
     slow.write_all(b"Host: x\r\n\r\n").unwrap();
     let reply = read_reply(&mut slow, false);
-    assert_eq!(reply.text(), "about");
+    assert_eq!((reply.text(), reply.fields["connection"].as_str()), ("about", "close"));
     assert!(server.process.wait().unwrap().success());
 }
