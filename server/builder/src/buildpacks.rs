@@ -16,6 +16,9 @@ use crate::files;
 #[exclude = "*.test.js"]
 struct Scripts;
 
+/// How all of them print; each gets a copy as `lib/output.sh`.
+const OUTPUT: &str = "shared/output.sh";
+
 /// The file server that the static buildpack puts into slugs; made by `build.rs`.
 const SERVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/serve"));
 
@@ -81,6 +84,8 @@ impl BuiltIn {
             let script = Scripts::get(&name).ok_or(io::ErrorKind::NotFound)?;
             write_file(to, &name[prefix.len()..], &script.data, uid)?;
         }
+        let output = Scripts::get(OUTPUT).ok_or(io::ErrorKind::NotFound)?;
+        write_file(to, "lib/output.sh", &output.data, uid)?;
         if self == BuiltIn::Static {
             write_file(to, "bin/serve", SERVE, uid)?;
         }
