@@ -99,7 +99,7 @@ pub async fn app_create(
     let new = store::apps::New { id, name: &name, owner: actor.account.id, stack, now };
     store::apps::app_create(&mut *tx, &new).await.map_err(|err| name_taken(err, &name))?;
     let first = releases::New { app: id, description: "Initial release", ..releases::New::default() };
-    releases::create_unreviewed(&platform, &mut tx, &actor, &first, &BTreeMap::new()).await?;
+    releases::create(&platform, &mut tx, &actor, &first, &BTreeMap::new()).await?;
     let (summary, data) = (format!("Created the app {name}."), serde_json::json!({ "stack": stack }));
     actor.event(&mut tx, events::New { action: "app.create", subject: &name, app: Some(id), summary, data }).await?;
     tx.commit().await?;

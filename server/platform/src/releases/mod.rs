@@ -48,9 +48,6 @@ pub(crate) async fn create(
     create_for(platform, tx, actor.account.id, new, vars).await
 }
 
-/// As [`create`], for a new app, which has nothing to lock yet.
-pub(crate) use create as create_unreviewed;
-
 /// As [`create`], for an account that is not asking at the moment.
 pub(crate) async fn create_for(
     platform: &Platform,
