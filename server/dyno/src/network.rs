@@ -7,7 +7,8 @@
 //! a whole by each [`Network::prepare`]:
 //!
 //! - outwards: translated to the host's address; not to link-local addresses (cloud metadata);
-//! - dynos reach neither each other nor this host, except its name server if it is one;
+//! - dynos reach neither each other nor this host, except its name server if it is one and the
+//!   ports that the router serves the world on ([`Network::prepare`]'s doors);
 //! - inwards: this host alone (the router is on it);
 //! - what goes to an address whose dyno is gone is refused at once instead of leaving by the
 //!   default route.
@@ -94,7 +95,8 @@ pub(crate) struct Lease {
 
 impl Network {
     /// Makes this host able to carry dynos: forwarding, rules. Refuses a range that is in use.
-    pub(crate) fn prepare(&self) -> Result<(), Error> {
+    /// `doors` are TCP ports of this host that dynos may connect to.
+    pub(crate) fn prepare(&self, doors: &[u16]) -> Result<(), Error> {
         fs::create_dir_all(LEDGER).map_err(Error::io(format!("make the directory {LEDGER}")))?;
         self.check_unused()?;
         fs::write("/proc/sys/net/ipv4/ip_forward", "1").map_err(Error::io("switch on net.ipv4.ip_forward"))?;
@@ -105,7 +107,7 @@ impl Network {
                  in them; put one into /etc/resolv.conf that is not on 127.0.0.0/8"
             );
         }
-        rules::apply(&self.to_string(), &servers)
+        rules::apply(&self.to_string(), &servers, doors)
     }
 
     /// Looks for a route of somebody else's into the range.

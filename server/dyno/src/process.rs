@@ -51,13 +51,19 @@ impl ProcessDriver {
         }
         let cgroups = Cgroups::find()?;
         cgroups.prepare()?;
-        network.prepare()?;
+        network.prepare(&[])?;
         let dynos = data.join("dynos");
         make_private(&dynos).map_err(Error::io(format!("make {}", dynos.display())))?;
         let dynos = dynos.canonicalize().map_err(Error::io("find the dynos' directory"))?;
         let driver = ProcessDriver { dynos, network, cgroups, executable: PathBuf::from("/proc/self/exe") };
         driver.sweep().map_err(Error::io("remove what is left of old dynos"))?;
         Ok(driver)
+    }
+
+    /// Lets dynos connect to these TCP ports of this host: where the router serves the world, so
+    /// that an app can call another one by its address. Replaces what was let in before.
+    pub fn open_doors(&self, ports: &[u16]) -> Result<(), Error> {
+        self.network.prepare(ports)
     }
 
     /// Starts shims from another executable.

@@ -31,6 +31,13 @@ impl Config {
         if port == usual { String::new() } else { format!(":{port}") }
     }
 
+    /// Ports of this host that anybody may reach apps on, dynos too. None if the router listens
+    /// for this host alone. HTTPS may be ended in front of the router.
+    pub(crate) fn public_ports(&self) -> Vec<u16> {
+        let own = (!self.listen.ip().is_loopback()).then_some(self.listen.port());
+        own.into_iter().chain(self.tls.then_some(443)).collect()
+    }
+
     fn scheme(&self) -> &'static str {
         if self.tls { "https" } else { "http" }
     }

@@ -62,6 +62,7 @@ impl Platform {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let network = dyno::Network::default();
         let driver = dyno::ProcessDriver::new(&config.data, network).context("prepare to run dynos")?;
+        driver.open_doors(&config.public_ports()).context("let dynos reach the router")?;
         Self::start_with(config, Arc::new(driver)).await
     }
 

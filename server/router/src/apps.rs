@@ -161,7 +161,8 @@ impl Exchange {
                     Ok(wire) => (wire, Again::Never),
                     Err(Code::H99) => return Err(Code::H99),
                     Err(code) => {
-                        last_failure = code;
+                        // It took the request and was gone: that is what is to be told.
+                        last_failure = if repeated { Code::H13 } else { code };
                         tried.push(backend);
                         continue;
                     }

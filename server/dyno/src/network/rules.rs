@@ -10,8 +10,9 @@ use crate::Error;
 pub(super) const PREFIX: &str = "wharf-";
 
 /// Replaces the table as a whole, in one transaction, and has other firewalls let dynos out.
-pub(super) fn apply(range: &str, servers: &[Ipv4Addr]) -> Result<(), Error> {
-    replace_table(range, servers)?;
+/// Dynos may ask the name servers `servers` and connect to the TCP ports `doors` of this host.
+pub(super) fn apply(range: &str, servers: &[Ipv4Addr], doors: &[u16]) -> Result<(), Error> {
+    replace_table(&table(range, servers, doors))?;
     if let Err(why) = pass_iptables() {
         tracing::warn!(why, "iptables may keep dynos from reaching the internet");
     }
@@ -39,7 +40,7 @@ fn pass_iptables() -> Result<(), String> {
     Ok(())
 }
 
-fn replace_table(range: &str, servers: &[Ipv4Addr]) -> Result<(), Error> {
+fn replace_table(table: &str) -> Result<(), Error> {
     let missing = |e: std::io::Error| match e.kind() {
         ErrorKind::NotFound => Error::Host("The program `nft` is missing. Install the package `nftables`.".to_owned()),
         _ => Error::io("run nft")(e),
@@ -53,7 +54,7 @@ fn replace_table(range: &str, servers: &[Ipv4Addr]) -> Result<(), Error> {
         .map_err(missing)?;
     let mut stdin = nft.stdin.take().expect("it was piped");
     // If nft died its own words, below, say more than the broken pipe.
-    let _ = stdin.write_all(table(range, servers).as_bytes());
+    let _ = stdin.write_all(table.as_bytes());
     drop(stdin);
     let output = nft.wait_with_output().map_err(Error::io("wait for nft"))?;
     match output.status.success() {
@@ -65,13 +66,20 @@ fn replace_table(range: &str, servers: &[Ipv4Addr]) -> Result<(), Error> {
     }
 }
 
-fn table(range: &str, servers: &[Ipv4Addr]) -> String {
+fn table(range: &str, servers: &[Ipv4Addr], doors: &[u16]) -> String {
     let dns = match servers {
         [] => String::new(),
         servers => {
             let list: Vec<String> = servers.iter().map(Ipv4Addr::to_string).collect();
             let list = list.join(", ");
             format!("ip daddr {{ {list} }} meta l4proto {{ tcp, udp }} th dport 53 accept")
+        }
+    };
+    let doors = match doors {
+        [] => String::new(),
+        doors => {
+            let list: Vec<String> = doors.iter().map(u16::to_string).collect();
+            format!("tcp dport {{ {} }} accept", list.join(", "))
         }
     };
     // `reject` rather than `drop`: who tries learns it at once instead of hanging.
@@ -89,6 +97,7 @@ table inet wharf {{
   chain from_dyno_in {{
     ct state established,related accept
     {dns}
+    {doors}
     reject
   }}
   chain forward {{

@@ -70,6 +70,26 @@ async fn a_dyno_does_not_reach_the_host() {
 }
 
 #[tokio::test]
+async fn a_dyno_reaches_an_open_door_of_the_host() {
+    let Some(address) = own_address() else { return };
+    let world = World::new();
+    let [door, wall] = [(); 2].map(|()| TcpListener::bind("0.0.0.0:0").unwrap());
+    let [open, closed] = [&door, &wall].map(|l| l.local_addr().unwrap().port());
+    // The rules are the host's: another test that starts meanwhile replaces them.
+    let mut said = String::new();
+    for _ in 0..5 {
+        world.driver.open_doors(&[open]).unwrap();
+        said = world.say(&knock(address, open)).await;
+        if said.ends_with("open") {
+            break;
+        }
+    }
+    assert!(said.ends_with("open"), "{said}");
+    let said = world.say(&knock(address, closed)).await;
+    assert!(said.ends_with("closed"), "{said}");
+}
+
+#[tokio::test]
 async fn dynos_do_not_reach_each_other() {
     let world = World::new();
     let (_, handle) = serve(&world).await;

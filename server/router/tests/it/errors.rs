@@ -94,6 +94,26 @@ async fn h13_a_dyno_that_closes_without_an_answer() {
 }
 
 #[tokio::test]
+async fn h13_a_dyno_that_dies_of_a_request_on_a_kept_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut conn = Conn::new(listener.accept().await.unwrap().0);
+        conn.head().await.unwrap();
+        conn.send(&ok("")).await;
+        conn.head().await.unwrap();
+        // Nobody listens any more when the connection ends.
+        drop(listener);
+    });
+    let world = World::start().await;
+    world.shop(Up, &[addr]).await;
+    assert_eq!(world.get("/").await.status, 200);
+    world.line().await;
+    let answer = world.get("/die").await;
+    assert_eq!((answer.status, answer.body.contains("H13")), (503, true), "{}", answer.body);
+}
+
+#[tokio::test]
 async fn h15_a_response_that_stops() {
     let dyno = Dyno::script(|mut conn, _| async move {
         conn.head().await;
