@@ -24,6 +24,8 @@ impl<T: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
 pub struct Moving<T: Datum> {
     first: Resource<Result<T, Error>>,
     latest: RwSignal<Option<T>>,
+    /// Whether the browser has taken up what the server drew.
+    drawn: RwSignal<bool>,
 }
 
 impl<T: Datum> Clone for Moving<T> {
@@ -44,10 +46,12 @@ impl<T: Datum> Moving<T> {
         K: Clone + PartialEq + Send + Sync + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let moving = Self { first: Resource::new(key, fetch), latest: RwSignal::new(None) };
+        let first = Resource::new(key, fetch);
+        let moving = Self { first, latest: RwSignal::new(None), drawn: RwSignal::new(false) };
         let live = Live::of_page();
         let key = Memo::new(move |_| key());
         Effect::new(move |_| {
+            moving.drawn.set(true);
             moving.latest.set(None);
             if let Some(topic) = topic(key.get()) {
                 live.subscribe(topic, move |said| {
@@ -73,8 +77,11 @@ impl<T: Datum> Moving<T> {
     }
 
     /// The newest value, or `None` before it has come. Does not wait.
+    ///
+    /// `None` on the server too, and until the browser has taken up its page: whether the answer is
+    /// there in that moment is chance, and hydration has to find what the server drew.
     pub fn get(self) -> Option<T> {
-        self.latest.get().or_else(|| self.first.get().and_then(Result::ok))
+        self.latest.get().or_else(|| self.drawn.get().then(|| self.first.get().and_then(Result::ok)).flatten())
     }
 
     /// Shows it: `view` is called once per answer and follows the signal it is given.

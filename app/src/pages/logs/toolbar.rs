@@ -131,14 +131,10 @@ fn Search(reading: Reading) -> impl IntoView {
 
 #[component]
 fn Processes(app: ThisApp, reading: Reading) -> impl IntoView {
-    // The server knows no names yet when it draws this; hydration has to find what the server drew.
-    let is_drawn = RwSignal::new(false);
-    Effect::new(move |_| is_drawn.set(true));
     let kinds = Memo::new(move |_| {
-        let mut names: Vec<String> = is_drawn
+        let mut names: Vec<String> = app
+            .status
             .get()
-            .then(|| app.status.get())
-            .flatten()
             .map(|s| s.formation.iter().map(|f| f.kind.clone()).chain(s.dynos.iter().map(|d| d.name.clone())).collect())
             .unwrap_or_default();
         names.sort();
