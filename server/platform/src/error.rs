@@ -74,6 +74,14 @@ impl Error {
     }
 }
 
+/// Whether something failed because there is no room left on a disk.
+///
+/// Looked for in the words, because it comes from Postgres and git as well as from files of ours.
+pub(crate) fn is_disk_full(err: &anyhow::Error) -> bool {
+    let said = format!("{err:#}");
+    ["No space left on device", "Disk quota exceeded"].iter().any(|words| said.contains(words))
+}
+
 impl From<sqlx::Error> for Error {
     fn from(err: sqlx::Error) -> Self {
         Self::Internal(anyhow::Error::new(err).context("use the database"))

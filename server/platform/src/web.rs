@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     Platform,
-    error::{Cause, Error, Result},
+    error::{Cause, Error, Result, is_disk_full},
 };
 
 /// No JSON body needs more.
@@ -106,7 +106,7 @@ pub(crate) async fn around(State(platform): State<Platform>, mut req: Request, n
     };
     if let Some(Cause(err)) = response.extensions().get::<Cause>() {
         tracing::error!(request.id = %id, %method, path = %redact(&path), "could not answer: {err:#}");
-        response = fault(&id);
+        response = fault(&id, err, &path);
     }
     if method == Method::GET {
         response = tag(response, match_tag).await;
@@ -132,14 +132,29 @@ fn redact(path: &str) -> String {
     if secret { path.split('/').take(3).collect::<Vec<_>>().join("/") + "/…" } else { path.to_owned() }
 }
 
-fn fault(id: &str) -> Response {
-    let body = serde_json::json!({
-        "id": "internal_server_error",
-        "message": format!(
-            "Something went wrong on our side. The log of the platform says more at request id {id}. \
-             Nothing was changed; please try again."),
-    });
-    (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(body)).into_response()
+/// Says that it was our fault: as JSON, or as the text that git shows to people.
+fn fault(id: &str, cause: &anyhow::Error, path: &str) -> Response {
+    let (status, name, message) = match is_disk_full(cause) {
+        true => (
+            StatusCode::INSUFFICIENT_STORAGE,
+            "disk_full",
+            "The platform's disk is full. Whoever runs the platform has to make room on it. \
+             Nothing was changed; please try again then."
+                .to_owned(),
+        ),
+        false => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_server_error",
+            format!(
+                "Something went wrong on our side. The log of the platform says more at request id {id}. \
+                 Nothing was changed; please try again."
+            ),
+        ),
+    };
+    match path.contains(".git/") {
+        true => (status, message + "\n").into_response(),
+        false => (status, axum::Json(serde_json::json!({ "id": name, "message": message }))).into_response(),
+    }
 }
 
 /// Adds an ETag to a JSON answer, and answers 304 when the asker has it.
@@ -150,8 +165,8 @@ async fn tag(response: Response, wanted: Option<HeaderValue>) -> Response {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    // Answers in JSON were made in memory, so that reading them back costs no more.
-    let Ok(bytes) = to_bytes(body, usize::MAX).await else { return fault("unknown") };
+    // Answers in JSON were made in memory, so that reading them back costs no more, and cannot fail.
+    let bytes = to_bytes(body, usize::MAX).await.expect("a JSON answer can be read");
     let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&bytes)[..16]));
     set(&mut parts.headers, "etag", &etag);
     if wanted.is_some_and(|w| w.to_str().is_ok_and(|w| w.split(',').any(|w| w.trim().trim_start_matches("W/") == etag)))
@@ -276,6 +291,24 @@ mod tests {
         let body = futures::executor::block_on(to_bytes(response.into_body(), 1 << 20)).unwrap();
         let got: Vec<Value> = serde_json::from_slice(&body).unwrap();
         assert_eq!(got.iter().map(|v| v["version"].as_i64().unwrap()).collect::<Vec<_>>(), versions, "{range}");
+    }
+
+    #[test]
+    fn a_full_disk_is_said_in_a_way_that_helps() {
+        let full = anyhow::anyhow!("could not extend file: No space left on device").context("use the database");
+        let answer = |path: &str, cause: &anyhow::Error| {
+            let response = fault("R1", cause, path);
+            let status = response.status().as_u16();
+            let body = futures::executor::block_on(to_bytes(response.into_body(), 1 << 20)).unwrap();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        };
+        let (status, body) = answer("/apps/a/config-vars", &full);
+        assert_eq!(status, 507);
+        assert!(body.starts_with(r#"{"id":"disk_full","message":"The platform's disk is full."#), "{body}");
+        assert!(answer("/a.git/info/refs", &full).1.starts_with("The platform's disk is full."));
+        let (status, body) = answer("/apps", &anyhow::anyhow!("something else"));
+        assert_eq!(status, 500);
+        assert!(body.contains("request id R1") && !body.contains("something else"), "{body}");
     }
 
     #[test]
