@@ -82,6 +82,13 @@ pub(crate) fn is_disk_full(err: &anyhow::Error) -> bool {
     ["No space left on device", "Disk quota exceeded"].iter().any(|words| said.contains(words))
 }
 
+/// Whether something failed because the database cannot be reached.
+pub(crate) fn is_database_gone(err: &anyhow::Error) -> bool {
+    use sqlx::Error::{Io, PoolClosed, PoolTimedOut, WorkerCrashed};
+    let mut causes = err.chain().filter_map(|cause| cause.downcast_ref());
+    causes.any(|cause| matches!(cause, PoolTimedOut | PoolClosed | WorkerCrashed | Io(_)))
+}
+
 impl From<sqlx::Error> for Error {
     fn from(err: sqlx::Error) -> Self {
         Self::Internal(anyhow::Error::new(err).context("use the database"))

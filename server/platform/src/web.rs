@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     Platform,
-    error::{Cause, Error, Result, is_disk_full},
+    error::{Cause, Error, Result, is_database_gone, is_disk_full},
 };
 
 /// No JSON body needs more.
@@ -134,22 +134,20 @@ fn redact(path: &str) -> String {
 
 /// Says that it was our fault: as JSON, or as the text that git shows to people.
 fn fault(id: &str, cause: &anyhow::Error, path: &str) -> Response {
-    let (status, name, message) = match is_disk_full(cause) {
-        true => (
-            StatusCode::INSUFFICIENT_STORAGE,
-            "disk_full",
-            "The platform's disk is full. Whoever runs the platform has to make room on it. \
-             Nothing was changed; please try again then."
-                .to_owned(),
-        ),
-        false => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal_server_error",
-            format!(
-                "Something went wrong on our side. The log of the platform says more at request id {id}. \
-                 Nothing was changed; please try again."
-            ),
-        ),
+    let (status, name, message) = if is_disk_full(cause) {
+        let message = "The platform's disk is full. Whoever runs the platform has to make room on it. \
+                       Nothing was changed; please try again then.";
+        (StatusCode::INSUFFICIENT_STORAGE, "disk_full", message.to_owned())
+    } else if is_database_gone(cause) {
+        let message = "The platform's database does not answer. Apps go on running; `wharfd doctor` says more. \
+                       Nothing was changed; please try again in a moment.";
+        (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message.to_owned())
+    } else {
+        let message = format!(
+            "Something went wrong on our side. The log of the platform says more at request id {id}. \
+             Nothing was changed; please try again."
+        );
+        (StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", message)
     };
     match path.contains(".git/") {
         true => (status, message + "\n").into_response(),
@@ -294,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_said_in_a_way_that_helps() {
+    fn faults_are_said_in_a_way_that_helps() {
         let full = anyhow::anyhow!("could not extend file: No space left on device").context("use the database");
         let answer = |path: &str, cause: &anyhow::Error| {
             let response = fault("R1", cause, path);
@@ -306,6 +304,8 @@ mod tests {
         assert_eq!(status, 507);
         assert!(body.starts_with(r#"{"id":"disk_full","message":"The platform's disk is full."#), "{body}");
         assert!(answer("/a.git/info/refs", &full).1.starts_with("The platform's disk is full."));
+        let gone = anyhow::Error::new(sqlx::Error::PoolTimedOut).context("use the database");
+        assert_eq!(answer("/apps", &gone).0, 503);
         let (status, body) = answer("/apps", &anyhow::anyhow!("something else"));
         assert_eq!(status, 500);
         assert!(body.contains("request id R1") && !body.contains("something else"), "{body}");
