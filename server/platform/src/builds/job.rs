@@ -47,6 +47,10 @@ impl Job for Run {
         if self.wait_for_turn(platform, &build).await?.is_none() {
             return self.end(platform, &build, "Build cancelled").await;
         }
+        if self.is_stale(platform, &build).await? {
+            self.print(platform, &build, git::STALE).await?;
+            return self.end(platform, &build, "The branch has moved").await;
+        }
         let slug = Uuid::now_v7();
         let built = steps.once("build", self.build(platform, &build, slug)).await?;
         let slug = match built {
@@ -102,6 +106,16 @@ impl Run {
                 () = cancel.cancelled() => {}
             }
         }
+    }
+
+    /// Whether the branch has moved while the build waited, by a push that this one did not know of.
+    /// Where the branch is moved already, this is the rest of a build that was interrupted.
+    async fn is_stale(&self, platform: &Platform, build: &Row) -> anyhow::Result<bool> {
+        let (Some(name), Some(old), Some(new)) = (&build.git_ref, &build.git_old, &build.git_new) else {
+            return Ok(false);
+        };
+        let app = build.app_id;
+        Ok(!git::is_at(platform, app, name, old).await? && !git::is_at(platform, app, name, new).await?)
     }
 
     async fn print(&self, platform: &Platform, build: &Row, line: &str) -> anyhow::Result<()> {

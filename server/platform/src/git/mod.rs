@@ -117,6 +117,15 @@ pub(crate) async fn move_ref(platform: &Platform, app: Uuid, name: &str, old: &s
     Ok(())
 }
 
+/// What a client is told whose push comes after another one that it did not know of.
+pub(crate) const STALE: &str = " !     Somebody pushed to this branch at the same time. Fetch and push again.";
+
+/// Whether a branch is at the commit `id`; all zeros stand for a branch that is not there.
+pub(crate) async fn is_at(platform: &Platform, app: Uuid, name: &str, id: &str) -> anyhow::Result<bool> {
+    let wanted = Some(id).filter(|id| id.bytes().any(|b| b != b'0'));
+    Ok(tip(platform, app, name).await?.as_deref() == wanted)
+}
+
 /// Where a branch is.
 async fn tip(platform: &Platform, app: Uuid, name: &str) -> anyhow::Result<Option<String>> {
     let mut show = git(&platform.config().data);

@@ -86,16 +86,18 @@ async fn deploy(
     push: &Push,
     said: &Said,
 ) -> Result<Verdict> {
-    let tip = super::tip(platform, app.id, &push.name).await?;
-    let none = push.old.bytes().all(|b| b == b'0');
-    if tip.as_deref() != Some(push.old.as_str()).filter(|_| !none) {
-        said.line(" !     Somebody pushed to this branch at the same time. Fetch and push again.").await;
+    if !super::is_at(platform, app.id, &push.name, &push.old).await? {
+        said.line(super::STALE).await;
         return Ok(Err("stale: the branch has moved".into()));
     }
     let build = create(platform, app, account, push).await?;
     let mut guard = Guard { platform: platform.clone(), build: Some(build) };
     follow_build(platform, app, build, said).await?;
     let row = store::builds::build_info(platform.db(), build).await?;
+    // Still at work, and nobody listens any more: the guard ends it.
+    if row.as_ref().is_some_and(|b| b.status == "pending") {
+        return Ok(Err("the client went away".into()));
+    }
     guard.build = None;
     let Some(row) = row.filter(|b| b.status == "succeeded") else { return Ok(Err("pre-receive hook declined".into())) };
     if let Some(release) = row.release_id {

@@ -1,0 +1,212 @@
+//! Pushes with real git to a whole server: what is built, what is refused, and what is left of it.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod world;
+
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+use world::{World, wait_until};
+
+/// A buildpack that builds whatever says `build`: it runs that file.
+const COMPILE: &str = "#!/bin/sh\ncd $1 && sh -e ./build\n";
+const RELEASE: &str = "#!/bin/sh\nprintf -- '---\\ndefault_process_types:\\n  web: python3 -m http.server $PORT\\n'\n";
+
+/// A repository and an app that it is pushed to.
+struct Repo<'a> {
+    world: &'a World,
+    folder: PathBuf,
+    app: String,
+}
+
+impl<'a> Repo<'a> {
+    fn new(world: &'a World, app: &str) -> Self {
+        let buildpack = world.dir.path().join("buildpack");
+        if !buildpack.exists() {
+            fs::create_dir_all(buildpack.join("bin")).unwrap();
+            let files = [("detect", "#!/bin/sh\necho Test\n"), ("compile", COMPILE), ("release", RELEASE)];
+            for (name, text) in files {
+                let file = buildpack.join("bin").join(name);
+                fs::write(&file, text).unwrap();
+                fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+            }
+            git(&buildpack, &["init", "-q", "-b", "main"]);
+            commit(&buildpack, "buildpack");
+        }
+        world.api("POST", "/apps", json!({ "name": app }));
+        let url = format!("file://{}", buildpack.display());
+        world.api("PUT", &format!("/apps/{app}/buildpack-installations"), json!({ "updates": [{ "buildpack": url }] }));
+        let folder = world.dir.path().join(app);
+        fs::create_dir_all(&folder).unwrap();
+        git(&folder, &["init", "-q", "-b", "main"]);
+        Repo { world, folder, app: app.to_owned() }
+    }
+
+    /// Commits a tree whose build runs `build`; the commit's id.
+    fn commit(&self, build: &str) -> String {
+        fs::write(self.folder.join("build"), build).unwrap();
+        commit(&self.folder, build);
+        git(&self.folder, &["rev-parse", "HEAD"]).trim().to_owned()
+    }
+
+    fn url(&self) -> String {
+        format!("http://x:{}@localhost:{}/{}.git", self.world.token(), self.world.port, self.app)
+    }
+
+    fn command(&self, folder: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(folder).args(args).env("GIT_TERMINAL_PROMPT", "0").stdin(Stdio::null());
+        command
+    }
+
+    /// Pushes; whether it went through, and what git said.
+    fn push_from(&self, folder: &Path, args: &[&str]) -> (bool, String) {
+        let url = self.url();
+        let done = self.command(folder, &[&["push", &url], args].concat()).output().unwrap();
+        (done.status.success(), String::from_utf8_lossy(&done.stderr).into_owned())
+    }
+
+    fn push(&self, args: &[&str]) -> (bool, String) {
+        self.push_from(&self.folder, args)
+    }
+
+    /// Where the branch is on the server; empty if it is not there.
+    fn tip(&self, branch: &str) -> String {
+        let said = git(&self.folder, &["ls-remote", &self.url(), &format!("refs/heads/{branch}")]);
+        said.split_whitespace().next().unwrap_or_default().to_owned()
+    }
+
+    fn list(&self, of: &str) -> Vec<Value> {
+        match self.world.api("GET", &format!("/apps/{}/{of}", self.app), Value::Null) {
+            Value::Array(all) => all,
+            other => panic!("{other}"),
+        }
+    }
+
+    /// What was released, in order.
+    fn releases(&self) -> Vec<String> {
+        let all = self.list("releases");
+        all.iter().map(|r| r["description"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    fn last_build(&self) -> Option<String> {
+        Some(self.list("builds").last()?["status"].as_str()?.to_owned())
+    }
+}
+
+fn git(folder: &Path, args: &[&str]) -> String {
+    let done = Command::new("git").arg("-C").arg(folder).args(args).output().unwrap();
+    assert!(done.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+fn commit(folder: &Path, message: &str) {
+    git(folder, &["add", "-A"]);
+    let who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"];
+    git(folder, &[&who[..], &["commit", "-q", "--allow-empty", "-m", message]].concat());
+}
+
+#[test]
+fn what_is_pushed_is_built_and_kept_and_what_fails_changes_nothing() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    let repo = Repo::new(&world, "pushed");
+
+    let first = repo.commit("echo $SOURCE_VERSION > made; echo building it");
+    let (ok, said) = repo.push(&["HEAD:main"]);
+    assert!(ok, "{said}");
+    for words in ["remote: -----> Test app detected", "building it", "Released v2", "deployed to Wharf"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert_eq!(repo.tip("main"), first);
+    let page = world.ask_host("pushed", "/made");
+    assert_eq!(page.trim(), first);
+
+    // A build that fails.
+    repo.commit("echo about to fail; exit 3");
+    let (ok, said) = repo.push(&["main"]);
+    assert!(!ok && said.contains("about to fail") && said.contains("Push rejected"), "{said}");
+    assert_eq!((repo.tip("main"), repo.releases().len()), (first.clone(), 2));
+    assert_eq!(world.ask_host("pushed", "/made").trim(), first);
+
+    // Other branches; the deployed one stays.
+    let (ok, said) = repo.push(&["main:refs/heads/try"]);
+    assert!(ok && said.contains("Kept the branch try"), "{said}");
+    let (ok, said) = repo.push(&[":main"]);
+    assert!(!ok && said.contains("cannot be deleted"), "{said}");
+    assert_eq!(repo.releases().len(), 2);
+
+    // History that was rewritten, by force; and from a shallow clone.
+    git(&repo.folder, &["reset", "-q", "--hard", &first]);
+    fs::write(repo.folder.join("build"), "echo two > made").unwrap();
+    git(&repo.folder, &["-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "-q", "-a", "--amend", "-m", "two"]);
+    assert!(!repo.push(&["main"]).0);
+    let (ok, said) = repo.push(&["-f", "main"]);
+    assert!(ok, "{said}");
+    let shallow = world.dir.path().join("shallow");
+    git(world.dir.path(), &["clone", "-q", "--depth", "1", &format!("file://{}", repo.folder.display()), "shallow"]);
+    fs::write(shallow.join("build"), "echo three > made").unwrap();
+    commit(&shallow, "three");
+    let (ok, said) = repo.push_from(&shallow, &["HEAD:main"]);
+    assert!(ok, "{said}");
+    assert_eq!(world.ask_host("pushed", "/made").trim(), "three");
+
+    // And the code can be had back.
+    git(world.dir.path(), &["clone", "-q", &repo.url(), "back"]);
+    assert_eq!(fs::read_to_string(world.dir.path().join("back/build")).unwrap(), "echo three > made");
+    assert!(up.stop().success());
+}
+
+#[test]
+fn of_two_pushes_at_once_the_second_is_refused_when_its_turn_comes() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    let repo = Repo::new(&world, "race");
+    repo.commit("true");
+    assert!(repo.push(&["main"]).0);
+    let base = repo.releases().len();
+
+    let slow = repo.commit("echo slow; sleep 3");
+    let url = repo.url();
+    let first = repo.command(&repo.folder, &["push", &url, "main"]).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the first one builds", || repo.list("builds").len() == 2);
+    git(&repo.folder, &["reset", "-q", "--hard", "HEAD~1"]);
+    repo.commit("echo other");
+    let (ok, said) = repo.push(&["-f", "main"]);
+    assert!(!ok && said.contains("Somebody pushed to this branch at the same time"), "{said}");
+    assert!(first.wait_with_output().unwrap().status.success());
+    assert_eq!(repo.tip("main"), slow);
+    assert_eq!(repo.releases().len(), base + 1);
+    assert!(up.stop().success());
+}
+
+#[test]
+fn a_client_that_vanishes_leaves_nothing_half_done() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    let repo = Repo::new(&world, "gone");
+    repo.commit("echo started; sleep 30");
+    let url = repo.url();
+    let mut push = repo.command(&repo.folder, &["push", &url, "main"]);
+    let mut client = push.stderr(Stdio::null()).process_group(0).spawn().unwrap();
+    wait_until("it builds", || repo.last_build().is_some());
+    killpg(Pid::from_raw(client.id() as i32), Signal::SIGKILL).unwrap();
+    client.wait().unwrap();
+    wait_until("the build is given up", || repo.last_build().as_deref() == Some("failed"));
+    assert_eq!((repo.tip("main"), repo.releases().len()), (String::new(), 1));
+
+    // Nothing is in the way of the next one.
+    repo.commit("true");
+    let (ok, said) = repo.push(&["main"]);
+    assert!(ok, "{said}");
+    assert!(up.stop().success());
+}

@@ -1,0 +1,257 @@
+//! A `wharfd up` on a directory and a port of its own, and how to look at it from outside.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+
+/// Longer than anything takes on a busy machine; a test that waits this long has failed.
+pub const DEADLINE: Duration = Duration::from_secs(180);
+
+/// A machine's worth of Wharf, in a directory of its own. Everything ends with it.
+pub struct World {
+    pub dir: tempfile::TempDir,
+    pub port: u16,
+    starts: AtomicU32,
+}
+
+/// A `wharfd up` that was started.
+pub struct Up {
+    pub child: Child,
+    log: PathBuf,
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+impl World {
+    pub fn new() -> World {
+        assert!(nix::unistd::geteuid().is_root(), "these tests start the platform, which has to run as root");
+        let dir = tempfile::Builder::new()
+            .prefix("wharf-up-")
+            .permissions(fs::Permissions::from_mode(0o711))
+            .tempdir()
+            .unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        World { dir, port, starts: AtomicU32::new(0) }
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub fn command(&self, role: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wharfd"));
+        command.arg(role).arg("--data").arg(self.data()).args(["--listen", &format!("127.0.0.1:{}", self.port)]);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    pub fn start(&self, options: &[&str]) -> Up {
+        let log = self.dir.path().join(format!("up-{}.log", self.starts.fetch_add(1, Relaxed)));
+        let out = File::create(&log).unwrap();
+        let child = self.command("up").args(options).stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap();
+        Up { child, log }
+    }
+
+    /// Starts it and waits until it is there.
+    pub fn up(&self, options: &[&str]) -> Up {
+        let mut up = self.start(options);
+        up.wait_for("Sign in");
+        up
+    }
+
+    /// What a start says that must not succeed.
+    pub fn refusal(&self, command: &mut Command) -> String {
+        let done = command.output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(1), "{said}");
+        said
+    }
+
+    pub fn token(&self) -> String {
+        fs::read_to_string(self.data().join("admin-token")).unwrap().trim().to_owned()
+    }
+
+    /// Asks over the port, as any client does.
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Answer> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n", self.port);
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).ok()?;
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).ok()?;
+        read_answer(&String::from_utf8_lossy(&all))
+    }
+
+    /// Asks the API as the first account; the answer must be good.
+    pub fn api(&self, method: &str, path: &str, body: Value) -> Value {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let auth = format!("Bearer {}", self.token());
+        let headers = [
+            ("Accept", "application/vnd.heroku+json; version=3"),
+            ("Authorization", auth.as_str()),
+            ("Content-Type", "application/json"),
+        ];
+        let answer = self.ask(method, path, &headers, body.as_bytes()).unwrap();
+        assert!((200..300).contains(&answer.status), "{method} {path}: {} {}", answer.status, answer.body);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// What an app answers, once it answers well.
+    pub fn ask_host(&self, app: &str, path: &str) -> String {
+        let mut body = String::new();
+        wait_until("the app answers", || {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+            let head = format!("GET {path} HTTP/1.1\r\nHost: {app}.localhost\r\nConnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            let mut all = String::new();
+            let answer = stream.read_to_string(&mut all).ok().and_then(|_| read_answer(&all));
+            body = answer.as_ref().map(|a| a.body.clone()).unwrap_or_default();
+            answer.is_some_and(|a| a.status == 200)
+        });
+        body
+    }
+
+    /// Processes of this world: those that have its directory in their environment or arguments.
+    pub fn processes(&self) -> BTreeMap<i32, String> {
+        let mark = self.dir.path().to_str().unwrap().to_owned();
+        let mut found = BTreeMap::new();
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
+            let read = |name: &str| fs::read(entry.path().join(name)).unwrap_or_default();
+            let (line, env) = (read("cmdline"), read("environ"));
+            let has = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(&mark);
+            if pid != std::process::id() as i32 && !line.is_empty() && (has(&line) || has(&env)) {
+                found.insert(pid, String::from_utf8_lossy(&line).replace('\0', " "));
+            }
+        }
+        found
+    }
+
+    pub fn pid_of(&self, role: &str) -> i32 {
+        let found = self.processes().into_iter().find(|(_, line)| line.trim() == format!("wharfd {role}"));
+        found.unwrap_or_else(|| panic!("no {role} runs: {:?}", self.processes())).0
+    }
+
+    /// A one-process app that runs from a slug of our own making; its name.
+    pub fn deploy(&self) -> String {
+        let app = self.api("POST", "/apps", json!({}))["name"].as_str().unwrap().to_owned();
+        let slug =
+            self.api("POST", &format!("/apps/{app}/slugs"), json!({ "process_types": { "worker": "sleep 100000" } }));
+        let folder = self.dir.path().join("slug");
+        fs::create_dir_all(folder.join("app")).unwrap();
+        fs::write(folder.join("app/readme"), "hello").unwrap();
+        let packed =
+            Command::new("tar").arg("czf").arg("-").arg("-C").arg(&folder).arg("./app").output().unwrap().stdout;
+        let url = slug["blob"]["url"].as_str().unwrap();
+        let path = &url[url.find("/blobs").unwrap()..];
+        assert_eq!(self.ask("PUT", path, &[], &packed).unwrap().status, 200);
+        self.api("POST", &format!("/apps/{app}/releases"), json!({ "slug": slug["id"] }));
+        self.api("PATCH", &format!("/apps/{app}/formation/worker"), json!({ "quantity": 1 }));
+        app
+    }
+
+    pub fn dyno_is_up(&self, app: &str) -> bool {
+        let dynos = self.api("GET", &format!("/apps/{app}/dynos"), Value::Null);
+        dynos.as_array().unwrap().iter().any(|d| d["state"] == "up")
+    }
+
+    /// The sleeping process of the app, as the machine sees it.
+    pub fn sleeper(&self) -> Option<i32> {
+        let line = |pid: &i32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let pids =
+            fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_string_lossy().parse().ok());
+        pids.into_iter().find(|pid| line(pid) == b"sleep\x00100000\x00")
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for n in 0..self.starts.load(Relaxed) {
+                let log = fs::read_to_string(self.dir.path().join(format!("up-{n}.log"))).unwrap_or_default();
+                eprintln!("--- what start {n} said\n{log}");
+            }
+        }
+        for pid in self.processes().keys() {
+            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        }
+    }
+}
+
+impl Up {
+    pub fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    pub fn wait_for(&mut self, words: &str) {
+        let begun = Instant::now();
+        while !self.said().contains(words) {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("ended with {status} before it said {words:?}");
+            }
+            assert!(begun.elapsed() < DEADLINE, "did not say {words:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+
+    pub fn stop(&mut self) -> ExitStatus {
+        kill(self.pid(), Signal::SIGTERM).unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+fn read_answer(text: &str) -> Option<Answer> {
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let mut lines = head.lines();
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let headers: BTreeMap<String, String> =
+        lines.filter_map(|l| l.split_once(": ")).map(|(n, v)| (n.to_lowercase(), v.to_owned())).collect();
+    let chunked = headers.get("transfer-encoding").is_some_and(|e| e == "chunked");
+    let body = if chunked { unchunked(body) } else { body.to_owned() };
+    Some(Answer { status, headers, body })
+}
+
+/// Good enough for text without line ends that look like the size of a chunk.
+fn unchunked(body: &str) -> String {
+    let sizes = |part: &&str| u64::from_str_radix(part.trim(), 16).is_err();
+    body.split("\r\n").filter(sizes).collect()
+}
+
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < DEADLINE, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+pub fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
