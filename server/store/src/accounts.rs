@@ -32,8 +32,13 @@ pub async fn account_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<
     Ok(())
 }
 
-/// The account with this id.
+/// The account with this id, unless it is suspended: whoever asks with it is not let in.
 pub async fn account_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as("select * from accounts where id = $1 and suspended_at is null").bind(id).fetch_optional(db).await
+}
+
+/// The account with this id, suspended or not.
+pub async fn account_even_suspended(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from accounts where id = $1").bind(id).fetch_optional(db).await
 }
 
@@ -66,5 +71,11 @@ pub async fn account_rename(
 /// Notes that somebody signed in.
 pub async fn account_signed_in(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update accounts set last_login = $2 where id = $1").bind(id).bind(now).execute(db).await?;
+    Ok(())
+}
+
+/// Lets nobody in with this account from now on, or again when `at` is absent.
+pub async fn account_suspend(db: impl PgExecutor<'_>, id: Uuid, at: Option<DateTime<Utc>>) -> sqlx::Result<()> {
+    sqlx::query("update accounts set suspended_at = $2 where id = $1").bind(id).bind(at).execute(db).await?;
     Ok(())
 }
