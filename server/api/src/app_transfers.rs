@@ -32,5 +32,6 @@ pub struct AppTransferCreate {
 /// Accepts or declines.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AppTransferUpdate {
+    #[serde(default)]
     pub state: String,
 }

@@ -46,5 +46,6 @@ pub struct CollaboratorCreate {
 /// Says anew what a person may do.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CollaboratorUpdate {
+    #[serde(default)]
     pub permissions: Vec<String>,
 }

@@ -20,6 +20,7 @@ pub struct ServiceAccount {
 /// Asks for a new service account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ServiceAccountCreate {
+    #[serde(default)]
     pub name: String,
     /// `member` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

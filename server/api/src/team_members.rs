@@ -37,6 +37,8 @@ pub struct TeamUser {
 /// Adds a member, invites somebody, or changes a role.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TeamMemberSave {
+    #[serde(default)]
     pub email: String,
+    #[serde(default)]
     pub role: String,
 }

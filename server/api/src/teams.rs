@@ -37,6 +37,7 @@ pub struct Team {
 /// Asks for a new team, whose only admin is the asker.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TeamCreate {
+    #[serde(default)]
     pub name: String,
 }
 

@@ -132,8 +132,10 @@ pub(crate) async fn known_or_made(tx: &mut sqlx::PgConnection, user: &str) -> Re
         created_at: now,
         updated_at: now,
     };
-    store::accounts::account_create(&mut *tx, &row).await?;
-    Ok(row)
+    // Two who let the same person in at once find the same account.
+    store::accounts::account_ensure(&mut *tx, &row).await?;
+    let found = store::accounts::account_by_email(&mut *tx, user).await?;
+    found.ok_or_else(|| Error::conflict(format!("The account {user} was changed meanwhile. Try again.")))
 }
 
 /// Refuses what is no e-mail address of a person.

@@ -94,9 +94,9 @@ pub async fn collaborator_info(
 /// What is asked for, without doubles. Nobody gives what they do not have.
 fn checked(app: &App, permissions: Vec<String>) -> Result<Vec<String>> {
     let mut permissions = permissions;
-    permissions.sort();
-    permissions.dedup();
     let names = PERMISSIONS.map(|(name, ..)| name);
+    permissions.sort_by_key(|p| names.iter().position(|n| n == p));
+    permissions.dedup();
     if let Some(odd) = permissions.iter().find(|p| !names.contains(&p.as_str())) {
         return Err(Error::invalid(format!("Permission {odd:?} does not exist. There are: {}.", names.join(", "))));
     }

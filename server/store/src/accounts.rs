@@ -32,6 +32,23 @@ pub async fn account_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<
     Ok(())
 }
 
+/// Adds an account unless its address has one.
+pub async fn account_ensure(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into accounts (id, email, name, admin, created_at, updated_at) values ($1, $2, $3, $4, $5, $6)
+         on conflict (lower(email)) do nothing",
+    )
+    .bind(row.id)
+    .bind(&row.email)
+    .bind(&row.name)
+    .bind(row.admin)
+    .bind(row.created_at)
+    .bind(row.updated_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// The account with this id, unless it is suspended: whoever asks with it is not let in.
 pub async fn account_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from accounts where id = $1 and suspended_at is null").bind(id).fetch_optional(db).await
