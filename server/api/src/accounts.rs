@@ -37,6 +37,14 @@ pub struct AccountUpdate {
     pub name: Option<String>,
 }
 
+/// *Wharf:* changes to somebody's account, by an administrator of the platform.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct UserUpdate {
+    /// Whether nobody is let in with it any more.
+    #[serde(default, deserialize_with = "crate::refs::loose_bool", skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<bool>,
+}
+
 /// How many requests are left in this hour.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RateLimit {

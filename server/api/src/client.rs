@@ -12,11 +12,12 @@ use serde_json::Value;
 use crate::{
     Error,
     accounts::{Account, AccountUpdate},
+    app_transfers::{AppTransfer, AppTransferCreate, AppTransferUpdate},
     apps::{App, AppCreate, AppUpdate},
     authorizations::{Authorization, AuthorizationCreate},
     buildpack_installations::{BuildpackChoice, BuildpackInstallation, BuildpackInstallationsUpdate},
     builds::Build,
-    collaborators::{Collaborator, CollaboratorCreate},
+    collaborators::{Collaborator, CollaboratorCreate, CollaboratorUpdate, Permission},
     config_vars::{ConfigVars, ConfigVarsUpdate},
     dynos::{Dyno, DynoSize},
     features::{Feature, FeatureUpdate},
@@ -27,10 +28,14 @@ use crate::{
     metrics::{Metrics, MetricsQuery},
     platform::{Event, PlatformInfo},
     releases::{Release, ReleaseCreate, RollbackEffects},
+    service_accounts::{ServiceAccount, ServiceAccountCreate},
     sessions::{Session, SignInLink},
     slugs::Slug,
     stacks::Stack,
     statuses::{AppStatus, AppSummary},
+    team_invitations::TeamInvitation,
+    team_members::{TeamMember, TeamMemberSave},
+    teams::{Team, TeamAccess, TeamAppCreate, TeamAppUpdate, TeamCreate, TeamUpdate},
 };
 
 /// The `Accept` header that tells API requests from requests for pages.
@@ -288,6 +293,62 @@ calls! {
     collaborator_create(app: &str, create: &CollaboratorCreate) -> Collaborator: "POST" of(app, "/collaborators"), create;
     /// Takes somebody off an app.
     collaborator_delete(app: &str, who: &str) -> Collaborator: "DELETE" of(app, &format!("/collaborators/{}", segment(who)));
+    /// Says anew what somebody may do with an app.
+    collaborator_update(app: &str, who: &str, update: &CollaboratorUpdate) -> Collaborator:
+        "PATCH" format!("/teams/apps/{}/collaborators/{}", segment(app), segment(who)), update;
+    /// Offers an app of mine to somebody.
+    app_transfer_create(create: &AppTransferCreate) -> AppTransfer: "POST" "/account/app-transfers".into(), create;
+    /// Accepts or declines an app that was offered to me.
+    app_transfer_update(id: &str, update: &AppTransferUpdate) -> AppTransfer:
+        "PATCH" format!("/account/app-transfers/{}", segment(id)), update;
+    /// Takes an offer back.
+    app_transfer_delete(id: &str) -> AppTransfer: "DELETE" format!("/account/app-transfers/{}", segment(id));
+    /// Makes a team, whose admin I am.
+    team_create(create: &TeamCreate) -> Team: "POST" "/teams".into(), create;
+    /// One team.
+    team_info(team: &str) -> Team: "GET" format!("/teams/{}", segment(team));
+    /// Renames a team.
+    team_update(team: &str, update: &TeamUpdate) -> Team: "PATCH" format!("/teams/{}", segment(team)), update;
+    /// Removes a team that has no apps.
+    team_delete(team: &str) -> Team: "DELETE" format!("/teams/{}", segment(team));
+    /// Makes an app of a team.
+    team_app_create(create: &TeamAppCreate) -> App: "POST" "/teams/apps".into(), create;
+    /// Locks an app, or gives it to a team or a person.
+    team_app_update(app: &str, update: &TeamAppUpdate) -> App:
+        "PATCH" format!("/teams/apps/{}", segment(app)), update;
+    /// Makes somebody a member, or gives a member another role.
+    team_member_save(team: &str, save: &TeamMemberSave) -> TeamMember:
+        "PUT" format!("/teams/{}/members", segment(team)), save;
+    /// Gives a member another role.
+    team_member_update(team: &str, save: &TeamMemberSave) -> TeamMember:
+        "PATCH" format!("/teams/{}/members", segment(team)), save;
+    /// Takes somebody out of a team.
+    team_member_delete(team: &str, who: &str) -> TeamMember:
+        "DELETE" format!("/teams/{}/members/{}", segment(team), segment(who));
+    /// Invites somebody into a team.
+    team_invitation_save(team: &str, save: &TeamMemberSave) -> TeamInvitation:
+        "PUT" format!("/teams/{}/invitations", segment(team)), save;
+    /// Takes an invitation back.
+    team_invitation_delete(team: &str, who: &str) -> TeamInvitation:
+        "DELETE" format!("/teams/{}/invitations/{}", segment(team), segment(who));
+    /// Becomes a member.
+    team_invitation_accept(id: &str) -> TeamInvitation:
+        "POST" format!("/teams/invitations/{}/accept", segment(id));
+    /// Does not become a member.
+    team_invitation_decline(id: &str) -> TeamInvitation:
+        "POST" format!("/teams/invitations/{}/decline", segment(id));
+    /// Makes a service account.
+    service_account_create(team: &str, create: &ServiceAccountCreate) -> ServiceAccount:
+        "POST" format!("/teams/{}/service-accounts", segment(team)), create;
+    /// Takes everything from a service account.
+    service_account_delete(team: &str, who: &str) -> ServiceAccount:
+        "DELETE" format!("/teams/{}/service-accounts/{}", segment(team), segment(who));
+    /// Makes a token of a service account; the answer is the only one that shows it.
+    service_account_authorization_create(team: &str, who: &str, create: &AuthorizationCreate) -> Authorization:
+        "POST" format!("/teams/{}/service-accounts/{}/authorizations", segment(team), segment(who)), create;
+    /// Revokes a token of a service account.
+    service_account_authorization_delete(team: &str, who: &str, id: &str) -> Authorization:
+        "DELETE" format!("/teams/{}/service-accounts/{}/authorizations/{}", segment(team), segment(who), segment(id));
     /// What the platform's own machinery does.
     platform_info() -> PlatformInfo: "GET" "/platform".into();
     /// Ends a console session.
@@ -325,6 +386,27 @@ lists! {
     log_drain_list(app: &str) -> LogDrain: of(app, "/log-drains");
     /// My console sessions.
     session_list() -> Session: "/account/sessions".into();
+    /// The apps that were offered to me, and those that I offered.
+    app_transfer_list() -> AppTransfer: "/account/app-transfers".into();
+    /// The teams that I am a member of.
+    team_list() -> Team: "/teams".into();
+    /// The apps of a team that I may see.
+    team_app_list(team: &str) -> App: format!("/teams/{}/apps", segment(team));
+    /// Who may do what with the apps of a team.
+    team_access_list(team: &str) -> TeamAccess: format!("/teams/{}/access", segment(team));
+    /// Who is in a team.
+    team_member_list(team: &str) -> TeamMember: format!("/teams/{}/members", segment(team));
+    /// The open invitations of a team.
+    team_invitation_list(team: &str) -> TeamInvitation: format!("/teams/{}/invitations", segment(team));
+    /// The open invitations to me.
+    team_invitation_list_own() -> TeamInvitation: "/account/team-invitations".into();
+    /// The service accounts of a team.
+    service_account_list(team: &str) -> ServiceAccount: format!("/teams/{}/service-accounts", segment(team));
+    /// The tokens of a service account, masked.
+    service_account_authorization_list(team: &str, who: &str) -> Authorization:
+        format!("/teams/{}/service-accounts/{}/authorizations", segment(team), segment(who));
+    /// What can be given to a collaborator.
+    permission_list() -> Permission: "/teams/permissions".into();
     /// All stacks.
     stack_list() -> Stack: "/stacks".into();
 }

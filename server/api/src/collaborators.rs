@@ -27,7 +27,7 @@ pub struct CollaboratorUser {
     pub federated: bool,
 }
 
-/// A right: `view`, `deploy`, `operate` or `manage`.
+/// A permission: `view`, `deploy`, `operate` or `manage`; or a part of one, `logs`, `config`, …
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Permission {
     pub name: String,
@@ -41,4 +41,11 @@ pub struct CollaboratorCreate {
     pub user: Option<String>,
     #[serde(default)]
     pub permissions: Option<Vec<String>>,
+}
+
+/// Says anew what a person may do.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct CollaboratorUpdate {
+    #[serde(default)]
+    pub permissions: Vec<String>,
 }

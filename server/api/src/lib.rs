@@ -6,6 +6,7 @@
 //! request travels: that is a [`Transport`].
 
 pub mod accounts;
+pub mod app_transfers;
 pub mod apps;
 pub mod authorizations;
 pub mod buildpack_installations;
@@ -26,11 +27,15 @@ pub mod metrics;
 pub mod platform;
 pub mod refs;
 pub mod releases;
+pub mod service_accounts;
 pub mod sessions;
 pub mod slugs;
 pub mod sources;
 pub mod stacks;
 pub mod statuses;
+pub mod team_invitations;
+pub mod team_members;
+pub mod teams;
 
 pub use crate::client::{Client, Reply, Request, Transport};
 pub use crate::error::Error;

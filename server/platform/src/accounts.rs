@@ -16,7 +16,7 @@ use crate::{
     actor::Actor,
     authorizations,
     error::{Error, Result},
-    secrets,
+    events, secrets,
     web::Input,
 };
 
@@ -78,6 +78,77 @@ pub(crate) fn is_self(actor: &Actor, user: &str) -> Result<()> {
     } else {
         Err(Error::not_found("user", "Couldn't find that user."))
     }
+}
+
+/// `PATCH /users/{user}`: whether anybody is let in with an account, by an administrator.
+pub async fn user_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(user): Path<String>,
+    Input(update): Input<api::accounts::UserUpdate>,
+) -> Result<Json<api::accounts::Account>> {
+    actor.must_administer()?;
+    let db = platform.db();
+    let row = match user.parse::<Uuid>() {
+        Ok(id) => store::accounts::account_even_suspended(db, id).await?,
+        Err(_) => store::accounts::account_by_email(db, &user).await?,
+    };
+    let row = row.ok_or_else(|| Error::not_found("user", "Couldn't find that user."))?;
+    if row.id == actor.account.id {
+        return Err(Error::invalid("Nobody can suspend their own account: who would undo it?"));
+    }
+    if let Some(suspended) = update.suspended {
+        let mut tx = platform.db().begin().await?;
+        store::accounts::account_suspend(&mut *tx, row.id, suspended.then(Utc::now)).await?;
+        let summary = format!("{} the account {}.", if suspended { "Suspended" } else { "Let in" }, row.email);
+        let data = serde_json::json!({ "account": row.id, "suspended": suspended });
+        let event = events::New { action: "account.suspend", subject: &row.email, app: None, summary, data };
+        actor.event(&mut tx, event).await?;
+        tx.commit().await?;
+        platform.rights_changed();
+    }
+    Ok(Json(shown(&row)))
+}
+
+/// The account of this address or id. An address without one gets one: it has no token and no
+/// session, so that nobody is let in with it until somebody proves to have the address.
+pub(crate) async fn known_or_made(tx: &mut sqlx::PgConnection, user: &str) -> Result<Row> {
+    let user = user.trim();
+    if let Ok(id) = user.parse::<Uuid>() {
+        let found = store::accounts::account_info(&mut *tx, id).await?;
+        return found.ok_or_else(|| Error::not_found("user", "Couldn't find that user."));
+    }
+    if let Some(found) = store::accounts::account_by_email(&mut *tx, user).await? {
+        return Ok(found);
+    }
+    check_address(user)?;
+    let now = Utc::now();
+    let row = Row {
+        id: Uuid::now_v7(),
+        email: user.into(),
+        name: None,
+        admin: false,
+        last_login: None,
+        created_at: now,
+        updated_at: now,
+    };
+    // Two who let the same person in at once find the same account.
+    store::accounts::account_ensure(&mut *tx, &row).await?;
+    let found = store::accounts::account_by_email(&mut *tx, user).await?;
+    found.ok_or_else(|| Error::conflict(format!("The account {user} was changed meanwhile. Try again.")))
+}
+
+/// Refuses what is no e-mail address of a person.
+fn check_address(email: &str) -> Result<()> {
+    // Names of service accounts and of teams look like addresses, and are nobody's.
+    let ours = [".invalid", "@herokumanager.com"];
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "<>,;\"/".contains(c);
+    let parts =
+        email.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.len() > 1 && !host.contains('@'));
+    if parts && email.len() <= 254 && !email.contains(odd) && !ours.iter().any(|o| email.to_lowercase().ends_with(o)) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{email:?} is not an e-mail address.")))
 }
 
 /// Makes the first administrator, and a token for it in `file`, unless they exist.

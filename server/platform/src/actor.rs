@@ -1,7 +1,6 @@
-//! Who is asking, and what they may do. Every route begins here.
+//! Who is asking. Every route begins here; what they may do is in `rights`.
 //!
-//! A handler that takes an [`Actor`] cannot be reached without credentials. An app's row is got
-//! only through [`Actor::app`], which wants to know what is to be done with it.
+//! A handler that takes an [`Actor`] cannot be reached without credentials.
 
 use axum::{
     extract::{FromRequestParts, OriginalUri},
@@ -9,7 +8,7 @@ use axum::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::Utc;
-use store::{accounts, apps};
+use store::accounts;
 use tower_sessions::Session;
 use uuid::Uuid;
 
@@ -63,49 +62,10 @@ pub struct Actor {
     pub platform: Platform,
 }
 
-/// What somebody wants to do with an app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Can {
-    /// See that it exists, its releases, dynos and logs.
-    View,
-    /// Push code, release, roll back.
-    Deploy,
-    /// Scale, restart, set config vars, maintenance.
-    Operate,
-    /// Rename, destroy, let others in.
-    Manage,
-}
-
 impl Actor {
-    /// The app called `name` (or with that id), if the asker may do `can` with it.
-    ///
-    /// Answers 404 for an app that does not exist or may not be known of.
-    pub async fn app(&self, name: &str, can: Can) -> Result<apps::Row> {
-        let db = self.platform.db();
-        let app = match name.parse::<Uuid>() {
-            Ok(id) => store::apps::app_info(db, id).await?,
-            Err(_) => store::apps::app_by_name(db, name).await?,
-        };
-        app.filter(|app| self.may(app, can)).ok_or_else(Error::no_app)
-    }
-
-    /// Whether the asker may do `can` with `app`. The one place that decides.
-    pub fn may(&self, app: &apps::Row, _can: Can) -> bool {
-        self.account.admin || app.owner_id == self.account.id
-    }
-
     /// Writes into the audit log, in the transaction that makes the change.
     pub async fn event(&self, tx: &mut sqlx::PgConnection, event: events::New<'_>) -> Result<()> {
         events::event(tx, self, event).await
-    }
-
-    /// An error unless the asker administers the platform.
-    pub fn must_administer(&self) -> Result<()> {
-        if self.account.admin {
-            Ok(())
-        } else {
-            Err(Error::forbidden("Only an administrator of the platform may do this."))
-        }
     }
 }
 
@@ -136,6 +96,13 @@ impl FromRequestParts<Platform> for Actor {
     }
 }
 
+/// Whether the token or session with this id still lets its bearer in.
+pub(crate) async fn credential_exists(platform: &Platform, id: Uuid) -> Result<bool> {
+    let (db, now) = (platform.db(), Utc::now());
+    Ok(store::authorizations::authorization_exists(db, id, now).await?
+        || store::sessions::session_exists(db, id, now).await?)
+}
+
 /// Whom a token speaks for.
 async fn by_token(platform: &Platform, token: &str) -> Result<(accounts::Row, Credential, Vec<String>)> {
     let (db, now) = (platform.db(), Utc::now());
@@ -152,6 +119,8 @@ fn is_in_scope(scope: &[String], method: &Method, path: &str) -> bool {
     // A fetch is a POST, too.
     let reads = matches!(*method, Method::GET | Method::HEAD) || path.ends_with("/git-upload-pack");
     let is_own = path == "/account" || ["/account/", "/oauth/", "/users/"].iter().any(|p| path.starts_with(p));
+    // Who is in a team, and what its service accounts can do, is no matter of one token's apps.
+    let is_own = is_own || !reads && path.starts_with("/teams") && !path.starts_with("/teams/apps");
     match (is_own, path.ends_with("/config-vars"), reads) {
         _ if has(&["global"]) => true,
         (true, _, true) => path == "/account" || path == "/account/rate-limits",
@@ -241,6 +210,9 @@ mod tests {
                 ("PATCH", "/apps/x/config-vars"),
                 ("POST", "/x.git/git-upload-pack"),
                 ("POST", "/oauth/authorizations"),
+                ("PUT", "/teams/x/members"),
+                ("GET", "/teams/x/members"),
+                ("POST", "/teams/apps"),
             ];
             let scope = [scope.to_owned()];
             asked
@@ -249,7 +221,7 @@ mod tests {
                 .collect::<String>()
         };
         let found = ["global", "write-protected", "write", "read-protected", "read", "identity"].map(reaches);
-        assert_eq!(found, ["yyyyyyy", "yyyyyy-", "yyy--y-", "yy-y-y-", "yy---y-", "y------"]);
+        assert_eq!(found, ["yyyyyyyyyy", "yyyyyy--yy", "yyy--y--yy", "yy-y-y--y-", "yy---y--y-", "y---------"]);
     }
 
     #[test]

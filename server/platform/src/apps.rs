@@ -18,9 +18,11 @@ use uuid::Uuid;
 
 use crate::{
     Platform, accounts,
-    actor::{Actor, Can},
+    actor::Actor,
     error::{Error, Result},
-    events, releases, stacks,
+    events, releases,
+    rights::Can,
+    stacks,
     web::{Created, Input, Page},
 };
 
@@ -30,7 +32,7 @@ pub(crate) fn shown(row: &Row, actor: &Actor) -> api::apps::App {
     api::apps::App {
         id: row.id.into(),
         name: row.name.clone(),
-        owner: api::refs::UserRef { id: row.owner_id, email: row.owner_email.clone() },
+        owner: owner_ref(row),
         region: stacks::region_ref(),
         stack: stacks::stack_ref(&row.stack),
         build_stack: stacks::stack_ref(&row.build_stack),
@@ -46,14 +48,31 @@ pub(crate) fn shown(row: &Row, actor: &Actor) -> api::apps::App {
         released_at: row.released_at,
         created_at: row.created_at,
         updated_at: row.updated_at,
-        team: None,
-        organization: None,
+        team: team_ref(row),
+        organization: team_ref(row),
         space: None,
         internal_routing: None,
         generation: api::refs::Ref { id: stacks::named_id("generation cedar"), name: "cedar".into() },
         create_status: "complete".into(),
         process_tier: "production".into(),
     }
+}
+
+/// Whom the app belongs to. A team counts as an account with an address at which nobody is:
+/// clients of Heroku's tell apps of teams by its ending.
+pub(crate) fn owner_ref(row: &Row) -> api::refs::UserRef {
+    match (row.team_id, &row.team) {
+        (Some(id), Some(team)) => api::refs::UserRef { id, email: format!("{team}@herokumanager.com") },
+        _ => api::refs::UserRef {
+            id: row.owner_id.unwrap_or_default(),
+            email: row.owner_email.clone().unwrap_or_default(),
+        },
+    }
+}
+
+/// The team that the app belongs to.
+fn team_ref(row: &Row) -> Option<api::refs::Ref> {
+    Some(api::refs::Ref { id: row.team_id?, name: row.team.clone()? })
 }
 
 /// How other resources name the app.
@@ -84,53 +103,62 @@ fn name_taken(err: sqlx::Error, name: &str) -> Error {
     }
 }
 
-/// `POST /apps`
+/// `POST /apps`: an app of one's own.
 pub async fn app_create(
     State(platform): State<Platform>,
     actor: Actor,
     Input(create): Input<api::apps::AppCreate>,
 ) -> Result<Created<api::apps::App>> {
+    actor.must_be_a_person().await?;
+    let owner = Owner { account: Some(actor.account.id), team: None };
+    make(&platform, &actor, create, owner, false).await.map(Created)
+}
+
+/// Whom a new app belongs to: a person or a team.
+pub(crate) struct Owner {
+    pub account: Option<Uuid>,
+    pub team: Option<Uuid>,
+}
+
+/// Makes an app with its first release.
+pub(crate) async fn make(
+    platform: &Platform,
+    actor: &Actor,
+    create: api::apps::AppCreate,
+    owner: Owner,
+    locked: bool,
+) -> Result<api::apps::App> {
     let name = create.name.filter(|n| !n.is_empty()).unwrap_or_else(made_up_name);
     name.parse::<api::ids::AppName>().map_err(Error::invalid)?;
     let stack = stacks::known(create.stack.as_deref().unwrap_or(stacks::DEFAULT))?;
     stacks::known_region(create.region.as_deref())?;
     let (id, now) = (Uuid::now_v7(), Utc::now());
     let mut tx = platform.db().begin().await?;
-    let new = store::apps::New { id, name: &name, owner: actor.account.id, stack, now };
+    let new = store::apps::New { id, name: &name, owner: owner.account, team: owner.team, locked, stack, now };
     store::apps::app_create(&mut *tx, &new).await.map_err(|err| name_taken(err, &name))?;
     let first = releases::New { app: id, description: "Initial release", ..releases::New::default() };
-    releases::create(&platform, &mut tx, &actor, &first, &BTreeMap::new()).await?;
-    let (summary, data) = (format!("Created the app {name}."), serde_json::json!({ "stack": stack }));
+    releases::create(platform, &mut tx, actor, &first, &BTreeMap::new()).await?;
+    let data = serde_json::json!({ "stack": stack, "team": owner.team });
+    let summary = format!("Created the app {name}.");
     actor.event(&mut tx, events::New { action: "app.create", subject: &name, app: Some(id), summary, data }).await?;
     tx.commit().await?;
     platform.said(id, "api", &format!("Initial release by user {}", actor.account.email));
     platform.changed(id);
-    let row = store::apps::app_info(platform.db(), id).await?.ok_or_else(Error::no_app)?;
-    Ok(Created(shown(&row, &actor)))
+    let app = actor.app(&id.to_string(), Can::View).await?;
+    Ok(shown(&app, actor))
 }
 
 /// `GET /apps`
-pub async fn app_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
-    let rows = visible(&platform, &actor).await?;
+pub async fn app_list(actor: Actor, headers: HeaderMap) -> Result<Response> {
+    let rows = actor.apps().await?;
     Page::read(&headers).of(rows.iter().map(|row| shown(row, &actor)).collect::<Vec<_>>())
 }
 
 /// `GET /users/{user}/apps`
-pub async fn app_list_of_user(
-    State(platform): State<Platform>,
-    actor: Actor,
-    Path(user): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response> {
+pub async fn app_list_of_user(actor: Actor, Path(user): Path<String>, headers: HeaderMap) -> Result<Response> {
     accounts::is_self(&actor, &user)?;
-    let rows = visible(&platform, &actor).await?;
+    let rows = actor.apps().await?;
     Page::read(&headers).of(rows.iter().map(|row| shown(row, &actor)).collect::<Vec<_>>())
-}
-
-/// The apps that the asker may know of, by name.
-pub(crate) async fn visible(platform: &Platform, actor: &Actor) -> Result<Vec<Row>> {
-    let rows = store::apps::app_list(platform.db()).await?;
-    Ok(rows.into_iter().filter(|row| actor.may(row, Can::View)).collect())
 }
 
 /// `GET /apps/{app}`
@@ -140,15 +168,10 @@ pub async fn app_info(actor: Actor, Path(app): Path<String>) -> Result<Json<api:
 }
 
 /// `POST /filters/apps`: `{"in": {"id": […]}}`
-pub async fn app_filter(
-    State(platform): State<Platform>,
-    actor: Actor,
-    headers: HeaderMap,
-    Input(filter): Input<serde_json::Value>,
-) -> Result<Response> {
+pub async fn app_filter(actor: Actor, headers: HeaderMap, Input(filter): Input<serde_json::Value>) -> Result<Response> {
     let ids: Vec<Uuid> = serde_json::from_value(filter["in"]["id"].clone())
         .map_err(|_| Error::invalid("The filter must have the form {\"in\": {\"id\": [ids of apps]}}."))?;
-    let rows = visible(&platform, &actor).await?;
+    let rows = actor.apps().await?;
     Page::read(&headers).of(rows
         .iter()
         .filter(|row| ids.contains(&row.id))
@@ -163,9 +186,17 @@ pub async fn app_update(
     Path(app): Path<String>,
     Input(update): Input<api::apps::AppUpdate>,
 ) -> Result<Json<api::apps::App>> {
-    let can = if update.name.is_some() { Can::Manage } else { Can::Operate };
-    let mut row = actor.app(&app, can).await?;
-    let old = row.clone();
+    let old = actor.app(&app, Can::View).await?;
+    let needed = [
+        (update.name.is_some(), Can::Manage),
+        (update.build_stack.is_some(), Can::Deploy),
+        (update.maintenance.is_some(), Can::Operate),
+    ];
+    let mut needed: Vec<Can> = needed.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, can)| can).collect();
+    // A change of nothing is asked for like one of something.
+    needed.push(if needed.is_empty() { Can::Operate } else { Can::View });
+    needed.into_iter().try_for_each(|can| old.must(can))?;
+    let mut row = store::apps::Row::clone(&old);
     let mut said = Vec::new();
     if let Some(name) = update.name.filter(|n| *n != row.name) {
         name.parse::<api::ids::AppName>().map_err(Error::invalid)?;

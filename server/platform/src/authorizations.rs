@@ -47,7 +47,21 @@ fn hint(token: &str) -> String {
     format!("{}**********{}", &token[..9], &token[token.len() - 3..])
 }
 
-fn shown(row: Row, actor: &Actor, token: Option<String>) -> api::authorizations::Authorization {
+/// Whom the asker's own tokens speak for.
+fn oneself(actor: &Actor) -> api::authorizations::AuthorizationUser {
+    api::authorizations::AuthorizationUser {
+        id: actor.account.id,
+        email: actor.account.email.clone(),
+        full_name: actor.account.name.clone(),
+    }
+}
+
+/// The token of `user` as it goes over the wire; whole only when it was just made.
+pub(crate) fn shown(
+    row: Row,
+    user: api::authorizations::AuthorizationUser,
+    token: Option<String>,
+) -> api::authorizations::Authorization {
     let expires_in = row.expires_at.map(|at| (at - Utc::now()).num_seconds().max(0));
     api::authorizations::Authorization {
         id: row.id.into(),
@@ -58,11 +72,7 @@ fn shown(row: Row, actor: &Actor, token: Option<String>) -> api::authorizations:
             token: token.unwrap_or(row.hint),
             expires_in,
         }),
-        user: api::authorizations::AuthorizationUser {
-            id: actor.account.id,
-            email: actor.account.email.clone(),
-            full_name: actor.account.name.clone(),
-        },
+        user,
         created_at: row.created_at,
         updated_at: row.updated_at,
         client: None,
@@ -73,7 +83,7 @@ fn shown(row: Row, actor: &Actor, token: Option<String>) -> api::authorizations:
     }
 }
 
-fn missing() -> Error {
+pub(crate) fn missing() -> Error {
     Error::not_found("authorization", "Couldn't find that authorization.")
 }
 
@@ -92,6 +102,18 @@ pub async fn authorization_create(
     actor: Actor,
     Input(create): Input<api::authorizations::AuthorizationCreate>,
 ) -> Result<Created<api::authorizations::Authorization>> {
+    actor.must_be_a_person().await?;
+    let (row, token) = asked_for(create, actor.account.id)?;
+    let mut tx = platform.db().begin().await?;
+    store::authorizations::authorization_create(&mut *tx, &row).await?;
+    let summary = format!("Made the token \"{}\".", row.description);
+    note(&actor, &mut tx, "authorization.create", &row, summary).await?;
+    tx.commit().await?;
+    Ok(Created(shown(row, oneself(&actor), Some(token))))
+}
+
+/// A new token of `account` as it is asked for, and its row; nothing is written.
+pub(crate) fn asked_for(create: api::authorizations::AuthorizationCreate, account: Uuid) -> Result<(Row, String)> {
     let description = create.description.unwrap_or_else(|| "Long-lived user authorization".into());
     if description.chars().count() > 255 || description.chars().any(char::is_control) {
         return Err(Error::invalid("Description must have at most 255 characters and no control characters."));
@@ -103,12 +125,7 @@ pub async fn authorization_create(
     }
     let now = Utc::now();
     let expires_at = lifetime(create.expires_in)?.map(|life| now + life);
-    let (row, token) = make(actor.account.id, &description, scope, expires_at, now);
-    let mut tx = platform.db().begin().await?;
-    store::authorizations::authorization_create(&mut *tx, &row).await?;
-    note(&actor, &mut tx, "authorization.create", &row, format!("Made the token \"{description}\".")).await?;
-    tx.commit().await?;
-    Ok(Created(shown(row, &actor, Some(token))))
+    Ok(make(account, &description, scope, expires_at, now))
 }
 
 /// Scopes as Heroku names them (devcenter "OAuth", scopes).
@@ -139,7 +156,7 @@ pub async fn authorization_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let rows = store::authorizations::authorization_list(platform.db(), actor.account.id, Utc::now()).await?;
-    Page::read(&headers).of(rows.into_iter().map(|row| shown(row, &actor, None)).collect::<Vec<_>>())
+    Page::read(&headers).of(rows.into_iter().map(|row| shown(row, oneself(&actor), None)).collect::<Vec<_>>())
 }
 
 /// `GET /oauth/authorizations/{authorization}`
@@ -149,7 +166,7 @@ pub async fn authorization_info(
     Path(id): Path<String>,
 ) -> Result<Json<api::authorizations::Authorization>> {
     let row = find(&platform, &actor, &id).await?;
-    Ok(Json(shown(row, &actor, None)))
+    Ok(Json(shown(row, oneself(&actor), None)))
 }
 
 /// `PATCH /oauth/authorizations/{authorization}`
@@ -167,7 +184,7 @@ pub async fn authorization_update(
         tx.commit().await?;
         row.description = description;
     }
-    Ok(Json(shown(row, &actor, None)))
+    Ok(Json(shown(row, oneself(&actor), None)))
 }
 
 /// `POST /oauth/authorizations/{authorization}/actions/regenerate-tokens`
@@ -176,6 +193,7 @@ pub async fn authorization_rotate(
     actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Json<api::authorizations::Authorization>> {
+    actor.must_be_a_person().await?;
     let mut row = find(&platform, &actor, &id).await?;
     let token = format!("wharf-{}", secrets::random());
     row.hint = hint(&token);
@@ -186,7 +204,7 @@ pub async fn authorization_rotate(
     note(&actor, &mut tx, "authorization.rotate", &row, format!("Replaced the token \"{}\".", row.description)).await?;
     tx.commit().await?;
     platform.session_ended();
-    Ok(Json(shown(row, &actor, Some(token))))
+    Ok(Json(shown(row, oneself(&actor), Some(token))))
 }
 
 /// `DELETE /oauth/authorizations/{authorization}`
@@ -201,5 +219,5 @@ pub async fn authorization_delete(
     note(&actor, &mut tx, "authorization.delete", &row, format!("Revoked the token \"{}\".", row.description)).await?;
     tx.commit().await?;
     platform.session_ended();
-    Ok(Json(shown(row, &actor, None)))
+    Ok(Json(shown(row, oneself(&actor), None)))
 }

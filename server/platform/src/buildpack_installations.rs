@@ -9,9 +9,10 @@ use chrono::Utc;
 
 use crate::{
     Platform,
-    actor::{Actor, Can},
+    actor::Actor,
     error::{Error, Result},
     events,
+    rights::Can,
     web::{Input, Page},
 };
 
@@ -47,7 +48,8 @@ pub async fn buildpack_installation_update(
     Path(app): Path<String>,
     Input(update): Input<api::buildpack_installations::BuildpackInstallationsUpdate>,
 ) -> Result<Response> {
-    let mut row = actor.app(&app, Can::Operate).await?;
+    let app = actor.app(&app, Can::Deploy).await?;
+    let mut row = store::apps::Row::clone(&app);
     let given = update.updates.into_iter().filter_map(|u| u.buildpack);
     row.buildpacks = given.map(|b| checked(&b)).collect::<Result<_>>()?;
     let mut tx = platform.db().begin().await?;

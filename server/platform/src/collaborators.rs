@@ -1,42 +1,264 @@
-//! Collaborators: who works on an app.
+//! Collaborators: who works on an app, and what each may do there.
 
-use axum::{extract::Path, http::HeaderMap, response::Response};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use chrono::Utc;
+use store::collaborators::Row;
+use uuid::Uuid;
 
 use crate::{
-    actor::{Actor, Can},
+    Platform, accounts,
+    actor::Actor,
     apps,
-    error::Result,
+    error::{Error, Result},
+    events,
+    rights::{App, Can, PERMISSIONS, Rights, Role},
     stacks,
-    web::Page,
+    web::{Created, Input, Page},
 };
 
-/// The rights on an app and what each lets one do.
-pub(crate) const PERMISSIONS: [(&str, &str); 4] = [
-    ("view", "View the app, its releases, dynos and logs."),
-    ("deploy", "Deploy code, roll back, cancel builds."),
-    ("operate", "Scale and restart dynos, change config vars, switch maintenance mode."),
-    ("manage", "Rename, transfer and destroy the app, let others in."),
-];
+/// Permissions with what each lets one do.
+pub(crate) fn described<S: AsRef<str>>(names: &[S]) -> Vec<api::collaborators::Permission> {
+    let known = names.iter().filter_map(|name| PERMISSIONS.iter().find(|(n, ..)| *n == name.as_ref()));
+    known
+        .map(|(name, description, _)| api::collaborators::Permission {
+            name: (*name).into(),
+            description: (*description).into(),
+        })
+        .collect()
+}
 
-/// `GET /apps/{app}/collaborators`: the owner, who may do everything.
-pub async fn collaborator_list(actor: Actor, Path(app): Path<String>, headers: HeaderMap) -> Result<Response> {
-    let row = actor.app(&app, Can::View).await?;
-    let permission = |(name, description): (&str, &str)| api::collaborators::Permission {
-        name: name.into(),
-        description: description.into(),
-    };
-    let owner = api::collaborators::Collaborator {
-        id: stacks::named_id(&format!("owner {} {}", row.id, row.owner_id)),
-        app: apps::app_ref(&row),
-        user: api::collaborators::CollaboratorUser {
-            id: row.owner_id,
-            email: row.owner_email.clone(),
-            federated: false,
-        },
-        role: "owner".into(),
-        permissions: PERMISSIONS.map(permission).to_vec(),
+fn shown(row: &Row, app: &App) -> api::collaborators::Collaborator {
+    api::collaborators::Collaborator {
+        id: row.id,
+        app: apps::app_ref(app),
+        user: api::collaborators::CollaboratorUser { id: row.account_id, email: row.email.clone(), federated: false },
+        role: row.team_role.clone().unwrap_or_else(|| "collaborator".into()),
+        permissions: described(&row.permissions),
         created_at: row.created_at,
-        updated_at: row.created_at,
+        updated_at: row.updated_at,
+    }
+}
+
+/// The owner, a person or a team, who may do everything.
+fn owner(app: &App) -> api::collaborators::Collaborator {
+    let owner = apps::owner_ref(app);
+    api::collaborators::Collaborator {
+        id: stacks::named_id(&format!("owner {} {}", app.id, owner.id)),
+        app: apps::app_ref(app),
+        user: api::collaborators::CollaboratorUser { id: owner.id, email: owner.email, federated: false },
+        role: "owner".into(),
+        permissions: described(Role::Admin.permissions()),
+        created_at: app.created_at,
+        updated_at: app.created_at,
+    }
+}
+
+fn missing() -> Error {
+    Error::not_found("collaborator", "Couldn't find that collaborator.")
+}
+
+/// `GET /apps/{app}/collaborators`
+pub async fn collaborator_list(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let app = actor.app(&app, Can::View).await?;
+    let rows = store::collaborators::collaborator_list(platform.db(), app.id).await?;
+    let mut all = vec![owner(&app)];
+    all.extend(rows.iter().map(|row| shown(row, &app)));
+    Page::read(&headers).of(all)
+}
+
+/// `GET /apps/{app}/collaborators/{collaborator}`: by address or id.
+pub async fn collaborator_info(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, who)): Path<(String, String)>,
+) -> Result<Json<api::collaborators::Collaborator>> {
+    let app = actor.app(&app, Can::View).await?;
+    let owner = owner(&app);
+    if who == owner.user.email || who == owner.id.to_string() || who == owner.user.id.to_string() {
+        return Ok(Json(owner));
+    }
+    let row = store::collaborators::collaborator_info(platform.db(), app.id, &who).await?.ok_or_else(missing)?;
+    Ok(Json(shown(&row, &app)))
+}
+
+/// What is asked for, without doubles. Nobody gives what they do not have.
+fn checked(app: &App, permissions: Vec<String>) -> Result<Vec<String>> {
+    let mut permissions = permissions;
+    let names = PERMISSIONS.map(|(name, ..)| name);
+    permissions.sort_by_key(|p| names.iter().position(|n| n == p));
+    permissions.dedup();
+    if let Some(odd) = permissions.iter().find(|p| !names.contains(&p.as_str())) {
+        return Err(Error::invalid(format!("Permission {odd:?} does not exist. There are: {}.", names.join(", "))));
+    }
+    if permissions.is_empty() {
+        return Err(Error::invalid("Name at least one permission, or remove the collaborator."));
+    }
+    within_own(app, Rights::of_permissions(&permissions))?;
+    Ok(permissions)
+}
+
+/// An error when `rights` are more than the asker's own.
+fn within_own(app: &App, rights: Rights) -> Result<()> {
+    if app.rights().contains(rights) {
+        return Ok(());
+    }
+    let own = app.rights().names().join(", ");
+    Err(Error::forbidden(format!(
+        "On the app {} you have {own}. You cannot give, or take from others, more than that.",
+        app.name
+    )))
+}
+
+/// What somebody is let in with who is let in without further words.
+fn usual(role: Option<Role>) -> Vec<String> {
+    role.unwrap_or(Role::Member).permissions().iter().map(|p| (*p).to_owned()).collect()
+}
+
+/// `POST /apps/{app}/collaborators`: lets somebody in. A member of the team joins an app that is
+/// not locked without being let in. An address without an account gets one, which lets nobody in
+/// until somebody proves to have the address.
+pub async fn collaborator_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    Input(create): Input<api::collaborators::CollaboratorCreate>,
+) -> Result<Created<api::collaborators::Collaborator>> {
+    let app = actor.app(&app, Can::View).await?;
+    let user = create.user.filter(|u| !u.is_empty()).ok_or_else(|| {
+        app.must(Can::Access).err().unwrap_or_else(|| Error::invalid("Say whom: {\"user\": \"ada@example.com\"}."))
+    })?;
+    let is_self = accounts::is_self(&actor, &user).is_ok();
+    if !(is_self && app.role().is_some()) {
+        app.must(Can::Access)?;
+    }
+    let mut tx = platform.db().begin().await?;
+    let account = if is_self { actor.account.clone() } else { accounts::known_or_made(&mut tx, &user).await? };
+    if app.owner_id == Some(account.id) {
+        return Err(Error::invalid(format!("{} owns the app {}.", account.email, app.name)));
+    }
+    let id = account.id.to_string();
+    if store::collaborators::collaborator_info(&mut *tx, app.id, &id).await?.is_some() {
+        return Err(Error::invalid(format!("{} is a collaborator of the app {} already.", account.email, app.name)));
+    }
+    let member = match app.team_id {
+        Some(team) => store::team_members::team_member_info(&mut *tx, team, &id).await?,
+        None => None,
     };
-    Page::read(&headers).of(vec![owner])
+    if member.is_none() && store::service_accounts::service_account_exists(&mut *tx, account.id).await? {
+        return Err(Error::invalid("A service account works on apps of its own team only."));
+    }
+    let role = member.as_ref().and_then(|m| Role::parse(&m.role));
+    let permissions = checked(&app, create.permissions.unwrap_or_else(|| usual(role)))?;
+    let summary = format!("Let {} in with {}.", account.email, permissions.join(", "));
+    save(&actor, &mut tx, &app, &account, &permissions, ("collaborator.create", summary)).await?;
+    tx.commit().await?;
+    done(&platform, &app);
+    let row = store::collaborators::collaborator_info(platform.db(), app.id, &id).await?.ok_or_else(missing)?;
+    Ok(Created(shown(&row, &app)))
+}
+
+async fn save(
+    actor: &Actor,
+    tx: &mut sqlx::PgConnection,
+    app: &App,
+    account: &store::accounts::Row,
+    permissions: &[String],
+    (action, summary): (&str, String),
+) -> Result<()> {
+    let now = Utc::now();
+    store::collaborators::collaborator_save(&mut *tx, Uuid::now_v7(), app.id, account.id, permissions, now).await?;
+    let data = serde_json::json!({ "account": account.id, "permissions": permissions });
+    actor.event(tx, events::New { action, subject: &app.name, app: Some(app.id), summary, data }).await
+}
+
+fn done(platform: &Platform, app: &App) {
+    platform.rights_changed();
+    platform.changed(app.id);
+}
+
+/// Makes the asker a collaborator of a new app, with what the role in the team gives.
+pub(crate) async fn join(platform: &Platform, actor: &Actor, app: Uuid) -> Result<()> {
+    let Some(row) = store::apps::app_info(platform.db(), app).await? else { return Ok(()) };
+    let Some(team) = row.team_id else { return Ok(()) };
+    let member = store::team_members::team_member_info(platform.db(), team, &actor.account.id.to_string()).await?;
+    let Some(role) = member.and_then(|m| Role::parse(&m.role)) else { return Ok(()) };
+    let (now, usual) = (Utc::now(), usual(Some(role)));
+    store::collaborators::collaborator_save(platform.db(), Uuid::now_v7(), app, actor.account.id, &usual, now).await?;
+    Ok(())
+}
+
+/// `PATCH /teams/apps/{app}/collaborators/{collaborator}`: says anew what somebody may do. A
+/// member of the team need not be a collaborator before.
+pub async fn collaborator_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, who)): Path<(String, String)>,
+    Input(update): Input<api::collaborators::CollaboratorUpdate>,
+) -> Result<Json<api::collaborators::Collaborator>> {
+    let app = actor.app(&app, Can::Access).await?;
+    let mut tx = platform.db().begin().await?;
+    let old = store::collaborators::collaborator_info(&mut *tx, app.id, &who).await?;
+    let member = match app.team_id {
+        Some(team) => store::team_members::team_member_info(&mut *tx, team, &who).await?,
+        None => None,
+    };
+    let role = member.as_ref().and_then(|m| Role::parse(&m.role));
+    let had = match &old {
+        Some(old) => Rights::of_permissions(&old.permissions),
+        None => role.map(|role| role.rights(app.locked)).unwrap_or_default(),
+    };
+    let account = old.as_ref().map(|o| o.account_id).or(member.map(|m| m.account_id)).ok_or_else(missing)?;
+    within_own(&app, had)?;
+    let permissions = checked(&app, update.permissions)?;
+    let account = store::accounts::account_even_suspended(&mut *tx, account).await?.ok_or_else(missing)?;
+    let summary = format!("{} may now {}.", account.email, permissions.join(", "));
+    save(&actor, &mut tx, &app, &account, &permissions, ("collaborator.update", summary)).await?;
+    tx.commit().await?;
+    done(&platform, &app);
+    let id = account.id.to_string();
+    let row = store::collaborators::collaborator_info(platform.db(), app.id, &id).await?.ok_or_else(missing)?;
+    Ok(Json(shown(&row, &app)))
+}
+
+/// `DELETE /apps/{app}/collaborators/{collaborator}`: by who may, or by oneself.
+pub async fn collaborator_delete(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, who)): Path<(String, String)>,
+) -> Result<Json<api::collaborators::Collaborator>> {
+    let app = actor.app(&app, Can::View).await?;
+    let who = if who == "~" { actor.account.id.to_string() } else { who };
+    let row = store::collaborators::collaborator_info(platform.db(), app.id, &who).await?;
+    let is_self = row.as_ref().is_some_and(|row| row.account_id == actor.account.id);
+    let left = row.as_ref().and_then(|row| Role::parse(row.team_role.as_deref()?));
+    let left = left.map(|role| role.rights(app.locked)).unwrap_or_default();
+    // Who leaves an app must not get by it what a role gives and the app withheld.
+    if !(is_self && app.rights().contains(left)) {
+        app.must(Can::Access)?;
+        within_own(&app, left)?;
+    }
+    let row = row.ok_or_else(missing)?;
+    within_own(&app, Rights::of_permissions(&row.permissions))?;
+    let mut tx = platform.db().begin().await?;
+    store::collaborators::collaborator_delete(&mut *tx, app.id, row.account_id).await?;
+    let summary = match is_self {
+        true => "Left the app.".to_owned(),
+        false => format!("Took {} off the app.", row.email),
+    };
+    let data = serde_json::json!({ "account": row.account_id });
+    let event = events::New { action: "collaborator.delete", subject: &app.name, app: Some(app.id), summary, data };
+    actor.event(&mut tx, event).await?;
+    tx.commit().await?;
+    done(&platform, &app);
+    Ok(Json(shown(&row, &app)))
 }

@@ -12,9 +12,10 @@ use uuid::Uuid;
 
 use crate::{
     Platform,
-    actor::{Actor, Can},
+    actor::Actor,
     error::{Error, Result},
     events, releases,
+    rights::Can,
     secrets::Secrets,
     web::Input,
 };
@@ -58,7 +59,7 @@ pub async fn config_vars_info(
     actor: Actor,
     Path(app): Path<String>,
 ) -> Result<Json<BTreeMap<String, String>>> {
-    let app = actor.app(&app, Can::Operate).await?;
+    let app = actor.app(&app, Can::Config).await?;
     Ok(Json(current(&platform, app.id).await?))
 }
 
@@ -68,7 +69,7 @@ pub async fn release_config_vars(
     actor: Actor,
     Path((app, release)): Path<(String, String)>,
 ) -> Result<Json<BTreeMap<String, String>>> {
-    let app = actor.app(&app, Can::Operate).await?;
+    let app = actor.app(&app, Can::Config).await?;
     let release = releases::find(&platform, &app, &release).await?;
     Ok(Json(open(platform.secrets(), app.id, &release.config)?))
 }
@@ -80,7 +81,9 @@ pub async fn config_vars_update(
     Path(app): Path<String>,
     Input(update): Input<BTreeMap<String, serde_json::Value>>,
 ) -> Result<Json<BTreeMap<String, String>>> {
-    let app = actor.app(&app, Can::Operate).await?;
+    let app = actor.app(&app, Can::Config).await?;
+    // It is answered with all values, and makes a release.
+    app.must(Can::Deploy)?;
     let update = update.into_iter().map(|(k, v)| Ok((k, value(v)?))).collect::<Result<BTreeMap<_, _>>>()?;
     let mut tx = platform.db().begin().await?;
     // Two updates at once must not lose one another's keys.

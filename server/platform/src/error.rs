@@ -49,6 +49,11 @@ impl Error {
         Self::not_found("app", "Couldn't find that app.")
     }
 
+    /// The team does not exist, or may not be known of.
+    pub fn no_team() -> Self {
+        Self::not_found("team", "Couldn't find that team.")
+    }
+
     /// 409: it is not in a state that allows this.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::told(StatusCode::CONFLICT, "conflict", message)

@@ -10,12 +10,7 @@ use sqlx::PgConnection;
 use store::events::Row;
 use uuid::Uuid;
 
-use crate::{
-    Platform,
-    actor::{Actor, Can},
-    error::Result,
-    web::Search,
-};
+use crate::{Platform, actor::Actor, error::Result, rights::Can, web::Search};
 
 /// An event that is about to be written.
 pub struct New<'a> {

@@ -10,9 +10,11 @@ use chrono::Utc;
 
 use crate::{
     Platform,
-    actor::{Actor, Can},
+    actor::Actor,
     error::{Error, Result},
-    events, stacks,
+    events,
+    rights::Can,
+    stacks,
     web::{Input, Page},
 };
 
@@ -66,7 +68,8 @@ pub async fn feature_update(
     Path((app, feature)): Path<(String, String)>,
     Input(update): Input<api::features::FeatureUpdate>,
 ) -> Result<Json<api::features::Feature>> {
-    let mut row = actor.app(&app, Can::Operate).await?;
+    let app = actor.app(&app, Can::Operate).await?;
+    let mut row = store::apps::Row::clone(&app);
     let feature = find(&feature)?;
     let on =
         update.enabled.ok_or_else(|| Error::invalid("Say whether the feature is enabled: {\"enabled\": true}."))?;

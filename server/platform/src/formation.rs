@@ -11,10 +11,12 @@ use store::formation::Row;
 
 use crate::{
     Platform,
-    actor::{Actor, Can},
+    actor::Actor,
     apps,
     error::{Error, Result},
-    events, stacks,
+    events,
+    rights::Can,
+    stacks,
     web::{Input, Page},
 };
 
@@ -74,7 +76,7 @@ pub async fn formation_batch_update(
     Path(app): Path<String>,
     Input(body): Input<api::formation::FormationBatchUpdate>,
 ) -> Result<Json<Vec<api::formation::Formation>>> {
-    let app = actor.app(&app, Can::Operate).await?;
+    let app = actor.app(&app, Can::Scale).await?;
     let updates = body.updates.into_iter().map(|update| {
         let kind = update.kind.clone().ok_or_else(|| Error::invalid("Each update must name its type."))?;
         Ok((kind, update))
@@ -90,7 +92,7 @@ pub async fn formation_update(
     Path((app, kind)): Path<(String, String)>,
     Input(update): Input<api::formation::FormationUpdate>,
 ) -> Result<Json<api::formation::Formation>> {
-    let app = actor.app(&app, Can::Operate).await?;
+    let app = actor.app(&app, Can::Scale).await?;
     let changed = scale(&platform, &actor, &app, vec![(kind.clone(), update)]).await?;
     changed.first().map(|row| Json(shown(row, &app))).ok_or_else(|| missing(&kind))
 }

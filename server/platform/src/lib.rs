@@ -7,6 +7,7 @@
 
 mod accounts;
 mod actor;
+mod app_transfers;
 mod apps;
 mod authorizations;
 mod buildpack_installations;
@@ -30,14 +31,19 @@ mod outputs;
 mod platform;
 mod rate_limits;
 mod releases;
+mod rights;
 mod routes;
 mod secrets;
+mod service_accounts;
 mod sessions;
 mod slug_files;
 mod slugs;
 mod sources;
 mod stacks;
 mod statuses;
+mod team_invitations;
+mod team_members;
+mod teams;
 #[cfg(feature = "testing")]
 pub mod testing {
     //! The jobs by name, for tests that run and crash them.
@@ -46,9 +52,10 @@ pub mod testing {
 mod web;
 
 pub use crate::{
-    actor::{Actor, Can, Credential},
+    actor::{Actor, Credential},
     config::Config,
     error::Error,
     platform::Platform,
+    rights::{Can, Rights, Role},
     routes::api_router,
 };

@@ -27,12 +27,15 @@ use tokio::{
     sync::{Notify, mpsc},
     task::{AbortHandle, JoinSet},
 };
+use uuid::Uuid;
 
 use crate::{
     Platform,
-    actor::{Actor, Can, Credential},
+    actor::{Actor, Credential},
     error::{Error, Result},
-    outputs, platform, statuses,
+    outputs, platform,
+    rights::{Can, Watch},
+    statuses,
 };
 
 /// Values are sent at most this often, and lines in frames of this length of time.
@@ -90,8 +93,13 @@ async fn talk(platform: Platform, actor: Actor, socket: WebSocket) {
     }
 }
 
-/// Whether what the socket was opened with still lets its bearer in.
+/// Whether what the socket was opened with still lets its bearer in. Not to know is no reason to
+/// close it: what it shows is asked for again and again.
 async fn is_valid(platform: &Platform, actor: &Actor) -> bool {
+    let account = store::accounts::account_info(platform.db(), actor.account.id).await;
+    if account.is_ok_and(|a| a.is_none_or(|a| a.admin != actor.account.admin)) {
+        return false;
+    }
     let now = Utc::now();
     match actor.credential {
         Credential::Session(id) => store::sessions::session_exists(platform.db(), id, now).await.unwrap_or(true),
@@ -209,13 +217,13 @@ struct Follow {
 
 impl Follow {
     async fn run(self, topic: Topic) {
-        let outcome = match topic {
-            Topic::Apps => self.apps().await,
-            Topic::App { app } => self.app(&app).await,
-            Topic::Logs { app, filter, after, lines } => self.logs(&app, filter, after, lines).await,
-            Topic::Build { app, build, after } => self.build(&app, build, after.unwrap_or(0)).await,
-            Topic::Metrics { app } => self.metrics(&app).await,
-            Topic::Platform => self.machinery().await,
+        let outcome = match self.watch(&topic).await {
+            Ok(Some((app, can, watch))) => tokio::select! {
+                outcome = self.follow(topic) => outcome,
+                () = watch.lost() => Err(self.actor.app(&app.to_string(), can).await.err().unwrap_or_else(Error::no_app)),
+            },
+            Ok(None) => self.follow(topic).await,
+            Err(err) => Err(err),
         };
         let said = match outcome {
             Ok(()) => ToBrowser::End { id: self.id },
@@ -228,6 +236,29 @@ impl Follow {
             }
         };
         let _ = self.out.send(said).await;
+    }
+
+    /// Watches whether the asker may follow a topic that is about an app.
+    async fn watch(&self, topic: &Topic) -> Result<Option<(Uuid, Can, Watch)>> {
+        let (app, can) = match topic {
+            Topic::App { app } | Topic::Metrics { app } => (app, Can::View),
+            Topic::Logs { app, .. } | Topic::Build { app, .. } => (app, Can::Logs),
+            Topic::Apps | Topic::Platform => return Ok(None),
+        };
+        let app = self.actor.app(app, can).await?.id;
+        let watch = Watch::begin(&self.platform, self.actor.account.id, None, app, can).await?;
+        Ok(Some((app, can, watch.ok_or_else(Error::no_app)?)))
+    }
+
+    async fn follow(&self, topic: Topic) -> Result<()> {
+        match topic {
+            Topic::Apps => self.apps().await,
+            Topic::App { app } => self.app(&app).await,
+            Topic::Logs { app, filter, after, lines } => self.logs(&app, filter, after, lines).await,
+            Topic::Build { app, build, after } => self.build(&app, build, after.unwrap_or(0)).await,
+            Topic::Metrics { app } => self.metrics(&app).await,
+            Topic::Platform => self.machinery().await,
+        }
     }
 
     /// Sends a value unless it is the one that was sent before. `false` when the socket is gone.
@@ -294,7 +325,7 @@ impl Follow {
     }
 
     async fn logs(&self, app: &str, filter: logs::Filter, after: Option<u64>, lines: Option<u32>) -> Result<()> {
-        let app = self.actor.app(app, Can::View).await?.id;
+        let app = self.actor.app(app, Can::Logs).await?.id;
         let history = self.platform.history().clone();
         let newest = *history.subscribe(app)?.borrow();
         let start = match after {
@@ -332,7 +363,7 @@ impl Follow {
     }
 
     async fn build(&self, app: &str, build: uuid::Uuid, after: u64) -> Result<()> {
-        let app = self.actor.app(app, Can::View).await?;
+        let app = self.actor.app(app, Can::Logs).await?;
         let found = store::builds::build_info(self.platform.db(), build).await?.filter(|b| b.app_id == app.id);
         found.ok_or_else(|| Error::not_found("build", "Couldn't find that build."))?;
         let file = outputs::build_file(&self.platform, app.id, build);

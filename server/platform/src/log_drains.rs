@@ -12,10 +12,11 @@ use uuid::Uuid;
 
 use crate::{
     Platform,
-    actor::{Actor, Can},
+    actor::Actor,
     apps,
     error::{Error, Result},
     events,
+    rights::Can,
     web::{Created, Input, Page},
 };
 
@@ -49,7 +50,7 @@ pub async fn log_drain_list(
     Path(app): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let app = actor.app(&app, Can::View).await?;
+    let app = actor.app(&app, Can::Operate).await?;
     let rows = store::log_drains::log_drain_list(platform.db(), app.id).await?;
     Page::read(&headers).of(rows.iter().map(|row| shown(row, &app)).collect::<Vec<_>>())
 }
@@ -60,7 +61,7 @@ pub async fn log_drain_info(
     actor: Actor,
     Path((app, drain)): Path<(String, String)>,
 ) -> Result<Json<api::log_drains::LogDrain>> {
-    let app = actor.app(&app, Can::View).await?;
+    let app = actor.app(&app, Can::Operate).await?;
     let row = find(&platform, &app, &drain).await?;
     Ok(Json(shown(&row, &app)))
 }

@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use crate::{
     Platform,
-    actor::{Actor, Can},
+    actor::Actor,
     error::{Error, Result},
+    rights::Can,
     web::Search,
 };
 
@@ -55,7 +56,7 @@ pub async fn log_line_list(
     Path(app): Path<String>,
     Search(params): Search<Params>,
 ) -> Result<Json<Vec<api::log_lines::LogLine>>> {
-    let app = actor.app(&app, Can::View).await?;
+    let app = actor.app(&app, Can::Logs).await?;
     let most = params.lines.unwrap_or(100).min(MOST);
     let last = params.after.is_none().then_some(most);
     let query = logs::Query { filter: params.filter(), after: params.after, before: params.before, last };
@@ -71,7 +72,7 @@ pub async fn log_density_info(
     Path(app): Path<String>,
     Search(params): Search<Params>,
 ) -> Result<Json<api::log_lines::LogDensity>> {
-    let app = actor.app(&app, Can::View).await?;
+    let app = actor.app(&app, Can::Logs).await?;
     let to = params.until.unwrap_or_else(Utc::now);
     let from = params.since.unwrap_or(to - Duration::hours(1));
     if from >= to {

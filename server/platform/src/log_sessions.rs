@@ -16,9 +16,10 @@ use uuid::Uuid;
 
 use crate::{
     Platform,
-    actor::{Actor, Can},
+    actor::Actor,
     error::{Error, Result},
     log_lines,
+    rights::{Can, Watch},
     web::{Created, Input},
 };
 
@@ -35,7 +36,7 @@ pub async fn log_session_create(
     Path(app): Path<String>,
     Input(create): Input<api::log_sessions::LogSessionCreate>,
 ) -> Result<Created<api::log_sessions::LogSession>> {
-    let app = actor.app(&app, Can::View).await?;
+    let app = actor.app(&app, Can::Logs).await?;
     if let Some(odd) = create.source.as_deref().filter(|s| !["", "app", "heroku"].contains(s)) {
         return Err(Error::invalid(format!("source must be app or heroku, not {odd}.")));
     }
@@ -47,6 +48,8 @@ pub async fn log_session_create(
         expires_at: now + chrono::Duration::seconds(LIFE),
         opened_at: None,
         created_at: now,
+        account_id: Some(actor.account.id),
+        credential_id: Some(actor.credential.id()),
     };
     store::log_sessions::log_session_create(platform.db(), &row).await?;
     let logplex_url = format!("{}/streams/logs/{}", actor.base, platform.secrets().sign("log session", id));
@@ -62,12 +65,15 @@ pub async fn log_session_stream(
     let missing = || Error::not_found("log_session", "Couldn't find that log session. It may have expired.");
     let id = platform.secrets().signed("log session", &secret).ok_or_else(missing)?;
     let row = store::log_sessions::log_session_open(platform.db(), id, Utc::now()).await?.ok_or_else(missing)?;
+    let reader = row.account_id.ok_or_else(missing)?;
+    let watch = Watch::begin(&platform, reader, row.credential_id, row.app_id, Can::Logs).await?.ok_or_else(missing)?;
     let params: api::log_sessions::LogSessionCreate = serde_json::from_value(row.params).map_err(anyhow::Error::new)?;
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     let events = text("accept").is_some_and(|a| a.contains("text/event-stream"));
     let after: Option<u64> = text("last-event-id").and_then(|id| id.parse().ok());
     let lines = lines(&platform, row.app_id, &params, after).await?;
     let kind = if events { "text/event-stream" } else { "text/plain; charset=utf-8" };
+    let lines = lines.take_until(watch.lost());
     let body = Body::from_stream(lines.map(move |chunk| {
         Ok::<_, std::convert::Infallible>(chunk.iter().map(|l| written(l, events)).collect::<String>().into())
             .map(|text: Bytes| if chunk.is_empty() { silence(events) } else { text })

@@ -14,8 +14,9 @@ use uuid::Uuid;
 
 use crate::{
     Platform,
-    actor::{Actor, Can},
+    actor::Actor,
     error::{Error, Result},
+    rights::{App, Can},
     stacks,
     web::Search,
 };
@@ -172,11 +173,7 @@ async fn events(
 }
 
 /// Requests a minute of the last hour by app, for sparklines. Apps without any are left out.
-pub(crate) async fn traffic(
-    platform: &Platform,
-    all: &[apps::Row],
-    now: DateTime<Utc>,
-) -> Result<BTreeMap<Uuid, Vec<u64>>> {
+pub(crate) async fn traffic(platform: &Platform, all: &[App], now: DateTime<Utc>) -> Result<BTreeMap<Uuid, Vec<u64>>> {
     let (series, ids) = (platform.series().clone(), all.iter().map(|a| a.id).collect::<Vec<_>>());
     let from = now - chrono::Duration::hours(1);
     let read = move || {

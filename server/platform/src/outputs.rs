@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::{
     Platform,
     error::{Error, Result},
+    rights::{Can, Watch},
 };
 
 /// The file with the output of a build.
@@ -103,10 +104,11 @@ pub async fn build_output(
     Path(secret): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let id = platform.secrets().signed("build output", &secret).ok_or_else(no_stream)?;
+    let (reader, id) = platform.secrets().signed_for("build output", &secret).ok_or_else(no_stream)?;
     let build = store::builds::build_info(platform.db(), id).await?.ok_or_else(no_stream)?;
     let file = build_file(&platform, build.app_id, id);
-    Ok(stream(platform, file, Output::Build(id), &headers))
+    let watch = watch(&platform, reader, build.app_id).await?;
+    Ok(stream(platform, file, Output::Build(id), watch, &headers))
 }
 
 /// `GET /streams/releases/{secret}`
@@ -115,10 +117,15 @@ pub async fn release_output(
     Path(secret): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let id = platform.secrets().signed("release output", &secret).ok_or_else(no_stream)?;
+    let (reader, id) = platform.secrets().signed_for("release output", &secret).ok_or_else(no_stream)?;
     let release = store::releases::release_info(platform.db(), id).await?.ok_or_else(no_stream)?;
     let file = release_file(&platform, release.app_id, id);
-    Ok(stream(platform, file, Output::Release(id), &headers))
+    let watch = watch(&platform, reader, release.app_id).await?;
+    Ok(stream(platform, file, Output::Release(id), watch, &headers))
+}
+
+async fn watch(platform: &Platform, reader: Uuid, app: Uuid) -> Result<Watch> {
+    Watch::begin(platform, reader, None, app, Can::Logs).await?.ok_or_else(no_stream)
 }
 
 fn no_stream() -> Error {
@@ -126,16 +133,17 @@ fn no_stream() -> Error {
 }
 
 /// Plain text from the byte that `Range` names, or events when the client asks for them.
-fn stream(platform: Platform, file: PathBuf, output: Output, headers: &HeaderMap) -> Response {
+fn stream(platform: Platform, file: PathBuf, output: Output, watch: Watch, headers: &HeaderMap) -> Response {
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     if text("accept").is_some_and(|a| a.contains("text/event-stream")) {
         let from = text("last-event-id").and_then(|id| id.parse().ok()).unwrap_or(0);
-        return events(follow(platform, file, output, from), from);
+        return events(follow(platform, file, output, from).take_until(watch.lost()), from);
     }
     let from = text("range").and_then(|r| r.strip_prefix("bytes=")?.split('-').next()?.parse().ok()).unwrap_or(0);
     let status = if from > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
-    (status, headers, Body::from_stream(follow(platform, file, output, from))).into_response()
+    let content = follow(platform, file, output, from).take_until(watch.lost());
+    (status, headers, Body::from_stream(content)).into_response()
 }
 
 /// One event for each line; its id is the place in the file after it.

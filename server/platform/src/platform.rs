@@ -215,6 +215,12 @@ impl Platform {
         let _ = self.0.session_ends.send(());
     }
 
+    /// Has open streams look again whether their reader may still read, and lists who is in them.
+    pub(crate) fn rights_changed(&self) {
+        self.session_ended();
+        self.changed(Uuid::nil());
+    }
+
     pub(crate) fn session_ends(&self) -> broadcast::Receiver<()> {
         self.0.session_ends.subscribe()
     }

@@ -10,14 +10,15 @@ use axum::{
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    Error, Platform, accounts, apps, authorizations, buildpack_installations, builds, collaborators, config_vars,
-    dynos, events, features, formation, git, live, log_drains, log_lines, log_sessions, metrics, outputs, platform,
-    rate_limits, releases, sessions, slugs, sources, stacks, statuses, web,
+    Error, Platform, accounts, app_transfers, apps, authorizations, buildpack_installations, builds, collaborators,
+    config_vars, dynos, events, features, formation, git, live, log_drains, log_lines, log_sessions, metrics, outputs,
+    platform, rate_limits, releases, service_accounts, sessions, slugs, sources, stacks, statuses, team_invitations,
+    team_members, teams, web,
 };
 
 /// The API, the git remote, the live socket and the streams. Pages are not here.
 pub fn api_router(platform: Platform) -> Router {
-    let told = api_routes().merge(app_routes()).layer(DefaultBodyLimit::max(4 << 20));
+    let told = api_routes().merge(team_routes()).merge(app_routes()).layer(DefaultBodyLimit::max(4 << 20));
     told.merge(stream_routes())
         .fallback(no_route)
         .layer(CatchPanicLayer::custom(panicked))
@@ -29,12 +30,25 @@ pub fn api_router(platform: Platform) -> Router {
 fn api_routes() -> Router<Platform> {
     Router::new()
         .route("/account", get(accounts::account_info).patch(accounts::account_update))
+        .route(
+            "/account/app-transfers",
+            get(app_transfers::app_transfer_list)
+                .post(app_transfers::app_transfer_create)
+                .put(app_transfers::app_transfer_create),
+        )
+        .route(
+            "/account/app-transfers/{transfer}",
+            get(app_transfers::app_transfer_info)
+                .patch(app_transfers::app_transfer_update)
+                .delete(app_transfers::app_transfer_delete),
+        )
         .route("/account/features", get(features::account_feature_list))
         .route("/account/features/{feature}", get(features::account_feature_info))
         .route("/account/rate-limits", get(rate_limits::rate_limit_info))
         .route("/account/sessions", get(sessions::session_list))
         .route("/account/sessions/{session}", delete(sessions::session_delete))
         .route("/account/sign-in-links", post(sessions::sign_in_link_create))
+        .route("/account/team-invitations", get(team_invitations::team_invitation_list_own))
         .route("/app-statuses", get(statuses::app_summary_list))
         .route("/apps", get(apps::app_list).post(apps::app_create))
         .route("/dyno-sizes", get(stacks::dyno_size_list))
@@ -64,8 +78,60 @@ fn api_routes() -> Router<Platform> {
         .route("/sources", post(sources::source_create))
         .route("/stacks", get(stacks::stack_list))
         .route("/stacks/{stack}", get(stacks::stack_info))
-        .route("/users/{user}", get(accounts::user_info))
+        .route("/users/{user}", get(accounts::user_info).patch(accounts::user_update))
         .route("/users/{user}/apps", get(apps::app_list_of_user))
+}
+
+fn team_routes() -> Router<Platform> {
+    Router::new()
+        .route("/teams", get(teams::team_list).post(teams::team_create))
+        .route("/teams/apps", post(teams::team_app_create))
+        .route("/teams/apps/{app}", get(teams::team_app_info).patch(teams::team_app_update))
+        .route(
+            "/teams/apps/{app}/collaborators",
+            get(collaborators::collaborator_list).post(collaborators::collaborator_create),
+        )
+        .route(
+            "/teams/apps/{app}/collaborators/{collaborator}",
+            get(collaborators::collaborator_info)
+                .patch(collaborators::collaborator_update)
+                .delete(collaborators::collaborator_delete),
+        )
+        .route("/teams/invitations/{invitation}", get(team_invitations::team_invitation_info))
+        .route("/teams/invitations/{invitation}/accept", post(team_invitations::team_invitation_accept))
+        .route("/teams/invitations/{invitation}/decline", post(team_invitations::team_invitation_decline))
+        .route("/teams/permissions", get(teams::permission_list))
+        .route("/teams/{team}", get(teams::team_info).patch(teams::team_update).delete(teams::team_delete))
+        .route("/teams/{team}/access", get(teams::team_access_list))
+        .route("/teams/{team}/apps", get(teams::team_app_list))
+        .route("/teams/{team}/features", get(teams::team_feature_list))
+        .route(
+            "/teams/{team}/invitations",
+            get(team_invitations::team_invitation_list).put(team_invitations::team_invitation_save),
+        )
+        .route("/teams/{team}/invitations/{invitation}", delete(team_invitations::team_invitation_delete))
+        .route(
+            "/teams/{team}/members",
+            get(team_members::team_member_list)
+                .post(team_members::team_member_create)
+                .put(team_members::team_member_save)
+                .patch(team_members::team_member_update),
+        )
+        .route("/teams/{team}/members/{member}", delete(team_members::team_member_delete))
+        .route("/teams/{team}/members/{member}/apps", get(team_members::team_member_app_list))
+        .route(
+            "/teams/{team}/service-accounts",
+            get(service_accounts::service_account_list).post(service_accounts::service_account_create),
+        )
+        .route("/teams/{team}/service-accounts/{account}", delete(service_accounts::service_account_delete))
+        .route(
+            "/teams/{team}/service-accounts/{account}/authorizations",
+            get(service_accounts::authorization_list).post(service_accounts::authorization_create),
+        )
+        .route(
+            "/teams/{team}/service-accounts/{account}/authorizations/{authorization}",
+            delete(service_accounts::authorization_delete),
+        )
 }
 
 fn app_routes() -> Router<Platform> {
@@ -83,7 +149,13 @@ fn app_routes() -> Router<Platform> {
         .route("/builds", get(builds::build_list).post(builds::build_create))
         .route("/builds/{build}", get(builds::build_info).delete(builds::build_cancel))
         .route("/builds/{build}/result", get(builds::build_result))
-        .route("/collaborators", get(collaborators::collaborator_list))
+        .route("/collaborators", get(collaborators::collaborator_list).post(collaborators::collaborator_create))
+        .route(
+            "/collaborators/{collaborator}",
+            get(collaborators::collaborator_info)
+                .patch(collaborators::collaborator_update)
+                .delete(collaborators::collaborator_delete),
+        )
         .route("/config-vars", get(config_vars::config_vars_info).patch(config_vars::config_vars_update))
         .route("/dynos", get(dynos::dyno_list).delete(dynos::dyno_restart_all))
         .route("/dynos/{dyno}", get(dynos::dyno_info).delete(dynos::dyno_restart))

@@ -93,6 +93,18 @@ impl Secrets {
         let right = self.sign(purpose, id);
         same(right.as_bytes(), text.as_bytes()).then_some(id)
     }
+
+    /// As [`Secrets::sign`], for one account: the address opens as long as the account may read.
+    pub fn sign_for(&self, purpose: &str, account: Uuid, id: Uuid) -> String {
+        format!("{}-{}", account.simple(), self.sign(&format!("{purpose} for {account}"), id))
+    }
+
+    /// The account and the id in an address that [`Secrets::sign_for`] made for the same purpose.
+    pub fn signed_for(&self, purpose: &str, text: &str) -> Option<(Uuid, Uuid)> {
+        let (account, rest) = text.split_once('-')?;
+        let account: Uuid = account.parse().ok()?;
+        Some((account, self.signed(&format!("{purpose} for {account}"), rest)?))
+    }
 }
 
 /// Compares in a time that does not depend on where the difference is.
@@ -154,5 +166,13 @@ mod tests {
         assert_eq!(secrets().signed("release", &text), None);
         assert_eq!(secrets().signed("build", &text.replace('-', "-0")), None);
         assert_eq!(secrets().signed("build", &id.to_string()), None);
+
+        let account = Uuid::now_v7();
+        let text = secrets().sign_for("build", account, id);
+        assert_eq!(secrets().signed_for("build", &text), Some((account, id)));
+        assert_eq!(secrets().signed_for("release", &text), None);
+        let other = text.replace(&account.simple().to_string(), &id.simple().to_string());
+        assert_eq!(secrets().signed_for("build", &other), None);
+        assert_eq!(secrets().signed_for("build", &secrets().sign("build", id)), None);
     }
 }

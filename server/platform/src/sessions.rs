@@ -139,6 +139,7 @@ pub async fn sign_in_link_create(
     State(platform): State<Platform>,
     actor: Actor,
 ) -> Result<Created<api::sessions::SignInLink>> {
+    actor.must_be_a_person().await?;
     let (secret, now) = (secrets::random(), Utc::now());
     let expires_at = now + LINK_LIFE;
     let mut tx = platform.db().begin().await?;

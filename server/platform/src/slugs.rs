@@ -20,9 +20,11 @@ use uuid::Uuid;
 
 use crate::{
     Platform,
-    actor::{Actor, Can},
+    actor::Actor,
     error::{Error, Result},
-    events, stacks,
+    events,
+    rights::{Can, still_may},
+    stacks,
     web::{Created, Input},
 };
 
@@ -30,7 +32,7 @@ use crate::{
 const MOST_BYTES: u64 = 500 << 20;
 
 fn shown(row: &Row, actor: &Actor, method: &str) -> api::slugs::Slug {
-    let secret = actor.platform.secrets().sign(&format!("slug {method}"), row.id);
+    let secret = actor.platform.secrets().sign_for(&format!("slug {method}"), actor.account.id, row.id);
     api::slugs::Slug {
         id: row.id.into(),
         blob: api::slugs::Blob { method: method.into(), url: format!("{}/blobs/slugs/{secret}", actor.base) },
@@ -56,7 +58,7 @@ pub async fn slug_info(
     actor: Actor,
     Path((app, slug)): Path<(String, String)>,
 ) -> Result<Json<api::slugs::Slug>> {
-    let app = actor.app(&app, Can::View).await?;
+    let app = actor.app(&app, Can::Deploy).await?;
     let id: Uuid = slug.parse().map_err(|_| missing())?;
     let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
     let released = || async {
@@ -120,13 +122,24 @@ fn check_type(kind: &str, command: &str) -> Result<()> {
     Ok(())
 }
 
+/// The slug that an address is of, as long as whoever got the address may deploy an app that has it.
+async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<Uuid> {
+    let (account, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
+    for app in store::slugs::slug_apps(platform.db(), id).await? {
+        if still_may(platform, account, app, Can::Deploy).await? {
+            return Ok(id);
+        }
+    }
+    Err(missing())
+}
+
 /// `PUT /blobs/slugs/{secret}`: a tar.gz or tar.zst with everything under `./app`.
 pub async fn slug_upload(
     State(platform): State<Platform>,
     Path(secret): Path<String>,
     body: Body,
 ) -> Result<StatusCode> {
-    let id = platform.secrets().signed("slug put", &secret).ok_or_else(missing)?;
+    let id = opened(&platform, "slug put", &secret).await?;
     let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
     if row.checksum.is_some() {
         return Err(Error::conflict("The slug was uploaded already. Slugs are immutable: make another one."));
@@ -179,7 +192,7 @@ fn checksum(file: &FilePath) -> Result<(String, i64)> {
 
 /// `GET /blobs/slugs/{secret}`
 pub async fn slug_download(State(platform): State<Platform>, Path(secret): Path<String>) -> Result<Response> {
-    let id = platform.secrets().signed("slug get", &secret).ok_or_else(missing)?;
+    let id = opened(&platform, "slug get", &secret).await?;
     let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
     let checksum = row.checksum.ok_or_else(missing)?;
     let (size, content) = platform.slug_files().read(&checksum).await?;

@@ -14,8 +14,9 @@ use uuid::Uuid;
 
 use crate::{
     Platform,
-    actor::{Actor, Can},
+    actor::Actor,
     error::{Error, Result},
+    rights::Can,
     slugs,
     web::Created,
 };

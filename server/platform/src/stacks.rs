@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
-    actor::{Actor, Can},
+    actor::Actor,
     error::{Error, Result},
+    rights::Can,
     web::Page,
 };
 

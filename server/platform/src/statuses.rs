@@ -9,10 +9,11 @@ use store::{apps, builds, dynos, formation, releases};
 
 use crate::{
     Platform,
-    actor::{Actor, Can},
-    apps as app_rules, builds as build_rules, collaborators, dynos as dyno_rules,
+    actor::Actor,
+    apps as app_rules, builds as build_rules, dynos as dyno_rules,
     error::Result,
     formation as formation_rules, releases as release_rules,
+    rights::{App, Can},
 };
 use api::statuses::{AppStatus, AppSummary, Condition, ReleaseSummary};
 
@@ -93,13 +94,13 @@ pub async fn app_summary_list(State(platform): State<Platform>, actor: Actor) ->
 /// A summary of every app that the asker may see: a fixed number of queries for any number of apps.
 pub(crate) async fn summaries(platform: &Platform, actor: &Actor) -> Result<Vec<AppSummary>> {
     let db = platform.db();
-    let all = app_rules::visible(platform, actor).await?;
+    let all = actor.apps().await?;
     let formation = formation::formation_all(db).await?;
     let mut dynos = dynos::dyno_all(db).await?;
     let newest = releases::release_newest_all(db).await?;
     let pending = builds::build_pending(db).await?;
     let traffic = crate::metrics::traffic(platform, &all, Utc::now()).await?;
-    let summary = |app: &apps::Row| {
+    let summary = |app: &App| {
         let (own, others) = std::mem::take(&mut dynos).into_iter().partition(|d| d.app_id == app.id);
         dynos = others;
         let known = Known {
@@ -136,7 +137,7 @@ fn summarised(platform: &Platform, known: &Known<'_>, traffic: Vec<u64>) -> AppS
         }),
         build: known.build.map(|b| b.id),
         traffic,
-        owner: known.app.owner_email.clone(),
+        owner: known.app.team.clone().or_else(|| known.app.owner_email.clone()).unwrap_or_default(),
         created_at: known.app.created_at,
     }
 }
@@ -152,7 +153,7 @@ pub async fn app_status(
 }
 
 /// Everything that the overview of an app shows.
-pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &apps::Row) -> Result<AppStatus> {
+pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Result<AppStatus> {
     let db = platform.db();
     let formation = formation::formation_list(db, app.id).await?;
     let newest = releases::release_newest(db, app.id, 10).await?;
@@ -174,12 +175,6 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &apps::Row) 
         dynos: known.dynos.iter().map(|d| dyno_rules::shown(d, app)).collect(),
         releases: newest.iter().map(|r| release_rules::shown(r, current, app, actor)).collect(),
         builds: recent.iter().map(|b| build_rules::shown(b, actor, &queue)).collect(),
-        permissions: permissions(actor, app),
+        permissions: app.rights().names().into_iter().map(String::from).collect(),
     })
-}
-
-fn permissions(actor: &Actor, app: &apps::Row) -> Vec<String> {
-    let can = [Can::View, Can::Deploy, Can::Operate, Can::Manage];
-    let named = collaborators::PERMISSIONS.iter().zip(can);
-    named.filter(|(_, can)| actor.may(app, *can)).map(|((name, _), _)| (*name).to_owned()).collect()
 }

@@ -32,8 +32,30 @@ pub async fn account_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<
     Ok(())
 }
 
-/// The account with this id.
+/// Adds an account unless its address has one.
+pub async fn account_ensure(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into accounts (id, email, name, admin, created_at, updated_at) values ($1, $2, $3, $4, $5, $6)
+         on conflict (lower(email)) do nothing",
+    )
+    .bind(row.id)
+    .bind(&row.email)
+    .bind(&row.name)
+    .bind(row.admin)
+    .bind(row.created_at)
+    .bind(row.updated_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The account with this id, unless it is suspended: whoever asks with it is not let in.
 pub async fn account_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as("select * from accounts where id = $1 and suspended_at is null").bind(id).fetch_optional(db).await
+}
+
+/// The account with this id, suspended or not.
+pub async fn account_even_suspended(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from accounts where id = $1").bind(id).fetch_optional(db).await
 }
 
@@ -66,5 +88,11 @@ pub async fn account_rename(
 /// Notes that somebody signed in.
 pub async fn account_signed_in(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update accounts set last_login = $2 where id = $1").bind(id).bind(now).execute(db).await?;
+    Ok(())
+}
+
+/// Lets nobody in with this account from now on, or again when `at` is absent.
+pub async fn account_suspend(db: impl PgExecutor<'_>, id: Uuid, at: Option<DateTime<Utc>>) -> sqlx::Result<()> {
+    sqlx::query("update accounts set suspended_at = $2 where id = $1").bind(id).bind(at).execute(db).await?;
     Ok(())
 }

@@ -4,13 +4,15 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-/// A row of `apps`, with its owner's address.
+/// A row of `apps`, with the names of whom it belongs to: a person or a team, never both.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
     pub id: Uuid,
     pub name: String,
-    pub owner_id: Uuid,
-    pub owner_email: String,
+    pub owner_id: Option<Uuid>,
+    pub owner_email: Option<String>,
+    pub team_id: Option<Uuid>,
+    pub team: Option<String>,
     pub uid: i32,
     pub stack: String,
     pub build_stack: String,
@@ -26,17 +28,21 @@ pub struct Row {
     pub updated_at: DateTime<Utc>,
 }
 
-const SELECT: &str = "select a.id, a.name, a.owner_id, o.email as owner_email, a.uid, a.stack, a.build_stack,
+const SELECT: &str = "select a.id, a.name, a.owner_id, o.email as owner_email, a.team_id,
+        t.name as team, a.uid, a.stack, a.build_stack,
         a.maintenance, a.locked, a.buildpacks, a.features, a.buildpack_description, a.repo_size, a.slug_size,
         a.released_at, a.created_at, a.updated_at
-    from apps a join accounts o on o.id = a.owner_id ";
+    from apps a left join accounts o on o.id = a.owner_id left join teams t on t.id = a.team_id ";
 
 /// What a new app needs.
 #[derive(Debug)]
 pub struct New<'a> {
     pub id: Uuid,
     pub name: &'a str,
-    pub owner: Uuid,
+    /// A person; a team's app has none.
+    pub owner: Option<Uuid>,
+    pub team: Option<Uuid>,
+    pub locked: bool,
     pub stack: &'a str,
     pub now: DateTime<Utc>,
 }
@@ -44,12 +50,14 @@ pub struct New<'a> {
 /// Adds an app. Breaks `apps_name_key` when the name is taken.
 pub async fn app_create(db: impl PgExecutor<'_>, new: &New<'_>) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into apps (id, name, owner_id, stack, build_stack, created_at, updated_at)
-         values ($1, $2, $3, $4, $4, $5, $5)",
+        "insert into apps (id, name, owner_id, team_id, locked, stack, build_stack, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $6, $7, $7)",
     )
     .bind(new.id)
     .bind(new.name)
     .bind(new.owner)
+    .bind(new.team)
+    .bind(new.locked)
     .bind(new.stack)
     .bind(new.now)
     .execute(db)
@@ -97,6 +105,24 @@ pub async fn app_update(db: impl PgExecutor<'_>, row: &Row, now: DateTime<Utc>) 
     .bind(now)
     .execute(db)
     .await?;
+    Ok(())
+}
+
+/// Gives an app to a person or to a team.
+pub async fn app_give(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    owner: Option<Uuid>,
+    team: Option<Uuid>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query("update apps set owner_id = $2, team_id = $3, locked = locked and $3 is not null, updated_at = $4 where id = $1")
+        .bind(id)
+        .bind(owner)
+        .bind(team)
+        .bind(now)
+        .execute(db)
+        .await?;
     Ok(())
 }
 

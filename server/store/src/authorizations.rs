@@ -119,3 +119,14 @@ pub async fn authorization_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Re
     sqlx::query("delete from oauth_authorizations where id = $1").bind(id).execute(db).await?;
     Ok(())
 }
+
+/// Whether a token still works.
+pub async fn authorization_exists(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select 1 from oauth_authorizations where id = $1 and (expires_at is null or expires_at > $2))",
+    )
+    .bind(id)
+    .bind(now)
+    .fetch_one(db)
+    .await
+}

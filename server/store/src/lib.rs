@@ -9,9 +9,11 @@ use std::borrow::Cow;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
 pub mod accounts;
+pub mod app_transfers;
 pub mod apps;
 pub mod authorizations;
 pub mod builds;
+pub mod collaborators;
 pub mod config_vars;
 pub mod dynos;
 pub mod events;
@@ -20,9 +22,13 @@ pub mod jobs;
 pub mod log_drains;
 pub mod log_sessions;
 pub mod releases;
+pub mod service_accounts;
 pub mod sessions;
 pub mod slugs;
 pub mod sources;
+pub mod team_invitations;
+pub mod team_members;
+pub mod teams;
 #[cfg(feature = "testing")]
 pub mod testing;
 

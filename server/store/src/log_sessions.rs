@@ -13,18 +13,26 @@ pub struct Row {
     pub expires_at: DateTime<Utc>,
     pub opened_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
+    /// Who asked for it, and with which token or console session.
+    pub account_id: Option<Uuid>,
+    pub credential_id: Option<Uuid>,
 }
 
 /// Adds a session.
 pub async fn log_session_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
-    sqlx::query("insert into log_sessions (id, app_id, params, expires_at, created_at) values ($1, $2, $3, $4, $5)")
-        .bind(row.id)
-        .bind(row.app_id)
-        .bind(&row.params)
-        .bind(row.expires_at)
-        .bind(row.created_at)
-        .execute(db)
-        .await?;
+    sqlx::query(
+        "insert into log_sessions (id, app_id, params, expires_at, created_at, account_id, credential_id)
+         values ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(row.id)
+    .bind(row.app_id)
+    .bind(&row.params)
+    .bind(row.expires_at)
+    .bind(row.created_at)
+    .bind(row.account_id)
+    .bind(row.credential_id)
+    .execute(db)
+    .await?;
     Ok(())
 }
 

@@ -79,3 +79,11 @@ pub async fn slug_checksums_of_app_alone(db: impl PgExecutor<'_>, app: Uuid) -> 
     .fetch_all(db)
     .await
 }
+
+/// The apps that have a slug: the one it was made for, and those that released it.
+pub async fn slug_apps(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar("select app_id from slugs where id = $1 union select app_id from releases where slug_id = $1")
+        .bind(id)
+        .fetch_all(db)
+        .await
+}

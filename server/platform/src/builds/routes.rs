@@ -13,10 +13,11 @@ use uuid::Uuid;
 use super::{create, shown};
 use crate::{
     Platform,
-    actor::{Actor, Can},
+    actor::Actor,
     buildpack_installations,
     error::{Error, Result},
     events, outputs,
+    rights::Can,
     web::{Created, Input, Page},
 };
 
@@ -131,7 +132,7 @@ pub async fn build_result(
     actor: Actor,
     Path((app, build)): Path<(String, String)>,
 ) -> Result<Json<serde_json::Value>> {
-    let app = actor.app(&app, Can::View).await?;
+    let app = actor.app(&app, Can::Logs).await?;
     let row = find(&platform, &app, &build).await?;
     let text = tokio::fs::read(outputs::build_file(&platform, app.id, row.id)).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);

@@ -12,9 +12,10 @@ use store::dynos::Which;
 use super::{shown, visible};
 use crate::{
     Platform,
-    actor::{Actor, Can},
+    actor::Actor,
     error::{Error, Result},
     events,
+    rights::Can,
     web::{Accepted, Page},
 };
 
@@ -52,7 +53,7 @@ fn missing() -> Error {
 
 /// `DELETE /apps/{app}/dynos`: restarts all.
 pub async fn dyno_restart_all(State(platform): State<Platform>, actor: Actor, Path(app): Path<String>) -> Done {
-    let app = actor.app(&app, Can::Operate).await?;
+    let app = actor.app(&app, Can::Scale).await?;
     act(&platform, &actor, &app, Which::All, Act::Restart).await
 }
 
@@ -62,7 +63,7 @@ pub async fn dyno_restart(
     actor: Actor,
     Path((app, dyno)): Path<(String, String)>,
 ) -> Done {
-    let app = actor.app(&app, Can::Operate).await?;
+    let app = actor.app(&app, Can::Scale).await?;
     let name = name(&platform, &app, &dyno).await?;
     act(&platform, &actor, &app, which(&name), Act::Restart).await
 }
@@ -73,7 +74,7 @@ pub async fn formation_restart(
     actor: Actor,
     Path((app, kind)): Path<(String, String)>,
 ) -> Done {
-    let app = actor.app(&app, Can::Operate).await?;
+    let app = actor.app(&app, Can::Scale).await?;
     known_type(&platform, &app, &kind).await?;
     act(&platform, &actor, &app, Which::Type(&kind), Act::Restart).await
 }
@@ -84,7 +85,7 @@ pub async fn dyno_stop(
     actor: Actor,
     Path((app, dyno)): Path<(String, String)>,
 ) -> Done {
-    let app = actor.app(&app, Can::Operate).await?;
+    let app = actor.app(&app, Can::Scale).await?;
     let name = name(&platform, &app, &dyno).await?;
     act(&platform, &actor, &app, which(&name), Act::Stop).await
 }
@@ -95,7 +96,7 @@ pub async fn formation_stop(
     actor: Actor,
     Path((app, kind)): Path<(String, String)>,
 ) -> Done {
-    let app = actor.app(&app, Can::Operate).await?;
+    let app = actor.app(&app, Can::Scale).await?;
     known_type(&platform, &app, &kind).await?;
     act(&platform, &actor, &app, Which::Type(&kind), Act::Stop).await
 }

@@ -19,8 +19,9 @@ use tokio_util::io::{ReaderStream, StreamReader};
 use super::{ensure, git};
 use crate::{
     Platform,
-    actor::{Actor, Can},
+    actor::Actor,
     error::{Error, Result},
+    rights::{App, Can},
 };
 
 /// Query of `info/refs`.
@@ -35,7 +36,7 @@ async fn ask(
     parts: &mut Parts,
     repository: &str,
     can: Can,
-) -> std::result::Result<(Actor, store::apps::Row), Response> {
+) -> std::result::Result<(Actor, App), Response> {
     let Some(name) = repository.strip_suffix(".git") else {
         return Err(Error::not_found("route", "The requested page was not found.").into_response());
     };
@@ -55,6 +56,9 @@ async fn ask(
             let text = format!("No such app as {name}.\n");
             Err((StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain")], text).into_response())
         }
+        Err(Error::Told(err)) if err.status == 403 => {
+            Err((StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "text/plain")], err.message + "\n").into_response())
+        }
         Err(err) => Err(err.into_response()),
     }
 }
@@ -69,7 +73,8 @@ pub async fn info_refs(
     let (mut parts, _) = request.into_parts();
     let service = query.service.unwrap_or_default();
     let can = match service.as_str() {
-        "git-upload-pack" => Can::View,
+        // A clone is the code.
+        "git-upload-pack" => Can::Deploy,
         "git-receive-pack" => Can::Deploy,
         _ => return Err(Error::forbidden("This server speaks git's smart protocol only. Use git 1.6.6 or newer.")),
     };
@@ -107,7 +112,7 @@ pub async fn upload_pack(
     request: Request,
 ) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
-    let (_, app) = match ask(&platform, &mut parts, &repository, Can::View).await {
+    let (_, app) = match ask(&platform, &mut parts, &repository, Can::Deploy).await {
         Ok(found) => found,
         Err(response) => return Ok(response),
     };

@@ -19,6 +19,7 @@ use crate::{
     Platform, builds,
     error::{Error, Result},
     events, outputs,
+    rights::{Can, still_may},
     web::Input,
 };
 
@@ -31,6 +32,10 @@ const PHASE: Duration = Duration::from_secs(3700);
 /// that the server gave to that push.
 pub async fn push(State(platform): State<Platform>, Pass(app): Pass, Input(push): Input<Push>) -> Result<Response> {
     let account: Uuid = push.account.parse().map_err(|_| Error::unauthorized())?;
+    // Between the push's being let in and its end, somebody may have been taken off the app.
+    if !still_may(&platform, account, app, Can::Deploy).await? {
+        return Err(Error::no_app());
+    }
     let app = store::apps::app_info(platform.db(), app).await?.ok_or_else(Error::no_app)?;
     let (out, lines) = mpsc::channel::<Bytes>(64);
     tokio::spawn(async move {

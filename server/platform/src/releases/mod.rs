@@ -122,7 +122,7 @@ pub(crate) fn shown(row: &Row, current: Option<Uuid>, app: &store::apps::Row, ac
         "expired" => api::releases::ReleaseStatus::Expired,
         _ => api::releases::ReleaseStatus::Succeeded,
     };
-    let secret = actor.platform.secrets().sign("release output", row.id);
+    let secret = actor.platform.secrets().sign_for("release output", actor.account.id, row.id);
     api::releases::Release {
         id: row.id.into(),
         app: apps::app_ref(app),

@@ -14,10 +14,11 @@ use uuid::Uuid;
 use super::{New, announce, create, find, shown};
 use crate::{
     Platform,
-    actor::{Actor, Can},
+    actor::Actor,
     config_vars,
     error::{Error, Result},
     events,
+    rights::Can,
     web::{Created, Input, Page},
 };
 
@@ -104,9 +105,9 @@ async fn of_slug(
     let missing = || Error::not_found("slug", "Couldn't find that slug.");
     let id: Uuid = slug.parse().map_err(|_| missing())?;
     let slug = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
-    // A slug of another app may be released here by whoever may see it there: that is a promotion.
+    // A slug of another app may be released here by whoever may deploy it there: that is a promotion.
     if slug.app_id != app.id {
-        actor.app(&slug.app_id.to_string(), Can::View).await.map_err(|_| missing())?;
+        actor.app(&slug.app_id.to_string(), Can::Deploy).await.map_err(|_| missing())?;
     }
     if slug.checksum.is_none() {
         return Err(Error::invalid("The slug has no content yet. Upload it to its blob URL first."));

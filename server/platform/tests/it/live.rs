@@ -13,19 +13,19 @@ use crate::{
     world::{LONG, World},
 };
 
-struct Socket(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
+pub struct Socket(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
 
 impl Socket {
     async fn say(&mut self, said: ToServer) {
         self.0.send(Message::text(serde_json::to_string(&said).unwrap())).await.unwrap();
     }
 
-    async fn subscribe(&mut self, id: u32, topic: Topic) {
+    pub async fn subscribe(&mut self, id: u32, topic: Topic) {
         self.say(ToServer::Subscribe { id, topic }).await;
     }
 
     /// The next thing that is said; `None` when the socket is closed.
-    async fn hear(&mut self) -> Option<ToBrowser> {
+    pub async fn hear(&mut self) -> Option<ToBrowser> {
         loop {
             let message = tokio::time::timeout(LONG, self.0.next()).await.expect("something is said");
             match message {
@@ -37,7 +37,7 @@ impl Socket {
     }
 
     /// The next value of a topic that is so.
-    async fn value(&mut self, of: u32, is_so: impl Fn(&Value) -> bool) -> Value {
+    pub async fn value(&mut self, of: u32, is_so: impl Fn(&Value) -> bool) -> Value {
         loop {
             match self.hear().await.expect("the socket is open") {
                 ToBrowser::Value { id, value } if id == of && is_so(&value) => return value,
@@ -49,7 +49,7 @@ impl Socket {
 }
 
 /// Serves the world on a port of its own.
-async fn serve(t: &World) -> String {
+pub async fn serve(t: &World) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let routes = platform::api_router(t.platform.clone());
@@ -57,7 +57,7 @@ async fn serve(t: &World) -> String {
     addr.to_string()
 }
 
-async fn open(host: &str, headers: &[(&'static str, String)]) -> Result<Socket, u16> {
+pub async fn open(host: &str, headers: &[(&'static str, String)]) -> Result<Socket, u16> {
     let mut request = format!("ws://{host}/live").into_client_request().unwrap();
     for (name, value) in headers {
         request.headers_mut().insert(*name, value.parse().unwrap());
@@ -69,7 +69,7 @@ async fn open(host: &str, headers: &[(&'static str, String)]) -> Result<Socket, 
     }
 }
 
-fn bearer(token: &str) -> [(&'static str, String); 1] {
+pub fn bearer(token: &str) -> [(&'static str, String); 1] {
     [("authorization", format!("Bearer {token}"))]
 }
 

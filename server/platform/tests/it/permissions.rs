@@ -10,12 +10,19 @@ const ROUTES: &str = include_str!("../../src/routes.rs");
 const OF_ONES_OWN: &[(&str, u16)] = &[
     ("GET /account", 200),
     ("PATCH /account", 200),
+    ("GET /account/app-transfers", 200),
+    ("POST /account/app-transfers", 422),
+    ("PUT /account/app-transfers", 422),
+    ("GET /account/app-transfers/x", 404),
+    ("PATCH /account/app-transfers/x", 404),
+    ("DELETE /account/app-transfers/x", 404),
     ("GET /account/features", 200),
     ("GET /account/features/x", 404),
     ("GET /account/rate-limits", 200),
     ("GET /account/sessions", 200),
     ("DELETE /account/sessions/x", 404),
     ("POST /account/sign-in-links", 201),
+    ("GET /account/team-invitations", 200),
     ("GET /app-statuses", 200),
     ("GET /apps", 200),
     ("POST /apps", 201),
@@ -39,6 +46,7 @@ const OF_ONES_OWN: &[(&str, u16)] = &[
     ("GET /stacks", 200),
     ("GET /stacks/x", 404),
     ("GET /users/x", 404),
+    ("PATCH /users/x", 403),
     ("GET /users/x/apps", 404),
 ];
 
@@ -61,13 +69,19 @@ const OF_ANYBODY: &[(&str, u16)] = &[
 ];
 
 /// `GET /account` for each method of each route in the function `name`.
-fn routes(name: &str) -> Vec<String> {
+pub fn routes(name: &str) -> Vec<String> {
     let start = ROUTES.find(&format!("fn {name}(")).expect("the function is there");
     let end = ROUTES[start..].find("\n}").expect("it ends") + start;
     let mut found = Vec::new();
     for route in ROUTES[start..end].split(".route(").skip(1) {
         let (path, methods) = route.trim_start().trim_start_matches('"').split_once('"').expect("a path");
-        let methods = methods.split(".layer(").next().unwrap_or_default();
+        // To the bracket that closes `.route(`.
+        let mut depth = 1;
+        let end = methods.find(|c: char| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            depth == 0
+        });
+        let methods = &methods[..end.unwrap_or(methods.len())];
         for (call, method) in [
             ("get(", "GET"),
             ("post(", "POST"),
@@ -87,9 +101,9 @@ fn routes(name: &str) -> Vec<String> {
     found
 }
 
-/// The route with something in place of its `{…}`.
-fn filled(route: &str) -> String {
-    let route = route.replace("{repository}", "dusk.git");
+/// The route with something in place of its `{…}`; an app and a team that exist are called so.
+pub fn filled(route: &str, app: &str) -> String {
+    let route = route.replace("{repository}", &format!("{app}.git")).replace("{app}", app).replace("{team}", "acme");
     let mut out = String::new();
     for (n, part) in route.split('{').enumerate() {
         out.push_str(if n == 0 { part } else { "x" });
@@ -101,7 +115,7 @@ fn filled(route: &str) -> String {
 fn app_routes() -> Vec<String> {
     let routes = routes("app_routes").into_iter().map(|route| {
         let (method, path) = route.split_once(' ').unwrap();
-        format!("{method} /apps/dusk{}", filled(path).trim_end_matches('/'))
+        format!("{method} /apps/dusk{}", filled(path, "dusk").trim_end_matches('/'))
     });
     routes.collect()
 }
@@ -120,9 +134,9 @@ fn the_list_of_routes_is_understood() {
         routes.sort();
         routes
     };
-    let found = routes("api_routes").iter().map(|r| filled(r)).collect();
+    let found = routes("api_routes").iter().map(|r| filled(r, "dusk")).collect();
     assert_eq!(sorted(found), sorted(listed(OF_ONES_OWN)));
-    let found = routes("stream_routes").iter().map(|r| filled(r)).collect();
+    let found = routes("stream_routes").iter().map(|r| filled(r, "dusk")).collect();
     assert_eq!(sorted(found), sorted(listed(OF_ANYBODY)));
 }
 
@@ -131,7 +145,8 @@ async fn nobody_gets_anything_without_credentials() {
     let t = World::start().await;
     t.app("dusk").await;
     let own = OF_ONES_OWN.iter().map(|(route, _)| (*route).to_owned());
-    for route in own.chain(app_routes()) {
+    let team = routes("team_routes").into_iter().map(|route| filled(&route, "dusk"));
+    for route in own.chain(team).chain(app_routes()) {
         let (method, path) = route.split_once(' ').unwrap();
         let answer = t.anonymous.ask(method, path).body(body()).await;
         assert_eq!(answer.error().0, 401, "{route}");

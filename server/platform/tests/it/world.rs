@@ -190,10 +190,16 @@ pub async fn account(db: &PgPool, email: &str) -> String {
         updated_at: now,
     };
     store::accounts::account_create(db, &account).await.unwrap();
+    token(db, account.id, email).await
+}
+
+/// Makes a token for an account.
+pub async fn token(db: &PgPool, account: Uuid, email: &str) -> String {
+    let now = Utc::now();
     let token = format!("token-of-{email}");
     let authorization = store::authorizations::Row {
         id: Uuid::now_v7(),
-        account_id: account.id,
+        account_id: account,
         description: "test".into(),
         scope: vec!["global".into()],
         token_hash: Sha256::digest(token.as_bytes()).to_vec(),
@@ -226,6 +232,11 @@ impl Actor {
     fn new(routes: &axum::Router, token: Option<String>) -> Self {
         let client = Client::new(InProcess { routes: routes.clone(), token: token.clone() });
         Self { token, client, routes: routes.clone() }
+    }
+
+    /// The same, once more.
+    pub fn again(&self) -> Self {
+        Self::new(&self.routes, self.token.clone())
     }
 
     /// A request of one's own making; await it.

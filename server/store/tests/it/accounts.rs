@@ -12,6 +12,11 @@ async fn accounts() {
     let twice = account_create(&w.db, &account("Ada@Example.com")).await.unwrap_err();
     assert_eq!(store::broken_constraint(&twice).as_deref(), Some("accounts_email_key"));
 
+    account_ensure(&w.db, &account("ada@EXAMPLE.com")).await.unwrap();
+    assert_eq!(account_by_email(&w.db, "ada@example.com").await.unwrap().unwrap().id, w.account.id);
+    account_ensure(&w.db, &account("bob@example.com")).await.unwrap();
+    assert!(account_by_email(&w.db, "bob@example.com").await.unwrap().is_some());
+
     assert!(account_first_admin(&w.db).await.unwrap().is_none());
     let admin = Row { admin: true, ..account("root@example.com") };
     account_create(&w.db, &admin).await.unwrap();
@@ -21,4 +26,10 @@ async fn accounts() {
     account_signed_in(&w.db, w.account.id, at(6)).await.unwrap();
     let now = account_info(&w.db, w.account.id).await.unwrap().unwrap();
     assert_eq!((now.name.as_deref(), now.updated_at, now.last_login), (Some("Ada"), at(5), Some(at(6))));
+
+    account_suspend(&w.db, w.account.id, Some(at(7))).await.unwrap();
+    assert!(account_info(&w.db, w.account.id).await.unwrap().is_none());
+    assert!(account_even_suspended(&w.db, w.account.id).await.unwrap().is_some());
+    account_suspend(&w.db, w.account.id, None).await.unwrap();
+    assert!(account_info(&w.db, w.account.id).await.unwrap().is_some());
 }

@@ -10,11 +10,22 @@ async fn apps() {
     let w = World::start().await;
     let id = w.app("dusk").await;
     let other = w.app("dawn").await;
-    let new = New { id: Uuid::now_v7(), name: "dusk", owner: w.account.id, stack: "host", now: at(0) };
+    let new = New {
+        id: Uuid::now_v7(),
+        name: "dusk",
+        owner: Some(w.account.id),
+        team: None,
+        locked: false,
+        stack: "host",
+        now: at(0),
+    };
     let taken = app_create(&w.db, &new).await.unwrap_err();
     assert_eq!(store::broken_constraint(&taken).as_deref(), Some("apps_name_key"));
     let mut row = app_by_name(&w.db, "dusk").await.unwrap().unwrap();
-    assert_eq!((row.id, row.owner_email.as_str(), row.build_stack.as_str()), (id, "ada@example.com", "heroku-24"));
+    assert_eq!(
+        (row.id, row.owner_email.as_deref().unwrap(), row.build_stack.as_str()),
+        (id, "ada@example.com", "heroku-24")
+    );
     assert!(row.uid >= 200_000);
     assert_ne!(app_info(&w.db, other).await.unwrap().unwrap().uid, row.uid);
     let names: Vec<_> = app_list(&w.db).await.unwrap().into_iter().map(|a| a.name).collect();
@@ -47,6 +58,15 @@ async fn apps() {
     app_lock(&mut *tx, id).await.unwrap();
     tx.commit().await.unwrap();
     w.release(id, "succeeded", Some(slug.id)).await;
+    let team = Uuid::now_v7();
+    store::teams::team_create(&w.db, team, "acme", at(8)).await.unwrap();
+    app_give(&w.db, id, None, Some(team), at(8)).await.unwrap();
+    let given = app_info(&w.db, id).await.unwrap().unwrap();
+    assert_eq!((given.owner_id, given.owner_email, given.team.as_deref()), (None, None, Some("acme")));
+    assert!(given.locked);
+    assert!(app_give(&w.db, id, None, None, at(8)).await.is_err());
+    app_give(&w.db, id, Some(w.account.id), None, at(8)).await.unwrap();
+    assert!(!app_info(&w.db, id).await.unwrap().unwrap().locked);
     app_mark_deleted(&w.db, id, at(9)).await.unwrap();
     assert!(app_info(&w.db, id).await.unwrap().is_none());
     assert!(app_by_name(&w.db, "noon").await.unwrap().is_none());

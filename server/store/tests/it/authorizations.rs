@@ -26,6 +26,9 @@ async fn authorizations() {
     assert_eq!(authorization_list(&w.db, w.account.id, at(99)).await.unwrap().len(), 1);
     assert!(authorization_list(&w.db, w.account.id, at(100)).await.unwrap().is_empty());
 
+    assert!(authorization_exists(&w.db, row.id, at(99)).await.unwrap());
+    assert!(!authorization_exists(&w.db, row.id, at(100)).await.unwrap());
+
     authorization_used(&w.db, row.id, at(10)).await.unwrap();
     authorization_used(&w.db, row.id, at(20)).await.unwrap();
     authorization_describe(&w.db, row.id, "CD", at(21)).await.unwrap();

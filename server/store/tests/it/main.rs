@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod accounts;
+mod app_transfers;
 mod apps;
 mod authorizations;
 mod builds;
+mod collaborators;
 mod dynos;
 mod events;
 mod formation;
@@ -16,6 +18,7 @@ mod releases;
 mod sessions;
 mod slugs;
 mod sources;
+mod teams;
 mod world;
 
 /// A query that no test runs is one that may be misspelt.

@@ -20,6 +20,10 @@ async fn slugs() {
     for (app, checksum) in [(app, "SHA256:shared"), (other, "SHA256:shared"), (app, "SHA256:own")] {
         slug_create(&w.db, &w.slug_row(app, Some(checksum))).await.unwrap();
     }
+    assert_eq!(slug_apps(&w.db, row.id).await.unwrap(), [app]);
+    w.release(other, "succeeded", Some(row.id)).await;
+    assert_eq!(slug_apps(&w.db, row.id).await.unwrap().len(), 2);
+
     let mut alone = slug_checksums_of_app_alone(&w.db, app).await.unwrap();
     alone.sort();
     assert_eq!(alone, ["SHA256:a", "SHA256:own"]);

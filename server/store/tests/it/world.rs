@@ -39,7 +39,15 @@ impl World {
 
     pub async fn app(&self, name: &str) -> Uuid {
         let id = Uuid::now_v7();
-        let new = apps::New { id, name, owner: self.account.id, stack: "heroku-24", now: at(0) };
+        let new = apps::New {
+            id,
+            name,
+            owner: Some(self.account.id),
+            team: None,
+            locked: false,
+            stack: "heroku-24",
+            now: at(0),
+        };
         apps::app_create(&self.db, &new).await.unwrap();
         id
     }

@@ -1,0 +1,44 @@
+//! Team members: who is in a team, and as what.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A member of a team.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TeamMember {
+    pub id: Uuid,
+    pub email: String,
+    /// `admin`, `member` or `viewer`.
+    pub role: String,
+    pub federated: bool,
+    pub two_factor_authentication: bool,
+    #[serde(default)]
+    pub identity_provider: Option<serde_json::Value>,
+    pub user: TeamUser,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    /// *Wharf:* whether it is a program.
+    #[serde(default)]
+    pub service: bool,
+    /// *Wharf:* absent for who never signed in.
+    #[serde(default)]
+    pub last_login: Option<DateTime<Utc>>,
+}
+
+/// Who the member is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TeamUser {
+    pub id: Uuid,
+    pub email: String,
+    pub name: Option<String>,
+}
+
+/// Adds a member, invites somebody, or changes a role.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TeamMemberSave {
+    #[serde(default)]
+    pub email: String,
+    #[serde(default)]
+    pub role: String,
+}

@@ -1,0 +1,168 @@
+//! App transfers: a person's app is offered to another person, who accepts or declines.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use chrono::Utc;
+use store::app_transfers::Row;
+use uuid::Uuid;
+
+use crate::{
+    Platform,
+    actor::Actor,
+    error::{Error, Result},
+    events,
+    rights::{Can, Role},
+    web::{Created, Input, Page},
+};
+
+fn shown(row: Row) -> api::app_transfers::AppTransfer {
+    api::app_transfers::AppTransfer {
+        id: row.id,
+        app: api::refs::Ref { id: row.app_id, name: row.app },
+        owner: api::refs::UserRef { id: row.owner_id, email: row.owner_email },
+        recipient: api::refs::UserRef { id: row.recipient_id, email: row.recipient_email },
+        state: row.state,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }
+}
+
+fn missing() -> Error {
+    Error::not_found("app_transfer", "Couldn't find that app transfer.")
+}
+
+/// The transfer with this id, or the open one of the app of this name, if the asker has to do with it.
+async fn find(platform: &Platform, actor: &Actor, which: &str) -> Result<Row> {
+    store::app_transfers::app_transfer_info(platform.db(), actor.account.id, which).await?.ok_or_else(missing)
+}
+
+async fn note(actor: &Actor, tx: &mut sqlx::PgConnection, action: &str, row: &Row, summary: String) -> Result<()> {
+    let data = serde_json::json!({ "app_transfer": row.id, "owner": row.owner_id, "recipient": row.recipient_id });
+    actor.event(tx, events::New { action, subject: &row.app, app: Some(row.app_id), summary, data }).await
+}
+
+/// `GET /account/app-transfers`: those to the asker, and those from.
+pub async fn app_transfer_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
+    let rows = store::app_transfers::app_transfer_list(platform.db(), actor.account.id).await?;
+    Page::read(&headers).of(rows.into_iter().map(shown).collect::<Vec<_>>())
+}
+
+/// `POST /account/app-transfers`; some clients `PUT`.
+pub async fn app_transfer_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Input(create): Input<api::app_transfers::AppTransferCreate>,
+) -> Result<Created<api::app_transfers::AppTransfer>> {
+    let (Some(app), Some(recipient)) = (create.app, create.recipient) else {
+        return Err(Error::invalid("Name an app and a recipient."));
+    };
+    let app = actor.app(&app, Can::Manage).await?;
+    let Some(owner) = app.owner_id else {
+        return Err(Error::invalid(format!(
+            "App {} belongs to a team: PATCH /teams/apps/{} gives it to another team or to a member.",
+            app.name, app.name
+        )));
+    };
+    let mut tx = platform.db().begin().await?;
+    let person = match recipient.parse::<Uuid>() {
+        Ok(id) => store::accounts::account_info(&mut *tx, id).await?,
+        Err(_) => store::accounts::account_by_email(&mut *tx, &recipient).await?,
+    };
+    let unknown = || Error::invalid(format!("There is no account {recipient} here, so that nobody could accept."));
+    let person = person.ok_or_else(unknown)?;
+    if store::service_accounts::service_account_exists(&mut *tx, person.id).await? {
+        return Err(unknown());
+    }
+    if person.id == owner {
+        return Err(Error::invalid(format!("App {} belongs to {} already.", app.name, person.email)));
+    }
+    let id = Uuid::now_v7();
+    let made = store::app_transfers::app_transfer_create(&mut *tx, id, app.id, owner, person.id, Utc::now()).await;
+    made.map_err(|err| match store::broken_constraint(&err).as_deref() {
+        Some("app_transfers_pending_key") => {
+            Error::invalid(format!("App {} is on offer already. Take that offer back first.", app.name))
+        }
+        _ => err.into(),
+    })?;
+    let row = store::app_transfers::app_transfer_info(&mut *tx, owner, &id.to_string()).await?.ok_or_else(missing)?;
+    note(&actor, &mut tx, "app_transfer.create", &row, format!("Offered the app to {}.", person.email)).await?;
+    tx.commit().await?;
+    platform.changed(app.id);
+    Ok(Created(shown(row)))
+}
+
+/// `GET /account/app-transfers/{transfer}`
+pub async fn app_transfer_info(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(which): Path<String>,
+) -> Result<Json<api::app_transfers::AppTransfer>> {
+    Ok(Json(shown(find(&platform, &actor, &which).await?)))
+}
+
+/// `PATCH /account/app-transfers/{transfer}`: the recipient accepts or declines. Who gave the
+/// app away goes on working on it, until the new owner says otherwise.
+pub async fn app_transfer_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(which): Path<String>,
+    Input(update): Input<api::app_transfers::AppTransferUpdate>,
+) -> Result<Json<api::app_transfers::AppTransfer>> {
+    let row = find(&platform, &actor, &which).await?;
+    if row.recipient_id != actor.account.id {
+        return Err(Error::forbidden(format!("Only {} can accept or decline this.", row.recipient_email)));
+    }
+    let accepts = match update.state.as_str() {
+        "accepted" => true,
+        "declined" => false,
+        other => return Err(Error::invalid(format!("State {other:?} cannot be set: accepted or declined can."))),
+    };
+    let now = Utc::now();
+    let mut tx = platform.db().begin().await?;
+    if !store::app_transfers::app_transfer_end(&mut *tx, row.id, &update.state, now).await? {
+        return Err(Error::conflict(format!("This transfer was {} already.", row.state)));
+    }
+    if accepts {
+        store::apps::app_lock(&mut *tx, row.app_id).await?;
+        let app = store::apps::app_info(&mut *tx, row.app_id).await?.ok_or_else(missing)?;
+        if app.owner_id != Some(row.owner_id) {
+            return Err(Error::conflict(format!("App {} has another owner by now.", row.app)));
+        }
+        store::apps::app_give(&mut *tx, row.app_id, Some(row.recipient_id), None, now).await?;
+        store::collaborators::collaborator_delete(&mut *tx, row.app_id, row.recipient_id).await?;
+        let usual: Vec<String> = Role::Member.permissions().iter().map(|p| (*p).to_owned()).collect();
+        let id = Uuid::now_v7();
+        store::collaborators::collaborator_save(&mut *tx, id, row.app_id, row.owner_id, &usual, now).await?;
+    }
+    let (action, verb) =
+        if accepts { ("app_transfer.accept", "Accepted") } else { ("app_transfer.decline", "Declined") };
+    note(&actor, &mut tx, action, &row, format!("{verb} the app that {} offered.", row.owner_email)).await?;
+    tx.commit().await?;
+    platform.rights_changed();
+    Ok(Json(shown(find(&platform, &actor, &row.id.to_string()).await?)))
+}
+
+/// `DELETE /account/app-transfers/{transfer}`: who offered takes it back.
+pub async fn app_transfer_delete(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(which): Path<String>,
+) -> Result<Json<api::app_transfers::AppTransfer>> {
+    let row = find(&platform, &actor, &which).await?;
+    if row.owner_id != actor.account.id {
+        return Err(Error::forbidden(format!("Only {} can take this back. Decline it instead.", row.owner_email)));
+    }
+    if row.state != "pending" {
+        return Err(Error::conflict(format!("This transfer was {} already.", row.state)));
+    }
+    let mut tx = platform.db().begin().await?;
+    store::app_transfers::app_transfer_delete(&mut *tx, row.id).await?;
+    note(&actor, &mut tx, "app_transfer.delete", &row, format!("Took back the offer to {}.", row.recipient_email))
+        .await?;
+    tx.commit().await?;
+    Ok(Json(shown(row)))
+}

@@ -1,0 +1,452 @@
+//! Rights: who may do what with which app, and what in which team. The one place that decides.
+//!
+//! An app's row is had only as an [`App`], and an [`App`] only from [`Actor::app`] or
+//! [`Actor::apps`], which want to know what is to be done with it: a route that does not ask
+//! cannot be written. What nobody told the asker of is 404; what is known but not allowed is a
+//! 403 that names the right that is missing. `PERMISSIONS.md` has the whole table, and a test
+//! that asks every route keeps it true.
+
+use std::{collections::HashMap, ops::Deref, time::Duration};
+
+use store::{accounts, apps, collaborators::Access, teams};
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use crate::{
+    Platform,
+    actor::{Actor, credential_exists},
+    error::{Error, Result},
+};
+
+/// What somebody wants to do with an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Can {
+    /// See that it exists, its releases, dynos, measurements and activity.
+    View,
+    /// Read its log and what its builds print.
+    Logs,
+    /// Read the values of its config vars.
+    Config,
+    /// Read and push code, release, roll back.
+    Deploy,
+    /// Scale, restart and stop dynos.
+    Scale,
+    /// Maintenance mode, log drains, features.
+    Operate,
+    /// Let others in, and say what they may.
+    Access,
+    /// Rename, lock, give away, destroy.
+    Manage,
+}
+
+impl Can {
+    /// All of them, the harmless ones first.
+    pub const ALL: [Self; 8] =
+        [Self::View, Self::Logs, Self::Config, Self::Deploy, Self::Scale, Self::Operate, Self::Access, Self::Manage];
+
+    /// `view`, `logs`, …: how answers name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Logs => "logs",
+            Self::Config => "config",
+            Self::Deploy => "deploy",
+            Self::Scale => "scale",
+            Self::Operate => "operate",
+            Self::Access => "access",
+            Self::Manage => "manage",
+        }
+    }
+}
+
+/// What can be given to a collaborator: its name, what it says, and the rights in it. The first
+/// four are Heroku's; the others are parts of them, for those who want to give less.
+pub(crate) const PERMISSIONS: [(&str, &str, &[Can]); 10] = [
+    ("view", "See the app, its releases, dynos and measurements, and read its log.", &[Can::View, Can::Logs]),
+    (
+        "deploy",
+        "Read and push code, release, roll back, read and set config vars.",
+        &[Can::View, Can::Logs, Can::Config, Can::Deploy],
+    ),
+    (
+        "operate",
+        "Scale and restart dynos, maintenance mode, log drains, features.",
+        &[Can::View, Can::Logs, Can::Scale, Can::Operate],
+    ),
+    ("manage", "Everything: rename, lock, give away and destroy the app, let others in.", &Can::ALL),
+    ("status", "See the app, without its log.", &[Can::View]),
+    ("logs", "Read the log and what builds print.", &[Can::View, Can::Logs]),
+    ("config", "Read the values of config vars.", &[Can::View, Can::Config]),
+    ("push", "Read and push code, release, roll back, without reading config vars.", &[Can::View, Can::Deploy]),
+    ("scale", "Scale, restart and stop dynos.", &[Can::View, Can::Scale]),
+    ("access", "Let others in, with no more rights than one's own.", &[Can::View, Can::Access]),
+];
+
+/// A set of rights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rights(u16);
+
+impl Rights {
+    /// Every right.
+    pub const ALL: Self = Self((1 << Can::ALL.len()) - 1);
+
+    fn of(rights: &[Can]) -> Self {
+        Self(rights.iter().fold(0, |all, can| all | 1 << *can as u16))
+    }
+
+    /// The rights in permissions. An unknown one holds none.
+    pub fn of_permissions<S: AsRef<str>>(permissions: &[S]) -> Self {
+        let known = permissions.iter().filter_map(|p| PERMISSIONS.iter().find(|(name, ..)| *name == p.as_ref()));
+        Self(known.fold(0, |all, (_, _, rights)| all | Self::of(rights).0))
+    }
+
+    /// Whether `can` is among them.
+    pub fn has(self, can: Can) -> bool {
+        self.0 & Self::of(&[can]).0 != 0
+    }
+
+    /// Whether all of `others` are among them.
+    pub fn contains(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    /// Their names.
+    pub fn names(self) -> Vec<&'static str> {
+        Can::ALL.into_iter().filter(|can| self.has(*can)).map(Can::name).collect()
+    }
+}
+
+/// What an account is in a team.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Admin,
+    Member,
+    Viewer,
+}
+
+impl Role {
+    /// The role of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Admin, Self::Member, Self::Viewer].into_iter().find(|role| role.name() == name)
+    }
+
+    /// `admin`, `member`, `viewer`
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+            Self::Viewer => "viewer",
+        }
+    }
+
+    /// What the role alone lets one do with an app of the team.
+    pub fn rights(self, locked: bool) -> Rights {
+        match self {
+            Self::Admin => Rights::ALL,
+            _ if locked => Rights::default(),
+            Self::Member => Rights::of_permissions(self.permissions()),
+            Self::Viewer => Rights::of_permissions(self.permissions()),
+        }
+    }
+
+    /// The same in Heroku's words, for an app that is not locked.
+    pub fn permissions(self) -> &'static [&'static str] {
+        match self {
+            Self::Admin => &["view", "deploy", "operate", "manage"],
+            Self::Member => &["view", "deploy", "operate"],
+            Self::Viewer => &["view"],
+        }
+    }
+}
+
+/// What `account` may do with `app`, given what ties them.
+///
+/// The owner and the team's admins may do everything, and so may who administers the platform.
+/// For everybody else what was given for this very app counts, be it more or less than the role
+/// says; and where nothing was given, the role, unless the app is locked.
+fn of_app(account: &accounts::Row, app: &apps::Row, access: &Access) -> Rights {
+    let role = access.team_role.as_deref().and_then(Role::parse);
+    if account.admin || app.owner_id == Some(account.id) || role == Some(Role::Admin) {
+        return Rights::ALL;
+    }
+    match (&access.permissions, role) {
+        (Some(given), _) => Rights::of_permissions(given),
+        (None, Some(role)) => role.rights(app.locked),
+        (None, None) => Rights::default(),
+    }
+}
+
+/// An app, and what the asker may do with it. There is no other way to an app's row for a route.
+#[derive(Clone)]
+pub struct App {
+    row: apps::Row,
+    rights: Rights,
+    /// What the asker is in the app's team.
+    role: Option<Role>,
+}
+
+impl Deref for App {
+    type Target = apps::Row;
+
+    fn deref(&self) -> &apps::Row {
+        &self.row
+    }
+}
+
+impl App {
+    /// What the asker may do.
+    pub fn rights(&self) -> Rights {
+        self.rights
+    }
+
+    /// What the asker is in the team of the app.
+    pub fn role(&self) -> Option<Role> {
+        self.role
+    }
+
+    /// Whether the asker may do `can`.
+    pub fn may(&self, can: Can) -> bool {
+        self.rights.has(can)
+    }
+
+    /// A sentence that names what is missing, unless the asker may do `can`.
+    pub fn must(&self, can: Can) -> Result<()> {
+        if self.may(can) {
+            return Ok(());
+        }
+        let whom = match &self.row.team {
+            Some(team) => format!("an admin of the team {team}"),
+            None => "its owner".to_owned(),
+        };
+        Err(Error::forbidden(format!(
+            "You do not have the right \"{}\" on the app {}. You have: {}. Ask {whom} for it.",
+            can.name(),
+            self.row.name,
+            self.rights.names().join(", "),
+        )))
+    }
+}
+
+/// What somebody wants to do in a team.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InTeam {
+    /// See its members and its apps.
+    See,
+    /// Make apps in it, and bring apps to it.
+    Create,
+    /// Members, roles, invitations, service accounts, its name.
+    Administer,
+}
+
+/// A team, and what the asker is in it. As with [`App`], there is no other way.
+#[derive(Clone)]
+pub struct Team {
+    row: teams::Row,
+    role: Role,
+}
+
+impl Deref for Team {
+    type Target = teams::Row;
+
+    fn deref(&self) -> &teams::Row {
+        &self.row
+    }
+}
+
+impl Team {
+    /// What the asker is, or counts as.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    fn must(&self, can: InTeam) -> Result<()> {
+        let (is_allowed, needed) = match can {
+            InTeam::See => (true, "viewer"),
+            InTeam::Create => (self.role != Role::Viewer, "member"),
+            InTeam::Administer => (self.role == Role::Admin, "admin"),
+        };
+        if is_allowed {
+            return Ok(());
+        }
+        let (own, name) = (self.role.name(), &self.row.name);
+        Err(Error::forbidden(format!("You are {own} of the team {name}. This needs the role \"{needed}\".")))
+    }
+}
+
+impl Actor {
+    /// The app called `name` (or with that id), if the asker may do `can` with it.
+    ///
+    /// Answers 404 for an app that does not exist or may not be known of, and 403 for one that
+    /// may be seen.
+    pub async fn app(&self, name: &str, can: Can) -> Result<App> {
+        let db = self.platform.db();
+        let row = match name.parse::<Uuid>() {
+            Ok(id) => store::apps::app_info(db, id).await?,
+            Err(_) => store::apps::app_by_name(db, name).await?,
+        };
+        let row = row.ok_or_else(Error::no_app)?;
+        let access = store::collaborators::access_info(db, self.account.id, row.id).await?;
+        let app = self.checked(row, &access);
+        if !app.may(Can::View) {
+            return Err(Error::no_app());
+        }
+        app.must(can)?;
+        Ok(app)
+    }
+
+    /// The apps that the asker may know of, by name.
+    pub async fn apps(&self) -> Result<Vec<App>> {
+        let db = self.platform.db();
+        let ties = store::collaborators::access_list(db, self.account.id).await?;
+        let ties: HashMap<Uuid, Access> = ties.into_iter().map(|access| (access.app_id, access)).collect();
+        let (none, rows) = (Access::default(), store::apps::app_list(db).await?);
+        let checked = rows.into_iter().map(|row| {
+            let access = ties.get(&row.id).unwrap_or(&none);
+            self.checked(row, access)
+        });
+        Ok(checked.filter(|app| app.may(Can::View)).collect())
+    }
+
+    fn checked(&self, row: apps::Row, access: &Access) -> App {
+        let rights = of_app(&self.account, &row, access);
+        App { row, rights, role: access.team_role.as_deref().and_then(Role::parse) }
+    }
+
+    /// The team called `name` (or with that id), if the asker may do `can` in it.
+    ///
+    /// Answers 404 for a team that does not exist or that the asker is no member of.
+    pub async fn team(&self, name: &str, can: InTeam) -> Result<Team> {
+        let found = store::teams::team_info(self.platform.db(), name, self.account.id).await?;
+        let team = found.and_then(|found| self.in_team(found)).ok_or_else(Error::no_team)?;
+        team.must(can)?;
+        Ok(team)
+    }
+
+    /// The teams that the asker is a member of, by name; all, for who administers the platform.
+    pub async fn teams(&self) -> Result<Vec<Team>> {
+        let all = store::teams::team_list(self.platform.db(), self.account.id).await?;
+        Ok(all.into_iter().filter_map(|found| self.in_team(found)).collect())
+    }
+
+    fn in_team(&self, found: teams::OfAccount) -> Option<Team> {
+        let role = found.role.as_deref().and_then(Role::parse).or(self.account.admin.then_some(Role::Admin))?;
+        let role = if self.account.admin { Role::Admin } else { role };
+        Some(Team { row: found.team, role })
+    }
+
+    /// An error unless the asker administers the platform.
+    pub fn must_administer(&self) -> Result<()> {
+        if self.account.admin {
+            Ok(())
+        } else {
+            Err(Error::forbidden("Only an administrator of the platform may do this."))
+        }
+    }
+
+    /// An error for a service account: what makes ways in, or teams, is for people.
+    pub async fn must_be_a_person(&self) -> Result<()> {
+        if store::service_accounts::service_account_exists(self.platform.db(), self.account.id).await? {
+            return Err(Error::forbidden("A service account may not do this. An admin of its team makes its tokens."));
+        }
+        Ok(())
+    }
+}
+
+/// Whether `account` may do `can` with the app with this id, now: for addresses that open
+/// without credentials, and for streams that are open already.
+pub(crate) async fn still_may(platform: &Platform, account: Uuid, app: Uuid, can: Can) -> Result<bool> {
+    let db = platform.db();
+    let (Some(account), Some(app)) = (accounts::account_info(db, account).await?, apps::app_info(db, app).await?)
+    else {
+        return Ok(false);
+    };
+    let access = store::collaborators::access_info(db, account.id, app.id).await?;
+    Ok(of_app(&account, &app, &access).has(can))
+}
+
+/// An open stream of an app's: it ends as soon as its reader may no longer read.
+pub(crate) struct Watch {
+    platform: Platform,
+    account: Uuid,
+    credential: Option<Uuid>,
+    app: Uuid,
+    can: Can,
+    ends: broadcast::Receiver<()>,
+}
+
+/// Tokens expire without anybody saying so: that is looked at this often.
+const AGAIN: Duration = Duration::from_secs(60);
+
+impl Watch {
+    /// Begins to watch; nothing, when `account` may not do `can` with `app`. `credential` is the
+    /// token or session that has to last, if it is to be one.
+    pub async fn begin(
+        platform: &Platform,
+        account: Uuid,
+        credential: Option<Uuid>,
+        app: Uuid,
+        can: Can,
+    ) -> Result<Option<Self>> {
+        // Before the first look, so that no change falls between the two.
+        let ends = platform.session_ends();
+        let watch = Self { platform: platform.clone(), account, credential, app, can, ends };
+        Ok(watch.holds().await?.then_some(watch))
+    }
+
+    async fn holds(&self) -> Result<bool> {
+        if let Some(credential) = self.credential
+            && !credential_exists(&self.platform, credential).await?
+        {
+            return Ok(false);
+        }
+        still_may(&self.platform, self.account, self.app, self.can).await
+    }
+
+    /// Waits until the reader may no longer read.
+    pub async fn lost(mut self) {
+        loop {
+            let told = tokio::time::timeout(AGAIN, self.ends.recv()).await;
+            if matches!(told, Ok(Err(broadcast::error::RecvError::Closed))) {
+                return;
+            }
+            match self.holds().await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(err) => tracing::error!(app.id = %self.app, "could not look whether a stream may go on: {err}"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_permission_has_what_it_says() {
+        let check = |permissions: &[&str], expected: &str| {
+            assert_eq!(Rights::of_permissions(permissions).names().join(" "), expected, "{permissions:?}");
+        };
+        check(&[], "");
+        check(&["odd"], "");
+        check(&["view"], "view logs");
+        check(&["deploy"], "view logs config deploy");
+        check(&["operate"], "view logs scale operate");
+        check(&["manage"], "view logs config deploy scale operate access manage");
+        check(&["status"], "view");
+        check(&["config", "push"], "view config deploy");
+        check(&["scale"], "view scale");
+        check(&["access"], "view access");
+        assert!(PERMISSIONS.iter().all(|(_, _, rights)| rights.contains(&Can::View)));
+        assert_eq!(Rights::of(&Can::ALL), Rights::ALL);
+    }
+
+    #[test]
+    fn a_lock_leaves_admins_only() {
+        for (role, open, locked) in [(Role::Admin, 8, 8), (Role::Member, 6, 0), (Role::Viewer, 2, 0)] {
+            let count = |locked| role.rights(locked).names().len();
+            assert_eq!((count(false), count(true)), (open, locked), "{role:?}");
+            assert_eq!(Role::parse(role.name()), Some(role));
+        }
+    }
+}

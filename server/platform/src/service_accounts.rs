@@ -1,0 +1,181 @@
+//! Service accounts: programs that are members of a team. They cannot sign in; an admin of the
+//! team makes their tokens, with a scope and an expiry.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use chrono::Utc;
+use store::service_accounts::Row;
+use uuid::Uuid;
+
+use crate::{
+    Platform,
+    actor::Actor,
+    authorizations,
+    error::{Error, Result},
+    events,
+    rights::{InTeam, Role, Team},
+    team_members,
+    web::{Created, Input, Page},
+};
+
+fn shown(row: Row) -> api::service_accounts::ServiceAccount {
+    api::service_accounts::ServiceAccount {
+        id: row.id,
+        name: row.name,
+        email: row.email,
+        role: row.role,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }
+}
+
+async fn find(platform: &Platform, team: &Team, which: &str) -> Result<Row> {
+    let all = store::service_accounts::service_account_list(platform.db(), team.id).await?;
+    all.into_iter()
+        .find(|row| row.id.to_string() == which || row.name == which || row.email == which)
+        .ok_or_else(|| Error::not_found("service_account", "Couldn't find that service account."))
+}
+
+async fn note(
+    actor: &Actor,
+    tx: &mut sqlx::PgConnection,
+    action: &str,
+    team: &Team,
+    summary: String,
+    account: Uuid,
+) -> Result<()> {
+    let data = serde_json::json!({ "team": team.id, "account": account });
+    actor.event(tx, events::New { action, subject: &team.name, app: None, summary, data }).await
+}
+
+/// `GET /teams/{team}/service-accounts`
+pub async fn service_account_list(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(team): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let team = actor.team(&team, InTeam::See).await?;
+    let rows = store::service_accounts::service_account_list(platform.db(), team.id).await?;
+    Page::read(&headers).of(rows.into_iter().map(shown).collect::<Vec<_>>())
+}
+
+/// `POST /teams/{team}/service-accounts`
+pub async fn service_account_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(team): Path<String>,
+    Input(create): Input<api::service_accounts::ServiceAccountCreate>,
+) -> Result<Created<api::service_accounts::ServiceAccount>> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    let (id, now, name) = (Uuid::now_v7(), Utc::now(), create.name.as_str());
+    let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if name.is_empty() || name.len() > 30 || !name.bytes().all(letters) {
+        return Err(Error::invalid("The name of a service account has 1 to 30 lower-case letters, digits and dashes."));
+    }
+    let role = team_members::role(create.role.as_deref().unwrap_or("member"))?;
+    if role == Role::Admin {
+        return Err(Error::invalid("A service account is member or viewer: teams are administered by people."));
+    }
+    let account = store::accounts::Row {
+        id,
+        // `invalid` never resolves, so that nobody can prove to have this address and sign in.
+        email: format!("{name}@{}.invalid", team.name),
+        name: Some(name.into()),
+        admin: false,
+        last_login: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let taken = |err: sqlx::Error| match store::broken_constraint(&err).as_deref() {
+        Some("accounts_email_key" | "service_accounts_name_key") => {
+            Error::invalid(format!("Name is already taken: {name}"))
+        }
+        _ => err.into(),
+    };
+    let mut tx = platform.db().begin().await?;
+    store::accounts::account_create(&mut *tx, &account).await.map_err(taken)?;
+    store::service_accounts::service_account_create(&mut *tx, id, team.id, name, now).await.map_err(taken)?;
+    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, id, role.name(), now).await?;
+    let summary = format!("Made the service account {name} as {}.", role.name());
+    note(&actor, &mut tx, "service_account.create", &team, summary, id).await?;
+    tx.commit().await?;
+    Ok(Created(shown(find(&platform, &team, &id.to_string()).await?)))
+}
+
+/// `DELETE /teams/{team}/service-accounts/{account}`
+pub async fn service_account_delete(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((team, which)): Path<(String, String)>,
+) -> Result<Json<api::service_accounts::ServiceAccount>> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    let row = find(&platform, &team, &which).await?;
+    let mut tx = platform.db().begin().await?;
+    store::service_accounts::service_account_retire(&mut tx, row.id, Utc::now()).await?;
+    let summary = format!("Removed the service account {}.", row.name);
+    note(&actor, &mut tx, "service_account.delete", &team, summary, row.id).await?;
+    tx.commit().await?;
+    platform.rights_changed();
+    Ok(Json(shown(row)))
+}
+
+fn owner(row: &Row) -> api::authorizations::AuthorizationUser {
+    api::authorizations::AuthorizationUser { id: row.id, email: row.email.clone(), full_name: Some(row.name.clone()) }
+}
+
+/// `GET /teams/{team}/service-accounts/{account}/authorizations`
+pub async fn authorization_list(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((team, which)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    let account = find(&platform, &team, &which).await?;
+    let rows = store::authorizations::authorization_list(platform.db(), account.id, Utc::now()).await?;
+    let shown = rows.into_iter().map(|row| authorizations::shown(row, owner(&account), None));
+    Page::read(&headers).of(shown.collect::<Vec<_>>())
+}
+
+/// `POST /teams/{team}/service-accounts/{account}/authorizations`: the answer is the only one
+/// that shows the token.
+pub async fn authorization_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((team, which)): Path<(String, String)>,
+    Input(create): Input<api::authorizations::AuthorizationCreate>,
+) -> Result<Created<api::authorizations::Authorization>> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    let account = find(&platform, &team, &which).await?;
+    let (row, token) = authorizations::asked_for(create, account.id)?;
+    let mut tx = platform.db().begin().await?;
+    store::authorizations::authorization_create(&mut *tx, &row).await?;
+    let summary = format!("Made the token \"{}\" for the service account {}.", row.description, account.name);
+    note(&actor, &mut tx, "service_account.authorize", &team, summary, account.id).await?;
+    tx.commit().await?;
+    Ok(Created(authorizations::shown(row, owner(&account), Some(token))))
+}
+
+/// `DELETE /teams/{team}/service-accounts/{account}/authorizations/{authorization}`
+pub async fn authorization_delete(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((team, which, authorization)): Path<(String, String, String)>,
+) -> Result<Json<api::authorizations::Authorization>> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    let account = find(&platform, &team, &which).await?;
+    let all = store::authorizations::authorization_list(platform.db(), account.id, Utc::now()).await?;
+    let row = all.into_iter().find(|row| row.id.to_string() == authorization).ok_or_else(authorizations::missing)?;
+    let mut tx = platform.db().begin().await?;
+    store::authorizations::authorization_delete(&mut *tx, row.id).await?;
+    let summary = format!("Revoked the token \"{}\" of the service account {}.", row.description, account.name);
+    note(&actor, &mut tx, "service_account.revoke", &team, summary, account.id).await?;
+    tx.commit().await?;
+    platform.rights_changed();
+    Ok(Json(authorizations::shown(row, owner(&account), None)))
+}

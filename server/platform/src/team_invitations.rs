@@ -1,0 +1,187 @@
+//! Team invitations: who is invited has to say yes, and can say no.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use chrono::{Duration, Utc};
+use store::team_invitations::{New, Row};
+use uuid::Uuid;
+
+use crate::{
+    Platform, accounts,
+    actor::Actor,
+    error::{Error, Result},
+    events,
+    rights::InTeam,
+    team_members,
+    web::{Input, Page},
+};
+
+/// An invitation that nobody takes up in this time is over; it can be sent again.
+const LIFE: Duration = Duration::days(14);
+
+fn shown(row: Row) -> api::team_invitations::TeamInvitation {
+    use api::team_members::TeamUser;
+    api::team_invitations::TeamInvitation {
+        id: row.id,
+        team: api::refs::Ref { id: row.team_id, name: row.team },
+        user: TeamUser { id: row.account_id, email: row.email, name: row.name },
+        invited_by: TeamUser {
+            id: row.invited_by.unwrap_or_default(),
+            email: row.inviter_email.unwrap_or_default(),
+            name: row.inviter_name,
+        },
+        role: row.role,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        expires_at: row.expires_at,
+    }
+}
+
+fn missing() -> Error {
+    Error::not_found("team_invitation", "Couldn't find that invitation.")
+}
+
+/// `GET /teams/{team}/invitations`
+pub async fn team_invitation_list(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(team): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    let rows = store::team_invitations::team_invitation_list(platform.db(), Some(team.id), None).await?;
+    Page::read(&headers).of(rows.into_iter().map(shown).collect::<Vec<_>>())
+}
+
+/// `GET /account/team-invitations`: those to oneself.
+pub async fn team_invitation_list_own(
+    State(platform): State<Platform>,
+    actor: Actor,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let rows = store::team_invitations::team_invitation_list(platform.db(), None, Some(actor.account.id)).await?;
+    Page::read(&headers).of(rows.into_iter().map(shown).collect::<Vec<_>>())
+}
+
+/// `PUT /teams/{team}/invitations`: invites, or renews an invitation.
+pub async fn team_invitation_save(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(team): Path<String>,
+    Input(save): Input<api::team_members::TeamMemberSave>,
+) -> Result<Json<api::team_invitations::TeamInvitation>> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    let role = team_members::role(&save.role)?.name();
+    let now = Utc::now();
+    let mut tx = platform.db().begin().await?;
+    let account = accounts::known_or_made(&mut tx, &save.email).await?;
+    let member = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
+    if let Some(member) = member {
+        return Err(Error::invalid(format!("{} is {} of the team already.", account.email, member.role)));
+    }
+    if store::service_accounts::service_account_exists(&mut *tx, account.id).await? {
+        return Err(Error::invalid("A service account belongs to the team that made it."));
+    }
+    let new = New {
+        id: Uuid::now_v7(),
+        team: team.id,
+        account: account.id,
+        role,
+        invited_by: actor.account.id,
+        expires_at: now + LIFE,
+        now,
+    };
+    store::team_invitations::team_invitation_save(&mut *tx, &new).await?;
+    let summary = format!("Invited {} as {role}.", account.email);
+    note(&actor, &mut tx, "team_invitation.create", &team.name, summary, (team.id, account.id)).await?;
+    tx.commit().await?;
+    let rows = store::team_invitations::team_invitation_list(platform.db(), Some(team.id), Some(account.id)).await?;
+    Ok(Json(shown(rows.into_iter().next().ok_or_else(missing)?)))
+}
+
+async fn note(
+    actor: &Actor,
+    tx: &mut sqlx::PgConnection,
+    action: &str,
+    subject: &str,
+    summary: String,
+    (team, account): (Uuid, Uuid),
+) -> Result<()> {
+    let data = serde_json::json!({ "team": team, "account": account });
+    actor.event(tx, events::New { action, subject, app: None, summary, data }).await
+}
+
+/// `DELETE /teams/{team}/invitations/{invitation}`: by id or address.
+pub async fn team_invitation_delete(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((team, which)): Path<(String, String)>,
+) -> Result<Json<api::team_invitations::TeamInvitation>> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    let rows = store::team_invitations::team_invitation_list(platform.db(), Some(team.id), None).await?;
+    let found = |row: &Row| row.id.to_string() == which || row.email.eq_ignore_ascii_case(&which);
+    let row = rows.into_iter().find(found).ok_or_else(missing)?;
+    let mut tx = platform.db().begin().await?;
+    store::team_invitations::team_invitation_delete(&mut *tx, row.id).await?;
+    let summary = format!("Took back the invitation of {}.", row.email);
+    note(&actor, &mut tx, "team_invitation.delete", &team.name, summary, (team.id, row.account_id)).await?;
+    tx.commit().await?;
+    Ok(Json(shown(row)))
+}
+
+/// The invitation with this id, if it is the asker's.
+async fn own(platform: &Platform, actor: &Actor, id: &str) -> Result<Row> {
+    let id: Uuid = id.parse().map_err(|_| missing())?;
+    let row = store::team_invitations::team_invitation_info(platform.db(), id).await?;
+    row.filter(|row| row.account_id == actor.account.id).ok_or_else(missing)
+}
+
+/// `GET /teams/invitations/{invitation}`: for whom it is for.
+pub async fn team_invitation_info(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<api::team_invitations::TeamInvitation>> {
+    Ok(Json(shown(own(&platform, &actor, &id).await?)))
+}
+
+/// `POST /teams/invitations/{invitation}/accept`
+pub async fn team_invitation_accept(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<api::team_invitations::TeamInvitation>> {
+    let row = own(&platform, &actor, &id).await?;
+    let now = Utc::now();
+    if row.expires_at < now {
+        return Err(Error::gone(format!("This invitation is over. Ask an admin of {} for another.", row.team)));
+    }
+    let mut tx = platform.db().begin().await?;
+    store::team_invitations::team_invitation_delete(&mut *tx, row.id).await?;
+    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), row.team_id, row.account_id, &row.role, now)
+        .await?;
+    let summary = format!("Accepted the invitation as {}.", row.role);
+    note(&actor, &mut tx, "team_invitation.accept", &row.team, summary, (row.team_id, row.account_id)).await?;
+    tx.commit().await?;
+    platform.rights_changed();
+    Ok(Json(shown(row)))
+}
+
+/// `POST /teams/invitations/{invitation}/decline`
+pub async fn team_invitation_decline(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<api::team_invitations::TeamInvitation>> {
+    let row = own(&platform, &actor, &id).await?;
+    let mut tx = platform.db().begin().await?;
+    store::team_invitations::team_invitation_delete(&mut *tx, row.id).await?;
+    let summary = "Declined the invitation.".to_owned();
+    note(&actor, &mut tx, "team_invitation.decline", &row.team, summary, (row.team_id, row.account_id)).await?;
+    tx.commit().await?;
+    Ok(Json(shown(row)))
+}

@@ -1,0 +1,179 @@
+//! Team members: who is in a team, and as what. A team always has an admin.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use chrono::Utc;
+use store::team_members::Row;
+use uuid::Uuid;
+
+use crate::{
+    Platform, accounts,
+    actor::Actor,
+    apps,
+    error::{Error, Result},
+    events,
+    rights::{InTeam, Role, Team},
+    web::{Created, Input, Page},
+};
+
+fn shown(row: &Row) -> api::team_members::TeamMember {
+    api::team_members::TeamMember {
+        id: row.id,
+        email: row.email.clone(),
+        role: row.role.clone(),
+        federated: false,
+        two_factor_authentication: false,
+        identity_provider: None,
+        user: api::team_members::TeamUser { id: row.account_id, email: row.email.clone(), name: row.name.clone() },
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        service: row.service.is_some(),
+        last_login: row.last_login,
+    }
+}
+
+pub(crate) fn missing() -> Error {
+    Error::not_found("team_member", "Couldn't find that member of the team.")
+}
+
+/// The role of this name.
+pub(crate) fn role(name: &str) -> Result<Role> {
+    Role::parse(name)
+        .ok_or_else(|| Error::invalid(format!("Role {name:?} does not exist. There are: admin, member, viewer.")))
+}
+
+async fn find(platform: &Platform, team: &Team, who: &str) -> Result<Row> {
+    store::team_members::team_member_info(platform.db(), team.id, who).await?.ok_or_else(missing)
+}
+
+/// `GET /teams/{team}/members`
+pub async fn team_member_list(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(team): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let team = actor.team(&team, InTeam::See).await?;
+    let rows = store::team_members::team_member_list(platform.db(), team.id).await?;
+    Page::read(&headers).of(rows.iter().map(shown).collect::<Vec<_>>())
+}
+
+/// `POST /teams/{team}/members`
+pub async fn team_member_create(
+    state: State<Platform>,
+    actor: Actor,
+    team: Path<String>,
+    save: Input<api::team_members::TeamMemberSave>,
+) -> Result<Created<api::team_members::TeamMember>> {
+    Ok(Created(team_member_save(state, actor, team, save).await?.0))
+}
+
+/// `PUT /teams/{team}/members`: adds a member, or gives one another role. An address without an
+/// account gets one, which lets nobody in until somebody proves to have the address.
+pub async fn team_member_save(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(team): Path<String>,
+    Input(save): Input<api::team_members::TeamMemberSave>,
+) -> Result<Json<api::team_members::TeamMember>> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    let role = role(&save.role)?;
+    let now = Utc::now();
+    let mut tx = platform.db().begin().await?;
+    let account = accounts::known_or_made(&mut tx, &save.email).await?;
+    let old = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
+    let is_service = store::service_accounts::service_account_exists(&mut *tx, account.id).await?;
+    if is_service && (old.is_none() || role == Role::Admin) {
+        return Err(Error::invalid("A service account belongs to the team that made it, as member or viewer."));
+    }
+    store::teams::team_lock(&mut *tx, team.id).await?;
+    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, account.id, role.name(), now).await?;
+    keeps_an_admin(&mut tx, &team).await?;
+    let (action, summary) = match &old {
+        None => ("team_member.create", format!("Added {} to the team as {}.", account.email, role.name())),
+        Some(old) => ("team_member.update", format!("Made {} {}, who was {}.", account.email, role.name(), old.role)),
+    };
+    let data = serde_json::json!({ "team": team.id, "account": account.id, "role": role.name() });
+    actor.event(&mut tx, events::New { action, subject: &team.name, app: None, summary, data }).await?;
+    tx.commit().await?;
+    platform.rights_changed();
+    Ok(Json(shown(&find(&platform, &team, &account.id.to_string()).await?)))
+}
+
+/// An error when nobody could administer the team any more.
+async fn keeps_an_admin(tx: &mut sqlx::PgConnection, team: &Team) -> Result<()> {
+    if store::team_members::team_member_count_admins(tx, team.id).await? > 0 {
+        return Ok(());
+    }
+    let name = &team.name;
+    Err(Error::invalid(format!("The last admin of the team {name} stays: make somebody else admin first.")))
+}
+
+/// `PATCH /teams/{team}/members`: gives a member another role.
+pub async fn team_member_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(team): Path<String>,
+    Input(save): Input<api::team_members::TeamMemberSave>,
+) -> Result<Json<api::team_members::TeamMember>> {
+    let found = actor.team(&team, InTeam::Administer).await?;
+    let member = find(&platform, &found, &save.email).await?;
+    let save = api::team_members::TeamMemberSave { email: member.email, role: save.role };
+    team_member_save(State(platform), actor, Path(team), Input(save)).await
+}
+
+/// `DELETE /teams/{team}/members/{member}`: by an admin, or by the member itself.
+pub async fn team_member_delete(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((team, who)): Path<(String, String)>,
+) -> Result<Json<api::team_members::TeamMember>> {
+    let found = actor.team(&team, InTeam::See).await?;
+    let who = if who == "~" { actor.account.id.to_string() } else { who };
+    let member = find(&platform, &found, &who).await;
+    let is_self = member.as_ref().is_ok_and(|m| m.account_id == actor.account.id);
+    if !is_self {
+        actor.team(&team, InTeam::Administer).await?;
+    }
+    let member = member?;
+    if member.service.is_some() {
+        return Err(Error::invalid(format!(
+            "{} is a service account: DELETE /teams/{}/service-accounts/{} removes it.",
+            member.email, found.name, member.account_id
+        )));
+    }
+    let mut tx = platform.db().begin().await?;
+    store::teams::team_lock(&mut *tx, found.id).await?;
+    store::team_members::team_member_delete(&mut tx, found.id, member.account_id).await?;
+    keeps_an_admin(&mut tx, &found).await?;
+    let summary = match is_self {
+        true => format!("Left the team {}.", found.name),
+        false => format!("Took {} out of the team.", member.email),
+    };
+    let data = serde_json::json!({ "team": found.id, "account": member.account_id });
+    let event = events::New { action: "team_member.delete", subject: &found.name, app: None, summary, data };
+    actor.event(&mut tx, event).await?;
+    tx.commit().await?;
+    platform.rights_changed();
+    Ok(Json(shown(&member)))
+}
+
+/// `GET /teams/{team}/members/{member}/apps`: the apps that a member was let into one by one.
+pub async fn team_member_app_list(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((team, who)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let team = actor.team(&team, InTeam::See).await?;
+    let member = find(&platform, &team, &who).await?;
+    let given = store::collaborators::collaborator_list_of_team(platform.db(), team.id).await?;
+    let joined = |app: Uuid| given.iter().any(|g| g.app_id == app && g.account_id == member.account_id);
+    let mine = actor.apps().await?;
+    let found = mine.iter().filter(|app| joined(app.id)).map(|app| apps::shown(app, &actor));
+    Page::read(&headers).of(found.collect::<Vec<_>>())
+}

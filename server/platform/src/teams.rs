@@ -1,0 +1,351 @@
+//! Teams: making, renaming and removing them, their apps, and giving apps to them.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use chrono::Utc;
+use uuid::Uuid;
+
+use crate::{
+    Platform,
+    actor::Actor,
+    apps, collaborators,
+    error::{Error, Result},
+    events,
+    rights::{App, Can, InTeam, Role, Team},
+    stacks,
+    web::{Created, Input, Page},
+};
+
+fn shown(team: &Team) -> api::teams::Team {
+    api::teams::Team {
+        id: team.id,
+        name: team.name.clone(),
+        role: team.role().name().into(),
+        kind: "team".into(),
+        created_at: team.created_at,
+        updated_at: team.updated_at,
+        credit_card_collections: false,
+        default: false,
+        enterprise_account: None,
+        identity_provider: None,
+        membership_limit: None,
+        provisioned_licenses: false,
+    }
+}
+
+/// Words that stand where a team's name does in addresses.
+const RESERVED: [&str; 3] = ["apps", "invitations", "permissions"];
+
+fn check_name(name: &str) -> Result<()> {
+    let rest = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let good = (2..=30).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(rest)
+        && !RESERVED.contains(&name);
+    if good {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "Team name {name:?} cannot be used: use 2 to 30 lower-case letters, digits and dashes, beginning with a letter; \
+         {} are taken by the platform.",
+        RESERVED.join(", ")
+    )))
+}
+
+fn name_taken(err: sqlx::Error, name: &str) -> Error {
+    match store::broken_constraint(&err).as_deref() {
+        Some("teams_name_key") => Error::invalid(format!("Name is already taken: {name}")),
+        Some("apps_team_fkey") => {
+            Error::conflict(format!("Team {name} still has apps. Destroy them, or give them away, first."))
+        }
+        _ => err.into(),
+    }
+}
+
+/// `GET /teams`
+pub async fn team_list(actor: Actor, headers: HeaderMap) -> Result<Response> {
+    Page::read(&headers).of(actor.teams().await?.iter().map(shown).collect::<Vec<_>>())
+}
+
+/// `POST /teams`: whoever makes it is its admin.
+pub async fn team_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Input(create): Input<api::teams::TeamCreate>,
+) -> Result<Created<api::teams::Team>> {
+    actor.must_be_a_person().await?;
+    check_name(&create.name)?;
+    let (id, now, name) = (Uuid::now_v7(), Utc::now(), create.name.as_str());
+    let mut tx = platform.db().begin().await?;
+    store::teams::team_create(&mut *tx, id, name, now).await.map_err(|err| name_taken(err, name))?;
+    let (member, admin) = (Uuid::now_v7(), Role::Admin.name());
+    store::team_members::team_member_save(&mut *tx, member, id, actor.account.id, admin, now).await?;
+    note(&actor, &mut tx, "team.create", name, format!("Created the team {name}."), id).await?;
+    tx.commit().await?;
+    Ok(Created(shown(&actor.team(name, InTeam::See).await?)))
+}
+
+/// Writes an event about a team.
+pub(crate) async fn note(
+    actor: &Actor,
+    tx: &mut sqlx::PgConnection,
+    action: &str,
+    subject: &str,
+    summary: String,
+    team: Uuid,
+) -> Result<()> {
+    let data = serde_json::json!({ "team": team });
+    actor.event(tx, events::New { action, subject, app: None, summary, data }).await
+}
+
+/// `GET /teams/{team}`
+pub async fn team_info(actor: Actor, Path(team): Path<String>) -> Result<Json<api::teams::Team>> {
+    Ok(Json(shown(&actor.team(&team, InTeam::See).await?)))
+}
+
+/// `PATCH /teams/{team}`
+pub async fn team_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(team): Path<String>,
+    Input(update): Input<api::teams::TeamUpdate>,
+) -> Result<Json<api::teams::Team>> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    if let Some(name) = update.name.filter(|name| *name != team.name) {
+        check_name(&name)?;
+        let mut tx = platform.db().begin().await?;
+        let renamed = store::teams::team_rename(&mut *tx, team.id, &name, Utc::now()).await;
+        renamed.map_err(|err| name_taken(err, &name))?;
+        let summary = format!("Renamed the team {} to {name}.", team.name);
+        note(&actor, &mut tx, "team.update", &team.name, summary, team.id).await?;
+        tx.commit().await?;
+        platform.changed(Uuid::nil());
+    }
+    Ok(Json(shown(&actor.team(&team.id.to_string(), InTeam::See).await?)))
+}
+
+/// `DELETE /teams/{team}`: only when it has no apps.
+pub async fn team_delete(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(team): Path<String>,
+) -> Result<Json<api::teams::Team>> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    let mut tx = platform.db().begin().await?;
+    for bot in store::service_accounts::service_account_list(&mut *tx, team.id).await? {
+        store::service_accounts::service_account_retire(&mut tx, bot.id, Utc::now()).await?;
+    }
+    store::teams::team_delete(&mut *tx, team.id).await.map_err(|err| name_taken(err, &team.name))?;
+    note(&actor, &mut tx, "team.delete", &team.name, format!("Removed the team {}.", team.name), team.id).await?;
+    tx.commit().await?;
+    platform.rights_changed();
+    Ok(Json(shown(&team)))
+}
+
+/// `GET /teams/{team}/apps`
+pub async fn team_app_list(actor: Actor, Path(team): Path<String>, headers: HeaderMap) -> Result<Response> {
+    let team = actor.team(&team, InTeam::See).await?;
+    let mine = of_team(&actor, &team).await?;
+    Page::read(&headers).of(mine.iter().map(|app| apps::shown(app, &actor)).collect::<Vec<_>>())
+}
+
+/// The apps of a team that the asker may see.
+async fn of_team(actor: &Actor, team: &Team) -> Result<Vec<App>> {
+    let mut all = actor.apps().await?;
+    all.retain(|app| app.team_id == Some(team.id));
+    Ok(all)
+}
+
+/// `POST /teams/apps`
+pub async fn team_app_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Input(create): Input<api::teams::TeamAppCreate>,
+) -> Result<Created<api::apps::App>> {
+    let team = match create.team.filter(|_| create.personal != Some(true)) {
+        Some(team) => Some(actor.team(&team, InTeam::Create).await?.id),
+        None => {
+            actor.must_be_a_person().await?;
+            None
+        }
+    };
+    let account = if team.is_none() { Some(actor.account.id) } else { None };
+    let locked = team.is_some() && create.locked == Some(true);
+    let app = apps::make(&platform, &actor, create.app, apps::Owner { account, team }, locked).await?;
+    if locked {
+        // Whoever makes a locked app works on it.
+        collaborators::join(&platform, &actor, app.id.get()).await?;
+    }
+    Ok(Created(app))
+}
+
+/// `GET /teams/apps/{app}`
+pub async fn team_app_info(actor: Actor, Path(app): Path<String>) -> Result<Json<api::apps::App>> {
+    let app = actor.app(&app, Can::View).await?;
+    Ok(Json(apps::shown(&app, &actor)))
+}
+
+/// `PATCH /teams/apps/{app}`: locks an app, or gives it to a team or, from a team, to a member.
+pub async fn team_app_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    Input(update): Input<api::teams::TeamAppUpdate>,
+) -> Result<Json<api::apps::App>> {
+    let app = actor.app(&app, Can::Manage).await?;
+    if let Some(locked) = update.locked.filter(|locked| *locked != app.locked) {
+        lock(&platform, &actor, &app, locked).await?;
+    }
+    if let Some(owner) = update.owner {
+        give(&platform, &actor, &app, &owner).await?;
+    }
+    // Whoever gave it away may not see it any more.
+    let row = store::apps::app_info(platform.db(), app.id).await?.ok_or_else(Error::no_app)?;
+    platform.rights_changed();
+    platform.changed(row.id);
+    Ok(Json(apps::shown(&row, &actor)))
+}
+
+async fn lock(platform: &Platform, actor: &Actor, app: &App, locked: bool) -> Result<()> {
+    if app.team_id.is_none() {
+        return Err(Error::invalid(format!(
+            "App {} belongs to a person, so that nobody can join it: there is nothing to lock.",
+            app.name
+        )));
+    }
+    let mut row = store::apps::Row::clone(app);
+    row.locked = locked;
+    let mut tx = platform.db().begin().await?;
+    store::apps::app_update(&mut *tx, &row, Utc::now()).await?;
+    let summary = format!("{} the app for members of the team.", if locked { "Locked" } else { "Unlocked" });
+    let data = serde_json::json!({ "locked": locked });
+    let event = events::New { action: "app.lock", subject: &app.name, app: Some(app.id), summary, data };
+    actor.event(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn give(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Result<()> {
+    let mut tx = platform.db().begin().await?;
+    let (account, team, to) = if owner == "~" || owner.contains('@') {
+        let person = heir(platform, actor, app, owner).await?;
+        (Some(person.id), None, person.email)
+    } else {
+        let team = actor.team(owner, InTeam::Create).await?;
+        (None, Some(team.id), format!("the team {}", team.name))
+    };
+    if (account, team) == (app.owner_id, app.team_id) {
+        return Ok(());
+    }
+    store::apps::app_give(&mut *tx, app.id, account, team, Utc::now()).await?;
+    store::app_transfers::app_transfer_delete_pending(&mut *tx, app.id).await?;
+    // Those whom one team let in are not let in by another, nor by a person.
+    if app.team_id.is_some() {
+        store::collaborators::collaborator_delete_all(&mut *tx, app.id).await?;
+    }
+    let data = serde_json::json!({ "owner": account, "team": team });
+    let summary = format!("Gave the app to {to}.");
+    let event = events::New { action: "app.transfer", subject: &app.name, app: Some(app.id), summary, data };
+    actor.event(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The person whom a team's app can be given to without asking: the asker, or a member of the team.
+async fn heir(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Result<store::accounts::Row> {
+    let db = platform.db();
+    let person = match owner {
+        "~" => Some(actor.account.clone()),
+        email => store::accounts::account_by_email(db, email).await?,
+    };
+    let Some(person) = person else {
+        return Err(Error::invalid(format!("There is no account {owner}. Add it to the team first.")));
+    };
+    let Some(team) = app.team_id else {
+        if app.owner_id == Some(person.id) {
+            return Ok(person);
+        }
+        return Err(Error::invalid(format!(
+            "App {} belongs to a person: it is offered with POST /account/app-transfers, and {} accepts.",
+            app.name, person.email
+        )));
+    };
+    let member = store::team_members::team_member_info(db, team, &person.id.to_string()).await?;
+    match member {
+        Some(member) if member.service.is_none() => Ok(person),
+        _ if person.id == actor.account.id => Ok(person),
+        _ => Err(Error::invalid(format!("{} is nobody of the team that the app belongs to.", person.email))),
+    }
+}
+
+/// `GET /teams/permissions`: what can be given to a collaborator.
+pub async fn permission_list(_: Actor) -> Json<Vec<api::collaborators::Permission>> {
+    let all = crate::rights::PERMISSIONS.map(|(name, ..)| name);
+    Json(collaborators::described(&all))
+}
+
+/// `GET /teams/{team}/features`: access is given app by app.
+pub async fn team_feature_list(actor: Actor, Path(team): Path<String>) -> Result<Json<Vec<serde_json::Value>>> {
+    let team = actor.team(&team, InTeam::See).await?;
+    Ok(Json(vec![serde_json::json!({
+        "id": stacks::named_id("team feature org-access-controls"),
+        "name": "org-access-controls",
+        "display_name": "Permissions for each app",
+        "description": "Members have permissions on each app.",
+        "doc_url": "",
+        "feedback_email": "",
+        "enabled": true,
+        "state": "general",
+        "created_at": team.created_at,
+        "updated_at": team.created_at,
+    })]))
+}
+
+/// `GET /teams/{team}/access`: every member and every app that the asker may see.
+pub async fn team_access_list(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(team): Path<String>,
+) -> Result<Json<Vec<api::teams::TeamAccess>>> {
+    let team = actor.team(&team, InTeam::See).await?;
+    let members = store::team_members::team_member_list(platform.db(), team.id).await?;
+    let given = store::collaborators::collaborator_list_of_team(platform.db(), team.id).await?;
+    let mut all = Vec::new();
+    for app in of_team(&actor, &team).await? {
+        for member in &members {
+            let row = given.iter().find(|g| g.app_id == app.id && g.account_id == member.account_id);
+            all.push(access(&app, member, row));
+        }
+        let outside = given.iter().filter(|g| g.app_id == app.id && g.team_role.is_none());
+        all.extend(outside.map(|g| api::teams::TeamAccess {
+            app: apps::app_ref(&app),
+            locked: app.locked,
+            user: api::refs::UserRef { id: g.account_id, email: g.email.clone() },
+            permissions: g.permissions.clone(),
+            explicit: true,
+        }));
+    }
+    Ok(Json(all))
+}
+
+fn access(
+    app: &App,
+    member: &store::team_members::Row,
+    given: Option<&store::collaborators::Row>,
+) -> api::teams::TeamAccess {
+    let role = Role::parse(&member.role).unwrap_or(Role::Viewer);
+    let by_role = if app.locked && role != Role::Admin { &[][..] } else { role.permissions() };
+    // What an admin is given besides changes nothing.
+    let given = given.filter(|_| role != Role::Admin);
+    api::teams::TeamAccess {
+        app: apps::app_ref(app),
+        locked: app.locked,
+        user: api::refs::UserRef { id: member.account_id, email: member.email.clone() },
+        permissions: given.map_or_else(|| by_role.iter().map(|p| (*p).to_owned()).collect(), |g| g.permissions.clone()),
+        explicit: given.is_some(),
+    }
+}

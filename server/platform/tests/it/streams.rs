@@ -1,0 +1,174 @@
+//! What is open ends when its reader may no longer read: sockets, logs, outputs.
+
+use api::{
+    live::{ToBrowser, Topic},
+    log_sessions::LogSessionCreate,
+    team_members::TeamMemberSave,
+};
+use axum::body::Body;
+use futures::StreamExt as _;
+use serde_json::json;
+
+use crate::{
+    live::{bearer, open, serve},
+    teams::somebody,
+    world::{Actor, LONG, World, path},
+};
+
+/// A world in which bob is a member of ada's team, whose app is dusk. Ada and bob.
+async fn two(t: &World) -> (Actor, Actor) {
+    let (ada, bob) = (somebody(t, "ada").await, somebody(t, "bob").await);
+    ada.post("/teams", json!({ "name": "acme" })).await;
+    ada.post("/teams/apps", json!({ "name": "dusk", "team": "acme" })).await;
+    let member = TeamMemberSave { email: "bob@example.com".into(), role: "member".into() };
+    ada.team_member_save("acme", &member).await.unwrap();
+    (ada, bob)
+}
+
+async fn tail(t: &World, who: &Actor) -> (String, axum::body::BodyDataStream) {
+    let create = LogSessionCreate { tail: Some(true), ..LogSessionCreate::default() };
+    let session = who.log_session_create("dusk", &create).await.unwrap();
+    let address = path(&session.logplex_url);
+    let body: Body = t.anonymous.ask("GET", &address).open().await.into_body();
+    let mut stream = body.into_data_stream();
+    // The first lines come, so that it is open.
+    let first = tokio::time::timeout(LONG, stream.next()).await.expect("a line comes").unwrap().unwrap();
+    assert!(!first.is_empty());
+    (address, stream)
+}
+
+async fn ends(mut stream: axum::body::BodyDataStream) {
+    let rest = async { while stream.next().await.is_some() {} };
+    tokio::time::timeout(LONG, rest).await.expect("the stream ends");
+}
+
+#[tokio::test]
+async fn a_socket_shows_no_more_of_an_app_that_one_was_taken_off() {
+    let t = World::start().await;
+    let (ada, bob) = two(&t).await;
+    bob.post("/apps", json!({ "name": "dawn" })).await;
+    let host = serve(&t).await;
+    let mut socket = open(&host, &bearer(bob.token.as_ref().unwrap())).await.unwrap_or_else(|s| panic!("{s}"));
+    socket.subscribe(1, Topic::Apps).await;
+    socket.value(1, |apps| apps.as_array().unwrap().len() == 2).await;
+    socket.subscribe(2, Topic::App { app: "dusk".into() }).await;
+    socket.value(2, |_| true).await;
+    let logs = |app: &str| Topic::Logs { app: app.into(), filter: Default::default(), after: None, lines: None };
+    socket.subscribe(3, logs("dusk")).await;
+    socket.subscribe(4, Topic::Metrics { app: "dusk".into() }).await;
+    socket.subscribe(5, logs("dawn")).await;
+    let (mut heard, mut apps) = (0, false);
+    while heard < 2 {
+        heard += usize::from(matches!(socket.hear().await, Some(ToBrowser::Lines { .. })));
+    }
+    ada.team_member_delete("acme", "bob@example.com").await.unwrap();
+    let mut failed = Vec::new();
+    while failed.len() < 3 || !apps {
+        match socket.hear().await.expect("the socket stays open") {
+            ToBrowser::Failed { id, error } => {
+                assert_eq!((error.status, error.message.as_str()), (404, "Couldn't find that app."));
+                failed.push(id);
+            }
+            ToBrowser::Value { id: 1, value } => apps |= value.as_array().unwrap().len() == 1,
+            _ => {}
+        }
+    }
+    failed.sort_unstable();
+    assert_eq!(failed, [2, 3, 4]);
+    assert_eq!(bob.get("/apps/dusk").await.status, 404);
+}
+
+#[tokio::test]
+async fn what_a_role_loses_is_named() {
+    let t = World::start().await;
+    let (ada, bob) = two(&t).await;
+    let host = serve(&t).await;
+    let mut socket = open(&host, &bearer(bob.token.as_ref().unwrap())).await.unwrap_or_else(|s| panic!("{s}"));
+    socket.subscribe(1, Topic::Logs { app: "dusk".into(), filter: Default::default(), after: None, lines: None }).await;
+    socket.subscribe(2, Topic::App { app: "dusk".into() }).await;
+    socket.value(2, |status| status["permissions"].as_array().unwrap().len() == 6).await;
+    ada.patch("/teams/apps/dusk/collaborators/bob@example.com", json!({ "permissions": ["status"] })).await;
+    let (mut failed, mut less) = (false, false);
+    while !failed || !less {
+        match socket.hear().await.expect("the socket stays open") {
+            ToBrowser::Failed { id: 1, error } => {
+                assert!(error.status == 403 && error.message.contains("\"logs\""), "{error:?}");
+                failed = true;
+            }
+            ToBrowser::Value { id: 2, value } => less |= value["permissions"] == json!(["view"]),
+            other => assert!(!matches!(other, ToBrowser::Failed { .. }), "{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_open_ends_with_the_right_to_read_it() {
+    let t = World::start().await;
+    let (ada, bob) = two(&t).await;
+    let (address, stream) = tail(&t, &bob).await;
+    let (_, hers) = tail(&t, &ada).await;
+    ada.team_member_delete("acme", "bob@example.com").await.unwrap();
+    ends(stream).await;
+    assert_eq!(t.anonymous.get(&address).await.status, 404);
+
+    // A token that is revoked ends what was opened with it; what others opened goes on.
+    let token = token_of(&ada).await;
+    let (_, stream) = tail(&t, &t.actor(&token.1)).await;
+    ada.authorization_delete(&token.0).await.unwrap();
+    ends(stream).await;
+    let mut hers = hers;
+    ada.patch("/apps/dusk", json!({ "maintenance": true })).await;
+    assert!(tokio::time::timeout(LONG, hers.next()).await.expect("a line comes").is_some());
+}
+
+async fn token_of(who: &Actor) -> (String, String) {
+    let made = who.authorization_create(&Default::default()).await.unwrap();
+    (made.id.to_string(), made.access_token.unwrap().token)
+}
+
+#[tokio::test]
+async fn an_output_that_is_open_ends_with_the_right_to_read_it() {
+    let t = World::start().await;
+    t.platform.leave_jobs();
+    let (ada, bob) = two(&t).await;
+    let source = json!({ "source_blob": { "url": "https://example.com/x.tgz" } });
+    let build = ada.post("/apps/dusk/builds", source).await.json();
+    let of = async |who: &Actor| {
+        let build = who.build_info("dusk", build["id"].as_str().unwrap()).await.unwrap();
+        path(&build.output_stream_url)
+    };
+    let (his, hers) = (of(&bob).await, of(&ada).await);
+    assert_ne!(his, hers);
+    let stream = t.anonymous.ask("GET", &his).open().await;
+    assert_eq!(stream.status(), 200);
+    ada.patch("/teams/apps/dusk", json!({ "locked": true })).await;
+    ends(stream.into_body().into_data_stream()).await;
+    assert_eq!(t.anonymous.get(&his).await.status, 404);
+    assert_eq!(t.anonymous.ask("GET", &hers).open().await.status(), 200);
+}
+
+#[tokio::test]
+async fn who_is_suspended_is_out_at_once() {
+    let t = World::start().await;
+    let (_, bob) = two(&t).await;
+    let host = serve(&t).await;
+    let mut socket = open(&host, &bearer(bob.token.as_ref().unwrap())).await.unwrap_or_else(|s| panic!("{s}"));
+    socket.subscribe(1, Topic::App { app: "dusk".into() }).await;
+    socket.value(1, |_| true).await;
+    let (address, stream) = tail(&t, &bob).await;
+    assert_eq!(bob.patch("/users/ada@example.com", json!({ "suspended": true })).await.error().0, 403);
+    assert_eq!(t.owner.patch("/users/~", json!({ "suspended": true })).await.error().0, 404);
+    let own = t.owner.account_info().await.unwrap().email;
+    assert_eq!(t.owner.patch(&format!("/users/{own}"), json!({ "suspended": true })).await.error().0, 422);
+    assert_eq!(t.owner.patch("/users/bob@example.com", json!({ "suspended": 1 })).await.status, 200);
+    ends(stream).await;
+    loop {
+        match socket.hear().await {
+            Some(ToBrowser::SignedOut) | None => break,
+            Some(_) => {}
+        }
+    }
+    assert_eq!((bob.get("/account").await.status, t.anonymous.get(&address).await.status), (401, 404));
+    t.owner.patch("/users/bob@example.com", json!({ "suspended": false })).await;
+    assert_eq!(bob.get("/apps/dusk").await.status, 200);
+}

@@ -1,0 +1,97 @@
+//! App transfers: rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// A row of `app_transfers`, with the names of all concerned.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub app_id: Uuid,
+    pub owner_id: Uuid,
+    pub recipient_id: Uuid,
+    pub state: String,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub app: String,
+    pub owner_email: String,
+    pub recipient_email: String,
+}
+
+const SELECT: &str = "select x.*, p.name as app, o.email as owner_email, r.email as recipient_email
+    from app_transfers x join apps p on p.id = x.app_id and p.deleted_at is null
+    join accounts o on o.id = x.owner_id join accounts r on r.id = x.recipient_id ";
+
+/// Offers an app of `owner` to `recipient`. Breaks `app_transfers_pending_key` when it is on offer.
+pub async fn app_transfer_create(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    app: Uuid,
+    owner: Uuid,
+    recipient: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into app_transfers (id, app_id, owner_id, recipient_id, state, created_at, updated_at)
+         values ($1, $2, $3, $4, 'pending', $5, $5)",
+    )
+    .bind(id)
+    .bind(app)
+    .bind(owner)
+    .bind(recipient)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The transfers from and to an account, the oldest first.
+pub async fn app_transfer_list(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "{SELECT} where x.owner_id = $1 or x.recipient_id = $1 order by x.created_at, x.id"
+    )))
+    .bind(account)
+    .fetch_all(db)
+    .await
+}
+
+/// The transfer with this id or, in text, the pending one of the app of this name, if it is from or to `account`.
+pub async fn app_transfer_info(db: impl PgExecutor<'_>, account: Uuid, which: &str) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "{SELECT} where (x.owner_id = $1 or x.recipient_id = $1)
+            and (x.id::text = $2 or (p.name = $2 and x.state = 'pending'))"
+    )))
+    .bind(account)
+    .bind(which)
+    .fetch_optional(db)
+    .await
+}
+
+/// Ends a pending transfer. Returns `false`, changing nothing, if it was not pending.
+pub async fn app_transfer_end(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    state: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let ended = sqlx::query("update app_transfers set state = $2, updated_at = $3 where id = $1 and state = 'pending'")
+        .bind(id)
+        .bind(state)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(ended.rows_affected() == 1)
+}
+
+/// Takes back whatever offers of an app are open.
+pub async fn app_transfer_delete_pending(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<()> {
+    sqlx::query("delete from app_transfers where app_id = $1 and state = 'pending'").bind(app).execute(db).await?;
+    Ok(())
+}
+
+/// Removes a transfer.
+pub async fn app_transfer_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query("delete from app_transfers where id = $1").bind(id).execute(db).await?;
+    Ok(())
+}

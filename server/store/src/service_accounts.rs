@@ -1,0 +1,75 @@
+//! Service accounts: rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// A row of `service_accounts`, with its address and its role in the team.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub team_id: Uuid,
+    pub name: String,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub email: String,
+    pub role: String,
+}
+
+const SELECT: &str = "select s.*, a.email, m.role from service_accounts s join accounts a on a.id = s.id
+    join team_members m on m.team_id = s.team_id and m.account_id = s.id ";
+
+/// Makes an account that exists a service account. Breaks `service_accounts_name_key` when the
+/// team has one of that name.
+pub async fn service_account_create(
+    db: impl PgExecutor<'_>,
+    account: Uuid,
+    team: Uuid,
+    name: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query("insert into service_accounts (id, team_id, name, created_at, updated_at) values ($1, $2, $3, $4, $4)")
+        .bind(account)
+        .bind(team)
+        .bind(name)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// The service accounts of a team, by name.
+pub async fn service_account_list(db: impl PgExecutor<'_>, team: Uuid) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where s.team_id = $1 order by s.name")))
+        .bind(team)
+        .fetch_all(db)
+        .await
+}
+
+/// Whether an account is a service account, of whatever team.
+pub async fn service_account_exists(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select 1 from service_accounts where id = $1)").bind(account).fetch_one(db).await
+}
+
+/// Takes everything from a service account: its tokens, its team, its apps, its name. What it
+/// did stays, and so does its account, suspended.
+pub async fn service_account_retire(
+    db: &mut sqlx::PgConnection,
+    account: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query("delete from oauth_authorizations where account_id = $1").bind(account).execute(&mut *db).await?;
+    sqlx::query("delete from collaborators where account_id = $1").bind(account).execute(&mut *db).await?;
+    sqlx::query("delete from team_members where account_id = $1").bind(account).execute(&mut *db).await?;
+    sqlx::query("delete from service_accounts where id = $1").bind(account).execute(&mut *db).await?;
+    sqlx::query(
+        "update accounts set email = replace(email, '@', '.' || left(id::text, 18) || '@'), suspended_at = $2,
+                updated_at = $2
+         where id = $1",
+    )
+    .bind(account)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Team invitations: rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// A row of `team_invitations`, with the names of all concerned.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub team_id: Uuid,
+    pub account_id: Uuid,
+    pub role: String,
+    pub invited_by: Option<Uuid>,
+    pub expires_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub team: String,
+    pub email: String,
+    pub name: Option<String>,
+    pub inviter_email: Option<String>,
+    pub inviter_name: Option<String>,
+}
+
+const SELECT: &str = "select i.*, t.name as team, a.email, a.name, b.email as inviter_email, b.name as inviter_name
+    from team_invitations i join teams t on t.id = i.team_id join accounts a on a.id = i.account_id
+    left join accounts b on b.id = i.invited_by ";
+
+/// What an invitation needs.
+#[derive(Debug)]
+pub struct New<'a> {
+    pub id: Uuid,
+    pub team: Uuid,
+    pub account: Uuid,
+    pub role: &'a str,
+    pub invited_by: Uuid,
+    pub expires_at: DateTime<Utc>,
+    pub now: DateTime<Utc>,
+}
+
+/// Invites an account, or renews its invitation.
+pub async fn team_invitation_save(db: impl PgExecutor<'_>, new: &New<'_>) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into team_invitations (id, team_id, account_id, role, invited_by, expires_at, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $7)
+         on conflict on constraint team_invitations_account_key
+         do update set role = $4, invited_by = $5, expires_at = $6, updated_at = $7",
+    )
+    .bind(new.id)
+    .bind(new.team)
+    .bind(new.account)
+    .bind(new.role)
+    .bind(new.invited_by)
+    .bind(new.expires_at)
+    .bind(new.now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The invitations of a team, or those to an account, or both; the oldest first.
+pub async fn team_invitation_list(
+    db: impl PgExecutor<'_>,
+    team: Option<Uuid>,
+    account: Option<Uuid>,
+) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "{SELECT} where ($1::uuid is null or i.team_id = $1) and ($2::uuid is null or i.account_id = $2)
+         order by i.created_at, i.id"
+    )))
+    .bind(team)
+    .bind(account)
+    .fetch_all(db)
+    .await
+}
+
+/// One invitation.
+pub async fn team_invitation_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where i.id = $1"))).bind(id).fetch_optional(db).await
+}
+
+/// Removes an invitation: it was taken up, declined or taken back.
+pub async fn team_invitation_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query("delete from team_invitations where id = $1").bind(id).execute(db).await?;
+    Ok(())
+}

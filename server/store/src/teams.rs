@@ -1,0 +1,82 @@
+//! Teams: rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// A row of `teams`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub name: String,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A team and what an account is in it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct OfAccount {
+    #[sqlx(flatten)]
+    pub team: Row,
+    /// Absent when it is no member.
+    pub role: Option<String>,
+}
+
+/// Adds a team. Breaks `teams_name_key` when the name is taken.
+pub async fn team_create(db: impl PgExecutor<'_>, id: Uuid, name: &str, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("insert into teams (id, name, created_at, updated_at) values ($1, $2, $3, $3)")
+        .bind(id)
+        .bind(name)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// The team with this name or, in text, this id; and what `account` is in it.
+pub async fn team_info(db: impl PgExecutor<'_>, team: &str, account: Uuid) -> sqlx::Result<Option<OfAccount>> {
+    sqlx::query_as(
+        "select t.*, m.role from teams t
+         left join team_members m on m.team_id = t.id and m.account_id = $2
+         where t.name = $1 or t.id::text = $1",
+    )
+    .bind(team)
+    .bind(account)
+    .fetch_optional(db)
+    .await
+}
+
+/// All teams by name, and what `account` is in each.
+pub async fn team_list(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Vec<OfAccount>> {
+    sqlx::query_as(
+        "select t.*, m.role from teams t
+         left join team_members m on m.team_id = t.id and m.account_id = $1
+         order by t.name",
+    )
+    .bind(account)
+    .fetch_all(db)
+    .await
+}
+
+/// Gives a team another name. Breaks `teams_name_key` when it is taken.
+pub async fn team_rename(db: impl PgExecutor<'_>, id: Uuid, name: &str, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("update teams set name = $2, updated_at = $3 where id = $1")
+        .bind(id)
+        .bind(name)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Removes a team and its members. Breaks `apps_team_fkey` while it has apps.
+pub async fn team_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query("delete from teams where id = $1").bind(id).execute(db).await?;
+    Ok(())
+}
+
+/// Locks a team's row until the end of the transaction: two admins cannot remove each other at once.
+pub async fn team_lock(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query("select 1 from teams where id = $1 for update").bind(id).execute(db).await?;
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! App transfers: every query.
+
+use store::{accounts, app_transfers::*};
+use uuid::Uuid;
+
+use crate::world::{World, account, at};
+
+#[tokio::test]
+async fn app_transfers() {
+    let w = World::start().await;
+    let (app, ada, bob) = (w.app("dusk").await, w.account.id, account("bob@example.com"));
+    accounts::account_create(&w.db, &bob).await.unwrap();
+    let (id, again) = (Uuid::now_v7(), Uuid::now_v7());
+    app_transfer_create(&w.db, id, app, ada, bob.id, at(0)).await.unwrap();
+    let twice = app_transfer_create(&w.db, again, app, ada, bob.id, at(1)).await.unwrap_err();
+    assert_eq!(store::broken_constraint(&twice).as_deref(), Some("app_transfers_pending_key"));
+    for who in [ada, bob.id] {
+        assert_eq!(app_transfer_list(&w.db, who).await.unwrap().len(), 1);
+        let found = app_transfer_info(&w.db, who, "dusk").await.unwrap().unwrap();
+        assert_eq!(
+            (found.owner_email.as_str(), found.recipient_email.as_str()),
+            ("ada@example.com", "bob@example.com")
+        );
+    }
+    assert!(app_transfer_info(&w.db, Uuid::nil(), &id.to_string()).await.unwrap().is_none());
+    assert!(app_transfer_end(&w.db, id, "declined", at(2)).await.unwrap());
+    assert!(!app_transfer_end(&w.db, id, "accepted", at(3)).await.unwrap());
+    assert_eq!(app_transfer_info(&w.db, ada, &id.to_string()).await.unwrap().unwrap().state, "declined");
+    app_transfer_create(&w.db, again, app, ada, bob.id, at(4)).await.unwrap();
+    app_transfer_delete_pending(&w.db, app).await.unwrap();
+    app_transfer_delete(&w.db, id).await.unwrap();
+    assert!(app_transfer_list(&w.db, ada).await.unwrap().is_empty());
+}

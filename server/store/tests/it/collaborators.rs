@@ -1,0 +1,44 @@
+//! Collaborators: every query.
+
+use store::{accounts, apps, collaborators::*, team_members, teams};
+use uuid::Uuid;
+
+use crate::world::{World, account, at};
+
+#[tokio::test]
+async fn what_ties_an_account_to_an_app() {
+    let w = World::start().await;
+    let (dusk, dawn) = (w.app("dusk").await, w.app("dawn").await);
+    let bob = account("bob@example.com");
+    accounts::account_create(&w.db, &bob).await.unwrap();
+    let acme = Uuid::now_v7();
+    teams::team_create(&w.db, acme, "acme", at(0)).await.unwrap();
+    apps::app_give(&w.db, dawn, None, Some(acme), at(0)).await.unwrap();
+    let none = access_info(&w.db, bob.id, dusk).await.unwrap();
+    assert_eq!((none.team_role, none.permissions), (None, None));
+    assert!(access_list(&w.db, bob.id).await.unwrap().is_empty());
+
+    let given = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    collaborator_save(&w.db, Uuid::now_v7(), dusk, bob.id, &given(&["view"]), at(1)).await.unwrap();
+    collaborator_save(&w.db, Uuid::now_v7(), dusk, bob.id, &given(&["deploy"]), at(2)).await.unwrap();
+    team_members::team_member_save(&w.db, Uuid::now_v7(), acme, bob.id, "viewer", at(1)).await.unwrap();
+    let access = access_info(&w.db, bob.id, dusk).await.unwrap();
+    assert_eq!((access.app_id, access.team_role, access.permissions), (dusk, None, Some(given(&["deploy"]))));
+    let access = access_info(&w.db, bob.id, dawn).await.unwrap();
+    assert_eq!((access.team_role.as_deref(), access.permissions), (Some("viewer"), None));
+    assert_eq!(access_list(&w.db, bob.id).await.unwrap().len(), 2);
+
+    let rows = collaborator_list(&w.db, dusk).await.unwrap();
+    assert_eq!((rows.len(), rows[0].email.as_str(), rows[0].updated_at), (1, "bob@example.com", at(2)));
+    for who in ["BOB@example.com".to_owned(), bob.id.to_string(), rows[0].id.to_string()] {
+        assert!(collaborator_info(&w.db, dusk, &who).await.unwrap().is_some(), "{who}");
+        assert!(collaborator_info(&w.db, dawn, &who).await.unwrap().is_none(), "{who}");
+    }
+    collaborator_save(&w.db, Uuid::now_v7(), dawn, bob.id, &given(&["view"]), at(3)).await.unwrap();
+    let of_team = collaborator_list_of_team(&w.db, acme).await.unwrap();
+    assert_eq!((of_team.len(), of_team[0].app_id, of_team[0].team_role.as_deref()), (1, dawn, Some("viewer")));
+    collaborator_delete(&w.db, dusk, bob.id).await.unwrap();
+    assert!(collaborator_list(&w.db, dusk).await.unwrap().is_empty());
+    collaborator_delete_all(&w.db, dawn).await.unwrap();
+    assert!(collaborator_list(&w.db, dawn).await.unwrap().is_empty());
+}

@@ -1,0 +1,115 @@
+//! Teams, members, invitations and service accounts: every query.
+
+use store::{accounts, service_accounts::*, team_invitations::*, team_members::*, teams::*};
+use uuid::Uuid;
+
+use crate::world::{World, account, at};
+
+async fn team(w: &World, name: &str) -> Uuid {
+    let id = Uuid::now_v7();
+    team_create(&w.db, id, name, at(0)).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn teams_and_their_members() {
+    let w = World::start().await;
+    let acme = team(&w, "acme").await;
+    let taken = team_create(&w.db, Uuid::now_v7(), "acme", at(0)).await.unwrap_err();
+    assert_eq!(store::broken_constraint(&taken).as_deref(), Some("teams_name_key"));
+    team(&w, "base").await;
+    let ada = w.account.id;
+    team_member_save(&w.db, Uuid::now_v7(), acme, ada, "member", at(1)).await.unwrap();
+    team_member_save(&w.db, Uuid::now_v7(), acme, ada, "admin", at(2)).await.unwrap();
+    let found = team_info(&w.db, "acme", ada).await.unwrap().unwrap();
+    assert_eq!((found.team.id, found.role.as_deref()), (acme, Some("admin")));
+    assert!(team_info(&w.db, &acme.to_string(), Uuid::nil()).await.unwrap().unwrap().role.is_none());
+    let all = team_list(&w.db, ada).await.unwrap();
+    let all: Vec<_> = all.iter().map(|t| (t.team.name.as_str(), t.role.as_deref())).collect();
+    assert_eq!(all, [("acme", Some("admin")), ("base", None)]);
+
+    let members = team_member_list(&w.db, acme).await.unwrap();
+    assert_eq!((members.len(), members[0].email.as_str(), members[0].role.as_str()), (1, "ada@example.com", "admin"));
+    assert!(members[0].service.is_none());
+    for who in ["ADA@example.com".to_owned(), ada.to_string(), members[0].id.to_string()] {
+        assert!(team_member_info(&w.db, acme, &who).await.unwrap().is_some(), "{who}");
+    }
+    assert_eq!(team_member_count_admins(&w.db, acme).await.unwrap(), 1);
+    accounts::account_suspend(&w.db, ada, Some(at(3))).await.unwrap();
+    assert_eq!(team_member_count_admins(&w.db, acme).await.unwrap(), 0);
+
+    let app = w.app("dusk").await;
+    store::apps::app_give(&w.db, app, None, Some(acme), at(3)).await.unwrap();
+    store::collaborators::collaborator_save(&w.db, Uuid::now_v7(), app, ada, &["view".into()], at(3)).await.unwrap();
+    let held = team_delete(&w.db, acme).await.unwrap_err();
+    assert_eq!(store::broken_constraint(&held).as_deref(), Some("apps_team_fkey"));
+    let mut tx = w.db.begin().await.unwrap();
+    team_lock(&mut *tx, acme).await.unwrap();
+    team_member_delete(&mut tx, acme, ada).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(team_member_list(&w.db, acme).await.unwrap().is_empty());
+    assert!(store::collaborators::collaborator_list(&w.db, app).await.unwrap().is_empty());
+    store::apps::app_give(&w.db, app, Some(ada), None, at(4)).await.unwrap();
+    team_rename(&w.db, acme, "apex", at(4)).await.unwrap();
+    team_delete(&w.db, acme).await.unwrap();
+    assert!(team_info(&w.db, "apex", ada).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn invitations() {
+    let w = World::start().await;
+    let acme = team(&w, "acme").await;
+    let bob = account("bob@example.com");
+    accounts::account_create(&w.db, &bob).await.unwrap();
+    let mut new = New {
+        id: Uuid::now_v7(),
+        team: acme,
+        account: bob.id,
+        role: "viewer",
+        invited_by: w.account.id,
+        expires_at: at(60),
+        now: at(1),
+    };
+    let first = new.id;
+    team_invitation_save(&w.db, &new).await.unwrap();
+    (new.id, new.role) = (Uuid::now_v7(), "member");
+    team_invitation_save(&w.db, &new).await.unwrap();
+    let found = team_invitation_info(&w.db, first).await.unwrap().unwrap();
+    assert_eq!((found.team.as_str(), found.email.as_str(), found.role.as_str()), ("acme", "bob@example.com", "member"));
+    assert_eq!(found.inviter_email.as_deref(), Some("ada@example.com"));
+    for (team, account, count) in
+        [(Some(acme), None, 1), (None, Some(bob.id), 1), (Some(acme), Some(w.account.id), 0), (None, None, 1)]
+    {
+        assert_eq!(team_invitation_list(&w.db, team, account).await.unwrap().len(), count);
+    }
+    team_invitation_delete(&w.db, first).await.unwrap();
+    assert!(team_invitation_info(&w.db, first).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn service_accounts() {
+    let w = World::start().await;
+    let acme = team(&w, "acme").await;
+    let bot = account("bot@acme.invalid");
+    accounts::account_create(&w.db, &bot).await.unwrap();
+    service_account_create(&w.db, bot.id, acme, "bot", at(1)).await.unwrap();
+    team_member_save(&w.db, Uuid::now_v7(), acme, bot.id, "member", at(1)).await.unwrap();
+    let taken = service_account_create(&w.db, w.account.id, acme, "bot", at(1)).await.unwrap_err();
+    assert_eq!(store::broken_constraint(&taken).as_deref(), Some("service_accounts_name_key"));
+    let all = service_account_list(&w.db, acme).await.unwrap();
+    assert_eq!(
+        (all[0].name.as_str(), all[0].email.as_str(), all[0].role.as_str()),
+        ("bot", "bot@acme.invalid", "member")
+    );
+    assert_eq!(team_member_list(&w.db, acme).await.unwrap()[0].service.as_deref(), Some("bot"));
+    assert!(service_account_exists(&w.db, bot.id).await.unwrap());
+    assert!(!service_account_exists(&w.db, w.account.id).await.unwrap());
+
+    let mut tx = w.db.begin().await.unwrap();
+    service_account_retire(&mut tx, bot.id, at(2)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(service_account_list(&w.db, acme).await.unwrap().is_empty());
+    assert!(accounts::account_info(&w.db, bot.id).await.unwrap().is_none());
+    // The name is free again.
+    accounts::account_create(&w.db, &account("bot@acme.invalid")).await.unwrap();
+}
