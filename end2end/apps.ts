@@ -1,6 +1,6 @@
 // Apps for specs: made through the API, filled through git, destroyed afterwards.
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -52,6 +52,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         print("asked for " + self.path, flush=True)
         if self.path == "/error":
             print("error: something broke", file=sys.stderr, flush=True)
+        if self.path.startswith("/flood/"):
+            sys.stdout.write("".join("drop %d\\n" % n for n in range(int(self.path[7:]))))
+            sys.stdout.flush()
         if self.path == "/exit":
             os._exit(3)
         body = ("greeting=" + os.environ.get("GREETING", "none")).encode()
@@ -168,4 +171,22 @@ export async function accessible(page: Page) {
     const said = violations.map((v) => `${theme}: ${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(", ")}`);
     expect(said).toEqual([]);
   }
+}
+
+/** Kills the control plane's server in mid-work, as a crash would; `wharfd up` starts it again. */
+export function killServer() {
+  for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    const read = (file: string) => {
+      try {
+        return readFileSync(join("/proc", entry, file), "utf8").split("\0");
+      } catch {
+        return [];
+      }
+    };
+    if (read("cmdline")[1] === "server" && read("environ").includes(`WHARF_DATA=${wharf.data}`)) {
+      process.kill(Number(entry), "SIGKILL");
+      return;
+    }
+  }
+  throw new Error("The server's process was not found.");
 }

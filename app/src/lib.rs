@@ -11,6 +11,7 @@ pub mod data;
 pub mod live;
 mod pages;
 mod parts;
+pub mod prefetch;
 mod shell;
 mod words;
 

@@ -6,6 +6,7 @@ mod app_frame;
 mod apps;
 mod audit;
 mod build;
+mod compare;
 mod create;
 mod login;
 mod logs;
@@ -19,8 +20,20 @@ mod rollback;
 mod settings;
 
 pub use self::{
-    account::AccountPage, activity::ActivityPage, app_frame::AppFrame, apps::AppsPage, audit::AuditPage,
-    build::BuildPage, create::NewAppPage, login::LoginPage, logs::LogsPage, metrics::MetricsPage,
-    not_found::NotFoundPage, overview::OverviewPage, parts::PartsPage, platform::PlatformPage,
-    resources::ResourcesPage, settings::SettingsPage,
+    account::AccountPage,
+    activity::{ActivityPage, FIRST_PAGE as FIRST_RELEASES},
+    app_frame::AppFrame,
+    apps::AppsPage,
+    audit::AuditPage,
+    build::BuildPage,
+    create::NewAppPage,
+    login::LoginPage,
+    logs::{LogsPage, newest_lines},
+    metrics::MetricsPage,
+    not_found::NotFoundPage,
+    overview::OverviewPage,
+    parts::PartsPage,
+    platform::PlatformPage,
+    resources::ResourcesPage,
+    settings::SettingsPage,
 };

@@ -79,6 +79,8 @@ fn show(metrics: &Metrics) {
         let most = metrics.points.iter().filter_map(of).fold(0.0, f64::max);
         row(format!("Response {name}"), format!("at most {most:.0} ms"), spark(metrics, of));
     }
+    let most = metrics.points.iter().map(|p| p.queue_max).max().unwrap_or(0);
+    row("At once".into(), format!("at most {most}"), spark(metrics, |p| Some(p.queue_max as f64)));
     for kind in metrics.points.iter().flat_map(|p| p.processes.keys()).collect::<BTreeSet<_>>() {
         let of = |p: &MetricPoint| p.processes.get(kind).copied();
         let last = metrics.points.iter().rev().find_map(of).unwrap_or_default();

@@ -1,6 +1,6 @@
-//! Requests by `fetch`, with the visitor's cookie.
+//! Requests by `fetch`, with the visitor's cookie; and answers that came before they were wanted.
 
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use api::{Error, Reply, Request, Transport, client::Carried};
 use send_wrapper::SendWrapper;
@@ -11,13 +11,63 @@ use web_sys::{AbortController, Headers, RequestCache, RequestInit, RequestRedire
 /// The browser's own way of asking.
 pub struct Fetch;
 
+/// Asks for what will be wanted soon, and keeps the answer for [`Fetch`].
+pub struct Ahead;
+
+/// Milliseconds for which an answer is as good as a new one.
+const FRESH_MS: f64 = 5_000.0;
+/// Answers that are kept at once.
+const MOST_KEPT: usize = 32;
+
+thread_local! {
+    /// Answers by what was asked, with the time at which they came.
+    static KEPT: RefCell<BTreeMap<String, (f64, Reply)>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+fn key(request: &Request) -> String {
+    format!("{} {:?}", request.path, request.headers)
+}
+
+/// The kept answer, once. A change forgets all of them: they may be of before.
+fn kept(request: &Request) -> Option<Reply> {
+    KEPT.with_borrow_mut(|kept| {
+        if request.method != "GET" {
+            kept.clear();
+            return None;
+        }
+        let (at, reply) = kept.remove(&key(request))?;
+        (js_sys::Date::now() - at < FRESH_MS).then_some(reply)
+    })
+}
+
 impl Transport for Fetch {
     fn send(&self, request: Request) -> Carried {
         // Values of JavaScript do not move between threads; there is one.
         Box::pin(SendWrapper::new(async move {
+            if let Some(reply) = kept(&request) {
+                return Ok(reply);
+            }
             carry(request).await.map_err(|_| {
                 Error::unreachable("The platform does not answer. What you see stays; try again in a moment.")
             })
+        }))
+    }
+}
+
+impl Transport for Ahead {
+    fn send(&self, request: Request) -> Carried {
+        Box::pin(SendWrapper::new(async move {
+            let key = key(&request);
+            let reply = carry(request).await.map_err(|_| Error::unreachable("The platform does not answer."))?;
+            if reply.status == 200 {
+                KEPT.with_borrow_mut(|kept| {
+                    if kept.len() >= MOST_KEPT {
+                        kept.clear();
+                    }
+                    kept.insert(key, (js_sys::Date::now(), reply.clone()));
+                });
+            }
+            Ok(reply)
         }))
     }
 }

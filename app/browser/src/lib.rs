@@ -18,6 +18,7 @@ pub fn hydrate() {
     }
     leptos::mount::hydrate_body(|| {
         provide_context(api::Client::new(fetch::Fetch));
+        provide_context(app::prefetch::Ahead(api::Client::new(fetch::Ahead)));
         provide_context::<Arc<dyn app::live::Socket>>(Arc::new(socket::OneSocket::new()));
         view! { <app::App/> }
     });

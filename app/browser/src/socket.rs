@@ -20,6 +20,8 @@ use web_sys::{CloseEvent, MessageEvent, WebSocket};
 
 /// Longest wait before the connection is tried again.
 const LONGEST_WAIT_MS: u32 = 8_000;
+/// A subscription that broke off is tried again after this time.
+const AGAIN: Duration = Duration::from_secs(3);
 
 /// The page's one connection.
 pub struct OneSocket(SendWrapper<Rc<RefCell<Inner>>>);
@@ -202,13 +204,28 @@ fn on_frame(shared: &Shared, text: &str) {
             shared.borrow_mut().followed.remove(&frame.id);
         }
         "failed" => {
-            if let Some(error) = &frame.error {
-                tell(shared, frame.id, Said::Failed(error));
+            let Some(error) = &frame.error else { return };
+            // The server's own trouble passes (its database is started again): nobody has to reload.
+            if error.id == "internal_server_error" {
+                return again(shared, frame.id);
             }
+            tell(shared, frame.id, Said::Failed(error));
             shared.borrow_mut().followed.remove(&frame.id);
         }
         _ => {}
     }
+}
+
+/// Subscribes anew in a while, if it is still wanted then.
+fn again(shared: &Shared, id: u32) {
+    let me = shared.clone();
+    let subscribe = move || {
+        let inner = me.borrow();
+        if let Some(followed) = inner.followed.get(&id) {
+            inner.say(&ToServer::Subscribe { id, topic: followed.topic.clone() });
+        }
+    };
+    set_timeout(subscribe, AGAIN);
 }
 
 fn on_hello(shared: &Shared, version: Option<String>) {

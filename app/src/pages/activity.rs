@@ -7,23 +7,58 @@ use api::{
 };
 use chrono::{DateTime, Utc};
 use leptos::{either::Either, prelude::*};
+use leptos_router::{
+    NavigateOptions,
+    hooks::{use_navigate, use_query_map},
+};
 
-use super::{app_frame::ThisApp, create::build_title, rollback::RollbackButton};
+use super::{
+    app_frame::ThisApp,
+    compare::{Compare, pair},
+    create::build_title,
+    rollback::RollbackButton,
+};
 use crate::{
     clock::Clock,
     data::{asked, client},
-    parts::{Ago, Avatar, LiveMark},
+    parts::{Ago, Avatar, LiveMark, dom},
     words,
 };
 
-const FIRST_PAGE: usize = 50;
+/// Releases that are asked for at first.
+pub const FIRST_PAGE: usize = 50;
 
 /// A point of the timeline.
 #[derive(Clone, PartialEq)]
 enum Item {
-    /// With the number of the build that made it.
-    Release(Box<Release>, Option<i32>),
+    /// With the build that made it.
+    Release(Box<Release>, Option<Made>),
     Build(Box<Build>),
+}
+
+/// The build of a release: its number, and the first line of the commit's message.
+#[derive(Clone, Debug, PartialEq)]
+struct Made {
+    number: i32,
+    message: Option<String>,
+}
+
+/// Releases that are ticked to be compared, at most two.
+#[derive(Clone, Copy)]
+struct Ticks(RwSignal<Vec<i32>>);
+
+impl Ticks {
+    fn toggle(self, version: i32) {
+        self.0.update(|all| match all.iter().position(|v| *v == version) {
+            Some(at) => drop(all.remove(at)),
+            None => {
+                all.push(version);
+                // A third one takes the place of the one that was ticked first.
+                let over = all.len().saturating_sub(2);
+                all.drain(..over);
+            }
+        });
+    }
 }
 
 impl Item {
@@ -67,12 +102,13 @@ fn items(releases: &[Release], builds: &[Build], status: Option<&AppStatus>) -> 
             all_builds.push(build.clone());
         }
     }
-    let number_of = |release: &Release| {
+    let made = |release: &Release| {
         let id = release.id.get();
-        all_builds.iter().find(|b| b.release.is_some_and(|r| r.id == id)).map(|b| b.number)
+        let build = all_builds.iter().find(|b| b.release.is_some_and(|r| r.id == id))?;
+        Some(Made { number: build.number, message: build.source_blob.version_description.clone() })
     };
     let oldest = all_releases.iter().map(|r| r.created_at).min();
-    let mut items: Vec<Item> = all_releases.iter().map(|r| Item::Release(Box::new(r.clone()), number_of(r))).collect();
+    let mut items: Vec<Item> = all_releases.iter().map(|r| Item::Release(Box::new(r.clone()), made(r))).collect();
     items.extend(
         all_builds
             .iter()
@@ -102,9 +138,37 @@ pub fn ActivityPage() -> impl IntoView {
         move |(name, max): (String, usize)| for_releases.release_list(&name, max),
     );
     let builds = asked(move || app.name.get(), move |name: String| for_builds.build_list(&name));
+    let query = use_query_map();
+    let compared = Memo::new(move |_| query.with(|q| q.get("compare")).as_deref().and_then(pair));
+    let ticks = Ticks(RwSignal::new(compared.get_untracked().map(|(a, b)| vec![a, b]).unwrap_or_default()));
+    provide_context(ticks);
+    // The address follows the ticks, so that a comparison can be sent to somebody; and they follow it.
+    let navigate = use_navigate();
+    Effect::new(move |before: Option<()>| {
+        let chosen = ticks.0.get();
+        if let [a, b] = chosen[..]
+            && before.is_some()
+        {
+            let to = app.path(&format!("/activity?compare=v{}..v{}", a.min(b), a.max(b)));
+            navigate(&to, NavigateOptions { scroll: false, ..Default::default() });
+        }
+    });
+    Effect::new(move |before: Option<Option<(i32, i32)>>| {
+        let now = compared.get();
+        if before.is_some_and(|before| before != now) {
+            ticks.0.set(now.map(|(a, b)| vec![a, b]).unwrap_or_default());
+            if now.is_some() {
+                dom::bring("compare");
+            }
+        }
+        now
+    });
     view! {
-        <div class="page">
-            {releases.show(8, move |releases| builds.show(8, move |builds| view! { <Timeline app releases builds max/> }))}
+        <div class=move || if compared.get().is_some() { "split" } else { "" }>
+            <div class="page">
+                {releases.show(8, move |releases| builds.show(8, move |builds| view! { <Timeline app releases builds max/> }))}
+            </div>
+            {move || compared.get().map(|(from, to)| view! { <Compare app from to/> })}
         </div>
     }
     .into_any()
@@ -150,13 +214,14 @@ fn Timeline(
                 }).collect_view()}
             </div>
             <LiveMark/>
+            <span class="push meta hide-p">"tick two releases to compare them"</span>
         </div>
         <div class="stack">
             <For each=move || days.get() key=|(day, items)| (day.clone(), items.iter().map(Item::key).collect::<String>()) let:day>
                 <h2 class="day">{day.0.clone()}</h2>
                 <ol class="tl">
                     {day.1.into_iter().map(|item| match item {
-                        Item::Release(release, build) => Either::Left(view! { <ReleaseItem app release=*release number=build/> }),
+                        Item::Release(release, build) => Either::Left(view! { <ReleaseItem app release=*release made=build/> }),
                         Item::Build(build) => Either::Right(view! { <BuildItem app item=*build/> }),
                     }).collect_view()}
                 </ol>
@@ -173,9 +238,12 @@ fn Timeline(
 }
 
 #[component]
-fn ReleaseItem(app: ThisApp, release: Release, number: Option<i32>) -> impl IntoView {
+fn ReleaseItem(app: ThisApp, release: Release, made: Option<Made>) -> impl IntoView {
     let clock = Clock::of_page();
-    let code = number.is_some() || release.commit.is_some();
+    let ticks: Ticks = expect_context();
+    let code = made.is_some() || release.commit.is_some();
+    let number = made.as_ref().map(|m| m.number);
+    let title = made.and_then(|m| m.message).unwrap_or_else(|| release.description.clone());
     let (tone, glyph) = match release.status {
         ReleaseStatus::Failed => ("bad", "bad"),
         ReleaseStatus::Pending => ("busy", "busy"),
@@ -193,7 +261,7 @@ fn ReleaseItem(app: ThisApp, release: Release, number: Option<i32>) -> impl Into
             <div class="b">
                 <div class="row wrap" style="gap:2px 8px">
                     <b class="nowrap">{format!("v{version}")}</b>
-                    <span style="overflow-wrap:anywhere">{release.description.clone()}</span>
+                    <bdi style="overflow-wrap:anywhere" title=release.description.clone()>{title}</bdi>
                     {release.current.then(|| view! { <span class="chip" style="--ks:var(--accent-fill);--k:var(--on-accent)">"Current"</span> })}
                 </div>
                 <div class="row wrap meta" style="gap:2px 8px;padding:3px 0 4px">
@@ -207,12 +275,18 @@ fn ReleaseItem(app: ThisApp, release: Release, number: Option<i32>) -> impl Into
                     }}
                 </div>
                 <div class="vs">
+                    {(version > 1).then(|| view! { <a href=move || app.path(&format!("/activity?compare=v{}..v{version}", version - 1))>"What changed"</a> })}
                     {number.map(|n| view! { <a href=move || app.path(&format!("/builds/{n}"))>"Build log"</a> })}
                     {release.output_stream_url.clone().map(|url| view! { <a href=url rel="external" target="_blank">"Output of the release phase"</a> })}
                     {failed.then(|| view! { <a href=move || app.path("/logs")>"Logs"</a> })}
                 </div>
             </div>
             <div class="do row" style="align-self:start">
+                <label class="row small dim">
+                    <input type="checkbox" aria-label=format!("Compare v{version}")
+                        prop:checked=move || ticks.0.with(|t| t.contains(&version)) on:change=move |_| ticks.toggle(version)/>
+                    <span aria-hidden="true">"Compare"</span>
+                </label>
                 {can_go_back.then(|| view! { <RollbackButton app=app.name.get_untracked() version/> })}
             </div>
         </li>
@@ -241,7 +315,7 @@ fn BuildItem(app: ThisApp, item: Build) -> impl IntoView {
             <div class="b">
                 <div class="row wrap" style="gap:2px 8px">
                     <b class="nowrap">{format!("Build {number}")}</b>
-                    <span>{build_title(&item)}</span>
+                    <bdi style="overflow-wrap:anywhere">{build_title(&item)}</bdi>
                 </div>
                 <div class="row wrap meta" style="gap:2px 8px;padding:3px 0 4px">
                     <Avatar who=item.user.email.clone()/>

@@ -260,7 +260,9 @@ fn Row(id: Uuid, apps: Signal<Vec<AppSummary>>) -> impl IntoView {
         Tone::Warn => "t-warn",
         _ => "",
     };
-    let rate = move || of(&|a| a.traffic.last().map_or(String::new(), |n| words::thousands(*n)));
+    // Of the last two minutes that are over.
+    let rate =
+        move || of(&|a| a.traffic.iter().rev().nth(1).map_or(String::new(), |n| words::short_number(*n as f64 / 2.0)));
     view! {
         <tr role="row">
             <td role="cell" class="w">

@@ -11,8 +11,8 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use super::app_frame::ThisApp;
 use crate::{
-    data::client,
-    parts::{BuildOutput, Cmd, Crumb, Deck, Glyph, Icon, LiveMark, PageHead, dom},
+    data::{asked, client},
+    parts::{BuildOutput, Cmd, Crumb, Deck, Glyph, Icon, LiveMark, PageHead, Toasts, act, dom},
 };
 
 /// `/apps/new`
@@ -50,7 +50,13 @@ fn NameForm() -> impl IntoView {
     let name = RwSignal::new(String::new());
     let refused = RwSignal::new(None::<String>);
     let busy = RwSignal::new(false);
+    let sample = RwSignal::new(String::new());
     let (client, navigate) = (client(), use_navigate());
+    let toasts = Toasts::of_page();
+    let samples = asked(|| (), {
+        let client = client.clone();
+        move |()| client.sample_list()
+    });
     // Said while typing only when it cannot become good by typing on.
     let wrong =
         move || name.with(|n| if n.len() < 3 { None } else { n.parse::<AppName>().err() }).or_else(|| refused.get());
@@ -60,12 +66,19 @@ fn NameForm() -> impl IntoView {
             return;
         }
         let wanted = Some(name.get_untracked().trim().to_owned()).filter(|n| !n.is_empty());
-        let (asked, navigate) =
-            (client.app_create(&AppCreate { name: wanted, ..Default::default() }), navigate.clone());
+        let asked = client.app_create(&AppCreate { name: wanted, ..Default::default() });
+        let (client, navigate, sample) = (client.clone(), navigate.clone(), sample.get_untracked());
         busy.set(true);
         leptos::task::spawn_local(async move {
             match asked.await {
-                Ok(app) => navigate(&format!("/apps/{}", app.name), NavigateOptions::default()),
+                Ok(app) => {
+                    if !sample.is_empty()
+                        && let Err(error) = client.sample_deploy(&app.name, &sample).await
+                    {
+                        toasts.failed("The sample was not built", &error);
+                    }
+                    navigate(&format!("/apps/{}", app.name), NavigateOptions::default());
+                }
                 Err(error) => {
                     busy.set(false);
                     refused.set(Some(error.message));
@@ -75,7 +88,7 @@ fn NameForm() -> impl IntoView {
         });
     };
     view! {
-        <form class="card" on:submit=create>
+        <form class="card" method="post" action="/forms/apps" on:submit=create>
             <div class="in stack g4">
                 <div class="field">
                     <label for="an">"Name"</label>
@@ -100,6 +113,26 @@ fn NameForm() -> impl IntoView {
                         }}
                     </span>
                 </div>
+                {samples.show(1, move |samples| view! {
+                    <fieldset class="field">
+                        <legend>"Code"</legend>
+                        <div class="stack g2">
+                            <label class="choice">
+                                <input type="radio" name="sample" value="" checked=true on:change=move |_| sample.set(String::new())/>
+                                <span>"My own"<span class="hint">"You push it in the next step."</span></span>
+                            </label>
+                            {samples.get_untracked().into_iter().map(|s| {
+                                let name = s.name.clone();
+                                view! {
+                                    <label class="choice">
+                                        <input type="radio" name="sample" value=s.name on:change=move |_| sample.set(name.clone())/>
+                                        <span>"A sample: "{s.title}<span class="hint">{s.description}</span></span>
+                                    </label>
+                                }
+                            }).collect_view()}
+                        </div>
+                    </fieldset>
+                })}
                 <div><button class="btn pri" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Create app"</button></div>
             </div>
         </form>
@@ -228,6 +261,7 @@ pub fn FirstPush(status: Signal<AppStatus>) -> impl IntoView {
                                 " says what runs; without one the buildpack's default runs. Git asks once for a name, which may be anything, and a password: a token from "
                                 <a class="ul" href="/account">"your account"</a>"."
                             </p>
+                            <Show when=move || build.get().is_none()><Samples app/></Show>
                         </div>
                     </li>
                     <li class=move || step(3)>
@@ -260,6 +294,32 @@ pub fn FirstPush(status: Signal<AppStatus>) -> impl IntoView {
         </div>
     }
     .into_any()
+}
+
+/// A way on for somebody without code at hand.
+#[component]
+fn Samples(app: ThisApp) -> impl IntoView {
+    let client = client();
+    let busy = RwSignal::new(false);
+    let samples = asked(|| (), {
+        let client = client.clone();
+        move |()| client.sample_list()
+    });
+    let client = StoredValue::new(client);
+    samples.show(1, move |samples| {
+        view! {
+            <div class="row wrap small" role="group" aria-label="Start from a sample">
+                <span class="dim">"No code at hand? Start from a sample:"</span>
+                {samples.get_untracked().into_iter().map(|s| {
+                    let start = move |_| {
+                        let asked = client.with_value(|c| c.sample_deploy(&app.name.get_untracked(), &s.name));
+                        act(busy, "The sample was not built", asked, |_| {});
+                    };
+                    view! { <button class="btn sm" type="button" aria-busy=move || busy.get().to_string() on:click=start>{s.title}</button> }
+                }).collect_view()}
+            </div>
+        }
+    })
 }
 
 #[component]

@@ -99,6 +99,11 @@ pub fn page_at(filter: &LogFilter, place: Place, lines: u32) -> LogLinesQuery {
     query
 }
 
+/// The request of a log that is opened without a filter.
+pub fn newest_lines() -> LogLinesQuery {
+    page_at(&LogFilter::default(), Place::Newest, FIRST_LINES)
+}
+
 /// `/apps/:app/logs`
 #[component]
 pub fn LogsPage() -> impl IntoView {

@@ -8,7 +8,10 @@ use api::{
 };
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use leptos::prelude::*;
-use leptos_router::{NavigateOptions, hooks::use_navigate};
+use leptos_router::{
+    NavigateOptions,
+    hooks::{use_navigate, use_query_map},
+};
 
 use super::app_frame::ThisApp;
 use crate::{
@@ -47,7 +50,10 @@ impl Range {
 pub fn MetricsPage() -> impl IntoView {
     let app = ThisApp::of_page();
     let clock = Clock::of_page();
-    let range = RwSignal::new(Range::Last(1));
+    // `?at=…`: half an hour around a moment, as the log links to it.
+    let at = use_query_map().with_untracked(|q| q.get("at")).and_then(|at| at.parse::<DateTime<Utc>>().ok());
+    let around = at.map(|at| Range::Between(at - Duration::minutes(15), at + Duration::minutes(15)));
+    let range = RwSignal::new(around.unwrap_or(Range::Last(1)));
     let client = client();
     let again = client.clone();
     let metrics = asked(
@@ -184,6 +190,7 @@ fn Charts(app: ThisApp, metrics: Signal<Metrics>, range: RwSignal<Range>) -> imp
         })
     });
     let cpu = Signal::derive(move || metrics.with(|m| vec![of_kind(m, "mean of a dyno", "--c1", |p| p.cpu)]));
+    let queue = Signal::derive(move || metrics.with(|m| vec![series(m, "most", "--c1", |p| Some(p.queue_max as f64))]));
     let between = Memo::new(move |_| metrics.with(|m| (m.events.clone(), m.from, m.to)));
     view! {
         <section class="sec" aria-label="Events">
@@ -195,6 +202,7 @@ fn Charts(app: ThisApp, metrics: Signal<Metrics>, range: RwSignal<Range>) -> imp
             <Chart title="Throughput" unit="requests per second" series=requests frame say=words::short_number stacked=true/>
             <Chart title="Memory" unit="per dyno, against its quota" series=memory frame say=|v| words::bytes(v as u64) bytes=true limit=quota/>
             <Chart title="CPU" unit="cores per dyno" series=cpu frame say=words::short_number/>
+            <Chart title="At once" unit="requests that wait or run, the most" series=queue frame say=words::short_number/>
         </div>
         <Show when=move || { kinds.with(BTreeSet::len) > 1 }>
             <div class="row wrap small">

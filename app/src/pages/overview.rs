@@ -112,11 +112,10 @@ fn Figures(app: ThisApp) -> impl IntoView {
         <section class="sec" aria-label="Traffic">
             {metrics.show(2, move |metrics| {
                 let sums = Memo::new(move |_| metrics.with(sums));
-                let range = move || metrics.with(|m| words::short_span((m.to - m.from).num_seconds()));
                 let line = move |f: fn(&Sums) -> Vec<f64>| Signal::derive(move || sums.with(f));
                 view! {
                     <div class="sec-h">
-                        <h2>"Last " {range}</h2>
+                        <h2>"The last hour"</h2>
                         <LiveMark/>
                         <a class="push small" href=move || app.path("/metrics")>"All metrics"</a>
                     </div>
@@ -186,6 +185,14 @@ fn ReleaseCard(app: ThisApp, release: Release, status: Signal<AppStatus>) -> imp
     let build = Memo::new(move |_| {
         status.with(|s| s.builds.iter().find(|b| b.release.is_some_and(|r| r.id == id)).map(|b| b.number))
     });
+    let description = release.description.clone();
+    let title = move || {
+        let message = status.with(|s| {
+            let build = s.builds.iter().find(|b| b.release.is_some_and(|r| r.id == id));
+            build.and_then(|b| b.source_blob.version_description.clone())
+        });
+        message.unwrap_or_else(|| description.clone())
+    };
     view! {
         <section class="sec">
             <div class="sec-h">
@@ -197,7 +204,7 @@ fn ReleaseCard(app: ThisApp, release: Release, status: Signal<AppStatus>) -> imp
                     <div class="row top-a g3">
                         <Avatar who=release.user.email.clone() large=true/>
                         <div style="min-width:0;flex:1">
-                            <div class="strong" style="overflow-wrap:anywhere">{release.description.clone()}</div>
+                            <bdi class="strong" style="overflow-wrap:anywhere">{title}</bdi>
                             <div class="row wrap" style="gap:2px 12px">
                                 {release.commit.as_deref().map(|c| view! { <span class="sha">{words::short_commit(c)}</span> })}
                                 <span class="meta">{move || status.with(|s| s.app.slug_size).map(|n| format!("slug {}", words::bytes(n as u64)))}</span>
@@ -208,6 +215,7 @@ fn ReleaseCard(app: ThisApp, release: Release, status: Signal<AppStatus>) -> imp
                 </div>
                 <div class="ft">
                     <a href=move || app.path("/activity")>"All releases"</a>
+                    {(release.version > 1).then(|| { let v = release.version; view! { <a href=move || app.path(&format!("/activity?compare=v{}..v{v}", v - 1))>"What changed"</a> } })}
                     {move || build.get().map(|n| view! { <a href=move || app.path(&format!("/builds/{n}"))>"Build log"</a> })}
                     <span class="push"></span>
                     {move || before.get().map(|version| view! { <RollbackButton app=app.name.get_untracked() version/> })}
@@ -306,10 +314,12 @@ fn Recent(app: ThisApp) -> impl IntoView {
             {events.show(4, |events| view! {
                 <ul class="list small">
                     {move || events.get().into_iter().take(8).map(|event: Event| view! {
-                        <li class="row">
+                        <li class="row top-a">
                             <Avatar who=event.actor.clone()/>
-                            <span class="clip" title=event.summary.clone()>{event.summary.clone()}</span>
-                            <span class="push meta"><Ago at=event.at/></span>
+                            <div style="min-width:0;flex:1">
+                                <bdi style="overflow-wrap:anywhere">{event.summary.clone()}</bdi>
+                                <div class="meta"><Ago at=event.at/></div>
+                            </div>
                         </li>
                     }).collect_view()}
                 </ul>

@@ -20,6 +20,17 @@ pub fn focus_in(id: &'static str, selector: &'static str) {
     });
 }
 
+/// Moves the focus to the element with this id and brings it into sight, once the changes under
+/// way are on screen.
+pub fn bring(id: &'static str) {
+    leptos::prelude::request_animation_frame(move || {
+        if let Some(element) = by_id(id) {
+            let _ = element.focus();
+            element.scroll_into_view();
+        }
+    });
+}
+
 /// What the reader has chosen earlier on this device.
 pub fn remembered(key: &str) -> Option<String> {
     window().local_storage().ok().flatten()?.get_item(key).ok().flatten()

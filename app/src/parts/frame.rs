@@ -51,6 +51,7 @@ pub fn Frame(children: Children) -> impl IntoView {
     provide_context(Visitor(account));
     super::toast::provide();
     super::palette::provide();
+    crate::prefetch::watch();
     let path = use_location().pathname;
     // A new page: the drawer closes, and a screen reader starts at the page's beginning.
     Effect::new(move |before: Option<String>| {

@@ -12,6 +12,7 @@ pub fn marker(kind: &str) -> (&'static str, &'static str) {
         "release" => ("", "rel"),
         "config" => ("", "cfg"),
         "scale" => ("info", "info"),
+        "restart" => ("idle", "idle"),
         "crash" => ("bad", "bad"),
         "error" => ("warn", "warn"),
         _ => ("idle", "idle"),
@@ -24,6 +25,23 @@ pub fn place(at: DateTime<Utc>, from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
     (at - from).num_milliseconds() as f64 * 100.0 / whole
 }
 
+/// Labels stand right of their mark, and left of it from here on.
+const FLIP: f64 = 85.0;
+/// Room that a label needs, in per cent.
+const ROOM: f64 = 14.0;
+
+/// Whether nothing lies where the label of the mark at `i` would be; `places` are in order.
+fn is_free(places: &[f64], i: usize) -> bool {
+    let x = places[i];
+    let after = places.get(i + 1).copied().unwrap_or(f64::INFINITY);
+    let before = i.checked_sub(1).map_or(f64::NEG_INFINITY, |i| places[i]);
+    match x > FLIP {
+        // To the left there may be a mark, or the label of one.
+        true => x - before > ROOM * 2.0 || (x - before > ROOM && !(i > 0 && is_free(places, i - 1))),
+        false => after - x > ROOM,
+    }
+}
+
 /// Events between two moments. Labels that would lie on each other are left to the tooltip.
 #[component]
 pub fn Rail(events: Vec<MetricEvent>, from: DateTime<Utc>, to: DateTime<Utc>) -> impl IntoView {
@@ -34,26 +52,18 @@ pub fn Rail(events: Vec<MetricEvent>, from: DateTime<Utc>, to: DateTime<Utc>) ->
             format!("Events: {}", said.join(", "))
         }
     };
-    let mut taken = -100.0;
-    let marks: Vec<_> = events
+    let placed: Vec<(f64, MetricEvent)> = events
         .into_iter()
-        .filter_map(|event| {
-            let x = place(event.at, from, to);
-            (0.0..=100.0).contains(&x).then_some((x, event))
-        })
-        .map(|(x, event)| {
-            let free = x - taken > 9.0;
-            if free {
-                taken = x;
-            }
-            (x, free, event)
-        })
+        .map(|event| (place(event.at, from, to), event))
+        .filter(|(x, _)| (0.0..=100.0).contains(x))
         .collect();
+    let places: Vec<f64> = placed.iter().map(|(x, _)| *x).collect();
+    let marks: Vec<_> = placed.into_iter().enumerate().map(|(i, (x, event))| (x, is_free(&places, i), event)).collect();
     view! {
         <div class="rail" role="img" aria-label=label>
             {marks.into_iter().map(|(x, free, event)| {
                 let (tone, glyph) = marker(&event.kind);
-                let flip = if x > 85.0 { "flip" } else { "" };
+                let flip = if x > FLIP { "flip" } else { "" };
                 view! {
                     <span class=format!("ev {tone} {flip}") style=format!("--x:{x:.1}") title=format!("{} · {}", event.text, words::exact(event.at))>
                         <svg aria-hidden="true"><use href=format!("#g-{glyph}")></use></svg>
@@ -65,4 +75,17 @@ pub fn Rail(events: Vec<MetricEvent>, from: DateTime<Utc>, to: DateTime<Utc>) ->
         </div>
     }
     .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_free;
+
+    #[test]
+    fn labels_lie_on_nothing() {
+        let free = |places: &[f64]| (0..places.len()).map(|i| is_free(places, i)).collect::<Vec<_>>();
+        assert_eq!(free(&[10.0, 12.0, 40.0, 100.0]), [false, true, true, true]);
+        assert_eq!(free(&[80.0, 90.0]), [false, false]);
+        assert_eq!(free(&[98.0, 99.0, 99.5]), [true, false, false]);
+    }
 }

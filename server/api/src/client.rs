@@ -27,7 +27,8 @@ use crate::{
     log_sessions::{LogSession, LogSessionCreate},
     metrics::{Metrics, MetricsQuery},
     platform::{Event, PlatformInfo},
-    releases::{Release, ReleaseCreate, RollbackEffects},
+    releases::{Release, ReleaseChanges, ReleaseChangesQuery, ReleaseCreate, RollbackEffects},
+    samples::Sample,
     service_accounts::{ServiceAccount, ServiceAccountCreate},
     sessions::{Session, SignInLink},
     slugs::Slug,
@@ -281,6 +282,11 @@ calls! {
     /// What going back to a release would do; changes nothing.
     release_rollback_effects(app: &str, release: &str) -> RollbackEffects:
         "GET" of(app, &format!("/releases/{}/rollback", segment(release)));
+    /// What is different between two releases.
+    release_changes(app: &str, release: &str, params: &ReleaseChangesQuery) -> ReleaseChanges:
+        "GET" of(app, &format!("/releases/{}/changes{}", segment(release), query(params)));
+    /// Puts a sample into an app's empty repository and builds it.
+    sample_deploy(app: &str, sample: &str) -> Build: "POST" of(app, &format!("/samples/{}", segment(sample)));
     /// One slug.
     slug_info(app: &str, slug: &str) -> Slug: "GET" of(app, &format!("/slugs/{}", segment(slug)));
     /// Replaces the buildpacks of an app.
@@ -384,6 +390,8 @@ lists! {
     formation_list(app: &str) -> Formation: of(app, "/formation");
     /// The drains of an app.
     log_drain_list(app: &str) -> LogDrain: of(app, "/log-drains");
+    /// The samples that come with the platform.
+    sample_list() -> Sample: "/samples".into();
     /// My console sessions.
     session_list() -> Session: "/account/sessions".into();
     /// The apps that were offered to me, and those that I offered.

@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod platform;
 pub mod refs;
 pub mod releases;
+pub mod samples;
 pub mod service_accounts;
 pub mod sessions;
 pub mod slugs;

@@ -34,6 +34,9 @@ pub struct MetricPoint {
     pub p50_ms: Option<f64>,
     pub p95_ms: Option<f64>,
     pub p99_ms: Option<f64>,
+    /// Requests that waited or ran at once: the most of any sample.
+    #[serde(default)]
+    pub queue_max: u64,
     /// By process type.
     #[serde(default)]
     pub processes: BTreeMap<String, ProcessPoint>,
@@ -57,7 +60,7 @@ pub struct ProcessPoint {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricEvent {
     pub at: DateTime<Utc>,
-    /// `release`, `scale`, `crash`, `config`, `error`.
+    /// `release`, `config`, `scale`, `restart`, `crash`, `error`.
     pub kind: String,
     pub text: String,
 }

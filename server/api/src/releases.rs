@@ -89,3 +89,78 @@ pub struct RollbackEffects {
     /// Config vars that would go away.
     pub config_unset: Vec<String>,
 }
+
+/// *Wharf:* `GET /apps/{app}/releases/{release}/changes`: what is different from another release.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReleaseChanges {
+    /// The release that is compared with; 0 for the first, which has none before it.
+    pub from: i32,
+    pub to: i32,
+    pub from_at: Option<DateTime<Utc>>,
+    pub to_at: DateTime<Utc>,
+    /// What came with it, newest first, at most a hundred.
+    pub commits: Vec<Commit>,
+    /// What went away with it: commits that only the other one has.
+    pub commits_gone: Vec<Commit>,
+    /// Whether there are more commits than these.
+    pub more_commits: bool,
+    /// Names of config vars. Values are not told.
+    pub config_added: Vec<String>,
+    pub config_changed: Vec<String>,
+    pub config_removed: Vec<String>,
+    /// Config vars that are the same in both.
+    pub config_same: usize,
+    /// Process types by name, with their commands before and after.
+    pub processes: Vec<Changed>,
+    /// The buildpack, where it is another.
+    pub buildpack: Option<Changed>,
+    /// The stack, where it is another.
+    pub stack: Option<Changed>,
+    /// Bytes of the slug; `None` without one.
+    pub slug_size_from: Option<i64>,
+    pub slug_size_to: Option<i64>,
+    /// Whether both run the same slug.
+    pub same_slug: bool,
+    /// What users felt in the first hour of each, as far as it was measured.
+    pub felt_from: Option<Felt>,
+    pub felt_to: Option<Felt>,
+}
+
+/// A commit in a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Commit {
+    pub id: String,
+    /// The first line of its message.
+    pub subject: String,
+    pub author: String,
+    pub at: DateTime<Utc>,
+}
+
+/// Something that is there before, after, or both.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Changed {
+    pub name: String,
+    pub from: Option<String>,
+    pub to: Option<String>,
+}
+
+/// What users felt while a release was the current one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Felt {
+    /// The stretch that was looked at, in seconds.
+    pub seconds: i64,
+    pub requests: u64,
+    /// Requests that were answered with 5xx.
+    pub failed: u64,
+    pub p95_ms: Option<f64>,
+    /// Bytes, the most that any dyno used.
+    pub memory_max: u64,
+}
+
+/// Which release to compare with.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ReleaseChangesQuery {
+    /// Id or version; the one before it when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}

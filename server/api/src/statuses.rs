@@ -39,7 +39,7 @@ pub struct AppSummary {
     pub release: Option<ReleaseSummary>,
     /// The build that runs now.
     pub build: Option<uuid::Uuid>,
-    /// Requests a minute over the last hour, oldest first, for a sparkline; empty when not measured.
+    /// Requests of the last hour in stretches of two minutes, oldest first, for a sparkline; empty when not measured.
     #[serde(default)]
     pub traffic: Vec<u64>,
     pub owner: String,

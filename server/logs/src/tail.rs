@@ -1,5 +1,6 @@
 //! Lines as they come.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -61,10 +62,24 @@ impl Tail {
         }
     }
 
-    /// Passes over all but the newest `keep` lines, and says how many that were.
-    pub fn skip(&mut self, keep: u64) -> u64 {
-        let skipped = self.lag().saturating_sub(keep);
-        self.matcher.after += skipped;
-        skipped
+    /// Passes over all but the newest `keep` lines that match, and says how many of them that were.
+    pub fn skip(&mut self, keep: usize) -> Result<u64> {
+        if self.matcher.is_open() {
+            let skipped = self.lag().saturating_sub(keep as u64);
+            self.matcher.after += skipped;
+            return Ok(skipped);
+        }
+        let (views, newest) = self.stream.views(&self.matcher)?;
+        let (mut kept, mut skipped, mut after) = (VecDeque::with_capacity(keep + 1), 0, self.matcher.after);
+        for line in Lines::of(views, Arc::new(self.matcher.clone())) {
+            kept.push_back(line.seq);
+            if kept.len() > keep {
+                after = kept.pop_front().unwrap_or(after);
+                skipped += 1;
+            }
+        }
+        // What lies before the first that is kept does not match; nor does anything when none is.
+        self.matcher.after = kept.front().map_or(newest, |first| first - 1).max(after);
+        Ok(skipped)
     }
 }

@@ -295,8 +295,13 @@ async fn a_tail_waits_reads_skips_and_ends() {
     appending.await.unwrap();
     assert_eq!(texts(&tail.read(4).unwrap()), numbered(10..14));
     assert_eq!((tail.seq(), tail.lag()), (14, 6));
-    assert_eq!((tail.skip(2), tail.skip(2)), (4, 0));
+    assert_eq!((tail.skip(2).unwrap(), tail.skip(2).unwrap()), (4, 0));
     assert_eq!(texts(&tail.read(9).unwrap()), numbered(18..20));
+    // Lines that would not have been shown are not missed.
+    let rare = Filter { text: Some("line 7".to_owned()), ..Filter::default() };
+    let mut tail = history.tail(APP, 0, &rare).unwrap();
+    assert_eq!((tail.skip(2).unwrap(), tail.seq()), (0, 7));
+    assert_eq!(texts(&tail.read(9).unwrap()), numbered(7..8));
     history.delete(APP).unwrap();
     assert!(!tail.changed().await);
     history.append(APP, vec![line(1)]).unwrap();

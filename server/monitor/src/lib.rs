@@ -18,6 +18,7 @@ mod codec;
 mod days;
 mod histogram;
 mod point;
+mod recent;
 mod rollup;
 mod sample;
 mod store;

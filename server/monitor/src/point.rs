@@ -58,6 +58,7 @@ impl From<&Point> for MetricPoint {
             p50_ms: point.quantile_ms(0.5),
             p95_ms: point.quantile_ms(0.95),
             p99_ms: point.quantile_ms(0.99),
+            queue_max: rollup.queue_max,
             processes: processes.collect(),
         }
     }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::{Point, Result, Rollup, Sample, Series, codec, days};
+use crate::{Point, Result, Rollup, Sample, Series, codec, days, recent::Recent};
 
 /// Samples stay as they are until their day is so long past; then a minute is the finest.
 const PACK_AFTER_MS: i64 = 2 * 60 * days::MINUTE_MS;
@@ -43,12 +43,20 @@ pub struct Store {
 }
 
 /// Where an app's next record goes.
-struct Today {
+pub(crate) struct Today {
     day: i64,
     /// Bytes of the day's file.
     length: u64,
     /// The day on which the app's older files were last looked at.
     tidied: i64,
+    /// Once somebody has asked for it.
+    pub(crate) recent: Option<Recent>,
+}
+
+impl Default for Today {
+    fn default() -> Today {
+        Today { day: i64::MIN, length: 0, tidied: i64::MIN, recent: None }
+    }
 }
 
 impl Store {
@@ -80,7 +88,7 @@ impl Store {
         let dir = self.app_dir(app);
         let day = days::day_of(at_ms);
         let mut apps = self.lock();
-        let today = apps.entry(app).or_insert(Today { day: i64::MIN, length: 0, tidied: i64::MIN });
+        let today = apps.entry(app).or_default();
         let finished = days::day_of(now_ms - PACK_AFTER_MS);
         if finished > today.tidied {
             self.tidy_app(&dir, now_ms)?;
@@ -95,6 +103,9 @@ impl Store {
         }
         days::write(&dir, day, today.length, &record)?;
         today.length += record.len() as u64;
+        if let Some(recent) = &mut today.recent {
+            recent.add(at_ms, rollup.requests());
+        }
         drop(apps);
         let at = DateTime::from_timestamp_millis(at_ms).unwrap_or(at);
         // Nobody may be listening.
@@ -182,7 +193,7 @@ impl Store {
         self.dir.join(app.to_string())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Today>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Today>> {
         self.apps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

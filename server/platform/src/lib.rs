@@ -33,6 +33,7 @@ mod rate_limits;
 mod releases;
 mod rights;
 mod routes;
+mod samples;
 mod secrets;
 mod service_accounts;
 mod sessions;

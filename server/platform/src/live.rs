@@ -6,10 +6,10 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use api::live::{ToBrowser, ToServer, Topic};
@@ -43,6 +43,9 @@ const TICK: Duration = Duration::from_millis(50);
 const CREDIT: u64 = 2000;
 const BATCH: usize = 500;
 const MOST_TOPICS: usize = 32;
+/// A reader of a log that is this many lines behind gets only the newest [`TAIL`] of them.
+const FAR_BEHIND: u64 = 20_000;
+const TAIL: usize = 2000;
 /// Proxies close connections that are silent for a minute.
 const PING: Duration = Duration::from_secs(20);
 /// What changes without anybody saying so (uptime, countdowns, traffic) is looked at this often.
@@ -68,7 +71,7 @@ async fn talk(platform: Platform, actor: Actor, socket: WebSocket) {
     let mut ends = platform.session_ends();
     let sending = send(sink, outbox);
     pin_mut!(sending);
-    let hello = ToBrowser::Hello { version: env!("CARGO_PKG_VERSION").into() };
+    let hello = ToBrowser::Hello { version: build().into() };
     let _ = out.send(hello).await;
     loop {
         tokio::select! {
@@ -91,6 +94,18 @@ async fn talk(platform: Platform, actor: Actor, socket: WebSocket) {
             Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
         }
     }
+}
+
+/// Which build this is: the version alone stays the same over many of them.
+fn build() -> &'static str {
+    static BUILD: OnceLock<String> = OnceLock::new();
+    BUILD.get_or_init(|| {
+        // The file that runs, even when another has taken its place meanwhile.
+        let file = std::fs::metadata("/proc/self/exe").ok();
+        let written = file.as_ref().and_then(|f| f.modified().ok()?.duration_since(UNIX_EPOCH).ok());
+        let (bytes, at) = (file.map_or(0, |f| f.len()), written.unwrap_or_default().as_millis());
+        format!("{}+{bytes:x}.{at:x}", env!("CARGO_PKG_VERSION"))
+    })
 }
 
 /// Whether what the socket was opened with still lets its bearer in. Not to know is no reason to
@@ -345,12 +360,18 @@ impl Follow {
         let mut tail = history.tail(app, start, &filter)?;
         loop {
             let room = self.credit.room().await;
-            // A reader that fell far behind is told how much it missed instead of being drowned.
-            if tail.lag() > 20_000 {
-                let lines = tail.skip(2000);
-                let _ = self.out.send(ToBrowser::Dropped { id: self.id, lines }).await;
+            // Off the threads that serve others: a rare text may lie behind a gigabyte of lines.
+            let (back, skipped, batch) = crate::log_lines::read(move || {
+                // A reader that fell far behind is told how much it missed instead of being drowned.
+                let skipped = if tail.lag() > FAR_BEHIND { tail.skip(TAIL)? } else { 0 };
+                let batch: Vec<api::log_lines::LogLine> = tail.read(room)?.into_iter().map(Into::into).collect();
+                Ok((tail, skipped, batch))
+            })
+            .await?;
+            tail = back;
+            if skipped > 0 {
+                let _ = self.out.send(ToBrowser::Dropped { id: self.id, lines: skipped }).await;
             }
-            let batch: Vec<api::log_lines::LogLine> = tail.read(room)?.into_iter().map(Into::into).collect();
             if batch.is_empty() {
                 if !tail.changed().await {
                     return Ok(());

@@ -1,7 +1,11 @@
 //! Metrics: samples of the router and of the dynos' cgroups every ten seconds, and charts of them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
+use api::metrics::MetricEvent;
 use axum::{
     Json,
     extract::{Path, State},
@@ -132,26 +136,29 @@ pub async fn metrics_info(
         to: found.to,
         step: found.step,
         points: found.points.iter().map(Into::into).collect(),
-        events: events(&platform, &app, from, to).await?,
+        events: events(&platform, &app, &found, from, to).await?,
     }))
 }
 
-/// What happened meanwhile: releases, scalings, restarts, from the audit log; crashes from the log.
+/// What happened meanwhile: releases, scalings and restarts from the audit log, crashes from the
+/// log, and where requests began to fail.
 async fn events(
     platform: &Platform,
     app: &apps::Row,
+    found: &monitor::Series,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
-) -> Result<Vec<api::metrics::MetricEvent>> {
+) -> Result<Vec<MetricEvent>> {
     let rows = store::events::event_list(platform.db(), Some(app.id), None, 500).await?;
     let audit = rows.into_iter().filter(|e| (from..=to).contains(&e.at)).filter_map(|e| {
         let kind = match e.action.as_str() {
             "release.create" | "release.rollback" => "release",
             "config_vars.update" => "config",
             "formation.update" => "scale",
+            action if action.ends_with(".restart") || action.ends_with(".stop") => "restart",
             _ => return None,
         };
-        Some(api::metrics::MetricEvent { at: e.at, kind: kind.into(), text: e.summary })
+        Some(MetricEvent { at: e.at, kind: kind.into(), text: e.summary })
     });
     let mut events: Vec<_> = audit.collect();
     let filter = logs::Filter {
@@ -163,35 +170,38 @@ async fn events(
     };
     let (history, id) = (platform.history().clone(), app.id);
     let crashes = crate::log_lines::read(move || history.last(id, 200, &filter)).await?;
-    events.extend(crashes.into_iter().map(|line| api::metrics::MetricEvent {
+    events.extend(crashes.into_iter().map(|line| MetricEvent {
         at: line.at,
         kind: "crash".into(),
         text: format!("{} crashed", line.dyno),
     }));
+    events.extend(outbreaks(found));
     events.sort_by_key(|e| e.at);
     Ok(events)
 }
 
-/// Requests a minute of the last hour by app, for sparklines. Apps without any are left out.
+/// Where errors of a code began: the first point that has them after one that has not.
+fn outbreaks(found: &monitor::Series) -> Vec<MetricEvent> {
+    let mut before: BTreeSet<&String> = BTreeSet::new();
+    let mut events = Vec::new();
+    for point in &found.points {
+        let codes = &point.rollup.codes;
+        events.extend(codes.iter().filter(|(code, _)| !before.contains(code)).map(|(code, n)| MetricEvent {
+            at: point.at,
+            kind: "error".into(),
+            text: format!("{code}, {n} in {} s", found.step),
+        }));
+        before = codes.keys().collect();
+    }
+    events
+}
+
+/// Requests of the last hour by app in stretches of two minutes, for sparklines. Apps without any are left out.
 pub(crate) async fn traffic(platform: &Platform, all: &[App], now: DateTime<Utc>) -> Result<BTreeMap<Uuid, Vec<u64>>> {
     let (series, ids) = (platform.series().clone(), all.iter().map(|a| a.id).collect::<Vec<_>>());
-    let from = now - chrono::Duration::hours(1);
     let read = move || {
-        let mut traffic = BTreeMap::new();
-        for id in ids {
-            let Ok(found) = series.query(id, from, now, 120) else { continue };
-            let mut minutes = vec![0; 30];
-            for point in &found.points {
-                let at = (point.at - found.from).num_seconds() / 120;
-                if let Some(slot) = usize::try_from(at).ok().and_then(|n| minutes.get_mut(n)) {
-                    *slot += point.rollup.requests();
-                }
-            }
-            if minutes.iter().any(|n| *n > 0) {
-                traffic.insert(id, minutes);
-            }
-        }
-        traffic
+        let recent = ids.into_iter().filter_map(|id| Some((id, series.recent(id, now).ok()?)));
+        recent.filter(|(_, traffic)| !traffic.is_empty()).collect()
     };
     Ok(tokio::task::spawn_blocking(read).await.map_err(anyhow::Error::new)?)
 }

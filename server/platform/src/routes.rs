@@ -12,8 +12,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     Error, Platform, accounts, app_transfers, apps, authorizations, buildpack_installations, builds, collaborators,
     config_vars, dynos, events, features, formation, git, live, log_drains, log_lines, log_sessions, metrics, outputs,
-    platform, rate_limits, releases, service_accounts, sessions, slugs, sources, stacks, statuses, team_invitations,
-    team_members, teams, web,
+    platform, rate_limits, releases, samples, service_accounts, sessions, slugs, sources, stacks, statuses,
+    team_invitations, team_members, teams, web,
 };
 
 /// The API, the git remote, the live socket and the streams. Pages are not here.
@@ -75,6 +75,7 @@ fn api_routes() -> Router<Platform> {
         .route("/platform", get(platform::platform_info))
         .route("/regions", get(stacks::region_list))
         .route("/regions/{region}", get(stacks::region_info))
+        .route("/samples", get(samples::sample_list))
         .route("/sources", post(sources::source_create))
         .route("/stacks", get(stacks::stack_list))
         .route("/stacks/{stack}", get(stacks::stack_info))
@@ -179,8 +180,10 @@ fn app_routes() -> Router<Platform> {
         .route("/pipeline-couplings", get(apps::pipeline_coupling_info))
         .route("/releases", get(releases::release_list).post(releases::release_create))
         .route("/releases/{release}", get(releases::release_info))
+        .route("/releases/{release}/changes", get(releases::release_changes))
         .route("/releases/{release}/config-vars", get(config_vars::release_config_vars))
         .route("/releases/{release}/rollback", get(releases::release_rollback_effects))
+        .route("/samples/{sample}", post(samples::sample_deploy))
         .route("/slugs", post(slugs::slug_create))
         .route("/slugs/{slug}", get(slugs::slug_info))
         .route("/sources", post(sources::source_create_for_app))

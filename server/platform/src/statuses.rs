@@ -1,11 +1,14 @@
 //! Statuses: an app at a glance, for the console.
 
+use std::collections::HashMap;
+
 use axum::{
     Json,
     extract::{Path, State},
 };
 use chrono::Utc;
 use store::{apps, builds, dynos, formation, releases};
+use uuid::Uuid;
 
 use crate::{
     Platform,
@@ -96,23 +99,24 @@ pub(crate) async fn summaries(platform: &Platform, actor: &Actor) -> Result<Vec<
     let db = platform.db();
     let all = actor.apps().await?;
     let formation = formation::formation_all(db).await?;
-    let mut dynos = dynos::dyno_all(db).await?;
+    let mut dynos: HashMap<Uuid, Vec<dynos::Row>> = HashMap::new();
+    for row in dynos::dyno_all(db).await? {
+        dynos.entry(row.app_id).or_default().push(row);
+    }
     let newest = releases::release_newest_all(db).await?;
     let pending = builds::build_pending(db).await?;
     let traffic = crate::metrics::traffic(platform, &all, Utc::now()).await?;
-    let summary = |app: &App| {
-        let (own, others) = std::mem::take(&mut dynos).into_iter().partition(|d| d.app_id == app.id);
-        dynos = others;
+    let mut summary = |app: &App| {
         let known = Known {
             app,
             formation: formation.iter().filter(|f| f.app_id == app.id).collect(),
-            dynos: dyno_rules::visible(own),
+            dynos: dyno_rules::visible(dynos.remove(&app.id).unwrap_or_default()),
             newest: newest.iter().find(|r| r.app_id == app.id),
             build: pending.iter().find(|b| b.app_id == app.id),
         };
         summarised(platform, &known, traffic.get(&app.id).cloned().unwrap_or_default())
     };
-    Ok(all.iter().map(summary).collect())
+    Ok(all.iter().map(&mut summary).collect())
 }
 
 fn summarised(platform: &Platform, known: &Known<'_>, traffic: Vec<u64>) -> AppSummary {

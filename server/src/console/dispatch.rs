@@ -26,6 +26,9 @@ const GIT: [&str; 3] = ["/info/refs", "/git-upload-pack", "/git-receive-pack"];
 pub fn of(request: &Request, api_host: &str) -> For {
     let headers = request.headers();
     let path = request.uri().path();
+    if request.method() == Method::POST && path.starts_with(super::forms::PREFIX) {
+        return For::Page;
+    }
     let only_api = !matches!(*request.method(), Method::GET | Method::HEAD)
         || headers.contains_key(header::AUTHORIZATION)
         || accepts(headers, "json")
@@ -81,6 +84,8 @@ mod tests {
         check("GET", "/apps", &[("accept", "application/vnd.heroku+json; version=3")], For::Api);
         check("GET", "/apps", &[("accept", "*/*"), ("authorization", "Bearer x")], For::Api);
         check("PATCH", "/apps/dusk", &[("accept", BROWSER)], For::Api);
+        check("POST", "/apps", &[("accept", BROWSER)], For::Api);
+        check("POST", "/forms/apps", &[("accept", BROWSER)], For::Page);
         check("GET", "/apps", &[("accept", BROWSER), ("host", "api.wharf.test:5000")], For::Api);
     }
 

@@ -5,6 +5,7 @@
 
 mod assets;
 mod dispatch;
+mod forms;
 mod pages;
 mod transport;
 

@@ -12,13 +12,13 @@ use leptos::{nonce::use_nonce, prelude::*};
 use leptos_axum::ResponseOptions;
 use tower_http::compression::CompressionLayer;
 
-use super::{assets, transport::InProcess};
+use super::{assets, forms, transport::InProcess};
 
 /// Everything that is not the API: files and pages. `api` is asked by the pages.
 pub fn router(api: Router) -> Router {
     // Also starts the executor that rendering needs, which has no door of its own.
     leptos_axum::generate_route_list(NoApp);
-    let pages = Router::new().fallback(page).layer(CompressionLayer::new()).with_state(api);
+    let pages = forms::router().fallback(page).layer(CompressionLayer::new()).with_state(api);
     Router::new().fallback(move |request: Request| {
         let pages = pages.clone();
         async move {

@@ -14,9 +14,11 @@ use axum::{
 use tower::ServiceExt;
 
 /// What of the visitor's request the API needs: who asks, and from where.
-const HANDED_ON: [HeaderName; 5] = [
+const HANDED_ON: [HeaderName; 6] = [
     header::COOKIE,
     header::HOST,
+    // Forms: the API takes a write only from its own pages.
+    header::ORIGIN,
     header::USER_AGENT,
     HeaderName::from_static("x-forwarded-for"),
     HeaderName::from_static("x-forwarded-proto"),

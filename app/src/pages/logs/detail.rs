@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::{Place, viewer::Viewer};
 use crate::{
+    clock::Clock,
     pages::app_frame::ThisApp,
     parts::{Icon, ansi, dom, log::fields},
     words,
@@ -30,6 +31,7 @@ fn meaning(code: &str) -> Option<&'static str> {
 /// The panel of the marked line; nothing when none is.
 #[component]
 pub fn Detail(viewer: Viewer, app: ThisApp) -> impl IntoView {
+    let clock = Clock::of_page();
     let panel = move || {
         viewer.selected.get().map(|line| {
             let text = ansi::strip(&line.text);
@@ -41,6 +43,7 @@ pub fn Detail(viewer: Viewer, app: ThisApp) -> impl IntoView {
             let of = |key: &str| pairs.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone());
             let (code, request) = (of("code").as_deref().and_then(meaning), of("request_id"));
             let around = line.at - chrono::Duration::seconds(30);
+            let (at, moment) = (line.at, line.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
             let (whole, seq) = (line.to_string(), line.seq);
             let link = move || {
                 let origin = window().location().origin().unwrap_or_default();
@@ -66,6 +69,7 @@ pub fn Detail(viewer: Viewer, app: ThisApp) -> impl IntoView {
                             <button class="btn sm" type="button" on:click=move |_| viewer.search(id.clone())>"Lines of this request"</button>
                         })}
                         <button class="btn sm" type="button" on:click=move |_| viewer.go(Place::At(around))>"Everything around it"</button>
+                        <a class="btn sm" href=move || app.path(&format!("/metrics?at={moment}"))>"Metrics at " {move || words::clock_time(clock.local(at))}</a>
                         <button class="btn sm gho" type="button" on:click=move |_| dom::copy(&whole)><Icon name="copy" size="i-s"/>"Copy line"</button>
                         <button class="btn sm gho" type="button" on:click=move |_| link()><Icon name="link" size="i-s"/>"Copy link"</button>
                     </div>

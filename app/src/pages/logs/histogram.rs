@@ -2,9 +2,9 @@
 
 use api::{
     log_lines::{LogDensity, LogLinesQuery},
-    metrics::MetricEvent,
+    metrics::{MetricEvent, MetricsQuery},
 };
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration};
 use leptos::{ev, html, prelude::*};
 
 use super::{Place, Reading, toolbar::lines};
@@ -89,9 +89,9 @@ fn Bars(app: ThisApp, reading: Reading, density: Signal<LogDensity>) -> impl Int
         let bucket = density.with(|d| d.buckets.get(i).copied()).unwrap_or_default();
         format!("{}, {}, {} with errors", words::exact(time_of(i)), lines(bucket.lines), bucket.errors)
     };
-    let events = move || releases_between(app, density.with(|d| (d.from, d.to)));
+    let events = events_of(app, density);
     view! {
-        {move || density.with(|d| view! { <Rail events=events() from=d.from to=d.to/> })}
+        {move || density.with(|d| view! { <Rail events=events.get() from=d.from to=d.to/> })}
         <div
             class="histo"
             role="slider"
@@ -131,18 +131,19 @@ fn Bars(app: ThisApp, reading: Reading, density: Signal<LogDensity>) -> impl Int
     .into_any()
 }
 
-fn releases_between(app: ThisApp, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> Vec<MetricEvent> {
-    let Some(status) = app.status.get() else { return Vec::new() };
-    let mut events: Vec<MetricEvent> = status
-        .releases
-        .iter()
-        .filter(|r| (from..=to).contains(&r.created_at))
-        .map(|r| MetricEvent {
-            at: r.created_at,
-            kind: if r.commit.is_some() { "release" } else { "config" }.into(),
-            text: format!("v{}", r.version),
-        })
-        .collect();
-    events.sort_by_key(|e| e.at);
+/// Releases, scalings, crashes and the beginnings of errors, as charts mark them.
+fn events_of(app: ThisApp, density: Signal<LogDensity>) -> RwSignal<Vec<MetricEvent>> {
+    let events = RwSignal::new(Vec::new());
+    let client = client();
+    let range = Memo::new(move |_| density.with(|d| (d.from, d.to)));
+    Effect::new(move |_| {
+        let (from, to) = range.get();
+        let asked = client.metrics_info(&app.name.get(), &MetricsQuery { from: Some(from), to: Some(to), step: None });
+        leptos::task::spawn_local(async move {
+            if let Ok(metrics) = asked.await {
+                events.try_set(metrics.events);
+            }
+        });
+    });
     events
 }

@@ -8,7 +8,7 @@ use leptos::{leptos_dom::helpers::debounce, prelude::*};
 use super::{Reading, viewer::Viewer};
 use crate::{
     pages::app_frame::ThisApp,
-    parts::{Icon, LiveMark, dom},
+    parts::{Glyph, Icon, LiveMark, dom},
     words,
 };
 
@@ -78,6 +78,9 @@ pub fn Toolbar(app: ThisApp, reading: Reading, viewer: Viewer) -> impl IntoView 
             <span class="push legend hide-p">
                 <span><i class="box" style="--c:var(--c4)"></i>"lines"</span>
                 <span><i class="box" style="--c:var(--bad-dot)"></i>"errors"</span>
+                <span><Glyph name="rel"/>"release"</span>
+                <span><Glyph name="cfg"/>"config"</span>
+                <span><Glyph name="bad"/>"crash"</span>
             </span>
         </div>
     }

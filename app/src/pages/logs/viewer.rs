@@ -166,12 +166,15 @@ impl Viewer {
 
     fn take(self, lines: Vec<LogLine>) {
         let count = lines.len();
-        self.with(|s| {
+        let gone = self.with(|s| {
             s.undrawn += count as u32;
             s.ring.push(lines)
         });
         if self.follow.try_get_untracked() == Some(false) {
             let _ = self.unseen.try_update(|n| *n += count);
+            if let Some(gone) = gone.filter(|gone| *gone > 0) {
+                self.shift(-(gone as f64) * ROW_HEIGHT);
+            }
         }
         self.schedule();
     }

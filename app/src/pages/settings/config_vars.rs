@@ -9,7 +9,7 @@ use super::dotenv;
 use crate::{
     data::{asked, client},
     pages::app_frame::ThisApp,
-    parts::{ActButton, Icon, Toasts, act},
+    parts::{ActButton, Icon, Toasts, act, dom},
     words,
 };
 
@@ -220,6 +220,7 @@ fn VarRow(key_name: String, editor: Editor) -> impl IntoView {
 /// A new key; lines of `KEY=value` that are pasted become edits of their own.
 #[component]
 fn AddRow(editor: Editor) -> impl IntoView {
+    let app = ThisApp::of_page();
     let (key, value) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let wrong = RwSignal::new(String::new());
     let add = move |ev: leptos::ev::SubmitEvent| {
@@ -241,18 +242,22 @@ fn AddRow(editor: Editor) -> impl IntoView {
             Some((name, rest)) if dotenv::check_key(name.trim()).is_ok() => {
                 key.set(name.trim().to_owned());
                 value.set(rest.trim().trim_matches('"').to_owned());
+                // At once, so that what is typed after the `=` goes into the value.
+                if let Some(field) = dom::by_id("new-value") {
+                    let _ = field.focus();
+                }
             }
             _ => key.set(text),
         }
     };
     view! {
-        <form class="ft" on:submit=add>
+        <form class="ft" method="post" action=move || format!("/forms/apps/{}/config-vars", app.name.get()) on:submit=add>
             <div class="row wrap" style="flex:1">
                 <label class="vh" for="new-key">"New key"</label>
-                <input class="input mono sm" style="flex:1 1 150px" id="new-key" placeholder="KEY or KEY=value" autocomplete="off" spellcheck="false"
-                    aria-describedby="new-key-why" prop:value=move || key.get() on:input=pasted/>
+                <input class="input mono sm" style="flex:1 1 150px" id="new-key" name="key" placeholder="KEY or KEY=value" autocomplete="off" spellcheck="false"
+                    aria-describedby="new-key-why" aria-invalid=move || (!wrong.with(String::is_empty)).to_string() prop:value=move || key.get() on:input=pasted/>
                 <label class="vh" for="new-value">"New value"</label>
-                <input class="input mono sm" style="flex:2 1 200px" id="new-value" placeholder="value" autocomplete="off" spellcheck="false"
+                <input class="input mono sm" style="flex:2 1 200px" id="new-value" name="value" placeholder="value" autocomplete="off" spellcheck="false"
                     prop:value=move || value.get() on:input=move |ev| value.set(event_target_value(&ev))/>
                 <button class="btn sm" type="submit"><Icon name="plus" size="i-s"/>"Add key"</button>
                 <span class="t-bad" id="new-key-why" role="alert">{move || wrong.get()}</span>

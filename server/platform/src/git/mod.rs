@@ -8,6 +8,7 @@
 //! The hook is of kind `proc-receive`: it decides over `main` and `master` itself, and moves them
 //! as the last step of the build, so that a push that was rejected has changed nothing.
 
+mod files;
 pub mod hook;
 mod http;
 mod push;
@@ -18,6 +19,7 @@ use anyhow::{Context as _, anyhow, bail};
 use tokio::process::Command;
 use uuid::Uuid;
 
+pub(crate) use self::files::deploy_files;
 pub use self::{
     http::{info_refs, receive_pack, upload_pack},
     push::push,
@@ -141,6 +143,32 @@ async fn subject(platform: &Platform, app: Uuid, commit: &str) -> anyhow::Result
     let mut show = git(&platform.config().data);
     show.arg("--git-dir").arg(repository(platform, app)).args(["show", "-s", "--format=%s", commit]);
     run(show).await
+}
+
+/// The commits that are in `to` and not in `from`, newest first, at most `most`.
+pub(crate) async fn commits(
+    platform: &Platform,
+    app: Uuid,
+    from: Option<&str>,
+    to: &str,
+    most: usize,
+) -> anyhow::Result<Vec<api::releases::Commit>> {
+    if let Some(bad) = from.iter().chain([&to]).find(|c| c.is_empty() || !c.bytes().all(|b| b.is_ascii_hexdigit())) {
+        bail!("{bad} is not a commit");
+    }
+    let range = from.map_or_else(|| to.to_owned(), |from| format!("{from}..{to}"));
+    let mut log = git(&platform.config().data);
+    log.arg("--git-dir").arg(repository(platform, app));
+    log.args(["log", "--format=%H%x1f%an%x1f%at%x1f%s", "-n", &most.to_string(), &range, "--"]);
+    let listed = run(log).await.context("list commits")?;
+    Ok(listed.lines().filter_map(commit).collect())
+}
+
+fn commit(line: &str) -> Option<api::releases::Commit> {
+    let mut fields = line.splitn(4, '\u{1f}').map(str::to_owned);
+    let (id, author, at) = (fields.next()?, fields.next()?, fields.next()?);
+    let at = chrono::DateTime::from_timestamp(at.parse().ok()?, 0)?;
+    Some(api::releases::Commit { id, subject: fields.next()?, author, at })
 }
 
 /// Bytes below a folder.

@@ -111,7 +111,8 @@ async fn deploy(
     Ok(Ok(()))
 }
 
-async fn create(platform: &Platform, app: &store::apps::Row, account: Uuid, push: &Push) -> Result<Uuid> {
+/// Adds the build of a push, and says who pushed.
+pub(super) async fn create(platform: &Platform, app: &store::apps::Row, account: Uuid, push: &Push) -> Result<Uuid> {
     let new = store::builds::New {
         id: Uuid::now_v7(),
         app: app.id,

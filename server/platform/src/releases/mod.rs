@@ -3,6 +3,7 @@
 //! A release whose slug has no release phase succeeds in the transaction that makes it; one that
 //! has is run by a job, and fails without harm to the release before.
 
+mod changes;
 mod job;
 mod routes;
 
@@ -14,6 +15,7 @@ use store::releases::Row;
 use uuid::Uuid;
 
 pub use self::{
+    changes::release_changes,
     job::Run,
     routes::{release_create, release_info, release_list, release_rollback_effects},
 };

@@ -19,6 +19,7 @@ mod log_sessions;
 mod matrix;
 mod permissions;
 mod releases;
+mod samples;
 mod sessions;
 mod stacks;
 mod streams;

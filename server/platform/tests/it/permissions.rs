@@ -42,6 +42,7 @@ const OF_ONES_OWN: &[(&str, u16)] = &[
     ("GET /platform", 403),
     ("GET /regions", 200),
     ("GET /regions/x", 404),
+    ("GET /samples", 200),
     ("POST /sources", 201),
     ("GET /stacks", 200),
     ("GET /stacks/x", 404),

@@ -206,3 +206,37 @@ async fn a_release_phase_that_fails_leaves_the_release_before_alone() {
     let back = t.owner.post("/apps/dusk/releases", json!({ "release": "v3" })).await;
     assert_eq!(back.error().2, "Release v3 failed, so that nothing can go back to it.");
 }
+
+#[tokio::test]
+async fn what_changed_between_two_releases_is_told_without_values() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.owner.patch("/apps/dusk/config-vars", json!({ "KEPT": "1", "OLD": "secret-1" })).await;
+    t.owner.patch("/apps/dusk/config-vars", json!({ "KEPT": "1", "OLD": null, "NEW": "secret-2" })).await;
+    let slug = t.owner.post("/apps/dusk/slugs", json!({ "process_types": { "web": "./server" } })).await.json();
+    t.anonymous
+        .ask("PUT", &path(slug["blob"]["url"].as_str().unwrap()))
+        .body(archive("./app/server", "#!/bin/sh\n"))
+        .await;
+    t.owner.post("/apps/dusk/releases", json!({ "slug": slug["id"] })).await;
+
+    let answer = t.owner.get("/apps/dusk/releases/v3/changes").await;
+    let changes = answer.json();
+    assert_eq!((&changes["from"], &changes["to"], &changes["same_slug"]), (&json!(2), &json!(3), &json!(true)));
+    assert_eq!((&changes["config_added"], &changes["config_removed"]), (&json!(["NEW"]), &json!(["OLD"])));
+    assert_eq!((&changes["config_changed"], &changes["config_same"]), (&json!([]), &json!(1)));
+    assert!(!String::from_utf8_lossy(&answer.body).contains("secret"));
+
+    let since = api::releases::ReleaseChangesQuery { since: Some("v1".into()) };
+    let whole = t.owner.release_changes("dusk", "v4", &since).await.unwrap();
+    assert_eq!((whole.from, whole.to, whole.same_slug), (1, 4, false));
+    assert_eq!(whole.config_added, ["KEPT", "NEW"]);
+    assert_eq!((whole.processes[0].name.as_str(), whole.processes[0].to.as_deref()), ("web", Some("./server")));
+    assert!(whole.slug_size_to.is_some() && whole.commits.is_empty());
+
+    let first = t.owner.get("/apps/dusk/releases/1/changes").await.json();
+    assert_eq!(first["from"], json!(0));
+    assert_eq!(t.owner.get("/apps/dusk/releases/v9/changes").await.error().0, 404);
+    assert_eq!(t.owner.get("/apps/dusk/releases/v3/changes?since=v9").await.error().0, 404);
+    assert_eq!(t.stranger.get("/apps/dusk/releases/v3/changes").await.error().0, 404);
+}

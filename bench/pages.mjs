@@ -1,0 +1,67 @@
+// Pages: rendered at 50 requests a second with 100 apps, and alive in a browser.
+import http from "node:http";
+
+import { ask, browser, busy, quantile, report, sleep, start } from "./world.mjs";
+
+const APPS = 100;
+const RATE = 50;
+const SECONDS = Number(process.env.LENGTH ?? 20);
+
+const world = await start();
+try {
+  for (let n = 0; n < APPS - 1; n++) await world.api("POST", "/apps", { name: `app-${String(n).padStart(3, "0")}` });
+  await world.api("POST", "/apps", { name: "harbour" });
+  await world.api("POST", "/apps/harbour/samples/static");
+  while ((await world.api("GET", "/apps/harbour/status")).condition !== "up") await sleep(500);
+  for (let n = 0; n < 40; n++) await world.api("PATCH", "/apps/harbour/config-vars", { STEP: String(n) });
+  const { all, page, context, cookie } = await browser(world);
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
+  const paths = ["/apps", "/apps/harbour", "/apps/harbour/activity", "/apps/harbour/logs", "/apps/harbour/metrics", "/apps/harbour/settings", "/platform", "/account"];
+  const rows = [];
+  for (const path of paths) {
+    await ask(world, agent, path, cookie);
+    const asked = [];
+    // Open loop: the next one starts whether or not the one before has ended.
+    for (let n = 0; n < RATE * SECONDS; n++) {
+      asked.push(ask(world, agent, path, cookie));
+      await sleep(1000 / RATE - 0.5);
+    }
+    const times = await Promise.all(asked);
+    const shown = await alive(page, context, world.base + path);
+    rows.push(`| \`${path}\` | ${quantile(times, 0.5).toFixed(1)} | ${quantile(times, 0.99).toFixed(1)} | ${shown.cold.toFixed(0)} | ${shown.warm.toFixed(0)} | ${shown.shift.toFixed(3)} | ${(shown.html / 1024).toFixed(0)} |`);
+    console.error(rows.at(-1));
+  }
+  await all.close();
+  report("pages", `## Pages of the console
+
+\`bench/pages.sh\`: the release build with ${APPS} apps, one of them with 42 releases. Each page is asked for ${RATE} times a second for ${SECONDS} s by one client on the same machine (${busy()}). Alive: from the navigation until the page answers, with an empty cache and with a full one. Shift: the browser's cumulative layout shift, 3 s after loading.
+
+| page | p50 ms | p99 ms | alive, cold ms | alive, warm ms | shift | HTML KB |
+| --- | --: | --: | --: | --: | --: | --: |
+${rows.join("\n")}
+`);
+} finally {
+  await world.stop();
+}
+
+/** How long a page takes to be alive, and how far it moves while it loads. */
+async function alive(page, context, url) {
+  const session = await context.newCDPSession(page);
+  const once = async () => {
+    await page.goto("about:blank");
+    const begun = performance.now();
+    await page.goto(url, { waitUntil: "commit" });
+    await page.waitForSelector("html[data-alive]", { state: "attached" });
+    return performance.now() - begun;
+  };
+  await session.send("Network.clearBrowserCache");
+  const cold = await once();
+  const warm = quantile([await once(), await once(), await once()], 0.5);
+  await page.evaluate(() => {
+    window.shift = 0;
+    new PerformanceObserver((list) => list.getEntries().forEach((e) => (window.shift += e.value))).observe({ type: "layout-shift", buffered: true });
+  });
+  await sleep(3000);
+  const html = (await (await page.request.get(url, { headers: { accept: "text/html" } })).body()).length;
+  return { cold, warm, shift: await page.evaluate(() => window.shift), html };
+}

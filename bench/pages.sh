@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Pages rendered at 50 requests a second with 100 apps, and alive in a browser. Needs the release build.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+./setup.sh test
+source target/setup/env
+PATH="$NODE_BIN:$PATH" CHROMIUM="$CHROMIUM" node bench/pages.mjs

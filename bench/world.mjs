@@ -1,0 +1,129 @@
+// A platform for a measurement: the release build on a free port, signed in, with a browser at hand.
+import { execFileSync, spawn } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { cpus, loadavg, tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+const { chromium } = createRequire(join(root, "end2end/"))("playwright");
+export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** Starts `wharfd up` in a folder of its own. `stop()` ends it and removes the folder. */
+export async function start() {
+  const scratch = mkdtempSync(join(tmpdir(), "wharf-bench-"));
+  chmodSync(scratch, 0o711);
+  const port = await new Promise((done) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => done(port));
+    });
+  });
+  const data = join(scratch, "data");
+  const wharfd = process.env.WHARFD ?? join(root, "target/release/wharfd");
+  const up = spawn(wharfd, ["up", "--data", data, "--listen", `127.0.0.1:${port}`, "--domain", "localhost"], { stdio: ["ignore", "pipe", "inherit"] });
+  const link = await new Promise((done, fail) => {
+    let said = "";
+    up.stdout.on("data", (chunk) => {
+      said += chunk;
+      const found = /http:\S+\/login\/\S+/.exec(said);
+      if (found) done(found[0]);
+    });
+    up.once("exit", (code) => fail(new Error(`wharfd ended (${code}): ${said}`)));
+  });
+  const token = readFileSync(join(data, "admin-token"), "utf8").trim();
+  const base = `http://localhost:${port}`;
+  const world = { base, port, data, token, link };
+  world.api = async (method, path, body) => {
+    const headers = { accept: "application/vnd.heroku+json; version=3", authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const answer = await fetch(base + path, { method, headers, body: body && JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+    return answer.status === 204 ? undefined : answer.json();
+  };
+  world.deploy = (app, files) => {
+    const folder = mkdtempSync(join(scratch, "repo-"));
+    for (const [name, content] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, name)), { recursive: true });
+      writeFileSync(join(folder, name), content);
+    }
+    const git = (...args) => execFileSync("git", ["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main", ...args], { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+    git("init", "-q");
+    git("add", "-A");
+    git("commit", "-qm", "First version");
+    git("push", "-q", `http://x:${token}@localhost:${port}/${app}.git`, "HEAD:main");
+  };
+  /** Milliseconds of CPU that the server's process has used. */
+  world.serverCpu = () => {
+    const pid = readdirSync("/proc").find((pid) => /^\d+$/.test(pid) && isServer(pid, data));
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ");
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  };
+  world.stop = async () => {
+    up.removeAllListeners("exit");
+    const ended = new Promise((done) => up.once("exit", done));
+    up.kill("SIGTERM");
+    await ended;
+    rmSync(scratch, { recursive: true, force: true });
+  };
+  return world;
+}
+
+function isServer(pid, data) {
+  try {
+    const words = (file) => readFileSync(`/proc/${pid}/${file}`, "utf8").split("\0");
+    return words("cmdline")[1] === "server" && words("environ").includes(`WHARF_DATA=${data}`);
+  } catch {
+    return false;
+  }
+}
+
+/** A browser that is signed in. */
+export async function browser(world) {
+  const all = await chromium.launch({
+    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+    chromiumSandbox: false,
+    args: ["--disable-gpu", "--no-first-run", "--disable-background-networking"],
+  });
+  const context = await all.newContext({ viewport: { width: 1280, height: 900 } });
+  const page = await context.newPage();
+  await page.goto(world.link);
+  return { all, context, page, cookie: (await context.cookies()).map((c) => `${c.name}=${c.value}`).join("; ") };
+}
+
+/** Asks for `path` as the browser does; resolves to milliseconds until the last byte. */
+export function ask(world, agent, path, cookie) {
+  const begun = performance.now();
+  return new Promise((done, fail) => {
+    const headers = { host: `localhost:${world.port}`, accept: "text/html", cookie };
+    http
+      .get({ host: "127.0.0.1", port: world.port, path, agent, headers }, (answer) => {
+        answer.resume();
+        answer.once("end", () => (answer.statusCode === 200 ? done(performance.now() - begun) : fail(new Error(`${path}: ${answer.statusCode}`))));
+      })
+      .once("error", fail);
+  });
+}
+
+export function quantile(values, q) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))];
+}
+
+/** How busy the machine was, for the figures. */
+export function busy() {
+  return `load ${loadavg()[0].toFixed(1)} on ${cpus().length} cores`;
+}
+
+/** Puts `text` between the marks of `name` in README.md. */
+export function report(name, text) {
+  const file = join(root, "bench/README.md");
+  const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
+  const old = readFileSync(file, "utf8");
+  const block = `${open}\n${text.trim()}\n${close}`;
+  const at = old.indexOf(open);
+  writeFileSync(file, at < 0 ? `${old.trimEnd()}\n\n${block}\n` : old.slice(0, at) + block + old.slice(old.indexOf(close) + close.length));
+  console.log(text);
+}

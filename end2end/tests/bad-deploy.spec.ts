@@ -1,0 +1,65 @@
+// The journey of a bad deploy: seen, understood, compared, rolled back; and one that never got so far.
+import { type Repository, deployed, destroyed, freshName, open, program, serving, visit } from "../apps";
+import { expect, test } from "../world";
+
+const name = freshName("bad");
+let repository: Repository;
+
+test.beforeAll(async () => {
+  test.setTimeout(180_000);
+  repository = await deployed(name, program);
+});
+test.afterAll(async () => {
+  repository?.remove();
+  await destroyed(name);
+});
+
+test("a release that crashes is seen, compared and rolled back", async ({ page }) => {
+  test.setTimeout(300_000);
+  await open(page, "/apps");
+  await repository.commit({ "serve.py": "raise SystemExit(7)\n" }, "Make it worse");
+  // The push tells of the crash, and the release is there all the same.
+  await repository.push(name).catch(() => undefined);
+
+  // The list of apps says so without being asked.
+  const attention = page.getByRole("region", { name: "Needs attention" });
+  await expect(attention.getByText(name)).toBeVisible({ timeout: 120_000 });
+  await attention.getByRole("link", { name: "See why" }).first().click();
+  await expect(page.getByRole("heading", { name: "web.1 has crashed" })).toBeVisible();
+  await expect(page.getByText("Process exited with status 7").first()).toBeVisible();
+
+  // What came with it?
+  const tabs = page.getByRole("navigation", { name: "App" });
+  await tabs.getByRole("link", { name: "Activity" }).click();
+  const bad = page.getByRole("listitem").filter({ hasText: "Make it worse" });
+  await expect(bad.getByText("Current", { exact: true })).toBeVisible();
+  await bad.getByRole("link", { name: "What changed" }).click();
+  const comparison = page.getByRole("complementary", { name: /^v\d+ to v\d+$/ });
+  await expect(comparison.getByText("Make it worse")).toBeVisible();
+  await expect(comparison.getByText("1 commit", { exact: false })).toBeVisible();
+  await expect(page).toHaveURL(/compare=v\d+\.\.v\d+/);
+  await comparison.getByRole("button", { name: "Close comparison" }).click();
+  await expect(comparison).toBeHidden();
+
+  // Back, with the effects said before.
+  const good = page.getByRole("listitem").filter({ hasText: "First version" });
+  await good.getByRole("button", { name: /^Roll back to v/ }).click();
+  const dialog = page.getByRole("dialog", { name: /^Roll back to v/ });
+  await expect(dialog.getByText(/The code becomes .* again, without a build/)).toBeVisible();
+  await dialog.getByRole("button", { name: /^Roll back to v/ }).click();
+  await expect(page.getByText(/^Rollback to v\d+$/).first()).toBeVisible();
+  await serving(name);
+  await expect(page.getByText("Up", { exact: true }).first()).toBeVisible({ timeout: 60_000 });
+});
+
+test("a build that fails changes nothing, and there is nothing to roll back to", async ({ page }) => {
+  test.setTimeout(180_000);
+  await serving(name);
+  await repository.commit({ "requirements.txt": "no-such-package-anywhere==0.0.1\n" }, "Cannot be built");
+  await open(page, `/apps/${name}/activity`);
+  await expect(repository.push(name)).rejects.toThrow(/rejected|failed/i);
+  const failed = page.getByRole("listitem").filter({ hasText: "Cannot be built" });
+  await expect(failed.getByText(/nothing changed/)).toBeVisible();
+  await expect(failed.getByRole("button", { name: /Roll back/ })).toHaveCount(0);
+  expect((await visit(name)).status).toBe(200);
+});

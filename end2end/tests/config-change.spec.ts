@@ -1,0 +1,69 @@
+// The journey of a config change: several vars as one release, seen to arrive; and one that is refused.
+import { type Locator, type Page } from "@playwright/test";
+
+import { type Repository, api, complaints, deployed, destroyed, freshName, open, program, visit } from "../apps";
+import { expect, test } from "../world";
+
+const name = freshName("change");
+let repository: Repository;
+
+test.beforeAll(async () => {
+  test.setTimeout(180_000);
+  repository = await deployed(name, program);
+});
+test.afterAll(async () => {
+  repository?.remove();
+  await destroyed(name);
+});
+
+/** Tabs until the focus is on `target`, as somebody without a mouse does. */
+async function tabTo(page: Page, target: Locator) {
+  for (let i = 0; i < 80; i++) {
+    if (await target.evaluate((e) => e === document.activeElement).catch(() => false)) return;
+    await page.keyboard.press("Tab");
+  }
+  throw new Error("Eighty times Tab did not lead there.");
+}
+
+test("two vars are set by keyboard alone and reach the app as one release", async ({ page }) => {
+  test.setTimeout(180_000);
+  const wrong = complaints(page);
+  const before = await api<unknown[]>("GET", `/apps/${name}/releases`);
+  await open(page, "/apps");
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type(`${name} settings`);
+  await expect(page.getByRole("option", { name: `${name}, settings and config vars` })).toBeVisible();
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(new RegExp(`/apps/${name}/settings$`));
+
+  for (const [key, value] of [["GREETING", "by keyboard"], ["TIDE", "high"]]) {
+    await tabTo(page, page.getByLabel("New key"));
+    await page.keyboard.type(`${key}=${value}`);
+    await page.keyboard.press("Enter");
+    await expect(page.getByRole("row", { name: new RegExp(key) })).toBeVisible();
+  }
+  const bar = page.getByRole("region", { name: "Changes not saved yet" });
+  await expect(bar).toContainText("2 keys will be saved as one release");
+  await tabTo(page, bar.getByRole("button", { name: /^Save/ }));
+  await page.keyboard.press("Enter");
+  await expect(bar).toBeHidden();
+  await expect.poll(() => visit(name).then((r) => r.body), { timeout: 60_000 }).toBe("greeting=by keyboard");
+  expect(await api<unknown[]>("GET", `/apps/${name}/releases`)).toHaveLength(before.length + 1);
+
+  // G V: the release is in the timeline, and says which keys it set.
+  await page.locator("body").click({ position: { x: 1, y: 1 } });
+  await page.keyboard.press("g");
+  await page.keyboard.press("v");
+  await expect(page).toHaveURL(/\/activity$/);
+  await expect(page.getByRole("listitem").filter({ hasText: "GREETING" }).getByText("Current", { exact: true })).toBeVisible();
+  expect(wrong).toEqual([]);
+});
+
+test("a key that cannot be is refused where it was typed, and nothing is saved", async ({ page }) => {
+  const before = await api("GET", `/apps/${name}/config-vars`);
+  await open(page, `/apps/${name}/settings`);
+  await page.getByLabel("New key").fill("NOT A KEY=1");
+  await page.keyboard.press("Enter");
+  await expect(page.getByLabel("New key")).toHaveAttribute("aria-invalid", "true");
+  expect(await api("GET", `/apps/${name}/config-vars`)).toEqual(before);
+});

@@ -1,0 +1,132 @@
+// The live connection: cut, killed, slow, signed out, and answered by a newer server.
+import { type Page, type WebSocketRoute } from "@playwright/test";
+
+import { type Repository, alive, api, deployed, destroyed, freshName, killServer, open, program, visit } from "../apps";
+import { expect, test } from "../world";
+
+const name = freshName("live");
+let repository: Repository;
+
+test.beforeAll(async () => {
+  test.setTimeout(180_000);
+  repository = await deployed(name, program);
+});
+test.afterAll(async () => {
+  repository?.remove();
+  await destroyed(name);
+});
+
+/** Every connection of the page to `/live`, as a man in the middle sees it. */
+async function tap(page: Page, change: { fromServer?: (text: string, connection: number) => string; fromPage?: (text: string) => string | null } = {}) {
+  const routes: WebSocketRoute[] = [];
+  await page.routeWebSocket(/\/live$/, (ws) => {
+    const connection = routes.push(ws);
+    const server = ws.connectToServer();
+    ws.onMessage((text) => {
+      const passed = change.fromPage ? change.fromPage(String(text)) : String(text);
+      if (passed !== null) server.send(passed);
+    });
+    server.onMessage((text) => ws.send(change.fromServer ? change.fromServer(String(text), connection) : String(text)));
+  });
+  return routes;
+}
+
+/** The numbers of the lines `asked for /<what>-<n>` on screen, in order. */
+async function numbers(page: Page, what: string): Promise<number[]> {
+  const text = await page.getByRole("log", { name: "Log lines" }).innerText();
+  return [...text.matchAll(new RegExp(`asked for /${what}-(\\d+)`, "g"))].map((m) => Number(m[1]));
+}
+
+test("a connection that is cut in mid-stream goes on without a gap or a double line", async ({ page }) => {
+  const routes = await tap(page);
+  await open(page, `/apps/${name}/logs?source=app`);
+  await expect.poll(() => routes.length).toBe(1);
+  for (let n = 1; n <= 15; n++) {
+    await visit(name, `/cut-${n}`);
+    if (n % 5 === 0) await routes.at(-1)!.close({ code: 1001 });
+  }
+  await expect.poll(() => numbers(page, "cut"), { timeout: 30_000 }).toEqual(Array.from({ length: 15 }, (_, i) => i + 1));
+  await expect.poll(() => routes.length).toBeGreaterThan(2);
+});
+
+test("a server that is killed needs no reload", async ({ page }) => {
+  test.setTimeout(180_000);
+  await open(page, `/apps/${name}/logs?source=app`);
+  await visit(name, "/kill-1");
+  await expect.poll(() => numbers(page, "kill")).toEqual([1]);
+  killServer();
+  await expect(page.getByText(/^Not live, \d+ s old$/).first()).toBeVisible();
+  // Dynos and router go on, and what is said meanwhile is not lost.
+  for (let n = 2; n <= 6; n++) expect((await visit(name, `/kill-${n}`)).status).toBe(200);
+  await expect.poll(() => numbers(page, "kill"), { timeout: 60_000 }).toEqual([1, 2, 3, 4, 5, 6]);
+  await expect(page.getByText("live", { exact: true }).first()).toBeVisible();
+  await expect(page.getByText("A newer Wharf is running.")).toBeHidden();
+});
+
+test("a newer server offers a reload", async ({ page }) => {
+  const newer = (text: string, connection: number) =>
+    connection > 1 && text.includes('"hello"') ? JSON.stringify({ type: "hello", version: "99.0.0" }) : text;
+  const routes = await tap(page, { fromServer: newer });
+  await open(page, "/apps");
+  await expect.poll(() => routes.length).toBe(1);
+  await expect(page.getByText("A newer Wharf is running.")).toBeHidden();
+  await routes[0].close({ code: 1001 });
+  await expect(page.getByText("A newer Wharf is running.")).toBeVisible({ timeout: 30_000 });
+  await page.getByRole("button", { name: "Reload" }).click();
+  await alive(page);
+  await expect(page.getByText("A newer Wharf is running.")).toBeHidden();
+});
+
+test("a slow reader is told how much it missed", async ({ page }) => {
+  test.setTimeout(180_000);
+  // A reader without room: what it grants is held back.
+  let held: string[] | null = [];
+  let passOn: (text: string) => void = () => undefined;
+  await page.routeWebSocket(/\/live$/, (ws) => {
+    const server = ws.connectToServer();
+    passOn = (text) => server.send(text);
+    ws.onMessage((text) => {
+      if (held && String(text).includes('"credit"')) held.push(String(text));
+      else server.send(text);
+    });
+    server.onMessage((text) => ws.send(text));
+  });
+  await open(page, `/apps/${name}/logs?source=app`);
+  await expect(page.getByRole("log", { name: "Log lines" })).toContainText("ready");
+  await visit(name, "/flood/40000");
+  await expect.poll(() => api<unknown[]>("GET", `/apps/${name}/log-lines?text=drop+39999&lines=1`).then((l) => l.length), { timeout: 60_000 }).toBe(1);
+  const grants = held;
+  held = null;
+  grants.forEach(passOn);
+  await expect(page.getByText(/^[\d,]+ lines left out/)).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByRole("log", { name: "Log lines" })).toContainText("drop 39999");
+});
+
+test("a filter that fits little is not called a slow reader", async ({ page }) => {
+  await visit(name, "/flood/30000");
+  await visit(name, "/needle-1");
+  await open(page, `/apps/${name}/logs?q=asked+for+%2Fneedle`);
+  await visit(name, "/needle-2");
+  await expect.poll(() => numbers(page, "needle"), { timeout: 30_000 }).toEqual([1, 2]);
+  await expect(page.getByText(/left out/)).toBeHidden();
+});
+
+test("a session that ends takes its streams along", async ({ browser, baseURL }) => {
+  const { url } = await api<{ url: string }>("POST", "/account/sign-in-links");
+  const context = await browser.newContext({ baseURL, storageState: undefined });
+  const page = await context.newPage();
+  await page.goto(url);
+  await open(page, `/apps/${name}/logs?source=app`);
+  await visit(name, "/signed-in-1");
+  await expect.poll(() => numbers(page, "signed-in")).toEqual([1]);
+  const own = await page.evaluate(async () => {
+    const answer = await fetch("/account/sessions", { headers: { accept: "application/vnd.heroku+json; version=3" } });
+    return ((await answer.json()) as { id: string; current?: boolean }[]).find((s) => s.current)!.id;
+  });
+  await api("DELETE", `/account/sessions/${own}`);
+  await expect(page.getByRole("alert").filter({ hasText: "You are signed out." })).toBeVisible();
+  await visit(name, "/signed-in-2");
+  await page.waitForTimeout(1_000);
+  expect(await numbers(page, "signed-in")).toEqual([1]);
+  await context.close();
+});

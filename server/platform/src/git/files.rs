@@ -1,0 +1,90 @@
+//! A commit of files that nobody pushed: the first one of an app, from a sample.
+
+use std::process::Stdio;
+
+use anyhow::{Context as _, bail};
+use chrono::{DateTime, Utc};
+use tokio::io::AsyncWriteExt as _;
+use uuid::Uuid;
+
+use super::{hook::Push, push};
+use crate::{
+    Platform,
+    error::{Error, Result},
+};
+
+const BRANCH: &str = "refs/heads/main";
+const NONE: &str = "0000000000000000000000000000000000000000";
+
+/// Puts `files` into the repository of an app as its first commit, and builds it like a push to
+/// main. Refused when something was deployed from there before; the branch moves when the build
+/// has succeeded. Answers with the build.
+pub(crate) async fn deploy_files(
+    platform: &Platform,
+    app: &store::apps::Row,
+    account: &store::accounts::Row,
+    message: &str,
+    files: &[(&str, &str)],
+    now: DateTime<Utc>,
+) -> Result<Uuid> {
+    super::ensure(platform, app.id).await?;
+    if super::tip(platform, app.id, BRANCH).await?.is_some() {
+        return Err(Error::invalid("The app has code already. A sample is for an app without any."));
+    }
+    let commit = import(platform, app.id, &stream(&account.email, message, files, now)).await?;
+    // Nobody listens to this push, so that no addresses are told.
+    let push = Push {
+        account: account.id.to_string(),
+        base: String::new(),
+        name: BRANCH.into(),
+        old: NONE.into(),
+        new: commit,
+    };
+    push::create(platform, app, account.id, &push).await
+}
+
+/// The words of `git fast-import` for one commit without a parent.
+fn stream(email: &str, message: &str, files: &[(&str, &str)], now: DateTime<Utc>) -> String {
+    let mut out = format!(
+        "commit refs/wharf/sample\ncommitter {email} <{email}> {} +0000\ndata {}\n{message}\n",
+        now.timestamp(),
+        message.len()
+    );
+    for (path, content) in files {
+        out.push_str(&format!("M 644 inline {path}\ndata {}\n{content}\n", content.len()));
+    }
+    out.push_str("done\n");
+    out
+}
+
+async fn import(platform: &Platform, app: Uuid, stream: &str) -> anyhow::Result<String> {
+    let mut command = super::git(&platform.config().data);
+    command.arg("--git-dir").arg(super::repository(platform, app));
+    // By force: a sample that did not build may be followed by another one.
+    command.args(["fast-import", "--quiet", "--done", "--force"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut import = command.spawn().context("run git fast-import")?;
+    let mut input = import.stdin.take().context("the input of git fast-import")?;
+    input.write_all(stream.as_bytes()).await.context("write the commit")?;
+    drop(input);
+    let done = import.wait_with_output().await.context("write the commit")?;
+    if !done.status.success() {
+        bail!("git fast-import: {}", String::from_utf8_lossy(&done.stderr).trim());
+    }
+    let tip = super::tip(platform, app, "refs/wharf/sample").await?;
+    tip.context("the commit of the sample is not there")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_told_byte_by_byte() {
+        let got = stream("a@x.dev", "Start", &[("a.txt", "é\n")], DateTime::UNIX_EPOCH);
+        let want = format!(
+            "commit refs/wharf/sample\ncommitter a@x.dev <a@x.dev> 0 +0000\ndata 5\nStart\n\
+             M 644 inline a.txt\ndata 3\né\n\ndone\n"
+        );
+        assert_eq!(got, want);
+    }
+}

@@ -1,0 +1,82 @@
+//! Sample apps: small repositories in this executable, built like any push.
+//!
+//! A sample becomes the first commit of the app's own repository, so that whoever likes it goes
+//! on with `git clone`.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use chrono::Utc;
+
+use crate::{
+    Platform,
+    actor::{Actor, Can},
+    error::{Error, Result},
+    git,
+    web::Created,
+};
+
+/// A repository with one commit.
+struct Sample {
+    name: &'static str,
+    title: &'static str,
+    description: &'static str,
+    files: &'static [(&'static str, &'static str)],
+}
+
+const SAMPLES: [Sample; 3] = [
+    Sample {
+        name: "node",
+        title: "Node.js",
+        description: "A web server that says what a config var holds.",
+        files: &[
+            ("package.json", include_str!("../samples/node/package.json")),
+            ("Procfile", include_str!("../samples/node/Procfile")),
+            ("server.js", include_str!("../samples/node/server.js")),
+        ],
+    },
+    Sample {
+        name: "python",
+        title: "Python",
+        description: "The same in Python, without packages to install.",
+        files: &[
+            ("app.py", include_str!("../samples/python/app.py")),
+            ("Procfile", include_str!("../samples/python/Procfile")),
+            ("requirements.txt", include_str!("../samples/python/requirements.txt")),
+        ],
+    },
+    Sample {
+        name: "static",
+        title: "Static site",
+        description: "A folder with one page.",
+        files: &[("index.html", include_str!("../samples/static/index.html"))],
+    },
+];
+
+/// `GET /samples`
+pub async fn sample_list(_: Actor) -> Json<Vec<api::samples::Sample>> {
+    let shown = SAMPLES.iter().map(|s| api::samples::Sample {
+        name: s.name.into(),
+        title: s.title.into(),
+        description: s.description.into(),
+        files: s.files.iter().map(|(path, _)| (*path).to_owned()).collect(),
+    });
+    Json(shown.collect())
+}
+
+/// `POST /apps/{app}/samples/{sample}`: only into a repository without a deployed branch.
+pub async fn sample_deploy(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, sample)): Path<(String, String)>,
+) -> Result<Created<api::builds::Build>> {
+    let app = actor.app(&app, Can::Deploy).await?;
+    let sample = SAMPLES.iter().find(|s| s.name == sample);
+    let sample = sample.ok_or_else(|| Error::not_found("sample", "Couldn't find that sample."))?;
+    let message = format!("Start from the {} sample", sample.title);
+    let build = git::deploy_files(&platform, &app, &actor.account, &message, sample.files, Utc::now()).await?;
+    let queue = store::builds::build_pending(platform.db()).await?;
+    let row = store::builds::build_info(platform.db(), build).await?.ok_or_else(Error::no_app)?;
+    Ok(Created(crate::builds::shown(&row, &actor, &queue)))
+}
