@@ -195,8 +195,10 @@ pub fn Deck(
 ) -> impl IntoView {
     let Drawer(drawer) = expect_context();
     let main = NodeRef::<html::Main>::new();
+    // The server writes the title last, when a page under load may have been taken down already.
+    let first = title.get_untracked();
     view! {
-        <Title text=move || title.get()/>
+        <Title text=move || title.try_get().unwrap_or_else(|| first.clone())/>
         <div class="deck" data-fixed=move || fixed.get().then_some("")>
             <header class="top">
                 <a

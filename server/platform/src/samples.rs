@@ -11,9 +11,10 @@ use chrono::Utc;
 
 use crate::{
     Platform,
-    actor::{Actor, Can},
+    actor::Actor,
     error::{Error, Result},
     git,
+    rights::Can,
     web::Created,
 };
 

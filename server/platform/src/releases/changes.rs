@@ -11,14 +11,7 @@ use chrono::{DateTime, Duration, Utc};
 use store::{apps, releases::Row, slugs};
 
 use super::find;
-use crate::{
-    Platform,
-    actor::{Actor, Can},
-    config_vars,
-    error::Result,
-    git,
-    web::Search,
-};
+use crate::{Platform, actor::Actor, config_vars, error::Result, git, rights::Can, web::Search};
 
 /// Commits that are listed in each direction.
 const MOST_COMMITS: usize = 100;
