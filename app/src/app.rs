@@ -48,6 +48,7 @@ pub fn App() -> impl IntoView {
         <Router>
             <Routes fallback=pages::NotFoundPage>
                 <Route path=path!("/login") view=pages::LoginPage ssr=SsrMode::Async/>
+                <Route path=path!("/oauth/authorize") view=pages::ConsentPage ssr=SsrMode::Async/>
                 <Route path=path!("/") view=|| view! { <Redirect path="/apps"/> } ssr=SsrMode::Async/>
                 <ParentRoute path=path!("") view=Framed ssr=SsrMode::Async>
                     <Route path=path!("/apps") view=pages::AppsPage/>
@@ -63,6 +64,7 @@ pub fn App() -> impl IntoView {
                     </ParentRoute>
                     <Route path=path!("/parts") view=pages::PartsPage/>
                     <Route path=path!("/platform") view=pages::PlatformPage/>
+                    <Route path=path!("/sign-in") view=pages::IdentityProvidersPage/>
                     <Route path=path!("/audit") view=pages::AuditPage/>
                     <Route path=path!("/account") view=pages::AccountPage/>
                 </ParentRoute>

@@ -8,10 +8,13 @@ mod audit;
 mod build;
 mod compare;
 mod create;
+mod identities;
+mod identity_providers;
 mod login;
 mod logs;
 mod metrics;
 mod not_found;
+mod oauth_clients;
 mod overview;
 mod parts;
 mod platform;
@@ -27,10 +30,12 @@ pub use self::{
     audit::AuditPage,
     build::BuildPage,
     create::NewAppPage,
+    identity_providers::IdentityProvidersPage,
     login::LoginPage,
     logs::{LogsPage, newest_lines},
     metrics::MetricsPage,
     not_found::NotFoundPage,
+    oauth_clients::ConsentPage,
     overview::OverviewPage,
     parts::PartsPage,
     platform::PlatformPage,

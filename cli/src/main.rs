@@ -11,6 +11,7 @@ mod output;
 
 mod address;
 mod apps;
+mod audit;
 mod authorizations;
 mod buildpack_installations;
 mod builds;
@@ -95,8 +96,9 @@ commands! {
         "drains:add" [] => log_drains::Add,
         "drains:remove" [] => log_drains::Remove,
         "metrics" [] => metrics::Show,
-        "events" ["audit"] => platform::Events,
-        "events:verify" ["audit:verify"] => platform::Verify,
+        "audit" [] => audit::List,
+        "audit:export" [] => audit::Export,
+        "audit:verify" [] => audit::Verify,
     }
     "People and tokens" {
         "access" ["sharing"] => collaborators::List,

@@ -1,17 +1,13 @@
-//! `doctor` and `events`: how the platform is, and what was done to it.
+//! `doctor`: how the platform is.
 
 use anyhow::{Result, bail};
-use api::{
-    client::{Client, segment},
-    platform::{Check, Event, PlatformInfo},
-};
-use chrono::{Local, Utc};
+use api::platform::{Check, PlatformInfo};
+use chrono::Utc;
 use clap::Args;
-use serde_json::Value;
 
 use crate::{
-    context::{AppFlags, Context},
-    output::{self, Cell, DIM, GREEN, RED, Table, ago, bytes, heading, paint},
+    context::Context,
+    output::{self, Cell, GREEN, RED, Table, ago, bytes, heading, paint},
 };
 
 /// Checks the platform and says what is not well
@@ -68,76 +64,5 @@ fn show_work(info: &PlatformInfo) {
         for failed in &reconciler.failed {
             out!("{} {}: {failed}", paint(RED, "✗"), reconciler.name);
         }
-    }
-}
-
-/// Checks that nobody changed the record of who changed what
-#[derive(Args)]
-pub struct Verify {}
-
-impl Verify {
-    /// `events:verify`
-    pub async fn run(self, cx: &Context) -> Result<()> {
-        let verdict: Value = cx.client()?.call("GET", "/events/verify".into(), None).await?;
-        if cx.json {
-            output::json(&verdict)?;
-        } else {
-            out!("{}", verdict["message"].as_str().unwrap_or_default());
-        }
-        if verdict["broken_at"].is_null() { Ok(()) } else { bail!("The record cannot be trusted.") }
-    }
-}
-
-/// The newest `max` events, page by page.
-async fn newest(client: &Client, path: &str, max: usize) -> Result<Vec<Event>> {
-    let mut events: Vec<Event> = Vec::new();
-    while events.len() < max {
-        let wanted = (max - events.len()).min(1000);
-        let before = events.last().map(|event| format!("&before={}", event.seq)).unwrap_or_default();
-        let page: Vec<Event> = client.list(format!("{path}?max={wanted}{before}"), None, false).await?;
-        let is_last = page.len() < wanted;
-        events.extend(page);
-        if is_last {
-            break;
-        }
-    }
-    Ok(events)
-}
-
-/// Shows who changed what, newest first
-#[derive(Args)]
-pub struct Events {
-    #[command(flatten)]
-    app: AppFlags,
-    /// Of all apps, whatever folder this is
-    #[arg(long)]
-    all: bool,
-    /// How many
-    #[arg(short, long, default_value_t = 30)]
-    num: usize,
-}
-
-impl Events {
-    /// `events`
-    pub async fn run(self, cx: &Context) -> Result<()> {
-        let client = cx.client()?;
-        let app = if self.all { None } else { self.app.app_if_any(cx)? };
-        let path = app.map_or("/events".into(), |app| format!("/apps/{}/events", segment(&app)));
-        let events = newest(client, &path, self.num).await?;
-        if cx.json {
-            return output::json(&events);
-        }
-        let mut table = Table::new(&["When", "Who", "Action", "What"]);
-        for event in &events {
-            let at = event.at.with_timezone(&Local).format("%Y/%m/%d %H:%M:%S");
-            table.row([
-                Cell::new(at, DIM),
-                (&event.actor).into(),
-                Cell::new(&event.action, DIM),
-                (&event.summary).into(),
-            ]);
-        }
-        table.print();
-        Ok(())
     }
 }

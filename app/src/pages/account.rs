@@ -8,6 +8,7 @@ use leptos::{either::Either, prelude::*};
 
 use crate::{
     data::{Moving, asked, client},
+    pages::{identities::Identities, oauth_clients::OauthClients},
     parts::{ActButton, Ago, Cmd, CopyButton, Crumb, Deck, Icon, PageHead, Toasts, Visitor, act, dom, theme},
     words,
 };
@@ -31,8 +32,10 @@ pub fn AccountPage() -> impl IntoView {
                         }
                     />
                 })}
-                <Tokens/>
+                <Identities/>
                 <Sessions/>
+                <Tokens/>
+                <OauthClients/>
                 <Appearance/>
             </div>
         </Deck>
@@ -101,7 +104,7 @@ fn TokenRow(token: Authorization, tokens: Moving<Vec<Authorization>>) -> impl In
     });
     view! {
         <tr role="row">
-            <td role="cell" class="w name">{token.description.clone()}</td>
+            <td role="cell" class="w name">{token.description.clone()}{token.client.map(|_| view! { " "<span class="chip line">"program"</span> })}</td>
             <td role="cell" class="sha">{token.access_token.map(|t| t.token)}</td>
             <td role="cell" class="dim" data-l="made"><Ago at=token.created_at/></td>
             <td role="cell" class="dim" data-l="last used">{match token.last_used_at {

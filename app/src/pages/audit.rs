@@ -1,79 +1,135 @@
-//! The audit log: who changed what, newest first.
+//! The audit log: who changed what, newest first. Looking for something works without scripts.
 
-use api::platform::Event;
-use leptos::prelude::*;
+use api::{
+    client::query,
+    platform::{Event, EventQuery},
+};
+use leptos::{either::Either, prelude::*};
+use leptos_router::hooks::use_query_map;
 
 use crate::{
     clock::Clock,
     data::{asked, client},
-    parts::{Avatar, Crumb, Deck, Icon, PageHead, dom},
+    parts::{ActButton, Avatar, Crumb, Deck, Glyph, Icon, PageHead, act},
     words,
 };
 
-/// Rows at first, and added with each step.
-const STEP: usize = 100;
+/// Rows of one page.
+const STEP: i64 = 100;
+
+/// What is looked for, as the page's address says.
+fn looked_for() -> EventQuery {
+    let map = use_query_map().get();
+    let field = |name: &str| map.get(name).map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
+    EventQuery {
+        actor: field("actor"),
+        action: field("action"),
+        app: field("app"),
+        q: field("q"),
+        since: field("since"),
+        until: field("until"),
+        before: field("before").and_then(|seq| seq.parse().ok()),
+        max: None,
+    }
+}
 
 /// `/audit`
 #[component]
 pub fn AuditPage() -> impl IntoView {
     let client = client();
-    let events = asked(|| (), move |()| client.event_list_all());
+    let events = asked(looked_for, move |wanted| client.event_find(&EventQuery { max: Some(STEP), ..wanted }));
+    let export = move || format!("/events/export{}", query(&EventQuery { before: None, ..looked_for() }));
     view! {
         <Deck title="Audit log".to_owned() crumbs=vec![Crumb::here("Audit log")]>
-            <div class="page">{events.show(8, |events| view! { <Events events/> })}</div>
+            <div class="page">
+                <PageHead
+                    title=|| "Audit log"
+                    sub=|| view! { <Verified/> }
+                    acts=move || view! { <a class="btn" rel="external" download="" href=export><Icon name="dl" size="i-s"/>"Export these"</a> }
+                />
+                <Fields/>
+                {events.show(8, |events| view! { <Events events/> })}
+            </div>
         </Deck>
+    }
+    .into_any()
+}
+
+/// Checks the chain when asked to.
+#[component]
+fn Verified() -> impl IntoView {
+    let (busy, found) = (RwSignal::new(false), RwSignal::new(None::<(bool, String)>));
+    let client = client();
+    let verify = Callback::new(move |()| {
+        let asked = client.call::<serde_json::Value>("GET", "/events/verify".into(), None);
+        act(busy, "The log was not verified", asked, move |verdict| {
+            let message = verdict["message"].as_str().unwrap_or_default().to_owned();
+            found.set(Some((verdict["broken_at"].is_null(), message)));
+        });
+    });
+    view! {
+        {move || match found.get() {
+            None => Either::Left(view! { <span>"Every change, in a chain of hashes that is sealed"</span> }),
+            Some((holds, message)) => Either::Right(view! {
+                <span class=if holds { "proof ok" } else { "proof bad" } role="status"><Glyph name=if holds { "seal" } else { "bad" }/><span>{message}</span></span>
+            }),
+        }}
+        <ActButton class="btn gho sm".to_owned() busy on_click=verify><Icon name="shield" size="i-s"/>"Verify now"</ActButton>
+    }
+    .into_any()
+}
+
+/// A plain form: the address of the page says what is looked for.
+#[component]
+fn Fields() -> impl IntoView {
+    let now = looked_for();
+    let field = |name: &'static str,
+                 label: &'static str,
+                 hint: &'static str,
+                 kind: &'static str,
+                 value: Option<String>| {
+        view! {
+            <div class="field" style="flex:1 1 140px">
+                <label for=name>{label}</label>
+                <input class="input sm" id=name name=name type=kind placeholder=hint value=value.unwrap_or_default()/>
+            </div>
+        }
+    };
+    view! {
+        <form class="row wrap g3" style="align-items:flex-end" action="/audit" method="get" role="search" aria-label="Audit log">
+            {field("actor", "Who", "ada@", "text", now.actor)}
+            {field("app", "App", "booking-web", "text", now.app)}
+            {field("action", "Action", "release.", "text", now.action)}
+            {field("since", "From", "", "date", now.since)}
+            {field("until", "To", "", "date", now.until)}
+            {field("q", "Text", "anything", "search", now.q)}
+            <button class="btn sm" type="submit"><Icon name="filter" size="i-s"/>"Filter"</button>
+            <a class="btn gho sm" href="/audit" rel="external">"All"</a>
+        </form>
     }
     .into_any()
 }
 
 #[component]
 fn Events(events: Signal<Vec<Event>>) -> impl IntoView {
-    let text = RwSignal::new(String::new());
-    let room = RwSignal::new(STEP);
-    let fitting = Memo::new(move |_| {
-        let wanted = text.get().to_lowercase();
-        let fits = |e: &&Event| {
-            wanted.is_empty()
-                || [&e.actor, &e.action, &e.subject, &e.summary].iter().any(|s| s.to_lowercase().contains(&wanted))
-        };
-        events.with(|all| all.iter().filter(fits).cloned().collect::<Vec<_>>())
-    });
-    let shown = move || fitting.with(|all| all.iter().take(room.get()).cloned().collect::<Vec<Event>>());
-    let export = move |_| {
-        let lines: String = fitting
-            .with_untracked(|all| all.iter().filter_map(|e| serde_json::to_string(e).ok()).map(|l| l + "\n").collect());
-        dom::download("audit.jsonl", &lines);
+    let older = move || {
+        let last = events.with(|all| (all.len() as i64 == STEP).then(|| all.last().map(|e| e.seq)).flatten())?;
+        Some(format!("/audit{}", query(&EventQuery { before: Some(last), ..looked_for() })))
     };
     view! {
-        <PageHead
-            title=|| "Audit log"
-            sub=move || view! { <span>{move || words::count(events.with(Vec::len), "change", "changes")}</span> }
-            acts=move || view! { <button class="btn" type="button" on:click=export><Icon name="dl" size="i-s"/>"Export these"</button> }
-        />
-        <div class="row wrap g3">
-            <div class="affix" style="flex:0 1 320px">
-                <label class="vh" for="q">"Filter the audit log"</label>
-                <Icon name="search"/>
-                <input class="input" id="q" type="search" data-find="" placeholder="Filter by person, app or action" prop:value=move || text.get() on:input=move |ev| text.set(event_target_value(&ev))/>
-                <kbd aria-hidden="true">"/"</kbd>
-            </div>
-            <span class="meta" role="status">{move || (!text.with(String::is_empty)).then(|| format!("{} match", fitting.with(Vec::len)))}</span>
-        </div>
         <div class="tw">
             <table role="table" class="table">
                 <thead role="rowgroup"><tr role="row">
                     <th role="columnheader">"When"</th><th role="columnheader">"Who"</th><th role="columnheader">"What"</th>
-                    <th role="columnheader">"Of"</th><th role="columnheader">"From"</th>
+                    <th role="columnheader">"Of"</th><th role="columnheader">"From"</th><th role="columnheader" class="r hide-s">"Hash"</th>
                 </tr></thead>
                 <tbody role="rowgroup">
-                    <For each=shown key=|e| e.seq let:event><EventRow event/></For>
+                    <For each=move || events.get() key=|e| e.seq let:event><EventRow event/></For>
                 </tbody>
             </table>
         </div>
-        <Show when=move || fitting.with(Vec::is_empty)><p class="small dim">"No change fits."</p></Show>
-        <Show when=move || { fitting.with(Vec::len) > room.get() }>
-            <div><button class="btn" type="button" on:click=move |_| room.update(|n| *n += STEP)>"Show older"</button></div>
-        </Show>
+        <Show when=move || events.with(Vec::is_empty)><p class="small dim">"No change fits."</p></Show>
+        {move || older().map(|to| view! { <div><a class="btn" href=to>"Show older"</a></div> })}
     }
     .into_any()
 }
@@ -82,6 +138,7 @@ fn Events(events: Signal<Vec<Event>>) -> impl IntoView {
 fn EventRow(event: Event) -> impl IntoView {
     let clock = Clock::of_page();
     let at = event.at;
+    let hash = event.hash.as_deref().map(|hash| hash.chars().take(8).collect::<String>());
     let from = [event.credential, event.address].into_iter().flatten().collect::<Vec<_>>().join(", ");
     view! {
         <tr role="row">
@@ -95,6 +152,7 @@ fn EventRow(event: Event) -> impl IntoView {
             </td>
             <td role="cell" class="mono small">{event.subject}</td>
             <td role="cell" class="meta hide-s">{from}</td>
+            <td role="cell" class="sha r hide-s" title=event.hash>{hash}</td>
         </tr>
     }
     .into_any()

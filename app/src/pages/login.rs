@@ -1,46 +1,130 @@
-//! Sign in: by a link that works once.
+//! Sign in: through a provider, or by a link that works once. Works without scripts.
 
-use leptos::prelude::*;
+use api::{
+    client::segment,
+    sign_in::{SignInOptions, SignInProvider},
+};
+use leptos::{either::Either, prelude::*};
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
-use crate::parts::{Cmd, Glyph, Icon};
+use crate::{
+    data::{asked, client},
+    parts::{Cmd, Glyph, Icon},
+};
 
-/// `/login`, and where a link leads that does not work: `/login?error=…`.
+/// Why somebody was not let in, for them. `from` is the provider's name on its button.
+fn sentence(why: &str, from: &str) -> String {
+    match why {
+        "expired" => "This link is too old. Make a new one: a link works for 30 minutes.".into(),
+        "used" => "This link was used already. It works once; make a new one.".into(),
+        "state" => {
+            "This sign-in was not begun in this browser, was finished already, or took too long. Begin again.".into()
+        }
+        "denied" => format!("{from} was not allowed to say who you are. Begin again, and agree there."),
+        "provider" => format!("{from} does not answer. Try again in a while, or sign in some other way."),
+        "answer" => format!("What {from} answered could not be trusted, so nobody was signed in. Begin again."),
+        "address" => format!(
+            "{from} has not verified an address of yours. Verify your e-mail address there, then sign in again."
+        ),
+        "unknown" => format!(
+            "You have no account here, and your account at {from} does not give you one. Ask an administrator to invite you."
+        ),
+        "suspended" => "Your account here is suspended. Ask an administrator.".into(),
+        "busy" => "Too many sign-ins from your address did not work. Wait a while, then begin again.".into(),
+        _ => "This link does not work. It may be too old or was used already; make a new one.".into(),
+    }
+}
+
+/// `/login`, and where somebody ends who is not let in: `/login?error=…`.
 #[component]
 pub fn LoginPage() -> impl IntoView {
-    let query = use_query_map();
-    let error = move || {
-        query.with(|q| q.get("error")).map(|why| match why.as_str() {
-            "expired" => "This link is too old. Make a new one: a link works for 30 minutes.",
-            "used" => "This link was used already. It works once; make a new one.",
-            _ => "This link does not work. It may be too old or was used already; make a new one.",
-        })
-    };
+    let client = client();
+    let options = asked(|| (), move |()| client.sign_in_options());
     view! {
         <Title text="Sign in"/>
         <div class="login">
-            <main id="main">
-                <div class="lbox">
-                    <div class="stack g3">
-                        <span class="logo"><Icon name="logo"/></span>
-                        <h1 style="font-size:1.5rem">"Sign in to Wharf"</h1>
-                        <p class="dim small">"With a link that works once. There is no password to forget."</p>
-                    </div>
-                    {move || error().map(|why| view! {
-                        <div class="notes" role="alert"><div class="note bad"><Glyph name="bad"/><span>{why}</span></div></div>
-                    })}
-                    <div class="card" style="box-shadow:var(--shadow-2)">
-                        <div class="in stack g3 small">
-                            <p>"On the machine that runs Wharf, print a link and open it in this browser:"</p>
-                            <Cmd line="wharfd login-link".to_owned()/>
-                            <p class="meta">"It works once, for 30 minutes. Starting the platform prints one too."</p>
-                        </div>
-                    </div>
-                    <p class="meta">"Signed in elsewhere already? Make a link for this browser on the account page there."</p>
-                </div>
-            </main>
+            <main id="main">{options.show(6, |options| view! { <Ways options=options.get_untracked()/> })}</main>
             <Harbour/>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn Ways(options: SignInOptions) -> impl IntoView {
+    let query = use_query_map().get_untracked();
+    let (next, error) = (query.get("next").filter(|next| !next.is_empty()), query.get("error"));
+    let title = query.get("provider").and_then(|name| options.providers.iter().find(|p| p.name == name));
+    let title = title.map_or("the provider".to_owned(), |provider| provider.title.clone());
+    let mut domains: Vec<String> = options.providers.iter().flat_map(|p| p.domains.clone()).collect();
+    domains.sort();
+    domains.dedup();
+    let has_buttons = !options.providers.is_empty();
+    let there = next.as_deref().map(|next| next.split('?').next().unwrap_or_default().trim_matches('/').to_owned());
+    view! {
+        <div class="lbox">
+            <div class="stack g3">
+                <span class="logo"><Icon name="logo"/></span>
+                <h1 style="font-size:1.5rem">"Sign in to Wharf"</h1>
+                <p class="dim small">{if has_buttons { "Use the account that your team uses." } else { "With a link that works once. There is no password to forget." }}
+                    {there.filter(|there| has_buttons && !there.is_empty()).map(|there| view! { " You come back to where you were going: "<span class="mono">{there}</span>"." })}
+                </p>
+            </div>
+            {error.map(|why| view! {
+                <div class="notes" role="alert"><div class="note bad"><Glyph name="bad"/><span>{sentence(&why, &title)}</span></div></div>
+            })}
+            <div class="card" style="box-shadow:var(--shadow-2)">
+                {has_buttons.then(|| view! { <div class="in stack g2"><Buttons providers=options.providers.clone() next/></div> })}
+                <div class="in" style=has_buttons.then_some("border-top:1px solid var(--line)")>
+                    {if has_buttons {
+                        Either::Left(view! { <details class="small"><summary style="cursor:pointer" class="dim">"Use a one-time link"</summary><div style="padding-top:8px"><ByLink/></div></details> })
+                    } else {
+                        Either::Right(view! { <ByLink/> })
+                    }}
+                </div>
+            </div>
+            <p class="meta">{match (has_buttons, domains.is_empty()) {
+                (true, false) => format!("New here? Ask an administrator for an invitation, or sign in with an address at {}.", domains.join(" or ")),
+                (true, true) => "New here? Ask an administrator for an invitation.".to_owned(),
+                (false, _) => "Signed in elsewhere already? Make a link for this browser on the account page there.".to_owned(),
+            }}</p>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn Buttons(providers: Vec<SignInProvider>, next: Option<String>) -> impl IntoView {
+    let next = next.map(|next| format!("?next={}", segment(&next))).unwrap_or_default();
+    providers
+        .into_iter()
+        .enumerate()
+        .map(|(at, provider)| {
+            let icon = match provider.kind.as_str() {
+                "github" => "branch",
+                "gitlab" => "fork",
+                "google" => "globe",
+                _ => "shield",
+            };
+            // The server answers these, not the pages.
+            view! {
+                <a class=if at == 0 { "btn pri" } else { "btn" } rel="external" href=format!("/login/oauth/{}{next}", segment(&provider.name))>
+                    <Icon name=icon/>"Continue with "{provider.title}
+                </a>
+            }
+        })
+        .collect_view()
+        .into_any()
+}
+
+#[component]
+fn ByLink() -> impl IntoView {
+    view! {
+        <div class="stack g3 small">
+            <p>"On the machine that runs Wharf, print a link and open it in this browser:"</p>
+            <Cmd line="wharfd login-link".to_owned()/>
+            <p class="meta">"It works once, for 30 minutes. Starting the platform prints one too."</p>
         </div>
     }
     .into_any()

@@ -116,6 +116,7 @@ fn Sidebar(drawer: RwSignal<bool>) -> impl IntoView {
                 <NavLink href="/apps" icon="apps" text="Apps"/>
                 <span class="lab">"Platform"</span>
                 <NavLink href="/platform" icon="layers" text="Platform"/>
+                <NavLink href="/sign-in" icon="shield" text="Sign-in"/>
                 <NavLink href="/audit" icon="audit" text="Audit log"/>
                 <NavLink href="/account" icon="sliders" text="Account"/>
             </nav>

@@ -77,6 +77,7 @@ fn choices(typed: &str, apps: &[AppSummary], here: Option<&str>) -> Vec<Choice> 
         go("apps", "Apps", "/apps"),
         go("plus", "New app", "/apps/new"),
         go("layers", "Platform", "/platform"),
+        go("shield", "Sign-in", "/sign-in"),
         go("audit", "Audit log", "/audit"),
         go("user", "Account, tokens and sessions", "/account"),
         Choice { icon: "sun", text: "Switch light and dark".into(), does: Does::Theme },

@@ -22,15 +22,19 @@ use crate::{
     dynos::{Dyno, DynoSize},
     features::{Feature, FeatureUpdate},
     formation::{Formation, FormationBatchUpdate, FormationUpdate},
+    identities::Identity,
+    identity_providers::{IdentityProvider, IdentityProviderCreate, IdentityProviderUpdate},
     log_drains::{LogDrain, LogDrainCreate},
     log_lines::{LogDensity, LogLine, LogLinesQuery},
     log_sessions::{LogSession, LogSessionCreate},
     metrics::{Metrics, MetricsQuery},
-    platform::{Event, PlatformInfo},
+    oauth_clients::{Consent, ConsentQuery, OauthClient, OauthClientCreate},
+    platform::{Event, EventQuery, PlatformInfo},
     releases::{Release, ReleaseChanges, ReleaseChangesQuery, ReleaseCreate, RollbackEffects},
     samples::Sample,
     service_accounts::{ServiceAccount, ServiceAccountCreate},
     sessions::{Session, SignInLink},
+    sign_in::{SignInOptions, SignInSettings},
     slugs::Slug,
     stacks::Stack,
     statuses::{AppStatus, AppSummary},
@@ -355,6 +359,29 @@ calls! {
     /// Revokes a token of a service account.
     service_account_authorization_delete(team: &str, who: &str, id: &str) -> Authorization:
         "DELETE" format!("/teams/{}/service-accounts/{}/authorizations/{}", segment(team), segment(who), segment(id));
+    /// No longer lets an account at a provider sign mine in.
+    identity_delete(id: &str) -> Value: "DELETE" format!("/account/identities/{}", segment(id));
+    /// Adds a provider of identities.
+    identity_provider_create(create: &IdentityProviderCreate) -> IdentityProvider:
+        "POST" "/identity-providers".into(), create;
+    /// Changes a provider of identities.
+    identity_provider_update(name: &str, update: &IdentityProviderUpdate) -> IdentityProvider:
+        "PATCH" format!("/identity-providers/{}", segment(name)), update;
+    /// Removes a provider of identities.
+    identity_provider_delete(name: &str) -> IdentityProvider:
+        "DELETE" format!("/identity-providers/{}", segment(name));
+    /// The ways to sign in.
+    sign_in_options() -> SignInOptions: "GET" "/sign-in-options".into();
+    /// The switches of signing in.
+    sign_in_settings_info() -> SignInSettings: "GET" "/sign-in-settings".into();
+    /// Moves the switches of signing in.
+    sign_in_settings_update(update: &SignInSettings) -> SignInSettings: "PATCH" "/sign-in-settings".into(), update;
+    /// What a program asks me to agree to.
+    consent_info(params: &ConsentQuery) -> Consent: "GET" format!("/oauth/consent{}", query(params));
+    /// Makes an OAuth client.
+    oauth_client_create(create: &OauthClientCreate) -> OauthClient: "POST" "/oauth/clients".into(), create;
+    /// Removes an OAuth client with its tokens.
+    oauth_client_delete(id: &str) -> OauthClient: "DELETE" format!("/oauth/clients/{}", segment(id));
     /// What the platform's own machinery does.
     platform_info() -> PlatformInfo: "GET" "/platform".into();
     /// Ends a console session.
@@ -384,14 +411,22 @@ lists! {
     event_list(app: &str) -> Event: of(app, "/events");
     /// What was changed anywhere, newest first.
     event_list_all() -> Event: "/events".into();
+    /// What was changed and is looked for, newest first.
+    event_find(params: &EventQuery) -> Event: format!("/events{}", query(params));
     /// The switches of an app.
     feature_list(app: &str) -> Feature: of(app, "/features");
     /// The process types of an app.
     formation_list(app: &str) -> Formation: of(app, "/formation");
+    /// The accounts at providers that sign me in.
+    identity_list() -> Identity: "/account/identities".into();
+    /// All providers of identities.
+    identity_provider_list() -> IdentityProvider: "/identity-providers".into();
     /// The drains of an app.
     log_drain_list(app: &str) -> LogDrain: of(app, "/log-drains");
     /// The samples that come with the platform.
     sample_list() -> Sample: "/samples".into();
+    /// My OAuth clients.
+    oauth_client_list() -> OauthClient: "/oauth/clients".into();
     /// My console sessions.
     session_list() -> Session: "/account/sessions".into();
     /// The apps that were offered to me, and those that I offered.

@@ -80,4 +80,36 @@ pub struct Event {
     pub credential: Option<String>,
     #[serde(default)]
     pub address: Option<String>,
+    /// What the next event holds of this one.
+    #[serde(default)]
+    pub hash: Option<String>,
+}
+
+/// Which events are looked for. What is absent does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EventQuery {
+    /// A part of the actor's address.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// How the action begins, `app.` or `app.create`.
+    #[serde(default)]
+    pub action: Option<String>,
+    /// An app, by name or id.
+    #[serde(default)]
+    pub app: Option<String>,
+    /// A part of anything.
+    #[serde(default)]
+    pub q: Option<String>,
+    /// From this time on: `2026-11-20` or `2026-11-20T10:00:00Z`.
+    #[serde(default)]
+    pub since: Option<String>,
+    /// Before this time; of a day, before its end.
+    #[serde(default)]
+    pub until: Option<String>,
+    /// Older than the event with this number.
+    #[serde(default)]
+    pub before: Option<i64>,
+    /// How many, 200 unless told otherwise.
+    #[serde(default)]
+    pub max: Option<i64>,
 }

@@ -75,7 +75,7 @@ impl FromRequestParts<Platform> for Actor {
     async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self> {
         let (account, credential) = match token(&parts.headers) {
             Some(token) => {
-                let (account, credential, scope) = by_token(platform, &token).await?;
+                let (account, credential, scope) = by_token(platform, &token, address(&parts.headers)).await?;
                 let path = parts.extensions.get::<OriginalUri>().map_or(parts.uri.path(), |uri| uri.path());
                 if !is_in_scope(&scope, &parts.method, path) {
                     let scope = scope.join(", ");
@@ -103,15 +103,37 @@ pub(crate) async fn credential_exists(platform: &Platform, id: Uuid) -> Result<b
         || store::sessions::session_exists(db, id, now).await?)
 }
 
-/// Whom a token speaks for.
-async fn by_token(platform: &Platform, token: &str) -> Result<(accounts::Row, Credential, Vec<String>)> {
-    let (db, now) = (platform.db(), Utc::now());
+/// Whom a token speaks for. From an address that guesses, only tokens are taken that were right there before.
+async fn by_token(
+    platform: &Platform,
+    token: &str,
+    address: Option<String>,
+) -> Result<(accounts::Row, Credential, Vec<String>)> {
+    let (db, now, limits) = (platform.db(), Utc::now(), platform.rate_limits());
+    let from = address.as_deref().unwrap_or("an unknown address");
+    let tries = format!("tokens from {from}");
     let found = store::authorizations::authorization_by_token(db, &secrets::hash(token), now).await?;
-    let found = found.ok_or_else(Error::unauthorized)?;
+    if limits.is_locked(&tries) && !found.as_ref().is_some_and(|found| limits.knows(from, found.id)) {
+        limits.failed(&tries, FREE_TOKENS);
+        return Err(Error::too_many_refused());
+    }
+    let Some(found) = found else {
+        if limits.failed(&tries, FREE_TOKENS) {
+            let summary = format!("Refused {} tokens from {from} that nobody has.", FREE_TOKENS + 1);
+            let event =
+                events::New { action: "token.refuse", subject: from, app: None, summary, data: serde_json::json!({}) };
+            events::event_of_visitor(platform, None, address.clone(), event).await?;
+        }
+        return Err(Error::unauthorized());
+    };
+    limits.remember(from, found.id);
     store::authorizations::authorization_used(db, found.id, now).await?;
     let account = accounts::account_info(db, found.account_id).await?.ok_or_else(Error::unauthorized)?;
     Ok((account, Credential::Token(found.id), found.scope))
 }
+
+/// So many wrong tokens from one address are mistakes.
+const FREE_TOKENS: u32 = 30;
 
 /// Whether a token of this scope may be used for this. (devcenter "OAuth", scopes.)
 fn is_in_scope(scope: &[String], method: &Method, path: &str) -> bool {
@@ -133,6 +155,12 @@ fn is_in_scope(scope: &[String], method: &Method, path: &str) -> bool {
 }
 
 async fn by_session(platform: &Platform, parts: &Parts) -> Result<(accounts::Row, Credential)> {
+    if parts.extensions.get::<crate::sessions::Planted>().is_some() {
+        return Err(Error::forbidden(
+            "Your browser sent two session cookies, so another site has set one for this one. Close the browser, or \
+             delete its cookies for this domain; an administrator can prevent this with TLS or a domain of its own for apps.",
+        ));
+    }
     let session = parts.extensions.get::<Session>().ok_or_else(Error::unauthorized)?;
     let (account, id) = crate::sessions::signed_in(session).await.ok_or_else(Error::unauthorized)?;
     // Apps are on the same site as the console, so that SameSite does not protect: the browser's

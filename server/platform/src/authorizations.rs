@@ -119,10 +119,7 @@ pub(crate) fn asked_for(create: api::authorizations::AuthorizationCreate, accoun
         return Err(Error::invalid("Description must have at most 255 characters and no control characters."));
     }
     let scope = create.scope.filter(|s| !s.is_empty()).unwrap_or_else(|| vec!["global".into()]);
-    if let Some(odd) = scope.iter().find(|s| !KNOWN_SCOPES.contains(&s.as_str())) {
-        let known = KNOWN_SCOPES.join(", ");
-        return Err(Error::invalid(format!("Scope {odd} does not exist. Known scopes: {known}.")));
-    }
+    check_scope(&scope)?;
     let now = Utc::now();
     let expires_at = lifetime(create.expires_in)?.map(|life| now + life);
     Ok(make(account, &description, scope, expires_at, now))
@@ -130,6 +127,34 @@ pub(crate) fn asked_for(create: api::authorizations::AuthorizationCreate, accoun
 
 /// Scopes as Heroku names them (devcenter "OAuth", scopes).
 const KNOWN_SCOPES: [&str; 6] = ["global", "identity", "read", "write", "read-protected", "write-protected"];
+
+/// Refuses scopes that do not exist.
+pub(crate) fn check_scope(scope: &[String]) -> Result<()> {
+    match scope.iter().find(|s| !KNOWN_SCOPES.contains(&s.as_str())) {
+        None => Ok(()),
+        Some(odd) => {
+            let known = KNOWN_SCOPES.join(", ");
+            Err(Error::invalid(format!("Scope {odd} does not exist. Known scopes: {known}.")))
+        }
+    }
+}
+
+/// Says which of the asker's authorizations are clients'.
+async fn with_clients(
+    platform: &Platform,
+    actor: &Actor,
+    mut all: Vec<api::authorizations::Authorization>,
+) -> Result<Vec<api::authorizations::Authorization>> {
+    let holders = store::oauth_clients::oauth_grant_list(platform.db(), actor.account.id).await?;
+    for one in &mut all {
+        if let Some(holder) = holders.iter().find(|h| h.authorization_id == one.id.get()) {
+            one.client = Some(serde_json::json!({
+                "id": holder.id, "name": holder.name, "redirect_uri": holder.redirect_uri
+            }));
+        }
+    }
+    Ok(all)
+}
 
 fn lifetime(given: Option<serde_json::Value>) -> Result<Option<Duration>> {
     let seconds = match given {
@@ -156,7 +181,8 @@ pub async fn authorization_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let rows = store::authorizations::authorization_list(platform.db(), actor.account.id, Utc::now()).await?;
-    Page::read(&headers).of(rows.into_iter().map(|row| shown(row, oneself(&actor), None)).collect::<Vec<_>>())
+    let all = rows.into_iter().map(|row| shown(row, oneself(&actor), None)).collect();
+    Page::read(&headers).of(with_clients(&platform, &actor, all).await?)
 }
 
 /// `GET /oauth/authorizations/{authorization}`
@@ -166,7 +192,8 @@ pub async fn authorization_info(
     Path(id): Path<String>,
 ) -> Result<Json<api::authorizations::Authorization>> {
     let row = find(&platform, &actor, &id).await?;
-    Ok(Json(shown(row, oneself(&actor), None)))
+    let mut found = with_clients(&platform, &actor, vec![shown(row, oneself(&actor), None)]).await?;
+    found.pop().map(Json).ok_or_else(missing)
 }
 
 /// `PATCH /oauth/authorizations/{authorization}`

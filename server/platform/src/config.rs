@@ -26,9 +26,12 @@ pub struct Config {
 
 impl Config {
     fn port(&self) -> String {
-        let port = self.listen.port();
-        let usual = if self.tls { 443 } else { 80 };
-        if port == usual { String::new() } else { format!(":{port}") }
+        match self.listen.port() {
+            // Whatever ends TLS is in front, at the usual port.
+            _ if self.tls => String::new(),
+            80 => String::new(),
+            port => format!(":{port}"),
+        }
     }
 
     /// Ports of this host that anybody may reach apps on, dynos too. None if the router listens

@@ -94,6 +94,14 @@ pub(crate) fn is_database_gone(err: &anyhow::Error) -> bool {
     causes.any(|cause| matches!(cause, PoolTimedOut | PoolClosed | WorkerCrashed | Io(_)))
 }
 
+impl Error {
+    /// 429: too much was refused to this address, so that nothing is tried for a while.
+    pub fn too_many_refused() -> Self {
+        let message = "Too many credentials from your address were wrong. Wait a while, then try again.";
+        Self::told(StatusCode::TOO_MANY_REQUESTS, "rate_limit", message)
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(err: sqlx::Error) -> Self {
         Self::Internal(anyhow::Error::new(err).context("use the database"))

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
 use crate::{
-    accounts, actor::Actor, apps, builds, config::Config, dynos, error::Result, ingest, metrics,
+    accounts, actor::Actor, apps, builds, config::Config, dynos, error::Result, events, ingest, metrics,
     rate_limits::RateLimits, releases, secrets::Secrets, slug_files::SlugFiles,
 };
 
@@ -96,6 +96,7 @@ impl Platform {
             series,
         }));
         accounts::first_admin(&platform, &platform.config().data.join("admin-token")).await?;
+        events::seal_first(&platform).await.map_err(|err| anyhow::anyhow!("seal the audit log: {err}"))?;
         crate::git::prepare(&platform.config().data).context("prepare the git hooks")?;
         platform.begin_work().await?;
         Ok(platform)

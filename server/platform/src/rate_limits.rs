@@ -1,9 +1,9 @@
 //! Rate limits: how many requests a token has left.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, atomic::Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::Json;
@@ -20,10 +20,24 @@ pub(crate) const MOST: i64 = 4500;
 /// Requests that come back each second: 4,500 an hour.
 const REFILL: f64 = 4500.0 / 3600.0;
 
+/// What was refused is forgotten after this long without another refusal.
+const MEMORY: Duration = Duration::from_secs(3600);
+/// Nobody is kept out for longer.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// How often something was refused, and until when nothing more is tried.
+struct Tried {
+    times: u32,
+    at: Instant,
+    until: Instant,
+}
+
 /// One bucket for each credential. Kept in memory: a restart is generous, and harms nobody.
 #[derive(Default)]
 pub(crate) struct RateLimits {
     buckets: Mutex<HashMap<Uuid, (f64, Instant)>>,
+    tried: Mutex<HashMap<String, Tried>>,
+    known: Mutex<HashSet<(String, Uuid)>>,
 }
 
 impl RateLimits {
@@ -47,6 +61,53 @@ impl RateLimits {
         Ok(())
     }
 
+    /// Notes that `what` was refused. The first `free` times cost nothing; then each one keeps it shut,
+    /// for a second, two, four, up to an hour. Returns whether this one was the first that did.
+    pub fn failed(&self, what: &str, free: u32) -> bool {
+        self.failed_at(what, free, Instant::now())
+    }
+
+    fn failed_at(&self, what: &str, free: u32, now: Instant) -> bool {
+        let Ok(mut tried) = self.tried.lock() else { return false };
+        if tried.len() > 100_000 {
+            tried.retain(|_, t| now < t.until);
+        }
+        let found = tried.entry(what.to_owned()).or_insert(Tried { times: 0, at: now, until: now });
+        if now.duration_since(found.at) > MEMORY {
+            found.times = 0;
+        }
+        (found.times, found.at) = (found.times.saturating_add(1), now);
+        if let Some(over) = found.times.checked_sub(free + 1) {
+            found.until = now + Duration::from_secs(1 << over.min(12)).min(LONGEST);
+            tracing::warn!("{what}: refused {} times, shut for {:?}", found.times, found.until - now);
+        }
+        found.times == free + 1
+    }
+
+    /// Remembers that `credential` was right from this address, so that others there do not shut it out.
+    pub fn remember(&self, address: &str, credential: Uuid) {
+        if let Ok(mut known) = self.known.lock() {
+            if known.len() > 100_000 {
+                known.clear();
+            }
+            known.insert((address.to_owned(), credential));
+        }
+    }
+
+    /// Whether `credential` was right from this address before.
+    pub fn knows(&self, address: &str, credential: Uuid) -> bool {
+        self.known.lock().is_ok_and(|known| known.contains(&(address.to_owned(), credential)))
+    }
+
+    /// Whether `what` was refused so often that nothing is tried now.
+    pub fn is_locked(&self, what: &str) -> bool {
+        self.is_locked_at(what, Instant::now())
+    }
+
+    fn is_locked_at(&self, what: &str, now: Instant) -> bool {
+        self.tried.lock().is_ok_and(|tried| tried.get(what).is_some_and(|t| now < t.until))
+    }
+
     fn left(&self, credential: Uuid) -> i64 {
         self.buckets.lock().ok().and_then(|b| b.get(&credential).map(|(left, _)| *left as i64)).unwrap_or(MOST)
     }
@@ -60,6 +121,23 @@ pub async fn rate_limit_info(actor: Actor) -> Result<Json<api::accounts::RateLim
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lock_grows_and_is_forgotten() {
+        let (limits, start) = (RateLimits::default(), Instant::now());
+        let after = |seconds: u64| start + Duration::from_secs(seconds);
+        (0..3).for_each(|_| assert!(!limits.failed_at("a", 3, start)));
+        assert!(!limits.is_locked_at("a", start));
+        assert!(limits.failed_at("a", 3, start));
+        assert!(limits.is_locked_at("a", start) && !limits.is_locked_at("a", after(1)));
+        assert!(!limits.failed_at("a", 3, after(1)));
+        assert!(limits.is_locked_at("a", after(2)) && !limits.is_locked_at("a", after(3)));
+        (0..40).for_each(|_| _ = limits.failed_at("a", 3, after(3)));
+        assert!(limits.is_locked_at("a", after(3600)) && !limits.is_locked_at("a", after(3604)));
+        assert!(!limits.is_locked_at("b", start));
+        limits.failed_at("a", 3, after(9000));
+        assert!(!limits.is_locked_at("a", after(9000)));
+    }
 
     #[test]
     fn who_asks_too_much_is_told_to_wait() {

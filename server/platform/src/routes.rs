@@ -5,25 +5,27 @@ use axum::{
     extract::DefaultBodyLimit,
     middleware,
     response::IntoResponse,
-    routing::{any, delete, get, post},
+    routing::{any, delete, get, patch, post},
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     Error, Platform, accounts, app_transfers, apps, authorizations, buildpack_installations, builds, collaborators,
-    config_vars, dynos, events, features, formation, git, live, log_drains, log_lines, log_sessions, metrics, outputs,
-    platform, rate_limits, releases, samples, service_accounts, sessions, slugs, sources, stacks, statuses,
-    team_invitations, team_members, teams, web,
+    config_vars, dynos, events, features, formation, git, identities, identity_providers, live, log_drains, log_lines,
+    log_sessions, metrics, oauth_clients, outputs, platform, rate_limits, releases, samples, service_accounts, sessions,
+    sign_in, slugs, sources, stacks, statuses, team_invitations, team_members, teams, web,
 };
 
 /// The API, the git remote, the live socket and the streams. Pages are not here.
 pub fn api_router(platform: Platform) -> Router {
-    let told = api_routes().merge(team_routes()).merge(app_routes()).layer(DefaultBodyLimit::max(4 << 20));
+    let told = api_routes().merge(team_routes()).merge(app_routes()).merge(open_routes());
+    let told = told.layer(DefaultBodyLimit::max(4 << 20));
     told.merge(stream_routes())
         .fallback(no_route)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(platform.clone(), web::around))
         .layer(sessions::layer(&platform))
+        .layer(middleware::from_fn_with_state(platform.clone(), sessions::without_planted))
         .with_state(platform)
 }
 
@@ -44,6 +46,8 @@ fn api_routes() -> Router<Platform> {
         )
         .route("/account/features", get(features::account_feature_list))
         .route("/account/features/{feature}", get(features::account_feature_info))
+        .route("/account/identities", get(identities::identity_list))
+        .route("/account/identities/{identity}", delete(identities::identity_delete))
         .route("/account/rate-limits", get(rate_limits::rate_limit_info))
         .route("/account/sessions", get(sessions::session_list))
         .route("/account/sessions/{session}", delete(sessions::session_delete))
@@ -54,8 +58,17 @@ fn api_routes() -> Router<Platform> {
         .route("/dyno-sizes", get(stacks::dyno_size_list))
         .route("/dyno-sizes/{size}", get(stacks::dyno_size_info))
         .route("/events", get(events::event_list_all))
+        .route("/events/export", get(events::event_export))
         .route("/events/verify", get(events::event_verify))
         .route("/filters/apps", post(apps::app_filter))
+        .route(
+            "/identity-providers",
+            get(identity_providers::identity_provider_list).post(identity_providers::identity_provider_create),
+        )
+        .route(
+            "/identity-providers/{provider}",
+            patch(identity_providers::identity_provider_update).delete(identity_providers::identity_provider_delete),
+        )
         .route(
             "/oauth/authorizations",
             get(authorizations::authorization_list).post(authorizations::authorization_create),
@@ -70,6 +83,16 @@ fn api_routes() -> Router<Platform> {
             "/oauth/authorizations/{authorization}/actions/regenerate-tokens",
             post(authorizations::authorization_rotate),
         )
+        .route("/oauth/authorize", post(oauth_clients::consent::consent_create))
+        .route("/oauth/clients", get(oauth_clients::oauth_client_list).post(oauth_clients::oauth_client_create))
+        .route(
+            "/oauth/clients/{client}",
+            get(oauth_clients::oauth_client_info)
+                .patch(oauth_clients::oauth_client_update)
+                .delete(oauth_clients::oauth_client_delete),
+        )
+        .route("/oauth/clients/{client}/actions/rotate-credentials", post(oauth_clients::oauth_client_rotate))
+        .route("/oauth/consent", get(oauth_clients::consent::consent_info))
         .route("/oauth/sessions", get(sessions::oauth_session_list))
         .route("/oauth/sessions/{session}", delete(sessions::oauth_session_delete))
         .route("/platform", get(platform::platform_info))
@@ -191,6 +214,17 @@ fn app_routes() -> Router<Platform> {
         // Unknown things under an app that does not exist are about the app first.
         .fallback(apps::no_such_thing);
     Router::new().nest("/apps/{app}", routes)
+}
+
+/// What is open to whoever has no credentials yet.
+fn open_routes() -> Router<Platform> {
+    Router::new()
+        .route("/login/oauth/{provider}", get(sign_in::sign_in_start))
+        .route("/login/oauth/{provider}/callback", get(sign_in::sign_in_finish))
+        .route("/oauth/revoke", post(oauth_clients::tokens::token_delete))
+        .route("/oauth/token", post(oauth_clients::tokens::token_create))
+        .route("/oauth/tokens", post(oauth_clients::tokens::token_create_json))
+        .route("/sign-in-options", get(sign_in::sign_in_options))
 }
 
 /// What is streamed, or opens without credentials.

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, Request, State},
     http::{HeaderMap, StatusCode, header},
+    middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
 use chrono::{DateTime, Duration, Utc};
@@ -29,6 +30,7 @@ use crate::{
 const ACCOUNT: &str = "account";
 const SESSION: &str = "session";
 const AGENT: &str = "user_agent";
+const BROWSER: &str = "browser";
 const DAY: &str = "day";
 const ADDRESS: &str = "address";
 /// A browser that is not used for this long has to sign in again.
@@ -100,12 +102,43 @@ impl SessionStore for Store {
 pub(crate) fn layer(platform: &Platform) -> SessionManagerLayer<Store> {
     let tls = platform.config().tls;
     SessionManagerLayer::new(Store(platform.db().clone()))
-        .with_name(if tls { "__Host-wharf" } else { "wharf" })
+        .with_name(cookie_name(platform))
         .with_secure(tls)
         .with_http_only(true)
         .with_same_site(SameSite::Lax)
         .with_path("/")
         .with_expiry(Expiry::OnInactivity(LIFE))
+}
+
+fn cookie_name(platform: &Platform) -> &'static str {
+    if platform.config().tls { "__Host-wharf" } else { "wharf" }
+}
+
+/// More than one cookie of ours came: an app has set one for the domain that it shares with the console.
+/// With TLS the name alone prevents this.
+#[derive(Clone)]
+pub(crate) struct Planted;
+
+/// Takes no cookie rather than the wrong one: which of two is ours cannot be told.
+pub(crate) async fn without_planted(State(platform): State<Platform>, mut req: Request, next: Next) -> Response {
+    let name = cookie_name(&platform);
+    let is_ours = |cookie: &&str| cookie.split_once('=').is_some_and(|(key, _)| key.trim() == name);
+    let all: Vec<String> =
+        req.headers().get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok()).map(String::from).collect();
+    if all.iter().flat_map(|line| line.split(';')).filter(is_ours).count() < 2 {
+        return next.run(req).await;
+    }
+    tracing::warn!(address = actor::address(req.headers()), "a browser sent two session cookies: an app has set one");
+    req.headers_mut().remove(header::COOKIE);
+    req.extensions_mut().insert(Planted);
+    let host = actor::base(&platform, req.headers());
+    let host = host.split_once("://").map_or("", |(_, host)| host).split(':').next().unwrap_or_default().to_owned();
+    let mut response = next.run(req).await;
+    // The likely one goes by itself: a cookie for the domain is not the one for the host.
+    if let Ok(value) = format!("{name}=; Domain={host}; Path=/; Max-Age=0").parse() {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    response
 }
 
 /// The account and the id of a session that is signed in.
@@ -123,15 +156,38 @@ pub(crate) async fn touch(session: &Session) {
 }
 
 /// Makes `session` that of `account`, under a new cookie value: one that was planted is worth nothing.
-pub(crate) async fn sign_in(session: &Session, account: Uuid, headers: &HeaderMap) -> anyhow::Result<()> {
+/// `id` is that of the session, as the audit log has it.
+pub(crate) async fn sign_in(session: &Session, account: Uuid, id: Uuid, headers: &HeaderMap) -> anyhow::Result<()> {
+    // Nothing of what was there before stays, either: not what another person left, not a binding.
+    session.clear().await;
     session.cycle_id().await?;
+    session.set_expiry(Some(Expiry::OnInactivity(LIFE)));
     session.insert(ACCOUNT, account).await?;
-    session.insert(SESSION, Uuid::now_v7()).await?;
+    session.insert(SESSION, id).await?;
     let agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     session.insert(AGENT, agent.chars().take(300).collect::<String>()).await?;
     session.insert(ADDRESS, actor::address(headers)).await?;
     session.save().await?;
     Ok(())
+}
+
+/// What ties a sign-in that is under way to this browser, for a quarter of an hour.
+pub(crate) async fn browser(session: &Session) -> anyhow::Result<String> {
+    if let Some(browser) = session.get::<String>(BROWSER).await? {
+        return Ok(browser);
+    }
+    let browser = secrets::random();
+    session.insert(BROWSER, &browser).await?;
+    if signed_in(session).await.is_none() {
+        session.set_expiry(Some(Expiry::OnInactivity(time::Duration::minutes(15))));
+    }
+    session.save().await?;
+    Ok(browser)
+}
+
+/// As [`browser`], for a browser that comes back: none if it never began.
+pub(crate) async fn known_browser(session: &Session) -> Option<String> {
+    session.get::<String>(BROWSER).await.ok().flatten()
 }
 
 /// `POST /account/sign-in-links`: for oneself.
@@ -172,8 +228,9 @@ pub async fn sign_in_with_link(
         return Ok(Redirect::to("/login?error=link").into_response());
     };
     store::accounts::account_signed_in(&mut *tx, account.id, now).await?;
+    let id = Uuid::now_v7();
     let actor = Actor {
-        credential: Credential::Platform,
+        credential: Credential::Session(id),
         address: actor::address(&headers),
         base: String::new(),
         platform: platform.clone(),
@@ -185,7 +242,7 @@ pub async fn sign_in_with_link(
         events::New { action: "session.create", subject: &email, app: None, summary, data: serde_json::json!({}) };
     actor.event(&mut tx, event).await?;
     tx.commit().await?;
-    sign_in(&session, actor.account.id, &headers).await?;
+    sign_in(&session, actor.account.id, id, &headers).await?;
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, "/apps"), (header::CACHE_CONTROL, "no-store")]).into_response())
 }
 

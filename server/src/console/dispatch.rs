@@ -16,9 +16,9 @@ pub enum For {
 }
 
 /// The first segments of pages. What is not below them is a page only for a browser.
-const PAGES: [&str; 6] = ["", "account", "apps", "audit", "login", "platform"];
+const PAGES: [&str; 7] = ["", "account", "apps", "audit", "login", "platform", "sign-in"];
 /// The first segments of what only the API has, whatever the request accepts.
-const API: [&str; 5] = ["blobs", "internal", "live", "logout", "streams"];
+const API: [&str; 6] = ["blobs", "events", "internal", "live", "logout", "streams"];
 /// The ends of what git asks for.
 const GIT: [&str; 3] = ["/info/refs", "/git-upload-pack", "/git-receive-pack"];
 
@@ -103,6 +103,9 @@ mod tests {
         }
         check("GET", "/regions", &[("accept", "*/*")], For::Api);
         check("GET", "/regions", &[("accept", BROWSER)], For::Page);
+        check("GET", "/login/oauth/acme/callback?code=x&state=y", &[("accept", BROWSER)], For::Api);
+        check("GET", "/events/export?action=app.", &[("accept", BROWSER)], For::Api);
+        check("GET", "/oauth/authorize?client_id=x", &[("accept", BROWSER)], For::Page);
         check("GET", "/login", &[], For::Page);
         check("GET", "/login/", &[], For::Page);
         check("POST", "/logout", &[("accept", BROWSER)], For::Api);

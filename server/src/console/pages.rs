@@ -35,13 +35,16 @@ fn NoApp() -> impl IntoView {}
 
 async fn page(State(api): State<Router>, request: Request) -> Response {
     let client = Client::new(InProcess::new(api, request.headers()));
+    // The answer to this form sends the browser on to the program, which the browser counts as a target
+    // of the form, too. The server knows where to; the policy of a page does not yet.
+    let targets = if request.uri().path() == CONSENT { "" } else { "form-action 'self'; " };
     if !is_open(request.uri().path()) && is_stranger(&client).await {
         return to_sign_in(&request);
     }
     let context = move || {
         provide_context(client.clone());
         let Some(options) = use_context::<ResponseOptions>() else { return };
-        if let Some(policy) = use_nonce().and_then(|nonce| HeaderValue::from_str(&policy(&nonce)).ok()) {
+        if let Some(policy) = use_nonce().and_then(|nonce| HeaderValue::from_str(&policy(&nonce, targets)).ok()) {
             options.insert_header(header::CONTENT_SECURITY_POLICY, policy);
         }
         provide_context(Answer::new(move |status| {
@@ -55,6 +58,9 @@ async fn page(State(api): State<Router>, request: Request) -> Response {
     protect(response.headers_mut());
     response
 }
+
+/// Where people are asked whether a program may act for them.
+const CONSENT: &str = "/oauth/authorize";
 
 /// Pages for people who are not signed in.
 fn is_open(path: &str) -> bool {
@@ -82,11 +88,11 @@ fn to_sign_in(request: &Request) -> Response {
 }
 
 /// Nothing but what this page names and this server has. Charts place text by inline style.
-fn policy(nonce: &str) -> String {
+fn policy(nonce: &str, targets: &str) -> String {
     format!(
         "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic' 'wasm-unsafe-eval'; style-src 'self'; \
-         style-src-attr 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; \
-         frame-ancestors 'none'; base-uri 'none'"
+         style-src-attr 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
+         {targets}frame-ancestors 'none'; base-uri 'none'"
     )
 }
 

@@ -96,3 +96,19 @@ pub async fn account_suspend(db: impl PgExecutor<'_>, id: Uuid, at: Option<DateT
     sqlx::query("update accounts set suspended_at = $2 where id = $1").bind(id).bind(at).execute(db).await?;
     Ok(())
 }
+
+/// Makes an account an administrator of the platform, or no longer.
+pub async fn account_administers(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    admin: bool,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query("update accounts set admin = $2, updated_at = $3 where id = $1")
+        .bind(id)
+        .bind(admin)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}

@@ -68,11 +68,11 @@ pub async fn authorization_used(db: impl PgExecutor<'_>, id: Uuid, now: DateTime
     Ok(())
 }
 
-/// All authorizations of an account that have not expired, oldest first.
+/// All authorizations of an account that have not expired or can be renewed, oldest first.
 pub async fn authorization_list(db: impl PgExecutor<'_>, account: Uuid, now: DateTime<Utc>) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(
         "select * from oauth_authorizations
-         where account_id = $1 and (expires_at is null or expires_at > $2) order by created_at, id",
+         where account_id = $1 and (expires_at is null or expires_at > $2 or refresh_hash is not null) order by created_at, id",
     )
     .bind(account)
     .bind(now)

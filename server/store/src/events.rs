@@ -74,6 +74,50 @@ pub async fn event_list(
     .await
 }
 
+/// Which events are looked for; what is absent does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// A part of the actor's name.
+    pub actor: Option<String>,
+    /// How the action begins: `app.` or `app.create`.
+    pub action: Option<String>,
+    pub app: Option<Uuid>,
+    pub subject: Option<String>,
+    /// A part of anything.
+    pub text: Option<String>,
+    pub since: Option<DateTime<Utc>>,
+    pub until: Option<DateTime<Utc>>,
+    pub before: Option<i64>,
+}
+
+/// The newest events that are looked for, newest first.
+pub async fn event_find(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as(
+        "select * from events
+         where ($1::text is null or position(lower($1) in lower(actor)) > 0)
+             and ($2::text is null or starts_with(action, $2))
+             and ($3::uuid is null or app_id = $3)
+             and ($4::text is null or subject = $4)
+             and ($5::text is null or position(lower($5) in lower(concat_ws(' ', actor, action, subject, summary,
+                                                                            credential, address))) > 0)
+             and ($6::timestamptz is null or at >= $6)
+             and ($7::timestamptz is null or at < $7)
+             and ($8::bigint is null or seq < $8)
+         order by seq desc limit $9",
+    )
+    .bind(&filter.actor)
+    .bind(&filter.action)
+    .bind(filter.app)
+    .bind(&filter.subject)
+    .bind(&filter.text)
+    .bind(filter.since)
+    .bind(filter.until)
+    .bind(filter.before)
+    .bind(most)
+    .fetch_all(db)
+    .await
+}
+
 /// Events after `after`, oldest first: for checking the chain.
 pub async fn event_after(db: impl PgExecutor<'_>, after: i64, most: i64) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from events where seq > $1 order by seq limit $2")
@@ -81,4 +125,26 @@ pub async fn event_after(db: impl PgExecutor<'_>, after: i64, most: i64) -> sqlx
         .bind(most)
         .fetch_all(db)
         .await
+}
+
+/// Reads of this transaction see one moment.
+pub async fn event_snapshot(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
+    sqlx::query("set transaction isolation level repeatable read, read only").execute(db).await?;
+    Ok(())
+}
+
+/// The number of the newest event that was sealed, and its seal; none of a log from before there were seals.
+pub async fn event_seal(db: impl PgExecutor<'_>) -> sqlx::Result<Option<(i64, Option<Vec<u8>>)>> {
+    sqlx::query_as("select seq, seal from event_seals").fetch_optional(db).await
+}
+
+/// Puts the seal of the newest event in place of the one before.
+pub async fn event_seal_update(db: impl PgExecutor<'_>, seq: i64, seal: &[u8], now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("update event_seals set seq = $1, seal = $2, updated_at = $3")
+        .bind(seq)
+        .bind(seal)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
 }

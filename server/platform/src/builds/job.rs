@@ -246,7 +246,7 @@ impl Run {
         let data = serde_json::json!({ "release": version, "build": build.id, "account": build.account_id });
         let event =
             events::New { action: "release.create", subject: &description, app: Some(build.app_id), summary, data };
-        events::event_of_platform(&mut tx, event).await.map_err(told)?;
+        events::event_of_platform(platform, &mut tx, event).await.map_err(told)?;
         tx.commit().await?;
         Ok(version)
     }
@@ -276,7 +276,7 @@ impl Run {
                 (format!("Build {} failed: {why}.", build.number), serde_json::json!({ "build": build.id }));
             let subject = format!("build {}", build.number);
             let event = events::New { action: "build.fail", subject: &subject, app: Some(build.app_id), summary, data };
-            events::event_of_platform(&mut tx, event).await.map_err(|err| anyhow!("{err}"))?;
+            events::event_of_platform(platform, &mut tx, event).await.map_err(|err| anyhow!("{err}"))?;
             tx.commit().await?;
             platform.said(build.app_id, "api", &format!("Build failed: {why}"));
         }

@@ -112,6 +112,8 @@ impl Reconciler for Sweep {
             report.done.push(format!("removed the upload {id}"));
         }
         store::sessions::session_sweep(db, now).await?;
+        store::sign_in::sign_in_attempt_sweep(db, now).await?;
+        store::oauth_clients::oauth_code_sweep(db, now - day).await?;
         store::log_sessions::log_session_sweep(db, now - day * 2).await?;
         store::jobs::job_sweep(db, now - day * 7).await?;
         let history = self.0.history().clone();

@@ -126,7 +126,7 @@ impl Run {
             let subject = format!("v{}", release.version);
             let event =
                 events::New { action: "release.phase", subject: &subject, app: Some(release.app_id), summary, data };
-            events::event_of_platform(&mut tx, event).await.map_err(|err| anyhow!("{err}"))?;
+            events::event_of_platform(platform, &mut tx, event).await.map_err(|err| anyhow!("{err}"))?;
         }
         tx.commit().await?;
         if moved {

@@ -28,43 +28,116 @@ async fn changes_are_noted_with_who_and_with_what() {
 }
 
 #[tokio::test]
-async fn what_was_tampered_with_is_found() {
+async fn events_are_looked_for_and_exported() {
     let t = World::start().await;
     t.app("dusk").await;
-    for n in 0..3 {
-        t.owner.patch("/apps/dusk/config-vars", json!({ "A": n })).await;
+    t.stranger.post("/apps", json!({ "name": "dawn" })).await;
+    t.owner.patch("/apps/dusk/config-vars", json!({ "A": 1 })).await;
+    t.owner.delete("/apps/dusk").await;
+    let find = async |query: &str| {
+        let list = t.owner.get(&format!("/events?{query}")).await.json();
+        list.as_array().unwrap().iter().map(|e| e["action"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(find("actor=STRANGER@").await, ["app.create"]);
+    assert_eq!(find("action=app.create&actor=&q=").await, ["app.create", "app.create"]);
+    assert!(find("app=dusk").await.contains(&"config_vars.update".to_owned()));
+    assert!(find("since=2000-01-01&until=2000-01-01").await.is_empty());
+    assert_eq!(find("since=2000-01-01T00:00:00Z&max=1").await.len(), 1);
+    assert!(find("q=nothing+like+this").await.is_empty());
+    assert_eq!(t.owner.get("/events?since=yesterday").await.error().0, 422);
+    let export = t.owner.get("/events/export?action=app.").await;
+    assert_eq!(export.header("content-type"), "application/x-ndjson");
+    assert!(export.header("content-disposition").contains("audit.jsonl"));
+    let lines: Vec<serde_json::Value> = export.text().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), find("action=app.").await.len());
+    assert_eq!(lines[0]["hash"].as_str().unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn who_guesses_tokens_is_shut_out_and_others_there_are_not() {
+    let t = World::start().await;
+    t.expects("tokens from 192.0.2.9: refused");
+    let ask = async |token: &str| {
+        let ask = t.anonymous.ask("GET", "/account").header("x-forwarded-for", "192.0.2.9");
+        ask.header("authorization", &format!("Bearer {token}")).await.status
+    };
+    let (own, other) = (t.owner.token.clone().unwrap(), t.stranger.token.clone().unwrap());
+    assert_eq!(ask(&own).await, 200);
+    for n in 0..31 {
+        assert_eq!(ask(&format!("guess-{n}")).await, 401);
     }
-    let verify = async || t.owner.get("/events/verify").await.json();
-    assert_eq!(
-        verify().await,
-        json!({ "events": 4, "broken_at": null, "message": "All 4 events are as they were written." })
-    );
-    for (change, undo, at, what) in [
-        (
-            "update events set summary = 'x' where seq = 2",
-            "update events set summary = $1 where seq = 2",
-            2,
-            "was changed",
-        ),
-        (
-            "update events set seq = 99 where seq = 3",
-            "update events set seq = 3 where seq = 99 and $1 <> ''",
-            3,
-            "is missing",
-        ),
+    assert_eq!(ask("guess").await, 429);
+    // Whoever was right there before goes on; a token that is right for the first time waits.
+    assert_eq!((ask(&own).await, ask(&other).await), (200, 429));
+    assert_eq!(t.stranger.get("/account").await.status, 200);
+    let refused = t.owner.get("/events?action=token.refuse").await.json();
+    assert_eq!((refused.as_array().unwrap().len(), refused[0]["address"].as_str()), (1, Some("192.0.2.9")));
+}
+
+/// Does to the log what its owner can do in the database: not the platform, whose own way is refused.
+async fn behind_its_back(t: &World, change: &str) {
+    let refused = sqlx::query(sqlx::AssertSqlSafe(change.to_owned())).execute(&t.db).await.unwrap_err();
+    assert!(refused.to_string().contains("can only be added to"), "{refused}");
+    let mut tx = t.db.begin().await.unwrap();
+    sqlx::query("set local session_replication_role = replica").execute(&mut *tx).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(change.to_owned())).execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn verdict(t: &World) -> (Option<i64>, String) {
+    let verdict = t.owner.get("/events/verify").await.json();
+    (verdict["broken_at"].as_i64(), verdict["message"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn what_was_tampered_with_is_found() {
+    for (change, at, what) in [
+        ("update events set summary = 'x' where seq = 2", 2, "was changed"),
+        ("update events set address = null, data = '{}' where seq = 4", 4, "was changed"),
+        ("delete from events where seq = 2", 2, "is missing"),
+        ("delete from events where seq = 1", 1, "is missing"),
+        ("delete from events where seq = 4", 4, "is missing"),
+        ("delete from events where seq > 2", 3, "is missing"),
+        ("truncate events", 1, "is missing"),
+        // A changed row with a hash of its own breaks the next.
+        ("update events set actor = 'x', hash = sha256('x') where seq = 3", 3, "was changed"),
     ] {
-        let summary: String =
-            sqlx::query_scalar("select summary from events where seq = 2").fetch_one(&t.db).await.unwrap();
-        sqlx::query(change).execute(&t.db).await.unwrap();
-        let verdict = verify().await;
-        assert_eq!(verdict["broken_at"], at);
-        assert_eq!(verdict["message"], format!("Event {at} {what}: the audit log was tampered with from there on."));
-        sqlx::query(undo).bind(summary).execute(&t.db).await.unwrap();
-        assert_eq!(verify().await["broken_at"], json!(null));
+        let t = World::start().await;
+        t.app("dusk").await;
+        for n in 0..3 {
+            t.owner.patch("/apps/dusk/config-vars", json!({ "A": n })).await;
+        }
+        assert_eq!(verdict(&t).await, (None, "All 4 events are as they were written.".into()));
+        behind_its_back(&t, change).await;
+        let found = (Some(at), format!("Event {at} {what}: the audit log was tampered with from there on."));
+        assert_eq!(verdict(&t).await, found, "{change}");
+        // What is written later does not cover it up.
+        t.expects("the audit log was tampered with");
+        t.owner.patch("/apps/dusk/config-vars", json!({ "B": 1 })).await;
+        assert_eq!(verdict(&t).await.0, Some(at), "{change}");
     }
-    // A changed row with a hash of its own breaks the next.
-    sqlx::query("update events set actor = 'x', hash = sha256('x') where seq = 3").execute(&t.db).await.unwrap();
-    assert_eq!(verify().await["broken_at"], 3);
+}
+
+#[tokio::test]
+async fn a_log_that_was_written_anew_is_found() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.owner.patch("/apps/dusk/config-vars", json!({ "A": 1 })).await;
+    // The whole log of another platform holds together, but it is not what this one sealed.
+    let other = World::start().await;
+    other.app("dawn").await;
+    other.owner.patch("/apps/dawn/config-vars", json!({ "A": 1 })).await;
+    let rows = "select coalesce(json_agg(e), '[]')::text from events e";
+    let rows: String = sqlx::query_scalar(rows).fetch_one(&other.db).await.unwrap();
+    behind_its_back(&t, "delete from events").await;
+    let insert = "insert into events select * from json_populate_recordset(null::events, $1::json)";
+    sqlx::query(insert).bind(&rows).execute(&t.db).await.unwrap();
+    let found = "Event 2 is not the one that was sealed: the audit log was tampered with from there on.";
+    assert_eq!(verdict(&t).await, (Some(2), found.into()));
+    // The world that was made last hears what both say.
+    other.expects("the audit log was tampered with");
+    t.owner.patch("/apps/dusk/config-vars", json!({ "B": 1 })).await;
+    assert_eq!(verdict(&t).await.0, Some(3));
 }
 
 #[tokio::test]

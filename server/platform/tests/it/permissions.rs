@@ -18,6 +18,8 @@ const OF_ONES_OWN: &[(&str, u16)] = &[
     ("DELETE /account/app-transfers/x", 404),
     ("GET /account/features", 200),
     ("GET /account/features/x", 404),
+    ("GET /account/identities", 200),
+    ("DELETE /account/identities/x", 404),
     ("GET /account/rate-limits", 200),
     ("GET /account/sessions", 200),
     ("DELETE /account/sessions/x", 404),
@@ -29,14 +31,27 @@ const OF_ONES_OWN: &[(&str, u16)] = &[
     ("GET /dyno-sizes", 200),
     ("GET /dyno-sizes/x", 404),
     ("GET /events", 403),
+    ("GET /events/export", 403),
     ("GET /events/verify", 403),
     ("POST /filters/apps", 422),
+    ("GET /identity-providers", 403),
+    ("POST /identity-providers", 403),
+    ("PATCH /identity-providers/x", 403),
+    ("DELETE /identity-providers/x", 403),
     ("GET /oauth/authorizations", 200),
     ("POST /oauth/authorizations", 201),
     ("GET /oauth/authorizations/x", 404),
     ("PATCH /oauth/authorizations/x", 404),
     ("DELETE /oauth/authorizations/x", 404),
     ("POST /oauth/authorizations/x/actions/regenerate-tokens", 404),
+    ("POST /oauth/authorize", 403),
+    ("GET /oauth/clients", 200),
+    ("POST /oauth/clients", 422),
+    ("GET /oauth/clients/x", 404),
+    ("PATCH /oauth/clients/x", 404),
+    ("DELETE /oauth/clients/x", 404),
+    ("POST /oauth/clients/x/actions/rotate-credentials", 404),
+    ("GET /oauth/consent", 404),
     ("GET /oauth/sessions", 200),
     ("DELETE /oauth/sessions/x", 404),
     ("GET /platform", 403),
@@ -59,8 +74,14 @@ const OF_ANYBODY: &[(&str, u16)] = &[
     ("PUT /blobs/sources/x", 404),
     ("POST /internal/pushes", 401),
     ("GET /live", 401),
+    ("GET /login/oauth/x", 303),
+    ("GET /login/oauth/x/callback", 303),
     ("GET /login/x", 303),
     ("POST /logout", 403),
+    ("POST /oauth/revoke", 401),
+    ("POST /oauth/token", 401),
+    ("POST /oauth/tokens", 401),
+    ("GET /sign-in-options", 200),
     ("GET /streams/builds/x", 404),
     ("GET /streams/logs/x", 404),
     ("GET /streams/releases/x", 404),
@@ -137,7 +158,8 @@ fn the_list_of_routes_is_understood() {
     };
     let found = routes("api_routes").iter().map(|r| filled(r, "dusk")).collect();
     assert_eq!(sorted(found), sorted(listed(OF_ONES_OWN)));
-    let found = routes("stream_routes").iter().map(|r| filled(r, "dusk")).collect();
+    let open = [routes("open_routes"), routes("stream_routes")].concat();
+    let found = open.iter().map(|r| filled(r, "dusk")).collect();
     assert_eq!(sorted(found), sorted(listed(OF_ANYBODY)));
 }
 

@@ -58,6 +58,20 @@ async fn a_planted_cookie_is_worth_nothing() {
 }
 
 #[tokio::test]
+async fn a_cookie_that_an_app_set_for_the_domain_is_not_taken() {
+    let t = World::start().await;
+    t.expects("a browser sent two session cookies");
+    let (own, planted) = (sign_in(&t).await, sign_in(&t).await);
+    for cookies in [format!("{own}; {planted}"), format!("{planted}; a=b; {own}")] {
+        let answer = t.anonymous.ask("GET", "/account").header("cookie", &cookies).await;
+        assert_eq!(answer.error().0, 403, "{cookies}");
+        assert!(answer.text().contains("two session cookies"), "{answer:?}");
+        assert!(answer.header("set-cookie").starts_with("wharf=; Domain=localhost;"), "{answer:?}");
+    }
+    assert_eq!(t.anonymous.ask("GET", "/account").header("cookie", &format!("{own}; other=1")).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_session_writes_from_the_console_only() {
     let t = World::start().await;
     t.app("dusk").await;

@@ -34,5 +34,27 @@ async fn events() {
     let seqs = |rows: Vec<Row>| rows.into_iter().map(|e| e.seq).collect::<Vec<_>>();
     assert_eq!(seqs(event_list(&w.db, None, None, 2).await.unwrap()), [3, 2]);
     assert_eq!(seqs(event_list(&w.db, Some(app), Some(3), 9).await.unwrap()), [1]);
+    let find = async |filter: Filter| seqs(event_find(&w.db, &filter, 9).await.unwrap());
+    let text = |t: &str| Some(t.to_owned());
+    assert_eq!(find(Filter::default()).await, [3, 2, 1]);
+    assert_eq!(
+        find(Filter { actor: text("AD"), action: text("app."), before: Some(3), ..Filter::default() }).await,
+        [2, 1]
+    );
+    assert_eq!(
+        find(Filter { app: Some(app), subject: text("dusk"), text: text("did"), ..Filter::default() }).await,
+        [3, 1]
+    );
+    assert_eq!(find(Filter { since: Some(at(2)), until: Some(at(3)), ..Filter::default() }).await, [2]);
+    assert_eq!(find(Filter { action: text("pp"), ..Filter::default() }).await, [0; 0]);
+    event_seal_update(&w.db, 3, b"seal", at(3)).await.unwrap();
+    let mut tx = w.db.begin().await.unwrap();
+    event_snapshot(&mut *tx).await.unwrap();
+    assert_eq!(event_seal(&mut *tx).await.unwrap(), Some((3, Some(b"seal".to_vec()))));
+    tx.rollback().await.unwrap();
+    for change in ["update events set actor = 'x'", "delete from events", "truncate events"] {
+        let refused = sqlx::query(change).execute(&w.db).await.unwrap_err();
+        assert!(refused.to_string().contains("can only be added to"), "{refused}");
+    }
     assert_eq!(seqs(event_after(&w.db, 1, 9).await.unwrap()), [2, 3]);
 }

@@ -1,0 +1,48 @@
+//! By whom one's own account is vouched for: a section of the account page.
+
+use api::identities::Identity;
+use leptos::prelude::*;
+
+use crate::{
+    data::{Moving, asked, client},
+    parts::{ActButton, Ago, Icon, act},
+};
+
+/// The accounts at providers that sign this one in.
+#[component]
+pub fn Identities() -> impl IntoView {
+    let client = client();
+    let identities: Moving<Vec<Identity>> = asked(|| (), move |()| client.identity_list());
+    view! {
+        <section class="sec" id="identities" aria-labelledby="identities-h">
+            <div class="sec-h"><h2 id="identities-h">"Sign-in"</h2><span class="meta">"accounts elsewhere that sign you in here"</span></div>
+            {identities.show(1, move |list| view! {
+                <div class="card"><ul class="list small" style="padding-inline:16px">
+                    <For each=move || list.get() key=|i| i.id let:identity><IdentityRow identity identities/></For>
+                    <Show when=move || list.with(Vec::is_empty)>
+                        <li class="row dim">"None yet. One is linked when you sign in through a provider that has verified the address of this account."</li>
+                    </Show>
+                </ul></div>
+            })}
+        </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn IdentityRow(identity: Identity, identities: Moving<Vec<Identity>>) -> impl IntoView {
+    let (busy, client, id) = (RwSignal::new(false), client(), identity.id);
+    let unlink = Callback::new(move |()| {
+        act(busy, "The account was not unlinked", client.identity_delete(&id.to_string()), move |_| identities.again());
+    });
+    view! {
+        <li class="row wrap g3">
+            <Icon name="shield"/>
+            <span class="name">{identity.title.clone()}</span>
+            <span class="meta">{identity.email}</span>
+            <span class="push meta">"used "<Ago at=identity.last_used_at/></span>
+            <ActButton class="btn gho sm dgr".to_owned() busy on_click=unlink>"Unlink"<span class="vh">" the account at "{identity.title}</span></ActButton>
+        </li>
+    }
+    .into_any()
+}

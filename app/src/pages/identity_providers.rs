@@ -1,0 +1,201 @@
+//! Who vouches for people at sign-in, for administrators: providers and their rules.
+
+use api::identity_providers::{IdentityProvider, IdentityProviderCreate, IdentityProviderUpdate, IdentityRule};
+use leptos::prelude::*;
+
+use crate::{
+    data::{Moving, asked, client},
+    parts::{ActButton, Cmd, Crumb, Deck, Icon, PageHead, Toasts, act},
+};
+
+type Providers = Moving<Vec<IdentityProvider>>;
+
+/// `/sign-in`
+#[component]
+pub fn IdentityProvidersPage() -> impl IntoView {
+    let client = client();
+    let providers: Providers = asked(|| (), move |()| client.identity_provider_list());
+    view! {
+        <Deck title="Sign-in".to_owned() crumbs=vec![Crumb::here("Sign-in")]>
+            <div class="page">
+                <PageHead title=|| "Sign-in" sub=|| view! { <span>"Who vouches for people, whom they let in, and what comes with it"</span> } acts=|| ()/>
+                {providers.show(4, move |list| view! {
+                    <For each=move || list.get() key=|p| (p.id, p.updated_at) let:provider><Provider provider providers/></For>
+                    <NewProvider providers/>
+                })}
+            </div>
+        </Deck>
+    }
+    .into_any()
+}
+
+fn list(domains: &str) -> Vec<String> {
+    domains.split([',', ' ']).map(str::trim).filter(|d| !d.is_empty()).map(String::from).collect()
+}
+
+/// What a rule says, in words.
+fn words(rule: &IdentityRule) -> String {
+    let who = match (&rule.domain, &rule.group) {
+        (Some(domain), _) => format!("Whoever has an address at {domain}"),
+        (None, group) => format!("Whoever is in the group {}", group.as_deref().unwrap_or_default()),
+    };
+    let mut gets = vec!["gets in".to_owned()];
+    if rule.admin {
+        gets.push("administers the platform".into());
+    }
+    if let (Some(team), Some(role)) = (&rule.team, &rule.role) {
+        gets.push(format!("is {role} of {team}"));
+    }
+    format!("{} {}", who, gets.join(" and "))
+}
+
+#[component]
+fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let (client, toasts) = (client(), Toasts::of_page());
+    let (name, rules) = (provider.name.clone(), provider.rules.clone());
+    let remove = {
+        let (client, name) = (client.clone(), name.clone());
+        Callback::new(move |()| {
+            act(busy, "The provider was not removed", client.identity_provider_delete(&name), move |gone| {
+                toasts.done(format!("{} vouches for nobody here now", gone.title));
+                providers.again();
+            });
+        })
+    };
+    let save = Callback::new(move |update: IdentityProviderUpdate| {
+        act(busy, "The provider was not changed", client.identity_provider_update(&name, &update), move |_| {
+            providers.again()
+        });
+    });
+    let domains = RwSignal::new(provider.domains.join(", "));
+    let allow = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        save.run(IdentityProviderUpdate { domains: Some(list(&domains.get_untracked())), ..Default::default() });
+    };
+    let field = format!("domains-{}", provider.name);
+    let label = provider.title.clone();
+    view! {
+        <section class="sec" aria-label=label>
+            <div class="sec-h"><h2>{provider.title.clone()}</h2><span class="meta">{provider.issuer}</span>
+                <span class="push"><ActButton class="btn gho sm dgr".to_owned() busy on_click=remove>"Remove"<span class="vh">" "{provider.title}</span></ActButton></span>
+            </div>
+            <div class="card">
+                <div class="in stack g2 small"><span class="meta">"Enter this redirect address at the provider:"</span><Cmd line=provider.redirect_uri/></div>
+                <form class="ft" on:submit=allow>
+                    <label for=field.clone()>"Domains that get in"</label>
+                    <input class="input sm" style="flex:1 1 200px" id=field placeholder="example.com" prop:value=move || domains.get() on:input=move |ev| domains.set(event_target_value(&ev))/>
+                    <button class="btn sm" type="submit">"Save"</button>
+                </form>
+                <ul class="list small" style="padding-inline:16px" aria-label="Rules">
+                    {rules.iter().enumerate().map(|(at, rule)| {
+                        let without: Vec<_> = rules.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, r)| r.clone()).collect();
+                        let drop = Callback::new(move |()| save.run(IdentityProviderUpdate { rules: Some(without.clone()), ..Default::default() }));
+                        view! {
+                            <li class="row"><span>{words(rule)}</span><span class="push"></span>
+                                <ActButton class="btn gho sm".to_owned() busy on_click=drop>"Remove rule"</ActButton></li>
+                        }
+                    }).collect_view()}
+                </ul>
+                <NewRule rules=provider.rules save/>
+            </div>
+        </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn NewRule(rules: Vec<IdentityRule>, save: Callback<IdentityProviderUpdate>) -> impl IntoView {
+    let by_group = RwSignal::new(false);
+    let (value, team, role) =
+        (RwSignal::new(String::new()), RwSignal::new(String::new()), RwSignal::new("member".to_owned()));
+    let admin = RwSignal::new(false);
+    let add = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        let given = |text: RwSignal<String>| Some(text.get_untracked().trim().to_owned()).filter(|t| !t.is_empty());
+        let (group, team) = (by_group.get_untracked(), given(team));
+        let rule = IdentityRule {
+            domain: given(value).filter(|_| !group),
+            group: given(value).filter(|_| group),
+            admin: admin.get_untracked(),
+            role: given(role).filter(|_| team.is_some()),
+            team,
+        };
+        let rules = rules.iter().cloned().chain([rule]).collect();
+        save.run(IdentityProviderUpdate { rules: Some(rules), ..Default::default() });
+    };
+    view! {
+        <form class="ft wrap" on:submit=add aria-label="New rule">
+            <select class="input sm" style="flex:0 1 110px" aria-label="Rule for" on:change=move |ev| by_group.set(event_target_value(&ev) == "group")>
+                <option value="domain">"Domain"</option><option value="group">"Group"</option>
+            </select>
+            <input class="input sm" style="flex:1 1 120px" aria-label="Domain or group" prop:value=move || value.get() on:input=move |ev| value.set(event_target_value(&ev))/>
+            <input class="input sm" style="flex:1 1 100px" aria-label="Team" placeholder="Team" prop:value=move || team.get() on:input=move |ev| team.set(event_target_value(&ev))/>
+            <select class="input sm" style="flex:0 1 110px" aria-label="Role" on:change=move |ev| role.set(event_target_value(&ev))>
+                <option value="member">"member"</option><option value="viewer">"viewer"</option><option value="admin">"admin"</option>
+            </select>
+            <label class="check"><input type="checkbox" prop:checked=move || admin.get() on:change=move |ev| admin.set(event_target_checked(&ev))/>"Administrator"</label>
+            <button class="btn sm" type="submit"><Icon name="plus" size="i-s"/>"Add rule"</button>
+        </form>
+    }
+    .into_any()
+}
+
+#[component]
+fn NewProvider(providers: Providers) -> impl IntoView {
+    let kind = RwSignal::new("github".to_owned());
+    let text = || RwSignal::new(String::new());
+    let (name, title, issuer, id, secret, domains) = (text(), text(), text(), text(), text(), text());
+    let (busy, client) = (RwSignal::new(false), client());
+    let add = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        let given = |text: RwSignal<String>| Some(text.get_untracked()).filter(|t| !t.trim().is_empty());
+        let create = IdentityProviderCreate {
+            kind: kind.get_untracked(),
+            client_id: id.get_untracked(),
+            client_secret: secret.get_untracked(),
+            name: given(name),
+            title: given(title),
+            issuer: given(issuer),
+            domains: list(&domains.get_untracked()),
+            ..Default::default()
+        };
+        act(busy, "No provider was added", client.identity_provider_create(&create), move |_| {
+            [name, title, issuer, id, secret, domains].iter().for_each(|field| field.set(String::new()));
+            providers.again();
+        });
+    };
+    let field = |label: &'static str,
+                 id: &'static str,
+                 hint: &'static str,
+                 kind: &'static str,
+                 value: RwSignal<String>| {
+        view! {
+            <div class="field" style="flex:1 1 220px"><label for=id>{label}</label>
+                <input class="input" id=id type=kind placeholder=hint autocomplete="off" prop:value=move || value.get() on:input=move |ev| value.set(event_target_value(&ev))/></div>
+        }
+    };
+    view! {
+        <section class="sec" aria-labelledby="new-h">
+            <h2 id="new-h" style="font-size:var(--t-lead)">"Add a provider"</h2>
+            <form class="card" on:submit=add>
+                <div class="in row wrap g4" style="align-items:flex-end">
+                    <div class="field" style="flex:1 1 220px"><label for="kind">"Provider"</label>
+                        <select class="input" id="kind" on:change=move |ev| kind.set(event_target_value(&ev))>
+                            <option value="github">"GitHub"</option><option value="gitlab">"GitLab"</option>
+                            <option value="google">"Google"</option><option value="openid">"Any OpenID provider"</option>
+                        </select></div>
+                    {field("Client id", "client-id", "", "text", id)}
+                    {field("Client secret", "client-secret", "", "password", secret)}
+                    {field("Domains that get in", "new-domains", "example.com", "text", domains)}
+                    {field("Issuer", "issuer", "https://id.example.com", "url", issuer)}
+                    {field("Name in addresses", "provider-name", "acme", "text", name)}
+                    {field("Words on the button", "provider-title", "Acme ID", "text", title)}
+                </div>
+                <div class="ft"><span>"GitHub, GitLab and Google need no issuer, unless yours runs elsewhere."</span><span class="push"></span>
+                    <button class="btn pri" type="submit" aria-busy=move || busy.get().to_string()>"Add provider"</button></div>
+            </form>
+        </section>
+    }
+    .into_any()
+}

@@ -1,0 +1,150 @@
+//! Programs of others: the page that asks whether one may act, and one's own clients.
+
+use api::oauth_clients::{Consent, ConsentQuery, OauthClient, OauthClientCreate};
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_query_map;
+
+use crate::{
+    data::{Moving, asked, client},
+    parts::{ActButton, CopyButton, Icon, act},
+};
+
+/// What a scope lets a program do, in words.
+fn meaning(scope: &str) -> &'static str {
+    match scope {
+        "global" => "Do everything that you can do, with your account and all your apps",
+        "identity" => "See who you are",
+        "read" => "See your apps, but not their config vars",
+        "write" => "See and change your apps, but not their config vars",
+        "read-protected" => "See your apps with their config vars",
+        "write-protected" => "See and change your apps with their config vars",
+        _ => "Something that is not known",
+    }
+}
+
+/// The question that the page's address asks.
+fn asked_for() -> ConsentQuery {
+    let map = use_query_map().get();
+    let field = |name: &str| map.get(name).filter(|t| !t.is_empty());
+    ConsentQuery {
+        client_id: field("client_id").unwrap_or_default(),
+        response_type: field("response_type").unwrap_or_default(),
+        redirect_uri: field("redirect_uri"),
+        scope: field("scope"),
+        state: field("state"),
+        code_challenge: field("code_challenge"),
+        code_challenge_method: field("code_challenge_method"),
+    }
+}
+
+/// `/oauth/authorize`: may this program act for you?
+#[component]
+pub fn ConsentPage() -> impl IntoView {
+    let client = client();
+    let consent = asked(asked_for, move |query| client.consent_info(&query));
+    view! {
+        <Title text="Allow a program"/>
+        <div class="login"><main id="main"><div class="lbox">
+            {consent.show(6, |consent| view! { <Question consent=consent.get_untracked()/> })}
+        </div></main></div>
+    }
+    .into_any()
+}
+
+#[component]
+fn Question(consent: Consent) -> impl IntoView {
+    let query = asked_for();
+    let fields = [
+        ("client_id", Some(query.client_id)),
+        ("response_type", Some(query.response_type)),
+        ("redirect_uri", query.redirect_uri),
+        ("scope", query.scope),
+        ("state", query.state),
+        ("code_challenge", query.code_challenge),
+        ("code_challenge_method", query.code_challenge_method),
+    ];
+    view! {
+        <div class="stack g3">
+            <span class="logo"><Icon name="logo"/></span>
+            <h1 style="font-size:1.5rem">"Allow "{consent.client.clone()}"?"</h1>
+            <p class="dim small">"This program was made by "<b>{consent.owner}</b>", not by Wharf. It wants to:"</p>
+        </div>
+        <div class="card" style="box-shadow:var(--shadow-2)">
+            <ul class="list small" style="padding-inline:16px">
+                {consent.scope.iter().map(|scope| view! { <li class="row"><Icon name="check" size="i-s"/><span>{meaning(scope)}</span></li> }).collect_view()}
+            </ul>
+            <form class="ft" method="post" action="/oauth/authorize">
+                {fields.into_iter().filter_map(|(name, value)| value.map(|value| view! { <input type="hidden" name=name value=value/> })).collect_view()}
+                <button class="btn" type="submit">"Do not allow"</button>
+                <span class="push"></span>
+                <button class="btn pri" type="submit" name="allow" value="1">"Allow"</button>
+            </form>
+        </div>
+        <p class="meta">"You are sent back to "<span class="mono" style="overflow-wrap:anywhere">{consent.redirect_uri}</span>". You can revoke this on your account page."</p>
+    }
+    .into_any()
+}
+
+/// One's own clients: a section of the account page.
+#[component]
+pub fn OauthClients() -> impl IntoView {
+    let client = client();
+    let clients: Moving<Vec<OauthClient>> = asked(|| (), move |()| client.oauth_client_list());
+    view! {
+        <section class="sec" id="clients" aria-labelledby="clients-h">
+            <div class="sec-h"><h2 id="clients-h">"OAuth clients"</h2><span class="meta">"your programs that act for people who allow it"</span></div>
+            {clients.show(1, move |list| view! {
+                <div class="card">
+                    <ul class="list small" style="padding-inline:16px">
+                        <For each=move || list.get() key=|c| c.id let:client><ClientRow of=client clients/></For>
+                    </ul>
+                    <NewClient clients/>
+                </div>
+            })}
+        </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn ClientRow(of: OauthClient, clients: Moving<Vec<OauthClient>>) -> impl IntoView {
+    let (busy, client, id) = (RwSignal::new(false), client(), of.id);
+    let remove = Callback::new(move |()| {
+        act(busy, "The client was not removed", client.oauth_client_delete(&id.to_string()), move |_| clients.again());
+    });
+    view! {
+        <li class="row wrap g3">
+            <span class="name">{of.name.clone()}</span>
+            <span class="meta mono" style="overflow-wrap:anywhere">{of.redirect_uri}</span>
+            <span class="push row g2"><span class="meta mono">{id.to_string()}</span><CopyButton text=of.secret label="Copy secret"/></span>
+            <ActButton class="btn gho sm dgr".to_owned() busy on_click=remove>"Remove"<span class="vh">" the client "{of.name}</span></ActButton>
+        </li>
+    }
+    .into_any()
+}
+
+#[component]
+fn NewClient(clients: Moving<Vec<OauthClient>>) -> impl IntoView {
+    let (name, to, busy) = (RwSignal::new(String::new()), RwSignal::new(String::new()), RwSignal::new(false));
+    let client = client();
+    let make = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        let create = OauthClientCreate { name: name.get_untracked(), redirect_uri: to.get_untracked() };
+        act(busy, "No client was made", client.oauth_client_create(&create), move |_| {
+            name.set(String::new());
+            to.set(String::new());
+            clients.again();
+        });
+    };
+    view! {
+        <form class="ft" on:submit=make>
+            <label class="vh" for="client-name">"Name of the client"</label>
+            <input class="input sm" style="flex:1 1 120px" id="client-name" placeholder="Name, e.g. dashboard" prop:value=move || name.get() on:input=move |ev| name.set(event_target_value(&ev))/>
+            <label class="vh" for="client-to">"Redirect address of the client"</label>
+            <input class="input sm" style="flex:2 1 200px" id="client-to" placeholder="https://…/callback" prop:value=move || to.get() on:input=move |ev| to.set(event_target_value(&ev))/>
+            <button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"New client"</button>
+        </form>
+    }
+    .into_any()
+}

@@ -1,0 +1,150 @@
+//! `audit`: who changed what, and whether that record is whole.
+
+use anyhow::{Result, bail};
+use api::{
+    client::{Client, query},
+    platform::{Event, EventQuery},
+};
+use chrono::Local;
+use clap::Args;
+use serde_json::Value;
+
+use crate::{
+    context::{AppFlags, Context},
+    output::{self, Cell, DIM, Table},
+};
+
+/// What is looked for
+#[derive(Args)]
+struct Filter {
+    #[command(flatten)]
+    app: AppFlags,
+    /// Of all apps, whatever folder this is
+    #[arg(long)]
+    all: bool,
+    /// A part of the address of who did it
+    #[arg(long, value_name = "WHO")]
+    actor: Option<String>,
+    /// How the action begins, e.g. release. or app.create
+    #[arg(long, value_name = "ACTION")]
+    action: Option<String>,
+    /// A part of anything
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
+    /// From this day or time on, e.g. 2026-11-20 or 2026-11-20T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Up to the end of this day, or before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+}
+
+impl Filter {
+    fn query(self, cx: &Context) -> Result<EventQuery> {
+        let app = if self.all { None } else { self.app.app_if_any(cx)? };
+        let Self { actor, action, text: q, since, until, .. } = self;
+        Ok(EventQuery { actor, action, app, q, since, until, before: None, max: None })
+    }
+}
+
+/// Takes the newest `max` events page by page.
+async fn newest(client: &Client, mut wanted: EventQuery, max: usize, mut each: impl FnMut(Vec<Event>)) -> Result<()> {
+    let mut left = max;
+    while left > 0 {
+        let most = left.min(1000);
+        wanted.max = Some(most as i64);
+        let page: Vec<Event> = client.list(path(&wanted), None, false).await?;
+        wanted.before = page.last().map(|event| event.seq);
+        left -= page.len();
+        let is_last = page.len() < most;
+        each(page);
+        if is_last {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Whoever does not administer the platform sees what was done to one app, all of it.
+fn path(wanted: &EventQuery) -> String {
+    let EventQuery { actor, action, app, q, since, until, .. } = wanted;
+    let of_app = [actor, action, q, since, until].iter().all(|field| field.is_none());
+    match app.as_ref().filter(|_| of_app) {
+        Some(app) => {
+            let page = EventQuery { app: None, ..wanted.clone() };
+            format!("/apps/{}/events{}", api::client::segment(app), query(&page))
+        }
+        None => format!("/events{}", query(wanted)),
+    }
+}
+
+/// Shows who changed what, newest first
+#[derive(Args)]
+pub struct List {
+    #[command(flatten)]
+    filter: Filter,
+    /// How many
+    #[arg(short, long, default_value_t = 30)]
+    num: usize,
+}
+
+impl List {
+    /// `audit`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let client = cx.client()?;
+        let mut events = Vec::new();
+        newest(&client, self.filter.query(cx)?, self.num, |page| events.extend(page)).await?;
+        if cx.json {
+            return output::json(&events);
+        }
+        let mut table = Table::new(&["When", "Who", "Action", "What"]);
+        for event in &events {
+            let at = event.at.with_timezone(&Local).format("%Y/%m/%d %H:%M:%S");
+            table.row([
+                Cell::new(at, DIM),
+                (&event.actor).into(),
+                Cell::new(&event.action, DIM),
+                (&event.summary).into(),
+            ]);
+        }
+        table.print();
+        Ok(())
+    }
+}
+
+/// Prints all of it, newest first, a line of JSON each
+#[derive(Args)]
+pub struct Export {
+    #[command(flatten)]
+    filter: Filter,
+}
+
+impl Export {
+    /// `audit:export`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let client = cx.client()?;
+        let print = |page: Vec<Event>| {
+            for event in page {
+                out!("{}", serde_json::json!(event));
+            }
+        };
+        newest(&client, self.filter.query(cx)?, usize::MAX, print).await
+    }
+}
+
+/// Checks that nobody changed the record of who changed what
+#[derive(Args)]
+pub struct Verify {}
+
+impl Verify {
+    /// `audit:verify`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let verdict: Value = cx.client()?.call("GET", "/events/verify".into(), None).await?;
+        if cx.json {
+            output::json(&verdict)?;
+        } else {
+            out!("{}", verdict["message"].as_str().unwrap_or_default());
+        }
+        if verdict["broken_at"].is_null() { Ok(()) } else { bail!("The record cannot be trusted.") }
+    }
+}

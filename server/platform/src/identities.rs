@@ -1,0 +1,49 @@
+//! Identities: the accounts at providers that sign one's own account in.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use uuid::Uuid;
+
+use crate::{
+    Platform,
+    actor::Actor,
+    error::{Error, Result},
+    events,
+};
+
+/// `GET /account/identities`
+pub async fn identity_list(
+    State(platform): State<Platform>,
+    actor: Actor,
+) -> Result<Json<Vec<api::identities::Identity>>> {
+    let rows = store::identities::identity_list(platform.db(), actor.account.id).await?;
+    let shown = rows.into_iter().map(|row| api::identities::Identity {
+        id: row.id,
+        provider: row.provider,
+        title: row.title,
+        email: row.email,
+        created_at: row.created_at,
+        last_used_at: row.updated_at,
+    });
+    Ok(Json(shown.collect()))
+}
+
+/// `DELETE /account/identities/{identity}`
+pub async fn identity_delete(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<serde_json::Value>> {
+    let missing = || Error::not_found("identity", "Couldn't find that identity.");
+    let id: Uuid = id.parse().map_err(|_| missing())?;
+    let mut tx = platform.db().begin().await?;
+    let deleted = store::identities::identity_delete(&mut *tx, actor.account.id, id).await?;
+    let provider = deleted.ok_or_else(missing)?;
+    let summary = format!("Unlinked an account at {provider}.");
+    let (data, email) = (serde_json::json!({ "provider": provider }), actor.account.email.clone());
+    actor.event(&mut tx, events::New { action: "identity.delete", subject: &email, app: None, summary, data }).await?;
+    tx.commit().await?;
+    Ok(Json(serde_json::json!({})))
+}

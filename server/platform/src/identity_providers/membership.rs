@@ -1,0 +1,86 @@
+//! Gives what rules give, and takes back what they gave and give no more.
+
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::rules::Given;
+use crate::{actor::Actor, error::Result, events};
+
+/// Makes what `actor` has of rules what they give `now`. Returns what has to be remembered: what
+/// somebody had already was not given by a rule, and no rule takes it away.
+pub(crate) async fn apply(tx: &mut sqlx::PgConnection, actor: &mut Actor, was: &Given, now: Given) -> Result<Given> {
+    let (is_admin, keeps) = (actor.account.admin, now.admin || !was.admin);
+    let admin = (is_admin && keeps) || now.admin;
+    if admin != is_admin {
+        store::accounts::account_administers(&mut *tx, actor.account.id, admin, Utc::now()).await?;
+        actor.account.admin = admin;
+        let word = if admin { "became an administrator" } else { "is no longer an administrator" };
+        let summary = format!("{} {word} by a rule of the identity provider.", actor.account.email);
+        note(tx, actor, "account.update", summary, serde_json::json!({ "admin": admin })).await?;
+    }
+    let mut teams = BTreeMap::new();
+    for (team, role) in &now.teams {
+        if join(tx, actor, team, role, was.teams.contains_key(team)).await? {
+            teams.insert(team.clone(), role.clone());
+        }
+    }
+    for team in was.teams.keys().filter(|team| !now.teams.contains_key(*team)) {
+        leave(tx, actor, team).await?;
+    }
+    Ok(Given { admin: now.admin && (was.admin || !is_admin), teams })
+}
+
+/// Whether somebody else administers a team. Locks it, so that the answer stays true.
+async fn has_other_admin(tx: &mut sqlx::PgConnection, team: Uuid, role: Option<&str>) -> Result<bool> {
+    store::teams::team_lock(&mut *tx, team).await?;
+    let own = i64::from(role == Some("admin"));
+    Ok(store::team_members::team_member_count_admins(tx, team).await? > own)
+}
+
+/// Puts somebody into a team, unless a person did. Returns whether it is the rule that did.
+async fn join(tx: &mut sqlx::PgConnection, actor: &Actor, team: &str, role: &str, was_given: bool) -> Result<bool> {
+    // A team that a rule names and nobody has made yet is joined once it is there.
+    let Some(found) = store::teams::team_info(&mut *tx, team, actor.account.id).await? else { return Ok(false) };
+    let id = found.team.id;
+    match found.role.as_deref() {
+        Some(_) if !was_given => return Ok(false),
+        Some(now) if now == role => return Ok(true),
+        Some("admin") if !has_other_admin(tx, id, Some("admin")).await? => return Ok(true),
+        _ => {}
+    }
+    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), id, actor.account.id, role, Utc::now()).await?;
+    let summary = format!("{} is {role} of the team {team} by a rule of the identity provider.", actor.account.email);
+    let data = serde_json::json!({ "team": id, "account": actor.account.id, "role": role });
+    note(tx, actor, "team_member.create", summary, data).await?;
+    actor.platform.rights_changed();
+    Ok(true)
+}
+
+/// Takes somebody out of a team again; its last admin stays.
+async fn leave(tx: &mut sqlx::PgConnection, actor: &Actor, team: &str) -> Result<()> {
+    let Some(found) = store::teams::team_info(&mut *tx, team, actor.account.id).await? else { return Ok(()) };
+    let (id, role) = (found.team.id, found.role.as_deref());
+    if role.is_none() || (role == Some("admin") && !has_other_admin(tx, id, role).await?) {
+        return Ok(());
+    }
+    store::team_members::team_member_delete(&mut *tx, id, actor.account.id).await?;
+    let summary =
+        format!("{} left the team {team}: no rule of the identity provider puts them there.", actor.account.email);
+    let data = serde_json::json!({ "team": id, "account": actor.account.id });
+    note(tx, actor, "team_member.delete", summary, data).await?;
+    actor.platform.rights_changed();
+    Ok(())
+}
+
+async fn note(
+    tx: &mut sqlx::PgConnection,
+    actor: &Actor,
+    action: &str,
+    summary: String,
+    data: serde_json::Value,
+) -> Result<()> {
+    let email = &actor.account.email;
+    actor.event(tx, events::New { action, subject: email, app: None, summary, data }).await
+}

@@ -1,0 +1,289 @@
+//! Identity providers: who vouches for people, whom they let in, and what comes with it.
+
+pub(crate) mod membership;
+pub(crate) mod person;
+pub(crate) mod rules;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use chrono::{DateTime, Utc};
+use store::identity_providers::{Row, Rule};
+use uuid::Uuid;
+
+use self::person::Provider;
+use crate::{
+    Platform,
+    actor::Actor,
+    error::{Error, Result},
+    events,
+    web::{Created, Input},
+};
+
+/// The public services: kind, title, issuer, where groups are.
+const PRESETS: [(&str, &str, &str, &str); 3] = [
+    ("github", "GitHub", "https://github.com", "orgs"),
+    ("gitlab", "GitLab", "https://gitlab.com", "groups_direct"),
+    ("google", "Google", "https://accounts.google.com", "groups"),
+];
+
+fn missing() -> Error {
+    Error::not_found("identity_provider", "Couldn't find that identity provider.")
+}
+
+/// The provider called `name`, with its rules.
+pub(crate) async fn find(platform: &Platform, name: &str) -> Result<(Row, Vec<Rule>)> {
+    let row = store::identity_providers::identity_provider_by_name(platform.db(), name).await?.ok_or_else(missing)?;
+    let rules = store::identity_providers::identity_rule_list(platform.db(), row.id).await?;
+    Ok((row, rules))
+}
+
+/// The console's own address to come back to. Made from the settings, never from a request.
+pub(crate) fn redirect_uri(platform: &Platform, name: &str) -> String {
+    format!("{}/login/oauth/{name}/callback", platform.config().url())
+}
+
+/// What it takes to speak to a provider.
+pub(crate) fn provider<'a>(platform: &Platform, row: &'a Row, rules: &[Rule]) -> anyhow::Result<Provider<'a>> {
+    let secret = platform.secrets().open(PURPOSE, &row.secret)?;
+    Ok(Provider {
+        row,
+        secret: String::from_utf8(secret)?,
+        redirect: redirect_uri(platform, &row.name),
+        wants_groups: rules.iter().any(|rule| rule.group.is_some()),
+    })
+}
+
+const PURPOSE: &str = "identity provider";
+
+fn shown(platform: &Platform, row: Row, rules: Vec<Rule>) -> api::identity_providers::IdentityProvider {
+    let rule = |rule: Rule| api::identity_providers::IdentityRule {
+        domain: rule.domain,
+        group: rule.group,
+        admin: rule.admin,
+        team: rule.team,
+        role: rule.role,
+    };
+    api::identity_providers::IdentityProvider {
+        redirect_uri: redirect_uri(platform, &row.name),
+        rules: rules.into_iter().map(rule).collect(),
+        id: row.id,
+        name: row.name,
+        title: row.title,
+        kind: row.kind,
+        issuer: row.issuer,
+        client_id: row.client_id,
+        domains: row.domains,
+        groups_claim: row.groups_claim,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }
+}
+
+/// `GET /identity-providers`
+pub async fn identity_provider_list(
+    State(platform): State<Platform>,
+    actor: Actor,
+) -> Result<Json<Vec<api::identity_providers::IdentityProvider>>> {
+    actor.must_administer()?;
+    let mut all = Vec::new();
+    for row in store::identity_providers::identity_provider_list(platform.db()).await? {
+        let rules = store::identity_providers::identity_rule_list(platform.db(), row.id).await?;
+        all.push(shown(&platform, row, rules));
+    }
+    Ok(Json(all))
+}
+
+/// `POST /identity-providers`
+pub async fn identity_provider_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Input(create): Input<api::identity_providers::IdentityProviderCreate>,
+) -> Result<Created<api::identity_providers::IdentityProvider>> {
+    actor.must_administer()?;
+    let preset = PRESETS.iter().find(|preset| preset.0 == create.kind);
+    if preset.is_none() && create.kind != "openid" {
+        return Err(Error::invalid("kind must be github, gitlab, google or openid."));
+    }
+    let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
+    let name = given(create.name).or(preset.map(|p| p.0.into())).ok_or_else(|| Error::invalid("name is missing."))?;
+    let issuer = given(create.issuer).or(preset.map(|p| p.2.into()));
+    let (id, now) = (Uuid::now_v7(), Utc::now());
+    let row = Row {
+        id,
+        title: given(create.title).or(preset.map(|p| p.1.into())).unwrap_or_else(|| name.clone()),
+        issuer: issuer.ok_or_else(|| Error::invalid("issuer is missing: the address of the OpenID provider."))?,
+        groups_claim: given(create.groups_claim).unwrap_or_else(|| preset.map_or("groups", |p| p.3).into()),
+        name,
+        kind: create.kind,
+        client_id: create.client_id.trim().into(),
+        secret: platform.secrets().seal(PURPOSE, create.client_secret.trim().as_bytes()),
+        domains: domains(create.domains)?,
+        created_at: now,
+        updated_at: now,
+    };
+    if create.client_secret.trim().is_empty() {
+        return Err(Error::invalid("client_secret is missing."));
+    }
+    check(&row, true).await?;
+    let rules = self::read_rules(id, create.rules, now)?;
+    let mut tx = platform.db().begin().await?;
+    if let Err(err) = store::identity_providers::identity_provider_create(&mut *tx, &row).await {
+        return Err(match store::broken_constraint(&err).as_deref() {
+            Some("identity_providers_name_key") => Error::invalid(format!("Name {} is already taken.", row.name)),
+            _ => err.into(),
+        });
+    }
+    store::identity_providers::identity_rules_replace(&mut tx, id, &rules).await?;
+    note(&actor, &mut tx, "identity_provider.create", &row, &rules, "Added").await?;
+    tx.commit().await?;
+    Ok(Created(shown(&platform, row, rules)))
+}
+
+/// `PATCH /identity-providers/{provider}`
+pub async fn identity_provider_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(name): Path<String>,
+    Input(update): Input<api::identity_providers::IdentityProviderUpdate>,
+) -> Result<Json<api::identity_providers::IdentityProvider>> {
+    actor.must_administer()?;
+    let (mut row, mut rules) = find(&platform, &name).await?;
+    let now = Utc::now();
+    let put = |field: &mut String, value: Option<String>| {
+        if let Some(value) = value {
+            *field = value.trim().to_owned();
+        }
+    };
+    let moves = update.issuer.as_ref().is_some_and(|issuer| issuer.trim() != row.issuer);
+    put(&mut row.title, update.title);
+    put(&mut row.issuer, update.issuer);
+    put(&mut row.client_id, update.client_id);
+    put(&mut row.groups_claim, update.groups_claim);
+    if let Some(secret) = update.client_secret.filter(|secret| !secret.trim().is_empty()) {
+        row.secret = platform.secrets().seal(PURPOSE, secret.trim().as_bytes());
+    }
+    if let Some(given) = update.domains {
+        row.domains = domains(given)?;
+    }
+    if let Some(given) = update.rules {
+        rules = self::read_rules(row.id, given, now)?;
+    }
+    row.updated_at = now;
+    check(&row, moves).await?;
+    let mut tx = platform.db().begin().await?;
+    store::identity_providers::identity_provider_update(&mut *tx, &row).await?;
+    store::identity_providers::identity_rules_replace(&mut tx, row.id, &rules).await?;
+    note(&actor, &mut tx, "identity_provider.update", &row, &rules, "Changed").await?;
+    tx.commit().await?;
+    Ok(Json(shown(&platform, row, rules)))
+}
+
+/// `DELETE /identity-providers/{provider}`: accounts stay, and are signed in some other way.
+pub async fn identity_provider_delete(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(name): Path<String>,
+) -> Result<Json<api::identity_providers::IdentityProvider>> {
+    actor.must_administer()?;
+    let (row, rules) = find(&platform, &name).await?;
+    let mut tx = platform.db().begin().await?;
+    store::identity_providers::identity_provider_delete(&mut *tx, row.id).await?;
+    note(&actor, &mut tx, "identity_provider.delete", &row, &rules, "Removed").await?;
+    tx.commit().await?;
+    Ok(Json(shown(&platform, row, rules)))
+}
+
+async fn note(
+    actor: &Actor,
+    tx: &mut sqlx::PgConnection,
+    action: &str,
+    row: &Row,
+    rules: &[Rule],
+    done: &str,
+) -> Result<()> {
+    let summary = format!("{done} the identity provider {} ({}).", row.title, row.issuer);
+    let rule = |r: &Rule| serde_json::json!({ "domain": r.domain, "group": r.group, "admin": r.admin, "team": r.team, "role": r.role });
+    let rules: Vec<_> = rules.iter().map(rule).collect();
+    let data = serde_json::json!({ "client_id": row.client_id, "domains": row.domains, "rules": rules });
+    actor.event(tx, events::New { action, subject: &row.name, app: None, summary, data }).await
+}
+
+/// Refuses what cannot be used. `asks` finds out whether an OpenID provider is where it is said to be.
+async fn check(row: &Row, asks: bool) -> Result<()> {
+    let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if row.name.is_empty() || row.name.len() > 30 || !row.name.bytes().all(letters) {
+        return Err(Error::invalid("name can only contain up to 30 lowercase letters, digits, and dashes."));
+    }
+    if row.title.is_empty() || row.title.chars().count() > 40 || row.title.chars().any(char::is_control) {
+        return Err(Error::invalid("title must have 1 to 40 characters and no control characters."));
+    }
+    if row.client_id.is_empty() {
+        return Err(Error::invalid("client_id is missing."));
+    }
+    let url = reqwest::Url::parse(&row.issuer).map_err(|_| Error::invalid("issuer is not an address."))?;
+    let is_here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    let plain =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    if !plain || !(url.scheme() == "https" || url.scheme() == "http" && is_here) {
+        return Err(Error::invalid("issuer must be an address with https and without ?, # and a password."));
+    }
+    if asks && row.kind == "openid" {
+        person::discover(&row.issuer).await.map_err(|err| {
+            Error::invalid(format!("There is no OpenID provider at {}: {:#}.", row.issuer, anyhow::Error::from(err)))
+        })?;
+    }
+    Ok(())
+}
+
+fn domains(given: Vec<String>) -> Result<Vec<String>> {
+    let mut domains = given.iter().map(|domain| self::domain(domain)).collect::<Result<Vec<_>>>()?;
+    domains.sort();
+    domains.dedup();
+    Ok(domains)
+}
+
+fn domain(given: &str) -> Result<String> {
+    let domain = given.trim().trim_start_matches('@').to_ascii_lowercase();
+    let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+    match domain.contains('.') && domain.bytes().all(letters) {
+        true => Ok(domain),
+        false => Err(Error::invalid(format!("{given:?} is not a domain of e-mail addresses, such as example.com."))),
+    }
+}
+
+fn read_rules(
+    provider_id: Uuid,
+    given: Vec<api::identity_providers::IdentityRule>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Rule>> {
+    let text = |t: Option<String>| t.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
+    let mut rules = Vec::new();
+    for (position, rule) in (0..).zip(given) {
+        let (domain, group) = (text(rule.domain).map(|d| self::domain(&d)).transpose()?, text(rule.group));
+        let (team, role) = (text(rule.team), text(rule.role));
+        if domain.is_some() == group.is_some() {
+            return Err(Error::invalid("A rule is for a domain or for a group: give one of them."));
+        }
+        let role = match (&team, role.as_deref()) {
+            (None, None) => None,
+            (Some(_), Some(role @ ("admin" | "member" | "viewer"))) => Some(role.to_owned()),
+            (Some(_), None) => Some("member".to_owned()),
+            _ => return Err(Error::invalid("A rule's role is admin, member or viewer, in the team that it names.")),
+        };
+        rules.push(Rule {
+            id: Uuid::now_v7(),
+            provider_id,
+            position,
+            domain,
+            group,
+            admin: rule.admin,
+            team,
+            role,
+            created_at: now,
+            updated_at: now,
+        });
+    }
+    Ok(rules)
+}

@@ -1,0 +1,269 @@
+//! Asks a provider who somebody is: OAuth 2 code flow with PKCE, OpenID Connect where it is spoken.
+//!
+//! Nothing here trusts what comes from the browser. A person is told by the provider's own answers:
+//! the signed ID token, or, from GitHub, its API.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use oauth2::{
+    AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet,
+    EndpointSet, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse as _, TokenUrl,
+    basic::BasicClient,
+};
+use openidconnect::{
+    AccessTokenHash, IssuerUrl, Nonce, TokenResponse as _,
+    core::{
+        CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreJwsSigningAlgorithm as Alg, CoreProviderMetadata,
+        CoreTokenResponse,
+    },
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::identity_providers::Row;
+
+/// A provider that does not answer keeps nobody waiting for longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where to send the browser, and what has to be remembered until it comes back.
+pub(crate) struct Begun {
+    pub url: String,
+    pub state: String,
+    pub kept: Kept,
+}
+
+/// What only this side knows of a sign-in that is under way.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Kept {
+    nonce: String,
+    verifier: String,
+}
+
+/// Somebody, as their provider tells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Person {
+    /// What stays the same when name and address change.
+    pub subject: String,
+    /// The address, if the provider has verified that it is theirs.
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub groups: Vec<String>,
+}
+
+/// A provider with what it takes to speak to it.
+pub(crate) struct Provider<'a> {
+    pub row: &'a Row,
+    /// The client secret, opened.
+    pub secret: String,
+    /// The console's own address of the callback.
+    pub redirect: String,
+    /// Whether rules ask for groups.
+    pub wants_groups: bool,
+}
+
+type OpenId =
+    CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointMaybeSet, EndpointMaybeSet>;
+
+/// Follows no redirects: an answer from elsewhere is not the provider's.
+fn http() -> anyhow::Result<reqwest::Client> {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
+    client.user_agent("wharf").build().context("prepare to ask a provider")
+}
+
+/// Whether an OpenID provider is at `issuer`.
+pub(crate) async fn discover(issuer: &str) -> anyhow::Result<()> {
+    CoreProviderMetadata::discover_async(IssuerUrl::new(issuer.to_owned())?, &http()?).await?;
+    Ok(())
+}
+
+impl Provider<'_> {
+    /// Begins a sign-in: nothing is asked of GitHub, of others where their pages are.
+    pub async fn begin(&self) -> anyhow::Result<Begun> {
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let (url, state, nonce) = match self.row.kind.as_str() {
+            "github" => {
+                let client = self.github()?;
+                let ask = client.authorize_url(CsrfToken::new_random).add_scope(Scope::new("user:email".into()));
+                let ask = if self.wants_groups { ask.add_scope(Scope::new("read:org".into())) } else { ask };
+                let (url, state) = ask.set_pkce_challenge(challenge).url();
+                (url, state, Nonce::new(String::new()))
+            }
+            _ => {
+                let (client, _) = self.open_id(&http()?).await?;
+                let flow = CoreAuthenticationFlow::AuthorizationCode;
+                let mut ask = client.authorize_url(flow, CsrfToken::new_random, Nonce::new_random);
+                for scope in ["email", "profile"] {
+                    ask = ask.add_scope(Scope::new(scope.into()));
+                }
+                ask.set_pkce_challenge(challenge).url()
+            }
+        };
+        let kept = Kept { nonce: nonce.secret().clone(), verifier: verifier.into_secret() };
+        Ok(Begun { url: url.into(), state: state.into_secret(), kept })
+    }
+
+    /// Who came back with `code`.
+    pub async fn identify(&self, kept: Kept, code: String) -> anyhow::Result<Person> {
+        let (http, code) = (http()?, AuthorizationCode::new(code));
+        let verifier = PkceCodeVerifier::new(kept.verifier);
+        if self.row.kind == "github" {
+            let client = self.github()?;
+            let token = client.exchange_code(code).set_pkce_verifier(verifier).request_async(&http).await;
+            return self.github_person(&http, token.context("exchange the code")?.access_token().secret()).await;
+        }
+        let (client, metadata) = self.open_id(&http).await?;
+        let token = client.exchange_code(code)?.set_pkce_verifier(verifier).request_async(&http).await;
+        let token = token.context("exchange the code")?;
+        let mut claims = signed_claims(&client, &token, &Nonce::new(kept.nonce))?;
+        if let Some(at) = metadata.userinfo_endpoint() {
+            let more = get(&http, at.as_str(), token.access_token().secret()).await.context("ask for the claims")?;
+            if more["sub"] != claims["sub"] {
+                bail!("the claims are about somebody else than the ID token");
+            }
+            add(&mut claims, more);
+        }
+        person(&claims, &self.row.groups_claim)
+    }
+
+    async fn open_id(&self, http: &reqwest::Client) -> anyhow::Result<(OpenId, CoreProviderMetadata)> {
+        let issuer = IssuerUrl::new(self.row.issuer.clone())?;
+        let metadata = CoreProviderMetadata::discover_async(issuer, http).await.context("discover the provider")?;
+        let secret = Some(ClientSecret::new(self.secret.clone()));
+        let client =
+            CoreClient::from_provider_metadata(metadata.clone(), ClientId::new(self.row.client_id.clone()), secret)
+                .set_redirect_uri(RedirectUrl::new(self.redirect.clone())?);
+        let posts = metadata.token_endpoint_auth_methods_supported().is_some_and(|methods| {
+            methods.contains(&CoreClientAuthMethod::ClientSecretPost)
+                && !methods.contains(&CoreClientAuthMethod::ClientSecretBasic)
+        });
+        let client = if posts { client.set_auth_type(AuthType::RequestBody) } else { client };
+        Ok((client, metadata))
+    }
+
+    fn github(
+        &self,
+    ) -> anyhow::Result<BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>> {
+        let base = self.row.issuer.trim_end_matches('/');
+        Ok(BasicClient::new(ClientId::new(self.row.client_id.clone()))
+            .set_client_secret(ClientSecret::new(self.secret.clone()))
+            .set_auth_uri(AuthUrl::new(format!("{base}/login/oauth/authorize"))?)
+            .set_token_uri(TokenUrl::new(format!("{base}/login/oauth/access_token"))?)
+            .set_redirect_uri(RedirectUrl::new(self.redirect.clone())?)
+            .set_auth_type(AuthType::RequestBody))
+    }
+
+    /// GitHub speaks no OpenID Connect: its API is asked.
+    async fn github_person(&self, http: &reqwest::Client, token: &str) -> anyhow::Result<Person> {
+        let api = match self.row.issuer.trim_end_matches('/') {
+            "https://github.com" => "https://api.github.com".to_owned(),
+            enterprise => format!("{enterprise}/api/v3"),
+        };
+        let user = get(http, &format!("{api}/user"), token).await.context("ask who it is")?;
+        let id = user["id"].as_u64().ok_or_else(|| anyhow!("the user has no id"))?;
+        let emails = get(http, &format!("{api}/user/emails"), token).await.context("ask for the addresses")?;
+        let mut groups = Vec::new();
+        if self.wants_groups {
+            let orgs =
+                get(http, &format!("{api}/user/orgs?per_page=100"), token).await.context("ask for the groups")?;
+            groups.extend(texts(&orgs, |org| org["login"].as_str().map(String::from)));
+            let teams =
+                get(http, &format!("{api}/user/teams?per_page=100"), token).await.context("ask for the teams")?;
+            let name =
+                |team: &Value| Some(format!("{}/{}", team["organization"]["login"].as_str()?, team["slug"].as_str()?));
+            groups.extend(texts(&teams, name));
+        }
+        let is_theirs = |e: &&Value| e["primary"] == true && e["verified"] == true;
+        let email = emails.as_array().and_then(|all| all.iter().find(is_theirs)).and_then(|e| e["email"].as_str());
+        let name = user["name"].as_str().or(user["login"].as_str()).map(String::from);
+        Ok(Person { subject: id.to_string(), email: email.map(String::from), name, groups })
+    }
+}
+
+/// The claims of the ID token, once signature, issuer, audience, time and nonce are right.
+fn signed_claims(client: &OpenId, token: &CoreTokenResponse, nonce: &Nonce) -> anyhow::Result<Value> {
+    let id_token = token.id_token().ok_or_else(|| anyhow!("the provider sent no ID token"))?;
+    // Signed by the provider's own key: not unsigned, and not with a secret that others share.
+    let asymmetric = [
+        Alg::RsaSsaPkcs1V15Sha256,
+        Alg::RsaSsaPkcs1V15Sha384,
+        Alg::RsaSsaPkcs1V15Sha512,
+        Alg::RsaSsaPssSha256,
+        Alg::RsaSsaPssSha384,
+        Alg::RsaSsaPssSha512,
+        Alg::EcdsaP256Sha256,
+        Alg::EcdsaP384Sha384,
+        Alg::EdDsa,
+    ];
+    let verifier = client.id_token_verifier().set_allowed_algs(asymmetric);
+    let claims = id_token.claims(&verifier, nonce).context("check the ID token")?;
+    if let Some(expected) = claims.access_token_hash() {
+        let (alg, key) = (id_token.signing_alg()?, id_token.signing_key(&verifier)?);
+        if AccessTokenHash::from_token(token.access_token(), alg, key)? != *expected {
+            bail!("the access token is not the one that the ID token came with");
+        }
+    }
+    // Read once more, with the claims that have no name in the standard.
+    let payload = id_token.to_string().split('.').nth(1).unwrap_or_default().to_owned();
+    let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).context("read the ID token")?;
+    serde_json::from_slice(&payload).context("read the ID token")
+}
+
+/// Adds what `claims` does not say yet: what is signed goes before what is not.
+fn add(claims: &mut Value, more: Value) {
+    if let (Value::Object(claims), Value::Object(more)) = (claims, more) {
+        // An address and whether it is verified come from one place.
+        let has_email = claims.contains_key("email");
+        for (key, value) in more {
+            if !(has_email && key == "email_verified") {
+                claims.entry(key).or_insert(value);
+            }
+        }
+    }
+}
+
+fn person(claims: &Value, groups_claim: &str) -> anyhow::Result<Person> {
+    let text = |key: &str| claims[key].as_str().filter(|s| !s.is_empty()).map(String::from);
+    // Some providers write booleans as texts. Silence is no promise.
+    let verified = claims["email_verified"] == true || claims["email_verified"] == "true";
+    Ok(Person {
+        subject: text("sub").ok_or_else(|| anyhow!("the ID token has no subject"))?,
+        email: text("email").filter(|_| verified),
+        name: text("name").or_else(|| text("preferred_username")),
+        groups: texts(&claims[groups_claim], |group| group.as_str().map(String::from)),
+    })
+}
+
+fn texts(list: &Value, text: impl Fn(&Value) -> Option<String>) -> Vec<String> {
+    list.as_array().map(|all| all.iter().filter_map(text).collect()).unwrap_or_default()
+}
+
+async fn get(http: &reqwest::Client, url: &str, token: &str) -> anyhow::Result<Value> {
+    let answer = http.get(url).bearer_auth(token).header("accept", "application/json").send().await?;
+    Ok(answer.error_for_status()?.json().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_a_verified_address_counts() {
+        let email = |claims: Value| person(&claims, "groups").unwrap().email;
+        let address = Some("a@b.c".to_owned());
+        assert_eq!(email(json!({ "sub": "1", "email": "a@b.c", "email_verified": true })), address);
+        assert_eq!(email(json!({ "sub": "1", "email": "a@b.c", "email_verified": "true" })), address);
+        assert_eq!(email(json!({ "sub": "1", "email": "a@b.c", "email_verified": false })), None);
+        assert_eq!(email(json!({ "sub": "1", "email": "a@b.c" })), None);
+        assert!(person(&json!({ "email": "a@b.c" }), "groups").is_err());
+    }
+
+    #[test]
+    fn what_is_signed_goes_before_what_is_not() {
+        let mut claims = json!({ "sub": "1", "email": "a@b.c" });
+        add(&mut claims, json!({ "email": "boss@b.c", "email_verified": true, "groups": ["dev"] }));
+        let person = person(&claims, "groups").unwrap();
+        assert_eq!((person.email, person.groups), (None, vec!["dev".to_owned()]));
+    }
+}

@@ -1,0 +1,112 @@
+//! What the rules of a provider give to a person. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use store::identity_providers::Rule;
+
+use super::person::Person;
+
+/// What rules give, or gave at the last sign-in.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Given {
+    /// Administers the platform.
+    #[serde(default)]
+    pub admin: bool,
+    /// Is in these teams, in these roles.
+    #[serde(default)]
+    pub teams: BTreeMap<String, String>,
+}
+
+/// Whether `email` is an address of `domain` itself. Subdomains are other domains.
+pub(crate) fn is_of(email: &str, domain: &str) -> bool {
+    email.rsplit_once('@').is_some_and(|(_, of)| of.eq_ignore_ascii_case(domain))
+}
+
+fn fits(rule: &Rule, person: &Person) -> bool {
+    let email = person.email.as_deref();
+    match (&rule.domain, &rule.group) {
+        (Some(domain), _) => email.is_some_and(|email| is_of(email, domain)),
+        (None, Some(group)) => person.groups.contains(group),
+        (None, None) => false,
+    }
+}
+
+/// Whether somebody without an account gets one.
+pub(crate) fn lets_in(domains: &[String], rules: &[Rule], person: &Person) -> bool {
+    let email = person.email.as_deref();
+    let is_allowed = |domain: &String| email.is_some_and(|email| is_of(email, domain));
+    domains.iter().any(is_allowed) || rules.iter().any(|rule| fits(rule, person))
+}
+
+/// What all rules that fit give together; of two roles in a team, the stronger.
+pub(crate) fn given(rules: &[Rule], person: &Person) -> Given {
+    let strength = |role: &str| ["viewer", "member", "admin"].iter().position(|r| *r == role);
+    let mut given = Given::default();
+    for rule in rules.iter().filter(|rule| fits(rule, person)) {
+        given.admin |= rule.admin;
+        if let (Some(team), Some(role)) = (&rule.team, &rule.role) {
+            let now = given.teams.entry(team.clone()).or_insert_with(|| role.clone());
+            if strength(role) > strength(now) {
+                now.clone_from(role);
+            }
+        }
+    }
+    given
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+    use uuid::Uuid;
+
+    fn rule(domain: Option<&str>, group: Option<&str>, admin: bool, team: Option<(&str, &str)>) -> Rule {
+        Rule {
+            id: Uuid::nil(),
+            provider_id: Uuid::nil(),
+            position: 0,
+            domain: domain.map(String::from),
+            group: group.map(String::from),
+            admin,
+            team: team.map(|t| t.0.into()),
+            role: team.map(|t| t.1.into()),
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn somebody(email: Option<&str>, groups: &[&str]) -> Person {
+        let groups = groups.iter().map(|g| (*g).to_owned()).collect();
+        Person { subject: "1".into(), email: email.map(String::from), name: None, groups }
+    }
+
+    #[test]
+    fn a_domain_is_that_domain_alone() {
+        let check = |email: Option<&str>| lets_in(&["acme.test".into()], &[], &somebody(email, &[]));
+        assert!(check(Some("ada@acme.test")) && check(Some("ada@ACME.test")));
+        for other in ["ada@evil.acme.test", "ada@evilacme.test", "ada@acme.test.evil.com", "acme.test", "a@b"] {
+            assert!(!check(Some(other)), "{other}");
+        }
+        assert!(!check(None));
+        assert!(check(Some("\"x@evil.com\"@acme.test")));
+    }
+
+    #[test]
+    fn rules_add_up_and_the_stronger_role_wins() {
+        let rules = [
+            rule(Some("acme.test"), None, false, Some(("crew", "member"))),
+            rule(None, Some("leads"), false, Some(("crew", "admin"))),
+            rule(None, Some("guests"), false, Some(("crew", "viewer"))),
+            rule(None, Some("ops"), true, None),
+        ];
+        let check = |person: Person, admin: bool, role: Option<&str>| {
+            let got = given(&rules, &person);
+            assert_eq!((got.admin, got.teams.get("crew").map(String::as_str)), (admin, role), "{person:?}");
+        };
+        check(somebody(Some("a@acme.test"), &[]), false, Some("member"));
+        check(somebody(Some("a@acme.test"), &["leads", "guests"]), false, Some("admin"));
+        check(somebody(Some("a@else.test"), &["guests", "ops"]), true, Some("viewer"));
+        check(somebody(None, &["Ops"]), false, None);
+    }
+}

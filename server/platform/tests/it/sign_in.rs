@@ -1,0 +1,381 @@
+//! Signing in through a provider: who gets in, who does not, and what attackers try.
+
+use serde_json::{Value, json};
+
+use crate::{
+    provider::Provider,
+    world::{Answer, World},
+};
+
+/// A platform with one provider, `acme`.
+struct Door {
+    t: World,
+    provider: Provider,
+}
+
+/// A browser: it has one cookie at most.
+#[derive(Default)]
+struct Browser {
+    cookie: String,
+}
+
+impl Browser {
+    async fn get(&mut self, t: &World, path: &str) -> Answer {
+        let answer =
+            t.anonymous.ask("GET", path).header("cookie", &self.cookie).header("x-forwarded-for", "192.0.2.7").await;
+        let set = answer.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
+        if !set.is_empty() {
+            self.cookie = set;
+        }
+        answer
+    }
+}
+
+impl Door {
+    async fn open(more: Value) -> Self {
+        let (t, provider) = (World::start().await, Provider::start().await);
+        let mut create = json!({
+            "kind": "openid", "name": "acme", "title": "Acme ID", "issuer": provider.url,
+            "client_id": "wharf", "client_secret": "hush", "domains": ["acme.test"],
+        });
+        create.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let made = t.owner.post("/identity-providers", create).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        assert!(!made.text().contains("hush"));
+        Self { t, provider }
+    }
+
+    /// Sends a browser to the provider. Where it is sent.
+    async fn start(&self, browser: &mut Browser, next: &str) -> String {
+        let answer = browser.get(&self.t, &format!("/login/oauth/acme?next={}", api::client::segment(next))).await;
+        assert_eq!(answer.status, 303, "{answer:?}");
+        let to = answer.header("location").to_owned();
+        assert!(to.starts_with(&format!("{}/authorize?", self.provider.url)), "{to}");
+        to
+    }
+
+    /// The whole way, as somebody of whom the provider says this. Where it ends.
+    async fn sign_in(&self, browser: &mut Browser, claims: Value) -> String {
+        let to = self.start(browser, "/apps/new").await;
+        let back = self.provider.agree(&to, claims);
+        browser.get(&self.t, &back).await.header("location").to_owned()
+    }
+
+    async fn account(&self, browser: &mut Browser) -> Option<Value> {
+        let answer = browser.get(&self.t, "/account").await;
+        (answer.status == 200).then(|| answer.json())
+    }
+
+    async fn refusals(&self) -> Vec<String> {
+        let events = self.t.owner.event_list_all().await.unwrap();
+        let refused = events.iter().rev().filter(|e| e.action == "session.refuse");
+        refused.map(|e| e.data["reason"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+fn person(sub: &str, email: &str) -> Value {
+    json!({ "sub": sub, "email": email, "email_verified": true, "name": "Ada" })
+}
+
+#[tokio::test]
+async fn who_is_of_the_domain_gets_in_and_others_do_not() {
+    let door = Door::open(json!({})).await;
+    let (mut ada, mut eve) = (Browser::default(), Browser::default());
+    assert_eq!(door.sign_in(&mut ada, person("1", "ada@acme.test")).await, "/apps/new");
+    let account = door.account(&mut ada).await.unwrap();
+    assert_eq!((account["email"].as_str(), account["admin"].as_bool()), (Some("ada@acme.test"), Some(false)));
+    assert_eq!(door.sign_in(&mut eve, person("2", "eve@evil.test")).await, "/login?error=unknown&provider=acme");
+    assert_eq!(door.account(&mut eve).await, None);
+    // The subject is who it is: an address that changed makes no other account.
+    let mut again = Browser::default();
+    door.sign_in(&mut again, person("1", "ada.lovelace@else.test")).await;
+    assert_eq!(door.account(&mut again).await.unwrap()["id"], account["id"]);
+    let identities = again.get(&door.t, "/account/identities").await.json();
+    assert_eq!((identities[0]["title"].as_str(), identities.as_array().unwrap().len()), (Some("Acme ID"), 1));
+    let refused =
+        door.t.owner.event_list_all().await.unwrap().into_iter().find(|e| e.action == "session.refuse").unwrap();
+    assert_eq!((refused.actor.as_str(), refused.address.as_deref()), ("eve@evil.test", Some("192.0.2.7")));
+}
+
+#[tokio::test]
+async fn accounts_are_linked_by_verified_addresses_only() {
+    let door = Door::open(json!({ "domains": [] })).await;
+    let mut browser = Browser::default();
+    let mut claims = person("1", "Stranger@example.com");
+    for unverified in [json!(false), json!("false"), Value::Null] {
+        claims["email_verified"] = unverified;
+        assert_eq!(door.sign_in(&mut browser, claims.clone()).await, "/login?error=address&provider=acme");
+    }
+    for nobodys in ["admin@wharf.localhost", "robot@team.invalid", "team@herokumanager.com"] {
+        let end = door.sign_in(&mut browser, person("1", nobodys)).await;
+        assert_eq!(end, "/login?error=address&provider=acme", "{nobodys}");
+    }
+    claims["email_verified"] = json!(true);
+    assert_eq!(door.sign_in(&mut browser, claims).await, "/apps/new");
+    let stranger = door.t.stranger.account_info().await.unwrap();
+    assert_eq!(door.account(&mut browser).await.unwrap()["id"], stranger.id.to_string());
+}
+
+#[tokio::test]
+async fn rules_give_and_take_back() {
+    let rules = json!([{ "group": "ops", "admin": true }]);
+    let door = Door::open(json!({ "rules": rules })).await;
+    let mut claims = person("1", "ada@acme.test");
+    let admin = async |claims: &Value| {
+        let mut browser = Browser::default();
+        door.sign_in(&mut browser, claims.clone()).await;
+        door.account(&mut browser).await.unwrap()["admin"].as_bool().unwrap()
+    };
+    assert!(!admin(&claims).await);
+    claims["groups"] = json!(["dev", "ops"]);
+    assert!(admin(&claims).await);
+    claims["groups"] = json!(["dev"]);
+    assert!(!admin(&claims).await);
+    // What was given by a person is not taken back by a rule.
+    sqlx::query("update accounts set admin = true where email = 'ada@acme.test'").execute(&door.t.db).await.unwrap();
+    assert!(admin(&claims).await);
+    claims["groups"] = json!(["ops"]);
+    assert!(admin(&claims).await);
+    claims["groups"] = json!([]);
+    assert!(admin(&claims).await);
+}
+
+#[tokio::test]
+async fn rules_put_people_into_teams_and_take_them_out() {
+    let rules = json!([{ "domain": "acme.test", "team": "crew", "role": "member" },
+                       { "group": "leads", "team": "crew", "role": "admin" },
+                       { "group": "dev", "team": "later" }]);
+    let door = Door::open(json!({ "rules": rules })).await;
+    door.t.owner.post("/teams", json!({ "name": "crew" })).await;
+    let mut claims = person("1", "ada@acme.test");
+    let teams = async |claims: &Value| {
+        let mut browser = Browser::default();
+        door.sign_in(&mut browser, claims.clone()).await;
+        let list = browser.get(&door.t, "/teams").await.json();
+        let mut found: Vec<_> =
+            list.as_array().unwrap().iter().map(|t| format!("{} {}", t["name"], t["role"]).replace('"', "")).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(teams(&claims).await, ["crew member"]);
+    claims["groups"] = json!(["leads", "dev"]);
+    assert_eq!(teams(&claims).await, ["crew admin"]);
+    door.t.owner.post("/teams", json!({ "name": "later" })).await;
+    assert_eq!(teams(&claims).await, ["crew admin", "later member"]);
+    claims["groups"] = json!([]);
+    assert_eq!(teams(&claims).await, ["crew member"]);
+    claims["email"] = json!("ada@else.test");
+    assert!(teams(&claims).await.is_empty());
+    assert_eq!(door.t.owner.get("/events/verify").await.json()["broken_at"], Value::Null);
+}
+
+#[tokio::test]
+async fn who_is_suspended_is_not_let_in() {
+    let door = Door::open(json!({})).await;
+    let mut ada = Browser::default();
+    door.sign_in(&mut ada, person("1", "ada@acme.test")).await;
+    let suspend = door.t.owner.patch("/users/ada@acme.test", json!({ "suspended": true })).await;
+    assert_eq!(suspend.status, 200, "{suspend:?}");
+    assert_eq!(door.account(&mut ada).await, None);
+    let refused = "/login?error=suspended&provider=acme";
+    assert_eq!(door.sign_in(&mut ada, person("1", "ada@acme.test")).await, refused);
+    assert_eq!(door.sign_in(&mut ada, person("2", "ada@acme.test")).await, refused);
+}
+
+#[tokio::test]
+async fn an_answer_counts_once_and_in_the_browser_that_asked() {
+    let door = Door::open(json!({})).await;
+    let (mut victim, mut attacker) = (Browser::default(), Browser::default());
+    let state = "/login?error=state&provider=acme";
+    // A foreign state: the attacker has the victim follow the answer to the attacker's own sign-in.
+    let to = door.start(&mut attacker, "").await;
+    let back = door.provider.agree(&to, person("6", "mallory@acme.test"));
+    assert_eq!(victim.get(&door.t, &back).await.header("location"), state);
+    door.start(&mut victim, "").await;
+    assert_eq!(victim.get(&door.t, &back).await.header("location"), state);
+    assert_eq!(door.account(&mut victim).await, None);
+    // It is still the attacker's, once.
+    assert_eq!(attacker.get(&door.t, &back).await.header("location"), "/apps");
+    assert_eq!(attacker.get(&door.t, &back).await.header("location"), state);
+    // No state, a state that was made up, an attempt that is too old, an answer at another provider.
+    assert_eq!(victim.get(&door.t, "/login/oauth/acme/callback?code=x").await.header("location"), state);
+    assert_eq!(victim.get(&door.t, "/login/oauth/acme/callback?code=x&state=y").await.header("location"), state);
+    let to = door.start(&mut victim, "").await;
+    let back = door.provider.agree(&to, person("1", "ada@acme.test"));
+    let other = victim.get(&door.t, &back.replace("/acme/", "/other/")).await;
+    assert_eq!(other.header("location"), "/login?error=state&provider=other");
+    sqlx::query("update sign_in_attempts set expires_at = now()").execute(&door.t.db).await.unwrap();
+    assert_eq!(victim.get(&door.t, &back).await.header("location"), state);
+    assert_eq!(door.refusals().await, ["state"; 7]);
+}
+
+#[tokio::test]
+async fn a_code_is_exchanged_with_the_verifier_of_its_own_sign_in() {
+    let door = Door::open(json!({})).await;
+    door.t.expects("could not sign somebody in");
+    let (mut victim, mut attacker) = (Browser::default(), Browser::default());
+    let theirs = door.start(&mut victim, "").await;
+    let stolen = door.provider.agree(&theirs, person("1", "ada@acme.test"));
+    let own = door.start(&mut attacker, "").await;
+    let own = door.provider.agree(&own, person("6", "mallory@acme.test"));
+    // The victim's code, injected into the attacker's own sign-in.
+    let part = |back: &str, name: &str| back.split(['?', '&']).find(|p| p.starts_with(name)).unwrap().to_owned();
+    let injected = own.replace(&part(&own, "code="), &part(&stolen, "code="));
+    assert_eq!(attacker.get(&door.t, &injected).await.header("location"), "/login?error=answer&provider=acme");
+    assert_eq!(door.account(&mut attacker).await, None);
+    // The code is spent for whoever comes next: replayed, it opens nothing.
+    assert_eq!(victim.get(&door.t, &stolen).await.header("location"), "/login?error=answer&provider=acme");
+}
+
+#[tokio::test]
+async fn an_id_token_that_does_not_hold_is_refused() {
+    let door = Door::open(json!({})).await;
+    door.t.expects("could not sign somebody in");
+    let mut browser = Browser::default();
+    let mut check = async |claims: Value| {
+        let mut all = person("1", "ada@acme.test");
+        all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        assert_eq!(door.sign_in(&mut browser, all).await, "/login?error=answer&provider=acme", "{claims}");
+    };
+    check(json!({ "nonce": "of another sign-in" })).await;
+    check(json!({ "nonce": null })).await;
+    check(json!({ "iss": "https://evil.test" })).await;
+    check(json!({ "aud": "another-client" })).await;
+    check(json!({ "aud": ["wharf", "another-client"] })).await;
+    check(json!({ "exp": 1_700_000_000 })).await;
+    door.provider.forge(true);
+    check(json!({})).await;
+    door.provider.forge(false);
+    door.provider.unsign(true);
+    check(json!({})).await;
+    door.provider.unsign(false);
+    assert_eq!(door.sign_in(&mut browser, person("1", "ada@acme.test")).await, "/apps/new");
+    // An answer of another provider, by its own word (RFC 9207); and a person who says no.
+    let to = door.start(&mut browser, "").await;
+    let back = door.provider.agree(&to, person("1", "ada@acme.test"));
+    let other = browser.get(&door.t, &format!("{back}&iss=https%3A%2F%2Fevil.test")).await;
+    assert_eq!(other.header("location"), "/login?error=answer&provider=acme");
+    let to = door.start(&mut browser, "").await;
+    let back = door.provider.agree(&to, json!({})).replace("code=", "error=access_denied&x=");
+    assert_eq!(browser.get(&door.t, &back).await.header("location"), "/login?error=denied&provider=acme");
+}
+
+#[tokio::test]
+async fn a_planted_session_is_worth_nothing_after_signing_in() {
+    let door = Door::open(json!({})).await;
+    let mut victim = Browser::default();
+    let to = door.start(&mut victim, "").await;
+    let planted = victim.cookie.clone();
+    let back = door.provider.agree(&to, person("1", "ada@acme.test"));
+    victim.get(&door.t, &back).await;
+    assert_ne!(victim.cookie, planted);
+    assert!(door.account(&mut victim).await.is_some());
+    assert_eq!(door.account(&mut Browser { cookie: planted }).await, None);
+    // Signing in as somebody else in the same browser leaves nothing of the one before.
+    let before = victim.cookie.clone();
+    door.sign_in(&mut victim, person("2", "bob@acme.test")).await;
+    assert_eq!(door.account(&mut victim).await.unwrap()["email"], "bob@acme.test");
+    assert_eq!(door.account(&mut Browser { cookie: before }).await, None);
+}
+
+#[tokio::test]
+async fn nobody_is_sent_elsewhere() {
+    let door = Door::open(json!({})).await;
+    for next in ["https://evil.test", "//evil.test", "/\\evil.test", "/\t/evil.test", "javascript:alert(1)"] {
+        let mut browser = Browser::default();
+        let to = door.start(&mut browser, next).await;
+        // The address to come back to is the console's own, whatever the request says.
+        let own = format!("{}/login/oauth/acme/callback", door.t.platform.config().url());
+        assert!(to.contains(&format!("redirect_uri={}&", api::client::segment(&own))), "{to}");
+        let back = door.provider.agree(&to, person("1", "ada@acme.test"));
+        assert_eq!(browser.get(&door.t, &back).await.header("location"), "/apps", "{next}");
+    }
+    let ask = door.t.anonymous.ask("GET", "/login/oauth/acme?next=/apps").header("host", "evil.test");
+    let url = door.t.platform.config().url();
+    assert_eq!(ask.await.header("location"), format!("{url}/login/oauth/acme?here=true&next=%2Fapps"));
+}
+
+#[tokio::test]
+async fn who_tries_too_often_is_kept_out_for_a_while() {
+    let door = Door::open(json!({})).await;
+    door.t.expects("sign-in from 192.0.2.7: refused");
+    let mut browser = Browser::default();
+    for _ in 0..21 {
+        browser.get(&door.t, "/login/oauth/acme/callback?code=x&state=y").await;
+    }
+    let shut = browser.get(&door.t, "/login/oauth/acme/callback?code=x&state=y").await;
+    assert_eq!(shut.header("location"), "/login?error=busy&provider=acme");
+    assert_eq!(door.refusals().await.len(), 21);
+}
+
+#[tokio::test]
+async fn github_is_asked_for_the_verified_primary_address() {
+    let (t, github) = (World::start().await, Provider::start().await);
+    let create = json!({
+        "kind": "github", "issuer": github.url, "client_id": "wharf", "client_secret": "hush",
+        "rules": [{ "group": "acme/ops", "admin": true }],
+    });
+    assert_eq!(t.owner.post("/identity-providers", create).await.status, 201);
+    let emails = |verified: bool| {
+        json!([{ "email": "ada@old.test", "primary": false, "verified": true },
+               { "email": "ada@acme.test", "primary": true, "verified": verified }])
+    };
+    let mut browser = Browser::default();
+    let mut sign_in = async |verified: bool| {
+        github.github(json!({
+            "user": { "id": 42, "login": "ada", "name": null }, "emails": emails(verified), "orgs": [{ "login": "acme" }],
+            "teams": [{ "slug": "ops", "organization": { "login": "acme" } }],
+        }));
+        let to = browser.get(&t, "/login/oauth/github").await.header("location").to_owned();
+        assert!(to.contains("/login/oauth/authorize?") && to.contains("read%3Aorg"), "{to}");
+        let end = browser.get(&t, &github.agree(&to, json!({}))).await.header("location").to_owned();
+        (end, browser.get(&t, "/account").await)
+    };
+    assert_eq!(sign_in(false).await.0, "/login?error=address&provider=github");
+    let (end, account) = sign_in(true).await;
+    assert_eq!((end.as_str(), account.json()["email"].as_str()), ("/apps", Some("ada@acme.test")));
+    assert_eq!((account.json()["admin"].as_bool(), account.json()["name"].as_str()), (Some(true), Some("ada")));
+}
+
+#[tokio::test]
+async fn providers_are_for_administrators_and_secrets_for_nobody() {
+    let door = Door::open(json!({ "rules": [{ "domain": "@Acme.test", "team": "crew" }] })).await;
+    let t = &door.t;
+    let list = t.owner.identity_provider_list().await.unwrap();
+    assert_eq!(list[0].redirect_uri, format!("{}/login/oauth/acme/callback", t.platform.config().url()));
+    assert_eq!(
+        (list[0].rules[0].domain.as_deref(), list[0].rules[0].role.as_deref()),
+        (Some("acme.test"), Some("member"))
+    );
+    assert_eq!(t.stranger.get("/identity-providers").await.error().0, 403);
+    let options = t.anonymous.sign_in_options().await.unwrap();
+    assert_eq!((options.providers[0].title.as_str(), options.providers[0].domains.len()), ("Acme ID", 1));
+    let rows: Vec<String> =
+        sqlx::query_scalar("select row_to_json(p)::text from identity_providers p").fetch_all(&t.db).await.unwrap();
+    assert!(!rows[0].contains("hush"));
+    let events = t.owner.get("/events").await.text();
+    assert!(events.contains("identity_provider.create") && !events.contains("hush"));
+    let base =
+        json!({ "kind": "openid", "name": "b", "issuer": door.provider.url, "client_id": "c", "client_secret": "s" });
+    for (odd, says) in [
+        (json!({ "kind": "saml" }), "kind must be"),
+        (json!({ "name": "acme" }), "already taken"),
+        (json!({ "name": "a/b" }), "lowercase letters"),
+        (json!({ "issuer": "http://example.com" }), "https"),
+        (json!({ "issuer": "https://u:p@example.com" }), "https"),
+        (json!({ "issuer": format!("{}/nothing", door.provider.url) }), "no OpenID provider"),
+        (json!({ "client_secret": "" }), "client_secret"),
+        (json!({ "domains": ["acme"] }), "not a domain"),
+        (json!({ "rules": [{}] }), "domain or for a group"),
+        (json!({ "rules": [{ "group": "g", "team": "t", "role": "boss" }] }), "role"),
+    ] {
+        let mut create = base.clone();
+        create.as_object_mut().unwrap().extend(odd.as_object().unwrap().clone());
+        let (status, _, message) = t.owner.post("/identity-providers", create).await.error();
+        assert!(status == 422 && message.contains(says), "{odd}: {message}");
+    }
+    let renamed = t.owner.patch("/identity-providers/acme", json!({ "title": "Acme", "domains": [] })).await.json();
+    assert_eq!((renamed["title"].as_str(), renamed["domains"].as_array().unwrap().len()), (Some("Acme"), 0));
+    t.owner.identity_provider_delete("acme").await.unwrap();
+    assert_eq!(t.anonymous.get("/login/oauth/acme").await.header("location"), "/login");
+}

@@ -1,0 +1,100 @@
+//! Identities: by whom an account is vouched for. Rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// A row of `identities`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub account_id: Uuid,
+    pub provider_id: Uuid,
+    pub subject: String,
+    pub email: Option<String>,
+    /// What rules gave.
+    pub given: serde_json::Value,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// An identity with the name and title of its provider.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Listed {
+    pub id: Uuid,
+    pub email: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub provider: String,
+    pub title: String,
+}
+
+/// Adds an identity. Breaks `identities_subject_key` when the subject has an account already.
+pub async fn identity_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into identities (id, account_id, provider_id, subject, email, given, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(row.id)
+    .bind(row.account_id)
+    .bind(row.provider_id)
+    .bind(&row.subject)
+    .bind(&row.email)
+    .bind(&row.given)
+    .bind(row.created_at)
+    .bind(row.updated_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Whom a provider knows by `subject`. Locks the row until the end of the transaction.
+pub async fn identity_by_subject(db: impl PgExecutor<'_>, provider: Uuid, subject: &str) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as("select * from identities where provider_id = $1 and subject = $2 for update")
+        .bind(provider)
+        .bind(subject)
+        .fetch_optional(db)
+        .await
+}
+
+/// Notes the address that a provider told, and what its rules give now.
+pub async fn identity_seen(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    email: Option<&str>,
+    given: &serde_json::Value,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query("update identities set email = $2, given = $3, updated_at = $4 where id = $1")
+        .bind(id)
+        .bind(email)
+        .bind(given)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// The identities of an account, oldest first.
+pub async fn identity_list(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Vec<Listed>> {
+    sqlx::query_as(
+        "select i.id, i.email, i.created_at, i.updated_at, p.name as provider, p.title
+         from identities i join identity_providers p on p.id = i.provider_id
+         where i.account_id = $1 order by i.created_at, i.id",
+    )
+    .bind(account)
+    .fetch_all(db)
+    .await
+}
+
+/// Removes an identity of an account. Returns the name of its provider, if there was one.
+pub async fn identity_delete(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar(
+        "delete from identities i using identity_providers p
+         where i.account_id = $1 and i.id = $2 and p.id = i.provider_id returning p.name",
+    )
+    .bind(account)
+    .bind(id)
+    .fetch_optional(db)
+    .await
+}

@@ -1,0 +1,129 @@
+//! Identity providers and their rules: rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+/// A row of `identity_providers`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub name: String,
+    pub title: String,
+    pub kind: String,
+    pub issuer: String,
+    pub client_id: String,
+    /// The client secret, sealed.
+    pub secret: Vec<u8>,
+    pub domains: Vec<String>,
+    pub groups_claim: String,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A row of `identity_rules`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Rule {
+    pub id: Uuid,
+    pub provider_id: Uuid,
+    pub position: i32,
+    pub domain: Option<String>,
+    pub group: Option<String>,
+    pub admin: bool,
+    pub team: Option<String>,
+    pub role: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Adds a provider. Breaks `identity_providers_name_key` when the name is taken.
+pub async fn identity_provider_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into identity_providers
+             (id, name, title, kind, issuer, client_id, secret, domains, groups_claim, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(row.id)
+    .bind(&row.name)
+    .bind(&row.title)
+    .bind(&row.kind)
+    .bind(&row.issuer)
+    .bind(&row.client_id)
+    .bind(&row.secret)
+    .bind(&row.domains)
+    .bind(&row.groups_claim)
+    .bind(row.created_at)
+    .bind(row.updated_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Writes what may change of a provider. Its name and kind stay: they are in its redirect address.
+pub async fn identity_provider_update(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query(
+        "update identity_providers set title = $2, issuer = $3, client_id = $4, secret = $5, domains = $6,
+                groups_claim = $7, updated_at = $8
+         where id = $1",
+    )
+    .bind(row.id)
+    .bind(&row.title)
+    .bind(&row.issuer)
+    .bind(&row.client_id)
+    .bind(&row.secret)
+    .bind(&row.domains)
+    .bind(&row.groups_claim)
+    .bind(row.updated_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// All providers, in the order in which they were added.
+pub async fn identity_provider_list(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as("select * from identity_providers order by created_at, id").fetch_all(db).await
+}
+
+/// The provider with this name.
+pub async fn identity_provider_by_name(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as("select * from identity_providers where name = $1").bind(name).fetch_optional(db).await
+}
+
+/// Removes a provider with its rules and the identities it vouched for; accounts stay.
+pub async fn identity_provider_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query("delete from identity_providers where id = $1").bind(id).execute(db).await?;
+    Ok(())
+}
+
+/// The rules of a provider, in order.
+pub async fn identity_rule_list(db: impl PgExecutor<'_>, provider: Uuid) -> sqlx::Result<Vec<Rule>> {
+    sqlx::query_as("select * from identity_rules where provider_id = $1 order by position")
+        .bind(provider)
+        .fetch_all(db)
+        .await
+}
+
+/// Replaces the rules of a provider.
+pub async fn identity_rules_replace(db: &mut PgConnection, provider: Uuid, rules: &[Rule]) -> sqlx::Result<()> {
+    sqlx::query("delete from identity_rules where provider_id = $1").bind(provider).execute(&mut *db).await?;
+    for rule in rules {
+        sqlx::query(
+            "insert into identity_rules
+                 (id, provider_id, position, domain, \"group\", admin, team, role, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .bind(rule.id)
+        .bind(rule.provider_id)
+        .bind(rule.position)
+        .bind(&rule.domain)
+        .bind(&rule.group)
+        .bind(rule.admin)
+        .bind(&rule.team)
+        .bind(&rule.role)
+        .bind(rule.created_at)
+        .bind(rule.updated_at)
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! OAuth clients, and the codes and tokens that they get: rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// A row of `oauth_clients`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub account_id: Uuid,
+    pub name: String,
+    pub redirect_uri: String,
+    /// The client's secret, sealed.
+    pub secret: Vec<u8>,
+    pub secret_hash: Vec<u8>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A row of `oauth_codes`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Code {
+    pub id: Uuid,
+    pub client_id: Uuid,
+    pub account_id: Uuid,
+    pub code_hash: Vec<u8>,
+    pub scope: Vec<String>,
+    pub redirect_uri: String,
+    /// Of PKCE, S256.
+    pub challenge: Option<String>,
+    pub authorization_id: Option<Uuid>,
+    pub used_at: Option<DateTime<Utc>>,
+    pub expires_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Which client an authorization was given to.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Holder {
+    pub authorization_id: Uuid,
+    pub id: Uuid,
+    pub name: String,
+    pub redirect_uri: String,
+}
+
+/// Adds a client.
+pub async fn oauth_client_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into oauth_clients (id, account_id, name, redirect_uri, secret, secret_hash, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(row.id)
+    .bind(row.account_id)
+    .bind(&row.name)
+    .bind(&row.redirect_uri)
+    .bind(&row.secret)
+    .bind(&row.secret_hash)
+    .bind(row.created_at)
+    .bind(row.updated_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Writes what may change of a client.
+pub async fn oauth_client_update(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query(
+        "update oauth_clients set name = $2, redirect_uri = $3, secret = $4, secret_hash = $5, updated_at = $6
+         where id = $1",
+    )
+    .bind(row.id)
+    .bind(&row.name)
+    .bind(&row.redirect_uri)
+    .bind(&row.secret)
+    .bind(&row.secret_hash)
+    .bind(row.updated_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The clients of an account, oldest first.
+pub async fn oauth_client_list(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as("select * from oauth_clients where account_id = $1 order by created_at, id")
+        .bind(account)
+        .fetch_all(db)
+        .await
+}
+
+/// The client with this id, whoever made it.
+pub async fn oauth_client_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as("select * from oauth_clients where id = $1").bind(id).fetch_optional(db).await
+}
+
+/// The client with this secret.
+pub async fn oauth_client_by_secret(db: impl PgExecutor<'_>, secret_hash: &[u8]) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as("select * from oauth_clients where secret_hash = $1").bind(secret_hash).fetch_optional(db).await
+}
+
+/// Removes a client, with its codes and all tokens that it got.
+pub async fn oauth_client_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query("delete from oauth_clients where id = $1").bind(id).execute(db).await?;
+    Ok(())
+}
+
+/// Adds a code.
+pub async fn oauth_code_create(db: impl PgExecutor<'_>, row: &Code) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into oauth_codes
+             (id, client_id, account_id, code_hash, scope, redirect_uri, challenge, expires_at, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(row.id)
+    .bind(row.client_id)
+    .bind(row.account_id)
+    .bind(&row.code_hash)
+    .bind(&row.scope)
+    .bind(&row.redirect_uri)
+    .bind(&row.challenge)
+    .bind(row.expires_at)
+    .bind(row.created_at)
+    .bind(row.updated_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The code with this hash, used or not. Locks the row until the end of the transaction.
+pub async fn oauth_code_by_hash(db: impl PgExecutor<'_>, code_hash: &[u8]) -> sqlx::Result<Option<Code>> {
+    sqlx::query_as("select * from oauth_codes where code_hash = $1 for update").bind(code_hash).fetch_optional(db).await
+}
+
+/// Notes that a code was used, and what was made of it, if anything.
+pub async fn oauth_code_used(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    authorization: Option<Uuid>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query("update oauth_codes set used_at = $3, updated_at = $3, authorization_id = $2 where id = $1")
+        .bind(id)
+        .bind(authorization)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Forgets codes that ended before `before`.
+pub async fn oauth_code_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("delete from oauth_codes where expires_at < $1").bind(before).execute(db).await?;
+    Ok(())
+}
+
+/// Notes that an authorization is a client's, and what it is renewed with.
+pub async fn oauth_grant_create(
+    db: impl PgExecutor<'_>,
+    authorization: Uuid,
+    client: Uuid,
+    refresh_hash: &[u8],
+) -> sqlx::Result<()> {
+    sqlx::query("update oauth_authorizations set client_id = $2, refresh_hash = $3 where id = $1")
+        .bind(authorization)
+        .bind(client)
+        .bind(refresh_hash)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Gives an authorization of a client another token. Its account and scope, if there is one.
+pub async fn oauth_grant_refresh(
+    db: impl PgExecutor<'_>,
+    client: Uuid,
+    refresh_hash: &[u8],
+    token_hash: &[u8],
+    hint: &str,
+    expires_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<(Uuid, Uuid, Vec<String>)>> {
+    sqlx::query_as(
+        "update oauth_authorizations set token_hash = $3, hint = $4, expires_at = $5, updated_at = $6
+         where client_id = $1 and refresh_hash = $2 returning id, account_id, scope",
+    )
+    .bind(client)
+    .bind(refresh_hash)
+    .bind(token_hash)
+    .bind(hint)
+    .bind(expires_at)
+    .bind(now)
+    .fetch_optional(db)
+    .await
+}
+
+/// Removes the authorization of a client that has this token or is renewed with it. Its id and account.
+pub async fn oauth_grant_delete(
+    db: impl PgExecutor<'_>,
+    client: Uuid,
+    hash: &[u8],
+) -> sqlx::Result<Option<(Uuid, Uuid)>> {
+    sqlx::query_as(
+        "delete from oauth_authorizations where client_id = $1 and (token_hash = $2 or refresh_hash = $2)
+         returning id, account_id",
+    )
+    .bind(client)
+    .bind(hash)
+    .fetch_optional(db)
+    .await
+}
+
+/// Which of an account's authorizations clients have.
+pub async fn oauth_grant_list(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Vec<Holder>> {
+    sqlx::query_as(
+        "select a.id as authorization_id, c.id, c.name, c.redirect_uri
+         from oauth_authorizations a join oauth_clients c on c.id = a.client_id where a.account_id = $1",
+    )
+    .bind(account)
+    .fetch_all(db)
+    .await
+}

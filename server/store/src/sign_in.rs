@@ -1,0 +1,70 @@
+//! Signing in: attempts that are under way at a provider. Rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// A row of `sign_in_attempts`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub provider_id: Uuid,
+    pub state_hash: Vec<u8>,
+    /// Which browser began it.
+    pub browser_hash: Vec<u8>,
+    /// Nonce and PKCE verifier, sealed.
+    pub secret: Vec<u8>,
+    /// Where to go afterwards.
+    pub next: String,
+    pub expires_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Adds an attempt.
+pub async fn sign_in_attempt_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into sign_in_attempts
+             (id, provider_id, state_hash, browser_hash, secret, next, expires_at, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(row.id)
+    .bind(row.provider_id)
+    .bind(&row.state_hash)
+    .bind(&row.browser_hash)
+    .bind(&row.secret)
+    .bind(&row.next)
+    .bind(row.expires_at)
+    .bind(row.created_at)
+    .bind(row.updated_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Uses an attempt up: gone, whatever comes of it, so that it is answered once. It has to be of this
+/// provider and of this browser, and in time; one of another browser stays for whom it belongs to.
+pub async fn sign_in_attempt_take(
+    db: impl PgExecutor<'_>,
+    provider: Uuid,
+    state_hash: &[u8],
+    browser_hash: &[u8],
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(
+        "delete from sign_in_attempts
+         where provider_id = $1 and state_hash = $2 and browser_hash = $3 and expires_at > $4 returning *",
+    )
+    .bind(provider)
+    .bind(state_hash)
+    .bind(browser_hash)
+    .bind(now)
+    .fetch_optional(db)
+    .await
+}
+
+/// Forgets attempts that are over.
+pub async fn sign_in_attempt_sweep(db: impl PgExecutor<'_>, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("delete from sign_in_attempts where expires_at < $1").bind(now).execute(db).await?;
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Identities, their providers, and sign-ins under way: every query.
+
+use serde_json::json;
+use store::{identities::*, identity_providers as providers, sign_in};
+use uuid::Uuid;
+
+use crate::world::{World, at};
+
+fn provider(name: &str) -> providers::Row {
+    providers::Row {
+        id: Uuid::now_v7(),
+        name: name.into(),
+        title: "Acme".into(),
+        kind: "openid".into(),
+        issuer: "https://acme.test".into(),
+        client_id: "wharf".into(),
+        secret: vec![1],
+        domains: vec!["acme.test".into()],
+        groups_claim: "groups".into(),
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+#[tokio::test]
+async fn identity_providers() {
+    let w = World::start().await;
+    let row = provider("acme");
+    providers::identity_provider_create(&w.db, &row).await.unwrap();
+    let twice = providers::identity_provider_create(&w.db, &provider("acme")).await.unwrap_err();
+    assert_eq!(store::broken_constraint(&twice).as_deref(), Some("identity_providers_name_key"));
+    let changed = providers::Row { title: "Other".into(), updated_at: at(1), ..row.clone() };
+    providers::identity_provider_update(&w.db, &changed).await.unwrap();
+    assert_eq!(providers::identity_provider_list(&w.db).await.unwrap()[0].title, "Other");
+    assert_eq!(providers::identity_provider_by_name(&w.db, "acme").await.unwrap().unwrap().updated_at, at(1));
+    let rule = |position: i32, group: &str| providers::Rule {
+        id: Uuid::now_v7(),
+        provider_id: row.id,
+        position,
+        domain: None,
+        group: Some(group.into()),
+        admin: false,
+        team: Some("crew".into()),
+        role: Some("member".into()),
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    let mut db = w.db.acquire().await.unwrap();
+    providers::identity_rules_replace(&mut db, row.id, &[rule(1, "b"), rule(0, "a")]).await.unwrap();
+    providers::identity_rules_replace(&mut db, row.id, &[rule(1, "d"), rule(0, "c")]).await.unwrap();
+    let groups: Vec<_> =
+        providers::identity_rule_list(&w.db, row.id).await.unwrap().into_iter().map(|r| r.group).collect();
+    assert_eq!(groups, [Some("c".into()), Some("d".into())]);
+    providers::identity_provider_delete(&w.db, row.id).await.unwrap();
+    assert!(providers::identity_rule_list(&w.db, row.id).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn identities() {
+    let w = World::start().await;
+    let provider = provider("acme");
+    providers::identity_provider_create(&w.db, &provider).await.unwrap();
+    let row = Row {
+        id: Uuid::now_v7(),
+        account_id: w.account.id,
+        provider_id: provider.id,
+        subject: "1".into(),
+        email: None,
+        given: json!({}),
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    identity_create(&w.db, &row).await.unwrap();
+    let twice = identity_create(&w.db, &Row { id: Uuid::now_v7(), ..row.clone() }).await.unwrap_err();
+    assert_eq!(store::broken_constraint(&twice).as_deref(), Some("identities_subject_key"));
+    identity_seen(&w.db, row.id, Some("a@b.c"), &json!({ "admin": true }), at(2)).await.unwrap();
+    let found = identity_by_subject(&w.db, provider.id, "1").await.unwrap().unwrap();
+    assert_eq!((found.email.as_deref(), found.given), (Some("a@b.c"), json!({ "admin": true })));
+    let listed = identity_list(&w.db, w.account.id).await.unwrap();
+    assert_eq!((listed[0].provider.as_str(), listed[0].updated_at), ("acme", at(2)));
+    assert_eq!(identity_delete(&w.db, Uuid::nil(), row.id).await.unwrap(), None);
+    assert_eq!(identity_delete(&w.db, w.account.id, row.id).await.unwrap().as_deref(), Some("acme"));
+    store::accounts::account_administers(&w.db, w.account.id, true, at(3)).await.unwrap();
+    assert!(store::accounts::account_info(&w.db, w.account.id).await.unwrap().unwrap().admin);
+}
+
+#[tokio::test]
+async fn sign_in_attempts() {
+    let w = World::start().await;
+    let provider = provider("acme");
+    providers::identity_provider_create(&w.db, &provider).await.unwrap();
+    let attempt = |state: &[u8]| sign_in::Row {
+        id: Uuid::now_v7(),
+        provider_id: provider.id,
+        state_hash: state.to_vec(),
+        browser_hash: b"browser".to_vec(),
+        secret: vec![1],
+        next: "/apps".into(),
+        expires_at: at(10),
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    for state in [b"a", b"b"] {
+        sign_in::sign_in_attempt_create(&w.db, &attempt(state)).await.unwrap();
+    }
+    let take = async |provider: Uuid, state: &[u8], browser: &[u8], now: i64| {
+        sign_in::sign_in_attempt_take(&w.db, provider, state, browser, at(now)).await.unwrap().is_some()
+    };
+    assert!(!take(Uuid::nil(), b"a", b"browser", 9).await);
+    assert!(!take(provider.id, b"a", b"another", 9).await);
+    assert!(!take(provider.id, b"a", b"browser", 10).await);
+    assert!(take(provider.id, b"a", b"browser", 9).await);
+    assert!(!take(provider.id, b"a", b"browser", 9).await);
+    sign_in::sign_in_attempt_sweep(&w.db, at(11)).await.unwrap();
+    assert!(!take(provider.id, b"b", b"browser", 9).await);
+}

@@ -1,0 +1,73 @@
+//! OAuth clients, their codes and grants: every query.
+
+use store::{authorizations, oauth_clients::*};
+use uuid::Uuid;
+
+use crate::world::{World, at};
+
+#[tokio::test]
+async fn oauth_clients() {
+    let w = World::start().await;
+    let row = Row {
+        id: Uuid::now_v7(),
+        account_id: w.account.id,
+        name: "Bot".into(),
+        redirect_uri: "https://example.com".into(),
+        secret: vec![1],
+        secret_hash: vec![2],
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    oauth_client_create(&w.db, &row).await.unwrap();
+    oauth_client_update(&w.db, &Row { name: "Other".into(), secret_hash: vec![3], ..row.clone() }).await.unwrap();
+    assert!(oauth_client_by_secret(&w.db, &[2]).await.unwrap().is_none());
+    assert_eq!(oauth_client_by_secret(&w.db, &[3]).await.unwrap().unwrap().name, "Other");
+    assert_eq!(oauth_client_list(&w.db, w.account.id).await.unwrap().len(), 1);
+
+    let code = Code {
+        id: Uuid::now_v7(),
+        client_id: row.id,
+        account_id: w.account.id,
+        code_hash: vec![4],
+        scope: vec!["read".into()],
+        redirect_uri: row.redirect_uri.clone(),
+        challenge: None,
+        authorization_id: None,
+        used_at: None,
+        expires_at: at(9),
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    oauth_code_create(&w.db, &code).await.unwrap();
+    let grant = authorizations::Row {
+        id: Uuid::now_v7(),
+        account_id: w.account.id,
+        description: "Bot".into(),
+        scope: vec!["read".into()],
+        token_hash: vec![5],
+        hint: "hint".into(),
+        expires_at: Some(at(5)),
+        last_used_at: None,
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    authorizations::authorization_create(&w.db, &grant).await.unwrap();
+    oauth_grant_create(&w.db, grant.id, row.id, &[6]).await.unwrap();
+    oauth_code_used(&w.db, code.id, Some(grant.id), at(1)).await.unwrap();
+    let used = oauth_code_by_hash(&w.db, &[4]).await.unwrap().unwrap();
+    assert_eq!((used.used_at, used.authorization_id), (Some(at(1)), Some(grant.id)));
+    // It can be renewed, so that it is listed after its token has ended.
+    assert_eq!(authorizations::authorization_list(&w.db, w.account.id, at(7)).await.unwrap().len(), 1);
+    assert_eq!(oauth_grant_list(&w.db, w.account.id).await.unwrap()[0].name, "Other");
+    assert!(oauth_grant_refresh(&w.db, Uuid::nil(), &[6], &[7], "h", at(20), at(8)).await.unwrap().is_none());
+    let (id, account, scope) =
+        oauth_grant_refresh(&w.db, row.id, &[6], &[7], "h", at(20), at(8)).await.unwrap().unwrap();
+    assert_eq!((id, account, scope), (grant.id, w.account.id, vec!["read".to_owned()]));
+    assert!(authorizations::authorization_by_token(&w.db, &[7], at(9)).await.unwrap().is_some());
+    assert_eq!(oauth_grant_delete(&w.db, row.id, &[8]).await.unwrap(), None);
+    assert_eq!(oauth_grant_delete(&w.db, row.id, &[7]).await.unwrap(), Some((grant.id, w.account.id)));
+    oauth_code_sweep(&w.db, at(10)).await.unwrap();
+    assert!(oauth_code_by_hash(&w.db, &[4]).await.unwrap().is_none());
+    oauth_client_delete(&w.db, row.id).await.unwrap();
+    assert!(oauth_client_info(&w.db, row.id).await.unwrap().is_none());
+}
