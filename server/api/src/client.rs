@@ -34,7 +34,7 @@ use crate::{
     samples::Sample,
     service_accounts::{ServiceAccount, ServiceAccountCreate},
     sessions::{Session, SignInLink},
-    sign_in::{SignInOptions, SignInSettings},
+    sign_in::SignInOptions,
     slugs::Slug,
     stacks::Stack,
     statuses::{AppStatus, AppSummary},
@@ -372,10 +372,6 @@ calls! {
         "DELETE" format!("/identity-providers/{}", segment(name));
     /// The ways to sign in.
     sign_in_options() -> SignInOptions: "GET" "/sign-in-options".into();
-    /// The switches of signing in.
-    sign_in_settings_info() -> SignInSettings: "GET" "/sign-in-settings".into();
-    /// Moves the switches of signing in.
-    sign_in_settings_update(update: &SignInSettings) -> SignInSettings: "PATCH" "/sign-in-settings".into(), update;
     /// What a program asks me to agree to.
     consent_info(params: &ConsentQuery) -> Consent: "GET" format!("/oauth/consent{}", query(params));
     /// Makes an OAuth client.

@@ -6,8 +6,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SignInOptions {
     pub providers: Vec<SignInProvider>,
-    /// Whether a local password can be used.
-    pub passwords: bool,
 }
 
 /// A button.
@@ -18,11 +16,4 @@ pub struct SignInProvider {
     pub kind: String,
     /// Addresses of these get in.
     pub domains: Vec<String>,
-}
-
-/// Switches of signing in, for administrators.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SignInSettings {
-    /// Whether people may have local passwords. Off unless it is switched on.
-    pub passwords: bool,
 }

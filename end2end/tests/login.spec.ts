@@ -1,0 +1,218 @@
+// Signing in through a real OpenID provider: who gets in, who does not, and what a page of an app may try.
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Browser, BrowserContext, Page } from "@playwright/test";
+import { api } from "../apps";
+import { expect, test, wharf } from "../world";
+
+/** Who has an account at the provider, by what they type as their name there. */
+const PEOPLE: Record<string, { email: string; email_verified: boolean }> = {
+  ada: { email: "ada@acme.test", email_verified: true },
+  eve: { email: "eve@evil.test", email_verified: true },
+  uma: { email: "uma@acme.test", email_verified: false },
+};
+
+let provider: Server;
+let issuer: string;
+
+/** The npm package oidc-provider, which is certified, with its own pages for signing in. */
+async function startProvider(): Promise<void> {
+  const { Provider } = await import("oidc-provider");
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const oidc = new Provider(issuer, {
+    clients: [
+      {
+        client_id: "wharf",
+        client_secret: "a-secret-of-this-test-alone",
+        redirect_uris: [`${wharf.url}/login/oauth/acme/callback`],
+        grant_types: ["authorization_code"],
+        response_types: ["code"],
+      },
+    ],
+    pkce: { required: () => true },
+    claims: { openid: ["sub"], profile: ["name"], email: ["email", "email_verified"] },
+    cookies: { keys: ["of-this-test-alone"] },
+    findAccount: (_: unknown, id: string) => ({
+      accountId: id,
+      claims: () => ({ sub: id, name: id, ...PEOPLE[id] }),
+    }),
+  });
+  server.on("request", oidc.callback());
+  provider = server;
+}
+
+async function browserOf(browser: Browser): Promise<{ context: BrowserContext; page: Page }> {
+  const context = await browser.newContext({ baseURL: wharf.url, storageState: undefined });
+  return { context, page: await context.newPage() };
+}
+
+/** Types a name at the provider and agrees there. */
+async function agree(page: Page, name: string): Promise<void> {
+  await page.locator("input[name=login]").fill(name);
+  await page.locator("input[name=password]").fill("anything");
+  await page.locator("button[type=submit]").click();
+  await page.locator("button[type=submit]").click();
+}
+
+async function signIn(page: Page, name: string, from = "/login"): Promise<void> {
+  await page.goto(from);
+  await page.getByRole("link", { name: "Continue with Acme ID" }).click();
+  await agree(page, name);
+}
+
+test.beforeAll(async () => {
+  await startProvider();
+  await api("POST", "/identity-providers", {
+    kind: "openid",
+    name: "acme",
+    title: "Acme ID",
+    issuer,
+    client_id: "wharf",
+    client_secret: "a-secret-of-this-test-alone",
+    rules: [{ domain: "acme.test", team: "crew", role: "member" }],
+  });
+  await api("POST", "/teams", { name: "crew" });
+});
+
+test.afterAll(async () => {
+  await api("DELETE", "/identity-providers/acme");
+  provider.closeAllConnections();
+  await new Promise((done) => provider.close(done));
+});
+
+test("the second person gets in by the domain's rule, and goes where they wanted", async ({ browser }) => {
+  const { context, page } = await browserOf(browser);
+  await signIn(page, "ada", "/audit");
+  await expect(page).toHaveURL(`${wharf.url}/audit`);
+  await page.goto("/account");
+  await expect(page.getByText("ada@acme.test").first()).toBeVisible();
+  await expect(page.getByRole("region", { name: "Sign-in" }).getByText("Acme ID")).toBeVisible();
+  const teams = await page.evaluate(async () => (await fetch("/teams", { headers: { accept: "application/json" } })).json());
+  expect(teams.map((team: { name: string; role: string }) => `${team.name} ${team.role}`)).toEqual(["crew member"]);
+  await context.close();
+});
+
+test("the third is refused with a sentence, and so is an address that nobody verified", async ({ browser }) => {
+  for (const [name, sentence] of [
+    ["eve", "You have no account here"],
+    ["uma", "has not verified an address of yours"],
+  ]) {
+    const { context, page } = await browserOf(browser);
+    await signIn(page, name);
+    await expect(page.getByRole("alert")).toContainText(sentence);
+    await page.goto("/apps");
+    await expect(page.getByRole("heading", { name: "Sign in to Wharf" })).toBeVisible();
+    await context.close();
+  }
+  const events = await api<{ data: { reason: string } }[]>("GET", "/events?action=session.refuse&max=2");
+  expect(events.map((event) => event.data.reason)).toEqual(["address", "unknown"]);
+});
+
+test("signing in works without scripts", async ({ browser }) => {
+  const context = await browser.newContext({ baseURL: wharf.url, storageState: undefined, javaScriptEnabled: false });
+  const page = await context.newPage();
+  await signIn(page, "ada");
+  await expect(page.getByRole("heading", { name: "Apps", level: 1 })).toBeVisible();
+  await context.close();
+});
+
+test("an answer counts once, and in the browser that asked", async ({ browser }) => {
+  const attacker = await browserOf(browser);
+  const victim = await browserOf(browser);
+  let back = "";
+  await attacker.page.route("**/login/oauth/acme/callback?**", (route) => {
+    back = route.request().url();
+    return route.abort();
+  });
+  await signIn(attacker.page, "ada").catch(() => {});
+  await expect.poll(() => back).toContain("code=");
+  // A foreign state: the victim is made to follow the answer to the attacker's sign-in.
+  await victim.page.goto(back);
+  await expect(victim.page.getByRole("alert")).toContainText("not begun in this browser");
+  await attacker.page.unroute("**/login/oauth/acme/callback?**");
+  await attacker.page.goto(back);
+  await expect(attacker.page.getByRole("heading", { name: "Apps", level: 1 })).toBeVisible();
+  // Replayed, it opens nothing.
+  await attacker.page.goto(back);
+  await expect(attacker.page.getByRole("alert")).toContainText("was finished already");
+  await attacker.context.close();
+  await victim.context.close();
+});
+
+test("nobody is sent elsewhere, and a session that was there before is not the one after", async ({ browser }) => {
+  const { context, page } = await browserOf(browser);
+  await page.goto("/login?next=https%3A%2F%2Fevil.test%2F");
+  const before = await page.getByRole("link", { name: "Continue with Acme ID" }).getAttribute("href");
+  await page.goto(before!);
+  const planted = (await context.cookies(wharf.url)).find((cookie) => cookie.name === "wharf")!.value;
+  await agree(page, "ada");
+  await expect(page).toHaveURL(`${wharf.url}/apps`);
+  const after = (await context.cookies(wharf.url)).find((cookie) => cookie.name === "wharf")!;
+  expect(after.value).not.toBe(planted);
+  expect([after.httpOnly, after.sameSite, after.domain]).toEqual([true, "Lax", "localhost"]);
+  await context.close();
+});
+
+test("a page of an app cannot write with the visitor's cookie, nor set one for the console", async ({ browser }) => {
+  const { context, page } = await browserOf(browser);
+  await signIn(page, "ada");
+  await expect(page).toHaveURL(`${wharf.url}/apps`);
+  // A page of an app on the same site, as far as the browser knows.
+  const app = wharf.url.replace("localhost", "evil.localhost");
+  await context.route(`${app}/**`, (route) => route.fulfill({ contentType: "text/html", body: "<h1>An app</h1>" }));
+  await page.goto(`${app}/`);
+  const answered = page.waitForResponse((response) => response.url() === `${wharf.url}/apps` && response.request().method() === "POST");
+  await page.evaluate((url) => {
+    document.cookie = "wharf=planted; domain=localhost; path=/";
+    fetch(`${url}/apps`, { method: "POST", credentials: "include", mode: "no-cors", body: '{"name": "stolen"}' }).catch(() => {});
+  }, wharf.url);
+  expect((await answered).status()).toBe(403);
+  await page.goto("/account");
+  await expect(page.getByText("ada@acme.test").first()).toBeVisible();
+  const apps = await api<{ name: string }[]>("GET", "/apps");
+  expect(apps.map((one) => one.name)).not.toContain("stolen");
+  await context.close();
+});
+
+test("a program is allowed to act, acts, and is revoked", async ({ page }) => {
+  const client = await api<{ id: string; secret: string }>("POST", "/oauth/clients", {
+    name: "Dashboard",
+    redirect_uri: "https://dashboard.example.com/back",
+  });
+  let back = "";
+  await page.route("https://dashboard.example.com/**", (route) => {
+    back = route.request().url();
+    return route.fulfill({ contentType: "text/html", body: "<h1>Dashboard</h1>" });
+  });
+  await page.goto(`/oauth/authorize?client_id=${client.id}&response_type=code&scope=read&state=mine`);
+  await expect(page.getByRole("heading", { name: "Allow Dashboard?" })).toBeVisible();
+  await expect(page.getByText("See your apps, but not their config vars")).toBeVisible();
+  await page.getByRole("button", { name: "Allow", exact: true }).click();
+  await expect(page.getByRole("heading", { name: "Dashboard" })).toBeVisible();
+  const query = new URL(back).searchParams;
+  expect(query.get("state")).toBe("mine");
+  const token = await fetch(`${wharf.url}/oauth/token`, {
+    method: "POST",
+    body: new URLSearchParams({ grant_type: "authorization_code", code: query.get("code")!, client_secret: client.secret }),
+  }).then((response) => response.json());
+  const ask = () =>
+    fetch(`${wharf.url}/apps`, { headers: { accept: "application/json", authorization: `Bearer ${token.access_token}` } });
+  expect((await ask()).status).toBe(200);
+  await page.goto("/account");
+  await page.getByRole("button", { name: "Revoke the token for Dashboard" }).click();
+  await expect.poll(async () => (await ask()).status).toBe(401);
+  await api("DELETE", `/oauth/clients/${client.id}`);
+});
+
+test("the audit log is looked through, exported and verified", async ({ page }) => {
+  await page.goto("/audit?action=session.refuse");
+  await expect(page.getByRole("table")).toContainText("Refused to sign in");
+  await expect(page.getByRole("table")).not.toContainText("Signed in through");
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Export these" }).click();
+  expect((await download).suggestedFilename()).toBe("audit.jsonl");
+  await page.getByRole("button", { name: "Verify now" }).click();
+  await expect(page.getByRole("status").filter({ hasText: "events are as they were written" })).toBeVisible();
+});
