@@ -222,7 +222,7 @@ pub async fn event_list_all(
 ) -> Result<Json<Vec<Event>>> {
     actor.must_administer()?;
     let most = query.max.unwrap_or(200).clamp(1, 1000);
-    let rows = store::events::event_find(platform.db(), &filter(&platform, query).await?, most).await?;
+    let rows = store::events::event_find(platform.db(), &filter(&actor, query).await?, most).await?;
     Ok(Json(rows.into_iter().map(shown).collect()))
 }
 
@@ -233,7 +233,7 @@ pub async fn event_export(
     Search(query): Search<EventQuery>,
 ) -> Result<Response> {
     actor.must_administer()?;
-    let filter = filter(&platform, query).await?;
+    let filter = filter(&actor, query).await?;
     let lines = futures::stream::try_unfold((platform, Some(filter)), |(platform, filter)| async move {
         let Some(mut filter) = filter else { return Ok(None) };
         let rows = store::events::event_find(platform.db(), &filter, 1000).await?;
@@ -251,14 +251,14 @@ pub async fn event_export(
     Ok((headers, Body::from_stream(lines)).into_response())
 }
 
-async fn filter(platform: &Platform, query: EventQuery) -> Result<Filter> {
+async fn filter(actor: &Actor, query: EventQuery) -> Result<Filter> {
     // Forms send empty fields; they ask for nothing.
     let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
     let (mut app, mut subject) = (None, None);
     if let Some(name) = given(query.app) {
         app = match name.parse() {
             Ok(id) => Some(id),
-            Err(_) => store::apps::app_by_name(platform.db(), &name).await?.map(|app| app.id),
+            Err(_) => actor.app(&name, Can::View).await.ok().map(|app| app.id),
         };
         // An app that is gone is still the subject of what was done to it.
         subject = Some(name).filter(|_| app.is_none());

@@ -12,8 +12,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     Error, Platform, accounts, app_transfers, apps, authorizations, buildpack_installations, builds, collaborators,
     config_vars, dynos, events, features, formation, git, identities, identity_providers, live, log_drains, log_lines,
-    log_sessions, metrics, oauth_clients, outputs, platform, rate_limits, releases, samples, service_accounts, sessions,
-    sign_in, slugs, sources, stacks, statuses, team_invitations, team_members, teams, web,
+    log_sessions, metrics, oauth_clients, outputs, platform, rate_limits, releases, samples, service_accounts,
+    sessions, sign_in, slugs, sources, stacks, statuses, team_invitations, team_members, teams, web,
 };
 
 /// The API, the git remote, the live socket and the streams. Pages are not here.
