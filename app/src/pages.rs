@@ -17,10 +17,12 @@ mod platform;
 mod resources;
 mod rollback;
 mod settings;
+mod team;
+mod teams;
 
 pub use self::{
     account::AccountPage, activity::ActivityPage, app_frame::AppFrame, apps::AppsPage, audit::AuditPage,
     build::BuildPage, create::NewAppPage, login::LoginPage, logs::LogsPage, metrics::MetricsPage,
     not_found::NotFoundPage, overview::OverviewPage, parts::PartsPage, platform::PlatformPage,
-    resources::ResourcesPage, settings::SettingsPage,
+    resources::ResourcesPage, settings::SettingsPage, team::TeamPage, teams::TeamsPage,
 };
