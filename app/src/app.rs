@@ -63,6 +63,8 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/settings") view=pages::SettingsPage/>
                     </ParentRoute>
                     <Route path=path!("/parts") view=pages::PartsPage/>
+                    <Route path=path!("/teams") view=pages::TeamsPage/>
+                    <Route path=path!("/teams/:team") view=pages::TeamPage/>
                     <Route path=path!("/platform") view=pages::PlatformPage/>
                     <Route path=path!("/sign-in") view=pages::IdentityProvidersPage/>
                     <Route path=path!("/audit") view=pages::AuditPage/>

@@ -21,6 +21,8 @@ mod platform;
 mod resources;
 mod rollback;
 mod settings;
+mod team;
+mod teams;
 
 pub use self::{
     account::AccountPage,
@@ -41,4 +43,6 @@ pub use self::{
     platform::PlatformPage,
     resources::ResourcesPage,
     settings::SettingsPage,
+    team::TeamPage,
+    teams::TeamsPage,
 };

@@ -5,6 +5,7 @@ use api::{
     apps::{App, AppCreate, AppUpdate},
     formation::Formation,
     statuses::{AppSummary, Condition},
+    teams::TeamAppCreate,
 };
 use chrono::Utc;
 use clap::Args;
@@ -21,19 +22,31 @@ pub struct List {
     /// Prints names alone
     #[arg(long)]
     names: bool,
+    /// Only those of this team
+    #[arg(short, long, value_name = "TEAM")]
+    team: Option<String>,
 }
 
 impl List {
     /// `apps`
     pub async fn run(self, cx: &Context) -> Result<()> {
-        if self.names {
-            cx.client()?.app_list().await?.iter().for_each(|app| out!("{}", app.name));
+        let client = cx.client()?;
+        if self.names || cx.json {
+            let apps: Vec<App> = match &self.team {
+                Some(team) => client.team_app_list(team).await?,
+                None => client.app_list().await?,
+            };
+            if !self.names {
+                return output::json(&apps);
+            }
+            apps.iter().for_each(|app| out!("{}", app.name));
             return Ok(());
         }
-        if cx.json {
-            return output::json(&cx.client()?.app_list().await?);
+        let mut apps = client.app_summary_list().await?;
+        if let Some(team) = &self.team {
+            let own: Vec<App> = client.team_app_list(team).await?;
+            apps.retain(|app| own.iter().any(|a| a.id == app.id));
         }
-        let mut apps = cx.client()?.app_summary_list().await?;
         if apps.is_empty() {
             out!("You have no apps. Make one: wharf create NAME");
             return Ok(());
@@ -96,6 +109,9 @@ pub struct Create {
     /// Buildpack to build with, instead of detecting one; several in order
     #[arg(short, long)]
     buildpack: Vec<String>,
+    /// Team that it belongs to, instead of yourself
+    #[arg(short, long, value_name = "TEAM")]
+    team: Option<String>,
     /// Name of the git remote to add
     #[arg(short, long, default_value = git::REMOTE)]
     remote: String,
@@ -114,7 +130,13 @@ impl Create {
             None => "Creating app".into(),
         });
         let create = AppCreate { name: name.clone(), region: self.region, stack: self.stack };
-        let app = client.app_create(&create).await?;
+        let app = match self.team {
+            Some(team) => {
+                let of_team = TeamAppCreate { app: create, team: Some(team), ..TeamAppCreate::default() };
+                client.team_app_create(&of_team).await?
+            }
+            None => client.app_create(&create).await?,
+        };
         action.done_with(if name.is_some() { String::new() } else { named(&app.name) });
         if !self.buildpack.is_empty() {
             let action = Action::start(format!("Setting buildpack to {}", self.buildpack.join(", ")));

@@ -1,7 +1,7 @@
 //! `access`: who may work on an app.
 
 use anyhow::Result;
-use api::collaborators::{Collaborator, CollaboratorCreate};
+use api::collaborators::{Collaborator, CollaboratorCreate, CollaboratorUpdate};
 use clap::Args;
 
 use crate::{
@@ -43,7 +43,7 @@ pub struct Add {
     email: String,
     #[command(flatten)]
     app: AppFlags,
-    /// What they may: view, deploy, operate, manage
+    /// What they may: view, deploy, operate, manage; or less: status, logs, config, push, scale, access
     #[arg(short, long, value_delimiter = ',')]
     permissions: Option<Vec<String>>,
 }
@@ -75,6 +75,67 @@ impl Remove {
         let name = self.app.app(cx)?;
         let action = Action::start(format!("Removing {} access from the app {}", self.email, named(&name)));
         let person = cx.client()?.collaborator_delete(&name, &self.email).await?;
+        action.done();
+        if cx.json { output::json(&person) } else { Ok(()) }
+    }
+}
+
+/// Says anew what somebody may do with an app
+#[derive(Args)]
+pub struct Update {
+    /// E-mail address
+    email: String,
+    #[command(flatten)]
+    app: AppFlags,
+    /// What they may from now on: view, deploy, operate, manage; or less: status, logs, config, push, scale, access
+    #[arg(short, long, value_delimiter = ',', required = true)]
+    permissions: Vec<String>,
+}
+
+impl Update {
+    /// `access:update`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let action = Action::start(format!("Updating {} in the app {}", self.email, named(&name)));
+        let update = CollaboratorUpdate { permissions: self.permissions };
+        let person = cx.client()?.collaborator_update(&name, &self.email, &update).await?;
+        action.done_with(rights(&person));
+        if cx.json { output::json(&person) } else { Ok(()) }
+    }
+}
+
+/// Adds yourself to an app of your team
+#[derive(Args)]
+pub struct Join {
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl Join {
+    /// `apps:join`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let action = Action::start(format!("Joining {}", named(&name)));
+        let create = CollaboratorCreate { user: Some("~".into()), permissions: None };
+        let person = cx.client()?.collaborator_create(&name, &create).await?;
+        action.done();
+        if cx.json { output::json(&person) } else { Ok(()) }
+    }
+}
+
+/// Takes yourself off an app
+#[derive(Args)]
+pub struct Leave {
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl Leave {
+    /// `apps:leave`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let action = Action::start(format!("Leaving {}", named(&name)));
+        let person = cx.client()?.collaborator_delete(&name, "~").await?;
         action.done();
         if cx.json { output::json(&person) } else { Ok(()) }
     }

@@ -10,6 +10,7 @@ mod dispatch;
 mod output;
 
 mod address;
+mod app_transfers;
 mod apps;
 mod audit;
 mod authorizations;
@@ -35,6 +36,8 @@ mod platform;
 mod releases;
 mod stacks;
 mod streams;
+mod team_members;
+mod teams;
 mod transport;
 mod when;
 
@@ -53,6 +56,14 @@ commands! {
         "info" ["apps:info"] => apps::Info,
         "rename" ["apps:rename"] => apps::Rename,
         "destroy" ["apps:destroy", "apps:delete"] => apps::Destroy,
+        "apps:transfer" ["transfer"] => app_transfers::Transfer,
+        "apps:transfers" [] => app_transfers::List,
+        "apps:transfers:accept" [] => app_transfers::Accept,
+        "apps:transfers:decline" [] => app_transfers::Decline,
+        "apps:lock" ["lock"] => teams::Lock,
+        "apps:unlock" ["unlock"] => teams::Unlock,
+        "apps:join" ["join"] => collaborators::Join,
+        "apps:leave" ["leave"] => collaborators::Leave,
         "maintenance" [] => apps::Maintenance,
         "maintenance:on" [] => apps::MaintenanceOn,
         "maintenance:off" [] => apps::MaintenanceOff,
@@ -103,7 +114,15 @@ commands! {
     "People and tokens" {
         "access" ["sharing"] => collaborators::List,
         "access:add" ["sharing:add"] => collaborators::Add,
+        "access:update" ["sharing:update"] => collaborators::Update,
         "access:remove" ["sharing:remove"] => collaborators::Remove,
+        "teams" ["orgs"] => teams::List,
+        "teams:create" [] => teams::Create,
+        "teams:destroy" ["teams:delete"] => teams::Destroy,
+        "members" [] => team_members::List,
+        "members:add" [] => team_members::Add,
+        "members:set" [] => team_members::Set,
+        "members:remove" [] => team_members::Remove,
         "authorizations" ["tokens"] => authorizations::List,
         "authorizations:create" ["tokens:create"] => authorizations::Create,
         "authorizations:revoke" ["tokens:revoke", "authorizations:destroy"] => authorizations::Revoke,

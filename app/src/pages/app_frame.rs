@@ -49,6 +49,18 @@ impl ThisApp {
     }
 }
 
+/// Whether whoever looks may do `right` with the app. What one may not do is not offered.
+pub fn may(status: Signal<AppStatus>, right: &'static str) -> Memo<bool> {
+    Memo::new(move |_| status.with(|s| s.permissions.iter().any(|p| p == right)))
+}
+
+impl ThisApp {
+    /// As [`may`], where the app's status is not at hand; not before it has come.
+    pub fn may(self, right: &'static str) -> Memo<bool> {
+        Memo::new(move |_| self.status.get().is_some_and(|s| s.permissions.iter().any(|p| p == right)))
+    }
+}
+
 const TABS: [(&str, &str); 6] = [
     ("", "Overview"),
     ("/activity", "Activity"),
@@ -166,10 +178,11 @@ fn Acts(app: ThisApp, status: Signal<AppStatus>, tab: Memo<usize>) -> impl IntoV
         let asked = client.dyno_restart_all(&app.name.get_untracked());
         act(busy, "The app was not restarted", asked, move |_| toasts.done("All dynos are restarting"));
     });
+    let scales = may(status, "scale");
     let running = Memo::new(move |_| status.with(|s| !s.dynos.is_empty()));
     let deployed = Memo::new(move |_| status.with(|s| s.condition != Condition::Empty));
     view! {
-        <Show when=move || matches!(tab.get(), 0 | 2) && running.get()>
+        <Show when=move || matches!(tab.get(), 0 | 2) && running.get() && scales.get()>
             <ActButton class="btn".to_owned() busy on_click=restart><Icon name="restart" size="i-s"/>"Restart"</ActButton>
         </Show>
         <Show when=move || tab.get() == 0 && deployed.get()>

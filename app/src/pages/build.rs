@@ -75,6 +75,7 @@ fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Option<Build>>) -> impl In
             })
         })
     };
+    let deploys = app.may("deploy");
     let pending = Memo::new(move |_| found.with(|b| b.as_ref().is_some_and(|b| b.status == BuildStatus::Pending)));
     let error = Memo::new(move |_| found.with(|b| b.as_ref().and_then(|b| b.error.clone())));
     let plain = Memo::new(move |_| of(&|b| b.output_stream_url.clone()));
@@ -92,7 +93,7 @@ fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Option<Build>>) -> impl In
             }
             acts=move || view! {
                 <a class="btn" href=move || plain.get() rel="external" target="_blank"><Icon name="ext" size="i-s"/>"Plain text"</a>
-                <Show when=move || pending.get()><Cancel app id/></Show>
+                <Show when=move || pending.get() && deploys.get()><Cancel app id/></Show>
             }
         />
         {move || error.get().map(|why| view! {

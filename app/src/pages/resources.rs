@@ -9,7 +9,10 @@ use api::{
 };
 use leptos::prelude::*;
 
-use super::{app_frame::ThisApp, overview::dyno_state};
+use super::{
+    app_frame::{ThisApp, may},
+    overview::dyno_state,
+};
 use crate::{
     clock::Clock,
     data::{asked, client},
@@ -150,6 +153,7 @@ fn ProcessType(
     let formation =
         Memo::new(move |_| status.with(|s| s.formation.iter().find(|f| kind.with_value(|k| f.kind == *k)).cloned()));
     let of = move |f: fn(&Formation) -> String| formation.with(|x| x.as_ref().map(f).unwrap_or_default());
+    let scales = may(status, "scale");
     let now = move || formation.with(|f| f.as_ref().map_or(0, |f| f.quantity));
     let wanted = move || changes.with(|c| c.get(&kind.get_value()).and_then(|c| c.0)).unwrap_or_else(now);
     let size = move || {
@@ -195,7 +199,7 @@ fn ProcessType(
             </td>
             <td role="cell"><Status tone=Signal::derive(move || state.get().0) word=Signal::derive(move || state.get().1)/></td>
             <td role="cell">
-                <select class="select" aria-label=format!("Size of {}", kind.get_value()) prop:value=size on:change=move |ev| set_size(event_target_value(&ev))>
+                <select class="select" aria-label=format!("Size of {}", kind.get_value()) prop:disabled=move || !scales.get() prop:value=size on:change=move |ev| set_size(event_target_value(&ev))>
                     {move || sizes.get().into_iter().map(|s| {
                         let label = format!("{}, {}", s.name, words::bytes((s.memory * 1024.0 * 1024.0 * 1024.0) as u64));
                         let chosen = s.name.eq_ignore_ascii_case(&size());
@@ -205,15 +209,16 @@ fn ProcessType(
             </td>
             <td role="cell">
                 <span class="stepper">
-                    <button type="button" aria-label=format!("One fewer {}", kind.get_value()) on:click=move |_| set_count(wanted() - 1)>"−"</button>
+                    <button type="button" aria-label=format!("One fewer {}", kind.get_value()) prop:disabled=move || !scales.get() on:click=move |_| set_count(wanted() - 1)>"−"</button>
                     <input
                         inputmode="numeric"
                         aria-label=format!("Number of {}", kind.get_value())
+                        prop:disabled=move || !scales.get()
                         prop:value=move || wanted().to_string()
                         value=untrack(now).to_string()
                         on:change=move |ev| set_count(event_target_value(&ev).trim().parse().unwrap_or_else(|_| now()))
                     />
-                    <button type="button" aria-label=format!("One more {}", kind.get_value()) on:click=move |_| set_count(wanted() + 1)>"+"</button>
+                    <button type="button" aria-label=format!("One more {}", kind.get_value()) prop:disabled=move || !scales.get() on:click=move |_| set_count(wanted() + 1)>"+"</button>
                 </span>
             </td>
             <td role="cell" class="r dim hide-s" data-l="Memory">{memory}</td>
@@ -348,6 +353,7 @@ fn RestartButton(app: ThisApp, name: String, word: &'static str, class: &'static
     let client = client();
     let toasts = Toasts::of_page();
     let name = StoredValue::new(name);
+    let scales = app.may("scale");
     let restart = Callback::new(move |()| {
         let asked = name.with_value(|n| client.dyno_restart(&app.name.get_untracked(), n));
         act(busy, format!("{} was not restarted", name.get_value()), asked, move |_| {
@@ -355,11 +361,13 @@ fn RestartButton(app: ThisApp, name: String, word: &'static str, class: &'static
         });
     });
     view! {
-        <ActButton class=class.to_owned() busy on_click=restart>
-            <Icon name="restart" size="i-s"/>
-            {word}
-            <span class="vh">" " {name.get_value()}</span>
-        </ActButton>
+        <Show when=move || scales.get()>
+            <ActButton class=class.to_owned() busy on_click=restart>
+                <Icon name="restart" size="i-s"/>
+                {word}
+                <span class="vh">" " {name.get_value()}</span>
+            </ActButton>
+        </Show>
     }
     .into_any()
 }

@@ -3,6 +3,7 @@
 use api::releases::{ReleaseCreate, RollbackEffects};
 use leptos::prelude::*;
 
+use super::app_frame::ThisApp;
 use crate::{
     data::{asked, client},
     parts::{ActButton, Dialog, Icon, Toasts, act},
@@ -24,11 +25,14 @@ pub fn RollbackButton(app: String, version: i32) -> impl IntoView {
             toasts.done(format!("v{} is released: {}", release.version, release.description));
         });
     });
+    let deploys = ThisApp::of_page().may("deploy");
     view! {
-        <button class="btn sm" type="button" on:click=move |_| open.set(true)>
-            <Icon name="rollback" size="i-s"/>
-            {format!("Roll back to v{version}")}
-        </button>
+        <Show when=move || deploys.get()>
+            <button class="btn sm" type="button" on:click=move |_| open.set(true)>
+                <Icon name="rollback" size="i-s"/>
+                {format!("Roll back to v{version}")}
+            </button>
+        </Show>
         <Dialog
             open
             title=format!("Roll back to v{version}?")

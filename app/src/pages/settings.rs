@@ -1,5 +1,6 @@
 //! Settings of an app: its name, config vars, buildpacks, maintenance, and its end.
 
+mod access;
 mod config_vars;
 mod destroy;
 mod dotenv;
@@ -7,17 +8,20 @@ mod general;
 
 use leptos::prelude::*;
 
-use super::app_frame::ThisApp;
+use super::app_frame::{ThisApp, may};
+use access::AccessSection;
 use config_vars::ConfigVarsSection;
 use destroy::DestroySection;
 use general::{BuildpacksSection, GeneralSection, MaintenanceSection};
 
-const SECTIONS: [(&str, &str); 5] = [
-    ("general", "General"),
-    ("config", "Config vars"),
-    ("build", "Buildpacks"),
-    ("maintenance", "Maintenance"),
-    ("destroy", "Destroy"),
+/// The sections, and the right without which there is none.
+const SECTIONS: [(&str, &str, &str); 6] = [
+    ("general", "General", "view"),
+    ("config", "Config vars", "config"),
+    ("build", "Buildpacks", "deploy"),
+    ("access", "Access", "view"),
+    ("maintenance", "Maintenance", "operate"),
+    ("destroy", "Destroy", "manage"),
 ];
 
 /// `/apps/:app/settings`
@@ -28,13 +32,24 @@ pub fn SettingsPage() -> impl IntoView {
         <div class="page">
             <div class="set">
                 <nav aria-label="Settings">
-                    {SECTIONS.into_iter().map(|(id, word)| view! { <a class="nav-a" href=format!("#{id}") rel="external">{word}</a> }).collect_view()}
+                    {app.status.show(1, |status| SECTIONS.into_iter().map(|(id, word, right)| {
+                        let shown = may(status, right);
+                        view! { <Show when=move || shown.get()><a class="nav-a" href=format!("#{id}") rel="external">{word}</a></Show> }
+                    }).collect_view())}
                 </nav>
                 <div class="stack g6">
-                    {app.status.show(3, move |status| view! { <GeneralSection app status/> })}
-                    <ConfigVarsSection app/>
-                    <BuildpacksSection app/>
-                    {app.status.show(2, move |status| view! { <MaintenanceSection app status/> <DestroySection app status/> })}
+                    {app.status.show(6, move |status| {
+                        let [config, deploy, operate, manage] =
+                            ["config", "deploy", "operate", "manage"].map(|right| may(status, right));
+                        view! {
+                            <GeneralSection app status/>
+                            <Show when=move || config.get() && deploy.get()><ConfigVarsSection app/></Show>
+                            <Show when=move || deploy.get()><BuildpacksSection app/></Show>
+                            <AccessSection app status/>
+                            <Show when=move || operate.get()><MaintenanceSection app status/></Show>
+                            <Show when=move || manage.get()><DestroySection app status/></Show>
+                        }
+                    })}
                 </div>
             </div>
         </div>

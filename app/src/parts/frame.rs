@@ -1,6 +1,6 @@
 //! The frame around every page of somebody who is signed in: sidebar, top bar, notices.
 
-use api::{accounts::Account, live::Topic, platform::PlatformInfo};
+use api::{accounts::Account, live::Topic, platform::PlatformInfo, teams::Team};
 use leptos::{either::Either, html, prelude::*};
 use leptos_meta::Title;
 use leptos_router::hooks::use_location;
@@ -114,6 +114,8 @@ fn Sidebar(drawer: RwSignal<bool>) -> impl IntoView {
             <nav aria-label="Main">
                 <span class="lab">"Work"</span>
                 <NavLink href="/apps" icon="apps" text="Apps"/>
+                <NavLink href="/teams" icon="team" text="Teams"/>
+                <Teams/>
                 <span class="lab">"Platform"</span>
                 <NavLink href="/platform" icon="layers" text="Platform"/>
                 <NavLink href="/sign-in" icon="shield" text="Sign-in"/>
@@ -139,6 +141,22 @@ fn NavLink(href: &'static str, icon: &'static str, text: &'static str) -> impl I
         </a>
     }
     .into_any()
+}
+
+/// The teams of whoever looks, to switch between them.
+#[component]
+fn Teams() -> impl IntoView {
+    let client = client();
+    let teams: Moving<Vec<Team>> = asked(|| (), move |()| client.team_list());
+    let path = use_location().pathname;
+    teams.show(0, move |teams| {
+        let link = move |team: Team| {
+            let href = format!("/teams/{}", team.name);
+            let here = { let href = href.clone(); move || path.with(|p| *p == href).then_some("page") };
+            view! { <a class="nav-a small" style="padding-left:34px" href=href aria-current=here><span class="clip">{team.name}</span></a> }
+        };
+        view! { <For each=move || teams.get() key=|t| t.name.clone() let:team>{link(team)}</For> }
+    })
 }
 
 /// The platform's own proof: what it checked about itself, for those who may see it.

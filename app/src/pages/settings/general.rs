@@ -6,7 +6,7 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use crate::{
     data::{asked, client},
-    pages::app_frame::ThisApp,
+    pages::app_frame::{ThisApp, may},
     parts::{ActButton, Ago, Cmd, Icon, Toasts, act},
     words,
 };
@@ -18,6 +18,7 @@ pub fn GeneralSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
     let busy = RwSignal::new(false);
     let (client, navigate) = (client(), use_navigate());
     let toasts = Toasts::of_page();
+    let manages = may(status, "manage");
     let changed = Memo::new(move |_| name.with(|n| app.name.with(|now| n.trim() != now)));
     let wrong = Memo::new(move |_| changed.get().then(|| name.with(|n| n.trim().parse::<AppName>().err())).flatten());
     let rename = move |ev: leptos::ev::SubmitEvent| {
@@ -40,7 +41,7 @@ pub fn GeneralSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
                 <form class="in row wrap g4" style="align-items:flex-start" on:submit=rename>
                     <div class="field" style="flex:1 1 240px">
                         <label for="name">"Name"</label>
-                        <input class="input mono" id="name" maxlength="30" autocomplete="off" spellcheck="false" aria-describedby="name-hint"
+                        <input class="input mono" id="name" maxlength="30" autocomplete="off" spellcheck="false" aria-describedby="name-hint" prop:readOnly=move || !manages.get()
                             aria-invalid=move || wrong.get().is_some().to_string()
                             prop:value=move || name.get() value=app.name.get_untracked() on:input=move |ev| name.set(event_target_value(&ev))/>
                         <span class="hint" id="name-hint" aria-live="polite">{move || match wrong.get() {
@@ -48,7 +49,7 @@ pub fn GeneralSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
                             None => Either::Right("A new name changes the address and the git remote; the old ones stop working."),
                         }}</span>
                     </div>
-                    <Show when=move || changed.get()>
+                    <Show when=move || changed.get() && manages.get()>
                         <button class="btn" type="submit" style="margin-top:26px" aria-busy=move || busy.get().to_string()>"Rename"</button>
                     </Show>
                 </form>

@@ -1,0 +1,155 @@
+//! Who may work on the app; letting somebody in, and taking them off again.
+
+use api::{
+    collaborators::{Collaborator, CollaboratorCreate, CollaboratorUpdate},
+    statuses::AppStatus,
+    teams::TeamAppUpdate,
+};
+use leptos::prelude::*;
+
+use crate::{
+    data::{Moving, asked, client},
+    pages::{
+        app_frame::{ThisApp, may},
+        team::access::{LEVELS, Level, level, permissions},
+    },
+    parts::{ActButton, Avatar, Icon, Toasts, act},
+};
+
+/// The people on the app; for those who may, with ways to change them.
+#[component]
+pub fn AccessSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
+    let client = client();
+    let people: Moving<Vec<Collaborator>> =
+        asked(move || app.name.get(), move |name: String| client.collaborator_list(&name));
+    let changes = may(status, "access");
+    view! {
+        <section class="sec" id="access" aria-labelledby="access-h">
+            <div class="sec-h"><h2 id="access-h" style="font-size:var(--t-lead)">"Access"</h2>
+                <Show when=move || status.with(|s| s.app.team.is_some())>
+                    <span class="meta">"members of the team "
+                        <a href=move || status.with(|s| format!("/teams/{}", s.app.team.as_ref().map_or("", |t| &t.name)))>{move || status.with(|s| s.app.team.as_ref().map(|t| t.name.clone()))}</a>
+                        {move || if status.with(|s| s.app.locked) { " only when let in" } else { " besides" }}
+                    </span>
+                </Show>
+            </div>
+            {people.show(3, move |list| view! {
+                <div class="card">
+                    <ul class="list small">
+                        <For each=move || list.get() key=|p| (p.id, p.updated_at) let:person><Person app person people changes/></For>
+                    </ul>
+                    <Show when=move || changes.get()><LetIn app people/></Show>
+                    <Show when=move || may(status, "manage").get() && status.with(|s| s.app.team.is_some())><Lock app status/></Show>
+                </div>
+            })}
+        </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn Person(app: ThisApp, person: Collaborator, people: Moving<Vec<Collaborator>>, changes: Memo<bool>) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let (client, toasts) = (client(), Toasts::of_page());
+    let other = client.clone();
+    let names: Vec<String> = person.permissions.iter().map(|p| p.name.clone()).collect();
+    let now = level(&names);
+    let is_owner = person.role == "owner";
+    let email = person.user.email.clone();
+    let called = email.strip_suffix("@herokumanager.com").map_or(email.clone(), |team| format!("the team {team}"));
+    let of = StoredValue::new(email);
+    let set = move |wanted: String| {
+        let update = CollaboratorUpdate { permissions: permissions(&wanted) };
+        let asked = client.collaborator_update(&app.name.get_untracked(), &of.get_value(), &update);
+        leptos::task::spawn_local(async move {
+            match asked.await {
+                Ok(done) => toasts.done(format!("{} may {wanted} now", done.user.email)),
+                Err(err) => toasts.failed("Access was not changed", &err),
+            }
+            people.again();
+        });
+    };
+    let set = StoredValue::new_local(set);
+    let remove = Callback::new(move |()| {
+        let asked = other.collaborator_delete(&app.name.get_untracked(), &of.get_value());
+        act(busy, "Nobody was removed", asked, move |_| people.again());
+    });
+    let (label, whom) = (format!("Access of {called}"), StoredValue::new(called.clone()));
+    view! {
+        <li class="row wrap g3" style="padding-inline:16px">
+            <Avatar who=of.get_value()/>
+            <span class="clip" style="flex:1">{called.clone()}</span>
+            <span class="meta">{person.role}</span>
+            <Show when=move || changes.get() && !is_owner fallback=move || view! { <Level name=now/> }>
+                <select class="select" aria-label=label.clone() on:change=move |ev| set.with_value(|set| set(event_target_value(&ev)))>
+                    {(!LEVELS.iter().any(|(name, _)| *name == now)).then(|| view! { <option value=now selected=true disabled=true>{names.join(", ")}</option> })}
+                    {LEVELS.into_iter().map(|(name, _)| view! { <option value=name selected=name == now>{name}</option> }).collect_view()}
+                </select>
+                <ActButton class="btn gho sm dgr".to_owned() busy on_click=remove>"Remove"<span class="vh">" "{whom.get_value()}</span></ActButton>
+            </Show>
+        </li>
+    }
+    .into_any()
+}
+
+#[component]
+fn LetIn(app: ThisApp, people: Moving<Vec<Collaborator>>) -> impl IntoView {
+    let email = RwSignal::new(String::new());
+    let wanted = RwSignal::new("operate".to_owned());
+    let busy = RwSignal::new(false);
+    let (client, toasts) = (client(), Toasts::of_page());
+    let add = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        let create = CollaboratorCreate {
+            user: Some(email.get_untracked().trim().to_owned()),
+            permissions: Some(permissions(&wanted.get_untracked())),
+        };
+        let asked = client.collaborator_create(&app.name.get_untracked(), &create);
+        act(busy, "Nobody was let in", asked, move |made| {
+            email.try_set(String::new());
+            people.again();
+            toasts.done(format!("{} may work on it", made.user.email));
+        });
+    };
+    view! {
+        <form class="ft" on:submit=add>
+            <label class="vh" for="let-in">"E-mail address"</label>
+            <input class="input sm" style="flex:1 1 220px" id="let-in" type="email" placeholder="ada@example.com" autocomplete="off" required
+                prop:value=move || email.get() on:input=move |ev| email.set(event_target_value(&ev))/>
+            <select class="select" aria-label="What they may" on:change=move |ev| wanted.set(event_target_value(&ev))>
+                {LEVELS.into_iter().map(|(name, _)| view! { <option value=name selected=name == "operate">{name}</option> }).collect_view()}
+            </select>
+            <button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Let in"</button>
+        </form>
+    }
+    .into_any()
+}
+
+#[component]
+fn Lock(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let client = client();
+    let locked = Memo::new(move |_| status.with(|s| s.app.locked));
+    let switch = Callback::new(move |()| {
+        let update = TeamAppUpdate { locked: Some(!locked.get_untracked()), owner: None };
+        act(
+            busy,
+            "The lock was not changed",
+            client.team_app_update(&app.name.get_untracked(), &update),
+            move |updated| {
+                if let Some(mut now) = app.status.get() {
+                    now.app = updated;
+                    app.status.put(now);
+                }
+            },
+        );
+    });
+    view! {
+        <div class="ft">
+            <span class="small dim">{move || if locked.get() { "Locked: members of the team see it only when they are let in." } else { "Every member of the team can see it and work on it." }}</span>
+            <span class="push"></span>
+            <ActButton class="btn sm".to_owned() busy on_click=switch><Icon name="lock" size="i-s"/>{move || if locked.get() { "Unlock" } else { "Lock" }}</ActButton>
+        </div>
+    }
+    .into_any()
+}

@@ -1,0 +1,111 @@
+//! A team: its people, what they may do with which app, its invitations and service accounts.
+
+pub mod access;
+mod people;
+mod service_accounts;
+
+use api::{
+    team_invitations::TeamInvitation,
+    team_members::TeamMember,
+    teams::{Team, TeamAccess},
+};
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+
+use crate::{
+    data::{Moving, asked, client},
+    parts::{Crumb, Deck, Icon, PageHead},
+    words,
+};
+
+use access::Access;
+use people::People;
+use service_accounts::ServiceAccounts;
+
+/// The team that the address names, and what is known of it.
+#[derive(Clone, Copy)]
+pub struct ThisTeam {
+    pub name: Memo<String>,
+    pub team: Moving<Team>,
+    pub members: Moving<Vec<TeamMember>>,
+    /// Empty for those who may not see them.
+    pub invitations: Moving<Vec<TeamInvitation>>,
+    pub access: Moving<Vec<TeamAccess>>,
+}
+
+impl ThisTeam {
+    fn of_address() -> Self {
+        let params = use_params_map();
+        let name = Memo::new(move |_| params.with(|p| p.get("team").unwrap_or_default()));
+        let (a, b, c, d) = (client(), client(), client(), client());
+        Self {
+            name,
+            team: asked(move || name.get(), move |name: String| a.team_info(&name)),
+            members: asked(move || name.get(), move |name: String| b.team_member_list(&name)),
+            invitations: asked(
+                move || name.get(),
+                move |name: String| {
+                    let asked = c.team_invitation_list(&name);
+                    async move {
+                        match asked.await {
+                            Err(err) if err.status == 403 => Ok(Vec::new()),
+                            other => other,
+                        }
+                    }
+                },
+            ),
+            access: asked(move || name.get(), move |name: String| d.team_access_list(&name)),
+        }
+    }
+
+    /// Asks again for all that a change of people may have changed.
+    fn again(self) {
+        self.members.again();
+        self.invitations.again();
+        self.access.again();
+    }
+}
+
+/// `/teams/:team`
+#[component]
+pub fn TeamPage() -> impl IntoView {
+    let this = ThisTeam::of_address();
+    let crumbs = Signal::derive(move || vec![Crumb::to("Teams", "/teams"), Crumb::here(this.name.get())]);
+    view! {
+        <Deck title=Signal::derive(move || format!("Team {}", this.name.get())) crumbs>
+            <div class="page">
+                {this.team.show(1, move |team| {
+                    let is_admin = Signal::derive(move || team.with(|t| t.role == "admin"));
+                    view! {
+                        <PageHead
+                            title=move || view! { {move || team.with(|t| t.name.clone())} }
+                            sub=move || view! { <Sub this/><span class="chip line">"You are "{move || team.with(|t| t.role.clone())}</span> }
+                            acts=move || view! {
+                                <Show when=move || team.with(|t| t.role != "viewer")>
+                                    <a class="btn" href="/apps/new"><Icon name="plus" size="i-s"/>"New app"</a>
+                                </Show>
+                            }
+                        />
+                        <People this is_admin/>
+                        <Access this is_admin/>
+                        <ServiceAccounts this is_admin/>
+                    }
+                })}
+            </div>
+        </Deck>
+    }
+    .into_any()
+}
+
+#[component]
+fn Sub(this: ThisTeam) -> impl IntoView {
+    this.members.show(1, move |members| {
+        view! {
+            <span>{move || members.with(|all| {
+                let bots = all.iter().filter(|m| m.service).count();
+                let people = words::count(all.len() - bots, "person", "people");
+                if bots == 0 { people } else { format!("{people}, {}", words::count(bots, "bot", "bots")) }
+            })}</span>
+        }
+    })
+}

@@ -1,0 +1,148 @@
+//! Who may do what with which app of the team, as levels: each holds the ones before it.
+
+use api::{collaborators::CollaboratorUpdate, teams::TeamAccess};
+use leptos::{either::Either, prelude::*};
+
+use super::ThisTeam;
+use crate::{
+    data::client,
+    parts::{Icon, Toasts},
+    words,
+};
+
+/// What can be chosen: a word, and the permissions it stands for.
+pub const LEVELS: [(&str, &[&str]); 4] = [
+    ("view", &["view"]),
+    ("deploy", &["view", "deploy"]),
+    ("operate", &["view", "deploy", "operate"]),
+    ("manage", &["view", "deploy", "operate", "manage"]),
+];
+
+/// The level that permissions come to; `some` for a mixture that is none of them.
+pub fn level(permissions: &[String]) -> &'static str {
+    let has = |name: &str| permissions.iter().any(|p| p == name);
+    let fine = permissions.iter().any(|p| !LEVELS[3].1.contains(&p.as_str()));
+    match (has("view"), has("deploy"), has("operate"), has("manage")) {
+        _ if permissions.is_empty() => "none",
+        (.., true) => "manage",
+        (_, true, true, _) => "operate",
+        (_, true, false, _) if !fine => "deploy",
+        (true, false, false, _) if !fine => "view",
+        _ => "some",
+    }
+}
+
+/// The permissions of a level.
+pub fn permissions(of: &str) -> Vec<String> {
+    let found = LEVELS.iter().find(|(name, _)| *name == of);
+    found.map(|(_, all)| all.iter().map(|p| (*p).to_owned()).collect()).unwrap_or_default()
+}
+
+/// A table of apps and members.
+#[component]
+pub fn Access(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
+    view! {
+        <section class="sec" id="access" aria-labelledby="access-h">
+            <div class="sec-h"><h2 id="access-h">"Access by app"</h2><span class="meta">"each level holds the ones before it"</span></div>
+            {this.access.show(4, move |access| view! { <Table this access is_admin/> })}
+        </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn Table(this: ThisTeam, access: Signal<Vec<TeamAccess>>, is_admin: Signal<bool>) -> impl IntoView {
+    let apps = move || {
+        access.with(|all| {
+            let mut apps: Vec<(String, bool)> = all.iter().map(|a| (a.app.name.clone(), a.locked)).collect();
+            apps.dedup();
+            apps
+        })
+    };
+    move || {
+        let apps = apps();
+        if apps.is_empty() {
+            return Either::Left(view! { <p class="dim">"The team has no apps that you may see."</p> });
+        }
+        Either::Right(view! {
+            <div class="stack g4">
+                {apps.into_iter().map(|(app, locked)| {
+                    let rows: Vec<TeamAccess> = access.with(|all| all.iter().filter(|a| a.app.name == app).cloned().collect());
+                    view! {
+                        <div class="card">
+                            <div class="in row g3">
+                                <a class="name" href=format!("/apps/{app}")>{app.clone()}</a>
+                                {locked.then(|| view! { <span class="chip line"><Icon name="lock" size="i-s"/>"locked"</span> })}
+                            </div>
+                            <ul class="list small">
+                                {rows.into_iter().map(|row| view! { <Row this row is_admin/> }).collect_view()}
+                            </ul>
+                        </div>
+                    }
+                }).collect_view()}
+            </div>
+        })
+    }
+}
+
+#[component]
+fn Row(this: ThisTeam, row: TeamAccess, is_admin: Signal<bool>) -> impl IntoView {
+    let (client, toasts) = (client(), Toasts::of_page());
+    let now = level(&row.permissions);
+    let who = words::who(&row.user.email);
+    let (app, email) = (row.app.name.clone(), row.user.email.clone());
+    let set = move |wanted: String| {
+        let update = CollaboratorUpdate { permissions: permissions(&wanted) };
+        let asked = client.collaborator_update(&app, &email, &update);
+        leptos::task::spawn_local(async move {
+            match asked.await {
+                Ok(done) => toasts.done(format!("{} may {wanted} {}", done.user.email, done.app.name)),
+                Err(err) => toasts.failed("Access was not changed", &err),
+            }
+            this.access.again();
+        });
+    };
+    // Admins may do everything, whatever is written down.
+    let is_fixed = now == "manage" && !row.explicit;
+    let set = StoredValue::new_local(set);
+    let label = format!("Access of {who} to {}", row.app.name);
+    view! {
+        <li class="row g3" style="padding-inline:16px">
+            <span class="clip" style="flex:1">{row.user.email.clone()}</span>
+            <Show when=move || is_admin.get() && !is_fixed fallback=move || view! { <Level name=now/> }>
+                <select class="select" aria-label=label.clone() on:change=move |ev| set.with_value(|set| set(event_target_value(&ev)))>
+                    {(!LEVELS.iter().any(|(name, _)| *name == now)).then(|| view! { <option value=now selected=true disabled=true>{now}</option> })}
+                    {LEVELS.into_iter().map(|(name, _)| view! { <option value=name selected=name == now>{name}</option> }).collect_view()}
+                </select>
+            </Show>
+        </li>
+    }
+    .into_any()
+}
+
+/// Four squares and a word.
+#[component]
+pub fn Level(name: &'static str) -> impl IntoView {
+    let filled = LEVELS.iter().position(|(level, _)| *level == name).map_or(0, |n| n + 1);
+    view! {
+        <span class="lv" title=name>
+            {(0..4).map(|n| view! { <i class:on=n < filled></i> }).collect_view()}
+            <span>{name}</span>
+        </span>
+    }
+    .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_come_to_a_level() {
+        for (name, all) in LEVELS {
+            assert_eq!(level(&permissions(name)), name, "{all:?}");
+        }
+        let of = |names: &[&str]| level(&names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
+        assert_eq!([of(&[]), of(&["view", "operate"]), of(&["config"])], ["none", "some", "some"]);
+    }
+}

@@ -1,0 +1,212 @@
+//! The people of a team: roles, invitations, and letting somebody in.
+
+use api::{
+    team_invitations::TeamInvitation,
+    team_members::{TeamMember, TeamMemberSave},
+    teams::TeamAccess,
+};
+use leptos::{either::Either, prelude::*};
+
+use super::ThisTeam;
+use crate::{
+    data::client,
+    parts::{ActButton, Ago, Avatar, Icon, Toasts, act},
+    words,
+};
+
+/// The roles, and what each lets one do.
+pub const ROLES: [(&str, &str); 3] = [("admin", "Admin"), ("member", "Member"), ("viewer", "Viewer")];
+
+/// Who is in the team, and who is invited.
+#[component]
+pub fn People(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
+    view! {
+        <section class="sec" id="people" aria-labelledby="people-h">
+            <div class="sec-h"><h2 id="people-h">"People"</h2></div>
+            {this.members.show(4, move |members| view! {
+                <div class="tw"><table role="table" class="table">
+                    <thead role="rowgroup"><tr role="row">
+                        <th role="columnheader">"Name"</th><th role="columnheader">"Role"</th><th role="columnheader">"Apps"</th>
+                        <th role="columnheader" class="r">"Last seen"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
+                    </tr></thead>
+                    <tbody role="rowgroup">
+                        <For each=move || members.get() key=|m| (m.id, m.role.clone()) let:member><Person member this is_admin/></For>
+                        {this.invitations.show(0, move |list| view! {
+                            <For each=move || list.get() key=|i| (i.id, i.updated_at) let:invitation><Invited invitation this/></For>
+                        })}
+                    </tbody>
+                </table></div>
+            })}
+            <Show when=move || is_admin.get()><Invite this/></Show>
+        </section>
+    }
+    .into_any()
+}
+
+/// What somebody may do with the apps of the team, in few words: `all apps`, `deploy 3, view 1`.
+fn in_words(access: &[TeamAccess], email: &str, role: &str) -> String {
+    if role == "admin" {
+        return "all apps".into();
+    }
+    let own = access.iter().filter(|a| a.user.email == email);
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for level in own.map(|a| super::access::level(&a.permissions)) {
+        match counts.iter_mut().find(|(l, _)| *l == level) {
+            Some((_, n)) => *n += 1,
+            None => counts.push((level, 1)),
+        }
+    }
+    counts.retain(|(level, _)| *level != "none");
+    if counts.is_empty() {
+        return "none".into();
+    }
+    counts.iter().map(|(level, n)| format!("{level} {n}")).collect::<Vec<_>>().join(", ")
+}
+
+#[component]
+fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let (client, toasts) = (client(), Toasts::of_page());
+    let other = client.clone();
+    let name = member.user.name.clone().unwrap_or_else(|| words::who(&member.email));
+    let email = StoredValue::new(member.email.clone());
+    let role = StoredValue::new(member.role.clone());
+    let set = move |wanted: String| {
+        let save = TeamMemberSave { email: email.get_value(), role: wanted };
+        let asked = client.team_member_update(&this.name.get_untracked(), &save);
+        busy.set(true);
+        let after = toasts;
+        leptos::task::spawn_local(async move {
+            match asked.await {
+                Ok(member) => after.done(format!("{} is {} now", member.email, member.role)),
+                Err(err) => after.failed("The role was not changed", &err),
+            }
+            busy.try_set(false);
+            // Refused or not: the list shows what is so.
+            this.again();
+        });
+    };
+    let remove = Callback::new(move |()| {
+        let asked = other.team_member_delete(&this.name.get_untracked(), &email.get_value());
+        act(busy, "Nobody was removed", asked, move |gone| {
+            this.again();
+            toasts.done(format!("{} is out of the team", gone.email));
+        });
+    });
+    let (label, title, of_role) = (format!("Role of {name}"), name.clone(), member.role.clone());
+    let set = StoredValue::new_local(set);
+    let (service, whom) = (member.service, StoredValue::new(name));
+    view! {
+        <tr role="row">
+            <td role="cell" class="w"><span class="row g3">
+                <Avatar who=member.email.clone() large=true/>
+                <span style="min-width:0">
+                    <span class="name">{title}</span>
+                    <span class="meta" style="display:block">{if service { "service account".to_owned() } else { member.email.clone() }}</span>
+                </span>
+            </span></td>
+            <td role="cell" data-l="role">
+                <Show when=move || is_admin.get() fallback={ let of_role = of_role.clone(); move || of_role.clone() }>
+                    <select class="select" aria-label=label.clone() on:change=move |ev| set.with_value(|set| set(event_target_value(&ev)))>
+                        {ROLES.into_iter().filter(|(value, _)| !service || *value != "admin").map(|(value, word)| view! {
+                            <option value=value selected=role.with_value(|r| r == value)>{word}</option>
+                        }).collect_view()}
+                    </select>
+                </Show>
+            </td>
+            <td role="cell" class="dim" data-l="apps">{move || this.access.get().map(|all| email.with_value(|e| in_words(&all, e, &of_role)))}</td>
+            <td role="cell" class="dim r" data-l="last seen">{match member.last_login {
+                Some(at) => Either::Left(view! { <Ago at=at/> }),
+                None => Either::Right(if service { "–" } else { "never" }),
+            }}</td>
+            <td role="cell" class="act">
+                <Show when=move || is_admin.get() && !service>
+                    <ActButton class="btn gho sm dgr".to_owned() busy on_click=remove>"Remove"<span class="vh">" "{whom.get_value()}</span></ActButton>
+                </Show>
+            </td>
+        </tr>
+    }
+    .into_any()
+}
+
+#[component]
+fn Invited(invitation: TeamInvitation, this: ThisTeam) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let client = client();
+    let email = invitation.user.email.clone();
+    let of = StoredValue::new(email.clone());
+    let back = Callback::new(move |()| {
+        let asked = client.team_invitation_delete(&this.name.get_untracked(), &of.get_value());
+        act(busy, "The invitation was not taken back", asked, move |_| this.invitations.again());
+    });
+    view! {
+        <tr role="row">
+            <td role="cell" class="w"><span class="row g3">
+                <span class="av l" style="background:none;box-shadow:inset 0 0 0 1px var(--line-3)" aria-hidden="true">"?"</span>
+                <span><span class="name">{email.clone()}</span><span class="meta" style="display:block">"invited by "{invitation.invited_by.email}", "<Ago at=invitation.updated_at/></span></span>
+            </span></td>
+            <td role="cell" class="dim" data-l="role">{invitation.role}</td>
+            <td role="cell"></td>
+            <td role="cell" class="dim r">"not accepted yet"</td>
+            <td role="cell" class="act"><ActButton class="btn gho sm".to_owned() busy on_click=back>"Take back"<span class="vh">" the invitation of "{email}</span></ActButton></td>
+        </tr>
+    }
+    .into_any()
+}
+
+#[component]
+fn Invite(this: ThisTeam) -> impl IntoView {
+    let email = RwSignal::new(String::new());
+    let role = RwSignal::new("member".to_owned());
+    let busy = RwSignal::new(false);
+    let (client, toasts) = (client(), Toasts::of_page());
+    let invite = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        let save = TeamMemberSave { email: email.get_untracked().trim().to_owned(), role: role.get_untracked() };
+        let asked = client.team_invitation_save(&this.name.get_untracked(), &save);
+        act(busy, "Nobody was invited", asked, move |made| {
+            email.try_set(String::new());
+            this.invitations.again();
+            toasts.done(format!("{} is invited: they see it when they sign in", made.user.email));
+        });
+    };
+    view! {
+        <form class="card" aria-label="Invite people" on:submit=invite><div class="in row wrap g4" style="align-items:flex-end">
+            <div class="field" style="flex:1 1 260px">
+                <label for="invite-email">"E-mail address"</label>
+                <input class="input" id="invite-email" type="email" autocomplete="off" required
+                    prop:value=move || email.get() on:input=move |ev| email.set(event_target_value(&ev))/>
+            </div>
+            <div class="field">
+                <label for="invite-role">"As"</label>
+                <select class="select" id="invite-role" on:change=move |ev| role.set(event_target_value(&ev))>
+                    {ROLES.into_iter().map(|(value, word)| view! { <option value=value selected=value == "member">{word}</option> }).collect_view()}
+                </select>
+            </div>
+            <button class="btn pri" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Invite"</button>
+        </div></form>
+    }
+    .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use api::refs::{Ref, UserRef};
+
+    use super::*;
+
+    #[test]
+    fn access_is_said_in_few_words() {
+        let row = |permissions: &[&str]| TeamAccess {
+            app: Ref::default(),
+            locked: false,
+            user: UserRef { email: "a@b.c".into(), ..UserRef::default() },
+            permissions: permissions.iter().map(|p| (*p).to_owned()).collect(),
+            explicit: true,
+        };
+        let all = [row(&["view", "deploy", "operate"]), row(&["view"]), row(&[]), row(&["view"])];
+        assert_eq!(in_words(&all, "a@b.c", "member"), "operate 1, view 2");
+        assert_eq!(in_words(&all, "a@b.c", "admin"), "all apps");
+        assert_eq!(in_words(&all, "x@b.c", "viewer"), "none");
+    }
+}

@@ -1,0 +1,145 @@
+//! Service accounts: programs in the team, and their tokens.
+
+use api::{
+    authorizations::{Authorization, AuthorizationCreate},
+    service_accounts::{ServiceAccount, ServiceAccountCreate},
+};
+use leptos::prelude::*;
+
+use super::ThisTeam;
+use crate::{
+    data::{Moving, asked, client},
+    parts::{ActButton, CopyButton, Icon, Toasts, act},
+};
+
+/// For how long a new token can live: a word and seconds.
+const LIVES: [(&str, &str); 4] = [("30 days", "2592000"), ("90 days", "7776000"), ("a year", "31536000"), ("ever", "")];
+/// What a new token can do.
+const SCOPES: [(&str, &str); 3] =
+    [("write-protected", "read and change apps"), ("write", "the same, without config vars"), ("read", "read apps")];
+
+/// The programs of the team.
+#[component]
+pub fn ServiceAccounts(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
+    let client = client();
+    let bots: Moving<Vec<ServiceAccount>> =
+        asked(move || this.name.get(), move |team: String| client.service_account_list(&team));
+    let made = RwSignal::new(None::<Authorization>);
+    view! {
+        <section class="sec" id="bots" aria-labelledby="bots-h">
+            <div class="sec-h"><h2 id="bots-h">"Service accounts"</h2><span class="meta">"programs with tokens of their own, which cannot sign in"</span></div>
+            {move || made.get().map(|token| view! { <Made token made/> })}
+            {bots.show(2, move |list| view! {
+                <div class="card">
+                    <Show when=move || !list.with(Vec::is_empty) fallback=|| view! { <p class="in small dim">"None yet."</p> }>
+                        <ul class="list">
+                            <For each=move || list.get() key=|b| b.id let:bot><Bot this bot bots made is_admin/></For>
+                        </ul>
+                    </Show>
+                    <Show when=move || is_admin.get()><New this bots/></Show>
+                </div>
+            })}
+        </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn Made(token: Authorization, made: RwSignal<Option<Authorization>>) -> impl IntoView {
+    let secret = token.access_token.map(|t| t.token).unwrap_or_default();
+    view! {
+        <div class="card" role="status" style="border-color:var(--accent-line)">
+            <div class="in stack g3">
+                <div class="row"><b>"The token of "{token.user.full_name}</b><span class="push"></span>
+                    <button class="btn gho sm ico" type="button" aria-label="Close" on:click=move |_| made.set(None)><Icon name="x" size="i-s"/></button>
+                </div>
+                <p class="small dim">"It is shown this once. Keep it where passwords are kept."</p>
+                <div class="cmd"><code tabindex="0">{secret.clone()}</code><CopyButton text=secret label="Copy token"/></div>
+            </div>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn Bot(
+    this: ThisTeam,
+    bot: ServiceAccount,
+    bots: Moving<Vec<ServiceAccount>>,
+    made: RwSignal<Option<Authorization>>,
+    is_admin: Signal<bool>,
+) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let (client, toasts) = (client(), Toasts::of_page());
+    let other = client.clone();
+    let (name, id) = (StoredValue::new(bot.name.clone()), StoredValue::new(bot.id.to_string()));
+    let scope = RwSignal::new(SCOPES[0].0.to_owned());
+    let life = RwSignal::new(LIVES[1].1.to_owned());
+    let make = Callback::new(move |()| {
+        let create = AuthorizationCreate {
+            description: Some(format!("{} from the console", name.get_value())),
+            scope: Some(vec![scope.get_untracked()]),
+            expires_in: life.get_untracked().parse::<u64>().ok().map(Into::into),
+        };
+        let team = this.name.get_untracked();
+        let asked = id.with_value(|id| client.service_account_authorization_create(&team, id, &create));
+        act(busy, "No token was made", asked, move |token| made.set(Some(token)));
+    });
+    let remove = Callback::new(move |()| {
+        let asked = id.with_value(|id| other.service_account_delete(&this.name.get_untracked(), id));
+        act(busy, "The service account was not removed", asked, move |gone| {
+            bots.again();
+            this.again();
+            toasts.done(format!("{} is gone, and its tokens with it", gone.name));
+        });
+    });
+    let called = bot.name;
+    let (scope_label, life_label) =
+        (format!("What a token of {called} may do"), format!("How long a token of {called} lives"));
+    view! {
+        <li class="row wrap g3" style="padding-inline:16px">
+            <Icon name="key"/>
+            <span class="name">{called}</span>
+            <span class="meta">{bot.role}</span>
+            <Show when=move || is_admin.get()>
+                <span class="push row wrap">
+                    <select class="select" aria-label=scope_label.clone() on:change=move |ev| scope.set(event_target_value(&ev))>
+                        {SCOPES.into_iter().map(|(value, word)| view! { <option value=value>{word}</option> }).collect_view()}
+                    </select>
+                    <select class="select" aria-label=life_label.clone() on:change=move |ev| life.set(event_target_value(&ev))>
+                        {LIVES.into_iter().map(|(word, value)| view! { <option value=value selected=value == LIVES[1].1>"for "{word}</option> }).collect_view()}
+                    </select>
+                    <ActButton class="btn sm".to_owned() busy on_click=make>"New token"<span class="vh">" for "{name.get_value()}</span></ActButton>
+                    <ActButton class="btn gho sm dgr".to_owned() busy on_click=remove>"Remove"<span class="vh">" "{name.get_value()}</span></ActButton>
+                </span>
+            </Show>
+        </li>
+    }
+    .into_any()
+}
+
+#[component]
+fn New(this: ThisTeam, bots: Moving<Vec<ServiceAccount>>) -> impl IntoView {
+    let name = RwSignal::new(String::new());
+    let busy = RwSignal::new(false);
+    let client = client();
+    let make = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        let create = ServiceAccountCreate { name: name.get_untracked().trim().to_owned(), role: None };
+        let asked = client.service_account_create(&this.name.get_untracked(), &create);
+        act(busy, "No service account was made", asked, move |_| {
+            name.try_set(String::new());
+            bots.again();
+            this.again();
+        });
+    };
+    view! {
+        <form class="ft" on:submit=make>
+            <label class="vh" for="bot-name">"Name of the service account"</label>
+            <input class="input mono sm" style="flex:1 1 220px" id="bot-name" placeholder="deploy-bot" autocomplete="off" spellcheck="false"
+                prop:value=move || name.get() on:input=move |ev| name.set(event_target_value(&ev))/>
+            <button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Add service account"</button>
+        </form>
+    }
+    .into_any()
+}

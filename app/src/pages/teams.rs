@@ -1,0 +1,186 @@
+//! The teams that one is in, and what waits for an answer: invitations, and apps on offer.
+
+use api::{
+    app_transfers::{AppTransfer, AppTransferUpdate},
+    team_invitations::TeamInvitation,
+    teams::{Team, TeamCreate},
+};
+use leptos::prelude::*;
+use leptos_router::{NavigateOptions, hooks::use_navigate};
+
+use crate::{
+    data::{Moving, asked, client},
+    parts::{ActButton, Crumb, Deck, Icon, PageHead, Toasts, act},
+};
+
+/// `/teams`
+#[component]
+pub fn TeamsPage() -> impl IntoView {
+    let teams: Moving<Vec<Team>> = asked(|| (), {
+        let client = client();
+        move |()| client.team_list()
+    });
+    view! {
+        <Deck title="Teams".to_owned() crumbs=vec![Crumb::here("Teams")]>
+            <div class="page">
+                <PageHead title=|| "Teams" sub=|| view! { <span>"People who look after apps together"</span> }/>
+                <Waiting teams/>
+                {teams.show(3, |teams| view! { <List teams/> })}
+                <NewTeam/>
+            </div>
+        </Deck>
+    }
+    .into_any()
+}
+
+#[component]
+fn List(teams: Signal<Vec<Team>>) -> impl IntoView {
+    view! {
+        <section class="sec" aria-label="Your teams">
+            <Show
+                when=move || !teams.with(Vec::is_empty)
+                fallback=|| view! { <p class="dim">"You are in no team yet."</p> }
+            >
+                <div class="card"><ul class="list">
+                    {move || teams.get().into_iter().map(|team| view! {
+                        <li class="row g3" style="padding-inline:16px">
+                            <Icon name="team"/>
+                            <a class="name" href=format!("/teams/{}", team.name)>{team.name.clone()}</a>
+                            <span class="push meta">{team.role}</span>
+                        </li>
+                    }).collect_view()}
+                </ul></div>
+            </Show>
+        </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn NewTeam() -> impl IntoView {
+    let name = RwSignal::new(String::new());
+    let busy = RwSignal::new(false);
+    let (client, navigate) = (client(), use_navigate());
+    let make = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        let create = TeamCreate { name: name.get_untracked().trim().to_owned() };
+        let navigate = navigate.clone();
+        act(busy, "The team was not made", client.team_create(&create), move |team| {
+            navigate(&format!("/teams/{}", team.name), NavigateOptions::default());
+        });
+    };
+    view! {
+        <section class="sec" aria-labelledby="new-team-h">
+            <h2 id="new-team-h">"New team"</h2>
+            <form class="card" on:submit=make><div class="in row wrap g4" style="align-items:flex-end">
+                <div class="field" style="flex:1 1 240px">
+                    <label for="team-name">"Name"</label>
+                    <input class="input mono" id="team-name" maxlength="30" autocomplete="off" spellcheck="false" aria-describedby="team-hint"
+                        prop:value=move || name.get() on:input=move |ev| name.set(event_target_value(&ev))/>
+                    <span class="hint" id="team-hint">"Lower-case letters, digits and dashes. You become its admin."</span>
+                </div>
+                <button class="btn" type="submit" style="margin-bottom:26px" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Make team"</button>
+            </div></form>
+        </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn Waiting(teams: Moving<Vec<Team>>) -> impl IntoView {
+    let client = client();
+    let offers = client.clone();
+    let invitations: Moving<Vec<TeamInvitation>> = asked(|| (), move |()| client.team_invitation_list_own());
+    let transfers: Moving<Vec<AppTransfer>> = asked(|| (), move |()| offers.app_transfer_list());
+    view! {
+        {invitations.show(0, move |list| view! {
+            <Show when=move || !list.with(Vec::is_empty)>
+                <section class="sec" aria-label="Invitations"><div class="card"><ul class="list">
+                    <For each=move || list.get() key=|i| i.id let:invitation><Invitation invitation invitations teams/></For>
+                </ul></div></section>
+            </Show>
+        })}
+        {transfers.show(0, move |list| {
+            let open = move || list.get().into_iter().filter(|t| t.state == "pending").collect::<Vec<_>>();
+            view! {
+                <Show when=move || !open().is_empty()>
+                    <section class="sec" aria-label="Apps on offer"><div class="card"><ul class="list">
+                        <For each=open key=|t| t.id let:transfer><Offer transfer transfers/></For>
+                    </ul></div></section>
+                </Show>
+            }
+        })}
+    }
+    .into_any()
+}
+
+#[component]
+fn Invitation(
+    invitation: TeamInvitation,
+    invitations: Moving<Vec<TeamInvitation>>,
+    teams: Moving<Vec<Team>>,
+) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let (client, toasts) = (client(), Toasts::of_page());
+    let other = client.clone();
+    let id = invitation.id.to_string();
+    let (no, team) = (id.clone(), invitation.team.name.clone());
+    let accept = Callback::new(move |()| {
+        let team = team.clone();
+        act(busy, "The invitation was not accepted", client.team_invitation_accept(&id), move |_| {
+            invitations.again();
+            teams.again();
+            toasts.done(format!("You are in the team {team}"));
+        });
+    });
+    let decline = Callback::new(move |()| {
+        act(busy, "The invitation was not declined", other.team_invitation_decline(&no), move |_| invitations.again());
+    });
+    view! {
+        <li class="row wrap g3" style="padding-inline:16px">
+            <Icon name="team"/>
+            <span>{invitation.invited_by.email}" invites you to "<b>{invitation.team.name}</b>" as "{invitation.role}</span>
+            <span class="push row">
+                <ActButton class="btn sm pri".to_owned() busy on_click=accept>"Accept"</ActButton>
+                <ActButton class="btn sm gho".to_owned() busy on_click=decline>"Decline"</ActButton>
+            </span>
+        </li>
+    }
+    .into_any()
+}
+
+#[component]
+fn Offer(transfer: AppTransfer, transfers: Moving<Vec<AppTransfer>>) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let (client, toasts) = (client(), Toasts::of_page());
+    let crate::parts::Visitor(account) = expect_context();
+    let recipient = transfer.recipient.id;
+    let is_mine = move || account.get().is_some_and(|a| a.id.get() == recipient);
+    let (id, app) = (StoredValue::new(transfer.id.to_string()), StoredValue::new(transfer.app.name.clone()));
+    let back = client.clone();
+    let answer = Callback::new(move |state: &'static str| {
+        let update = AppTransferUpdate { state: state.into() };
+        let asked = id.with_value(|id| client.app_transfer_update(id, &update));
+        act(busy, "The offer was not answered", asked, move |_| {
+            transfers.again();
+            toasts.done(format!("{} is {state}", app.get_value()));
+        });
+    });
+    let take_back = Callback::new(move |()| {
+        let asked = id.with_value(|id| back.app_transfer_delete(id));
+        act(busy, "The offer was not taken back", asked, move |_| transfers.again());
+    });
+    view! {
+        <li class="row wrap g3" style="padding-inline:16px">
+            <Icon name="box"/>
+            <span>{transfer.owner.email}" offers "<b>{transfer.app.name}</b>" to "{transfer.recipient.email}</span>
+            <span class="push row">
+                <Show when=is_mine fallback=move || view! { <ActButton class="btn sm gho".to_owned() busy on_click=take_back>"Take back"</ActButton> }>
+                    <ActButton class="btn sm pri".to_owned() busy on_click=Callback::new(move |()| answer.run("accepted"))>"Accept"</ActButton>
+                    <ActButton class="btn sm gho".to_owned() busy on_click=Callback::new(move |()| answer.run("declined"))>"Decline"</ActButton>
+                </Show>
+            </span>
+        </li>
+    }
+    .into_any()
+}

@@ -1,0 +1,108 @@
+//! `apps:transfer`: giving an app away, and what was offered.
+
+use anyhow::Result;
+use api::{
+    app_transfers::{AppTransfer, AppTransferCreate, AppTransferUpdate},
+    teams::TeamAppUpdate,
+};
+use clap::Args;
+
+use crate::{
+    context::{AppFlags, Context},
+    output::{self, Action, Table, app as named},
+};
+
+/// Gives an app to a team, or offers it to a person
+#[derive(Args)]
+pub struct Transfer {
+    /// The name of a team, or an e-mail address
+    recipient: String,
+    #[command(flatten)]
+    app: AppFlags,
+    /// Locks the app in its new team
+    #[arg(short, long)]
+    locked: bool,
+}
+
+impl Transfer {
+    /// `apps:transfer`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let (client, name) = (cx.client()?, self.app.app(cx)?);
+        let app = client.app_info(&name).await?;
+        let action = Action::start(format!("Transferring {} to {}", named(&name), self.recipient));
+        // From person to person it takes two.
+        if self.recipient.contains('@') && app.team.is_none() {
+            let create = AppTransferCreate { app: Some(name), recipient: Some(self.recipient) };
+            let transfer = client.app_transfer_create(&create).await?;
+            action.done_with(format!("{} has to accept", transfer.recipient.email));
+            return if cx.json { output::json(&transfer) } else { Ok(()) };
+        }
+        let update = TeamAppUpdate { locked: None, owner: Some(self.recipient) };
+        let mut app = client.team_app_update(&name, &update).await?;
+        if self.locked {
+            app = client.team_app_update(&name, &TeamAppUpdate { locked: Some(true), owner: None }).await?;
+        }
+        action.done();
+        if cx.json { output::json(&app) } else { Ok(()) }
+    }
+}
+
+/// Lists the apps that were offered to you, and those that you offered
+#[derive(Args)]
+pub struct List {}
+
+impl List {
+    /// `apps:transfers`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let all: Vec<AppTransfer> = cx.client()?.app_transfer_list().await?;
+        if cx.json {
+            return output::json(&all);
+        }
+        let mut table = Table::new(&["App", "From", "To", "State"]);
+        for transfer in &all {
+            table.row([
+                (&transfer.app.name).into(),
+                (&transfer.owner.email).into(),
+                (&transfer.recipient.email).into(),
+                (&transfer.state).into(),
+            ]);
+        }
+        table.print();
+        Ok(())
+    }
+}
+
+/// Accepts an app that was offered to you
+#[derive(Args)]
+pub struct Accept {
+    /// The app
+    app: String,
+}
+
+impl Accept {
+    /// `apps:transfers:accept`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        answer(cx, &self.app, "Accepting", "accepted").await
+    }
+}
+
+/// Declines an app that was offered to you
+#[derive(Args)]
+pub struct Decline {
+    /// The app
+    app: String,
+}
+
+impl Decline {
+    /// `apps:transfers:decline`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        answer(cx, &self.app, "Declining", "declined").await
+    }
+}
+
+async fn answer(cx: &Context, app: &str, verb: &str, state: &str) -> Result<()> {
+    let action = Action::start(format!("{verb} {}", named(app)));
+    let transfer = cx.client()?.app_transfer_update(app, &AppTransferUpdate { state: state.into() }).await?;
+    action.done();
+    if cx.json { output::json(&transfer) } else { Ok(()) }
+}

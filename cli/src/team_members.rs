@@ -1,0 +1,107 @@
+//! `members`: who is in a team, and as what.
+
+use anyhow::Result;
+use api::team_members::{TeamMember, TeamMemberSave};
+use clap::Args;
+
+use crate::{
+    context::Context,
+    output::{self, Action, Cell, DIM, Table},
+    teams::TeamFlag,
+};
+
+/// Lists who is in a team
+#[derive(Args)]
+pub struct List {
+    #[command(flatten)]
+    team: TeamFlag,
+    /// Only those with this role: admin, member, viewer
+    #[arg(short, long)]
+    role: Option<String>,
+}
+
+impl List {
+    /// `members`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let mut members: Vec<TeamMember> = cx.client()?.team_member_list(&self.team.team).await?;
+        members.retain(|m| self.role.as_ref().is_none_or(|role| m.role == *role));
+        if cx.json {
+            return output::json(&members);
+        }
+        let mut table = Table::new(&["Who", "Role", ""]);
+        for member in &members {
+            let kind = if member.service { "service account" } else { "" };
+            table.row([(&member.email).into(), (&member.role).into(), Cell::new(kind, DIM)]);
+        }
+        table.print();
+        Ok(())
+    }
+}
+
+/// Adds somebody to a team
+#[derive(Args)]
+pub struct Add {
+    /// E-mail address
+    email: String,
+    /// admin, member or viewer
+    #[arg(short, long)]
+    role: String,
+    #[command(flatten)]
+    team: TeamFlag,
+}
+
+impl Add {
+    /// `members:add`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let team = self.team.team;
+        let action = Action::start(format!("Adding {} to {team} as {}", self.email, self.role));
+        let save = TeamMemberSave { email: self.email, role: self.role };
+        let member = cx.client()?.team_member_save(&team, &save).await?;
+        action.done();
+        if cx.json { output::json(&member) } else { Ok(()) }
+    }
+}
+
+/// Gives a member another role
+#[derive(Args)]
+pub struct Set {
+    /// E-mail address
+    email: String,
+    /// admin, member or viewer
+    #[arg(short, long)]
+    role: String,
+    #[command(flatten)]
+    team: TeamFlag,
+}
+
+impl Set {
+    /// `members:set`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let team = self.team.team;
+        let action = Action::start(format!("Making {} {} of {team}", self.email, self.role));
+        let save = TeamMemberSave { email: self.email, role: self.role };
+        let member = cx.client()?.team_member_update(&team, &save).await?;
+        action.done();
+        if cx.json { output::json(&member) } else { Ok(()) }
+    }
+}
+
+/// Takes somebody out of a team
+#[derive(Args)]
+pub struct Remove {
+    /// E-mail address
+    email: String,
+    #[command(flatten)]
+    team: TeamFlag,
+}
+
+impl Remove {
+    /// `members:remove`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let team = self.team.team;
+        let action = Action::start(format!("Removing {} from {team}", self.email));
+        let member = cx.client()?.team_member_delete(&team, &self.email).await?;
+        action.done();
+        if cx.json { output::json(&member) } else { Ok(()) }
+    }
+}

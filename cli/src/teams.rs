@@ -1,0 +1,111 @@
+//! `teams`: those that one is in, and locking their apps.
+
+use anyhow::Result;
+use api::teams::{Team, TeamAppUpdate, TeamCreate};
+use clap::Args;
+
+use crate::{
+    context::{AppFlags, Context},
+    output::{self, Action, Table, app as named},
+};
+
+/// Which team a command is about.
+#[derive(Args)]
+pub struct TeamFlag {
+    /// The team
+    #[arg(short, long, value_name = "TEAM", env = "WHARF_TEAM", hide_env = true)]
+    pub team: String,
+}
+
+/// Lists the teams that you are in
+#[derive(Args)]
+pub struct List {}
+
+impl List {
+    /// `teams`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let teams: Vec<Team> = cx.client()?.team_list().await?;
+        if cx.json {
+            return output::json(&teams);
+        }
+        if teams.is_empty() {
+            out!("You are in no team. Make one: wharf teams:create NAME");
+            return Ok(());
+        }
+        let mut table = Table::new(&["Team", "Role"]);
+        for team in &teams {
+            table.row([(&team.name).into(), (&team.role).into()]);
+        }
+        table.print();
+        Ok(())
+    }
+}
+
+/// Makes a team, whose admin you are
+#[derive(Args)]
+pub struct Create {
+    name: String,
+}
+
+impl Create {
+    /// `teams:create`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let action = Action::start(format!("Creating the team {}", self.name));
+        let team = cx.client()?.team_create(&TeamCreate { name: self.name }).await?;
+        action.done();
+        if cx.json { output::json(&team) } else { Ok(()) }
+    }
+}
+
+/// Removes a team that has no apps
+#[derive(Args)]
+pub struct Destroy {
+    #[command(flatten)]
+    team: TeamFlag,
+}
+
+impl Destroy {
+    /// `teams:destroy`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let action = Action::start(format!("Removing the team {}", self.team.team));
+        let team = cx.client()?.team_delete(&self.team.team).await?;
+        action.done();
+        if cx.json { output::json(&team) } else { Ok(()) }
+    }
+}
+
+/// Keeps members of the team out of an app, unless they are let in
+#[derive(Args)]
+pub struct Lock {
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl Lock {
+    /// `apps:lock`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        lock(cx, &self.app.app(cx)?, true).await
+    }
+}
+
+/// Opens an app to the members of its team
+#[derive(Args)]
+pub struct Unlock {
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl Unlock {
+    /// `apps:unlock`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        lock(cx, &self.app.app(cx)?, false).await
+    }
+}
+
+async fn lock(cx: &Context, app: &str, locked: bool) -> Result<()> {
+    let action = Action::start(format!("{} {}", if locked { "Locking" } else { "Unlocking" }, named(app)));
+    let update = TeamAppUpdate { locked: Some(locked), owner: None };
+    let app = cx.client()?.team_app_update(app, &update).await?;
+    action.done();
+    if cx.json { output::json(&app) } else { Ok(()) }
+}

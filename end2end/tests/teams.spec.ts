@@ -1,0 +1,126 @@
+// Teams: people, roles, access by app, service accounts; and a viewer who is offered nothing more.
+import { execFile } from "node:child_process";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+import { accessible, api, complaints, destroyed, freshName, open } from "../apps";
+import { expect, test, wharf } from "../world";
+
+const run = promisify(execFile);
+const team = freshName("team");
+const app = freshName("teamapp");
+const viewer = `${freshName("vera")}@example.com`;
+
+test.beforeAll(async () => {
+  await api("POST", "/teams", { name: team });
+  await api("POST", "/teams/apps", { name: app, team });
+});
+test.afterAll(async () => {
+  await destroyed(app);
+});
+
+/** A way in for somebody who was let in by address alone: straight into the database, as no page gives one. */
+async function signInLink(email: string): Promise<string> {
+  const sockets = readFileSync(join(wharf.data, "postgres/postmaster.pid"), "utf8").split("\n")[4];
+  const token = `e2e-${randomBytes(16).toString("hex")}`;
+  const hash = createHash("sha256").update(token).digest("hex");
+  const sql = `insert into oauth_authorizations
+      (id, account_id, description, scope, token_hash, hint, created_at, updated_at)
+    select '${randomUUID()}', id, 'end2end', '{global}', '\\x${hash}', 'hint', now(), now()
+    from accounts where email = '${email}'`;
+  await run("runuser", ["-u", "postgres", "--", "psql", "-qAt", "-h", sockets, "-d", "wharf", "-c", sql], { cwd: "/" });
+  const answer = await fetch(`${wharf.url}/account/sign-in-links`, {
+    method: "POST",
+    headers: { accept: "application/vnd.heroku+json; version=3", authorization: `Bearer ${token}` },
+  });
+  return ((await answer.json()) as { url: string }).url;
+}
+
+test("somebody is invited, and the invitation taken back", async ({ page }) => {
+  const odd = complaints(page);
+  await open(page, "/teams");
+  await page.getByRole("region", { name: "Your teams" }).getByRole("link", { name: team }).click();
+  await expect(page.getByRole("heading", { level: 1, name: team })).toBeVisible();
+  await page.getByLabel("E-mail address").fill("noor@example.com");
+  await page.getByLabel("As", { exact: true }).selectOption("viewer");
+  await page.getByRole("button", { name: "Invite" }).click();
+  const row = page.getByRole("row", { name: /noor@example.com/ });
+  await expect(row).toContainText("not accepted yet");
+  await accessible(page);
+  await row.getByRole("button", { name: /Take back/ }).click();
+  await expect(row).toHaveCount(0);
+  expect(odd).toEqual([]);
+});
+
+test("roles and access are changed, and the last admin stays", async ({ page }) => {
+  await api("PUT", `/teams/${team}/members`, { email: viewer, role: "member" });
+  await open(page, `/teams/${team}`);
+  const row = page.getByRole("row", { name: new RegExp(viewer) });
+  await expect(row).toContainText("operate 1");
+  await page.getByLabel(new RegExp(`^Access of .* to ${app}$`)).selectOption("deploy");
+  await expect(row).toContainText("deploy 1");
+  await row.getByRole("combobox").selectOption("viewer");
+  await expect.poll(() => api<{ email: string; role: string }[]>("GET", `/teams/${team}/members`).then((all) => all.find((m) => m.email === viewer)?.role)).toBe("viewer");
+  const own = page.getByRole("row", { name: /admin@wharf.localhost/ });
+  await own.getByRole("button", { name: /Remove/ }).click();
+  await expect(page.getByText(/The last admin of the team/)).toBeVisible();
+});
+
+test("a service account gets a token, which is shown once", async ({ page }) => {
+  await open(page, `/teams/${team}`);
+  await page.getByLabel("Name of the service account").fill("deploy-bot");
+  await page.getByRole("button", { name: "Add service account" }).click();
+  await page.getByRole("button", { name: "New token for deploy-bot" }).click();
+  const made = page.getByRole("status").filter({ hasText: "The token of deploy-bot" });
+  const token = (await made.locator("code").textContent()) ?? "";
+  const asked = await fetch(`${wharf.url}/apps/${app}`, {
+    headers: { accept: "application/vnd.heroku+json; version=3", authorization: `Bearer ${token}` },
+  });
+  expect(asked.status).toBe(200);
+  await accessible(page);
+  await page.reload();
+  await expect(page.getByText(token)).toHaveCount(0);
+});
+
+test("the owner lets somebody in and locks the app", async ({ page }) => {
+  await open(page, `/apps/${app}/settings`);
+  const access = page.getByRole("region", { name: "Access" });
+  await access.getByLabel("E-mail address").fill("outside@example.com");
+  await access.getByLabel("What they may").selectOption("view");
+  await access.getByRole("button", { name: "Let in" }).click();
+  await expect(access.getByText("outside@example.com")).toBeVisible();
+  await access.getByRole("button", { name: "Lock" }).click();
+  await expect(access.getByRole("button", { name: "Unlock" })).toBeVisible();
+  await accessible(page);
+  await access.getByRole("button", { name: "Unlock" }).click();
+  await access.getByRole("button", { name: "Remove outside@example.com" }).click();
+  await expect(access.getByText("outside@example.com")).toHaveCount(0);
+});
+
+test("a viewer sees the app and is offered nothing that would be refused", async ({ browser }) => {
+  await api("PATCH", `/teams/apps/${app}/collaborators/${viewer}`, { permissions: ["view"] });
+  const context = await browser.newContext({ baseURL: wharf.url, storageState: undefined });
+  const page = await context.newPage();
+  await page.goto(await signInLink(viewer));
+  await open(page, `/apps/${app}/settings`);
+  await expect(page.getByRole("region", { name: "Access" })).toBeVisible();
+  for (const name of ["Config vars", "Buildpacks", "Maintenance", "Destroy"]) {
+    await expect(page.getByRole("heading", { name })).toHaveCount(0);
+  }
+  await expect(page.getByRole("button", { name: "Let in" })).toHaveCount(0);
+  await open(page, `/apps/${app}/resources`);
+  await expect(page.getByRole("button", { name: /Restart|Apply/ })).toHaveCount(0);
+  await open(page, `/teams/${team}`);
+  await expect(page.getByText("You are viewer")).toBeVisible();
+  await expect(page.getByRole("button", { name: /Invite|Remove|Add service account/ })).toHaveCount(0);
+  await accessible(page);
+
+  // Whoever is taken out of the team sees no more of it, at once.
+  await open(page, "/apps");
+  await expect(page.getByRole("link", { name: app }).first()).toBeVisible();
+  await api("DELETE", `/teams/${team}/members/${viewer}`);
+  await expect(page.getByRole("link", { name: app })).toHaveCount(0);
+  await context.close();
+});
