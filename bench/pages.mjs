@@ -14,6 +14,9 @@ try {
   await world.api("POST", "/apps/harbour/samples/static");
   while ((await world.api("GET", "/apps/harbour/status")).condition !== "up") await sleep(500);
   for (let n = 0; n < 40; n++) await world.api("PATCH", "/apps/harbour/config-vars", { STEP: String(n) });
+  // Forty releases start forty dynos one after the other: that is not what is measured.
+  while ((await world.api("GET", "/apps/harbour/status")).condition !== "up") await sleep(500);
+  await sleep(15_000);
   const { all, page, context, cookie } = await browser(world);
   const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
   const paths = ["/apps", "/apps/harbour", "/apps/harbour/activity", "/apps/harbour/logs", "/apps/harbour/metrics", "/apps/harbour/settings", "/platform", "/account"];

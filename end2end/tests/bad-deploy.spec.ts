@@ -17,7 +17,9 @@ test.afterAll(async () => {
 test("a release that crashes is seen, compared and rolled back", async ({ page }) => {
   test.setTimeout(300_000);
   await open(page, "/apps");
-  await repository.commit({ "serve.py": "raise SystemExit(7)\n" }, "Make it worse");
+  // It comes up, takes over, and dies of itself.
+  const dies = "import os, threading\nthreading.Timer(4, lambda: os._exit(7)).start()\n";
+  await repository.commit({ "serve.py": dies + program["serve.py"] }, "Make it worse");
   // The push tells of the crash, and the release is there all the same.
   await repository.push(name).catch(() => undefined);
 

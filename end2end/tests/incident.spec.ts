@@ -37,8 +37,9 @@ test("from metrics to logs to the release", async ({ page }) => {
 
   // One request, whole.
   await page.getByLabel("Search the log").fill("path=\"/error\"");
-  await expect(log).toContainText("/error");
-  await log.getByText("/error").first().click();
+  await expect(page).toHaveURL(/q=path/);
+  await expect(log).not.toContainText("asked for");
+  await log.getByText('path="/error"').first().click();
   const panel = page.getByRole("region", { name: "The marked line" });
   await expect(panel.getByText("Request", { exact: true })).toBeVisible();
   await panel.getByRole("button", { name: "Lines of this request" }).click();
