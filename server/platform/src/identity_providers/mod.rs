@@ -230,9 +230,9 @@ async fn check(row: &Row, asks: bool) -> Result<()> {
         return Err(Error::invalid("issuer must be an address with https and without ?, # and a password."));
     }
     if asks && row.kind == "openid" {
-        person::discover(&row.issuer).await.map_err(|err| {
-            Error::invalid(format!("There is no OpenID provider at {}: {:#}.", row.issuer, anyhow::Error::from(err)))
-        })?;
+        person::discover(&row.issuer)
+            .await
+            .map_err(|err| Error::invalid(format!("There is no OpenID provider at {}: {:#}.", row.issuer, err)))?;
     }
     Ok(())
 }
