@@ -93,7 +93,7 @@ impl List {
     pub async fn run(self, cx: &Context) -> Result<()> {
         let client = cx.client()?;
         let mut events = Vec::new();
-        newest(&client, self.filter.query(cx)?, self.num, |page| events.extend(page)).await?;
+        newest(client, self.filter.query(cx)?, self.num, |page| events.extend(page)).await?;
         if cx.json {
             return output::json(&events);
         }
@@ -128,7 +128,7 @@ impl Export {
                 out!("{}", serde_json::json!(event));
             }
         };
-        newest(&client, self.filter.query(cx)?, usize::MAX, print).await
+        newest(client, self.filter.query(cx)?, usize::MAX, print).await
     }
 }
 
