@@ -23,7 +23,11 @@ test("from metrics to logs to the release", async ({ page }) => {
 
   // The chart tells of the failed requests once they are measured, by itself.
   const chart = page.getByRole("region", { name: "Throughput" });
-  await expect(chart.getByRole("button", { name: /^5xx [\d.]*[1-9]/ })).toBeVisible({ timeout: 60_000 });
+  // Its legend says how it is now, so the trouble goes on until it is seen.
+  await expect(async () => {
+    await visit(name, "/error");
+    await expect(chart.getByRole("button", { name: /^5xx [\d.]*[1-9]/ })).toBeVisible({ timeout: 1_500 });
+  }).toPass({ timeout: 60_000 });
   await expect(page.getByRole("img", { name: /Events: .*GREETING/ })).toBeVisible();
 
   // By keyboard: to the event, and into the lines of that moment.
