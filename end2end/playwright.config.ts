@@ -9,8 +9,7 @@ export default defineConfig({
   outputDir: "test-results",
   reporter: process.env.CI ? [["list"]] : [["list"], ["html", { open: "never" }]],
   forbidOnly: Boolean(process.env.CI),
-  // One load of a page hangs now and then (see teams.spec.ts). What passes the second time is told as flaky.
-  retries: 1,
+  retries: 0,
   // One server and one machine: journeys that deploy would only wait for each other.
   workers: 1,
   timeout: 120_000,

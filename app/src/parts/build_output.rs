@@ -52,7 +52,7 @@ pub fn BuildOutput(
     let live = Live::of_page();
     Effect::new(move |_| {
         let topic = Topic::Build { app: app.clone(), build: id, after: None };
-        let credit = StoredValue::new_local(None::<crate::live::Subscription>);
+        let credit = StoredValue::new(None::<crate::live::Subscription>);
         let subscription = live.subscribe(topic, move |said| match said {
             Said::Lines(json) => {
                 let Ok(new) = serde_json::from_str::<Vec<String>>(json) else { return };

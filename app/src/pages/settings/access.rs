@@ -11,7 +11,7 @@ use crate::{
     data::{Moving, asked, client},
     pages::{
         app_frame::{ThisApp, may},
-        team::access::{LEVELS, Level, level, permissions},
+        team::access::{Level, LevelSelect, level, permissions},
     },
     parts::{ActButton, Avatar, Icon, Toasts, act},
 };
@@ -58,7 +58,7 @@ fn Person(app: ThisApp, person: Collaborator, people: Moving<Vec<Collaborator>>,
     let email = person.user.email.clone();
     let called = email.strip_suffix("@herokumanager.com").map_or(email.clone(), |team| format!("the team {team}"));
     let of = StoredValue::new(email);
-    let set = move |wanted: String| {
+    let set = Callback::new(move |wanted: String| {
         let update = CollaboratorUpdate { permissions: permissions(&wanted) };
         let asked = client.collaborator_update(&app.name.get_untracked(), &of.get_value(), &update);
         leptos::task::spawn_local(async move {
@@ -68,8 +68,7 @@ fn Person(app: ThisApp, person: Collaborator, people: Moving<Vec<Collaborator>>,
             }
             people.again();
         });
-    };
-    let set = StoredValue::new_local(set);
+    });
     let remove = Callback::new(move |()| {
         let asked = other.collaborator_delete(&app.name.get_untracked(), &of.get_value());
         act(busy, "Nobody was removed", asked, move |_| people.again());
@@ -81,10 +80,7 @@ fn Person(app: ThisApp, person: Collaborator, people: Moving<Vec<Collaborator>>,
             <span class="clip" style="flex:1">{called.clone()}</span>
             <span class="meta">{person.role}</span>
             <Show when=move || changes.get() && !is_owner fallback=move || view! { <Level name=now/> }>
-                <select class="select" aria-label=label.clone() on:change=move |ev| set.with_value(|set| set(event_target_value(&ev)))>
-                    {(!LEVELS.iter().any(|(name, _)| *name == now)).then(|| view! { <option value=now selected=true disabled=true>{names.join(", ")}</option> })}
-                    {LEVELS.into_iter().map(|(name, _)| view! { <option value=name selected=name == now>{name}</option> }).collect_view()}
-                </select>
+                <LevelSelect label=label.clone() now said=names.join(", ") on_choose=set/>
                 <ActButton class="btn gho sm dgr".to_owned() busy on_click=remove>"Remove"<span class="vh">" "{whom.get_value()}</span></ActButton>
             </Show>
         </li>
@@ -116,9 +112,7 @@ fn LetIn(app: ThisApp, people: Moving<Vec<Collaborator>>) -> impl IntoView {
             <label class="vh" for="let-in">"E-mail address"</label>
             <input class="input sm" style="flex:1 1 220px" id="let-in" type="email" placeholder="ada@example.com" autocomplete="off" required
                 prop:value=move || email.get() on:input=move |ev| email.set(event_target_value(&ev))/>
-            <select class="select" aria-label="What they may" on:change=move |ev| wanted.set(event_target_value(&ev))>
-                {LEVELS.into_iter().map(|(name, _)| view! { <option value=name selected=name == "operate">{name}</option> }).collect_view()}
-            </select>
+            <LevelSelect label="What they may" now="operate" said="" on_choose=Callback::new(move |level| wanted.set(level))/>
             <button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Let in"</button>
         </form>
     }

@@ -91,7 +91,7 @@ fn Row(this: ThisTeam, row: TeamAccess, is_admin: Signal<bool>) -> impl IntoView
     let now = level(&row.permissions);
     let who = words::who(&row.user.email);
     let (app, email) = (row.app.name.clone(), row.user.email.clone());
-    let set = move |wanted: String| {
+    let set = Callback::new(move |wanted: String| {
         let update = CollaboratorUpdate { permissions: permissions(&wanted) };
         let asked = client.collaborator_update(&app, &email, &update);
         leptos::task::spawn_local(async move {
@@ -101,21 +101,35 @@ fn Row(this: ThisTeam, row: TeamAccess, is_admin: Signal<bool>) -> impl IntoView
             }
             this.access.again();
         });
-    };
+    });
     // Admins may do everything, whatever is written down.
     let is_fixed = now == "manage" && !row.explicit;
-    let set = StoredValue::new_local(set);
     let label = format!("Access of {who} to {}", row.app.name);
     view! {
         <li class="row g3" style="padding-inline:16px">
             <span class="clip" style="flex:1">{row.user.email.clone()}</span>
             <Show when=move || is_admin.get() && !is_fixed fallback=move || view! { <Level name=now/> }>
-                <select class="select" aria-label=label.clone() on:change=move |ev| set.with_value(|set| set(event_target_value(&ev)))>
-                    {(!LEVELS.iter().any(|(name, _)| *name == now)).then(|| view! { <option value=now selected=true disabled=true>{now}</option> })}
-                    {LEVELS.into_iter().map(|(name, _)| view! { <option value=name selected=name == now>{name}</option> }).collect_view()}
-                </select>
+                <LevelSelect label=label.clone() now said=now on_choose=set/>
             </Show>
         </li>
+    }
+    .into_any()
+}
+
+/// A choice of level. What is none of them is shown as `said`, and can only be left.
+#[component]
+pub fn LevelSelect(
+    #[prop(into)] label: String,
+    now: &'static str,
+    #[prop(into)] said: String,
+    on_choose: Callback<String>,
+) -> impl IntoView {
+    let is_level = LEVELS.iter().any(|(name, _)| *name == now);
+    view! {
+        <select class="select" aria-label=label on:change=move |ev| on_choose.run(event_target_value(&ev))>
+            {(!is_level).then(|| view! { <option value=now selected=true disabled=true>{said}</option> })}
+            {LEVELS.into_iter().map(|(name, _)| view! { <option value=name selected=name == now>{name}</option> }).collect_view()}
+        </select>
     }
     .into_any()
 }

@@ -71,7 +71,7 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
     let name = member.user.name.clone().unwrap_or_else(|| words::who(&member.email));
     let email = StoredValue::new(member.email.clone());
     let role = StoredValue::new(member.role.clone());
-    let set = move |wanted: String| {
+    let set = Callback::new(move |wanted: String| {
         let save = TeamMemberSave { email: email.get_value(), role: wanted };
         let asked = client.team_member_update(&this.name.get_untracked(), &save);
         busy.set(true);
@@ -85,7 +85,7 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
             // Refused or not: the list shows what is so.
             this.again();
         });
-    };
+    });
     let remove = Callback::new(move |()| {
         let asked = other.team_member_delete(&this.name.get_untracked(), &email.get_value());
         act(busy, "Nobody was removed", asked, move |gone| {
@@ -94,7 +94,6 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
         });
     });
     let (label, title, of_role) = (format!("Role of {name}"), name.clone(), member.role.clone());
-    let set = StoredValue::new_local(set);
     let (service, whom) = (member.service, StoredValue::new(name));
     view! {
         <tr role="row">
@@ -107,7 +106,7 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
             </span></td>
             <td role="cell" data-l="role">
                 <Show when=move || is_admin.get() fallback={ let of_role = of_role.clone(); move || of_role.clone() }>
-                    <select class="select" aria-label=label.clone() on:change=move |ev| set.with_value(|set| set(event_target_value(&ev)))>
+                    <select class="select" aria-label=label.clone() on:change=move |ev| set.run(event_target_value(&ev))>
                         {ROLES.into_iter().filter(|(value, _)| !service || *value != "admin").map(|(value, word)| view! {
                             <option value=value selected=role.with_value(|r| r == value)>{word}</option>
                         }).collect_view()}
