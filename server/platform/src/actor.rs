@@ -26,8 +26,6 @@ pub enum Credential {
     Token(Uuid),
     /// A browser that signed in.
     Session(Uuid),
-    /// Nobody: the platform itself.
-    Platform,
 }
 
 impl Credential {
@@ -35,7 +33,6 @@ impl Credential {
     pub fn id(self) -> Uuid {
         match self {
             Self::Token(id) | Self::Session(id) => id,
-            Self::Platform => Uuid::nil(),
         }
     }
 }
@@ -45,7 +42,6 @@ impl std::fmt::Display for Credential {
         match self {
             Self::Token(id) => write!(f, "token {id}"),
             Self::Session(id) => write!(f, "session {id}"),
-            Self::Platform => f.write_str("platform"),
         }
     }
 }
@@ -140,7 +136,8 @@ fn is_in_scope(scope: &[String], method: &Method, path: &str) -> bool {
     let has = |names: &[&str]| scope.iter().any(|s| names.contains(&s.as_str()));
     // A fetch is a POST, too.
     let reads = matches!(*method, Method::GET | Method::HEAD) || path.ends_with("/git-upload-pack");
-    let is_own = path == "/account" || ["/account/", "/oauth/", "/users/"].iter().any(|p| path.starts_with(p));
+    let is_own = path == "/account"
+        || ["/account/", "/oauth/", "/users/", "/identity-providers"].iter().any(|p| path.starts_with(p));
     // Who is in a team, and what its service accounts can do, is no matter of one token's apps.
     let is_own = is_own || !reads && path.starts_with("/teams") && !path.starts_with("/teams/apps");
     match (is_own, path.ends_with("/config-vars"), reads) {
@@ -241,6 +238,7 @@ mod tests {
                 ("PUT", "/teams/x/members"),
                 ("GET", "/teams/x/members"),
                 ("POST", "/teams/apps"),
+                ("POST", "/identity-providers"),
             ];
             let scope = [scope.to_owned()];
             asked
@@ -249,7 +247,7 @@ mod tests {
                 .collect::<String>()
         };
         let found = ["global", "write-protected", "write", "read-protected", "read", "identity"].map(reaches);
-        assert_eq!(found, ["yyyyyyyyyy", "yyyyyy--yy", "yyy--y--yy", "yy-y-y--y-", "yy---y--y-", "y---------"]);
+        assert_eq!(found, ["yyyyyyyyyyy", "yyyyyy--yy-", "yyy--y--yy-", "yy-y-y--y--", "yy---y--y--", "y----------"]);
     }
 
     #[test]

@@ -95,6 +95,11 @@ pub async fn app_transfer_create(
     Ok(Created(shown(row)))
 }
 
+/// It was answered already, perhaps a moment ago.
+fn over() -> Error {
+    Error::conflict("This transfer was accepted or declined already.")
+}
+
 /// `GET /account/app-transfers/{transfer}`
 pub async fn app_transfer_info(
     State(platform): State<Platform>,
@@ -124,7 +129,7 @@ pub async fn app_transfer_update(
     let now = Utc::now();
     let mut tx = platform.db().begin().await?;
     if !store::app_transfers::app_transfer_end(&mut *tx, row.id, &update.state, now).await? {
-        return Err(Error::conflict(format!("This transfer was {} already.", row.state)));
+        return Err(over());
     }
     if accepts {
         store::apps::app_lock(&mut *tx, row.app_id).await?;
@@ -156,11 +161,10 @@ pub async fn app_transfer_delete(
     if row.owner_id != actor.account.id {
         return Err(Error::forbidden(format!("Only {} can take this back. Decline it instead.", row.owner_email)));
     }
-    if row.state != "pending" {
-        return Err(Error::conflict(format!("This transfer was {} already.", row.state)));
-    }
     let mut tx = platform.db().begin().await?;
-    store::app_transfers::app_transfer_delete(&mut *tx, row.id).await?;
+    if !store::app_transfers::app_transfer_delete(&mut *tx, row.id).await? {
+        return Err(over());
+    }
     note(&actor, &mut tx, "app_transfer.delete", &row, format!("Took back the offer to {}.", row.recipient_email))
         .await?;
     tx.commit().await?;

@@ -19,9 +19,10 @@ use uuid::Uuid;
 use crate::{
     Platform, accounts,
     actor::Actor,
+    collaborators,
     error::{Error, Result},
     events, releases,
-    rights::Can,
+    rights::{Can, Team},
     stacks,
     web::{Created, Input, Page},
 };
@@ -110,22 +111,16 @@ pub async fn app_create(
     Input(create): Input<api::apps::AppCreate>,
 ) -> Result<Created<api::apps::App>> {
     actor.must_be_a_person().await?;
-    let owner = Owner { account: Some(actor.account.id), team: None };
-    make(&platform, &actor, create, owner, false).await.map(Created)
+    make(&platform, &actor, create, None, false).await.map(Created)
 }
 
-/// Whom a new app belongs to: a person or a team.
-pub(crate) struct Owner {
-    pub account: Option<Uuid>,
-    pub team: Option<Uuid>,
-}
-
-/// Makes an app with its first release.
+/// Makes an app with its first release. It belongs to `team`, or else to the asker. Whoever makes
+/// a locked one works on it.
 pub(crate) async fn make(
     platform: &Platform,
     actor: &Actor,
     create: api::apps::AppCreate,
-    owner: Owner,
+    team: Option<&Team>,
     locked: bool,
 ) -> Result<api::apps::App> {
     let name = create.name.filter(|n| !n.is_empty()).unwrap_or_else(made_up_name);
@@ -134,13 +129,18 @@ pub(crate) async fn make(
     stacks::known_region(create.region.as_deref())?;
     let (id, now) = (Uuid::now_v7(), Utc::now());
     let mut tx = platform.db().begin().await?;
-    let new = store::apps::New { id, name: &name, owner: owner.account, team: owner.team, locked, stack, now };
+    let owner = team.is_none().then_some(actor.account.id);
+    let team_id = team.map(|team| team.id);
+    let new = store::apps::New { id, name: &name, owner, team: team_id, locked, stack, now };
     store::apps::app_create(&mut *tx, &new).await.map_err(|err| name_taken(err, &name))?;
     let first = releases::New { app: id, description: "Initial release", ..releases::New::default() };
     releases::create(platform, &mut tx, actor, &first, &BTreeMap::new()).await?;
-    let data = serde_json::json!({ "stack": stack, "team": owner.team });
+    let data = serde_json::json!({ "stack": stack, "team": team_id });
     let summary = format!("Created the app {name}.");
     actor.event(&mut tx, events::New { action: "app.create", subject: &name, app: Some(id), summary, data }).await?;
+    if let Some(team) = team.filter(|_| locked && !actor.account.admin) {
+        collaborators::join(actor, &mut tx, (id, &name), team.role()).await?;
+    }
     tx.commit().await?;
     platform.said(id, "api", &format!("Initial release by user {}", actor.account.email));
     platform.changed(id);
@@ -194,7 +194,9 @@ pub async fn app_update(
     ];
     let mut needed: Vec<Can> = needed.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, can)| can).collect();
     // A change of nothing is asked for like one of something.
-    needed.push(if needed.is_empty() { Can::Operate } else { Can::View });
+    if needed.is_empty() {
+        needed.push(Can::Operate);
+    }
     needed.into_iter().try_for_each(|can| old.must(can))?;
     let mut row = store::apps::Row::clone(&old);
     let mut said = Vec::new();

@@ -160,7 +160,7 @@ pub async fn collaborator_create(
     let role = member.as_ref().and_then(|m| Role::parse(&m.role));
     let permissions = checked(&app, create.permissions.unwrap_or_else(|| usual(role)))?;
     let summary = format!("Let {} in with {}.", account.email, permissions.join(", "));
-    save(&actor, &mut tx, &app, &account, &permissions, ("collaborator.create", summary)).await?;
+    save(&actor, &mut tx, (app.id, &app.name), &account, &permissions, ("collaborator.create", summary)).await?;
     tx.commit().await?;
     done(&platform, &app);
     let row = store::collaborators::collaborator_info(platform.db(), app.id, &id).await?.ok_or_else(missing)?;
@@ -170,15 +170,15 @@ pub async fn collaborator_create(
 async fn save(
     actor: &Actor,
     tx: &mut sqlx::PgConnection,
-    app: &App,
+    (app, name): (Uuid, &str),
     account: &store::accounts::Row,
     permissions: &[String],
     (action, summary): (&str, String),
 ) -> Result<()> {
     let now = Utc::now();
-    store::collaborators::collaborator_save(&mut *tx, Uuid::now_v7(), app.id, account.id, permissions, now).await?;
+    store::collaborators::collaborator_save(&mut *tx, Uuid::now_v7(), app, account.id, permissions, now).await?;
     let data = serde_json::json!({ "account": account.id, "permissions": permissions });
-    actor.event(tx, events::New { action, subject: &app.name, app: Some(app.id), summary, data }).await
+    actor.event(tx, events::New { action, subject: name, app: Some(app), summary, data }).await
 }
 
 fn done(platform: &Platform, app: &App) {
@@ -186,15 +186,11 @@ fn done(platform: &Platform, app: &App) {
     platform.changed(app.id);
 }
 
-/// Makes the asker a collaborator of a new app, with what the role in the team gives.
-pub(crate) async fn join(platform: &Platform, actor: &Actor, app: Uuid) -> Result<()> {
-    let Some(row) = store::apps::app_info(platform.db(), app).await? else { return Ok(()) };
-    let Some(team) = row.team_id else { return Ok(()) };
-    let member = store::team_members::team_member_info(platform.db(), team, &actor.account.id.to_string()).await?;
-    let Some(role) = member.and_then(|m| Role::parse(&m.role)) else { return Ok(()) };
-    let (now, usual) = (Utc::now(), usual(Some(role)));
-    store::collaborators::collaborator_save(platform.db(), Uuid::now_v7(), app, actor.account.id, &usual, now).await?;
-    Ok(())
+/// Makes the asker a collaborator of a new app, with what the role in its team gives.
+pub(crate) async fn join(actor: &Actor, tx: &mut sqlx::PgConnection, app: (Uuid, &str), role: Role) -> Result<()> {
+    let usual = usual(Some(role));
+    let said = ("collaborator.create", format!("Let {} in with {}.", actor.account.email, usual.join(", ")));
+    save(actor, tx, app, &actor.account, &usual, said).await
 }
 
 /// `PATCH /teams/apps/{app}/collaborators/{collaborator}`: says anew what somebody may do. A
@@ -222,7 +218,7 @@ pub async fn collaborator_update(
     let permissions = checked(&app, update.permissions)?;
     let account = store::accounts::account_even_suspended(&mut *tx, account).await?.ok_or_else(missing)?;
     let summary = format!("{} may now {}.", account.email, permissions.join(", "));
-    save(&actor, &mut tx, &app, &account, &permissions, ("collaborator.update", summary)).await?;
+    save(&actor, &mut tx, (app.id, &app.name), &account, &permissions, ("collaborator.update", summary)).await?;
     tx.commit().await?;
     done(&platform, &app);
     let id = account.id.to_string();

@@ -20,7 +20,6 @@ use axum::{
     },
     response::Response,
 };
-use chrono::Utc;
 use futures::{SinkExt as _, StreamExt as _, pin_mut, stream::SplitSink};
 use serde_json::Value;
 use tokio::{
@@ -31,7 +30,7 @@ use uuid::Uuid;
 
 use crate::{
     Platform,
-    actor::{Actor, Credential},
+    actor::{Actor, credential_exists},
     error::{Error, Result},
     outputs, platform,
     rights::{Can, Watch},
@@ -115,14 +114,7 @@ async fn is_valid(platform: &Platform, actor: &Actor) -> bool {
     if account.is_ok_and(|a| a.is_none_or(|a| a.admin != actor.account.admin)) {
         return false;
     }
-    let now = Utc::now();
-    match actor.credential {
-        Credential::Session(id) => store::sessions::session_exists(platform.db(), id, now).await.unwrap_or(true),
-        Credential::Token(id) => store::authorizations::authorization_list(platform.db(), actor.account.id, now)
-            .await
-            .map_or(true, |all| all.iter().any(|a| a.id == id)),
-        Credential::Platform => true,
-    }
+    credential_exists(platform, actor.credential.id()).await.unwrap_or(true)
 }
 
 async fn send(mut sink: SplitSink<WebSocket, Message>, mut outbox: mpsc::Receiver<ToBrowser>) {

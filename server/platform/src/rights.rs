@@ -142,10 +142,8 @@ impl Role {
     /// What the role alone lets one do with an app of the team.
     pub fn rights(self, locked: bool) -> Rights {
         match self {
-            Self::Admin => Rights::ALL,
-            _ if locked => Rights::default(),
-            Self::Member => Rights::of_permissions(self.permissions()),
-            Self::Viewer => Rights::of_permissions(self.permissions()),
+            Self::Member | Self::Viewer if locked => Rights::default(),
+            _ => Rights::of_permissions(self.permissions()),
         }
     }
 

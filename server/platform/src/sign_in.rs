@@ -299,6 +299,7 @@ async fn admit(
     }
     let was = known.as_ref().and_then(|k| serde_json::from_value::<Given>(k.given.clone()).ok()).unwrap_or_default();
     let given = membership::apply(&mut tx, &mut actor, &was, rules::given(rules, person)).await?;
+    let has_changed = given != was;
     let given = serde_json::to_value(&given).map_err(anyhow::Error::new)?;
     match known {
         Some(known) => identities::identity_seen(&mut *tx, known.id, person.email.as_deref(), &given, now).await?,
@@ -321,6 +322,10 @@ async fn admit(
     accounts::account_signed_in(&mut *tx, actor.account.id, now).await?;
     note(&actor, &mut tx, "session.create", format!("Signed in through {}.", provider.title), provider).await?;
     tx.commit().await?;
+    // What they have open looks again at what it may show.
+    if has_changed {
+        platform.rights_changed();
+    }
     Ok(actor.account.id)
 }
 

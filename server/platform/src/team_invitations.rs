@@ -115,6 +115,14 @@ async fn note(
     actor.event(tx, events::New { action, subject, app: None, summary, data }).await
 }
 
+/// Takes an invitation out of the list; an error when somebody else was quicker.
+async fn take(tx: &mut sqlx::PgConnection, row: &Row) -> Result<()> {
+    match store::team_invitations::team_invitation_delete(tx, row.id).await? {
+        true => Ok(()),
+        false => Err(missing()),
+    }
+}
+
 /// `DELETE /teams/{team}/invitations/{invitation}`: by id or address.
 pub async fn team_invitation_delete(
     State(platform): State<Platform>,
@@ -126,7 +134,7 @@ pub async fn team_invitation_delete(
     let found = |row: &Row| row.id.to_string() == which || row.email.eq_ignore_ascii_case(&which);
     let row = rows.into_iter().find(found).ok_or_else(missing)?;
     let mut tx = platform.db().begin().await?;
-    store::team_invitations::team_invitation_delete(&mut *tx, row.id).await?;
+    take(&mut tx, &row).await?;
     let summary = format!("Took back the invitation of {}.", row.email);
     note(&actor, &mut tx, "team_invitation.delete", &team.name, summary, (team.id, row.account_id)).await?;
     tx.commit().await?;
@@ -161,7 +169,13 @@ pub async fn team_invitation_accept(
         return Err(Error::gone(format!("This invitation is over. Ask an admin of {} for another.", row.team)));
     }
     let mut tx = platform.db().begin().await?;
-    store::team_invitations::team_invitation_delete(&mut *tx, row.id).await?;
+    store::teams::team_lock(&mut *tx, row.team_id).await?;
+    take(&mut tx, &row).await?;
+    // What somebody became meanwhile stands: an old invitation makes nobody more, or less.
+    let member = store::team_members::team_member_info(&mut *tx, row.team_id, &row.account_id.to_string()).await?;
+    if let Some(member) = member {
+        return Err(Error::invalid(format!("You are {} of the team {} already.", member.role, row.team)));
+    }
     store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), row.team_id, row.account_id, &row.role, now)
         .await?;
     let summary = format!("Accepted the invitation as {}.", row.role);
@@ -179,7 +193,7 @@ pub async fn team_invitation_decline(
 ) -> Result<Json<api::team_invitations::TeamInvitation>> {
     let row = own(&platform, &actor, &id).await?;
     let mut tx = platform.db().begin().await?;
-    store::team_invitations::team_invitation_delete(&mut *tx, row.id).await?;
+    take(&mut tx, &row).await?;
     let summary = "Declined the invitation.".to_owned();
     note(&actor, &mut tx, "team_invitation.decline", &row.team, summary, (row.team_id, row.account_id)).await?;
     tx.commit().await?;

@@ -167,20 +167,14 @@ pub async fn team_app_create(
     Input(create): Input<api::teams::TeamAppCreate>,
 ) -> Result<Created<api::apps::App>> {
     let team = match create.team.filter(|_| create.personal != Some(true)) {
-        Some(team) => Some(actor.team(&team, InTeam::Create).await?.id),
+        Some(team) => Some(actor.team(&team, InTeam::Create).await?),
         None => {
             actor.must_be_a_person().await?;
             None
         }
     };
-    let account = if team.is_none() { Some(actor.account.id) } else { None };
     let locked = team.is_some() && create.locked == Some(true);
-    let app = apps::make(&platform, &actor, create.app, apps::Owner { account, team }, locked).await?;
-    if locked {
-        // Whoever makes a locked app works on it.
-        collaborators::join(&platform, &actor, app.id.get()).await?;
-    }
-    Ok(Created(app))
+    apps::make(&platform, &actor, create.app, team.as_ref(), locked).await.map(Created)
 }
 
 /// `GET /teams/apps/{app}`
@@ -230,7 +224,6 @@ async fn lock(platform: &Platform, actor: &Actor, app: &App, locked: bool) -> Re
 }
 
 async fn give(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Result<()> {
-    let mut tx = platform.db().begin().await?;
     let (account, team, to) = if owner == "~" || owner.contains('@') {
         let person = heir(platform, actor, app, owner).await?;
         (Some(person.id), None, person.email)
@@ -241,6 +234,7 @@ async fn give(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
     if (account, team) == (app.owner_id, app.team_id) {
         return Ok(());
     }
+    let mut tx = platform.db().begin().await?;
     store::apps::app_give(&mut *tx, app.id, account, team, Utc::now()).await?;
     store::app_transfers::app_transfer_delete_pending(&mut *tx, app.id).await?;
     // Those whom one team let in are not let in by another, nor by a person.
@@ -274,10 +268,13 @@ async fn heir(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
             app.name, person.email
         )));
     };
+    if person.id == actor.account.id {
+        actor.must_be_a_person().await?;
+        return Ok(person);
+    }
     let member = store::team_members::team_member_info(db, team, &person.id.to_string()).await?;
     match member {
         Some(member) if member.service.is_none() => Ok(person),
-        _ if person.id == actor.account.id => Ok(person),
         _ => Err(Error::invalid(format!("{} is nobody of the team that the app belongs to.", person.email))),
     }
 }

@@ -90,8 +90,8 @@ pub async fn app_transfer_delete_pending(db: impl PgExecutor<'_>, app: Uuid) -> 
     Ok(())
 }
 
-/// Removes a transfer.
-pub async fn app_transfer_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query("delete from app_transfers where id = $1").bind(id).execute(db).await?;
-    Ok(())
+/// Removes a transfer that is open still; otherwise returns `false`.
+pub async fn app_transfer_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    let query = "delete from app_transfers where id = $1 and state = 'pending'";
+    Ok(sqlx::query(query).bind(id).execute(db).await?.rows_affected() == 1)
 }

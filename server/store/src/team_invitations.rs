@@ -79,8 +79,8 @@ pub async fn team_invitation_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Re
     sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where i.id = $1"))).bind(id).fetch_optional(db).await
 }
 
-/// Removes an invitation: it was taken up, declined or taken back.
-pub async fn team_invitation_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query("delete from team_invitations where id = $1").bind(id).execute(db).await?;
-    Ok(())
+/// Removes an invitation: it was taken up, declined or taken back. `false` when it was gone already.
+pub async fn team_invitation_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    let gone = sqlx::query("delete from team_invitations where id = $1").bind(id).execute(db).await?;
+    Ok(gone.rows_affected() == 1)
 }

@@ -77,7 +77,8 @@ pub async fn team_member_count_admins(db: impl PgExecutor<'_>, team: Uuid) -> sq
     .await
 }
 
-/// Takes an account out of a team, and off the team's apps.
+/// Takes an account out of a team, off the team's apps, and out of its open invitations: one that
+/// is older must not lead back in.
 pub async fn team_member_delete(db: &mut sqlx::PgConnection, team: Uuid, account: Uuid) -> sqlx::Result<()> {
     sqlx::query(
         "delete from collaborators where account_id = $2 and app_id in (select id from apps where team_id = $1)",
@@ -86,10 +87,11 @@ pub async fn team_member_delete(db: &mut sqlx::PgConnection, team: Uuid, account
     .bind(account)
     .execute(&mut *db)
     .await?;
-    sqlx::query("delete from team_members where team_id = $1 and account_id = $2")
-        .bind(team)
-        .bind(account)
-        .execute(db)
-        .await?;
+    for query in [
+        "delete from team_invitations where team_id = $1 and account_id = $2",
+        "delete from team_members where team_id = $1 and account_id = $2",
+    ] {
+        sqlx::query(query).bind(team).bind(account).execute(&mut *db).await?;
+    }
     Ok(())
 }

@@ -32,11 +32,10 @@ pub(crate) async fn apply(tx: &mut sqlx::PgConnection, actor: &mut Actor, was: &
     Ok(Given { admin: now.admin && (was.admin || !is_admin), teams })
 }
 
-/// Whether somebody else administers a team. Locks it, so that the answer stays true.
-async fn has_other_admin(tx: &mut sqlx::PgConnection, team: Uuid, role: Option<&str>) -> Result<bool> {
+/// Whether somebody besides an admin administers the team, too. Locks it, so that the answer stays true.
+async fn has_other_admin(tx: &mut sqlx::PgConnection, team: Uuid) -> Result<bool> {
     store::teams::team_lock(&mut *tx, team).await?;
-    let own = i64::from(role == Some("admin"));
-    Ok(store::team_members::team_member_count_admins(tx, team).await? > own)
+    Ok(store::team_members::team_member_count_admins(tx, team).await? > 1)
 }
 
 /// Puts somebody into a team, unless a person did. Returns whether it is the rule that did.
@@ -47,14 +46,13 @@ async fn join(tx: &mut sqlx::PgConnection, actor: &Actor, team: &str, role: &str
     match found.role.as_deref() {
         Some(_) if !was_given => return Ok(false),
         Some(now) if now == role => return Ok(true),
-        Some("admin") if !has_other_admin(tx, id, Some("admin")).await? => return Ok(true),
+        Some("admin") if !has_other_admin(tx, id).await? => return Ok(true),
         _ => {}
     }
     store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), id, actor.account.id, role, Utc::now()).await?;
     let summary = format!("{} is {role} of the team {team} by a rule of the identity provider.", actor.account.email);
     let data = serde_json::json!({ "team": id, "account": actor.account.id, "role": role });
     note(tx, actor, "team_member.create", summary, data).await?;
-    actor.platform.rights_changed();
     Ok(true)
 }
 
@@ -62,7 +60,7 @@ async fn join(tx: &mut sqlx::PgConnection, actor: &Actor, team: &str, role: &str
 async fn leave(tx: &mut sqlx::PgConnection, actor: &Actor, team: &str) -> Result<()> {
     let Some(found) = store::teams::team_info(&mut *tx, team, actor.account.id).await? else { return Ok(()) };
     let (id, role) = (found.team.id, found.role.as_deref());
-    if role.is_none() || (role == Some("admin") && !has_other_admin(tx, id, role).await?) {
+    if role.is_none() || (role == Some("admin") && !has_other_admin(tx, id).await?) {
         return Ok(());
     }
     store::team_members::team_member_delete(&mut *tx, id, actor.account.id).await?;
@@ -70,7 +68,6 @@ async fn leave(tx: &mut sqlx::PgConnection, actor: &Actor, team: &str) -> Result
         format!("{} left the team {team}: no rule of the identity provider puts them there.", actor.account.email);
     let data = serde_json::json!({ "team": id, "account": actor.account.id });
     note(tx, actor, "team_member.delete", summary, data).await?;
-    actor.platform.rights_changed();
     Ok(())
 }
 

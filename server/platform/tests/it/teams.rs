@@ -119,6 +119,14 @@ async fn who_is_invited_says_yes_or_no() {
     assert_eq!(bob.team_info("acme").await.unwrap().role, "member");
     assert_eq!(refusal(ada.team_invitation_save("acme", &member("bob", "viewer")).await).0.as_u16(), 422);
 
+    // An invitation that is older than a role changes nothing, and does not lead back in.
+    let old = ada.team_invitation_save("acme", &member("stranger", "admin")).await.unwrap().id.to_string();
+    ada.team_member_save("acme", &member("stranger", "viewer")).await.unwrap();
+    assert_eq!(refusal(t.stranger.team_invitation_accept(&old).await).0.as_u16(), 422);
+    assert_eq!(t.stranger.team_info("acme").await.unwrap().role, "viewer");
+    ada.team_member_delete("acme", "stranger@example.com").await.unwrap();
+    assert_eq!(refusal(t.stranger.team_invitation_accept(&old).await).0.as_u16(), 404);
+
     ada.team_invitation_save("acme", &member("cleo", "viewer")).await.unwrap();
     ada.team_invitation_delete("acme", "cleo@example.com").await.unwrap();
     assert_eq!(ada.team_invitation_list("acme").await.unwrap(), []);
@@ -299,6 +307,12 @@ async fn a_service_account_works_and_cannot_sign_in() {
         422
     );
 
+    // Not even one that may do everything with an app takes it for itself.
+    let rights = json!({ "permissions": ["view", "deploy", "operate", "manage"] });
+    let path = "/teams/apps/dusk/collaborators/deploy-bot@acme.invalid";
+    assert_eq!(ada.patch(path, rights).await.status, 200);
+    assert_eq!(all.patch("/teams/apps/dusk", json!({ "owner": "~" })).await.error().0, 403);
+
     let id = whole["id"].as_str().unwrap();
     assert_eq!(ada.delete(&format!("{tokens}/{id}")).await.status, 200);
     assert_eq!(all.get("/apps").await.status, 401);
@@ -314,4 +328,18 @@ async fn a_service_account_works_and_cannot_sign_in() {
     }
     let all = serde_json::to_string(&events).unwrap();
     assert!(!all.contains(bot.token.as_ref().unwrap()));
+}
+
+#[tokio::test]
+async fn who_makes_a_locked_app_works_on_it() {
+    let t = World::start().await;
+    let ada = somebody(&t, "ada").await;
+    let bob = somebody(&t, "bob").await;
+    ada.post("/teams", json!({ "name": "acme" })).await;
+    ada.team_member_save("acme", &member("bob", "member")).await.unwrap();
+    let made = bob.post("/teams/apps", json!({ "name": "dusk", "team": "acme", "locked": true })).await;
+    assert_eq!(made.status, 201);
+    assert_eq!(bob.get("/apps/dusk/config-vars").await.status, 200);
+    let events = t.owner.event_list_all().await.unwrap();
+    assert!(events.iter().any(|e| e.action == "collaborator.create" && e.actor == "bob@example.com"));
 }
