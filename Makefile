@@ -2,7 +2,7 @@
 #
 #   make run     build everything (release) and start the platform; ARGS="--listen ..." are passed on
 #   make test    every test: units, engines against the real machine, journeys in a browser
-#   make bench   measure against real peers
+#   make bench   measure: the router beside a real peer, console and server by themselves
 #   make dev     run the development build, built and started again on every change
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -58,8 +58,9 @@ end2end: setup-test
 	PATH="$$NODE_BIN:$$PATH" CHROMIUM="$$CHROMIUM" WHARFD="$(abspath $(target))/debug/wharfd" \
 	  node node_modules/.bin/playwright test $(ARGS)
 
-# Side by side with real peers, on this machine; results go into bench/README.md.
-bench: setup
+# The router beside a real peer, console and server by themselves; results go into bench/README.md.
+bench: build
+	export WHARFD="$(abspath $(target))/release/wharfd"
 	for bench in bench/*.sh; do bash "$$bench" $(ARGS); done
 
 fmt:

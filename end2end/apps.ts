@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import AxeBuilder from "@axe-core/playwright";
 import { type Page } from "@playwright/test";
 
-import { expect, wharf } from "./world";
+import { expect, test, wharf } from "./world";
 
 const run = promisify(execFile);
 
@@ -111,6 +111,28 @@ export async function deployed(name: string, files: Files): Promise<Repository> 
   await repository.push(name);
   await serving(name);
   return repository;
+}
+
+/** An app with `files` for the tests of one spec: deployed before them, destroyed after them. */
+export function appOfSpec(what: string, files: Files) {
+  const name = freshName(what);
+  let repository: Repository | undefined;
+  test.beforeAll(async () => {
+    test.setTimeout(180_000);
+    repository = await deployed(name, files);
+  });
+  test.afterAll(async () => {
+    repository?.remove();
+    await destroyed(name);
+  });
+  return {
+    name,
+    /** There once the tests run. */
+    get repository(): Repository {
+      if (!repository) throw new Error(`${name} is not deployed yet`);
+      return repository;
+    },
+  };
 }
 
 /** Waits until the app answers. */

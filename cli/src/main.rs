@@ -107,9 +107,9 @@ commands! {
         "drains:add" [] => log_drains::Add,
         "drains:remove" [] => log_drains::Remove,
         "metrics" [] => metrics::Show,
-        "audit" [] => audit::List,
+        "audit" ["events"] => audit::List,
         "audit:export" [] => audit::Export,
-        "audit:verify" [] => audit::Verify,
+        "audit:verify" ["events:verify"] => audit::Verify,
     }
     "People and tokens" {
         "access" ["sharing"] => collaborators::List,

@@ -1,18 +1,9 @@
 // Releases and builds in one timeline.
-import { type Repository, accessible, api, deployed, destroyed, freshName, open, program, visit } from "../apps";
+import { accessible, api, appOfSpec, open, program, visit } from "../apps";
 import { expect, test } from "../world";
 
-const name = freshName("activity");
-let repository: Repository;
-
-test.beforeAll(async () => {
-  test.setTimeout(180_000);
-  repository = await deployed(name, program);
-});
-test.afterAll(async () => {
-  repository?.remove();
-  await destroyed(name);
-});
+const app = appOfSpec("activity", program);
+const { name } = app;
 
 test("a config change becomes a release in the timeline by itself", async ({ page }) => {
   await open(page, `/apps/${name}/activity`);
@@ -37,8 +28,8 @@ test("a rollback says what it will do, and nothing happens on Cancel", async ({ 
 test("a build that fails says why and leaves the old release running", async ({ page }) => {
   test.setTimeout(180_000);
   await open(page, `/apps/${name}/activity`);
-  await repository.commit({ "requirements.txt": "no-such-package-anywhere==0.0.1\n" }, "Break the build");
-  await expect(repository.push(name)).rejects.toThrow(/rejected|failed/i);
+  await app.repository.commit({ "requirements.txt": "no-such-package-anywhere==0.0.1\n" }, "Break the build");
+  await expect(app.repository.push(name)).rejects.toThrow(/rejected|failed/i);
   await expect(page.getByText(/failed in .*, nothing changed/)).toBeVisible();
   await page.getByRole("link", { name: "Open log" }).first().click();
   await expect(page.getByRole("heading", { level: 1, name: /^Build \d+ Failed/ })).toBeVisible();

@@ -1,27 +1,18 @@
 // The journey of a bad deploy: seen, understood, compared, rolled back; and one that never got so far.
-import { type Repository, deployed, destroyed, freshName, open, program, serving, visit } from "../apps";
+import { appOfSpec, open, program, serving, visit } from "../apps";
 import { expect, test } from "../world";
 
-const name = freshName("bad");
-let repository: Repository;
-
-test.beforeAll(async () => {
-  test.setTimeout(180_000);
-  repository = await deployed(name, program);
-});
-test.afterAll(async () => {
-  repository?.remove();
-  await destroyed(name);
-});
+const app = appOfSpec("bad", program);
+const { name } = app;
 
 test("a release that crashes is seen, compared and rolled back", async ({ page }) => {
   test.setTimeout(300_000);
   await open(page, "/apps");
   // It comes up, takes over, and dies of itself.
   const dies = "import os, threading\nthreading.Timer(4, lambda: os._exit(7)).start()\n";
-  await repository.commit({ "serve.py": dies + program["serve.py"] }, "Make it worse");
+  await app.repository.commit({ "serve.py": dies + program["serve.py"] }, "Make it worse");
   // The push tells of the crash, and the release is there all the same.
-  await repository.push(name).catch(() => undefined);
+  await app.repository.push(name).catch(() => undefined);
 
   // The list of apps says so without being asked.
   const attention = page.getByRole("region", { name: "Needs attention" });
@@ -57,9 +48,9 @@ test("a release that crashes is seen, compared and rolled back", async ({ page }
 test("a build that fails changes nothing, and there is nothing to roll back to", async ({ page }) => {
   test.setTimeout(180_000);
   await serving(name);
-  await repository.commit({ "requirements.txt": "no-such-package-anywhere==0.0.1\n" }, "Cannot be built");
+  await app.repository.commit({ "requirements.txt": "no-such-package-anywhere==0.0.1\n" }, "Cannot be built");
   await open(page, `/apps/${name}/activity`);
-  await expect(repository.push(name)).rejects.toThrow(/rejected|failed/i);
+  await expect(app.repository.push(name)).rejects.toThrow(/rejected|failed/i);
   const failed = page.getByRole("listitem").filter({ hasText: "Cannot be built" });
   await expect(failed.getByText(/nothing changed/)).toBeVisible();
   await expect(failed.getByRole("button", { name: /Roll back/ })).toHaveCount(0);

@@ -1,20 +1,10 @@
 // The journey of a config change: several vars as one release, seen to arrive; and one that is refused.
 import { type Locator, type Page } from "@playwright/test";
 
-import { type Repository, api, complaints, deployed, destroyed, freshName, open, program, visit } from "../apps";
+import { api, appOfSpec, complaints, open, program, visit } from "../apps";
 import { expect, test } from "../world";
 
-const name = freshName("change");
-let repository: Repository;
-
-test.beforeAll(async () => {
-  test.setTimeout(180_000);
-  repository = await deployed(name, program);
-});
-test.afterAll(async () => {
-  repository?.remove();
-  await destroyed(name);
-});
+const { name } = appOfSpec("change", program);
 
 /** Tabs until the focus is on `target`, as somebody without a mouse does. */
 async function tabTo(page: Page, target: Locator) {

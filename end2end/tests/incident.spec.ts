@@ -1,18 +1,8 @@
 // The journey of an incident: from the chart to the lines of that moment to the release behind it.
-import { type Repository, api, deployed, destroyed, freshName, open, program, visit } from "../apps";
+import { api, appOfSpec, open, program, visit } from "../apps";
 import { expect, test } from "../world";
 
-const name = freshName("incident");
-let repository: Repository;
-
-test.beforeAll(async () => {
-  test.setTimeout(180_000);
-  repository = await deployed(name, program);
-});
-test.afterAll(async () => {
-  repository?.remove();
-  await destroyed(name);
-});
+const { name } = appOfSpec("incident", program);
 
 test("from metrics to logs to the release", async ({ page }) => {
   test.setTimeout(240_000);

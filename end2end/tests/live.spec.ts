@@ -1,32 +1,18 @@
 // The live connection: cut, killed, slow, signed out, and answered by a newer server.
 import { type Page, type WebSocketRoute } from "@playwright/test";
 
-import { type Repository, alive, api, deployed, destroyed, freshName, killServer, open, program, visit } from "../apps";
+import { alive, api, appOfSpec, killServer, open, program, visit } from "../apps";
 import { expect, test } from "../world";
 
-const name = freshName("live");
-let repository: Repository;
-
-test.beforeAll(async () => {
-  test.setTimeout(180_000);
-  repository = await deployed(name, program);
-});
-test.afterAll(async () => {
-  repository?.remove();
-  await destroyed(name);
-});
+const { name } = appOfSpec("live", program);
 
 /** Every connection of the page to `/live`, as a man in the middle sees it. */
-async function tap(page: Page, change: { fromServer?: (text: string, connection: number) => string; fromPage?: (text: string) => string | null } = {}) {
+async function tap(page: Page, fromServer = (text: string, _connection: number) => text) {
   const routes: WebSocketRoute[] = [];
   await page.routeWebSocket(/\/live$/, (ws) => {
     const connection = routes.push(ws);
     const server = ws.connectToServer();
-    ws.onMessage((text) => {
-      const passed = change.fromPage ? change.fromPage(String(text)) : String(text);
-      if (passed !== null) server.send(passed);
-    });
-    server.onMessage((text) => ws.send(change.fromServer ? change.fromServer(String(text), connection) : String(text)));
+    server.onMessage((text) => ws.send(fromServer(String(text), connection)));
   });
   return routes;
 }
@@ -69,7 +55,7 @@ test("a server that is killed needs no reload", async ({ page }) => {
 test("a newer server offers a reload", async ({ page }) => {
   const newer = (text: string, connection: number) =>
     connection > 1 && text.includes('"hello"') ? JSON.stringify({ type: "hello", version: "99.0.0" }) : text;
-  const routes = await tap(page, { fromServer: newer });
+  const routes = await tap(page, newer);
   await open(page, "/apps");
   await expect.poll(() => routes.length).toBe(1);
   await expect(page.getByText("A newer Wharf is running.")).toBeHidden();

@@ -1,18 +1,8 @@
 // The log viewer: live, filtered on the server, resumed after a break.
-import { type Repository, accessible, complaints, deployed, destroyed, freshName, open, program, visit } from "../apps";
+import { accessible, appOfSpec, complaints, open, program, visit } from "../apps";
 import { expect, test } from "../world";
 
-const name = freshName("logs");
-let repository: Repository;
-
-test.beforeAll(async () => {
-  test.setTimeout(180_000);
-  repository = await deployed(name, program);
-});
-test.afterAll(async () => {
-  repository?.remove();
-  await destroyed(name);
-});
+const { name } = appOfSpec("logs", program);
 
 test("lines arrive while one looks", async ({ page }) => {
   const wrong = complaints(page);

@@ -1,18 +1,8 @@
 // Process types and dynos.
-import { type Repository, accessible, api, deployed, destroyed, freshName, open, program, visit } from "../apps";
+import { accessible, api, appOfSpec, open, program, visit } from "../apps";
 import { expect, test } from "../world";
 
-const name = freshName("resources");
-let repository: Repository;
-
-test.beforeAll(async () => {
-  test.setTimeout(180_000);
-  repository = await deployed(name, { ...program, Procfile: `${program.Procfile}worker: sleep 100000\n` });
-});
-test.afterAll(async () => {
-  repository?.remove();
-  await destroyed(name);
-});
+const { name } = appOfSpec("resources", { ...program, Procfile: `${program.Procfile}worker: sleep 100000\n` });
 
 test("scaling says what it does, is applied at once, and starts dynos", async ({ page }) => {
   await open(page, `/apps/${name}/resources`);

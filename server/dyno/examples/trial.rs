@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(data), Some(command)) = (args.get(1), args.get(2)) else {
         return Err("Usage: trial DATA_DIR COMMAND [SLUG]".into());
     };
-    let driver = ProcessDriver::new(Path::new(data), Network::default())?;
+    let driver = ProcessDriver::new(Path::new(data), Network::default(), &[])?;
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_nanos();
     let spec = Spec {
         id: Uuid::from_u128(now),

@@ -37,11 +37,13 @@ pub struct ProcessDriver {
 
 impl ProcessDriver {
     /// Prepares this host (directories, cgroups, forwarding and rules for the network) for dynos
-    /// whose state is in `data`/dynos. An error says what the host lacks.
+    /// whose state is in `data`/dynos. An error says what the host lacks. `doors` are the TCP ports
+    /// of this host that dynos may connect to: where the router serves the world, so that an app can
+    /// call another one by its address. They replace those that were let in before.
     ///
     /// Shims are started as `/proc/self/exe dyno STATE_DIR`; that must lead to
     /// [`shim_main`](crate::shim_main) before any thread exists.
-    pub fn new(data: &Path, network: Network) -> Result<Self, Error> {
+    pub fn new(data: &Path, network: Network, doors: &[u16]) -> Result<Self, Error> {
         if !nix::unistd::geteuid().is_root() {
             return Err(Error::Host(
                 "Dynos can be run by root only: they need namespaces, cgroups and users of their \
@@ -51,19 +53,13 @@ impl ProcessDriver {
         }
         let cgroups = Cgroups::find()?;
         cgroups.prepare()?;
-        network.prepare(&[])?;
+        network.prepare(doors)?;
         let dynos = data.join("dynos");
         make_private(&dynos).map_err(Error::io(format!("make {}", dynos.display())))?;
         let dynos = dynos.canonicalize().map_err(Error::io("find the dynos' directory"))?;
         let driver = ProcessDriver { dynos, network, cgroups, executable: PathBuf::from("/proc/self/exe") };
         driver.sweep().map_err(Error::io("remove what is left of old dynos"))?;
         Ok(driver)
-    }
-
-    /// Lets dynos connect to these TCP ports of this host: where the router serves the world, so
-    /// that an app can call another one by its address. Replaces what was let in before.
-    pub fn open_doors(&self, ports: &[u16]) -> Result<(), Error> {
-        self.network.prepare(ports)
     }
 
     /// Starts shims from another executable.

@@ -61,8 +61,8 @@ impl Platform {
     /// A sentence that says what is missing or wrong on this machine.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let network = dyno::Network::default();
-        let driver = dyno::ProcessDriver::new(&config.data, network).context("prepare to run dynos")?;
-        driver.open_doors(&config.public_ports()).context("let dynos reach the router")?;
+        let doors = config.public_ports();
+        let driver = dyno::ProcessDriver::new(&config.data, network, &doors).context("prepare to run dynos")?;
         Self::start_with(config, Arc::new(driver)).await
     }
 

@@ -15,7 +15,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{assets, transport::InProcess};
+use super::{assets, pages, transport::InProcess};
 
 /// Where forms lead. No page and nothing of the API begins like this.
 pub const PREFIX: &str = "/forms/";
@@ -80,15 +80,7 @@ fn on_to(page: &str) -> Response {
 /// A page without anything that moves: what was refused, and the way back.
 fn refused(error: &Error, back: &str) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_GATEWAY);
-    let mut why = String::new();
-    for c in error.message.chars() {
-        match c {
-            '&' => why.push_str("&amp;"),
-            '<' => why.push_str("&lt;"),
-            '>' => why.push_str("&gt;"),
-            c => why.push(c),
-        }
-    }
+    let why = error.message.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let document = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Not done · Wharf</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"stylesheet\" href=\"{}\"></head>\
@@ -97,12 +89,10 @@ fn refused(error: &Error, back: &str) -> Response {
         assets::of_page().css
     );
     let policy = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'";
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    (status, headers, document).into_response()
+    let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)];
+    let mut response = (status, headers, document).into_response();
+    pages::protect(response.headers_mut());
+    response
 }
 
 #[cfg(test)]

@@ -96,7 +96,8 @@ fn policy(nonce: &str, targets: &str) -> String {
     )
 }
 
-fn protect(headers: &mut HeaderMap) {
+/// What every page's answer says to browsers and caches.
+pub(super) fn protect(headers: &mut HeaderMap) {
     let told = [
         (header::CACHE_CONTROL, "no-store"),
         (header::REFERRER_POLICY, "same-origin"),

@@ -92,9 +92,13 @@ impl World {
 
     /// Asks over the port, as any client does.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Answer> {
+        self.ask_at(&format!("localhost:{}", self.port), method, path, headers, body)
+    }
+
+    fn ask_at(&self, host: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Answer> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n", self.port);
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -123,13 +127,10 @@ impl World {
     pub fn ask_host(&self, app: &str, path: &str) -> String {
         let mut body = String::new();
         wait_until("the app answers", || {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-            let head = format!("GET {path} HTTP/1.1\r\nHost: {app}.localhost\r\nConnection: close\r\n\r\n");
-            stream.write_all(head.as_bytes()).unwrap();
-            let mut all = String::new();
-            let answer = stream.read_to_string(&mut all).ok().and_then(|_| read_answer(&all));
-            body = answer.as_ref().map(|a| a.body.clone()).unwrap_or_default();
-            answer.is_some_and(|a| a.status == 200)
+            let answer = self.ask_at(&format!("{app}.localhost"), "GET", path, &[], b"");
+            let Some(answer) = answer.filter(|answer| answer.status == 200) else { return false };
+            body = answer.body;
+            true
         });
         body
     }

@@ -192,5 +192,5 @@ fn rand() -> u64 {
 }
 
 fn driver(data: &Path) -> Arc<dyn Driver> {
-    Arc::new(dyno::ProcessDriver::new(data, dyno::Network::default()).unwrap())
+    Arc::new(dyno::ProcessDriver::new(data, dyno::Network::default(), &[]).unwrap())
 }

@@ -156,7 +156,7 @@ async fn a_new_driver_finds_dynos_again() {
     let mut spec = world.spec("echo ready; exec sleep 1000");
     spec.port = Some(5000);
     let handle = world.start_until(&spec, "ready").await;
-    let again = ProcessDriver::new(world.data.path(), Network::default()).unwrap();
+    let again = ProcessDriver::new(world.data.path(), Network::default(), &[]).unwrap();
     let listed = again.list().await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!((&listed[0].handle, &listed[0].phase), (&handle, &Phase::Running));

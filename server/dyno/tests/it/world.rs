@@ -20,7 +20,11 @@ pub struct World {
 impl World {
     pub fn new() -> World {
         let data = TempDir::with_prefix("dyno-test-").unwrap();
-        World { driver: ProcessDriver::new(data.path(), Network::default()).unwrap(), data, started: Mutex::default() }
+        World {
+            driver: ProcessDriver::new(data.path(), Network::default(), &[]).unwrap(),
+            data,
+            started: Mutex::default(),
+        }
     }
 
     pub fn spec(&self, command: &str) -> Spec {
