@@ -23,6 +23,7 @@ mod rollback;
 mod settings;
 mod team;
 mod teams;
+mod users;
 
 pub use self::{
     account::AccountPage,

@@ -3,6 +3,7 @@
 mod action;
 mod ago;
 pub mod ansi;
+mod ask_first;
 mod avatar;
 mod build_output;
 pub mod chart;
@@ -27,6 +28,7 @@ mod toast;
 pub use self::{
     action::{ActButton, act},
     ago::Ago,
+    ask_first::AskFirst,
     avatar::Avatar,
     build_output::BuildOutput,
     command::{Cmd, CopyButton},

@@ -86,6 +86,7 @@ fn condition(condition: Condition) -> (&'static str, &'static str) {
         Condition::Changing => ("changing", YELLOW),
         Condition::Up => ("up", GREEN),
         Condition::Degraded => ("degraded", YELLOW),
+        Condition::Held => ("held", YELLOW),
         Condition::Crashed => ("crashed", RED),
         Condition::Off => ("off", DIM),
         Condition::Maintenance => ("maintenance", YELLOW),

@@ -45,6 +45,28 @@ test("a release that crashes is seen, compared and rolled back", async ({ page }
   await expect(page.getByText("Up", { exact: true }).first()).toBeVisible({ timeout: 60_000 });
 });
 
+test("a release that never comes up is said loudly, while the one before it serves", async ({ page }) => {
+  test.setTimeout(180_000);
+  await serving(name);
+  await app.repository.commit({ "serve.py": "import sys\nsys.exit(7)\n" }, "Never starts");
+  await app.repository.push(name).catch(() => undefined);
+  await open(page, "/apps");
+  const attention = page.getByRole("region", { name: "Needs attention" });
+  await expect(attention.getByText(/does not start .*status 7.* serves/)).toBeVisible({ timeout: 60_000 });
+  expect((await visit(name)).status).toBe(200);
+  await open(page, `/apps/${name}`);
+  const note = page.getByRole("status").filter({ hasText: /v\d+ does not start/ });
+  await expect(note).toContainText(/web\.1: Process exited with status 7\. Visitors still get v\d+\./);
+  await expect(page.getByText("New release crashes")).toBeVisible();
+  await note.getByRole("link", { name: "Read its log" }).click();
+  await expect(page.getByText("State changed from starting to crashed").first()).toBeVisible();
+  // A release that works ends it, without a reload.
+  await open(page, `/apps/${name}`);
+  await app.repository.commit({ "serve.py": program["serve.py"] }, "Starts again");
+  await app.repository.push(name);
+  await expect(note).toHaveCount(0, { timeout: 60_000 });
+});
+
 test("a build that fails changes nothing, and there is nothing to roll back to", async ({ page }) => {
   test.setTimeout(180_000);
   await serving(name);

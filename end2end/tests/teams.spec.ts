@@ -38,6 +38,18 @@ async function signInLink(email: string): Promise<string> {
   return ((await answer.json()) as { url: string }).url;
 }
 
+test("a new app is made for the team from its page", async ({ page }) => {
+  const name = freshName("teammade");
+  await open(page, `/teams/${team}`);
+  await page.getByRole("link", { name: "New app" }).click();
+  await expect(page.getByLabel("Owner")).toHaveValue(team);
+  await page.getByLabel("Name").fill(name);
+  await page.getByRole("button", { name: "Create app" }).click();
+  await expect(page.getByRole("heading", { level: 1, name: new RegExp(name) })).toBeVisible();
+  expect((await api<{ team: { name: string } | null }>("GET", `/apps/${name}`)).team?.name).toBe(team);
+  await destroyed(name);
+});
+
 test("somebody is invited, and the invitation taken back", async ({ page }) => {
   const odd = complaints(page);
   await open(page, "/teams");
@@ -65,6 +77,7 @@ test("roles and access are changed, and the last admin stays", async ({ page }) 
   await expect.poll(() => api<{ email: string; role: string }[]>("GET", `/teams/${team}/members`).then((all) => all.find((m) => m.email === viewer)?.role)).toBe("viewer");
   const own = page.getByRole("row", { name: /admin@wharf.localhost/ });
   await own.getByRole("button", { name: /Remove/ }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
   await expect(page.getByText(/The last admin of the team/)).toBeVisible();
 });
 
@@ -82,6 +95,12 @@ test("a service account gets a token, which is shown once", async ({ page }) => 
   await accessible(page);
   await page.reload();
   await expect(page.getByText(token)).toHaveCount(0);
+  // A token that leaked is revoked, and works no more.
+  await page.getByRole("button", { name: "Revoke deploy-bot from the console" }).click();
+  await expect(page.getByRole("button", { name: /^Revoke/ })).toHaveCount(0);
+  expect((await fetch(`${wharf.url}/apps/${app}`, {
+    headers: { accept: "application/vnd.heroku+json; version=3", authorization: `Bearer ${token}` },
+  })).status).toBe(401);
 });
 
 test("the owner lets somebody in and locks the app", async ({ page }) => {

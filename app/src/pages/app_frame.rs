@@ -12,7 +12,7 @@ use leptos_router::{
 
 use crate::{
     data::{Moving, client},
-    parts::{ActButton, Ago, Crumb, Deck, Icon, PageHead, Status, Toasts, act, condition},
+    parts::{ActButton, Ago, Crumb, Deck, Glyph, Icon, PageHead, Status, Toasts, act, condition},
 };
 
 /// The app that the address names, for all pages below it.
@@ -101,6 +101,9 @@ pub fn AppFrame() -> impl IntoView {
     // The log takes the whole window; everything else begins with the app's head. A memo, or
     // every tab would make the head anew while the old one still listens.
     let fixed = Memo::new(move |_| TABS[tab.get()].0 == "/logs");
+    // Shown until the app's status says otherwise, so that for nearly everybody nothing moves.
+    let hides_logs =
+        Memo::new(move |_| app.status.get().is_some_and(|s| !s.permissions.iter().any(|right| right == "logs")));
     view! {
         <Deck title crumbs fixed>
             {move || if fixed.get() {
@@ -110,7 +113,7 @@ pub fn AppFrame() -> impl IntoView {
             }}
             <nav class="tabs" aria-label="App">
                 {TABS.iter().enumerate().map(|(i, (page, word))| view! {
-                    <a href=move || app.path(page) aria-current=move || (tab.get() == i).then_some("page")>{*word}</a>
+                    <a href=move || app.path(page) hidden=move || *page == "/logs" && hides_logs.get() aria-current=move || (tab.get() == i).then_some("page")>{*word}</a>
                 }).collect_view()}
             </nav>
             <Outlet/>
@@ -142,11 +145,34 @@ fn Head(app: ThisApp, tab: Memo<usize>) -> impl IntoView {
                         sub=move || view! { <Sub status/> }
                         acts=move || view! { <Acts app status tab/> }
                     />
+                    <Held app status/>
                 }
             })}
         </div>
     }
     .into_any()
+}
+
+/// A release that visitors do not get, said on every page of the app: its push ended long ago.
+#[component]
+fn Held(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
+    let held = Memo::new(move |_| status.with(|s| s.held.clone()));
+    let log = move |dyno: &str| app.path(&format!("/logs?dyno={}", api::client::segment(dyno)));
+    move || {
+        held.get().map(|held| {
+            view! {
+                <div class="note warn" role="status">
+                    <Glyph name="warn"/>
+                    <span>
+                        <b>{format!("v{} does not start.", held.version)}</b>
+                        {format!(" {}: {}. ", held.dyno, held.last_exit.as_deref().unwrap_or("crashed"))}
+                        {format!("Visitors still get v{}.", held.serving)}
+                    </span>
+                    <a class="btn sm" href=log(&held.dyno)>"Read its log"</a>
+                </div>
+            }
+        })
+    }
 }
 
 #[component]

@@ -51,11 +51,12 @@ fn urgency(app: &AppSummary) -> u8 {
     match app.condition {
         Condition::Crashed => 0,
         Condition::Degraded => 1,
-        Condition::Changing => 2,
-        Condition::Maintenance => 3,
-        Condition::Up => 4,
-        Condition::Off => 5,
-        Condition::Empty => 6,
+        Condition::Held => 2,
+        Condition::Changing => 3,
+        Condition::Maintenance => 4,
+        Condition::Up => 5,
+        Condition::Off => 6,
+        Condition::Empty => 7,
     }
 }
 
@@ -86,7 +87,7 @@ impl Filter {
     fn admits(self, app: &AppSummary) -> bool {
         match self {
             Self::All => true,
-            Self::Attention => matches!(app.condition, Condition::Crashed | Condition::Degraded),
+            Self::Attention => matches!(app.condition, Condition::Crashed | Condition::Degraded | Condition::Held),
             Self::Up => matches!(app.condition, Condition::Up | Condition::Changing),
             Self::Off => matches!(app.condition, Condition::Off | Condition::Empty | Condition::Maintenance),
         }
@@ -157,6 +158,7 @@ fn Counts(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
                 (Tone::Ok, n(|c| matches!(c, Condition::Up)), "up"),
                 (Tone::Busy, n(|c| matches!(c, Condition::Changing)), "deploying"),
                 (Tone::Warn, n(|c| matches!(c, Condition::Degraded)), "degraded"),
+                (Tone::Warn, n(|c| matches!(c, Condition::Held)), "with a release that crashes"),
                 (Tone::Bad, n(|c| matches!(c, Condition::Crashed)), "crashed"),
                 (Tone::Warn, n(|c| matches!(c, Condition::Maintenance)), "in maintenance"),
                 (Tone::Idle, n(|c| matches!(c, Condition::Off | Condition::Empty)), "off"),

@@ -1,18 +1,18 @@
 //! Create an app: a name, then the commands to push; and what an empty account shows.
 
+mod form;
+
 use api::{
-    apps::AppCreate,
     builds::{Build, BuildStatus},
-    ids::AppName,
     statuses::AppStatus,
 };
 use leptos::{either::Either, prelude::*};
-use leptos_router::{NavigateOptions, hooks::use_navigate};
 
+use self::form::NameForm;
 use super::app_frame::ThisApp;
 use crate::{
     data::{asked, client},
-    parts::{BuildOutput, Cmd, Crumb, Deck, Glyph, Icon, LiveMark, PageHead, Toasts, act, dom},
+    parts::{BuildOutput, Cmd, Crumb, Deck, Glyph, Icon, LiveMark, PageHead, act},
 };
 
 /// `/apps/new`
@@ -41,101 +41,6 @@ pub fn NewAppPage() -> impl IntoView {
                 </div>
             </div>
         </Deck>
-    }
-    .into_any()
-}
-
-#[component]
-fn NameForm() -> impl IntoView {
-    let name = RwSignal::new(String::new());
-    let refused = RwSignal::new(None::<String>);
-    let busy = RwSignal::new(false);
-    let sample = RwSignal::new(String::new());
-    let (client, navigate) = (client(), use_navigate());
-    let toasts = Toasts::of_page();
-    let samples = asked(|| (), {
-        let client = client.clone();
-        move |()| client.sample_list()
-    });
-    // Said while typing only when it cannot become good by typing on.
-    let wrong =
-        move || name.with(|n| if n.len() < 3 { None } else { n.parse::<AppName>().err() }).or_else(|| refused.get());
-    let create = move |ev: leptos::ev::SubmitEvent| {
-        ev.prevent_default();
-        if busy.get_untracked() {
-            return;
-        }
-        let wanted = Some(name.get_untracked().trim().to_owned()).filter(|n| !n.is_empty());
-        let asked = client.app_create(&AppCreate { name: wanted, ..Default::default() });
-        let (client, navigate, sample) = (client.clone(), navigate.clone(), sample.get_untracked());
-        busy.set(true);
-        leptos::task::spawn_local(async move {
-            match asked.await {
-                Ok(app) => {
-                    if !sample.is_empty()
-                        && let Err(error) = client.sample_deploy(&app.name, &sample).await
-                    {
-                        toasts.failed("The sample was not built", &error);
-                    }
-                    navigate(&format!("/apps/{}", app.name), NavigateOptions::default());
-                }
-                Err(error) => {
-                    busy.set(false);
-                    refused.set(Some(error.message));
-                    dom::focus_in("main", "#an");
-                }
-            }
-        });
-    };
-    view! {
-        <form class="card" method="post" action="/forms/apps" on:submit=create>
-            <div class="in stack g4">
-                <div class="field">
-                    <label for="an">"Name"</label>
-                    <input
-                        class="input mono"
-                        id="an"
-                        name="name"
-                        autocomplete="off"
-                        autocapitalize="off"
-                        spellcheck="false"
-                        maxlength="30"
-                        placeholder="made up when left empty"
-                        aria-describedby="an-hint"
-                        aria-invalid=move || wrong().is_some().to_string()
-                        prop:value=move || name.get()
-                        on:input=move |ev| { refused.set(None); name.set(event_target_value(&ev)); }
-                    />
-                    <span class="hint" id="an-hint" aria-live="polite">
-                        {move || match wrong() {
-                            Some(why) => Either::Left(view! { <span class="t-bad">{why}</span> }),
-                            None => Either::Right("3 to 30 small letters, digits and dashes. It becomes part of the address."),
-                        }}
-                    </span>
-                </div>
-                {samples.show(1, move |samples| view! {
-                    <fieldset class="field">
-                        <legend>"Code"</legend>
-                        <div class="stack g2">
-                            <label class="choice">
-                                <input type="radio" name="sample" value="" checked=true on:change=move |_| sample.set(String::new())/>
-                                <span>"My own"<span class="hint">"You push it in the next step."</span></span>
-                            </label>
-                            {samples.get_untracked().into_iter().map(|s| {
-                                let name = s.name.clone();
-                                view! {
-                                    <label class="choice">
-                                        <input type="radio" name="sample" value=s.name on:change=move |_| sample.set(name.clone())/>
-                                        <span>"A sample: "{s.title}<span class="hint">{s.description}</span></span>
-                                    </label>
-                                }
-                            }).collect_view()}
-                        </div>
-                    </fieldset>
-                })}
-                <div><button class="btn pri" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Create app"</button></div>
-            </div>
-        </form>
     }
     .into_any()
 }

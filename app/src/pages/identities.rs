@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use crate::{
     data::{Moving, asked, client},
-    parts::{ActButton, Ago, Icon, act},
+    parts::{Ago, AskFirst, Icon, act},
 };
 
 /// The accounts at providers that sign this one in.
@@ -35,13 +35,17 @@ fn IdentityRow(identity: Identity, identities: Moving<Vec<Identity>>) -> impl In
     let unlink = Callback::new(move |()| {
         act(busy, "The account was not unlinked", client.identity_delete(&id.to_string()), move |_| identities.again());
     });
+    let effects = vec![
+        format!("{} signs you in here no more, until you sign in through it again", identity.title),
+        "What only its rules gave is taken back: places in teams, and the administration of the platform".into(),
+    ];
     view! {
         <li class="row wrap g3">
             <Icon name="shield"/>
             <span class="name">{identity.title.clone()}</span>
             <span class="meta">{identity.email}</span>
             <span class="push meta">"used "<Ago at=identity.last_used_at/></span>
-            <ActButton class="btn gho sm dgr".to_owned() busy on_click=unlink>"Unlink"<span class="vh">" the account at "{identity.title}</span></ActButton>
+            <AskFirst verb="Unlink" what=format!("the account at {}", identity.title) effects busy on_click=unlink/>
         </li>
     }
     .into_any()

@@ -3,9 +3,10 @@
 use api::identity_providers::{IdentityProvider, IdentityProviderCreate, IdentityProviderUpdate, IdentityRule};
 use leptos::prelude::*;
 
+use super::users::Users;
 use crate::{
     data::{Moving, asked, client},
-    parts::{ActButton, Cmd, Crumb, Deck, Icon, PageHead, Toasts, act},
+    parts::{ActButton, AskFirst, Cmd, Crumb, Deck, Icon, PageHead, Toasts, act},
 };
 
 type Providers = Moving<Vec<IdentityProvider>>;
@@ -23,6 +24,7 @@ pub fn IdentityProvidersPage() -> impl IntoView {
                     <For each=move || list.get() key=|p| (p.id, p.updated_at) let:provider><Provider provider providers/></For>
                     <NewProvider providers/>
                 })}
+                <Users/>
             </div>
         </Deck>
     }
@@ -68,6 +70,10 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
             providers.again()
         });
     });
+    let effects = vec![
+        format!("Nobody signs in through {} any more; who has no other way to sign in is kept out", provider.title),
+        "What only its rules gave is taken back: places in teams, and the administration of the platform".into(),
+    ];
     let domains = RwSignal::new(provider.domains.join(", "));
     let allow = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
@@ -78,7 +84,7 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
     view! {
         <section class="sec" aria-label=label>
             <div class="sec-h"><h2>{provider.title.clone()}</h2><span class="meta">{provider.issuer}</span>
-                <span class="push"><ActButton class="btn gho sm dgr".to_owned() busy on_click=remove>"Remove"<span class="vh">" "{provider.title}</span></ActButton></span>
+                <span class="push"><AskFirst verb="Remove" what=provider.title.clone() effects=effects busy on_click=remove/></span>
             </div>
             <div class="card">
                 <div class="in stack g2 small"><span class="meta">"Enter this redirect address at the provider:"</span><Cmd line=provider.redirect_uri/></div>

@@ -82,7 +82,7 @@ pub fn TeamPage() -> impl IntoView {
                             sub=move || view! { <Sub this/><span class="chip line">"You are "{move || team.with(|t| t.role.clone())}</span> }
                             acts=move || view! {
                                 <Show when=move || team.with(|t| t.role != "viewer")>
-                                    <a class="btn" href="/apps/new"><Icon name="plus" size="i-s"/>"New app"</a>
+                                    <a class="btn" href=move || format!("/apps/new?team={}", api::client::segment(&this.name.get()))><Icon name="plus" size="i-s"/>"New app"</a>
                                 </Show>
                             }
                         />

@@ -36,6 +36,7 @@ pub fn condition(condition: Condition, up: i32, wanted: i32) -> (Tone, String) {
         Condition::Up if wanted > 1 => (Tone::Ok, format!("{up} up")),
         Condition::Up => (Tone::Ok, "Up".into()),
         Condition::Degraded => (Tone::Warn, format!("{up} of {wanted} up")),
+        Condition::Held => (Tone::Warn, "New release crashes".into()),
         Condition::Crashed => (Tone::Bad, "Crashed".into()),
         Condition::Off => (Tone::Idle, "Off".into()),
         Condition::Maintenance => (Tone::Warn, "Maintenance".into()),

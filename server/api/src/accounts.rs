@@ -43,6 +43,9 @@ pub struct UserUpdate {
     /// Whether nobody is let in with it any more.
     #[serde(default, deserialize_with = "crate::refs::loose_bool", skip_serializing_if = "Option::is_none")]
     pub suspended: Option<bool>,
+    /// Whether it administers the whole platform.
+    #[serde(default, deserialize_with = "crate::refs::loose_bool", skip_serializing_if = "Option::is_none")]
+    pub admin: Option<bool>,
 }
 
 /// How many requests are left in this hour.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     Error,
-    accounts::{Account, AccountUpdate},
+    accounts::{Account, AccountUpdate, UserUpdate},
     app_transfers::{AppTransfer, AppTransferCreate, AppTransferUpdate},
     apps::{App, AppCreate, AppUpdate},
     authorizations::{Authorization, AuthorizationCreate},
@@ -335,6 +335,9 @@ calls! {
     /// Takes somebody out of a team.
     team_member_delete(team: &str, who: &str) -> TeamMember:
         "DELETE" format!("/teams/{}/members/{}", segment(team), segment(who));
+    /// Suspends somebody's account, or makes them an administrator; or takes that back.
+    user_update(user: &str, update: &UserUpdate) -> Account:
+        "PATCH" format!("/users/{}", segment(user)), update;
     /// Invites somebody into a team.
     team_invitation_save(team: &str, save: &TeamMemberSave) -> TeamInvitation:
         "PUT" format!("/teams/{}/invitations", segment(team)), save;
@@ -423,6 +426,8 @@ lists! {
     sample_list() -> Sample: "/samples".into();
     /// My OAuth clients.
     oauth_client_list() -> OauthClient: "/oauth/clients".into();
+    /// Everybody who has an account, for administrators.
+    user_list() -> Account: "/users".into();
     /// My console sessions.
     session_list() -> Session: "/account/sessions".into();
     /// The apps that were offered to me, and those that I offered.

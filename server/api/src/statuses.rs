@@ -17,6 +17,8 @@ pub enum Condition {
     Up,
     /// Some wanted dynos are not up.
     Degraded,
+    /// The newest release crashes at its start, and the one before it goes on serving.
+    Held,
     /// No web dyno is up though one is wanted.
     Crashed,
     /// Scaled to zero.
@@ -56,6 +58,18 @@ pub struct ReleaseSummary {
     pub created_at: DateTime<Utc>,
 }
 
+/// A release that visitors do not get, because its dynos crash at their start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldRelease {
+    pub version: i32,
+    /// The release that serves in its place.
+    pub serving: i32,
+    /// One of its dynos that crashes: `web.1`.
+    pub dyno: String,
+    /// How that one ended last: "Process exited with status 1".
+    pub last_exit: Option<String>,
+}
+
 /// `GET /apps/{app}/status`: everything that the overview of an app shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AppStatus {
@@ -64,6 +78,9 @@ pub struct AppStatus {
     pub detail: String,
     pub formation: Vec<Formation>,
     pub dynos: Vec<Dyno>,
+    /// Set while the newest release does not come up and an older one serves.
+    #[serde(default)]
+    pub held: Option<HeldRelease>,
     /// The newest first, at most ten.
     pub releases: Vec<Release>,
     /// The newest first, at most five.

@@ -6,6 +6,8 @@ use anyhow::Context as _;
 use axum::{
     Json,
     extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
 };
 use chrono::Utc;
 use store::accounts::Row;
@@ -17,7 +19,7 @@ use crate::{
     authorizations,
     error::{Error, Result},
     events, secrets,
-    web::Input,
+    web::{Input, Page},
 };
 
 /// Some clients ask for a domain with a dot in it.
@@ -80,7 +82,17 @@ pub(crate) fn is_self(actor: &Actor, user: &str) -> Result<()> {
     }
 }
 
-/// `PATCH /users/{user}`: whether anybody is let in with an account, by an administrator.
+/// `GET /users`: the accounts of people, for administrators.
+pub async fn user_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
+    actor.must_administer()?;
+    let rows = store::accounts::account_list(platform.db()).await?;
+    let all =
+        rows.iter().map(|listed| api::accounts::Account { suspended_at: listed.suspended_at, ..shown(&listed.row) });
+    Page::read(&headers).of(all.collect::<Vec<_>>())
+}
+
+/// `PATCH /users/{user}`: whether anybody is let in with an account, and whether it administers the
+/// platform; by an administrator.
 pub async fn user_update(
     State(platform): State<Platform>,
     actor: Actor,
@@ -95,19 +107,39 @@ pub async fn user_update(
     };
     let row = row.ok_or_else(|| Error::not_found("user", "Couldn't find that user."))?;
     if row.id == actor.account.id {
-        return Err(Error::invalid("Nobody can suspend their own account: who would undo it?"));
+        return Err(Error::invalid("Nobody can change this of their own account: who would undo it?"));
     }
+    let mut tx = platform.db().begin().await?;
     if let Some(suspended) = update.suspended {
-        let mut tx = platform.db().begin().await?;
-        store::accounts::account_suspend(&mut *tx, row.id, suspended.then(Utc::now)).await?;
-        let summary = format!("{} the account {}.", if suspended { "Suspended" } else { "Let in" }, row.email);
-        let data = serde_json::json!({ "account": row.id, "suspended": suspended });
-        let event = events::New { action: "account.suspend", subject: &row.email, app: None, summary, data };
-        actor.event(&mut tx, event).await?;
-        tx.commit().await?;
-        platform.rights_changed();
+        suspend(&mut tx, &actor, &row, suspended).await?;
     }
-    Ok(Json(shown(&row)))
+    if let Some(admin) = update.admin {
+        administer(&mut tx, &actor, &row, admin).await?;
+    }
+    let changed = store::accounts::account_even_suspended(&mut *tx, row.id).await?.unwrap_or(row);
+    tx.commit().await?;
+    platform.rights_changed();
+    Ok(Json(shown(&changed)))
+}
+
+async fn suspend(tx: &mut sqlx::PgConnection, actor: &Actor, row: &Row, suspended: bool) -> Result<()> {
+    store::accounts::account_suspend(&mut *tx, row.id, suspended.then(Utc::now)).await?;
+    let summary = format!("{} the account {}.", if suspended { "Suspended" } else { "Let in" }, row.email);
+    let data = serde_json::json!({ "account": row.id, "suspended": suspended });
+    actor.event(tx, events::New { action: "account.suspend", subject: &row.email, app: None, summary, data }).await
+}
+
+async fn administer(tx: &mut sqlx::PgConnection, actor: &Actor, row: &Row, admin: bool) -> Result<()> {
+    if store::service_accounts::service_account_exists(&mut *tx, row.id).await? {
+        return Err(Error::invalid("A service account cannot administer the platform."));
+    }
+    store::accounts::account_administers(&mut *tx, row.id, admin, Utc::now()).await?;
+    let summary = match admin {
+        true => format!("Made {} an administrator of the platform.", row.email),
+        false => format!("{} no longer administers the platform.", row.email),
+    };
+    let data = serde_json::json!({ "account": row.id, "admin": admin });
+    actor.event(tx, events::New { action: "account.update", subject: &row.email, app: None, summary, data }).await
 }
 
 /// The account of this address or id. An address without one gets one: it has no token and no

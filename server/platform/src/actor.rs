@@ -72,8 +72,7 @@ impl FromRequestParts<Platform> for Actor {
         let (account, credential) = match token(&parts.headers) {
             Some(token) => {
                 let (account, credential, scope) = by_token(platform, &token, address(&parts.headers)).await?;
-                let path = parts.extensions.get::<OriginalUri>().map_or(parts.uri.path(), |uri| uri.path());
-                if !is_in_scope(&scope, &parts.method, path) {
+                if !is_in_scope(&scope, &parts.method, path(parts)) {
                     let scope = scope.join(", ");
                     return Err(Error::forbidden(format!("The scope of this token ({scope}) does not reach so far.")));
                 }
@@ -90,6 +89,11 @@ impl FromRequestParts<Platform> for Actor {
             platform: platform.clone(),
         })
     }
+}
+
+/// The path that was asked for, whatever router it went through.
+fn path(parts: &Parts) -> &str {
+    parts.extensions.get::<OriginalUri>().map_or(parts.uri.path(), |uri| uri.path())
 }
 
 /// Whether the token or session with this id still lets its bearer in.
@@ -137,7 +141,7 @@ fn is_in_scope(scope: &[String], method: &Method, path: &str) -> bool {
     // A fetch is a POST, too.
     let reads = matches!(*method, Method::GET | Method::HEAD) || path.ends_with("/git-upload-pack");
     let is_own = path == "/account"
-        || ["/account/", "/oauth/", "/users/", "/identity-providers"].iter().any(|p| path.starts_with(p));
+        || ["/account/", "/oauth/", "/users", "/identity-providers"].iter().any(|p| path.starts_with(p));
     // Who is in a team, and what its service accounts can do, is no matter of one token's apps.
     let is_own = is_own || !reads && path.starts_with("/teams") && !path.starts_with("/teams/apps");
     match (is_own, path.ends_with("/config-vars"), reads) {
@@ -153,6 +157,7 @@ fn is_in_scope(scope: &[String], method: &Method, path: &str) -> bool {
 
 async fn by_session(platform: &Platform, parts: &Parts) -> Result<(accounts::Row, Credential)> {
     if parts.extensions.get::<crate::sessions::Planted>().is_some() {
+        refused(platform, parts, "cookie", "two session cookies at once, of which another site set one").await?;
         return Err(Error::forbidden(
             "Your browser sent two session cookies, so another site has set one for this one. Close the browser, or \
              delete its cookies for this domain; an administrator can prevent this with TLS or a domain of its own for apps.",
@@ -164,6 +169,9 @@ async fn by_session(platform: &Platform, parts: &Parts) -> Result<(accounts::Row
     // word on where a write comes from does.
     let reads = matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(header::UPGRADE);
     if !reads && !same_origin(&parts.headers) {
+        let origin = parts.headers.get(header::ORIGIN).and_then(|v| v.to_str().ok()).unwrap_or("no page that says so");
+        let summary = format!("a request with the cookie of session {id} from {origin:.100}, which is not the console");
+        refused(platform, parts, "origin", &summary).await?;
         return Err(Error::forbidden("This request does not come from the console. Reload the page and try again."));
     }
     let db = platform.db();
@@ -171,6 +179,19 @@ async fn by_session(platform: &Platform, parts: &Parts) -> Result<(accounts::Row
     crate::sessions::touch(session).await;
     let account = accounts::account_info(db, account).await?.ok_or_else(Error::unauthorized)?;
     Ok((account, Credential::Session(id)))
+}
+
+/// Notes an attack on whoever has the browser, once an hour for an address: many would fill the log.
+async fn refused(platform: &Platform, parts: &Parts, reason: &str, what: &str) -> Result<()> {
+    let address = address(&parts.headers);
+    let from = address.as_deref().unwrap_or("an unknown address");
+    if platform.rate_limits().is_first(&format!("requests of other sites ({reason}) from {from}")) {
+        let summary = format!("Refused {what}.");
+        let data = serde_json::json!({ "reason": reason, "method": parts.method.as_str(), "path": path(parts) });
+        let event = events::New { action: "session.refuse", subject: from, app: None, summary, data };
+        events::event_of_visitor(platform, None, address.clone(), event).await?;
+    }
+    Ok(())
 }
 
 /// Whether `Origin` is the host that is asked.

@@ -11,6 +11,7 @@ use crate::{
     actor::Actor,
     error::{Error, Result},
     events,
+    identity_providers::membership,
 };
 
 /// `GET /account/identities`
@@ -30,7 +31,7 @@ pub async fn identity_list(
     Ok(Json(shown.collect()))
 }
 
-/// `DELETE /account/identities/{identity}`
+/// `DELETE /account/identities/{identity}`: what its provider's rules gave goes with it.
 pub async fn identity_delete(
     State(platform): State<Platform>,
     actor: Actor,
@@ -39,11 +40,14 @@ pub async fn identity_delete(
     let missing = || Error::not_found("identity", "Couldn't find that identity.");
     let id: Uuid = id.parse().map_err(|_| missing())?;
     let mut tx = platform.db().begin().await?;
-    let deleted = store::identities::identity_delete(&mut *tx, actor.account.id, id).await?;
-    let provider = deleted.ok_or_else(missing)?;
+    let listed = store::identities::identity_list(&mut *tx, actor.account.id).await?;
+    let provider = listed.into_iter().find(|identity| identity.id == id).ok_or_else(missing)?.provider;
+    let deleted = store::identities::identity_delete(&mut *tx, actor.account.id, id).await?.ok_or_else(missing)?;
     let summary = format!("Unlinked an account at {provider}.");
     let (data, email) = (serde_json::json!({ "provider": provider }), actor.account.email.clone());
     actor.event(&mut tx, events::New { action: "identity.delete", subject: &email, app: None, summary, data }).await?;
+    membership::take_back(&mut tx, &actor, &deleted).await?;
     tx.commit().await?;
+    platform.rights_changed();
     Ok(Json(serde_json::json!({})))
 }

@@ -38,6 +38,7 @@ pub(crate) struct RateLimits {
     buckets: Mutex<HashMap<Uuid, (f64, Instant)>>,
     tried: Mutex<HashMap<String, Tried>>,
     known: Mutex<HashSet<(String, Uuid)>>,
+    told: Mutex<HashMap<String, Instant>>,
 }
 
 impl RateLimits {
@@ -82,6 +83,19 @@ impl RateLimits {
             tracing::warn!("{what}: refused {} times, shut for {:?}", found.times, found.until - now);
         }
         found.times == free + 1
+    }
+
+    /// Whether `what` is the first of its kind for an hour: what is told once, however often it happens.
+    pub fn is_first(&self, what: &str) -> bool {
+        let (Ok(mut told), now) = (self.told.lock(), Instant::now()) else { return false };
+        if told.len() > 100_000 {
+            told.clear();
+        }
+        let is_first = told.get(what).is_none_or(|at| now.duration_since(*at) > MEMORY);
+        if is_first {
+            told.insert(what.to_owned(), now);
+        }
+        is_first
     }
 
     /// Remembers that `credential` was right from this address, so that others there do not shut it out.

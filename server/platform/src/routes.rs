@@ -102,6 +102,7 @@ fn api_routes() -> Router<Platform> {
         .route("/sources", post(sources::source_create))
         .route("/stacks", get(stacks::stack_list))
         .route("/stacks/{stack}", get(stacks::stack_info))
+        .route("/users", get(accounts::user_list))
         .route("/users/{user}", get(accounts::user_info).patch(accounts::user_update))
         .route("/users/{user}/apps", get(apps::app_list_of_user))
 }

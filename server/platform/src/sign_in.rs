@@ -32,6 +32,8 @@ use crate::{
 /// Whoever takes longer at the provider begins again.
 const LIFE: Duration = Duration::minutes(10);
 const PURPOSE: &str = "sign-in attempt";
+/// So many people of one office may sign in within an hour.
+const FREE_BEGINNINGS: u32 = 300;
 /// Addresses that nobody can have: an account with one is not a person's, or the first administrator's.
 const NOBODYS: [&str; 3] = [".localhost", ".invalid", "@herokumanager.com"];
 
@@ -150,8 +152,16 @@ pub async fn sign_in_start(
         let (url, next) = (platform.config().url(), api::client::segment(next));
         return Ok(see(&format!("{url}/login/oauth/{}?here=true&next={next}", api::client::segment(&name))));
     }
-    let Ok((row, rules)) = providers::find(&platform, &name).await else {
-        return Ok(Redirect::to("/login").into_response());
+    // Each beginning is kept and asks the provider: nobody begins as many as they like.
+    let begun = format!("sign-ins begun from {}", actor::address(&headers).unwrap_or_default());
+    if platform.rate_limits().is_locked(&begun) {
+        return refuse(&platform, &headers, &name, Refusal::Busy, None).await;
+    }
+    platform.rate_limits().failed(&begun, FREE_BEGINNINGS);
+    let (row, rules) = match providers::find(&platform, &name).await {
+        Ok(found) => found,
+        Err(Error::Told(_)) => return Ok(Redirect::to("/login").into_response()),
+        Err(err) => return Err(err),
     };
     let begun = match providers::provider(&platform, &row, &rules)?.begin().await {
         Ok(begun) => begun,
@@ -238,7 +248,11 @@ async fn finish(
         platform.rate_limits().failed(&tries, 20);
         stop(Refusal::State)
     };
-    let (row, rules) = providers::find(platform, name).await.map_err(|_| wrong())?;
+    let (row, rules) = match providers::find(platform, name).await {
+        Ok(found) => found,
+        Err(Error::Told(_)) => return Err(wrong()),
+        Err(err) => return Err(err.into()),
+    };
     let (Some(state), Some(browser)) = (query.state, sessions::known_browser(session).await) else {
         return Err(wrong());
     };
@@ -286,7 +300,7 @@ async fn admit(
         }
     };
     let account = account.ok_or_else(|| Stop::Refused(Refusal::Suspended, who))?;
-    let mut actor = Actor {
+    let actor = Actor {
         credential: Credential::Session(session),
         address: actor::address(headers),
         base: String::new(),
@@ -298,7 +312,7 @@ async fn admit(
         note(&actor, &mut tx, "account.create", summary, provider).await?;
     }
     let was = known.as_ref().and_then(|k| serde_json::from_value::<Given>(k.given.clone()).ok()).unwrap_or_default();
-    let given = membership::apply(&mut tx, &mut actor, &was, rules::given(rules, person)).await?;
+    let given = membership::apply(&mut tx, &actor, &actor.account, &was, rules::given(rules, person)).await?;
     let has_changed = given != was;
     let given = serde_json::to_value(&given).map_err(anyhow::Error::new)?;
     match known {

@@ -18,7 +18,7 @@ use crate::{
     formation as formation_rules, releases as release_rules,
     rights::{App, Can},
 };
-use api::statuses::{AppStatus, AppSummary, Condition, ReleaseSummary};
+use api::statuses::{AppStatus, AppSummary, Condition, HeldRelease, ReleaseSummary};
 
 /// What is known of one app.
 struct Known<'a> {
@@ -26,8 +26,29 @@ struct Known<'a> {
     formation: Vec<&'a formation::Row>,
     /// Those that people are shown.
     dynos: Vec<dynos::Row>,
+    held: Option<HeldRelease>,
     newest: Option<&'a releases::Row>,
     build: Option<&'a builds::Row>,
+}
+
+/// Whether a dyno crashed, and did not come up again since: between two tries it is starting.
+fn fails(row: &dynos::Row) -> bool {
+    row.state == "crashed" || row.state == "starting" && row.crashes > 0
+}
+
+/// The release of which `all` the dynos there are have one that fails while an older one serves for it.
+fn held(all: &[dynos::Row]) -> Option<HeldRelease> {
+    let live = || all.iter().filter(|row| row.stopping_at.is_none());
+    let of = |new: &&dynos::Row| {
+        live().find(|old| old.name == new.name && old.version < new.version && old.state == "up").map(|old| old.version)
+    };
+    let new = live().filter(|row| row.retiring_at.is_none() && fails(row)).find(|row| of(row).is_some())?;
+    Some(HeldRelease {
+        version: new.version,
+        serving: of(&new)?,
+        dyno: new.name.clone(),
+        last_exit: new.last_exit.clone(),
+    })
 }
 
 impl Known<'_> {
@@ -40,9 +61,9 @@ impl Known<'_> {
     }
 
     fn condition(&self) -> Condition {
-        let state = |kind: &str, state: &str| self.dynos.iter().filter(|d| d.kind == kind && d.state == state).count();
+        let serves = self.dynos.iter().any(|d| d.kind == "web" && d.state == "up");
         let wants_web = self.formation.iter().any(|f| f.kind == "web" && f.quantity > 0);
-        let crashed = self.dynos.iter().any(|d| d.state == "crashed");
+        let crashed = self.dynos.iter().any(fails);
         let changing = self.build.is_some()
             || self.dynos.iter().any(|d| d.state == "starting")
             || self.newest.is_some_and(|r| r.status == "pending");
@@ -50,8 +71,9 @@ impl Known<'_> {
             return Condition::Maintenance;
         }
         match () {
-            () if wants_web && crashed && state("web", "up") == 0 => Condition::Crashed,
+            () if wants_web && crashed && !serves => Condition::Crashed,
             () if crashed => Condition::Degraded,
+            () if self.held.is_some() => Condition::Held,
             () if changing => Condition::Changing,
             () if self.app.slug_size.is_none() => Condition::Empty,
             () if self.wanted() == 0 => Condition::Off,
@@ -67,9 +89,13 @@ impl Known<'_> {
                 None => format!("Build {} is waiting in the queue", build.number),
             };
         }
-        if let Some(dyno) = self.dynos.iter().find(|d| d.state == "crashed") {
+        if let Some(dyno) = self.dynos.iter().find(|d| fails(d)) {
             let why = dyno.last_exit.as_deref().unwrap_or("crashed");
             return format!("{}: {why}", dyno.name);
+        }
+        if let Some(held) = &self.held {
+            let why = held.last_exit.as_deref().unwrap_or("crashed");
+            return format!("v{} does not start ({}: {why}); v{} serves", held.version, held.dyno, held.serving);
         }
         if let Some(release) = self.newest.filter(|r| r.status == "pending") {
             return format!("The release phase of v{} is running", release.version);
@@ -107,10 +133,12 @@ pub(crate) async fn summaries(platform: &Platform, actor: &Actor) -> Result<Vec<
     let pending = builds::build_pending(db).await?;
     let traffic = crate::metrics::traffic(platform, &all, Utc::now()).await?;
     let mut summary = |app: &App| {
+        let of_app = dynos.remove(&app.id).unwrap_or_default();
         let known = Known {
             app,
+            held: held(&of_app),
             formation: formation.iter().filter(|f| f.app_id == app.id).collect(),
-            dynos: dyno_rules::visible(dynos.remove(&app.id).unwrap_or_default()),
+            dynos: dyno_rules::visible(of_app),
             newest: newest.iter().find(|r| r.app_id == app.id),
             build: pending.iter().find(|b| b.app_id == app.id),
         };
@@ -164,10 +192,12 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
     let current = releases::release_current(db, app.id).await?.map(|r| r.id);
     let recent = builds::build_newest(db, app.id, 5).await?;
     let queue = builds::build_pending(db).await?;
+    let dynos = dynos::dyno_list(db, app.id).await?;
     let known = Known {
         app,
         formation: formation.iter().collect(),
-        dynos: dyno_rules::visible(dynos::dyno_list(db, app.id).await?),
+        held: held(&dynos),
+        dynos: dyno_rules::visible(dynos),
         newest: newest.first(),
         build: queue.iter().find(|b| b.app_id == app.id),
     };
@@ -177,6 +207,7 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
         detail: known.detail(),
         formation: formation.iter().map(|f| formation_rules::shown(f, app)).collect(),
         dynos: known.dynos.iter().map(|d| dyno_rules::shown(d, app)).collect(),
+        held: known.held.clone(),
         releases: newest.iter().map(|r| release_rules::shown(r, current, app, actor)).collect(),
         builds: recent.iter().map(|b| build_rules::shown(b, actor, &queue)).collect(),
         permissions: app.rights().names().into_iter().map(String::from).collect(),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use api::{Client, Error, apps::AppCreate, client::segment};
+use api::{Client, Error, apps::AppCreate, client::segment, teams::TeamAppCreate};
 use axum::{
     Form, Router,
     extract::{Path, State},
@@ -33,12 +33,16 @@ struct NewApp {
     name: String,
     #[serde(default)]
     sample: String,
+    #[serde(default)]
+    team: String,
 }
 
 async fn app_create(State(api): State<Router>, headers: HeaderMap, Form(form): Form<NewApp>) -> Response {
     let client = Client::new(InProcess::new(api, &headers));
     let name = Some(form.name.trim().to_owned()).filter(|n| !n.is_empty());
-    let app = match client.app_create(&AppCreate { name, ..AppCreate::default() }).await {
+    let team = Some(form.team).filter(|team| !team.is_empty());
+    let app = AppCreate { name, ..AppCreate::default() };
+    let app = match client.team_app_create(&TeamAppCreate { app, team, ..TeamAppCreate::default() }).await {
         Ok(app) => app.name.to_string(),
         Err(error) => return refused(&error, "/apps/new"),
     };

@@ -16,6 +16,14 @@ pub struct Row {
     pub updated_at: DateTime<Utc>,
 }
 
+/// A person's account, with whether it is suspended.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Listed {
+    #[sqlx(flatten)]
+    pub row: Row,
+    pub suspended_at: Option<DateTime<Utc>>,
+}
+
 /// Adds an account. Breaks `accounts_email_key` when the address has one.
 pub async fn account_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
@@ -57,6 +65,16 @@ pub async fn account_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Opt
 /// The account with this id, suspended or not.
 pub async fn account_even_suspended(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from accounts where id = $1").bind(id).fetch_optional(db).await
+}
+
+/// The accounts of people, suspended or not, by address. Service accounts belong to their teams.
+pub async fn account_list(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Listed>> {
+    sqlx::query_as(
+        "select * from accounts a where not exists (select 1 from service_accounts s where s.id = a.id)
+         order by lower(email)",
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// The account with this address, upper and lower case alike.

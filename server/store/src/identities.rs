@@ -87,14 +87,16 @@ pub async fn identity_list(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Resu
     .await
 }
 
-/// Removes an identity of an account. Returns the name of its provider, if there was one.
-pub async fn identity_delete(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar(
-        "delete from identities i using identity_providers p
-         where i.account_id = $1 and i.id = $2 and p.id = i.provider_id returning p.name",
-    )
-    .bind(account)
-    .bind(id)
-    .fetch_optional(db)
-    .await
+/// Removes an identity of an account. Returns it, if there was one.
+pub async fn identity_delete(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as("delete from identities where account_id = $1 and id = $2 returning *")
+        .bind(account)
+        .bind(id)
+        .fetch_optional(db)
+        .await
+}
+
+/// Removes all identities of a provider. Returns them.
+pub async fn identity_delete_all(db: impl PgExecutor<'_>, provider: Uuid) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as("delete from identities where provider_id = $1 returning *").bind(provider).fetch_all(db).await
 }

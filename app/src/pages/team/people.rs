@@ -10,7 +10,7 @@ use leptos::{either::Either, prelude::*};
 use super::ThisTeam;
 use crate::{
     data::client,
-    parts::{ActButton, Ago, Avatar, Icon, Toasts, act},
+    parts::{ActButton, Ago, AskFirst, Avatar, Icon, Toasts, act},
     words,
 };
 
@@ -95,6 +95,10 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
     });
     let (label, title, of_role) = (format!("Role of {name}"), name.clone(), member.role.clone());
     let (service, whom) = (member.service, StoredValue::new(name));
+    let effects = move || {
+        let team = this.name.get_untracked();
+        vec![format!("{} sees {team} and its apps no more, at once: what they have open closes, too", whom.get_value())]
+    };
     view! {
         <tr role="row">
             <td role="cell" class="w"><span class="row g3">
@@ -120,7 +124,7 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
             }}</td>
             <td role="cell" class="act">
                 <Show when=move || is_admin.get() && !service>
-                    <ActButton class="btn gho sm dgr".to_owned() busy on_click=remove>"Remove"<span class="vh">" "{whom.get_value()}</span></ActButton>
+                    <AskFirst verb="Remove" what=whom.get_value() effects=effects() busy on_click=remove/>
                 </Show>
             </td>
         </tr>

@@ -4,12 +4,12 @@ use api::{
     authorizations::{Authorization, AuthorizationCreate},
     service_accounts::{ServiceAccount, ServiceAccountCreate},
 };
-use leptos::prelude::*;
+use leptos::{either::Either, prelude::*};
 
 use super::ThisTeam;
 use crate::{
     data::{Moving, asked, client},
-    parts::{ActButton, CopyButton, Icon, Toasts, act},
+    parts::{ActButton, Ago, AskFirst, CopyButton, Icon, Toasts, act},
 };
 
 /// For how long a new token can live: a word and seconds.
@@ -110,9 +110,57 @@ fn Bot(
                         {LIVES.into_iter().map(|(word, value)| view! { <option value=value selected=value == LIVES[1].1>"for "{word}</option> }).collect_view()}
                     </select>
                     <ActButton class="btn sm".to_owned() busy on_click=make>"New token"<span class="vh">" for "{name.get_value()}</span></ActButton>
-                    <ActButton class="btn gho sm dgr".to_owned() busy on_click=remove>"Remove"<span class="vh">" "{name.get_value()}</span></ActButton>
+                    <AskFirst verb="Remove" what=name.get_value() effects=vec!["Its tokens work no more, at once; a new account of this name needs new ones".into()] busy on_click=remove/>
                 </span>
+                <Tokens this bot=id.get_value() made/>
             </Show>
+        </li>
+    }
+    .into_any()
+}
+
+/// The tokens of a service account that still work, to revoke one that leaked.
+#[component]
+fn Tokens(this: ThisTeam, bot: String, made: RwSignal<Option<Authorization>>) -> impl IntoView {
+    let (client, of_bot) = (client(), StoredValue::new(bot));
+    // Asked again once another one was made.
+    let tokens: Moving<Vec<Authorization>> = asked(
+        move || (this.name.get(), made.with(|m| m.as_ref().map(|m| m.id))),
+        move |(team, _)| of_bot.with_value(|bot| client.service_account_authorization_list(&team, bot)),
+    );
+    tokens
+        .show(1, move |list| {
+            view! {
+                <ul class="list small" style="flex:1 0 100%">
+                    <For each=move || list.get() key=|t| t.id let:token><Token this bot=of_bot.get_value() token tokens/></For>
+                </ul>
+            }
+        })
+        .into_any()
+}
+
+#[component]
+fn Token(this: ThisTeam, bot: String, token: Authorization, tokens: Moving<Vec<Authorization>>) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let (client, toasts, id) = (client(), Toasts::of_page(), token.id.to_string());
+    let revoke = Callback::new(move |()| {
+        let asked = client.service_account_authorization_delete(&this.name.get_untracked(), &bot, &id);
+        act(busy, "The token was not revoked", asked, move |gone| {
+            toasts.done(format!("The token {} works no more", gone.description));
+            tokens.again();
+        });
+    });
+    let scope = token.scope.join(", ");
+    view! {
+        <li class="row wrap g3">
+            <span>{token.description.clone()}</span>
+            <span class="sha">{token.access_token.map(|t| t.token)}</span>
+            <span class="meta">{scope}</span>
+            <span class="push meta">"last used "{match token.last_used_at {
+                Some(at) => Either::Left(view! { <Ago at=at/> }),
+                None => Either::Right("never"),
+            }}</span>
+            <ActButton class="btn gho sm dgr".to_owned() busy on_click=revoke>"Revoke"<span class="vh">" "{token.description}</span></ActButton>
         </li>
     }
     .into_any()

@@ -3,33 +3,53 @@
 use std::collections::BTreeMap;
 
 use chrono::Utc;
+use store::accounts::Row;
 use uuid::Uuid;
 
 use super::rules::Given;
 use crate::{actor::Actor, error::Result, events};
 
-/// Makes what `actor` has of rules what they give `now`. Returns what has to be remembered: what
-/// somebody had already was not given by a rule, and no rule takes it away.
-pub(crate) async fn apply(tx: &mut sqlx::PgConnection, actor: &mut Actor, was: &Given, now: Given) -> Result<Given> {
-    let (is_admin, keeps) = (actor.account.admin, now.admin || !was.admin);
+/// Makes what `who` has of rules what they give `now`, by what `actor` does: often they are the same.
+/// Returns what has to be remembered: what somebody had already was not given by a rule, and no rule
+/// takes it away.
+pub(crate) async fn apply(
+    tx: &mut sqlx::PgConnection,
+    actor: &Actor,
+    who: &Row,
+    was: &Given,
+    now: Given,
+) -> Result<Given> {
+    let (is_admin, keeps) = (who.admin, now.admin || !was.admin);
     let admin = (is_admin && keeps) || now.admin;
     if admin != is_admin {
-        store::accounts::account_administers(&mut *tx, actor.account.id, admin, Utc::now()).await?;
-        actor.account.admin = admin;
+        store::accounts::account_administers(&mut *tx, who.id, admin, Utc::now()).await?;
         let word = if admin { "became an administrator" } else { "is no longer an administrator" };
-        let summary = format!("{} {word} by a rule of the identity provider.", actor.account.email);
-        note(tx, actor, "account.update", summary, serde_json::json!({ "admin": admin })).await?;
+        let summary = format!("{} {word} by a rule of the identity provider.", who.email);
+        note(tx, actor, who, "account.update", summary, serde_json::json!({ "admin": admin })).await?;
     }
     let mut teams = BTreeMap::new();
     for (team, role) in &now.teams {
-        if join(tx, actor, team, role, was.teams.contains_key(team)).await? {
+        if join(tx, actor, who, (team, role), was.teams.contains_key(team)).await? {
             teams.insert(team.clone(), role.clone());
         }
     }
     for team in was.teams.keys().filter(|team| !now.teams.contains_key(*team)) {
-        leave(tx, actor, team).await?;
+        leave(tx, actor, who, team).await?;
     }
     Ok(Given { admin: now.admin && (was.admin || !is_admin), teams })
+}
+
+/// Takes back what the rules of a provider gave to whoever had this identity there, which is no more.
+pub(crate) async fn take_back(
+    tx: &mut sqlx::PgConnection,
+    actor: &Actor,
+    identity: &store::identities::Row,
+) -> Result<()> {
+    let was = serde_json::from_value::<Given>(identity.given.clone()).unwrap_or_default();
+    if let Some(who) = store::accounts::account_even_suspended(&mut *tx, identity.account_id).await? {
+        apply(tx, actor, &who, &was, Given::default()).await?;
+    }
+    Ok(())
 }
 
 /// Whether somebody besides an admin administers the team, too. Locks it, so that the answer stays true.
@@ -39,9 +59,15 @@ async fn has_other_admin(tx: &mut sqlx::PgConnection, team: Uuid) -> Result<bool
 }
 
 /// Puts somebody into a team, unless a person did. Returns whether it is the rule that did.
-async fn join(tx: &mut sqlx::PgConnection, actor: &Actor, team: &str, role: &str, was_given: bool) -> Result<bool> {
+async fn join(
+    tx: &mut sqlx::PgConnection,
+    actor: &Actor,
+    who: &Row,
+    (team, role): (&str, &str),
+    was_given: bool,
+) -> Result<bool> {
     // A team that a rule names and nobody has made yet is joined once it is there.
-    let Some(found) = store::teams::team_info(&mut *tx, team, actor.account.id).await? else { return Ok(false) };
+    let Some(found) = store::teams::team_info(&mut *tx, team, who.id).await? else { return Ok(false) };
     let id = found.team.id;
     match found.role.as_deref() {
         Some(_) if !was_given => return Ok(false),
@@ -49,35 +75,34 @@ async fn join(tx: &mut sqlx::PgConnection, actor: &Actor, team: &str, role: &str
         Some("admin") if !has_other_admin(tx, id).await? => return Ok(true),
         _ => {}
     }
-    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), id, actor.account.id, role, Utc::now()).await?;
-    let summary = format!("{} is {role} of the team {team} by a rule of the identity provider.", actor.account.email);
-    let data = serde_json::json!({ "team": id, "account": actor.account.id, "role": role });
-    note(tx, actor, "team_member.create", summary, data).await?;
+    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), id, who.id, role, Utc::now()).await?;
+    let summary = format!("{} is {role} of the team {team} by a rule of the identity provider.", who.email);
+    let data = serde_json::json!({ "team": id, "account": who.id, "role": role });
+    note(tx, actor, who, "team_member.create", summary, data).await?;
     Ok(true)
 }
 
 /// Takes somebody out of a team again; its last admin stays.
-async fn leave(tx: &mut sqlx::PgConnection, actor: &Actor, team: &str) -> Result<()> {
-    let Some(found) = store::teams::team_info(&mut *tx, team, actor.account.id).await? else { return Ok(()) };
+async fn leave(tx: &mut sqlx::PgConnection, actor: &Actor, who: &Row, team: &str) -> Result<()> {
+    let Some(found) = store::teams::team_info(&mut *tx, team, who.id).await? else { return Ok(()) };
     let (id, role) = (found.team.id, found.role.as_deref());
     if role.is_none() || (role == Some("admin") && !has_other_admin(tx, id).await?) {
         return Ok(());
     }
-    store::team_members::team_member_delete(&mut *tx, id, actor.account.id).await?;
-    let summary =
-        format!("{} left the team {team}: no rule of the identity provider puts them there.", actor.account.email);
-    let data = serde_json::json!({ "team": id, "account": actor.account.id });
-    note(tx, actor, "team_member.delete", summary, data).await?;
+    store::team_members::team_member_delete(&mut *tx, id, who.id).await?;
+    let summary = format!("{} left the team {team}: no rule of the identity provider puts them there.", who.email);
+    let data = serde_json::json!({ "team": id, "account": who.id });
+    note(tx, actor, who, "team_member.delete", summary, data).await?;
     Ok(())
 }
 
 async fn note(
     tx: &mut sqlx::PgConnection,
     actor: &Actor,
+    who: &Row,
     action: &str,
     summary: String,
     data: serde_json::Value,
 ) -> Result<()> {
-    let email = &actor.account.email;
-    actor.event(tx, events::New { action, subject: email, app: None, summary, data }).await
+    actor.event(tx, events::New { action, subject: &who.email, app: None, summary, data }).await
 }

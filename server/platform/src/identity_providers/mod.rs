@@ -180,7 +180,8 @@ pub async fn identity_provider_update(
     Ok(Json(shown(&platform, row, rules)))
 }
 
-/// `DELETE /identity-providers/{provider}`: accounts stay, and are signed in some other way.
+/// `DELETE /identity-providers/{provider}`: accounts stay, and are signed in some other way. What only
+/// its rules gave is taken back: nobody vouches for it any more.
 pub async fn identity_provider_delete(
     State(platform): State<Platform>,
     actor: Actor,
@@ -189,9 +190,13 @@ pub async fn identity_provider_delete(
     actor.must_administer()?;
     let (row, rules) = find(&platform, &name).await?;
     let mut tx = platform.db().begin().await?;
-    store::identity_providers::identity_provider_delete(&mut *tx, row.id).await?;
     note(&actor, &mut tx, "identity_provider.delete", &row, &rules, "Removed").await?;
+    for identity in store::identities::identity_delete_all(&mut *tx, row.id).await? {
+        membership::take_back(&mut tx, &actor, &identity).await?;
+    }
+    store::identity_providers::identity_provider_delete(&mut *tx, row.id).await?;
     tx.commit().await?;
+    platform.rights_changed();
     Ok(Json(shown(&platform, row, rules)))
 }
 

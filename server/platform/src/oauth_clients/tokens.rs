@@ -262,7 +262,8 @@ async fn note(
     action: &str,
     done: &str,
 ) -> Result<()> {
-    let Some(account) = store::accounts::account_info(&mut *tx, account).await? else { return Ok(()) };
+    // Suspended or not: what was done with their authorization is theirs to read.
+    let Some(account) = store::accounts::account_even_suspended(&mut *tx, account).await? else { return Ok(()) };
     let actor = Actor {
         credential: Credential::Token(authorization),
         address: actor::address(headers),

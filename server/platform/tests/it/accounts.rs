@@ -21,6 +21,7 @@ async fn one_sees_and_names_oneself() {
         assert_eq!(t.owner.get(&format!("/users/{who}")).await.json()["email"], me.email, "{who}");
     }
     assert_eq!(t.stranger.get(&format!("/users/{}", me.email)).await.error().0, 404);
+    assert_eq!(t.stranger.get("/users").await.error().0, 403);
     assert_eq!(t.owner.get("/account/features").await.json(), json!([]));
     assert_eq!(t.owner.get("/account/features/x").await.error().0, 404);
 }
@@ -45,4 +46,24 @@ async fn the_first_token_survives_a_restart_and_is_made_again_when_lost() {
     again.stop(false).await;
     let admins: i64 = sqlx::query_scalar("select count(*) from accounts where admin").fetch_one(&t.db).await.unwrap();
     assert_eq!(admins, 1);
+}
+
+#[tokio::test]
+async fn an_administrator_sees_everybody_and_makes_others_administrators() {
+    let t = World::start().await;
+    let stranger = t.stranger.account_info().await.unwrap();
+    let all = t.owner.user_list().await.unwrap();
+    let of = |all: &[api::accounts::Account]| all.iter().find(|a| a.id == stranger.id).cloned().unwrap();
+    assert!(!of(&all).admin && of(&all).suspended_at.is_none());
+    let made = t.owner.patch("/users/stranger@example.com", json!({ "admin": true })).await;
+    assert_eq!((made.status, made.json()["admin"].as_bool()), (200, Some(true)), "{made:?}");
+    assert!(of(&t.stranger.user_list().await.unwrap()).admin);
+    // Nobody takes it from themselves, so that somebody has it.
+    let own = format!("/users/{}", t.owner.account_info().await.unwrap().email);
+    assert_eq!(t.owner.patch(&own, json!({ "admin": false })).await.error().0, 422);
+    assert_eq!(t.stranger.patch("/users/stranger@example.com", json!({ "admin": false })).await.error().0, 422);
+    t.owner.patch("/users/stranger@example.com", json!({ "admin": false, "suspended": true })).await;
+    assert!(of(&t.owner.user_list().await.unwrap()).suspended_at.is_some());
+    let events = t.owner.event_list_all().await.unwrap();
+    assert!(events.iter().any(|e| e.summary == "stranger@example.com no longer administers the platform."));
 }

@@ -114,9 +114,29 @@ async fn the_old_dynos_serve_until_the_new_ones_are_up() {
     assert!(t.driver.signals().is_empty());
     assert_eq!(routes(&t), [old.addr.unwrap()]);
 
-    // Now it crashes; the next one listens, and takes over.
-    t.driver.react(|_| Reaction::Run);
+    // Now it crashes; that is said for as long as no other one of the release is up.
     t.driver.exit(new.handle.id, 1);
+    let status = async || t.owner.app_status("dusk").await.unwrap();
+    let held = until("the release is held", async || {
+        let status = status().await;
+        status.held.clone().ok_or_else(|| format!("{status:?}"))
+    })
+    .await;
+    assert_eq!((held.version, held.serving, held.dyno.as_str()), (3, 2, "web.1"));
+    assert_eq!(held.last_exit.as_deref(), Some("Process exited with status 1"));
+    let shown = status().await;
+    assert_eq!(shown.condition, api::statuses::Condition::Held);
+    assert!(shown.detail.ends_with("; v2 serves"), "{}", shown.detail);
+    assert_eq!(t.owner.app_summary_list().await.unwrap()[0].condition, api::statuses::Condition::Held);
+    // Between two tries it is no better.
+    let again = until("it is started again", async || {
+        t.driver.running("web.1").filter(|s| ![old.id, new.handle.id].contains(&s.handle.id)).ok_or_else(String::new)
+    })
+    .await;
+    assert!(status().await.held.is_some());
+    // The next one listens, and takes over.
+    t.driver.react(|_| Reaction::Run);
+    t.driver.exit(again.handle.id, 1);
     t.dynos("dusk", &["web.1 up v3"]).await;
     let new = t.driver.running("web.1").unwrap().handle;
     until("the old process has been stopped", async || {
@@ -124,6 +144,7 @@ async fn the_old_dynos_serve_until_the_new_ones_are_up() {
         if signals == [(old.id, 15)] { Ok(()) } else { Err(format!("{signals:?}")) }
     })
     .await;
+    assert_eq!(status().await.held, None);
     assert_eq!(routes(&t), [new.addr.unwrap()]);
     assert!(control.version().await.unwrap() > version);
 }

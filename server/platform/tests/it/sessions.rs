@@ -104,6 +104,10 @@ async fn a_session_writes_from_the_console_only() {
         .header("connection", "upgrade")
         .header("upgrade", "websocket");
     assert_eq!(live.header("origin", "http://dusk.localhost").await.status, 403);
+    // Told once: whoever tries it often does not fill the log.
+    let told = t.owner.event_list_all().await.unwrap().into_iter().filter(|e| e.action == "session.refuse");
+    let told: Vec<_> = told.map(|e| (e.data["reason"].clone(), e.data["path"].clone())).collect();
+    assert_eq!(told, [(json!("origin"), json!("/apps/dusk"))]);
     // A token needs no origin.
     assert_eq!(t.owner.patch("/apps/dusk", json!({ "maintenance": false })).await.status, 200);
 }

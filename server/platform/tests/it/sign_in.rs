@@ -170,6 +170,45 @@ async fn rules_put_people_into_teams_and_take_them_out() {
 }
 
 #[tokio::test]
+async fn what_rules_gave_goes_with_the_identity_and_with_the_provider() {
+    let rules = json!([{ "domain": "acme.test", "team": "crew", "role": "member" },
+                       { "group": "ops", "admin": true }]);
+    let door = Door::open(json!({ "rules": rules })).await;
+    door.t.owner.post("/teams", json!({ "name": "crew" })).await;
+    let mut claims = person("1", "ada@acme.test");
+    claims["groups"] = json!(["ops"]);
+    let mut ada = Browser::default();
+    let has = async |ada: &mut Browser| {
+        let teams = ada.get(&door.t, "/teams").await.json().as_array().unwrap().len();
+        (ada.get(&door.t, "/account").await.json()["admin"].as_bool().unwrap(), teams)
+    };
+    door.sign_in(&mut ada, claims.clone()).await;
+    assert_eq!(has(&mut ada).await, (true, 1));
+    let identity = ada.get(&door.t, "/account/identities").await.json()[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/account/identities/{identity}");
+    let unlink = door.t.anonymous.ask("DELETE", &path).header("cookie", &ada.cookie);
+    let unlinked = unlink.header("origin", "http://localhost").await;
+    assert_eq!(unlinked.status, 200, "{unlinked:?}");
+    assert_eq!(has(&mut ada).await, (false, 0));
+    door.sign_in(&mut ada, claims).await;
+    assert_eq!(has(&mut ada).await, (true, 1));
+    let removed = door.t.owner.delete("/identity-providers/acme").await;
+    assert_eq!(removed.status, 200, "{removed:?}");
+    assert_eq!(has(&mut ada).await, (false, 0));
+}
+
+#[tokio::test]
+async fn nobody_begins_as_many_sign_ins_as_they_like() {
+    let door = Door::open(json!({})).await;
+    door.t.expects("sign-ins begun from");
+    for _ in 0..302 {
+        Browser::default().get(&door.t, "/login/oauth/nobody?here=true").await;
+    }
+    let refused = Browser::default().get(&door.t, "/login/oauth/acme?here=true").await;
+    assert_eq!(refused.header("location"), "/login?error=busy&provider=acme");
+}
+
+#[tokio::test]
 async fn who_is_suspended_is_not_let_in() {
     let door = Door::open(json!({})).await;
     let mut ada = Browser::default();

@@ -78,8 +78,12 @@ async fn identities() {
     assert_eq!((found.email.as_deref(), found.given), (Some("a@b.c"), json!({ "admin": true })));
     let listed = identity_list(&w.db, w.account.id).await.unwrap();
     assert_eq!((listed[0].provider.as_str(), listed[0].updated_at), ("acme", at(2)));
-    assert_eq!(identity_delete(&w.db, Uuid::nil(), row.id).await.unwrap(), None);
-    assert_eq!(identity_delete(&w.db, w.account.id, row.id).await.unwrap().as_deref(), Some("acme"));
+    assert!(identity_delete(&w.db, Uuid::nil(), row.id).await.unwrap().is_none());
+    let gone = identity_delete(&w.db, w.account.id, row.id).await.unwrap().unwrap();
+    assert_eq!((gone.id, gone.given), (row.id, json!({ "admin": true })));
+    identity_create(&w.db, &row).await.unwrap();
+    assert_eq!(identity_delete_all(&w.db, provider.id).await.unwrap()[0].id, row.id);
+    assert!(identity_list(&w.db, w.account.id).await.unwrap().is_empty());
     store::accounts::account_administers(&w.db, w.account.id, true, at(3)).await.unwrap();
     assert!(store::accounts::account_info(&w.db, w.account.id).await.unwrap().unwrap().admin);
 }
