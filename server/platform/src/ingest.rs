@@ -76,6 +76,10 @@ fn step(follower: &Shared) -> usize {
     })
 }
 
+fn is_idle(follower: &Shared) -> bool {
+    follower.lock().is_ok_and(|mut follower| follower.is_idle())
+}
+
 /// Follows everything until it is dropped.
 pub(crate) async fn run(platform: Platform) {
     if let Err(err) = take_up(&platform).await {
@@ -97,7 +101,8 @@ async fn take_up(platform: &Platform) -> anyhow::Result<()> {
 async fn dynos(platform: &Platform) {
     loop {
         let all = platform.ingest().all();
-        let read = tokio::task::spawn_blocking(move || all.iter().map(|(_, f)| step(f)).sum::<usize>()).await;
+        let read = move || all.iter().filter(|(_, f)| !is_idle(f)).map(|(_, f)| step(f)).sum::<usize>();
+        let read = tokio::task::spawn_blocking(read).await;
         if !matches!(read, Ok(n) if n >= BATCH) {
             tokio::time::sleep(IDLE).await;
         }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use axum::{
     Json,
     extract::{Path, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
@@ -210,13 +210,17 @@ pub async fn sign_in_link_create(
     Ok(Created(api::sessions::SignInLink { url: format!("{}/login/{secret}", actor.base), expires_at }))
 }
 
-/// `GET /login/{secret}`: signs the browser in, once.
+/// `GET /login/{secret}`: signs the browser in, once. Programs that only look at a link do not use it up.
 pub async fn sign_in_with_link(
     State(platform): State<Platform>,
+    method: Method,
     session: Session,
     headers: HeaderMap,
     Path(secret): Path<String>,
 ) -> Result<Response> {
+    if method == Method::HEAD {
+        return Ok([(header::CACHE_CONTROL, "no-store")].into_response());
+    }
     let mut tx = platform.db().begin().await?;
     let now = Utc::now();
     let account = store::sessions::sign_in_link_use(&mut *tx, &secrets::hash(&secret), now).await?;

@@ -120,6 +120,7 @@ pub async fn team_update(
         let mut tx = platform.db().begin().await?;
         let renamed = store::teams::team_rename(&mut *tx, team.id, &name, Utc::now()).await;
         renamed.map_err(|err| name_taken(err, &name))?;
+        store::identity_providers::identity_rules_follow_team(&mut tx, &team.name, &name).await?;
         let summary = format!("Renamed the team {} to {name}.", team.name);
         note(&actor, &mut tx, "team.update", &team.name, summary, team.id).await?;
         tx.commit().await?;

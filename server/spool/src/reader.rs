@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -28,12 +28,17 @@ pub struct Reader {
     file: Option<File>,
     /// Bytes of the segment from the cursor on.
     ahead: Vec<u8>,
+    /// How often in a row there was nothing new.
+    idle: u32,
 }
+
+/// So many looks at the open segment pass before one at the next.
+const LOOKS: u32 = 8;
 
 impl Reader {
     /// A reader of `dir`, which need not exist yet, that goes on at `from`.
     pub fn new(dir: &Path, from: Cursor) -> Reader {
-        Reader { dir: dir.to_owned(), cursor: from, file: None, ahead: Vec::new() }
+        Reader { dir: dir.to_owned(), cursor: from, file: None, ahead: Vec::new(), idle: 0 }
     }
 
     /// The next entries, at most `max`. None means that there is nothing new now.
@@ -72,6 +77,16 @@ impl Reader {
         }
         self.consume(&mut position);
         Ok(entries)
+    }
+
+    /// Whether a read would bring nothing, as one call to the kernel can tell: hundreds of spools are asked
+    /// many times a second. May be wrong about a segment that was begun just now, for [`LOOKS`] calls.
+    pub fn is_idle(&mut self) -> bool {
+        let looks = self.ahead.is_empty() && self.idle < LOOKS;
+        let meta = self.file.as_ref().filter(|_| looks).and_then(|file| file.metadata().ok());
+        let is_idle = meta.is_some_and(|meta| meta.nlink() > 0 && meta.len() <= self.cursor.offset);
+        self.idle = if is_idle { self.idle + 1 } else { 0 };
+        is_idle
     }
 
     /// Where the next [`Reader::read`] starts: keep this, together with what was made of the

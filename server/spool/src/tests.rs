@@ -220,3 +220,23 @@ fn a_full_disk_is_an_error_and_not_the_end() {
     writer.append(&entry(0)).unwrap();
     assert!(writer.flush().is_err());
 }
+
+#[test]
+fn a_reader_with_nothing_to_read_knows_it_and_is_late_for_a_few_looks_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut reader = Reader::new(dir.path(), Cursor::default());
+    assert!(!reader.is_idle(), "there may be a spool by now");
+    write(dir.path(), 1000, 0..3);
+    assert_eq!(reader.read(10).unwrap().len(), 3);
+    assert!(reader.is_idle());
+    tear(dir.path(), b"7 o more\n");
+    assert!(!reader.is_idle());
+    assert_eq!(numbers(reader.read(10).unwrap()), [7]);
+    // The next segment is begun, and this one has not a byte more.
+    let next = segments::list(dir.path()).unwrap().last().unwrap() + 1;
+    std::fs::write(segments::path(dir.path(), next), b"8 o next\n").unwrap();
+    assert!((0..10).any(|_| !reader.is_idle()));
+    assert_eq!(numbers(reader.read(10).unwrap()), [8]);
+    std::fs::remove_file(segments::path(dir.path(), next)).unwrap();
+    assert!(!reader.is_idle(), "what was deleted is looked for");
+}

@@ -127,3 +127,18 @@ pub async fn identity_rules_replace(db: &mut PgConnection, provider: Uuid, rules
     }
     Ok(())
 }
+
+/// Lets rules, and what they gave, name a team by its new name.
+pub async fn identity_rules_follow_team(db: &mut PgConnection, old: &str, new: &str) -> sqlx::Result<()> {
+    sqlx::query("update identity_rules set team = $2 where team = $1").bind(old).bind(new).execute(&mut *db).await?;
+    sqlx::query(
+        "update identities
+         set given = jsonb_set(given #- array['teams', $1], array['teams', $2], given -> 'teams' -> $1)
+         where given -> 'teams' ? $1",
+    )
+    .bind(old)
+    .bind(new)
+    .execute(&mut *db)
+    .await?;
+    Ok(())
+}

@@ -28,7 +28,7 @@ pub fn AccessSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
             <div class="sec-h"><h2 id="access-h" style="font-size:var(--t-lead)">"Access"</h2>
                 <Show when=move || status.with(|s| s.app.team.is_some())>
                     <span class="meta">"members of the team "
-                        <a href=move || status.with(|s| format!("/teams/{}", s.app.team.as_ref().map_or("", |t| &t.name)))>{move || status.with(|s| s.app.team.as_ref().map(|t| t.name.clone()))}</a>
+                        <a class="ul" href=move || status.with(|s| format!("/teams/{}", s.app.team.as_ref().map_or("", |t| &t.name)))>{move || status.with(|s| s.app.team.as_ref().map(|t| t.name.clone()))}</a>
                         {move || if status.with(|s| s.app.locked) { " only when let in" } else { " besides" }}
                     </span>
                 </Show>

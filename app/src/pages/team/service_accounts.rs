@@ -112,42 +112,56 @@ fn Bot(
                     <ActButton class="btn sm".to_owned() busy on_click=make>"New token"<span class="vh">" for "{name.get_value()}</span></ActButton>
                     <AskFirst verb="Remove" what=name.get_value() effects=vec!["Its tokens work no more, at once; a new account of this name needs new ones".into()] busy on_click=remove/>
                 </span>
-                <Tokens this bot=id.get_value() made/>
+                <Tokens this name=name.get_value() bot=id.get_value() made/>
             </Show>
         </li>
     }
     .into_any()
 }
 
-/// The tokens of a service account that still work, to revoke one that leaked.
+/// The tokens of a service account that still work, to revoke one that leaked. Asked for by a click:
+/// most visits to a team are not about them.
 #[component]
-fn Tokens(this: ThisTeam, bot: String, made: RwSignal<Option<Authorization>>) -> impl IntoView {
-    let (client, of_bot) = (client(), StoredValue::new(bot));
-    // Asked again once another one was made.
-    let tokens: Moving<Vec<Authorization>> = asked(
-        move || (this.name.get(), made.with(|m| m.as_ref().map(|m| m.id))),
-        move |(team, _)| of_bot.with_value(|bot| client.service_account_authorization_list(&team, bot)),
-    );
-    tokens
-        .show(1, move |list| {
-            view! {
-                <ul class="list small" style="flex:1 0 100%">
-                    <For each=move || list.get() key=|t| t.id let:token><Token this bot=of_bot.get_value() token tokens/></For>
-                </ul>
-            }
-        })
-        .into_any()
+fn Tokens(this: ThisTeam, name: String, bot: String, made: RwSignal<Option<Authorization>>) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let (client, of_bot, name) = (client(), StoredValue::new(bot), StoredValue::new(name));
+    let tokens = RwSignal::new(None::<Vec<Authorization>>);
+    let load = Callback::new(move |()| {
+        let team = this.name.get_untracked();
+        let asked = of_bot.with_value(|bot| client.service_account_authorization_list(&team, bot));
+        act(busy, "The tokens were not read", asked, move |list| {
+            tokens.try_set(Some(list));
+        });
+    });
+    // Another one was made while they are shown.
+    Effect::new(move |_| {
+        if made.with(Option::is_some) && tokens.with_untracked(Option::is_some) {
+            load.run(());
+        }
+    });
+    view! {
+        <div class="stack g2 small" style="flex:1 0 100%">
+            {move || match tokens.get() {
+                None => Either::Left(view! { <div><ActButton class="btn gho sm".to_owned() busy on_click=load>"Show tokens"<span class="vh">" of "{name.get_value()}</span></ActButton></div> }),
+                Some(list) if list.is_empty() => Either::Right(Either::Left(view! { <p class="dim">"No token works now."</p> })),
+                Some(list) => Either::Right(Either::Right(view! {
+                    <ul class="list">{list.into_iter().map(|token| view! { <Token this bot=of_bot.get_value() token load/> }).collect_view()}</ul>
+                })),
+            }}
+        </div>
+    }
+    .into_any()
 }
 
 #[component]
-fn Token(this: ThisTeam, bot: String, token: Authorization, tokens: Moving<Vec<Authorization>>) -> impl IntoView {
+fn Token(this: ThisTeam, bot: String, token: Authorization, load: Callback<()>) -> impl IntoView {
     let busy = RwSignal::new(false);
     let (client, toasts, id) = (client(), Toasts::of_page(), token.id.to_string());
     let revoke = Callback::new(move |()| {
         let asked = client.service_account_authorization_delete(&this.name.get_untracked(), &bot, &id);
         act(busy, "The token was not revoked", asked, move |gone| {
             toasts.done(format!("The token {} works no more", gone.description));
-            tokens.again();
+            load.run(());
         });
     });
     let scope = token.scope.join(", ");

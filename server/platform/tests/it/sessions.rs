@@ -22,6 +22,9 @@ async fn a_link_signs_one_browser_in_once() {
     let t = World::start().await;
     let link = t.owner.post("/account/sign-in-links", json!({})).await.json();
     let link = path(link["url"].as_str().unwrap());
+    // A program that looks at the link in a message.
+    let looked = t.anonymous.ask("HEAD", &link).await;
+    assert_eq!((looked.status, looked.header("set-cookie")), (200, ""));
     let first = t.anonymous.get(&link).await;
     let set = first.header("set-cookie").to_owned();
     for part in ["wharf=", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age="] {

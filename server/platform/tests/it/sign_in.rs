@@ -162,6 +162,10 @@ async fn rules_put_people_into_teams_and_take_them_out() {
     assert_eq!(teams(&claims).await, ["crew admin"]);
     door.t.owner.post("/teams", json!({ "name": "later" })).await;
     assert_eq!(teams(&claims).await, ["crew admin", "later member"]);
+    // A team that is called otherwise is still the one that the rules mean.
+    assert_eq!(door.t.owner.patch("/teams/crew", json!({ "name": "band" })).await.status, 200);
+    assert_eq!(teams(&claims).await, ["band admin", "later member"]);
+    door.t.owner.patch("/teams/band", json!({ "name": "crew" })).await;
     claims["groups"] = json!([]);
     assert_eq!(teams(&claims).await, ["crew member"]);
     claims["email"] = json!("ada@else.test");

@@ -81,7 +81,12 @@ async fn identities() {
     assert!(identity_delete(&w.db, Uuid::nil(), row.id).await.unwrap().is_none());
     let gone = identity_delete(&w.db, w.account.id, row.id).await.unwrap().unwrap();
     assert_eq!((gone.id, gone.given), (row.id, json!({ "admin": true })));
+    let row = Row { given: json!({ "admin": false, "teams": { "crew": "admin", "ops": "viewer" } }), ..row };
     identity_create(&w.db, &row).await.unwrap();
+    let mut db = w.db.acquire().await.unwrap();
+    providers::identity_rules_follow_team(&mut db, "crew", "band").await.unwrap();
+    let found = identity_by_subject(&w.db, provider.id, "1").await.unwrap().unwrap();
+    assert_eq!(found.given, json!({ "admin": false, "teams": { "band": "admin", "ops": "viewer" } }));
     assert_eq!(identity_delete_all(&w.db, provider.id).await.unwrap()[0].id, row.id);
     assert!(identity_list(&w.db, w.account.id).await.unwrap().is_empty());
     store::accounts::account_administers(&w.db, w.account.id, true, at(3)).await.unwrap();
