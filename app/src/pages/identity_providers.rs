@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use crate::{
     data::{Moving, asked, client},
+    pages::passwords::PasswordSwitch,
     parts::{ActButton, Cmd, Crumb, Deck, Icon, PageHead, Toasts, act},
 };
 
@@ -23,6 +24,7 @@ pub fn IdentityProvidersPage() -> impl IntoView {
                     <For each=move || list.get() key=|p| (p.id, p.updated_at) let:provider><Provider provider providers/></For>
                     <NewProvider providers/>
                 })}
+                <PasswordSwitch/>
             </div>
         </Deck>
     }
