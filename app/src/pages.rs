@@ -17,6 +17,7 @@ mod not_found;
 mod oauth_clients;
 mod overview;
 mod parts;
+mod passwords;
 mod platform;
 mod resources;
 mod rollback;

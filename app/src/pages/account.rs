@@ -8,7 +8,7 @@ use leptos::{either::Either, prelude::*};
 
 use crate::{
     data::{Moving, asked, client},
-    pages::{identities::Identities, oauth_clients::OauthClients},
+    pages::{identities::Identities, oauth_clients::OauthClients, passwords::Passwords},
     parts::{ActButton, Ago, Cmd, CopyButton, Crumb, Deck, Icon, PageHead, Toasts, Visitor, act, dom, theme},
     words,
 };
@@ -33,6 +33,7 @@ pub fn AccountPage() -> impl IntoView {
                     />
                 })}
                 <Identities/>
+                <Passwords/>
                 <Sessions/>
                 <Tokens/>
                 <OauthClients/>

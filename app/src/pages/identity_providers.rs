@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use super::users::Users;
 use crate::{
     data::{Moving, asked, client},
+    pages::passwords::PasswordSwitch,
     parts::{ActButton, AskFirst, Cmd, Crumb, Deck, Icon, PageHead, Toasts, act},
 };
 
@@ -24,6 +25,7 @@ pub fn IdentityProvidersPage() -> impl IntoView {
                     <For each=move || list.get() key=|p| (p.id, p.updated_at) let:provider><Provider provider providers/></For>
                     <NewProvider providers/>
                 })}
+                <PasswordSwitch/>
                 <Users/>
             </div>
         </Deck>

@@ -1,4 +1,4 @@
-//! Sign in: through a provider, or by a link that works once. Works without scripts.
+//! Sign in: through a provider, by password and code, or by a link that works once. Works without scripts.
 
 use api::{
     client::segment,
@@ -10,6 +10,7 @@ use leptos_router::hooks::use_query_map;
 
 use crate::{
     data::{asked, client},
+    pages::passwords::{PasswordForm, REFUSED},
     parts::{Cmd, Glyph, Icon},
 };
 
@@ -31,6 +32,13 @@ fn sentence(why: &str, from: &str) -> String {
             "You have no account here, and your account at {from} does not give you one. Ask an administrator to invite you."
         ),
         "suspended" => "Your account here is suspended. Ask an administrator.".into(),
+        "password" => {
+            "The e-mail address, the password or the code is wrong. A code counts once: wait for the next one.".into()
+        }
+        "locked" => {
+            "Too many sign-ins to this account, or from your address, did not work. Wait a while, then try again."
+                .into()
+        }
         "busy" => "Too many sign-ins from your address did not work. Wait a while, then begin again.".into(),
         _ => "This link does not work. It may be too old or was used already; make a new one.".into(),
     }
@@ -60,31 +68,40 @@ fn Ways(options: SignInOptions) -> impl IntoView {
     let mut domains: Vec<String> = options.providers.iter().flat_map(|p| p.domains.clone()).collect();
     domains.sort();
     domains.dedup();
-    let has_buttons = !options.providers.is_empty();
+    let (has_buttons, has_password) = (!options.providers.is_empty(), options.password);
+    let refused = RwSignal::new(error.map(|why| sentence(&why, &title)));
+    let lead = match (has_buttons, has_password) {
+        (true, _) => "Use the account that your team uses.",
+        (false, true) => "With your password and a code, or with a link that works once.",
+        (false, false) => "With a link that works once. There is no password to forget.",
+    };
     let there = next.as_deref().map(|next| next.split('?').next().unwrap_or_default().trim_matches('/').to_owned());
     view! {
         <div class="lbox">
             <div class="stack g3">
                 <span class="logo"><Icon name="logo"/></span>
                 <h1 style="font-size:1.5rem">"Sign in to Wharf"</h1>
-                <p class="dim small">{if has_buttons { "Use the account that your team uses." } else { "With a link that works once. There is no password to forget." }}
-                    {there.filter(|there| has_buttons && !there.is_empty()).map(|there| view! { " You come back to where you were going: "<span class="mono">{there}</span>"." })}
+                <p class="dim small">{lead}
+                    {there.filter(|there| (has_buttons || has_password) && !there.is_empty()).map(|there| view! { " You come back to where you were going: "<span class="mono">{there}</span>"." })}
                 </p>
             </div>
-            {error.map(|why| view! {
-                <div class="notes" role="alert"><div class="note bad"><Glyph name="bad"/><span>{sentence(&why, &title)}</span></div></div>
+            {move || refused.get().map(|why| view! {
+                <div class="notes" role="alert" id=REFUSED tabindex="-1" autofocus><div class="note bad"><Glyph name="bad"/><span>{why}</span></div></div>
             })}
             <div class="card" style="box-shadow:var(--shadow-2)">
-                {has_buttons.then(|| view! { <div class="in stack g2"><Buttons providers=options.providers.clone() next/></div> })}
-                <div class="in" style=has_buttons.then_some("border-top:1px solid var(--line)")>
-                    {if has_buttons {
+                {has_buttons.then(|| view! { <div class="in stack g2"><Buttons providers=options.providers.clone() next=next.clone()/></div> })}
+                {has_password.then(|| view! {
+                    <div class="in" style=has_buttons.then_some("border-top:1px solid var(--line)")><PasswordForm next=next.clone() is_first=!has_buttons refused/></div>
+                })}
+                <div class="in" style=(has_buttons || has_password).then_some("border-top:1px solid var(--line)")>
+                    {if has_buttons || has_password {
                         Either::Left(view! { <details class="small"><summary style="cursor:pointer" class="dim">"Use a one-time link"</summary><div style="padding-top:8px"><ByLink/></div></details> })
                     } else {
                         Either::Right(view! { <ByLink/> })
                     }}
                 </div>
             </div>
-            <p class="meta">{match (has_buttons, domains.is_empty()) {
+            <p class="meta">{match (has_buttons || has_password, domains.is_empty()) {
                 (true, false) => format!("New here? Ask an administrator for an invitation, or sign in with an address at {}.", domains.join(" or ")),
                 (true, true) => "New here? Ask an administrator for an invitation.".to_owned(),
                 (false, _) => "Signed in elsewhere already? Make a link for this browser on the account page there.".to_owned(),

@@ -29,6 +29,10 @@ use crate::{
     log_sessions::{LogSession, LogSessionCreate},
     metrics::{Metrics, MetricsQuery},
     oauth_clients::{Consent, ConsentQuery, OauthClient, OauthClientCreate},
+    passwords::{
+        Password, PasswordCreate, PasswordEnrolment, PasswordPolicy, PasswordPolicyUpdate, PasswordProof,
+        PasswordSignIn, PasswordUpdate, RecoveryCodes, SignedIn,
+    },
     platform::{Event, EventQuery, PlatformInfo},
     releases::{Release, ReleaseChanges, ReleaseChangesQuery, ReleaseCreate, RollbackEffects},
     samples::Sample,
@@ -373,6 +377,23 @@ calls! {
     /// Removes a provider of identities.
     identity_provider_delete(name: &str) -> IdentityProvider:
         "DELETE" format!("/identity-providers/{}", segment(name));
+    /// What there is of my password.
+    password_info() -> Password: "GET" "/account/password".into();
+    /// Begins a password of mine; the answer is the only one that shows what its codes are made of.
+    password_create(create: &PasswordCreate) -> PasswordEnrolment: "POST" "/account/password".into(), create;
+    /// Puts the password that was begun in force; the answer is the only one that shows the recovery codes.
+    password_confirm(proof: &PasswordProof) -> RecoveryCodes: "POST" "/account/password/actions/confirm".into(), proof;
+    /// Puts another password in place of mine.
+    password_update(update: &PasswordUpdate) -> Password: "PATCH" "/account/password".into(), update;
+    /// Removes my password.
+    password_delete(proof: &PasswordProof) -> Password: "DELETE" "/account/password".into(), proof;
+    /// Signs this browser in.
+    password_sign_in(sign_in: &PasswordSignIn) -> SignedIn: "POST" "/login/password".into(), sign_in;
+    /// Whether anybody is let in by a password.
+    password_policy_info() -> PasswordPolicy: "GET" "/password-policy".into();
+    /// Turns passwords on or off.
+    password_policy_update(update: &PasswordPolicyUpdate) -> PasswordPolicy:
+        "PATCH" "/password-policy".into(), update;
     /// The ways to sign in.
     sign_in_options() -> SignInOptions: "GET" "/sign-in-options".into();
     /// What a program asks me to agree to.

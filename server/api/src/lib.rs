@@ -27,6 +27,7 @@ pub mod log_lines;
 pub mod log_sessions;
 pub mod metrics;
 pub mod oauth_clients;
+pub mod passwords;
 pub mod platform;
 pub mod refs;
 pub mod releases;

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SignInOptions {
     pub providers: Vec<SignInProvider>,
+    /// Whether passwords are taken.
+    #[serde(default)]
+    pub password: bool,
 }
 
 /// A button.

@@ -100,12 +100,7 @@ pub async fn user_update(
     Input(update): Input<api::accounts::UserUpdate>,
 ) -> Result<Json<api::accounts::Account>> {
     actor.must_administer()?;
-    let db = platform.db();
-    let row = match user.parse::<Uuid>() {
-        Ok(id) => store::accounts::account_even_suspended(db, id).await?,
-        Err(_) => store::accounts::account_by_email(db, &user).await?,
-    };
-    let row = row.ok_or_else(|| Error::not_found("user", "Couldn't find that user."))?;
+    let row = find(&platform, &user).await?;
     if row.id == actor.account.id {
         return Err(Error::invalid("Nobody can change this of their own account: who would undo it?"));
     }
@@ -140,6 +135,16 @@ async fn administer(tx: &mut sqlx::PgConnection, actor: &Actor, row: &Row, admin
     };
     let data = serde_json::json!({ "account": row.id, "admin": admin });
     actor.event(tx, events::New { action: "account.update", subject: &row.email, app: None, summary, data }).await
+}
+
+/// The account of this address or id, suspended or not. For administrators.
+pub(crate) async fn find(platform: &Platform, user: &str) -> Result<Row> {
+    let db = platform.db();
+    let row = match user.parse::<Uuid>() {
+        Ok(id) => store::accounts::account_even_suspended(db, id).await?,
+        Err(_) => store::accounts::account_by_email(db, user).await?,
+    };
+    row.ok_or_else(|| Error::not_found("user", "Couldn't find that user."))
 }
 
 /// The account of this address or id. An address without one gets one: it has no token and no

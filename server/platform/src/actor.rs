@@ -141,7 +141,9 @@ fn is_in_scope(scope: &[String], method: &Method, path: &str) -> bool {
     // A fetch is a POST, too.
     let reads = matches!(*method, Method::GET | Method::HEAD) || path.ends_with("/git-upload-pack");
     let is_own = path == "/account"
-        || ["/account/", "/oauth/", "/users", "/identity-providers"].iter().any(|p| path.starts_with(p));
+        || ["/account/", "/oauth/", "/users", "/identity-providers", "/password-policy"]
+            .iter()
+            .any(|p| path.starts_with(p));
     // Who is in a team, and what its service accounts can do, is no matter of one token's apps.
     let is_own = is_own || !reads && path.starts_with("/teams") && !path.starts_with("/teams/apps");
     match (is_own, path.ends_with("/config-vars"), reads) {
@@ -260,6 +262,7 @@ mod tests {
                 ("GET", "/teams/x/members"),
                 ("POST", "/teams/apps"),
                 ("POST", "/identity-providers"),
+                ("PATCH", "/password-policy"),
             ];
             let scope = [scope.to_owned()];
             asked
@@ -268,7 +271,10 @@ mod tests {
                 .collect::<String>()
         };
         let found = ["global", "write-protected", "write", "read-protected", "read", "identity"].map(reaches);
-        assert_eq!(found, ["yyyyyyyyyyy", "yyyyyy--yy-", "yyy--y--yy-", "yy-y-y--y--", "yy---y--y--", "y----------"]);
+        assert_eq!(
+            found,
+            ["yyyyyyyyyyyy", "yyyyyy--yy--", "yyy--y--yy--", "yy-y-y--y---", "yy---y--y---", "y-----------"]
+        );
     }
 
     #[test]

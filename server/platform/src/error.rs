@@ -102,6 +102,25 @@ impl Error {
     }
 }
 
+impl Error {
+    /// 429: as [`Self::too_many_refused`], for something else.
+    pub fn too_many_tries(message: &str) -> Self {
+        Self::told(StatusCode::TOO_MANY_REQUESTS, "rate_limit", message)
+    }
+
+    /// 429: too many passwords are being looked at.
+    pub fn too_many_at_once() -> Self {
+        Self::too_many_tries("The platform is busy with other sign-ins. Try again in a moment.")
+    }
+
+    /// 401: one and the same, whichever of them was wrong.
+    pub fn wrong_password() -> Self {
+        let message =
+            "The e-mail address, the password or the code is wrong. A code counts once: wait for the next one.";
+        Self::told(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(err: sqlx::Error) -> Self {
         Self::Internal(anyhow::Error::new(err).context("use the database"))

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     accounts, actor::Actor, apps, builds, config::Config, dynos, error::Result, events, ingest, metrics,
-    rate_limits::RateLimits, releases, secrets::Secrets, slug_files::SlugFiles,
+    passwords::Hashing, rate_limits::RateLimits, releases, secrets::Secrets, slug_files::SlugFiles,
 };
 
 /// Everything that rules need. Cheap to clone.
@@ -37,6 +37,7 @@ struct Inner {
     ingest: ingest::Ingest,
     router: router::Control,
     rate_limits: RateLimits,
+    hashing: Hashing,
     wake_dynos: Arc<Notify>,
     changes: broadcast::Sender<Uuid>,
     session_ends: broadcast::Sender<()>,
@@ -82,6 +83,7 @@ impl Platform {
             builds: builds::Running::default(),
             ingest: ingest::Ingest::default(),
             rate_limits: RateLimits::default(),
+            hashing: Hashing::default(),
             wake_dynos: Arc::new(Notify::new()),
             changes: broadcast::channel(1024).0,
             session_ends: broadcast::channel(16).0,
@@ -190,6 +192,10 @@ impl Platform {
 
     pub(crate) fn rate_limits(&self) -> &RateLimits {
         &self.0.rate_limits
+    }
+
+    pub(crate) fn hashing(&self) -> &Hashing {
+        &self.0.hashing
     }
 
     pub(crate) fn count_request(&self) {

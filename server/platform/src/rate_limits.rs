@@ -30,6 +30,29 @@ struct Tried {
     times: u32,
     at: Instant,
     until: Instant,
+    /// Whether it was said that it is shut.
+    told: bool,
+}
+
+impl Tried {
+    /// One more. Returns whether that shuts it, for twice as long as the one before.
+    fn count(&mut self, free: u32, now: Instant) -> bool {
+        if now.duration_since(self.at) > MEMORY {
+            self.times = 0;
+        }
+        (self.times, self.at) = (self.times.saturating_add(1), now);
+        let Some(over) = self.times.checked_sub(free + 1) else { return false };
+        self.until = now + Duration::from_secs(1 << over.min(12)).min(LONGEST);
+        self.told = false;
+        true
+    }
+}
+
+fn tried_at<'a>(tried: &'a mut HashMap<String, Tried>, what: &str, now: Instant) -> &'a mut Tried {
+    if tried.len() > 100_000 {
+        tried.retain(|_, t| now < t.until);
+    }
+    tried.entry(what.to_owned()).or_insert(Tried { times: 0, at: now, until: now, told: false })
 }
 
 /// One bucket for each credential. Kept in memory: a restart is generous, and harms nobody.
@@ -70,16 +93,8 @@ impl RateLimits {
 
     fn failed_at(&self, what: &str, free: u32, now: Instant) -> bool {
         let Ok(mut tried) = self.tried.lock() else { return false };
-        if tried.len() > 100_000 {
-            tried.retain(|_, t| now < t.until);
-        }
-        let found = tried.entry(what.to_owned()).or_insert(Tried { times: 0, at: now, until: now });
-        if now.duration_since(found.at) > MEMORY {
-            found.times = 0;
-        }
-        (found.times, found.at) = (found.times.saturating_add(1), now);
-        if let Some(over) = found.times.checked_sub(free + 1) {
-            found.until = now + Duration::from_secs(1 << over.min(12)).min(LONGEST);
+        let found = tried_at(&mut tried, what, now);
+        if found.count(free, now) {
             tracing::warn!("{what}: refused {} times, shut for {:?}", found.times, found.until - now);
         }
         found.times == free + 1
@@ -96,6 +111,39 @@ impl RateLimits {
             told.insert(what.to_owned(), now);
         }
         is_first
+    }
+
+    /// Counts a try at `what` as refused before its outcome is known, so that many at once cannot all be
+    /// tried; [`Self::was_right`] takes it back. `false` if it is shut, and nothing is to be tried.
+    pub fn begin(&self, what: &str, free: u32) -> bool {
+        self.begin_at(what, free, Instant::now())
+    }
+
+    fn begin_at(&self, what: &str, free: u32, now: Instant) -> bool {
+        let Ok(mut tried) = self.tried.lock() else { return true };
+        let found = tried_at(&mut tried, what, now);
+        if now < found.until {
+            return false;
+        }
+        if found.count(free, now) {
+            tracing::warn!("{what}: try {}, shut for {:?} unless it is right", found.times, found.until - now);
+        }
+        true
+    }
+
+    /// Takes back a try that [`Self::begin`] counted.
+    pub fn was_right(&self, what: &str) {
+        if let Ok(mut tried) = self.tried.lock()
+            && let Some(found) = tried.get_mut(what)
+        {
+            (found.times, found.until) = (found.times.saturating_sub(1), found.at);
+        }
+    }
+
+    /// Whether nobody has asked this yet since `what` was shut.
+    pub fn is_news(&self, what: &str) -> bool {
+        let Ok(mut tried) = self.tried.lock() else { return false };
+        tried.get_mut(what).is_some_and(|found| !std::mem::replace(&mut found.told, true))
     }
 
     /// Remembers that `credential` was right from this address, so that others there do not shut it out.
@@ -151,6 +199,25 @@ mod tests {
         assert!(!limits.is_locked_at("b", start));
         limits.failed_at("a", 3, after(9000));
         assert!(!limits.is_locked_at("a", after(9000)));
+    }
+
+    #[test]
+    fn a_try_counts_before_its_outcome() {
+        let (limits, start) = (RateLimits::default(), Instant::now());
+        let after = |seconds: u64| start + Duration::from_secs(seconds);
+        // Many at once: the free ones and one more.
+        let begun = (0..100).filter(|_| limits.begin_at("a", 3, start)).count();
+        assert_eq!(begun, 4);
+        assert!(limits.is_news("a") && !limits.is_news("a"));
+        assert!(limits.begin_at("a", 3, after(1)) && !limits.begin_at("a", 3, after(2)));
+        assert!(limits.is_news("a"));
+        // Right ones cost nothing, however many.
+        (0..10).for_each(|_| {
+            assert!(limits.begin_at("b", 3, start));
+            limits.was_right("b");
+        });
+        (0..4).for_each(|_| assert!(limits.begin_at("b", 3, start)));
+        assert!(!limits.begin_at("b", 3, start));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     Error, Platform, accounts, app_transfers, apps, authorizations, buildpack_installations, builds, collaborators,
     config_vars, dynos, events, features, formation, git, identities, identity_providers, live, log_drains, log_lines,
-    log_sessions, metrics, oauth_clients, outputs, platform, rate_limits, releases, samples, service_accounts,
-    sessions, sign_in, slugs, sources, stacks, statuses, team_invitations, team_members, teams, web,
+    log_sessions, metrics, oauth_clients, outputs, passwords, platform, rate_limits, releases, samples,
+    service_accounts, sessions, sign_in, slugs, sources, stacks, statuses, team_invitations, team_members, teams, web,
 };
 
 /// The API, the git remote, the live socket and the streams. Pages are not here.
@@ -48,6 +48,14 @@ fn api_routes() -> Router<Platform> {
         .route("/account/features/{feature}", get(features::account_feature_info))
         .route("/account/identities", get(identities::identity_list))
         .route("/account/identities/{identity}", delete(identities::identity_delete))
+        .route(
+            "/account/password",
+            get(passwords::password_info)
+                .post(passwords::password_create)
+                .patch(passwords::password_update)
+                .delete(passwords::password_delete),
+        )
+        .route("/account/password/actions/confirm", post(passwords::password_confirm))
         .route("/account/rate-limits", get(rate_limits::rate_limit_info))
         .route("/account/sessions", get(sessions::session_list))
         .route("/account/sessions/{session}", delete(sessions::session_delete))
@@ -95,6 +103,10 @@ fn api_routes() -> Router<Platform> {
         .route("/oauth/consent", get(oauth_clients::consent::consent_info))
         .route("/oauth/sessions", get(sessions::oauth_session_list))
         .route("/oauth/sessions/{session}", delete(sessions::oauth_session_delete))
+        .route(
+            "/password-policy",
+            get(passwords::policy::password_policy_info).patch(passwords::policy::password_policy_update),
+        )
         .route("/platform", get(platform::platform_info))
         .route("/regions", get(stacks::region_list))
         .route("/regions/{region}", get(stacks::region_info))
@@ -105,6 +117,7 @@ fn api_routes() -> Router<Platform> {
         .route("/users", get(accounts::user_list))
         .route("/users/{user}", get(accounts::user_info).patch(accounts::user_update))
         .route("/users/{user}/apps", get(apps::app_list_of_user))
+        .route("/users/{user}/password", delete(passwords::password_delete_of_user))
 }
 
 fn team_routes() -> Router<Platform> {
@@ -222,6 +235,7 @@ fn open_routes() -> Router<Platform> {
     Router::new()
         .route("/login/oauth/{provider}", get(sign_in::sign_in_start))
         .route("/login/oauth/{provider}/callback", get(sign_in::sign_in_finish))
+        .route("/login/password", post(passwords::sign_in::password_sign_in))
         .route("/oauth/revoke", post(oauth_clients::tokens::token_delete))
         .route("/oauth/token", post(oauth_clients::tokens::token_create))
         .route("/oauth/tokens", post(oauth_clients::tokens::token_create_json))

@@ -135,7 +135,8 @@ pub async fn sign_in_options(State(platform): State<Platform>) -> Result<Json<ap
         domains.dedup();
         shown.push(api::sign_in::SignInProvider { name: row.name, title: row.title, kind: row.kind, domains });
     }
-    Ok(Json(api::sign_in::SignInOptions { providers: shown }))
+    let password = crate::passwords::policy::is_on(&platform).await?;
+    Ok(Json(api::sign_in::SignInOptions { providers: shown, password }))
 }
 
 /// `GET /login/oauth/{provider}`: sends the browser to the provider.

@@ -5,9 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use api::{Client, Error, apps::AppCreate, client::segment, teams::TeamAppCreate};
+use api::{
+    Client, Error,
+    apps::AppCreate,
+    client::{self, segment},
+    passwords::{PasswordSignIn, SignedIn},
+    teams::TeamAppCreate,
+};
 use axum::{
     Form, Router,
+    body::to_bytes,
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -25,6 +32,7 @@ pub fn router() -> Router<Router> {
     Router::new()
         .route("/forms/apps", post(app_create))
         .route("/forms/apps/{app}/config-vars", post(config_vars_update))
+        .route("/forms/login", post(password_sign_in))
 }
 
 #[derive(Deserialize)]
@@ -75,6 +83,44 @@ async fn config_vars_update(
         Ok(_) => on_to(&page),
         Err(error) => refused(&error, &page),
     }
+}
+
+/// Hands on the cookie that the API sets; what was refused is said on the page for signing in.
+async fn password_sign_in(State(api): State<Router>, headers: HeaderMap, Form(form): Form<PasswordSignIn>) -> Response {
+    match signed_in(api, &headers, &form).await {
+        Ok(response) => response,
+        Err(error) => {
+            let why = match error.status {
+                401 => "password",
+                429 => "locked",
+                _ => return refused(&error, "/login"),
+            };
+            on_to(&format!("/login?error={why}&next={}", segment(&form.next)))
+        }
+    }
+}
+
+async fn signed_in(api: Router, headers: &HeaderMap, form: &PasswordSignIn) -> Result<Response, Error> {
+    let unreadable = || Error::unreadable(500, "The platform did not say whether you are signed in.");
+    let request = client::Request {
+        method: "POST",
+        path: "/login/password".into(),
+        headers: vec![("accept", client::ACCEPT.into()), ("content-type", "application/json".into())],
+        body: serde_json::to_vec(form).map_err(|_| unreadable())?,
+    };
+    let (parts, body) = InProcess::new(api, headers).answer(request).await?.into_parts();
+    let body = to_bytes(body, 1 << 20).await.map_err(|_| unreadable())?;
+    if !parts.status.is_success() {
+        let mut error: Error = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+        error.status = parts.status.as_u16();
+        return Err(error);
+    }
+    let signed_in: SignedIn = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+    let mut response = on_to(&signed_in.next);
+    for cookie in parts.headers.get_all(header::SET_COOKIE) {
+        response.headers_mut().append(header::SET_COOKIE, cookie.clone());
+    }
+    Ok(response)
 }
 
 fn on_to(page: &str) -> Response {

@@ -43,17 +43,27 @@ impl InProcess {
     }
 }
 
-impl Transport for InProcess {
-    fn send(&self, request: Request) -> Carried {
+fn unreadable(err: &dyn std::fmt::Display) -> Error {
+    Error::unreadable(500, format!("The platform could not be asked: {err}."))
+}
+
+impl InProcess {
+    /// The answer as it is, with what it sets in the browser.
+    pub fn answer(&self, request: Request) -> impl Future<Output = Result<http::Response<Body>, Error>> + use<> {
         let built = build(request, &self.headers);
         let api = self.api.clone();
+        async move {
+            let Ok(response) = api.oneshot(built.map_err(|err| unreadable(&err))?).await;
+            Ok(response)
+        }
+    }
+}
+
+impl Transport for InProcess {
+    fn send(&self, request: Request) -> Carried {
+        let answer = self.answer(request);
         Box::pin(async move {
-            let unreadable = |err: &dyn std::fmt::Display| {
-                Error::unreadable(500, format!("The platform could not be asked: {err}."))
-            };
-            let request = built.map_err(|err| unreadable(&err))?;
-            let Ok(response) = api.oneshot(request).await;
-            let (parts, body) = response.into_parts();
+            let (parts, body) = answer.await?.into_parts();
             let body = to_bytes(body, usize::MAX).await.map_err(|err| unreadable(&err))?;
             let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
             let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();

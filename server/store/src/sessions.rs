@@ -1,7 +1,7 @@
 //! Console sessions and sign-in links: rows and queries.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 /// A row of `sessions`.
@@ -94,6 +94,20 @@ pub async fn session_delete(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) ->
         .execute(db)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Ends the sessions of an account but the one to `keep`, and the links that would begin others.
+pub async fn session_delete_others(db: &mut PgConnection, account: Uuid, keep: Option<Uuid>) -> sqlx::Result<()> {
+    sqlx::query("delete from sessions where account_id = $1 and id is distinct from $2")
+        .bind(account)
+        .bind(keep)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query("delete from sign_in_links where account_id = $1 and used_at is null")
+        .bind(account)
+        .execute(db)
+        .await?;
+    Ok(())
 }
 
 /// Ends the session with this key.

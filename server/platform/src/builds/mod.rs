@@ -113,6 +113,7 @@ impl Reconciler for Sweep {
         }
         store::sessions::session_sweep(db, now).await?;
         store::sign_in::sign_in_attempt_sweep(db, now).await?;
+        store::passwords::password_sweep(db, now - crate::passwords::PATIENCE).await?;
         store::oauth_clients::oauth_code_sweep(db, now - day).await?;
         store::log_sessions::log_session_sweep(db, now - day * 2).await?;
         store::jobs::job_sweep(db, now - day * 7).await?;

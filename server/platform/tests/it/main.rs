@@ -18,6 +18,7 @@ mod log_drains;
 mod log_sessions;
 mod matrix;
 mod oauth_clients;
+mod passwords;
 mod permissions;
 mod provider;
 mod releases;

@@ -20,6 +20,11 @@ const OF_ONES_OWN: &[(&str, u16)] = &[
     ("GET /account/features/x", 404),
     ("GET /account/identities", 200),
     ("DELETE /account/identities/x", 404),
+    ("GET /account/password", 200),
+    ("POST /account/password", 422),
+    ("PATCH /account/password", 422),
+    ("DELETE /account/password", 404),
+    ("POST /account/password/actions/confirm", 422),
     ("GET /account/rate-limits", 200),
     ("GET /account/sessions", 200),
     ("DELETE /account/sessions/x", 404),
@@ -54,6 +59,8 @@ const OF_ONES_OWN: &[(&str, u16)] = &[
     ("GET /oauth/consent", 404),
     ("GET /oauth/sessions", 200),
     ("DELETE /oauth/sessions/x", 404),
+    ("GET /password-policy", 403),
+    ("PATCH /password-policy", 403),
     ("GET /platform", 403),
     ("GET /regions", 200),
     ("GET /regions/x", 404),
@@ -65,6 +72,7 @@ const OF_ONES_OWN: &[(&str, u16)] = &[
     ("GET /users/x", 404),
     ("PATCH /users/x", 403),
     ("GET /users/x/apps", 404),
+    ("DELETE /users/x/password", 403),
 ];
 
 /// What anybody gets from routes that are streamed or open without credentials.
@@ -78,6 +86,7 @@ const OF_ANYBODY: &[(&str, u16)] = &[
     ("GET /login/oauth/x", 303),
     ("GET /login/oauth/x/callback", 303),
     ("GET /login/x", 303),
+    ("POST /login/password", 422),
     ("POST /logout", 403),
     ("POST /oauth/revoke", 401),
     ("POST /oauth/token", 401),

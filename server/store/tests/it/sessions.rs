@@ -43,6 +43,33 @@ async fn sessions() {
 }
 
 #[tokio::test]
+async fn sessions_but_one() {
+    let w = World::start().await;
+    let row = |key: &[u8]| Row {
+        id: Uuid::now_v7(),
+        key_hash: key.to_vec(),
+        account_id: Some(w.account.id),
+        data: json!({}),
+        user_agent: None,
+        address: None,
+        created_at: at(0),
+        last_seen_at: at(0),
+        expires_at: at(100),
+    };
+    let (kept, other) = (row(b"a"), row(b"b"));
+    session_create(&w.db, &kept).await.unwrap();
+    session_create(&w.db, &other).await.unwrap();
+    sign_in_link_create(&w.db, Uuid::now_v7(), w.account.id, b"secret", at(10), at(0)).await.unwrap();
+    let mut db = w.db.acquire().await.unwrap();
+    session_delete_others(&mut db, w.account.id, Some(kept.id)).await.unwrap();
+    assert!(session_exists(&w.db, kept.id, at(1)).await.unwrap());
+    assert!(!session_exists(&w.db, other.id, at(1)).await.unwrap());
+    assert_eq!(sign_in_link_use(&w.db, b"secret", at(1)).await.unwrap(), None);
+    session_delete_others(&mut db, w.account.id, None).await.unwrap();
+    assert!(!session_exists(&w.db, kept.id, at(1)).await.unwrap());
+}
+
+#[tokio::test]
 async fn sign_in_links() {
     let w = World::start().await;
     let id = Uuid::now_v7();

@@ -1,0 +1,314 @@
+//! Passwords: the form that signs in, one's own on the account page, and the switch for administrators.
+
+use api::passwords::{
+    Password, PasswordCreate, PasswordEnrolment, PasswordPolicy, PasswordPolicyUpdate, PasswordProof, PasswordSignIn,
+    PasswordUpdate,
+};
+use leptos::{html, prelude::*};
+
+use crate::{
+    data::{Moving, asked, client},
+    parts::{ActButton, Ago, CopyButton, Glyph, Icon, Toasts, act, dom},
+    words,
+};
+
+/// Where the page for signing in says what was refused.
+pub const REFUSED: &str = "refused";
+
+/// E-mail address, password and code, on the page for signing in. Without scripts the server answers it.
+#[component]
+pub fn PasswordForm(
+    next: Option<String>,
+    /// Whether there is no other way in above it.
+    is_first: bool,
+    /// What was refused, for the page to say.
+    refused: RwSignal<Option<String>>,
+) -> impl IntoView {
+    let (email, password, code) = (NodeRef::<html::Input>::new(), NodeRef::new(), NodeRef::new());
+    let (busy, client) = (RwSignal::new(false), client());
+    let next = next.unwrap_or_default();
+    let to = next.clone();
+    let sign_in = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        if busy.get_untracked() {
+            return;
+        }
+        busy.set(true);
+        // From the fields: a browser that remembers fills them in before the page is alive.
+        let typed = |field: NodeRef<html::Input>| field.get_untracked().map(|f| f.value()).unwrap_or_default();
+        let sign_in =
+            PasswordSignIn { email: typed(email), password: typed(password), code: typed(code), next: to.clone() };
+        let asked = client.password_sign_in(&sign_in);
+        leptos::task::spawn_local(async move {
+            match asked.await {
+                Ok(signed_in) => _ = window().location().set_href(&signed_in.next),
+                Err(error) => {
+                    busy.try_set(false);
+                    refused.try_set(Some(error.message));
+                    if let Some(code) = code.get_untracked() {
+                        code.set_value("");
+                    }
+                    dom::bring(REFUSED);
+                }
+            }
+        });
+    };
+    view! {
+        <form class="stack g4" method="post" action="/forms/login" on:submit=sign_in>
+            <input type="hidden" name="next" value=next/>
+            <div class="field"><label for="email">"E-mail address"</label>
+                <input class="input" id="email" name="email" type="email" autocomplete="username" required node_ref=email/></div>
+            <div class="field"><label for="password">"Password"</label>
+                <input class="input" id="password" name="password" type="password" autocomplete="current-password" required node_ref=password/></div>
+            <div class="field"><label for="code">"Code"</label>
+                <input class="input mono" id="code" name="code" type="text" autocomplete="one-time-code" autocapitalize="none" spellcheck="false" aria-describedby="code-hint" required node_ref=code/>
+                <span class="hint" id="code-hint">"The six digits of your authenticator app, or a recovery code"</span></div>
+            <button class=if is_first { "btn pri" } else { "btn" } type="submit" aria-busy=move || busy.get().to_string()><Icon name="key"/>"Sign in with password"</button>
+        </form>
+    }
+    .into_any()
+}
+
+/// What the account page is about to do with the password.
+#[derive(Clone, PartialEq)]
+enum Step {
+    Rest,
+    /// Begun: an authenticator is told the secret, and has to show a code.
+    Enrol(PasswordEnrolment),
+    /// In force: the recovery codes, shown once.
+    Codes(Vec<String>),
+}
+
+/// One's own password: a section of the account page. Nothing where there are none.
+#[component]
+pub fn Passwords() -> impl IntoView {
+    let client = client();
+    let password: Moving<Password> = asked(|| (), move |()| client.password_info());
+    let step = RwSignal::new(Step::Rest);
+    let card = move |now: Password| match step.get() {
+        Step::Codes(codes) => view! { <Codes codes step/> }.into_any(),
+        Step::Enrol(enrolment) => view! { <Enrol enrolment step password/> }.into_any(),
+        Step::Rest if now.set => view! { <InForce now password/> }.into_any(),
+        Step::Rest => view! { <Begin step/> }.into_any(),
+    };
+    view! {
+        {password.show(1, move |now| view! {
+            <Show when=move || now.with(|p| p.enabled || p.set)>
+                <section class="sec" id="password" aria-labelledby="password-h">
+                    <div class="sec-h"><h2 id="password-h">"Password"</h2><span class="meta">"with codes of an authenticator app, for signing in without a provider"</span></div>
+                    <div class="card">{move || card(now.get())}</div>
+                </section>
+            </Show>
+        })}
+    }
+    .into_any()
+}
+
+/// A field with its label; `hint` may be empty.
+fn field(
+    id: &'static str,
+    label: &'static str,
+    hint: &'static str,
+    (kind, autocomplete): (&'static str, &'static str),
+    value: RwSignal<String>,
+) -> AnyView {
+    let hint_id = format!("{id}-hint");
+    let described = (!hint.is_empty()).then(|| hint_id.clone());
+    view! {
+        <div class="field" style="flex:1 1 220px">
+            <label for=id>{label}</label>
+            <input class="input" id=id type=kind autocomplete=autocomplete autocapitalize="none" spellcheck="false" aria-describedby=described required
+                prop:value=move || value.get() on:input=move |ev| value.set(event_target_value(&ev))/>
+            {(!hint.is_empty()).then(|| view! { <span class="hint" id=hint_id>{hint}</span> })}
+        </div>
+    }
+    .into_any()
+}
+
+const NEW: (&str, &str) = ("password", "new-password");
+const CODE: (&str, &str) = ("text", "one-time-code");
+
+#[component]
+fn Begin(step: RwSignal<Step>) -> impl IntoView {
+    let (password, busy, client) = (RwSignal::new(String::new()), RwSignal::new(false), client());
+    let begin = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        let create = PasswordCreate { password: password.get_untracked() };
+        act(busy, "No password was set", client.password_create(&create), move |enrolment| {
+            step.set(Step::Enrol(enrolment));
+            dom::bring("enrol-h");
+        });
+    };
+    view! {
+        <form class="in row wrap g4" style="align-items:flex-end" on:submit=begin>
+            {field("new-password", "New password", "At least 12 characters. An authenticator app is set up next.", NEW, password)}
+            <button class="btn" type="submit" aria-busy=move || busy.get().to_string()>"Set a password"</button>
+        </form>
+    }
+    .into_any()
+}
+
+#[component]
+fn Enrol(enrolment: PasswordEnrolment, step: RwSignal<Step>, password: Moving<Password>) -> impl IntoView {
+    let (code, busy, client) = (RwSignal::new(String::new()), RwSignal::new(false), client());
+    let confirm = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        let proof = PasswordProof { code: code.get_untracked() };
+        act(busy, "The password is not in force yet", client.password_confirm(&proof), move |made| {
+            step.set(Step::Codes(made.codes));
+            password.again();
+            dom::bring("codes-h");
+        });
+    };
+    // An address of its own, in which nothing can run, instead of markup in the page.
+    let picture = format!("data:image/svg+xml,{}", api::client::segment(&enrolment.qr));
+    view! {
+        <div class="in enrol">
+            <img class="qr" src=picture width="200" height="200" alt="QR code that hands the secret below to an authenticator app"/>
+            <div class="stack g3 small">
+                <h3 id="enrol-h" tabindex="-1">"Add Wharf to your authenticator app"</h3>
+                <p>"Scan the picture with the app, "<a class="ul" href=enrolment.uri rel="external">"open it on this device"</a>", or type the secret:"</p>
+                <div class="cmd"><code tabindex="0">{enrolment.secret.clone()}</code><CopyButton text=enrolment.secret label="Copy secret"/></div>
+                <p class="dim">"The password is in force when you have typed a code that the app shows."</p>
+            </div>
+        </div>
+        <form class="ft" style="align-items:flex-end" on:submit=confirm>
+            {field("first-code", "Code that the app shows", "", CODE, code)}
+            <button class="btn gho" type="button" on:click=move |_| step.set(Step::Rest)>"Cancel"</button>
+            <button class="btn pri" type="submit" aria-busy=move || busy.get().to_string()>"Confirm"</button>
+        </form>
+    }
+    .into_any()
+}
+
+#[component]
+fn Codes(codes: Vec<String>, step: RwSignal<Step>) -> impl IntoView {
+    let text = codes.join("\n") + "\n";
+    let file = text.clone();
+    view! {
+        <div class="in stack g3 small">
+            <h3 id="codes-h" tabindex="-1">"Your recovery codes"</h3>
+            <p class="dim">"They are shown this once. Each lets you in once instead of a code, should you lose your authenticator. Keep them where it is not."</p>
+            <ul class="codes mono" aria-label="Recovery codes">{codes.into_iter().map(|code| view! { <li>{code}</li> }).collect_view()}</ul>
+        </div>
+        <div class="ft">
+            <CopyButton text label="Copy recovery codes"/>
+            <button class="btn gho sm" type="button" on:click=move |_| dom::download("wharf-recovery-codes.txt", &file)><Icon name="dl" size="i-s"/>"Download"</button>
+            <span class="push"></span>
+            <button class="btn pri" type="button" on:click=move |_| step.set(Step::Rest)>"I have kept them"</button>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn InForce(now: Password, password: Moving<Password>) -> impl IntoView {
+    let left = usize::try_from(now.recovery_codes).unwrap_or_default();
+    view! {
+        {(!now.enabled).then(|| view! {
+            <div class="note warn" role="note"><Glyph name="warn"/><span><b>"Passwords are off on this platform."</b>" Yours is kept, and lets nobody in."</span></div>
+        })}
+        <div class="in row wrap g3 small">
+            <Icon name="key"/>
+            <span class="name">"Password and authenticator app"</span>
+            <span class="meta">{words::count(left, "recovery code is left", "recovery codes are left")}</span>
+            {now.updated_at.map(|at| view! { <span class="push meta">"set "<Ago at/></span> })}
+        </div>
+        {now.enabled.then(|| view! { <Change password/> })}
+        <Remove password/>
+    }
+    .into_any()
+}
+
+#[component]
+fn Change(password: Moving<Password>) -> impl IntoView {
+    let (new, code) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
+    let (busy, client, toasts) = (RwSignal::new(false), client(), Toasts::of_page());
+    let change = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        let update = PasswordUpdate { password: new.get_untracked(), code: code.get_untracked() };
+        act(busy, "The password was not changed", client.password_update(&update), move |now| {
+            toasts.done("The password is changed, and your other sessions have ended");
+            password.put(now);
+        });
+    };
+    view! {
+        <details class="more small">
+            <summary>"Change the password"</summary>
+            <form class="stack g3" on:submit=change>
+                <p class="dim">"Ends your other sessions. API tokens go on working: revoke those that you do not trust. For another authenticator app, remove the password and set one again."</p>
+                <div class="row wrap g4" style="align-items:flex-end">
+                    {field("changed-password", "New password", "", NEW, new)}
+                    {field("change-code", "Code, or a recovery code", "", CODE, code)}
+                    <button class="btn" type="submit" aria-busy=move || busy.get().to_string()>"Change password"</button>
+                </div>
+            </form>
+        </details>
+    }
+    .into_any()
+}
+
+#[component]
+fn Remove(password: Moving<Password>) -> impl IntoView {
+    let (code, busy) = (RwSignal::new(String::new()), RwSignal::new(false));
+    let (client, toasts) = (client(), Toasts::of_page());
+    let remove = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        let proof = PasswordProof { code: code.get_untracked() };
+        act(busy, "The password was not removed", client.password_delete(&proof), move |now| {
+            toasts.done("Nobody signs in with your password any more");
+            password.put(now);
+        });
+    };
+    view! {
+        <details class="more small">
+            <summary>"Remove the password"</summary>
+            <form class="stack g3" on:submit=remove>
+                <p class="dim">"You can sign in through a provider or by a link then. The recovery codes go with it."</p>
+                <div class="row wrap g4" style="align-items:flex-end">
+                    {field("remove-code", "Code, or a recovery code", "", CODE, code)}
+                    <button class="btn dgr" type="submit" aria-busy=move || busy.get().to_string()>"Remove password"</button>
+                </div>
+            </form>
+        </details>
+    }
+    .into_any()
+}
+
+/// Whether anybody is let in by a password: a section of the page on signing in, for administrators.
+#[component]
+pub fn PasswordSwitch() -> impl IntoView {
+    let first = client();
+    let policy: Moving<PasswordPolicy> = asked(|| (), move |()| first.password_policy_info());
+    let (busy, client) = (RwSignal::new(false), client());
+    view! {
+        {policy.show(2, move |now| {
+            let client = client.clone();
+            let turn = Callback::new(move |()| {
+                let update = PasswordPolicyUpdate { enabled: Some(!now.get_untracked().enabled) };
+                act(busy, "Nothing was changed", client.password_policy_update(&update), move |now| policy.put(now));
+            });
+            let accounts = move || usize::try_from(now.get().accounts).unwrap_or_default();
+            view! {
+                <section class="sec" aria-labelledby="passwords-h">
+                    <div class="sec-h"><h2 id="passwords-h">"Passwords"</h2>
+                        <span class="chip line" role="status">{move || if now.get().enabled { "On" } else { "Off" }}</span>
+                        <span class="push"><ActButton class="btn sm".to_owned() busy on_click=turn>{move || if now.get().enabled { "Turn passwords off" } else { "Turn passwords on" }}</ActButton></span>
+                    </div>
+                    <div class="card"><div class="in stack g2 small">
+                        <p>{move || if now.get().enabled {
+                            "People may set a password on their account page, and sign in with it and a code of an authenticator app. Whoever has lost theirs signs in by a link."
+                        } else {
+                            "Nobody signs in by a password. Passwords that were set are kept and let nobody in; who is signed in stays so."
+                        }}</p>
+                        <p class="meta">{move || match accounts() {
+                            0 => "No account has a password.".to_owned(),
+                            n => format!("{} a password.", words::count(n, "account has", "accounts have")),
+                        }}</p>
+                    </div></div>
+                </section>
+            }
+        })}
+    }
+    .into_any()
+}

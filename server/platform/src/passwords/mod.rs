@@ -1,0 +1,214 @@
+//! Passwords of one's own: never without codes, and only where an administrator has turned them on.
+//!
+//! A password is begun, shows what its codes are made of, and is in force once a code was typed.
+//! From then on every change of it takes a code. Signing in is in `sign_in`, the switch in `policy`.
+
+mod codes;
+mod hashing;
+pub(crate) mod policy;
+pub(crate) mod sign_in;
+mod totp;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use chrono::{DateTime, Utc};
+use store::passwords::Row;
+use uuid::Uuid;
+
+use self::codes::Code;
+pub(crate) use self::hashing::Hashing;
+use crate::{
+    Platform, accounts,
+    actor::{Actor, Credential},
+    error::{Error, Result},
+    events,
+    web::{Created, Input},
+};
+use api::passwords::{Password, PasswordCreate, PasswordEnrolment, PasswordProof, PasswordUpdate, RecoveryCodes};
+
+/// Who does not show a code for so long after beginning a password begins again.
+pub(crate) const PATIENCE: chrono::Duration = chrono::Duration::hours(1);
+
+fn missing() -> Error {
+    Error::not_found("password", "This account has no password.")
+}
+
+async fn in_force(platform: &Platform, account: Uuid) -> Result<Option<Row>> {
+    let row = store::passwords::password_by_account(platform.db(), account).await?;
+    Ok(row.filter(|row| row.confirmed_at.is_some()))
+}
+
+async fn shown(platform: &Platform, account: Uuid) -> Result<Password> {
+    let row = in_force(platform, account).await?;
+    let recovery_codes = match &row {
+        Some(row) => store::passwords::recovery_code_count(platform.db(), row.id).await?,
+        None => 0,
+    };
+    Ok(Password {
+        enabled: policy::is_on(platform).await?,
+        set: row.is_some(),
+        recovery_codes,
+        updated_at: row.map(|row| row.updated_at),
+    })
+}
+
+async fn note(actor: &Actor, tx: &mut sqlx::PgConnection, action: &str, subject: &str, summary: &str) -> Result<()> {
+    let (summary, data) = (summary.to_owned(), serde_json::json!({}));
+    actor.event(tx, events::New { action, subject, app: None, summary, data }).await
+}
+
+/// `GET /account/password`
+pub async fn password_info(State(platform): State<Platform>, actor: Actor) -> Result<Json<Password>> {
+    Ok(Json(shown(&platform, actor.account.id).await?))
+}
+
+/// `POST /account/password`: begins one. Nothing is in force until a code is shown.
+pub async fn password_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Input(create): Input<PasswordCreate>,
+) -> Result<Created<PasswordEnrolment>> {
+    actor.must_be_a_person().await?;
+    policy::must_be_on(&platform).await?;
+    let (account, now) = (&actor.account, Utc::now());
+    let there = || Error::conflict("This account has a password. Change it, or remove it first.");
+    if in_force(&platform, account.id).await?.is_some() {
+        return Err(there());
+    }
+    hashing::check_new(&create.password, &account.email)?;
+    let (secret, sealed) = codes::new_secret(&platform, account.id);
+    let row = Row {
+        id: Uuid::now_v7(),
+        account_id: account.id,
+        hash: platform.hashing().make(&create.password).await?,
+        secret: sealed,
+        last_step: 0,
+        confirmed_at: None,
+        created_at: now,
+        updated_at: now,
+    };
+    if !store::passwords::password_create(platform.db(), &row).await? {
+        return Err(there());
+    }
+    let uri = totp::uri(&secret, &format!("Wharf {}", platform.config().domain), &account.email);
+    Ok(Created(PasswordEnrolment { secret: totp::base32(&secret), qr: totp::qr(&uri)?, uri }))
+}
+
+/// `POST /account/password/actions/confirm`: puts in force what was begun, and tells the recovery codes.
+pub async fn password_confirm(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Input(proof): Input<PasswordProof>,
+) -> Result<Json<RecoveryCodes>> {
+    actor.must_be_a_person().await?;
+    policy::must_be_on(&platform).await?;
+    let now = Utc::now();
+    let row = store::passwords::password_by_account(platform.db(), actor.account.id).await?.ok_or_else(missing)?;
+    let done = || Error::conflict("This account has a password already.");
+    if row.confirmed_at.is_some() {
+        return Err(done());
+    }
+    if row.created_at < now - PATIENCE {
+        return Err(Error::invalid("This was begun too long ago. Choose a password again."));
+    }
+    let Code::Step(step) = codes::of_actor(&actor, &row, &proof.code, now).await? else {
+        return Err(missing());
+    };
+    let (plain, kept) = codes::new_recovery_codes(&platform, row.id);
+    let mut tx = platform.db().begin().await?;
+    if !store::passwords::password_confirm(&mut *tx, row.id, step, now).await? {
+        return Err(done());
+    }
+    store::passwords::recovery_codes_replace(&mut tx, row.id, &kept, now).await?;
+    note(&actor, &mut tx, "password.create", &actor.account.email, "Set a password, with codes.").await?;
+    tx.commit().await?;
+    codes::right(&actor);
+    Ok(Json(RecoveryCodes { codes: plain }))
+}
+
+/// `PATCH /account/password`: another one, with a code. Ends the account's other sessions; tokens stay.
+pub async fn password_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Input(update): Input<PasswordUpdate>,
+) -> Result<Json<Password>> {
+    actor.must_be_a_person().await?;
+    policy::must_be_on(&platform).await?;
+    let now = Utc::now();
+    let row = in_force(&platform, actor.account.id).await?.ok_or_else(missing)?;
+    hashing::check_new(&update.password, &actor.account.email)?;
+    let code = codes::of_actor(&actor, &row, &update.code, now).await?;
+    let hash = platform.hashing().make(&update.password).await?;
+    let mut tx = platform.db().begin().await?;
+    codes::take(&actor, &mut tx, &row, &code, now).await?;
+    store::passwords::password_update(&mut *tx, row.id, &hash, now).await?;
+    let keep = match actor.credential {
+        Credential::Session(id) => Some(id),
+        Credential::Token(_) => None,
+    };
+    store::sessions::session_delete_others(&mut tx, actor.account.id, keep).await?;
+    let summary = "Changed the password, and ended the other sessions.";
+    note(&actor, &mut tx, "password.update", &actor.account.email, summary).await?;
+    tx.commit().await?;
+    platform.session_ended();
+    Ok(Json(shown(&platform, actor.account.id).await?))
+}
+
+/// `DELETE /account/password`: with a code, once it is in force. Also where passwords are off.
+pub async fn password_delete(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Input(proof): Input<PasswordProof>,
+) -> Result<Json<Password>> {
+    actor.must_be_a_person().await?;
+    let now = Utc::now();
+    let row = store::passwords::password_by_account(platform.db(), actor.account.id).await?.ok_or_else(missing)?;
+    let code = match row.confirmed_at {
+        Some(_) => Some(codes::of_actor(&actor, &row, &proof.code, now).await?),
+        None => None,
+    };
+    let mut tx = platform.db().begin().await?;
+    if let Some(code) = code {
+        codes::take(&actor, &mut tx, &row, &code, now).await?;
+    }
+    remove(&actor, &mut tx, row.account_id, &actor.account.email, row.confirmed_at).await?;
+    tx.commit().await?;
+    Ok(Json(shown(&platform, actor.account.id).await?))
+}
+
+/// `DELETE /users/{user}/password`: somebody else's, who can make no codes any more; by an administrator.
+pub async fn password_delete_of_user(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(user): Path<String>,
+) -> Result<Json<serde_json::Value>> {
+    actor.must_administer()?;
+    let account = accounts::find(&platform, &user).await?;
+    if account.id == actor.account.id {
+        return Err(Error::invalid("Your own password is removed on your account page, with a code."));
+    }
+    let row = in_force(&platform, account.id).await?.ok_or_else(missing)?;
+    let mut tx = platform.db().begin().await?;
+    remove(&actor, &mut tx, account.id, &account.email, row.confirmed_at).await?;
+    tx.commit().await?;
+    Ok(Json(serde_json::json!({})))
+}
+
+async fn remove(
+    actor: &Actor,
+    tx: &mut sqlx::PgConnection,
+    account: Uuid,
+    email: &str,
+    in_force_since: Option<DateTime<Utc>>,
+) -> Result<()> {
+    if !store::passwords::password_delete(&mut *tx, account).await? {
+        return Err(missing());
+    }
+    // What was only begun let nobody in.
+    if in_force_since.is_some() {
+        note(actor, tx, "password.delete", email, &format!("Removed the password of {email}.")).await?;
+    }
+    Ok(())
+}

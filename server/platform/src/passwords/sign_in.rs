@@ -1,0 +1,207 @@
+//! Signing in by password and code, and what is refused there.
+//!
+//! Whoever is refused learns nothing: not whether there is an account, not which of the two was wrong,
+//! neither by the words nor by the time it takes. The audit log knows.
+
+use axum::{Json, extract::State, http::HeaderMap};
+use chrono::{DateTime, Utc};
+use store::{accounts, passwords::Row};
+use tower_sessions::Session;
+use uuid::Uuid;
+
+use super::{
+    codes::{self, Code},
+    hashing, in_force, policy,
+};
+use crate::{
+    Platform,
+    actor::{self, Actor, Credential},
+    error::{Error, Result},
+    events, sessions,
+    sign_in::local,
+    web::Input,
+};
+use api::passwords::{PasswordSignIn, SignedIn};
+
+/// So many wrong ones for one account are mistakes.
+const FREE: u32 = 5;
+/// So many from one address, which people share.
+const FREE_OF_ADDRESS: u32 = 20;
+
+/// Why somebody is not let in, for the audit log.
+#[derive(Clone, Copy)]
+enum Refusal {
+    Origin,
+    Unknown,
+    Password,
+    Code,
+    Suspended,
+    Busy,
+}
+
+impl Refusal {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Origin => "origin",
+            Self::Unknown => "unknown",
+            Self::Password => "password",
+            Self::Code => "code",
+            Self::Suspended => "suspended",
+            Self::Busy => "busy",
+        }
+    }
+
+    fn why(self) -> &'static str {
+        match self {
+            Self::Origin => "the request came from another site",
+            Self::Unknown => "there is no such account, or it has no password",
+            Self::Password => "the password was wrong",
+            Self::Code => "the code was wrong, or was used before",
+            Self::Suspended => "the account is suspended",
+            Self::Busy => "too much was refused before, so that nothing is tried for a while",
+        }
+    }
+}
+
+/// A browser that wants in.
+struct Attempt {
+    platform: Platform,
+    given: PasswordSignIn,
+    /// Who it claims to be.
+    email: String,
+    address: Option<String>,
+    now: DateTime<Utc>,
+    /// Of the session that it gets, if it gets one.
+    session: Uuid,
+}
+
+/// `POST /login/password`: signs the browser in. From the console only: a site elsewhere could
+/// otherwise sign its visitors in as somebody of its own.
+pub async fn password_sign_in(
+    State(platform): State<Platform>,
+    session: Session,
+    headers: HeaderMap,
+    Input(given): Input<PasswordSignIn>,
+) -> Result<Json<SignedIn>> {
+    let email = given.email.trim().chars().filter(|c| !c.is_control()).take(254).collect();
+    let (address, next) = (actor::address(&headers), local(&given.next).to_owned());
+    let id = Uuid::now_v7();
+    let attempt = Attempt { platform, given, email, address, now: Utc::now(), session: id };
+    let is_from_here = actor::same_origin(&headers);
+    // To its end, even when the browser does not wait for it: what was tried has to count.
+    let judged = tokio::spawn(async move { attempt.judge(is_from_here).await });
+    let account = judged.await.map_err(anyhow::Error::new)??;
+    sessions::sign_in(&session, account, id, &headers).await?;
+    Ok(Json(SignedIn { next }))
+}
+
+impl Attempt {
+    /// The account that is let in. Notes what comes of it.
+    async fn judge(&self, is_from_here: bool) -> Result<Uuid> {
+        policy::must_be_on(&self.platform).await?;
+        let account = accounts::account_by_email(self.platform.db(), &self.email).await?;
+        let tries = self.tries(account.as_ref());
+        let limits = self.platform.rate_limits();
+        if !is_from_here {
+            // Counted against where it came from, not against whom it names.
+            if limits.begin(&tries[0].0, tries[0].1) {
+                self.refuse(Refusal::Origin).await?;
+            }
+            return Err(Error::forbidden(
+                "This request does not come from the console. Reload the page and try again.",
+            ));
+        }
+        for (n, (what, free)) in tries.iter().enumerate() {
+            if !limits.begin(what, *free) {
+                tries[..n].iter().for_each(|(what, _)| limits.was_right(what));
+                return self.shut(what).await;
+            }
+        }
+        let id = match self.look(account.as_ref()).await? {
+            Ok(id) => id,
+            Err(why) => {
+                self.refuse(why).await?;
+                return Err(Error::wrong_password());
+            }
+        };
+        tries.iter().for_each(|(what, _)| limits.was_right(what));
+        limits.remember(self.from(), id);
+        Ok(id)
+    }
+
+    fn from(&self) -> &str {
+        self.address.as_deref().unwrap_or("an unknown address")
+    }
+
+    /// What is counted, and how much of it is free. Who was right from this address before is counted
+    /// apart, so that others elsewhere cannot shut them out.
+    fn tries(&self, account: Option<&accounts::Row>) -> [(String, u32); 2] {
+        // By the account's own address: the database may find it by more spellings than are the same here.
+        let (from, email) = (self.from(), account.map_or(&self.email, |account| &account.email).to_lowercase());
+        let limits = self.platform.rate_limits();
+        let apart = account.is_some_and(|account| limits.knows(from, account.id));
+        let apart = if apart { format!(" from {from}") } else { String::new() };
+        [(format!("passwords from {from}"), FREE_OF_ADDRESS), (format!("password of {email}{apart}"), FREE)]
+    }
+
+    /// Who it is, or why not. The same work, whatever is wrong.
+    async fn look(&self, account: Option<&accounts::Row>) -> Result<Result<Uuid, Refusal>> {
+        let (platform, id) = (&self.platform, account.map_or(Uuid::nil(), |account| account.id));
+        let password = in_force(platform, id).await?;
+        let active = accounts::account_info(platform.db(), id).await?;
+        let hash = password.as_ref().map_or(hashing::OF_NOBODY, |row| &row.hash);
+        let is_right = platform.hashing().check(&self.given.password, hash).await?;
+        let code = codes::recognise(platform, password.as_ref(), &self.given.code, self.now).await?;
+        Ok(match (password, is_right, code, active) {
+            (None, ..) => Err(Refusal::Unknown),
+            (_, false, ..) => Err(Refusal::Password),
+            (_, _, None, _) => Err(Refusal::Code),
+            (_, _, _, None) => Err(Refusal::Suspended),
+            (Some(row), true, Some(code), Some(account)) => self.let_in(account, &row, &code).await?,
+        })
+    }
+
+    /// Uses the code up and writes down who signed in, both or neither.
+    async fn let_in(&self, account: accounts::Row, row: &Row, code: &Code) -> Result<Result<Uuid, Refusal>> {
+        let mut tx = self.platform.db().begin().await?;
+        if !codes::use_up(&mut tx, row, code, self.now).await? {
+            return Ok(Err(Refusal::Code));
+        }
+        let left = store::passwords::recovery_code_count(&mut *tx, row.id).await?;
+        let summary = match code {
+            Code::Step(_) => "Signed in with password and code.".to_owned(),
+            Code::Recovery(_) => format!("Signed in with password and recovery code; {left} are left."),
+        };
+        accounts::account_signed_in(&mut *tx, account.id, self.now).await?;
+        let actor = Actor {
+            credential: Credential::Session(self.session),
+            address: self.address.clone(),
+            base: String::new(),
+            platform: self.platform.clone(),
+            account,
+        };
+        let (subject, data) = (&actor.account.email, serde_json::json!({ "provider": "password" }));
+        let event = events::New { action: "session.create", subject, app: None, summary, data };
+        actor.event(&mut tx, event).await?;
+        tx.commit().await?;
+        Ok(Ok(actor.account.id))
+    }
+
+    /// Nothing is tried. The first time in a while this is an event; the log is for people to read.
+    async fn shut(&self, what: &str) -> Result<Uuid> {
+        if self.platform.rate_limits().is_news(what) {
+            self.refuse(Refusal::Busy).await?;
+        }
+        Err(Error::too_many_tries(
+            "Too many sign-ins to this account, or from your address, did not work. Wait a while, then try again.",
+        ))
+    }
+
+    async fn refuse(&self, why: Refusal) -> Result<()> {
+        let who = Some(self.email.as_str()).filter(|email| !email.is_empty());
+        let summary = format!("Refused to sign in {} by password: {}.", who.unwrap_or("somebody"), why.why());
+        let data = serde_json::json!({ "reason": why.word(), "provider": "password" });
+        let event = events::New { action: "session.refuse", subject: "password", app: None, summary, data };
+        events::event_of_visitor(&self.platform, who, self.address.clone(), event).await
+    }
+}
