@@ -123,14 +123,18 @@ fn Bot(
 /// most visits to a team are not about them.
 #[component]
 fn Tokens(this: ThisTeam, name: String, bot: String, made: RwSignal<Option<Authorization>>) -> impl IntoView {
-    let busy = RwSignal::new(false);
-    let (client, of_bot, name) = (client(), StoredValue::new(bot), StoredValue::new(name));
+    let (client, toasts) = (client(), Toasts::of_page());
+    let (of_bot, name) = (StoredValue::new(bot), StoredValue::new(name));
     let tokens = RwSignal::new(None::<Vec<Authorization>>);
     let load = Callback::new(move |()| {
         let team = this.name.get_untracked();
         let asked = of_bot.with_value(|bot| client.service_account_authorization_list(&team, bot));
-        act(busy, "The tokens were not read", asked, move |list| {
-            tokens.try_set(Some(list));
+        // Not by `act`: this is also run by what follows on another answer, where no page is at hand.
+        leptos::task::spawn_local(async move {
+            match asked.await {
+                Ok(list) => drop(tokens.try_set(Some(list))),
+                Err(err) => toasts.failed("The tokens were not read", &err),
+            }
         });
     });
     // Another one was made while they are shown.
@@ -142,7 +146,7 @@ fn Tokens(this: ThisTeam, name: String, bot: String, made: RwSignal<Option<Autho
     view! {
         <div class="stack g2 small" style="flex:1 0 100%">
             {move || match tokens.get() {
-                None => Either::Left(view! { <div><ActButton class="btn gho sm".to_owned() busy on_click=load>"Show tokens"<span class="vh">" of "{name.get_value()}</span></ActButton></div> }),
+                None => Either::Left(view! { <div><button class="btn gho sm" type="button" on:click=move |_| load.run(())>"Show tokens"<span class="vh">" of "{name.get_value()}</span></button></div> }),
                 Some(list) if list.is_empty() => Either::Right(Either::Left(view! { <p class="dim">"No token works now."</p> })),
                 Some(list) => Either::Right(Either::Right(view! {
                     <ul class="list">{list.into_iter().map(|token| view! { <Token this bot=of_bot.get_value() token load/> }).collect_view()}</ul>
