@@ -5,24 +5,30 @@ import { fileURLToPath } from "node:url";
 
 import { browser, report, start } from "./world.mjs";
 
+/** A module, or the modules of a bundle. */
+const CODE = /\.(wasm|bin)$/;
+
 const world = await start();
 try {
   await world.api("POST", "/apps", { name: "harbour" });
   await world.api("POST", "/teams", { name: "crew" });
   const { all, context } = await browser(world);
-  const signedOut = await all.newContext();
+  const signedIn = await context.storageState();
   const app = ["", "/activity", "/resources", "/logs", "/metrics", "/settings"].map((tab) => `/apps/harbour${tab}`);
   const pages = ["/login", "/apps", "/apps/new", ...app, "/teams", "/teams/crew", "/platform", "/sign-in", "/audit", "/account"];
   const rows = [];
   for (const path of pages) {
-    const loaded = await loads(path === "/login" ? signedOut : context, world.base + path);
+    // Each page in a context of its own, whose cache is empty.
+    const fresh = await all.newContext({ storageState: path === "/login" ? undefined : signedIn });
+    const loaded = await loads(fresh, world.base + path);
+    await fresh.close();
     rows.push(row(`\`${path}\``, loaded));
     console.error(rows.at(-1));
   }
   await all.close();
   report("wasm", `## WASM of the console
 
-\`bench/wasm.sh\`: what a browser with an empty cache loads of WASM for a page, and all there is. A page's code is in the file that every page loads, in its bundle's (\`app/src/bundles.rs\`), and in those that its bundle shares with others.
+\`bench/wasm.sh\`: what a browser with an empty cache loads of WASM for a page, and all there is. A page's code is in the module of every page, in what most pages share, and in the files of its bundles (\`app/src/bundles.rs\`).
 
 | page | files | raw KB | brotli KB |
 | --- | --: | --: | --: |
@@ -36,19 +42,14 @@ ${row("everything", everything())}
 /** Loads a page until it answers; resolves to the sizes of the WASM that came. */
 async function loads(context, url) {
   const page = await context.newPage();
-  const session = await context.newCDPSession(page);
-  await session.send("Network.enable");
-  await session.send("Network.setCacheDisabled", { cacheDisabled: false });
-  await session.send("Network.clearBrowserCache");
   const files = new Map();
   page.on("requestfinished", (request) => {
-    if (!request.url().endsWith(".wasm")) return;
+    if (!CODE.test(request.url())) return;
     files.set(request.url(), Promise.all([request.response().then((r) => r.body()), request.sizes()]));
   });
   await page.goto(url);
   await page.waitForSelector("html[data-alive]", { state: "attached" });
   const came = await Promise.all(files.values());
-  await page.close();
   return came.map(([body, sizes]) => ({ raw: body.length, brotli: sizes.responseBodySize }));
 }
 
@@ -56,7 +57,7 @@ function everything() {
   const site = join(resolve(dirname(fileURLToPath(import.meta.url)), ".."), "target/site");
   const { js } = JSON.parse(readFileSync(join(site, "manifest.json"), "utf8"));
   const folder = join(site, dirname(js));
-  const names = readdirSync(folder).filter((name) => name.endsWith(".wasm"));
+  const names = readdirSync(folder).filter((name) => CODE.test(name));
   const size = (name) => readFileSync(join(folder, name)).length;
   return names.map((name) => ({ raw: size(name), brotli: size(`${name}.br`) }));
 }

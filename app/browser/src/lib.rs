@@ -9,7 +9,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-#[cfg(not(erase_components))]
+#[cfg(not(any(erase_components, doc)))]
 compile_error!("The server draws pages with --cfg erase_components (.cargo/config.toml), which RUSTFLAGS hides.");
 
 /// Called once by the page's script when the module is ready. Without the page's own code the page
