@@ -69,8 +69,9 @@ macro_rules! bundles {
             Ok(())
         }
 
+        /// Bundles and pages.
         #[cfg(test)]
-        const ALL: &[&str] = &[$(stringify!($bundle)),+];
+        const ALL: &[(&str, &str)] = &[$($((stringify!($bundle), stringify!($page))),+),+];
     };
 }
 
@@ -141,13 +142,26 @@ fn gone() -> AnyView {
 mod tests {
     use super::*;
 
+    /// Without its bundles a page cannot be taken up.
     #[test]
-    fn pages_name_bundles_that_there_are() {
-        let paths = ["/login", "/apps/", "/apps/new", "/apps/a", "/apps/a/logs", "/apps/a/metrics", "/apps/a/settings", "/audit"];
-        for path in paths {
-            assert!(!of(path).is_empty(), "{path}");
-            assert!(of(path).iter().all(|bundle| ALL.contains(bundle)), "{path}");
+    fn every_route_names_the_bundles_of_its_page() {
+        let after = |line: &'static str, mark| line.split(mark).nth(1);
+        let (mut parent, mut pages) = ("", 0);
+        for line in include_str!("app.rs").lines() {
+            let Some(path) = after(line, "path=path!(\"").and_then(|rest| rest.split('"').next()) else {
+                parent = if line.contains("</ParentRoute>") { "" } else { parent };
+                continue;
+            };
+            let address = format!("{parent}{path}").replace(':', "");
+            if line.contains("<ParentRoute") {
+                parent = path;
+            } else if let Some(page) = after(line, "view=bundles::").and_then(|rest| rest.split('(').next()) {
+                let bundle = ALL.iter().find(|(_, of)| *of == page).map(|(bundle, _)| *bundle);
+                assert_eq!(of(&address).last().copied(), bundle, "{address}");
+                pages += 1;
+            }
         }
+        assert_eq!(pages, ALL.len() - 1, "all but the frame of an app");
         assert!(of("/nowhere").is_empty());
     }
 }

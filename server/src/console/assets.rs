@@ -3,7 +3,10 @@
 //! Names below `/pkg/` carry a hash of their content and can be kept for ever. Beside a file
 //! lie copies that were compressed ahead, `.br` and `.gz`; the best that the browser takes is sent.
 
-use std::{borrow::Cow, collections::{BTreeMap, BTreeSet}};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use app::Assets;
 use axum::{
