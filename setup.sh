@@ -172,20 +172,37 @@ check_wasm() {
 
 # --- Tools of the console's build --------------------------------------------------------------
 
+# What Cargo.lock says about a crate.
+locked() { sed -n "/^name = \"$1\"$/{n;s/version = \"\(.*\)\"/\1/p}" Cargo.lock; }
+
+# cargo_tool CRATE VERSION PROGRAM [OPTIONS]: builds PROGRAM, unless it is there, and sets `tool`.
+tool=
+cargo_tool() {
+  local crate=$1 version=$2 program=$3
+  shift 3
+  tool=$cache/$program-$version/bin/$program
+  [ -x "$tool" ] && return
+  say "build $program $version (once, a few minutes)"
+  # Without --locked: a lock may name a release that a mirror does not have.
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_TARGET_DIR=target/setup/$program \
+    cargo install "$crate" --version "$version" --bin "$program" --root "$cache/$program-$version" "$@"
+  rm -rf "target/setup/$program"
+}
+
 bindgen=
 check_bindgen() {
   local version
-  version=$(sed -n '/^name = "wasm-bindgen"$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
-  local own=$cache/wasm-bindgen-$version/bin/wasm-bindgen
-  for bindgen in "$own" wasm-bindgen; do
-    have "$bindgen" && [ "$("$bindgen" --version)" = "wasm-bindgen $version" ] && return
-  done
-  say "build wasm-bindgen $version (once, about three minutes)"
-  # Without --locked: its lock may name a release that a mirror does not have.
-  CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_TARGET_DIR=target/setup/wasm-bindgen \
-    cargo install wasm-bindgen-cli --version "$version" --bin wasm-bindgen --root "$cache/wasm-bindgen-$version"
-  rm -rf target/setup/wasm-bindgen
-  bindgen=$own
+  version=$(locked wasm-bindgen)
+  if have wasm-bindgen && [ "$(wasm-bindgen --version)" = "wasm-bindgen $version" ]; then bindgen=wasm-bindgen; return; fi
+  cargo_tool wasm-bindgen-cli "$version" wasm-bindgen
+  bindgen=$tool
+}
+
+# Takes the module apart where wasm_split_helpers has left its marks; the two go together.
+split=
+check_split() {
+  cargo_tool wasm_split_cli_support "$(locked wasm_split_helpers)" wasm-split-cli --features build-binary
+  split=$tool
 }
 
 # npm_ci FOLDER PROGRAM: the packages of FOLDER's lock, unless they are there.
@@ -219,6 +236,7 @@ check_programs
 check_rust
 check_wasm
 check_bindgen
+check_split
 check_node
 npm_ci style tailwindcss
 [ $for_tests = no ] || npm_ci end2end playwright
@@ -227,6 +245,7 @@ npm_ci style tailwindcss
   echo "WASM_BIN='$wasm_bin'"
   echo "WASM_RUSTC_VERSION='$("$wasm_bin/rustc" -V)'"
   echo "WASM_BINDGEN='$bindgen'"
+  echo "WASM_SPLIT='$split'"
   echo "NODE_BIN='$node_bin'"
   echo "CHROMIUM='$(browser || true)'"
 } >target/setup/env

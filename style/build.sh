@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Makes what a browser loads: `style/build.sh release` (small) or `style/build.sh dev` (quick).
 #
-# Rust -> WASM -> wasm-bindgen -> wasm-opt, CSS through Tailwind, then pack.mjs names each
-# file by its content, compresses it and writes target/site, which `wharfd` embeds.
+# Rust -> WASM -> wasm-split-cli (a file for each bundle of pages, and those that bundles share) ->
+# wasm-bindgen -> binaryen, CSS through Tailwind, then pack.mjs names the files by their content,
+# compresses them and writes target/site, which `wharfd` embeds.
 # Both kinds are kept in target/front; when no input has changed this does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,7 +15,7 @@ case $kind in
   *) echo "style/build.sh: say release or dev, not '$kind'." >&2; exit 2 ;;
 esac
 [ -f target/setup/env ] || { echo "style/build.sh: run ./setup.sh first." >&2; exit 1; }
-# Written by setup.sh: WASM_BIN, WASM_RUSTC_VERSION, WASM_BINDGEN.
+# Written by setup.sh: WASM_BIN, WASM_RUSTC_VERSION, WASM_BINDGEN, WASM_SPLIT.
 . target/setup/env
 
 site=target/front/site-$kind
@@ -55,16 +56,23 @@ PATH="$WASM_BIN:$PATH" RUSTC="$WASM_BIN/rustc" "$WASM_BIN/cargo" build -p browse
   --profile "$profile" --target wasm32-unknown-unknown --target-dir target/front
 wasm=target/front/wasm32-unknown-unknown/$folder/browser.wasm
 
+say "take it apart"
+node style/shrink.mjs "$wasm" "$raw/whole.wasm"
+# Its warnings are of functions without relocations, which need none.
+RUST_LOG=error "$WASM_SPLIT" --out-name console "$raw/whole.wasm" "$raw"
+rm "$raw/whole.wasm"
+
 say "bind it to JavaScript"
-"$WASM_BINDGEN" --target web --no-typescript --out-name console --out-dir "$raw" "$wasm"
+# The files of the bundles import what the linker exports.
+"$WASM_BINDGEN" --target web --no-typescript --keep-lld-exports --out-name console --out-dir "$raw" "$raw/console.wasm"
+rm "$raw/console.wasm"
 
 if [ "$kind" = release ]; then
-  say "shrink it (a minute)"
-  node style/shrink.mjs "$raw/console_bg.wasm" "$raw/shrunk.wasm"
-  style/node_modules/.bin/wasm-opt -Oz --strip-debug --strip-producers --enable-bulk-memory --enable-bulk-memory-opt \
-    --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals --enable-reference-types --enable-multivalue \
-    -o "$raw/console_bg.wasm" "$raw/shrunk.wasm"
-  rm "$raw/shrunk.wasm"
+  say "shrink it (two minutes)"
+  # The largest first.
+  { printf '%s\0' "$raw/console_bg.wasm"; find "$raw" -name '*.wasm' ! -name console_bg.wasm -print0; } |
+    xargs -0 -n 25 -P "$(nproc)" node style/optimize.mjs 2>"$raw/optimize.log" || { cat "$raw/optimize.log" >&2; exit 1; }
+  rm "$raw/optimize.log"
 fi
 
 say "compile the CSS"

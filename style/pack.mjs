@@ -1,8 +1,11 @@
 // Packs the console's files for serving: `node pack.mjs KIND RAW PUBLIC SITE`.
 //
-// SITE/pkg/console.<hash>.js, console_bg.<hash>.wasm and console.<hash>.css can be cached for
-// ever; SITE/manifest.json says what they are called; PUBLIC is copied as it is. Beside every
-// text or WASM file lie `.br` and `.gz`, unless they would save nothing.
+// The modules that wasm-split-cli made become one file for each bundle of pages. Scripts and WASM
+// refer to each other by name, so they keep their names and lie in a folder that is called after
+// their content: SITE/pkg/<hash>/console.js and what it loads. That and
+// SITE/pkg/console.<hash>.css can be cached for ever; SITE/manifest.json says what is what; PUBLIC
+// is copied as it is. Beside every text or WASM file lie `.br` and `.gz`, unless they would save
+// nothing. A release whose pages load too much fails.
 import { createHash } from "node:crypto";
 import { cp, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
@@ -11,35 +14,96 @@ import { brotliCompress, constants, gzip } from "node:zlib";
 
 const [kind, raw, publicDir, site] = process.argv.slice(2);
 const small = kind === "release";
-const COMPRESSED = new Set([".js", ".wasm", ".css", ".svg", ".txt", ".json", ".html"]);
+const COMPRESSED = new Set([".js", ".wasm", ".bin", ".css", ".svg", ".txt", ".json", ".html"]);
+/** What pages may load of WASM, in bytes after brotli: those of a bundle, or of any other. */
+const BUDGET = { entry: 330_000, apps: 340_000, most: 440_000 };
 
-/** The content's name: `console.js` becomes `console.1f0c….js`. */
-function hashed(name, content) {
-  const hash = createHash("sha256").update(content).digest("hex").slice(0, 16);
-  const ext = extname(name);
-  return `${basename(name, ext)}.${hash}${ext}`;
-}
+const hash = (...contents) =>
+  contents.reduce((sum, content) => sum.update(content), createHash("sha256")).digest("hex").slice(0, 16);
 
 async function compress(file, content) {
-  const quality = { [constants.BROTLI_PARAM_QUALITY]: small ? 11 : 3 };
+  const params = {
+    [constants.BROTLI_PARAM_QUALITY]: small ? 11 : 3,
+    [constants.BROTLI_PARAM_LGWIN]: constants.BROTLI_MAX_WINDOW_BITS,
+    [constants.BROTLI_PARAM_SIZE_HINT]: content.length,
+  };
   const [br, gz] = await Promise.all([
-    promisify(brotliCompress)(content, { params: quality }),
+    promisify(brotliCompress)(content, { params }),
     promisify(gzip)(content, { level: small ? 9 : 1 }),
   ]);
   if (br.length < content.length) await writeFile(`${file}.br`, br);
   if (gz.length < content.length) await writeFile(`${file}.gz`, gz);
-  return br.length;
+  return Math.min(br.length, content.length);
 }
 
+/** Compresses everything in a folder; resolves to the sizes by name. */
 async function compressAll(folder) {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true });
   const files = entries.filter((e) => e.isFile() && COMPRESSED.has(extname(e.name)));
+  const sizes = {};
   for (const entry of files) {
     const file = join(entry.parentPath ?? entry.path, entry.name);
     const content = await readFile(file);
-    const packed = await compress(file, content);
-    console.error(`    ${file.slice(next.length + 1)}  ${content.length} bytes, ${packed} with brotli`);
+    sizes[file.slice(folder.length + 1)] = { raw: content.length, brotli: await compress(file, content) };
   }
+  return sizes;
+}
+
+/** The modules of each bundle, read from the script that wasm-split-cli wrote to load them. */
+function modulesOfBundles(script) {
+  const modules = {};
+  for (const [, name, load] of script.matchAll(/^(?:export )?const (\w+) = (.*?makeLoad\(.*?\]\)\)?);$/gms)) {
+    const [, needs] = /, \[([^\]]*)\]\)\)?$/.exec(load);
+    const own = [...load.matchAll(/"\.\/(\w+\.wasm)"/g)].map(([, file]) => file);
+    modules[name] = [...needs.split(", ").filter(Boolean).flatMap((need) => modules[need]), ...own];
+  }
+  const prefix = "__wasm_split_load_";
+  const bundles = Object.entries(modules).filter(([name]) => name.startsWith(prefix));
+  if (bundles.length === 0) throw new Error("__wasm_split.js has no bundles: this step is out of date.");
+  return Object.fromEntries(bundles.map(([name, all]) => [name.slice(prefix.length), all]).sort());
+}
+
+/**
+ * Which modules lie in which bundle's file. There is a module for every set of bundles that have
+ * code in common: those of most bundles make one that all pages load, `shared`; any other lies in
+ * the file of each bundle that uses it, but for what a bundle finds in the one that it is part of.
+ */
+function files(bundles) {
+  const names = Object.keys(bundles);
+  const users = (module) => names.filter((name) => bundles[name].includes(module)).length;
+  const shared = [...new Set(Object.values(bundles).flat())].filter((module) => users(module) * 2 >= names.length);
+  const packs = { shared: { modules: shared, needs: [] } };
+  for (const name of names) {
+    const whole = names.find((other) => name.startsWith(`${other}_`));
+    const elsewhere = new Set([...shared, ...(whole ? bundles[whole] : [])]);
+    const modules = bundles[name].filter((module) => !elsewhere.has(module));
+    packs[name] = { modules, needs: whole ? ["shared", whole] : ["shared"] };
+  }
+  return packs;
+}
+
+/** The files of bundles, and the script that loads them. */
+async function bundle() {
+  const script = await readFile(join(raw, "__wasm_split.js"), "utf8");
+  const packs = files(modulesOfBundles(script));
+  const table = {};
+  for (const [name, { modules, needs }] of Object.entries(packs)) {
+    const contents = await Promise.all(modules.map((module) => readFile(join(raw, module))));
+    let at = 0;
+    const places = contents.map((content, n) => [modules[n].replace(".wasm", ""), at, (at += content.length)]);
+    table[name] = { file: `${name}.bin`, modules: places, needs };
+    await writeFile(join(raw, `${name}.bin`), Buffer.concat(contents));
+  }
+  const [, imports] = /__wasm_split: \{([^}]*)\}/.exec(script) ?? [];
+  if (imports === undefined) throw new Error("__wasm_split.js does not say what modules import: this step is out of date.");
+  const exports = Object.keys(packs).filter((name) => name !== "shared");
+  const loader = (await readFile(new URL("loader.js", import.meta.url), "utf8"))
+    .replace("BUNDLES = {}", `BUNDLES = ${JSON.stringify(table)}`)
+    .replace("IMPORTS = {}", `IMPORTS = {${imports}}`);
+  const lines = exports.map((name) => `export const __wasm_split_load_${name} = loader("${name}");\n`);
+  await writeFile(join(raw, "__wasm_split.js"), loader + lines.join(""));
+  const filesOf = (name) => [...new Set([...table[name].needs.flatMap(filesOf), table[name].file])];
+  return Object.fromEntries(exports.map((name) => [name, filesOf(name)]));
 }
 
 const next = `${site}.new`;
@@ -47,24 +111,54 @@ await rm(next, { recursive: true, force: true });
 await mkdir(join(next, "pkg"), { recursive: true });
 await cp(publicDir, next, { recursive: true });
 
-const wasm = await readFile(join(raw, "console_bg.wasm"));
-if (!WebAssembly.validate(wasm)) throw new Error("The console's WASM is not valid; a tool of the build broke it.");
-const wasmName = hashed("console_bg.wasm", wasm);
-// The glue asks for its WASM by name where the caller gives none.
-const js = (await readFile(join(raw, "console.js"), "utf8")).replaceAll("console_bg.wasm", wasmName);
-const jsName = hashed("console.js", js);
-const css = await readFile(join(raw, "console.css"));
-const cssName = hashed("console.css", css);
-await writeFile(join(next, "pkg", wasmName), wasm);
-await writeFile(join(next, "pkg", jsName), js);
-await writeFile(join(next, "pkg", cssName), css);
+for (const name of (await readdir(raw)).filter((name) => name.endsWith(".wasm"))) {
+  if (!WebAssembly.validate(await readFile(join(raw, name)))) {
+    throw new Error(`${name} of the console is not valid; a tool of the build broke it.`);
+  }
+}
+const bundles = await bundle();
+const main = "console_bg.wasm";
+const code = [main, "console.js", "__wasm_split.js", ...new Set(Object.values(bundles).flat())].sort();
+const contents = await Promise.all(code.map((name) => readFile(join(raw, name))));
+const folder = join("pkg", hash(...contents));
+await mkdir(join(next, folder), { recursive: true });
+for (const [n, name] of code.entries()) await writeFile(join(next, folder, name), contents[n]);
 // Scripts that crates bring along; wasm-bindgen puts a hash in their path.
-await cp(join(raw, "snippets"), join(next, "pkg", "snippets"), { recursive: true }).catch((error) => {
+await cp(join(raw, "snippets"), join(next, folder, "snippets"), { recursive: true }).catch((error) => {
   if (error.code !== "ENOENT") throw error;
 });
+const css = await readFile(join(raw, "console.css"));
+const cssName = join("pkg", `console.${hash(css)}.css`);
+await writeFile(join(next, cssName), css);
 
-await compressAll(next);
-const manifest = { js: `pkg/${jsName}`, wasm: `pkg/${wasmName}`, css: `pkg/${cssName}` };
+const sizes = await compressAll(next);
+const path = (name) => `${folder}/${name}`;
+const manifest = {
+  js: path("console.js"),
+  modules: [path("__wasm_split.js")],
+  wasm: path(main),
+  css: cssName,
+  bundles: Object.fromEntries(Object.entries(bundles).map(([name, files]) => [name, files.map(path)])),
+};
 await writeFile(join(next, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+
+const kb = (bytes) => `${(bytes / 1000).toFixed(1)} KB`;
+const report = (what, { raw, brotli }) => console.error(`    ${what.padEnd(24)} ${kb(raw)}, ${kb(brotli)} with brotli`);
+for (const [name, size] of Object.entries(sizes)) {
+  if (name.startsWith("pkg/")) report(basename(name), size);
+}
+console.error("    WASM that pages load:");
+for (const [name, files] of Object.entries(manifest.bundles)) {
+  const all = [manifest.wasm, ...files].map((file) => sizes[file]);
+  const sum = (what) => all.reduce((sum, size) => sum + size[what], 0);
+  report(`  ${name}`, { raw: sum("raw"), brotli: sum("brotli") });
+  const most = BUDGET[name] ?? BUDGET.most;
+  if (small && sum("brotli") > most) {
+    throw new Error(
+      `Pages of the bundle ${name} load ${sum("brotli")} bytes of WASM after brotli; BUDGET in style/pack.mjs allows ${most}. ` +
+        "Move code out of what they load (app/src/bundles.rs), or say why it has to be more.",
+    );
+  }
+}
 await rm(site, { recursive: true, force: true });
 await rename(next, site);

@@ -10,7 +10,7 @@ use leptos_router::{
     path,
 };
 
-use crate::{clock::Clock, live::Live, pages, parts};
+use crate::{bundles, clock::Clock, live::Live, pages, parts};
 
 /// Sets the status of the answer while the server renders a page. Provided by the server.
 #[derive(Clone)]
@@ -47,28 +47,28 @@ pub fn App() -> impl IntoView {
         <Title formatter=|title: String| if title.is_empty() { "Wharf".into() } else { format!("{title} · Wharf") }/>
         <Router>
             <Routes fallback=pages::NotFoundPage>
-                <Route path=path!("/login") view=pages::LoginPage ssr=SsrMode::Async/>
-                <Route path=path!("/oauth/authorize") view=pages::ConsentPage ssr=SsrMode::Async/>
+                <Route path=path!("/login") view=bundles::LoginPage() ssr=SsrMode::Async/>
+                <Route path=path!("/oauth/authorize") view=bundles::ConsentPage() ssr=SsrMode::Async/>
                 <Route path=path!("/") view=|| view! { <Redirect path="/apps"/> } ssr=SsrMode::Async/>
                 <ParentRoute path=path!("") view=Framed ssr=SsrMode::Async>
-                    <Route path=path!("/apps") view=pages::AppsPage/>
-                    <Route path=path!("/apps/new") view=pages::NewAppPage/>
-                    <Route path=path!("/apps/:app/builds/:n") view=pages::BuildPage/>
-                    <ParentRoute path=path!("/apps/:app") view=pages::AppFrame>
-                        <Route path=path!("") view=pages::OverviewPage/>
-                        <Route path=path!("/activity") view=pages::ActivityPage/>
-                        <Route path=path!("/resources") view=pages::ResourcesPage/>
-                        <Route path=path!("/logs") view=pages::LogsPage/>
-                        <Route path=path!("/metrics") view=pages::MetricsPage/>
-                        <Route path=path!("/settings") view=pages::SettingsPage/>
+                    <Route path=path!("/apps") view=bundles::AppsPage()/>
+                    <Route path=path!("/apps/new") view=bundles::NewAppPage()/>
+                    <Route path=path!("/apps/:app/builds/:n") view=bundles::BuildPage()/>
+                    <ParentRoute path=path!("/apps/:app") view=bundles::AppFrame()>
+                        <Route path=path!("") view=bundles::OverviewPage()/>
+                        <Route path=path!("/activity") view=bundles::ActivityPage()/>
+                        <Route path=path!("/resources") view=bundles::ResourcesPage()/>
+                        <Route path=path!("/logs") view=bundles::LogsPage()/>
+                        <Route path=path!("/metrics") view=bundles::MetricsPage()/>
+                        <Route path=path!("/settings") view=bundles::SettingsPage()/>
                     </ParentRoute>
-                    <Route path=path!("/parts") view=pages::PartsPage/>
-                    <Route path=path!("/teams") view=pages::TeamsPage/>
-                    <Route path=path!("/teams/:team") view=pages::TeamPage/>
-                    <Route path=path!("/platform") view=pages::PlatformPage/>
-                    <Route path=path!("/sign-in") view=pages::IdentityProvidersPage/>
-                    <Route path=path!("/audit") view=pages::AuditPage/>
-                    <Route path=path!("/account") view=pages::AccountPage/>
+                    <Route path=path!("/parts") view=bundles::PartsPage()/>
+                    <Route path=path!("/teams") view=bundles::TeamsPage()/>
+                    <Route path=path!("/teams/:team") view=bundles::TeamPage()/>
+                    <Route path=path!("/platform") view=bundles::PlatformPage()/>
+                    <Route path=path!("/sign-in") view=bundles::IdentityProvidersPage()/>
+                    <Route path=path!("/audit") view=bundles::AuditPage()/>
+                    <Route path=path!("/account") view=bundles::AccountPage()/>
                 </ParentRoute>
             </Routes>
         </Router>

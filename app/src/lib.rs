@@ -6,6 +6,7 @@
 #![recursion_limit = "512"]
 
 mod app;
+pub mod bundles;
 pub mod clock;
 pub mod data;
 pub mod live;

@@ -1,17 +1,22 @@
-//! Asks for a page's data while the pointer or the keyboard rests on the link to it.
+//! Gets a page's code and data while the pointer or the keyboard rests on the link to it.
 //!
 //! Whoever runs the app provides [`Ahead`], a client whose answers are kept for a moment; the page
 //! that is opened then finds them and shows at once. On the server there is none. What is secret
-//! (config vars, tokens) is never asked for ahead.
+//! (config vars, tokens) is never asked for ahead. What asks is part of the page's [`bundles`],
+//! because it knows how to read the answers.
 
 use std::{future::Future, time::Duration};
 
 use api::{Client, metrics::MetricsQuery};
 use leptos::{ev, prelude::*};
 use wasm_bindgen::JsCast;
+use wasm_split_helpers::{SplitLoaderError, wasm_split};
 use web_sys::Element;
 
-use crate::pages::{FIRST_RELEASES, newest_lines};
+use crate::{
+    bundles,
+    pages::{FIRST_RELEASES, newest_lines},
+};
 
 /// A pointer that only passes by asks for nothing.
 const RESTS: Duration = Duration::from_millis(65);
@@ -33,7 +38,7 @@ pub(crate) fn watch() {
         }
         let still = move || {
             if resting.try_get_value().as_deref() == Some(&to) {
-                client.with_value(|client| ask(client, &to));
+                leptos::task::spawn_local(ahead(client.get_value(), to.clone()));
             }
         };
         set_timeout(still, RESTS);
@@ -57,38 +62,51 @@ fn link(target: web_sys::EventTarget) -> Option<String> {
     (!anchor.has_attribute("target") && to != here).then_some(to)
 }
 
-/// What the page at `to` will ask for first.
-fn ask(client: &Client, to: &str) {
-    let path: Vec<&str> = to.split(['?', '#']).next().unwrap_or_default().trim_matches('/').split('/').collect();
-    // Pages of an app that is shown already have its status.
-    let here = window().location().pathname().unwrap_or_default();
-    if let ["apps", app, rest @ ..] = path.as_slice()
-        && *app != "new"
-    {
-        if !format!("{here}/").starts_with(&format!("/apps/{app}/")) {
-            keep(client.app_status(app));
-        }
-        match rest {
-            [] => {
-                keep(client.event_list(app));
-                keep(client.metrics_info(app, &MetricsQuery::default()));
-            }
-            ["activity"] => {
-                keep(client.release_list(app, FIRST_RELEASES));
-                keep(client.build_list(app));
-            }
-            ["resources"] => keep(client.dyno_size_list()),
-            ["logs"] => keep(client.log_line_list(app, &newest_lines())),
-            ["builds", number] => keep(client.build_info(app, number)),
-            _ => {}
-        }
+/// Gets what the page at `to` needs. Nobody waits for it, so what fails is met when the page is opened.
+async fn ahead(client: Client, to: String) {
+    let to = to.split(['?', '#']).next().unwrap_or_default();
+    if !bundles::load(to).await {
         return;
     }
-    match path.as_slice() {
-        ["apps"] => keep(client.app_summary_list()),
-        ["platform"] => keep(client.platform_info()),
-        _ => {}
+    let here = window().location().pathname().unwrap_or_default();
+    let of = |n| to.trim_matches('/').split('/').nth(n).unwrap_or_default().to_owned();
+    let app = of(1);
+    // Pages of an app that is shown already have its status.
+    if bundles::of(to).first() == Some(&"app") && !format!("{here}/").starts_with(&format!("/apps/{app}/")) {
+        let _ = status(client.clone(), app.clone()).await;
     }
+    let _ = match bundles::of(to) {
+        ["apps"] => apps(client).await,
+        ["app", "app_overview"] => overview(client, app).await,
+        ["app", "app_activity"] => activity(client, app).await,
+        ["app", "app_resources"] => resources(client).await,
+        ["app", "app_logs"] => logs(client, app).await,
+        ["build"] => build(client, app, of(3)).await,
+        ["platform"] if of(0) == "platform" => platform(client).await,
+        _ => Ok(()),
+    };
+}
+
+/// Declares what asks: bundle: name(arguments) => what is asked for.
+macro_rules! asked_ahead {
+    ($($bundle:ident: $name:ident($client:ident $(, $arg:ident)*) => $($asked:expr),+;)+) => {$(
+        #[wasm_split($bundle, fallible)]
+        fn $name($client: Client $(, $arg: String)*) -> Result<(), SplitLoaderError> {
+            $(keep($asked);)+
+            Ok(())
+        }
+    )+};
+}
+
+asked_ahead! {
+    apps: apps(client) => client.app_summary_list();
+    app: status(client, app) => client.app_status(&app);
+    app_overview: overview(client, app) => client.event_list(&app), client.metrics_info(&app, &MetricsQuery::default());
+    app_activity: activity(client, app) => client.release_list(&app, FIRST_RELEASES), client.build_list(&app);
+    app_resources: resources(client) => client.dyno_size_list();
+    app_logs: logs(client, app) => client.log_line_list(&app, &newest_lines());
+    build: build(client, app, number) => client.build_info(&app, &number);
+    platform: platform(client) => client.platform_info();
 }
 
 fn keep<T: 'static>(asked: impl Future<Output = T> + 'static) {

@@ -5,11 +5,16 @@ use leptos_meta::MetaTags;
 
 use crate::App;
 
-/// What the browser has to load: paths with a hash in them, e.g. `/pkg/console.1f0c….js`.
+/// What the browser has to load: paths with a hash in them, e.g. `/pkg/console.1f0c….css`.
 #[derive(Clone, Debug)]
 pub struct Assets {
     pub js: String,
+    /// What `js` loads in turn.
+    pub modules: Vec<String>,
+    /// The code of every page.
     pub wasm: String,
+    /// The code of this page: the files of its [`crate::bundles`].
+    pub bundles: Vec<String>,
     pub css: String,
 }
 
@@ -22,12 +27,19 @@ const SPRITE: &str = include_str!("../../public/icons.svg");
 /// The whole document. Scripts carry the nonce of this answer, which the server's policy names.
 pub fn shell(assets: Assets) -> impl IntoView {
     let nonce = use_nonce();
-    let Assets { js, wasm, css } = assets;
+    let Assets { js, modules, wasm, bundles, css } = assets;
     let start = format!(
         "import init,{{hydrate}} from {};init({{module_or_path:{}}}).then(hydrate)",
         serde_json::Value::from(js.as_str()),
         serde_json::Value::from(wasm.as_str()),
     );
+    // All at once: without these, each would be found out about when the one before has come.
+    let scripts = [js].into_iter().chain(modules);
+    let scripts = scripts.map(|js| view! { <link rel="modulepreload" href=js nonce=nonce.clone()/> }).collect_view();
+    let code = [wasm].into_iter().chain(bundles).map(|wasm| {
+        view! { <link rel="preload" href=wasm r#as="fetch" crossorigin="anonymous"/> }
+    });
+    let code = code.collect_view();
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -38,8 +50,8 @@ pub fn shell(assets: Assets) -> impl IntoView {
                 <script nonce=nonce.clone() inner_html=THEME></script>
                 <link rel="stylesheet" href=css/>
                 <link rel="icon" type="image/svg+xml" href="/favicon.svg"/>
-                <link rel="modulepreload" href=js nonce=nonce.clone()/>
-                <link rel="preload" href=wasm r#as="fetch" r#type="application/wasm" crossorigin="anonymous"/>
+                {scripts}
+                {code}
                 <script type="module" nonce=nonce inner_html=start></script>
                 <MetaTags/>
             </head>

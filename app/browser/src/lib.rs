@@ -9,12 +9,20 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Called once by the page's script when the module is ready.
+#[cfg(not(any(erase_components, doc)))]
+compile_error!("The server draws pages with --cfg erase_components (.cargo/config.toml), which RUSTFLAGS hides.");
+
+/// Called once by the page's script when the module is ready. Without the page's own code the page
+/// stays as the server drew it, and its links are ordinary ones.
 #[wasm_bindgen]
-pub fn hydrate() {
+pub async fn hydrate() {
     // Without it a panic says nothing but "unreachable".
     if cfg!(debug_assertions) {
         std::panic::set_hook(Box::new(|panic| web_sys::console::error_1(&panic.to_string().into())));
+    }
+    let path = web_sys::window().and_then(|window| window.location().pathname().ok());
+    if !app::bundles::load(&path.unwrap_or_default()).await {
+        return;
     }
     leptos::mount::hydrate_body(|| {
         provide_context(api::Client::new(fetch::Fetch));

@@ -114,15 +114,19 @@ fn read<T: DeserializeOwned>(reply: &Reply) -> Result<T, Error> {
     if !(200..300).contains(&reply.status) {
         return Err(refusal(reply));
     }
+    let unreadable = |why: &dyn std::fmt::Display| {
+        Error::unreadable(reply.status, format!("The answer of the platform could not be read: {why}."))
+    };
+    // From text, as the console reads everything else: a second reader for each type would be a copy of
+    // half its code.
+    let body = std::str::from_utf8(&reply.body).map_err(|err| unreadable(&err))?;
     // Answers without a body stand for `()` or `null`.
-    let body: &[u8] = if reply.body.is_empty() { b"null" } else { &reply.body };
-    serde_json::from_slice(body)
-        .map_err(|err| Error::unreadable(reply.status, format!("The answer of the platform could not be read: {err}.")))
+    serde_json::from_str(if body.is_empty() { "null" } else { body }).map_err(|err| unreadable(&err))
 }
 
 fn refusal(reply: &Reply) -> Error {
     let text = String::from_utf8_lossy(&reply.body);
-    let mut error: Error = serde_json::from_slice(&reply.body).unwrap_or_else(|_| {
+    let mut error: Error = serde_json::from_str(&text).unwrap_or_else(|_| {
         let text = text.trim();
         let said = if text.is_empty() || text.starts_with('<') { "nothing that can be read" } else { text };
         Error::unreadable(reply.status, format!("The platform answered {} and said: {said}", reply.status))

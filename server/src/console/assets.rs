@@ -3,7 +3,10 @@
 //! Names below `/pkg/` carry a hash of their content and can be kept for ever. Beside a file
 //! lie copies that were compressed ahead, `.br` and `.gz`; the best that the browser takes is sent.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use app::Assets;
 use axum::{
@@ -24,8 +27,17 @@ struct Site;
 #[derive(Deserialize)]
 struct Manifest {
     js: String,
+    modules: Vec<String>,
     wasm: String,
     css: String,
+    /// The files of each of [`app::bundles`]. Two may have one in common.
+    bundles: BTreeMap<String, Vec<String>>,
+}
+
+impl Manifest {
+    fn read() -> Option<Self> {
+        Site::get("manifest.json").and_then(|file| serde_json::from_slice(&file.data).ok())
+    }
 }
 
 /// Said by pages of an executable that was built without the console's front end.
@@ -34,14 +46,25 @@ const BARE_CSS: &str = "body::before{display:block;padding:1em;font:1em sans-ser
     Build it with: make build'}";
 const BARE_JS: &str = "export default async () => {}; export function hydrate() {}";
 
-/// The names of what a page loads.
-pub fn of_page() -> Assets {
-    let manifest = Site::get("manifest.json").and_then(|file| serde_json::from_slice::<Manifest>(&file.data).ok());
-    match manifest {
-        Some(Manifest { js, wasm, css }) => {
-            Assets { js: format!("/{js}"), wasm: format!("/{wasm}"), css: format!("/{css}") }
-        }
-        None => Assets { js: "/pkg/bare.js".into(), wasm: "/pkg/bare.js".into(), css: "/pkg/bare.css".into() },
+/// The address of the styles.
+pub fn css() -> String {
+    Manifest::read().map_or_else(|| "/pkg/bare.css".into(), |manifest| format!("/{}", manifest.css))
+}
+
+/// The addresses of what the page at `path` loads.
+pub fn of_page(path: &str) -> Assets {
+    let Some(manifest) = Manifest::read() else {
+        let bare = String::from("/pkg/bare.js");
+        return Assets { js: bare.clone(), modules: vec![], wasm: bare, bundles: vec![], css: css() };
+    };
+    let files = app::bundles::of(path).iter().filter_map(|bundle| manifest.bundles.get(*bundle));
+    let files: BTreeSet<&String> = files.flatten().collect();
+    Assets {
+        js: format!("/{}", manifest.js),
+        modules: manifest.modules.iter().map(|name| format!("/{name}")).collect(),
+        wasm: format!("/{}", manifest.wasm),
+        bundles: files.into_iter().map(|name| format!("/{name}")).collect(),
+        css: format!("/{}", manifest.css),
     }
 }
 

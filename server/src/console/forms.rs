@@ -136,7 +136,7 @@ fn refused(error: &Error, back: &str) -> Response {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"stylesheet\" href=\"{}\"></head>\
          <body><main class=\"page\"><h1>Not done</h1><p role=\"alert\">{why}</p>\
          <p><a class=\"ul\" href=\"{back}\">Back to the form</a></p></main></body></html>",
-        assets::of_page().css
+        assets::css()
     );
     let policy = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'";
     let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)];

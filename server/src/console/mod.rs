@@ -3,6 +3,9 @@
 //! A request is for the API or for a page (`dispatch`). Pages are rendered here, by asking the
 //! API in process as their visitor (`transport`), and their files are in the executable (`assets`).
 
+#[cfg(not(any(erase_components, doc)))]
+compile_error!("The console is drawn with --cfg erase_components (.cargo/config.toml), which RUSTFLAGS hides.");
+
 mod assets;
 mod dispatch;
 mod forms;

@@ -53,7 +53,8 @@ async fn page(State(api): State<Router>, request: Request) -> Response {
             }
         }));
     };
-    let document = || app::shell(assets::of_page());
+    let assets = assets::of_page(request.uri().path());
+    let document = move || app::shell(assets.clone());
     let mut response = leptos_axum::render_app_async_with_context(context, document)(request).await;
     protect(response.headers_mut());
     response
