@@ -1,6 +1,6 @@
 //! Data on a page: asked for once, then moved by the live connection.
 
-use std::future::Future;
+use std::{future::Future, pin::Pin};
 
 use api::{Client, Error, live::Topic};
 use leptos::prelude::*;
@@ -46,11 +46,11 @@ impl<T: Datum> Moving<T> {
         K: Clone + PartialEq + Send + Sync + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let first = Resource::new(key, fetch);
+        let first = first(Box::new(key), Box::new(move |key| Box::pin(fetch(key)) as Asking<T>));
         let moving = Self { first, latest: RwSignal::new(None), drawn: RwSignal::new(false) };
         let live = Live::of_page();
         let key = Memo::new(move |_| key());
-        Effect::new(move |_| {
+        effect(Box::new(move || {
             moving.drawn.set(true);
             moving.latest.set(None);
             if let Some(topic) = topic(key.get()) {
@@ -62,7 +62,7 @@ impl<T: Datum> Moving<T> {
                     }
                 });
             }
-        });
+        }));
         moving
     }
 
@@ -96,13 +96,13 @@ impl<T: Datum> Moving<T> {
                 match self.first.await {
                     Ok(first) => {
                         let current = RwSignal::new(self.latest.get_untracked().unwrap_or(first));
-                        Effect::new(move |_| {
+                        effect(Box::new(move || {
                             if let Some(value) = self.latest.get()
                                 && current.with_untracked(|now| *now != value)
                             {
                                 current.set(value);
                             }
-                        });
+                        }));
                         view(current.into()).into_any()
                     }
                     Err(error) => ErrorPanel(crate::parts::ErrorPanelProps {
@@ -116,6 +116,22 @@ impl<T: Datum> Moving<T> {
         // Erased, here and in components: the compiler would spell out the type of every page otherwise.
         view! { <Transition fallback=move || view! { <Skeleton lines/> }>{suspended}</Transition> }.into_any()
     }
+}
+
+/// An answer on its way.
+type Asking<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+
+/// Boxed, so that browsers load one such machine for each kind of answer and not one for each question.
+fn first<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
+    key: Box<dyn Fn() -> K + Send + Sync>,
+    fetch: Box<dyn Fn(K) -> Asking<T> + Send + Sync>,
+) -> Resource<Result<T, Error>> {
+    Resource::new(move || key(), move |key| fetch(key))
+}
+
+/// An effect; boxed for the same reason.
+fn effect(run: Box<dyn Fn()>) {
+    Effect::new(move |_| run());
 }
 
 /// Data that is asked for and does not move by itself.

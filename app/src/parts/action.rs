@@ -1,6 +1,6 @@
 //! Buttons that ask the platform to do something.
 
-use std::future::Future;
+use std::{future::Future, pin::Pin};
 
 use api::Error;
 use leptos::prelude::*;
@@ -14,16 +14,27 @@ pub fn act<T: 'static>(
     asked: impl Future<Output = Result<T, Error>> + 'static,
     then: impl FnOnce(T) + 'static,
 ) {
-    if busy.get_untracked() {
-        return;
+    if !busy.get_untracked() {
+        run(
+            busy,
+            failed.into(),
+            Box::pin(async move { asked.await.map(|value| Box::new(move || then(value)) as Then) }),
+        );
     }
+}
+
+/// What follows when the platform has done what it was asked.
+type Then = Box<dyn FnOnce()>;
+
+/// Boxed, so that browsers load it once and not for each question.
+fn run(busy: RwSignal<bool>, failed: String, asked: Pin<Box<dyn Future<Output = Result<Then, Error>>>>) {
     busy.set(true);
-    let (toasts, failed) = (Toasts::of_page(), failed.into());
+    let toasts = Toasts::of_page();
     leptos::task::spawn_local(async move {
         let result = asked.await;
         busy.try_set(false);
         match result {
-            Ok(value) => then(value),
+            Ok(then) => then(),
             Err(error) => toasts.failed(failed, &error),
         }
     });
