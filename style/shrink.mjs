@@ -2,15 +2,14 @@
 //
 // Leptos can hydrate a page in two ways, all at once (hydrate_body) or with pauses
 // (hydrate_lazy), and the tables of every view refer to both, so the linker keeps both. Ours is
-// the first. The same tables have a third way, of `template!`, which we do not use, and those of
-// routes what lists them for the server. Here the bodies of all that become traps, and their
-// relocations go; what only they used is then in reach of nothing, and wasm-split-cli leaves it out.
+// the first. Here the bodies of the second become traps, and their relocations go; what only they
+// used is then in reach of nothing, and wasm-split-cli leaves it out.
 import { readFile, writeFile } from "node:fs/promises";
 
-// The functions themselves, and of `hydrate_async` the body of its future. Not what is nested in
-// those: the linker may have merged it with equal code that does run.
-const NEVER_RUN =
-  /(13hydrate_async(28_\$u7b\$\$u7b\$closure\$u7d\$\$u7d\$)?|into_any_attr21hydrate_from_template|into_any_nested_route15generate_routes)17h[0-9a-f]{16}E$/;
+// `hydrate_async` itself: what makes its future, and the future's own body. Nothing else: the linker
+// merges equal code under one name. hydrate_from_template, which never runs either, is often
+// hydrate_from_server, which does.
+const NEVER_RUN = /13hydrate_async(28_\$u7b\$\$u7b\$closure\$u7d\$\$u7d\$)?17h[0-9a-f]{16}E$/;
 const [CUSTOM, IMPORT, CODE] = [0, 2, 10];
 /** Relocations with an addend: of addresses in memory, functions and sections. */
 const WITH_ADDEND = new Set([3, 4, 5, 8, 9, 11, 14, 15, 16, 17, 21, 22, 23, 25]);
