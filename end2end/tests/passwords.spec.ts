@@ -72,7 +72,7 @@ test("one is set with an authenticator, by the keyboard", async ({ page }) => {
   await page.keyboard.press("Enter");
   await expect(section.getByRole("heading", { name: "Add Wharf to your authenticator app" })).toBeFocused();
   const picture = section.getByRole("img", { name: /QR code/ });
-  await expect.poll(() => picture.evaluate((img: HTMLImageElement) => img.naturalWidth)).toBeGreaterThan(100);
+  await expect.poll(() => picture.evaluate((img: HTMLImageElement) => img.naturalWidth)).toBeGreaterThan(20);
   secret = (await section.locator("code").textContent())!;
   expect(await section.getByRole("link", { name: "open it on this device" }).getAttribute("href")).toContain(`secret=${secret}`);
   await accessible(page);
@@ -155,7 +155,7 @@ test("changing it ends the other sessions, and removing it takes a code", async 
   await expect(other.getByRole("heading", { name: "Apps", level: 1 })).toBeVisible();
   await open(page, "/account");
   const section = page.getByRole("region", { name: "Password" });
-  await section.getByText("Change the password").click();
+  await section.getByText("Change the password", { exact: true }).click();
   await accessible(page);
   await section.getByLabel("New password").fill("a boat below the pier");
   await section.getByLabel("Code, or a recovery code").first().fill(recovery[3]);
@@ -164,7 +164,7 @@ test("changing it ends the other sessions, and removing it takes a code", async 
   await other.goto("/apps");
   await expect(other.getByRole("heading", { name: "Sign in to Wharf" })).toBeVisible();
   await other.context().close();
-  await section.getByText("Remove the password").click();
+  await section.getByText("Remove the password", { exact: true }).click();
   await section.getByLabel("Code, or a recovery code").last().fill(recovery[3]);
   await section.getByRole("button", { name: "Remove password" }).click();
   await expect(page.getByRole("alert").last()).toContainText("was used before");

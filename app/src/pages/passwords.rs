@@ -104,22 +104,18 @@ pub fn Passwords() -> impl IntoView {
     .into_any()
 }
 
-/// A field with its label; `hint` may be empty.
+/// A field with its label.
 fn field(
     id: &'static str,
     label: &'static str,
-    hint: &'static str,
     (kind, autocomplete): (&'static str, &'static str),
     value: RwSignal<String>,
 ) -> AnyView {
-    let hint_id = format!("{id}-hint");
-    let described = (!hint.is_empty()).then(|| hint_id.clone());
     view! {
         <div class="field" style="flex:1 1 220px">
             <label for=id>{label}</label>
-            <input class="input" id=id type=kind autocomplete=autocomplete autocapitalize="none" spellcheck="false" aria-describedby=described required
+            <input class="input" id=id type=kind autocomplete=autocomplete autocapitalize="none" spellcheck="false" required
                 prop:value=move || value.get() on:input=move |ev| value.set(event_target_value(&ev))/>
-            {(!hint.is_empty()).then(|| view! { <span class="hint" id=hint_id>{hint}</span> })}
         </div>
     }
     .into_any()
@@ -140,9 +136,12 @@ fn Begin(step: RwSignal<Step>) -> impl IntoView {
         });
     };
     view! {
-        <form class="in row wrap g4" style="align-items:flex-end" on:submit=begin>
-            {field("new-password", "New password", "At least 12 characters. An authenticator app is set up next.", NEW, password)}
-            <button class="btn" type="submit" aria-busy=move || busy.get().to_string()>"Set a password"</button>
+        <form class="in stack g3" on:submit=begin>
+            <p class="small dim">"At least 12 characters. An authenticator app is set up next."</p>
+            <div class="row wrap g4" style="align-items:flex-end">
+                {field("new-password", "New password", NEW, password)}
+                <button class="btn" type="submit" aria-busy=move || busy.get().to_string()>"Set a password"</button>
+            </div>
         </form>
     }
     .into_any()
@@ -173,7 +172,7 @@ fn Enrol(enrolment: PasswordEnrolment, step: RwSignal<Step>, password: Moving<Pa
             </div>
         </div>
         <form class="ft" style="align-items:flex-end" on:submit=confirm>
-            {field("first-code", "Code that the app shows", "", CODE, code)}
+            {field("first-code", "Code that the app shows", CODE, code)}
             <button class="btn gho" type="button" on:click=move |_| step.set(Step::Rest)>"Cancel"</button>
             <button class="btn pri" type="submit" aria-busy=move || busy.get().to_string()>"Confirm"</button>
         </form>
@@ -238,8 +237,8 @@ fn Change(password: Moving<Password>) -> impl IntoView {
             <form class="stack g3" on:submit=change>
                 <p class="dim">"Ends your other sessions. API tokens go on working: revoke those that you do not trust. For another authenticator app, remove the password and set one again."</p>
                 <div class="row wrap g4" style="align-items:flex-end">
-                    {field("changed-password", "New password", "", NEW, new)}
-                    {field("change-code", "Code, or a recovery code", "", CODE, code)}
+                    {field("changed-password", "New password", NEW, new)}
+                    {field("change-code", "Code, or a recovery code", CODE, code)}
                     <button class="btn" type="submit" aria-busy=move || busy.get().to_string()>"Change password"</button>
                 </div>
             </form>
@@ -266,7 +265,7 @@ fn Remove(password: Moving<Password>) -> impl IntoView {
             <form class="stack g3" on:submit=remove>
                 <p class="dim">"You can sign in through a provider or by a link then. The recovery codes go with it."</p>
                 <div class="row wrap g4" style="align-items:flex-end">
-                    {field("remove-code", "Code, or a recovery code", "", CODE, code)}
+                    {field("remove-code", "Code, or a recovery code", CODE, code)}
                     <button class="btn dgr" type="submit" aria-busy=move || busy.get().to_string()>"Remove password"</button>
                 </div>
             </form>

@@ -36,10 +36,10 @@ fn code(secret: &[u8], step: i64) -> String {
     format!("{:06}", word % 1_000_000)
 }
 
-/// The newest step around `now` whose code this is. All of them are looked at, whichever it is.
+/// The newest step around `now` whose code this is.
 pub(super) fn step_of(secret: &[u8], given: &str, now: i64) -> Option<i64> {
     let is = |step: &i64| secrets::same(code(secret, *step).as_bytes(), given.as_bytes());
-    (now - WINDOW..=now + WINDOW).filter(is).last()
+    (now - WINDOW..=now + WINDOW).rfind(is)
 }
 
 /// Base32 without padding (RFC 4648), as authenticators read secrets.
