@@ -126,7 +126,7 @@ fn first<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     key: Box<dyn Fn() -> K + Send + Sync>,
     fetch: Box<dyn Fn(K) -> Asking<T> + Send + Sync>,
 ) -> Resource<Result<T, Error>> {
-    Resource::new(move || key(), move |key| fetch(key))
+    Resource::new(key, fetch)
 }
 
 /// An effect; boxed for the same reason.

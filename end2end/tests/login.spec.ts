@@ -2,7 +2,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Browser, BrowserContext, Page } from "@playwright/test";
-import { api, open } from "../apps";
+import { accessible, api, complaints, open } from "../apps";
 import { expect, test, wharf } from "../world";
 
 /** Who has an account at the provider, by what they type as their name there. */
@@ -216,4 +216,23 @@ test("the audit log is looked through, exported and verified", async ({ page }) 
   expect((await download).suggestedFilename()).toBe("audit.jsonl");
   await page.getByRole("button", { name: "Verify now" }).click();
   await expect(page.getByRole("status").filter({ hasText: "events are as they were written" })).toBeVisible();
+});
+
+test("an administrator suspends an account, and lets it in again", async ({ page, browser }) => {
+  const { context, page: hers } = await browserOf(browser);
+  await signIn(hers, "ada");
+  await expect(hers.getByRole("heading", { level: 1, name: "Apps" })).toBeVisible();
+  const odd = complaints(page);
+  await open(page, "/sign-in");
+  const row = page.getByRole("region", { name: "Accounts" }).getByRole("row", { name: /ada@acme\.test/ });
+  await accessible(page);
+  await row.getByRole("button", { name: "Suspend ada@acme.test" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Suspend" }).click();
+  await expect(row).toContainText("suspended");
+  // What she has open says so, and she is not let in again.
+  await expect(hers.getByText("You are signed out.")).toBeVisible();
+  await row.getByRole("button", { name: "Let in ada@acme.test" }).click();
+  await expect(row).not.toContainText("suspended");
+  expect(odd).toEqual([]);
+  await context.close();
 });

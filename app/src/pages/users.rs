@@ -39,19 +39,7 @@ pub fn Users() -> impl IntoView {
 
 #[component]
 fn User(user: Account, is_me: bool, users: Moving<Vec<Account>>) -> impl IntoView {
-    let busy = RwSignal::new(false);
-    let (client, toasts, id) = (client(), Toasts::of_page(), user.id.to_string());
-    let (admin, suspended) = (user.admin, user.suspended_at.is_some());
-    let change = Callback::new(move |update: UserUpdate| {
-        act(busy, "The account was not changed", client.user_update(&id, &update), move |changed| {
-            toasts.done(format!("{} is changed", changed.email));
-            users.again();
-        });
-    });
-    let to_admin = Callback::new(move |()| change.run(UserUpdate { admin: Some(!admin), ..UserUpdate::default() }));
-    let to_suspended =
-        Callback::new(move |()| change.run(UserUpdate { suspended: Some(!suspended), ..UserUpdate::default() }));
-    let email = user.email.clone();
+    let (admin, suspended, has_password) = (user.admin, user.suspended_at.is_some(), user.two_factor_authentication);
     view! {
         <tr role="row">
             <td role="cell" class="w"><span class="row g3">
@@ -61,15 +49,16 @@ fn User(user: Account, is_me: bool, users: Moving<Vec<Account>>) -> impl IntoVie
                     <span class="meta" style="display:block">{user.email.clone()}</span>
                 </span>
             </span></td>
-            <td role="cell" data-l="platform">
-                {if admin { "administrator" } else { "" }}
+            <td role="cell" data-l="platform"><span class="row wrap">
+                {admin.then_some("administrator")}
                 {suspended.then(|| view! { <span class="chip line">"suspended"</span> })}
-            </td>
+                {has_password.then(|| view! { <span class="chip line">"password"</span> })}
+            </span></td>
             <td role="cell" class="dim r" data-l="last seen">{match user.last_login {
                 Some(at) => Either::Left(view! { <Ago at=at/> }),
                 None => Either::Right("never"),
             }}</td>
-            <td role="cell" class="act">{(!is_me).then(|| view! { <Changes email admin suspended busy to_admin to_suspended/> })}</td>
+            <td role="cell" class="act">{(!is_me).then(|| view! { <Changes user users/> })}</td>
         </tr>
     }
     .into_any()
@@ -77,33 +66,55 @@ fn User(user: Account, is_me: bool, users: Moving<Vec<Account>>) -> impl IntoVie
 
 /// What can be changed of somebody else's account. What gives much, or takes it, is asked first.
 #[component]
-fn Changes(
-    email: String,
-    admin: bool,
-    suspended: bool,
-    busy: RwSignal<bool>,
-    to_admin: Callback<()>,
-    to_suspended: Callback<()>,
-) -> impl IntoView {
-    let of = email.clone();
+fn Changes(user: Account, users: Moving<Vec<Account>>) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let (client, toasts, id) = (client(), Toasts::of_page(), user.id.to_string());
+    let (admin, suspended, email) = (user.admin, user.suspended_at.is_some(), user.email);
+    let (other, of_user) = (client.clone(), id.clone());
+    let change = Callback::new(move |update: UserUpdate| {
+        act(busy, "The account was not changed", client.user_update(&id, &update), move |changed| {
+            toasts.done(format!("{} is changed", changed.email));
+            users.again();
+        });
+    });
+    let to_admin = Callback::new(move |()| change.run(UserUpdate { admin: Some(!admin), ..UserUpdate::default() }));
+    let to_suspended =
+        Callback::new(move |()| change.run(UserUpdate { suspended: Some(!suspended), ..UserUpdate::default() }));
+    let no_password = Callback::new(move |()| {
+        act(busy, "The password was not removed", other.user_password_delete(&of_user), move |_| users.again());
+    });
+    let (verb, question, gives) = administration(&email, admin);
+    let loses = vec![format!("{email} signs in some other way, or sets a new password then")];
     let keeps_out = vec![
         format!("{email} is not let in any more: sessions, tokens and open streams end at once"),
         "Nothing of theirs is removed, and they can be let in again".into(),
     ];
-    let (verb, question) = match admin {
-        true => ("Remove as administrator", format!("Shall {email} no longer administer the platform?")),
-        false => ("Make administrator", format!("Make {email} an administrator of the platform?")),
-    };
-    let administers = vec![match admin {
-        true => format!("{email} sees and changes only what their teams and apps let them"),
-        false => format!("{email} may see and change everything on this platform, and let others in"),
-    }];
+    let of = email.clone();
     view! {
-        <AskFirst verb what=email.clone() question effects=administers busy on_click=to_admin/>
+        {user.two_factor_authentication.then(|| view! {
+            <AskFirst verb="Remove password" what=format!("of {of}") effects=loses busy on_click=no_password/>
+        })}
+        <AskFirst verb what=of.clone() question effects=vec![gives] busy on_click=to_admin/>
         {match suspended {
-            true => Either::Left(view! { <ActButton class="btn gho sm".to_owned() busy on_click=to_suspended>"Let in"<span class="vh">" "{of}</span></ActButton> }),
+            true => Either::Left(view! { <ActButton class="btn gho sm".to_owned() busy on_click=to_suspended>"Let in"<span class="vh">" "{email}</span></ActButton> }),
             false => Either::Right(view! { <AskFirst verb="Suspend" what=email effects=keeps_out busy on_click=to_suspended/> }),
         }}
     }
     .into_any()
+}
+
+/// The button, the question and the effect of giving or taking the administration of the platform.
+fn administration(email: &str, has_it: bool) -> (&'static str, String, String) {
+    match has_it {
+        true => (
+            "Remove as administrator",
+            format!("Shall {email} no longer administer the platform?"),
+            format!("{email} sees and changes only what their teams and apps let them"),
+        ),
+        false => (
+            "Make administrator",
+            format!("Make {email} an administrator of the platform?"),
+            format!("{email} may see and change everything on this platform, and let others in"),
+        ),
+    }
 }

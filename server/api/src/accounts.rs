@@ -12,6 +12,7 @@ pub struct Account {
     pub email: String,
     pub name: Option<String>,
     pub verified: bool,
+    /// Whether it has a password, which is never without codes; told in the list for administrators.
     pub two_factor_authentication: bool,
     pub federated: bool,
     pub created_at: DateTime<Utc>,

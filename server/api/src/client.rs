@@ -346,6 +346,9 @@ calls! {
     /// Suspends somebody's account, or makes them an administrator; or takes that back.
     user_update(user: &str, update: &UserUpdate) -> Account:
         "PATCH" format!("/users/{}", segment(user)), update;
+    /// Removes the password of somebody who can make no codes any more.
+    user_password_delete(user: &str) -> serde_json::Value:
+        "DELETE" format!("/users/{}/password", segment(user));
     /// Invites somebody into a team.
     team_invitation_save(team: &str, save: &TeamMemberSave) -> TeamInvitation:
         "PUT" format!("/teams/{}/invitations", segment(team)), save;

@@ -86,8 +86,11 @@ pub(crate) fn is_self(actor: &Actor, user: &str) -> Result<()> {
 pub async fn user_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
     actor.must_administer()?;
     let rows = store::accounts::account_list(platform.db()).await?;
-    let all =
-        rows.iter().map(|listed| api::accounts::Account { suspended_at: listed.suspended_at, ..shown(&listed.row) });
+    let all = rows.iter().map(|listed| api::accounts::Account {
+        suspended_at: listed.suspended_at,
+        two_factor_authentication: listed.has_password,
+        ..shown(&listed.row)
+    });
     Page::read(&headers).of(all.collect::<Vec<_>>())
 }
 

@@ -16,12 +16,14 @@ pub struct Row {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A person's account, with whether it is suspended.
+/// A person's account, with what administrators see of it.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Listed {
     #[sqlx(flatten)]
     pub row: Row,
     pub suspended_at: Option<DateTime<Utc>>,
+    /// Whether it has a password that is in force, with codes.
+    pub has_password: bool,
 }
 
 /// Adds an account. Breaks `accounts_email_key` when the address has one.
@@ -70,7 +72,9 @@ pub async fn account_even_suspended(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::
 /// The accounts of people, suspended or not, by address. Service accounts belong to their teams.
 pub async fn account_list(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Listed>> {
     sqlx::query_as(
-        "select * from accounts a where not exists (select 1 from service_accounts s where s.id = a.id)
+        "select a.*, exists (select 1 from passwords p where p.account_id = a.id and p.confirmed_at is not null)
+                     as has_password
+         from accounts a where not exists (select 1 from service_accounts s where s.id = a.id)
          order by lower(email)",
     )
     .fetch_all(db)
