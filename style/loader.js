@@ -20,12 +20,24 @@ function load(name) {
   }));
 }
 
+/** The file's bytes. Browsers break off what they load when a network comes or goes, so it is tried again. */
+async function get(file, left = 3) {
+  let answer;
+  try {
+    answer = await fetch(new URL(file, import.meta.url));
+    if (answer.ok) return await answer.arrayBuffer();
+  } catch (error) {
+    if (left === 0) throw error;
+    await new Promise((done) => setTimeout(done, 300));
+    return get(file, left - 1);
+  }
+  throw new Error(`${answer.url}: ${answer.status}`);
+}
+
 async function run(name) {
   const { file, modules, needs } = BUNDLES[name];
   const others = needs.map(load);
-  const answer = await fetch(new URL(file, import.meta.url));
-  if (!answer.ok) throw new Error(`${answer.url}: ${answer.status}`);
-  const bytes = await answer.arrayBuffer();
+  const bytes = await get(file);
   const imports = { __wasm_split: { ...initSync(), ...IMPORTS } };
   const own = modules.map(([module, from, to]) => (running[module] ??= WebAssembly.instantiate(bytes.slice(from, to), imports)));
   await Promise.all([...others, ...own]);

@@ -28,8 +28,12 @@ const SPRITE: &str = include_str!("../../public/icons.svg");
 pub fn shell(assets: Assets) -> impl IntoView {
     let nonce = use_nonce();
     let Assets { js, modules, wasm, bundles, css } = assets;
+    // Browsers break off what they load when a network comes or goes: on the machine of the platform with
+    // every dyno.
     let start = format!(
-        "import init,{{hydrate}} from {};init({{module_or_path:{}}}).then(hydrate)",
+        "import init,{{hydrate}} from {};\
+         const start=left=>init({{module_or_path:{}}}).then(hydrate,why=>{{if(!left)throw why;setTimeout(start,300,left-1)}});\
+         start(3)",
         serde_json::Value::from(js.as_str()),
         serde_json::Value::from(wasm.as_str()),
     );

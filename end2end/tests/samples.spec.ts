@@ -2,23 +2,24 @@
 import { accessible, api, complaints, destroyed, freshName, open, visit } from "../apps";
 import { expect, test } from "../world";
 
-let taken = "";
+const taken = freshName("sample");
+
+// The second goes on where the first ended.
+test.describe.configure({ mode: "serial" });
 
 test.afterAll(async () => destroyed(taken));
 
 test("a sample becomes a running app", async ({ page }) => {
   test.setTimeout(240_000);
   const wrong = complaints(page);
-  const sample = freshName("sample");
   await open(page, "/apps/new");
-  await page.getByLabel("Name").fill(sample);
+  await page.getByLabel("Name").fill(taken);
   await page.getByRole("radio", { name: /A sample: Static site/ }).check();
   await page.getByRole("button", { name: "Create app" }).click();
   await expect(page.getByRole("log", { name: "Build output" })).toContainText("----->", { timeout: 60_000 });
   await expect(page.getByRole("link", { name: "Open app" }).first()).toBeVisible({ timeout: 120_000 });
-  await expect.poll(() => visit(sample).then((r) => r.body, () => ""), { timeout: 60_000 }).toContain("Hello from Wharf");
+  await expect.poll(() => visit(taken).then((r) => r.body, () => ""), { timeout: 60_000 }).toContain("Hello from Wharf");
   expect(wrong).toEqual([]);
-  taken = sample;
 });
 
 test("a sample is not put over code that is there", async () => {

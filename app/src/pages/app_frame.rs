@@ -102,8 +102,10 @@ pub fn AppFrame() -> impl IntoView {
     // every tab would make the head anew while the old one still listens.
     let fixed = Memo::new(move |_| TABS[tab.get()].0 == "/logs");
     // Shown until the app's status says otherwise, so that for nearly everybody nothing moves.
-    let hides_logs =
-        Memo::new(move |_| app.status.get().is_some_and(|s| !s.permissions.iter().any(|right| right == "logs")));
+    let hides_logs = RwSignal::new(false);
+    Effect::new(move |_| {
+        hides_logs.set(app.status.get().is_some_and(|s| !s.permissions.iter().any(|right| right == "logs")));
+    });
     view! {
         <Deck title crumbs fixed>
             {move || if fixed.get() {
