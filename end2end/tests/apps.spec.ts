@@ -77,3 +77,10 @@ test("axe finds nothing on the pages that need no app", async ({ page }) => {
     await accessible(page);
   }
 });
+
+test("what a changing network broke off is loaded again", async ({ page }) => {
+  let broken = 0;
+  await page.route(/\.(bin|wasm)$/, (route) => (broken++ < 3 ? route.abort("internetdisconnected") : route.continue()));
+  await open(page, "/apps");
+  expect(broken).toBeGreaterThan(3);
+});
