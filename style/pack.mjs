@@ -15,8 +15,11 @@ import { brotliCompress, constants, gzip } from "node:zlib";
 const [kind, raw, publicDir, site] = process.argv.slice(2);
 const small = kind === "release";
 const COMPRESSED = new Set([".js", ".wasm", ".bin", ".css", ".svg", ".txt", ".json", ".html"]);
-/** What pages may load of WASM, in bytes after brotli: those of a bundle, or of any other. */
-const BUDGET = { entry: 330_000, apps: 340_000, most: 440_000 };
+/**
+ * What pages may load of WASM, in bytes after brotli: those of a bundle, or of any other. A few percent
+ * more than they do, because compilers differ.
+ */
+const BUDGET = { entry: 350_000, apps: 360_000, most: 470_000 };
 
 const hash = (...contents) =>
   contents.reduce((sum, content) => sum.update(content), createHash("sha256")).digest("hex").slice(0, 16);

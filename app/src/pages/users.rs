@@ -50,7 +50,11 @@ fn User(user: Account, is_me: bool, users: Moving<Vec<Account>>) -> impl IntoVie
                 </span>
             </span></td>
             <td role="cell" data-l="platform"><span class="row wrap">
-                {admin.then_some("administrator")}
+                {match (admin, suspended || has_password) {
+                    (true, _) => "administrator",
+                    (false, true) => "",
+                    (false, false) => "–",
+                }}
                 {suspended.then(|| view! { <span class="chip line">"suspended"</span> })}
                 {has_password.then(|| view! { <span class="chip line">"password"</span> })}
             </span></td>
