@@ -1,13 +1,18 @@
 //! Data on a page: asked for once, then moved by the live connection.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
-use api::{Client, Error, live::Topic};
+use api::{
+    Client, Error,
+    client::{Asked, read},
+    live::Topic,
+};
 use leptos::prelude::*;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 
 use crate::{
-    live::{Live, Said},
+    live::{Changes, Live, Said},
     parts::{ErrorPanel, Skeleton},
 };
 
@@ -16,13 +21,27 @@ pub fn client() -> Client {
     expect_context::<Client>()
 }
 
-/// What data must be able to do to travel from the server's page into the browser's.
-pub trait Datum: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {}
-impl<T: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static> Datum for T {}
+/// What data must be able to do to be shown and followed.
+pub trait Datum: Clone + PartialEq + DeserializeOwned + Send + Sync + 'static {}
+impl<T: Clone + PartialEq + DeserializeOwned + Send + Sync + 'static> Datum for T {}
+
+/// An answer as it travels from the server's page into the browser's: as it came, and read where it is shown.
+/// One kind of resource for all kinds of answers is a tenth less for browsers to load.
+type Answer = Result<Json, Error>;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Json(Box<RawValue>);
+
+impl Json {
+    fn read<T: Datum>(&self) -> Result<T, Error> {
+        read(self.0.get())
+    }
+}
 
 /// A value that was asked for, and the newest that was heard of since.
 pub struct Moving<T: Datum> {
-    first: Resource<Result<T, Error>>,
+    first: Resource<Answer>,
     latest: RwSignal<Option<T>>,
     /// Whether the browser has taken up what the server drew.
     drawn: RwSignal<bool>,
@@ -37,16 +56,23 @@ impl<T: Datum> Copy for Moving<T> {}
 
 impl<T: Datum> Moving<T> {
     /// Asks with `fetch` for what `key` names, again whenever that changes, and follows `topic`.
-    pub fn new<K, F>(
+    pub fn new<K>(
         key: impl Fn() -> K + Copy + Send + Sync + 'static,
-        fetch: impl Fn(K) -> F + Send + Sync + 'static,
+        fetch: impl Fn(K) -> Asked<T> + Send + Sync + 'static,
         topic: impl Fn(K) -> Option<Topic> + 'static,
     ) -> Self
     where
         K: Clone + PartialEq + Send + Sync + 'static,
-        F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let first = first(Box::new(key), Box::new(move |key| Box::pin(fetch(key)) as Asking<T>));
+        Self::asking(key, Box::new(move |key| answer(fetch(key).text())), topic)
+    }
+
+    fn asking<K: Clone + PartialEq + Send + Sync + 'static>(
+        key: impl Fn() -> K + Copy + Send + Sync + 'static,
+        fetch: Box<dyn Fn(K) -> Asking + Send + Sync>,
+        topic: impl Fn(K) -> Option<Topic> + 'static,
+    ) -> Self {
+        let first = first(Box::new(key), fetch);
         let moving = Self { first, latest: RwSignal::new(None), drawn: RwSignal::new(false) };
         let live = Live::of_page();
         let key = Memo::new(move |_| key());
@@ -55,10 +81,8 @@ impl<T: Datum> Moving<T> {
             moving.latest.set(None);
             if let Some(topic) = topic(key.get()) {
                 live.subscribe(topic, move |said| {
-                    if let Said::Value(json) = said
-                        && let Ok(value) = serde_json::from_str(json)
-                    {
-                        moving.latest.try_set(Some(value));
+                    if let Said::Value(json) = said {
+                        moving.hear(json);
                     }
                 });
             }
@@ -66,8 +90,18 @@ impl<T: Datum> Moving<T> {
         moving
     }
 
-    /// Asks again.
+    /// Takes `json` for the newest value, if it can be read.
+    fn hear(self, json: &str) {
+        if let Ok(value) = read::<T>(json)
+            && self.latest.try_with_untracked(|latest| latest.as_ref() != Some(&value)) == Some(true)
+        {
+            self.latest.try_set(Some(value));
+        }
+    }
+
+    /// Asks again. The answer counts, whatever was heard of before.
     pub fn again(self) {
+        self.latest.set(None);
         self.first.refetch();
     }
 
@@ -81,7 +115,10 @@ impl<T: Datum> Moving<T> {
     /// `None` on the server too, and until the browser has taken up its page: whether the answer is
     /// there in that moment is chance, and hydration has to find what the server drew.
     pub fn get(self) -> Option<T> {
-        self.latest.get().or_else(|| self.drawn.get().then(|| self.first.get().and_then(Result::ok)).flatten())
+        self.latest.get().or_else(|| {
+            let first = self.drawn.get().then(|| self.first.get().and_then(Result::ok)).flatten();
+            first.and_then(|json| json.read().ok())
+        })
     }
 
     /// Shows it: `view` is called once per answer and follows the signal it is given.
@@ -90,42 +127,52 @@ impl<T: Datum> Moving<T> {
         V: IntoView + 'static,
         F: Fn(Signal<T>) -> V + Clone + Send + Sync + 'static,
     {
-        let suspended = move || {
-            let view = view.clone();
-            Suspend::new(async move {
-                match self.first.await {
-                    Ok(first) => {
-                        let current = RwSignal::new(self.latest.get_untracked().unwrap_or(first));
-                        effect(Box::new(move || {
-                            if let Some(value) = self.latest.get()
-                                && current.with_untracked(|now| *now != value)
-                            {
-                                current.set(value);
-                            }
-                        }));
-                        view(current.into()).into_any()
-                    }
-                    Err(error) => ErrorPanel(crate::parts::ErrorPanelProps {
-                        error,
-                        again: Some(Callback::new(move |()| self.again())),
-                    })
-                    .into_any(),
-                }
-            })
+        let drawn = move |answer: Answer| match answer.and_then(|json| json.read()) {
+            Ok(first) => view(self.current(first)).into_any(),
+            Err(error) => refused(error, Callback::new(move |()| self.again())),
         };
-        // Erased, here and in components: the compiler would spell out the type of every page otherwise.
-        view! { <Transition fallback=move || view! { <Skeleton lines/> }>{suspended}</Transition> }.into_any()
+        awaited(self.first, lines, Arc::new(drawn))
+    }
+
+    /// What is shown: `first`, and what is heard of later.
+    fn current(self, first: T) -> Signal<T> {
+        let current = RwSignal::new(self.latest.get_untracked().unwrap_or(first));
+        effect(Box::new(move || {
+            if let Some(value) = self.latest.get()
+                && current.with_untracked(|now| *now != value)
+            {
+                current.set(value);
+            }
+        }));
+        current.into()
     }
 }
 
-/// An answer on its way.
-type Asking<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+fn refused(error: Error, again: Callback<()>) -> AnyView {
+    ErrorPanel(crate::parts::ErrorPanelProps { error, again: Some(again) }).into_any()
+}
 
-/// Boxed, so that browsers load one such machine for each kind of answer and not one for each question.
-fn first<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
+/// Shows `drawn` of the answer once it is there. The same for all kinds of answers, as is what follows:
+/// browsers load it once.
+fn awaited(first: Resource<Answer>, lines: usize, drawn: Arc<dyn Fn(Answer) -> AnyView + Send + Sync>) -> AnyView {
+    let suspended = move || {
+        let drawn = drawn.clone();
+        Suspend::new(async move { drawn(first.await) })
+    };
+    view! { <Transition fallback=move || view! { <Skeleton lines/> }>{suspended}</Transition> }.into_any()
+}
+
+/// An answer on its way.
+type Asking = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+fn answer(text: impl Future<Output = Result<String, Error>> + Send + 'static) -> Asking {
+    Box::pin(async move { text.await.and_then(|text| read(&text)).map(Json) })
+}
+
+fn first<K: Clone + PartialEq + Send + Sync + 'static>(
     key: Box<dyn Fn() -> K + Send + Sync>,
-    fetch: Box<dyn Fn(K) -> Asking<T> + Send + Sync>,
-) -> Resource<Result<T, Error>> {
+    fetch: Box<dyn Fn(K) -> Asking + Send + Sync>,
+) -> Resource<Answer> {
     Resource::new(key, fetch)
 }
 
@@ -134,14 +181,51 @@ fn effect(run: Box<dyn Fn()>) {
     Effect::new(move |_| run());
 }
 
-/// Data that is asked for and does not move by itself.
-pub fn asked<T: Datum, K, F>(
+/// Data that is asked for once.
+pub fn asked<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     key: impl Fn() -> K + Copy + Send + Sync + 'static,
-    fetch: impl Fn(K) -> F + Send + Sync + 'static,
-) -> Moving<T>
-where
-    K: Clone + PartialEq + Send + Sync + 'static,
-    F: Future<Output = Result<T, Error>> + Send + 'static,
-{
+    fetch: impl Fn(K) -> Asked<T> + Send + Sync + 'static,
+) -> Moving<T> {
     Moving::new(key, fetch, |_| None)
+}
+
+/// Data that has no topic of its own: it is asked for again whenever somebody changed something.
+pub fn kept<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
+    key: impl Fn() -> K + Copy + Send + Sync + 'static,
+    fetch: impl Fn(K) -> Asked<T> + Send + Sync + 'static,
+) -> Moving<T> {
+    let fetch: Arc<dyn Fn(K) -> Asking + Send + Sync> = Arc::new(move |key| answer(fetch(key).text()));
+    let first = fetch.clone();
+    let moving = Moving::asking(key, Box::new(move |key| first(key)), |_| None);
+    if let Some(Changes(count)) = use_context() {
+        let hear = move |asked_for: K, json: &str| {
+            if untrack(key) == asked_for {
+                moving.hear(json);
+            }
+        };
+        ask_again(count, Box::new(key), fetch, Arc::new(hear));
+    }
+    moving
+}
+
+/// Asks again with each change, and has the answer heard. What cannot be had now is had with the next one.
+fn ask_again<K: Clone + PartialEq + Send + Sync + 'static>(
+    count: RwSignal<u32>,
+    key: Box<dyn Fn() -> K>,
+    fetch: Arc<dyn Fn(K) -> Asking + Send + Sync>,
+    hear: Arc<dyn Fn(K, &str)>,
+) {
+    Effect::new(move |before: Option<()>| {
+        count.track();
+        if before.is_none() {
+            return;
+        }
+        let (key, hear) = (untrack(&key), hear.clone());
+        let asked = fetch(key.clone());
+        leptos::task::spawn_local(async move {
+            if let Ok(json) = asked.await {
+                hear(key, json.0.get());
+            }
+        });
+    });
 }

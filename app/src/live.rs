@@ -97,6 +97,30 @@ impl Live {
     }
 }
 
+/// How often something was changed on the platform, by anybody, since the page was opened.
+#[derive(Clone, Copy)]
+pub struct Changes(pub RwSignal<u32>);
+
+impl Changes {
+    /// Counts for the page and provides the count by context.
+    pub(crate) fn provide() {
+        let (count, live) = (RwSignal::new(0), Live::of_page());
+        Effect::new(move |_| {
+            // The first answer is how things are; one after a break may stand for any number of changes.
+            let heard = StoredValue::new(false);
+            live.subscribe(Topic::Changes, move |said| {
+                if let Said::Value(_) = said
+                    && heard.try_get_value() == Some(true)
+                {
+                    count.try_update(|n| *n += 1);
+                }
+                heard.try_set_value(true);
+            });
+        });
+        provide_context(Self(count));
+    }
+}
+
 /// A running subscription.
 #[derive(Clone)]
 pub struct Subscription {

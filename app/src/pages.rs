@@ -40,7 +40,7 @@ pub use self::{
     metrics::MetricsPage,
     not_found::NotFoundPage,
     oauth_clients::ConsentPage,
-    overview::OverviewPage,
+    overview::{OverviewPage, RECENT},
     parts::PartsPage,
     platform::PlatformPage,
     resources::ResourcesPage,

@@ -1,6 +1,6 @@
 //! Numbers, times and sizes in words.
 
-use chrono::{DateTime, Datelike, NaiveDateTime, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike, Utc};
 
 use crate::clock::Clock;
 
@@ -61,16 +61,18 @@ pub fn ago(at: DateTime<Utc>, clock: Clock) -> String {
 
 /// `21 Nov`, with the year when it is not this one.
 pub fn date(at: DateTime<Utc>, clock: Clock) -> String {
-    let local = clock.local(at);
-    let day = format!("{} {}", local.day(), MONTHS[local.month0() as usize]);
-    if local.year() == clock.local(clock.now()).year() { day } else { format!("{day} {}", local.year()) }
+    short_date(clock.local(at).date(), clock.local(clock.now()).date())
+}
+
+fn short_date(then: NaiveDate, today: NaiveDate) -> String {
+    let day = format!("{} {}", then.day(), MONTHS[then.month0() as usize]);
+    if then.year() == today.year() { day } else { format!("{day} {}", then.year()) }
 }
 
 /// `Today, Mon 23 Nov`, `Yesterday, Sun 22 Nov`, `Sat 21 Nov`.
-pub fn day(at: DateTime<Utc>, clock: Clock) -> String {
-    let (then, now) = (clock.local(at).date(), clock.local(clock.now()).date());
-    let named = format!("{} {}", DAYS[then.weekday().num_days_from_monday() as usize], date(at, clock));
-    match (now - then).num_days() {
+pub fn day(then: NaiveDate, today: NaiveDate) -> String {
+    let named = format!("{} {}", DAYS[then.weekday().num_days_from_monday() as usize], short_date(then, today));
+    match (today - then).num_days() {
         0 => format!("Today, {named}"),
         1 => format!("Yesterday, {named}"),
         _ => named,

@@ -34,6 +34,10 @@ test("a search goes through the whole history, and its address can be sent on", 
   await page.reload();
   await expect(log).toContainText("needle-in-the-log");
   await expect(log).not.toContainText("/hay");
+  await expect(log.locator("mark").first()).toHaveText("asked for /needle");
+  await page.getByRole("button", { name: "Regular expression" }).click();
+  await page.getByLabel("Search the log").fill("/n[a-z]+-in");
+  await expect(log.locator("mark").first()).toHaveText("/needle-in");
 });
 
 test("sources and levels narrow it down", async ({ page }) => {

@@ -7,7 +7,7 @@ use api::{
 use leptos::{either::Either, prelude::*};
 
 use crate::{
-    data::{Moving, asked, client},
+    data::{Moving, client, kept},
     pages::{identities::Identities, oauth_clients::OauthClients, passwords::Passwords},
     parts::{ActButton, Ago, Cmd, CopyButton, Crumb, Deck, Icon, PageHead, Toasts, Visitor, act, dom, theme},
     words,
@@ -47,7 +47,7 @@ pub fn AccountPage() -> impl IntoView {
 #[component]
 fn Tokens() -> impl IntoView {
     let client = client();
-    let tokens: Moving<Vec<Authorization>> = asked(|| (), move |()| client.authorization_list());
+    let tokens: Moving<Vec<Authorization>> = kept(|| (), move |()| client.authorization_list());
     let made = RwSignal::new(None::<Authorization>);
     view! {
         <section class="sec" id="tokens" aria-labelledby="tokens-h">
@@ -147,7 +147,7 @@ fn NewToken(tokens: Moving<Vec<Authorization>>, made: RwSignal<Option<Authorizat
 #[component]
 fn Sessions() -> impl IntoView {
     let client = client();
-    let sessions: Moving<Vec<Session>> = asked(|| (), move |()| client.session_list());
+    let sessions: Moving<Vec<Session>> = kept(|| (), move |()| client.session_list());
     view! {
         <section class="sec" id="sessions" aria-labelledby="sessions-h">
             <div class="sec-h"><h2 id="sessions-h">"Sessions"</h2><span class="meta">"browsers that are signed in"</span></div>

@@ -5,7 +5,7 @@ use api::{
     releases::{Release, ReleaseStatus},
     statuses::AppStatus,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use leptos::{either::Either, prelude::*};
 use leptos_router::{
     NavigateOptions,
@@ -193,11 +193,12 @@ fn Timeline(
         };
         all.into_iter().filter(fits).collect::<Vec<_>>()
     });
-    // Days with their items; a day's key is the moment of its first item in the reader's zone.
+    let today = Memo::new(move |_| clock.local(clock.now()).date());
+    // Days of the reader's zone, with their items.
     let days = Memo::new(move |_| {
-        let mut days: Vec<(String, Vec<Item>)> = Vec::new();
+        let mut days: Vec<(NaiveDate, Vec<Item>)> = Vec::new();
         for item in shown.get() {
-            let day = words::day(item.at(), clock);
+            let day = clock.local(item.at()).date();
             match days.last_mut() {
                 Some((last, items)) if *last == day => items.push(item),
                 _ => days.push((day, vec![item])),
@@ -217,8 +218,8 @@ fn Timeline(
             <span class="push meta hide-p">"tick two releases to compare them"</span>
         </div>
         <div class="stack">
-            <For each=move || days.get() key=|(day, items)| (day.clone(), items.iter().map(Item::key).collect::<String>()) let:day>
-                <h2 class="day">{day.0.clone()}</h2>
+            <For each=move || days.get() key=|(day, items)| (*day, items.iter().map(Item::key).collect::<String>()) let:day>
+                <h2 class="day">{move || words::day(day.0, today.get())}</h2>
                 <ol class="tl">
                     {day.1.into_iter().map(|item| match item {
                         Item::Release(release, build) => Either::Left(view! { <ReleaseItem app release=*release made=build/> }),

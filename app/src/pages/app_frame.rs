@@ -20,6 +20,8 @@ use crate::{
 pub struct ThisApp {
     pub name: Memo<String>,
     pub status: Moving<AppStatus>,
+    /// What whoever looks may do; nothing before the browser knows.
+    rights: RwSignal<Vec<String>>,
 }
 
 impl ThisApp {
@@ -33,7 +35,16 @@ impl ThisApp {
             move |name: String| client.app_status(&name),
             |app| Some(Topic::App { app }),
         );
-        let this = Self { name, status };
+        let rights = RwSignal::new(Vec::new());
+        // Read once for all that ask: each time is a reading of the whole answer.
+        Effect::new(move |_| {
+            if let Some(status) = status.get()
+                && rights.with_untracked(|rights| *rights != status.permissions)
+            {
+                rights.set(status.permissions);
+            }
+        });
+        let this = Self { name, status, rights };
         provide_context(this);
         this
     }
@@ -57,7 +68,7 @@ pub fn may(status: Signal<AppStatus>, right: &'static str) -> Memo<bool> {
 impl ThisApp {
     /// As [`may`], where the app's status is not at hand; not before it has come.
     pub fn may(self, right: &'static str) -> Memo<bool> {
-        Memo::new(move |_| self.status.get().is_some_and(|s| s.permissions.iter().any(|p| p == right)))
+        Memo::new(move |_| self.rights.with(|rights| rights.iter().any(|r| r == right)))
     }
 }
 
@@ -102,10 +113,7 @@ pub fn AppFrame() -> impl IntoView {
     // every tab would make the head anew while the old one still listens.
     let fixed = Memo::new(move |_| TABS[tab.get()].0 == "/logs");
     // Shown until the app's status says otherwise, so that for nearly everybody nothing moves.
-    let hides_logs = RwSignal::new(false);
-    Effect::new(move |_| {
-        hides_logs.set(app.status.get().is_some_and(|s| !s.permissions.iter().any(|right| right == "logs")));
-    });
+    let hides_logs = move || app.rights.with(|rights| !rights.is_empty() && !rights.iter().any(|r| r == "logs"));
     view! {
         <Deck title crumbs fixed>
             {move || if fixed.get() {
@@ -115,7 +123,7 @@ pub fn AppFrame() -> impl IntoView {
             }}
             <nav class="tabs" aria-label="App">
                 {TABS.iter().enumerate().map(|(i, (page, word))| view! {
-                    <a href=move || app.path(page) hidden=move || *page == "/logs" && hides_logs.get() aria-current=move || (tab.get() == i).then_some("page")>{*word}</a>
+                    <a href=move || app.path(page) hidden=move || *page == "/logs" && hides_logs() aria-current=move || (tab.get() == i).then_some("page")>{*word}</a>
                 }).collect_view()}
             </nav>
             <Outlet/>

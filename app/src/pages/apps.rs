@@ -243,47 +243,35 @@ fn Filters(apps: Signal<Vec<AppSummary>>, text: RwSignal<String>, filter: RwSign
 #[component]
 fn Row(id: Uuid, apps: Signal<Vec<AppSummary>>) -> impl IntoView {
     let row = Memo::new(move |_| apps.with(|apps| apps.iter().find(|a| a.id.get() == id).cloned()));
-    let of = move |f: &dyn Fn(&AppSummary) -> String| row.with(|row| row.as_ref().map(f).unwrap_or_default());
-    let state = Memo::new(move |_| {
-        row.with(|row| {
-            row.as_ref().map_or((Tone::Idle, String::new()), |a| condition(a.condition, a.dynos_up, a.dynos_wanted))
-        })
-    });
-    let traffic = Signal::derive(move || {
-        row.with(|row| row.as_ref().map(|a| a.traffic.iter().map(|n| *n as f64).collect()).unwrap_or_default())
-    });
-    let colour = Signal::derive(move || match state.get().0 {
-        Tone::Bad => "--bad-dot",
-        Tone::Idle => "--c4",
-        _ => "--c1",
-    });
-    let detail_tone = move || match state.get().0 {
-        Tone::Bad => "t-bad",
-        Tone::Warn => "t-warn",
-        _ => "",
+    (move || row.get().map(|app| view! { <tr role="row">{cells(app)}</tr> })).into_any()
+}
+
+fn cells(app: AppSummary) -> AnyView {
+    let (tone, word) = condition(app.condition, app.dynos_up, app.dynos_wanted);
+    let (colour, detail) = match tone {
+        Tone::Bad => ("--bad-dot", "t-bad"),
+        Tone::Warn => ("--c1", "t-warn"),
+        Tone::Idle => ("--c4", ""),
+        _ => ("--c1", ""),
     };
     // Of the last two minutes that are over.
-    let rate =
-        move || of(&|a| a.traffic.iter().rev().nth(1).map_or(String::new(), |n| words::short_number(*n as f64 / 2.0)));
+    let rate = app.traffic.iter().rev().nth(1).map(|n| words::short_number(*n as f64 / 2.0));
+    let traffic: Vec<f64> = app.traffic.iter().map(|n| *n as f64).collect();
     view! {
-        <tr role="row">
-            <td role="cell" class="w">
-                <a class="name" href=move || of(&|a| format!("/apps/{}", a.name))>{move || of(&|a| a.name.clone())}</a>
-                <div class="meta clip"><span class=detail_tone>{move || of(&|a| a.detail.clone())}</span></div>
-            </td>
-            <td role="cell">
-                <Status tone=Signal::derive(move || state.get().0) word=Signal::derive(move || state.get().1)/>
-            </td>
-            <td role="cell"><div style="width:120px"><Spark values=traffic colour/></div></td>
-            <td role="cell" class="r hide-s" data-l="Req/min">{rate}</td>
-            <td role="cell" class="w dep">{move || row.with(|row| row.as_ref().and_then(|a| a.release.clone())).map(|release| view! {
-                <div class="row" style="gap:8px;min-width:0">
-                    <Avatar who=release.user.clone()/>
-                    <span class="clip" style="flex:1">{release.description.clone()}</span>
-                </div>
-                <div class="meta" style="padding-left:28px">{format!("v{} · ", release.version)}<Ago at=release.created_at/></div>
-            })}</td>
-        </tr>
+        <td role="cell" class="w">
+            <a class="name" href=format!("/apps/{}", app.name)>{app.name.clone()}</a>
+            <div class="meta clip"><span class=detail>{app.detail}</span></div>
+        </td>
+        <td role="cell"><Status tone word/></td>
+        <td role="cell"><div style="width:120px"><Spark values=traffic colour/></div></td>
+        <td role="cell" class="r hide-s" data-l="Req/min">{rate}</td>
+        <td role="cell" class="w dep">{app.release.map(|release| view! {
+            <div class="row" style="gap:8px;min-width:0">
+                <Avatar who=release.user/>
+                <span class="clip" style="flex:1">{release.description}</span>
+            </div>
+            <div class="meta" style="padding-left:28px">{format!("v{} · ", release.version)}<Ago at=release.created_at/></div>
+        })}</td>
     }
     .into_any()
 }

@@ -9,7 +9,7 @@ use leptos_router::hooks::use_query_map;
 
 use crate::{
     clock::Clock,
-    data::{asked, client},
+    data::{client, kept},
     parts::{ActButton, Avatar, Crumb, Deck, Glyph, Icon, PageHead, act},
     words,
 };
@@ -37,7 +37,7 @@ fn looked_for() -> EventQuery {
 #[component]
 pub fn AuditPage() -> impl IntoView {
     let client = client();
-    let events = asked(looked_for, move |wanted| client.event_find(&EventQuery { max: Some(STEP), ..wanted }));
+    let events = kept(looked_for, move |wanted| client.event_find(&EventQuery { max: Some(STEP), ..wanted }));
     let export = move || format!("/events/export{}", query(&EventQuery { before: None, ..looked_for() }));
     view! {
         <Deck title="Audit log".to_owned() crumbs=vec![Crumb::here("Audit log")]>

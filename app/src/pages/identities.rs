@@ -4,7 +4,7 @@ use api::identities::Identity;
 use leptos::prelude::*;
 
 use crate::{
-    data::{Moving, asked, client},
+    data::{Moving, client, kept},
     parts::{Ago, AskFirst, Icon, act},
 };
 
@@ -12,7 +12,7 @@ use crate::{
 #[component]
 pub fn Identities() -> impl IntoView {
     let client = client();
-    let identities: Moving<Vec<Identity>> = asked(|| (), move |()| client.identity_list());
+    let identities: Moving<Vec<Identity>> = kept(|| (), move |()| client.identity_list());
     view! {
         <section class="sec" id="identities" aria-labelledby="identities-h">
             <div class="sec-h"><h2 id="identities-h">"Sign-in"</h2><span class="meta">"accounts elsewhere that sign you in here"</span></div>

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use super::users::Users;
 use crate::{
-    data::{Moving, asked, client},
+    data::{Moving, client, kept},
     pages::passwords::PasswordSwitch,
     parts::{ActButton, AskFirst, Cmd, Crumb, Deck, Icon, PageHead, Toasts, act},
 };
@@ -16,7 +16,7 @@ type Providers = Moving<Vec<IdentityProvider>>;
 #[component]
 pub fn IdentityProvidersPage() -> impl IntoView {
     let client = client();
-    let providers: Providers = asked(|| (), move |()| client.identity_provider_list());
+    let providers: Providers = kept(|| (), move |()| client.identity_provider_list());
     view! {
         <Deck title="Sign-in".to_owned() crumbs=vec![Crumb::here("Sign-in")]>
             <div class="page">

@@ -6,7 +6,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use crate::{
-    data::{Moving, asked, client},
+    data::{Moving, asked, client, kept},
     parts::{ActButton, CopyButton, Icon, act},
 };
 
@@ -90,7 +90,7 @@ fn Question(consent: Consent) -> impl IntoView {
 #[component]
 pub fn OauthClients() -> impl IntoView {
     let client = client();
-    let clients: Moving<Vec<OauthClient>> = asked(|| (), move |()| client.oauth_client_list());
+    let clients: Moving<Vec<OauthClient>> = kept(|| (), move |()| client.oauth_client_list());
     view! {
         <section class="sec" id="clients" aria-labelledby="clients-h">
             <div class="sec-h"><h2 id="clients-h">"OAuth clients"</h2><span class="meta">"your programs that act for people who allow it"</span></div>

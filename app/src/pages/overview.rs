@@ -13,7 +13,7 @@ use leptos::{either::Either, prelude::*};
 use super::{app_frame::ThisApp, create::FirstPush, rollback::RollbackButton};
 use crate::{
     clock::Clock,
-    data::{asked, client},
+    data::{asked, client, kept},
     parts::{Ago, Avatar, LiveMark, Rail, Spark, Status, Tone},
     words,
 };
@@ -304,16 +304,19 @@ fn Process(name: String, status: Signal<AppStatus>) -> impl IntoView {
     .into_any()
 }
 
+/// Events on the overview.
+pub const RECENT: u32 = 8;
+
 #[component]
 fn Recent(app: ThisApp) -> impl IntoView {
     let client = client();
-    let events = asked(move || app.name.get(), move |name: String| client.event_list(&name));
+    let events = kept(move || app.name.get(), move |name: String| client.event_list(&name, RECENT));
     view! {
         <section class="sec">
             <div class="sec-h"><h2>"Recent activity"</h2><a class="push small" href=move || app.path("/activity")>"All"</a></div>
             {events.show(4, |events| view! {
                 <ul class="list small">
-                    {move || events.get().into_iter().take(8).map(|event: Event| view! {
+                    {move || events.get().into_iter().map(|event: Event| view! {
                         <li class="row top-a">
                             <Avatar who=event.actor.clone()/>
                             <div style="min-width:0;flex:1">

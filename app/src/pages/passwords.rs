@@ -7,7 +7,7 @@ use api::passwords::{
 use leptos::{html, prelude::*};
 
 use crate::{
-    data::{Moving, asked, client},
+    data::{Moving, client, kept},
     parts::{ActButton, Ago, CopyButton, Glyph, Icon, Toasts, act, dom},
     words,
 };
@@ -83,7 +83,7 @@ enum Step {
 #[component]
 pub fn Passwords() -> impl IntoView {
     let client = client();
-    let password: Moving<Password> = asked(|| (), move |()| client.password_info());
+    let password: Moving<Password> = kept(|| (), move |()| client.password_info());
     let step = RwSignal::new(Step::Rest);
     let card = move |now: Password| match step.get() {
         Step::Codes(codes) => view! { <Codes codes step/> }.into_any(),
@@ -278,7 +278,7 @@ fn Remove(password: Moving<Password>) -> impl IntoView {
 #[component]
 pub fn PasswordSwitch() -> impl IntoView {
     let first = client();
-    let policy: Moving<PasswordPolicy> = asked(|| (), move |()| first.password_policy_info());
+    let policy: Moving<PasswordPolicy> = kept(|| (), move |()| first.password_policy_info());
     let (busy, client) = (RwSignal::new(false), client());
     view! {
         {policy.show(2, move |now| {

@@ -25,6 +25,8 @@ pub fn RollbackButton(app: String, version: i32) -> impl IntoView {
             toasts.done(format!("v{} is released: {}", release.version, release.description));
         });
     });
+    // A page has many of these: the question is made when it is first asked, and stays, so that it can close.
+    let wanted = Memo::new(move |before: Option<&bool>| before == Some(&true) || open.get());
     let deploys = ThisApp::of_page().may("deploy");
     view! {
         <Show when=move || deploys.get()>
@@ -33,17 +35,19 @@ pub fn RollbackButton(app: String, version: i32) -> impl IntoView {
                 {format!("Roll back to v{version}")}
             </button>
         </Show>
-        <Dialog
-            open
-            title=format!("Roll back to v{version}?")
-            lead=Signal::derive(move || "Code and config of that release run again, as a release of their own. It can be undone the same way.".to_owned())
-            body=move || view! { <Effects app=name.get_value() version/> }
-            foot=move || view! {
-                <ActButton class="btn pri".to_owned() busy on_click=go>
-                    {format!("Roll back to v{version}")}
-                </ActButton>
-            }
-        />
+        <Show when=move || wanted.get()>
+            <Dialog
+                open
+                title=format!("Roll back to v{version}?")
+                lead=Signal::derive(move || "Code and config of that release run again, as a release of their own. It can be undone the same way.".to_owned())
+                body=move || view! { <Effects app=name.get_value() version/> }
+                foot=move || view! {
+                    <ActButton class="btn pri".to_owned() busy on_click=go>
+                        {format!("Roll back to v{version}")}
+                    </ActButton>
+                }
+            />
+        </Show>
     }
     .into_any()
 }

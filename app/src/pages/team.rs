@@ -13,7 +13,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
 use crate::{
-    data::{Moving, asked, client},
+    data::{Moving, client, kept},
     parts::{Crumb, Deck, Icon, PageHead},
     words,
 };
@@ -40,21 +40,13 @@ impl ThisTeam {
         let (a, b, c, d) = (client(), client(), client(), client());
         Self {
             name,
-            team: asked(move || name.get(), move |name: String| a.team_info(&name)),
-            members: asked(move || name.get(), move |name: String| b.team_member_list(&name)),
-            invitations: asked(
+            team: kept(move || name.get(), move |name: String| a.team_info(&name)),
+            members: kept(move || name.get(), move |name: String| b.team_member_list(&name)),
+            invitations: kept(
                 move || name.get(),
-                move |name: String| {
-                    let asked = c.team_invitation_list(&name);
-                    async move {
-                        match asked.await {
-                            Err(err) if err.status == 403 => Ok(Vec::new()),
-                            other => other,
-                        }
-                    }
-                },
+                move |name: String| c.team_invitation_list(&name).or(|err| err.status == 403, "[]"),
             ),
-            access: asked(move || name.get(), move |name: String| d.team_access_list(&name)),
+            access: kept(move || name.get(), move |name: String| d.team_access_list(&name)),
         }
     }
 

@@ -9,14 +9,14 @@ use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use crate::{
-    data::{Moving, asked, client},
+    data::{Moving, client, kept},
     parts::{ActButton, Crumb, Deck, Icon, PageHead, Toasts, act},
 };
 
 /// `/teams`
 #[component]
 pub fn TeamsPage() -> impl IntoView {
-    let teams: Moving<Vec<Team>> = asked(|| (), {
+    let teams: Moving<Vec<Team>> = kept(|| (), {
         let client = client();
         move |()| client.team_list()
     });
@@ -90,8 +90,8 @@ fn NewTeam() -> impl IntoView {
 fn Waiting(teams: Moving<Vec<Team>>) -> impl IntoView {
     let client = client();
     let offers = client.clone();
-    let invitations: Moving<Vec<TeamInvitation>> = asked(|| (), move |()| client.team_invitation_list_own());
-    let transfers: Moving<Vec<AppTransfer>> = asked(|| (), move |()| offers.app_transfer_list());
+    let invitations: Moving<Vec<TeamInvitation>> = kept(|| (), move |()| client.team_invitation_list_own());
+    let transfers: Moving<Vec<AppTransfer>> = kept(|| (), move |()| offers.app_transfer_list());
     view! {
         {invitations.show(0, move |list| view! {
             <Show when=move || !list.with(Vec::is_empty)>

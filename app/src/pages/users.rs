@@ -4,7 +4,7 @@ use api::accounts::{Account, UserUpdate};
 use leptos::{either::Either, prelude::*};
 
 use crate::{
-    data::{Moving, asked, client},
+    data::{Moving, client, kept},
     parts::{ActButton, Ago, AskFirst, Avatar, Toasts, act},
     words,
 };
@@ -14,8 +14,8 @@ use crate::{
 pub fn Users() -> impl IntoView {
     let client = client();
     let other = client.clone();
-    let users: Moving<Vec<Account>> = asked(|| (), move |()| client.user_list());
-    let me: Moving<Account> = asked(|| (), move |()| other.account_info());
+    let users: Moving<Vec<Account>> = kept(|| (), move |()| client.user_list());
+    let me: Moving<Account> = kept(|| (), move |()| other.account_info());
     view! {
         <section class="sec" id="accounts" aria-labelledby="accounts-h">
             <div class="sec-h"><h2 id="accounts-h">"Accounts"</h2><span class="meta">"everybody who can be let in"</span></div>

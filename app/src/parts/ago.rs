@@ -10,10 +10,9 @@ use crate::{clock::Clock, words};
 pub fn Ago(#[prop(into)] at: Signal<DateTime<Utc>>) -> impl IntoView {
     let clock = Clock::of_page();
     let text = Memo::new(move |_| words::ago(at.get(), clock));
-    view! {
-        <time class="nowrap" datetime=move || at.get().to_rfc3339() title=move || words::exact(at.get())>
-            {move || text.get()}
-        </time>
-    }
-    .into_any()
+    let drawn = move || {
+        let at = at.get();
+        view! { <time class="nowrap" datetime=at.to_rfc3339() title=words::exact(at)>{text.get()}</time> }
+    };
+    drawn.into_any()
 }

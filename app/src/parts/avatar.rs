@@ -7,17 +7,20 @@ use crate::words;
 /// The person with this e-mail address. Decoration: the name is to stand beside it.
 #[component]
 pub fn Avatar(#[prop(into)] who: Signal<String>, #[prop(optional)] large: bool) -> impl IntoView {
-    let hue =
-        move || who.with(|who| who.bytes().fold(7u32, |h, b| h.wrapping_mul(31).wrapping_add(b.into())) % 24 * 15);
-    view! {
-        <span
-            class=if large { "av l" } else { "av" }
-            style=move || format!("--av:light-dark(oklch(.88 .06 {0}),oklch(.42 .07 {0}))", hue())
-            title=move || who.get()
-            aria-hidden="true"
-        >
-            {move || who.with(|who| words::initials(who))}
-        </span>
-    }
-    .into_any()
+    let drawn = move || {
+        let who = who.get();
+        let hue = who.bytes().fold(7u32, |h, b| h.wrapping_mul(31).wrapping_add(b.into())) % 24 * 15;
+        let letters = words::initials(&who);
+        view! {
+            <span
+                class=if large { "av l" } else { "av" }
+                style=format!("--av:light-dark(oklch(.88 .06 {hue}),oklch(.42 .07 {hue}))")
+                title=who
+                aria-hidden="true"
+            >
+                {letters}
+            </span>
+        }
+    };
+    drawn.into_any()
 }

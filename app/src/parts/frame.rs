@@ -7,7 +7,8 @@ use leptos_router::hooks::use_location;
 
 use super::{Avatar, FindButton, Icon, Notices, Palette, ThemeButton, ToastStack};
 use crate::{
-    data::{Moving, asked, client},
+    data::{Moving, client, kept},
+    live::Changes,
     words,
 };
 
@@ -44,7 +45,8 @@ struct Drawer(RwSignal<bool>);
 pub fn Frame(children: Children) -> impl IntoView {
     let drawer = RwSignal::new(false);
     provide_context(Drawer(drawer));
-    let account = asked(|| (), {
+    Changes::provide();
+    let account = kept(|| (), {
         let client = client();
         move |()| client.account_info()
     });
@@ -147,7 +149,7 @@ fn NavLink(href: &'static str, icon: &'static str, text: &'static str) -> impl I
 #[component]
 fn Teams() -> impl IntoView {
     let client = client();
-    let teams: Moving<Vec<Team>> = asked(|| (), move |()| client.team_list());
+    let teams: Moving<Vec<Team>> = kept(|| (), move |()| client.team_list());
     let path = use_location().pathname;
     teams.show(0, move |teams| {
         let link = move |team: Team| {
@@ -167,10 +169,7 @@ fn PlatformFoot() -> impl IntoView {
         {
             let client = client();
             // Whoever may not see it gets no panel, and no error either.
-            move |()| {
-                let asked = client.platform_info();
-                async move { Ok(asked.await.ok()) }
-            }
+            move |()| client.platform_info().or(|_| true, "null")
         },
         |()| Some(Topic::Platform),
     );

@@ -20,10 +20,10 @@ pub fn Icon(
 
 /// A filled glyph: `name` without its `g-`.
 #[component]
-pub fn Glyph(#[prop(into)] name: Signal<&'static str>) -> impl IntoView {
+pub fn Glyph(name: &'static str) -> impl IntoView {
     view! {
-        <svg class=move || if name.get() == "busy" { "spin" } else { "" } aria-hidden="true">
-            <use href=move || format!("#g-{}", name.get())></use>
+        <svg class=if name == "busy" { "spin" } else { "" } aria-hidden="true">
+            <use href=format!("#g-{name}")></use>
         </svg>
     }
     .into_any()

@@ -3,9 +3,11 @@
 mod markup;
 mod ring;
 pub mod rows;
+mod search;
 
 pub use self::{
     markup::{fields, html},
     ring::Ring,
     rows::{ROW_HEIGHT, Rows},
+    search::Search,
 };

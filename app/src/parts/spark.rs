@@ -28,23 +28,23 @@ pub fn Spark(
     colour: Signal<&'static str>,
     #[prop(default = 24)] height: u32,
 ) -> impl IntoView {
-    let line = Memo::new(move |_| values.with(|values| path(values, height.into())).unwrap_or_default());
-    let area = move || {
-        line.with(|line| if line.is_empty() { String::new() } else { format!("{line}L100 {height}L0 {height}Z") })
+    let drawn = move || {
+        let line = values.with(|values| path(values, height.into()));
+        let area = line.as_ref().map(|line| format!("{line}L100 {height}L0 {height}Z"));
+        view! {
+            <svg
+                class="spark"
+                viewBox=format!("0 0 100 {height}")
+                preserveAspectRatio="none"
+                style=format!("--c:var({});height:{height}px", colour.get())
+                aria-hidden="true"
+            >
+                <path class="ar" d=area.unwrap_or_default()></path>
+                <path class="ln" d=line.unwrap_or_default()></path>
+            </svg>
+        }
     };
-    view! {
-        <svg
-            class="spark"
-            viewBox=format!("0 0 100 {height}")
-            preserveAspectRatio="none"
-            style=move || format!("--c:var({});height:{height}px", colour.get())
-            aria-hidden="true"
-        >
-            <path class="ar" d=area></path>
-            <path class="ln" d=move || line.get()></path>
-        </svg>
-    }
-    .into_any()
+    drawn.into_any()
 }
 
 #[cfg(test)]

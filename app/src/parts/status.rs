@@ -46,11 +46,15 @@ pub fn condition(condition: Condition, up: i32, wanted: i32) -> (Tone, String) {
 /// A glyph with its word.
 #[component]
 pub fn Status(#[prop(into)] tone: Signal<Tone>, #[prop(into)] word: Signal<String>) -> impl IntoView {
-    view! {
-        <span class=move || format!("st {}", tone.get().name())>
-            <Glyph name=Signal::derive(move || tone.get().name())/>
-            {word}
-        </span>
-    }
-    .into_any()
+    // One closure: each costs the server and the browser more than the element that it is in.
+    let drawn = move || {
+        let name = tone.get().name();
+        view! {
+            <span class=format!("st {name}")>
+                <Glyph name/>
+                {word.get()}
+            </span>
+        }
+    };
+    drawn.into_any()
 }

@@ -4,7 +4,14 @@
 //! rendering on the server, TCP in the command line. Methods return futures that own
 //! everything they need, so that they can be put into resources and tasks.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -110,18 +117,58 @@ pub fn query<T: Serialize>(params: &T) -> String {
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
-fn read<T: DeserializeOwned>(reply: &Reply) -> Result<T, Error> {
-    if !(200..300).contains(&reply.status) {
-        return Err(refusal(reply));
+/// A question that is on its way. Awaited, it is its answer.
+pub struct Asked<T> {
+    answer: Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>,
+    reads: PhantomData<fn() -> T>,
+}
+
+impl<T> Asked<T> {
+    fn new(answer: impl Future<Output = Result<String, Error>> + Send + 'static) -> Self {
+        Self { answer: Box::pin(answer), reads: PhantomData }
     }
-    let unreadable = |why: &dyn std::fmt::Display| {
-        Error::unreadable(reply.status, format!("The answer of the platform could not be read: {why}."))
-    };
-    // From text, as the console reads everything else: a second reader for each type would be a copy of
-    // half its code.
-    let body = std::str::from_utf8(&reply.body).map_err(|err| unreadable(&err))?;
-    // Answers without a body stand for `()` or `null`.
-    serde_json::from_str(if body.is_empty() { "null" } else { body }).map_err(|err| unreadable(&err))
+
+    /// The answer as it came, in JSON, for whoever [reads](read) it later.
+    pub fn text(self) -> Pin<Box<dyn Future<Output = Result<String, Error>> + Send>> {
+        self.answer
+    }
+
+    /// Takes `instead`, in JSON, for a refusal that `fits`.
+    pub fn or<U>(self, fits: fn(&Error) -> bool, instead: &'static str) -> Asked<U> {
+        Asked::new(async move {
+            match self.answer.await {
+                Err(err) if fits(&err) => Ok(instead.to_owned()),
+                answer => answer,
+            }
+        })
+    }
+}
+
+impl<T: DeserializeOwned> Future for Asked<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(self.answer.as_mut().poll(cx));
+        Poll::Ready(answer.and_then(|text| read(&text)))
+    }
+}
+
+/// Reads an answer.
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|err| unreadable(&err))
+}
+
+fn unreadable(why: &dyn std::fmt::Display) -> Error {
+    Error::unreadable(200, format!("The answer of the platform could not be read: {why}."))
+}
+
+/// The body of an answer that is no refusal. Those without a body stand for `()` or `null`.
+fn body(reply: Reply) -> Result<String, Error> {
+    if !(200..300).contains(&reply.status) {
+        return Err(refusal(&reply));
+    }
+    let text = String::from_utf8(reply.body).map_err(|err| unreadable(&err))?;
+    Ok(if text.is_empty() { "null".to_owned() } else { text })
 }
 
 fn refusal(reply: &Reply) -> Error {
@@ -148,10 +195,8 @@ impl Client {
         method: &'static str,
         path: String,
         body: Option<Value>,
-    ) -> impl Future<Output = Result<T, Error>> + Send + 'static + use<T> {
-        let transport = self.transport.clone();
-        let request = request(method, path, body);
-        async move { read(&transport.send(request).await?) }
+    ) -> Asked<T> {
+        Asked::new(carried(self.transport.clone(), request(method, path, body)))
     }
 
     /// All pages of a list, following `Next-Range`. `range` may limit and order it.
@@ -160,24 +205,42 @@ impl Client {
         path: String,
         range: Option<&str>,
         follow: bool,
-    ) -> impl Future<Output = Result<Vec<T>, Error>> + Send + 'static + use<T> {
-        let transport = self.transport.clone();
-        let mut range = range.map(str::to_owned);
-        async move {
-            let mut all = Vec::new();
-            loop {
-                let mut page = request("GET", path.clone(), None);
-                if let Some(range) = &range {
-                    page.headers.push(("range", range.clone()));
-                }
-                let reply = transport.send(page).await?;
-                all.append(&mut read::<Vec<T>>(&reply)?);
-                match reply.headers.get("next-range") {
-                    Some(next) if follow && reply.status == 206 => range = Some(next.clone()),
-                    _ => return Ok(all),
-                }
-            }
+    ) -> Asked<Vec<T>> {
+        Asked::new(listed(self.transport.clone(), path, range.map(str::to_owned), follow))
+    }
+}
+
+async fn carried(transport: Arc<dyn Transport>, request: Request) -> Result<String, Error> {
+    body(transport.send(request).await?)
+}
+
+/// All pages as one list: what stands between their brackets.
+async fn listed(
+    transport: Arc<dyn Transport>,
+    path: String,
+    mut range: Option<String>,
+    follow: bool,
+) -> Result<String, Error> {
+    let mut all = String::from("[");
+    loop {
+        let mut page = request("GET", path.clone(), None);
+        if let Some(range) = &range {
+            page.headers.push(("range", range.clone()));
         }
+        let reply = transport.send(page).await?;
+        let next = reply.headers.get("next-range").filter(|_| follow && reply.status == 206).cloned();
+        let text = body(reply)?;
+        let items = text.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let items = items.ok_or_else(|| unreadable(&"it is no list"))?.trim();
+        if all.len() > 1 && !items.is_empty() {
+            all.push(',');
+        }
+        all.push_str(items);
+        if next.is_none() {
+            all.push(']');
+            return Ok(all);
+        }
+        range = next;
     }
 }
 
@@ -199,7 +262,7 @@ macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty: $method:literal $path:expr $(, $body:expr)?;)*) => {
         impl Client {$(
             $(#[$doc])*
-            pub fn $name(&self $(, $arg: $ty)*) -> impl Future<Output = Result<$out, Error>> + Send + 'static + use<> {
+            pub fn $name(&self $(, $arg: $ty)*) -> Asked<$out> {
                 #[allow(unused_mut, unused_assignments)]
                 let mut body: Option<Value> = None;
                 $(body = json($body);)?
@@ -213,7 +276,7 @@ macro_rules! lists {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty: $path:expr;)*) => {
         impl Client {$(
             $(#[$doc])*
-            pub fn $name(&self $(, $arg: $ty)*) -> impl Future<Output = Result<Vec<$out>, Error>> + Send + 'static + use<> {
+            pub fn $name(&self $(, $arg: $ty)*) -> Asked<Vec<$out>> {
                 self.list::<$out>($path, None, true)
             }
         )*}
@@ -435,7 +498,7 @@ lists! {
     /// All sizes.
     dyno_size_list() -> DynoSize: "/dyno-sizes".into();
     /// What was changed on an app, newest first.
-    event_list(app: &str) -> Event: of(app, "/events");
+    event_list(app: &str, max: u32) -> Event: of(app, &format!("/events?max={max}"));
     /// What was changed anywhere, newest first.
     event_list_all() -> Event: "/events".into();
     /// What was changed and is looked for, newest first.
@@ -485,11 +548,7 @@ lists! {
 
 impl Client {
     /// The newest `max` releases of an app, newest first.
-    pub fn release_list(
-        &self,
-        app: &str,
-        max: usize,
-    ) -> impl Future<Output = Result<Vec<Release>, Error>> + Send + 'static + use<> {
+    pub fn release_list(&self, app: &str, max: usize) -> Asked<Vec<Release>> {
         self.list::<Release>(of(app, "/releases"), Some(&format!("version ..; max={max}, order=desc")), false)
     }
 }

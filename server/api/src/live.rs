@@ -49,6 +49,8 @@ pub enum Topic {
     Metrics { app: String },
     /// `PlatformInfo`, for the operator.
     Platform,
+    /// Tells that something was changed by somebody, not what: a number that is another one each time.
+    Changes,
 }
 
 /// What the browser says.

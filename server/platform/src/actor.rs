@@ -2,6 +2,8 @@
 //!
 //! A handler that takes an [`Actor`] cannot be reached without credentials.
 
+use std::sync::{Arc, OnceLock};
+
 use axum::{
     extract::{FromRequestParts, OriginalUri},
     http::{HeaderMap, Method, header, request::Parts},
@@ -45,6 +47,11 @@ impl std::fmt::Display for Credential {
         }
     }
 }
+
+/// One page of the console: who it is for is found out with the first question that is asked for it, and goes for
+/// the others. Only requests in process can carry it.
+#[derive(Clone, Default)]
+pub struct Visit(Arc<OnceLock<(accounts::Row, Uuid)>>);
 
 /// Whoever asks.
 #[derive(Clone)]
@@ -165,11 +172,15 @@ async fn by_session(platform: &Platform, parts: &Parts) -> Result<(accounts::Row
              delete its cookies for this domain; an administrator can prevent this with TLS or a domain of its own for apps.",
         ));
     }
+    let reads = matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(header::UPGRADE);
+    let visit = parts.extensions.get::<Visit>().filter(|_| reads);
+    if let Some((account, id)) = visit.and_then(|visit| visit.0.get()) {
+        return Ok((account.clone(), Credential::Session(*id)));
+    }
     let session = parts.extensions.get::<Session>().ok_or_else(Error::unauthorized)?;
     let (account, id) = crate::sessions::signed_in(session).await.ok_or_else(Error::unauthorized)?;
     // Apps are on the same site as the console, so that SameSite does not protect: the browser's
     // word on where a write comes from does.
-    let reads = matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(header::UPGRADE);
     if !reads && !same_origin(&parts.headers) {
         let origin = parts.headers.get(header::ORIGIN).and_then(|v| v.to_str().ok()).unwrap_or("no page that says so");
         let summary = format!("a request with the cookie of session {id} from {origin:.100}, which is not the console");
@@ -180,6 +191,9 @@ async fn by_session(platform: &Platform, parts: &Parts) -> Result<(accounts::Row
     store::sessions::session_seen(db, id, Utc::now()).await?;
     crate::sessions::touch(session).await;
     let account = accounts::account_info(db, account).await?.ok_or_else(Error::unauthorized)?;
+    if let Some(visit) = visit {
+        visit.0.get_or_init(|| (account.clone(), id));
+    }
     Ok((account, Credential::Session(id)))
 }
 

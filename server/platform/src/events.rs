@@ -102,6 +102,20 @@ async fn write(platform: &Platform, tx: &mut PgConnection, new: New<'_>, who: Wh
     Ok(())
 }
 
+/// Looks for new events while somebody wants to hear of them, until it is dropped. What writes one is in a
+/// transaction and cannot tell.
+pub(crate) async fn watch(platform: Platform) {
+    let newest = platform.newest_event();
+    loop {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        if newest.receiver_count() > 0
+            && let Ok(seq) = store::events::event_newest(platform.db()).await
+        {
+            newest.send_if_modified(|known| std::mem::replace(known, seq) != seq);
+        }
+    }
+}
+
 /// What the next event comes after. If that is not what was sealed, the next one does not fit to it
 /// either, so that the break stays where it is instead of being sealed over.
 async fn head(platform: &Platform, tx: &mut PgConnection) -> Result<(i64, Vec<u8>)> {
@@ -297,7 +311,8 @@ pub async fn event_list(
 ) -> Result<Json<Vec<Event>>> {
     let app = actor.app(&app, Can::View).await?;
     let most = query.max.unwrap_or(200).clamp(1, 1000);
-    let rows = store::events::event_list(platform.db(), Some(app.id), query.before, most).await?;
+    let of_app = Filter { app: Some(app.id), before: query.before, ..Filter::default() };
+    let rows = store::events::event_find(platform.db(), &of_app, most).await?;
     Ok(Json(rows.into_iter().map(shown).collect()))
 }
 

@@ -58,7 +58,7 @@ pub mod testing {
 mod web;
 
 pub use crate::{
-    actor::{Actor, Credential},
+    actor::{Actor, Credential, Visit},
     config::Config,
     error::Error,
     platform::Platform,

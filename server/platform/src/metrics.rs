@@ -149,8 +149,10 @@ async fn events(
     from: DateTime<Utc>,
     to: DateTime<Utc>,
 ) -> Result<Vec<MetricEvent>> {
-    let rows = store::events::event_list(platform.db(), Some(app.id), None, 500).await?;
-    let audit = rows.into_iter().filter(|e| (from..=to).contains(&e.at)).filter_map(|e| {
+    let meanwhile =
+        store::events::Filter { app: Some(app.id), since: Some(from), until: Some(to), ..Default::default() };
+    let rows = store::events::event_find(platform.db(), &meanwhile, 500).await?;
+    let audit = rows.into_iter().filter_map(|e| {
         let kind = match e.action.as_str() {
             "release.create" | "release.rollback" => "release",
             "config_vars.update" => "config",
@@ -163,6 +165,7 @@ async fn events(
     let mut events: Vec<_> = audit.collect();
     let filter = logs::Filter {
         source: Some("heroku".into()),
+        level: Some(logs::Level::Error),
         text: Some("to crashed".into()),
         since: Some(from),
         until: Some(to),

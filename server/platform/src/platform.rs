@@ -13,7 +13,7 @@ use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use dyno::Driver;
 use sqlx::PgPool;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 use uuid::Uuid;
 
 use crate::{
@@ -41,6 +41,7 @@ struct Inner {
     wake_dynos: Arc<Notify>,
     changes: broadcast::Sender<Uuid>,
     session_ends: broadcast::Sender<()>,
+    newest_event: watch::Sender<i64>,
     started_at: DateTime<Utc>,
     requests: AtomicU64,
     work: OnceLock<Mutex<Work>>,
@@ -87,6 +88,7 @@ impl Platform {
             wake_dynos: Arc::new(Notify::new()),
             changes: broadcast::channel(1024).0,
             session_ends: broadcast::channel(16).0,
+            newest_event: watch::Sender::new(0),
             started_at: Utc::now(),
             requests: AtomicU64::new(0),
             work: OnceLock::new(),
@@ -119,7 +121,11 @@ impl Platform {
                 Arc::new(Notify::new()),
             ),
         ];
-        let tasks = vec![tokio::spawn(ingest::run(self.clone())), tokio::spawn(metrics::sample(self.clone()))];
+        let tasks = vec![
+            tokio::spawn(ingest::run(self.clone())),
+            tokio::spawn(metrics::sample(self.clone())),
+            tokio::spawn(events::watch(self.clone())),
+        ];
         let work = Work { worker: Some(worker), reconcilers, tasks };
         self.0.work.set(Mutex::new(work)).map_err(|_| anyhow::anyhow!("the platform was started twice"))
     }
@@ -230,6 +236,11 @@ impl Platform {
 
     pub(crate) fn session_ends(&self) -> broadcast::Receiver<()> {
         self.0.session_ends.subscribe()
+    }
+
+    /// The number of the newest event of the audit log, as it grows.
+    pub(crate) fn newest_event(&self) -> &watch::Sender<i64> {
+        &self.0.newest_event
     }
 
     /// A line in an app's log from the API: `app[api]: …`.

@@ -2,6 +2,11 @@
 //!
 //! Permissions and audit are the same code as for a request that came over the network.
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
 use api::{
     Error,
     client::{Carried, Reply, Request, Transport},
@@ -11,6 +16,8 @@ use axum::{
     body::{Body, to_bytes},
     http::{self, HeaderMap, HeaderName, header},
 };
+use futures::future::{FutureExt, Shared};
+use platform::Visit;
 use tower::ServiceExt;
 
 /// What of the visitor's request the API needs: who asks, and from where.
@@ -25,9 +32,13 @@ const HANDED_ON: [HeaderName; 6] = [
 ];
 
 /// A transport that asks `api` with the credentials in the headers of a visitor.
+///
+/// What is read is asked for once, however many parts of the page need it.
 pub struct InProcess {
     api: Router,
     headers: HeaderMap,
+    visit: Visit,
+    read: Mutex<HashMap<String, Shared<Carried>>>,
 }
 
 impl InProcess {
@@ -39,7 +50,7 @@ impl InProcess {
                 headers.append(&name, value.clone());
             }
         }
-        InProcess { api, headers }
+        InProcess { api, headers, visit: Visit::default(), read: Mutex::default() }
     }
 }
 
@@ -50,7 +61,10 @@ fn unreadable(err: &dyn std::fmt::Display) -> Error {
 impl InProcess {
     /// The answer as it is, with what it sets in the browser.
     pub fn answer(&self, request: Request) -> impl Future<Output = Result<http::Response<Body>, Error>> + use<> {
-        let built = build(request, &self.headers);
+        let built = build(request, &self.headers).map(|mut built| {
+            built.extensions_mut().insert(self.visit.clone());
+            built
+        });
         let api = self.api.clone();
         async move {
             let Ok(response) = api.oneshot(built.map_err(|err| unreadable(&err))?).await;
@@ -61,6 +75,17 @@ impl InProcess {
 
 impl Transport for InProcess {
     fn send(&self, request: Request) -> Carried {
+        if request.method != "GET" {
+            return self.carry(request);
+        }
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = read.entry(request.path.clone()).or_insert_with(|| self.carry(request).shared());
+        asked.clone().boxed()
+    }
+}
+
+impl InProcess {
+    fn carry(&self, request: Request) -> Carried {
         let answer = self.answer(request);
         Box::pin(async move {
             let (parts, body) = answer.await?.into_parts();
@@ -85,8 +110,29 @@ fn build(request: Request, visitor: &HeaderMap) -> http::Result<http::Request<Bo
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
     use super::*;
     use axum::routing::get;
+
+    #[tokio::test]
+    async fn a_page_asks_the_same_only_once() {
+        let count = Arc::new(AtomicUsize::new(0));
+        let asked = count.clone();
+        let tell = move || std::future::ready(axum::Json(count.fetch_add(1, Ordering::Relaxed)));
+        let api = Router::new().route("/count", get(tell.clone()).post(tell));
+        let ask = async |client: &api::Client, method: &'static str| -> usize {
+            client.call(method, "/count".into(), None).await.unwrap()
+        };
+        let page = api::Client::new(InProcess::new(api.clone(), &HeaderMap::new()));
+        assert_eq!((ask(&page, "GET").await, ask(&page, "GET").await), (0, 0));
+        assert_eq!((ask(&page, "POST").await, ask(&page, "POST").await), (1, 2));
+        let next = api::Client::new(InProcess::new(api, &HeaderMap::new()));
+        assert_eq!((ask(&next, "GET").await, asked.load(Ordering::Relaxed)), (3, 4));
+    }
 
     #[tokio::test]
     async fn a_page_asks_as_its_visitor() {

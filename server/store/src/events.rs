@@ -56,24 +56,6 @@ pub async fn event_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()
     Ok(())
 }
 
-/// Events, newest first; those of one app when it is given, older than `before` when that is given.
-pub async fn event_list(
-    db: impl PgExecutor<'_>,
-    app: Option<Uuid>,
-    before: Option<i64>,
-    most: i64,
-) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(
-        "select * from events where ($1::uuid is null or app_id = $1) and ($2::bigint is null or seq < $2)
-         order by seq desc limit $3",
-    )
-    .bind(app)
-    .bind(before)
-    .bind(most)
-    .fetch_all(db)
-    .await
-}
-
 /// Which events are looked for; what is absent does not matter.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -116,6 +98,11 @@ pub async fn event_find(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> 
     .bind(most)
     .fetch_all(db)
     .await
+}
+
+/// The number of the newest event; 0 before there is one.
+pub async fn event_newest(db: impl PgExecutor<'_>) -> sqlx::Result<i64> {
+    sqlx::query_scalar("select coalesce(max(seq), 0) from events").fetch_one(db).await
 }
 
 /// Events after `after`, oldest first: for checking the chain.

@@ -17,7 +17,7 @@ use crate::{
     pages::app_frame::ThisApp,
     parts::{
         Icon,
-        log::{ROW_HEIGHT, Ring, Rows, html as markup, rows},
+        log::{ROW_HEIGHT, Ring, Rows, Search, html as markup, rows},
     },
     words,
 };
@@ -272,7 +272,7 @@ impl Viewer {
         }
         let top = f64::from(scroller.scroll_top());
         let offset = Clock::offset_now();
-        let wanted = self.reading.filter.with_untracked(|f| f.text.clone().unwrap_or_default());
+        let search = self.reading.filter.with_untracked(Search::of);
         let selected = self.selected.with_untracked(|line| line.as_ref().map(|l| l.seq));
         let drawn = self.with(|s| {
             s.scheduled = false;
@@ -281,7 +281,7 @@ impl Viewer {
             let State { ring, rows, .. } = s;
             if let Some(rows) = rows {
                 let first = first.min(ring.len().saturating_sub(rows.len().saturating_sub(3)));
-                rows.draw(ring, first, &rows::Look { offset, wanted: &wanted, selected });
+                rows.draw(ring, first, &rows::Look { offset, search: &search, selected });
             }
             // A reader who looks elsewhere takes no more than there is room for.
             let credit = if follow || !s.ring.is_full() { std::mem::take(&mut s.undrawn) } else { 0 };
@@ -437,7 +437,7 @@ pub fn ViewerView(viewer: Viewer) -> impl IntoView {
                             <span class=rows::bar_class(&line)></span>
                             <time>{words::clock_millis(clock.local(line.at))}</time>
                             <span class=rows::source_class(&line)>{line.dyno.clone()}</span>
-                            <span class="tx" inner_html=markup(&line, "")></span>
+                            <span class="tx" inner_html=markup(&line, |_| None)></span>
                         </li>
                     }).collect_view()}</ol>
                 </Show>

@@ -8,7 +8,7 @@ use api::{
 use leptos::prelude::*;
 
 use crate::{
-    data::{Moving, asked, client},
+    data::{Moving, client, kept},
     pages::{
         app_frame::{ThisApp, may},
         team::access::{Level, LevelSelect, level, permissions},
@@ -21,7 +21,7 @@ use crate::{
 pub fn AccessSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     let client = client();
     let people: Moving<Vec<Collaborator>> =
-        asked(move || app.name.get(), move |name: String| client.collaborator_list(&name));
+        kept(move || app.name.get(), move |name: String| client.collaborator_list(&name));
     let changes = may(status, "access");
     view! {
         <section class="sec" id="access" aria-labelledby="access-h">

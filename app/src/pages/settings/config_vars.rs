@@ -7,7 +7,7 @@ use leptos::{either::Either, prelude::*};
 
 use super::dotenv;
 use crate::{
-    data::{asked, client},
+    data::{client, kept},
     pages::app_frame::ThisApp,
     parts::{ActButton, Icon, Toasts, act, dom},
     words,
@@ -60,7 +60,7 @@ impl Editor {
 #[component]
 pub fn ConfigVarsSection(app: ThisApp) -> impl IntoView {
     let client = client();
-    let vars = asked(move || app.name.get(), move |name: String| client.config_vars_info(&name));
+    let vars = kept(move || app.name.get(), move |name: String| client.config_vars_info(&name));
     view! {
         <section class="sec" id="config" aria-labelledby="config-h">
             {vars.show(5, move |vars| {
@@ -69,6 +69,8 @@ pub fn ConfigVarsSection(app: ThisApp) -> impl IntoView {
                     edits: RwSignal::new(ConfigVarsUpdate::new()),
                     revealed: RwSignal::new(BTreeSet::new()),
                 };
+                // What somebody else saves; what is being edited here stays.
+                Effect::new(move |_| editor.saved.set(vars.get()));
                 view! { <Vars app editor/> }
             })}
         </section>

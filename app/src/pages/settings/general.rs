@@ -5,7 +5,7 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use crate::{
-    data::{asked, client},
+    data::{client, kept},
     pages::app_frame::{ThisApp, may},
     parts::{ActButton, Ago, Cmd, Icon, Toasts, act},
     words,
@@ -75,7 +75,7 @@ pub fn GeneralSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
 #[component]
 pub fn BuildpacksSection(app: ThisApp) -> impl IntoView {
     let client = client();
-    let installed = asked(move || app.name.get(), move |name: String| client.buildpack_installation_list(&name));
+    let installed = kept(move || app.name.get(), move |name: String| client.buildpack_installation_list(&name));
     view! {
         <section class="sec" id="build" aria-labelledby="build-h">
             <div class="sec-h"><h2 id="build-h" style="font-size:var(--t-lead)">"Buildpacks"</h2><span class="meta">"for the next build"</span></div>

@@ -8,7 +8,7 @@ use leptos::{either::Either, prelude::*};
 
 use super::ThisTeam;
 use crate::{
-    data::{Moving, asked, client},
+    data::{Moving, client, kept},
     parts::{ActButton, Ago, AskFirst, CopyButton, Icon, Toasts, act},
 };
 
@@ -23,7 +23,7 @@ const SCOPES: [(&str, &str); 3] =
 pub fn ServiceAccounts(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
     let client = client();
     let bots: Moving<Vec<ServiceAccount>> =
-        asked(move || this.name.get(), move |team: String| client.service_account_list(&team));
+        kept(move || this.name.get(), move |team: String| client.service_account_list(&team));
     let made = RwSignal::new(None::<Authorization>);
     view! {
         <section class="sec" id="bots" aria-labelledby="bots-h">

@@ -1,5 +1,7 @@
 //! The text of a line as markup: fields of router lines, colours of terminals, what was searched for.
 
+use std::ops::Range;
+
 use api::log_lines::LogLine;
 
 use crate::parts::ansi;
@@ -48,21 +50,20 @@ fn escape(text: &str, out: &mut String) {
     }
 }
 
-/// Escapes `text` and marks what was searched for, upper and lower case alike.
-fn marked(text: &str, wanted: &str, out: &mut String) {
-    if wanted.is_empty() || !text.is_ascii() || !wanted.is_ascii() {
-        return escape(text, out);
+/// Escapes a stretch of `text` and marks what of it was `found`.
+fn marked(text: &str, stretch: Range<usize>, found: &[Range<usize>], out: &mut String) {
+    let mut from = stretch.start;
+    for hit in found {
+        let (start, end) = (hit.start.max(from), hit.end.min(stretch.end));
+        if start < end {
+            escape(&text[from..start], out);
+            out.push_str("<mark>");
+            escape(&text[start..end], out);
+            out.push_str("</mark>");
+            from = end;
+        }
     }
-    let (low, wanted_low) = (text.to_ascii_lowercase(), wanted.to_ascii_lowercase());
-    let mut from = 0;
-    while let Some(at) = low[from..].find(&wanted_low).map(|at| from + at) {
-        escape(&text[from..at], out);
-        out.push_str("<mark>");
-        escape(&text[at..at + wanted.len()], out);
-        out.push_str("</mark>");
-        from = at + wanted.len();
-    }
-    escape(&text[from..], out);
+    escape(&text[from..stretch.end], out);
 }
 
 fn cut(text: &str) -> &str {
@@ -72,20 +73,25 @@ fn cut(text: &str) -> &str {
     }
 }
 
-/// The line's text as safe markup.
-pub fn html(line: &LogLine, wanted: &str) -> String {
+/// The line's text as safe markup. `find` says where it has what was searched for, if anything was.
+pub fn html(line: &LogLine, find: impl FnOnce(&str) -> Option<Vec<Range<usize>>>) -> String {
     let text = cut(&line.text);
     let mut out = String::with_capacity(text.len() + 64);
-    if line.dyno == "router" && wanted.is_empty() {
+    let found = find(text);
+    if line.dyno == "router" && found.is_none() {
         router(text, &mut out);
         return out;
     }
+    let found = found.unwrap_or_default();
     for run in ansi::runs(text) {
+        // A run is a part of the text.
+        let start = run.text.as_ptr() as usize - text.as_ptr() as usize;
+        let stretch = start..start + run.text.len();
         if run.class.is_empty() {
-            marked(run.text, wanted, &mut out);
+            marked(text, stretch, &found, &mut out);
         } else {
             out.push_str(&format!("<span class=\"{}\">", run.class));
-            marked(run.text, wanted, &mut out);
+            marked(text, stretch, &found, &mut out);
             out.push_str("</span>");
         }
     }
@@ -141,12 +147,12 @@ mod tests {
         let got = fields(text);
         assert_eq!(got[2], ("desc", "Request timeout"));
         assert_eq!(got.last(), Some(&("status", "503")));
-        assert!(html(&line("router", text), "").contains("<span class=\"t-bad\">503</span>"));
+        assert!(html(&line("router", text), |_| None).contains("<span class=\"t-bad\">503</span>"));
     }
 
     #[test]
     fn hostile_text_stays_text() {
-        let got = html(&line("web.1", "<script>alert(1)</script> \u{202e}evil & \u{1b}[31mred"), "");
+        let got = html(&line("web.1", "<script>alert(1)</script> \u{202e}evil & \u{1b}[31mred"), |_| None);
         assert!(!got.contains("<script>") && !got.contains('\u{202e}'));
         assert!(got.ends_with("<span class=\"t-bad\">red</span>"));
     }
@@ -159,12 +165,18 @@ mod tests {
     }
 
     #[test]
-    fn matches_are_marked_whatever_their_case() {
-        assert_eq!(html(&line("web.1", "An ERROR <b>"), "error"), "An <mark>ERROR</mark> &lt;b&gt;");
+    fn what_was_found_is_marked() {
+        let at = |found: Vec<Range<usize>>| html(&line("web.1", "An ERROR <b> né"), |_| Some(found));
+        assert_eq!(at(vec![3..8, 9..12]), "An <mark>ERROR</mark> <mark>&lt;b&gt;</mark> né");
+        assert_eq!(at(vec![13..16]), "An ERROR &lt;b&gt; <mark>né</mark>");
+        assert_eq!(at(vec![]), "An ERROR &lt;b&gt; né");
+        let coloured = line("web.1", "a\u{1b}[31mbc\u{1b}[0md");
+        let got = html(&coloured, |text| Some(vec![text.find('b').unwrap_or_default()..text.len()]));
+        assert_eq!(got, "a<span class=\"t-bad\"><mark>bc</mark></span><mark>d</mark>");
     }
 
     #[test]
     fn endless_lines_are_cut() {
-        assert_eq!(html(&line("web.1", &"ü".repeat(9_000)), "").chars().count(), LONGEST);
+        assert_eq!(html(&line("web.1", &"ü".repeat(9_000)), |_| None).chars().count(), LONGEST);
     }
 }

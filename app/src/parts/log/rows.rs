@@ -7,7 +7,7 @@ use leptos::prelude::document;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
 
-use super::{html, ring::Ring};
+use super::{html, ring::Ring, search::Search};
 use crate::words;
 
 /// Height of a row in pixels; the style sheet says the same.
@@ -28,8 +28,7 @@ struct Row {
 pub struct Look<'a> {
     /// Minutes from UTC to the reader's zone.
     pub offset: i32,
-    /// What was searched for.
-    pub wanted: &'a str,
+    pub search: &'a Search,
     pub selected: Option<u64>,
 }
 
@@ -131,7 +130,7 @@ impl Row {
             self.source.set_text_content(Some(&line.dyno));
             self.source.set_class_name(source_class(line));
             self.bar.set_class_name(bar_class(line));
-            self.text.set_inner_html(&html(line, look.wanted));
+            self.text.set_inner_html(&html(line, |text| look.search.find(text)));
         }
     }
 }

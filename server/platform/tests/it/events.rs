@@ -10,7 +10,7 @@ async fn changes_are_noted_with_who_and_with_what() {
     t.app("dusk").await;
     let answer = t.owner.ask("PATCH", "/apps/dusk").header("x-forwarded-for", "6.6.6.6, 192.0.2.7");
     answer.body(json!({ "maintenance": true }).to_string()).await;
-    let events = t.owner.event_list("dusk").await.unwrap();
+    let events = t.owner.event_list("dusk", 200).await.unwrap();
     let found: Vec<_> = events.iter().map(|e| (e.action.as_str(), e.summary.as_str())).collect();
     assert_eq!(found, [("app.update", "Maintenance mode enabled."), ("app.create", "Created the app dusk.")]);
     let me = t.owner.account_info().await.unwrap();

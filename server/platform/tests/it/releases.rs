@@ -105,7 +105,7 @@ async fn going_back_brings_code_and_configuration() {
     let spec = t.driver.started().pop().unwrap();
     assert_eq!((spec.command.as_str(), spec.env["A"].as_str()), ("./one", "1"));
     assert_eq!(t.owner.formation_list("dusk").await.unwrap().len(), 1);
-    let events = t.owner.event_list("dusk").await.unwrap();
+    let events = t.owner.event_list("dusk", 200).await.unwrap();
     assert!(events.iter().any(|e| e.action == "release.rollback"));
 }
 

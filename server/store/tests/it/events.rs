@@ -30,13 +30,14 @@ async fn events() {
         event_create(&mut *db, &row).await.unwrap();
     }
     assert_eq!(event_head(&mut db).await.unwrap(), (3, vec![3]));
+    assert_eq!(event_newest(&mut *db).await.unwrap(), 3);
     db.commit().await.unwrap();
     let seqs = |rows: Vec<Row>| rows.into_iter().map(|e| e.seq).collect::<Vec<_>>();
-    assert_eq!(seqs(event_list(&w.db, None, None, 2).await.unwrap()), [3, 2]);
-    assert_eq!(seqs(event_list(&w.db, Some(app), Some(3), 9).await.unwrap()), [1]);
+    assert_eq!(seqs(event_find(&w.db, &Filter::default(), 2).await.unwrap()), [3, 2]);
     let find = async |filter: Filter| seqs(event_find(&w.db, &filter, 9).await.unwrap());
     let text = |t: &str| Some(t.to_owned());
     assert_eq!(find(Filter::default()).await, [3, 2, 1]);
+    assert_eq!(find(Filter { app: Some(app), before: Some(3), ..Filter::default() }).await, [1]);
     assert_eq!(
         find(Filter { actor: text("AD"), action: text("app."), before: Some(3), ..Filter::default() }).await,
         [2, 1]
