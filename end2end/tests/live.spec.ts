@@ -52,6 +52,21 @@ test("a server that is killed needs no reload", async ({ page }) => {
   await expect(page.getByText("A newer Wharf is running.")).toBeHidden();
 });
 
+test("what somebody else changes appears by itself, and what is being typed stays", async ({ page }) => {
+  await open(page, "/account");
+  const token = await api<{ id: string }>("POST", "/oauth/authorizations", { description: "made elsewhere" });
+  const made = page.getByRole("cell", { name: "made elsewhere", exact: true });
+  await expect(made).toBeVisible();
+  await api("DELETE", `/oauth/authorizations/${token.id}`);
+  await expect(made).toBeHidden();
+
+  await open(page, `/apps/${name}/settings`);
+  await page.getByLabel("New key").fill("MINE");
+  await api("PATCH", `/apps/${name}/config-vars`, { ELSEWHERE: "1" });
+  await expect(page.getByRole("cell", { name: "ELSEWHERE", exact: true })).toBeVisible();
+  await expect(page.getByLabel("New key")).toHaveValue("MINE");
+});
+
 test("a newer server offers a reload", async ({ page }) => {
   const newer = (text: string, connection: number) =>
     connection > 1 && text.includes('"hello"') ? JSON.stringify({ type: "hello", version: "99.0.0" }) : text;

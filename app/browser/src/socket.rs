@@ -253,6 +253,6 @@ fn tell(shared: &Shared, id: u32, said: Said<'_>) {
 fn resume_after(topic: &mut Topic, cursor: u64) {
     match topic {
         Topic::Logs { after, .. } | Topic::Build { after, .. } => *after = Some(cursor),
-        Topic::Apps | Topic::App { .. } | Topic::Metrics { .. } | Topic::Platform => {}
+        Topic::Apps | Topic::App { .. } | Topic::Metrics { .. } | Topic::Platform | Topic::Changes => {}
     }
 }

@@ -192,3 +192,16 @@ async fn the_output_of_a_build_is_followed_to_its_end() {
     }
     assert_eq!(rest, all[had..]);
 }
+
+#[tokio::test]
+async fn that_something_changed_is_told_to_everybody_but_not_what() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let host = serve(&t).await;
+    let mut socket = open(&host, &bearer(t.stranger.token.as_ref().unwrap())).await.unwrap();
+    socket.subscribe(1, Topic::Changes).await;
+    let before = socket.value(1, |_| true).await;
+    t.owner.patch("/apps/dusk", json!({ "name": "dawn" })).await;
+    let after = socket.value(1, |v| *v != before).await;
+    assert!(before.is_u64() && after.is_u64(), "{before} {after}");
+}
