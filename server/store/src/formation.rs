@@ -48,8 +48,9 @@ pub async fn formation_scale(
     Ok(())
 }
 
-/// Makes the process types of an app those of a slug. Known ones keep quantity and size; new ones
-/// get a row with a quantity of 0, except `web` on the first deploy, which gets 1.
+/// Makes the process types of an app those of a slug. Known ones keep quantity and size, and those
+/// that were there before get them back; new ones get a row with a quantity of 0, except `web` on
+/// the first deploy, which gets 1.
 pub async fn formation_replace(
     db: &mut PgConnection,
     app: Uuid,
@@ -62,15 +63,12 @@ pub async fn formation_replace(
         .fetch_one(&mut *db)
         .await?;
     let names: Vec<&str> = types.keys().map(String::as_str).collect();
-    sqlx::query("delete from formation where app_id = $1 and type <> all($2)")
-        .bind(app)
-        .bind(&names)
-        .execute(&mut *db)
-        .await?;
+    put_aside(db, app, &names, now).await?;
     for (kind, command) in types {
         sqlx::query(
             "insert into formation (id, app_id, type, command, quantity, size, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, 'Standard-1X', $6, $6)
+             select $1, $2, $3, $4, coalesce(max(f.quantity), $5), coalesce(max(f.size), 'Standard-1X'), $6, $6
+             from former_formation f where f.app_id = $2 and f.type = $3
              on conflict (app_id, type) do update set command = excluded.command, updated_at = excluded.updated_at",
         )
         .bind(ids())
@@ -82,5 +80,27 @@ pub async fn formation_replace(
         .execute(&mut *db)
         .await?;
     }
+    sqlx::query("delete from former_formation where app_id = $1 and type = any($2)")
+        .bind(app)
+        .bind(&names)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Takes all process types but `kept` out of the formation, and remembers what was wanted of them.
+async fn put_aside(db: &mut PgConnection, app: Uuid, kept: &[&str], now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query(
+        "with gone as (delete from formation where app_id = $1 and type <> all($2) returning *)
+         insert into former_formation (id, app_id, type, quantity, size, created_at, updated_at)
+         select id, app_id, type, quantity, size, created_at, $3 from gone
+         on conflict (app_id, type) do update
+         set quantity = excluded.quantity, size = excluded.size, updated_at = excluded.updated_at",
+    )
+    .bind(app)
+    .bind(kept)
+    .bind(now)
+    .execute(db)
+    .await?;
     Ok(())
 }

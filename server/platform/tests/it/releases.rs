@@ -115,6 +115,7 @@ async fn going_back_to_the_first_release_stops_everything() {
     t.app("dusk").await;
     t.deploy("dusk", &[("web", "./server")]).await;
     t.dynos("dusk", &["web.1 up v2"]).await;
+    t.owner.patch("/apps/dusk/formation/web", json!({ "quantity": 2, "size": "Basic" })).await;
     let effects = t.owner.release_rollback_effects("dusk", "1").await.unwrap().effects;
     assert!(effects.contains(&"The release has no code: all dynos stop.".to_owned()), "{effects:?}");
     t.owner.release_create("dusk", &back_to("v1")).await.unwrap();
@@ -124,8 +125,11 @@ async fn going_back_to_the_first_release_stops_everything() {
         None => Ok(()),
     })
     .await;
-    t.deploy("dusk", &[("web", "./server")]).await;
-    t.dynos("dusk", &["web.1 up v4"]).await;
+    assert!(t.owner.formation_list("dusk").await.unwrap().is_empty());
+    // Going on brings back what was wanted.
+    t.owner.release_create("dusk", &back_to("v2")).await.unwrap();
+    t.dynos("dusk", &["web.1 up v4", "web.2 up v4"]).await;
+    assert_eq!(t.owner.formation_list("dusk").await.unwrap()[0].size, "Basic");
 }
 
 #[tokio::test]

@@ -26,4 +26,10 @@ async fn formation() {
     assert_eq!(replace(&[("web", "c"), ("clock", "d")]).await, ["clock 0 Standard-1X d", "web 3 Basic c"]);
     assert_eq!(formation_all(&w.db).await.unwrap().len(), 2);
     assert!(replace(&[]).await.is_empty());
+    // What was wanted before comes back with the type, and only what nobody knows begins anew.
+    assert_eq!(replace(&[("web", "e"), ("bell", "f")]).await, ["bell 0 Standard-1X f", "web 3 Basic e"]);
+    let web = formation_list(&w.db, app).await.unwrap().remove(1);
+    formation_scale(&w.db, web.id, 0, "Basic", at(2)).await.unwrap();
+    replace(&[("worker", "b")]).await;
+    assert_eq!(replace(&[("web", "e")]).await, ["web 0 Basic e"]);
 }
