@@ -23,6 +23,10 @@ use crate::{
 /// Dynos of one type. (Heroku's limit, devcenter "limits".)
 const MOST: i32 = 100;
 
+/// Its size may be given, as clients do that give all types one.
+const RELEASE: &str = "The release phase cannot be scaled: its command runs once for each release, before it takes \
+                       effect. Give what has to run all the time another name in the Procfile.";
+
 /// The process type as it goes over the wire.
 pub(crate) fn shown(row: &Row, app: &store::apps::Row) -> api::formation::Formation {
     api::formation::Formation {
@@ -109,6 +113,9 @@ async fn scale(
     let mut changed = Vec::new();
     for (kind, update) in &updates {
         let row = wanted(find(&rows, kind)?, update)?;
+        if row.kind == "release" && row.quantity > 0 {
+            return Err(Error::invalid(RELEASE));
+        }
         store::formation::formation_scale(&mut *tx, row.id, row.quantity, &row.size, Utc::now()).await?;
         changed.push(row);
     }

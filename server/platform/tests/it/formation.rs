@@ -39,6 +39,22 @@ async fn quantities_and_sizes_in_every_form() {
 }
 
 #[tokio::test]
+async fn the_release_phase_is_not_scaled() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.driver.react(|spec| match spec.name.starts_with("release.") {
+        true => dyno::fake::Reaction::Exit(0),
+        false => dyno::fake::Reaction::Run,
+    });
+    t.deploy("dusk", &[("web", "./server"), ("release", "./migrate")]).await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    let (status, _, message) = t.owner.patch("/apps/dusk/formation/release", json!({ "quantity": 1 })).await.error();
+    assert_eq!(status, 422);
+    assert!(message.starts_with("The release phase cannot be scaled"), "{message}");
+    assert_eq!(t.owner.patch("/apps/dusk/formation/release", json!({ "size": "Standard-2X" })).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_batch_is_all_or_nothing() {
     let t = World::start().await;
     t.app("dusk").await;
