@@ -68,6 +68,9 @@ pub struct HeldRelease {
     pub dyno: String,
     /// How that one ended last: "Process exited with status 1".
     pub last_exit: Option<String>,
+    /// When that one is started again; `None` while it is starting.
+    #[serde(default)]
+    pub next_start_at: Option<DateTime<Utc>>,
 }
 
 /// `GET /apps/{app}/status`: everything that the overview of an app shows.

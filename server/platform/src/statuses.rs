@@ -48,6 +48,7 @@ fn held(all: &[dynos::Row]) -> Option<HeldRelease> {
         serving: of(&new)?,
         dyno: new.name.clone(),
         last_exit: new.last_exit.clone(),
+        next_start_at: new.next_start_at,
     })
 }
 
