@@ -50,6 +50,18 @@ fn show(urls: &[String]) {
     }
 }
 
+/// The place from 0 in a list of `length` that an index means; one after the end is a place, too.
+fn place(index: Option<u16>, default: usize, length: usize) -> Result<usize> {
+    match index.map(|index| usize::from(index) - 1) {
+        None => Ok(default),
+        Some(at) if at <= length => Ok(at),
+        Some(_) => {
+            let packs = if length == 1 { "1 buildpack".to_owned() } else { format!("{length} buildpacks") };
+            bail!("Invalid index. Your app has {packs}, so it must be from 1 to {}.", length + 1)
+        }
+    }
+}
+
 /// Makes this the app's buildpack, or replaces the one at an index
 #[derive(Args)]
 pub struct Set {
@@ -65,9 +77,12 @@ pub struct Set {
 impl Set {
     /// `buildpacks:set`
     pub async fn run(self, cx: &Context) -> Result<()> {
-        let index = self.index.map_or(1, usize::from);
         change(cx, &self.app, "set", |urls| {
-            match urls.get_mut(index - 1) {
+            let at = place(self.index, 0, urls.len())?;
+            if urls.iter().enumerate().any(|(i, url)| i != at && short(url) == short(&self.buildpack)) {
+                bail!("The buildpack {} is already set on your app.", short(&self.buildpack));
+            }
+            match urls.get_mut(at) {
                 Some(place) => *place = self.buildpack.clone(),
                 None => urls.push(self.buildpack.clone()),
             }
@@ -93,7 +108,10 @@ impl Add {
     /// `buildpacks:add`
     pub async fn run(self, cx: &Context) -> Result<()> {
         change(cx, &self.app, "added", |urls| {
-            let at = self.index.map_or(urls.len(), |index| usize::from(index) - 1).min(urls.len());
+            if urls.iter().any(|url| short(url) == short(&self.buildpack)) {
+                bail!("The buildpack {} is already set on your app.", short(&self.buildpack));
+            }
+            let at = place(self.index, urls.len(), urls.len())?;
             urls.insert(at, self.buildpack.clone());
             Ok(())
         })
@@ -172,4 +190,18 @@ async fn change(
     }
     note("Run git push wharf main to build with it.");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_a_place_in_the_list_or_right_after_it() {
+        assert_eq!(place(None, 1, 1).unwrap(), 1);
+        assert_eq!(place(Some(1), 1, 1).unwrap(), 0);
+        assert_eq!(place(Some(2), 1, 1).unwrap(), 1);
+        let refused = place(Some(5), 1, 1).unwrap_err().to_string();
+        assert_eq!(refused, "Invalid index. Your app has 1 buildpack, so it must be from 1 to 2.");
+    }
 }

@@ -41,10 +41,12 @@ impl Scale {
 }
 
 async fn show(cx: &Context, name: &str) -> Result<()> {
-    let formation = cx.client()?.formation_list(name).await?;
+    let mut formation = cx.client()?.formation_list(name).await?;
     if cx.json {
         return output::json(&formation);
     }
+    // The release phase cannot be scaled.
+    formation.retain(|f| f.kind != "release");
     if formation.is_empty() {
         bail!("No process types on {}. Deploy a Procfile that says which there are.", named(name));
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::IsTerminal,
+    io::{ErrorKind, IsTerminal},
     os::fd::AsFd,
     path::{Path, PathBuf},
 };
@@ -83,7 +83,13 @@ impl Login {
                 None => ask_token(address).await?,
             },
         };
-        if token.is_empty() || token.contains(char::is_whitespace) {
+        if token.is_empty() {
+            bail!(
+                "No token was given. On the platform's own machine, root logs in with: wharf login {address} --data DIR\n\
+                 Elsewhere pass a token: wharf login {address} --token -"
+            );
+        }
+        if token.contains(char::is_whitespace) {
             bail!("A token is one word. Copy it whole, without blanks.");
         }
         Ok(token)
@@ -102,10 +108,15 @@ fn warn_of_overrides(address: &Address) {
 
 fn admin_token(dir: &Path) -> Result<String> {
     let file = dir.join("admin-token");
-    let text = fs::read_to_string(&file).with_context(|| {
-        format!("Couldn't read {}. It is there once wharfd up has run, and root can read it.", file.display())
-    })?;
-    Ok(text.trim().to_owned())
+    let shown = file.display();
+    match fs::read_to_string(&file) {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(err) if err.kind() == ErrorKind::NotFound => {
+            bail!("There is no {shown}. It is there once wharfd up --data {} has run.", dir.display())
+        }
+        Err(err) if err.kind() == ErrorKind::PermissionDenied => bail!("Only root can read {shown}."),
+        Err(err) => Err(err).with_context(|| format!("read {shown}")),
+    }
 }
 
 /// The administrator's token of a platform on this machine. It is never offered to another.
