@@ -4,7 +4,7 @@ use anyhow::Result;
 use api::{
     apps::{App, AppCreate, AppUpdate},
     formation::Formation,
-    statuses::{AppSummary, Condition},
+    statuses::AppSummary,
     teams::TeamAppCreate,
 };
 use chrono::Utc;
@@ -13,7 +13,8 @@ use clap::Args;
 use crate::{
     context::{AppFlags, Context},
     git,
-    output::{self, Action, Cell, DIM, GREEN, RED, Table, YELLOW, ago, app as named, bytes, heading, moment},
+    output::{self, Action, Cell, DIM, Table, ago, app as named, bytes, heading, moment},
+    statuses,
 };
 
 /// Lists your apps
@@ -62,7 +63,7 @@ impl List {
 }
 
 fn summary(app: &AppSummary) -> [Cell; 6] {
-    let (word, colour) = condition(app.condition);
+    let (word, colour) = statuses::condition(app);
     let release = app.release.as_ref();
     [
         app.name.as_str().into(),
@@ -77,20 +78,6 @@ fn summary(app: &AppSummary) -> [Cell; 6] {
 /// The first 40 characters of `text`.
 fn shorten(text: &str) -> String {
     if text.chars().count() <= 40 { text.into() } else { text.chars().take(39).chain(['…']).collect() }
-}
-
-/// A word for the state of an app, and its colour.
-fn condition(condition: Condition) -> (&'static str, &'static str) {
-    match condition {
-        Condition::Empty => ("empty", DIM),
-        Condition::Changing => ("changing", YELLOW),
-        Condition::Up => ("up", GREEN),
-        Condition::Degraded => ("degraded", YELLOW),
-        Condition::Held => ("held", YELLOW),
-        Condition::Crashed => ("crashed", RED),
-        Condition::Off => ("off", DIM),
-        Condition::Maintenance => ("maintenance", YELLOW),
-    }
 }
 
 /// Makes a new app
@@ -164,8 +151,13 @@ fn set_up_git(cx: &Context, remote: Option<&str>, app: &str) -> Result<()> {
     let address = cx.address()?;
     git::set_up_helper(address)?;
     if let Some(remote) = remote {
-        let is_new = git::set_remote(address, remote, app)?;
-        output::note(format!("Git remote {remote} {}", if is_new { "added" } else { "updated" }));
+        if git::add_remote(address, remote, app)? {
+            output::note(format!("Git remote {remote} added"));
+        } else {
+            let option = if remote == git::REMOTE { String::new() } else { format!(" --remote {remote}") };
+            output::note(format!("There is a git remote {remote} already, which stays as it is."));
+            output::note(format!("To point it at {}, run: wharf git:remote --app {app}{option}", named(app)));
+        }
     }
     Ok(())
 }
@@ -191,7 +183,8 @@ impl Info {
         let app = client.app_info(&name);
         let formation = client.formation_list(&name);
         let collaborators = client.collaborator_list(&name);
-        let (app, formation, collaborators) = tokio::try_join!(app, formation, collaborators)?;
+        let held = async { Ok(statuses::held(client, &name).await) };
+        let (app, formation, collaborators, held) = tokio::try_join!(app, formation, collaborators, held)?;
         if cx.json {
             let all = serde_json::json!({ "app": app, "formation": formation, "collaborators": collaborators });
             return output::json(&all);
@@ -207,12 +200,17 @@ impl Info {
         let fields = fields(&app, &formation, url, &others.collect::<Vec<_>>().join(", "));
         heading(&app.name);
         output::pairs(&fields);
+        if let Some(held) = held {
+            out!("\n{}", output::paint(output::YELLOW, statuses::sentence(&held, Utc::now())));
+        }
         Ok(())
     }
 }
 
 fn dynos(formation: &[Formation]) -> String {
-    formation.iter().map(|f| format!("{}: {}", f.kind, f.quantity)).collect::<Vec<_>>().join(", ")
+    // The release phase is no dyno that is wanted.
+    let kinds = formation.iter().filter(|f| f.kind != "release");
+    kinds.map(|f| format!("{}: {}", f.kind, f.quantity)).collect::<Vec<_>>().join(", ")
 }
 
 /// For scripts: bytes are numbers, times are RFC 3339, and every key is always there.

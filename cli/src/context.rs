@@ -19,6 +19,7 @@ pub struct Context {
     /// Whether results are printed as JSON.
     pub json: bool,
     platform: OnceCell<Platform>,
+    app: OnceCell<String>,
 }
 
 struct Platform {
@@ -29,7 +30,18 @@ struct Platform {
 impl Context {
     /// A context that has not looked at anything.
     pub fn new(json: bool) -> Self {
-        Self { json, platform: OnceCell::new() }
+        Self { json, platform: OnceCell::new(), app: OnceCell::new() }
+    }
+
+    /// Notes which app the command is about, for what is said when it fails.
+    pub fn is_about(&self, app: &str) {
+        // A command is about the first one that it names.
+        self.app.set(app.to_owned()).ok();
+    }
+
+    /// The app that the command is about, once it is known.
+    pub fn app(&self) -> Option<&str> {
+        self.app.get().map(String::as_str)
     }
 
     fn platform(&self) -> Result<&Platform> {
@@ -78,7 +90,10 @@ impl AppFlags {
     /// The app's name.
     pub fn app(&self, cx: &Context) -> Result<String> {
         match self.app_if_any(cx)? {
-            Some(app) => Ok(app),
+            Some(app) => {
+                cx.is_about(&app);
+                Ok(app)
+            }
             None => bail!(
                 "Which app? Name it with --app NAME, or run this in a folder whose git remote belongs to {}:\n\
                  wharf git:remote --app NAME",

@@ -76,7 +76,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let cx = Context::new(arguments.get_flag("json"));
     match start(name, arguments, &cx) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(err) => failure(&err),
+        Err(err) => failure(&err, &cx),
     }
 }
 
@@ -97,7 +97,7 @@ fn usage(err: &clap::Error) -> ExitCode {
     }
 }
 
-fn failure(err: &anyhow::Error) -> ExitCode {
+fn failure(err: &anyhow::Error, cx: &Context) -> ExitCode {
     if let Some(wrong) = err.downcast_ref::<clap::Error>() {
         return usage(wrong);
     }
@@ -105,7 +105,11 @@ fn failure(err: &anyhow::Error) -> ExitCode {
         output::fail(format!("{err:#}"));
         return ExitCode::FAILURE;
     };
-    output::fail(refused);
+    let (message, advice) = missing(refused, cx.app());
+    output::fail(message);
+    if let Some(advice) = advice {
+        output::fail(advice);
+    }
     if refused.status == 0 {
         return ExitCode::FAILURE;
     }
@@ -123,6 +127,19 @@ fn failure(err: &anyhow::Error) -> ExitCode {
         output::fail(format!("Request: {id}"));
     }
     ExitCode::from(REFUSED)
+}
+
+/// The message of a refusal, with the name of the app that is not there, and where to look.
+fn missing(refused: &api::Error, app: Option<&str>) -> (String, Option<String>) {
+    match (refused.resource.as_deref(), app) {
+        (Some("app"), Some(app)) if refused.is_not_found() => {
+            (format!("{} ({app}).", refused.message.trim_end_matches('.')), Some("See: wharf apps".into()))
+        }
+        (Some("release"), Some(app)) if refused.is_not_found() => {
+            (refused.message.clone(), Some(format!("See: wharf releases --app {app}")))
+        }
+        _ => (refused.message.clone(), None),
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +164,21 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_where_to_look() {
+        let mut refused = api::Error::new(404, "not_found", "Couldn't find that app.");
+        refused.resource = Some("app".into());
+        assert_eq!(
+            missing(&refused, Some("dusk")),
+            ("Couldn't find that app (dusk).".into(), Some("See: wharf apps".into()))
+        );
+        assert_eq!(missing(&refused, None), ("Couldn't find that app.".into(), None));
+        refused.resource = Some("release".into());
+        assert_eq!(missing(&refused, Some("dusk")).1.as_deref(), Some("See: wharf releases --app dusk"));
+        refused.status = 403;
+        assert_eq!(missing(&refused, Some("dusk")).1, None);
     }
 
     #[track_caller]

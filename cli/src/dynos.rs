@@ -7,7 +7,8 @@ use clap::Args;
 
 use crate::{
     context::{AppFlags, Context},
-    output::{self, Action, DIM, GREEN, RED, YELLOW, ago, app as named, heading, moment, paint},
+    output::{self, Action, DIM, GREEN, RED, YELLOW, app as named, heading, moment, note, paint},
+    statuses,
 };
 
 /// Lists the dynos of an app
@@ -24,7 +25,8 @@ impl List {
     /// `ps`
     pub async fn run(self, cx: &Context) -> Result<()> {
         let name = self.app.app(cx)?;
-        let mut dynos = cx.client()?.dyno_list(&name).await?;
+        let client = cx.client()?;
+        let mut dynos = client.dyno_list(&name).await?;
         dynos.retain(|dyno| self.kinds.is_empty() || self.kinds.contains(&dyno.kind));
         if let Some(kind) = self.kinds.iter().find(|kind| !dynos.iter().any(|dyno| dyno.kind == **kind)) {
             bail!("No {kind} dynos on {}. See: wharf ps:scale --app {name}", named(&name));
@@ -42,6 +44,9 @@ impl List {
                 out!("");
             }
             show(group);
+        }
+        if let Some(held) = statuses::held(client, &name).await {
+            out!("\n{}", paint(YELLOW, statuses::sentence(&held, Utc::now())));
         }
         Ok(())
     }
@@ -77,8 +82,7 @@ fn why(dyno: &Dyno) -> String {
         text.push_str(&format!(" · {exit}"));
     }
     if let Some(next) = dyno.next_start_at {
-        let now = Utc::now();
-        text.push_str(&format!(" · next try {}", if next > now { ago(next, now) } else { "now".into() }));
+        text.push_str(&format!(" · next try {}", statuses::next_try(next, Utc::now())));
     }
     text
 }
@@ -130,6 +134,11 @@ impl Restart {
         let client = cx.client()?;
         let on = named(&name);
         let target = self.which.target();
+        if matches!(target, Target::All) && client.dyno_list(&name).await?.is_empty() {
+            note(format!("There are no dynos on {on}, so nothing was restarted. See: wharf ps:scale --app {name}"));
+            return if cx.json { output::json(&serde_json::json!({})) } else { Ok(()) };
+        }
+        let held = statuses::held(client, &name).await;
         let action = Action::start(match &target {
             Target::All => format!("Restarting all dynos on {on}"),
             Target::Dyno(dyno) => format!("Restarting dyno {dyno} on {on}"),
@@ -141,6 +150,7 @@ impl Restart {
             Target::Kind(kind) => client.formation_restart(&name, kind).await?,
         };
         action.done();
+        statuses::warn_if_held(held.as_ref());
         if cx.json { output::json(&serde_json::json!({})) } else { Ok(()) }
     }
 }

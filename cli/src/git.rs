@@ -104,13 +104,24 @@ pub fn is_repository() -> bool {
     matches!(ask(&["rev-parse", "--git-dir"]), Ok(Some(_)))
 }
 
-/// Points the remote `name` at the app, whether it exists or not. Returns whether it was new.
-pub fn set_remote(address: &Address, name: &str, app: &str) -> Result<bool> {
-    let url = url_of(address, app);
-    let exists = ask(&["config", "--get", &format!("remote.{name}.url")])?.is_some();
-    let verb = if exists { "set-url" } else { "add" };
-    run(&["remote", verb, name, &url])?;
-    Ok(!exists)
+fn has_remote(name: &str) -> Result<bool> {
+    Ok(ask(&["config", "--get", &format!("remote.{name}.url")])?.is_some())
+}
+
+/// Adds a remote `name` for the app. One that exists is somebody's way to another app: it stays as
+/// it is, and the answer is `false`.
+pub fn add_remote(address: &Address, name: &str, app: &str) -> Result<bool> {
+    if has_remote(name)? {
+        return Ok(false);
+    }
+    run(&["remote", "add", name, &url_of(address, app)])?;
+    Ok(true)
+}
+
+/// Points the remote `name` at the app, whether it exists or not.
+fn set_remote(address: &Address, name: &str, app: &str) -> Result<()> {
+    let verb = if has_remote(name)? { "set-url" } else { "add" };
+    run(&["remote", verb, name, &url_of(address, app)])
 }
 
 /// Repoints or removes (`to` is `None`) the remotes that name `app`. Returns their names.
@@ -174,6 +185,7 @@ pub struct Remote {
 impl Remote {
     /// `git:remote`
     pub async fn run(self, cx: &Context) -> Result<()> {
+        cx.is_about(&self.app);
         let found = cx.client()?.app_info(&self.app).await?;
         if !is_repository() {
             bail!("This folder is not a git repository. Make it one: git init");
@@ -208,10 +220,11 @@ impl Credential {
             return Ok(());
         }
         let credentials = Credentials::load()?;
-        if let Some(address) = asked_address(&asked)
-            && let Some(token) = credentials::token_for(&credentials, &address)
-        {
-            out!("username=wharf\npassword={token}");
+        let Some(address) = asked_address(&asked) else { return Ok(()) };
+        match credentials::token_for(&credentials, &address) {
+            Some(token) => out!("username=wharf\npassword={token}"),
+            // An empty answer that is no failure: git may ask the person for a token.
+            None => output::note(format!("You are not logged in to {address}. Log in first: wharf login {address}")),
         }
         Ok(())
     }

@@ -35,6 +35,7 @@ mod metrics;
 mod platform;
 mod releases;
 mod stacks;
+mod statuses;
 mod streams;
 mod team_members;
 mod teams;

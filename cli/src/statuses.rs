@@ -1,0 +1,84 @@
+//! How an app is, in words: one for lists, and a sentence about a release that does not start.
+
+use api::{
+    client::Client,
+    statuses::{AppSummary, Condition, HeldRelease},
+};
+use chrono::{DateTime, Utc};
+
+use crate::output::{self, DIM, GREEN, RED, YELLOW, ago};
+
+/// The console's words for the condition of an app, and a colour.
+pub fn condition(app: &AppSummary) -> (String, &'static str) {
+    let (up, wanted) = (app.dynos_up, app.dynos_wanted);
+    match app.condition {
+        Condition::Empty => ("Not deployed".into(), DIM),
+        Condition::Changing => ("Deploying".into(), YELLOW),
+        Condition::Up if wanted > 1 => (format!("{up} up"), GREEN),
+        Condition::Up => ("Up".into(), GREEN),
+        Condition::Degraded => (format!("{up} of {wanted} up"), YELLOW),
+        Condition::Held => ("New release crashes".into(), YELLOW),
+        Condition::Crashed => ("Crashed".into(), RED),
+        Condition::Off => ("Off".into(), DIM),
+        Condition::Maintenance => ("Maintenance".into(), YELLOW),
+    }
+}
+
+/// The release of `app` that does not start while an older one serves. What is asked besides the
+/// command's own question must not fail the command.
+pub async fn held(client: &Client, app: &str) -> Option<HeldRelease> {
+    client.app_status(app).await.ok()?.held
+}
+
+/// Says that the newest release does not start, so that what was changed is not seen by visitors.
+pub fn warn_if_held(held: Option<&HeldRelease>) {
+    if let Some(held) = held {
+        output::warn(sentence(held, Utc::now()));
+    }
+}
+
+/// `web.1 runs v4: v6 does not start (Process exited with status 3), next try in 40s. Go back: …`
+pub fn sentence(held: &HeldRelease, now: DateTime<Utc>) -> String {
+    let why = held.last_exit.as_deref().map(|exit| format!(" ({exit})")).unwrap_or_default();
+    let next = held.next_start_at.map(|at| format!(", next try {}", next_try(at, now))).unwrap_or_default();
+    let HeldRelease { version, serving, dyno, .. } = held;
+    format!("{dyno} runs v{serving}: v{version} does not start{why}{next}. Go back: wharf rollback v{serving}")
+}
+
+/// When a crashed dyno is started again.
+pub fn next_try(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    // Below a second it would be "0s ago".
+    if (at - now).num_seconds() < 1 { "now".into() } else { ago(at, now) }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_held_release_is_told_with_the_way_back() {
+        let now = Utc::now();
+        let mut held = HeldRelease {
+            version: 6,
+            serving: 4,
+            dyno: "web.1".into(),
+            last_exit: Some("Process exited with status 3".into()),
+            next_start_at: Some(now + Duration::milliseconds(40_500)),
+        };
+        let text = "web.1 runs v4: v6 does not start (Process exited with status 3), next try in 40s. \
+                    Go back: wharf rollback v4";
+        assert_eq!(sentence(&held, now), text);
+        (held.last_exit, held.next_start_at) = (None, None);
+        assert_eq!(sentence(&held, now), "web.1 runs v4: v6 does not start. Go back: wharf rollback v4");
+    }
+
+    #[test]
+    fn a_try_that_is_due_is_now() {
+        let now = Utc::now();
+        for (milliseconds, text) in [(-3000, "now"), (0, "now"), (999, "now"), (1000, "in 1s"), (61_000, "in 1m")] {
+            assert_eq!(next_try(now + Duration::milliseconds(milliseconds), now), text, "{milliseconds}");
+        }
+    }
+}
