@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
-use api::config_vars::ConfigVarsUpdate;
+use api::{client::Client, config_vars::ConfigVarsUpdate};
 use clap::Args;
 
 use crate::{
     context::{AppFlags, Context},
-    output::{self, Action, app as named, heading, shell_quote},
+    output::{self, Action, app as named, heading, note, shell_quote},
+    releases, statuses,
 };
 
 /// Shows all config vars of an app
@@ -98,8 +99,7 @@ impl Set {
         let keys: Vec<&str> = pairs.keys().map(String::as_str).collect();
         let action = Action::start(format!("Setting {} and restarting {}", keys.join(", "), named(&name)));
         let update: ConfigVarsUpdate = pairs.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
-        let mut vars = cx.client()?.config_vars_update(&name, &update).await?;
-        action.done_with(newest_release(cx, &name).await?);
+        let mut vars = change(cx.client()?, &name, &update, action).await?;
         vars.retain(|key, _| pairs.contains_key(key));
         if cx.json {
             return output::json(&vars);
@@ -137,18 +137,40 @@ impl Unset {
             bail!("{key} is not the name of a config var. Give names only: wharf config:unset FOO");
         }
         let name = self.app.app(cx)?;
-        let action = Action::start(format!("Unsetting {} and restarting {}", self.keys.join(", "), named(&name)));
-        let update: ConfigVarsUpdate = self.keys.into_iter().map(|key| (key, None)).collect();
-        let vars = cx.client()?.config_vars_update(&name, &update).await?;
-        action.done_with(newest_release(cx, &name).await?);
+        let client = cx.client()?;
+        let mut vars = client.config_vars_info(&name).await?;
+        let (set, unknown): (Vec<_>, Vec<_>) = self.keys.into_iter().partition(|key| vars.contains_key(key));
+        for key in unknown {
+            note(format!("{key} is not set on {}.", named(&name)));
+        }
+        if set.is_empty() {
+            note("Nothing was changed.");
+        } else {
+            let action = Action::start(format!("Unsetting {} and restarting {}", set.join(", "), named(&name)));
+            let update: ConfigVarsUpdate = set.into_iter().map(|key| (key, None)).collect();
+            vars = change(client, &name, &update, action).await?;
+        }
         if cx.json { output::json(&vars) } else { Ok(()) }
     }
 }
 
-/// `v12`, or nothing while there is no release.
-async fn newest_release(cx: &Context, app: &str) -> Result<String> {
-    let releases = cx.client()?.release_list(app, 1).await?;
-    Ok(releases.first().map(|release| format!("v{}", release.version)).unwrap_or_default())
+/// Changes config vars and says which release that made, and what keeps it from taking effect.
+async fn change(
+    client: &Client,
+    app: &str,
+    update: &ConfigVarsUpdate,
+    action: Action,
+) -> Result<BTreeMap<String, String>> {
+    // Asked before: for a moment, the dynos of the release that is made now are not there.
+    let held = statuses::held(client, app).await;
+    let vars = client.config_vars_update(app, update).await?;
+    let newest = client.release_list(app, 1).await?.pop();
+    action.done_with(newest.as_ref().map(|release| format!("v{}", release.version)).unwrap_or_default());
+    if let Some(release) = &newest {
+        releases::note_phase(release, app);
+    }
+    statuses::warn_if_held(held.as_ref());
+    Ok(vars)
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ use crate::{
     streams,
 };
 
+/// Releases in which a rollback looks for the one to go back to.
+const SCAN: usize = 50;
+
 /// Lists the releases of an app, newest first
 #[derive(Args)]
 pub struct List {
@@ -69,12 +72,20 @@ fn status(release: &Release) -> (&'static str, &'static str) {
 /// The release that `text` names, `v12` or an id; without it the newest.
 async fn find(client: &Client, app: &str, text: Option<&str>) -> Result<Release> {
     match text {
-        Some(text) => Ok(client.release_info(app, version(text)).await?),
+        Some(text) => Ok(client.release_info(app, version(text)).await.map_err(|err| name(err, text))?),
         None => match client.release_list(app, 1).await?.pop() {
             Some(release) => Ok(release),
             None => bail!("{} has no releases.", named(app)),
         },
     }
+}
+
+/// The error, with the release that is not there.
+fn name(mut err: api::Error, release: &str) -> api::Error {
+    if err.resource.as_deref() == Some("release") {
+        err.message = format!("{} ({release}).", err.message.trim_end_matches('.'));
+    }
+    err
 }
 
 /// `v12` -> `12`; an id stays.
@@ -158,7 +169,7 @@ impl Output {
 /// Goes back to an earlier release: its code and its config vars
 #[derive(Args)]
 pub struct Rollback {
-    /// v12 or an id [default: the one before the current]
+    /// v12 or an id [default: the newest before the current that has other code or config vars]
     release: Option<String>,
     #[command(flatten)]
     app: AppFlags,
@@ -172,11 +183,11 @@ impl Rollback {
     pub async fn run(self, cx: &Context) -> Result<()> {
         let name = self.app.app(cx)?;
         let client = cx.client()?;
-        let newest = client.release_list(&name, 10).await?;
-        let current = newest.iter().find(|r| r.current).map(|r| r.version);
+        let newest = client.release_list(&name, SCAN).await?;
+        let current = newest.iter().find(|r| r.current);
         let to = match &self.release {
             Some(text) => find(client, &name, Some(text)).await?,
-            None => before(newest, &name)?,
+            None => before(client, &name, &newest, current).await?,
         };
         if self.dry_run {
             let effects = client.release_rollback_effects(&name, &to.version.to_string()).await?;
@@ -187,45 +198,56 @@ impl Rollback {
             effects.effects.iter().for_each(|effect| out!("{effect}"));
             return Ok(());
         }
+        if to.slug.is_none() {
+            output::warn(format!("v{} has no code, so all dynos stop.", to.version));
+        }
         let action = Action::start(format!("Rolling back {} to v{}", named(&name), to.version));
         let create = ReleaseCreate { release: Some(to.id.to_string()), ..Default::default() };
         let release = client.release_create(&name, &create).await?;
         action.done_with(format!("v{}", release.version));
         output::warn("Rollback affects code and config vars; it doesn't add or remove addons.");
         if let Some(current) = current {
-            note(format!("To undo, run: wharf rollback v{current} --app {name}"));
+            note(format!("To undo, run: wharf rollback v{} --app {name}", current.version));
         }
-        let release = release_phase(client, &name, release).await?;
+        note_phase(&release, &name);
         if cx.json { output::json(&release) } else { Ok(()) }
     }
 }
 
-fn before(releases: Vec<Release>, app: &str) -> Result<Release> {
-    match releases.into_iter().filter(|r| r.eligible_for_rollback).nth(1) {
-        Some(release) => Ok(release),
-        None => bail!("{} has no earlier release to go back to.", named(app)),
+/// The release that is gone back to when none is named.
+async fn before(client: &Client, app: &str, releases: &[Release], current: Option<&Release>) -> Result<Release> {
+    for release in candidates(releases, current) {
+        // With the same code, only other config vars make it worth going back.
+        if current.is_some_and(|c| c.slug == release.slug) {
+            let effects = client.release_rollback_effects(app, &release.version.to_string()).await?;
+            if effects.config_set.is_empty() && effects.config_unset.is_empty() {
+                continue;
+            }
+        }
+        return Ok(release.clone());
     }
+    bail!(
+        "{} has no earlier release with code that is not what runs already. See: wharf releases --app {app}",
+        named(app)
+    )
 }
 
-/// Shows the release phase, if there is one, and fails when it does.
-async fn release_phase(client: &Client, app: &str, release: Release) -> Result<Release> {
-    let Some(url) = &release.output_stream_url else {
-        return Ok(release);
-    };
-    note("Running release command...");
-    streams::show(url).await?;
-    // The output ends a moment before the release has its status.
-    for _ in 0..60 {
-        let now = client.release_info(app, &release.version.to_string()).await?;
-        match now.status {
-            ReleaseStatus::Pending => tokio::time::sleep(std::time::Duration::from_millis(500)).await,
-            ReleaseStatus::Failed => {
-                bail!("The release command failed. The release before v{} goes on running.", now.version)
-            }
-            ReleaseStatus::Succeeded | ReleaseStatus::Expired => return Ok(now),
-        }
+/// Those before the current one that succeeded and have code, newest first: one without code would
+/// stop everything, which nobody means who does not name it.
+fn candidates<'a>(releases: &'a [Release], current: Option<&'a Release>) -> impl Iterator<Item = &'a Release> {
+    let limit = current.map_or(i32::MAX, |c| c.version);
+    releases.iter().filter(move |r| r.version < limit && r.eligible_for_rollback && r.slug.is_some())
+}
+
+/// Says that a release waits for its release command, if it does.
+pub fn note_phase(release: &Release, app: &str) {
+    let version = release.version;
+    if release.status == ReleaseStatus::Pending {
+        note(format!(
+            "The release command of v{version} runs. v{version} takes effect when it succeeds: \
+             wharf releases:output v{version} --app {app}"
+        ));
     }
-    Ok(release)
 }
 
 #[cfg(test)]

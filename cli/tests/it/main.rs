@@ -1,7 +1,9 @@
-//! The program itself, with real git and a real shell. What needs a platform is tested
-//! with the whole server.
+//! The program itself, with real git and a real shell.
 
 #![allow(clippy::unwrap_used)]
+
+mod answers;
+mod platform;
 
 use std::{
     fs,
@@ -159,6 +161,24 @@ fn git_is_told_the_token_of_exactly_one_address() {
     ] {
         assert!(!fill(other).contains("secret"), "{other}");
     }
+}
+
+#[test]
+fn git_is_told_to_have_somebody_log_in() {
+    let home = Home::new();
+    let mut helper = home.command(WHARF);
+    let mut child = helper
+        .args(["git:credentials", "get"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"protocol=http\nhost=localhost:5001\n\n").unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success() && done.stdout.is_empty(), "{done:?}");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(said.contains("Log in first: wharf login http://localhost:5001"), "{said}");
 }
 
 #[test]

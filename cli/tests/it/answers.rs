@@ -1,0 +1,196 @@
+//! What commands make of a platform's answers.
+
+use serde_json::{Value, json};
+
+use crate::{
+    Home, Said,
+    platform::{Platform, app, dyno, formation, held, release},
+};
+
+fn at(home: &Home, platform: &Platform, args: &[&str]) -> Said {
+    home.log_in(&platform.url, "x");
+    home.wharf(&[args, &["--app", "dusk"]].concat())
+}
+
+/// The newest first, the first one current, as `release_list` has them.
+fn releases(mut all: Vec<Value>) -> Value {
+    all[0]["current"] = json!(true);
+    Value::Array(all)
+}
+
+fn effects(changed: &[&str]) -> Value {
+    json!({ "effects": ["It does this."], "config_set": changed, "config_unset": [] })
+}
+
+/// Which release a plain `wharf rollback` asks for, and what it says.
+fn rollback(all: Vec<Value>, unchanged: &[&'static str], args: &[&str]) -> (Option<String>, Said) {
+    let home = Home::new();
+    let made = release(9, Some('a'), "Rollback");
+    let mut answers = vec![("POST /apps/dusk/releases", 201, made)];
+    answers.extend(unchanged.iter().map(|path| (*path, 200, effects(&[]))));
+    answers.push(("GET /apps/dusk/releases/3/rollback", 200, effects(&["A"])));
+    answers.push(("GET /apps/dusk/releases/1", 200, release(1, None, "Initial release")));
+    answers.push(("GET /apps/dusk/releases", 200, releases(all)));
+    let platform = Platform::start(answers);
+    let said = at(&home, &platform, &[&["rollback"], args].concat());
+    let asked = platform.changes().pop().map(|line| line[line.len() - 4..line.len() - 2].to_owned());
+    (asked, said)
+}
+
+#[test]
+fn a_rollback_without_a_version_goes_to_the_last_different_code() {
+    let first = || release(1, None, "Initial release");
+    // The release before has other code.
+    let all = vec![release(3, Some('b'), "Deploy b"), release(2, Some('a'), "Deploy a"), first()];
+    assert_eq!(rollback(all, &[], &[]).0.as_deref(), Some("02"));
+    // The same code with other config vars.
+    let all = vec![release(4, Some('a'), "Set A"), release(3, Some('a'), "Deploy a"), first()];
+    assert_eq!(rollback(all, &[], &[]).0.as_deref(), Some("03"));
+    // What runs is what v2 was, and v3 had no code.
+    let all = vec![
+        release(4, Some('b'), "Rollback to v2"),
+        release(3, None, "Rollback to v1"),
+        release(2, Some('b'), "Deploy b"),
+        first(),
+    ];
+    let (asked, said) = rollback(all, &["GET /apps/dusk/releases/2/rollback"], &[]);
+    assert_eq!((asked, said.code), (None, Some(1)));
+    assert!(said.err.contains("no earlier release with code") && said.err.contains("wharf releases"), "{}", said.err);
+    // Nothing but a release without code.
+    let (asked, said) = rollback(vec![release(2, Some('a'), "Deploy a"), first()], &[], &[]);
+    assert_eq!((asked, said.code), (None, Some(1)));
+}
+
+#[test]
+fn a_rollback_to_a_named_release_without_code_warns() {
+    let all = vec![release(2, Some('a'), "Deploy a"), release(1, None, "Initial release")];
+    let (asked, said) = rollback(all, &[], &["v1"]);
+    assert_eq!((asked.as_deref(), said.code), (Some("01"), Some(0)));
+    assert!(said.err.contains("Warning: v1 has no code, so all dynos stop."), "{}", said.err);
+}
+
+#[test]
+fn a_release_that_waits_for_its_release_command_is_told() {
+    let home = Home::new();
+    let mut pending = release(5, Some('a'), "Set A");
+    pending["status"] = json!("pending");
+    let platform = Platform::start(vec![
+        ("PATCH /apps/dusk/config-vars", 200, json!({ "A": "1" })),
+        ("GET /apps/dusk/releases", 200, json!([pending])),
+        ("GET /apps/dusk/status", 200, held()),
+    ]);
+    let said = at(&home, &platform, &["config:set", "A=1"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let phase = "The release command of v5 runs. v5 takes effect when it succeeds: wharf releases:output v5 --app dusk";
+    for words in ["done, v5\n", phase, "web.1 runs v4: v6 does not start (Process exited with status 3)"] {
+        assert!(said.err.contains(words), "{words}: {}", said.err);
+    }
+}
+
+#[test]
+fn a_held_release_is_told_wherever_dynos_are() {
+    let home = Home::new();
+    let platform = Platform::start(vec![
+        ("GET /apps/dusk/status", 200, held()),
+        ("GET /apps/dusk/dynos", 200, json!([dyno("web.1")])),
+        ("DELETE /apps/dusk/dynos", 202, json!({})),
+        ("GET /apps/dusk", 200, app()),
+        ("GET /apps/dusk/formation", 200, json!([formation("release", 0), formation("web", 1)])),
+        ("GET /apps/dusk/collaborators", 200, json!([])),
+    ]);
+    let sentence = "web.1 runs v4: v6 does not start (Process exited with status 3). Go back: wharf rollback v4";
+    for command in ["ps", "info"] {
+        let said = at(&home, &platform, &[command]);
+        assert!(said.out.contains(sentence), "{command}: {}{}", said.out, said.err);
+        assert!(!said.out.contains("release:"), "{}", said.out);
+    }
+    let said = at(&home, &platform, &["ps:restart"]);
+    assert!(said.err.contains(sentence), "{}", said.err);
+    assert_eq!(platform.changes(), ["DELETE /apps/dusk/dynos"]);
+}
+
+#[test]
+fn what_is_not_there_is_not_changed() {
+    let home = Home::new();
+    let platform = Platform::start(vec![
+        ("GET /apps/dusk/dynos", 200, json!([])),
+        ("GET /apps/dusk/config-vars", 200, json!({ "A": "1" })),
+        ("PATCH /apps/dusk/config-vars", 200, json!({})),
+        ("GET /apps/dusk/releases", 200, json!([release(5, None, "Remove A")])),
+    ]);
+    let said = at(&home, &platform, &["ps:restart"]);
+    assert!(said.err.contains("There are no dynos on ⬢ dusk"), "{}", said.err);
+    let said = at(&home, &platform, &["config:unset", "NOPE"]);
+    assert_eq!(said.err, "NOPE is not set on ⬢ dusk.\nNothing was changed.\n");
+    assert_eq!((said.code, platform.changes()), (Some(0), vec![]));
+    let said = at(&home, &platform, &["config:unset", "NOPE", "A"]);
+    assert!(said.err.contains("NOPE is not set") && said.err.contains("Unsetting A and"), "{}", said.err);
+    assert_eq!(platform.changes(), [r#"PATCH /apps/dusk/config-vars {"A":null}"#]);
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let home = Home::new();
+    let missing = json!({ "id": "not_found", "resource": "release", "message": "Couldn't find that release." });
+    let platform = Platform::start(vec![("GET /apps/dusk/releases/99", 404, missing)]);
+    let said = at(&home, &platform, &["ps"]);
+    assert_eq!(said.code, Some(2));
+    assert!(
+        said.err.contains("Couldn't find that app (dusk).") && said.err.contains("See: wharf apps\n"),
+        "{}",
+        said.err
+    );
+    let said = at(&home, &platform, &["releases:info", "v99"]);
+    assert!(said.err.contains("Couldn't find that release (v99)."), "{}", said.err);
+    assert!(said.err.contains("See: wharf releases --app dusk"), "{}", said.err);
+}
+
+#[test]
+fn a_remote_that_is_there_stays_when_an_app_is_made() {
+    let home = Home::new();
+    let platform = Platform::start(vec![("POST /apps", 201, app())]);
+    home.log_in(&platform.url, "x");
+    let git = |args: &[&str]| crate::run(home.command("git").args(args)).out;
+    git(&["init", "-q"]);
+    let said = home.wharf(&["create", "dusk"]);
+    assert!(said.err.contains("Git remote wharf added"), "{}", said.err);
+    git(&["remote", "set-url", "wharf", "https://example.com/other.git"]);
+    let said = home.wharf(&["create", "dusk"]);
+    assert_eq!(said.code, Some(0));
+    assert!(said.err.contains("There is a git remote wharf already, which stays as it is."), "{}", said.err);
+    assert!(said.err.contains("run: wharf git:remote --app dusk\n"), "{}", said.err);
+    assert_eq!(git(&["remote", "get-url", "wharf"]), "https://example.com/other.git\n");
+}
+
+#[test]
+fn buildpacks_are_added_once_and_at_a_place_that_is_there() {
+    let home = Home::new();
+    let list =
+        json!([{ "ordinal": 0, "buildpack": { "url": "urn:buildpack:heroku/nodejs", "name": "heroku/nodejs" } }]);
+    let path = "GET /apps/dusk/buildpack-installations";
+    let platform = Platform::start(vec![(path, 200, list)]);
+    for (args, sentence) in [
+        (&["buildpacks:add", "heroku/python", "-i", "5"][..], "Invalid index. Your app has 1 buildpack"),
+        (&["buildpacks:add", "heroku/nodejs"], "The buildpack heroku/nodejs is already set on your app."),
+        (&["buildpacks:set", "heroku/nodejs", "-i", "2"], "The buildpack heroku/nodejs is already set on your app."),
+    ] {
+        let said = at(&home, &platform, args);
+        assert_eq!(said.code, Some(1), "{args:?}");
+        assert!(said.err.contains(sentence), "{}", said.err);
+    }
+    assert!(platform.changes().is_empty());
+}
+
+#[test]
+fn a_login_without_a_token_says_where_to_get_one() {
+    let home = Home::new();
+    let platform = Platform::start(vec![]);
+    let said = home.wharf(&["login", &platform.url, "--token", "-"]);
+    assert_eq!(said.code, Some(1));
+    for words in ["No token was given.", "--data DIR", "--token -"] {
+        assert!(said.err.contains(words), "{words}: {}", said.err);
+    }
+    let said = home.wharf(&["login", &platform.url, "--data", "/nonexist"]);
+    let sentence = "There is no /nonexist/admin-token. It is there once wharfd up --data /nonexist has run.\n";
+    assert!(said.err.ends_with(sentence), "{}", said.err);
+}
