@@ -20,6 +20,8 @@ use crate::{environment, files, pack, procfile, release, source};
 
 /// Bytes of a Procfile or `.slugignore` that are read.
 const SMALL_FILE: u64 = 256 << 10;
+/// Lines of a Procfile that are no process and that are told: the first ones say enough.
+const ODD_LINES: usize = 5;
 
 /// What is the same for all builds of a host.
 #[derive(Clone, Debug)]
@@ -260,6 +262,7 @@ impl Site<'_> {
         })?;
         if let Some(text) = procfile {
             let types = procfile::parse(&text);
+            self.warn_of_odd_lines(&text);
             let names: Vec<_> = types.keys().map(String::as_str).collect();
             let names = if names.is_empty() { "(none)".to_owned() } else { names.join(", ") };
             self.say(format!("       Procfile declares types -> {names}"));
@@ -273,6 +276,14 @@ impl Site<'_> {
             self.say(format!("       Default types for buildpack -> {names}"));
         }
         Ok(types)
+    }
+
+    fn warn_of_odd_lines(&self, procfile: &str) {
+        for (number, line) in procfile::odd_lines(procfile).into_iter().take(ODD_LINES) {
+            let line: String = line.trim().chars().filter(|c| !c.is_control()).take(60).collect();
+            self.say(format!(" !     Line {number} of the Procfile is no process and is passed over: {line}"));
+            self.say(" !     A process is NAME: COMMAND from the first column on, e.g. web: python app.py");
+        }
     }
 
     async fn pack(&self, process_types: BTreeMap<String, String>) -> Result<Slug, Error> {

@@ -140,6 +140,10 @@ impl Buildpack {
     pub(crate) fn parse(text: &str) -> Result<Buildpack, String> {
         let text = text.trim();
         let name = text.strip_prefix("urn:buildpack:").unwrap_or(text);
+        if name.starts_with('/') {
+            let advice = "A buildpack in a folder of the platform's machine is a URL";
+            return Err(format!("{} is a path. {advice}: file://{}", label(name), label(name)));
+        }
         if !name.contains("://") {
             return BuiltIn::find(name).map(Buildpack::BuiltIn).ok_or_else(|| {
                 let known = BuiltIn::ALL.map(BuiltIn::name).join(", ");
@@ -250,6 +254,11 @@ mod tests {
         ] {
             assert!(Buildpack::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_path_is_told_how_it_is_written() {
+        assert!(Buildpack::parse("/srv/packs/a").unwrap_err().ends_with(": file:///srv/packs/a"));
     }
 
     #[test]

@@ -19,6 +19,13 @@ pub fn parse(text: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The lines that are neither a process nor a comment, with their numbers: most are typing errors.
+pub(crate) fn odd_lines(text: &str) -> Vec<(usize, &str)> {
+    let lines = text.trim_start_matches('\u{feff}').lines().zip(1..).map(|(line, n)| (n, line.trim_end()));
+    let is_said = |line: &str| !matches!(line.trim_start().chars().next(), None | Some('#'));
+    lines.filter(|(_, line)| is_said(line) && parse(line).is_empty()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +46,12 @@ mod tests {
                 ("worker", "bin/work --queue a:b"),
             ]
         );
+    }
+
+    #[test]
+    fn lines_that_are_no_process_have_numbers() {
+        let odd = odd_lines("web: a\n\n# worker b\nweb python a.py\r\nclock:\nworker:b\n  bell: c\n");
+        assert_eq!(odd, [(4, "web python a.py"), (5, "clock:"), (7, "  bell: c")]);
     }
 
     #[test]

@@ -66,7 +66,7 @@ async fn a_flask_app() {
     let app = "from flask import Flask\napp = Flask(__name__)\n@app.get('/')\ndef home(): return 'flask says hi'\n";
     let mut host = Host::new(&[
         ("requirements.txt", "flask==3.0.3\ngunicorn==22.0.0\n"),
-        ("Procfile", "web: gunicorn app:app\nrelease: flask --version\n"),
+        ("Procfile", "web: gunicorn app:app\nworker python a.py\nrelease: flask --version\n"),
         ("app.py", app),
         (".python-version", "3\n"),
     ]);
@@ -74,6 +74,7 @@ async fn a_flask_app() {
     built
         .says("-----> Python app detected")
         .says("specified in .python-version")
+        .says(" !     Line 2 of the Procfile is no process and is passed over: worker python a.py")
         .says("Procfile declares types -> release, web");
     let slug = built.slug();
     let answer = host.visit(&slug).await;

@@ -32,7 +32,7 @@ async fn versions_that_cannot_be_had() {
     for (files, sentence) in [
         (vec![("package.json", node("99.x"))], "Node.js 99.x, which package.json asks for, cannot be had"),
         (vec![("package.json", node("banana"))], "\"banana\" in package.json is not a range"),
-        (vec![("package.json", "{".into())], "package.json cannot be read"),
+        (vec![("package.json", "{".into())], "\n !     package.json cannot be read"),
         (
             vec![("requirements.txt", String::new()), (".python-version", "3.7".into())],
             "Python 3.7, which .python-version asks for, cannot be had: this stack has Python 3.",

@@ -18,7 +18,7 @@ function describe(build) {
     manifest = JSON.parse(fs.readFileSync(path.join(build, 'package.json'), 'utf8').replace(/^\ufeff/, ''));
     if (manifest === null || typeof manifest !== 'object' || Array.isArray(manifest)) throw new Error('it is not an object');
   } catch (error) {
-    console.error(`package.json cannot be read: ${error.message}`);
+    console.error(` !     package.json cannot be read: ${error.message}`);
     process.exit(1);
   }
   const text = (value) => (typeof value === 'string' ? value.trim() : '');
