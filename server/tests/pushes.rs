@@ -167,7 +167,7 @@ fn what_is_pushed_is_built_and_kept_and_what_fails_changes_nothing() {
 }
 
 #[test]
-fn of_two_pushes_at_once_the_second_is_refused_when_its_turn_comes() {
+fn of_two_pushes_at_once_the_second_is_refused_at_once() {
     let world = World::new();
     let mut up = world.up(&[]);
     let repo = Repo::new(&world, "race");
@@ -175,17 +175,46 @@ fn of_two_pushes_at_once_the_second_is_refused_when_its_turn_comes() {
     assert!(repo.push(&["main"]).0);
     let base = repo.releases().len();
 
-    let slow = repo.commit("echo slow; sleep 3");
+    let slow = repo.commit("echo slow; while ! [ -e /tmp/cache/go ]; do sleep 0.1; done");
     let url = repo.url();
     let first = repo.command(&repo.folder, &["push", &url, "main"]).stderr(Stdio::piped()).spawn().unwrap();
     wait_until("the first one builds", || repo.list("builds").len() == 2);
     git(&repo.folder, &["reset", "-q", "--hard", "HEAD~1"]);
     repo.commit("echo other");
     let (ok, said) = repo.push(&["-f", "main"]);
-    assert!(!ok && said.contains("Somebody pushed to this branch at the same time"), "{said}");
+    assert!(!ok && said.contains("build 2 is not done yet"), "{said}");
+    assert!(said.contains("wharf builds:cancel 2 --app race"), "{said}");
+    assert_eq!(repo.list("builds").len(), 2);
+    let app = world.api("GET", "/apps/race", Value::Null)["id"].as_str().unwrap().to_owned();
+    fs::write(world.data().join("cache").join(app).join("go"), "").unwrap();
     assert!(first.wait_with_output().unwrap().status.success());
     assert_eq!(repo.tip("main"), slow);
     assert_eq!(repo.releases().len(), base + 1);
+    assert!(up.stop().success());
+}
+
+#[test]
+fn the_end_of_a_push_says_what_serves_and_what_does_not() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    let push = |repo: &Repo, procfile: &str| {
+        fs::write(repo.folder.join("Procfile"), procfile).unwrap();
+        repo.commit("true");
+        let (ok, said) = repo.push(&["main"]);
+        assert!(ok, "{said}");
+        said
+    };
+    let said = push(&Repo::new(&world, "quiet"), "worker: sleep 1000\n");
+    assert!(said.contains("There is no process type web") && !said.contains("web=1"), "{said}");
+    assert!(said.contains("Process types: worker (wharf ps:scale worker=1 --app quiet)"), "{said}");
+
+    let repo = Repo::new(&world, "crash");
+    let said = push(&repo, "web: exit 3\n");
+    assert!(said.contains("v2 was released, but its web dyno does not run"), "{said}");
+    assert!(said.contains("No other release serves") && !said.contains("goes on serving"), "{said}");
+    assert!(push(&repo, "web: python3 -m http.server $PORT\n").contains("deployed to Wharf"));
+    let said = push(&repo, "web: exit 4\n");
+    assert!(said.contains("v3 goes on serving. The last lines of v4:"), "{said}");
     assert!(up.stop().success());
 }
 

@@ -42,9 +42,11 @@ impl Page {
             Code::H80 => {
                 page("Down for maintenance").say(format!("{app} is being worked on and will be back shortly."))
             }
-            Code::H14 => page("This app is not running").say(format!(
-                "{app} has no web dynos. If this is your app, start one: wharf ps:scale web=1 --app {app}"
-            )),
+            Code::H14 => page("This app is not running")
+                .say(format!(
+                    "{app} has no web dynos. If this is your app, start one: wharf ps:scale web=1 --app {app}"
+                ))
+                .say("If it has no process type web, add a line \"web: COMMAND\" to its Procfile first, and push."),
             Code::H10 => page("This app has crashed").say(format!("Every web dyno of {app} has stopped.")).say(see),
             Code::H20 => page("This app takes long to start")
                 .say(format!("{app} is still starting. Try again in a minute."))
@@ -180,6 +182,14 @@ mod tests {
             html.contains("<pre>git remote add wharf http://localhost:5000/shop.git\ngit push wharf HEAD:main</pre>"),
             "{html}"
         );
+    }
+
+    #[test]
+    fn an_app_without_web_dynos_may_have_no_such_process_type() {
+        let page = Page::of(Code::H14, "shop").respond(None);
+        let html = String::from_utf8_lossy(page.body());
+        assert!(html.contains("wharf ps:scale web=1 --app shop"), "{html}");
+        assert!(html.contains("If it has no process type web, add a line"), "{html}");
     }
 
     #[test]

@@ -95,6 +95,12 @@ async fn deploy(
         said.line(super::STALE).await;
         return Ok(Err("stale: the branch has moved".into()));
     }
+    if let Some(first) = under_way(platform, app.id, &push.name).await? {
+        for line in wait_for(&first, &app.name) {
+            said.line(&line).await;
+        }
+        return Ok(Err("another push to the branch is being built".into()));
+    }
     let build = create(platform, app, account, push).await?;
     let mut guard = Guard { platform: platform.clone(), build: Some(build) };
     follow_build(platform, app, build, said).await?;
@@ -109,6 +115,21 @@ async fn deploy(
         launch(platform, app, release, said).await?;
     }
     Ok(Ok(()))
+}
+
+/// The build of another push to the branch that has not ended: when it succeeds, it moves the branch,
+/// and whoever pushed after it would have waited for nothing.
+async fn under_way(platform: &Platform, app: Uuid, name: &str) -> Result<Option<store::builds::Row>> {
+    let pending = store::builds::build_pending(platform.db()).await?;
+    Ok(pending.into_iter().find(|b| b.app_id == app && b.git_ref.as_deref() == Some(name)))
+}
+
+fn wait_for(first: &store::builds::Row, app: &str) -> [String; 2] {
+    let number = first.number;
+    [
+        format!(" !     {} has pushed to this branch, and build {number} is not done yet.", first.email),
+        format!(" !     Fetch and push again after it, or end it: wharf builds:cancel {number} --app {app}"),
+    ]
 }
 
 /// Adds the build of a push, and says who pushed.
@@ -208,8 +229,15 @@ async fn launch(platform: &Platform, app: &store::apps::Row, release: Uuid, said
         Ok(Ok(Start::Up)) => {
             said.line(&format!("       {url} deployed to Wharf")).await;
         }
+        Ok(Ok(Start::Replaced)) => {
+            said.line("       Deployed to Wharf. A newer release has taken its place already.").await;
+        }
         Ok(Ok(Start::Nothing)) => {
-            said.line(&format!("       {url} deployed to Wharf. No web dynos are wanted: wharf ps:scale web=1")).await;
+            said.line(&format!("       {url} deployed to Wharf")).await;
+            let formation = store::formation::formation_list(platform.db(), app.id).await?;
+            for line in no_web(&formation, &app.name) {
+                said.line(&line).await;
+            }
         }
         Ok(Err(err)) => return Err(err),
         Ok(Ok(Start::Crashed(why))) => crashed(platform, app, &row, &why, said).await?,
@@ -228,7 +256,12 @@ async fn crashed(
 ) -> Result<()> {
     said.line("").await;
     said.line(&format!(" !     v{} was released, but its web dyno does not run: {why}", release.version)).await;
-    said.line(" !     If dynos of the release before were up, they go on serving. The last lines:").await;
+    let rows = store::dynos::dyno_list(platform.db(), app.id).await?;
+    said.line(&match serving(&rows, release.version) {
+        Some(version) => format!(" !     v{version} goes on serving. The last lines of v{}:", release.version),
+        None => " !     No other release serves, so visitors get an error page. The last lines:".to_owned(),
+    })
+    .await;
     let filter = logs::Filter { dyno: Some("web".into()), since: Some(release.created_at), ..logs::Filter::default() };
     for line in platform.history().last(app.id, 10, &filter)? {
         said.line(&format!(" !       {line}")).await;
@@ -237,9 +270,38 @@ async fn crashed(
     Ok(())
 }
 
+/// The release before `version` whose web dynos serve.
+fn serving(rows: &[store::dynos::Row], version: i32) -> Option<i32> {
+    let old = rows.iter().filter(|r| r.kind == "web" && r.version < version);
+    old.filter(|r| r.state == "up" && r.stopping_at.is_none()).map(|r| r.version).max()
+}
+
+/// Why nothing answers visitors though all went well, and what to do about it.
+fn no_web(formation: &[store::formation::Row], app: &str) -> Vec<String> {
+    if formation.iter().any(|f| f.kind == "web") {
+        return vec![format!(" !     No web dynos are wanted: wharf ps:scale web=1 --app {app}")];
+    }
+    let others = formation.iter().filter(|f| f.kind != "release").map(|f| match f.quantity {
+        0 => format!("{0} (wharf ps:scale {0}=1 --app {app})", f.kind),
+        _ => f.kind.clone(),
+    });
+    let others = others.collect::<Vec<_>>().join(", ");
+    let mut lines = vec![
+        " !     There is no process type web, so nothing answers visitors.".to_owned(),
+        " !     Add a line \"web: COMMAND\" to the Procfile and push.".to_owned(),
+    ];
+    if !others.is_empty() {
+        lines.push(format!(" !     Process types: {others}"));
+    }
+    lines
+}
+
 enum Start {
     Up,
+    /// No web dyno is wanted.
     Nothing,
+    /// A newer release has taken its place.
+    Replaced,
     Crashed(String),
 }
 
@@ -258,10 +320,39 @@ async fn first_dyno(platform: &Platform, app: Uuid, release: Uuid) -> Result<Sta
         if let Some(row) = of_release().find(|r| r.state == "crashed") {
             return Ok(Start::Crashed(row.last_exit.clone().unwrap_or_else(|| "it crashed".into())));
         }
-        // A newer release has taken its place.
         if store::releases::release_current(platform.db(), app).await?.is_none_or(|r| r.id != release) {
-            return Ok(Start::Nothing);
+            return Ok(Start::Replaced);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn formation(types: &[(&str, i32)]) -> Vec<store::formation::Row> {
+        let row = |(kind, quantity): &(&str, i32)| store::formation::Row {
+            id: Uuid::nil(),
+            app_id: Uuid::nil(),
+            kind: (*kind).into(),
+            command: "run".into(),
+            quantity: *quantity,
+            size: "Basic".into(),
+            created_at: Utc::now(),
+            updated_at: Utc::now(),
+        };
+        types.iter().map(row).collect()
+    }
+
+    #[test]
+    fn an_app_without_web_is_not_told_to_scale_it() {
+        let said = |types: &[(&str, i32)]| no_web(&formation(types), "dusk").join("\n");
+        assert_eq!(said(&[("web", 0)]), " !     No web dynos are wanted: wharf ps:scale web=1 --app dusk");
+        let both = said(&[("clock", 2), ("release", 0), ("worker", 0)]);
+        assert!(both.contains("Add a line \"web: COMMAND\" to the Procfile") && !both.contains("web=1"), "{both}");
+        assert!(both.ends_with("Process types: clock, worker (wharf ps:scale worker=1 --app dusk)"), "{both}");
+        let none = said(&[]);
+        assert!(none.contains("There is no process type web") && !none.contains("Process types:"), "{none}");
     }
 }
