@@ -92,9 +92,7 @@ impl<T: Datum> Moving<T> {
 
     /// Takes `json` for the newest value, if it can be read.
     fn hear(self, json: &str) {
-        if let Ok(value) = read::<T>(json)
-            && self.latest.try_with_untracked(|latest| latest.as_ref() != Some(&value)) == Some(true)
-        {
+        if let Ok(value) = read::<T>(json) {
             self.latest.try_set(Some(value));
         }
     }

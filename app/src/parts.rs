@@ -10,6 +10,7 @@ pub mod chart;
 mod command;
 mod dialog;
 pub mod dom;
+mod each;
 mod error_panel;
 mod frame;
 mod icon;
@@ -33,6 +34,7 @@ pub use self::{
     build_output::BuildOutput,
     command::{Cmd, CopyButton},
     dialog::Dialog,
+    each::Each,
     error_panel::{ErrorPanel, ErrorPanelProps},
     frame::{Crumb, Deck, Frame, PageHead, Visitor},
     icon::{Glyph, Icon},

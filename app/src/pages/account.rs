@@ -9,7 +9,7 @@ use leptos::{either::Either, prelude::*};
 use crate::{
     data::{Moving, client, kept},
     pages::{identities::Identities, oauth_clients::OauthClients, passwords::Passwords},
-    parts::{ActButton, Ago, Cmd, CopyButton, Crumb, Deck, Icon, PageHead, Toasts, Visitor, act, dom, theme},
+    parts::{ActButton, Ago, Cmd, CopyButton, Crumb, Deck, Each, Icon, PageHead, Toasts, Visitor, act, dom, theme},
     words,
 };
 
@@ -61,7 +61,7 @@ fn Tokens() -> impl IntoView {
                             <th role="columnheader">"Last used"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
                         </tr></thead>
                         <tbody role="rowgroup">
-                            <For each=move || list.get() key=|t| (t.id, t.last_used_at) let:token><TokenRow token tokens/></For>
+                            <Each each=move || list.get() key=|t| (t.id, t.last_used_at) let:token><TokenRow token tokens/></Each>
                         </tbody>
                     </table></div>
                     <NewToken tokens made/>
@@ -154,7 +154,7 @@ fn Sessions() -> impl IntoView {
             {sessions.show(2, move |list| view! {
                 <div class="card">
                     <ul class="list small" style="padding-inline:16px">
-                        <For each=move || list.get() key=|s| s.id let:session><SessionRow session sessions/></For>
+                        <Each each=move || list.get() key=|s| s.id let:session><SessionRow session sessions/></Each>
                     </ul>
                     <SignInLink/>
                 </div>

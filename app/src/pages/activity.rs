@@ -21,7 +21,7 @@ use super::{
 use crate::{
     clock::Clock,
     data::{asked, client},
-    parts::{Ago, Avatar, LiveMark, dom},
+    parts::{Ago, Avatar, Each, LiveMark, dom},
     words,
 };
 
@@ -218,7 +218,7 @@ fn Timeline(
             <span class="push meta hide-p">"tick two releases to compare them"</span>
         </div>
         <div class="stack">
-            <For each=move || days.get() key=|(day, items)| (*day, items.iter().map(Item::key).collect::<String>()) let:day>
+            <Each each=move || days.get() key=|(day, items)| (*day, items.iter().map(Item::key).collect::<String>()) let:day>
                 <h2 class="day">{move || words::day(day.0, today.get())}</h2>
                 <ol class="tl">
                     {day.1.into_iter().map(|item| match item {
@@ -226,7 +226,7 @@ fn Timeline(
                         Item::Build(build) => Either::Right(view! { <BuildItem app item=*build/> }),
                     }).collect_view()}
                 </ol>
-            </For>
+            </Each>
         </div>
         <Show when=move || shown.with(Vec::is_empty)>
             <p class="small dim">"Nothing of this kind yet."</p>

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     data::{Moving, client},
-    parts::{Ago, Avatar, Crumb, Deck, Glyph, Icon, LiveMark, PageHead, Spark, Status, Tone, condition},
+    parts::{Ago, Avatar, Crumb, Deck, Each, Glyph, Icon, LiveMark, PageHead, Spark, Status, Tone, condition},
     words,
 };
 
@@ -134,7 +134,7 @@ fn List(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
                         </tr>
                     </thead>
                     <tbody role="rowgroup">
-                        <For each=move || shown.get() key=|id| *id children=move |id| view! { <Row id apps/> }/>
+                        <Each each=move || shown.get() key=|id| *id children=move |id| view! { <Row id apps/> }/>
                     </tbody>
                 </table>
             </div>

@@ -10,7 +10,7 @@ use leptos_router::hooks::use_query_map;
 use crate::{
     clock::Clock,
     data::{client, kept},
-    parts::{ActButton, Avatar, Crumb, Deck, Glyph, Icon, PageHead, act},
+    parts::{ActButton, Avatar, Crumb, Deck, Each, Glyph, Icon, PageHead, act},
     words,
 };
 
@@ -124,7 +124,7 @@ fn Events(events: Signal<Vec<Event>>) -> impl IntoView {
                     <th role="columnheader">"Of"</th><th role="columnheader">"From"</th><th role="columnheader" class="r hide-s">"Hash"</th>
                 </tr></thead>
                 <tbody role="rowgroup">
-                    <For each=move || events.get() key=|e| e.seq let:event><EventRow event/></For>
+                    <Each each=move || events.get() key=|e| e.seq let:event><EventRow event/></Each>
                 </tbody>
             </table>
         </div>

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use crate::{
     data::{Moving, client, kept},
-    parts::{Ago, AskFirst, Icon, act},
+    parts::{Ago, AskFirst, Each, Icon, act},
 };
 
 /// The accounts at providers that sign this one in.
@@ -18,7 +18,7 @@ pub fn Identities() -> impl IntoView {
             <div class="sec-h"><h2 id="identities-h">"Sign-in"</h2><span class="meta">"accounts elsewhere that sign you in here"</span></div>
             {identities.show(1, move |list| view! {
                 <div class="card"><ul class="list small" style="padding-inline:16px">
-                    <For each=move || list.get() key=|i| i.id let:identity><IdentityRow identity identities/></For>
+                    <Each each=move || list.get() key=|i| i.id let:identity><IdentityRow identity identities/></Each>
                     <Show when=move || list.with(Vec::is_empty)>
                         <li class="row dim">"None yet. One is linked when you sign in through a provider that has verified the address of this account."</li>
                     </Show>

@@ -7,7 +7,7 @@ use super::users::Users;
 use crate::{
     data::{Moving, client, kept},
     pages::passwords::PasswordSwitch,
-    parts::{ActButton, AskFirst, Cmd, Crumb, Deck, Icon, PageHead, Toasts, act},
+    parts::{ActButton, AskFirst, Cmd, Crumb, Deck, Each, Icon, PageHead, Toasts, act},
 };
 
 type Providers = Moving<Vec<IdentityProvider>>;
@@ -22,7 +22,7 @@ pub fn IdentityProvidersPage() -> impl IntoView {
             <div class="page">
                 <PageHead title=|| "Sign-in" sub=|| view! { <span>"Who vouches for people, whom they let in, and what comes with it"</span> } acts=|| ()/>
                 {providers.show(4, move |list| view! {
-                    <For each=move || list.get() key=|p| (p.id, p.updated_at) let:provider><Provider provider providers/></For>
+                    <Each each=move || list.get() key=|p| (p.id, p.updated_at) let:provider><Provider provider providers/></Each>
                     <NewProvider providers/>
                 })}
                 <PasswordSwitch/>

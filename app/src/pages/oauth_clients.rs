@@ -7,7 +7,7 @@ use leptos_router::hooks::use_query_map;
 
 use crate::{
     data::{Moving, asked, client, kept},
-    parts::{ActButton, CopyButton, Icon, act},
+    parts::{ActButton, CopyButton, Each, Icon, act},
 };
 
 /// What a scope lets a program do, in words.
@@ -97,7 +97,7 @@ pub fn OauthClients() -> impl IntoView {
             {clients.show(1, move |list| view! {
                 <div class="card">
                     <ul class="list small" style="padding-inline:16px">
-                        <For each=move || list.get() key=|c| c.id let:client><ClientRow of=client clients/></For>
+                        <Each each=move || list.get() key=|c| c.id let:client><ClientRow of=client clients/></Each>
                     </ul>
                     <NewClient clients/>
                 </div>

@@ -14,7 +14,7 @@ use super::{app_frame::ThisApp, create::FirstPush, rollback::RollbackButton};
 use crate::{
     clock::Clock,
     data::{asked, client, kept},
-    parts::{Ago, Avatar, LiveMark, Rail, Spark, Status, Tone},
+    parts::{Ago, Avatar, Each, LiveMark, Rail, Spark, Status, Tone},
     words,
 };
 
@@ -270,7 +270,7 @@ fn Processes(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
                                 </tr>
                             </thead>
                             <tbody role="rowgroup">
-                                <For each=move || names.get() key=String::clone children=move |name| view! { <Process name status/> }/>
+                                <Each each=move || names.get() key=String::clone children=move |name| view! { <Process name status/> }/>
                             </tbody>
                         </table>
                     </div>

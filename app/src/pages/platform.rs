@@ -9,7 +9,7 @@ use leptos::{either::Either, prelude::*};
 use crate::{
     clock::Clock,
     data::{Moving, client},
-    parts::{Ago, Crumb, Deck, LiveMark, Meter, PageHead, Status, Tone},
+    parts::{Ago, Crumb, Deck, Each, LiveMark, Meter, PageHead, Status, Tone},
     words,
 };
 
@@ -109,7 +109,7 @@ fn Reconcilers(info: Signal<PlatformInfo>) -> impl IntoView {
                     <th role="columnheader" class="r">"Took"</th><th role="columnheader" class="r">"Runs"</th>
                 </tr></thead>
                 <tbody role="rowgroup">
-                    <For each=move || names.get() key=String::clone children=move |name| view! { <Reconciler name info/> }/>
+                    <Each each=move || names.get() key=String::clone children=move |name| view! { <Reconciler name info/> }/>
                 </tbody>
             </table></div></div>
         </section>
@@ -159,7 +159,7 @@ fn Jobs(info: Signal<PlatformInfo>) -> impl IntoView {
                         <th role="columnheader">"Job"</th><th role="columnheader">"State"</th><th role="columnheader" class="r">"Attempt"</th><th role="columnheader">"Since"</th>
                     </tr></thead>
                     <tbody role="rowgroup">
-                        <For each=move || jobs.get() key=|j| (j.id, j.state.clone(), j.attempt) let:job><Job job/></For>
+                        <Each each=move || jobs.get() key=|j| (j.id, j.state.clone(), j.attempt) let:job><Job job/></Each>
                     </tbody>
                 </table></div></div>
             </Show>

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock::Clock,
     data::{asked, client},
-    parts::{ActButton, Ago, Glyph, Icon, LiveMark, Status, Toasts, Tone, act},
+    parts::{ActButton, Ago, Each, Glyph, Icon, LiveMark, Status, Toasts, Tone, act},
     words,
 };
 
@@ -45,7 +45,7 @@ fn Resources(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoSize
         })
     });
     view! {
-        <For each=move || crashed.get() key=String::clone children=move |name| view! { <CrashCard app name status/> }/>
+        <Each each=move || crashed.get() key=String::clone children=move |name| view! { <CrashCard app name status/> }/>
         <ProcessTypes app status sizes/>
         <Dynos app status/>
     }
@@ -125,7 +125,7 @@ fn ProcessTypes(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoS
                                 </tr>
                             </thead>
                             <tbody role="rowgroup">
-                                <For each=move || kinds.get() key=String::clone children=move |kind| view! { <ProcessType kind status sizes changes/> }/>
+                                <Each each=move || kinds.get() key=String::clone children=move |kind| view! { <ProcessType kind status sizes changes/> }/>
                             </tbody>
                         </table>
                     </div>
@@ -314,7 +314,7 @@ fn Dynos(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
                             </tr>
                         </thead>
                         <tbody role="rowgroup">
-                            <For each=move || names.get() key=String::clone children=move |name| view! { <DynoRow app name status/> }/>
+                            <Each each=move || names.get() key=String::clone children=move |name| view! { <DynoRow app name status/> }/>
                         </tbody>
                     </table>
                 </div></div>

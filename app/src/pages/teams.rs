@@ -10,7 +10,7 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use crate::{
     data::{Moving, client, kept},
-    parts::{ActButton, Crumb, Deck, Icon, PageHead, Toasts, act},
+    parts::{ActButton, Crumb, Deck, Each, Icon, PageHead, Toasts, act},
 };
 
 /// `/teams`
@@ -96,7 +96,7 @@ fn Waiting(teams: Moving<Vec<Team>>) -> impl IntoView {
         {invitations.show(0, move |list| view! {
             <Show when=move || !list.with(Vec::is_empty)>
                 <section class="sec" aria-label="Invitations"><div class="card"><ul class="list">
-                    <For each=move || list.get() key=|i| i.id let:invitation><Invitation invitation invitations teams/></For>
+                    <Each each=move || list.get() key=|i| i.id let:invitation><Invitation invitation invitations teams/></Each>
                 </ul></div></section>
             </Show>
         })}
@@ -105,7 +105,7 @@ fn Waiting(teams: Moving<Vec<Team>>) -> impl IntoView {
             view! {
                 <Show when=move || !open().is_empty()>
                     <section class="sec" aria-label="Apps on offer"><div class="card"><ul class="list">
-                        <For each=open key=|t| t.id let:transfer><Offer transfer transfers/></For>
+                        <Each each=open key=|t| t.id let:transfer><Offer transfer transfers/></Each>
                     </ul></div></section>
                 </Show>
             }

@@ -5,7 +5,7 @@ use leptos::{either::Either, prelude::*};
 
 use crate::{
     data::{Moving, client, kept},
-    parts::{ActButton, Ago, AskFirst, Avatar, Toasts, act},
+    parts::{ActButton, Ago, AskFirst, Avatar, Each, Toasts, act},
     words,
 };
 
@@ -26,9 +26,9 @@ pub fn Users() -> impl IntoView {
                         <th role="columnheader" class="r">"Last seen"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
                     </tr></thead>
                     <tbody role="rowgroup">
-                        <For each=move || list.get() key=|u| (u.id, u.admin, u.suspended_at) let:user>
+                        <Each each=move || list.get() key=|u| (u.id, u.admin, u.suspended_at) let:user>
                             <User is_me=me.with_untracked(|me| me.id == user.id) user users/>
-                        </For>
+                        </Each>
                     </tbody>
                 </table></div>
             }))}

@@ -5,7 +5,7 @@ use leptos::{either::Either, html, prelude::*};
 use leptos_meta::Title;
 use leptos_router::hooks::use_location;
 
-use super::{Avatar, FindButton, Icon, Notices, Palette, ThemeButton, ToastStack};
+use super::{Avatar, Each, FindButton, Icon, Notices, Palette, ThemeButton, ToastStack};
 use crate::{
     data::{Moving, client, kept},
     live::Changes,
@@ -157,7 +157,7 @@ fn Teams() -> impl IntoView {
             let here = { let href = href.clone(); move || path.with(|p| *p == href).then_some("page") };
             view! { <a class="nav-a small" style="padding-left:34px" href=href aria-current=here><span class="clip">{team.name}</span></a> }
         };
-        view! { <For each=move || teams.get() key=|t| t.name.clone() let:team>{link(team)}</For> }
+        view! { <Each each=move || teams.get() key=|t| t.name.clone() let:team>{link(team)}</Each> }
     })
 }
 

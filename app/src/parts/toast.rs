@@ -5,7 +5,7 @@ use std::time::Duration;
 use api::Error;
 use leptos::prelude::*;
 
-use super::{Glyph, Icon, Tone};
+use super::{Each, Glyph, Icon, Tone};
 
 #[derive(Clone, Debug)]
 struct Toast {
@@ -64,7 +64,7 @@ pub fn ToastStack() -> impl IntoView {
     let toasts = Toasts::of_page();
     view! {
         <div class="toasts" aria-live="polite">
-            <For each=move || toasts.0.get() key=|toast| toast.id let:toast>
+            <Each each=move || toasts.0.get() key=|toast| toast.id let:toast>
                 <div class=format!("toast {}", toast.tone.name()) role=if toast.tone == Tone::Bad { "alert" } else { "status" }>
                     <Glyph name=toast.tone.name()/>
                     <div style="flex:1;min-width:0">
@@ -75,7 +75,7 @@ pub fn ToastStack() -> impl IntoView {
                         <Icon name="x" size="i-s"/>
                     </button>
                 </div>
-            </For>
+            </Each>
         </div>
     }
     .into_any()

@@ -13,7 +13,7 @@ use crate::{
         app_frame::{ThisApp, may},
         team::access::{Level, LevelSelect, level, permissions},
     },
-    parts::{ActButton, Avatar, Icon, Toasts, act},
+    parts::{ActButton, Avatar, Each, Icon, Toasts, act},
 };
 
 /// The people on the app; for those who may, with ways to change them.
@@ -36,7 +36,7 @@ pub fn AccessSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
             {people.show(3, move |list| view! {
                 <div class="card">
                     <ul class="list small">
-                        <For each=move || list.get() key=|p| (p.id, p.updated_at) let:person><Person app person people changes/></For>
+                        <Each each=move || list.get() key=|p| (p.id, p.updated_at) let:person><Person app person people changes/></Each>
                     </ul>
                     <Show when=move || changes.get()><LetIn app people/></Show>
                     <Show when=move || may(status, "manage").get() && status.with(|s| s.app.team.is_some())><Lock app status/></Show>

@@ -9,7 +9,7 @@ use super::dotenv;
 use crate::{
     data::{client, kept},
     pages::app_frame::ThisApp,
-    parts::{ActButton, Icon, Toasts, act, dom},
+    parts::{ActButton, Each, Icon, Toasts, act, dom},
     words,
 };
 
@@ -136,7 +136,7 @@ fn AsList(editor: Editor) -> impl IntoView {
                             </tr>
                         </thead>
                         <tbody role="rowgroup">
-                            <For each=move || keys.get() key=String::clone children=move |key| view! { <VarRow key_name=key editor/> }/>
+                            <Each each=move || keys.get() key=String::clone children=move |key| view! { <VarRow key_name=key editor/> }/>
                         </tbody>
                     </table>
                 </div>

@@ -7,7 +7,7 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 use crate::{
     data::{client, kept},
     pages::app_frame::{ThisApp, may},
-    parts::{ActButton, Ago, Cmd, Icon, Toasts, act},
+    parts::{ActButton, Ago, Cmd, Each, Icon, Toasts, act},
     words,
 };
 
@@ -121,7 +121,7 @@ fn Buildpacks(app: ThisApp, list: Signal<Vec<BuildpackInstallation>>) -> impl In
                 fallback=|| view! { <p class="in small dim">"Found by the files of the project. Add one to decide it yourself; with several, the last one says what runs."</p> }
             >
                 <ol class="list small">
-                    <For each=move || now.get() key=String::clone let:name>
+                    <Each each=move || now.get() key=String::clone let:name>
                         <li class="row g3" style="padding-inline:16px">
                             <Icon name="box"/>
                             <span class="mono clip">{name.clone()}</span>
@@ -131,7 +131,7 @@ fn Buildpacks(app: ThisApp, list: Signal<Vec<BuildpackInstallation>>) -> impl In
                                 </button>
                             </span>
                         </li>
-                    </For>
+                    </Each>
                 </ol>
             </Show>
             <form class="ft" on:submit=add>

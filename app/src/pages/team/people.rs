@@ -10,7 +10,7 @@ use leptos::{either::Either, prelude::*};
 use super::ThisTeam;
 use crate::{
     data::client,
-    parts::{ActButton, Ago, AskFirst, Avatar, Icon, Toasts, act},
+    parts::{ActButton, Ago, AskFirst, Avatar, Each, Icon, Toasts, act},
     words,
 };
 
@@ -30,9 +30,9 @@ pub fn People(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
                         <th role="columnheader" class="r">"Last seen"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
                     </tr></thead>
                     <tbody role="rowgroup">
-                        <For each=move || members.get() key=|m| (m.id, m.role.clone()) let:member><Person member this is_admin/></For>
+                        <Each each=move || members.get() key=|m| (m.id, m.role.clone()) let:member><Person member this is_admin/></Each>
                         {this.invitations.show(0, move |list| view! {
-                            <For each=move || list.get() key=|i| (i.id, i.updated_at) let:invitation><Invited invitation this/></For>
+                            <Each each=move || list.get() key=|i| (i.id, i.updated_at) let:invitation><Invited invitation this/></Each>
                         })}
                     </tbody>
                 </table></div>

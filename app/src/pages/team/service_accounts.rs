@@ -9,7 +9,7 @@ use leptos::{either::Either, prelude::*};
 use super::ThisTeam;
 use crate::{
     data::{Moving, client, kept},
-    parts::{ActButton, Ago, AskFirst, CopyButton, Icon, Toasts, act},
+    parts::{ActButton, Ago, AskFirst, CopyButton, Each, Icon, Toasts, act},
 };
 
 /// For how long a new token can live: a word and seconds.
@@ -33,7 +33,7 @@ pub fn ServiceAccounts(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView 
                 <div class="card">
                     <Show when=move || !list.with(Vec::is_empty) fallback=|| view! { <p class="in small dim">"None yet."</p> }>
                         <ul class="list">
-                            <For each=move || list.get() key=|b| b.id let:bot><Bot this bot bots made is_admin/></For>
+                            <Each each=move || list.get() key=|b| b.id let:bot><Bot this bot bots made is_admin/></Each>
                         </ul>
                     </Show>
                     <Show when=move || is_admin.get()><New this bots/></Show>

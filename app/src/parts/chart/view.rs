@@ -5,6 +5,7 @@ use chrono::{DateTime, Duration, Utc};
 use leptos::{either::Either, ev, html, prelude::*};
 
 use super::scale::{HEIGHT, Scale, area_path, line_path, moment};
+use crate::parts::Each;
 use crate::{
     clock::Clock,
     parts::rail::{marker, place},
@@ -128,7 +129,7 @@ fn Legend(
     let swatch = if stacked { "box" } else { "" };
     view! {
         <div class="legend">
-            <For each=move || names.get() key=|(name, _)| name.clone() children=move |(name, colour)| {
+            <Each each=move || names.get() key=|(name, _)| name.clone() children=move |(name, colour)| {
                 let name = StoredValue::new(name);
                 let on = move || hidden.with(|h| !h.contains(&name.get_value()));
                 let value = move || series.with(|all| all.iter().find(|s| name.with_value(|n| s.name == *n)).and_then(newest)).map(say);
