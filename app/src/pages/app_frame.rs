@@ -171,14 +171,16 @@ fn Held(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     move || {
         held.get().map(|held| {
             view! {
-                <div class="note warn" role="status">
-                    <Glyph name="warn"/>
-                    <span>
-                        <b>{format!("v{} does not start.", held.version)}</b>
-                        {format!(" {}: {}. ", held.dyno, held.last_exit.as_deref().unwrap_or("crashed"))}
-                        {format!("Visitors still get v{}.", held.serving)}
-                    </span>
-                    <a class="btn sm" href=log(&held.dyno)>"Read its log"</a>
+                <div class="notes">
+                    <div class="note warn" role="status">
+                        <Glyph name="warn"/>
+                        <span>
+                            <b>{format!("v{} does not start.", held.version)}</b>
+                            {format!(" {}: {}. ", held.dyno, held.last_exit.as_deref().unwrap_or("crashed"))}
+                            {format!("Visitors still get v{}.", held.serving)}
+                        </span>
+                        <a class="btn sm" href=log(&held.dyno)>"Read its log"</a>
+                    </div>
                 </div>
             }
         })

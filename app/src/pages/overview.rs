@@ -125,7 +125,7 @@ fn Figures(app: ThisApp) -> impl IntoView {
                                 value=Signal::derive(move || sums.with(|s| (words::short_number(s.per_second), "/s")))
                                 detail=Signal::derive(move || sums.with(|s| format!("{} in all", words::thousands(s.total))))/>
                             <Figure label="Response, p95" line=line(|s| s.p95.clone()) colour="--c1"
-                                value=Signal::derive(move || sums.with(|s| s.last_p95.map_or(("–".into(), ""), |ms| (format!("{ms:.0}"), "ms"))))
+                                value=Signal::derive(move || sums.with(|s| s.last_p95.map_or(("–".into(), ""), duration)))
                                 detail=Signal::derive(move || sums.with(|s| if s.last_p95.is_some() { "of the newest requests".into() } else { "no requests".to_owned() }))/>
                             <Figure label="Errors" line=line(|s| s.errors.clone()) colour="--bad-dot"
                                 value=Signal::derive(move || sums.with(|s| (percent(s.failed, s.total), "%")))
@@ -149,8 +149,18 @@ fn Figures(app: ThisApp) -> impl IntoView {
     .into_any()
 }
 
+/// As exact as it matters: `0.05`, `3.10`, `60`.
 fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 { "0".into() } else { format!("{:.2}", part as f64 * 100.0 / whole as f64) }
+    match part as f64 * 100.0 / whole.max(1) as f64 {
+        percent if percent >= 10.0 => format!("{percent:.0}"),
+        0.0 => "0".into(),
+        percent => format!("{percent:.2}"),
+    }
+}
+
+/// `830 ms`, and from ten seconds on `41.9 s`.
+fn duration(ms: f64) -> (String, &'static str) {
+    if ms < 10_000.0 { (format!("{ms:.0}"), "ms") } else { (format!("{:.1}", ms / 1000.0), "s") }
 }
 
 #[component]
@@ -330,4 +340,15 @@ fn Recent(app: ThisApp) -> impl IntoView {
         </section>
     }
     .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{duration, percent};
+
+    #[test]
+    fn figures_are_as_exact_as_it_matters() {
+        assert_eq!([percent(0, 0), percent(1, 2000), percent(3, 5), percent(0, 9)], ["0", "0.05", "60", "0"]);
+        assert_eq!((duration(830.4), duration(41_943.0)), (("830".into(), "ms"), ("41.9".into(), "s")));
+    }
 }
