@@ -49,8 +49,8 @@ pub async fn formation_scale(
 }
 
 /// Makes the process types of an app those of a slug. Known ones keep quantity and size, and those
-/// that were there before get them back; new ones get a row with a quantity of 0, except `web` on
-/// the first deploy, which gets 1.
+/// that were there before get them back; new ones get a row with a quantity of 0, except `web`,
+/// which gets 1.
 pub async fn formation_replace(
     db: &mut PgConnection,
     app: Uuid,
@@ -58,10 +58,6 @@ pub async fn formation_replace(
     ids: impl Fn() -> Uuid,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
-    let first: bool = sqlx::query_scalar("select not exists (select 1 from formation where app_id = $1)")
-        .bind(app)
-        .fetch_one(&mut *db)
-        .await?;
     let names: Vec<&str> = types.keys().map(String::as_str).collect();
     put_aside(db, app, &names, now).await?;
     for (kind, command) in types {
@@ -75,7 +71,7 @@ pub async fn formation_replace(
         .bind(app)
         .bind(kind)
         .bind(command)
-        .bind(i32::from(first && kind == "web"))
+        .bind(i32::from(kind == "web"))
         .bind(now)
         .execute(&mut *db)
         .await?;

@@ -32,4 +32,10 @@ async fn formation() {
     formation_scale(&w.db, web.id, 0, "Basic", at(2)).await.unwrap();
     replace(&[("worker", "b")]).await;
     assert_eq!(replace(&[("web", "e")]).await, ["web 0 Basic e"]);
+    // Whoever forgot the line for `web` gets a dyno when it comes.
+    let late = w.app("dawn").await;
+    for types in [BTreeMap::from([("worker".into(), "b".into())]), BTreeMap::from([("web".into(), "e".into())])] {
+        formation_replace(&mut w.db.acquire().await.unwrap(), late, &types, Uuid::now_v7, at(1)).await.unwrap();
+    }
+    assert_eq!(formation_list(&w.db, late).await.unwrap()[0].quantity, 1);
 }
