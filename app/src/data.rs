@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use api::{
     Client, Error,
-    client::{Asked, read},
+    client::{Asked, Text, read},
     live::Topic,
 };
 use leptos::prelude::*;
@@ -163,7 +163,7 @@ fn awaited(first: Resource<Answer>, lines: usize, drawn: Arc<dyn Fn(Answer) -> A
 /// An answer on its way.
 type Asking = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-fn answer(text: impl Future<Output = Result<String, Error>> + Send + 'static) -> Asking {
+fn answer(text: Text) -> Asking {
     Box::pin(async move { text.await.and_then(|text| read(&text)).map(Json) })
 }
 

@@ -20,6 +20,7 @@ mod meter;
 mod notices;
 mod palette;
 mod rail;
+mod show;
 mod skeleton;
 mod spark;
 mod status;
@@ -43,6 +44,7 @@ pub use self::{
     notices::Notices,
     palette::{FindButton, Palette},
     rail::Rail,
+    show::Show,
     skeleton::Skeleton,
     spark::Spark,
     status::{Status, Tone, condition},

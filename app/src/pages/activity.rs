@@ -21,7 +21,7 @@ use super::{
 use crate::{
     clock::Clock,
     data::{asked, client},
-    parts::{Ago, Avatar, Each, LiveMark, dom},
+    parts::{Ago, Avatar, Each, LiveMark, Show, dom},
     words,
 };
 

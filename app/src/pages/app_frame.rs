@@ -12,7 +12,7 @@ use leptos_router::{
 
 use crate::{
     data::{Moving, client},
-    parts::{ActButton, Ago, Crumb, Deck, Glyph, Icon, PageHead, Status, Toasts, act, condition},
+    parts::{ActButton, Ago, Crumb, Deck, Glyph, Icon, PageHead, Show, Status, Toasts, act, condition},
 };
 
 /// The app that the address names, for all pages below it.

@@ -10,7 +10,7 @@ use leptos_router::hooks::use_query_map;
 use crate::{
     clock::Clock,
     data::{client, kept},
-    parts::{ActButton, Avatar, Crumb, Deck, Each, Glyph, Icon, PageHead, act},
+    parts::{ActButton, Avatar, Crumb, Deck, Each, Glyph, Icon, PageHead, Show, act},
     words,
 };
 

@@ -8,7 +8,7 @@ use super::{app_frame::ThisApp, create::build_title};
 use crate::{
     clock::Clock,
     data::{asked, client},
-    parts::{ActButton, Avatar, BuildOutput, Crumb, Deck, ErrorPanel, Icon, PageHead, Status, Toasts, Tone, act},
+    parts::{ActButton, Avatar, BuildOutput, Crumb, Deck, ErrorPanel, Icon, PageHead, Show, Status, Toasts, Tone, act},
     words,
 };
 

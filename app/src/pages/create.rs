@@ -12,7 +12,7 @@ use self::form::NameForm;
 use super::app_frame::ThisApp;
 use crate::{
     data::{asked, client},
-    parts::{BuildOutput, Cmd, Crumb, Deck, Glyph, Icon, LiveMark, PageHead, act},
+    parts::{BuildOutput, Cmd, Crumb, Deck, Glyph, Icon, LiveMark, PageHead, Show, act},
 };
 
 /// `/apps/new`

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use crate::{
     data::{Moving, client, kept},
-    parts::{Ago, AskFirst, Each, Icon, act},
+    parts::{Ago, AskFirst, Each, Icon, Show, act},
 };
 
 /// The accounts at providers that sign this one in.

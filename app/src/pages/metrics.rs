@@ -19,7 +19,7 @@ use crate::{
     data::{Moving, asked, client},
     live::{Live, Said},
     parts::{
-        LiveMark, Rail,
+        LiveMark, Rail, Show,
         chart::{Chart, Frame, Series, grid},
     },
     words,

@@ -14,7 +14,7 @@ use super::{app_frame::ThisApp, create::FirstPush, rollback::RollbackButton};
 use crate::{
     clock::Clock,
     data::{asked, client, kept},
-    parts::{Ago, Avatar, Each, LiveMark, Rail, Spark, Status, Tone},
+    parts::{Ago, Avatar, Each, LiveMark, Rail, Show, Spark, Status, Tone},
     words,
 };
 

@@ -8,7 +8,7 @@ use leptos::{html, prelude::*};
 
 use crate::{
     data::{Moving, client, kept},
-    parts::{ActButton, Ago, CopyButton, Glyph, Icon, Toasts, act, dom},
+    parts::{ActButton, Ago, CopyButton, Glyph, Icon, Show, Toasts, act, dom},
     words,
 };
 

@@ -9,7 +9,7 @@ use leptos::{either::Either, prelude::*};
 use crate::{
     clock::Clock,
     data::{Moving, client},
-    parts::{Ago, Crumb, Deck, Each, LiveMark, Meter, PageHead, Status, Tone},
+    parts::{Ago, Crumb, Deck, Each, LiveMark, Meter, PageHead, Show, Status, Tone},
     words,
 };
 

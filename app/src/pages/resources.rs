@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock::Clock,
     data::{asked, client},
-    parts::{ActButton, Ago, Each, Glyph, Icon, LiveMark, Status, Toasts, Tone, act},
+    parts::{ActButton, Ago, Each, Glyph, Icon, LiveMark, Show, Status, Toasts, Tone, act},
     words,
 };
 

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use super::app_frame::ThisApp;
 use crate::{
     data::{asked, client},
-    parts::{ActButton, Dialog, Icon, Toasts, act},
+    parts::{ActButton, Dialog, Icon, Show, Toasts, act},
 };
 
 /// Opens the question; nothing happens before the answer.

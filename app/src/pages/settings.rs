@@ -6,6 +6,7 @@ mod destroy;
 mod dotenv;
 mod general;
 
+use crate::parts::Show;
 use leptos::prelude::*;
 
 use super::app_frame::{ThisApp, may};

@@ -14,7 +14,7 @@ use leptos_router::hooks::use_params_map;
 
 use crate::{
     data::{Moving, client, kept},
-    parts::{Crumb, Deck, Icon, PageHead},
+    parts::{Crumb, Deck, Icon, PageHead, Show},
     words,
 };
 

@@ -10,7 +10,7 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use crate::{
     data::{Moving, client, kept},
-    parts::{ActButton, Crumb, Deck, Each, Icon, PageHead, Toasts, act},
+    parts::{ActButton, Crumb, Deck, Each, Icon, PageHead, Show, Toasts, act},
 };
 
 /// `/teams`

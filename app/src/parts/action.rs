@@ -1,41 +1,32 @@
 //! Buttons that ask the platform to do something.
 
-use std::{future::Future, pin::Pin};
-
-use api::Error;
+use api::client::{Asked, Text, read};
 use leptos::prelude::*;
+use serde::de::DeserializeOwned;
 
 use super::Toasts;
 
 /// Runs `asked` unless something is running already; a refusal becomes a toast.
-pub fn act<T: 'static>(
+pub fn act<T: DeserializeOwned + 'static>(
     busy: RwSignal<bool>,
     failed: impl Into<String>,
-    asked: impl Future<Output = Result<T, Error>> + 'static,
+    asked: Asked<T>,
     then: impl FnOnce(T) + 'static,
 ) {
     if !busy.get_untracked() {
-        run(
-            busy,
-            failed.into(),
-            Box::pin(async move { asked.await.map(|value| Box::new(move || then(value)) as Then) }),
-        );
+        run(busy, failed.into(), asked.text(), Box::new(move |text| read(text).map(then)));
     }
 }
 
-/// What follows when the platform has done what it was asked.
-type Then = Box<dyn FnOnce()>;
-
-/// Boxed, so that browsers load it once and not for each question.
-fn run(busy: RwSignal<bool>, failed: String, asked: Pin<Box<dyn Future<Output = Result<Then, Error>>>>) {
+/// Not generic, so that browsers load it once and not for each question.
+fn run(busy: RwSignal<bool>, failed: String, asked: Text, then: Box<dyn FnOnce(&str) -> Result<(), api::Error>>) {
     busy.set(true);
     let toasts = Toasts::of_page();
     leptos::task::spawn_local(async move {
-        let result = asked.await;
+        let answer = asked.await;
         busy.try_set(false);
-        match result {
-            Ok(then) => then(),
-            Err(error) => toasts.failed(failed, &error),
+        if let Err(error) = answer.and_then(|text| then(&text)) {
+            toasts.failed(failed, &error);
         }
     });
 }

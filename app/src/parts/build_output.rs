@@ -4,7 +4,7 @@ use api::live::Topic;
 use leptos::{html, prelude::*};
 use uuid::Uuid;
 
-use super::LiveMark;
+use super::{LiveMark, Show};
 use crate::{
     live::{Live, Said},
     words,

@@ -1,5 +1,6 @@
 //! Dialogs: the browser's own, which keeps the keyboard inside and gives the focus back.
 
+use crate::parts::Show;
 use leptos::{html, prelude::*};
 
 /// A question with its consequences. `open` is both the order to open and the truth about it.

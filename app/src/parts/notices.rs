@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::Glyph;
+use super::{Glyph, Show};
 use crate::live::Live;
 
 /// A bar at the top of the page; nothing most of the time.

@@ -7,7 +7,7 @@ use leptos_router::{
     hooks::{use_location, use_navigate},
 };
 
-use super::{Icon, dom, theme};
+use super::{Icon, Show, dom, theme};
 use crate::data::client;
 
 /// What the keyboard has opened.

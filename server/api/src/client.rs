@@ -117,9 +117,12 @@ pub fn query<T: Serialize>(params: &T) -> String {
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
+/// An answer on its way, in JSON.
+pub type Text = Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>;
+
 /// A question that is on its way. Awaited, it is its answer.
 pub struct Asked<T> {
-    answer: Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>,
+    answer: Text,
     reads: PhantomData<fn() -> T>,
 }
 
@@ -129,7 +132,7 @@ impl<T> Asked<T> {
     }
 
     /// The answer as it came, in JSON, for whoever [reads](read) it later.
-    pub fn text(self) -> Pin<Box<dyn Future<Output = Result<String, Error>> + Send>> {
+    pub fn text(self) -> Text {
         self.answer
     }
 

@@ -8,7 +8,7 @@ use leptos::{leptos_dom::helpers::debounce, prelude::*};
 use super::{Reading, viewer::Viewer};
 use crate::{
     pages::app_frame::ThisApp,
-    parts::{Glyph, Icon, LiveMark, dom},
+    parts::{Glyph, Icon, LiveMark, Show, dom},
     words,
 };
 

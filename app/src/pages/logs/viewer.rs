@@ -16,7 +16,7 @@ use crate::{
     live::{Live, Said, Subscription},
     pages::app_frame::ThisApp,
     parts::{
-        Icon,
+        Icon, Show,
         log::{ROW_HEIGHT, Ring, Rows, Search, html as markup, rows},
     },
     words,

@@ -13,7 +13,7 @@ use crate::{
         app_frame::{ThisApp, may},
         team::access::{Level, LevelSelect, level, permissions},
     },
-    parts::{ActButton, Avatar, Each, Icon, Toasts, act},
+    parts::{ActButton, Avatar, Each, Icon, Show, Toasts, act},
 };
 
 /// The people on the app; for those who may, with ways to change them.

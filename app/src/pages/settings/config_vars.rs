@@ -9,7 +9,7 @@ use super::dotenv;
 use crate::{
     data::{client, kept},
     pages::app_frame::ThisApp,
-    parts::{ActButton, Each, Icon, Toasts, act, dom},
+    parts::{ActButton, Each, Icon, Show, Toasts, act, dom},
     words,
 };
 

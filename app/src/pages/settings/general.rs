@@ -7,7 +7,7 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 use crate::{
     data::{client, kept},
     pages::app_frame::{ThisApp, may},
-    parts::{ActButton, Ago, Cmd, Each, Icon, Toasts, act},
+    parts::{ActButton, Ago, Cmd, Each, Icon, Show, Toasts, act},
     words,
 };
 

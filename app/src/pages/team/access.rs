@@ -6,7 +6,7 @@ use leptos::{either::Either, prelude::*};
 use super::ThisTeam;
 use crate::{
     data::client,
-    parts::{Icon, Toasts},
+    parts::{Icon, Show, Toasts},
     words,
 };
 

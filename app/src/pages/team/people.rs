@@ -10,7 +10,7 @@ use leptos::{either::Either, prelude::*};
 use super::ThisTeam;
 use crate::{
     data::client,
-    parts::{ActButton, Ago, AskFirst, Avatar, Each, Icon, Toasts, act},
+    parts::{ActButton, Ago, AskFirst, Avatar, Each, Icon, Show, Toasts, act},
     words,
 };
 

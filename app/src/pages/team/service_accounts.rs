@@ -9,7 +9,7 @@ use leptos::{either::Either, prelude::*};
 use super::ThisTeam;
 use crate::{
     data::{Moving, client, kept},
-    parts::{ActButton, Ago, AskFirst, CopyButton, Each, Icon, Toasts, act},
+    parts::{ActButton, Ago, AskFirst, CopyButton, Each, Icon, Show, Toasts, act},
 };
 
 /// For how long a new token can live: a word and seconds.

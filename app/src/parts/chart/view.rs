@@ -1,5 +1,6 @@
 //! A chart on the page: legend, axes, lines, events, and the cross that all charts share.
 
+use crate::parts::Show;
 use api::metrics::MetricEvent;
 use chrono::{DateTime, Duration, Utc};
 use leptos::{either::Either, ev, html, prelude::*};

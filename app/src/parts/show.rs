@@ -1,0 +1,21 @@
+//! What is there only while something holds: Leptos's `Show`, once for all contents, so that browsers load one of it.
+
+use leptos::{
+    children::{ChildrenFn, ViewFn},
+    prelude::*,
+};
+
+/// Draws `children` while `when` says so, and `fallback` otherwise.
+#[component]
+pub fn Show(
+    children: ChildrenFn,
+    when: impl Fn() -> bool + Send + Sync + 'static,
+    #[prop(optional, into)] fallback: ViewFn,
+) -> impl IntoView {
+    shown(Box::new(when), children, fallback)
+}
+
+fn shown(when: Box<dyn Fn() -> bool + Send + Sync>, children: ChildrenFn, fallback: ViewFn) -> AnyView {
+    let when = Memo::new(move |_| when());
+    (move || if when.get() { children() } else { fallback.run() }).into_any()
+}
