@@ -214,3 +214,45 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
         permissions: app.rights().names().into_iter().map(String::from).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dyno(version: i32, state: &str) -> dynos::Row {
+        let now = Utc::now();
+        dynos::Row {
+            id: Uuid::now_v7(),
+            app_id: Uuid::nil(),
+            name: "web.1".into(),
+            kind: "web".into(),
+            ordinal: 1,
+            size: "Basic".into(),
+            command: "run".into(),
+            release_id: Uuid::nil(),
+            version,
+            state: state.into(),
+            run_id: Uuid::nil(),
+            addr: None,
+            started_at: None,
+            retiring_at: None,
+            stopping_at: None,
+            killed_at: None,
+            starts: 1,
+            crashes: i32::from(state == "crashed"),
+            next_start_at: (state == "crashed").then_some(now),
+            last_exit: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    #[test]
+    fn a_release_is_held_with_its_next_try_while_an_older_one_serves() {
+        let rows = [dyno(4, "up"), dyno(6, "crashed")];
+        let found = held(&rows).expect("v6 is held");
+        assert_eq!((found.version, found.serving, found.next_start_at), (6, 4, rows[1].next_start_at));
+        assert!(found.next_start_at.is_some());
+        assert_eq!(held(&rows[1..]), None);
+    }
+}
