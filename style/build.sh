@@ -66,6 +66,7 @@ say "bind it to JavaScript"
 # The files of the bundles import what the linker exports.
 "$WASM_BINDGEN" --target web --no-typescript --keep-lld-exports --out-name console --out-dir "$raw" "$raw/console.wasm"
 rm "$raw/console.wasm"
+node style/shorten.mjs "$raw"
 
 if [ "$kind" = release ]; then
   say "shrink it (two minutes)"

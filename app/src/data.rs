@@ -206,12 +206,15 @@ pub fn kept<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     moving
 }
 
+/// Hears the answer to what a key names.
+type Hearing<K> = Arc<dyn Fn(K, &str)>;
+
 /// Asks again with each change, and has the answer heard. What cannot be had now is had with the next one.
 fn ask_again<K: Clone + PartialEq + Send + Sync + 'static>(
     count: RwSignal<u32>,
     key: Box<dyn Fn() -> K>,
     fetch: Arc<dyn Fn(K) -> Asking + Send + Sync>,
-    hear: Arc<dyn Fn(K, &str)>,
+    hear: Hearing<K>,
 ) {
     Effect::new(move |before: Option<()>| {
         count.track();

@@ -1,6 +1,9 @@
 //! Buttons that ask the platform to do something.
 
-use api::client::{Asked, Text, read};
+use api::{
+    Error,
+    client::{Asked, Text, read},
+};
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
 
@@ -18,8 +21,11 @@ pub fn act<T: DeserializeOwned + 'static>(
     }
 }
 
+/// What follows an answer, which it reads.
+type Then = Box<dyn FnOnce(&str) -> Result<(), Error>>;
+
 /// Not generic, so that browsers load it once and not for each question.
-fn run(busy: RwSignal<bool>, failed: String, asked: Text, then: Box<dyn FnOnce(&str) -> Result<(), api::Error>>) {
+fn run(busy: RwSignal<bool>, failed: String, asked: Text, then: Then) {
     busy.set(true);
     let toasts = Toasts::of_page();
     leptos::task::spawn_local(async move {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use api::log_lines::LogFilter;
-use js_sys::{JsString, Reflect, RegExp};
+use js_sys::{Reflect, RegExp};
 use wasm_bindgen::JsValue;
 
 /// More matches in one line are not marked.
@@ -33,7 +33,7 @@ impl Search {
             && let Some(hit) = expression.exec(text)
         {
             let start = Reflect::get(&hit, &JsValue::from_str("index")).ok()?.as_f64()? as usize;
-            let length = JsString::from(hit.get(0)).length() as usize;
+            let length = hit.get(0).length() as usize;
             if length == 0 {
                 expression.set_last_index(expression.last_index() + 1);
             } else {
@@ -98,8 +98,7 @@ mod tests {
     #[test]
     fn places_are_counted_in_bytes() {
         assert_eq!(in_bytes("é🚀 ok", vec![1..3, 4..6]), vec![2..6, 7..9]);
-        assert_eq!(in_bytes("ab", vec![0..1, 1..2]), vec![0..1, 1..2]);
-        assert_eq!(in_bytes("ab", vec![1..9]), vec![1..2]);
+        assert_eq!(in_bytes("ab", vec![0..1, 1..9]), vec![0..1, 1..2]);
     }
 
     #[test]

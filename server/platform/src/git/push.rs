@@ -96,10 +96,9 @@ async fn deploy(
         return Ok(Err("stale: the branch has moved".into()));
     }
     if let Some(first) = under_way(platform, app.id, &push.name).await? {
-        for line in wait_for(&first, &app.name) {
+        for line in waits_for(&first, &app.name) {
             said.line(&line).await;
         }
-        return Ok(Err("another push to the branch is being built".into()));
     }
     let build = create(platform, app, account, push).await?;
     let mut guard = Guard { platform: platform.clone(), build: Some(build) };
@@ -117,18 +116,22 @@ async fn deploy(
     Ok(Ok(()))
 }
 
-/// The build of another push to the branch that has not ended: when it succeeds, it moves the branch,
-/// and whoever pushed after it would have waited for nothing.
+/// The build of another push to the branch that has not ended. If it fails, this push has its turn; if it
+/// succeeds, it moves the branch, and whoever waits shall know that it may be for nothing.
 async fn under_way(platform: &Platform, app: Uuid, name: &str) -> Result<Option<store::builds::Row>> {
     let pending = store::builds::build_pending(platform.db()).await?;
     Ok(pending.into_iter().find(|b| b.app_id == app && b.git_ref.as_deref() == Some(name)))
 }
 
-fn wait_for(first: &store::builds::Row, app: &str) -> [String; 2] {
+fn waits_for(first: &store::builds::Row, app: &str) -> [String; 3] {
     let number = first.number;
     [
-        format!(" !     {} has pushed to this branch, and build {number} is not done yet.", first.email),
-        format!(" !     Fetch and push again after it, or end it: wharf builds:cancel {number} --app {app}"),
+        format!(
+            " !     {} has pushed to this branch, and build {number} is not done yet. This push waits.",
+            first.email
+        ),
+        " !     If that build succeeds, the branch has moved, and this push has to be made anew.".into(),
+        format!(" !     To be first, end it: wharf builds:cancel {number} --app {app}"),
     ]
 }
 
