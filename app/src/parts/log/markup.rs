@@ -166,13 +166,13 @@ mod tests {
 
     #[test]
     fn what_was_found_is_marked() {
-        let at = |found: Vec<Range<usize>>| html(&line("web.1", "An ERROR <b> né"), |_| Some(found));
-        assert_eq!(at(vec![3..8, 9..12]), "An <mark>ERROR</mark> <mark>&lt;b&gt;</mark> né");
-        assert_eq!(at(Vec::from([13..16])), "An ERROR &lt;b&gt; <mark>né</mark>");
-        assert_eq!(at(vec![]), "An ERROR &lt;b&gt; né");
+        let at = |found: &[Range<usize>]| html(&line("web.1", "An ERROR <b> né"), |_| Some(found.to_vec()));
+        assert_eq!(at(&[3..8, 9..12]), "An <mark>ERROR</mark> <mark>&lt;b&gt;</mark> né");
+        assert_eq!(at(&[0..2, 13..16]), "<mark>An</mark> ERROR &lt;b&gt; <mark>né</mark>");
+        assert_eq!(at(&[]), "An ERROR &lt;b&gt; né");
         let coloured = line("web.1", "a\u{1b}[31mbc\u{1b}[0md");
-        let got = html(&coloured, |text| Some(Vec::from([text.find('b').unwrap_or_default()..text.len()])));
-        assert_eq!(got, "a<span class=\"t-bad\"><mark>bc</mark></span><mark>d</mark>");
+        let got = html(&coloured, |text| text.find('b').map(|at| vec![at..at + 1, at + 1..text.len()]));
+        assert_eq!(got, "a<span class=\"t-bad\"><mark>b</mark><mark>c</mark></span><mark>d</mark>");
     }
 
     #[test]
