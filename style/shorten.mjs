@@ -5,44 +5,18 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
+import { Wasm, encoded } from "./wasm.mjs";
+
 const IMPORT = 2;
 const [folder] = process.argv.slice(2);
 const [wasm, script] = [join(folder, "console_bg.wasm"), join(folder, "console.js")];
-const bytes = await readFile(wasm);
-let at = 8;
-
-function number() {
-  let value = 0;
-  for (let shift = 0; ; shift += 7) {
-    const byte = bytes[at++];
-    value += (byte & 127) * 2 ** shift;
-    if (byte < 128) return value;
-  }
-}
-
-function encoded(value) {
-  const out = [];
-  for (; value > 127; value = Math.floor(value / 128)) out.push((value % 128) | 128);
-  return Buffer.from([...out, value]);
-}
-
-/** The import section: from its first byte, its content, its end. */
-function section() {
-  for (at = 8; at < bytes.length; ) {
-    const begin = at;
-    const id = bytes[at++];
-    const end = number() + at;
-    if (id === IMPORT) return { begin, content: at, end };
-    at = end;
-  }
-  throw new Error(`${wasm} imports nothing.`);
-}
+const module = new Wasm(await readFile(wasm));
 
 const named = (text) => Buffer.concat([encoded(Buffer.byteLength(text)), Buffer.from(text)]);
-const { begin, content, end } = section();
+const section = module.sections().find(({ id }) => id === IMPORT);
 const names = new Map();
 // A name is written with its length before it, so that it is not found within another one.
-let imports = bytes.subarray(content, end).toString("latin1");
+let imports = module.bytes.subarray(section.content, section.end).toString("latin1");
 let code = await readFile(script, "utf8");
 for (const name of new Set(code.match(/\b__wb[a-z]*_\w+_[0-9a-f]{16}\b/g))) {
   const short = `i${names.size.toString(36)}`;
@@ -52,7 +26,6 @@ for (const name of new Set(code.match(/\b__wb[a-z]*_\w+_[0-9a-f]{16}\b/g))) {
   imports = imports.replaceAll(long, () => brief);
 }
 code = code.replace(/\b__wb[a-z]*_\w+_[0-9a-f]{16}\b/g, (name) => names.get(name) ?? name);
-const written = Buffer.from(imports, "latin1");
-await writeFile(wasm, Buffer.concat([bytes.subarray(0, begin), Buffer.from([IMPORT]), encoded(written.length), written, bytes.subarray(end)]));
+await writeFile(wasm, module.replaced(section, IMPORT, Buffer.from(imports, "latin1")));
 await writeFile(script, code);
 console.error(`    ${names.size} names made short`);
