@@ -62,6 +62,14 @@ fn place(index: Option<u16>, default: usize, length: usize) -> Result<usize> {
     }
 }
 
+/// An error if `urls` has the buildpack, other than at `place`, where it is put.
+fn refuse_another(urls: &[String], place: Option<usize>, buildpack: &str) -> Result<()> {
+    if urls.iter().enumerate().any(|(i, url)| Some(i) != place && short(url) == short(buildpack)) {
+        bail!("The buildpack {} is already set on your app.", short(buildpack));
+    }
+    Ok(())
+}
+
 /// Makes this the app's buildpack, or replaces the one at an index
 #[derive(Args)]
 pub struct Set {
@@ -79,9 +87,7 @@ impl Set {
     pub async fn run(self, cx: &Context) -> Result<()> {
         change(cx, &self.app, "set", |urls| {
             let at = place(self.index, 0, urls.len())?;
-            if urls.iter().enumerate().any(|(i, url)| i != at && short(url) == short(&self.buildpack)) {
-                bail!("The buildpack {} is already set on your app.", short(&self.buildpack));
-            }
+            refuse_another(urls, Some(at), &self.buildpack)?;
             match urls.get_mut(at) {
                 Some(place) => *place = self.buildpack.clone(),
                 None => urls.push(self.buildpack.clone()),
@@ -108,9 +114,7 @@ impl Add {
     /// `buildpacks:add`
     pub async fn run(self, cx: &Context) -> Result<()> {
         change(cx, &self.app, "added", |urls| {
-            if urls.iter().any(|url| short(url) == short(&self.buildpack)) {
-                bail!("The buildpack {} is already set on your app.", short(&self.buildpack));
-            }
+            refuse_another(urls, None, &self.buildpack)?;
             let at = place(self.index, urls.len(), urls.len())?;
             urls.insert(at, self.buildpack.clone());
             Ok(())
