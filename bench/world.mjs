@@ -1,12 +1,13 @@
 // A platform for a measurement: the release build on a free port, signed in, with a browser at hand.
-import { execFileSync, spawn } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import http from "node:http";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const { chromium } = createRequire(join(root, "end2end/"))("playwright");
@@ -93,23 +94,35 @@ export async function browser(world) {
   return { all, context, page, cookie: (await context.cookies()).map((c) => `${c.name}=${c.value}`).join("; ") };
 }
 
-/** Asks for `path` as the browser does; resolves to milliseconds until the last byte. */
-export function ask(world, agent, path, cookie) {
-  const begun = performance.now();
-  return new Promise((done, fail) => {
-    const headers = { host: `localhost:${world.port}`, accept: "text/html", cookie };
-    http
-      .get({ host: "127.0.0.1", port: world.port, path, agent, headers }, (answer) => {
-        answer.resume();
-        answer.once("end", () => (answer.statusCode === 200 ? done(performance.now() - begun) : fail(new Error(`${path}: ${answer.statusCode}`))));
-      })
-      .once("error", fail);
-  });
+/** Asks for `path` `rate` times a second, from a process of its own; resolves to when each was due, and how long it took. */
+export async function load(world, path, cookie, rate, seconds) {
+  const script = join(root, "bench/load.mjs");
+  const { stdout } = await promisify(execFile)(process.execPath, [script, world.port, path, cookie, rate, seconds].map(String), { maxBuffer: 1 << 26 });
+  return JSON.parse(stdout);
 }
 
 export function quantile(values, q) {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))];
+}
+
+/** Watches whether the machine itself is slow (machine.py) until `stop()`, which returns those times as [begin, end]. */
+export function watchMachine() {
+  const watch = spawn("python3", [join(root, "bench/machine.py")], { stdio: ["ignore", "pipe", "inherit"], detached: true });
+  const windows = [];
+  createInterface(watch.stdout).on("line", (line) => windows.push(line.split(" ").map(Number)));
+  return {
+    stop: async () => {
+      await sleep(50);
+      process.kill(-watch.pid);
+      return windows;
+    },
+  };
+}
+
+/** Whether the machine was slow between two times (Unix, ms). */
+export function slowIn(windows, begin, end) {
+  return windows.some(([from, to]) => from < end && to > begin);
 }
 
 /** How busy the machine was, for the figures. */
