@@ -124,10 +124,14 @@ pub fn short_number(value: f64) -> String {
     };
     let text = if value.abs() >= 100.0 || value.fract() == 0.0 {
         format!("{value:.0}")
-    } else if value.abs() >= 10.0 {
-        format!("{value:.1}")
     } else {
-        format!("{value:.2}")
+        let digits = match value.abs() {
+            10.0.. => 1,
+            0.1.. => 2,
+            0.01.. => 3,
+            _ => 4,
+        };
+        format!("{value:.digits$}")
     };
     let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     format!("{text}{unit}")
@@ -141,13 +145,14 @@ pub fn short_commit(commit: &str) -> String {
 /// `Priya Nair` -> `PN`, `ada@x.dev` -> `AD`.
 pub fn initials(who: &str) -> String {
     let name = who.split('@').next().unwrap_or(who);
-    let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> = name.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
     let letters: String = match words.as_slice() {
         [] => "?".into(),
         [one] => one.chars().take(2).collect(),
         [first, .., last] => first.chars().take(1).chain(last.chars().take(1)).collect(),
     };
-    letters.to_uppercase()
+    // The letters of all languages are as many bytes as the rest of this page; the CSS sees to them.
+    letters.to_ascii_uppercase()
 }
 
 /// `ada.lindqvist@x.dev` -> `ada.lindqvist`: short enough for a list; the address is in the tooltip.

@@ -100,13 +100,13 @@ fn List(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
     let filter = RwSignal::new(Filter::All);
     let ordered = Memo::new(move |before: Option<&Vec<Uuid>>| apps.with(|apps| order(apps, before)));
     let shown = Memo::new(move |_| {
-        let wanted = text.get().to_lowercase();
+        let wanted = text.get().to_ascii_lowercase();
         let fits = |a: &AppSummary| {
             filter.get().admits(a)
                 && (wanted.is_empty()
                     || a.name.contains(&wanted)
-                    || a.owner.to_lowercase().contains(&wanted)
-                    || a.release.as_ref().is_some_and(|r| r.user.to_lowercase().contains(&wanted)))
+                    || a.owner.to_ascii_lowercase().contains(&wanted)
+                    || a.release.as_ref().is_some_and(|r| r.user.to_ascii_lowercase().contains(&wanted)))
         };
         let fitting: Vec<Uuid> = apps.with(|apps| apps.iter().filter(|a| fits(a)).map(|a| a.id.get()).collect());
         ordered.with(|all| all.iter().copied().filter(|id| fitting.contains(id)).collect::<Vec<_>>())

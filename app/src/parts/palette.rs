@@ -91,8 +91,8 @@ fn choices(typed: &str, apps: &[AppSummary], here: Option<&str>) -> Vec<Choice> 
             }));
         }
     }
-    let words: Vec<String> = typed.to_lowercase().split_whitespace().map(str::to_owned).collect();
-    all.retain(|choice| words.iter().all(|w| choice.text.to_lowercase().contains(w)));
+    let words: Vec<String> = typed.to_ascii_lowercase().split_whitespace().map(str::to_owned).collect();
+    all.retain(|choice| words.iter().all(|w| choice.text.to_ascii_lowercase().contains(w)));
     all.truncate(40);
     all
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::DynoId, refs::Ref};
+use crate::{ids::DynoId, log_lines::LogLine, refs::Ref};
 
 /// What a dyno does at the moment.
 ///
@@ -60,6 +60,23 @@ pub struct Dyno {
     /// *Wharf:* when a crashed dyno is started again.
     #[serde(default)]
     pub next_start_at: Option<DateTime<Utc>>,
+    /// *Wharf:* what it used lately; `None` until it has been measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<DynoUsage>,
+    /// *Wharf:* the last it said, when it has crashed; in an `AppStatus` only, and for who may read the log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<LogLine>,
+}
+
+/// What a dyno used in the last ten seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DynoUsage {
+    /// Bytes.
+    pub memory: u64,
+    /// Bytes that it may use.
+    pub memory_quota: u64,
+    /// Cores, mean: 0.25 is a quarter of one.
+    pub cpu: f64,
 }
 
 /// The release that a dyno runs.

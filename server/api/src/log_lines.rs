@@ -1,6 +1,6 @@
 //! *Wharf:* log lines as data, for the console and for `wharf logs`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 /// One line of an app's log.
@@ -19,7 +19,7 @@ pub struct LogLine {
 
 impl std::fmt::Display for LogLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let at = self.at.format("%Y-%m-%dT%H:%M:%S%.6f+00:00");
+        let at = self.at.to_rfc3339_opts(SecondsFormat::Micros, false);
         write!(f, "{at} {}[{}]: {}", self.source, self.dyno, self.text)
     }
 }

@@ -63,6 +63,9 @@ pub struct MetricEvent {
     /// `release`, `config`, `scale`, `restart`, `crash`, `error`.
     pub kind: String,
     pub text: String,
+    /// The same in a word, where there is one: `v12` for what made a release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
 }
 
 /// Which points.

@@ -44,6 +44,12 @@ pub struct AppSummary {
     /// Requests of the last hour in stretches of two minutes, oldest first, for a sparkline; empty when not measured.
     #[serde(default)]
     pub traffic: Vec<u64>,
+    /// How many of them ended with a status of 500 or more.
+    #[serde(default)]
+    pub failed: u64,
+    /// Milliseconds that 95 % of them did not exceed; `None` without any.
+    #[serde(default)]
+    pub p95_ms: Option<f64>,
     pub owner: String,
     pub created_at: DateTime<Utc>,
 }
@@ -53,6 +59,9 @@ pub struct AppSummary {
 pub struct ReleaseSummary {
     pub version: i32,
     pub description: String,
+    /// The first line of what its commit says, if it was built from one.
+    #[serde(default)]
+    pub message: Option<String>,
     pub status: crate::releases::ReleaseStatus,
     pub user: String,
     pub created_at: DateTime<Utc>,

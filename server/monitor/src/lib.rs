@@ -25,6 +25,7 @@ mod store;
 
 pub use histogram::Histogram;
 pub use point::{Point, Series, step_for};
+pub use recent::LastHour;
 pub use rollup::{ProcessRollup, Rollup};
 pub use sample::{ProcessSample, Sample};
 pub use store::{Limits, Store};

@@ -3,35 +3,76 @@
 //! Asking the files for it would read a whole day for each app, and lists are drawn anew with
 //! every change of any app.
 
+use std::collections::VecDeque;
+
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
-use crate::{Result, Store};
+use crate::{Histogram, Result, Rollup, Store};
 
 /// Stretches that are kept.
 const SLOTS: usize = 30;
 /// Length of a stretch in milliseconds.
 const SLOT_MS: i64 = 120_000;
 
+/// The requests of an app in one hour.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LastHour {
+    /// How many in each stretch of two minutes, oldest first; empty without any.
+    pub requests: Vec<u64>,
+    /// How many of them ended with a status of 500 or more.
+    pub failed: u64,
+    /// Milliseconds that 95 % of them did not exceed; `None` without any.
+    pub p95_ms: Option<f64>,
+}
+
+/// The requests of two minutes.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Slot {
+    requests: u64,
+    failed: u64,
+    service: Histogram,
+}
+
 /// Requests of an app in stretches of two minutes, the newest last.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Recent {
-    slots: [u64; SLOTS],
+    slots: VecDeque<Slot>,
     /// The number of the newest stretch, counted from the epoch.
     newest: i64,
+    /// What they add up to; counted again when something has changed.
+    sum: Option<LastHour>,
 }
 
 impl Recent {
     pub(crate) fn new(at_ms: i64) -> Recent {
-        Recent { slots: [0; SLOTS], newest: at_ms.div_euclid(SLOT_MS) }
+        let slots = std::iter::repeat_n(Slot::default(), SLOTS).collect();
+        Recent { slots, newest: at_ms.div_euclid(SLOT_MS), sum: None }
     }
 
-    pub(crate) fn add(&mut self, at_ms: i64, requests: u64) {
+    pub(crate) fn add(&mut self, at_ms: i64, rollup: &Rollup) {
         self.move_to(at_ms);
         let age = self.newest - at_ms.div_euclid(SLOT_MS);
-        if let Some(slot) = usize::try_from(age).ok().and_then(|age| SLOTS.checked_sub(age + 1)) {
-            self.slots[slot] += requests;
+        let place = usize::try_from(age).ok().and_then(|age| SLOTS.checked_sub(age + 1));
+        if let Some(slot) = place.and_then(|place| self.slots.get_mut(place)) {
+            slot.requests += rollup.requests();
+            slot.failed += rollup.statuses[4];
+            slot.service.merge(&rollup.service);
+            self.sum = None;
         }
+    }
+
+    fn sum(&mut self) -> &LastHour {
+        self.sum.get_or_insert_with(|| {
+            let mut service = Histogram::default();
+            self.slots.iter().for_each(|slot| service.merge(&slot.service));
+            let requests: Vec<u64> = self.slots.iter().map(|slot| slot.requests).collect();
+            LastHour {
+                requests: if requests.iter().any(|n| *n > 0) { requests } else { Vec::new() },
+                failed: self.slots.iter().map(|slot| slot.failed).sum(),
+                p95_ms: service.quantile_ms(0.95),
+            }
+        })
     }
 
     /// Forgets what is more than an hour before `at_ms`.
@@ -40,30 +81,32 @@ impl Recent {
         if by <= 0 {
             return;
         }
-        let gone = usize::try_from(by).unwrap_or(SLOTS).min(SLOTS);
-        self.slots.rotate_left(gone);
-        self.slots[SLOTS - gone..].fill(0);
+        for _ in 0..by.min(SLOTS as i64) {
+            self.slots.pop_front();
+            self.slots.push_back(Slot::default());
+        }
         self.newest += by;
+        self.sum = None;
     }
 }
 
 impl Store {
-    /// Requests of the hour before `now` in stretches of two minutes, oldest first; empty without
-    /// any. Read from the files once for each app, and kept up to date by [`Store::record`].
-    pub fn recent(&self, app: Uuid, now: DateTime<Utc>) -> Result<Vec<u64>> {
+    /// The requests of the hour before `now`. Read from the files once for each app, and kept up to
+    /// date by [`Store::record`].
+    pub fn recent(&self, app: Uuid, now: DateTime<Utc>) -> Result<LastHour> {
         // Held while the files are read, so that nothing is recorded meanwhile.
         let mut apps = self.lock();
         let today = apps.entry(app).or_default();
         if today.recent.is_none() {
             let mut recent = Recent::new(now.timestamp_millis());
             for point in self.query(app, now - Duration::hours(1), now, SLOT_MS / 1000)?.points {
-                recent.add(point.at.timestamp_millis(), point.rollup.requests());
+                recent.add(point.at.timestamp_millis(), &point.rollup);
             }
             today.recent = Some(recent);
         }
-        let Some(recent) = &mut today.recent else { return Ok(Vec::new()) };
+        let Some(recent) = &mut today.recent else { return Ok(LastHour::default()) };
         recent.move_to(now.timestamp_millis());
-        Ok(if recent.slots.iter().any(|n| *n > 0) { recent.slots.to_vec() } else { Vec::new() })
+        Ok(recent.sum().clone())
     }
 }
 
@@ -71,19 +114,36 @@ impl Store {
 mod tests {
     use super::*;
 
+    fn requests(n: u64, failed: u64, ms: u64) -> Rollup {
+        let mut service = Histogram::default();
+        (0..n).for_each(|_| service.count_us(ms * 1000));
+        Rollup { statuses: [0, n - failed, 0, 0, failed], service, ..Rollup::default() }
+    }
+
     #[test]
     fn an_hour_moves_on() {
         let mut recent = Recent::new(0);
-        recent.add(1_000, 5);
-        recent.add(SLOT_MS, 2);
-        assert_eq!(recent.slots[SLOTS - 2..], [5, 2]);
-        recent.add(30_000, 1);
-        assert_eq!(recent.slots[SLOTS - 2..], [6, 2]);
+        recent.add(1_000, &requests(5, 0, 10));
+        recent.add(SLOT_MS, &requests(2, 0, 10));
+        assert_eq!(recent.sum().requests[SLOTS - 2..], [5, 2]);
+        recent.add(30_000, &requests(1, 0, 10));
+        assert_eq!(recent.sum().requests[SLOTS - 2..], [6, 2]);
         recent.move_to(SLOT_MS * 30);
-        assert_eq!((recent.slots[0], recent.slots.iter().sum::<u64>()), (2, 2));
+        assert_eq!((recent.sum().requests[0], recent.sum().requests.iter().sum::<u64>()), (2, 2));
         recent.move_to(SLOT_MS * 3_000);
-        assert_eq!(recent.slots, [0; SLOTS]);
-        recent.add(0, 9);
-        assert_eq!(recent.slots, [0; SLOTS]);
+        assert_eq!(*recent.sum(), LastHour::default());
+        recent.add(0, &requests(9, 0, 10));
+        assert_eq!(*recent.sum(), LastHour::default());
+    }
+
+    #[test]
+    fn errors_and_response_times_of_an_hour() {
+        let mut recent = Recent::new(0);
+        recent.add(0, &requests(90, 2, 10));
+        recent.add(SLOT_MS, &requests(10, 1, 800));
+        assert_eq!(recent.sum().failed, 3);
+        assert!((600.0..1000.0).contains(&recent.sum().p95_ms.unwrap_or_default()));
+        recent.move_to(SLOT_MS * 30);
+        assert_eq!(recent.sum().failed, 1);
     }
 }

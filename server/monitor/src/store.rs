@@ -104,7 +104,7 @@ impl Store {
         days::write(&dir, day, today.length, &record)?;
         today.length += record.len() as u64;
         if let Some(recent) = &mut today.recent {
-            recent.add(at_ms, rollup.requests());
+            recent.add(at_ms, &rollup);
         }
         drop(apps);
         let at = DateTime::from_timestamp_millis(at_ms).unwrap_or(at);

@@ -52,6 +52,17 @@ pub(crate) async fn event(tx: &mut PgConnection, actor: &Actor, new: New<'_>) ->
     .await
 }
 
+/// Writes an event of what the platform does because an account asked for it before.
+pub(crate) async fn event_on_behalf(
+    platform: &Platform,
+    tx: &mut PgConnection,
+    (account, email): (Uuid, &str),
+    new: New<'_>,
+) -> Result<()> {
+    let who = Who { id: Some(account), name: email.into(), credential: None, address: None };
+    write(platform, tx, new, who).await
+}
+
 /// Writes an event of the platform's own.
 pub(crate) async fn event_of_platform(platform: &Platform, tx: &mut PgConnection, new: New<'_>) -> Result<()> {
     write(platform, tx, new, Who { id: None, name: "wharf".into(), credential: None, address: None }).await

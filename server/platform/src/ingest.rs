@@ -116,8 +116,8 @@ async fn router(platform: &Platform) {
         Err(err) => return tracing::error!("could not follow the router's lines: {err}"),
     };
     loop {
-        let known: std::collections::HashSet<Uuid> = match store::apps::app_list(platform.db()).await {
-            Ok(apps) => apps.into_iter().map(|a| a.id).collect(),
+        let known: std::collections::HashSet<Uuid> = match store::apps::app_ids(platform.db()).await {
+            Ok(ids) => ids.into_iter().collect(),
             Err(err) => {
                 tracing::warn!("could not read the apps, will try again: {err}");
                 tokio::time::sleep(Duration::from_secs(1)).await;

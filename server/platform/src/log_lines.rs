@@ -6,6 +6,7 @@ use axum::{
 };
 use chrono::{DateTime, Duration, Utc};
 use serde::Deserialize;
+use uuid::Uuid;
 
 use crate::{
     Platform,
@@ -81,6 +82,18 @@ pub async fn log_density_info(
     let (history, filter) = (platform.history().clone(), params.filter());
     let buckets = read(move || history.density(app.id, &filter, BUCKETS, from, to)).await?;
     Ok(Json(api::log_lines::LogDensity { from, to, buckets }))
+}
+
+/// The newest lines of one dyno, or of the dynos of one process type.
+pub(crate) async fn last_of(
+    platform: &Platform,
+    app: Uuid,
+    dyno: &str,
+    lines: usize,
+) -> Result<Vec<api::log_lines::LogLine>> {
+    let filter = logs::Filter { dyno: Some(dyno.to_owned()), ..logs::Filter::default() };
+    let history = platform.history().clone();
+    read(move || Ok(history.last(app, lines, &filter)?.into_iter().map(Into::into).collect())).await
 }
 
 /// Runs work on the disk where it does not hold up others.

@@ -2,16 +2,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::RwLock,
     time::Duration,
 };
 
-use api::metrics::MetricEvent;
+use api::{dynos::DynoUsage, metrics::MetricEvent};
 use axum::{
     Json,
     extract::{Path, State},
 };
 use chrono::{DateTime, Utc};
-use monitor::{ProcessSample, Sample};
+use monitor::{LastHour, ProcessSample, Sample};
 use router::{AppCounters, Counters};
 use store::{apps, dynos::Row};
 use uuid::Uuid;
@@ -40,6 +41,23 @@ pub(crate) async fn sample(platform: Platform) {
     }
 }
 
+/// What the newest sample says of each run of a dyno.
+#[derive(Default)]
+pub(crate) struct Usages(RwLock<BTreeMap<Uuid, DynoUsage>>);
+
+impl Usages {
+    /// `None` until the run was measured twice: what it uses is known between two samples.
+    pub(crate) fn of(&self, run: Uuid) -> Option<DynoUsage> {
+        self.0.read().ok()?.get(&run).copied()
+    }
+
+    fn replace(&self, usages: BTreeMap<Uuid, DynoUsage>) {
+        if let Ok(mut known) = self.0.write() {
+            *known = usages;
+        }
+    }
+}
+
 #[derive(Default)]
 struct Sampler {
     counters: Option<Counters>,
@@ -52,7 +70,7 @@ impl Sampler {
         let now = Utc::now();
         let counters = platform.router().counters().await?;
         let rows = store::dynos::dyno_all(platform.db()).await?;
-        let mut processes = self.processes(platform, &rows).await;
+        let mut processes = self.processes(platform, &rows, now).await;
         let earlier = self.counters.take().filter(|e| e.since == counters.since);
         let mut samples = Vec::new();
         for app in &counters.apps {
@@ -78,20 +96,28 @@ impl Sampler {
         &mut self,
         platform: &Platform,
         rows: &[Row],
+        now: DateTime<Utc>,
     ) -> BTreeMap<Uuid, BTreeMap<String, ProcessSample>> {
         let quotas = stacks::quotas();
-        let mut cpu = BTreeMap::new();
+        let (mut cpu, mut usages) = (BTreeMap::new(), BTreeMap::new());
         let mut all: BTreeMap<Uuid, BTreeMap<String, ProcessSample>> = BTreeMap::new();
         for row in rows.iter().filter(|r| r.state != "crashed") {
             let Ok(Some(stats)) = platform.driver().stats(row.run_id).await else { continue };
-            let before = self.cpu.get(&row.run_id).copied().unwrap_or(0);
+            // One that is new has used everything since the sample before; of one that went on while this
+            // process was started again, it is not known.
+            let is_new = row.started_at.is_some_and(|at| now - at <= chrono::Duration::seconds(EVERY));
+            let before = self.cpu.get(&row.run_id).copied().unwrap_or(if is_new { 0 } else { stats.cpu_ns });
             cpu.insert(row.run_id, stats.cpu_ns);
-            let quota = quotas.get(row.size.as_str()).copied().unwrap_or(0);
+            let memory_quota = quotas.get(row.size.as_str()).copied().unwrap_or(0);
             let memory = stats.memory_rss + stats.memory_swap;
+            let used = stats.cpu_ns.saturating_sub(before);
             let process = all.entry(row.app_id).or_default().entry(row.kind.clone()).or_default();
-            process.add_dyno(memory, quota, stats.cpu_ns.saturating_sub(before));
+            process.add_dyno(memory, memory_quota, used);
+            let cores = used as f64 / Duration::from_secs(EVERY.unsigned_abs()).as_nanos() as f64;
+            usages.insert(row.run_id, DynoUsage { memory, memory_quota, cpu: cores });
         }
         self.cpu = cpu;
+        platform.usages().replace(usages);
         all
     }
 }
@@ -160,7 +186,8 @@ async fn events(
             action if action.ends_with(".restart") || action.ends_with(".stop") => "restart",
             _ => return None,
         };
-        Some(MetricEvent { at: e.at, kind: kind.into(), text: e.summary })
+        let label = e.data["release"].as_i64().map(|version| format!("v{version}"));
+        Some(MetricEvent { at: e.at, kind: kind.into(), text: e.summary, label })
     });
     let mut events: Vec<_> = audit.collect();
     let filter = logs::Filter {
@@ -177,6 +204,7 @@ async fn events(
         at: line.at,
         kind: "crash".into(),
         text: format!("{} crashed", line.dyno),
+        label: None,
     }));
     events.extend(outbreaks(found));
     events.sort_by_key(|e| e.at);
@@ -193,18 +221,19 @@ fn outbreaks(found: &monitor::Series) -> Vec<MetricEvent> {
             at: point.at,
             kind: "error".into(),
             text: format!("{code}, {n} in {} s", found.step),
+            label: Some(code.clone()),
         }));
         before = codes.keys().collect();
     }
     events
 }
 
-/// Requests of the last hour by app in stretches of two minutes, for sparklines. Apps without any are left out.
-pub(crate) async fn traffic(platform: &Platform, all: &[App], now: DateTime<Utc>) -> Result<BTreeMap<Uuid, Vec<u64>>> {
+/// The requests of the last hour by app. Apps without any are left out.
+pub(crate) async fn traffic(platform: &Platform, all: &[App], now: DateTime<Utc>) -> Result<BTreeMap<Uuid, LastHour>> {
     let (series, ids) = (platform.series().clone(), all.iter().map(|a| a.id).collect::<Vec<_>>());
     let read = move || {
         let recent = ids.into_iter().filter_map(|id| Some((id, series.recent(id, now).ok()?)));
-        recent.filter(|(_, traffic)| !traffic.is_empty()).collect()
+        recent.filter(|(_, traffic)| !traffic.requests.is_empty()).collect()
     };
     Ok(tokio::task::spawn_blocking(read).await.map_err(anyhow::Error::new)?)
 }

@@ -35,6 +35,7 @@ struct Inner {
     slug_files: SlugFiles,
     builds: builds::Running,
     ingest: ingest::Ingest,
+    usages: metrics::Usages,
     router: router::Control,
     rate_limits: RateLimits,
     hashing: Hashing,
@@ -83,6 +84,7 @@ impl Platform {
             router: router::Control::new(&config.run),
             builds: builds::Running::default(),
             ingest: ingest::Ingest::default(),
+            usages: metrics::Usages::default(),
             rate_limits: RateLimits::default(),
             hashing: Hashing::default(),
             wake_dynos: Arc::new(Notify::new()),
@@ -186,6 +188,10 @@ impl Platform {
 
     pub(crate) fn builds(&self) -> &builds::Running {
         &self.0.builds
+    }
+
+    pub(crate) fn usages(&self) -> &metrics::Usages {
+        &self.0.usages
     }
 
     pub(crate) fn ingest(&self) -> &ingest::Ingest {
@@ -319,7 +325,7 @@ fn disk(platform: &Platform) -> api::platform::DiskInfo {
 async fn checks(platform: &Platform, disk: api::platform::DiskInfo) -> Vec<api::platform::Check> {
     let check = |name: &str, ok: bool, detail: String| api::platform::Check { name: name.into(), ok, detail };
     let router = platform.router().version().await;
-    let gigabytes = |n: u64| format!("{:.1} GB", n as f64 / 1e9);
+    let gigabytes = |n: u64| format!("{:.1} GB", n as f64 / f64::from(1 << 30));
     vec![
         check(
             "Disk",
@@ -332,7 +338,7 @@ async fn checks(platform: &Platform, disk: api::platform::DiskInfo) -> Vec<api::
         ),
         check("Database", true, "The platform's database answers.".into()),
         match router {
-            Ok(version) => check("Router", true, format!("The router answers and has routes version {version}.")),
+            Ok(_) => check("Router", true, "The router answers.".into()),
             Err(err) => {
                 check("Router", false, format!("The router does not answer: {err}. It is started again by itself."))
             }

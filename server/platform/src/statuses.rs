@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, State},
 };
 use chrono::Utc;
+use monitor::LastHour;
 use store::{apps, builds, dynos, formation, releases};
 use uuid::Uuid;
 
@@ -15,10 +16,18 @@ use crate::{
     actor::Actor,
     apps as app_rules, builds as build_rules, dynos as dyno_rules,
     error::Result,
-    formation as formation_rules, releases as release_rules,
+    formation as formation_rules, log_lines, releases as release_rules,
     rights::{App, Can},
 };
-use api::statuses::{AppStatus, AppSummary, Condition, HeldRelease, ReleaseSummary};
+use api::{
+    dynos::DynoState,
+    statuses::{AppStatus, AppSummary, Condition, HeldRelease, ReleaseSummary},
+};
+
+/// What a crashed dyno said last is shown of so many dynos,
+const MOST_CRASHED: usize = 3;
+/// in so many lines.
+const LAST_LINES: usize = 6;
 
 /// What is known of one app.
 struct Known<'a> {
@@ -132,7 +141,7 @@ pub(crate) async fn summaries(platform: &Platform, actor: &Actor) -> Result<Vec<
     }
     let newest = releases::release_newest_all(db).await?;
     let pending = builds::build_pending(db).await?;
-    let traffic = crate::metrics::traffic(platform, &all, Utc::now()).await?;
+    let mut traffic = crate::metrics::traffic(platform, &all, Utc::now()).await?;
     let mut summary = |app: &App| {
         let of_app = dynos.remove(&app.id).unwrap_or_default();
         let known = Known {
@@ -143,12 +152,12 @@ pub(crate) async fn summaries(platform: &Platform, actor: &Actor) -> Result<Vec<
             newest: newest.iter().find(|r| r.app_id == app.id),
             build: pending.iter().find(|b| b.app_id == app.id),
         };
-        summarised(platform, &known, traffic.get(&app.id).cloned().unwrap_or_default())
+        summarised(platform, &known, traffic.remove(&app.id).unwrap_or_default())
     };
     Ok(all.iter().map(&mut summary).collect())
 }
 
-fn summarised(platform: &Platform, known: &Known<'_>, traffic: Vec<u64>) -> AppSummary {
+fn summarised(platform: &Platform, known: &Known<'_>, traffic: LastHour) -> AppSummary {
     AppSummary {
         id: known.app.id.into(),
         name: known.app.name.clone(),
@@ -160,6 +169,7 @@ fn summarised(platform: &Platform, known: &Known<'_>, traffic: Vec<u64>) -> AppS
         release: known.newest.map(|r| ReleaseSummary {
             version: r.version,
             description: r.description.clone(),
+            message: r.message.clone(),
             status: match r.status.as_str() {
                 "pending" => api::releases::ReleaseStatus::Pending,
                 "failed" => api::releases::ReleaseStatus::Failed,
@@ -169,7 +179,9 @@ fn summarised(platform: &Platform, known: &Known<'_>, traffic: Vec<u64>) -> AppS
             created_at: r.created_at,
         }),
         build: known.build.map(|b| b.id),
-        traffic,
+        traffic: traffic.requests,
+        failed: traffic.failed,
+        p95_ms: traffic.p95_ms,
         owner: known.app.team.clone().or_else(|| known.app.owner_email.clone()).unwrap_or_default(),
         created_at: known.app.created_at,
     }
@@ -202,12 +214,18 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
         newest: newest.first(),
         build: queue.iter().find(|b| b.app_id == app.id),
     };
+    let mut dynos: Vec<_> = known.dynos.iter().map(|d| dyno_rules::shown(platform, d, app)).collect();
+    if app.may(Can::Logs) {
+        for dyno in dynos.iter_mut().filter(|d| d.state == DynoState::Crashed).take(MOST_CRASHED) {
+            dyno.last_lines = log_lines::last_of(platform, app.id, &dyno.name, LAST_LINES).await?;
+        }
+    }
     Ok(AppStatus {
         app: app_rules::shown(app, actor),
         condition: known.condition(),
         detail: known.detail(),
         formation: formation.iter().map(|f| formation_rules::shown(f, app)).collect(),
-        dynos: known.dynos.iter().map(|d| dyno_rules::shown(d, app)).collect(),
+        dynos,
         held: known.held.clone(),
         releases: newest.iter().map(|r| release_rules::shown(r, current, app, actor)).collect(),
         builds: recent.iter().map(|b| build_rules::shown(b, actor, &queue)).collect(),

@@ -88,6 +88,11 @@ pub async fn app_list(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
         .await
 }
 
+/// The ids of all apps.
+pub async fn app_ids(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar("select id from apps where deleted_at is null").fetch_all(db).await
+}
+
 /// Writes what an owner may change. Breaks `apps_name_key` when the name is taken.
 pub async fn app_update(db: impl PgExecutor<'_>, row: &Row, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(

@@ -20,6 +20,9 @@ pub struct Row {
     pub commit: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    /// The first line of what the commit says; read by [`release_newest_all`] only.
+    #[sqlx(default)]
+    pub message: Option<String>,
 }
 
 const SELECT: &str = "select r.*, u.email from releases r join accounts u on u.id = r.account_id ";
@@ -117,8 +120,9 @@ pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Ro
 /// The newest release of every app, whatever became of it.
 pub async fn release_newest_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(
-        "select distinct on (r.app_id) r.*, u.email from releases r join accounts u on u.id = r.account_id
-         order by r.app_id, r.version desc"
+        "select distinct on (r.app_id) r.*, u.email,
+                (select b.source_description from builds b where b.release_id = r.id limit 1) as message
+         from releases r join accounts u on u.id = r.account_id order by r.app_id, r.version desc"
             .to_owned(),
     ))
     .fetch_all(db)

@@ -17,9 +17,9 @@ pub struct Scale {
 impl Scale {
     /// Three to five grid lines for values up to `most`.
     pub fn up_to(most: f64) -> Self {
-        let most = if most.is_finite() && most > 0.0 { most } else { 1.0 };
+        let most = if most.is_finite() && most > 0.0 { most.max(1e-6) } else { 1.0 };
         let rough = most / 3.5;
-        let magnitude = 10f64.powf(rough.log10().floor());
+        let magnitude = power_up_to(rough, 10.0);
         let step = [1.0, 2.0, 2.5, 5.0, 10.0]
             .into_iter()
             .map(|m| m * magnitude)
@@ -31,7 +31,8 @@ impl Scale {
     /// The same in powers of two, for bytes.
     pub fn bytes_up_to(most: f64) -> Self {
         let most = most.max(1024.0);
-        let step = 2f64.powf((most / 4.0).log2().ceil());
+        let below = power_up_to(most / 4.0, 2.0);
+        let step = if below < most / 4.0 { below * 2.0 } else { below };
         Self { top: (most / step).ceil() * step, step }
     }
 
@@ -44,6 +45,18 @@ impl Scale {
     fn y(&self, value: f64) -> i64 {
         (HEIGHT - value / self.top * HEIGHT).round() as i64
     }
+}
+
+/// The largest power of `base` that is not above `value`, by steps: logarithms are many bytes in a browser.
+fn power_up_to(value: f64, base: f64) -> f64 {
+    let mut power = 1.0;
+    while power * base <= value {
+        power *= base;
+    }
+    while power > value {
+        power /= base;
+    }
+    power
 }
 
 /// Puts points that lie `step` apart on a grid from `from` to `to`; what is absent is a gap.
@@ -117,6 +130,14 @@ mod tests {
             let scale = Scale::up_to(most);
             assert!(scale.top >= most && (3..=6).contains(&scale.lines().len()), "{most}: {scale:?}");
         }
+    }
+
+    #[test]
+    fn bytes_count_in_powers_of_two() {
+        let mb = f64::from(1 << 20);
+        assert_eq!(Scale::bytes_up_to(512.0 * mb), Scale { top: 512.0 * mb, step: 128.0 * mb });
+        assert_eq!(Scale::bytes_up_to(600.0 * mb), Scale { top: 768.0 * mb, step: 256.0 * mb });
+        assert_eq!(Scale::bytes_up_to(0.0).top, 1024.0);
     }
 
     #[test]

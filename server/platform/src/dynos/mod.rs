@@ -17,7 +17,7 @@ pub use self::{
     reconcile::Reconcile,
     routes::{dyno_info, dyno_list, dyno_restart, dyno_restart_all, dyno_stop, formation_restart, formation_stop},
 };
-use crate::{apps, stacks::Size};
+use crate::{Platform, apps, stacks::Size};
 
 /// A process to start.
 pub(crate) struct Wanted<'a> {
@@ -75,7 +75,7 @@ pub(crate) fn exit_sentence(exit: &dyno::Exit) -> String {
 }
 
 /// The dyno as it goes over the wire.
-pub(crate) fn shown(row: &store::dynos::Row, app: &store::apps::Row) -> api::dynos::Dyno {
+pub(crate) fn shown(platform: &Platform, row: &store::dynos::Row, app: &store::apps::Row) -> api::dynos::Dyno {
     let state = match row.state.as_str() {
         "up" => api::dynos::DynoState::Up,
         "crashed" => api::dynos::DynoState::Crashed,
@@ -97,6 +97,8 @@ pub(crate) fn shown(row: &store::dynos::Row, app: &store::apps::Row) -> api::dyn
         starts: row.starts,
         last_exit: row.last_exit.clone(),
         next_start_at: row.next_start_at,
+        usage: platform.usages().of(row.run_id),
+        last_lines: Vec::new(),
     }
 }
 

@@ -30,7 +30,7 @@ pub async fn dyno_list(
 ) -> Result<Response> {
     let app = actor.app(&app, Can::View).await?;
     let rows = visible(store::dynos::dyno_list(platform.db(), app.id).await?);
-    Page::read(&headers).of(rows.iter().map(|row| shown(row, &app)).collect::<Vec<_>>())
+    Page::read(&headers).of(rows.iter().map(|row| shown(&platform, row, &app)).collect::<Vec<_>>())
 }
 
 /// `GET /apps/{app}/dynos/{dyno}`: by name or id.
@@ -43,7 +43,7 @@ pub async fn dyno_info(
     let rows = visible(store::dynos::dyno_list(platform.db(), app.id).await?);
     rows.iter()
         .find(|r| r.name == dyno || r.id.to_string() == dyno)
-        .map(|row| Json(shown(row, &app)))
+        .map(|row| Json(shown(&platform, row, &app)))
         .ok_or_else(missing)
 }
 

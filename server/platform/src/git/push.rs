@@ -152,10 +152,10 @@ pub(super) async fn create(platform: &Platform, app: &store::apps::Row, account:
     let mut tx = platform.db().begin().await?;
     builds::create(&mut tx, &new).await?;
     let pusher = store::accounts::account_info(&mut *tx, account).await?.ok_or_else(Error::unauthorized)?;
-    let summary = format!("{} pushed {} to {}.", pusher.email, &push.new[..8.min(push.new.len())], push.name);
+    let summary = format!("Pushed {} to {}.", &push.new[..8.min(push.new.len())], push.name);
     let data = serde_json::json!({ "build": new.id, "commit": push.new, "ref": push.name, "account": account });
     let event = events::New { action: "build.push", subject: &app.name, app: Some(app.id), summary, data };
-    events::event_of_platform(platform, &mut tx, event).await?;
+    events::event_on_behalf(platform, &mut tx, (account, &pusher.email), event).await?;
     tx.commit().await?;
     platform.said(app.id, "api", &format!("Build started by user {}", pusher.email));
     platform.changed(app.id);

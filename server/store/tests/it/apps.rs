@@ -1,5 +1,7 @@
 //! Apps: every query.
 
+use std::collections::HashSet;
+
 use store::{apps::*, releases, slugs};
 use uuid::Uuid;
 
@@ -30,6 +32,7 @@ async fn apps() {
     assert_ne!(app_info(&w.db, other).await.unwrap().unwrap().uid, row.uid);
     let names: Vec<_> = app_list(&w.db).await.unwrap().into_iter().map(|a| a.name).collect();
     assert_eq!(names, ["dawn", "dusk"]);
+    assert_eq!(HashSet::from_iter(app_ids(&w.db).await.unwrap()), HashSet::from([id, other]));
 
     row.maintenance = true;
     row.locked = true;
