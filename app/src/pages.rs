@@ -8,6 +8,7 @@ mod audit;
 mod build;
 mod compare;
 mod create;
+mod dynos;
 mod identities;
 mod identity_providers;
 mod login;

@@ -101,7 +101,7 @@ macro_rules! asked_ahead {
 asked_ahead! {
     apps: apps(client) => client.app_summary_list();
     app: status(client, app) => client.app_status(&app);
-    app_overview: overview(client, app) => client.event_list(&app, RECENT), client.metrics_info(&app, &MetricsQuery::default());
+    app_overview: overview(client, app) => client.event_list_news(&app, RECENT), client.metrics_info(&app, &MetricsQuery::default());
     app_activity: activity(client, app) => client.release_list(&app, FIRST_RELEASES), client.build_list(&app);
     app_resources: resources(client) => client.dyno_size_list();
     app_logs: logs(client, app) => client.log_line_list(&app, &newest_lines());

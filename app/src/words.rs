@@ -84,9 +84,14 @@ pub fn clock_time(local: NaiveDateTime) -> String {
     format!("{:02}:{:02}", local.hour(), local.minute())
 }
 
+/// `14:05:09` on the reader's clock.
+pub fn clock_seconds(local: NaiveDateTime) -> String {
+    format!("{}:{:02}", clock_time(local), local.second())
+}
+
 /// `14:05:09.123` on the reader's clock.
 pub fn clock_millis(local: NaiveDateTime) -> String {
-    format!("{:02}:{:02}:{:02}.{:03}", local.hour(), local.minute(), local.second(), local.nanosecond() / 1_000_000)
+    format!("{}.{:03}", clock_seconds(local), local.nanosecond() / 1_000_000)
 }
 
 /// `2026-11-23 14:20:05 UTC`, for tooltips.
@@ -112,6 +117,35 @@ pub fn bytes(n: u64) -> String {
     }
     let text = if unit == 0 || value >= 10.0 { format!("{value:.0}") } else { format!("{value:.1}") };
     format!("{} {}", text.trim_end_matches(".0"), UNITS[unit])
+}
+
+/// `297 of 512 MB`, `900 MB of 1 GB`.
+pub fn bytes_of(part: u64, whole: u64) -> String {
+    let (part, whole) = (bytes(part), bytes(whole));
+    match (part.split_once(' '), whole.split_once(' ')) {
+        (Some((n, unit)), Some((_, same))) if unit == same => format!("{n} of {whole}"),
+        _ => format!("{part} of {whole}"),
+    }
+}
+
+/// `12 %`, `0.4 %`: of one.
+pub fn share(part: f64) -> String {
+    let percent = part * 100.0;
+    if percent >= 10.0 || percent < 0.05 { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
+}
+
+/// `0.05 %`, `3.10 %`, `60 %`: of one, as exact as it matters where little is much.
+pub fn rare(part: f64) -> String {
+    match part * 100.0 {
+        0.0 => "0 %".into(),
+        percent if percent >= 10.0 => format!("{percent:.0} %"),
+        percent => format!("{percent:.2} %"),
+    }
+}
+
+/// `830 ms`, and from ten seconds on `41.9 s`.
+pub fn milliseconds(ms: f64) -> String {
+    if ms < 10_000.0 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) }
 }
 
 /// `1.2k`: a number short enough for an axis.
@@ -145,7 +179,8 @@ pub fn short_commit(commit: &str) -> String {
 /// `Priya Nair` -> `PN`, `ada@x.dev` -> `AD`.
 pub fn initials(who: &str) -> String {
     let name = who.split('@').next().unwrap_or(who);
-    let words: Vec<&str> = name.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> =
+        name.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
     let letters: String = match words.as_slice() {
         [] => "?".into(),
         [one] => one.chars().take(2).collect(),
@@ -186,6 +221,15 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_a_whole() {
+        let mb = 1 << 20;
+        assert_eq!(bytes_of(297 * mb, 512 * mb), "297 of 512 MB");
+        assert_eq!(bytes_of(900 * mb, 1024 * mb), "900 MB of 1 GB");
+        assert_eq!([0.0, 0.004, 0.12, 1.5].map(share), ["0 %", "0.4 %", "12 %", "150 %"]);
+        assert_eq!([0.0, 0.0005, 0.031, 0.6].map(rare), ["0 %", "0.05 %", "3.10 %", "60 %"]);
+    }
+
+    #[test]
     fn people_have_initials() {
         assert_eq!(initials("ada.lindqvist@x.dev"), "AL");
         assert_eq!(initials("admin@wharf.localhost"), "AD");
@@ -194,7 +238,7 @@ mod tests {
 
     #[test]
     fn axis_numbers_are_short() {
-        let all: Vec<String> = [0.0, 0.25, 40.0, 1500.0, 2e6].into_iter().map(short_number).collect();
+        let all: Vec<String> = [0.0, 0.0036, 0.025, 0.25, 40.0, 1500.0, 2e6].into_iter().map(short_number).collect();
         assert_eq!(all, ["0", "0.25", "40", "1.5k", "2M"]);
     }
 }

@@ -130,6 +130,13 @@ fn what_is_pushed_is_built_and_kept_and_what_fails_changes_nothing() {
     assert_eq!(repo.tip("main"), first);
     let page = world.ask_host("pushed", "/made");
     assert_eq!(page.trim(), first);
+    // Who pushed, and what the commit says.
+    let events = world.api("GET", "/apps/pushed/events", Value::Null);
+    let actor =
+        |action: &str| events.as_array().unwrap().iter().find(|e| e["action"] == action).unwrap()["actor"].clone();
+    assert_eq!((actor("build.push"), actor("release.create")), (actor("app.create"), actor("app.create")));
+    let summary = world.api("GET", "/app-statuses", Value::Null);
+    assert_eq!(summary[0]["release"]["message"], "echo $SOURCE_VERSION > made; echo building it");
 
     // A build that fails.
     repo.commit("echo about to fail; exit 3");

@@ -130,6 +130,8 @@ fn List(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
                             <th role="columnheader">"State"</th>
                             <th role="columnheader">"Requests, 1 h"</th>
                             <th role="columnheader" class="r">"Req/min"</th>
+                            <th role="columnheader" class="r">"p95"</th>
+                            <th role="columnheader" class="r">"Errors"</th>
                             <th role="columnheader">"Last release"</th>
                         </tr>
                     </thead>
@@ -246,6 +248,9 @@ fn Row(id: Uuid, apps: Signal<Vec<AppSummary>>) -> impl IntoView {
     (move || row.get().map(|app| view! { <tr role="row">{cells(app)}</tr> })).into_any()
 }
 
+/// From this share of failed requests on, people should see it.
+const MANY: f64 = 0.001;
+
 fn cells(app: AppSummary) -> AnyView {
     let (tone, word) = condition(app.condition, app.dynos_up, app.dynos_wanted);
     let (colour, detail) = match tone {
@@ -257,18 +262,25 @@ fn cells(app: AppSummary) -> AnyView {
     // Of the last two minutes that are over.
     let rate = app.traffic.iter().rev().nth(1).map(|n| words::short_number(*n as f64 / 2.0));
     let traffic: Vec<f64> = app.traffic.iter().map(|n| *n as f64).collect();
+    let requests: u64 = app.traffic.iter().sum();
+    let errors = (requests > 0).then(|| app.failed as f64 / requests as f64);
+    let p95 = app.p95_ms.map(words::milliseconds);
     view! {
         <td role="cell" class="w">
             <a class="name" href=format!("/apps/{}", app.name)>{app.name.clone()}</a>
             <div class="meta clip"><span class=detail>{app.detail}</span></div>
         </td>
         <td role="cell"><Status tone word/></td>
-        <td role="cell"><div style="width:120px"><Spark values=traffic colour/></div></td>
+        <td role="cell"><div style="width:120px">{(requests > 0).then(|| view! { <Spark values=traffic colour/> })}</div></td>
         <td role="cell" class="r hide-s" data-l="Req/min">{rate}</td>
+        <td role="cell" class="r hide-s nowrap" data-l="p95">{p95}</td>
+        <td role="cell" class="r hide-s nowrap" data-l="Errors">{errors.map(|part| view! {
+            <span class=(part >= MANY).then_some("t-warn")>{words::rare(part)}</span>
+        })}</td>
         <td role="cell" class="w dep">{app.release.map(|release| view! {
             <div class="row" style="gap:8px;min-width:0">
                 <Avatar who=release.user/>
-                <span class="clip" style="flex:1">{release.description}</span>
+                <bdi class="clip" style="flex:1">{release.message.unwrap_or(release.description)}</bdi>
             </div>
             <div class="meta" style="padding-left:28px">{format!("v{} · ", release.version)}<Ago at=release.created_at/></div>
         })}</td>

@@ -1,6 +1,6 @@
 //! Metrics: since which event is it slow, and what does it use?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use api::{
     live::Topic,
@@ -19,7 +19,7 @@ use crate::{
     data::{Moving, asked, client},
     live::{Live, Said},
     parts::{
-        LiveMark, Rail, Show,
+        LiveMark, Rail, Show, Spark,
         chart::{Chart, Frame, Series, grid},
     },
     words,
@@ -194,8 +194,19 @@ fn Charts(app: ThisApp, metrics: Signal<Metrics>, range: RwSignal<Range>) -> imp
     let between = Memo::new(move |_| metrics.with(|m| (m.events.clone(), m.from, m.to)));
     view! {
         <section class="sec" aria-label="Events">
-            <div class="sec-h"><h2>"Events"</h2><span class="meta">{move || metrics.with(|m| format!("in steps of {}", words::short_span(m.step)))}</span></div>
-            <div style="margin-left:38px">{move || { let (events, from, to) = between.get(); view! { <Rail events from to/> } }}</div>
+            <div class="sec-h">
+                <h2>"Events"</h2>
+                <span class="meta">{move || metrics.with(|m| format!("in steps of {}", words::short_span(m.step)))}</span>
+                <Show when=move || { kinds.with(BTreeSet::len) > 1 }>
+                    <span class="push row small">
+                        <label for="kind">"Memory and CPU of"</label>
+                        <select class="select" id="kind" on:change=move |ev| process.set(Some(event_target_value(&ev)))>
+                            {move || kinds.get().into_iter().map(|k| { let on = kind.get().as_ref() == Some(&k); view! { <option value=k.clone() selected=on>{k.clone()}</option> } }).collect_view()}
+                        </select>
+                    </span>
+                </Show>
+            </div>
+            <div style="margin-left:46px">{move || { let (events, from, to) = between.get(); view! { <Rail events from to/> } }}</div>
         </section>
         <div class="cols eq">
             <Chart title="Response time" unit="ms, the router's service time" series=times frame say=|v| format!("{v:.0} ms")/>
@@ -204,14 +215,6 @@ fn Charts(app: ThisApp, metrics: Signal<Metrics>, range: RwSignal<Range>) -> imp
             <Chart title="CPU" unit="cores per dyno" series=cpu frame say=words::short_number/>
             <Chart title="At once" unit="requests that wait or run, the most" series=queue frame say=words::short_number/>
         </div>
-        <Show when=move || { kinds.with(BTreeSet::len) > 1 }>
-            <div class="row wrap small">
-                <label for="kind">"Memory and CPU of"</label>
-                <select class="select" id="kind" on:change=move |ev| process.set(Some(event_target_value(&ev)))>
-                    {move || kinds.get().into_iter().map(|k| { let on = kind.get().as_ref() == Some(&k); view! { <option value=k.clone() selected=on>{k.clone()}</option> } }).collect_view()}
-                </select>
-            </div>
-        </Show>
         <Errors app metrics/>
         <AsTable metrics/>
     }
@@ -250,11 +253,13 @@ fn meaning(code: &str) -> &'static str {
 fn Errors(app: ThisApp, metrics: Signal<Metrics>) -> impl IntoView {
     let codes = Memo::new(move |_| {
         metrics.with(|m| {
-            let mut sums: BTreeMap<String, u64> = BTreeMap::new();
-            for (code, n) in m.points.iter().flat_map(|p| &p.errors) {
-                *sums.entry(code.clone()).or_default() += n;
-            }
-            sums.into_iter().collect::<Vec<_>>()
+            let codes: BTreeSet<&String> = m.points.iter().flat_map(|p| p.errors.keys()).collect();
+            let when = |code: &String| -> Vec<f64> {
+                let places = grid(&m.points, |p| p.at, m.from, m.to, m.step);
+                let count = |i: usize| m.points[i].errors.get(code).map_or(0.0, |n| *n as f64);
+                places.into_iter().map(|i| i.map_or(0.0, count)).collect()
+            };
+            codes.into_iter().map(|code| (code.clone(), when(code))).collect::<Vec<_>>()
         })
     });
     view! {
@@ -263,15 +268,17 @@ fn Errors(app: ThisApp, metrics: Signal<Metrics>) -> impl IntoView {
             <Show when=move || !codes.with(Vec::is_empty) fallback=|| view! { <p class="small dim">"None in this time."</p> }>
                 <div class="tw"><table role="table" class="table">
                     <thead role="rowgroup"><tr role="row">
-                        <th role="columnheader">"Code"</th><th role="columnheader">"Meaning"</th><th role="columnheader" class="r">"Count"</th>
+                        <th role="columnheader">"Code"</th><th role="columnheader">"Meaning"</th>
+                        <th role="columnheader" style="width:38%">"When"</th><th role="columnheader" class="r">"Count"</th>
                         <th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
                     </tr></thead>
                     <tbody role="rowgroup">
-                        {move || codes.get().into_iter().map(|(code, n)| view! {
+                        {move || codes.get().into_iter().map(|(code, when)| view! {
                             <tr role="row">
                                 <td role="cell"><span class="chip bad mono">{code.clone()}</span></td>
                                 <td role="cell">{meaning(&code)}</td>
-                                <td role="cell" class="r strong" data-l="Count">{words::thousands(n)}</td>
+                                <td role="cell"><Spark values=when.clone() colour="--bad-dot"/></td>
+                                <td role="cell" class="r strong" data-l="Count">{words::thousands(when.iter().sum::<f64>() as u64)}</td>
                                 <td role="cell" class="act"><a class="btn sm gho" href=move || app.path(&format!("/logs?q=code%3D{code}"))>"Lines"</a></td>
                             </tr>
                         }).collect_view()}

@@ -1,7 +1,7 @@
 //! An app at a glance: does it run, was the last release good?
 
 use api::{
-    dynos::{Dyno, DynoState},
+    dynos::DynoState,
     metrics::{MetricPoint, Metrics, MetricsQuery},
     platform::Event,
     releases::Release,
@@ -10,7 +10,12 @@ use api::{
 use chrono::{DateTime, Utc};
 use leptos::{either::Either, prelude::*};
 
-use super::{app_frame::ThisApp, create::FirstPush, rollback::RollbackButton};
+use super::{
+    app_frame::ThisApp,
+    create::FirstPush,
+    dynos::{CrashCards, dyno_of, dyno_state, usage_cells},
+    rollback::RollbackButton,
+};
 use crate::{
     clock::Clock,
     data::{asked, client, kept},
@@ -48,6 +53,7 @@ fn Overview(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     let release = Memo::new(move |_| status.with(|s| s.releases.iter().find(|r| r.current).cloned()));
     view! {
         <div class="page">
+            <CrashCards app status/>
             <Figures app/>
             <div class="cols">
                 <div class="stack g6">
@@ -122,17 +128,17 @@ fn Figures(app: ThisApp) -> impl IntoView {
                     <div class="card" style="overflow:hidden">
                         <div class="figs" style="border:0;border-radius:0">
                             <Figure label="Requests" line=line(|s| s.requests.clone()) colour="--c1"
-                                value=Signal::derive(move || sums.with(|s| (words::short_number(s.per_second), "/s")))
+                                value=Signal::derive(move || sums.with(|s| (words::short_number(s.per_second), "/s".into())))
                                 detail=Signal::derive(move || sums.with(|s| format!("{} in all", words::thousands(s.total))))/>
                             <Figure label="Response, p95" line=line(|s| s.p95.clone()) colour="--c1"
-                                value=Signal::derive(move || sums.with(|s| s.last_p95.map_or(("–".into(), ""), duration)))
+                                value=Signal::derive(move || sums.with(|s| s.last_p95.map_or_else(unknown, |ms| in_two(words::milliseconds(ms)))))
                                 detail=Signal::derive(move || sums.with(|s| if s.last_p95.is_some() { "of the newest requests".into() } else { "no requests".to_owned() }))/>
                             <Figure label="Errors" line=line(|s| s.errors.clone()) colour="--bad-dot"
-                                value=Signal::derive(move || sums.with(|s| (percent(s.failed, s.total), "%")))
+                                value=Signal::derive(move || sums.with(|s| in_two(words::rare(s.failed as f64 / s.total.max(1) as f64))))
                                 detail=Signal::derive(move || sums.with(|s| format!("{} of {}", words::thousands(s.failed), words::thousands(s.total))))/>
                             <Figure label="Memory, max" line=line(|s| s.memory.clone()) colour="--c2"
-                                value=Signal::derive(move || sums.with(|s| if s.quota == 0 { ("–".into(), "") } else { (format!("{:.0}", s.last_memory as f64 * 100.0 / s.quota as f64), "%") }))
-                                detail=Signal::derive(move || sums.with(|s| if s.quota == 0 { "not measured".into() } else { format!("{} of {}", words::bytes(s.last_memory), words::bytes(s.quota)) }))/>
+                                value=Signal::derive(move || sums.with(|s| if s.quota == 0 { unknown() } else { in_two(words::share(s.last_memory as f64 / s.quota as f64)) }))
+                                detail=Signal::derive(move || sums.with(|s| if s.quota == 0 { "not measured".into() } else { words::bytes_of(s.last_memory, s.quota) }))/>
                         </div>
                         <div style="padding:4px 16px 10px;border-top:1px solid var(--line)">
                             {move || metrics.with(|m| view! { <Rail events=m.events.clone() from=m.from to=m.to/> })}
@@ -149,24 +155,19 @@ fn Figures(app: ThisApp) -> impl IntoView {
     .into_any()
 }
 
-/// As exact as it matters: `0.05`, `3.10`, `60`.
-fn percent(part: u64, whole: u64) -> String {
-    match part as f64 * 100.0 / whole.max(1) as f64 {
-        percent if percent >= 10.0 => format!("{percent:.0}"),
-        0.0 => "0".into(),
-        percent => format!("{percent:.2}"),
-    }
+fn unknown() -> (String, String) {
+    ("–".into(), String::new())
 }
 
-/// `830 ms`, and from ten seconds on `41.9 s`.
-fn duration(ms: f64) -> (String, &'static str) {
-    if ms < 10_000.0 { (format!("{ms:.0}"), "ms") } else { (format!("{:.1}", ms / 1000.0), "s") }
+/// The number and the unit of what is said of it.
+fn in_two(said: String) -> (String, String) {
+    said.split_once(' ').map(|(n, unit)| (n.to_owned(), unit.to_owned())).unwrap_or_default()
 }
 
 #[component]
 fn Figure(
     label: &'static str,
-    value: Signal<(String, &'static str)>,
+    value: Signal<(String, String)>,
     detail: Signal<String>,
     line: Signal<Vec<f64>>,
     colour: &'static str,
@@ -236,23 +237,16 @@ fn ReleaseCard(app: ThisApp, release: Release, status: Signal<AppStatus>) -> imp
     .into_any()
 }
 
-/// The tone and the word for the state of a dyno.
-pub fn dyno_state(state: DynoState) -> (Tone, &'static str) {
-    match state {
-        DynoState::Starting => (Tone::Busy, "Starting"),
-        DynoState::Up => (Tone::Ok, "Up"),
-        DynoState::Idle => (Tone::Idle, "Idle"),
-        DynoState::Crashed => (Tone::Bad, "Crashed"),
-        DynoState::Down => (Tone::Idle, "Down"),
-    }
-}
-
 #[component]
 fn Processes(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     let summary = move || {
         status.with(|s| {
             let up = s.dynos.iter().filter(|d| d.state == DynoState::Up).count();
-            format!("{up} running")
+            let newest = s.dynos.iter().map(|d| d.release.version).max();
+            match newest.filter(|v| s.dynos.iter().all(|d| d.release.version == *v)) {
+                Some(version) => format!("{up} running, all on v{version}"),
+                None => format!("{up} running"),
+            }
         })
     };
     let names = Memo::new(move |_| status.with(|s| s.dynos.iter().map(|d| d.name.clone()).collect::<Vec<_>>()));
@@ -275,8 +269,8 @@ fn Processes(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
                                     <th role="columnheader">"Process"</th>
                                     <th role="columnheader">"State"</th>
                                     <th role="columnheader">"For"</th>
-                                    <th role="columnheader">"Release"</th>
-                                    <th role="columnheader">"Size"</th>
+                                    <th role="columnheader">"Memory"</th>
+                                    <th role="columnheader" class="r">"CPU"</th>
                                 </tr>
                             </thead>
                             <tbody role="rowgroup">
@@ -294,9 +288,7 @@ fn Processes(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
 #[component]
 fn Process(name: String, status: Signal<AppStatus>) -> impl IntoView {
     let clock = Clock::of_page();
-    let wanted = name.clone();
-    let dyno = Memo::new(move |_| status.with(|s| s.dynos.iter().find(|d| d.name == wanted).cloned()));
-    let of = move |f: fn(&Dyno) -> String| dyno.with(|d| d.as_ref().map(f).unwrap_or_default());
+    let dyno = dyno_of(status, name.clone());
     let state = Memo::new(move |_| dyno.with(|d| d.as_ref().map_or((Tone::Idle, ""), |d| dyno_state(d.state))));
     let since = move || {
         dyno.with(|d| d.as_ref().map(|d| d.updated_at))
@@ -304,11 +296,10 @@ fn Process(name: String, status: Signal<AppStatus>) -> impl IntoView {
     };
     view! {
         <tr role="row">
-            <td role="cell" class="name mono small">{name}</td>
+            <td role="cell" class="name mono small">{name.clone()}</td>
             <td role="cell"><Status tone=Signal::derive(move || state.get().0) word=Signal::derive(move || state.get().1.to_owned())/></td>
             <td role="cell" class="hide-s"><span class="dim">{since}</span></td>
-            <td role="cell" class="hide-s"><span class="dim">{move || of(|d| format!("v{}", d.release.version))}</span></td>
-            <td role="cell" class="hide-s"><span class="dim">{move || of(|d| d.size.clone())}</span></td>
+            {usage_cells(&name, dyno)}
         </tr>
     }
     .into_any()
@@ -320,7 +311,7 @@ pub const RECENT: u32 = 8;
 #[component]
 fn Recent(app: ThisApp) -> impl IntoView {
     let client = client();
-    let events = kept(move || app.name.get(), move |name: String| client.event_list(&name, RECENT));
+    let events = kept(move || app.name.get(), move |name: String| client.event_list_news(&name, RECENT));
     view! {
         <section class="sec">
             <div class="sec-h"><h2>"Recent activity"</h2><a class="push small" href=move || app.path("/activity")>"All"</a></div>
@@ -344,11 +335,10 @@ fn Recent(app: ThisApp) -> impl IntoView {
 
 #[cfg(test)]
 mod tests {
-    use super::{duration, percent};
+    use super::*;
 
     #[test]
-    fn figures_are_as_exact_as_it_matters() {
-        assert_eq!([percent(0, 0), percent(1, 2000), percent(3, 5), percent(0, 9)], ["0", "0.05", "60", "0"]);
-        assert_eq!((duration(830.4), duration(41_943.0)), (("830".into(), "ms"), ("41.9".into(), "s")));
+    fn figures_have_a_number_and_a_unit() {
+        assert_eq!(in_two("830 ms".into()), ("830".into(), "ms".into()));
     }
 }

@@ -44,6 +44,7 @@ pub fn PartsPage() -> impl IntoView {
 fn Words() -> impl IntoView {
     let now = Clock::of_page().now_untracked();
     let event = |hours: i64, kind: &str, text: &str| MetricEvent {
+        label: None,
         at: now - Duration::hours(hours),
         kind: kind.into(),
         text: text.into(),

@@ -11,17 +11,20 @@ use leptos::prelude::*;
 
 use super::{
     app_frame::{ThisApp, may},
-    overview::dyno_state,
+    dynos::{CrashCards, RestartButton, dyno_of, dyno_state, usage_cells},
 };
 use crate::{
     clock::Clock,
     data::{asked, client},
-    parts::{ActButton, Ago, Each, Glyph, Icon, LiveMark, Show, Status, Toasts, Tone, act},
+    parts::{ActButton, Each, LiveMark, Show, Status, Toasts, Tone, act},
     words,
 };
 
 /// What is to change, by process type: how many, and of which size.
 type Changes = BTreeMap<String, (Option<i32>, Option<String>)>;
+
+/// The process type that is not scaled: the release phase.
+const RELEASE: &str = "release";
 
 /// `/apps/:app/resources`
 #[component]
@@ -39,13 +42,8 @@ pub fn ResourcesPage() -> impl IntoView {
 
 #[component]
 fn Resources(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoSize>>) -> impl IntoView {
-    let crashed = Memo::new(move |_| {
-        status.with(|s| {
-            s.dynos.iter().filter(|d| d.state == DynoState::Crashed).map(|d| d.name.clone()).collect::<Vec<_>>()
-        })
-    });
     view! {
-        <Each each=move || crashed.get() key=String::clone children=move |name| view! { <CrashCard app name status/> }/>
+        <CrashCards app status/>
         <ProcessTypes app status sizes/>
         <Dynos app status/>
     }
@@ -53,55 +51,13 @@ fn Resources(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoSize
 }
 
 #[component]
-fn CrashCard(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl IntoView {
-    let clock = Clock::of_page();
-    let wanted = name.clone();
-    let dyno = Memo::new(move |_| status.with(|s| s.dynos.iter().find(|d| d.name == wanted).cloned()));
-    let next = move || dyno.with(|d| d.as_ref().and_then(|d| d.next_start_at));
-    let wait = move || next().map(|at| words::span((at - clock.now()).num_seconds()));
-    let id = format!("crash-{name}");
-    let labelled = id.clone();
-    let title = name.clone();
-    view! {
-        <section class="card" aria-labelledby=labelled style="border-color:var(--bad-dot)">
-            <div class="in row top-a wrap g4">
-                <div style="flex:1 1 320px;min-width:0" class="stack g2">
-                    <div class="row wrap">
-                        <h2 id=id style="font-size:var(--t-lead)">{title}" has crashed"</h2>
-                        {move || dyno.with(|d| d.as_ref().and_then(|d| d.last_exit.clone())).map(|why| view! {
-                            <span class="chip bad"><Glyph name="bad"/>{why}</span>
-                        })}
-                    </div>
-                    <p class="dim small">
-                        {move || dyno.with(|d| d.as_ref().map(|d| words::count(d.starts.max(0) as usize, "start", "starts"))) }
-                        " since the release of "
-                        {move || dyno.with(|d| d.as_ref().map(|d| format!("v{}", d.release.version)))}
-                        ", the last "
-                        {move || dyno.with(|d| d.as_ref().map(|d| view! { <Ago at=d.updated_at/> }))}
-                        ". The wait doubles with every crash, up to 5 min."
-                    </p>
-                </div>
-                <div class="fig xl" style="text-align:right;margin-left:auto">
-                    <span class="lab">"Next try"</span>
-                    <span class="v">{move || wait().unwrap_or_else(|| "–".into())}</span>
-                    <span class="d">{move || next().map(|at| format!("at {}", words::exact(at)))}</span>
-                </div>
-            </div>
-            <div class="ft">
-                <span>"A new release or a restart resets the wait."</span>
-                <span class="push"></span>
-                <a class="btn sm gho" href={ let name = name.clone(); move || app.path(&format!("/logs?dyno={name}")) }>"Its log"</a>
-                <RestartButton app name=name word="Try now" class="btn sm pri"/>
-            </div>
-        </section>
-    }
-    .into_any()
-}
-
-#[component]
 fn ProcessTypes(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoSize>>) -> impl IntoView {
     let changes = RwSignal::new(Changes::new());
-    let kinds = Memo::new(move |_| status.with(|s| s.formation.iter().map(|f| f.kind.clone()).collect::<Vec<_>>()));
+    let kinds = Memo::new(move |_| {
+        status.with(|s| s.formation.iter().map(|f| f.kind.clone()).filter(|k| k != RELEASE).collect::<Vec<_>>())
+    });
+    let phase =
+        Memo::new(move |_| status.with(|s| s.formation.iter().find(|f| f.kind == RELEASE).map(|f| f.command.clone())));
     let from = move || {
         status.with(|s| s.releases.iter().find(|r| r.current).map(|r| format!("from the Procfile of v{}", r.version)))
     };
@@ -129,6 +85,13 @@ fn ProcessTypes(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoS
                             </tbody>
                         </table>
                     </div>
+                    {move || phase.get().map(|command| view! {
+                        <div class="ft">
+                            <span class="chip line">"release"</span>
+                            <span class="mono clip" style="font-size:11.5px" title=command.clone()>{command.clone()}</span>
+                            <span class="push">"runs once before each release takes over"</span>
+                        </div>
+                    })}
                 </div>
                 <ApplyBar app status changes/>
             </Show>
@@ -307,6 +270,8 @@ fn Dynos(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
                                 <th role="columnheader">"Dyno"</th>
                                 <th role="columnheader">"State"</th>
                                 <th role="columnheader">"For"</th>
+                                <th role="columnheader">"Memory"</th>
+                                <th role="columnheader" class="r">"CPU"</th>
                                 <th role="columnheader" class="r">"Starts"</th>
                                 <th role="columnheader">"Last exit"</th>
                                 <th role="columnheader">"Release"</th>
@@ -327,8 +292,7 @@ fn Dynos(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
 #[component]
 fn DynoRow(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl IntoView {
     let clock = Clock::of_page();
-    let wanted = name.clone();
-    let dyno = Memo::new(move |_| status.with(|s| s.dynos.iter().find(|d| d.name == wanted).cloned()));
+    let dyno = dyno_of(status, name.clone());
     let of = move |f: fn(&Dyno) -> String| dyno.with(|d| d.as_ref().map(f).unwrap_or_default());
     let state = Memo::new(move |_| dyno.with(|d| d.as_ref().map_or((Tone::Idle, ""), |d| dyno_state(d.state))));
     let since =
@@ -338,36 +302,12 @@ fn DynoRow(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl IntoVi
             <td role="cell" class="name mono small">{name.clone()}</td>
             <td role="cell"><Status tone=Signal::derive(move || state.get().0) word=Signal::derive(move || state.get().1.to_owned())/></td>
             <td role="cell" data-l="for"><span class="dim nowrap">{since}</span></td>
+            {usage_cells(&name, dyno)}
             <td role="cell" class="r" data-l="starts">{move || of(|d| d.starts.to_string())}</td>
             <td role="cell" class="w dim">{move || of(|d| d.last_exit.clone().unwrap_or_else(|| "no exit yet".into()))}</td>
             <td role="cell" class="hide-s"><span class="dim">{move || of(|d| format!("v{}", d.release.version))}</span></td>
             <td role="cell" class="act"><RestartButton app name word="Restart" class="btn gho sm"/></td>
         </tr>
-    }
-    .into_any()
-}
-
-#[component]
-fn RestartButton(app: ThisApp, name: String, word: &'static str, class: &'static str) -> impl IntoView {
-    let busy = RwSignal::new(false);
-    let client = client();
-    let toasts = Toasts::of_page();
-    let name = StoredValue::new(name);
-    let scales = app.may("scale");
-    let restart = Callback::new(move |()| {
-        let asked = name.with_value(|n| client.dyno_restart(&app.name.get_untracked(), n));
-        act(busy, format!("{} was not restarted", name.get_value()), asked, move |_| {
-            toasts.done(format!("{} is restarting", name.get_value()));
-        });
-    });
-    view! {
-        <Show when=move || scales.get()>
-            <ActButton class=class.to_owned() busy on_click=restart>
-                <Icon name="restart" size="i-s"/>
-                {word}
-                <span class="vh">" " {name.get_value()}</span>
-            </ActButton>
-        </Show>
     }
     .into_any()
 }

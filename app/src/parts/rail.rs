@@ -67,7 +67,7 @@ pub fn Rail(events: Vec<MetricEvent>, from: DateTime<Utc>, to: DateTime<Utc>) ->
                 view! {
                     <span class=format!("ev {tone} {flip}") style=format!("--x:{x:.1}") title=format!("{} · {}", event.text, words::exact(event.at))>
                         <svg aria-hidden="true"><use href=format!("#g-{glyph}")></use></svg>
-                        {free.then(|| view! { <span class="clip" style="max-width:140px">{event.text.clone()}</span> })}
+                        {free.then(|| view! { <span class="clip" style="max-width:140px">{event.label.clone().unwrap_or_else(|| event.text.clone())}</span> })}
                     </span>
                 }
             }).collect_view()}

@@ -502,6 +502,8 @@ lists! {
     dyno_size_list() -> DynoSize: "/dyno-sizes".into();
     /// What was changed on an app, newest first.
     event_list(app: &str, max: u32) -> Event: of(app, &format!("/events?max={max}"));
+    /// Without those that only say that what was begun before went well.
+    event_list_news(app: &str, max: u32) -> Event: of(app, &format!("/events?max={max}&news=true"));
     /// What was changed anywhere, newest first.
     event_list_all() -> Event: "/events".into();
     /// What was changed and is looked for, newest first.

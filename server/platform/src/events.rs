@@ -237,6 +237,9 @@ pub(crate) async fn verify(platform: &Platform) -> Result<Verdict> {
 pub struct ListQuery {
     before: Option<i64>,
     max: Option<i64>,
+    /// Without those that only say that what was begun before went well.
+    #[serde(default)]
+    news: bool,
 }
 
 /// `GET /events`
@@ -297,6 +300,7 @@ async fn filter(actor: &Actor, query: EventQuery) -> Result<Filter> {
         since: given(query.since).map(|text| time(&text, 0)).transpose()?,
         until: given(query.until).map(|text| time(&text, 1)).transpose()?,
         before: query.before,
+        news: false,
     })
 }
 
@@ -322,7 +326,7 @@ pub async fn event_list(
 ) -> Result<Json<Vec<Event>>> {
     let app = actor.app(&app, Can::View).await?;
     let most = query.max.unwrap_or(200).clamp(1, 1000);
-    let of_app = Filter { app: Some(app.id), before: query.before, ..Filter::default() };
+    let of_app = Filter { app: Some(app.id), before: query.before, news: query.news, ..Filter::default() };
     let rows = store::events::event_find(platform.db(), &of_app, most).await?;
     Ok(Json(rows.into_iter().map(shown).collect()))
 }

@@ -103,14 +103,10 @@ impl Sampler {
         let mut all: BTreeMap<Uuid, BTreeMap<String, ProcessSample>> = BTreeMap::new();
         for row in rows.iter().filter(|r| r.state != "crashed") {
             let Ok(Some(stats)) = platform.driver().stats(row.run_id).await else { continue };
-            // One that is new has used everything since the sample before; of one that went on while this
-            // process was started again, it is not known.
-            let is_new = row.started_at.is_some_and(|at| now - at <= chrono::Duration::seconds(EVERY));
-            let before = self.cpu.get(&row.run_id).copied().unwrap_or(if is_new { 0 } else { stats.cpu_ns });
+            let used = used(stats.cpu_ns, self.cpu.get(&row.run_id).copied(), row.started_at, now);
             cpu.insert(row.run_id, stats.cpu_ns);
             let memory_quota = quotas.get(row.size.as_str()).copied().unwrap_or(0);
             let memory = stats.memory_rss + stats.memory_swap;
-            let used = stats.cpu_ns.saturating_sub(before);
             let process = all.entry(row.app_id).or_default().entry(row.kind.clone()).or_default();
             process.add_dyno(memory, memory_quota, used);
             let cores = used as f64 / Duration::from_secs(EVERY.unsigned_abs()).as_nanos() as f64;
@@ -120,6 +116,13 @@ impl Sampler {
         platform.usages().replace(usages);
         all
     }
+}
+
+/// Nanoseconds of CPU since the sample before. One that is new has used all it has since then; of one that
+/// went on while this process was started again it is not known, and all it used in its life is no answer.
+fn used(total: u64, before: Option<u64>, started_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> u64 {
+    let is_new = started_at.is_some_and(|at| now - at <= chrono::Duration::seconds(EVERY));
+    total.saturating_sub(before.unwrap_or(if is_new { 0 } else { total }))
 }
 
 fn filled(counters: &AppCounters, processes: BTreeMap<String, ProcessSample>) -> Sample {
@@ -236,4 +239,19 @@ pub(crate) async fn traffic(platform: &Platform, all: &[App], now: DateTime<Utc>
         recent.filter(|(_, traffic)| !traffic.requests.is_empty()).collect()
     };
     Ok(tokio::task::spawn_blocking(read).await.map_err(anyhow::Error::new)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_before_a_restart_of_the_server_is_not_counted_again() {
+        let now = Utc::now();
+        let ago = |seconds| Some(now - chrono::Duration::seconds(seconds));
+        assert_eq!(used(900, Some(400), ago(3600), now), 500);
+        assert_eq!(used(900, None, ago(4), now), 900);
+        assert_eq!(used(900, None, ago(3600), now), 0);
+        assert_eq!(used(900, None, None, now), 0);
+    }
 }

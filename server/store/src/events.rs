@@ -70,6 +70,8 @@ pub struct Filter {
     pub since: Option<DateTime<Utc>>,
     pub until: Option<DateTime<Utc>>,
     pub before: Option<i64>,
+    /// Not those of a release phase that succeeded.
+    pub news: bool,
 }
 
 /// The newest events that are looked for, newest first.
@@ -85,6 +87,7 @@ pub async fn event_find(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> 
              and ($6::timestamptz is null or at >= $6)
              and ($7::timestamptz is null or at < $7)
              and ($8::bigint is null or seq < $8)
+             and not ($10 and action = 'release.phase' and coalesce(data ->> 'succeeded', 'false') = 'true')
          order by seq desc limit $9",
     )
     .bind(&filter.actor)
@@ -96,6 +99,7 @@ pub async fn event_find(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> 
     .bind(filter.until)
     .bind(filter.before)
     .bind(most)
+    .bind(filter.news)
     .fetch_all(db)
     .await
 }

@@ -56,7 +56,7 @@ pub fn GeneralSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
                 <div class="in" style="border-top:1px solid var(--line)">
                     <dl class="kv left">
                         <dt>"Address"</dt><dd>{move || status.with(|s| s.app.web_url.clone())}</dd>
-                        <dt>"Owner"</dt><dd>{move || status.with(|s| s.app.owner.email.clone())}</dd>
+                        <dt>"Owner"</dt><dd>{move || status.with(|s| s.app.team.as_ref().map_or_else(|| s.app.owner.email.clone(), |team| format!("the team {}", team.name)))}</dd>
                         <dt>"Stack"</dt><dd>{move || status.with(|s| s.app.stack.name.clone())}</dd>
                         <dt>"Created"</dt><dd>{move || status.with(|s| view! { <Ago at=s.app.created_at/> })}</dd>
                         <dt>"Slug"</dt><dd>{move || status.with(|s| s.app.slug_size.map_or("none yet".into(), |n| words::bytes(n as u64)))}</dd>

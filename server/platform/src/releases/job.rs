@@ -122,7 +122,7 @@ impl Run {
                 Some(why) => format!("The release phase of v{} failed: {why}.", release.version),
                 None => format!("The release phase of v{} succeeded.", release.version),
             };
-            let data = serde_json::json!({ "release": release.version });
+            let data = serde_json::json!({ "release": release.version, "succeeded": failed.is_none() });
             let subject = format!("v{}", release.version);
             let event =
                 events::New { action: "release.phase", subject: &subject, app: Some(release.app_id), summary, data };

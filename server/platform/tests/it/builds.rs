@@ -52,6 +52,9 @@ async fn a_build_becomes_a_release() {
     t.dynos("dusk", &["web.1 up v3"]).await;
     let release = t.owner.release_info("dusk", "v3").await.unwrap();
     assert_eq!(release.description, "Deploy 01234567");
+    let events = t.owner.event_list("dusk", 9).await.unwrap();
+    let noted = events.iter().find(|e| e.summary == "Deploy 01234567 (v3), from build 1.").unwrap();
+    assert_eq!(noted.actor, t.owner.account_info().await.unwrap().email);
     assert_eq!((done.release.map(|r| r.id), done.slug), (Some(release.id.get()), release.slug));
     assert_eq!(
         t.owner.app_info("dusk").await.unwrap().slug_size,

@@ -22,6 +22,13 @@ async fn a_crashed_dyno_says_why_and_is_started_again() {
     .await;
     assert_eq!(crashed.last_exit.as_deref(), Some("Process exited with status 7"));
     assert!(crashed.next_start_at.is_some());
+    until("its last lines are there, and for who may read the log only", async || {
+        let status = t.owner.app_status("dusk").await.unwrap();
+        let said: Vec<_> = status.dynos.iter().flat_map(|d| &d.last_lines).map(|line| line.text.clone()).collect();
+        let end = said.iter().any(|line| line == "Process exited with status 7");
+        if end && said.len() <= 6 { Ok(()) } else { Err(format!("{said:?}")) }
+    })
+    .await;
     // It may just be starting again.
     until("that is what is said of the app", async || {
         let status = t.owner.app_status("dusk").await.unwrap();
@@ -37,6 +44,23 @@ async fn a_crashed_dyno_says_why_and_is_started_again() {
     t.dynos("dusk", &["web.1 up v2"]).await;
     let up = &t.owner.dyno_list("dusk").await.unwrap()[0];
     assert!(up.starts >= 2 && up.next_start_at.is_none(), "{up:?}");
+}
+
+#[tokio::test]
+async fn what_a_dyno_uses_is_measured() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.deploy("dusk", &[("web", "./server")]).await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    let run = t.driver.running("web.1").unwrap().handle.id;
+    t.driver.set_stats(run, dyno::Stats { memory_rss: 40 << 20, cpu_ns: 1_000_000_000, ..dyno::Stats::default() });
+    let usage = until("it was measured", async || {
+        let dynos = t.owner.dyno_list("dusk").await.unwrap();
+        dynos[0].usage.filter(|u| u.memory > 0).ok_or_else(|| format!("{dynos:?}"))
+    })
+    .await;
+    assert_eq!((usage.memory, usage.memory_quota), (40 << 20, 512 << 20));
+    assert_eq!(t.owner.app_status("dusk").await.unwrap().dynos[0].usage, Some(usage));
 }
 
 #[tokio::test]

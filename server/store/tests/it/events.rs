@@ -58,4 +58,12 @@ async fn events() {
         assert!(refused.to_string().contains("can only be added to"), "{refused}");
     }
     assert_eq!(seqs(event_after(&w.db, 1, 9).await.unwrap()), [2, 3]);
+    assert_eq!(find(Filter { news: true, ..Filter::default() }).await, [3, 2, 1]);
+    for (seq, succeeded) in [(4, true), (5, false)] {
+        let data = json!({ "release": 2, "succeeded": succeeded });
+        let row =
+            Row { seq, action: "release.phase".into(), data, ..event_after(&w.db, 2, 1).await.unwrap().remove(0) };
+        event_create(&w.db, &row).await.unwrap();
+    }
+    assert_eq!(find(Filter { news: true, ..Filter::default() }).await, [5, 3, 2, 1]);
 }
