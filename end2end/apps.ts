@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 import AxeBuilder from "@axe-core/playwright";
-import { type Page } from "@playwright/test";
+import { type Locator, type Page } from "@playwright/test";
 
 import { expect, test, wharf } from "./world";
 
@@ -165,6 +165,22 @@ export async function destroyed(name: string) {
 export async function open(page: Page, path: string) {
   await page.goto(path);
   await alive(page);
+}
+
+/** Tabs until the focus is on `target`, as somebody without a mouse does. */
+export async function tabTo(page: Page, target: Locator) {
+  const has = () => target.evaluate((e) => e === document.activeElement, undefined, { timeout: 5_000 }).catch(() => false);
+  for (let i = 0; i < 120; i++) {
+    if (await has()) return;
+    await page.keyboard.press("Tab");
+  }
+  throw new Error("Tab did not lead there.");
+}
+
+/** Tabs to `target` and presses it. */
+export async function press(page: Page, target: Locator) {
+  await tabTo(page, target);
+  await page.keyboard.press("Enter");
 }
 
 /** Waits until the browser has taken the page up. */

@@ -52,7 +52,10 @@ rm -rf "$raw"
 mkdir -p "$raw"
 
 say "compile to WASM ($profile)"
+# A panic names its source file, and browsers need not know where it lay when this was built.
+crates="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src/="
 PATH="$WASM_BIN:$PATH" RUSTC="$WASM_BIN/rustc" "$WASM_BIN/cargo" build -p browser \
+  --config "target.wasm32-unknown-unknown.rustflags=[\"$crates\"]" \
   --profile "$profile" --target wasm32-unknown-unknown --target-dir target/front
 wasm=target/front/wasm32-unknown-unknown/$folder/browser.wasm
 

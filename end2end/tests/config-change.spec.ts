@@ -1,19 +1,8 @@
 // The journey of a config change: several vars as one release, seen to arrive; and one that is refused.
-import { type Locator, type Page } from "@playwright/test";
-
-import { api, appOfSpec, complaints, open, program, visit } from "../apps";
+import { api, appOfSpec, complaints, open, program, tabTo, visit } from "../apps";
 import { expect, test } from "../world";
 
 const { name } = appOfSpec("change", program);
-
-/** Tabs until the focus is on `target`, as somebody without a mouse does. */
-async function tabTo(page: Page, target: Locator) {
-  for (let i = 0; i < 80; i++) {
-    if (await target.evaluate((e) => e === document.activeElement).catch(() => false)) return;
-    await page.keyboard.press("Tab");
-  }
-  throw new Error("Eighty times Tab did not lead there.");
-}
 
 test("two vars are set by keyboard alone and reach the app as one release", async ({ page }) => {
   test.setTimeout(180_000);
@@ -41,7 +30,6 @@ test("two vars are set by keyboard alone and reach the app as one release", asyn
   expect(await api<unknown[]>("GET", `/apps/${name}/releases`)).toHaveLength(before.length + 1);
 
   // G V: the release is in the timeline, and says which keys it set.
-  await page.locator("body").click({ position: { x: 1, y: 1 } });
   await page.keyboard.press("g");
   await page.keyboard.press("v");
   await expect(page).toHaveURL(/\/activity$/);

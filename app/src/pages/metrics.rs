@@ -19,7 +19,7 @@ use crate::{
     data::{Moving, asked, client},
     live::{Live, Said},
     parts::{
-        LiveMark, Rail, Show, Spark,
+        Icon, LiveMark, Rail, Show, Spark,
         chart::{Chart, Frame, Series, grid},
     },
     words,
@@ -76,8 +76,24 @@ pub fn MetricsPage() -> impl IntoView {
                 }><LiveMark/></Show>
                 <span class="push meta hide-p">"drag over any chart to zoom all of them"</span>
             </div>
-            {metrics.show(10, move |metrics| view! { <Charts app metrics range/> })}
+            {metrics.show(10, move |metrics| {
+                let none = Memo::new(move |_| metrics.with(|m| m.points.is_empty() && m.events.is_empty()));
+                move || if none.get() { nothing(app) } else { view! { <Charts app metrics range/> }.into_any() }
+            })}
         </div>
+    }
+    .into_any()
+}
+
+/// What is shown instead of five empty charts.
+fn nothing(app: ThisApp) -> AnyView {
+    view! {
+        <section class="empty" aria-labelledby="nothing" style="padding-block:44px">
+            <span class="faint"><Icon name="gauge" size="i-l"/></span>
+            <h2 id="nothing" style="font-size:var(--t-lead)">"Nothing was measured in this time"</h2>
+            <p class="dim">"Requests, response times, memory and CPU are measured every 10 s while dynos run."</p>
+            <a class="btn" href=move || app.path("/resources")>"See what runs"</a>
+        </section>
     }
     .into_any()
 }

@@ -55,6 +55,9 @@ pub async fn live(State(platform): State<Platform>, actor: Actor, upgrade: WebSo
     upgrade.max_message_size(64 << 10).on_upgrade(move |socket| talk(platform, actor, socket))
 }
 
+/// From the moment when the server begins to draw a page until the page listens.
+const ON_ITS_WAY: chrono::Duration = chrono::Duration::seconds(5);
+
 type Out = mpsc::Sender<ToBrowser>;
 
 struct Subscription {
@@ -317,8 +320,14 @@ impl Follow {
     /// Counts instead of naming events, of which the asker may not be allowed to know.
     async fn changes(&self) -> Result<()> {
         let (mut newest, mut last) = (self.platform.newest_event().subscribe(), None);
+        let changed_at = store::events::event_newest_at(self.platform.db()).await?;
+        // What was changed while the page was on its way is not in it, and nobody else will tell.
+        let mut missed = changed_at.is_some_and(|at| chrono::Utc::now() - at < ON_ITS_WAY);
         for n in 0.. {
-            if !self.value(Value::from(n), &mut last).await || newest.changed().await.is_err() {
+            if !self.value(Value::from(n), &mut last).await {
+                break;
+            }
+            if !std::mem::take(&mut missed) && newest.changed().await.is_err() {
                 break;
             }
             // What changes together is told together.

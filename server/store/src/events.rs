@@ -109,6 +109,11 @@ pub async fn event_newest(db: impl PgExecutor<'_>) -> sqlx::Result<i64> {
     sqlx::query_scalar("select coalesce(max(seq), 0) from events").fetch_one(db).await
 }
 
+/// When the newest event was; none before there is one.
+pub async fn event_newest_at(db: impl PgExecutor<'_>) -> sqlx::Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar("select at from events order by seq desc limit 1").fetch_optional(db).await
+}
+
 /// Events after `after`, oldest first: for checking the chain.
 pub async fn event_after(db: impl PgExecutor<'_>, after: i64, most: i64) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from events where seq > $1 order by seq limit $2")

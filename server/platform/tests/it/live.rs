@@ -205,3 +205,14 @@ async fn that_something_changed_is_told_to_everybody_but_not_what() {
     let after = socket.value(1, |v| *v != before).await;
     assert!(before.is_u64() && after.is_u64(), "{before} {after}");
 }
+
+#[tokio::test]
+async fn what_was_changed_while_a_page_was_on_its_way_is_told_to_it() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let host = serve(&t).await;
+    let mut socket = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
+    socket.subscribe(1, Topic::Changes).await;
+    let before = socket.value(1, |_| true).await;
+    socket.value(1, |v| *v != before).await;
+}

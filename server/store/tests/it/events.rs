@@ -31,6 +31,7 @@ async fn events() {
     }
     assert_eq!(event_head(&mut db).await.unwrap(), (3, vec![3]));
     assert_eq!(event_newest(&mut *db).await.unwrap(), 3);
+    assert_eq!(event_newest_at(&mut *db).await.unwrap(), Some(at(3)));
     db.commit().await.unwrap();
     let seqs = |rows: Vec<Row>| rows.into_iter().map(|e| e.seq).collect::<Vec<_>>();
     assert_eq!(seqs(event_find(&w.db, &Filter::default(), 2).await.unwrap()), [3, 2]);
