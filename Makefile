@@ -55,7 +55,7 @@ end2end: setup-test
 	cargo build
 	source target/setup/env
 	cd end2end
-	PATH="$$NODE_BIN:$$PATH" CHROMIUM="$$CHROMIUM" WHARFD="$(abspath $(target))/debug/wharfd" \
+	PATH="$$NODE_BIN:$$PATH" FRONT="$(FRONT)" CHROMIUM="$$CHROMIUM" WHARFD="$(abspath $(target))/debug/wharfd" \
 	  node node_modules/.bin/playwright test $(ARGS)
 
 # The router beside a real peer, console and server by themselves; results go into bench/README.md.

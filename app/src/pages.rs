@@ -6,6 +6,7 @@ mod app_frame;
 mod apps;
 mod audit;
 mod build;
+mod codes;
 mod compare;
 mod create;
 mod dynos;

@@ -5,6 +5,7 @@ mod ago;
 pub mod ansi;
 mod ask_first;
 mod avatar;
+mod board;
 mod build_output;
 pub mod chart;
 mod command;
@@ -32,6 +33,7 @@ pub use self::{
     ago::Ago,
     ask_first::AskFirst,
     avatar::Avatar,
+    board::{Board, Stage, StageCard},
     build_output::BuildOutput,
     command::{Cmd, CopyButton},
     dialog::Dialog,

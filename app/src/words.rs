@@ -131,7 +131,7 @@ pub fn bytes_of(part: u64, whole: u64) -> String {
 /// `12 %`, `0.4 %`: of one.
 pub fn share(part: f64) -> String {
     let percent = part * 100.0;
-    if percent >= 10.0 || percent < 0.05 { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
+    if !(0.05..10.0).contains(&percent) { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
 }
 
 /// `0.05 %`, `3.10 %`, `60 %`: of one, as exact as it matters where little is much.
@@ -145,7 +145,21 @@ pub fn rare(part: f64) -> String {
 
 /// `830 ms`, and from ten seconds on `41.9 s`.
 pub fn milliseconds(ms: f64) -> String {
-    if ms < 10_000.0 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) }
+    if ms < 10_000.0 { format!("{} ms", thousands(ms.round() as u64)) } else { format!("{:.1} s", ms / 1000.0) }
+}
+
+/// `Next in the queue`, `Waiting for 2 other builds`: of a build at this place of the queue, from 1.
+pub fn queued(place: i64) -> String {
+    match usize::try_from(place - 1).unwrap_or(0) {
+        0 => "Next in the queue".into(),
+        n => format!("Waiting for {}", count(n, "other build", "other builds")),
+    }
+}
+
+/// A sentence as it goes on inside another.
+pub fn lower(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_ascii_lowercase()).into_iter().chain(chars).collect()
 }
 
 /// `1.2k`: a number short enough for an axis.
@@ -226,6 +240,11 @@ mod tests {
         assert_eq!(bytes_of(297 * mb, 512 * mb), "297 of 512 MB");
         assert_eq!(bytes_of(900 * mb, 1024 * mb), "900 MB of 1 GB");
         assert_eq!([0.0, 0.004, 0.12, 1.5].map(share), ["0 %", "0.4 %", "12 %", "150 %"]);
+        assert_eq!([830.4, 1_250.0, 41_943.0].map(milliseconds), ["830 ms", "1,250 ms", "41.9 s"]);
+        assert_eq!(
+            [1, 2, 3].map(queued),
+            ["Next in the queue", "Waiting for 1 other build", "Waiting for 2 other builds"]
+        );
         assert_eq!([0.0, 0.0005, 0.031, 0.6].map(rare), ["0 %", "0.05 %", "3.10 %", "60 %"]);
     }
 

@@ -48,7 +48,7 @@ test("from metrics to logs to the release", async ({ page }) => {
 
 test("a time without anything says so and shows no error", async ({ page }) => {
   await open(page, `/apps/${name}/logs?q=never-said-by-anybody`);
-  await expect(page.getByText("No line fits this filter.")).toBeVisible();
+  await expect(page.getByText("No lines match this filter.")).toBeVisible();
   await open(page, `/apps/${name}/logs?regex=%28`);
   await expect(page.getByRole("alert").filter({ hasText: "regular expression" }).first()).toBeVisible();
 });

@@ -231,7 +231,7 @@ test("an administrator suspends an account, and lets it in again", async ({ page
   await expect(row).toContainText("suspended");
   // What she has open says so, and she is not let in again.
   await expect(hers.getByText("You are signed out.")).toBeVisible();
-  await row.getByRole("button", { name: "Let in ada@acme.test" }).click();
+  await row.getByRole("button", { name: "Lift suspension of ada@acme.test" }).click();
   await expect(row).not.toContainText("suspended");
   expect(odd).toEqual([]);
   await context.close();

@@ -76,11 +76,11 @@ test("one is set with an authenticator, by the keyboard", async ({ page }) => {
   secret = (await section.locator("code").textContent())!;
   expect(await section.getByRole("link", { name: "open it on this device" }).getAttribute("href")).toContain(`secret=${secret}`);
   await accessible(page);
-  await section.getByLabel("Code that the app shows").fill(code(now() + 90));
+  await section.getByLabel("Code of the authenticator app").fill(code(now() + 90));
   await page.keyboard.press("Enter");
   await expect(page.getByRole("alert").last()).toContainText("The code is wrong");
   // Of the step before, so that the next ones are left for what comes.
-  await section.getByLabel("Code that the app shows").fill(code(now() - 1));
+  await section.getByLabel("Code of the authenticator app").fill(code(now() - 1));
   await page.keyboard.press("Enter");
   await expect(section.getByRole("heading", { name: "Your recovery codes" })).toBeFocused();
   recovery = await section.getByRole("list", { name: "Recovery codes" }).getByRole("listitem").allTextContents();
@@ -118,7 +118,7 @@ test("it signs in with a code, and says what is wrong", async ({ browser }) => {
   await alive(page);
   // A code counts once.
   await fill(page, password, typed);
-  await expect(page.getByRole("alert")).toContainText("A code counts once");
+  await expect(page.getByRole("alert")).toContainText("Each code works once");
   await page.context().close();
 });
 

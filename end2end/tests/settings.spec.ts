@@ -51,9 +51,9 @@ test("as text, a bad line is named and nothing of it is saved", async ({ page })
 
 test("maintenance mode is answered with its page until it is off", async ({ page }) => {
   await open(page, `/apps/${name}/settings`);
-  await page.getByRole("button", { name: "Switch maintenance on" }).click();
+  await page.getByRole("button", { name: "Turn maintenance mode on" }).click();
   await expect.poll(() => visit(name).then((r) => r.status)).toBe(503);
-  await page.getByRole("button", { name: "Switch maintenance off" }).click();
+  await page.getByRole("button", { name: "Turn maintenance mode off" }).click();
   await expect.poll(() => visit(name).then((r) => r.status)).toBe(200);
 });
 

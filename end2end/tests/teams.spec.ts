@@ -64,7 +64,7 @@ test("somebody is invited, and the invitation taken back", async ({ page }) => {
   const row = page.getByRole("row", { name: /noor@example.com/ });
   await expect(row).toContainText("not accepted yet");
   await accessible(page);
-  await row.getByRole("button", { name: /Take back/ }).click();
+  await row.getByRole("button", { name: /Cancel transfer/ }).click();
   await expect(row).toHaveCount(0);
   expect(odd).toEqual([]);
 });
@@ -104,7 +104,7 @@ test("a service account gets a token, which is shown once", async ({ page }) => 
   await page.getByRole("button", { name: "Show tokens of deploy-bot" }).click();
   await accessible(page);
   await page.getByRole("button", { name: "Revoke deploy-bot from the console" }).click();
-  await expect(page.getByText("No token works now.")).toBeVisible();
+  await expect(page.getByText("No active tokens.")).toBeVisible();
   expect((await fetch(`${wharf.url}/apps/${app}`, {
     headers: { accept: "application/vnd.heroku+json; version=3", authorization: `Bearer ${token}` },
   })).status).toBe(401);
@@ -115,14 +115,14 @@ test("the owner lets somebody in and locks the app", async ({ page }) => {
   await open(page, `/apps/${app}/settings`);
   const access = page.getByRole("region", { name: "Access" });
   await access.getByLabel("E-mail address").fill("outside@example.com");
-  await access.getByLabel("What they may").selectOption("view");
-  await access.getByRole("button", { name: "Let in" }).click();
+  await access.getByLabel("Permissions", { exact: true }).selectOption("view");
+  await access.getByRole("button", { name: "Add collaborator" }).click();
   const outsider = access.getByRole("button", { name: "Remove outside@example.com" });
   await expect(outsider).toBeVisible();
-  await access.getByRole("button", { name: "Lock" }).click();
-  await expect(access.getByRole("button", { name: "Unlock" })).toBeVisible();
+  await access.getByRole("button", { name: "Lock app", exact: true }).click();
+  await expect(access.getByRole("button", { name: "Unlock app", exact: true })).toBeVisible();
   await accessible(page);
-  await access.getByRole("button", { name: "Unlock" }).click();
+  await access.getByRole("button", { name: "Unlock app", exact: true }).click();
   await outsider.click();
   await expect(outsider).toHaveCount(0);
 });
@@ -137,7 +137,7 @@ test("a viewer sees the app and is offered nothing that would be refused", async
   for (const name of ["Config vars", "Buildpacks", "Maintenance", "Destroy"]) {
     await expect(page.getByRole("heading", { name })).toHaveCount(0);
   }
-  await expect(page.getByRole("button", { name: "Let in" })).toHaveCount(0);
+  await expect(page.getByRole("button", { name: "Add collaborator" })).toHaveCount(0);
   await open(page, `/apps/${app}/resources`);
   await expect(page.getByRole("button", { name: /Restart|Apply/ })).toHaveCount(0);
   await open(page, `/teams/${team}`);

@@ -57,7 +57,7 @@ fn Tokens() -> impl IntoView {
                 <div class="card">
                     <div class="tw"><table role="table" class="table">
                         <thead role="rowgroup"><tr role="row">
-                            <th role="columnheader">"For"</th><th role="columnheader">"Token"</th><th role="columnheader">"Made"</th>
+                            <th role="columnheader">"For"</th><th role="columnheader">"Token"</th><th role="columnheader">"Created"</th>
                             <th role="columnheader">"Last used"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
                         </tr></thead>
                         <tbody role="rowgroup">
@@ -67,6 +67,8 @@ fn Tokens() -> impl IntoView {
                     <NewToken tokens made/>
                 </div>
             })}
+            <p class="meta">"The command line makes one for itself:"</p>
+            <Cmd line="wharf login".to_owned()/>
         </section>
     }
     .into_any()
@@ -100,14 +102,14 @@ fn TokenRow(token: Authorization, tokens: Moving<Vec<Authorization>>) -> impl In
             if let Some(list) = tokens.get() {
                 tokens.put(list.into_iter().filter(|t| t.id != id).collect());
             }
-            toasts.done(format!("The token for {} works no more", gone.description));
+            toasts.done(format!("The token for {} is revoked", gone.description));
         });
     });
     view! {
         <tr role="row">
-            <td role="cell" class="w name">{token.description.clone()}{token.client.map(|_| view! { " "<span class="chip line">"program"</span> })}</td>
+            <td role="cell" class="w name">{token.description.clone()}{token.client.map(|_| view! { " "<span class="chip line">"OAuth client"</span> })}</td>
             <td role="cell" class="sha">{token.access_token.map(|t| t.token)}</td>
-            <td role="cell" class="dim" data-l="made"><Ago at=token.created_at/></td>
+            <td role="cell" class="dim" data-l="created"><Ago at=token.created_at/></td>
             <td role="cell" class="dim" data-l="last used">{match token.last_used_at {
                 Some(at) => Either::Left(view! { <Ago at=at/> }),
                 None => Either::Right("never"),
@@ -128,7 +130,7 @@ fn NewToken(tokens: Moving<Vec<Authorization>>, made: RwSignal<Option<Authorizat
         let description =
             Some(name.get_untracked().trim().to_owned()).filter(|n| !n.is_empty()).unwrap_or_else(|| "console".into());
         let create = AuthorizationCreate { description: Some(description), ..Default::default() };
-        act(busy, "No token was made", client.authorization_create(&create), move |token| {
+        act(busy, "The token was not created", client.authorization_create(&create), move |token| {
             made.set(Some(token));
             name.set(String::new());
             tokens.again();
@@ -207,7 +209,7 @@ fn SignInLink() -> impl IntoView {
     let link = RwSignal::new(None::<String>);
     let client = client();
     let make = Callback::new(move |()| {
-        act(busy, "No link was made", client.sign_in_link_create(), move |made| {
+        act(busy, "The link was not created", client.sign_in_link_create(), move |made| {
             link.try_set(Some(made.url));
         });
     });
@@ -221,7 +223,7 @@ fn SignInLink() -> impl IntoView {
                 None => Either::Right(view! {
                     <span>"A link signs another browser in as you, once."</span>
                     <span class="push"></span>
-                    <ActButton class="btn sm".to_owned() busy on_click=make><Icon name="link" size="i-s"/>"Make a sign-in link"</ActButton>
+                    <ActButton class="btn sm".to_owned() busy on_click=make><Icon name="link" size="i-s"/>"Create a sign-in link"</ActButton>
                 }),
             }}
         </div>
@@ -263,8 +265,6 @@ fn Appearance() -> impl IntoView {
                     "Compact rows"
                 </label>
             </div></div>
-            <p class="meta">"In the terminal:"</p>
-            <Cmd line="wharf login".to_owned()/>
         </section>
     }
     .into_any()

@@ -270,7 +270,7 @@ fn ReleaseItem(app: ThisApp, release: Release, made: Option<Made>) -> impl IntoV
                     <span>{words::who(&release.user.email)}", "<time datetime=at.to_rfc3339() title=words::exact(at)>{move || words::clock_time(clock.local(at))}</time></span>
                     {release.commit.as_deref().map(|c| view! { <span class="sha">{words::short_commit(c)}</span> })}
                     {match release.status {
-                        ReleaseStatus::Failed => Some(view! { <span class="t-bad">"release phase failed, the release before runs on"</span> }.into_any()),
+                        ReleaseStatus::Failed => Some(view! { <span class="t-bad">"release phase failed; the previous release keeps running"</span> }.into_any()),
                         ReleaseStatus::Pending => Some(view! { <span class="t-busy">"release phase runs"</span> }.into_any()),
                         _ => None,
                     }}
@@ -322,7 +322,7 @@ fn BuildItem(app: ThisApp, item: Build) -> impl IntoView {
                     <Avatar who=item.user.email.clone()/>
                     <span>{words::who(&item.user.email)}", "<Ago at=at/></span>
                     {item.source_blob.version.as_deref().map(|c| view! { <span class="sha">{words::short_commit(c)}</span> })}
-                    <span>{move || if queued > 0 { format!("waits for {}", words::count(queued as usize, "other build", "other builds")) } else { said() }}</span>
+                    <span>{move || if queued > 0 { words::lower(&words::queued(queued)) } else { said() }}</span>
                 </div>
                 {item.error.clone().map(|why| view! { <div class="term" tabindex="0" aria-label="Why it failed"><pre class="e">{why}</pre></div> })}
             </div>

@@ -221,7 +221,7 @@ fn Acts(app: ThisApp, status: Signal<AppStatus>, tab: Memo<usize>) -> impl IntoV
     let deployed = Memo::new(move |_| status.with(|s| s.condition != Condition::Empty));
     view! {
         <Show when=move || matches!(tab.get(), 0 | 2) && running.get() && scales.get()>
-            <ActButton class="btn".to_owned() busy on_click=restart><Icon name="restart" size="i-s"/>"Restart"</ActButton>
+            <ActButton class="btn".to_owned() busy on_click=restart><Icon name="restart" size="i-s"/>"Restart all"</ActButton>
         </Show>
         <Show when=move || tab.get() == 0 && deployed.get()>
             <a class="btn pri" href=move || status.with(|s| s.app.web_url.clone()) rel="external noopener" target="_blank">

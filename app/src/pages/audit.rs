@@ -100,8 +100,8 @@ fn Fields() -> impl IntoView {
             {field("actor", "Who", "ada@", "text", now.actor)}
             {field("app", "App", "booking-web", "text", now.app)}
             {field("action", "Action", "release.", "text", now.action)}
-            {field("since", "From", "", "date", now.since)}
-            {field("until", "To", "", "date", now.until)}
+            {field("since", "From (UTC)", "", "date", now.since)}
+            {field("until", "To (UTC)", "", "date", now.until)}
             {field("q", "Text", "anything", "search", now.q)}
             <button class="btn sm" type="submit"><Icon name="filter" size="i-s"/>"Filter"</button>
             <a class="btn gho sm" href="/audit" rel="external">"All"</a>
@@ -121,14 +121,14 @@ fn Events(events: Signal<Vec<Event>>) -> impl IntoView {
             <table role="table" class="table">
                 <thead role="rowgroup"><tr role="row">
                     <th role="columnheader">"When"</th><th role="columnheader">"Who"</th><th role="columnheader">"What"</th>
-                    <th role="columnheader">"Of"</th><th role="columnheader">"From"</th><th role="columnheader" class="r hide-s">"Hash"</th>
+                    <th role="columnheader">"Subject"</th><th role="columnheader">"Via"</th><th role="columnheader" class="r hide-s">"Hash"</th>
                 </tr></thead>
                 <tbody role="rowgroup">
                     <Each each=move || events.get() key=|e| e.seq let:event><EventRow event/></Each>
                 </tbody>
             </table>
         </div>
-        <Show when=move || events.with(Vec::is_empty)><p class="small dim">"No change fits."</p></Show>
+        <Show when=move || events.with(Vec::is_empty)><p class="small dim">"No events match."</p></Show>
         {move || older().map(|to| view! { <div><a class="btn" href=to>"Show older"</a></div> })}
     }
     .into_any()

@@ -66,9 +66,7 @@ fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Option<Build>>) -> impl In
     let state = move || {
         found.with(|b| {
             b.as_ref().map_or((Tone::Idle, String::new()), |b| match b.status {
-                BuildStatus::Pending if b.queue_position > 0 => {
-                    (Tone::Busy, format!("Waiting, place {}", b.queue_position))
-                }
+                BuildStatus::Pending if b.queue_position > 0 => (Tone::Busy, words::queued(b.queue_position)),
                 BuildStatus::Pending => (Tone::Busy, format!("Building, {}", took(b))),
                 BuildStatus::Succeeded => (Tone::Ok, format!("Built in {}", took(b))),
                 BuildStatus::Failed => (Tone::Bad, format!("Failed in {}", took(b))),
@@ -96,14 +94,19 @@ fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Option<Build>>) -> impl In
                 <Show when=move || pending.get() && deploys.get()><Cancel app id/></Show>
             }
         />
-        {move || error.get().map(|why| view! {
+        {move || error.get().map(|why| {
+            let failed = match why.as_str() {
+                "Build cancelled" => "The build was cancelled".to_owned(),
+                why => format!("The build failed: {}", words::lower(why.trim_end_matches('.'))),
+            };
+            view! {
             <section class="notes" aria-label="Why it failed">
                 <div class="note bad" style="overflow-wrap:anywhere">
                     <crate::parts::Glyph name="bad"/>
-                    <span><b>"The build failed."</b>" "{why}" Nothing was released: what ran before runs on."</span>
+                    <span><b>{failed}"."</b>" Nothing was released, and what ran before keeps running."</span>
                 </div>
             </section>
-        })}
+        }})}
         <div class="cols">
             <BuildOutput app=app.name.get_untracked() id height=556/>
             <aside class="stack g6" aria-label="About this build">

@@ -79,7 +79,7 @@ fn sections(c: &ReleaseChanges) -> AnyView {
             </ul>
         </section>
         <section>
-            <h3>"Slug"<span class="n">{if c.same_slug { "the same" } else { "another" }}</span></h3>
+            <h3>"Slug"<span class="n">{if c.same_slug { "the same" } else { "different" }}</span></h3>
             <ul class="df">
                 {(!c.same_slug).then(|| changed(&Changed { name: "size".into(), from: c.slug_size_from.map(size), to: c.slug_size_to.map(size) }))}
                 {c.buildpack.as_ref().map(changed)}
@@ -148,7 +148,7 @@ fn felt(c: &ReleaseChanges) -> Option<AnyView> {
     let memory = |f: &Felt| Some(f.memory_max as f64).filter(|m| *m > 0.0);
     Some(view! {
         <section>
-            <h3>"What users felt"<span class="n">{format!("first {} and {}", words::short_span(a.seconds), words::short_span(b.seconds))}</span></h3>
+            <h3>"What users felt"<span class="n">{format!("first {} of v{}, {} of v{}", words::short_span(a.seconds), c.from, words::short_span(b.seconds), c.to)}</span></h3>
             <table role="table" class="table">
                 <thead role="rowgroup"><tr role="row">
                     <th role="columnheader">"Measure"</th>
@@ -157,7 +157,7 @@ fn felt(c: &ReleaseChanges) -> Option<AnyView> {
                     <th role="columnheader" class="r">"Change"</th>
                 </tr></thead>
                 <tbody role="rowgroup">
-                    {measure("Response p95", ms(&a), ms(&b), |v| format!("{v:.0} ms"))}
+                    {measure("Response p95", ms(&a), ms(&b), words::milliseconds)}
                     {measure("Errors", failed(&a), failed(&b), |v| format!("{v:.2} %"))}
                     {measure("Memory, max", memory(&a), memory(&b), |v| words::bytes(v as u64))}
                 </tbody>

@@ -104,8 +104,8 @@ pub fn FirstRun() -> impl IntoView {
         <section class="sec">
             <h2>"What a push does"</h2>
             <ol class="phases">
-                <Phase title="Build" text="The language is found by its files. Limits keep running apps fast."/>
-                <Phase title="Release" text="Code and config get a number. Any number can come back."/>
+                <Phase title="Build" text="The language is detected from your files. Builds are limited, so running apps stay fast."/>
+                <Phase title="Release" text="Code and config get a number. You can roll back to any of them."/>
                 <Phase title="Run" text="Dynos start. Traffic moves when they answer."/>
             </ol>
         </section>
@@ -162,7 +162,7 @@ pub fn FirstPush(status: Signal<AppStatus>) -> impl IntoView {
                             <Cmd line=Signal::derive(move || format!("git remote add wharf {}", git_url.get()))/>
                             <Cmd line="git push wharf main".to_owned()/>
                             <p class="meta">
-                                "Node.js, Python, Rust and static sites are found by their files. A "<code>"Procfile"</code>
+                                "Node.js, Python, Rust and static sites are detected from your files. A "<code>"Procfile"</code>
                                 " says what runs; without one the buildpack's default runs. Git asks once for a name, which may be anything, and a password: a token from "
                                 <a class="ul" href="/account">"your account"</a>"."
                             </p>

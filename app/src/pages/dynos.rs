@@ -86,10 +86,7 @@ fn CrashCard(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl Into
                         })}
                     </div>
                     <p class="dim small">
-                        {move || dyno.with(|d| d.as_ref().map(|d| words::count(d.starts.max(0) as usize, "start", "starts"))) }
-                        " since the release of "
-                        {move || dyno.with(|d| d.as_ref().map(|d| format!("v{}", d.release.version)))}
-                        ", the last "
+                        {move || dyno.with(|d| d.as_ref().map(|d| format!("{} since v{} was released; last crash ", words::count(d.starts.max(0) as usize, "start", "starts"), d.release.version)))}
                         {move || dyno.with(|d| d.as_ref().map(|d| view! { <Ago at=d.updated_at/> }))}
                         ". The wait doubles with every crash, up to 5 min."
                     </p>
@@ -97,7 +94,7 @@ fn CrashCard(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl Into
                 <div class="fig xl" style="text-align:right;margin-left:auto">
                     <span class="lab">"Next try"</span>
                     <span class="v">{move || wait().unwrap_or_else(|| "–".into())}</span>
-                    <span class="d">{move || next().map(|at| format!("at {}", words::exact(at)))}</span>
+                    <span class="d" title=move || next().map(words::exact)>{move || next().map(|at| format!("at {}", words::clock_seconds(clock.local(at))))}</span>
                 </div>
             </div>
             <Show when=move || !lines.with(Vec::is_empty)>
@@ -110,7 +107,7 @@ fn CrashCard(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl Into
             <div class="ft">
                 <span>"A new release or a restart resets the wait."</span>
                 <span class="push"></span>
-                <a class="btn sm gho" href={ let name = name.clone(); move || app.path(&format!("/logs?dyno={name}")) }>"Its log"</a>
+                <a class="btn sm gho" href={ let name = name.clone(); move || app.path(&format!("/logs?dyno={name}")) }>"Logs of "{name.clone()}</a>
                 <RestartButton app name=name word="Try now" class="btn sm pri"/>
             </div>
         </section>

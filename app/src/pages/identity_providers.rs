@@ -20,7 +20,7 @@ pub fn IdentityProvidersPage() -> impl IntoView {
     view! {
         <Deck title="Sign-in".to_owned() crumbs=vec![Crumb::here("Sign-in")]>
             <div class="page">
-                <PageHead title=|| "Sign-in" sub=|| view! { <span>"Who vouches for people, whom they let in, and what comes with it"</span> } acts=|| ()/>
+                <PageHead title=|| "Sign-in" sub=|| view! { <span>"Identity providers: who may sign in through them, and what they may do"</span> } acts=|| ()/>
                 {providers.show(4, move |list| view! {
                     <Each each=move || list.get() key=|p| (p.id, p.updated_at) let:provider><Provider provider providers/></Each>
                     <NewProvider providers/>
@@ -43,7 +43,7 @@ fn words(rule: &IdentityRule) -> String {
         (Some(domain), _) => format!("Whoever has an address at {domain}"),
         (None, group) => format!("Whoever is in the group {}", group.as_deref().unwrap_or_default()),
     };
-    let mut gets = vec!["gets in".to_owned()];
+    let mut gets = vec!["may sign in".to_owned()];
     if rule.admin {
         gets.push("administers the platform".into());
     }
@@ -73,7 +73,10 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
         });
     });
     let effects = vec![
-        format!("Nobody signs in through {} any more; who has no other way to sign in is kept out", provider.title),
+        format!(
+            "Nobody can sign in through {} any more; people without another way to sign in are locked out",
+            provider.title
+        ),
         "What only its rules gave is taken back: places in teams, and the administration of the platform".into(),
     ];
     let domains = RwSignal::new(provider.domains.join(", "));
@@ -91,7 +94,7 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
             <div class="card">
                 <div class="in stack g2 small"><span class="meta">"Enter this redirect address at the provider:"</span><Cmd line=provider.redirect_uri/></div>
                 <form class="ft" on:submit=allow>
-                    <label for=field.clone()>"Domains that get in"</label>
+                    <label for=field.clone()>"E-mail domains that may sign in"</label>
                     <input class="input sm" style="flex:1 1 200px" id=field placeholder="example.com" prop:value=move || domains.get() on:input=move |ev| domains.set(event_target_value(&ev))/>
                     <button class="btn sm" type="submit">"Save"</button>
                 </form>
@@ -195,7 +198,7 @@ fn NewProvider(providers: Providers) -> impl IntoView {
                         </select></div>
                     {field("Client id", "client-id", "", "text", id)}
                     {field("Client secret", "client-secret", "", "password", secret)}
-                    {field("Domains that get in", "new-domains", "example.com", "text", domains)}
+                    {field("E-mail domains that may sign in", "new-domains", "example.com", "text", domains)}
                     {field("Issuer", "issuer", "https://id.example.com", "url", issuer)}
                     {field("Name in addresses", "provider-name", "acme", "text", name)}
                     {field("Words on the button", "provider-title", "Acme ID", "text", title)}

@@ -33,7 +33,7 @@ fn sentence(why: &str, from: &str) -> String {
         ),
         "suspended" => "Your account here is suspended. Ask an administrator.".into(),
         "password" => {
-            "The e-mail address, the password or the code is wrong. A code counts once: wait for the next one.".into()
+            "The e-mail address, the password or the code is wrong. Each code works once: if you just used one, wait for the next.".into()
         }
         "locked" => {
             "Too many sign-ins to this account, or from your address, did not work. Wait a while, then try again."

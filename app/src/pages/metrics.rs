@@ -13,7 +13,7 @@ use leptos_router::{
     hooks::{use_navigate, use_query_map},
 };
 
-use super::app_frame::ThisApp;
+use super::{app_frame::ThisApp, codes};
 use crate::{
     clock::Clock,
     data::{Moving, asked, client},
@@ -205,8 +205,8 @@ fn Charts(app: ThisApp, metrics: Signal<Metrics>, range: RwSignal<Range>) -> imp
             Some((quota as f64, format!("R14 at {}", words::bytes(quota))))
         })
     });
-    let cpu = Signal::derive(move || metrics.with(|m| vec![of_kind(m, "mean of a dyno", "--c1", |p| p.cpu)]));
-    let queue = Signal::derive(move || metrics.with(|m| vec![series(m, "most", "--c1", |p| Some(p.queue_max as f64))]));
+    let cpu = Signal::derive(move || metrics.with(|m| vec![of_kind(m, "mean", "--c1", |p| p.cpu * 100.0)]));
+    let queue = Signal::derive(move || metrics.with(|m| vec![series(m, "max", "--c1", |p| Some(p.queue_max as f64))]));
     let between = Memo::new(move |_| metrics.with(|m| (m.events.clone(), m.from, m.to)));
     view! {
         <section class="sec" aria-label="Events">
@@ -225,44 +225,16 @@ fn Charts(app: ThisApp, metrics: Signal<Metrics>, range: RwSignal<Range>) -> imp
             <div style="margin-left:46px">{move || { let (events, from, to) = between.get(); view! { <Rail events from to/> } }}</div>
         </section>
         <div class="cols eq">
-            <Chart title="Response time" unit="ms, the router's service time" series=times frame say=|v| format!("{v:.0} ms")/>
+            <Chart title="Response time" unit="ms, the router's service time" series=times frame say=words::milliseconds/>
             <Chart title="Throughput" unit="requests per second" series=requests frame say=words::short_number stacked=true/>
             <Chart title="Memory" unit="per dyno, against its quota" series=memory frame say=|v| words::bytes(v as u64) bytes=true limit=quota/>
-            <Chart title="CPU" unit="cores per dyno" series=cpu frame say=words::short_number/>
-            <Chart title="At once" unit="requests that wait or run, the most" series=queue frame say=words::short_number/>
+            <Chart title="CPU" unit="% of a core, per dyno" series=cpu frame say=|v| words::share(v / 100.0)/>
+            <Chart title="Concurrent requests" unit="waiting or running" series=queue frame say=words::short_number/>
         </div>
         <Errors app metrics/>
         <AsTable metrics/>
     }
     .into_any()
-}
-
-/// What the router's codes mean, in two or three words.
-fn meaning(code: &str) -> &'static str {
-    match code {
-        "H10" => "App crashed",
-        "H11" => "Backlog too deep",
-        "H12" => "Request timeout",
-        "H13" => "Connection closed without a response",
-        "H14" => "No web dynos running",
-        "H15" => "Idle connection",
-        "H17" => "Poorly formatted HTTP response",
-        "H18" => "Server request interrupted",
-        "H19" => "Backend connection timeout",
-        "H20" => "App boot timeout",
-        "H21" => "Backend connection refused",
-        "H25" => "HTTP restriction",
-        "H26" => "Request error",
-        "H27" => "Client request interrupted",
-        "H28" => "Client connection idle",
-        "H34" => "All up dynos quarantined",
-        "H80" => "Maintenance mode",
-        "H81" => "Blank app",
-        "H99" => "Platform error",
-        "R14" => "Memory quota exceeded",
-        "R15" => "Memory quota vastly exceeded",
-        _ => "",
-    }
 }
 
 #[component]
@@ -292,7 +264,7 @@ fn Errors(app: ThisApp, metrics: Signal<Metrics>) -> impl IntoView {
                         {move || codes.get().into_iter().map(|(code, when)| view! {
                             <tr role="row">
                                 <td role="cell"><span class="chip bad mono">{code.clone()}</span></td>
-                                <td role="cell">{meaning(&code)}</td>
+                                <td role="cell">{codes::title(&code)}</td>
                                 <td role="cell"><Spark values=when.clone() colour="--bad-dot"/></td>
                                 <td role="cell" class="r strong" data-l="Count">{words::thousands(when.iter().sum::<f64>() as u64)}</td>
                                 <td role="cell" class="act"><a class="btn sm gho" href=move || app.path(&format!("/logs?q=code%3D{code}"))>"Lines"</a></td>
@@ -310,7 +282,7 @@ fn Errors(app: ThisApp, metrics: Signal<Metrics>) -> impl IntoView {
 #[component]
 fn AsTable(metrics: Signal<Metrics>) -> impl IntoView {
     let open = RwSignal::new(false);
-    let ms = |v: Option<f64>| v.map_or("–".into(), |v| format!("{v:.0} ms"));
+    let ms = |v: Option<f64>| v.map_or("–".into(), words::milliseconds);
     view! {
         <section class="sec">
             <div><button class="btn sm" type="button" aria-expanded=move || open.get().to_string() on:click=move |_| open.update(|o| *o = !*o)>

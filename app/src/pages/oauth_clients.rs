@@ -68,7 +68,7 @@ fn Question(consent: Consent) -> impl IntoView {
         <div class="stack g3">
             <span class="logo"><Icon name="logo"/></span>
             <h1 style="font-size:1.5rem">"Allow "{consent.client.clone()}"?"</h1>
-            <p class="dim small">"This program was made by "<b>{consent.owner}</b>", not by Wharf. It wants to:"</p>
+            <p class="dim small">"This OAuth client belongs to "<b>{consent.owner}</b>", not by Wharf. It wants to:"</p>
         </div>
         <div class="card" style="box-shadow:var(--shadow-2)">
             <ul class="list small" style="padding-inline:16px">
@@ -93,7 +93,7 @@ pub fn OauthClients() -> impl IntoView {
     let clients: Moving<Vec<OauthClient>> = kept(|| (), move |()| client.oauth_client_list());
     view! {
         <section class="sec" id="clients" aria-labelledby="clients-h">
-            <div class="sec-h"><h2 id="clients-h">"OAuth clients"</h2><span class="meta">"your programs that act for people who allow it"</span></div>
+            <div class="sec-h"><h2 id="clients-h">"OAuth clients"</h2><span class="meta">"programs of yours that act for people who allow it"</span></div>
             {clients.show(1, move |list| view! {
                 <div class="card">
                     <ul class="list small" style="padding-inline:16px">
@@ -131,7 +131,7 @@ fn NewClient(clients: Moving<Vec<OauthClient>>) -> impl IntoView {
     let make = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         let create = OauthClientCreate { name: name.get_untracked(), redirect_uri: to.get_untracked() };
-        act(busy, "No client was made", client.oauth_client_create(&create), move |_| {
+        act(busy, "The client was not created", client.oauth_client_create(&create), move |_| {
             name.set(String::new());
             to.set(String::new());
             clients.again();

@@ -153,7 +153,7 @@ fn Enrol(enrolment: PasswordEnrolment, step: RwSignal<Step>, password: Moving<Pa
     let confirm = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         let proof = PasswordProof { code: code.get_untracked() };
-        act(busy, "The password is not in force yet", client.password_confirm(&proof), move |made| {
+        act(busy, "The password was not turned on", client.password_confirm(&proof), move |made| {
             step.set(Step::Codes(made.codes));
             password.again();
             dom::bring("codes-h");
@@ -166,13 +166,13 @@ fn Enrol(enrolment: PasswordEnrolment, step: RwSignal<Step>, password: Moving<Pa
             <img class="qr" src=picture width="200" height="200" alt="QR code that hands the secret below to an authenticator app"/>
             <div class="stack g3 small">
                 <h3 id="enrol-h" tabindex="-1">"Add Wharf to your authenticator app"</h3>
-                <p>"Scan the picture with the app, "<a class="ul" href=enrolment.uri rel="external">"open it on this device"</a>", or type the secret:"</p>
+                <p>"Scan the picture with the authenticator app, "<a class="ul" href=enrolment.uri rel="external">"open it on this device"</a>", or type the secret:"</p>
                 <div class="cmd"><code tabindex="0">{enrolment.secret.clone()}</code><CopyButton text=enrolment.secret label="Copy secret"/></div>
-                <p class="dim">"The password is in force when you have typed a code that the app shows."</p>
+                <p class="dim">"The password is turned on when you have typed a code that the authenticator app shows."</p>
             </div>
         </div>
         <form class="ft" style="align-items:flex-end" on:submit=confirm>
-            {field("first-code", "Code that the app shows", CODE, code)}
+            {field("first-code", "Code of the authenticator app", CODE, code)}
             <button class="btn gho" type="button" on:click=move |_| step.set(Step::Rest)>"Cancel"</button>
             <button class="btn pri" type="submit" aria-busy=move || busy.get().to_string()>"Confirm"</button>
         </form>
@@ -187,7 +187,7 @@ fn Codes(codes: Vec<String>, step: RwSignal<Step>) -> impl IntoView {
     view! {
         <div class="in stack g3 small">
             <h3 id="codes-h" tabindex="-1">"Your recovery codes"</h3>
-            <p class="dim">"They are shown this once. Each lets you in once instead of a code, should you lose your authenticator. Keep them where it is not."</p>
+            <p class="dim">"They are shown this once. Each works once in place of a code if you lose your authenticator. Keep them somewhere else."</p>
             <ul class="codes mono" aria-label="Recovery codes">{codes.into_iter().map(|code| view! { <li>{code}</li> }).collect_view()}</ul>
         </div>
         <div class="ft">
@@ -205,7 +205,7 @@ fn InForce(now: Password, password: Moving<Password>) -> impl IntoView {
     let left = usize::try_from(now.recovery_codes).unwrap_or_default();
     view! {
         {(!now.enabled).then(|| view! {
-            <div class="note warn" role="note"><Glyph name="warn"/><span><b>"Passwords are off on this platform."</b>" Yours is kept, and lets nobody in."</span></div>
+            <div class="note warn" role="note"><Glyph name="warn"/><span><b>"Passwords are off on this platform."</b>" Yours is kept, and cannot be used."</span></div>
         })}
         <div class="in row wrap g3 small">
             <Icon name="key"/>

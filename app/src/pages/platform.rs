@@ -102,7 +102,7 @@ fn Reconcilers(info: Signal<PlatformInfo>) -> impl IntoView {
     let names = Memo::new(move |_| info.with(|i| i.reconcilers.iter().map(|r| r.name.clone()).collect::<Vec<_>>()));
     view! {
         <section class="sec">
-            <div class="sec-h"><h2>"Reconcilers"</h2><span class="meta">"make what is like what should be"</span></div>
+            <div class="sec-h"><h2>"Reconcilers"</h2><span class="meta">"keep what runs as it was asked for"</span></div>
             <div class="card"><div class="tw"><table role="table" class="table">
                 <thead role="rowgroup"><tr role="row">
                     <th role="columnheader">"Reconciler"</th><th role="columnheader">"State"</th><th role="columnheader">"Last run"</th>
@@ -137,7 +137,7 @@ fn Reconciler(name: String, info: Signal<PlatformInfo>) -> impl IntoView {
                 Some(at) => Either::Left(view! { <Ago at=at/> }),
                 None => Either::Right("not yet"),
             }}</td>
-            <td role="cell" class="r hide-s" data-l="took">{move || of(|r| format!("{} ms", r.duration_ms))}</td>
+            <td role="cell" class="r hide-s" data-l="took">{move || of(|r| words::milliseconds(r.duration_ms as f64))}</td>
             <td role="cell" class="r hide-s" data-l="runs">{move || of(|r| words::thousands(r.runs))}</td>
         </tr>
     }

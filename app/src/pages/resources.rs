@@ -235,7 +235,7 @@ fn ApplyBar(app: ThisApp, status: Signal<AppStatus>, changes: RwSignal<Changes>)
         if resized > 0 {
             format!("restarts {}", words::count(resized as usize, "dyno", "dynos"))
         } else {
-            "no restart of what runs".into()
+            "running dynos are not restarted".into()
         }
     };
     view! {

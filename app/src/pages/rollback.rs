@@ -20,7 +20,7 @@ pub fn RollbackButton(app: String, version: i32) -> impl IntoView {
     let go = Callback::new(move |()| {
         let create = ReleaseCreate { release: Some(version.to_string()), ..Default::default() };
         let asked = name.with_value(|app| client.release_create(app, &create));
-        act(busy, format!("Nothing was rolled back to v{version}"), asked, move |release| {
+        act(busy, format!("The rollback to v{version} failed"), asked, move |release| {
             open.try_set(false);
             toasts.done(format!("v{} is released: {}", release.version, release.description));
         });
@@ -39,7 +39,7 @@ pub fn RollbackButton(app: String, version: i32) -> impl IntoView {
             <Dialog
                 open
                 title=format!("Roll back to v{version}?")
-                lead=Signal::derive(move || "Code and config of that release run again, as a release of their own. It can be undone the same way.".to_owned())
+                lead=Signal::derive(move || "Its code and config vars are released again, as a new release. You can undo it the same way.".to_owned())
                 body=move || view! { <Effects app=name.get_value() version/> }
                 foot=move || view! {
                     <ActButton class="btn pri".to_owned() busy on_click=go>
@@ -66,8 +66,8 @@ fn Effects(app: String, version: i32) -> impl IntoView {
             let RollbackEffects { config_set, config_unset, .. } = effects.get();
             (!config_set.is_empty() || !config_unset.is_empty()).then(|| view! {
                 <ul class="df" aria-label="Config vars that change">
-                    {config_set.into_iter().map(|key| view! { <li class="m"><span>"~"</span><span>{key}</span><span class="s">"set back"</span></li> }).collect_view()}
-                    {config_unset.into_iter().map(|key| view! { <li class="d"><span>"−"</span><span>{key}</span><span class="s">"goes away"</span></li> }).collect_view()}
+                    {config_set.into_iter().map(|key| view! { <li class="m"><span>"~"</span><span>{key}</span><span class="s">"restored"</span></li> }).collect_view()}
+                    {config_unset.into_iter().map(|key| view! { <li class="d"><span>"−"</span><span>{key}</span><span class="s">"removed"</span></li> }).collect_view()}
                 </ul>
             })
         }}

@@ -96,7 +96,7 @@ fn Sub(this: ThisTeam) -> impl IntoView {
             <span>{move || members.with(|all| {
                 let bots = all.iter().filter(|m| m.service).count();
                 let people = words::count(all.len() - bots, "person", "people");
-                if bots == 0 { people } else { format!("{people}, {}", words::count(bots, "bot", "bots")) }
+                if bots == 0 { people } else { format!("{people}, {}", words::count(bots, "service account", "service accounts")) }
             })}</span>
         }
     })

@@ -65,7 +65,7 @@ fn NewTeam() -> impl IntoView {
         ev.prevent_default();
         let create = TeamCreate { name: name.get_untracked().trim().to_owned() };
         let navigate = navigate.clone();
-        act(busy, "The team was not made", client.team_create(&create), move |team| {
+        act(busy, "The team was not created", client.team_create(&create), move |team| {
             navigate(&format!("/teams/{}", team.name), NavigateOptions::default());
         });
     };
@@ -79,7 +79,7 @@ fn NewTeam() -> impl IntoView {
                         prop:value=move || name.get() on:input=move |ev| name.set(event_target_value(&ev))/>
                     <span class="hint" id="team-hint">"Lower-case letters, digits and dashes. You become its admin."</span>
                 </div>
-                <button class="btn" type="submit" style="margin-bottom:26px" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Make team"</button>
+                <button class="btn" type="submit" style="margin-bottom:26px" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Create team"</button>
             </div></form>
         </section>
     }
@@ -104,7 +104,7 @@ fn Waiting(teams: Moving<Vec<Team>>) -> impl IntoView {
             let open = move || list.get().into_iter().filter(|t| t.state == "pending").collect::<Vec<_>>();
             view! {
                 <Show when=move || !open().is_empty()>
-                    <section class="sec" aria-label="Apps on offer"><div class="card"><ul class="list">
+                    <section class="sec" aria-label="App transfers"><div class="card"><ul class="list">
                         <Each each=open key=|t| t.id let:transfer><Offer transfer transfers/></Each>
                     </ul></div></section>
                 </Show>
@@ -161,21 +161,21 @@ fn Offer(transfer: AppTransfer, transfers: Moving<Vec<AppTransfer>>) -> impl Int
     let answer = Callback::new(move |state: &'static str| {
         let update = AppTransferUpdate { state: state.into() };
         let asked = id.with_value(|id| client.app_transfer_update(id, &update));
-        act(busy, "The offer was not answered", asked, move |_| {
+        act(busy, "The transfer was not answered", asked, move |_| {
             transfers.again();
             toasts.done(format!("{} is {state}", app.get_value()));
         });
     });
     let take_back = Callback::new(move |()| {
         let asked = id.with_value(|id| back.app_transfer_delete(id));
-        act(busy, "The offer was not taken back", asked, move |_| transfers.again());
+        act(busy, "The transfer was not cancelled", asked, move |_| transfers.again());
     });
     view! {
         <li class="row wrap g3" style="padding-inline:16px">
             <Icon name="box"/>
             <span>{transfer.owner.email}" offers "<b>{transfer.app.name}</b>" to "{transfer.recipient.email}</span>
             <span class="push row">
-                <Show when=is_mine fallback=move || view! { <ActButton class="btn sm gho".to_owned() busy on_click=take_back>"Take back"</ActButton> }>
+                <Show when=is_mine fallback=move || view! { <ActButton class="btn sm gho".to_owned() busy on_click=take_back>"Cancel transfer"</ActButton> }>
                     <ActButton class="btn sm pri".to_owned() busy on_click=Callback::new(move |()| answer.run("accepted"))>"Accept"</ActButton>
                     <ActButton class="btn sm gho".to_owned() busy on_click=Callback::new(move |()| answer.run("declined"))>"Decline"</ActButton>
                 </Show>

@@ -18,7 +18,7 @@ pub fn Users() -> impl IntoView {
     let me: Moving<Account> = kept(|| (), move |()| other.account_info());
     view! {
         <section class="sec" id="accounts" aria-labelledby="accounts-h">
-            <div class="sec-h"><h2 id="accounts-h">"Accounts"</h2><span class="meta">"everybody who can be let in"</span></div>
+            <div class="sec-h"><h2 id="accounts-h">"Accounts"</h2><span class="meta">"everybody who can sign in"</span></div>
             {me.show(3, move |me| users.show(3, move |list| view! {
                 <div class="tw"><table role="table" class="table">
                     <thead role="rowgroup"><tr role="row">
@@ -90,8 +90,8 @@ fn Changes(user: Account, users: Moving<Vec<Account>>) -> impl IntoView {
     let (verb, question, gives) = administration(&email, admin);
     let loses = vec![format!("{email} signs in some other way, or sets a new password then")];
     let keeps_out = vec![
-        format!("{email} is not let in any more: sessions, tokens and open streams end at once"),
-        "Nothing of theirs is removed, and they can be let in again".into(),
+        format!("{email} cannot sign in any more: sessions, tokens and open streams end at once"),
+        "Nothing of theirs is removed, and the suspension can be lifted".into(),
     ];
     let of = email.clone();
     view! {
@@ -100,7 +100,7 @@ fn Changes(user: Account, users: Moving<Vec<Account>>) -> impl IntoView {
         })}
         <AskFirst verb what=of.clone() question effects=vec![gives] busy on_click=to_admin/>
         {match suspended {
-            true => Either::Left(view! { <ActButton class="btn gho sm".to_owned() busy on_click=to_suspended>"Let in"<span class="vh">" "{email}</span></ActButton> }),
+            true => Either::Left(view! { <ActButton class="btn gho sm".to_owned() busy on_click=to_suspended>"Lift suspension"<span class="vh">" of "{email}</span></ActButton> }),
             false => Either::Right(view! { <AskFirst verb="Suspend" what=email effects=keeps_out busy on_click=to_suspended/> }),
         }}
     }
@@ -112,7 +112,7 @@ fn administration(email: &str, has_it: bool) -> (&'static str, String, String) {
     match has_it {
         true => (
             "Remove as administrator",
-            format!("Shall {email} no longer administer the platform?"),
+            format!("Remove {email} as administrator?"),
             format!("{email} sees and changes only what their teams and apps let them"),
         ),
         false => (

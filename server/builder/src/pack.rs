@@ -57,7 +57,7 @@ pub(crate) fn pack(tree: &Path, file: &Path, limit: u64, cancel: &CancellationTo
 }
 
 fn too_big(limit: u64) -> String {
-    format!("the slug is larger than {} MB compressed", limit / 1_000_000)
+    format!("the slug is larger than {} MB compressed", limit >> 20)
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -122,7 +122,8 @@ pub async fn user_update(
 
 async fn suspend(tx: &mut sqlx::PgConnection, actor: &Actor, row: &Row, suspended: bool) -> Result<()> {
     store::accounts::account_suspend(&mut *tx, row.id, suspended.then(Utc::now)).await?;
-    let summary = format!("{} the account {}.", if suspended { "Suspended" } else { "Let in" }, row.email);
+    let summary =
+        format!("{} {}.", if suspended { "Suspended the account" } else { "Lifted the suspension of" }, row.email);
     let data = serde_json::json!({ "account": row.id, "suspended": suspended });
     actor.event(tx, events::New { action: "account.suspend", subject: &row.email, app: None, summary, data }).await
 }

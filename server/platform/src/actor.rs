@@ -126,7 +126,7 @@ async fn by_token(
     }
     let Some(found) = found else {
         if limits.failed(&tries, FREE_TOKENS) {
-            let summary = format!("Refused {} tokens from {from} that nobody has.", FREE_TOKENS + 1);
+            let summary = format!("Refused {} unknown tokens from {from}.", FREE_TOKENS + 1);
             let event =
                 events::New { action: "token.refuse", subject: from, app: None, summary, data: serde_json::json!({}) };
             events::event_of_visitor(platform, None, address.clone(), event).await?;

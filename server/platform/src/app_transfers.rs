@@ -84,12 +84,12 @@ pub async fn app_transfer_create(
     let made = store::app_transfers::app_transfer_create(&mut *tx, id, app.id, owner, person.id, Utc::now()).await;
     made.map_err(|err| match store::broken_constraint(&err).as_deref() {
         Some("app_transfers_pending_key") => {
-            Error::invalid(format!("App {} is on offer already. Take that offer back first.", app.name))
+            Error::invalid(format!("App {} is being transferred already. Cancel that transfer first.", app.name))
         }
         _ => err.into(),
     })?;
     let row = store::app_transfers::app_transfer_info(&mut *tx, owner, &id.to_string()).await?.ok_or_else(missing)?;
-    note(&actor, &mut tx, "app_transfer.create", &row, format!("Offered the app to {}.", person.email)).await?;
+    note(&actor, &mut tx, "app_transfer.create", &row, format!("Asked {} to take over the app.", person.email)).await?;
     tx.commit().await?;
     platform.changed(app.id);
     Ok(Created(shown(row)))
@@ -145,7 +145,7 @@ pub async fn app_transfer_update(
     }
     let (action, verb) =
         if accepts { ("app_transfer.accept", "Accepted") } else { ("app_transfer.decline", "Declined") };
-    note(&actor, &mut tx, action, &row, format!("{verb} the app that {} offered.", row.owner_email)).await?;
+    note(&actor, &mut tx, action, &row, format!("{verb} the transfer of the app from {}.", row.owner_email)).await?;
     tx.commit().await?;
     platform.rights_changed();
     Ok(Json(shown(find(&platform, &actor, &row.id.to_string()).await?)))
@@ -159,13 +159,16 @@ pub async fn app_transfer_delete(
 ) -> Result<Json<api::app_transfers::AppTransfer>> {
     let row = find(&platform, &actor, &which).await?;
     if row.owner_id != actor.account.id {
-        return Err(Error::forbidden(format!("Only {} can take this back. Decline it instead.", row.owner_email)));
+        return Err(Error::forbidden(format!(
+            "Only {} can cancel this transfer. Decline it instead.",
+            row.owner_email
+        )));
     }
     let mut tx = platform.db().begin().await?;
     if !store::app_transfers::app_transfer_delete(&mut *tx, row.id).await? {
         return Err(over());
     }
-    note(&actor, &mut tx, "app_transfer.delete", &row, format!("Took back the offer to {}.", row.recipient_email))
+    note(&actor, &mut tx, "app_transfer.delete", &row, format!("Cancelled the transfer to {}.", row.recipient_email))
         .await?;
     tx.commit().await?;
     Ok(Json(shown(row)))

@@ -106,7 +106,7 @@ pub async fn authorization_create(
     let (row, token) = asked_for(create, actor.account.id)?;
     let mut tx = platform.db().begin().await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
-    let summary = format!("Made the token \"{}\".", row.description);
+    let summary = format!("Created the token \"{}\".", row.description);
     note(&actor, &mut tx, "authorization.create", &row, summary).await?;
     tx.commit().await?;
     Ok(Created(shown(row, oneself(&actor), Some(token))))

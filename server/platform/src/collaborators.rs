@@ -159,7 +159,7 @@ pub async fn collaborator_create(
     }
     let role = member.as_ref().and_then(|m| Role::parse(&m.role));
     let permissions = checked(&app, create.permissions.unwrap_or_else(|| usual(role)))?;
-    let summary = format!("Let {} in with {}.", account.email, permissions.join(", "));
+    let summary = format!("Added {} as a collaborator with {}.", account.email, permissions.join(", "));
     save(&actor, &mut tx, (app.id, &app.name), &account, &permissions, ("collaborator.create", summary)).await?;
     tx.commit().await?;
     done(&platform, &app);
@@ -189,7 +189,8 @@ fn done(platform: &Platform, app: &App) {
 /// Makes the asker a collaborator of a new app, with what the role in its team gives.
 pub(crate) async fn join(actor: &Actor, tx: &mut sqlx::PgConnection, app: (Uuid, &str), role: Role) -> Result<()> {
     let usual = usual(Some(role));
-    let said = ("collaborator.create", format!("Let {} in with {}.", actor.account.email, usual.join(", ")));
+    let said =
+        ("collaborator.create", format!("Added {} as a collaborator with {}.", actor.account.email, usual.join(", ")));
     save(actor, tx, app, &actor.account, &usual, said).await
 }
 
@@ -249,7 +250,7 @@ pub async fn collaborator_delete(
     store::collaborators::collaborator_delete(&mut *tx, app.id, row.account_id).await?;
     let summary = match is_self {
         true => "Left the app.".to_owned(),
-        false => format!("Took {} off the app.", row.email),
+        false => format!("Removed {} from the app.", row.email),
     };
     let data = serde_json::json!({ "account": row.account_id });
     let event = events::New { action: "collaborator.delete", subject: &app.name, app: Some(app.id), summary, data };

@@ -126,6 +126,7 @@ struct Changes {
 
 impl Changes {
     fn description(&self) -> String {
+        // The plural of one var is Heroku's.
         let set = (!self.set.is_empty()).then(|| format!("Set {} config vars", self.set.join(", ")));
         let unset = (!self.unset.is_empty()).then(|| format!("Remove {} config vars", self.unset.join(", ")));
         [set, unset].into_iter().flatten().collect::<Vec<_>>().join(" and ")
@@ -157,7 +158,7 @@ fn apply(old: &BTreeMap<String, String>, update: &BTreeMap<String, Option<String
     let size: usize = changes.vars.iter().map(|(k, v)| k.len() + v.len()).sum();
     if size > MOST_BYTES {
         return Err(Error::invalid(format!(
-            "Config vars have {size} bytes together; at most {MOST_BYTES} are allowed."
+            "Config vars take {size} bytes, keys and values together; at most {MOST_BYTES} (64 KB) are allowed."
         )));
     }
     Ok(changes)
@@ -209,6 +210,9 @@ mod tests {
         check(&[("", Some("x"))], &name(""));
         check(&[("A", Some("x\0"))], "Value of A contains a NUL character, which no process can be given.");
         let long = "x".repeat(70_000);
-        check(&[("A", Some(&long))], "Config vars have 70003 bytes together; at most 65536 are allowed.");
+        check(
+            &[("A", Some(&long))],
+            "Config vars take 70003 bytes, keys and values together; at most 65536 (64 KB) are allowed.",
+        );
     }
 }

@@ -115,8 +115,7 @@ impl Error {
 
     /// 401: one and the same, whichever of them was wrong.
     pub fn wrong_password() -> Self {
-        let message =
-            "The e-mail address, the password or the code is wrong. A code counts once: wait for the next one.";
+        let message = "The e-mail address, the password or the code is wrong. Each code works once: if you just used one, wait for the next.";
         Self::told(StatusCode::UNAUTHORIZED, "unauthorized", message)
     }
 }

@@ -228,7 +228,10 @@ pub(crate) async fn verify(platform: &Platform) -> Result<Verdict> {
     if sealed < seq || !found.is_some_and(|found| secrets::same(&found, &seal(platform, seq, &previous))) {
         return Ok(Verdict::broken(seq, seq, "is not the one that was sealed"));
     }
-    let message = format!("All {seq} events are as they were written.");
+    let message = match seq {
+        1 => "The only event is as it was written.".to_owned(),
+        _ => format!("All {seq} events are as they were written."),
+    };
     Ok(Verdict { events: seq, broken_at: None, message })
 }
 

@@ -223,7 +223,10 @@ fn outbreaks(found: &monitor::Series) -> Vec<MetricEvent> {
         events.extend(codes.iter().filter(|(code, _)| !before.contains(code)).map(|(code, n)| MetricEvent {
             at: point.at,
             kind: "error".into(),
-            text: format!("{code}, {n} in {} s", found.step),
+            text: match found.step {
+                ..60 => format!("{code}: {n} in {} s", found.step),
+                step => format!("{code}: {n} in {} min", step / 60),
+            },
             label: Some(code.clone()),
         }));
         before = codes.keys().collect();

@@ -73,13 +73,13 @@ pub(crate) const PERMISSIONS: [(&str, &str, &[Can]); 10] = [
         "Scale and restart dynos, maintenance mode, log drains, features.",
         &[Can::View, Can::Logs, Can::Scale, Can::Operate],
     ),
-    ("manage", "Everything: rename, lock, give away and destroy the app, let others in.", &Can::ALL),
+    ("manage", "Everything: rename, lock, transfer and destroy the app, add collaborators.", &Can::ALL),
     ("status", "See the app, without its log.", &[Can::View]),
     ("logs", "Read the log and what builds print.", &[Can::View, Can::Logs]),
     ("config", "Read the values of config vars.", &[Can::View, Can::Config]),
     ("push", "Read and push code, release, roll back, without reading config vars.", &[Can::View, Can::Deploy]),
     ("scale", "Scale, restart and stop dynos.", &[Can::View, Can::Scale]),
-    ("access", "Let others in, with no more rights than one's own.", &[Can::View, Can::Access]),
+    ("access", "Add collaborators, with no more permissions than one's own.", &[Can::View, Can::Access]),
 ];
 
 /// A set of rights.
@@ -217,7 +217,7 @@ impl App {
             None => "its owner".to_owned(),
         };
         Err(Error::forbidden(format!(
-            "You do not have the right \"{}\" on the app {}. You have: {}. Ask {whom} for it.",
+            "You do not have the permission \"{}\" on the app {}. You have: {}. Ask {whom} for it.",
             can.name(),
             self.row.name,
             self.rights.names().join(", "),

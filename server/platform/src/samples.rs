@@ -30,7 +30,7 @@ const SAMPLES: [Sample; 3] = [
     Sample {
         name: "node",
         title: "Node.js",
-        description: "A web server that says what a config var holds.",
+        description: "A web server that shows the value of a config var.",
         files: &[
             ("package.json", include_str!("../samples/node/package.json")),
             ("Procfile", include_str!("../samples/node/Procfile")),

@@ -101,7 +101,7 @@ pub async fn service_account_create(
     store::accounts::account_create(&mut *tx, &account).await.map_err(taken)?;
     store::service_accounts::service_account_create(&mut *tx, id, team.id, name, now).await.map_err(taken)?;
     store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, id, role.name(), now).await?;
-    let summary = format!("Made the service account {name} as {}.", role.name());
+    let summary = format!("Created the service account {name} as {}.", role.name());
     note(&actor, &mut tx, "service_account.create", &team, summary, id).await?;
     tx.commit().await?;
     Ok(Created(shown(find(&platform, &team, &id.to_string()).await?)))
@@ -155,7 +155,7 @@ pub async fn authorization_create(
     let (row, token) = authorizations::asked_for(create, account.id)?;
     let mut tx = platform.db().begin().await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
-    let summary = format!("Made the token \"{}\" for the service account {}.", row.description, account.name);
+    let summary = format!("Created the token \"{}\" for the service account {}.", row.description, account.name);
     note(&actor, &mut tx, "service_account.authorize", &team, summary, account.id).await?;
     tx.commit().await?;
     Ok(Created(authorizations::shown(row, owner(&account), Some(token))))

@@ -201,7 +201,7 @@ pub async fn sign_in_link_create(
     let mut tx = platform.db().begin().await?;
     let hash = secrets::hash(&secret);
     store::sessions::sign_in_link_create(&mut *tx, Uuid::now_v7(), actor.account.id, &hash, expires_at, now).await?;
-    let summary = "Made a one-time sign-in link.".into();
+    let summary = "Created a one-time sign-in link.".into();
     let email = actor.account.email.clone();
     let event =
         events::New { action: "sign_in_link.create", subject: &email, app: None, summary, data: serde_json::json!({}) };

@@ -309,7 +309,8 @@ async fn admit(
         account,
     };
     if is_new {
-        let summary = format!("Made the account {}: {} vouches for it.", actor.account.email, provider.title);
+        let summary =
+            format!("Created the account {} on its first sign-in through {}.", actor.account.email, provider.title);
         note(&actor, &mut tx, "account.create", summary, provider).await?;
     }
     let was = known.as_ref().and_then(|k| serde_json::from_value::<Given>(k.given.clone()).ok()).unwrap_or_default();

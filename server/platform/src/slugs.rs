@@ -101,7 +101,7 @@ pub async fn slug_create(
     };
     let mut tx = platform.db().begin().await?;
     store::slugs::slug_create(&mut *tx, &row).await?;
-    let (summary, data) = ("Made a slug to upload.".to_owned(), serde_json::json!({ "slug": row.id }));
+    let (summary, data) = ("Created a slug to upload.".to_owned(), serde_json::json!({ "slug": row.id }));
     actor
         .event(&mut tx, events::New { action: "slug.create", subject: &app.name, app: Some(app.id), summary, data })
         .await?;

@@ -84,7 +84,7 @@ pub async fn team_invitation_save(
         return Err(Error::invalid(format!("{} is {} of the team already.", account.email, member.role)));
     }
     if store::service_accounts::service_account_exists(&mut *tx, account.id).await? {
-        return Err(Error::invalid("A service account belongs to the team that made it."));
+        return Err(Error::invalid("A service account belongs to the team that created it."));
     }
     let new = New {
         id: Uuid::now_v7(),

@@ -88,14 +88,17 @@ pub async fn team_member_save(
     let old = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
     let is_service = store::service_accounts::service_account_exists(&mut *tx, account.id).await?;
     if is_service && (old.is_none() || role == Role::Admin) {
-        return Err(Error::invalid("A service account belongs to the team that made it, as member or viewer."));
+        return Err(Error::invalid("A service account belongs to the team that created it, as member or viewer."));
     }
     store::teams::team_lock(&mut *tx, team.id).await?;
     store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, account.id, role.name(), now).await?;
     keeps_an_admin(&mut tx, &team).await?;
     let (action, summary) = match &old {
         None => ("team_member.create", format!("Added {} to the team as {}.", account.email, role.name())),
-        Some(old) => ("team_member.update", format!("Made {} {}, who was {}.", account.email, role.name(), old.role)),
+        Some(old) => (
+            "team_member.update",
+            format!("Changed the role of {} from {} to {}.", account.email, old.role, role.name()),
+        ),
     };
     let data = serde_json::json!({ "team": team.id, "account": account.id, "role": role.name() });
     actor.event(&mut tx, events::New { action, subject: &team.name, app: None, summary, data }).await?;
@@ -110,7 +113,7 @@ async fn keeps_an_admin(tx: &mut sqlx::PgConnection, team: &Team) -> Result<()> 
         return Ok(());
     }
     let name = &team.name;
-    Err(Error::invalid(format!("The last admin of the team {name} stays: make somebody else admin first.")))
+    Err(Error::invalid(format!("The last admin of the team {name} stays: make somebody else an admin first.")))
 }
 
 /// `PATCH /teams/{team}/members`: gives a member another role.
@@ -152,7 +155,7 @@ pub async fn team_member_delete(
     keeps_an_admin(&mut tx, &found).await?;
     let summary = match is_self {
         true => format!("Left the team {}.", found.name),
-        false => format!("Took {} out of the team.", member.email),
+        false => format!("Removed {} from the team.", member.email),
     };
     let data = serde_json::json!({ "team": found.id, "account": member.account_id });
     let event = events::New { action: "team_member.delete", subject: &found.name, app: None, summary, data };

@@ -243,7 +243,7 @@ async fn give(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
         store::collaborators::collaborator_delete_all(&mut *tx, app.id).await?;
     }
     let data = serde_json::json!({ "owner": account, "team": team });
-    let summary = format!("Gave the app to {to}.");
+    let summary = format!("Transferred the app to {to}.");
     let event = events::New { action: "app.transfer", subject: &app.name, app: Some(app.id), summary, data };
     actor.event(&mut tx, event).await?;
     tx.commit().await?;
@@ -265,7 +265,7 @@ async fn heir(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
             return Ok(person);
         }
         return Err(Error::invalid(format!(
-            "App {} belongs to a person: it is offered with POST /account/app-transfers, and {} accepts.",
+            "App {} belongs to a person: its transfer begins with POST /account/app-transfers, and {} accepts it.",
             app.name, person.email
         )));
     };
@@ -276,7 +276,7 @@ async fn heir(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
     let member = store::team_members::team_member_info(db, team, &person.id.to_string()).await?;
     match member {
         Some(member) if member.service.is_none() => Ok(person),
-        _ => Err(Error::invalid(format!("{} is nobody of the team that the app belongs to.", person.email))),
+        _ => Err(Error::invalid(format!("{} is not a member of the team that the app belongs to.", person.email))),
     }
 }
 

@@ -83,7 +83,7 @@ pub fn NameForm() -> impl IntoView {
                     <span class="hint" id="an-hint" aria-live="polite">
                         {move || match wrong() {
                             Some(why) => Either::Left(view! { <span class="t-bad">{why}</span> }),
-                            None => Either::Right("3 to 30 small letters, digits and dashes. It becomes part of the address."),
+                            None => Either::Right("3 to 30 lower-case letters, digits and dashes, beginning with a letter. It becomes part of the address."),
                         }}
                     </span>
                 </div>

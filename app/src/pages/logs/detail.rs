@@ -5,36 +5,10 @@ use leptos::prelude::*;
 use super::{Place, viewer::Viewer};
 use crate::{
     clock::Clock,
-    pages::app_frame::ThisApp,
+    pages::{app_frame::ThisApp, codes},
     parts::{Icon, ansi, dom, log::fields},
     words,
 };
-
-/// What the router's codes mean.
-fn meaning(code: &str) -> Option<&'static str> {
-    Some(match code {
-        "H10" => "App crashed: no web dyno is up and the last one crashed.",
-        "H11" => "Backlog too deep: more requests wait than the dynos can take.",
-        "H12" => "Request timeout: no first byte within 30 s. The dyno goes on working.",
-        "H13" => "Connection closed without a response.",
-        "H14" => "No web dynos run.",
-        "H15" => "Idle connection: the dyno sent nothing for 55 s.",
-        "H17" => "Poorly formatted HTTP response: what the dyno answered cannot be read.",
-        "H18" => "Server request interrupted: the dyno closed the connection in mid-answer.",
-        "H19" => "Backend connection timeout: the dyno took no connection within 5 s.",
-        "H20" => "App boot timeout: no dyno was up within 75 s.",
-        "H21" => "Backend connection refused.",
-        "H25" => "HTTP restriction: a header or the status line of the answer is too long.",
-        "H26" => "Request error: a header or a chunk of the request cannot be read.",
-        "H27" => "Client request interrupted: the visitor went away.",
-        "H28" => "Client connection idle: the visitor sent nothing for 55 s.",
-        "H34" => "All up dynos are left alone for some seconds, because they took no connections.",
-        "H80" => "Maintenance mode.",
-        "H81" => "Blank app: nothing was deployed yet.",
-        "H99" => "Platform error.",
-        _ => return None,
-    })
-}
 
 /// The panel of the marked line; nothing when none is.
 #[component]
@@ -49,7 +23,7 @@ pub fn Detail(viewer: Viewer, app: ThisApp) -> impl IntoView {
                 Vec::new()
             };
             let of = |key: &str| pairs.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone());
-            let (code, request) = (of("code").as_deref().and_then(meaning), of("request_id"));
+            let (code, request) = (of("code").as_deref().and_then(codes::meaning), of("request_id"));
             let around = line.at - chrono::Duration::seconds(30);
             let (at, moment) = (line.at, line.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
             let (whole, seq) = (line.to_string(), line.seq);

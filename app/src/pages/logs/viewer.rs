@@ -444,7 +444,7 @@ pub fn ViewerView(viewer: Viewer) -> impl IntoView {
                 <ol class="win" node_ref=viewer.list></ol>
                 <Show when=move || viewer.length.get() == 0>
                     <p class="small dim" style="padding:12px var(--gutter);font-family:var(--font-sans)">
-                        {move || if viewer.reading.filter.with(|f| *f == LogFilter::default()) { "Nothing was said yet." } else { "No line fits this filter." }}
+                        {move || if viewer.reading.filter.with(|f| *f == LogFilter::default()) { "No log lines yet." } else { "No lines match this filter." }}
                     </p>
                 </Show>
             </div>
@@ -461,7 +461,7 @@ pub fn ViewerView(viewer: Viewer) -> impl IntoView {
         </div>
         <Detail viewer app=viewer.app/>
         <div class="lf">
-            <span>{move || words::count(viewer.length.get(), "line", "lines")}" here"</span>
+            <span>{move || words::count(viewer.length.get(), "line", "lines")}" loaded"</span>
             <Show when=move || { viewer.missed.get() > 0 }>
                 <span class="t-warn">{move || words::count(viewer.missed.get() as usize, "line", "lines")}" left out: they came faster than they can be shown. The history has them."</span>
             </Show>

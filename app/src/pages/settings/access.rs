@@ -27,9 +27,8 @@ pub fn AccessSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
         <section class="sec" id="access" aria-labelledby="access-h">
             <div class="sec-h"><h2 id="access-h" style="font-size:var(--t-lead)">"Access"</h2>
                 <Show when=move || status.with(|s| s.app.team.is_some())>
-                    <span class="meta">"members of the team "
+                    <span class="meta">{move || if status.with(|s| s.app.locked) { "locked: collaborators only, not every member of the team " } else { "and all members of the team " }}
                         <a class="ul" href=move || status.with(|s| format!("/teams/{}", s.app.team.as_ref().map_or("", |t| &t.name)))>{move || status.with(|s| s.app.team.as_ref().map(|t| t.name.clone()))}</a>
-                        {move || if status.with(|s| s.app.locked) { " only when let in" } else { " besides" }}
                     </span>
                 </Show>
             </div>
@@ -101,7 +100,7 @@ fn LetIn(app: ThisApp, people: Moving<Vec<Collaborator>>) -> impl IntoView {
             permissions: Some(permissions(&wanted.get_untracked())),
         };
         let asked = client.collaborator_create(&app.name.get_untracked(), &create);
-        act(busy, "Nobody was let in", asked, move |made| {
+        act(busy, "The collaborator was not added", asked, move |made| {
             email.try_set(String::new());
             people.again();
             toasts.done(format!("{} may work on it", made.user.email));
@@ -112,8 +111,8 @@ fn LetIn(app: ThisApp, people: Moving<Vec<Collaborator>>) -> impl IntoView {
             <label class="vh" for="let-in">"E-mail address"</label>
             <input class="input sm" style="flex:1 1 220px" id="let-in" type="email" placeholder="ada@example.com" autocomplete="off" required
                 prop:value=move || email.get() on:input=move |ev| email.set(event_target_value(&ev))/>
-            <LevelSelect label="What they may" now="operate" said="" on_choose=Callback::new(move |level| wanted.set(level))/>
-            <button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Let in"</button>
+            <LevelSelect label="Permissions" now="operate" said="" on_choose=Callback::new(move |level| wanted.set(level))/>
+            <button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Add collaborator"</button>
         </form>
     }
     .into_any()
@@ -140,9 +139,9 @@ fn Lock(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     });
     view! {
         <div class="ft">
-            <span class="small dim">{move || if locked.get() { "Locked: members of the team see it only when they are let in." } else { "Every member of the team can see it and work on it." }}</span>
+            <span class="small dim">{move || if locked.get() { "Locked: members of the team see it only when they are added as collaborators." } else { "Every member of the team has access by role: viewers see it, members deploy and operate it too." }}</span>
             <span class="push"></span>
-            <ActButton class="btn sm".to_owned() busy on_click=switch><Icon name="lock" size="i-s"/>{move || if locked.get() { "Unlock" } else { "Lock" }}</ActButton>
+            <ActButton class="btn sm".to_owned() busy on_click=switch><Icon name="lock" size="i-s"/>{move || if locked.get() { "Unlock app" } else { "Lock app" }}</ActButton>
         </div>
     }
     .into_any()

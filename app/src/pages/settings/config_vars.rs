@@ -123,7 +123,7 @@ fn AsList(editor: Editor) -> impl IntoView {
         <div class="card">
             <Show
                 when=move || !keys.with(Vec::is_empty)
-                fallback=|| view! { <p class="in small dim">"No config vars yet. They reach the app as environment variables."</p> }
+                fallback=|| view! { <p class="in small dim">"No config vars yet. Dynos get them in their environment."</p> }
             >
                 <div class="tw">
                     <table role="table" class="table">

@@ -54,10 +54,10 @@ pub fn DestroySection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
                 lead=Signal::derive(|| "This cannot be undone.".to_owned())
                 body=move || view! {
                     <ul class="effects">
-                        <li class="bad"><Icon name="trash"/><span>"The app, "{move || words::count(releases(), "release", "releases")}" and its config vars go"</span></li>
-                        <li class="bad"><Icon name="branch"/><span>"The git repository on this machine goes; your own clone stays"</span></li>
+                        <li class="bad"><Icon name="trash"/><span>"The app, "{move || words::count(releases(), "release", "releases")}" and its config vars are removed"</span></li>
+                        <li class="bad"><Icon name="branch"/><span>"Its git repository on the platform is removed; your own clone stays"</span></li>
                         <li class="warn"><Icon name="globe"/><span>{move || status.with(|s| s.app.web_url.clone())}" stops answering"</span></li>
-                        <li class="warn"><Icon name="logs"/><span>"The log goes"</span></li>
+                        <li class="warn"><Icon name="logs"/><span>"Its log is removed"</span></li>
                     </ul>
                     <div class="field">
                         <label for="cf">"Type "<span class="mono">{move || name.get()}</span>" to go on"</label>

@@ -118,7 +118,7 @@ fn Buildpacks(app: ThisApp, list: Signal<Vec<BuildpackInstallation>>) -> impl In
         <div class="card">
             <Show
                 when=move || !now.with(Vec::is_empty)
-                fallback=|| view! { <p class="in small dim">"Found by the files of the project. Add one to decide it yourself; with several, the last one says what runs."</p> }
+                fallback=|| view! { <p class="in small dim">"Detected from the files of the project. Add one to choose it yourself; with several, the last one sets the process types."</p> }
             >
                 <ol class="list small">
                     <Each each=move || now.get() key=String::clone let:name>
@@ -175,13 +175,13 @@ pub fn MaintenanceSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoV
                 <div class="in row wrap g4">
                     <p class="small dim" style="flex:1 1 320px">
                         {move || if on.get() {
-                            "Every request is answered with the maintenance page. Dynos run on."
+                            "Every request gets the maintenance page. Dynos keep running."
                         } else {
-                            "Answers every request with a page that says so. Dynos run on; nothing is restarted."
+                            "Every request gets the maintenance page. Dynos keep running; nothing is restarted."
                         }}
                     </p>
                     <ActButton class="btn".to_owned() busy on_click=switch>
-                        {move || if on.get() { "Switch maintenance off" } else { "Switch maintenance on" }}
+                        {move || if on.get() { "Turn maintenance mode off" } else { "Turn maintenance mode on" }}
                     </ActButton>
                 </div>
             </div>

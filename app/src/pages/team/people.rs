@@ -151,7 +151,7 @@ fn Invited(invitation: TeamInvitation, this: ThisTeam) -> impl IntoView {
             <td role="cell" class="dim" data-l="role">{invitation.role}</td>
             <td role="cell"></td>
             <td role="cell" class="dim r">"not accepted yet"</td>
-            <td role="cell" class="act"><ActButton class="btn gho sm".to_owned() busy on_click=back>"Take back"<span class="vh">" the invitation of "{email}</span></ActButton></td>
+            <td role="cell" class="act"><ActButton class="btn gho sm".to_owned() busy on_click=back>"Cancel transfer"<span class="vh">" the invitation of "{email}</span></ActButton></td>
         </tr>
     }
     .into_any()

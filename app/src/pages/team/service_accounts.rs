@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// For how long a new token can live: a word and seconds.
-const LIVES: [(&str, &str); 4] = [("30 days", "2592000"), ("90 days", "7776000"), ("a year", "31536000"), ("ever", "")];
+const LIVES: [(&str, &str); 4] =
+    [("for 30 days", "2592000"), ("for 90 days", "7776000"), ("for a year", "31536000"), ("without expiry", "")];
 /// What a new token can do.
 const SCOPES: [(&str, &str); 3] =
     [("write-protected", "read and change apps"), ("write", "the same, without config vars"), ("read", "read apps")];
@@ -83,7 +84,7 @@ fn Bot(
         };
         let team = this.name.get_untracked();
         let asked = id.with_value(|id| client.service_account_authorization_create(&team, id, &create));
-        act(busy, "No token was made", asked, move |token| made.set(Some(token)));
+        act(busy, "The token was not created", asked, move |token| made.set(Some(token)));
     });
     let remove = Callback::new(move |()| {
         let asked = id.with_value(|id| other.service_account_delete(&this.name.get_untracked(), id));
@@ -107,10 +108,10 @@ fn Bot(
                         {SCOPES.into_iter().map(|(value, word)| view! { <option value=value>{word}</option> }).collect_view()}
                     </select>
                     <select class="select" aria-label=life_label.clone() on:change=move |ev| life.set(event_target_value(&ev))>
-                        {LIVES.into_iter().map(|(word, value)| view! { <option value=value selected=value == LIVES[1].1>"for "{word}</option> }).collect_view()}
+                        {LIVES.into_iter().map(|(word, value)| view! { <option value=value selected=value == LIVES[1].1>{word}</option> }).collect_view()}
                     </select>
                     <ActButton class="btn sm".to_owned() busy on_click=make>"New token"<span class="vh">" for "{name.get_value()}</span></ActButton>
-                    <AskFirst verb="Remove" what=name.get_value() effects=vec!["Its tokens work no more, at once; a new account of this name needs new ones".into()] busy on_click=remove/>
+                    <AskFirst verb="Remove" what=name.get_value() effects=vec!["Its tokens stop working at once; a new account of this name needs new ones".into()] busy on_click=remove/>
                 </span>
                 <Tokens this name=name.get_value() bot=id.get_value() made/>
             </Show>
@@ -147,7 +148,7 @@ fn Tokens(this: ThisTeam, name: String, bot: String, made: RwSignal<Option<Autho
         <div class="stack g2 small" style="flex:1 0 100%">
             {move || match tokens.get() {
                 None => Either::Left(view! { <div><button class="btn gho sm" type="button" on:click=move |_| load.run(())>"Show tokens"<span class="vh">" of "{name.get_value()}</span></button></div> }),
-                Some(list) if list.is_empty() => Either::Right(Either::Left(view! { <p class="dim">"No token works now."</p> })),
+                Some(list) if list.is_empty() => Either::Right(Either::Left(view! { <p class="dim">"No active tokens."</p> })),
                 Some(list) => Either::Right(Either::Right(view! {
                     <ul class="list">{list.into_iter().map(|token| view! { <Token this bot=of_bot.get_value() token load/> }).collect_view()}</ul>
                 })),
@@ -164,7 +165,7 @@ fn Token(this: ThisTeam, bot: String, token: Authorization, load: Callback<()>) 
     let revoke = Callback::new(move |()| {
         let asked = client.service_account_authorization_delete(&this.name.get_untracked(), &bot, &id);
         act(busy, "The token was not revoked", asked, move |gone| {
-            toasts.done(format!("The token {} works no more", gone.description));
+            toasts.done(format!("The token {} is revoked", gone.description));
             load.run(());
         });
     });
@@ -193,7 +194,7 @@ fn New(this: ThisTeam, bots: Moving<Vec<ServiceAccount>>) -> impl IntoView {
         ev.prevent_default();
         let create = ServiceAccountCreate { name: name.get_untracked().trim().to_owned(), role: None };
         let asked = client.service_account_create(&this.name.get_untracked(), &create);
-        act(busy, "No service account was made", asked, move |_| {
+        act(busy, "The service account was not created", asked, move |_| {
             name.try_set(String::new());
             bots.again();
             this.again();

@@ -79,12 +79,21 @@ pub fn Chart(
             format!("{title}, {unit}. Newest: {}", said.join(", "))
         })
     };
-    let ticks = move || {
-        let (from, to, _) = frame.range.get();
-        (0..=6)
-            .map(|i| if i == 6 { "now".to_owned() } else { tick(from + (to - from) * i / 6, to - from, clock) })
-            .collect::<Vec<_>>()
-    };
+    let ticks =
+        move || {
+            let (from, to, step) = frame.range.get();
+            // The right edge moves in steps, and a page may be a while on its way.
+            let ends_now = (clock.now_untracked() - to).num_seconds() < 2 * step.max(30);
+            (0..=6)
+                .map(|i| {
+                    if i == 6 && ends_now {
+                        "now".to_owned()
+                    } else {
+                        tick(from + (to - from) * i / 6, to - from, clock)
+                    }
+                })
+                .collect::<Vec<_>>()
+        };
     view! {
         <section class="sec" aria-label=title>
             <div class="sec-h"><h2>{title}</h2><span class="meta">{unit}</span></div>
@@ -307,7 +316,10 @@ fn Tip(frame: Frame, shown: Memo<Vec<Series>>, say: fn(f64) -> String, i: usize)
     let (at, end) = (moment(from, step, i), moment(from, step, i + 1));
     let side = if place(at, from, to) > 55.0 { "tip l" } else { "tip" };
     let times = untrack(|| {
-        let at_clock = |at| words::clock_time(clock.local(at));
+        let at_clock = |at| match step {
+            ..60 => words::clock_seconds(clock.local(at)),
+            _ => words::clock_time(clock.local(at)),
+        };
         format!("{}, {} to {}", words::date(at, clock), at_clock(at), at_clock(end))
     });
     let happened = frame

@@ -96,8 +96,11 @@ impl Run {
             let position = super::position(build, &queue);
             if position != told {
                 told = position;
-                let builds =
-                    if position == 1 { "It is next.".to_owned() } else { format!("{} builds go first.", position - 1) };
+                let builds = match position {
+                    1 => "It is next.".to_owned(),
+                    2 => "1 build goes first.".to_owned(),
+                    n => format!("{} builds go first.", n - 1),
+                };
                 self.print(platform, build, &format!("-----> Waiting in the queue for a place to build. {builds}"))
                     .await?;
             }

@@ -87,7 +87,7 @@ pub(crate) fn shown(row: &Row, actor: &Actor, queue: &[Row]) -> api::builds::Bui
     }
 }
 
-/// How many builds have to go first; 0 for one that runs or has ended.
+/// Its place in the queue, from 1; 0 for one that runs or has ended.
 pub(crate) fn position(row: &Row, queue: &[Row]) -> i64 {
     if row.status != "pending" || row.started_at.is_some() {
         return 0;

@@ -170,7 +170,7 @@ impl Attempt {
         let left = store::passwords::recovery_code_count(&mut *tx, row.id).await?;
         let summary = match code {
             Code::Step(_) => "Signed in with password and code.".to_owned(),
-            Code::Recovery(_) => format!("Signed in with password and recovery code; {left} are left."),
+            Code::Recovery(_) => format!("Signed in with password and recovery code. Codes left: {left}."),
         };
         accounts::account_signed_in(&mut *tx, account.id, self.now).await?;
         let actor = Actor {

@@ -250,7 +250,7 @@ async fn a_recovery_code_counts_once_too() {
     assert_eq!(all.iter().filter(|status| **status == 200).count(), 1, "{all:?}");
     assert_eq!(ada.t.stranger.password_info().await.unwrap().recovery_codes, 8);
     let events = ada.t.owner.event_list_all().await.unwrap();
-    assert!(events.iter().any(|e| e.summary.contains("recovery code; 9 are left")), "{events:?}");
+    assert!(events.iter().any(|e| e.summary.contains("recovery code. Codes left: 9")), "{events:?}");
 }
 
 #[tokio::test]

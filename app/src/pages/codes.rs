@@ -1,0 +1,46 @@
+//! The codes of errors, as Heroku gives them (behaviour.md 7.7).
+
+/// What a code of the router or of a dyno means, in a sentence.
+pub fn meaning(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "H10" => "App crashed: no web dyno is up and the last one crashed.",
+        "H11" => "Backlog too deep: more requests wait than the dynos can take.",
+        "H12" => "Request timeout: no first byte within 30 s. The dyno goes on working.",
+        "H13" => "Connection closed without response.",
+        "H14" => "No web dynos running.",
+        "H15" => "Idle connection: the dyno sent nothing for 55 s.",
+        "H17" => "Poorly formatted HTTP response: what the dyno answered cannot be read.",
+        "H18" => "Server request interrupted: the dyno closed the connection in mid-answer.",
+        "H19" => "Backend connection timeout: the dyno took no connection within 5 s.",
+        "H20" => "App boot timeout: no dyno was up within 75 s.",
+        "H21" => "Backend connection refused.",
+        "H25" => "HTTP restriction: a header or the status line of the answer is too long.",
+        "H26" => "Request error: a header or a chunk of the request cannot be read.",
+        "H27" => "Client request interrupted: the client closed the connection.",
+        "H28" => "Client connection idle: the client sent nothing for 55 s.",
+        "H34" => "All up dynos quarantined: they took no connections; tried again within 5 s.",
+        "H80" => "Maintenance mode.",
+        "H81" => "Blank app: nothing was deployed yet.",
+        "H99" => "Platform error.",
+        "R14" => "Memory quota exceeded: the dyno swaps, and goes on slowly.",
+        "R15" => "Memory quota vastly exceeded: the dyno was killed.",
+        _ => return None,
+    })
+}
+
+/// The same in two or three words; nothing for a code that is not known.
+pub fn title(code: &str) -> &'static str {
+    meaning(code).and_then(|said| said.split([':', '.']).next()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::title;
+
+    #[test]
+    fn titles_are_the_beginnings_of_what_codes_mean() {
+        assert_eq!(title("H12"), "Request timeout");
+        assert_eq!(title("H14"), "No web dynos running");
+        assert_eq!(title("X1"), "");
+    }
+}
