@@ -51,13 +51,14 @@ while True:
   const [machine, begun, cpu] = [watchMachine(), Date.now(), world.serverCpu()];
   for (let s = 0; s < SECONDS; s += 30) {
     await sleep(Math.min(30, SECONDS - s) * 1000);
-    memory.push(await heap(s + 30 >= SECONDS));
+    if (s + 30 < SECONDS) memory.push(await heap(false));
   }
   const seconds = (Date.now() - begun) / 1000;
   const lines = ((await newest()) - first) / seconds;
   const used = (world.serverCpu() - cpu) / seconds / 10;
   const slow = await machine.stop();
   const { drawn, tasks, text } = await page.evaluate(() => ({ drawn: window.frames_, tasks: window.tasks_, text: document.querySelector(".lf").innerText }));
+  memory.push(await heap(true));
   await all.close();
   const [frames, long] = [drawn.map(([, ms]) => ms), drawn.filter(([, ms]) => ms > 50)];
   const ours = long.filter(([at, ms]) => !slowIn(slow, at, at + ms));

@@ -2,7 +2,7 @@
 tens of milliseconds, which looks like a slow program.
 
 On each core a process of the highest priority does the same small piece of work every 2 ms. When it takes
-five times as long as usual, everything else did, too. Prints a line `BEGIN END` (Unix time, ms) for each
+five times as long as usual, or is 10 ms late, everything else was slow, too. Prints a line `BEGIN END` (Unix time, ms) for each
 such time until it is killed; what lies 10 ms apart or less is one. Linux, root."""
 import os
 import time

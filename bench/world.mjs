@@ -94,6 +94,18 @@ export async function browser(world) {
   return { all, context, page, cookie: (await context.cookies()).map((c) => `${c.name}=${c.value}`).join("; ") };
 }
 
+/** Ends what was left behind by a measurement that failed. */
+const watching = new Set();
+process.once("exit", () => watching.forEach((pid) => kill(pid)));
+
+function kill(pid) {
+  try {
+    process.kill(-pid);
+  } catch {
+    // It has ended by itself.
+  }
+}
+
 /** Asks for `path` `rate` times a second, from a process of its own; resolves to when each was due, and how long it took. */
 export async function load(world, path, cookie, rate, seconds) {
   const script = join(root, "bench/load.mjs");
@@ -109,12 +121,14 @@ export function quantile(values, q) {
 /** Watches whether the machine itself is slow (machine.py) until `stop()`, which returns those times as [begin, end]. */
 export function watchMachine() {
   const watch = spawn("python3", [join(root, "bench/machine.py")], { stdio: ["ignore", "pipe", "inherit"], detached: true });
+  watching.add(watch.pid);
   const windows = [];
   createInterface(watch.stdout).on("line", (line) => windows.push(line.split(" ").map(Number)));
   return {
     stop: async () => {
       await sleep(50);
-      process.kill(-watch.pid);
+      kill(watch.pid);
+      watching.delete(watch.pid);
       return windows;
     },
   };

@@ -258,6 +258,6 @@ mod tests {
     #[test]
     fn axis_numbers_are_short() {
         let all: Vec<String> = [0.0, 0.0036, 0.025, 0.25, 40.0, 1500.0, 2e6].into_iter().map(short_number).collect();
-        assert_eq!(all, ["0", "0.25", "40", "1.5k", "2M"]);
+        assert_eq!(all, ["0", "0.0036", "0.025", "0.25", "40", "1.5k", "2M"]);
     }
 }

@@ -36,8 +36,8 @@ test("a first deploy", async ({ page }) => {
   await page.keyboard.press("j");
   const marked = page.getByRole("region", { name: "The marked line" });
   await expect(marked).toBeVisible();
-  await tabTo(page, marked.getByRole("button", { name: "Copy line" }));
-  await page.keyboard.press("Shift+Tab");
+  await page.keyboard.press("Escape");
+  await expect(marked).toBeHidden();
   expect(wrong).toEqual([]);
   repository.remove();
   await destroyed(name);

@@ -15,7 +15,6 @@ test("every part is drawn, in both themes, on a desk and on a phone", async ({ p
       expect(box?.height, heading).toBeGreaterThan(0);
     }
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(viewport.width);
-    // Text that lies outside the box that clips it cannot be read.
     const icons = await page.locator("main svg use").evaluateAll((all) => all.filter((use) => !document.querySelector(use.getAttribute("href")!)).map((use) => use.getAttribute("href")));
     expect(icons, "icons that are not in the sheet").toEqual([]);
     await accessible(page);

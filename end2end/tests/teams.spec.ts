@@ -64,7 +64,7 @@ test("somebody is invited, and the invitation taken back", async ({ page }) => {
   const row = page.getByRole("row", { name: /noor@example.com/ });
   await expect(row).toContainText("not accepted yet");
   await accessible(page);
-  await row.getByRole("button", { name: /Cancel transfer/ }).click();
+  await row.getByRole("button", { name: /Cancel invitation/ }).click();
   await expect(row).toHaveCount(0);
   expect(odd).toEqual([]);
 });

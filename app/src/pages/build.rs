@@ -94,19 +94,14 @@ fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Option<Build>>) -> impl In
                 <Show when=move || pending.get() && deploys.get()><Cancel app id/></Show>
             }
         />
-        {move || error.get().map(|why| {
-            let failed = match why.as_str() {
-                "Build cancelled" => "The build was cancelled".to_owned(),
-                why => format!("The build failed: {}", words::lower(why.trim_end_matches('.'))),
-            };
-            view! {
+        {move || error.get().map(|why| view! {
             <section class="notes" aria-label="Why it failed">
                 <div class="note bad" style="overflow-wrap:anywhere">
                     <crate::parts::Glyph name="bad"/>
-                    <span><b>{failed}"."</b>" Nothing was released, and what ran before keeps running."</span>
+                    <span><b>{how_it_ended(&why)}"."</b>" Nothing was released, and what ran before keeps running."</span>
                 </div>
             </section>
-        }})}
+        })}
         <div class="cols">
             <BuildOutput app=app.name.get_untracked() id height=556/>
             <aside class="stack g6" aria-label="About this build">
@@ -138,6 +133,16 @@ fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Option<Build>>) -> impl In
     .into_any()
 }
 
+/// A sentence without its end of what a build's error says: "failed to compile Python app".
+fn how_it_ended(why: &str) -> String {
+    let why = why.trim_end_matches('.');
+    match why {
+        "Build cancelled" => "The build was cancelled".into(),
+        why if why.starts_with("failed to ") => format!("The build {why}"),
+        why => format!("The build failed: {why}"),
+    }
+}
+
 #[component]
 fn Cancel(app: ThisApp, id: uuid::Uuid) -> impl IntoView {
     let busy = RwSignal::new(false);
@@ -148,4 +153,16 @@ fn Cancel(app: ThisApp, id: uuid::Uuid) -> impl IntoView {
         act(busy, "The build was not cancelled", asked, move |_| toasts.done("The build is cancelled"));
     });
     view! { <ActButton class="btn dgr".to_owned() busy on_click=cancel><Icon name="x" size="i-s"/>"Cancel build"</ActButton> }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::how_it_ended;
+
+    #[test]
+    fn errors_become_sentences() {
+        assert_eq!(how_it_ended("failed to compile Python app"), "The build failed to compile Python app");
+        assert_eq!(how_it_ended("the build took too long."), "The build failed: the build took too long");
+        assert_eq!(how_it_ended("Build cancelled"), "The build was cancelled");
+    }
 }

@@ -52,12 +52,13 @@ pub fn usage_cells(name: &str, dyno: Memo<Option<Dyno>>) -> AnyView {
     .into_any()
 }
 
-/// A card for each dyno that has crashed.
+/// A card for each dyno that has crashed, at most so many.
 #[component]
-pub fn CrashCards(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
+pub fn CrashCards(app: ThisApp, status: Signal<AppStatus>, most: usize) -> impl IntoView {
     let crashed = Memo::new(move |_| {
         status.with(|s| {
-            s.dynos.iter().filter(|d| d.state == DynoState::Crashed).map(|d| d.name.clone()).collect::<Vec<_>>()
+            let crashed = s.dynos.iter().filter(|d| d.state == DynoState::Crashed);
+            crashed.map(|d| d.name.clone()).take(most).collect::<Vec<_>>()
         })
     });
     view! { <Each each=move || crashed.get() key=String::clone children=move |name| view! { <CrashCard app name status/> }/> }

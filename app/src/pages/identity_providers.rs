@@ -62,7 +62,7 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
         let (client, name) = (client.clone(), name.clone());
         Callback::new(move |()| {
             act(busy, "The provider was not removed", client.identity_provider_delete(&name), move |gone| {
-                toasts.done(format!("{} vouches for nobody here now", gone.title));
+                toasts.done(format!("Nobody can sign in through {} any more", gone.title));
                 providers.again();
             });
         })

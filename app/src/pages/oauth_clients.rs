@@ -68,7 +68,7 @@ fn Question(consent: Consent) -> impl IntoView {
         <div class="stack g3">
             <span class="logo"><Icon name="logo"/></span>
             <h1 style="font-size:1.5rem">"Allow "{consent.client.clone()}"?"</h1>
-            <p class="dim small">"This OAuth client belongs to "<b>{consent.owner}</b>", not by Wharf. It wants to:"</p>
+            <p class="dim small">"This OAuth client belongs to "<b>{consent.owner}</b>", not to Wharf. It wants to:"</p>
         </div>
         <div class="card" style="box-shadow:var(--shadow-2)">
             <ul class="list small" style="padding-inline:16px">

@@ -53,7 +53,7 @@ fn Overview(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     let release = Memo::new(move |_| status.with(|s| s.releases.iter().find(|r| r.current).cloned()));
     view! {
         <div class="page">
-            <CrashCards app status/>
+            <CrashCards app status most=2/>
             <Figures app/>
             <div class="cols">
                 <div class="stack g6">
@@ -242,10 +242,13 @@ fn Processes(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     let summary = move || {
         status.with(|s| {
             let up = s.dynos.iter().filter(|d| d.state == DynoState::Up).count();
-            let newest = s.dynos.iter().map(|d| d.release.version).max();
-            match newest.filter(|v| s.dynos.iter().all(|d| d.release.version == *v)) {
-                Some(version) => format!("{up} running, all on v{version}"),
-                None => format!("{up} running"),
+            let mut versions: Vec<String> = s.dynos.iter().map(|d| format!("v{}", d.release.version)).collect();
+            versions.sort_unstable();
+            versions.dedup();
+            match versions.as_slice() {
+                [] => format!("{up} running"),
+                [one] if up > 1 => format!("{up} running, all on {one}"),
+                some => format!("{up} running, on {}", some.join(" and ")),
             }
         })
     };

@@ -298,7 +298,7 @@ pub fn PasswordSwitch() -> impl IntoView {
                         <p>{move || if now.get().enabled {
                             "People may set a password on their account page, and sign in with it and a code of an authenticator app. Whoever has lost theirs signs in by a link."
                         } else {
-                            "Nobody signs in by a password. Passwords that were set are kept and let nobody in; who is signed in stays so."
+                            "Nobody signs in by a password. Passwords that were set are kept and cannot be used; who is signed in stays so."
                         }}</p>
                         <p class="meta">{move || match accounts() {
                             0 => "No account has a password.".to_owned(),

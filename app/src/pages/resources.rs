@@ -43,7 +43,7 @@ pub fn ResourcesPage() -> impl IntoView {
 #[component]
 fn Resources(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoSize>>) -> impl IntoView {
     view! {
-        <CrashCards app status/>
+        <CrashCards app status most=usize::MAX/>
         <ProcessTypes app status sizes/>
         <Dynos app status/>
     }

@@ -163,7 +163,7 @@ fn Offer(transfer: AppTransfer, transfers: Moving<Vec<AppTransfer>>) -> impl Int
         let asked = id.with_value(|id| client.app_transfer_update(id, &update));
         act(busy, "The transfer was not answered", asked, move |_| {
             transfers.again();
-            toasts.done(format!("{} is {state}", app.get_value()));
+            toasts.done(format!("The transfer of {} is {state}", app.get_value()));
         });
     });
     let take_back = Callback::new(move |()| {
@@ -173,7 +173,7 @@ fn Offer(transfer: AppTransfer, transfers: Moving<Vec<AppTransfer>>) -> impl Int
     view! {
         <li class="row wrap g3" style="padding-inline:16px">
             <Icon name="box"/>
-            <span>{transfer.owner.email}" offers "<b>{transfer.app.name}</b>" to "{transfer.recipient.email}</span>
+            <span>{transfer.owner.email}" wants to transfer "<b>{transfer.app.name}</b>" to "{transfer.recipient.email}</span>
             <span class="push row">
                 <Show when=is_mine fallback=move || view! { <ActButton class="btn sm gho".to_owned() busy on_click=take_back>"Cancel transfer"</ActButton> }>
                     <ActButton class="btn sm pri".to_owned() busy on_click=Callback::new(move |()| answer.run("accepted"))>"Accept"</ActButton>

@@ -18,7 +18,7 @@ pub fn Users() -> impl IntoView {
     let me: Moving<Account> = kept(|| (), move |()| other.account_info());
     view! {
         <section class="sec" id="accounts" aria-labelledby="accounts-h">
-            <div class="sec-h"><h2 id="accounts-h">"Accounts"</h2><span class="meta">"everybody who can sign in"</span></div>
+            <div class="sec-h"><h2 id="accounts-h">"Accounts"</h2><span class="meta">"of people"</span></div>
             {me.show(3, move |me| users.show(3, move |list| view! {
                 <div class="tw"><table role="table" class="table">
                     <thead role="rowgroup"><tr role="row">
@@ -118,7 +118,7 @@ fn administration(email: &str, has_it: bool) -> (&'static str, String, String) {
         false => (
             "Make administrator",
             format!("Make {email} an administrator of the platform?"),
-            format!("{email} may see and change everything on this platform, and let others in"),
+            format!("{email} may see and change everything on this platform, and decide who can sign in"),
         ),
     }
 }

@@ -14,6 +14,10 @@ use super::{Status, Tone};
 pub fn Board(label: &'static str, names: Vec<String>, children: Children) -> impl IntoView {
     let element = NodeRef::<html::Div>::new();
     let keyed = move |ev: ev::KeyboardEvent| {
+        // With Alt they are the browser's own.
+        if ev.alt_key() || ev.ctrl_key() || ev.meta_key() {
+            return;
+        }
         let (across, down) = match ev.key().as_str() {
             "ArrowLeft" => (-1, 0),
             "ArrowRight" => (1, 0),

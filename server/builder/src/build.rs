@@ -44,7 +44,7 @@ impl Config {
         Config {
             tmp: data.join("tmp"),
             time_limit: Duration::from_secs(15 * 60),
-            slug_limit: 500_000_000,
+            slug_limit: 500 << 20,
             limits: Limits {
                 memory_bytes: 4 << 30,
                 memory_max_bytes: 4 << 30,

@@ -84,14 +84,15 @@ pub async fn log_density_info(
     Ok(Json(api::log_lines::LogDensity { from, to, buckets }))
 }
 
-/// The newest lines of one dyno, or of the dynos of one process type.
+/// The newest lines of one dyno since a moment. The moment bounds how much of the history is looked through.
 pub(crate) async fn last_of(
     platform: &Platform,
     app: Uuid,
     dyno: &str,
+    since: DateTime<Utc>,
     lines: usize,
 ) -> Result<Vec<api::log_lines::LogLine>> {
-    let filter = logs::Filter { dyno: Some(dyno.to_owned()), ..logs::Filter::default() };
+    let filter = logs::Filter { dyno: Some(dyno.to_owned()), since: Some(since), ..logs::Filter::default() };
     let history = platform.history().clone();
     read(move || Ok(history.last(app, lines, &filter)?.into_iter().map(Into::into).collect())).await
 }

@@ -27,6 +27,8 @@ use crate::{
 };
 
 const EVERY: i64 = 10;
+/// How often it is said of a dyno that it is above its memory quota. See behaviour.md 7.4.
+const OVER_EVERY: chrono::Duration = chrono::Duration::seconds(20);
 
 /// Samples until it is dropped.
 pub(crate) async fn sample(platform: Platform) {
@@ -46,7 +48,8 @@ pub(crate) async fn sample(platform: Platform) {
 pub(crate) struct Usages(RwLock<BTreeMap<Uuid, DynoUsage>>);
 
 impl Usages {
-    /// `None` until the run was measured twice: what it uses is known between two samples.
+    /// `None` until its CPU is known: from the first sample of one that is new, from the second of one that
+    /// went on while this process was started again.
     pub(crate) fn of(&self, run: Uuid) -> Option<DynoUsage> {
         self.0.read().ok()?.get(&run).copied()
     }
@@ -63,6 +66,8 @@ struct Sampler {
     counters: Option<Counters>,
     /// CPU nanoseconds by run.
     cpu: BTreeMap<Uuid, u64>,
+    /// Runs above their memory quota, and when that was said.
+    over: BTreeMap<Uuid, DateTime<Utc>>,
 }
 
 impl Sampler {
@@ -70,7 +75,7 @@ impl Sampler {
         let now = Utc::now();
         let counters = platform.router().counters().await?;
         let rows = store::dynos::dyno_all(platform.db()).await?;
-        let mut processes = self.processes(platform, &rows, now).await;
+        let (mut processes, mut over) = self.processes(platform, &rows, now).await;
         let earlier = self.counters.take().filter(|e| e.since == counters.since);
         let mut samples = Vec::new();
         for app in &counters.apps {
@@ -79,6 +84,9 @@ impl Sampler {
             samples.push((app.app_id, filled(&grown, processes.remove(&app.app_id).unwrap_or_default())));
         }
         samples.extend(processes.into_iter().map(|(app, processes)| (app, filled(&AppCounters::default(), processes))));
+        for (app, sample) in &mut samples {
+            sample.codes.extend(over.remove(app).map(|n| ("R14".to_owned(), n)));
+        }
         self.counters = Some(counters);
         let series = platform.series().clone();
         tokio::task::spawn_blocking(move || {
@@ -97,32 +105,58 @@ impl Sampler {
         platform: &Platform,
         rows: &[Row],
         now: DateTime<Utc>,
-    ) -> BTreeMap<Uuid, BTreeMap<String, ProcessSample>> {
+    ) -> (BTreeMap<Uuid, BTreeMap<String, ProcessSample>>, BTreeMap<Uuid, u64>) {
         let quotas = stacks::quotas();
-        let (mut cpu, mut usages) = (BTreeMap::new(), BTreeMap::new());
+        let (mut cpu, mut usages, mut over) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut all: BTreeMap<Uuid, BTreeMap<String, ProcessSample>> = BTreeMap::new();
         for row in rows.iter().filter(|r| r.state != "crashed") {
             let Ok(Some(stats)) = platform.driver().stats(row.run_id).await else { continue };
-            let used = used(stats.cpu_ns, self.cpu.get(&row.run_id).copied(), row.started_at, now);
+            let known = used(stats.cpu_ns, self.cpu.get(&row.run_id).copied(), row.started_at, now);
+            let used = known.unwrap_or_default();
             cpu.insert(row.run_id, stats.cpu_ns);
             let memory_quota = quotas.get(row.size.as_str()).copied().unwrap_or(0);
             let memory = stats.memory_rss + stats.memory_swap;
             let process = all.entry(row.app_id).or_default().entry(row.kind.clone()).or_default();
             process.add_dyno(memory, memory_quota, used);
             let cores = used as f64 / Duration::from_secs(EVERY.unsigned_abs()).as_nanos() as f64;
-            usages.insert(row.run_id, DynoUsage { memory, memory_quota, cpu: cores });
+            if known.is_some() {
+                usages.insert(row.run_id, DynoUsage { memory, memory_quota, cpu: cores });
+            }
+            if self.is_to_be_warned(row.run_id, memory, memory_quota, now) {
+                let part = memory as f64 * 100.0 / memory_quota as f64;
+                let said = format!("Process running mem={}MB({part:.1}%)", memory >> 20);
+                platform.supervisor_said(row.app_id, &row.name, &said);
+                platform.supervisor_said(row.app_id, &row.name, "Error R14 (Memory quota exceeded)");
+                *over.entry(row.app_id).or_default() += 1;
+            }
         }
+        self.over.retain(|run, _| cpu.contains_key(run));
         self.cpu = cpu;
         platform.usages().replace(usages);
-        all
+        (all, over)
+    }
+
+    /// Whether a run is above its quota, and that was not said lately.
+    fn is_to_be_warned(&mut self, run: Uuid, memory: u64, quota: u64, now: DateTime<Utc>) -> bool {
+        if quota == 0 || memory <= quota {
+            self.over.remove(&run);
+            return false;
+        }
+        // Samples are not to the millisecond.
+        let lately = OVER_EVERY - chrono::Duration::seconds(EVERY / 2);
+        let is_due = self.over.get(&run).is_none_or(|at| now - *at > lately);
+        if is_due {
+            self.over.insert(run, now);
+        }
+        is_due
     }
 }
 
 /// Nanoseconds of CPU since the sample before. One that is new has used all it has since then; of one that
 /// went on while this process was started again it is not known, and all it used in its life is no answer.
-fn used(total: u64, before: Option<u64>, started_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> u64 {
+fn used(total: u64, before: Option<u64>, started_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<u64> {
     let is_new = started_at.is_some_and(|at| now - at <= chrono::Duration::seconds(EVERY));
-    total.saturating_sub(before.unwrap_or(if is_new { 0 } else { total }))
+    before.or(is_new.then_some(0)).map(|before| total.saturating_sub(before))
 }
 
 fn filled(counters: &AppCounters, processes: BTreeMap<String, ProcessSample>) -> Sample {
@@ -249,12 +283,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_dyno_above_its_quota_is_warned_of_every_twenty_seconds() {
+        let (mut sampler, run, begun) = (Sampler::default(), Uuid::now_v7(), Utc::now());
+        let mut at = |tens: i64, memory| {
+            sampler.is_to_be_warned(run, memory, 512, begun + chrono::Duration::seconds(tens * EVERY))
+        };
+        assert_eq!([at(0, 600), at(1, 600), at(2, 600), at(3, 600)], [true, false, true, false]);
+        assert_eq!([at(4, 512), at(5, 600), at(6, 600)], [false, true, false]);
+        assert!(!sampler.is_to_be_warned(run, 600, 0, begun));
+    }
+
+    #[test]
     fn cpu_before_a_restart_of_the_server_is_not_counted_again() {
         let now = Utc::now();
         let ago = |seconds| Some(now - chrono::Duration::seconds(seconds));
-        assert_eq!(used(900, Some(400), ago(3600), now), 500);
-        assert_eq!(used(900, None, ago(4), now), 900);
-        assert_eq!(used(900, None, ago(3600), now), 0);
-        assert_eq!(used(900, None, None, now), 0);
+        assert_eq!(used(900, Some(400), ago(3600), now), Some(500));
+        assert_eq!(used(900, None, ago(4), now), Some(900));
+        assert_eq!(used(900, None, ago(3600), now), None);
+        assert_eq!(used(900, None, None, now), None);
     }
 }

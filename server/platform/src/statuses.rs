@@ -26,8 +26,10 @@ use api::{
 
 /// What a crashed dyno said last is shown of so many dynos,
 const MOST_CRASHED: usize = 3;
-/// in so many lines.
+/// in so many lines,
 const LAST_LINES: usize = 6;
+/// none of them longer ago than so much before the crash.
+const BEFORE_THE_CRASH: chrono::Duration = chrono::Duration::minutes(1);
 
 /// What is known of one app.
 struct Known<'a> {
@@ -217,7 +219,12 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
     let mut dynos: Vec<_> = known.dynos.iter().map(|d| dyno_rules::shown(platform, d, app)).collect();
     if app.may(Can::Logs) {
         for dyno in dynos.iter_mut().filter(|d| d.state == DynoState::Crashed).take(MOST_CRASHED) {
-            dyno.last_lines = log_lines::last_of(platform, app.id, &dyno.name, LAST_LINES).await?;
+            let since = dyno.updated_at - BEFORE_THE_CRASH;
+            match log_lines::last_of(platform, app.id, &dyno.name, since, LAST_LINES).await {
+                Ok(lines) => dyno.last_lines = lines,
+                // The rest of the status is worth having without them.
+                Err(err) => tracing::error!(app.id = %app.id, "could not read what a dyno said last: {err}"),
+            }
         }
     }
     Ok(AppStatus {

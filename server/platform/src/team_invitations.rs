@@ -135,7 +135,7 @@ pub async fn team_invitation_delete(
     let row = rows.into_iter().find(found).ok_or_else(missing)?;
     let mut tx = platform.db().begin().await?;
     take(&mut tx, &row).await?;
-    let summary = format!("Took back the invitation of {}.", row.email);
+    let summary = format!("Cancelled the invitation of {}.", row.email);
     note(&actor, &mut tx, "team_invitation.delete", &team.name, summary, (team.id, row.account_id)).await?;
     tx.commit().await?;
     Ok(Json(shown(row)))

@@ -120,9 +120,10 @@ pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Ro
 /// The newest release of every app, whatever became of it.
 pub async fn release_newest_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(
-        "select distinct on (r.app_id) r.*, u.email,
-                (select b.source_description from builds b where b.release_id = r.id limit 1) as message
-         from releases r join accounts u on u.id = r.account_id order by r.app_id, r.version desc"
+        "select n.*, (select nullif(split_part(b.source_description, E'\\n', 1), '') from builds b
+                      where b.release_id = n.id limit 1) as message
+         from (select distinct on (r.app_id) r.*, u.email from releases r join accounts u on u.id = r.account_id
+               order by r.app_id, r.version desc) n"
             .to_owned(),
     ))
     .fetch_all(db)

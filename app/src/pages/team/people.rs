@@ -140,7 +140,7 @@ fn Invited(invitation: TeamInvitation, this: ThisTeam) -> impl IntoView {
     let of = StoredValue::new(email.clone());
     let back = Callback::new(move |()| {
         let asked = client.team_invitation_delete(&this.name.get_untracked(), &of.get_value());
-        act(busy, "The invitation was not taken back", asked, move |_| this.invitations.again());
+        act(busy, "The invitation was not cancelled", asked, move |_| this.invitations.again());
     });
     view! {
         <tr role="row">
@@ -151,7 +151,7 @@ fn Invited(invitation: TeamInvitation, this: ThisTeam) -> impl IntoView {
             <td role="cell" class="dim" data-l="role">{invitation.role}</td>
             <td role="cell"></td>
             <td role="cell" class="dim r">"not accepted yet"</td>
-            <td role="cell" class="act"><ActButton class="btn gho sm".to_owned() busy on_click=back>"Cancel transfer"<span class="vh">" the invitation of "{email}</span></ActButton></td>
+            <td role="cell" class="act"><ActButton class="btn gho sm".to_owned() busy on_click=back>"Cancel invitation"<span class="vh">" of "{email}</span></ActButton></td>
         </tr>
     }
     .into_any()

@@ -79,21 +79,17 @@ pub fn Chart(
             format!("{title}, {unit}. Newest: {}", said.join(", "))
         })
     };
-    let ticks =
-        move || {
-            let (from, to, step) = frame.range.get();
-            // The right edge moves in steps, and a page may be a while on its way.
-            let ends_now = (clock.now_untracked() - to).num_seconds() < 2 * step.max(30);
-            (0..=6)
-                .map(|i| {
-                    if i == 6 && ends_now {
-                        "now".to_owned()
-                    } else {
-                        tick(from + (to - from) * i / 6, to - from, clock)
-                    }
-                })
-                .collect::<Vec<_>>()
-        };
+    // The right edge moves in steps, and a page may be a while on its way.
+    let ends_now = Memo::new(move |_| {
+        let (_, to, step) = frame.range.get();
+        (clock.now() - to).num_seconds() < 2 * step.max(30)
+    });
+    let ticks = move || {
+        let (from, to, _) = frame.range.get();
+        let at = |i: i32| tick(from + (to - from) * i / 6, to - from, clock);
+        let last = if ends_now.get() { "now".to_owned() } else { at(6) };
+        (0..6).map(at).chain([last]).collect::<Vec<_>>()
+    };
     view! {
         <section class="sec" aria-label=title>
             <div class="sec-h"><h2>{title}</h2><span class="meta">{unit}</span></div>

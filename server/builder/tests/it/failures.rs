@@ -143,7 +143,7 @@ async fn what_a_build_leaves_is_not_followed() {
 #[tokio::test]
 async fn a_slug_that_is_too_large() {
     let (_dir, mut host) = host_with("head -c 3000000 /dev/urandom > big");
-    host.config.slug_limit = 2_000_000;
+    host.config.slug_limit = 2 << 20;
     let built = host.build().await;
     assert_eq!(built.says("Leave out files with .slugignore").why(), "the slug is larger than 2 MB compressed");
 }

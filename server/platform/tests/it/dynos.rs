@@ -22,7 +22,7 @@ async fn a_crashed_dyno_says_why_and_is_started_again() {
     .await;
     assert_eq!(crashed.last_exit.as_deref(), Some("Process exited with status 7"));
     assert!(crashed.next_start_at.is_some());
-    until("its last lines are there, and for who may read the log only", async || {
+    until("its last lines are there", async || {
         let status = t.owner.app_status("dusk").await.unwrap();
         let said: Vec<_> = status.dynos.iter().flat_map(|d| &d.last_lines).map(|line| line.text.clone()).collect();
         let end = said.iter().any(|line| line == "Process exited with status 7");
@@ -60,7 +60,18 @@ async fn what_a_dyno_uses_is_measured() {
     })
     .await;
     assert_eq!((usage.memory, usage.memory_quota), (40 << 20, 512 << 20));
-    assert_eq!(t.owner.app_status("dusk").await.unwrap().dynos[0].usage, Some(usage));
+    let again = t.owner.app_status("dusk").await.unwrap().dynos[0].usage.unwrap();
+    assert_eq!((again.memory, again.memory_quota), (usage.memory, usage.memory_quota));
+
+    t.driver.set_stats(run, dyno::Stats { memory_rss: 600 << 20, ..dyno::Stats::default() });
+    let log = t.log_with("dusk", "heroku[web.1]: Error R14 (Memory quota exceeded)").await;
+    assert!(log.contains("heroku[web.1]: Process running mem=600MB(117.2%)"), "{log}");
+    until("it is counted", async || {
+        let metrics = t.owner.get("/apps/dusk/metrics").await.json();
+        let points = metrics["points"].as_array().unwrap();
+        if points.iter().any(|p| p["errors"]["R14"] == 1) { Ok(()) } else { Err(metrics.to_string()) }
+    })
+    .await;
 }
 
 #[tokio::test]

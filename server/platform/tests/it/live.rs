@@ -211,8 +211,16 @@ async fn what_was_changed_while_a_page_was_on_its_way_is_told_to_it() {
     let t = World::start().await;
     t.app("dusk").await;
     let host = serve(&t).await;
-    let mut socket = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
-    socket.subscribe(1, Topic::Changes).await;
-    let before = socket.value(1, |_| true).await;
-    socket.value(1, |v| *v != before).await;
+    // Somebody else listens, so that the newest change is known before the page comes.
+    let mut other = open(&host, &bearer(t.stranger.token.as_ref().unwrap())).await.unwrap();
+    other.subscribe(1, Topic::Changes).await;
+    let before = other.value(1, |_| true).await;
+    t.owner.patch("/apps/dusk", json!({ "maintenance": true })).await;
+    other.value(1, |v| v.as_u64() > before.as_u64()).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+
+    let mut page = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
+    page.subscribe(1, Topic::Changes).await;
+    let before = page.value(1, |_| true).await;
+    page.value(1, |v| *v != before).await;
 }

@@ -6,13 +6,14 @@ use api::{
     team_members::TeamMemberSave,
 };
 use axum::body::Body;
+use dyno::fake::Reaction;
 use futures::StreamExt as _;
 use serde_json::json;
 
 use crate::{
     live::{bearer, open, serve},
     teams::somebody,
-    world::{Actor, LONG, World, path},
+    world::{Actor, LONG, World, path, until},
 };
 
 /// A world in which bob is a member of ada's team, whose app is dusk. Ada and bob.
@@ -99,6 +100,22 @@ async fn what_a_role_loses_is_named() {
             other => assert!(!matches!(other, ToBrowser::Failed { .. }), "{other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_crashed_dyno_said_last_is_for_who_may_read_the_log() {
+    let t = World::start().await;
+    let (ada, bob) = two(&t).await;
+    ada.patch("/teams/apps/dusk/collaborators/bob@example.com", json!({ "permissions": ["status"] })).await;
+    t.driver.react(|_| Reaction::Exit(7));
+    t.deploy("dusk", &[("web", "./server")]).await;
+    until("the dyno has crashed, with its last lines", async || {
+        let (hers, his) = (ada.app_status("dusk").await.unwrap(), bob.app_status("dusk").await.unwrap());
+        assert!(his.dynos.iter().all(|dyno| dyno.last_lines.is_empty()), "{his:?}");
+        let crashed = his.dynos.iter().any(|dyno| dyno.last_exit.is_some());
+        if crashed && hers.dynos.iter().any(|d| !d.last_lines.is_empty()) { Ok(()) } else { Err(format!("{hers:?}")) }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ async fn a_team_keeps_an_admin() {
     assert_eq!(bob.team_info("acme").await.unwrap().role, "member");
     let last = |outcome: Result<_, api::Error>| {
         let message = outcome.map(|_: api::team_members::TeamMember| ()).unwrap_err().message;
-        assert_eq!(message, "The last admin of the team acme stays: make somebody else admin first.");
+        assert_eq!(message, "The last admin of the team acme stays: make somebody else an admin first.");
     };
     last(ada.team_member_update("acme", &member("ada", "viewer")).await);
     last(ada.team_member_delete("acme", "ada@example.com").await);
