@@ -148,7 +148,7 @@ fn said(route: &str, who: &str, answer: &Answer) -> &'static str {
     match answer.status {
         401 => "401",
         403 => {
-            let names = ["right \"", "role \"", "administrator", "service account", "more than that", "Only "];
+            let names = ["permission \"", "role \"", "administrator", "service account", "more than that", "Only "];
             let message = body["message"].as_str().map_or_else(|| answer.text(), String::from);
             if !names.iter().any(|n| message.contains(n)) || (id != "forbidden" && !route.contains("{repository}")) {
                 odd();
