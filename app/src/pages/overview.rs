@@ -242,13 +242,12 @@ fn Processes(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     let summary = move || {
         status.with(|s| {
             let up = s.dynos.iter().filter(|d| d.state == DynoState::Up).count();
-            let mut versions: Vec<String> = s.dynos.iter().map(|d| format!("v{}", d.release.version)).collect();
-            versions.sort_unstable();
-            versions.dedup();
-            match versions.as_slice() {
-                [] => format!("{up} running"),
-                [one] if up > 1 => format!("{up} running, all on {one}"),
-                some => format!("{up} running, on {}", some.join(" and ")),
+            let versions = || s.dynos.iter().map(|d| d.release.version);
+            match (versions().min(), versions().max()) {
+                (Some(old), Some(new)) if old < new => format!("{up} running, on v{old} to v{new}"),
+                (_, Some(version)) if up > 1 => format!("{up} running, all on v{version}"),
+                (_, Some(version)) => format!("{up} running, on v{version}"),
+                _ => "none running".into(),
             }
         })
     };
