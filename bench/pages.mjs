@@ -5,7 +5,7 @@ const APPS = 100;
 const RATE = 50;
 // What has to wait while the machine is slow has been answered after so many ms.
 const BACKLOG = 100;
-const SECONDS = Number(process.env.LENGTH ?? 20);
+const SECONDS = Number(process.env.LENGTH ?? 8);
 
 const world = await start();
 try {
