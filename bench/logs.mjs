@@ -72,7 +72,7 @@ while True:
 | frames; longest; p99 | ${frames.length}; ${Math.max(...frames).toFixed(0)} ms; ${quantile(frames, 0.99).toFixed(1)} ms |
 | frames over 50 ms; of them while the machine itself was not slow | ${long.length}; ${ours.length} |
 | long tasks of the page (over 50 ms); longest | ${tasks.length}; ${Math.max(0, ...tasks).toFixed(0)} ms |
-| heap of the page, every 30 s (garbage collected before the first and the last) | ${memory.map((m) => m.toFixed(1)).join(", ")} MB |
+| heap of the page, every 30 s (garbage collected before the first and the last; the times of the frames are a megabyte of the last) | ${memory.map((m) => m.toFixed(1)).join(", ")} MB |
 | CPU of the server | ${used.toFixed(0)} % of a core |
 | at the foot of the page | ${text.split("\n")[0]}${/left out/.test(text) ? `, ${/[\d,]+ lines? left out/.exec(text)[0]}` : ", none left out"} |
 `);
