@@ -237,6 +237,12 @@ fn Charts(app: ThisApp, metrics: Signal<Metrics>, range: RwSignal<Range>) -> imp
     .into_any()
 }
 
+/// Where the log has a code: the router's lines name it as a field, those of dynos in words.
+fn lines_of(code: &str) -> String {
+    let before = if code.starts_with('H') { "code%3D" } else { "Error%20" };
+    format!("/logs?q={before}{code}")
+}
+
 #[component]
 fn Errors(app: ThisApp, metrics: Signal<Metrics>) -> impl IntoView {
     let codes = Memo::new(move |_| {
@@ -267,7 +273,7 @@ fn Errors(app: ThisApp, metrics: Signal<Metrics>) -> impl IntoView {
                                 <td role="cell">{codes::title(&code)}</td>
                                 <td role="cell"><Spark values=when.clone() colour="--bad-dot"/></td>
                                 <td role="cell" class="r strong" data-l="Count">{words::thousands(when.iter().sum::<f64>() as u64)}</td>
-                                <td role="cell" class="act"><a class="btn sm gho" href=move || app.path(&format!("/logs?q=code%3D{code}"))>"Lines"</a></td>
+                                <td role="cell" class="act"><a class="btn sm gho" href=move || app.path(&lines_of(&code))>"Lines"</a></td>
                             </tr>
                         }).collect_view()}
                     </tbody>
@@ -317,4 +323,15 @@ fn AsTable(metrics: Signal<Metrics>) -> impl IntoView {
         </section>
     }
     .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lines_of;
+
+    #[test]
+    fn codes_lead_to_their_lines() {
+        assert_eq!(lines_of("H12"), "/logs?q=code%3DH12");
+        assert_eq!(lines_of("R14"), "/logs?q=Error%20R14");
+    }
 }

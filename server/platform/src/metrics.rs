@@ -1,10 +1,6 @@
 //! Metrics: samples of the router and of the dynos' cgroups every ten seconds, and charts of them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::RwLock,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::RwLock, time::Duration};
 
 use api::{dynos::DynoUsage, metrics::MetricEvent};
 use axum::{
@@ -248,24 +244,27 @@ async fn events(
     Ok(events)
 }
 
-/// Where errors of a code began: the first point that has them after one that has not.
+/// Where errors of a code began: the first point that has them after a minute, and a point, without.
 fn outbreaks(found: &monitor::Series) -> Vec<MetricEvent> {
-    let mut before: BTreeSet<&String> = BTreeSet::new();
+    let quiet = chrono::Duration::seconds(found.step.max(60));
+    let mut seen: BTreeMap<&String, DateTime<Utc>> = BTreeMap::new();
     let mut events = Vec::new();
     for point in &found.points {
-        let codes = &point.rollup.codes;
-        events.extend(codes.iter().filter(|(code, _)| !before.contains(code)).map(|(code, n)| MetricEvent {
-            at: point.at,
-            kind: "error".into(),
-            text: match found.step {
-                ..60 => format!("{code}: {n} in {} s", found.step),
-                step => format!("{code}: {n} in {} min", step / 60),
-            },
-            label: Some(code.clone()),
-        }));
-        before = codes.keys().collect();
+        for (code, n) in &point.rollup.codes {
+            if seen.insert(code, point.at).is_none_or(|before| point.at - before > quiet) {
+                events.push(outbreak(code, *n, point.at, found.step));
+            }
+        }
     }
     events
+}
+
+fn outbreak(code: &str, n: u64, at: DateTime<Utc>, step: i64) -> MetricEvent {
+    let text = match step {
+        ..60 => format!("{code}: {n} in {step} s"),
+        _ => format!("{code}: {n} in {} min", step / 60),
+    };
+    MetricEvent { at, kind: "error".into(), text, label: Some(code.to_owned()) }
 }
 
 /// The requests of the last hour by app. Apps without any are left out.
@@ -281,6 +280,19 @@ pub(crate) async fn traffic(platform: &Platform, all: &[App], now: DateTime<Utc>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_that_go_on_are_one_event() {
+        let from = DateTime::UNIX_EPOCH;
+        let points = [0, 20, 40, 60, 200, 210].map(|second| {
+            let at = from + chrono::Duration::seconds(second);
+            let rollup = monitor::Rollup { codes: BTreeMap::from([("R14".to_owned(), 1)]), ..Default::default() };
+            monitor::Point { at, rollup }
+        });
+        let found = monitor::Series { from, to: from, step: 10, points: points.to_vec() };
+        let began: Vec<_> = outbreaks(&found).iter().map(|e| ((e.at - from).num_seconds(), e.text.clone())).collect();
+        assert_eq!(began, [(0, "R14: 1 in 10 s".into()), (200, "R14: 1 in 10 s".to_owned())]);
+    }
 
     #[test]
     fn a_dyno_above_its_quota_is_warned_of_every_twenty_seconds() {
