@@ -202,7 +202,7 @@ fn Lines() -> impl IntoView {
             <div class="log" role="log" tabindex="0" aria-live="off" aria-label="An example"><ol>{lines.into_iter().map(|line| view! {
                 <li>
                     <span class=log::rows::bar_class(&line)></span>
-                    <time>{words::clock_millis(clock.local(line.at))}</time>
+                    <time>{move || words::clock_millis(clock.local(now))}</time>
                     <span class=log::rows::source_class(&line)>{line.dyno.clone()}</span>
                     <span class="tx" inner_html=log::html(&line, |_| None)></span>
                 </li>
