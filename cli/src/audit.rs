@@ -47,16 +47,24 @@ impl Filter {
     }
 }
 
-/// Takes the newest `max` events page by page.
+/// Takes the newest `max` events page by page. The numbers of events fall from row to row: where they do
+/// not, the platform repeats itself, and would do so for ever.
 async fn newest(client: &Client, mut wanted: EventQuery, max: usize, mut each: impl FnMut(Vec<Event>)) -> Result<()> {
     let mut left = max;
     while left > 0 {
         let most = left.min(1000);
         wanted.max = Some(most as i64);
-        let page: Vec<Event> = client.list(path(&wanted), None, false).await?;
-        wanted.before = page.last().map(|event| event.seq);
-        left -= page.len();
+        let page: Vec<Event> = client.list_part(path(&wanted), None).await?;
+        let mut before = wanted.before.unwrap_or(i64::MAX);
+        for event in &page {
+            if event.seq >= before {
+                bail!("The platform sent the same events again, so the list was ended there. Try again.");
+            }
+            before = event.seq;
+        }
         let is_last = page.len() < most;
+        wanted.before = Some(before);
+        left = left.saturating_sub(page.len());
         each(page);
         if is_last {
             break;

@@ -78,7 +78,7 @@ fn took(build: &Build) -> String {
 async fn newest(client: &Client, app: &str, max: u16) -> Result<Vec<Build>> {
     let path = format!("/apps/{}/builds", segment(app));
     let range = format!("number ..; max={max}, order=desc");
-    Ok(client.list(path, Some(&range), false).await?)
+    Ok(client.list_part(path, Some(range)).await?)
 }
 
 /// The build that `text` names, `#3`, `3` or an id; without it the newest.

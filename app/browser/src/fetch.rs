@@ -21,11 +21,7 @@ const MOST_KEPT: usize = 32;
 
 thread_local! {
     /// Answers by what was asked, with the time at which they came.
-    static KEPT: RefCell<BTreeMap<String, (f64, Reply)>> = const { RefCell::new(BTreeMap::new()) };
-}
-
-fn key(request: &Request) -> String {
-    format!("{} {:?}", request.path, request.headers)
+    static KEPT: RefCell<BTreeMap<Request, (f64, Reply)>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// The kept answer, once. A change forgets all of them: they may be of before.
@@ -35,7 +31,7 @@ fn kept(request: &Request) -> Option<Reply> {
             kept.clear();
             return None;
         }
-        let (at, reply) = kept.remove(&key(request))?;
+        let (at, reply) = kept.remove(request)?;
         (js_sys::Date::now() - at < FRESH_MS).then_some(reply)
     })
 }
@@ -47,7 +43,7 @@ impl Transport for Fetch {
             if let Some(reply) = kept(&request) {
                 return Ok(reply);
             }
-            carry(request).await.map_err(|_| {
+            carry(&request).await.map_err(|_| {
                 Error::unreachable("The platform does not answer. What you see stays; try again in a moment.")
             })
         }))
@@ -57,14 +53,13 @@ impl Transport for Fetch {
 impl Transport for Ahead {
     fn send(&self, request: Request) -> Carried {
         Box::pin(SendWrapper::new(async move {
-            let key = key(&request);
-            let reply = carry(request).await.map_err(|_| Error::unreachable("The platform does not answer."))?;
+            let reply = carry(&request).await.map_err(|_| Error::unreachable("The platform does not answer."))?;
             if reply.status == 200 {
                 KEPT.with_borrow_mut(|kept| {
                     if kept.len() >= MOST_KEPT {
                         kept.clear();
                     }
-                    kept.insert(key, (js_sys::Date::now(), reply.clone()));
+                    kept.insert(request, (js_sys::Date::now(), reply.clone()));
                 });
             }
             Ok(reply)
@@ -72,7 +67,7 @@ impl Transport for Ahead {
     }
 }
 
-async fn carry(request: Request) -> Result<Reply, JsValue> {
+async fn carry(request: &Request) -> Result<Reply, JsValue> {
     let headers = Headers::new()?;
     for (name, value) in &request.headers {
         headers.set(name, value)?;

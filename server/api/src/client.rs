@@ -2,7 +2,10 @@
 //!
 //! A [`Transport`] carries requests: `fetch` in the browser, the router in process while
 //! rendering on the server, TCP in the command line. Methods return futures that own
-//! everything they need, so that they can be put into resources and tasks.
+//! everything they need, so that they can be put into resources and tasks. Lists that come
+//! in pages are read by [`lists`].
+
+mod lists;
 
 use std::{
     collections::BTreeMap,
@@ -54,11 +57,13 @@ use crate::{
     teams::{Team, TeamAccess, TeamAppCreate, TeamAppUpdate, TeamCreate, TeamUpdate},
 };
 
+pub use self::lists::{Page, Rows};
+
 /// The `Accept` header that tells API requests from requests for pages.
 pub const ACCEPT: &str = "application/vnd.heroku+json; version=3";
 
-/// A request, ready to be carried.
-#[derive(Clone, Debug)]
+/// A request, ready to be carried. Two that are equal have the same answer, as long as nothing changes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Request {
     pub method: &'static str,
     /// Path and query, percent-encoded.
@@ -201,50 +206,10 @@ impl Client {
     ) -> Asked<T> {
         Asked::new(carried(self.transport.clone(), request(method, path, body)))
     }
-
-    /// All pages of a list, following `Next-Range`. `range` may limit and order it.
-    pub fn list<T: DeserializeOwned + Send + 'static>(
-        &self,
-        path: String,
-        range: Option<&str>,
-        follow: bool,
-    ) -> Asked<Vec<T>> {
-        Asked::new(listed(self.transport.clone(), path, range.map(str::to_owned), follow))
-    }
 }
 
 async fn carried(transport: Arc<dyn Transport>, request: Request) -> Result<String, Error> {
     body(transport.send(request).await?)
-}
-
-/// All pages as one list: what stands between their brackets.
-async fn listed(
-    transport: Arc<dyn Transport>,
-    path: String,
-    mut range: Option<String>,
-    follow: bool,
-) -> Result<String, Error> {
-    let mut all = String::from("[");
-    loop {
-        let mut page = request("GET", path.clone(), None);
-        if let Some(range) = &range {
-            page.headers.push(("range", range.clone()));
-        }
-        let reply = transport.send(page).await?;
-        let next = reply.headers.get("next-range").filter(|_| follow && reply.status == 206).cloned();
-        let text = body(reply)?;
-        let items = text.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let items = items.ok_or_else(|| unreadable(&"it is no list"))?.trim();
-        if all.len() > 1 && !items.is_empty() {
-            all.push(',');
-        }
-        all.push_str(items);
-        if next.is_none() {
-            all.push(']');
-            return Ok(all);
-        }
-        range = next;
-    }
 }
 
 fn request(method: &'static str, path: String, body: Option<Value>) -> Request {
@@ -280,7 +245,7 @@ macro_rules! lists {
         impl Client {$(
             $(#[$doc])*
             pub fn $name(&self $(, $arg: $ty)*) -> Asked<Vec<$out>> {
-                self.list::<$out>($path, None, true)
+                self.list::<$out>($path, None)
             }
         )*}
     };
@@ -549,13 +514,6 @@ lists! {
     permission_list() -> Permission: "/teams/permissions".into();
     /// All stacks.
     stack_list() -> Stack: "/stacks".into();
-}
-
-impl Client {
-    /// The newest `max` releases of an app, newest first.
-    pub fn release_list(&self, app: &str, max: usize) -> Asked<Vec<Release>> {
-        self.list::<Release>(of(app, "/releases"), Some(&format!("version ..; max={max}, order=desc")), false)
-    }
 }
 
 #[cfg(test)]

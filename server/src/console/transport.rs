@@ -31,14 +31,18 @@ const HANDED_ON: [HeaderName; 6] = [
     HeaderName::from_static("x-forwarded-proto"),
 ];
 
+/// No answer that a page is drawn of is longer.
+const MOST_BODY: usize = 64 << 20;
+
 /// A transport that asks `api` with the credentials in the headers of a visitor.
 ///
-/// What is read is asked for once, however many parts of the page need it.
+/// What is read is asked for once, however many parts of the page need it: the same request, to its last
+/// header, has the same answer, because the visitor is the same for all of a page.
 pub struct InProcess {
     api: Router,
     headers: HeaderMap,
     visit: Visit,
-    read: Mutex<HashMap<String, Shared<Carried>>>,
+    read: Mutex<HashMap<Request, Shared<Carried>>>,
 }
 
 impl InProcess {
@@ -79,7 +83,7 @@ impl Transport for InProcess {
             return self.carry(request);
         }
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = read.entry(request.path.clone()).or_insert_with(|| self.carry(request).shared());
+        let asked = read.entry(request.clone()).or_insert_with(|| self.carry(request).shared());
         asked.clone().boxed()
     }
 }
@@ -89,7 +93,7 @@ impl InProcess {
         let answer = self.answer(request);
         Box::pin(async move {
             let (parts, body) = answer.await?.into_parts();
-            let body = to_bytes(body, usize::MAX).await.map_err(|err| unreadable(&err))?;
+            let body = to_bytes(body, MOST_BODY).await.map_err(|err| unreadable(&err))?;
             let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
             let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
             Ok(Reply { status: parts.status.as_u16(), headers, body: body.into() })
@@ -116,7 +120,7 @@ mod tests {
     };
 
     use super::*;
-    use axum::routing::get;
+    use axum::{response::IntoResponse, routing::get};
 
     #[tokio::test]
     async fn a_page_asks_the_same_only_once() {
@@ -132,6 +136,53 @@ mod tests {
         assert_eq!((ask(&page, "POST").await, ask(&page, "POST").await), (1, 2));
         let next = api::Client::new(InProcess::new(api, &HeaderMap::new()));
         assert_eq!((ask(&next, "GET").await, asked.load(Ordering::Relaxed)), (3, 4));
+    }
+
+    /// Everything that may change an answer is part of what is remembered.
+    #[tokio::test]
+    async fn pages_of_a_list_are_not_taken_for_each_other() {
+        let count = Arc::new(AtomicUsize::new(0));
+        let asked = count.clone();
+        let tell = move |uri: http::Uri, headers: HeaderMap| {
+            count.fetch_add(1, Ordering::Relaxed);
+            let range = headers.get("range").and_then(|v| v.to_str().ok()).unwrap_or("none").to_owned();
+            std::future::ready(axum::Json(format!("{uri} {range}")))
+        };
+        let page = InProcess::new(Router::new().fallback(tell), &HeaderMap::new());
+        let ask = async |path: &str, headers: &[(&'static str, &str)], body: &str| {
+            let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+            let request = Request { method: "GET", path: path.into(), headers, body: body.into() };
+            String::from_utf8(page.send(request).await.unwrap().body).unwrap()
+        };
+        assert_eq!(ask("/l", &[], "").await, "\"/l none\"");
+        assert_eq!(ask("/l", &[("range", "id ]a..")], "").await, "\"/l id ]a..\"");
+        assert_eq!(ask("/l", &[("range", "id ]b..")], "").await, "\"/l id ]b..\"");
+        assert_eq!(ask("/l?max=1", &[], "").await, "\"/l?max=1 none\"");
+        ask("/l", &[("accept", "text/plain")], "").await;
+        ask("/l", &[], "other").await;
+        assert_eq!(asked.load(Ordering::Relaxed), 6);
+        assert_eq!(ask("/l", &[("range", "id ]a..")], "").await, "\"/l id ]a..\"");
+        assert_eq!(asked.load(Ordering::Relaxed), 6);
+    }
+
+    /// The list of 201 builds that brought the server down.
+    #[tokio::test]
+    async fn a_page_follows_a_list_to_its_end() {
+        let rows = |headers: HeaderMap| async move {
+            let range = headers.get("range").and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+            let from = range.strip_prefix("id ]").and_then(|r| r.split("..").next()).map_or(0, |n| n.parse().unwrap());
+            let page: Vec<usize> = (from + 1..=1001).take(200).collect();
+            let more = page.last().filter(|last| **last < 1001).map(|last| format!("id ]{last}..; max=200"));
+            let mut response = axum::Json(page).into_response();
+            if let Some(more) = more {
+                *response.status_mut() = http::StatusCode::PARTIAL_CONTENT;
+                response.headers_mut().insert("next-range", more.parse().unwrap());
+            }
+            response
+        };
+        let client = api::Client::new(InProcess::new(Router::new().route("/rows", get(rows)), &HeaderMap::new()));
+        let all: Vec<usize> = client.list("/rows".into(), None).await.unwrap();
+        assert_eq!(all, (1..=1001).collect::<Vec<_>>());
     }
 
     #[tokio::test]

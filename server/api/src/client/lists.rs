@@ -1,0 +1,225 @@
+//! Lists: whole ones, and a page of one.
+//!
+//! A list comes in pages; `Next-Range` names the next one. Whoever shows a list asks for a page of it,
+//! whoever needs all of it follows them to the end. Following trusts no server: an answer that leads
+//! back to where it came from, or on and on, ends in an error instead of filling the memory.
+
+use std::{collections::HashSet, sync::Arc};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{Asked, Client, Reply, Transport, body, of, request, unreadable};
+use crate::{Error, releases::Release};
+
+/// Pages that are followed at most: with 200 rows on each, more than anybody reads.
+const MOST_PAGES: usize = 500;
+/// Bytes of a list that is read as a whole.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Some rows of a list, and where the others begin.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// What to ask for to get the rows after these; absent when these are the last.
+    pub next: Option<String>,
+}
+
+/// Which rows of a list are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    /// The field that orders them.
+    pub field: &'static str,
+    /// Only those after this one, a page's `next`.
+    pub after: Option<&'a str>,
+    /// At most.
+    pub max: usize,
+    /// From the end of the list.
+    pub newest_first: bool,
+}
+
+impl Rows<'_> {
+    fn range(self) -> String {
+        // What comes from an address must not end the header.
+        let after = self.after.unwrap_or_default().replace(|c: char| c.is_control() || ";,".contains(c), "");
+        let start = if after.is_empty() { String::new() } else { format!("]{after}") };
+        let order = if self.newest_first { ", order=desc" } else { "" };
+        format!("{} {start}..; max={}{order}", self.field, self.max)
+    }
+}
+
+impl Client {
+    /// The whole list, page by page. `range` may limit and order it.
+    pub fn list<T: DeserializeOwned + Send + 'static>(&self, path: String, range: Option<&str>) -> Asked<Vec<T>> {
+        Asked::new(all(self.transport.clone(), path, range.map(str::to_owned)))
+    }
+
+    /// What one answer of a list holds: all of it, or as much of `range` as fits a page.
+    pub fn list_part<T: DeserializeOwned + Send + 'static>(&self, path: String, range: Option<String>) -> Asked<Vec<T>> {
+        let transport = self.transport.clone();
+        Asked::new(async move { Ok(format!("[{}]", one(&transport, &path, range).await?.0)) })
+    }
+
+    /// The newest `max` releases of an app, newest first.
+    pub fn release_list(&self, app: &str, max: usize) -> Asked<Vec<Release>> {
+        let rows = Rows { field: "version", after: None, max, newest_first: true };
+        self.list_part(of(app, "/releases"), Some(rows.range()))
+    }
+
+    /// One page of a list.
+    pub fn page<T: DeserializeOwned + Send + 'static>(&self, path: String, rows: Rows<'_>) -> Asked<Page<T>> {
+        let (transport, range) = (self.transport.clone(), rows.range());
+        Asked::new(async move {
+            let (items, next) = one(&transport, &path, Some(range)).await?;
+            let next = next.as_deref().and_then(start).map(str::to_owned);
+            let next = serde_json::to_string(&next).map_err(|err| unreadable(&err))?;
+            Ok(format!("{{\"items\":[{items}],\"next\":{next}}}"))
+        })
+    }
+}
+
+/// The row after which a range starts: `7` of `version ]7..; max=2`.
+fn start(range: &str) -> Option<&str> {
+    Some(range.split_once(" ]")?.1.rsplit_once("..")?.0)
+}
+
+/// What stands between the brackets of a page, and the range of the next one.
+async fn one(
+    transport: &Arc<dyn Transport>,
+    path: &str,
+    range: Option<String>,
+) -> Result<(String, Option<String>), Error> {
+    let mut page = request("GET", path.to_owned(), None);
+    page.headers.extend(range.map(|range| ("range", range)));
+    let reply: Reply = transport.send(page).await?;
+    let next = reply.headers.get("next-range").filter(|_| reply.status == 206).cloned();
+    let text = body(reply)?;
+    let items = text.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let items = items.ok_or_else(|| unreadable(&"it is no list"))?.trim();
+    Ok((items.to_owned(), next))
+}
+
+/// All pages as one list.
+async fn all(transport: Arc<dyn Transport>, path: String, mut range: Option<String>) -> Result<String, Error> {
+    let mut list = String::from("[");
+    let mut asked = HashSet::new();
+    let mut before = String::new();
+    loop {
+        let (items, next) = one(&transport, &path, range.clone()).await?;
+        if !before.is_empty() && items == before {
+            return Err(unreadable(&"a page of the list was the page before it again"));
+        }
+        if list.len() > 1 && !items.is_empty() {
+            list.push(',');
+        }
+        list.push_str(&items);
+        asked.extend(range.take());
+        match next {
+            None => return Ok(list + "]"),
+            Some(next) if asked.contains(&next) => {
+                return Err(unreadable(&"the pages of the list lead in a circle"));
+            }
+            Some(_) if items.is_empty() => return Err(unreadable(&"a page of the list was empty, and not the last")),
+            Some(_) if asked.len() >= MOST_PAGES || list.len() > MOST_BYTES => {
+                return Err(unreadable(&"the list does not end"));
+            }
+            Some(next) => range = Some(next),
+        }
+        before = items;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::client::Carried;
+
+    /// A server whose answers are made by a function of how often it was asked, and for which range.
+    struct Says<F>(F, Arc<AtomicUsize>);
+
+    impl<F: Fn(usize, Option<&str>) -> (String, Option<String>) + Send + Sync + 'static> Transport for Says<F> {
+        fn send(&self, request: crate::Request) -> Carried {
+            let range = request.headers.iter().find(|(name, _)| *name == "range").map(|(_, range)| range.as_str());
+            let (body, next) = self.0(self.1.fetch_add(1, Ordering::Relaxed), range);
+            let status = if next.is_some() { 206 } else { 200 };
+            let headers = next.map(|next| ("next-range".to_owned(), next)).into_iter().collect();
+            Box::pin(std::future::ready(Ok(Reply { status, headers, body: body.into() })))
+        }
+    }
+
+    fn asked<F>(says: F) -> (Client, Arc<AtomicUsize>)
+    where
+        F: Fn(usize, Option<&str>) -> (String, Option<String>) + Send + Sync + 'static,
+    {
+        let count = Arc::new(AtomicUsize::new(0));
+        (Client::new(Says(says, count.clone())), count)
+    }
+
+    async fn list(client: &Client) -> Result<Vec<u64>, Error> {
+        client.list("/numbers".into(), None).await
+    }
+
+    /// Pages of two of the numbers below `end`.
+    fn pages(end: u64) -> impl Fn(usize, Option<&str>) -> (String, Option<String>) {
+        move |_, range| {
+            let after = range.and_then(start).map_or(0, |n| n.parse::<u64>().unwrap() + 1);
+            let items: Vec<u64> = (after..end).take(2).collect();
+            let more = items.last().filter(|last| **last + 1 < end).map(|last| format!("id ]{last}..; max=2"));
+            (serde_json::to_string(&items).unwrap(), more)
+        }
+    }
+
+    #[tokio::test]
+    async fn all_pages_are_one_list() {
+        for end in [0, 1, 2, 3, 7] {
+            let (client, _) = asked(pages(end));
+            assert_eq!(list(&client).await.unwrap(), (0..end).collect::<Vec<_>>());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_says_what_comes_after_it() {
+        let (client, count) = asked(pages(5));
+        let rows = Rows { field: "id", after: None, max: 2, newest_first: false };
+        let first: Page<u64> = client.page("/numbers".into(), rows).await.unwrap();
+        assert_eq!(first, Page { items: vec![0, 1], next: Some("1".into()) });
+        let last: Page<u64> = client.page("/numbers".into(), Rows { after: Some("3"), ..rows }).await.unwrap();
+        assert_eq!(last, Page { items: vec![4], next: None });
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_repeats_itself_is_not_asked_for_ever() {
+        let same = |_: usize, _: Option<&str>| ("[1,2]".to_owned(), Some("id ]2..; max=2".to_owned()));
+        let circle = |n: usize, _: Option<&str>| (format!("[{n}]"), Some(format!("id ]{}..; max=1", n % 3)));
+        let empty = |n: usize, _: Option<&str>| ("[]".to_owned(), Some(format!("id ]{n}..; max=1")));
+        let (client, count) = asked(same);
+        assert!(list(&client).await.unwrap_err().message.contains("again"));
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+        let (client, count) = asked(circle);
+        assert!(list(&client).await.unwrap_err().message.contains("circle"));
+        assert!(count.load(Ordering::Relaxed) < 6);
+        let (client, count) = asked(empty);
+        assert!(list(&client).await.unwrap_err().message.contains("empty"));
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_list_without_end_ends() {
+        let (client, count) = asked(|n, _| (format!("[{n}]"), Some(format!("id ]{n}..; max=1"))));
+        assert!(list(&client).await.unwrap_err().message.contains("does not end"));
+        assert!(count.load(Ordering::Relaxed) <= MOST_PAGES + 1);
+        let wide = format!("\"{}\"", "x".repeat(8 << 20));
+        let (client, count) = asked(move |n, _| (format!("[{n},{wide}]"), Some(format!("id ]{n}..; max=1"))));
+        assert!(client.list::<serde_json::Value>("/wide".into(), None).await.is_err());
+        assert!(count.load(Ordering::Relaxed) < 10);
+    }
+
+    #[test]
+    fn what_an_address_says_stays_one_value() {
+        let rows = Rows { field: "id", after: Some("a\r\nx: y; max=1000"), max: 3, newest_first: true };
+        assert_eq!(rows.range(), "id ]ax: y max=1000..; max=3, order=desc");
+        assert_eq!(start("id ]a..b..; max=2"), Some("a..b"));
+    }
+}
