@@ -54,7 +54,11 @@ impl Client {
     }
 
     /// What one answer of a list holds: all of it, or as much of `range` as fits a page.
-    pub fn list_part<T: DeserializeOwned + Send + 'static>(&self, path: String, range: Option<String>) -> Asked<Vec<T>> {
+    pub fn list_part<T: DeserializeOwned + Send + 'static>(
+        &self,
+        path: String,
+        range: Option<String>,
+    ) -> Asked<Vec<T>> {
         let transport = self.transport.clone();
         Asked::new(async move { Ok(format!("[{}]", one(&transport, &path, range).await?.0)) })
     }
