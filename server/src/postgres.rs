@@ -139,9 +139,7 @@ impl Postgres {
 
     /// Makes the cluster aside and moves it into place, so that a half-made one is never used.
     fn init(&self, aside: &Path) -> Result<()> {
-        if aside.exists() {
-            fs::remove_dir_all(aside).context("remove one that was not finished")?;
-        }
+        trees::remove(aside).context("remove one that was not finished")?;
         data::make_for_postgres(aside)?;
         let mut initdb = self.program("initdb")?;
         initdb.args(["-U", "postgres", "-A", "peer", "-k", "-E", "UTF8", "--locale=C.UTF-8", "-D"]).arg(aside);

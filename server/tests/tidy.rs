@@ -75,21 +75,22 @@ fn crates_import_only_whom_they_may() {
         ("browser", &["app", "api"] as &[&str]),
         ("app", &["api"]),
         ("cli", &["api"]),
-        ("server", &["app", "platform", "api", "router", "dyno"]),
+        ("server", &["app", "platform", "api", "router", "dyno", "trees"]),
         (
             "platform",
-            &["store", "background", "builder", "dyno", "router", "logs", "monitor", "addons", "api", "spool"],
+            &["store", "background", "builder", "dyno", "router", "logs", "monitor", "addons", "api", "spool", "trees"],
         ),
-        ("builder", &["dyno", "spool", "api"]),
+        ("builder", &["dyno", "spool", "trees", "api"]),
         ("addons", &["dyno", "api"]),
         ("router", &["api", "spool"]),
-        ("logs", &["api", "spool"]),
-        ("dyno", &["api", "spool"]),
-        ("monitor", &["api"]),
+        ("logs", &["api", "spool", "trees"]),
+        ("dyno", &["api", "spool", "trees"]),
+        ("monitor", &["api", "trees"]),
         ("store", &["api"]),
         ("background", &[]),
         ("api", &[]),
         ("spool", &[]),
+        ("trees", &[]),
     ]);
     let crates = crates();
     let mut wrong = Vec::new();
@@ -176,6 +177,13 @@ fn sql_is_written_only_in_store_and_background() {
                 .any(|q| without_tests(text).contains(q))
     });
     none("SQL is written only in store", elsewhere.map(|(file, _)| file).collect());
+}
+
+#[test]
+fn trees_are_removed_by_what_no_tree_can_break() {
+    let recursive = concat!("remove_dir", "_all");
+    let wrong = sources().into_iter().filter(|(file, text)| !is_test(file) && without_tests(text).contains(recursive));
+    none("a tree is removed by `trees::remove`", wrong.map(|(file, _)| file).collect());
 }
 
 #[test]

@@ -41,13 +41,5 @@ pub(crate) fn make_private(path: &Path, uid: u32) -> io::Result<()> {
 
 /// Removes a file or a whole tree. It is fine if there is none.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    let removed = match path.symlink_metadata() {
-        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(e) => Err(e),
-    };
-    match removed {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
+    trees::remove(path)
 }

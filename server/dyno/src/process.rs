@@ -77,7 +77,7 @@ impl ProcessDriver {
         for entry in fs::read_dir(&self.dynos)? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with(GONE) {
-                remove_dir(&entry.path())?;
+                discard(entry.path());
             }
         }
         Ok(())
@@ -148,7 +148,8 @@ impl ProcessDriver {
         }
         let gone = self.dynos.join(format!("{GONE}{id}"));
         fs::rename(&state.path, &gone).map_err(Error::io("remove the dyno's directory"))?;
-        remove_dir(&gone).map_err(Error::io("remove the dyno's directory"))
+        discard(gone);
+        Ok(())
     }
 
     /// Kills the shim, by which everything inside dies, and waits until it is gone.
@@ -287,19 +288,20 @@ fn tolerate_removal(status: io::Result<Option<Status>>) -> io::Result<Option<Sta
     }
 }
 
+/// Removes what a dyno left, which may be millions of files, without anybody waiting for it. What is
+/// cut off is gone on with at the next start.
+fn discard(gone: PathBuf) {
+    let remove = move || {
+        if let Err(e) = trees::remove(&gone) {
+            tracing::warn!(path = %gone.display(), "cannot remove the files of a dyno: {e}");
+        }
+    };
+    if let Err(e) = std::thread::Builder::new().name("discard".into()).spawn(remove) {
+        tracing::warn!("cannot remove the files of a dyno now: {e}");
+    }
+}
+
 fn make_private(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-fn remove_dir(dir: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(dir) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-        // An app can nest directories deeper than the library, which keeps each open, can follow.
-        Err(e) => match Command::new("rm").arg("-rf").arg("--").arg(dir).status() {
-            Ok(status) if status.success() => Ok(()),
-            _ => Err(e),
-        },
-    }
 }

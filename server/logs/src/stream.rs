@@ -127,12 +127,7 @@ impl Stream {
     pub fn delete(&self) -> Result<()> {
         let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *guard = Some(State { segments: Vec::new(), next_seq: 1, cursors: Default::default(), is_deleted: true });
-        match std::fs::remove_dir_all(&self.dir) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(e).with_context(|| format!("delete {}", self.dir.display()))?;
-            }
-            _ => {}
-        }
+        trees::remove(&self.dir).with_context(|| format!("delete {}", self.dir.display()))?;
         self.newest.send_replace(u64::MAX);
         Ok(())
     }

@@ -154,12 +154,7 @@ impl Store {
         let mut apps = self.lock();
         apps.remove(&app);
         let dir = self.app_dir(app);
-        match std::fs::remove_dir_all(&dir) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(e).with_context(|| format!("delete {}", dir.display()))
-            }
-            _ => Ok(()),
-        }
+        trees::remove(&dir).with_context(|| format!("delete {}", dir.display()))
     }
 
     /// Packs finished days and deletes old ones, of all apps. Call it once a day; apps that are

@@ -324,10 +324,7 @@ impl Destroy {
             data.join("metrics").join(&id),
         ];
         for folder in folders {
-            match tokio::fs::remove_dir_all(&folder).await {
-                Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err.into()),
-                _ => {}
-            }
+            tokio::task::spawn_blocking(move || trees::remove(&folder)).await??;
         }
         Ok(())
     }

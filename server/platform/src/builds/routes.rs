@@ -1,5 +1,6 @@
 //! What can be asked about builds.
 
+use anyhow::Context as _;
 use axum::{
     Json,
     extract::{Path, State},
@@ -163,8 +164,7 @@ pub async fn build_cache_delete(
         )
         .await?;
     tx.commit().await?;
-    match tokio::fs::remove_dir_all(platform.config().data.join("cache").join(app.id.to_string())).await {
-        Err(err) if err.kind() != std::io::ErrorKind::NotFound => Err(err.into()),
-        _ => Ok(Json(serde_json::json!({}))),
-    }
+    let cache = platform.config().data.join("cache").join(app.id.to_string());
+    tokio::task::spawn_blocking(move || trees::remove(&cache)).await.context("empty the build cache")??;
+    Ok(Json(serde_json::json!({})))
 }

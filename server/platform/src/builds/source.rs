@@ -69,10 +69,9 @@ fn checksum(file: &Path) -> anyhow::Result<String> {
 
 /// Removes the folder of a source.
 pub(super) async fn remove(folder: &Path) -> anyhow::Result<()> {
-    match tokio::fs::remove_dir_all(folder).await {
-        Err(err) if err.kind() != std::io::ErrorKind::NotFound => Err(err).context("remove the source"),
-        _ => Ok(()),
-    }
+    let folder = folder.to_owned();
+    let removed = tokio::task::spawn_blocking(move || trees::remove(&folder)).await;
+    removed.context("remove the source")?.context("remove the source")
 }
 
 async fn download(url: &str, file: &Path) -> anyhow::Result<()> {
