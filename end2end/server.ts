@@ -75,7 +75,14 @@ export default async function start(): Promise<() => Promise<void>> {
   const origin = `http://localhost:${port}`;
 
   const server = spawn(wharfd, ["up"], {
-    env: { ...process.env, WHARF_DATA: data, WHARF_LISTEN: `127.0.0.1:${port}`, WHARF_DOMAIN: "localhost" },
+    env: {
+      ...process.env,
+      WHARF_DATA: data,
+      WHARF_LISTEN: `127.0.0.1:${port}`,
+      WHARF_DOMAIN: "localhost",
+      // The identity provider of login.spec.ts is there.
+      WHARF_OUTBOUND_NETWORKS: "127.0.0.1",
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const cleanUp = async () => {

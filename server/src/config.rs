@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use platform::Network;
 use sha2::{Digest, Sha256};
 
 /// What every role is told.
@@ -47,6 +48,10 @@ pub struct Settings {
     /// How many builds may run at the same time
     #[arg(long, env = "WHARF_BUILD_CONCURRENCY", value_name = "N", default_value_t = 2, value_parser = at_least_one)]
     pub build_concurrency: usize,
+
+    /// Networks that are not public and may be asked when somebody gives an address there, e.g. 10.0.0.0/8,fd00::/8
+    #[arg(long, env = "WHARF_OUTBOUND_NETWORKS", value_name = "NETWORK,…", value_delimiter = ',')]
+    pub outbound_networks: Vec<Network>,
 
     /// How log lines look
     #[arg(long, env = "WHARF_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
@@ -115,6 +120,11 @@ impl Settings {
         run_dir(&self.data)
     }
 
+    /// The networks that may be asked besides the public ones, as they are given.
+    pub fn networks(&self) -> String {
+        self.outbound_networks.iter().map(Network::to_string).collect::<Vec<_>>().join(",")
+    }
+
     /// The environment that tells a role the same settings.
     pub fn to_env(&self) -> Vec<(&'static str, String)> {
         let mut env = vec![
@@ -126,6 +136,9 @@ impl Settings {
             ("WHARF_LOG_FORMAT", self.log_format.to_string()),
             ("WHARF_LOG", self.log.clone()),
         ];
+        if !self.outbound_networks.is_empty() {
+            env.push(("WHARF_OUTBOUND_NETWORKS", self.networks()));
+        }
         let optional = [
             ("WHARF_APPS_DOMAIN", &self.apps_domain),
             ("WHARF_DATABASE_URL", &self.database_url),

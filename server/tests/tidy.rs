@@ -78,7 +78,20 @@ fn crates_import_only_whom_they_may() {
         ("server", &["app", "platform", "api", "router", "dyno", "trees"]),
         (
             "platform",
-            &["store", "background", "builder", "dyno", "router", "logs", "monitor", "addons", "api", "spool", "trees"],
+            &[
+                "store",
+                "background",
+                "builder",
+                "dyno",
+                "router",
+                "logs",
+                "monitor",
+                "outbound",
+                "addons",
+                "api",
+                "spool",
+                "trees",
+            ],
         ),
         ("builder", &["dyno", "spool", "trees", "api"]),
         ("addons", &["dyno", "api"]),
@@ -86,6 +99,7 @@ fn crates_import_only_whom_they_may() {
         ("logs", &["api", "spool", "trees"]),
         ("dyno", &["api", "spool", "trees"]),
         ("monitor", &["api", "trees"]),
+        ("outbound", &[]),
         ("store", &["api"]),
         ("background", &[]),
         ("api", &[]),
@@ -202,13 +216,26 @@ fn store_makes_no_ids_and_no_times() {
 #[test]
 fn engines_do_not_know_the_database() {
     let mut wrong = Vec::new();
-    for engine in ["api", "builder", "dyno", "logs", "monitor", "router", "spool"] {
+    for engine in ["api", "builder", "dyno", "logs", "monitor", "outbound", "router", "spool"] {
         let manifest = fs::read_to_string(root().join("server").join(engine).join("Cargo.toml")).unwrap();
         if dependencies(&manifest).iter().any(|used| used == "sqlx") {
             wrong.push(engine.to_owned());
         }
     }
     none("engines are told, they do not read the database", wrong);
+}
+
+/// A client of another crate's would ask whatever address it is given.
+#[test]
+fn only_outbound_asks_other_hosts() {
+    let clients = ["reqwest", "ureq", "isahc", "surf", "curl", "hyper-rustls", "awc"];
+    let mut wrong = Vec::new();
+    for (name, folder) in crates().iter().filter(|(name, _)| *name != "outbound") {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let used = manifest.lines().filter_map(|line| line.split(['=', '.', ' ']).next());
+        wrong.extend(used.filter(|used| clients.contains(used)).map(|used| format!("{name} uses {used}")));
+    }
+    none("addresses that people gave are asked by outbound", wrong);
 }
 
 #[test]

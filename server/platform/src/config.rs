@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use outbound::Network;
+
 /// Settings, all of them decided by whoever starts the platform.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -22,6 +24,8 @@ pub struct Config {
     pub master_key: Option<String>,
     /// Builds that run at once.
     pub build_concurrency: usize,
+    /// Networks that are not public, and may be asked all the same when somebody gives an address there.
+    pub outbound_networks: Vec<Network>,
 }
 
 impl Config {

@@ -57,6 +57,8 @@ pub mod testing {
 }
 mod web;
 
+pub use outbound::Network;
+
 pub use crate::{
     actor::{Actor, Credential, Visit},
     config::Config,

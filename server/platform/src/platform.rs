@@ -39,6 +39,7 @@ struct Inner {
     router: router::Control,
     rate_limits: RateLimits,
     hashing: Hashing,
+    outbound: outbound::Client,
     wake_dynos: Arc<Notify>,
     changes: broadcast::Sender<Uuid>,
     session_ends: broadcast::Sender<()>,
@@ -78,6 +79,7 @@ impl Platform {
         let secrets = Secrets::load(&config.data.join("master.key"), config.master_key.as_deref())?;
         let db = store::open(&config.database_url).await.context("open the platform's database")?;
         let history = logs::History::open(&config.data.join("logs"))?;
+        let asks = outbound::Rules { networks: config.outbound_networks.clone(), doors: config.public_ports() };
         let series = monitor::Store::open(&config.data.join("metrics")).context("open the metrics")?;
         let platform = Self(Arc::new(Inner {
             slug_files: SlugFiles::open(&config.data)?,
@@ -87,6 +89,7 @@ impl Platform {
             usages: metrics::Usages::default(),
             rate_limits: RateLimits::default(),
             hashing: Hashing::default(),
+            outbound: outbound::Client::new(asks).context("prepare to ask other hosts")?,
             wake_dynos: Arc::new(Notify::new()),
             changes: broadcast::channel(1024).0,
             session_ends: broadcast::channel(16).0,
@@ -208,6 +211,11 @@ impl Platform {
 
     pub(crate) fn hashing(&self) -> &Hashing {
         &self.0.hashing
+    }
+
+    /// Who asks every address that somebody gave.
+    pub(crate) fn outbound(&self) -> &outbound::Client {
+        &self.0.outbound
     }
 
     pub(crate) fn count_request(&self) {

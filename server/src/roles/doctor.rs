@@ -61,6 +61,7 @@ fn look(settings: &Settings) -> Vec<(&'static str, Verdict)> {
         ("disk", disk(settings)),
         ("port", listen(settings)),
         ("ipv6", ipv6()),
+        ("outbound", outbound(settings)),
         ("platform", platform(settings)),
     ]
 }
@@ -143,6 +144,14 @@ fn ipv6() -> Verdict {
     match port::has_ipv6_loopback() {
         true => Good("[::1] can be listened on".into()),
         false => Warn("there is no [::1]; clients that take localhost for it alone will not find the platform".into()),
+    }
+}
+
+/// What the platform asks for people: sources, identity providers.
+fn outbound(settings: &Settings) -> Verdict {
+    match settings.outbound_networks.is_empty() {
+        true => Good("the platform asks public addresses only".into()),
+        false => Good(format!("the platform asks public addresses, and {}", settings.networks())),
     }
 }
 

@@ -74,6 +74,7 @@ fn config(settings: &Settings) -> Result<platform::Config> {
         database_url,
         master_key: settings.master_key.clone(),
         build_concurrency: settings.build_concurrency,
+        outbound_networks: settings.outbound_networks.clone(),
     })
 }
 

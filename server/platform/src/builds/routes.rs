@@ -19,6 +19,7 @@ use crate::{
     error::{Error, Result},
     events, outputs,
     rights::Can,
+    sources,
     web::{Created, Input, Page},
 };
 
@@ -70,8 +71,8 @@ pub async fn build_create(
     let url = body.source_blob.url.filter(|u| !u.is_empty());
     let url = url
         .ok_or_else(|| Error::invalid("source_blob.url must say where the source is: POST /sources gives a place."))?;
-    if !["http://", "https://"].iter().any(|s| url.starts_with(s)) {
-        return Err(Error::invalid("source_blob.url must begin with http:// or https://."));
+    if sources::own(&platform, &url).is_none() {
+        platform.outbound().check(&url).map_err(|err| Error::invalid(format!("source_blob.url: {err}.")))?;
     }
     let given = body.buildpacks.unwrap_or_default().into_iter().filter_map(|b| b.url.or(b.name));
     let mut buildpacks = given.map(|b| buildpack_installations::checked(&b)).collect::<Result<Vec<_>>>()?;

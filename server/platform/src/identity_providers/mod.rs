@@ -1,5 +1,6 @@
 //! Identity providers: who vouches for people, whom they let in, and what comes with it.
 
+mod asking;
 pub(crate) mod membership;
 pub(crate) mod person;
 pub(crate) mod rules;
@@ -12,7 +13,7 @@ use chrono::{DateTime, Utc};
 use store::identity_providers::{Row, Rule};
 use uuid::Uuid;
 
-use self::person::Provider;
+use self::{asking::Asking, person::Provider};
 use crate::{
     Platform,
     actor::Actor,
@@ -49,6 +50,7 @@ pub(crate) fn provider<'a>(platform: &Platform, row: &'a Row, rules: &[Rule]) ->
     let secret = platform.secrets().open(PURPOSE, &row.secret)?;
     Ok(Provider {
         row,
+        asks: Asking::of(platform.outbound(), &row.issuer),
         secret: String::from_utf8(secret)?,
         redirect: redirect_uri(platform, &row.name),
         wants_groups: rules.iter().any(|rule| rule.group.is_some()),
@@ -126,7 +128,7 @@ pub async fn identity_provider_create(
     if create.client_secret.trim().is_empty() {
         return Err(Error::invalid("client_secret is missing."));
     }
-    check(&row, true).await?;
+    check(&platform, &row, true).await?;
     let rules = self::read_rules(id, create.rules, now)?;
     let mut tx = platform.db().begin().await?;
     if let Err(err) = store::identity_providers::identity_provider_create(&mut *tx, &row).await {
@@ -171,7 +173,7 @@ pub async fn identity_provider_update(
         rules = self::read_rules(row.id, given, now)?;
     }
     row.updated_at = now;
-    check(&row, moves).await?;
+    check(&platform, &row, moves).await?;
     let mut tx = platform.db().begin().await?;
     store::identity_providers::identity_provider_update(&mut *tx, &row).await?;
     store::identity_providers::identity_rules_replace(&mut tx, row.id, &rules).await?;
@@ -216,7 +218,7 @@ async fn note(
 }
 
 /// Refuses what cannot be used. `asks` finds out whether an OpenID provider is where it is said to be.
-async fn check(row: &Row, asks: bool) -> Result<()> {
+async fn check(platform: &Platform, row: &Row, asks: bool) -> Result<()> {
     let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if row.name.is_empty() || row.name.len() > 30 || !row.name.bytes().all(letters) {
         return Err(Error::invalid("name can only contain up to 30 lowercase letters, digits, and dashes."));
@@ -227,7 +229,7 @@ async fn check(row: &Row, asks: bool) -> Result<()> {
     if row.client_id.is_empty() {
         return Err(Error::invalid("client_id is missing."));
     }
-    let url = reqwest::Url::parse(&row.issuer).map_err(|_| Error::invalid("issuer is not an address."))?;
+    let url = outbound::Url::parse(&row.issuer).map_err(|_| Error::invalid("issuer is not an address."))?;
     let is_here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
     let plain =
         url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
@@ -235,7 +237,7 @@ async fn check(row: &Row, asks: bool) -> Result<()> {
         return Err(Error::invalid("issuer must be an address with https and without ?, # and a password."));
     }
     if asks && row.kind == "openid" {
-        person::discover(&row.issuer)
+        person::discover(platform.outbound(), &row.issuer)
             .await
             .map_err(|err| Error::invalid(format!("There is no OpenID provider at {}: {:#}.", row.issuer, err)))?;
     }

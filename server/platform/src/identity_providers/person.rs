@@ -3,8 +3,6 @@
 //! Nothing here trusts what comes from the browser. A person is told by the provider's own answers:
 //! the signed ID token, or, from GitHub, its API.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, anyhow, bail};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use oauth2::{
@@ -23,8 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::identity_providers::Row;
 
-/// A provider that does not answer keeps nobody waiting for longer.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::asking::Asking;
 
 /// Where to send the browser, and what has to be remembered until it comes back.
 pub(crate) struct Begun {
@@ -54,6 +51,7 @@ pub(crate) struct Person {
 /// A provider with what it takes to speak to it.
 pub(crate) struct Provider<'a> {
     pub row: &'a Row,
+    pub asks: Asking,
     /// The client secret, opened.
     pub secret: String,
     /// The console's own address of the callback.
@@ -65,15 +63,10 @@ pub(crate) struct Provider<'a> {
 type OpenId =
     CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointMaybeSet, EndpointMaybeSet>;
 
-/// Follows no redirects: an answer from elsewhere is not the provider's.
-fn http() -> anyhow::Result<reqwest::Client> {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
-    client.user_agent("wharf").build().context("prepare to ask a provider")
-}
-
 /// Whether an OpenID provider is at `issuer`.
-pub(crate) async fn discover(issuer: &str) -> anyhow::Result<()> {
-    CoreProviderMetadata::discover_async(IssuerUrl::new(issuer.to_owned())?, &http()?).await?;
+pub(crate) async fn discover(client: &outbound::Client, issuer: &str) -> anyhow::Result<()> {
+    let asks = Asking::of(client, issuer);
+    CoreProviderMetadata::discover_async(IssuerUrl::new(issuer.to_owned())?, &asks).await?;
     Ok(())
 }
 
@@ -90,7 +83,7 @@ impl Provider<'_> {
                 (url, state, Nonce::new(String::new()))
             }
             _ => {
-                let (client, _) = self.open_id(&http()?).await?;
+                let (client, _) = self.open_id().await?;
                 let flow = CoreAuthenticationFlow::AuthorizationCode;
                 let mut ask = client.authorize_url(flow, CsrfToken::new_random, Nonce::new_random);
                 for scope in ["email", "profile"] {
@@ -105,19 +98,19 @@ impl Provider<'_> {
 
     /// Who came back with `code`.
     pub async fn identify(&self, kept: Kept, code: String) -> anyhow::Result<Person> {
-        let (http, code) = (http()?, AuthorizationCode::new(code));
+        let code = AuthorizationCode::new(code);
         let verifier = PkceCodeVerifier::new(kept.verifier);
         if self.row.kind == "github" {
             let client = self.github()?;
-            let token = client.exchange_code(code).set_pkce_verifier(verifier).request_async(&http).await;
-            return self.github_person(&http, token.context("exchange the code")?.access_token().secret()).await;
+            let token = client.exchange_code(code).set_pkce_verifier(verifier).request_async(&self.asks).await;
+            return self.github_person(token.context("exchange the code")?.access_token().secret()).await;
         }
-        let (client, metadata) = self.open_id(&http).await?;
-        let token = client.exchange_code(code)?.set_pkce_verifier(verifier).request_async(&http).await;
+        let (client, metadata) = self.open_id().await?;
+        let token = client.exchange_code(code)?.set_pkce_verifier(verifier).request_async(&self.asks).await;
         let token = token.context("exchange the code")?;
         let mut claims = signed_claims(&client, &token, &Nonce::new(kept.nonce))?;
         if let Some(at) = metadata.userinfo_endpoint() {
-            let more = get(&http, at.as_str(), token.access_token().secret()).await.context("ask for the claims")?;
+            let more = self.asks.get(at.as_str(), token.access_token().secret()).await.context("ask for the claims")?;
             if more["sub"] != claims["sub"] {
                 bail!("the claims are about somebody else than the ID token");
             }
@@ -126,9 +119,10 @@ impl Provider<'_> {
         person(&claims, &self.row.groups_claim)
     }
 
-    async fn open_id(&self, http: &reqwest::Client) -> anyhow::Result<(OpenId, CoreProviderMetadata)> {
+    async fn open_id(&self) -> anyhow::Result<(OpenId, CoreProviderMetadata)> {
         let issuer = IssuerUrl::new(self.row.issuer.clone())?;
-        let metadata = CoreProviderMetadata::discover_async(issuer, http).await.context("discover the provider")?;
+        let metadata =
+            CoreProviderMetadata::discover_async(issuer, &self.asks).await.context("discover the provider")?;
         let secret = Some(ClientSecret::new(self.secret.clone()));
         let client =
             CoreClient::from_provider_metadata(metadata.clone(), ClientId::new(self.row.client_id.clone()), secret)
@@ -154,21 +148,21 @@ impl Provider<'_> {
     }
 
     /// GitHub speaks no OpenID Connect: its API is asked.
-    async fn github_person(&self, http: &reqwest::Client, token: &str) -> anyhow::Result<Person> {
+    async fn github_person(&self, token: &str) -> anyhow::Result<Person> {
         let api = match self.row.issuer.trim_end_matches('/') {
             "https://github.com" => "https://api.github.com".to_owned(),
             enterprise => format!("{enterprise}/api/v3"),
         };
-        let user = get(http, &format!("{api}/user"), token).await.context("ask who it is")?;
+        let user = self.asks.get(&format!("{api}/user"), token).await.context("ask who it is")?;
         let id = user["id"].as_u64().ok_or_else(|| anyhow!("the user has no id"))?;
-        let emails = get(http, &format!("{api}/user/emails"), token).await.context("ask for the addresses")?;
+        let emails = self.asks.get(&format!("{api}/user/emails"), token).await.context("ask for the addresses")?;
         let mut groups = Vec::new();
         if self.wants_groups {
             let orgs =
-                get(http, &format!("{api}/user/orgs?per_page=100"), token).await.context("ask for the groups")?;
+                self.asks.get(&format!("{api}/user/orgs?per_page=100"), token).await.context("ask for the groups")?;
             groups.extend(texts(&orgs, |org| org["login"].as_str().map(String::from)));
             let teams =
-                get(http, &format!("{api}/user/teams?per_page=100"), token).await.context("ask for the teams")?;
+                self.asks.get(&format!("{api}/user/teams?per_page=100"), token).await.context("ask for the teams")?;
             let name =
                 |team: &Value| Some(format!("{}/{}", team["organization"]["login"].as_str()?, team["slug"].as_str()?));
             groups.extend(texts(&teams, name));
@@ -236,11 +230,6 @@ fn person(claims: &Value, groups_claim: &str) -> anyhow::Result<Person> {
 
 fn texts(list: &Value, text: impl Fn(&Value) -> Option<String>) -> Vec<String> {
     list.as_array().map(|all| all.iter().filter_map(text).collect()).unwrap_or_default()
-}
-
-async fn get(http: &reqwest::Client, url: &str, token: &str) -> anyhow::Result<Value> {
-    let answer = http.get(url).bearer_auth(token).header("accept", "application/json").send().await?;
-    Ok(answer.error_for_status()?.json().await?)
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ pub async fn consent_create(State(platform): State<Platform>, actor: Actor, body
     let answer: Answer =
         serde_urlencoded::from_str(&body).map_err(|_| Error::bad_request("The form could not be read."))?;
     let (client, scope) = check(&platform, &answer.query).await?;
-    let mut back = reqwest::Url::parse(&client.redirect_uri).map_err(anyhow::Error::new)?;
+    let mut back = outbound::Url::parse(&client.redirect_uri).map_err(anyhow::Error::new)?;
     let now = Utc::now();
     let mut tx = platform.db().begin().await?;
     let allowed = answer.allow.is_some();

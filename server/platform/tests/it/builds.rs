@@ -169,6 +169,7 @@ async fn what_cannot_be_built_is_refused_or_fails() {
         json!({}),
         json!({ "source_blob": {} }),
         json!({ "source_blob": { "url": "file:///etc/passwd" } }),
+        json!({ "source_blob": { "url": "http://[::1]/x.tgz" } }),
         json!({ "source_blob": { "url": "https://example.com/x.tgz" }, "buildpacks": [{ "url": "not a buildpack" }] }),
     ] {
         assert_eq!(t.owner.post("/apps/dusk/builds", odd.clone()).await.error().0, 422, "{odd}");
@@ -176,14 +177,9 @@ async fn what_cannot_be_built_is_refused_or_fails() {
     let empty = t.owner.post("/sources", json!({})).await.json();
     let url = empty["source_blob"]["get_url"].as_str().unwrap();
     assert_eq!(t.anonymous.get(&path(url)).await.error().0, 404);
-    for (url, why) in [
-        (url, "nothing was uploaded to the source's address"),
-        ("http://127.0.0.1:1/x.tgz", "the source cannot be fetched: 127.0.0.1 is not a public address"),
-        ("http://[::1]:1/x.tgz", "the source cannot be fetched: [::1] is not a public address"),
-    ] {
-        let made = build(&t, "dusk", url).await;
-        assert_eq!(ended(&t, "dusk", &made).await.error.as_deref(), Some(why));
-    }
+    let made = build(&t, "dusk", url).await;
+    let why = "nothing was uploaded to the source's address";
+    assert_eq!(ended(&t, "dusk", &made).await.error.as_deref(), Some(why));
     let url = source(&t).await;
     let body = json!({ "source_blob": { "url": url, "checksum": "SHA256:00" } });
     let made: Build = serde_json::from_value(t.owner.post("/apps/dusk/builds", body).await.json()).unwrap();

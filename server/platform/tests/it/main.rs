@@ -12,6 +12,7 @@ mod config_vars;
 mod dynos;
 mod events;
 mod formation;
+mod hostile_tenant;
 mod jobs;
 mod live;
 mod log_drains;

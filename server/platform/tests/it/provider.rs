@@ -81,7 +81,7 @@ impl Provider {
     /// Somebody agrees to what the browser was sent here with. Where the browser is sent back to.
     pub fn agree(&self, location: &str, claims: Value) -> String {
         let asked: HashMap<String, String> =
-            reqwest::Url::parse(location).unwrap().query_pairs().into_owned().collect();
+            outbound::Url::parse(location).unwrap().query_pairs().into_owned().collect();
         assert_eq!((asked["client_id"].as_str(), asked["response_type"].as_str()), ("wharf", "code"), "{location}");
         assert_eq!(asked["code_challenge_method"], "S256");
         let mut all = json!({

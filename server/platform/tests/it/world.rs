@@ -71,6 +71,8 @@ impl World {
             database_url: database_url.clone(),
             master_key: None,
             build_concurrency: 1,
+            // Identity providers and sources of tests are there, and nothing else is.
+            outbound_networks: vec!["127.0.0.1".parse().unwrap()],
             data: data.clone(),
             run,
         };

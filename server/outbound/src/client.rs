@@ -1,0 +1,232 @@
+//! Asks, follows redirects one by one, and reads answers no further than it may.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use reqwest::Url;
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt as _},
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::rustls::ClientConfig;
+
+use crate::{
+    error::{Error, transport},
+    hop::{self, Lookup},
+    rules::{self, Rules},
+};
+
+/// How much one answer may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From the first lookup to the last byte, redirects included.
+    pub time: Duration,
+    /// Without a single byte.
+    pub idle: Duration,
+    /// Of the body, as they come over the wire: nothing is unpacked on the way.
+    pub bytes: u64,
+    /// Redirects that are followed, each checked as the first address was.
+    pub hops: usize,
+}
+
+/// All headers of one answer; more is no answer but an attack.
+const MOST_HEADERS: usize = 64 << 10;
+
+/// Asks addresses that people gave. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    rules: Rules,
+    tls: ClientConfig,
+    lookup: Lookup,
+}
+
+impl Client {
+    /// A client that asks whom `rules` let it ask. Reads the authorities that this machine trusts.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up at all.
+    pub fn new(rules: Rules) -> Result<Self, tokio_rustls::rustls::Error> {
+        Ok(Self { rules, tls: crate::tls::config()?, lookup: hop::system() })
+    }
+
+    /// The same, with names that are looked up in another way. For tests.
+    #[must_use]
+    pub fn with_lookup(self, lookup: Lookup) -> Self {
+        Self { lookup, ..self }
+    }
+
+    /// Reads an address that somebody gives, and refuses what can be refused without asking anybody. It is checked
+    /// again, with what its name leads to by then, whenever it is asked.
+    ///
+    /// # Errors
+    /// [`Error::Address`] or [`Error::Refused`].
+    pub fn check(&self, url: &str) -> Result<Url, Error> {
+        let url = rules::read(url)?;
+        if let Some(ip) = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok())
+            && let Some(kind) = self.rules.forbids(ip, url.port_or_known_default().unwrap_or(0))
+        {
+            return Err(Error::Refused { host: ip.to_string(), kind, is_literal: true, is_sent: false });
+        }
+        Ok(url)
+    }
+
+    /// Writes what is at `url` to `into`. Returns how many bytes there were. What was written before an error stays
+    /// written, for the caller to remove.
+    ///
+    /// # Errors
+    /// When the address is refused, does not answer with success, or its answer is too slow or too large.
+    pub async fn download(
+        &self,
+        url: &str,
+        into: &mut (impl AsyncWrite + Unpin),
+        limits: &Limits,
+    ) -> Result<u64, Error> {
+        let mut answer = self.open(http::Request::new(Vec::new()), url, limits).await?;
+        if !answer.status.is_success() {
+            return Err(Error::Status { host: answer.host, status: answer.status });
+        }
+        let mut size = 0;
+        while let Some(chunk) = answer.chunk().await? {
+            size += chunk.len() as u64;
+            into.write_all(&chunk).await.map_err(Error::Keep)?;
+        }
+        into.flush().await.map_err(Error::Keep)?;
+        Ok(size)
+    }
+
+    /// Sends `request`, and gives the whole answer, whatever its status.
+    ///
+    /// # Errors
+    /// When the address is refused or unreachable, or its answer is too slow or too large.
+    pub async fn send(
+        &self,
+        request: http::Request<Vec<u8>>,
+        limits: &Limits,
+    ) -> Result<http::Response<Vec<u8>>, Error> {
+        let url = request.uri().to_string();
+        let mut answer = self.open(request, &url, limits).await?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await? {
+            body.extend_from_slice(&chunk);
+        }
+        let mut response = http::Response::new(body);
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        Ok(response)
+    }
+
+    /// Sends `request` to `url`, and gives the answer as it begins. Only GET and HEAD follow redirects: what else is
+    /// sent is for whom it was sent to.
+    async fn open(&self, request: http::Request<Vec<u8>>, url: &str, limits: &Limits) -> Result<Answer, Error> {
+        let deadline = Instant::now() + limits.time;
+        let (mut parts, body) = request.into_parts();
+        let mut url = rules::read(url)?;
+        parts.headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
+        let follows = matches!(parts.method, Method::GET | Method::HEAD);
+        let mut hops = 0;
+        loop {
+            let hop = self.hop(&parts, &url, &body, (limits, hops > 0));
+            let response = timeout_at(deadline, hop).await.map_err(|_| Error::Slow(host(&url)))??;
+            let Some(next) = follows.then(|| next(&url, &response)).flatten() else {
+                return answer(response, host(&url), deadline, limits.bytes);
+            };
+            if hops == limits.hops {
+                let why = if hops == 0 { "redirects elsewhere" } else { "redirects too often" };
+                return Err(Error::Redirect { host: host(&url), why });
+            }
+            hops += 1;
+            let next = next?;
+            if next.origin() != url.origin() {
+                // What was for one host is not for the next; nor for the first, when it is led back to.
+                parts.headers = impersonal(&parts.headers);
+            }
+            url = next;
+        }
+    }
+
+    async fn hop(
+        &self,
+        parts: &http::request::Parts,
+        url: &Url,
+        body: &[u8],
+        (limits, is_sent): (&Limits, bool),
+    ) -> Result<reqwest::Response, Error> {
+        let failed = |err: reqwest::Error| transport(&host(url), &err);
+        let to = hop::addresses(&self.rules, &self.lookup, url, is_sent).await?;
+        let client = hop::client(&self.tls, to, limits.idle).map_err(failed)?;
+        // User and password of the address become a header here.
+        let request = client.request(parts.method.clone(), url.clone()).headers(parts.headers.clone());
+        request.body(body.to_owned()).send().await.map_err(failed)
+    }
+}
+
+/// Of `headers`, those that may be told to whoever a redirect leads to.
+fn impersonal(headers: &HeaderMap) -> HeaderMap {
+    let kept = [header::ACCEPT, header::ACCEPT_ENCODING, header::ACCEPT_LANGUAGE];
+    kept.into_iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()
+}
+
+fn host(url: &Url) -> String {
+    url.host_str().unwrap_or_default().to_owned()
+}
+
+/// Where a redirect leads, if the answer is one.
+fn next(url: &Url, response: &reqwest::Response) -> Option<Result<Url, Error>> {
+    let is_one = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    let to = response.headers().get(header::LOCATION).filter(|_| is_one)?;
+    let wrong = |why| Error::Redirect { host: host(url), why };
+    let read = || {
+        let to = to.to_str().ok().and_then(|to| url.join(to).ok());
+        let mut to = to.ok_or_else(|| wrong("redirects to an address that cannot be read"))?;
+        // Nobody hands out credentials for somebody else; one's own stay with the host that they are for.
+        let own = to.origin() == url.origin();
+        let (user, password) = if own { (url.username(), url.password()) } else { ("", None) };
+        let _ = (to.set_username(user), to.set_password(password));
+        to.set_fragment(None);
+        if url.scheme() == "https" && to.scheme() != "https" {
+            return Err(wrong("redirects from https to an address without"));
+        }
+        rules::read(to.as_str()).map_err(|_| wrong("redirects to an address that cannot be used"))
+    };
+    Some(read())
+}
+
+fn answer(response: reqwest::Response, host: String, deadline: Instant, most: u64) -> Result<Answer, Error> {
+    let size: usize = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size > MOST_HEADERS {
+        return Err(Error::Large { host, most: MOST_HEADERS as u64 });
+    }
+    if response.content_length().is_some_and(|length| length > most) {
+        return Err(Error::Large { host, most });
+    }
+    let (status, headers) = (response.status(), response.headers().clone());
+    Ok(Answer { status, headers, host, body: response, deadline, most, size: 0 })
+}
+
+/// An answer whose body is still coming.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    host: String,
+    body: reqwest::Response,
+    deadline: Instant,
+    most: u64,
+    size: u64,
+}
+
+impl Answer {
+    /// The next part of the body; none at its end.
+    ///
+    /// # Errors
+    /// When it does not come in time, or there is too much of it.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        let next = timeout_at(self.deadline, self.body.chunk()).await;
+        let chunk = next.map_err(|_| Error::Slow(self.host.clone()))?.map_err(|err| transport(&self.host, &err))?;
+        self.size += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        match self.size > self.most {
+            true => Err(Error::Large { host: self.host.clone(), most: self.most }),
+            false => Ok(chunk),
+        }
+    }
+}

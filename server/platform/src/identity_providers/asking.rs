@@ -1,0 +1,53 @@
+//! How a provider is asked: an administrator gave its address, and it gives more addresses itself.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use anyhow::bail;
+use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
+use outbound::{Client, Error, Limits};
+use serde_json::Value;
+
+/// A provider that does not answer keeps nobody waiting for longer. It is not followed elsewhere: an answer from
+/// elsewhere is not the provider's.
+const LIMITS: Limits = Limits { time: Duration::from_secs(10), idle: Duration::from_secs(10), bytes: 1 << 20, hops: 0 };
+
+/// Asks one provider.
+#[derive(Clone)]
+pub(crate) struct Asking {
+    client: Client,
+    /// Whether secrets go to it by https alone, also where it says something else of itself.
+    is_secure: bool,
+}
+
+impl Asking {
+    /// Who asks the provider at `issuer`.
+    pub fn of(client: &Client, issuer: &str) -> Self {
+        Self { client: client.clone(), is_secure: issuer.starts_with("https://") }
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
+        if self.is_secure && request.uri().scheme_str() != Some("https") {
+            return Err(Error::Address("the provider is asked by https, and this is an address without"));
+        }
+        self.client.send(request, &LIMITS).await
+    }
+
+    /// What is at `url` for the bearer of `token`.
+    pub async fn get(&self, url: &str, token: &str) -> anyhow::Result<Value> {
+        let request = http::Request::get(url).header("accept", "application/json");
+        let answer = self.send(request.header("authorization", format!("Bearer {token}")).body(Vec::new())?).await?;
+        if !answer.status().is_success() {
+            bail!("the provider answers {}", answer.status());
+        }
+        Ok(serde_json::from_slice(answer.body())?)
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Asking {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Error>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
