@@ -54,7 +54,8 @@ ${rows.join("\n")}
 /** The cookie of a new session. */
 async function signedIn() {
   const { url } = await world.api("POST", "/account/sign-in-links");
-  const answer = await fetch(url, { redirect: "manual" });
+  const headers = { origin: new URL(url).origin };
+  const answer = await fetch(url, { method: "POST", headers, redirect: "manual" });
   return answer.headers.getSetCookie()[0].split(";")[0];
 }
 

@@ -28,6 +28,20 @@ export async function api<T = unknown>(method: string, path: string, body?: unkn
   return (text ? JSON.parse(text) : undefined) as T;
 }
 
+/** Runs SQL in the platform's database: for what would take too many requests, or what no page gives. */
+export async function sql(statement: string): Promise<string> {
+  const sockets = readFileSync(join(wharf.data, "postgres/postmaster.pid"), "utf8").split("\n")[4];
+  const args = ["-u", "postgres", "--", "psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-h", sockets, "-d", "wharf", "-c", statement];
+  return (await run("runuser", args, { cwd: "/" })).stdout.trim();
+}
+
+/** Opens a one-time link and presses its button. */
+export async function signInBy(page: Page, link: string) {
+  await page.goto(link);
+  await page.getByRole("button", { name: /^Sign in as / }).click();
+  await expect(page.getByRole("heading", { name: "Apps", level: 1 })).toBeVisible();
+}
+
 /** A name that no other spec uses. */
 export function freshName(what: string): string {
   return `${what}-${Date.now().toString(36)}${Math.floor(Math.random() * 1296).toString(36)}`.slice(0, 30);

@@ -48,6 +48,7 @@ pub fn App() -> impl IntoView {
         <Router>
             <Routes fallback=pages::NotFoundPage>
                 <Route path=path!("/login") view=bundles::LoginPage() ssr=SsrMode::Async/>
+                <Route path=path!("/login/:secret") view=bundles::SignInLinkPage() ssr=SsrMode::Async/>
                 <Route path=path!("/oauth/authorize") view=bundles::ConsentPage() ssr=SsrMode::Async/>
                 <Route path=path!("/") view=|| view! { <Redirect path="/apps"/> } ssr=SsrMode::Async/>
                 <ParentRoute path=path!("") view=Framed ssr=SsrMode::Async>

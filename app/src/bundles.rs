@@ -77,7 +77,7 @@ macro_rules! bundles {
 
 // One that is called after another and a part, `app_logs`, is only ever loaded with that other.
 bundles! {
-    entry: LoginPage, ConsentPage;
+    entry: LoginPage, SignInLinkPage, ConsentPage;
     apps: AppsPage;
     create: NewAppPage;
     build: BuildPage;
@@ -98,7 +98,7 @@ bundles! {
 pub fn of(path: &str) -> &'static [&'static str] {
     let path: Vec<&str> = path.trim_matches('/').split('/').collect();
     match path.as_slice() {
-        ["login"] | ["oauth", "authorize"] => &["entry"],
+        ["login"] | ["login", _] | ["oauth", "authorize"] => &["entry"],
         ["apps"] => &["apps"],
         ["apps", "new"] => &["create"],
         ["apps", _] => &["app", "app_overview"],

@@ -24,6 +24,7 @@ mod platform;
 mod resources;
 mod rollback;
 mod settings;
+mod sign_in_link;
 mod team;
 mod teams;
 mod users;
@@ -47,6 +48,7 @@ pub use self::{
     platform::PlatformPage,
     resources::ResourcesPage,
     settings::SettingsPage,
+    sign_in_link::SignInLinkPage,
     team::TeamPage,
     teams::TeamsPage,
 };

@@ -59,6 +59,11 @@ impl Address {
         is_this_machine(self.bare_host())
     }
 
+    /// Whether commands dial 127.0.0.1 for it.
+    pub fn is_dialled_here(&self) -> bool {
+        is_localhost(&self.host) || self.host == "127.0.0.1"
+    }
+
     /// Whether both name the same platform; the names of this machine are one.
     pub fn is_same_place(&self, other: &Self) -> bool {
         self.port == other.port && (self.host == other.host || (self.is_local() && other.is_local()))

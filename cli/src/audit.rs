@@ -133,7 +133,7 @@ impl Export {
         let client = cx.client()?;
         let print = |page: Vec<Event>| {
             for event in page {
-                out!("{}", serde_json::json!(event));
+                output::print_json(&serde_json::json!(event).to_string());
             }
         };
         newest(client, self.filter.query(cx)?, usize::MAX, print).await

@@ -75,7 +75,12 @@ impl Get {
         for key in &self.keys {
             // Scripts test for the empty line, as they do with Heroku's.
             let value = vars.get(key).unwrap_or(&empty);
-            if self.shell { out!("{key}={}", shell_quote(value)) } else { out!("{value}") }
+            match self.shell {
+                true => out!("{key}={}", shell_quote(value)),
+                // A key or a certificate has to arrive in a file as it is.
+                false if output::is_piped() => output::write_exactly(&format!("{value}\n")),
+                false => out!("{value}"),
+            }
         }
         Ok(())
     }

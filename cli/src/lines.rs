@@ -1,5 +1,6 @@
 //! Log lines on a terminal: coloured by dyno, and harmless.
 
+use api::harmless;
 use serde_json::json;
 
 use crate::output;
@@ -48,12 +49,12 @@ impl Printer {
         for line in data.split('\n') {
             self.count += 1;
             if self.json {
-                self.pending.push_str(&as_json(line, id));
+                self.pending.push_str(&harmless::json(&as_json(line, id)));
             } else if self.coloured {
                 let line = self.colour(line);
                 self.pending.push_str(&line);
             } else {
-                self.pending.push_str(line);
+                self.pending.push_str(&harmless::line(line));
             }
             self.pending.push('\n');
         }
@@ -62,13 +63,13 @@ impl Printer {
     /// Prints what was taken in.
     pub fn flush(&mut self) {
         if !self.pending.is_empty() {
-            output::write(&self.pending);
+            output::write_exactly(&self.pending);
             self.pending.clear();
         }
     }
 
     fn colour(&mut self, line: &str) -> String {
-        let line = harmless(line);
+        let line = harmless::line(line);
         let Some(Parts { at, source, dyno, text }) = parts(&line) else {
             return line;
         };
@@ -97,32 +98,6 @@ fn as_json(line: &str, id: Option<&str>) -> String {
         }
         None => json!({ "id": id, "message": line }).to_string(),
     }
-}
-
-/// Keeps the colours of an app's output and drops every other control sequence: what is
-/// logged comes from strangers and must not steer the terminal.
-fn harmless(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        if let Some(length) = colour_sequence(rest) {
-            out.push_str(&rest[..length]);
-            rest = &rest[length..];
-            continue;
-        }
-        if !c.is_control() || c == '\t' {
-            out.push(c);
-        }
-        rest = &rest[c.len_utf8()..];
-    }
-    out
-}
-
-/// The length of the `\x1b[1;31m` that `text` begins with.
-fn colour_sequence(text: &str) -> Option<usize> {
-    let parameters = text.strip_prefix("\x1b[")?;
-    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
-    parameters[end..].starts_with('m').then_some(2 + end + 1)
 }
 
 #[cfg(test)]
@@ -155,7 +130,13 @@ mod tests {
 
     #[test]
     fn logs_do_not_steer_the_terminal() {
-        assert_eq!(harmless("a\x1b[1;31mred\x1b[0m\tb"), "a\x1b[1;31mred\x1b[0m\tb");
-        assert_eq!(harmless("a\x1b]0;title\x07b\x1b[2Jc\r\x1b"), "a]0;titleb[2Jc");
+        for coloured in [true, false] {
+            let mut printer = Printer::new(false, coloured);
+            printer.take("t app[web.1]: \x1b]0;title\x07\x1b[2Jx\u{202e}\r\x1b[31mred", None);
+            assert!(printer.pending.contains("␛]0;title␇␛[2Jx<U+202E>␍\x1b[31mred\x1b[0m"), "{:?}", printer.pending);
+        }
+        let mut printer = Printer::new(true, false);
+        printer.take("t app[web.1]: \x1b[2J\u{9b}2J", None);
+        assert!(printer.pending.contains(r"\u001b[2J\u009b2J"), "{}", printer.pending);
     }
 }

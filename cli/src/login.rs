@@ -17,6 +17,7 @@ use crate::{
     context::Context,
     credentials::{self, Credentials, variable},
     git,
+    local::Local,
     output::{self, note},
     transport::Tcp,
 };
@@ -28,11 +29,12 @@ const DEFAULT_DATA: &str = "/var/lib/wharf";
 
 /// Logs in to a platform
 ///
-/// Without --token or --data, the administrator's token is taken from the data directory
-/// when this is the platform's own machine and you may read it; otherwise you are asked.
+/// On the platform's own machine root needs no token: the administrator's is read from the data
+/// directory and shown to the running platform over its socket, never to whatever has its port. It is
+/// taken for the address of that platform only. Everybody else is asked for a token.
 #[derive(Args)]
 pub struct Login {
-    /// Address of the platform [default: WHARF_URL, or http://localhost:5000]
+    /// Address of the platform [default: WHARF_URL, or the platform on this machine]
     url: Option<String>,
     /// The token; `-` reads it from stdin
     #[arg(long, value_name = "TOKEN")]
@@ -45,8 +47,33 @@ pub struct Login {
 impl Login {
     /// `login`
     pub async fn run(self, cx: &Context) -> Result<()> {
-        let address =
-            Address::parse(&self.url.clone().or_else(|| variable("WHARF_URL")).unwrap_or(DEFAULT_URL.into()))?;
+        let (address, login) = self.find().await?;
+        let email = login.email.clone();
+        let mut credentials = Credentials::load()?;
+        credentials.logins.insert(address.to_string(), login);
+        credentials.current = Some(address.to_string());
+        credentials.save()?;
+        if let Err(err) = git::set_up_helper(&address) {
+            output::warn(format!("git will ask for a password, because its helper could not be set up. {err:#}"));
+        }
+        warn_of_overrides(&address);
+        if cx.json {
+            return output::json(&serde_json::json!({ "url": address.to_string(), "email": email }));
+        }
+        out!("Logged in to {address} as {email}");
+        Ok(())
+    }
+
+    /// Where to, as whom, with which token; checked with the platform.
+    async fn find(&self) -> Result<(Address, credentials::Login)> {
+        let wanted = self.url.clone().or_else(|| variable("WHARF_URL"));
+        let wanted = wanted.as_deref().map(Address::parse).transpose()?;
+        if self.token.is_none()
+            && let Some(found) = self.of_this_machine(wanted.as_ref()).await?
+        {
+            return Ok(found);
+        }
+        let address = wanted.map_or_else(|| Address::parse(DEFAULT_URL), Ok)?;
         let token = self.token(&address).await?;
         let client = Client::new(Tcp::new(address.clone(), token.clone()));
         let account = match client.account_info().await {
@@ -57,35 +84,44 @@ impl Login {
             }
             answer => answer?,
         };
-        let mut credentials = Credentials::load()?;
-        let login = credentials::Login { email: account.email.clone(), token };
-        credentials.logins.insert(address.to_string(), login);
-        credentials.current = Some(address.to_string());
-        credentials.save()?;
-        if let Err(err) = git::set_up_helper(&address) {
-            output::warn(format!("git will ask for a password, because its helper could not be set up. {err:#}"));
+        Ok((address, credentials::Login { email: account.email, token }))
+    }
+
+    /// The administrator's login at the platform that runs here, if it is the one that is `wanted`.
+    async fn of_this_machine(&self, wanted: Option<&Address>) -> Result<Option<(Address, credentials::Login)>> {
+        let usual = variable("WHARF_DATA").map_or_else(|| PathBuf::from(DEFAULT_DATA), PathBuf::from);
+        let dir = self.data.as_ref().unwrap_or(&usual);
+        let token = match admin_token(dir) {
+            Ok(token) => token,
+            Err(err) if self.data.is_some() => return Err(err),
+            Err(_) => return Ok(None),
+        };
+        let why = match Local::find(&token).await {
+            Some(local) if wanted.is_none_or(|wanted| local.is_at(wanted)) => {
+                note(format!("Using the administrator's token in {}", dir.join("admin-token").display()));
+                let address = wanted.cloned().unwrap_or(local.address);
+                return Ok(Some((address, credentials::Login { email: local.email, token })));
+            }
+            Some(local) => format!("It is for the platform at {} alone.", local.address),
+            None => format!("No platform that runs here on {} answers, so it is shown to nobody.", dir.display()),
+        };
+        let why = format!("The administrator's token in {} is not used. {why}", dir.join("admin-token").display());
+        if self.data.is_some() {
+            bail!("{why} To use another token, add: --token -");
         }
-        warn_of_overrides(&address);
-        if cx.json {
-            return output::json(&serde_json::json!({ "url": address.to_string(), "email": account.email }));
-        }
-        out!("Logged in to {address} as {}", account.email);
-        Ok(())
+        note(why);
+        Ok(None)
     }
 
     async fn token(&self, address: &Address) -> Result<String> {
-        let token = match (&self.token, &self.data) {
-            (Some(token), _) if token == "-" => output::ask("")?,
-            (Some(token), _) => token.trim().to_owned(),
-            (None, Some(dir)) => admin_token(dir)?,
-            (None, None) => match own_admin_token(address) {
-                Some(token) => token,
-                None => ask_token(address).await?,
-            },
+        let token = match &self.token {
+            Some(token) if token == "-" => output::ask("")?,
+            Some(token) => token.trim().to_owned(),
+            None => ask_token(address).await?,
         };
         if token.is_empty() {
             bail!(
-                "No token was given. On the platform's own machine, root logs in with: wharf login {address} --data DIR\n\
+                "No token was given. On the platform's own machine, root logs in with: wharf login\n\
                  Elsewhere pass a token: wharf login {address} --token -"
             );
         }
@@ -117,14 +153,6 @@ fn admin_token(dir: &Path) -> Result<String> {
         Err(err) if err.kind() == ErrorKind::PermissionDenied => bail!("Only root can read {shown}."),
         Err(err) => Err(err).with_context(|| format!("read {shown}")),
     }
-}
-
-/// The administrator's token of a platform on this machine. It is never offered to another.
-fn own_admin_token(address: &Address) -> Option<String> {
-    let dir = variable("WHARF_DATA").map_or_else(|| PathBuf::from(DEFAULT_DATA), PathBuf::from);
-    let token = address.is_local().then(|| admin_token(&dir).ok()).flatten()?;
-    note(format!("Using the administrator's token in {}", dir.join("admin-token").display()));
-    Some(token)
 }
 
 async fn ask_token(address: &Address) -> Result<String> {

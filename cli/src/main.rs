@@ -28,6 +28,7 @@ mod formation;
 mod git;
 mod help;
 mod lines;
+mod local;
 mod log_drains;
 mod log_sessions;
 mod login;

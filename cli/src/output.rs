@@ -2,6 +2,8 @@
 //!
 //! Results go to stdout and everything said about them to stderr, so that `--json` and
 //! pipes stay clean. Colours are for people: only on a terminal, never with `NO_COLOR`.
+//! Much of what is printed comes from others: everything passes [`api::harmless`] on its way
+//! out, to a terminal and to a file that may be shown on one later. Only [`write_exactly`] does not.
 
 use std::{
     fmt::Display,
@@ -9,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use api::harmless;
 use chrono::{DateTime, Local, Utc};
 use serde::Serialize;
 
@@ -19,13 +22,13 @@ macro_rules! out {
 
 /// Writes to stdout. A reader that went away (`wharf logs | head`) ends the command.
 pub fn write(text: &str) {
-    write_bytes(text.as_bytes());
+    write_exactly(&harmless::text(text));
 }
 
-/// Writes to stdout what may be cut in the middle of a character.
-pub fn write_bytes(bytes: &[u8]) {
+/// Writes to stdout what must arrive as it is: answers to programs, and what was made harmless.
+pub fn write_exactly(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    if stdout.write_all(bytes).and_then(|()| stdout.flush()).is_err() {
+    if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
         std::process::exit(0);
     }
 }
@@ -33,7 +36,7 @@ pub fn write_bytes(bytes: &[u8]) {
 /// Writes to stderr; whether anybody reads it does not matter.
 fn write_aside(text: &str) {
     let mut stderr = std::io::stderr().lock();
-    stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()).ok();
+    stderr.write_all(harmless::text(text).as_bytes()).and_then(|()| stderr.flush()).ok();
 }
 
 /// Says something about the result, on stderr.
@@ -57,8 +60,13 @@ pub fn fail(text: impl Display) {
 
 /// Prints `value` as JSON.
 pub fn json<T: Serialize>(value: &T) -> Result<()> {
-    out!("{}", serde_json::to_string_pretty(value).context("write JSON")?);
+    print_json(&serde_json::to_string_pretty(value).context("write JSON")?);
     Ok(())
+}
+
+/// Prints JSON that was written already. What would steer a terminal is escaped, which JSON allows.
+pub fn print_json(text: &str) {
+    write_exactly(&format!("{}\n", harmless::json(text)));
 }
 
 fn plain() -> bool {
@@ -147,8 +155,7 @@ impl Cell {
     /// Text in a colour.
     pub fn new(text: impl Display, colour: &'static str) -> Self {
         // A line break or a control character in a description must not break the table.
-        let text = text.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        Self { text, colour }
+        Self { text: harmless::word(&text.to_string()), colour }
     }
 }
 
@@ -293,10 +300,30 @@ fn read_line() -> Result<String> {
     Ok(line.trim().to_owned())
 }
 
-/// Quotes `text` for a POSIX shell when it needs it.
+/// Whether stdout is a file or another program, for which a value has to stay as it is.
+pub fn is_piped() -> bool {
+    !std::io::stdout().is_terminal()
+}
+
+/// Quotes `text` for a POSIX shell when it needs it; what would steer a terminal as `$'\x1b'`, which
+/// shells read as the same.
 pub fn shell_quote(text: &str) -> String {
     let safe = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@,+%".contains(&b);
-    if !text.is_empty() && text.bytes().all(safe) { text.into() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if !text.is_empty() && text.bytes().all(safe) {
+        return text.into();
+    }
+    if harmless::text(text) == text && !text.contains('\x1b') {
+        return format!("'{}'", text.replace('\'', "'\\''"));
+    }
+    let mut quoted = String::from("$'");
+    for b in text.bytes() {
+        match b {
+            b'\'' | b'\\' => quoted.extend(['\\', b as char]),
+            b' '..=b'~' => quoted.push(b as char),
+            b => quoted.push_str(&format!("\\x{b:02x}")),
+        }
+    }
+    quoted + "'"
 }
 
 #[cfg(test)]
@@ -327,5 +354,7 @@ mod tests {
         assert_eq!(shell_quote("a=b"), "a=b");
         assert_eq!(shell_quote("it's"), "'it'\\''s'");
         assert_eq!(shell_quote(""), "''");
+        assert_eq!(shell_quote("a\nb"), "'a\nb'");
+        assert_eq!(shell_quote("it's \x1b[2J\u{202e}"), "$'it\\'s \\x1b[2J\\xe2\\x80\\xae'");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use api::Error;
+use api::{Error, harmless};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, sleep};
 
@@ -20,6 +20,7 @@ pub async fn show(url: &str) -> Result<()> {
     let started = Instant::now();
     let mut shown = 0;
     let mut broken = 0;
+    let mut text = harmless::Stream::default();
     loop {
         let response = transport::open(url, &[("accept", "text/plain".into())]).await?;
         match response.status().as_u16() {
@@ -34,8 +35,11 @@ pub async fn show(url: &str) -> Result<()> {
                 return Err(Error::unreadable(status, format!("The output cannot be read: status {status}.")).into());
             }
         }
-        match copy(response.into_body(), &mut shown).await {
-            Ok(()) => return Ok(()),
+        match copy(response.into_body(), &mut shown, &mut text).await {
+            Ok(()) => {
+                output::write_exactly(&text.finish());
+                return Ok(());
+            }
             Err(err) if broken == TRIES => {
                 bail!("The output broke off {TRIES} times: {err}. Try again.")
             }
@@ -46,7 +50,11 @@ pub async fn show(url: &str) -> Result<()> {
 }
 
 /// Prints a body without its first `shown` bytes, and counts on.
-async fn copy(mut body: hyper::body::Incoming, shown: &mut usize) -> Result<(), hyper::Error> {
+async fn copy(
+    mut body: hyper::body::Incoming,
+    shown: &mut usize,
+    text: &mut harmless::Stream,
+) -> Result<(), hyper::Error> {
     let mut skip = *shown;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else {
@@ -54,7 +62,7 @@ async fn copy(mut body: hyper::body::Incoming, shown: &mut usize) -> Result<(), 
         };
         let skipped = skip.min(data.len());
         skip -= skipped;
-        output::write_bytes(&data[skipped..]);
+        output::write_exactly(&text.feed(&data[skipped..]));
         *shown += data.len() - skipped;
     }
     Ok(())

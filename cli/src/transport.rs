@@ -4,6 +4,7 @@
 //! one. [`open`] reads an answer bit by bit: logs and build output.
 
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -15,7 +16,7 @@ use hyper::{Response, body::Incoming, client::conn::http1::SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
     time::timeout,
 };
 
@@ -37,6 +38,8 @@ pub struct Tcp(Arc<Inner>);
 
 struct Inner {
     address: Address,
+    /// Dialled instead of the address.
+    socket: Option<PathBuf>,
     token: String,
     idle: Mutex<Vec<Sender>>,
 }
@@ -44,7 +47,13 @@ struct Inner {
 impl Tcp {
     /// Requests go to `address`, and `token` to nobody else.
     pub fn new(address: Address, token: String) -> Self {
-        Self(Arc::new(Inner { address, token, idle: Mutex::new(Vec::new()) }))
+        Self(Arc::new(Inner { address, socket: None, token, idle: Mutex::new(Vec::new()) }))
+    }
+
+    /// Requests go to whoever listens at `socket`, on this machine.
+    pub fn over(socket: PathBuf, token: String) -> anyhow::Result<Self> {
+        let address = Address::parse("http://localhost")?;
+        Ok(Self(Arc::new(Inner { address, socket: Some(socket), token, idle: Mutex::new(Vec::new()) })))
     }
 }
 
@@ -67,13 +76,22 @@ impl Inner {
         let make = || build(&self.address, request.method, &request.path, &headers, request.body.clone());
         let mut sender = match self.reuse().await {
             Some(sender) => sender,
-            None => connect(&self.address).await?,
+            None => self.connect().await?,
         };
         let response = sender.send_request(make()?).await.map_err(|err| broke(&self.address, &err))?;
         let reply = read(&self.address, response).await?;
         self.idle.lock().expect("nothing panics while it holds the lock").push(sender);
         moved(&self.address, &reply)?;
         Ok(reply)
+    }
+
+    async fn connect(&self) -> Result<Sender, Error> {
+        let Some(socket) = &self.socket else { return connect(&self.address).await };
+        match timeout(CONNECT, UnixStream::connect(socket)).await {
+            Ok(Ok(stream)) => handshake(&self.address, stream).await,
+            Ok(Err(err)) => Err(unreachable(&self.address, &say(&err))),
+            Err(_) => Err(unreachable(&self.address, "no answer")),
+        }
     }
 
     /// A connection of an earlier request that is still open.

@@ -1,5 +1,5 @@
 // Tokens, sessions, appearance, and the keyboard that every page has.
-import { api, open } from "../apps";
+import { api, open, signInBy } from "../apps";
 import { expect, test, wharf } from "../world";
 
 test("a token is shown once, works, and works no more once revoked", async ({ page }) => {
@@ -22,8 +22,7 @@ test("a session that is ended loses its page's stream and its rights", async ({ 
   const { url } = await api<{ url: string }>("POST", "/account/sign-in-links");
   const other = await browser.newContext({ baseURL, storageState: undefined });
   const theirs = await other.newPage();
-  await theirs.goto(url);
-  await expect(theirs.getByRole("heading", { name: "Apps", level: 1 })).toBeVisible();
+  await signInBy(theirs, url);
   await open(page, "/account");
   await page.getByRole("button", { name: "End this session" }).first().click();
   await expect(theirs.getByText("You are signed out.")).toBeVisible();
@@ -62,7 +61,7 @@ test("signing out ends the session", async ({ browser, baseURL }) => {
   const { url } = await api<{ url: string }>("POST", "/account/sign-in-links");
   const context = await browser.newContext({ baseURL, storageState: undefined });
   const page = await context.newPage();
-  await page.goto(url);
+  await signInBy(page, url);
   await page.goto("/account");
   await page.getByRole("button", { name: "Sign out" }).click();
   await expect(page.getByRole("heading", { name: "Sign in to Wharf" })).toBeVisible();

@@ -1,7 +1,7 @@
 // The live connection: cut, killed, slow, signed out, and answered by a newer server.
 import { type Page, type WebSocketRoute } from "@playwright/test";
 
-import { alive, api, appOfSpec, killServer, open, program, visit } from "../apps";
+import { alive, api, appOfSpec, killServer, open, program, signInBy, visit } from "../apps";
 import { expect, test } from "../world";
 
 const { name } = appOfSpec("live", program);
@@ -119,7 +119,7 @@ test("a session that ends takes its streams along", async ({ browser, baseURL })
   const { url } = await api<{ url: string }>("POST", "/account/sign-in-links");
   const context = await browser.newContext({ baseURL, storageState: undefined });
   const page = await context.newPage();
-  await page.goto(url);
+  await signInBy(page, url);
   await open(page, `/apps/${name}/logs?source=app`);
   await visit(name, "/signed-in-1");
   await expect.poll(() => numbers(page, "signed-in")).toEqual([1]);

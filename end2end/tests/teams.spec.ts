@@ -1,14 +1,9 @@
 // Teams: people, roles, access by app, service accounts; and a viewer who is offered nothing more.
-import { execFile } from "node:child_process";
 import { createHash, randomBytes, randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { promisify } from "node:util";
 
-import { accessible, alive, api, complaints, destroyed, freshName, open } from "../apps";
+import { accessible, alive, api, complaints, destroyed, freshName, open, signInBy, sql } from "../apps";
 import { expect, test, wharf } from "../world";
 
-const run = promisify(execFile);
 const team = freshName("team");
 const app = freshName("teamapp");
 const viewer = `${freshName("vera")}@example.com`;
@@ -26,14 +21,12 @@ test.afterAll(async () => {
 
 /** A way in for somebody who was let in by address alone: straight into the database, as no page gives one. */
 async function signInLink(email: string): Promise<string> {
-  const sockets = readFileSync(join(wharf.data, "postgres/postmaster.pid"), "utf8").split("\n")[4];
   const token = `e2e-${randomBytes(16).toString("hex")}`;
   const hash = createHash("sha256").update(token).digest("hex");
-  const sql = `insert into oauth_authorizations
+  await sql(`insert into oauth_authorizations
       (id, account_id, description, scope, token_hash, hint, created_at, updated_at)
     select '${randomUUID()}', id, 'end2end', '{global}', '\\x${hash}', 'hint', now(), now()
-    from accounts where email = '${email}'`;
-  await run("runuser", ["-u", "postgres", "--", "psql", "-qAt", "-h", sockets, "-d", "wharf", "-c", sql], { cwd: "/" });
+    from accounts where email = '${email}'`);
   const answer = await fetch(`${wharf.url}/account/sign-in-links`, {
     method: "POST",
     headers: { accept: "application/vnd.heroku+json; version=3", authorization: `Bearer ${token}` },
@@ -131,7 +124,7 @@ test("a viewer sees the app and is offered nothing that would be refused", async
   await api("PATCH", `/teams/apps/${app}/collaborators/${viewer}`, { permissions: ["view"] });
   const context = await browser.newContext({ baseURL: wharf.url, storageState: undefined });
   const page = await context.newPage();
-  await page.goto(await signInLink(viewer));
+  await signInBy(page, await signInLink(viewer));
   await open(page, `/apps/${app}/settings`);
   await expect(page.getByRole("region", { name: "Access" })).toBeVisible();
   for (const name of ["Config vars", "Buildpacks", "Maintenance", "Destroy"]) {

@@ -31,7 +31,12 @@ fn one_command_brings_up_a_platform_that_comes_back_and_remembers() {
     let stranger = world.ask("GET", "/apps?a=b", &[("Accept", "text/html")], b"").unwrap();
     assert_eq!((stranger.status, stranger.headers["location"].as_str()), (303, "/login?next=%2Fapps%3Fa%3Db"));
     let path = link.strip_prefix(&origin).unwrap();
-    let signed_in = world.ask("GET", path, &[("Accept", "text/html")], b"").unwrap();
+    let asked = world.ask("GET", path, &[("Accept", "text/html")], b"").unwrap();
+    assert_eq!((asked.status, asked.headers["referrer-policy"].as_str()), (200, "strict-origin"), "{}", asked.body);
+    assert_eq!((asked.headers["cache-control"].as_str(), asked.headers.get("set-cookie")), ("no-store", None));
+    assert!(asked.body.contains("Sign in as ") && asked.body.contains("admin@wharf.localhost"), "{}", asked.body);
+    let press = [("Accept", "text/html"), ("Origin", &*origin)];
+    let signed_in = world.ask("POST", path, &press, b"").unwrap();
     let cookie = signed_in.headers["set-cookie"].split(';').next().unwrap().to_owned();
     let page = world.ask("GET", "/apps", &[("Accept", "text/html"), ("Cookie", &cookie)], b"").unwrap();
     assert_eq!(page.status, 200, "{}", page.body);
@@ -41,7 +46,7 @@ fn one_command_brings_up_a_platform_that_comes_back_and_remembers() {
     let nonce = policy.split("'nonce-").nth(1).unwrap().split('\'').next().unwrap();
     let scripts = page.body.matches("<script").count();
     assert!(page.body.matches(&format!("nonce=\"{nonce}\"")).count() >= scripts, "every script has the nonce");
-    let again = world.ask("GET", path, &[("Accept", "text/html")], b"").unwrap();
+    let again = world.ask("POST", path, &press, b"").unwrap();
     assert_eq!(again.headers["location"], "/login?error=link", "a link works once");
     let style = page.body.split("rel=\"stylesheet\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     let css = world.ask("GET", style, &[("Accept-Encoding", "br")], b"").unwrap();

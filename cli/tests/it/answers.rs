@@ -187,7 +187,7 @@ fn a_login_without_a_token_says_where_to_get_one() {
     let platform = Platform::start(vec![]);
     let said = home.wharf(&["login", &platform.url, "--token", "-"]);
     assert_eq!(said.code, Some(1));
-    for words in ["No token was given.", "--data DIR", "--token -"] {
+    for words in ["No token was given.", "wharf login\n", "--token -"] {
         assert!(said.err.contains(words), "{words}: {}", said.err);
     }
     let said = home.wharf(&["login", &platform.url, "--data", "/nonexist"]);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+mod hostile_tenant;
 mod platform;
 
 use std::{
@@ -52,6 +53,7 @@ impl Drop for Home {
     }
 }
 
+#[derive(Debug)]
 struct Said {
     code: Option<i32>,
     out: String,

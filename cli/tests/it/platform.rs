@@ -29,6 +29,11 @@ impl Platform {
         Self { url, asked }
     }
 
+    /// All that was asked.
+    pub fn heard(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
     /// What was asked since the last time, but for what changes nothing.
     pub fn changes(&self) -> Vec<String> {
         let asked = std::mem::take(&mut *self.asked.lock().unwrap());
@@ -63,8 +68,8 @@ fn answer(stream: TcpStream, answers: &[(&str, u16, Value)], seen: &Mutex<Vec<St
     reader.into_inner().write_all(format!("{head}\r\nConnection: close\r\n\r\n{body}").as_bytes()).unwrap();
 }
 
-const ID: &str = "0b9a1c1e-0000-7000-8000-000000000000";
-const TIME: &str = "2026-01-02T03:04:05Z";
+pub const ID: &str = "0b9a1c1e-0000-7000-8000-000000000000";
+pub const TIME: &str = "2026-01-02T03:04:05Z";
 
 /// A release of `dusk` with the slug whose id ends in this letter.
 pub fn release(version: i32, slug: Option<char>, description: &str) -> Value {

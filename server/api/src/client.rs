@@ -47,7 +47,7 @@ use crate::{
     releases::{Release, ReleaseChanges, ReleaseChangesQuery, ReleaseCreate, RollbackEffects},
     samples::Sample,
     service_accounts::{ServiceAccount, ServiceAccountCreate},
-    sessions::{Session, SignInLink},
+    sessions::{Session, SignInLink, SignInLinkInfo},
     sign_in::SignInOptions,
     slugs::Slug,
     stacks::Stack,
@@ -444,6 +444,8 @@ calls! {
     platform_info() -> PlatformInfo: "GET" "/platform".into();
     /// Ends a console session.
     session_delete(id: &str) -> Value: "DELETE" format!("/account/sessions/{}", segment(id));
+    /// Whom a one-time link would sign in; does not use it up.
+    sign_in_link_info(secret: &str) -> SignInLinkInfo: "GET" format!("/sign-in-links/{}", segment(secret));
     /// Makes a link that signs a browser in, once.
     sign_in_link_create() -> SignInLink: "POST" "/account/sign-in-links".into();
 }

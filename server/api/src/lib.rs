@@ -18,6 +18,7 @@ pub mod dynos;
 pub mod error;
 pub mod features;
 pub mod formation;
+pub mod harmless;
 pub mod identities;
 pub mod identity_providers;
 pub mod ids;

@@ -23,3 +23,13 @@ pub struct SignInLink {
     pub url: String,
     pub expires_at: DateTime<Utc>,
 }
+
+/// What a link would do, for the page that asks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SignInLinkInfo {
+    /// Whom it signs in.
+    pub email: String,
+    pub expires_at: DateTime<Utc>,
+    /// Who is signed in in the browser that asks.
+    pub signed_in_as: Option<String>,
+}

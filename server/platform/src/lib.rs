@@ -42,6 +42,7 @@ mod secrets;
 mod service_accounts;
 mod sessions;
 mod sign_in;
+mod sign_in_links;
 mod slug_files;
 mod slugs;
 mod sources;

@@ -13,7 +13,8 @@ use crate::{
     Error, Platform, accounts, app_transfers, apps, authorizations, buildpack_installations, builds, collaborators,
     config_vars, dynos, events, features, formation, git, identities, identity_providers, live, log_drains, log_lines,
     log_sessions, metrics, oauth_clients, outputs, passwords, platform, rate_limits, releases, samples,
-    service_accounts, sessions, sign_in, slugs, sources, stacks, statuses, team_invitations, team_members, teams, web,
+    service_accounts, sessions, sign_in, sign_in_links, slugs, sources, stacks, statuses, team_invitations,
+    team_members, teams, web,
 };
 
 /// The API, the git remote, the live socket and the streams. Pages are not here.
@@ -59,7 +60,7 @@ fn api_routes() -> Router<Platform> {
         .route("/account/rate-limits", get(rate_limits::rate_limit_info))
         .route("/account/sessions", get(sessions::session_list))
         .route("/account/sessions/{session}", delete(sessions::session_delete))
-        .route("/account/sign-in-links", post(sessions::sign_in_link_create))
+        .route("/account/sign-in-links", post(sign_in_links::sign_in_link_create))
         .route("/account/team-invitations", get(team_invitations::team_invitation_list_own))
         .route("/app-statuses", get(statuses::app_summary_list))
         .route("/apps", get(apps::app_list).post(apps::app_create))
@@ -236,9 +237,11 @@ fn open_routes() -> Router<Platform> {
         .route("/login/oauth/{provider}", get(sign_in::sign_in_start))
         .route("/login/oauth/{provider}/callback", get(sign_in::sign_in_finish))
         .route("/login/password", post(passwords::sign_in::password_sign_in))
+        .route("/login/{secret}", post(sign_in_links::sign_in_link_use))
         .route("/oauth/revoke", post(oauth_clients::tokens::token_delete))
         .route("/oauth/token", post(oauth_clients::tokens::token_create))
         .route("/oauth/tokens", post(oauth_clients::tokens::token_create_json))
+        .route("/sign-in-links/{secret}", get(sign_in_links::sign_in_link_info))
         .route("/sign-in-options", get(sign_in::sign_in_options))
 }
 
@@ -249,7 +252,6 @@ fn stream_routes() -> Router<Platform> {
         .route("/blobs/sources/{secret}", get(sources::source_download).put(sources::source_upload))
         .route("/internal/pushes", post(git::push))
         .route("/live", any(live::live))
-        .route("/login/{secret}", get(sessions::sign_in_with_link))
         .route("/logout", post(sessions::sign_out))
         .route("/streams/builds/{secret}", get(outputs::build_output))
         .route("/streams/logs/{secret}", get(log_sessions::log_session_stream))

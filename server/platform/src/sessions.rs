@@ -1,4 +1,4 @@
-//! Console sessions: signing in with a one-time link, signing out, listing and ending sessions.
+//! Console sessions: what a cookie is worth, signing out, listing and ending sessions.
 
 use std::collections::HashMap;
 
@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use axum::{
     Json,
     extract::{Path, Request, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, header},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 use tower_sessions::{
     Expiry, Session, SessionManagerLayer, SessionStore,
     cookie::SameSite,
@@ -24,7 +24,6 @@ use crate::{
     actor::{self, Actor, Credential},
     error::{Error, Result},
     events, secrets,
-    web::Created,
 };
 
 const ACCOUNT: &str = "account";
@@ -35,8 +34,6 @@ const DAY: &str = "day";
 const ADDRESS: &str = "address";
 /// A browser that is not used for this long has to sign in again.
 const LIFE: time::Duration = time::Duration::days(14);
-/// A link is typed or clicked soon, or not at all.
-const LINK_LIFE: Duration = Duration::minutes(30);
 
 /// Keeps tower-sessions' records in the table `sessions`, under a hash of the cookie's value.
 #[derive(Clone)]
@@ -188,66 +185,6 @@ pub(crate) async fn browser(session: &Session) -> anyhow::Result<String> {
 /// As [`browser`], for a browser that comes back: none if it never began.
 pub(crate) async fn known_browser(session: &Session) -> Option<String> {
     session.get::<String>(BROWSER).await.ok().flatten()
-}
-
-/// `POST /account/sign-in-links`: for oneself.
-pub async fn sign_in_link_create(
-    State(platform): State<Platform>,
-    actor: Actor,
-) -> Result<Created<api::sessions::SignInLink>> {
-    actor.must_be_a_person().await?;
-    let (secret, now) = (secrets::random(), Utc::now());
-    let expires_at = now + LINK_LIFE;
-    let mut tx = platform.db().begin().await?;
-    let hash = secrets::hash(&secret);
-    store::sessions::sign_in_link_create(&mut *tx, Uuid::now_v7(), actor.account.id, &hash, expires_at, now).await?;
-    let summary = "Created a one-time sign-in link.".into();
-    let email = actor.account.email.clone();
-    let event =
-        events::New { action: "sign_in_link.create", subject: &email, app: None, summary, data: serde_json::json!({}) };
-    actor.event(&mut tx, event).await?;
-    tx.commit().await?;
-    Ok(Created(api::sessions::SignInLink { url: format!("{}/login/{secret}", actor.base), expires_at }))
-}
-
-/// `GET /login/{secret}`: signs the browser in, once. Programs that only look at a link do not use it up.
-pub async fn sign_in_with_link(
-    State(platform): State<Platform>,
-    method: Method,
-    session: Session,
-    headers: HeaderMap,
-    Path(secret): Path<String>,
-) -> Result<Response> {
-    if method == Method::HEAD {
-        return Ok([(header::CACHE_CONTROL, "no-store")].into_response());
-    }
-    let mut tx = platform.db().begin().await?;
-    let now = Utc::now();
-    let account = store::sessions::sign_in_link_use(&mut *tx, &secrets::hash(&secret), now).await?;
-    let account = match account {
-        Some(id) => store::accounts::account_info(&mut *tx, id).await?,
-        None => None,
-    };
-    let Some(account) = account else {
-        return Ok(Redirect::to("/login?error=link").into_response());
-    };
-    store::accounts::account_signed_in(&mut *tx, account.id, now).await?;
-    let id = Uuid::now_v7();
-    let actor = Actor {
-        credential: Credential::Session(id),
-        address: actor::address(&headers),
-        base: String::new(),
-        platform: platform.clone(),
-        account,
-    };
-    let summary = "Signed in with a one-time link.".to_owned();
-    let email = actor.account.email.clone();
-    let event =
-        events::New { action: "session.create", subject: &email, app: None, summary, data: serde_json::json!({}) };
-    actor.event(&mut tx, event).await?;
-    tx.commit().await?;
-    sign_in(&session, actor.account.id, id, &headers).await?;
-    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, "/apps"), (header::CACHE_CONTROL, "no-store")]).into_response())
 }
 
 /// `POST /logout`: ends this browser's session. A plain form, so that it works without scripts.

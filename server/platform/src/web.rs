@@ -128,8 +128,12 @@ fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
 
 /// Addresses that open without credentials hold a secret, which must not reach the log.
 fn redact(path: &str) -> String {
-    let secret = ["/streams/", "/login/", "/blobs/"].iter().any(|p| path.starts_with(p));
-    if secret { path.split('/').take(3).collect::<Vec<_>>().join("/") + "/…" } else { path.to_owned() }
+    let kept = match path.split('/').nth(1) {
+        Some("streams" | "blobs") => 3,
+        Some("login" | "sign-in-links") => 2,
+        _ => return path.to_owned(),
+    };
+    path.split('/').take(kept).collect::<Vec<_>>().join("/") + "/…"
 }
 
 /// Says that it was our fault: as JSON, or as the text that git shows to people.
@@ -309,6 +313,15 @@ mod tests {
         let (status, body) = answer("/apps", &anyhow::anyhow!("something else"));
         assert_eq!(status, 500);
         assert!(body.contains("request id R1") && !body.contains("something else"), "{body}");
+    }
+
+    #[test]
+    fn secrets_of_addresses_are_not_logged() {
+        assert_eq!(redact("/login/secret"), "/login/…");
+        assert_eq!(redact("/sign-in-links/secret"), "/sign-in-links/…");
+        assert_eq!(redact("/streams/logs/secret"), "/streams/logs/…");
+        assert_eq!(redact("/blobs/slugs/secret"), "/blobs/slugs/…");
+        assert_eq!(redact("/apps/dusk"), "/apps/dusk");
     }
 
     #[test]

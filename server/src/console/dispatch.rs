@@ -47,9 +47,9 @@ pub fn of(request: &Request, api_host: &str) -> For {
 fn is_api_path(path: &str) -> bool {
     let mut segments = path.trim_start_matches('/').split('/');
     let first = segments.next().unwrap_or_default();
-    // `/login` is a page, `/login/<secret>` the link that signs in.
-    let link = first == "login" && segments.next().is_some_and(|secret| !secret.is_empty());
-    API.contains(&first) || first.ends_with(".git") || link || GIT.iter().any(|end| path.ends_with(end))
+    // `/login` is a page, and so is the link `/login/<secret>`; what providers send people back to is not.
+    let provider = first == "login" && segments.next() == Some("oauth");
+    API.contains(&first) || first.ends_with(".git") || provider || GIT.iter().any(|end| path.ends_with(end))
 }
 
 fn accepts(headers: &HeaderMap, kind: &str) -> bool {
@@ -91,14 +91,7 @@ mod tests {
 
     #[test]
     fn what_only_the_api_has_needs_no_header() {
-        for path in [
-            "/live",
-            "/streams/logs/abc",
-            "/dusk.git/info/refs",
-            "/dusk/git-upload-pack",
-            "/login/abc",
-            "/blobs/slugs/x",
-        ] {
+        for path in ["/live", "/streams/logs/abc", "/dusk.git/info/refs", "/dusk/git-upload-pack", "/blobs/slugs/x"] {
             check("GET", path, &[("accept", BROWSER)], For::Api);
         }
         check("GET", "/regions", &[("accept", "*/*")], For::Api);
@@ -108,6 +101,9 @@ mod tests {
         check("GET", "/oauth/authorize?client_id=x", &[("accept", BROWSER)], For::Page);
         check("GET", "/login", &[], For::Page);
         check("GET", "/login/", &[], For::Page);
+        check("GET", "/login/secret", &[("accept", "image/*")], For::Page);
+        check("HEAD", "/login/secret", &[], For::Page);
+        check("POST", "/login/secret", &[("accept", BROWSER)], For::Api);
         check("POST", "/logout", &[("accept", BROWSER)], For::Api);
     }
 }

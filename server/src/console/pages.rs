@@ -55,8 +55,13 @@ async fn page(State(api): State<Router>, request: Request) -> Response {
     };
     let assets = assets::of_page(request.uri().path());
     let document = move || app::shell(assets.clone());
+    let holds_secret = is_link(request.uri().path());
     let mut response = leptos_axum::render_app_async_with_context(context, document)(request).await;
     protect(response.headers_mut());
+    if holds_secret {
+        // Its address goes to nobody, not to this server either; its form still says where it comes from.
+        response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
+    }
     response
 }
 
@@ -65,7 +70,12 @@ const CONSENT: &str = "/oauth/authorize";
 
 /// Pages for people who are not signed in.
 fn is_open(path: &str) -> bool {
-    path.trim_end_matches('/') == "/login"
+    path.trim_end_matches('/') == "/login" || is_link(path)
+}
+
+/// Whether `path` is that of a one-time sign-in link.
+fn is_link(path: &str) -> bool {
+    path.strip_prefix("/login/").is_some_and(|secret| !secret.is_empty())
 }
 
 /// Whether the API knows that nobody is signed in. If it cannot say, the page shall tell why.

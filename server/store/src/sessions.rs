@@ -147,6 +147,22 @@ pub async fn sign_in_link_create(
     Ok(())
 }
 
+/// A one-time link that still works: the account it would sign in, and until when.
+pub async fn sign_in_link_info(
+    db: impl PgExecutor<'_>,
+    secret_hash: &[u8],
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<(Uuid, DateTime<Utc>)>> {
+    sqlx::query_as(
+        "select account_id, expires_at from sign_in_links
+         where secret_hash = $1 and used_at is null and expires_at > $2",
+    )
+    .bind(secret_hash)
+    .bind(now)
+    .fetch_optional(db)
+    .await
+}
+
 /// Uses a one-time link up: the account it signs in, once.
 pub async fn sign_in_link_use(
     db: impl PgExecutor<'_>,

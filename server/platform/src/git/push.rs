@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::harmless;
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequestParts, State},
@@ -52,7 +53,7 @@ pub async fn push(State(platform): State<Platform>, Pass(app): Pass, Input(push)
             Ok(()) => "ok".to_owned(),
             Err(why) => why,
         };
-        said.line(&format!("{VERDICT}{text}")).await;
+        said.verdict(&text).await;
     });
     let body = Body::from_stream(ReceiverStream::new(lines).map(Ok::<_, std::convert::Infallible>));
     Ok(body.into_response())
@@ -76,9 +77,14 @@ struct Said {
 }
 
 impl Said {
-    /// Sends a line; `false` when nobody reads any more.
+    /// Sends a line; `false` when nobody reads any more. Part of it may be others' words.
     async fn line(&self, text: &str) -> bool {
-        self.out.send(Bytes::from(format!("{text}\n"))).await.is_ok()
+        self.out.send(Bytes::from(harmless::line(text) + "\n")).await.is_ok()
+    }
+
+    /// Sends the last line. No output of a build looks like it: there, its first character is made visible.
+    async fn verdict(&self, text: &str) {
+        let _ = self.out.send(Bytes::from(format!("{VERDICT}{text}\n"))).await;
     }
 }
 
@@ -185,14 +191,18 @@ async fn follow_build(platform: &Platform, app: &store::apps::Row, build: Uuid, 
     let file = outputs::build_file(platform, app.id, build);
     let output = outputs::follow(platform.clone(), file, outputs::Output::Build(build), 0);
     pin_mut!(output);
+    let mut text = harmless::Stream::default();
     loop {
         tokio::select! {
             () = said.out.closed() => return Ok(()),
             chunk = output.next() => match chunk {
                 Some(chunk) => {
-                    let _ = said.out.send(chunk?).await;
+                    let _ = said.out.send(text.feed(&chunk?).into()).await;
                 }
-                None => return Ok(()),
+                None => {
+                    let _ = said.out.send(text.finish().into()).await;
+                    return Ok(());
+                }
             },
         }
     }

@@ -393,7 +393,8 @@ async fn changing_it_takes_a_code_and_ends_the_other_sessions() {
     assert!(ada.who(&here).await.is_some() && ada.who(&other).await.is_none());
     // Somebody else's session and one's own tokens go on; a link that was about is dead.
     assert!(ada.who(&there).await.is_some() && ada.t.stranger.get("/account").await.status == 200);
-    let link = ada.t.anonymous.get(&crate::world::path(link["url"].as_str().unwrap())).await;
+    let link = ada.t.anonymous.ask("POST", &crate::world::path(link["url"].as_str().unwrap()));
+    let link = link.header("origin", "http://localhost").await;
     assert_eq!(link.header("location"), "/login?error=link");
     ada.forget_steps().await;
     assert_eq!(ada.right().send(&ada.t).await.status, 401);

@@ -4,11 +4,22 @@ use serde_json::json;
 
 use crate::world::{Answer, World, path};
 
-/// Signs a browser in. Its cookie.
-pub async fn sign_in(t: &World) -> String {
+/// A one-time link: its path.
+async fn link(t: &World) -> String {
     let link = t.owner.post("/account/sign-in-links", json!({})).await;
     assert_eq!(link.status, 201);
-    let answer = t.anonymous.ask("GET", &path(link.json()["url"].as_str().unwrap())).header("user-agent", "Lynx").await;
+    path(link.json()["url"].as_str().unwrap())
+}
+
+/// Presses the button on a link's page in a browser that has `cookie`.
+async fn press(t: &World, link: &str, cookie: &str) -> Answer {
+    let ask = t.anonymous.ask("POST", link).header("origin", "http://localhost").header("user-agent", "Lynx");
+    ask.header("cookie", cookie).await
+}
+
+/// Signs a browser in. Its cookie.
+pub async fn sign_in(t: &World) -> String {
+    let answer = press(t, &link(t).await, "").await;
     assert_eq!((answer.status, answer.header("location")), (303, "/apps"), "{answer:?}");
     cookie(&answer)
 }
@@ -20,12 +31,8 @@ fn cookie(answer: &Answer) -> String {
 #[tokio::test]
 async fn a_link_signs_one_browser_in_once() {
     let t = World::start().await;
-    let link = t.owner.post("/account/sign-in-links", json!({})).await.json();
-    let link = path(link["url"].as_str().unwrap());
-    // A program that looks at the link in a message.
-    let looked = t.anonymous.ask("HEAD", &link).await;
-    assert_eq!((looked.status, looked.header("set-cookie")), (200, ""));
-    let first = t.anonymous.get(&link).await;
+    let link = link(&t).await;
+    let first = press(&t, &link, "").await;
     let set = first.header("set-cookie").to_owned();
     for part in ["wharf=", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age="] {
         assert!(set.contains(part), "{part}: {set}");
@@ -36,12 +43,11 @@ async fn a_link_signs_one_browser_in_once() {
     assert_eq!(account.json()["admin"], true);
     assert!(t.owner.account_info().await.unwrap().last_login.is_some());
 
-    let second = t.anonymous.get(&link).await;
+    let second = press(&t, &link, "").await;
     assert_eq!((second.status, second.header("location"), second.header("set-cookie")), (303, "/login?error=link", ""));
-    let late = t.owner.post("/account/sign-in-links", json!({})).await.json();
+    let late = self::link(&t).await;
     sqlx::query("update sign_in_links set expires_at = now()").execute(&t.db).await.unwrap();
-    let late = t.anonymous.get(&path(late["url"].as_str().unwrap())).await;
-    assert_eq!(late.header("location"), "/login?error=link");
+    assert_eq!(press(&t, &late, "").await.header("location"), "/login?error=link");
     let value = cookie(&first).trim_start_matches("wharf=").to_owned();
     let rows: Vec<String> =
         sqlx::query_scalar("select row_to_json(s)::text from sessions s").fetch_all(&t.db).await.unwrap();
@@ -50,12 +56,47 @@ async fn a_link_signs_one_browser_in_once() {
     assert_eq!(events.iter().filter(|e| e.action == "session.create").count(), 1);
 }
 
+/// A picture in a page of an app, a preview in a message, a form on another site.
+#[tokio::test]
+async fn a_link_does_nothing_until_its_own_page_sends_it() {
+    let t = World::start().await;
+    let (link, before) = (link(&t).await, sign_in(&t).await);
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        let looked = t.anonymous.ask(method, &link).header("cookie", &before).await;
+        assert_eq!((looked.status, looked.header("set-cookie")), (405, ""), "{method}");
+    }
+    for origin in ["http://evil.localhost", "https://evil.test", "null", ""] {
+        let sent = t.anonymous.ask("POST", &link).header("origin", origin).header("cookie", &before).await;
+        assert_eq!((sent.error().0, sent.header("set-cookie")), (403, ""), "{origin}");
+    }
+    assert_eq!(t.anonymous.ask("POST", &link).await.error().0, 403);
+    assert_eq!(t.anonymous.ask("GET", "/account").header("cookie", &before).await.status, 200);
+    assert_eq!(press(&t, &link, &before).await.header("location"), "/apps");
+}
+
+#[tokio::test]
+async fn a_link_says_whom_it_signs_in_and_who_is_here() {
+    let t = World::start().await;
+    let link = link(&t).await;
+    let info = link.replace("/login/", "/sign-in-links/");
+    let owner = t.owner.account_info().await.unwrap().email;
+    let asked = t.anonymous.get(&info).await;
+    assert_eq!((asked.status, asked.header("cache-control"), asked.header("set-cookie")), (200, "no-store", ""));
+    assert_eq!((asked.json()["email"].as_str(), &asked.json()["signed_in_as"]), (Some(&*owner), &json!(null)));
+    let here = sign_in(&t).await;
+    let asked = t.anonymous.ask("GET", &info).header("cookie", &here).await;
+    assert_eq!(asked.json()["signed_in_as"], json!(owner));
+    press(&t, &link, "").await;
+    for gone in [&*info, "/sign-in-links/x"] {
+        assert_eq!(t.anonymous.get(gone).await.error().0, 404, "{gone}");
+    }
+}
+
 #[tokio::test]
 async fn a_planted_cookie_is_worth_nothing() {
     let t = World::start().await;
     let planted = sign_in(&t).await;
-    let link = t.owner.post("/account/sign-in-links", json!({})).await.json();
-    let answer = t.anonymous.ask("GET", &path(link["url"].as_str().unwrap())).header("cookie", &planted).await;
+    let answer = press(&t, &link(&t).await, &planted).await;
     assert_ne!(cookie(&answer), planted);
     assert_eq!(t.anonymous.ask("GET", "/account").header("cookie", &planted).await.status, 401);
 }

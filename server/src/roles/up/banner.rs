@@ -17,7 +17,7 @@ fn text(settings: &Settings, link: &str) -> String {
 
   Console   {console}
   Sign in   {link}
-            The link works once. Another one: wharfd login-link
+            Open it and press the button. It works once; another one: wharfd login-link
   Apps      {app}
   Data      {data}
   Token     {data}/admin-token

@@ -1,0 +1,80 @@
+//! What a one-time link opens: whom it signs in, and the button that does it. Works without scripts.
+//!
+//! The page only asks. The secret is used up by the form, which the API takes from this page alone.
+
+use api::{client::segment, sessions::SignInLinkInfo};
+use leptos::{either::Either, prelude::*};
+use leptos_meta::Title;
+use leptos_router::hooks::use_params_map;
+
+use crate::{
+    app::Answer,
+    data::{Moving, asked, client},
+    parts::{Glyph, Icon},
+};
+
+/// `/login/:secret`
+#[component]
+pub fn SignInLinkPage() -> impl IntoView {
+    let client = client();
+    let secret = use_params_map().with_untracked(|params| params.get("secret").unwrap_or_default());
+    let action = format!("/login/{}", segment(&secret));
+    // A link that does not work is an answer, too.
+    let link: Moving<Option<SignInLinkInfo>> =
+        asked(|| (), move |()| client.sign_in_link_info(&secret).or(|err| err.status == 404, "null"));
+    view! {
+        <Title text="Sign in"/>
+        <div class="login"><main id="main"><div class="lbox">
+            {link.show(4, move |link| match link.get_untracked() {
+                Some(link) => Either::Left(view! { <Offer link action=action.clone()/> }),
+                None => Either::Right(view! { <Dead/> }),
+            })}
+        </div></main></div>
+    }
+    .into_any()
+}
+
+#[component]
+fn Offer(link: SignInLinkInfo, action: String) -> impl IntoView {
+    let SignInLinkInfo { email, signed_in_as, .. } = link;
+    let here = signed_in_as.map(|now| {
+        if now == email {
+            Either::Left(view! {
+                <div class="note info"><Glyph name="info"/><span>"This browser is signed in as "<b>{now}</b>" already. "<a class="ul" href="/apps" rel="external">"Go to the apps"</a></span></div>
+            })
+        } else {
+            Either::Right(view! {
+                <div class="note warn"><Glyph name="warn"/><span>"This browser is signed in as "<b>{now}</b>". That session ends here when you go on."</span></div>
+            })
+        }
+    });
+    view! {
+        <div class="stack g3">
+            <span class="logo"><Icon name="logo"/></span>
+            <h1 style="font-size:1.5rem">"Sign in to Wharf"</h1>
+            <p class="dim small">"This link signs this browser in as "<b style="overflow-wrap:anywhere">{email.clone()}</b>". It works once."</p>
+        </div>
+        {here.map(|note| view! { <div class="notes">{note}</div> })}
+        <form class="card" method="post" action=action style="box-shadow:var(--shadow-2)">
+            <div class="in stack g2">
+                <button class="btn pri" type="submit"><Icon name="user" size="i-s"/><span class="clip">"Sign in as "{email}</span></button>
+            </div>
+        </form>
+        <p class="meta">"Somebody else sent you this link, and this is not your account? Close the page: nothing has happened."</p>
+    }
+    .into_any()
+}
+
+#[component]
+fn Dead() -> impl IntoView {
+    Answer::with(404);
+    view! {
+        <div class="stack g3">
+            <span class="logo"><Icon name="logo"/></span>
+            <h1 style="font-size:1.5rem">"This link does not work"</h1>
+            <p class="dim small" role="alert">"It may be too old, or was used already: a link works once, for 30 minutes."</p>
+        </div>
+        <div><a class="btn" href="/login" rel="external">"Other ways to sign in"</a></div>
+    }
+    .into_any()
+}

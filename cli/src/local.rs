@@ -1,0 +1,118 @@
+//! The platform that this very machine runs, for root: who it is, and its administrator's token.
+//!
+//! Anybody may listen on port 5000 while the platform is down or elsewhere. So the token is never
+//! offered to a port in the hope that it is ours: it is shown to the server's socket in `/run/wharf`, which
+//! only root can have made, and the server says there at which address it is reached.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Result;
+use api::{Client, accounts::Account, platform::PlatformInfo};
+use tokio::net::UnixStream;
+
+use crate::{address::Address, transport::Tcp};
+
+/// Where platforms keep their sockets.
+const RUN: &str = "/run/wharf";
+/// The server's, in a directory of its own.
+const SOCKET: &str = "server.sock";
+
+/// A platform of this machine that knows a token.
+pub struct Local {
+    /// Where it says it is reached.
+    pub address: Address,
+    pub email: String,
+}
+
+impl Local {
+    /// The running platform that `token` administers.
+    pub async fn find(token: &str) -> Option<Self> {
+        Self::find_in(Path::new(RUN), token).await
+    }
+
+    async fn find_in(run: &Path, token: &str) -> Option<Self> {
+        let directories = fs::read_dir(run).ok()?;
+        for socket in directories.flatten().map(|entry| entry.path().join(SOCKET)) {
+            if is_roots(&socket).await
+                && let Ok(found) = ask(socket, token).await
+            {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Whether `address` leads to this platform, as commands dial it.
+    pub fn is_at(&self, address: &Address) -> bool {
+        let name = |address: &Address| match address.is_dialled_here() {
+            true => "127.0.0.1".to_owned(),
+            false => address.host.clone(),
+        };
+        let ours = &self.address;
+        (ours.https, ours.port, name(ours)) == (address.https, address.port, name(address))
+    }
+}
+
+async fn ask(socket: PathBuf, token: &str) -> Result<Local> {
+    let client = Client::new(Tcp::over(socket, token.to_owned())?);
+    let account: Account = client.account_info().await?;
+    let info: PlatformInfo = client.platform_info().await?;
+    Ok(Local { address: Address::parse(&info.url)?, email: account.email })
+}
+
+/// Whether root listens at `socket`, and nobody else could have put it there.
+async fn is_roots(socket: &Path) -> bool {
+    let owned = |path: &Path| fs::symlink_metadata(path).is_ok_and(|of| of.uid() == 0 && of.mode() & 0o022 == 0);
+    let Some(folder) = socket.parent().filter(|folder| owned(folder)) else { return false };
+    if !folder.parent().is_some_and(owned) {
+        return false;
+    }
+    match UnixStream::connect(socket).await {
+        Ok(stream) => stream.peer_cred().is_ok_and(|peer| peer.uid() == 0),
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_the_platforms_or_it_is_not() {
+        let local = |url: &str| Local { address: Address::parse(url).unwrap(), email: String::new() };
+        let at = |ours: &str, asked: &str| local(ours).is_at(&Address::parse(asked).unwrap());
+        assert!(at("http://localhost:5000", "http://localhost:5000"));
+        assert!(at("http://localhost:5000", "http://127.0.0.1:5000"));
+        assert!(at("https://wharf.example.com", "wharf.example.com"));
+        for (ours, asked) in [
+            ("http://localhost:5000", "http://localhost:5001"),
+            ("http://localhost:5000", "https://localhost:5000"),
+            // Another listener may have this one.
+            ("http://localhost:5000", "http://[::1]:5000"),
+            ("http://localhost:5000", "http://127.0.0.2:5000"),
+            ("http://localhost:5000", "http://wharf.example.com:5000"),
+            ("https://wharf.example.com", "http://localhost:5000"),
+            ("https://wharf.example.com", "https://wharf.example.com.evil.test"),
+        ] {
+            assert!(!at(ours, asked), "{ours} {asked}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_others_could_have_made_is_not_asked() {
+        use std::os::unix::fs::PermissionsExt;
+        let run = std::env::temp_dir().join(format!("wharf-local-{}", std::process::id()));
+        let folder = run.join("a");
+        fs::create_dir_all(&folder).unwrap();
+        let listener = tokio::net::UnixListener::bind(folder.join(SOCKET)).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(Local::find_in(&run, "secret").await.is_none());
+        let heard = tokio::time::timeout(std::time::Duration::ZERO, listener.accept()).await;
+        assert!(heard.is_err(), "it was asked");
+        fs::remove_dir_all(run).unwrap();
+    }
+}
