@@ -58,7 +58,8 @@ fn the_name_of_a_person_is_text() {
             "GET /account",
             200,
             json!({
-                "id": ID, "email": HOSTILE, "name": HOSTILE, "created_at": TIME, "updated_at": TIME,
+                "id": ID, "email": HOSTILE, "name": HOSTILE, "verified": true, "two_factor_authentication": false,
+                "federated": false, "created_at": TIME, "updated_at": TIME, "last_login": null,
             }),
         )],
         &["whoami"],
