@@ -1,3 +1,7 @@
-//! A hostile tenant, who has an account and means no good. One module for each target that they try to reach.
+//! A hostile tenant: everything that somebody with an account, or without one, tries to reach.
+//!
+//! One file for each target. Attacks on the kernel's side of a dyno are in the tests of `dyno`,
+//! those on archives in the tests of `builder`, those on HTTP itself in the tests of `router`.
 
+mod fuzz;
 mod outside;
