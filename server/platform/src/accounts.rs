@@ -10,7 +10,7 @@ use axum::{
     response::Response,
 };
 use chrono::Utc;
-use store::accounts::Row;
+use store::accounts::{LIST, Row};
 use uuid::Uuid;
 
 use crate::{
@@ -18,8 +18,8 @@ use crate::{
     actor::Actor,
     authorizations,
     error::{Error, Result},
-    events, secrets,
-    web::{Input, Page},
+    events, pages, secrets,
+    web::Input,
 };
 
 /// Some clients ask for a domain with a dot in it.
@@ -85,13 +85,13 @@ pub(crate) fn is_self(actor: &Actor, user: &str) -> Result<()> {
 /// `GET /users`: the accounts of people, for administrators.
 pub async fn user_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
     actor.must_administer()?;
-    let rows = store::accounts::account_list(platform.db()).await?;
-    let all = rows.iter().map(|listed| api::accounts::Account {
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::accounts::account_list(platform.db(), &range).await?.map(|listed| api::accounts::Account {
         suspended_at: listed.suspended_at,
         two_factor_authentication: listed.has_password,
         ..shown(&listed.row)
     });
-    Page::read(&headers).of(all.collect::<Vec<_>>())
+    Ok(pages::answer(&LIST, &range, page))
 }
 
 /// `PATCH /users/{user}`: whether anybody is let in with an account, and whether it administers the

@@ -7,16 +7,16 @@ use axum::{
     response::Response,
 };
 use chrono::Utc;
-use store::app_transfers::Row;
+use store::app_transfers::{LIST, Row};
 use uuid::Uuid;
 
 use crate::{
     Platform,
     actor::Actor,
     error::{Error, Result},
-    events,
+    events, pages,
     rights::{Can, Role},
-    web::{Created, Input, Page},
+    web::{Created, Input},
 };
 
 fn shown(row: Row) -> api::app_transfers::AppTransfer {
@@ -47,8 +47,9 @@ async fn note(actor: &Actor, tx: &mut sqlx::PgConnection, action: &str, row: &Ro
 
 /// `GET /account/app-transfers`: those to the asker, and those from.
 pub async fn app_transfer_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
-    let rows = store::app_transfers::app_transfer_list(platform.db(), actor.account.id).await?;
-    Page::read(&headers).of(rows.into_iter().map(shown).collect::<Vec<_>>())
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::app_transfers::app_transfer_list(platform.db(), actor.account.id, &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(shown)))
 }
 
 /// `POST /account/app-transfers`; some clients `PUT`.

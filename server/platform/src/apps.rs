@@ -13,7 +13,7 @@ use background::{Failure, Job, Steps};
 use chrono::Utc;
 use rand::seq::IndexedRandom as _;
 use serde::{Deserialize, Serialize};
-use store::apps::Row;
+use store::apps::{Filter, LIST, Row};
 use uuid::Uuid;
 
 use crate::{
@@ -21,10 +21,10 @@ use crate::{
     actor::Actor,
     collaborators,
     error::{Error, Result},
-    events, releases,
+    events, pages, releases,
     rights::{Can, Team},
     stacks,
-    web::{Created, Input, Page},
+    web::{Created, Input},
 };
 
 /// The app as it goes over the wire.
@@ -150,15 +150,20 @@ pub(crate) async fn make(
 
 /// `GET /apps`
 pub async fn app_list(actor: Actor, headers: HeaderMap) -> Result<Response> {
-    let rows = actor.apps().await?;
-    Page::read(&headers).of(rows.iter().map(|row| shown(row, &actor)).collect::<Vec<_>>())
+    listed(&actor, &headers, &Filter::default()).await
+}
+
+/// A page of the apps that are looked for and that the asker may see.
+pub(crate) async fn listed(actor: &Actor, headers: &HeaderMap, filter: &Filter<'_>) -> Result<Response> {
+    let range = pages::asked(headers, &LIST)?;
+    let page = actor.apps(filter, &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(|app| shown(&app, actor))))
 }
 
 /// `GET /users/{user}/apps`
 pub async fn app_list_of_user(actor: Actor, Path(user): Path<String>, headers: HeaderMap) -> Result<Response> {
     accounts::is_self(&actor, &user)?;
-    let rows = actor.apps().await?;
-    Page::read(&headers).of(rows.iter().map(|row| shown(row, &actor)).collect::<Vec<_>>())
+    listed(&actor, &headers, &Filter::default()).await
 }
 
 /// `GET /apps/{app}`
@@ -171,12 +176,7 @@ pub async fn app_info(actor: Actor, Path(app): Path<String>) -> Result<Json<api:
 pub async fn app_filter(actor: Actor, headers: HeaderMap, Input(filter): Input<serde_json::Value>) -> Result<Response> {
     let ids: Vec<Uuid> = serde_json::from_value(filter["in"]["id"].clone())
         .map_err(|_| Error::invalid("The filter must have the form {\"in\": {\"id\": [ids of apps]}}."))?;
-    let rows = actor.apps().await?;
-    Page::read(&headers).of(rows
-        .iter()
-        .filter(|row| ids.contains(&row.id))
-        .map(|row| shown(row, &actor))
-        .collect::<Vec<_>>())
+    listed(&actor, &headers, &Filter { ids: Some(&ids), ..Filter::default() }).await
 }
 
 /// `PATCH /apps/{app}`
@@ -289,16 +289,11 @@ impl Job for Destroy {
 
 impl Destroy {
     async fn cancel_builds(&self, platform: &Platform) -> Result<(), Failure> {
-        for build in store::builds::build_list(platform.db(), self.app).await? {
-            if build.status == "pending" {
-                store::builds::build_cancel(platform.db(), build.id, Utc::now()).await?;
-                platform.builds().cancel(build.id);
-            }
+        for build in store::builds::build_pending_ids(platform.db(), self.app).await? {
+            store::builds::build_cancel(platform.db(), build, Utc::now()).await?;
+            platform.builds().cancel(build);
         }
-        let left = || async {
-            let builds = store::builds::build_list(platform.db(), self.app).await?;
-            Ok(builds.iter().filter(|b| b.status == "pending").count())
-        };
+        let left = || async { Ok(store::builds::build_pending_ids(platform.db(), self.app).await?.len()) };
         wait_for_none("builds", left).await
     }
 

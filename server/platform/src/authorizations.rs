@@ -7,15 +7,15 @@ use axum::{
     response::Response,
 };
 use chrono::{DateTime, Duration, Utc};
-use store::authorizations::Row;
+use store::authorizations::{LIST, Listed, Row};
 use uuid::Uuid;
 
 use crate::{
     Platform,
     actor::{Actor, Credential},
     error::{Error, Result},
-    events, secrets,
-    web::{Created, Input, Page},
+    events, pages, secrets,
+    web::{Created, Input},
 };
 
 /// A new token and its row.
@@ -87,13 +87,13 @@ pub(crate) fn missing() -> Error {
     Error::not_found("authorization", "Couldn't find that authorization.")
 }
 
-async fn find(platform: &Platform, actor: &Actor, id: &str) -> Result<Row> {
+async fn find(platform: &Platform, actor: &Actor, id: &str) -> Result<Listed> {
     let wanted = match (id, actor.credential) {
         ("~", Credential::Token(own)) => own,
         _ => id.parse().map_err(|_| missing())?,
     };
-    let all = store::authorizations::authorization_list(platform.db(), actor.account.id, Utc::now()).await?;
-    all.into_iter().find(|row| row.id == wanted).ok_or_else(missing)
+    let found = store::authorizations::authorization_info(platform.db(), actor.account.id, wanted, Utc::now()).await?;
+    found.ok_or_else(missing)
 }
 
 /// `POST /oauth/authorizations`
@@ -139,21 +139,12 @@ pub(crate) fn check_scope(scope: &[String]) -> Result<()> {
     }
 }
 
-/// Says which of the asker's authorizations are clients'.
-async fn with_clients(
-    platform: &Platform,
-    actor: &Actor,
-    mut all: Vec<api::authorizations::Authorization>,
-) -> Result<Vec<api::authorizations::Authorization>> {
-    let holders = store::oauth_clients::oauth_grant_list(platform.db(), actor.account.id).await?;
-    for one in &mut all {
-        if let Some(holder) = holders.iter().find(|h| h.authorization_id == one.id.get()) {
-            one.client = Some(serde_json::json!({
-                "id": holder.id, "name": holder.name, "redirect_uri": holder.redirect_uri
-            }));
-        }
-    }
-    Ok(all)
+/// One of the asker's authorizations, and the client that has it.
+fn with_client(listed: Listed, actor: &Actor) -> api::authorizations::Authorization {
+    let Listed { row, client_id, client_name, client_redirect_uri } = listed;
+    let client =
+        client_id.map(|id| serde_json::json!({ "id": id, "name": client_name, "redirect_uri": client_redirect_uri }));
+    api::authorizations::Authorization { client, ..shown(row, oneself(actor), None) }
 }
 
 fn lifetime(given: Option<serde_json::Value>) -> Result<Option<Duration>> {
@@ -180,9 +171,9 @@ pub async fn authorization_list(
     actor: Actor,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let rows = store::authorizations::authorization_list(platform.db(), actor.account.id, Utc::now()).await?;
-    let all = rows.into_iter().map(|row| shown(row, oneself(&actor), None)).collect();
-    Page::read(&headers).of(with_clients(&platform, &actor, all).await?)
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::authorizations::authorization_list(platform.db(), actor.account.id, Utc::now(), &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(|listed| with_client(listed, &actor))))
 }
 
 /// `GET /oauth/authorizations/{authorization}`
@@ -191,9 +182,7 @@ pub async fn authorization_info(
     actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Json<api::authorizations::Authorization>> {
-    let row = find(&platform, &actor, &id).await?;
-    let mut found = with_clients(&platform, &actor, vec![shown(row, oneself(&actor), None)]).await?;
-    found.pop().map(Json).ok_or_else(missing)
+    Ok(Json(with_client(find(&platform, &actor, &id).await?, &actor)))
 }
 
 /// `PATCH /oauth/authorizations/{authorization}`
@@ -203,7 +192,7 @@ pub async fn authorization_update(
     Path(id): Path<String>,
     Input(update): Input<api::authorizations::AuthorizationUpdate>,
 ) -> Result<Json<api::authorizations::Authorization>> {
-    let mut row = find(&platform, &actor, &id).await?;
+    let mut row = find(&platform, &actor, &id).await?.row;
     if let Some(description) = update.description {
         let mut tx = platform.db().begin().await?;
         store::authorizations::authorization_describe(&mut *tx, row.id, &description, Utc::now()).await?;
@@ -221,7 +210,7 @@ pub async fn authorization_rotate(
     Path(id): Path<String>,
 ) -> Result<Json<api::authorizations::Authorization>> {
     actor.must_be_a_person().await?;
-    let mut row = find(&platform, &actor, &id).await?;
+    let mut row = find(&platform, &actor, &id).await?.row;
     let token = format!("wharf-{}", secrets::random());
     row.hint = hint(&token);
     row.updated_at = Utc::now();
@@ -240,7 +229,7 @@ pub async fn authorization_delete(
     actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Json<api::authorizations::Authorization>> {
-    let row = find(&platform, &actor, &id).await?;
+    let row = find(&platform, &actor, &id).await?.row;
     let mut tx = platform.db().begin().await?;
     store::authorizations::authorization_delete(&mut *tx, row.id).await?;
     note(&actor, &mut tx, "authorization.delete", &row, format!("Revoked the token \"{}\".", row.description)).await?;

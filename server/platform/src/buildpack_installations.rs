@@ -1,9 +1,8 @@
 //! Buildpack installations: which buildpacks the next build uses.
 
 use axum::{
+    Json,
     extract::{Path, State},
-    http::HeaderMap,
-    response::Response,
 };
 use chrono::Utc;
 
@@ -13,7 +12,7 @@ use crate::{
     error::{Error, Result},
     events,
     rights::Can,
-    web::{Input, Page},
+    web::Input,
 };
 
 /// A buildpack as it goes over the wire: names of ours as `urn:buildpack:heroku/nodejs`.
@@ -31,14 +30,12 @@ fn listed(row: &store::apps::Row) -> Vec<api::buildpack_installations::Buildpack
         .collect()
 }
 
+type Listed = Result<Json<Vec<api::buildpack_installations::BuildpackInstallation>>>;
+
 /// `GET /apps/{app}/buildpack-installations`
-pub async fn buildpack_installation_list(
-    actor: Actor,
-    Path(app): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response> {
+pub async fn buildpack_installation_list(actor: Actor, Path(app): Path<String>) -> Listed {
     let row = actor.app(&app, Can::View).await?;
-    Page::read(&headers).of(listed(&row))
+    Ok(Json(listed(&row)))
 }
 
 /// `PUT /apps/{app}/buildpack-installations`: replaces the list.
@@ -47,7 +44,7 @@ pub async fn buildpack_installation_update(
     actor: Actor,
     Path(app): Path<String>,
     Input(update): Input<api::buildpack_installations::BuildpackInstallationsUpdate>,
-) -> Result<Response> {
+) -> Listed {
     let app = actor.app(&app, Can::Deploy).await?;
     let mut row = store::apps::Row::clone(&app);
     let given = update.updates.into_iter().filter_map(|u| u.buildpack);
@@ -63,8 +60,7 @@ pub async fn buildpack_installation_update(
     actor.event(&mut tx, events::New { action, subject: &row.name, app: Some(row.id), summary, data }).await?;
     tx.commit().await?;
     platform.changed(row.id);
-    // The whole list, whatever the (empty) Range header says.
-    Page::read(&HeaderMap::new()).of(listed(&row))
+    Ok(Json(listed(&row)))
 }
 
 /// The buildpack in the one form that is kept, or a sentence on why it cannot be used.

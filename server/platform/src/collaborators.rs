@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use chrono::Utc;
-use store::collaborators::Row;
+use store::collaborators::{LIST, Row};
 use uuid::Uuid;
 
 use crate::{
@@ -15,10 +15,10 @@ use crate::{
     actor::Actor,
     apps,
     error::{Error, Result},
-    events,
+    events, pages,
     rights::{App, Can, PERMISSIONS, Rights, Role},
     stacks,
-    web::{Created, Input, Page},
+    web::{Created, Input},
 };
 
 /// Permissions with what each lets one do.
@@ -70,10 +70,16 @@ pub async fn collaborator_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let app = actor.app(&app, Can::View).await?;
-    let rows = store::collaborators::collaborator_list(platform.db(), app.id).await?;
-    let mut all = vec![owner(&app)];
-    all.extend(rows.iter().map(|row| shown(row, &app)));
-    Page::read(&headers).of(all)
+    let range = pages::asked(&headers, &LIST)?;
+    let owner = owner(&app);
+    let row = store::collaborators::Owner {
+        id: owner.id,
+        account: owner.user.id,
+        email: &owner.user.email,
+        permissions: Role::Admin.permissions(),
+    };
+    let page = store::collaborators::collaborator_list(platform.db(), app.id, &row, &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row, &app))))
 }
 
 /// `GET /apps/{app}/collaborators/{collaborator}`: by address or id.

@@ -35,6 +35,13 @@ pub(crate) fn open(secrets: &Secrets, app: Uuid, sealed: &[u8]) -> anyhow::Resul
     serde_json::from_slice(&text).context("read the config vars")
 }
 
+/// The config vars of a release of an app.
+pub(crate) async fn of_release(platform: &Platform, app: Uuid, release: Uuid) -> Result<BTreeMap<String, String>> {
+    let sealed = store::releases::release_config(platform.db(), release).await?;
+    let sealed = sealed.context("the release is gone")?;
+    Ok(open(platform.secrets(), app, &sealed)?)
+}
+
 /// Today's config vars of an app.
 pub(crate) async fn current(platform: &Platform, app: Uuid) -> Result<BTreeMap<String, String>> {
     let sealed = store::config_vars::config_vars_info(platform.db(), app).await?;
@@ -71,7 +78,7 @@ pub async fn release_config_vars(
 ) -> Result<Json<BTreeMap<String, String>>> {
     let app = actor.app(&app, Can::Config).await?;
     let release = releases::find(&platform, &app, &release).await?;
-    Ok(Json(open(platform.secrets(), app.id, &release.config)?))
+    Ok(Json(of_release(&platform, app.id, release.id).await?))
 }
 
 /// `PATCH /apps/{app}/config-vars`: all changes are one release; none, when nothing changes.

@@ -54,6 +54,15 @@ impl Error {
         Self::not_found("team", "Couldn't find that team.")
     }
 
+    /// 416: a page that begins or ends where no row of the list can be.
+    pub fn no_such_range(place: &str, fields: &str) -> Self {
+        let message = format!(
+            "The Range header begins or ends at {place:.100?}, which is no place in this list. Take Next-Range of the \
+             answer before as it is, or order by one of {fields}."
+        );
+        Self::told(StatusCode::RANGE_NOT_SATISFIABLE, "requested_range_not_satisfiable", message)
+    }
+
     /// 409: it is not in a state that allows this.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::told(StatusCode::CONFLICT, "conflict", message)

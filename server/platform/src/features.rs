@@ -3,8 +3,6 @@
 use axum::{
     Json,
     extract::{Path, State},
-    http::HeaderMap,
-    response::Response,
 };
 use chrono::Utc;
 
@@ -15,7 +13,7 @@ use crate::{
     events,
     rights::Can,
     stacks,
-    web::{Input, Page},
+    web::Input,
 };
 
 /// Name, description.
@@ -47,9 +45,9 @@ fn find(name: &str) -> Result<(&'static str, &'static str)> {
 }
 
 /// `GET /apps/{app}/features`
-pub async fn feature_list(actor: Actor, Path(app): Path<String>, headers: HeaderMap) -> Result<Response> {
+pub async fn feature_list(actor: Actor, Path(app): Path<String>) -> Result<Json<Vec<api::features::Feature>>> {
     let row = actor.app(&app, Can::View).await?;
-    Page::read(&headers).of(FEATURES.map(|f| shown(&row, f)).to_vec())
+    Ok(Json(FEATURES.map(|f| shown(&row, f)).to_vec()))
 }
 
 /// `GET /apps/{app}/features/{feature}`

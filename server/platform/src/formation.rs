@@ -7,17 +7,17 @@ use axum::{
     response::Response,
 };
 use chrono::Utc;
-use store::formation::Row;
+use store::formation::{LIST, Row};
 
 use crate::{
     Platform,
     actor::Actor,
     apps,
     error::{Error, Result},
-    events,
+    events, pages,
     rights::Can,
     stacks,
-    web::{Input, Page},
+    web::Input,
 };
 
 /// Dynos of one type. (Heroku's limit, devcenter "limits".)
@@ -58,8 +58,9 @@ pub async fn formation_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let app = actor.app(&app, Can::View).await?;
-    let rows = store::formation::formation_list(platform.db(), app.id).await?;
-    Page::read(&headers).of(rows.iter().map(|row| shown(row, &app)).collect::<Vec<_>>())
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::formation::formation_page(platform.db(), app.id, &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row, &app))))
 }
 
 /// `GET /apps/{app}/formation/{type}`

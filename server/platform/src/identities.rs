@@ -3,7 +3,10 @@
 use axum::{
     Json,
     extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
 };
+use store::identities::LIST;
 use uuid::Uuid;
 
 use crate::{
@@ -12,15 +15,14 @@ use crate::{
     error::{Error, Result},
     events,
     identity_providers::membership,
+    pages,
 };
 
 /// `GET /account/identities`
-pub async fn identity_list(
-    State(platform): State<Platform>,
-    actor: Actor,
-) -> Result<Json<Vec<api::identities::Identity>>> {
-    let rows = store::identities::identity_list(platform.db(), actor.account.id).await?;
-    let shown = rows.into_iter().map(|row| api::identities::Identity {
+pub async fn identity_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::identities::identity_list(platform.db(), actor.account.id, &range).await?;
+    let page = page.map(|row| api::identities::Identity {
         id: row.id,
         provider: row.provider,
         title: row.title,
@@ -28,7 +30,7 @@ pub async fn identity_list(
         created_at: row.created_at,
         last_used_at: row.updated_at,
     });
-    Ok(Json(shown.collect()))
+    Ok(pages::answer(&LIST, &range, page))
 }
 
 /// `DELETE /account/identities/{identity}`: what its provider's rules gave goes with it.
@@ -40,8 +42,8 @@ pub async fn identity_delete(
     let missing = || Error::not_found("identity", "Couldn't find that identity.");
     let id: Uuid = id.parse().map_err(|_| missing())?;
     let mut tx = platform.db().begin().await?;
-    let listed = store::identities::identity_list(&mut *tx, actor.account.id).await?;
-    let provider = listed.into_iter().find(|identity| identity.id == id).ok_or_else(missing)?.provider;
+    let listed = store::identities::identity_info(&mut *tx, actor.account.id, id).await?;
+    let provider = listed.ok_or_else(missing)?.provider;
     let deleted = store::identities::identity_delete(&mut *tx, actor.account.id, id).await?.ok_or_else(missing)?;
     let summary = format!("Unlinked an account at {provider}.");
     let (data, email) = (serde_json::json!({ "provider": provider }), actor.account.email.clone());

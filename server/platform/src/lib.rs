@@ -31,6 +31,7 @@ mod log_sessions;
 mod metrics;
 mod oauth_clients;
 mod outputs;
+mod pages;
 mod passwords;
 mod platform;
 mod rate_limits;

@@ -22,6 +22,7 @@ use axum::{
 };
 use futures::{SinkExt as _, StreamExt as _, pin_mut, stream::SplitSink};
 use serde_json::Value;
+use store::pages::Range;
 use tokio::{
     sync::{Notify, mpsc},
     task::{AbortHandle, JoinSet},
@@ -42,6 +43,8 @@ const TICK: Duration = Duration::from_millis(50);
 const CREDIT: u64 = 2000;
 const BATCH: usize = 500;
 const MOST_TOPICS: usize = 32;
+/// Who sees more apps than this sees them as they were when the page was drawn.
+const MOST_APPS: usize = 2000;
 /// A reader of a log that is this many lines behind gets only the newest [`TAIL`] of them.
 const FAR_BEHIND: u64 = 20_000;
 const TAIL: usize = 2000;
@@ -284,7 +287,7 @@ impl Follow {
     async fn apps(&self) -> Result<()> {
         let (mut changes, mut last) = (self.platform.changes(), None);
         loop {
-            let all = statuses::summaries(&self.platform, &self.actor).await?;
+            let Some(all) = self.summaries().await? else { return Ok(()) };
             if !self.value(serde_json::to_value(all).map_err(anyhow::Error::new)?, &mut last).await {
                 return Ok(());
             }
@@ -293,6 +296,21 @@ impl Follow {
             tokio::time::sleep(TICK * 3).await;
             changes = changes.resubscribe();
         }
+    }
+
+    /// All apps that the asker may see, page by page; nothing when they are too many to be sent again and again.
+    async fn summaries(&self) -> Result<Option<Vec<api::statuses::AppSummary>>> {
+        let mut all = Vec::new();
+        let mut next = Some(Range::longest(&store::apps::LIST));
+        while let Some(range) = next {
+            let page = statuses::summaries(&self.platform, &self.actor, &range).await?;
+            next = page.next(&range);
+            all.extend(page.rows);
+            if all.len() > MOST_APPS {
+                return Ok(None);
+            }
+        }
+        Ok(Some(all))
     }
 
     async fn app(&self, app: &str) -> Result<()> {

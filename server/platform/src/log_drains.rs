@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use chrono::Utc;
-use store::log_drains::Row;
+use store::log_drains::{LIST, Row};
 use uuid::Uuid;
 
 use crate::{
@@ -15,13 +15,13 @@ use crate::{
     actor::Actor,
     apps,
     error::{Error, Result},
-    events,
+    events, pages,
     rights::Can,
-    web::{Created, Input, Page},
+    web::{Created, Input},
 };
 
 /// Drains an app may have. See behaviour.md 4.2.
-const MOST: usize = 5;
+const MOST: i64 = 5;
 const SCHEMES: [&str; 4] = ["syslog://", "syslog+tls://", "http://", "https://"];
 
 fn shown(row: &Row, app: &store::apps::Row) -> api::log_drains::LogDrain {
@@ -37,10 +37,8 @@ fn shown(row: &Row, app: &store::apps::Row) -> api::log_drains::LogDrain {
 }
 
 async fn find(platform: &Platform, app: &store::apps::Row, drain: &str) -> Result<Row> {
-    let all = store::log_drains::log_drain_list(platform.db(), app.id).await?;
-    all.into_iter()
-        .find(|row| row.id.to_string() == drain || row.token == drain || row.url == drain)
-        .ok_or_else(|| Error::not_found("log_drain", "Couldn't find that log drain."))
+    let row = store::log_drains::log_drain_info(platform.db(), app.id, drain).await?;
+    row.ok_or_else(|| Error::not_found("log_drain", "Couldn't find that log drain."))
 }
 
 /// `GET /apps/{app}/log-drains`
@@ -51,8 +49,9 @@ pub async fn log_drain_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let app = actor.app(&app, Can::Operate).await?;
-    let rows = store::log_drains::log_drain_list(platform.db(), app.id).await?;
-    Page::read(&headers).of(rows.iter().map(|row| shown(row, &app)).collect::<Vec<_>>())
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::log_drains::log_drain_list(platform.db(), app.id, &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row, &app))))
 }
 
 /// `GET /apps/{app}/log-drains/{drain}`
@@ -79,13 +78,15 @@ pub async fn log_drain_create(
         let known = SCHEMES.join(", ");
         return Err(Error::invalid(format!("URL of a drain must begin with one of {known} and name a host.")));
     }
-    if store::log_drains::log_drain_list(platform.db(), app.id).await?.len() >= MOST {
-        return Err(Error::invalid(format!("An app can have {MOST} drains. Remove one first.")));
-    }
     let now = Utc::now();
     let token = format!("d.{}", Uuid::now_v7());
     let row = Row { id: Uuid::now_v7(), app_id: app.id, url: create.url, token, created_at: now, updated_at: now };
     let mut tx = platform.db().begin().await?;
+    // Two at once are counted one after the other.
+    store::apps::app_lock(&mut *tx, app.id).await?;
+    if store::log_drains::log_drain_count(&mut *tx, app.id).await? >= MOST {
+        return Err(Error::invalid(format!("An app can have {MOST} drains. Remove one first.")));
+    }
     store::log_drains::log_drain_create(&mut *tx, &row).await.map_err(|err| match store::broken_constraint(&err) {
         Some(_) => Error::invalid("Url has already been taken"),
         None => err.into(),

@@ -17,7 +17,7 @@ use crate::{
     Platform,
     actor::Actor,
     error::{Error, Result},
-    rights::{App, Can},
+    rights::Can,
     stacks,
     web::Search,
 };
@@ -268,8 +268,12 @@ fn outbreak(code: &str, n: u64, at: DateTime<Utc>, step: i64) -> MetricEvent {
 }
 
 /// The requests of the last hour by app. Apps without any are left out.
-pub(crate) async fn traffic(platform: &Platform, all: &[App], now: DateTime<Utc>) -> Result<BTreeMap<Uuid, LastHour>> {
-    let (series, ids) = (platform.series().clone(), all.iter().map(|a| a.id).collect::<Vec<_>>());
+pub(crate) async fn traffic(
+    platform: &Platform,
+    ids: Vec<Uuid>,
+    now: DateTime<Utc>,
+) -> Result<BTreeMap<Uuid, LastHour>> {
+    let series = platform.series().clone();
     let read = move || {
         let recent = ids.into_iter().filter_map(|id| Some((id, series.recent(id, now).ok()?)));
         recent.filter(|(_, traffic)| !traffic.requests.is_empty()).collect()

@@ -39,8 +39,8 @@ impl Output {
     /// Whether nothing more will come. An output whose row is gone has ended.
     async fn has_ended(self, platform: &Platform) -> Result<bool> {
         let pending = match self {
-            Self::Build(id) => store::builds::build_info(platform.db(), id).await?.map(|b| b.status),
-            Self::Release(id) => store::releases::release_info(platform.db(), id).await?.map(|r| r.status),
+            Self::Build(id) => store::builds::build_status(platform.db(), id).await?,
+            Self::Release(id) => store::releases::release_status(platform.db(), id).await?,
         };
         Ok(pending.as_deref() != Some("pending"))
     }

@@ -6,9 +6,14 @@
 //! 403 that names the right that is missing. `PERMISSIONS.md` has the whole table, and a test
 //! that asks every route keeps it true.
 
-use std::{collections::HashMap, ops::Deref, time::Duration};
+use std::{ops::Deref, time::Duration};
 
-use store::{accounts, apps, collaborators::Access, teams};
+use store::{
+    accounts, apps,
+    collaborators::Access,
+    pages::{Page, Range},
+    teams,
+};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -157,6 +162,11 @@ impl Role {
     }
 }
 
+/// The permissions with which one sees an app.
+pub(crate) fn seeing() -> Vec<&'static str> {
+    PERMISSIONS.iter().filter(|(_, _, rights)| rights.contains(&Can::View)).map(|(name, ..)| *name).collect()
+}
+
 /// What `account` may do with `app`, given what ties them.
 ///
 /// The owner and the team's admins may do everything, and so may who administers the platform.
@@ -292,17 +302,19 @@ impl Actor {
         Ok(app)
     }
 
-    /// The apps that the asker may know of, by name.
-    pub async fn apps(&self) -> Result<Vec<App>> {
-        let db = self.platform.db();
-        let ties = store::collaborators::access_list(db, self.account.id).await?;
-        let ties: HashMap<Uuid, Access> = ties.into_iter().map(|access| (access.app_id, access)).collect();
-        let (none, rows) = (Access::default(), store::apps::app_list(db).await?);
-        let checked = rows.into_iter().map(|row| {
-            let access = ties.get(&row.id).unwrap_or(&none);
-            self.checked(row, access)
-        });
-        Ok(checked.filter(|app| app.may(Can::View)).collect())
+    /// Those of the apps that are looked for which the asker may know of. The database chooses them by the
+    /// same rule, so that no row is read in vain.
+    pub async fn apps(&self, filter: &apps::Filter<'_>, range: &Range) -> Result<Page<App>> {
+        let permissions = seeing();
+        let page = apps::app_list(self.platform.db(), &self.viewer(&permissions), filter, range).await?;
+        let page = page.map(|seen| self.checked(seen.row, &seen.access));
+        debug_assert!(page.rows.iter().all(|app| app.may(Can::View)), "the database shows an app that the rules hide");
+        Ok(page)
+    }
+
+    /// How the database knows the asker.
+    pub(crate) fn viewer<'a>(&self, permissions: &'a [&'a str]) -> apps::Viewer<'a> {
+        apps::Viewer { account: self.account.id, admin: self.account.admin, permissions }
     }
 
     fn checked(&self, row: apps::Row, access: &Access) -> App {
@@ -320,10 +332,13 @@ impl Actor {
         Ok(team)
     }
 
-    /// The teams that the asker is a member of, by name; all, for who administers the platform.
-    pub async fn teams(&self) -> Result<Vec<Team>> {
-        let all = store::teams::team_list(self.platform.db(), self.account.id).await?;
-        Ok(all.into_iter().filter_map(|found| self.in_team(found)).collect())
+    /// The teams that the asker is a member of; all, for who administers the platform.
+    pub async fn teams(&self, range: &Range) -> Result<Page<Team>> {
+        let (account, all) = (self.account.id, self.account.admin);
+        let mut page =
+            teams::team_list(self.platform.db(), account, all, range).await?.map(|found| self.in_team(found));
+        let rows = std::mem::take(&mut page.rows).into_iter().flatten().collect();
+        Ok(Page { rows, ends: page.ends, has_more: page.has_more })
     }
 
     fn in_team(&self, found: teams::OfAccount) -> Option<Team> {

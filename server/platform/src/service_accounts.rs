@@ -8,7 +8,10 @@ use axum::{
     response::Response,
 };
 use chrono::Utc;
-use store::service_accounts::Row;
+use store::{
+    authorizations as tokens,
+    service_accounts::{LIST, Row},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -16,10 +19,10 @@ use crate::{
     actor::Actor,
     authorizations,
     error::{Error, Result},
-    events,
+    events, pages,
     rights::{InTeam, Role, Team},
     team_members,
-    web::{Created, Input, Page},
+    web::{Created, Input},
 };
 
 fn shown(row: Row) -> api::service_accounts::ServiceAccount {
@@ -34,10 +37,8 @@ fn shown(row: Row) -> api::service_accounts::ServiceAccount {
 }
 
 async fn find(platform: &Platform, team: &Team, which: &str) -> Result<Row> {
-    let all = store::service_accounts::service_account_list(platform.db(), team.id).await?;
-    all.into_iter()
-        .find(|row| row.id.to_string() == which || row.name == which || row.email == which)
-        .ok_or_else(|| Error::not_found("service_account", "Couldn't find that service account."))
+    let row = store::service_accounts::service_account_info(platform.db(), team.id, which).await?;
+    row.ok_or_else(|| Error::not_found("service_account", "Couldn't find that service account."))
 }
 
 async fn note(
@@ -60,8 +61,9 @@ pub async fn service_account_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let team = actor.team(&team, InTeam::See).await?;
-    let rows = store::service_accounts::service_account_list(platform.db(), team.id).await?;
-    Page::read(&headers).of(rows.into_iter().map(shown).collect::<Vec<_>>())
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::service_accounts::service_account_list(platform.db(), team.id, &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(shown)))
 }
 
 /// `POST /teams/{team}/service-accounts`
@@ -137,9 +139,10 @@ pub async fn authorization_list(
 ) -> Result<Response> {
     let team = actor.team(&team, InTeam::Administer).await?;
     let account = find(&platform, &team, &which).await?;
-    let rows = store::authorizations::authorization_list(platform.db(), account.id, Utc::now()).await?;
-    let shown = rows.into_iter().map(|row| authorizations::shown(row, owner(&account), None));
-    Page::read(&headers).of(shown.collect::<Vec<_>>())
+    let range = pages::asked(&headers, &tokens::LIST)?;
+    let page = tokens::authorization_list(platform.db(), account.id, Utc::now(), &range).await?;
+    let page = page.map(|listed| authorizations::shown(listed.row, owner(&account), None));
+    Ok(pages::answer(&tokens::LIST, &range, page))
 }
 
 /// `POST /teams/{team}/service-accounts/{account}/authorizations`: the answer is the only one
@@ -169,8 +172,9 @@ pub async fn authorization_delete(
 ) -> Result<Json<api::authorizations::Authorization>> {
     let team = actor.team(&team, InTeam::Administer).await?;
     let account = find(&platform, &team, &which).await?;
-    let all = store::authorizations::authorization_list(platform.db(), account.id, Utc::now()).await?;
-    let row = all.into_iter().find(|row| row.id.to_string() == authorization).ok_or_else(authorizations::missing)?;
+    let id: Uuid = authorization.parse().map_err(|_| authorizations::missing())?;
+    let found = tokens::authorization_info(platform.db(), account.id, id, Utc::now()).await?;
+    let row = found.ok_or_else(authorizations::missing)?.row;
     let mut tx = platform.db().begin().await?;
     store::authorizations::authorization_delete(&mut *tx, row.id).await?;
     let summary = format!("Revoked the token \"{}\" of the service account {}.", row.description, account.name);

@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use chrono::{DateTime, Utc};
+use store::sessions::LIST;
 use tower_sessions::{
     Expiry, Session, SessionManagerLayer, SessionStore,
     cookie::SameSite,
@@ -23,7 +24,7 @@ use crate::{
     Platform,
     actor::{self, Actor, Credential},
     error::{Error, Result},
-    events, secrets,
+    events, pages, secrets,
 };
 
 const ACCOUNT: &str = "account";
@@ -198,9 +199,10 @@ pub async fn sign_out(State(platform): State<Platform>, session: Session, header
 }
 
 /// `GET /account/sessions`
-pub async fn session_list(State(platform): State<Platform>, actor: Actor) -> Result<Json<Vec<api::sessions::Session>>> {
-    let rows = store::sessions::session_list(platform.db(), actor.account.id, Utc::now()).await?;
-    let shown = rows.into_iter().map(|row| api::sessions::Session {
+pub async fn session_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::sessions::session_list(platform.db(), actor.account.id, Utc::now(), &range).await?;
+    let page = page.map(|row| api::sessions::Session {
         id: row.id.into(),
         current: actor.credential == Credential::Session(row.id),
         user_agent: row.user_agent,
@@ -208,7 +210,7 @@ pub async fn session_list(State(platform): State<Platform>, actor: Actor) -> Res
         created_at: row.created_at,
         last_seen_at: row.last_seen_at,
     });
-    Ok(Json(shown.collect()))
+    Ok(pages::answer(&LIST, &range, page))
 }
 
 /// `DELETE /account/sessions/{session}`

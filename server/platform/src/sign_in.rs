@@ -11,7 +11,11 @@ use axum::{
 };
 use chrono::{Duration, Utc};
 use serde::Deserialize;
-use store::{accounts, identities, identity_providers::Row, identity_providers::Rule};
+use store::{
+    accounts, identities,
+    identity_providers::{self as provided, Row, Rule},
+    pages::Range,
+};
 use tower_sessions::Session;
 use uuid::Uuid;
 
@@ -125,12 +129,14 @@ fn see(location: &str) -> Response {
 
 /// `GET /sign-in-options`: what the page for signing in offers, to anybody.
 pub async fn sign_in_options(State(platform): State<Platform>) -> Result<Json<api::sign_in::SignInOptions>> {
-    let rows = store::identity_providers::identity_provider_list(platform.db()).await?;
+    let first = Range::longest(&provided::LIST);
+    let rows = provided::identity_provider_list(platform.db(), &first).await?.rows;
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let rules = provided::identity_rule_list_of(platform.db(), &ids).await?;
     let mut shown = Vec::new();
     for row in rows {
-        let rules = store::identity_providers::identity_rule_list(platform.db(), row.id).await?;
         let mut domains = row.domains;
-        domains.extend(rules.into_iter().filter_map(|rule| rule.domain));
+        domains.extend(rules.iter().filter(|rule| rule.provider_id == row.id).filter_map(|rule| rule.domain.clone()));
         domains.sort();
         domains.dedup();
         shown.push(api::sign_in::SignInProvider { name: row.name, title: row.title, kind: row.kind, domains });

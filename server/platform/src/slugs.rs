@@ -61,10 +61,7 @@ pub async fn slug_info(
     let app = actor.app(&app, Can::Deploy).await?;
     let id: Uuid = slug.parse().map_err(|_| missing())?;
     let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
-    let released = || async {
-        let all = store::releases::release_list(platform.db(), app.id).await?;
-        Ok::<_, Error>(all.iter().any(|r| r.slug_id == Some(id)))
-    };
+    let released = || async { Ok::<_, Error>(store::releases::release_has_slug(platform.db(), app.id, id).await?) };
     if row.app_id != app.id && !released().await? {
         return Err(missing());
     }

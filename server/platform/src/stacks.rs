@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::{Json, extract::Path, http::HeaderMap, response::Response};
+use axum::{Json, extract::Path};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -10,7 +10,6 @@ use crate::{
     actor::Actor,
     error::{Error, Result},
     rights::Can,
-    web::Page,
 };
 
 /// The stack of an app that names none.
@@ -72,14 +71,14 @@ fn stack(name: &str) -> api::stacks::Stack {
 }
 
 /// `GET /stacks`
-pub async fn stack_list(_: Actor, headers: HeaderMap) -> Result<Response> {
-    Page::read(&headers).of(NAMES.map(stack).to_vec())
+pub async fn stack_list(_: Actor) -> Json<Vec<api::stacks::Stack>> {
+    Json(NAMES.map(stack).to_vec())
 }
 
 /// `GET /apps/{app}/available-stacks`
-pub async fn stack_list_of_app(actor: Actor, Path(app): Path<String>, headers: HeaderMap) -> Result<Response> {
+pub async fn stack_list_of_app(actor: Actor, Path(app): Path<String>) -> Result<Json<Vec<api::stacks::Stack>>> {
     actor.app(&app, Can::View).await?;
-    Page::read(&headers).of(NAMES.map(stack).to_vec())
+    Ok(Json(NAMES.map(stack).to_vec()))
 }
 
 /// `GET /stacks/{stack}`
@@ -102,8 +101,8 @@ fn region() -> api::stacks::Region {
 }
 
 /// `GET /regions`
-pub async fn region_list(_: Actor, headers: HeaderMap) -> Result<Response> {
-    Page::read(&headers).of(vec![region()])
+pub async fn region_list(_: Actor) -> Json<Vec<api::stacks::Region>> {
+    Json(vec![region()])
 }
 
 /// `GET /regions/{region}`
@@ -176,8 +175,8 @@ fn size_shown(size: Size) -> api::dynos::DynoSize {
 }
 
 /// `GET /dyno-sizes`
-pub async fn dyno_size_list(_: Actor, headers: HeaderMap) -> Result<Response> {
-    Page::read(&headers).of(SIZES.map(size_shown).to_vec())
+pub async fn dyno_size_list(_: Actor) -> Json<Vec<api::dynos::DynoSize>> {
+    Json(SIZES.map(size_shown).to_vec())
 }
 
 /// `GET /dyno-sizes/{size}`
@@ -188,9 +187,9 @@ pub async fn dyno_size_info(_: Actor, Path(name): Path<String>) -> Result<Json<a
 }
 
 /// `GET /apps/{app}/available-dyno-sizes`
-pub async fn dyno_size_list_of_app(actor: Actor, Path(app): Path<String>, headers: HeaderMap) -> Result<Response> {
+pub async fn dyno_size_list_of_app(actor: Actor, Path(app): Path<String>) -> Result<Json<Vec<api::dynos::DynoSize>>> {
     actor.app(&app, Can::View).await?;
-    Page::read(&headers).of(SIZES.map(size_shown).to_vec())
+    Ok(Json(SIZES.map(size_shown).to_vec()))
 }
 
 /// The sizes by name, for charts and checks.

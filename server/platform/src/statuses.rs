@@ -5,10 +5,16 @@ use std::collections::HashMap;
 use axum::{
     Json,
     extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
 };
 use chrono::Utc;
 use monitor::LastHour;
-use store::{apps, builds, dynos, formation, releases};
+use store::{
+    apps, builds, dynos, formation,
+    pages::{Page, Range},
+    releases,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -16,7 +22,7 @@ use crate::{
     actor::Actor,
     apps as app_rules, builds as build_rules, dynos as dyno_rules,
     error::Result,
-    formation as formation_rules, log_lines, releases as release_rules,
+    formation as formation_rules, log_lines, pages, releases as release_rules,
     rights::{App, Can},
 };
 use api::{
@@ -34,12 +40,13 @@ const BEFORE_THE_CRASH: chrono::Duration = chrono::Duration::minutes(1);
 /// What is known of one app.
 struct Known<'a> {
     app: &'a apps::Row,
-    formation: Vec<&'a formation::Row>,
+    formation: &'a [formation::Row],
     /// Those that people are shown.
     dynos: Vec<dynos::Row>,
     held: Option<HeldRelease>,
-    newest: Option<&'a releases::Row>,
-    build: Option<&'a builds::Row>,
+    /// Version and status of the newest release.
+    newest: Option<(i32, &'a str)>,
+    build: Option<&'a builds::Pending>,
 }
 
 /// Whether a dyno crashed, and did not come up again since: between two tries it is starting.
@@ -78,7 +85,7 @@ impl Known<'_> {
         let crashed = self.dynos.iter().any(fails);
         let changing = self.build.is_some()
             || self.dynos.iter().any(|d| d.state == "starting")
-            || self.newest.is_some_and(|r| r.status == "pending");
+            || self.newest.is_some_and(|(_, status)| status == "pending");
         if self.app.maintenance {
             return Condition::Maintenance;
         }
@@ -109,8 +116,8 @@ impl Known<'_> {
             let why = held.last_exit.as_deref().unwrap_or("crashed");
             return format!("v{} does not start ({}: {why}); v{} serves", held.version, held.dyno, held.serving);
         }
-        if let Some(release) = self.newest.filter(|r| r.status == "pending") {
-            return format!("The release phase of v{} is running", release.version);
+        if let Some((version, _)) = self.newest.filter(|(_, status)| *status == "pending") {
+            return format!("The release phase of v{version} is running");
         }
         if let Some(dyno) = self.dynos.iter().find(|d| d.state == "starting") {
             return format!("{} is starting", dyno.name);
@@ -128,38 +135,51 @@ impl Known<'_> {
 }
 
 /// `GET /app-statuses`
-pub async fn app_summary_list(State(platform): State<Platform>, actor: Actor) -> Result<Json<Vec<AppSummary>>> {
-    Ok(Json(summaries(&platform, &actor).await?))
+pub async fn app_summary_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
+    let range = pages::asked(&headers, &apps::LIST)?;
+    let page = summaries(&platform, &actor, &range).await?;
+    Ok(pages::answer(&apps::LIST, &range, page))
 }
 
-/// A summary of every app that the asker may see: a fixed number of queries for any number of apps.
-pub(crate) async fn summaries(platform: &Platform, actor: &Actor) -> Result<Vec<AppSummary>> {
+/// Summaries of apps that the asker may see: a fixed number of queries for any number of apps.
+pub(crate) async fn summaries(platform: &Platform, actor: &Actor, range: &Range) -> Result<Page<AppSummary>> {
     let db = platform.db();
-    let all = actor.apps().await?;
-    let formation = formation::formation_all(db).await?;
-    let mut dynos: HashMap<Uuid, Vec<dynos::Row>> = HashMap::new();
-    for row in dynos::dyno_all(db).await? {
-        dynos.entry(row.app_id).or_default().push(row);
-    }
-    let newest = releases::release_newest_all(db).await?;
-    let pending = builds::build_pending(db).await?;
-    let mut traffic = crate::metrics::traffic(platform, &all, Utc::now()).await?;
-    let mut summary = |app: &App| {
+    let page = actor.apps(&apps::Filter::default(), range).await?;
+    let ids: Vec<Uuid> = page.rows.iter().map(|app| app.id).collect();
+    let mut formation = by_app(formation::formation_of(db, &ids).await?, |row| row.app_id);
+    let mut dynos = by_app(dynos::dyno_of(db, &ids).await?, |row| row.app_id);
+    let newest = by_app(releases::release_newest_of(db, &ids).await?, |row| row.app_id);
+    let pending = by_app(builds::build_pending(db, &ids).await?, |row| row.app_id);
+    let mut traffic = crate::metrics::traffic(platform, ids, Utc::now()).await?;
+    Ok(page.map(|app| {
         let of_app = dynos.remove(&app.id).unwrap_or_default();
+        let newest = newest.get(&app.id).and_then(|rows| rows.first());
+        let formation = formation.remove(&app.id).unwrap_or_default();
         let known = Known {
-            app,
+            app: &app,
             held: held(&of_app),
-            formation: formation.iter().filter(|f| f.app_id == app.id).collect(),
+            formation: &formation,
             dynos: dyno_rules::visible(of_app),
-            newest: newest.iter().find(|r| r.app_id == app.id),
-            build: pending.iter().find(|b| b.app_id == app.id),
+            newest: newest.map(|release| (release.version, release.status.as_str())),
+            build: pending.get(&app.id).and_then(|rows| rows.first()),
         };
-        summarised(platform, &known, traffic.remove(&app.id).unwrap_or_default())
-    };
-    Ok(all.iter().map(&mut summary).collect())
+        summarised(platform, &known, newest, traffic.remove(&app.id).unwrap_or_default())
+    }))
 }
 
-fn summarised(platform: &Platform, known: &Known<'_>, traffic: LastHour) -> AppSummary {
+fn by_app<T>(rows: Vec<T>, app: impl Fn(&T) -> Uuid) -> HashMap<Uuid, Vec<T>> {
+    rows.into_iter().fold(HashMap::new(), |mut all, row| {
+        all.entry(app(&row)).or_insert_with(Vec::new).push(row);
+        all
+    })
+}
+
+fn summarised(
+    platform: &Platform,
+    known: &Known<'_>,
+    newest: Option<&releases::Summary>,
+    traffic: LastHour,
+) -> AppSummary {
     AppSummary {
         id: known.app.id.into(),
         name: known.app.name.clone(),
@@ -168,7 +188,7 @@ fn summarised(platform: &Platform, known: &Known<'_>, traffic: LastHour) -> AppS
         web_url: platform.config().app_url(&known.app.name),
         dynos_up: known.up(),
         dynos_wanted: known.wanted(),
-        release: known.newest.map(|r| ReleaseSummary {
+        release: newest.map(|r| ReleaseSummary {
             version: r.version,
             description: r.description.clone(),
             message: r.message.clone(),
@@ -206,15 +226,15 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
     let newest = releases::release_newest(db, app.id, 10).await?;
     let current = releases::release_current(db, app.id).await?.map(|r| r.id);
     let recent = builds::build_newest(db, app.id, 5).await?;
-    let queue = builds::build_pending(db).await?;
+    let pending = builds::build_pending(db, &[app.id]).await?;
     let dynos = dynos::dyno_list(db, app.id).await?;
     let known = Known {
         app,
-        formation: formation.iter().collect(),
+        formation: &formation,
         held: held(&dynos),
         dynos: dyno_rules::visible(dynos),
-        newest: newest.first(),
-        build: queue.iter().find(|b| b.app_id == app.id),
+        newest: newest.first().map(|release| (release.version, release.status.as_str())),
+        build: pending.first(),
     };
     let mut dynos: Vec<_> = known.dynos.iter().map(|d| dyno_rules::shown(platform, d, app)).collect();
     if app.may(Can::Logs) {
@@ -235,7 +255,7 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
         dynos,
         held: known.held.clone(),
         releases: newest.iter().map(|r| release_rules::shown(r, current, app, actor)).collect(),
-        builds: recent.iter().map(|b| build_rules::shown(b, actor, &queue)).collect(),
+        builds: recent.iter().map(|b| build_rules::shown(b, actor)).collect(),
         permissions: app.rights().names().into_iter().map(String::from).collect(),
     })
 }

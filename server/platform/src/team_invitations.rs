@@ -7,17 +7,17 @@ use axum::{
     response::Response,
 };
 use chrono::{Duration, Utc};
-use store::team_invitations::{New, Row};
+use store::team_invitations::{LIST, New, Row};
 use uuid::Uuid;
 
 use crate::{
     Platform, accounts,
     actor::Actor,
     error::{Error, Result},
-    events,
+    events, pages,
     rights::InTeam,
     team_members,
-    web::{Input, Page},
+    web::Input,
 };
 
 /// An invitation that nobody takes up in this time is over; it can be sent again.
@@ -53,8 +53,7 @@ pub async fn team_invitation_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let team = actor.team(&team, InTeam::Administer).await?;
-    let rows = store::team_invitations::team_invitation_list(platform.db(), Some(team.id), None).await?;
-    Page::read(&headers).of(rows.into_iter().map(shown).collect::<Vec<_>>())
+    listed(&platform, &headers, Some(team.id), None).await
 }
 
 /// `GET /account/team-invitations`: those to oneself.
@@ -63,8 +62,18 @@ pub async fn team_invitation_list_own(
     actor: Actor,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let rows = store::team_invitations::team_invitation_list(platform.db(), None, Some(actor.account.id)).await?;
-    Page::read(&headers).of(rows.into_iter().map(shown).collect::<Vec<_>>())
+    listed(&platform, &headers, None, Some(actor.account.id)).await
+}
+
+async fn listed(
+    platform: &Platform,
+    headers: &HeaderMap,
+    team: Option<Uuid>,
+    account: Option<Uuid>,
+) -> Result<Response> {
+    let range = pages::asked(headers, &LIST)?;
+    let page = store::team_invitations::team_invitation_list(platform.db(), team, account, &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(shown)))
 }
 
 /// `PUT /teams/{team}/invitations`: invites, or renews an invitation.
@@ -99,8 +108,9 @@ pub async fn team_invitation_save(
     let summary = format!("Invited {} as {role}.", account.email);
     note(&actor, &mut tx, "team_invitation.create", &team.name, summary, (team.id, account.id)).await?;
     tx.commit().await?;
-    let rows = store::team_invitations::team_invitation_list(platform.db(), Some(team.id), Some(account.id)).await?;
-    Ok(Json(shown(rows.into_iter().next().ok_or_else(missing)?)))
+    let who = account.id.to_string();
+    let row = store::team_invitations::team_invitation_of(platform.db(), team.id, &who).await?;
+    Ok(Json(shown(row.ok_or_else(missing)?)))
 }
 
 async fn note(
@@ -130,9 +140,8 @@ pub async fn team_invitation_delete(
     Path((team, which)): Path<(String, String)>,
 ) -> Result<Json<api::team_invitations::TeamInvitation>> {
     let team = actor.team(&team, InTeam::Administer).await?;
-    let rows = store::team_invitations::team_invitation_list(platform.db(), Some(team.id), None).await?;
-    let found = |row: &Row| row.id.to_string() == which || row.email.eq_ignore_ascii_case(&which);
-    let row = rows.into_iter().find(found).ok_or_else(missing)?;
+    let row = store::team_invitations::team_invitation_of(platform.db(), team.id, &which).await?;
+    let row = row.ok_or_else(missing)?;
     let mut tx = platform.db().begin().await?;
     take(&mut tx, &row).await?;
     let summary = format!("Cancelled the invitation of {}.", row.email);

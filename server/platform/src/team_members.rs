@@ -7,7 +7,10 @@ use axum::{
     response::Response,
 };
 use chrono::Utc;
-use store::team_members::Row;
+use store::{
+    apps::Filter,
+    team_members::{LIST, Row},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -15,9 +18,9 @@ use crate::{
     actor::Actor,
     apps,
     error::{Error, Result},
-    events,
+    events, pages,
     rights::{InTeam, Role, Team},
-    web::{Created, Input, Page},
+    web::{Created, Input},
 };
 
 fn shown(row: &Row) -> api::team_members::TeamMember {
@@ -58,8 +61,9 @@ pub async fn team_member_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let team = actor.team(&team, InTeam::See).await?;
-    let rows = store::team_members::team_member_list(platform.db(), team.id).await?;
-    Page::read(&headers).of(rows.iter().map(shown).collect::<Vec<_>>())
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::team_members::team_member_list(platform.db(), team.id, &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row))))
 }
 
 /// `POST /teams/{team}/members`
@@ -174,9 +178,6 @@ pub async fn team_member_app_list(
 ) -> Result<Response> {
     let team = actor.team(&team, InTeam::See).await?;
     let member = find(&platform, &team, &who).await?;
-    let given = store::collaborators::collaborator_list_of_team(platform.db(), team.id).await?;
-    let joined = |app: Uuid| given.iter().any(|g| g.app_id == app && g.account_id == member.account_id);
-    let mine = actor.apps().await?;
-    let found = mine.iter().filter(|app| joined(app.id)).map(|app| apps::shown(app, &actor));
-    Page::read(&headers).of(found.collect::<Vec<_>>())
+    let filter = Filter { team: Some(team.id), collaborator: Some(member.account_id), ids: None };
+    apps::listed(&actor, &headers, &filter).await
 }

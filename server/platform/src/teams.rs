@@ -7,6 +7,7 @@ use axum::{
     response::Response,
 };
 use chrono::Utc;
+use store::{apps::Filter, team_members::OnApp};
 use uuid::Uuid;
 
 use crate::{
@@ -14,10 +15,10 @@ use crate::{
     actor::Actor,
     apps, collaborators,
     error::{Error, Result},
-    events,
-    rights::{App, Can, InTeam, Role, Team},
+    events, pages,
+    rights::{App, Can, InTeam, Role, Team, seeing},
     stacks,
-    web::{Created, Input, Page},
+    web::{Created, Input},
 };
 
 fn shown(team: &Team) -> api::teams::Team {
@@ -68,7 +69,9 @@ fn name_taken(err: sqlx::Error, name: &str) -> Error {
 
 /// `GET /teams`
 pub async fn team_list(actor: Actor, headers: HeaderMap) -> Result<Response> {
-    Page::read(&headers).of(actor.teams().await?.iter().map(shown).collect::<Vec<_>>())
+    let range = pages::asked(&headers, &store::teams::LIST)?;
+    let page = actor.teams(&range).await?;
+    Ok(pages::answer(&store::teams::LIST, &range, page.map(|team| shown(&team))))
 }
 
 /// `POST /teams`: whoever makes it is its admin.
@@ -137,8 +140,8 @@ pub async fn team_delete(
 ) -> Result<Json<api::teams::Team>> {
     let team = actor.team(&team, InTeam::Administer).await?;
     let mut tx = platform.db().begin().await?;
-    for bot in store::service_accounts::service_account_list(&mut *tx, team.id).await? {
-        store::service_accounts::service_account_retire(&mut tx, bot.id, Utc::now()).await?;
+    for bot in store::service_accounts::service_account_ids(&mut *tx, team.id).await? {
+        store::service_accounts::service_account_retire(&mut tx, bot, Utc::now()).await?;
     }
     store::teams::team_delete(&mut *tx, team.id).await.map_err(|err| name_taken(err, &team.name))?;
     note(&actor, &mut tx, "team.delete", &team.name, format!("Removed the team {}.", team.name), team.id).await?;
@@ -150,15 +153,7 @@ pub async fn team_delete(
 /// `GET /teams/{team}/apps`
 pub async fn team_app_list(actor: Actor, Path(team): Path<String>, headers: HeaderMap) -> Result<Response> {
     let team = actor.team(&team, InTeam::See).await?;
-    let mine = of_team(&actor, &team).await?;
-    Page::read(&headers).of(mine.iter().map(|app| apps::shown(app, &actor)).collect::<Vec<_>>())
-}
-
-/// The apps of a team that the asker may see.
-async fn of_team(actor: &Actor, team: &Team) -> Result<Vec<App>> {
-    let mut all = actor.apps().await?;
-    all.retain(|app| app.team_id == Some(team.id));
-    Ok(all)
+    apps::listed(&actor, &headers, &Filter { team: Some(team.id), ..Filter::default() }).await
 }
 
 /// `POST /teams/apps`
@@ -308,42 +303,29 @@ pub async fn team_access_list(
     State(platform): State<Platform>,
     actor: Actor,
     Path(team): Path<String>,
-) -> Result<Json<Vec<api::teams::TeamAccess>>> {
+    headers: HeaderMap,
+) -> Result<Response> {
     let team = actor.team(&team, InTeam::See).await?;
-    let members = store::team_members::team_member_list(platform.db(), team.id).await?;
-    let given = store::collaborators::collaborator_list_of_team(platform.db(), team.id).await?;
-    let mut all = Vec::new();
-    for app in of_team(&actor, &team).await? {
-        for member in &members {
-            let row = given.iter().find(|g| g.app_id == app.id && g.account_id == member.account_id);
-            all.push(access(&app, member, row));
-        }
-        let outside = given.iter().filter(|g| g.app_id == app.id && g.team_role.is_none());
-        all.extend(outside.map(|g| api::teams::TeamAccess {
-            app: apps::app_ref(&app),
-            locked: app.locked,
-            user: api::refs::UserRef { id: g.account_id, email: g.email.clone() },
-            permissions: g.permissions.clone(),
-            explicit: true,
-        }));
-    }
-    Ok(Json(all))
+    let range = pages::asked(&headers, &store::team_members::ACCESS_LIST)?;
+    let permissions = seeing();
+    let viewer = actor.viewer(&permissions);
+    let page = store::team_members::team_access_list(platform.db(), team.id, &viewer, &range).await?;
+    Ok(pages::answer(&store::team_members::ACCESS_LIST, &range, page.map(access)))
 }
 
-fn access(
-    app: &App,
-    member: &store::team_members::Row,
-    given: Option<&store::collaborators::Row>,
-) -> api::teams::TeamAccess {
-    let role = Role::parse(&member.role).unwrap_or(Role::Viewer);
-    let by_role = if app.locked && role != Role::Admin { &[][..] } else { role.permissions() };
+fn access(row: OnApp) -> api::teams::TeamAccess {
+    let role = row.role.as_deref().map(|role| Role::parse(role).unwrap_or(Role::Viewer));
+    let by_role = match role {
+        Some(role) if !row.locked || role == Role::Admin => role.permissions(),
+        _ => &[],
+    };
     // What an admin is given besides changes nothing.
-    let given = given.filter(|_| role != Role::Admin);
+    let given = row.permissions.filter(|_| role != Some(Role::Admin));
     api::teams::TeamAccess {
-        app: apps::app_ref(app),
-        locked: app.locked,
-        user: api::refs::UserRef { id: member.account_id, email: member.email.clone() },
-        permissions: given.map_or_else(|| by_role.iter().map(|p| (*p).to_owned()).collect(), |g| g.permissions.clone()),
+        app: api::refs::Ref { id: row.app_id, name: row.app },
+        locked: row.locked,
+        user: api::refs::UserRef { id: row.account_id, email: row.email },
         explicit: given.is_some(),
+        permissions: given.unwrap_or_else(|| by_role.iter().map(|p| (*p).to_owned()).collect()),
     }
 }

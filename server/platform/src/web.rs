@@ -1,4 +1,4 @@
-//! What all routes share: reading bodies, pages of lists, request ids, ETags, rate limits.
+//! What all routes share: reading bodies, request ids, ETags, rate limits.
 
 use std::sync::{
     Arc,
@@ -120,7 +120,8 @@ pub(crate) async fn around(State(platform): State<Platform>, mut req: Request, n
     response
 }
 
-fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
+/// Adds a header, unless `value` cannot be one.
+pub(crate) fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
@@ -181,119 +182,9 @@ async fn tag(response: Response, wanted: Option<HeaderValue>) -> Response {
     Response::from_parts(parts, Body::from(bytes))
 }
 
-/// One page of a list, as the `Range` header asks for it. See api.md 2.2.
-pub(crate) struct Page {
-    field: Option<String>,
-    start: Option<String>,
-    after: bool,
-    end: Option<String>,
-    max: usize,
-    descending: bool,
-}
-
-impl Page {
-    /// Reads `Range`; what cannot be understood is ignored, as clients need.
-    pub fn read(headers: &HeaderMap) -> Self {
-        let text = headers.get(header::RANGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let mut page = Self { field: None, start: None, after: false, end: None, max: 200, descending: false };
-        let mut parts = text.split([';', ',']).map(str::trim);
-        if let Some((field, range)) = parts.next().and_then(|first| first.split_once(' ')) {
-            page.field = Some(field.to_owned());
-            if let Some((start, end)) = range.trim().split_once("..") {
-                page.after = start.starts_with(']');
-                page.start = Some(start.trim_start_matches(']').to_owned()).filter(|s| !s.is_empty());
-                page.end = Some(end.trim_end_matches('[').to_owned()).filter(|s| !s.is_empty());
-            }
-        }
-        for option in parts {
-            match option.split_once('=') {
-                Some(("max", n)) => page.max = n.trim().parse().unwrap_or(200).clamp(1, 1000),
-                Some(("order", o)) => page.descending = o.trim() == "desc",
-                _ => {}
-            }
-        }
-        page
-    }
-
-    /// Cuts `items` (oldest first) to the page: 200 with all that is left, or 206 with `Next-Range`.
-    pub fn of<T: Serialize>(self, items: Vec<T>) -> Result<Response> {
-        let items = serde_json::to_value(items).map_err(anyhow::Error::new)?;
-        let Value::Array(mut items) = items else { return Err(anyhow::anyhow!("list is not a list").into()) };
-        let known = |f: &String| items.first().is_some_and(|i| i.get(f.as_str()).is_some_and(|v| !v.is_object()));
-        let field = self.field.clone().filter(known).unwrap_or_else(|| "id".into());
-        // A list that does not fit a page is in the order of the field that its next page is asked by.
-        if self.field.as_ref().is_some_and(|f| *f == field) || items.len() > self.max {
-            items.sort_by(|a, b| compare(&a[&field], &b[&field]));
-        }
-        if self.descending {
-            items.reverse();
-        }
-        let low = |item: &Value, bound: &str| compare(&item[&field], &read_as(&item[&field], bound));
-        if let Some(start) = &self.start {
-            let outside = if self.descending { std::cmp::Ordering::Greater } else { std::cmp::Ordering::Less };
-            items.retain(|item| {
-                let order = low(item, start);
-                order != outside && !(self.after && order.is_eq())
-            });
-        }
-        if let Some(end) = &self.end {
-            let outside = if self.descending { std::cmp::Ordering::Less } else { std::cmp::Ordering::Greater };
-            items.retain(|item| low(item, end) != outside);
-        }
-        let more = items.len() > self.max;
-        items.truncate(self.max);
-        Ok(self.answer(&field, items, more))
-    }
-
-    fn answer(&self, field: &str, items: Vec<Value>, more: bool) -> Response {
-        let text = |item: Option<&Value>| match item.map(|i| &i[field]) {
-            Some(Value::String(s)) => s.clone(),
-            Some(other) => other.to_string(),
-            None => String::new(),
-        };
-        let (first, last) = (text(items.first()), text(items.last()));
-        let mut response = axum::Json(items).into_response();
-        let headers = response.headers_mut();
-        set(headers, "accept-ranges", "id, name, version, created_at, updated_at");
-        set(headers, "content-range", &format!("{field} {first}..{last}"));
-        if more {
-            let order = if self.descending { ", order=desc" } else { "" };
-            set(headers, "next-range", &format!("{field} ]{last}..; max={}{order}", self.max));
-            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-        }
-        response
-    }
-}
-
-fn read_as(like: &Value, text: &str) -> Value {
-    match like {
-        Value::Number(_) => text.parse::<i64>().map(Value::from).unwrap_or(Value::Null),
-        _ => Value::from(text),
-    }
-}
-
-fn compare(a: &Value, b: &Value) -> std::cmp::Ordering {
-    match (a.as_i64(), b.as_i64()) {
-        (Some(a), Some(b)) => a.cmp(&b),
-        _ => a.as_str().unwrap_or_default().cmp(b.as_str().unwrap_or_default()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(range: &str, status: u16, versions: &[i64], next: Option<&str>) {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::RANGE, range.parse().unwrap());
-        let items: Vec<Value> = (1..=5).map(|v| serde_json::json!({ "id": format!("{v:04}"), "version": v })).collect();
-        let response = Page::read(&headers).of(items).unwrap();
-        assert_eq!(response.status(), status, "{range}");
-        assert_eq!(response.headers().get("next-range").map(|v| v.to_str().unwrap()), next, "{range}");
-        let body = futures::executor::block_on(to_bytes(response.into_body(), 1 << 20)).unwrap();
-        let got: Vec<Value> = serde_json::from_slice(&body).unwrap();
-        assert_eq!(got.iter().map(|v| v["version"].as_i64().unwrap()).collect::<Vec<_>>(), versions, "{range}");
-    }
 
     #[test]
     fn faults_are_said_in_a_way_that_helps() {
@@ -322,19 +213,5 @@ mod tests {
         assert_eq!(redact("/streams/logs/secret"), "/streams/logs/…");
         assert_eq!(redact("/blobs/slugs/secret"), "/blobs/slugs/…");
         assert_eq!(redact("/apps/dusk"), "/apps/dusk");
-    }
-
-    #[test]
-    fn ranges_as_clients_send_them() {
-        check("", 200, &[1, 2, 3, 4, 5], None);
-        check("id ..; ;", 200, &[1, 2, 3, 4, 5], None);
-        check("version ..; order=desc", 200, &[5, 4, 3, 2, 1], None);
-        check("version ..; order=desc,max=1", 206, &[5], Some("version ]5..; max=1, order=desc"));
-        check("version ..; max=2, order=desc", 206, &[5, 4], Some("version ]4..; max=2, order=desc"));
-        check("version ]4..; max=2, order=desc", 206, &[3, 2], Some("version ]2..; max=2, order=desc"));
-        check("version ]2..; max=2, order=desc", 200, &[1], None);
-        check("id ]0002..; max=2;", 206, &[3, 4], Some("id ]0004..; max=2"));
-        check("version 2..3", 200, &[2, 3], None);
-        check("nonsense ..; max=2", 206, &[1, 2], Some("id ]0002..; max=2"));
     }
 }

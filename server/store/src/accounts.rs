@@ -4,6 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_EMAIL, BY_ID, List, Page, Range};
+
+/// How the accounts of people can be listed.
+pub static LIST: List = List::by(&[BY_EMAIL, BY_ID, BY_CREATION, BY_CHANGE]);
+
 /// A row of `accounts`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -69,16 +74,14 @@ pub async fn account_even_suspended(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::
     sqlx::query_as("select * from accounts where id = $1").bind(id).fetch_optional(db).await
 }
 
-/// The accounts of people, suspended or not, by address. Service accounts belong to their teams.
-pub async fn account_list(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Listed>> {
-    sqlx::query_as(
+/// The accounts of people, suspended or not. Service accounts belong to their teams.
+pub async fn account_list(db: impl PgExecutor<'_>, range: &Range) -> sqlx::Result<Page<Listed>> {
+    let list = sqlx::query(
         "select a.*, exists (select 1 from passwords p where p.account_id = a.id and p.confirmed_at is not null)
                      as has_password
-         from accounts a where not exists (select 1 from service_accounts s where s.id = a.id)
-         order by lower(email)",
-    )
-    .fetch_all(db)
-    .await
+         from accounts a where not exists (select 1 from service_accounts s where s.id = a.id)",
+    );
+    range.fetch(db, list).await
 }
 
 /// The account with this address, upper and lower case alike.

@@ -4,6 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
+
+/// How transfers can be listed.
+pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
+
 /// A row of `app_transfers`, with the names of all concerned.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -46,14 +51,10 @@ pub async fn app_transfer_create(
     Ok(())
 }
 
-/// The transfers from and to an account, the oldest first.
-pub async fn app_transfer_list(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "{SELECT} where x.owner_id = $1 or x.recipient_id = $1 order by x.created_at, x.id"
-    )))
-    .bind(account)
-    .fetch_all(db)
-    .await
+/// The transfers from and to an account.
+pub async fn app_transfer_list(db: impl PgExecutor<'_>, account: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+    let list = sqlx::AssertSqlSafe(format!("{SELECT} where x.owner_id = $1 or x.recipient_id = $1"));
+    range.fetch(db, sqlx::query(list).bind(account)).await
 }
 
 /// The transfer with this id or, in text, the pending one of the app of this name, if it is from or to `account`.

@@ -4,6 +4,14 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::{
+    collaborators::Access,
+    pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range},
+};
+
+/// How apps can be listed.
+pub static LIST: List = List::by(&[BY_NAME, BY_ID, BY_CREATION, BY_CHANGE]);
+
 /// A row of `apps`, with the names of whom it belongs to: a person or a team, never both.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -28,11 +36,52 @@ pub struct Row {
     pub updated_at: DateTime<Utc>,
 }
 
-const SELECT: &str = "select a.id, a.name, a.owner_id, o.email as owner_email, a.team_id,
+const COLUMNS: &str = "a.id, a.name, a.owner_id, o.email as owner_email, a.team_id,
         t.name as team, a.uid, a.stack, a.build_stack,
         a.maintenance, a.locked, a.buildpacks, a.features, a.buildpack_description, a.repo_size, a.slug_size,
-        a.released_at, a.created_at, a.updated_at
-    from apps a left join accounts o on o.id = a.owner_id left join teams t on t.id = a.team_id ";
+        a.released_at, a.created_at, a.updated_at";
+const TABLES: &str = "apps a left join accounts o on o.id = a.owner_id left join teams t on t.id = a.team_id";
+
+/// What ties `$1` to an app, and whether that lets it know of the app: it administers the platform
+/// (`$2`), or the app or its team, or what it was given has a permission of `$3`, or, where nothing
+/// was given, it is in the team and the app is not locked. As the rules say for one app.
+pub(crate) const VISIBLE: &str = "left join team_members m on m.team_id = a.team_id and m.account_id = $1
+    left join collaborators c on c.app_id = a.id and c.account_id = $1
+    where a.deleted_at is null
+        and ($2 or a.owner_id = $1 or m.role = 'admin' or c.permissions && $3
+             or c.permissions is null and m.role is not null and not a.locked)";
+
+fn select(rest: &str) -> sqlx::AssertSqlSafe<String> {
+    sqlx::AssertSqlSafe(format!("select {COLUMNS} from {TABLES} {rest}"))
+}
+
+/// Who looks at apps.
+#[derive(Clone, Copy, Debug)]
+pub struct Viewer<'a> {
+    pub account: Uuid,
+    /// Administers the platform, and sees all.
+    pub admin: bool,
+    /// The permissions with which one sees an app.
+    pub permissions: &'a [&'a str],
+}
+
+/// Which of the apps that somebody may see; what is absent does not matter.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filter<'a> {
+    pub team: Option<Uuid>,
+    pub ids: Option<&'a [Uuid]>,
+    /// Those on which this account works because it was let in.
+    pub collaborator: Option<Uuid>,
+}
+
+/// An app, and what ties the one who looks to it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Seen {
+    #[sqlx(flatten)]
+    pub row: Row,
+    #[sqlx(flatten)]
+    pub access: Access,
+}
 
 /// What a new app needs.
 #[derive(Debug)]
@@ -67,23 +116,43 @@ pub async fn app_create(db: impl PgExecutor<'_>, new: &New<'_>) -> sqlx::Result<
 
 /// The app with this id, unless it is being destroyed.
 pub async fn app_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where a.id = $1 and a.deleted_at is null")))
-        .bind(id)
-        .fetch_optional(db)
-        .await
+    sqlx::query_as(select("where a.id = $1 and a.deleted_at is null")).bind(id).fetch_optional(db).await
 }
 
 /// The app with this name, unless it is being destroyed.
 pub async fn app_by_name(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Option<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where a.name = $1 and a.deleted_at is null")))
-        .bind(name)
-        .fetch_optional(db)
-        .await
+    sqlx::query_as(select("where a.name = $1 and a.deleted_at is null")).bind(name).fetch_optional(db).await
 }
 
-/// All apps, by name.
-pub async fn app_list(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where a.deleted_at is null order by a.name")))
+/// The apps that somebody may know of.
+pub async fn app_list(
+    db: impl PgExecutor<'_>,
+    viewer: &Viewer<'_>,
+    filter: &Filter<'_>,
+    range: &Range,
+) -> sqlx::Result<Page<Seen>> {
+    let list = sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS}, a.id as app_id, m.role as team_role, c.permissions from {TABLES} {VISIBLE}
+            and ($4::uuid is null or a.team_id = $4) and ($5::uuid[] is null or a.id = any($5))
+            and ($6::uuid is null or exists (select 1 from collaborators w where w.app_id = a.id and w.account_id = $6))"
+    ));
+    let list = sqlx::query(list).bind(viewer.account).bind(viewer.admin).bind(viewer.permissions);
+    range.fetch(db, list.bind(filter.team).bind(filter.ids).bind(filter.collaborator)).await
+}
+
+/// What of every app its requests and its supervisor need.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Served {
+    pub id: Uuid,
+    pub name: String,
+    pub uid: i32,
+    pub maintenance: bool,
+    pub slug_size: Option<i64>,
+}
+
+/// Every app, for those that look after all of them.
+pub async fn app_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Served>> {
+    sqlx::query_as("select id, name, uid, maintenance, slug_size from apps where deleted_at is null order by name")
         .fetch_all(db)
         .await
 }
@@ -172,7 +241,7 @@ pub async fn app_mark_deleted(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<U
 
 /// The app with this id, even while it is being destroyed.
 pub async fn app_even_deleted(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where a.id = $1"))).bind(id).fetch_optional(db).await
+    sqlx::query_as(select("where a.id = $1")).bind(id).fetch_optional(db).await
 }
 
 /// Removes the row and all that hangs on it.

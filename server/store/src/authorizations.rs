@@ -4,6 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
+
+/// How authorizations can be listed.
+pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
+
 /// A row of `oauth_authorizations`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -18,6 +23,21 @@ pub struct Row {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
+
+/// An authorization, and the client that has it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Listed {
+    #[sqlx(flatten)]
+    pub row: Row,
+    pub client_id: Option<Uuid>,
+    pub client_name: Option<String>,
+    pub client_redirect_uri: Option<String>,
+}
+
+/// Of an account (`$1`), unless they have expired by now (`$2`) and cannot be renewed.
+const OF_ACCOUNT: &str = "select a.*, c.name as client_name, c.redirect_uri as client_redirect_uri
+    from oauth_authorizations a left join oauth_clients c on c.id = a.client_id
+    where a.account_id = $1 and (a.expires_at is null or a.expires_at > $2 or a.refresh_hash is not null)";
 
 /// Adds an authorization.
 pub async fn authorization_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
@@ -68,16 +88,25 @@ pub async fn authorization_used(db: impl PgExecutor<'_>, id: Uuid, now: DateTime
     Ok(())
 }
 
-/// All authorizations of an account that have not expired or can be renewed, oldest first.
-pub async fn authorization_list(db: impl PgExecutor<'_>, account: Uuid, now: DateTime<Utc>) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(
-        "select * from oauth_authorizations
-         where account_id = $1 and (expires_at is null or expires_at > $2 or refresh_hash is not null) order by created_at, id",
-    )
-    .bind(account)
-    .bind(now)
-    .fetch_all(db)
-    .await
+/// The authorizations of an account that have not expired or can be renewed.
+pub async fn authorization_list(
+    db: impl PgExecutor<'_>,
+    account: Uuid,
+    now: DateTime<Utc>,
+    range: &Range,
+) -> sqlx::Result<Page<Listed>> {
+    range.fetch(db, sqlx::query(OF_ACCOUNT).bind(account).bind(now)).await
+}
+
+/// One of those.
+pub async fn authorization_info(
+    db: impl PgExecutor<'_>,
+    account: Uuid,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<Listed>> {
+    let one = sqlx::AssertSqlSafe(format!("{OF_ACCOUNT} and a.id = $3"));
+    sqlx::query_as(one).bind(account).bind(now).bind(id).fetch_optional(db).await
 }
 
 /// Changes the description.

@@ -4,6 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
+
+/// How the builds of an app can be listed.
+pub static LIST: List = List::by(&[Order::unique("number", Kind::Number, "t.number"), BY_ID, BY_CREATION, BY_CHANGE]);
+
 /// A row of `builds`, with the address of whoever asked for it.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -29,9 +34,35 @@ pub struct Row {
     pub started_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    /// Its place in the queue, from 1; 0 for one that runs or has ended.
+    pub queue_position: i64,
 }
 
-const SELECT: &str = "select b.*, u.email from builds b join accounts u on u.id = b.account_id ";
+/// The order in which waiting builds get a place: the owners of apps take turns, and whose builds
+/// run already has had them.
+const QUEUE: &str = "select w.id, row_number() over (order by w.turn, w.created_at, w.id) as position
+    from (select b.id, b.created_at,
+              row_number() over (partition by coalesce(a.team_id, a.owner_id) order by b.created_at, b.id)
+              + (select count(*) from builds r join apps s on s.id = r.app_id
+                 where r.status = 'pending' and r.started_at is not null
+                     and coalesce(s.team_id, s.owner_id) = coalesce(a.team_id, a.owner_id)) as turn
+          from builds b join apps a on a.id = b.app_id where b.status = 'pending' and b.started_at is null) w";
+
+/// Reads builds with what they are of in so many characters: lists show one line of it.
+fn select(description: u32, rest: &str) -> sqlx::AssertSqlSafe<String> {
+    sqlx::AssertSqlSafe(format!(
+        "select b.id, b.app_id, b.number, b.status, b.account_id, u.email, b.stack, b.buildpacks, b.source_url,
+             b.source_version, left(b.source_description, {description}) as source_description, b.source_checksum,
+             b.git_ref, b.git_old, b.git_new, b.slug_id, b.release_id, b.error, b.cancelled_at, b.started_at,
+             b.created_at, b.updated_at, coalesce(q.position, 0) as queue_position
+         from builds b join accounts u on u.id = b.account_id left join ({QUEUE}) q on q.id = b.id {rest}"
+    ))
+}
+
+/// As much of a description as is kept of new ones,
+const WHOLE: u32 = 10_000;
+/// and as much as lists show.
+const LINE: u32 = 200;
 
 /// What a new build needs; its number is counted here.
 #[derive(Clone, Debug, Default)]
@@ -79,31 +110,69 @@ pub async fn build_create(db: &mut PgConnection, new: &New) -> sqlx::Result<()> 
 
 /// The build with this id.
 pub async fn build_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where b.id = $1"))).bind(id).fetch_optional(db).await
+    sqlx::query_as(select(WHOLE, "where b.id = $1")).bind(id).fetch_optional(db).await
 }
 
-/// All builds of an app, oldest first.
-pub async fn build_list(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where b.app_id = $1 order by b.number")))
-        .bind(app)
-        .fetch_all(db)
-        .await
+/// The build of an app with this number.
+pub async fn build_at(db: impl PgExecutor<'_>, app: Uuid, number: i32) -> sqlx::Result<Option<Row>> {
+    let one = select(WHOLE, "where b.app_id = $1 and b.number = $2");
+    sqlx::query_as(one).bind(app).bind(number).fetch_optional(db).await
+}
+
+/// What became of a build so far; nothing when there is none with this id.
+pub async fn build_status(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar("select status from builds where id = $1").bind(id).fetch_optional(db).await
+}
+
+/// The builds of an app.
+pub async fn build_list(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+    range.fetch(db, sqlx::query(select(LINE, "where b.app_id = $1")).bind(app)).await
 }
 
 /// The newest builds of an app, newest first.
 pub async fn build_newest(db: impl PgExecutor<'_>, app: Uuid, most: i64) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where b.app_id = $1 order by b.number desc limit $2")))
+    sqlx::query_as(select(LINE, "where b.app_id = $1 order by b.number desc limit $2"))
         .bind(app)
         .bind(most)
         .fetch_all(db)
         .await
 }
 
-/// All builds that have not ended, in the order of the queue.
-pub async fn build_pending(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where b.status = 'pending' order by b.created_at, b.id")))
-        .fetch_all(db)
-        .await
+/// A build that has not ended.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Pending {
+    pub id: Uuid,
+    pub app_id: Uuid,
+    pub number: i32,
+    pub started_at: Option<DateTime<Utc>>,
+}
+
+/// Of each of these apps the oldest build that has not ended.
+pub async fn build_pending(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Result<Vec<Pending>> {
+    sqlx::query_as(
+        "select distinct on (app_id) id, app_id, number, started_at from builds
+         where status = 'pending' and app_id = any($1) order by app_id, number",
+    )
+    .bind(apps)
+    .fetch_all(db)
+    .await
+}
+
+/// The builds of an app that have not ended.
+pub async fn build_pending_ids(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar("select id from builds where status = 'pending' and app_id = $1").bind(app).fetch_all(db).await
+}
+
+/// The oldest build of a push to `branch` that has not ended: its number, and who pushed.
+pub async fn build_of_branch(db: impl PgExecutor<'_>, app: Uuid, branch: &str) -> sqlx::Result<Option<(i32, String)>> {
+    sqlx::query_as(
+        "select b.number, u.email from builds b join accounts u on u.id = b.account_id
+         where b.status = 'pending' and b.app_id = $1 and b.git_ref = $2 order by b.number limit 1",
+    )
+    .bind(app)
+    .bind(branch)
+    .fetch_optional(db)
+    .await
 }
 
 /// Takes a place among the builds that run. Returns `false` when all `most` places are taken or

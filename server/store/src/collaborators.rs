@@ -4,6 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
+
+/// How those who work on an app can be listed: its owner first.
+pub static LIST: List = List::by(&[Order::unique("user", Kind::Text, "t.place"), BY_ID, BY_CREATION, BY_CHANGE]);
+
 /// A row of `collaborators`, with who it is.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -14,8 +19,18 @@ pub struct Row {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub email: String,
-    /// What it is in the team of the app.
+    /// What it is in the team of the app; `owner` of whom the app belongs to.
     pub team_role: Option<String>,
+}
+
+/// Whom an app belongs to, as one of those who work on it.
+#[derive(Debug)]
+pub struct Owner<'a> {
+    pub id: Uuid,
+    /// An account, or a team.
+    pub account: Uuid,
+    pub email: &'a str,
+    pub permissions: &'a [&'a str],
 }
 
 /// What ties an account to an app. What follows from it is not decided here.
@@ -58,22 +73,24 @@ pub async fn collaborator_save(
     Ok(())
 }
 
-/// The collaborators of an app, by address.
-pub async fn collaborator_list(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where c.app_id = $1 order by lower(a.email)")))
-        .bind(app)
-        .fetch_all(db)
-        .await
-}
-
-/// The collaborators of all apps of a team.
-pub async fn collaborator_list_of_team(db: impl PgExecutor<'_>, team: Uuid) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "{SELECT} where p.team_id = $1 and p.deleted_at is null order by p.name, lower(a.email)"
-    )))
-    .bind(team)
-    .fetch_all(db)
-    .await
+/// The owner and the collaborators of an app.
+pub async fn collaborator_list(
+    db: impl PgExecutor<'_>,
+    app: Uuid,
+    owner: &Owner<'_>,
+    range: &Range,
+) -> sqlx::Result<Page<Row>> {
+    let list = sqlx::query(
+        "select c.id, c.app_id, c.account_id, c.permissions, c.created_at, c.updated_at, a.email,
+                m.role as team_role, '1' || lower(a.email) as place
+         from collaborators c join accounts a on a.id = c.account_id join apps p on p.id = c.app_id
+         left join team_members m on m.team_id = p.team_id and m.account_id = c.account_id
+         where c.app_id = $1
+         union all
+         select $2, id, $3, $5, created_at, created_at, $4, 'owner', '0' from apps where id = $1",
+    );
+    let list = list.bind(app).bind(owner.id).bind(owner.account).bind(owner.email).bind(owner.permissions);
+    range.fetch(db, list).await
 }
 
 /// The collaborator with this address or, in text, this id of account or row.
@@ -107,12 +124,4 @@ pub async fn collaborator_delete_all(db: impl PgExecutor<'_>, app: Uuid) -> sqlx
 pub async fn access_info(db: impl PgExecutor<'_>, account: Uuid, app: Uuid) -> sqlx::Result<Access> {
     let found = sqlx::query_as(sqlx::AssertSqlSafe(format!("{ACCESS} where p.id = $2"))).bind(account).bind(app);
     Ok(found.fetch_optional(db).await?.unwrap_or_default())
-}
-
-/// What ties `account` to each app that it has to do with, its own left out.
-pub async fn access_list(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Vec<Access>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{ACCESS} where m.role is not null or c.permissions is not null")))
-        .bind(account)
-        .fetch_all(db)
-        .await
 }

@@ -4,6 +4,17 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
+
+/// How the dynos of an app can be listed: `web.2` before `web.10`.
+pub static LIST: List = List::by(&[
+    Order::unique("name", Kind::Text, "t.name")
+        .compared_by("split_part(#, '.', 1) || '.' || lpad(split_part(#, '.', 2), 6, '0')"),
+    BY_ID,
+    BY_CREATION,
+    BY_CHANGE,
+]);
+
 /// A row of `dynos`.
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct Row {
@@ -37,7 +48,26 @@ pub async fn dyno_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from dynos order by app_id, type, ordinal, created_at").fetch_all(db).await
 }
 
-/// The dynos of an app.
+/// The dynos of these apps.
+pub async fn dyno_of(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as("select * from dynos where app_id = any($1) order by app_id, type, ordinal, created_at")
+        .bind(apps)
+        .fetch_all(db)
+        .await
+}
+
+/// The dynos of an app that people are shown: one for each name, the one that counts, as the rules
+/// have it: up before starting before crashed; the newer before the older.
+pub async fn dyno_list_shown(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+    let list = sqlx::query(
+        "select distinct on (name) * from dynos where app_id = $1 and stopping_at is null
+         order by name, state = 'up' desc, state = 'starting' desc, retiring_at is null desc, version desc,
+             created_at desc",
+    );
+    range.fetch(db, list.bind(app)).await
+}
+
+/// All dynos of an app.
 pub async fn dyno_list(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from dynos where app_id = $1 order by type, ordinal, created_at")
         .bind(app)

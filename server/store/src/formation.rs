@@ -6,6 +6,11 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
+
+/// How process types can be listed.
+pub static LIST: List = List::by(&[Order::unique("type", Kind::Text, "t.type"), BY_ID, BY_CREATION, BY_CHANGE]);
+
 /// A row of `formation`.
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct Row {
@@ -20,7 +25,20 @@ pub struct Row {
     pub updated_at: DateTime<Utc>,
 }
 
-/// The process types of an app, by name.
+/// A part of the process types of an app.
+pub async fn formation_page(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+    range.fetch(db, sqlx::query("select * from formation where app_id = $1").bind(app)).await
+}
+
+/// The process types of these apps.
+pub async fn formation_of(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as("select * from formation where app_id = any($1) order by app_id, type")
+        .bind(apps)
+        .fetch_all(db)
+        .await
+}
+
+/// The process types of an app, by name: a slug brings so few that they fit any memory.
 pub async fn formation_list(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from formation where app_id = $1 order by type").bind(app).fetch_all(db).await
 }

@@ -4,6 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
+
+/// How identities can be listed.
+pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
+
 /// A row of `identities`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -75,16 +80,18 @@ pub async fn identity_seen(
     Ok(())
 }
 
-/// The identities of an account, oldest first.
-pub async fn identity_list(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Vec<Listed>> {
-    sqlx::query_as(
-        "select i.id, i.email, i.created_at, i.updated_at, p.name as provider, p.title
-         from identities i join identity_providers p on p.id = i.provider_id
-         where i.account_id = $1 order by i.created_at, i.id",
-    )
-    .bind(account)
-    .fetch_all(db)
-    .await
+const OF_ACCOUNT: &str = "select i.id, i.email, i.created_at, i.updated_at, p.name as provider, p.title
+    from identities i join identity_providers p on p.id = i.provider_id where i.account_id = $1";
+
+/// The identities of an account.
+pub async fn identity_list(db: impl PgExecutor<'_>, account: Uuid, range: &Range) -> sqlx::Result<Page<Listed>> {
+    range.fetch(db, sqlx::query(OF_ACCOUNT).bind(account)).await
+}
+
+/// One of those.
+pub async fn identity_info(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) -> sqlx::Result<Option<Listed>> {
+    let one = sqlx::AssertSqlSafe(format!("{OF_ACCOUNT} and i.id = $2"));
+    sqlx::query_as(one).bind(account).bind(id).fetch_optional(db).await
 }
 
 /// Removes an identity of an account. Returns it, if there was one.

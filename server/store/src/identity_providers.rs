@@ -4,6 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range};
+
+/// How providers can be listed.
+pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_NAME, BY_CHANGE]);
+
 /// A row of `identity_providers`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -79,9 +84,9 @@ pub async fn identity_provider_update(db: impl PgExecutor<'_>, row: &Row) -> sql
     Ok(())
 }
 
-/// All providers, in the order in which they were added.
-pub async fn identity_provider_list(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as("select * from identity_providers order by created_at, id").fetch_all(db).await
+/// The providers.
+pub async fn identity_provider_list(db: impl PgExecutor<'_>, range: &Range) -> sqlx::Result<Page<Row>> {
+    range.fetch(db, sqlx::query("select * from identity_providers")).await
 }
 
 /// The provider with this name.
@@ -99,6 +104,14 @@ pub async fn identity_provider_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx
 pub async fn identity_rule_list(db: impl PgExecutor<'_>, provider: Uuid) -> sqlx::Result<Vec<Rule>> {
     sqlx::query_as("select * from identity_rules where provider_id = $1 order by position")
         .bind(provider)
+        .fetch_all(db)
+        .await
+}
+
+/// The rules of these providers, in order.
+pub async fn identity_rule_list_of(db: impl PgExecutor<'_>, providers: &[Uuid]) -> sqlx::Result<Vec<Rule>> {
+    sqlx::query_as("select * from identity_rules where provider_id = any($1) order by provider_id, position")
+        .bind(providers)
         .fetch_all(db)
         .await
 }

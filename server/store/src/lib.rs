@@ -24,6 +24,7 @@ pub mod jobs;
 pub mod log_drains;
 pub mod log_sessions;
 pub mod oauth_clients;
+pub mod pages;
 pub mod passwords;
 pub mod releases;
 pub mod service_accounts;

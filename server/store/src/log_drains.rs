@@ -4,6 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
+
+/// How drains can be listed.
+pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
+
 /// A row of `log_drains`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -31,9 +36,23 @@ pub async fn log_drain_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Resul
     Ok(())
 }
 
-/// The drains of an app, oldest first.
-pub async fn log_drain_list(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as("select * from log_drains where app_id = $1 order by created_at, id").bind(app).fetch_all(db).await
+/// The drains of an app.
+pub async fn log_drain_list(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+    range.fetch(db, sqlx::query("select * from log_drains where app_id = $1").bind(app)).await
+}
+
+/// How many drains an app has.
+pub async fn log_drain_count(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<i64> {
+    sqlx::query_scalar("select count(*) from log_drains where app_id = $1").bind(app).fetch_one(db).await
+}
+
+/// The drain of an app with this token or URL or, in text, this id.
+pub async fn log_drain_info(db: impl PgExecutor<'_>, app: Uuid, which: &str) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as("select * from log_drains where app_id = $1 and (id::text = $2 or token = $2 or url = $2) limit 1")
+        .bind(app)
+        .bind(which)
+        .fetch_optional(db)
+        .await
 }
 
 /// Removes a drain.

@@ -4,6 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
+
+/// How clients can be listed.
+pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
+
 /// A row of `oauth_clients`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -34,15 +39,6 @@ pub struct Code {
     pub expires_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-}
-
-/// Which client an authorization was given to.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Holder {
-    pub authorization_id: Uuid,
-    pub id: Uuid,
-    pub name: String,
-    pub redirect_uri: String,
 }
 
 /// Adds a client.
@@ -81,12 +77,9 @@ pub async fn oauth_client_update(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Re
     Ok(())
 }
 
-/// The clients of an account, oldest first.
-pub async fn oauth_client_list(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as("select * from oauth_clients where account_id = $1 order by created_at, id")
-        .bind(account)
-        .fetch_all(db)
-        .await
+/// The clients of an account.
+pub async fn oauth_client_list(db: impl PgExecutor<'_>, account: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+    range.fetch(db, sqlx::query("select * from oauth_clients where account_id = $1").bind(account)).await
 }
 
 /// The client with this id, whoever made it.
@@ -207,16 +200,5 @@ pub async fn oauth_grant_delete(
     .bind(client)
     .bind(hash)
     .fetch_optional(db)
-    .await
-}
-
-/// Which of an account's authorizations clients have.
-pub async fn oauth_grant_list(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Vec<Holder>> {
-    sqlx::query_as(
-        "select a.id as authorization_id, c.id, c.name, c.redirect_uri
-         from oauth_authorizations a join oauth_clients c on c.id = a.client_id where a.account_id = $1",
-    )
-    .bind(account)
-    .fetch_all(db)
     .await
 }

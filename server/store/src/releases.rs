@@ -4,6 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
+
+/// How the releases of an app can be listed.
+pub static LIST: List = List::by(&[Order::unique("version", Kind::Number, "t.version"), BY_ID, BY_CREATION, BY_CHANGE]);
+
 /// A row of `releases`, with the address of whoever made it.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -15,17 +20,15 @@ pub struct Row {
     pub account_id: Uuid,
     pub email: String,
     pub slug_id: Option<Uuid>,
-    pub config: Vec<u8>,
     pub has_output: bool,
     pub commit: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-    /// The first line of what the commit says; read by [`release_newest_all`] only.
-    #[sqlx(default)]
-    pub message: Option<String>,
 }
 
-const SELECT: &str = "select r.*, u.email from releases r join accounts u on u.id = r.account_id ";
+const SELECT: &str = "select r.id, r.app_id, r.version, r.status, left(r.description, 1000) as description,
+        r.account_id, u.email, r.slug_id, r.has_output, r.commit, r.created_at, r.updated_at
+    from releases r join accounts u on u.id = r.account_id ";
 
 /// What a new release needs; its version is counted here.
 #[derive(Debug)]
@@ -78,11 +81,28 @@ pub async fn release_at(db: impl PgExecutor<'_>, app: Uuid, version: i32) -> sql
         .await
 }
 
-/// All releases of an app, oldest first.
-pub async fn release_list(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where r.app_id = $1 order by r.version")))
+/// The releases of an app.
+pub async fn release_list(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+    let list = sqlx::AssertSqlSafe(format!("{SELECT} where r.app_id = $1"));
+    range.fetch(db, sqlx::query(list).bind(app)).await
+}
+
+/// What became of a release so far; nothing when there is none with this id.
+pub async fn release_status(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar("select status from releases where id = $1").bind(id).fetch_optional(db).await
+}
+
+/// The sealed config vars of a release.
+pub async fn release_config(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Vec<u8>>> {
+    sqlx::query_scalar("select config from releases where id = $1").bind(id).fetch_optional(db).await
+}
+
+/// Whether an app was ever released with this slug.
+pub async fn release_has_slug(db: impl PgExecutor<'_>, app: Uuid, slug: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select 1 from releases where app_id = $1 and slug_id = $2)")
         .bind(app)
-        .fetch_all(db)
+        .bind(slug)
+        .fetch_one(db)
         .await
 }
 
@@ -105,27 +125,53 @@ pub async fn release_current(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result
     .await
 }
 
+/// The release that an app runs.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Current {
+    pub id: Uuid,
+    pub app_id: Uuid,
+    pub version: i32,
+    pub slug_id: Option<Uuid>,
+}
+
 /// The release that runs, of every app.
-pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(
-        "select distinct on (r.app_id) r.*, u.email from releases r join accounts u on u.id = r.account_id
-         join apps a on a.id = r.app_id where r.status = 'succeeded' and a.deleted_at is null
-         order by r.app_id, r.version desc"
-            .to_owned(),
-    ))
+pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Current>> {
+    sqlx::query_as(
+        "select c.* from apps a cross join lateral (
+             select r.id, r.app_id, r.version, r.slug_id from releases r
+             where r.app_id = a.id and r.status = 'succeeded' order by r.version desc limit 1) c
+         where a.deleted_at is null",
+    )
     .fetch_all(db)
     .await
 }
 
-/// The newest release of every app, whatever became of it.
-pub async fn release_newest_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(
-        "select n.*, (select nullif(split_part(b.source_description, E'\\n', 1), '') from builds b
-                      where b.release_id = n.id limit 1) as message
-         from (select distinct on (r.app_id) r.*, u.email from releases r join accounts u on u.id = r.account_id
-               order by r.app_id, r.version desc) n"
-            .to_owned(),
-    ))
+/// What the list of apps says of a release.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Summary {
+    pub app_id: Uuid,
+    pub version: i32,
+    pub status: String,
+    pub description: String,
+    pub email: String,
+    pub created_at: DateTime<Utc>,
+    /// The first line of what the commit says.
+    pub message: Option<String>,
+}
+
+/// The newest release of each of these apps, whatever became of it.
+pub async fn release_newest_of(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Result<Vec<Summary>> {
+    sqlx::query_as(
+        "select n.*, u.email,
+                (select nullif(split_part(left(b.source_description, 200), E'\\n', 1), '') from builds b
+                 where b.release_id = n.id limit 1) as message
+         from unnest($1) a(id) cross join lateral (
+             select r.id, r.app_id, r.version, r.status, left(r.description, 200) as description, r.account_id,
+                    r.created_at
+             from releases r where r.app_id = a.id order by r.version desc limit 1) n
+         join accounts u on u.id = n.account_id",
+    )
+    .bind(apps)
     .fetch_all(db)
     .await
 }

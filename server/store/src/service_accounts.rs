@@ -4,6 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range};
+
+/// How service accounts can be listed.
+pub static LIST: List = List::by(&[BY_NAME, BY_ID, BY_CREATION, BY_CHANGE]);
+
 /// A row of `service_accounts`, with its address and its role in the team.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -38,12 +43,26 @@ pub async fn service_account_create(
     Ok(())
 }
 
-/// The service accounts of a team, by name.
-pub async fn service_account_list(db: impl PgExecutor<'_>, team: Uuid) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where s.team_id = $1 order by s.name")))
-        .bind(team)
-        .fetch_all(db)
-        .await
+/// The service accounts of a team.
+pub async fn service_account_list(db: impl PgExecutor<'_>, team: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+    let list = sqlx::AssertSqlSafe(format!("{SELECT} where s.team_id = $1"));
+    range.fetch(db, sqlx::query(list).bind(team)).await
+}
+
+/// The service account of a team with this name or address or, in text, this id.
+pub async fn service_account_info(db: impl PgExecutor<'_>, team: Uuid, which: &str) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "{SELECT} where s.team_id = $1 and (s.id::text = $2 or s.name = $2 or a.email = $2)"
+    )))
+    .bind(team)
+    .bind(which)
+    .fetch_optional(db)
+    .await
+}
+
+/// The ids of all service accounts of a team.
+pub async fn service_account_ids(db: impl PgExecutor<'_>, team: Uuid) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar("select id from service_accounts where team_id = $1").bind(team).fetch_all(db).await
 }
 
 /// Whether an account is a service account, of whatever team.

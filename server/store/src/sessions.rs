@@ -4,6 +4,12 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
+use crate::pages::{BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
+
+/// How sessions can be listed: the last used first.
+pub static LIST: List =
+    List::by_descending(&[Order::shared("last_seen_at", Kind::Time, "t.last_seen_at"), BY_ID, BY_CREATION]);
+
 /// A row of `sessions`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -77,13 +83,28 @@ pub async fn session_seen(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>)
     Ok(())
 }
 
-/// The sessions of an account, the last used first.
-pub async fn session_list(db: impl PgExecutor<'_>, account: Uuid, now: DateTime<Utc>) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as("select * from sessions where account_id = $1 and expires_at > $2 order by last_seen_at desc, id")
-        .bind(account)
-        .bind(now)
-        .fetch_all(db)
-        .await
+/// What people see of a session.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Listed {
+    pub id: Uuid,
+    pub user_agent: Option<String>,
+    pub address: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub last_seen_at: DateTime<Utc>,
+}
+
+/// The sessions of an account.
+pub async fn session_list(
+    db: impl PgExecutor<'_>,
+    account: Uuid,
+    now: DateTime<Utc>,
+    range: &Range,
+) -> sqlx::Result<Page<Listed>> {
+    let list = sqlx::query(
+        "select id, user_agent, address, created_at, last_seen_at from sessions
+         where account_id = $1 and expires_at > $2",
+    );
+    range.fetch(db, list.bind(account).bind(now)).await
 }
 
 /// Ends a session of an account. Returns whether there was one.

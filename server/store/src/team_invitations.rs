@@ -4,6 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
+
+/// How invitations can be listed.
+pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
+
 /// A row of `team_invitations`, with the names of all concerned.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -58,19 +63,27 @@ pub async fn team_invitation_save(db: impl PgExecutor<'_>, new: &New<'_>) -> sql
     Ok(())
 }
 
-/// The invitations of a team, or those to an account, or both; the oldest first.
+/// The invitations of a team, or those to an account.
 pub async fn team_invitation_list(
     db: impl PgExecutor<'_>,
     team: Option<Uuid>,
     account: Option<Uuid>,
-) -> sqlx::Result<Vec<Row>> {
+    range: &Range,
+) -> sqlx::Result<Page<Row>> {
+    let list = sqlx::AssertSqlSafe(format!(
+        "{SELECT} where ($1::uuid is null or i.team_id = $1) and ($2::uuid is null or i.account_id = $2)"
+    ));
+    range.fetch(db, sqlx::query(list).bind(team).bind(account)).await
+}
+
+/// The invitation to a team with this address or, in text, this id of invitation or account.
+pub async fn team_invitation_of(db: impl PgExecutor<'_>, team: Uuid, who: &str) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "{SELECT} where ($1::uuid is null or i.team_id = $1) and ($2::uuid is null or i.account_id = $2)
-         order by i.created_at, i.id"
+        "{SELECT} where i.team_id = $1 and (i.id::text = $2 or lower(a.email) = lower($2) or a.id::text = $2)"
     )))
     .bind(team)
-    .bind(account)
-    .fetch_all(db)
+    .bind(who)
+    .fetch_optional(db)
     .await
 }
 

@@ -4,6 +4,17 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::{
+    apps,
+    pages::{BY_CHANGE, BY_CREATION, BY_EMAIL, BY_ID, Kind, List, Order, Page, Range},
+};
+
+/// How members can be listed.
+pub static LIST: List = List::by(&[BY_EMAIL, BY_ID, BY_CREATION, BY_CHANGE]);
+
+/// How can be listed who may do what with the apps of a team: app by app, members first.
+pub static ACCESS_LIST: List = List::by(&[Order::unique("app", Kind::Text, "t.place"), BY_ID]);
+
 /// A row of `team_members`, with who it is.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -47,12 +58,50 @@ pub async fn team_member_save(
     Ok(())
 }
 
-/// The members of a team, by address.
-pub async fn team_member_list(db: impl PgExecutor<'_>, team: Uuid) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where m.team_id = $1 order by lower(a.email)")))
-        .bind(team)
-        .fetch_all(db)
-        .await
+/// The members of a team.
+pub async fn team_member_list(db: impl PgExecutor<'_>, team: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
+    let list = sqlx::AssertSqlSafe(format!("{SELECT} where m.team_id = $1"));
+    range.fetch(db, sqlx::query(list).bind(team)).await
+}
+
+/// A member of a team, or somebody from outside whom one of its apps let in, and that app.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct OnApp {
+    pub app_id: Uuid,
+    pub app: String,
+    pub locked: bool,
+    pub account_id: Uuid,
+    pub email: String,
+    /// What it is in the team; absent for those from outside.
+    pub role: Option<String>,
+    /// What it was given on this app.
+    pub permissions: Option<Vec<String>>,
+}
+
+/// Everybody with every app of a team that `viewer` may know of.
+pub async fn team_access_list(
+    db: impl PgExecutor<'_>,
+    team: Uuid,
+    viewer: &apps::Viewer<'_>,
+    range: &Range,
+) -> sqlx::Result<Page<OnApp>> {
+    let list = sqlx::AssertSqlSafe(format!(
+        "with visible as (select a.id, a.name, a.locked from apps a {} and a.team_id = $4),
+         pairs as (
+             select v.id as app_id, v.name as app, v.locked, tm.account_id, tm.role
+             from visible v join team_members tm on tm.team_id = $4
+             union all
+             select v.id, v.name, v.locked, k.account_id, null
+             from visible v join collaborators k on k.app_id = v.id
+             where not exists (select 1 from team_members n where n.team_id = $4 and n.account_id = k.account_id))
+         select p.*, u.email, g.permissions, md5(p.app_id::text || p.account_id::text)::uuid as id,
+             p.app || ' ' || (p.role is null)::int || lower(u.email) collate \"C\" as place
+         from pairs p join accounts u on u.id = p.account_id
+         left join collaborators g on g.app_id = p.app_id and g.account_id = p.account_id",
+        apps::VISIBLE
+    ));
+    let list = sqlx::query(list).bind(viewer.account).bind(viewer.admin).bind(viewer.permissions).bind(team);
+    range.fetch(db, list).await
 }
 
 /// The member with this address or, in text, this id of account or membership.

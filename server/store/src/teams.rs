@@ -4,6 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range};
+
+/// How teams can be listed.
+pub static LIST: List = List::by(&[BY_NAME, BY_ID, BY_CREATION, BY_CHANGE]);
+
 /// A row of `teams`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -46,16 +51,19 @@ pub async fn team_info(db: impl PgExecutor<'_>, team: &str, account: Uuid) -> sq
     .await
 }
 
-/// All teams by name, and what `account` is in each.
-pub async fn team_list(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Vec<OfAccount>> {
-    sqlx::query_as(
+/// The teams of which `account` is a member, or all of them, and what it is in each.
+pub async fn team_list(
+    db: impl PgExecutor<'_>,
+    account: Uuid,
+    all: bool,
+    range: &Range,
+) -> sqlx::Result<Page<OfAccount>> {
+    let list = sqlx::query(
         "select t.*, m.role from teams t
          left join team_members m on m.team_id = t.id and m.account_id = $1
-         order by t.name",
-    )
-    .bind(account)
-    .fetch_all(db)
-    .await
+         where $2 or m.role is not null",
+    );
+    range.fetch(db, list.bind(account).bind(all)).await
 }
 
 /// Gives a team another name. Breaks `teams_name_key` when it is taken.

@@ -92,8 +92,7 @@ impl Run {
                 platform.changed(build.app_id);
                 return Ok(Some(()));
             }
-            let queue = store::builds::build_pending(platform.db()).await?;
-            let position = super::position(build, &queue);
+            let position = store::builds::build_info(platform.db(), self.build).await?.map_or(0, |b| b.queue_position);
             if position != told {
                 told = position;
                 let builds = match position {

@@ -56,7 +56,7 @@ pub(crate) async fn create(tx: &mut sqlx::PgConnection, new: &store::builds::New
 }
 
 /// The build as it goes over the wire.
-pub(crate) fn shown(row: &Row, actor: &Actor, queue: &[Row]) -> api::builds::Build {
+pub(crate) fn shown(row: &Row, actor: &Actor) -> api::builds::Build {
     let status = match row.status.as_str() {
         "pending" => api::builds::BuildStatus::Pending,
         "failed" => api::builds::BuildStatus::Failed,
@@ -83,17 +83,8 @@ pub(crate) fn shown(row: &Row, actor: &Actor, queue: &[Row]) -> api::builds::Bui
         updated_at: row.updated_at,
         number: row.number,
         error: row.error.clone(),
-        queue_position: position(row, queue),
+        queue_position: row.queue_position,
     }
-}
-
-/// Its place in the queue, from 1; 0 for one that runs or has ended.
-pub(crate) fn position(row: &Row, queue: &[Row]) -> i64 {
-    if row.status != "pending" || row.started_at.is_some() {
-        return 0;
-    }
-    let before = queue.iter().filter(|b| b.started_at.is_none()).take_while(|b| b.id != row.id).count();
-    i64::try_from(before).unwrap_or(i64::MAX) + 1
 }
 
 /// Forgets what nobody can ask for any more: uploads, links, sessions, jobs of days ago.

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use chrono::Utc;
-use store::builds::Row;
+use store::builds::{LIST, Row};
 use uuid::Uuid;
 
 use super::{create, shown};
@@ -17,19 +17,17 @@ use crate::{
     actor::Actor,
     buildpack_installations,
     error::{Error, Result},
-    events, outputs,
+    events, outputs, pages,
     rights::Can,
     sources,
-    web::{Created, Input, Page},
+    web::{Created, Input},
 };
 
 async fn find(platform: &Platform, app: &store::apps::Row, build: &str) -> Result<Row> {
     let missing = || Error::not_found("build", "Couldn't find that build.");
     let row = match (build.parse::<Uuid>(), build.parse::<i32>()) {
         (Ok(id), _) => store::builds::build_info(platform.db(), id).await?.filter(|b| b.app_id == app.id),
-        (_, Ok(number)) => {
-            store::builds::build_list(platform.db(), app.id).await?.into_iter().find(|b| b.number == number)
-        }
+        (_, Ok(number)) => store::builds::build_at(platform.db(), app.id, number).await?,
         _ => None,
     };
     row.ok_or_else(missing)
@@ -43,9 +41,9 @@ pub async fn build_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let app = actor.app(&app, Can::View).await?;
-    let queue = store::builds::build_pending(platform.db()).await?;
-    let rows = store::builds::build_list(platform.db(), app.id).await?;
-    Page::read(&headers).of(rows.iter().map(|row| shown(row, &actor, &queue)).collect::<Vec<_>>())
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::builds::build_list(platform.db(), app.id, &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row, &actor))))
 }
 
 /// `GET /apps/{app}/builds/{build}`: by id or number.
@@ -56,8 +54,7 @@ pub async fn build_info(
 ) -> Result<Json<api::builds::Build>> {
     let app = actor.app(&app, Can::View).await?;
     let row = find(&platform, &app, &build).await?;
-    let queue = store::builds::build_pending(platform.db()).await?;
-    Ok(Json(shown(&row, &actor, &queue)))
+    Ok(Json(shown(&row, &actor)))
 }
 
 /// `POST /apps/{app}/builds`: of an archive at an address.
@@ -102,8 +99,7 @@ pub async fn build_create(
     platform.said(app.id, "api", &format!("Build started by user {}", actor.account.email));
     platform.changed(app.id);
     let row = store::builds::build_info(platform.db(), new.id).await?.ok_or_else(Error::no_app)?;
-    let queue = store::builds::build_pending(platform.db()).await?;
-    Ok(Created(shown(&row, &actor, &queue)))
+    Ok(Created(shown(&row, &actor)))
 }
 
 /// `DELETE /apps/{app}/builds/{build}`: cancels it; it ends as failed.
@@ -145,7 +141,7 @@ pub async fn build_result(
         "succeeded" => Some(0),
         _ => Some(1),
     };
-    let build = shown(&row, &actor, &[]);
+    let build = shown(&row, &actor);
     Ok(Json(serde_json::json!({ "build": build, "exit_code": exit_code, "lines": lines })))
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Wanted<'a> {
     pub run: Uuid,
     /// `web.1`
     pub name: &'a str,
-    pub app: &'a store::apps::Row,
+    pub uid: i32,
     pub command: &'a str,
     /// The unpacked slug.
     pub root: PathBuf,
@@ -43,7 +43,7 @@ pub(crate) fn spec(wanted: Wanted<'_>) -> dyno::Spec {
     dyno::Spec {
         id: wanted.run,
         name: wanted.name.into(),
-        uid: wanted.app.uid as u32,
+        uid: wanted.uid as u32,
         command: wanted.command.into(),
         env: wanted.vars,
         root: dyno::Mounts { app: dyno::AppDir::Slug(wanted.root), binds: Vec::new() },

@@ -33,7 +33,7 @@ pub struct Reconcile {
 
 /// All that one run looks at.
 struct World {
-    apps: Vec<store::apps::Row>,
+    apps: Vec<store::apps::Served>,
     wanted: BTreeMap<Uuid, App>,
     rows: BTreeMap<Uuid, Vec<Row>>,
 }
@@ -46,7 +46,7 @@ impl Reconcile {
 
     async fn look(&self, report: &mut Report) -> anyhow::Result<World> {
         let db = self.platform.db();
-        let apps = store::apps::app_list(db).await.context("read the apps")?;
+        let apps = store::apps::app_all(db).await.context("read the apps")?;
         let mut types: BTreeMap<Uuid, Vec<Type>> = BTreeMap::new();
         for row in store::formation::formation_all(db).await.context("read the formation")? {
             // The release phase is no process of the formation.
@@ -190,17 +190,18 @@ impl Reconcile {
         }
     }
 
-    async fn run(&self, app: &store::apps::Row, row: &Row) -> anyhow::Result<dyno::Handle> {
+    async fn run(&self, app: &store::apps::Served, row: &Row) -> anyhow::Result<dyno::Handle> {
         let platform = &self.platform;
         let release =
             store::releases::release_info(platform.db(), row.release_id).await?.context("read the release")?;
         let slug_id = release.slug_id.context("the release has no slug")?;
         let slug = store::slugs::slug_info(platform.db(), slug_id).await?.context("read the slug")?;
         let root = platform.slug_files().unpacked(app.id, app.uid as u32, &slug).await?;
-        let vars = config_vars::open(platform.secrets(), app.id, &release.config)?;
+        let vars = config_vars::of_release(platform, app.id, release.id).await.map_err(|err| anyhow!("{err}"))?;
         let size = stacks::size(&row.size).with_context(|| format!("{} is not a size", row.size))?;
         let web = row.kind == "web";
-        let wanted = Wanted { run: row.run_id, name: &row.name, app, command: &row.command, root, vars, size, web };
+        let wanted =
+            Wanted { run: row.run_id, name: &row.name, uid: app.uid, command: &row.command, root, vars, size, web };
         let command = if web { row.command.replace("$PORT", "5000") } else { row.command.clone() };
         platform.supervisor_said(app.id, &row.name, &format!("Starting process with command `{command}`"));
         let handle = platform.driver().start(&spec(wanted)).await?;

@@ -7,16 +7,16 @@ use axum::{
     response::Response,
 };
 use chrono::Utc;
-use store::dynos::Which;
+use store::dynos::{LIST, Which};
 
 use super::{shown, visible};
 use crate::{
     Platform,
     actor::Actor,
     error::{Error, Result},
-    events,
+    events, pages,
     rights::Can,
-    web::{Accepted, Page},
+    web::Accepted,
 };
 
 type Done = Result<Accepted<serde_json::Value>>;
@@ -29,8 +29,9 @@ pub async fn dyno_list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let app = actor.app(&app, Can::View).await?;
-    let rows = visible(store::dynos::dyno_list(platform.db(), app.id).await?);
-    Page::read(&headers).of(rows.iter().map(|row| shown(&platform, row, &app)).collect::<Vec<_>>())
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::dynos::dyno_list_shown(platform.db(), app.id, &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&platform, &row, &app))))
 }
 
 /// `GET /apps/{app}/dynos/{dyno}`: by name or id.

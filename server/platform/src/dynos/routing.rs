@@ -8,7 +8,7 @@ use crate::Config;
 
 /// One app's row, what it should run, and what it runs.
 pub(super) struct Entry<'a> {
-    pub app: &'a apps::Row,
+    pub app: &'a apps::Served,
     pub wanted: Option<&'a App>,
     pub rows: &'a [Row],
 }

@@ -124,18 +124,13 @@ async fn deploy(
 
 /// The build of another push to the branch that has not ended. If it fails, this push has its turn; if it
 /// succeeds, it moves the branch, and whoever waits shall know that it may be for nothing.
-async fn under_way(platform: &Platform, app: Uuid, name: &str) -> Result<Option<store::builds::Row>> {
-    let pending = store::builds::build_pending(platform.db()).await?;
-    Ok(pending.into_iter().find(|b| b.app_id == app && b.git_ref.as_deref() == Some(name)))
+async fn under_way(platform: &Platform, app: Uuid, name: &str) -> Result<Option<(i32, String)>> {
+    Ok(store::builds::build_of_branch(platform.db(), app, name).await?)
 }
 
-fn waits_for(first: &store::builds::Row, app: &str) -> [String; 3] {
-    let number = first.number;
+fn waits_for((number, email): &(i32, String), app: &str) -> [String; 3] {
     [
-        format!(
-            " !     {} has pushed to this branch, and build {number} is not done yet. This push waits.",
-            first.email
-        ),
+        format!(" !     {email} has pushed to this branch, and build {number} is not done yet. This push waits."),
         " !     If that build succeeds, the branch has moved, and this push has to be made anew.".into(),
         format!(" !     To be first, end it: wharf builds:cancel {number} --app {app}"),
     ]

@@ -8,9 +8,11 @@ pub(crate) mod rules;
 use axum::{
     Json,
     extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
 };
 use chrono::{DateTime, Utc};
-use store::identity_providers::{Row, Rule};
+use store::identity_providers::{LIST, Row, Rule};
 use uuid::Uuid;
 
 use self::{asking::Asking, person::Provider};
@@ -18,7 +20,7 @@ use crate::{
     Platform,
     actor::Actor,
     error::{Error, Result},
-    events,
+    events, pages,
     web::{Created, Input},
 };
 
@@ -87,14 +89,18 @@ fn shown(platform: &Platform, row: Row, rules: Vec<Rule>) -> api::identity_provi
 pub async fn identity_provider_list(
     State(platform): State<Platform>,
     actor: Actor,
-) -> Result<Json<Vec<api::identity_providers::IdentityProvider>>> {
+    headers: HeaderMap,
+) -> Result<Response> {
     actor.must_administer()?;
-    let mut all = Vec::new();
-    for row in store::identity_providers::identity_provider_list(platform.db()).await? {
-        let rules = store::identity_providers::identity_rule_list(platform.db(), row.id).await?;
-        all.push(shown(&platform, row, rules));
-    }
-    Ok(Json(all))
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::identity_providers::identity_provider_list(platform.db(), &range).await?;
+    let ids: Vec<Uuid> = page.rows.iter().map(|row| row.id).collect();
+    let all = store::identity_providers::identity_rule_list_of(platform.db(), &ids).await?;
+    let page = page.map(|row| {
+        let rules = all.iter().filter(|rule| rule.provider_id == row.id).cloned().collect();
+        shown(&platform, row, rules)
+    });
+    Ok(pages::answer(&LIST, &range, page))
 }
 
 /// `POST /identity-providers`

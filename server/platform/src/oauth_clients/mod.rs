@@ -12,15 +12,16 @@ use axum::{
     response::Response,
 };
 use chrono::Utc;
-use store::oauth_clients::Row;
+use store::oauth_clients::{LIST, Row};
+use store::pages::Page;
 use uuid::Uuid;
 
 use crate::{
     Platform,
     actor::Actor,
     error::{Error, Result},
-    events, secrets,
-    web::{Created, Input, Page},
+    events, pages, secrets,
+    web::{Created, Input},
 };
 
 const PURPOSE: &str = "oauth client";
@@ -76,8 +77,11 @@ async fn note(actor: &Actor, tx: &mut sqlx::PgConnection, action: &str, row: &Ro
 
 /// `GET /oauth/clients`
 pub async fn oauth_client_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
-    let rows = store::oauth_clients::oauth_client_list(platform.db(), actor.account.id).await?;
-    Page::read(&headers).of(rows.into_iter().map(|row| shown(&platform, row)).collect::<Result<Vec<_>>>()?)
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::oauth_clients::oauth_client_list(platform.db(), actor.account.id, &range).await?;
+    let Page { rows, ends, has_more } = page;
+    let rows = rows.into_iter().map(|row| shown(&platform, row)).collect::<Result<Vec<_>>>()?;
+    Ok(pages::answer(&LIST, &range, Page { rows, ends, has_more }))
 }
 
 /// `POST /oauth/clients`

@@ -45,8 +45,11 @@ async fn between(platform: &Platform, app: &apps::Row, from: Option<&Row>, to: &
     if let Some(from) = from {
         changes.felt_from = felt(platform, from).await?;
     }
-    let vars = |row: &Row| config_vars::open(platform.secrets(), app.id, &row.config);
-    config(&mut changes, &from.map(vars).transpose()?.unwrap_or_default(), &vars(to)?);
+    let old = match from {
+        Some(from) => config_vars::of_release(platform, app.id, from.id).await?,
+        None => BTreeMap::new(),
+    };
+    config(&mut changes, &old, &config_vars::of_release(platform, app.id, to.id).await?);
     let (old, new) = (slug_of(platform, from).await?, slug_of(platform, Some(to)).await?);
     slug(&mut changes, old.as_ref(), new.as_ref());
     let commits = (from.and_then(|r| r.commit.as_deref()), to.commit.as_deref());

@@ -70,12 +70,12 @@ impl Run {
         platform.changed(app.id);
         let name = format!("release.{}", 1000 + release.version);
         let root = platform.slug_files().unpacked(app.id, app.uid as u32, &slug).await?;
-        let vars = config_vars::open(platform.secrets(), app.id, &release.config)?;
+        let vars = config_vars::of_release(platform, app.id, release.id).await.map_err(|err| anyhow!("{err}"))?;
         let size = crate::stacks::size("Standard-1X").ok_or_else(|| anyhow!("Standard-1X is a size"))?;
         let spec = dynos::spec(dynos::Wanted {
             run: release.id,
             name: &name,
-            app: &app,
+            uid: app.uid,
             command: &command,
             root,
             vars,

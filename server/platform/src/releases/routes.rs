@@ -8,7 +8,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use store::releases::Row;
+use store::releases::{LIST, Row};
 use uuid::Uuid;
 
 use super::{New, announce, create, find, shown};
@@ -17,9 +17,9 @@ use crate::{
     actor::Actor,
     config_vars,
     error::{Error, Result},
-    events,
+    events, pages,
     rights::Can,
-    web::{Created, Input, Page},
+    web::{Created, Input},
 };
 
 async fn current(platform: &Platform, app: Uuid) -> Result<Option<Uuid>> {
@@ -35,8 +35,9 @@ pub async fn release_list(
 ) -> Result<Response> {
     let app = actor.app(&app, Can::View).await?;
     let current = current(&platform, app.id).await?;
-    let rows = store::releases::release_list(platform.db(), app.id).await?;
-    Page::read(&headers).of(rows.iter().map(|row| shown(row, current, &app, &actor)).collect::<Vec<_>>())
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::releases::release_list(platform.db(), app.id, &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row, current, &app, &actor))))
 }
 
 /// `GET /apps/{app}/releases/{release}`
@@ -135,7 +136,7 @@ async fn back_to(platform: &Platform, app: &store::apps::Row, release: &str) -> 
             }
         )));
     }
-    let vars = config_vars::open(platform.secrets(), app.id, &old.config)?;
+    let vars = config_vars::of_release(platform, app.id, old.id).await?;
     Ok(Wish {
         action: "release.rollback",
         description: format!("Rollback to v{}", old.version),

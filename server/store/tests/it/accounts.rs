@@ -2,7 +2,7 @@
 
 use store::accounts::*;
 
-use crate::world::{World, account, at};
+use crate::world::{World, account, all, at};
 
 #[tokio::test]
 async fn accounts() {
@@ -30,8 +30,13 @@ async fn accounts() {
     account_suspend(&w.db, w.account.id, Some(at(7))).await.unwrap();
     assert!(account_info(&w.db, w.account.id).await.unwrap().is_none());
     assert!(account_even_suspended(&w.db, w.account.id).await.unwrap().is_some());
-    let listed: Vec<_> =
-        account_list(&w.db).await.unwrap().into_iter().map(|a| (a.row.email, a.suspended_at)).collect();
+    let listed: Vec<_> = account_list(&w.db, &all(&LIST))
+        .await
+        .unwrap()
+        .rows
+        .into_iter()
+        .map(|a| (a.row.email, a.suspended_at))
+        .collect();
     assert_eq!(listed.len(), 3);
     assert_eq!(listed[0], ("ada@example.com".into(), Some(at(7))));
     account_suspend(&w.db, w.account.id, None).await.unwrap();

@@ -3,7 +3,7 @@
 use store::{accounts, app_transfers::*};
 use uuid::Uuid;
 
-use crate::world::{World, account, at};
+use crate::world::{World, account, all, at};
 
 #[tokio::test]
 async fn app_transfers() {
@@ -15,7 +15,7 @@ async fn app_transfers() {
     let twice = app_transfer_create(&w.db, again, app, ada, bob.id, at(1)).await.unwrap_err();
     assert_eq!(store::broken_constraint(&twice).as_deref(), Some("app_transfers_pending_key"));
     for who in [ada, bob.id] {
-        assert_eq!(app_transfer_list(&w.db, who).await.unwrap().len(), 1);
+        assert_eq!(app_transfer_list(&w.db, who, &all(&LIST)).await.unwrap().rows.len(), 1);
         let found = app_transfer_info(&w.db, who, "dusk").await.unwrap().unwrap();
         assert_eq!(
             (found.owner_email.as_str(), found.recipient_email.as_str()),
@@ -32,6 +32,6 @@ async fn app_transfers() {
     assert!(app_transfer_delete(&w.db, again).await.unwrap());
     app_transfer_create(&w.db, again, app, ada, bob.id, at(5)).await.unwrap();
     app_transfer_delete_pending(&w.db, app).await.unwrap();
-    let left = app_transfer_list(&w.db, ada).await.unwrap();
+    let left = app_transfer_list(&w.db, ada, &all(&LIST)).await.unwrap().rows;
     assert_eq!(left.iter().map(|t| t.id).collect::<Vec<_>>(), [id]);
 }

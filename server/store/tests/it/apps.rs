@@ -30,7 +30,7 @@ async fn apps() {
     );
     assert!(row.uid >= 200_000);
     assert_ne!(app_info(&w.db, other).await.unwrap().unwrap().uid, row.uid);
-    let names: Vec<_> = app_list(&w.db).await.unwrap().into_iter().map(|a| a.name).collect();
+    let names: Vec<_> = app_all(&w.db).await.unwrap().into_iter().map(|a| a.name).collect();
     assert_eq!(names, ["dawn", "dusk"]);
     assert_eq!(HashSet::from_iter(app_ids(&w.db).await.unwrap()), HashSet::from([id, other]));
 

@@ -3,7 +3,7 @@
 use store::authorizations::*;
 use uuid::Uuid;
 
-use crate::world::{World, at};
+use crate::world::{World, all, at};
 
 #[tokio::test]
 async fn authorizations() {
@@ -23,8 +23,8 @@ async fn authorizations() {
     authorization_create(&w.db, &row).await.unwrap();
     assert!(authorization_by_token(&w.db, b"hash", at(99)).await.unwrap().is_some());
     assert!(authorization_by_token(&w.db, b"hash", at(100)).await.unwrap().is_none());
-    assert_eq!(authorization_list(&w.db, w.account.id, at(99)).await.unwrap().len(), 1);
-    assert!(authorization_list(&w.db, w.account.id, at(100)).await.unwrap().is_empty());
+    assert_eq!(authorization_list(&w.db, w.account.id, at(99), &all(&LIST)).await.unwrap().rows.len(), 1);
+    assert!(authorization_list(&w.db, w.account.id, at(100), &all(&LIST)).await.unwrap().rows.is_empty());
 
     assert!(authorization_exists(&w.db, row.id, at(99)).await.unwrap());
     assert!(!authorization_exists(&w.db, row.id, at(100)).await.unwrap());

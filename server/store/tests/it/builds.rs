@@ -3,7 +3,7 @@
 use store::builds::*;
 use uuid::Uuid;
 
-use crate::world::{World, at};
+use crate::world::{World, all, at};
 
 impl World {
     async fn build(&self, app: Uuid, now: i64) -> Uuid {
@@ -36,9 +36,17 @@ async fn builds() {
     assert_eq!((row.number, row.status.as_str(), row.email.as_str()), (2, "pending", "ada@example.com"));
     assert_eq!((row.git_ref.as_deref(), row.git_new.as_deref()), (Some("refs/heads/main"), Some("1")));
     let ids = |rows: Vec<Row>| rows.into_iter().map(|b| b.id).collect::<Vec<_>>();
-    assert_eq!(ids(build_list(&w.db, app).await.unwrap()), [first, second]);
+    assert_eq!(ids(build_list(&w.db, app, &all(&LIST)).await.unwrap().rows), [first, second]);
     assert_eq!(ids(build_newest(&w.db, app, 1).await.unwrap()), [second]);
-    assert_eq!(ids(build_pending(&w.db).await.unwrap()), [first, second]);
+    for (id, place) in [(first, 1), (second, 2)] {
+        assert_eq!(build_info(&w.db, id).await.unwrap().unwrap().queue_position, place);
+    }
+    assert_eq!(build_pending(&w.db, &[app]).await.unwrap()[0].id, first);
+    assert_eq!(build_pending_ids(&w.db, app).await.unwrap().len(), 2);
+    assert_eq!(build_at(&w.db, app, 2).await.unwrap().unwrap().id, second);
+    assert_eq!(build_status(&w.db, second).await.unwrap().as_deref(), Some("pending"));
+    let pushed = build_of_branch(&w.db, app, "refs/heads/main").await.unwrap();
+    assert_eq!(pushed, Some((1, "ada@example.com".to_owned())));
 
     let slug = w.slug(app).await;
     build_slug(&w.db, first, slug).await.unwrap();

@@ -3,7 +3,7 @@
 use store::dynos::*;
 use uuid::Uuid;
 
-use crate::world::{World, at};
+use crate::world::{World, all, at};
 
 #[tokio::test]
 async fn dynos() {
@@ -40,6 +40,8 @@ async fn dynos() {
     }
     assert_eq!(dyno_list(&w.db, app).await.unwrap(), [web1.clone(), web2.clone(), worker.clone()]);
     assert_eq!(dyno_all(&w.db).await.unwrap().len(), 3);
+    assert_eq!(dyno_of(&w.db, &[app]).await.unwrap().len(), 3);
+    assert_eq!(dyno_list_shown(&w.db, app, &all(&LIST)).await.unwrap().rows.len(), 3);
 
     assert_eq!(dyno_retire(&w.db, app, Which::Name("web.1"), at(2)).await.unwrap(), 1);
     assert_eq!(dyno_retire(&w.db, app, Which::All, at(3)).await.unwrap(), 2);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use store::formation::*;
 use uuid::Uuid;
 
-use crate::world::{World, at};
+use crate::world::{World, all, at};
 
 #[tokio::test]
 async fn formation() {
@@ -24,6 +24,9 @@ async fn formation() {
     let broken = formation_scale(&w.db, web.id, 101, "Basic", at(2)).await.unwrap_err();
     assert_eq!(store::broken_constraint(&broken).as_deref(), Some("formation_quantity_check"));
     assert_eq!(replace(&[("web", "c"), ("clock", "d")]).await, ["clock 0 Standard-1X d", "web 3 Basic c"]);
+    let page = formation_page(&w.db, app, &all(&LIST)).await.unwrap();
+    assert_eq!(page.rows, formation_list(&w.db, app).await.unwrap());
+    assert_eq!(formation_of(&w.db, &[app]).await.unwrap(), page.rows);
     assert_eq!(formation_all(&w.db).await.unwrap().len(), 2);
     assert!(replace(&[]).await.is_empty());
     // What was wanted before comes back with the type, and only what nobody knows begins anew.

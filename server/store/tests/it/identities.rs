@@ -4,7 +4,7 @@ use serde_json::json;
 use store::{identities::*, identity_providers as providers, sign_in};
 use uuid::Uuid;
 
-use crate::world::{World, at};
+use crate::world::{World, all, at};
 
 fn provider(name: &str) -> providers::Row {
     providers::Row {
@@ -31,7 +31,7 @@ async fn identity_providers() {
     assert_eq!(store::broken_constraint(&twice).as_deref(), Some("identity_providers_name_key"));
     let changed = providers::Row { title: "Other".into(), updated_at: at(1), ..row.clone() };
     providers::identity_provider_update(&w.db, &changed).await.unwrap();
-    assert_eq!(providers::identity_provider_list(&w.db).await.unwrap()[0].title, "Other");
+    assert_eq!(providers::identity_provider_list(&w.db, &all(&providers::LIST)).await.unwrap().rows[0].title, "Other");
     assert_eq!(providers::identity_provider_by_name(&w.db, "acme").await.unwrap().unwrap().updated_at, at(1));
     let rule = |position: i32, group: &str| providers::Rule {
         id: Uuid::now_v7(),
@@ -52,7 +52,7 @@ async fn identity_providers() {
         providers::identity_rule_list(&w.db, row.id).await.unwrap().into_iter().map(|r| r.group).collect();
     assert_eq!(groups, [Some("c".into()), Some("d".into())]);
     providers::identity_provider_delete(&w.db, row.id).await.unwrap();
-    assert!(providers::identity_rule_list(&w.db, row.id).await.unwrap().is_empty());
+    assert!(providers::identity_rule_list_of(&w.db, &[row.id]).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -76,7 +76,8 @@ async fn identities() {
     identity_seen(&w.db, row.id, Some("a@b.c"), &json!({ "admin": true }), at(2)).await.unwrap();
     let found = identity_by_subject(&w.db, provider.id, "1").await.unwrap().unwrap();
     assert_eq!((found.email.as_deref(), found.given), (Some("a@b.c"), json!({ "admin": true })));
-    let listed = identity_list(&w.db, w.account.id).await.unwrap();
+    let listed = identity_list(&w.db, w.account.id, &all(&LIST)).await.unwrap().rows;
+    assert!(identity_info(&w.db, w.account.id, row.id).await.unwrap().is_some());
     assert_eq!((listed[0].provider.as_str(), listed[0].updated_at), ("acme", at(2)));
     assert!(identity_delete(&w.db, Uuid::nil(), row.id).await.unwrap().is_none());
     let gone = identity_delete(&w.db, w.account.id, row.id).await.unwrap().unwrap();
@@ -88,7 +89,7 @@ async fn identities() {
     let found = identity_by_subject(&w.db, provider.id, "1").await.unwrap().unwrap();
     assert_eq!(found.given, json!({ "admin": false, "teams": { "band": "admin", "ops": "viewer" } }));
     assert_eq!(identity_delete_all(&w.db, provider.id).await.unwrap()[0].id, row.id);
-    assert!(identity_list(&w.db, w.account.id).await.unwrap().is_empty());
+    assert!(identity_list(&w.db, w.account.id, &all(&LIST)).await.unwrap().rows.is_empty());
     store::accounts::account_administers(&w.db, w.account.id, true, at(3)).await.unwrap();
     assert!(store::accounts::account_info(&w.db, w.account.id).await.unwrap().unwrap().admin);
 }

@@ -3,7 +3,7 @@
 use store::log_drains::*;
 use uuid::Uuid;
 
-use crate::world::{World, at};
+use crate::world::{World, all, at};
 
 #[tokio::test]
 async fn log_drains() {
@@ -21,7 +21,8 @@ async fn log_drains() {
     log_drain_create(&w.db, &first).await.unwrap();
     let twice = log_drain_create(&w.db, &row()).await.unwrap_err();
     assert_eq!(store::broken_constraint(&twice).as_deref(), Some("log_drains_url_key"));
-    assert_eq!(log_drain_list(&w.db, app_id).await.unwrap()[0].id, first.id);
+    assert_eq!(log_drain_list(&w.db, app_id, &all(&LIST)).await.unwrap().rows[0].id, first.id);
     log_drain_delete(&w.db, first.id).await.unwrap();
-    assert!(log_drain_list(&w.db, app_id).await.unwrap().is_empty());
+    assert_eq!(log_drain_count(&w.db, app_id).await.unwrap(), 0);
+    assert!(log_drain_info(&w.db, app_id, &first.token).await.unwrap().is_none());
 }

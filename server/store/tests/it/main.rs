@@ -16,6 +16,7 @@ mod jobs;
 mod log_drains;
 mod log_sessions;
 mod oauth_clients;
+mod pages;
 mod passwords;
 mod releases;
 mod sessions;

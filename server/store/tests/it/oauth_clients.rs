@@ -3,7 +3,7 @@
 use store::{authorizations, oauth_clients::*};
 use uuid::Uuid;
 
-use crate::world::{World, at};
+use crate::world::{World, all, at};
 
 #[tokio::test]
 async fn oauth_clients() {
@@ -22,7 +22,7 @@ async fn oauth_clients() {
     oauth_client_update(&w.db, &Row { name: "Other".into(), secret_hash: vec![3], ..row.clone() }).await.unwrap();
     assert!(oauth_client_by_secret(&w.db, &[2]).await.unwrap().is_none());
     assert_eq!(oauth_client_by_secret(&w.db, &[3]).await.unwrap().unwrap().name, "Other");
-    assert_eq!(oauth_client_list(&w.db, w.account.id).await.unwrap().len(), 1);
+    assert_eq!(oauth_client_list(&w.db, w.account.id, &all(&LIST)).await.unwrap().rows.len(), 1);
 
     let code = Code {
         id: Uuid::now_v7(),
@@ -57,8 +57,11 @@ async fn oauth_clients() {
     let used = oauth_code_by_hash(&w.db, &[4]).await.unwrap().unwrap();
     assert_eq!((used.used_at, used.authorization_id), (Some(at(1)), Some(grant.id)));
     // It can be renewed, so that it is listed after its token has ended.
-    assert_eq!(authorizations::authorization_list(&w.db, w.account.id, at(7)).await.unwrap().len(), 1);
-    assert_eq!(oauth_grant_list(&w.db, w.account.id).await.unwrap()[0].name, "Other");
+    let listed = all(&authorizations::LIST);
+    let listed = authorizations::authorization_list(&w.db, w.account.id, at(7), &listed).await.unwrap().rows;
+    assert_eq!((listed.len(), listed[0].client_name.as_deref()), (1, Some("Other")));
+    let found = authorizations::authorization_info(&w.db, w.account.id, grant.id, at(7)).await.unwrap();
+    assert_eq!(found.unwrap().client_id, Some(row.id));
     assert!(oauth_grant_refresh(&w.db, Uuid::nil(), &[6], &[7], "h", at(20), at(8)).await.unwrap().is_none());
     let (id, account, scope) =
         oauth_grant_refresh(&w.db, row.id, &[6], &[7], "h", at(20), at(8)).await.unwrap().unwrap();

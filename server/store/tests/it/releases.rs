@@ -2,7 +2,7 @@
 
 use store::releases::*;
 
-use crate::world::{World, at};
+use crate::world::{World, all, at};
 
 #[tokio::test]
 async fn releases() {
@@ -13,19 +13,27 @@ async fn releases() {
     let second = w.release(app, "pending", Some(slug)).await;
     let elsewhere = w.release(other, "succeeded", None).await;
     let row = release_info(&w.db, second).await.unwrap().unwrap();
-    assert_eq!((row.version, row.email.as_str(), row.config.as_slice()), (2, "ada@example.com", &b"sealed"[..]));
+    assert_eq!((row.version, row.email.as_str()), (2, "ada@example.com"));
+    assert_eq!(release_config(&w.db, second).await.unwrap().as_deref(), Some(&b"sealed"[..]));
+    assert_eq!(release_status(&w.db, second).await.unwrap().as_deref(), Some("pending"));
+    assert!(release_has_slug(&w.db, app, slug).await.unwrap());
+    assert!(!release_has_slug(&w.db, other, slug).await.unwrap());
     assert_eq!(release_at(&w.db, app, 1).await.unwrap().unwrap().id, first);
     assert!(release_at(&w.db, app, 3).await.unwrap().is_none());
     let ids = |rows: Vec<Row>| rows.into_iter().map(|r| r.id).collect::<Vec<_>>();
-    assert_eq!(ids(release_list(&w.db, app).await.unwrap()), [first, second]);
+    assert_eq!(ids(release_list(&w.db, app, &all(&LIST)).await.unwrap().rows), [first, second]);
     assert_eq!(ids(release_newest(&w.db, app, 1).await.unwrap()), [second]);
     let sorted = |mut ids: Vec<uuid::Uuid>| {
         ids.sort();
         ids
     };
     assert_eq!(release_current(&w.db, app).await.unwrap().unwrap().id, first);
-    assert_eq!(sorted(ids(release_current_all(&w.db).await.unwrap())), [first, elsewhere]);
-    assert_eq!(sorted(ids(release_newest_all(&w.db).await.unwrap())), [second, elsewhere]);
+    assert_eq!(
+        sorted(release_current_all(&w.db).await.unwrap().into_iter().map(|r| r.id).collect()),
+        [first, elsewhere]
+    );
+    let newest = release_newest_of(&w.db, &[app, other]).await.unwrap();
+    assert_eq!(newest.iter().map(|r| (r.app_id == app, r.version)).collect::<Vec<_>>(), [(true, 2), (false, 1)]);
     assert_eq!(release_newest_slug(&w.db, app).await.unwrap(), Some(slug));
     assert_eq!(release_newest_slug(&w.db, other).await.unwrap(), None);
 
@@ -49,5 +57,5 @@ async fn releases() {
         now: at(5),
     };
     assert_eq!(release_create(&mut w.db.acquire().await.unwrap(), &new).await.unwrap(), 1);
-    assert_eq!(release_list(&w.db, app).await.unwrap().len(), 2);
+    assert_eq!(release_list(&w.db, app, &all(&LIST)).await.unwrap().rows.len(), 2);
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use store::sessions::*;
 use uuid::Uuid;
 
-use crate::world::{World, at};
+use crate::world::{World, all, at};
 
 #[tokio::test]
 async fn sessions() {
@@ -27,7 +27,7 @@ async fn sessions() {
     assert!(session_by_key(&w.db, b"key", at(100)).await.unwrap().is_none());
     session_seen(&w.db, row.id, at(30)).await.unwrap();
     session_seen(&w.db, row.id, at(90)).await.unwrap();
-    assert_eq!(session_list(&w.db, w.account.id, at(95)).await.unwrap()[0].last_seen_at, at(90));
+    assert_eq!(session_list(&w.db, w.account.id, at(95), &all(&LIST)).await.unwrap().rows[0].last_seen_at, at(90));
     assert!(session_exists(&w.db, row.id, at(99)).await.unwrap());
     assert!(!session_exists(&w.db, row.id, at(100)).await.unwrap());
     assert!(!session_delete(&w.db, Uuid::now_v7(), row.id).await.unwrap());

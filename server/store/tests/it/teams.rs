@@ -3,12 +3,16 @@
 use store::{accounts, service_accounts::*, team_invitations::*, team_members::*, teams::*};
 use uuid::Uuid;
 
-use crate::world::{World, account, at};
+use crate::world::{World, account, all, at};
 
 async fn team(w: &World, name: &str) -> Uuid {
     let id = Uuid::now_v7();
     team_create(&w.db, id, name, at(0)).await.unwrap();
     id
+}
+
+async fn members(w: &World, team: Uuid) -> Vec<store::team_members::Row> {
+    team_member_list(&w.db, team, &all(&store::team_members::LIST)).await.unwrap().rows
 }
 
 #[tokio::test]
@@ -24,14 +28,16 @@ async fn teams_and_their_members() {
     let found = team_info(&w.db, "acme", ada).await.unwrap().unwrap();
     assert_eq!((found.team.id, found.role.as_deref()), (acme, Some("admin")));
     assert!(team_info(&w.db, &acme.to_string(), Uuid::nil()).await.unwrap().unwrap().role.is_none());
-    let all = team_list(&w.db, ada).await.unwrap();
+    let list = &all(&store::teams::LIST);
+    assert_eq!(team_list(&w.db, ada, false, list).await.unwrap().rows.len(), 1);
+    let all = team_list(&w.db, ada, true, list).await.unwrap().rows;
     let all: Vec<_> = all.iter().map(|t| (t.team.name.as_str(), t.role.as_deref())).collect();
     assert_eq!(all, [("acme", Some("admin")), ("base", None)]);
 
-    let members = team_member_list(&w.db, acme).await.unwrap();
-    assert_eq!((members.len(), members[0].email.as_str(), members[0].role.as_str()), (1, "ada@example.com", "admin"));
-    assert!(members[0].service.is_none());
-    for who in ["ADA@example.com".to_owned(), ada.to_string(), members[0].id.to_string()] {
+    let listed = members(&w, acme).await;
+    assert_eq!((listed.len(), listed[0].email.as_str(), listed[0].role.as_str()), (1, "ada@example.com", "admin"));
+    assert!(listed[0].service.is_none());
+    for who in ["ADA@example.com".to_owned(), ada.to_string(), listed[0].id.to_string()] {
         assert!(team_member_info(&w.db, acme, &who).await.unwrap().is_some(), "{who}");
     }
     assert_eq!(team_member_count_admins(&w.db, acme).await.unwrap(), 1);
@@ -47,8 +53,9 @@ async fn teams_and_their_members() {
     team_lock(&mut *tx, acme).await.unwrap();
     team_member_delete(&mut tx, acme, ada).await.unwrap();
     tx.commit().await.unwrap();
-    assert!(team_member_list(&w.db, acme).await.unwrap().is_empty());
-    assert!(store::collaborators::collaborator_list(&w.db, app).await.unwrap().is_empty());
+    assert!(members(&w, acme).await.is_empty());
+    let left = store::collaborators::collaborator_info(&w.db, app, &ada.to_string()).await.unwrap();
+    assert!(left.is_none());
     store::apps::app_give(&w.db, app, Some(ada), None, at(4)).await.unwrap();
     team_rename(&w.db, acme, "apex", at(4)).await.unwrap();
     team_delete(&w.db, acme).await.unwrap();
@@ -80,8 +87,10 @@ async fn invitations() {
     for (team, account, count) in
         [(Some(acme), None, 1), (None, Some(bob.id), 1), (Some(acme), Some(w.account.id), 0), (None, None, 1)]
     {
-        assert_eq!(team_invitation_list(&w.db, team, account).await.unwrap().len(), count);
+        let found = team_invitation_list(&w.db, team, account, &all(&store::team_invitations::LIST)).await.unwrap();
+        assert_eq!(found.rows.len(), count);
     }
+    assert_eq!(team_invitation_of(&w.db, acme, "BOB@example.com").await.unwrap().unwrap().id, first);
     team_invitation_delete(&w.db, first).await.unwrap();
     assert!(team_invitation_info(&w.db, first).await.unwrap().is_none());
 }
@@ -96,19 +105,22 @@ async fn service_accounts() {
     team_member_save(&w.db, Uuid::now_v7(), acme, bot.id, "member", at(1)).await.unwrap();
     let taken = service_account_create(&w.db, w.account.id, acme, "bot", at(1)).await.unwrap_err();
     assert_eq!(store::broken_constraint(&taken).as_deref(), Some("service_accounts_name_key"));
-    let all = service_account_list(&w.db, acme).await.unwrap();
+    let list = all(&store::service_accounts::LIST);
+    let all = service_account_list(&w.db, acme, &list).await.unwrap().rows;
+    assert_eq!(service_account_info(&w.db, acme, "bot").await.unwrap().unwrap().id, bot.id);
+    assert_eq!(service_account_ids(&w.db, acme).await.unwrap(), [bot.id]);
     assert_eq!(
         (all[0].name.as_str(), all[0].email.as_str(), all[0].role.as_str()),
         ("bot", "bot@acme.invalid", "member")
     );
-    assert_eq!(team_member_list(&w.db, acme).await.unwrap()[0].service.as_deref(), Some("bot"));
+    assert_eq!(members(&w, acme).await[0].service.as_deref(), Some("bot"));
     assert!(service_account_exists(&w.db, bot.id).await.unwrap());
     assert!(!service_account_exists(&w.db, w.account.id).await.unwrap());
 
     let mut tx = w.db.begin().await.unwrap();
     service_account_retire(&mut tx, bot.id, at(2)).await.unwrap();
     tx.commit().await.unwrap();
-    assert!(service_account_list(&w.db, acme).await.unwrap().is_empty());
+    assert!(service_account_ids(&w.db, acme).await.unwrap().is_empty());
     assert!(accounts::account_info(&w.db, bot.id).await.unwrap().is_none());
     // The name is free again.
     accounts::account_create(&w.db, &account("bot@acme.invalid")).await.unwrap();

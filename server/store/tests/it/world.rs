@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, types::Json};
-use store::{accounts, apps, releases, slugs};
+use store::{
+    accounts, apps,
+    pages::{List, Range},
+    releases, slugs,
+};
 use uuid::Uuid;
 
 pub struct World {
@@ -15,6 +19,11 @@ pub struct World {
 /// A time that the database keeps as it is.
 pub fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+}
+
+/// All of a list that is short.
+pub fn all(list: &'static List) -> Range {
+    Range::longest(list)
 }
 
 pub fn account(email: &str) -> accounts::Row {
