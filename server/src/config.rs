@@ -53,6 +53,26 @@ pub struct Settings {
     #[arg(long, env = "WHARF_OUTBOUND_NETWORKS", value_name = "NETWORK,…", value_delimiter = ',')]
     pub outbound_networks: Vec<Network>,
 
+    /// The largest push, in MB
+    #[arg(long, env = "WHARF_GIT_PUSH_MB", value_name = "MB", default_value_t = 2048, value_parser = one_or_more)]
+    pub git_push_mb: u64,
+
+    /// The files of a commit that is deployed, all together, in MB
+    #[arg(long, env = "WHARF_GIT_CHECKOUT_MB", value_name = "MB", default_value_t = 1024, value_parser = one_or_more)]
+    pub git_checkout_mb: u64,
+
+    /// What an app's git repository may take up on the disk, in MB
+    #[arg(long, env = "WHARF_GIT_REPOSITORY_MB", value_name = "MB", default_value_t = 8192, value_parser = one_or_more)]
+    pub git_repository_mb: u64,
+
+    /// Memory of one clone or push, in MB
+    #[arg(long, env = "WHARF_GIT_MEMORY_MB", value_name = "MB", default_value_t = 512, value_parser = from_64)]
+    pub git_memory_mb: u64,
+
+    /// How long a clone, or the upload of a push, may take, in minutes
+    #[arg(long, env = "WHARF_GIT_MINUTES", value_name = "N", default_value_t = 60, value_parser = one_or_more)]
+    pub git_minutes: u64,
+
     /// How log lines look
     #[arg(long, env = "WHARF_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -133,6 +153,11 @@ impl Settings {
             ("WHARF_DOMAIN", self.domain.clone()),
             ("WHARF_TLS", self.tls.to_string()),
             ("WHARF_BUILD_CONCURRENCY", self.build_concurrency.to_string()),
+            ("WHARF_GIT_PUSH_MB", self.git_push_mb.to_string()),
+            ("WHARF_GIT_CHECKOUT_MB", self.git_checkout_mb.to_string()),
+            ("WHARF_GIT_REPOSITORY_MB", self.git_repository_mb.to_string()),
+            ("WHARF_GIT_MEMORY_MB", self.git_memory_mb.to_string()),
+            ("WHARF_GIT_MINUTES", self.git_minutes.to_string()),
             ("WHARF_LOG_FORMAT", self.log_format.to_string()),
             ("WHARF_LOG", self.log.clone()),
         ];
@@ -187,6 +212,15 @@ fn domain(text: &str) -> Result<String, String> {
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n >= 1).ok_or_else(|| "say a number from 1 up".to_owned())
+}
+
+fn one_or_more(text: &str) -> Result<u64, String> {
+    // Bytes of it have to fit into a number.
+    text.parse().ok().filter(|n| (1..1 << 32).contains(n)).ok_or_else(|| "say a number from 1 up".to_owned())
+}
+
+fn from_64(text: &str) -> Result<u64, String> {
+    one_or_more(text).ok().filter(|n| *n >= 64).ok_or_else(|| "say a number from 64 up".to_owned())
 }
 
 #[cfg(test)]

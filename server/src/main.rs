@@ -54,16 +54,22 @@ enum Command {
     /// What one dyno runs under (started by the server)
     #[command(hide = true)]
     Dyno { state: OsString },
+    /// What touches untrusted bytes, for one thing each (started by the server)
+    #[command(hide = true)]
+    Worker,
     /// What git runs on a push (started by the server)
     #[command(hide = true)]
     GitHook { hook: OsString },
 }
 
 fn main() -> ExitCode {
-    // A dyno's shim forks into namespaces: that has to happen before any thread exists.
+    // Shims and workers fork into namespaces: that has to happen before any thread exists.
     let args: Vec<OsString> = std::env::args_os().collect();
     if args.get(1).is_some_and(|role| role == "dyno") {
         dyno::shim_main(&args[2..]);
+    }
+    if args.get(1).is_some_and(|role| role == "worker") {
+        worker::main(&platform::errands());
     }
     match Cli::parse().command {
         Command::Up(settings) => roles::run(Role::Up, &settings.common.clone(), roles::up::run(settings)),
@@ -78,6 +84,7 @@ fn main() -> ExitCode {
         Command::Server(settings) => roles::run(Role::Server, &settings.clone(), roles::server::run(settings)),
         Command::Router(settings) => roles::run(Role::Router, &settings.clone(), roles::router::run(settings)),
         Command::Dyno { state } => dyno::shim_main(&[state]),
+        Command::Worker => worker::main(&platform::errands()),
         Command::GitHook { hook } => match platform::git::hook::main(&[hook]) {
             0 => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,

@@ -75,7 +75,7 @@ fn crates_import_only_whom_they_may() {
         ("browser", &["app", "api"] as &[&str]),
         ("app", &["api"]),
         ("cli", &["api"]),
-        ("server", &["app", "platform", "api", "router", "dyno", "trees"]),
+        ("server", &["app", "platform", "api", "router", "dyno", "trees", "worker"]),
         (
             "platform",
             &[
@@ -91,9 +91,11 @@ fn crates_import_only_whom_they_may() {
                 "api",
                 "spool",
                 "trees",
+                "worker",
             ],
         ),
-        ("builder", &["dyno", "spool", "trees", "api"]),
+        ("builder", &["dyno", "worker", "spool", "trees", "api"]),
+        ("worker", &["dyno", "trees"]),
         ("addons", &["dyno", "api"]),
         ("router", &["api", "spool"]),
         ("logs", &["api", "spool", "trees"]),

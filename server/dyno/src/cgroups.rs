@@ -1,15 +1,15 @@
 //! Control groups: limits, counters, and the list of a dyno's processes. v1, v2 and mixtures.
 //!
 //! A dyno has the group `wharf/<id>` in every hierarchy that has a controller of [`CONTROLLERS`];
-//! all shims are in `wharf/shims`, so that whoever ends the server's group does not end them.
+//! a worker (see the crate `worker`) has `wharf/worker-<id>`; all shims are in `wharf/shims`, so
+//! that whoever ends the server's group does not end them.
 
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
-
-use uuid::Uuid;
 
 use crate::{Error, Limits, Stats};
 
@@ -18,7 +18,7 @@ const CONTROLLERS: [&str; 5] = ["memory", "cpu", "pids", "cpuacct", "freezer"];
 
 /// The hierarchies of this host.
 #[derive(Clone)]
-pub(crate) struct Cgroups {
+pub struct Cgroups {
     hierarchies: Vec<Hierarchy>,
 }
 
@@ -92,7 +92,7 @@ impl Cgroups {
     }
 
     /// Makes a dyno's groups with their limits and returns the files by which to enter them.
-    pub fn create(&self, id: Uuid, limits: &Limits) -> io::Result<Vec<PathBuf>> {
+    pub fn create(&self, id: impl Display, limits: &Limits) -> io::Result<Vec<PathBuf>> {
         let mut doors = Vec::new();
         for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
             let group = hierarchy.parent().join(id.to_string());
@@ -107,11 +107,11 @@ impl Cgroups {
     }
 
     /// Sends a signal to every process of the dyno.
-    pub fn signal(&self, id: Uuid, signal: i32) -> io::Result<()> {
+    pub fn signal(&self, id: impl Display, signal: i32) -> io::Result<()> {
         let mut told = Vec::new();
         // Until a look finds nobody new: processes may be born between look and signal.
         for _ in 0..10 {
-            let new: Vec<i32> = self.processes(id)?.into_iter().filter(|p| !told.contains(p)).collect();
+            let new: Vec<i32> = self.processes(&id)?.into_iter().filter(|p| !told.contains(p)).collect();
             if new.is_empty() {
                 break;
             }
@@ -125,7 +125,7 @@ impl Cgroups {
     }
 
     /// Kills what is left of a dyno and removes its groups.
-    pub fn remove(&self, id: Uuid) -> io::Result<()> {
+    pub fn remove(&self, id: impl Display) -> io::Result<()> {
         for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
             let group = hierarchy.parent().join(id.to_string());
             // Freshly killed processes are in the group until they are reaped.
@@ -146,48 +146,61 @@ impl Cgroups {
         Ok(())
     }
 
+    /// Removes the groups that `is_lost` says so of by their name, if nobody is in them.
+    pub fn remove_lost(&self, is_lost: impl Fn(&str) -> bool) -> io::Result<()> {
+        for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
+            for entry in fs::read_dir(hierarchy.parent())?.flatten() {
+                if is_lost(&entry.file_name().to_string_lossy()) {
+                    // One that somebody is in cannot be removed.
+                    let _ = fs::remove_dir(entry.path());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// How many of the dyno's processes were killed for want of memory.
-    pub fn oom_kills(&self, id: Uuid) -> u64 {
+    pub fn oom_kills(&self, id: impl Display) -> u64 {
         let Some((hierarchy, group)) = self.group("memory", id) else { return 0 };
         let file = if hierarchy.v2 { "memory.events" } else { "memory.oom_control" };
         field(&read(&group.join(file)), "oom_kill")
     }
 
     /// What the dyno uses; `None` if it has no groups.
-    pub fn stats(&self, id: Uuid) -> Option<Stats> {
-        let (memory, group) = self.group("memory", id).filter(|(_, group)| group.exists())?;
+    pub fn stats(&self, id: impl Display) -> Option<Stats> {
+        let (memory, group) = self.group("memory", &id).filter(|(_, group)| group.exists())?;
         let stat = read(&group.join("memory.stat"));
         let (rss, cache, swap) = match memory.v2 {
             true => ("anon", "file", number(&read(&group.join("memory.swap.current")))),
             false => ("total_rss", "total_cache", field(&stat, "total_swap")),
         };
-        let (_, pids) = self.group("pids", id)?;
+        let (_, pids) = self.group("pids", &id)?;
         Some(Stats {
             memory_rss: field(&stat, rss),
             memory_cache: field(&stat, cache),
             memory_swap: swap,
-            cpu_ns: self.cpu_ns(id),
+            cpu_ns: self.cpu_ns(&id),
             pids: number(&read(&pids.join("pids.current"))),
             oom_kills: self.oom_kills(id),
         })
     }
 
-    fn cpu_ns(&self, id: Uuid) -> u64 {
-        if let Some((_, group)) = self.group("cpuacct", id) {
+    fn cpu_ns(&self, id: impl Display) -> u64 {
+        if let Some((_, group)) = self.group("cpuacct", &id) {
             return number(&read(&group.join("cpuacct.usage")));
         }
         let group = self.group("cpu", id).map(|(_, group)| group).unwrap_or_default();
         field(&read(&group.join("cpu.stat")), "usage_usec") * 1000
     }
 
-    fn processes(&self, id: Uuid) -> io::Result<Vec<i32>> {
+    fn processes(&self, id: impl Display) -> io::Result<Vec<i32>> {
         match self.group("pids", id) {
             Some((_, group)) => processes(&group),
             None => Ok(Vec::new()),
         }
     }
 
-    fn group(&self, controller: &str, id: Uuid) -> Option<(&Hierarchy, PathBuf)> {
+    fn group(&self, controller: &str, id: impl Display) -> Option<(&Hierarchy, PathBuf)> {
         let hierarchy = self.hierarchies.iter().find(|h| h.has(controller))?;
         Some((hierarchy, hierarchy.parent().join(id.to_string())))
     }

@@ -8,6 +8,7 @@
 //! SIGKILL) and what to do when one crashes is decided in `platform`.
 
 mod cgroups;
+pub mod confine;
 mod driver;
 pub mod fake;
 mod network;

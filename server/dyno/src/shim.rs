@@ -9,10 +9,10 @@
 //!                     └─ if it dies, init dies (PDEATHSIG), and with it everything inside
 //! ```
 
-mod confine;
+pub(crate) mod confine;
 mod init;
 mod output;
-mod root;
+pub(crate) mod root;
 mod syscalls;
 
 use std::ffi::OsString;

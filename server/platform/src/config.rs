@@ -26,6 +26,8 @@ pub struct Config {
     pub build_concurrency: usize,
     /// Networks that are not public, and may be asked all the same when somebody gives an address there.
     pub outbound_networks: Vec<Network>,
+    /// What clones and pushes may use up.
+    pub git: crate::git::GitLimits,
 }
 
 impl Config {

@@ -65,7 +65,13 @@ pub use crate::{
     actor::{Actor, Credential, Visit},
     config::Config,
     error::Error,
+    git::GitLimits,
     platform::Platform,
     rights::{Can, Rights, Role},
     routes::api_router,
 };
+
+/// What workers can be sent on: the list for [`worker::main`].
+pub fn errands() -> worker::Errands {
+    git::errands(worker::Errands::default())
+}

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use uuid::Uuid;
 
 use crate::{
-    accounts, actor::Actor, apps, builds, config::Config, dynos, error::Result, events, ingest, metrics,
+    accounts, actor::Actor, apps, builds, config::Config, dynos, error::Result, events, git, ingest, metrics,
     passwords::Hashing, rate_limits::RateLimits, releases, secrets::Secrets, slug_files::SlugFiles,
 };
 
@@ -34,6 +34,7 @@ struct Inner {
     series: Arc<monitor::Store>,
     slug_files: SlugFiles,
     builds: builds::Running,
+    git: git::Repositories,
     ingest: ingest::Ingest,
     usages: metrics::Usages,
     router: router::Control,
@@ -85,6 +86,7 @@ impl Platform {
             slug_files: SlugFiles::open(&config.data)?,
             router: router::Control::new(&config.run),
             builds: builds::Running::default(),
+            git: git::Repositories::new()?,
             ingest: ingest::Ingest::default(),
             usages: metrics::Usages::default(),
             rate_limits: RateLimits::default(),
@@ -106,7 +108,7 @@ impl Platform {
         }));
         accounts::first_admin(&platform, &platform.config().data.join("admin-token")).await?;
         events::seal_first(&platform).await.map_err(|err| anyhow::anyhow!("seal the audit log: {err}"))?;
-        crate::git::prepare(&platform.config().data).context("prepare the git hooks")?;
+        git::prepare(&platform.config().data).context("prepare the git hooks")?;
         platform.begin_work().await?;
         Ok(platform)
     }
@@ -122,6 +124,11 @@ impl Platform {
             background::Driver::start(dynos::Reconcile::new(self.clone()), every, self.0.wake_dynos.clone()),
             background::Driver::start(
                 crate::builds::Sweep(self.clone()),
+                Duration::from_secs(3600),
+                Arc::new(Notify::new()),
+            ),
+            background::Driver::start(
+                git::Housekeeping(self.clone()),
                 Duration::from_secs(3600),
                 Arc::new(Notify::new()),
             ),
@@ -191,6 +198,10 @@ impl Platform {
 
     pub(crate) fn builds(&self) -> &builds::Running {
         &self.0.builds
+    }
+
+    pub(crate) fn git(&self) -> &git::Repositories {
+        &self.0.git
     }
 
     pub(crate) fn usages(&self) -> &metrics::Usages {

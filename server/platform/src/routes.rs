@@ -250,7 +250,6 @@ fn stream_routes() -> Router<Platform> {
     Router::new()
         .route("/blobs/slugs/{secret}", get(slugs::slug_download).put(slugs::slug_upload))
         .route("/blobs/sources/{secret}", get(sources::source_download).put(sources::source_upload))
-        .route("/internal/pushes", post(git::push))
         .route("/live", any(live::live))
         .route("/logout", post(sessions::sign_out))
         .route("/streams/builds/{secret}", get(outputs::build_output))

@@ -75,6 +75,13 @@ fn config(settings: &Settings) -> Result<platform::Config> {
         master_key: settings.master_key.clone(),
         build_concurrency: settings.build_concurrency,
         outbound_networks: settings.outbound_networks.clone(),
+        git: platform::GitLimits {
+            push_bytes: settings.git_push_mb << 20,
+            checkout_bytes: settings.git_checkout_mb << 20,
+            repository_bytes: settings.git_repository_mb << 20,
+            memory_bytes: settings.git_memory_mb << 20,
+            time: Duration::from_secs(settings.git_minutes * 60),
+        },
     })
 }
 

@@ -20,12 +20,13 @@ const OPEN_FILES: u64 = 65_536;
 /// The first knows what is allowed and answers "no such call" to the rest, which is what programs
 /// expect of an older kernel. The second answers "not permitted" to what is known and dangerous,
 /// by itself or with certain arguments.
-pub(super) struct Filters {
+pub struct Filters {
     allowed: BpfProgram,
     denied: BpfProgram,
 }
 
 impl Filters {
+    /// Compiles them.
     pub fn new() -> Result<Filters, Sentence> {
         let compile = |rules, otherwise, matched| {
             let arch = std::env::consts::ARCH.try_into()?;
@@ -88,7 +89,7 @@ fn denied() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendError
 }
 
 /// Becomes the app's user, without capabilities and without ways to get them back.
-pub(super) fn drop_rights(uid: u32) -> Result<(), Sentence> {
+pub fn drop_rights(uid: u32) -> Result<(), Sentence> {
     // SAFETY: plain system calls; the two structures are as the kernel's header has them.
     unsafe {
         // A keyring of its own, so that the server's session is not to be found. Not vital.
@@ -112,7 +113,7 @@ pub(super) fn drop_rights(uid: u32) -> Result<(), Sentence> {
 /// Lets the kernel kill this process when its parent dies, and looks whether it has.
 ///
 /// Comes after [`drop_rights`], because changing the user undoes it.
-pub(super) fn die_with_parent(alive: &OwnedFd) -> Result<(), Sentence> {
+pub fn die_with_parent(alive: &OwnedFd) -> Result<(), Sentence> {
     // SAFETY: plain system calls.
     unsafe {
         check(libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0), "hide init's memory")?;
@@ -142,7 +143,7 @@ pub(super) fn limit_resources() {
 
 /// Signals have their usual effect and none is blocked. The Rust runtime ignores SIGPIPE, and what
 /// is ignored stays so across exec.
-pub(super) fn reset_signals() {
+pub fn reset_signals() {
     // SAFETY: plain system calls; the set is initialised before it is used.
     unsafe {
         for signal in 1..=64 {

@@ -18,7 +18,7 @@ use crate::state::StateDir;
 use crate::{AppDir, Bind, Mounts, network};
 
 /// The stack, as it is on the machine; symbolic links stay links.
-const STACK: [&str; 7] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+pub const STACK: [&str; 7] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
 /// What of /etc is shown, where it exists and everybody may read it; `*` stands for any ending.
 const ETC: [&str; 41] = [
@@ -346,14 +346,16 @@ fn escaped(path: &Path) -> String {
     path.replace('\\', "\\\\").replace(',', "\\,").replace(':', "\\:")
 }
 
-fn bind(from: &Path, to: &Path, writable: bool) -> io::Result<()> {
+/// Shows `from` at `to`, without set-user-id programs and devices, read-only unless `writable`.
+pub fn bind(from: &Path, to: &Path, writable: bool) -> io::Result<()> {
     mount_on(to, from.to_str(), None, MsFlags::MS_BIND, None)?;
     let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     flags.set(MsFlags::MS_RDONLY, !writable);
     mount_on(to, None, None, flags, None)
 }
 
-fn mount_on(
+/// Mounts; the arguments are those of mount(2), the target first.
+pub fn mount_on(
     target: impl AsRef<Path>,
     source: Option<&str>,
     kind: Option<&str>,

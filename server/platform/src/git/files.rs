@@ -1,13 +1,15 @@
 //! A commit of files that nobody pushed: the first one of an app, from a sample.
 
-use std::process::Stdio;
-
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, Utc};
-use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;
+use worker::Work;
 
-use super::{hook::Push, push};
+use super::{
+    hook::Push,
+    plumbing, push,
+    repositories::{Repositories, ensure},
+};
 use crate::{
     Platform,
     error::{Error, Result},
@@ -27,20 +29,12 @@ pub(crate) async fn deploy_files(
     files: &[(&str, &str)],
     now: DateTime<Utc>,
 ) -> Result<Uuid> {
-    super::ensure(platform, app.id).await?;
     if super::tip(platform, app.id, BRANCH).await?.is_some() {
         return Err(Error::invalid("The app has code already. A sample is for an app without any."));
     }
     let commit = import(platform, app.id, &stream(&account.email, message, files, now)).await?;
-    // Nobody listens to this push, so that no addresses are told.
-    let push = Push {
-        account: account.id.to_string(),
-        base: String::new(),
-        name: BRANCH.into(),
-        old: NONE.into(),
-        new: commit,
-    };
-    push::create(platform, app, account.id, &push).await
+    let push = Push { name: BRANCH.into(), old: NONE.into(), new: commit };
+    push::create(platform, app, account.id, &push, message).await
 }
 
 /// The words of `git fast-import` for one commit without a parent.
@@ -58,18 +52,16 @@ fn stream(email: &str, message: &str, files: &[(&str, &str)], now: DateTime<Utc>
 }
 
 async fn import(platform: &Platform, app: Uuid, stream: &str) -> anyhow::Result<String> {
-    let mut command = super::git(&platform.config().data);
-    command.arg("--git-dir").arg(super::repository(platform, app));
+    let repository = ensure(platform, app).await?;
+    let writing = Repositories::write(platform, app).await?;
     // By force: a sample that did not build may be followed by another one.
-    command.args(["fast-import", "--quiet", "--done", "--force"]).stdin(Stdio::piped()).stderr(Stdio::piped());
-    let mut import = command.spawn().context("run git fast-import")?;
-    let mut input = import.stdin.take().context("the input of git fast-import")?;
-    input.write_all(stream.as_bytes()).await.context("write the commit")?;
-    drop(input);
-    let done = import.wait_with_output().await.context("write the commit")?;
-    if !done.status.success() {
-        bail!("git fast-import: {}", String::from_utf8_lossy(&done.stderr).trim());
+    let program = plumbing::git(&["fast-import", "--quiet", "--done", "--force"]);
+    let order = plumbing::order(platform, &repository, Work::Program(program));
+    let done = platform.git().workers().output(&order, stream.as_bytes(), 4096).await.context("write the commit")?;
+    if done.code != 0 {
+        bail!("git fast-import: {}", done.stderr.trim());
     }
+    writing.ended_well();
     let tip = super::tip(platform, app, "refs/wharf/sample").await?;
     tip.context("the commit of the sample is not there")
 }

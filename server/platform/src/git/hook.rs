@@ -1,22 +1,30 @@
-//! The hook that git runs on a push: a process of its own, which asks the server.
+//! The hooks that git runs on a push: processes inside the worker, one of which asks the server.
 //!
-//! It speaks git's `proc-receive` protocol (see git's `githooks` document) on its standard input
-//! and output, and passes on what the server says to its standard error, which the client shows
-//! after `remote:`.
+//! `proc-receive` speaks git's protocol of that name (see git's `githooks` document) on its
+//! standard input and output, asks the server over a descriptor that the worker was handed and that
+//! belongs to this push alone, and passes on what the server says to its standard error, which the
+//! client shows after `remote:`. What a hook decides is a courtesy to the client: the server
+//! believes nothing of it.
 
 use std::{
     ffi::OsString,
     io::{self, BufRead as _, BufReader, Read, Write},
-    os::unix::net::UnixStream,
+    os::{fd::FromRawFd as _, unix::net::UnixStream},
 };
 
 use serde::{Deserialize, Serialize};
 
+use super::{DEPLOYED, commits::line};
+
+/// Where the line to the server is, and our own executable.
+pub(super) const LINE: i32 = 3;
+pub(super) const EXECUTABLE: i32 = 4;
+/// Branches that are named, each, when they are kept or refused; of more, the number.
+const NAMED: usize = 10;
+
 /// A branch that is pushed.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Push {
-    pub(super) account: String,
-    pub(super) base: String,
     pub(super) name: String,
     pub(super) old: String,
     pub(super) new: String,
@@ -44,15 +52,27 @@ pub fn main(args: &[OsString]) -> i32 {
 
 /// Other branches are kept, and say so.
 fn post_receive() -> io::Result<()> {
+    let mut kept = Vec::new();
     for line in io::stdin().lock().lines() {
         let line = line?;
-        let Some(name) = line.split(' ').nth(2) else { continue };
-        if let Some(branch) = name.strip_prefix("refs/heads/").filter(|b| !["main", "master"].contains(b)) {
-            eprintln!("-----> Kept the branch {branch}. Only main and master are deployed:");
-            eprintln!("       git push wharf {branch}:main");
+        let name = line.splitn(3, ' ').nth(2).unwrap_or_default();
+        if name.starts_with("refs/heads/") && !DEPLOYED.contains(&name) {
+            kept.push(short(name));
         }
     }
+    for branch in kept.iter().take(NAMED) {
+        eprintln!("-----> Kept the branch {branch}. Only main and master are deployed:");
+        eprintln!("       git push wharf {branch}:main");
+    }
+    if kept.len() > NAMED {
+        eprintln!("-----> Kept {} branches more.", kept.len() - NAMED);
+    }
     Ok(())
+}
+
+/// What people call a branch.
+fn short(name: &str) -> String {
+    line(name.trim_start_matches("refs/heads/"), 200)
 }
 
 fn proc_receive(input: &mut impl Read, output: &mut impl Write) -> io::Result<()> {
@@ -68,7 +88,9 @@ fn proc_receive(input: &mut impl Read, output: &mut impl Write) -> io::Result<()
     }
     let both = commands.len() > 1;
     for (old, new, name) in commands {
-        let verdict = if both {
+        let verdict = if !DEPLOYED.contains(&name.as_str()) {
+            Err("only main and master are deployed".to_owned())
+        } else if both {
             Err("push main or master, not both at once".to_owned())
         } else if new.bytes().all(|b| b == b'0') {
             eprintln!(" !     {} cannot be deleted: it is what the app runs.", name.trim_start_matches("refs/heads/"));
@@ -87,30 +109,13 @@ fn proc_receive(input: &mut impl Read, output: &mut impl Write) -> io::Result<()
 /// Asks the server to deploy, and passes its output on.
 fn ask(name: &str, old: &str, new: &str) -> Result<(), String> {
     let away = |err: io::Error| format!("the platform is being restarted ({err}); push again");
-    let env = |key: &str| std::env::var(key).unwrap_or_default();
-    let push = Push {
-        account: env("WHARF_PUSH_ACCOUNT"),
-        base: env("WHARF_PUSH_BASE"),
-        name: name.into(),
-        old: old.into(),
-        new: new.into(),
-    };
-    let body = serde_json::to_string(&push).map_err(|err| err.to_string())?;
-    let mut socket = UnixStream::connect(env("WHARF_SOCKET")).map_err(away)?;
-    let head = format!(
-        "POST /internal/pushes HTTP/1.0\r\nHost: internal\r\nAccept: application/json\r\nX-Wharf-Push: {}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        env("WHARF_PUSH"),
-        body.len()
-    );
-    socket.write_all(head.as_bytes()).and_then(|()| socket.write_all(body.as_bytes())).map_err(away)?;
-    let mut lines = BufReader::new(socket).split(b'\n');
-    // The head of the answer ends with an empty line.
-    for line in lines.by_ref() {
-        if line.map_err(away)?.iter().all(|b| *b == b'\r') {
-            break;
-        }
-    }
+    let push = Push { name: name.into(), old: old.into(), new: new.into() };
+    let mut question = serde_json::to_vec(&push).map_err(|err| err.to_string())?;
+    question.push(b'\n');
+    // SAFETY: the worker is handed it there, and git leaves it alone; nobody else here knows of it.
+    let mut server = unsafe { UnixStream::from_raw_fd(LINE) };
+    server.write_all(&question).map_err(away)?;
+    let lines = BufReader::new(server).split(b'\n');
     let mut errors = io::stderr().lock();
     for line in lines {
         let line = line.map_err(away)?;
@@ -152,14 +157,25 @@ fn flush(output: &mut impl Write) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn answer(commands: &[(&str, &str)]) -> String {
+        let lines = commands.iter().map(|(new, name)| format!("{} {} {name}", "1".repeat(40), new.repeat(40)));
+        let lines: String = lines.map(|line| format!("{:04x}{line}", line.len() + 4)).collect();
+        let mut output = Vec::new();
+        proc_receive(&mut format!("000eversion=1\n0000{lines}0000").as_bytes(), &mut output).unwrap();
+        String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn what_only_begins_like_a_deployed_branch_is_not_deployed() {
+        for name in ["refs/heads/main/x", "refs/heads/mainly", "refs/heads/Main", "refs/tags/main"] {
+            let said = answer(&[("2", name)]);
+            assert!(said.contains(&format!("ng {name} only main and master are deployed")), "{said}");
+        }
+    }
+
     #[test]
     fn deleting_the_deployed_branch_is_refused() {
-        let zeros = "0".repeat(40);
-        let command = format!("{} {zeros} refs/heads/main", "1".repeat(40));
-        let input = format!("000eversion=1\n0000{:04x}{command}0000", command.len() + 4);
-        let mut output = Vec::new();
-        proc_receive(&mut input.as_bytes(), &mut output).unwrap();
-        let said = String::from_utf8(output).unwrap();
+        let said = answer(&[("0", "refs/heads/main")]);
         assert!(said.starts_with("000eversion=1\n0000"), "{said}");
         assert!(said.contains("ng refs/heads/main deletion of the deployed branch is refused"), "{said}");
     }

@@ -1,22 +1,26 @@
 //! Smart HTTP: what `git clone`, `fetch` and `push` speak. See git's `http-protocol` document.
 
-use std::process::Stdio;
+use std::{fs::File, os::unix::net::UnixStream};
 
+use anyhow::Context as _;
 use axum::{
     body::Body,
     extract::{FromRequestParts as _, Path, Query, Request, State},
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use futures::TryStreamExt as _;
 use serde::Deserialize;
-use tokio::{
-    io::AsyncWriteExt as _,
-    process::{Child, Command},
-};
-use tokio_util::io::{ReaderStream, StreamReader};
+use uuid::Uuid;
+use worker::{Limits, Lines, Order, Program, Work};
 
-use super::{ensure, git};
+use super::{
+    answer::{Served, Told},
+    body::{self, Bounds},
+    hook, housekeeping,
+    limits::{self, GitLimits},
+    plumbing, push,
+    repositories::{self, Place, Repositories, Writing, ensure},
+};
 use crate::{
     Platform,
     actor::Actor,
@@ -30,13 +34,20 @@ pub struct Service {
     service: Option<String>,
 }
 
-/// Who asks, and for which app. git asks for a password only when it is told to by a 401.
-async fn ask(
-    platform: &Platform,
-    parts: &mut Parts,
-    repository: &str,
-    can: Can,
-) -> std::result::Result<(Actor, App), Response> {
+/// Who asks, for which app, and a place for them.
+struct Guest {
+    actor: Actor,
+    app: App,
+    place: Place,
+}
+
+/// git shows plain text.
+fn plain(status: StatusCode, text: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "text/plain")], text + "\n").into_response()
+}
+
+/// Lets somebody in. git asks for a password only when it is told to by a 401.
+async fn ask(platform: &Platform, parts: &mut Parts, repository: &str) -> std::result::Result<Guest, Response> {
     let Some(name) = repository.strip_suffix(".git") else {
         return Err(Error::not_found("route", "The requested page was not found.").into_response());
     };
@@ -49,17 +60,24 @@ async fn ask(
         }
         Err(err) => return Err(err.into_response()),
     };
-    match actor.app(name, can).await {
-        Ok(app) => Ok((actor, app)),
-        // Plain text: git shows it.
+    // A clone is the code, so that it takes the same right as a push.
+    let app = match actor.app(name, Can::Deploy).await {
+        Ok(app) => app,
         Err(Error::Told(err)) if err.status == 404 => {
-            let text = format!("No such app as {name}.\n");
-            Err((StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain")], text).into_response())
+            return Err(plain(StatusCode::NOT_FOUND, format!("No such app as {name}.")));
         }
-        Err(Error::Told(err)) if err.status == 403 => {
-            Err((StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "text/plain")], err.message + "\n").into_response())
+        Err(err) => return Err(told(err)),
+    };
+    let place = platform.git().place(actor.account.id).map_err(told)?;
+    Ok(Guest { actor, app, place })
+}
+
+fn told(err: Error) -> Response {
+    match err {
+        Error::Told(err) if [403, 413, 429].contains(&err.status) => {
+            plain(StatusCode::from_u16(err.status).unwrap_or(StatusCode::FORBIDDEN), err.message)
         }
-        Err(err) => Err(err.into_response()),
+        err => err.into_response(),
     }
 }
 
@@ -72,32 +90,47 @@ pub async fn info_refs(
 ) -> Result<Response> {
     let (mut parts, _) = request.into_parts();
     let service = query.service.unwrap_or_default();
-    let can = match service.as_str() {
-        // A clone is the code.
-        "git-upload-pack" => Can::Deploy,
-        "git-receive-pack" => Can::Deploy,
+    let command = match service.as_str() {
+        "git-upload-pack" => "upload-pack",
+        "git-receive-pack" => "receive-pack",
         _ => return Err(Error::forbidden("This server speaks git's smart protocol only. Use git 1.6.6 or newer.")),
     };
-    let (_, app) = match ask(&platform, &mut parts, &repository, can).await {
-        Ok(found) => found,
+    let guest = match ask(&platform, &mut parts, &repository).await {
+        Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
-    let folder = ensure(&platform, app.id).await?;
-    let mut command = git(&platform.config().data);
-    protocol(&mut command, &parts.headers);
-    command.args([service.trim_start_matches("git-"), "--stateless-rpc", "--advertise-refs"]).arg(&folder);
-    let done = command.output().await?;
+    if command == "receive-pack"
+        && let Err(err) = room(&platform, guest.app.id).await
+    {
+        return Ok(told(err));
+    }
+    let program = plumbing::git(&[command, "--stateless-rpc", "--advertise-refs", plumbing::REPOSITORY]);
+    let order = order(&platform, guest.app.id, protocol(program, &parts.headers)).await?;
+    let served = start(&platform, &order, Lines::default(), None, guest.place)?;
     let line = format!("# service={service}\n");
-    let mut body = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
-    body.extend_from_slice(&done.stdout);
-    Ok(answer(&format!("application/x-{service}-advertisement"), Body::from(body)))
+    let head = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
+    Ok(answer(&format!("application/x-{service}-advertisement"), served.body(head)))
 }
 
-fn protocol(command: &mut Command, headers: &HeaderMap) {
+/// How many bytes more a repository may take in, which is told when it is none.
+async fn room(platform: &Platform, app: Uuid) -> Result<u64> {
+    let GitLimits { repository_bytes: most, push_bytes, .. } = platform.config().git;
+    let size = repositories::size(&repositories::path(platform, app)).await;
+    match most.saturating_sub(size).min(push_bytes) {
+        0 => Err(Error::forbidden(format!(
+            "The repository is full: it takes up more than {} MB. Remove branches that nobody needs, or make the app anew.",
+            most >> 20
+        ))),
+        room => Ok(room),
+    }
+}
+
+fn protocol(program: Program, headers: &HeaderMap) -> Program {
     let value = headers.get("git-protocol").and_then(|v| v.to_str().ok());
     // The value goes into an environment variable of git, which parses it.
-    if let Some(value) = value.filter(|v| v.bytes().all(|b| b.is_ascii_alphanumeric() || b"=:.-".contains(&b))) {
-        command.env("GIT_PROTOCOL", value);
+    match value.filter(|v| v.len() < 100 && v.bytes().all(|b| b.is_ascii_alphanumeric() || b"=:.-".contains(&b))) {
+        Some(value) => program.env("GIT_PROTOCOL", value),
+        None => program,
     }
 }
 
@@ -112,15 +145,18 @@ pub async fn upload_pack(
     request: Request,
 ) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
-    let (_, app) = match ask(&platform, &mut parts, &repository, Can::Deploy).await {
-        Ok(found) => found,
+    let guest = match ask(&platform, &mut parts, &repository).await {
+        Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
-    let folder = ensure(&platform, app.id).await?;
-    let mut command = git(&platform.config().data);
-    protocol(&mut command, &parts.headers);
-    command.args(["upload-pack", "--stateless-rpc"]).arg(&folder);
-    pipe(command, &parts.headers, body, "application/x-git-upload-pack-result")
+    let program = plumbing::git(&["upload-pack", "--stateless-rpc", plumbing::REPOSITORY]);
+    let order = order(&platform, guest.app.id, protocol(program, &parts.headers)).await?;
+    let (stdin, input) = worker::to_worker().map_err(anyhow::Error::new)?;
+    let lines = Lines { stdin: Some(stdin), ..Lines::default() };
+    let served = start(&platform, &order, lines, None, guest.place)?;
+    let bounds = Bounds { bytes: limits::MOST_WANTS_BYTES, lines: usize::MAX, time: platform.config().git.time };
+    feed(body, parts.headers, bounds, input, served.told.clone());
+    Ok(answer("application/x-git-upload-pack-result", served.body(Vec::new())))
 }
 
 /// `POST /{repository}/git-receive-pack`: push.
@@ -130,55 +166,81 @@ pub async fn receive_pack(
     request: Request,
 ) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
-    let (actor, app) = match ask(&platform, &mut parts, &repository, Can::Deploy).await {
-        Ok(found) => found,
+    let Guest { actor, app, place } = match ask(&platform, &mut parts, &repository).await {
+        Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
-    let folder = ensure(&platform, app.id).await?;
-    // By way of the process: the file may have been replaced by an upgrade since.
-    let exe = format!("/proc/{}/exe", std::process::id());
-    let pass = platform.secrets().sign("push", app.id);
-    let mut command = git(&platform.config().data);
-    protocol(&mut command, &parts.headers);
-    command
-        .env("WHARF_EXE", exe)
-        .env("WHARF_SOCKET", platform.config().run.join("server.sock"))
-        .env("WHARF_PUSH", pass)
-        .env("WHARF_PUSH_ACCOUNT", actor.account.id.to_string())
-        .env("WHARF_PUSH_BASE", &actor.base)
-        .args(["receive-pack", "--stateless-rpc"])
-        .arg(&folder);
-    pipe(command, &parts.headers, body, "application/x-git-receive-pack-result")
-}
-
-/// Connects the request's body to git's input and git's output to the answer. When the client goes
-/// away the answer is dropped, and git with it.
-fn pipe(mut command: Command, headers: &HeaderMap, body: Body, kind: &str) -> Result<Response> {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-    let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(anyhow::anyhow!("git has no pipes").into());
+    let room = match room(&platform, app.id).await {
+        Ok(room) => room,
+        Err(err) => return Ok(told(err)),
     };
-    let packed = headers.get(header::CONTENT_ENCODING).is_some_and(|e| e == "gzip" || e == "x-gzip");
-    let content = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
+    let most = format!("receive.maxInputSize={room}");
+    let program = plumbing::git(&["-c", &most, "receive-pack", "--stateless-rpc", plumbing::REPOSITORY]);
+    let exe = format!("/proc/self/fd/{}", hook::EXECUTABLE);
+    let program = protocol(program, &parts.headers).env("WHARF_EXE", exe);
+    let mut order = order(&platform, app.id, program).await?;
+    order.limits.time = limits::PUSH;
+    let (line, lines, input) = push_lines()?;
+    let writing = Repositories::write(&platform, app.id).await?;
+    let served = start(&platform, &order, lines, Some(writing), place)?;
+    let bounds = Bounds {
+        // A little more than git takes, so that git can say so.
+        bytes: room.saturating_add(16 << 20),
+        lines: limits::MOST_REFS,
+        time: platform.config().git.time,
+    };
+    feed(body, parts.headers, bounds, input, served.told.clone());
     tokio::spawn(async move {
-        let copied = if packed {
-            let mut plain = async_compression::tokio::bufread::GzipDecoder::new(tokio::io::BufReader::new(content));
-            tokio::io::copy(&mut plain, &mut input).await
-        } else {
-            let mut content = content;
-            tokio::io::copy(&mut content, &mut input).await
-        };
-        if copied.is_ok() {
-            let _ = input.shutdown().await;
+        push::answer(platform.clone(), app.id, actor.account.id, line).await;
+        if let Err(err) = housekeeping::pack(&platform, app.id).await {
+            tracing::warn!(app.id = %app.id, "could not pack a repository: {err:#}");
         }
     });
-    let output = ReaderStream::new(output);
-    let held = Held(child);
-    let body = Body::from_stream(output.inspect_ok(move |_| {
-        let _ = &held;
-    }));
-    Ok(answer(kind, body))
+    Ok(answer("application/x-git-receive-pack-result", served.body(Vec::new())))
 }
 
-/// Keeps git alive as long as its output is read; `kill_on_drop` ends it when that is dropped.
-struct Held(#[allow(dead_code, reason = "held for its drop")] Child);
+/// Our end of the line to the hook, what the worker is handed, and the end of git's input.
+fn push_lines() -> anyhow::Result<(tokio::net::UnixStream, Lines, tokio::net::unix::pipe::Sender)> {
+    let (ours, theirs) = UnixStream::pair().context("make a socket for the hook")?;
+    ours.set_nonblocking(true).context("make a socket for the hook")?;
+    let ours = tokio::net::UnixStream::from_std(ours).context("make a socket for the hook")?;
+    // By way of the process: the file may have been replaced by an upgrade since.
+    let exe = File::open("/proc/self/exe").context("open our own executable")?;
+    let (stdin, input) = worker::to_worker()?;
+    let more = vec![theirs.into(), exe.into()];
+    debug_assert_eq!((hook::LINE, hook::EXECUTABLE), (3, 4));
+    Ok((ours, Lines { stdin: Some(stdin), more, ..Lines::default() }, input))
+}
+
+async fn order(platform: &Platform, app: Uuid, program: Program) -> Result<Order> {
+    let repository = ensure(platform, app).await?;
+    let order = plumbing::order(platform, &repository, Work::Program(program));
+    let cpu = std::time::Duration::from_secs(900);
+    let limits = Limits { time: platform.config().git.time, cpu, ..order.limits };
+    Ok(Order { limits, ..order })
+}
+
+/// Starts git, whose output goes to the client. When the client goes away the answer is dropped,
+/// and git is killed.
+fn start(
+    platform: &Platform,
+    order: &Order,
+    lines: Lines,
+    writing: Option<Writing>,
+    place: Place,
+) -> anyhow::Result<Served> {
+    let (output, stdout) = worker::from_worker()?;
+    let worker = platform.git().workers().start(order, Lines { stdout: Some(stdout), ..lines })?;
+    Ok(Served { worker, output, told: Told::default(), writing, place })
+}
+
+/// Passes the request's body on to git, beside the answer.
+fn feed(body: Body, headers: HeaderMap, bounds: Bounds, input: tokio::net::unix::pipe::Sender, told: Told) {
+    tokio::spawn(async move {
+        if let Err(why) = body::feed(body, &headers, bounds, input).await
+            && let Ok(mut told) = told.lock()
+        {
+            *told = Some(why);
+        }
+    });
+}

@@ -3,72 +3,88 @@
 use std::time::Duration;
 
 use api::harmless;
-use axum::{
-    body::{Body, Bytes},
-    extract::{FromRequestParts, State},
-    http::request::Parts,
-    response::{IntoResponse, Response},
-};
+use axum::body::Bytes;
 use chrono::Utc;
 use futures::{StreamExt as _, pin_mut};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{UnixStream, unix::OwnedWriteHalf},
+    sync::mpsc,
+};
 use uuid::Uuid;
 
-use super::hook::{Push, VERDICT};
+use super::{
+    DEPLOYED, commits,
+    hook::{Push, VERDICT},
+    inside::{Found, Inspect},
+    is_id, limits, plumbing,
+    repositories::ensure,
+};
 use crate::{
     Platform, builds,
-    error::{Error, Result},
+    error::{Error, Result, is_disk_full},
     events, outputs,
     rights::{Can, still_may},
-    web::Input,
 };
 
 /// A push waits this long for the first web dyno. See architecture.md 2.1.
 const BOOT: Duration = Duration::from_secs(65);
 /// A release phase may take an hour.
 const PHASE: Duration = Duration::from_secs(3700);
+/// A question has three words.
+const MOST_QUESTION_BYTES: u64 = 4096;
 
-/// `POST /internal/pushes`: from the hook, over the socket that only root can open, with the pass
-/// that the server gave to that push.
-pub async fn push(State(platform): State<Platform>, Pass(app): Pass, Input(push): Input<Push>) -> Result<Response> {
-    let account: Uuid = push.account.parse().map_err(|_| Error::unauthorized())?;
-    // Between the push's being let in and its end, somebody may have been taken off the app.
-    if !still_may(&platform, account, app, Can::Deploy).await? {
-        return Err(Error::no_app());
-    }
-    let app = store::apps::app_info(platform.db(), app).await?.ok_or_else(Error::no_app)?;
-    let (out, lines) = mpsc::channel::<Bytes>(64);
+/// Answers the hook of one push, who asks over `line` to have a branch deployed, with what the
+/// client shall see, and the verdict. The line is that push's alone, so that nobody can ask in the
+/// name of another.
+pub(super) async fn answer(platform: Platform, app: Uuid, account: Uuid, line: UnixStream) {
+    let (hook, mut client) = line.into_split();
+    let mut hook = BufReader::new(hook);
+    let mut question = Vec::new();
+    let read = (&mut hook).take(MOST_QUESTION_BYTES).read_until(b'\n', &mut question).await;
+    // Nothing that is deployed was pushed, or the client is gone.
+    let (Ok(1..), Ok(push)) = (read, serde_json::from_slice::<Push>(&question)) else { return };
+    let (out, mut lines) = mpsc::channel::<Bytes>(64);
     tokio::spawn(async move {
-        let said = Said { out: out.clone() };
-        let verdict = match deploy(&platform, &app, account, &push, &said).await {
-            Ok(verdict) => verdict,
-            Err(err) => {
-                tracing::error!(app.name = %app.name, "could not finish a push: {err}");
-                said.line(" !     Something went wrong on our side. The log of the platform says more.").await;
-                Err("platform error".to_owned())
-            }
+        let said = Said { out };
+        let verdict = match deploy(&platform, app, account, &push, &said).await {
+            Ok(Ok(())) => "ok".to_owned(),
+            Ok(Err(why)) => why,
+            Err(err) => went_wrong(&said, &err).await,
         };
-        let text = match verdict {
-            Ok(()) => "ok".to_owned(),
-            Err(why) => why,
-        };
-        said.verdict(&text).await;
+        said.verdict(&verdict).await;
     });
-    let body = Body::from_stream(ReceiverStream::new(lines).map(Ok::<_, std::convert::Infallible>));
-    Ok(body.into_response())
+    let gone = async {
+        // Nothing more is asked: what comes is the end, when git is gone.
+        let _ = hook.read(&mut [0]).await;
+    };
+    tokio::select! {
+        () = pass_on(&mut lines, &mut client) => {}
+        () = gone => {}
+    }
 }
 
-/// The app that a push was let into; checked before anything else of the request is read.
-pub struct Pass(Uuid);
-
-impl FromRequestParts<Platform> for Pass {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self> {
-        let pass = parts.headers.get("x-wharf-push").and_then(|v| v.to_str().ok()).unwrap_or_default();
-        platform.secrets().signed("push", pass).map(Self).ok_or_else(Error::unauthorized)
+async fn pass_on(lines: &mut mpsc::Receiver<Bytes>, client: &mut OwnedWriteHalf) {
+    while let Some(line) = lines.recv().await {
+        if client.write_all(&line).await.is_err() {
+            return;
+        }
     }
+}
+
+/// Logs what is our fault, and says what the client can know of it.
+async fn went_wrong(said: &Said, err: &Error) -> String {
+    match err {
+        Error::Told(told) => return told.message.clone(),
+        Error::Internal(cause) if is_disk_full(cause) => {
+            said.line(" !     The disk of the platform is full. Tell whoever runs it, and push again later.").await;
+        }
+        Error::Internal(_) => {
+            said.line(" !     Something went wrong on our side. The log of the platform says more.").await;
+        }
+    }
+    tracing::error!("could not finish a push: {err}");
+    "platform error".to_owned()
 }
 
 /// Where lines for the client go.
@@ -90,23 +106,71 @@ impl Said {
 
 type Verdict = std::result::Result<(), String>;
 
-async fn deploy(
+async fn deploy(platform: &Platform, app: Uuid, account: Uuid, push: &Push, said: &Said) -> Result<Verdict> {
+    // Between the push's being let in and its end, somebody may have been taken off the app.
+    if !still_may(platform, account, app, Can::Deploy).await? {
+        return Ok(Err("you may not deploy this app any more".into()));
+    }
+    let app = store::apps::app_info(platform.db(), app).await?.ok_or_else(Error::no_app)?;
+    let subject = match inspect(platform, app.id, push).await? {
+        Ok(subject) => subject,
+        Err((line, why)) => {
+            said.line(&line).await;
+            return Ok(Err(why.into()));
+        }
+    };
+    deploy_commit(platform, &app, account, push, &subject, said).await
+}
+
+/// The subject of the commit that is pushed; or what it is that cannot be deployed: a line for the
+/// client, and the verdict.
+async fn inspect(
+    platform: &Platform,
+    app: Uuid,
+    push: &Push,
+) -> Result<std::result::Result<String, (String, &'static str)>> {
+    if !DEPLOYED.contains(&push.name.as_str()) || !is_id(&push.new) || !is_id(&push.old) {
+        return Ok(Err((" !     Only main and master are deployed.".into(), "not a deployed branch")));
+    }
+    let most_bytes = platform.config().git.checkout_bytes;
+    let errand = Inspect { name: push.name.clone(), id: push.new.clone(), most_files: limits::MOST_FILES, most_bytes };
+    let repository = ensure(platform, app).await?;
+    let inspected = match plumbing::ask(platform, &repository, &errand).await {
+        Ok(inspected) => inspected,
+        Err(err) if err.downcast_ref::<worker::Error>().is_some_and(worker::Error::is_too_much) => {
+            let line = format!(" !     The commit cannot be read within the limits: {}.", err.root_cause());
+            return Ok(Err((line, "the commit is too large")));
+        }
+        Err(err) => return Err(err.into()),
+    };
+    if !super::is_tip(inspected.tip.as_deref(), &push.old) {
+        return Ok(Err((super::STALE.into(), "stale: the branch has moved")));
+    }
+    let line = match inspected.found {
+        Found::Commit(subject) => return Ok(Ok(commits::line(&subject, commits::SUBJECT))),
+        Found::NoCommit => return Ok(Err((" !     That is no commit. Push a branch.".into(), "not a commit"))),
+        Found::TooManyFiles => format!("more than {} files and folders", limits::MOST_FILES),
+        Found::TooManyBytes => format!("more than {} MB of files", most_bytes >> 20),
+        Found::TooLongPath => "a path that is too long".to_owned(),
+    };
+    let advice = "Take out what the app does not need to be built and run";
+    Ok(Err((format!(" !     The commit has {line}. {advice}."), "the commit is too large")))
+}
+
+async fn deploy_commit(
     platform: &Platform,
     app: &store::apps::Row,
     account: Uuid,
     push: &Push,
+    subject: &str,
     said: &Said,
 ) -> Result<Verdict> {
-    if !super::is_at(platform, app.id, &push.name, &push.old).await? {
-        said.line(super::STALE).await;
-        return Ok(Err("stale: the branch has moved".into()));
-    }
     if let Some(first) = under_way(platform, app.id, &push.name).await? {
         for line in waits_for(&first, &app.name) {
             said.line(&line).await;
         }
     }
-    let build = create(platform, app, account, push).await?;
+    let build = create(platform, app, account, push, subject).await?;
     let mut guard = Guard { platform: platform.clone(), build: Some(build) };
     follow_build(platform, app, build, said).await?;
     let row = store::builds::build_info(platform.db(), build).await?;
@@ -137,7 +201,13 @@ fn waits_for((number, email): &(i32, String), app: &str) -> [String; 3] {
 }
 
 /// Adds the build of a push, and says who pushed.
-pub(super) async fn create(platform: &Platform, app: &store::apps::Row, account: Uuid, push: &Push) -> Result<Uuid> {
+pub(super) async fn create(
+    platform: &Platform,
+    app: &store::apps::Row,
+    account: Uuid,
+    push: &Push,
+    subject: &str,
+) -> Result<Uuid> {
     let new = store::builds::New {
         id: Uuid::now_v7(),
         app: app.id,
@@ -145,7 +215,7 @@ pub(super) async fn create(platform: &Platform, app: &store::apps::Row, account:
         stack: app.build_stack.clone(),
         buildpacks: app.buildpacks.clone(),
         source_version: Some(push.new.clone()),
-        source_description: super::subject(platform, app.id, &push.new).await.ok(),
+        source_description: Some(subject.to_owned()),
         git: Some((push.name.clone(), push.old.clone(), push.new.clone())),
         now: Utc::now(),
         ..store::builds::New::default()

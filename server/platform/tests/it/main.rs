@@ -31,3 +31,5 @@ mod streams;
 mod teams;
 mod wire;
 mod world;
+
+worker::worker_before_main!(platform::errands);

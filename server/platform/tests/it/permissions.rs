@@ -81,7 +81,6 @@ const OF_ANYBODY: &[(&str, u16)] = &[
     ("PUT /blobs/slugs/x", 404),
     ("GET /blobs/sources/x", 404),
     ("PUT /blobs/sources/x", 404),
-    ("POST /internal/pushes", 401),
     ("GET /live", 401),
     ("GET /login/oauth/x", 303),
     ("GET /login/oauth/x/callback", 303),

@@ -20,7 +20,12 @@ async fn a_sample_is_built_from_a_commit_of_its_own() {
     let commit = build["source_blob"]["version"].as_str().unwrap().to_owned();
     let repository = t.data().join("git").join(format!("{}.git", build["app"]["id"].as_str().unwrap()));
     let git = |args: &[&str]| {
-        let done = std::process::Command::new("git").arg("--git-dir").arg(&repository).args(args).output().unwrap();
+        let done = std::process::Command::new("git")
+            .args(["-c", "safe.directory=*", "--git-dir"])
+            .arg(&repository)
+            .args(args)
+            .output()
+            .unwrap();
         String::from_utf8(done.stdout).unwrap()
     };
     assert_eq!(git(&["ls-tree", "--name-only", &commit]), "Procfile\npackage.json\nserver.js\n");

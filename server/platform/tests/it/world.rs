@@ -73,6 +73,7 @@ impl World {
             build_concurrency: 1,
             // Identity providers and sources of tests are there, and nothing else is.
             outbound_networks: vec!["127.0.0.1".parse().unwrap()],
+            git: platform::GitLimits::default(),
             data: data.clone(),
             run,
         };

@@ -1,0 +1,5 @@
+//! How a process is confined, for crates that run other things than dynos: the same lists and limits.
+
+pub use crate::cgroups::Cgroups;
+pub use crate::shim::confine::{Filters, die_with_parent, drop_rights, reset_signals};
+pub use crate::shim::root::{STACK, bind, mount_on};

@@ -1,0 +1,127 @@
+//! git's output on its way to the client; a push is told at its end why it did not succeed.
+
+use std::{io, sync::Arc, sync::Mutex};
+
+use axum::body::{Body, Bytes};
+use bytes::{BufMut as _, BytesMut};
+use futures::stream;
+use tokio::{io::AsyncReadExt as _, net::unix::pipe::Receiver};
+use worker::Worker;
+
+use super::{
+    body::Refusal,
+    repositories::{Place, Writing},
+};
+
+/// Where the reader of the request's body leaves why it stopped.
+pub(super) type Told = Arc<Mutex<Option<Refusal>>>;
+
+/// The end of the answer to a push.
+const END: &[u8] = b"0000";
+
+/// A git at work for a client. Dropped, because the client went away, it is killed.
+pub(super) struct Served {
+    pub worker: Worker,
+    pub output: Receiver,
+    pub told: Told,
+    /// Of a push.
+    pub writing: Option<Writing>,
+    pub place: Place,
+}
+
+impl Served {
+    /// What git says, after `head`, as a body.
+    pub fn body(self, head: Vec<u8>) -> Body {
+        let held = BytesMut::new();
+        let reading = Some((self, held));
+        let head = stream::iter((!head.is_empty()).then(|| Ok::<_, io::Error>(Bytes::from(head))));
+        let rest = stream::unfold(reading, |reading| async move {
+            let (mut served, mut held) = reading?;
+            match served.read(&mut held).await {
+                Ok(Some(part)) => Some((Ok(part), Some((served, held)))),
+                Ok(None) => Some((served.end(held).await, None)),
+                Err(err) => Some((Err(err), None)),
+            }
+        });
+        Body::from_stream(futures::StreamExt::chain(head, rest))
+    }
+
+    /// The next part; the last bytes of a push are held back, so that something can be put in front.
+    async fn read(&mut self, held: &mut BytesMut) -> io::Result<Option<Bytes>> {
+        let back = if self.writing.is_some() { END.len() } else { 0 };
+        loop {
+            held.reserve(32 << 10);
+            if self.output.read_buf(held).await? == 0 {
+                return Ok(None);
+            }
+            if held.len() > back {
+                return Ok(Some(held.split_to(held.len() - back).freeze()));
+            }
+        }
+    }
+
+    async fn end(self, held: BytesMut) -> io::Result<Bytes> {
+        let done = self.worker.done().await;
+        let told = self.told.lock().ok().and_then(|mut told| told.take());
+        let why = match (told, &done) {
+            (Some(told), _) => Some(told),
+            (None, Err(err)) => Some(format!("git could not go on: {err}.")),
+            (None, Ok(_)) => None,
+        };
+        if let Some(why) = &why {
+            tracing::info!("a clone or a push was ended: {why}");
+        }
+        drop(self.place);
+        match (self.writing, why) {
+            (Some(writing), None) => {
+                writing.ended_well();
+                Ok(held.freeze())
+            }
+            (Some(_), Some(why)) => Ok(refusal(&held, &why)),
+            (None, None) => Ok(held.freeze()),
+            // The client notices that something is missing.
+            (None, Some(why)) => Err(io::Error::other(why)),
+        }
+    }
+}
+
+/// The end of a push that failed. If git had ended its answer, a remark is put before the end;
+/// otherwise what is missing of it is an answer of ours.
+fn refusal(held: &[u8], why: &str) -> Bytes {
+    let mut out = BytesMut::new();
+    let is_ended = held == END;
+    if !is_ended {
+        out.put_slice(held);
+    }
+    line(&mut out, 2, format!(" !     {why}\n").as_bytes());
+    if !is_ended {
+        let unpack = format!("unpack {}\n", why.trim_end_matches('.'));
+        let report = format!("{:04x}{unpack}0000", unpack.len() + 4);
+        line(&mut out, 1, report.as_bytes());
+    }
+    out.put_slice(END);
+    out.freeze()
+}
+
+/// One line of git's protocol, on a band: 1 is the answer, 2 is for people.
+fn line(out: &mut BytesMut, band: u8, text: &[u8]) {
+    out.put_slice(format!("{:04x}", text.len() + 5).as_bytes());
+    out.put_u8(band);
+    out.put_slice(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remark_stands_before_the_end() {
+        assert_eq!(refusal(b"0000", "No."), Bytes::from_static(b"0010\x02 !     No.\n0000"));
+    }
+
+    #[test]
+    fn who_got_no_answer_gets_one() {
+        let want = b"0010\x02 !     No.\n0017\x01000eunpack No\n00000000";
+        assert_eq!(refusal(b"", "No."), Bytes::from_static(want));
+    }
+}

@@ -1,0 +1,76 @@
+//! Commits as they are shown: what strangers wrote, as one line of bounded length.
+
+use anyhow::{Context as _, bail};
+use uuid::Uuid;
+
+use super::{inside, is_id, plumbing, repositories};
+use crate::Platform;
+
+/// Characters of a subject that are kept.
+pub(super) const SUBJECT: usize = 200;
+/// Characters of an author's name that are kept.
+const AUTHOR: usize = 100;
+
+/// The commits that are in `to` and not in `from`, newest first, at most `most`.
+pub(crate) async fn commits(
+    platform: &Platform,
+    app: Uuid,
+    from: Option<&str>,
+    to: &str,
+    most: usize,
+) -> anyhow::Result<Vec<api::releases::Commit>> {
+    if let Some(bad) = from.iter().chain([&to]).find(|id| !is_id(id)) {
+        bail!("{} is not a commit", line(bad, 40));
+    }
+    let repository = repositories::path(platform, app);
+    if !tokio::fs::try_exists(&repository).await? {
+        bail!("the app has no repository");
+    }
+    let errand = inside::Commits { from: from.map(Into::into), to: to.into(), most };
+    let listed = plumbing::ask(platform, &repository, &errand).await.context("list commits")?;
+    Ok(listed.lines().filter_map(commit).take(most).collect())
+}
+
+fn commit(text: &str) -> Option<api::releases::Commit> {
+    let mut fields = text.splitn(4, '\u{1f}');
+    let (id, author, at) = (fields.next()?, fields.next()?, fields.next()?);
+    let at = chrono::DateTime::from_timestamp(at.parse().ok()?, 0)?;
+    let subject = line(fields.next()?, SUBJECT);
+    is_id(id).then(|| api::releases::Commit { id: id.to_owned(), subject, author: line(author, AUTHOR), at })
+}
+
+/// The first `most` characters of a text as one line, without what controls a terminal or turns
+/// the direction of writing round.
+pub(crate) fn line(text: &str, most: usize) -> String {
+    let is_shown = |c: &char| !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let shown = text.chars().filter(is_shown).map(|c| if c.is_control() { ' ' } else { c });
+    let mut line: String = shown.collect::<String>().trim().chars().take(most + 1).collect();
+    if let Some((cut, _)) = line.char_indices().nth(most) {
+        line.truncate(cut);
+        line.pop();
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_short_and_controls_nothing() {
+        assert_eq!(line("  Fix it  ", 20), "Fix it");
+        assert_eq!(line("a\u{1b}[31mred\r\nb\u{202e}c\u{9b}", 40), "a [31mred  bc");
+        assert_eq!(line("äöüß", 4), "äöüß");
+        assert_eq!(line("äöüßx", 4), "äöü…");
+        assert_eq!(line(&"x".repeat(1 << 20), 200).chars().count(), 200);
+    }
+
+    #[test]
+    fn a_commit_is_read_from_its_line() {
+        let id = "0123456789abcdef0123456789abcdef01234567";
+        let read = commit(&format!("{id}\u{1f}Ada   \u{1f}86400\u{1f}Add a\u{7} thing   ")).unwrap();
+        assert_eq!((read.id.as_str(), read.author.as_str(), read.subject.as_str()), (id, "Ada", "Add a  thing"));
+        assert!(commit("x\u{1f}Ada\u{1f}86400\u{1f}Add").is_none());
+    }
+}

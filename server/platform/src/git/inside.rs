@@ -1,0 +1,195 @@
+//! Questions to a repository, answered inside a worker: several commands of git at the price of
+//! one process, and what a stranger wrote is read where it can do no harm.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Command, Stdio},
+};
+
+use serde::{Deserialize, Serialize};
+use worker::{Errand, Given};
+
+use super::plumbing::{ENVIRONMENT, settings};
+
+type Answer<T> = Result<T, String>;
+
+/// Paths in a commit are no longer than the kernel takes them.
+const MOST_PATH_BYTES: u64 = 4096;
+
+fn git(args: &[&str]) -> Command {
+    let mut git = Command::new("git");
+    git.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").envs(ENVIRONMENT);
+    git.args(settings()).args(args).stdin(Stdio::null());
+    git
+}
+
+/// Runs git; what it says if all goes well.
+pub(super) fn run(args: &[&str]) -> Answer<String> {
+    let done = git(args).output().map_err(|e| format!("{e}. Is the Debian package git installed?"))?;
+    match done.status.success() {
+        true => Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned()),
+        false => Err(String::from_utf8_lossy(&done.stderr).chars().take(500).collect::<String>().trim().to_owned()),
+    }
+}
+
+/// Where a ref is. Just this ref: git's patterns are beginnings.
+fn tip(name: &str) -> Answer<Option<String>> {
+    let listed = run(&["for-each-ref", "--format=%(objectname) %(refname)", name])?;
+    let found = listed.lines().filter_map(|line| line.split_once(' ')).find(|(_, found)| *found == name);
+    Ok(found.map(|(id, _)| id.to_owned()))
+}
+
+/// Where is this ref?
+#[derive(Serialize, Deserialize)]
+pub(super) struct Tip {
+    pub name: String,
+}
+
+impl Errand for Tip {
+    const NAME: &'static str = "git_tip";
+    type Answer = Answer<Option<String>>;
+
+    fn run(self, _: Given) -> Self::Answer {
+        tip(&self.name)
+    }
+}
+
+/// Moves a ref from `old` to `new`, and HEAD to it: a clone gets the branch that was deployed last.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Move {
+    pub name: String,
+    pub old: String,
+    pub new: String,
+}
+
+impl Errand for Move {
+    const NAME: &'static str = "git_move";
+    type Answer = Answer<()>;
+
+    fn run(self, _: Given) -> Self::Answer {
+        if tip(&self.name)?.as_deref() != Some(&self.new) {
+            run(&["update-ref", &self.name, &self.new, &self.old])?;
+        }
+        run(&["symbolic-ref", "HEAD", &self.name]).map(drop)
+    }
+}
+
+/// What is it that was pushed to this branch?
+#[derive(Serialize, Deserialize)]
+pub(super) struct Inspect {
+    pub name: String,
+    pub id: String,
+    /// Files and folders, and bytes of files, that a commit may have.
+    pub most_files: u64,
+    pub most_bytes: u64,
+}
+
+/// What was pushed.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Inspected {
+    /// Where the branch was before.
+    pub tip: Option<String>,
+    pub found: Found,
+}
+
+#[derive(PartialEq, Debug, Serialize, Deserialize)]
+pub(super) enum Found {
+    /// A commit that can be deployed, and the beginning of its message.
+    Commit(String),
+    /// Something else, a file or a tag.
+    NoCommit,
+    TooManyFiles,
+    TooManyBytes,
+    TooLongPath,
+}
+
+impl Errand for Inspect {
+    const NAME: &'static str = "git_inspect";
+    type Answer = Answer<Inspected>;
+
+    fn run(self, _: Given) -> Self::Answer {
+        let tip = tip(&self.name)?;
+        if run(&["cat-file", "-t", &self.id])? != "commit" {
+            return Ok(Inspected { tip, found: Found::NoCommit });
+        }
+        if let Some(why) = self.is_too_much()? {
+            return Ok(Inspected { tip, found: why });
+        }
+        let subject = run(&["log", "--no-walk", "--format=%<(400,trunc)%s", &self.id])?;
+        Ok(Inspected { tip, found: Found::Commit(subject) })
+    }
+}
+
+impl Inspect {
+    /// Counts what a checkout would bring, and stops where it is too much: a tree that contains the
+    /// same tree ten times, nine levels of it, has a thousand million files and few bytes.
+    fn is_too_much(&self) -> Answer<Option<Found>> {
+        let mut list = git(&["ls-tree", "-r", "-t", "-l", "-z", "--full-tree", &self.id]);
+        let mut list = list.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(|e| e.to_string())?;
+        let mut entries = BufReader::new(list.stdout.take().ok_or("git has no output")?);
+        let (mut files, mut bytes, mut entry) = (0, 0u64, Vec::new());
+        let found = loop {
+            entry.clear();
+            let read = (&mut entries).take(2 * MOST_PATH_BYTES).read_until(0, &mut entry).map_err(|e| e.to_string())?;
+            if read == 0 {
+                break None;
+            }
+            let (about, path) = split(&entry);
+            files += 1;
+            bytes = bytes.saturating_add(about);
+            if path > MOST_PATH_BYTES {
+                break Some(Found::TooLongPath);
+            } else if files > self.most_files {
+                break Some(Found::TooManyFiles);
+            } else if bytes > self.most_bytes {
+                break Some(Found::TooManyBytes);
+            }
+        };
+        let _ = list.kill();
+        let status = list.wait().map_err(|e| e.to_string())?;
+        match found {
+            None if !status.success() => Err("the files of the commit cannot be listed".into()),
+            found => Ok(found),
+        }
+    }
+}
+
+/// The size of the file in a line of `ls-tree -l`, 0 for what has none, and the length of its path.
+fn split(entry: &[u8]) -> (u64, u64) {
+    let tab = entry.iter().position(|b| *b == b'\t').unwrap_or(entry.len());
+    let about = String::from_utf8_lossy(&entry[..tab]);
+    let size = about.split_whitespace().nth(3).and_then(|size| size.parse().ok()).unwrap_or(0);
+    (size, (entry.len() - tab) as u64)
+}
+
+/// Which commits are in `to` and not in `from`, newest first?
+#[derive(Serialize, Deserialize)]
+pub(super) struct Commits {
+    pub from: Option<String>,
+    pub to: String,
+    pub most: usize,
+}
+
+impl Errand for Commits {
+    const NAME: &'static str = "git_commits";
+    /// Id, author, seconds and subject, parted by the character 31, a line each.
+    type Answer = Answer<String>;
+
+    fn run(self, _: Given) -> Self::Answer {
+        let range = self.from.map_or_else(|| self.to.clone(), |from| format!("{from}..{}", self.to));
+        let format = "--format=%H%x1f%<(200,trunc)%an%x1f%at%x1f%<(400,trunc)%s";
+        run(&["log", format, "-n", &self.most.to_string(), &range, "--"])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_paths_are_read_from_lists_of_trees() {
+        assert_eq!(split(b"100644 blob 78981922613b2afb6025042ff6bd878ac1994e85     123\ta b\0"), (123, 5));
+        assert_eq!(split(b"040000 tree 78981922613b2afb6025042ff6bd878ac1994e85       -\ta\0").0, 0);
+        assert_eq!(split(b"no tab"), (0, 0));
+    }
+}

@@ -1,0 +1,44 @@
+//! What git may use up.
+
+use std::time::Duration;
+
+/// What git may use up, for one app, as the operator says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GitLimits {
+    /// What one push may bring, in bytes.
+    pub push_bytes: u64,
+    /// The files of a commit that is deployed, all together, in bytes.
+    pub checkout_bytes: u64,
+    /// A repository on disk, in bytes.
+    pub repository_bytes: u64,
+    /// Memory of one clone or push.
+    pub memory_bytes: u64,
+    /// How long one clone, or the way of a push to the server, may take.
+    pub time: Duration,
+}
+
+impl Default for GitLimits {
+    fn default() -> Self {
+        Self {
+            push_bytes: 2 << 30,
+            checkout_bytes: 1 << 30,
+            repository_bytes: 8 << 30,
+            memory_bytes: 512 << 20,
+            time: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// Files and folders of a commit that is deployed.
+pub(super) const MOST_FILES: u64 = 250_000;
+/// Refs that one push may change.
+pub(super) const MOST_REFS: usize = 1_000;
+/// What a client may say to get a clone: what it wants and what it has.
+pub(super) const MOST_WANTS_BYTES: u64 = 16 << 20;
+/// A client that says nothing for so long is gone.
+pub(super) const SILENCE: Duration = Duration::from_secs(60);
+/// Clones and pushes of one account at a time, and of all.
+pub(super) const AT_ONCE: usize = 10;
+pub(super) const AT_ONCE_OF_ALL: usize = 64;
+/// A push waits for builds before its own, for its build, and for its first dyno.
+pub(super) const PUSH: Duration = Duration::from_secs(24 * 3600);

@@ -1,0 +1,94 @@
+//! How git is run: with our configuration alone, confined, on one repository.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context as _, anyhow};
+use worker::{Errand, Limits, Lines, Network, Order, Program, Shown, Work};
+
+use crate::Platform;
+
+/// Where a worker sees the repository and the hooks.
+pub(super) const REPOSITORY: &str = "/repository";
+const HOOKS: &str = "/hooks";
+
+/// The environment of every git of ours.
+pub(super) const ENVIRONMENT: [(&str, &str); 7] = [
+    ("GIT_DIR", REPOSITORY),
+    ("GIT_CONFIG_NOSYSTEM", "1"),
+    ("GIT_CONFIG_GLOBAL", "/dev/null"),
+    ("GIT_NO_REPLACE_OBJECTS", "1"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("HOME", "/nonexistent"),
+    ("LC_ALL", "C.UTF-8"),
+];
+
+/// What every git of ours is told. Memory is bounded by the worker; these keep what is usual below.
+const SETTINGS: [&str; 22] = [
+    "core.hooksPath=/hooks",
+    // git sends what is below these to the hook, too, which refuses it.
+    "receive.procReceiveRefs=refs/heads/main",
+    "receive.procReceiveRefs=refs/heads/master",
+    // Branches and tags are all there is: other refs are not taken, shown or followed.
+    "transfer.hideRefs=refs",
+    "transfer.hideRefs=!refs/heads",
+    "transfer.hideRefs=!refs/tags",
+    "core.useReplaceRefs=false",
+    "receive.shallowUpdate=true",
+    "receive.fsckObjects=true",
+    // A push stays one file, however many objects it has.
+    "receive.unpackLimit=1",
+    "uploadpack.allowReachableSHA1InWant=true",
+    // Cleaning up has a worker of its own.
+    "receive.autogc=false",
+    "gc.auto=200",
+    "gc.autoDetach=false",
+    // A commit that is being built is in no branch yet.
+    "gc.pruneExpire=2.days.ago",
+    "core.bigFileThreshold=8m",
+    "core.packedGitWindowSize=16m",
+    "core.packedGitLimit=128m",
+    "core.deltaBaseCacheLimit=32m",
+    "pack.windowMemory=32m",
+    "pack.deltaCacheSize=32m",
+    "pack.threads=2",
+];
+
+/// The arguments in front of a command of git.
+pub(super) fn settings() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().flat_map(|setting| ["-c", *setting])
+}
+
+/// A `git` that sees no configuration but ours.
+pub(super) fn git(args: &[&str]) -> Program {
+    let program = Program::new("git").args(settings()).args(args.iter().copied());
+    ENVIRONMENT.iter().fold(program, |program, (name, value)| program.env(name, *value))
+}
+
+/// Work on one repository. Its limits are for a question; a clone or a push has more time.
+pub(super) fn order(platform: &Platform, repository: &Path, work: Work) -> Order {
+    let config = platform.config();
+    Order {
+        work,
+        user: worker::GIT,
+        shows: vec![Shown::write(repository, REPOSITORY), Shown::read(super::repositories::hooks(&config.data), HOOKS)],
+        network: Network::None,
+        limits: Limits {
+            memory_bytes: config.git.memory_bytes,
+            processes: 64,
+            file_bytes: config.git.repository_bytes,
+            open_files: 1024,
+            cpu: Duration::from_secs(60),
+            time: Duration::from_secs(120),
+        },
+    }
+}
+
+/// Sends a worker into a repository with a question.
+pub(super) async fn ask<E, T>(platform: &Platform, repository: &Path, errand: &E) -> anyhow::Result<T>
+where
+    E: Errand<Answer = Result<T, String>>,
+{
+    let order = order(platform, repository, Work::Program(git(&[])));
+    let answer = platform.git().workers().send(errand, order, Lines::default()).await;
+    answer.context("ask git")?.map_err(|why| anyhow!("git: {why}"))
+}

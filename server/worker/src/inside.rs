@@ -1,0 +1,279 @@
+//! PID 1 inside, and the work, its child.
+//!
+//! As in a dyno: init reaps what is left to it and ends when the work does, which ends everything.
+//! Because the work is not PID 1, a signal has its usual effect on it.
+
+use std::ffi::CString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::ptr;
+
+use dyno::confine::{self, Filters};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use serde::{Deserialize, Serialize};
+
+use crate::message::{Files, Message};
+use crate::root::Root;
+use crate::{Errands, Given, Limits, Network, Work};
+
+type Sentence = String;
+
+/// Where programs are looked for.
+const PATH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
+/// Descriptors are moved above this before they get their places.
+const ASIDE: RawFd = 64;
+
+/// What is said to the supervisor, a line of JSON each.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// Why the work could not begin.
+    Trouble(Sentence),
+    /// What the errand answers.
+    Answer(String),
+    /// How the work ended; the status is wait(2)'s.
+    Ended(i32),
+}
+
+/// Everything that is needed inside, made while errors are still easy to report.
+pub(crate) struct Plan<'a> {
+    message: &'a Message,
+    root: Root<'a>,
+    doors: Vec<PathBuf>,
+    filters: Filters,
+    stricter: BpfProgram,
+    /// Of a program: what to try, with what arguments and environment.
+    paths: Vec<CString>,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+}
+
+impl Plan<'_> {
+    pub fn new(message: &Message, doors: Vec<PathBuf>) -> Result<Plan<'_>, Sentence> {
+        let order = &message.order;
+        let (mut paths, mut arguments, mut environment) = (Vec::new(), Vec::new(), Vec::new());
+        if let Work::Program(program) = &order.work {
+            paths = c_strings(PATH.iter().map(|folder| format!("{folder}/{}", program.name)))?;
+            arguments = c_strings([&program.name].into_iter().chain(&program.args).cloned())?;
+            let path = ("PATH".to_owned(), PATH.join(":"));
+            environment = c_strings(program.env.iter().chain([&path]).map(|(name, value)| format!("{name}={value}")))?;
+        }
+        let root = Root { shows: &order.shows, network: order.network };
+        let (filters, stricter) = (Filters::new()?, stricter(order.network)?);
+        Ok(Plan { message, root, doors, filters, stricter, paths, arguments, environment })
+    }
+}
+
+/// What a worker has no use for besides what nobody may do: looking into other processes, and
+/// sockets when there is no network.
+fn stricter(network: Network) -> Result<BpfProgram, Sentence> {
+    let mut calls = vec![libc::SYS_ptrace, libc::SYS_process_vm_readv, libc::SYS_process_vm_writev];
+    if network == Network::None {
+        calls.push(libc::SYS_socket);
+    }
+    let compile = || {
+        let rules = calls.into_iter().map(|call| (call, Vec::new())).collect();
+        let denied = SeccompAction::Errno(libc::EPERM as u32);
+        let arch = std::env::consts::ARCH.try_into()?;
+        SeccompFilter::new(rules, SeccompAction::Allow, denied, arch)?.try_into()
+    };
+    compile().map_err(|e: seccompiler::BackendError| format!("Could not compile the filter on system calls: {e}."))
+}
+
+fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Sentence> {
+    let words = words.into_iter().map(CString::new);
+    words.collect::<Result<_, _>>().map_err(|_| "An argument contains a NUL character.".to_owned())
+}
+
+/// Runs as PID 1 of the new namespaces and never returns.
+pub(crate) fn run(plan: &Plan, files: Files, report: OwnedFd, alive: &OwnedFd, errands: &Errands) -> ! {
+    let mut report = File::from(report);
+    let uid = plan.message.order.user;
+    let work = prepare(plan).and_then(|doors| {
+        // SAFETY: this process has one thread.
+        match unsafe { libc::fork() } {
+            -1 => Err(doing("fork")(io::Error::last_os_error())),
+            0 => become_work(plan, files, &doors, report.as_raw_fd(), errands),
+            pid => Ok(pid),
+        }
+    });
+    let confined = work.and_then(|pid| {
+        confine::drop_rights(uid)?;
+        confine::die_with_parent(alive)?;
+        plan.filters.apply()?;
+        Ok(pid)
+    });
+    match confined {
+        Ok(pid) => {
+            let report = keep_only(report);
+            wait_for(pid, report)
+        }
+        Err(sentence) => {
+            say(&mut report, &Report::Trouble(sentence));
+            exit(1)
+        }
+    }
+}
+
+/// Makes the file system and opens the ways into the groups, which are out of sight then.
+fn prepare(plan: &Plan) -> Result<Vec<File>, Sentence> {
+    let doors = plan.doors.iter().map(|door| OpenOptions::new().write(true).open(door));
+    let doors = doors.collect::<Result<_, _>>().map_err(doing("open the worker's groups"))?;
+    plan.root.enter()?;
+    nix::unistd::sethostname("worker").map_err(|e| doing("set the host name")(e.into()))?;
+    Ok(doors)
+}
+
+fn become_work(plan: &Plan, files: Files, doors: &[File], report: RawFd, errands: &Errands) -> ! {
+    match work(plan, files, doors, report, errands) {
+        Ok(()) => exit(0),
+        Err((sentence, report)) => {
+            // SAFETY: it is open, and this process ends with the line.
+            say(&mut unsafe { File::from_raw_fd(report) }, &Report::Trouble(sentence));
+            exit(1)
+        }
+    }
+}
+
+/// Does the work; returns after an errand only. An error comes with where to report it.
+fn work(plan: &Plan, files: Files, doors: &[File], report: RawFd, errands: &Errands) -> Result<(), (Sentence, RawFd)> {
+    let order = &plan.message.order;
+    let count = files.more.len();
+    enter_groups(doors).map_err(|e| (e, report))?;
+    let report = arrange(files, report).map_err(|e| (doing("arrange the open files")(e), report))?;
+    limit(&order.limits).and_then(|()| confine::drop_rights(order.user)).map_err(|e| (e, report))?;
+    let filtered = plan.filters.apply().and_then(|()| {
+        seccompiler::apply_filter(&plan.stricter).map_err(|e| format!("Could not filter system calls: {e}."))
+    });
+    filtered.map_err(|e| (e, report))?;
+    match &order.work {
+        Work::Program(program) => {
+            std::env::set_current_dir(&program.folder).map_err(|e| (doing("enter the folder")(e), report))?;
+            Err((execute(plan), report))
+        }
+        Work::Errand { name, words } => {
+            // SAFETY: `arrange` has put them there, and nobody else knows of them.
+            let given = (0..count).map(|n| unsafe { File::from_raw_fd(3 + n as RawFd) }).collect();
+            let answer = errands.run(name, words.clone(), Given { files: given }).map_err(|e| (e, report))?;
+            // SAFETY: as before.
+            let mut report = unsafe { File::from_raw_fd(report) };
+            say(&mut report, &Report::Answer(String::from_utf8_lossy(&answer).into_owned()));
+            Ok(())
+        }
+    }
+}
+
+fn enter_groups(doors: &[File]) -> Result<(), Sentence> {
+    for mut door in doors {
+        door.write_all(b"0").map_err(doing("enter the worker's groups"))?;
+    }
+    // SAFETY: plain system calls.
+    unsafe {
+        libc::unshare(libc::CLONE_NEWCGROUP);
+        libc::setsid();
+        libc::umask(0o077);
+    }
+    // What else runs on the host is worth more to it than a worker.
+    let _ = fs::write("/proc/self/oom_score_adj", "300");
+    confine::reset_signals();
+    Ok(())
+}
+
+/// Puts the open files into their places, closes all others, and returns where the line to the
+/// supervisor is now, which a program does not inherit.
+fn arrange(files: Files, report: RawFd) -> io::Result<RawFd> {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    let standard = files.standard.iter().map(|file| file.as_ref().map_or(null.as_raw_fd(), AsRawFd::as_raw_fd));
+    let wanted: Vec<RawFd> = standard.chain(files.more.iter().map(AsRawFd::as_raw_fd)).chain([report]).collect();
+    // SAFETY: plain system calls on open descriptors; the owners of what is closed are not used
+    // again, and are forgotten below.
+    unsafe {
+        let aside: Vec<RawFd> = wanted.iter().map(|fd| libc::fcntl(*fd, libc::F_DUPFD_CLOEXEC, ASIDE)).collect();
+        for (place, fd) in aside.iter().enumerate() {
+            let last = place + 1 == aside.len();
+            let flags = if last { libc::O_CLOEXEC } else { 0 };
+            if *fd < 0 || libc::dup3(*fd, place as RawFd, flags) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        libc::syscall(libc::SYS_close_range, wanted.len() as u32, u32::MAX, 0);
+    }
+    std::mem::forget((null, files));
+    Ok(wanted.len() as RawFd - 1)
+}
+
+fn limit(limits: &Limits) -> Result<(), Sentence> {
+    let cpu = limits.cpu.as_secs().max(1);
+    // A second after the signal that can be told apart comes the one that cannot be ignored.
+    let all = [
+        (libc::RLIMIT_FSIZE, limits.file_bytes, limits.file_bytes),
+        (libc::RLIMIT_NOFILE, limits.open_files, limits.open_files),
+        (libc::RLIMIT_CPU, cpu, cpu + 1),
+        (libc::RLIMIT_CORE, 0, 0),
+        (libc::RLIMIT_MEMLOCK, 0, 0),
+        (libc::RLIMIT_MSGQUEUE, 0, 0),
+    ];
+    for (resource, soft, hard) in all {
+        // SAFETY: plain system call.
+        if unsafe { libc::setrlimit(resource, &libc::rlimit { rlim_cur: soft, rlim_max: hard }) } != 0 {
+            return Err(doing("limit the worker")(io::Error::last_os_error()));
+        }
+    }
+    Ok(())
+}
+
+/// Becomes the program, or says why not.
+fn execute(plan: &Plan) -> Sentence {
+    let pointers = |strings: &[CString]| strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect::<Vec<_>>();
+    let (arguments, environment) = (pointers(&plan.arguments), pointers(&plan.environment));
+    for path in &plan.paths {
+        // SAFETY: both lists end with a null pointer and outlive the call.
+        unsafe { libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
+    }
+    doing(format!("run {}", plan.arguments[0].to_string_lossy()))(io::Error::last_os_error())
+}
+
+fn say(report: &mut File, what: &Report) {
+    let Ok(mut line) = serde_json::to_vec(what) else { return };
+    line.push(b'\n');
+    let _ = report.write_all(&line);
+}
+
+/// Init keeps nothing open but its line to the supervisor.
+fn keep_only(report: File) -> File {
+    let fd = report.into_raw_fd();
+    // SAFETY: what is closed is not used again, because this process only waits; the line goes on
+    // belonging to whom it is returned to.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 0u32, fd as u32 - 1, 0);
+        libc::syscall(libc::SYS_close_range, fd as u32 + 1, u32::MAX, 0);
+        File::from_raw_fd(fd)
+    }
+}
+
+fn wait_for(work: i32, mut report: File) -> ! {
+    loop {
+        let mut status = 0;
+        // SAFETY: plain system call.
+        let pid = unsafe { libc::waitpid(-1, &mut status, 0) };
+        if pid == work {
+            say(&mut report, &Report::Ended(status));
+            exit(0)
+        }
+        if pid < 0 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            exit(1)
+        }
+    }
+}
+
+pub(crate) fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Sentence {
+    let what = what.into();
+    move |e| format!("Could not {what}: {e}.")
+}
+
+/// Ends this process without anything that the supervisor, whose copy it is, has registered.
+fn exit(code: i32) -> ! {
+    // SAFETY: plain system call.
+    unsafe { libc::_exit(code) }
+}

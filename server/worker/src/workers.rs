@@ -1,0 +1,217 @@
+//! The server's side: starts workers and waits for them.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use dyno::confine::Cgroups;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::message::{self, Outcome};
+use crate::{Errand, Error, Order, Work};
+
+/// How much longer than its limit a worker may take to be killed and cleared away.
+const GRACE: Duration = Duration::from_secs(20);
+/// Of what a program says on its standard error, the first of this many bytes are kept.
+const COMPLAINT_BYTES: usize = 16 << 10;
+/// The group of a worker is called this and its id.
+const PREFIX: &str = "worker-";
+
+/// Starts workers on this host. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Workers {
+    executable: PathBuf,
+}
+
+/// What a worker is handed as open files. Without one, it has /dev/null in its place.
+#[derive(Default, Debug)]
+pub struct Lines {
+    /// Its standard input.
+    pub stdin: Option<OwnedFd>,
+    /// Its standard output.
+    pub stdout: Option<OwnedFd>,
+    /// Its standard error.
+    pub stderr: Option<OwnedFd>,
+    /// What it has at 3, 4, and so on; for an errand [`Given::files`](crate::Given::files).
+    pub more: Vec<OwnedFd>,
+}
+
+/// A program that ended by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Done {
+    /// Its exit status.
+    pub code: i32,
+}
+
+/// What a program said until it ended by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Output {
+    /// Its exit status.
+    pub code: i32,
+    /// What it said on its standard output, all of it.
+    pub stdout: Vec<u8>,
+    /// The beginning of what it said on its standard error.
+    pub stderr: String,
+}
+
+/// A worker at work. Dropped, it is killed, with everything below it.
+#[derive(Debug)]
+pub struct Worker {
+    name: String,
+    control: tokio::net::UnixStream,
+    patience: Duration,
+    /// Waited for by the runtime when it is dropped.
+    _supervisor: Child,
+}
+
+impl Workers {
+    /// Prepares this host for workers: the group of theirs, and of those that were lost.
+    ///
+    /// They are started as `/proc/self/exe worker`; that must lead to [`main`](crate::main) before
+    /// any thread exists.
+    pub fn new() -> Result<Workers, Error> {
+        let told = |e: dyno::Error| Error::Host(e.to_string());
+        let cgroups = Cgroups::find().map_err(told)?;
+        cgroups.prepare().map_err(told)?;
+        cgroups.remove_lost(is_lost).map_err(Error::host("remove the groups of old workers"))?;
+        Ok(Workers { executable: PathBuf::from("/proc/self/exe") })
+    }
+
+    /// Starts workers from another executable.
+    pub fn with_executable(mut self, executable: &Path) -> Workers {
+        self.executable = executable.to_owned();
+        self
+    }
+
+    /// Starts a worker, and returns before it has begun. What goes wrong then is told by
+    /// [`Worker::done`].
+    pub fn start(&self, order: &Order, lines: Lines) -> Result<Worker, Error> {
+        let (ours, theirs) = UnixStream::pair().map_err(Error::host("make a socket"))?;
+        let supervisor = Command::new(&self.executable)
+            .arg0("wharfd")
+            .arg("worker")
+            .env_clear()
+            .current_dir("/")
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(Error::host("start a worker"))?;
+        let name = format!("{PREFIX}{}", Uuid::now_v7());
+        message::send(&ours, &name, order, &lines)?;
+        let control = ours.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(ours));
+        let control = control.map_err(Error::host("listen to a worker"))?;
+        Ok(Worker { name, control, patience: order.limits.time + GRACE, _supervisor: supervisor })
+    }
+
+    /// Runs a program to its end with `input`, and collects what it says, of which `most` bytes are
+    /// too much. A status other than 0 is no error here.
+    pub async fn output(&self, order: &Order, input: &[u8], most: u64) -> Result<Output, Error> {
+        let (stdin, mut writer) = to_worker()?;
+        let (mut reader, stdout) = from_worker()?;
+        let (mut complaints, stderr) = from_worker()?;
+        let lines = Lines { stdin: Some(stdin), stdout: Some(stdout), stderr: Some(stderr), more: Vec::new() };
+        let worker = self.start(order, lines)?;
+        // A program need not read all that it is given.
+        let write = async move { drop(writer.write_all(input).await) };
+        let read = async move {
+            let mut said = Vec::new();
+            let read = (&mut reader).take(most + 1).read_to_end(&mut said).await;
+            read.map_err(Error::host("listen to a worker"))?;
+            if said.len() as u64 > most { Err(Error::TooLarge { bytes: most }) } else { Ok(said) }
+        };
+        let complain = async move {
+            let mut said = Vec::new();
+            let _ = (&mut complaints).take(COMPLAINT_BYTES as u64).read_to_end(&mut said).await;
+            // It must not be held up by words that nobody keeps.
+            let _ = tokio::io::copy(&mut complaints, &mut tokio::io::sink()).await;
+            Ok(String::from_utf8_lossy(&said).into_owned())
+        };
+        // What reads too much drops the worker, which ends the others.
+        let all = async { tokio::try_join!(read, complain, worker.done()) };
+        let ((), all) = tokio::join!(write, all);
+        all.map(|(stdout, stderr, done)| Output { code: done.code, stdout, stderr })
+    }
+
+    /// Sends a worker on an errand and waits for its answer. `order.work` is filled in.
+    pub async fn send<E: Errand>(&self, errand: &E, mut order: Order, lines: Lines) -> Result<E::Answer, Error> {
+        let words = serde_json::to_value(errand).map_err(|e| Error::host("write the errand")(e.into()))?;
+        order.work = Work::Errand { name: E::NAME.to_owned(), words };
+        match self.start(&order, lines)?.outcome().await? {
+            Outcome::Answer(text) => {
+                serde_json::from_str(&text).map_err(|e| Error::host("understand a worker's answer")(e.into()))
+            }
+            Outcome::Ended(code) => Err(Error::Silent { code }),
+            Outcome::Failed(err) => Err(err),
+        }
+    }
+}
+
+impl Worker {
+    /// Waits until a program has ended.
+    pub async fn done(self) -> Result<Done, Error> {
+        match self.outcome().await? {
+            Outcome::Ended(code) => Ok(Done { code }),
+            Outcome::Answer(_) => Ok(Done { code: 0 }),
+            Outcome::Failed(err) => Err(err),
+        }
+    }
+
+    async fn outcome(mut self) -> Result<Outcome, Error> {
+        let mut text = Vec::new();
+        let heard = timeout(self.patience, self.control.read_to_end(&mut text)).await;
+        let heard = heard.unwrap_or_else(|late| Err(late.into()));
+        heard.map_err(Error::host("hear from a worker's supervisor"))?;
+        if text.is_empty() {
+            self.clear_away().await;
+            return Err(Error::Host("The supervisor of a worker was killed.".to_owned()));
+        }
+        serde_json::from_slice(&text).map_err(|e| Error::host("understand a worker's supervisor")(e.into()))
+    }
+
+    /// Does what the supervisor can do no more.
+    async fn clear_away(&self) {
+        let name = self.name.clone();
+        let remove = move || Cgroups::find().map(|cgroups| cgroups.remove(name));
+        let _ = tokio::task::spawn_blocking(remove).await;
+    }
+}
+
+/// Whether a group is of a worker that was started so long ago that it is inside or gone: another
+/// server of this host may be starting one just now.
+fn is_lost(group: &str) -> bool {
+    let started = group.strip_prefix(PREFIX).and_then(|id| Uuid::parse_str(id).ok()?.get_timestamp());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    started.is_some_and(|at| at.to_unix().0 + 60 < now.as_secs())
+}
+
+/// A pipe into a worker: its end, and ours.
+pub fn to_worker() -> Result<(OwnedFd, pipe::Sender), Error> {
+    let (reader, writer) = std::io::pipe().map_err(Error::host("make a pipe"))?;
+    let writer = pipe::Sender::from_owned_fd(writer.into()).map_err(Error::host("make a pipe"))?;
+    Ok((reader.into(), writer))
+}
+
+/// A pipe out of a worker: our end, and its.
+pub fn from_worker() -> Result<(pipe::Receiver, OwnedFd), Error> {
+    let (reader, writer) = std::io::pipe().map_err(Error::host("make a pipe"))?;
+    let reader = pipe::Receiver::from_owned_fd(reader.into()).map_err(Error::host("make a pipe"))?;
+    Ok((reader, writer.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_groups_of_a_while_ago_are_lost() {
+        assert!(is_lost("worker-01900000-0000-7000-8000-000000000000"));
+        assert!(!is_lost(&format!("{PREFIX}{}", Uuid::now_v7())));
+        assert!(!is_lost("01900000-0000-7000-8000-000000000000") && !is_lost("worker-x") && !is_lost("shims"));
+    }
+}

@@ -1,0 +1,61 @@
+//! Errands of these tests: each does one thing that a worker should not, or says what it sees.
+
+use std::io::{Read, Write};
+
+use serde::{Deserialize, Serialize};
+use worker::{Errand, Errands, Given};
+
+pub fn list() -> Errands {
+    Errands::default().with::<Eat>().with::<Copy>().with::<Panic>()
+}
+
+/// Takes memory without end.
+#[derive(Serialize, Deserialize)]
+pub struct Eat;
+
+impl Errand for Eat {
+    const NAME: &'static str = "memory_eat";
+    type Answer = usize;
+
+    fn run(self, _: Given) -> usize {
+        let mut all = Vec::new();
+        loop {
+            all.push(vec![1u8; 1 << 20]);
+            if all.len() > 100_000 {
+                return all.len();
+            }
+        }
+    }
+}
+
+/// Copies its first file to its second one, in capitals.
+#[derive(Serialize, Deserialize)]
+pub struct Copy {
+    pub most: u64,
+}
+
+impl Errand for Copy {
+    const NAME: &'static str = "file_copy";
+    type Answer = Result<usize, String>;
+
+    fn run(self, mut given: Given) -> Self::Answer {
+        let mut text = String::new();
+        let told = |e: std::io::Error| e.to_string();
+        (&mut given.files[0]).take(self.most).read_to_string(&mut text).map_err(told)?;
+        given.files[1].write_all(text.to_uppercase().as_bytes()).map_err(told)?;
+        Ok(text.len())
+    }
+}
+
+/// Stops at a mistake of ours.
+#[derive(Serialize, Deserialize)]
+pub struct Panic;
+
+impl Errand for Panic {
+    const NAME: &'static str = "panic";
+    type Answer = ();
+
+    fn run(self, given: Given) {
+        drop(given.files[7].metadata());
+    }
+}

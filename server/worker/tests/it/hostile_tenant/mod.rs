@@ -1,0 +1,5 @@
+//! What somebody can try who has taken a worker over, by what they try to reach.
+
+mod files;
+mod host;
+mod memory;

@@ -1,0 +1,10 @@
+//! Workers on a real machine: what they do, and what they cannot. Needs root.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod errands;
+mod hostile_tenant;
+mod life;
+mod world;
+
+worker::worker_before_main!(errands::list);
