@@ -45,6 +45,10 @@ pub struct Settings {
     #[arg(long, env = "WHARF_MASTER_KEY", value_name = "KEY", hide_env_values = true, hide = true)]
     pub master_key: Option<String>,
 
+    /// Where the newest event of the audit log is written down outside the database [default: DIR/audit-anchor]
+    #[arg(long, env = "WHARF_AUDIT_ANCHOR", value_name = "FILE")]
+    pub audit_anchor: Option<PathBuf>,
+
     /// How many builds may run at the same time
     #[arg(long, env = "WHARF_BUILD_CONCURRENCY", value_name = "N", default_value_t = 2, value_parser = at_least_one)]
     pub build_concurrency: usize,
@@ -132,6 +136,9 @@ impl Settings {
         if let Ok(real) = self.data.canonicalize() {
             self.data = real;
         }
+        if let Some(file) = &mut self.audit_anchor {
+            *file = std::path::absolute(&*file).context("find the anchor of the audit log")?;
+        }
         Ok(())
     }
 
@@ -169,6 +176,7 @@ impl Settings {
             ("WHARF_DATABASE_URL", &self.database_url),
             ("WHARF_MASTER_KEY", &self.master_key),
         ];
+        env.extend(self.audit_anchor.iter().map(|file| ("WHARF_AUDIT_ANCHOR", file.display().to_string())));
         env.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
         env
     }

@@ -31,6 +31,13 @@ fn sentence(why: &str, from: &str) -> String {
         "unknown" => format!(
             "You have no account here, and your account at {from} does not give you one. Ask an administrator to invite you."
         ),
+        "domain" => format!(
+            "Here, {from} is not believed about addresses of your domain. Sign in some other way, or ask an administrator."
+        ),
+        "linked" => format!(
+            "Your account here is signed in some other way. Sign in that way, then link {from} on your account page."
+        ),
+        "taken" => format!("That account at {from} was not linked: it signs somebody in already, or you were not signed in."),
         "suspended" => "Your account here is suspended. Ask an administrator.".into(),
         "password" => {
             "The e-mail address, the password or the code is wrong. Each code works once: if you just used one, wait for the next.".into()

@@ -29,6 +29,16 @@ pub struct Account {
     /// *Wharf:* whether this account administers the whole platform.
     #[serde(default)]
     pub admin: bool,
+    /// *Wharf:* by whom it was decided whether it administers the platform: `person`, whose word stands, or
+    /// `rule`, which may say otherwise at the next sign-in; told in the list for administrators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_by: Option<String>,
+    /// *Wharf:* whether it exists by an invitation alone, and goes with it; told in the list for administrators.
+    #[serde(default)]
+    pub invited: bool,
+    /// *Wharf:* when the service account was removed that this was; told in the list for administrators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<DateTime<Utc>>,
 }
 
 /// Changes to one's own account.
@@ -41,10 +51,11 @@ pub struct AccountUpdate {
 /// *Wharf:* changes to somebody's account, by an administrator of the platform.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct UserUpdate {
-    /// Whether nobody is let in with it any more.
+    /// Whether nobody is let in with it any more. Its sessions, tokens and links end for good either way:
+    /// who is let in again signs in again.
     #[serde(default, deserialize_with = "crate::refs::loose_bool", skip_serializing_if = "Option::is_none")]
     pub suspended: Option<bool>,
-    /// Whether it administers the whole platform.
+    /// Whether it administers the whole platform. A person's word: no rule of a provider changes it.
     #[serde(default, deserialize_with = "crate::refs::loose_bool", skip_serializing_if = "Option::is_none")]
     pub admin: Option<bool>,
 }

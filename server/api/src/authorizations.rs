@@ -27,6 +27,9 @@ pub struct Authorization {
     /// *Wharf:* when the token was last used.
     #[serde(default)]
     pub last_used_at: Option<DateTime<Utc>>,
+    /// *Wharf:* when it ends; absent: not before it is revoked.
+    #[serde(default)]
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// The secret part: whole in the answer that makes it, masked in every later one.
@@ -53,7 +56,8 @@ pub struct AuthorizationCreate {
     pub description: Option<String>,
     #[serde(default)]
     pub scope: Option<Vec<String>>,
-    /// Seconds; a number or, from some clients, a string.
+    /// Seconds; a number or, from some clients, a string. `never` lives until it is revoked, as a token does for
+    /// which a program asks without saying anything; one that a browser asks for lives for ninety days.
     #[serde(default)]
     pub expires_in: Option<serde_json::Value>,
 }

@@ -32,8 +32,9 @@ use crate::{
     dynos::{Dyno, DynoSize},
     features::{Feature, FeatureUpdate},
     formation::{Formation, FormationBatchUpdate, FormationUpdate},
-    identities::Identity,
+    identities::{Identity, IdentityProposal},
     identity_providers::{IdentityProvider, IdentityProviderCreate, IdentityProviderUpdate},
+    invitation_policy::{InvitationPolicy, InvitationPolicyUpdate},
     log_drains::{LogDrain, LogDrainCreate},
     log_lines::{LogDensity, LogLine, LogLinesQuery},
     log_sessions::{LogSession, LogSessionCreate},
@@ -43,7 +44,7 @@ use crate::{
         Password, PasswordCreate, PasswordEnrolment, PasswordPolicy, PasswordPolicyUpdate, PasswordProof,
         PasswordSignIn, PasswordUpdate, RecoveryCodes, SignedIn,
     },
-    platform::{Event, EventQuery, PlatformInfo},
+    platform::{Event, EventQuery, EventVerdict, PlatformInfo},
     releases::{Release, ReleaseChanges, ReleaseChangesQuery, ReleaseCreate, RollbackEffects},
     samples::Sample,
     service_accounts::{ServiceAccount, ServiceAccountCreate},
@@ -406,6 +407,14 @@ calls! {
         "DELETE" format!("/teams/{}/service-accounts/{}/authorizations/{}", segment(team), segment(who), segment(id));
     /// No longer lets an account at a provider sign mine in.
     identity_delete(id: &str) -> Value: "DELETE" format!("/account/identities/{}", segment(id));
+    /// Links an identity that I brought to my account.
+    identity_proposal_accept(id: &str) -> Identity:
+        "POST" format!("/account/identity-proposals/{}/accept", segment(id));
+    /// Does not link it.
+    identity_proposal_delete(id: &str) -> Value: "DELETE" format!("/account/identity-proposals/{}", segment(id));
+    /// No longer lets an account at a provider sign somebody in.
+    user_identity_delete(user: &str, id: &str) -> Value:
+        "DELETE" format!("/users/{}/identities/{}", segment(user), segment(id));
     /// Adds a provider of identities.
     identity_provider_create(create: &IdentityProviderCreate) -> IdentityProvider:
         "POST" "/identity-providers".into(), create;
@@ -432,6 +441,11 @@ calls! {
     /// Turns passwords on or off.
     password_policy_update(update: &PasswordPolicyUpdate) -> PasswordPolicy:
         "PATCH" "/password-policy".into(), update;
+    /// Who may bring new people.
+    invitation_policy_info() -> InvitationPolicy: "GET" "/invitation-policy".into();
+    /// Says who may bring new people.
+    invitation_policy_update(update: &InvitationPolicyUpdate) -> InvitationPolicy:
+        "PATCH" "/invitation-policy".into(), update;
     /// The ways to sign in.
     sign_in_options() -> SignInOptions: "GET" "/sign-in-options".into();
     /// What a program asks me to agree to.
@@ -446,6 +460,10 @@ calls! {
     session_delete(id: &str) -> Value: "DELETE" format!("/account/sessions/{}", segment(id));
     /// Whom a one-time link would sign in; does not use it up.
     sign_in_link_info(secret: &str) -> SignInLinkInfo: "GET" format!("/sign-in-links/{}", segment(secret));
+    /// Ends all my console sessions but this one.
+    session_delete_others() -> Value: "DELETE" "/account/sessions".into();
+    /// Whether the audit log is what was written.
+    event_verify() -> EventVerdict: "GET" "/events/verify".into();
     /// Makes a link that signs a browser in, once.
     sign_in_link_create() -> SignInLink: "POST" "/account/sign-in-links".into();
 }
@@ -481,6 +499,10 @@ lists! {
     formation_list(app: &str) -> Formation: of(app, "/formation");
     /// The accounts at providers that sign me in.
     identity_list() -> Identity: "/account/identities".into();
+    /// The identities that wait for me to say that they are mine.
+    identity_proposal_list() -> IdentityProposal: "/account/identity-proposals".into();
+    /// The accounts at providers that sign somebody in, for administrators.
+    user_identity_list(user: &str) -> Identity: format!("/users/{}/identities", segment(user));
     /// All providers of identities.
     identity_provider_list() -> IdentityProvider: "/identity-providers".into();
     /// The drains of an app.

@@ -16,15 +16,26 @@ pub struct IdentityProvider {
     pub kind: String,
     pub issuer: String,
     pub client_id: String,
-    /// Whoever has a verified address of one of these gets in.
+    /// It is believed about addresses of these, and of domains that its rules name, and signs in no others;
+    /// `*` stands for every domain.
     pub domains: Vec<String>,
+    /// Whether an address of `domains` is enough to get in. Otherwise, and for `*`, it takes a rule or an invitation.
+    #[serde(default = "yes")]
+    pub admits: bool,
     /// The claim that lists groups.
     pub groups_claim: String,
+    /// The scope that is asked for where rules name groups; absent: `groups`, where the provider says that it has it.
+    #[serde(default)]
+    pub groups_scope: Option<String>,
     pub rules: Vec<IdentityRule>,
     /// What has to be entered at the provider.
     pub redirect_uri: String,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Whoever has an address of `domain`, or is in `group`, gets in and gets this. One of the two is given.
@@ -63,8 +74,13 @@ pub struct IdentityProviderCreate {
     pub issuer: Option<String>,
     #[serde(default)]
     pub domains: Vec<String>,
+    /// True unless told otherwise.
+    #[serde(default)]
+    pub admits: Option<bool>,
     #[serde(default)]
     pub groups_claim: Option<String>,
+    #[serde(default)]
+    pub groups_scope: Option<String>,
     #[serde(default)]
     pub rules: Vec<IdentityRule>,
 }
@@ -74,6 +90,7 @@ pub struct IdentityProviderCreate {
 pub struct IdentityProviderUpdate {
     #[serde(default)]
     pub title: Option<String>,
+    /// Another one knows its people by other names: all identities of the provider are unlinked.
     #[serde(default)]
     pub issuer: Option<String>,
     #[serde(default)]
@@ -83,7 +100,12 @@ pub struct IdentityProviderUpdate {
     #[serde(default)]
     pub domains: Option<Vec<String>>,
     #[serde(default)]
+    pub admits: Option<bool>,
+    #[serde(default)]
     pub groups_claim: Option<String>,
+    /// Empty: the usual one.
+    #[serde(default)]
+    pub groups_scope: Option<String>,
     #[serde(default)]
     pub rules: Option<Vec<IdentityRule>>,
 }

@@ -22,6 +22,7 @@ pub mod harmless;
 pub mod identities;
 pub mod identity_providers;
 pub mod ids;
+pub mod invitation_policy;
 pub mod live;
 pub mod log_drains;
 pub mod log_lines;

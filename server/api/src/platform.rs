@@ -59,6 +59,32 @@ pub struct Check {
     pub detail: String,
 }
 
+/// `GET /events/verify`: whether the audit log is what was written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventVerdict {
+    /// How many events were read.
+    pub events: i64,
+    /// The number of the first event that is not what it was, or that is missing.
+    pub broken_at: Option<i64>,
+    /// What was found, in sentences.
+    pub message: String,
+    /// What is known of the newest event outside the database; absent where there is no anchor.
+    #[serde(default)]
+    pub anchor: Option<EventAnchor>,
+}
+
+/// The newest event as it is known outside the database.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventAnchor {
+    /// The file.
+    pub file: String,
+    /// The newest event that it knows.
+    pub seq: i64,
+    pub at: DateTime<Utc>,
+    /// The event with which it began: before it, a removal was not noticed.
+    pub since: i64,
+}
+
 /// `GET /events`: what was changed, by whom. The audit log, newest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -75,7 +101,8 @@ pub struct Event {
     /// One sentence for people.
     pub summary: String,
     pub data: serde_json::Value,
-    /// With which token or session, from which address.
+    /// With which token or session, from which address. Of an app's events this is told to administrators of the
+    /// platform, and to everybody about their own.
     #[serde(default)]
     pub credential: Option<String>,
     #[serde(default)]

@@ -15,6 +15,9 @@ pub struct Session {
     pub address: Option<String>,
     pub created_at: DateTime<Utc>,
     pub last_seen_at: DateTime<Utc>,
+    /// When it ends unless it is used; and in any case ninety days after it began.
+    #[serde(default)]
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// A link that signs one browser in, once.

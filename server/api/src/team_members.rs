@@ -24,6 +24,10 @@ pub struct TeamMember {
     /// *Wharf:* absent for who never signed in.
     #[serde(default)]
     pub last_login: Option<DateTime<Utc>>,
+    /// *Wharf:* by whom they are what they are: `person`, whose word stands, or `rule`, which may say otherwise
+    /// at the next sign-in.
+    #[serde(default)]
+    pub given_by: String,
 }
 
 /// Who the member is.

@@ -32,6 +32,9 @@ pub struct Team {
     pub membership_limit: Option<i64>,
     #[serde(default)]
     pub provisioned_licenses: bool,
+    /// *Wharf:* whether its admins may bring new people to the platform, where the policy leaves it to teams.
+    #[serde(default)]
+    pub invites: bool,
 }
 
 /// Asks for a new team, whose only admin is the asker.
@@ -46,6 +49,9 @@ pub struct TeamCreate {
 pub struct TeamUpdate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// *Wharf:* whether its admins may bring new people; by administrators of the platform.
+    #[serde(default, deserialize_with = "loose_bool", skip_serializing_if = "Option::is_none")]
+    pub invites: Option<bool>,
 }
 
 /// Asks for a new app of a team.

@@ -42,6 +42,9 @@ pub(crate) fn shown(row: &Row) -> api::accounts::Account {
         suspended_at: None,
         delinquent_at: None,
         admin: row.admin,
+        admin_by: None,
+        invited: false,
+        retired_at: None,
     }
 }
 
@@ -60,7 +63,12 @@ pub async fn account_update(
         if name.chars().count() > 100 || name.chars().any(char::is_control) {
             return Err(Error::invalid("Name must have at most 100 characters and no control characters."));
         }
-        store::accounts::account_rename(platform.db(), actor.account.id, Some(name), Utc::now()).await?;
+        let mut tx = platform.db().begin().await?;
+        store::accounts::account_rename(&mut *tx, actor.account.id, Some(name), Utc::now()).await?;
+        let (subject, summary) = (&actor.account.email, format!("Changed the name of the account to {name}."));
+        let data = serde_json::json!({ "account": actor.account.id, "name": name });
+        actor.event(&mut tx, events::New { action: "account.update", subject, app: None, summary, data }).await?;
+        tx.commit().await?;
     }
     let row = store::accounts::account_info(platform.db(), actor.account.id).await?.ok_or_else(Error::unauthorized)?;
     Ok(Json(shown(&row)))
@@ -89,6 +97,9 @@ pub async fn user_list(State(platform): State<Platform>, actor: Actor, headers: 
     let page = store::accounts::account_list(platform.db(), &range).await?.map(|listed| api::accounts::Account {
         suspended_at: listed.suspended_at,
         two_factor_authentication: listed.has_password,
+        admin_by: listed.admin_by.clone(),
+        invited: listed.invited,
+        retired_at: listed.retired_at,
         ..shown(&listed.row)
     });
     Ok(pages::answer(&LIST, &range, page))
@@ -104,6 +115,9 @@ pub async fn user_update(
 ) -> Result<Json<api::accounts::Account>> {
     actor.must_administer()?;
     let row = find(&platform, &user).await?;
+    if store::accounts::account_is_retired(platform.db(), row.id).await? {
+        return Err(Error::invalid("This service account was removed. What it did stays; it does nothing any more."));
+    }
     if row.id == actor.account.id {
         return Err(Error::invalid("Nobody can change this of their own account: who would undo it?"));
     }
@@ -120,8 +134,11 @@ pub async fn user_update(
     Ok(Json(shown(&changed)))
 }
 
+/// Ends whatever lets somebody in with the account, both times: nothing of it comes back with the account, not even
+/// what was being made at the moment of its suspension.
 async fn suspend(tx: &mut sqlx::PgConnection, actor: &Actor, row: &Row, suspended: bool) -> Result<()> {
     store::accounts::account_suspend(&mut *tx, row.id, suspended.then(Utc::now)).await?;
+    store::accounts::account_end_credentials(&mut *tx, row.id).await?;
     let summary =
         format!("{} {}.", if suspended { "Suspended the account" } else { "Lifted the suspension of" }, row.email);
     let data = serde_json::json!({ "account": row.id, "suspended": suspended });
@@ -132,7 +149,7 @@ async fn administer(tx: &mut sqlx::PgConnection, actor: &Actor, row: &Row, admin
     if store::service_accounts::service_account_exists(&mut *tx, row.id).await? {
         return Err(Error::invalid("A service account cannot administer the platform."));
     }
-    store::accounts::account_administers(&mut *tx, row.id, admin, Utc::now()).await?;
+    store::accounts::account_administers(&mut *tx, row.id, admin, "person", Utc::now()).await?;
     let summary = match admin {
         true => format!("Made {} an administrator of the platform.", row.email),
         false => format!("{} no longer administers the platform.", row.email),
@@ -151,39 +168,12 @@ pub(crate) async fn find(platform: &Platform, user: &str) -> Result<Row> {
     row.ok_or_else(|| Error::not_found("user", "Couldn't find that user."))
 }
 
-/// The account of this address or id. An address without one gets one: it has no token and no
-/// session, so that nobody is let in with it until somebody proves to have the address.
-pub(crate) async fn known_or_made(tx: &mut sqlx::PgConnection, user: &str) -> Result<Row> {
-    let user = user.trim();
-    if let Ok(id) = user.parse::<Uuid>() {
-        let found = store::accounts::account_info(&mut *tx, id).await?;
-        return found.ok_or_else(|| Error::not_found("user", "Couldn't find that user."));
-    }
-    if let Some(found) = store::accounts::account_by_email(&mut *tx, user).await? {
-        return Ok(found);
-    }
-    check_address(user)?;
-    let now = Utc::now();
-    let row = Row {
-        id: Uuid::now_v7(),
-        email: user.into(),
-        name: None,
-        admin: false,
-        last_login: None,
-        created_at: now,
-        updated_at: now,
-    };
-    // Two who let the same person in at once find the same account.
-    store::accounts::account_ensure(&mut *tx, &row).await?;
-    let found = store::accounts::account_by_email(&mut *tx, user).await?;
-    found.ok_or_else(|| Error::conflict(format!("The account {user} was changed meanwhile. Try again.")))
-}
-
-/// Refuses what is no e-mail address of a person.
-fn check_address(email: &str) -> Result<()> {
+/// Refuses what is no e-mail address of a person. Letters beyond ASCII are refused, too: some of them are the
+/// same as others to the database, or to people's eyes, and an address is who somebody is.
+pub(crate) fn check_address(email: &str) -> Result<()> {
     // Names of service accounts and of teams look like addresses, and are nobody's.
     let ours = [".invalid", "@herokumanager.com"];
-    let odd = |c: char| c.is_whitespace() || c.is_control() || "<>,;\"/".contains(c);
+    let odd = |c: char| !c.is_ascii_graphic() || "<>,;\"/\\".contains(c);
     let parts =
         email.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.len() > 1 && !host.contains('@'));
     if parts && email.len() <= 254 && !email.contains(odd) && !ours.iter().any(|o| email.to_lowercase().ends_with(o)) {

@@ -75,7 +75,9 @@ pub async fn app_transfer_create(
     };
     let unknown = || Error::invalid(format!("There is no account {recipient} here, so that nobody could accept."));
     let person = person.ok_or_else(unknown)?;
-    if store::service_accounts::service_account_exists(&mut *tx, person.id).await? {
+    // Whoever has not come yet cannot accept, and is not kept here by what was offered.
+    let has_come = store::accounts::account_is_invited(&mut *tx, person.id).await? == Some(false);
+    if !has_come || store::service_accounts::service_account_exists(&mut *tx, person.id).await? {
         return Err(unknown());
     }
     if person.id == owner {

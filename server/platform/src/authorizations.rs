@@ -80,6 +80,7 @@ pub(crate) fn shown(
         refresh_token: None,
         session: None,
         last_used_at: row.last_used_at,
+        expires_at: row.expires_at,
     }
 }
 
@@ -96,13 +97,19 @@ async fn find(platform: &Platform, actor: &Actor, id: &str) -> Result<Listed> {
     found.ok_or_else(missing)
 }
 
+/// A token that a browser asks for without a word about its end; programs expect that theirs have none.
+const OF_A_BROWSER: Duration = Duration::days(90);
+
 /// `POST /oauth/authorizations`
 pub async fn authorization_create(
     State(platform): State<Platform>,
     actor: Actor,
-    Input(create): Input<api::authorizations::AuthorizationCreate>,
+    Input(mut create): Input<api::authorizations::AuthorizationCreate>,
 ) -> Result<Created<api::authorizations::Authorization>> {
     actor.must_be_a_person().await?;
+    if matches!(actor.credential, Credential::Session(_)) && create.expires_in.is_none() {
+        create.expires_in = Some(OF_A_BROWSER.num_seconds().into());
+    }
     let (row, token) = asked_for(create, actor.account.id)?;
     let mut tx = platform.db().begin().await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
@@ -150,6 +157,7 @@ fn with_client(listed: Listed, actor: &Actor) -> api::authorizations::Authorizat
 fn lifetime(given: Option<serde_json::Value>) -> Result<Option<Duration>> {
     let seconds = match given {
         None | Some(serde_json::Value::Null) => return Ok(None),
+        Some(serde_json::Value::String(s)) if s == "never" => return Ok(None),
         Some(serde_json::Value::Number(n)) => n.as_i64(),
         Some(serde_json::Value::String(s)) => s.trim().parse().ok(),
         Some(_) => None,

@@ -15,7 +15,7 @@ use crate::{
     actor::Actor,
     apps,
     error::{Error, Result},
-    events, pages,
+    events, invitation_policy, pages,
     rights::{App, Can, PERMISSIONS, Rights, Role},
     stacks,
     web::{Created, Input},
@@ -131,8 +131,8 @@ fn usual(role: Option<Role>) -> Vec<String> {
 }
 
 /// `POST /apps/{app}/collaborators`: lets somebody in. A member of the team joins an app that is
-/// not locked without being let in. An address without an account gets one, which lets nobody in
-/// until somebody proves to have the address.
+/// not locked without being let in. An address without an account gets one, if the policy says so, which
+/// lets nobody in until somebody proves to have the address.
 pub async fn collaborator_create(
     State(platform): State<Platform>,
     actor: Actor,
@@ -148,7 +148,11 @@ pub async fn collaborator_create(
         app.must(Can::Access)?;
     }
     let mut tx = platform.db().begin().await?;
-    let account = if is_self { actor.account.clone() } else { accounts::known_or_made(&mut tx, &user).await? };
+    let account = if is_self {
+        actor.account.clone()
+    } else {
+        invitation_policy::bring(&mut tx, &actor, app.team_id, &user).await?
+    };
     if app.owner_id == Some(account.id) {
         return Err(Error::invalid(format!("{} owns the app {}.", account.email, app.name)));
     }
@@ -261,6 +265,7 @@ pub async fn collaborator_delete(
     let data = serde_json::json!({ "account": row.account_id });
     let event = events::New { action: "collaborator.delete", subject: &app.name, app: Some(app.id), summary, data };
     actor.event(&mut tx, event).await?;
+    invitation_policy::let_go(&mut tx, &actor, row.account_id).await?;
     tx.commit().await?;
     done(&platform, &app);
     Ok(Json(shown(&row, &app)))

@@ -9,6 +9,8 @@ use outbound::Network;
 pub struct Config {
     /// Everything that lasts.
     pub data: PathBuf,
+    /// The file that knows the newest event of the audit log, outside the database.
+    pub audit_anchor: PathBuf,
     /// Sockets; in a short path.
     pub run: PathBuf,
     /// Where the router listens; for addresses in answers.

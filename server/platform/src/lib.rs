@@ -24,6 +24,7 @@ pub mod git;
 mod identities;
 mod identity_providers;
 mod ingest;
+mod invitation_policy;
 mod live;
 mod log_drains;
 mod log_lines;

@@ -108,6 +108,7 @@ impl Platform {
         }));
         accounts::first_admin(&platform, &platform.config().data.join("admin-token")).await?;
         events::seal_first(&platform).await.map_err(|err| anyhow::anyhow!("seal the audit log: {err}"))?;
+        events::anchor::update(&platform).await.map_err(|err| anyhow::anyhow!("anchor the audit log: {err}"))?;
         git::prepare(&platform.config().data).context("prepare the git hooks")?;
         platform.begin_work().await?;
         Ok(platform)
@@ -137,6 +138,7 @@ impl Platform {
             tokio::spawn(ingest::run(self.clone())),
             tokio::spawn(metrics::sample(self.clone())),
             tokio::spawn(events::watch(self.clone())),
+            tokio::spawn(events::anchor::keep(self.clone())),
         ];
         let work = Work { worker: Some(worker), reconcilers, tasks };
         self.0.work.set(Mutex::new(work)).map_err(|_| anyhow::anyhow!("the platform was started twice"))
@@ -156,6 +158,9 @@ impl Platform {
             tracing::error!("could not stop all dynos: {err:#}");
         }
         ingest::drain(self).await;
+        if let Err(err) = events::anchor::update(self).await {
+            tracing::warn!("could not anchor the audit log: {err}");
+        }
         self.0.db.close().await;
     }
 

@@ -11,9 +11,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     Error, Platform, accounts, app_transfers, apps, authorizations, buildpack_installations, builds, collaborators,
-    config_vars, dynos, events, features, formation, git, identities, identity_providers, live, log_drains, log_lines,
-    log_sessions, metrics, oauth_clients, outputs, passwords, platform, rate_limits, releases, samples,
-    service_accounts, sessions, sign_in, sign_in_links, slugs, sources, stacks, statuses, team_invitations,
+    config_vars, dynos, events, features, formation, git, identities, identity_providers, invitation_policy, live,
+    log_drains, log_lines, log_sessions, metrics, oauth_clients, outputs, passwords, platform, rate_limits, releases,
+    samples, service_accounts, sessions, sign_in, sign_in_links, slugs, sources, stacks, statuses, team_invitations,
     team_members, teams, web,
 };
 
@@ -49,6 +49,9 @@ fn api_routes() -> Router<Platform> {
         .route("/account/features/{feature}", get(features::account_feature_info))
         .route("/account/identities", get(identities::identity_list))
         .route("/account/identities/{identity}", delete(identities::identity_delete))
+        .route("/account/identity-proposals", get(identities::identity_proposal_list))
+        .route("/account/identity-proposals/{proposal}", delete(identities::identity_proposal_delete))
+        .route("/account/identity-proposals/{proposal}/accept", post(identities::identity_proposal_accept))
         .route(
             "/account/password",
             get(passwords::password_info)
@@ -58,7 +61,7 @@ fn api_routes() -> Router<Platform> {
         )
         .route("/account/password/actions/confirm", post(passwords::password_confirm))
         .route("/account/rate-limits", get(rate_limits::rate_limit_info))
-        .route("/account/sessions", get(sessions::session_list))
+        .route("/account/sessions", get(sessions::session_list).delete(sessions::session_delete_others))
         .route("/account/sessions/{session}", delete(sessions::session_delete))
         .route("/account/sign-in-links", post(sign_in_links::sign_in_link_create))
         .route("/account/team-invitations", get(team_invitations::team_invitation_list_own))
@@ -77,6 +80,10 @@ fn api_routes() -> Router<Platform> {
         .route(
             "/identity-providers/{provider}",
             patch(identity_providers::identity_provider_update).delete(identity_providers::identity_provider_delete),
+        )
+        .route(
+            "/invitation-policy",
+            get(invitation_policy::invitation_policy_info).patch(invitation_policy::invitation_policy_update),
         )
         .route(
             "/oauth/authorizations",
@@ -118,6 +125,8 @@ fn api_routes() -> Router<Platform> {
         .route("/users", get(accounts::user_list))
         .route("/users/{user}", get(accounts::user_info).patch(accounts::user_update))
         .route("/users/{user}/apps", get(apps::app_list_of_user))
+        .route("/users/{user}/identities", get(identities::user_identity_list))
+        .route("/users/{user}/identities/{identity}", delete(identities::user_identity_delete))
         .route("/users/{user}/password", delete(passwords::password_delete_of_user))
 }
 

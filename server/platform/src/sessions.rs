@@ -193,9 +193,25 @@ pub async fn sign_out(State(platform): State<Platform>, session: Session, header
     if !actor::same_origin(&headers) {
         return Err(Error::forbidden("This request does not come from the console."));
     }
+    if let Some((account, id)) = signed_in(&session).await {
+        note_sign_out(&platform, &headers, account, id).await?;
+    }
     session.flush().await.map_err(anyhow::Error::new)?;
     platform.session_ended();
     Ok(Redirect::to("/login").into_response())
+}
+
+async fn note_sign_out(platform: &Platform, headers: &HeaderMap, account: Uuid, session: Uuid) -> Result<()> {
+    let mut tx = platform.db().begin().await?;
+    let Some(account) = store::accounts::account_info(&mut *tx, account).await? else { return Ok(()) };
+    let credential = Credential::Session(session);
+    let (address, email) = (actor::address(headers), account.email.clone());
+    let actor = Actor { account, credential, address, base: String::new(), platform: platform.clone() };
+    let (summary, data) = ("Signed out.".to_owned(), serde_json::json!({ "session": session }));
+    let event = events::New { action: "session.delete", subject: &email, app: None, summary, data };
+    actor.event(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// `GET /account/sessions`
@@ -209,6 +225,7 @@ pub async fn session_list(State(platform): State<Platform>, actor: Actor, header
         address: row.address,
         created_at: row.created_at,
         last_seen_at: row.last_seen_at,
+        expires_at: Some(row.expires_at),
     });
     Ok(pages::answer(&LIST, &range, page))
 }
@@ -228,6 +245,22 @@ pub async fn session_delete(
     let email = actor.account.email.clone();
     let summary = "Ended a console session.".to_owned();
     let data = serde_json::json!({ "session": id });
+    actor.event(&mut tx, events::New { action: "session.delete", subject: &email, app: None, summary, data }).await?;
+    tx.commit().await?;
+    platform.session_ended();
+    Ok(Json(serde_json::json!({})))
+}
+
+/// `DELETE /account/sessions`: ends all of the asker's but the one that asks, and the links that would begin others.
+pub async fn session_delete_others(State(platform): State<Platform>, actor: Actor) -> Result<Json<serde_json::Value>> {
+    let keep = match actor.credential {
+        Credential::Session(id) => Some(id),
+        Credential::Token(_) => None,
+    };
+    let mut tx = platform.db().begin().await?;
+    store::sessions::session_delete_others(&mut tx, actor.account.id, keep).await?;
+    let (email, summary) = (actor.account.email.clone(), "Ended all other console sessions.".to_owned());
+    let data = serde_json::json!({ "kept": keep });
     actor.event(&mut tx, events::New { action: "session.delete", subject: &email, app: None, summary, data }).await?;
     tx.commit().await?;
     platform.session_ended();

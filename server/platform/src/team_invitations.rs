@@ -11,10 +11,10 @@ use store::team_invitations::{LIST, New, Row};
 use uuid::Uuid;
 
 use crate::{
-    Platform, accounts,
+    Platform,
     actor::Actor,
     error::{Error, Result},
-    events, pages,
+    events, invitation_policy, pages,
     rights::InTeam,
     team_members,
     web::Input,
@@ -87,7 +87,7 @@ pub async fn team_invitation_save(
     let role = team_members::role(&save.role)?.name();
     let now = Utc::now();
     let mut tx = platform.db().begin().await?;
-    let account = accounts::known_or_made(&mut tx, &save.email).await?;
+    let account = invitation_policy::bring(&mut tx, &actor, Some(team.id), &save.email).await?;
     let member = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
     if let Some(member) = member {
         return Err(Error::invalid(format!("{} is {} of the team already.", account.email, member.role)));
@@ -146,6 +146,7 @@ pub async fn team_invitation_delete(
     take(&mut tx, &row).await?;
     let summary = format!("Cancelled the invitation of {}.", row.email);
     note(&actor, &mut tx, "team_invitation.delete", &team.name, summary, (team.id, row.account_id)).await?;
+    invitation_policy::let_go(&mut tx, &actor, row.account_id).await?;
     tx.commit().await?;
     Ok(Json(shown(row)))
 }

@@ -14,11 +14,11 @@ use store::{
 use uuid::Uuid;
 
 use crate::{
-    Platform, accounts,
+    Platform,
     actor::Actor,
     apps,
     error::{Error, Result},
-    events, pages,
+    events, invitation_policy, pages,
     rights::{InTeam, Role, Team},
     web::{Created, Input},
 };
@@ -36,6 +36,7 @@ fn shown(row: &Row) -> api::team_members::TeamMember {
         updated_at: row.updated_at,
         service: row.service.is_some(),
         last_login: row.last_login,
+        given_by: row.given_by.clone(),
     }
 }
 
@@ -76,8 +77,8 @@ pub async fn team_member_create(
     Ok(Created(team_member_save(state, actor, team, save).await?.0))
 }
 
-/// `PUT /teams/{team}/members`: adds a member, or gives one another role. An address without an
-/// account gets one, which lets nobody in until somebody proves to have the address.
+/// `PUT /teams/{team}/members`: adds a member, or gives one another role; no rule of a provider changes it then.
+/// An address without an account gets one, which lets nobody in until somebody proves to have the address.
 pub async fn team_member_save(
     State(platform): State<Platform>,
     actor: Actor,
@@ -88,7 +89,7 @@ pub async fn team_member_save(
     let role = role(&save.role)?;
     let now = Utc::now();
     let mut tx = platform.db().begin().await?;
-    let account = accounts::known_or_made(&mut tx, &save.email).await?;
+    let account = invitation_policy::bring(&mut tx, &actor, Some(team.id), &save.email).await?;
     let old = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
     let is_service = store::service_accounts::service_account_exists(&mut *tx, account.id).await?;
     if is_service && (old.is_none() || role == Role::Admin) {
@@ -133,7 +134,8 @@ pub async fn team_member_update(
     team_member_save(State(platform), actor, Path(team), Input(save)).await
 }
 
-/// `DELETE /teams/{team}/members/{member}`: by an admin, or by the member itself.
+/// `DELETE /teams/{team}/members/{member}`: by an admin, or by the member itself. No rule of a provider puts them
+/// back then.
 pub async fn team_member_delete(
     State(platform): State<Platform>,
     actor: Actor,
@@ -156,6 +158,8 @@ pub async fn team_member_delete(
     let mut tx = platform.db().begin().await?;
     store::teams::team_lock(&mut *tx, found.id).await?;
     store::team_members::team_member_delete(&mut tx, found.id, member.account_id).await?;
+    store::team_members::team_member_keep_out(&mut *tx, Uuid::now_v7(), found.id, member.account_id, Utc::now())
+        .await?;
     keeps_an_admin(&mut tx, &found).await?;
     let summary = match is_self {
         true => format!("Left the team {}.", found.name),
@@ -164,6 +168,7 @@ pub async fn team_member_delete(
     let data = serde_json::json!({ "team": found.id, "account": member.account_id });
     let event = events::New { action: "team_member.delete", subject: &found.name, app: None, summary, data };
     actor.event(&mut tx, event).await?;
+    invitation_policy::let_go(&mut tx, &actor, member.account_id).await?;
     tx.commit().await?;
     platform.rights_changed();
     Ok(Json(shown(&member)))

@@ -15,7 +15,7 @@ use crate::{
     actor::Actor,
     apps, collaborators,
     error::{Error, Result},
-    events, pages,
+    events, invitation_policy, pages,
     rights::{App, Can, InTeam, Role, Team, seeing},
     stacks,
     web::{Created, Input},
@@ -35,6 +35,7 @@ fn shown(team: &Team) -> api::teams::Team {
         identity_provider: None,
         membership_limit: None,
         provisioned_licenses: false,
+        invites: team.invites,
     }
 }
 
@@ -110,7 +111,7 @@ pub async fn team_info(actor: Actor, Path(team): Path<String>) -> Result<Json<ap
     Ok(Json(shown(&actor.team(&team, InTeam::See).await?)))
 }
 
-/// `PATCH /teams/{team}`
+/// `PATCH /teams/{team}`: its name by its admins, and by administrators of the platform whether it may invite.
 pub async fn team_update(
     State(platform): State<Platform>,
     actor: Actor,
@@ -118,6 +119,15 @@ pub async fn team_update(
     Input(update): Input<api::teams::TeamUpdate>,
 ) -> Result<Json<api::teams::Team>> {
     let team = actor.team(&team, InTeam::Administer).await?;
+    if let Some(invites) = update.invites.filter(|invites| *invites != team.invites) {
+        actor.must_administer()?;
+        let mut tx = platform.db().begin().await?;
+        store::teams::team_invites(&mut *tx, team.id, invites, Utc::now()).await?;
+        let word = if invites { "may" } else { "may no longer" };
+        let summary = format!("Admins of the team {} {word} bring new people.", team.name);
+        note(&actor, &mut tx, "team.update", &team.name, summary, team.id).await?;
+        tx.commit().await?;
+    }
     if let Some(name) = update.name.filter(|name| *name != team.name) {
         check_name(&name)?;
         let mut tx = platform.db().begin().await?;
@@ -140,11 +150,23 @@ pub async fn team_delete(
 ) -> Result<Json<api::teams::Team>> {
     let team = actor.team(&team, InTeam::Administer).await?;
     let mut tx = platform.db().begin().await?;
+    let named = store::identity_providers::identity_provider_list_by_team(&mut *tx, &team.name).await?;
+    if !named.is_empty() {
+        return Err(Error::conflict(format!(
+            "Rules of {} put people into the team {}. Ask an administrator of the platform to change them first.",
+            named.join(" and "),
+            team.name
+        )));
+    }
+    let waiting = store::accounts::account_list_invited_by_team(&mut *tx, team.id).await?;
     for bot in store::service_accounts::service_account_ids(&mut *tx, team.id).await? {
         store::service_accounts::service_account_retire(&mut tx, bot, Utc::now()).await?;
     }
     store::teams::team_delete(&mut *tx, team.id).await.map_err(|err| name_taken(err, &team.name))?;
     note(&actor, &mut tx, "team.delete", &team.name, format!("Removed the team {}.", team.name), team.id).await?;
+    for account in waiting {
+        invitation_policy::let_go(&mut tx, &actor, account.id).await?;
+    }
     tx.commit().await?;
     platform.rights_changed();
     Ok(Json(shown(&team)))
@@ -267,6 +289,9 @@ async fn heir(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
     if person.id == actor.account.id {
         actor.must_be_a_person().await?;
         return Ok(person);
+    }
+    if store::accounts::account_is_invited(db, person.id).await? == Some(true) {
+        return Err(Error::invalid(format!("{} has not signed in yet. Only then can an app be theirs.", person.email)));
     }
     let member = store::team_members::team_member_info(db, team, &person.id.to_string()).await?;
     match member {

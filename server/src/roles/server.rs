@@ -66,6 +66,7 @@ fn config(settings: &Settings) -> Result<platform::Config> {
     };
     Ok(platform::Config {
         data: settings.data.clone(),
+        audit_anchor: settings.audit_anchor.clone().unwrap_or_else(|| settings.data.join("audit-anchor")),
         run: settings.run(),
         listen: settings.listen,
         domain: settings.domain.clone(),

@@ -1,7 +1,7 @@
 //! Accounts: rows and queries.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_EMAIL, BY_ID, List, Page, Range};
@@ -29,7 +29,22 @@ pub struct Listed {
     pub suspended_at: Option<DateTime<Utc>>,
     /// Whether it has a password that is in force, with codes.
     pub has_password: bool,
+    /// Who decided about `admin` last: `person` or `rule`.
+    pub admin_by: Option<String>,
+    /// Exists by an invitation alone.
+    pub invited: bool,
+    /// When the service account was removed that this was.
+    pub retired_at: Option<DateTime<Utc>>,
 }
+
+/// What keeps an account `a` that exists by an invitation alone; `$1` is the time.
+const STANDS: &str = "(exists (select 1 from team_members m where m.account_id = a.id)
+    or exists (select 1 from team_invitations i where i.account_id = a.id and i.expires_at > $1)
+    or exists (select 1 from collaborators c join apps p on p.id = c.app_id
+               where c.account_id = a.id and p.deleted_at is null)
+    or exists (select 1 from app_transfers t join apps p on p.id = t.app_id
+               where t.recipient_id = a.id and t.state = 'pending' and p.deleted_at is null)
+    or exists (select 1 from apps p where p.owner_id = a.id))";
 
 /// Adds an account. Breaks `accounts_email_key` when the address has one.
 pub async fn account_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
@@ -47,11 +62,11 @@ pub async fn account_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<
     Ok(())
 }
 
-/// Adds an account unless its address has one.
-pub async fn account_ensure(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into accounts (id, email, name, admin, created_at, updated_at) values ($1, $2, $3, $4, $5, $6)
-         on conflict (lower(email)) do nothing",
+/// Adds an account for an address that somebody was let in by, unless the address has one. Returns whether it did.
+pub async fn account_invite(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "insert into accounts (id, email, name, admin, invited, created_at, updated_at)
+         values ($1, $2, $3, $4, true, $5, $6) on conflict (lower(email)) do nothing",
     )
     .bind(row.id)
     .bind(&row.email)
@@ -61,7 +76,42 @@ pub async fn account_ensure(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<
     .bind(row.updated_at)
     .execute(db)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
+}
+
+/// Whether an account exists by an invitation alone; none when there is no such account. Locks it until the end
+/// of the transaction, so that it is not taken up, or taken back, meanwhile.
+pub async fn account_is_invited(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<bool>> {
+    sqlx::query_scalar("select invited from accounts where id = $1 for update").bind(id).fetch_optional(db).await
+}
+
+/// Removes an account that exists by an invitation alone, once no invitation stands. Returns whether it did.
+pub async fn account_delete_uninvited(db: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
+    // Locked first, so that the next statement sees what whoever held it has added.
+    if account_is_invited(&mut *db, id).await? != Some(true) {
+        return Ok(false);
+    }
+    let delete = format!("delete from accounts a where id = $2 and not {STANDS}");
+    let done = sqlx::query(sqlx::AssertSqlSafe(delete)).bind(now).bind(id).execute(db).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The accounts that exist by an invitation alone, of which none stands.
+pub async fn account_list_uninvited(db: impl PgExecutor<'_>, now: DateTime<Utc>) -> sqlx::Result<Vec<Row>> {
+    let select = format!("select * from accounts a where invited and not {STANDS} order by id limit 1000");
+    sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(now).fetch_all(db).await
+}
+
+/// The accounts that `team` keeps: its members and whom it has invited, who have not come yet.
+pub async fn account_list_invited_by_team(db: impl PgExecutor<'_>, team: Uuid) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as(
+        "select * from accounts a where invited and (
+             exists (select 1 from team_members m where m.account_id = a.id and m.team_id = $1)
+             or exists (select 1 from team_invitations i where i.account_id = a.id and i.team_id = $1))",
+    )
+    .bind(team)
+    .fetch_all(db)
+    .await
 }
 
 /// The account with this id, unless it is suspended: whoever asks with it is not let in.
@@ -110,9 +160,13 @@ pub async fn account_rename(
     Ok(())
 }
 
-/// Notes that somebody signed in.
+/// Notes that somebody signed in: from now on the account is theirs, whatever becomes of an invitation.
 pub async fn account_signed_in(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query("update accounts set last_login = $2 where id = $1").bind(id).bind(now).execute(db).await?;
+    sqlx::query("update accounts set last_login = $2, invited = false where id = $1")
+        .bind(id)
+        .bind(now)
+        .execute(db)
+        .await?;
     Ok(())
 }
 
@@ -122,18 +176,49 @@ pub async fn account_suspend(db: impl PgExecutor<'_>, id: Uuid, at: Option<DateT
     Ok(())
 }
 
-/// Makes an account an administrator of the platform, or no longer.
+/// Makes an account an administrator of the platform, or no longer. `by` is who says so: `person` or `rule`.
 pub async fn account_administers(
     db: impl PgExecutor<'_>,
     id: Uuid,
     admin: bool,
+    by: &str,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
-    sqlx::query("update accounts set admin = $2, updated_at = $3 where id = $1")
+    sqlx::query("update accounts set admin = $2, admin_by = $3, updated_at = $4 where id = $1")
         .bind(id)
         .bind(admin)
+        .bind(by)
         .bind(now)
         .execute(db)
         .await?;
+    Ok(())
+}
+
+/// Who decided last whether an account administers the platform.
+pub async fn account_admin_by(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<String>> {
+    let found = sqlx::query_scalar("select admin_by from accounts where id = $1").bind(id);
+    Ok(found.fetch_optional(db).await?.flatten())
+}
+
+/// Whether an account was that of a service account, which was removed.
+pub async fn account_is_retired(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    let found = sqlx::query_scalar("select retired_at is not null from accounts where id = $1").bind(id);
+    Ok(found.fetch_optional(db).await?.unwrap_or(false))
+}
+
+/// Ends everything that lets somebody in with an account, or that was begun with it. Its password and its
+/// identities stay: with them they can sign in again, once they may.
+pub async fn account_end_credentials(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+    for query in [
+        "delete from sessions where account_id = $1",
+        "delete from sign_in_links where account_id = $1",
+        "delete from sign_in_attempts where account_id = $1",
+        "delete from identity_proposals where account_id = $1",
+        "delete from oauth_codes where account_id = $1",
+        "delete from oauth_authorizations where account_id = $1",
+        "delete from log_sessions where account_id = $1",
+    ] {
+        sqlx::query(query).bind(id).execute(&mut *db).await?;
+    }
     Ok(())
 }

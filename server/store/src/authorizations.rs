@@ -149,6 +149,21 @@ pub async fn authorization_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Re
     Ok(())
 }
 
+/// When a token ends: `None` for one that does not work, `Some(None)` for one that ends when it is revoked.
+pub async fn authorization_ends_at(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<Option<DateTime<Utc>>>> {
+    sqlx::query_scalar(
+        "select expires_at from oauth_authorizations where id = $1 and (expires_at is null or expires_at > $2)",
+    )
+    .bind(id)
+    .bind(now)
+    .fetch_optional(db)
+    .await
+}
+
 /// Whether a token still works.
 pub async fn authorization_exists(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
     sqlx::query_scalar(

@@ -104,6 +104,33 @@ pub async fn event_find(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> 
     .await
 }
 
+/// With what, and from where, a build was asked for.
+pub async fn event_of_build(
+    db: impl PgExecutor<'_>,
+    app: Uuid,
+    build: Uuid,
+) -> sqlx::Result<Option<(Option<String>, Option<String>)>> {
+    sqlx::query_as(
+        "select credential, address from events
+         where app_id = $1 and action in ('build.push', 'build.create') and data ->> 'build' = $2
+         order by seq desc limit 1",
+    )
+    .bind(app)
+    .bind(build.to_string())
+    .fetch_optional(db)
+    .await
+}
+
+/// The number and hash of the newest event, without a lock; none before there is one.
+pub async fn event_tip(db: impl PgExecutor<'_>) -> sqlx::Result<Option<(i64, Vec<u8>)>> {
+    sqlx::query_as("select seq, hash from events order by seq desc limit 1").fetch_optional(db).await
+}
+
+/// The hash of the event with this number.
+pub async fn event_hash(db: impl PgExecutor<'_>, seq: i64) -> sqlx::Result<Option<Vec<u8>>> {
+    sqlx::query_scalar("select hash from events where seq = $1").bind(seq).fetch_optional(db).await
+}
+
 /// The number of the newest event; 0 before there is one.
 pub async fn event_newest(db: impl PgExecutor<'_>) -> sqlx::Result<i64> {
     sqlx::query_scalar("select coalesce(max(seq), 0) from events").fetch_one(db).await

@@ -1,7 +1,7 @@
-//! Identities: by whom an account is vouched for. Rows and queries.
+//! Identities: by whom an account is vouched for, and those that wait for its owner. Rows and queries.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
@@ -30,6 +30,28 @@ pub struct Listed {
     pub email: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    pub provider: String,
+    pub title: String,
+}
+
+/// A row of `identity_proposals`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Proposal {
+    pub id: Uuid,
+    pub account_id: Uuid,
+    pub provider_id: Uuid,
+    pub subject: String,
+    pub email: Option<String>,
+    pub expires_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A proposal with the name and title of its provider.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Proposed {
+    #[sqlx(flatten)]
+    pub row: Proposal,
     pub provider: String,
     pub title: String,
 }
@@ -106,4 +128,70 @@ pub async fn identity_delete(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) -
 /// Removes all identities of a provider. Returns them.
 pub async fn identity_delete_all(db: impl PgExecutor<'_>, provider: Uuid) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("delete from identities where provider_id = $1 returning *").bind(provider).fetch_all(db).await
+}
+
+/// The identities of a provider.
+pub async fn identity_list_of_provider(db: impl PgExecutor<'_>, provider: Uuid) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as("select * from identities where provider_id = $1 order by id").bind(provider).fetch_all(db).await
+}
+
+/// Whether an account has a way in of its own: an identity, or a password that is in force.
+pub async fn identity_exists(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select 1 from identities where account_id = $1)
+             or exists (select 1 from passwords where account_id = $1 and confirmed_at is not null)",
+    )
+    .bind(account)
+    .fetch_one(db)
+    .await
+}
+
+/// Adds an identity that waits for the owner of the account, in place of others of them.
+pub async fn identity_proposal_create(db: &mut PgConnection, row: &Proposal) -> sqlx::Result<()> {
+    sqlx::query("delete from identity_proposals where account_id = $1").bind(row.account_id).execute(&mut *db).await?;
+    sqlx::query(
+        "insert into identity_proposals
+             (id, account_id, provider_id, subject, email, expires_at, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(row.id)
+    .bind(row.account_id)
+    .bind(row.provider_id)
+    .bind(&row.subject)
+    .bind(&row.email)
+    .bind(row.expires_at)
+    .bind(row.created_at)
+    .bind(row.updated_at)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The identities that wait for the owner of an account.
+pub async fn identity_proposal_list(
+    db: impl PgExecutor<'_>,
+    account: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Vec<Proposed>> {
+    sqlx::query_as(
+        "select q.*, p.name as provider, p.title
+         from identity_proposals q join identity_providers p on p.id = q.provider_id
+         where q.account_id = $1 and q.expires_at > $2 order by q.created_at, q.id",
+    )
+    .bind(account)
+    .bind(now)
+    .fetch_all(db)
+    .await
+}
+
+/// Takes a proposal out of the list. Of two who do, one is told `true`.
+pub async fn identity_proposal_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    let done = sqlx::query("delete from identity_proposals where id = $1").bind(id).execute(db).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Forgets proposals that are over.
+pub async fn identity_proposal_sweep(db: impl PgExecutor<'_>, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("delete from identity_proposals where expires_at < $1").bind(now).execute(db).await?;
+    Ok(())
 }

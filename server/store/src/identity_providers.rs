@@ -21,7 +21,10 @@ pub struct Row {
     /// The client secret, sealed.
     pub secret: Vec<u8>,
     pub domains: Vec<String>,
+    /// Whether an address of `domains` is enough to get in.
+    pub admits: bool,
     pub groups_claim: String,
+    pub groups_scope: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -45,8 +48,9 @@ pub struct Rule {
 pub async fn identity_provider_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into identity_providers
-             (id, name, title, kind, issuer, client_id, secret, domains, groups_claim, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             (id, name, title, kind, issuer, client_id, secret, domains, admits, groups_claim, groups_scope,
+              created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(row.id)
     .bind(&row.name)
@@ -56,7 +60,9 @@ pub async fn identity_provider_create(db: impl PgExecutor<'_>, row: &Row) -> sql
     .bind(&row.client_id)
     .bind(&row.secret)
     .bind(&row.domains)
+    .bind(row.admits)
     .bind(&row.groups_claim)
+    .bind(&row.groups_scope)
     .bind(row.created_at)
     .bind(row.updated_at)
     .execute(db)
@@ -68,7 +74,7 @@ pub async fn identity_provider_create(db: impl PgExecutor<'_>, row: &Row) -> sql
 pub async fn identity_provider_update(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "update identity_providers set title = $2, issuer = $3, client_id = $4, secret = $5, domains = $6,
-                groups_claim = $7, updated_at = $8
+                admits = $7, groups_claim = $8, groups_scope = $9, updated_at = $10
          where id = $1",
     )
     .bind(row.id)
@@ -77,7 +83,9 @@ pub async fn identity_provider_update(db: impl PgExecutor<'_>, row: &Row) -> sql
     .bind(&row.client_id)
     .bind(&row.secret)
     .bind(&row.domains)
+    .bind(row.admits)
     .bind(&row.groups_claim)
+    .bind(&row.groups_scope)
     .bind(row.updated_at)
     .execute(db)
     .await?;
@@ -98,6 +106,17 @@ pub async fn identity_provider_by_name(db: impl PgExecutor<'_>, name: &str) -> s
 pub async fn identity_provider_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
     sqlx::query("delete from identity_providers where id = $1").bind(id).execute(db).await?;
     Ok(())
+}
+
+/// The titles of the providers with a rule that names a team.
+pub async fn identity_provider_list_by_team(db: impl PgExecutor<'_>, team: &str) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select title from identity_providers p
+         where exists (select 1 from identity_rules r where r.provider_id = p.id and r.team = $1) order by title",
+    )
+    .bind(team)
+    .fetch_all(db)
+    .await
 }
 
 /// The rules of a provider, in order.

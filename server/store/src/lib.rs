@@ -20,6 +20,7 @@ pub mod events;
 pub mod formation;
 pub mod identities;
 pub mod identity_providers;
+pub mod invitation_policy;
 pub mod jobs;
 pub mod log_drains;
 pub mod log_sessions;

@@ -83,7 +83,7 @@ pub async fn service_account_retire(
     sqlx::query("delete from service_accounts where id = $1").bind(account).execute(&mut *db).await?;
     sqlx::query(
         "update accounts set email = replace(email, '@', '.' || left(id::text, 18) || '@'), suspended_at = $2,
-                updated_at = $2
+                retired_at = $2, updated_at = $2
          where id = $1",
     )
     .bind(account)

@@ -45,11 +45,12 @@ pub async fn session_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<
     Ok(())
 }
 
-/// Writes a session that has changed. One that was ended meanwhile stays so.
+/// Writes a session that has changed. One that was ended meanwhile stays so, and none lasts for longer than ninety
+/// days, however much it is used.
 pub async fn session_update(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "update sessions set account_id = $2, data = $3, user_agent = $4, address = $5, last_seen_at = $6,
-                expires_at = $7
+                expires_at = least($7, created_at + interval '90 days')
          where key_hash = $1",
     )
     .bind(&row.key_hash)
@@ -91,6 +92,7 @@ pub struct Listed {
     pub address: Option<String>,
     pub created_at: DateTime<Utc>,
     pub last_seen_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
 }
 
 /// The sessions of an account.
@@ -101,7 +103,7 @@ pub async fn session_list(
     range: &Range,
 ) -> sqlx::Result<Page<Listed>> {
     let list = sqlx::query(
-        "select id, user_agent, address, created_at, last_seen_at from sessions
+        "select id, user_agent, address, created_at, last_seen_at, expires_at from sessions
          where account_id = $1 and expires_at > $2",
     );
     range.fetch(db, list.bind(account).bind(now)).await
@@ -124,6 +126,7 @@ pub async fn session_delete_others(db: &mut PgConnection, account: Uuid, keep: O
         .bind(keep)
         .execute(&mut *db)
         .await?;
+    sqlx::query("delete from identity_proposals where account_id = $1").bind(account).execute(&mut *db).await?;
     sqlx::query("delete from sign_in_links where account_id = $1 and used_at is null")
         .bind(account)
         .execute(db)
@@ -135,6 +138,19 @@ pub async fn session_delete_others(db: &mut PgConnection, account: Uuid, keep: O
 pub async fn session_delete_key(db: impl PgExecutor<'_>, key_hash: &[u8]) -> sqlx::Result<()> {
     sqlx::query("delete from sessions where key_hash = $1").bind(key_hash).execute(db).await?;
     Ok(())
+}
+
+/// When a session ends, if it exists.
+pub async fn session_ends_at(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar("select expires_at from sessions where id = $1 and expires_at > $2")
+        .bind(id)
+        .bind(now)
+        .fetch_optional(db)
+        .await
 }
 
 /// Whether a session still exists.

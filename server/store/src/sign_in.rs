@@ -16,6 +16,8 @@ pub struct Row {
     pub secret: Vec<u8>,
     /// Where to go afterwards.
     pub next: String,
+    /// Who began it to link an identity to their account.
+    pub account_id: Option<Uuid>,
     pub expires_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -25,8 +27,8 @@ pub struct Row {
 pub async fn sign_in_attempt_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into sign_in_attempts
-             (id, provider_id, state_hash, browser_hash, secret, next, expires_at, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             (id, provider_id, state_hash, browser_hash, secret, next, account_id, expires_at, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(row.id)
     .bind(row.provider_id)
@@ -34,6 +36,7 @@ pub async fn sign_in_attempt_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx:
     .bind(&row.browser_hash)
     .bind(&row.secret)
     .bind(&row.next)
+    .bind(row.account_id)
     .bind(row.expires_at)
     .bind(row.created_at)
     .bind(row.updated_at)
@@ -61,6 +64,12 @@ pub async fn sign_in_attempt_take(
     .bind(now)
     .fetch_optional(db)
     .await
+}
+
+/// Forgets the attempts at a provider.
+pub async fn sign_in_attempt_delete_all(db: impl PgExecutor<'_>, provider: Uuid) -> sqlx::Result<()> {
+    sqlx::query("delete from sign_in_attempts where provider_id = $1").bind(provider).execute(db).await?;
+    Ok(())
 }
 
 /// Forgets attempts that are over.

@@ -29,12 +29,14 @@ pub struct Row {
     pub last_login: Option<DateTime<Utc>>,
     /// The name of a service account; absent for people.
     pub service: Option<String>,
+    /// By whom they are what they are: `person` or `rule`.
+    pub given_by: String,
 }
 
 const SELECT: &str = "select m.*, a.email, coalesce(a.name, s.name) as name, a.last_login, s.name as service
     from team_members m join accounts a on a.id = m.account_id left join service_accounts s on s.id = a.id ";
 
-/// Makes an account a member, or gives a member another role.
+/// Makes an account a member, or gives a member another role, by a person's word.
 pub async fn team_member_save(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -44,9 +46,11 @@ pub async fn team_member_save(
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into team_members (id, team_id, account_id, role, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $5)
-         on conflict on constraint team_members_account_key do update set role = $4, updated_at = $5",
+        "with back as (delete from team_member_removals where team_id = $2 and account_id = $3)
+         insert into team_members (id, team_id, account_id, role, given_by, created_at, updated_at)
+         values ($1, $2, $3, $4, 'person', $5, $5)
+         on conflict on constraint team_members_account_key
+         do update set role = $4, given_by = 'person', updated_at = $5",
     )
     .bind(id)
     .bind(team)
@@ -56,6 +60,65 @@ pub async fn team_member_save(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// As [`team_member_save`], by a rule: what a person said about the account stands.
+pub async fn team_member_give(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    team: Uuid,
+    account: Uuid,
+    role: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into team_members (id, team_id, account_id, role, given_by, created_at, updated_at)
+         select $1, $2, $3, $4, 'rule', $5, $5
+         where not exists (select 1 from team_member_removals where team_id = $2 and account_id = $3)
+         on conflict on constraint team_members_account_key
+         do update set role = $4, updated_at = $5 where team_members.given_by = 'rule'",
+    )
+    .bind(id)
+    .bind(team)
+    .bind(account)
+    .bind(role)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a person took an account out of a team, so that no rule puts it back.
+pub async fn team_member_keep_out(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    team: Uuid,
+    account: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into team_member_removals (id, team_id, account_id, created_at, updated_at)
+         values ($1, $2, $3, $4, $4) on conflict on constraint team_member_removals_account_key do nothing",
+    )
+    .bind(id)
+    .bind(team)
+    .bind(account)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// What a person said about an account in a team: `Some(true)` that it is a member, `Some(false)` that it is not.
+pub async fn team_member_word(db: impl PgExecutor<'_>, team: Uuid, account: Uuid) -> sqlx::Result<Option<bool>> {
+    sqlx::query_scalar(
+        "select true from team_members where team_id = $1 and account_id = $2 and given_by = 'person'
+         union all select false from team_member_removals where team_id = $1 and account_id = $2 limit 1",
+    )
+    .bind(team)
+    .bind(account)
+    .fetch_optional(db)
+    .await
 }
 
 /// The members of a team.

@@ -14,6 +14,8 @@ pub static LIST: List = List::by(&[BY_NAME, BY_ID, BY_CREATION, BY_CHANGE]);
 pub struct Row {
     pub id: Uuid,
     pub name: String,
+    /// Whether its admins may bring new people, where the policy leaves it to teams.
+    pub invites: bool,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -71,6 +73,17 @@ pub async fn team_rename(db: impl PgExecutor<'_>, id: Uuid, name: &str, now: Dat
     sqlx::query("update teams set name = $2, updated_at = $3 where id = $1")
         .bind(id)
         .bind(name)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Says whether the admins of a team may bring new people.
+pub async fn team_invites(db: impl PgExecutor<'_>, id: Uuid, invites: bool, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("update teams set invites = $2, updated_at = $3 where id = $1")
+        .bind(id)
+        .bind(invites)
         .bind(now)
         .execute(db)
         .await?;

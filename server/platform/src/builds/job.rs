@@ -248,8 +248,8 @@ impl Run {
         let data = serde_json::json!({ "release": version, "build": build.id, "account": build.account_id });
         let event =
             events::New { action: "release.create", subject: &description, app: Some(build.app_id), summary, data };
-        let who = (build.account_id, build.email.as_str());
-        events::event_on_behalf(platform, &mut tx, who, event).await.map_err(told)?;
+        let asker = events::Asker::of_build(&mut tx, build).await.map_err(told)?;
+        events::event_on_behalf(platform, &mut tx, &asker, event).await.map_err(told)?;
         tx.commit().await?;
         Ok(version)
     }

@@ -17,7 +17,7 @@ pub use self::{
     job::Run,
     routes::{build_cache_delete, build_cancel, build_create, build_info, build_list, build_result},
 };
-use crate::{Platform, actor::Actor, buildpack_installations, error::Result, sources};
+use crate::{Platform, actor::Actor, buildpack_installations, error::Result, invitation_policy, sources};
 
 /// The builds that run in this process, to be cancelled.
 #[derive(Default)]
@@ -104,6 +104,8 @@ impl Reconciler for Sweep {
         }
         store::sessions::session_sweep(db, now).await?;
         store::sign_in::sign_in_attempt_sweep(db, now).await?;
+        store::identities::identity_proposal_sweep(db, now).await?;
+        invitation_policy::sweep(&self.0).await.map_err(|err| anyhow::anyhow!("forget who never came: {err}"))?;
         store::passwords::password_sweep(db, now - crate::passwords::PATIENCE).await?;
         store::oauth_clients::oauth_code_sweep(db, now - day).await?;
         store::log_sessions::log_session_sweep(db, now - day * 2).await?;

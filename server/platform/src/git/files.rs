@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     Platform,
+    actor::Actor,
     error::{Error, Result},
+    events::Asker,
 };
 
 const BRANCH: &str = "refs/heads/main";
@@ -24,7 +26,7 @@ const NONE: &str = "0000000000000000000000000000000000000000";
 pub(crate) async fn deploy_files(
     platform: &Platform,
     app: &store::apps::Row,
-    account: &store::accounts::Row,
+    actor: &Actor,
     message: &str,
     files: &[(&str, &str)],
     now: DateTime<Utc>,
@@ -32,9 +34,9 @@ pub(crate) async fn deploy_files(
     if super::tip(platform, app.id, BRANCH).await?.is_some() {
         return Err(Error::invalid("The app has code already. A sample is for an app without any."));
     }
-    let commit = import(platform, app.id, &stream(&account.email, message, files, now)).await?;
+    let commit = import(platform, app.id, &stream(&actor.account.email, message, files, now)).await?;
     let push = Push { name: BRANCH.into(), old: NONE.into(), new: commit };
-    push::create(platform, app, account.id, &push, message).await
+    push::create(platform, app, &Asker::of(actor), &push, message).await
 }
 
 /// The words of `git fast-import` for one commit without a parent.

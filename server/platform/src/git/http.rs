@@ -25,6 +25,7 @@ use crate::{
     Platform,
     actor::Actor,
     error::{Error, Result},
+    events::Asker,
     rights::{App, Can},
 };
 
@@ -191,7 +192,7 @@ pub async fn receive_pack(
     };
     feed(body, parts.headers, bounds, input, served.told.clone());
     tokio::spawn(async move {
-        push::answer(platform.clone(), app.id, actor.account.id, line).await;
+        push::answer(platform.clone(), app.id, Asker::of(&actor), line).await;
         if let Err(err) = housekeeping::pack(&platform, app.id).await {
             tracing::warn!(app.id = %app.id, "could not pack a repository: {err:#}");
         }

@@ -23,7 +23,8 @@ use super::{
 use crate::{
     Platform, builds,
     error::{Error, Result, is_disk_full},
-    events, outputs,
+    events::{self, Asker},
+    outputs,
     rights::{Can, still_may},
 };
 
@@ -37,7 +38,7 @@ const MOST_QUESTION_BYTES: u64 = 4096;
 /// Answers the hook of one push, who asks over `line` to have a branch deployed, with what the
 /// client shall see, and the verdict. The line is that push's alone, so that nobody can ask in the
 /// name of another.
-pub(super) async fn answer(platform: Platform, app: Uuid, account: Uuid, line: UnixStream) {
+pub(super) async fn answer(platform: Platform, app: Uuid, asker: Asker, line: UnixStream) {
     let (hook, mut client) = line.into_split();
     let mut hook = BufReader::new(hook);
     let mut question = Vec::new();
@@ -47,7 +48,7 @@ pub(super) async fn answer(platform: Platform, app: Uuid, account: Uuid, line: U
     let (out, mut lines) = mpsc::channel::<Bytes>(64);
     tokio::spawn(async move {
         let said = Said { out };
-        let verdict = match deploy(&platform, app, account, &push, &said).await {
+        let verdict = match deploy(&platform, app, &asker, &push, &said).await {
             Ok(Ok(())) => "ok".to_owned(),
             Ok(Err(why)) => why,
             Err(err) => went_wrong(&said, &err).await,
@@ -106,9 +107,9 @@ impl Said {
 
 type Verdict = std::result::Result<(), String>;
 
-async fn deploy(platform: &Platform, app: Uuid, account: Uuid, push: &Push, said: &Said) -> Result<Verdict> {
+async fn deploy(platform: &Platform, app: Uuid, asker: &Asker, push: &Push, said: &Said) -> Result<Verdict> {
     // Between the push's being let in and its end, somebody may have been taken off the app.
-    if !still_may(platform, account, app, Can::Deploy).await? {
+    if !still_may(platform, asker.account, app, Can::Deploy).await? {
         return Ok(Err("you may not deploy this app any more".into()));
     }
     let app = store::apps::app_info(platform.db(), app).await?.ok_or_else(Error::no_app)?;
@@ -119,7 +120,7 @@ async fn deploy(platform: &Platform, app: Uuid, account: Uuid, push: &Push, said
             return Ok(Err(why.into()));
         }
     };
-    deploy_commit(platform, &app, account, push, &subject, said).await
+    deploy_commit(platform, &app, asker, push, &subject, said).await
 }
 
 /// The subject of the commit that is pushed; or what it is that cannot be deployed: a line for the
@@ -160,7 +161,7 @@ async fn inspect(
 async fn deploy_commit(
     platform: &Platform,
     app: &store::apps::Row,
-    account: Uuid,
+    asker: &Asker,
     push: &Push,
     subject: &str,
     said: &Said,
@@ -170,7 +171,7 @@ async fn deploy_commit(
             said.line(&line).await;
         }
     }
-    let build = create(platform, app, account, push, subject).await?;
+    let build = create(platform, app, asker, push, subject).await?;
     let mut guard = Guard { platform: platform.clone(), build: Some(build) };
     follow_build(platform, app, build, said).await?;
     let row = store::builds::build_info(platform.db(), build).await?;
@@ -204,14 +205,14 @@ fn waits_for((number, email): &(i32, String), app: &str) -> [String; 3] {
 pub(super) async fn create(
     platform: &Platform,
     app: &store::apps::Row,
-    account: Uuid,
+    asker: &Asker,
     push: &Push,
     subject: &str,
 ) -> Result<Uuid> {
     let new = store::builds::New {
         id: Uuid::now_v7(),
         app: app.id,
-        account,
+        account: asker.account,
         stack: app.build_stack.clone(),
         buildpacks: app.buildpacks.clone(),
         source_version: Some(push.new.clone()),
@@ -222,13 +223,12 @@ pub(super) async fn create(
     };
     let mut tx = platform.db().begin().await?;
     builds::create(&mut tx, &new).await?;
-    let pusher = store::accounts::account_info(&mut *tx, account).await?.ok_or_else(Error::unauthorized)?;
     let summary = format!("Pushed {} to {}.", &push.new[..8.min(push.new.len())], push.name);
-    let data = serde_json::json!({ "build": new.id, "commit": push.new, "ref": push.name, "account": account });
+    let data = serde_json::json!({ "build": new.id, "commit": push.new, "ref": push.name, "account": asker.account });
     let event = events::New { action: "build.push", subject: &app.name, app: Some(app.id), summary, data };
-    events::event_on_behalf(platform, &mut tx, (account, &pusher.email), event).await?;
+    events::event_on_behalf(platform, &mut tx, asker, event).await?;
     tx.commit().await?;
-    platform.said(app.id, "api", &format!("Build started by user {}", pusher.email));
+    platform.said(app.id, "api", &format!("Build started by user {}", asker.email));
     platform.changed(app.id);
     Ok(new.id)
 }

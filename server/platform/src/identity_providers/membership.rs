@@ -1,17 +1,21 @@
-//! Gives what rules give, and takes back what they gave and give no more.
+//! Gives what rules give, and takes back what they gave and give no more. What a person said stands.
 
 use std::collections::BTreeMap;
 
 use chrono::Utc;
-use store::accounts::Row;
+use store::{accounts::Row, identity_providers::Rule};
 use uuid::Uuid;
 
-use super::rules::Given;
-use crate::{actor::Actor, error::Result, events};
+use super::rules::{Given, speaks_for};
+use crate::{
+    actor::{Actor, Credential},
+    error::Result,
+    events,
+};
 
 /// Makes what `who` has of rules what they give `now`, by what `actor` does: often they are the same.
 /// Returns what has to be remembered: what somebody had already was not given by a rule, and no rule
-/// takes it away.
+/// takes it away; and what a person gave or took since is not the rules' any more.
 pub(crate) async fn apply(
     tx: &mut sqlx::PgConnection,
     actor: &Actor,
@@ -19,10 +23,11 @@ pub(crate) async fn apply(
     was: &Given,
     now: Given,
 ) -> Result<Given> {
+    let by_person = store::accounts::account_admin_by(&mut *tx, who.id).await?.as_deref() == Some("person");
     let (is_admin, keeps) = (who.admin, now.admin || !was.admin);
-    let admin = (is_admin && keeps) || now.admin;
+    let admin = if by_person { is_admin } else { (is_admin && keeps) || now.admin };
     if admin != is_admin {
-        store::accounts::account_administers(&mut *tx, who.id, admin, Utc::now()).await?;
+        store::accounts::account_administers(&mut *tx, who.id, admin, "rule", Utc::now()).await?;
         let word = if admin { "became an administrator" } else { "is no longer an administrator" };
         let summary = format!("{} {word} by a rule of the identity provider.", who.email);
         note(tx, actor, who, "account.update", summary, serde_json::json!({ "admin": admin })).await?;
@@ -36,7 +41,7 @@ pub(crate) async fn apply(
     for team in was.teams.keys().filter(|team| !now.teams.contains_key(*team)) {
         leave(tx, actor, who, team).await?;
     }
-    Ok(Given { admin: now.admin && (was.admin || !is_admin), teams })
+    Ok(Given { admin: !by_person && now.admin && (was.admin || !is_admin), teams })
 }
 
 /// Takes back what the rules of a provider gave to whoever had this identity there, which is no more.
@@ -48,6 +53,35 @@ pub(crate) async fn take_back(
     let was = serde_json::from_value::<Given>(identity.given.clone()).unwrap_or_default();
     if let Some(who) = store::accounts::account_even_suspended(&mut *tx, identity.account_id).await? {
         apply(tx, actor, &who, &was, Given::default()).await?;
+    }
+    Ok(())
+}
+
+/// Ends the sessions of an account whose identities have changed, the asker's own apart.
+pub(crate) async fn sign_out(tx: &mut sqlx::PgConnection, actor: &Actor, account: Uuid) -> Result<()> {
+    let keep = match actor.credential {
+        Credential::Session(id) if account == actor.account.id => Some(id),
+        _ => None,
+    };
+    store::sessions::session_delete_others(tx, account, keep).await?;
+    Ok(())
+}
+
+/// Ends the sessions of those whom their provider, as it is now, would not sign in any more.
+pub(crate) async fn sign_out_unspoken(
+    tx: &mut sqlx::PgConnection,
+    actor: &Actor,
+    provider: &store::identity_providers::Row,
+    rules: &[Rule],
+) -> Result<()> {
+    for identity in store::identities::identity_list_of_provider(&mut *tx, provider.id).await? {
+        let Some(account) = store::accounts::account_even_suspended(&mut *tx, identity.account_id).await? else {
+            continue;
+        };
+        let speaks = |email: &str| speaks_for(&provider.domains, rules, email);
+        if !(speaks(&account.email) && identity.email.as_deref().is_none_or(speaks)) {
+            sign_out(&mut *tx, actor, account.id).await?;
+        }
     }
     Ok(())
 }
@@ -66,16 +100,18 @@ async fn join(
     (team, role): (&str, &str),
     was_given: bool,
 ) -> Result<bool> {
-    // A team that a rule names and nobody has made yet is joined once it is there.
     let Some(found) = store::teams::team_info(&mut *tx, team, who.id).await? else { return Ok(false) };
     let id = found.team.id;
+    if store::team_members::team_member_word(&mut *tx, id, who.id).await?.is_some() {
+        return Ok(false);
+    }
     match found.role.as_deref() {
         Some(_) if !was_given => return Ok(false),
         Some(now) if now == role => return Ok(true),
         Some("admin") if !has_other_admin(tx, id).await? => return Ok(true),
         _ => {}
     }
-    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), id, who.id, role, Utc::now()).await?;
+    store::team_members::team_member_give(&mut *tx, Uuid::now_v7(), id, who.id, role, Utc::now()).await?;
     let summary = format!("{} is {role} of the team {team} by a rule of the identity provider.", who.email);
     let data = serde_json::json!({ "team": id, "account": who.id, "role": role });
     note(tx, actor, who, "team_member.create", summary, data).await?;
@@ -86,7 +122,8 @@ async fn join(
 async fn leave(tx: &mut sqlx::PgConnection, actor: &Actor, who: &Row, team: &str) -> Result<()> {
     let Some(found) = store::teams::team_info(&mut *tx, team, who.id).await? else { return Ok(()) };
     let (id, role) = (found.team.id, found.role.as_deref());
-    if role.is_none() || (role == Some("admin") && !has_other_admin(tx, id).await?) {
+    let by_person = store::team_members::team_member_word(&mut *tx, id, who.id).await?.is_some();
+    if role.is_none() || by_person || (role == Some("admin") && !has_other_admin(tx, id).await?) {
         return Ok(());
     }
     store::team_members::team_member_delete(&mut *tx, id, who.id).await?;

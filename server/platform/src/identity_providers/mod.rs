@@ -79,7 +79,9 @@ fn shown(platform: &Platform, row: Row, rules: Vec<Rule>) -> api::identity_provi
         issuer: row.issuer,
         client_id: row.client_id,
         domains: row.domains,
+        admits: row.admits,
         groups_claim: row.groups_claim,
+        groups_scope: row.groups_scope,
         created_at: row.created_at,
         updated_at: row.updated_at,
     }
@@ -128,6 +130,8 @@ pub async fn identity_provider_create(
         client_id: create.client_id.trim().into(),
         secret: platform.secrets().seal(PURPOSE, create.client_secret.trim().as_bytes()),
         domains: domains(create.domains)?,
+        admits: create.admits.unwrap_or(true),
+        groups_scope: given(create.groups_scope),
         created_at: now,
         updated_at: now,
     };
@@ -135,7 +139,8 @@ pub async fn identity_provider_create(
         return Err(Error::invalid("client_secret is missing."));
     }
     check(&platform, &row, true).await?;
-    let rules = self::read_rules(id, create.rules, now)?;
+    let rules = self::read_rules(&platform, id, create.rules, now).await?;
+    must_speak(&row, &rules)?;
     let mut tx = platform.db().begin().await?;
     if let Err(err) = store::identity_providers::identity_provider_create(&mut *tx, &row).await {
         return Err(match store::broken_constraint(&err).as_deref() {
@@ -149,22 +154,46 @@ pub async fn identity_provider_create(
     Ok(Created(shown(&platform, row, rules)))
 }
 
-/// `PATCH /identity-providers/{provider}`
+/// `PATCH /identity-providers/{provider}`. Another issuer knows its people by other names: the identities of the
+/// one before are unlinked. Whoever is signed in by an identity of which the provider is not believed any more is
+/// signed out.
 pub async fn identity_provider_update(
     State(platform): State<Platform>,
     actor: Actor,
     Path(name): Path<String>,
-    Input(update): Input<api::identity_providers::IdentityProviderUpdate>,
+    Input(mut update): Input<api::identity_providers::IdentityProviderUpdate>,
 ) -> Result<Json<api::identity_providers::IdentityProvider>> {
     actor.must_administer()?;
     let (mut row, mut rules) = find(&platform, &name).await?;
-    let now = Utc::now();
+    let (now, issuer) = (Utc::now(), row.issuer.clone());
+    if let Some(given) = update.rules.take() {
+        rules = self::read_rules(&platform, row.id, given, now).await?;
+    }
+    change(&platform, &mut row, update)?;
+    row.updated_at = now;
+    let moves = row.issuer != issuer;
+    check(&platform, &row, moves).await?;
+    must_speak(&row, &rules)?;
+    let mut tx = platform.db().begin().await?;
+    store::identity_providers::identity_provider_update(&mut *tx, &row).await?;
+    store::identity_providers::identity_rules_replace(&mut tx, row.id, &rules).await?;
+    note(&actor, &mut tx, "identity_provider.update", &row, &rules, "Changed").await?;
+    if moves {
+        unlink_all(&mut tx, &actor, &row).await?;
+    }
+    membership::sign_out_unspoken(&mut tx, &actor, &row, &rules).await?;
+    tx.commit().await?;
+    platform.rights_changed();
+    Ok(Json(shown(&platform, row, rules)))
+}
+
+/// Puts what is given in place of what was.
+fn change(platform: &Platform, row: &mut Row, update: api::identity_providers::IdentityProviderUpdate) -> Result<()> {
     let put = |field: &mut String, value: Option<String>| {
         if let Some(value) = value {
             *field = value.trim().to_owned();
         }
     };
-    let moves = update.issuer.as_ref().is_some_and(|issuer| issuer.trim() != row.issuer);
     put(&mut row.title, update.title);
     put(&mut row.issuer, update.issuer);
     put(&mut row.client_id, update.client_id);
@@ -175,21 +204,26 @@ pub async fn identity_provider_update(
     if let Some(given) = update.domains {
         row.domains = domains(given)?;
     }
-    if let Some(given) = update.rules {
-        rules = self::read_rules(row.id, given, now)?;
+    if let Some(scope) = update.groups_scope {
+        row.groups_scope = Some(scope.trim().to_owned()).filter(|scope| !scope.is_empty());
     }
-    row.updated_at = now;
-    check(&platform, &row, moves).await?;
-    let mut tx = platform.db().begin().await?;
-    store::identity_providers::identity_provider_update(&mut *tx, &row).await?;
-    store::identity_providers::identity_rules_replace(&mut tx, row.id, &rules).await?;
-    note(&actor, &mut tx, "identity_provider.update", &row, &rules, "Changed").await?;
-    tx.commit().await?;
-    Ok(Json(shown(&platform, row, rules)))
+    row.admits = update.admits.unwrap_or(row.admits);
+    Ok(())
 }
 
-/// `DELETE /identity-providers/{provider}`: accounts stay, and are signed in some other way. What only
-/// its rules gave is taken back: nobody vouches for it any more.
+/// Unlinks the identities of a provider that is not the one any more that they are of.
+async fn unlink_all(tx: &mut sqlx::PgConnection, actor: &Actor, row: &Row) -> Result<()> {
+    store::sign_in::sign_in_attempt_delete_all(&mut *tx, row.id).await?;
+    for identity in store::identities::identity_delete_all(&mut *tx, row.id).await? {
+        membership::take_back(&mut *tx, actor, &identity).await?;
+        membership::sign_out(&mut *tx, actor, identity.account_id).await?;
+    }
+    Ok(())
+}
+
+/// `DELETE /identity-providers/{provider}`: accounts stay, are signed out, and are signed in some other way. What
+/// only its rules gave is taken back: nobody vouches for it any more. One that is made later under the same name
+/// knows nobody.
 pub async fn identity_provider_delete(
     State(platform): State<Platform>,
     actor: Actor,
@@ -199,9 +233,7 @@ pub async fn identity_provider_delete(
     let (row, rules) = find(&platform, &name).await?;
     let mut tx = platform.db().begin().await?;
     note(&actor, &mut tx, "identity_provider.delete", &row, &rules, "Removed").await?;
-    for identity in store::identities::identity_delete_all(&mut *tx, row.id).await? {
-        membership::take_back(&mut tx, &actor, &identity).await?;
-    }
+    unlink_all(&mut tx, &actor, &row).await?;
     store::identity_providers::identity_provider_delete(&mut *tx, row.id).await?;
     tx.commit().await?;
     platform.rights_changed();
@@ -219,7 +251,9 @@ async fn note(
     let summary = format!("{done} the identity provider {} ({}).", row.title, row.issuer);
     let rule = |r: &Rule| serde_json::json!({ "domain": r.domain, "group": r.group, "admin": r.admin, "team": r.team, "role": r.role });
     let rules: Vec<_> = rules.iter().map(rule).collect();
-    let data = serde_json::json!({ "client_id": row.client_id, "domains": row.domains, "rules": rules });
+    let data = serde_json::json!({
+        "issuer": row.issuer, "client_id": row.client_id, "domains": row.domains, "admits": row.admits, "rules": rules
+    });
     actor.event(tx, events::New { action, subject: &row.name, app: None, summary, data }).await
 }
 
@@ -250,7 +284,17 @@ async fn check(platform: &Platform, row: &Row, asks: bool) -> Result<()> {
     Ok(())
 }
 
-fn domains(given: Vec<String>) -> Result<Vec<String>> {
+/// Refuses a provider that is believed about no address at all.
+fn must_speak(row: &Row, rules: &[Rule]) -> Result<()> {
+    match row.domains.is_empty() && rules.iter().all(|rule| rule.domain.is_none()) {
+        true => Err(Error::invalid(
+            "Name the domains of the addresses that this provider is believed about, such as example.com, or * for every one.",
+        )),
+        false => Ok(()),
+    }
+}
+
+pub(crate) fn domains(given: Vec<String>) -> Result<Vec<String>> {
     let mut domains = given.iter().map(|domain| self::domain(domain)).collect::<Result<Vec<_>>>()?;
     domains.sort();
     domains.dedup();
@@ -259,6 +303,9 @@ fn domains(given: Vec<String>) -> Result<Vec<String>> {
 
 fn domain(given: &str) -> Result<String> {
     let domain = given.trim().trim_start_matches('@').to_ascii_lowercase();
+    if domain == "*" {
+        return Ok(domain);
+    }
     let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
     match domain.contains('.') && domain.bytes().all(letters) {
         true => Ok(domain),
@@ -266,7 +313,8 @@ fn domain(given: &str) -> Result<String> {
     }
 }
 
-fn read_rules(
+async fn read_rules(
+    platform: &Platform,
     provider_id: Uuid,
     given: Vec<api::identity_providers::IdentityRule>,
     now: DateTime<Utc>,
@@ -275,6 +323,9 @@ fn read_rules(
     let mut rules = Vec::new();
     for (position, rule) in (0..).zip(given) {
         let (domain, group) = (text(rule.domain).map(|d| self::domain(&d)).transpose()?, text(rule.group));
+        if domain.as_deref() == Some("*") {
+            return Err(Error::invalid("A rule for every domain would let everybody in: name domains."));
+        }
         let (team, role) = (text(rule.team), text(rule.role));
         if domain.is_some() == group.is_some() {
             return Err(Error::invalid("A rule is for a domain or for a group: give one of them."));
@@ -285,6 +336,14 @@ fn read_rules(
             (Some(_), None) => Some("member".to_owned()),
             _ => return Err(Error::invalid("A rule's role is admin, member or viewer, in the team that it names.")),
         };
+        if let Some(team) = &team {
+            let found = store::teams::team_info(platform.db(), team, Uuid::nil()).await?;
+            found.filter(|found| found.team.name == *team).ok_or_else(|| {
+                Error::invalid(format!(
+                    "There is no team {team}: whoever made it later would get these people. Create it first."
+                ))
+            })?;
+        }
         rules.push(Rule {
             id: Uuid::now_v7(),
             provider_id,

@@ -83,10 +83,10 @@ impl Provider<'_> {
                 (url, state, Nonce::new(String::new()))
             }
             _ => {
-                let (client, _) = self.open_id().await?;
+                let (client, metadata) = self.open_id().await?;
                 let flow = CoreAuthenticationFlow::AuthorizationCode;
                 let mut ask = client.authorize_url(flow, CsrfToken::new_random, Nonce::new_random);
-                for scope in ["email", "profile"] {
+                for scope in ["email", "profile"].into_iter().chain(self.groups_scope(&metadata)) {
                     ask = ask.add_scope(Scope::new(scope.into()));
                 }
                 ask.set_pkce_challenge(challenge).url()
@@ -117,6 +117,13 @@ impl Provider<'_> {
             add(&mut claims, more);
         }
         person(&claims, &self.row.groups_claim)
+    }
+
+    /// What brings groups, where rules ask for them: what was set, or `groups` of a provider that says it has it.
+    fn groups_scope(&self, metadata: &CoreProviderMetadata) -> Option<&str> {
+        let has = |name: &str| metadata.scopes_supported().is_some_and(|all| all.iter().any(|s| s.as_str() == name));
+        let scope = self.row.groups_scope.as_deref().or_else(|| has("groups").then_some("groups"));
+        scope.filter(|_| self.wants_groups)
     }
 
     async fn open_id(&self) -> anyhow::Result<(OpenId, CoreProviderMetadata)> {
@@ -203,21 +210,24 @@ fn signed_claims(client: &OpenId, token: &CoreTokenResponse, nonce: &Nonce) -> a
     serde_json::from_slice(&payload).context("read the ID token")
 }
 
-/// Adds what `claims` does not say yet: what is signed goes before what is not.
+/// Adds what `claims` does not say yet: what is signed goes before what is not. An address and whether it is
+/// verified come from one place, whole: neither is ever added to the other.
 fn add(claims: &mut Value, more: Value) {
-    if let (Value::Object(claims), Value::Object(more)) = (claims, more) {
-        // An address and whether it is verified come from one place.
-        let has_email = claims.contains_key("email");
-        for (key, value) in more {
-            if !(has_email && key == "email_verified") {
-                claims.entry(key).or_insert(value);
-            }
+    let (Value::Object(claims), Value::Object(more)) = (claims, more) else { return };
+    let has_address = claims.contains_key("email");
+    if !has_address {
+        claims.remove("email_verified");
+    }
+    for (key, value) in more {
+        if !(has_address && key == "email_verified") {
+            claims.entry(key).or_insert(value);
         }
     }
 }
 
 fn person(claims: &Value, groups_claim: &str) -> anyhow::Result<Person> {
-    let text = |key: &str| claims[key].as_str().filter(|s| !s.is_empty()).map(String::from);
+    // What nothing here can keep, nobody is called.
+    let text = |key: &str| claims[key].as_str().filter(|s| !s.is_empty() && !s.contains('\0')).map(String::from);
     // Some providers write booleans as texts. Silence is no promise.
     let verified = claims["email_verified"] == true || claims["email_verified"] == "true";
     Ok(Person {
@@ -254,5 +264,21 @@ mod tests {
         add(&mut claims, json!({ "email": "boss@b.c", "email_verified": true, "groups": ["dev"] }));
         let person = person(&claims, "groups").unwrap();
         assert_eq!((person.email, person.groups), (None, vec!["dev".to_owned()]));
+    }
+
+    #[test]
+    fn an_address_is_verified_by_whoever_tells_it() {
+        let email = |signed: Value, asked: Value| {
+            let mut claims = json!({ "sub": "1" });
+            claims.as_object_mut().unwrap().extend(signed.as_object().unwrap().clone());
+            add(&mut claims, asked);
+            super::person(&claims, "groups").unwrap().email
+        };
+        let whole = json!({ "email": "a@b.c", "email_verified": true });
+        assert_eq!(email(json!({ "email_verified": true }), json!({ "email": "boss@b.c" })), None);
+        assert_eq!(email(json!({ "email": "boss@b.c" }), json!({ "email_verified": true })), None);
+        assert_eq!(email(json!({ "email": null }), whole.clone()), None);
+        assert_eq!(email(json!({ "email_verified": false }), whole.clone()).as_deref(), Some("a@b.c"));
+        assert_eq!(email(json!({}), whole).as_deref(), Some("a@b.c"));
     }
 }

@@ -32,10 +32,16 @@ fn fits(rule: &Rule, person: &Person) -> bool {
     }
 }
 
-/// Whether somebody without an account gets one.
-pub(crate) fn lets_in(domains: &[String], rules: &[Rule], person: &Person) -> bool {
+/// Whether a provider is believed about this address: of one of its domains, or of one that its rules name.
+pub(crate) fn speaks_for(domains: &[String], rules: &[Rule], email: &str) -> bool {
+    let named = rules.iter().filter_map(|rule| rule.domain.as_ref());
+    domains.iter().chain(named).any(|domain| domain == "*" || is_of(email, domain))
+}
+
+/// Whether somebody without an account gets one. Being believed is not enough: `*` lets nobody in by itself.
+pub(crate) fn lets_in(domains: &[String], admits: bool, rules: &[Rule], person: &Person) -> bool {
     let email = person.email.as_deref();
-    let is_allowed = |domain: &String| email.is_some_and(|email| is_of(email, domain));
+    let is_allowed = |domain: &String| admits && email.is_some_and(|email| is_of(email, domain));
     domains.iter().any(is_allowed) || rules.iter().any(|rule| fits(rule, person))
 }
 
@@ -83,13 +89,31 @@ mod tests {
 
     #[test]
     fn a_domain_is_that_domain_alone() {
-        let check = |email: Option<&str>| lets_in(&["acme.test".into()], &[], &somebody(email, &[]));
+        let check = |email: Option<&str>| lets_in(&["acme.test".into()], true, &[], &somebody(email, &[]));
         assert!(check(Some("ada@acme.test")) && check(Some("ada@ACME.test")));
         for other in ["ada@evil.acme.test", "ada@evilacme.test", "ada@acme.test.evil.com", "acme.test", "a@b"] {
             assert!(!check(Some(other)), "{other}");
         }
         assert!(!check(None));
         assert!(check(Some("\"x@evil.com\"@acme.test")));
+    }
+
+    #[test]
+    fn a_provider_speaks_for_its_domains_and_those_of_its_rules() {
+        let rules = [rule(Some("rules.test"), None, false, None), rule(None, Some("ops"), false, None)];
+        let speaks = |domains: &[&str], email: &str| {
+            let domains: Vec<String> = domains.iter().map(|d| (*d).to_owned()).collect();
+            speaks_for(&domains, &rules, email)
+        };
+        assert!(speaks(&["acme.test"], "ada@ACME.test") && speaks(&[], "ada@rules.test") && speaks(&["*"], "a@b.c"));
+        // A Kelvin sign is a k to a database that looks for lower case.
+        for other in
+            ["ada@evil.test", "ada@x.acme.test", "ada@acme.test.evil.test", "ada@acme.test.", "ada", "a@bank.test"]
+        {
+            assert!(!speaks(&["acme.test", "ban\u{212a}.test"], other), "{other}");
+        }
+        let anybody = |admits| lets_in(&["*".into(), "acme.test".into()], admits, &[], &somebody(Some("a@b.c"), &[]));
+        assert!(!anybody(true) && !lets_in(&["acme.test".into()], false, &[], &somebody(Some("a@acme.test"), &[])));
     }
 
     #[test]

@@ -63,6 +63,8 @@ impl Everybody {
     async fn gather() -> Self {
         let world = World::start().await;
         world.owner.post("/teams", json!({ "name": "acme" })).await;
+        // Who may add somebody; who may bring new people is another question.
+        account(&world.db, "new@example.com").await;
         let team = store::teams::team_info(&world.db, "acme", Uuid::nil()).await.unwrap().unwrap().team.id;
         let mut all = Vec::new();
         for name in WHO {

@@ -8,19 +8,19 @@ use crate::{
 };
 
 /// A platform with one provider, `acme`.
-struct Door {
-    t: World,
-    provider: Provider,
+pub struct Door {
+    pub t: World,
+    pub provider: Provider,
 }
 
 /// A browser: it has one cookie at most.
 #[derive(Default)]
-struct Browser {
-    cookie: String,
+pub struct Browser {
+    pub cookie: String,
 }
 
 impl Browser {
-    async fn get(&mut self, t: &World, path: &str) -> Answer {
+    pub async fn get(&mut self, t: &World, path: &str) -> Answer {
         let answer =
             t.anonymous.ask("GET", path).header("cookie", &self.cookie).header("x-forwarded-for", "192.0.2.7").await;
         let set = answer.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
@@ -32,7 +32,7 @@ impl Browser {
 }
 
 impl Door {
-    async fn open(more: Value) -> Self {
+    pub async fn open(more: Value) -> Self {
         let (t, provider) = (World::start().await, Provider::start().await);
         let mut create = json!({
             "kind": "openid", "name": "acme", "title": "Acme ID", "issuer": provider.url,
@@ -46,7 +46,7 @@ impl Door {
     }
 
     /// Sends a browser to the provider. Where it is sent.
-    async fn start(&self, browser: &mut Browser, next: &str) -> String {
+    pub async fn start(&self, browser: &mut Browser, next: &str) -> String {
         let answer = browser.get(&self.t, &format!("/login/oauth/acme?next={}", api::client::segment(next))).await;
         assert_eq!(answer.status, 303, "{answer:?}");
         let to = answer.header("location").to_owned();
@@ -55,25 +55,25 @@ impl Door {
     }
 
     /// The whole way, as somebody of whom the provider says this. Where it ends.
-    async fn sign_in(&self, browser: &mut Browser, claims: Value) -> String {
+    pub async fn sign_in(&self, browser: &mut Browser, claims: Value) -> String {
         let to = self.start(browser, "/apps/new").await;
         let back = self.provider.agree(&to, claims);
         browser.get(&self.t, &back).await.header("location").to_owned()
     }
 
-    async fn account(&self, browser: &mut Browser) -> Option<Value> {
+    pub async fn account(&self, browser: &mut Browser) -> Option<Value> {
         let answer = browser.get(&self.t, "/account").await;
         (answer.status == 200).then(|| answer.json())
     }
 
-    async fn refusals(&self) -> Vec<String> {
+    pub async fn refusals(&self) -> Vec<String> {
         let events = self.t.owner.event_list_all().await.unwrap();
         let refused = events.iter().rev().filter(|e| e.action == "session.refuse");
         refused.map(|e| e.data["reason"].as_str().unwrap().to_owned()).collect()
     }
 }
 
-fn person(sub: &str, email: &str) -> Value {
+pub fn person(sub: &str, email: &str) -> Value {
     json!({ "sub": sub, "email": email, "email_verified": true, "name": "Ada" })
 }
 
@@ -84,11 +84,11 @@ async fn who_is_of_the_domain_gets_in_and_others_do_not() {
     assert_eq!(door.sign_in(&mut ada, person("1", "ada@acme.test")).await, "/apps/new");
     let account = door.account(&mut ada).await.unwrap();
     assert_eq!((account["email"].as_str(), account["admin"].as_bool()), (Some("ada@acme.test"), Some(false)));
-    assert_eq!(door.sign_in(&mut eve, person("2", "eve@evil.test")).await, "/login?error=unknown&provider=acme");
+    assert_eq!(door.sign_in(&mut eve, person("2", "eve@evil.test")).await, "/login?error=domain&provider=acme");
     assert_eq!(door.account(&mut eve).await, None);
     // The subject is who it is: an address that changed makes no other account.
     let mut again = Browser::default();
-    door.sign_in(&mut again, person("1", "ada.lovelace@else.test")).await;
+    door.sign_in(&mut again, person("1", "ada.lovelace@acme.test")).await;
     assert_eq!(door.account(&mut again).await.unwrap()["id"], account["id"]);
     let identities = again.get(&door.t, "/account/identities").await.json();
     assert_eq!((identities[0]["title"].as_str(), identities.as_array().unwrap().len()), (Some("Acme ID"), 1));
@@ -99,7 +99,7 @@ async fn who_is_of_the_domain_gets_in_and_others_do_not() {
 
 #[tokio::test]
 async fn accounts_are_linked_by_verified_addresses_only() {
-    let door = Door::open(json!({ "domains": [] })).await;
+    let door = Door::open(json!({ "domains": ["*"] })).await;
     let mut browser = Browser::default();
     let mut claims = person("1", "Stranger@example.com");
     for unverified in [json!(false), json!("false"), Value::Null] {
@@ -145,8 +145,16 @@ async fn rules_put_people_into_teams_and_take_them_out() {
     let rules = json!([{ "domain": "acme.test", "team": "crew", "role": "member" },
                        { "group": "leads", "team": "crew", "role": "admin" },
                        { "group": "dev", "team": "later" }]);
-    let door = Door::open(json!({ "rules": rules })).await;
-    door.t.owner.post("/teams", json!({ "name": "crew" })).await;
+    let door = Door::open(json!({ "domains": ["acme.test", "else.test"] })).await;
+    // Of a team that somebody else might make later, nobody is made a member.
+    let early = door.t.owner.patch("/identity-providers/acme", json!({ "rules": rules })).await.error();
+    assert!(early.0 == 422 && early.2.contains("There is no team crew"), "{early:?}");
+    for team in ["crew", "later"] {
+        door.t.owner.post("/teams", json!({ "name": team })).await;
+    }
+    assert_eq!(door.t.owner.patch("/identity-providers/acme", json!({ "rules": rules })).await.status, 200);
+    let held = door.t.owner.delete("/teams/later").await.error();
+    assert!(held.0 == 409 && held.2.contains("Rules of Acme ID"), "{held:?}");
     let mut claims = person("1", "ada@acme.test");
     let teams = async |claims: &Value| {
         let mut browser = Browser::default();
@@ -159,8 +167,6 @@ async fn rules_put_people_into_teams_and_take_them_out() {
     };
     assert_eq!(teams(&claims).await, ["crew member"]);
     claims["groups"] = json!(["leads", "dev"]);
-    assert_eq!(teams(&claims).await, ["crew admin"]);
-    door.t.owner.post("/teams", json!({ "name": "later" })).await;
     assert_eq!(teams(&claims).await, ["crew admin", "later member"]);
     // A team that is called otherwise is still the one that the rules mean.
     assert_eq!(door.t.owner.patch("/teams/crew", json!({ "name": "band" })).await.status, 200);
@@ -177,8 +183,9 @@ async fn rules_put_people_into_teams_and_take_them_out() {
 async fn what_rules_gave_goes_with_the_identity_and_with_the_provider() {
     let rules = json!([{ "domain": "acme.test", "team": "crew", "role": "member" },
                        { "group": "ops", "admin": true }]);
-    let door = Door::open(json!({ "rules": rules })).await;
+    let door = Door::open(json!({})).await;
     door.t.owner.post("/teams", json!({ "name": "crew" })).await;
+    assert_eq!(door.t.owner.patch("/identity-providers/acme", json!({ "rules": rules })).await.status, 200);
     let mut claims = person("1", "ada@acme.test");
     claims["groups"] = json!(["ops"]);
     let mut ada = Browser::default();
@@ -198,7 +205,11 @@ async fn what_rules_gave_goes_with_the_identity_and_with_the_provider() {
     assert_eq!(has(&mut ada).await, (true, 1));
     let removed = door.t.owner.delete("/identity-providers/acme").await;
     assert_eq!(removed.status, 200, "{removed:?}");
-    assert_eq!(has(&mut ada).await, (false, 0));
+    // Nobody vouches for it any more.
+    assert_eq!(door.account(&mut ada).await, None);
+    let account = store::accounts::account_by_email(&door.t.db, "ada@acme.test").await.unwrap().unwrap();
+    let crew = door.t.owner.team_member_list("crew").await.unwrap();
+    assert!(!account.admin && crew.iter().all(|member| member.email != account.email), "{account:?} {crew:?}");
 }
 
 #[tokio::test]
@@ -249,7 +260,8 @@ async fn an_answer_counts_once_and_in_the_browser_that_asked() {
     assert_eq!(other.header("location"), "/login?error=state&provider=other");
     sqlx::query("update sign_in_attempts set expires_at = now()").execute(&door.t.db).await.unwrap();
     assert_eq!(victim.get(&door.t, &back).await.header("location"), state);
-    assert_eq!(door.refusals().await, ["state"; 7]);
+    // Any site can have a browser ask for this: it is told once.
+    assert_eq!(door.refusals().await, ["state"]);
 }
 
 #[tokio::test]
@@ -339,24 +351,11 @@ async fn nobody_is_sent_elsewhere() {
 }
 
 #[tokio::test]
-async fn who_tries_too_often_is_kept_out_for_a_while() {
-    let door = Door::open(json!({})).await;
-    door.t.expects("sign-in from 192.0.2.7: refused");
-    let mut browser = Browser::default();
-    for _ in 0..21 {
-        browser.get(&door.t, "/login/oauth/acme/callback?code=x&state=y").await;
-    }
-    let shut = browser.get(&door.t, "/login/oauth/acme/callback?code=x&state=y").await;
-    assert_eq!(shut.header("location"), "/login?error=busy&provider=acme");
-    assert_eq!(door.refusals().await.len(), 21);
-}
-
-#[tokio::test]
 async fn github_is_asked_for_the_verified_primary_address() {
     let (t, github) = (World::start().await, Provider::start().await);
     let create = json!({
         "kind": "github", "issuer": github.url, "client_id": "wharf", "client_secret": "hush",
-        "rules": [{ "group": "acme/ops", "admin": true }],
+        "domains": ["*"], "rules": [{ "group": "acme/ops", "admin": true }],
     });
     assert_eq!(t.owner.post("/identity-providers", create).await.status, 201);
     let emails = |verified: bool| {
@@ -382,8 +381,11 @@ async fn github_is_asked_for_the_verified_primary_address() {
 
 #[tokio::test]
 async fn providers_are_for_administrators_and_secrets_for_nobody() {
-    let door = Door::open(json!({ "rules": [{ "domain": "@Acme.test", "team": "crew" }] })).await;
+    let door = Door::open(json!({})).await;
     let t = &door.t;
+    t.owner.post("/teams", json!({ "name": "crew" })).await;
+    let rules = json!({ "rules": [{ "domain": "@Acme.test", "team": "crew" }] });
+    assert_eq!(t.owner.patch("/identity-providers/acme", rules).await.status, 200);
     let list = t.owner.identity_provider_list().await.unwrap();
     assert_eq!(list[0].redirect_uri, format!("{}/login/oauth/acme/callback", t.platform.config().url()));
     assert_eq!(
@@ -398,8 +400,8 @@ async fn providers_are_for_administrators_and_secrets_for_nobody() {
     assert!(!rows[0].contains("hush"));
     let events = t.owner.get("/events").await.text();
     assert!(events.contains("identity_provider.create") && !events.contains("hush"));
-    let base =
-        json!({ "kind": "openid", "name": "b", "issuer": door.provider.url, "client_id": "c", "client_secret": "s" });
+    let base = json!({ "kind": "openid", "name": "b", "issuer": door.provider.url, "client_id": "c", "client_secret": "s",
+                "domains": ["b.test"] });
     for (odd, says) in [
         (json!({ "kind": "saml" }), "kind must be"),
         (json!({ "name": "acme" }), "already taken"),
@@ -409,6 +411,10 @@ async fn providers_are_for_administrators_and_secrets_for_nobody() {
         (json!({ "issuer": format!("{}/nothing", door.provider.url) }), "no OpenID provider"),
         (json!({ "client_secret": "" }), "client_secret"),
         (json!({ "domains": ["acme"] }), "not a domain"),
+        (json!({ "domains": [] }), "Name the domains"),
+        (json!({ "domains": [], "rules": [{ "group": "g" }] }), "Name the domains"),
+        (json!({ "rules": [{ "domain": "*" }] }), "let everybody in"),
+        (json!({ "rules": [{ "group": "g", "team": "nobodys" }] }), "no team nobodys"),
         (json!({ "rules": [{}] }), "domain or for a group"),
         (json!({ "rules": [{ "group": "g", "team": "t", "role": "boss" }] }), "role"),
     ] {

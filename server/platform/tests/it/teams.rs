@@ -129,6 +129,7 @@ async fn who_is_invited_says_yes_or_no() {
     ada.team_member_delete("acme", "stranger@example.com").await.unwrap();
     assert_eq!(refusal(t.stranger.team_invitation_accept(&old).await).0.as_u16(), 404);
 
+    somebody(&t, "cleo").await;
     ada.team_invitation_save("acme", &member("cleo", "viewer")).await.unwrap();
     ada.team_invitation_delete("acme", "cleo@example.com").await.unwrap();
     assert_eq!(ada.team_invitation_list("acme").await.unwrap(), []);
@@ -141,6 +142,7 @@ async fn who_is_invited_says_yes_or_no() {
 async fn apps_of_a_team_are_seen_joined_locked_and_given_away() {
     let t = World::start().await;
     let ada = somebody(&t, "ada").await;
+    somebody(&t, "cleo").await;
     let bob = somebody(&t, "bob").await;
     ada.post("/teams", json!({ "name": "acme" })).await;
     ada.team_member_save("acme", &member("bob", "member")).await.unwrap();
@@ -191,6 +193,7 @@ async fn nobody_gives_more_than_they_have() {
     let t = World::start().await;
     let ada = somebody(&t, "ada").await;
     let bob = somebody(&t, "bob").await;
+    somebody(&t, "c").await;
     ada.post("/teams", json!({ "name": "acme" })).await;
     ada.post("/teams/apps", json!({ "name": "dusk", "team": "acme" })).await;
     ada.team_member_save("acme", &member("bob", "member")).await.unwrap();

@@ -74,6 +74,7 @@ impl World {
             // Identity providers and sources of tests are there, and nothing else is.
             outbound_networks: vec!["127.0.0.1".parse().unwrap()],
             git: platform::GitLimits::default(),
+            audit_anchor: data.join("audit-anchor"),
             data: data.clone(),
             run,
         };

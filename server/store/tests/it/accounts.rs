@@ -1,6 +1,10 @@
-//! Accounts: every query.
+//! Accounts, and who may bring them: every query.
 
-use store::accounts::*;
+use store::{
+    accounts::*,
+    invitation_policy::{invitation_policy_info, invitation_policy_update},
+};
+use uuid::Uuid;
 
 use crate::world::{World, account, all, at};
 
@@ -12,9 +16,9 @@ async fn accounts() {
     let twice = account_create(&w.db, &account("Ada@Example.com")).await.unwrap_err();
     assert_eq!(store::broken_constraint(&twice).as_deref(), Some("accounts_email_key"));
 
-    account_ensure(&w.db, &account("ada@EXAMPLE.com")).await.unwrap();
+    assert!(!account_invite(&w.db, &account("ada@EXAMPLE.com")).await.unwrap());
     assert_eq!(account_by_email(&w.db, "ada@example.com").await.unwrap().unwrap().id, w.account.id);
-    account_ensure(&w.db, &account("bob@example.com")).await.unwrap();
+    assert!(account_invite(&w.db, &account("bob@example.com")).await.unwrap());
     assert!(account_by_email(&w.db, "bob@example.com").await.unwrap().is_some());
 
     assert!(account_first_admin(&w.db).await.unwrap().is_none());
@@ -41,4 +45,50 @@ async fn accounts() {
     assert_eq!(listed[0], ("ada@example.com".into(), Some(at(7))));
     account_suspend(&w.db, w.account.id, None).await.unwrap();
     assert!(account_info(&w.db, w.account.id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn accounts_that_were_invited() {
+    let w = World::start().await;
+    let (bob, team, now) = (account("bob@example.com"), Uuid::now_v7(), at(5));
+    let invited = async || account_is_invited(&w.db, bob.id).await.unwrap();
+    assert_eq!(invited().await, None);
+    account_invite(&w.db, &bob).await.unwrap();
+    store::teams::team_create(&w.db, team, "acme", at(0)).await.unwrap();
+    let new = store::team_invitations::New {
+        id: Uuid::now_v7(),
+        team,
+        account: bob.id,
+        role: "viewer",
+        invited_by: w.account.id,
+        expires_at: at(10),
+        now: at(0),
+    };
+    store::team_invitations::team_invitation_save(&w.db, &new).await.unwrap();
+    assert_eq!(account_list_invited_by_team(&w.db, team).await.unwrap()[0].id, bob.id);
+    let mut db = w.db.acquire().await.unwrap();
+    assert!(!account_delete_uninvited(&mut db, bob.id, now).await.unwrap());
+    assert!(account_list_uninvited(&w.db, now).await.unwrap().is_empty());
+    assert_eq!(account_list_uninvited(&w.db, at(10)).await.unwrap()[0].id, bob.id);
+    assert!(account_delete_uninvited(&mut db, bob.id, at(10)).await.unwrap());
+    // Whoever has come stays.
+    account_invite(&w.db, &bob).await.unwrap();
+    account_signed_in(&w.db, bob.id, now).await.unwrap();
+    assert_eq!(invited().await, Some(false));
+    assert!(!account_delete_uninvited(&mut db, bob.id, at(10)).await.unwrap());
+    assert_eq!(account_admin_by(&w.db, bob.id).await.unwrap(), None);
+    account_administers(&w.db, bob.id, true, "person", now).await.unwrap();
+    assert_eq!(account_admin_by(&w.db, bob.id).await.unwrap().as_deref(), Some("person"));
+    assert!(!account_is_retired(&w.db, bob.id).await.unwrap());
+    account_end_credentials(&mut db, bob.id).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_policy() {
+    let w = World::start().await;
+    let row = invitation_policy_info(&w.db).await.unwrap();
+    assert_eq!((row.who.as_str(), row.domains.len()), ("administrators", 0));
+    let row = store::invitation_policy::Row { who: "domains".into(), domains: vec!["acme.test".into()] };
+    invitation_policy_update(&w.db, &row, at(1)).await.unwrap();
+    assert_eq!(invitation_policy_info(&w.db).await.unwrap().domains, ["acme.test"]);
 }

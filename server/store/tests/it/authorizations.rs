@@ -27,6 +27,8 @@ async fn authorizations() {
     assert!(authorization_list(&w.db, w.account.id, at(100), &all(&LIST)).await.unwrap().rows.is_empty());
 
     assert!(authorization_exists(&w.db, row.id, at(99)).await.unwrap());
+    assert_eq!(authorization_ends_at(&w.db, row.id, at(99)).await.unwrap(), Some(Some(at(100))));
+    assert_eq!(authorization_ends_at(&w.db, row.id, at(100)).await.unwrap(), None);
     assert!(!authorization_exists(&w.db, row.id, at(100)).await.unwrap());
 
     authorization_used(&w.db, row.id, at(10)).await.unwrap();

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use store::events::*;
+use uuid::Uuid;
 
 use crate::world::{World, at};
 
@@ -31,6 +32,9 @@ async fn events() {
     }
     assert_eq!(event_head(&mut db).await.unwrap(), (3, vec![3]));
     assert_eq!(event_newest(&mut *db).await.unwrap(), 3);
+    assert_eq!(event_tip(&mut *db).await.unwrap(), Some((3, vec![3])));
+    assert_eq!(event_hash(&mut *db, 2).await.unwrap(), Some(vec![2]));
+    assert_eq!(event_of_build(&mut *db, app, Uuid::nil()).await.unwrap(), None);
     assert_eq!(event_newest_at(&mut *db).await.unwrap(), Some(at(3)));
     db.commit().await.unwrap();
     let seqs = |rows: Vec<Row>| rows.into_iter().map(|e| e.seq).collect::<Vec<_>>();

@@ -16,7 +16,9 @@ fn provider(name: &str) -> providers::Row {
         client_id: "wharf".into(),
         secret: vec![1],
         domains: vec!["acme.test".into()],
+        admits: true,
         groups_claim: "groups".into(),
+        groups_scope: None,
         created_at: at(0),
         updated_at: at(0),
     }
@@ -90,7 +92,7 @@ async fn identities() {
     assert_eq!(found.given, json!({ "admin": false, "teams": { "band": "admin", "ops": "viewer" } }));
     assert_eq!(identity_delete_all(&w.db, provider.id).await.unwrap()[0].id, row.id);
     assert!(identity_list(&w.db, w.account.id, &all(&LIST)).await.unwrap().rows.is_empty());
-    store::accounts::account_administers(&w.db, w.account.id, true, at(3)).await.unwrap();
+    store::accounts::account_administers(&w.db, w.account.id, true, "rule", at(3)).await.unwrap();
     assert!(store::accounts::account_info(&w.db, w.account.id).await.unwrap().unwrap().admin);
 }
 
@@ -106,6 +108,7 @@ async fn sign_in_attempts() {
         browser_hash: b"browser".to_vec(),
         secret: vec![1],
         next: "/apps".into(),
+        account_id: None,
         expires_at: at(10),
         created_at: at(0),
         updated_at: at(0),
@@ -123,4 +126,40 @@ async fn sign_in_attempts() {
     assert!(!take(provider.id, b"a", b"browser", 9).await);
     sign_in::sign_in_attempt_sweep(&w.db, at(11)).await.unwrap();
     assert!(!take(provider.id, b"b", b"browser", 9).await);
+    sign_in::sign_in_attempt_create(&w.db, &attempt(b"c")).await.unwrap();
+    sign_in::sign_in_attempt_delete_all(&w.db, provider.id).await.unwrap();
+    assert!(!take(provider.id, b"c", b"browser", 9).await);
+}
+
+#[tokio::test]
+async fn identity_proposals() {
+    let w = World::start().await;
+    let provider = provider("acme");
+    providers::identity_provider_create(&w.db, &provider).await.unwrap();
+    let proposal = |subject: &str| Proposal {
+        id: Uuid::now_v7(),
+        account_id: w.account.id,
+        provider_id: provider.id,
+        subject: subject.into(),
+        email: Some("ada@acme.test".into()),
+        expires_at: at(10),
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    let mut db = w.db.acquire().await.unwrap();
+    for subject in ["1", "2"] {
+        identity_proposal_create(&mut db, &proposal(subject)).await.unwrap();
+    }
+    let list = async |now: i64| identity_proposal_list(&w.db, w.account.id, at(now)).await.unwrap();
+    let found = list(9).await;
+    assert_eq!((found.len(), found[0].row.subject.as_str(), found[0].title.as_str()), (1, "2", "Acme"));
+    assert!(list(10).await.is_empty());
+    assert!(identity_proposal_delete(&w.db, found[0].row.id).await.unwrap());
+    assert!(!identity_proposal_delete(&w.db, found[0].row.id).await.unwrap());
+    identity_proposal_create(&mut db, &proposal("3")).await.unwrap();
+    identity_proposal_sweep(&w.db, at(11)).await.unwrap();
+    assert!(list(9).await.is_empty());
+    assert!(!identity_exists(&w.db, w.account.id).await.unwrap());
+    assert!(identity_list_of_provider(&w.db, provider.id).await.unwrap().is_empty());
+    assert!(providers::identity_provider_list_by_team(&w.db, "crew").await.unwrap().is_empty());
 }

@@ -63,6 +63,35 @@ async fn teams_and_their_members() {
 }
 
 #[tokio::test]
+async fn what_a_person_says_about_a_member_stands() {
+    let w = World::start().await;
+    let (acme, ada) = (team(&w, "acme").await, w.account.id);
+    let give = async |role: &str| team_member_give(&w.db, Uuid::now_v7(), acme, ada, role, at(1)).await.unwrap();
+    let found = async || {
+        let rows = members(&w, acme).await;
+        rows.first().map(|row| format!("{} {}", row.role, row.given_by))
+    };
+    let word = async || team_member_word(&w.db, acme, ada).await.unwrap();
+    give("viewer").await;
+    give("member").await;
+    assert_eq!((found().await.as_deref(), word().await), (Some("member rule"), None));
+    team_member_save(&w.db, Uuid::now_v7(), acme, ada, "admin", at(2)).await.unwrap();
+    give("viewer").await;
+    assert_eq!((found().await.as_deref(), word().await), (Some("admin person"), Some(true)));
+    let mut db = w.db.acquire().await.unwrap();
+    team_member_delete(&mut db, acme, ada).await.unwrap();
+    for _ in 0..2 {
+        team_member_keep_out(&w.db, Uuid::now_v7(), acme, ada, at(3)).await.unwrap();
+    }
+    give("viewer").await;
+    assert_eq!((found().await, word().await), (None, Some(false)));
+    team_member_save(&w.db, Uuid::now_v7(), acme, ada, "viewer", at(4)).await.unwrap();
+    assert_eq!(word().await, Some(true));
+    team_invites(&w.db, acme, true, at(5)).await.unwrap();
+    assert!(team_info(&w.db, "acme", ada).await.unwrap().unwrap().team.invites);
+}
+
+#[tokio::test]
 async fn invitations() {
     let w = World::start().await;
     let acme = team(&w, "acme").await;

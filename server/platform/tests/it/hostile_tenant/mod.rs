@@ -3,5 +3,7 @@
 //! One file for each target. Attacks on the kernel's side of a dyno are in the tests of `dyno`,
 //! those on archives in the tests of `builder`, those on HTTP itself in the tests of `router`.
 
+mod audit_log;
 mod fuzz;
+mod identity;
 mod outside;

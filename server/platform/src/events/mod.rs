@@ -1,6 +1,12 @@
 //! Events: the audit log. Every change has an actor, and the log is one chain of hashes.
+//!
+//! Writing and listing are here; whether the log is what was written is found out in `verify`, with what `anchor`
+//! knows of it outside the database.
 
-use api::platform::{Event, EventQuery};
+pub(crate) mod anchor;
+mod verify;
+
+use api::platform::{Event, EventQuery, EventVerdict};
 use axum::{
     Json,
     body::Body,
@@ -38,29 +44,45 @@ pub struct New<'a> {
 
 /// Writes an event in the transaction that makes the change.
 pub(crate) async fn event(tx: &mut PgConnection, actor: &Actor, new: New<'_>) -> Result<()> {
-    write(
-        &actor.platform,
-        tx,
-        new,
-        Who {
-            id: Some(actor.account.id),
-            name: actor.account.email.clone(),
-            credential: Some(actor.credential.to_string()),
-            address: actor.address.clone(),
-        },
-    )
-    .await
+    write(&actor.platform, tx, new, Asker::of(actor).into()).await
 }
 
-/// Writes an event of what the platform does because an account asked for it before.
+/// Who asked for what the platform does later, with what, and from where.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker {
+    pub account: Uuid,
+    pub email: String,
+    pub credential: Option<String>,
+    pub address: Option<String>,
+}
+
+impl Asker {
+    /// Whoever asks now.
+    pub fn of(actor: &Actor) -> Self {
+        Self {
+            account: actor.account.id,
+            email: actor.account.email.clone(),
+            credential: Some(actor.credential.to_string()),
+            address: actor.address.clone(),
+        }
+    }
+
+    /// Who asked for a build: its own event knows.
+    pub async fn of_build(tx: &mut PgConnection, build: &store::builds::Row) -> Result<Self> {
+        let found = store::events::event_of_build(tx, build.app_id, build.id).await?;
+        let (credential, address) = found.unwrap_or_default();
+        Ok(Self { account: build.account_id, email: build.email.clone(), credential, address })
+    }
+}
+
+/// Writes an event of what the platform does because somebody asked for it before.
 pub(crate) async fn event_on_behalf(
     platform: &Platform,
     tx: &mut PgConnection,
-    (account, email): (Uuid, &str),
+    asker: &Asker,
     new: New<'_>,
 ) -> Result<()> {
-    let who = Who { id: Some(account), name: email.into(), credential: None, address: None };
-    write(platform, tx, new, who).await
+    write(platform, tx, new, asker.clone().into()).await
 }
 
 /// Writes an event of the platform's own.
@@ -87,6 +109,12 @@ struct Who {
     name: String,
     credential: Option<String>,
     address: Option<String>,
+}
+
+impl From<Asker> for Who {
+    fn from(asker: Asker) -> Self {
+        Self { id: Some(asker.account), name: asker.email, credential: asker.credential, address: asker.address }
+    }
 }
 
 async fn write(platform: &Platform, tx: &mut PgConnection, new: New<'_>, who: Who) -> Result<()> {
@@ -181,58 +209,6 @@ fn hash(row: &Row) -> Vec<u8> {
         row.data,
     ]);
     Sha256::new().chain_update(&row.previous).chain_update(content.to_string()).finalize().to_vec()
-}
-
-/// What `audit:verify` found.
-#[derive(serde::Serialize)]
-pub struct Verdict {
-    /// How many events were read.
-    pub events: i64,
-    /// The number of the first event that is not what it was, or that is missing.
-    pub broken_at: Option<i64>,
-    /// One sentence.
-    pub message: String,
-}
-
-impl Verdict {
-    fn broken(events: i64, at: i64, what: &str) -> Self {
-        let message = format!("Event {at} {what}: the audit log was tampered with from there on.");
-        Self { events, broken_at: Some(at), message }
-    }
-}
-
-/// Reads the whole chain and names the first link that does not hold.
-pub(crate) async fn verify(platform: &Platform) -> Result<Verdict> {
-    let mut tx = platform.db().begin().await?;
-    store::events::event_snapshot(&mut *tx).await?;
-    let (mut seq, mut previous) = (0, vec![0; 32]);
-    loop {
-        let rows = store::events::event_after(&mut *tx, seq, 1000).await?;
-        if rows.is_empty() {
-            break;
-        }
-        for row in rows {
-            if row.seq != seq + 1 {
-                return Ok(Verdict::broken(seq, seq + 1, "is missing"));
-            }
-            if row.previous != previous || row.hash != hash(&row) {
-                return Ok(Verdict::broken(seq, seq + 1, "was changed"));
-            }
-            (seq, previous) = (row.seq, row.hash);
-        }
-    }
-    let (sealed, found) = store::events::event_seal(&mut *tx).await?.unwrap_or((0, None));
-    if sealed > seq {
-        return Ok(Verdict::broken(seq, seq + 1, "is missing"));
-    }
-    if sealed < seq || !found.is_some_and(|found| secrets::same(&found, &seal(platform, seq, &previous))) {
-        return Ok(Verdict::broken(seq, seq, "is not the one that was sealed"));
-    }
-    let message = match seq {
-        1 => "The only event is as it was written.".to_owned(),
-        _ => format!("All {seq} events are as they were written."),
-    };
-    Ok(Verdict { events: seq, broken_at: None, message })
 }
 
 /// Query of an app's list.
@@ -331,13 +307,24 @@ pub async fn event_list(
     let most = query.max.unwrap_or(200).clamp(1, 1000);
     let of_app = Filter { app: Some(app.id), before: query.before, news: query.news, ..Filter::default() };
     let rows = store::events::event_find(platform.db(), &of_app, most).await?;
-    Ok(Json(rows.into_iter().map(shown).collect()))
+    Ok(Json(rows.into_iter().map(|row| shown_to(&actor, row)).collect()))
+}
+
+/// With what others ask, and from where, is for administrators of the platform alone.
+fn shown_to(actor: &Actor, row: Row) -> Event {
+    let is_theirs = actor.account.admin || row.actor_id == Some(actor.account.id);
+    let event = shown(row);
+    match is_theirs {
+        true => event,
+        // The hash is over all of it, so that it could be found by trying.
+        false => Event { credential: None, address: None, hash: None, ..event },
+    }
 }
 
 /// `GET /events/verify`
-pub async fn event_verify(State(platform): State<Platform>, actor: Actor) -> Result<Json<Verdict>> {
+pub async fn event_verify(State(platform): State<Platform>, actor: Actor) -> Result<Json<EventVerdict>> {
     actor.must_administer()?;
-    Ok(Json(verify(&platform).await?))
+    Ok(Json(verify::verify(&platform).await?))
 }
 
 fn shown(row: Row) -> Event {

@@ -1,0 +1,183 @@
+//! The invitation policy: who may bring new people to the platform, and what becomes of whom nobody wants any more.
+//!
+//! Whoever adds a member, a collaborator or an invitation by an address that has no account makes one. It lets
+//! nobody in until somebody proves to have the address, and until then it is there by invitation alone: it goes
+//! with the last of them.
+
+use axum::{Json, extract::State};
+use chrono::Utc;
+use store::accounts::Row;
+use uuid::Uuid;
+
+use crate::{
+    Platform, accounts,
+    actor::Actor,
+    error::{Error, Result},
+    events,
+    identity_providers::{self, rules::is_of},
+    rights::InTeam,
+    web::Input,
+};
+use api::invitation_policy::{InvitationPolicy, InvitationPolicyUpdate};
+
+fn shown(row: store::invitation_policy::Row) -> InvitationPolicy {
+    InvitationPolicy { who: row.who, domains: row.domains }
+}
+
+/// `GET /invitation-policy`: for everybody, because it says whom they can add.
+pub async fn invitation_policy_info(State(platform): State<Platform>, _: Actor) -> Result<Json<InvitationPolicy>> {
+    Ok(Json(shown(store::invitation_policy::invitation_policy_info(platform.db()).await?)))
+}
+
+/// `PATCH /invitation-policy`: what was made under another policy stays.
+pub async fn invitation_policy_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Input(update): Input<InvitationPolicyUpdate>,
+) -> Result<Json<InvitationPolicy>> {
+    actor.must_administer()?;
+    let mut tx = platform.db().begin().await?;
+    let mut row = store::invitation_policy::invitation_policy_info(&mut *tx).await?;
+    if let Some(who) = update.who {
+        if !["administrators", "teams", "domains"].contains(&who.as_str()) {
+            return Err(Error::invalid("who must be administrators, teams or domains."));
+        }
+        row.who = who;
+    }
+    if let Some(domains) = update.domains {
+        row.domains = identity_providers::domains(domains)?;
+    }
+    if row.domains.iter().any(|domain| domain == "*") || row.who == "domains" && row.domains.is_empty() {
+        return Err(Error::invalid("Name the domains of the addresses that everybody may bring: [\"example.com\"]."));
+    }
+    store::invitation_policy::invitation_policy_update(&mut *tx, &row, Utc::now()).await?;
+    let summary = match row.who.as_str() {
+        "teams" => "Let admins of teams that invite bring new people.",
+        "domains" => "Let everybody bring new people of some domains.",
+        _ => "Let administrators alone bring new people.",
+    };
+    let (summary, data) = (summary.to_owned(), serde_json::json!({ "who": row.who, "domains": row.domains }));
+    let event = events::New { action: "invitation_policy.update", subject: "invitations", app: None, summary, data };
+    actor.event(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(Json(shown(row)))
+}
+
+/// The account of this address or id, for whoever lets somebody in by it, into `team` if it is one. An address
+/// without an account gets one, if the policy allows that; so does not everybody who exists by somebody else's
+/// invitation alone, who would then stay by this one.
+pub(crate) async fn bring(tx: &mut sqlx::PgConnection, actor: &Actor, team: Option<Uuid>, user: &str) -> Result<Row> {
+    let user = user.trim();
+    let found = match user.parse::<Uuid>() {
+        Ok(id) => store::accounts::account_info(&mut *tx, id).await?,
+        Err(_) => store::accounts::account_by_email(&mut *tx, user).await?,
+    };
+    if let Some(found) = found {
+        match store::accounts::account_is_invited(&mut *tx, found.id).await? {
+            Some(false) => return Ok(found),
+            Some(true) => {
+                may_bring(actor, team, &found.email).await?;
+                return Ok(found);
+            }
+            // Removed a moment ago.
+            None => {}
+        }
+    }
+    if user.parse::<Uuid>().is_ok() {
+        return Err(Error::not_found("user", "Couldn't find that user."));
+    }
+    accounts::check_address(user)?;
+    may_bring(actor, team, user).await?;
+    make(tx, actor, user).await
+}
+
+async fn make(tx: &mut sqlx::PgConnection, actor: &Actor, email: &str) -> Result<Row> {
+    let now = Utc::now();
+    let row = Row {
+        id: Uuid::now_v7(),
+        email: email.into(),
+        name: None,
+        admin: false,
+        last_login: None,
+        created_at: now,
+        updated_at: now,
+    };
+    // Two who let the same person in at once find the same account.
+    if store::accounts::account_invite(&mut *tx, &row).await? {
+        let summary = format!("Made the account {email}, which waits for whoever has the address.");
+        let data = serde_json::json!({ "account": row.id });
+        let event = events::New { action: "account.create", subject: email, app: None, summary, data };
+        actor.event(&mut *tx, event).await?;
+    }
+    let found = store::accounts::account_by_email(&mut *tx, email).await?;
+    found.ok_or_else(|| Error::conflict(format!("The account {email} was changed meanwhile. Try again.")))
+}
+
+/// An error unless the asker may bring somebody who has this address, into `team` if it is one.
+async fn may_bring(actor: &Actor, team: Option<Uuid>, email: &str) -> Result<()> {
+    if actor.account.admin {
+        return Ok(());
+    }
+    let policy = store::invitation_policy::invitation_policy_info(actor.platform.db()).await?;
+    let is_among = policy.domains.iter().any(|domain| is_of(email, domain));
+    let (may, others) = match policy.who.as_str() {
+        "teams" => {
+            let may = (is_among || policy.domains.is_empty()) && invites(actor, team).await;
+            (may, " and admins of teams that were allowed to invite")
+        }
+        "domains" => (is_among && actor.must_be_a_person().await.is_ok(), ""),
+        _ => (false, ""),
+    };
+    if may {
+        return Ok(());
+    }
+    let within = match policy.domains.is_empty() || policy.who == "administrators" {
+        true => String::new(),
+        false => format!(" Addresses that others may bring are those of {}.", policy.domains.join(", ")),
+    };
+    Err(Error::forbidden(format!(
+        "{email} has no account here yet. Only administrators of the platform{others} may bring new people.{within}"
+    )))
+}
+
+/// Whether the asker is an admin of `team`, and it was allowed to invite.
+async fn invites(actor: &Actor, team: Option<Uuid>) -> bool {
+    let Some(team) = team else { return false };
+    actor.team(&team.to_string(), InTeam::Administer).await.is_ok_and(|team| team.invites)
+}
+
+const GONE: &str = "it existed by an invitation alone, which nobody has taken up";
+
+fn gone(row: &Row) -> events::New<'_> {
+    let (summary, data) =
+        (format!("Removed the account {}: {GONE}.", row.email), serde_json::json!({ "account": row.id }));
+    events::New { action: "account.delete", subject: &row.email, app: None, summary, data }
+}
+
+/// Removes the account of somebody who never came, if what the asker took back was the last invitation.
+pub(crate) async fn let_go(tx: &mut sqlx::PgConnection, actor: &Actor, account: Uuid) -> Result<()> {
+    let Some(row) = store::accounts::account_even_suspended(&mut *tx, account).await? else { return Ok(()) };
+    if store::accounts::account_delete_uninvited(&mut *tx, account, Utc::now()).await? {
+        actor.event(tx, gone(&row)).await?;
+    }
+    Ok(())
+}
+
+/// Removes the account of somebody who never came, if no invitation stands any more. Returns whether it did.
+pub(crate) async fn expire(platform: &Platform, tx: &mut sqlx::PgConnection, row: &Row) -> Result<bool> {
+    let is_gone = store::accounts::account_delete_uninvited(&mut *tx, row.id, Utc::now()).await?;
+    if is_gone {
+        events::event_of_platform(platform, tx, gone(row)).await?;
+    }
+    Ok(is_gone)
+}
+
+/// Removes the accounts of all whose invitation is over.
+pub(crate) async fn sweep(platform: &Platform) -> Result<()> {
+    for row in store::accounts::account_list_uninvited(platform.db(), Utc::now()).await? {
+        let mut tx = platform.db().begin().await?;
+        expire(platform, &mut tx, &row).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}

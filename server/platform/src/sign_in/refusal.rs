@@ -1,0 +1,101 @@
+//! Why somebody is not signed in: told to them, and to the audit log.
+
+use axum::{http::HeaderMap, response::Response};
+
+use crate::{
+    Platform, actor,
+    error::{Error, Result},
+    events,
+};
+
+/// Why somebody is not let in. The word is told to the page, which has the sentence for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    State,
+    Denied,
+    Provider,
+    Answer,
+    Address,
+    Unknown,
+    Suspended,
+    Domain,
+    Linked,
+    Taken,
+    Busy,
+}
+
+impl Refusal {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Denied => "denied",
+            Self::Provider => "provider",
+            Self::Answer => "answer",
+            Self::Address => "address",
+            Self::Unknown => "unknown",
+            Self::Suspended => "suspended",
+            Self::Domain => "domain",
+            Self::Linked => "linked",
+            Self::Taken => "taken",
+            Self::Busy => "busy",
+        }
+    }
+
+    fn why(self) -> &'static str {
+        match self {
+            Self::State => "this browser has no sign-in under way that this answers",
+            Self::Denied => "the provider was not allowed to tell who it is",
+            Self::Provider => "the provider could not be asked",
+            Self::Answer => "what the provider answered does not hold",
+            Self::Address => "the provider has not verified an address of theirs",
+            Self::Unknown => "they have no account, and no rule lets them in",
+            Self::Suspended => "the account is suspended",
+            Self::Domain => "the provider is not believed about addresses of this domain",
+            Self::Linked => "the account is signed in some other way, and its owner has not linked this one",
+            Self::Taken => "that account at the provider signs in somebody else, or nobody asked for it to be linked",
+            Self::Busy => "too much was refused to that address before",
+        }
+    }
+}
+
+pub(super) enum Stop {
+    /// With whoever it claims to be, once that is known.
+    Refused(Refusal, Option<String>),
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Stop {
+    fn from(err: E) -> Self {
+        Self::Failed(err.into())
+    }
+}
+
+/// Says why not: to the visitor, and in the audit log.
+pub(super) async fn refuse(
+    platform: &Platform,
+    headers: &HeaderMap,
+    provider: &str,
+    refusal: Refusal,
+    who: Option<String>,
+) -> Result<Response> {
+    let address = actor::address(headers);
+    // What any site can have a visitor's browser do again and again, is not worth an event each time: the log is
+    // for people to read.
+    let from = address.as_deref().unwrap_or("an unknown address");
+    let is_news = match refusal {
+        Refusal::Busy => false,
+        Refusal::State => platform.rate_limits().is_first(&format!("sign-ins that nobody began from {from}")),
+        _ => true,
+    };
+    if is_news {
+        let summary = format!(
+            "Refused to sign in {} through {provider}: {}.",
+            who.as_deref().unwrap_or("somebody"),
+            refusal.why()
+        );
+        let data = serde_json::json!({ "reason": refusal.word(), "provider": provider });
+        let event = events::New { action: "session.refuse", subject: provider, app: None, summary, data };
+        events::event_of_visitor(platform, who.as_deref(), address, event).await?;
+    }
+    Ok(super::see(&format!("/login?error={}&provider={}", refusal.word(), api::client::segment(provider))))
+}
