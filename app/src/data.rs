@@ -4,16 +4,17 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use api::{
     Client, Error,
-    client::{Asked, Text, read},
+    client::{Asked, Page, Text, read},
     live::Topic,
 };
 use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
     live::{Changes, Live, Said},
-    parts::{ErrorPanel, Skeleton},
+    parts::{ErrorPanel, Skeleton, dom},
 };
 
 /// The client that whoever runs the app has provided.
@@ -204,6 +205,35 @@ pub fn kept<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
         ask_again(count, Box::new(key), fetch, Arc::new(hear));
     }
     moving
+}
+
+/// A page of a list, kept up to date: its first, or the one after what the address says, `?tokens=…`.
+/// `name` is also the id of the section that shows it, which is brought into sight with another page.
+pub fn paged<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
+    name: &'static str,
+    key: impl Fn() -> K + Copy + Send + Sync + 'static,
+    fetch: impl Fn(K, Option<&str>) -> Asked<Page<T>> + Send + Sync + 'static,
+) -> Moving<Page<T>> {
+    let place = place(name);
+    kept(move || (key(), place.get()), move |(key, after): (K, Option<String>)| fetch(key, after.as_deref()))
+}
+
+/// After what the page of the list `name` begins; nothing for the first one.
+pub fn place(name: &'static str) -> Memo<Option<String>> {
+    let query = use_query_map();
+    let place = Memo::new(move |_| query.with(|q| q.get(name)).filter(|after| !after.is_empty()));
+    effect_of_place(name, place);
+    place
+}
+
+fn effect_of_place(name: &'static str, place: Memo<Option<String>>) {
+    Effect::new(move |before: Option<Option<String>>| {
+        let now = place.get();
+        if before.is_some_and(|before| before != now) {
+            dom::bring(name);
+        }
+        now
+    });
 }
 
 /// Hears the answer to what a key names.

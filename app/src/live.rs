@@ -3,7 +3,10 @@
 //! The connection itself is made by whoever runs the app and is handed in as [`Socket`]; on the
 //! server there is none, and nothing moves.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use api::{Error, live::Topic};
 use leptos::prelude::*;
@@ -57,6 +60,14 @@ pub struct LinkState {
     pub newer: RwSignal<bool>,
     /// The session has ended.
     pub signed_out: RwSignal<bool>,
+    /// Subscriptions of the page that were refused or ended while it is shown: the app was removed, or
+    /// one's access to it.
+    pub ended: RwSignal<u32>,
+}
+
+/// Whether a topic is about what the page shows. What runs in the frame of every page is not.
+fn is_of_page(topic: &Topic) -> bool {
+    !matches!(topic, Topic::Platform | Topic::Changes)
 }
 
 /// The page's connection.
@@ -74,6 +85,7 @@ impl Live {
             lost_at: RwSignal::new(0),
             newer: RwSignal::new(false),
             signed_out: RwSignal::new(false),
+            ended: RwSignal::new(0),
         };
         let socket = use_context::<Arc<dyn Socket>>();
         if let Some(socket) = &socket {
@@ -89,10 +101,28 @@ impl Live {
 
     /// Subscribes until the current owner is cleaned up. To be called from an effect.
     pub fn subscribe(&self, topic: Topic, sink: impl Fn(Said<'_>) + 'static) -> Subscription {
-        let id = self.socket.as_ref().map(|socket| socket.subscribe(topic, Box::new(sink)));
+        let (counts, ended) = (is_of_page(&topic), self.state.ended);
+        // A build's output ends well; everything else goes on for as long as one may see it.
+        let ends_well = matches!(topic, Topic::Build { .. });
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let of_sink = has_ended.clone();
+        let told = move |said: Said<'_>| {
+            let now = matches!(said, Said::Failed(_)) || matches!(said, Said::End) && !ends_well;
+            let before = of_sink.swap(now, Ordering::Relaxed);
+            if counts && now != before {
+                ended.try_update(|n| *n = if now { *n + 1 } else { n.saturating_sub(1) });
+            }
+            sink(said);
+        };
+        let id = self.socket.as_ref().map(|socket| socket.subscribe(topic, Box::new(told)));
         let subscription = Subscription { id, socket: self.socket.clone() };
         let ending = subscription.clone();
-        on_cleanup(move || ending.end());
+        on_cleanup(move || {
+            ending.end();
+            if counts && has_ended.load(Ordering::Relaxed) {
+                ended.try_update(|n| *n = n.saturating_sub(1));
+            }
+        });
         subscription
     }
 }

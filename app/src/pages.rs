@@ -31,7 +31,7 @@ mod users;
 
 pub use self::{
     account::AccountPage,
-    activity::{ActivityPage, FIRST_PAGE as FIRST_RELEASES},
+    activity::ActivityPage,
     app_frame::AppFrame,
     apps::AppsPage,
     audit::AuditPage,

@@ -19,6 +19,7 @@ mod live_mark;
 pub mod log;
 mod meter;
 mod notices;
+mod pager;
 mod palette;
 mod rail;
 mod show;
@@ -44,6 +45,7 @@ pub use self::{
     live_mark::LiveMark,
     meter::Meter,
     notices::Notices,
+    pager::Pager,
     palette::{FindButton, Palette},
     rail::Rail,
     show::Show,

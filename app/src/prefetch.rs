@@ -15,7 +15,7 @@ use web_sys::Element;
 
 use crate::{
     bundles,
-    pages::{FIRST_RELEASES, RECENT, newest_lines},
+    pages::{RECENT, newest_lines},
 };
 
 /// A pointer that only passes by asks for nothing.
@@ -99,10 +99,10 @@ macro_rules! asked_ahead {
 }
 
 asked_ahead! {
-    apps: apps(client) => client.app_summary_list();
+    apps: apps(client) => client.app_summary_page(None);
     app: status(client, app) => client.app_status(&app);
     app_overview: overview(client, app) => client.event_list_news(&app, RECENT), client.metrics_info(&app, &MetricsQuery::default());
-    app_activity: activity(client, app) => client.release_list(&app, FIRST_RELEASES), client.build_list(&app);
+    app_activity: activity(client, app) => client.release_page(&app, None), client.build_page(&app, None);
     app_resources: resources(client) => client.dyno_size_list();
     app_logs: logs(client, app) => client.log_line_list(&app, &newest_lines());
     build: build(client, app, number) => client.build_info(&app, &number);

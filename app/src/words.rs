@@ -12,6 +12,11 @@ pub fn count(n: usize, one: &str, many: &str) -> String {
     format!("{} {}", thousands(n as u64), if n == 1 { one } else { many })
 }
 
+/// As [`count`], of a list that may go on: `50+ apps`.
+pub fn count_of(n: usize, more: bool, one: &str, many: &str) -> String {
+    if more { format!("{}+ {many}", thousands(n as u64)) } else { count(n, one, many) }
+}
+
 /// `1,234,567`
 pub fn thousands(n: u64) -> String {
     let digits = n.to_string();

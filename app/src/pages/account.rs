@@ -2,14 +2,17 @@
 
 use api::{
     authorizations::{Authorization, AuthorizationCreate},
+    client::Page,
     sessions::Session,
 };
 use leptos::{either::Either, prelude::*};
 
 use crate::{
-    data::{Moving, client, kept},
+    data::{Moving, client, paged},
     pages::{identities::Identities, oauth_clients::OauthClients, passwords::Passwords},
-    parts::{ActButton, Ago, Cmd, CopyButton, Crumb, Deck, Each, Icon, PageHead, Toasts, Visitor, act, dom, theme},
+    parts::{
+        ActButton, Ago, Cmd, CopyButton, Crumb, Deck, Each, Icon, PageHead, Pager, Toasts, Visitor, act, dom, theme,
+    },
     words,
 };
 
@@ -47,7 +50,7 @@ pub fn AccountPage() -> impl IntoView {
 #[component]
 fn Tokens() -> impl IntoView {
     let client = client();
-    let tokens: Moving<Vec<Authorization>> = kept(|| (), move |()| client.authorization_list());
+    let tokens: Moving<Page<Authorization>> = paged("tokens", || (), move |(), after| client.authorization_page(after));
     let made = RwSignal::new(None::<Authorization>);
     view! {
         <section class="sec" id="tokens" aria-labelledby="tokens-h">
@@ -61,11 +64,12 @@ fn Tokens() -> impl IntoView {
                             <th role="columnheader">"Last used"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
                         </tr></thead>
                         <tbody role="rowgroup">
-                            <Each each=move || list.get() key=|t| (t.id, t.last_used_at) let:token><TokenRow token tokens/></Each>
+                            <Each each=move || list.with(|p| p.items.clone()) key=|t| (t.id, t.last_used_at) let:token><TokenRow token tokens/></Each>
                         </tbody>
                     </table></div>
                     <NewToken tokens made/>
                 </div>
+                <Pager name="tokens" what="tokens" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
             })}
             <p class="meta">"The command line makes one for itself:"</p>
             <Cmd line="wharf login".to_owned()/>
@@ -92,16 +96,14 @@ fn MadeToken(token: Authorization, made: RwSignal<Option<Authorization>>) -> imp
 }
 
 #[component]
-fn TokenRow(token: Authorization, tokens: Moving<Vec<Authorization>>) -> impl IntoView {
+fn TokenRow(token: Authorization, tokens: Moving<Page<Authorization>>) -> impl IntoView {
     let busy = RwSignal::new(false);
     let client = client();
     let toasts = Toasts::of_page();
     let id = token.id;
     let revoke = Callback::new(move |()| {
         act(busy, "The token was not revoked", client.authorization_delete(&id.to_string()), move |gone| {
-            if let Some(list) = tokens.get() {
-                tokens.put(list.into_iter().filter(|t| t.id != id).collect());
-            }
+            tokens.again();
             toasts.done(format!("The token for {} is revoked", gone.description));
         });
     });
@@ -121,7 +123,7 @@ fn TokenRow(token: Authorization, tokens: Moving<Vec<Authorization>>) -> impl In
 }
 
 #[component]
-fn NewToken(tokens: Moving<Vec<Authorization>>, made: RwSignal<Option<Authorization>>) -> impl IntoView {
+fn NewToken(tokens: Moving<Page<Authorization>>, made: RwSignal<Option<Authorization>>) -> impl IntoView {
     let name = RwSignal::new(String::new());
     let busy = RwSignal::new(false);
     let client = client();
@@ -149,17 +151,18 @@ fn NewToken(tokens: Moving<Vec<Authorization>>, made: RwSignal<Option<Authorizat
 #[component]
 fn Sessions() -> impl IntoView {
     let client = client();
-    let sessions: Moving<Vec<Session>> = kept(|| (), move |()| client.session_list());
+    let sessions: Moving<Page<Session>> = paged("sessions", || (), move |(), after| client.session_page(after));
     view! {
         <section class="sec" id="sessions" aria-labelledby="sessions-h">
             <div class="sec-h"><h2 id="sessions-h">"Sessions"</h2><span class="meta">"browsers that are signed in"</span></div>
             {sessions.show(2, move |list| view! {
                 <div class="card">
                     <ul class="list small" style="padding-inline:16px">
-                        <Each each=move || list.get() key=|s| s.id let:session><SessionRow session sessions/></Each>
+                        <Each each=move || list.with(|p| p.items.clone()) key=|s| s.id let:session><SessionRow session sessions/></Each>
                     </ul>
                     <SignInLink/>
                 </div>
+                <Pager name="sessions" what="sessions" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
             })}
         </section>
     }
@@ -179,16 +182,12 @@ fn browser(agent: &str) -> String {
 }
 
 #[component]
-fn SessionRow(session: Session, sessions: Moving<Vec<Session>>) -> impl IntoView {
+fn SessionRow(session: Session, sessions: Moving<Page<Session>>) -> impl IntoView {
     let busy = RwSignal::new(false);
     let client = client();
     let id = session.id;
     let end = Callback::new(move |()| {
-        act(busy, "The session was not ended", client.session_delete(&id.to_string()), move |_| {
-            if let Some(list) = sessions.get() {
-                sessions.put(list.into_iter().filter(|s| s.id != id).collect());
-            }
-        });
+        act(busy, "The session was not ended", client.session_delete(&id.to_string()), move |_| sessions.again());
     });
     view! {
         <li class="row wrap g3">

@@ -2,6 +2,7 @@
 
 use api::{
     builds::{Build, BuildStatus},
+    client::{Asked, Page},
     releases::{Release, ReleaseStatus},
     statuses::AppStatus,
 };
@@ -20,13 +21,13 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    data::{asked, client},
-    parts::{Ago, Avatar, Each, LiveMark, Show, dom},
+    data::{Moving, asked, client, place},
+    parts::{Ago, Avatar, Each, Icon, LiveMark, Show, dom},
     words,
 };
 
-/// Releases that are asked for at first.
-pub const FIRST_PAGE: usize = 50;
+/// Where the address says that the timeline begins: before this release and this build, `?older=12.40`.
+pub const OLDER: &str = "older";
 
 /// A point of the timeline.
 #[derive(Clone, PartialEq)]
@@ -85,7 +86,45 @@ impl Item {
     }
 }
 
-/// One list of what was asked and what was heard of since; a build that became a release is part of it.
+/// A stretch of the timeline, and where the next one begins.
+#[derive(Clone, PartialEq)]
+struct Stretch {
+    items: Vec<Item>,
+    older: Option<String>,
+}
+
+/// The place in both lists that an address names.
+fn places(older: Option<&str>) -> (Option<String>, Option<String>) {
+    let number = |text: &str| text.parse::<u32>().ok().map(|n| n.to_string());
+    let (release, build) = older.and_then(|text| text.split_once('.')).unwrap_or_default();
+    (number(release), number(build))
+}
+
+/// One list of two pages and what was heard of since; a build that became a release is part of it. Where one
+/// page ends earlier than the other, the rest of the other is for the next stretch.
+fn stretch(releases: &Page<Release>, builds: &Page<Build>, status: Option<&AppStatus>, from: Option<&str>) -> Stretch {
+    let ends = [
+        releases.next.as_ref().and(releases.items.last()).map(|r| r.created_at),
+        builds.next.as_ref().and(builds.items.last()).map(|b| b.created_at),
+    ];
+    let end = ends.into_iter().flatten().max();
+    // What moves is at the beginning.
+    let mut items = items(&releases.items, &builds.items, status.filter(|_| from.is_none()));
+    items.retain(|item| end.is_none_or(|end| item.at() >= end));
+    let after = end.map(|end| {
+        let (mut release, mut build) = places(from);
+        for shown in releases.items.iter().filter(|r| r.created_at >= end) {
+            release = Some(shown.version.to_string());
+        }
+        for shown in builds.items.iter().filter(|b| b.created_at >= end) {
+            build = Some(shown.number.to_string());
+        }
+        format!("{}.{}", release.unwrap_or_default(), build.unwrap_or_default())
+    });
+    // A stretch without an end of its own would be followed by itself.
+    Stretch { items, older: after.filter(|after| from != Some(after)) }
+}
+
 fn items(releases: &[Release], builds: &[Build], status: Option<&AppStatus>) -> Vec<Item> {
     let mut all_releases: Vec<Release> = status.map(|s| s.releases.clone()).unwrap_or_default();
     let mut all_builds: Vec<Build> = status.map(|s| s.builds.clone()).unwrap_or_default();
@@ -107,13 +146,11 @@ fn items(releases: &[Release], builds: &[Build], status: Option<&AppStatus>) -> 
         let build = all_builds.iter().find(|b| b.release.is_some_and(|r| r.id == id))?;
         Some(Made { number: build.number, message: build.source_blob.version_description.clone() })
     };
-    let oldest = all_releases.iter().map(|r| r.created_at).min();
     let mut items: Vec<Item> = all_releases.iter().map(|r| Item::Release(Box::new(r.clone()), made(r))).collect();
     items.extend(
         all_builds
             .iter()
             .filter(|b| b.release.is_none() || b.status == BuildStatus::Pending)
-            .filter(|b| oldest.is_none_or(|at| b.created_at >= at || all_releases.len() < FIRST_PAGE))
             .map(|b| Item::Build(Box::new(b.clone()))),
     );
     items.sort_by_key(|item| std::cmp::Reverse(item.at()));
@@ -131,14 +168,21 @@ enum Show {
 #[component]
 pub fn ActivityPage() -> impl IntoView {
     let app = ThisApp::of_page();
-    let max = RwSignal::new(FIRST_PAGE);
     let (for_releases, for_builds) = (client(), client());
-    let releases = asked(
-        move || (app.name.get(), max.get()),
-        move |(name, max): (String, usize)| for_releases.release_list(&name, max),
-    );
-    let builds = asked(move || app.name.get(), move |name: String| for_builds.build_list(&name));
     let query = use_query_map();
+    let older = place(OLDER);
+    let releases: Moving<Page<Release>> = asked(
+        move || (app.name.get(), older.get()),
+        move |(name, older): (String, Option<String>)| {
+            for_releases.release_page(&name, places(older.as_deref()).0.as_deref())
+        },
+    );
+    let builds: Moving<Page<Build>> = asked(
+        move || (app.name.get(), older.get()),
+        move |(name, older): (String, Option<String>)| -> Asked<Page<Build>> {
+            for_builds.build_page(&name, places(older.as_deref()).1.as_deref())
+        },
+    );
     let compared = Memo::new(move |_| query.with(|q| q.get("compare")).as_deref().and_then(pair));
     let ticks = Ticks(RwSignal::new(compared.get_untracked().map(|(a, b)| vec![a, b]).unwrap_or_default()));
     provide_context(ticks);
@@ -166,7 +210,7 @@ pub fn ActivityPage() -> impl IntoView {
     view! {
         <div class=move || if compared.get().is_some() { "split" } else { "" }>
             <div class="page">
-                {releases.show(8, move |releases| builds.show(8, move |builds| view! { <Timeline app releases builds max/> }))}
+                {releases.show(8, move |releases| builds.show(8, move |builds| view! { <Timeline app releases builds older/> }))}
             </div>
             {move || compared.get().map(|(from, to)| view! { <Compare app from to/> })}
         </div>
@@ -177,21 +221,23 @@ pub fn ActivityPage() -> impl IntoView {
 #[component]
 fn Timeline(
     app: ThisApp,
-    releases: Signal<Vec<Release>>,
-    builds: Signal<Vec<Build>>,
-    max: RwSignal<usize>,
+    releases: Signal<Page<Release>>,
+    builds: Signal<Page<Build>>,
+    older: Memo<Option<String>>,
 ) -> impl IntoView {
     let clock = Clock::of_page();
     let show = RwSignal::new(Show::All);
+    let all = Memo::new(move |_| {
+        let (status, from) = (app.status.get(), older.get());
+        releases.with(|r| builds.with(|b| stretch(r, b, status.as_ref(), from.as_deref())))
+    });
     let shown = Memo::new(move |_| {
-        let status = app.status.get();
-        let all = releases.with(|r| builds.with(|b| items(r, b, status.as_ref())));
         let fits = |item: &Item| match show.get() {
             Show::All => true,
             Show::Code => item.is_code(),
             Show::Config => !item.is_code(),
         };
-        all.into_iter().filter(fits).collect::<Vec<_>>()
+        all.get().items.into_iter().filter(fits).collect::<Vec<_>>()
     });
     let today = Memo::new(move |_| clock.local(clock.now()).date());
     // Days of the reader's zone, with their items.
@@ -206,7 +252,6 @@ fn Timeline(
         }
         days
     });
-    let more = move || releases.with(Vec::len) >= max.get();
     view! {
         <div class="row wrap g3">
             <div class="seg" role="group" aria-label="Show">
@@ -214,10 +259,10 @@ fn Timeline(
                     <button type="button" aria-pressed=move || (show.get() == choice).to_string() on:click=move |_| show.set(choice)>{word}</button>
                 }).collect_view()}
             </div>
-            <LiveMark/>
+            <Show when=move || older.with(Option::is_none)><LiveMark/></Show>
             <span class="push meta hide-p">"tick two releases to compare them"</span>
         </div>
-        <div class="stack">
+        <div class="stack" id=OLDER tabindex="-1">
             <Each each=move || days.get() key=|(day, items)| (*day, items.iter().map(Item::key).collect::<String>()) let:day>
                 <h2 class="day">{move || words::day(day.0, today.get())}</h2>
                 <ol class="tl">
@@ -229,11 +274,14 @@ fn Timeline(
             </Each>
         </div>
         <Show when=move || shown.with(Vec::is_empty)>
-            <p class="small dim">"Nothing of this kind yet."</p>
+            <p class="small dim">{move || if all.with(|a| a.older.is_some()) || older.with(Option::is_some) { "Nothing of this kind in this stretch of time." } else { "Nothing of this kind yet." }}</p>
         </Show>
-        <Show when=more>
-            <div><button class="btn" type="button" on:click=move |_| max.update(|n| *n *= 4)>"Show older"</button></div>
-        </Show>
+        <nav class="row wrap" aria-label="Pages of the timeline">
+            <Show when=move || older.with(Option::is_some)><a class="btn" href=move || app.path("/activity")>"Newest"</a></Show>
+            <Show when=move || all.with(|a| a.older.is_some())>
+                <a class="btn" href=move || app.path(&format!("/activity?{OLDER}={}#{OLDER}", all.with(|a| a.older.clone().unwrap_or_default())))>"Show older"<Icon name="right" size="i-s"/></a>
+            </Show>
+        </nav>
     }
     .into_any()
 }

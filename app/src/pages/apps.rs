@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use api::{
+    client::{Page, read},
     live::Topic,
     statuses::{AppSummary, Condition},
 };
@@ -10,38 +11,70 @@ use leptos::{either::Either, prelude::*};
 use uuid::Uuid;
 
 use crate::{
-    data::{Moving, client},
-    parts::{Ago, Avatar, Crumb, Deck, Each, Glyph, Icon, LiveMark, PageHead, Spark, Status, Tone, condition},
+    data::{Moving, asked, client, place},
+    live::{Live, Said},
+    parts::{Ago, Avatar, Crumb, Deck, Each, Glyph, Icon, LiveMark, PageHead, Pager, Spark, Status, Tone, condition},
     words,
 };
 
 /// `/apps`
 #[component]
 pub fn AppsPage() -> impl IntoView {
-    let apps: Moving<Vec<AppSummary>> = Moving::new(
-        || (),
-        {
-            let client = client();
-            move |()| client.app_summary_list()
-        },
-        |()| Some(Topic::Apps),
-    );
+    let client = client();
+    let place = place(LIST);
+    let apps: Moving<Page<AppSummary>> =
+        asked(move || place.get(), move |after: Option<String>| client.app_summary_page(after.as_deref()));
+    let heard = heard();
     view! {
         <Deck title="Apps".to_owned() crumbs=vec![Crumb::here("Apps")]>
-            <div class="page">{apps.show(6, |apps| view! { <Apps apps/> })}</div>
+            <div class="page">{apps.show(6, move |page| {
+                let is_first = place.get_untracked().is_none();
+                let apps = Memo::new(move |_| page.with(|page| heard.with(|heard| current(page, heard.as_deref(), is_first))));
+                let is_part = Memo::new(move |_| !is_first || page.with(|p| p.next.is_some()));
+                let next = Signal::derive(move || page.with(|p| p.next.clone()));
+                view! { <Apps apps=apps.into() is_part next/> }
+            })}</div>
         </Deck>
     }
     .into_any()
 }
 
+/// The list's name in the address.
+const LIST: &str = "apps";
+
+/// All apps, as they were told since the page was opened.
+fn heard() -> RwSignal<Option<Vec<AppSummary>>> {
+    let (heard, live) = (RwSignal::new(None), Live::of_page());
+    Effect::new(move |_| {
+        live.subscribe(Topic::Apps, move |said| {
+            if let Said::Value(json) = said
+                && let Ok(all) = read(json)
+            {
+                heard.try_set(Some(all));
+            }
+        });
+    });
+    heard
+}
+
+/// The rows of a page as they are now. What was made since comes only to a list that is whole: elsewhere it
+/// may belong to another page.
+fn current(page: &Page<AppSummary>, heard: Option<&[AppSummary]>, is_first: bool) -> Vec<AppSummary> {
+    match heard {
+        None => page.items.clone(),
+        Some(all) if is_first && page.next.is_none() => all.to_vec(),
+        Some(all) => page.items.iter().filter_map(|row| all.iter().find(|app| app.id == row.id).cloned()).collect(),
+    }
+}
+
 #[component]
-fn Apps(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
-    let none = Memo::new(move |_| apps.with(Vec::is_empty));
+fn Apps(apps: Signal<Vec<AppSummary>>, is_part: Memo<bool>, next: Signal<Option<String>>) -> impl IntoView {
+    let none = Memo::new(move |_| apps.with(Vec::is_empty) && !is_part.get());
     move || {
         if none.get() {
             Either::Left(view! { <super::create::FirstRun/> })
         } else {
-            Either::Right(view! { <List apps/> })
+            Either::Right(view! { <List apps is_part next/> })
         }
     }
 }
@@ -95,7 +128,7 @@ impl Filter {
 }
 
 #[component]
-fn List(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
+fn List(apps: Signal<Vec<AppSummary>>, is_part: Memo<bool>, next: Signal<Option<String>>) -> impl IntoView {
     let text = RwSignal::new(String::new());
     let filter = RwSignal::new(Filter::All);
     let ordered = Memo::new(move |before: Option<&Vec<Uuid>>| apps.with(|apps| order(apps, before)));
@@ -114,14 +147,14 @@ fn List(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
     view! {
         <PageHead
             title=|| "Apps"
-            sub=move || view! { <Counts apps/> }
+            sub=move || view! { <Counts apps is_part/> }
             acts=|| view! {
                 <a class="btn pri" href="/apps/new"><Icon name="plus" size="i-s"/>"New app"</a>
             }
         />
         <Attention apps/>
-        <section class="sec" aria-label="List of apps">
-            <Filters apps text filter/>
+        <section class="sec" id=LIST tabindex="-1" aria-label="List of apps">
+            <Filters apps is_part text filter/>
             <div class="tw">
                 <table role="table" class="table apps">
                     <thead role="rowgroup">
@@ -143,16 +176,18 @@ fn List(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
             <p class="meta" role="status">
                 {move || {
                     let (n, all) = (shown.with(Vec::len), apps.with(Vec::len));
-                    (n < all).then(|| format!("{n} of {} shown.", words::count(all, "app", "apps")))
+                    let of = if is_part.get() { " on this page" } else { "" };
+                    (n < all).then(|| format!("{n} of {}{of} shown.", words::count(all, "app", "apps")))
                 }}
             </p>
+            <Pager name=LIST what="apps" next/>
         </section>
     }
     .into_any()
 }
 
 #[component]
-fn Counts(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
+fn Counts(apps: Signal<Vec<AppSummary>>, is_part: Memo<bool>) -> impl IntoView {
     let counts = Memo::new(move |_| {
         apps.with(|apps| {
             let n = |f: fn(&Condition) -> bool| apps.iter().filter(|a| f(&a.condition)).count();
@@ -168,6 +203,7 @@ fn Counts(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
         })
     });
     view! {
+        {move || is_part.get().then(|| view! { <span>"On this page:"</span> })}
         {move || counts.get().into_iter().filter(|(_, n, _)| *n > 0).map(|(tone, n, word)| view! {
             <span><Status tone=tone word=format!("{n} {word}")/></span>
         }).collect_view()}
@@ -206,7 +242,12 @@ fn Attention(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
 }
 
 #[component]
-fn Filters(apps: Signal<Vec<AppSummary>>, text: RwSignal<String>, filter: RwSignal<Filter>) -> impl IntoView {
+fn Filters(
+    apps: Signal<Vec<AppSummary>>,
+    is_part: Memo<bool>,
+    text: RwSignal<String>,
+    filter: RwSignal<Filter>,
+) -> impl IntoView {
     let choices = [(Filter::All, "All"), (Filter::Attention, "Attention"), (Filter::Up, "Up"), (Filter::Off, "Off")];
     view! {
         <div class="row wrap g3">
@@ -217,7 +258,7 @@ fn Filters(apps: Signal<Vec<AppSummary>>, text: RwSignal<String>, filter: RwSign
                     class="input"
                     id="q"
                     type="search"
-                    placeholder="Filter by name or person"
+                    placeholder=move || if is_part.get() { "Filter this page" } else { "Filter by name or person" }
                     data-find=""
                     prop:value=move || text.get()
                     on:input=move |ev| text.set(event_target_value(&ev))
@@ -236,7 +277,7 @@ fn Filters(apps: Signal<Vec<AppSummary>>, text: RwSignal<String>, filter: RwSign
                     </button>
                 }).collect_view()}
             </div>
-            <span class="push meta hide-p">"Attention first, then by traffic"</span>
+            <span class="push meta hide-p">{move || if is_part.get() { "By name; Ctrl K finds any app by how its name begins" } else { "Attention first, then by traffic" }}</span>
         </div>
     }
     .into_any()

@@ -121,7 +121,7 @@ fn Events(events: Signal<Vec<Event>>) -> impl IntoView {
             <table role="table" class="table">
                 <thead role="rowgroup"><tr role="row">
                     <th role="columnheader">"When"</th><th role="columnheader">"Who"</th><th role="columnheader">"What"</th>
-                    <th role="columnheader">"Subject"</th><th role="columnheader">"Via"</th><th role="columnheader" class="r hide-s">"Hash"</th>
+                    <th role="columnheader">"Subject"</th><th role="columnheader">"Via"</th><th role="columnheader" class="r">"Hash"</th>
                 </tr></thead>
                 <tbody role="rowgroup">
                     <Each each=move || events.get() key=|e| e.seq let:event><EventRow event/></Each>
@@ -150,9 +150,9 @@ fn EventRow(event: Event) -> impl IntoView {
                 <span style="overflow-wrap:anywhere">{event.summary}</span>
                 <div class="meta mono">{event.action}</div>
             </td>
-            <td role="cell" class="mono small">{event.subject}</td>
-            <td role="cell" class="meta hide-s">{from}</td>
-            <td role="cell" class="sha r hide-s" title=event.hash>{hash}</td>
+            <td role="cell" class="mono small full-s" style="overflow-wrap:anywhere" data-l="subject">{event.subject}</td>
+            <td role="cell" class="meta full-s" style="overflow-wrap:anywhere" data-l="via">{from}</td>
+            <td role="cell" class="sha r full-s" data-l="hash" title=event.hash>{hash}</td>
         </tr>
     }
     .into_any()

@@ -8,7 +8,7 @@ use super::{app_frame::ThisApp, create::build_title};
 use crate::{
     clock::Clock,
     data::{asked, client},
-    parts::{ActButton, Avatar, BuildOutput, Crumb, Deck, ErrorPanel, Icon, PageHead, Show, Status, Toasts, Tone, act},
+    parts::{ActButton, Avatar, BuildOutput, Crumb, Deck, Icon, PageHead, Show, Status, Toasts, Tone, act},
     words,
 };
 
@@ -19,7 +19,10 @@ pub fn BuildPage() -> impl IntoView {
     let params = use_params_map();
     let number = Memo::new(move |_| params.with(|p| p.get("n").and_then(|n| n.parse::<i32>().ok()).unwrap_or(0)));
     let client = client();
-    let builds = asked(move || app.name.get(), move |name: String| client.build_list(&name));
+    let build = asked(
+        move || (app.name.get(), number.get()),
+        move |(name, number): (String, i32)| client.build_info(&name, &number.to_string()),
+    );
     let crumbs = Signal::derive(move || {
         let name = app.name.get();
         vec![
@@ -33,21 +36,15 @@ pub fn BuildPage() -> impl IntoView {
     view! {
         <Deck title crumbs>
             <div class="page">
-                {builds.show(4, move |builds| {
+                {build.show(4, move |build| {
                     // The status is newer where it knows the build: it moves.
                     let found = Memo::new(move |_| {
                         let n = number.get();
                         let moving = app.status.get().and_then(|s| s.builds.into_iter().find(|b| b.number == n));
-                        moving.or_else(|| builds.with(|all| all.iter().find(|b| b.number == n).cloned()))
+                        moving.unwrap_or_else(|| build.get())
                     });
-                    let id = Memo::new(move |_| found.with(|b| b.as_ref().map(|b| b.id.get())));
-                    move || match id.get() {
-                        Some(id) => view! { <OneBuild app id found/> }.into_any(),
-                        None => {
-                            let error = api::Error::new(404, "not_found", format!("There is no build {} of this app.", number.get_untracked()));
-                            view! { <ErrorPanel error/> }.into_any()
-                        }
-                    }
+                    let id = Memo::new(move |_| found.with(|b| b.id.get()));
+                    move || view! { <OneBuild app id=id.get() found/> }
                 })}
             </div>
         </Deck>
@@ -56,26 +53,24 @@ pub fn BuildPage() -> impl IntoView {
 }
 
 #[component]
-fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Option<Build>>) -> impl IntoView {
+fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Build>) -> impl IntoView {
     let clock = Clock::of_page();
-    let of = move |f: &dyn Fn(&Build) -> String| found.with(|b| b.as_ref().map(f).unwrap_or_default());
+    let of = move |f: &dyn Fn(&Build) -> String| found.with(f);
     let took = move |b: &Build| {
         let end = if b.status == BuildStatus::Pending { clock.now() } else { b.updated_at };
         words::span((end - b.created_at).num_seconds())
     };
     let state = move || {
-        found.with(|b| {
-            b.as_ref().map_or((Tone::Idle, String::new()), |b| match b.status {
-                BuildStatus::Pending if b.queue_position > 0 => (Tone::Busy, words::queued(b.queue_position)),
-                BuildStatus::Pending => (Tone::Busy, format!("Building, {}", took(b))),
-                BuildStatus::Succeeded => (Tone::Ok, format!("Built in {}", took(b))),
-                BuildStatus::Failed => (Tone::Bad, format!("Failed in {}", took(b))),
-            })
+        found.with(|b| match b.status {
+            BuildStatus::Pending if b.queue_position > 0 => (Tone::Busy, words::queued(b.queue_position)),
+            BuildStatus::Pending => (Tone::Busy, format!("Building, {}", took(b))),
+            BuildStatus::Succeeded => (Tone::Ok, format!("Built in {}", took(b))),
+            BuildStatus::Failed => (Tone::Bad, format!("Failed in {}", took(b))),
         })
     };
     let deploys = app.may("deploy");
-    let pending = Memo::new(move |_| found.with(|b| b.as_ref().is_some_and(|b| b.status == BuildStatus::Pending)));
-    let error = Memo::new(move |_| found.with(|b| b.as_ref().and_then(|b| b.error.clone())));
+    let pending = Memo::new(move |_| found.with(|b| b.status == BuildStatus::Pending));
+    let error = Memo::new(move |_| found.with(|b| b.error.clone()));
     let plain = Memo::new(move |_| of(&|b| b.output_stream_url.clone()));
     let user = Memo::new(move |_| of(&|b| b.user.email.clone()));
     view! {

@@ -51,6 +51,22 @@ fn sentence(why: &str, from: &str) -> String {
     }
 }
 
+/// Where `next` leads, in words of ours; nothing for what is no page of the console. Anybody can send somebody
+/// here, and shall not choose words that the platform seems to say.
+fn place_of(next: &str) -> Option<&'static str> {
+    let path = next.split(['?', '#']).next()?.strip_prefix('/')?;
+    match path.split('/').collect::<Vec<_>>().as_slice() {
+        ["apps"] => Some("the apps"),
+        ["apps", "new"] => Some("a new app"),
+        ["apps", app, ..] if !app.is_empty() => Some("a page of an app"),
+        ["teams", ..] => Some("your teams"),
+        ["account"] => Some("your account"),
+        ["platform" | "sign-in" | "audit"] => Some("the platform"),
+        ["oauth", "authorize"] => Some("the program that asks for access"),
+        _ => None,
+    }
+}
+
 /// `/login`, and where somebody ends who is not let in: `/login?error=…`.
 #[component]
 pub fn LoginPage() -> impl IntoView {
@@ -82,14 +98,14 @@ fn Ways(options: SignInOptions) -> impl IntoView {
         (false, true) => "With your password and a code, or with a link that works once.",
         (false, false) => "With a link that works once. There is no password to forget.",
     };
-    let there = next.as_deref().map(|next| next.split('?').next().unwrap_or_default().trim_matches('/').to_owned());
+    let there = next.as_deref().and_then(place_of);
     view! {
         <div class="lbox">
             <div class="stack g3">
                 <span class="logo"><Icon name="logo"/></span>
                 <h1 style="font-size:1.5rem">"Sign in to Wharf"</h1>
                 <p class="dim small">{lead}
-                    {there.filter(|there| (has_buttons || has_password) && !there.is_empty()).map(|there| view! { " You come back to where you were going: "<span class="mono">{there}</span>"." })}
+                    {there.filter(|_| has_buttons || has_password).map(|there| format!(" You come back to where you were going: {there}."))}
                 </p>
             </div>
             {move || refused.get().map(|why| view! {
@@ -181,4 +197,21 @@ fn Harbour() -> impl IntoView {
         </svg>
     }
     .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place_of;
+
+    #[test]
+    fn what_an_address_says_is_not_repeated() {
+        assert_eq!(place_of("/apps/shop/logs?q=1"), Some("a page of an app"));
+        assert_eq!(place_of("/account"), Some("your account"));
+        assert_eq!(place_of("/apps/call-0900-1234-to-unlock"), Some("a page of an app"));
+        for hostile in
+            ["//evil.test/apps", "/\\evil.test", "https://evil.test/apps", "/your-account-is-locked", "/", ""]
+        {
+            assert_eq!(place_of(hostile), None, "{hostile}");
+        }
+    }
 }

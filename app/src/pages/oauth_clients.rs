@@ -1,13 +1,16 @@
 //! Programs of others: the page that asks whether one may act, and one's own clients.
 
-use api::oauth_clients::{Consent, ConsentQuery, OauthClient, OauthClientCreate};
+use api::{
+    client::Page,
+    oauth_clients::{Consent, ConsentQuery, OauthClient, OauthClientCreate},
+};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use crate::{
-    data::{Moving, asked, client, kept},
-    parts::{ActButton, CopyButton, Each, Icon, act},
+    data::{Moving, asked, client, paged},
+    parts::{ActButton, CopyButton, Each, Icon, Pager, act},
 };
 
 /// What a scope lets a program do, in words.
@@ -90,17 +93,18 @@ fn Question(consent: Consent) -> impl IntoView {
 #[component]
 pub fn OauthClients() -> impl IntoView {
     let client = client();
-    let clients: Moving<Vec<OauthClient>> = kept(|| (), move |()| client.oauth_client_list());
+    let clients: Moving<Page<OauthClient>> = paged("clients", || (), move |(), after| client.oauth_client_page(after));
     view! {
         <section class="sec" id="clients" aria-labelledby="clients-h">
             <div class="sec-h"><h2 id="clients-h">"OAuth clients"</h2><span class="meta">"programs of yours that act for people who allow it"</span></div>
             {clients.show(1, move |list| view! {
                 <div class="card">
                     <ul class="list small" style="padding-inline:16px">
-                        <Each each=move || list.get() key=|c| c.id let:client><ClientRow of=client clients/></Each>
+                        <Each each=move || list.with(|p| p.items.clone()) key=|c| c.id let:client><ClientRow of=client clients/></Each>
                     </ul>
                     <NewClient clients/>
                 </div>
+                <Pager name="clients" what="clients" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
             })}
         </section>
     }
@@ -108,7 +112,7 @@ pub fn OauthClients() -> impl IntoView {
 }
 
 #[component]
-fn ClientRow(of: OauthClient, clients: Moving<Vec<OauthClient>>) -> impl IntoView {
+fn ClientRow(of: OauthClient, clients: Moving<Page<OauthClient>>) -> impl IntoView {
     let (busy, client, id) = (RwSignal::new(false), client(), of.id);
     let remove = Callback::new(move |()| {
         act(busy, "The client was not removed", client.oauth_client_delete(&id.to_string()), move |_| clients.again());
@@ -117,7 +121,8 @@ fn ClientRow(of: OauthClient, clients: Moving<Vec<OauthClient>>) -> impl IntoVie
         <li class="row wrap g3">
             <span class="name">{of.name.clone()}</span>
             <span class="meta mono" style="overflow-wrap:anywhere">{of.redirect_uri}</span>
-            <span class="push row g2"><span class="meta mono">{id.to_string()}</span><CopyButton text=of.secret label="Copy secret"/></span>
+            <span class="push row g2"><span class="meta">"id"</span><span class="meta mono" style="overflow-wrap:anywhere">{id.to_string()}</span><CopyButton text=id.to_string() label=format!("Copy the id of {}", of.name)/></span>
+            <span class="row g2"><span class="meta">"secret"</span><span class="meta mono" aria-hidden="true">"••••••••"</span><CopyButton text=of.secret label=format!("Copy the secret of {}", of.name)/></span>
             <ActButton class="btn gho sm dgr".to_owned() busy on_click=remove>"Remove"<span class="vh">" the client "{of.name}</span></ActButton>
         </li>
     }
@@ -125,7 +130,7 @@ fn ClientRow(of: OauthClient, clients: Moving<Vec<OauthClient>>) -> impl IntoVie
 }
 
 #[component]
-fn NewClient(clients: Moving<Vec<OauthClient>>) -> impl IntoView {
+fn NewClient(clients: Moving<Page<OauthClient>>) -> impl IntoView {
     let (name, to, busy) = (RwSignal::new(String::new()), RwSignal::new(String::new()), RwSignal::new(false));
     let client = client();
     let make = move |ev: leptos::ev::SubmitEvent| {

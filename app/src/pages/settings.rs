@@ -44,7 +44,7 @@ pub fn SettingsPage() -> impl IntoView {
                             ["config", "deploy", "operate", "manage"].map(|right| may(status, right));
                         view! {
                             <GeneralSection app status/>
-                            <Show when=move || config.get() && deploy.get()><ConfigVarsSection app/></Show>
+                            <Show when=move || config.get()><ConfigVarsSection app changes=deploy/></Show>
                             <Show when=move || deploy.get()><BuildpacksSection app/></Show>
                             <AccessSection app status/>
                             <Show when=move || operate.get()><MaintenanceSection app status/></Show>

@@ -5,6 +5,7 @@ mod people;
 mod service_accounts;
 
 use api::{
+    client::Page,
     team_invitations::TeamInvitation,
     team_members::TeamMember,
     teams::{Team, TeamAccess},
@@ -13,7 +14,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
 use crate::{
-    data::{Moving, client, kept},
+    data::{Moving, client, kept, paged},
     parts::{Crumb, Deck, Icon, PageHead, Show},
     words,
 };
@@ -27,10 +28,10 @@ use service_accounts::ServiceAccounts;
 pub struct ThisTeam {
     pub name: Memo<String>,
     pub team: Moving<Team>,
-    pub members: Moving<Vec<TeamMember>>,
+    pub members: Moving<Page<TeamMember>>,
     /// Empty for those who may not see them.
-    pub invitations: Moving<Vec<TeamInvitation>>,
-    pub access: Moving<Vec<TeamAccess>>,
+    pub invitations: Moving<Page<TeamInvitation>>,
+    pub access: Moving<Page<TeamAccess>>,
 }
 
 impl ThisTeam {
@@ -41,12 +42,15 @@ impl ThisTeam {
         Self {
             name,
             team: kept(move || name.get(), move |name: String| a.team_info(&name)),
-            members: kept(move || name.get(), move |name: String| b.team_member_list(&name)),
-            invitations: kept(
+            members: paged("people", move || name.get(), move |name: String, after| b.team_member_page(&name, after)),
+            invitations: paged(
+                "invitations",
                 move || name.get(),
-                move |name: String| c.team_invitation_list(&name).or(|err| err.status == 403, "[]"),
+                move |name: String, after| {
+                    c.team_invitation_page(&name, after).or(|err| err.status == 403, r#"{"items":[],"next":null}"#)
+                },
             ),
-            access: kept(move || name.get(), move |name: String| d.team_access_list(&name)),
+            access: paged("access", move || name.get(), move |name: String, after| d.team_access_page(&name, after)),
         }
     }
 
@@ -93,9 +97,12 @@ pub fn TeamPage() -> impl IntoView {
 fn Sub(this: ThisTeam) -> impl IntoView {
     this.members.show(1, move |members| {
         view! {
-            <span>{move || members.with(|all| {
-                let bots = all.iter().filter(|m| m.service).count();
-                let people = words::count(all.len() - bots, "person", "people");
+            <span>{move || members.with(|page| {
+                if page.next.is_some() {
+                    return words::count_of(page.items.len(), true, "member", "members");
+                }
+                let bots = page.items.iter().filter(|m| m.service).count();
+                let people = words::count(page.items.len() - bots, "person", "people");
                 if bots == 0 { people } else { format!("{people}, {}", words::count(bots, "service account", "service accounts")) }
             })}</span>
         }

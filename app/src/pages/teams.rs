@@ -2,6 +2,7 @@
 
 use api::{
     app_transfers::{AppTransfer, AppTransferUpdate},
+    client::Page,
     team_invitations::TeamInvitation,
     teams::{Team, TeamCreate},
 };
@@ -9,16 +10,16 @@ use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use crate::{
-    data::{Moving, client, kept},
-    parts::{ActButton, Crumb, Deck, Each, Icon, PageHead, Show, Toasts, act},
+    data::{Moving, client, kept, paged},
+    parts::{ActButton, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, act},
 };
 
 /// `/teams`
 #[component]
 pub fn TeamsPage() -> impl IntoView {
-    let teams: Moving<Vec<Team>> = kept(|| (), {
+    let teams: Moving<Page<Team>> = paged("teams", || (), {
         let client = client();
-        move |()| client.team_list()
+        move |(), after| client.team_page(after)
     });
     view! {
         <Deck title="Teams".to_owned() crumbs=vec![Crumb::here("Teams")]>
@@ -34,15 +35,15 @@ pub fn TeamsPage() -> impl IntoView {
 }
 
 #[component]
-fn List(teams: Signal<Vec<Team>>) -> impl IntoView {
+fn List(teams: Signal<Page<Team>>) -> impl IntoView {
     view! {
-        <section class="sec" aria-label="Your teams">
+        <section class="sec" id="teams" tabindex="-1" aria-label="Your teams">
             <Show
-                when=move || !teams.with(Vec::is_empty)
+                when=move || !teams.with(|p| p.items.is_empty())
                 fallback=|| view! { <p class="dim">"You are in no team yet."</p> }
             >
                 <div class="card"><ul class="list">
-                    {move || teams.get().into_iter().map(|team| view! {
+                    {move || teams.get().items.into_iter().map(|team| view! {
                         <li class="row g3" style="padding-inline:16px">
                             <Icon name="team"/>
                             <a class="name" href=format!("/teams/{}", team.name)>{team.name.clone()}</a>
@@ -51,6 +52,7 @@ fn List(teams: Signal<Vec<Team>>) -> impl IntoView {
                     }).collect_view()}
                 </ul></div>
             </Show>
+            <Pager name="teams" what="teams" next=Signal::derive(move || teams.with(|p| p.next.clone()))/>
         </section>
     }
     .into_any()
@@ -87,11 +89,12 @@ fn NewTeam() -> impl IntoView {
 }
 
 #[component]
-fn Waiting(teams: Moving<Vec<Team>>) -> impl IntoView {
+fn Waiting(teams: Moving<Page<Team>>) -> impl IntoView {
     let client = client();
     let offers = client.clone();
     let invitations: Moving<Vec<TeamInvitation>> = kept(|| (), move |()| client.team_invitation_list_own());
-    let transfers: Moving<Vec<AppTransfer>> = kept(|| (), move |()| offers.app_transfer_list());
+    let transfers: Moving<Page<AppTransfer>> =
+        paged("transfers", || (), move |(), after| offers.app_transfer_page(after));
     view! {
         {invitations.show(0, move |list| view! {
             <Show when=move || !list.with(Vec::is_empty)>
@@ -101,13 +104,14 @@ fn Waiting(teams: Moving<Vec<Team>>) -> impl IntoView {
             </Show>
         })}
         {transfers.show(0, move |list| {
-            let open = move || list.get().into_iter().filter(|t| t.state == "pending").collect::<Vec<_>>();
+            let open = move || list.get().items.into_iter().filter(|t| t.state == "pending").collect::<Vec<_>>();
             view! {
                 <Show when=move || !open().is_empty()>
                     <section class="sec" aria-label="App transfers"><div class="card"><ul class="list">
                         <Each each=open key=|t| t.id let:transfer><Offer transfer transfers/></Each>
                     </ul></div></section>
                 </Show>
+                <Pager name="transfers" what="transfers" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
             }
         })}
     }
@@ -118,7 +122,7 @@ fn Waiting(teams: Moving<Vec<Team>>) -> impl IntoView {
 fn Invitation(
     invitation: TeamInvitation,
     invitations: Moving<Vec<TeamInvitation>>,
-    teams: Moving<Vec<Team>>,
+    teams: Moving<Page<Team>>,
 ) -> impl IntoView {
     let busy = RwSignal::new(false);
     let (client, toasts) = (client(), Toasts::of_page());
@@ -150,7 +154,7 @@ fn Invitation(
 }
 
 #[component]
-fn Offer(transfer: AppTransfer, transfers: Moving<Vec<AppTransfer>>) -> impl IntoView {
+fn Offer(transfer: AppTransfer, transfers: Moving<Page<AppTransfer>>) -> impl IntoView {
     let busy = RwSignal::new(false);
     let (client, toasts) = (client(), Toasts::of_page());
     let crate::parts::Visitor(account) = expect_context();

@@ -1,11 +1,14 @@
 //! Who has an account: a section of the page about sign-in, for administrators.
 
-use api::accounts::{Account, UserUpdate};
+use api::{
+    accounts::{Account, UserUpdate},
+    client::Page,
+};
 use leptos::{either::Either, prelude::*};
 
 use crate::{
-    data::{Moving, client, kept},
-    parts::{ActButton, Ago, AskFirst, Avatar, Each, Toasts, act},
+    data::{Moving, client, kept, paged},
+    parts::{ActButton, Ago, AskFirst, Avatar, Each, Pager, Toasts, act},
     words,
 };
 
@@ -14,7 +17,7 @@ use crate::{
 pub fn Users() -> impl IntoView {
     let client = client();
     let other = client.clone();
-    let users: Moving<Vec<Account>> = kept(|| (), move |()| client.user_list());
+    let users: Moving<Page<Account>> = paged("accounts", || (), move |(), after| client.user_page(after));
     let me: Moving<Account> = kept(|| (), move |()| other.account_info());
     view! {
         <section class="sec" id="accounts" aria-labelledby="accounts-h">
@@ -26,11 +29,12 @@ pub fn Users() -> impl IntoView {
                         <th role="columnheader" class="r">"Last seen"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
                     </tr></thead>
                     <tbody role="rowgroup">
-                        <Each each=move || list.get() key=|u| (u.id, u.admin, u.suspended_at) let:user>
+                        <Each each=move || list.with(|p| p.items.clone()) key=|u| (u.id, u.admin, u.suspended_at) let:user>
                             <User is_me=me.with_untracked(|me| me.id == user.id) user users/>
                         </Each>
                     </tbody>
                 </table></div>
+                <Pager name="accounts" what="accounts" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
             }))}
         </section>
     }
@@ -38,7 +42,7 @@ pub fn Users() -> impl IntoView {
 }
 
 #[component]
-fn User(user: Account, is_me: bool, users: Moving<Vec<Account>>) -> impl IntoView {
+fn User(user: Account, is_me: bool, users: Moving<Page<Account>>) -> impl IntoView {
     let (admin, suspended, has_password) = (user.admin, user.suspended_at.is_some(), user.two_factor_authentication);
     view! {
         <tr role="row">
@@ -49,7 +53,7 @@ fn User(user: Account, is_me: bool, users: Moving<Vec<Account>>) -> impl IntoVie
                     <span class="meta" style="display:block">{user.email.clone()}</span>
                 </span>
             </span></td>
-            <td role="cell" data-l="platform"><span class="row wrap">
+            <td role="cell" class="full-s" data-l="platform"><span class="row wrap" style="display:inline-flex">
                 {match (admin, suspended || has_password) {
                     (true, _) => "administrator",
                     (false, true) => "",
@@ -58,11 +62,11 @@ fn User(user: Account, is_me: bool, users: Moving<Vec<Account>>) -> impl IntoVie
                 {suspended.then(|| view! { <span class="chip line">"suspended"</span> })}
                 {has_password.then(|| view! { <span class="chip line">"password"</span> })}
             </span></td>
-            <td role="cell" class="dim r" data-l="last seen">{match user.last_login {
+            <td role="cell" class="dim r full-s" data-l="last seen">{match user.last_login {
                 Some(at) => Either::Left(view! { <Ago at=at/> }),
                 None => Either::Right("never"),
             }}</td>
-            <td role="cell" class="act">{(!is_me).then(|| view! { <Changes user users/> })}</td>
+            <td role="cell" class="act many">{(!is_me).then(|| view! { <Changes user users/> })}</td>
         </tr>
     }
     .into_any()
@@ -70,7 +74,7 @@ fn User(user: Account, is_me: bool, users: Moving<Vec<Account>>) -> impl IntoVie
 
 /// What can be changed of somebody else's account. What gives much, or takes it, is asked first.
 #[component]
-fn Changes(user: Account, users: Moving<Vec<Account>>) -> impl IntoView {
+fn Changes(user: Account, users: Moving<Page<Account>>) -> impl IntoView {
     let busy = RwSignal::new(false);
     let (client, toasts, id) = (client(), Toasts::of_page(), user.id.to_string());
     let (admin, suspended, email) = (user.admin, user.suspended_at.is_some(), user.email);

@@ -21,7 +21,7 @@ pub fn Cmd(#[prop(into)] line: Signal<String>) -> impl IntoView {
 
 /// Copies `text`; says so for a moment.
 #[component]
-pub fn CopyButton(#[prop(into)] text: Signal<String>, label: &'static str) -> impl IntoView {
+pub fn CopyButton(#[prop(into)] text: Signal<String>, #[prop(into)] label: String) -> impl IntoView {
     let copied = RwSignal::new(false);
     let copy = move |_| {
         dom::copy(&text.get_untracked());
@@ -37,7 +37,7 @@ pub fn CopyButton(#[prop(into)] text: Signal<String>, label: &'static str) -> im
         <button
             class="btn gho sm ico"
             type="button"
-            aria-label=move || if copied.get() { "Copied" } else { label }
+            aria-label=move || if copied.get() { "Copied".to_owned() } else { label.clone() }
             on:click=copy
         >
             {move || if copied.get() { view! { <Icon name="check" size="i-s"/> } } else { view! { <Icon name="copy" size="i-s"/> } }}

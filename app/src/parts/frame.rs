@@ -1,11 +1,11 @@
 //! The frame around every page of somebody who is signed in: sidebar, top bar, notices.
 
-use api::{accounts::Account, live::Topic, platform::PlatformInfo, teams::Team};
+use api::{accounts::Account, client::Page, live::Topic, platform::PlatformInfo, teams::Team};
 use leptos::{either::Either, html, prelude::*};
 use leptos_meta::Title;
 use leptos_router::hooks::use_location;
 
-use super::{Avatar, Each, FindButton, Icon, Notices, Palette, ThemeButton, ToastStack};
+use super::{Avatar, Each, FindButton, Icon, Notices, Palette, Show, ThemeButton, ToastStack};
 use crate::{
     data::{Moving, client, kept},
     live::Changes,
@@ -39,6 +39,10 @@ impl Crumb {
 /// Whether the sidebar is open, where it is a drawer.
 #[derive(Clone, Copy)]
 struct Drawer(RwSignal<bool>);
+
+/// Pages that only administrators of the platform may see: address, icon, name.
+pub const ADMIN_PAGES: [(&str, &str, &str); 3] =
+    [("/platform", "layers", "Platform"), ("/sign-in", "shield", "Sign-in"), ("/audit", "audit", "Audit log")];
 
 /// The sidebar, and beside it whatever page is shown.
 #[component]
@@ -118,10 +122,13 @@ fn Sidebar(drawer: RwSignal<bool>) -> impl IntoView {
                 <NavLink href="/apps" icon="apps" text="Apps"/>
                 <NavLink href="/teams" icon="team" text="Teams"/>
                 <Teams/>
-                <span class="lab">"Platform"</span>
-                <NavLink href="/platform" icon="layers" text="Platform"/>
-                <NavLink href="/sign-in" icon="shield" text="Sign-in"/>
-                <NavLink href="/audit" icon="audit" text="Audit log"/>
+                {account.show(0, |account| view! {
+                    <Show when=move || account.with(|a| a.admin)>
+                        <span class="lab">"Platform"</span>
+                        {ADMIN_PAGES.map(|(href, icon, text)| view! { <NavLink href icon text/> }).into_iter().collect_view()}
+                    </Show>
+                })}
+                <span class="lab">"You"</span>
                 <NavLink href="/account" icon="sliders" text="Account"/>
             </nav>
             <PlatformFoot/>
@@ -145,11 +152,14 @@ fn NavLink(href: &'static str, icon: &'static str, text: &'static str) -> impl I
     .into_any()
 }
 
+/// Teams that the sidebar names. The page *Teams* has all of them.
+const MOST_TEAMS: usize = 12;
+
 /// The teams of whoever looks, to switch between them.
 #[component]
 fn Teams() -> impl IntoView {
     let client = client();
-    let teams: Moving<Vec<Team>> = kept(|| (), move |()| client.team_list());
+    let teams: Moving<Page<Team>> = kept(|| (), move |()| client.team_page(None));
     let path = use_location().pathname;
     teams.show(0, move |teams| {
         let link = move |team: Team| {
@@ -157,7 +167,8 @@ fn Teams() -> impl IntoView {
             let here = { let href = href.clone(); move || path.with(|p| *p == href).then_some("page") };
             view! { <a class="nav-a small" style="padding-left:34px" href=href aria-current=here><span class="clip">{team.name}</span></a> }
         };
-        view! { <Each each=move || teams.get() key=|t| t.name.clone() let:team>{link(team)}</Each> }
+        let shown = move || teams.with(|page| page.items.iter().take(MOST_TEAMS).cloned().collect::<Vec<_>>());
+        view! { <Each each=shown key=|t| t.name.clone() let:team>{link(team)}</Each> }
     })
 }
 

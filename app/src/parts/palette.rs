@@ -1,6 +1,5 @@
 //! The command palette: every page, app and action by a few letters; and the page's keyboard.
 
-use api::statuses::AppSummary;
 use leptos::{ev, html, prelude::*};
 use leptos_router::{
     NavigateOptions,
@@ -30,7 +29,8 @@ pub fn FindButton() -> impl IntoView {
         <button class="find" type="button" aria-keyshortcuts="Control+K" on:click=move |_| palette.set(true)>
             <Icon name="search"/>
             <span>"Search or run a command"</span>
-            <kbd aria-hidden="true">"Ctrl K"</kbd>
+            // Part of its name, because it is part of what is seen.
+            <kbd>"Ctrl K"</kbd>
         </button>
     }
     .into_any()
@@ -66,7 +66,7 @@ const PAGES: [(&str, &str, &str); 6] = [
 ];
 
 /// What fits what was typed: each word of it, anywhere.
-fn choices(typed: &str, apps: &[AppSummary], here: Option<&str>) -> Vec<Choice> {
+fn choices(typed: &str, apps: &[String], here: Option<&str>, is_admin: bool) -> Vec<Choice> {
     let mut all = Vec::new();
     if let Some(app) = here {
         all.extend(
@@ -76,19 +76,22 @@ fn choices(typed: &str, apps: &[AppSummary], here: Option<&str>) -> Vec<Choice> 
     all.extend([
         go("apps", "Apps", "/apps"),
         go("plus", "New app", "/apps/new"),
-        go("layers", "Platform", "/platform"),
-        go("shield", "Sign-in", "/sign-in"),
-        go("audit", "Audit log", "/audit"),
+        go("team", "Teams", "/teams"),
         go("user", "Account, tokens and sessions", "/account"),
         Choice { icon: "sun", text: "Switch light and dark".into(), does: Does::Theme },
         Choice { icon: "more", text: "Keyboard shortcuts".into(), does: Does::Help },
     ]);
-    for app in apps.iter().filter(|a| Some(a.name.as_str()) != here) {
-        all.push(go("apps", app.name.clone(), format!("/apps/{}", app.name)));
+    if is_admin {
+        all.extend(super::frame::ADMIN_PAGES.map(|(to, icon, text)| go(icon, text, to)));
+    }
+    for app in apps.iter().filter(|app| Some(app.as_str()) != here) {
+        all.push(go("apps", app.clone(), format!("/apps/{app}")));
         if !typed.trim().is_empty() {
-            all.extend(PAGES[..5].iter().map(|(icon, word, page)| {
-                go(icon, format!("{}, {word}", app.name), format!("/apps/{}{page}", app.name))
-            }));
+            all.extend(
+                PAGES[..5]
+                    .iter()
+                    .map(|(icon, word, page)| go(icon, format!("{app}, {word}"), format!("/apps/{app}{page}"))),
+            );
         }
     }
     let words: Vec<String> = typed.to_ascii_lowercase().split_whitespace().map(str::to_owned).collect();
@@ -182,11 +185,32 @@ fn PaletteDialog(keyboard: Keyboard) -> impl IntoView {
     let input = NodeRef::<html::Input>::new();
     let typed = RwSignal::new(String::new());
     let at = RwSignal::new(0usize);
-    let apps = RwSignal::new(Vec::<AppSummary>::new());
+    let apps = RwSignal::new(Vec::<String>::new());
     let path = use_location().pathname;
+    let super::Visitor(account) = expect_context();
+    let is_admin = Memo::new(move |_| account.get().is_some_and(|account| account.admin));
     let (client, navigate) = (client(), use_navigate());
-    let list =
-        Memo::new(move |_| apps.with(|apps| typed.with(|typed| choices(typed, apps, app_of(&path.get()).as_deref()))));
+    // The platform knows which names begin like this; of many apps only some come here.
+    Effect::new(move |_| {
+        let begun = typed.with(|typed| typed.split_whitespace().next().unwrap_or_default().to_ascii_lowercase());
+        if !open.get() {
+            return;
+        }
+        let asked = client.app_find(&begun);
+        leptos::task::spawn_local(async move {
+            if let Ok(found) = asked.await {
+                let found: Vec<String> = found.into_iter().map(|app| app.name.to_string()).collect();
+                apps.try_update(|known| {
+                    known.extend(found);
+                    known.sort();
+                    known.dedup();
+                });
+            }
+        });
+    });
+    let list = Memo::new(move |_| {
+        apps.with(|apps| typed.with(|typed| choices(typed, apps, app_of(&path.get()).as_deref(), is_admin.get())))
+    });
     Effect::new(move |_| {
         let (Some(dialog), wanted) = (element.get(), open.get()) else { return };
         if wanted && !dialog.open() {
@@ -196,12 +220,6 @@ fn PaletteDialog(keyboard: Keyboard) -> impl IntoView {
             if let Some(input) = input.get_untracked() {
                 let _ = input.focus();
             }
-            let asked = client.app_summary_list();
-            leptos::task::spawn_local(async move {
-                if let Ok(all) = asked.await {
-                    apps.try_set(all);
-                }
-            });
         } else if !wanted && dialog.open() {
             dialog.close();
         }
@@ -326,7 +344,7 @@ mod tests {
 
     #[test]
     fn every_word_has_to_fit() {
-        let found = choices("shop log", &[], Some("shop"));
+        let found = choices("shop log", &[], Some("shop"), false);
         assert_eq!(found.iter().map(|c| c.text.as_str()).collect::<Vec<_>>(), ["shop, logs"]);
     }
 }

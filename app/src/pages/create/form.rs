@@ -2,6 +2,7 @@
 
 use api::{
     apps::AppCreate,
+    client::Page,
     ids::AppName,
     teams::{Team, TeamAppCreate},
 };
@@ -100,12 +101,16 @@ pub fn NameForm() -> impl IntoView {
 #[component]
 fn OwnerField(owner: RwSignal<String>) -> impl IntoView {
     let client = client();
-    let teams: Moving<Vec<Team>> = asked(|| (), move |()| client.team_list());
+    let teams: Moving<Page<Team>> = asked(|| (), move |()| client.team_page(None));
     teams.show(1, move |teams| {
-        let names = teams.with_untracked(|all| {
-            all.iter().filter(|team| team.role != "viewer").map(|team| team.name.clone()).collect::<Vec<_>>()
-        });
         let chosen = owner.get_untracked();
+        let mut names = teams.with_untracked(|all| {
+            all.items.iter().filter(|team| team.role != "viewer").map(|team| team.name.clone()).collect::<Vec<_>>()
+        });
+        // The one that the address names, of more than are listed.
+        if !chosen.is_empty() && !names.contains(&chosen) {
+            names.push(chosen.clone());
+        }
         (!names.is_empty()).then(|| {
             view! {
                 <div class="field">

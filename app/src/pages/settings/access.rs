@@ -1,6 +1,7 @@
 //! Who may work on the app; letting somebody in, and taking them off again.
 
 use api::{
+    client::Page,
     collaborators::{Collaborator, CollaboratorCreate, CollaboratorUpdate},
     statuses::AppStatus,
     teams::TeamAppUpdate,
@@ -8,20 +9,20 @@ use api::{
 use leptos::prelude::*;
 
 use crate::{
-    data::{Moving, client, kept},
+    data::{Moving, client, paged},
     pages::{
         app_frame::{ThisApp, may},
-        team::access::{Level, LevelSelect, level, permissions},
+        team::access::{Level, LevelSelect, in_full, level, permissions},
     },
-    parts::{ActButton, Avatar, Each, Icon, Show, Toasts, act},
+    parts::{ActButton, Avatar, Each, Icon, Pager, Show, Toasts, act},
 };
 
 /// The people on the app; for those who may, with ways to change them.
 #[component]
 pub fn AccessSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     let client = client();
-    let people: Moving<Vec<Collaborator>> =
-        kept(move || app.name.get(), move |name: String| client.collaborator_list(&name));
+    let people: Moving<Page<Collaborator>> =
+        paged("access", move || app.name.get(), move |name: String, after| client.collaborator_page(&name, after));
     let changes = may(status, "access");
     view! {
         <section class="sec" id="access" aria-labelledby="access-h">
@@ -35,11 +36,12 @@ pub fn AccessSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
             {people.show(3, move |list| view! {
                 <div class="card">
                     <ul class="list small">
-                        <Each each=move || list.get() key=|p| (p.id, p.updated_at) let:person><Person app person people changes/></Each>
+                        <Each each=move || list.with(|p| p.items.clone()) key=|p| (p.id, p.updated_at) let:person><Person app person people changes/></Each>
                     </ul>
                     <Show when=move || changes.get()><LetIn app people/></Show>
                     <Show when=move || may(status, "manage").get() && status.with(|s| s.app.team.is_some())><Lock app status/></Show>
                 </div>
+                <Pager name="access" what="people" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
             })}
         </section>
     }
@@ -47,7 +49,12 @@ pub fn AccessSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
 }
 
 #[component]
-fn Person(app: ThisApp, person: Collaborator, people: Moving<Vec<Collaborator>>, changes: Memo<bool>) -> impl IntoView {
+fn Person(
+    app: ThisApp,
+    person: Collaborator,
+    people: Moving<Page<Collaborator>>,
+    changes: Memo<bool>,
+) -> impl IntoView {
     let busy = RwSignal::new(false);
     let (client, toasts) = (client(), Toasts::of_page());
     let other = client.clone();
@@ -73,13 +80,15 @@ fn Person(app: ThisApp, person: Collaborator, people: Moving<Vec<Collaborator>>,
         act(busy, "Nobody was removed", asked, move |_| people.again());
     });
     let (label, whom) = (format!("Access of {called}"), StoredValue::new(called.clone()));
+    let said = in_full(now, &names);
+    let shown = said.clone();
     view! {
         <li class="row wrap g3" style="padding-inline:16px">
             <Avatar who=of.get_value()/>
             <span class="clip" style="flex:1">{called.clone()}</span>
             <span class="meta">{person.role}</span>
-            <Show when=move || changes.get() && !is_owner fallback=move || view! { <Level name=now/> }>
-                <LevelSelect label=label.clone() now said=names.join(", ") on_choose=set/>
+            <Show when=move || changes.get() && !is_owner fallback=move || view! { <Level name=now said=shown.clone()/> }>
+                <LevelSelect label=label.clone() now said=said.clone() on_choose=set/>
                 <ActButton class="btn gho sm dgr".to_owned() busy on_click=remove>"Remove"<span class="vh">" "{whom.get_value()}</span></ActButton>
             </Show>
         </li>
@@ -88,7 +97,7 @@ fn Person(app: ThisApp, person: Collaborator, people: Moving<Vec<Collaborator>>,
 }
 
 #[component]
-fn LetIn(app: ThisApp, people: Moving<Vec<Collaborator>>) -> impl IntoView {
+fn LetIn(app: ThisApp, people: Moving<Page<Collaborator>>) -> impl IntoView {
     let email = RwSignal::new(String::new());
     let wanted = RwSignal::new("operate".to_owned());
     let busy = RwSignal::new(false);

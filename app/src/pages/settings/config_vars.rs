@@ -22,6 +22,8 @@ struct Editor {
     saved: RwSignal<ConfigVars>,
     edits: Edits,
     revealed: RwSignal<BTreeSet<String>>,
+    /// Whether whoever looks may change them: that makes a release.
+    changes: Memo<bool>,
 }
 
 impl Editor {
@@ -58,7 +60,7 @@ impl Editor {
 
 /// The section with its data.
 #[component]
-pub fn ConfigVarsSection(app: ThisApp) -> impl IntoView {
+pub fn ConfigVarsSection(app: ThisApp, changes: Memo<bool>) -> impl IntoView {
     let client = client();
     let vars = kept(move || app.name.get(), move |name: String| client.config_vars_info(&name));
     view! {
@@ -68,6 +70,7 @@ pub fn ConfigVarsSection(app: ThisApp) -> impl IntoView {
                     saved: RwSignal::new(vars.get_untracked()),
                     edits: RwSignal::new(ConfigVarsUpdate::new()),
                     revealed: RwSignal::new(BTreeSet::new()),
+                    changes,
                 };
                 // What somebody else saves; what is being edited here stays.
                 Effect::new(move |_| editor.saved.set(vars.get()));
@@ -141,7 +144,12 @@ fn AsList(editor: Editor) -> impl IntoView {
                     </table>
                 </div>
             </Show>
-            <AddRow editor/>
+            <Show
+                when=move || editor.changes.get()
+                fallback=|| view! { <p class="ft small dim">"You may read these. Whoever may deploy changes them."</p> }
+            >
+                <AddRow editor/>
+            </Show>
         </div>
     }
     .into_any()
@@ -182,6 +190,7 @@ fn VarRow(key_name: String, editor: Editor) -> impl IntoView {
                             aria-label=format!("Value of {}", name())
                             autocomplete="off"
                             spellcheck="false"
+                            readonly=move || !editor.changes.get()
                             prop:value=value
                             on:input=move |ev| editor.edit(&name(), Some(event_target_value(&ev)))
                         />
@@ -207,9 +216,11 @@ fn VarRow(key_name: String, editor: Editor) -> impl IntoView {
                             <button class="btn gho sm ico" type="button" aria-pressed=move || revealed.get().to_string() aria-label=format!("Reveal {}", name()) on:click=toggle>
                                 <Icon name="eye" size="i-s"/>
                             </button>
-                            <button class="btn gho sm ico" type="button" aria-label=format!("Remove {}", name()) on:click=move |_| editor.edit(&name(), None)>
-                                <Icon name="trash" size="i-s"/>
-                            </button>
+                            <Show when=move || editor.changes.get()>
+                                <button class="btn gho sm ico" type="button" aria-label=format!("Remove {}", name()) on:click=move |_| editor.edit(&name(), None)>
+                                    <Icon name="trash" size="i-s"/>
+                                </button>
+                            </Show>
                         })
                     }}
                 </span>
@@ -291,11 +302,11 @@ fn AsText(editor: Editor) -> impl IntoView {
         <div class="field">
             <label class="vh" for="env">"Config vars as text"</label>
             <textarea class="input mono" id="env" rows="14" spellcheck="false" style="height:auto;padding:10px 12px;line-height:1.6;resize:vertical"
-                aria-describedby="env-hint" aria-invalid=move || (!wrong.with(String::is_empty)).to_string()
+                readonly=move || !editor.changes.get() aria-describedby="env-hint" aria-invalid=move || (!wrong.with(String::is_empty)).to_string()
                 prop:value=move || text.get() on:input=typed>{text.get_untracked()}</textarea>
             <span class="hint" id="env-hint" aria-live="polite">
                 {move || if wrong.with(String::is_empty) {
-                    Either::Left("One KEY=value a line. A line that is removed unsets its key.")
+                    Either::Left(if editor.changes.get() { "One KEY=value a line. A line that is removed unsets its key." } else { "One KEY=value a line, to read and copy." })
                 } else {
                     Either::Right(view! { <span class="t-bad">{wrong.get()}</span> })
                 }}

@@ -41,12 +41,13 @@ pub fn GeneralSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
                 <form class="in row wrap g4" style="align-items:flex-start" on:submit=rename>
                     <div class="field" style="flex:1 1 240px">
                         <label for="name">"Name"</label>
-                        <input class="input mono" id="name" maxlength="30" autocomplete="off" spellcheck="false" aria-describedby="name-hint" prop:readOnly=move || !manages.get()
+                        <input class="input mono" id="name" maxlength="30" autocomplete="off" spellcheck="false" aria-describedby="name-hint" readonly=move || !manages.get()
                             aria-invalid=move || wrong.get().is_some().to_string()
                             prop:value=move || name.get() value=app.name.get_untracked() on:input=move |ev| name.set(event_target_value(&ev))/>
                         <span class="hint" id="name-hint" aria-live="polite">{move || match wrong.get() {
                             Some(why) => Either::Left(view! { <span class="t-bad">{why}</span> }),
-                            None => Either::Right("A new name changes the address and the git remote; the old ones stop working."),
+                            None if manages.get() => Either::Right("A new name changes the address and the git remote; the old ones stop working."),
+                            None => Either::Right("Read-only: whoever may manage the app can rename it."),
                         }}</span>
                     </div>
                     <Show when=move || changed.get() && manages.get()>

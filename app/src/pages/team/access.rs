@@ -6,7 +6,7 @@ use leptos::{either::Either, prelude::*};
 use super::ThisTeam;
 use crate::{
     data::client,
-    parts::{Icon, Show, Toasts},
+    parts::{Icon, Pager, Show, Toasts},
     words,
 };
 
@@ -18,7 +18,7 @@ pub const LEVELS: [(&str, &[&str]); 4] = [
     ("manage", &["view", "deploy", "operate", "manage"]),
 ];
 
-/// The level that permissions come to; `some` for a mixture that is none of them.
+/// The level that permissions come to; `custom` for a mixture that is none of them.
 pub fn level(permissions: &[String]) -> &'static str {
     let has = |name: &str| permissions.iter().any(|p| p == name);
     let fine = permissions.iter().any(|p| !LEVELS[3].1.contains(&p.as_str()));
@@ -28,8 +28,18 @@ pub fn level(permissions: &[String]) -> &'static str {
         (_, true, true, _) => "operate",
         (_, true, false, _) if !fine => "deploy",
         (true, false, false, _) if !fine => "view",
-        _ => "some",
+        _ => "custom",
     }
+}
+
+/// What somebody with this level does with apps, before their number.
+pub fn verb(level: &str) -> &str {
+    if level == "custom" { "have custom access to" } else { level }
+}
+
+/// A level, and for one of its own kind what it holds: `custom (view, config)`.
+pub fn in_full(level: &str, permissions: &[String]) -> String {
+    if level == "custom" { format!("custom ({})", permissions.join(", ")) } else { level.to_owned() }
 }
 
 /// The permissions of a level.
@@ -44,7 +54,10 @@ pub fn Access(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
     view! {
         <section class="sec" id="access" aria-labelledby="access-h">
             <div class="sec-h"><h2 id="access-h">"Access by app"</h2><span class="meta">"each level holds the ones before it"</span></div>
-            {this.access.show(4, move |access| view! { <Table this access is_admin/> })}
+            {this.access.show(4, move |access| view! {
+                <Table this access=Signal::derive(move || access.with(|p| p.items.clone())) is_admin/>
+                <Pager name="access" what="apps" next=Signal::derive(move || access.with(|p| p.next.clone()))/>
+            })}
         </section>
     }
     .into_any()
@@ -105,11 +118,13 @@ fn Row(this: ThisTeam, row: TeamAccess, is_admin: Signal<bool>) -> impl IntoView
     // Admins may do everything, whatever is written down.
     let is_fixed = now == "manage" && !row.explicit;
     let label = format!("Access of {who} to {}", row.app.name);
+    let said = in_full(now, &row.permissions);
+    let shown = said.clone();
     view! {
         <li class="row g3" style="padding-inline:16px">
             <span class="clip" style="flex:1">{row.user.email.clone()}</span>
-            <Show when=move || is_admin.get() && !is_fixed fallback=move || view! { <Level name=now/> }>
-                <LevelSelect label=label.clone() now said=now on_choose=set/>
+            <Show when=move || is_admin.get() && !is_fixed fallback=move || view! { <Level name=now said=shown.clone()/> }>
+                <LevelSelect label=label.clone() now said=said.clone() on_choose=set/>
             </Show>
         </li>
     }
@@ -134,14 +149,14 @@ pub fn LevelSelect(
     .into_any()
 }
 
-/// Four squares and a word.
+/// Four squares and what they stand for.
 #[component]
-pub fn Level(name: &'static str) -> impl IntoView {
+pub fn Level(name: &'static str, said: String) -> impl IntoView {
     let filled = LEVELS.iter().position(|(level, _)| *level == name).map_or(0, |n| n + 1);
     view! {
-        <span class="lv" title=name>
+        <span class="lv">
             {(0..4).map(|n| view! { <i class:on=n < filled></i> }).collect_view()}
-            <span>{name}</span>
+            <span>{said}</span>
         </span>
     }
     .into_any()
@@ -157,6 +172,6 @@ mod tests {
             assert_eq!(level(&permissions(name)), name, "{all:?}");
         }
         let of = |names: &[&str]| level(&names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
-        assert_eq!([of(&[]), of(&["view", "operate"]), of(&["config"])], ["none", "some", "some"]);
+        assert_eq!([of(&[]), of(&["view", "operate"]), of(&["config"])], ["none", "custom", "custom"]);
     }
 }

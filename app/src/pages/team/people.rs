@@ -6,11 +6,12 @@ use api::{
     teams::TeamAccess,
 };
 use leptos::{either::Either, prelude::*};
+use leptos_router::hooks::use_query_map;
 
 use super::ThisTeam;
 use crate::{
     data::client,
-    parts::{ActButton, Ago, AskFirst, Avatar, Each, Icon, Show, Toasts, act},
+    parts::{ActButton, Ago, AskFirst, Avatar, Each, Icon, Pager, Show, Toasts, act},
     words,
 };
 
@@ -30,20 +31,22 @@ pub fn People(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
                         <th role="columnheader" class="r">"Last seen"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
                     </tr></thead>
                     <tbody role="rowgroup">
-                        <Each each=move || members.get() key=|m| (m.id, m.role.clone()) let:member><Person member this is_admin/></Each>
+                        <Each each=move || members.with(|p| p.items.clone()) key=|m| (m.id, m.role.clone()) let:member><Person member this is_admin/></Each>
                         {this.invitations.show(0, move |list| view! {
-                            <Each each=move || list.get() key=|i| (i.id, i.updated_at) let:invitation><Invited invitation this/></Each>
+                            <Each each=move || list.with(|p| p.items.clone()) key=|i| (i.id, i.updated_at) let:invitation><Invited invitation this/></Each>
                         })}
                     </tbody>
                 </table></div>
+                <Pager name="people" what="people" next=Signal::derive(move || members.with(|p| p.next.clone()))/>
             })}
+            {this.invitations.show(0, |list| view! { <Pager name="invitations" what="invitations" next=Signal::derive(move || list.with(|p| p.next.clone()))/> })}
             <Show when=move || is_admin.get()><Invite this/></Show>
         </section>
     }
     .into_any()
 }
 
-/// What somebody may do with the apps of the team, in few words: `all apps`, `deploy 3, view 1`.
+/// What somebody may do with the apps of the team, in few words: `all apps`, `deploy 3 apps, view 1 app`.
 fn in_words(access: &[TeamAccess], email: &str, role: &str) -> String {
     if role == "admin" {
         return "all apps".into();
@@ -58,9 +61,11 @@ fn in_words(access: &[TeamAccess], email: &str, role: &str) -> String {
     }
     counts.retain(|(level, _)| *level != "none");
     if counts.is_empty() {
-        return "none".into();
+        return "no apps".into();
     }
-    counts.iter().map(|(level, n)| format!("{level} {n}")).collect::<Vec<_>>().join(", ")
+    let said =
+        counts.iter().map(|(level, n)| format!("{} {}", super::access::verb(level), words::count(*n, "app", "apps")));
+    said.collect::<Vec<_>>().join(", ")
 }
 
 #[component]
@@ -95,6 +100,8 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
     });
     let (label, title, of_role) = (format!("Role of {name}"), name.clone(), member.role.clone());
     let (service, whom) = (member.service, StoredValue::new(name));
+    let query = use_query_map();
+    let is_whole = Memo::new(move |_| query.with(|q| q.get("access").is_none()));
     let effects = move || {
         let team = this.name.get_untracked();
         vec![format!("{} sees {team} and its apps no more, at once: what they have open closes, too", whom.get_value())]
@@ -117,7 +124,11 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
                     </select>
                 </Show>
             </td>
-            <td role="cell" class="dim" data-l="apps">{move || this.access.get().map(|all| email.with_value(|e| in_words(&all, e, &of_role)))}</td>
+            <td role="cell" class="dim" data-l="apps">{move || this.access.get().map(|page| match is_whole.get() && page.next.is_none() || of_role == "admin" {
+                true => email.with_value(|e| in_words(&page.items, e, &of_role)),
+                // Of many apps only a page is at hand.
+                false => "listed by app".into(),
+            })}</td>
             <td role="cell" class="dim r" data-l="last seen">{match member.last_login {
                 Some(at) => Either::Left(view! { <Ago at=at/> }),
                 None => Either::Right(if service { "–" } else { "never" }),
@@ -208,8 +219,8 @@ mod tests {
             explicit: true,
         };
         let all = [row(&["view", "deploy", "operate"]), row(&["view"]), row(&[]), row(&["view"])];
-        assert_eq!(in_words(&all, "a@b.c", "member"), "operate 1, view 2");
+        assert_eq!(in_words(&all, "a@b.c", "member"), "operate 1 app, view 2 apps");
         assert_eq!(in_words(&all, "a@b.c", "admin"), "all apps");
-        assert_eq!(in_words(&all, "x@b.c", "viewer"), "none");
+        assert_eq!(in_words(&all, "x@b.c", "viewer"), "no apps");
     }
 }

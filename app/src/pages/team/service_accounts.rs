@@ -2,14 +2,15 @@
 
 use api::{
     authorizations::{Authorization, AuthorizationCreate},
+    client::Page,
     service_accounts::{ServiceAccount, ServiceAccountCreate},
 };
 use leptos::{either::Either, prelude::*};
 
 use super::ThisTeam;
 use crate::{
-    data::{Moving, client, kept},
-    parts::{ActButton, Ago, AskFirst, CopyButton, Each, Icon, Show, Toasts, act},
+    data::{Moving, client, paged},
+    parts::{ActButton, Ago, AskFirst, CopyButton, Each, Icon, Pager, Show, Toasts, act},
 };
 
 /// For how long a new token can live: a word and seconds.
@@ -23,8 +24,8 @@ const SCOPES: [(&str, &str); 3] =
 #[component]
 pub fn ServiceAccounts(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
     let client = client();
-    let bots: Moving<Vec<ServiceAccount>> =
-        kept(move || this.name.get(), move |team: String| client.service_account_list(&team));
+    let bots: Moving<Page<ServiceAccount>> =
+        paged("bots", move || this.name.get(), move |team: String, after| client.service_account_page(&team, after));
     let made = RwSignal::new(None::<Authorization>);
     view! {
         <section class="sec" id="bots" aria-labelledby="bots-h">
@@ -32,13 +33,14 @@ pub fn ServiceAccounts(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView 
             {move || made.get().map(|token| view! { <Made token made/> })}
             {bots.show(2, move |list| view! {
                 <div class="card">
-                    <Show when=move || !list.with(Vec::is_empty) fallback=|| view! { <p class="in small dim">"None yet."</p> }>
+                    <Show when=move || !list.with(|p| p.items.is_empty()) fallback=|| view! { <p class="in small dim">"None yet."</p> }>
                         <ul class="list">
-                            <Each each=move || list.get() key=|b| b.id let:bot><Bot this bot bots made is_admin/></Each>
+                            <Each each=move || list.with(|p| p.items.clone()) key=|b| b.id let:bot><Bot this bot bots made is_admin/></Each>
                         </ul>
                     </Show>
                     <Show when=move || is_admin.get()><New this bots/></Show>
                 </div>
+                <Pager name="bots" what="service accounts" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
             })}
         </section>
     }
@@ -66,7 +68,7 @@ fn Made(token: Authorization, made: RwSignal<Option<Authorization>>) -> impl Int
 fn Bot(
     this: ThisTeam,
     bot: ServiceAccount,
-    bots: Moving<Vec<ServiceAccount>>,
+    bots: Moving<Page<ServiceAccount>>,
     made: RwSignal<Option<Authorization>>,
     is_admin: Signal<bool>,
 ) -> impl IntoView {
@@ -126,14 +128,19 @@ fn Bot(
 fn Tokens(this: ThisTeam, name: String, bot: String, made: RwSignal<Option<Authorization>>) -> impl IntoView {
     let (client, toasts) = (client(), Toasts::of_page());
     let (of_bot, name) = (StoredValue::new(bot), StoredValue::new(name));
-    let tokens = RwSignal::new(None::<Vec<Authorization>>);
-    let load = Callback::new(move |()| {
+    let tokens = RwSignal::new(None::<Page<Authorization>>);
+    let load = Callback::new(move |after: Option<String>| {
         let team = this.name.get_untracked();
-        let asked = of_bot.with_value(|bot| client.service_account_authorization_list(&team, bot));
+        let asked = of_bot.with_value(|bot| client.service_account_authorization_page(&team, bot, after.as_deref()));
         // Not by `act`: this is also run by what follows on another answer, where no page is at hand.
         leptos::task::spawn_local(async move {
             match asked.await {
-                Ok(list) => drop(tokens.try_set(Some(list))),
+                Ok(mut page) => drop(tokens.try_update(|shown| {
+                    if let Some(before) = shown.take().filter(|_| after.is_some()) {
+                        page.items.splice(0..0, before.items);
+                    }
+                    *shown = Some(page);
+                })),
                 Err(err) => toasts.failed("The tokens were not read", &err),
             }
         });
@@ -141,32 +148,36 @@ fn Tokens(this: ThisTeam, name: String, bot: String, made: RwSignal<Option<Autho
     // Another one was made while they are shown.
     Effect::new(move |_| {
         if made.with(Option::is_some) && tokens.with_untracked(Option::is_some) {
-            load.run(());
+            load.run(None);
         }
     });
+    let more = move || tokens.with(|shown| shown.as_ref().and_then(|page| page.next.clone()));
     view! {
         <div class="stack g2 small" style="flex:1 0 100%">
             {move || match tokens.get() {
-                None => Either::Left(view! { <div><button class="btn gho sm" type="button" on:click=move |_| load.run(())>"Show tokens"<span class="vh">" of "{name.get_value()}</span></button></div> }),
-                Some(list) if list.is_empty() => Either::Right(Either::Left(view! { <p class="dim">"No active tokens."</p> })),
-                Some(list) => Either::Right(Either::Right(view! {
-                    <ul class="list">{list.into_iter().map(|token| view! { <Token this bot=of_bot.get_value() token load/> }).collect_view()}</ul>
+                None => Either::Left(view! { <div><button class="btn gho sm" type="button" on:click=move |_| load.run(None)>"Show tokens"<span class="vh">" of "{name.get_value()}</span></button></div> }),
+                Some(page) if page.items.is_empty() => Either::Right(Either::Left(view! { <p class="dim">"No active tokens."</p> })),
+                Some(page) => Either::Right(Either::Right(view! {
+                    <ul class="list">{page.items.into_iter().map(|token| view! { <Token this bot=of_bot.get_value() token load/> }).collect_view()}</ul>
                 })),
             }}
+            <Show when=move || more().is_some()>
+                <div><button class="btn gho sm" type="button" on:click=move |_| load.run(more())>"Show more tokens"</button></div>
+            </Show>
         </div>
     }
     .into_any()
 }
 
 #[component]
-fn Token(this: ThisTeam, bot: String, token: Authorization, load: Callback<()>) -> impl IntoView {
+fn Token(this: ThisTeam, bot: String, token: Authorization, load: Callback<Option<String>>) -> impl IntoView {
     let busy = RwSignal::new(false);
     let (client, toasts, id) = (client(), Toasts::of_page(), token.id.to_string());
     let revoke = Callback::new(move |()| {
         let asked = client.service_account_authorization_delete(&this.name.get_untracked(), &bot, &id);
         act(busy, "The token was not revoked", asked, move |gone| {
             toasts.done(format!("The token {} is revoked", gone.description));
-            load.run(());
+            load.run(None);
         });
     });
     let scope = token.scope.join(", ");
@@ -186,7 +197,7 @@ fn Token(this: ThisTeam, bot: String, token: Authorization, load: Callback<()>) 
 }
 
 #[component]
-fn New(this: ThisTeam, bots: Moving<Vec<ServiceAccount>>) -> impl IntoView {
+fn New(this: ThisTeam, bots: Moving<Page<ServiceAccount>>) -> impl IntoView {
     let name = RwSignal::new(String::new());
     let busy = RwSignal::new(false);
     let client = client();

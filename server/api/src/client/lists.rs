@@ -6,22 +6,59 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 
-use super::{Asked, Client, Reply, Transport, body, of, request, unreadable};
-use crate::{Error, releases::Release};
+use super::{Asked, Client, Reply, Transport, body, of, request, segment, unreadable};
+use crate::{
+    Error,
+    accounts::Account,
+    app_transfers::AppTransfer,
+    apps::App,
+    authorizations::Authorization,
+    builds::Build,
+    collaborators::Collaborator,
+    oauth_clients::OauthClient,
+    releases::Release,
+    service_accounts::ServiceAccount,
+    sessions::Session,
+    statuses::AppSummary,
+    team_invitations::TeamInvitation,
+    team_members::TeamMember,
+    teams::{Team, TeamAccess},
+};
 
 /// Pages that are followed at most: with 200 rows on each, more than anybody reads.
 const MOST_PAGES: usize = 500;
 /// Bytes of a list that is read as a whole.
 const MOST_BYTES: usize = 64 << 20;
 
+/// Apps that are found at once.
+const FOUND: usize = 20;
+/// Rows of a page that people look at.
+const PAGE: usize = 50;
+
 /// Some rows of a list, and where the others begin.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Page<T> {
     pub items: Vec<T>,
     /// What to ask for to get the rows after these; absent when these are the last.
     pub next: Option<String>,
+}
+
+/// Read in two steps, of which the first is the same for all types: browsers load it once.
+#[derive(Deserialize)]
+struct Unread {
+    items: Box<RawValue>,
+    next: Option<String>,
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Page<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let Unread { items, next } = Unread::deserialize(from)?;
+        let items = serde_json::from_str(items.get()).map_err(serde::de::Error::custom)?;
+        Ok(Self { items, next })
+    }
 }
 
 /// Which rows of a list are asked for.
@@ -69,6 +106,12 @@ impl Client {
         self.list_part(of(app, "/releases"), Some(rows.range()))
     }
 
+    /// The first apps whose names begin with `name`, or come after it.
+    pub fn app_find(&self, name: &str) -> Asked<Vec<App>> {
+        let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        self.list_part("/apps".into(), Some(format!("name {name}..; max={FOUND}")))
+    }
+
     /// One page of a list.
     pub fn page<T: DeserializeOwned + Send + 'static>(&self, path: String, rows: Rows<'_>) -> Asked<Page<T>> {
         let (transport, range) = (self.transport.clone(), rows.range());
@@ -79,6 +122,54 @@ impl Client {
             Ok(format!("{{\"items\":[{items}],\"next\":{next}}}"))
         })
     }
+}
+
+/// Declares methods that ask for a page, after what the page before calls `next`:
+/// name(arguments) -> row: "path", the field that orders the rows, whether from the end.
+macro_rules! pages {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty: $path:expr, $field:literal, $newest_first:literal;)*) => {
+        impl Client {$(
+            $(#[$doc])*
+            pub fn $name(&self, $($arg: $ty,)* after: Option<&str>) -> Asked<Page<$out>> {
+                self.page($path, Rows { field: $field, after, max: PAGE, newest_first: $newest_first })
+            }
+        )*}
+    };
+}
+
+pages! {
+    /// Apps at a glance, by name.
+    app_summary_page() -> AppSummary: "/app-statuses".into(), "name", false;
+    /// The newest builds of an app.
+    build_page(app: &str) -> Build: of(app, "/builds"), "number", true;
+    /// The newest releases of an app.
+    release_page(app: &str) -> Release: of(app, "/releases"), "version", true;
+    /// Who works on an app.
+    collaborator_page(app: &str) -> Collaborator: of(app, "/collaborators"), "user", false;
+    /// My newest tokens.
+    authorization_page() -> Authorization: "/oauth/authorizations".into(), "id", true;
+    /// My console sessions, the last used first.
+    session_page() -> Session: "/account/sessions".into(), "last_seen_at", true;
+    /// My OAuth clients.
+    oauth_client_page() -> OauthClient: "/oauth/clients".into(), "id", true;
+    /// What was offered to me, and what I offered.
+    app_transfer_page() -> AppTransfer: "/account/app-transfers".into(), "id", true;
+    /// Everybody who has an account, by address.
+    user_page() -> Account: "/users".into(), "email", false;
+    /// My teams, by name.
+    team_page() -> Team: "/teams".into(), "name", false;
+    /// Who is in a team, by address.
+    team_member_page(team: &str) -> TeamMember: format!("/teams/{}/members", segment(team)), "email", false;
+    /// The open invitations of a team.
+    team_invitation_page(team: &str) -> TeamInvitation: format!("/teams/{}/invitations", segment(team)), "id", true;
+    /// Who may do what with the apps of a team, app by app.
+    team_access_page(team: &str) -> TeamAccess: format!("/teams/{}/access", segment(team)), "app", false;
+    /// The service accounts of a team, by name.
+    service_account_page(team: &str) -> ServiceAccount:
+        format!("/teams/{}/service-accounts", segment(team)), "name", false;
+    /// The newest tokens of a service account.
+    service_account_authorization_page(team: &str, who: &str) -> Authorization:
+        format!("/teams/{}/service-accounts/{}/authorizations", segment(team), segment(who)), "id", true;
 }
 
 /// The row after which a range starts: `7` of `version ]7..; max=2`.

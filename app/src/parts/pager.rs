@@ -1,0 +1,64 @@
+//! The way through a list that comes in pages: links, so that it works without scripts.
+
+use leptos::prelude::*;
+use leptos_router::{
+    hooks::{use_location, use_query_map},
+    params::ParamsMap,
+};
+
+use super::{Icon, Show};
+
+/// Links to the next page of the list `name` and back to its first. Nothing for a list of one page.
+#[component]
+pub fn Pager(
+    /// The list, as in [`crate::data::paged`].
+    name: &'static str,
+    /// What there is more of: `tokens`.
+    what: &'static str,
+    /// Where the next page begins.
+    #[prop(into)]
+    next: Signal<Option<String>>,
+) -> impl IntoView {
+    let (query, path) = (use_query_map(), use_location().pathname);
+    let to = move |after: Option<String>| format!("{}{}#{name}", path.get(), query.with(|q| with(q, name, after)));
+    let is_first = Memo::new(move |_| query.with(|q| q.get(name)).is_none());
+    view! {
+        <Show when=move || !is_first.get() || next.with(Option::is_some)>
+            <nav class="row wrap pager" aria-label=format!("Pages of {what}")>
+                <Show when=move || !is_first.get()>
+                    <a class="btn sm" href=move || to(None)>{format!("First {what}")}</a>
+                </Show>
+                <Show when=move || next.with(Option::is_some)>
+                    <a class="btn sm" href=move || to(next.get())>{format!("More {what}")}<Icon name="right" size="i-s"/></a>
+                </Show>
+            </nav>
+        </Show>
+    }
+    .into_any()
+}
+
+/// The query with another place in the list `name`.
+fn with(query: &ParamsMap, name: &'static str, after: Option<String>) -> String {
+    let mut query = query.clone();
+    query.remove(name);
+    if let Some(after) = after {
+        query.insert(name, after);
+    }
+    query.to_query_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_keeps_the_rest_of_the_address() {
+        let mut query = ParamsMap::new();
+        query.insert("q", "a b".into());
+        assert_eq!(with(&query, "rows", Some("x~1".into())), "?q=a%20b&rows=x~1");
+        query.insert("rows", "old".into());
+        assert_eq!(with(&query, "rows", Some("new".into())), "?q=a%20b&rows=new");
+        assert_eq!(with(&query, "rows", None), "?q=a%20b");
+        assert_eq!(with(&ParamsMap::new(), "rows", None), "");
+    }
+}
