@@ -27,6 +27,7 @@ mod settings;
 mod sign_in_link;
 mod team;
 mod teams;
+mod token_fields;
 mod users;
 
 pub use self::{

@@ -1,9 +1,13 @@
 // Lists of 201 and of 1,001 rows: every page of the console shows some, and leads to all of them.
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+
 import { type Locator, type Page } from "@playwright/test";
 
 import { accessible, api, complaints, freshName, open, sql } from "../apps";
 import { expect, test, wharf } from "../world";
 
+const run = promisify(execFile);
 const app = freshName("long");
 const team = freshName("longteam");
 const MOST_ON_A_PAGE = 200;
@@ -157,4 +161,19 @@ test("a thousand events are shown a hundred at a time", async ({ browser }) => {
   const found = await walk(await context.newPage(), "/audit?q=many-event", "Show older", (p) => p.locator("tbody tr td.w"));
   expect(found.size).toBeGreaterThanOrEqual(1001);
   await context.close();
+});
+
+test("the command line lists all of a thousand rows", async () => {
+  const wharfCommand = process.env.WHARFD!.replace(/wharfd$/, "wharf");
+  const list = async (...args: string[]) => {
+    const env = { ...process.env, WHARF_URL: wharf.url, WHARF_API_KEY: wharf.token };
+    const { stdout } = await run(wharfCommand, [...args, "--json"], { env, maxBuffer: 64 << 20 });
+    return (JSON.parse(stdout) as unknown[]).length;
+  };
+  expect(await list("apps")).toBeGreaterThanOrEqual(1002);
+  expect(await list("members", "--team", team)).toBe(1002);
+  expect(await list("authorizations")).toBeGreaterThanOrEqual(1001);
+  expect(await list("builds", "--app", app, "--num", "1000")).toBe(1000);
+  expect(await list("releases", "--app", app, "--num", "1000")).toBe(1000);
+  expect(await list("audit", "--all", "--num", "1500")).toBe(1500);
 });

@@ -1,15 +1,16 @@
 //! Whoever is signed in: tokens, sessions and how the console looks.
 
-use api::{
-    authorizations::{Authorization, AuthorizationCreate},
-    client::Page,
-    sessions::Session,
-};
+use api::{authorizations::Authorization, client::Page, sessions::Session};
 use leptos::{either::Either, prelude::*};
 
 use crate::{
     data::{Moving, client, paged},
-    pages::{identities::Identities, oauth_clients::OauthClients, passwords::Passwords},
+    pages::{
+        identities::Identities,
+        oauth_clients::OauthClients,
+        passwords::Passwords,
+        token_fields::{Chosen, TokenFields},
+    },
     parts::{
         ActButton, Ago, Cmd, CopyButton, Crumb, Deck, Each, Icon, PageHead, Pager, Toasts, Visitor, act, dom, theme,
     },
@@ -125,13 +126,14 @@ fn TokenRow(token: Authorization, tokens: Moving<Page<Authorization>>) -> impl I
 #[component]
 fn NewToken(tokens: Moving<Page<Authorization>>, made: RwSignal<Option<Authorization>>) -> impl IntoView {
     let name = RwSignal::new(String::new());
+    let chosen = Chosen::usual();
     let busy = RwSignal::new(false);
     let client = client();
     let make = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         let description =
             Some(name.get_untracked().trim().to_owned()).filter(|n| !n.is_empty()).unwrap_or_else(|| "console".into());
-        let create = AuthorizationCreate { description: Some(description), ..Default::default() };
+        let create = chosen.create(description);
         act(busy, "The token was not created", client.authorization_create(&create), move |token| {
             made.set(Some(token));
             name.set(String::new());
@@ -142,6 +144,7 @@ fn NewToken(tokens: Moving<Page<Authorization>>, made: RwSignal<Option<Authoriza
         <form class="ft" on:submit=make>
             <label class="vh" for="token-for">"What the token is for"</label>
             <input class="input sm" style="flex:1 1 200px" id="token-for" placeholder="What it is for, e.g. laptop" prop:value=move || name.get() on:input=move |ev| name.set(event_target_value(&ev))/>
+            <TokenFields chosen of="the token" everything=true/>
             <button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"New token"</button>
         </form>
     }

@@ -209,7 +209,7 @@ pub fn ActivityPage() -> impl IntoView {
     });
     view! {
         <div class=move || if compared.get().is_some() { "split" } else { "" }>
-            <div class="page">
+            <div class="page" id=OLDER>
                 {releases.show(8, move |releases| builds.show(8, move |builds| view! { <Timeline app releases builds older/> }))}
             </div>
             {move || compared.get().map(|(from, to)| view! { <Compare app from to/> })}
@@ -262,7 +262,7 @@ fn Timeline(
             <Show when=move || older.with(Option::is_none)><LiveMark/></Show>
             <span class="push meta hide-p">"tick two releases to compare them"</span>
         </div>
-        <div class="stack" id=OLDER tabindex="-1">
+        <div class="stack">
             <Each each=move || days.get() key=|(day, items)| (*day, items.iter().map(Item::key).collect::<String>()) let:day>
                 <h2 class="day">{move || words::day(day.0, today.get())}</h2>
                 <ol class="tl">

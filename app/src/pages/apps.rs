@@ -27,7 +27,7 @@ pub fn AppsPage() -> impl IntoView {
     let heard = heard();
     view! {
         <Deck title="Apps".to_owned() crumbs=vec![Crumb::here("Apps")]>
-            <div class="page">{apps.show(6, move |page| {
+            <div class="page" id=LIST>{apps.show(6, move |page| {
                 let is_first = place.get_untracked().is_none();
                 let apps = Memo::new(move |_| page.with(|page| heard.with(|heard| current(page, heard.as_deref(), is_first))));
                 let is_part = Memo::new(move |_| !is_first || page.with(|p| p.next.is_some()));
@@ -153,7 +153,7 @@ fn List(apps: Signal<Vec<AppSummary>>, is_part: Memo<bool>, next: Signal<Option<
             }
         />
         <Attention apps/>
-        <section class="sec" id=LIST tabindex="-1" aria-label="List of apps">
+        <section class="sec" aria-label="List of apps">
             <Filters apps is_part text filter/>
             <div class="tw">
                 <table role="table" class="table apps">

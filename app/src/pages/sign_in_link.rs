@@ -57,7 +57,7 @@ fn Offer(link: SignInLinkInfo, action: String) -> impl IntoView {
         {here.map(|note| view! { <div class="notes">{note}</div> })}
         <form class="card" method="post" action=action style="box-shadow:var(--shadow-2)">
             <div class="in stack g2">
-                <button class="btn pri" type="submit"><Icon name="user" size="i-s"/><span class="clip">"Sign in as "{email}</span></button>
+                <button class="btn pri" type="submit"><Icon name="user" size="i-s"/><span class="clip" style="line-height:1.6">"Sign in as "{email}</span></button>
             </div>
         </form>
         <p class="meta">"Somebody else sent you this link, and this is not your account? Close the page: nothing has happened."</p>

@@ -23,7 +23,7 @@ pub fn TeamsPage() -> impl IntoView {
     });
     view! {
         <Deck title="Teams".to_owned() crumbs=vec![Crumb::here("Teams")]>
-            <div class="page">
+            <div class="page" id="teams">
                 <PageHead title=|| "Teams" sub=|| view! { <span>"People who look after apps together"</span> }/>
                 <Waiting teams/>
                 {teams.show(3, |teams| view! { <List teams/> })}
@@ -37,7 +37,7 @@ pub fn TeamsPage() -> impl IntoView {
 #[component]
 fn List(teams: Signal<Page<Team>>) -> impl IntoView {
     view! {
-        <section class="sec" id="teams" tabindex="-1" aria-label="Your teams">
+        <section class="sec" aria-label="Your teams">
             <Show
                 when=move || !teams.with(|p| p.items.is_empty())
                 fallback=|| view! { <p class="dim">"You are in no team yet."</p> }

@@ -25,6 +25,10 @@ pub fn focus_in(id: &'static str, selector: &'static str) {
 pub fn bring(id: &'static str) {
     leptos::prelude::request_animation_frame(move || {
         if let Some(element) = by_id(id) {
+            // A section takes the focus only from a script.
+            if !element.has_attribute("tabindex") {
+                let _ = element.set_attribute("tabindex", "-1");
+            }
             let _ = element.focus();
             element.scroll_into_view();
         }

@@ -188,7 +188,8 @@ fn PaletteDialog(keyboard: Keyboard) -> impl IntoView {
     let apps = RwSignal::new(Vec::<String>::new());
     let path = use_location().pathname;
     let super::Visitor(account) = expect_context();
-    let is_admin = Memo::new(move |_| account.get().is_some_and(|account| account.admin));
+    let is_admin = RwSignal::new(false);
+    Effect::new(move |_| is_admin.set(account.get().is_some_and(|account| account.admin)));
     let (client, navigate) = (client(), use_navigate());
     // The platform knows which names begin like this; of many apps only some come here.
     Effect::new(move |_| {

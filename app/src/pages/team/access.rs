@@ -34,7 +34,7 @@ pub fn level(permissions: &[String]) -> &'static str {
 
 /// What somebody with this level does with apps, before their number.
 pub fn verb(level: &str) -> &str {
-    if level == "custom" { "have custom access to" } else { level }
+    if level == "custom" { "custom access to" } else { level }
 }
 
 /// A level, and for one of its own kind what it holds: `custom (view, config)`.

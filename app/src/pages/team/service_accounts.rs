@@ -1,7 +1,7 @@
 //! Service accounts: programs in the team, and their tokens.
 
 use api::{
-    authorizations::{Authorization, AuthorizationCreate},
+    authorizations::Authorization,
     client::Page,
     service_accounts::{ServiceAccount, ServiceAccountCreate},
 };
@@ -10,15 +10,9 @@ use leptos::{either::Either, prelude::*};
 use super::ThisTeam;
 use crate::{
     data::{Moving, client, paged},
+    pages::token_fields::{Chosen, TokenFields},
     parts::{ActButton, Ago, AskFirst, CopyButton, Each, Icon, Pager, Show, Toasts, act},
 };
-
-/// For how long a new token can live: a word and seconds.
-const LIVES: [(&str, &str); 4] =
-    [("for 30 days", "2592000"), ("for 90 days", "7776000"), ("for a year", "31536000"), ("without expiry", "")];
-/// What a new token can do.
-const SCOPES: [(&str, &str); 3] =
-    [("write-protected", "read and change apps"), ("write", "the same, without config vars"), ("read", "read apps")];
 
 /// The programs of the team.
 #[component]
@@ -76,14 +70,9 @@ fn Bot(
     let (client, toasts) = (client(), Toasts::of_page());
     let other = client.clone();
     let (name, id) = (StoredValue::new(bot.name.clone()), StoredValue::new(bot.id.to_string()));
-    let scope = RwSignal::new(SCOPES[0].0.to_owned());
-    let life = RwSignal::new(LIVES[1].1.to_owned());
+    let chosen = Chosen::usual();
     let make = Callback::new(move |()| {
-        let create = AuthorizationCreate {
-            description: Some(format!("{} from the console", name.get_value())),
-            scope: Some(vec![scope.get_untracked()]),
-            expires_in: life.get_untracked().parse::<u64>().ok().map(Into::into),
-        };
+        let create = chosen.create(format!("{} from the console", name.get_value()));
         let team = this.name.get_untracked();
         let asked = id.with_value(|id| client.service_account_authorization_create(&team, id, &create));
         act(busy, "The token was not created", asked, move |token| made.set(Some(token)));
@@ -97,8 +86,7 @@ fn Bot(
         });
     });
     let called = bot.name;
-    let (scope_label, life_label) =
-        (format!("What a token of {called} may do"), format!("How long a token of {called} lives"));
+    let of = format!("a token of {called}");
     view! {
         <li class="row wrap g3" style="padding-inline:16px">
             <Icon name="key"/>
@@ -106,12 +94,7 @@ fn Bot(
             <span class="meta">{bot.role}</span>
             <Show when=move || is_admin.get()>
                 <span class="push row wrap">
-                    <select class="select" aria-label=scope_label.clone() on:change=move |ev| scope.set(event_target_value(&ev))>
-                        {SCOPES.into_iter().map(|(value, word)| view! { <option value=value>{word}</option> }).collect_view()}
-                    </select>
-                    <select class="select" aria-label=life_label.clone() on:change=move |ev| life.set(event_target_value(&ev))>
-                        {LIVES.into_iter().map(|(word, value)| view! { <option value=value selected=value == LIVES[1].1>{word}</option> }).collect_view()}
-                    </select>
+                    <TokenFields chosen of=of.clone() everything=false/>
                     <ActButton class="btn sm".to_owned() busy on_click=make>"New token"<span class="vh">" for "{name.get_value()}</span></ActButton>
                     <AskFirst verb="Remove" what=name.get_value() effects=vec!["Its tokens stop working at once; a new account of this name needs new ones".into()] busy on_click=remove/>
                 </span>

@@ -1,0 +1,64 @@
+//! What a new token may do and how long it lives: the same two choices wherever one is made.
+
+use api::authorizations::AuthorizationCreate;
+use leptos::prelude::*;
+
+/// For how long a new token can live: a word and what is asked for.
+const LIVES: [(&str, &str); 4] = [
+    ("for 30 days", "2592000"),
+    ("for 90 days", "7776000"),
+    ("for a year", "31536000"),
+    ("until it is revoked", "never"),
+];
+/// What a new token can do, the usual first.
+const SCOPES: [(&str, &str); 4] = [
+    ("write-protected", "read and change apps"),
+    ("write", "the same, without config vars"),
+    ("read", "read apps"),
+    ("global", "everything, the account too"),
+];
+
+/// What was chosen.
+#[derive(Clone, Copy)]
+pub struct Chosen {
+    scope: RwSignal<String>,
+    life: RwSignal<String>,
+}
+
+impl Chosen {
+    /// The usual: apps with their config vars, for 90 days.
+    pub fn usual() -> Self {
+        Self { scope: RwSignal::new(SCOPES[0].0.to_owned()), life: RwSignal::new(LIVES[1].1.to_owned()) }
+    }
+
+    /// The request for a token like this.
+    pub fn create(self, description: String) -> AuthorizationCreate {
+        let life = self.life.get_untracked();
+        let expires_in = life.parse::<u64>().map_or_else(|_| life.into(), Into::into);
+        AuthorizationCreate {
+            description: Some(description),
+            scope: Some(vec![self.scope.get_untracked()]),
+            expires_in: Some(expires_in),
+        }
+    }
+}
+
+/// The two choices. `of` is in their labels: `a token of deploy-bot`.
+#[component]
+pub fn TokenFields(
+    chosen: Chosen,
+    #[prop(into)] of: String,
+    /// Whether the token may be for everything that its owner may do.
+    everything: bool,
+) -> impl IntoView {
+    let scopes = SCOPES.into_iter().filter(move |(scope, _)| everything || *scope != "global");
+    view! {
+        <select class="select" aria-label=format!("What {of} may do") on:change=move |ev| chosen.scope.set(event_target_value(&ev))>
+            {scopes.map(|(value, word)| view! { <option value=value selected=value == SCOPES[0].0>{word}</option> }).collect_view()}
+        </select>
+        <select class="select" aria-label=format!("How long {of} lives") on:change=move |ev| chosen.life.set(event_target_value(&ev))>
+            {LIVES.into_iter().map(|(word, value)| view! { <option value=value selected=value == LIVES[1].1>{word}</option> }).collect_view()}
+        </select>
+    }
+    .into_any()
+}
