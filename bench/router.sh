@@ -39,7 +39,7 @@ PY
 
 common="pid $work/NAME.pid; error_log $work/NAME.log; daemon off; worker_processes auto;
 events { worker_connections 4096; }"
-mkdir -p "$work/www" "$work/run" "$work/data"
+mkdir -p "$work/www" "$work/run" "$work/data/router-table"
 head -c 65536 /dev/zero | tr '\0' x >"$work/www/64k"
 
 cat >"$work/backend.conf" <<CONF
@@ -79,7 +79,7 @@ http {
   }
 }
 CONF
-cat >"$work/data/routes.json" <<JSON
+cat >"$work/data/router-table/routes.json" <<JSON
 {"version":1,"platform_hosts":["localhost"],"apps_domain":"apps.test","apps":[{
   "app_id":"00000000-0000-0000-0000-000000000001","name":"bench","hosts":[],"state":"up",
   "dynos":[{"dyno":"web.1","addr":"127.0.0.1:$backend_port"}]}]}

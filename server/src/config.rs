@@ -14,6 +14,24 @@ use clap::{Args, ValueEnum};
 use platform::Network;
 use sha2::{Digest, Sha256};
 
+/// Settings that the router is told: whoever takes it over learns no more than these.
+const FOR_ROUTER: [&str; 10] = [
+    "WHARF_DATA",
+    "WHARF_LISTEN",
+    "WHARF_DOMAIN",
+    "WHARF_TLS",
+    "WHARF_TRUSTED_PROXIES",
+    "WHARF_PROXY_PROTOCOL",
+    "WHARF_CONNECTIONS_PER_ADDRESS",
+    "WHARF_HSTS_MAX_AGE",
+    "WHARF_LOG_FORMAT",
+    "WHARF_LOG",
+];
+
+/// What follows from [`Settings::nobody_says_who_asks`].
+pub const NOBODY_SAYS_WHO_ASKS: &str = "--tls is set, but --trusted-proxies names nobody: all visitors have the address of \
+     whatever ends TLS, share its limits, and are in the audit log by it. Name it, e.g. --trusted-proxies 127.0.0.1";
+
 /// What every role is told.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
@@ -36,6 +54,22 @@ pub struct Settings {
     /// Something in front of Wharf ends TLS: links are https and cookies are sent by https alone
     #[arg(long, env = "WHARF_TLS")]
     pub tls: bool,
+
+    /// What is in front of Wharf and says who asks (X-Forwarded-For), e.g. 127.0.0.1,10.0.0.0/8
+    #[arg(long, env = "WHARF_TRUSTED_PROXIES", value_name = "NETWORKS", default_value = "", hide_default_value = true)]
+    pub trusted_proxies: router::Networks,
+
+    /// Trusted proxies begin each connection by the PROXY protocol, version 1 or 2
+    #[arg(long, env = "WHARF_PROXY_PROTOCOL")]
+    pub proxy_protocol: bool,
+
+    /// How many connections one address may have open at once
+    #[arg(long, env = "WHARF_CONNECTIONS_PER_ADDRESS", value_name = "N", default_value_t = 1000, value_parser = at_least_one)]
+    pub connections_per_address: usize,
+
+    /// For how many seconds browsers shall come by https alone, with --tls; 0 says nothing about it
+    #[arg(long, env = "WHARF_HSTS_MAX_AGE", value_name = "SECONDS", default_value_t = router::HSTS.as_secs())]
+    pub hsts_max_age: u64,
 
     /// A Postgres to use instead of a private one
     #[arg(long, env = "WHARF_DATABASE_URL", value_name = "URL", hide_env_values = true)]
@@ -130,6 +164,11 @@ impl Settings {
         }
     }
 
+    /// Whether something in front ends TLS, and is not believed in whom it speaks for.
+    pub fn nobody_says_who_asks(&self) -> bool {
+        self.tls && self.trusted_proxies.is_empty()
+    }
+
     /// Makes the path of the data directory absolute and free of links, if it is there.
     pub fn resolve(&mut self) -> Result<()> {
         self.data = std::path::absolute(&self.data).context("find the data directory")?;
@@ -152,13 +191,24 @@ impl Settings {
         self.outbound_networks.iter().map(Network::to_string).collect::<Vec<_>>().join(",")
     }
 
-    /// The environment that tells a role the same settings.
+    /// The environment of the router: what it needs to know, without key and database.
+    pub fn router_env(&self) -> Vec<(&'static str, String)> {
+        let mut env = self.to_env();
+        env.retain(|(name, _)| FOR_ROUTER.contains(name));
+        env
+    }
+
+    /// The environment that tells the server the same settings.
     pub fn to_env(&self) -> Vec<(&'static str, String)> {
         let mut env = vec![
             ("WHARF_DATA", self.data.display().to_string()),
             ("WHARF_LISTEN", self.listen.to_string()),
             ("WHARF_DOMAIN", self.domain.clone()),
             ("WHARF_TLS", self.tls.to_string()),
+            ("WHARF_TRUSTED_PROXIES", self.trusted_proxies.to_string()),
+            ("WHARF_PROXY_PROTOCOL", self.proxy_protocol.to_string()),
+            ("WHARF_CONNECTIONS_PER_ADDRESS", self.connections_per_address.to_string()),
+            ("WHARF_HSTS_MAX_AGE", self.hsts_max_age.to_string()),
             ("WHARF_BUILD_CONCURRENCY", self.build_concurrency.to_string()),
             ("WHARF_GIT_PUSH_MB", self.git_push_mb.to_string()),
             ("WHARF_GIT_CHECKOUT_MB", self.git_checkout_mb.to_string()),

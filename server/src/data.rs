@@ -4,6 +4,7 @@
 //! DIR  0711 root       master.key, admin-token, routes.json
 //!   postgres/  0700 postgres   the platform's own cluster, which will not run as root
 //!   git/ slugs/ dynos/ logs/ …  0700 root
+//!   router-table/ router-spool/  0700 the router's user
 //! RUN  0711 root       sockets and locks
 //!   pg/        0700 postgres
 //! ```
@@ -38,11 +39,16 @@ const KNOWN: [&str; 9] = [
 /// Puts the real path of the data directory into `settings`.
 pub fn prepare(settings: &mut Settings) -> Result<()> {
     settings.resolve()?;
-    let data = settings.data.clone();
-    if let Some(why) = trouble(&data) {
+    if let Some(why) = trouble(&settings.data, settings.master_key.is_some()) {
         bail!(why);
     }
-    make(&data, 0o711)?;
+    furnish(settings)
+}
+
+/// As [`prepare`], for a role that is told neither key nor database, and so cannot miss them.
+pub fn furnish(settings: &mut Settings) -> Result<()> {
+    settings.resolve()?;
+    make(&settings.data, 0o711)?;
     settings.resolve()?;
     let data = &settings.data;
     if let Some(why) = machine::disk_trouble(data) {
@@ -78,8 +84,9 @@ pub fn make_for_postgres(folder: &Path) -> Result<()> {
         .with_context(|| format!("give {} to the user postgres", folder.display()))
 }
 
-/// What is wrong with a data directory, and what to do. Nothing, if it is not there yet.
-pub fn trouble(data: &Path) -> Option<String> {
+/// What is wrong with a data directory, and what to do. Nothing, if it is not there yet. Its key is not
+/// missed where another is given.
+pub fn trouble(data: &Path, key_is_given: bool) -> Option<String> {
     let shown = data.display();
     let entries = match fs::read_dir(data) {
         Ok(entries) => entries,
@@ -91,7 +98,7 @@ pub fn trouble(data: &Path) -> Option<String> {
             return Some(format!("{shown} cannot be read ({err}). Repair the disk, or choose another with --data."));
         }
     };
-    let ours = |name: &str| PRIVATE.contains(&name) || KNOWN.contains(&name) || name.starts_with("routes.json");
+    let ours = |name: &str| PRIVATE.contains(&name) || KNOWN.contains(&name) || name.starts_with("route");
     let names: Vec<String> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
     if !names.is_empty() && !names.iter().any(|name| ours(name)) {
         return Some(format!(
@@ -99,7 +106,8 @@ pub fn trouble(data: &Path) -> Option<String> {
             names[0]
         ));
     }
-    closed_parent(data).or_else(|| bad_key(data)).or_else(|| bad_cluster(data))
+    let bad_key = || if key_is_given { None } else { bad_key(data) };
+    closed_parent(data).or_else(bad_key).or_else(|| bad_cluster(data))
 }
 
 /// A key that cannot be read, or is gone while there are secrets that it sealed.
@@ -156,7 +164,7 @@ mod tests {
     fn check(make: impl Fn(&Path), expected: Option<&str>) {
         let dir = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o711)).tempdir().unwrap();
         make(dir.path());
-        let why = trouble(dir.path());
+        let why = trouble(dir.path(), false);
         match expected {
             None => assert_eq!(why, None),
             Some(part) => assert!(why.as_ref().is_some_and(|why| why.contains(part)), "{why:?} should say {part:?}"),
@@ -179,20 +187,23 @@ mod tests {
             write(dir.join("admin-token"), "x");
         };
         check(started, Some("master.key is missing"));
+        let dir = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o711)).tempdir().unwrap();
+        started(dir.path());
+        assert_eq!(trouble(dir.path(), true), None, "another key is given");
         check(|dir| (started(dir), write(dir.join("master.key"), "x")).1, None);
     }
 
     #[test]
     fn a_file_is_no_directory() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(trouble(file.path()).unwrap().contains("is a file"));
+        assert!(trouble(file.path(), false).unwrap().contains("is a file"));
     }
 
     #[test]
     fn a_closed_folder_above_is_named() {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        let why = trouble(&dir.path().join("data")).unwrap();
+        let why = trouble(&dir.path().join("data"), false).unwrap();
         assert!(why.contains(&format!("chmod o+x {}", dir.path().display())), "{why}");
     }
 }

@@ -11,6 +11,7 @@ mod lock;
 mod logging;
 mod machine;
 mod postgres;
+mod privileges;
 mod process;
 mod roles;
 mod socket;
@@ -72,17 +73,17 @@ fn main() -> ExitCode {
         worker::main(&platform::errands());
     }
     match Cli::parse().command {
-        Command::Up(settings) => roles::run(Role::Up, &settings.common.clone(), roles::up::run(settings)),
+        Command::Up(settings) => roles::run(Role::Up, &settings.common.clone(), || Ok(roles::up::run(settings))),
         Command::Doctor(settings) => roles::doctor::run(&settings),
         Command::LoginLink(settings) => {
-            roles::run(Role::LoginLink, &settings.clone(), roles::login_link::run(settings))
+            roles::run(Role::LoginLink, &settings.clone(), || Ok(roles::login_link::run(settings)))
         }
         Command::Version => {
             println!("wharfd {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
         }
-        Command::Server(settings) => roles::run(Role::Server, &settings.clone(), roles::server::run(settings)),
-        Command::Router(settings) => roles::run(Role::Router, &settings.clone(), roles::router::run(settings)),
+        Command::Server(settings) => roles::run(Role::Server, &settings.clone(), || Ok(roles::server::run(settings))),
+        Command::Router(settings) => roles::run(Role::Router, &settings.clone(), || roles::router::begin(settings)),
         Command::Dyno { state } => dyno::shim_main(&[state]),
         Command::Worker => worker::main(&platform::errands()),
         Command::GitHook { hook } => match platform::git::hook::main(&[hook]) {

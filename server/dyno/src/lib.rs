@@ -16,6 +16,7 @@ mod process;
 mod shim;
 mod spec;
 mod state;
+pub mod uids;
 
 pub use driver::{Driver, Error};
 pub use network::Network;

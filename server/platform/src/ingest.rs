@@ -110,7 +110,7 @@ async fn dynos(platform: &Platform) {
 }
 
 async fn router(platform: &Platform) {
-    let spool = platform.config().data.join("spool/router");
+    let spool = router::spool_dir(&platform.config().data);
     let follower = match logs::Router::new(platform.history().clone(), &spool) {
         Ok(follower) => Arc::new(Mutex::new(follower)),
         Err(err) => return tracing::error!("could not follow the router's lines: {err}"),

@@ -21,10 +21,12 @@ use crate::headers::{self, Expectation};
 use crate::lines::Record;
 use crate::pages::Page;
 use crate::relay::{Body, Holding, Relay};
+use crate::replies;
 use crate::routes::AppState;
+use crate::strict::Refusal;
 use crate::table::{App, host_name};
 use crate::tunnel::Tunnel;
-use crate::upload::{RequestBody, Upload};
+use crate::upload::{Pace, RequestBody, Upload};
 use crate::wire::{Failure, Patience, Wire};
 
 /// Dynos that one request may try.
@@ -43,38 +45,40 @@ pub(crate) fn begin(
     app: Arc<App>,
     mut request: Request<Incoming>,
     host: HeaderValue,
+    refusal: Option<Refusal>,
 ) -> Box<Exchange> {
-    in_flight.client.limit_stalls();
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (mut parts, incoming) = request.into_parts();
     let fits = headers::request_fits(&parts.headers);
+    let crowded = app.stats.inflight.fetch_add(1, Relaxed) >= (in_flight.shared.most_connections / 2) as u64;
     let refused = match headers::take_expectation(&mut parts.headers) {
-        Expectation::Unknown => Some(StatusCode::EXPECTATION_FAILED),
-        Expectation::Fine if !fits => Some(StatusCode::BAD_REQUEST),
+        _ if refusal.is_some() => refusal.map(|refusal| (Code::H26, refusal.status)),
+        Expectation::Unknown => Some((Code::H26, StatusCode::EXPECTATION_FAILED)),
+        Expectation::Fine if !fits => Some((Code::H26, StatusCode::BAD_REQUEST)),
+        // What one app may keep of the router, so that others have the rest.
+        Expectation::Fine if crowded => Some((Code::H11, Code::H11.status())),
         Expectation::Fine => None,
     };
     let protocol = headers::strip_hop_by_hop(&mut parts.headers);
     let request_id = headers::request_id(&parts.headers);
-    let constants = &in_flight.shared.constants;
-    let forwarded_for = constants.forward(&mut parts.headers, &in_flight.client, &request_id);
-    let upgrade = protocol.map(|protocol| {
-        headers::ask_upgrade(&mut parts.headers, protocol);
-        on_upgrade
+    headers::forward(&mut parts.headers, &in_flight.origin, in_flight.client.trusted, &request_id);
+    let upload = Upload::new(incoming, &in_flight.client, Pace::Any);
+    let upgrade = protocol.filter(|protocol| upload.is_none() && headers::may_upgrade(protocol)).map(|protocol| {
+        headers::ask_upgrade(&mut parts.headers, protocol.clone());
+        (protocol, on_upgrade)
     });
-    app.stats.inflight.fetch_add(1, Relaxed);
     let record = Box::new(Record {
         app,
         method: parts.method.clone(),
         path: parts.uri.path_and_query().cloned(),
         host,
         request_id,
-        forwarded_for,
         lease: None,
         connect: None,
         start: Instant::now(),
         status: 0,
         bytes: 0,
-        upload: Upload::new(incoming),
+        upload,
         upgraded: false,
         finished: false,
         in_flight,
@@ -123,10 +127,11 @@ enum Again {
 pub(crate) struct Exchange {
     record: Box<Record>,
     head: Head,
-    upgrade: Option<OnUpgrade>,
+    /// The protocol that the client wants to change to.
+    upgrade: Option<(HeaderValue, OnUpgrade)>,
     accept: Option<HeaderValue>,
-    /// The status of a request that may not go to any dyno.
-    refused: Option<StatusCode>,
+    /// Why the request may not go to any dyno.
+    refused: Option<(Code, StatusCode)>,
 }
 
 type Answer = (Box<Wire>, Response<Incoming>);
@@ -134,8 +139,8 @@ type Answer = (Box<Wire>, Response<Incoming>);
 impl Exchange {
     /// Answers the request, with a dyno's response or with a page.
     pub(crate) async fn answer(mut self: Box<Self>) -> Response<Body> {
-        if let Some(status) = self.refused {
-            return self.refuse(status);
+        if let Some((code, status)) = self.refused {
+            return self.refuse(code, status);
         }
         match self.run().await {
             Ok((wire, response)) => self.pass_back(wire, response).await,
@@ -171,7 +176,7 @@ impl Exchange {
             let body = RequestBody::new(self.record.upload.as_ref());
             let request = self.head.request(body, again);
             let upload = self.record.upload.as_deref();
-            match wire.send(request, upload, Some(self.patience())).await {
+            match wire.send(request, upload, self.patience()).await {
                 Ok(response) => return Ok((wire, response)),
                 // The dyno closed the idle connection in the moment that we took it.
                 Err(Failure::Closed) if again == Again::Maybe && upload.is_none_or(Upload::replayable) => {
@@ -269,23 +274,28 @@ impl Exchange {
 
     fn patience(&self) -> Patience {
         let timeouts = self.record.in_flight.shared.config.timeouts;
-        Patience { first_byte: timeouts.first_byte, idle: timeouts.idle }
+        Patience { first_byte: Some(timeouts.first_byte), idle: timeouts.idle }
     }
 
     async fn pass_back(mut self: Box<Self>, wire: Box<Wire>, response: Response<Incoming>) -> Response<Body> {
         let (mut parts, incoming) = response.into_parts();
         parts.version = Version::HTTP_11;
         let protocol = headers::strip_hop_by_hop(&mut parts.headers);
-        self.record.in_flight.shared.constants.via(&mut parts.headers);
+        headers::via(&mut parts.headers);
+        let host = host_name(self.record.host.to_str().unwrap_or_default());
+        replies::tame(&mut parts.headers, host, &self.record.in_flight.shared.table.load());
         if !headers::response_fits(&parts.headers) {
             return self.fail(Code::H25);
         }
         self.record.status = parts.status.as_u16();
         let idle = self.record.in_flight.shared.config.timeouts.idle;
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            let (Some(protocol), Some(upgrade)) = (protocol, self.upgrade.take()) else {
+            let (Some(protocol), Some((asked, upgrade))) = (protocol, self.upgrade.take()) else {
                 return self.fail(Code::H17);
             };
+            if !headers::is_one_of(&protocol, &asked) {
+                return self.fail(Code::H17);
+            }
             headers::ask_upgrade(&mut parts.headers, protocol);
             self.record.upgraded = true;
             let tunnel = Tunnel {
@@ -303,7 +313,8 @@ impl Exchange {
             wire: Some(wire),
             backend: lease.0.clone(),
             upload: self.record.upload.clone(),
-            idle: Some(idle),
+            idle,
+            streams: false,
             last: Instant::now(),
             broken: false,
             holding: Some(Holding::App(self.record)),
@@ -323,9 +334,9 @@ impl Exchange {
     }
 
     /// Answers a request that may not go to any dyno.
-    fn refuse(mut self: Box<Self>, status: StatusCode) -> Response<Body> {
-        self.record.finish_with(Code::H26, status.as_u16());
-        let page = Page::of(Code::H26, &self.record.app.name).with_status(status);
+    fn refuse(mut self: Box<Self>, code: Code, status: StatusCode) -> Response<Body> {
+        self.record.finish_with(code, status.as_u16());
+        let page = Page::of(code, &self.record.app.name).with_status(status).last();
         self.show(page)
     }
 
@@ -343,7 +354,12 @@ impl Exchange {
             .rsplit_once(':')
             .filter(|(name, _)| host_name(host).starts_with(name.trim_end_matches('.')))
             .map_or(String::new(), |(_, port)| format!(":{port}"));
-        format!("{}://{}{port}/{}.git", shared.constants.proto(), shared.table.load().domain, self.record.app.name)
+        format!(
+            "{}://{}{port}/{}.git",
+            self.record.in_flight.origin.scheme(),
+            shared.table.load().domain,
+            self.record.app.name
+        )
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant as StdInstant};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::timer::now_ms;
 use crate::wire::{Address, Wire};
 use crate::workers;
 
@@ -16,14 +17,8 @@ const IDLE: usize = 256;
 /// Idle connections older than this are closed.
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
-static START: LazyLock<StdInstant> = LazyLock::new(StdInstant::now);
-
 /// Connections of one worker. They go in and out as boxes, because moving one by value costs more.
 type Idle = Vec<Box<Wire>>;
-
-fn now_ms() -> u64 {
-    START.elapsed().as_millis() as u64
-}
 
 /// A dyno, or the server.
 pub(crate) struct Backend {

@@ -1,57 +1,150 @@
-//! A client's connection: who it is, what it is doing, and when it has been too slow.
+//! A client's connection: who it is, what it is doing, and since when it keeps us waiting.
 
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::net::IpAddr;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use http::HeaderValue;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::time::Instant;
 
 use crate::Shared;
-use crate::config::Timeouts;
-use crate::timer::Timer;
+use crate::origin::{self, Origin};
+use crate::seats::Seat;
+use crate::timer::now_ms;
 
-/// Between requests.
-const WAITING: u8 = 0;
-/// The first bytes of a head have come, but not all of it.
-const HEAD: u8 = 1;
-/// A request is being served; its own limits hold.
-const BUSY: u8 = 2;
+/// How long a body or a reader may pause before it is passed over for another of the same address.
+const PAUSE_MS: u64 = 250;
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Between requests.
+    Waiting,
+    /// The first bytes of a head have come, but not all of it.
+    Head,
+    /// A request is being served; its own limits hold.
+    Busy,
+}
 
 /// What the connection and the request on it tell each other.
 pub(crate) struct Client {
-    /// The peer's address, as it goes into X-Forwarded-For.
+    /// The peer, or whom the peer introduced by the PROXY protocol.
+    pub(crate) ip: IpAddr,
+    /// The same, as it goes into X-Forwarded-For.
     pub(crate) address: HeaderValue,
+    /// Whether what it says about whom it speaks for is believed.
+    pub(crate) trusted: bool,
     phase: AtomicU8,
-    /// Whether a client that stops taking the response is cut off: so for apps, not for the platform.
-    impatient: AtomicBool,
+    /// Since when there is no whole request, no more of its body, and nobody who takes the answer; in
+    /// milliseconds, 0 while that is not so.
+    no_request: AtomicU64,
+    no_body: AtomicU64,
+    no_reader: AtomicU64,
     stalled: AtomicBool,
+    evicted: AtomicBool,
+    /// While it is open.
+    socket: Mutex<Option<RawFd>>,
 }
 
 impl Client {
-    pub(crate) fn new(peer: SocketAddr) -> Client {
-        let text = peer.ip().to_canonical().to_string();
+    pub(crate) fn new(ip: IpAddr, trusted: bool) -> Client {
         Client {
-            address: HeaderValue::from_str(&text).expect("an IP address is a valid header value"),
-            phase: AtomicU8::new(WAITING),
-            impatient: AtomicBool::new(false),
+            ip,
+            address: origin::text(ip),
+            trusted,
+            phase: AtomicU8::new(Phase::Waiting as u8),
+            no_request: AtomicU64::new(now_ms().max(1)),
+            no_body: AtomicU64::new(0),
+            no_reader: AtomicU64::new(0),
             stalled: AtomicBool::new(false),
+            evicted: AtomicBool::new(false),
+            socket: Mutex::new(None),
         }
     }
 
-    /// Limits how long the client may not take bytes, while this request lasts.
-    pub(crate) fn limit_stalls(&self) {
-        self.impatient.store(true, Relaxed);
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            0 => Phase::Waiting,
+            1 => Phase::Head,
+            _ => Phase::Busy,
+        }
     }
 
-    /// Whether it was cut off because it took no bytes.
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+    }
+
+    /// Notes whether more of a request's body is waited for.
+    pub(crate) fn owes_body(&self, owes: bool) {
+        note(&self.no_body, owes);
+    }
+
+    /// Notes whether it takes what it is sent.
+    pub(crate) fn takes_nothing(&self, nothing: bool) {
+        note(&self.no_reader, nothing);
+    }
+
+    /// Notes that it was cut off because it was silent.
+    pub(crate) fn stall(&self) {
+        self.stalled.store(true, Relaxed);
+    }
+
+    /// Whether it was cut off because it was silent.
     pub(crate) fn stalled(&self) -> bool {
         self.stalled.load(Relaxed)
+    }
+
+    /// Since when it keeps us waiting, if it does, and did not only pause.
+    pub(crate) fn keeps_waiting_since(&self, now: u64) -> Option<u64> {
+        if self.is_evicted() {
+            return None;
+        }
+        let paused = |since: &u64| *since != 0 && *since + PAUSE_MS <= now;
+        let no_request = Some(self.no_request.load(Relaxed)).filter(|since| *since != 0);
+        let pauses = [&self.no_body, &self.no_reader].map(|since| Some(since.load(Relaxed)).filter(paused));
+        [no_request, pauses[0], pauses[1]].into_iter().flatten().min()
+    }
+
+    /// Ends its connection, whatever is on it.
+    pub(crate) fn evict(&self) {
+        self.evicted.store(true, Relaxed);
+        self.stall();
+        if let Some(fd) = *self.socket() {
+            // SAFETY: the descriptor is open: who closes it takes it away from here first.
+            unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
+        }
+    }
+
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.evicted.load(Relaxed)
+    }
+
+    /// Says which socket it is on, or that it is about to be closed.
+    pub(crate) fn set_socket(&self, fd: Option<RawFd>) {
+        *self.socket() = fd;
+    }
+
+    fn socket(&self) -> std::sync::MutexGuard<'_, Option<RawFd>> {
+        self.socket.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+}
+
+#[cfg(test)]
+impl Client {
+    pub(crate) fn works(&self) {
+        note(&self.no_request, false);
+    }
+
+    pub(crate) fn waits_since(&self, ms: u64) {
+        self.no_request.store(ms, Relaxed);
+    }
+}
+
+fn note(since: &AtomicU64, waits: bool) {
+    match waits {
+        false => since.store(0, Relaxed),
+        true if since.load(Relaxed) == 0 => since.store(now_ms().max(1), Relaxed),
+        true => {}
     }
 }
 
@@ -59,137 +152,25 @@ impl Client {
 pub(crate) struct InFlight {
     pub(crate) client: Arc<Client>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) origin: Origin,
+    /// Places of its address, where requests are counted.
+    pub(crate) seats: [Option<Seat>; 2],
 }
 
 impl InFlight {
-    pub(crate) fn new(client: Arc<Client>, shared: Arc<Shared>) -> InFlight {
-        client.phase.store(BUSY, Relaxed);
+    pub(crate) fn new(client: Arc<Client>, shared: Arc<Shared>, origin: Origin) -> InFlight {
+        client.set_phase(Phase::Busy);
+        note(&client.no_request, false);
         shared.inflight.fetch_add(1, Relaxed);
-        InFlight { client, shared }
+        InFlight { client, shared, origin, seats: [None, None] }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.client.impatient.store(false, Relaxed);
-        self.client.phase.store(WAITING, Relaxed);
+        self.client.owes_body(false);
+        self.client.set_phase(Phase::Waiting);
+        note(&self.client.no_request, true);
         self.shared.inflight.fetch_sub(1, Relaxed);
-    }
-}
-
-/// The socket of a client, which ends by itself when the client is too slow.
-pub(crate) struct ClientSocket {
-    stream: TcpStream,
-    client: Arc<Client>,
-    timeouts: Timeouts,
-    reading: Timer,
-    read_deadline: Option<Instant>,
-    writing: Timer,
-    write_deadline: Option<Instant>,
-}
-
-impl ClientSocket {
-    pub(crate) fn new(stream: TcpStream, client: Arc<Client>, timeouts: Timeouts) -> ClientSocket {
-        ClientSocket {
-            stream,
-            client,
-            timeouts,
-            reading: Timer::default(),
-            read_deadline: None,
-            writing: Timer::default(),
-            write_deadline: None,
-        }
-    }
-
-    /// Called when there was nothing to read.
-    fn check_reading(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let phase = self.client.phase.load(Relaxed);
-        if phase == BUSY {
-            self.read_deadline = None;
-            return Poll::Pending;
-        }
-        let keep_alive = self.timeouts.keep_alive;
-        let deadline = *self.read_deadline.get_or_insert_with(|| Instant::now() + keep_alive);
-        if self.reading.poll_until(cx, deadline).is_pending() {
-            return Poll::Pending;
-        }
-        match phase {
-            // Nothing has been asked, so there is nothing to answer: an end like any other.
-            WAITING => Poll::Ready(Ok(())),
-            _ => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-        }
-    }
-
-    /// Called when bytes came.
-    fn note_read(&mut self) {
-        match self.client.phase.load(Relaxed) {
-            WAITING => {
-                self.client.phase.store(HEAD, Relaxed);
-                self.read_deadline = Some(Instant::now() + self.timeouts.header);
-            }
-            HEAD => {}
-            _ => self.read_deadline = None,
-        }
-    }
-
-    fn check_writing(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if wrote.is_ready() {
-            self.write_deadline = None;
-            return wrote;
-        }
-        if !self.client.impatient.load(Relaxed) {
-            return Poll::Pending;
-        }
-        let idle = self.timeouts.idle;
-        let deadline = *self.write_deadline.get_or_insert_with(|| Instant::now() + idle);
-        if self.writing.poll_until(cx, deadline).is_pending() {
-            return Poll::Pending;
-        }
-        self.client.stalled.store(true, Relaxed);
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl AsyncRead for ClientSocket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        match Pin::new(&mut self.stream).poll_read(cx, buf) {
-            Poll::Pending => self.check_reading(cx),
-            Poll::Ready(Ok(())) => {
-                if buf.filled().len() > before {
-                    self.note_read();
-                }
-                Poll::Ready(Ok(()))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-        }
-    }
-}
-
-impl AsyncWrite for ClientSocket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.check_writing(cx, wrote)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.check_writing(cx, wrote)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

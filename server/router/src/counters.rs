@@ -19,6 +19,15 @@ pub struct Counters {
     pub connections: u64,
     /// Router lines that could not be written.
     pub lines_dropped: u64,
+    /// Connections that had to make room for others of their address.
+    #[serde(default)]
+    pub evicted: u64,
+    /// Connections and requests that found no room.
+    #[serde(default)]
+    pub refused: u64,
+    /// Requests that could not be read, or could be read in two ways.
+    #[serde(default)]
+    pub malformed: u64,
     /// Every app in the table, by id.
     pub apps: Vec<AppCounters>,
 }

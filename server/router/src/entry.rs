@@ -3,8 +3,8 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::header::{ACCEPT, HOST};
-use http::{HeaderValue, Method, StatusCode, Version};
+use http::header::ACCEPT;
+use http::{HeaderValue, StatusCode};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 
@@ -13,6 +13,8 @@ use crate::client::{Client, InFlight};
 use crate::headers::LINE_BYTES;
 use crate::pages::Page;
 use crate::relay::{Body, Holding};
+use crate::seats::{self, Full};
+use crate::strict::{self, Refusal};
 use crate::table::{Target, host_name};
 use crate::{apps, platform_hosts};
 
@@ -22,31 +24,45 @@ pub(crate) fn serve(
     client: Arc<Client>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Response<Body>> {
-    let work = begin(InFlight::new(client, shared), request);
-    async {
-        match work {
-            Work::App(exchange) => exchange.answer().await,
-            Work::Platform(answer) => answer.await,
-            Work::Page(page) => page,
-        }
-    }
+    begin(client, shared, request).finish()
 }
 
 /// What is left to do once it is known where a request goes.
 enum Work {
     App(Box<apps::Exchange>),
-    Platform(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+    /// The platform's, or one that has to wait.
+    Other(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
     Page(Response<Body>),
 }
 
-fn begin(in_flight: InFlight, mut request: Request<Incoming>) -> Work {
-    if *request.method() == Method::CONNECT {
-        return show(Page::connect_refused(), &request, in_flight);
+impl Work {
+    async fn finish(self) -> Response<Body> {
+        match self {
+            Work::App(exchange) => exchange.answer().await,
+            Work::Other(answer) => answer.await,
+            Work::Page(page) => page,
+        }
     }
-    let Some(host) = host(&mut request) else {
-        let page = Page::bad_request("The request has no Host header, or more than one.");
-        return show(page, &request, in_flight);
-    };
+}
+
+fn begin(client: Arc<Client>, shared: Arc<Shared>, request: Request<Incoming>) -> Work {
+    let origin = shared.origins.of(&client, request.headers(), &shared.config);
+    let mut in_flight = InFlight::new(client, shared, origin);
+    // Connections of a proxy are not counted by address, so its requests are.
+    if in_flight.client.trusted && in_flight.take_seat(PROXIED).is_err() {
+        return Work::Other(Box::pin(async move {
+            match in_flight.wait_for_seat(PROXIED).await {
+                Ok(()) => route(in_flight, request).finish().await,
+                Err(full) => show(Page::full(full), &request, in_flight).finish().await,
+            }
+        }));
+    }
+    route(in_flight, request)
+}
+
+fn route(in_flight: InFlight, mut request: Request<Incoming>) -> Work {
+    let refusal = strict::check(&request).err();
+    let Some(host) = strict::host(&mut request) else { return refuse(strict::BAD_HOST, &request, in_flight) };
     if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > LINE_BYTES) {
         let page =
             Page::bad_request("The address is too long: 8192 bytes are allowed.").with_status(StatusCode::URI_TOO_LONG);
@@ -54,31 +70,44 @@ fn begin(in_flight: InFlight, mut request: Request<Incoming>) -> Work {
     }
     let name = host_name(host.to_str().unwrap_or_default());
     let target = in_flight.shared.table.load().find(name);
-    match target {
-        Some(Target::App(app)) => Work::App(apps::begin(in_flight, app, request, host)),
-        Some(Target::Platform) => Work::Platform(Box::pin(platform_hosts::serve(in_flight, request, host))),
-        None => show(Page::no_such_app(name), &request, in_flight),
+    match (target, refusal) {
+        (Some(Target::App(app)), refusal) => Work::App(apps::begin(in_flight, app, request, host, refusal)),
+        (_, Some(refusal)) => refuse(refusal, &request, in_flight),
+        (Some(Target::Platform), None) => Work::Other(Box::pin(to_platform(in_flight, request, host))),
+        (None, None) => show(Page::no_such_app(name), &request, in_flight),
     }
 }
 
-/// The host that is asked for. A target with a host of its own counts more than the header.
-fn host(request: &mut Request<Incoming>) -> Option<HeaderValue> {
-    if let Some(authority) = request.uri().authority() {
-        let host = HeaderValue::from_str(authority.as_str()).ok()?;
-        request.headers_mut().insert(HOST, host.clone());
-        return Some(host);
+/// The server has fewer connections than the world has clients.
+async fn to_platform(mut in_flight: InFlight, request: Request<Incoming>, host: HeaderValue) -> Response<Body> {
+    match in_flight.wait_for_seat(PLATFORM).await {
+        Ok(()) => platform_hosts::serve(in_flight, request, host).await,
+        Err(full) => show(Page::full(full), &request, in_flight).finish().await,
     }
-    let mut hosts = request.headers().get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => Some(host.clone()),
-        // HTTP/1.0 had no hosts; who speaks it means the machine.
-        (None, None) if request.version() == Version::HTTP_10 => {
-            let host = HeaderValue::from_static("localhost");
-            request.headers_mut().insert(HOST, host.clone());
-            Some(host)
-        }
-        _ => None,
+}
+
+const PROXIED: usize = 0;
+const PLATFORM: usize = 1;
+
+impl InFlight {
+    fn take_seat(&mut self, which: usize) -> Result<(), Full> {
+        let (shared, ip) = (self.shared.clone(), self.origin.ip);
+        let seats = [&shared.proxied, &shared.platform][which];
+        self.seats[which] = Some(seats.take(Some(ip), &self.client, |n| shared.note_evicted(n, ip))?);
+        Ok(())
     }
+
+    /// Takes a place, waiting for who only paused to be waited for too long.
+    async fn wait_for_seat(&mut self, which: usize) -> Result<(), Full> {
+        let waited = seats::wait_for(|| self.take_seat(which)).await;
+        waited.inspect_err(|_| self.shared.note_refused(self.origin.ip))
+    }
+}
+
+/// Refuses a request that could be read in two ways. Nothing that follows on the connection is read.
+fn refuse(refusal: Refusal, request: &Request<Incoming>, in_flight: InFlight) -> Work {
+    in_flight.shared.note_malformed(in_flight.origin.ip, &refusal.sentence);
+    show(Page::bad_request(refusal.sentence).with_status(refusal.status).last(), request, in_flight)
 }
 
 fn show(page: Page, request: &Request<Incoming>, in_flight: InFlight) -> Work {

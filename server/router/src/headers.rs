@@ -1,24 +1,26 @@
 //! Headers on their way through: what ends here, and what is added.
 
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 
-use crate::client::Client;
+use crate::claims;
+use crate::origin::Origin;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+static VIA_US: HeaderValue = HeaderValue::from_static("1.1 wharf-router");
 
 /// Longest line of a head, of a cookie and of a header's name, as at Heroku.
 pub(crate) const LINE_BYTES: usize = 8192;
@@ -26,7 +28,7 @@ const NAME_BYTES: usize = 1000;
 const RESPONSE_LINE_BYTES: usize = 512 * 1024;
 
 /// Removes what concerns one connection only. Returns the protocol that the peer wants to switch
-/// to, if it does.
+/// to, if it does. Afterwards the message says its length once, in one way, or not at all.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> Option<HeaderValue> {
     let mut upgrade = None;
     if headers.contains_key(CONNECTION) {
@@ -42,8 +44,7 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> Option<HeaderValue> {
         }
         headers.remove(CONNECTION);
         for name in named {
-            // These carry the message itself; a request that names them means mischief.
-            if name != HOST && name != CONTENT_LENGTH {
+            if !is_end_to_end(&name) {
                 headers.remove(name);
             }
         }
@@ -51,10 +52,64 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> Option<HeaderValue> {
     if headers.remove(TRANSFER_ENCODING).is_some() {
         headers.remove(CONTENT_LENGTH);
     }
-    for name in [UPGRADE, TE, TRAILER, KEEP_ALIVE, PROXY_CONNECTION] {
+    for name in [UPGRADE, TE, TRAILER, KEEP_ALIVE, PROXY_CONNECTION, HTTP2_SETTINGS] {
         headers.remove(name);
     }
+    settle_length(headers);
     upgrade
+}
+
+/// Headers that carry the message itself, or that somebody on the way there relies on. Who names them
+/// in `Connection` means mischief.
+fn is_end_to_end(name: &HeaderName) -> bool {
+    [HOST, CONTENT_LENGTH, AUTHORIZATION, COOKIE, ORIGIN, SET_COOKIE, VIA, X_REQUEST_ID].contains(name)
+        || name.as_str().starts_with("x-forwarded-")
+        || name.as_str().starts_with("sec-")
+}
+
+/// Writes a length as everybody reads it: one number without ornament. Several that say the same, as
+/// hyper lets pass, become one; what is none goes.
+fn settle_length(headers: &mut HeaderMap) {
+    let mut values = headers.get_all(CONTENT_LENGTH).iter();
+    let plain = |value: &HeaderValue| {
+        let digits = value.as_bytes();
+        digits == b"0" || (length(digits).is_some() && !digits.starts_with(b"0"))
+    };
+    match (values.next(), values.next()) {
+        (None, _) => return,
+        (Some(value), None) if plain(value) => return,
+        _ => {}
+    }
+    let parts = headers.get_all(CONTENT_LENGTH).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    let lengths: Option<Vec<u64>> = parts.map(|part| length(part.trim_ascii())).collect();
+    headers.remove(CONTENT_LENGTH);
+    if let Some([first, rest @ ..]) = lengths.as_deref()
+        && rest.iter().all(|length| length == first)
+    {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(*first));
+    }
+}
+
+fn length(digits: &[u8]) -> Option<u64> {
+    // `parse` would take a sign.
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?;
+    digits.parse().ok()
+}
+
+/// Whether a connection may change to this protocol. Not to another version of HTTP: what is asked
+/// in it would pass by everything that is done for a request.
+pub(crate) fn may_upgrade(protocol: &HeaderValue) -> bool {
+    let words = protocol.to_str().unwrap_or("h2c").to_ascii_lowercase();
+    !words
+        .split(',')
+        .map(str::trim)
+        .any(|word| word.starts_with("h2") || word.starts_with("http") || word.starts_with("tls"))
+}
+
+/// Whether the protocol that was changed to is one of those that were asked for.
+pub(crate) fn is_one_of(answered: &HeaderValue, asked: &HeaderValue) -> bool {
+    let (Ok(answered), Ok(asked)) = (answered.to_str(), asked.to_str()) else { return false };
+    asked.split(',').any(|word| word.trim().eq_ignore_ascii_case(answered.trim()))
 }
 
 /// Puts back what asks for another protocol.
@@ -63,66 +118,42 @@ pub(crate) fn ask_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(UPGRADE, protocol);
 }
 
-/// What every request of this router gets alike.
-pub(crate) struct Constants {
-    proto: HeaderValue,
-    port: HeaderValue,
-    via: HeaderValue,
+/// Adds to a request for an app what Heroku's router adds, in place of what the client claims about
+/// itself.
+pub(crate) fn forward(headers: &mut HeaderMap, origin: &Origin, trusted: bool, request_id: &HeaderValue) {
+    claims::remove(headers, trusted);
+    who_asks(headers, origin);
+    headers.insert(X_REQUEST_ID, request_id.clone());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now_ms = now.map_or(0, |since| since.as_millis() as u64);
+    headers.insert(X_REQUEST_START, HeaderValue::from(now_ms));
+    via(headers);
 }
 
-impl Constants {
-    pub(crate) fn new(tls: bool, port: u16) -> Constants {
-        Constants {
-            proto: HeaderValue::from_static(if tls { "https" } else { "http" }),
-            port: HeaderValue::from(if tls { 443 } else { port }),
-            via: HeaderValue::from_static("1.1 wharf-router"),
-        }
-    }
+/// Adds to a request for the platform who asks and where: rate limits and the audit go by it. Nobody
+/// else is believed in this, not even a proxy.
+pub(crate) fn forward_to_platform(
+    headers: &mut HeaderMap,
+    origin: &Origin,
+    host: &HeaderValue,
+    request_id: &HeaderValue,
+) {
+    claims::remove(headers, false);
+    who_asks(headers, origin);
+    headers.insert(X_FORWARDED_HOST, host.clone());
+    headers.insert(REQUEST_ID, request_id.clone());
+    headers.insert(X_REQUEST_ID, request_id.clone());
+}
 
-    pub(crate) fn proto(&self) -> &str {
-        self.proto.to_str().expect("it is ASCII")
-    }
+fn who_asks(headers: &mut HeaderMap, origin: &Origin) {
+    headers.insert(X_FORWARDED_FOR, origin.address.clone());
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(origin.scheme()));
+    headers.insert(X_FORWARDED_PORT, origin.port.clone());
+}
 
-    /// Adds to a request for an app what Heroku's router adds. Returns its `X-Forwarded-For`.
-    pub(crate) fn forward(
-        &self,
-        headers: &mut HeaderMap,
-        client: &Arc<Client>,
-        request_id: &HeaderValue,
-    ) -> HeaderValue {
-        let forwarded = appended(headers, &X_FORWARDED_FOR, &client.address);
-        headers.insert(X_FORWARDED_FOR, forwarded.clone());
-        headers.insert(X_FORWARDED_PROTO, self.proto.clone());
-        headers.insert(X_FORWARDED_PORT, self.port.clone());
-        headers.insert(X_REQUEST_ID, request_id.clone());
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now_ms = now.map_or(0, |since| since.as_millis() as u64);
-        headers.insert(X_REQUEST_START, HeaderValue::from(now_ms));
-        self.via(headers);
-        forwarded
-    }
-
-    /// Adds to a request for the platform who asks and where. The client's own claims are not
-    /// believed, because rate limits and the audit go by them.
-    pub(crate) fn forward_to_platform(
-        &self,
-        headers: &mut HeaderMap,
-        client: &Arc<Client>,
-        host: &HeaderValue,
-        request_id: &HeaderValue,
-    ) {
-        headers.insert(X_FORWARDED_FOR, client.address.clone());
-        headers.insert(X_FORWARDED_PROTO, self.proto.clone());
-        headers.insert(X_FORWARDED_PORT, self.port.clone());
-        headers.insert(X_FORWARDED_HOST, host.clone());
-        headers.insert(REQUEST_ID, request_id.clone());
-        headers.insert(X_REQUEST_ID, request_id.clone());
-    }
-
-    pub(crate) fn via(&self, headers: &mut HeaderMap) {
-        let via = appended(headers, &VIA, &self.via);
-        headers.insert(VIA, via);
-    }
+pub(crate) fn via(headers: &mut HeaderMap) {
+    let via = appended(headers, &VIA, &VIA_US);
+    headers.insert(VIA, via);
 }
 
 /// The header's values joined with one more.
@@ -237,10 +268,45 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_for_is_appended() {
-        let headers = map(&[("x-forwarded-for", "1.1.1.1")]);
-        let last = HeaderValue::from_static("2.2.2.2");
-        assert_eq!(appended(&headers, &X_FORWARDED_FOR, &last), "1.1.1.1, 2.2.2.2");
-        assert_eq!(appended(&HeaderMap::new(), &X_FORWARDED_FOR, &last), "2.2.2.2");
+    fn via_is_appended() {
+        let mut headers = map(&[("via", "1.0 other")]);
+        via(&mut headers);
+        assert_eq!(headers, map(&[("via", "1.0 other, 1.1 wharf-router")]));
+    }
+
+    #[test]
+    fn a_length_is_one_number_or_none() {
+        let settled = |values: &[&'static str]| {
+            let mut headers = map(&[]);
+            for value in values {
+                headers.append(CONTENT_LENGTH, HeaderValue::from_static(value));
+            }
+            strip_hop_by_hop(&mut headers);
+            headers.get_all(CONTENT_LENGTH).iter().map(|v| v.to_str().expect("text").to_owned()).collect::<Vec<_>>()
+        };
+        for same in [&["5"][..], &["05"], &["5", "5"], &["5, 5"], &["5,05", "5"]] {
+            assert_eq!(settled(same), ["5"], "{same:?}");
+        }
+        assert_eq!(settled(&["0"]), ["0"]);
+        for bad in [&["5", "6"][..], &["5, 6"], &["+5"], &["0x5"], &[""], &["5, "], &["99999999999999999999"]] {
+            assert_eq!(settled(bad), Vec::<String>::new(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn connection_does_not_take_away_what_others_rely_on() {
+        let mut headers =
+            map(&[("connection", "close, X-Forwarded-For, Cookie"), ("x-forwarded-for", "1"), ("cookie", "a")]);
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers, map(&[("x-forwarded-for", "1"), ("cookie", "a")]));
+    }
+
+    #[test]
+    fn no_other_http_behind_an_upgrade() {
+        let may = |protocol| may_upgrade(&HeaderValue::from_static(protocol));
+        assert!(may("websocket") && may("custom/1"));
+        assert!(!may("h2c") && !may("websocket, H2C") && !may("HTTP/2.0") && !may("TLS/1.3"));
+        let one = |answered, asked| is_one_of(&HeaderValue::from_static(answered), &HeaderValue::from_static(asked));
+        assert!(one("WebSocket", "websocket") && one("b", "a, b") && !one("c", "a, b"));
     }
 }

@@ -13,21 +13,32 @@
 
 mod apps;
 mod backends;
+mod claims;
 mod client;
+mod client_socket;
 mod codes;
 mod config;
+mod connection;
 mod control;
 mod counters;
 mod entry;
+mod forwarded;
 mod headers;
 mod lines;
 mod listen;
+mod networks;
+mod notices;
+mod origin;
 mod pages;
 mod platform_hosts;
+mod proxy_protocol;
 mod relay;
+mod replies;
 mod routes;
+mod seats;
 mod spooling;
 mod stats;
+mod strict;
 mod table;
 mod timer;
 mod tunnel;
@@ -36,7 +47,7 @@ mod wire;
 mod workers;
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -44,18 +55,22 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
+use tokio::net::UnixListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use codes::Code;
-pub use config::{Config, Timeouts};
+pub use config::{Config, HSTS, Limits, Timeouts, spool_dir, table_dir};
 pub use control::{Control, Error};
 pub use counters::{AppCounters, Counters, Histogram};
+pub use listen::{Sockets, raise_file_limit};
+pub use networks::Networks;
 pub use routes::{AppRoute, AppState, Backend, Routes};
 
 use backends::Backend as ServerBackend;
-use headers::Constants;
-use listen::Listeners;
+use notices::Notices;
+use origin::Origins;
+use seats::Seats;
 use spooling::Spool;
 use table::Table;
 use wire::Address;
@@ -67,27 +82,33 @@ const SWEEP: Duration = Duration::from_secs(1);
 
 /// Runs a router until `shutdown`, then lets requests finish. Errors are sentences for the operator.
 pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
-    Router::bind(config).await?.run(shutdown).await
+    Router::bind(config)?.run(shutdown).await
 }
 
 /// A router that listens but does not serve yet.
 pub struct Router {
     shared: Arc<Shared>,
-    listeners: Listeners,
-    control: control::Listener,
+    sockets: Sockets,
 }
 
 /// What every request can reach.
 pub(crate) struct Shared {
     pub(crate) config: Config,
-    pub(crate) constants: Constants,
+    pub(crate) origins: Origins,
     pub(crate) table: ArcSwap<Table>,
     /// Said after every change of the table.
     pub(crate) changed: Notify,
     pub(crate) server: Arc<ServerBackend>,
     pub(crate) spool: Spool,
     pub(crate) inflight: AtomicUsize,
+    /// Open connections of clients.
     pub(crate) connections: AtomicUsize,
+    pub(crate) most_connections: usize,
+    /// Connections; requests that trusted proxies pass on; requests to the platform.
+    pub(crate) seats: Arc<Seats>,
+    pub(crate) proxied: Arc<Seats>,
+    pub(crate) platform: Arc<Seats>,
+    pub(crate) notices: Notices,
     /// Set when no further request may begin on a connection.
     pub(crate) stopping: AtomicBool,
     /// Ends tunnels, which would never end by themselves.
@@ -97,41 +118,56 @@ pub(crate) struct Shared {
 
 impl Router {
     /// Takes the port and the control socket, and loads the last table from disk.
-    pub async fn bind(mut config: Config) -> anyhow::Result<Router> {
+    pub fn bind(config: Config) -> anyhow::Result<Router> {
+        let sockets = Sockets::bind(&config)?;
+        Router::new(config, sockets)
+    }
+
+    /// Opens the spool and loads the last table from disk. Needs no rights but to its own files.
+    pub fn new(mut config: Config, sockets: Sockets) -> anyhow::Result<Router> {
         config.workers = config.workers.max(1);
-        listen::raise_file_limit();
-        let listeners = Listeners::bind(config.listen)?;
-        let dir = config.data.join("spool/router");
+        let dir = spool_dir(&config.data);
         let spool = Spool::open(&dir).with_context(|| format!("open the spool {}", dir.display()))?;
+        let folder = table_dir(&config.data);
+        std::fs::create_dir_all(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
         let table = control::load(&config.data, config.workers);
-        let control = control::Listener::bind(&config.run)?;
         let server = Address::Unix(config.run.join(SERVER_SOCKET));
+        let limits = config.limits;
+        let most_connections = listen::most_connections(limits.connections);
         let shared = Arc::new(Shared {
-            constants: Constants::new(config.tls, listeners.addr().port()),
+            origins: Origins::new(config.tls, sockets.addr().port()),
             table: ArcSwap::from_pointee(table),
             changed: Notify::new(),
             server: Arc::new(ServerBackend::new("server".to_owned(), server, config.workers)),
             spool,
             inflight: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
+            most_connections,
+            seats: Seats::new(limits.per_address, most_connections),
+            proxied: Seats::new(limits.per_address, usize::MAX),
+            platform: Seats::new(limits.platform_per_address, limits.platform),
+            notices: Notices::default(),
             stopping: AtomicBool::new(false),
             tunnels: CancellationToken::new(),
             since: Utc::now(),
             config,
         });
-        Ok(Router { shared, listeners, control })
+        Ok(Router { shared, sockets })
     }
 
     /// Where it listens; tells the port when 0 was asked for.
     pub fn addr(&self) -> SocketAddr {
-        self.listeners.addr()
+        self.sockets.addr()
     }
 
     /// Serves until `shutdown`, then lets requests finish.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
-        let Router { shared, listeners, control } = self;
-        tracing::info!(listen = %listeners.addr(), "the router serves");
-        let control = tokio::spawn(control.serve(shared.clone()));
+        let Router { shared, sockets } = self;
+        tracing::info!(listen = %sockets.addr(), "the router serves");
+        let (listeners, control) = sockets.split();
+        let listeners = listeners.context("serve on the port")?;
+        let control = UnixListener::from_std(control).context("serve on the control socket")?;
+        let control = tokio::spawn(control::serve(control, shared.clone()));
         let sweeper = tokio::spawn(sweep(shared.clone()));
         let mut workers = Workers::start(&shared)?;
         listeners.serve(&shared, &mut workers, shutdown).await;
@@ -191,7 +227,39 @@ impl Shared {
             at: Utc::now(),
             connections: self.connections.load(Relaxed) as u64,
             lines_dropped: self.spool.dropped(),
+            evicted: self.notices.evicted.total(),
+            refused: self.notices.refused.total(),
+            malformed: self.notices.malformed.total(),
             apps,
         }
+    }
+
+    /// Notes that connections of an address had to make room for one of `ip`.
+    pub(crate) fn note_evicted(&self, connections: usize, ip: IpAddr) {
+        for _ in 0..connections {
+            self.notices.evicted.count(|n| {
+                tracing::warn!(
+                    "closed {n} connections that kept the router waiting, because there are as many as there may be of \
+                     one address, or in all; the last for {ip}"
+                );
+            });
+        }
+    }
+
+    /// Notes that a connection or request of `ip` found no room.
+    pub(crate) fn note_refused(&self, ip: IpAddr) {
+        self.notices.refused.count(|n| {
+            tracing::warn!(
+                "refused {n} connections or requests, because as many as there may be of one address are at work; the \
+                 last of {ip}. --connections-per-address allows more; behind a proxy, see --trusted-proxies"
+            );
+        });
+    }
+
+    /// Notes a request that cannot be read, or could be read in two ways.
+    pub(crate) fn note_malformed(&self, ip: IpAddr, why: &dyn std::fmt::Display) {
+        self.notices.malformed.count(|n| {
+            tracing::info!(code = "H26", fwd = %ip, "refused {n} malformed requests; the last: {why}");
+        });
     }
 }

@@ -28,7 +28,6 @@ pub(crate) struct Record {
     pub(crate) path: Option<PathAndQuery>,
     pub(crate) host: HeaderValue,
     pub(crate) request_id: HeaderValue,
-    pub(crate) forwarded_for: HeaderValue,
     pub(crate) lease: Option<Lease>,
     pub(crate) connect: Option<Duration>,
     pub(crate) start: Instant,
@@ -73,20 +72,13 @@ impl Record {
         let path = self.path.as_ref().map_or("/", PathAndQuery::as_str);
         LINE.with_borrow_mut(|line| {
             line.clear();
-            self.write_line(line, code, service, path, shared.constants.proto())
-                .expect("writing to memory cannot fail");
+            self.write_line(line, code, service, path).expect("writing to memory cannot fail");
             shared.spool.push(self.app.id, line);
         });
     }
 
-    fn write_line(
-        &self,
-        line: &mut Vec<u8>,
-        code: Option<Code>,
-        service: Duration,
-        path: &str,
-        proto: &str,
-    ) -> std::io::Result<()> {
+    fn write_line(&self, line: &mut Vec<u8>, code: Option<Code>, service: Duration, path: &str) -> std::io::Result<()> {
+        let proto = self.in_flight.origin.scheme();
         write!(line, "{} ", self.app.id)?;
         match code {
             None => line.extend_from_slice(b"at=info"),
@@ -107,7 +99,7 @@ impl Record {
         line.extend_from_slice(b" request_id=");
         line.extend_from_slice(self.request_id.as_bytes());
         line.extend_from_slice(b" fwd=\"");
-        escape(line, self.forwarded_for.as_bytes());
+        line.extend_from_slice(self.in_flight.origin.address.as_bytes());
         line.extend_from_slice(b"\" dyno=");
         if let Some(lease) = &self.lease {
             line.extend_from_slice(lease.0.dyno.as_bytes());

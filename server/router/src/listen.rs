@@ -1,42 +1,42 @@
-//! Clients' connections: taken, served, and limited in number.
+//! The sockets that clients connect to: opened while there is the right to, served later.
 
-use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixListener;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use hyper::server::conn::http1::Builder;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::Shared;
-use crate::client::{Client, ClientSocket};
-use crate::entry;
+use crate::config::Config;
+use crate::control;
 use crate::workers::Workers;
 
-const BACKLOG: u32 = 4096;
+const BACKLOG: i32 = 4096;
 const PAUSE: Duration = Duration::from_millis(50);
-const MOST_CONNECTIONS: usize = 100_000;
-/// The longest head of a request.
-const HEAD_BYTES: usize = 256 * 1024;
+/// Beyond those who have a place: who waits for one, or is told that there is none.
+pub(crate) const HALL: usize = 512;
 
-/// The sockets that clients connect to.
-pub(crate) struct Listeners {
-    main: TcpListener,
+/// Everything that may take rights to open. Made before a router gives these up.
+pub struct Sockets {
+    main: StdListener,
     addr: SocketAddr,
     /// [::1], beside 127.0.0.1: which of the two `localhost` means is up to the client.
-    other: Option<TcpListener>,
+    other: Option<StdListener>,
+    pub(crate) control: UnixListener,
 }
 
-impl Listeners {
-    pub(crate) fn bind(addr: SocketAddr) -> anyhow::Result<Listeners> {
-        let main = listen(addr).map_err(|error| anyhow::anyhow!(sentence(addr, &error)))?;
+impl Sockets {
+    /// Takes the port and the control socket, and raises the number of open files.
+    pub fn bind(config: &Config) -> anyhow::Result<Sockets> {
+        raise_file_limit();
+        let main = listen(config.listen).map_err(|error| anyhow::anyhow!(sentence(config.listen, &error)))?;
         let addr = main.local_addr()?;
         let other = match addr.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) {
             true => listen((Ipv6Addr::LOCALHOST, addr.port()).into())
@@ -44,11 +44,24 @@ impl Listeners {
                 .ok(),
             false => None,
         };
-        Ok(Listeners { main, addr, other })
+        let control = control::bind(&config.run)?;
+        Ok(Sockets { main, addr, other, control })
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
+    }
+}
+
+/// The sockets when they serve.
+pub(crate) struct Listeners {
+    main: TcpListener,
+    other: Option<TcpListener>,
+}
+
+impl Listeners {
+    pub(crate) fn new(main: StdListener, other: Option<StdListener>) -> io::Result<Listeners> {
+        Ok(Listeners { main: TcpListener::from_std(main)?, other: other.map(TcpListener::from_std).transpose()? })
     }
 
     /// Hands clients to the workers until `shutdown`.
@@ -58,16 +71,13 @@ impl Listeners {
         workers: &mut Workers,
         shutdown: impl Future<Output = ()> + Send,
     ) {
-        let most = most_connections();
+        let most = shared.most_connections + HALL;
         let mut shutdown = pin!(shutdown);
         loop {
             let full = shared.connections.load(Relaxed) >= most;
             tokio::select! {
                 accepted = self.accept(), if !full => match accepted {
-                    Ok((stream, peer)) => {
-                        shared.connections.fetch_add(1, Relaxed);
-                        workers.give((stream, peer));
-                    }
+                    Ok((stream, peer)) => workers.give((stream, peer, Opened::new(shared))),
                     Err(error) if is_connections_own(&error) => {}
                     Err(error) => {
                         tracing::error!(%error, "could not take a connection");
@@ -93,15 +103,37 @@ impl Listeners {
     }
 }
 
-fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match addr {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    // A port whose last connections have not timed out yet can be taken again.
-    socket.set_reuseaddr(true)?;
-    socket.bind(addr)?;
-    socket.listen(BACKLOG)
+impl Sockets {
+    pub(crate) fn split(self) -> (io::Result<Listeners>, UnixListener) {
+        (Listeners::new(self.main, self.other), self.control)
+    }
+}
+
+/// An open connection of a client, counted until this is dropped; websockets too.
+pub(crate) struct Opened(Arc<Shared>);
+
+impl Opened {
+    fn new(shared: &Arc<Shared>) -> Opened {
+        shared.connections.fetch_add(1, Relaxed);
+        Opened(shared.clone())
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Relaxed);
+    }
+}
+
+fn listen(addr: SocketAddr) -> io::Result<StdListener> {
+    // A port whose last connections have not timed out yet can be taken again: std sets SO_REUSEADDR.
+    let listener = StdListener::bind(addr)?;
+    listener.set_nonblocking(true)?;
+    // SAFETY: plain system call on an open socket; it changes the length of the queue.
+    match unsafe { libc::listen(listener.as_raw_fd(), BACKLOG) } {
+        0 => Ok(listener),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 fn sentence(addr: SocketAddr, error: &io::Error) -> String {
@@ -129,64 +161,29 @@ fn is_connections_own(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }
 
-/// Serves a client until it has no more requests.
-pub(crate) async fn connection(shared: Arc<Shared>, stream: std::net::TcpStream, peer: SocketAddr) {
-    let stream = match TcpStream::from_std(stream) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::error!(%error, "could not serve a connection");
-            return;
-        }
+/// Raises the number of files this process may open to what the system allows it: root may go
+/// beyond the limit that it was started with.
+pub fn raise_file_limit() {
+    const MOST: libc::rlim_t = 1 << 20;
+    let limit = |limit: libc::rlimit| {
+        // SAFETY: the call only reads the struct on our stack.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) == 0 }
     };
-    if stream.set_nodelay(true).is_err() {
-        // The client has left already.
-        return;
-    }
-    let client = Arc::new(Client::new(peer));
-    let socket = ClientSocket::new(stream, client.clone(), shared.config.timeouts);
-    let service = service_fn(|request| {
-        let answer = entry::serve(shared.clone(), client.clone(), request);
-        async { Ok::<_, Infallible>(answer.await) }
-    });
-    let connection = Builder::new()
-        .timer(TokioTimer::new())
-        // The socket does this itself, with a shorter time than between requests.
-        .header_read_timeout(None)
-        .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(socket), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let mut told = false;
-    let ended = poll_fn(|cx| {
-        if !told && shared.stopping.load(Relaxed) {
-            told = true;
-            connection.as_mut().graceful_shutdown();
-        }
-        connection.as_mut().poll(cx)
-    })
-    .await;
-    if let Err(error) = ended {
-        tracing::debug!(%error, %peer, "a connection ended early");
+    let Some(found) = file_limit() else { return };
+    let more = found.rlim_max < MOST && limit(libc::rlimit { rlim_cur: MOST, rlim_max: MOST });
+    if !more {
+        limit(libc::rlimit { rlim_cur: found.rlim_max, ..found });
     }
 }
 
-/// Raises the number of files this process may open to what the system allows it.
-pub(crate) fn raise_file_limit() {
+fn file_limit() -> Option<libc::rlimit> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both calls only read or write the struct on our stack.
-    unsafe {
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
-            limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
-        }
-    }
+    // SAFETY: the call only writes the struct on our stack.
+    (unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0).then_some(limit)
 }
 
 /// Half of the files for clients, the other half for dynos.
-fn most_connections() -> usize {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the call only writes the struct on our stack.
-    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 };
-    let files = if known { limit.rlim_cur as usize } else { 1024 };
-    (files.saturating_sub(64) / 2).clamp(16, MOST_CONNECTIONS)
+pub(crate) fn most_connections(wanted: usize) -> usize {
+    let files = file_limit().map_or(1024, |limit| limit.rlim_cur as usize);
+    (files.saturating_sub(HALL + 64) / 2).clamp(16, wanted.max(16))
 }

@@ -1,10 +1,11 @@
 //! What people see when no app answers: plain pages that need nothing from elsewhere.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
 use crate::codes::Code;
+use crate::seats::Full;
 
 const PAGE: &str = include_str!("pages/page.html");
 
@@ -17,11 +18,13 @@ pub(crate) struct Page {
     /// Paragraphs; one that begins with `$ ` is shown as commands.
     body: Vec<String>,
     request_id: String,
+    /// Whether the connection ends with it.
+    last: bool,
 }
 
 impl Page {
     fn new(status: StatusCode, id: &'static str, title: impl Into<String>) -> Page {
-        Page { status, id, title: title.into(), body: Vec::new(), request_id: String::new() }
+        Page { status, id, title: title.into(), body: Vec::new(), request_id: String::new(), last: false }
     }
 
     fn say(mut self, paragraph: impl Into<String>) -> Page {
@@ -92,12 +95,38 @@ impl Page {
         Page::new(StatusCode::BAD_REQUEST, "bad_request", sentence)
     }
 
-    pub(crate) fn connect_refused() -> Page {
-        Page::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            "CONNECT is not served here; this is not a proxy.",
-        )
+    /// Goes with a redirection.
+    pub(crate) fn only_https() -> Page {
+        Page::new(StatusCode::PERMANENT_REDIRECT, "https_only", "This is served by https alone.")
+    }
+
+    /// The client took too long over its own request.
+    pub(crate) fn too_slow() -> Page {
+        Page::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request did not get on for too long.").last()
+    }
+
+    /// There is no room for a connection or request.
+    pub(crate) fn full(full: Full) -> Page {
+        match full {
+            Full::Address => Page::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limit",
+                "Your address has too many connections or requests open here at once.",
+            ),
+            Full::All => Page::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "service_unavailable",
+                "There are too many connections or requests at once.",
+            ),
+        }
+        .say("Try again in a moment.")
+        .last()
+    }
+
+    /// After this page the connection is closed.
+    pub(crate) fn last(mut self) -> Page {
+        self.last = true;
+        self
     }
 
     pub(crate) fn with_status(mut self, status: StatusCode) -> Page {
@@ -118,6 +147,9 @@ impl Page {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.last {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 

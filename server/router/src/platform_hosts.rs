@@ -1,80 +1,104 @@
-//! Requests to the platform itself, passed to the server's socket without time-outs.
+//! Requests to the platform itself, passed to the server's socket. The server takes the time that it
+//! needs; its clients have to get on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::ACCEPT;
+use http::header::{ACCEPT, LOCATION, STRICT_TRANSPORT_SECURITY};
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 use tokio::time::{Instant, sleep};
 
+use crate::Shared;
 use crate::client::InFlight;
-use crate::headers;
+use crate::headers::{self, Expectation};
 use crate::pages::Page;
 use crate::relay::{Body, Holding, Relay};
+use crate::table::host_name;
 use crate::tunnel::Tunnel;
-use crate::upload::{RequestBody, Upload};
-use crate::wire::{Failure, Wire};
+use crate::upload::{Pace, RequestBody, Upload};
+use crate::wire::{Failure, Patience, Wire};
 
 const POLL: Duration = Duration::from_millis(25);
 const ANY_AGE: Duration = Duration::from_secs(60);
 const YOUNG: Duration = Duration::from_secs(1);
 
 /// Answers a request to one of the platform's hosts.
-pub(crate) async fn serve(in_flight: InFlight, mut request: Request<Incoming>, host: HeaderValue) -> Response<Body> {
+pub(crate) async fn serve(in_flight: InFlight, request: Request<Incoming>, host: HeaderValue) -> Response<Body> {
+    let shared = in_flight.shared.clone();
+    let https = in_flight.origin.https;
+    let mut response = match shared.config.tls && !https {
+        true => to_https(in_flight, &request, &host),
+        false => answer(in_flight, request, host).await,
+    };
+    let seconds = shared.config.hsts.as_secs();
+    if https && seconds > 0 {
+        let value = HeaderValue::from_str(&format!("max-age={seconds}")).expect("a number is a valid header value");
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, value);
+    }
+    response
+}
+
+/// Sends somebody who came by plain HTTP, as the proxy in front says, to the same address by https.
+fn to_https(in_flight: InFlight, request: &Request<Incoming>, host: &HeaderValue) -> Response<Body> {
+    let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+    let name = host_name(host.to_str().unwrap_or_default());
+    let name = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+    let place = HeaderValue::from_str(&format!("https://{name}{path}"));
+    let page = Page::only_https().last().respond(request.headers().get(ACCEPT));
+    let mut response = page.map(|data| Body::Page(Some(data), Holding::Platform(in_flight)));
+    if let Ok(place) = place {
+        response.headers_mut().insert(LOCATION, place);
+    }
+    response
+}
+
+async fn answer(in_flight: InFlight, mut request: Request<Incoming>, host: HeaderValue) -> Response<Body> {
     let shared = in_flight.shared.clone();
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (mut parts, incoming) = request.into_parts();
     let accept = parts.headers.get(ACCEPT).cloned();
     let request_id = headers::request_id(&parts.headers);
     let protocol = headers::strip_hop_by_hop(&mut parts.headers);
-    headers::take_expectation(&mut parts.headers);
-    shared.constants.forward_to_platform(&mut parts.headers, &in_flight.client, &host, &request_id);
+    let page = |page: Page, in_flight: InFlight| {
+        page.with_request_id(&request_id)
+            .respond(accept.as_ref())
+            .map(|data| Body::Page(Some(data), Holding::Platform(in_flight)))
+    };
+    if let Expectation::Unknown = headers::take_expectation(&mut parts.headers) {
+        let unknown = Page::bad_request("Expect may be 100-continue, and nothing else.");
+        return page(unknown.with_status(StatusCode::EXPECTATION_FAILED).last(), in_flight);
+    }
+    headers::forward_to_platform(&mut parts.headers, &in_flight.origin, &host, &request_id);
+    let upload = Upload::new(incoming, &in_flight.client, Pace::Steady);
+    let protocol = protocol.filter(|p| upload.is_none() && p.as_bytes().eq_ignore_ascii_case(b"websocket"));
     let upgrade = protocol.map(|protocol| {
         headers::ask_upgrade(&mut parts.headers, protocol);
         on_upgrade
     });
+    let exchange = Exchange { head: head_of(parts), upload, in_flight };
+    match exchange.run(upgrade.is_some()).await {
+        Ok((wire, response)) => exchange.pass_back(wire, response, upgrade, &shared).await,
+        Err(failed) => page(failed, exchange.in_flight),
+    }
+}
+
+fn head_of(parts: Parts) -> Request<()> {
     let path = parts.uri.into_parts().path_and_query;
     let mut head = Request::new(());
     *head.method_mut() = parts.method;
     *head.uri_mut() = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
     *head.headers_mut() = parts.headers;
-    let exchange = Exchange { head, upload: Upload::new(incoming), in_flight };
-    let (wire, response) = match exchange.run(upgrade.is_some()).await {
-        Ok(answer) => answer,
-        Err(page) => {
-            return page
-                .with_request_id(&request_id)
-                .respond(accept.as_ref())
-                .map(|data| Body::Page(Some(data), Holding::Platform(exchange.in_flight)));
-        }
-    };
-    let (mut parts, incoming) = response.into_parts();
-    parts.version = Version::HTTP_11;
-    let protocol = headers::strip_hop_by_hop(&mut parts.headers);
-    let holding = Holding::Platform(exchange.in_flight);
-    if let (StatusCode::SWITCHING_PROTOCOLS, Some(protocol), Some(client)) = (parts.status, protocol, upgrade) {
-        headers::ask_upgrade(&mut parts.headers, protocol);
-        let tunnel = Tunnel { client, wire, idle: None, shared, holding };
-        return Response::from_parts(parts, tunnel.start());
-    }
-    let relay = Relay {
-        incoming,
-        wire: Some(wire),
-        backend: shared.server.clone(),
-        upload: exchange.upload,
-        idle: None,
-        last: Instant::now(),
-        broken: false,
-        holding: Some(holding),
-    };
-    Response::from_parts(parts, relay.into_body().await)
+    head
 }
 
 struct Exchange {
     head: Request<()>,
-    upload: Option<std::sync::Arc<Upload>>,
+    upload: Option<Arc<Upload>>,
     in_flight: InFlight,
 }
 
@@ -85,6 +109,7 @@ impl Exchange {
         let method = self.head.method();
         let harmless = matches!(*method, Method::GET | Method::HEAD);
         let age = if harmless { ANY_AGE } else { YOUNG };
+        let patience = Patience { first_byte: None, idle: shared.config.timeouts.idle };
         let mut deadline = None;
         loop {
             let idle = match upgrade {
@@ -97,12 +122,13 @@ impl Exchange {
             };
             if let Ok(mut wire) = connected {
                 let request = self.request();
-                match wire.send(request, self.upload.as_deref(), None).await {
+                match wire.send(request, self.upload.as_deref(), patience).await {
                     Ok(response) => return Ok((wire, response)),
                     Err(Failure::Closed) if harmless && self.may_repeat() => {}
                     Err(Failure::ClientGone) => {
-                        return Err(Page::bad_request("The request broke off."));
+                        return Err(Page::bad_request("The request broke off.").last());
                     }
+                    Err(Failure::ClientIdle) => return Err(Page::too_slow()),
                     Err(failure) => {
                         tracing::warn!(?failure, "the server gave no answer");
                         return Err(Page::platform_broke_off());
@@ -115,6 +141,36 @@ impl Exchange {
             }
             sleep(POLL).await;
         }
+    }
+
+    async fn pass_back(
+        self,
+        wire: Box<Wire>,
+        response: Response<Incoming>,
+        upgrade: Option<OnUpgrade>,
+        shared: &Arc<Shared>,
+    ) -> Response<Body> {
+        let (mut parts, incoming) = response.into_parts();
+        parts.version = Version::HTTP_11;
+        let protocol = headers::strip_hop_by_hop(&mut parts.headers);
+        let holding = Holding::Platform(self.in_flight);
+        if let (StatusCode::SWITCHING_PROTOCOLS, Some(protocol), Some(client)) = (parts.status, protocol, upgrade) {
+            headers::ask_upgrade(&mut parts.headers, protocol);
+            let tunnel = Tunnel { client, wire, idle: None, shared: shared.clone(), holding };
+            return Response::from_parts(parts, tunnel.start());
+        }
+        let relay = Relay {
+            incoming,
+            wire: Some(wire),
+            backend: shared.server.clone(),
+            upload: self.upload,
+            idle: shared.config.timeouts.idle,
+            streams: true,
+            last: Instant::now(),
+            broken: false,
+            holding: Some(holding),
+        };
+        Response::from_parts(parts, relay.into_body().await)
     }
 
     fn request(&self) -> Request<RequestBody> {

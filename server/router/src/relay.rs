@@ -13,7 +13,7 @@ use crate::backends::Backend;
 use crate::client::InFlight;
 use crate::codes::Code;
 use crate::lines::Record;
-use crate::upload::Upload;
+use crate::upload::{Progress, Upload};
 use crate::wire::Wire;
 
 /// Breaks a response off, so that the client sees that it is not complete.
@@ -45,7 +45,9 @@ pub(crate) struct Relay {
     pub(crate) holding: Option<Holding>,
     pub(crate) upload: Option<Arc<Upload>>,
     /// How long both sides may be silent.
-    pub(crate) idle: Option<Duration>,
+    pub(crate) idle: Duration,
+    /// Whether the response may be silent for as long as it likes, and the client alone may not.
+    pub(crate) streams: bool,
     pub(crate) last: Instant,
     /// The response will not be complete, and the client is told so next.
     pub(crate) broken: bool,
@@ -96,7 +98,7 @@ impl Relay {
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match item {
             Some(Ok(frame)) => {
-                if self.idle.is_some() {
+                if !self.streams {
                     self.last = Instant::now();
                 }
                 if let (Some(data), Some(Holding::App(record))) = (frame.data_ref(), &mut self.holding) {
@@ -121,20 +123,15 @@ impl Relay {
     }
 
     fn check_idle(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let (Some(idle), Some(wire)) = (self.idle, &mut self.wire) else {
-            return Poll::Pending;
+        let Some(wire) = &mut self.wire else { return Poll::Pending };
+        let progress = self.upload.as_ref().map(|u| u.progress()).filter(|progress| progress.ended.is_none());
+        let (last, code) = match progress {
+            Some(Progress { waiting: Some(since), .. }) => (since.max(self.last), Code::H28),
+            _ if self.streams => return Poll::Pending,
+            Some(progress) => (self.last.max(progress.last), Code::H15),
+            None => (self.last, Code::H15),
         };
-        let mut last = self.last;
-        let mut code = Code::H15;
-        if let Some(progress) = self.upload.as_ref().map(|u| u.progress())
-            && progress.ended.is_none()
-        {
-            last = last.max(progress.last);
-            if progress.waiting {
-                code = Code::H28;
-            }
-        }
-        match wire.timer.poll_until(cx, last + idle) {
+        match wire.timer.poll_until(cx, last + self.idle) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => self.break_off(cx, code),
         }

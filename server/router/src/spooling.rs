@@ -11,8 +11,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use spool::{Entry, Writer};
 use uuid::Uuid;
 
-/// Lines that may wait in memory.
+/// Lines that may wait in memory, and their bytes: a line may have some thousand.
 const QUEUE: usize = 100_000;
+const QUEUE_BYTES: usize = 64 * 1024 * 1024;
 /// How long lines are gathered before they are written.
 const GATHER: Duration = Duration::from_millis(20);
 const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
@@ -59,11 +60,21 @@ impl Lines {
 impl Spool {
     /// Opens the spool in `dir`, which is made if it is missing.
     pub(crate) fn open(dir: &Path) -> io::Result<Spool> {
+        Spool::limited(dir, SPOOL_BYTES)
+    }
+
+    fn limited(dir: &Path, most_bytes: u64) -> io::Result<Spool> {
         std::fs::create_dir_all(dir)?;
         let writer = Writer::open(dir, SEGMENT_BYTES)?;
         let queue = Arc::new(Queue::default());
-        let spooler =
-            Spooler { queue: queue.clone(), writer, dir: dir.to_owned(), unchecked_bytes: SEGMENT_BYTES, full: false };
+        let spooler = Spooler {
+            queue: queue.clone(),
+            writer,
+            dir: dir.to_owned(),
+            unchecked_bytes: SEGMENT_BYTES,
+            most_bytes,
+            full: false,
+        };
         let thread = std::thread::Builder::new().name("router spool".to_owned()).spawn(move || spooler.run())?;
         Ok(Spool { queue, thread: Mutex::new(Some(thread)) })
     }
@@ -72,7 +83,7 @@ impl Spool {
     pub(crate) fn push(&self, app: Uuid, text: &[u8]) {
         let at = Utc::now();
         let mut state = self.queue.lock();
-        if state.lines.ends.len() >= QUEUE {
+        if state.lines.ends.len() >= QUEUE || state.lines.text.len() >= QUEUE_BYTES {
             state.count_dropped(app, at);
             return;
         }
@@ -121,6 +132,8 @@ struct Spooler {
     dir: PathBuf,
     /// Written since the directory was last measured.
     unchecked_bytes: u64,
+    /// What may lie on disk.
+    most_bytes: u64,
     full: bool,
 }
 
@@ -204,7 +217,7 @@ impl Spooler {
         self.unchecked_bytes = 0;
         let files = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
         let bytes: u64 = files.flat_map(|f| f.metadata()).map(|m| m.len()).sum();
-        self.full = bytes > SPOOL_BYTES;
+        self.full = bytes > self.most_bytes;
     }
 }
 
@@ -222,6 +235,41 @@ fn note(app: Uuid, n: u64, since: DateTime<Utc>) -> Entry {
 mod tests {
     use super::*;
     use spool::{Cursor, Reader};
+
+    /// Also across restarts: what a router before left counts.
+    #[test]
+    fn a_spool_that_nobody_reads_stops_growing_and_says_how_much_is_missing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (app, most) = (Uuid::from_u128(7), 20_000);
+        let line = format!("{app} {}", "x".repeat(8000));
+        let size = || {
+            std::fs::read_dir(dir.path())
+                .expect("a spool")
+                .flatten()
+                .map(|f| f.metadata().expect("a file").len())
+                .sum::<u64>()
+        };
+        let mut dropped = 0;
+        for _ in 0..6 {
+            let spool = Spool::limited(dir.path(), most).expect("a spool");
+            spool.push(app, line.as_bytes());
+            spool.close();
+            dropped += spool.dropped();
+        }
+        assert!((most..most + 10_000).contains(&size()) && dropped == 3, "{} bytes, {dropped} dropped", size());
+    }
+
+    #[test]
+    fn lines_that_wait_for_the_disk_have_a_bound_in_bytes() {
+        let queue = Arc::new(Queue::default());
+        let spool = Spool { queue: queue.clone(), thread: Mutex::new(None) };
+        let line = vec![b'x'; 1024 * 1024];
+        for _ in 0..100 {
+            spool.push(Uuid::from_u128(7), &line);
+        }
+        let dropped = spool.dropped();
+        assert_eq!((queue.lock().lines.text.len(), dropped), (QUEUE_BYTES, 36));
+    }
 
     #[test]
     fn lines_arrive_in_order_and_missing_ones_are_counted() {

@@ -19,6 +19,9 @@ pub(crate) struct Table {
     /// The platform's own domain, for commands shown to people.
     pub(crate) domain: String,
     hosts: HashMap<Box<str>, Target>,
+    /// What lies below this is not one app's alone.
+    apps_domain: Box<str>,
+    platform_hosts: Vec<Box<str>>,
     pub(crate) apps: HashMap<Uuid, Arc<App>>,
 }
 
@@ -77,6 +80,8 @@ impl Table {
             version: routes.version,
             domain: routes.platform_hosts.first().cloned().unwrap_or_else(|| "localhost".to_owned()),
             hosts,
+            apps_domain: normal(&routes.apps_domain),
+            platform_hosts: routes.platform_hosts.iter().map(|host| normal(host)).collect(),
             apps,
         }
     }
@@ -91,6 +96,19 @@ impl Table {
         }
         let is_platform = host == "localhost" || host.parse::<IpAddr>().is_ok();
         is_platform.then_some(Target::Platform)
+    }
+
+    /// Whether cookies for `domain` would reach other apps or the platform.
+    pub(crate) fn reaches_others(&self, domain: &[u8]) -> bool {
+        let domain = domain.strip_prefix(b".").unwrap_or(domain);
+        let domain = domain.strip_suffix(b".").unwrap_or(domain);
+        let others = self.platform_hosts.iter().chain([&self.apps_domain]);
+        others.filter(|host| !host.is_empty()).any(|host| is_within(host.as_bytes(), domain))
+    }
+
+    /// Whether `host` is an app's own name, below the domain that it shares with others.
+    pub(crate) fn is_shared(&self, host: &str) -> bool {
+        is_within(host.as_bytes(), self.apps_domain.as_bytes())
     }
 
     pub(crate) fn backends(&self) -> impl Iterator<Item = &Arc<Backend>> {
@@ -109,6 +127,12 @@ impl Table {
             }
         }
     }
+}
+
+/// Whether `host` is `domain` or below it.
+fn is_within(host: &[u8], domain: &[u8]) -> bool {
+    let Some(at) = host.len().checked_sub(domain.len()) else { return false };
+    host[at..].eq_ignore_ascii_case(domain) && (at == 0 || host[at - 1] == b'.')
 }
 
 fn normal(host: &str) -> Box<str> {

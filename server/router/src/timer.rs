@@ -2,9 +2,18 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
+use std::time::Instant as StdInstant;
 
 use tokio::time::{Instant, Sleep, sleep_until};
+
+static START: LazyLock<StdInstant> = LazyLock::new(StdInstant::now);
+
+/// Milliseconds since the first time that anybody asked: an instant that fits into an atomic.
+pub(crate) fn now_ms() -> u64 {
+    START.elapsed().as_millis() as u64
+}
 
 /// Moving a tokio timer costs a lock, so this one stays where it is when the deadline moves away,
 /// and looks again when it fires. A request then costs no timer operation at all.

@@ -2,18 +2,35 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Instant;
 
+use crate::client::Client;
+
 /// What is kept of a body, so that it can be sent again when a kept-alive connection turns out dead.
 const REPLAY_BYTES: usize = 64 * 1024;
+
+/// What is progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Any byte: an app may wait for a client that says a little now and then.
+    Any,
+    /// So much that nobody keeps a connection for long with a byte now and then.
+    Steady,
+}
+
+/// Fewer bytes than this within the idle time are no progress at a steady pace.
+const STEADY: u64 = 1024;
 
 /// A body that streams, and whose beginning can be sent once more.
 pub(crate) struct Upload {
     size: SizeHint,
+    client: Arc<Client>,
+    pace: Pace,
     state: Mutex<State>,
 }
 
@@ -25,7 +42,11 @@ struct State {
     bytes: u64,
     last: Instant,
     ended: Option<Instant>,
-    waiting: bool,
+    /// Since when the client is waited for, if it is.
+    waiting: Option<Instant>,
+    /// How long it was waited for since the last progress, and how far the body was then.
+    waited: Duration,
+    mark: u64,
     failed: bool,
 }
 
@@ -36,18 +57,20 @@ pub(crate) struct Progress {
     pub(crate) last: Instant,
     /// When the body had passed completely.
     pub(crate) ended: Option<Instant>,
-    /// Whether it is the client who should send.
-    pub(crate) waiting: bool,
+    /// Since when it is the client who makes no progress, if it is.
+    pub(crate) waiting: Option<Instant>,
 }
 
 impl Upload {
     /// `None` for a request without a body.
-    pub(crate) fn new(incoming: Incoming) -> Option<Arc<Upload>> {
+    pub(crate) fn new(incoming: Incoming, client: &Arc<Client>, pace: Pace) -> Option<Arc<Upload>> {
         if incoming.is_end_stream() {
             return None;
         }
         Some(Arc::new(Upload {
             size: incoming.size_hint(),
+            client: client.clone(),
+            pace,
             state: Mutex::new(State {
                 incoming,
                 sent: Vec::new(),
@@ -56,7 +79,9 @@ impl Upload {
                 bytes: 0,
                 last: Instant::now(),
                 ended: None,
-                waiting: false,
+                waiting: None,
+                waited: Duration::ZERO,
+                mark: 0,
                 failed: false,
             }),
         }))
@@ -64,7 +89,8 @@ impl Upload {
 
     pub(crate) fn progress(&self) -> Progress {
         let state = self.lock();
-        Progress { last: state.last, ended: state.ended, waiting: state.waiting }
+        let waiting = state.waiting.map(|since| since.checked_sub(state.waited).unwrap_or(since));
+        Progress { last: state.last, ended: state.ended, waiting }
     }
 
     /// Whether the client broke off.
@@ -89,6 +115,13 @@ impl Upload {
 }
 
 impl State {
+    fn note_progress(&mut self, pace: Pace) {
+        if pace == Pace::Any || self.bytes >= self.mark + STEADY {
+            self.mark = self.bytes;
+            self.waited = Duration::ZERO;
+        }
+    }
+
     fn keep(&mut self, frame: &Frame<Bytes>) {
         let Some(data) = frame.data_ref() else {
             self.replayable = false;
@@ -129,18 +162,28 @@ impl Body for RequestBody {
             return Poll::Ready(None);
         };
         let mut state = upload.lock();
+        let state = &mut *state;
         if state.replayable && this.position < state.sent.len() {
             let data = state.sent[this.position].clone();
             this.position += 1;
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        state.waiting = true;
-        let item = ready!(Pin::new(&mut state.incoming).poll_frame(cx));
-        state.waiting = false;
+        let Poll::Ready(item) = Pin::new(&mut state.incoming).poll_frame(cx) else {
+            if state.waiting.is_none() {
+                state.waiting = Some(Instant::now());
+                upload.client.owes_body(true);
+            }
+            return Poll::Pending;
+        };
         state.last = Instant::now();
+        if let Some(since) = state.waiting.take() {
+            state.waited += state.last - since;
+            upload.client.owes_body(false);
+        }
         match &item {
             Some(Ok(frame)) => {
                 state.keep(frame);
+                state.note_progress(upload.pace);
                 this.position += 1;
                 if state.incoming.is_end_stream() {
                     state.ended = Some(state.last);

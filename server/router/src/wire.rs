@@ -52,7 +52,8 @@ pub(crate) enum Failure {
 /// How long a response may take to begin.
 #[derive(Clone, Copy)]
 pub(crate) struct Patience {
-    pub(crate) first_byte: Duration,
+    /// `None` for as long as it takes, once the request is there.
+    pub(crate) first_byte: Option<Duration>,
     pub(crate) idle: Duration,
 }
 
@@ -102,7 +103,7 @@ impl Wire {
         &'a mut self,
         request: Request<RequestBody>,
         upload: Option<&'a Upload>,
-        patience: Option<Patience>,
+        patience: Patience,
     ) -> impl Future<Output = Result<Response<Incoming>, Failure>> + 'a {
         let start = Instant::now();
         // Not in the future below, which would have to carry the request.
@@ -116,10 +117,9 @@ impl Wire {
                 if let Poll::Ready(result) = response.as_mut().poll(cx) {
                     return Poll::Ready(result.map_err(|error| Failure::of(error, upload)));
                 }
-                let Some(patience) = patience else {
+                let Some((deadline, failure)) = patience.deadline(start, upload) else {
                     return Poll::Pending;
                 };
-                let (deadline, failure) = patience.deadline(start, upload);
                 self.timer.poll_until(cx, deadline).map(|()| Err(failure))
             })
             .await
@@ -139,14 +139,13 @@ impl Wire {
 }
 
 impl Patience {
-    fn deadline(self, start: Instant, upload: Option<&Upload>) -> (Instant, Failure) {
-        let Some(progress) = upload.map(Upload::progress) else {
-            return (start + self.first_byte, Failure::TimedOut);
-        };
+    fn deadline(self, start: Instant, upload: Option<&Upload>) -> Option<(Instant, Failure)> {
+        let answer = |since: Instant| Some((since + self.first_byte?, Failure::TimedOut));
+        let Some(progress) = upload.map(Upload::progress) else { return answer(start) };
         match (progress.ended, progress.waiting) {
-            (Some(ended), _) => (ended.max(start) + self.first_byte, Failure::TimedOut),
-            (None, true) => (progress.last + self.idle, Failure::ClientIdle),
-            (None, false) => (progress.last + self.idle, Failure::TimedOut),
+            (Some(ended), _) => answer(ended.max(start)),
+            (None, Some(since)) => Some((since + self.idle, Failure::ClientIdle)),
+            (None, None) => self.first_byte.map(|_| (progress.last + self.idle, Failure::TimedOut)),
         }
     }
 }

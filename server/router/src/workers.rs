@@ -6,7 +6,6 @@
 use std::cell::Cell;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
@@ -15,7 +14,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::Shared;
-use crate::listen;
+use crate::connection;
+use crate::listen::Opened;
 
 thread_local! {
     static NUMBER: Cell<usize> = const { Cell::new(0) };
@@ -26,7 +26,7 @@ pub(crate) fn number() -> usize {
     NUMBER.get()
 }
 
-type Accepted = (TcpStream, SocketAddr);
+type Accepted = (TcpStream, SocketAddr, Opened);
 
 /// The threads that serve clients. Dropping them breaks off what is still open.
 pub(crate) struct Workers {
@@ -80,11 +80,10 @@ async fn serve(shared: Arc<Shared>, mut accepted: UnboundedReceiver<Accepted>, e
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            Some((stream, peer)) = accepted.recv() => {
-                connections.spawn(listen::connection(shared.clone(), stream, peer));
+            Some((stream, peer, opened)) = accepted.recv() => {
+                connections.spawn(connection::serve(shared.clone(), stream, peer, opened));
             }
             Some(ended) = connections.join_next() => {
-                shared.connections.fetch_sub(1, Relaxed);
                 if let Err(error) = ended && error.is_panic() {
                     tracing::error!(%error, "a connection panicked");
                 }

@@ -141,7 +141,7 @@ impl Reader {
         if number != self.cursor.segment {
             self.enter(number);
         }
-        match File::open(segments::path(&self.dir, number)) {
+        match segments::open(&self.dir, number) {
             Ok(file) => self.file = Some(file),
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(e) => return Err(e),

@@ -1,11 +1,24 @@
 //! The files of a spool.
 
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The file of segment `number`.
 pub fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:020}.spool"))
+}
+
+/// Opens segment `number` for reading. The writer may have fewer rights than the reader: where it has put
+/// a link or a pipe in place of a file, the reader neither follows nor waits.
+pub fn open(dir: &Path, number: u64) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path(dir, number))?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("a segment of the spool is no file")),
+    }
 }
 
 /// The numbers of all segments, ascending. A directory that does not exist (yet) has none.

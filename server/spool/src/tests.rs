@@ -240,3 +240,18 @@ fn a_reader_with_nothing_to_read_knows_it_and_is_late_for_a_few_looks_only() {
     std::fs::remove_file(segments::path(dir.path(), next)).unwrap();
     assert!(!reader.is_idle(), "what was deleted is looked for");
 }
+
+#[test]
+fn what_is_no_file_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let secret = dir.path().join("secret");
+    std::fs::write(&secret, "1 o secret\n").unwrap();
+    let spool = dir.path().join("spool");
+    std::fs::create_dir(&spool).unwrap();
+    std::os::unix::fs::symlink(&secret, segments::path(&spool, 1)).unwrap();
+    assert!(Reader::new(&spool, Cursor::default()).read(10).is_err());
+    std::fs::remove_file(segments::path(&spool, 1)).unwrap();
+    let pipe = std::process::Command::new("mkfifo").arg(segments::path(&spool, 1)).status().unwrap();
+    assert!(pipe.success());
+    assert!(Reader::new(&spool, Cursor::default()).read(10).is_err());
+}

@@ -3,7 +3,7 @@
 use std::{fs, process::ExitCode};
 
 use crate::{
-    config::Settings,
+    config::{NOBODY_SAYS_WHO_ASKS, Settings},
     data, lock,
     machine::{self, BUILD_PROGRAMS, PROGRAMS, kernel, port},
     postgres,
@@ -60,6 +60,7 @@ fn look(settings: &Settings) -> Vec<(&'static str, Verdict)> {
         ("data", data(settings)),
         ("disk", disk(settings)),
         ("port", listen(settings)),
+        ("proxies", proxies(settings)),
         ("ipv6", ipv6()),
         ("outbound", outbound(settings)),
         ("platform", platform(settings)),
@@ -111,7 +112,7 @@ fn memory() -> Verdict {
 }
 
 fn data(settings: &Settings) -> Verdict {
-    match data::trouble(&settings.data) {
+    match data::trouble(&settings.data, settings.master_key.is_some()) {
         Some(why) => Bad(why),
         None if settings.data.exists() => Good(settings.data.display().to_string()),
         None => Good(format!("{} will be made", settings.data.display())),
@@ -137,6 +138,19 @@ fn listen(settings: &Settings) -> Verdict {
             Ok(addr) => Good(format!("{addr} is free")),
             Err(why) => Bad(why.to_string()),
         },
+    }
+}
+
+fn proxies(settings: &Settings) -> Verdict {
+    let trusted = &settings.trusted_proxies;
+    match (settings.nobody_says_who_asks(), trusted.is_empty()) {
+        (true, _) => Warn(NOBODY_SAYS_WHO_ASKS.into()),
+        (_, true) if settings.proxy_protocol => {
+            Warn("--proxy-protocol is set, but --trusted-proxies names nobody who may speak it".into())
+        }
+        (_, true) => Good("none: clients connect by themselves".into()),
+        _ if settings.proxy_protocol => Good(format!("{trusted} say who asks, by the PROXY protocol, too")),
+        _ => Good(format!("{trusted} say who asks")),
     }
 }
 

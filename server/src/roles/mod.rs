@@ -41,9 +41,14 @@ impl Role {
     }
 }
 
-/// Runs a role to its end. What goes wrong is told in a sentence on standard error.
-pub fn run(role: Role, settings: &Settings, work: impl Future<Output = Result<()>>) -> ExitCode {
+/// Runs a role to its end: first `begin`, while there is one thread, and then what it returns. What goes
+/// wrong is told in a sentence on standard error.
+pub fn run<W>(role: Role, settings: &Settings, begin: impl FnOnce() -> Result<W>) -> ExitCode
+where
+    W: Future<Output = Result<()>>,
+{
     let outcome = logging::start(role.name(), settings).and_then(|()| {
+        let work = begin()?;
         let runtime = role.runtime()?;
         let outcome = runtime.block_on(work);
         // What still blocks a thread must not keep the process.

@@ -1,19 +1,21 @@
 //! `wharfd server`: the API, git, the console, and the work behind them.
 //!
-//! It listens on a socket in RUN that only root can open, so that what the router says about
-//! a client (its address, its scheme) can be believed.
+//! It listens on a socket in RUN that only root and the router can open, so that what the router says
+//! about a client (its address, its scheme) can be believed.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+mod listener;
+
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use platform::Platform;
 use tokio::{
-    net::UnixListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     time::timeout,
 };
 
+use self::listener::Listener;
 use crate::{config::Settings, console, data, lock, machine, socket};
 
 /// Dynos have 30 seconds to stop.
@@ -27,6 +29,7 @@ pub async fn run(mut settings: Settings) -> Result<()> {
     machine::must_be_root()?;
     data::prepare(&mut settings)?;
     let run = settings.run();
+    router::raise_file_limit();
     let _lock = match lock::take(&run.join("server.lock"), "")? {
         Ok(lock) => lock,
         Err(holder) => bail!("A server runs already for {}: process {}.", settings.data.display(), holder.pid),
@@ -35,7 +38,7 @@ pub async fn run(mut settings: Settings) -> Result<()> {
     let platform = Platform::start(config(&settings)?).await?;
     let api = platform::api_router(platform.clone());
     let service = console::service(api, &settings.domain);
-    let listener = listen(&run.join(socket::SERVER))?;
+    let listener = Listener::bind(&run.join(socket::SERVER))?;
     tracing::info!("the server is ready");
 
     let (stop, mut stopped) = watch::channel(false);
@@ -84,16 +87,6 @@ fn config(settings: &Settings) -> Result<platform::Config> {
             time: Duration::from_secs(settings.git_minutes * 60),
         },
     })
-}
-
-/// Listens at `path`, for root alone, from the first moment on.
-fn listen(path: &Path) -> Result<UnixListener> {
-    let aside = path.with_extension("new");
-    let _ = fs::remove_file(&aside);
-    let listener = UnixListener::bind(&aside).with_context(|| format!("listen on {}", path.display()))?;
-    fs::set_permissions(&aside, fs::Permissions::from_mode(0o600)).context("close the socket to others")?;
-    fs::rename(&aside, path).with_context(|| format!("put {} into place", path.display()))?;
-    Ok(listener)
 }
 
 struct Signals {

@@ -149,11 +149,39 @@ impl Up {
     }
 }
 
-/// Starts a role as a process of its own, from the very file that runs now.
+/// What of our own environment the server hands on to builds: authorities and the way out of a company.
+const FOR_BUILDS: [&str; 16] = [
+    "CARGO_HTTP_CAINFO",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+    "PIP_CERT",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "ALL_PROXY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "all_proxy",
+    "https_proxy",
+    "http_proxy",
+    "no_proxy",
+];
+/// And what every role may know.
+const FOR_ALL: [&str; 4] = ["LANG", "LC_ALL", "TZ", "RUST_BACKTRACE"];
+
+/// Starts a role as a process of its own, from the very file that runs now. It gets the settings that it
+/// needs and nothing else of our environment.
 fn spawn(role: &'static str, settings: &Settings) -> Result<Process> {
     let mut command = std::process::Command::new("/proc/self/exe");
+    let (told, inherited): (_, &[&str]) = match role {
+        "router" => (settings.router_env(), &[]),
+        _ => (settings.to_env(), &FOR_BUILDS),
+    };
+    let of_ours = inherited.iter().chain(&FOR_ALL).filter_map(|name| Some((*name, std::env::var_os(name)?)));
     command.arg0("wharfd").arg(role);
-    command.envs(settings.to_env()).env("PATH", machine::search_path());
+    command.env_clear().envs(of_ours).envs(told).env("PATH", machine::search_path());
     command.current_dir("/").stdin(std::process::Stdio::null());
     Process::spawn(Command::from(command)).with_context(|| format!("start the {role}"))
 }

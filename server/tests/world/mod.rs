@@ -65,9 +65,15 @@ impl World {
     }
 
     pub fn start(&self, options: &[&str]) -> Up {
+        let mut command = self.command("up");
+        command.args(options);
+        self.start_command(command)
+    }
+
+    pub fn start_command(&self, mut command: Command) -> Up {
         let log = self.dir.path().join(format!("up-{}.log", self.starts.fetch_add(1, Relaxed)));
         let out = File::create(&log).unwrap();
-        let child = self.command("up").args(options).stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap();
+        let child = command.stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap();
         Up { child, log }
     }
 
@@ -158,9 +164,17 @@ impl World {
 
     /// A one-process app that runs from a slug of our own making; its name.
     pub fn deploy(&self) -> String {
+        self.deploy_as("worker", "sleep 100000")
+    }
+
+    /// An app that answers with the files of its slug.
+    pub fn deploy_web(&self) -> String {
+        self.deploy_as("web", "exec python3 -m http.server $PORT")
+    }
+
+    fn deploy_as(&self, process: &str, command: &str) -> String {
         let app = self.api("POST", "/apps", json!({}))["name"].as_str().unwrap().to_owned();
-        let slug =
-            self.api("POST", &format!("/apps/{app}/slugs"), json!({ "process_types": { "worker": "sleep 100000" } }));
+        let slug = self.api("POST", &format!("/apps/{app}/slugs"), json!({ "process_types": { process: command } }));
         let folder = self.dir.path().join("slug");
         fs::create_dir_all(folder.join("app")).unwrap();
         fs::write(folder.join("app/readme"), "hello").unwrap();
@@ -170,7 +184,7 @@ impl World {
         let path = &url[url.find("/blobs").unwrap()..];
         assert_eq!(self.ask("PUT", path, &[], &packed).unwrap().status, 200);
         self.api("POST", &format!("/apps/{app}/releases"), json!({ "slug": slug["id"] }));
-        self.api("PATCH", &format!("/apps/{app}/formation/worker"), json!({ "quantity": 1 }));
+        self.api("PATCH", &format!("/apps/{app}/formation/{process}"), json!({ "quantity": 1 }));
         app
     }
 

@@ -186,7 +186,7 @@ async fn the_old_dynos_serve_until_the_new_ones_are_up() {
 
 /// Where the router sends requests for the only app.
 fn routes(t: &World) -> Vec<std::net::SocketAddr> {
-    let text = std::fs::read_to_string(t.data().join("routes.json")).unwrap();
+    let text = std::fs::read_to_string(router::table_dir(&t.data()).join("routes.json")).unwrap();
     let table: router::Routes = serde_json::from_str(&text).unwrap();
     table.apps[0].dynos.iter().map(|d| d.addr).collect()
 }
@@ -285,7 +285,7 @@ async fn the_router_is_told_what_changes() {
     let app = t.app("dusk").await;
     let table = async |expected: &str| {
         until(&format!("the router has {expected}"), async || {
-            let text = std::fs::read_to_string(t.data().join("routes.json")).unwrap_or_default();
+            let text = std::fs::read_to_string(router::table_dir(&t.data()).join("routes.json")).unwrap_or_default();
             let Ok(table) = serde_json::from_str::<router::Routes>(&text) else { return Err(text) };
             let found = table
                 .apps

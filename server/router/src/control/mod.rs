@@ -4,8 +4,9 @@ mod client;
 
 use std::convert::Infallible;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Mutex;
 
 use crate::Shared;
+use crate::config::table_dir;
 use crate::routes::Routes;
 use crate::table::Table;
 
@@ -31,74 +33,87 @@ pub use client::{Control, Error};
 
 const SOCKET: &str = "router.sock";
 const ROUTES: &str = "routes.json";
-const ROUTES_BYTES: usize = 256 * 1024 * 1024;
+/// A table of some hundred thousand apps.
+const ROUTES_BYTES: usize = 64 * 1024 * 1024;
 
 #[derive(Serialize, Deserialize)]
 struct Version {
     version: u64,
 }
 
-/// The socket before it serves.
-pub(crate) struct Listener(UnixListener);
+/// Makes the control socket, for ourselves alone.
+pub(crate) fn bind(run: &Path) -> anyhow::Result<StdListener> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(run)
+        .with_context(|| format!("make the run directory {}", run.display()))?;
+    // Under another name until its mode is set, so that it is never open to others.
+    let path = run.join(SOCKET);
+    let new = run.join(format!("{SOCKET}.new"));
+    let _ = fs::remove_file(&new);
+    let listener =
+        StdListener::bind(&new).with_context(|| format!("listen on the control socket {}", path.display()))?;
+    listener
+        .set_nonblocking(true)
+        .and_then(|()| fs::set_permissions(&new, fs::Permissions::from_mode(0o600)))
+        .and_then(|()| fs::rename(&new, &path))
+        .with_context(|| format!("put the control socket at {}", path.display()))?;
+    Ok(listener)
+}
 
-impl Listener {
-    pub(crate) fn bind(run: &Path) -> anyhow::Result<Listener> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(run)
-            .with_context(|| format!("make the run directory {}", run.display()))?;
-        // Under another name until its mode is set, so that it is never open to others.
-        let path = run.join(SOCKET);
-        let new = run.join(format!("{SOCKET}.new"));
-        let _ = fs::remove_file(&new);
-        let listener =
-            UnixListener::bind(&new).with_context(|| format!("listen on the control socket {}", path.display()))?;
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o600))
-            .and_then(|()| fs::rename(&new, &path))
-            .with_context(|| format!("put the control socket at {}", path.display()))?;
-        Ok(Listener(listener))
-    }
-
-    pub(crate) async fn serve(self, shared: Arc<Shared>) {
-        let control = Arc::new(Served { shared, writing: Mutex::new(()) });
-        loop {
-            match self.0.accept().await {
-                Ok((stream, _)) => {
-                    tokio::spawn(connection(control.clone(), stream));
-                }
-                Err(error) => {
-                    tracing::error!(%error, "could not take a control connection");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
+/// Answers on the control socket for ever.
+pub(crate) async fn serve(listener: UnixListener, shared: Arc<Shared>) {
+    let control = Arc::new(Served { shared, writing: Mutex::new(()) });
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(connection(control.clone(), stream));
+            }
+            Err(error) => {
+                tracing::error!(%error, "could not take a control connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     }
 }
 
-/// Takes the socket away, so that nobody waits for a router that has ended.
+/// Takes the socket away, so that nobody asks a router that has ended. One that gave up its rights has
+/// to leave it there; who asks it then is refused by the kernel.
 pub(crate) fn remove(run: &Path) {
     let _ = fs::remove_file(run.join(SOCKET));
 }
 
-/// The table of the last run. A router without one knows the platform's hosts only.
+/// The table of the last run. A router without one knows the platform's hosts only, and so does one
+/// that cannot use what it finds.
 pub(crate) fn load(data: &Path, workers: usize) -> Table {
-    let path = data.join(ROUTES);
-    let routes = match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Routes::default()),
-        Err(error) => Err(serde_json::Error::io(error)),
+    let path = table_dir(data).join(ROUTES);
+    let routes = match read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Routes::default(),
+        Err(error) => {
+            tracing::error!(%error, "could not read {}; apps are served once the server has sent routes", path.display());
+            Routes::default()
+        }
+        Ok(routes) => routes,
     };
-    let routes = routes.unwrap_or_else(|error| {
-        tracing::error!(%error, "could not read {}; apps are served once the server has sent routes", path.display());
-        Routes::default()
-    });
     Table::new(&routes, &Table::default(), workers)
+}
+
+fn read(path: &Path) -> io::Result<Routes> {
+    let file = File::open(path)?;
+    let told = file.metadata()?;
+    if !told.is_file() || told.len() > ROUTES_BYTES as u64 {
+        return Err(io::Error::other(format!("it is no file of at most {ROUTES_BYTES} bytes")));
+    }
+    let mut bytes = Vec::with_capacity(told.len() as usize);
+    file.take(ROUTES_BYTES as u64).read_to_end(&mut bytes)?;
+    Ok(serde_json::from_slice(&bytes)?)
 }
 
 /// Writes the table so that a crash at any moment leaves the old one or the new one.
 fn save(data: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let path = data.join(ROUTES);
+    let dir = table_dir(data);
+    let path = dir.join(ROUTES);
     let new = path.with_extension("json.new");
     let write = || {
         let mut file = File::create(&new)?;
@@ -106,7 +121,7 @@ fn save(data: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&new, &path)?;
-        File::open(data)?.sync_all()
+        File::open(&dir)?.sync_all()
     };
     write().with_context(|| format!("write {}", path.display()))
 }

@@ -17,7 +17,7 @@ async fn a_table_holds_from_the_answer_on_and_is_on_disk() {
     world.control.put(&routes).await.unwrap();
     assert_eq!(world.get("/").await.body, "hello");
     assert_eq!(world.control.version().await.unwrap(), 7);
-    let path = world.dir.path().join("routes.json");
+    let path = router::table_dir(world.dir.path()).join("routes.json");
     let disk: router::Routes = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     assert_eq!(disk, routes);
     world.control.put(&shop(Maintenance, &[dyno.addr])).await.unwrap();
@@ -41,7 +41,9 @@ async fn a_new_router_goes_on_with_the_last_table() {
 #[tokio::test]
 async fn a_broken_copy_does_not_keep_the_router_down() {
     let dir = std::sync::Arc::new(tempfile::tempdir().unwrap());
-    std::fs::write(dir.path().join("routes.json"), "{\"version\": 3, \"apps").unwrap();
+    let table = router::table_dir(dir.path());
+    std::fs::create_dir_all(&table).unwrap();
+    std::fs::write(table.join("routes.json"), "{\"version\": 3, \"apps").unwrap();
     let world = World::on(dir, patient(), 2).await;
     assert_eq!(world.control.version().await.unwrap(), 0);
     world.shop(NoWeb, &[]).await;

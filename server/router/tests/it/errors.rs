@@ -62,7 +62,7 @@ async fn an_app_that_does_not_exist() {
     assert!(answer.body.contains("No such app") && answer.body.contains("other.apps.test"));
     client.send("GET / HTTP/1.1\r\nHost: other.apps.test\r\nAccept: application/json\r\n\r\n").await;
     assert!(client.answer().await.body.starts_with("{\"id\":\"not_found\""));
-    assert!(lines_in(&world.dir.path().join("spool/router")).is_empty());
+    assert!(lines_in(&router::spool_dir(world.dir.path())).is_empty());
 }
 
 #[tokio::test]

@@ -5,8 +5,10 @@
 mod control;
 mod errors;
 mod headers;
+mod hostile_tenant;
 mod limits;
 mod platform_hosts;
+mod proxies;
 mod serving;
 mod support;
 mod switching;

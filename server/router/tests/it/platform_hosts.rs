@@ -62,7 +62,7 @@ async fn the_server_learns_who_asks_and_where() {
         assert_eq!(header(head, "x-forwarded-proto"), Some("http"));
         assert_eq!(header(head, "request-id"), header(head, "x-request-id"));
     }
-    assert!(lines_in(&world.dir.path().join("spool/router")).is_empty());
+    assert!(lines_in(&router::spool_dir(world.dir.path())).is_empty());
 }
 
 #[tokio::test]

@@ -225,7 +225,7 @@ async fn the_line_of_a_request_is_herokus() {
     assert_eq!(
         before,
         "at=info method=GET path=\"/a\\\"b?c\" host=shop.apps.test \
-         request_id=0123456789abcdef0123 fwd=\"1.2.3.4, 127.0.0.1\" dyno=web.1 "
+         request_id=0123456789abcdef0123 fwd=\"127.0.0.1\" dyno=web.1 "
     );
     let words: Vec<_> = rest.split(' ').collect();
     assert!(words[0].ends_with("ms") && words[1].starts_with("service=") && words[1].ends_with("ms"));

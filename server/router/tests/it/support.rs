@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use router::{AppRoute, AppState, Backend, Config, Control, Router, Routes, Timeouts};
@@ -46,14 +46,31 @@ impl World {
     /// A router on a directory that may hold what another one left. With one worker, it is known
     /// which connections are kept.
     pub async fn on(dir: Arc<TempDir>, timeouts: Timeouts, workers: usize) -> World {
+        World::told(dir, |config| {
+            config.timeouts = timeouts;
+            config.workers = workers;
+        })
+        .await
+    }
+
+    /// A router that is told something else than usual.
+    pub async fn configured(tell: impl FnOnce(&mut Config)) -> World {
+        World::told(Arc::new(tempfile::tempdir().unwrap()), |config| {
+            config.timeouts = patient();
+            config.workers = 1;
+            tell(config);
+        })
+        .await
+    }
+
+    async fn told(dir: Arc<TempDir>, tell: impl FnOnce(&mut Config)) -> World {
         let mut config = Config::new("127.0.0.1:0".parse().unwrap(), dir.path(), dir.path().join("run"));
-        config.timeouts = timeouts;
-        config.workers = workers;
+        tell(&mut config);
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()
             .try_init();
-        let router = Router::bind(config).await.unwrap();
+        let router = Router::bind(config).unwrap();
         let addr = router.addr();
         let (stop, stopped) = oneshot::channel();
         let run = tokio::spawn(router.run(async {
@@ -82,6 +99,21 @@ impl World {
         Conn::new(TcpStream::connect(self.addr).await.unwrap())
     }
 
+    /// What comes back for these bytes on a connection of their own, up to its end.
+    pub async fn say(&self, bytes: &[u8]) -> String {
+        let mut client = self.client().await;
+        // What is answered by the router alone, and ends the connection, if nothing else has.
+        let end = b"GET / HTTP/1.1\r\nHost: the-end.test\r\nConnection: close\r\n\r\n";
+        // It may be refused before all of it was sent.
+        let _ = client.stream.write_all(&[bytes, end].concat()).await;
+        while client.more().await {}
+        let mut said = String::from_utf8_lossy(&client.buffer).into_owned();
+        if said.contains("the-end.test") {
+            said.truncate(said.rfind("HTTP/1.1 404").unwrap());
+        }
+        said
+    }
+
     /// GET of a path of the shop on a connection of its own.
     pub async fn get(&self, path: &str) -> Answer {
         let mut client = self.client().await;
@@ -91,7 +123,7 @@ impl World {
 
     /// The router's lines, once there are `n`.
     pub async fn lines(&self, n: usize) -> Vec<String> {
-        let dir = self.dir.path().join("spool/router");
+        let dir = router::spool_dir(self.dir.path());
         eventually("lines in the spool", || {
             let lines = lines_in(&dir);
             (lines.len() >= n).then_some(lines)
@@ -337,6 +369,83 @@ impl Dyno {
         let _ = self.accept.await;
         self.addr
     }
+}
+
+/// A dyno that keeps every byte it gets, and answers once for each of these ends that it sees.
+pub struct Recorder {
+    pub addr: SocketAddr,
+    heard: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Recorder {
+    /// `answer` is said whenever a whole request is there.
+    pub async fn new(answer: &'static str) -> Recorder {
+        let heard: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let record = heard.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let n = {
+                    let mut heard = record.lock().unwrap();
+                    heard.push(Vec::new());
+                    heard.len() - 1
+                };
+                let record = record.clone();
+                tokio::spawn(async move {
+                    let (mut chunk, mut answered) = ([0; 4096], 0);
+                    while let Ok(read @ 1..) = stream.read(&mut chunk).await {
+                        let whole = {
+                            let mut heard = record.lock().unwrap();
+                            heard[n].extend_from_slice(&chunk[..read]);
+                            whole_requests(&heard[n])
+                        };
+                        for _ in answered..whole {
+                            let _ = stream.write_all(answer.as_bytes()).await;
+                        }
+                        answered = whole.max(answered);
+                    }
+                });
+            }
+        });
+        Recorder { addr, heard }
+    }
+
+    /// Every byte of every connection, connections one after the other.
+    pub fn heard(&self) -> String {
+        let heard = self.heard.lock().unwrap();
+        heard.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
+    }
+
+    /// What it heard, without what the router adds to every request, and with ends of line made visible.
+    pub fn plain(&self) -> String {
+        let added = ["x-forwarded-", "x-request-", "via: "];
+        let lines = self.heard();
+        let kept = lines.split_inclusive("\r\n").filter(|line| !added.iter().any(|name| line.starts_with(name)));
+        kept.collect::<String>().replace("\r\n", "|").replace('\n', "<LF>").replace('\r', "<CR>")
+    }
+}
+
+/// How many requests are there with all of their body, as a strict reader counts them.
+fn whole_requests(bytes: &[u8]) -> usize {
+    let (mut rest, mut n) = (bytes, 0);
+    while let Some(end) = find(rest, b"\r\n\r\n") {
+        let head = String::from_utf8_lossy(&rest[..end + 4]).into_owned();
+        rest = &rest[end + 4..];
+        if let Some(length) = header(&head, "content-length") {
+            match rest.get(length.parse().unwrap()..) {
+                Some(after) => rest = after,
+                None => return n,
+            }
+        } else if header(&head, "transfer-encoding").is_some() {
+            match find(rest, b"0\r\n\r\n") {
+                Some(end) => rest = &rest[end + 5..],
+                None => return n,
+            }
+        }
+        n += 1;
+    }
+    n
 }
 
 /// A response 200 with this body.

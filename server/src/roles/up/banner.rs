@@ -1,16 +1,25 @@
 //! What `wharfd up` prints once everything answers: where to go, and what to type next.
 
-use crate::config::Settings;
+use crate::config::{NOBODY_SAYS_WHO_ASKS, Settings};
 
 /// Prints where the console is, with a link that signs in once.
 pub fn print(settings: &Settings, link: &str) {
     println!("{}", text(settings, link));
 }
 
+/// What an operator has to know, although everything works.
+fn warning(settings: &Settings) -> String {
+    match settings.nobody_says_who_asks() {
+        true => format!("\n  Warning   {NOBODY_SAYS_WHO_ASKS}\n"),
+        false => String::new(),
+    }
+}
+
 fn text(settings: &Settings, link: &str) -> String {
     let console = settings.console_url();
     let app = console.replacen(&settings.domain, &format!("<app>.{}", settings.apps_domain()), 1);
     let data = settings.data.display();
+    let warning = warning(settings);
     format!(
         "
   Wharf is up.
@@ -21,7 +30,7 @@ fn text(settings: &Settings, link: &str) -> String {
   Apps      {app}
   Data      {data}
   Token     {data}/admin-token
-
+{warning}
   Next, in another terminal:
     wharf login
     cd your-app && wharf create
@@ -49,5 +58,16 @@ mod tests {
         assert!(said.contains("Console   http://wharf.test\n"), "{said}");
         assert!(said.contains("Sign in   http://wharf.test/login/abc\n"), "{said}");
         assert!(said.contains("Apps      http://<app>.apps.test\n"), "{said}");
+        assert!(!said.contains("Warning"), "{said}");
+    }
+
+    #[test]
+    fn tls_without_a_trusted_proxy_is_warned_of() {
+        let said = |more: &[&str]| {
+            let cli = Cli::parse_from([&["wharfd", "--domain", "wharf.test", "--tls"], more].concat());
+            text(&cli.settings, "")
+        };
+        assert!(said(&[]).contains("Warning   --tls is set, but --trusted-proxies names nobody"));
+        assert!(!said(&["--trusted-proxies", "127.0.0.1"]).contains("Warning"));
     }
 }

@@ -1,0 +1,136 @@
+//! One connection of a client: introduced, given a place, served until there are no more requests.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::Shared;
+use crate::client::{Client, Phase};
+use crate::client_socket::ClientSocket;
+use crate::entry;
+use crate::listen::Opened;
+use crate::pages::Page;
+use crate::proxy_protocol::{self, Introduction};
+use crate::seats::{self, Full, Seat};
+
+/// The longest head of a request.
+const HEAD_BYTES: usize = 64 * 1024;
+/// How long somebody who is refused has to read why.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves a client until it has no more requests.
+pub(crate) async fn serve(shared: Arc<Shared>, stream: std::net::TcpStream, peer: SocketAddr, opened: Opened) {
+    let mut stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::error!(%error, "could not serve a connection");
+            return;
+        }
+    };
+    if stream.set_nodelay(true).is_err() {
+        // The client has left already.
+        return;
+    }
+    let Some((ip, first)) = introduce(&shared, &mut stream, peer).await else { return };
+    let client = Arc::new(Client::new(ip, shared.config.trusted.contains(ip)));
+    client.set_socket(Some(stream.as_raw_fd()));
+    let seat = match take_seat(&shared, &client).await {
+        Ok(seat) => seat,
+        Err(full) => {
+            client.set_socket(None);
+            return refuse(&shared, stream, &client, full).await;
+        }
+    };
+    let socket = ClientSocket::new(stream, first, client.clone(), shared.config.timeouts, (seat, opened));
+    answer_all(&shared, &client, socket).await;
+}
+
+/// Whose connection it is, and what came of it already. Nobody's, if a trusted peer does not say.
+async fn introduce(shared: &Shared, stream: &mut TcpStream, peer: SocketAddr) -> Option<(IpAddr, Bytes)> {
+    let ip = peer.ip().to_canonical();
+    if !shared.config.proxy_protocol || !shared.config.trusted.contains(ip) {
+        return Some((ip, Bytes::new()));
+    }
+    match timeout(shared.config.timeouts.header, proxy_protocol::read(stream)).await {
+        Ok(Ok(Introduction { ip: client, rest })) => Some((client.unwrap_or(ip), rest)),
+        // Nothing was said at all, as by somebody who looks whether the port is open.
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => None,
+        _ => {
+            shared.notices.unintroduced.count(|n| {
+                tracing::warn!(
+                    "closed {n} connections of trusted proxies that did not begin with a PROXY header, the last of {ip}"
+                );
+            });
+            None
+        }
+    }
+}
+
+async fn take_seat(shared: &Arc<Shared>, client: &Arc<Client>) -> Result<Seat, Full> {
+    // A proxy brings the connections of many.
+    let ip = (!client.trusted).then_some(client.ip);
+    seats::wait_for(|| shared.seats.take(ip, client, |n| shared.note_evicted(n, client.ip))).await
+}
+
+/// Says that there is no place, and closes.
+async fn refuse(shared: &Shared, mut stream: TcpStream, client: &Client, full: Full) {
+    shared.note_refused(client.ip);
+    let page = Page::full(full).respond(None);
+    let mut text = format!("HTTP/1.1 {}\r\n", page.status()).into_bytes();
+    for (name, value) in page.headers() {
+        text.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    text.extend([b"\r\n", &page.body()[..]].concat());
+    let say = async {
+        stream.write_all(&text).await?;
+        stream.shutdown().await?;
+        // What is left unread when a socket is closed would break off what was said.
+        let mut unread = [0; 4096];
+        while stream.read(&mut unread).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    let _ = timeout(FAREWELL, say).await;
+}
+
+async fn answer_all(shared: &Arc<Shared>, client: &Arc<Client>, socket: ClientSocket) {
+    let service = service_fn(|request| {
+        let answer = entry::serve(shared.clone(), client.clone(), request);
+        async { Ok::<_, Infallible>(answer.await) }
+    });
+    let connection = Builder::new()
+        .timer(TokioTimer::new())
+        // The socket does this itself, with a shorter time than between requests.
+        .header_read_timeout(None)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let mut told = false;
+    let ended = poll_fn(|cx| {
+        if !told && shared.stopping.load(Relaxed) {
+            told = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(cx)
+    })
+    .await;
+    match ended {
+        // Only heads are parsed here; hyper has answered already.
+        Err(error) if error.is_parse() && client.phase() != Phase::Busy => shared.note_malformed(client.ip, &error),
+        Err(error) => tracing::debug!(%error, ip = %client.ip, "a connection ended early"),
+        Ok(()) => {}
+    }
+}

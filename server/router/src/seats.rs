@@ -1,0 +1,227 @@
+//! How much one address may have at once, and who has to leave for a newcomer.
+//!
+//! An address that has all it may have (connections, or requests to the platform) loses the one
+//! that has kept us waiting longest: a head that does not end, a body that does not come, an answer
+//! that is not taken, a connection without a request. So whoever shares an address with an attacker,
+//! as everybody does behind a proxy that was not made known, is still served. Only when all of them
+//! are at work is the newcomer refused.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::client::Client;
+use crate::timer::now_ms;
+
+/// Who finds no place tries so often again, and waits in between for as long as it takes until those
+/// who only paused have to leave. Many may wait for the same places.
+const TRIES: u32 = 10;
+const WAIT: Duration = Duration::from_millis(300);
+
+/// Takes a place by `take`, which is tried for a while.
+pub(crate) async fn wait_for<T>(mut take: impl FnMut() -> Result<T, Full>) -> Result<T, Full> {
+    for _ in 0..TRIES {
+        if let Ok(taken) = take() {
+            return Ok(taken);
+        }
+        sleep(WAIT).await;
+    }
+    take()
+}
+
+/// Places, a number of them for each address.
+pub(crate) struct Seats {
+    per_address: usize,
+    all: usize,
+    state: Mutex<State>,
+}
+
+/// Clients by address, and by where they are in memory, so that each is found at once when it leaves.
+#[derive(Default)]
+struct State {
+    taken: usize,
+    /// Of these, who was told to leave.
+    leaving: usize,
+    groups: HashMap<Group, HashMap<usize, Arc<Client>>>,
+}
+
+/// Whose places: an address of IPv4, or what one customer of a provider has of IPv6. `None` for those
+/// who are not limited by themselves.
+type Group = Option<u128>;
+
+/// A place, until it is dropped.
+pub(crate) struct Seat {
+    seats: Arc<Seats>,
+    group: Group,
+    number: usize,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// The address has all that one may have.
+    Address,
+    /// Everybody together has all that there is.
+    All,
+}
+
+impl Seats {
+    pub(crate) fn new(per_address: usize, all: usize) -> Arc<Seats> {
+        Arc::new(Seats { per_address: per_address.max(1), all: all.max(1), state: Mutex::default() })
+    }
+
+    /// Takes a place for `client`. Others may have to leave; `evicted` is told how many.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        ip: Option<IpAddr>,
+        client: &Arc<Client>,
+        evicted: impl FnOnce(usize),
+    ) -> Result<Seat, Full> {
+        let group = ip.map(group_of);
+        let mut state = self.lock();
+        let left = self.make_room(&mut state, group)?;
+        state.leaving += left;
+        state.taken += 1;
+        let number = Arc::as_ptr(client) as usize;
+        state.groups.entry(group).or_default().insert(number, client.clone());
+        drop(state);
+        if left > 0 {
+            evicted(left);
+        }
+        Ok(Seat { seats: self.clone(), group, number })
+    }
+
+    /// Has others leave, if there is no place for one more. They are still there for a moment, so that
+    /// for that moment there may be more than the bound. Returns how many were told to leave.
+    fn make_room(&self, state: &mut State, group: Group) -> Result<usize, Full> {
+        let batch = self.all.div_ceil(100);
+        let mut left = 0;
+        if state.taken >= self.all {
+            // Many at once, because looking through all of them takes time.
+            if state.leaving == 0 {
+                left = evict(state.groups.values().flat_map(HashMap::values), batch);
+            }
+            if state.leaving + left == 0 || state.taken >= self.all + batch {
+                return Err(Full::All);
+            }
+        }
+        let clients = group.and_then(|_| state.groups.get(&group)).filter(|clients| clients.len() >= self.per_address);
+        if let Some(clients) = clients {
+            let staying = clients.values().filter(|client| !client.is_evicted()).count();
+            if staying >= self.per_address {
+                left += match evict(clients.values(), 1) {
+                    0 => return Err(Full::Address),
+                    n => n,
+                };
+            }
+        }
+        Ok(left)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+}
+
+/// Ends the connections of those who keep us waiting longest. Returns of how many.
+fn evict<'a>(clients: impl Iterator<Item = &'a Arc<Client>>, most: usize) -> usize {
+    let now = now_ms();
+    let mut waited_for: Vec<_> =
+        clients.filter_map(|client| Some((client.keeps_waiting_since(now)?, client))).collect();
+    let n = most.min(waited_for.len());
+    if n < waited_for.len() && n > 0 {
+        waited_for.select_nth_unstable_by_key(n - 1, |(since, _)| *since);
+    }
+    for (_, client) in &waited_for[..n] {
+        client.evict();
+    }
+    n
+}
+
+fn group_of(ip: IpAddr) -> u128 {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => u128::from(ip.to_ipv6_mapped().to_bits()),
+        IpAddr::V6(ip) => ip.to_bits() >> 64 << 64,
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut state = self.seats.lock();
+        state.taken -= 1;
+        let Some(clients) = state.groups.get_mut(&self.group) else { return };
+        let evicted = clients.remove(&self.number).is_some_and(|client| client.is_evicted());
+        if clients.is_empty() {
+            state.groups.remove(&self.group);
+        }
+        state.leaving = state.leaving.saturating_sub(usize::from(evicted));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> Arc<Client> {
+        Arc::new(Client::new("192.0.2.1".parse().expect("an address"), false))
+    }
+
+    fn ip(text: &str) -> Option<IpAddr> {
+        Some(text.parse().expect("an address"))
+    }
+
+    #[test]
+    fn an_address_has_so_many_places_and_no_more() {
+        let seats = Seats::new(2, 100);
+        let clients = [client(), client(), client(), client()];
+        clients.iter().for_each(|client| client.works());
+        let take = |from: &str, n: usize| seats.take(ip(from), &clients[n], |_| ());
+        let first = take("192.0.2.1", 0).expect("a place");
+        let _second = take("::ffff:192.0.2.1", 1).expect("a place");
+        assert_eq!(take("192.0.2.1", 2).err(), Some(Full::Address));
+        let _other = take("192.0.2.2", 2).expect("a place of another address");
+        drop(first);
+        let _again = take("192.0.2.1", 3).expect("a place that became free");
+    }
+
+    #[test]
+    fn one_network_of_ipv6_is_one_address() {
+        let seats = Seats::new(1, 100);
+        let clients = [client(), client()];
+        clients.iter().for_each(|client| client.works());
+        let _first = seats.take(ip("2001:db8::1"), &clients[0], |_| ()).expect("a place");
+        assert_eq!(seats.take(ip("2001:db8::2"), &clients[1], |_| ()).err(), Some(Full::Address));
+        seats.take(ip("2001:db8:0:1::1"), &clients[1], |_| ()).expect("a place of another network");
+    }
+
+    #[test]
+    fn who_keeps_us_waiting_longest_leaves() {
+        let seats = Seats::new(3, 100);
+        let clients = [client(), client(), client(), client()];
+        clients[0].works();
+        clients[1].waits_since(20);
+        clients[2].waits_since(10);
+        let mut told = 0;
+        let _seats: Vec<Seat> =
+            clients.iter().map(|client| seats.take(ip("192.0.2.1"), client, |n| told += n).expect("a place")).collect();
+        let evicted: Vec<bool> = clients.iter().map(|client| client.is_evicted()).collect();
+        assert_eq!((evicted, told), (vec![false, false, true, false], 1));
+    }
+
+    #[test]
+    fn all_places_are_bounded_too() {
+        let seats = Seats::new(usize::MAX, 2);
+        let clients = [client(), client()];
+        clients.iter().for_each(|client| client.works());
+        let taken: Vec<_> = clients.iter().map(|client| seats.take(None, client, |_| ()).expect("a place")).collect();
+        assert_eq!(seats.take(None, &client(), |_| ()).err(), Some(Full::All));
+        clients[0].waits_since(1);
+        seats.take(None, &client(), |_| ()).expect("the place of who keeps us waiting");
+        drop(taken);
+        let state = seats.lock();
+        assert_eq!((state.taken, state.leaving, state.groups.len()), (0, 0, 0));
+    }
+}

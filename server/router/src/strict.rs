@@ -1,0 +1,161 @@
+//! Requests that two programs could read in two ways are not passed on.
+//!
+//! hyper has refused by then what is no HTTP, and has settled how long the body is. Left are what
+//! it lets pass: targets, hosts, methods and codings.
+
+use std::net::Ipv6Addr;
+
+use http::header::{HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, StatusCode, Uri, Version};
+use hyper::Request;
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) sentence: &'static str,
+}
+
+const fn refusal(status: StatusCode, sentence: &'static str) -> Refusal {
+    Refusal { status, sentence }
+}
+
+const CONNECT: Refusal = refusal(StatusCode::METHOD_NOT_ALLOWED, "CONNECT is not served here; this is not a proxy.");
+const TRACE: Refusal = refusal(StatusCode::METHOD_NOT_ALLOWED, "TRACE is not served here: it would give headers back.");
+const TARGET: Refusal = refusal(StatusCode::BAD_REQUEST, "The request asks for neither a path nor an address.");
+const CODING: Refusal =
+    refusal(StatusCode::NOT_IMPLEMENTED, "Transfer-Encoding may be chunked, once, and nothing else.");
+/// Of the host, which comes first, because without one there is nobody to say anything.
+pub(crate) const BAD_HOST: Refusal =
+    refusal(StatusCode::BAD_REQUEST, "The request has no Host header, more than one, or one that names no host.");
+
+/// Looks at what does not depend on the host.
+pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
+    match *request.method() {
+        Method::CONNECT => return Err(CONNECT),
+        Method::TRACE => return Err(TRACE),
+        ref method if method.as_str().eq_ignore_ascii_case("TRACK") => return Err(TRACE),
+        _ => {}
+    }
+    if !is_good_target(request.method(), request.uri()) {
+        return Err(TARGET);
+    }
+    match has_one_coding(request.headers()) {
+        true => Ok(()),
+        false => Err(CODING),
+    }
+}
+
+/// `/path`, `http://host/path`, or `*` for OPTIONS.
+fn is_good_target(method: &Method, uri: &Uri) -> bool {
+    let path = uri.path_and_query().map_or("", |path| path.as_str());
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(_)) => path.is_empty() || path.starts_with(['/', '?']),
+        (None, None) => path.starts_with('/') || (path == "*" && *method == Method::OPTIONS),
+        _ => false,
+    }
+}
+
+fn has_one_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        _ => false,
+    }
+}
+
+/// The host that is asked for. A target with a host of its own counts more than the header, which
+/// then says the same.
+pub(crate) fn host<B>(request: &mut Request<B>) -> Option<HeaderValue> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let said = match (hosts.next(), hosts.next()) {
+        (said, None) => said.cloned(),
+        _ => return None,
+    };
+    let host = match (request.uri().authority(), said) {
+        (Some(authority), _) => HeaderValue::from_str(authority.as_str()).ok()?,
+        (None, Some(host)) => return is_host(host.as_bytes()).then_some(host),
+        // HTTP/1.0 had no hosts; who speaks it means the machine.
+        (None, None) if request.version() == Version::HTTP_10 => HeaderValue::from_static("localhost"),
+        (None, None) => return None,
+    };
+    request.headers_mut().insert(HOST, host.clone());
+    is_host(host.as_bytes()).then_some(host)
+}
+
+/// Whether this is a name or an address with, at most, a port: nothing that a program which makes an
+/// address of it would read as something else.
+fn is_host(host: &[u8]) -> bool {
+    let (name, port) = match host.iter().position(|b| *b == b']') {
+        Some(end) => host.split_at(end + 1),
+        None => host.split_at(host.iter().position(|b| *b == b':').unwrap_or(host.len())),
+    };
+    let is_port = match port {
+        [] => true,
+        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    is_port && is_name(name)
+}
+
+fn is_name(name: &[u8]) -> bool {
+    match name {
+        [b'[', inner @ .., b']'] => std::str::from_utf8(inner).is_ok_and(|inner| inner.parse::<Ipv6Addr>().is_ok()),
+        _ => name.len() <= 254 && name.iter().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(b)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_and_a_port() {
+        for good in ["shop.test", "SHOP.test.", "shop.test:80", "a_b.test", "127.0.0.1:5000", "[::1]", "[::1]:80", ""] {
+            assert!(is_host(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "user@shop.test",
+            "shop.test:80@evil.test",
+            "shop.test:x",
+            "shop.test:80:90",
+            "shop.test:123456",
+            "shop.test/x",
+            "shop.test,evil.test",
+            "shop.test evil.test",
+            "shop.test\tx",
+            "[::1]evil.test",
+            "[::1",
+            "[shop.test]",
+            "::1",
+            "shop.t\u{e9}st",
+            "shop%2etest",
+            "shop.test#",
+            "shop.test?x",
+            "shop.test\\",
+            "\"shop.test\"",
+        ] {
+            assert!(!is_host(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[track_caller]
+    fn target(method: &str, target: &str, good: bool) {
+        let uri: Uri = target.parse().expect("a target");
+        assert_eq!(is_good_target(&method.parse().expect("a method"), &uri), good, "{method} {target}");
+    }
+
+    #[test]
+    fn a_target_is_a_path_or_an_address() {
+        target("GET", "/", true);
+        target("GET", "//evil.test/x", true);
+        target("GET", "http://shop.test/x", true);
+        target("GET", "http://shop.test", true);
+        target("OPTIONS", "*", true);
+        target("GET", "*", false);
+        target("GET", "shop.test:80", false);
+        target("GET", "shop.test", false);
+        target("GET", "ftp://shop.test/", false);
+    }
+}

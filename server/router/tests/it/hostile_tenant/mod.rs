@@ -1,0 +1,9 @@
+//! A hostile tenant: attacks on the router, by what they try to reach.
+//!
+//! Clients and apps are hostile alike. Each attack is either refused or passed on in a way that can
+//! be read once only, and what the other side got is compared byte for byte.
+
+mod identity;
+mod other_apps;
+mod service;
+mod smuggling;

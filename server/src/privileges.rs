@@ -1,0 +1,136 @@
+//! Gives up the rights of root, for good: what only carries bytes needs none of them.
+
+use std::{io, path::Path, ptr};
+
+use anyhow::{Context, Result, bail};
+use landlock::{ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    apply_filter,
+};
+
+/// Becomes `user`, with the group of the same number and no other, without capabilities, without ways
+/// to get any, and without files but those below `folders`. What is open stays open. Has to happen
+/// while there is one thread.
+pub fn give_up(user: u32, folders: &[&Path]) -> Result<()> {
+    become_user(user).context("become another user than root")?;
+    confine_files(folders).context("give up the files of the machine")?;
+    filter_calls().context("filter system calls")?;
+    // SAFETY: plain system call, which shall fail.
+    if unsafe { libc::setuid(0) } == 0 {
+        bail!("It was possible to become root again.");
+    }
+    Ok(())
+}
+
+fn become_user(user: u32) -> io::Result<()> {
+    let done = |result: i64| if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
+    // SAFETY: plain system calls; the two arrays are as the kernel's header has them.
+    unsafe {
+        done(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0).into())?;
+        done(libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0).into())?;
+        let mut capability = 0;
+        while libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) >= 0 {
+            done(libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0).into())?;
+            capability += 1;
+        }
+        done(libc::setgroups(0, ptr::null()).into())?;
+        done(libc::setresgid(user, user, user).into())?;
+        done(libc::setresuid(user, user, user).into())?;
+        let header: [u32; 2] = [0x2008_0522, 0]; // version 3, this process
+        let none = [0u32; 6];
+        done(libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()))?;
+        // Others of the same user, should there be any, cannot look into it.
+        done(libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0).into())
+    }
+}
+
+/// As far as the kernel knows how (Landlock): one that does not, leaves it to the rights of the user.
+fn confine_files(folders: &[&Path]) -> Result<()> {
+    let everything = AccessFs::from_all(ABI::V5);
+    let mut rules = Ruleset::default().handle_access(everything)?.handle_access(AccessNet::BindTcp)?.create()?;
+    for folder in folders {
+        let below = PathFd::new(folder).with_context(|| format!("open {}", folder.display()))?;
+        rules = rules.add_rule(PathBeneath::new(below, everything & !AccessFs::Execute))?;
+    }
+    rules.restrict_self()?;
+    Ok(())
+}
+
+/// Calls that a program which only carries bytes has no use for.
+const DENIED: &[i64] = &[
+    libc::SYS_acct,
+    libc::SYS_add_key,
+    libc::SYS_adjtimex,
+    libc::SYS_bpf,
+    libc::SYS_chroot,
+    libc::SYS_clock_adjtime,
+    libc::SYS_clock_settime,
+    libc::SYS_delete_module,
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_finit_module,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fsopen,
+    libc::SYS_fspick,
+    libc::SYS_init_module,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_io_uring_setup,
+    libc::SYS_kcmp,
+    libc::SYS_kexec_file_load,
+    libc::SYS_kexec_load,
+    libc::SYS_keyctl,
+    libc::SYS_mount,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_open_tree,
+    libc::SYS_perf_event_open,
+    libc::SYS_personality,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_pidfd_open,
+    libc::SYS_pivot_root,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_ptrace,
+    libc::SYS_quotactl,
+    libc::SYS_reboot,
+    libc::SYS_request_key,
+    libc::SYS_setdomainname,
+    libc::SYS_sethostname,
+    libc::SYS_setns,
+    libc::SYS_settimeofday,
+    libc::SYS_swapoff,
+    libc::SYS_swapon,
+    libc::SYS_syslog,
+    libc::SYS_umount2,
+    libc::SYS_unshare,
+    libc::SYS_userfaultfd,
+    libc::SYS_vhangup,
+];
+
+fn filter_calls() -> Result<()> {
+    let mut denied: Rules = DENIED.iter().map(|call| (*call, Vec::new())).collect();
+    let is = |op, value| SeccompCondition::new(0, Dword, op, value);
+    // Threads, but no processes.
+    let thread = libc::CLONE_THREAD as u64;
+    denied.insert(libc::SYS_clone, vec![SeccompRule::new(vec![is(SeccompCmpOp::MaskedEq(thread), 0)?])?]);
+    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
+    let other = families.iter().map(|family| is(SeccompCmpOp::Ne, *family as u64)).collect::<Result<_, _>>()?;
+    denied.insert(libc::SYS_socket, vec![SeccompRule::new(other)?]);
+    apply(denied, libc::EPERM)?;
+    // It cannot be looked into, so it does not exist: the C library then uses the one above.
+    apply(Rules::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
+}
+
+type Rules = std::collections::BTreeMap<i64, Vec<SeccompRule>>;
+
+fn apply(rules: Rules, answer: i32) -> Result<()> {
+    let arch = std::env::consts::ARCH.try_into()?;
+    let answer = SeccompAction::Errno(answer as u32);
+    let filter: BpfProgram = SeccompFilter::new(rules, SeccompAction::Allow, answer, arch)?.try_into()?;
+    Ok(apply_filter(&filter)?)
+}

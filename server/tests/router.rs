@@ -1,0 +1,230 @@
+//! The router of a whole platform: what it knows, what it may, and what strangers cannot do to it.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+use world::{World, wait_until};
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const ROUTER: u32 = dyno::uids::ROUTER;
+
+fn environment(pid: i32) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).replace('\0', "\n")
+}
+
+fn status(pid: i32) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let lines = text.lines().filter_map(|line| line.split_once(':'));
+    lines.map(|(name, value)| (name.to_owned(), value.split_whitespace().collect::<Vec<_>>().join(" "))).collect()
+}
+
+#[test]
+fn the_router_knows_no_secret_and_has_no_rights() {
+    let world = World::new();
+    let mut command = world.command("up");
+    command.env("WHARF_MASTER_KEY", KEY).env("A_SECRET_OF_THE_OPERATOR", "hunter2");
+    let mut up = world.start_command(command);
+    up.wait_for("Sign in");
+    let (router, server) = (world.pid_of("router"), world.pid_of("server"));
+
+    // Only `up` and the server have the key; nobody has what is not for them.
+    assert!(environment(server).contains("WHARF_MASTER_KEY"));
+    for (pid, line) in world.processes() {
+        let env = environment(pid);
+        if pid != up.pid().as_raw() {
+            assert!(!env.contains("hunter2"), "{line}: {env}");
+        }
+        if pid != up.pid().as_raw() && pid != server {
+            assert!(!env.contains(KEY) && !env.contains("DATABASE"), "{line}: {env}");
+        }
+    }
+    let env = environment(router);
+    for line in env.lines() {
+        let name = line.split('=').next().unwrap();
+        assert!(
+            name.starts_with("WHARF_") || ["PATH", "LANG", "LC_ALL", "TZ", "RUST_BACKTRACE"].contains(&name),
+            "{line}"
+        );
+    }
+
+    for (name, expected) in [
+        ("Uid", format!("{ROUTER} {ROUTER} {ROUTER} {ROUTER}")),
+        ("Gid", format!("{ROUTER} {ROUTER} {ROUTER} {ROUTER}")),
+        ("Groups", String::new()),
+        ("CapInh", "0000000000000000".to_owned()),
+        ("CapPrm", "0000000000000000".to_owned()),
+        ("CapEff", "0000000000000000".to_owned()),
+        ("CapBnd", "0000000000000000".to_owned()),
+        ("CapAmb", "0000000000000000".to_owned()),
+        ("NoNewPrivs", "1".to_owned()),
+        ("Seccomp", "2".to_owned()),
+    ] {
+        // Every thread, because the kernel keeps all this for each.
+        for thread in fs::read_dir(format!("/proc/{router}/task")).unwrap().flatten() {
+            let thread: i32 = thread.file_name().to_string_lossy().parse().unwrap();
+            assert_eq!(status(thread)[name], expected, "{name}");
+        }
+    }
+    for folder in [router::spool_dir(&world.data()), router::table_dir(&world.data())] {
+        let meta = fs::metadata(&folder).unwrap();
+        assert_eq!((meta.uid(), meta.mode() & 0o777), (ROUTER, 0o700), "{}", folder.display());
+    }
+    let soft = |pid: i32| -> u64 {
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        line.split_whitespace().nth(3).unwrap().parse().unwrap()
+    };
+    assert!(soft(server) > 10_000 && soft(router) > 10_000, "{} {}", soft(server), soft(router));
+
+    // Killed, it comes back the same, with its table, and goes on taking orders.
+    let app = world.deploy_web();
+    assert_eq!(world.ask_host(&app, "/readme").trim(), "hello");
+    kill(Pid::from_raw(router), Signal::SIGKILL).unwrap();
+    up.wait_for("the router was killed by signal 9; starting it again");
+    assert_eq!(world.ask_host(&app, "/readme").trim(), "hello");
+    assert_eq!(status(world.pid_of("router"))["Uid"], format!("{ROUTER} {ROUTER} {ROUTER} {ROUTER}"));
+    let lines = || fs::read_dir(router::spool_dir(&world.data())).unwrap().count();
+    wait_until("there are lines of the router", || lines() > 0);
+    assert!(up.stop().success());
+}
+
+/// What an earlier version left, which ran as root.
+#[test]
+fn a_router_that_ran_as_root_is_followed_by_one_that_does_not() {
+    let world = World::new();
+    let mut up = world.up(&["--keep-dynos"]);
+    let app = world.deploy_web();
+    assert_eq!(world.ask_host(&app, "/readme").trim(), "hello");
+    assert!(up.stop().success());
+    let table = router::table_dir(&world.data()).join("routes.json");
+    let routes = fs::read(&table).unwrap();
+    fs::remove_dir_all(router::table_dir(&world.data())).unwrap();
+    fs::write(world.data().join("routes.json"), &routes).unwrap();
+    let mut up = world.up(&[]);
+    assert_eq!(world.ask_host(&app, "/readme").trim(), "hello");
+    assert_eq!(fs::metadata(&table).unwrap().uid(), ROUTER);
+    assert!(!world.data().join("routes.json").exists());
+    assert!(up.stop().success());
+}
+
+#[test]
+fn halves_of_requests_without_end_change_nothing_for_others() {
+    router::raise_file_limit();
+    let world = World::new();
+    let mut up = world.up(&[]);
+    let app = world.deploy_web();
+    assert_eq!(world.ask_host(&app, "/readme").trim(), "hello");
+    let app_half = format!("POST / HTTP/1.1\r\nHost: {app}.localhost\r\nContent-Length: 1000\r\n\r\nhalf");
+    for half in [
+        "",
+        "GET / HTTP/1.1\r\nHost: local",
+        "POST /apps HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf",
+        "POST /x.git/git-receive-pack HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nha",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        &app_half,
+    ] {
+        let mut open = Vec::new();
+        for _ in 0..1100 {
+            let mut stream = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
+            let _ = stream.write_all(half.as_bytes());
+            open.push(stream);
+        }
+        for _ in 0..10 {
+            assert_eq!(world.api("GET", "/account", Value::Null)["email"], "admin@wharf.localhost", "{half}");
+            assert_eq!(world.ask_host(&app, "/readme").trim(), "hello", "{half}");
+        }
+    }
+    assert!(up.stop().success());
+}
+
+#[test]
+fn behind_tls_visitors_have_addresses_of_their_own() {
+    let world = World::new();
+    let mut up = world.up(&["--tls", "--trusted-proxies", "127.0.0.1"]);
+    let ask = |address: &str, proto: &str, token: &str| {
+        let auth = format!("Bearer {token}");
+        let headers = [
+            ("Accept", "application/json"),
+            ("Authorization", auth.as_str()),
+            ("X-Forwarded-For", address),
+            ("X-Forwarded-Proto", proto),
+        ];
+        world.ask("GET", "/account", &headers, b"").unwrap()
+    };
+    // A stranger who guesses, until he is told to stop.
+    let mut told = 0;
+    while told < 200 && ask("192.0.2.66", "https", "wrong").status != 429 {
+        told += 1;
+    }
+    assert!(told < 200, "nobody stopped him");
+    let other = ask("192.0.2.7", "https", &world.token());
+    assert_eq!((other.status, other.headers["strict-transport-security"].as_str()), (200, "max-age=31536000"));
+    assert_eq!(ask("192.0.2.66", "https", &world.token()).status, 429);
+    // Who puts addresses in front of his own is still himself.
+    assert_eq!(ask("192.0.2.7, 192.0.2.66", "https", &world.token()).status, 429);
+    let plain = ask("192.0.2.7", "http", &world.token());
+    assert_eq!((plain.status, plain.headers["location"].as_str()), (308, "https://localhost/account"));
+    assert!(up.stop().success());
+}
+
+#[test]
+fn tls_without_a_proxy_that_is_trusted_is_told() {
+    let world = World::new();
+    let doctor = world.command("doctor").arg("--tls").output().unwrap();
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains("warn  proxies") && said.contains("--trusted-proxies names nobody"), "{said}");
+    let doctor = world.command("doctor").args(["--trusted-proxies", "10.0.0.0/8"]).output().unwrap();
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains("ok    proxies        10.0.0.0/8 say who asks"), "{said}");
+    let refused = world.command("doctor").args(["--trusted-proxies", "0.0.0.0/0"]).output().unwrap();
+    assert!(!refused.status.success());
+}
+
+/// A port that only root may take is bound before the rights are given up.
+#[test]
+fn ports_below_1024_are_taken_before_the_rights_are_given_up() {
+    let mut world = World::new();
+    let free = (700..1000).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    world.port = free.unwrap();
+    let mut up = world.up(&[]);
+    assert_eq!(world.api("GET", "/account", Value::Null)["email"], "admin@wharf.localhost");
+    assert_eq!(status(world.pid_of("router"))["Uid"], format!("{ROUTER} {ROUTER} {ROUTER} {ROUTER}"));
+    assert!(up.stop().success());
+}
+
+/// The file system and the machine are closed to it, whatever happens in it.
+#[test]
+fn the_socket_of_the_server_is_for_root_and_the_router() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    let run = fs::read_dir("/run/wharf").unwrap().flatten().map(|entry| entry.path());
+    let sockets = run.map(|run| run.join("server.sock")).filter(|socket| Path::exists(socket));
+    let mut looked = 0;
+    for socket in sockets {
+        let meta = fs::metadata(&socket).unwrap();
+        assert_eq!((meta.uid(), meta.mode() & 0o777), (ROUTER, 0o600), "{}", socket.display());
+        looked += 1;
+    }
+    assert!(looked > 0);
+    let mut stream = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
+    stream.write_all(b"POST /internal/pushes HTTP/1.0\r\nHost: localhost\r\nX-Wharf-Push: x\r\n\r\n").unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("HTTP/1.1 4") || said.starts_with("HTTP/1.0 4"), "{said}");
+    assert!(up.stop().success());
+}
