@@ -57,8 +57,7 @@ impl World {
         let (data, run) = (dir.path().join("data"), dir.path().join("run"));
         std::fs::create_dir_all(&run).unwrap();
         std::fs::create_dir_all(&data).unwrap();
-        let router =
-            router::Router::bind(router::Config::new("127.0.0.1:0".parse().unwrap(), &data, &run)).await.unwrap();
+        let router = router::Router::bind(router::Config::new("127.0.0.1:0".parse().unwrap(), &data, &run)).unwrap();
         let listen = router.addr();
         tokio::spawn(router.run(std::future::pending()));
         let database_url = store::testing::database().await;
