@@ -9,6 +9,7 @@ use dyno::{Driver, Limits, Spec};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
+use trees::Dir;
 use uuid::Uuid;
 
 use crate::buildpacks::Buildpack;
@@ -16,7 +17,7 @@ use crate::error::Error;
 use crate::follow::{self, Outcome};
 use crate::slugignore::SlugIgnore;
 use crate::workshop::{self, Workshop};
-use crate::{environment, files, pack, procfile, release, source};
+use crate::{environment, pack, procfile, release, source};
 
 /// Bytes of a Procfile or `.slugignore` that are read.
 const SMALL_FILE: u64 = 256 << 10;
@@ -124,7 +125,7 @@ pub async fn build(
 async fn clear(driver: &dyn Driver, workshop: &Workshop, id: Uuid) -> anyhow::Result<()> {
     driver.remove(id).await.context("remove the build dyno")?;
     let root = workshop.root().to_owned();
-    spawn_blocking(move || files::remove(&root))
+    spawn_blocking(move || trees::remove(&root))
         .await
         .context("remove the build's files")?
         .context("remove the build's files")
@@ -168,7 +169,8 @@ impl Site<'_> {
         let from = self.request.source.clone();
         let to = self.workshop.source();
         let (uid, cancel) = (self.request.uid, self.cancel.clone());
-        let ignore = files::read_small(&from.join(".slugignore"), SMALL_FILE).unwrap_or_else(|e| {
+        let text = |top: Dir| top.text(Path::new(".slugignore"), SMALL_FILE);
+        let ignore = Dir::open(&from).and_then(text).unwrap_or_else(|e| {
             self.say(format!(" !     .slugignore is not used: {e}"));
             None
         });
@@ -255,8 +257,8 @@ impl Site<'_> {
 
     fn discover(&self) -> Result<BTreeMap<String, String>, Error> {
         self.say("-----> Discovering process types");
-        let read = files::read_small(&self.workshop.source().join("Procfile"), SMALL_FILE);
-        let procfile = read.map_err(|e| {
+        let text = |top: Dir| top.text(Path::new("Procfile"), SMALL_FILE);
+        let procfile = Dir::open(&self.workshop.source()).and_then(text).map_err(|e| {
             self.say(format!(" !     The Procfile cannot be read: {e}. It must be a regular file."));
             Error::failed("failed to read the Procfile")
         })?;

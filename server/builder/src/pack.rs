@@ -3,20 +3,21 @@
 //! Everything is under `./app/`, as in Heroku's slugs. Times of files are kept: web servers make
 //! ETags of them, and Python checks its byte code by them.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
+use nix::sys::stat::FileStat;
 use sha2::{Digest, Sha256};
+use tar::EntryType;
 use tokio_util::sync::CancellationToken;
+use trees::{Bounds, Dir, Excess, Found, Walk};
 
 use crate::error::Error;
-use crate::files;
+use crate::unpack::allowed;
 
 /// Bytes of files in one slug, before compression. More is a mistake, and would fill hosts.
 pub(crate) const UNPACKED_LIMIT: u64 = 8 << 30;
@@ -30,7 +31,9 @@ pub(crate) struct Packed {
     pub(crate) size: u64,
 }
 
-/// Writes the tree to `file`. More than `limit` compressed bytes are the app's fault.
+/// Writes the tree to `file`. What a slug cannot hold is the app's fault: more than `limit` compressed
+/// bytes, more files than [`unpack`](crate::unpack) would take, directories nested too deep, a file
+/// that changes while it is read. Special files are left out.
 pub(crate) fn pack(tree: &Path, file: &Path, limit: u64, cancel: &CancellationToken) -> Result<Packed, Error> {
     let written = Arc::new(AtomicU64::new(0));
     let mut sink = Sink {
@@ -40,85 +43,112 @@ pub(crate) fn pack(tree: &Path, file: &Path, limit: u64, cancel: &CancellationTo
         limit,
         cancel: cancel.clone(),
     };
-    if let Err(e) = write_archive(tree, &mut sink) {
-        if cancel.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        return Err(match e.get_ref().and_then(|e| e.downcast_ref::<TooLarge>()) {
-            Some(TooLarge) => Error::failed(TooLarge.to_string()),
-            None if written.load(Ordering::Relaxed) > limit => Error::failed(too_big(limit)),
-            None => anyhow::Error::from(e).context("write the slug").into(),
-        });
+    let done = write_archive(tree, &mut sink, cancel);
+    let size = written.load(Ordering::Relaxed);
+    if cancel.is_cancelled() {
+        return Err(Error::Cancelled);
     }
-    Ok(Packed {
-        checksum: format!("SHA256:{}", hex::encode(sink.hash.finalize())),
-        size: written.load(Ordering::Relaxed),
-    })
+    let total = done.map_err(|e| match Unfit::of(&e) {
+        Some(unfit) => Error::failed(unfit.to_string()),
+        None if size > limit => Error::failed(format!("the slug is larger than {} MB compressed", limit >> 20)),
+        None => anyhow::Error::from(e).context("write the slug").into(),
+    })?;
+    let most = allowed(size, UNPACKED_LIMIT);
+    if total > most {
+        return Err(Error::failed(Unfit::TooLarge(most).to_string()));
+    }
+    Ok(Packed { checksum: format!("SHA256:{}", hex::encode(sink.hash.finalize())), size })
 }
 
-fn too_big(limit: u64) -> String {
-    format!("the slug is larger than {} MB compressed", limit >> 20)
+/// Why a tree is no slug: half a sentence.
+#[derive(Clone, Debug, thiserror::Error)]
+enum Unfit {
+    #[error("the app's files are larger than {} MB", .0 >> 20)]
+    TooLarge(u64),
+    #[error("`{0}` changed while it was read")]
+    Changed(String),
+    #[error("{0}")]
+    Excess(Excess),
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("the app's files are larger than {} GB", UNPACKED_LIMIT >> 30)]
-struct TooLarge;
+impl Unfit {
+    fn of(error: &io::Error) -> Option<Unfit> {
+        let own = error.get_ref().and_then(|e| e.downcast_ref()).cloned();
+        own.or_else(|| Excess::of(error).map(Unfit::Excess))
+    }
+}
 
-fn write_archive(tree: &Path, sink: &mut Sink) -> io::Result<()> {
+/// Returns the bytes of all files.
+fn write_archive(tree: &Path, sink: &mut Sink, cancel: &CancellationToken) -> io::Result<u64> {
     let mut encoder = zstd::Encoder::new(sink, LEVEL)?;
     encoder.include_checksum(true)?;
     let workers = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     encoder.multithread(workers)?;
     let mut archive = tar::Builder::new(encoder);
     let mut total = 0;
-    let mut stack = vec![PathBuf::new()];
-    while let Some(path) = stack.pop() {
-        total += append(&mut archive, tree, &path)?;
-        if total > UNPACKED_LIMIT {
-            return Err(io::Error::other(TooLarge));
+    let top = Dir::open(tree)?;
+    archive.append_data(&mut header(&top.stat(".".as_ref())?, EntryType::Directory), "./app", io::empty())?;
+    let mut walk = Walk::new(&top, Bounds::APP)?;
+    while let Some(found) = walk.next()? {
+        if cancel.is_cancelled() {
+            return Err(io::ErrorKind::Interrupted.into());
         }
-        if tree.join(&path).symlink_metadata()?.is_dir() {
-            let names = sorted_names(&tree.join(&path))?;
-            stack.extend(names.into_iter().rev().map(|name| path.join(name)));
-        }
+        total += append(&mut archive, walk.here(), &found, UNPACKED_LIMIT - total)?;
     }
-    archive.into_inner()?.finish()?.file.sync_all()
+    archive.into_inner()?.finish()?.file.sync_all()?;
+    Ok(total)
 }
 
-fn sorted_names(directory: &Path) -> io::Result<Vec<OsString>> {
-    let mut names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
-    names.sort();
-    Ok(names)
-}
-
-/// Adds one entry; returns the bytes of its file. Special files are left out.
-fn append<W: Write>(archive: &mut tar::Builder<W>, tree: &Path, path: &Path) -> io::Result<u64> {
-    let from = tree.join(path);
-    let name = Path::new("./app").join(path);
-    let meta = from.symlink_metadata()?;
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(meta.permissions().mode() & 0o777);
-    header.set_mtime(u64::try_from(meta.mtime()).unwrap_or(0));
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_size(0);
-    if meta.is_dir() {
-        header.set_entry_type(tar::EntryType::Directory);
-        archive.append_data(&mut header, name, io::empty())?;
-    } else if meta.is_symlink() {
-        header.set_entry_type(tar::EntryType::Symlink);
-        archive.append_link(&mut header, name, fs::read_link(&from)?)?;
-    } else if meta.is_file() {
-        let file = files::open_regular(&from)?;
+/// Adds one entry; returns the bytes of its file, of which `left` may be added.
+fn append<W: Write>(archive: &mut tar::Builder<W>, directory: &Dir, found: &Found, left: u64) -> io::Result<u64> {
+    let path = Path::new("./app").join(&found.path);
+    if found.is_dir() {
+        archive.append_data(&mut header(&found.stat, EntryType::Directory), path, io::empty())?;
+    } else if found.is_symlink() {
+        let target = directory.target(&found.name)?;
+        archive.append_link(&mut header(&found.stat, EntryType::Symlink), path, target)?;
+    } else if found.is_file() {
+        let file = directory.file(found.name.as_ref())?;
         let size = file.metadata()?.len();
-        if size > UNPACKED_LIMIT {
-            return Err(io::Error::other(TooLarge));
+        // A file with holes may say that it has a terabyte: it is not begun with.
+        if size > left {
+            return Err(io::Error::other(Unfit::TooLarge(UNPACKED_LIMIT)));
         }
+        let mut header = header(&found.stat, EntryType::Regular);
         header.set_size(size);
-        archive.append_data(&mut header, name, file)?;
+        let content = Whole { file: file.take(size), path: &found.path };
+        archive.append_data(&mut header, path, content)?;
         return Ok(size);
     }
     Ok(0)
+}
+
+fn header(stat: &FileStat, kind: EntryType) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(stat.st_mode & 0o777);
+    header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or(0));
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_size(0);
+    header
+}
+
+/// A file of a known size: were it shorter now, the archive would be torn.
+struct Whole<'a> {
+    file: io::Take<File>,
+    path: &'a Path,
+}
+
+impl Read for Whole<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.file.read(buffer)? {
+            0 if self.file.limit() > 0 && !buffer.is_empty() => {
+                Err(io::Error::other(Unfit::Changed(self.path.display().to_string())))
+            }
+            n => Ok(n),
+        }
+    }
 }
 
 /// Where the compressed bytes go: they are counted, hashed, and stopped at the limit.

@@ -3,13 +3,11 @@
 //! A copy, because buildpacks write into it: after a crash the same build starts again from the
 //! caller's untouched tree.
 
-use std::collections::VecDeque;
-use std::fs::{self, File, FileTimes, Permissions};
 use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
+use trees::{Bounds, Dir, Found, NewTree, Walk};
 
 use crate::files;
 use crate::slugignore::SlugIgnore;
@@ -29,29 +27,21 @@ pub(crate) fn copy(
     cancel: &CancellationToken,
 ) -> io::Result<u64> {
     files::make_private(to, uid)?;
+    let mut tree = NewTree::new(Dir::open(to)?, Some(uid));
+    let mut walk = Walk::new(&Dir::open(from)?, Bounds::APP)?;
     let mut ignored = 0;
-    let mut queue = VecDeque::from([PathBuf::new()]);
-    while let Some(directory) = queue.pop_front() {
+    while let Some(found) = walk.next()? {
         if cancel.is_cancelled() {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        for entry in fs::read_dir(from.join(&directory))? {
-            let entry = entry?;
-            let path = directory.join(entry.file_name());
-            let is_dir = entry.file_type()?.is_dir();
-            let text = path.to_string_lossy();
-            if is_left_out(&text) {
-                continue;
-            }
-            if ignore.matches(&text, is_dir) {
-                ignored += 1;
-                continue;
-            }
-            copy_entry(&entry, &to.join(&path), uid)?;
-            if is_dir {
-                queue.push_back(path);
-            }
+        let text = found.path.to_string_lossy();
+        let is_left_out = is_left_out(&text);
+        if is_left_out || ignore.matches(&text, found.is_dir()) {
+            ignored += u64::from(!is_left_out);
+            walk.pass_over();
+            continue;
         }
+        copy_entry(walk.here(), &found, &mut tree)?;
     }
     Ok(ignored)
 }
@@ -62,27 +52,28 @@ fn is_left_out(path: &str) -> bool {
     GIT.contains(&name) || root.is_some_and(|root| EMPTIED.contains(&root))
 }
 
-fn copy_entry(entry: &fs::DirEntry, to: &Path, uid: u32) -> io::Result<()> {
-    let meta = entry.path().symlink_metadata()?;
-    let mode = meta.permissions().mode() & 0o777;
-    if meta.is_dir() {
-        fs::create_dir(to)?;
-        fs::set_permissions(to, Permissions::from_mode(mode | 0o700))?;
-    } else if meta.is_symlink() {
-        symlink(fs::read_link(entry.path())?, to)?;
-    } else if meta.is_file() {
-        fs::copy(entry.path(), to)?;
-        fs::set_permissions(to, Permissions::from_mode(mode | 0o600))?;
-        let times = FileTimes::new().set_modified(meta.modified()?);
-        File::options().write(true).open(to)?.set_times(times)?;
-    } else {
-        return Ok(());
+fn copy_entry(directory: &Dir, found: &Found, tree: &mut NewTree) -> io::Result<()> {
+    let mode = found.stat.st_mode;
+    if found.is_dir() {
+        return tree.directory(&found.path, mode);
     }
-    files::own(to, uid)
+    if found.is_symlink() {
+        return tree.symlink(&found.path, &directory.target(&found.name)?);
+    }
+    if found.is_file() {
+        let mut original = directory.file(found.name.as_ref())?;
+        let mut file = tree.file(&found.path)?;
+        io::copy(&mut original, &mut file)?;
+        tree.finish(&file, mode, u64::try_from(found.stat.st_mtime).unwrap_or(0))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
     use super::*;
 
     #[test]
@@ -123,6 +114,6 @@ mod tests {
         let run = fs::metadata(to.join("a/b/run")).unwrap();
         assert_eq!(run.permissions().mode() & 0o777, 0o755);
         let original = fs::metadata(from.join("a/b/run")).unwrap();
-        assert_eq!(run.modified().unwrap(), original.modified().unwrap());
+        assert_eq!(run.mtime(), original.mtime());
     }
 }

@@ -1,97 +1,174 @@
 //! Archives of strangers, put on disk without leaving the directory they are meant for.
+//!
+//! An archive becomes a directory beside its place, which is moved there when it is whole.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
+use trees::{Dir, Excess, NewTree};
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::files;
 use crate::pack::UNPACKED_LIMIT;
 
+mod archive;
+mod check;
+mod entries;
 mod extract;
 
-use extract::{Extractor, Refused};
+pub(crate) use archive::allowed;
+
+use archive::{Metered, Stop};
+use check::Checklist;
+use extract::{Extractor, Target};
 
 /// Bytes of files in a source archive, as for a checkout on Heroku.
 const SOURCE_LIMIT: u64 = 1 << 30;
-/// One unpacking at a time: the disk is the bottleneck, and leftovers are known to be leftovers.
-static UNPACKING: Mutex<()> = Mutex::const_new(());
+/// An archive that takes longer to unpack is refused.
+pub const LONGEST: Duration = Duration::from_secs(10 * 60);
+
+/// What is at the root of an archive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Root {
+    /// One directory `app`: a slug.
+    App,
+    /// The files, or one directory of any name with the files: source code.
+    Any,
+    /// The files: a commit.
+    Tree,
+}
+
+/// Directories of source code that are never the wrapping of an archive.
+const NOT_A_WRAPPING: [&str; 5] = ["app", "dist", "public", "public_html", "src"];
+
+/// Why an archive is not unpacked: half a sentence.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("`{0}` leads out of the archive")]
+    Outside(String),
+    #[error("`{0}` is not under a directory ./app")]
+    NotApp(String),
+    #[error("`{0}` would be written through a link, or a file and a directory have its name")]
+    Through(String),
+    #[error("`{0}` cannot be made ({1})")]
+    Impossible(String, io::Error),
+    #[error("`{0}` is a sparse file: pack it without --sparse")]
+    Sparse(String),
+    #[error("there is more in it than {} MB", .0 >> 20)]
+    TooLarge(u64),
+    #[error("{0}")]
+    Excess(Excess),
+    #[error("a name or an attribute is longer than 64 KB")]
+    Extension,
+    #[error("it takes longer than {} minutes", LONGEST.as_secs() / 60)]
+    TooLong,
+    #[error("it is not a readable tar archive ({0})")]
+    Unreadable(io::Error),
+    #[error("it is empty")]
+    Empty,
+}
 
 /// Puts the slug in `file` (tar, also with gzip or zstd; everything under `./app/`) at `into`, owned
 /// by `uid`. There is either the whole slug at `into` or nothing; if there already is something,
-/// nothing is done.
-pub async fn unpack(file: &Path, into: &Path, uid: u32) -> Result<()> {
-    let _turn = UNPACKING.lock().await;
-    let (file, into) = (file.to_owned(), into.to_owned());
-    spawn_blocking(move || unpack_now(&file, &into, uid, extract::Root::App, UNPACKED_LIMIT))
-        .await
-        .context("unpack the slug")?
-        .with_context(|| "unpack the slug")
+/// nothing is done. An archive that is no slug is the app's fault. Interrupted, it leaves a directory
+/// beside `into` whose name [`is_unfinished`].
+pub async fn unpack(file: &Path, into: &Path, uid: u32) -> Result<(), Error> {
+    told(put(file, into, uid, Root::App, UNPACKED_LIMIT).await)
+}
+
+/// Looks whether [`unpack`] would take the slug in `file`; writes nothing.
+pub async fn check(file: &Path) -> Result<(), Error> {
+    let file = file.to_owned();
+    let done = spawn_blocking(move || extract(File::open(file)?, Checklist::default(), Root::App, UNPACKED_LIMIT));
+    told(done.await.context("check a slug")?.map(drop))
 }
 
 /// Puts source code of elsewhere (tar, also with gzip or zstd) at `into`, owned by root. If all of it
 /// is in one directory, as in the archives that GitHub makes, that directory is left out. An archive
 /// that cannot be read, or that is larger than 1 GB unpacked, is the app's fault.
 pub async fn unpack_source(file: &Path, into: &Path) -> Result<(), Error> {
-    source(file, into, extract::Root::Any).await
+    source(put(file, into, 0, Root::Any, SOURCE_LIMIT).await)
 }
 
 /// The same for the tree of a commit, which is as it is: a directory that is alone stays.
 pub async fn unpack_tree(file: &Path, into: &Path) -> Result<(), Error> {
-    source(file, into, extract::Root::Tree).await
+    source(put(file, into, 0, Root::Tree, SOURCE_LIMIT).await)
 }
 
-async fn source(file: &Path, into: &Path, root: extract::Root) -> Result<(), Error> {
-    let (file, into) = (file.to_owned(), into.to_owned());
-    let done =
-        spawn_blocking(move || unpack_now(&file, &into, 0, root, SOURCE_LIMIT)).await.context("unpack the source")?;
+/// Whether this is the name of a directory that an unpacking left behind, when it does not run.
+pub fn is_unfinished(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".unpacking")
+}
+
+fn told(done: Result<()>) -> Result<(), Error> {
     done.map_err(|e| match e.downcast_ref::<Refused>() {
-        Some(refused) => Error::failed(format!("the source cannot be unpacked: {refused}")),
-        None => Error::Other(e.context("unpack the source")),
+        Some(refused) => Error::failed(refused.to_string()),
+        None => Error::Other(e.context("unpack an archive")),
     })
 }
 
-fn unpack_now(file: &Path, into: &Path, uid: u32, root: extract::Root, limit: u64) -> Result<()> {
+fn source(done: Result<()>) -> Result<(), Error> {
+    told(done).map_err(|e| match e {
+        Error::Failed { why } => Error::failed(format!("the source cannot be unpacked: {why}")),
+        other => other,
+    })
+}
+
+async fn put(file: &Path, into: &Path, uid: u32, root: Root, limit: u64) -> Result<()> {
+    let (file, into) = (file.to_owned(), into.to_owned());
+    spawn_blocking(move || put_now(&file, &into, uid, root, limit)).await.context("unpack an archive")?
+}
+
+fn put_now(file: &Path, into: &Path, uid: u32, root: Root, limit: u64) -> Result<()> {
     if into.symlink_metadata().is_ok() {
         return Ok(());
     }
     let parent = into.parent().context("the target has no parent")?;
-    let name = into.file_name().context("the target has no name")?;
     fs::create_dir_all(parent)?;
-    let temporary = parent.join(format!(".{}.tmp", name.to_string_lossy()));
-    files::remove(&temporary)?;
+    let temporary = parent.join(format!(".{}.unpacking", Uuid::now_v7()));
     files::make_private(&temporary, uid)?;
-    let done = extract_to(file, &temporary, uid, root, limit).and_then(|top| {
-        // `top` is moved out of its directory before that directory goes.
-        fs::rename(&top, into)?;
-        Ok(())
-    });
-    files::remove(&temporary)?;
+    let tree = NewTree::new(Dir::open(&temporary)?, Some(uid));
+    let done = extract(File::open(file)?, tree, root, limit)
+        .and_then(|dotted| move_into_place(&temporary, root == Root::Any && !dotted, into));
+    trees::remove(&temporary)?;
     done
 }
 
-/// Extracts; returns the directory that is the root of what was in the archive.
-fn extract_to(file: &Path, to: &Path, uid: u32, root: extract::Root, limit: u64) -> Result<PathBuf> {
-    let mut extractor = Extractor::new(to, uid, root, limit);
-    let archive = open(file)?;
-    extractor.run(tar::Archive::new(archive))?;
-    Ok(extractor.top()?)
+/// Extracts; returns whether names in the archive began with `./`.
+fn extract(file: File, to: impl Target, root: Root, limit: u64) -> Result<bool> {
+    let limit = allowed(file.metadata()?.len(), limit);
+    let bytes = Metered::open(file, limit, LONGEST)?;
+    let stop = bytes.stop.clone();
+    let done = Extractor::new(to, root, limit).run(tar::Archive::new(bytes));
+    done.map_err(|e| match stop.get() {
+        Some(Stop::TooMuch) => Refused::TooLarge(limit).into(),
+        Some(Stop::TooLong) => Refused::TooLong.into(),
+        None => e,
+    })
 }
 
-/// The tar stream in the file, whatever compresses it.
-fn open(file: &Path) -> io::Result<Box<dyn Read>> {
-    let mut magic = [0; 4];
-    let n = File::open(file)?.read(&mut magic)?;
-    let reader = io::BufReader::with_capacity(128 << 10, File::open(file)?);
-    Ok(match &magic[..n] {
-        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::with_buffer(reader)?),
-        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
-        _ => Box::new(reader),
-    })
+/// Moves what was extracted to its place, without the directory that wraps it.
+fn move_into_place(from: &Path, may_wrap: bool, into: &Path) -> Result<()> {
+    let wrapping = if may_wrap { wrapping(&Dir::open(from)?)? } else { None };
+    let top = wrapping.map_or_else(|| from.to_owned(), |name| from.join(name));
+    match fs::rename(&top, into) {
+        // Somebody else was faster, with the same archive.
+        Err(_) if into.symlink_metadata().is_ok_and(|meta| meta.is_dir()) => Ok(()),
+        done => Ok(done?),
+    }
+}
+
+/// The only thing in a directory, if that is a directory and may wrap the others.
+fn wrapping(directory: &Dir) -> io::Result<Option<PathBuf>> {
+    let names = directory.names(2)?;
+    let [name] = names.as_slice() else { return Ok(None) };
+    let is_named = NOT_A_WRAPPING.iter().any(|known| name == known);
+    Ok((!is_named && directory.dir(name.as_ref()).is_ok()).then(|| name.into()))
 }
 
 #[cfg(test)]

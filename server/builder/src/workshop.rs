@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use dyno::{AppDir, Bind, Mounts};
 use sha2::{Digest, Sha256};
+use trees::Dir;
 
 use crate::build::{Config, Request};
 use crate::buildpacks::{Buildpack, BuiltIn, label};
@@ -61,7 +62,7 @@ impl Workshop {
 
     /// A file that the driver script left for us, if it is a regular file.
     pub(crate) fn result(&self, name: &str) -> io::Result<Option<String>> {
-        files::read_small(&self.root.join("out").join(name), 64 << 10)
+        Dir::open(&self.root.join("out"))?.text(Path::new(name), 64 << 10)
     }
 
     /// Everything but the slug is below.
@@ -71,7 +72,7 @@ impl Workshop {
 
     /// Removes the slug.
     pub(crate) fn clear_slug(&self) -> io::Result<()> {
-        files::remove(&self.slug)
+        trees::remove(&self.slug)
     }
 
     /// Makes the directories, but for the source.

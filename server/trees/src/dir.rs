@@ -12,7 +12,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, mkdirat};
 use nix::unistd::{Gid, LinkatFlags, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
 
 /// A directory.
@@ -92,15 +92,15 @@ impl Dir {
         Ok(fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?)
     }
 
-    /// What this directory is.
-    pub fn stat_self(&self) -> io::Result<FileStat> {
-        Ok(fstat(&self.0)?)
-    }
-
     /// Gives `name` itself to a user.
     pub fn own(&self, name: &OsStr, uid: u32) -> io::Result<()> {
         let (user, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(uid)));
         Ok(fchownat(&self.0, name, user, group, AtFlags::AT_SYMLINK_NOFOLLOW)?)
+    }
+
+    /// Gives this directory a mode.
+    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+        Ok(fchmod(&self.0, Mode::from_bits_truncate(mode))?)
     }
 
     /// Removes `name`, which is no directory.

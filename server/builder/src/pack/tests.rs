@@ -55,6 +55,54 @@ fn a_slug_that_is_too_large_is_refused() {
     assert_eq!(why, "the slug is larger than 0 MB compressed");
 }
 
+/// Why the tree that `make` fills is no slug.
+fn unfit(make: impl FnOnce(&Path)) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let from = dir.path().join("tree");
+    fs::create_dir(&from).unwrap();
+    make(&from);
+    let result = pack(&from, &dir.path().join("slug"), 1 << 30, &CancellationToken::new());
+    trees::remove(&from).unwrap();
+    match result {
+        Err(Error::Failed { why }) => why,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it was packed"),
+    }
+}
+
+#[test]
+fn a_tree_that_no_slug_can_hold_is_told() {
+    let holes = |path: &Path| File::create(path.join("holes")).unwrap().set_len(1 << 40).unwrap();
+    assert_eq!(unfit(holes), "the app's files are larger than 8192 MB");
+    let small_holes = |path: &Path| File::create(path.join("holes")).unwrap().set_len((1 << 30) + 1).unwrap();
+    assert_eq!(unfit(small_holes), "the app's files are larger than 1024 MB");
+    let deep = |path: &Path| {
+        // Deeper than a path can say.
+        let mut here = path.to_owned();
+        for _ in 0..100 {
+            here.push("d".repeat(10));
+        }
+        for _ in 0..5 {
+            fs::create_dir_all(&here).unwrap();
+            let aside = path.with_file_name("aside");
+            fs::rename(path.join("d".repeat(10)), &aside).unwrap();
+            fs::create_dir_all(&here).unwrap();
+            fs::rename(aside, here.join("d")).unwrap();
+        }
+    };
+    assert_eq!(unfit(deep), "there are more than 200 directories in each other");
+}
+
+#[test]
+fn a_file_that_shrinks_while_it_is_read_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, "short").unwrap();
+    let mut whole = Whole { file: File::open(&path).unwrap().take(10), path: Path::new("file") };
+    let read = io::copy(&mut whole, &mut io::sink()).unwrap_err();
+    assert_eq!(Unfit::of(&read).unwrap().to_string(), "`file` changed while it was read");
+}
+
 #[test]
 fn cancelling_stops_it() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,213 +1,155 @@
-//! Writes the entries of one archive below one directory.
+//! Puts the entries of one archive into a tree.
 //!
-//! The directory is private to this code while it works, so what it has checked stays true: every
-//! parent is a directory that it made, never a link; a directory is never replaced by anything.
+//! How they are written is the matter of [`NewTree`], which no name leads out of; here it is decided
+//! what may be in an archive.
 
-use std::collections::HashSet;
-use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
-use std::io::{self, Read};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, fchown, symlink};
-use std::path::{Component, Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use tar::EntryType;
+use trees::{Excess, NewTree};
 
-use crate::files;
+use super::entries::{Entries, Entry, inside, shown};
+use super::{Refused, Root};
 
-/// Entries in one archive.
-const ENTRIES_LIMIT: u64 = 1_000_000;
-/// Directories of source code that are never the wrapping of an archive.
-const NOT_A_WRAPPING: [&str; 5] = ["app", "dist", "public", "public_html", "src"];
-
-/// What is at the root of an archive.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Root {
-    /// One directory `app`: a slug.
-    App,
-    /// The files, or one directory of any name with the files: source code.
-    Any,
-    /// The files: a commit.
-    Tree,
+/// What an archive is extracted to.
+pub(super) trait Target {
+    fn directory(&mut self, path: &Path, mode: u32) -> io::Result<()>;
+    fn symlink(&mut self, path: &Path, target: &OsStr) -> io::Result<()>;
+    fn link(&mut self, path: &Path, original: &Path) -> io::Result<()>;
+    /// Makes a file with this content, mode and time; returns its bytes.
+    fn file(&mut self, path: &Path, content: &mut dyn Read, meta: (u32, u64)) -> Result<u64>;
 }
 
-/// Why an archive is not unpacked: half a sentence.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
-    #[error("`{0}` leads out of the archive")]
-    Outside(String),
-    #[error("`{0}` is not under ./app")]
-    NotApp(String),
-    #[error("`{0}` would be written through a link or over a directory")]
-    Through(String),
-    #[error("there is more in it than {} MB", .0 >> 20)]
-    TooLarge(u64),
-    #[error("it has more than {ENTRIES_LIMIT} entries")]
-    TooMany,
-    #[error("it is not a readable tar archive ({0})")]
-    Unreadable(io::Error),
-    #[error("it is empty")]
-    Empty,
+impl Target for NewTree {
+    fn directory(&mut self, path: &Path, mode: u32) -> io::Result<()> {
+        NewTree::directory(self, path, mode)
+    }
+
+    fn symlink(&mut self, path: &Path, target: &OsStr) -> io::Result<()> {
+        NewTree::symlink(self, path, target)
+    }
+
+    fn link(&mut self, path: &Path, original: &Path) -> io::Result<()> {
+        NewTree::link(self, path, original)
+    }
+
+    fn file(&mut self, path: &Path, content: &mut dyn Read, (mode, mtime): (u32, u64)) -> Result<u64> {
+        let mut file = NewTree::file(self, path).map_err(|e| fault(e, path))?;
+        let copied = copy(content, &mut file)?;
+        self.finish(&file, mode, mtime)?;
+        Ok(copied)
+    }
 }
 
-/// Extracts one archive below `to`.
-pub(super) struct Extractor<'a> {
-    to: &'a Path,
-    uid: u32,
+/// Extracts one archive.
+pub(super) struct Extractor<T> {
+    tree: T,
     root: Root,
+    /// Bytes of files that may still be written.
+    left: u64,
     limit: u64,
-    written: u64,
-    /// Relative paths of directories known to be real.
-    directories: HashSet<PathBuf>,
     /// Some entry began with `./`, so that no directory wraps the others.
     dotted: bool,
+    is_empty: bool,
 }
 
-impl<'a> Extractor<'a> {
-    pub(super) fn new(to: &'a Path, uid: u32, root: Root, limit: u64) -> Self {
-        Extractor { to, uid, root, limit, written: 0, directories: HashSet::from([PathBuf::new()]), dotted: false }
+impl<T: Target> Extractor<T> {
+    pub(super) fn new(tree: T, root: Root, limit: u64) -> Self {
+        Extractor { tree, root, left: limit, limit, dotted: false, is_empty: true }
     }
 
-    pub(super) fn run<R: Read>(&mut self, mut archive: tar::Archive<R>) -> Result<()> {
-        let mut count = 0;
-        for entry in archive.entries()? {
-            let mut entry = entry.map_err(Refused::Unreadable)?;
-            count += 1;
-            if count > ENTRIES_LIMIT {
-                return Err(Refused::TooMany.into());
+    /// Extracts all of it. Returns whether its names began with `./`.
+    pub(super) fn run<R: Read>(mut self, mut archive: tar::Archive<R>) -> Result<bool> {
+        let mut entries = Entries::new(&mut archive)?;
+        while let Some(entry) = entries.next()? {
+            self.dotted |= entry.path.as_os_str().as_encoded_bytes().starts_with(b"./");
+            if let Some(path) = self.place(&entry.path, entry.kind)? {
+                self.entry(entry, &path)?;
             }
-            let raw = entry.path().map_err(Refused::Unreadable)?.into_owned();
-            if matches!(entry.header().entry_type(), EntryType::XGlobalHeader) {
-                continue;
-            }
-            self.dotted |= raw.as_os_str().as_encoded_bytes().starts_with(b"./");
-            let path = inside(&raw)?;
-            if path.as_os_str().is_empty() {
-                continue;
-            }
-            if self.root == Root::App && !path.starts_with("app") {
-                return Err(Refused::NotApp(raw.display().to_string()).into());
-            }
-            self.entry(&mut entry, &path)?;
         }
-        Ok(())
+        if self.is_empty { Err(Refused::Empty.into()) } else { Ok(self.dotted) }
     }
 
-    /// The directory that holds the files.
-    pub(super) fn top(&self) -> Result<PathBuf, Refused> {
+    /// Where an entry goes; `None` for the root.
+    fn place(&mut self, raw: &Path, kind: EntryType) -> Result<Option<PathBuf>, Refused> {
+        let mut path = inside(raw)?;
+        if path.as_os_str().is_empty() {
+            return Ok(None);
+        }
         if self.root == Root::App {
-            let app = self.to.join("app");
-            return if app.is_dir() { Ok(app) } else { Err(Refused::Empty) };
+            let not_app = || Refused::NotApp(shown(raw.as_os_str().as_encoded_bytes()));
+            path = path.strip_prefix("app").map_err(|_| not_app())?.to_owned();
+            if path.as_os_str().is_empty() {
+                // Were it a link or a file, all that is below it would be elsewhere.
+                self.is_empty &= !kind.is_dir();
+                return if kind.is_dir() { Ok(None) } else { Err(not_app()) };
+            }
         }
-        let mut names = fs::read_dir(self.to).map_err(Refused::Unreadable)?.filter_map(|entry| entry.ok());
-        let first = names.next().ok_or(Refused::Empty)?;
-        let name = first.file_name().to_string_lossy().into_owned();
-        let wraps = self.root == Root::Any
-            && !self.dotted
-            && names.next().is_none()
-            && first.file_type().is_ok_and(|kind| kind.is_dir())
-            && !NOT_A_WRAPPING.contains(&name.as_str());
-        Ok(if wraps { first.path() } else { self.to.to_owned() })
+        Ok(Some(path))
     }
 
-    fn entry<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>, path: &Path) -> Result<()> {
-        let kind = entry.header().entry_type();
-        if kind.is_dir() {
-            let mode = entry.header().mode().map_err(Refused::Unreadable)? & 0o777;
-            self.make_directory(path)?;
-            fs::set_permissions(self.to.join(path), Permissions::from_mode(mode | 0o700))?;
-            return Ok(());
-        }
-        if !(kind.is_file() || kind.is_symlink() || kind.is_hard_link() || kind.is_gnu_sparse()) {
+    fn entry<R: Read>(&mut self, mut entry: Entry<'_, R>, path: &Path) -> Result<()> {
+        let kind = entry.kind;
+        let done = if kind.is_dir() {
+            self.tree.directory(path, entry.mode)
+        } else if kind.is_symlink() {
+            self.tree.symlink(path, &entry.target)
+        } else if kind.is_hard_link() {
+            return self.hard_link(&entry, path);
+        } else if kind.is_file() || kind.is_contiguous() {
+            return self.file(&mut entry, path);
+        } else {
             return Ok(()); // devices and pipes have no business in source code or a slug
-        }
-        let place = self.clear(path)?;
-        let link = entry.link_name().map_err(Refused::Unreadable)?;
-        match link {
-            Some(target) if kind.is_symlink() => {
-                symlink(target, &place)?;
-                files::own(&place, self.uid)?;
-            }
-            Some(target) if kind.is_hard_link() => {
-                let original = inside(&target)?;
-                self.check_parents(&original)?;
-                let original = self.to.join(original);
-                if !original.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
-                    return Err(Refused::Outside(target.display().to_string()).into());
-                }
-                fs::hard_link(original, &place)?;
-            }
-            _ => self.write(entry, &place)?,
-        }
+        };
+        done.map_err(|e| fault(e, path))?;
+        self.is_empty = false;
         Ok(())
     }
 
-    fn write<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>, place: &Path) -> Result<()> {
-        let mode = entry.header().mode().map_err(Refused::Unreadable)? & 0o777;
-        let mtime = entry.header().mtime().unwrap_or(0);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(place)?;
-        let left = self.limit - self.written;
-        let copied = copy(&mut entry.take(left + 1), &mut file)?;
-        if copied > left {
+    /// Only a file that this archive made can be meant, as there is nothing else in the tree.
+    fn hard_link<R: Read>(&mut self, entry: &Entry<'_, R>, path: &Path) -> Result<()> {
+        let lost = || Refused::Outside(shown(entry.target.as_encoded_bytes()));
+        let original = self.place(entry.target.as_ref(), entry.kind).map_err(|_| lost())?.ok_or_else(lost)?;
+        self.tree.link(path, &original).map_err(|e| match e.kind() {
+            io::ErrorKind::InvalidInput => lost().into(),
+            _ => fault(e, path),
+        })
+    }
+
+    fn file<R: Read>(&mut self, entry: &mut Entry<'_, R>, path: &Path) -> Result<()> {
+        if entry.size > self.left {
             return Err(Refused::TooLarge(self.limit).into());
         }
-        self.written += copied;
-        fchown(&file, Some(self.uid), Some(self.uid))?;
-        file.set_permissions(Permissions::from_mode(mode | 0o600))?;
-        if let Some(time) = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(mtime)) {
-            // A time that the file system cannot hold is not worth a failure.
-            let _ = file.set_times(FileTimes::new().set_modified(time));
+        let copied = self.tree.file(path, &mut entry.content, (entry.mode, entry.mtime))?;
+        if copied != entry.size {
+            return Err(Refused::Unreadable(io::ErrorKind::UnexpectedEof.into()).into());
         }
+        self.left -= copied;
+        self.is_empty = false;
         Ok(())
     }
+}
 
-    /// Makes the parents and removes what an earlier entry put there, unless that is a directory.
-    fn clear(&mut self, path: &Path) -> Result<PathBuf> {
-        if let Some(parent) = path.parent() {
-            self.make_directory(parent)?;
-        }
-        let place = self.to.join(path);
-        match place.symlink_metadata() {
-            Ok(meta) if meta.is_dir() => Err(Refused::Through(path.display().to_string()).into()),
-            Ok(_) => {
-                fs::remove_file(&place)?;
-                Ok(place)
-            }
-            Err(_) => Ok(place),
-        }
+/// What cannot be written because of how the archive is, is the archive's fault; a full disk is not.
+pub(super) fn fault(error: io::Error, path: &Path) -> anyhow::Error {
+    let name = || shown(path.as_os_str().as_encoded_bytes());
+    if let Some(excess) = Excess::of(&error) {
+        return Refused::Excess(excess).into();
     }
-
-    fn make_directory(&mut self, path: &Path) -> Result<()> {
-        if self.directories.contains(path) {
-            return Ok(());
+    match error.raw_os_error() {
+        Some(libc::ELOOP | libc::ENOTDIR | libc::EISDIR | libc::EEXIST) => Refused::Through(name()).into(),
+        Some(libc::ENAMETOOLONG | libc::EMLINK | libc::EILSEQ | libc::EINVAL | libc::ENOENT) => {
+            Refused::Impossible(name(), error).into()
         }
-        if let Some(parent) = path.parent() {
-            self.make_directory(parent)?;
-        }
-        let place = self.to.join(path);
-        match place.symlink_metadata() {
-            Ok(meta) if meta.is_dir() => {}
-            Ok(_) => return Err(Refused::Through(path.display().to_string()).into()),
-            Err(_) => {
-                fs::create_dir(&place)?;
-                fs::set_permissions(&place, Permissions::from_mode(0o755))?;
-                files::own(&place, self.uid)?;
-            }
-        }
-        self.directories.insert(path.to_owned());
-        Ok(())
-    }
-
-    fn check_parents(&self, path: &Path) -> Result<(), Refused> {
-        match path.parent() {
-            Some(parent) if !self.directories.contains(parent) => Err(Refused::Through(path.display().to_string())),
-            _ => Ok(()),
-        }
+        _ => anyhow::Error::from(error).context(format!("write {}", name())),
     }
 }
 
 /// Errors of reading are the archive's fault, errors of writing are ours.
-fn copy(from: &mut impl Read, to: &mut File) -> Result<u64> {
+pub(super) fn copy(from: &mut dyn Read, to: &mut dyn Write) -> Result<u64> {
     let mut buffer = vec![0; 128 << 10];
     let mut copied = 0;
     loop {
@@ -217,20 +159,7 @@ fn copy(from: &mut impl Read, to: &mut File) -> Result<u64> {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             Err(e) => return Err(Refused::Unreadable(e).into()),
         };
-        io::Write::write_all(to, &buffer[..n])?;
+        to.write_all(&buffer[..n])?;
         copied += n as u64;
     }
-}
-
-/// The path below the root of the archive.
-fn inside(path: &Path) -> Result<PathBuf, Refused> {
-    let mut clean = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::Normal(part) => clean.push(part),
-            Component::CurDir => {}
-            _ => return Err(Refused::Outside(path.display().to_string())),
-        }
-    }
-    Ok(clean)
 }

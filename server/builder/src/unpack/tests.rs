@@ -1,6 +1,8 @@
 //! Archives that mean harm, and archives of all usual kinds.
 
+use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
 use tar::{Builder, EntryType, Header};
@@ -31,12 +33,14 @@ fn archive(items: &[Item]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-async fn slug(items: &[Item<'_>]) -> (TempDir, Result<()>) {
+async fn slug(items: &[Item<'_>]) -> (TempDir, Result<(), Error>) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("slug.tar");
     fs::write(&file, archive(items)).unwrap();
     fs::write(dir.path().join("victim"), "unharmed").unwrap();
     let done = unpack(&file, &dir.path().join("out/slug"), 200_001).await;
+    let said = |done: &Result<(), Error>| done.as_ref().map_err(|e| e.to_string()).copied();
+    assert_eq!(said(&check(&file).await), said(&done), "{items:?}");
     (dir, done)
 }
 
@@ -56,6 +60,11 @@ async fn paths_that_lead_out_are_refused() {
     refused(&[(Regular, "../victim", "x")]).await;
     refused(&[(Regular, "elsewhere/x", "x")]).await;
     refused(&[(Regular, "app", "a file")]).await;
+    refused(&[(Symlink, "app", "/var/lib/wharf/slugs")]).await;
+    refused(&[(Symlink, "./app/", "/etc")]).await;
+    refused(&[(Regular, "app/x", "x"), (Symlink, "app", "/etc")]).await;
+    refused(&[(Regular, "app/x", "x"), (Link, "app", "app/x")]).await;
+    refused(&[(Regular, "app/x", "x"), (Regular, "app", "x")]).await;
     refused(&[]).await;
 }
 
@@ -69,6 +78,19 @@ async fn nothing_is_written_through_a_link() {
     refused(&[(Link, "app/p", "/etc/passwd")]).await;
     refused(&[(Link, "app/p", "app/../../victim")]).await;
     refused(&[(Symlink, "app/l", "/etc/passwd"), (Link, "app/p", "app/l")]).await;
+    refused(&[(Directory, "app/d/", ""), (Link, "app/p", "app/d")]).await;
+    refused(&[(Link, "app/p", "app/p")]).await;
+    refused(&[(Link, "app/p", "app"), (Regular, "app/x", "x")]).await;
+}
+
+#[tokio::test]
+async fn files_and_directories_do_not_take_each_others_place() {
+    refused(&[(Regular, "app/a", "x"), (Directory, "app/a/", "")]).await;
+    refused(&[(Regular, "app/a", "x"), (Regular, "app/a/b", "x")]).await;
+    refused(&[(Regular, "app/a/b", "x"), (Regular, "app/a", "x")]).await;
+    let (dir, done) = slug(&[(Regular, "app/a", "old"), (Regular, "app/a", "new"), (Directory, "app/", "")]).await;
+    done.unwrap();
+    assert_eq!(fs::read_to_string(dir.path().join("out/slug/a")).unwrap(), "new");
 }
 
 #[tokio::test]
@@ -143,4 +165,129 @@ async fn what_is_no_source_is_the_apps_fault() {
         assert!(why.starts_with("the source cannot be unpacked: "), "{why}");
         assert!(!dir.path().join("out").exists());
     }
+}
+
+/// One entry byte by byte: kind, path, and a content that need not be as long as it says.
+fn entry(kind: u8, path: &[u8], size: u64, content: &[u8]) -> Vec<u8> {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(EntryType::new(kind));
+    header.set_mode(0o6777);
+    header.set_size(size);
+    header.as_mut_bytes()[..path.len()].copy_from_slice(path);
+    header.set_cksum();
+    let padding = content.len().next_multiple_of(512) - content.len();
+    [header.as_bytes(), content, &vec![0; padding]].concat()
+}
+
+fn pax(records: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (key, value) in records {
+        let rest = key.len() + value.len() + 3;
+        let length = (1..6).map(|digits| rest + digits).find(|n| n.to_string().len() + rest == *n).unwrap();
+        text.extend_from_slice(format!("{length} {key}=").as_bytes());
+        text.extend_from_slice(value);
+        text.push(b'\n');
+    }
+    entry(b'x', b"pax", text.len() as u64, &text)
+}
+
+/// Extracts the bytes of a slug; what is unpacked beyond `limit` bytes and 64 MB is too much.
+fn extracted(bytes: &[u8], limit: u64) -> (TempDir, Result<bool>) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("slug"), bytes).unwrap();
+    fs::create_dir(dir.path().join("out")).unwrap();
+    let file = || File::open(dir.path().join("slug")).unwrap();
+    let tree = NewTree::new(Dir::open(&dir.path().join("out")).unwrap(), Some(200_001));
+    let done = extract(file(), tree, Root::App, limit);
+    // What is checked at an upload is what is refused later.
+    let said = |done: &Result<bool>| done.as_ref().map_err(|e| e.to_string()).copied();
+    let checked = extract(file(), Checklist::default(), Root::App, limit);
+    assert_eq!(said(&checked), said(&done));
+    (dir, done)
+}
+
+fn refusal(bytes: &[u8], limit: u64) -> String {
+    let (_dir, done) = extracted(bytes, limit);
+    done.unwrap_err().downcast::<Refused>().expect("the archive's fault").to_string()
+}
+
+/// `content` and then `zeros` zeros, as zstd packs them: hardly larger than the content.
+fn with_zeros(content: &[u8], zeros: u64) -> Vec<u8> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.write_all(content).unwrap();
+    std::io::copy(&mut std::io::Read::take(std::io::repeat(0), zeros), &mut encoder).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn extensions_are_not_read_whole() {
+    for kind in *b"LKxg" {
+        let bomb = with_zeros(&entry(kind, b"long", 8 << 30, b""), 1 << 20);
+        assert_eq!(refusal(&bomb, 1 << 30), "a name or an attribute is longer than 64 KB", "{}", kind as char);
+    }
+}
+
+#[test]
+fn what_is_passed_over_counts() {
+    // A device, another kind, a file outside of what is wanted: none is written, all are unpacked.
+    for kind in *b"3Z" {
+        let bomb = with_zeros(&entry(kind, b"app/zeros", 80 << 20, b""), 80 << 20);
+        assert_eq!(refusal(&bomb, 1), "there is more in it than 0 MB");
+    }
+    let extensions = pax(&[("comment", &[b'x'; 60_000])]).repeat(1200);
+    assert_eq!(refusal(&zstd::encode_all(&extensions[..], 1).unwrap(), 1), "there is more in it than 0 MB");
+    let file = with_zeros(&entry(b'0', b"app/zeros", 2 << 20, b""), 2 << 20);
+    assert_eq!(refusal(&file, 1 << 20), "there is more in it than 1 MB");
+}
+
+#[test]
+fn a_window_that_needs_much_memory_is_refused() {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(27).unwrap();
+    encoder.write_all(&entry(b'0', b"app/a", 1, b"a")).unwrap();
+    assert!(refusal(&encoder.finish().unwrap(), 1 << 20).contains("memory"));
+}
+
+#[test]
+fn names_of_all_kinds() {
+    let file = entry(b'0', b"app/x", 1, b"x");
+    let named = |path: &[u8]| [pax(&[("path", path)]), file.clone()].concat();
+    let deep = |depth: usize| format!("app{}", "/d".repeat(depth));
+    let long = format!("app{}", "/0123456789abcde".repeat(249));
+    for (path, said) in [
+        (&b"app/a\0b"[..], "contradicts itself"),
+        (b"/app/a", "leads out"),
+        (b"app/../../a", "leads out"),
+        (b"a/app/a", "not under"),
+        (format!("app/{}", "n".repeat(256)).as_bytes(), "cannot be made"),
+        (format!("{long}/0123456789abcdef").as_bytes(), "a path is longer than 4000 bytes"),
+        (deep(200).as_bytes(), "more than 200 directories"),
+    ] {
+        let told = refusal(&named(path), 1 << 20);
+        assert!(told.contains(said), "{told}");
+    }
+    for path in [&b"app/a\nb"[..], b"app/\xff\xfe", deep(199).as_bytes()] {
+        let (dir, done) = extracted(&named(path), 1 << 20);
+        done.unwrap();
+        let below = Path::new(OsStr::from_bytes(path)).strip_prefix("app").unwrap();
+        let made = fs::metadata(dir.path().join("out").join(below)).unwrap();
+        assert_eq!((made.len(), made.mode() & 0o7777, made.uid()), (1, 0o777, 200_001), "setuid is dropped");
+    }
+    let told = refusal(&named(b"/a\x1b[2Jb\n"), 1 << 20);
+    assert!(!told.contains('\x1b') && !told.contains('\n'), "{told:?}");
+}
+
+#[test]
+fn an_archive_that_two_readers_would_read_differently_is_refused() {
+    let file = entry(b'0', b"app/x", 1, b"x");
+    assert!(refusal(&[pax(&[("size", b"0")]), file.clone()].concat(), 1 << 20).contains("contradicts itself"));
+    assert!(refusal(&[pax(&[("GNU.sparse.major", b"1")]), file].concat(), 1 << 20).contains("sparse"));
+    assert!(refusal(&entry(b'S', b"app/x", 1 << 40, b""), 1 << 20).contains("sparse"));
+    assert!(refusal(&entry(b'0', b"app/x", 1000, b"too short"), 1 << 20).contains("not a readable"));
+}
+
+#[test]
+fn a_small_archive_of_much_is_refused() {
+    let bomb = with_zeros(&entry(b'0', b"app/zeros", (1 << 30) + 1, b""), 512);
+    assert_eq!(refusal(&bomb, 8 << 30), "there is more in it than 1024 MB");
 }

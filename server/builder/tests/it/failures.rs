@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use builder::Error;
 
-use crate::support::{Host, write_files};
+use crate::support::{Host, host_with};
 
 #[tokio::test]
 async fn an_app_of_no_known_kind() {
@@ -50,17 +50,6 @@ async fn versions_that_cannot_be_had() {
         let built = Host::new(&files).build().await;
         assert!(built.says(sentence).why().starts_with("failed to compile "), "{}", built.why());
     }
-}
-
-/// A host whose app has a buildpack of its own, of which only `bin/compile` matters.
-fn host_with(compile: &str) -> (tempfile::TempDir, Host) {
-    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let script = format!("#!/bin/bash\n{compile}\n");
-    write_files(dir.path(), &[("bin/detect", "#!/bin/sh\necho Odd\n"), ("bin/compile", &script)]);
-    let mut host = Host::new(&[("index.html", "x")]);
-    host.request.buildpacks = vec![format!("file://{}", dir.path().display())];
-    (dir, host)
 }
 
 #[tokio::test]
@@ -124,20 +113,6 @@ async fn wait_for(path: &Path) {
         assert!(Instant::now() < deadline, "{} does not appear", path.display());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-#[tokio::test]
-async fn what_a_build_leaves_is_not_followed() {
-    let (_dir, mut host) = host_with(
-        "ln -s /etc/shadow Procfile; ln -s /etc/shadow copy; mkfifo pipe; ln -sf /etc/shadow /tmp/out/release.yml",
-    );
-    let built = host.build().await;
-    assert_eq!(built.says("The Procfile cannot be read").why(), "failed to read the Procfile");
-    let (_dir, mut host) = host_with("ln -s /etc/shadow copy; mkfifo pipe; (sleep 1000 &) ; echo done");
-    let slug = host.build().await.slug();
-    let files = host.unpack(&slug).await;
-    assert!(files.join("copy").symlink_metadata().unwrap().is_symlink());
-    assert!(!files.join("pipe").exists());
 }
 
 #[tokio::test]

@@ -9,5 +9,6 @@ dyno::shim_before_main!();
 
 mod builds;
 mod failures;
+mod hostile_tenant;
 mod serve;
 mod support;

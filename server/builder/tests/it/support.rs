@@ -194,3 +194,14 @@ fn rand() -> u64 {
 fn driver(data: &Path) -> Arc<dyn Driver> {
     Arc::new(dyno::ProcessDriver::new(data, dyno::Network::default(), &[]).unwrap())
 }
+
+/// A host whose app has a buildpack of its own, of which only `bin/compile` matters.
+pub fn host_with(compile: &str) -> (tempfile::TempDir, Host) {
+    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let script = format!("#!/bin/bash\n{compile}\n");
+    write_files(dir.path(), &[("bin/detect", "#!/bin/sh\necho Odd\n"), ("bin/compile", &script)]);
+    let mut host = Host::new(&[("index.html", "x")]);
+    host.request.buildpacks = vec![format!("file://{}", dir.path().display())];
+    (dir, host)
+}

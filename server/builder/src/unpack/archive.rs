@@ -1,0 +1,85 @@
+//! The bytes of an archive, unpacked, and no more of them than there may be.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// The logarithm of how far zstd may look back: 8 MB, as much as every decoder must have.
+const WINDOW: u32 = 23;
+/// Any archive may become as large as this.
+const SMALL: u64 = 1 << 30;
+/// A larger one, only so many times as large as it is packed.
+const RATIO: u64 = 100;
+
+/// Bytes of files that an archive of `packed` bytes may hold, if it may hold `most` at all: a few
+/// kilobytes of zeros must not become a full disk.
+pub(crate) fn allowed(packed: u64, most: u64) -> u64 {
+    most.min(SMALL.max(packed.saturating_mul(RATIO)))
+}
+
+/// Why reading stopped before the end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    TooMuch,
+    TooLong,
+}
+
+/// A tar stream, whatever compresses it. Every byte counts, also of what is passed over.
+pub(super) struct Metered {
+    inner: Box<dyn Read>,
+    left: u64,
+    deadline: Instant,
+    /// For whoever gets an error that the library has wrapped.
+    pub(super) stop: Rc<Cell<Option<Stop>>>,
+}
+
+impl Metered {
+    /// Reads `file`, which may hold `limit` bytes of files, for as long as `time`.
+    pub(super) fn open(mut file: File, limit: u64, time: Duration) -> io::Result<Metered> {
+        let mut magic = [0; 4];
+        let n = file.read(&mut magic)?;
+        file.rewind()?;
+        let reader = BufReader::with_capacity(128 << 10, file);
+        let inner: Box<dyn Read> = match &magic[..n] {
+            [0x28, 0xb5, 0x2f, 0xfd] => {
+                let mut decoder = zstd::Decoder::with_buffer(reader)?;
+                decoder.window_log_max(WINDOW)?;
+                Box::new(decoder)
+            }
+            [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
+            _ => Box::new(reader),
+        };
+        // Names and padding come on top of what is in the files.
+        let left = limit + (limit / 4).max(64 << 20);
+        Ok(Metered { inner, left, deadline: Instant::now() + time, stop: Rc::default() })
+    }
+}
+
+impl Read for Metered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let late = Instant::now() > self.deadline;
+        if late || self.left == 0 {
+            self.stop.set(Some(if late { Stop::TooLong } else { Stop::TooMuch }));
+            return Err(io::Error::other("stopped"));
+        }
+        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let n = self.inner.read(&mut buffer[..most])?;
+        self.left -= n as u64;
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_archives_do_not_become_full_disks() {
+        assert_eq!(allowed(300 << 10, 8 << 30), 1 << 30);
+        assert_eq!(allowed(50 << 20, 8 << 30), 5000 << 20);
+        assert_eq!(allowed(500 << 20, 8 << 30), 8 << 30);
+        assert_eq!(allowed(500 << 20, 1 << 30), 1 << 30);
+    }
+}

@@ -1,0 +1,169 @@
+//! The entries of a tar archive, in bounded memory.
+//!
+//! The library reads what extends an entry (long names, attributes) whole and in any number. Here the
+//! entries are taken raw, and extensions are read in this place, each up to [`EXTENSION`] bytes.
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+
+use tar::EntryType;
+use trees::{Bounds, Excess};
+
+use super::Refused;
+
+/// Bytes of one extension. A path has 4,096 at most; attributes, which nobody reads, may add some.
+const EXTENSION: u64 = 64 << 10;
+const BOUNDS: Bounds = Bounds::APP;
+
+/// The entries of one archive.
+pub(super) struct Entries<'a, R: Read> {
+    raw: tar::Entries<'a, R>,
+    /// Of what stands for something, passed over or not. Extensions are bounded by their bytes.
+    count: u64,
+}
+
+/// An entry, with what extended it.
+pub(super) struct Entry<'a, R: Read> {
+    pub(super) kind: EntryType,
+    pub(super) path: PathBuf,
+    /// What a link leads to.
+    pub(super) target: OsString,
+    pub(super) mode: u32,
+    pub(super) mtime: u64,
+    pub(super) size: u64,
+    pub(super) content: tar::Entry<'a, R>,
+}
+
+/// What the extensions before an entry say about it.
+#[derive(Default)]
+struct Extended {
+    path: Option<Vec<u8>>,
+    target: Option<Vec<u8>>,
+    size: Option<u64>,
+    is_sparse: bool,
+}
+
+impl<'a, R: Read> Entries<'a, R> {
+    pub(super) fn new(archive: &'a mut tar::Archive<R>) -> Result<Self, Refused> {
+        Ok(Entries { raw: archive.entries().map_err(Refused::Unreadable)?.raw(true), count: 0 })
+    }
+
+    /// The next entry that stands for something; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Entry<'a, R>>, Refused> {
+        let mut extended = Extended::default();
+        while let Some(entry) = self.raw.next() {
+            let mut entry = entry.map_err(Refused::Unreadable)?;
+            match entry.header().entry_type() {
+                EntryType::GNULongName => extended.path = Some(text(body(&mut entry)?)),
+                EntryType::GNULongLink => extended.target = Some(text(body(&mut entry)?)),
+                EntryType::XHeader => extended.read(&body(&mut entry)?)?,
+                EntryType::XGlobalHeader => drop(body(&mut entry)?),
+                _ if self.count == BOUNDS.entries => {
+                    return Err(Refused::Excess(Excess::Entries(BOUNDS.entries)));
+                }
+                _ => {
+                    self.count += 1;
+                    return extended.apply(entry).map(Some);
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn body<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Vec<u8>, Refused> {
+    if entry.size() > EXTENSION {
+        return Err(Refused::Extension);
+    }
+    let mut bytes = Vec::new();
+    entry.read_to_end(&mut bytes).map_err(Refused::Unreadable)?;
+    Ok(bytes)
+}
+
+/// A text that ends with a NUL, or with the bytes.
+fn text(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1));
+    bytes
+}
+
+impl Extended {
+    fn read(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        let torn = || Refused::Unreadable(io::Error::other("an attribute is torn"));
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (key, value, after) = attribute(rest).ok_or_else(torn)?;
+            let name = || Some(value.to_vec()).filter(|name| !name.is_empty());
+            match key {
+                b"path" => self.path = name(),
+                b"linkpath" => self.target = name(),
+                b"size" => self.size = Some(number(value).ok_or_else(torn)?),
+                key => self.is_sparse |= key.starts_with(b"GNU.sparse."),
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+
+    fn apply<R: Read>(self, entry: tar::Entry<'_, R>) -> Result<Entry<'_, R>, Refused> {
+        let header = entry.header();
+        let path = self.path.unwrap_or_else(|| entry.path_bytes().into_owned());
+        let target = self.target.or_else(|| entry.link_name_bytes().map(|name| name.into_owned()));
+        let target = target.unwrap_or_default();
+        let kind = header.entry_type();
+        let size = entry.size();
+        if self.is_sparse || kind.is_gnu_sparse() {
+            return Err(Refused::Sparse(shown(&path)));
+        }
+        // Two sizes would make two readers see two archives.
+        let is_torn = self.size.is_some_and(|said| said != size);
+        if is_torn || path.contains(&0) || target.contains(&0) {
+            return Err(Refused::Unreadable(io::Error::other(format!("`{}` contradicts itself", shown(&path)))));
+        }
+        let mode = header.mode().map_err(Refused::Unreadable)?;
+        let mtime = header.mtime().unwrap_or(0);
+        let path = OsString::from_vec(path).into();
+        Ok(Entry { kind, path, target: OsString::from_vec(target), mode, mtime, size, content: entry })
+    }
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// The first attribute, `30 path=…\n` where 30 is the length of all of it: key, value, and the rest.
+/// The library takes it to end with the first line break, which a name may have in it.
+fn attribute(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let space = bytes.iter().position(|b| *b == b' ')?;
+    let length = usize::try_from(number(&bytes[..space])?).ok()?;
+    let (attribute, rest) = bytes.split_at_checked(length)?;
+    let text = attribute.get(space + 1..)?.strip_suffix(b"\n")?;
+    let equals = text.iter().position(|b| *b == b'=')?;
+    Some((&text[..equals], &text[equals + 1..], rest))
+}
+
+/// The path below the root of the archive.
+pub(super) fn inside(path: &Path) -> Result<PathBuf, Refused> {
+    let outside = || Refused::Outside(shown(path.as_os_str().as_encoded_bytes()));
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(part) => clean.push(part),
+            Component::CurDir => {}
+            _ => return Err(outside()),
+        }
+    }
+    if clean.as_os_str().len() > BOUNDS.path {
+        return Err(Refused::Excess(Excess::Path(BOUNDS.path)));
+    }
+    if clean.components().count() > BOUNDS.depth {
+        return Err(Refused::Excess(Excess::Depth(BOUNDS.depth)));
+    }
+    Ok(clean)
+}
+
+/// A name as it may be shown: short, and without what moves a terminal.
+pub(super) fn shown(name: &[u8]) -> String {
+    String::from_utf8_lossy(&name[..name.len().min(400)]).chars().filter(|c| !c.is_control()).take(100).collect()
+}
