@@ -53,10 +53,11 @@ mod statuses;
 mod team_invitations;
 mod team_members;
 mod teams;
+mod turns;
 #[cfg(feature = "testing")]
 pub mod testing {
     //! The jobs by name, for tests that run and crash them.
-    pub use crate::{apps::Destroy, builds::Run as RunBuild, releases::Run as RunRelease};
+    pub use crate::{apps::Destroy, builds::Run as RunBuild, releases::Run as RunRelease, slugs::Unpack as UnpackSlug};
 }
 mod web;
 

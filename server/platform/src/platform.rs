@@ -18,7 +18,8 @@ use uuid::Uuid;
 
 use crate::{
     accounts, actor::Actor, apps, builds, config::Config, dynos, error::Result, events, git, ingest, metrics,
-    passwords::Hashing, rate_limits::RateLimits, releases, secrets::Secrets, slug_files::SlugFiles,
+    passwords::Hashing, rate_limits::RateLimits, releases, secrets::Secrets, slug_files::SlugFiles, slugs,
+    turns::Turns,
 };
 
 /// Everything that rules need. Cheap to clone.
@@ -41,7 +42,9 @@ struct Inner {
     rate_limits: RateLimits,
     hashing: Hashing,
     outbound: outbound::Client,
+    slug_checks: Turns,
     wake_dynos: Arc<Notify>,
+    wake_slugs: Arc<Notify>,
     changes: broadcast::Sender<Uuid>,
     session_ends: broadcast::Sender<()>,
     newest_event: watch::Sender<i64>,
@@ -54,6 +57,7 @@ struct Inner {
 #[derive(Default)]
 struct Work {
     worker: Option<background::Worker>,
+    unpacking: Option<background::Worker>,
     reconcilers: Vec<background::Driver>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -92,7 +96,9 @@ impl Platform {
             rate_limits: RateLimits::default(),
             hashing: Hashing::default(),
             outbound: outbound::Client::new(asks).context("prepare to ask other hosts")?,
+            slug_checks: Turns::new(4, 2),
             wake_dynos: Arc::new(Notify::new()),
+            wake_slugs: Arc::new(Notify::new()),
             changes: broadcast::channel(1024).0,
             session_ends: broadcast::channel(16).0,
             newest_event: watch::Sender::new(0),
@@ -120,9 +126,17 @@ impl Platform {
             .with::<builds::Run>(self.clone())
             .with::<releases::Run>(self.clone());
         let worker = background::Worker::start(self.db().clone(), registry, 64, true).await?;
+        // Places of its own: it neither waits for builds nor holds them up.
+        let registry = background::Registry::default().with::<slugs::Unpack>(self.clone());
+        let unpacking = background::Worker::start(self.db().clone(), registry, 8, false).await?;
         let every = Duration::from_secs(2);
         let reconcilers = vec![
             background::Driver::start(dynos::Reconcile::new(self.clone()), every, self.0.wake_dynos.clone()),
+            background::Driver::start(
+                slugs::Unpacked::new(self.clone()),
+                Duration::from_secs(10),
+                self.0.wake_slugs.clone(),
+            ),
             background::Driver::start(
                 crate::builds::Sweep(self.clone()),
                 Duration::from_secs(3600),
@@ -140,7 +154,7 @@ impl Platform {
             tokio::spawn(events::watch(self.clone())),
             tokio::spawn(events::anchor::keep(self.clone())),
         ];
-        let work = Work { worker: Some(worker), reconcilers, tasks };
+        let work = Work { worker: Some(worker), unpacking: Some(unpacking), reconcilers, tasks };
         self.0.work.set(Mutex::new(work)).map_err(|_| anyhow::anyhow!("the platform was started twice"))
     }
 
@@ -151,6 +165,7 @@ impl Platform {
             && let Ok(mut work) = work.lock()
         {
             work.worker = None;
+            work.unpacking = None;
             work.reconcilers.clear();
             work.tasks.drain(..).for_each(|task| task.abort());
         }
@@ -164,11 +179,20 @@ impl Platform {
         self.0.db.close().await;
     }
 
-    /// Takes up no more jobs, so that a test can run them itself.
+    /// Takes up no more jobs but those that unpack slugs, so that a test can run them itself.
     #[cfg(feature = "testing")]
     pub fn leave_jobs(&self) {
         if let Some(Ok(mut work)) = self.0.work.get().map(Mutex::lock) {
             work.worker = None;
+        }
+    }
+
+    /// Unpacks no more slugs, so that a test can do it itself.
+    #[cfg(feature = "testing")]
+    pub fn leave_slugs(&self) {
+        if let Some(Ok(mut work)) = self.0.work.get().map(Mutex::lock) {
+            work.unpacking = None;
+            work.reconcilers.retain(|reconciler| reconciler.seen().name != "slugs");
         }
     }
 
@@ -241,6 +265,16 @@ impl Platform {
     /// Asks the dyno reconciler for a run now.
     pub(crate) fn wake_dynos(&self) {
         self.0.wake_dynos.notify_one();
+    }
+
+    /// Asks for slugs to be unpacked that are needed and not there.
+    pub(crate) fn wake_slugs(&self) {
+        self.0.wake_slugs.notify_one();
+    }
+
+    /// The turns at checking uploaded slugs.
+    pub(crate) fn slug_checks(&self) -> &Turns {
+        &self.0.slug_checks
     }
 
     /// Tells whoever watches that something about `app` is not what it was.

@@ -73,31 +73,55 @@ impl SlugFiles {
         }
     }
 
-    /// The folder with the content of a slug, unpacked on first use and owned by the app's user.
-    pub async fn unpacked(&self, app: Uuid, uid: u32, slug: &store::slugs::Row) -> anyhow::Result<PathBuf> {
-        let folder = self.unpacked.join(app.to_string()).join(slug.id.to_string());
-        if tokio::fs::try_exists(&folder).await? {
-            return Ok(folder);
-        }
-        let checksum = slug.checksum.as_deref().ok_or_else(|| anyhow!("the slug was never uploaded"))?;
-        tokio::fs::create_dir_all(&self.temporary).await?;
-        let archive = self.temporary.join(format!("unpack-{}", Uuid::now_v7()));
-        let outcome = self.fetch_and_unpack(checksum, &archive, &folder, uid).await;
-        let _ = tokio::fs::remove_file(&archive).await;
-        outcome?;
-        Ok(folder)
+    /// The folder with the content of a slug of an app, wherever it is unpacked.
+    pub fn folder(&self, app: Uuid, slug: Uuid) -> PathBuf {
+        self.unpacked.join(app.to_string()).join(slug.to_string())
     }
 
-    async fn fetch_and_unpack(&self, checksum: &str, archive: &Path, folder: &Path, uid: u32) -> anyhow::Result<()> {
+    /// The folders of all apps.
+    pub fn folders(&self) -> &Path {
+        &self.unpacked
+    }
+
+    /// The folder with the content of a slug, if it is unpacked.
+    pub async fn unpacked(&self, app: Uuid, slug: Uuid) -> anyhow::Result<Option<PathBuf>> {
+        let folder = self.folder(app, slug);
+        let is_there = tokio::fs::try_exists(&folder).await.context("look for an unpacked slug")?;
+        Ok(is_there.then_some(folder))
+    }
+
+    /// Unpacks a slug for an app, owned by the app's user; nothing is done where that was done before.
+    pub async fn unpack(&self, app: &store::apps::Row, slug: &store::slugs::Row) -> Result<(), builder::Error> {
+        let folder = self.folder(app.id, slug.id);
+        if self.unpacked(app.id, slug.id).await?.is_some() {
+            return Ok(());
+        }
+        let checksum = slug.checksum.as_deref().ok_or_else(|| anyhow!("the slug was never uploaded"))?;
+        let archive = self.temporary.join(format!("unpack-{}", Uuid::now_v7()));
+        let outcome = self.fetch_and_unpack(checksum, &archive, &folder, app.uid as u32).await;
+        let _ = tokio::fs::remove_file(&archive).await;
+        outcome
+    }
+
+    async fn fetch_and_unpack(
+        &self,
+        checksum: &str,
+        archive: &Path,
+        folder: &Path,
+        uid: u32,
+    ) -> Result<(), builder::Error> {
+        self.fetch(checksum, archive).await?;
+        builder::unpack(archive, folder, uid).await
+    }
+
+    async fn fetch(&self, checksum: &str, archive: &Path) -> anyhow::Result<()> {
+        tokio::fs::create_dir_all(&self.temporary).await?;
         let (_, mut content) = self.read(checksum).await?;
         let mut out = tokio::fs::File::create(archive).await?;
         while let Some(chunk) = content.try_next().await.context("read the slug")? {
             out.write_all(&chunk).await.context("write the slug to disk")?;
         }
         out.flush().await?;
-        drop(out);
-        let parent = folder.parent().ok_or_else(|| anyhow!("the folder of a slug has a parent"))?;
-        tokio::fs::create_dir_all(parent).await?;
-        builder::unpack(archive, folder, uid).await.context("unpack the slug")
+        Ok(())
     }
 }

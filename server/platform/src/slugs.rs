@@ -1,5 +1,7 @@
 //! Slugs: what a build makes, or what a client uploads.
 
+mod unpack;
+
 use std::path::Path as FilePath;
 
 use anyhow::Context as _;
@@ -27,6 +29,9 @@ use crate::{
     stacks,
     web::{Created, Input},
 };
+
+pub use unpack::Unpack;
+pub(crate) use unpack::Unpacked;
 
 /// Heroku's limit for a slug (devcenter "limits").
 const MOST_BYTES: u64 = 500 << 20;
@@ -93,6 +98,8 @@ pub async fn slug_create(
         commit: create.commit,
         commit_description: create.commit_description,
         stack: stacks::known(create.stack.as_deref().unwrap_or(&app.build_stack))?.into(),
+        fault: None,
+        refused: false,
         created_at: now,
         updated_at: now,
     };
@@ -139,7 +146,7 @@ pub async fn slug_upload(
     let id = opened(&platform, "slug put", &secret).await?;
     let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
     if row.checksum.is_some() {
-        return Err(Error::conflict("The slug was uploaded already. Slugs are immutable: make another one."));
+        return Err(uploaded_before());
     }
     let file = platform.config().data.join("tmp").join(format!("slug-{id}-{}", Uuid::now_v7()));
     let outcome = keep_upload(&platform, &row, &file, body).await;
@@ -147,12 +154,28 @@ pub async fn slug_upload(
     outcome.map(|()| StatusCode::OK)
 }
 
+fn uploaded_before() -> Error {
+    Error::conflict("The slug was uploaded already. Slugs are immutable: make another one.")
+}
+
 async fn keep_upload(platform: &Platform, row: &Row, file: &FilePath, body: Body) -> Result<()> {
     save(body, file, MOST_BYTES).await?;
     let from = file.to_owned();
     let (checksum, size) = tokio::task::spawn_blocking(move || checksum(&from)).await.context("read the slug")??;
+    let app = store::apps::app_info(platform.db(), row.app_id).await?.ok_or_else(missing)?;
+    let turn = platform.slug_checks().turn(app.team_id.or(app.owner_id).unwrap_or(app.id)).await?;
+    builder::check(file).await.map_err(|err| match err {
+        builder::Error::Failed { why } => {
+            let rule = "A slug is a tar archive, packed with gzip or zstd, with everything under ./app";
+            Error::invalid(format!("The upload is not a slug: {why}. {rule}."))
+        }
+        other => anyhow::Error::from(other).into(),
+    })?;
+    drop(turn);
     platform.slug_files().put(&checksum, file).await?;
-    store::slugs::slug_uploaded(platform.db(), row.id, &checksum, size, Utc::now()).await?;
+    if !store::slugs::slug_uploaded(platform.db(), row.id, &checksum, size, Utc::now()).await? {
+        return Err(uploaded_before());
+    }
     Ok(())
 }
 

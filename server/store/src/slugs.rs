@@ -19,6 +19,10 @@ pub struct Row {
     pub commit: Option<String>,
     pub commit_description: Option<String>,
     pub stack: String,
+    /// Why its archive could not be unpacked last.
+    pub fault: Option<String>,
+    /// The archive itself is at fault: it will not be tried again.
+    pub refused: bool,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -51,22 +55,23 @@ pub async fn slug_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option
     sqlx::query_as("select * from slugs where id = $1").bind(id).fetch_optional(db).await
 }
 
-/// Notes that a slug's archive is there.
+/// Notes that a slug's archive is there. False if there was one before.
 pub async fn slug_uploaded(
     db: impl PgExecutor<'_>,
     id: Uuid,
     checksum: &str,
     size: i64,
     now: DateTime<Utc>,
-) -> sqlx::Result<()> {
-    sqlx::query("update slugs set checksum = $2, size = $3, updated_at = $4 where id = $1 and checksum is null")
-        .bind(id)
-        .bind(checksum)
-        .bind(size)
-        .bind(now)
-        .execute(db)
-        .await?;
-    Ok(())
+) -> sqlx::Result<bool> {
+    let done =
+        sqlx::query("update slugs set checksum = $2, size = $3, updated_at = $4 where id = $1 and checksum is null")
+            .bind(id)
+            .bind(checksum)
+            .bind(size)
+            .bind(now)
+            .execute(db)
+            .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Checksums of an app's archives that no other app uses.
@@ -86,4 +91,73 @@ pub async fn slug_apps(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Vec<Uu
         .bind(id)
         .fetch_all(db)
         .await
+}
+
+/// Notes why a slug could not be unpacked, and whether it is worth another try; `None`: it went well.
+pub async fn slug_fault(db: impl PgExecutor<'_>, id: Uuid, fault: Option<&str>, refused: bool) -> sqlx::Result<()> {
+    sqlx::query(
+        "update slugs set fault = $2, refused = $3 where id = $1 and (fault is distinct from $2 or refused <> $3)",
+    )
+    .bind(id)
+    .bind(fault)
+    .bind(refused)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// A slug of a release that runs, is about to, or may be gone back to soon.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Needed {
+    pub release_id: Uuid,
+    pub app_id: Uuid,
+    pub slug_id: Uuid,
+    /// The team or account whose app it is.
+    pub owner: Uuid,
+    /// The release is the newest of its app, or waits for its phase.
+    pub now: bool,
+    /// A job is at it.
+    pub busy: bool,
+    /// A job gave up on it lately, or it is refused for good.
+    pub hopeless: bool,
+}
+
+/// The slugs of the newest `newest` releases of each app, of those that wait for their phase, and of
+/// all dynos. What was given up before `since` is no longer hopeless.
+pub async fn slug_needed_all(db: impl PgExecutor<'_>, newest: i64, since: DateTime<Utc>) -> sqlx::Result<Vec<Needed>> {
+    sqlx::query_as(
+        "with wanted as (
+             select n.id, n.app_id, n.slug_id, n.place = 1 as now from apps a cross join lateral (
+                 select id, app_id, slug_id, row_number() over (order by version desc) as place
+                 from releases where app_id = a.id and status = 'succeeded' order by version desc limit $1) n
+             union all
+             select id, app_id, slug_id, true from releases where status = 'pending'
+             union all
+             select r.id, r.app_id, r.slug_id, false from dynos d join releases r on r.id = d.release_id
+         )
+         select w.id as release_id, w.app_id, w.slug_id, coalesce(a.team_id, a.owner_id, a.id) as owner, w.now,
+                exists (select 1 from jobs j where j.kind = 'slugs.unpack' and j.subject = w.id
+                        and j.state in ('pending', 'running')) as busy,
+                s.refused or exists (select 1 from jobs j where j.kind = 'slugs.unpack' and j.subject = w.id
+                        and j.state = 'failed' and j.finished_at > $2) as hopeless
+         from wanted w join apps a on a.id = w.app_id join slugs s on s.id = w.slug_id
+         where a.deleted_at is null and s.checksum is not null
+         order by w.id",
+    )
+    .bind(newest)
+    .bind(since)
+    .fetch_all(db)
+    .await
+}
+
+/// Whether a release of a dyno has this slug.
+pub async fn slug_runs(db: impl PgExecutor<'_>, app: Uuid, slug: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select 1 from dynos d join releases r on r.id = d.release_id
+                        where d.app_id = $1 and r.slug_id = $2)",
+    )
+    .bind(app)
+    .bind(slug)
+    .fetch_one(db)
+    .await
 }

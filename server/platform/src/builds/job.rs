@@ -140,7 +140,7 @@ impl Run {
         let outcome = self.build_in(platform, build, &app, &folder).await;
         source::remove(&folder).await?;
         match outcome {
-            Ok(made) => self.keep(platform, build, slug, made).await.map_err(Failure::Retry),
+            Ok(made) => self.keep(platform, &app, build, slug, made).await.map_err(Failure::Retry),
             Err(builder::Error::Failed { why }) => Ok(Built::Failed(why)),
             Err(builder::Error::Cancelled) => Ok(Built::Cancelled),
             Err(builder::Error::Other(err)) => {
@@ -200,7 +200,14 @@ impl Run {
         Ok(())
     }
 
-    async fn keep(&self, platform: &Platform, build: &Row, slug: Uuid, made: builder::Slug) -> anyhow::Result<Built> {
+    async fn keep(
+        &self,
+        platform: &Platform,
+        app: &store::apps::Row,
+        build: &Row,
+        slug: Uuid,
+        made: builder::Slug,
+    ) -> anyhow::Result<Built> {
         platform.slug_files().put(&made.checksum, &made.file).await?;
         let now = Utc::now();
         let row = store::slugs::Row {
@@ -213,10 +220,17 @@ impl Run {
             commit: build.git_new.clone().or_else(|| build.source_version.clone()),
             commit_description: build.source_description.clone(),
             stack: build.stack.clone(),
+            fault: None,
+            refused: false,
             created_at: now,
             updated_at: now,
         };
         store::slugs::slug_create(platform.db(), &row).await?;
+        // While it is at hand. What goes wrong is told when it is tried for the release.
+        let folder = platform.slug_files().folder(app.id, slug);
+        if let Err(err) = builder::unpack(&made.file, &folder, app.uid as u32).await {
+            tracing::warn!(slug.id = %slug, "could not unpack a slug that was just built: {err}");
+        }
         store::builds::build_slug(platform.db(), self.build, slug).await?;
         let _ = tokio::fs::remove_file(&made.file).await;
         Ok(Built::Slug(slug))

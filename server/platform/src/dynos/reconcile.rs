@@ -35,6 +35,8 @@ pub struct Reconcile {
 struct World {
     apps: Vec<store::apps::Served>,
     wanted: BTreeMap<Uuid, App>,
+    /// The slug of each app's release.
+    slugs: BTreeMap<Uuid, Uuid>,
     rows: BTreeMap<Uuid, Vec<Row>>,
 }
 
@@ -56,6 +58,7 @@ impl Reconcile {
             }
         }
         let releases = store::releases::release_current_all(db).await.context("read the releases")?;
+        let slugs = releases.iter().filter_map(|r| r.slug_id.map(|slug| (r.app_id, slug))).collect();
         let wanted = releases.into_iter().filter(|r| r.slug_id.is_some()).map(|r| {
             let types = types.remove(&r.app_id).unwrap_or_default();
             (r.app_id, App { id: r.app_id, release: r.id, version: r.version, types })
@@ -68,7 +71,7 @@ impl Reconcile {
         for row in rows {
             by_app.entry(row.app_id).or_default().push(row);
         }
-        Ok(World { apps, wanted, rows: by_app })
+        Ok(World { apps, wanted, slugs, rows: by_app })
     }
 
     fn plan(world: &World) -> Vec<Step> {
@@ -109,7 +112,33 @@ impl Reconcile {
         Ok(())
     }
 
-    async fn carry_out(&self, world: &World, step: &Step) -> anyhow::Result<String> {
+    /// Whether dynos of an app can be started. While the slug is being unpacked they cannot, and nobody
+    /// waits for it; what is wrong with a slug is left to the start to tell.
+    async fn is_ready(&self, world: &World, app: Uuid) -> anyhow::Result<bool> {
+        let slug = *world.slugs.get(&app).context("the app has no release")?;
+        if self.platform.slug_files().unpacked(app, slug).await?.is_some() {
+            return Ok(true);
+        }
+        self.platform.wake_slugs();
+        let row = store::slugs::slug_info(self.platform.db(), slug).await?.context("read the slug")?;
+        Ok(row.fault.is_some())
+    }
+
+    async fn carry_out(&self, world: &World, step: &Step) -> anyhow::Result<Option<String>> {
+        let starts = match step {
+            Step::Create { app, .. } => Some(*app),
+            Step::Restart { dyno } => world.rows.values().flatten().find(|r| r.id == *dyno).map(|r| r.app_id),
+            Step::Stop { .. } | Step::Kill { .. } => None,
+        };
+        if let Some(app) = starts
+            && !self.is_ready(world, app).await?
+        {
+            return Ok(None);
+        }
+        self.act(world, step).await.map(Some)
+    }
+
+    async fn act(&self, world: &World, step: &Step) -> anyhow::Result<String> {
         let row = |id: &Uuid| world.rows.values().flatten().find(|r| r.id == *id).cloned();
         let gone = || anyhow!("the dyno is gone");
         match step {
@@ -196,7 +225,10 @@ impl Reconcile {
             store::releases::release_info(platform.db(), row.release_id).await?.context("read the release")?;
         let slug_id = release.slug_id.context("the release has no slug")?;
         let slug = store::slugs::slug_info(platform.db(), slug_id).await?.context("read the slug")?;
-        let root = platform.slug_files().unpacked(app.id, app.uid as u32, &slug).await?;
+        let Some(root) = platform.slug_files().unpacked(app.id, slug.id).await? else {
+            let why = slug.fault.unwrap_or_else(|| "it is about to be".to_owned());
+            return Err(anyhow!("the slug is not unpacked: {why}"));
+        };
         let vars = config_vars::of_release(platform, app.id, release.id).await.map_err(|err| anyhow!("{err}"))?;
         let size = stacks::size(&row.size).with_context(|| format!("{} is not a size", row.size))?;
         let web = row.kind == "web";
@@ -267,7 +299,7 @@ impl Reconciler for Reconcile {
         let outcomes: Vec<_> = stream::iter(work).buffered(8).collect().await;
         for outcome in outcomes {
             match outcome {
-                Ok(done) => report.done.push(done),
+                Ok(done) => report.done.extend(done),
                 Err(err) => report.failed.push(format!("{err:#}")),
             }
         }

@@ -69,7 +69,10 @@ impl Run {
         store::releases::release_has_output(db, release.id).await?;
         platform.changed(app.id);
         let name = format!("release.{}", 1000 + release.version);
-        let root = platform.slug_files().unpacked(app.id, app.uid as u32, &slug).await?;
+        let root = match unpacked(platform, app.id, slug.id).await? {
+            Ok(root) => root,
+            Err(why) => return Ok(Some(format!("the slug cannot be unpacked: {why}"))),
+        };
         let vars = config_vars::of_release(platform, app.id, release.id).await.map_err(|err| anyhow!("{err}"))?;
         let size = crate::stacks::size("Standard-1X").ok_or_else(|| anyhow!("Standard-1X is a size"))?;
         let spec = dynos::spec(dynos::Wanted {
@@ -139,6 +142,25 @@ impl Run {
         platform.changed(release.app_id);
         platform.wake_dynos();
         Ok(())
+    }
+}
+
+/// Waits until the slug is unpacked; answers with the folder, or with what is wrong with the slug.
+async fn unpacked(platform: &Platform, app: Uuid, slug: Uuid) -> Result<Result<PathBuf, String>, Failure> {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Some(folder) = platform.slug_files().unpacked(app, slug).await? {
+            return Ok(Ok(folder));
+        }
+        let row = store::slugs::slug_info(platform.db(), slug).await?;
+        if let Some(why) = row.filter(|row| row.refused).and_then(|row| row.fault) {
+            return Ok(Err(why));
+        }
+        if begun.elapsed() > builder::LONGEST * 2 {
+            return Err(Failure::Retry(anyhow!("the slug is not unpacked yet")));
+        }
+        platform.wake_slugs();
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 

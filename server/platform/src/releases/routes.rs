@@ -113,6 +113,9 @@ async fn of_slug(
     if slug.checksum.is_none() {
         return Err(Error::invalid("The slug has no content yet. Upload it to its blob URL first."));
     }
+    if let Some(why) = slug.fault.as_ref().filter(|_| slug.refused) {
+        return Err(Error::invalid(format!("The slug cannot be unpacked: {why}. Make another one.")));
+    }
     let commit = slug.commit.clone();
     let short = commit.as_deref().map(|c| c.chars().take(8).collect::<String>());
     let description = description.filter(|d| !d.is_empty()).unwrap_or_else(|| match short {

@@ -2,7 +2,7 @@
 
 use background::testing::survives_a_crash_anywhere;
 use dyno::fake::Reaction;
-use platform::testing::{Destroy, RunBuild, RunRelease};
+use platform::testing::{Destroy, RunBuild, RunRelease, UnpackSlug};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -90,6 +90,32 @@ async fn a_release_phase_that_succeeds() {
 #[tokio::test]
 async fn a_release_phase_that_fails() {
     release_phase(1, "failed", 0).await;
+}
+
+#[tokio::test]
+async fn unpacking_a_slug() {
+    let t = world(|_| Reaction::Run).await;
+    t.platform.leave_slugs();
+    let mut n = 0;
+    let points = survives_a_crash_anywhere(
+        &t.db,
+        t.platform.clone(),
+        async || {
+            n += 1;
+            let app = format!("dusk-{n}");
+            t.app(&app).await;
+            UnpackSlug { release: t.deploy(&app, &[("web", "./server")]).await.id.get() }
+        },
+        async |job| {
+            let query = "select app_id, slug_id from releases where id = $1";
+            let (app, slug): (Uuid, Uuid) = sqlx::query_as(query).bind(job.release).fetch_one(&t.db).await.unwrap();
+            let folder = t.data().join("unpacked").join(app.to_string());
+            assert!(folder.join(slug.to_string()).join("server").exists());
+            assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1);
+        },
+    )
+    .await;
+    assert_eq!(points, 3);
 }
 
 async fn build(code: i32, status: &str, releases: i64) -> usize {

@@ -72,6 +72,8 @@ impl World {
             commit: Some("abc".into()),
             commit_description: Some("First".into()),
             stack: "heroku-22".into(),
+            fault: None,
+            refused: false,
             created_at: at(0),
             updated_at: at(0),
         }

@@ -4,6 +4,8 @@
 //! those on archives in the tests of `builder`, those on HTTP itself in the tests of `router`.
 
 mod audit_log;
+mod files;
 mod fuzz;
 mod identity;
+mod other_apps;
 mod outside;

@@ -1,0 +1,249 @@
+//! Unpacks slugs, so that dynos of theirs can be started.
+//!
+//! [`Unpacked`] keeps what is unpacked equal to what releases need; the work itself is the job
+//! [`Unpack`]. A slug that cannot be unpacked holds up its own app, and nobody else's: jobs of one
+//! owner are few at a time, and the archive that is at fault is not tried again.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use background::{Failure, Job, Reconciler, Report, Steps};
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use store::slugs::Needed;
+use uuid::Uuid;
+
+use crate::Platform;
+
+/// Slugs that are unpacked at once, and those of one owner.
+const MOST: usize = 6;
+const MOST_OF_ONE: usize = 2;
+/// Releases of an app whose slugs stay unpacked, to go back to at once.
+const KEPT: i64 = 3;
+/// How often it is looked for folders that nobody needs.
+const TIDY: Duration = Duration::from_secs(60);
+/// After this long, what was given up is tried again.
+const PAUSE: chrono::Duration = chrono::Duration::minutes(5);
+
+/// Unpacks the slug of a release.
+#[derive(Serialize, Deserialize)]
+pub struct Unpack {
+    pub release: Uuid,
+}
+
+#[async_trait]
+impl Job for Unpack {
+    const KIND: &'static str = "slugs.unpack";
+    const ATTEMPTS: i32 = 5;
+    type Context = Platform;
+
+    fn subject(&self) -> Uuid {
+        self.release
+    }
+
+    async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
+        let Some((app, slug)) = self.found(platform).await? else { return Ok(()) };
+        let refused = steps.once("unpack", self.unpack(platform, &app, &slug)).await?;
+        self.note(platform, &app, &slug, refused.as_deref(), refused.is_some()).await?;
+        Ok(())
+    }
+
+    async fn give_up(&self, platform: &Platform, why: &anyhow::Error) -> anyhow::Result<()> {
+        tracing::error!(release.id = %self.release, "could not unpack a slug: {why:#}");
+        let Some((app, slug)) = self.found(platform).await? else { return Ok(()) };
+        self.note(platform, &app, &slug, Some("the platform could not do it; its log says more"), false).await
+    }
+}
+
+impl Unpack {
+    async fn found(&self, platform: &Platform) -> anyhow::Result<Option<(store::apps::Row, store::slugs::Row)>> {
+        let db = platform.db();
+        let Some(release) = store::releases::release_info(db, self.release).await? else { return Ok(None) };
+        let Some(slug) = release.slug_id else { return Ok(None) };
+        let app = store::apps::app_info(db, release.app_id).await?;
+        Ok(app.zip(store::slugs::slug_info(db, slug).await?))
+    }
+
+    /// Returns what is wrong with the archive.
+    async fn unpack(
+        &self,
+        platform: &Platform,
+        app: &store::apps::Row,
+        slug: &store::slugs::Row,
+    ) -> Result<Option<String>, Failure> {
+        match platform.slug_files().unpack(app, slug).await {
+            Ok(()) => Ok(None),
+            Err(builder::Error::Failed { why }) => Ok(Some(why)),
+            Err(other) => Err(Failure::Retry(other.into())),
+        }
+    }
+
+    /// Has the dynos started, or lets people know why they are not.
+    async fn note(
+        &self,
+        platform: &Platform,
+        app: &store::apps::Row,
+        slug: &store::slugs::Row,
+        fault: Option<&str>,
+        refused: bool,
+    ) -> anyhow::Result<()> {
+        store::slugs::slug_fault(platform.db(), slug.id, fault, refused).await?;
+        if let Some(why) = fault.filter(|why| slug.fault.as_deref() != Some(why)) {
+            platform.said(app.id, "api", &format!("The slug cannot be unpacked: {why}"));
+        }
+        platform.wake_dynos();
+        platform.changed(app.id);
+        Ok(())
+    }
+}
+
+/// Keeps what is unpacked equal to what releases need.
+pub(crate) struct Unpacked {
+    platform: Platform,
+    tidied: Option<std::time::Instant>,
+}
+
+impl Unpacked {
+    pub(crate) fn new(platform: Platform) -> Self {
+        Self { platform, tidied: None }
+    }
+
+    /// The needed slugs that are not there.
+    async fn missing(&self, needed: &[Needed]) -> anyhow::Result<Vec<Needed>> {
+        let files = self.platform.slug_files().clone();
+        let needed: Vec<Needed> = needed.iter().filter(|n| n.now && !n.busy && !n.hopeless).cloned().collect();
+        let look = move || needed.into_iter().filter(|n| !files.folder(n.app_id, n.slug_id).exists()).collect();
+        tokio::task::spawn_blocking(look).await.context("look for unpacked slugs")
+    }
+
+    /// Moves away what nobody needs, and removes it.
+    async fn tidy(&self, needed: &[Needed]) -> anyhow::Result<Vec<String>> {
+        let kept: HashSet<PathBuf> =
+            needed.iter().map(|n| self.platform.slug_files().folder(n.app_id, n.slug_id)).collect();
+        let folders = self.platform.slug_files().folders().to_owned();
+        let list = move || list(&folders, &kept);
+        let unneeded = tokio::task::spawn_blocking(list).await.context("list what is unpacked")??;
+        let mut done = Vec::new();
+        for Folder { path, app, slug } in unneeded {
+            let aside = path.with_file_name(format!(".{}.unpacking", Uuid::now_v7()));
+            tokio::fs::rename(&path, &aside).await?;
+            // Whoever starts a dyno notes it before looking for the folder: one that was found in
+            // time is noted now.
+            if store::slugs::slug_runs(self.platform.db(), app, slug).await? {
+                tokio::fs::rename(&aside, &path).await?;
+                continue;
+            }
+            tokio::task::spawn_blocking(move || trees::remove(&aside)).await.context("remove a slug")??;
+            done.push(format!("removed {}", path.display()));
+        }
+        Ok(done)
+    }
+}
+
+/// What to unpack now: few of each owner, and few in all.
+fn next<'a>(needed: &[Needed], missing: &'a [Needed]) -> Vec<&'a Needed> {
+    let mut total = 0;
+    let mut of_owner: HashMap<Uuid, usize> = HashMap::new();
+    for busy in needed.iter().filter(|n| n.busy) {
+        total += 1;
+        *of_owner.entry(busy.owner).or_default() += 1;
+    }
+    let mut chosen = Vec::new();
+    for slug in missing {
+        let its = of_owner.entry(slug.owner).or_default();
+        if total < MOST && *its < MOST_OF_ONE {
+            total += 1;
+            *its += 1;
+            chosen.push(slug);
+        }
+    }
+    chosen
+}
+
+struct Folder {
+    path: PathBuf,
+    app: Uuid,
+    slug: Uuid,
+}
+
+/// The folders of slugs that are not to be kept, and leftovers of unpackings that were cut off.
+fn list(folders: &Path, kept: &HashSet<PathBuf>) -> std::io::Result<Vec<Folder>> {
+    let mut unneeded = Vec::new();
+    for app in std::fs::read_dir(folders)? {
+        let app = app?;
+        // The folder of an app goes with the app.
+        for slug in std::fs::read_dir(app.path()).into_iter().flatten() {
+            let slug = slug?;
+            let (path, name) = (slug.path(), slug.file_name().to_string_lossy().into_owned());
+            // One that still runs has its end soon.
+            let changed = slug.metadata().and_then(|meta| meta.modified());
+            let age = changed.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
+            if builder::is_unfinished(&name) && age > builder::LONGEST * 2 {
+                trees::remove(&path)?;
+            }
+            if let (Ok(app), Ok(slug)) = (app.file_name().to_string_lossy().parse(), name.parse())
+                && !kept.contains(&path)
+            {
+                unneeded.push(Folder { path, app, slug });
+            }
+        }
+    }
+    Ok(unneeded)
+}
+
+#[async_trait]
+impl Reconciler for Unpacked {
+    const NAME: &'static str = "slugs";
+
+    async fn run(&mut self) -> anyhow::Result<Report> {
+        let mut report = Report::default();
+        let db = self.platform.db();
+        let needed = store::slugs::slug_needed_all(db, KEPT, Utc::now() - PAUSE).await.context("read the slugs")?;
+        let missing = self.missing(&needed).await?;
+        for slug in next(&needed, &missing) {
+            let mut tx = db.begin().await?;
+            if background::enqueue(&mut tx, &Unpack { release: slug.release_id }).await? {
+                report.done.push(format!("unpacking slug {} for app {}", slug.slug_id, slug.app_id));
+            }
+            tx.commit().await?;
+        }
+        if self.tidied.is_none_or(|at| at.elapsed() >= TIDY) {
+            match self.tidy(&needed).await {
+                Ok(done) => report.done.extend(done),
+                Err(err) => report.failed.push(format!("{err:#}")),
+            }
+            self.tidied = Some(std::time::Instant::now());
+        }
+        Ok(report)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn needed(owner: u128, busy: bool) -> Needed {
+        let id = Uuid::now_v7();
+        let owner = Uuid::from_u128(owner);
+        Needed { release_id: id, app_id: id, slug_id: id, owner, now: true, busy, hopeless: false }
+    }
+
+    #[test]
+    fn one_owner_does_not_hold_up_another() {
+        let mut all = vec![needed(1, true)];
+        all.extend((0..100).map(|_| needed(1, false)));
+        all.push(needed(2, false));
+        let missing: Vec<Needed> = all.iter().filter(|n| !n.busy).cloned().collect();
+        let chosen: Vec<u128> = next(&all, &missing).iter().map(|n| n.owner.as_u128()).collect();
+        assert_eq!(chosen, [1, 2]);
+    }
+
+    #[test]
+    fn there_are_few_at_a_time() {
+        let missing: Vec<Needed> = (0..50).map(|owner| needed(owner, false)).collect();
+        assert_eq!(next(&missing, &missing).len(), MOST);
+    }
+}
