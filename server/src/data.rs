@@ -1,13 +1,16 @@
 //! The data directory and the run directory: made, checked, and described when they are wrong.
 //!
 //! ```text
-//! DIR  0711 root       master.key, admin-token, routes.json
+//! DIR  0711 root       master.key, admin-token, routes.json  0600
 //!   postgres/  0700 postgres   the platform's own cluster, which will not run as root
 //!   git/ slugs/ dynos/ logs/ …  0700 root
 //!   router-table/ router-spool/  0700 the router's user
-//! RUN  0711 root       sockets and locks
+//! RUN  0711 root       sockets and locks  0600
 //!   pg/        0700 postgres
 //! ```
+//!
+//! DIR and RUN can be passed, because the user `postgres` has to get to its own; nothing in them can
+//! be listed, read or opened by others, also where an earlier version left it open.
 
 use std::{
     fs,
@@ -21,19 +24,27 @@ use anyhow::{Context, Result, bail};
 use crate::{config::Settings, machine};
 
 /// Folders that only root may enter.
-const PRIVATE: [&str; 9] = ["git", "slugs", "cache", "unpacked", "dynos", "logs", "spool", "buildpacks", "tmp"];
-/// What else a data directory may hold; anything besides is a stranger's.
-const KNOWN: [&str; 9] = [
-    "master.key",
-    "admin-token",
-    "postgres",
-    "postgres.new",
-    "routes.json",
+const PRIVATE: [&str; 12] = [
+    "git",
+    "slugs",
+    "cache",
+    "unpacked",
+    "dynos",
+    "logs",
+    "spool",
+    "buildpacks",
+    "tmp",
     "builds",
     "sources",
     "metrics",
-    "lost+found",
 ];
+/// What else a data directory may hold; anything besides is a stranger's.
+const KNOWN: [&str; 6] = ["master.key", "admin-token", "postgres", "postgres.new", "routes.json", "lost+found"];
+/// What belongs to the user `postgres`, who closes it by himself.
+const OF_POSTGRES: [&str; 3] = ["postgres", "postgres.new", "pg"];
+/// The directory of all RUNs, and what all of them share.
+const RUNS: &str = "/run/wharf";
+const NETWORK: &str = "/run/wharf/network";
 
 /// Makes the data directory and the run directory, or says what is wrong with them.
 /// Puts the real path of the data directory into `settings`.
@@ -57,8 +68,45 @@ pub fn furnish(settings: &mut Settings) -> Result<()> {
     for folder in PRIVATE {
         make(&data.join(folder), 0o700)?;
     }
-    make(Path::new("/run/wharf"), 0o711)?;
-    make(&settings.run(), 0o711)
+    make(Path::new(RUNS), 0o711)?;
+    make(&settings.run(), 0o711)?;
+    make(Path::new(NETWORK), 0o700)?;
+    open_places(data, &settings.run()).iter().try_for_each(|place| close(place))
+}
+
+/// What others could look into or open: of the data directory, of RUN, and of what all RUNs share.
+pub fn open_places(data: &Path, run: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for (folder, passable) in [(data, true), (run, true), (Path::new(RUNS), true), (Path::new(NETWORK), false)] {
+        let Ok(meta) = fs::metadata(folder) else { continue };
+        let wanted = if passable { 0o711 } else { 0o700 };
+        if meta.permissions().mode() & 0o777 & !wanted != 0 {
+            found.push(folder.to_owned());
+        }
+        // The RUNs of other data directories are passable, as this one is.
+        if folder != Path::new(RUNS) {
+            found.extend(fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).filter(|p| is_open(p)));
+        }
+    }
+    found
+}
+
+fn is_open(entry: &Path) -> bool {
+    let of_postgres = entry.file_name().is_some_and(|name| OF_POSTGRES.iter().any(|ours| name == *ours));
+    let Ok(meta) = fs::symlink_metadata(entry) else { return false };
+    !of_postgres && !meta.is_symlink() && meta.permissions().mode() & 0o077 != 0
+}
+
+/// Takes away what others may do with it.
+fn close(place: &Path) -> Result<()> {
+    let closed = fs::symlink_metadata(place)
+        .and_then(|meta| fs::set_permissions(place, fs::Permissions::from_mode(meta.permissions().mode() & 0o700)));
+    match closed {
+        Err(err) if err.kind() != ErrorKind::NotFound => {
+            Err(err).with_context(|| format!("close {} to others", place.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Makes a folder, if need be, with just these permissions.
@@ -191,6 +239,33 @@ mod tests {
         started(dir.path());
         assert_eq!(trouble(dir.path(), true), None, "another key is given");
         check(|dir| (started(dir), write(dir.join("master.key"), "x")).1, None);
+    }
+
+    #[test]
+    fn what_an_earlier_version_left_open_is_closed() {
+        let dir = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+        let (data, run) = (dir.path().join("data"), dir.path().join("run"));
+        for folder in [&data, &run, &data.join("builds"), &data.join("postgres"), &run.join("pg")] {
+            make(folder, 0o755).unwrap();
+        }
+        let socket = run.join("server.sock");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).unwrap();
+        fs::write(data.join("routes.json"), "{}").unwrap();
+        fs::set_permissions(data.join("routes.json"), fs::Permissions::from_mode(0o644)).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", data.join("link")).unwrap();
+
+        let mine = |places: Vec<PathBuf>| places.into_iter().filter(|p| p.starts_with(dir.path())).collect::<Vec<_>>();
+        let mut open = mine(open_places(&data, &run));
+        open.sort();
+        assert_eq!(open, [data.clone(), data.join("builds"), data.join("routes.json"), run.clone(), socket.clone()]);
+        make(&data, 0o711).unwrap();
+        make(&run, 0o711).unwrap();
+        open.iter().filter(|place| **place != data && **place != run).for_each(|place| close(place).unwrap());
+        assert_eq!(mine(open_places(&data, &run)), Vec::<PathBuf>::new());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&data), mode(&data.join("builds")), mode(&socket) & 0o077), (0o711, 0o700, 0));
+        assert_eq!(mode(&data.join("postgres")), 0o755, "it is closed by postgres");
     }
 
     #[test]

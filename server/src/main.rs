@@ -64,6 +64,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Whatever any role makes is for its own user alone, from the first file on.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     // Shims and workers fork into namespaces: that has to happen before any thread exists.
     let args: Vec<OsString> = std::env::args_os().collect();
     if args.get(1).is_some_and(|role| role == "dyno") {

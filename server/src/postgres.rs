@@ -6,7 +6,7 @@
 use std::{
     fs,
     io::Write,
-    os::unix::process::CommandExt,
+    os::unix::{fs::fchown, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -71,7 +71,7 @@ impl Postgres {
             tracing::info!("making the platform's database in {}", postgres.cluster.display());
             postgres.init(&data.join("postgres.new")).context("make the platform's database")?;
         }
-        fs::write(postgres.cluster.join("wharf.conf"), SETTINGS).context("write the settings of Postgres")?;
+        write_settings(&postgres.cluster)?;
         Ok(postgres)
     }
 
@@ -147,7 +147,7 @@ impl Postgres {
         fs::write(aside.join("pg_hba.conf"), "local all all peer map=wharf\n").context("write pg_hba.conf")?;
         fs::write(aside.join("pg_ident.conf"), "wharf root postgres\nwharf postgres postgres\n")
             .context("write pg_ident.conf")?;
-        fs::write(aside.join("wharf.conf"), SETTINGS).context("write the settings")?;
+        write_settings(aside)?;
         let mut settings =
             fs::OpenOptions::new().append(true).open(aside.join("postgresql.conf")).context("open the settings")?;
         settings
@@ -229,6 +229,18 @@ pub fn installed() -> Vec<(u32, PathBuf)> {
     }
     found.sort_by(|a, b| b.cmp(a));
     found
+}
+
+/// Our part of the settings, readable by the user `postgres`. What is there is replaced, never
+/// followed: the directory is that user's.
+fn write_settings(cluster: &Path) -> Result<()> {
+    let (aside, user) = (cluster.join("wharf.conf.new"), machine::postgres_user()?);
+    let _ = fs::remove_file(&aside);
+    let written = fs::OpenOptions::new().write(true).create_new(true).open(&aside).and_then(|mut file| {
+        file.write_all(SETTINGS.as_bytes())?;
+        fchown(&file, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+    });
+    written.and_then(|()| fs::rename(&aside, cluster.join("wharf.conf"))).context("write the settings of Postgres")
 }
 
 /// Runs a program to its end; its last words are the error.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -82,7 +82,7 @@ impl Workshop {
         for name in ["out", "packs", "env", "builder"] {
             files::make_private(&self.root.join(name), self.uid)?;
         }
-        files::make_private(&request.cache, self.uid)?;
+        self.open_cache(&request.cache)?;
         self.write_env(&request.env)?;
         fs::write(self.root.join("builder/drive.sh"), DRIVE)?;
         let git = "[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n[advice]\n\tdetachedHead = false\n";
@@ -106,6 +106,20 @@ impl Workshop {
             files::own(&self.root.join("builder").join(name), self.uid)?;
         }
         Ok(())
+    }
+
+    /// A cache that another user filled is given over, links and not what they point to: apps once
+    /// had other users. Nothing else is in it, because builds of one app wait for each other.
+    fn open_cache(&self, cache: &Path) -> io::Result<()> {
+        let filled_by = cache.symlink_metadata().map(|found| found.uid());
+        if filled_by.is_ok_and(|uid| uid != self.uid) {
+            let owner = format!("{0}:{0}", self.uid);
+            let given = Command::new("chown").args(["-R", "-h", "-P", "--", &owner]).arg(cache).status()?;
+            if !given.success() {
+                return Err(io::Error::other("the build cache could not be given to the app's user"));
+            }
+        }
+        files::make_private(cache, self.uid)
     }
 
     /// One file for each config var. A key that is no file name was refused long ago.

@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let spec = Spec {
         id: Uuid::from_u128(now),
         name: "run.1".to_owned(),
-        uid: 200_000,
+        uid: *dyno::uids::APPS.start(),
         command: command.clone(),
         env: BTreeMap::new(),
         root: Mounts { app: args.get(3).map_or(AppDir::Empty, |slug| AppDir::Slug(slug.into())), binds: Vec::new() },

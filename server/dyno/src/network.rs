@@ -1,10 +1,9 @@
 //! The network of dynos: who gets which address, and what may talk to what.
 //!
 //! Each dyno has a network namespace with a veth pair and four addresses (a /30) of the range: the
-//! second is the host's end, the third the dyno's. Slots are given out under a lock in
-//! /run/wharf/network, which all data directories of the host share, and in turn, so that an
-//! address is not soon somebody else's. The rules are the nftables table `inet wharf`, made anew as
-//! a whole by each [`Network::prepare`]:
+//! second is the host's end, the third the dyno's. Slots are given out by
+//! the ledger. The rules are the nftables table `inet wharf`, made anew as a whole by each
+//! [`Network::prepare`]:
 //!
 //! - outwards: translated to the host's address; not to link-local addresses (cloud metadata);
 //! - dynos reach neither each other nor this host, except its name server if it is one and the
@@ -17,21 +16,21 @@
 //! on the host's own loopback (systemd-resolved, dnsmasq) cannot be reached from a dyno, so the
 //! servers behind them are looked up where such programs write them down.
 
+mod ledger;
 mod netlink;
 mod rules;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use self::ledger::Ledger;
 use crate::Error;
 use crate::state::StateDir;
 
-const LEDGER: &str = "/run/wharf/network";
 const INSIDE: &str = "eth0";
 
 /// Where the host's name servers are written down; files after the first are those of programs
@@ -97,7 +96,7 @@ impl Network {
     /// Makes this host able to carry dynos: forwarding, rules. Refuses a range that is in use.
     /// `doors` are TCP ports of this host that dynos may connect to.
     pub(crate) fn prepare(&self, doors: &[u16]) -> Result<(), Error> {
-        fs::create_dir_all(LEDGER).map_err(Error::io(format!("make the directory {LEDGER}")))?;
+        ledger::prepare().map_err(Error::io("make the ledger of the dynos' addresses"))?;
         self.check_unused()?;
         fs::write("/proc/sys/net/ipv4/ip_forward", "1").map_err(Error::io("switch on net.ipv4.ip_forward"))?;
         let servers = nameservers();
@@ -133,27 +132,18 @@ impl Network {
 
     /// Gives the dyno of `state` its place and writes it down there. The same one if asked again.
     pub(crate) fn lease(&self, state: &StateDir) -> io::Result<Lease> {
-        let ledger = Path::new(LEDGER);
-        fs::create_dir_all(ledger)?;
-        let _lock = lock(ledger)?;
+        let ledger = Ledger::open()?;
         if let Some(lease) = state.lease()? {
-            fs::write(ledger.join(lease.slot.to_string()), state.path.to_string_lossy().as_bytes())?;
+            ledger.note(lease.slot, state)?;
             return Ok(lease);
         }
-        let slots = 1u32 << (30 - u32::from(self.prefix));
-        let next_file = ledger.join("next");
-        let next = fs::read_to_string(&next_file).ok().and_then(|text| text.parse::<u32>().ok());
-        let next = next.unwrap_or(1);
-        // Slot 0 is left out: it has the range's own address.
-        let mut slots_in_turn = (0..slots).map(|i| (next + i) % slots).filter(|slot| *slot != 0);
-        let free = slots_in_turn.find(|slot| is_free(&ledger.join(slot.to_string())));
-        let Some(slot) = free else {
+        let Some(slot) = ledger.free(1 << (30 - u32::from(self.prefix))) else {
             return Err(io::Error::other(format!("all addresses of {self} are taken")));
         };
         let lease = self.slot(slot);
         state.write_lease(&lease)?;
-        fs::write(ledger.join(slot.to_string()), state.path.to_string_lossy().as_bytes())?;
-        fs::write(next_file, (slot + 1).to_string())?;
+        ledger.note(slot, state)?;
+        ledger.go_on_after(slot)?;
         Ok(lease)
     }
 
@@ -200,18 +190,15 @@ impl Lease {
 
     /// Takes the cable away and gives the place back.
     pub fn release(&self, state: &StateDir) -> io::Result<()> {
-        let ledger = Path::new(LEDGER);
-        let _lock = lock(ledger)?;
-        let entry = ledger.join(self.slot.to_string());
-        let owner = fs::read(&entry).unwrap_or_default();
-        if owner != state.path.to_string_lossy().as_bytes() {
+        let ledger = Ledger::open()?;
+        if !ledger.belongs_to(self.slot, state) {
             return Ok(());
         }
         match netlink::Socket::open()?.delete(&self.interface) {
             Err(e) if e.raw_os_error() != Some(libc::ENODEV) => return Err(e),
             _ => {}
         }
-        fs::remove_file(entry)
+        ledger.forget(self.slot)
     }
 }
 
@@ -234,23 +221,6 @@ fn reachable_servers(text: &str) -> Vec<Ipv4Addr> {
         (words.next()? == "nameserver").then(|| words.next()?.parse::<Ipv4Addr>().ok())?
     });
     servers.filter(|server| !server.is_loopback() && !server.is_unspecified()).take(3).collect()
-}
-
-/// A slot is free when its dyno's directory does not know of it (any more).
-fn is_free(entry: &PathBuf) -> bool {
-    match fs::read_to_string(entry) {
-        Err(_) => true,
-        Ok(owner) => !matches!(StateDir::new(owner).lease(), Ok(Some(_))),
-    }
-}
-
-fn lock(ledger: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(ledger.join("lock"))?;
-    // SAFETY: plain system call on an open descriptor.
-    match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) } {
-        0 => Ok(file),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 fn mask(prefix: u8) -> u32 {

@@ -44,6 +44,8 @@ fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Sentence {
 /// Only a [`ProcessDriver`](crate::ProcessDriver) can start one: it hands over the lock of the state
 /// directory as standard input.
 pub fn shim_main(args: &[OsString]) -> ! {
+    // SAFETY: plain system call. What a shim makes on the host is root's alone.
+    unsafe { libc::umask(0o077) };
     let state = match args {
         [dir] => StateDir::new(dir),
         _ => fail("Usage: wharfd dyno STATE_DIR. It is started by the server, not by hand."),

@@ -15,7 +15,7 @@ pub struct Spec {
     pub id: Uuid,
     /// `web.1`, `run.1234`, `release.1`, `build.12`; the app sees it as `DYNO`.
     pub name: String,
-    /// User and group id of the app, 200000 or above.
+    /// User and group id of the app, one of [`uids::APPS`](crate::uids::APPS).
     pub uid: u32,
     /// Run by bash in /app, after `.profile.d/*.sh` and `.profile`; see also `raw`.
     pub command: String,

@@ -8,6 +8,7 @@
 mod accounts;
 mod actor;
 mod app_transfers;
+mod app_users;
 mod apps;
 mod authorizations;
 mod buildpack_installations;

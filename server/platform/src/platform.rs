@@ -17,8 +17,8 @@ use tokio::sync::{Notify, broadcast, watch};
 use uuid::Uuid;
 
 use crate::{
-    accounts, actor::Actor, apps, builds, config::Config, dynos, error::Result, events, git, ingest, metrics,
-    passwords::Hashing, rate_limits::RateLimits, releases, secrets::Secrets, slug_files::SlugFiles, slugs,
+    accounts, actor::Actor, app_users, apps, builds, config::Config, dynos, error::Result, events, git, ingest,
+    metrics, passwords::Hashing, rate_limits::RateLimits, releases, secrets::Secrets, slug_files::SlugFiles, slugs,
     turns::Turns,
 };
 
@@ -116,6 +116,7 @@ impl Platform {
         events::seal_first(&platform).await.map_err(|err| anyhow::anyhow!("seal the audit log: {err}"))?;
         events::anchor::update(&platform).await.map_err(|err| anyhow::anyhow!("anchor the audit log: {err}"))?;
         git::prepare(&platform.config().data).context("prepare the git hooks")?;
+        app_users::renew(&platform).await.context("give the apps' files to their users")?;
         platform.begin_work().await?;
         Ok(platform)
     }

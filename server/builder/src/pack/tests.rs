@@ -120,7 +120,7 @@ async fn what_goes_in_comes_out() {
     let file = dir.path().join("slug");
     assert_eq!(slug.size, fs::metadata(&file).unwrap().len());
     let into = dir.path().join("app/slug");
-    let uid = 212_345;
+    let uid = 0x7801_2345;
     crate::unpack(&file, &into, uid).await.unwrap();
 
     assert_eq!(fs::read_to_string(into.join("a/b")).unwrap(), "a/b".repeat(1000));

@@ -73,7 +73,7 @@ impl Host {
             request: Request {
                 app_id,
                 build_id: Uuid::from_u128(u128::from(rand())),
-                uid: 200_123,
+                uid: 0x7801_0123,
                 stack: "heroku-24".into(),
                 source,
                 cache: data.path().join("cache").join(app_id.to_string()),

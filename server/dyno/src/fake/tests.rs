@@ -7,7 +7,7 @@ fn spec(name: &str, port: Option<u16>) -> Spec {
     Spec {
         id: Uuid::from_u128(7),
         name: name.to_owned(),
-        uid: 200_000,
+        uid: *crate::uids::APPS.start(),
         command: "true".to_owned(),
         env: BTreeMap::new(),
         root: Mounts { app: AppDir::Empty, binds: Vec::new() },

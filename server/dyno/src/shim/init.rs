@@ -134,6 +134,8 @@ pub(super) fn run(plan: Plan, lines: Lines) -> ! {
 
 /// Makes the file system and opens the ways into the command's groups, which are out of sight then.
 fn prepare(plan: &Plan) -> Result<Vec<File>, Sentence> {
+    // SAFETY: plain system call. From here on, what is made is for the dyno's user to see.
+    unsafe { libc::umask(0o022) };
     let doors: Result<Vec<File>, _> = plan.doors.iter().map(|door| OpenOptions::new().write(true).open(door)).collect();
     let doors = doors.map_err(doing("open the dyno's cgroups"))?;
     plan.root.enter()?;

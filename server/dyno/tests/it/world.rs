@@ -9,7 +9,7 @@ use dyno::{AppDir, Driver, Exit, Handle, Limits, Mounts, Network, Phase, Process
 use tempfile::TempDir;
 use uuid::Uuid;
 
-pub const UID: u32 = 234_567;
+pub const UID: u32 = 0x7801_2345;
 
 pub struct World {
     pub driver: ProcessDriver,

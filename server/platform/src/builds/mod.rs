@@ -17,7 +17,7 @@ pub use self::{
     job::Run,
     routes::{build_cache_delete, build_cancel, build_create, build_info, build_list, build_result},
 };
-use crate::{Platform, actor::Actor, buildpack_installations, error::Result, invitation_policy, sources};
+use crate::{Platform, actor::Actor, app_users, buildpack_installations, error::Result, invitation_policy, sources};
 
 /// The builds that run in this process, to be cancelled.
 #[derive(Default)]
@@ -112,6 +112,8 @@ impl Reconciler for Sweep {
         store::jobs::job_sweep(db, now - day * 7).await?;
         let history = self.0.history().clone();
         tokio::task::spawn_blocking(move || history.expire(now)).await??;
+        let data = self.0.config().data.clone();
+        report.done.extend(tokio::task::spawn_blocking(move || app_users::sweep(&data)).await??);
         Ok(report)
     }
 }

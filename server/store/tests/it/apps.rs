@@ -28,7 +28,7 @@ async fn apps() {
         (row.id, row.owner_email.as_deref().unwrap(), row.build_stack.as_str()),
         (id, "ada@example.com", "heroku-24")
     );
-    assert!(row.uid >= 200_000);
+    assert!(row.uid >= 0x7801_0000);
     assert_ne!(app_info(&w.db, other).await.unwrap().unwrap().uid, row.uid);
     let names: Vec<_> = app_all(&w.db).await.unwrap().into_iter().map(|a| a.name).collect();
     assert_eq!(names, ["dawn", "dusk"]);

@@ -1,0 +1,170 @@
+//! Who has which slot of the range: a directory that all data directories of the host share.
+//!
+//! It belongs to root alone, as does the lock in it: who can open a file can lock it. The lock is
+//! waited for only so long, and who holds it is named.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::state::StateDir;
+
+const LEDGER: &str = "/run/wharf/network";
+/// How long the lock is waited for. It is held for some milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// The ledger, locked for as long as this lives.
+pub(super) struct Ledger {
+    dir: PathBuf,
+    _lock: File,
+}
+
+/// Makes the ledger, for root alone. One that others could open is closed, and its lock, which they
+/// may hold, is replaced.
+pub(super) fn prepare() -> io::Result<()> {
+    prepare_at(Path::new(LEDGER))
+}
+
+fn prepare_at(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+    let lock = dir.join("lock");
+    match fs::symlink_metadata(&lock) {
+        Ok(found) if found.mode() & 0o077 != 0 => fs::remove_file(&lock),
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+impl Ledger {
+    /// Locks it. An error says who has held it for too long.
+    pub fn open() -> io::Result<Ledger> {
+        Ledger::open_at(Path::new(LEDGER), PATIENCE)
+    }
+
+    fn open_at(dir: &Path, patience: Duration) -> io::Result<Ledger> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        let path = dir.join("lock");
+        let mut options = OpenOptions::new();
+        let file =
+            options.create(true).truncate(false).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(&path)?;
+        let deadline = Instant::now() + patience;
+        // SAFETY: plain system call on an open descriptor.
+        while unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
+            match io::Error::last_os_error() {
+                e if e.kind() != ErrorKind::WouldBlock => return Err(e),
+                _ if Instant::now() > deadline => return Err(held(&path, &file)),
+                _ => sleep(PAUSE),
+            }
+        }
+        Ok(Ledger { dir: dir.to_owned(), _lock: file })
+    }
+
+    /// Notes that the dyno of `state` has a slot.
+    pub fn note(&self, slot: u32, state: &StateDir) -> io::Result<()> {
+        fs::write(self.entry(slot), state.path.as_os_str().as_encoded_bytes())
+    }
+
+    /// A slot that nobody has, in turn, so that an address is not soon somebody else's. Slot 0 is
+    /// left out: it has the range's own address.
+    pub fn free(&self, slots: u32) -> Option<u32> {
+        let next = fs::read_to_string(self.dir.join("next")).ok().and_then(|text| text.parse::<u32>().ok());
+        let next = next.unwrap_or(1);
+        let mut in_turn = (0..slots).map(|i| (next + i) % slots).filter(|slot| *slot != 0);
+        in_turn.find(|slot| is_free(&self.entry(*slot)))
+    }
+
+    /// The search for the next one begins after this one.
+    pub fn go_on_after(&self, slot: u32) -> io::Result<()> {
+        fs::write(self.dir.join("next"), (slot + 1).to_string())
+    }
+
+    /// Whether the slot is that of the dyno of `state`.
+    pub fn belongs_to(&self, slot: u32, state: &StateDir) -> bool {
+        fs::read(self.entry(slot)).is_ok_and(|owner| owner == state.path.as_os_str().as_encoded_bytes())
+    }
+
+    /// Gives a slot back.
+    pub fn forget(&self, slot: u32) -> io::Result<()> {
+        fs::remove_file(self.entry(slot))
+    }
+
+    fn entry(&self, slot: u32) -> PathBuf {
+        self.dir.join(slot.to_string())
+    }
+}
+
+/// A slot is free when its dyno's directory does not know of it (any more).
+fn is_free(entry: &Path) -> bool {
+    match fs::read_to_string(entry) {
+        Err(_) => true,
+        Ok(owner) => !matches!(StateDir::new(owner).lease(), Ok(Some(_))),
+    }
+}
+
+fn held(path: &Path, lock: &File) -> io::Error {
+    let holder = lock.metadata().ok().and_then(|meta| holder_of(&fs::read_to_string("/proc/locks").ok()?, meta.ino()));
+    let who = holder.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    io::Error::new(
+        ErrorKind::TimedOut,
+        format!("{who} has held {} for {} s; look what it does, and end it", path.display(), PATIENCE.as_secs()),
+    )
+}
+
+/// Of the kernel's list of locks, the process that holds the one on inode `inode`.
+fn holder_of(locks: &str, inode: u64) -> Option<u32> {
+    locks.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, _, pid, file, ..] = fields[..] else { return None };
+        (file.rsplit(':').next()? == inode.to_string()).then(|| pid.parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_holds_the_lock_too_long_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Ledger::open_at(dir.path(), PATIENCE).unwrap();
+        let second = Ledger::open_at(dir.path(), Duration::ZERO).err().unwrap();
+        assert_eq!(second.kind(), ErrorKind::TimedOut);
+        let said = second.to_string();
+        assert!(said.starts_with(&format!("process {} has held", std::process::id())), "{said}");
+        drop(first);
+        assert!(Ledger::open_at(dir.path(), Duration::ZERO).is_ok());
+    }
+
+    #[test]
+    fn a_lock_that_others_hold_since_it_was_open_to_them_holds_nobody_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = dir.path().join("lock");
+        fs::write(&lock, "").unwrap();
+        fs::set_permissions(&lock, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let theirs = File::open(&lock).unwrap();
+        // SAFETY: plain system call on an open descriptor.
+        assert_eq!(unsafe { libc::flock(theirs.as_raw_fd(), libc::LOCK_EX) }, 0);
+        prepare_at(dir.path()).unwrap();
+        let ledger = Ledger::open_at(dir.path(), Duration::ZERO).unwrap();
+        assert_eq!(ledger._lock.metadata().unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(dir.path()).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn slots_are_given_out_in_turn() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open_at(dir.path(), PATIENCE).unwrap();
+        assert_eq!(ledger.free(8), Some(1));
+        ledger.go_on_after(7).unwrap();
+        assert_eq!(ledger.free(8), Some(1), "0 is the range's own");
+        ledger.go_on_after(2).unwrap();
+        assert_eq!(ledger.free(8), Some(3));
+    }
+}

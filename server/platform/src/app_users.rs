@@ -1,0 +1,90 @@
+//! The users that apps run as: what apps have on disk goes with them when they get another one.
+//!
+//! An unpacked slug of another user is put aside, so that it is unpacked anew for the app's; dynos
+//! that run go on in what was put aside, which is removed when that user has no process left. Build
+//! caches are given over by the next build, which is alone with them.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+
+use crate::Platform;
+
+/// What was put aside, in the directory for temporary things: `former-<uid>-<slug>`.
+const FORMER: &str = "former-";
+
+/// Puts aside what is unpacked for another user than the app's. To be called before dynos are
+/// started; an interruption leaves the rest for the next start.
+pub(crate) async fn renew(platform: &Platform) -> anyhow::Result<()> {
+    let data = &platform.config().data;
+    for app in store::apps::app_list(platform.db()).await.context("read the apps")? {
+        let unpacked = data.join("unpacked").join(app.id.to_string());
+        put_aside(&unpacked, &data.join("tmp"), app.uid as u32)
+            .with_context(|| format!("put aside what is unpacked in {}", unpacked.display()))?;
+    }
+    Ok(())
+}
+
+fn put_aside(unpacked: &Path, aside: &Path, uid: u32) -> io::Result<()> {
+    for slug in entries(unpacked)? {
+        let owner = fs::symlink_metadata(&slug)?.uid();
+        if owner != uid {
+            let name = slug.file_name().unwrap_or_default().to_string_lossy();
+            fs::rename(&slug, aside.join(format!("{FORMER}{owner}-{name}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what was put aside and is in no dyno's use any more. Says what it removed.
+pub(crate) fn sweep(data: &Path) -> anyhow::Result<Vec<String>> {
+    let mut done = Vec::new();
+    for path in entries(&data.join("tmp")).context("look for what was put aside")? {
+        if former_user(&path).is_some_and(|uid| !dyno::uids::is_running(uid)) {
+            fs::remove_dir_all(&path).with_context(|| format!("remove {}", path.display()))?;
+            done.push(format!("removed {}", path.display()));
+        }
+    }
+    Ok(done)
+}
+
+fn former_user(path: &Path) -> Option<u32> {
+    let (uid, _) = path.file_name()?.to_str()?.strip_prefix(FORMER)?.split_once('-')?;
+    uid.parse().ok()
+}
+
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        found => found?.map(|entry| entry.map(|entry| entry.path())).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_another_user_is_put_aside_until_nobody_uses_it() {
+        let data = tempfile::tempdir().unwrap();
+        let (unpacked, tmp) = (data.path().join("unpacked/app"), data.path().join("tmp"));
+        fs::create_dir_all(unpacked.join("old")).unwrap();
+        fs::create_dir_all(unpacked.join("new")).unwrap();
+        fs::create_dir_all(&tmp).unwrap();
+        let (me, gone) = (fs::metadata(&unpacked).unwrap().uid(), *dyno::uids::APPS.end());
+        std::os::unix::fs::chown(unpacked.join("new"), Some(gone), None).unwrap();
+
+        put_aside(&unpacked, &tmp, gone).unwrap();
+        assert_eq!(entries(&unpacked).unwrap(), [unpacked.join("new")]);
+        assert_eq!(entries(&tmp).unwrap(), [tmp.join(format!("former-{me}-old"))]);
+        assert_eq!(sweep(data.path()).unwrap(), Vec::<String>::new(), "we run as that user");
+
+        put_aside(&unpacked, &tmp, me).unwrap();
+        assert_eq!(sweep(data.path()).unwrap().len(), 1);
+        assert_eq!(entries(&tmp).unwrap(), [tmp.join(format!("former-{me}-old"))]);
+    }
+}
