@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use dyno::{AppDir, Driver, Limits, Mounts, Network, ProcessDriver, Spec};
+use dyno::{AppDir, Driver, Host, Limits, Mounts, ProcessDriver, Spec};
 use uuid::Uuid;
 
 dyno::shim_before_main!();
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(data), Some(command)) = (args.get(1), args.get(2)) else {
         return Err("Usage: trial DATA_DIR COMMAND [SLUG]".into());
     };
-    let driver = ProcessDriver::new(Path::new(data), Network::default(), &[])?;
+    let driver = ProcessDriver::new(Path::new(data), &Host::default())?;
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_nanos();
     let spec = Spec {
         id: Uuid::from_u128(now),

@@ -2,7 +2,10 @@
 //!
 //! A dyno has the group `wharf/<id>` in every hierarchy that has a controller of [`CONTROLLERS`];
 //! a worker (see the crate `worker`) has `wharf/worker-<id>`; all shims are in `wharf/shims`, so
-//! that whoever ends the server's group does not end them.
+//! that whoever ends the server's group does not end them. The group `wharf` has limits of its own
+//! ([`whole`]). In a hierarchy of version 1 that shares out disks, dynos are in `wharf` itself.
+
+mod whole;
 
 use std::fmt::Display;
 use std::fs;
@@ -11,15 +14,19 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
+use crate::host::Budget;
 use crate::{Error, Limits, Stats};
 
+/// What the group of all dynos is called.
+pub(crate) const WHARF: &str = "wharf";
 /// What dynos need; the first three are indispensable.
 const CONTROLLERS: [&str; 5] = ["memory", "cpu", "pids", "cpuacct", "freezer"];
 
-/// The hierarchies of this host.
+/// The hierarchies of this host, and what the group of all dynos is called in them.
 #[derive(Clone)]
 pub struct Cgroups {
     hierarchies: Vec<Hierarchy>,
+    name: String,
 }
 
 #[derive(Clone)]
@@ -38,16 +45,28 @@ impl Hierarchy {
         CONTROLLERS.iter().any(|c| self.has(c))
     }
 
-    fn parent(&self) -> PathBuf {
-        self.mount.join("wharf")
+    /// Whether all dynos are in one group, because this hierarchy is of use for them as a whole only.
+    fn is_for_all(&self) -> bool {
+        !self.v2 && !self.is_for_dynos() && self.has("blkio")
+    }
+
+    /// What is handed down in version 2: what dynos need, and what they have as a whole if it exists.
+    fn handed_down(&self) -> impl Iterator<Item = &'static str> {
+        CONTROLLERS.into_iter().chain(["io"]).filter(|controller| self.has(controller))
     }
 }
 
 impl Cgroups {
     /// Reads what is mounted. Says what is missing if dynos cannot be limited.
     pub fn find() -> Result<Cgroups, Error> {
+        Cgroups::named(WHARF)
+    }
+
+    /// As [`Cgroups::find`], where the group of all dynos has another name.
+    pub(crate) fn named(name: &str) -> Result<Cgroups, Error> {
         let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(Error::io("read the list of mounts"))?;
-        let cgroups = Cgroups { hierarchies: mounts.lines().filter_map(hierarchy).collect() };
+        let hierarchies = mounts.lines().filter_map(hierarchy).collect();
+        let cgroups = Cgroups { hierarchies, name: name.to_owned() };
         for controller in &CONTROLLERS[..3] {
             if !cgroups.hierarchies.iter().any(|h| h.has(controller)) {
                 return Err(Error::Host(format!(
@@ -60,16 +79,20 @@ impl Cgroups {
         Ok(cgroups)
     }
 
+    fn parent(&self, hierarchy: &Hierarchy) -> PathBuf {
+        hierarchy.mount.join(&self.name)
+    }
+
     /// Makes the group of all dynos, and in v2 hands the controllers down to it.
     pub fn prepare(&self) -> Result<(), Error> {
         for hierarchy in &self.hierarchies {
-            let parent = hierarchy.parent();
+            let parent = self.parent(hierarchy);
             make(&parent).map_err(Error::io(format!("make the cgroup {}", parent.display())))?;
             if !hierarchy.v2 || !hierarchy.is_for_dynos() {
                 continue;
             }
             for dir in [&hierarchy.mount, &parent] {
-                for controller in CONTROLLERS.iter().filter(|c| hierarchy.has(c)) {
+                for controller in hierarchy.handed_down() {
                     let control = dir.join("cgroup.subtree_control");
                     fs::write(&control, format!("+{controller}")).map_err(Error::io(format!(
                         "hand the cgroup controller `{controller}` down in {}",
@@ -81,10 +104,22 @@ impl Cgroups {
         Ok(())
     }
 
+    /// Limits what all dynos and workers together use up. What the kernel refuses is told in the log.
+    pub(crate) fn limit(&self, budget: &Budget) {
+        if let Err(why) = whole::limit(self, budget) {
+            tracing::warn!("dynos have no limit as a whole, or not the one that was asked for: {why}");
+        }
+    }
+
+    /// The limits on memory and on processes of all dynos together, if there are any.
+    pub fn limits(&self) -> (Option<u64>, Option<u64>) {
+        whole::limits(self)
+    }
+
     /// Moves this process out of whatever group it was started in.
     pub fn enter_shims(&self) -> io::Result<()> {
         for hierarchy in &self.hierarchies {
-            let group = hierarchy.parent().join("shims");
+            let group = self.parent(hierarchy).join("shims");
             make(&group)?;
             fs::write(group.join("cgroup.procs"), "0")?;
         }
@@ -95,7 +130,7 @@ impl Cgroups {
     pub fn create(&self, id: impl Display, limits: &Limits) -> io::Result<Vec<PathBuf>> {
         let mut doors = Vec::new();
         for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
-            let group = hierarchy.parent().join(id.to_string());
+            let group = self.parent(hierarchy).join(id.to_string());
             make(&group)?;
             match hierarchy.v2 {
                 true => limit_v2(hierarchy, &group, limits)?,
@@ -103,6 +138,8 @@ impl Cgroups {
             }
             doors.push(group.join("cgroup.procs"));
         }
+        let as_a_whole = self.hierarchies.iter().filter(|h| h.is_for_all());
+        doors.extend(as_a_whole.map(|h| self.parent(h).join("cgroup.procs")));
         Ok(doors)
     }
 
@@ -127,7 +164,7 @@ impl Cgroups {
     /// Kills what is left of a dyno and removes its groups.
     pub fn remove(&self, id: impl Display) -> io::Result<()> {
         for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
-            let group = hierarchy.parent().join(id.to_string());
+            let group = self.parent(hierarchy).join(id.to_string());
             // Freshly killed processes are in the group until they are reaped.
             for attempt in 0.. {
                 match fs::remove_dir(&group) {
@@ -149,7 +186,7 @@ impl Cgroups {
     /// Removes the groups that `is_lost` says so of by their name, if nobody is in them.
     pub fn remove_lost(&self, is_lost: impl Fn(&str) -> bool) -> io::Result<()> {
         for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
-            for entry in fs::read_dir(hierarchy.parent())?.flatten() {
+            for entry in fs::read_dir(self.parent(hierarchy))?.flatten() {
                 if is_lost(&entry.file_name().to_string_lossy()) {
                     // One that somebody is in cannot be removed.
                     let _ = fs::remove_dir(entry.path());
@@ -202,7 +239,7 @@ impl Cgroups {
 
     fn group(&self, controller: &str, id: impl Display) -> Option<(&Hierarchy, PathBuf)> {
         let hierarchy = self.hierarchies.iter().find(|h| h.has(controller))?;
-        Some((hierarchy, hierarchy.parent().join(id.to_string())))
+        Some((hierarchy, self.parent(hierarchy).join(id.to_string())))
     }
 }
 
@@ -225,7 +262,7 @@ fn hierarchy(line: &str) -> Option<Hierarchy> {
         }
         "cgroup" => {
             let hierarchy = Hierarchy { mount, v2: false, controllers: options };
-            let usable = hierarchy.is_for_dynos() || hierarchy.has("name=systemd");
+            let usable = hierarchy.is_for_dynos() || hierarchy.is_for_all() || hierarchy.has("name=systemd");
             (usable && !hierarchy.has("cpuset")).then_some(hierarchy)
         }
         _ => None,

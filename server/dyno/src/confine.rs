@@ -2,4 +2,5 @@
 
 pub use crate::cgroups::Cgroups;
 pub use crate::shim::confine::{Filters, die_with_parent, drop_rights, reset_signals};
-pub use crate::shim::root::{STACK, bind, mount_on};
+pub use crate::shim::places::{bind, mount_on};
+pub use crate::shim::root::STACK;

@@ -9,8 +9,10 @@
 
 mod cgroups;
 pub mod confine;
+pub mod disks;
 mod driver;
 pub mod fake;
+mod host;
 mod network;
 mod process;
 mod shim;
@@ -19,7 +21,8 @@ mod state;
 pub mod uids;
 
 pub use driver::{Driver, Error};
-pub use network::Network;
+pub use host::{Budget, Host};
+pub use network::{Network, Range};
 pub use process::ProcessDriver;
 pub use shim::shim_main;
 pub use spec::{AppDir, Bind, Exit, Handle, Limits, Mounts, Phase, Spec, Stats, Status};

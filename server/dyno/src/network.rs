@@ -5,9 +5,11 @@
 //! the ledger. The rules are the nftables table `inet wharf`, made anew as a whole by each
 //! [`Network::prepare`]:
 //!
-//! - outwards: translated to the host's address; not to link-local addresses (cloud metadata);
+//! - outwards: translated to the host's address, to the internet; not to private networks and where
+//!   clouds have their metadata, unless the operator opens them ([`ranges`]);
+//! - connections are counted and paced, for each dyno and for all of them, and refused above that;
 //! - dynos reach neither each other nor this host, except its name server if it is one and the
-//!   ports that the router serves the world on ([`Network::prepare`]'s doors);
+//!   ports that the router serves the world on (the doors);
 //! - inwards: this host alone (the router is on it);
 //! - what goes to an address whose dyno is gone is refused at once instead of leaving by the
 //!   default route.
@@ -18,6 +20,7 @@
 
 mod ledger;
 mod netlink;
+mod ranges;
 mod rules;
 
 use std::fs::{self, File};
@@ -28,8 +31,9 @@ use std::os::fd::AsRawFd;
 use serde::{Deserialize, Serialize};
 
 use self::ledger::Ledger;
-use crate::Error;
+pub use self::ranges::Range;
 use crate::state::StateDir;
+use crate::{Error, Host};
 
 const INSIDE: &str = "eth0";
 
@@ -94,8 +98,7 @@ pub(crate) struct Lease {
 
 impl Network {
     /// Makes this host able to carry dynos: forwarding, rules. Refuses a range that is in use.
-    /// `doors` are TCP ports of this host that dynos may connect to.
-    pub(crate) fn prepare(&self, doors: &[u16]) -> Result<(), Error> {
+    pub(crate) fn prepare(&self, host: &Host) -> Result<(), Error> {
         ledger::prepare().map_err(Error::io("make the ledger of the dynos' addresses"))?;
         self.check_unused()?;
         fs::write("/proc/sys/net/ipv4/ip_forward", "1").map_err(Error::io("switch on net.ipv4.ip_forward"))?;
@@ -106,7 +109,14 @@ impl Network {
                  in them; put one into /etc/resolv.conf that is not on 127.0.0.0/8"
             );
         }
-        rules::apply(&self.to_string(), &servers, doors)
+        let Host { doors, open, .. } = host;
+        rules::apply(&rules::Rules {
+            range: self.to_string(),
+            servers: &servers,
+            doors,
+            open,
+            connections: connections(),
+        })
     }
 
     /// Looks for a route of somebody else's into the range.
@@ -200,6 +210,12 @@ impl Lease {
         }
         ledger.forget(self.slot)
     }
+}
+
+/// What the machine's table of connections holds. Before the table is first used it cannot be asked.
+fn connections() -> u64 {
+    let most = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max");
+    most.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(65_536)
 }
 
 /// What a dyno's resolv.conf says: see the top of this file.

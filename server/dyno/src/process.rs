@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::cgroups::Cgroups;
 use crate::shim::TAKEN_OVER;
 use crate::state::{self, Order, StateDir};
-use crate::{Driver, Error, Exit, Handle, Network, Phase, Spec, Stats, Status};
+use crate::{Driver, Error, Exit, Handle, Host, Phase, Spec, Stats, Status, disks};
 
 /// How long a shim may take to get a command running, or to end when all is dead inside.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,20 +30,20 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Clone)]
 pub struct ProcessDriver {
     dynos: PathBuf,
-    network: Network,
+    host: Host,
     cgroups: Cgroups,
     executable: PathBuf,
+    has_disks: bool,
 }
 
 impl ProcessDriver {
     /// Prepares this host (directories, cgroups, forwarding and rules for the network) for dynos
-    /// whose state is in `data`/dynos. An error says what the host lacks. `doors` are the TCP ports
-    /// of this host that dynos may connect to: where the router serves the world, so that an app can
-    /// call another one by its address. They replace those that were let in before.
+    /// whose state is in `data`/dynos. An error says what the host lacks. What `host` says replaces
+    /// what was said before, also for dynos that run.
     ///
     /// Shims are started as `/proc/self/exe dyno STATE_DIR`; that must lead to
     /// [`shim_main`](crate::shim_main) before any thread exists.
-    pub fn new(data: &Path, network: Network, doors: &[u16]) -> Result<Self, Error> {
+    pub fn new(data: &Path, host: &Host) -> Result<Self, Error> {
         if !nix::unistd::geteuid().is_root() {
             return Err(Error::Host(
                 "Dynos can be run by root only: they need namespaces, cgroups and users of their \
@@ -51,13 +51,23 @@ impl ProcessDriver {
                     .to_owned(),
             ));
         }
-        let cgroups = Cgroups::find()?;
+        let cgroups = Cgroups::named(&host.group)?;
         cgroups.prepare()?;
-        network.prepare(doors)?;
+        cgroups.limit(&host.budget()?);
+        host.network.prepare(host)?;
+        raise_open_files();
         let dynos = data.join("dynos");
         make_private(&dynos).map_err(Error::io(format!("make {}", dynos.display())))?;
         let dynos = dynos.canonicalize().map_err(Error::io("find the dynos' directory"))?;
-        let driver = ProcessDriver { dynos, network, cgroups, executable: PathBuf::from("/proc/self/exe") };
+        let has_disks = match disks::missing() {
+            None => true,
+            Some(why) => {
+                tracing::warn!("nothing limits what a dyno writes to disk: {why}");
+                false
+            }
+        };
+        let executable = PathBuf::from("/proc/self/exe");
+        let driver = ProcessDriver { dynos, host: host.clone(), cgroups, executable, has_disks };
         driver.sweep().map_err(Error::io("remove what is left of old dynos"))?;
         Ok(driver)
     }
@@ -76,7 +86,8 @@ impl ProcessDriver {
     fn sweep(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.dynos)? {
             let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(GONE) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if [GONE, disks::UNFINISHED].iter().any(|kind| name.starts_with(kind)) {
                 discard(entry.path());
             }
         }
@@ -106,7 +117,12 @@ impl ProcessDriver {
     }
 
     fn launch(&self, state: &StateDir, spec: &Spec, lock: File) -> Result<Handle, Error> {
-        let order = Order { spec: spec.clone(), network: self.network };
+        if self.has_disks {
+            // What an earlier try left may still be mounted: it is removed, not written over.
+            let _ = fs::remove_file(state.image());
+            disks::make(&self.dynos, &state.image(), spec.limits.disk).map_err(Error::io("make the dyno's disk"))?;
+        }
+        let order = Order { spec: spec.clone(), network: self.host.network, group: self.host.group.clone() };
         state.create(&order, Utc::now()).map_err(Error::io("write the dyno's record"))?;
         let log = OpenOptions::new().create(true).append(true).open(state.log()).map_err(Error::io("open shim.log"))?;
         let mut child = Command::new(&self.executable)
@@ -299,6 +315,12 @@ fn discard(gone: PathBuf) {
     if let Err(e) = std::thread::Builder::new().name("discard".into()).spawn(remove) {
         tracing::warn!("cannot remove the files of a dyno now: {e}");
     }
+}
+
+/// The machine's limit on open files counts for the database, too, but not for root: dynos are held
+/// by their memory, which open files are part of. As systemd does it. Not vital.
+fn raise_open_files() {
+    let _ = fs::write("/proc/sys/fs/file-max", i64::MAX.to_string());
 }
 
 fn make_private(dir: &Path) -> io::Result<()> {

@@ -10,8 +10,11 @@
 //! ```
 
 pub(crate) mod confine;
+mod disk;
+mod etc;
 mod init;
 mod output;
+pub(crate) mod places;
 pub(crate) mod root;
 mod syscalls;
 
@@ -44,8 +47,12 @@ fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Sentence {
 /// Only a [`ProcessDriver`](crate::ProcessDriver) can start one: it hands over the lock of the state
 /// directory as standard input.
 pub fn shim_main(args: &[OsString]) -> ! {
-    // SAFETY: plain system call. What a shim makes on the host is root's alone.
-    unsafe { libc::umask(0o077) };
+    // SAFETY: plain system calls. What a shim makes on the host is root's alone; what the server left
+    // open is not for a dyno, and nothing of ours is open yet but the three that were handed over.
+    unsafe {
+        libc::umask(0o077);
+        libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0);
+    }
     let state = match args {
         [dir] => StateDir::new(dir),
         _ => fail("Usage: wharfd dyno STATE_DIR. It is started by the server, not by hand."),
@@ -54,7 +61,8 @@ pub fn shim_main(args: &[OsString]) -> ! {
         Ok(both) => both,
         Err(sentence) => fail(&sentence),
     };
-    let exit = supervise(&state, &driver).unwrap_or_else(|sentence| Exit::of_error(sentence, Utc::now()));
+    let mut cgroups = None;
+    let exit = supervise(&state, &driver, &mut cgroups).unwrap_or_else(|sentence| Exit::of_error(sentence, Utc::now()));
     // It is still there if the command could not be started.
     let _ = state.forget_order();
     if let Err(e) = state.write_exit(&exit) {
@@ -62,7 +70,9 @@ pub fn shim_main(args: &[OsString]) -> ! {
     }
     // Only now, so that a driver that hears nothing finds the exit.
     drop(driver);
-    clean_up(&state);
+    if let Some(cgroups) = cgroups {
+        clean_up(&state, &cgroups);
+    }
     drop(lock);
     std::process::exit(0)
 }
@@ -108,10 +118,13 @@ fn take_descriptor(number: i32) -> io::Result<File> {
     }
 }
 
-/// Starts the command and stays with it until everything inside is gone.
-fn supervise(state: &StateDir, driver: &File) -> Result<Exit, Sentence> {
+/// Starts the command and stays with it until everything inside is gone. Leaves what it knows of the
+/// host's cgroups in `found`.
+fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Result<Exit, Sentence> {
+    let disk = disk::begin(state).map_err(doing("begin to mount the dyno's disk"))?;
     let order = state.order().map_err(doing("read spec.json"))?;
-    let cgroups = Cgroups::find().map_err(|e| e.to_string())?;
+    let cgroups = found.insert(Cgroups::named(&order.group).map_err(|e| e.to_string())?);
+    confine::survive_others();
     cgroups.enter_shims().map_err(doing("enter the shims' cgroup"))?;
     let lease = order.network.lease(state).map_err(doing("lease an address"))?;
     lease.enter().map_err(doing("make the network namespace"))?;
@@ -122,7 +135,9 @@ fn supervise(state: &StateDir, driver: &File) -> Result<Exit, Sentence> {
     let ready = Pipe::new().map_err(doing("make a pipe"))?;
     let ended = Pipe::new().map_err(doing("make a pipe"))?;
     let alive = Pipe::new().map_err(doing("make a pipe"))?;
-    let plan = init::Plan::new(state, order, lease, doors)?;
+    let disk = disk.map(disk::Making::finish).transpose().map_err(doing("mount the dyno's disk"))?;
+    let watched = disk.as_ref().map(OwnedFd::try_clone).transpose().map_err(doing("keep the dyno's disk in sight"))?;
+    let plan = init::Plan::new(state, order, lease, doors, disk)?;
 
     // SAFETY: this process has one thread, so the child may do anything.
     let pid = unsafe { libc::syscall(libc::SYS_clone, init::NAMESPACES, 0, 0, 0, 0) } as i32;
@@ -147,7 +162,7 @@ fn supervise(state: &StateDir, driver: &File) -> Result<Exit, Sentence> {
     if started.is_ok() {
         state.forget_order().map_err(doing("remove spec.json"))?;
         report(driver);
-        output::spool(state, &stdout.reader, &stderr.reader)?;
+        output::spool(state, &stdout.reader, &stderr.reader, watched.map(File::from))?;
     }
     reap(pid);
     started?;
@@ -196,9 +211,8 @@ fn exit_of(ended: OwnedFd, oom_kills: u64) -> Exit {
 
 /// Nobody is inside any more, so the groups can go. The address stays taken until the dyno is
 /// removed: the router may still send to it.
-fn clean_up(state: &StateDir) {
-    let removed = Cgroups::find().map(|cgroups| cgroups.remove(state.id().unwrap_or_default()));
-    if let Ok(Err(e)) = removed {
+fn clean_up(state: &StateDir, cgroups: &Cgroups) {
+    if let Err(e) = cgroups.remove(state.id().unwrap_or_default()) {
         eprintln!("{}", doing("remove the dyno's cgroups")(e));
     }
 }

@@ -8,6 +8,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::disks;
+
 /// Everything that a dyno is started from.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Spec {
@@ -74,10 +76,13 @@ pub struct Limits {
     pub cpu_quota_us: u64,
     /// Most processes and threads at one time.
     pub pids: u64,
+    /// What it may write to /app and /tmp.
+    #[serde(default)]
+    pub disk: disks::Size,
 }
 
 impl Default for Limits {
-    /// A small dyno: 512 MB, killed at five times that, 256 processes and threads.
+    /// A small dyno: 512 MB, killed at five times that, 256 processes and threads, 10 GB of disk.
     fn default() -> Self {
         Limits {
             memory_bytes: 512 << 20,
@@ -85,6 +90,7 @@ impl Default for Limits {
             cpu_shares: 1024,
             cpu_quota_us: 0,
             pids: 256,
+            disk: disks::Size::default(),
         }
     }
 }

@@ -6,7 +6,7 @@
 //! shim.lock   flock'ed while the shim lives (the driver takes the lock and hands it over)
 //! shim.pid    the shim                      shim.log    what went wrong inside it
 //! exit.json   how it ended                  spool/      output
-//! disk/       what the dyno wrote           root/       mount point, empty outside
+//! disk.img    what the dyno writes          disk/, root/  mount points, empty outside
 //! ```
 
 use std::fs::{self, File, OpenOptions};
@@ -30,6 +30,8 @@ const LOST: &str = "The machine or the supervisor of this dyno was stopped.";
 pub(crate) struct Order {
     pub spec: Spec,
     pub network: Network,
+    /// The control group of all dynos.
+    pub group: String,
 }
 
 /// What may be known of a dyno for as long as it is kept; no secrets.
@@ -61,6 +63,16 @@ impl StateDir {
 
     pub fn log(&self) -> PathBuf {
         self.path.join("shim.log")
+    }
+
+    /// The image of the dyno's disk. Without one, disk/ is a directory like any other.
+    pub fn image(&self) -> PathBuf {
+        self.path.join("disk.img")
+    }
+
+    /// Where the disk is mounted.
+    pub fn disk(&self) -> PathBuf {
+        self.path.join("disk")
     }
 
     pub fn lock_path(&self) -> PathBuf {

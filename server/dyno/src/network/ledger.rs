@@ -33,12 +33,21 @@ pub(super) fn prepare() -> io::Result<()> {
 fn prepare_at(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
-    let lock = dir.join("lock");
-    match fs::symlink_metadata(&lock) {
-        Ok(found) if found.mode() & 0o077 != 0 => fs::remove_file(&lock),
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let is_open = fs::symlink_metadata(&path).is_ok_and(|found| found.mode() & 0o077 != 0);
+        let closed = match path.ends_with("lock") {
+            _ if !is_open => Ok(()),
+            true => fs::remove_file(&path),
+            false => fs::set_permissions(&path, fs::Permissions::from_mode(0o600)),
+        };
+        match closed {
+            // A slot was given back meanwhile.
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 impl Ledger {

@@ -77,14 +77,38 @@ fn denied() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendError
         let unlike = values.iter().map(|value| is(SeccompCmpOp::Ne, *value));
         SeccompRule::new(unlike.collect::<Result<_, _>>()?)
     };
-    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
-    rules.insert(libc::SYS_socket, vec![except(&families.map(|family| family as u64))?]);
+    rules.insert(libc::SYS_socket, sockets()?);
+    rules.insert(libc::SYS_socketpair, vec![except(&[libc::AF_UNIX as u64])?]);
     // Plain Linux, its uname26 and 32-bit variants, and the question which it is.
     let personalities = [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
     rules.insert(libc::SYS_personality, vec![except(&personalities)?]);
     // Typing into a terminal in somebody else's name.
-    let request = SeccompCondition::new(1, Dword, SeccompCmpOp::Eq, libc::TIOCSTI)?;
-    rules.insert(libc::SYS_ioctl, vec![SeccompRule::new(vec![request])?]);
+    let request = |number| SeccompRule::new(vec![SeccompCondition::new(1, Dword, SeccompCmpOp::Eq, number)?]);
+    rules.insert(libc::SYS_ioctl, vec![request(libc::TIOCSTI)?, request(TIOCLINUX)?]);
+    Ok(rules)
+}
+
+/// Pasting into a console, and more of the kind.
+const TIOCLINUX: u64 = 0x541c;
+/// The protocols of the internet that have sockets here: the usual one of a type, ICMP, TCP, UDP and
+/// ICMP of IPv6. The kernel loads the code of any other that is asked for.
+const PROTOCOLS: [u64; 5] = [0, 1, 6, 17, 58];
+/// Questions about interfaces and routes; the other protocols of netlink are the host's business.
+const NETLINK_ROUTE: u64 = 0;
+
+/// Which sockets are denied: those of other families, and of other protocols of these.
+fn sockets() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+    let family = |op, family: i32| SeccompCondition::new(0, Dword, op, family as u64);
+    let unlike = |protocol: &u64| SeccompCondition::new(2, Dword, SeccompCmpOp::Ne, *protocol);
+    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+    let others = families.into_iter().map(|known| family(SeccompCmpOp::Ne, known));
+    let mut rules = vec![SeccompRule::new(others.collect::<Result<_, _>>()?)?];
+    for internet in [libc::AF_INET, libc::AF_INET6] {
+        let mut conditions = vec![family(SeccompCmpOp::Eq, internet)?];
+        conditions.extend(PROTOCOLS.iter().map(unlike).collect::<Result<Vec<_>, _>>()?);
+        rules.push(SeccompRule::new(conditions)?);
+    }
+    rules.push(SeccompRule::new(vec![family(SeccompCmpOp::Eq, libc::AF_NETLINK)?, unlike(&NETLINK_ROUTE)?])?);
     Ok(rules)
 }
 
@@ -125,6 +149,11 @@ pub fn die_with_parent(alive: &OwnedFd) -> Result<(), Sentence> {
             _ => Err("The supervisor of this dyno was stopped.".to_owned()),
         }
     }
+}
+
+/// When memory runs short among dynos, the kernel shall end what is inside one of them.
+pub(super) fn survive_others() {
+    let _ = std::fs::write("/proc/self/oom_score_adj", "-900");
 }
 
 /// More open files, no core files.

@@ -53,7 +53,14 @@ pub(super) struct Lines {
 }
 
 impl Plan {
-    pub fn new(state: &StateDir, order: Order, lease: Lease, doors: Vec<PathBuf>) -> Result<Plan, Sentence> {
+    /// `disk` is the mount of the dyno's own disk, if it has one.
+    pub fn new(
+        state: &StateDir,
+        order: Order,
+        lease: Lease,
+        doors: Vec<PathBuf>,
+        disk: Option<OwnedFd>,
+    ) -> Result<Plan, Sentence> {
         let spec = order.spec;
         let hostname = spec.id.to_string();
         let words: Vec<String> = match spec.raw {
@@ -65,7 +72,7 @@ impl Plan {
         let memory = spec.limits.memory_bytes >> 20;
         let environment = environment(spec.env, &spec.name, spec.port, memory);
         Ok(Plan {
-            root: root::Root::new(state, spec.root, spec.uid, lease.address, &hostname)?,
+            root: root::Root::new(state, disk, spec.root, spec.uid, lease.address, &hostname)?,
             hostname,
             uid: spec.uid,
             doors,

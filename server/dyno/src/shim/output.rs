@@ -1,12 +1,15 @@
 //! From the dyno's pipes to its spool.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use spool::{Entry, Writer};
 
 use super::{Sentence, doing};
+use crate::disks::Fill;
 use crate::state::StateDir;
 
 /// Longer lines are cut into pieces of this many bytes.
@@ -15,12 +18,19 @@ const SEGMENT_BYTES: u64 = 4 << 20;
 /// What is kept of the output of a dyno that nobody listens to; the oldest goes first.
 const BACKLOG_BYTES: u64 = 1 << 30;
 
-/// Writes down all output until nobody is left inside who could write.
-pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd) -> Result<(), Sentence> {
+/// How often the disk is looked at, while there is output and while there is none.
+const LOOK: Duration = Duration::from_secs(1);
+const IDLE_LOOK: Duration = Duration::from_secs(5);
+
+/// Writes down all output until nobody is left inside who could write, and says when the dyno's
+/// `disk` is full.
+pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd, disk: Option<File>) -> Result<(), Sentence> {
     let writer =
         Writer::open(&state.spool(), SEGMENT_BYTES).map_err(doing("open the spool"))?.limited_to(BACKLOG_BYTES);
     let mut sink = Sink { writer, dropped: 0 };
     let mut streams = [Stream::new(b'o', stdout), Stream::new(b'e', stderr)];
+    let mut disk = disk.map(Disk::new);
+    let patience = disk.as_ref().map_or(-1, |_| IDLE_LOOK.as_millis() as i32);
     let mut buffer = vec![0; 64 * 1024];
     while streams.iter().any(|stream| stream.fd >= 0) {
         let mut polled = streams.each_ref().map(|stream| libc::pollfd {
@@ -29,7 +39,7 @@ pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd) -> Res
             revents: 0,
         });
         // SAFETY: as many as said.
-        if unsafe { libc::poll(polled.as_mut_ptr(), 2, -1) } < 0 {
+        if unsafe { libc::poll(polled.as_mut_ptr(), 2, patience) } < 0 {
             match io::Error::last_os_error() {
                 e if e.kind() == io::ErrorKind::Interrupted => continue,
                 e => return Err(doing("wait for output")(e)),
@@ -40,9 +50,40 @@ pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd) -> Res
                 stream.read(&mut buffer, &mut sink);
             }
         }
+        if let Some(disk) = disk.as_mut().filter(|disk| disk.looked.elapsed() >= LOOK) {
+            disk.look(&mut sink);
+        }
+        sink.flush();
+    }
+    // A full disk may be what it died of.
+    if let Some(disk) = &mut disk {
+        disk.look(&mut sink);
         sink.flush();
     }
     Ok(())
+}
+
+/// The dyno's disk, and whether people know that it is full.
+struct Disk {
+    place: File,
+    looked: Instant,
+    told: bool,
+}
+
+impl Disk {
+    fn new(place: File) -> Disk {
+        Disk { place, looked: Instant::now(), told: false }
+    }
+
+    /// Says once that it is full, and again when it was not in between.
+    fn look(&mut self, sink: &mut Sink) {
+        self.looked = Instant::now();
+        let Ok(fill) = Fill::of(&self.place) else { return };
+        if fill.is_full() && !self.told {
+            sink.line(b's', fill.sentence().as_bytes());
+        }
+        self.told = fill.is_full();
+    }
 }
 
 /// Where lines go. A full disk costs lines, never the dyno; how many is said when there is room.

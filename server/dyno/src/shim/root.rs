@@ -1,69 +1,26 @@
 //! The file system that a dyno sees: an empty root, and on it only what a stack needs.
 //!
 //! /usr and what belongs to it come from this machine, read-only; /etc is a selection; /app and
-//! /tmp are the dyno's own, on disk in its state directory; /proc is its own; /home, /root, /opt,
-//! /sys and the contents of /run and /var do not exist.
+//! /tmp are the dyno's own, on a disk of its own; /proc is its own; /home, /root, /opt, /sys and the
+//! contents of /run and /var do not exist. What a tenant decides on (the slug, /app, /tmp) is opened
+//! and mounted by descriptor, through no link: see [`places`].
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, lchown, symlink};
-use std::path::{Component, Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use super::{Sentence, doing};
+use super::places::{self, SAFE, Tree, by_descriptor, mount_new};
+use super::{Sentence, doing, etc};
 use crate::state::StateDir;
-use crate::{AppDir, Bind, Mounts, network};
+use crate::{AppDir, Bind, Mounts};
 
 /// The stack, as it is on the machine; symbolic links stay links.
 pub const STACK: [&str; 7] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
-
-/// What of /etc is shown, where it exists and everybody may read it; `*` stands for any ending.
-const ETC: [&str; 41] = [
-    "ImageMagick*",
-    "alternatives",
-    "bash.bashrc",
-    "bindresvport.blacklist",
-    "ca-certificates",
-    "ca-certificates.conf",
-    "crypto-policies",
-    "debian_version",
-    "default/locale",
-    "ethertypes",
-    "fonts",
-    "gai.conf",
-    "ghostscript",
-    "host.conf",
-    "java*",
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "locale.alias",
-    "localtime",
-    "lsb-release",
-    "magic",
-    "magic.mime",
-    "mailcap",
-    "maven",
-    "mime.types",
-    "networks",
-    "nsswitch.conf",
-    "os-release",
-    "perl",
-    "php",
-    "pki",
-    "protocols",
-    "python*",
-    "rpc",
-    "services",
-    "shells",
-    "ssl",
-    "terminfo",
-    "timezone",
-    "xml",
-];
 
 /// Larger files of /etc are mounted, smaller ones copied.
 const COPIED_BYTES: u64 = 1 << 20;
@@ -73,19 +30,28 @@ const PROC_EMPTY_FILES: [&str; 8] =
     ["config.gz", "kcore", "keys", "kmsg", "latency_stats", "sched_debug", "timer_list", "timer_stats"];
 const PROC_EMPTY_DIRS: [&str; 4] = ["acpi", "asound", "driver", "scsi"];
 
+/// A device has to work as one.
+const DEVICE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC;
+/// Pseudo-terminals at one time.
+const TERMINALS: u32 = 64;
+const READ_ONLY: u64 = SAFE | libc::MOUNT_ATTR_RDONLY;
+
 /// What is to be made, and where.
 pub(super) struct Root {
     point: PathBuf,
+    /// Where the disk belongs, and its mount; without one, a directory.
     disk: PathBuf,
+    mount: Option<OwnedFd>,
     mounts: Mounts,
     uid: u32,
     files: Vec<(&'static str, String)>,
 }
 
 impl Root {
-    /// Prepares the directories on disk.
+    /// Prepares the directories on the host.
     pub fn new(
         state: &StateDir,
+        mount: Option<OwnedFd>,
         mounts: Mounts,
         uid: u32,
         address: Ipv4Addr,
@@ -93,54 +59,64 @@ impl Root {
     ) -> Result<Root, Sentence> {
         let root = Root {
             point: state.path.join("root"),
-            disk: state.path.join("disk"),
+            disk: state.disk(),
+            mount,
             mounts,
             uid,
-            files: files(uid, address, hostname),
+            files: etc::files(uid, address, hostname),
         };
-        root.make_disk().map_err(doing("make the dyno's directories on disk"))?;
-        Ok(root)
-    }
-
-    fn make_disk(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.point)?;
-        for (name, mode) in [("app", 0o755), ("work", 0o700), ("tmp", 0o1777)] {
-            let dir = self.disk.join(name);
-            fs::create_dir_all(&dir)?;
-            fs::set_permissions(&dir, Permissions::from_mode(mode))?;
+        for dir in [&root.point, &root.disk] {
+            fs::create_dir_all(dir).map_err(doing("make the dyno's directories"))?;
         }
-        chown(self.disk.join("app"), Some(self.uid), Some(self.uid))
+        Ok(root)
     }
 
     /// Makes it the root of this process, which must be PID 1 of namespaces of its own.
     pub fn enter(&self) -> Result<(), Sentence> {
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-        mount_on("/", None, None, private, None).map_err(doing("part with the host's mounts"))?;
-        let options = "mode=755,size=16m,nr_inodes=16k";
-        self.tmpfs("", options).map_err(doing("mount the root"))?;
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
+            .map_err(|e| doing("part with the host's mounts")(e.into()))?;
+        let disk = self.make_disk().map_err(doing("make the dyno's disk"))?;
+        let new = self.make_top().map_err(doing("mount the root"))?;
         for name in STACK {
-            self.show(Path::new(name)).map_err(doing(format!("show /{name}")))?;
+            self.show(&new, Path::new(name)).map_err(doing(format!("show /{name}")))?;
         }
-        self.make_etc().map_err(doing("make /etc"))?;
-        self.make_places().map_err(doing("make the directories of the root"))?;
-        self.make_app()?;
-        self.make_proc().map_err(doing("make /proc"))?;
-        self.make_dev().map_err(doing("make /dev"))?;
+        self.make_etc(&new).map_err(doing("make /etc"))?;
+        self.make_places(&new, &disk).map_err(doing("make the directories of the root"))?;
+        self.make_app(&new, &disk)?;
+        self.make_proc(&new).map_err(doing("make /proc"))?;
+        self.make_dev(&new).map_err(doing("make /dev"))?;
         self.pivot()
+    }
+
+    /// The disk that /app and /tmp are on.
+    fn make_disk(&self) -> io::Result<Tree> {
+        if let Some(mount) = &self.mount {
+            places::put(mount, &places::host(&self.disk)?)?;
+        }
+        for (name, mode) in [("app", 0o755), ("work", 0o700), ("tmp", 0o1777)] {
+            let dir = self.disk.join(name);
+            fs::create_dir_all(&dir)?;
+            fs::set_permissions(&dir, Permissions::from_mode(mode))?;
+        }
+        chown(self.disk.join("app"), Some(self.uid), Some(self.uid))?;
+        Tree::open(&self.disk)
+    }
+
+    fn make_top(&self) -> io::Result<Tree> {
+        let point = places::host(&self.point)?;
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        mount_new("tmpfs", "tmpfs", &point, flags, Some("mode=755,size=16m,nr_inodes=16k"))?;
+        Tree::open(&self.point)
     }
 
     fn at(&self, path: impl AsRef<Path>) -> PathBuf {
         self.point.join(path)
     }
 
-    fn tmpfs(&self, path: &str, options: &str) -> io::Result<()> {
-        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-        mount_on(self.at(path), Some("tmpfs"), Some("tmpfs"), flags, Some(options))
-    }
-
     /// Shows something of the host at its place, read-only: a link as a link, a small file as a
     /// copy. What is missing, or is not for everybody to read, is passed over.
-    fn show(&self, path: &Path) -> io::Result<()> {
+    fn show(&self, new: &Tree, path: &Path) -> io::Result<()> {
         let (host, target) = (Path::new("/").join(path), self.at(path));
         let found = match fs::symlink_metadata(&host) {
             Ok(found) => found,
@@ -160,98 +136,85 @@ impl Root {
             true => fs::create_dir(&target)?,
             false => fs::write(&target, "")?,
         }
-        bind(&host, &target, false)
+        places::attach(&places::host(&host)?, &new.place(path)?, READ_ONLY)
     }
 
-    fn make_etc(&self) -> io::Result<()> {
+    fn make_etc(&self, new: &Tree) -> io::Result<()> {
         fs::create_dir(self.at("etc"))?;
         fs::create_dir(self.at("etc/default"))?;
-        let host: Vec<String> =
-            fs::read_dir("/etc")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-        for pattern in ETC {
-            match pattern.strip_suffix('*') {
-                None => self.show(&Path::new("etc").join(pattern))?,
-                Some(start) => {
-                    for name in host.iter().filter(|name| name.starts_with(start)) {
-                        self.show(&Path::new("etc").join(name))?;
-                    }
-                }
-            }
+        for path in etc::shown()? {
+            self.show(new, &path)?;
         }
         symlink("/proc/self/mounts", self.at("etc/mtab"))?;
         for (name, text) in &self.files {
-            fs::write(self.at("etc").join(name), text)?;
+            new.write(&Path::new("etc").join(name), text.as_bytes())?;
         }
         Ok(())
     }
 
-    fn make_places(&self) -> io::Result<()> {
+    fn make_places(&self, new: &Tree, disk: &Tree) -> io::Result<()> {
         for path in ["app", "dev", "proc", "run", "tmp", "var", "var/cache", "var/lib", "var/log"] {
             fs::create_dir(self.at(path))?;
         }
         symlink("/run", self.at("var/run"))?;
         symlink("/tmp", self.at("var/tmp"))?;
-        bind(&self.disk.join("tmp"), &self.at("tmp"), true)
+        places::attach(&disk.dir(Path::new("tmp"))?, &new.dir(Path::new("tmp"))?, SAFE)
     }
 
-    /// The slug with a layer of the dyno's own above it; without overlayfs (or on a disk that
-    /// cannot carry the layer) a copy of the slug.
-    fn make_app(&self) -> Result<(), Sentence> {
-        let (app, layer) = (self.at("app"), self.disk.join("app"));
-        let AppDir::Slug(slug) = &self.mounts.app else {
-            return bind(&layer, &app, true).map_err(doing("mount /app"));
+    /// The slug with a layer of the dyno's own above it.
+    fn make_app(&self, new: &Tree, disk: &Tree) -> Result<(), Sentence> {
+        let app = new.dir(Path::new("app")).map_err(doing("find /app"))?;
+        let layer = disk.dir(Path::new("app")).map_err(doing("find the dyno's own files"))?;
+        let AppDir::Slug(path) = &self.mounts.app else {
+            return places::attach(&layer, &app, SAFE).map_err(doing("mount /app"));
         };
-        if !slug.is_dir() {
-            return Err(format!("The slug is not at {}. Deploy again.", slug.display()));
-        }
-        let options = format!(
-            "lowerdir={},upperdir={},workdir={}",
-            escaped(slug),
-            escaped(&layer),
-            escaped(&self.disk.join("work"))
-        );
+        let slug = open_slug(path)?;
+        let work = disk.dir(Path::new("work")).map_err(doing("find the dyno's own files"))?;
+        let [lower, upper, work] = [&slug, &layer, &work].map(by_descriptor);
+        let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-        let overlay = mount_on(&app, Some("overlay"), Some("overlay"), flags, Some(&options));
-        overlay.or_else(|e| {
-            eprintln!("{} The slug is copied instead.", doing("mount an overlay")(e));
-            copy_tree(slug, &layer).map_err(doing("copy the slug"))?;
-            bind(&layer, &app, true).map_err(doing("mount /app"))
-        })
+        mount_new("overlay", "overlay", &app, flags, Some(&options))
+            .map_err(doing("lay the dyno's files over the slug"))
     }
 
-    fn make_proc(&self) -> io::Result<()> {
+    fn make_proc(&self, new: &Tree) -> io::Result<()> {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        mount_on(self.at("proc"), Some("proc"), Some("proc"), flags, None)?;
+        mount_new("proc", "proc", &new.dir(Path::new("proc"))?, flags, None)?;
         let existing = |name: &&str| self.at("proc").join(name).exists();
+        let place = |name: &str| new.place(&Path::new("proc").join(name));
         for name in PROC_READ_ONLY.iter().filter(|name| existing(name)) {
-            let path = self.at("proc").join(name);
-            bind(&path, &path, false)?;
+            places::attach(&place(name)?, &place(name)?, READ_ONLY)?;
         }
+        let null = places::host(Path::new("/dev/null"))?;
         for name in PROC_EMPTY_FILES.iter().filter(|name| existing(name)) {
-            let path = self.at("proc").join(name);
-            mount_on(&path, Some("/dev/null"), None, MsFlags::MS_BIND, None)?;
+            places::attach(&null, &place(name)?, 0)?;
         }
         for name in PROC_EMPTY_DIRS.iter().filter(|name| existing(name)) {
-            self.tmpfs(&format!("proc/{name}"), "mode=555,size=0,nr_inodes=1")?;
+            let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+            mount_new("tmpfs", "tmpfs", &place(name)?, flags, Some("mode=555,size=0,nr_inodes=1"))?;
         }
         Ok(())
     }
 
-    fn make_dev(&self) -> io::Result<()> {
+    fn make_dev(&self, new: &Tree) -> io::Result<()> {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-        mount_on(self.at("dev"), Some("tmpfs"), Some("tmpfs"), flags, Some("mode=755,size=64k"))?;
+        let options = "mode=755,size=64k,nr_inodes=64";
+        mount_new("tmpfs", "tmpfs", &new.dir(Path::new("dev"))?, flags, Some(options))?;
         for name in ["full", "null", "random", "tty", "urandom", "zero"] {
-            let path = self.at("dev").join(name);
-            fs::write(&path, "")?;
-            let host = Path::new("/dev").join(name);
-            mount_on(&path, host.to_str(), None, MsFlags::MS_BIND, None)?;
+            fs::write(self.at("dev").join(name), "")?;
+            let device = places::host(&Path::new("/dev").join(name))?;
+            places::attach(&device, &new.place(&Path::new("dev").join(name))?, DEVICE)?;
         }
         for name in ["pts", "shm"] {
             fs::create_dir(self.at("dev").join(name))?;
         }
-        let pts = "newinstance,ptmxmode=0666,mode=620";
-        mount_on(self.at("dev/pts"), Some("devpts"), Some("devpts"), flags, Some(pts))?;
-        self.tmpfs("dev/shm", "mode=1777,size=64m")?;
+        // Terminals are the machine's: one dyno shall not have them all.
+        let options = format!("newinstance,ptmxmode=0666,mode=620,max={TERMINALS}");
+        mount_new("devpts", "devpts", &new.dir(Path::new("dev/pts"))?, flags, Some(&options))?;
+        // What is in it counts as memory of the dyno.
+        let options = "mode=1777,size=64m,nr_inodes=16k";
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        mount_new("tmpfs", "tmpfs", &new.dir(Path::new("dev/shm"))?, flags, Some(options))?;
         for (link, target) in [
             ("fd", "/proc/self/fd"),
             ("ptmx", "pts/ptmx"),
@@ -265,124 +228,53 @@ impl Root {
     }
 
     /// Changes over to the new root, adds the binds, and lets go of the host's root.
-    ///
-    /// Binds come after the change, because their places may lead through links of the slug, which
-    /// must not be followed on the host's root.
     fn pivot(&self) -> Result<(), Sentence> {
-        let sources = self.mounts.binds.iter().map(|bind| {
-            let opened = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_CLOEXEC).open(&bind.from);
-            opened.map_err(doing(format!("find {}", bind.from.display())))
-        });
-        let sources: Vec<File> = sources.collect::<Result<_, _>>()?;
+        let sources =
+            self.mounts.binds.iter().map(|bind| {
+                places::host(&bind.from).map_err(doing(format!("open {} to mount it", bind.from.display())))
+            });
+        let sources: Vec<OwnedFd> = sources.collect::<Result<_, _>>()?;
         std::env::set_current_dir(&self.point).map_err(doing("enter the root"))?;
         nix::unistd::pivot_root(".", ".").map_err(|e| doing("change the root")(e.into()))?;
+        let new = Tree::open(Path::new("/")).map_err(doing("open the root"))?;
         for (bind, source) in self.mounts.binds.iter().zip(&sources) {
-            self.add(bind, source).map_err(doing(format!("mount {} in the dyno", bind.to.display())))?;
+            self.add(&new, bind, source).map_err(doing(format!("mount {} in the dyno", bind.to.display())))?;
         }
         umount2(".", MntFlags::MNT_DETACH).map_err(|e| doing("leave the old root")(e.into()))?;
         std::env::set_current_dir("/").map_err(doing("enter the root"))?;
         let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
         let flags = flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-        mount_on("/", None, None, flags, None).map_err(doing("make the root read-only"))
+        mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
+            .map_err(|e| doing("make the root read-only")(e.into()))
     }
 
-    fn add(&self, wanted: &Bind, source: &File) -> io::Result<()> {
-        let absolute = wanted.to.is_absolute();
-        if !absolute || wanted.to.components().any(|part| part == Component::ParentDir) {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "the path must be absolute"));
-        }
-        let parent = wanted.to.parent().unwrap_or(Path::new("/"));
-        self.make_dirs(parent)?;
-        if !wanted.to.exists() {
-            match source.metadata()?.is_dir() {
-                true => self.make_dirs(&wanted.to)?,
-                false => fs::write(&wanted.to, "")?,
-            }
-        }
-        let source = format!("/proc/self/fd/{}", source.as_raw_fd());
-        bind(Path::new(&source), &wanted.to, wanted.writable)
-    }
-
-    /// New directories in /app and /tmp are the app's.
-    fn make_dirs(&self, path: &Path) -> io::Result<()> {
-        let missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.exists()).collect();
-        for dir in missing.into_iter().rev() {
-            DirBuilder::new().mode(0o755).create(dir)?;
-            if dir.starts_with("/app") || dir.starts_with("/tmp") {
-                lchown(dir, Some(self.uid), Some(self.uid))?;
-            }
-        }
-        Ok(())
+    /// Mounts a bind at its place, which is made if it is missing. New directories in /app and /tmp
+    /// are the app's.
+    fn add(&self, new: &Tree, wanted: &Bind, source: &OwnedFd) -> io::Result<()> {
+        let outside = || io::Error::new(ErrorKind::InvalidInput, "the path must be absolute");
+        let to = wanted.to.strip_prefix("/").map_err(|_| outside())?;
+        let owner = (to.starts_with("app") || to.starts_with("tmp")).then_some(self.uid);
+        let target = match new.place(to) {
+            Err(e) if e.kind() == ErrorKind::NotFound => match places::is_dir(source)? {
+                true => new.make_dir(to, owner)?,
+                false => {
+                    new.make_dir(to.parent().unwrap_or(Path::new("")), owner)?;
+                    drop(new.write(to, b"")?);
+                    new.place(to)?
+                }
+            },
+            found => found?,
+        };
+        places::attach(source, &target, if wanted.writable { SAFE } else { READ_ONLY })
     }
 }
 
-/// The files of /etc that are the dyno's own.
-fn files(uid: u32, address: Ipv4Addr, hostname: &str) -> Vec<(&'static str, String)> {
-    vec![
-        (
-            "passwd",
-            format!(
-                "root:x:0:0:root:/:/usr/sbin/nologin\n\
-                 wharf:x:{uid}:{uid}::/app:/bin/bash\n\
-                 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
-            ),
-        ),
-        ("group", format!("root:x:0:\nwharf:x:{uid}:\nnogroup:x:65534:\n")),
-        ("hostname", format!("{hostname}\n")),
-        (
-            "hosts",
-            format!(
-                "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n\
-                 {address} {hostname}\n"
-            ),
-        ),
-        ("resolv.conf", network::resolv_conf()),
-    ]
-}
-
-/// In the options of an overlay, commas and colons part things.
-fn escaped(path: &Path) -> String {
-    let path = path.to_string_lossy();
-    path.replace('\\', "\\\\").replace(',', "\\,").replace(':', "\\:")
-}
-
-/// Shows `from` at `to`, without set-user-id programs and devices, read-only unless `writable`.
-pub fn bind(from: &Path, to: &Path, writable: bool) -> io::Result<()> {
-    mount_on(to, from.to_str(), None, MsFlags::MS_BIND, None)?;
-    let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    flags.set(MsFlags::MS_RDONLY, !writable);
-    mount_on(to, None, None, flags, None)
-}
-
-/// Mounts; the arguments are those of mount(2), the target first.
-pub fn mount_on(
-    target: impl AsRef<Path>,
-    source: Option<&str>,
-    kind: Option<&str>,
-    flags: MsFlags,
-    options: Option<&str>,
-) -> io::Result<()> {
-    mount(source, target.as_ref(), kind, flags, options).map_err(io::Error::from)
-}
-
-/// Copies what is in `from` into `to` with owners and modes.
-fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let found = entry.metadata()?;
-        if found.is_symlink() {
-            symlink(fs::read_link(&source)?, &target)?;
-        } else if found.is_dir() {
-            fs::create_dir(&target)?;
-            copy_tree(&source, &target)?;
-        } else {
-            fs::copy(&source, &target)?;
-        }
-        lchown(&target, Some(found.uid()), Some(found.gid()))?;
-        if !found.is_symlink() {
-            fs::set_permissions(&target, found.permissions())?;
-        }
+/// What is at the slug's place, if that is a directory and no link leads there.
+fn open_slug(path: &Path) -> Result<OwnedFd, Sentence> {
+    let is_dir = |slug: OwnedFd| places::is_dir(&slug).map(|is_dir| is_dir.then_some(slug));
+    match places::host(path).and_then(is_dir) {
+        Ok(Some(slug)) => Ok(slug),
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(doing(format!("open the slug {}", path.display()))(e)),
+        _ => Err(format!("The slug is not at {}. Deploy again.", path.display())),
     }
-    Ok(())
 }

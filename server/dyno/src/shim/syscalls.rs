@@ -288,7 +288,6 @@ pub(super) const ALLOWED_HERE: &[i64] = &[
     libc::SYS_lstat,
     libc::SYS_mkdir,
     libc::SYS_mknod,
-    libc::SYS_modify_ldt,
     libc::SYS_open,
     libc::SYS_pause,
     libc::SYS_pipe,

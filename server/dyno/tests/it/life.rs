@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use dyno::{AppDir, Driver, Network, Phase, ProcessDriver};
+use dyno::{AppDir, Driver, Host, Phase, ProcessDriver};
 
 use crate::world::{UID, World, lines, until, within};
 
@@ -156,7 +156,7 @@ async fn a_new_driver_finds_dynos_again() {
     let mut spec = world.spec("echo ready; exec sleep 1000");
     spec.port = Some(5000);
     let handle = world.start_until(&spec, "ready").await;
-    let again = ProcessDriver::new(world.data.path(), Network::default(), &[]).unwrap();
+    let again = ProcessDriver::new(world.data.path(), &Host::default()).unwrap();
     let listed = again.list().await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!((&listed[0].handle, &listed[0].phase), (&handle, &Phase::Running));
@@ -263,7 +263,8 @@ async fn removal_leaves_nothing() {
     assert_ne!(owner, state.canonicalize().unwrap_or(state.clone()).to_string_lossy());
     assert!(!state.exists());
     // Its files go in the background.
-    until(|| std::fs::read_dir(world.data.path().join("dynos")).unwrap().count() == 0).await;
+    let dynos = || std::fs::read_dir(world.data.path().join("dynos")).unwrap().map(|entry| entry.unwrap().file_name());
+    until(|| dynos().all(|name| name.to_string_lossy().starts_with(".disk-"))).await;
     let groups =
         std::process::Command::new("find").args(["/sys/fs/cgroup", "-name", &spec.id.to_string()]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&groups.stdout), "");

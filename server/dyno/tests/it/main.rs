@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod confinement;
+mod hostile_tenant;
 mod life;
 mod limits;
 mod network;

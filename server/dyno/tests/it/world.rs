@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use dyno::{AppDir, Driver, Exit, Handle, Limits, Mounts, Network, Phase, ProcessDriver, Spec};
+use dyno::{AppDir, Driver, Exit, Handle, Host, Limits, Mounts, Phase, ProcessDriver, Spec};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -19,12 +19,12 @@ pub struct World {
 
 impl World {
     pub fn new() -> World {
+        World::with(&Host::default())
+    }
+
+    pub fn with(host: &Host) -> World {
         let data = TempDir::with_prefix("dyno-test-").unwrap();
-        World {
-            driver: ProcessDriver::new(data.path(), Network::default(), &[]).unwrap(),
-            data,
-            started: Mutex::default(),
-        }
+        World { driver: ProcessDriver::new(data.path(), host).unwrap(), data, started: Mutex::default() }
     }
 
     pub fn spec(&self, command: &str) -> Spec {

@@ -1,0 +1,282 @@
+//! Disks of a fixed size: a file system in a sparse file, so that what a tenant writes ends at a limit
+//! in bytes and in files, however it is written and whether or not it still has a name.
+//!
+//! A disk is a copy of an empty file system of its size, which is made once: some hundred kilobytes,
+//! the rest are holes that fill as the tenant writes and open again when it removes. It has no
+//! journal, because nobody wants it back after a crash. It is mounted through a loop device that goes
+//! with its mount. Where a machine has no loop devices or no `mkfs.ext4`, there are no disks, and
+//! nothing but the machine's own disk limits what is written; `wharfd doctor` says so.
+
+mod lent;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::mount::{MsFlags, mount as mount_now};
+use serde::{Deserialize, Serialize};
+
+pub use self::lent::Lent;
+
+/// What templates are called, beside the dynos, and what they are while they are made.
+const TEMPLATE: &str = ".disk-";
+pub(crate) const UNFINISHED: &str = ".new-disk-";
+/// The smallest that a file system is made of.
+pub const LEAST_BYTES: u64 = 16 << 20;
+
+/// How much can be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Size {
+    /// Bytes, at least [`LEAST_BYTES`]; the file system takes a few of them for itself.
+    pub bytes: u64,
+    /// Files and directories.
+    pub files: u64,
+}
+
+impl Default for Size {
+    /// 10 GB and a million files.
+    fn default() -> Self {
+        Size::of(10 << 30)
+    }
+}
+
+impl Size {
+    /// So many bytes, and a file for every 10 KB of them, a million at most.
+    pub const fn of(bytes: u64) -> Size {
+        let files = bytes / (10 << 10);
+        Size { bytes, files: if files > 1_000_000 { 1_000_000 } else { files } }
+    }
+}
+
+/// Why this machine has no disks of a fixed size; `None` if it has.
+pub fn missing() -> Option<&'static str> {
+    if !Path::new("/dev/loop-control").exists() {
+        return Some("there are no loop devices (/dev/loop-control); load them with: modprobe loop");
+    }
+    match Command::new("mkfs.ext4").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status() {
+        Ok(_) => None,
+        Err(_) => Some("the program mkfs.ext4 is missing; install it with: apt-get install e2fsprogs"),
+    }
+}
+
+/// Refuses, as a full disk does, when less than `bytes` are free below `folder`: what is written to an
+/// image while the machine's disk is full is lost without the writer's knowing.
+pub fn must_have_room(folder: &Path, bytes: u64) -> io::Result<()> {
+    let found = nix::sys::statvfs::statvfs(folder)?;
+    let free = found.blocks_available() * found.fragment_size();
+    match free < bytes {
+        true => Err(io::Error::new(
+            ErrorKind::StorageFull,
+            format!("No space left on device: {} MB are free below {}", free >> 20, folder.display()),
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Makes the image of an empty disk at `image`. Templates are kept in the directory `templates`.
+pub(crate) fn make(templates: &Path, image: &Path, size: Size) -> io::Result<()> {
+    let template = templates.join(format!("{TEMPLATE}{}-{}", size.bytes, size.files));
+    if !template.exists() {
+        make_template(templates, &template, size)?;
+    }
+    copy_sparse(&template, image)
+}
+
+/// Aside and moved into place, so that a half-made one is never used.
+fn make_template(templates: &Path, template: &Path, size: Size) -> io::Result<()> {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    let aside = templates.join(format!("{UNFINISHED}{}-{number}", std::process::id()));
+    let made = format(&aside, size).and_then(|()| fs::rename(&aside, template));
+    if made.is_err() {
+        let _ = fs::remove_file(&aside);
+    }
+    made
+}
+
+fn format(image: &Path, size: Size) -> io::Result<()> {
+    private().create_new(true).write(true).open(image)?.set_len(size.bytes)?;
+    let output = Command::new("mkfs.ext4")
+        .args(["-q", "-F", "-m", "0", "-O", "^has_journal,^resize_inode,sparse_super2"])
+        .args(["-E", "lazy_itable_init=1,nodiscard,num_backup_sb=0", "-N", &size.files.to_string()])
+        .arg(image)
+        .stdin(Stdio::null())
+        .output()?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("mkfs.ext4: {}", String::from_utf8_lossy(&output.stderr).trim()))),
+    }
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+/// Copies what is written in `from`; its holes stay holes.
+fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
+    let (from, to) = (File::open(from)?, private().create(true).truncate(true).write(true).open(to)?);
+    let length = from.metadata()?.len();
+    to.set_len(length)?;
+    let mut at = 0;
+    while let Some(start) = seek(&from, at, libc::SEEK_DATA)? {
+        at = seek(&from, start, libc::SEEK_HOLE)?.unwrap_or(length);
+        let mut piece = vec![0; (at - start) as usize];
+        from.read_exact_at(&mut piece, start)?;
+        to.write_all_at(&piece, start)?;
+    }
+    Ok(())
+}
+
+/// Where data or a hole begins from `at` on; `None` behind the last.
+fn seek(file: &File, at: u64, whence: i32) -> io::Result<Option<u64>> {
+    // SAFETY: plain system call on an open descriptor.
+    match unsafe { libc::lseek(file.as_raw_fd(), at as libc::off_t, whence) } {
+        found @ 0.. => Ok(Some(found as u64)),
+        _ => match io::Error::last_os_error() {
+            e if e.raw_os_error() == Some(libc::ENXIO) => Ok(None),
+            e => Err(e),
+        },
+    }
+}
+
+/// Mounts the disk in `image` at the directory `at`, in the mount namespace of this process. Both
+/// paths are the platform's own. The loop device goes when the mount does.
+pub(crate) fn mount(image: &Path, at: &Path) -> io::Result<()> {
+    let image = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(image)?;
+    let (device, _open) = attach_loop(&image)?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOATIME | MsFlags::MS_SILENT;
+    // What is on it need not outlive a crash: waiting for the machine's disk would be in vain.
+    let options = "noinit_itable,discard,nobarrier";
+    mount_now(Some(device.as_path()), at, Some("ext4"), flags, Some(options)).map_err(io::Error::from)
+}
+
+const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4c82;
+const LOOP_CONFIGURE: libc::Ioctl = 0x4c0a;
+const AUTOCLEAR: u32 = 4;
+/// Somebody else may take a device between the question for a free one and its use.
+const TRIES: u32 = 100;
+
+/// struct loop_config, of which most stays zero.
+#[repr(C)]
+struct LoopConfig {
+    fd: u32,
+    block_size: u32,
+    /// struct loop_info64: five numbers of 64 bits, three of 32, the flags, and names and keys.
+    info: [u64; 5],
+    numbers: [u32; 3],
+    flags: u32,
+    rest: [u8; 176],
+    reserved: [u64; 8],
+}
+
+fn attach_loop(image: &File) -> io::Result<(PathBuf, File)> {
+    let control = OpenOptions::new().read(true).write(true).open("/dev/loop-control")?;
+    let config = LoopConfig {
+        fd: image.as_raw_fd() as u32,
+        block_size: 0,
+        info: [0; 5],
+        numbers: [0; 3],
+        // Not directly: what was copied a moment ago would have to reach the machine's disk first.
+        flags: AUTOCLEAR,
+        rest: [0; 176],
+        reserved: [0; 8],
+    };
+    for _ in 0..TRIES {
+        // SAFETY: plain system call on an open descriptor.
+        let number = unsafe { libc::ioctl(control.as_raw_fd(), LOOP_CTL_GET_FREE) };
+        if number < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let device = PathBuf::from(format!("/dev/loop{number}"));
+        let open = OpenOptions::new().read(true).write(true).open(&device)?;
+        // SAFETY: the structure is as the kernel's header has it and outlives the call.
+        if unsafe { libc::ioctl(open.as_raw_fd(), LOOP_CONFIGURE, &raw const config) } == 0 {
+            return Ok((device, open));
+        }
+        match io::Error::last_os_error() {
+            e if e.raw_os_error() == Some(libc::EBUSY) => {}
+            e => return Err(e),
+        }
+    }
+    Err(io::Error::new(ErrorKind::ResourceBusy, "no loop device stays free long enough to be used"))
+}
+
+/// How full a disk is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Fill {
+    pub bytes: u64,
+    pub free_bytes: u64,
+    pub files: u64,
+    pub free_files: u64,
+}
+
+impl Fill {
+    /// That of the file system that an open file is on.
+    pub fn of(place: &File) -> io::Result<Fill> {
+        let found = nix::sys::statvfs::fstatvfs(place)?;
+        let block = found.fragment_size();
+        Ok(Fill {
+            bytes: found.blocks() * block,
+            free_bytes: found.blocks_available() * block,
+            files: found.files(),
+            free_files: found.files_available(),
+        })
+    }
+
+    /// Whether writing fails, or is about to.
+    pub fn is_full(&self) -> bool {
+        self.free_bytes < self.bytes / 200 || (self.files > 0 && self.free_files < self.files / 1000 + 1)
+    }
+
+    /// What to tell the app's people.
+    pub fn sentence(&self) -> String {
+        let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
+        format!(
+            "Disk quota exceeded: /app and /tmp of this dyno have {} MB of {} MB and {} of {} files left, so writing \
+             fails with \"No space left on device\". Remove what is not needed; what is to last, or is more, belongs in \
+             a database or an object store. A new dyno begins with an empty disk.",
+            self.free_bytes >> 20,
+            megabytes(self.bytes),
+            self.free_files,
+            self.files
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_has_the_data_and_the_holes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        let file = private().create_new(true).write(true).open(&from).unwrap();
+        file.set_len(64 << 20).unwrap();
+        file.write_all_at(b"begin", 0).unwrap();
+        file.write_all_at(b"middle", 32 << 20).unwrap();
+        fs::write(&to, vec![1; 9000]).unwrap();
+        copy_sparse(&from, &to).unwrap();
+        assert!(fs::read(&from).unwrap() == fs::read(&to).unwrap());
+        assert!(std::os::unix::fs::MetadataExt::blocks(&fs::metadata(&to).unwrap()) * 512 < 1 << 20);
+    }
+
+    #[test]
+    fn a_disk_is_full_before_nothing_is_left() {
+        let fill = |free_bytes, free_files| Fill { bytes: 1 << 30, free_bytes, files: 10_000, free_files };
+        assert!(!fill(100 << 20, 5000).is_full());
+        assert!(fill(1 << 20, 5000).is_full() && fill(100 << 20, 0).is_full());
+        assert!(fill(0, 5000).sentence().contains("0 MB of 1024 MB"));
+    }
+
+    #[test]
+    fn the_structure_is_as_long_as_the_kernels() {
+        assert_eq!(size_of::<LoopConfig>(), 304);
+    }
+}

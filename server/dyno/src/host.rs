@@ -1,0 +1,91 @@
+//! What the operator decides about dynos on this host, and what came of it.
+
+use std::fs;
+
+use crate::Error;
+use crate::cgroups::{Cgroups, WHARF};
+use crate::network::{Network, Range};
+
+/// What is decided for all dynos of a host.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The range that dynos have their addresses from.
+    pub network: Network,
+    /// TCP ports of this host that dynos may connect to: where the router serves the world, so that
+    /// an app can call another one by its address.
+    pub doors: Vec<u16>,
+    /// Private networks that dynos may reach all the same.
+    pub open: Vec<Range>,
+    /// Memory in bytes that dynos leave to the machine; if none is said, a tenth of it, and half a
+    /// gigabyte at least.
+    pub reserve: Option<u64>,
+    /// The control group that all dynos are in. One per host, but for tests.
+    pub group: String,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        let group = WHARF.to_owned();
+        Host { network: Network::default(), doors: Vec::new(), open: Vec::new(), reserve: None, group }
+    }
+}
+
+/// What all dynos together may use up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Budget {
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Processes and threads.
+    pub pids: u64,
+}
+
+/// The smallest reserve that is chosen without being told.
+const LEAST_RESERVE: u64 = 512 << 20;
+/// What dynos have at least, if the machine has twice as much.
+const LEAST_MEMORY: u64 = 256 << 20;
+/// Processes and threads that are the machine's own.
+const LEAST_PIDS: u64 = 1024;
+
+impl Host {
+    /// What all dynos together may use up on this machine.
+    pub fn budget(&self) -> Result<Budget, Error> {
+        let read = |path: &str| fs::read_to_string(path).map_err(Error::io(format!("read {path}")));
+        let number = |path: &str| Ok::<u64, Error>(read(path)?.trim().parse().unwrap_or(32_768));
+        let memory = total_memory(&read("/proc/meminfo")?);
+        let pids = number("/proc/sys/kernel/pid_max")?.min(number("/proc/sys/kernel/threads-max")?);
+        Ok(self.divide(memory, pids))
+    }
+
+    fn divide(&self, memory: u64, pids: u64) -> Budget {
+        let usual = (memory / 10).max(LEAST_RESERVE).min(memory / 2);
+        let reserve = self.reserve.unwrap_or(usual).min(memory - LEAST_MEMORY.min(memory / 2));
+        Budget { memory: memory - reserve, pids: pids - (pids / 10).max(LEAST_PIDS).min(pids / 2) }
+    }
+
+    /// The limits that are in force for all dynos together; `None` for one that is not.
+    pub fn in_force(&self) -> Result<(Option<u64>, Option<u64>), Error> {
+        Ok(Cgroups::named(&self.group)?.limits())
+    }
+}
+
+fn total_memory(meminfo: &str) -> u64 {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next());
+    line.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) << 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_keeps_a_reserve() {
+        let host = Host::default();
+        let memory = |total: u64| host.divide(total << 20, 32_768).memory >> 20;
+        assert_eq!([512, 1024, 2048, 16_384].map(memory), [256, 512, 1536, 14_746]);
+        let mine = Host { reserve: Some(4 << 30), ..Host::default() };
+        assert_eq!(mine.divide(16 << 30, 32_768).memory, 12 << 30);
+        let all = Host { reserve: Some(64 << 30), ..Host::default() };
+        assert_eq!(all.divide(16 << 30, 32_768).memory, 256 << 20, "a reserve above all memory leaves a little");
+        assert_eq!([32_768, 1024].map(|pids| host.divide(1 << 30, pids).pids), [29_492, 512]);
+    }
+}

@@ -1,0 +1,76 @@
+//! Ranges of IPv4 addresses: those that are nobody's business outside, and those that an operator opens.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use super::mask;
+use crate::Error;
+
+/// What dynos do not reach unless the operator opens it: addresses that are private, or of this
+/// machine or link alone, or nobody's, or where clouds tell a machine its secrets. Those of IPv6 are
+/// not on the list, because dynos have none to leave by.
+pub(super) const CLOSED: [&str; 12] = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    // Carriers' own, and Alibaba's metadata (100.100.100.200).
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "168.63.129.16/32",
+    // The link's, and most clouds' metadata (169.254.169.254).
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    // Of protocols, and Oracle's metadata (192.0.0.192).
+    "192.0.0.0/24",
+    "192.168.0.0/16",
+    "192.88.99.0/24",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+];
+
+/// A network, or a single address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Range {
+    base: Ipv4Addr,
+    prefix: u8,
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.base, self.prefix)
+    }
+}
+
+impl FromStr for Range {
+    type Err = Error;
+
+    /// From `10.1.0.0/16`, or `10.1.2.3` for this address alone.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (base, prefix) = text.trim().split_once('/').unwrap_or((text.trim(), "32"));
+        match (base.parse::<Ipv4Addr>(), prefix.parse::<u8>()) {
+            (Ok(base), Ok(prefix @ 1..=32)) => {
+                Ok(Range { base: Ipv4Addr::from(u32::from(base) & mask(prefix)), prefix })
+            }
+            _ => Err(Error::Host(format!(
+                "`{text}` is no network that dynos can reach. Write it like 10.1.0.0/16, or 10.1.2.3 for one address; \
+                 dynos have no IPv6."
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_and_addresses_are_read() {
+        let read = |text: &str| text.parse::<Range>().map(|range| range.to_string()).ok();
+        assert_eq!(read("10.1.2.3/16").as_deref(), Some("10.1.0.0/16"));
+        assert_eq!(read(" 192.168.1.7 ").as_deref(), Some("192.168.1.7/32"));
+        for bad in ["", "10.1.2.3/0", "10.1.2.3/33", "fd00::/8", "host"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        assert!(CLOSED.iter().all(|range| read(range).as_deref() == Some(range)), "they are written as they are shown");
+    }
+}

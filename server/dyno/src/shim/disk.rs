@@ -1,0 +1,71 @@
+//! The dyno's disk, mounted by a process of its own while the rest of the dyno is made: it waits for the
+//! kernel more than it works.
+//!
+//! The process has a mount namespace of its own, so that the host sees nothing, and shares its
+//! descriptors with the shim. What it leaves is the descriptor of a mount that is nowhere yet.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::mem::ManuallyDrop;
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+
+use nix::mount::{MsFlags, mount};
+
+use super::{Pipe, places, reap};
+use crate::disks;
+use crate::state::StateDir;
+
+/// A disk that is being mounted.
+pub(super) struct Making {
+    process: i32,
+    word: Pipe,
+}
+
+/// Begins to mount the disk of the dyno of `state`, if it has one. To be called while there is one thread.
+pub(super) fn begin(state: &StateDir) -> io::Result<Option<Making>> {
+    if !state.image().exists() {
+        return Ok(None);
+    }
+    let word = Pipe::new()?;
+    let flags = libc::CLONE_NEWNS | libc::CLONE_FILES | libc::SIGCHLD;
+    // SAFETY: this process has one thread, so the child may do anything.
+    match unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } as i32 {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            let said = match mount_apart(state) {
+                Ok(disk) => disk.into_raw_fd().to_string(),
+                Err(e) => e.to_string(),
+            };
+            // Left open, because closing it would close the shim's, who does it.
+            let mut writer = ManuallyDrop::new(fs::File::from(word.writer));
+            let _ = writer.write_all(said.as_bytes());
+            // SAFETY: plain system call; nothing of the shim's is to be run at the end.
+            unsafe { libc::_exit(0) }
+        }
+        process => Ok(Some(Making { process, word })),
+    }
+}
+
+impl Making {
+    /// The mount, once it is there.
+    pub fn finish(self) -> io::Result<OwnedFd> {
+        reap(self.process);
+        drop(self.word.writer);
+        let mut said = String::new();
+        fs::File::from(self.word.reader).read_to_string(&mut said)?;
+        match said.parse() {
+            // SAFETY: the process opened it in the descriptors that both have, and left it to us.
+            Ok(number) => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
+            Err(_) => Err(io::Error::other(said)),
+        }
+    }
+}
+
+fn mount_apart(state: &StateDir) -> io::Result<OwnedFd> {
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
+    let at = state.disk();
+    fs::create_dir_all(&at)?;
+    disks::mount(&state.image(), &at)?;
+    places::detached(&places::host(&at)?)
+}

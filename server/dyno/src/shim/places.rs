@@ -1,0 +1,222 @@
+//! Places in a tree, opened by descriptor without following a link, and mounts from one to another.
+//!
+//! A tenant decides what is in a slug, in /app and in /tmp. So a path is looked up once, component by
+//! component and below a directory that is known; what was found is then mounted, or mounted on, by
+//! its descriptor. A path that leads through a link, at whatever depth, is refused.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::mem::size_of;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::fchown;
+use std::path::{Component, Path};
+
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::mount::{MsFlags, mount};
+use nix::sys::stat::{Mode, fstat, mkdirat};
+
+/// What the owner of a mount may not do with it, however it is mounted.
+pub(super) const SAFE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+
+/// A directory below which places are looked up.
+pub(super) struct Tree(OwnedFd);
+
+impl Tree {
+    /// The tree of a path on the host.
+    pub fn open(path: &Path) -> io::Result<Tree> {
+        let root = File::open("/")?;
+        let below = path.strip_prefix("/").map_err(|_| not_plain())?;
+        place(root.as_fd(), below, OFlag::O_DIRECTORY).map(Tree)
+    }
+
+    /// What is at `path` below: a file, a directory. An error if any part of it is a link.
+    pub fn place(&self, path: &Path) -> io::Result<OwnedFd> {
+        place(self.0.as_fd(), path, OFlag::empty())
+    }
+
+    /// What is at `path` below, if that is a directory.
+    pub fn dir(&self, path: &Path) -> io::Result<OwnedFd> {
+        place(self.0.as_fd(), path, OFlag::O_DIRECTORY)
+    }
+
+    /// Makes a directory and those above it that are missing, and returns it. New ones belong to
+    /// `owner`, if there is one.
+    pub fn make_dir(&self, path: &Path, owner: Option<u32>) -> io::Result<OwnedFd> {
+        let mut at = self.0.try_clone()?;
+        for part in path.components() {
+            let Component::Normal(name) = part else { return Err(not_plain()) };
+            let name = Path::new(name);
+            let made = match mkdirat(&at, name, Mode::from_bits_truncate(0o755)) {
+                Ok(()) => true,
+                Err(nix::Error::EEXIST) => false,
+                Err(e) => return Err(e.into()),
+            };
+            at = place(at.as_fd(), name, OFlag::O_DIRECTORY)?;
+            if let Some(uid) = owner.filter(|_| made) {
+                own(&at, uid)?;
+            }
+        }
+        Ok(at)
+    }
+
+    /// Makes a file that is not there yet, with this text, for everybody to read.
+    pub fn write(&self, path: &Path, text: &[u8]) -> io::Result<OwnedFd> {
+        let how = how(OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL).mode(Mode::from_bits_truncate(0o644));
+        let mut file = File::from(openat2(&self.0, plain(path)?, how)?);
+        file.write_all(text)?;
+        Ok(file.into())
+    }
+}
+
+/// Opens the host's `path`. No part of it may be a link.
+pub(super) fn host(path: &Path) -> io::Result<OwnedFd> {
+    Tree::open(Path::new("/"))?.place(path.strip_prefix("/").map_err(|_| not_plain())?)
+}
+
+fn place(below: BorrowedFd, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { plain(path)? };
+    // Not O_NOFOLLOW, with which a link at the end is opened as itself.
+    match openat2(below, path, how(flags | OFlag::O_PATH)) {
+        Ok(fd) => Ok(fd),
+        Err(nix::Error::ELOOP) => Err(io::Error::other("it leads through a symbolic link")),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn how(flags: OFlag) -> OpenHow {
+    let below = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(below)
+}
+
+fn plain(path: &Path) -> io::Result<&Path> {
+    match path.components().all(|part| matches!(part, Component::Normal(_))) {
+        true => Ok(path),
+        false => Err(not_plain()),
+    }
+}
+
+fn not_plain() -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, "the path must be absolute and without `..`")
+}
+
+/// Gives a directory that was opened as a place to a user.
+fn own(dir: &OwnedFd, uid: u32) -> io::Result<()> {
+    // A place cannot be changed by itself; opening `.` in it leads nowhere else.
+    fchown(openat2(dir, ".", how(OFlag::O_RDONLY | OFlag::O_DIRECTORY))?, Some(uid), Some(uid))
+}
+
+/// Whether it is a directory.
+pub(super) fn is_dir(place: &OwnedFd) -> io::Result<bool> {
+    Ok(fstat(place)?.st_mode & libc::S_IFMT == libc::S_IFDIR)
+}
+
+/// Mounts what is at `source` on `target`, with these attributes (`MOUNT_ATTR_…`) from the first
+/// moment.
+pub(super) fn attach(source: &OwnedFd, target: &OwnedFd, attributes: u64) -> io::Result<()> {
+    let tree = detached(source)?;
+    let wanted = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let (size, at) = (size_of::<libc::mount_attr>(), libc::AT_EMPTY_PATH);
+    // SAFETY: plain system call on an open descriptor; the structure is as long as said.
+    let set =
+        unsafe { libc::syscall(libc::SYS_mount_setattr, tree.as_raw_fd(), c"".as_ptr(), at, &raw const wanted, size) };
+    check(set)?;
+    put(&tree, target)
+}
+
+/// Shows `from` at `to`, without set-user-id programs and devices, read-only unless `writable`. Both
+/// are paths that no stranger has a say in, or that lead to what is open.
+pub fn bind(from: &Path, to: &Path, writable: bool) -> io::Result<()> {
+    mount_on(to, from.to_str(), None, MsFlags::MS_BIND, None)?;
+    let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    flags.set(MsFlags::MS_RDONLY, !writable);
+    mount_on(to, None, None, flags, None)
+}
+
+/// Mounts; the arguments are those of mount(2), the target first.
+pub fn mount_on(
+    target: impl AsRef<Path>,
+    source: Option<&str>,
+    kind: Option<&str>,
+    flags: MsFlags,
+    options: Option<&str>,
+) -> io::Result<()> {
+    mount(source, target.as_ref(), kind, flags, options).map_err(io::Error::from)
+}
+
+/// What is at `source`, as a mount that is nowhere yet.
+pub(super) fn detached(source: &OwnedFd) -> io::Result<OwnedFd> {
+    let flags = libc::OPEN_TREE_CLONE | libc::O_CLOEXEC as u32 | libc::AT_EMPTY_PATH as u32;
+    // SAFETY: plain system call on an open descriptor; what it returns is new and nobody else's.
+    unsafe {
+        let tree = check(libc::syscall(libc::SYS_open_tree, source.as_raw_fd(), c"".as_ptr(), flags))?;
+        Ok(OwnedFd::from_raw_fd(tree as i32))
+    }
+}
+
+/// Puts a mount that is nowhere yet on `target`.
+pub(super) fn put(tree: &OwnedFd, target: &OwnedFd) -> io::Result<()> {
+    let (empty, how) = (c"".as_ptr(), libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH);
+    // SAFETY: plain system call on descriptors that are open.
+    check(unsafe { libc::syscall(libc::SYS_move_mount, tree.as_raw_fd(), empty, target.as_raw_fd(), empty, how) })
+        .map(drop)
+}
+
+fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    match result {
+        0.. => Ok(result),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Mounts a new file system on `target`. It takes /proc in sight.
+pub(super) fn mount_new(
+    kind: &str,
+    source: &str,
+    target: &OwnedFd,
+    flags: MsFlags,
+    options: Option<&str>,
+) -> io::Result<()> {
+    mount(Some(source), by_descriptor(target).as_str(), Some(kind), flags, options).map_err(io::Error::from)
+}
+
+/// A path that leads to what is open, and nowhere else.
+pub(super) fn by_descriptor(place: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", place.as_raw_fd())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn no_part_of_a_path_may_be_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("real/inner");
+        fs::create_dir_all(&real).unwrap();
+        symlink(&real, dir.path().join("link")).unwrap();
+        symlink("real", dir.path().join("parent")).unwrap();
+        for (path, good) in [("real/inner", true), ("link", false), ("parent/inner", false), ("real/../real", false)] {
+            assert_eq!(host(&dir.path().join(path)).is_ok(), good, "{path}");
+        }
+        assert!(host(Path::new("relative")).is_err());
+    }
+
+    #[test]
+    fn nothing_is_made_or_written_through_a_link() {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        symlink(outside.path(), dir.path().join("app")).unwrap();
+        symlink(outside.path().join("target"), dir.path().join("file")).unwrap();
+        let tree = Tree::open(dir.path()).unwrap();
+        assert!(tree.make_dir(Path::new("app/new"), None).is_err());
+        assert!(tree.make_dir(Path::new("app"), None).is_err());
+        assert!(tree.write(Path::new("app/new"), b"x").is_err());
+        assert!(tree.write(Path::new("file"), b"x").is_err());
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+        tree.make_dir(Path::new("a/b"), None).unwrap();
+        tree.write(Path::new("a/b/c"), b"x").unwrap();
+        assert_eq!(fs::read(dir.path().join("a/b/c")).unwrap(), b"x");
+    }
+}

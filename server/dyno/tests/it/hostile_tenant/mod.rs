@@ -1,0 +1,61 @@
+//! A hostile tenant: attempts from inside a dyno, grouped by what they try to reach.
+//!
+//! Attempts that leave the dyno alive share one: each is a sentence that has to stay true, and a
+//! command that succeeds if it does not.
+
+mod disk;
+mod files;
+mod host;
+mod identity;
+mod logs;
+mod network;
+mod other_apps;
+mod resources;
+mod slug;
+
+use std::fmt::Write;
+
+use dyno::Spec;
+
+use crate::world::World;
+
+/// What stays true, and a bash command that succeeds if it does not.
+type Attempt = (&'static str, &'static str);
+
+/// Runs the attempts in one dyno and fails with the sentences that were not true.
+async fn all_fail(world: &World, attempts: &[Attempt]) {
+    all_fail_in(world, world.spec(""), attempts).await;
+}
+
+/// Runs the attempts in the dyno of `spec`, whose command they replace.
+async fn all_fail_in(world: &World, mut spec: Spec, attempts: &[Attempt]) {
+    let mut script =
+        String::from("attempt() { if (eval \"$1\") >/dev/null 2>&1; then echo fell; else echo held; fi; }\n");
+    // Who fails because nothing can succeed has shown nothing.
+    writeln!(script, "attempt true; attempt '/usr/bin/python3 -c \"import ctypes, socket\"'").unwrap();
+    for (number, (_, command)) in attempts.iter().enumerate() {
+        spec.env.insert(format!("ATTEMPT_{number}"), (*command).to_owned());
+        writeln!(script, "attempt \"$ATTEMPT_{number}\"").unwrap();
+    }
+    spec.env.insert("SCRIPT".to_owned(), script);
+    spec.env.insert("CALL".to_owned(), CALL.to_owned());
+    spec.command = "eval \"$SCRIPT\"".to_owned();
+    let (exit, lines) = world.run(&spec).await;
+    assert_eq!(exit.code, Some(0), "{lines:?}");
+    assert_eq!(lines[..2], ["fell", "fell"], "programs can be run: {lines:?}");
+    assert_eq!(lines.len(), attempts.len() + 2, "{lines:?}");
+    let untrue: Vec<&str> = attempts
+        .iter()
+        .zip(&lines[2..])
+        .filter(|(_, line)| *line != "held")
+        .map(|((sentence, _), _)| *sentence)
+        .collect();
+    assert!(untrue.is_empty(), "this is not so any more:\n  {}", untrue.join("\n  "));
+}
+
+/// For attempts that are system calls: `python3 -c "$CALL" NUMBER ARGUMENT…` succeeds if the call does.
+const CALL: &str = r#"
+import ctypes, sys
+words = [a.encode() if not a.lstrip("-").isdigit() else ctypes.c_long(int(a)) for a in sys.argv[1:]]
+sys.exit(ctypes.CDLL(None, use_errno=True).syscall(*words) < 0)
+"#;

@@ -1,0 +1,169 @@
+//! The network: private addresses, the host's services, the machine's table of connections.
+
+use std::net::{TcpListener, UdpSocket};
+
+use dyno::{Host, ProcessDriver};
+
+use crate::world::World;
+
+const REFUSED: &str = "refused_at() { timeout 5 bash -c \"exec 3<>/dev/tcp/$1/${2:-80}\" 2>&1 | grep -q refused; }\n";
+
+#[tokio::test]
+async fn private_networks_and_metadata_are_refused() {
+    let world = World::new();
+    let mut script = String::from(REFUSED);
+    let closed = [
+        "10.0.0.1",
+        "10.255.255.254",
+        "172.16.0.1",
+        "172.31.255.254",
+        "192.168.0.1",
+        "192.168.255.254",
+        "100.64.0.1",
+        "100.100.100.200",
+        "169.254.169.254",
+        "169.254.170.2",
+        "168.63.129.16",
+        "192.0.0.192",
+        "240.0.0.1",
+        "0.1.2.3",
+    ];
+    for address in closed {
+        script.push_str(&format!("refused_at {address} || echo {address} is open\n"));
+    }
+    script.push_str("echo tried");
+    let mut spec = world.spec("eval \"$SCRIPT\"");
+    spec.env.insert("SCRIPT".into(), script);
+    let (_, lines) = world.run(&spec).await;
+    assert_eq!(lines, ["tried"]);
+}
+
+#[tokio::test]
+async fn the_hosts_services_are_out_of_reach() {
+    let world = World::new();
+    let tcp = TcpListener::bind("0.0.0.0:0").unwrap();
+    let udp = UdpSocket::bind("0.0.0.0:0").unwrap();
+    udp.set_nonblocking(true).unwrap();
+    let mut spec = world.spec("");
+    spec.env.insert("TCP".into(), tcp.local_addr().unwrap().port().to_string());
+    spec.env.insert("UDP".into(), udp.local_addr().unwrap().port().to_string());
+    spec.env.insert("GATEWAY".into(), "import struct, socket; print(next(socket.inet_ntoa(struct.pack('<L', int(l.split()[2], 16))) for l in list(open('/proc/net/route'))[1:] if l.split()[1] == '00000000'))".into());
+    super::all_fail_in(
+        &world,
+        spec,
+        &[
+            ("localhost is the dyno's own", "timeout 5 bash -c 'exec 3<>/dev/tcp/127.0.0.1/$TCP'"),
+            ("the host's end of the cable serves nothing", "timeout 5 bash -c \"exec 3<>/dev/tcp/$(/usr/bin/python3 -c \"$GATEWAY\")/$TCP\""),
+            ("packets cannot be forged", "/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)'"),
+            ("the wire cannot be listened to", "/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)'"),
+            ("interfaces cannot be changed", "ip link set lo down || ip addr add 10.231.0.9/30 dev eth0 || ip route add 10.0.0.0/8 dev lo"),
+            ("an address that is not one's own cannot be used", "/usr/bin/python3 -c 'import socket; s = socket.socket(); s.setsockopt(0, 19, 1); s.bind((\"10.231.255.1\", 0))'"),
+            ("families of sockets besides the usual are closed", "/usr/bin/python3 -c 'import socket\nfor f in (4, 5, 8, 9, 15, 17, 29, 30, 31, 32, 38, 40, 44):\n  try: socket.socket(f, 2); print(f); break\n  except OSError: pass\nelse: exit(1)'"),
+            ("pairs of sockets are of one family", "/usr/bin/python3 -c 'import socket\nfor f in (2, 10, 16, 30, 38, 40):\n  for t in (1, 2, 5):\n    try: socket.socketpair(f, t)\n    except OSError as e:\n      if e.errno != 1: exit(0)\n    else: exit(0)\nexit(1)'"),
+            ("protocols that the kernel would have to load are closed", "/usr/bin/python3 -c 'import socket\nfor p in (33, 132, 136, 115, 262):\n  for f in (2, 10):\n    try: socket.socket(f, 1, p)\n    except OSError as e:\n      if e.errno != 1: exit(0)\n    else: exit(0)\nexit(1)'"),
+            ("the host's business is not asked for by netlink", "/usr/bin/python3 -c 'import socket\nfor p in (4, 6, 9, 12, 15, 16, 21):\n  try: socket.socket(16, 3, p)\n  except OSError: continue\n  exit(0)\nexit(1)'"),
+        ],
+    )
+    .await;
+    let from_gateway = world
+        .say(&format!(
+            "echo x > /dev/udp/$(/usr/bin/python3 -c \"import struct, socket; print(next(socket.inet_ntoa(struct.pack('<L', int(l.split()[2], 16))) for l in list(open('/proc/net/route'))[1:] if l.split()[1] == '00000000'))\")/{}; echo sent",
+            udp.local_addr().unwrap().port()
+        ))
+        .await;
+    assert_eq!(from_gateway, "sent");
+    assert!(udp.recv(&mut [0; 8]).is_err(), "no datagram arrives");
+}
+
+#[tokio::test]
+async fn what_a_dyno_needs_of_the_network_is_there() {
+    let world = World::new();
+    let program = "import socket\n\
+        for family, kind in ((1, 1), (1, 2), (2, 1), (2, 2), (10, 1), (10, 2), (16, 3)): socket.socket(family, kind).close()\n\
+        a, b = socket.socketpair(); a.send(b'x'); print(b.recv(1), len(socket.if_nameindex()))";
+    let mut spec = world.spec("/usr/bin/python3 -c \"$PROGRAM\"");
+    spec.env.insert("PROGRAM".into(), program.into());
+    let (_, lines) = world.run(&spec).await;
+    assert_eq!(lines, ["b'x' 2"]);
+}
+
+#[tokio::test]
+async fn a_flood_of_datagrams_does_not_fill_the_machines_table_of_connections() {
+    let world = World::new();
+    let count = || {
+        std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_count").unwrap().trim().parse::<u64>().unwrap()
+    };
+    let before = count();
+    // To an address of documentation, where nobody answers.
+    let program = r#"
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sent = 0
+for port in range(1, 60000):
+    try: sent += s.sendto(b"x", ("198.51.100.7", port))
+    except OSError: pass
+print(sent > 0)
+"#;
+    let mut spec = world.spec("/usr/bin/python3 -c \"$PROGRAM\"");
+    spec.env.insert("PROGRAM".into(), program.into());
+    let (_, lines) = world.run(&spec).await;
+    assert_eq!(lines, ["True"]);
+    let grown = count().saturating_sub(before);
+    assert!((1000..9000).contains(&grown), "{grown} entries");
+}
+
+#[tokio::test]
+async fn a_private_network_is_reached_when_the_operator_opens_it() {
+    let world = World::new();
+    let place = Elsewhere::make();
+    let knock =
+        format!("timeout 5 bash -c 'exec 3<>/dev/tcp/{}/8123' 2>&1 && echo open || echo closed", Elsewhere::ADDRESS);
+    assert!(world.say(&knock).await.ends_with("closed"));
+    let host = Host { open: vec!["10.99.7.0/24".parse().unwrap()], ..Host::default() };
+    ProcessDriver::new(world.data.path(), &host).unwrap();
+    assert_eq!(world.say(&knock).await, "open");
+    ProcessDriver::new(world.data.path(), &Host::default()).unwrap();
+    assert!(world.say(&knock).await.ends_with("closed"));
+    drop(place);
+}
+
+/// A machine in a private network: a namespace with a cable to the host, and a server in it.
+struct Elsewhere {
+    server: std::process::Child,
+    name: String,
+}
+
+impl Elsewhere {
+    const ADDRESS: &str = "10.99.7.2";
+
+    fn make() -> Elsewhere {
+        let name = format!("elsewhere{}", std::process::id());
+        let run = |words: &str| {
+            let words: Vec<&str> = words.split(' ').collect();
+            assert!(std::process::Command::new(words[0]).args(&words[1..]).status().unwrap().success(), "{words:?}");
+        };
+        run(&format!("ip netns add {name}"));
+        run(&format!("ip link add else0 type veth peer name eth0 netns {name}"));
+        run("ip addr add 10.99.7.1/24 dev else0");
+        run("ip link set else0 up");
+        run(&format!("ip -n {name} addr add {}/24 dev eth0", Self::ADDRESS));
+        run(&format!("ip -n {name} link set eth0 up"));
+        let mut server = std::process::Command::new("ip");
+        server.args(["netns", "exec", &name, "python3", "-m", "http.server", "--bind", Self::ADDRESS, "8123"]);
+        let server = server.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let address = format!("{}:8123", Self::ADDRESS).parse().unwrap();
+        let second = std::time::Duration::from_secs(1);
+        while std::net::TcpStream::connect_timeout(&address, second).is_err() {
+            std::thread::yield_now();
+        }
+        Elsewhere { server, name }
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+        let _ = std::process::Command::new("ip").args(["netns", "del", &self.name]).status();
+    }
+}

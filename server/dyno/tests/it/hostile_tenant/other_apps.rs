@@ -1,0 +1,69 @@
+//! Dynos of others: what they share is the kernel, and nothing of it is to be used.
+
+use dyno::Driver;
+
+use crate::world::{World, lines, until};
+
+/// Leaves something in every place that could be shared, and stays.
+const LEAVE: &str = r#"
+import os, socket, time, ctypes
+open("/dev/shm/left", "w").write("x")
+open("/tmp/left", "w").write("x")
+libc = ctypes.CDLL(None)
+libc.shmget(4242, 4096, 0o1666)
+libc.msgget(4242, 0o1666)
+libc.semget(4242, 1, 0o1666)
+name = socket.socket(socket.AF_UNIX)
+name.bind("\0left")
+name.listen()
+tcp = socket.socket()
+tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+tcp.bind(("0.0.0.0", 8123))
+tcp.listen()
+print("left", flush=True)
+time.sleep(1000)
+"#;
+
+#[tokio::test]
+async fn dynos_of_one_user_share_nothing() {
+    let world = World::new();
+    // An abstract socket of the host's, which has no place in the file system to be hidden.
+    use std::os::linux::net::SocketAddrExt;
+    let name = std::os::unix::net::SocketAddr::from_abstract_name(b"of-the-host").unwrap();
+    let _host = std::os::unix::net::UnixListener::bind_addr(&name).unwrap();
+    let mut first = world.spec("exec /usr/bin/python3 -c \"$LEAVE\"");
+    first.env.insert("LEAVE".into(), LEAVE.into());
+    first.port = Some(8123);
+    let handle = world.start(&first).await;
+    until(|| lines(&handle.spool) == ["left"]).await;
+
+    let mut spec = world.spec("");
+    spec.env.insert("OTHER".into(), handle.addr.unwrap().ip().to_string());
+    super::all_fail_in(
+        &world,
+        spec,
+        &[
+            ("shared memory by name is each dyno's own", "ls /dev/shm/left"),
+            ("temporary files are each dyno's own", "ls /tmp/left"),
+            ("shared memory by key is each dyno's own", "/usr/bin/python3 -c \"$CALL\" 29 4242 4096 0"),
+            ("queues of messages are each dyno's own", "/usr/bin/python3 -c \"$CALL\" 68 4242 0"),
+            ("semaphores are each dyno's own", "/usr/bin/python3 -c \"$CALL\" 64 4242 1 0"),
+            (
+                "abstract sockets of other dynos cannot be reached",
+                "/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"\\0left\")'",
+            ),
+            (
+                "abstract sockets of the host cannot be reached",
+                "/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"\\0of-the-host\")'",
+            ),
+            ("ports of other dynos cannot be reached", "timeout 5 bash -c 'exec 3<>/dev/tcp/$OTHER/8123'"),
+            ("processes of other dynos are not seen, though the user is the same", "pgrep -f left"),
+            (
+                "another dyno's address cannot be taken",
+                "/usr/bin/python3 -c 'import os, socket; socket.socket().bind((os.environ[\"OTHER\"], 0))'",
+            ),
+        ],
+    )
+    .await;
+    world.driver.signal(first.id, libc::SIGKILL).await.unwrap();
+}

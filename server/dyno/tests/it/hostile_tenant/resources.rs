@@ -1,0 +1,65 @@
+//! The machine's resources: processes, memory, descriptors, terminals.
+
+use dyno::{Driver, Host};
+
+use crate::world::{World, until};
+
+#[tokio::test]
+async fn what_is_the_machines_is_bounded_for_a_tenant() {
+    let world = World::new();
+    super::all_fail(
+        &world,
+        &[
+            ("processes end at the limit", "/usr/bin/python3 -c 'import os, time\nfor n in range(300):\n  if os.fork() == 0: time.sleep(20); os._exit(0)'"),
+            ("threads are processes too", "/usr/bin/python3 -c 'import threading, time\nfor n in range(300): threading.Thread(target=time.sleep, args=(5,), daemon=True).start()'"),
+            ("descriptors end at the limit", "/usr/bin/python3 -c 'import os\nfor n in range(70000): os.dup(0)'"),
+            ("the limit on descriptors cannot be raised", "ulimit -Hn 1000000"),
+            ("no core file is written", "test $(ulimit -Hc) != 0"),
+            ("terminals are not all one tenant's", "/usr/bin/python3 -c 'import os\nfor n in range(200): os.openpty()'"),
+            ("memory is not locked without limit", "test $(ulimit -Hl) = unlimited"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_memory_bomb_kills_its_own_dyno_alone() {
+    let world = World::new();
+    let bystander = world.spec("echo ready; exec sleep 1000");
+    world.start_until(&bystander, "ready").await;
+    let mut spec = world.spec(
+        "while :; do /usr/bin/python3 -c 'x = [bytes([1]) * (1 << 24) for n in range(1000)]'; echo $?; done | head -3",
+    );
+    spec.limits.memory_max_bytes = 128 << 20;
+    let (exit, lines) = world.run(&spec).await;
+    assert!(exit.oom, "{lines:?}");
+    // Bash tells of each, too.
+    assert!(lines.iter().all(|line| line == "137" || line.contains("Killed")), "{lines:?}");
+    assert!(matches!(world.phase(bystander.id).await, Some(dyno::Phase::Running)));
+}
+
+#[tokio::test]
+async fn all_dynos_together_leave_the_machine_its_reserve() {
+    let group = format!("wharf-test-{}", std::process::id());
+    let host = Host { reserve: Some(u64::MAX), group: group.clone(), ..Host::default() };
+    let world = World::with(&host);
+    let budget = host.budget().unwrap();
+    assert_eq!(host.in_force().unwrap(), (Some(budget.memory), Some(budget.pids)));
+    // Each may have it, both may not.
+    let hog = "exec /usr/bin/python3 -c 'import time; x = bytearray(200 << 20); time.sleep(1000)'";
+    let (one, other) = (world.spec(hog), world.spec(hog));
+    world.start(&one).await;
+    world.start(&other).await;
+    let (first, _) = tokio::select! {
+        exit = world.driver.wait(one.id) => (exit.unwrap(), "one"),
+        exit = world.driver.wait(other.id) => (exit.unwrap(), "other"),
+    };
+    assert_eq!(first.signal, Some(libc::SIGKILL));
+    drop(world);
+    for hierarchy in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
+        let group = hierarchy.path().join(&group);
+        for dir in [group.join("shims"), group].into_iter().filter(|dir| dir.exists()) {
+            until(|| std::fs::remove_dir(&dir).is_ok()).await;
+        }
+    }
+}
