@@ -52,6 +52,7 @@ impl Config {
                 cpu_shares: 512,
                 cpu_quota_us: 0,
                 pids: 4096,
+                disk: dyno::disks::Size::of(20 << 30),
             },
             local_buildpacks: Vec::new(),
         }
@@ -124,8 +125,8 @@ pub async fn build(
 /// Removes the dyno and the files of this build, if there are any.
 async fn clear(driver: &dyn Driver, workshop: &Workshop, id: Uuid) -> anyhow::Result<()> {
     driver.remove(id).await.context("remove the build dyno")?;
-    let root = workshop.root().to_owned();
-    spawn_blocking(move || trees::remove(&root))
+    let workshop = workshop.clone();
+    spawn_blocking(move || workshop.clear())
         .await
         .context("remove the build's files")?
         .context("remove the build's files")
@@ -153,6 +154,9 @@ impl Site<'_> {
             self.say(format!(" !     {sentence}"));
             Error::failed("failed to find the buildpacks")
         })?;
+        let (workshop, request) = (self.workshop.clone(), self.request.clone());
+        let opened = spawn_blocking(move || workshop.open(&request)).await.context("open the build's disk")?;
+        opened.context("open the build's disk")?;
         self.copy_source().await?;
         self.announce(&packs);
         self.compile(&packs).await?;
@@ -217,7 +221,7 @@ impl Site<'_> {
             name: dyno_name(request.build_id),
             uid: request.uid,
             command: self.workshop.command(request.buildpacks.is_empty()),
-            root: self.workshop.mounts(request, packs, &env),
+            root: self.workshop.mounts(packs, &env),
             env,
             limits: self.config.limits,
             port: None,
@@ -246,6 +250,9 @@ impl Site<'_> {
         }
         if exit.code == Some(0) {
             return Ok(());
+        }
+        for sentence in self.workshop.full() {
+            self.say(format!(" !     {sentence}"));
         }
         let why = self.workshop.result("failed").ok().flatten();
         let why = why.and_then(|text| text.lines().next().map(str::to_owned));
@@ -292,6 +299,9 @@ impl Site<'_> {
         self.say("");
         self.say("-----> Compressing...");
         self.driver.remove(self.request.build_id).await.context("remove the build dyno")?; // nothing of it may touch the tree any more
+        let workshop = self.workshop.clone();
+        let synced = spawn_blocking(move || workshop.sync()).await.context("write down what was built")?;
+        synced.context("write down what was built")?;
         let (tree, file) = (self.workshop.source(), self.workshop.slug().to_owned());
         let (limit, cancel) = (self.config.slug_limit, self.cancel.clone());
         let packed = spawn_blocking(move || pack::pack(&tree, &file, limit, &cancel))

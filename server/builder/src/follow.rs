@@ -84,9 +84,12 @@ impl Tail {
             if entries.is_empty() {
                 return Ok(self);
             }
-            for entry in entries.iter().filter(|entry| matches!(entry.kind, b'o' | b'e')) {
+            for entry in &entries {
+                let text = line(&entry.text);
+                // What the platform says of the dyno stands out from what the dyno says.
+                let said = if matches!(entry.kind, b'o' | b'e') { text } else { format!(" !     {text}") };
                 // Nobody listens any more: the build goes on all the same.
-                let _ = output.send(line(&entry.text));
+                let _ = output.send(said);
             }
         }
     }

@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use dyno::disks::{self, Lent};
 use dyno::{AppDir, Bind, Mounts};
 use sha2::{Digest, Sha256};
 use trees::Dir;
@@ -26,15 +27,25 @@ const PACKS: &str = "/tmp/buildpacks";
 const LOCAL_PACKS: &str = "/tmp/buildpacks-from";
 const OUT: &str = "/tmp/out";
 
+/// Room on the machine's disk that a build begins with at least.
+const LEAST_FREE: u64 = 256 << 20;
+/// The disk that an app's cache is on, in the cache's directory.
+const CACHE_IMAGE: &str = "cache.img";
+
 /// Drives the buildpacks inside the dyno.
 const DRIVE: &str = include_str!("drive.sh");
 
-/// Directories of one build, all below one.
+/// Directories of one build, all below one, and the app's cache. Both are on disks of a fixed size,
+/// where the machine has such.
+#[derive(Clone)]
 pub(crate) struct Workshop {
     root: PathBuf,
     slug: PathBuf,
     build_dir: String,
     uid: u32,
+    /// What is mounted at the cache's place.
+    cache: PathBuf,
+    disks: Option<[Lent; 2]>,
 }
 
 impl Workshop {
@@ -42,8 +53,21 @@ impl Workshop {
     pub(crate) fn new(config: &Config, request: &Request) -> Workshop {
         let name = request.build_id.simple();
         let app = hex::encode(Sha256::digest(request.app_id.as_bytes()));
+        let root = config.tmp.join(format!("build-{name}"));
+        let cache = config.tmp.join(format!("cache-{name}"));
+        let disk = |image: PathBuf, at: &Path| Lent {
+            image,
+            at: at.to_owned(),
+            size: config.limits.disk,
+            templates: config.tmp.clone(),
+        };
+        let disks = disks::missing().is_none().then(|| {
+            [disk(config.tmp.join(format!("build-{name}.img")), &root), disk(request.cache.join(CACHE_IMAGE), &cache)]
+        });
         Workshop {
-            root: config.tmp.join(format!("build-{name}")),
+            cache: if disks.is_some() { cache.join("cache") } else { request.cache.clone() },
+            disks,
+            root,
             slug: config.tmp.join(format!("slug-{name}.tar.zst")),
             build_dir: format!("/tmp/build_{}", &app[..8]),
             uid: request.uid,
@@ -65,9 +89,48 @@ impl Workshop {
         Dir::open(&self.root.join("out"))?.text(Path::new(name), 64 << 10)
     }
 
-    /// Everything but the slug is below.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
+    /// Takes the disks, if there are such. The cache of a build that was interrupted is empty.
+    pub(crate) fn open(&self, request: &Request) -> io::Result<()> {
+        fs::create_dir_all(&request.cache)?;
+        let Some([room, cache]) = &self.disks else { return Ok(()) };
+        disks::must_have_room(&request.cache, LEAST_FREE)?;
+        room.lend()?;
+        // What there was before caches had disks.
+        for entry in fs::read_dir(&request.cache)? {
+            let path = entry?.path();
+            if !path.starts_with(&cache.image) {
+                trees::remove(&path)?;
+            }
+        }
+        cache.lend()
+    }
+
+    /// Makes sure that what was built is what will be read.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.disks.as_ref().map_or(Ok(()), |[room, _]| room.sync())
+    }
+
+    /// A sentence for each disk that is full.
+    pub(crate) fn full(&self) -> Vec<String> {
+        let names = ["The source and what was made of it", "The files of the cache"];
+        let full = self.disks.iter().flatten().zip(names).filter_map(|(disk, name)| Some((name, disk.full()?)));
+        full.map(|(name, (megabytes, files))| {
+            format!(
+                "{name} are on a full disk of {megabytes} MB and {files} files. Build less, or have the limit raised."
+            )
+        })
+        .collect()
+    }
+
+    /// Gives the disks back, the cache to be kept, and removes everything but the slug. It is fine if
+    /// there is nothing.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        if let Some([room, cache]) = &self.disks {
+            room.take_back(false)?;
+            cache.take_back(true)?;
+            trees::remove(&cache.at)?;
+        }
+        trees::remove(&self.root)
     }
 
     /// Removes the slug.
@@ -82,7 +145,7 @@ impl Workshop {
         for name in ["out", "packs", "env", "builder"] {
             files::make_private(&self.root.join(name), self.uid)?;
         }
-        self.open_cache(&request.cache)?;
+        self.open_cache()?;
         self.write_env(&request.env)?;
         fs::write(self.root.join("builder/drive.sh"), DRIVE)?;
         let git = "[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n[advice]\n\tdetachedHead = false\n";
@@ -110,7 +173,8 @@ impl Workshop {
 
     /// A cache that another user filled is given over, links and not what they point to: apps once
     /// had other users. Nothing else is in it, because builds of one app wait for each other.
-    fn open_cache(&self, cache: &Path) -> io::Result<()> {
+    fn open_cache(&self) -> io::Result<()> {
+        let cache = &self.cache;
         let filled_by = cache.symlink_metadata().map(|found| found.uid());
         if filled_by.is_ok_and(|uid| uid != self.uid) {
             let owner = format!("{0}:{0}", self.uid);
@@ -137,16 +201,11 @@ impl Workshop {
     }
 
     /// What the dyno sees.
-    pub(crate) fn mounts(
-        &self,
-        request: &Request,
-        packs: &[(String, Buildpack)],
-        env: &BTreeMap<String, String>,
-    ) -> Mounts {
+    pub(crate) fn mounts(&self, packs: &[(String, Buildpack)], env: &BTreeMap<String, String>) -> Mounts {
         let bind = |from: PathBuf, to: String, writable| Bind { from, to: to.into(), writable };
         let mut binds = vec![
             bind(self.source(), self.build_dir.clone(), true),
-            bind(request.cache.clone(), CACHE_DIR.into(), true),
+            bind(self.cache.clone(), CACHE_DIR.into(), true),
             bind(self.root.join("packs"), PACKS.into(), true),
             bind(self.root.join("out"), OUT.into(), true),
             bind(self.root.join("env"), ENV_DIR.into(), false),
@@ -158,7 +217,9 @@ impl Workshop {
             }
         }
         for path in authorities_to_bind(env) {
-            binds.push(bind(path.clone(), path.display().to_string(), false));
+            // The operator's own, so that a link is as good as what it leads to.
+            let from = path.canonicalize().unwrap_or_else(|_| path.clone());
+            binds.push(bind(from, path.display().to_string(), false));
         }
         Mounts { app: AppDir::Empty, binds }
     }

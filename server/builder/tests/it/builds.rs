@@ -173,7 +173,7 @@ async fn buildpacks_of_ones_own() {
         .says("-----> Using buildpacks:\n       1. file://")
         .says("-----> Custom thing app detected\n-----> Compiling build_ on heroku-24\n")
         .says("version abc123, secret s3cret\nlines, not in the environment: none\n")
-        .says("       id 200123, home /app, cached: never\n")
+        .says("       id 2013331747, home /app, cached: never\n")
         .says("       handed: on\n");
     let slug = built.slug();
     assert_eq!(slug.buildpack_description.as_deref(), Some("Custom thing"));

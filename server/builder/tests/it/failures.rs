@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use builder::Error;
@@ -73,9 +73,9 @@ async fn a_private_buildpack_stays_private() {
 async fn a_cancelled_build_stops() {
     let (_dir, mut host) =
         host_with("trap 'echo asked to stop; exit 1' TERM; touch $2/begun; while :; do sleep 0.1; done");
-    let (cancel, begun) = (host.cancel.clone(), host.request.cache.join("begun"));
+    let (cancel, caches) = (host.cancel.clone(), host.caches());
     let watch = tokio::spawn(async move {
-        wait_for(&begun).await;
+        wait_for("begun", caches).await;
         cancel.cancel();
     });
     let built = host.build().await;
@@ -95,11 +95,10 @@ async fn a_build_that_takes_too_long() {
 #[tokio::test]
 async fn a_build_after_a_crash_of_the_platform() {
     let (_dir, host) = host_with("[ ! -e half ] || echo again; touch half $2/begun; sleep 2; touch whole");
-    let begun = host.request.cache.join("begun");
     tokio::select! {
         // As if the platform died in the middle: from here on nobody polls this.
         built = host.build_again() => panic!("it ended too early for this test: {}", built.output),
-        () = wait_for(&begun) => {}
+        () = wait_for("begun", host.caches()) => {}
     }
     let built = host.build_again().await;
     assert!(!built.output.contains("again"), "{}", built.output);
@@ -107,10 +106,11 @@ async fn a_build_after_a_crash_of_the_platform() {
     assert!(files.join("whole").exists());
 }
 
-async fn wait_for(path: &Path) {
+/// Waits for a file in one of the directories.
+async fn wait_for(name: &str, places: impl Fn() -> Vec<PathBuf>) {
     let deadline = Instant::now() + Duration::from_secs(60);
-    while !path.exists() {
-        assert!(Instant::now() < deadline, "{} does not appear", path.display());
+    while !places().iter().any(|place| place.join(name).exists()) {
+        assert!(Instant::now() < deadline, "{name} does not appear");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -108,6 +108,18 @@ impl Host {
         built
     }
 
+    /// Where the cache may be while a build runs, whatever its number.
+    pub fn caches(&self) -> impl Fn() -> Vec<PathBuf> + 'static {
+        let (tmp, cache) = (self.config.tmp.clone(), self.request.cache.clone());
+        move || {
+            fs::read_dir(&tmp)
+                .unwrap()
+                .map(|entry| entry.unwrap().path().join("cache"))
+                .chain([cache.clone()])
+                .collect()
+        }
+    }
+
     /// The same build, as after a crash of the platform.
     pub async fn build_again(&self) -> Built {
         let (sender, mut receiver) = unbounded_channel();
@@ -145,6 +157,7 @@ impl Host {
                 cpu_shares: 1024,
                 cpu_quota_us: 0,
                 pids: 256,
+                disk: dyno::disks::Size::default(),
             },
             port: Some(5000 + (rand() % 20_000) as u16),
             raw: false,
@@ -192,7 +205,7 @@ fn rand() -> u64 {
 }
 
 fn driver(data: &Path) -> Arc<dyn Driver> {
-    Arc::new(dyno::ProcessDriver::new(data, dyno::Network::default(), &[]).unwrap())
+    Arc::new(dyno::ProcessDriver::new(data, &dyno::Host::default()).unwrap())
 }
 
 /// A host whose app has a buildpack of its own, of which only `bin/compile` matters.

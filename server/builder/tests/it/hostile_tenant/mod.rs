@@ -1,4 +1,5 @@
 //! A hostile tenant, whose code and buildpack run in builds. One module for each target that they try to reach.
 
+mod disk;
 mod files;
 mod memory;
