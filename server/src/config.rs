@@ -111,6 +111,22 @@ pub struct Settings {
     #[arg(long, env = "WHARF_GIT_MINUTES", value_name = "N", default_value_t = 60, value_parser = one_or_more)]
     pub git_minutes: u64,
 
+    /// Private networks that apps and builds may reach, e.g. 10.1.0.0/16,192.168.1.7
+    #[arg(long, env = "WHARF_DYNO_NETWORKS", value_name = "NETWORKS", value_delimiter = ',', value_parser = network)]
+    pub dyno_networks: Vec<dyno::Range>,
+
+    /// How many MB a dyno may write to /app and /tmp
+    #[arg(long, env = "WHARF_DYNO_DISK_MB", value_name = "MB", default_value_t = 10_240, value_parser = disk)]
+    pub dyno_disk_mb: u64,
+
+    /// How many MB a build may write, and how many its cache may keep
+    #[arg(long, env = "WHARF_BUILD_DISK_MB", value_name = "MB", default_value_t = 20_480, value_parser = disk)]
+    pub build_disk_mb: u64,
+
+    /// How many MB of memory apps and builds leave to the machine [default: a tenth, and at least 512]
+    #[arg(long, env = "WHARF_MEMORY_RESERVE_MB", value_name = "MB")]
+    pub memory_reserve_mb: Option<u64>,
+
     /// How log lines look
     #[arg(long, env = "WHARF_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -181,6 +197,12 @@ impl Settings {
         Ok(())
     }
 
+    /// What holds for all dynos of this machine.
+    pub fn host(&self) -> dyno::Host {
+        let reserve = self.memory_reserve_mb.map(|mb| mb << 20);
+        dyno::Host { open: self.dyno_networks.clone(), reserve, ..dyno::Host::default() }
+    }
+
     /// RUN: sockets and locks. Short, because the path of a socket has at most 108 bytes.
     pub fn run(&self) -> PathBuf {
         run_dir(&self.data)
@@ -215,6 +237,8 @@ impl Settings {
             ("WHARF_GIT_REPOSITORY_MB", self.git_repository_mb.to_string()),
             ("WHARF_GIT_MEMORY_MB", self.git_memory_mb.to_string()),
             ("WHARF_GIT_MINUTES", self.git_minutes.to_string()),
+            ("WHARF_DYNO_DISK_MB", self.dyno_disk_mb.to_string()),
+            ("WHARF_BUILD_DISK_MB", self.build_disk_mb.to_string()),
             ("WHARF_LOG_FORMAT", self.log_format.to_string()),
             ("WHARF_LOG", self.log.clone()),
         ];
@@ -228,6 +252,11 @@ impl Settings {
         ];
         env.extend(self.audit_anchor.iter().map(|file| ("WHARF_AUDIT_ANCHOR", file.display().to_string())));
         env.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+        env.extend(self.memory_reserve_mb.map(|mb| ("WHARF_MEMORY_RESERVE_MB", mb.to_string())));
+        if !self.dyno_networks.is_empty() {
+            let networks: Vec<String> = self.dyno_networks.iter().map(ToString::to_string).collect();
+            env.push(("WHARF_DYNO_NETWORKS", networks.join(",")));
+        }
         env
     }
 }
@@ -266,6 +295,19 @@ fn domain(text: &str) -> Result<String, String> {
         true => Ok(name),
         false => Err("say a host name without a port, e.g. wharf.example.com".to_owned()),
     }
+}
+
+fn network(text: &str) -> Result<dyno::Range, String> {
+    text.parse().map_err(|err: dyno::Error| err.to_string())
+}
+
+/// Megabytes: enough for a file system, and no more than a number of bytes holds.
+fn disk(text: &str) -> Result<u64, String> {
+    let least = dyno::disks::LEAST_BYTES >> 20;
+    text.parse()
+        .ok()
+        .filter(|mb| (least..1 << 30).contains(mb))
+        .ok_or_else(|| format!("say a number of MB from {least} up"))
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -70,16 +70,17 @@ pub fn furnish(settings: &mut Settings) -> Result<()> {
     }
     make(Path::new(RUNS), 0o711)?;
     make(&settings.run(), 0o711)?;
-    make(Path::new(NETWORK), 0o700)?;
-    open_places(data, &settings.run()).iter().try_for_each(|place| close(place))
+    // What all RUNs share is closed by whoever takes its lock.
+    let open = open_places(data, &settings.run());
+    open.iter().filter(|place| !place.starts_with(NETWORK)).try_for_each(|place| close(place))
 }
 
 /// What others could look into or open: of the data directory, of RUN, and of what all RUNs share.
 pub fn open_places(data: &Path, run: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for (folder, passable) in [(data, true), (run, true), (Path::new(RUNS), true), (Path::new(NETWORK), false)] {
+    for folder in [data, run, Path::new(RUNS), Path::new(NETWORK)] {
         let Ok(meta) = fs::metadata(folder) else { continue };
-        let wanted = if passable { 0o711 } else { 0o700 };
+        let wanted = if is_passed(folder, data, run) { 0o711 } else { 0o700 };
         if meta.permissions().mode() & 0o777 & !wanted != 0 {
             found.push(folder.to_owned());
         }
@@ -89,6 +90,11 @@ pub fn open_places(data: &Path, run: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Whether the user `postgres` has to pass a folder, on its way to what is its own.
+pub fn is_passed(folder: &Path, data: &Path, run: &Path) -> bool {
+    [data, run, Path::new(RUNS)].contains(&folder)
 }
 
 fn is_open(entry: &Path) -> bool {

@@ -4,6 +4,7 @@
 
 pub mod kernel;
 pub mod port;
+pub mod users;
 
 use std::{
     env, fs,

@@ -45,7 +45,7 @@ pub(crate) fn sweep(data: &Path) -> anyhow::Result<Vec<String>> {
     let mut done = Vec::new();
     for path in entries(&data.join("tmp")).context("look for what was put aside")? {
         if former_user(&path).is_some_and(|uid| !dyno::uids::is_running(uid)) {
-            fs::remove_dir_all(&path).with_context(|| format!("remove {}", path.display()))?;
+            trees::remove(&path).with_context(|| format!("remove {}", path.display()))?;
             done.push(format!("removed {}", path.display()));
         }
     }

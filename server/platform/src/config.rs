@@ -30,6 +30,12 @@ pub struct Config {
     pub outbound_networks: Vec<Network>,
     /// What clones and pushes may use up.
     pub git: crate::git::GitLimits,
+    /// What holds for all dynos of this host. The doors are added.
+    pub host: dyno::Host,
+    /// What a dyno may write.
+    pub dyno_disk: dyno::disks::Size,
+    /// What a build may write.
+    pub build_disk: dyno::disks::Size,
 }
 
 impl Config {

@@ -1,6 +1,6 @@
 //! `wharfd doctor`: looks at this machine and says what to do about what is not good.
 
-use std::{fs, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode};
 
 use crate::{
     config::{NOBODY_SAYS_WHO_ASKS, Settings},
@@ -34,7 +34,7 @@ pub fn run(settings: &Settings) -> ExitCode {
             Warn(text) => ("warn", text),
             Bad(text) => ("BAD ", text),
         };
-        println!("{mark}  {name:<14} {text}");
+        println!("{mark}  {name:<16} {text}");
     }
     match findings.iter().filter(|(_, v)| matches!(v, Bad(_))).count() {
         0 => ExitCode::SUCCESS,
@@ -57,7 +57,12 @@ fn look(settings: &Settings) -> Vec<(&'static str, Verdict)> {
         ("cgroups", kernel(kernel::cgroups())),
         ("nftables", kernel(kernel::nftables())),
         ("memory", memory()),
+        ("memory of apps", budget(settings)),
+        ("disks of apps", disks(settings)),
+        ("networks", networks(settings)),
+        ("users of apps", users()),
         ("data", data(settings)),
+        ("closed", closed(settings)),
         ("disk", disk(settings)),
         ("port", listen(settings)),
         ("proxies", proxies(settings)),
@@ -109,6 +114,74 @@ fn memory() -> Verdict {
         Some(mib) => Good(format!("{mib} MiB are available")),
         None => Warn("the kernel does not say how much is available".into()),
     }
+}
+
+/// What apps and builds may have together, and whether it is in force: it is once the platform ran.
+fn budget(settings: &Settings) -> Verdict {
+    let host = settings.host();
+    let (budget, in_force) = match (host.budget(), host.in_force()) {
+        (Ok(budget), Ok(in_force)) => (budget, in_force),
+        (Err(err), _) | (_, Err(err)) => return Bad(err.to_string()),
+    };
+    let shown = format!("{} MiB and {} processes, the rest is the machine's", budget.memory >> 20, budget.pids);
+    // The kernel counts memory in pages.
+    match in_force {
+        (Some(memory), Some(pids)) if memory >> 20 == budget.memory >> 20 && pids == budget.pids => Good(shown),
+        (None, None) => Good(format!("{shown}; from the next start on")),
+        (memory, pids) => {
+            let number = |n: Option<u64>| n.map_or_else(|| "any".to_owned(), |n| n.to_string());
+            let (memory, pids) = (number(memory.map(|bytes| bytes >> 20)), number(pids));
+            Warn(format!("{shown}; in force are {memory} MiB and {pids} processes: start wharfd up again"))
+        }
+    }
+}
+
+fn disks(settings: &Settings) -> Verdict {
+    match dyno::disks::missing() {
+        None => Good(format!(
+            "images on loop devices: {} MB for a dyno, {} MB for a build",
+            settings.dyno_disk_mb, settings.build_disk_mb
+        )),
+        Some(why) => Warn(format!("nothing limits what apps write: {why}")),
+    }
+}
+
+fn networks(settings: &Settings) -> Verdict {
+    match settings.dyno_networks.as_slice() {
+        [] => Good("apps reach the internet, and no private network; WHARF_DYNO_NETWORKS opens some".into()),
+        open => {
+            let open: Vec<String> = open.iter().map(ToString::to_string).collect();
+            Good(format!("apps reach the internet, and of private networks {}", open.join(", ")))
+        }
+    }
+}
+
+fn users() -> Verdict {
+    let (first, last) = (dyno::uids::ALL.start(), dyno::uids::ALL.end());
+    match machine::users::overlaps() {
+        taken if taken.is_empty() => Good(format!("{first} to {last} are nobody else's")),
+        taken => Bad(format!(
+            "{first} to {last} are Wharf's alone, but {}; give them others, or their processes and apps can be one user",
+            taken.join(", ")
+        )),
+    }
+}
+
+/// Whether others could look into what is the platform's.
+fn closed(settings: &Settings) -> Verdict {
+    let (data, run) = (&settings.data, settings.run());
+    let open = data::open_places(data, &run);
+    if open.is_empty() {
+        return Good(format!("nobody else can look into {} and {}", data.display(), run.display()));
+    }
+    let (passed, others): (Vec<_>, Vec<_>) = open.iter().partition(|place| data::is_passed(place, data, &run));
+    let command = |chmod: &str, places: &[&PathBuf]| {
+        let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+        (!places.is_empty()).then(|| format!("{chmod} {}", places.join(" ")))
+    };
+    let commands: Vec<String> =
+        [command("chmod 711", &passed), command("chmod go=", &others)].into_iter().flatten().collect();
+    Bad(format!("others can look into what is the platform's; close it with: {}", commands.join(" && ")))
 }
 
 fn data(settings: &Settings) -> Verdict {

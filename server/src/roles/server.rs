@@ -8,6 +8,7 @@ mod listener;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use dyno::disks;
 use platform::Platform;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -86,6 +87,9 @@ fn config(settings: &Settings) -> Result<platform::Config> {
             memory_bytes: settings.git_memory_mb << 20,
             time: Duration::from_secs(settings.git_minutes * 60),
         },
+        host: settings.host(),
+        dyno_disk: disks::Size::of(settings.dyno_disk_mb << 20),
+        build_disk: disks::Size::of(settings.build_disk_mb << 20),
     })
 }
 

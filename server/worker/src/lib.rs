@@ -34,7 +34,7 @@ pub use workers::{Done, Lines, Output, Worker, Workers, from_worker, to_worker};
 
 /// The first of the users of workers: they lie far above those that Debian gives out, also to
 /// containers, and below those of apps.
-pub const USERS: std::ops::RangeInclusive<u32> = 0x7800_0100..=0x7800_ffff;
+pub const USERS: std::ops::RangeInclusive<u32> = dyno::uids::WORKERS;
 
 /// The user of git's processes, whom the repositories belong to.
 pub const GIT: u32 = *USERS.start();

@@ -69,7 +69,10 @@ impl Job for Run {
     async fn give_up(&self, platform: &Platform, why: &anyhow::Error) -> anyhow::Result<()> {
         tracing::error!(build.id = %self.build, "could not build: {why:#}");
         let Some(build) = store::builds::build_info(platform.db(), self.build).await? else { return Ok(()) };
-        let said = "the platform could not build it; its log says more";
+        let said = match crate::error::is_disk_full(why) {
+            true => "the disk of the platform is full; whoever runs it has to make room, then push again",
+            false => "the platform could not build it; its log says more",
+        };
         self.end(platform, &build, said).await.map_err(|_| anyhow!("end the build"))
     }
 }
@@ -173,7 +176,8 @@ impl Run {
             source_version: build.source_version.clone().unwrap_or_default(),
         };
         let (sender, receiver) = mpsc::unbounded_channel();
-        let config = builder::Config::new(&platform.config().data);
+        let mut config = builder::Config::new(&platform.config().data);
+        config.limits.disk = platform.config().build_disk;
         let cancel = platform.builds().token(self.build);
         let building = async {
             let outcome = builder::build(platform.driver().as_ref(), &config, &request, &sender, cancel).await;

@@ -30,6 +30,7 @@ pub(crate) struct Wanted<'a> {
     pub root: PathBuf,
     pub vars: BTreeMap<String, String>,
     pub size: Size,
+    pub disk: dyno::disks::Size,
     /// Gets a port.
     pub web: bool,
 }
@@ -53,6 +54,7 @@ pub(crate) fn spec(wanted: Wanted<'_>) -> dyno::Spec {
             cpu_shares: wanted.size.cpu_shares,
             cpu_quota_us: 0,
             pids: wanted.size.pids,
+            disk: wanted.disk,
         },
         port: wanted.web.then_some(PORT),
         raw: false,

@@ -232,8 +232,9 @@ impl Reconcile {
         let vars = config_vars::of_release(platform, app.id, release.id).await.map_err(|err| anyhow!("{err}"))?;
         let size = stacks::size(&row.size).with_context(|| format!("{} is not a size", row.size))?;
         let web = row.kind == "web";
-        let wanted =
-            Wanted { run: row.run_id, name: &row.name, uid: app.uid, command: &row.command, root, vars, size, web };
+        let disk = platform.config().dyno_disk;
+        let (command, uid) = (&row.command, app.uid);
+        let wanted = Wanted { run: row.run_id, name: &row.name, uid, command, root, vars, size, disk, web };
         let command = if web { row.command.replace("$PORT", "5000") } else { row.command.clone() };
         platform.supervisor_said(app.id, &row.name, &format!("Starting process with command `{command}`"));
         let handle = platform.driver().start(&spec(wanted)).await?;

@@ -83,6 +83,7 @@ impl Run {
             root,
             vars,
             size,
+            disk: platform.config().dyno_disk,
             web: false,
         });
         platform.supervisor_said(app.id, &name, &format!("Starting process with command `{command}`"));

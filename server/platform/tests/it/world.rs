@@ -74,6 +74,9 @@ impl World {
             outbound_networks: vec!["127.0.0.1".parse().unwrap()],
             git: platform::GitLimits::default(),
             audit_anchor: data.join("audit-anchor"),
+            host: dyno::Host::default(),
+            dyno_disk: dyno::disks::Size::default(),
+            build_disk: dyno::disks::Size::default(),
             data: data.clone(),
             run,
         };
