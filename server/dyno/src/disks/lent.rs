@@ -64,9 +64,11 @@ impl Lent {
             Err(e) => return Err(e.into()),
         }
         let closed = device.is_some_and(|device| keep && is_released(&device));
-        match closed {
-            true => fs::rename(self.open_image(), &self.image),
-            false => remove(&self.open_image()),
+        match closed.then(|| fs::rename(self.open_image(), &self.image)) {
+            None => remove(&self.open_image()),
+            // It was thrown away while it was lent.
+            Some(Err(e)) if e.kind() == ErrorKind::NotFound => Ok(()),
+            Some(kept) => kept,
         }
     }
 
