@@ -1,6 +1,8 @@
 //! A `wharfd up` on a directory and a port of its own, and how to look at it from outside.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod repo;
+
 use std::{
     collections::BTreeMap,
     fs::{self, File},

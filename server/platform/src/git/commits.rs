@@ -1,6 +1,7 @@
 //! Commits as they are shown: what strangers wrote, as one line of bounded length.
 
 use anyhow::{Context as _, bail};
+use api::harmless;
 use uuid::Uuid;
 
 use super::{inside, is_id, plumbing, repositories};
@@ -39,18 +40,16 @@ fn commit(text: &str) -> Option<api::releases::Commit> {
     is_id(id).then(|| api::releases::Commit { id: id.to_owned(), subject, author: line(author, AUTHOR), at })
 }
 
-/// The first `most` characters of a text as one line, without what controls a terminal or turns
-/// the direction of writing round.
-pub(crate) fn line(text: &str, most: usize) -> String {
-    let is_shown = |c: &char| !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let shown = text.chars().filter(is_shown).map(|c| if c.is_control() { ' ' } else { c });
-    let mut line: String = shown.collect::<String>().trim().chars().take(most + 1).collect();
-    if let Some((cut, _)) = line.char_indices().nth(most) {
-        line.truncate(cut);
-        line.pop();
-        line.push('…');
+/// The first `most` characters of a text, as a name is shown.
+pub(super) fn line(text: &str, most: usize) -> String {
+    // What git says is bounded, but not by so little that cleaning should see all of it.
+    let beginning: String = text.chars().take(4 * most).collect();
+    let word = harmless::word(&beginning);
+    let word = word.trim();
+    match word.char_indices().nth(most) {
+        None => word.to_owned(),
+        Some(_) => word.chars().take(most - 1).chain(['…']).collect(),
     }
-    line
 }
 
 #[cfg(test)]
@@ -60,7 +59,7 @@ mod tests {
     #[test]
     fn a_line_is_short_and_controls_nothing() {
         assert_eq!(line("  Fix it  ", 20), "Fix it");
-        assert_eq!(line("a\u{1b}[31mred\r\nb\u{202e}c\u{9b}", 40), "a [31mred  bc");
+        assert_eq!(line("a\u{1b}[31mred\r\nb\u{202e}c\u{9b}", 40), "a [31mred  b c");
         assert_eq!(line("äöüß", 4), "äöüß");
         assert_eq!(line("äöüßx", 4), "äöü…");
         assert_eq!(line(&"x".repeat(1 << 20), 200).chars().count(), 200);

@@ -101,6 +101,8 @@ pub(super) enum Found {
     TooManyFiles,
     TooManyBytes,
     TooLongPath,
+    /// git does not list its files, as when its trees are nested too deep.
+    Unreadable,
 }
 
 impl Errand for Inspect {
@@ -148,7 +150,7 @@ impl Inspect {
         let _ = list.kill();
         let status = list.wait().map_err(|e| e.to_string())?;
         match found {
-            None if !status.success() => Err("the files of the commit cannot be listed".into()),
+            None if !status.success() => Ok(Some(Found::Unreadable)),
             found => Ok(found),
         }
     }

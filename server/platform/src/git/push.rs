@@ -153,6 +153,7 @@ async fn inspect(
         Found::TooManyFiles => format!("more than {} files and folders", limits::MOST_FILES),
         Found::TooManyBytes => format!("more than {} MB of files", most_bytes >> 20),
         Found::TooLongPath => "a path that is too long".to_owned(),
+        Found::Unreadable => "folders that git cannot list, perhaps because they are too deep".to_owned(),
     };
     let advice = "Take out what the app does not need to be built and run";
     Ok(Err((format!(" !     The commit has {line}. {advice}."), "the commit is too large")))

@@ -1,0 +1,10 @@
+//! What somebody who may push to one app can try, with real git against a whole platform, by what
+//! they try to reach.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod branches;
+mod leftovers;
+mod memory;
+mod other_apps;
+#[path = "../world/mod.rs"]
+mod world;
