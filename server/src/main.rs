@@ -57,7 +57,7 @@ enum Command {
     Dyno { state: OsString },
     /// What touches untrusted bytes, for one thing each (started by the server)
     #[command(hide = true)]
-    Worker,
+    Worker { name: OsString },
     /// What git runs on a push (started by the server)
     #[command(hide = true)]
     GitHook { hook: OsString },
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
         Command::Server(settings) => roles::run(Role::Server, &settings.clone(), || Ok(roles::server::run(settings))),
         Command::Router(settings) => roles::run(Role::Router, &settings.clone(), || roles::router::begin(settings)),
         Command::Dyno { state } => dyno::shim_main(&[state]),
-        Command::Worker => worker::main(&platform::errands()),
+        Command::Worker { .. } => worker::main(&platform::errands()),
         Command::GitHook { hook } => match platform::git::hook::main(&[hook]) {
             0 => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,

@@ -109,7 +109,7 @@ fn kills_in_the_middle_of_a_push_are_in_nobodys_way() {
         found.map(|(pid, _)| Pid::from_raw(pid)).collect::<Vec<_>>()
     };
     // git, its hook, the supervisor of its worker, the server: each in the middle of a build.
-    for (round, victim) in ["receive-pack", "git-hook", "wharfd worker", "server"].iter().enumerate() {
+    for (round, victim) in ["receive-pack", "git-hook", "wharfd worker ", "server"].iter().enumerate() {
         repo.commit(&format!("echo round {round}; sleep 30"));
         let mut push = repo.command(&repo.folder, &["push", "-f", &url, "main"]);
         let mut client = push.stderr(Stdio::null()).process_group(0).spawn().unwrap();
@@ -122,9 +122,9 @@ fn kills_in_the_middle_of_a_push_are_in_nobodys_way() {
         }
         let _ = client.wait();
         if *victim == "server" {
-            wait_until("the server is back", || {
-                world.ask("GET", "/account", &[], b"").is_some_and(|a| a.status == 401)
-            });
+            let json = [("Accept", "application/json")];
+            let back = || world.ask("GET", "/account", &json, b"").is_some_and(|a| a.status == 401);
+            wait_until("the server is back", back);
             // Nobody waits for it any more, and it would go on.
             let last = repo.list("builds").last().unwrap()["id"].as_str().unwrap().to_owned();
             world.api("DELETE", &format!("/apps/kills/builds/{last}"), serde_json::Value::Null);

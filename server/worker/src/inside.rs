@@ -7,16 +7,17 @@ use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::ptr;
 
 use dyno::confine::{self, Filters};
+use nix::sched::CloneFlags;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serde::{Deserialize, Serialize};
 
-use crate::message::{Files, Message};
 use crate::root::Root;
-use crate::{Errands, Given, Limits, Network, Work};
+use crate::{Errands, Given, Limits, Lines as Files, Network, Order, Work, message};
 
 type Sentence = String;
 
@@ -36,11 +37,21 @@ pub(crate) enum Report {
     Ended(i32),
 }
 
-/// Everything that is needed inside, made while errors are still easy to report.
-pub(crate) struct Plan<'a> {
-    message: &'a Message,
-    root: Root<'a>,
-    doors: Vec<PathBuf>,
+/// What init is handed.
+pub(crate) struct Lines {
+    /// Where the order comes from.
+    pub orders: UnixStream,
+    /// Where it says what became of it.
+    pub report: OwnedFd,
+    /// Hung up when the supervisor is gone.
+    pub alive: OwnedFd,
+    /// The host's network.
+    pub network: File,
+}
+
+/// Everything that the order comes to, made while errors are still easy to report.
+struct Plan<'a> {
+    order: &'a Order,
     filters: Filters,
     stricter: BpfProgram,
     /// Of a program: what to try, with what arguments and environment.
@@ -50,8 +61,7 @@ pub(crate) struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    pub fn new(message: &Message, doors: Vec<PathBuf>) -> Result<Plan<'_>, Sentence> {
-        let order = &message.order;
+    fn new(order: &Order, filters: Filters) -> Result<Plan<'_>, Sentence> {
         let (mut paths, mut arguments, mut environment) = (Vec::new(), Vec::new(), Vec::new());
         if let Work::Program(program) = &order.work {
             paths = c_strings(PATH.iter().map(|folder| format!("{folder}/{}", program.name)))?;
@@ -59,9 +69,7 @@ impl Plan<'_> {
             let path = ("PATH".to_owned(), PATH.join(":"));
             environment = c_strings(program.env.iter().chain([&path]).map(|(name, value)| format!("{name}={value}")))?;
         }
-        let root = Root { shows: &order.shows, network: order.network };
-        let (filters, stricter) = (Filters::new()?, stricter(order.network)?);
-        Ok(Plan { message, root, doors, filters, stricter, paths, arguments, environment })
+        Ok(Plan { order, filters, stricter: stricter(order.network)?, paths, arguments, environment })
     }
 }
 
@@ -86,25 +94,23 @@ fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Se
     words.collect::<Result<_, _>>().map_err(|_| "An argument contains a NUL character.".to_owned())
 }
 
-/// Runs as PID 1 of the new namespaces and never returns.
-pub(crate) fn run(plan: &Plan, files: Files, report: OwnedFd, alive: &OwnedFd, errands: &Errands) -> ! {
-    let mut report = File::from(report);
-    let uid = plan.message.order.user;
-    let work = prepare(plan).and_then(|doors| {
-        // SAFETY: this process has one thread.
-        match unsafe { libc::fork() } {
-            -1 => Err(doing("fork")(io::Error::last_os_error())),
-            0 => become_work(plan, files, &doors, report.as_raw_fd(), errands),
-            pid => Ok(pid),
-        }
-    });
-    let confined = work.and_then(|pid| {
-        confine::drop_rights(uid)?;
-        confine::die_with_parent(alive)?;
+/// Runs as PID 1 of the new namespaces and never returns: prepares what needs no order, waits for
+/// one, and has it done.
+pub(crate) fn run(lines: Lines, doors: &[PathBuf], errands: &Errands) -> ! {
+    let ready = enter_groups(doors).and_then(|()| Filters::new());
+    // Nothing comes when the supervisor, or the server, is gone.
+    let Ok((order, files)) = message::receive(&lines.orders) else { exit(1) };
+    drop(lines.orders);
+    let mut report = File::from(lines.report);
+    let begun = ready.and_then(|filters| {
+        let plan = Plan::new(&order, filters)?;
+        let pid = begin(&plan, files, &lines.network, report.as_raw_fd(), errands)?;
+        confine::drop_rights(order.user)?;
+        confine::die_with_parent(&lines.alive)?;
         plan.filters.apply()?;
         Ok(pid)
     });
-    match confined {
+    match begun {
         Ok(pid) => {
             let report = keep_only(report);
             wait_for(pid, report)
@@ -116,17 +122,31 @@ pub(crate) fn run(plan: &Plan, files: Files, report: OwnedFd, alive: &OwnedFd, e
     }
 }
 
-/// Makes the file system and opens the ways into the groups, which are out of sight then.
-fn prepare(plan: &Plan) -> Result<Vec<File>, Sentence> {
-    let doors = plan.doors.iter().map(|door| OpenOptions::new().write(true).open(door));
-    let doors = doors.collect::<Result<_, _>>().map_err(doing("open the worker's groups"))?;
-    plan.root.enter()?;
-    nix::unistd::sethostname("worker").map_err(|e| doing("set the host name")(e.into()))?;
-    Ok(doors)
+/// Enters the worker's groups. It takes the kernel a while, so that it is done ahead.
+fn enter_groups(doors: &[PathBuf]) -> Result<(), Sentence> {
+    doors.iter().try_for_each(|door| fs::write(door, "0")).map_err(doing("enter the worker's groups"))?;
+    nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|e| doing("hide the groups")(e.into()))?;
+    nix::unistd::sethostname("worker").map_err(|e| doing("set the host name")(e.into()))
 }
 
-fn become_work(plan: &Plan, files: Files, doors: &[File], report: RawFd, errands: &Errands) -> ! {
-    match work(plan, files, doors, report, errands) {
+/// Makes the file system, takes up the network if there is to be one, and forks the work.
+fn begin(plan: &Plan, files: Files, network: &File, report: RawFd, errands: &Errands) -> Result<i32, Sentence> {
+    let order = plan.order;
+    if order.network == Network::Host {
+        nix::sched::setns(network, CloneFlags::CLONE_NEWNET).map_err(|e| doing("enter the network")(e.into()))?;
+    }
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS).map_err(|e| doing("part with the host's mounts")(e.into()))?;
+    Root { shows: &order.shows, network: order.network }.enter()?;
+    // SAFETY: this process has one thread.
+    match unsafe { libc::fork() } {
+        -1 => Err(doing("fork")(io::Error::last_os_error())),
+        0 => become_work(plan, files, report, errands),
+        pid => Ok(pid),
+    }
+}
+
+fn become_work(plan: &Plan, files: Files, report: RawFd, errands: &Errands) -> ! {
+    match work(plan, files, report, errands) {
         Ok(()) => exit(0),
         Err((sentence, report)) => {
             // SAFETY: it is open, and this process ends with the line.
@@ -137,16 +157,19 @@ fn become_work(plan: &Plan, files: Files, doors: &[File], report: RawFd, errands
 }
 
 /// Does the work; returns after an errand only. An error comes with where to report it.
-fn work(plan: &Plan, files: Files, doors: &[File], report: RawFd, errands: &Errands) -> Result<(), (Sentence, RawFd)> {
-    let order = &plan.message.order;
+fn work(plan: &Plan, files: Files, report: RawFd, errands: &Errands) -> Result<(), (Sentence, RawFd)> {
+    let order = plan.order;
     let count = files.more.len();
-    enter_groups(doors).map_err(|e| (e, report))?;
+    // SAFETY: plain system calls.
+    unsafe {
+        libc::setsid();
+        libc::umask(0o077);
+    }
+    // What else runs on the host is worth more to it than a worker.
+    let _ = fs::write("/proc/self/oom_score_adj", "300");
+    confine::reset_signals();
     let report = arrange(files, report).map_err(|e| (doing("arrange the open files")(e), report))?;
-    limit(&order.limits).and_then(|()| confine::drop_rights(order.user)).map_err(|e| (e, report))?;
-    let filtered = plan.filters.apply().and_then(|()| {
-        seccompiler::apply_filter(&plan.stricter).map_err(|e| format!("Could not filter system calls: {e}."))
-    });
-    filtered.map_err(|e| (e, report))?;
+    confine_work(plan).map_err(|e| (e, report))?;
     match &order.work {
         Work::Program(program) => {
             std::env::set_current_dir(&program.folder).map_err(|e| (doing("enter the folder")(e), report))?;
@@ -164,28 +187,21 @@ fn work(plan: &Plan, files: Files, doors: &[File], report: RawFd, errands: &Erra
     }
 }
 
-fn enter_groups(doors: &[File]) -> Result<(), Sentence> {
-    for mut door in doors {
-        door.write_all(b"0").map_err(doing("enter the worker's groups"))?;
-    }
-    // SAFETY: plain system calls.
-    unsafe {
-        libc::unshare(libc::CLONE_NEWCGROUP);
-        libc::setsid();
-        libc::umask(0o077);
-    }
-    // What else runs on the host is worth more to it than a worker.
-    let _ = fs::write("/proc/self/oom_score_adj", "300");
-    confine::reset_signals();
-    Ok(())
+fn confine_work(plan: &Plan) -> Result<(), Sentence> {
+    limit(&plan.order.limits)?;
+    confine::drop_rights(plan.order.user)?;
+    plan.filters.apply()?;
+    seccompiler::apply_filter(&plan.stricter).map_err(|e| format!("Could not filter system calls: {e}."))
 }
 
 /// Puts the open files into their places, closes all others, and returns where the line to the
 /// supervisor is now, which a program does not inherit.
 fn arrange(files: Files, report: RawFd) -> io::Result<RawFd> {
     let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-    let standard = files.standard.iter().map(|file| file.as_ref().map_or(null.as_raw_fd(), AsRawFd::as_raw_fd));
-    let wanted: Vec<RawFd> = standard.chain(files.more.iter().map(AsRawFd::as_raw_fd)).chain([report]).collect();
+    let standard = [&files.stdin, &files.stdout, &files.stderr]
+        .map(|file| file.as_ref().map_or(null.as_raw_fd(), AsRawFd::as_raw_fd));
+    let wanted: Vec<RawFd> =
+        standard.into_iter().chain(files.more.iter().map(AsRawFd::as_raw_fd)).chain([report]).collect();
     // SAFETY: plain system calls on open descriptors; the owners of what is closed are not used
     // again, and are forgotten below.
     unsafe {

@@ -1,4 +1,4 @@
-//! The order and the open files on their way from the server to a supervisor.
+//! The order and the open files on their way from the server to a supervisor, and on to init.
 //!
 //! One socket: first the order as JSON, with the files beside its first bytes, then the end of the
 //! server's words. The supervisor's only answer is the outcome. That the server closes its end
@@ -19,21 +19,11 @@ const MOST_BYTES: usize = 128 << 10;
 /// What the kernel sends at once, at most.
 const MOST_FILES: usize = 32;
 
-/// What a supervisor is told.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Message {
-    /// Names the worker's groups.
-    pub name: String,
-    pub order: Order,
+struct Message {
+    order: Order,
     /// Which of stdin, stdout and stderr come along.
     standard: [bool; 3],
-}
-
-/// The files that came along.
-pub(crate) struct Files {
-    /// stdin, stdout, stderr.
-    pub standard: [Option<OwnedFd>; 3],
-    pub more: Vec<OwnedFd>,
 }
 
 /// What a supervisor answers.
@@ -46,10 +36,9 @@ pub(crate) enum Outcome {
     Failed(Error),
 }
 
-pub(crate) fn send(mut socket: &UnixStream, name: &str, order: &Order, lines: &Lines) -> Result<(), Error> {
+pub(crate) fn send(mut socket: &UnixStream, order: &Order, lines: &Lines) -> Result<(), Error> {
     let standard = [&lines.stdin, &lines.stdout, &lines.stderr];
-    let message =
-        Message { name: name.to_owned(), order: order.clone(), standard: standard.map(|line| line.is_some()) };
+    let message = Message { order: order.clone(), standard: standard.map(|line| line.is_some()) };
     let text = serde_json::to_vec(&message).map_err(|e| Error::host("write the order")(e.into()))?;
     let files: Vec<RawFd> = standard.into_iter().flatten().chain(&lines.more).map(AsRawFd::as_raw_fd).collect();
     if text.len() > MOST_BYTES || files.len() > MOST_FILES {
@@ -62,7 +51,7 @@ pub(crate) fn send(mut socket: &UnixStream, name: &str, order: &Order, lines: &L
     rest.map_err(Error::host("give the order to the worker"))
 }
 
-pub(crate) fn receive(socket: &UnixStream) -> io::Result<(Message, Files)> {
+pub(crate) fn receive(socket: &UnixStream) -> io::Result<(Order, Lines)> {
     let mut text = vec![0; MOST_BYTES];
     let mut files = Vec::new();
     let mut space = nix::cmsg_space!([RawFd; MOST_FILES]);
@@ -82,6 +71,6 @@ pub(crate) fn receive(socket: &UnixStream) -> io::Result<(Message, Files)> {
     socket.take(MOST_BYTES as u64).read_to_end(&mut text)?;
     let message: Message = serde_json::from_slice(&text)?;
     let mut files = files.into_iter();
-    let standard = message.standard.map(|present| present.then(|| files.next()).flatten());
-    Ok((message, Files { standard, more: files.collect() }))
+    let [stdin, stdout, stderr] = message.standard.map(|present| present.then(|| files.next()).flatten());
+    Ok((message.order, Lines { stdin, stdout, stderr, more: files.collect() }))
 }

@@ -1,25 +1,27 @@
-//! The process between the server and what is inside: `wharfd worker`.
+//! The process between the server and what is inside: `wharfd worker NAME`.
 //!
 //! It is root, touches nothing that a stranger made, and has one thread. It makes the group and the
-//! namespaces, and stays until all inside are gone: because the work ended, because its time was
-//! up, or because the server closed its end of the socket.
+//! namespaces, which takes most of the time that a worker takes to start, and waits for its order.
+//! Then it stays until all inside are gone: because the work ended, because its time was up, or
+//! because the server closed its end of the socket.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use dyno::confine::Cgroups;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::inside::{self, Plan, Report};
-use crate::message::{self, Files, Message, Outcome};
-use crate::{Errands, Error, Limits, Network};
+use crate::inside::{self, Report};
+use crate::message::{self, Outcome};
+use crate::{Errands, Error, Limits};
 
 /// What is inside can say no more than this.
 const MOST_BYTES: usize = 4 << 20;
-const NAMESPACES: i32 = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+/// Mounts come with the order: they are to be those of that moment.
+const NAMESPACES: i32 = libc::CLONE_NEWPID | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET;
 
 /// Runs a supervisor to its end. To be called before any thread exists.
 ///
@@ -28,80 +30,101 @@ pub fn main(errands: &Errands) -> ! {
     // SAFETY: plain system calls; standard input is open or the copy fails.
     let control = unsafe {
         libc::umask(0o077);
+        // The server may be gone when it is told the outcome.
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
         let copy = libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3);
         (copy >= 0).then(|| UnixStream::from(OwnedFd::from_raw_fd(copy)))
     };
-    let Some(control) = control.filter(|control| control.peer_addr().is_ok()) else {
+    let name = std::env::args().nth(2).filter(|name| name.starts_with(crate::workers::PREFIX));
+    let (Some(control), Some(name)) = (control.filter(|control| control.peer_addr().is_ok()), name) else {
         eprintln!("A worker is started by the server, not by hand.");
         std::process::exit(1)
     };
-    let outcome = match message::receive(&control) {
-        Ok((message, files)) => supervise(&control, message, files, errands).unwrap_or_else(Outcome::Failed),
-        Err(e) => Outcome::Failed(Error::host("understand the order")(e)),
-    };
+    let outcome = supervise(&control, &name, errands).unwrap_or_else(Outcome::Failed);
     let _ = serde_json::to_vec(&outcome).map(|text| (&control).write_all(&text));
+    drop(control);
+    // Nobody is inside any more.
+    let _ = Cgroups::find().map(|cgroups| cgroups.remove(&name));
     std::process::exit(0)
 }
 
-fn supervise(control: &UnixStream, message: Message, files: Files, errands: &Errands) -> Result<Outcome, Error> {
+fn supervise(control: &UnixStream, name: &str, errands: &Errands) -> Result<Outcome, Error> {
     let cgroups = Cgroups::find().map_err(|e| Error::Host(e.to_string()))?;
-    let limits = message.order.limits;
+    let inside = Inside::start(control, &cgroups, name, errands)?;
+    let (order, lines) = message::receive(control).map_err(Error::host("understand the order"))?;
+    let limits = order.limits;
     let groups = dyno::Limits {
         memory_bytes: limits.memory_bytes,
         memory_max_bytes: limits.memory_bytes,
-        pids: limits.processes,
+        // And init.
+        pids: limits.processes + 1,
         ..dyno::Limits::default()
     };
-    let doors = cgroups.create(&message.name, &groups).map_err(Error::host("make the worker's groups"))?;
-    let outcome = run(control, &message, files, doors, errands);
-    let killed = cgroups.oom_kills(&message.name) > 0;
-    // Nobody is inside any more.
-    let removed = cgroups.remove(&message.name);
+    cgroups.create(name, &groups).map_err(Error::host("limit the worker's groups"))?;
+    message::send(&inside.orders, &order, &lines)?;
+    drop(lines);
+    let outcome = listen(control, &inside.heard, &limits).and_then(|said| {
+        drop(inside);
+        outcome(&said, &limits)
+    });
     match outcome {
         Err(Error::TooLong { limit }) => Err(Error::TooLong { limit }),
-        _ if killed => Err(Error::TooMuchMemory { bytes: limits.memory_bytes }),
-        outcome => removed.map_err(Error::host("remove the worker's groups")).and(outcome),
+        _ if cgroups.oom_kills(name) > 0 => Err(Error::TooMuchMemory { bytes: limits.memory_bytes }),
+        outcome => outcome,
     }
 }
 
-fn run(
-    control: &UnixStream,
-    message: &Message,
-    files: Files,
-    doors: Vec<std::path::PathBuf>,
-    errands: &Errands,
-) -> Result<Outcome, Error> {
-    let pipe = || io::pipe().map_err(Error::host("make a pipe"));
-    let ((heard, report), (alive, held)) = (pipe()?, pipe()?);
-    let plan = Plan::new(message, doors).map_err(Error::Host)?;
-    let mut flags = NAMESPACES | libc::SIGCHLD;
-    if message.order.network == Network::None {
-        flags |= libc::CLONE_NEWNET;
+/// What is inside. Dropped, it is killed and gone.
+struct Inside {
+    pid: i32,
+    /// Where init waits for its order.
+    orders: UnixStream,
+    heard: File,
+    /// Init ends when this is closed.
+    _alive: OwnedFd,
+}
+
+impl Inside {
+    /// Makes the group and the namespaces, and init in them.
+    fn start(control: &UnixStream, cgroups: &Cgroups, name: &str, errands: &Errands) -> Result<Inside, Error> {
+        let doors = cgroups.create(name, &dyno::Limits::default()).map_err(Error::host("make the worker's groups"))?;
+        let network = File::open("/proc/self/ns/net").map_err(Error::host("find the host's network"))?;
+        let pipe = || io::pipe().map_err(Error::host("make a pipe"));
+        let ((heard, report), (alive, held)) = (pipe()?, pipe()?);
+        let (orders, init) = UnixStream::pair().map_err(Error::host("make a socket"))?;
+        // SAFETY: this process has one thread, so the child may do anything.
+        let pid = unsafe { libc::syscall(libc::SYS_clone, NAMESPACES | libc::SIGCHLD, 0, 0, 0, 0) } as i32;
+        if pid < 0 {
+            return Err(Error::host("make the worker's namespaces")(io::Error::last_os_error()));
+        }
+        if pid == 0 {
+            // SAFETY: the child never comes back to where it would be used.
+            unsafe { libc::close(control.as_raw_fd()) };
+            drop((heard, held, orders));
+            inside::run(
+                inside::Lines { orders: init, report: report.into(), alive: alive.into(), network },
+                &doors,
+                errands,
+            );
+        }
+        Ok(Inside { pid, orders, heard: OwnedFd::from(heard).into(), _alive: held.into() })
     }
-    // SAFETY: this process has one thread, so the child may do anything.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } as i32;
-    if pid < 0 {
-        return Err(Error::host("make the worker's namespaces")(io::Error::last_os_error()));
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        // SAFETY: the child has not been waited for, so that the number is still its.
+        unsafe {
+            libc::kill(self.pid, libc::SIGKILL);
+            libc::waitpid(self.pid, &mut 0, 0);
+        }
     }
-    if pid == 0 {
-        drop((heard, held));
-        inside::run(&plan, files, report.into(), &alive.into(), errands);
-    }
-    drop((report, alive, files));
-    let said = listen(control, heard.into(), &message.order.limits);
-    // SAFETY: the child has not been waited for, so that the number is still its.
-    unsafe {
-        libc::kill(pid, libc::SIGKILL);
-        libc::waitpid(pid, &mut 0, 0);
-    }
-    drop(held);
-    outcome(&said?, &message.order.limits)
 }
 
 /// Hears what is said inside until all there have ended, or have to.
-fn listen(control: &UnixStream, heard: OwnedFd, limits: &Limits) -> Result<Vec<u8>, Error> {
+fn listen(control: &UnixStream, mut heard: &File, limits: &Limits) -> Result<Vec<u8>, Error> {
     let deadline = Instant::now() + limits.time;
-    let (mut heard, mut said, mut part) = (File::from(heard), Vec::new(), [0; 16 << 10]);
+    let (mut said, mut part) = (Vec::new(), [0; 16 << 10]);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {

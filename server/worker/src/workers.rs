@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dyno::confine::Cgroups;
@@ -21,12 +22,25 @@ const GRACE: Duration = Duration::from_secs(20);
 /// Of what a program says on its standard error, the first of this many bytes are kept.
 const COMPLAINT_BYTES: usize = 16 << 10;
 /// The group of a worker is called this and its id.
-const PREFIX: &str = "worker-";
+pub(crate) const PREFIX: &str = "worker-";
+
+/// So many supervisors are kept waiting for orders, because it takes some milliseconds to start one.
+const SPARE: usize = 4;
 
 /// Starts workers on this host. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Workers {
     executable: PathBuf,
+    spare: Arc<Mutex<Vec<Supervisor>>>,
+}
+
+/// A supervisor that waits for its order. Nobody's bytes have been near it.
+#[derive(Debug)]
+struct Supervisor {
+    name: String,
+    control: UnixStream,
+    /// Waited for by the runtime when it is dropped.
+    process: Child,
 }
 
 /// What a worker is handed as open files. Without one, it has /dev/null in its place.
@@ -66,8 +80,7 @@ pub struct Worker {
     name: String,
     control: tokio::net::UnixStream,
     patience: Duration,
-    /// Waited for by the runtime when it is dropped.
-    _supervisor: Child,
+    _process: Child,
 }
 
 impl Workers {
@@ -80,7 +93,7 @@ impl Workers {
         let cgroups = Cgroups::find().map_err(told)?;
         cgroups.prepare().map_err(told)?;
         cgroups.remove_lost(is_lost).map_err(Error::host("remove the groups of old workers"))?;
-        Ok(Workers { executable: PathBuf::from("/proc/self/exe") })
+        Ok(Workers { executable: PathBuf::from("/proc/self/exe"), spare: Arc::default() })
     }
 
     /// Starts workers from another executable.
@@ -90,23 +103,49 @@ impl Workers {
     }
 
     /// Starts a worker, and returns before it has begun. What goes wrong then is told by
-    /// [`Worker::done`].
+    /// [`Worker::done`]. Another supervisor is started in place of the one that is used.
     pub fn start(&self, order: &Order, lines: Lines) -> Result<Worker, Error> {
-        let (ours, theirs) = UnixStream::pair().map_err(Error::host("make a socket"))?;
-        let supervisor = Command::new(&self.executable)
+        let Supervisor { name, control, process } = self.supervisor()?;
+        message::send(&control, order, &lines)?;
+        let control = control.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(control));
+        let control = control.map_err(Error::host("listen to a worker"))?;
+        let workers = self.clone();
+        tokio::spawn(async move { workers.fill() });
+        Ok(Worker { name, control, patience: order.limits.time + GRACE, _process: process })
+    }
+
+    fn supervisor(&self) -> Result<Supervisor, Error> {
+        loop {
+            let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(mut spare) = spare else { return self.spawn() };
+            // One may have been killed while it waited.
+            if matches!(spare.process.try_wait(), Ok(None)) {
+                return Ok(spare);
+            }
+        }
+    }
+
+    /// Starts supervisors until enough of them wait.
+    fn fill(&self) {
+        while self.spare.lock().unwrap_or_else(PoisonError::into_inner).len() < SPARE {
+            let Ok(supervisor) = self.spawn() else { return };
+            self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(supervisor);
+        }
+    }
+
+    fn spawn(&self) -> Result<Supervisor, Error> {
+        let (control, theirs) = UnixStream::pair().map_err(Error::host("make a socket"))?;
+        let name = format!("{PREFIX}{}", Uuid::now_v7());
+        let process = Command::new(&self.executable)
             .arg0("wharfd")
-            .arg("worker")
+            .args(["worker", &name])
             .env_clear()
             .current_dir("/")
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
             .spawn()
             .map_err(Error::host("start a worker"))?;
-        let name = format!("{PREFIX}{}", Uuid::now_v7());
-        message::send(&ours, &name, order, &lines)?;
-        let control = ours.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(ours));
-        let control = control.map_err(Error::host("listen to a worker"))?;
-        Ok(Worker { name, control, patience: order.limits.time + GRACE, _supervisor: supervisor })
+        Ok(Supervisor { name, control, process })
     }
 
     /// Runs a program to its end with `input`, and collects what it says, of which `most` bytes are
