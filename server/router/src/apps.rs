@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use crate::codes::Code;
 use crate::headers::{self, Expectation};
 use crate::lines::Record;
 use crate::pages::Page;
+use crate::queue::Place;
 use crate::relay::{Body, Holding, Relay};
 use crate::replies;
 use crate::routes::AppState;
@@ -31,8 +32,6 @@ use crate::wire::{Failure, Patience, Wire};
 
 /// Dynos that one request may try.
 const TRIES: usize = 10;
-/// Requests of one app that may wait for it to start.
-const QUEUE: usize = 1000;
 /// An idle connection of this age may be used by any request that can be repeated.
 const ANY_AGE: Duration = Duration::from_secs(60);
 /// By one that cannot, only when it is so young that no dyno would be closing it.
@@ -200,7 +199,9 @@ impl Exchange {
         loop {
             // Made before the look at the table, so that no change in between is missed.
             let changed = shared.changed.notified();
-            let app = match app.take() {
+            let looked_up = app.take();
+            let is_fresh = looked_up.is_none();
+            let app = match looked_up {
                 Some(app) => app,
                 None => {
                     let table = shared.table.load();
@@ -222,6 +223,10 @@ impl Exchange {
                 AppState::NoWeb => return Err(Code::H14),
                 AppState::Crashed => return Err(Code::H10),
                 _ => {}
+            }
+            // The table may have changed since the request came, and nobody would say so again.
+            if !is_fresh {
+                continue;
             }
             if place.is_none() {
                 place = Some(Place::take(&app.queue)?);
@@ -360,25 +365,6 @@ impl Exchange {
             shared.table.load().domain,
             self.record.app.name
         )
-    }
-}
-
-/// A place in an app's queue.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(queue: &Arc<AtomicUsize>) -> Result<Place, Code> {
-        let place = Place(queue.clone());
-        match queue.fetch_add(1, Relaxed) < QUEUE {
-            true => Ok(place),
-            false => Err(Code::H11),
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }
 

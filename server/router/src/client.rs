@@ -154,7 +154,7 @@ pub(crate) struct InFlight {
     pub(crate) shared: Arc<Shared>,
     pub(crate) origin: Origin,
     /// Places of its address, where requests are counted.
-    pub(crate) seats: [Option<Seat>; 2],
+    pub(crate) seats: Vec<Seat>,
 }
 
 impl InFlight {
@@ -162,7 +162,7 @@ impl InFlight {
         client.set_phase(Phase::Busy);
         note(&client.no_request, false);
         shared.inflight.fetch_add(1, Relaxed);
-        InFlight { client, shared, origin, seats: [None, None] }
+        InFlight { client, shared, origin, seats: Vec::new() }
     }
 }
 

@@ -47,13 +47,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: std::net::TcpStream, peer
     let Some((ip, first)) = introduce(&shared, &mut stream, peer).await else { return };
     let client = Arc::new(Client::new(ip, shared.config.trusted.contains(ip)));
     client.set_socket(Some(stream.as_raw_fd()));
-    let seat = match take_seat(&shared, &client).await {
-        Ok(seat) => seat,
-        Err(full) => {
-            client.set_socket(None);
-            return refuse(&shared, stream, &client, full).await;
-        }
-    };
+    let Some((stream, seat)) = seated(&shared, stream, &client).await else { return };
     let socket = ClientSocket::new(stream, first, client.clone(), shared.config.timeouts, (seat, opened));
     answer_all(&shared, &client, socket).await;
 }
@@ -79,15 +73,31 @@ async fn introduce(shared: &Shared, stream: &mut TcpStream, peer: SocketAddr) ->
     }
 }
 
-async fn take_seat(shared: &Arc<Shared>, client: &Arc<Client>) -> Result<Seat, Full> {
+/// Finds a place for a connection. Whoever gets none is told so, as long as there are not too many of
+/// them, too.
+async fn seated(shared: &Arc<Shared>, stream: TcpStream, client: &Arc<Client>) -> Option<(TcpStream, Seat)> {
     // A proxy brings the connections of many.
     let ip = (!client.trusted).then_some(client.ip);
-    seats::wait_for(|| shared.seats.take(ip, client, |n| shared.note_evicted(n, client.ip))).await
+    let take = || shared.seats.take(ip, client, |n| shared.note_evicted(n, client.ip));
+    if let Ok(seat) = take() {
+        return Some((stream, seat));
+    }
+    let waiting = shared.hall.try_acquire();
+    let waited = match &waiting {
+        Ok(_) => seats::wait_for(take).await,
+        Err(_) => Err(Full::All),
+    };
+    let Err(full) = waited else { return waited.ok().map(|seat| (stream, seat)) };
+    client.set_socket(None);
+    shared.note_refused(client.ip);
+    if waiting.is_ok() {
+        refuse(stream, full).await;
+    }
+    None
 }
 
 /// Says that there is no place, and closes.
-async fn refuse(shared: &Shared, mut stream: TcpStream, client: &Client, full: Full) {
-    shared.note_refused(client.ip);
+async fn refuse(mut stream: TcpStream, full: Full) {
     let page = Page::full(full).respond(None);
     let mut text = format!("HTTP/1.1 {}\r\n", page.status()).into_bytes();
     for (name, value) in page.headers() {

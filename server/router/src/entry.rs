@@ -49,9 +49,9 @@ fn begin(client: Arc<Client>, shared: Arc<Shared>, request: Request<Incoming>) -
     let origin = shared.origins.of(&client, request.headers(), &shared.config);
     let mut in_flight = InFlight::new(client, shared, origin);
     // Connections of a proxy are not counted by address, so its requests are.
-    if in_flight.client.trusted && in_flight.take_seat(PROXIED).is_err() {
+    if in_flight.client.trusted && in_flight.take_seat(Count::Proxied).is_err() {
         return Work::Other(Box::pin(async move {
-            match in_flight.wait_for_seat(PROXIED).await {
+            match in_flight.wait_for_seat(Count::Proxied).await {
                 Ok(()) => route(in_flight, request).finish().await,
                 Err(full) => show(Page::full(full), &request, in_flight).finish().await,
             }
@@ -80,26 +80,33 @@ fn route(in_flight: InFlight, mut request: Request<Incoming>) -> Work {
 
 /// The server has fewer connections than the world has clients.
 async fn to_platform(mut in_flight: InFlight, request: Request<Incoming>, host: HeaderValue) -> Response<Body> {
-    match in_flight.wait_for_seat(PLATFORM).await {
+    match in_flight.wait_for_seat(Count::Platform).await {
         Ok(()) => platform_hosts::serve(in_flight, request, host).await,
         Err(full) => show(Page::full(full), &request, in_flight).finish().await,
     }
 }
 
-const PROXIED: usize = 0;
-const PLATFORM: usize = 1;
+/// What requests are counted for.
+#[derive(Clone, Copy)]
+enum Count {
+    Proxied,
+    Platform,
+}
 
 impl InFlight {
-    fn take_seat(&mut self, which: usize) -> Result<(), Full> {
-        let (shared, ip) = (self.shared.clone(), self.origin.ip);
-        let seats = [&shared.proxied, &shared.platform][which];
-        self.seats[which] = Some(seats.take(Some(ip), &self.client, |n| shared.note_evicted(n, ip))?);
+    fn take_seat(&mut self, count: Count) -> Result<(), Full> {
+        let (shared, ip) = (&self.shared, self.origin.ip);
+        let seats = match count {
+            Count::Proxied => &shared.proxied,
+            Count::Platform => &shared.platform,
+        };
+        self.seats.push(seats.take(Some(ip), &self.client, |n| shared.note_evicted(n, ip))?);
         Ok(())
     }
 
     /// Takes a place, waiting for who only paused to be waited for too long.
-    async fn wait_for_seat(&mut self, which: usize) -> Result<(), Full> {
-        let waited = seats::wait_for(|| self.take_seat(which)).await;
+    async fn wait_for_seat(&mut self, count: Count) -> Result<(), Full> {
+        let waited = seats::wait_for(|| self.take_seat(count)).await;
         waited.inspect_err(|_| self.shared.note_refused(self.origin.ip))
     }
 }
@@ -112,5 +119,5 @@ fn refuse(refusal: Refusal, request: &Request<Incoming>, in_flight: InFlight) ->
 
 fn show(page: Page, request: &Request<Incoming>, in_flight: InFlight) -> Work {
     let page = page.respond(request.headers().get(ACCEPT));
-    Work::Page(page.map(|data| Body::Page(Some(data), Holding::Platform(in_flight))))
+    Work::Page(page.map(|data| Body::Page(Some(data), Holding::Platform(Box::new(in_flight)))))
 }

@@ -32,6 +32,7 @@ mod origin;
 mod pages;
 mod platform_hosts;
 mod proxy_protocol;
+mod queue;
 mod relay;
 mod replies;
 mod routes;
@@ -56,7 +57,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use tokio::net::UnixListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 pub use codes::Code;
@@ -104,6 +105,8 @@ pub(crate) struct Shared {
     /// Open connections of clients.
     pub(crate) connections: AtomicUsize,
     pub(crate) most_connections: usize,
+    /// Who has no place yet: waits for one, or is told that there is none.
+    pub(crate) hall: Semaphore,
     /// Connections; requests that trusted proxies pass on; requests to the platform.
     pub(crate) seats: Arc<Seats>,
     pub(crate) proxied: Arc<Seats>,
@@ -143,6 +146,7 @@ impl Router {
             inflight: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             most_connections,
+            hall: Semaphore::new(listen::HALL),
             seats: Seats::new(limits.per_address, most_connections),
             proxied: Seats::new(limits.per_address, usize::MAX),
             platform: Seats::new(limits.platform_per_address, limits.platform),

@@ -50,7 +50,7 @@ fn to_https(in_flight: InFlight, request: &Request<Incoming>, host: &HeaderValue
     let name = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
     let place = HeaderValue::from_str(&format!("https://{name}{path}"));
     let page = Page::only_https().last().respond(request.headers().get(ACCEPT));
-    let mut response = page.map(|data| Body::Page(Some(data), Holding::Platform(in_flight)));
+    let mut response = page.map(|data| Body::Page(Some(data), Holding::Platform(Box::new(in_flight))));
     if let Ok(place) = place {
         response.headers_mut().insert(LOCATION, place);
     }
@@ -67,7 +67,7 @@ async fn answer(in_flight: InFlight, mut request: Request<Incoming>, host: Heade
     let page = |page: Page, in_flight: InFlight| {
         page.with_request_id(&request_id)
             .respond(accept.as_ref())
-            .map(|data| Body::Page(Some(data), Holding::Platform(in_flight)))
+            .map(|data| Body::Page(Some(data), Holding::Platform(Box::new(in_flight))))
     };
     if let Expectation::Unknown = headers::take_expectation(&mut parts.headers) {
         let unknown = Page::bad_request("Expect may be 100-continue, and nothing else.");
@@ -153,7 +153,7 @@ impl Exchange {
         let (mut parts, incoming) = response.into_parts();
         parts.version = Version::HTTP_11;
         let protocol = headers::strip_hop_by_hop(&mut parts.headers);
-        let holding = Holding::Platform(self.in_flight);
+        let holding = Holding::Platform(Box::new(self.in_flight));
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(protocol), Some(client)) = (parts.status, protocol, upgrade) {
             headers::ask_upgrade(&mut parts.headers, protocol);
             let tunnel = Tunnel { client, wire, idle: None, shared: shared.clone(), holding };

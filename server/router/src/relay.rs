@@ -25,7 +25,7 @@ pub(crate) struct BrokenOff;
 #[expect(dead_code, reason = "held for what dropping it does")]
 pub(crate) enum Holding {
     App(Box<Record>),
-    Platform(InFlight),
+    Platform(Box<InFlight>),
 }
 
 /// A body that goes to a client.

@@ -143,7 +143,7 @@ fn evict<'a>(clients: impl Iterator<Item = &'a Arc<Client>>, most: usize) -> usi
 
 fn group_of(ip: IpAddr) -> u128 {
     match ip.to_canonical() {
-        IpAddr::V4(ip) => u128::from(ip.to_ipv6_mapped().to_bits()),
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
         IpAddr::V6(ip) => ip.to_bits() >> 64 << 64,
     }
 }
