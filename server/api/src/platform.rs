@@ -25,6 +25,9 @@ pub struct JobInfo {
     pub subject: Uuid,
     pub state: String,
     pub attempt: i32,
+    /// How often the server ended while it ran: after the fifth time it is given up.
+    #[serde(default)]
+    pub crashes: i32,
     pub run_at: DateTime<Utc>,
     pub error: Option<String>,
     pub created_at: DateTime<Utc>,

@@ -3,7 +3,8 @@
 //! A job is a row in `jobs` and a type that implements [`Job`]. It is enqueued in the same
 //! transaction as the row it works for, so either both exist or neither does. A worker leases
 //! the row, runs it and keeps the lease alive; when the server dies the lease runs out and the
-//! next worker takes the job up again. Inside `run`, every effect on the world is a
+//! next worker takes the job up again, but not for ever: a job during which the server ends again
+//! and again is given up, and meanwhile it is run apart from others that are suspected. Inside `run`, every effect on the world is a
 //! [`Steps::once`]: a step that has finished is never run again, and one that was interrupted is
 //! run again from its beginning, so **each step must be idempotent**.
 //!
@@ -20,5 +21,5 @@ pub use crate::{
     job::{Failure, Job, enqueue},
     reconciler::{Driver, Reconciler, Report, Seen},
     steps::Steps,
-    worker::{Registry, Worker, run_next},
+    worker::{Registry, Worker, put_back, run_next},
 };

@@ -11,11 +11,23 @@ use uuid::Uuid;
 use crate::{Failure, Job, Steps};
 
 const LEASE: Duration = Duration::from_secs(15);
+/// A job during which the server ended more often is not run again. Each time but the first the job was alone
+/// among those that are suspected, so that a job which does no harm does not come near.
+const MOST_CRASHES: i32 = 5;
+/// If the server ends even while such a job is given up, it is let lie.
+const MOST_LAST_CRASHES: i32 = MOST_CRASHES + 2;
 /// How long to wait for a notification before looking at the clock again.
 const IDLE: Duration = Duration::from_secs(2);
 
 type Outcome = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
-type Runner = Box<dyn Fn(serde_json::Value, Steps, i32) -> Outcome + Send + Sync>;
+type Runner = Box<dyn Fn(serde_json::Value, Steps, Tries) -> Outcome + Send + Sync>;
+
+/// How often a job was leased, and how many of these times it never returned.
+#[derive(Clone, Copy)]
+struct Tries {
+    attempt: i32,
+    crashes: i32,
+}
 
 /// The kinds of job this server knows how to run.
 #[derive(Default)]
@@ -26,9 +38,9 @@ pub struct Registry {
 impl Registry {
     /// Adds a kind of job, which runs with `cx`.
     pub fn with<J: Job>(mut self, cx: J::Context) -> Self {
-        let runner: Runner = Box::new(move |params, mut steps, attempt| {
+        let runner: Runner = Box::new(move |params, mut steps, tries| {
             let cx = cx.clone();
-            Box::pin(async move { run_or_give_up::<J>(&cx, params, &mut steps, attempt).await })
+            Box::pin(async move { run_or_give_up::<J>(&cx, params, &mut steps, tries).await })
         });
         let earlier = self.runners.insert(J::KIND, runner);
         assert!(earlier.is_none(), "two jobs are called {}", J::KIND);
@@ -40,9 +52,14 @@ async fn run_or_give_up<J: Job>(
     cx: &J::Context,
     params: serde_json::Value,
     steps: &mut Steps,
-    attempt: i32,
+    tries: Tries,
 ) -> Result<(), Failure> {
     let job: J = serde_json::from_value(params).map_err(|err| Failure::Final(err.into()))?;
+    if tries.crashes > MOST_CRASHES {
+        let err = anyhow!("the server ended {} times while it ran", tries.crashes);
+        job.give_up(cx, &err).await?;
+        return Err(Failure::Final(err));
+    }
     // A panic in one job must not end the process, nor be tried ten times in a row.
     let outcome = AssertUnwindSafe(job.run(cx, steps)).catch_unwind().await.unwrap_or_else(|panic| {
         let said =
@@ -50,7 +67,7 @@ async fn run_or_give_up<J: Job>(
         Err(Failure::Final(anyhow!("the job panicked: {}", said.unwrap_or_default())))
     });
     let err = match outcome {
-        Err(Failure::Retry(err)) if J::ATTEMPTS <= attempt => err,
+        Err(Failure::Retry(err)) if J::ATTEMPTS <= tries.attempt - tries.crashes => err,
         Err(Failure::Final(err)) => err,
         other => return other,
     };
@@ -64,6 +81,7 @@ struct Leased {
     kind: String,
     params: serde_json::Value,
     attempt: i32,
+    crashes: i32,
     lease: Uuid,
 }
 
@@ -88,6 +106,15 @@ impl Worker {
         let task = tokio::spawn(work(pool, Arc::new(registry), most, listener));
         Ok(Self { task })
     }
+}
+
+/// Puts the jobs back that this process ran and will not go on with, because it is told to end: that is no fault of
+/// theirs. Call it when the worker was dropped.
+pub async fn put_back(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query("update jobs set state = 'pending', lease = null, lease_until = null where state = 'running'")
+        .execute(pool)
+        .await?;
+    Ok(())
 }
 
 impl Drop for Worker {
@@ -163,7 +190,7 @@ async fn run(pool: &PgPool, registry: &Registry, job: &Leased) -> anyhow::Result
     };
     let run = &registry.runners[job.kind.as_str()];
     let outcome = tokio::select! {
-        outcome = run(job.params.clone(), steps, job.attempt) => outcome,
+        outcome = run(job.params.clone(), steps, Tries { attempt: job.attempt, crashes: job.crashes }) => outcome,
         () = keep_lease(pool, job) => Err(Failure::Interrupted),
     };
     match &outcome {
@@ -176,17 +203,37 @@ async fn run(pool: &PgPool, registry: &Registry, job: &Leased) -> anyhow::Result
     settle(pool, job, outcome).await
 }
 
+/// Lets go what a process held that has ended, or has lost its lease: it may have ended because of that. From the
+/// second time on it waits, longer each time, so that others get done in between.
+async fn release_expired(pool: &PgPool) -> anyhow::Result<()> {
+    sqlx::query(
+        "update jobs set state = case when crashes < $1 then 'pending' else 'failed' end, crashes = crashes + 1,
+                lease = null, lease_until = null, error = 'the server ended while it ran',
+                finished_at = case when crashes < $1 then null else now() end,
+                run_at = case when crashes = 0 then run_at else now() + make_interval(secs => power(2, crashes)) end
+         where state = 'running' and lease_until <= now()",
+    )
+    .bind(MOST_LAST_CRASHES)
+    .execute(pool)
+    .await
+    .context("let go of jobs that nobody runs any more")?;
+    Ok(())
+}
+
+/// Leases the job that is due first. Of those during which the server has ended, one at a time: if it ends again,
+/// it is known which it was.
 async fn lease_next(pool: &PgPool, registry: &Registry) -> anyhow::Result<Option<Leased>> {
+    release_expired(pool).await?;
     let kinds: Vec<&str> = registry.runners.keys().copied().collect();
     sqlx::query_as(
         "update jobs set state = 'running', attempt = attempt + 1,
                 lease = gen_random_uuid(), lease_until = now() + make_interval(secs => $2)
          where id = (
              select id from jobs
-             where kind = any($1)
-               and (state = 'pending' and run_at <= now() or state = 'running' and lease_until <= now())
+             where kind = any($1) and state = 'pending' and run_at <= now()
+               and (crashes = 0 or not exists (select 1 from jobs s where s.state = 'running' and s.crashes > 0))
              order by run_at for update skip locked limit 1)
-         returning id, kind, params, attempt, lease",
+         returning id, kind, params, attempt, crashes, lease",
     )
     .bind(kinds)
     .bind(LEASE.as_secs_f64())
@@ -219,7 +266,7 @@ async fn settle(pool: &PgPool, job: &Leased, outcome: Result<(), Failure>) -> an
         Err(Failure::Final(err)) => ("failed", Some(format!("{err:#}"))),
         Err(Failure::Interrupted) => return Ok(()),
     };
-    let backoff = f64::from(2_i32.saturating_pow(job.attempt.clamp(0, 8) as u32));
+    let backoff = f64::from(2_i32.saturating_pow((job.attempt - job.crashes).clamp(0, 8) as u32));
     sqlx::query(
         "update jobs set state = $3, error = $4, lease = null, lease_until = null,
                 run_at = case when $3 = 'pending' then now() + make_interval(secs => $5) else run_at end,

@@ -12,6 +12,8 @@ pub struct Row {
     pub subject: Uuid,
     pub state: String,
     pub attempt: i32,
+    /// How often the server ended while it ran.
+    pub crashes: i32,
     pub run_at: DateTime<Utc>,
     pub error: Option<String>,
     pub created_at: DateTime<Utc>,
@@ -20,7 +22,7 @@ pub struct Row {
 /// Jobs that have not ended, then the last that failed.
 pub async fn job_list(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(
-        "select id, kind, subject, state, attempt, run_at, error, created_at from jobs
+        "select id, kind, subject, state, attempt, crashes, run_at, left(error, 1000) as error, created_at from jobs
          where state <> 'succeeded' order by state in ('pending', 'running') desc, created_at desc limit 100",
     )
     .fetch_all(db)

@@ -80,6 +80,7 @@ enum How {
     Burnt,
     Panics,
     LosesTheLease,
+    Hangs,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -123,6 +124,7 @@ impl Job for Cook {
             }
             How::Burnt => return Err(Failure::Final(anyhow!("it is burnt"))),
             How::Panics => panic!("no pan"),
+            How::Hangs => std::future::pending().await,
             How::Well | How::LosesTheLease => {}
         }
         if self.how == How::LosesTheLease {
@@ -298,4 +300,95 @@ async fn a_crash_at_any_point_repeats_at_most_one_step() {
     )
     .await;
     assert_eq!(points, 9);
+}
+
+impl World {
+    /// The process that ran the jobs is gone.
+    async fn crash(&self) {
+        self.sql("update jobs set lease_until = now() where state = 'running'").await;
+    }
+
+    /// Leases what can be leased and never comes back.
+    async fn lease(&self) -> Vec<Uuid> {
+        loop {
+            let (before, world) = (self.running().await.len(), self.clone());
+            let next = tokio::spawn(async move { world.run().await });
+            while self.running().await.len() == before {
+                if next.is_finished() {
+                    return self.running().await;
+                }
+                tokio::task::yield_now().await;
+            }
+            next.abort();
+        }
+    }
+
+    async fn running(&self) -> Vec<Uuid> {
+        sqlx::query_scalar("select subject from jobs where state = 'running'").fetch_all(&self.pool).await.unwrap()
+    }
+
+    async fn crashes(&self, job: &Cook) -> i32 {
+        sqlx::query_scalar("select crashes from jobs where subject = $1")
+            .bind(job.dish)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_ends_the_server_again_and_again_is_given_up() {
+    let w = World::start().await;
+    let poison = Cook::new(How::Hangs);
+    w.enqueue(&poison).await;
+    for n in 0..6 {
+        if n > 1 {
+            assert!(!w.run().await, "it waits before it is run again");
+            w.sql("update jobs set run_at = now()").await;
+        }
+        assert_eq!(w.lease().await, [poison.dish]);
+        w.crash().await;
+    }
+    assert!(!w.run().await, "it waits before it is given up");
+    w.sql("update jobs set run_at = now()").await;
+    assert!(w.run().await);
+    let last = w.row(&poison).await;
+    assert_eq!((last.state.as_str(), last.error.as_deref()), ("failed", Some("the server ended 6 times while it ran")));
+    assert_eq!(w.did().last().map(String::as_str), Some("give up: the server ended 6 times while it ran"));
+}
+
+#[tokio::test]
+async fn of_the_jobs_that_ran_when_the_server_ended_one_runs_at_a_time() {
+    let w = World::start().await;
+    let jobs = [Cook::new(How::Hangs), Cook::new(How::Hangs), Cook::new(How::Hangs)];
+    for job in &jobs {
+        w.enqueue(job).await;
+    }
+    assert_eq!(w.lease().await.len(), 3);
+    w.crash().await;
+    let suspect = w.lease().await;
+    assert_eq!(suspect.len(), 1);
+    // What is new is not held up by it.
+    let new = Cook::new(How::Well);
+    w.enqueue(&new).await;
+    assert!(w.run().await);
+    assert_eq!(w.row(&new).await.state, "succeeded");
+    w.crash().await;
+    assert_ne!(w.lease().await, suspect, "it waits, and another has its turn");
+    let mut crashes = Vec::new();
+    for job in &jobs {
+        crashes.push(w.crashes(job).await);
+    }
+    crashes.sort_unstable();
+    assert_eq!(crashes, [1, 1, 2]);
+}
+
+#[tokio::test]
+async fn a_server_that_is_told_to_end_blames_no_job() {
+    let w = World::start().await;
+    let job = Cook::new(How::Hangs);
+    w.enqueue(&job).await;
+    w.lease().await;
+    background::put_back(&w.pool).await.unwrap();
+    assert_eq!((w.row(&job).await.state.as_str(), w.crashes(&job).await), ("pending", 0));
 }
