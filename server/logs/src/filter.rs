@@ -6,7 +6,9 @@ use crate::line::Record;
 use crate::{Error, Filter, Level, Result, block::Block};
 
 /// A regular expression may grow this big when it is compiled.
-const REGEX_BYTES: usize = 2 << 20;
+const REGEX_BYTES: usize = 256 << 10;
+/// What is looked for has at most so many bytes.
+const PATTERN_BYTES: usize = 1000;
 
 /// A filter made ready, with the range of lines it is asked for.
 #[derive(Clone, Debug)]
@@ -102,11 +104,18 @@ enum Kind {
 }
 
 fn compile(pattern: &str, kind: Kind) -> Result<Regex> {
+    if pattern.len() > PATTERN_BYTES {
+        return Err(Error::Filter(format!(
+            "What is looked for may have {PATTERN_BYTES} bytes; it has {}.",
+            pattern.len()
+        )));
+    }
     let ignore_case = kind == Kind::Text;
     // Unicode knows other letters that are an `s` or a `k` but for case, which takes ten times as long to prepare.
     let unicode = !(ignore_case && pattern.is_ascii());
-    let built =
-        RegexBuilder::new(pattern).case_insensitive(ignore_case).unicode(unicode).size_limit(REGEX_BYTES).build();
+    let mut builder = RegexBuilder::new(pattern);
+    builder.case_insensitive(ignore_case).unicode(unicode).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES);
+    let built = builder.nest_limit(50).build();
     built.map_err(|e| {
         let why = match e {
             regex::Error::CompiledTooBig(_) => "it is too big".to_owned(),

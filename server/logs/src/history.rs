@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::batch::Mark;
 use crate::line::{Line, clean_name};
 use crate::stream::{Stream, Totals};
-use crate::{Bucket, Filter, Lines, NewLine, Query, Result, Tail, density};
+use crate::{Bucket, Filter, Lines, NewLine, Patience, Query, Result, Tail, density};
 
 /// How much is kept of each app's log. The oldest goes first.
 #[derive(Clone, Copy, Debug)]
@@ -86,13 +86,13 @@ impl History {
     /// The last `n` lines that match, oldest first. For many, [`History::read`] needs less memory.
     pub fn last(&self, app: Uuid, n: usize, filter: &Filter) -> Result<Vec<Line>> {
         let query = Query { filter: filter.clone(), last: Some(n), ..Query::default() };
-        Ok(self.read(app, &query)?.collect())
+        self.read(app, &query)?.collect_most(n)
     }
 
     /// The first `max` lines after line `seq` that match, oldest first.
     pub fn after(&self, app: Uuid, seq: u64, max: usize, filter: &Filter) -> Result<Vec<Line>> {
         let query = Query { filter: filter.clone(), after: Some(seq), ..Query::default() };
-        Ok(self.read(app, &query)?.take(max).collect())
+        self.read(app, &query)?.collect_most(max)
     }
 
     /// The lines that a query wants, oldest first, read as the iterator is used (which is work on
@@ -117,10 +117,10 @@ impl History {
         app: Uuid,
         filter: &Filter,
         buckets: usize,
-        from: DateTime<Utc>,
-        to: DateTime<Utc>,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        patience: &Patience,
     ) -> Result<Vec<Bucket>> {
-        density::count(&self.stream(app), filter, (from, to), buckets)
+        density::count(&self.stream(app), filter, (from, to), buckets, patience)
     }
 
     /// How much of an app's log there is.

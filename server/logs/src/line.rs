@@ -24,27 +24,29 @@ pub struct Line {
     pub dyno: String,
     /// How bad it is, read from the text when the line came.
     pub level: Level,
-    /// Without a line feed; may hold any other control character but NUL.
+    /// Without a line break; may hold any other control character but NUL.
     pub text: String,
 }
 
 impl Line {
     /// The fields of a router line; `None` for any other.
     pub fn router_fields(&self) -> Option<RouterFields<'_>> {
-        (self.dyno == "router").then(|| RouterFields::parse(&self.text))
+        (self.source == "heroku" && self.dyno == "router").then(|| RouterFields::parse(&self.text))
     }
 }
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.at.format("%Y-%m-%dT%H:%M:%S%.6f+00:00");
-        write!(f, "{at} {}[{}]: {}", self.source, self.dyno, self.text)
+        write!(f, "{at} {}[{}]: {}", self.source, self.dyno, api::harmless::line(&self.text))
     }
 }
 
 impl From<Line> for api::log_lines::LogLine {
     fn from(line: Line) -> Self {
-        Self { seq: line.seq, at: line.at, source: line.source, dyno: line.dyno, text: line.text, level: line.level }
+        // Lines from before they were cut there.
+        let text = if line.text.contains(breaks) { line.text.replace(breaks, " ") } else { line.text };
+        Self { seq: line.seq, at: line.at, source: line.source, dyno: line.dyno, text, level: line.level }
     }
 }
 
@@ -57,7 +59,8 @@ pub struct NewLine {
     pub source: String,
     /// `web.1`, `router`, `api`.
     pub dyno: String,
-    /// Line feeds make it several lines, and so does a length over 10,000 bytes.
+    /// Of an app's own line, each line break makes another line: whatever shows it, nothing of it stands where a
+    /// line begins. What the platform says stays one line. A length over 10,000 bytes makes several.
     pub text: String,
 }
 
@@ -74,12 +77,20 @@ impl NewLine {
 
     /// The texts to keep: clean, none too long.
     pub(crate) fn texts(&self) -> impl Iterator<Item = String> {
-        let text = self.text.strip_suffix('\n').unwrap_or(&self.text);
-        text.split('\n').flat_map(|line| {
-            let line = line.strip_suffix('\r').unwrap_or(line);
-            cut(&line.replace('\0', "\u{fffd}"))
-        })
+        let text = self.text.strip_suffix('\n').unwrap_or(&self.text).replace("\r\n", "\n").replace('\0', "\u{fffd}");
+        let text = text.strip_suffix('\r').unwrap_or(&text);
+        let ours = self.source == "heroku" || self.dyno == "api";
+        let lines: Vec<String> = match ours {
+            true => vec![text.replace(breaks, " ")],
+            false => text.split(breaks).map(str::to_owned).collect(),
+        };
+        lines.into_iter().flat_map(|line| cut(&line))
     }
+}
+
+/// What a reader may take for the end of a line: a terminal, a browser, a program.
+fn breaks(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// Cuts a text into pieces of at most 10,000 bytes, between characters.
@@ -194,13 +205,23 @@ mod tests {
         assert_eq!(texts("hello"), ["hello"]);
         assert_eq!(texts(""), [""]);
         assert_eq!(texts("a\r"), ["a"]);
-        assert_eq!(texts("a\rb\n"), ["a\rb"]);
+        assert_eq!(texts("a\rb\n"), ["a", "b"]);
+        assert_eq!(texts("a\u{2028}b\u{85}c\u{c}d\r\r"), ["a", "b", "c", "d", ""]);
         assert_eq!(texts("a\r\n\nb"), ["a", "", "b"]);
         assert_eq!(texts("a\0b"), ["a\u{fffd}b"]);
         let long = "é".repeat(7_500);
         let cut = texts(&format!("x{long}"));
         assert_eq!(cut.iter().map(String::len).collect::<Vec<_>>(), [9_999, 5_002]);
         assert_eq!(cut.concat(), format!("x{long}"));
+    }
+
+    #[test]
+    fn what_the_platform_says_stays_one_line() {
+        let said = |new: NewLine| new.texts().collect::<Vec<_>>();
+        let text = "Starting process with command `a\rheroku[web.1]: b\nc`\n";
+        let one = ["Starting process with command `a heroku[web.1]: b c`"];
+        assert_eq!(said(NewLine::heroku(DateTime::default(), "web.1", text)), one);
+        assert_eq!(said(NewLine::app(DateTime::default(), "api", text)), one);
     }
 
     #[test]
@@ -224,5 +245,11 @@ mod tests {
         let new = NewLine::app(at, "web.1", "message");
         let line = Line { seq: 1, at, source: new.source, dyno: new.dyno, level: Level::Info, text: new.text };
         assert_eq!(line.to_string(), "2010-09-16T15:13:46.677020+00:00 app[web.1]: message");
+        let hostile = Line { text: "a\r\u{2028}\x1b[2K\x1b[1Aheroku[router]: x".to_owned(), ..line.clone() };
+        assert!(!hostile.to_string().contains(|c: char| c.is_control() || breaks(c)), "{hostile}");
+        assert_eq!(api::log_lines::LogLine::from(hostile.clone()).text, "a  \x1b[2K\x1b[1Aheroku[router]: x");
+        // A process type of an app is not the router, whatever it is called.
+        let forged = Line { dyno: "router".to_owned(), ..line };
+        assert!(forged.router_fields().is_none());
     }
 }

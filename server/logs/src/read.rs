@@ -9,9 +9,9 @@ use std::sync::{Arc, OnceLock};
 
 use crate::block::Block;
 use crate::filter::Matcher;
-use crate::line::Line;
+use crate::line::{Line, Record};
 use crate::stream::Stream;
-use crate::{Filter, Result, segment};
+use crate::{Error, Filter, Patience, Result, segment};
 
 /// Which lines to read. The default is all of them.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,8 @@ pub struct Query {
     pub before: Option<u64>,
     /// Of those that match, only the last so many.
     pub last: Option<usize>,
+    /// What it may use up.
+    pub patience: Patience,
 }
 
 /// A segment as it was when reading began: what is added or deleted meanwhile does not show.
@@ -102,6 +104,11 @@ pub struct Lines {
     /// Of the matching lines of the first block, so many are not wanted.
     skip: usize,
     ready: std::vec::IntoIter<Line>,
+    patience: Patience,
+    /// The last line that was looked at, whether it matched or not.
+    seen: u64,
+    /// Whether it was to end before the last line.
+    is_stopped: bool,
 }
 
 struct Part {
@@ -116,21 +123,42 @@ impl Lines {
         matcher.after = query.after.unwrap_or(0);
         matcher.before = query.before.unwrap_or(u64::MAX);
         let (views, _) = stream.views(&matcher)?;
-        let mut lines = Lines::of(views, Arc::new(matcher));
+        let mut lines = Lines::of(views, Arc::new(matcher), query.patience.clone());
         if let Some(last) = query.last {
-            lines.keep_last(last);
+            lines.keep_last(last)?;
         }
         Ok(lines)
     }
 
-    pub(crate) fn of(views: Vec<View>, matcher: Arc<Matcher>) -> Lines {
-        let parts = views.into_iter().map(|view| Part { view, blocks: None });
-        Lines { matcher, parts: parts.collect(), skip: 0, ready: Vec::new().into_iter() }
+    pub(crate) fn of(views: Vec<View>, matcher: Arc<Matcher>, patience: Patience) -> Lines {
+        let parts = views.into_iter().map(|view| Part { view, blocks: None }).collect();
+        Lines { matcher, parts, skip: 0, ready: Vec::new().into_iter(), patience, seen: 0, is_stopped: false }
+    }
+
+    /// At most `max` of the lines that are left; an error when the search is to end before.
+    pub fn collect_most(&mut self, max: usize) -> Result<Vec<Line>> {
+        let lines = self.by_ref().take(max).collect();
+        if self.is_stopped { Err(Error::Stopped) } else { Ok(lines) }
+    }
+
+    /// Goes on where it was stopped, if it was, with new patience.
+    pub fn go_on(&mut self, patience: Patience) {
+        (self.patience, self.is_stopped) = (patience, false);
+    }
+
+    /// Whether it ended before the last line.
+    pub fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
+    /// Whether it ended before the last line, and how far it came.
+    pub(crate) fn stopped_at(&self) -> Option<u64> {
+        self.is_stopped.then_some(self.seen)
     }
 
     /// Goes backwards and counts until there are enough; blocks that can be counted by what is
     /// known of them are not read.
-    fn keep_last(&mut self, mut wanted: usize) {
+    fn keep_last(&mut self, mut wanted: usize) -> Result<()> {
         let mut kept = VecDeque::new();
         while wanted > 0 {
             let Some(mut part) = self.parts.pop_back() else {
@@ -138,7 +166,7 @@ impl Lines {
             };
             let mut blocks = VecDeque::new();
             for block in part.view.blocks(&self.matcher).into_iter().rev() {
-                let count = self.count_in(&part.view, &block);
+                let count = self.count_in(&part.view, &block)?;
                 if count == 0 {
                     continue;
                 }
@@ -153,41 +181,61 @@ impl Lines {
             kept.push_front(part);
         }
         self.parts = kept;
+        Ok(())
     }
 
-    fn count_in(&self, view: &View, block: &Block) -> usize {
+    fn count_in(&self, view: &View, block: &Block) -> Result<usize> {
         if self.matcher.passes_all(block) {
-            return block.lines as usize;
+            self.patience.check()?;
+            return Ok(block.lines as usize);
         }
+        self.patience.spend(block.raw)?;
         let bytes = view.read(block);
-        if !self.matcher.may_pass_bytes(&bytes) {
-            return 0;
+        let mut count = 0;
+        if self.matcher.may_pass_bytes(&bytes) {
+            let mut line = 0;
+            for (_, record) in segment::lines(&bytes) {
+                self.patience.step(&mut line)?;
+                count += usize::from(record.is_some_and(|record| self.matcher.passes(&record)));
+            }
         }
-        let records = segment::lines(&bytes).filter_map(|(_, record)| record);
-        records.filter(|record| self.matcher.passes(record)).count()
+        Ok(count)
     }
 
-    /// Reads the next block; `false` at the end.
+    /// Reads the next block; `false` at the end, or when the search is to end.
     fn advance(&mut self) -> bool {
+        self.read_block().unwrap_or_else(|_| {
+            self.is_stopped = true;
+            false
+        })
+    }
+
+    fn read_block(&mut self) -> Result<bool> {
         while let Some(part) = self.parts.front_mut() {
             let view = &part.view;
             let blocks = part.blocks.get_or_insert_with(|| view.blocks(&self.matcher).into());
-            let Some(block) = blocks.pop_front() else {
+            let Some(block) = blocks.front().copied() else {
                 self.parts.pop_front();
                 continue;
             };
+            self.patience.spend(block.raw)?;
             let bytes = view.read(&block);
             let mut lines = Vec::new();
             if self.matcher.may_pass_bytes(&bytes) {
-                let records = segment::lines(&bytes).filter_map(|(_, record)| record);
-                let matching = records.filter(|record| self.matcher.passes(record));
-                lines.extend(matching.skip(self.skip).map(|record| record.to_line()));
+                let mut line = 0;
+                for (_, record) in segment::lines(&bytes) {
+                    self.patience.step(&mut line)?;
+                    lines.extend(record.filter(|record| self.matcher.passes(record)).map(Record::to_line));
+                }
             }
+            blocks.pop_front();
+            self.seen = block.last_seq;
+            lines.drain(..self.skip.min(lines.len()));
             self.skip = 0;
             self.ready = lines.into_iter();
-            return true;
+            return Ok(true);
         }
-        false
+        Ok(false)
     }
 }
 

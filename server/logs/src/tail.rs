@@ -9,7 +9,7 @@ use crate::filter::Matcher;
 use crate::line::Line;
 use crate::read::Lines;
 use crate::stream::Stream;
-use crate::{Filter, Result};
+use crate::{Filter, Patience, Result};
 
 /// Follows an app's log from a line on. Reads what is on disk: a slow reader costs no memory, and
 /// what it has missed it can still read, or skip and be told how much.
@@ -27,15 +27,19 @@ impl Tail {
         Ok(Tail { stream, matcher, newest })
     }
 
-    /// The next matching lines, at most `max`; none when there is nothing new.
-    pub fn read(&mut self, max: usize) -> Result<Vec<Line>> {
+    /// The next matching lines, at most `max`; none when there is nothing new, or not in so much of
+    /// the log as `patience` lasts for: the next call goes on from there.
+    pub fn read(&mut self, max: usize, patience: &Patience) -> Result<Vec<Line>> {
         let (views, newest) = self.stream.views(&self.matcher)?;
-        let lines: Vec<Line> = Lines::of(views, Arc::new(self.matcher.clone())).take(max).collect();
-        self.matcher.after = match lines.last() {
-            Some(last) if lines.len() == max => last.seq,
+        let mut found = Lines::of(views, Arc::new(self.matcher.clone()), patience.clone());
+        let lines: Vec<Line> = found.by_ref().take(max).collect();
+        let seen = match (lines.last(), found.stopped_at()) {
+            (Some(last), _) if lines.len() == max => last.seq,
+            (last, Some(seen)) => last.map_or(seen, |last| seen.max(last.seq)),
             // Those that did not match have been seen as well.
-            _ => newest.max(self.matcher.after),
+            (_, None) => newest,
         };
+        self.matcher.after = seen.max(self.matcher.after);
         Ok(lines)
     }
 
@@ -62,8 +66,9 @@ impl Tail {
         }
     }
 
-    /// Passes over all but the newest `keep` lines that match, and says how many of them that were.
-    pub fn skip(&mut self, keep: usize) -> Result<u64> {
+    /// Passes over all but the newest `keep` lines that match, and says how many of them that were. Where
+    /// looking for them takes longer than `patience` lasts, the newest `keep` lines of all are what is left.
+    pub fn skip(&mut self, keep: usize, patience: &Patience) -> Result<u64> {
         if self.matcher.is_open() {
             let skipped = self.lag().saturating_sub(keep as u64);
             self.matcher.after += skipped;
@@ -71,12 +76,17 @@ impl Tail {
         }
         let (views, newest) = self.stream.views(&self.matcher)?;
         let (mut kept, mut skipped, mut after) = (VecDeque::with_capacity(keep + 1), 0, self.matcher.after);
-        for line in Lines::of(views, Arc::new(self.matcher.clone())) {
+        let mut found = Lines::of(views, Arc::new(self.matcher.clone()), patience.clone());
+        for line in found.by_ref() {
             kept.push_back(line.seq);
             if kept.len() > keep {
                 after = kept.pop_front().unwrap_or(after);
                 skipped += 1;
             }
+        }
+        if found.stopped_at().is_some() {
+            self.matcher.after = newest.saturating_sub(keep as u64).max(after);
+            return Ok(skipped + kept.len() as u64);
         }
         // What lies before the first that is kept does not match; nor does anything when none is.
         self.matcher.after = kept.front().map_or(newest, |first| first - 1).max(after);

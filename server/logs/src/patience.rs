@@ -1,0 +1,68 @@
+//! How long a search may go on, how much it may read, and whether anybody still waits for it.
+//!
+//! A search is work on a thread that nothing can interrupt, so it asks itself, before each block and
+//! again and again within one.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{Error, Result};
+
+/// Of so many lines, one looks at the clock.
+const LINES: u32 = 16;
+
+/// What a search may use up. Clones share what is left.
+#[derive(Clone, Debug, Default)]
+pub struct Patience {
+    until: Option<Instant>,
+    bytes: Option<Arc<AtomicU64>>,
+    gone: Arc<AtomicBool>,
+}
+
+impl Patience {
+    /// A search that ends after `time` or so many bytes of lines, whichever comes first. The default ends by itself.
+    pub fn of(time: Duration, bytes: u64) -> Patience {
+        Patience {
+            until: Some(Instant::now() + time),
+            bytes: Some(Arc::new(AtomicU64::new(bytes))),
+            ..Patience::default()
+        }
+    }
+
+    /// Ends the search as soon as it looks: nobody waits for it any more.
+    pub fn cancel(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// An error when the search is to end.
+    pub(crate) fn check(&self) -> Result<()> {
+        let late = self.until.is_some_and(|until| Instant::now() > until);
+        if late || self.gone.load(Ordering::Relaxed) {
+            return Err(Error::Stopped);
+        }
+        Ok(())
+    }
+
+    /// As [`Patience::check`], before so many bytes are read.
+    pub(crate) fn spend(&self, bytes: u32) -> Result<()> {
+        self.check()?;
+        let spent = |left: u64| left.checked_sub(u64::from(bytes));
+        match &self.bytes {
+            Some(left) => {
+                left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent).map(drop).map_err(|_| Error::Stopped)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// [`Patience::check`] now and then: for each line of a block.
+    pub(crate) fn step(&self, line: &mut u32) -> Result<()> {
+        *line = line.wrapping_add(1);
+        if line.is_multiple_of(LINES) { self.check() } else { Ok(()) }
+    }
+}
