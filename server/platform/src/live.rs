@@ -9,7 +9,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, UNIX_EPOCH},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use api::live::{ToBrowser, ToServer, Topic};
@@ -45,6 +45,11 @@ const BATCH: usize = 500;
 const MOST_TOPICS: usize = 32;
 /// Who sees more apps than this sees them as they were when the page was drawn.
 const MOST_APPS: usize = 2000;
+/// A browser says nothing longer than a filter, in bytes,
+const MOST_SAID: usize = 16 << 10;
+/// and no more than this at once, or again in a second.
+const MOST_MESSAGES: f64 = 1000.0;
+const MESSAGES_A_SECOND: f64 = 200.0;
 /// A reader of a log that is this many lines behind gets only the newest [`TAIL`] of them.
 const FAR_BEHIND: u64 = 20_000;
 const TAIL: usize = 2000;
@@ -54,8 +59,13 @@ const PING: Duration = Duration::from_secs(20);
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// `GET /live`
-pub async fn live(State(platform): State<Platform>, actor: Actor, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.max_message_size(64 << 10).on_upgrade(move |socket| talk(platform, actor, socket))
+pub async fn live(State(platform): State<Platform>, actor: Actor, upgrade: WebSocketUpgrade) -> Result<Response> {
+    let place = platform.streams().take_now(actor.account.id)?;
+    let upgrade = upgrade.max_message_size(MOST_SAID).max_frame_size(MOST_SAID);
+    Ok(upgrade.on_upgrade(async move |socket| {
+        let _place = place;
+        talk(platform, actor, socket).await;
+    }))
 }
 
 /// From the moment when the server begins to draw a page until the page listens.
@@ -76,12 +86,14 @@ async fn talk(platform: Platform, actor: Actor, socket: WebSocket) {
     let mut ends = platform.session_ends();
     let sending = send(sink, outbox);
     pin_mut!(sending);
+    let mut pace = Pace { left: MOST_MESSAGES, at: Instant::now() };
     let hello = ToBrowser::Hello { version: build().into() };
     let _ = out.send(hello).await;
     loop {
         tokio::select! {
             () = &mut sending => return,
             message = input.next() => match message {
+                Some(Ok(_)) if !pace.keeps() => return,
                 Some(Ok(Message::Text(text))) => {
                     let Ok(said) = serde_json::from_str::<ToServer>(&text) else { return };
                     hear(&platform, &actor, said, &mut topics, &mut tasks, &out);
@@ -98,6 +110,21 @@ async fn talk(platform: Platform, actor: Actor, socket: WebSocket) {
             },
             Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
         }
+    }
+}
+
+/// How much more a socket may say. Whoever says more is no browser.
+struct Pace {
+    left: f64,
+    at: Instant,
+}
+
+impl Pace {
+    fn keeps(&mut self) -> bool {
+        let now = Instant::now();
+        let back = now.duration_since(self.at).as_secs_f64() * MESSAGES_A_SECOND;
+        (self.left, self.at) = ((self.left + back).min(MOST_MESSAGES) - 1.0, now);
+        self.left >= 0.0
     }
 }
 
@@ -159,6 +186,11 @@ fn hear(
             if topics.len() >= MOST_TOPICS {
                 let error =
                     api::Error::new(429, "rate_limit", format!("A page can follow {MOST_TOPICS} things at once."));
+                let _ = out.try_send(ToBrowser::Failed { id, error });
+                return;
+            }
+            // To begin again is to ask again.
+            if let Err(Error::Told(error)) = platform.rate_limits().take(actor.credential.id(), None) {
                 let _ = out.try_send(ToBrowser::Failed { id, error });
                 return;
             }
@@ -382,7 +414,12 @@ impl Follow {
             None => {
                 let most = lines.unwrap_or(500).min(2000) as usize;
                 let (from, filter) = (history.clone(), filter.clone());
-                let last = crate::log_lines::read(move || from.last(app, most, &filter)).await?;
+                let last = self.search(move |patience| {
+                    let query =
+                        logs::Query { filter, last: Some(most), patience: patience.clone(), ..logs::Query::default() };
+                    from.read(app, &query)?.collect_most(most)
+                });
+                let last = last.await?;
                 let end = last.last().map_or(newest, |l| l.seq.max(newest));
                 let last: Vec<api::log_lines::LogLine> = last.into_iter().map(Into::into).collect();
                 if !self.lines(&last, end).await {
@@ -394,14 +431,16 @@ impl Follow {
         let mut tail = history.tail(app, start, &filter)?;
         loop {
             let room = self.credit.room().await;
-            // Off the threads that serve others: a rare text may lie behind a gigabyte of lines.
-            let (back, skipped, batch) = crate::log_lines::read(move || {
-                // A reader that fell far behind is told how much it missed instead of being drowned.
-                let skipped = if tail.lag() > FAR_BEHIND { tail.skip(TAIL)? } else { 0 };
-                let batch: Vec<api::log_lines::LogLine> = tail.read(room)?.into_iter().map(Into::into).collect();
-                Ok((tail, skipped, batch))
-            })
-            .await?;
+            // A rare text may lie behind a gigabyte of lines: what is not found in one turn is looked for in the next.
+            let (back, skipped, batch) = self
+                .search(move |patience| {
+                    // A reader that fell far behind is told how much it missed instead of being drowned.
+                    let skipped = if tail.lag() > FAR_BEHIND { tail.skip(TAIL, patience)? } else { 0 };
+                    let batch = tail.read(room, patience)?.into_iter().map(api::log_lines::LogLine::from);
+                    let batch: Vec<_> = batch.collect();
+                    Ok((tail, skipped, batch))
+                })
+                .await?;
             tail = back;
             if skipped > 0 {
                 let _ = self.out.send(ToBrowser::Dropped { id: self.id, lines: skipped }).await;
@@ -415,6 +454,13 @@ impl Follow {
                 return Ok(());
             }
         }
+    }
+
+    async fn search<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        crate::log_lines::search(&self.platform, self.actor.account.id, work).await
     }
 
     async fn build(&self, app: &str, build: uuid::Uuid, after: u64) -> Result<()> {

@@ -12,6 +12,7 @@ use crate::{
     Platform,
     actor::Actor,
     error::{Error, Result},
+    places::Places,
     rights::Can,
     web::Search,
 };
@@ -19,6 +20,13 @@ use crate::{
 /// Lines in one answer.
 const MOST: usize = 10_000;
 const BUCKETS: usize = 120;
+/// A search lasts as long at most,
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
+/// and goes through as much of a log.
+const MOST_BYTES: u64 = 1 << 30;
+/// What is part of something else must not hold it up.
+const GLANCE: std::time::Duration = std::time::Duration::from_secs(1);
+const GLANCE_BYTES: u64 = 32 << 20;
 
 /// The query string: text, since it is typed by hand too.
 #[derive(Default, Deserialize)]
@@ -60,10 +68,19 @@ pub async fn log_line_list(
     let app = actor.app(&app, Can::Logs).await?;
     let most = params.lines.unwrap_or(100).min(MOST);
     let last = params.after.is_none().then_some(most);
-    let query = logs::Query { filter: params.filter(), after: params.after, before: params.before, last };
+    let query = logs::Query {
+        filter: params.filter(),
+        after: params.after,
+        before: params.before,
+        last,
+        ..logs::Query::default()
+    };
     let history = platform.history().clone();
-    let lines = read(move || Ok(history.read(app.id, &query)?.take(most).map(Into::into).collect())).await?;
-    Ok(Json(lines))
+    let lines = search(&platform, actor.account.id, move |patience| {
+        let query = logs::Query { patience: patience.clone(), ..query };
+        Ok(history.read(app.id, &query)?.collect_most(most)?.into_iter().map(Into::into).collect())
+    });
+    Ok(Json(lines.await?))
 }
 
 /// `GET /apps/{app}/log-density`
@@ -80,7 +97,8 @@ pub async fn log_density_info(
         return Err(Error::invalid("since must be before until."));
     }
     let (history, filter) = (platform.history().clone(), params.filter());
-    let buckets = read(move || history.density(app.id, &filter, BUCKETS, from, to)).await?;
+    let count = move |patience: &logs::Patience| history.density(app.id, &filter, BUCKETS, (from, to), patience);
+    let buckets = search(&platform, actor.account.id, count).await?;
     Ok(Json(api::log_lines::LogDensity { from, to, buckets }))
 }
 
@@ -94,10 +112,45 @@ pub(crate) async fn last_of(
 ) -> Result<Vec<api::log_lines::LogLine>> {
     let filter = logs::Filter { dyno: Some(dyno.to_owned()), since: Some(since), ..logs::Filter::default() };
     let history = platform.history().clone();
-    read(move || Ok(history.last(app, lines, &filter)?.into_iter().map(Into::into).collect())).await
+    let patience = logs::Patience::of(GLANCE, GLANCE_BYTES);
+    let query = logs::Query { filter, last: Some(lines), patience, ..logs::Query::default() };
+    let look = move || Ok(history.read(app, &query)?.collect_most(lines)?.into_iter().map(Into::into).collect());
+    read(look).await
 }
 
 /// Runs work on the disk where it does not hold up others.
 pub(crate) async fn read<T: Send + 'static>(work: impl FnOnce() -> logs::Result<T> + Send + 'static) -> Result<T> {
     Ok(tokio::task::spawn_blocking(work).await.map_err(anyhow::Error::new)??)
+}
+
+/// Looks through a log for `account`: in its turn, for so long and no longer, and only while somebody waits for it.
+pub(crate) async fn search<T: Send + 'static>(
+    platform: &Platform,
+    account: Uuid,
+    work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
+) -> Result<T> {
+    let place = platform.log_searches().take(account).await?;
+    let patience = logs::Patience::of(LONGEST, MOST_BYTES);
+    let _gone = Gone(patience.clone());
+    let search = move || {
+        // Held until the work has really ended, whoever waits for it.
+        let _place = place;
+        work(&patience)
+    };
+    read(search).await
+}
+
+/// Places for searches: as many at once as there are cores, two of each account.
+pub(crate) fn searches() -> Places {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    Places::new("log searches", 2, 16, cores.max(2))
+}
+
+/// Dropped with the request that wanted to know.
+struct Gone(logs::Patience);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }

@@ -19,13 +19,18 @@ use crate::{
     actor::Actor,
     error::{Error, Result},
     log_lines,
+    places::{Place, Places},
     rights::{Can, Watch},
-    web::{Created, Input},
+    web::{self, Created, Input},
 };
 
 /// A session that nobody opens in this time is over. See behaviour.md 4.1.
 const LIFE: i64 = 360;
 const DEFAULT_LINES: u32 = 100;
+/// Lines of the past.
+const MOST_LINES: usize = 100_000;
+/// Lines that are read in one turn.
+const BATCH: usize = 1000;
 /// Proxies close connections that are silent for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
@@ -67,13 +72,14 @@ pub async fn log_session_stream(
     let row = store::log_sessions::log_session_open(platform.db(), id, Utc::now()).await?.ok_or_else(missing)?;
     let reader = row.account_id.ok_or_else(missing)?;
     let watch = Watch::begin(&platform, reader, row.credential_id, row.app_id, Can::Logs).await?.ok_or_else(missing)?;
+    let place = platform.streams().take_now(reader)?;
     let params: api::log_sessions::LogSessionCreate = serde_json::from_value(row.params).map_err(anyhow::Error::new)?;
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     let events = text("accept").is_some_and(|a| a.contains("text/event-stream"));
     let after: Option<u64> = text("last-event-id").and_then(|id| id.parse().ok());
-    let lines = lines(&platform, row.app_id, &params, after).await?;
+    let lines = lines(&platform, (reader, row.app_id), &params, after).await?;
     let kind = if events { "text/event-stream" } else { "text/plain; charset=utf-8" };
-    let lines = lines.take_until(watch.lost());
+    let lines = lines.take_until(held(place, watch));
     let body = Body::from_stream(lines.map(move |chunk| {
         Ok::<_, std::convert::Infallible>(chunk.iter().map(|l| written(l, events)).collect::<String>().into())
             .map(|text: Bytes| if chunk.is_empty() { silence(events) } else { text })
@@ -82,7 +88,18 @@ pub async fn log_session_stream(
 }
 
 fn written(line: &logs::Line, event: bool) -> String {
-    if event { format!("id: {}\ndata: {line}\n\n", line.seq) } else { format!("{line}\n") }
+    if event { web::event(line.seq, &line.to_string()) } else { format!("{line}\n") }
+}
+
+/// Places for what is followed: streams and sockets.
+pub(crate) fn streams() -> Places {
+    Places::new("open streams", 50, 0, 5000)
+}
+
+/// Ends when the reader may no longer read; keeps the place as long as it is waited for.
+pub(crate) async fn held(place: Place, watch: Watch) {
+    watch.lost().await;
+    drop(place);
 }
 
 fn silence(event: bool) -> Bytes {
@@ -93,7 +110,7 @@ fn silence(event: bool) -> Bytes {
 /// nothing has come for a while.
 async fn lines(
     platform: &Platform,
-    app: Uuid,
+    (reader, app): (Uuid, Uuid),
     params: &api::log_sessions::LogSessionCreate,
     after: Option<u64>,
 ) -> Result<impl Stream<Item = Vec<logs::Line>> + Send + 'static> {
@@ -105,57 +122,86 @@ async fn lines(
         until: params.until,
         ..logs::Filter::default()
     };
-    let last = after.is_none().then_some(params.lines.unwrap_or(DEFAULT_LINES) as usize);
-    let (history, query) =
-        (platform.history().clone(), logs::Query { filter: filter.clone(), after, before: None, last });
+    let last = after.is_none().then_some((params.lines.unwrap_or(DEFAULT_LINES) as usize).min(MOST_LINES));
+    let history = platform.history().clone();
+    let query = logs::Query { filter: filter.clone(), after, last, ..logs::Query::default() };
     let newest = *history.subscribe(app)?.borrow();
     let past = {
-        let (history, query) = (history.clone(), query.clone());
-        log_lines::read(move || history.read(app, &query)).await?
+        let history = history.clone();
+        let find =
+            move |patience: &logs::Patience| history.read(app, &logs::Query { patience: patience.clone(), ..query });
+        log_lines::search(platform, reader, find).await?
     };
     // A tail takes up where the past ends.
     let tail = if params.tail == Some(true) { Some(history.tail(app, newest, &filter)?) } else { None };
     let (sender, receiver) = mpsc::channel(16);
+    let sending = Sending { platform: platform.clone(), reader, sender };
     tokio::spawn(async move {
-        if send_past(past, tail.is_some().then_some(newest), &sender).await.is_some()
-            && let Some(tail) = tail
-        {
-            send_tail(tail, &sender).await;
+        let (gone, until) = (sending.sender.clone(), tail.is_some().then_some(newest));
+        let sent = async {
+            sending.past(past, until).await?;
+            match tail {
+                Some(tail) => sending.tail(tail).await,
+                None => Ok(()),
+            }
+        };
+        // A search for what is not there notices by itself that nobody listens any more.
+        tokio::select! {
+            () = gone.closed() => {}
+            sent = sent => if let Err(err) = sent { tracing::warn!("could not read a log: {err}") },
         }
     });
     Ok(ReceiverStream::new(receiver))
 }
 
-/// Sends the past in batches, so that a hundred thousand lines need the memory of a thousand.
-async fn send_past(past: logs::Lines, until: Option<u64>, sender: &mpsc::Sender<Vec<logs::Line>>) -> Option<()> {
-    let sender = sender.clone();
-    let sent = tokio::task::spawn_blocking(move || {
-        let mut past = past.take_while(|l| until.is_none_or(|u| l.seq <= u)).peekable();
-        while past.peek().is_some() {
-            sender.blocking_send(past.by_ref().take(1000).collect()).ok()?;
-        }
-        Some(())
-    });
-    sent.await.ok().flatten()
+/// Sends a log to one reader, in turns: between two of them others have theirs, and a reader that is slow holds no
+/// thread.
+struct Sending {
+    platform: Platform,
+    reader: Uuid,
+    sender: mpsc::Sender<Vec<logs::Line>>,
 }
 
-async fn send_tail(mut tail: logs::Tail, sender: &mpsc::Sender<Vec<logs::Line>>) {
-    loop {
-        match tail.read(1000) {
-            Ok(batch) if !batch.is_empty() => {
-                if sender.send(batch).await.is_err() {
-                    return;
+impl Sending {
+    /// The past, so that a hundred thousand lines need the memory of a thousand.
+    async fn past(&self, mut past: logs::Lines, until: Option<u64>) -> Result<()> {
+        loop {
+            let turn = move |patience: &logs::Patience| {
+                past.go_on(patience.clone());
+                let lines = past.by_ref().take(BATCH).take_while(|line| until.is_none_or(|until| line.seq <= until));
+                let batch: Vec<logs::Line> = lines.collect();
+                let is_over = batch.len() < BATCH && !past.is_stopped();
+                Ok((past, batch, is_over))
+            };
+            let (back, batch, is_over) = log_lines::search(&self.platform, self.reader, turn).await?;
+            past = back;
+            if !batch.is_empty() && self.sender.send(batch).await.is_err() || is_over {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What comes, until the log is deleted.
+    async fn tail(&self, mut tail: logs::Tail) -> Result<()> {
+        loop {
+            let turn = move |patience: &logs::Patience| {
+                let batch = tail.read(BATCH, patience)?;
+                Ok((tail, batch))
+            };
+            let (back, batch) = log_lines::search(&self.platform, self.reader, turn).await?;
+            tail = back;
+            if !batch.is_empty() {
+                if self.sender.send(batch).await.is_err() {
+                    return Ok(());
                 }
                 continue;
             }
-            Ok(_) => {}
-            Err(err) => return tracing::warn!("could not read a log: {err}"),
-        }
-        match tokio::time::timeout(KEEP_ALIVE, tail.changed()).await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(_) if sender.send(Vec::new()).await.is_err() => return,
-            Err(_) => {}
+            match tokio::time::timeout(KEEP_ALIVE, tail.changed()).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(_) if self.sender.send(Vec::new()).await.is_err() => return Ok(()),
+                Err(_) => {}
+            }
         }
     }
 }

@@ -195,7 +195,7 @@ pub async fn metrics_info(
         to: found.to,
         step: found.step,
         points: found.points.iter().map(Into::into).collect(),
-        events: events(&platform, &app, &found, from, to).await?,
+        events: events(&platform, actor.account.id, &app, &found).await?,
     }))
 }
 
@@ -203,11 +203,11 @@ pub async fn metrics_info(
 /// log, and where requests began to fail.
 async fn events(
     platform: &Platform,
+    account: Uuid,
     app: &apps::Row,
     found: &monitor::Series,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
 ) -> Result<Vec<MetricEvent>> {
+    let (from, to) = (found.from, found.to);
     let meanwhile =
         store::events::Filter { app: Some(app.id), since: Some(from), until: Some(to), ..Default::default() };
     let rows = store::events::event_find(platform.db(), &meanwhile, 500).await?;
@@ -232,7 +232,11 @@ async fn events(
         ..logs::Filter::default()
     };
     let (history, id) = (platform.history().clone(), app.id);
-    let crashes = crate::log_lines::read(move || history.last(id, 200, &filter)).await?;
+    let crashes = crate::log_lines::search(platform, account, move |patience| {
+        let query = logs::Query { filter, last: Some(200), patience: patience.clone(), ..logs::Query::default() };
+        history.read(id, &query)?.collect_most(200)
+    })
+    .await?;
     events.extend(crashes.into_iter().map(|line| MetricEvent {
         at: line.at,
         kind: "crash".into(),

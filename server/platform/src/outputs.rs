@@ -1,6 +1,10 @@
 //! Outputs of builds and release phases: files that grow, streamed to whoever has the address.
 
-use std::{io::SeekFrom, path::PathBuf, time::Duration};
+use std::{
+    io::SeekFrom,
+    path::{Path as FilePath, PathBuf},
+    time::Duration,
+};
 
 use axum::{
     body::{Body, Bytes},
@@ -15,7 +19,10 @@ use uuid::Uuid;
 use crate::{
     Platform,
     error::{Error, Result},
+    log_sessions::held,
+    places::Place,
     rights::{Can, Watch},
+    web,
 };
 
 /// The file with the output of a build.
@@ -26,6 +33,22 @@ pub(crate) fn build_file(platform: &Platform, app: Uuid, build: Uuid) -> PathBuf
 /// The file with the output of a release phase.
 pub(crate) fn release_file(platform: &Platform, app: Uuid, release: Uuid) -> PathBuf {
     platform.config().data.join("builds").join(app.to_string()).join(format!("release-{release}.log"))
+}
+
+/// What an answer that is no stream holds of an output.
+const MOST_AT_ONCE: u64 = 4 << 20;
+
+/// The last of an output, however long it is; nothing when there is none.
+pub(crate) async fn end_of(file: &FilePath) -> Vec<u8> {
+    let read = async {
+        let mut file = tokio::fs::File::open(file).await?;
+        let length = file.metadata().await?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(MOST_AT_ONCE))).await?;
+        let mut text = Vec::new();
+        file.take(MOST_AT_ONCE).read_to_end(&mut text).await?;
+        Ok::<_, std::io::Error>(text)
+    };
+    read.await.unwrap_or_default()
 }
 
 /// Which output.
@@ -108,7 +131,8 @@ pub async fn build_output(
     let build = store::builds::build_info(platform.db(), id).await?.ok_or_else(no_stream)?;
     let file = build_file(&platform, build.app_id, id);
     let watch = watch(&platform, reader, build.app_id).await?;
-    Ok(stream(platform, file, Output::Build(id), watch, &headers))
+    let place = platform.streams().take_now(reader)?;
+    Ok(stream(platform, file, Output::Build(id), (place, watch), &headers))
 }
 
 /// `GET /streams/releases/{secret}`
@@ -121,7 +145,8 @@ pub async fn release_output(
     let release = store::releases::release_info(platform.db(), id).await?.ok_or_else(no_stream)?;
     let file = release_file(&platform, release.app_id, id);
     let watch = watch(&platform, reader, release.app_id).await?;
-    Ok(stream(platform, file, Output::Release(id), watch, &headers))
+    let place = platform.streams().take_now(reader)?;
+    Ok(stream(platform, file, Output::Release(id), (place, watch), &headers))
 }
 
 async fn watch(platform: &Platform, reader: Uuid, app: Uuid) -> Result<Watch> {
@@ -133,16 +158,22 @@ fn no_stream() -> Error {
 }
 
 /// Plain text from the byte that `Range` names, or events when the client asks for them.
-fn stream(platform: Platform, file: PathBuf, output: Output, watch: Watch, headers: &HeaderMap) -> Response {
+fn stream(
+    platform: Platform,
+    file: PathBuf,
+    output: Output,
+    (place, watch): (Place, Watch),
+    headers: &HeaderMap,
+) -> Response {
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     if text("accept").is_some_and(|a| a.contains("text/event-stream")) {
         let from = text("last-event-id").and_then(|id| id.parse().ok()).unwrap_or(0);
-        return events(follow(platform, file, output, from).take_until(watch.lost()), from);
+        return events(follow(platform, file, output, from).take_until(held(place, watch)), from);
     }
     let from = text("range").and_then(|r| r.strip_prefix("bytes=")?.split('-').next()?.parse().ok()).unwrap_or(0);
     let status = if from > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
-    let content = follow(platform, file, output, from).take_until(watch.lost());
+    let content = follow(platform, file, output, from).take_until(held(place, watch));
     (status, headers, Body::from_stream(content)).into_response()
 }
 
@@ -157,7 +188,7 @@ fn events(content: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static, 
             let line: Vec<u8> = rest.drain(..=end).collect();
             at += line.len() as u64;
             let line = String::from_utf8_lossy(&line);
-            out.push_str(&format!("id: {at}\ndata: {}\n\n", line.trim_end_matches(['\n', '\r'])));
+            out.push_str(&web::event(at, line.trim_end_matches(['\n', '\r'])));
         }
         Ok::<_, std::io::Error>(Bytes::from(out))
     });

@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    Platform,
+    Platform, bounds,
     error::{Cause, Error, Result, is_database_gone, is_disk_full},
 };
 
@@ -38,9 +38,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
         let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
         let value: Value = serde_json::from_slice(text)
             .map_err(|err| Error::bad_request(format!("The request body is not valid JSON: {err}.")))?;
-        if has_nul(&value) {
-            return Err(Error::invalid("The request body contains a NUL character, which cannot be kept."));
-        }
+        bounds::check(&value)?;
         serde_json::from_value(value)
             .map(Input)
             .map_err(|err| Error::invalid(format!("The request body does not have the expected fields: {err}.")))
@@ -54,19 +52,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Search<T> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        bounds::check_query(parts.uri.query().unwrap_or_default())?;
         let query = Query::<T>::try_from_uri(&parts.uri)
             .map_err(|err| Error::invalid(format!("The query of the address cannot be used: {err}.")))?;
         Ok(Self(query.0))
-    }
-}
-
-/// Whether a NUL is anywhere in `value`. Neither the database nor a process can be given one.
-fn has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
-        _ => false,
     }
 }
 
@@ -99,10 +88,9 @@ pub(crate) async fn around(State(platform): State<Platform>, mut req: Request, n
     req.extensions_mut().insert(budget.clone());
     let (method, path) = (req.method().clone(), req.uri().path().to_owned());
     let match_tag = req.headers().get(header::IF_NONE_MATCH).cloned();
-    // A NUL names nothing, and the database would refuse to look for it.
-    let mut response = match path.contains("%00") {
-        true => Error::bad_request("The address contains a NUL character.").into_response(),
-        false => next.run(req).await,
+    let mut response = match bounds::check_path(&path) {
+        Err(err) => err.into_response(),
+        Ok(()) => next.run(req).await,
     };
     if let Some(Cause(err)) = response.extensions().get::<Cause>() {
         tracing::error!(request.id = %id, %method, path = %redact(&path), "could not answer: {err:#}");
@@ -118,6 +106,14 @@ pub(crate) async fn around(State(platform): State<Platform>, mut req: Request, n
     headers.entry(header::VARY).or_insert(HeaderValue::from_static("accept, authorization, cookie"));
     platform.count_request();
     response
+}
+
+/// A server-sent event. Every kind of line break within `text` goes into the same event's data: what follows one is
+/// no field of the event, and no other event.
+pub(crate) fn event(id: u64, text: &str) -> String {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let data: String = text.split('\n').map(|line| format!("data: {line}\n")).collect();
+    format!("id: {id}\n{data}\n")
 }
 
 /// Adds a header, unless `value` cannot be one.
@@ -185,6 +181,15 @@ async fn tag(response: Response, wanted: Option<HeaderValue>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_is_one_whatever_is_in_it() {
+        assert_eq!(event(7, "a"), "id: 7\ndata: a\n\n");
+        assert_eq!(
+            event(7, "a\r\rdata: b\r\nid: 9\n"),
+            "id: 7\ndata: a\ndata: \ndata: data: b\ndata: id: 9\ndata: \n\n"
+        );
+    }
 
     #[test]
     fn faults_are_said_in_a_way_that_helps() {
