@@ -83,8 +83,8 @@ pub struct Settings {
     #[arg(long, env = "WHARF_AUDIT_ANCHOR", value_name = "FILE")]
     pub audit_anchor: Option<PathBuf>,
 
-    /// How many builds may run at the same time
-    #[arg(long, env = "WHARF_BUILD_CONCURRENCY", value_name = "N", default_value_t = 2, value_parser = at_least_one)]
+    /// How many builds may run at the same time; as many as there are cores, if you say nothing
+    #[arg(long, env = "WHARF_BUILD_CONCURRENCY", value_name = "N", default_value_t = cores(), value_parser = at_least_one)]
     pub build_concurrency: usize,
 
     /// Networks that are not public and may be asked when somebody gives an address there, e.g. 10.0.0.0/8,fd00::/8
@@ -308,6 +308,11 @@ fn disk(text: &str) -> Result<u64, String> {
         .ok()
         .filter(|mb| (least..1 << 30).contains(mb))
         .ok_or_else(|| format!("say a number of MB from {least} up"))
+}
+
+/// Builds that the machine can bear: two even on one core, because they wait for the network, too.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).max(2)
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

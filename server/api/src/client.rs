@@ -45,6 +45,7 @@ use crate::{
         PasswordSignIn, PasswordUpdate, RecoveryCodes, SignedIn,
     },
     platform::{Event, EventQuery, EventVerdict, PlatformInfo},
+    quotas::{Quota, QuotaUpdate},
     releases::{Release, ReleaseChanges, ReleaseChangesQuery, ReleaseCreate, RollbackEffects},
     samples::Sample,
     service_accounts::{ServiceAccount, ServiceAccountCreate},
@@ -381,6 +382,15 @@ calls! {
     /// Removes the password of somebody who can make no codes any more.
     user_password_delete(user: &str) -> serde_json::Value:
         "DELETE" format!("/users/{}/password", segment(user));
+    /// Sets quotas that hold for all who have none of their own.
+    quota_update(update: &QuotaUpdate) -> Vec<Quota>:
+        "PATCH" "/quotas".into(), update;
+    /// Sets quotas of somebody.
+    user_quota_update(user: &str, update: &QuotaUpdate) -> Vec<Quota>:
+        "PATCH" format!("/users/{}/quotas", segment(user)), update;
+    /// Sets quotas of a team.
+    team_quota_update(team: &str, update: &QuotaUpdate) -> Vec<Quota>:
+        "PATCH" format!("/teams/{}/quotas", segment(team)), update;
     /// Invites somebody into a team.
     team_invitation_save(team: &str, save: &TeamMemberSave) -> TeamInvitation:
         "PUT" format!("/teams/{}/invitations", segment(team)), save;
@@ -513,6 +523,12 @@ lists! {
     oauth_client_list() -> OauthClient: "/oauth/clients".into();
     /// Everybody who has an account, for administrators.
     user_list() -> Account: "/users".into();
+    /// The quotas that hold for all who have none of their own.
+    quota_list() -> Quota: "/quotas".into();
+    /// What somebody may have, and has; `~` is oneself.
+    user_quota_list(user: &str) -> Quota: format!("/users/{}/quotas", segment(user));
+    /// What a team may have, and has.
+    team_quota_list(team: &str) -> Quota: format!("/teams/{}/quotas", segment(team));
     /// My console sessions.
     session_list() -> Session: "/account/sessions".into();
     /// The apps that were offered to me, and those that I offered.

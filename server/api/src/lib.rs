@@ -31,6 +31,7 @@ pub mod metrics;
 pub mod oauth_clients;
 pub mod passwords;
 pub mod platform;
+pub mod quotas;
 pub mod refs;
 pub mod releases;
 pub mod samples;

@@ -148,9 +148,17 @@ fn is_in_scope(scope: &[String], method: &Method, path: &str) -> bool {
     // A fetch is a POST, too.
     let reads = matches!(*method, Method::GET | Method::HEAD) || path.ends_with("/git-upload-pack");
     let is_own = path == "/account"
-        || ["/account/", "/oauth/", "/users", "/identity-providers", "/invitation-policy", "/password-policy"]
-            .iter()
-            .any(|p| path.starts_with(p));
+        || [
+            "/account/",
+            "/oauth/",
+            "/users",
+            "/identity-providers",
+            "/invitation-policy",
+            "/password-policy",
+            "/quotas",
+        ]
+        .iter()
+        .any(|p| path.starts_with(p));
     // Who is in a team, and what its service accounts can do, is no matter of one token's apps.
     let is_own = is_own || !reads && path.starts_with("/teams") && !path.starts_with("/teams/apps");
     match (is_own, path.ends_with("/config-vars"), reads) {

@@ -14,7 +14,7 @@ use crate::{
     Platform,
     actor::Actor,
     error::{Error, Result},
-    events, pages,
+    events, pages, quotas,
     rights::{Can, Role},
     web::{Created, Input},
 };
@@ -141,6 +141,7 @@ pub async fn app_transfer_update(
             return Err(Error::conflict(format!("App {} has another owner by now.", row.app)));
         }
         store::apps::app_give(&mut *tx, row.app_id, Some(row.recipient_id), None, now).await?;
+        quotas::admit_all(&mut tx, quotas::owner(Some(row.recipient_id), None)).await?;
         store::collaborators::collaborator_delete(&mut *tx, row.app_id, row.recipient_id).await?;
         let usual: Vec<String> = Role::Member.permissions().iter().map(|p| (*p).to_owned()).collect();
         let id = Uuid::now_v7();

@@ -21,7 +21,9 @@ use crate::{
     actor::Actor,
     collaborators,
     error::{Error, Result},
-    events, pages, releases,
+    events, pages,
+    quotas::{self, Quota},
+    releases,
     rights::{Can, Team},
     stacks,
     web::{Created, Input},
@@ -131,6 +133,7 @@ pub(crate) async fn make(
     let mut tx = platform.db().begin().await?;
     let owner = team.is_none().then_some(actor.account.id);
     let team_id = team.map(|team| team.id);
+    quotas::admit(&mut tx, quotas::owner(owner, team_id), Quota::Apps, 1).await?;
     let new = store::apps::New { id, name: &name, owner, team: team_id, locked, stack, now };
     store::apps::app_create(&mut *tx, &new).await.map_err(|err| name_taken(err, &name))?;
     let first = releases::New { app: id, description: "Initial release", ..releases::New::default() };

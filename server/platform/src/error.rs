@@ -63,6 +63,11 @@ impl Error {
         Self::told(StatusCode::RANGE_NOT_SATISFIABLE, "requested_range_not_satisfiable", message)
     }
 
+    /// 422: more than an account or a team may have.
+    pub fn quota(message: impl Into<String>) -> Self {
+        Self::told(StatusCode::UNPROCESSABLE_ENTITY, "quota_reached", message)
+    }
+
     /// 409: it is not in a state that allows this.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::told(StatusCode::CONFLICT, "conflict", message)
@@ -151,6 +156,7 @@ impl From<logs::Error> for Error {
     fn from(err: logs::Error) -> Self {
         match err {
             logs::Error::Filter(why) => Self::invalid(why),
+            err @ logs::Error::Stopped => Self::told(StatusCode::UNPROCESSABLE_ENTITY, "too_much", err.to_string()),
             err => Self::Internal(anyhow::Error::new(err).context("use the log")),
         }
     }

@@ -15,6 +15,7 @@ use crate::{
     apps,
     error::{Error, Result},
     events, pages,
+    quotas::{self, Quota},
     rights::Can,
     stacks,
     web::Input,
@@ -119,6 +120,13 @@ async fn scale(
         }
         store::formation::formation_scale(&mut *tx, row.id, row.quantity, &row.size, Utc::now()).await?;
         changed.push(row);
+    }
+    // To have less is allowed to whoever has too much.
+    let size = |row: &Row| i64::from(row.quantity) * stacks::size(&row.size).map_or(0, |size| size.memory_mb as i64);
+    let before = |new: &Row| rows.iter().find(|old| old.id == new.id).map_or(0, size);
+    if changed.iter().any(|new| size(new) > before(new)) {
+        quotas::admit_for_app(&mut tx, app.id, Quota::Dynos, 0).await?;
+        quotas::admit_for_app(&mut tx, app.id, Quota::Memory, 0).await?;
     }
     let text = changed.iter().map(|r| format!("{}@{}:{}", r.kind, r.quantity, r.size)).collect::<Vec<_>>().join(" ");
     let (action, summary) = ("formation.update", format!("Scaled to {text}."));

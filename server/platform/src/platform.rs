@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use crate::{
     accounts, actor::Actor, app_users, apps, builds, config::Config, dynos, error::Result, events, git, ingest,
-    metrics, passwords::Hashing, rate_limits::RateLimits, releases, secrets::Secrets, slug_files::SlugFiles, slugs,
-    turns::Turns,
+    log_lines, log_sessions, metrics, passwords::Hashing, places::Places, rate_limits::RateLimits, releases,
+    secrets::Secrets, slug_files::SlugFiles, slugs, turns::Turns,
 };
 
 /// Everything that rules need. Cheap to clone.
@@ -40,11 +40,14 @@ struct Inner {
     usages: metrics::Usages,
     router: router::Control,
     rate_limits: RateLimits,
+    log_searches: Places,
+    streams: Places,
     hashing: Hashing,
     outbound: outbound::Client,
     slug_checks: Turns,
     wake_dynos: Arc<Notify>,
     wake_slugs: Arc<Notify>,
+    wake_builds: Arc<Notify>,
     changes: broadcast::Sender<Uuid>,
     session_ends: broadcast::Sender<()>,
     newest_event: watch::Sender<i64>,
@@ -93,11 +96,14 @@ impl Platform {
             ingest: ingest::Ingest::default(),
             usages: metrics::Usages::default(),
             rate_limits: RateLimits::default(),
+            log_searches: log_lines::searches(),
+            streams: log_sessions::streams(),
             hashing: Hashing::default(),
             outbound: outbound::Client::new(asks).context("prepare to ask other hosts")?,
             slug_checks: Turns::new(4, 2),
             wake_dynos: Arc::new(Notify::new()),
             wake_slugs: Arc::new(Notify::new()),
+            wake_builds: Arc::new(Notify::new()),
             changes: broadcast::channel(1024).0,
             session_ends: broadcast::channel(16).0,
             newest_event: watch::Sender::new(0),
@@ -132,6 +138,7 @@ impl Platform {
         let every = Duration::from_secs(2);
         let reconcilers = vec![
             background::Driver::start(dynos::Reconcile::new(self.clone()), every, self.0.wake_dynos.clone()),
+            background::Driver::start(builds::Queue::new(self.clone()), every, self.0.wake_builds.clone()),
             background::Driver::start(
                 slugs::Unpacked::new(self.clone()),
                 Duration::from_secs(10),
@@ -171,6 +178,9 @@ impl Platform {
         }
         if stop_dynos && let Err(err) = dynos::stop_all(self).await {
             tracing::error!("could not stop all dynos: {err:#}");
+        }
+        if let Err(err) = background::put_back(self.db()).await {
+            tracing::warn!("could not put back the jobs that ran: {err}");
         }
         ingest::drain(self).await;
         if let Err(err) = events::anchor::update(self).await {
@@ -249,6 +259,16 @@ impl Platform {
         &self.0.rate_limits
     }
 
+    /// Places to search a log.
+    pub(crate) fn log_searches(&self) -> &Places {
+        &self.0.log_searches
+    }
+
+    /// Places to follow something: open streams and sockets.
+    pub(crate) fn streams(&self) -> &Places {
+        &self.0.streams
+    }
+
     pub(crate) fn hashing(&self) -> &Hashing {
         &self.0.hashing
     }
@@ -275,6 +295,11 @@ impl Platform {
     /// The turns at checking uploaded slugs.
     pub(crate) fn slug_checks(&self) -> &Turns {
         &self.0.slug_checks
+    }
+
+    /// Asks for a look at the queue of builds now.
+    pub(crate) fn wake_builds(&self) {
+        self.0.wake_builds.notify_one();
     }
 
     /// Tells whoever watches that something about `app` is not what it was.
@@ -346,6 +371,7 @@ pub(crate) async fn info(platform: &Platform) -> Result<api::platform::PlatformI
         subject: row.subject,
         state: row.state,
         attempt: row.attempt,
+        crashes: row.crashes,
         run_at: row.run_at,
         error: row.error,
         created_at: row.created_at,

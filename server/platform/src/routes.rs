@@ -12,9 +12,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     Error, Platform, accounts, app_transfers, apps, authorizations, buildpack_installations, builds, collaborators,
     config_vars, dynos, events, features, formation, git, identities, identity_providers, invitation_policy, live,
-    log_drains, log_lines, log_sessions, metrics, oauth_clients, outputs, passwords, platform, rate_limits, releases,
-    samples, service_accounts, sessions, sign_in, sign_in_links, slugs, sources, stacks, statuses, team_invitations,
-    team_members, teams, web,
+    log_drains, log_lines, log_sessions, metrics, oauth_clients, outputs, passwords, platform, quotas, rate_limits,
+    releases, samples, service_accounts, sessions, sign_in, sign_in_links, slugs, sources, stacks, statuses,
+    team_invitations, team_members, teams, web,
 };
 
 /// The API, the git remote, the live socket and the streams. Pages are not here.
@@ -116,6 +116,7 @@ fn api_routes() -> Router<Platform> {
             get(passwords::policy::password_policy_info).patch(passwords::policy::password_policy_update),
         )
         .route("/platform", get(platform::platform_info))
+        .route("/quotas", get(quotas::quota_list).patch(quotas::quota_update))
         .route("/regions", get(stacks::region_list))
         .route("/regions/{region}", get(stacks::region_info))
         .route("/samples", get(samples::sample_list))
@@ -128,6 +129,7 @@ fn api_routes() -> Router<Platform> {
         .route("/users/{user}/identities", get(identities::user_identity_list))
         .route("/users/{user}/identities/{identity}", delete(identities::user_identity_delete))
         .route("/users/{user}/password", delete(passwords::password_delete_of_user))
+        .route("/users/{user}/quotas", get(quotas::quota_list_of_user).patch(quotas::quota_update_of_user))
 }
 
 fn team_routes() -> Router<Platform> {
@@ -165,6 +167,7 @@ fn team_routes() -> Router<Platform> {
                 .put(team_members::team_member_save)
                 .patch(team_members::team_member_update),
         )
+        .route("/teams/{team}/quotas", get(quotas::quota_list_of_team).patch(quotas::quota_update_of_team))
         .route("/teams/{team}/members/{member}", delete(team_members::team_member_delete))
         .route("/teams/{team}/members/{member}/apps", get(team_members::team_member_app_list))
         .route(

@@ -25,6 +25,7 @@ use crate::{
     actor::Actor,
     error::{Error, Result},
     events,
+    quotas::{self, Quota},
     rights::{Can, still_may},
     stacks,
     web::{Created, Input},
@@ -84,9 +85,7 @@ pub async fn slug_create(
     if create.process_types.is_empty() {
         return Err(Error::invalid("process_types must name at least one process type: {\"web\": \"./server\"}."));
     }
-    for (kind, command) in &create.process_types {
-        check_type(kind, command)?;
-    }
+    check_types(&create.process_types)?;
     let now = Utc::now();
     let row = Row {
         id: Uuid::now_v7(),
@@ -104,6 +103,7 @@ pub async fn slug_create(
         updated_at: now,
     };
     let mut tx = platform.db().begin().await?;
+    quotas::admit_for_app(&mut tx, app.id, Quota::Uploads, 1).await?;
     store::slugs::slug_create(&mut *tx, &row).await?;
     let (summary, data) = ("Created a slug to upload.".to_owned(), serde_json::json!({ "slug": row.id }));
     actor
@@ -113,6 +113,23 @@ pub async fn slug_create(
     Ok(Created(shown(&row, &actor, "put")))
 }
 
+/// Process types that a slug may have, and bytes of a command.
+const MOST_TYPES: usize = 50;
+const COMMAND: usize = 4096;
+/// Names of what else writes lines: nobody is to take a dyno's for them.
+const RESERVED: [&str; 6] = ["api", "app", "heroku", "logplex", "router", "wharf"];
+
+/// Refuses process types that cannot be used, or too many.
+pub(crate) fn check_types(types: &std::collections::BTreeMap<String, String>) -> Result<()> {
+    if types.len() > MOST_TYPES {
+        return Err(Error::invalid(format!(
+            "A slug may have {MOST_TYPES} process types; this one has {}.",
+            types.len()
+        )));
+    }
+    types.iter().try_for_each(|(kind, command)| check_type(kind, command))
+}
+
 /// Process types name dynos, and stand in lines of the log.
 fn check_type(kind: &str, command: &str) -> Result<()> {
     let letters = kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
@@ -120,8 +137,15 @@ fn check_type(kind: &str, command: &str) -> Result<()> {
         let rule = "use up to 30 letters, digits, dashes and underscores";
         return Err(Error::invalid(format!("Process type {kind:?} cannot be used: {rule}.")));
     }
-    if command.trim().is_empty() || command.contains('\n') {
-        return Err(Error::invalid(format!("Command of {kind} must be one line that is not empty.")));
+    if RESERVED.contains(&kind.to_ascii_lowercase().as_str()) {
+        let taken = RESERVED.join(", ");
+        return Err(Error::invalid(format!(
+            "Process type {kind} cannot be used: the platform uses {taken} in the log."
+        )));
+    }
+    if command.trim().is_empty() || command.contains(['\n', '\r']) || command.len() > COMMAND {
+        let rule = format!("must be one line that is not empty, of {COMMAND} bytes at most");
+        return Err(Error::invalid(format!("Command of {kind} {rule}.")));
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use crate::{
     Platform,
     actor::Actor,
     error::{Error, Result},
+    quotas::{self, Quota},
     rights::Can,
     slugs,
     web::Created,
@@ -38,7 +39,10 @@ pub(crate) fn own(platform: &Platform, url: &str) -> Option<Uuid> {
 /// `POST /sources`
 pub async fn source_create(State(platform): State<Platform>, actor: Actor) -> Result<Created<api::sources::Source>> {
     let id = Uuid::now_v7();
-    store::sources::source_create(platform.db(), id, actor.account.id, Utc::now()).await?;
+    let mut tx = platform.db().begin().await?;
+    quotas::admit(&mut tx, quotas::owner(Some(actor.account.id), None), Quota::Uploads, 1).await?;
+    store::sources::source_create(&mut *tx, id, actor.account.id, Utc::now()).await?;
+    tx.commit().await?;
     let url = |method: &str| {
         format!("{}/blobs/sources/{}", actor.base, platform.secrets().sign(&format!("source {method}"), id))
     };

@@ -192,6 +192,11 @@ pub async fn dyno_size_list_of_app(actor: Actor, Path(app): Path<String>) -> Res
     Ok(Json(SIZES.map(size_shown).to_vec()))
 }
 
+/// MB of memory of each size.
+pub(crate) fn memory() -> Vec<(&'static str, i64)> {
+    SIZES.iter().map(|size| (size.name, i64::try_from(size.memory_mb).unwrap_or(i64::MAX))).collect()
+}
+
 /// The sizes by name, for charts and checks.
 pub(crate) fn quotas() -> BTreeMap<&'static str, u64> {
     SIZES.into_iter().map(|s| (s.name, s.memory_mb << 20)).collect()

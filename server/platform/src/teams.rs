@@ -15,7 +15,7 @@ use crate::{
     actor::Actor,
     apps, collaborators,
     error::{Error, Result},
-    events, invitation_policy, pages,
+    events, invitation_policy, pages, quotas,
     rights::{App, Can, InTeam, Role, Team, seeing},
     stacks,
     web::{Created, Input},
@@ -254,6 +254,7 @@ async fn give(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
     }
     let mut tx = platform.db().begin().await?;
     store::apps::app_give(&mut *tx, app.id, account, team, Utc::now()).await?;
+    quotas::admit_all(&mut tx, quotas::owner(account, team)).await?;
     store::app_transfers::app_transfer_delete_pending(&mut *tx, app.id).await?;
     // Those whom one team let in are not let in by another, nor by a person.
     if app.team_id.is_some() {

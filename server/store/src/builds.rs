@@ -175,24 +175,44 @@ pub async fn build_of_branch(db: impl PgExecutor<'_>, app: Uuid, branch: &str) -
     .await
 }
 
-/// Takes a place among the builds that run. Returns `false` when all `most` places are taken or
-/// an earlier build of the same app has not ended. A build that runs already keeps its place.
-pub async fn build_start(db: &mut PgConnection, id: Uuid, most: i64, now: DateTime<Utc>) -> sqlx::Result<bool> {
-    // One at a time, or two builds might both see the last place free.
+/// Gives a place among the builds that run to the one whose turn it is; its id and app. Nothing when all `most`
+/// places are taken or nobody waits. Builds of one app wait for each other.
+pub async fn build_start_next(
+    db: &mut PgConnection,
+    most: i64,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<(Uuid, Uuid)>> {
+    // One at a time, or two might both see the last place free.
     sqlx::query("select pg_advisory_xact_lock(7301)").execute(&mut *db).await?;
-    let started = sqlx::query(
-        "update builds b set started_at = coalesce(started_at, $3), updated_at = $3
-         where id = $1 and status = 'pending' and (started_at is not null
-           or (select count(*) from builds r where r.status = 'pending' and r.started_at is not null) < $2
-              and not exists (select 1 from builds e where e.app_id = b.app_id and e.status = 'pending'
-                                and e.number < b.number))",
+    let next = sqlx::AssertSqlSafe(format!(
+        "update builds set started_at = $2, updated_at = $2 where id = (
+             select b.id from ({QUEUE}) q join builds b on b.id = q.id
+             where b.cancelled_at is null
+                 and (select count(*) from builds r where r.status = 'pending' and r.started_at is not null) < $1
+                 and not exists (select 1 from builds e where e.app_id = b.app_id and e.status = 'pending'
+                                     and e.number < b.number)
+             order by q.position limit 1)
+         returning id, app_id"
+    ));
+    sqlx::query_as(next).bind(most).bind(now).fetch_optional(db).await
+}
+
+/// The builds that wait, with their apps and their places in the queue; of very many the first.
+pub async fn build_waiting(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(Uuid, Uuid, i64)>> {
+    let waiting = sqlx::AssertSqlSafe(format!(
+        "select b.id, b.app_id, q.position from ({QUEUE}) q join builds b on b.id = q.id
+         where b.cancelled_at is null order by q.position limit 200"
+    ));
+    sqlx::query_as(waiting).fetch_all(db).await
+}
+
+/// The builds that were cancelled before they got a place.
+pub async fn build_cancelled_waiting(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar(
+        "select id from builds where status = 'pending' and started_at is null and cancelled_at is not null",
     )
-    .bind(id)
-    .bind(most)
-    .bind(now)
-    .execute(db)
-    .await?;
-    Ok(started.rows_affected() == 1)
+    .fetch_all(db)
+    .await
 }
 
 /// Notes the slug that a build made.

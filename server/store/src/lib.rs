@@ -27,6 +27,7 @@ pub mod log_sessions;
 pub mod oauth_clients;
 pub mod pages;
 pub mod passwords;
+pub mod quotas;
 pub mod releases;
 pub mod service_accounts;
 pub mod sessions;

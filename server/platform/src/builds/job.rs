@@ -1,6 +1,6 @@
 //! Runs a build: waits its turn, builds, keeps the slug, releases it, moves the pushed branch.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
@@ -12,13 +12,16 @@ use tokio::{io::AsyncWriteExt as _, sync::mpsc};
 use uuid::Uuid;
 
 use super::source;
-use crate::{Platform, config_vars, events, git, outputs, releases};
+use crate::{Platform, config_vars, events, git, outputs, releases, slugs};
 
 /// Takes a build from the queue to its release.
 #[derive(Serialize, Deserialize)]
 pub struct Run {
     pub build: Uuid,
 }
+
+/// What is kept of what a build prints, in bytes.
+const MOST_OUTPUT: usize = 64 << 20;
 
 /// What of a slug is remembered between two steps.
 #[derive(Serialize, Deserialize)]
@@ -44,7 +47,7 @@ impl Job for Run {
         if build.status != "pending" {
             return Ok(());
         }
-        if self.wait_for_turn(platform, &build).await?.is_none() {
+        if build.cancelled_at.is_some() {
             return self.end(platform, &build, "Build cancelled").await;
         }
         if self.is_stale(platform, &build).await? {
@@ -77,42 +80,19 @@ impl Job for Run {
     }
 }
 
-impl Run {
-    /// Waits until the build may run; `None` when it was cancelled before.
-    async fn wait_for_turn(&self, platform: &Platform, build: &Row) -> Result<Option<()>, Failure> {
-        let most = i64::try_from(platform.config().build_concurrency).unwrap_or(1);
-        let cancel = platform.builds().token(self.build);
-        let mut told = 0;
-        loop {
-            let now = store::builds::build_info(platform.db(), self.build).await?;
-            if cancel.is_cancelled() || now.is_none_or(|b| b.cancelled_at.is_some()) {
-                return Ok(None);
-            }
-            let mut tx = platform.db().begin().await?;
-            let started = store::builds::build_start(&mut tx, self.build, most, Utc::now()).await?;
-            tx.commit().await?;
-            if started {
-                platform.changed(build.app_id);
-                return Ok(Some(()));
-            }
-            let position = store::builds::build_info(platform.db(), self.build).await?.map_or(0, |b| b.queue_position);
-            if position != told {
-                told = position;
-                let builds = match position {
-                    1 => "It is next.".to_owned(),
-                    2 => "1 build goes first.".to_owned(),
-                    n => format!("{} builds go first.", n - 1),
-                };
-                self.print(platform, build, &format!("-----> Waiting in the queue for a place to build. {builds}"))
-                    .await?;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(500)) => {}
-                () = cancel.cancelled() => {}
-            }
-        }
-    }
+/// Adds a line to what a build prints.
+pub(super) async fn print(platform: &Platform, app: Uuid, build: Uuid, line: &str) -> anyhow::Result<()> {
+    let file = outputs::build_file(platform, app, build);
+    let folder = file.parent().context("the output has a folder")?;
+    tokio::fs::create_dir_all(folder).await.context("make the folder of outputs")?;
+    let mut out =
+        tokio::fs::OpenOptions::new().create(true).append(true).open(&file).await.context("open the output")?;
+    out.write_all(format!("{line}\n").as_bytes()).await.context("write the output")?;
+    out.flush().await.context("write the output")?;
+    Ok(())
+}
 
+impl Run {
     /// Whether the branch has moved while the build waited, by a push that this one did not know of.
     /// Where the branch is moved already, this is the rest of a build that was interrupted.
     async fn is_stale(&self, platform: &Platform, build: &Row) -> anyhow::Result<bool> {
@@ -124,14 +104,7 @@ impl Run {
     }
 
     async fn print(&self, platform: &Platform, build: &Row, line: &str) -> anyhow::Result<()> {
-        let file = outputs::build_file(platform, build.app_id, self.build);
-        let folder = file.parent().context("the output has a folder")?;
-        tokio::fs::create_dir_all(folder).await.context("make the folder of outputs")?;
-        let mut out =
-            tokio::fs::OpenOptions::new().create(true).append(true).open(&file).await.context("open the output")?;
-        out.write_all(format!("{line}\n").as_bytes()).await.context("write the output")?;
-        out.flush().await.context("write the output")?;
-        Ok(())
+        print(platform, build.app_id, self.build, line).await
     }
 
     async fn build(&self, platform: &Platform, build: &Row, slug: Uuid) -> Result<Built, Failure> {
@@ -196,10 +169,24 @@ impl Run {
         build: &Row,
         mut lines: mpsc::UnboundedReceiver<String>,
     ) -> anyhow::Result<()> {
-        let mut batch = Vec::new();
+        let (mut batch, mut left) = (Vec::new(), MOST_OUTPUT);
         while lines.recv_many(&mut batch, 1000).await > 0 {
-            self.print(platform, build, &batch.join("\n")).await?;
+            let text = batch.join("\n");
             batch.clear();
+            match left.checked_sub(text.len()) {
+                Some(rest) => {
+                    left = rest;
+                    self.print(platform, build, &text).await?;
+                }
+                // The build goes on, and so does reading it, or it would wait to be read.
+                None if left > 0 => {
+                    left = 0;
+                    let said =
+                        format!(" !     The build printed more than {} MB. The rest is left out.", MOST_OUTPUT >> 20);
+                    self.print(platform, build, &said).await?;
+                }
+                None => {}
+            }
         }
         Ok(())
     }
@@ -212,6 +199,10 @@ impl Run {
         slug: Uuid,
         made: builder::Slug,
     ) -> anyhow::Result<Built> {
+        if let Err(why) = slugs::check_types(&made.process_types) {
+            let _ = tokio::fs::remove_file(&made.file).await;
+            return Ok(Built::Failed(why.to_string().trim_end_matches('.').to_owned()));
+        }
         platform.slug_files().put(&made.checksum, &made.file).await?;
         let now = Utc::now();
         let row = store::slugs::Row {
@@ -285,6 +276,7 @@ impl Run {
             releases::announce(platform, build.app_id, version, &build.email);
         }
         platform.builds().forget(self.build);
+        platform.wake_builds();
         Ok(())
     }
 
@@ -302,6 +294,7 @@ impl Run {
             platform.said(build.app_id, "api", &format!("Build failed: {why}"));
         }
         platform.builds().forget(self.build);
+        platform.wake_builds();
         platform.changed(build.app_id);
         Ok(())
     }

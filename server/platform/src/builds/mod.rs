@@ -1,6 +1,7 @@
 //! Builds: source becomes a slug, and the slug a release. One queue for pushes and for the API.
 
 mod job;
+mod queue;
 mod routes;
 mod source;
 
@@ -13,11 +14,20 @@ use store::builds::Row;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub(crate) use self::queue::Queue;
 pub use self::{
     job::Run,
     routes::{build_cache_delete, build_cancel, build_create, build_info, build_list, build_result},
 };
-use crate::{Platform, actor::Actor, app_users, buildpack_installations, error::Result, invitation_policy, sources};
+use crate::{
+    Platform,
+    actor::Actor,
+    app_users, buildpack_installations,
+    error::Result,
+    invitation_policy,
+    quotas::{self, Quota},
+    sources,
+};
 
 /// The builds that run in this process, to be cancelled.
 #[derive(Default)]
@@ -47,11 +57,12 @@ impl Running {
     }
 }
 
-/// Adds a build and the job that runs it. The caller commits.
-pub(crate) async fn create(tx: &mut sqlx::PgConnection, new: &store::builds::New) -> Result<()> {
+/// Adds a build, and the job that runs it if there is a place. The caller commits.
+pub(crate) async fn create(platform: &Platform, tx: &mut sqlx::PgConnection, new: &store::builds::New) -> Result<()> {
     store::apps::app_lock(&mut *tx, new.app).await?;
+    quotas::admit_for_app(tx, new.app, Quota::PendingBuilds, 1).await?;
     store::builds::build_create(&mut *tx, new).await?;
-    background::enqueue(tx, &Run { build: new.id }).await?;
+    queue::start(platform, tx).await?;
     Ok(())
 }
 

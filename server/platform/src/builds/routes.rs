@@ -90,7 +90,7 @@ pub async fn build_create(
         now: Utc::now(),
     };
     let mut tx = platform.db().begin().await?;
-    create(&mut tx, &new).await?;
+    create(&platform, &mut tx, &new).await?;
     let (summary, data) = ("Started a build.".to_owned(), serde_json::json!({ "build": new.id }));
     actor
         .event(&mut tx, events::New { action: "build.create", subject: &app.name, app: Some(app.id), summary, data })
@@ -120,11 +120,12 @@ pub async fn build_cancel(
         .await?;
     tx.commit().await?;
     platform.builds().cancel(row.id);
+    platform.wake_builds();
     platform.changed(app.id);
     build_info(State(platform), actor, Path((app.id.to_string(), row.id.to_string()))).await
 }
 
-/// `GET /apps/{app}/builds/{build}/result`: the whole output, for old clients.
+/// `GET /apps/{app}/builds/{build}/result`: the output, or the end of one that is very long, for old clients.
 pub async fn build_result(
     State(platform): State<Platform>,
     actor: Actor,
@@ -132,7 +133,7 @@ pub async fn build_result(
 ) -> Result<Json<serde_json::Value>> {
     let app = actor.app(&app, Can::Logs).await?;
     let row = find(&platform, &app, &build).await?;
-    let text = tokio::fs::read(outputs::build_file(&platform, app.id, row.id)).await.unwrap_or_default();
+    let text = outputs::end_of(&outputs::build_file(&platform, app.id, row.id)).await;
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<_> =
         text.lines().map(|l| serde_json::json!({ "line": format!("{l}\n"), "stream": "STDOUT" })).collect();

@@ -26,6 +26,7 @@ use crate::{
     actor::Actor,
     error::{Error, Result},
     events::Asker,
+    quotas::{self, Quota},
     rights::{App, Can},
 };
 
@@ -104,6 +105,12 @@ pub async fn info_refs(
         && let Err(err) = room(&platform, guest.app.id).await
     {
         return Ok(told(err));
+    }
+    if command == "receive-pack" {
+        let mut tx = platform.db().begin().await?;
+        if let Err(err) = quotas::admit_for_app(&mut tx, guest.app.id, Quota::Repositories, 0).await {
+            return Ok(told(err));
+        }
     }
     let program = plumbing::git(&[command, "--stateless-rpc", "--advertise-refs", plumbing::REPOSITORY]);
     let order = order(&platform, guest.app.id, protocol(program, &parts.headers)).await?;

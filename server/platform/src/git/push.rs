@@ -24,7 +24,7 @@ use crate::{
     Platform, builds,
     error::{Error, Result, is_disk_full},
     events::{self, Asker},
-    outputs,
+    log_lines, outputs,
     rights::{Can, still_may},
 };
 
@@ -223,7 +223,7 @@ pub(super) async fn create(
         ..store::builds::New::default()
     };
     let mut tx = platform.db().begin().await?;
-    builds::create(&mut tx, &new).await?;
+    builds::create(platform, &mut tx, &new).await?;
     let summary = format!("Pushed {} to {}.", &push.new[..8.min(push.new.len())], push.name);
     let data = serde_json::json!({ "build": new.id, "commit": push.new, "ref": push.name, "account": asker.account });
     let event = events::New { action: "build.push", subject: &app.name, app: Some(app.id), summary, data };
@@ -341,8 +341,7 @@ async fn crashed(
         None => " !     No other release serves, so visitors get an error page. The last lines:".to_owned(),
     })
     .await;
-    let filter = logs::Filter { dyno: Some("web".into()), since: Some(release.created_at), ..logs::Filter::default() };
-    for line in platform.history().last(app.id, 10, &filter)? {
+    for line in log_lines::last_of(platform, app.id, "web", release.created_at, 10).await? {
         said.line(&format!(" !       {line}")).await;
     }
     said.line(&format!(" !     More: wharf logs --app {}", app.name)).await;

@@ -20,6 +20,11 @@ impl Socket {
         self.0.send(Message::text(serde_json::to_string(&said).unwrap())).await.unwrap();
     }
 
+    /// As any browser could; an error when the socket is closed.
+    pub async fn try_say(&mut self, said: ToServer) -> Result<(), Error> {
+        self.0.send(Message::text(serde_json::to_string(&said).unwrap())).await
+    }
+
     pub async fn subscribe(&mut self, id: u32, topic: Topic) {
         self.say(ToServer::Subscribe { id, topic }).await;
     }

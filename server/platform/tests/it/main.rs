@@ -14,6 +14,7 @@ mod events;
 mod formation;
 mod hostile_tenant;
 mod jobs;
+mod lists;
 mod live;
 mod log_drains;
 mod log_sessions;

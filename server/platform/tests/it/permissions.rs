@@ -68,6 +68,8 @@ const OF_ONES_OWN: &[(&str, u16)] = &[
     ("GET /password-policy", 403),
     ("PATCH /password-policy", 403),
     ("GET /platform", 403),
+    ("GET /quotas", 403),
+    ("PATCH /quotas", 403),
     ("GET /regions", 200),
     ("GET /regions/x", 404),
     ("GET /samples", 200),
@@ -81,6 +83,8 @@ const OF_ONES_OWN: &[(&str, u16)] = &[
     ("GET /users/x/identities", 403),
     ("DELETE /users/x/identities/x", 403),
     ("DELETE /users/x/password", 403),
+    ("GET /users/x/quotas", 403),
+    ("PATCH /users/x/quotas", 403),
 ];
 
 /// What anybody gets from routes that are streamed or open without credentials.

@@ -25,7 +25,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
-use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _};
+use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _, registry::LookupSpan};
 use uuid::Uuid;
 
 /// How long a test waits for what must come.
@@ -95,6 +95,11 @@ impl World {
             told,
             _logs: logs,
         }
+    }
+
+    /// Statements so far, of what is counted.
+    pub fn statements(&self) -> usize {
+        self.told.statements.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// The same world after the platform was stopped and started again.
@@ -411,12 +416,19 @@ pub fn archive(name: &str, content: &str) -> Vec<u8> {
 struct Told {
     lines: Arc<Mutex<Vec<String>>>,
     expected: Arc<Mutex<Vec<String>>>,
+    /// Statements that the database was given within spans that count them.
+    statements: Arc<std::sync::atomic::AtomicUsize>,
 }
 
 const OURS: [&str; 9] = ["background", "builder", "dyno", "logs", "monitor", "platform", "router", "spool", "store"];
 
-impl<S: tracing::Subscriber> Layer<S> for Told {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Told {
+    fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
+        let is_counted =
+            || context.lookup_current().is_some_and(|now| now.scope().any(|span| span.name() == "counted"));
+        if event.metadata().target() == "sqlx::query" && is_counted() {
+            self.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
         let target = event.metadata().target().split("::").next().unwrap_or_default();
         if *event.metadata().level() > tracing::Level::WARN || !OURS.contains(&target) {
             return;

@@ -3,7 +3,7 @@
 use store::builds::*;
 use uuid::Uuid;
 
-use crate::world::{World, all, at};
+use crate::world::{World, account, all, at};
 
 impl World {
     async fn build(&self, app: Uuid, now: i64) -> Uuid {
@@ -22,8 +22,8 @@ impl World {
         new.id
     }
 
-    async fn start_build(&self, id: Uuid, most: i64) -> bool {
-        build_start(&mut self.db.acquire().await.unwrap(), id, most, at(9)).await.unwrap()
+    async fn start_next(&self, most: i64) -> Option<(Uuid, Uuid)> {
+        build_start_next(&mut self.db.acquire().await.unwrap(), most, at(9)).await.unwrap()
     }
 }
 
@@ -70,12 +70,35 @@ async fn places_are_taken_in_turn_and_one_for_each_app() {
     let w = World::start().await;
     let (dusk, dawn, noon) = (w.app("dusk").await, w.app("dawn").await, w.app("noon").await);
     let (a, b, c, d) = (w.build(dusk, 1).await, w.build(dusk, 2).await, w.build(dawn, 3).await, w.build(noon, 4).await);
-    assert!(!w.start_build(b, 2).await);
-    assert!(w.start_build(a, 2).await);
-    assert!(w.start_build(a, 2).await);
-    assert!(w.start_build(c, 2).await);
-    assert!(!w.start_build(d, 2).await);
+    assert_eq!(w.start_next(2).await, Some((a, dusk)));
+    // Those of one app wait for each other, and hold up nobody else.
+    assert_eq!(w.start_next(2).await, Some((c, dawn)));
+    assert_eq!(w.start_next(2).await, None);
     build_fail(&w.db, a, "x", at(9)).await.unwrap();
-    assert!(!w.start_build(a, 2).await);
-    assert!(w.start_build(b, 2).await);
+    assert_eq!(w.start_next(2).await, Some((b, dusk)));
+    assert_eq!(build_waiting(&w.db).await.unwrap(), [(d, noon, 1)]);
+    build_cancel(&w.db, d, at(9)).await.unwrap();
+    assert_eq!(w.start_next(9).await, None);
+    assert_eq!(build_cancelled_waiting(&w.db).await.unwrap(), [d]);
+}
+
+#[tokio::test]
+async fn owners_take_turns_however_many_builds_one_of_them_has() {
+    let w = World::start().await;
+    let bob = account("bob@example.com");
+    store::accounts::account_create(&w.db, &bob).await.unwrap();
+    let mut many = Vec::new();
+    for n in 0..4 {
+        let app = w.app(&format!("ada-{n}")).await;
+        many.push(w.build(app, n).await);
+    }
+    let app = w.app("bob").await;
+    store::apps::app_give(&w.db, app, Some(bob.id), None, at(9)).await.unwrap();
+    let one = w.build(app, 9).await;
+    let places: Vec<_> = build_waiting(&w.db).await.unwrap().into_iter().map(|(id, ..)| id).collect();
+    assert_eq!(places, [many[0], one, many[1], many[2], many[3]]);
+    assert_eq!(w.start_next(2).await.unwrap().0, many[0]);
+    // Whose build runs has had a turn.
+    let places: Vec<_> = build_waiting(&w.db).await.unwrap().into_iter().map(|(id, ..)| id).collect();
+    assert_eq!(places[0], one);
 }

@@ -18,6 +18,7 @@ mod log_sessions;
 mod oauth_clients;
 mod pages;
 mod passwords;
+mod quotas;
 mod releases;
 mod sessions;
 mod slugs;

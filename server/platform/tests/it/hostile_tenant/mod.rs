@@ -7,5 +7,7 @@ mod audit_log;
 mod files;
 mod fuzz;
 mod identity;
+mod logs;
+mod memory;
 mod other_apps;
 mod outside;

@@ -1,0 +1,228 @@
+//! Quotas: how much an account or a team may have. Looked at in the transaction that takes more, one at a time.
+//!
+//! What counts is whose app it is, not who asks. The platform's administrators have none on what is their own:
+//! they could give themselves more. Numbers are the operator's: for one account or team, or for all.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use chrono::Utc;
+use sqlx::PgConnection;
+use store::quotas::{Owner, Row, Usage};
+use uuid::Uuid;
+
+use crate::{
+    Platform, accounts,
+    actor::Actor,
+    error::{Error, Result},
+    events,
+    rights::InTeam,
+    stacks,
+    web::Input,
+};
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quota {
+    Apps,
+    Dynos,
+    Memory,
+    PendingBuilds,
+    Uploads,
+    Repositories,
+}
+
+impl Quota {
+    const ALL: [Self; 6] =
+        [Self::Apps, Self::Dynos, Self::Memory, Self::PendingBuilds, Self::Uploads, Self::Repositories];
+
+    /// Its name, what it counts, and how much when the operator says nothing.
+    fn about(self) -> (&'static str, &'static str, i64) {
+        match self {
+            Self::Apps => ("apps", "apps", 100),
+            Self::Dynos => ("dynos", "dynos in all formations together", 200),
+            Self::Memory => ("memory_mb", "MB of memory of all dynos together", 100 << 10),
+            Self::PendingBuilds => ("pending_builds", "builds that wait or run", 20),
+            Self::Uploads => ("upload_bytes", "bytes of uploads that no release uses", 10 << 30),
+            Self::Repositories => ("repository_bytes", "bytes of all repositories together", 20 << 30),
+        }
+    }
+
+    fn of(self, usage: &Usage) -> i64 {
+        match self {
+            Self::Apps => usage.apps,
+            Self::Dynos => usage.dynos,
+            Self::Memory => usage.memory_mb,
+            Self::PendingBuilds => usage.pending_builds,
+            Self::Uploads => usage.upload_bytes,
+            Self::Repositories => usage.repository_bytes,
+        }
+    }
+
+    /// How much is allowed, and whether that is the owner's own; nothing when there is no bound.
+    fn most(self, set: &[Row], is_exempt: bool) -> (Option<i64>, bool) {
+        let (name, _, usual) = self.about();
+        let find = |is_own: bool| set.iter().find(|row| row.kind == name && row.is_own == is_own).map(|row| row.most);
+        match find(true) {
+            Some(own) => (Some(own), true),
+            None if is_exempt => (None, false),
+            None => (Some(find(false).unwrap_or(usual)), false),
+        }
+    }
+}
+
+/// A person's, or a team's.
+pub(crate) fn owner(account: Option<Uuid>, team: Option<Uuid>) -> Owner {
+    Owner { account, team }
+}
+
+/// An error when `owner` would have more of `quota` than it may with `more`. Whoever comes second waits for the
+/// first to commit. With 0 it looks at what the transaction has already written.
+pub(crate) async fn admit(tx: &mut PgConnection, owner: Owner, quota: Quota, more: i64) -> Result<()> {
+    store::quotas::quota_lock(&mut *tx, owner).await?;
+    let (set, is_exempt) = (store::quotas::quota_list(&mut *tx, owner).await?, is_exempt(&mut *tx, owner).await?);
+    let (Some(most), _) = quota.most(&set, is_exempt) else { return Ok(()) };
+    let used = quota.of(&store::quotas::quota_usage(&mut *tx, owner, &stacks::memory()).await?);
+    if used.saturating_add(more) <= most {
+        return Ok(());
+    }
+    let (name, counted, _) = quota.about();
+    let whose = if owner.team.is_some() { "The team that this belongs to" } else { "The account that this belongs to" };
+    Err(Error::quota(format!(
+        "{whose} may have {most} {counted} (quota \"{name}\"), and this would be {}. Make room, or ask an administrator \
+         of the platform to raise it.",
+        used.saturating_add(more)
+    )))
+}
+
+/// An error when `owner` has more of anything that an app brings with it: after it was given one.
+pub(crate) async fn admit_all(tx: &mut PgConnection, owner: Owner) -> Result<()> {
+    for quota in [Quota::Apps, Quota::Dynos, Quota::Memory, Quota::Repositories] {
+        admit(tx, owner, quota, 0).await?;
+    }
+    Ok(())
+}
+
+/// As [`admit`], for the owner of an app.
+pub(crate) async fn admit_for_app(tx: &mut PgConnection, app: Uuid, quota: Quota, more: i64) -> Result<()> {
+    match store::quotas::quota_owner(&mut *tx, app).await? {
+        Some(owner) => admit(tx, owner, quota, more).await,
+        None => Ok(()),
+    }
+}
+
+async fn is_exempt(tx: &mut PgConnection, owner: Owner) -> Result<bool> {
+    let Some(account) = owner.account else { return Ok(false) };
+    Ok(store::accounts::account_even_suspended(tx, account).await?.is_some_and(|account| account.admin))
+}
+
+async fn shown(platform: &Platform, owner: Owner) -> Result<Json<Vec<api::quotas::Quota>>> {
+    let mut db = platform.db().acquire().await?;
+    let set = store::quotas::quota_list(&mut *db, owner).await?;
+    let is_exempt = is_exempt(&mut db, owner).await?;
+    let usage = match owner == Owner::default() {
+        true => Usage::default(),
+        false => store::quotas::quota_usage(&mut *db, owner, &stacks::memory()).await?,
+    };
+    let all = Quota::ALL.map(|quota| {
+        let (name, description, _) = quota.about();
+        let (most, is_own) = quota.most(&set, is_exempt);
+        let used = quota.of(&usage);
+        api::quotas::Quota { name: name.into(), description: description.into(), most, used, is_own }
+    });
+    Ok(Json(all.to_vec()))
+}
+
+/// `GET /quotas`: those of the platform, which hold for all that have none of their own.
+pub async fn quota_list(State(platform): State<Platform>, actor: Actor) -> Result<Json<Vec<api::quotas::Quota>>> {
+    actor.must_administer()?;
+    shown(&platform, Owner::default()).await
+}
+
+/// `PATCH /quotas`
+pub async fn quota_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Input(update): Input<api::quotas::QuotaUpdate>,
+) -> Result<Json<Vec<api::quotas::Quota>>> {
+    actor.must_administer()?;
+    save(&platform, &actor, Owner::default(), "the platform", update).await
+}
+
+/// `GET /users/{user}/quotas`: one's own, or by an administrator.
+pub async fn quota_list_of_user(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(user): Path<String>,
+) -> Result<Json<Vec<api::quotas::Quota>>> {
+    if accounts::is_self(&actor, &user).is_ok() {
+        return shown(&platform, owner(Some(actor.account.id), None)).await;
+    }
+    actor.must_administer()?;
+    let account = accounts::find(&platform, &user).await?;
+    shown(&platform, owner(Some(account.id), None)).await
+}
+
+/// `PATCH /users/{user}/quotas`
+pub async fn quota_update_of_user(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(user): Path<String>,
+    Input(update): Input<api::quotas::QuotaUpdate>,
+) -> Result<Json<Vec<api::quotas::Quota>>> {
+    actor.must_administer()?;
+    let account = accounts::find(&platform, &user).await?;
+    save(&platform, &actor, owner(Some(account.id), None), &account.email, update).await
+}
+
+/// `GET /teams/{team}/quotas`: for its members.
+pub async fn quota_list_of_team(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(team): Path<String>,
+) -> Result<Json<Vec<api::quotas::Quota>>> {
+    let team = actor.team(&team, InTeam::See).await?;
+    shown(&platform, owner(None, Some(team.id))).await
+}
+
+/// `PATCH /teams/{team}/quotas`
+pub async fn quota_update_of_team(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(team): Path<String>,
+    Input(update): Input<api::quotas::QuotaUpdate>,
+) -> Result<Json<Vec<api::quotas::Quota>>> {
+    let team = actor.team(&team, InTeam::See).await?;
+    actor.must_administer()?;
+    save(&platform, &actor, owner(None, Some(team.id)), &format!("the team {}", team.name), update).await
+}
+
+async fn save(
+    platform: &Platform,
+    actor: &Actor,
+    owner: Owner,
+    whose: &str,
+    update: api::quotas::QuotaUpdate,
+) -> Result<Json<Vec<api::quotas::Quota>>> {
+    let mut tx = platform.db().begin().await?;
+    for (name, most) in &update {
+        if !Quota::ALL.iter().any(|quota| quota.about().0 == name) {
+            let known = Quota::ALL.map(|quota| quota.about().0).join(", ");
+            return Err(Error::invalid(format!("There is no quota {name:?}. There are: {known}.")));
+        }
+        if most.is_some_and(|most| most < 0) {
+            return Err(Error::invalid(format!("{name} must be 0 or more, or null.")));
+        }
+        store::quotas::quota_save(&mut tx, Uuid::now_v7(), owner, name, *most, Utc::now()).await?;
+    }
+    let said = |(name, most): (&String, &Option<i64>)| match most {
+        Some(most) => format!("{name} {most}"),
+        None => format!("{name} as usual"),
+    };
+    let list = update.iter().map(said).collect::<Vec<_>>().join(", ");
+    let (summary, data) = (format!("Set quotas of {whose}: {list}."), serde_json::json!({ "quotas": update }));
+    actor.event(&mut tx, events::New { action: "quota.update", subject: whose, app: None, summary, data }).await?;
+    tx.commit().await?;
+    shown(platform, owner).await
+}

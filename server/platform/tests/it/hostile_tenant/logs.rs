@@ -1,0 +1,68 @@
+//! What they try to make others read: lines of the router's and of other dynos'.
+
+use serde_json::json;
+
+use crate::world::{World, path};
+
+/// Every way to end a line that somebody reads by.
+const BREAKS: [&str; 8] = ["\r", "\n", "\r\n", "\u{b}", "\u{c}", "\u{85}", "\u{2028}", "\u{2029}"];
+
+#[tokio::test]
+async fn no_line_of_an_app_is_taken_for_one_of_the_routers() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.deploy("dusk", &[("web", "./server")]).await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    let run = t.driver.running("web.1").unwrap().handle.id;
+    let forged = "2026-12-01T00:00:00.000000+00:00 heroku[router]: at=info forged";
+    for end in BREAKS {
+        t.driver.say(run, b'o', &format!("a{end}{end}id: 1{end}data: {forged}{end}{forged}")).unwrap();
+    }
+    t.driver.say(run, b'o', &format!("\x1b[1A\x1b[2K\x1b[8m{forged}")).unwrap();
+    t.driver.say(run, b'o', "the end").unwrap();
+    t.log_with("dusk", "the end").await;
+
+    let made = t.owner.post("/apps/dusk/log-sessions", json!({ "lines": 1000 })).await.json();
+    let address = path(made["logplex_url"].as_str().unwrap());
+    let text = t.anonymous.get(&address).await.text();
+    let events = t.anonymous.ask("GET", &address).header("accept", "text/event-stream").await.text();
+    assert!(text.matches("forged").count() > 8 && events.matches("forged").count() > 8);
+    let breaks = |c: char| BREAKS.iter().any(|end| end.contains(c));
+    for line in text.split(breaks).filter(|line| line.contains("forged")) {
+        assert!(line[32..].starts_with(" app[web.1]: "), "{line}");
+        assert!(!line.contains('\x1b'), "{line:?}");
+    }
+    for line in events.split(breaks).filter(|line| line.contains("forged")) {
+        let line = line.strip_prefix("data: ").unwrap_or_else(|| panic!("{line} is no data"));
+        assert!(line[32..].starts_with(" app[web.1]: "), "{line}");
+    }
+    let lines = t.owner.get("/apps/dusk/log-lines?dyno=router").await.json();
+    assert_eq!(lines, json!([]));
+    let all = t.owner.get("/apps/dusk/log-lines?lines=1000").await.json();
+    assert!(all.as_array().unwrap().iter().all(|line| !line["text"].as_str().unwrap().contains(breaks)));
+}
+
+#[tokio::test]
+async fn nobody_calls_a_process_type_as_the_platform_calls_itself() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    for name in ["router", "heroku", "api", "Router"] {
+        let body = json!({ "process_types": { name: "./forge" } });
+        let (status, _, message) = t.owner.post("/apps/dusk/slugs", body).await.error();
+        assert_eq!(status, 422, "{name}");
+        assert!(message.starts_with(&format!("Process type {name} cannot be used")), "{message}");
+    }
+    let body = json!({ "process_types": { "web": "./server\rheroku[web.1]: forged" } });
+    assert_eq!(t.owner.post("/apps/dusk/slugs", body).await.error().0, 422);
+}
+
+#[tokio::test]
+async fn a_search_of_ones_own_is_bounded_before_it_begins() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    for regex in ["(a{100}){100}", "(((((", "%5B"] {
+        let (status, _, message) = t.owner.get(&format!("/apps/dusk/log-lines?regex={regex}")).await.error();
+        assert_eq!(status, 422, "{regex}");
+        assert!(message.contains("regular expression"), "{message}");
+    }
+}

@@ -1,0 +1,121 @@
+//! Quotas: how much an account or a team may have, and how much it has. Rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+/// Whose apps are counted: a person's or a team's. Neither is the platform, for what holds for everybody else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    pub account: Option<Uuid>,
+    pub team: Option<Uuid>,
+}
+
+/// A row of `quotas`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub kind: String,
+    pub most: i64,
+    /// Not that of the platform.
+    pub is_own: bool,
+}
+
+/// What somebody has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct Usage {
+    pub apps: i64,
+    pub dynos: i64,
+    pub memory_mb: i64,
+    pub pending_builds: i64,
+    pub upload_bytes: i64,
+    pub repository_bytes: i64,
+}
+
+/// What is set for an owner, and for all.
+pub async fn quota_list(db: impl PgExecutor<'_>, owner: Owner) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as(
+        "select kind, most, account_id is not null or team_id is not null as is_own from quotas
+         where account_id = $1 or team_id = $2 or account_id is null and team_id is null",
+    )
+    .bind(owner.account)
+    .bind(owner.team)
+    .fetch_all(db)
+    .await
+}
+
+/// Sets a quota of an owner, or takes it back.
+pub async fn quota_save(
+    db: &mut PgConnection,
+    id: Uuid,
+    owner: Owner,
+    kind: &str,
+    most: Option<i64>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from quotas where account_id is not distinct from $1 and team_id is not distinct from $2 and kind = $3",
+    )
+    .bind(owner.account)
+    .bind(owner.team)
+    .bind(kind)
+    .execute(&mut *db)
+    .await?;
+    if let Some(most) = most {
+        sqlx::query(
+            "insert into quotas (id, account_id, team_id, kind, most, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $6, $6)",
+        )
+        .bind(id)
+        .bind(owner.account)
+        .bind(owner.team)
+        .bind(kind)
+        .bind(most)
+        .bind(now)
+        .execute(db)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Until the end of the transaction nobody else counts what this owner has: two who each take the last do so one
+/// after the other.
+pub async fn quota_lock(db: impl PgExecutor<'_>, owner: Owner) -> sqlx::Result<()> {
+    sqlx::query("select pg_advisory_xact_lock(7303, hashtext($1))")
+        .bind(owner.account.or(owner.team).unwrap_or_default().to_string())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// What an owner has. `sizes` says how much memory, in MB, a dyno of each size has.
+pub async fn quota_usage(db: impl PgExecutor<'_>, owner: Owner, sizes: &[(&str, i64)]) -> sqlx::Result<Usage> {
+    let (names, memory): (Vec<&str>, Vec<i64>) = sizes.iter().copied().unzip();
+    sqlx::query_as(
+        "with mine as (select id, repo_size from apps where deleted_at is null and (owner_id = $1 or team_id = $2)),
+         wanted as (select f.quantity::bigint as quantity, s.memory from formation f join mine on mine.id = f.app_id
+                    left join unnest($3::text[], $4::bigint[]) s(name, memory) on s.name = f.size
+                    where f.type <> 'release')
+         select (select count(*) from mine) as apps,
+             (select coalesce(sum(quantity), 0)::bigint from wanted) as dynos,
+             (select coalesce(sum(quantity * memory), 0)::bigint from wanted) as memory_mb,
+             (select count(*) from builds b join mine on mine.id = b.app_id where b.status = 'pending')
+                 as pending_builds,
+             ((select coalesce(sum(size), 0) from sources where account_id = $1)
+              + (select coalesce(sum(s.size), 0) from slugs s join mine on mine.id = s.app_id
+                 where not exists (select 1 from releases r where r.slug_id = s.id)))::bigint as upload_bytes,
+             (select coalesce(sum(repo_size), 0)::bigint from mine) as repository_bytes",
+    )
+    .bind(owner.account)
+    .bind(owner.team)
+    .bind(names)
+    .bind(memory)
+    .fetch_one(db)
+    .await
+}
+
+/// Whose an app is.
+pub async fn quota_owner(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Option<Owner>> {
+    let found: Option<(Option<Uuid>, Option<Uuid>)> =
+        sqlx::query_as("select owner_id, team_id from apps where id = $1").bind(app).fetch_optional(db).await?;
+    Ok(found.map(|(account, team)| Owner { account, team }))
+}

@@ -1,0 +1,59 @@
+//! Quotas: every query.
+
+use store::{quotas::*, sources};
+use uuid::Uuid;
+
+use crate::world::{World, at};
+
+#[tokio::test]
+async fn what_somebody_may_have_and_has() {
+    let w = World::start().await;
+    let (all, ada) = (Owner::default(), Owner { account: Some(w.account.id), team: None });
+    let mut db = w.db.acquire().await.unwrap();
+    for (owner, most) in [(all, 5), (ada, 7), (ada, 9)] {
+        quota_save(&mut db, Uuid::now_v7(), owner, "apps", Some(most), at(0)).await.unwrap();
+    }
+    let found = async |owner| {
+        let mut rows = quota_list(&w.db, owner).await.unwrap();
+        rows.sort_by_key(|row| row.is_own);
+        rows.into_iter().map(|row| (row.kind, row.most, row.is_own)).collect::<Vec<_>>()
+    };
+    let (theirs, own) = (("apps".to_owned(), 5, false), ("apps".to_owned(), 9, true));
+    assert_eq!(found(ada).await, [theirs.clone(), own]);
+    assert_eq!(found(Owner { account: None, team: Some(Uuid::now_v7()) }).await, [theirs.clone()]);
+    quota_save(&mut db, Uuid::now_v7(), ada, "apps", None, at(0)).await.unwrap();
+    assert_eq!(found(ada).await, [theirs]);
+    assert!(quota_save(&mut db, Uuid::now_v7(), ada, "cats", Some(1), at(0)).await.is_err());
+
+    let app = w.app("dusk").await;
+    w.app("dawn").await;
+    store::apps::app_repo_size(&w.db, app, 70).await.unwrap();
+    w.slug(app).await;
+    let released = w.slug(app).await;
+    w.release(app, "succeeded", Some(released)).await;
+    let source = Uuid::now_v7();
+    sources::source_create(&w.db, source, w.account.id, at(0)).await.unwrap();
+    sources::source_uploaded(&w.db, source, 8).await.unwrap();
+    let types = [("web", "Basic"), ("release", "Basic"), ("odd", "Gone")].map(|(kind, size)| {
+        sqlx::query(
+            "insert into formation (id, app_id, type, command, quantity, size, created_at, updated_at)
+             values ($1, $2, $3, 'x', 3, $4, now(), now())",
+        )
+        .bind(Uuid::now_v7())
+        .bind(app)
+        .bind(kind)
+        .bind(size)
+        .execute(&w.db)
+    });
+    for made in types {
+        made.await.unwrap();
+    }
+    quota_lock(&w.db, ada).await.unwrap();
+    let usage = quota_usage(&w.db, ada, &[("Basic", 512)]).await.unwrap();
+    let expected =
+        Usage { apps: 2, dynos: 6, memory_mb: 1536, pending_builds: 0, upload_bytes: 50, repository_bytes: 70 };
+    assert_eq!(usage, expected);
+    assert_eq!(quota_usage(&w.db, Owner::default(), &[]).await.unwrap(), Usage::default());
+    assert_eq!(quota_owner(&w.db, app).await.unwrap(), Some(ada));
+    assert_eq!(quota_owner(&w.db, Uuid::now_v7()).await.unwrap(), None);
+}
