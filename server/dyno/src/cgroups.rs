@@ -49,11 +49,6 @@ impl Hierarchy {
     fn is_for_all(&self) -> bool {
         !self.v2 && !self.is_for_dynos() && self.has("blkio")
     }
-
-    /// What is handed down in version 2: what dynos need, and what they have as a whole if it exists.
-    fn handed_down(&self) -> impl Iterator<Item = &'static str> {
-        CONTROLLERS.into_iter().chain(["io"]).filter(|controller| self.has(controller))
-    }
 }
 
 impl Cgroups {
@@ -92,13 +87,15 @@ impl Cgroups {
                 continue;
             }
             for dir in [&hierarchy.mount, &parent] {
-                for controller in hierarchy.handed_down() {
-                    let control = dir.join("cgroup.subtree_control");
+                let control = dir.join("cgroup.subtree_control");
+                for controller in CONTROLLERS.iter().filter(|c| hierarchy.has(c)) {
                     fs::write(&control, format!("+{controller}")).map_err(Error::io(format!(
                         "hand the cgroup controller `{controller}` down in {}",
                         dir.display()
                     )))?;
                 }
+                // Dynos as a whole have their share of the disks, where there is such a thing.
+                let _ = hierarchy.has("io").then(|| fs::write(&control, "+io"));
             }
         }
         Ok(())

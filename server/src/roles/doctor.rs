@@ -53,6 +53,7 @@ fn look(settings: &Settings) -> Vec<(&'static str, Verdict)> {
         ("for builds", build_programs()),
         ("postgres", postgres(settings)),
         ("namespaces", kernel(kernel::namespaces())),
+        ("mounts", kernel(kernel::mounts())),
         ("overlayfs", kernel(kernel::overlay())),
         ("cgroups", kernel(kernel::cgroups())),
         ("nftables", kernel(kernel::nftables())),
