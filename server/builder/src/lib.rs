@@ -25,4 +25,7 @@ pub use build::{Config, Request, Slug, build};
 pub use buildpacks::{BuiltIn, canonical};
 pub use error::Error;
 pub use procfile::parse as procfile;
-pub use unpack::{LONGEST, check, is_unfinished, unpack, unpack_source, unpack_tree};
+pub use unpack::{LONGEST, check, errands, is_unfinished, unpack, unpack_source, unpack_tree};
+
+#[cfg(test)]
+worker::worker_before_main!(|| errands(worker::Errands::default()));

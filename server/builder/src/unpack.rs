@@ -7,10 +7,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use tokio::task::spawn_blocking;
-use trees::{Dir, Excess, NewTree};
+use trees::{Dir, Excess};
 use uuid::Uuid;
+use worker::Workers;
 
 use crate::error::Error;
 use crate::files;
@@ -19,12 +20,19 @@ use crate::pack::UNPACKED_LIMIT;
 mod archive;
 mod check;
 mod entries;
+mod errand;
 mod extract;
 
 pub(crate) use archive::allowed;
 
+/// Adds what workers of this crate do.
+pub fn errands(errands: worker::Errands) -> worker::Errands {
+    errands.with::<Unpack>()
+}
+
 use archive::{Metered, Stop};
 use check::Checklist;
+use errand::Unpack;
 use extract::{Extractor, Target};
 
 /// Bytes of files in a source archive, as for a checkout on Heroku.
@@ -32,8 +40,11 @@ const SOURCE_LIMIT: u64 = 1 << 30;
 /// An archive that takes longer to unpack is refused.
 pub const LONGEST: Duration = Duration::from_secs(10 * 60);
 
+/// The user of those who only look.
+const CHECKER: u32 = *worker::USERS.start() + 1;
+
 /// What is at the root of an archive.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 enum Root {
     /// One directory `app`: a slug.
     App,
@@ -74,30 +85,29 @@ enum Refused {
 }
 
 /// Puts the slug in `file` (tar, also with gzip or zstd; everything under `./app/`) at `into`, owned
-/// by `uid`. There is either the whole slug at `into` or nothing; if there already is something,
-/// nothing is done. An archive that is no slug is the app's fault. Interrupted, it leaves a directory
-/// beside `into` whose name [`is_unfinished`].
-pub async fn unpack(file: &Path, into: &Path, uid: u32) -> Result<(), Error> {
-    told(put(file, into, uid, Root::App, UNPACKED_LIMIT).await)
+/// by `uid`, whose worker does it. There is either the whole slug at `into` or nothing; if there
+/// already is something, nothing is done. An archive that is no slug is the app's fault. Interrupted,
+/// it leaves a directory beside `into` whose name [`is_unfinished`].
+pub async fn unpack(workers: &Workers, file: &Path, into: &Path, uid: u32) -> Result<(), Error> {
+    put(workers, file, into, uid, Root::App, UNPACKED_LIMIT).await
 }
 
 /// Looks whether [`unpack`] would take the slug in `file`; writes nothing.
-pub async fn check(file: &Path) -> Result<(), Error> {
-    let file = file.to_owned();
-    let done = spawn_blocking(move || extract(File::open(file)?, Checklist::default(), Root::App, UNPACKED_LIMIT));
-    told(done.await.context("check a slug")?.map(drop))
+pub async fn check(workers: &Workers, file: &Path) -> Result<(), Error> {
+    let errand = Unpack { root: Root::App, limit: UNPACKED_LIMIT, only_check: true };
+    errand.send(workers, File::open(file).context("open the slug")?, None, CHECKER).await.map(drop)
 }
 
-/// Puts source code of elsewhere (tar, also with gzip or zstd) at `into`, owned by root. If all of it
+/// Puts source code of elsewhere (tar, also with gzip or zstd) at `into`, owned by `uid`. If all of it
 /// is in one directory, as in the archives that GitHub makes, that directory is left out. An archive
 /// that cannot be read, or that is larger than 1 GB unpacked, is the app's fault.
-pub async fn unpack_source(file: &Path, into: &Path) -> Result<(), Error> {
-    source(put(file, into, 0, Root::Any, SOURCE_LIMIT).await)
+pub async fn unpack_source(workers: &Workers, file: &Path, into: &Path, uid: u32) -> Result<(), Error> {
+    source(put(workers, file, into, uid, Root::Any, SOURCE_LIMIT).await)
 }
 
 /// The same for the tree of a commit, which is as it is: a directory that is alone stays.
-pub async fn unpack_tree(file: &Path, into: &Path) -> Result<(), Error> {
-    source(put(file, into, 0, Root::Tree, SOURCE_LIMIT).await)
+pub async fn unpack_tree(workers: &Workers, file: &Path, into: &Path, uid: u32) -> Result<(), Error> {
+    source(put(workers, file, into, uid, Root::Tree, SOURCE_LIMIT).await)
 }
 
 /// Whether this is the name of a directory that an unpacking left behind, when it does not run.
@@ -105,38 +115,36 @@ pub fn is_unfinished(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(".unpacking")
 }
 
-fn told(done: Result<()>) -> Result<(), Error> {
-    done.map_err(|e| match e.downcast_ref::<Refused>() {
-        Some(refused) => Error::failed(refused.to_string()),
-        None => Error::Other(e.context("unpack an archive")),
-    })
-}
-
-fn source(done: Result<()>) -> Result<(), Error> {
-    told(done).map_err(|e| match e {
+fn source(done: Result<(), Error>) -> Result<(), Error> {
+    done.map_err(|e| match e {
         Error::Failed { why } => Error::failed(format!("the source cannot be unpacked: {why}")),
         other => other,
     })
 }
 
-async fn put(file: &Path, into: &Path, uid: u32, root: Root, limit: u64) -> Result<()> {
-    let (file, into) = (file.to_owned(), into.to_owned());
-    spawn_blocking(move || put_now(&file, &into, uid, root, limit)).await.context("unpack an archive")?
-}
-
-fn put_now(file: &Path, into: &Path, uid: u32, root: Root, limit: u64) -> Result<()> {
+async fn put(workers: &Workers, file: &Path, into: &Path, uid: u32, root: Root, limit: u64) -> Result<(), Error> {
     if into.symlink_metadata().is_ok() {
         return Ok(());
     }
-    let parent = into.parent().context("the target has no parent")?;
-    fs::create_dir_all(parent)?;
-    let temporary = parent.join(format!(".{}.unpacking", Uuid::now_v7()));
-    files::make_private(&temporary, uid)?;
-    let tree = NewTree::new(Dir::open(&temporary)?, Some(uid));
-    let done = extract(File::open(file)?, tree, root, limit)
-        .and_then(|dotted| move_into_place(&temporary, root == Root::Any && !dotted, into));
-    trees::remove(&temporary)?;
+    let file = File::open(file).context("open the archive")?;
+    let temporary = prepare(into, uid).context("make a directory to unpack to")?;
+    let errand = Unpack { root, limit, only_check: false };
+    let done = match errand.send(workers, file, Some(&temporary), uid).await {
+        Ok(dotted) => move_into_place(&temporary, root == Root::Any && !dotted, into).map_err(Error::Other),
+        Err(e) => Err(e),
+    };
+    let removed = spawn_blocking(move || trees::remove(&temporary)).await;
+    removed.context("remove what was unpacked")?.context("remove what was unpacked")?;
     done
+}
+
+/// A directory beside `into` for the user alone, by the path that the kernel knows it by.
+fn prepare(into: &Path, uid: u32) -> io::Result<PathBuf> {
+    let parent = into.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(parent)?;
+    let temporary = parent.canonicalize()?.join(format!(".{}.unpacking", Uuid::now_v7()));
+    files::make_private(&temporary, uid)?;
+    Ok(temporary)
 }
 
 /// Extracts; returns whether names in the archive began with `./`.

@@ -79,5 +79,5 @@ pub use crate::{
 
 /// What workers can be sent on: the list for [`worker::main`].
 pub fn errands() -> worker::Errands {
-    git::errands(worker::Errands::default())
+    builder::errands(git::errands(worker::Errands::default()))
 }

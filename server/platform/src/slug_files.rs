@@ -91,27 +91,24 @@ impl SlugFiles {
     }
 
     /// Unpacks a slug for an app, owned by the app's user; nothing is done where that was done before.
-    pub async fn unpack(&self, app: &store::apps::Row, slug: &store::slugs::Row) -> Result<(), builder::Error> {
+    pub async fn unpack(
+        &self,
+        workers: &worker::Workers,
+        app: &store::apps::Row,
+        slug: &store::slugs::Row,
+    ) -> Result<(), builder::Error> {
         let folder = self.folder(app.id, slug.id);
         if self.unpacked(app.id, slug.id).await?.is_some() {
             return Ok(());
         }
         let checksum = slug.checksum.as_deref().ok_or_else(|| anyhow!("the slug was never uploaded"))?;
         let archive = self.temporary.join(format!("unpack-{}", Uuid::now_v7()));
-        let outcome = self.fetch_and_unpack(checksum, &archive, &folder, app.uid as u32).await;
+        let outcome = match self.fetch(checksum, &archive).await {
+            Ok(()) => builder::unpack(workers, &archive, &folder, app.uid as u32).await,
+            Err(err) => Err(err.into()),
+        };
         let _ = tokio::fs::remove_file(&archive).await;
         outcome
-    }
-
-    async fn fetch_and_unpack(
-        &self,
-        checksum: &str,
-        archive: &Path,
-        folder: &Path,
-        uid: u32,
-    ) -> Result<(), builder::Error> {
-        self.fetch(checksum, archive).await?;
-        builder::unpack(archive, folder, uid).await
     }
 
     async fn fetch(&self, checksum: &str, archive: &Path) -> anyhow::Result<()> {

@@ -188,7 +188,7 @@ async fn keep_upload(platform: &Platform, row: &Row, file: &FilePath, body: Body
     let (checksum, size) = tokio::task::spawn_blocking(move || checksum(&from)).await.context("read the slug")??;
     let app = store::apps::app_info(platform.db(), row.app_id).await?.ok_or_else(missing)?;
     let turn = platform.slug_checks().turn(app.team_id.or(app.owner_id).unwrap_or(app.id)).await?;
-    builder::check(file).await.map_err(|err| match err {
+    builder::check(platform.git().workers(), file).await.map_err(|err| match err {
         builder::Error::Failed { why } => {
             let rule = "A slug is a tar archive, packed with gzip or zstd, with everything under ./app";
             Error::invalid(format!("The upload is not a slug: {why}. {rule}."))

@@ -121,7 +121,8 @@ async fn what_goes_in_comes_out() {
     assert_eq!(slug.size, fs::metadata(&file).unwrap().len());
     let into = dir.path().join("app/slug");
     let uid = 0x7801_2345;
-    crate::unpack(&file, &into, uid).await.unwrap();
+    let workers = worker::Workers::new().unwrap();
+    crate::unpack(&workers, &file, &into, uid).await.unwrap();
 
     assert_eq!(fs::read_to_string(into.join("a/b")).unwrap(), "a/b".repeat(1000));
     assert!(into.join("a/empty").is_dir());
@@ -134,6 +135,6 @@ async fn what_goes_in_comes_out() {
         assert_eq!((meta.uid(), meta.gid()), (uid, uid), "{path}");
     }
     // Again: there is one already.
-    crate::unpack(&file, &into, uid).await.unwrap();
+    crate::unpack(&workers, &file, &into, uid).await.unwrap();
     assert_eq!(fs::read_dir(dir.path().join("app")).unwrap().count(), 1);
 }

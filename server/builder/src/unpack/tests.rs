@@ -7,8 +7,13 @@ use std::os::unix::fs::MetadataExt;
 
 use tar::{Builder, EntryType, Header};
 use tempfile::TempDir;
+use trees::NewTree;
 
 use super::*;
+
+fn workers() -> Workers {
+    Workers::new().unwrap()
+}
 
 /// One entry: kind, path and target or content.
 type Item<'a> = (EntryType, &'a str, &'a str);
@@ -38,9 +43,9 @@ async fn slug(items: &[Item<'_>]) -> (TempDir, Result<(), Error>) {
     let file = dir.path().join("slug.tar");
     fs::write(&file, archive(items)).unwrap();
     fs::write(dir.path().join("victim"), "unharmed").unwrap();
-    let done = unpack(&file, &dir.path().join("out/slug"), 200_001).await;
+    let done = unpack(&workers(), &file, &dir.path().join("out/slug"), 200_001).await;
     let said = |done: &Result<(), Error>| done.as_ref().map_err(|e| e.to_string()).copied();
-    assert_eq!(said(&check(&file).await), said(&done), "{items:?}");
+    assert_eq!(said(&check(&workers(), &file).await), said(&done), "{items:?}");
     (dir, done)
 }
 
@@ -124,7 +129,7 @@ async fn source(bytes: &[u8]) -> (TempDir, Result<(), Error>) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("source");
     fs::write(&file, bytes).unwrap();
-    let done = unpack_source(&file, &dir.path().join("out")).await;
+    let done = unpack_source(&workers(), &file, &dir.path().join("out"), 200_001).await;
     (dir, done)
 }
 
@@ -146,7 +151,7 @@ async fn sources_of_all_kinds() {
     done.unwrap();
     assert!(dir.path().join("out/index.html").exists(), "the directory around it is left out");
     let file = dir.path().join("source");
-    unpack_tree(&file, &dir.path().join("tree")).await.unwrap();
+    unpack_tree(&workers(), &file, &dir.path().join("tree"), 200_001).await.unwrap();
     assert!(dir.path().join("tree/repo-abc/index.html").exists(), "a commit is as it is");
     let (dir, done) = source(&archive(&[(Regular, "public/index.html", "hi")])).await;
     done.unwrap();

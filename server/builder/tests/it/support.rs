@@ -138,7 +138,8 @@ impl Host {
     /// Unpacks a slug, as for dynos.
     pub async fn unpack(&self, slug: &Slug) -> PathBuf {
         let into = self.path().join("unpacked").join(Uuid::from_u128(u128::from(rand())).to_string());
-        builder::unpack(&slug.file, &into, self.request.uid).await.unwrap();
+        let workers = worker::Workers::new().unwrap();
+        builder::unpack(&workers, &slug.file, &into, self.request.uid).await.unwrap();
         into
     }
 

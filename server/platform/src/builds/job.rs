@@ -134,7 +134,7 @@ impl Run {
         app: &store::apps::Row,
         folder: &Path,
     ) -> Result<builder::Slug, builder::Error> {
-        source::fetch(platform, build, folder).await?;
+        source::fetch(platform, build, app.uid as u32, folder).await?;
         let vars =
             config_vars::current(platform, app.id).await.map_err(|err| builder::Error::Other(anyhow!("{err}")))?;
         let request = builder::Request {
@@ -223,7 +223,7 @@ impl Run {
         store::slugs::slug_create(platform.db(), &row).await?;
         // While it is at hand. What goes wrong is told when it is tried for the release.
         let folder = platform.slug_files().folder(app.id, slug);
-        if let Err(err) = builder::unpack(&made.file, &folder, app.uid as u32).await {
+        if let Err(err) = builder::unpack(platform.git().workers(), &made.file, &folder, app.uid as u32).await {
             tracing::warn!(slug.id = %slug, "could not unpack a slug that was just built: {err}");
         }
         store::builds::build_slug(platform.db(), self.build, slug).await?;

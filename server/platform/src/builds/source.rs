@@ -14,12 +14,12 @@ const LIMITS: Limits =
     Limits { time: Duration::from_secs(600), idle: Duration::from_secs(60), bytes: 1 << 30, hops: 5 };
 
 /// Unpacks the source of `build` into `into`, anew.
-pub(super) async fn fetch(platform: &Platform, build: &Row, into: &Path) -> Result<(), builder::Error> {
+pub(super) async fn fetch(platform: &Platform, build: &Row, uid: u32, into: &Path) -> Result<(), builder::Error> {
     remove(into).await.map_err(builder::Error::Other)?;
     if let Some(commit) = &build.git_new {
         let archive = into.with_extension("tar");
         let outcome = match git::archive(platform, build.app_id, commit, &archive).await {
-            Ok(()) => builder::unpack_tree(&archive, into).await,
+            Ok(()) => builder::unpack_tree(platform.git().workers(), &archive, into, uid).await,
             Err(err) => Err(builder::Error::Other(err)),
         };
         let _ = tokio::fs::remove_file(&archive).await;
@@ -30,7 +30,7 @@ pub(super) async fn fetch(platform: &Platform, build: &Row, into: &Path) -> Resu
         Some(id) => (sources::file(platform, id), true),
         None => (into.with_extension("download"), false),
     };
-    let outcome = archive_source(platform, (build, url), &archive, ours, into).await;
+    let outcome = archive_source(platform, (build, url), &archive, ours, (into, uid)).await;
     if !ours {
         let _ = tokio::fs::remove_file(&archive).await;
     }
@@ -42,7 +42,7 @@ async fn archive_source(
     (build, url): (&Row, &str),
     archive: &Path,
     ours: bool,
-    into: &Path,
+    (into, uid): (&Path, u32),
 ) -> Result<(), builder::Error> {
     if !ours {
         download(platform, url, archive).await.map_err(|why| failed(format!("the source cannot be fetched: {why}")))?;
@@ -60,7 +60,7 @@ async fn archive_source(
             return Err(failed("the source's checksum does not match".into()));
         }
     }
-    builder::unpack_source(archive, into).await
+    builder::unpack_source(platform.git().workers(), archive, into, uid).await
 }
 
 fn failed(why: String) -> builder::Error {

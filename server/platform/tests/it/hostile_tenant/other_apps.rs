@@ -78,7 +78,10 @@ async fn what_an_app_no_longer_needs_is_removed_from_disk() {
     t.deploy("dusk", &[("web", "./server")]).await;
     t.dynos("dusk", &["web.1 up v2"]).await;
     let t = t.again().await;
-    until("the stray slug is gone", async || if stray.exists() { Err(String::new()) } else { Ok(()) }).await;
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    until("the stray slug is gone", async || {
+        let names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        if names.len() == 1 && !stray.exists() { Ok(()) } else { Err(format!("{names:?}")) }
+    })
+    .await;
     t.dynos("dusk", &["web.1 up v2"]).await;
 }

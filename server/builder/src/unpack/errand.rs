@@ -1,0 +1,89 @@
+//! What of it happens in a worker: a process of the app's user that sees the archive and one directory.
+
+use std::fs::File;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use trees::{Dir, NewTree};
+use worker::{Errand, Given, Limits, Lines, Network, Order, Shown, Work, Workers};
+
+use super::{Checklist, LONGEST, Refused, Root, extract};
+use crate::error::Error;
+
+/// Where the worker sees the directory.
+const TREE: &str = "/tree";
+/// Enough for what is remembered of a million entries.
+const MEMORY: u64 = 256 << 20;
+
+/// Unpacks the archive that it is handed.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Unpack {
+    pub(super) root: Root,
+    pub(super) limit: u64,
+    /// Writes nothing, and only looks whether it could.
+    pub(super) only_check: bool,
+}
+
+/// Why it is not unpacked.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Fault {
+    /// By the archive's fault: half a sentence.
+    Archive(String),
+    Host(String),
+}
+
+impl Errand for Unpack {
+    const NAME: &'static str = "archive_unpack";
+    /// Whether names in the archive began with `./`.
+    type Answer = Result<bool, Fault>;
+
+    fn run(self, given: Given) -> Self::Answer {
+        let Some(file) = given.files.into_iter().next() else { return Err(Fault::Host("no archive".into())) };
+        let done = if self.only_check {
+            extract(file, Checklist::default(), self.root, self.limit)
+        } else {
+            let top = Dir::open(Path::new(TREE)).map_err(anyhow::Error::from);
+            top.and_then(|top| extract(file, NewTree::new(top, None), self.root, self.limit))
+        };
+        done.map_err(|e| match e.downcast_ref::<Refused>() {
+            Some(refused) => Fault::Archive(refused.to_string()),
+            None => Fault::Host(format!("{e:#}")),
+        })
+    }
+}
+
+impl Unpack {
+    /// Sends a worker of this user. What of the worker's limits an archive exceeds is its fault.
+    pub(super) async fn send(
+        &self,
+        workers: &Workers,
+        file: File,
+        into: Option<&Path>,
+        user: u32,
+    ) -> Result<bool, Error> {
+        let order = Order {
+            // Filled in by `Workers::send`.
+            work: Work::Errand { name: String::new(), words: serde_json::Value::Null },
+            user,
+            shows: into.map(|into| Shown::write(into, TREE)).into_iter().collect(),
+            network: Network::None,
+            limits: Limits {
+                memory_bytes: MEMORY,
+                processes: 8,
+                file_bytes: self.limit,
+                open_files: 64,
+                cpu: LONGEST,
+                time: LONGEST,
+            },
+        };
+        let lines = Lines { more: vec![file.into()], ..Lines::default() };
+        use worker::Error::{TooLarge, TooLong, TooMuchMemory};
+        match workers.send(self, order, lines).await {
+            Ok(Ok(dotted)) => Ok(dotted),
+            Ok(Err(Fault::Archive(why))) => Err(Error::failed(why)),
+            Ok(Err(Fault::Host(why))) => Err(anyhow::anyhow!("unpack an archive: {why}").into()),
+            Err(e @ (TooLarge { .. } | TooLong { .. } | TooMuchMemory { .. })) => Err(Error::failed(e.to_string())),
+            Err(e) => Err(anyhow::Error::from(e).context("unpack an archive").into()),
+        }
+    }
+}
