@@ -27,6 +27,9 @@ pub(crate) const PREFIX: &str = "worker-";
 /// So many supervisors are kept waiting for orders, because it takes some milliseconds to start one.
 const SPARE: usize = 4;
 
+/// After a worker was started, supervisors are replaced so much later.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Starts workers on this host. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Workers {
@@ -110,7 +113,11 @@ impl Workers {
         let control = control.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(control));
         let control = control.map_err(Error::host("listen to a worker"))?;
         let workers = self.clone();
-        tokio::spawn(async move { workers.fill() });
+        tokio::spawn(async move {
+            // Not while this one begins.
+            tokio::time::sleep(PAUSE).await;
+            workers.fill();
+        });
         Ok(Worker { name, control, patience: order.limits.time + GRACE, _process: process })
     }
 

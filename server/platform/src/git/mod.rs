@@ -18,6 +18,7 @@ pub mod hook;
 mod housekeeping;
 mod http;
 mod inside;
+mod inspection;
 mod limits;
 mod plumbing;
 mod push;

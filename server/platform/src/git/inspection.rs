@@ -1,0 +1,49 @@
+//! What was pushed to a branch that is deployed: whether it is a commit, and of a size that can be
+//! checked out. Looked at before there is a build.
+
+use uuid::Uuid;
+
+use super::{
+    DEPLOYED, commits,
+    hook::Push,
+    inside::{Found, Inspect},
+    is_id, limits, plumbing,
+    repositories::ensure,
+};
+use crate::{Platform, error::Result};
+
+/// The subject of the commit that is pushed; or what it is that cannot be deployed: a line for the
+/// client, and the verdict.
+pub(super) async fn inspect(
+    platform: &Platform,
+    app: Uuid,
+    push: &Push,
+) -> Result<std::result::Result<String, (String, &'static str)>> {
+    if !DEPLOYED.contains(&push.name.as_str()) || !is_id(&push.new) || !is_id(&push.old) {
+        return Ok(Err((" !     Only main and master are deployed.".into(), "not a deployed branch")));
+    }
+    let most_bytes = platform.config().git.checkout_bytes;
+    let errand = Inspect { name: push.name.clone(), id: push.new.clone(), most_files: limits::MOST_FILES, most_bytes };
+    let repository = ensure(platform, app).await?;
+    let inspected = match plumbing::ask(platform, &repository, &errand).await {
+        Ok(inspected) => inspected,
+        Err(err) if err.downcast_ref::<worker::Error>().is_some_and(worker::Error::is_too_much) => {
+            let line = format!(" !     The commit cannot be read within the limits: {}.", err.root_cause());
+            return Ok(Err((line, "the commit is too large")));
+        }
+        Err(err) => return Err(err.into()),
+    };
+    if !super::is_tip(inspected.tip.as_deref(), &push.old) {
+        return Ok(Err((super::STALE.into(), "stale: the branch has moved")));
+    }
+    let line = match inspected.found {
+        Found::Commit(subject) => return Ok(Ok(commits::line(&subject, commits::SUBJECT))),
+        Found::NoCommit => return Ok(Err((" !     That is no commit. Push a branch.".into(), "not a commit"))),
+        Found::TooManyFiles => format!("more than {} files and folders", limits::MOST_FILES),
+        Found::TooManyBytes => format!("more than {} MB of files", most_bytes >> 20),
+        Found::TooLongPath => "a path that is too long".to_owned(),
+        Found::Unreadable => "folders that git cannot list, perhaps because they are too deep".to_owned(),
+    };
+    let advice = "Take out what the app does not need to be built and run";
+    Ok(Err((format!(" !     The commit has {line}. {advice}."), "the commit is too large")))
+}
