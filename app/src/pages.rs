@@ -12,6 +12,7 @@ mod create;
 mod dynos;
 mod identities;
 mod identity_providers;
+mod invitation_policy;
 mod login;
 mod logs;
 mod metrics;

@@ -69,3 +69,74 @@ test("signing out ends the session", async ({ browser, baseURL }) => {
   await expect(page.getByRole("heading", { name: "Sign in to Wharf" })).toBeVisible();
   await context.close();
 });
+
+test("a token has a scope and an end unless one says otherwise", async ({ page }) => {
+  await open(page, "/account");
+  const what = `bound ${Date.now()}`;
+  await page.getByLabel("What the token is for").fill(what);
+  await page.getByLabel("What the token may do").selectOption({ label: "read apps" });
+  await page.getByRole("button", { name: "New token" }).click();
+  const row = page.getByRole("row", { name: new RegExp(what) });
+  await expect(row).toContainText("read");
+  await expect(row).not.toContainText("when revoked");
+  await page.getByRole("button", { name: `Revoke the token for ${what}` }).click();
+  await expect(row).toHaveCount(0);
+});
+
+test("all other sessions end at once, and this one stays", async ({ browser, baseURL }) => {
+  const contexts = [];
+  for (let i = 0; i < 2; i++) {
+    const { url } = await api<{ url: string }>("POST", "/account/sign-in-links");
+    const context = await browser.newContext({ baseURL, storageState: undefined });
+    await signInBy(await context.newPage(), url);
+    contexts.push(context);
+  }
+  const [here, there] = contexts;
+  try {
+    const page = here.pages()[0];
+    await open(page, "/account");
+    await page.getByRole("button", { name: "End all other sessions" }).click();
+    await expect(page.getByText("All other browsers are signed out")).toBeVisible();
+    await expect(page.getByRole("button", { name: "End this session" })).toHaveCount(0);
+    await there.pages()[0].goto("/apps");
+    await expect(there.pages()[0].getByRole("heading", { name: "Sign in to Wharf" })).toBeVisible();
+    await page.goto("/apps");
+    await expect(page.getByRole("heading", { name: "Apps", level: 1 })).toBeVisible();
+  } finally {
+    // The session of the other specs ended, too: this one is theirs from here on.
+    await here.storageState({ path: wharf.session });
+    await there.close();
+    await here.close();
+  }
+});
+
+test("the button beside a client's id copies the id", async ({ browser }) => {
+  const made = await api<{ id: string; secret: string }>("POST", "/oauth/clients", {
+    name: "copied",
+    redirect_uri: "https://copied.example.com/callback",
+  });
+  const context = await browser.newContext({
+    baseURL: wharf.url,
+    storageState: wharf.session,
+    permissions: ["clipboard-read", "clipboard-write"],
+  });
+  const page = await context.newPage();
+  await open(page, "/account");
+  const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
+  await page.getByRole("button", { name: "Copy the id of copied" }).click();
+  await expect.poll(clipboard).toBe(made.id);
+  await page.getByRole("button", { name: "Copy the secret of copied" }).click();
+  await expect.poll(clipboard).toBe(made.secret);
+  await api("DELETE", `/oauth/clients/${made.id}`);
+  await context.close();
+});
+
+test("the page for signing in does not repeat what an address says", async ({ browser, baseURL }) => {
+  const context = await browser.newContext({ baseURL, storageState: undefined });
+  const page = await context.newPage();
+  for (const next of ["//evil.test/call-us", "/your-account-is-locked", "/apps/call-0900-1234"]) {
+    await page.goto(`/login?next=${encodeURIComponent(next)}`);
+    await expect(page.getByRole("main")).not.toContainText(/evil|locked|0900/);
+  }
+  await context.close();
+});

@@ -12,7 +12,8 @@ use crate::{
         token_fields::{Chosen, TokenFields},
     },
     parts::{
-        ActButton, Ago, Cmd, CopyButton, Crumb, Deck, Each, Icon, PageHead, Pager, Toasts, Visitor, act, dom, theme,
+        ActButton, Ago, Cmd, CopyButton, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, Visitor, act, dom,
+        theme,
     },
     words,
 };
@@ -61,7 +62,7 @@ fn Tokens() -> impl IntoView {
                 <div class="card">
                     <div class="tw"><table role="table" class="table">
                         <thead role="rowgroup"><tr role="row">
-                            <th role="columnheader">"For"</th><th role="columnheader">"Token"</th><th role="columnheader">"Created"</th>
+                            <th role="columnheader">"For"</th><th role="columnheader">"Token"</th><th role="columnheader">"May"</th><th role="columnheader">"Created"</th><th role="columnheader">"Ends"</th>
                             <th role="columnheader">"Last used"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
                         </tr></thead>
                         <tbody role="rowgroup">
@@ -98,6 +99,7 @@ fn MadeToken(token: Authorization, made: RwSignal<Option<Authorization>>) -> imp
 
 #[component]
 fn TokenRow(token: Authorization, tokens: Moving<Page<Authorization>>) -> impl IntoView {
+    let clock = crate::clock::Clock::of_page();
     let busy = RwSignal::new(false);
     let client = client();
     let toasts = Toasts::of_page();
@@ -112,7 +114,12 @@ fn TokenRow(token: Authorization, tokens: Moving<Page<Authorization>>) -> impl I
         <tr role="row">
             <td role="cell" class="w name">{token.description.clone()}{token.client.map(|_| view! { " "<span class="chip line">"OAuth client"</span> })}</td>
             <td role="cell" class="sha">{token.access_token.map(|t| t.token)}</td>
+            <td role="cell" class="dim" data-l="may">{token.scope.join(", ")}</td>
             <td role="cell" class="dim" data-l="created"><Ago at=token.created_at/></td>
+            <td role="cell" class="dim" data-l="ends">{match token.expires_at {
+                Some(at) => Either::Left(view! { <time datetime=at.to_rfc3339() title=words::exact(at)>{move || words::date(at, clock)}</time> }),
+                None => Either::Right("when revoked"),
+            }}</td>
             <td role="cell" class="dim" data-l="last used">{match token.last_used_at {
                 Some(at) => Either::Left(view! { <Ago at=at/> }),
                 None => Either::Right("never"),
@@ -163,6 +170,7 @@ fn Sessions() -> impl IntoView {
                     <ul class="list small" style="padding-inline:16px">
                         <Each each=move || list.with(|p| p.items.clone()) key=|s| s.id let:session><SessionRow session sessions/></Each>
                     </ul>
+                    <Show when=move || list.with(|p| p.items.iter().any(|s| !s.current) || p.next.is_some())><EndOthers sessions/></Show>
                     <SignInLink/>
                 </div>
                 <Pager name="sessions" what="sessions" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
@@ -201,6 +209,25 @@ fn SessionRow(session: Session, sessions: Moving<Page<Session>>) -> impl IntoVie
             <span class="push meta">"seen "<Ago at=session.last_seen_at/></span>
             {(!session.current).then(|| view! { <ActButton class="btn gho sm dgr".to_owned() busy on_click=end>"End"<span class="vh">" this session"</span></ActButton> })}
         </li>
+    }
+    .into_any()
+}
+
+#[component]
+fn EndOthers(sessions: Moving<Page<Session>>) -> impl IntoView {
+    let (busy, client, toasts) = (RwSignal::new(false), client(), Toasts::of_page());
+    let end = Callback::new(move |()| {
+        act(busy, "The sessions were not ended", client.session_delete_others(), move |_| {
+            sessions.again();
+            toasts.done("All other browsers are signed out");
+        });
+    });
+    view! {
+        <div class="ft">
+            <span>"A browser that you do not know, or one that you left somewhere?"</span>
+            <span class="push"></span>
+            <ActButton class="btn sm".to_owned() busy on_click=end><Icon name="out" size="i-s"/>"End all other sessions"</ActButton>
+        </div>
     }
     .into_any()
 }

@@ -1,14 +1,20 @@
 //! Who vouches for people at sign-in, for administrators: providers and their rules.
 
+mod details;
+mod rules;
+
 use api::identity_providers::{IdentityProvider, IdentityProviderCreate, IdentityProviderUpdate, IdentityRule};
 use leptos::prelude::*;
 
-use super::users::Users;
+use super::{invitation_policy::InvitationPolicySection, users::Users};
 use crate::{
     data::{Moving, client, kept},
     pages::passwords::PasswordSwitch,
-    parts::{ActButton, AskFirst, Cmd, Crumb, Deck, Each, Icon, PageHead, Toasts, act},
+    parts::{ActButton, AskFirst, Cmd, Crumb, Deck, Each, PageHead, Toasts, act},
 };
+
+use details::Details;
+use rules::NewRule;
 
 type Providers = Moving<Vec<IdentityProvider>>;
 
@@ -25,6 +31,7 @@ pub fn IdentityProvidersPage() -> impl IntoView {
                     <Each each=move || list.get() key=|p| (p.id, p.updated_at) let:provider><Provider provider providers/></Each>
                     <NewProvider providers/>
                 })}
+                <InvitationPolicySection/>
                 <PasswordSwitch/>
                 <Users/>
             </div>
@@ -84,6 +91,7 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
         ev.prevent_default();
         save.run(IdentityProviderUpdate { domains: Some(list(&domains.get_untracked())), ..Default::default() });
     };
+    let of = provider.clone();
     let field = format!("domains-{}", provider.name);
     let label = provider.title.clone();
     view! {
@@ -108,46 +116,10 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
                         }
                     }).collect_view()}
                 </ul>
-                <NewRule rules=provider.rules save/>
+                <NewRule provider=provider.name.clone() rules=provider.rules.clone() providers/>
+                <Details provider=of busy save/>
             </div>
         </section>
-    }
-    .into_any()
-}
-
-#[component]
-fn NewRule(rules: Vec<IdentityRule>, save: Callback<IdentityProviderUpdate>) -> impl IntoView {
-    let by_group = RwSignal::new(false);
-    let (value, team, role) =
-        (RwSignal::new(String::new()), RwSignal::new(String::new()), RwSignal::new("member".to_owned()));
-    let admin = RwSignal::new(false);
-    let add = move |ev: leptos::ev::SubmitEvent| {
-        ev.prevent_default();
-        let given = |text: RwSignal<String>| Some(text.get_untracked().trim().to_owned()).filter(|t| !t.is_empty());
-        let (group, team) = (by_group.get_untracked(), given(team));
-        let rule = IdentityRule {
-            domain: given(value).filter(|_| !group),
-            group: given(value).filter(|_| group),
-            admin: admin.get_untracked(),
-            role: given(role).filter(|_| team.is_some()),
-            team,
-        };
-        let rules = rules.iter().cloned().chain([rule]).collect();
-        save.run(IdentityProviderUpdate { rules: Some(rules), ..Default::default() });
-    };
-    view! {
-        <form class="ft wrap" on:submit=add aria-label="New rule">
-            <select class="input sm" style="flex:0 1 110px" aria-label="Rule for" on:change=move |ev| by_group.set(event_target_value(&ev) == "group")>
-                <option value="domain">"Domain"</option><option value="group">"Group"</option>
-            </select>
-            <input class="input sm" style="flex:1 1 120px" aria-label="Domain or group" prop:value=move || value.get() on:input=move |ev| value.set(event_target_value(&ev))/>
-            <input class="input sm" style="flex:1 1 100px" aria-label="Team" placeholder="Team" prop:value=move || team.get() on:input=move |ev| team.set(event_target_value(&ev))/>
-            <select class="input sm" style="flex:0 1 110px" aria-label="Role" on:change=move |ev| role.set(event_target_value(&ev))>
-                <option value="member">"member"</option><option value="viewer">"viewer"</option><option value="admin">"admin"</option>
-            </select>
-            <label class="check"><input type="checkbox" prop:checked=move || admin.get() on:change=move |ev| admin.set(event_target_checked(&ev))/>"Administrator"</label>
-            <button class="btn sm" type="submit"><Icon name="plus" size="i-s"/>"Add rule"</button>
-        </form>
     }
     .into_any()
 }

@@ -43,6 +43,7 @@ pub fn Users() -> impl IntoView {
 
 #[component]
 fn User(user: Account, is_me: bool, users: Moving<Page<Account>>) -> impl IntoView {
+    let is_retired = user.retired_at.is_some();
     let (admin, suspended, has_password) = (user.admin, user.suspended_at.is_some(), user.two_factor_authentication);
     view! {
         <tr role="row">
@@ -54,19 +55,20 @@ fn User(user: Account, is_me: bool, users: Moving<Page<Account>>) -> impl IntoVi
                 </span>
             </span></td>
             <td role="cell" class="full-s" data-l="platform"><span class="row wrap" style="display:inline-flex">
-                {match (admin, suspended || has_password) {
+                {match (admin, suspended || has_password || is_retired) {
                     (true, _) => "administrator",
                     (false, true) => "",
                     (false, false) => "–",
                 }}
                 {suspended.then(|| view! { <span class="chip line">"suspended"</span> })}
+                {is_retired.then(|| view! { <span class="chip line">"removed service account"</span> })}
                 {has_password.then(|| view! { <span class="chip line">"password"</span> })}
             </span></td>
             <td role="cell" class="dim r full-s" data-l="last seen">{match user.last_login {
                 Some(at) => Either::Left(view! { <Ago at=at/> }),
                 None => Either::Right("never"),
             }}</td>
-            <td role="cell" class="act many">{(!is_me).then(|| view! { <Changes user users/> })}</td>
+            <td role="cell" class="act many">{(!is_me && !is_retired).then(|| view! { <Changes user users/> })}</td>
         </tr>
     }
     .into_any()

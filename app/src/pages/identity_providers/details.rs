@@ -1,0 +1,68 @@
+//! What is known of a provider, to be changed: where it is, as whom it knows us, and how it tells groups.
+
+use api::identity_providers::{IdentityProvider, IdentityProviderUpdate};
+use leptos::prelude::*;
+
+/// Folded away: it is set once, and changed when a secret ends.
+#[component]
+pub fn Details(
+    provider: IdentityProvider,
+    busy: RwSignal<bool>,
+    save: Callback<IdentityProviderUpdate>,
+) -> impl IntoView {
+    let of = StoredValue::new(provider.name.clone());
+    let before = StoredValue::new(provider.clone());
+    let text = |value: &str| RwSignal::new(value.to_owned());
+    let title = text(&provider.title);
+    let (issuer, client_id) = (text(&provider.issuer), text(&provider.client_id));
+    let secret = text("");
+    let claim = text(&provider.groups_claim);
+    let scope = text(provider.groups_scope.as_deref().unwrap_or_default());
+    let change = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        let changed = |field: RwSignal<String>, was: String| {
+            Some(field.get_untracked().trim().to_owned()).filter(|now| *now != was)
+        };
+        let was = before.get_value();
+        save.run(IdentityProviderUpdate {
+            title: changed(title, was.title),
+            issuer: changed(issuer, was.issuer),
+            client_id: changed(client_id, was.client_id),
+            client_secret: changed(secret, String::new()),
+            groups_claim: changed(claim, was.groups_claim),
+            groups_scope: changed(scope, was.groups_scope.unwrap_or_default()),
+            ..Default::default()
+        });
+    };
+    let field = move |name: &'static str,
+                      label: &'static str,
+                      hint: &'static str,
+                      kind: &'static str,
+                      value: RwSignal<String>| {
+        let id = format!("{name}-{}", of.get_value());
+        let hint_id = format!("{id}-hint");
+        view! {
+            <div class="field" style="flex:1 1 240px"><label for=id.clone()>{label}</label>
+                <input class="input" id=id type=kind autocomplete="off" aria-describedby=hint_id.clone()
+                    prop:value=move || value.get() value=value.get_untracked() on:input=move |ev| value.set(event_target_value(&ev))/>
+                <span class="hint" id=hint_id>{hint}</span></div>
+        }
+    };
+    view! {
+        <details class="small" style="border-top:1px solid var(--line)">
+            <summary class="in dim" style="cursor:pointer">"Issuer, client and groups"</summary>
+            <form on:submit=change>
+                <div class="in row wrap g4" style="align-items:flex-start;padding-top:0">
+                    {field("title", "Words on the button", "People see them at sign-in.", "text", title)}
+                    {field("issuer", "Issuer", "Another issuer knows people by other names: all of them are unlinked.", "url", issuer)}
+                    {field("client-id", "Client id", "As the provider calls this platform.", "text", client_id)}
+                    {field("client-secret", "Client secret", "It is never shown. Left empty, it stays as it is.", "password", secret)}
+                    {field("groups-claim", "Claim that lists groups", "Usually groups.", "text", claim)}
+                    {field("groups-scope", "Scope for groups", "Asked for where rules name groups. Empty: groups, if the provider has it.", "text", scope)}
+                </div>
+                <div class="ft"><span class="push"></span><button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()>"Save"</button></div>
+            </form>
+        </details>
+    }
+    .into_any()
+}
