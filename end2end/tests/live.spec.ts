@@ -1,7 +1,7 @@
 // The live connection: cut, killed, slow, signed out, and answered by a newer server.
 import { type Page, type WebSocketRoute } from "@playwright/test";
 
-import { alive, api, appOfSpec, killServer, open, program, signInBy, visit } from "../apps";
+import { alive, api, appOfSpec, freshName, killServer, open, program, signInBy, visit } from "../apps";
 import { expect, test } from "../world";
 
 const { name } = appOfSpec("live", program);
@@ -133,4 +133,18 @@ test("a session that ends takes its streams along", async ({ browser, baseURL })
   await page.waitForTimeout(1_000);
   expect(await numbers(page, "signed-in")).toEqual([1]);
   await context.close();
+});
+
+test("what has ended is not called live any more", async ({ page }) => {
+  const gone = freshName("gone");
+  await api("POST", "/apps", { name: gone });
+  await open(page, `/apps/${gone}/logs`);
+  await expect(page.getByText("live", { exact: true })).toBeVisible();
+  await api("DELETE", `/apps/${gone}`);
+  await expect(page.getByText("No longer live")).toBeVisible();
+  await expect(page.getByText("live", { exact: true })).toHaveCount(0);
+  // The next page is not to blame.
+  await page.getByRole("link", { name: "Apps" }).first().click();
+  await expect(page.getByRole("heading", { name: "Apps", level: 1 })).toBeVisible();
+  await expect(page.getByText("No longer live")).toHaveCount(0);
 });
