@@ -64,6 +64,7 @@ async function signIn(page: Page, name: string, from = "/login"): Promise<void> 
 
 test.beforeAll(async () => {
   await startProvider();
+  await api("POST", "/teams", { name: "crew" });
   await api("POST", "/identity-providers", {
     kind: "openid",
     name: "acme",
@@ -73,7 +74,6 @@ test.beforeAll(async () => {
     client_secret: "a-secret-of-this-test-alone",
     rules: [{ domain: "acme.test", team: "crew", role: "member" }],
   });
-  await api("POST", "/teams", { name: "crew" });
 });
 
 test.afterAll(async () => {
