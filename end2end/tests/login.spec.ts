@@ -97,7 +97,7 @@ test("the second person gets in by the domain's rule, and goes where they wanted
 
 test("the third is refused with a sentence, and so is an address that nobody verified", async ({ browser }) => {
   for (const [name, sentence] of [
-    ["eve", "You have no account here"],
+    ["eve", "is not believed about addresses of your domain"],
     ["uma", "has not verified an address of yours"],
   ]) {
     const { context, page } = await browserOf(browser);
@@ -108,7 +108,7 @@ test("the third is refused with a sentence, and so is an address that nobody ver
     await context.close();
   }
   const events = await api<{ data: { reason: string } }[]>("GET", "/events?action=session.refuse&max=2");
-  expect(events.map((event) => event.data.reason)).toEqual(["address", "unknown"]);
+  expect(events.map((event) => event.data.reason)).toEqual(["address", "domain"]);
 });
 
 test("signing in works without scripts", async ({ browser }) => {
