@@ -50,9 +50,9 @@ pub fn Details(
     };
     view! {
         <details class="small" style="border-top:1px solid var(--line)">
-            <summary class="in dim" style="cursor:pointer">"Issuer, client and groups"</summary>
+            <summary class="dim" style="cursor:pointer;padding:10px 16px">"Issuer, client and groups"</summary>
             <form on:submit=change>
-                <div class="in row wrap g4" style="align-items:flex-start;padding-top:0">
+                <div class="in row wrap g4" style="align-items:flex-start;padding:4px 16px 16px">
                     {field("title", "Words on the button", "People see them at sign-in.", "text", title)}
                     {field("issuer", "Issuer", "Another issuer knows people by other names: all of them are unlinked.", "url", issuer)}
                     {field("client-id", "Client id", "As the provider calls this platform.", "text", client_id)}
