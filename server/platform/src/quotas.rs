@@ -144,7 +144,7 @@ pub async fn quota_list(State(platform): State<Platform>, actor: Actor) -> Resul
 pub async fn quota_update(
     State(platform): State<Platform>,
     actor: Actor,
-    Input(update): Input<api::quotas::QuotaUpdate>,
+    Input(update): Input<Asked>,
 ) -> Result<Json<Vec<api::quotas::Quota>>> {
     actor.must_administer()?;
     save(&platform, &actor, Owner::default(), "the platform", update).await
@@ -169,7 +169,7 @@ pub async fn quota_update_of_user(
     State(platform): State<Platform>,
     actor: Actor,
     Path(user): Path<String>,
-    Input(update): Input<api::quotas::QuotaUpdate>,
+    Input(update): Input<Asked>,
 ) -> Result<Json<Vec<api::quotas::Quota>>> {
     actor.must_administer()?;
     let account = accounts::find(&platform, &user).await?;
@@ -191,20 +191,29 @@ pub async fn quota_update_of_team(
     State(platform): State<Platform>,
     actor: Actor,
     Path(team): Path<String>,
-    Input(update): Input<api::quotas::QuotaUpdate>,
+    Input(update): Input<Asked>,
 ) -> Result<Json<Vec<api::quotas::Quota>>> {
     let team = actor.team(&team, InTeam::See).await?;
     actor.must_administer()?;
     save(&platform, &actor, owner(None, Some(team.id)), &format!("the team {}", team.name), update).await
 }
 
+/// An `api::quotas::QuotaUpdate` that is read once it is known who asks.
+type Asked = std::collections::BTreeMap<String, serde_json::Value>;
+
 async fn save(
     platform: &Platform,
     actor: &Actor,
     owner: Owner,
     whose: &str,
-    update: api::quotas::QuotaUpdate,
+    update: Asked,
 ) -> Result<Json<Vec<api::quotas::Quota>>> {
+    let number = |(name, most): (String, serde_json::Value)| {
+        let read = serde_json::from_value::<Option<i64>>(most);
+        read.map(|most| (name.clone(), most))
+            .map_err(|_| Error::invalid(format!("{name:.100} must be a number, or null.")))
+    };
+    let update = update.into_iter().map(number).collect::<Result<api::quotas::QuotaUpdate>>()?;
     let mut tx = platform.db().begin().await?;
     for (name, most) in &update {
         if !Quota::ALL.iter().any(|quota| quota.about().0 == name) {
