@@ -287,8 +287,10 @@ impl Exchange {
         parts.version = Version::HTTP_11;
         let protocol = headers::strip_hop_by_hop(&mut parts.headers);
         headers::via(&mut parts.headers);
-        let host = host_name(self.record.host.to_str().unwrap_or_default());
-        replies::tame(&mut parts.headers, host, &self.record.in_flight.shared.table.load());
+        if replies::may_concern_others(&parts.headers) {
+            let host = host_name(self.record.host.to_str().unwrap_or_default());
+            replies::tame(&mut parts.headers, host, &self.record.in_flight.shared.table.load());
+        }
         if !headers::response_fits(&parts.headers) {
             return self.fail(Code::H25);
         }

@@ -43,19 +43,20 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> Option<HeaderValue> {
             upgrade = headers.get(UPGRADE).cloned();
         }
         headers.remove(CONNECTION);
+        headers.remove(HTTP2_SETTINGS);
         for name in named {
             if !is_end_to_end(&name) {
                 headers.remove(name);
             }
         }
     }
-    if headers.remove(TRANSFER_ENCODING).is_some() {
-        headers.remove(CONTENT_LENGTH);
+    match headers.remove(TRANSFER_ENCODING) {
+        Some(_) => drop(headers.remove(CONTENT_LENGTH)),
+        None => settle_length(headers),
     }
-    for name in [UPGRADE, TE, TRAILER, KEEP_ALIVE, PROXY_CONNECTION, HTTP2_SETTINGS] {
+    for name in [UPGRADE, TE, TRAILER, KEEP_ALIVE, PROXY_CONNECTION] {
         headers.remove(name);
     }
-    settle_length(headers);
     upgrade
 }
 

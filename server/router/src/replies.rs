@@ -9,6 +9,11 @@ use crate::table::Table;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
+/// Whether a response says anything that [`tame`] has to look at.
+pub(crate) fn may_concern_others(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| *name == SET_COOKIE || *name == ALT_SVC || *name == CLEAR_SITE_DATA)
+}
+
 /// Takes from an app's response what reaches beyond the host that it was asked as.
 pub(crate) fn tame(headers: &mut HeaderMap, host: &str, table: &Table) {
     // Which ports and protocols there are is the router's to say.
