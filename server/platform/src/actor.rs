@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use anyhow::anyhow;
 use axum::{
     extract::{FromRequestParts, OriginalUri},
     http::{HeaderMap, Method, header, request::Parts},
@@ -17,7 +18,9 @@ use uuid::Uuid;
 use crate::{
     Platform,
     error::{Error, Result},
-    events, secrets,
+    events,
+    scopes::{Needs, Reach},
+    secrets,
     web::Budget,
 };
 
@@ -35,6 +38,14 @@ impl Credential {
     pub fn id(self) -> Uuid {
         match self {
             Self::Token(id) | Self::Session(id) => id,
+        }
+    }
+
+    /// The id of the token, if it is one.
+    pub fn token(self) -> Option<Uuid> {
+        match self {
+            Self::Token(id) => Some(id),
+            Self::Session(_) => None,
         }
     }
 }
@@ -58,6 +69,8 @@ pub struct Visit(Arc<OnceLock<(accounts::Row, Uuid)>>);
 pub struct Actor {
     pub account: accounts::Row,
     pub credential: Credential,
+    /// How far the credential reaches.
+    pub reach: Reach,
     /// Where the request came from, as the router saw it.
     pub address: Option<String>,
     /// Scheme and host of the request, for addresses in the answer: `http://localhost:5000`.
@@ -76,21 +89,20 @@ impl FromRequestParts<Platform> for Actor {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self> {
-        let (account, credential) = match token(&parts.headers) {
-            Some(token) => {
-                let (account, credential, scope) = by_token(platform, &token, address(&parts.headers)).await?;
-                if !is_in_scope(&scope, &parts.method, path(parts)) {
-                    let scope = scope.join(", ");
-                    return Err(Error::forbidden(format!("The scope of this token ({scope}) does not reach so far.")));
-                }
-                (account, credential)
+        let (account, credential, reach) = match token(&parts.headers) {
+            Some(token) => by_token(platform, &token, address(&parts.headers)).await?,
+            None => {
+                let (account, credential) = by_session(platform, parts).await?;
+                (account, credential, Reach::session())
             }
-            None => by_session(platform, parts).await?,
         };
+        let needs = parts.extensions.get::<Needs>().copied();
+        reach.must(needs.ok_or_else(|| anyhow!("{} {} does not say what it needs", parts.method, path(parts)))?)?;
         platform.rate_limits().take(credential.id(), parts.extensions.get::<Budget>())?;
         Ok(Self {
             account,
             credential,
+            reach,
             address: address(&parts.headers),
             base: base(platform, &parts.headers),
             platform: platform.clone(),
@@ -115,7 +127,7 @@ async fn by_token(
     platform: &Platform,
     token: &str,
     address: Option<String>,
-) -> Result<(accounts::Row, Credential, Vec<String>)> {
+) -> Result<(accounts::Row, Credential, Reach)> {
     let (db, now, limits) = (platform.db(), Utc::now(), platform.rate_limits());
     let from = address.as_deref().unwrap_or("an unknown address");
     let tries = format!("tokens from {from}");
@@ -136,41 +148,11 @@ async fn by_token(
     limits.remember(from, found.id);
     store::authorizations::authorization_used(db, found.id, now).await?;
     let account = accounts::account_info(db, found.account_id).await?.ok_or_else(Error::unauthorized)?;
-    Ok((account, Credential::Token(found.id), found.scope))
+    Ok((account, Credential::Token(found.id), Reach::token(&found)))
 }
 
 /// So many wrong tokens from one address are mistakes.
 const FREE_TOKENS: u32 = 30;
-
-/// Whether a token of this scope may be used for this. (devcenter "OAuth", scopes.)
-fn is_in_scope(scope: &[String], method: &Method, path: &str) -> bool {
-    let has = |names: &[&str]| scope.iter().any(|s| names.contains(&s.as_str()));
-    // A fetch is a POST, too.
-    let reads = matches!(*method, Method::GET | Method::HEAD) || path.ends_with("/git-upload-pack");
-    let is_own = path == "/account"
-        || [
-            "/account/",
-            "/oauth/",
-            "/users",
-            "/identity-providers",
-            "/invitation-policy",
-            "/password-policy",
-            "/quotas",
-        ]
-        .iter()
-        .any(|p| path.starts_with(p));
-    // Who is in a team, and what its service accounts can do, is no matter of one token's apps.
-    let is_own = is_own || !reads && path.starts_with("/teams") && !path.starts_with("/teams/apps");
-    match (is_own, path.ends_with("/config-vars"), reads) {
-        _ if has(&["global"]) => true,
-        (true, _, true) => path == "/account" || path == "/account/rate-limits",
-        (true, _, false) => false,
-        (_, true, true) => has(&["read-protected", "write-protected"]),
-        (_, true, false) => has(&["write-protected"]),
-        (_, _, true) => has(&["read", "write", "read-protected", "write-protected"]),
-        (_, _, false) => has(&["write", "write-protected"]),
-    }
-}
 
 async fn by_session(platform: &Platform, parts: &Parts) -> Result<(accounts::Row, Credential)> {
     if parts.extensions.get::<crate::sessions::Planted>().is_some() {
@@ -267,36 +249,6 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, value.parse().unwrap());
         assert_eq!(token(&headers).as_deref(), expected, "{value}");
-    }
-
-    #[test]
-    fn a_token_reaches_as_far_as_its_scope() {
-        let reaches = |scope: &str| {
-            let asked = [
-                ("GET", "/account"),
-                ("GET", "/apps"),
-                ("PATCH", "/apps/x"),
-                ("GET", "/apps/x/config-vars"),
-                ("PATCH", "/apps/x/config-vars"),
-                ("POST", "/x.git/git-upload-pack"),
-                ("POST", "/oauth/authorizations"),
-                ("PUT", "/teams/x/members"),
-                ("GET", "/teams/x/members"),
-                ("POST", "/teams/apps"),
-                ("POST", "/identity-providers"),
-                ("PATCH", "/password-policy"),
-            ];
-            let scope = [scope.to_owned()];
-            asked
-                .map(|(m, path)| if is_in_scope(&scope, &m.parse().unwrap(), path) { 'y' } else { '-' })
-                .iter()
-                .collect::<String>()
-        };
-        let found = ["global", "write-protected", "write", "read-protected", "read", "identity"].map(reaches);
-        assert_eq!(
-            found,
-            ["yyyyyyyyyyyy", "yyyyyy--yy--", "yyy--y--yy--", "yy-y-y--y---", "yy---y--y---", "y-----------"]
-        );
     }
 
     #[test]

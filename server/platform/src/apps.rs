@@ -182,6 +182,13 @@ pub async fn app_filter(actor: Actor, headers: HeaderMap, Input(filter): Input<s
     listed(&actor, &headers, &Filter { ids: Some(&ids), ..Filter::default() }).await
 }
 
+/// The row of an app as it is now, and until the transaction ends: what a request read before may be out of date,
+/// and would undo what somebody else changed meanwhile.
+pub(crate) async fn locked(tx: &mut sqlx::PgConnection, app: Uuid) -> Result<Row> {
+    store::apps::app_lock(&mut *tx, app).await?;
+    store::apps::app_info(&mut *tx, app).await?.ok_or_else(Error::no_app)
+}
+
 /// `PATCH /apps/{app}`
 pub async fn app_update(
     State(platform): State<Platform>,
@@ -201,7 +208,9 @@ pub async fn app_update(
         needed.push(Can::Operate);
     }
     needed.into_iter().try_for_each(|can| old.must(can))?;
-    let mut row = store::apps::Row::clone(&old);
+    let mut tx = platform.db().begin().await?;
+    let old = locked(&mut tx, old.id).await?;
+    let mut row = old.clone();
     let mut said = Vec::new();
     if let Some(name) = update.name.filter(|n| *n != row.name) {
         name.parse::<api::ids::AppName>().map_err(Error::invalid)?;
@@ -221,7 +230,6 @@ pub async fn app_update(
     if said.is_empty() {
         return Ok(Json(shown(&row, &actor)));
     }
-    let mut tx = platform.db().begin().await?;
     store::apps::app_update(&mut *tx, &row, Utc::now()).await.map_err(|err| name_taken(err, &row.name))?;
     let data = serde_json::json!({ "name": row.name, "maintenance": row.maintenance, "build_stack": row.build_stack });
     let summary = format!("{}.", said.join(". "));

@@ -14,7 +14,7 @@ use crate::{
     Platform,
     actor::{Actor, Credential},
     error::{Error, Result},
-    events, pages, secrets,
+    events, pages, scopes, secrets,
     web::{Created, Input},
 };
 
@@ -36,6 +36,8 @@ pub(crate) fn make(
         hint: hint(&token),
         expires_at,
         last_used_at: None,
+        client_id: None,
+        parent_id: None,
         created_at: now,
         updated_at: now,
     };
@@ -110,7 +112,7 @@ pub async fn authorization_create(
     if matches!(actor.credential, Credential::Session(_)) && create.expires_in.is_none() {
         create.expires_in = Some(OF_A_BROWSER.num_seconds().into());
     }
-    let (row, token) = asked_for(create, actor.account.id)?;
+    let (row, token) = asked_for(create, actor.account.id, &actor)?;
     let mut tx = platform.db().begin().await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
     let summary = format!("Created the token \"{}\".", row.description);
@@ -119,30 +121,56 @@ pub async fn authorization_create(
     Ok(Created(shown(row, oneself(&actor), Some(token))))
 }
 
-/// A new token of `account` as it is asked for, and its row; nothing is written.
-pub(crate) fn asked_for(create: api::authorizations::AuthorizationCreate, account: Uuid) -> Result<(Row, String)> {
-    let description = create.description.unwrap_or_else(|| "Long-lived user authorization".into());
-    if description.chars().count() > 255 || description.chars().any(char::is_control) {
-        return Err(Error::invalid("Description must have at most 255 characters and no control characters."));
+fn check_description(description: &str) -> Result<()> {
+    match description.chars().count() <= 255 && !description.chars().any(char::is_control) {
+        true => Ok(()),
+        false => Err(Error::invalid("Description must have at most 255 characters and no control characters.")),
     }
-    let scope = create.scope.filter(|s| !s.is_empty()).unwrap_or_else(|| vec!["global".into()]);
-    check_scope(&scope)?;
-    let now = Utc::now();
-    let expires_at = lifetime(create.expires_in)?.map(|life| now + life);
-    Ok(make(account, &description, scope, expires_at, now))
 }
 
-/// Scopes as Heroku names them (devcenter "OAuth", scopes).
-const KNOWN_SCOPES: [&str; 6] = ["global", "identity", "read", "write", "read-protected", "write-protected"];
+/// A new token of `account` as the asker asks for it, and its row; nothing is written.
+///
+/// It is no better than what it is made with: no wider, and, made with a token that ends by itself, it ends no later
+/// and goes with that one.
+pub(crate) fn asked_for(
+    create: api::authorizations::AuthorizationCreate,
+    account: Uuid,
+    actor: &Actor,
+) -> Result<(Row, String)> {
+    let description = create.description.unwrap_or_else(|| "Long-lived user authorization".into());
+    check_description(&description)?;
+    let scope = create.scope.filter(|s| !s.is_empty()).unwrap_or_else(|| vec!["global".into()]);
+    scopes::check(&scope)?;
+    let now = Utc::now();
+    let expires_at = ends(lifetime(create.expires_in)?.map(|life| now + life), actor)?;
+    if !actor.reach.contains(&scope) {
+        return Err(Error::forbidden("A token makes no token with a wider scope than its own."));
+    }
+    let (row, token) = make(account, &description, scope, expires_at, now);
+    let parent_id = actor.reach.until.and(actor.credential.token());
+    Ok((Row { parent_id, ..row }, token))
+}
 
-/// Refuses scopes that do not exist.
-pub(crate) fn check_scope(scope: &[String]) -> Result<()> {
-    match scope.iter().find(|s| !KNOWN_SCOPES.contains(&s.as_str())) {
-        None => Ok(()),
-        Some(odd) => {
-            let known = KNOWN_SCOPES.join(", ");
-            Err(Error::invalid(format!("Scope {odd} does not exist. Known scopes: {known}.")))
-        }
+/// When a token ends that was asked to end at `wanted`: when the asker's own does, if nothing was asked for.
+fn ends(wanted: Option<DateTime<Utc>>, actor: &Actor) -> Result<Option<DateTime<Utc>>> {
+    match (wanted, actor.reach.until) {
+        (Some(wanted), Some(own)) if wanted > own => Err(Error::forbidden(format!(
+            "This token ends at {}. It makes no token that ends later.",
+            own.format("%Y-%m-%d %H:%M:%S UTC")
+        ))),
+        (wanted, own) => Ok(wanted.or(own)),
+    }
+}
+
+/// Refuses that a token takes hold of a better one. One that ends by itself has a hold of what it made, a program's of
+/// itself alone.
+fn must_be_no_better(row: &Row, actor: &Actor) -> Result<()> {
+    let Credential::Token(own) = actor.credential else { return Ok(()) };
+    let is_child = row.parent_id == Some(own);
+    let is_better = actor.reach.is_clients || actor.reach.until.is_some() && !is_child;
+    match row.id != own && (is_better || !actor.reach.contains(&row.scope)) {
+        true => Err(Error::forbidden("That token may reach further, or last longer, than the one that you are using.")),
+        false => Ok(()),
     }
 }
 
@@ -201,7 +229,9 @@ pub async fn authorization_update(
     Input(update): Input<api::authorizations::AuthorizationUpdate>,
 ) -> Result<Json<api::authorizations::Authorization>> {
     let mut row = find(&platform, &actor, &id).await?.row;
+    must_be_no_better(&row, &actor)?;
     if let Some(description) = update.description {
+        check_description(&description)?;
         let mut tx = platform.db().begin().await?;
         store::authorizations::authorization_describe(&mut *tx, row.id, &description, Utc::now()).await?;
         note(&actor, &mut tx, "authorization.update", &row, format!("Renamed a token to \"{description}\".")).await?;
@@ -219,6 +249,7 @@ pub async fn authorization_rotate(
 ) -> Result<Json<api::authorizations::Authorization>> {
     actor.must_be_a_person().await?;
     let mut row = find(&platform, &actor, &id).await?.row;
+    must_be_no_better(&row, &actor)?;
     let token = format!("wharf-{}", secrets::random());
     row.hint = hint(&token);
     row.updated_at = Utc::now();
@@ -238,6 +269,9 @@ pub async fn authorization_delete(
     Path(id): Path<String>,
 ) -> Result<Json<api::authorizations::Authorization>> {
     let row = find(&platform, &actor, &id).await?.row;
+    if actor.reach.is_clients {
+        must_be_no_better(&row, &actor)?;
+    }
     let mut tx = platform.db().begin().await?;
     store::authorizations::authorization_delete(&mut *tx, row.id).await?;
     note(&actor, &mut tx, "authorization.delete", &row, format!("Revoked the token \"{}\".", row.description)).await?;

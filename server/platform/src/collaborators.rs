@@ -109,20 +109,8 @@ fn checked(app: &App, permissions: Vec<String>) -> Result<Vec<String>> {
     if permissions.is_empty() {
         return Err(Error::invalid("Name at least one permission, or remove the collaborator."));
     }
-    within_own(app, Rights::of_permissions(&permissions))?;
+    app.must_have(Rights::of_permissions(&permissions))?;
     Ok(permissions)
-}
-
-/// An error when `rights` are more than the asker's own.
-fn within_own(app: &App, rights: Rights) -> Result<()> {
-    if app.rights().contains(rights) {
-        return Ok(());
-    }
-    let own = app.rights().names().join(", ");
-    Err(Error::forbidden(format!(
-        "On the app {} you have {own}. You cannot give, or take from others, more than that.",
-        app.name
-    )))
 }
 
 /// What somebody is let in with who is let in without further words.
@@ -225,7 +213,7 @@ pub async fn collaborator_update(
         None => role.map(|role| role.rights(app.locked)).unwrap_or_default(),
     };
     let account = old.as_ref().map(|o| o.account_id).or(member.map(|m| m.account_id)).ok_or_else(missing)?;
-    within_own(&app, had)?;
+    app.must_have(had)?;
     let permissions = checked(&app, update.permissions)?;
     let account = store::accounts::account_even_suspended(&mut *tx, account).await?.ok_or_else(missing)?;
     let summary = format!("{} may now {}.", account.email, permissions.join(", "));
@@ -252,10 +240,10 @@ pub async fn collaborator_delete(
     // Who leaves an app must not get by it what a role gives and the app withheld.
     if !(is_self && app.rights().contains(left)) {
         app.must(Can::Access)?;
-        within_own(&app, left)?;
+        app.must_have(left)?;
     }
     let row = row.ok_or_else(missing)?;
-    within_own(&app, Rights::of_permissions(&row.permissions))?;
+    app.must_have(Rights::of_permissions(&row.permissions))?;
     let mut tx = platform.db().begin().await?;
     store::collaborators::collaborator_delete(&mut *tx, app.id, row.account_id).await?;
     let summary = match is_self {

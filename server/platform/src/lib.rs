@@ -44,6 +44,7 @@ mod releases;
 mod rights;
 mod routes;
 mod samples;
+mod scopes;
 mod secrets;
 mod service_accounts;
 mod sessions;
@@ -74,7 +75,8 @@ pub use crate::{
     git::GitLimits,
     platform::Platform,
     rights::{Can, Rights, Role},
-    routes::api_router,
+    routes::{api_router, route_list},
+    scopes::{Needs, Route},
 };
 
 /// What workers can be sent on: the list for [`worker::main`].

@@ -35,6 +35,7 @@ use crate::{
     error::{Error, Result},
     outputs, platform,
     rights::{Can, Watch},
+    scopes::Needs,
     statuses,
 };
 
@@ -388,6 +389,7 @@ impl Follow {
     }
 
     async fn machinery(&self) -> Result<()> {
+        self.actor.reach.must(Needs::Global)?;
         self.actor.must_administer()?;
         let mut last = None;
         loop {

@@ -115,6 +115,16 @@ impl Rights {
         self.0 & others.0 == others.0
     }
 
+    /// All but this one.
+    pub fn without(self, can: Can) -> Self {
+        Self(self.0 & !Self::of(&[can]).0)
+    }
+
+    /// What is in both.
+    pub fn and(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+
     /// Their names.
     pub fn names(self) -> Vec<&'static str> {
         Can::ALL.into_iter().filter(|can| self.has(*can)).map(Can::name).collect()
@@ -189,6 +199,8 @@ fn of_app(account: &accounts::Row, app: &apps::Row, access: &Access) -> Rights {
 pub struct App {
     row: apps::Row,
     rights: Rights,
+    /// Whether the asker has more, which the scope of the token leaves out.
+    is_narrowed: bool,
     /// What the asker is in the app's team.
     role: Option<Role>,
 }
@@ -205,6 +217,19 @@ impl App {
     /// What the asker may do.
     pub fn rights(&self) -> Rights {
         self.rights
+    }
+
+    /// An error when `rights` are more than the asker's own: nobody gives what they do not have.
+    pub fn must_have(&self, rights: Rights) -> Result<()> {
+        if self.rights.contains(rights) {
+            return Ok(());
+        }
+        let own = self.rights.names().join(", ");
+        let by = if self.is_narrowed { " with this token" } else { "" };
+        Err(Error::forbidden(format!(
+            "On the app {} you have {own}{by}. You cannot give, or take from others, more than that.",
+            self.row.name
+        )))
     }
 
     /// What the asker is in the team of the app.
@@ -318,8 +343,10 @@ impl Actor {
     }
 
     fn checked(&self, row: apps::Row, access: &Access) -> App {
-        let rights = of_app(&self.account, &row, access);
-        App { row, rights, role: access.team_role.as_deref().and_then(Role::parse) }
+        // A token has no right that its scope leaves out, whoever has it; so it gives none on, either.
+        let all = of_app(&self.account, &row, access);
+        let rights = all.and(self.reach.rights());
+        App { row, rights, is_narrowed: rights != all, role: access.team_role.as_deref().and_then(Role::parse) }
     }
 
     /// The team called `name` (or with that id), if the asker may do `can` in it.

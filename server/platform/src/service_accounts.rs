@@ -155,7 +155,7 @@ pub async fn authorization_create(
 ) -> Result<Created<api::authorizations::Authorization>> {
     let team = actor.team(&team, InTeam::Administer).await?;
     let account = find(&platform, &team, &which).await?;
-    let (row, token) = authorizations::asked_for(create, account.id)?;
+    let (row, token) = authorizations::asked_for(create, account.id, &actor)?;
     let mut tx = platform.db().begin().await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
     let summary = format!("Created the token \"{}\" for the service account {}.", row.description, account.name);

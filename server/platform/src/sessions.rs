@@ -206,7 +206,14 @@ async fn note_sign_out(platform: &Platform, headers: &HeaderMap, account: Uuid, 
     let Some(account) = store::accounts::account_info(&mut *tx, account).await? else { return Ok(()) };
     let credential = Credential::Session(session);
     let (address, email) = (actor::address(headers), account.email.clone());
-    let actor = Actor { account, credential, address, base: String::new(), platform: platform.clone() };
+    let actor = Actor {
+        account,
+        credential,
+        reach: crate::scopes::Reach::session(),
+        address,
+        base: String::new(),
+        platform: platform.clone(),
+    };
     let (summary, data) = ("Signed out.".to_owned(), serde_json::json!({ "session": session }));
     let event = events::New { action: "session.delete", subject: &email, app: None, summary, data };
     actor.event(&mut tx, event).await?;

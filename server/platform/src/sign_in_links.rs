@@ -35,7 +35,8 @@ pub async fn sign_in_link_create(
     let expires_at = now + LIFE;
     let mut tx = platform.db().begin().await?;
     let hash = secrets::hash(&secret);
-    store::sessions::sign_in_link_create(&mut *tx, Uuid::now_v7(), actor.account.id, &hash, expires_at, now).await?;
+    let (account, by) = (actor.account.id, actor.credential.token());
+    store::sessions::sign_in_link_create(&mut *tx, Uuid::now_v7(), account, by, &hash, expires_at, now).await?;
     let summary = "Created a one-time sign-in link.".into();
     let email = actor.account.email.clone();
     let event =
@@ -91,6 +92,7 @@ pub async fn sign_in_link_use(
     let id = Uuid::now_v7();
     let actor = Actor {
         credential: Credential::Session(id),
+        reach: crate::scopes::Reach::session(),
         address: actor::address(&headers),
         base: String::new(),
         platform: platform.clone(),

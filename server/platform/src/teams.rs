@@ -16,7 +16,7 @@ use crate::{
     apps, collaborators,
     error::{Error, Result},
     events, invitation_policy, pages, quotas,
-    rights::{App, Can, InTeam, Role, Team, seeing},
+    rights::{App, Can, InTeam, Rights, Role, Team, seeing},
     stacks,
     web::{Created, Input},
 };
@@ -229,9 +229,11 @@ async fn lock(platform: &Platform, actor: &Actor, app: &App, locked: bool) -> Re
             app.name
         )));
     }
-    let mut row = store::apps::Row::clone(app);
-    row.locked = locked;
+    // Without the lock, members have what their role gives.
+    app.must_have(if locked { Rights::default() } else { Role::Member.rights(false) })?;
     let mut tx = platform.db().begin().await?;
+    let mut row = apps::locked(&mut tx, app.id).await?;
+    row.locked = locked;
     store::apps::app_update(&mut *tx, &row, Utc::now()).await?;
     let summary = format!("{} the app for members of the team.", if locked { "Locked" } else { "Unlocked" });
     let data = serde_json::json!({ "locked": locked });
@@ -252,7 +254,12 @@ async fn give(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
     if (account, team) == (app.owner_id, app.team_id) {
         return Ok(());
     }
+    app.must_have(Rights::ALL)?;
     let mut tx = platform.db().begin().await?;
+    let now = apps::locked(&mut tx, app.id).await?;
+    if (now.owner_id, now.team_id) != (app.owner_id, app.team_id) {
+        return Err(Error::conflict(format!("App {} was given to somebody else a moment ago.", app.name)));
+    }
     store::apps::app_give(&mut *tx, app.id, account, team, Utc::now()).await?;
     quotas::admit_all(&mut tx, quotas::owner(account, team)).await?;
     store::app_transfers::app_transfer_delete_pending(&mut *tx, app.id).await?;

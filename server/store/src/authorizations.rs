@@ -20,6 +20,10 @@ pub struct Row {
     pub hint: String,
     pub expires_at: Option<DateTime<Utc>>,
     pub last_used_at: Option<DateTime<Utc>>,
+    /// The program that has it, if one has.
+    pub client_id: Option<Uuid>,
+    /// The token that made it, when it shall go with that one.
+    pub parent_id: Option<Uuid>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -43,8 +47,9 @@ const OF_ACCOUNT: &str = "select a.*, c.name as client_name, c.redirect_uri as c
 pub async fn authorization_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into oauth_authorizations
-             (id, account_id, description, scope, token_hash, hint, expires_at, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             (id, account_id, description, scope, token_hash, hint, expires_at, client_id, parent_id, created_at,
+              updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(row.id)
     .bind(row.account_id)
@@ -53,6 +58,8 @@ pub async fn authorization_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::R
     .bind(&row.token_hash)
     .bind(&row.hint)
     .bind(row.expires_at)
+    .bind(row.client_id)
+    .bind(row.parent_id)
     .bind(row.created_at)
     .bind(row.updated_at)
     .execute(db)

@@ -162,20 +162,23 @@ pub async fn session_exists(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc
         .await
 }
 
-/// Adds a one-time link.
+/// Adds a one-time link. It goes with the authorization that made it, if one did.
 pub async fn sign_in_link_create(
     db: impl PgExecutor<'_>,
     id: Uuid,
     account: Uuid,
+    authorization: Option<Uuid>,
     secret_hash: &[u8],
     expires_at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into sign_in_links (id, account_id, secret_hash, expires_at, created_at) values ($1, $2, $3, $4, $5)",
+        "insert into sign_in_links (id, account_id, authorization_id, secret_hash, expires_at, created_at)
+         values ($1, $2, $3, $4, $5, $6)",
     )
     .bind(id)
     .bind(account)
+    .bind(authorization)
     .bind(secret_hash)
     .bind(expires_at)
     .bind(now)

@@ -16,9 +16,8 @@ use uuid::Uuid;
 use crate::{
     Platform,
     actor::{Actor, Credential},
-    authorizations,
     error::{Error, Result},
-    events, secrets,
+    events, scopes, secrets,
     web::Search,
 };
 use api::oauth_clients::{Consent, ConsentQuery};
@@ -46,7 +45,7 @@ async fn check(platform: &Platform, query: &ConsentQuery) -> Result<(Row, Vec<St
     }
     let words = query.scope.as_deref().unwrap_or("global").split([' ', ',']).filter(|s| !s.is_empty());
     let scope: Vec<String> = words.map(String::from).collect();
-    authorizations::check_scope(&scope)?;
+    scopes::check(&scope)?;
     Ok((client, if scope.is_empty() { vec!["global".into()] } else { scope }))
 }
 

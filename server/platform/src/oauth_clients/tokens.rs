@@ -23,7 +23,9 @@ use crate::{
     actor::{self, Actor, Credential},
     authorizations,
     error::{Error, Result},
-    events, secrets,
+    events,
+    scopes::Reach,
+    secrets,
 };
 
 /// How long a client's token lives. (devcenter "OAuth".)
@@ -266,6 +268,7 @@ async fn note(
     let Some(account) = store::accounts::account_even_suspended(&mut *tx, account).await? else { return Ok(()) };
     let actor = Actor {
         credential: Credential::Token(authorization),
+        reach: Reach::session(),
         address: actor::address(headers),
         base: String::new(),
         platform: platform.clone(),

@@ -175,6 +175,7 @@ impl Attempt {
         accounts::account_signed_in(&mut *tx, account.id, self.now).await?;
         let actor = Actor {
             credential: Credential::Session(self.session),
+            reach: crate::scopes::Reach::session(),
             address: self.address.clone(),
             base: String::new(),
             platform: self.platform.clone(),

@@ -40,6 +40,7 @@ pub(super) struct Arrival<'a> {
 impl Arrival<'_> {
     fn actor(&self, account: accounts::Row, session: Uuid) -> Actor {
         Actor {
+            reach: crate::scopes::Reach::session(),
             credential: Credential::Session(session),
             address: actor::address(self.headers),
             base: String::new(),

@@ -164,6 +164,13 @@ fn said(route: &str, who: &str, answer: &Answer) -> &'static str {
     }
 }
 
+/// What a route asks of a token.
+fn needs(route: &str) -> &'static str {
+    let list = platform::route_list();
+    let found = list.iter().find(|r| format!("{} {}", r.method, r.path) == route);
+    found.unwrap_or_else(|| panic!("{route} is in the list")).needs.name()
+}
+
 fn asked() -> Vec<(String, String)> {
     let body = json!({
         "url": "https://example.com", "updates": [], "source_blob": {}, "email": "new@example.com",
@@ -191,14 +198,14 @@ fn asked() -> Vec<(String, String)> {
 #[tokio::test]
 async fn who_may_ask_what() {
     let everybody = Everybody::gather().await;
-    let mut table = String::from("| route |");
+    let mut table = String::from("| route | scope |");
     WHO.iter().for_each(|who| write!(table, " {who} |").unwrap());
-    write!(table, "\n| --- |{}\n", " --- |".repeat(WHO.len())).unwrap();
+    write!(table, "\n| --- |{}\n", " --- |".repeat(WHO.len() + 1)).unwrap();
     for (route, body) in asked() {
         let row = everybody.row(&route, &body).await;
         let is_variant = VARIANTS.iter().any(|(of, given)| *of == route && *given == body);
         let label = if is_variant { format!("{route} `{body}`") } else { route.clone() };
-        writeln!(table, "| {label} | {} |", row.join(" | ")).unwrap();
+        writeln!(table, "| {label} | {} | {} |", needs(&route), row.join(" | ")).unwrap();
         let of = |name: &str| row[WHO.iter().position(|who| *who == name).unwrap()];
         assert_eq!(of("anonymous"), "401", "{route}");
         if route.contains("{app}") || route.contains("{repository}") {
@@ -240,6 +247,7 @@ fn rows_of_apps_come_from_the_check() {
         "reconcile.rs",
         "push.rs",
         "teams.rs",
+        "apps.rs",
         "app_transfers.rs",
         "collaborators.rs",
     ];

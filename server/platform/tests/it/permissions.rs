@@ -1,10 +1,9 @@
 //! Who gets what: generated from the list of routes, so that a new route cannot be forgotten.
 
+use platform::{Needs, Route};
 use serde_json::json;
 
 use crate::world::World;
-
-const ROUTES: &str = include_str!("../../src/routes.rs");
 
 /// What the stranger gets from routes that are about no app. A route that is missing here fails.
 const OF_ONES_OWN: &[(&str, u16)] = &[
@@ -112,37 +111,25 @@ const OF_ANYBODY: &[(&str, u16)] = &[
     ("POST /dusk.git/git-receive-pack", 401),
 ];
 
-/// `GET /account` for each method of each route in the function `name`.
-pub fn routes(name: &str) -> Vec<String> {
-    let start = ROUTES.find(&format!("fn {name}(")).expect("the function is there");
-    let end = ROUTES[start..].find("\n}").expect("it ends") + start;
-    let mut found = Vec::new();
-    for route in ROUTES[start..end].split(".route(").skip(1) {
-        let (path, methods) = route.trim_start().trim_start_matches('"').split_once('"').expect("a path");
-        // To the bracket that closes `.route(`.
-        let mut depth = 1;
-        let end = methods.find(|c: char| {
-            depth += i32::from(c == '(') - i32::from(c == ')');
-            depth == 0
-        });
-        let methods = &methods[..end.unwrap_or(methods.len())];
-        for (call, method) in [
-            ("get(", "GET"),
-            ("post(", "POST"),
-            ("put(", "PUT"),
-            ("patch(", "PATCH"),
-            ("delete(", "DELETE"),
-            ("any(", "GET"),
-        ] {
-            let is_called = methods
-                .match_indices(call)
-                .any(|(at, _)| !methods[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
-            if is_called {
-                found.push(format!("{method} {path}"));
-            }
-        }
+/// Which part of the list of routes a route is in.
+fn part(route: &Route) -> &'static str {
+    match route.path.as_str() {
+        path if path.starts_with("/apps/{app}") => "app_routes",
+        path if path.starts_with("/teams") => "team_routes",
+        path if path == "/live" || path.starts_with("/{repository}") => "stream_routes",
+        _ if route.needs == Needs::Nothing => "open_routes",
+        _ => "api_routes",
     }
-    found
+}
+
+/// `GET /account` for each method of each route in a part of the list; those of apps from the app on.
+pub fn routes(name: &str) -> Vec<String> {
+    let of_part = platform::route_list().into_iter().filter(|route| part(route) == name);
+    let below = |path: &str| match path.trim_start_matches("/apps/{app}") {
+        "" => "/".to_owned(),
+        path => path.to_owned(),
+    };
+    of_part.map(|route| format!("{} {}", route.method, below(&route.path))).collect()
 }
 
 /// The route with something in place of its `{…}`; an app and a team that exist are called so.

@@ -217,6 +217,8 @@ pub async fn token(db: &PgPool, account: Uuid, email: &str) -> String {
         hint: "hint".into(),
         expires_at: None,
         last_used_at: None,
+        client_id: None,
+        parent_id: None,
         created_at: now,
         updated_at: now,
     };

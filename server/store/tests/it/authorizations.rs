@@ -17,6 +17,8 @@ async fn authorizations() {
         hint: "w***x".into(),
         expires_at: Some(at(100)),
         last_used_at: None,
+        client_id: None,
+        parent_id: None,
         created_at: at(0),
         updated_at: at(0),
     };

@@ -48,6 +48,8 @@ async fn oauth_clients() {
         hint: "hint".into(),
         expires_at: Some(at(5)),
         last_used_at: None,
+        client_id: None,
+        parent_id: None,
         created_at: at(0),
         updated_at: at(0),
     };

@@ -66,7 +66,7 @@ async fn sessions_but_one() {
     let (kept, other) = (row(b"a"), row(b"b"));
     session_create(&w.db, &kept).await.unwrap();
     session_create(&w.db, &other).await.unwrap();
-    sign_in_link_create(&w.db, Uuid::now_v7(), w.account.id, b"secret", at(10), at(0)).await.unwrap();
+    sign_in_link_create(&w.db, Uuid::now_v7(), w.account.id, None, b"secret", at(10), at(0)).await.unwrap();
     let mut db = w.db.acquire().await.unwrap();
     session_delete_others(&mut db, w.account.id, Some(kept.id)).await.unwrap();
     assert!(session_exists(&w.db, kept.id, at(1)).await.unwrap());
@@ -80,7 +80,7 @@ async fn sessions_but_one() {
 async fn sign_in_links() {
     let w = World::start().await;
     let id = Uuid::now_v7();
-    sign_in_link_create(&w.db, id, w.account.id, b"secret", at(10), at(0)).await.unwrap();
+    sign_in_link_create(&w.db, id, w.account.id, None, b"secret", at(10), at(0)).await.unwrap();
     assert_eq!(sign_in_link_use(&w.db, b"other", at(1)).await.unwrap(), None);
     assert_eq!(sign_in_link_use(&w.db, b"secret", at(10)).await.unwrap(), None);
     assert_eq!(sign_in_link_use(&w.db, b"secret", at(1)).await.unwrap(), Some(w.account.id));

@@ -11,3 +11,4 @@ mod logs;
 mod memory;
 mod other_apps;
 mod outside;
+mod rights;

@@ -1,0 +1,244 @@
+//! What they try to get out of a token: more than it was given for.
+
+use platform::Needs;
+use serde_json::{Value, json};
+
+use crate::{
+    permissions::filled,
+    world::{Actor, Answer, World},
+};
+
+/// A token of the owner's as it is asked for.
+async fn token(t: &World, by: &Actor, asked: Value) -> Actor {
+    let made = by.post("/oauth/authorizations", asked).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    t.actor(made.json()["access_token"]["token"].as_str().unwrap())
+}
+
+async fn scoped(t: &World, scope: &str) -> Actor {
+    token(t, &t.owner, json!({ "scope": [scope] })).await
+}
+
+/// The token of a program that the owner let act for them, with every right that there is.
+async fn program(t: &World) -> Actor {
+    let client = json!({ "name": "Dash", "redirect_uri": "https://dash.example/back" });
+    let client = t.owner.post("/oauth/clients", client).await.json();
+    let made = t.owner.post("/oauth/authorizations", json!({ "expires_in": 28800 })).await.json();
+    sqlx::query("update oauth_authorizations set client_id = $1::uuid where id = $2::uuid")
+        .bind(client["id"].as_str())
+        .bind(made["id"].as_str())
+        .execute(&t.db)
+        .await
+        .unwrap();
+    t.actor(made["access_token"]["token"].as_str().unwrap())
+}
+
+fn is_out_of_scope(answer: &Answer) -> bool {
+    answer.status == 403 && answer.text().contains("The scope of this token")
+}
+
+/// What each scope lets one do, written down once more.
+fn reaches(scope: &str, needs: Needs) -> bool {
+    let reads = matches!(needs, Needs::Identity | Needs::Read);
+    match scope {
+        "global" => true,
+        "write-protected" => reads || matches!(needs, Needs::Write | Needs::ReadProtected | Needs::WriteProtected),
+        "write" => reads || needs == Needs::Write,
+        "read-protected" => reads || needs == Needs::ReadProtected,
+        "read" => reads,
+        _ => needs == Needs::Identity,
+    }
+}
+
+#[tokio::test]
+async fn no_token_goes_beyond_its_scope_on_any_route() {
+    let t = World::start().await;
+    for scope in ["global", "write-protected", "write", "read-protected", "read", "identity"] {
+        let bearer = scoped(&t, scope).await;
+        for route in platform::route_list().iter().filter(|route| route.needs != Needs::Nothing) {
+            let path = filled(&route.path, "nope");
+            let answer = bearer.ask(route.method, &path).body("{}").await;
+            let expected = !reaches(scope, route.needs);
+            assert_eq!(is_out_of_scope(&answer), expected, "{scope}: {} {path}: {answer:?}", route.method);
+        }
+        let nothing = bearer.get("/apps/nope/no-such-thing").await;
+        assert_eq!(is_out_of_scope(&nothing), !reaches(scope, Needs::Read), "{scope}: {nothing:?}");
+    }
+}
+
+#[test]
+fn what_a_route_needs_fits_what_it_is_about() {
+    // Asked with POST, because the question is long or the answer is an address; nothing is changed.
+    let reads_by_post = ["/filters/apps", "/apps/{app}/log-sessions", "/{repository}/git-upload-pack"];
+    for route in platform::route_list() {
+        let (path, needs) = (route.path.as_str(), route.needs);
+        let named = format!("{} {path} needs {}", route.method, needs.name());
+        if path.contains("config-vars") {
+            assert!(matches!(needs, Needs::ReadProtected | Needs::WriteProtected), "{named}");
+        }
+        if route.method != "GET" && !reads_by_post.contains(&path) {
+            assert!(!matches!(needs, Needs::Identity | Needs::Read | Needs::ReadProtected), "{named}");
+        }
+        let is_closed =
+            ["/account", "/events", "/identity-providers", "/oauth/", "/password-policy", "/platform", "/users"];
+        let is_open = ["/account", "/account/rate-limits", "/oauth/token", "/oauth/tokens", "/oauth/revoke"];
+        if is_closed.iter().any(|closed| path.starts_with(closed)) && !is_open.contains(&path) {
+            assert!(matches!(needs, Needs::Global | Needs::Key | Needs::LastingKey), "{named}");
+        }
+        if path.starts_with("/teams") && !path.starts_with("/teams/apps") && route.method != "GET" {
+            assert!(matches!(needs, Needs::Global | Needs::Key), "{named}");
+        }
+        if path.starts_with("/apps") {
+            assert_ne!(needs, Needs::Nothing, "{named}");
+        }
+    }
+}
+
+/// Every way to make, or to see, a key to the account that lasts.
+async fn lasting_keys(t: &World) -> Vec<(&'static str, String, Value)> {
+    let client = json!({ "name": "Mine", "redirect_uri": "https://mine.example/back" });
+    let made = t.owner.post("/oauth/clients", client.clone()).await.json();
+    let id = made["id"].as_str().unwrap();
+    let provider = json!({
+        "kind": "github", "name": "mine", "issuer": "https://mine.example", "client_id": "a", "client_secret": "b",
+    });
+    vec![
+        ("POST", "/account/sign-in-links".into(), json!({})),
+        ("POST", "/account/password".into(), json!({ "password": "a long one that nobody guesses" })),
+        ("POST", "/account/password/actions/confirm".into(), json!({ "code": "123456" })),
+        ("PATCH", "/account/password".into(), json!({ "password": "another long one", "code": "123456" })),
+        ("POST", "/oauth/clients".into(), client.clone()),
+        ("PATCH", format!("/oauth/clients/{id}"), json!({ "redirect_uri": "https://evil.example/back" })),
+        ("POST", format!("/oauth/clients/{id}/actions/rotate-credentials"), json!({})),
+        ("POST", "/oauth/authorize".into(), json!({})),
+        ("POST", "/identity-providers".into(), provider),
+        ("PATCH", "/password-policy".into(), json!({ "enabled": true })),
+        ("PATCH", "/users/stranger@example.com".into(), json!({ "admin": true })),
+    ]
+}
+
+#[tokio::test]
+async fn a_token_that_ends_makes_nothing_that_lasts() {
+    let t = World::start().await;
+    let short = token(&t, &t.owner, json!({ "expires_in": 600 })).await;
+    for (method, path, body) in lasting_keys(&t).await {
+        let refused = short.ask(method, &path).body(body.to_string()).await;
+        assert_eq!(refused.status, 403, "{method} {path}: {refused:?}");
+        assert!(refused.text().contains("ends by itself"), "{method} {path}: {refused:?}");
+    }
+    let longer = short.post("/oauth/authorizations", json!({ "expires_in": 3600 })).await;
+    assert!(longer.error().2.contains("no token that ends later"), "{longer:?}");
+    // Without a word about its end it ends with its maker; so do its own.
+    let child = short.post("/oauth/authorizations", json!({})).await.json();
+    let left = child["access_token"]["expires_in"].as_i64().unwrap();
+    assert!(left <= 600, "{child}");
+    let child = t.actor(child["access_token"]["token"].as_str().unwrap());
+    let grandchild = token(&t, &child, json!({ "expires_in": 5, "scope": ["read"] })).await;
+    assert_eq!(grandchild.get("/apps").await.status, 200);
+    assert_eq!(child.post("/account/sign-in-links", json!({})).await.status, 403);
+
+    let bot = t.owner.post("/teams", json!({ "name": "acme" })).await;
+    assert_eq!(bot.status, 201, "{bot:?}");
+    t.owner.post("/teams/acme/service-accounts", json!({ "name": "bot" })).await;
+    let of_bot = short.post("/teams/acme/service-accounts/bot/authorizations", json!({})).await.json();
+    assert!(of_bot["access_token"]["expires_in"].as_i64().unwrap() <= 600, "{of_bot}");
+    let bot = t.actor(of_bot["access_token"]["token"].as_str().unwrap());
+    assert_eq!(bot.get("/apps").await.status, 200);
+
+    // What it made goes with it.
+    let own = short.get("/oauth/authorizations/~").await.json()["id"].as_str().unwrap().to_owned();
+    t.owner.authorization_delete(&own).await.unwrap();
+    for gone in [&short, &child, &grandchild, &bot] {
+        assert_eq!(gone.get("/apps").await.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_ends_takes_hold_of_no_other() {
+    let t = World::start().await;
+    let short = token(&t, &t.owner, json!({ "expires_in": 600 })).await;
+    let lasting = t.owner.post("/oauth/authorizations", json!({})).await.json();
+    let lasting = lasting["id"].as_str().unwrap();
+    let rotate = format!("/oauth/authorizations/{lasting}/actions/regenerate-tokens");
+    assert_eq!(short.post(&rotate, json!({})).await.error().0, 403);
+    let rename = json!({ "description": "mine" });
+    assert_eq!(short.patch(&format!("/oauth/authorizations/{lasting}"), rename).await.error().0, 403);
+    assert_eq!(short.post("/oauth/authorizations/~/actions/regenerate-tokens", json!({})).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_program_makes_no_keys_at_all() {
+    let t = World::start().await;
+    let program = program(&t).await;
+    assert_eq!(program.get("/apps").await.status, 200);
+    let own = t.owner.get("/oauth/authorizations/~").await.json()["id"].as_str().unwrap().to_owned();
+    let others = format!("/oauth/authorizations/{own}");
+    let mut asked = lasting_keys(&t).await;
+    asked.extend([
+        ("POST", "/oauth/authorizations".into(), json!({ "scope": ["read"], "expires_in": 60 })),
+        ("POST", format!("{others}/actions/regenerate-tokens"), json!({})),
+        ("POST", "/oauth/authorizations/~/actions/regenerate-tokens".into(), json!({})),
+        ("PATCH", others.clone(), json!({ "description": "mine" })),
+        ("DELETE", others.clone(), json!({})),
+        ("GET", "/oauth/clients".into(), json!({})),
+    ]);
+    for (method, path, body) in asked {
+        let refused = program.ask(method, &path).body(body.to_string()).await;
+        assert_eq!(refused.status, 403, "{method} {path}: {refused:?}");
+    }
+    assert_eq!(t.owner.get("/account").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_link_goes_with_the_token_that_made_it() {
+    let t = World::start().await;
+    let made = t.owner.post("/oauth/authorizations", json!({})).await.json();
+    let lasting = t.actor(made["access_token"]["token"].as_str().unwrap());
+    let link = lasting.post("/account/sign-in-links", json!({})).await;
+    assert_eq!(link.status, 201, "{link:?}");
+    t.owner.authorization_delete(made["id"].as_str().unwrap()).await.unwrap();
+    let left: i64 = sqlx::query_scalar("select count(*) from sign_in_links").fetch_one(&t.db).await.unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_scope_bounds_what_may_be_given() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.owner.post("/teams", json!({ "name": "acme" })).await;
+    t.owner.post("/teams/apps", json!({ "team": "acme", "name": "shared", "locked": true })).await;
+    let writer = scoped(&t, "write").await;
+    for permission in ["manage", "deploy", "config"] {
+        let body = json!({ "user": "stranger@example.com", "permissions": [permission] });
+        let refused = writer.post("/apps/dusk/collaborators", body.clone()).await;
+        assert!(refused.error().2.contains("with this token"), "{permission}: {refused:?}");
+        let refused = writer.post("/teams/apps/dusk/collaborators", body).await;
+        assert_eq!(refused.status, 403, "{permission}: {refused:?}");
+    }
+    let body = json!({ "user": "stranger@example.com", "permissions": ["push", "scale"] });
+    assert_eq!(writer.post("/apps/dusk/collaborators", body).await.status, 201);
+    let more = json!({ "permissions": ["manage"] });
+    let refused = writer.patch("/apps/dusk/collaborators/stranger@example.com", more.clone()).await;
+    assert_eq!(refused.status, 403, "{refused:?}");
+    // Neither all at once, nor by the doors of teams.
+    for (path, body) in [
+        ("/teams/apps/dusk", json!({ "owner": "acme" })),
+        ("/teams/apps/shared", json!({ "owner": "~" })),
+        ("/teams/apps/shared", json!({ "locked": false })),
+    ] {
+        let refused = writer.patch(path, body).await;
+        assert_eq!(refused.status, 403, "{path}: {refused:?}");
+    }
+    for (method, path, body) in [
+        ("POST", "/account/app-transfers", json!({ "app": "dusk", "recipient": "stranger@example.com" })),
+        ("PUT", "/teams/acme/members", json!({ "email": "stranger@example.com", "role": "admin" })),
+        ("PUT", "/teams/acme/invitations", json!({ "email": "stranger@example.com", "role": "admin" })),
+        ("POST", "/teams/acme/service-accounts", json!({ "name": "bot" })),
+    ] {
+        let refused = writer.ask(method, path).body(body.to_string()).await;
+        assert!(is_out_of_scope(&refused), "{path}: {refused:?}");
+    }
+    let all = scoped(&t, "write-protected").await;
+    let given = all.patch("/apps/dusk/collaborators/stranger@example.com", more).await;
+    assert_eq!(given.status, 200, "{given:?}");
+}
