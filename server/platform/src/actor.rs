@@ -2,7 +2,10 @@
 //!
 //! A handler that takes an [`Actor`] cannot be reached without credentials.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use anyhow::anyhow;
 use axum::{
@@ -122,7 +125,24 @@ pub(crate) async fn credential_exists(platform: &Platform, id: Uuid) -> Result<b
         || store::sessions::session_exists(db, id, now).await?)
 }
 
-/// Whom a token speaks for. From an address that guesses, only tokens are taken that were right there before.
+/// What changes without anybody saying so is looked at this often.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// For how long a token or session lasts: until it is looked at again, or until it expires, which nobody says.
+pub(crate) async fn credential_lasts(platform: &Platform, credential: Option<Uuid>) -> Duration {
+    let Some(id) = credential else { return AGAIN };
+    let (db, now) = (platform.db(), Utc::now());
+    let ends = match store::authorizations::authorization_ends_at(db, id, now).await {
+        Ok(Some(ends)) => ends,
+        _ => store::sessions::session_ends_at(db, id, now).await.ok().flatten(),
+    };
+    // A moment more, so that it has ended then.
+    let left = ends.and_then(|ends| (ends - now).to_std().ok()).map(|left| left + Duration::from_millis(20));
+    left.map_or(AGAIN, |left| left.min(AGAIN))
+}
+
+/// Whom a token speaks for. Whoever guesses is told to wait, and nobody else is: a token is too long to be guessed,
+/// so that one which is right is let in, whatever others behind the same address do.
 async fn by_token(
     platform: &Platform,
     token: &str,
@@ -132,20 +152,16 @@ async fn by_token(
     let from = address.as_deref().unwrap_or("an unknown address");
     let tries = format!("tokens from {from}");
     let found = store::authorizations::authorization_by_token(db, &secrets::hash(token), now).await?;
-    if limits.is_locked(&tries) && !found.as_ref().is_some_and(|found| limits.knows(from, found.id)) {
-        limits.failed(&tries, FREE_TOKENS);
-        return Err(Error::too_many_refused());
-    }
     let Some(found) = found else {
+        let is_locked = limits.is_locked(&tries);
         if limits.failed(&tries, FREE_TOKENS) {
             let summary = format!("Refused {} unknown tokens from {from}.", FREE_TOKENS + 1);
             let event =
                 events::New { action: "token.refuse", subject: from, app: None, summary, data: serde_json::json!({}) };
             events::event_of_visitor(platform, None, address.clone(), event).await?;
         }
-        return Err(Error::unauthorized());
+        return Err(if is_locked { Error::too_many_refused() } else { Error::unauthorized() });
     };
-    limits.remember(from, found.id);
     store::authorizations::authorization_used(db, found.id, now).await?;
     let account = accounts::account_info(db, found.account_id).await?.ok_or_else(Error::unauthorized)?;
     Ok((account, Credential::Token(found.id), Reach::token(&found)))

@@ -37,6 +37,7 @@ mod outputs;
 mod pages;
 mod passwords;
 mod places;
+mod planted;
 mod platform;
 mod quotas;
 mod rate_limits;
@@ -73,6 +74,7 @@ pub use crate::{
     config::Config,
     error::Error,
     git::GitLimits,
+    planted::{CookieGuard, Precaution},
     platform::Platform,
     rights::{Can, Rights, Role},
     routes::{api_router, route_list},

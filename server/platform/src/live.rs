@@ -24,14 +24,14 @@ use futures::{SinkExt as _, StreamExt as _, pin_mut, stream::SplitSink};
 use serde_json::Value;
 use store::pages::Range;
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, broadcast, mpsc},
     task::{AbortHandle, JoinSet},
 };
 use uuid::Uuid;
 
 use crate::{
     Platform,
-    actor::{Actor, credential_exists},
+    actor::{Actor, credential_exists, credential_lasts},
     error::{Error, Result},
     outputs, platform,
     rights::{Can, Watch},
@@ -102,7 +102,8 @@ async fn talk(platform: Platform, actor: Actor, socket: WebSocket) {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => {}
             },
-            _ = ends.recv() => if !is_valid(&platform, &actor).await {
+            // Told that something has ended, or when the token or session expires.
+            _ = lasts(&platform, &actor, &mut ends) => if !is_valid(&platform, &actor).await {
                 let _ = out.send(ToBrowser::SignedOut).await;
                 drop(tasks);
                 drop(out);
@@ -127,6 +128,12 @@ impl Pace {
         (self.left, self.at) = ((self.left + back).min(MOST_MESSAGES) - 1.0, now);
         self.left >= 0.0
     }
+}
+
+/// Waits until it is worth asking whether what the socket was opened with still lets its bearer in.
+async fn lasts(platform: &Platform, actor: &Actor, ends: &mut broadcast::Receiver<()>) {
+    let left = credential_lasts(platform, Some(actor.credential.id())).await;
+    let _ = tokio::time::timeout(left, ends.recv()).await;
 }
 
 /// Which build this is: the version alone stays the same over many of them.

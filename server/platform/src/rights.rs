@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     Platform,
-    actor::{Actor, credential_exists},
+    actor::{Actor, credential_exists, credential_lasts},
     error::{Error, Result},
 };
 
@@ -414,9 +414,6 @@ pub(crate) struct Watch {
     ends: broadcast::Receiver<()>,
 }
 
-/// Tokens expire without anybody saying so: that is looked at this often.
-const AGAIN: Duration = Duration::from_secs(60);
-
 impl Watch {
     /// Begins to watch; nothing, when `account` may not do `can` with `app`. `credential` is the
     /// token or session that has to last, if it is to be one.
@@ -445,7 +442,8 @@ impl Watch {
     /// Waits until the reader may no longer read.
     pub async fn lost(mut self) {
         loop {
-            let told = tokio::time::timeout(AGAIN, self.ends.recv()).await;
+            let told =
+                tokio::time::timeout(credential_lasts(&self.platform, self.credential).await, self.ends.recv()).await;
             if matches!(told, Ok(Err(broadcast::error::RecvError::Closed))) {
                 return;
             }

@@ -24,7 +24,7 @@ use crate::{
     Platform,
     actor::{self, Actor, Credential},
     error::{Error, Result},
-    events, pages, secrets,
+    events, pages, planted, secrets,
 };
 
 const ACCOUNT: &str = "account";
@@ -100,16 +100,12 @@ impl SessionStore for Store {
 pub(crate) fn layer(platform: &Platform) -> SessionManagerLayer<Store> {
     let tls = platform.config().tls;
     SessionManagerLayer::new(Store(platform.db().clone()))
-        .with_name(cookie_name(platform))
+        .with_name(planted::cookie_name(platform))
         .with_secure(tls)
         .with_http_only(true)
         .with_same_site(SameSite::Lax)
         .with_path("/")
         .with_expiry(Expiry::OnInactivity(LIFE))
-}
-
-fn cookie_name(platform: &Platform) -> &'static str {
-    if platform.config().tls { "__Host-wharf" } else { "wharf" }
 }
 
 /// More than one cookie of ours came: an app has set one for the domain that it shares with the console.
@@ -119,22 +115,17 @@ pub(crate) struct Planted;
 
 /// Takes no cookie rather than the wrong one: which of two is ours cannot be told.
 pub(crate) async fn without_planted(State(platform): State<Platform>, mut req: Request, next: Next) -> Response {
-    let name = cookie_name(&platform);
-    let is_ours = |cookie: &&str| cookie.split_once('=').is_some_and(|(key, _)| key.trim() == name);
-    let all: Vec<String> =
-        req.headers().get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok()).map(String::from).collect();
-    if all.iter().flat_map(|line| line.split(';')).filter(is_ours).count() < 2 {
+    if !planted::is_planted(&platform, req.headers()) {
         return next.run(req).await;
     }
     tracing::warn!(address = actor::address(req.headers()), "a browser sent two session cookies: an app has set one");
+    let removals = planted::removals(&platform, req.headers(), req.uri().path());
     req.headers_mut().remove(header::COOKIE);
     req.extensions_mut().insert(Planted);
-    let host = actor::base(&platform, req.headers());
-    let host = host.split_once("://").map_or("", |(_, host)| host).split(':').next().unwrap_or_default().to_owned();
     let mut response = next.run(req).await;
     // The likely one goes by itself: a cookie for the domain is not the one for the host.
-    if let Ok(value) = format!("{name}=; Domain={host}; Path=/; Max-Age=0").parse() {
-        response.headers_mut().append(header::SET_COOKIE, value);
+    for removal in removals {
+        response.headers_mut().append(header::SET_COOKIE, removal);
     }
     response
 }

@@ -16,6 +16,7 @@ use crate::{
     Platform,
     actor::Actor,
     error::{Error, Result},
+    events,
     quotas::{self, Quota},
     rights::Can,
     slugs,
@@ -42,6 +43,9 @@ pub async fn source_create(State(platform): State<Platform>, actor: Actor) -> Re
     let mut tx = platform.db().begin().await?;
     quotas::admit(&mut tx, quotas::owner(Some(actor.account.id), None), Quota::Uploads, 1).await?;
     store::sources::source_create(&mut *tx, id, actor.account.id, Utc::now()).await?;
+    let (subject, summary) = (&actor.account.email, "Made a place for source code to be uploaded to.".to_owned());
+    let data = serde_json::json!({ "source": id });
+    actor.event(&mut tx, events::New { action: "source.create", subject, app: None, summary, data }).await?;
     tx.commit().await?;
     let url = |method: &str| {
         format!("{}/blobs/sources/{}", actor.base, platform.secrets().sign(&format!("source {method}"), id))

@@ -13,14 +13,15 @@ mod pages;
 mod transport;
 
 use axum::{Router, extract::Request, response::Response};
+use platform::CookieGuard;
 use tower::ServiceExt;
 
 use self::dispatch::For;
 
 /// Everything that the server answers: the API and the pages.
-pub fn service(api: Router, domain: &str) -> Router {
+pub fn service(api: Router, domain: &str, guard: CookieGuard) -> Router {
     let api_host = format!("api.{domain}");
-    let pages = pages::router(api.clone());
+    let pages = pages::router(api.clone(), guard);
     Router::new().fallback(move |request: Request| {
         let service = match dispatch::of(&request, &api_host) {
             For::Api => api.clone(),

@@ -5,29 +5,68 @@ use app::Answer;
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use leptos::{nonce::use_nonce, prelude::*};
 use leptos_axum::ResponseOptions;
+use platform::{CookieGuard, Precaution};
 use tower_http::compression::CompressionLayer;
 
 use super::{assets, forms, transport::InProcess};
 
-/// Everything that is not the API: files and pages. `api` is asked by the pages.
-pub fn router(api: Router) -> Router {
+/// Everything that is not the API: files and pages. `api` is asked by the pages; `guard` looks at their cookies first.
+pub fn router(api: Router, guard: CookieGuard) -> Router {
     // Also starts the executor that rendering needs, which has no door of its own.
     leptos_axum::generate_route_list(NoApp);
     let pages = forms::router().fallback(page).layer(CompressionLayer::new()).with_state(api);
     Router::new().fallback(move |request: Request| {
-        let pages = pages.clone();
+        let (pages, guard) = (pages.clone(), guard.clone());
         async move {
-            match assets::serve(request.uri().path(), request.headers()) {
-                Some(file) => file,
-                None => super::answer(pages, request).await,
+            if let Some(file) = assets::serve(request.uri().path(), request.headers()) {
+                return file;
+            }
+            let navigates = matches!(*request.method(), Method::GET | Method::HEAD);
+            match guard.of(request.headers(), request.uri().path(), navigates) {
+                Precaution::None => super::answer(pages, request).await,
+                Precaution::Tell(cookies) => with(cookies, planted()),
+                Precaution::AskAgain(cookies) => with(cookies, again(request.uri())),
             }
         }
     })
+}
+
+fn with(cookies: Vec<HeaderValue>, mut response: Response) -> Response {
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    protect(response.headers_mut());
+    response
+}
+
+/// Has the browser ask for the same page once more, without what others have set.
+fn again(uri: &Uri) -> Response {
+    let wanted = uri.path_and_query().map_or("/", |pq| pq.as_str());
+    // Two slashes would name another host.
+    let to = if wanted.starts_with("//") { "/" } else { wanted };
+    (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()
+}
+
+/// Tells somebody that another site has meddled with who they are here. The cookies are removed by the same answer.
+fn planted() -> Response {
+    let document = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Not who you are · Wharf</title>\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"stylesheet\" href=\"{}\"></head>\
+         <body><main class=\"page\"><h1>Another site has set a session for this one</h1><p role=\"alert\">Your browser \
+         sent two session cookies, so an app on this domain has set one, perhaps to have you work in somebody else's \
+         account. It was removed, and nothing was done.</p><p><a class=\"ul\" href=\"/apps\">Go on</a>, and look at \
+         whose account it is. An administrator can prevent this with TLS, or with a domain of its own for apps.</p>\
+         </main></body></html>",
+        assets::css()
+    );
+    let policy = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+    let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)];
+    (StatusCode::FORBIDDEN, headers, document).into_response()
 }
 
 #[component]

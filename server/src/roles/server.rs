@@ -38,7 +38,7 @@ pub async fn run(mut settings: Settings) -> Result<()> {
     let mut signals = Signals::new()?;
     let platform = Platform::start(config(&settings)?).await?;
     let api = platform::api_router(platform.clone());
-    let service = console::service(api, &settings.domain);
+    let service = console::service(api, &settings.domain, platform::CookieGuard::new(&platform));
     let listener = Listener::bind(&run.join(socket::SERVER))?;
     tracing::info!("the server is ready");
 

@@ -166,9 +166,6 @@ fn tries(headers: &HeaderMap) -> String {
 /// Which client asks: by HTTP Basic, or by what is in the form. The secret alone is enough, as on Heroku.
 async fn client(platform: &Platform, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<Row, Wrong> {
     let tries = tries(headers);
-    if platform.rate_limits().is_locked(&tries) {
-        return Err(Error::too_many_refused().into());
-    }
     let basic = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Basic "));
     let basic = basic.and_then(|v| String::from_utf8(BASE64_STANDARD.decode(v).ok()?).ok());
     let (id, secret) = match basic.as_deref().and_then(|basic| basic.split_once(':')) {
@@ -177,7 +174,9 @@ async fn client(platform: &Platform, headers: &HeaderMap, form: &HashMap<String,
     };
     let found = clients::oauth_client_by_secret(platform.db(), &secrets::hash(&secret)).await?;
     match found.filter(|client| id.is_none_or(|id| id == client.id.to_string())) {
+        // Too long to be guessed: who is right is not kept out by others behind the same address.
         Some(client) => Ok(client),
+        None if platform.rate_limits().is_locked(&tries) => Err(Error::too_many_refused().into()),
         None => {
             platform.rate_limits().failed(&tries, FREE);
             Err(CLIENT)

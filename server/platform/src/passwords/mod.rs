@@ -89,9 +89,12 @@ pub async fn password_create(
         created_at: now,
         updated_at: now,
     };
-    if !store::passwords::password_create(platform.db(), &row).await? {
+    let mut tx = platform.db().begin().await?;
+    if !store::passwords::password_create(&mut *tx, &row).await? {
         return Err(there());
     }
+    note(&actor, &mut tx, "password.begin", &account.email, "Chose a password, which a code has to confirm.").await?;
+    tx.commit().await?;
     let uri = totp::uri(&secret, &format!("Wharf {}", platform.config().domain), &account.email);
     Ok(Created(PasswordEnrolment { secret: totp::base32(&secret), qr: totp::qr(&uri)?, uri }))
 }

@@ -103,8 +103,8 @@ impl Attempt {
         let tries = self.tries(account.as_ref());
         let limits = self.platform.rate_limits();
         if !is_from_here {
-            // Counted against where it came from, not against whom it names.
-            if limits.begin(&tries[0].0, tries[0].1) {
+            // Any site can have a visitor's browser ask for this: it counts against nobody, and is told once.
+            if limits.is_first(&format!("passwords of other sites from {}", self.from())) {
                 self.refuse(Refusal::Origin).await?;
             }
             return Err(Error::forbidden(

@@ -143,7 +143,8 @@ pub fn filled(route: &str, app: &str) -> String {
     out.replace("/info/refs", "/info/refs?service=git-upload-pack")
 }
 
-fn app_routes() -> Vec<String> {
+/// The routes of an app called dusk.
+pub fn app_routes() -> Vec<String> {
     let routes = routes("app_routes").into_iter().map(|route| {
         let (method, path) = route.split_once(' ').unwrap();
         format!("{method} /apps/dusk{}", filled(path, "dusk").trim_end_matches('/'))

@@ -3,7 +3,13 @@
 use serde_json::json;
 use sqlx::Row as _;
 
-use crate::world::{World, account, until};
+use crate::{
+    permissions::{app_routes, filled, routes},
+    world::{World, account, until},
+};
+
+/// Routes that change nothing, though they are not asked for with GET.
+const READS: [&str; 2] = ["POST /filters/apps", "POST /apps/dusk/log-sessions"];
 
 async fn anchored(t: &World) -> i64 {
     until("the anchor knows the newest event", async || {
@@ -113,4 +119,44 @@ async fn whoever_sees_an_app_does_not_see_where_others_are() {
     }
     let all = t.owner.event_list("dusk", 200).await.unwrap();
     assert!(all.iter().any(|e| e.address.as_deref() == Some("192.0.2.8")), "{all:?}");
+}
+
+#[tokio::test]
+async fn every_change_is_noted_with_who_and_with_what() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.owner.post("/teams", json!({ "name": "acme" })).await;
+    account(&t.db, "new@example.com").await;
+    let body = json!({
+        "url": "https://example.com", "updates": [], "source_blob": { "url": "https://example.com/a.tgz" },
+        "email": "new@example.com", "role": "viewer", "user": "new@example.com", "permissions": ["view"],
+        "enabled": true, "who": "administrators", "redirect_uri": "https://example.com", "maintenance": true,
+        "process_types": {}, "type": "web", "app": "dusk", "recipient": "stranger@example.com", "A": "1",
+        "password": "correct horse battery", "quantity": 1,
+    });
+    let own = [routes("api_routes"), routes("team_routes")].concat().into_iter().map(|route| filled(&route, "dusk"));
+    // What ends the rest comes last.
+    let mut all: Vec<String> = own.chain(app_routes()).filter(|route| !route.starts_with("GET ")).collect();
+    all.sort_by_key(|route| (route == "DELETE /apps/dusk", route == "DELETE /teams/acme", route.starts_with("DELETE")));
+    let newest = async || store::events::event_newest(&t.db).await.unwrap();
+    let (mut changed, mut silent) = (Vec::new(), Vec::new());
+    for route in all {
+        let ((method, path), before) = (route.split_once(' ').unwrap(), newest().await);
+        let said = match path.rsplit('/').next() {
+            Some("dusk") if path.starts_with("/teams/") => json!({ "owner": "acme" }),
+            Some("config-vars") => json!({ "A": "1" }),
+            Some("account" | "acme") => json!({ "name": "ada" }),
+            _ => body.clone(),
+        };
+        let answer = t.owner.ask(method, path).header("x-forwarded-for", "192.0.2.7").body(said.to_string()).await;
+        if !(200..300).contains(&answer.status) || READS.contains(&route.as_str()) {
+            continue;
+        }
+        let events = t.owner.get("/events?max=50").await.json();
+        let new = events.as_array().unwrap().iter().filter(|e| e["seq"].as_i64() > Some(before));
+        let told = new.filter(|e| e["credential"].is_string() && e["address"] == "192.0.2.7").count();
+        (if told > 0 { &mut changed } else { &mut silent }).push(route);
+    }
+    assert!(silent.is_empty(), "{silent:#?}");
+    assert!(changed.len() > 18, "{changed:#?}");
 }

@@ -407,3 +407,71 @@ async fn pictures_of_other_sites_lock_nobody_out() {
     assert_eq!(ada.get(t, &back).await.header("location"), IN);
     assert_eq!(door.refusals().await, ["state"]);
 }
+
+#[tokio::test]
+async fn a_session_that_an_app_has_set_is_not_taken() {
+    let t = World::start().await;
+    let guard = platform::CookieGuard::new(&t.platform);
+    let request = |cookie: &str, address: &str| {
+        let mut headers = http::HeaderMap::new();
+        for (name, value) in [
+            ("host", "console.example.test:5000"),
+            ("cookie", cookie),
+            ("x-forwarded-for", address),
+            ("user-agent", "Lynx"),
+        ] {
+            headers.insert(name, value.parse().unwrap());
+        }
+        headers.insert("upgrade-insecure-requests", "1".parse().unwrap());
+        headers
+    };
+    let told = |cookie: &str, address: &str| match guard.of(&request(cookie, address), "/apps/dusk/logs", true) {
+        platform::Precaution::None => ("none", vec![]),
+        platform::Precaution::Tell(set) => ("tell", set),
+        platform::Precaution::AskAgain(set) => ("again", set),
+    };
+    let text = |set: &[http::HeaderValue]| set.iter().map(|v| v.to_str().unwrap().to_owned()).collect::<Vec<_>>();
+    // Two: neither is taken, and all that the app can have set goes.
+    let (what, set) = told("wharf=own; wharf=planted", "192.0.2.7");
+    assert_eq!(what, "tell");
+    for removal in [
+        "wharf=; Domain=console.example.test; Path=/; Max-Age=0",
+        "wharf=; Domain=example.test; Path=/apps/dusk/logs; Max-Age=0",
+        "wharf=; Domain=example.test; Path=/apps/; Max-Age=0",
+    ] {
+        assert!(text(&set).contains(&removal.to_owned()), "{removal}: {set:?}");
+    }
+    // One has to prove itself, once: what is for the domain does not come a second time.
+    let (what, set) = told("wharf=own", "192.0.2.7");
+    assert!(what == "again" && text(&set).iter().any(|v| v.starts_with("wharf=; Domain=")), "{set:?}");
+    let mark = text(&set).into_iter().find(|v| v.starts_with("wharf-own=") && v.contains("HttpOnly")).unwrap();
+    assert!(!mark.contains("Domain"), "{mark}");
+    let mark = mark.split(';').next().unwrap();
+    assert_eq!(told(&format!("wharf=own; {mark}"), "192.0.2.9").0, "none");
+    // Whoever plants both has a mark for where they are, not for where the visitor is; nor for another session.
+    assert_eq!(told(&format!("wharf=own; {mark}"), "198.51.100.1").0, "again");
+    assert_eq!(told(&format!("wharf=other; {mark}"), "192.0.2.7").0, "again");
+    assert_eq!(told(&format!("wharf=own; {mark}; wharf-own=x"), "192.0.2.7").0, "again");
+    assert_eq!(told("a=b", "192.0.2.7").0, "none");
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_token() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let body = json!({ "expires_in": 3600 });
+    let made = t.owner.post("/oauth/authorizations", body).await.json();
+    let token = t.actor(made["access_token"]["token"].as_str().unwrap());
+    let log = token.post("/apps/dusk/log-sessions", json!({ "tail": true })).await.json();
+    let stream = t.anonymous.ask("GET", &crate::world::path(log["logplex_url"].as_str().unwrap()));
+    sqlx::query("update oauth_authorizations set expires_at = now() + interval '3 seconds' where id = $1::uuid")
+        .bind(made["id"].as_str().unwrap())
+        .execute(&t.db)
+        .await
+        .unwrap();
+    let open = stream.open().await;
+    assert_eq!(open.status(), 200);
+    // Nobody says that it has expired, and what is open ends nevertheless.
+    let ended = tokio::time::timeout(crate::world::LONG / 2, axum::body::to_bytes(open.into_body(), usize::MAX)).await;
+    assert!(ended.is_ok(), "it goes on");
+}
