@@ -6,7 +6,7 @@
 //! 403 that names the right that is missing. `PERMISSIONS.md` has the whole table, and a test
 //! that asks every route keeps it true.
 
-use std::{ops::Deref, time::Duration};
+use std::ops::Deref;
 
 use store::{
     accounts, apps,
