@@ -76,6 +76,8 @@ pub struct Request {
     pub cache: PathBuf,
     /// Names or URLs, in order; empty: the built-in one that fits.
     pub buildpacks: Vec<String>,
+    /// Whether buildpacks in folders of this host (`file://`) may be used: it is an administrator who builds.
+    pub may_use_host: bool,
     /// Config vars, for `ENV_DIR`.
     pub env: BTreeMap<String, String>,
     /// The commit or version of the source, for `SOURCE_VERSION`.

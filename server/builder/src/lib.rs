@@ -13,6 +13,7 @@ mod environment;
 mod error;
 mod files;
 mod follow;
+mod masking;
 mod pack;
 mod procfile;
 mod release;
@@ -22,8 +23,9 @@ mod unpack;
 mod workshop;
 
 pub use build::{Config, Request, Slug, build};
-pub use buildpacks::{BuiltIn, canonical};
+pub use buildpacks::{BuiltIn, canonical, is_local};
 pub use error::Error;
+pub use masking::{masked, without_secrets};
 pub use procfile::parse as procfile;
 pub use unpack::{LONGEST, check, errands, is_unfinished, unpack, unpack_source, unpack_tree};
 

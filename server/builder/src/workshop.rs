@@ -241,7 +241,7 @@ pub(crate) fn choose(config: &Config, request: &Request) -> Result<Vec<(String, 
     for name in &request.buildpacks {
         let pack = match Buildpack::parse(name)? {
             Buildpack::Local { path, reference } => {
-                Buildpack::Local { path: readable(config, &path, request.uid)?, reference }
+                Buildpack::Local { path: readable(config, &path, request)?, reference }
             }
             other => other,
         };
@@ -250,18 +250,28 @@ pub(crate) fn choose(config: &Config, request: &Request) -> Result<Vec<(String, 
     Ok(packs)
 }
 
-/// A directory on this host may be used if anybody may read it, or if the operator says so: the
-/// platform is root, but its users are not.
-fn readable(config: &Config, path: &Path, uid: u32) -> Result<PathBuf, String> {
+/// A directory on this host may be used if the operator says so, or, by an administrator, if anybody may read it: the
+/// platform is root, but its users are not, and what every user of the machine may read is not for every tenant.
+fn readable(config: &Config, path: &Path, request: &Request) -> Result<PathBuf, String> {
     let refused = || {
         format!(
             "The buildpack file://{} is not there, or not readable by every user of this machine. Check the path, and chmod -R a+rX it and the directories above it.",
             path.display()
         )
     };
-    let real = path.canonicalize().map_err(|_| refused())?;
+    let not_theirs = || {
+        format!(
+            "The buildpack file://{} is in a folder of the platform's machine, and only an administrator builds with it. Give the https:// URL of a git repository.",
+            path.display()
+        )
+    };
+    // Who may not use it does not learn whether it is there.
+    let real = path.canonicalize().map_err(|_| if request.may_use_host { refused() } else { not_theirs() })?;
     if config.local_buildpacks.iter().any(|root| real.starts_with(root)) {
         return Ok(real);
+    }
+    if !request.may_use_host {
+        return Err(not_theirs());
     }
     let check = r#"cd -- "$1" && { test -r HEAD || test -r .git/HEAD || test -r bin/compile; }"#;
     let seen = Command::new("/bin/sh")
@@ -272,8 +282,8 @@ fn readable(config: &Config, path: &Path, uid: u32) -> Result<PathBuf, String> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .uid(uid)
-        .gid(uid)
+        .uid(request.uid)
+        .gid(request.uid)
         .status();
     if seen.is_ok_and(|status| status.success()) { Ok(real) } else { Err(refused()) }
 }

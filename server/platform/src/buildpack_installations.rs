@@ -9,6 +9,7 @@ use chrono::Utc;
 use crate::{
     Platform,
     actor::Actor,
+    apps,
     error::{Error, Result},
     events,
     rights::Can,
@@ -19,8 +20,8 @@ use crate::{
 pub(crate) fn shown(buildpack: &str) -> api::builds::Buildpack {
     let name = buildpack.trim_start_matches("urn:buildpack:");
     let named = !buildpack.contains("://");
-    let url = if named { format!("urn:buildpack:{name}") } else { buildpack.to_owned() };
-    api::builds::Buildpack { url: Some(url), name: Some(name.to_owned()) }
+    let url = if named { format!("urn:buildpack:{name}") } else { builder::masked(buildpack) };
+    api::builds::Buildpack { url: Some(url), name: Some(builder::masked(name)) }
 }
 
 fn listed(row: &store::apps::Row) -> Vec<api::buildpack_installations::BuildpackInstallation> {
@@ -46,16 +47,17 @@ pub async fn buildpack_installation_update(
     Input(update): Input<api::buildpack_installations::BuildpackInstallationsUpdate>,
 ) -> Listed {
     let app = actor.app(&app, Can::Deploy).await?;
-    let mut row = store::apps::Row::clone(&app);
-    let given = update.updates.into_iter().filter_map(|u| u.buildpack);
-    row.buildpacks = given.map(|b| checked(&b)).collect::<Result<_>>()?;
     let mut tx = platform.db().begin().await?;
+    let mut row = apps::locked(&mut tx, app.id).await?;
+    let given = update.updates.into_iter().filter_map(|u| u.buildpack);
+    row.buildpacks = given.map(|b| checked(&b, &row.buildpacks, &actor)).collect::<Result<_>>()?;
+    let shown = row.buildpacks.iter().map(|b| builder::masked(b)).collect::<Vec<_>>();
     store::apps::app_update(&mut *tx, &row, Utc::now()).await?;
     let summary = match row.buildpacks.len() {
         0 => "Cleared the buildpacks: the next build detects one.".to_owned(),
-        _ => format!("Set the buildpacks to {}.", row.buildpacks.join(", ")),
+        _ => format!("Set the buildpacks to {}.", shown.join(", ")),
     };
-    let data = serde_json::json!({ "buildpacks": row.buildpacks });
+    let data = serde_json::json!({ "buildpacks": shown });
     let action = "buildpack_installation.update";
     actor.event(&mut tx, events::New { action, subject: &row.name, app: Some(row.id), summary, data }).await?;
     tx.commit().await?;
@@ -63,7 +65,19 @@ pub async fn buildpack_installation_update(
     Ok(Json(listed(&row)))
 }
 
-/// The buildpack in the one form that is kept, or a sentence on why it cannot be used.
-pub(crate) fn checked(buildpack: &str) -> Result<String> {
-    builder::canonical(buildpack).map_err(Error::invalid)
+/// The buildpack in the one form that is kept, or a sentence on why it cannot be used. Who read the list of `known`
+/// ones sends back an address as it was shown: it means the one with the password.
+pub(crate) fn checked(buildpack: &str, known: &[String], actor: &Actor) -> Result<String> {
+    let given = buildpack.trim();
+    if let Some(known) = known.iter().find(|known| builder::masked(known) == given && *known != given) {
+        return Ok(known.clone());
+    }
+    let buildpack = builder::canonical(given).map_err(Error::invalid)?;
+    if builder::is_local(&buildpack) && !actor.account.admin {
+        return Err(Error::forbidden(
+            "Only an administrator of the platform may use a buildpack in a folder of its machine (file://). Give the \
+             https:// URL of a git repository.",
+        ));
+    }
+    Ok(buildpack)
 }

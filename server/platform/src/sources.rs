@@ -34,7 +34,27 @@ pub(crate) fn file(platform: &Platform, id: Uuid) -> PathBuf {
 /// The id of one of our own addresses, whatever host it names.
 pub(crate) fn own(platform: &Platform, url: &str) -> Option<Uuid> {
     let secret = url.split_once("/blobs/sources/")?.1;
-    platform.secrets().signed("source get", secret)
+    let signed = platform.secrets().signed_for("source get", secret).map(|(_, id)| id);
+    // As they were signed once; builds that wait may have one. They open nothing any more.
+    signed.or_else(|| platform.secrets().signed("source get", secret))
+}
+
+/// A source's address as it is shown to who may deploy: one's own upload as it opens, nobody else's, and of other
+/// hosts no secrets.
+pub(crate) fn shown(url: &str, actor: &Actor) -> Option<String> {
+    if own(&actor.platform, url).is_none() {
+        return Some(builder::masked(url));
+    }
+    let secret = url.split_once("/blobs/sources/")?.1;
+    let (uploader, _) = actor.platform.secrets().signed_for("source get", secret)?;
+    (uploader == actor.account.id).then(|| url.to_owned())
+}
+
+/// The upload that an address opens, for as long as the account that it was signed for may use the platform.
+async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<Uuid> {
+    let (account, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
+    store::accounts::account_info(platform.db(), account).await?.ok_or_else(missing)?;
+    Ok(id)
 }
 
 /// `POST /sources`
@@ -48,7 +68,8 @@ pub async fn source_create(State(platform): State<Platform>, actor: Actor) -> Re
     actor.event(&mut tx, events::New { action: "source.create", subject, app: None, summary, data }).await?;
     tx.commit().await?;
     let url = |method: &str| {
-        format!("{}/blobs/sources/{}", actor.base, platform.secrets().sign(&format!("source {method}"), id))
+        let secret = platform.secrets().sign_for(&format!("source {method}"), actor.account.id, id);
+        format!("{}/blobs/sources/{secret}", actor.base)
     };
     let source_blob = api::sources::SourceUrls { get_url: url("get"), put_url: url("put") };
     Ok(Created(api::sources::Source { source_blob }))
@@ -74,7 +95,7 @@ pub async fn source_upload(
     Path(secret): Path<String>,
     body: Body,
 ) -> Result<StatusCode> {
-    let id = platform.secrets().signed("source put", &secret).ok_or_else(missing)?;
+    let id = opened(&platform, "source put", &secret).await?;
     let file = file(&platform, id);
     let temporary = file.with_extension(Uuid::now_v7().to_string());
     let size = match slugs::save(body, &temporary, MOST_BYTES).await {
@@ -91,7 +112,7 @@ pub async fn source_upload(
 
 /// `GET /blobs/sources/{secret}`
 pub async fn source_download(State(platform): State<Platform>, Path(secret): Path<String>) -> Result<Response> {
-    let id = platform.secrets().signed("source get", &secret).ok_or_else(missing)?;
+    let id = opened(&platform, "source get", &secret).await?;
     let file = tokio::fs::File::open(file(&platform, id)).await.map_err(|_| missing())?;
     let headers = [(header::CONTENT_TYPE, "application/octet-stream")];
     Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())

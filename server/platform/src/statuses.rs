@@ -255,7 +255,7 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
         dynos,
         held: known.held.clone(),
         releases: newest.iter().map(|r| release_rules::shown(r, current, app, actor)).collect(),
-        builds: recent.iter().map(|b| build_rules::shown(b, actor)).collect(),
+        builds: recent.iter().map(|b| build_rules::shown(b, actor, app)).collect(),
         permissions: app.rights().names().into_iter().map(String::from).collect(),
     })
 }

@@ -70,6 +70,19 @@ async fn a_private_buildpack_stays_private() {
 }
 
 #[tokio::test]
+async fn a_buildpack_of_the_machine_is_for_administrators() {
+    let (dir, mut host) = host_with("echo never");
+    host.request.may_use_host = false;
+    host.build().await.says("only an administrator builds with it").why();
+    // Nor is it told whether a folder is there.
+    host.request.buildpacks = vec!["file:///root/not-there".into()];
+    host.build().await.says("only an administrator builds with it").why();
+    host.request.buildpacks = vec![format!("file://{}", dir.path().display())];
+    host.config.local_buildpacks = vec![dir.path().to_owned()];
+    host.build().await.says("never").slug_made();
+}
+
+#[tokio::test]
 async fn a_cancelled_build_stops() {
     let (_dir, mut host) =
         host_with("trap 'echo asked to stop; exit 1' TERM; touch $2/begun; while :; do sleep 0.1; done");

@@ -78,6 +78,7 @@ impl Host {
                 source,
                 cache: data.path().join("cache").join(app_id.to_string()),
                 buildpacks: Vec::new(),
+                may_use_host: true,
                 env: BTreeMap::new(),
                 source_version: "abc123".into(),
             },

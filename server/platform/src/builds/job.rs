@@ -104,7 +104,7 @@ impl Run {
     }
 
     async fn print(&self, platform: &Platform, build: &Row, line: &str) -> anyhow::Result<()> {
-        print(platform, build.app_id, self.build, line).await
+        print(platform, build.app_id, self.build, &without_secrets(build, line)).await
     }
 
     async fn build(&self, platform: &Platform, build: &Row, slug: Uuid) -> Result<Built, Failure> {
@@ -137,6 +137,8 @@ impl Run {
         source::fetch(platform, build, app.uid as u32, folder).await?;
         let vars =
             config_vars::current(platform, app.id).await.map_err(|err| builder::Error::Other(anyhow!("{err}")))?;
+        let who = store::accounts::account_info(platform.db(), build.account_id).await.map_err(anyhow::Error::from);
+        let may_use_host = who.map_err(builder::Error::Other)?.is_some_and(|who| who.admin);
         let request = builder::Request {
             app_id: app.id,
             build_id: self.build,
@@ -145,6 +147,7 @@ impl Run {
             source: folder.to_owned(),
             cache: platform.config().data.join("cache").join(app.id.to_string()),
             buildpacks: build.buildpacks.clone(),
+            may_use_host,
             env: vars,
             source_version: build.source_version.clone().unwrap_or_default(),
         };
@@ -281,6 +284,7 @@ impl Run {
     }
 
     async fn end(&self, platform: &Platform, build: &Row, why: &str) -> Result<(), Failure> {
+        let why = &without_secrets(build, why);
         self.print(platform, build, "").await?;
         self.print(platform, build, &format!(" !     Push rejected, {}.", lower(why))).await?;
         if store::builds::build_fail(platform.db(), self.build, why, Utc::now()).await? {
@@ -298,6 +302,11 @@ impl Run {
         platform.changed(build.app_id);
         Ok(())
     }
+}
+
+/// What a build prints, without the passwords of the addresses that it uses.
+fn without_secrets(build: &Row, text: &str) -> String {
+    builder::without_secrets(text, build.buildpacks.iter().chain(&build.source_url).map(String::as_str))
 }
 
 fn lower(text: &str) -> String {

@@ -26,6 +26,7 @@ use crate::{
     error::Result,
     invitation_policy,
     quotas::{self, Quota},
+    rights::{App, Can},
     sources,
 };
 
@@ -67,7 +68,7 @@ pub(crate) async fn create(platform: &Platform, tx: &mut sqlx::PgConnection, new
 }
 
 /// The build as it goes over the wire.
-pub(crate) fn shown(row: &Row, actor: &Actor) -> api::builds::Build {
+pub(crate) fn shown(row: &Row, actor: &Actor, app: &App) -> api::builds::Build {
     let status = match row.status.as_str() {
         "pending" => api::builds::BuildStatus::Pending,
         "failed" => api::builds::BuildStatus::Failed,
@@ -80,7 +81,7 @@ pub(crate) fn shown(row: &Row, actor: &Actor) -> api::builds::Build {
         status,
         buildpacks: row.buildpacks.iter().map(|b| buildpack_installations::shown(b)).collect(),
         source_blob: api::builds::SourceBlob {
-            url: row.source_url.clone(),
+            url: row.source_url.as_deref().filter(|_| app.may(Can::Deploy)).and_then(|url| sources::shown(url, actor)),
             version: row.source_version.clone(),
             version_description: row.source_description.clone(),
             checksum: row.source_checksum.clone(),

@@ -43,7 +43,7 @@ pub async fn build_list(
     let app = actor.app(&app, Can::View).await?;
     let range = pages::asked(&headers, &LIST)?;
     let page = store::builds::build_list(platform.db(), app.id, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row, &actor))))
+    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row, &actor, &app))))
 }
 
 /// `GET /apps/{app}/builds/{build}`: by id or number.
@@ -54,7 +54,7 @@ pub async fn build_info(
 ) -> Result<Json<api::builds::Build>> {
     let app = actor.app(&app, Can::View).await?;
     let row = find(&platform, &app, &build).await?;
-    Ok(Json(shown(&row, &actor)))
+    Ok(Json(shown(&row, &actor, &app)))
 }
 
 /// `POST /apps/{app}/builds`: of an archive at an address.
@@ -72,7 +72,8 @@ pub async fn build_create(
         platform.outbound().check(&url).map_err(|err| Error::invalid(format!("source_blob.url: {err}.")))?;
     }
     let given = body.buildpacks.unwrap_or_default().into_iter().filter_map(|b| b.url.or(b.name));
-    let mut buildpacks = given.map(|b| buildpack_installations::checked(&b)).collect::<Result<Vec<_>>>()?;
+    let mut buildpacks =
+        given.map(|b| buildpack_installations::checked(&b, &app.buildpacks, &actor)).collect::<Result<Vec<_>>>()?;
     if buildpacks.is_empty() {
         buildpacks.clone_from(&app.buildpacks);
     }
@@ -99,7 +100,7 @@ pub async fn build_create(
     platform.said(app.id, "api", &format!("Build started by user {}", actor.account.email));
     platform.changed(app.id);
     let row = store::builds::build_info(platform.db(), new.id).await?.ok_or_else(Error::no_app)?;
-    Ok(Created(shown(&row, &actor)))
+    Ok(Created(shown(&row, &actor, &app)))
 }
 
 /// `DELETE /apps/{app}/builds/{build}`: cancels it; it ends as failed.
@@ -142,7 +143,7 @@ pub async fn build_result(
         "succeeded" => Some(0),
         _ => Some(1),
     };
-    let build = shown(&row, &actor);
+    let build = shown(&row, &actor, &app);
     Ok(Json(serde_json::json!({ "build": build, "exit_code": exit_code, "lines": lines })))
 }
 

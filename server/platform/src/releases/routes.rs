@@ -59,12 +59,14 @@ pub async fn release_create(
     Input(body): Input<api::releases::ReleaseCreate>,
 ) -> Result<Created<api::releases::Release>> {
     let app = actor.app(&app, Can::Deploy).await?;
+    let mut tx = platform.db().begin().await?;
+    // Config vars that are read before the lock may be changed before the release is made, which would undo that.
+    store::apps::app_lock(&mut *tx, app.id).await?;
     let wish = match (&body.slug, &body.release) {
         (Some(slug), None) => of_slug(&platform, &actor, &app, slug, body.description).await?,
         (None, Some(release)) => back_to(&platform, &app, release).await?,
         _ => return Err(Error::invalid("Say either which slug to release or which release to go back to.")),
     };
-    let mut tx = platform.db().begin().await?;
     let id = Uuid::now_v7();
     let new = New {
         id: Some(id),

@@ -12,3 +12,4 @@ mod memory;
 mod other_apps;
 mod outside;
 mod rights;
+mod secrets;

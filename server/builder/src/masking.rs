@@ -1,0 +1,82 @@
+//! What of an address nobody is shown: with whose name and password it is opened, and what follows the question mark.
+//!
+//! Lists, build output, the audit log and errors all show addresses through here. Where an address is used, it is
+//! used as it was given.
+
+const MASK: &str = "***";
+
+/// An address, taken apart: scheme, user and password, host and path, query, fragment. The ends keep their marks.
+struct Parts<'a> {
+    scheme: &'a str,
+    credentials: Option<&'a str>,
+    place: &'a str,
+    query: Option<&'a str>,
+    fragment: &'a str,
+}
+
+fn parts(address: &str) -> Option<Parts<'_>> {
+    let (scheme, rest) = address.split_at(address.find("://")? + 3);
+    let (rest, fragment) = rest.split_at(rest.find('#').unwrap_or(rest.len()));
+    // The last @ before the path ends the credentials, which may contain others.
+    let authority = rest.find(['/', '\\', '?']).unwrap_or(rest.len());
+    let (credentials, rest) = match rest[..authority].rfind('@') {
+        Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
+        None => (None, rest),
+    };
+    let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
+    Some(Parts { scheme, credentials, place, query, fragment })
+}
+
+/// An address as it is shown: `https://***@example.com/a?***#main`. What is no address stays as it is.
+pub fn masked(address: &str) -> String {
+    let Some(Parts { scheme, credentials, place, query, fragment }) = parts(address) else {
+        return address.to_owned();
+    };
+    let at = if credentials.is_some() { "***@" } else { "" };
+    let asks = if query.is_some_and(|query| !query.is_empty()) { "?***" } else { "" };
+    format!("{scheme}{at}{place}{asks}{fragment}")
+}
+
+/// `text` without what is secret in `addresses`: programs that use them may print them.
+pub fn without_secrets<'a>(text: &str, addresses: impl IntoIterator<Item = &'a str>) -> String {
+    let mut text = text.to_owned();
+    for found in addresses.into_iter().filter_map(parts) {
+        let password = found.credentials.and_then(|both| both.split_once(':')).map(|(_, password)| password);
+        // What is as short as a word would be found in words.
+        for secret in [found.credentials, password, found.query].into_iter().flatten().filter(|s| s.len() >= 4) {
+            text = text.replace(secret, MASK);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for (address, shown) in [
+            ("https://me:secret@example.com/a", "https://***@example.com/a"),
+            ("https://token@example.com/a#main", "https://***@example.com/a#main"),
+            ("https://a@b:c@example.com", "https://***@example.com"),
+            ("https://example.com/a@b", "https://example.com/a@b"),
+            ("https://example.com/a.tgz?key=hush#x", "https://example.com/a.tgz?***#x"),
+            ("https://example.com?user@host", "https://example.com?***"),
+            ("heroku/nodejs", "heroku/nodejs"),
+            ("urn:buildpack:heroku/nodejs", "urn:buildpack:heroku/nodejs"),
+            ("file:///srv/packs/a", "file:///srv/packs/a"),
+        ] {
+            assert_eq!(masked(address), shown);
+            assert_eq!(masked(shown), shown);
+        }
+    }
+
+    #[test]
+    fn what_programs_print_of_an_address_has_no_secrets() {
+        let addresses = ["https://me:hush-hush@example.com/a?key=1234", "https://x@example.com/"];
+        let said = "fatal: Authentication failed for 'https://me:hush-hush@example.com/a' with hush-hush and key=1234";
+        let shown = "fatal: Authentication failed for 'https://***@example.com/a' with *** and ***";
+        assert_eq!(without_secrets(said, addresses), shown);
+    }
+}

@@ -1,0 +1,137 @@
+//! What they try to read: passwords of addresses, uploads of others, folders of the platform's machine.
+
+use serde_json::{Value, json};
+
+use crate::{
+    builds::source,
+    world::{World, account, path, until},
+};
+
+const SECRET: &str = "hush-hush-hush";
+
+/// Lets the stranger look at an app, and nothing else.
+async fn viewer(t: &World, app: &str) {
+    let body = json!({ "user": "stranger@example.com", "permissions": ["view"] });
+    assert_eq!(t.owner.post(&format!("/apps/{app}/collaborators"), body).await.status, 201);
+}
+
+async fn set(t: &World, urls: &[&str]) -> Value {
+    let updates: Vec<_> = urls.iter().map(|url| json!({ "buildpack": url })).collect();
+    let answer =
+        t.owner.ask("PUT", "/apps/dusk/buildpack-installations").body(json!({ "updates": updates }).to_string()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+async fn kept(t: &World) -> Vec<String> {
+    sqlx::query_scalar("select buildpacks from apps where name = 'dusk'").fetch_one(&t.db).await.unwrap()
+}
+
+#[tokio::test]
+async fn passwords_of_buildpacks_are_shown_nowhere() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    viewer(&t, "dusk").await;
+    let url = format!("https://me:{SECRET}@packs.example/a.git?key={SECRET}#main");
+    let shown = set(&t, &[&url]).await;
+    assert_eq!(shown[0]["buildpack"]["url"], "https://***@packs.example/a.git?***#main");
+    // Who reads the list and sends it back with one more keeps the password.
+    set(&t, &["https://***@packs.example/a.git?***#main", "heroku/nodejs"]).await;
+    assert_eq!(kept(&t).await, [url.as_str(), "heroku/nodejs"]);
+    set(&t, &[&url]).await;
+
+    t.driver.react(|_| dyno::fake::Reaction::Exit(1));
+    let body = json!({ "source_blob": { "url": source(&t).await } });
+    let build = t.owner.post("/apps/dusk/builds", body).await.json();
+    let number = build["id"].as_str().unwrap().to_owned();
+    until("the build has ended", async || {
+        let now = t.owner.get(&format!("/apps/dusk/builds/{number}")).await.json();
+        if now["status"] == "pending" { Err(now.to_string()) } else { Ok(()) }
+    })
+    .await;
+    for route in [
+        "/apps/dusk/buildpack-installations",
+        "/apps/dusk/builds",
+        "/apps/dusk/builds/1",
+        "/apps/dusk/builds/1/result",
+        "/apps/dusk/events",
+        "/apps/dusk/log-lines",
+        "/apps/dusk/status",
+    ] {
+        for who in [&t.owner, &t.stranger] {
+            let answer = who.get(route).await;
+            assert_eq!(answer.status, 200, "{route}: {answer:?}");
+            assert!(!answer.text().contains(SECRET), "{route}: {answer:?}");
+        }
+    }
+    for route in ["/events", "/platform"] {
+        assert!(!t.owner.get(route).await.text().contains(SECRET), "{route}");
+    }
+}
+
+#[tokio::test]
+async fn addresses_of_sources_are_for_who_may_deploy_and_uploads_for_who_made_them() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    viewer(&t, "dusk").await;
+    let upload = source(&t).await;
+    let outside = format!("https://user:{SECRET}@127.0.0.1/a.tgz?X-Signature={SECRET}");
+    for url in [&upload, &outside] {
+        let made = t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": url } })).await;
+        assert_eq!(made.status, 201, "{made:?}");
+    }
+    let url_of = |build: Value| build["source_blob"]["url"].clone();
+    assert_eq!(url_of(t.owner.get("/apps/dusk/builds/1").await.json()), upload.as_str());
+    assert_eq!(url_of(t.owner.get("/apps/dusk/builds/2").await.json()), "https://***@127.0.0.1/a.tgz?***");
+    for number in ["1", "2"] {
+        let seen = t.stranger.get(&format!("/apps/dusk/builds/{number}")).await;
+        assert!(url_of(seen.json()).is_null() && !seen.text().contains("/blobs/sources/"), "{seen:?}");
+    }
+    // Not even who may deploy opens another's upload: it may be for another app.
+    let token = account(&t.db, "deployer@example.com").await;
+    let body = json!({ "user": "deployer@example.com", "permissions": ["deploy"] });
+    t.owner.post("/apps/dusk/collaborators", body).await;
+    let deployer = t.actor(&token);
+    assert!(url_of(deployer.get("/apps/dusk/builds/1").await.json()).is_null());
+
+    // An address dies with the right of the account to be here.
+    let made = t.stranger.post("/sources", json!({})).await.json();
+    let put = path(made["source_blob"]["put_url"].as_str().unwrap());
+    assert_eq!(t.anonymous.ask("PUT", &put).body("x").await.status, 200);
+    let get = path(made["source_blob"]["get_url"].as_str().unwrap());
+    assert_eq!(t.anonymous.get(&get).await.status, 200);
+    let suspended = t.owner.patch("/users/stranger@example.com", json!({ "suspended": true })).await;
+    assert_eq!(suspended.status, 200, "{suspended:?}");
+    assert_eq!(t.anonymous.get(&get).await.status, 404);
+    assert_eq!(t.anonymous.ask("PUT", &put).body("y").await.status, 404);
+}
+
+#[tokio::test]
+async fn folders_of_the_machine_are_for_administrators() {
+    let t = World::start().await;
+    let app = t.stranger.post("/apps", json!({ "name": "dawn" })).await;
+    assert_eq!(app.status, 201, "{app:?}");
+    for url in ["file:///srv/repository", "file:///var/lib/wharf/git/x.git#main", " file:///etc "] {
+        let body = json!({ "updates": [{ "buildpack": url }] }).to_string();
+        let refused = t.stranger.ask("PUT", "/apps/dawn/buildpack-installations").body(body).await;
+        assert!(refused.error().2.contains("Only an administrator"), "{url}: {refused:?}");
+        let body = json!({ "source_blob": { "url": "https://a.example/x.tgz" }, "buildpacks": [{ "url": url }] });
+        assert_eq!(t.stranger.post("/apps/dawn/builds", body).await.error().0, 403, "{url}");
+    }
+    // What was set before that rule, or by an administrator, is not built by anybody else either.
+    sqlx::query("update apps set buildpacks = '{file:///srv/repository}' where name = 'dawn'")
+        .execute(&t.db)
+        .await
+        .unwrap();
+    let made = t.stranger.post("/sources", json!({})).await.json();
+    let put = path(made["source_blob"]["put_url"].as_str().unwrap());
+    let archive = crate::world::archive("Procfile", "web: ./server\n");
+    assert_eq!(t.anonymous.ask("PUT", &put).body(archive).await.status, 200);
+    let body = json!({ "source_blob": { "url": made["source_blob"]["get_url"] } });
+    let build = t.stranger.post("/apps/dawn/builds", body).await;
+    assert_eq!(build.status, 201, "{build:?}");
+    let output = path(build.json()["output_stream_url"].as_str().unwrap());
+    let said = t.anonymous.get(&output).await.text();
+    assert!(said.contains("only an administrator builds with it"), "{said}");
+    assert_eq!(t.driver.started().len(), 0);
+}
