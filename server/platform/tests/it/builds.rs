@@ -72,7 +72,7 @@ async fn a_build_becomes_a_release() {
     let log = t.log_with("dusk", "app[api]: Build succeeded").await;
     assert!(log.contains("app[api]: Build started by user"), "{log}");
     // What was needed on the way is gone.
-    let left: Vec<_> = std::fs::read_dir(t.data().join("tmp")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left = t.leftovers();
     assert!(left.is_empty(), "{left:?}");
 }
 

@@ -6,7 +6,10 @@ use platform::testing::{Destroy, RunBuild, RunRelease, UnpackSlug};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{builds::source, world::World};
+use crate::{
+    builds::source,
+    world::{World, until},
+};
 
 /// A platform whose jobs the test runs.
 async fn world(react: impl Fn(&str) -> Reaction + Send + 'static) -> World {
@@ -146,14 +149,11 @@ async fn build(code: i32, status: &str, releases: i64) -> usize {
                          where b.id = $1 and e.action in ('release.create', 'build.fail')";
             assert_eq!(count(&t, noted, job.build).await, 1);
             // Dynos of the release before are being started beside this, from archives that come and go.
-            let left = || std::fs::read_dir(t.data().join("tmp")).unwrap().flatten().map(|e| e.path());
-            for _ in 0..200 {
-                if left().next().is_none() {
-                    return;
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            }
-            panic!("{:?}", left().collect::<Vec<_>>());
+            until("nothing temporary is left", async || match t.leftovers() {
+                left if left.is_empty() => Ok(()),
+                left => Err(format!("{left:?}")),
+            })
+            .await;
         },
     )
     .await

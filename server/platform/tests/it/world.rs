@@ -117,6 +117,13 @@ impl World {
         self.dir.path().join("data")
     }
 
+    /// What lies in the folder for what is needed on the way. Empty disks to copy from stay there.
+    pub fn leftovers(&self) -> Vec<String> {
+        let names = std::fs::read_dir(self.data().join("tmp")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+        names.filter(|name| !name.starts_with(".disk-")).collect()
+    }
+
     /// Somebody with this token.
     pub fn actor(&self, token: &str) -> Actor {
         Actor::new(&self.anonymous.routes, Some(token.to_owned()))
