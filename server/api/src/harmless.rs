@@ -148,10 +148,9 @@ fn unfinished(bytes: &[u8]) -> usize {
     if let Some(at) = tail.iter().rposition(|b| *b == 0x1b) {
         let begun = &tail[at + 1..];
         let codes = begun.strip_prefix(b"[").unwrap_or(begun);
-        if codes.len() == begun.len().saturating_sub(1) || begun.is_empty() {
-            if codes.iter().all(|b| b.is_ascii_digit() || matches!(b, b';' | b':')) {
-                return tail.len() - at;
-            }
+        let is_begun = codes.len() == begun.len().saturating_sub(1) || begun.is_empty();
+        if is_begun && codes.iter().all(|b| b.is_ascii_digit() || matches!(b, b';' | b':')) {
+            return tail.len() - at;
         }
     }
     if tail.last() == Some(&b'\r') {

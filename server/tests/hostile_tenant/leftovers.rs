@@ -65,7 +65,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn is_left_over(path: &PathBuf) -> bool {
+fn is_left_over(path: &Path) -> bool {
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
     name.ends_with(".lock") || name.starts_with("incoming-") || name.starts_with("tmp_") || name.ends_with(".keep")
 }
@@ -135,7 +135,7 @@ fn kills_in_the_middle_of_a_push_are_in_nobodys_way() {
         assert!(ok, "{victim}: {said}");
     }
     assert!(up.stop().success());
-    let left: Vec<PathBuf> = files(&repository(&world)).into_iter().filter(is_left_over).collect();
+    let left: Vec<PathBuf> = files(&repository(&world)).into_iter().filter(|path| is_left_over(path)).collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -177,8 +177,9 @@ fn what_an_older_version_and_the_killed_left_is_taken_over_and_swept() {
 
     // A group of processes that goes away at once.
     let mut push = repo.command(&repo.folder, &["push", &repo.url(), "HEAD:refs/heads/side"]);
-    let client = push.stderr(Stdio::null()).process_group(0).spawn().unwrap();
+    let mut client = push.stderr(Stdio::null()).process_group(0).spawn().unwrap();
     let _ = killpg(Pid::from_raw(client.id() as i32), Signal::SIGKILL);
+    client.wait().unwrap();
     wait_until("nothing of it is left", || below_server(&world).iter().all(|(_, line)| !is_git(line)));
     assert!(repo.push(&["HEAD:refs/heads/side"]).0);
     assert!(up.stop().success());

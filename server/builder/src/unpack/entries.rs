@@ -53,7 +53,7 @@ impl<'a, R: Read> Entries<'a, R> {
     /// The next entry that stands for something; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Entry<'a, R>>, Refused> {
         let mut extended = Extended::default();
-        while let Some(entry) = self.raw.next() {
+        for entry in self.raw.by_ref() {
             let mut entry = entry.map_err(Refused::Unreadable)?;
             match entry.header().entry_type() {
                 EntryType::GNULongName => extended.path = Some(text(body(&mut entry)?)),

@@ -20,7 +20,7 @@ async fn what_somebody_may_have_and_has() {
     };
     let (theirs, own) = (("apps".to_owned(), 5, false), ("apps".to_owned(), 9, true));
     assert_eq!(found(ada).await, [theirs.clone(), own]);
-    assert_eq!(found(Owner { account: None, team: Some(Uuid::now_v7()) }).await, [theirs.clone()]);
+    assert_eq!(found(Owner { account: None, team: Some(Uuid::now_v7()) }).await, std::slice::from_ref(&theirs));
     quota_save(&mut db, Uuid::now_v7(), ada, "apps", None, at(0)).await.unwrap();
     assert_eq!(found(ada).await, [theirs]);
     assert!(quota_save(&mut db, Uuid::now_v7(), ada, "cats", Some(1), at(0)).await.is_err());

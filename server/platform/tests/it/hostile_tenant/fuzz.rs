@@ -189,7 +189,7 @@ async fn nonsense_from_those_who_may_do_everything_is_refused_too() {
     let t = World::start().await;
     // Wrong credentials are counted, and told.
     t.expects("shut for");
-    let (fields, mut chance) = (fields(), Chance(0x4f57_4e45_52));
+    let (fields, mut chance) = (fields(), Chance(0x004f_574e_4552));
     for (n, (method, route)) in all_routes().iter().enumerate() {
         let email = format!("admin-{n}@example.com");
         let actor = t.actor(&account(&t.db, &email).await);
