@@ -19,7 +19,7 @@ const COMPRESSED = new Set([".js", ".wasm", ".bin", ".css", ".svg", ".txt", ".js
  * What pages may load of WASM, in bytes after brotli: those of a bundle, or of any other. A few percent
  * more than they do, because compilers differ.
  */
-const BUDGET = { entry: 320_000, apps: 325_000, most: 410_000 };
+const BUDGET = { entry: 320_000, apps: 340_000, most: 410_000 };
 
 const hash = (...contents) =>
   contents.reduce((sum, content) => sum.update(content), createHash("sha256")).digest("hex").slice(0, 16);
