@@ -55,7 +55,8 @@ mod tests {
     fn a_page_keeps_the_rest_of_the_address() {
         let mut query = ParamsMap::new();
         query.insert("q", "a b".into());
-        assert_eq!(with(&query, "rows", Some("x~1".into())), "?q=a%20b&rows=x~1");
+        // The server escapes all but letters and digits, a browser a little less: both lead to the same place.
+        assert_eq!(with(&query, "rows", Some("x~1".into())), "?q=a%20b&rows=x%7E1");
         query.insert("rows", "old".into());
         assert_eq!(with(&query, "rows", Some("new".into())), "?q=a%20b&rows=new");
         assert_eq!(with(&query, "rows", None), "?q=a%20b");
