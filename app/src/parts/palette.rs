@@ -268,20 +268,29 @@ fn PaletteDialog(keyboard: Keyboard) -> impl IntoView {
                 />
                 <kbd>"Esc"</kbd>
             </div>
-            <div role="listbox" id="palette-list" aria-label="Results" tabindex="-1">
-                {move || list.get().into_iter().enumerate().map(|(i, choice)| {
-                    let (icon, text) = (choice.icon, choice.text.clone());
-                    view! {
-                        <div role="option" id=format!("po{i}") aria-selected=move || (at.get() == i).to_string()
-                            on:click=move |_| run.run(choice.clone()) on:pointermove=move |_| if at.get_untracked() != i { at.set(i) }>
-                            <Icon name=icon/>
-                            <span class="clip">{text}</span>
-                        </div>
-                    }
-                }).collect_view()}
-                <Show when=move || list.with(Vec::is_empty)><p class="small dim" style="padding:8px">"Nothing fits."</p></Show>
-            </div>
+            <Results list at run/>
         </dialog>
+    }
+    .into_any()
+}
+
+/// What fits what was typed.
+#[component]
+fn Results(list: Memo<Vec<Choice>>, at: RwSignal<usize>, run: Callback<Choice>) -> impl IntoView {
+    view! {
+        <div role="listbox" id="palette-list" aria-label="Results" tabindex="-1">
+            {move || list.get().into_iter().enumerate().map(|(i, choice)| {
+                let (icon, text) = (choice.icon, choice.text.clone());
+                view! {
+                    <div role="option" id=format!("po{i}") aria-selected=move || (at.get() == i).to_string()
+                        on:click=move |_| run.run(choice.clone()) on:pointermove=move |_| if at.get_untracked() != i { at.set(i) }>
+                        <Icon name=icon/>
+                        <span class="clip">{text}</span>
+                    </div>
+                }
+            }).collect_view()}
+            <Show when=move || list.with(Vec::is_empty)><p class="small dim" style="padding:8px">"Nothing fits."</p></Show>
+        </div>
     }
     .into_any()
 }

@@ -395,13 +395,18 @@ impl Actor {
 /// Whether `account` may do `can` with the app with this id, now: for addresses that open
 /// without credentials, and for streams that are open already.
 pub(crate) async fn still_may(platform: &Platform, account: Uuid, app: Uuid, can: Can) -> Result<bool> {
+    Ok(app_for(platform, account, app, can).await?.is_some())
+}
+
+/// As [`still_may`]: the app, if `account` may do `can` with it.
+pub(crate) async fn app_for(platform: &Platform, account: Uuid, app: Uuid, can: Can) -> Result<Option<apps::Row>> {
     let db = platform.db();
     let (Some(account), Some(app)) = (accounts::account_info(db, account).await?, apps::app_info(db, app).await?)
     else {
-        return Ok(false);
+        return Ok(None);
     };
     let access = store::collaborators::access_info(db, account.id, app.id).await?;
-    Ok(of_app(&account, &app, &access).has(can))
+    Ok(of_app(&account, &app, &access).has(can).then_some(app))
 }
 
 /// An open stream of an app's: it ends as soon as its reader may no longer read.

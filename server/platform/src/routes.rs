@@ -19,7 +19,7 @@ pub fn route_list() -> Vec<Route> {
 }
 
 fn routes() -> Routes {
-    let told = api_routes().merge(team_routes()).merge(app_routes()).merge(open_routes());
+    let told = account_routes().merge(api_routes()).merge(team_routes()).merge(app_routes()).merge(open_routes());
     told.limit(DefaultBodyLimit::max(4 << 20)).merge(stream_routes())
 }
 
@@ -35,7 +35,7 @@ pub fn api_router(platform: Platform) -> Router {
         .with_state(platform)
 }
 
-fn api_routes() -> Routes {
+fn account_routes() -> Routes {
     Routes::default()
         .route("/account", get(Needs::Identity, accounts::account_info).patch(Needs::Global, accounts::account_update))
         .route(
@@ -76,6 +76,10 @@ fn api_routes() -> Routes {
         .route("/account/sessions/{session}", delete(Needs::Global, sessions::session_delete))
         .route("/account/sign-in-links", post(Needs::LastingKey, sign_in_links::sign_in_link_create))
         .route("/account/team-invitations", get(Needs::Global, team_invitations::team_invitation_list_own))
+}
+
+fn api_routes() -> Routes {
+    Routes::default()
         .route("/app-statuses", get(Needs::Read, statuses::app_summary_list))
         .route("/apps", get(Needs::Read, apps::app_list).post(Needs::Write, apps::app_create))
         .route("/dyno-sizes", get(Needs::Read, stacks::dyno_size_list))

@@ -26,7 +26,7 @@ use crate::{
     error::{Error, Result},
     events,
     quotas::{self, Quota},
-    rights::{Can, still_may},
+    rights::{Can, app_for},
     stacks,
     web::{Created, Input},
 };
@@ -150,12 +150,12 @@ fn check_type(kind: &str, command: &str) -> Result<()> {
     Ok(())
 }
 
-/// The slug that an address is of, as long as whoever got the address may deploy an app that has it.
-async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<Uuid> {
+/// The slug that an address is of, as long as whoever got the address may deploy an app that has it; and that app.
+async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<(Uuid, store::apps::Row)> {
     let (account, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
     for app in store::slugs::slug_apps(platform.db(), id).await? {
-        if still_may(platform, account, app, Can::Deploy).await? {
-            return Ok(id);
+        if let Some(app) = app_for(platform, account, app, Can::Deploy).await? {
+            return Ok((id, app));
         }
     }
     Err(missing())
@@ -167,13 +167,13 @@ pub async fn slug_upload(
     Path(secret): Path<String>,
     body: Body,
 ) -> Result<StatusCode> {
-    let id = opened(&platform, "slug put", &secret).await?;
+    let (id, app) = opened(&platform, "slug put", &secret).await?;
     let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
     if row.checksum.is_some() {
         return Err(uploaded_before());
     }
     let file = platform.config().data.join("tmp").join(format!("slug-{id}-{}", Uuid::now_v7()));
-    let outcome = keep_upload(&platform, &row, &file, body).await;
+    let outcome = keep_upload(&platform, &app, &row, &file, body).await;
     let _ = tokio::fs::remove_file(&file).await;
     outcome.map(|()| StatusCode::OK)
 }
@@ -182,11 +182,16 @@ fn uploaded_before() -> Error {
     Error::conflict("The slug was uploaded already. Slugs are immutable: make another one.")
 }
 
-async fn keep_upload(platform: &Platform, row: &Row, file: &FilePath, body: Body) -> Result<()> {
+async fn keep_upload(
+    platform: &Platform,
+    app: &store::apps::Row,
+    row: &Row,
+    file: &FilePath,
+    body: Body,
+) -> Result<()> {
     save(body, file, MOST_BYTES).await?;
     let from = file.to_owned();
     let (checksum, size) = tokio::task::spawn_blocking(move || checksum(&from)).await.context("read the slug")??;
-    let app = store::apps::app_info(platform.db(), row.app_id).await?.ok_or_else(missing)?;
     let turn = platform.slug_checks().turn(app.team_id.or(app.owner_id).unwrap_or(app.id)).await?;
     builder::check(platform.git().workers(), file).await.map_err(|err| match err {
         builder::Error::Failed { why } => {
@@ -236,7 +241,7 @@ fn checksum(file: &FilePath) -> Result<(String, i64)> {
 
 /// `GET /blobs/slugs/{secret}`
 pub async fn slug_download(State(platform): State<Platform>, Path(secret): Path<String>) -> Result<Response> {
-    let id = opened(&platform, "slug get", &secret).await?;
+    let (id, _) = opened(&platform, "slug get", &secret).await?;
     let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
     let checksum = row.checksum.ok_or_else(missing)?;
     let (size, content) = platform.slug_files().read(&checksum).await?;

@@ -60,8 +60,7 @@ impl Sweep {
         for path in entries(&objects)? {
             let name = name(&path);
             match name.starts_with("incoming-") || name.starts_with("tmp_") {
-                true if path.is_dir() && !path.is_symlink() => fs::remove_dir_all(&path)?,
-                true => fs::remove_file(&path)?,
+                true => trees::remove(&path)?,
                 false if name.len() == 2 => self.sweep_unfinished(&path)?,
                 false => {}
             }

@@ -245,6 +245,7 @@ fn rows_of_apps_come_from_the_check() {
         "ingest.rs",
         "job.rs",
         "reconcile.rs",
+        "unpack.rs",
         "push.rs",
         "teams.rs",
         "apps.rs",

@@ -9,7 +9,8 @@ use crate::world::{World, all, at};
 async fn dynos() {
     let w = World::start().await;
     let app = w.app("dusk").await;
-    let release = w.release(app, "succeeded", None).await;
+    let slug = w.slug(app).await;
+    let release = w.release(app, "succeeded", Some(slug)).await;
     let row = |kind: &str, ordinal: i32| Row {
         id: Uuid::now_v7(),
         app_id: app,
@@ -40,6 +41,7 @@ async fn dynos() {
     }
     assert_eq!(dyno_list(&w.db, app).await.unwrap(), [web1.clone(), web2.clone(), worker.clone()]);
     assert_eq!(dyno_all(&w.db).await.unwrap().len(), 3);
+    assert!(store::slugs::slug_runs(&w.db, app, slug).await.unwrap());
     assert_eq!(dyno_of(&w.db, &[app]).await.unwrap().len(), 3);
     assert_eq!(dyno_list_shown(&w.db, app, &all(&LIST)).await.unwrap().rows.len(), 3);
 

@@ -83,6 +83,9 @@ async fn sign_in_links() {
     sign_in_link_create(&w.db, id, w.account.id, None, b"secret", at(10), at(0)).await.unwrap();
     assert_eq!(sign_in_link_use(&w.db, b"other", at(1)).await.unwrap(), None);
     assert_eq!(sign_in_link_use(&w.db, b"secret", at(10)).await.unwrap(), None);
+    assert_eq!(sign_in_link_info(&w.db, b"secret", at(1)).await.unwrap(), Some((w.account.id, at(10))));
+    assert_eq!(sign_in_link_info(&w.db, b"secret", at(10)).await.unwrap(), None);
     assert_eq!(sign_in_link_use(&w.db, b"secret", at(1)).await.unwrap(), Some(w.account.id));
+    assert_eq!(sign_in_link_info(&w.db, b"secret", at(2)).await.unwrap(), None);
     assert_eq!(sign_in_link_use(&w.db, b"secret", at(2)).await.unwrap(), None);
 }

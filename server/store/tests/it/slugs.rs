@@ -1,6 +1,7 @@
 //! Slugs: every query.
 
 use store::slugs::*;
+use uuid::Uuid;
 
 use crate::world::{World, at};
 
@@ -27,4 +28,25 @@ async fn slugs() {
     let mut alone = slug_checksums_of_app_alone(&w.db, app).await.unwrap();
     alone.sort();
     assert_eq!(alone, ["SHA256:a", "SHA256:own"]);
+}
+
+#[tokio::test]
+async fn what_has_to_be_unpacked() {
+    let w = World::start().await;
+    let app = w.app("dusk").await;
+    let slug = w.slug(app).await;
+    assert!(slug_needed_all(&w.db, 3, at(0)).await.unwrap().is_empty());
+    let old = w.release(app, "succeeded", Some(slug)).await;
+    let newest = w.release(app, "succeeded", Some(slug)).await;
+    let needed = slug_needed_all(&w.db, 3, at(0)).await.unwrap();
+    let seen: Vec<(Uuid, bool)> = needed.iter().map(|n| (n.release_id, n.now)).collect();
+    assert_eq!(seen, [(old, false), (newest, true)]);
+    assert!(needed.iter().all(|n| n.owner == w.account.id && !n.busy && !n.hopeless));
+
+    slug_fault(&w.db, slug, Some("it is no archive"), true).await.unwrap();
+    assert_eq!(slug_info(&w.db, slug).await.unwrap().unwrap().fault.as_deref(), Some("it is no archive"));
+    assert!(slug_needed_all(&w.db, 1, at(0)).await.unwrap().iter().all(|n| n.hopeless));
+    slug_fault(&w.db, slug, None, false).await.unwrap();
+    assert!(!slug_needed_all(&w.db, 1, at(0)).await.unwrap()[0].hopeless);
+    assert!(!slug_runs(&w.db, app, slug).await.unwrap());
 }
