@@ -81,7 +81,7 @@ mod tests {
     fn the_machine_keeps_a_reserve() {
         let host = Host::default();
         let memory = |total: u64| host.divide(total << 20, 32_768).memory >> 20;
-        assert_eq!([512, 1024, 2048, 16_384].map(memory), [256, 512, 1536, 14_746]);
+        assert_eq!([512, 1024, 2048, 16_384].map(memory), [256, 512, 1536, 14_745]);
         let mine = Host { reserve: Some(4 << 30), ..Host::default() };
         assert_eq!(mine.divide(16 << 30, 32_768).memory, 12 << 30);
         let all = Host { reserve: Some(64 << 30), ..Host::default() };
