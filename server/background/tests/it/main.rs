@@ -323,8 +323,10 @@ impl World {
         }
     }
 
+    /// What is leased; what a process that is gone had leased is not.
     async fn running(&self) -> Vec<Uuid> {
-        sqlx::query_scalar("select subject from jobs where state = 'running'").fetch_all(&self.pool).await.unwrap()
+        let leased = "select subject from jobs where state = 'running' and lease_until > now()";
+        sqlx::query_scalar(leased).fetch_all(&self.pool).await.unwrap()
     }
 
     async fn crashes(&self, job: &Cook) -> i32 {
