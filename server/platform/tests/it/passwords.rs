@@ -174,7 +174,7 @@ async fn passwords_are_off_until_an_administrator_turns_them_on() {
     let actions: Vec<_> =
         events.iter().rev().map(|e| e.action.as_str()).filter(|a| a.starts_with("password")).collect();
     let turned = "password_policy.update";
-    assert_eq!(actions, [turned, "password.create", turned, turned, turned, "password.delete"]);
+    assert_eq!(actions, [turned, "password.begin", "password.create", turned, turned, turned, "password.delete"]);
 }
 
 #[tokio::test]
