@@ -35,9 +35,8 @@ pub(crate) fn is_planted(platform: &Platform, headers: &HeaderMap) -> bool {
 /// What removes the cookies that others have set for the domain, and leaves those of the host alone: for the host
 /// and each domain that it is in, for each path that the request is below.
 pub(crate) fn removals(platform: &Platform, headers: &HeaderMap, path: &str) -> Vec<HeaderValue> {
-    let base = actor::base(platform, headers);
-    let host = base.split_once("://").map_or("", |(_, host)| host).split(':').next().unwrap_or_default();
-    let mut domains = vec![host];
+    let host = host(platform, headers);
+    let mut domains = vec![host.as_str()];
     while let Some((_, rest)) = domains.last().and_then(|domain| domain.split_once('.')).filter(|d| d.1.contains('.')) {
         domains.push(rest);
     }
@@ -55,6 +54,18 @@ pub(crate) fn removals(platform: &Platform, headers: &HeaderMap, path: &str) -> 
         }
     }
     all
+}
+
+/// The host that the browser asked.
+fn host(platform: &Platform, headers: &HeaderMap) -> String {
+    let base = actor::base(platform, headers);
+    base.split_once("://").map_or("", |(_, host)| host).split(':').next().unwrap_or_default().to_owned()
+}
+
+/// Whether hosts below this one can set cookies for it. Browsers let nobody set any for a name of one label or for an
+/// address, and take such a `Domain` to mean the host itself: removing those would remove our own. (RFC 6265, 5.3.)
+fn is_shared(host: &str) -> bool {
+    host.contains('.') && host.parse::<IpAddr>().is_err()
 }
 
 /// The network that an address is in: some people's requests come from several addresses of one.
@@ -96,7 +107,8 @@ impl CookieGuard {
         }
         // Programs do not come with what others have set, and browsers say that they are some.
         let is_browser = headers.contains_key("upgrade-insecure-requests") || headers.contains_key("sec-fetch-mode");
-        let session = values(headers, PLAIN).pop().filter(|_| navigates && is_browser && !platform.config().tls);
+        let looks = navigates && is_browser && !platform.config().tls && is_shared(&host(platform, headers));
+        let session = values(headers, PLAIN).pop().filter(|_| looks);
         let Some(session) = session else { return Precaution::None };
         let mark = self.mark(headers, &session);
         let marks = values(headers, MARK);
@@ -126,6 +138,12 @@ mod tests {
         let of = |text: &str| network(Some(text.to_owned()));
         assert_eq!((of("192.0.2.7"), of("192.0.2.9")), ("192.0.2.".into(), "192.0.2.".into()));
         assert_eq!((of("2001:db8:1:2::3"), of("nonsense")), ("2001:db8:1:".into(), String::new()));
+    }
+
+    #[test]
+    fn nobody_sets_cookies_for_one_label_or_an_address() {
+        let shared = ["wharf.example.com", "example.com", "localhost", "127.0.0.1", "["].map(is_shared);
+        assert_eq!(shared, [true, true, false, false, false]);
     }
 
     #[test]
