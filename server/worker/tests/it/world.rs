@@ -1,7 +1,8 @@
 //! Orders with usual values, and looks at the machine.
 
+use std::collections::HashSet;
 use std::os::unix::fs::{MetadataExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -61,12 +62,14 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Groups of workers that are left in any hierarchy.
-pub fn groups() -> usize {
+/// Groups of workers without a process, in any hierarchy: workers of others may be alive beside this.
+pub fn empty_groups() -> HashSet<PathBuf> {
     let below = |folder: &Path| std::fs::read_dir(folder.join("wharf")).into_iter().flatten().flatten();
     let mounts = std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
     let found = mounts.flat_map(|mount| below(&mount.path()));
-    found.filter(|entry| entry.file_name().to_string_lossy().starts_with("worker-")).count()
+    let workers = found.filter(|entry| entry.file_name().to_string_lossy().starts_with("worker-"));
+    let is_empty = |group: &PathBuf| std::fs::read(group.join("cgroup.procs")).is_ok_and(|pids| pids.is_empty());
+    workers.map(|entry| entry.path()).filter(is_empty).collect()
 }
 
 pub fn owner(path: &Path) -> u32 {
