@@ -1,6 +1,6 @@
 //! Asks, follows redirects one by one, and reads answers no further than it may.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -47,7 +47,24 @@ impl Client {
     /// # Errors
     /// When TLS cannot be set up at all.
     pub fn new(rules: Rules) -> Result<Self, tokio_rustls::rustls::Error> {
-        Ok(Self { rules, tls: crate::tls::config()?, lookup: hop::system() })
+        Self::trusting(rules, None, None)
+    }
+
+    /// The same, which trusts the authorities in this file and folder instead, if there is one of them.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up at all.
+    pub fn trusting(
+        rules: Rules,
+        file: Option<&Path>,
+        folder: Option<&Path>,
+    ) -> Result<Self, tokio_rustls::rustls::Error> {
+        Ok(Self { rules, tls: crate::tls::config(file, folder)?, lookup: hop::system() })
+    }
+
+    /// Whom it may ask.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// The same, with names that are looked up in another way. For tests.

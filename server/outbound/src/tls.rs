@@ -1,13 +1,18 @@
-//! Whom HTTPS trusts: the authorities of this machine.
+//! Whom HTTPS trusts: the authorities of this machine, or those that somebody names.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-/// Reads the authorities, once for all requests. What cannot be read is not trusted.
-pub(crate) fn config() -> Result<ClientConfig, tokio_rustls::rustls::Error> {
+/// Reads the authorities, once for all requests: the machine's when neither file nor folder is given. What cannot be
+/// read is not trusted.
+pub(crate) fn config(file: Option<&Path>, folder: Option<&Path>) -> Result<ClientConfig, tokio_rustls::rustls::Error> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let found = match (file, folder) {
+        (None, None) => rustls_native_certs::load_native_certs(),
+        _ => rustls_native_certs::load_certs_from_paths(file, folder),
+    };
+    roots.add_parsable_certificates(found.certs);
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     Ok(config.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
 }

@@ -83,5 +83,5 @@ pub use crate::{
 
 /// What workers can be sent on: the list for [`worker::main`].
 pub fn errands() -> worker::Errands {
-    builder::errands(git::errands(worker::Errands::default()))
+    builds::errands(builder::errands(git::errands(worker::Errands::default())))
 }

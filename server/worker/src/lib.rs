@@ -39,6 +39,9 @@ pub const USERS: std::ops::RangeInclusive<u32> = dyno::uids::WORKERS;
 /// The user of git's processes, whom the repositories belong to.
 pub const GIT: u32 = *USERS.start();
 
+/// The user of downloads, whom nothing belongs to.
+pub const DOWNLOADS: u32 = GIT + 1;
+
 /// Makes a test's binary usable as the executable of its own workers.
 ///
 /// [`Workers`] starts /proc/self/exe, which in a test is the test harness: this puts [`main`] in

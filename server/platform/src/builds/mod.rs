@@ -1,5 +1,6 @@
 //! Builds: source becomes a slug, and the slug a release. One queue for pushes and for the API.
 
+mod download;
 mod job;
 mod queue;
 mod routes;
@@ -29,6 +30,11 @@ use crate::{
     rights::{App, Can},
     sources,
 };
+
+/// The errands of this module.
+pub(crate) fn errands(errands: worker::Errands) -> worker::Errands {
+    errands.with::<download::Download>()
+}
 
 /// The builds that run in this process, to be cancelled.
 #[derive(Default)]

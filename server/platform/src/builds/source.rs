@@ -1,17 +1,13 @@
 //! Brings a build's source to disk: a commit of the app's repository, or an archive.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use anyhow::Context as _;
-use outbound::Limits;
 use sha2::{Digest as _, Sha256};
 use store::builds::Row;
 
+use super::download::download;
 use crate::{Platform, git, sources};
-
-/// An archive from elsewhere may be as large as one that is uploaded.
-const LIMITS: Limits =
-    Limits { time: Duration::from_secs(600), idle: Duration::from_secs(60), bytes: 1 << 30, hops: 5 };
 
 /// Unpacks the source of `build` into `into`, anew.
 pub(super) async fn fetch(platform: &Platform, build: &Row, uid: u32, into: &Path) -> Result<(), builder::Error> {
@@ -45,7 +41,7 @@ async fn archive_source(
     (into, uid): (&Path, u32),
 ) -> Result<(), builder::Error> {
     if !ours {
-        download(platform, url, archive).await.map_err(|why| failed(format!("the source cannot be fetched: {why}")))?;
+        download(platform, url, archive).await?;
     } else if !archive.exists() {
         return Err(failed("nothing was uploaded to the source's address".into()));
     }
@@ -78,9 +74,4 @@ pub(super) async fn remove(folder: &Path) -> anyhow::Result<()> {
     let folder = folder.to_owned();
     let removed = tokio::task::spawn_blocking(move || trees::remove(&folder)).await;
     removed.context("remove the source")?.context("remove the source")
-}
-
-async fn download(platform: &Platform, url: &str, file: &Path) -> Result<(), String> {
-    let mut out = tokio::fs::File::create(file).await.map_err(|err| err.to_string())?;
-    platform.outbound().download(url, &mut out, &LIMITS).await.map(drop).map_err(|err| err.to_string())
 }

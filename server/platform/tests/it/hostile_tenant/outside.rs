@@ -30,6 +30,54 @@ async fn inside() -> (String, Arc<AtomicUsize>) {
     serve("127.0.0.2", Router::new().fallback(async || "secret")).await
 }
 
+/// Builds `dusk` from there. The build's number.
+async fn build(t: &World, url: &str) -> String {
+    let made = t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": url } })).await.json();
+    made["id"].as_str().unwrap().to_owned()
+}
+
+async fn failed(t: &World, number: &str) -> Value {
+    until("the build has ended", async || {
+        let now = t.owner.get(&format!("/apps/dusk/builds/{number}")).await.json();
+        if now["status"] == "pending" { Err(now.to_string()) } else { Ok(now) }
+    })
+    .await
+}
+
+/// The process that writes a download of this world: neither its parents, nor this one.
+fn downloader(t: &World) -> Option<i32> {
+    let data = t.data();
+    let writes = |pid: &i32| {
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let mut paths = open.filter_map(|fd| std::fs::read_link(fd.path()).ok());
+        paths.any(|path| path.starts_with(&data) && path.extension().is_some_and(|e| e == "download"))
+    };
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.find(|pid| {
+        let owner = std::fs::metadata(format!("/proc/{pid}")).map(|found| std::os::unix::fs::MetadataExt::uid(&found));
+        owner.is_ok_and(|uid| uid == worker::DOWNLOADS) && writes(pid)
+    })
+}
+
+#[tokio::test]
+async fn a_source_that_kills_who_reads_it_fails_its_own_build() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let endless = || {
+        let parts = futures::stream::once(async { Ok::<_, std::io::Error>("part") });
+        axum::body::Body::from_stream(futures::StreamExt::chain(parts, futures::stream::pending()))
+    };
+    let (outside, _) = serve("127.0.0.1", Router::new().route("/a.tgz", get(async move || endless()))).await;
+    let number = build(&t, &format!("{outside}/a.tgz")).await;
+    let pid = until("it is fetched", async || downloader(&t).ok_or_else(|| "nobody".to_owned())).await;
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+    let failed = failed(&t, &number).await;
+    let why = "the source cannot be fetched: the process that fetched it failed (it was killed by signal 9)";
+    assert_eq!((&failed["status"], &failed["error"]), (&json!("failed"), &json!(why)));
+    assert!(!t.leftovers().iter().any(|left| left.contains("download")), "{:?}", t.leftovers());
+}
+
 #[tokio::test]
 async fn a_source_that_redirects_inside_is_not_fetched() {
     let t = World::start().await;
@@ -41,14 +89,7 @@ async fn a_source_that_redirects_inside_is_not_fetched() {
         .route("/twice.tgz", get(async || Redirect::to("/a.tgz")));
     let (outside, _) = serve("127.0.0.1", outside).await;
     for path in ["a.tgz", "twice.tgz"] {
-        let body = json!({ "source_blob": { "url": format!("{outside}/{path}") } });
-        let made = t.owner.post("/apps/dusk/builds", body).await.json();
-        let number = made["id"].as_str().unwrap().to_owned();
-        let failed = until("the build has ended", async || {
-            let now = t.owner.get(&format!("/apps/dusk/builds/{number}")).await.json();
-            if now["status"] == "pending" { Err(now.to_string()) } else { Ok(now) }
-        })
-        .await;
+        let failed = failed(&t, &build(&t, &format!("{outside}/{path}")).await).await;
         let why = "the source cannot be fetched: 127.0.0.2 (where a redirect leads) is a loopback address";
         assert!(failed["error"].as_str().unwrap_or_default().starts_with(why), "{failed}");
     }

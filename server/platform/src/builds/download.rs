@@ -1,0 +1,96 @@
+//! Fetches a source from elsewhere, in a worker that has the network and one open file.
+//!
+//! Whom it may ask is told with the order, and checked by `outbound` in the worker: there names are looked up, TLS is
+//! spoken and answers are read. The file is opened here, so that the worker sees no directory of the platform's.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow};
+use outbound::{Client, Limits, Rules};
+use serde::{Deserialize, Serialize};
+use worker::{Errand, Given, Lines, Network, Order, Shown, Work};
+
+use crate::Platform;
+
+/// An archive from elsewhere may be as large as one that is uploaded.
+const LIMITS: Limits =
+    Limits { time: Duration::from_secs(600), idle: Duration::from_secs(60), bytes: 1 << 30, hops: 5 };
+/// Beyond these the worker is killed. The limits above come first, and have better sentences.
+const WORKER: worker::Limits = worker::Limits {
+    memory_bytes: 128 << 20,
+    processes: 8,
+    file_bytes: LIMITS.bytes,
+    open_files: 64,
+    cpu: LIMITS.time,
+    time: Duration::from_secs(630),
+};
+/// For lookups and for writing the file.
+const THREADS: usize = 4;
+/// A worker that was taken over may say anything, but not at any length.
+const MOST_CHARS: usize = 1000;
+
+/// Where the operator names other authorities than the machine's, and where the worker sees them.
+const AUTHORITIES: [(&str, &str); 2] =
+    [("SSL_CERT_FILE", "/authorities/file.pem"), ("SSL_CERT_DIR", "/authorities/folder")];
+
+/// Writes what is at an address to the file that it is handed.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Download {
+    url: String,
+    rules: Rules,
+}
+
+impl Errand for Download {
+    const NAME: &'static str = "source_download";
+    /// How many bytes there were, or why there are none: half a sentence.
+    type Answer = Result<u64, String>;
+
+    fn run(self, given: Given) -> Self::Answer {
+        let file = given.files.into_iter().next().ok_or("there is no file to write to")?;
+        let [authority, authorities] = AUTHORITIES.map(|(_, at)| Some(Path::new(at)).filter(|at| at.exists()));
+        let client = Client::trusting(self.rules, authority, authorities).map_err(|e| e.to_string())?;
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().max_blocking_threads(THREADS).build().map_err(|e| e.to_string())?;
+        let mut into = tokio::fs::File::from_std(file);
+        let done = runtime.block_on(client.download(&self.url, &mut into, &LIMITS));
+        // A lookup that nobody waits for any more need not end.
+        runtime.shutdown_background();
+        done.map_err(|e| e.to_string())
+    }
+}
+
+/// Writes what is at `url` to `file`. What was written before an error stays written, for the caller to remove.
+///
+/// Fails the build when there is no answer, or when the worker dies over it. Interrupted, it ends the worker.
+pub(super) async fn download(platform: &Platform, url: &str, file: &Path) -> Result<(), builder::Error> {
+    let file = File::create(file).context("make the file of a source")?;
+    let errand = Download { url: url.to_owned(), rules: platform.outbound().rules().clone() };
+    let order = Order {
+        // Filled in by `Workers::send`.
+        work: Work::Errand { name: String::new(), words: serde_json::Value::Null },
+        user: worker::DOWNLOADS,
+        shows: AUTHORITIES.iter().filter_map(|(name, at)| Some(Shown::read(real(name)?, at))).collect(),
+        network: Network::Host,
+        limits: WORKER,
+    };
+    let lines = Lines { more: vec![file.into()], ..Lines::default() };
+    let failed = |why: &str| {
+        let why: String = why.chars().take(MOST_CHARS).collect();
+        builder::Error::Failed { why: format!("the source cannot be fetched: {why}") }
+    };
+    match platform.git().workers().send(&errand, order, lines).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(why)) => Err(failed(&why)),
+        Err(worker::Error::Host(why)) => Err(anyhow!("fetch a source: {why}").into()),
+        Err(end) => Err(failed(&format!("the process that fetched it failed ({end})"))),
+    }
+}
+
+/// The file or folder that a variable of the environment names, without links on the way.
+fn real(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).and_then(|path| Path::new(&path).canonicalize().ok())
+}
