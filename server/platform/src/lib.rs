@@ -27,6 +27,7 @@ mod identities;
 mod identity_providers;
 mod ingest;
 mod invitation_policy;
+mod leftovers;
 mod live;
 mod log_drains;
 mod log_lines;

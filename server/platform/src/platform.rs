@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     accounts, actor::Actor, app_users, apps, builds, config::Config, dynos, error::Result, events, git, ingest,
-    log_lines, log_sessions, metrics, passwords::Hashing, places::Places, rate_limits::RateLimits, releases,
+    leftovers, log_lines, log_sessions, metrics, passwords::Hashing, places::Places, rate_limits::RateLimits, releases,
     secrets::Secrets, slug_files::SlugFiles, slugs, turns::Turns,
 };
 
@@ -82,6 +82,9 @@ impl Platform {
         for folder in ["git", "slugs", "cache", "unpacked", "builds", "logs", "sources", "tmp", "metrics"] {
             let folder = config.data.join(folder);
             std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        }
+        for path in leftovers::sweep(&config.data).context("remove what an earlier server left")? {
+            tracing::info!("removed {}, which was cut off", path.display());
         }
         let secrets = Secrets::load(&config.data.join("master.key"), config.master_key.as_deref())?;
         let db = store::open(&config.database_url).await.context("open the platform's database")?;

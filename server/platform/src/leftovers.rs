@@ -1,0 +1,70 @@
+//! Leftovers: files that were being written when the server was killed.
+//!
+//! Uploads, downloads and archives on the way are written by one process under names of their own. When the next one
+//! starts, before it takes up requests and jobs, nobody writes them any more. The disks of builds and dynos lie beside
+//! them, outlive the server, and are left to those.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Removes what a server that was killed has left below `data`, and says what. To be called before anything else uses
+/// these folders.
+pub(crate) fn sweep(data: &Path) -> io::Result<Vec<PathBuf>> {
+    let folders: [(&str, fn(&str) -> bool); 2] = [("tmp", is_on_the_way), ("sources", is_half_an_upload)];
+    let mut removed = Vec::new();
+    for (folder, is_left) in folders {
+        for entry in fs::read_dir(data.join(folder))? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() && entry.file_name().to_str().is_some_and(is_left) {
+                fs::remove_file(entry.path())?;
+                removed.push(entry.path());
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// Slugs that are uploaded, made or fetched to be unpacked, and sources that are fetched.
+fn is_on_the_way(name: &str) -> bool {
+    let is_source = || name.ends_with(".download") || name.ends_with(".tar");
+    name.starts_with("slug-") || name.starts_with("unpack-") || (name.starts_with("source-") && is_source())
+}
+
+/// A source has its id for a name when all of it is there, and another one behind a dot before.
+fn is_half_an_upload(name: &str) -> bool {
+    name.contains('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_on_its_way_goes_and_the_rest_stays() {
+        let data = tempfile::tempdir().unwrap();
+        let [tmp, sources] = ["tmp", "sources"].map(|name| data.path().join(name));
+        let gone = [
+            tmp.join("slug-01-02"),
+            tmp.join("slug-01.tar.zst"),
+            tmp.join("unpack-01"),
+            tmp.join("source-01.download"),
+            tmp.join("source-01.tar"),
+            sources.join("01.02"),
+        ];
+        let kept = [tmp.join(".disk-1-1"), tmp.join("build-01.img"), sources.join("01")];
+        let folders = [tmp.join("former-1-01"), tmp.join("unpack-02"), sources.join("a.b")];
+        folders.iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
+        gone.iter().chain(&kept).for_each(|file| fs::write(file, "x").unwrap());
+
+        let mut removed = sweep(data.path()).unwrap();
+        removed.sort();
+        let mut wanted = gone.to_vec();
+        wanted.sort();
+        assert_eq!(removed, wanted);
+        assert!(gone.iter().all(|path| !path.exists()));
+        assert!(kept.iter().chain(&folders).all(|path| path.exists()));
+        assert!(sweep(data.path()).unwrap().is_empty());
+    }
+}
