@@ -61,6 +61,7 @@ mod team_invitations;
 mod team_members;
 mod teams;
 mod turns;
+mod watch;
 #[cfg(feature = "testing")]
 pub mod testing {
     //! The jobs by name, for tests that run and crash them.

@@ -34,9 +34,10 @@ use crate::{
     actor::{Actor, credential_exists, credential_lasts},
     error::{Error, Result},
     outputs, platform,
-    rights::{Can, Watch},
+    rights::Can,
     scopes::Needs,
     statuses,
+    watch::Watch,
 };
 
 /// Values are sent at most this often, and lines in frames of this length of time.

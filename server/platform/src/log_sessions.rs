@@ -20,7 +20,8 @@ use crate::{
     error::{Error, Result},
     log_lines,
     places::{Place, Places},
-    rights::{Can, Watch},
+    rights::Can,
+    watch::Watch,
     web::{self, Created, Input},
 };
 

@@ -21,7 +21,9 @@ use crate::{
     error::{Error, Result},
     log_sessions::held,
     places::Place,
-    rights::{Can, Watch},
+    rights::Can,
+    secrets::Bearer,
+    watch::Watch,
     web,
 };
 
@@ -127,11 +129,11 @@ pub async fn build_output(
     Path(secret): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let (reader, id) = platform.secrets().signed_for("build output", &secret).ok_or_else(no_stream)?;
+    let (bearer, id) = platform.secrets().signed_for("build output", &secret).ok_or_else(no_stream)?;
     let build = store::builds::build_info(platform.db(), id).await?.ok_or_else(no_stream)?;
     let file = build_file(&platform, build.app_id, id);
-    let watch = watch(&platform, reader, build.app_id).await?;
-    let place = platform.streams().take_now(reader)?;
+    let watch = watch(&platform, bearer, build.app_id).await?;
+    let place = platform.streams().take_now(bearer.account)?;
     Ok(stream(platform, file, Output::Build(id), (place, watch), &headers))
 }
 
@@ -141,16 +143,17 @@ pub async fn release_output(
     Path(secret): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let (reader, id) = platform.secrets().signed_for("release output", &secret).ok_or_else(no_stream)?;
+    let (bearer, id) = platform.secrets().signed_for("release output", &secret).ok_or_else(no_stream)?;
     let release = store::releases::release_info(platform.db(), id).await?.ok_or_else(no_stream)?;
     let file = release_file(&platform, release.app_id, id);
-    let watch = watch(&platform, reader, release.app_id).await?;
-    let place = platform.streams().take_now(reader)?;
+    let watch = watch(&platform, bearer, release.app_id).await?;
+    let place = platform.streams().take_now(bearer.account)?;
     Ok(stream(platform, file, Output::Release(id), (place, watch), &headers))
 }
 
-async fn watch(platform: &Platform, reader: Uuid, app: Uuid) -> Result<Watch> {
-    Watch::begin(platform, reader, None, app, Can::Logs).await?.ok_or_else(no_stream)
+async fn watch(platform: &Platform, bearer: Bearer, app: Uuid) -> Result<Watch> {
+    let watch = Watch::begin(platform, bearer.account, Some(bearer.credential), app, Can::Logs).await?;
+    watch.ok_or_else(no_stream)
 }
 
 fn no_stream() -> Error {

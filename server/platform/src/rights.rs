@@ -14,12 +14,11 @@ use store::{
     pages::{Page, Range},
     teams,
 };
-use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use crate::{
     Platform,
-    actor::{Actor, credential_exists, credential_lasts},
+    actor::Actor,
     error::{Error, Result},
 };
 
@@ -407,58 +406,6 @@ pub(crate) async fn app_for(platform: &Platform, account: Uuid, app: Uuid, can: 
     };
     let access = store::collaborators::access_info(db, account.id, app.id).await?;
     Ok(of_app(&account, &app, &access).has(can).then_some(app))
-}
-
-/// An open stream of an app's: it ends as soon as its reader may no longer read.
-pub(crate) struct Watch {
-    platform: Platform,
-    account: Uuid,
-    credential: Option<Uuid>,
-    app: Uuid,
-    can: Can,
-    ends: broadcast::Receiver<()>,
-}
-
-impl Watch {
-    /// Begins to watch; nothing, when `account` may not do `can` with `app`. `credential` is the
-    /// token or session that has to last, if it is to be one.
-    pub async fn begin(
-        platform: &Platform,
-        account: Uuid,
-        credential: Option<Uuid>,
-        app: Uuid,
-        can: Can,
-    ) -> Result<Option<Self>> {
-        // Before the first look, so that no change falls between the two.
-        let ends = platform.session_ends();
-        let watch = Self { platform: platform.clone(), account, credential, app, can, ends };
-        Ok(watch.holds().await?.then_some(watch))
-    }
-
-    async fn holds(&self) -> Result<bool> {
-        if let Some(credential) = self.credential
-            && !credential_exists(&self.platform, credential).await?
-        {
-            return Ok(false);
-        }
-        still_may(&self.platform, self.account, self.app, self.can).await
-    }
-
-    /// Waits until the reader may no longer read.
-    pub async fn lost(mut self) {
-        loop {
-            let told =
-                tokio::time::timeout(credential_lasts(&self.platform, self.credential).await, self.ends.recv()).await;
-            if matches!(told, Ok(Err(broadcast::error::RecvError::Closed))) {
-                return;
-            }
-            match self.holds().await {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(err) => tracing::error!(app.id = %self.app, "could not look whether a stream may go on: {err}"),
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -102,17 +102,29 @@ impl Secrets {
         same(right.as_bytes(), text.as_bytes()).then_some(id)
     }
 
-    /// As [`Secrets::sign`], for one account: the address opens as long as the account may read.
-    pub fn sign_for(&self, purpose: &str, account: Uuid, id: Uuid) -> String {
-        format!("{}-{}", account.simple(), self.sign(&format!("{purpose} for {account}"), id))
+    /// As [`Secrets::sign`], for one bearer: the address opens as long as the account may have it, and as long as
+    /// the token or session lasts that asked for it.
+    pub fn sign_for(&self, purpose: &str, bearer: Bearer, id: Uuid) -> String {
+        let Bearer { account, credential } = bearer;
+        let signed = self.sign(&format!("{purpose} for {account} with {credential}"), id);
+        format!("{}-{}-{signed}", account.simple(), credential.simple())
     }
 
-    /// The account and the id in an address that [`Secrets::sign_for`] made for the same purpose.
-    pub fn signed_for(&self, purpose: &str, text: &str) -> Option<(Uuid, Uuid)> {
+    /// The bearer and the id in an address that [`Secrets::sign_for`] made for the same purpose.
+    pub fn signed_for(&self, purpose: &str, text: &str) -> Option<(Bearer, Uuid)> {
         let (account, rest) = text.split_once('-')?;
-        let account: Uuid = account.parse().ok()?;
-        Some((account, self.signed(&format!("{purpose} for {account}"), rest)?))
+        let (credential, rest) = rest.split_once('-')?;
+        let bearer = Bearer { account: account.parse().ok()?, credential: credential.parse().ok()? };
+        let Bearer { account, credential } = bearer;
+        Some((bearer, self.signed(&format!("{purpose} for {account} with {credential}"), rest)?))
     }
+}
+
+/// Whom an address is for, and the token or session that it was asked for with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bearer {
+    pub account: Uuid,
+    pub credential: Uuid,
 }
 
 /// Compares in a time that does not depend on where the difference is.
@@ -175,12 +187,14 @@ mod tests {
         assert_eq!(secrets().signed("build", &text.replace('-', "-0")), None);
         assert_eq!(secrets().signed("build", &id.to_string()), None);
 
-        let account = Uuid::now_v7();
-        let text = secrets().sign_for("build", account, id);
-        assert_eq!(secrets().signed_for("build", &text), Some((account, id)));
+        let bearer = Bearer { account: Uuid::now_v7(), credential: Uuid::now_v7() };
+        let text = secrets().sign_for("build", bearer, id);
+        assert_eq!(secrets().signed_for("build", &text), Some((bearer, id)));
         assert_eq!(secrets().signed_for("release", &text), None);
-        let other = text.replace(&account.simple().to_string(), &id.simple().to_string());
-        assert_eq!(secrets().signed_for("build", &other), None);
+        for part in [bearer.account, bearer.credential] {
+            let other = text.replace(&part.simple().to_string(), &id.simple().to_string());
+            assert_eq!(secrets().signed_for("build", &other), None);
+        }
         assert_eq!(secrets().signed_for("build", &secrets().sign("build", id)), None);
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     quotas::{self, Quota},
     rights::{Can, app_for},
     stacks,
+    watch::Watch,
     web::{Created, Input},
 };
 
@@ -38,7 +39,7 @@ pub(crate) use unpack::Unpacked;
 const MOST_BYTES: u64 = 500 << 20;
 
 fn shown(row: &Row, actor: &Actor, method: &str) -> api::slugs::Slug {
-    let secret = actor.platform.secrets().sign_for(&format!("slug {method}"), actor.account.id, row.id);
+    let secret = actor.platform.secrets().sign_for(&format!("slug {method}"), actor.bearer(), row.id);
     api::slugs::Slug {
         id: row.id.into(),
         blob: api::slugs::Blob { method: method.into(), url: format!("{}/blobs/slugs/{secret}", actor.base) },
@@ -151,11 +152,13 @@ fn check_type(kind: &str, command: &str) -> Result<()> {
 }
 
 /// The slug that an address is of, as long as whoever got the address may deploy an app that has it; and that app.
-async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<(Uuid, store::apps::Row)> {
-    let (account, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
+async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<(Uuid, store::apps::Row, Watch)> {
+    let (bearer, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
     for app in store::slugs::slug_apps(platform.db(), id).await? {
-        if let Some(app) = app_for(platform, account, app, Can::Deploy).await? {
-            return Ok((id, app));
+        let watch = Watch::begin(platform, bearer.account, Some(bearer.credential), app, Can::Deploy).await?;
+        let app = app_for(platform, bearer.account, app, Can::Deploy).await?;
+        if let (Some(app), Some(watch)) = (app, watch) {
+            return Ok((id, app, watch));
         }
     }
     Err(missing())
@@ -167,13 +170,21 @@ pub async fn slug_upload(
     Path(secret): Path<String>,
     body: Body,
 ) -> Result<StatusCode> {
-    let (id, app) = opened(&platform, "slug put", &secret).await?;
+    let (id, app, watch) = opened(&platform, "slug put", &secret).await?;
     let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
     if row.checksum.is_some() {
         return Err(uploaded_before());
     }
     let file = platform.config().data.join("tmp").join(format!("slug-{id}-{}", Uuid::now_v7()));
-    let outcome = keep_upload(&platform, &app, &row, &file, body).await;
+    let saved = tokio::select! {
+        biased;
+        () = watch.lost() => Err(missing()),
+        saved = save(body, &file, MOST_BYTES) => saved,
+    };
+    let outcome = match saved {
+        Ok(_) => keep_upload(&platform, &app, &row, &file).await,
+        Err(err) => Err(err),
+    };
     let _ = tokio::fs::remove_file(&file).await;
     outcome.map(|()| StatusCode::OK)
 }
@@ -182,14 +193,7 @@ fn uploaded_before() -> Error {
     Error::conflict("The slug was uploaded already. Slugs are immutable: make another one.")
 }
 
-async fn keep_upload(
-    platform: &Platform,
-    app: &store::apps::Row,
-    row: &Row,
-    file: &FilePath,
-    body: Body,
-) -> Result<()> {
-    save(body, file, MOST_BYTES).await?;
+async fn keep_upload(platform: &Platform, app: &store::apps::Row, row: &Row, file: &FilePath) -> Result<()> {
     let from = file.to_owned();
     let (checksum, size) = tokio::task::spawn_blocking(move || checksum(&from)).await.context("read the slug")??;
     let turn = platform.slug_checks().turn(app.team_id.or(app.owner_id).unwrap_or(app.id)).await?;
@@ -241,10 +245,10 @@ fn checksum(file: &FilePath) -> Result<(String, i64)> {
 
 /// `GET /blobs/slugs/{secret}`
 pub async fn slug_download(State(platform): State<Platform>, Path(secret): Path<String>) -> Result<Response> {
-    let (id, _) = opened(&platform, "slug get", &secret).await?;
+    let (id, _, watch) = opened(&platform, "slug get", &secret).await?;
     let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
     let checksum = row.checksum.ok_or_else(missing)?;
     let (size, content) = platform.slug_files().read(&checksum).await?;
     let headers = [(header::CONTENT_TYPE, "application/zstd".to_owned()), (header::CONTENT_LENGTH, size.to_string())];
-    Ok((headers, Body::from_stream(content)).into_response())
+    Ok((headers, Body::from_stream(content.take_until(watch.into_lost()))).into_response())
 }

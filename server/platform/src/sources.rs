@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
+use futures::StreamExt as _;
 use tokio_util::io::ReaderStream;
 use uuid::Uuid;
 
@@ -20,6 +21,7 @@ use crate::{
     quotas::{self, Quota},
     rights::Can,
     slugs,
+    watch::Watch,
     web::Created,
 };
 
@@ -34,9 +36,15 @@ pub(crate) fn file(platform: &Platform, id: Uuid) -> PathBuf {
 /// The id of one of our own addresses, whatever host it names.
 pub(crate) fn own(platform: &Platform, url: &str) -> Option<Uuid> {
     let secret = url.split_once("/blobs/sources/")?.1;
-    let signed = platform.secrets().signed_for("source get", secret).map(|(_, id)| id);
+    if let Some((_, id)) = platform.secrets().signed_for("source get", secret) {
+        return Some(id);
+    }
     // As they were signed once; builds that wait may have one. They open nothing any more.
-    signed.or_else(|| platform.secrets().signed("source get", secret))
+    let of_account = |(account, rest): (&str, &str)| {
+        let account: Uuid = account.parse().ok()?;
+        platform.secrets().signed(&format!("source get for {account}"), rest)
+    };
+    secret.split_once('-').and_then(of_account).or_else(|| platform.secrets().signed("source get", secret))
 }
 
 /// A source's address as it is shown to who may deploy: one's own upload as it opens, nobody else's, and of other
@@ -45,16 +53,25 @@ pub(crate) fn shown(url: &str, actor: &Actor) -> Option<String> {
     if own(&actor.platform, url).is_none() {
         return Some(builder::masked(url));
     }
-    let secret = url.split_once("/blobs/sources/")?.1;
-    let (uploader, _) = actor.platform.secrets().signed_for("source get", secret)?;
-    (uploader == actor.account.id).then(|| url.to_owned())
+    let (host, secret) = url.split_once("/blobs/sources/")?;
+    let (uploader, id) = actor.platform.secrets().signed_for("source get", secret)?;
+    // Signed anew: the token that it was uploaded with may be gone.
+    let secret = actor.platform.secrets().sign_for("source get", actor.bearer(), id);
+    (uploader.account == actor.account.id).then(|| format!("{host}/blobs/sources/{secret}"))
 }
 
-/// The upload that an address opens, for as long as the account that it was signed for may use the platform.
-async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<Uuid> {
-    let (account, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
-    store::accounts::account_info(platform.db(), account).await?.ok_or_else(missing)?;
-    Ok(id)
+/// Refuses one of our own addresses that does not open any more.
+pub(crate) async fn must_open(platform: &Platform, url: &str) -> Result<()> {
+    let secret = url.split_once("/blobs/sources/").map_or("", |(_, secret)| secret);
+    opened(platform, "source get", secret).await.map(drop).map_err(|_| {
+        Error::invalid("source_blob.url has ended with the token that asked for it. POST /sources gives another.")
+    })
+}
+
+/// The upload that an address opens, for as long as it does.
+async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<(Uuid, Watch)> {
+    let (bearer, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
+    Ok((id, Watch::of_bearer(platform, bearer).await?.ok_or_else(missing)?))
 }
 
 /// `POST /sources`
@@ -68,7 +85,7 @@ pub async fn source_create(State(platform): State<Platform>, actor: Actor) -> Re
     actor.event(&mut tx, events::New { action: "source.create", subject, app: None, summary, data }).await?;
     tx.commit().await?;
     let url = |method: &str| {
-        let secret = platform.secrets().sign_for(&format!("source {method}"), actor.account.id, id);
+        let secret = platform.secrets().sign_for(&format!("source {method}"), actor.bearer(), id);
         format!("{}/blobs/sources/{secret}", actor.base)
     };
     let source_blob = api::sources::SourceUrls { get_url: url("get"), put_url: url("put") };
@@ -95,10 +112,15 @@ pub async fn source_upload(
     Path(secret): Path<String>,
     body: Body,
 ) -> Result<StatusCode> {
-    let id = opened(&platform, "source put", &secret).await?;
+    let (id, watch) = opened(&platform, "source put", &secret).await?;
     let file = file(&platform, id);
     let temporary = file.with_extension(Uuid::now_v7().to_string());
-    let size = match slugs::save(body, &temporary, MOST_BYTES).await {
+    let saved = tokio::select! {
+        biased;
+        () = watch.lost() => Err(missing()),
+        saved = slugs::save(body, &temporary, MOST_BYTES) => saved,
+    };
+    let size = match saved {
         Ok(size) => size,
         Err(err) => {
             let _ = tokio::fs::remove_file(&temporary).await;
@@ -112,8 +134,11 @@ pub async fn source_upload(
 
 /// `GET /blobs/sources/{secret}`
 pub async fn source_download(State(platform): State<Platform>, Path(secret): Path<String>) -> Result<Response> {
-    let id = opened(&platform, "source get", &secret).await?;
+    let (id, watch) = opened(&platform, "source get", &secret).await?;
     let file = tokio::fs::File::open(file(&platform, id)).await.map_err(|_| missing())?;
-    let headers = [(header::CONTENT_TYPE, "application/octet-stream")];
-    Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
+    // With its length, so that the client notices when it is cut off.
+    let length = file.metadata().await?.len().to_string();
+    let headers = [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_LENGTH, length)];
+    let content = ReaderStream::new(file).take_until(watch.into_lost());
+    Ok((headers, Body::from_stream(content)).into_response())
 }

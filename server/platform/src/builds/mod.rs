@@ -80,7 +80,7 @@ pub(crate) fn shown(row: &Row, actor: &Actor, app: &App) -> api::builds::Build {
         "failed" => api::builds::BuildStatus::Failed,
         _ => api::builds::BuildStatus::Succeeded,
     };
-    let secret = actor.platform.secrets().sign_for("build output", actor.account.id, row.id);
+    let secret = actor.platform.secrets().sign_for("build output", actor.bearer(), row.id);
     api::builds::Build {
         id: row.id.into(),
         app: api::refs::IdRef { id: row.app_id },

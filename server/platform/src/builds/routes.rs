@@ -68,8 +68,11 @@ pub async fn build_create(
     let url = body.source_blob.url.filter(|u| !u.is_empty());
     let url = url
         .ok_or_else(|| Error::invalid("source_blob.url must say where the source is: POST /sources gives a place."))?;
-    if sources::own(&platform, &url).is_none() {
-        platform.outbound().check(&url).map_err(|err| Error::invalid(format!("source_blob.url: {err}.")))?;
+    match sources::own(&platform, &url) {
+        Some(_) => sources::must_open(&platform, &url).await?,
+        None => {
+            platform.outbound().check(&url).map_err(|err| Error::invalid(format!("source_blob.url: {err}.")))?;
+        }
     }
     let given = body.buildpacks.unwrap_or_default().into_iter().filter_map(|b| b.url.or(b.name));
     let mut buildpacks =

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, sync::Mutex};
 
 use axum::body::{Body, Bytes};
 use bytes::{BufMut as _, BytesMut};
-use futures::stream;
+use futures::{future::BoxFuture, stream};
 use tokio::{io::AsyncReadExt as _, net::unix::pipe::Receiver};
 use worker::Worker;
 
@@ -26,8 +26,19 @@ pub(super) struct Served {
     pub told: Told,
     /// Of a push.
     pub writing: Option<Writing>,
-    pub place: Place,
+    pub seat: Seat,
+    /// What let the client in has ended.
+    pub is_over: bool,
 }
+
+/// What a client has as long as git is at work for them.
+pub(super) struct Seat {
+    pub place: Place,
+    /// Ends with the right to deploy, and with the token that they came with.
+    pub lost: BoxFuture<'static, ()>,
+}
+
+const OVER: &str = "Your token has ended, or you may not deploy this app any more.";
 
 impl Served {
     /// What git says, after `head`, as a body.
@@ -51,7 +62,15 @@ impl Served {
         let back = if self.writing.is_some() { END.len() } else { 0 };
         loop {
             held.reserve(32 << 10);
-            if self.output.read_buf(held).await? == 0 {
+            let read = tokio::select! {
+                biased;
+                () = &mut self.seat.lost => {
+                    self.is_over = true;
+                    return Ok(None);
+                }
+                read = self.output.read_buf(held) => read?,
+            };
+            if read == 0 {
                 return Ok(None);
             }
             if held.len() > back {
@@ -61,17 +80,18 @@ impl Served {
     }
 
     async fn end(self, held: BytesMut) -> io::Result<Bytes> {
-        let done = self.worker.done().await;
-        let told = self.told.lock().ok().and_then(|mut told| told.take());
-        let why = match (told, &done) {
-            (Some(told), _) => Some(told),
-            (None, Err(err)) => Some(format!("git could not go on: {err}.")),
-            (None, Ok(_)) => None,
+        let why = match self.is_over {
+            true => {
+                // Which kills it.
+                drop(self.worker);
+                Some(OVER.to_owned())
+            }
+            false => why(self.worker, &self.told).await,
         };
         if let Some(why) = &why {
             tracing::info!("a clone or a push was ended: {why}");
         }
-        drop(self.place);
+        drop(self.seat.place);
         match (self.writing, why) {
             (Some(writing), None) => {
                 writing.ended_well();
@@ -83,6 +103,13 @@ impl Served {
             (None, Some(why)) => Err(io::Error::other(why)),
         }
     }
+}
+
+/// Waits for git, and says why it did not succeed.
+async fn why(worker: Worker, told: &Told) -> Option<String> {
+    let done = worker.done().await;
+    let told = told.lock().ok().and_then(|mut told| told.take());
+    told.or_else(|| done.err().map(|err| format!("git could not go on: {err}.")))
 }
 
 /// The end of a push that failed. If git had ended its answer, a remark is put before the end;

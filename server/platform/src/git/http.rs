@@ -14,12 +14,12 @@ use uuid::Uuid;
 use worker::{Limits, Lines, Order, Program, Work};
 
 use super::{
-    answer::{Served, Told},
+    answer::{Seat, Served, Told},
     body::{self, Bounds},
     hook, housekeeping,
     limits::{self, GitLimits},
     plumbing, push,
-    repositories::{self, Place, Repositories, Writing, ensure},
+    repositories::{self, Repositories, Writing, ensure},
 };
 use crate::{
     Platform,
@@ -40,7 +40,7 @@ pub struct Service {
 struct Guest {
     actor: Actor,
     app: App,
-    place: Place,
+    seat: Seat,
 }
 
 /// git shows plain text.
@@ -71,7 +71,8 @@ async fn ask(platform: &Platform, parts: &mut Parts, repository: &str) -> std::r
         Err(err) => return Err(told(err)),
     };
     let place = platform.git().place(actor.account.id).map_err(told)?;
-    Ok(Guest { actor, app, place })
+    let watch = actor.watch(app.id, Can::Deploy).await.map_err(IntoResponse::into_response)?;
+    Ok(Guest { actor, app, seat: Seat { place, lost: watch.into_lost() } })
 }
 
 fn told(err: Error) -> Response {
@@ -114,7 +115,7 @@ pub async fn info_refs(
     }
     let program = plumbing::git(&[command, "--stateless-rpc", "--advertise-refs", plumbing::REPOSITORY]);
     let order = order(&platform, guest.app.id, protocol(program, &parts.headers)).await?;
-    let served = start(&platform, &order, Lines::default(), None, guest.place)?;
+    let served = start(&platform, &order, Lines::default(), None, guest.seat)?;
     let line = format!("# service={service}\n");
     let head = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
     Ok(answer(&format!("application/x-{service}-advertisement"), served.body(head)))
@@ -161,7 +162,7 @@ pub async fn upload_pack(
     let order = order(&platform, guest.app.id, protocol(program, &parts.headers)).await?;
     let (stdin, input) = worker::to_worker().map_err(anyhow::Error::new)?;
     let lines = Lines { stdin: Some(stdin), ..Lines::default() };
-    let served = start(&platform, &order, lines, None, guest.place)?;
+    let served = start(&platform, &order, lines, None, guest.seat)?;
     let bounds = Bounds { bytes: limits::MOST_WANTS_BYTES, lines: usize::MAX, time: platform.config().git.time };
     feed(body, parts.headers, bounds, input, served.told.clone());
     Ok(answer("application/x-git-upload-pack-result", served.body(Vec::new())))
@@ -174,7 +175,7 @@ pub async fn receive_pack(
     request: Request,
 ) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
-    let Guest { actor, app, place } = match ask(&platform, &mut parts, &repository).await {
+    let Guest { actor, app, seat } = match ask(&platform, &mut parts, &repository).await {
         Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
@@ -189,8 +190,9 @@ pub async fn receive_pack(
     let mut order = order(&platform, app.id, program).await?;
     order.limits.time = limits::PUSH;
     let (line, lines, input) = push_lines()?;
+    let watch = actor.watch(app.id, Can::Deploy).await?;
     let writing = Repositories::write(&platform, app.id).await?;
-    let served = start(&platform, &order, lines, Some(writing), place)?;
+    let served = start(&platform, &order, lines, Some(writing), seat)?;
     let bounds = Bounds {
         // A little more than git takes, so that git can say so.
         bytes: room.saturating_add(16 << 20),
@@ -199,7 +201,12 @@ pub async fn receive_pack(
     };
     feed(body, parts.headers, bounds, input, served.told.clone());
     tokio::spawn(async move {
-        push::answer(platform.clone(), app.id, Asker::of(&actor), line).await;
+        // Without an answer the hook rejects the push, and its build is cancelled.
+        tokio::select! {
+            biased;
+            () = watch.lost() => {}
+            () = push::answer(platform.clone(), app.id, Asker::of(&actor), line) => {}
+        }
         if let Err(err) = housekeeping::pack(&platform, app.id).await {
             tracing::warn!(app.id = %app.id, "could not pack a repository: {err:#}");
         }
@@ -235,11 +242,11 @@ fn start(
     order: &Order,
     lines: Lines,
     writing: Option<Writing>,
-    place: Place,
+    seat: Seat,
 ) -> anyhow::Result<Served> {
     let (output, stdout) = worker::from_worker()?;
     let worker = platform.git().workers().start(order, Lines { stdout: Some(stdout), ..lines })?;
-    Ok(Served { worker, output, told: Told::default(), writing, place })
+    Ok(Served { worker, output, told: Told::default(), writing, seat, is_over: false })
 }
 
 /// Passes the request's body on to git, beside the answer.

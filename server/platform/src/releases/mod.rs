@@ -124,7 +124,7 @@ pub(crate) fn shown(row: &Row, current: Option<Uuid>, app: &store::apps::Row, ac
         "expired" => api::releases::ReleaseStatus::Expired,
         _ => api::releases::ReleaseStatus::Succeeded,
     };
-    let secret = actor.platform.secrets().sign_for("release output", actor.account.id, row.id);
+    let secret = actor.platform.secrets().sign_for("release output", actor.bearer(), row.id);
     api::releases::Release {
         id: row.id.into(),
         app: apps::app_ref(app),

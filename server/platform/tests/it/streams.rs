@@ -165,6 +165,49 @@ async fn an_output_that_is_open_ends_with_the_right_to_read_it() {
 }
 
 #[tokio::test]
+async fn addresses_end_with_the_token_that_asked_for_them() {
+    let t = World::start().await;
+    t.platform.leave_jobs();
+    let (ada, _) = two(&t).await;
+    let source = json!({ "source_blob": { "url": "https://example.com/x.tgz" } });
+    ada.post("/apps/dusk/builds", source).await;
+    let (id, token) = token_of(&ada).await;
+    let program = t.actor(&token);
+    let output = path(&program.build_info("dusk", "1").await.unwrap().output_stream_url);
+    let stream = t.anonymous.ask("GET", &output).open().await;
+    assert_eq!(stream.status(), 200);
+    let blob = |made: serde_json::Value| path(made["source_blob"]["put_url"].as_str().unwrap());
+    let made = program.post("/sources", json!({})).await.json();
+    let get = made["source_blob"]["get_url"].as_str().unwrap().to_owned();
+    let source = blob(made);
+    assert_eq!(t.anonymous.ask("PUT", &source).body("x").await.status, 200);
+    assert_eq!(t.anonymous.get(&path(&get)).await.status, 200);
+    let slug = program.post("/apps/dusk/slugs", json!({ "process_types": { "web": "./server" } })).await.json();
+    let slug = path(slug["blob"]["url"].as_str().unwrap());
+    // An upload that is under way.
+    let (feed, body) = tokio::sync::mpsc::channel::<Result<&str, std::convert::Infallible>>(1);
+    let again = blob(program.post("/sources", json!({})).await.json());
+    let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(body));
+    let upload = t.anonymous.ask("PUT", &again).body(body);
+    let revoke = async {
+        feed.send(Ok("half")).await.unwrap();
+        ada.authorization_delete(&id).await.unwrap();
+    };
+    let (upload, ()) = tokio::time::timeout(LONG, async { tokio::join!(upload, revoke) }).await.expect("it is ended");
+    assert_eq!(upload.status, 404);
+
+    ends(stream.into_body().into_data_stream()).await;
+    for address in [&output, &path(&get)] {
+        assert_eq!(t.anonymous.get(address).await.status, 404, "{address}");
+    }
+    for address in [&source, &slug] {
+        assert_eq!(t.anonymous.ask("PUT", address).body("y").await.status, 404, "{address}");
+    }
+    let late = ada.post("/apps/dusk/builds", json!({ "source_blob": { "url": get } })).await.error();
+    assert!(late.2.contains("has ended with the token"), "{late:?}");
+}
+
+#[tokio::test]
 async fn who_is_suspended_is_out_at_once() {
     let t = World::start().await;
     let (_, bob) = two(&t).await;
