@@ -21,7 +21,8 @@ pub(crate) fn cookie_name(platform: &Platform) -> &'static str {
     if platform.config().tls { WITH_TLS } else { PLAIN }
 }
 
-fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
+/// The values of all cookies with this name.
+pub(crate) fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let cookies = lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
     cookies.filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).collect()

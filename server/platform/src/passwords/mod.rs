@@ -4,6 +4,7 @@
 //! From then on every change of it takes a code. Signing in is in `sign_in`, the switch in `policy`.
 
 mod codes;
+pub(crate) mod devices;
 mod hashing;
 pub(crate) mod policy;
 pub(crate) mod sign_in;

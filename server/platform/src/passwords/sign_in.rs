@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     codes::{self, Code},
-    hashing, in_force, policy,
+    devices, hashing, in_force, policy,
 };
 use crate::{
     Platform,
@@ -67,6 +67,7 @@ impl Refusal {
 struct Attempt {
     platform: Platform,
     given: PasswordSignIn,
+    headers: HeaderMap,
     /// Who it claims to be.
     email: String,
     address: Option<String>,
@@ -82,17 +83,25 @@ pub async fn password_sign_in(
     session: Session,
     headers: HeaderMap,
     Input(given): Input<PasswordSignIn>,
-) -> Result<Json<SignedIn>> {
+) -> Result<(devices::Cookie, Json<SignedIn>)> {
     let email = given.email.trim().chars().filter(|c| !c.is_control()).take(254).collect();
     let (address, next) = (actor::address(&headers), local(&given.next).to_owned());
     let id = Uuid::now_v7();
-    let attempt = Attempt { platform, given, email, address, now: Utc::now(), session: id };
+    let attempt = Attempt {
+        platform: platform.clone(),
+        given,
+        headers: headers.clone(),
+        email,
+        address,
+        now: Utc::now(),
+        session: id,
+    };
     let is_from_here = actor::same_origin(&headers);
     // To its end, even when the browser does not wait for it: what was tried has to count.
     let judged = tokio::spawn(async move { attempt.judge(is_from_here).await });
     let account = judged.await.map_err(anyhow::Error::new)??;
     sessions::sign_in(&session, account, id, &headers).await?;
-    Ok(Json(SignedIn { next }))
+    Ok((devices::cookie(&platform, account)?, Json(SignedIn { next })))
 }
 
 impl Attempt {
@@ -133,15 +142,18 @@ impl Attempt {
         self.address.as_deref().unwrap_or("an unknown address")
     }
 
-    /// What is counted, and how much of it is free. Who was right from this address before is counted
-    /// apart, so that others elsewhere cannot shut them out.
-    fn tries(&self, account: Option<&accounts::Row>) -> [(String, u32); 2] {
+    /// What is counted, and how much of it is free. A browser that has signed in to the account before is counted
+    /// apart, and so is an address from where somebody did, so that others cannot shut them out.
+    fn tries(&self, account: Option<&accounts::Row>) -> Vec<(String, u32)> {
         // By the account's own address: the database may find it by more spellings than are the same here.
         let (from, email) = (self.from(), account.map_or(&self.email, |account| &account.email).to_lowercase());
-        let limits = self.platform.rate_limits();
-        let apart = account.is_some_and(|account| limits.knows(from, account.id));
+        let device = account.and_then(|account| devices::device(&self.platform, &self.headers, account.id));
+        if let Some(device) = device {
+            return vec![(format!("password of {email} on device {device}"), FREE)];
+        }
+        let apart = account.is_some_and(|account| self.platform.rate_limits().knows(from, account.id));
         let apart = if apart { format!(" from {from}") } else { String::new() };
-        [(format!("passwords from {from}"), FREE_OF_ADDRESS), (format!("password of {email}{apart}"), FREE)]
+        vec![(format!("passwords from {from}"), FREE_OF_ADDRESS), (format!("password of {email}{apart}"), FREE)]
     }
 
     /// Who it is, or why not. The same work, whatever is wrong.

@@ -42,7 +42,13 @@ impl Try<'_> {
 }
 
 fn cookie(answer: &Answer) -> String {
-    answer.header("set-cookie").split(';').next().unwrap().to_owned()
+    set(answer, "wharf=")
+}
+
+/// The cookie that an answer sets and that begins like this.
+fn set(answer: &Answer, begin: &str) -> String {
+    let all = answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+    all.filter_map(|set| set.split(';').next()).find(|set| set.starts_with(begin)).unwrap_or_default().to_owned()
 }
 
 fn secret(base32: &str) -> Vec<u8> {
@@ -321,6 +327,34 @@ async fn others_do_not_shut_out_who_was_there_before() {
     }
     ada.forget_steps().await;
     assert_eq!(ada.right().send(&ada.t).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_browser_that_was_there_before_has_tries_of_its_own() {
+    let ada = Ada::start().await;
+    ada.t.expects("password of stranger@example.com");
+    ada.t.expects("passwords from 198.51.100.9: try");
+    let device = set(&ada.right().send(&ada.t).await, "wharf-device=");
+    assert!(!device.is_empty());
+    // Strangers use up the tries at the account, and those of an address that the owner comes to share.
+    for n in 0..60 {
+        let address = if n < 30 { format!("198.51.100.{}", 100 + n) } else { "198.51.100.9".to_owned() };
+        Try { password: "a wrong guess", address: &address, ..ada.right() }.send(&ada.t).await;
+    }
+    ada.forget_steps().await;
+    let elsewhere = Try { address: "198.51.100.9", ..ada.right() };
+    assert_eq!(elsewhere.send(&ada.t).await.status, 429);
+    // What is not signed is nothing.
+    let forged = format!("{device}0");
+    assert_eq!(Try { address: "198.51.100.9", cookie: &forged, ..ada.right() }.send(&ada.t).await.status, 429);
+    let own = || Try { address: "198.51.100.9", cookie: &device, ..ada.right() };
+    assert_eq!(own().send(&ada.t).await.status, 200);
+    // Its own tries end, too.
+    ada.forget_steps().await;
+    for _ in 0..12 {
+        Try { password: "a wrong guess", ..own() }.send(&ada.t).await;
+    }
+    assert_eq!(own().send(&ada.t).await.status, 429);
 }
 
 #[tokio::test]
