@@ -215,7 +215,10 @@ pub fn paged<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     fetch: impl Fn(K, Option<&str>) -> Asked<Page<T>> + Send + Sync + 'static,
 ) -> Moving<Page<T>> {
     let place = place(name);
-    kept(move || (key(), place.get()), move |(key, after): (K, Option<String>)| fetch(key, after.as_deref()))
+    kept(
+        move || (key(), place.try_get().flatten()),
+        move |(key, after): (K, Option<String>)| fetch(key, after.as_deref()),
+    )
 }
 
 /// After what the page of the list `name` begins; nothing for the first one.

@@ -85,18 +85,21 @@ pub fn Passwords() -> impl IntoView {
     let client = client();
     let password: Moving<Password> = kept(|| (), move |()| client.password_info());
     let step = RwSignal::new(Step::Rest);
-    let card = move |now: Password| match step.get() {
+    // What is shown once, and has the focus, is not drawn anew because an answer came meanwhile.
+    let card = move |now: &dyn Fn() -> Password| match step.get() {
         Step::Codes(codes) => view! { <Codes codes step/> }.into_any(),
         Step::Enrol(enrolment) => view! { <Enrol enrolment step password/> }.into_any(),
-        Step::Rest if now.set => view! { <InForce now password/> }.into_any(),
-        Step::Rest => view! { <Begin step/> }.into_any(),
+        Step::Rest => match now() {
+            now if now.set => view! { <InForce now password/> }.into_any(),
+            _ => view! { <Begin step/> }.into_any(),
+        },
     };
     view! {
         {password.show(1, move |now| view! {
             <Show when=move || now.with(|p| p.enabled || p.set)>
                 <section class="sec" id="password" aria-labelledby="password-h">
                     <div class="sec-h"><h2 id="password-h">"Password"</h2><span class="meta">"with codes of an authenticator app, for signing in without a provider"</span></div>
-                    <div class="card">{move || card(now.get())}</div>
+                    <div class="card">{move || card(&|| now.get())}</div>
                 </section>
             </Show>
         })}

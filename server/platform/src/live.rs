@@ -442,15 +442,14 @@ impl Follow {
         loop {
             let room = self.credit.room().await;
             // A rare text may lie behind a gigabyte of lines: what is not found in one turn is looked for in the next.
-            let (back, skipped, batch) = self
-                .search(move |patience| {
-                    // A reader that fell far behind is told how much it missed instead of being drowned.
-                    let skipped = if tail.lag() > FAR_BEHIND { tail.skip(TAIL, patience)? } else { 0 };
-                    let batch = tail.read(room, patience)?.into_iter().map(api::log_lines::LogLine::from);
-                    let batch: Vec<_> = batch.collect();
-                    Ok((tail, skipped, batch))
-                })
-                .await?;
+            let turn = move |patience: &logs::Patience| {
+                // A reader that fell far behind is told how much it missed instead of being drowned.
+                let skipped = if tail.lag() > FAR_BEHIND { tail.skip(TAIL, patience)? } else { 0 };
+                let batch = tail.read(room, patience)?.into_iter().map(api::log_lines::LogLine::from);
+                let batch: Vec<_> = batch.collect();
+                Ok((tail, skipped, batch))
+            };
+            let (back, skipped, batch) = crate::log_lines::go_on(turn).await?;
             tail = back;
             if skipped > 0 {
                 let _ = self.out.send(ToBrowser::Dropped { id: self.id, lines: skipped }).await;

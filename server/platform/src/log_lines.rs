@@ -44,6 +44,12 @@ pub struct Params {
 }
 
 impl Params {
+    fn looks_for_nothing(&self) -> bool {
+        let texts = [&self.source, &self.dyno, &self.text, &self.regex];
+        let wanted = texts.iter().any(|text| text.as_ref().is_some_and(|text| !text.is_empty()));
+        !wanted && self.level.is_none() && self.since.is_none() && self.until.is_none()
+    }
+
     fn filter(&self) -> logs::Filter {
         let some = |s: &Option<String>| s.clone().filter(|s| !s.is_empty());
         logs::Filter {
@@ -76,11 +82,14 @@ pub async fn log_line_list(
         ..logs::Query::default()
     };
     let history = platform.history().clone();
-    let lines = search(&platform, actor.account.id, move |patience| {
+    let looks_for_nothing = params.looks_for_nothing();
+    let look = move |patience: &logs::Patience| {
         let query = logs::Query { patience: patience.clone(), ..query };
         Ok(history.read(app.id, &query)?.collect_most(most)?.into_iter().map(Into::into).collect())
-    });
-    Ok(Json(lines.await?))
+    };
+    // What costs no more than the lines that it shows does not wait behind those who search.
+    let lines = if looks_for_nothing { go_on(look).await } else { search(&platform, actor.account.id, look).await };
+    Ok(Json(lines?))
 }
 
 /// `GET /apps/{app}/log-density`
@@ -92,7 +101,8 @@ pub async fn log_density_info(
 ) -> Result<Json<api::log_lines::LogDensity>> {
     let app = actor.app(&app, Can::Logs).await?;
     let to = params.until.unwrap_or_else(Utc::now);
-    let from = params.since.unwrap_or(to - Duration::hours(1));
+    let hour_before = to.checked_sub_signed(Duration::hours(1)).unwrap_or(to);
+    let from = params.since.unwrap_or(hour_before);
     if from >= to {
         return Err(Error::invalid("since must be before until."));
     }
@@ -130,14 +140,22 @@ pub(crate) async fn search<T: Send + 'static>(
     work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
 ) -> Result<T> {
     let place = platform.log_searches().take(account).await?;
-    let patience = logs::Patience::of(LONGEST, MOST_BYTES);
-    let _gone = Gone(patience.clone());
-    let search = move || {
+    go_on(move |patience| {
         // Held until the work has really ended, whoever waits for it.
         let _place = place;
-        work(&patience)
-    };
-    read(search).await
+        work(patience)
+    })
+    .await
+}
+
+/// Reads on in a log, as tails do: in no place, since streams have places of their own, and a tail that waited
+/// behind searches would be late for everybody; but as patiently as a search.
+pub(crate) async fn go_on<T: Send + 'static>(
+    work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
+) -> Result<T> {
+    let patience = logs::Patience::of(LONGEST, MOST_BYTES);
+    let _gone = Gone(patience.clone());
+    read(move || work(&patience)).await
 }
 
 /// Places for searches: as many at once as there are cores, two of each account.

@@ -189,7 +189,7 @@ impl Sending {
                 let batch = tail.read(BATCH, patience)?;
                 Ok((tail, batch))
             };
-            let (back, batch) = log_lines::search(&self.platform, self.reader, turn).await?;
+            let (back, batch) = log_lines::go_on(turn).await?;
             tail = back;
             if !batch.is_empty() {
                 if self.sender.send(batch).await.is_err() {

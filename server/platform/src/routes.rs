@@ -53,7 +53,7 @@ fn account_routes() -> Routes {
         .route("/account/features", get(Needs::Global, features::account_feature_list))
         .route("/account/features/{feature}", get(Needs::Global, features::account_feature_info))
         .route("/account/identities", get(Needs::Global, identities::identity_list))
-        .route("/account/identities/{identity}", delete(Needs::Global, identities::identity_delete))
+        .route("/account/identities/{identity}", delete(Needs::LastingKey, identities::identity_delete))
         .route("/account/identity-proposals", get(Needs::Global, identities::identity_proposal_list))
         .route("/account/identity-proposals/{proposal}", delete(Needs::Global, identities::identity_proposal_delete))
         .route(
@@ -154,7 +154,7 @@ fn api_routes() -> Routes {
         .route("/users/{user}", get(Needs::Global, accounts::user_info).patch(Needs::LastingKey, accounts::user_update))
         .route("/users/{user}/apps", get(Needs::Global, apps::app_list_of_user))
         .route("/users/{user}/identities", get(Needs::Global, identities::user_identity_list))
-        .route("/users/{user}/identities/{identity}", delete(Needs::Global, identities::user_identity_delete))
+        .route("/users/{user}/identities/{identity}", delete(Needs::LastingKey, identities::user_identity_delete))
         .route("/users/{user}/password", delete(Needs::Global, passwords::password_delete_of_user))
         .route(
             "/users/{user}/quotas",

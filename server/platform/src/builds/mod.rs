@@ -123,7 +123,10 @@ impl Reconciler for Sweep {
         store::sessions::session_sweep(db, now).await?;
         store::sign_in::sign_in_attempt_sweep(db, now).await?;
         store::identities::identity_proposal_sweep(db, now).await?;
-        invitation_policy::sweep(&self.0).await.map_err(|err| anyhow::anyhow!("forget who never came: {err}"))?;
+        // One account that cannot go is no reason to keep all else.
+        if let Err(err) = invitation_policy::sweep(&self.0).await {
+            report.failed.push(format!("could not forget who never came: {err}"));
+        }
         store::passwords::password_sweep(db, now - crate::passwords::PATIENCE).await?;
         store::oauth_clients::oauth_code_sweep(db, now - day).await?;
         store::log_sessions::log_session_sweep(db, now - day * 2).await?;

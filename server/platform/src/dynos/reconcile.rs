@@ -1,6 +1,9 @@
 //! Makes the dynos that run the dynos that are wanted, and tells the router.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
@@ -124,18 +127,19 @@ impl Reconcile {
         Ok(row.fault.is_some())
     }
 
-    async fn carry_out(&self, world: &World, step: &Step) -> anyhow::Result<Option<String>> {
-        let starts = match step {
-            Step::Create { app, .. } => Some(*app),
-            Step::Restart { dyno } => world.rows.values().flatten().find(|r| r.id == *dyno).map(|r| r.app_id),
-            Step::Stop { .. } | Step::Kill { .. } => None,
-        };
-        if let Some(app) = starts
-            && !self.is_ready(world, app).await?
-        {
-            return Ok(None);
+    /// The apps of which dynos can be started now, of those that have any to start. Who has to wait is left out
+    /// before the steps of a run are counted, so that nobody waits behind them.
+    async fn ready(&self, world: &World, steps: &[Step], report: &mut Report) -> HashSet<Uuid> {
+        let apps: HashSet<Uuid> = steps.iter().filter_map(|step| starts(world, step)).collect();
+        let mut ready = HashSet::new();
+        for app in apps {
+            match self.is_ready(world, app).await {
+                Ok(true) => drop(ready.insert(app)),
+                Ok(false) => {}
+                Err(err) => report.failed.push(format!("{err:#}")),
+            }
         }
-        self.act(world, step).await.map(Some)
+        ready
     }
 
     async fn act(&self, world: &World, step: &Step) -> anyhow::Result<String> {
@@ -295,12 +299,14 @@ impl Reconciler for Reconcile {
         // Without the router, a dyno that it may still send requests to must not go.
         let may = |step: &&Step| told.is_ok() || !matches!(step, Step::Stop { why: "replaced" | "scaled down", .. });
         let (this, world) = (&*self, &world);
-        let work: Vec<_> =
-            steps.iter().filter(may).take(MOST_PER_RUN).map(|step| this.carry_out(world, step).boxed()).collect();
+        let ready = self.ready(world, &steps, &mut report).await;
+        let can = |step: &&Step| starts(world, step).is_none_or(|app| ready.contains(&app));
+        let now = steps.iter().filter(may).filter(can).take(MOST_PER_RUN);
+        let work: Vec<_> = now.map(|step| this.act(world, step).boxed()).collect();
         let outcomes: Vec<_> = stream::iter(work).buffered(8).collect().await;
         for outcome in outcomes {
             match outcome {
-                Ok(done) => report.done.extend(done),
+                Ok(done) => report.done.push(done),
                 Err(err) => report.failed.push(format!("{err:#}")),
             }
         }
@@ -312,6 +318,15 @@ impl Reconciler for Reconcile {
             report.again_in = Some(BUSY);
         }
         Ok(report)
+    }
+}
+
+/// The app of which this step starts a dyno.
+fn starts(world: &World, step: &Step) -> Option<Uuid> {
+    match step {
+        Step::Create { app, .. } => Some(*app),
+        Step::Restart { dyno } => world.rows.values().flatten().find(|r| r.id == *dyno).map(|r| r.app_id),
+        Step::Stop { .. } | Step::Kill { .. } => None,
     }
 }
 

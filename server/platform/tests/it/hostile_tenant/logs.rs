@@ -1,8 +1,9 @@
 //! What they try to make others read: lines of the router's and of other dynos'.
 
+use futures::StreamExt as _;
 use serde_json::json;
 
-use crate::world::{World, path};
+use crate::world::{LONG, World, path};
 
 /// Every way to end a line that somebody reads by.
 const BREAKS: [&str; 8] = ["\r", "\n", "\r\n", "\u{b}", "\u{c}", "\u{85}", "\u{2028}", "\u{2029}"];
@@ -64,5 +65,33 @@ async fn a_search_of_ones_own_is_bounded_before_it_begins() {
         let (status, _, message) = t.owner.get(&format!("/apps/dusk/log-lines?regex={regex}")).await.error();
         assert_eq!(status, 422, "{regex}");
         assert!(message.contains("regular expression"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_moment_before_all_time_is_no_fault() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let answer = t.owner.get("/apps/dusk/log-density?until=-262143-01-01T00:00:00Z").await;
+    assert_eq!(answer.status, 422, "{answer:?}");
+}
+
+#[tokio::test]
+async fn one_line_reaches_every_stream_of_an_account() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let mut streams = Vec::new();
+    for _ in 0..30 {
+        let session = t.owner.post("/apps/dusk/log-sessions", json!({ "tail": true })).await.json();
+        let address = path(session["logplex_url"].as_str().unwrap());
+        streams.push(t.anonymous.ask("GET", &address).open().await.into_body().into_data_stream());
+    }
+    t.owner.patch("/apps/dusk/config-vars", json!({ "COLOUR": "teal" })).await;
+    for stream in &mut streams {
+        let mut said = String::new();
+        while !said.contains("COLOUR") {
+            let next = tokio::time::timeout(LONG, stream.next()).await.unwrap();
+            said.push_str(&String::from_utf8_lossy(&next.expect("the stream goes on").unwrap()));
+        }
     }
 }
