@@ -9,10 +9,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Whether a file of this name was on its way.
+type Ours = fn(&str) -> bool;
+
 /// Removes what a server that was killed has left below `data`, and says what. To be called before anything else uses
 /// these folders.
 pub(crate) fn sweep(data: &Path) -> io::Result<Vec<PathBuf>> {
-    let folders: [(&str, fn(&str) -> bool); 2] = [("tmp", is_on_the_way), ("sources", is_half_an_upload)];
+    let folders: [(&str, Ours); 2] = [("tmp", is_on_the_way), ("sources", is_half_an_upload)];
     let mut removed = Vec::new();
     for (folder, is_left) in folders {
         for entry in fs::read_dir(data.join(folder))? {
