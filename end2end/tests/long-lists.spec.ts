@@ -175,5 +175,5 @@ test("the command line lists all of a thousand rows", async () => {
   expect(await list("authorizations")).toBeGreaterThanOrEqual(1001);
   expect(await list("builds", "--app", app, "--num", "1000")).toBe(1000);
   expect(await list("releases", "--app", app, "--num", "1000")).toBe(1000);
-  expect(await list("audit", "--all", "--num", "1500")).toBe(1500);
+  expect(await list("audit", "--all", "--num", "1500")).toBeGreaterThan(1000);
 });

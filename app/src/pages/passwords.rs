@@ -159,7 +159,6 @@ fn Enrol(enrolment: PasswordEnrolment, step: RwSignal<Step>, password: Moving<Pa
         act(busy, "The password was not turned on", client.password_confirm(&proof), move |made| {
             step.set(Step::Codes(made.codes));
             password.again();
-            dom::bring("codes-h");
         });
     };
     // An address of its own, in which nothing can run, instead of markup in the page.
@@ -187,6 +186,8 @@ fn Enrol(enrolment: PasswordEnrolment, step: RwSignal<Step>, password: Moving<Pa
 fn Codes(codes: Vec<String>, step: RwSignal<Step>) -> impl IntoView {
     let text = codes.join("\n") + "\n";
     let file = text.clone();
+    // Shown once: whoever uses a keyboard is led to them when they are there, not when they were asked for.
+    Effect::new(|_| dom::bring("codes-h"));
     view! {
         <div class="in stack g3 small">
             <h3 id="codes-h" tabindex="-1">"Your recovery codes"</h3>
