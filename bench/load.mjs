@@ -1,7 +1,7 @@
-// Asks for one page at a fixed rate whether or not the ones before have been answered (open loop), and
-// counts the time from when it was due. A client with few buffers of its own: with node's http, collecting
-// its garbage took both cores for tens of milliseconds, and that was in the figures.
-//   node load.mjs PORT PATH COOKIE RATE SECONDS   prints [when it was due (Unix time, ms), milliseconds until it ended] of each answer as JSON
+// Requests one page at a fixed rate, open-loop, and measures latency from the scheduled time. Uses raw
+// sockets with few buffers: with node's http, garbage collection took both cores for tens of milliseconds
+// and distorted the results.
+//   node load.mjs PORT PATH COOKIE RATE SECONDS   prints [scheduled time (Unix time, ms), milliseconds until completed] per response as JSON
 import net from "node:net";
 
 const [port, path, cookie, rate, seconds] = process.argv.slice(2);

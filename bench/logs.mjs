@@ -1,4 +1,4 @@
-// A log flood: 5,000 lines a second on the page, its memory and its frames.
+// A log flood: the page's memory and frame times at 5,000 lines a second.
 import { browser, busy, quantile, report, sleep, slowIn, start, watchMachine } from "./world.mjs";
 
 const RATE = 5000;
@@ -11,7 +11,7 @@ try {
     "requirements.txt": "",
     Procfile: "web: python3 -u serve.py\nflood: python3 -u flood.py\n",
     "serve.py": "import http.server, os\nhttp.server.ThreadingHTTPServer(('', int(os.environ['PORT'])), http.server.SimpleHTTPRequestHandler).serve_forever()\n",
-    // A tenth of a second's lines at once, on the beat.
+    // One batch every tenth of a second.
     "flood.py": `import sys, time
 n, at = 0, time.monotonic()
 while True:
@@ -39,7 +39,7 @@ while True:
   });
   const session = await context.newCDPSession(page);
   await session.send("Performance.enable");
-  // Collecting garbage takes a frame or two: only before and after.
+  // Garbage collection costs a frame or two: only before and after.
   const heap = async (collect) => {
     if (collect) await session.send("HeapProfiler.collectGarbage");
     const { metrics } = await session.send("Performance.getMetrics");
@@ -64,17 +64,17 @@ while True:
   const ours = long.filter(([at, ms]) => !slowIn(slow, at, at + ms));
   report("logs", `## A log flood
 
-\`bench/logs.sh\`: an app says ${RATE} lines a second for ${seconds.toFixed(0)} s; the page of its log follows in Chromium without a GPU, on the same machine (${busy()}). Slow: \`bench/machine.py\` saw the same small work take five times as long as usual.
+\`bench/logs.sh\`: an app writes ${RATE} lines a second for ${seconds.toFixed(0)} s; its log page tails them in Chromium without a GPU, on the same machine (${busy()}). Slow: \`bench/machine.py\` saw a fixed task take five times its usual time.
 
 | what | figure |
 | --- | --: |
-| lines a second that arrived in the history | ${lines.toFixed(0)} |
+| lines a second stored in the history | ${lines.toFixed(0)} |
 | frames; longest; p99 | ${frames.length}; ${Math.max(...frames).toFixed(0)} ms; ${quantile(frames, 0.99).toFixed(1)} ms |
-| frames over 50 ms; of them while the machine itself was not slow | ${long.length}; ${ours.length} |
+| frames over 50 ms; of these, while the machine itself was not slow | ${long.length}; ${ours.length} |
 | long tasks of the page (over 50 ms); longest | ${tasks.length}; ${Math.max(0, ...tasks).toFixed(0)} ms |
-| heap of the page, every 30 s (garbage collected before the first and the last; the times of the frames are a megabyte of the last) | ${memory.map((m) => m.toFixed(1)).join(", ")} MB |
+| page heap, every 30 s (garbage collected before the first and the last; the recorded frame times account for a megabyte of the last) | ${memory.map((m) => m.toFixed(1)).join(", ")} MB |
 | CPU of the server | ${used.toFixed(0)} % of a core |
-| at the foot of the page | ${text.split("\n")[0]}${/left out/.test(text) ? `, ${/[\d,]+ lines? left out/.exec(text)[0]}` : ", none left out"} |
+| page footer | ${text.split("\n")[0]}${/left out/.test(text) ? `, ${/[\d,]+ lines? left out/.exec(text)[0]}` : ", none left out"} |
 `);
 } finally {
   await world.stop();

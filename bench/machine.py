@@ -1,9 +1,9 @@
-"""Tells when the machine itself was slow: the cores of a virtual machine can be taken away or throttled for
+"""Reports when the machine itself was slow: the cores of a virtual machine can be preempted or throttled for
 tens of milliseconds, which looks like a slow program.
 
-On each core a process of the highest priority does the same small piece of work every 2 ms. When it takes
-five times as long as usual, or is 10 ms late, everything else was slow, too. Prints a line `BEGIN END` (Unix time, ms) for each
-such time until it is killed; what lies 10 ms apart or less is one. Linux, root."""
+On each core, a process of the highest priority runs a fixed task every 2 ms. When it takes five times its usual
+time, or is 10 ms late, everything else was slow too. Prints a line `BEGIN END` (Unix time, ms) for each such
+interval until it is killed; intervals 10 ms apart or less are merged. Linux, root."""
 import os
 import time
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The router against nginx, side by side: same machine, same backend, same minute, in turns.
+# The router against nginx, side by side: same machine, same backend, same minute, alternating.
 # Needs nginx and wrk (Debian: apt-get install nginx-light wrk). Writes its table into bench/README.md.
 #   bench/router.sh [ROUNDS] [SECONDS]
 set -euo pipefail
@@ -137,8 +137,8 @@ rows = [line.split() for line in open(results)]
 def of(name, path, column):
     return [float(r[column]) for r in rows if r[0] == name and r[1] == path]
 text = ["## Router against nginx", "",
-        f"`bench/router.sh`: {connections} kept-alive connections of wrk, {rounds} rounds of {seconds} s each in turns, "
-        f"{cores} cores shared by wrk, the backend (nginx) and the proxy; medians. Ratio: router / nginx of the same round, median.", "",
+        f"`bench/router.sh`: {connections} keep-alive connections from wrk, {rounds} alternating rounds of {seconds} s, "
+        f"{cores} cores shared by wrk, the backend (nginx) and the proxy; medians. Ratio: median of router / nginx per round.", "",
         "| response | nginx req/s | router req/s | ratio | nginx p50 / p99 ms | router p50 / p99 ms | nginx CPU µs/req | router CPU µs/req | failed |",
         "| --- | --: | --: | --: | --: | --: | --: | --: | --: |"]
 m = statistics.median
@@ -150,11 +150,11 @@ for path, label in (("/", "13 B"), ("/64k", "64 KiB")):
     text.append(f"| {label} | {m(nginx):,.0f} | {m(router):,.0f} | **{ratio:.2f}** | {lat('nginx')} | {lat('router')} | "
                 f"{m(of('nginx', path, 6)):.0f} | {m(of('router', path, 6)):.0f} | {failed} |")
 direct = of("direct", "/", 2)
-text += ["", f"Without any proxy the backend answers {m(direct):,.0f} requests of 13 B per second. "
-         "Rates depend on what else the machine does; ratio and CPU per request are what to compare."]
+text += ["", f"Without a proxy, the backend serves {m(direct):,.0f} 13 B responses per second. "
+         "Rates depend on the load of the machine; compare the ratio and CPU per request."]
 block = "<!-- router -->\n" + "\n".join(text) + "\n<!-- /router -->\n"
 path = pathlib.Path(readme)
-old = path.read_text() if path.exists() else "# Benchmarks\n\nSide by side with real peers, in the same run, as a ratio.\n\n"
+old = path.read_text() if path.exists() else "# Benchmarks\n\nThe router is compared with a real peer in the same run, as a ratio; the other figures are from one machine.\n\n"
 new, n = re.subn(r"<!-- router -->.*?<!-- /router -->\n", lambda _: block, old, flags=re.S)
 path.write_text(new if n else old.rstrip("\n") + "\n\n" + block)
 print("\n".join(text))

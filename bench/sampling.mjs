@@ -1,4 +1,4 @@
-// What it costs to sample the metrics of many dynos: CPU of the server with none and with a hundred.
+// The cost of sampling the metrics of many dynos: CPU of the server with none and with a hundred.
 import { busy, report, sleep, start } from "./world.mjs";
 
 const DYNOS = Number(process.env.DYNOS ?? 100);
@@ -23,14 +23,14 @@ try {
   const withThem = await measure();
   report("sampling", `## Sampling
 
-\`bench/sampling.sh\`: CPU of the server's process over ${SECONDS} s, everything that it does included (${busy()}).
+\`bench/sampling.sh\`: total CPU of the server process over ${SECONDS} s (${busy()}).
 
 | dynos | % of a core |
 | --: | --: |
 | 0 | ${without.toFixed(2)} |
 | ${DYNOS} | ${withThem.toFixed(2)} |
 
-So ${DYNOS} dynos cost ${(withThem - without).toFixed(2)} % of a core, sampling, log tails and reconciling together.
+So ${DYNOS} dynos cost ${(withThem - without).toFixed(2)} % of a core for sampling, log tails and reconciling together.
 `);
 } finally {
   await world.stop();

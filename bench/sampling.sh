@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What it costs to sample the metrics of a hundred dynos. Needs the release build.
+# The cost of sampling the metrics of a hundred dynos. Needs the release build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ./setup.sh test

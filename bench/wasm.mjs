@@ -1,4 +1,4 @@
-// WASM: what each page loads of it, as the browser counts it, with an empty cache.
+// The WASM that each page loads with an empty cache, as counted by the browser.
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,7 +18,7 @@ try {
   const pages = ["/login", "/apps", "/apps/new", ...app, "/teams", "/teams/crew", "/platform", "/sign-in", "/audit", "/account"];
   const rows = [];
   for (const path of pages) {
-    // Each page in a context of its own, whose cache is empty.
+    // Each page in a fresh context with an empty cache.
     const fresh = await all.newContext({ storageState: path === "/login" ? undefined : signedIn });
     const loaded = await loads(fresh, world.base + path);
     await fresh.close();
@@ -28,18 +28,18 @@ try {
   await all.close();
   report("wasm", `## WASM of the console
 
-\`bench/wasm.sh\`: what a browser with an empty cache loads of WASM for a page, and all there is. A page's code is in the module of every page, in what most pages share, and in the files of its bundles (\`app/src/bundles.rs\`).
+\`bench/wasm.sh\`: the WASM that a browser with an empty cache loads per page, and the total. A page's code is in the main module, in the part that most pages share, and in the files of its bundles (\`app/src/bundles.rs\`).
 
 | page | files | raw KB | brotli KB |
 | --- | --: | --: | --: |
 ${rows.join("\n")}
-${row("everything", everything())}
+${row("total", everything())}
 `);
 } finally {
   await world.stop();
 }
 
-/** Loads a page until it answers; resolves to the sizes of the WASM that came. */
+/** Loads a page until it is interactive; resolves to the sizes of the loaded WASM. */
 async function loads(context, url) {
   const page = await context.newPage();
   const files = new Map();

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What each page of the console loads of WASM. WHARFD may be any build that serves the release console.
+# The WASM that each page of the console loads. WHARFD may be any build that serves the release console.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ./setup.sh test

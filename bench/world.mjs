@@ -1,4 +1,4 @@
-// A platform for a measurement: the release build on a free port, signed in, with a browser at hand.
+// A platform to measure: the release build on a free port, signed in, with a browser.
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -13,7 +13,7 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const { chromium } = createRequire(join(root, "end2end/"))("playwright");
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** Starts `wharfd up` in a folder of its own. `stop()` ends it and removes the folder. */
+/** Starts `wharfd up` in a new folder. `stop()` ends it and removes the folder. */
 export async function start() {
   const scratch = mkdtempSync(join(tmpdir(), "wharf-bench-"));
   chmodSync(scratch, 0o711);
@@ -56,7 +56,7 @@ export async function start() {
     git("commit", "-qm", "First version");
     git("push", "-q", `http://x:${token}@localhost:${port}/${app}.git`, "HEAD:main");
   };
-  /** Milliseconds of CPU that the server's process has used. */
+  /** Milliseconds of CPU used by the server process. */
   world.serverCpu = () => {
     const pid = readdirSync("/proc").find((pid) => /^\d+$/.test(pid) && isServer(pid, data));
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ");
@@ -81,7 +81,7 @@ function isServer(pid, data) {
   }
 }
 
-/** A browser that is signed in. */
+/** A signed-in browser. */
 export async function browser(world) {
   const all = await chromium.launch({
     executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
@@ -94,7 +94,7 @@ export async function browser(world) {
   return { all, context, page, cookie: (await context.cookies()).map((c) => `${c.name}=${c.value}`).join("; ") };
 }
 
-/** Ends what was left behind by a measurement that failed. */
+/** Kills what a failed measurement left behind. */
 const watching = new Set();
 process.once("exit", () => watching.forEach((pid) => kill(pid)));
 
@@ -102,11 +102,11 @@ function kill(pid) {
   try {
     process.kill(-pid);
   } catch {
-    // It has ended by itself.
+    // It has already exited.
   }
 }
 
-/** Asks for `path` `rate` times a second, from a process of its own; resolves to when each was due, and how long it took. */
+/** Requests `path` `rate` times a second, from a separate process; resolves to each request's scheduled time and duration. */
 export async function load(world, path, cookie, rate, seconds) {
   const script = join(root, "bench/load.mjs");
   const { stdout } = await promisify(execFile)(process.execPath, [script, world.port, path, cookie, rate, seconds].map(String), { maxBuffer: 1 << 26 });
@@ -118,7 +118,7 @@ export function quantile(values, q) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))];
 }
 
-/** Watches whether the machine itself is slow (machine.py) until `stop()`, which returns those times as [begin, end]. */
+/** Records when the machine itself is slow (machine.py) until `stop()`, which returns these intervals as [begin, end]. */
 export function watchMachine() {
   const watch = spawn("python3", [join(root, "bench/machine.py")], { stdio: ["ignore", "pipe", "inherit"], detached: true });
   watching.add(watch.pid);
@@ -139,12 +139,12 @@ export function slowIn(windows, begin, end) {
   return windows.some(([from, to]) => from < end && to > begin);
 }
 
-/** How busy the machine was, for the figures. */
+/** The machine's load, for the report. */
 export function busy() {
   return `load ${loadavg()[0].toFixed(1)} on ${cpus().length} cores`;
 }
 
-/** Puts `text` between the marks of `name` in README.md. */
+/** Writes `text` between the markers of `name` in README.md. */
 export function report(name, text) {
   const file = join(root, "bench/README.md");
   const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
