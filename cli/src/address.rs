@@ -4,7 +4,7 @@ use std::fmt;
 
 use anyhow::{Context as _, Result, bail};
 
-/// Where a platform answers, e.g. `http://localhost:5000`.
+/// The address of a platform, e.g. `http://localhost:5000`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     pub https: bool,
@@ -14,13 +14,13 @@ pub struct Address {
 }
 
 impl Address {
-    /// Reads an address and drops path, query and credentials. Without a scheme, this
-    /// machine is spoken to in http and everything else in https.
+    /// Parses an address and drops path, query and credentials. Without a scheme, it is
+    /// http for this machine and https for any other.
     pub fn parse(text: &str) -> Result<Self> {
         Ok(Self::split(text)?.0)
     }
 
-    /// Reads a URL: its address, and its path with the query.
+    /// Parses a URL into address and path with query.
     pub fn split(text: &str) -> Result<(Self, String)> {
         let text = text.trim();
         let with_scheme = if text.contains("://") {
@@ -30,12 +30,12 @@ impl Address {
             let scheme = if is_this_machine(host) || text.starts_with("[::1]") { "http" } else { "https" };
             format!("{scheme}://{text}")
         };
-        let says = || format!("{text:?} is not an address. Give one like http://localhost:5000");
+        let says = || format!("{text:?} is not an address. Use one like http://localhost:5000");
         let uri: http::Uri = with_scheme.parse().with_context(says)?;
         let https = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,
-            _ => bail!("{text:?} is neither http nor https. Give an address like http://localhost:5000"),
+            _ => bail!("{text:?} is neither http nor https. Use an address like http://localhost:5000"),
         };
         let host = uri.host().filter(|h| !h.is_empty()).with_context(says)?.to_ascii_lowercase();
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
@@ -43,7 +43,7 @@ impl Address {
         Ok((Self { https, host, port }, path))
     }
 
-    /// Host and port as in a `Host` header: the usual port is left out.
+    /// Host and port as in a `Host` header: the default port is left out.
     pub fn authority(&self) -> String {
         let usual = if self.https { 443 } else { 80 };
         if self.port == usual { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
@@ -59,7 +59,7 @@ impl Address {
         is_this_machine(self.bare_host())
     }
 
-    /// Whether commands dial 127.0.0.1 for it.
+    /// Whether commands connect to 127.0.0.1 for it.
     pub fn is_dialled_here(&self) -> bool {
         is_localhost(&self.host) || self.host == "127.0.0.1"
     }
@@ -76,7 +76,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// `localhost` and the names below it, which are this machine by definition (RFC 6761).
+/// `localhost` and its subdomains, which are this machine by definition (RFC 6761).
 pub fn is_localhost(host: &str) -> bool {
     let host = host.trim_end_matches('.');
     host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost")

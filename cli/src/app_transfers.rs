@@ -1,4 +1,4 @@
-//! `apps:transfer`: giving an app away, and what was offered.
+//! `apps:transfer`: transferring apps, and pending transfers.
 
 use anyhow::Result;
 use api::{
@@ -12,14 +12,14 @@ use crate::{
     output::{self, Action, Table, app as named},
 };
 
-/// Gives an app to a team, or offers it to a person
+/// Transfers an app to a team, or offers it to a user
 #[derive(Args)]
 pub struct Transfer {
-    /// The name of a team, or an e-mail address
+    /// Name of a team, or email address of a user
     recipient: String,
     #[command(flatten)]
     app: AppFlags,
-    /// Locks the app in its new team
+    /// Lock the app in its new team
     #[arg(short, long)]
     locked: bool,
 }
@@ -30,7 +30,7 @@ impl Transfer {
         let (client, name) = (cx.client()?, self.app.app(cx)?);
         let app = client.app_info(&name).await?;
         let action = Action::start(format!("Transferring {} to {}", named(&name), self.recipient));
-        // From person to person it takes two.
+        // A transfer between users has to be accepted.
         if self.recipient.contains('@') && app.team.is_none() {
             let create = AppTransferCreate { app: Some(name), recipient: Some(self.recipient) };
             let transfer = client.app_transfer_create(&create).await?;
@@ -47,7 +47,7 @@ impl Transfer {
     }
 }
 
-/// Lists the apps that were offered to you, and those that you offered
+/// Lists pending transfers to and from you
 #[derive(Args)]
 pub struct List {}
 
@@ -72,7 +72,7 @@ impl List {
     }
 }
 
-/// Accepts an app that was offered to you
+/// Accepts the transfer of an app
 #[derive(Args)]
 pub struct Accept {
     /// The app
@@ -86,7 +86,7 @@ impl Accept {
     }
 }
 
-/// Declines an app that was offered to you
+/// Declines the transfer of an app
 #[derive(Args)]
 pub struct Decline {
     /// The app

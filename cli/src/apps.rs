@@ -1,4 +1,4 @@
-//! `apps`: list, make, look at, rename and destroy apps.
+//! `apps`: list, create, show, rename and destroy apps.
 
 use anyhow::Result;
 use api::{
@@ -20,10 +20,10 @@ use crate::{
 /// Lists your apps
 #[derive(Args)]
 pub struct List {
-    /// Prints names alone
+    /// Print names only
     #[arg(long)]
     names: bool,
-    /// Only those of this team
+    /// Only apps of this team
     #[arg(short, long, value_name = "TEAM")]
     team: Option<String>,
 }
@@ -49,7 +49,7 @@ impl List {
             apps.retain(|app| own.iter().any(|a| a.id == app.id));
         }
         if apps.is_empty() {
-            out!("You have no apps. Make one: wharf create NAME");
+            out!("You have no apps. Create one: wharf create NAME");
             return Ok(());
         }
         apps.sort_by(|a, b| a.name.cmp(&b.name));
@@ -80,12 +80,12 @@ fn shorten(text: &str) -> String {
     if text.chars().count() <= 40 { text.into() } else { text.chars().take(39).chain(['…']).collect() }
 }
 
-/// Makes a new app
+/// Creates an app
 #[derive(Args)]
 pub struct Create {
-    /// Its name; made up when left out
+    /// Name of the app [default: generated]
     name: Option<String>,
-    /// The same, for those who are used to it
+    /// Same as NAME, as in Heroku's CLI
     #[arg(short, long, value_name = "NAME", conflicts_with = "name")]
     app: Option<String>,
     /// Stack to build and run on
@@ -94,16 +94,16 @@ pub struct Create {
     /// Region to run in
     #[arg(long)]
     region: Option<String>,
-    /// Buildpack to build with, instead of detecting one; several in order
+    /// Buildpack to use instead of detecting one; repeat to run several in order
     #[arg(short, long)]
     buildpack: Vec<String>,
-    /// Team that it belongs to, instead of yourself
+    /// Team that owns the app, instead of you
     #[arg(short, long, value_name = "TEAM")]
     team: Option<String>,
     /// Name of the git remote to add
     #[arg(short, long, default_value = git::REMOTE)]
     remote: String,
-    /// Adds no git remote
+    /// Do not add a git remote
     #[arg(short, long)]
     no_remote: bool,
 }
@@ -138,7 +138,7 @@ impl Create {
         } else {
             out!("{} | {url}", app.web_url);
         }
-        // The app exists by now: trouble with git is worth a warning, not a failure.
+        // The app exists already: a git problem is a warning, not a failure.
         let remote = (!self.no_remote && git::is_repository()).then_some(self.remote);
         if let Err(err) = set_up_git(cx, remote.as_deref(), &app.name) {
             output::warn(format!("{err:#}"));
@@ -155,7 +155,7 @@ fn set_up_git(cx: &Context, remote: Option<&str>, app: &str) -> Result<()> {
             output::note(format!("Git remote {remote} added"));
         } else {
             let option = if remote == git::REMOTE { String::new() } else { format!(" --remote {remote}") };
-            output::note(format!("There is a git remote {remote} already, which stays as it is."));
+            output::note(format!("The git remote {remote} already exists and was not changed."));
             output::note(format!("To point it at {}, run: wharf git:remote --app {app}{option}", named(app)));
         }
     }
@@ -169,7 +169,7 @@ pub struct Info {
     name: Option<String>,
     #[command(flatten)]
     app: AppFlags,
-    /// Prints lines like key=value
+    /// Print key=value lines
     #[arg(short, long)]
     shell: bool,
 }
@@ -208,12 +208,12 @@ impl Info {
 }
 
 fn dynos(formation: &[Formation]) -> String {
-    // The release phase is no dyno that is wanted.
+    // The release phase is not a running dyno.
     let kinds = formation.iter().filter(|f| f.kind != "release");
     kinds.map(|f| format!("{}: {}", f.kind, f.quantity)).collect::<Vec<_>>().join(", ")
 }
 
-/// For scripts: bytes are numbers, times are RFC 3339, and every key is always there.
+/// For scripts: sizes in bytes, times in RFC 3339, and every key is always present.
 fn shell_fields(app: &App, formation: &[Formation], git_url: String) -> Vec<(&'static str, String)> {
     let number = |n: Option<i64>| n.map(|n| n.to_string()).unwrap_or_default();
     vec![
@@ -256,7 +256,7 @@ fn fields(app: &App, formation: &[Formation], git_url: String, others: &str) -> 
     ]
 }
 
-/// Gives an app another name, and with it another address
+/// Renames an app, which also changes its URL
 #[derive(Args)]
 pub struct Rename {
     /// The new name
@@ -285,14 +285,14 @@ impl Rename {
     }
 }
 
-/// Destroys an app with everything in it, for good
+/// Permanently destroys an app and all its data
 #[derive(Args)]
 pub struct Destroy {
     /// The app
     name: Option<String>,
     #[command(flatten)]
     app: AppFlags,
-    /// Name of the app, instead of being asked for it
+    /// Name of the app, to skip the confirmation prompt
     #[arg(short, long, value_name = "APP")]
     confirm: Option<String>,
 }
@@ -315,7 +315,7 @@ impl Destroy {
     }
 }
 
-/// Opens an app in the browser, or prints its address where there is none
+/// Opens an app in the browser, or prints its URL if there is none
 #[derive(Args)]
 pub struct Open {
     /// Path to open
@@ -342,7 +342,7 @@ impl Open {
     }
 }
 
-/// xdg-open falls back on text browsers, which would take the terminal over.
+/// xdg-open falls back to text browsers, which would take over the terminal.
 fn has_screen() -> bool {
     ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()))
 }
@@ -372,7 +372,7 @@ impl Maintenance {
     }
 }
 
-/// Shows visitors a maintenance page instead of the app
+/// Turns on maintenance mode: visitors see a maintenance page
 #[derive(Args)]
 pub struct MaintenanceOn {
     #[command(flatten)]
@@ -386,7 +386,7 @@ impl MaintenanceOn {
     }
 }
 
-/// Lets visitors in again
+/// Turns off maintenance mode
 #[derive(Args)]
 pub struct MaintenanceOff {
     #[command(flatten)]

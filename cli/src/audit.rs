@@ -1,4 +1,4 @@
-//! `audit`: who changed what, and whether that record is whole.
+//! `audit`: the audit log and its verification.
 
 use anyhow::{Result, bail};
 use api::{
@@ -14,27 +14,27 @@ use crate::{
     output::{self, Cell, DIM, Table},
 };
 
-/// What is looked for
+/// Filters
 #[derive(Args)]
 struct Filter {
     #[command(flatten)]
     app: AppFlags,
-    /// Of all apps, whatever folder this is
+    /// All apps, ignoring this folder's
     #[arg(long)]
     all: bool,
-    /// A part of the address of who did it
+    /// Part of the actor's email address
     #[arg(long, value_name = "WHO")]
     actor: Option<String>,
-    /// How the action begins, e.g. release. or app.create
+    /// Prefix of the action, e.g. release. or app.create
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
-    /// A part of anything
+    /// Text in any field
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
-    /// From this day or time on, e.g. 2026-11-20 or 2026-11-20T10:00:00Z
+    /// Since this date or time, e.g. 2026-11-20 or 2026-11-20T10:00:00Z
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Up to the end of this day, or before this time
+    /// Until the end of this date, or before this time
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
 }
@@ -47,8 +47,8 @@ impl Filter {
     }
 }
 
-/// Takes the newest `max` events page by page. The numbers of events fall from row to row: where they do
-/// not, the platform repeats itself, and would do so for ever.
+/// Fetches the newest `max` events page by page. Event numbers descend from row to row: if they do
+/// not, the platform is repeating itself and would never end.
 async fn newest(client: &Client, mut wanted: EventQuery, max: usize, mut each: impl FnMut(Vec<Event>)) -> Result<()> {
     let mut left = max;
     while left > 0 {
@@ -58,7 +58,7 @@ async fn newest(client: &Client, mut wanted: EventQuery, max: usize, mut each: i
         let mut before = wanted.before.unwrap_or(i64::MAX);
         for event in &page {
             if event.seq >= before {
-                bail!("The platform sent the same events again, so the list was ended there. Try again.");
+                bail!("The platform sent the same events again, so the list is incomplete. Try again.");
             }
             before = event.seq;
         }
@@ -73,7 +73,7 @@ async fn newest(client: &Client, mut wanted: EventQuery, max: usize, mut each: i
     Ok(())
 }
 
-/// Whoever does not administer the platform sees what was done to one app, all of it.
+/// Non-administrators see all events of one app.
 fn path(wanted: &EventQuery) -> String {
     let EventQuery { actor, action, app, q, since, until, .. } = wanted;
     let of_app = [actor, action, q, since, until].iter().all(|field| field.is_none());
@@ -86,12 +86,12 @@ fn path(wanted: &EventQuery) -> String {
     }
 }
 
-/// Shows who changed what, newest first
+/// Shows the audit log, newest first
 #[derive(Args)]
 pub struct List {
     #[command(flatten)]
     filter: Filter,
-    /// How many
+    /// Number of events
     #[arg(short, long, default_value_t = 30)]
     num: usize,
 }
@@ -120,7 +120,7 @@ impl List {
     }
 }
 
-/// Prints all of it, newest first, a line of JSON each
+/// Exports the audit log as JSON lines, newest first
 #[derive(Args)]
 pub struct Export {
     #[command(flatten)]
@@ -140,7 +140,7 @@ impl Export {
     }
 }
 
-/// Checks that nobody changed the record of who changed what
+/// Checks the audit log for tampering
 #[derive(Args)]
 pub struct Verify {}
 
@@ -153,6 +153,6 @@ impl Verify {
         } else {
             out!("{}", verdict["message"].as_str().unwrap_or_default());
         }
-        if verdict["broken_at"].is_null() { Ok(()) } else { bail!("The record cannot be trusted.") }
+        if verdict["broken_at"].is_null() { Ok(()) } else { bail!("The audit log is not intact.") }
     }
 }

@@ -44,19 +44,19 @@ fn expiry(authorization: &Authorization) -> String {
     }
 }
 
-/// Makes a token; this is the only time that it is shown
+/// Creates a token, which is shown only once
 #[derive(Args)]
 pub struct Create {
-    /// What it is for
+    /// Description
     #[arg(short, long)]
     description: Option<String>,
-    /// What it may do: global, identity, read, write, read-protected, write-protected
+    /// Scopes: global, identity, read, write, read-protected, write-protected
     #[arg(short, long, value_delimiter = ',')]
     scope: Option<Vec<String>>,
-    /// Seconds after which it ends
+    /// Lifetime in seconds
     #[arg(short, long, value_name = "SECONDS")]
     expires_in: Option<u64>,
-    /// Prints the token alone
+    /// Print only the token
     #[arg(short = 'S', long)]
     short: bool,
 }
@@ -87,12 +87,12 @@ impl Create {
             ("Token", token),
             ("Expires", expiry(&made)),
         ]);
-        note("Keep the token now: it is not shown again.");
+        note("Save the token now: it is not shown again.");
         Ok(())
     }
 }
 
-/// Revokes a token at once
+/// Revokes a token immediately
 #[derive(Args)]
 pub struct Revoke {
     id: String,

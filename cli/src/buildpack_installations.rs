@@ -1,4 +1,4 @@
-//! `buildpacks`: what an app is built with.
+//! `buildpacks`: the buildpacks of an app.
 
 use anyhow::{Result, bail};
 use api::buildpack_installations::BuildpackInstallation;
@@ -50,7 +50,7 @@ fn show(urls: &[String]) {
     }
 }
 
-/// The place from 0 in a list of `length` that an index means; one after the end is a place, too.
+/// The zero-based position of an index in a list of `length`; one past the end is valid.
 fn place(index: Option<u16>, default: usize, length: usize) -> Result<usize> {
     match index.map(|index| usize::from(index) - 1) {
         None => Ok(default),
@@ -62,7 +62,7 @@ fn place(index: Option<u16>, default: usize, length: usize) -> Result<usize> {
     }
 }
 
-/// An error if `urls` has the buildpack, other than at `place`, where it is put.
+/// An error if `urls` contains the buildpack anywhere but at `place`, where it is set.
 fn refuse_another(urls: &[String], place: Option<usize>, buildpack: &str) -> Result<()> {
     if urls.iter().enumerate().any(|(i, url)| Some(i) != place && short(url) == short(buildpack)) {
         bail!("The buildpack {} is already set on your app.", short(buildpack));
@@ -70,14 +70,14 @@ fn refuse_another(urls: &[String], place: Option<usize>, buildpack: &str) -> Res
     Ok(())
 }
 
-/// Makes this the app's buildpack, or replaces the one at an index
+/// Sets the app's buildpack, or replaces the one at an index
 #[derive(Args)]
 pub struct Set {
-    /// Name or git address
+    /// Name or git URL
     buildpack: String,
     #[command(flatten)]
     app: AppFlags,
-    /// Place in the list, from 1
+    /// Position in the list, from 1
     #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
     index: Option<u16>,
 }
@@ -101,11 +101,11 @@ impl Set {
 /// Adds a buildpack at the end, or at an index
 #[derive(Args)]
 pub struct Add {
-    /// Name or git address
+    /// Name or git URL
     buildpack: String,
     #[command(flatten)]
     app: AppFlags,
-    /// Place in the list, from 1
+    /// Position in the list, from 1
     #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
     index: Option<u16>,
 }
@@ -126,12 +126,12 @@ impl Add {
 /// Removes a buildpack
 #[derive(Args)]
 pub struct Remove {
-    /// Name or git address
+    /// Name or git URL
     #[arg(required_unless_present = "index")]
     buildpack: Option<String>,
     #[command(flatten)]
     app: AppFlags,
-    /// Place in the list, from 1
+    /// Position in the list, from 1
     #[arg(short, long, conflicts_with = "buildpack", value_parser = clap::value_parser!(u16).range(1..))]
     index: Option<u16>,
 }
@@ -144,7 +144,7 @@ impl Remove {
             let by_name = urls.iter().position(|url| self.buildpack.as_deref().is_some_and(|b| short(b) == short(url)));
             match by_index.or(by_name).filter(|at| *at < urls.len()) {
                 Some(at) => drop(urls.remove(at)),
-                None => bail!("The app has no such buildpack. See: wharf buildpacks"),
+                None => bail!("The app does not have this buildpack. See: wharf buildpacks"),
             }
             Ok(())
         })

@@ -1,4 +1,4 @@
-//! `builds`: what was built, how it went, and what it said.
+//! `builds`: builds, their status and output.
 
 use anyhow::{Result, bail};
 use api::{
@@ -19,7 +19,7 @@ use crate::{
 pub struct List {
     #[command(flatten)]
     app: AppFlags,
-    /// How many
+    /// Number of builds
     #[arg(short, long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=1000))]
     num: u16,
 }
@@ -33,7 +33,7 @@ impl List {
             return output::json(&builds);
         }
         if builds.is_empty() {
-            out!("{} has no builds. Push to it: git push wharf main", named(&name));
+            out!("{} has no builds. Deploy it with: git push wharf main", named(&name));
             return Ok(());
         }
         heading(format!("{name} Builds"));
@@ -81,21 +81,21 @@ async fn newest(client: &Client, app: &str, max: u16) -> Result<Vec<Build>> {
     Ok(client.list_part(path, Some(range)).await?)
 }
 
-/// The build that `text` names, `#3`, `3` or an id; without it the newest.
+/// The build given by `text` as `#3`, `3` or an id; by default the newest.
 async fn find(client: &Client, app: &str, text: Option<&str>) -> Result<Build> {
     if let Some(text) = text {
         return Ok(client.build_info(app, text.trim_start_matches('#')).await?);
     }
     match newest(client, app, 1).await?.pop() {
         Some(build) => Ok(build),
-        None => bail!("{} has no builds. Push to it: git push wharf main", named(app)),
+        None => bail!("{} has no builds. Deploy it with: git push wharf main", named(app)),
     }
 }
 
 /// Shows one build in detail
 #[derive(Args)]
 pub struct Info {
-    /// 3 or an id [default: the newest]
+    /// Number or id of the build [default: the newest]
     build: Option<String>,
     #[command(flatten)]
     app: AppFlags,
@@ -126,10 +126,10 @@ impl Info {
     }
 }
 
-/// Prints what a build says, while it says it
+/// Streams the output of a build
 #[derive(Args)]
 pub struct Output {
-    /// 3 or an id [default: the newest]
+    /// Number or id of the build [default: the newest]
     build: Option<String>,
     #[command(flatten)]
     app: AppFlags,
@@ -147,7 +147,7 @@ impl Output {
 /// Cancels a build that is queued or running
 #[derive(Args)]
 pub struct Cancel {
-    /// 3 or an id [default: the newest]
+    /// Number or id of the build [default: the newest]
     build: Option<String>,
     #[command(flatten)]
     app: AppFlags,

@@ -1,4 +1,4 @@
-//! `access`: who may work on an app.
+//! `access`: the collaborators of an app.
 
 use anyhow::Result;
 use api::collaborators::{Collaborator, CollaboratorCreate, CollaboratorUpdate};
@@ -9,7 +9,7 @@ use crate::{
     output::{self, Action, Cell, DIM, Table, app as named},
 };
 
-/// Lists who may work on an app
+/// Lists the collaborators of an app
 #[derive(Args)]
 pub struct List {
     #[command(flatten)]
@@ -23,7 +23,7 @@ impl List {
         if cx.json {
             return output::json(&people);
         }
-        let mut table = Table::new(&["Who", "Role", "May"]);
+        let mut table = Table::new(&["Email", "Role", "Permissions"]);
         for person in &people {
             table.row([(&person.user.email).into(), (&person.role).into(), Cell::new(rights(person), DIM)]);
         }
@@ -36,14 +36,14 @@ fn rights(person: &Collaborator) -> String {
     person.permissions.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Lets somebody work on an app
+/// Adds a collaborator to an app
 #[derive(Args)]
 pub struct Add {
-    /// E-mail address
+    /// Email address
     email: String,
     #[command(flatten)]
     app: AppFlags,
-    /// What they may: view, deploy, operate, manage; or less: status, logs, config, push, scale, access
+    /// Permissions: view, deploy, operate, manage; or finer: status, logs, config, push, scale, access
     #[arg(short, long, value_delimiter = ',')]
     permissions: Option<Vec<String>>,
 }
@@ -60,10 +60,10 @@ impl Add {
     }
 }
 
-/// Takes somebody off an app
+/// Removes a collaborator from an app
 #[derive(Args)]
 pub struct Remove {
-    /// E-mail address
+    /// Email address
     email: String,
     #[command(flatten)]
     app: AppFlags,
@@ -80,14 +80,14 @@ impl Remove {
     }
 }
 
-/// Says anew what somebody may do with an app
+/// Changes a collaborator's permissions
 #[derive(Args)]
 pub struct Update {
-    /// E-mail address
+    /// Email address
     email: String,
     #[command(flatten)]
     app: AppFlags,
-    /// What they may from now on: view, deploy, operate, manage; or less: status, logs, config, push, scale, access
+    /// New permissions: view, deploy, operate, manage; or finer: status, logs, config, push, scale, access
     #[arg(short, long, value_delimiter = ',', required = true)]
     permissions: Vec<String>,
 }
@@ -104,7 +104,7 @@ impl Update {
     }
 }
 
-/// Adds yourself to an app of your team
+/// Joins an app of your team as a collaborator
 #[derive(Args)]
 pub struct Join {
     #[command(flatten)]
@@ -123,7 +123,7 @@ impl Join {
     }
 }
 
-/// Takes yourself off an app
+/// Leaves an app
 #[derive(Args)]
 pub struct Leave {
     #[command(flatten)]

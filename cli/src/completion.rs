@@ -1,7 +1,7 @@
-//! `completion`: what shells need to complete command lines.
+//! `completion`: completion scripts for shells.
 //!
-//! The scripts are our own: most commands have a colon, which bash cuts words at and zsh
-//! takes for the start of a description, and the names of apps come from the platform.
+//! The scripts are our own: most commands contain a colon, which splits words in bash and
+//! starts a description in zsh, and app names come from the platform.
 
 use anyhow::Result;
 use clap::{Arg, Args, Command, ValueEnum};
@@ -87,7 +87,7 @@ complete -c wharf -n 'not __fish_use_subcommand' -s a -l app -x -a '(wharf apps 
 complete -c wharf -n '__fish_seen_subcommand_from destroy' -l confirm -x -a '(wharf apps --names 2>/dev/null)'
 "#;
 
-/// The name of a command and its other names.
+/// The name and aliases of a command.
 fn names(command: &Command) -> Vec<&str> {
     [command.get_name()].into_iter().chain(command.get_all_aliases()).collect()
 }
@@ -96,7 +96,7 @@ fn caption(command: &Command) -> String {
     command.get_about().map(ToString::to_string).unwrap_or_default()
 }
 
-/// What may follow a command, with a caption: flags, and the words of arguments that have a list of them.
+/// Completions after a command, with descriptions: flags, and the values of enumerated arguments.
 fn choices(command: &Command) -> Vec<(String, String)> {
     let help = |arg: &Arg| arg.get_help().map(ToString::to_string).unwrap_or_default();
     let of = |arg: &Arg| match arg.get_long() {
@@ -106,7 +106,7 @@ fn choices(command: &Command) -> Vec<(String, String)> {
     command.get_arguments().flat_map(of).collect()
 }
 
-/// In single quotes, which mean the same to all three shells.
+/// In single quotes, which are the same in all three shells.
 fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -1,4 +1,4 @@
-//! `config`: the settings of an app, given to its dynos as environment variables.
+//! `config`: the config vars of an app, its dynos' environment variables.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::{
 pub struct List {
     #[command(flatten)]
     app: AppFlags,
-    /// Prints lines that a shell can read
+    /// Print in shell format
     #[arg(short, long)]
     shell: bool,
 }
@@ -50,7 +50,7 @@ fn show(vars: &BTreeMap<String, String>) {
     }
 }
 
-/// Prints the value of one config var
+/// Prints the values of config vars
 #[derive(Args)]
 pub struct Get {
     /// Names of config vars
@@ -58,7 +58,7 @@ pub struct Get {
     keys: Vec<String>,
     #[command(flatten)]
     app: AppFlags,
-    /// Prints lines that a shell can read
+    /// Print in shell format
     #[arg(short, long)]
     shell: bool,
 }
@@ -73,11 +73,11 @@ impl Get {
             return output::json(&found);
         }
         for key in &self.keys {
-            // Scripts test for the empty line, as they do with Heroku's.
+            // Scripts test for the empty line, as with Heroku's CLI.
             let value = vars.get(key).unwrap_or(&empty);
             match self.shell {
                 true => out!("{key}={}", shell_quote(value)),
-                // A key or a certificate has to arrive in a file as it is.
+                // A key or certificate must reach a file unchanged.
                 false if output::is_piped() => output::write_exactly(&format!("{value}\n")),
                 false => out!("{value}"),
             }
@@ -86,10 +86,10 @@ impl Get {
     }
 }
 
-/// Sets config vars, as one release
+/// Sets config vars in one release
 #[derive(Args)]
 pub struct Set {
-    /// What to set
+    /// Config vars to set
     #[arg(required = true, value_name = "KEY=VALUE")]
     pairs: Vec<String>,
     #[command(flatten)]
@@ -125,7 +125,7 @@ fn parse_pairs(pairs: &[String]) -> Result<BTreeMap<String, String>> {
     Ok(parsed)
 }
 
-/// Removes config vars, as one release
+/// Unsets config vars in one release
 #[derive(Args)]
 pub struct Unset {
     /// Names of config vars
@@ -139,7 +139,7 @@ impl Unset {
     /// `config:unset`
     pub async fn run(self, cx: &Context) -> Result<()> {
         if let Some(key) = self.keys.iter().find(|key| key.contains('=')) {
-            bail!("{key} is not the name of a config var. Give names only: wharf config:unset FOO");
+            bail!("{key} is not the name of a config var. Use names only: wharf config:unset FOO");
         }
         let name = self.app.app(cx)?;
         let client = cx.client()?;
@@ -159,14 +159,14 @@ impl Unset {
     }
 }
 
-/// Changes config vars and says which release that made, and what keeps it from taking effect.
+/// Changes config vars, and prints the new release and what keeps it from taking effect.
 async fn change(
     client: &Client,
     app: &str,
     update: &ConfigVarsUpdate,
     action: Action,
 ) -> Result<BTreeMap<String, String>> {
-    // Asked before: for a moment, the dynos of the release that is made now are not there.
+    // Checked first: for a moment, the new release has no dynos.
     let held = statuses::held(client, app).await;
     let vars = client.config_vars_update(app, update).await?;
     let newest = client.release_list(app, 1).await?.pop();

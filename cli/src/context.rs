@@ -1,4 +1,4 @@
-//! What every command starts from: which platform, which token, which app.
+//! The context of every command: platform, token and app.
 
 use std::cell::OnceCell;
 
@@ -13,8 +13,8 @@ use crate::{
     transport::Tcp,
 };
 
-/// The platform that a command speaks to. Read when it is first needed, because some
-/// commands work without.
+/// The platform that a command talks to. Loaded lazily, because some commands work
+/// without it.
 pub struct Context {
     /// Whether results are printed as JSON.
     pub json: bool,
@@ -28,18 +28,18 @@ struct Platform {
 }
 
 impl Context {
-    /// A context that has not looked at anything.
+    /// A context with nothing loaded yet.
     pub fn new(json: bool) -> Self {
         Self { json, platform: OnceCell::new(), app: OnceCell::new() }
     }
 
-    /// Notes which app the command is about, for what is said when it fails.
+    /// Records the command's app, for error messages.
     pub fn is_about(&self, app: &str) {
-        // A command is about the first one that it names.
+        // The first app counts.
         self.app.set(app.to_owned()).ok();
     }
 
-    /// The app that the command is about, once it is known.
+    /// The command's app, once known.
     pub fn app(&self) -> Option<&str> {
         self.app.get().map(String::as_str)
     }
@@ -64,24 +64,24 @@ impl Context {
         }
     }
 
-    /// Asks the platform.
+    /// The client of the platform.
     pub fn client(&self) -> Result<&Client> {
         Ok(&self.platform()?.client)
     }
 
-    /// Where the platform is.
+    /// The address of the platform.
     pub fn address(&self) -> Result<&Address> {
         Ok(&self.platform()?.address)
     }
 }
 
-/// Which app a command is about.
+/// The app of a command.
 #[derive(Args, Default)]
 pub struct AppFlags {
     /// The app [default: WHARF_APP, or the app of this folder's git remote]
     #[arg(short, long, value_name = "APP", env = "WHARF_APP", hide_env = true)]
     pub app: Option<String>,
-    /// The git remote that names the app
+    /// The git remote of the app
     #[arg(short, long, value_name = "REMOTE")]
     pub remote: Option<String>,
 }
@@ -104,9 +104,9 @@ impl AppFlags {
 
     /// The app's name, if one is given or can be inferred.
     pub fn app_if_any(&self, cx: &Context) -> Result<Option<String>> {
-        // Without a login nothing can be done for any app: said first, before anything begins.
+        // Nothing works without a login, so check that first.
         cx.platform()?;
-        // A remote on the command line says more than an app in the environment.
+        // A remote on the command line overrides an app in the environment.
         if let Some(remote) = &self.remote {
             return git::app_of_remote(cx.address()?, remote).map(Some);
         }

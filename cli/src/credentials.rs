@@ -1,4 +1,4 @@
-//! Logins: which token belongs to which platform. A file that only its owner can read.
+//! Stored logins: a token per platform, in a file that only its owner can read.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 
-/// All logins of this person.
+/// All logins of this user.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Credentials {
     /// The address of the login that commands use.
@@ -31,13 +31,13 @@ pub struct Login {
     pub token: String,
 }
 
-/// Where logins are kept: `~/.config/wharf/credentials.json`.
+/// Where logins are stored: `~/.config/wharf/credentials.json`.
 pub fn path() -> Result<PathBuf> {
     let config = match env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()) {
         Some(dir) => PathBuf::from(dir),
         None => {
             let home = env::var_os("HOME").filter(|dir| !dir.is_empty());
-            PathBuf::from(home.context("HOME is not set, so there is no place for logins. Set HOME or WHARF_API_KEY.")?)
+            PathBuf::from(home.context("HOME is not set, so logins cannot be stored. Set HOME or WHARF_API_KEY.")?)
                 .join(".config")
         }
     };
@@ -47,20 +47,20 @@ pub fn path() -> Result<PathBuf> {
 impl Credentials {
     /// Reads the file; no file means no logins.
     pub fn load() -> Result<Self> {
-        // Without a home nobody can have logged in.
+        // Without a home directory there can be no login.
         path().map_or_else(|_| Ok(Self::default()), |path| Self::read(&path))
     }
 
     fn read(path: &Path) -> Result<Self> {
         match fs::read(path) {
             Ok(text) => serde_json::from_slice(&text)
-                .with_context(|| format!("{} is damaged. Remove it and log in again: wharf login", path.display())),
+                .with_context(|| format!("{} is corrupt. Remove it and log in again: wharf login", path.display())),
             Err(err) if err.kind() == ErrorKind::NotFound => Ok(Self::default()),
             Err(err) => Err(err).with_context(|| format!("read {}", path.display())),
         }
     }
 
-    /// Writes the file at once and whole, readable by its owner alone.
+    /// Writes the file atomically, readable by its owner only.
     pub fn save(&self) -> Result<()> {
         self.write(&path()?)
     }
@@ -85,19 +85,19 @@ impl Credentials {
     }
 }
 
-/// A variable of the environment, unless it is empty.
+/// An environment variable, unless it is empty.
 pub fn variable(name: &str) -> Option<String> {
     env::var(name).ok().map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
 }
 
-/// The address that commands speak to: `WHARF_URL`, else the current login's.
+/// The address that commands use: `WHARF_URL`, else the current login's.
 pub fn current_address(credentials: &Credentials) -> Result<Option<Address>> {
     let text = variable("WHARF_URL").or_else(|| credentials.current.clone());
     text.map(|text| Address::parse(&text)).transpose()
 }
 
-/// The token for `address`. `WHARF_API_KEY` counts only for the address that commands
-/// speak to, so that it is never sent anywhere else.
+/// The token for `address`. `WHARF_API_KEY` applies only to the address that commands
+/// use, so that it is never sent anywhere else.
 pub fn token_for(credentials: &Credentials, address: &Address) -> Option<String> {
     let key = variable("WHARF_API_KEY").filter(|_| {
         let current = current_address(credentials).ok().flatten();

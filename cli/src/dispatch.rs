@@ -1,4 +1,4 @@
-//! From the words on the command line to a command, and from its end to an exit status.
+//! Parses the command line, runs the command and maps the outcome to an exit status.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -7,19 +7,19 @@ use clap::{Arg, ArgAction, Command, error::ErrorKind};
 
 use crate::{context::Context, help, output};
 
-/// The platform refused: Heroku's exit status.
+/// Rejected by the platform: Heroku's exit status.
 const REFUSED: u8 = 2;
 
-/// Commands below one heading of the help.
+/// Commands under one heading of the help.
 pub struct Group {
     pub title: &'static str,
     pub commands: Vec<Command>,
 }
 
-/// Declares the commands: `"name" ["other names"] => arguments`, in groups.
+/// Declares the commands: `"name" ["aliases"] => arguments`, in groups.
 macro_rules! commands {
     ($($title:literal { $($name:literal [$($alias:literal),*] => $args:ty,)* })*) => {
-        /// All commands, as the help shows them.
+        /// All commands, in the order of the help.
         pub fn groups() -> Vec<dispatch::Group> {
             vec![$(dispatch::Group {
                 title: $title,
@@ -56,10 +56,10 @@ pub fn command() -> Command {
 }
 
 fn json_flag() -> Arg {
-    Arg::new("json").short('j').long("json").help("Prints JSON").global(true).action(ArgAction::SetTrue)
+    Arg::new("json").short('j').long("json").help("Print JSON").global(true).action(ArgAction::SetTrue)
 }
 
-/// Does what the command line says.
+/// Runs the command line.
 pub fn main(args: Vec<OsString>) -> ExitCode {
     let words = &args[1.min(args.len())..];
     if words.is_empty() || (words.len() == 1 && (words[0] == "--help" || words[0] == "-h")) {
@@ -81,10 +81,10 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 fn start(name: &str, arguments: &clap::ArgMatches, cx: &Context) -> Result<()> {
-    // One thread is enough for one person, and it is there at once.
+    // One thread is enough for one user, and starts fastest.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start")?;
     let result = runtime.block_on(crate::run(name, arguments, cx));
-    // Nobody waits for a name that is still being looked up.
+    // Do not wait for a pending DNS lookup.
     runtime.shutdown_background();
     result
 }
@@ -129,7 +129,7 @@ fn failure(err: &anyhow::Error, cx: &Context) -> ExitCode {
     ExitCode::from(REFUSED)
 }
 
-/// The message of a refusal, with the name of the app that is not there, and where to look.
+/// The error message, with the name of the missing app or release, and a hint.
 fn missing(refused: &api::Error, app: Option<&str>) -> (String, Option<String>) {
     match (refused.resource.as_deref(), app) {
         (Some("app"), Some(app)) if refused.is_not_found() => {

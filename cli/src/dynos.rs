@@ -1,4 +1,4 @@
-//! `ps`: the dynos that run, and restarting and stopping them.
+//! `ps`: listing, restarting and stopping dynos.
 
 use anyhow::{Result, bail};
 use api::dynos::{Dyno, DynoState};
@@ -73,7 +73,7 @@ fn show(group: &[Dyno]) {
     }
 }
 
-/// What there is to say about a dyno that does not do well.
+/// Details about an unhealthy dyno.
 fn why(dyno: &Dyno) -> String {
     let mut text = String::new();
     if dyno.state != DynoState::Up
@@ -82,12 +82,12 @@ fn why(dyno: &Dyno) -> String {
         text.push_str(&format!(" · {exit}"));
     }
     if let Some(next) = dyno.next_start_at {
-        text.push_str(&format!(" · next try {}", statuses::next_try(next, Utc::now())));
+        text.push_str(&format!(" · next start {}", statuses::next_try(next, Utc::now())));
     }
     text
 }
 
-/// One dyno, one process type or all, in the old and in the new way to say it.
+/// One dyno, one process type or all, in the old and new syntax.
 #[derive(Args)]
 struct Which {
     /// A dyno (web.1) or a process type (web)
@@ -155,7 +155,7 @@ impl Restart {
     }
 }
 
-/// Stops dynos; those that are wanted by ps:scale are started again
+/// Stops dynos; ps:scale's quantities are restored by starting new ones
 #[derive(Args)]
 pub struct Stop {
     #[command(flatten)]
@@ -172,7 +172,7 @@ impl Stop {
         let on = named(&name);
         let target = self.which.target();
         let action = Action::start(match &target {
-            Target::All => bail!("Stop what? Name a dyno or a process type: wharf ps:stop web.1"),
+            Target::All => bail!("Nothing to stop. Name a dyno or a process type: wharf ps:stop web.1"),
             Target::Dyno(dyno) => format!("Stopping dyno {dyno} on {on}"),
             Target::Kind(kind) => format!("Stopping all {kind} dynos on {on}"),
         });

@@ -1,19 +1,19 @@
-//! Server-sent events, as far as log sessions use them.
+//! Server-sent events, the subset that log sessions use.
 
-/// Cuts a stream of bytes into events. Bytes may arrive in any portions.
+/// Parses a byte stream into events. Chunks may be of any size.
 #[derive(Default)]
 pub struct Events {
     rest: Vec<u8>,
     data: String,
     has_data: bool,
-    /// Said by the event that is under way.
+    /// The id of the event being parsed.
     id: Option<String>,
-    /// The id of the last complete event; a reconnection says it, and gets what came after.
+    /// The id of the last complete event; a reconnect sends it to resume after it.
     pub last_id: Option<String>,
 }
 
 impl Events {
-    /// Takes in more bytes and hands the data of each complete event to `each`, with its id.
+    /// Feeds more bytes and passes the data of each complete event to `each`, with its id.
     pub fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(&str, Option<&str>)) {
         self.rest.extend_from_slice(bytes);
         let rest = std::mem::take(&mut self.rest);
@@ -26,7 +26,7 @@ impl Events {
         self.rest = rest[start..].to_vec();
     }
 
-    /// Forgets half an event: the connection that began it is gone.
+    /// Discards a partial event after a disconnect.
     pub fn restart(&mut self) {
         self.rest.clear();
         self.data.clear();
@@ -58,7 +58,7 @@ impl Events {
                 self.has_data = true;
             }
             "id" => self.id = Some(value.to_owned()),
-            // A comment keeps the connection open; other fields say nothing to us.
+            // Comments are keep-alives; other fields are not used.
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! `features`: the switches of an app.
+//! `features`: an app's feature flags.
 
 use anyhow::{Result, bail};
 use api::features::FeatureUpdate;
@@ -9,7 +9,7 @@ use crate::{
     output::{self, Action, Cell, DIM, GREEN, NONE, Table, app as named, heading},
 };
 
-/// Lists the switches of an app
+/// Lists the features of an app
 #[derive(Args)]
 pub struct List {
     #[command(flatten)]
@@ -35,7 +35,7 @@ impl List {
     }
 }
 
-/// Switches a feature on
+/// Enables a feature
 #[derive(Args)]
 pub struct Enable {
     feature: String,
@@ -50,7 +50,7 @@ impl Enable {
     }
 }
 
-/// Switches a feature off
+/// Disables a feature
 #[derive(Args)]
 pub struct Disable {
     feature: String,

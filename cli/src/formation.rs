@@ -1,4 +1,4 @@
-//! `ps:scale` and `ps:type`: how many dynos of which size are wanted.
+//! `ps:scale` and `ps:type`: the desired number and size of dynos.
 
 use anyhow::{Result, bail};
 use api::formation::{Formation, FormationBatchUpdate, FormationUpdate, Quantity};
@@ -9,13 +9,13 @@ use crate::{
     output::{self, Action, Table, app as named, heading},
 };
 
-/// Shows or changes how many dynos run
+/// Shows or changes the number of dynos
 ///
-/// web=2 sets a number, worker+1 and worker-1 change it, web=3:standard-2x changes the
-/// size too. All changes are made at once or not at all.
+/// web=2 sets the number, worker+1 and worker-1 adjust it, web=3:standard-2x also changes
+/// the size. Changes are applied all or none.
 #[derive(Args)]
 pub struct Scale {
-    /// Process types and numbers
+    /// Process types and quantities
     #[arg(value_name = "TYPE=QTY[:SIZE]")]
     changes: Vec<String>,
     #[command(flatten)]
@@ -48,7 +48,7 @@ async fn show(cx: &Context, name: &str) -> Result<()> {
     // The release phase cannot be scaled.
     formation.retain(|f| f.kind != "release");
     if formation.is_empty() {
-        bail!("No process types on {}. Deploy a Procfile that says which there are.", named(name));
+        bail!("No process types on {}. Deploy a Procfile that declares some.", named(name));
     }
     out!("{}", formation.iter().map(|f| format!("{}={}:{}", f.kind, f.quantity, f.size)).collect::<Vec<_>>().join(" "));
     Ok(())
@@ -57,14 +57,16 @@ async fn show(cx: &Context, name: &str) -> Result<()> {
 /// Reads `web=2`, `worker+1`, `my-type-1`, `web=3:standard-2x`.
 fn parse_scale(text: &str) -> Result<FormationUpdate> {
     let wrong = || {
-        anyhow::anyhow!("{text} is not a number of dynos. Write it like web=2, worker+1, worker-1 or web=2:Standard-2X")
+        anyhow::anyhow!(
+            "{text} is not a valid quantity. Use a format like web=2, worker+1, worker-1 or web=2:Standard-2X"
+        )
     };
     let (change, size) = match text.split_once(':') {
         Some((_, "")) => return Err(wrong()),
         Some((change, size)) => (change, Some(size.to_owned())),
         None => (text, None),
     };
-    // The last sign that only digits follow: process types may contain dashes themselves.
+    // The last sign followed only by digits: process types may contain dashes.
     let at = change.rfind(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let (kind, number) = (&change[..at], change[at..].trim_start_matches('='));
     let has_sign = matches!(change.as_bytes()[at], b'=' | b'+' | b'-');
@@ -76,7 +78,7 @@ fn parse_scale(text: &str) -> Result<FormationUpdate> {
 /// Shows or changes the size of dynos
 #[derive(Args)]
 pub struct Type {
-    /// A size for all, or sizes of single process types
+    /// One size for all, or sizes per process type
     #[arg(value_name = "SIZE|TYPE=SIZE")]
     changes: Vec<String>,
     #[command(flatten)]
@@ -122,7 +124,9 @@ fn parse_sizes(changes: &[String], formation: &[Formation]) -> Result<Vec<Format
     }
     let one = |change: &String| match change.split_once('=') {
         Some((kind, size)) if !kind.is_empty() && !size.is_empty() => Ok(update(kind, size)),
-        _ => bail!("{change} is not a size. Write it like web=Standard-2X, or one size for all process types"),
+        _ => {
+            bail!("{change} is not a valid size. Use a format like web=Standard-2X, or one size for all process types")
+        }
     };
     changes.iter().map(one).collect()
 }

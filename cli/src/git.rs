@@ -1,4 +1,4 @@
-//! git: remotes that name apps, and the credential helper that answers for them.
+//! git: the remotes of apps, and their credential helper.
 
 use std::{
     collections::BTreeMap,
@@ -20,12 +20,12 @@ use crate::{
 /// The remote that `create` and `git:remote` add.
 pub const REMOTE: &str = "wharf";
 
-/// The address to push an app to.
+/// The URL to push an app to.
 pub fn url_of(address: &Address, app: &str) -> String {
     format!("{address}/{app}.git")
 }
 
-/// The app that a remote's URL names, when it belongs to `address`.
+/// The app of a remote's URL, if it belongs to `address`.
 fn app_in(address: &Address, url: &str) -> Option<String> {
     if !url.starts_with("http://") && !url.starts_with("https://") {
         return None;
@@ -35,14 +35,14 @@ fn app_in(address: &Address, url: &str) -> Option<String> {
     (at.is_same_place(address) && !name.is_empty() && !name.contains('/')).then(|| name.to_owned())
 }
 
-/// Runs git and returns what it printed; `None` when it failed, as outside of a repository.
+/// Runs git and returns its output; `None` if it failed, as outside a repository.
 fn ask(args: &[&str]) -> Result<Option<String>> {
     let output = Command::new("git").args(args).stdin(Stdio::null()).stderr(Stdio::null()).output();
     let output = output.context("git cannot be started. Install it: apt-get install git")?;
     Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
-/// Runs git and fails with what it said.
+/// Runs git and fails with its error output.
 fn run(args: &[&str]) -> Result<()> {
     let output = Command::new("git").args(args).stdin(Stdio::null()).output();
     let output = output.context("git cannot be started. Install it: apt-get install git")?;
@@ -52,7 +52,7 @@ fn run(args: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The remotes of this folder's repository that name apps of the platform: remote -> app.
+/// The remotes of this repository that point to apps of the platform: remote -> app.
 fn app_remotes(address: &Address) -> Result<BTreeMap<String, String>> {
     let listed = ask(&["config", "--get-regexp", r"^remote\..*\.url$"])?.unwrap_or_default();
     Ok(parse_remotes(address, &listed))
@@ -67,16 +67,16 @@ fn parse_remotes(address: &Address, listed: &str) -> BTreeMap<String, String> {
     listed.lines().filter_map(pair).collect()
 }
 
-/// The app that the given remote names.
+/// The app of the given remote.
 pub fn app_of_remote(address: &Address, remote: &str) -> Result<String> {
     match app_remotes(address)?.remove(remote) {
         Some(app) => Ok(app),
-        None => bail!("This folder has no git remote {remote} that belongs to {address}. See: git remote --verbose"),
+        None => bail!("This folder has no git remote {remote} for {address}. See: git remote --verbose"),
     }
 }
 
-/// The app that the remotes of this folder name, if they agree. `git config wharf.remote`
-/// chooses between several.
+/// The app of this folder's remotes, if they agree. `git config wharf.remote` chooses
+/// between several.
 pub fn infer_app(address: &Address) -> Result<Option<String>> {
     let remotes = app_remotes(address)?;
     let mut apps: Vec<&String> = remotes.values().collect();
@@ -96,7 +96,7 @@ pub fn infer_app(address: &Address) -> Result<Option<String>> {
     for (remote, app) in &remotes {
         lines.push_str(&format!("\n    {app} ({remote})"));
     }
-    bail!("Several apps are git remotes of this folder. Choose with --app or --remote:{lines}")
+    bail!("This folder has git remotes for several apps. Choose one with --app or --remote:{lines}")
 }
 
 /// Whether this folder is in a git repository.
@@ -108,8 +108,8 @@ fn has_remote(name: &str) -> Result<bool> {
     Ok(ask(&["config", "--get", &format!("remote.{name}.url")])?.is_some())
 }
 
-/// Adds a remote `name` for the app. One that exists is somebody's way to another app: it stays as
-/// it is, and the answer is `false`.
+/// Adds a remote `name` for the app. An existing one may point to another app: it is not
+/// changed, and the result is `false`.
 pub fn add_remote(address: &Address, name: &str, app: &str) -> Result<bool> {
     if has_remote(name)? {
         return Ok(false);
@@ -137,7 +137,7 @@ pub fn move_remotes(address: &Address, app: &str, to: Option<&str>) -> Result<Ve
     Ok(moved)
 }
 
-/// How git starts the helper: by name when the shell finds this very program, else by path.
+/// How git starts the helper: by name if the shell finds this very program, else by path.
 fn helper() -> Result<String> {
     let exe = std::env::current_exe().context("find the path of wharf")?;
     let on_path = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
@@ -149,8 +149,8 @@ fn helper() -> Result<String> {
     Ok(format!("!{} git:credentials", output::shell_quote(&program.to_string_lossy())))
 }
 
-/// Has git ask us for the password of this platform, and nobody else: the empty helper
-/// before ours keeps the token from helpers that would store it in plain text.
+/// Makes us git's only credential helper for this platform: the empty helper before ours
+/// keeps the token from helpers that would store it in plain text.
 pub fn set_up_helper(address: &Address) -> Result<()> {
     let key = format!("credential.{address}.helper");
     let wanted = helper()?;
@@ -188,7 +188,7 @@ impl Remote {
         cx.is_about(&self.app);
         let found = cx.client()?.app_info(&self.app).await?;
         if !is_repository() {
-            bail!("This folder is not a git repository. Make it one: git init");
+            bail!("This folder is not a git repository. Create one: git init");
         }
         let address = cx.address()?;
         set_remote(address, &self.remote, &found.name)?;
@@ -203,7 +203,7 @@ impl Remote {
     }
 }
 
-/// Answers git's question for user name and password (git starts it)
+/// Git's credential helper (started by git)
 #[derive(Args)]
 pub struct Credential {
     /// get, store or erase
@@ -214,23 +214,23 @@ impl Credential {
     /// `git:credentials`: the protocol of gitcredentials(7).
     pub async fn run(self, _cx: &Context) -> Result<()> {
         let mut asked = String::new();
-        std::io::stdin().read_to_string(&mut asked).context("read git's question")?;
+        std::io::stdin().read_to_string(&mut asked).context("read git's request")?;
         if self.operation != "get" {
-            // The login is kept by `wharf login`; there is nothing to store or to erase.
+            // `wharf login` manages the login; there is nothing to store or erase.
             return Ok(());
         }
         let credentials = Credentials::load()?;
         let Some(address) = asked_address(&asked) else { return Ok(()) };
         match credentials::token_for(&credentials, &address) {
             Some(token) => out!("username=wharf\npassword={token}"),
-            // An empty answer that is no failure: git may ask the person for a token.
+            // An empty answer is not a failure: git may prompt for a token.
             None => output::note(format!("You are not logged in to {address}. Log in first: wharf login {address}")),
         }
         Ok(())
     }
 }
 
-/// The exact scheme, host and port that git asks for.
+/// The exact scheme, host and port of git's request.
 fn asked_address(asked: &str) -> Option<Address> {
     let field =
         |name: &str| asked.lines().take_while(|l| !l.is_empty()).find_map(|l| l.strip_prefix(name)?.strip_prefix('='));

@@ -9,7 +9,7 @@ use crate::{
     output::{self, BOLD, CYAN, Table, paint},
 };
 
-/// Shows all commands, or one in detail
+/// Shows all commands, or the help of one
 #[derive(Args)]
 pub struct Help {
     /// A command or a topic
@@ -43,14 +43,14 @@ impl Help {
     }
 }
 
-/// Prints every command with its caption, in groups.
+/// Prints every command with its description, in groups.
 pub fn overview() {
     out!("Runs your apps on your own machine.\n\n{} wharf COMMAND [--app APP] [--json]", paint(BOLD, "Usage:"));
     for group in groups() {
         out!("\n{}", paint(BOLD, group.title));
         list(&group.commands);
     }
-    out!("\nMore about a command: wharf help COMMAND");
+    out!("\nHelp for a command: wharf help COMMAND");
 }
 
 fn list(commands: &[Command]) {
@@ -72,7 +72,7 @@ fn without_colours(text: &str) -> String {
     plain
 }
 
-/// Shows the version of this tool
+/// Shows the version of the CLI
 #[derive(Args)]
 pub struct Version {}
 

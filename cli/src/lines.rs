@@ -1,14 +1,14 @@
-//! Log lines on a terminal: coloured by dyno, and harmless.
+//! Log lines on a terminal: coloured by dyno, and sanitized.
 
 use api::harmless;
 use serde_json::json;
 
 use crate::output;
 
-/// One colour for each dyno, in the order in which they appear.
+/// One colour per dyno, in order of appearance.
 const COLOURS: [&str; 10] = ["36", "33", "32", "35", "34", "96", "93", "92", "95", "94"];
 
-/// Prints lines, a portion at a time.
+/// Prints lines in batches.
 pub struct Printer {
     json: bool,
     coloured: bool,
@@ -34,17 +34,17 @@ fn parts(line: &str) -> Option<Parts<'_>> {
 }
 
 impl Printer {
-    /// Prints JSON objects, one a line, or text.
+    /// Prints JSON lines or text.
     pub fn new(json: bool, coloured: bool) -> Self {
         Self { json, coloured, dynos: Vec::new(), pending: String::new(), count: 0 }
     }
 
-    /// How many lines there were.
+    /// The number of lines so far.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Takes in the data of an event: a line, or several.
+    /// Buffers the data of an event: one or more lines.
     pub fn take(&mut self, data: &str, id: Option<&str>) {
         for line in data.split('\n') {
             self.count += 1;
@@ -60,7 +60,7 @@ impl Printer {
         }
     }
 
-    /// Prints what was taken in.
+    /// Prints the buffered lines.
     pub fn flush(&mut self) {
         if !self.pending.is_empty() {
             output::write_exactly(&self.pending);
@@ -83,7 +83,7 @@ impl Printer {
         if let Some(found) = self.dynos.iter().position(|known| known == dyno) {
             return found;
         }
-        // run.1234 and its like come and go; they need not be remembered for ever.
+        // run.1234 and the like are short-lived; the list stays bounded.
         if self.dynos.len() < 1000 {
             self.dynos.push(dyno.to_owned());
         }

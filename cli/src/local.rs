@@ -1,8 +1,8 @@
-//! The platform that this very machine runs, for root: who it is, and its administrator's token.
+//! The platform on this machine, for root: its address and its administrator's token.
 //!
 //! Anybody may listen on port 5000 while the platform is down or elsewhere. So the token is never
-//! offered to a port in the hope that it is ours: it is shown to the server's socket in `/run/wharf`, which
-//! only root can have made, and the server says there at which address it is reached.
+//! sent to a port on the assumption that it is ours: it is sent to the server's socket in `/run/wharf`,
+//! which only root can have created, and the server reports its public address there.
 
 use std::{
     fs,
@@ -16,14 +16,14 @@ use tokio::net::UnixStream;
 
 use crate::{address::Address, transport::Tcp};
 
-/// Where platforms keep their sockets.
+/// Where platforms put their sockets.
 const RUN: &str = "/run/wharf";
-/// The server's, in a directory of its own.
+/// The server's socket, in a separate directory.
 const SOCKET: &str = "server.sock";
 
-/// A platform of this machine that knows a token.
+/// A platform on this machine that accepts the token.
 pub struct Local {
-    /// Where it says it is reached.
+    /// Its public address, as reported by itself.
     pub address: Address,
     pub email: String,
 }
@@ -46,7 +46,7 @@ impl Local {
         None
     }
 
-    /// Whether `address` leads to this platform, as commands dial it.
+    /// Whether commands that connect to `address` reach this platform.
     pub fn is_at(&self, address: &Address) -> bool {
         let name = |address: &Address| match address.is_dialled_here() {
             true => "127.0.0.1".to_owned(),
@@ -64,7 +64,7 @@ async fn ask(socket: PathBuf, token: &str) -> Result<Local> {
     Ok(Local { address: Address::parse(&info.url)?, email: account.email })
 }
 
-/// Whether root listens at `socket`, and nobody else could have put it there.
+/// Whether root listens at `socket`, and nobody else could have created it.
 async fn is_roots(socket: &Path) -> bool {
     let owned = |path: &Path| fs::symlink_metadata(path).is_ok_and(|of| of.uid() == 0 && of.mode() & 0o022 == 0);
     let Some(folder) = socket.parent().filter(|folder| owned(folder)) else { return false };

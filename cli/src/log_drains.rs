@@ -1,4 +1,4 @@
-//! `drains`: where else the log of an app goes.
+//! `drains`: forwarding the log of an app.
 
 use anyhow::Result;
 use api::log_drains::LogDrainCreate;
@@ -36,10 +36,10 @@ impl List {
     }
 }
 
-/// Sends the log of an app to an address too
+/// Adds a drain: forwards the log of an app to a URL
 #[derive(Args)]
 pub struct Add {
-    /// syslog://, syslog+tls:// or https:// address
+    /// syslog://, syslog+tls:// or https:// URL
     url: String,
     #[command(flatten)]
     app: AppFlags,
@@ -58,10 +58,10 @@ impl Add {
     }
 }
 
-/// Takes a drain off an app
+/// Removes a drain from an app
 #[derive(Args)]
 pub struct Remove {
-    /// Address, token or id of the drain
+    /// URL, token or id of the drain
     drain: String,
     #[command(flatten)]
     app: AppFlags,

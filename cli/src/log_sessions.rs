@@ -1,4 +1,4 @@
-//! `logs`: the log of an app, what was and what comes.
+//! `logs`: an app's log history and tail.
 
 use std::time::Duration;
 
@@ -16,27 +16,27 @@ use crate::{
     output, transport, when,
 };
 
-/// Lines when nothing says how many.
+/// Lines by default.
 const LINES: u32 = 100;
-/// Lines when a time says where to begin: all of them.
+/// Lines when a start time is given: all of them.
 const ALL_LINES: u32 = 10_000_000;
-/// A tail says something at least this often, if only a comment. Else the connection is dead.
+/// A tail sends something at least this often, if only a comment. Otherwise the connection is dead.
 const SILENCE: Duration = Duration::from_secs(90);
-/// How often a log without --tail is taken up again after it broke off.
+/// How often a log without --tail is resumed after a disconnect.
 const TRIES: u32 = 5;
 
 /// Shows the log of an app
 ///
-/// Without --tail it ends after the newest line. Times are stretches before now (10m, 2h,
+/// Without --tail it ends after the newest line. Times are durations before now (10m, 2h,
 /// 1d), dates (2026-01-31, "2026-01-31 18:00") or RFC 3339.
 #[derive(Args)]
 pub struct Logs {
     #[command(flatten)]
     app: AppFlags,
-    /// Goes on showing lines as they come
+    /// Keep showing new lines
     #[arg(short, long)]
     tail: bool,
-    /// How many of the last lines [default: 100, or all since the given time]
+    /// Number of lines [default: 100, or all since the given time]
     #[arg(short, long)]
     num: Option<u32>,
     /// Only lines since this time
@@ -54,16 +54,16 @@ pub struct Logs {
     /// Only lines of this process type, e.g. web
     #[arg(short, long, value_name = "TYPE", conflicts_with = "dyno")]
     process_type: Option<String>,
-    /// Colours even where output is not a terminal
+    /// Use colours even if stdout is not a terminal
     #[arg(long)]
     force_colors: bool,
 }
 
-/// How reading a stream ended.
+/// How a stream ended.
 enum End {
-    /// The server closed it: everything was said.
+    /// Closed by the server: complete.
     Closed,
-    /// The session is not known any more.
+    /// The session has expired.
     Expired,
     /// The connection broke.
     Broke(Error),
@@ -90,7 +90,7 @@ impl Logs {
         if let (Some(since), Some(until)) = (since, until)
             && since >= until
         {
-            bail!("--since has to lie before --until.");
+            bail!("--since must be before --until.");
         }
         let usual = if since.is_some() { ALL_LINES } else { LINES };
         Ok(LogSessionCreate {
@@ -115,11 +115,10 @@ async fn history(client: &Client, app: &str, create: &LogSessionCreate, printer:
             End::Broke(_) => sleep(Duration::from_secs(1)).await,
         }
     }
-    bail!("The log broke off {TRIES} times. Try again.")
+    bail!("The log was disconnected {TRIES} times. Try again.")
 }
 
-/// Follows the log until the person has enough. Whatever breaks is taken up again after
-/// the last line that was shown.
+/// Tails the log until interrupted. Reconnects resume after the last line shown.
 async fn tail(client: &Client, app: &str, create: &LogSessionCreate, printer: &mut Printer) -> Result<()> {
     let mut session = client.log_session_create(app, create).await?;
     let mut events = Events::default();
@@ -134,7 +133,7 @@ async fn tail(client: &Client, app: &str, create: &LogSessionCreate, printer: &m
             && err.status == 0
             && wait.as_secs() == 4
         {
-            output::note(format!("{err} Still trying."));
+            output::note(format!("{err} Retrying."));
         }
         sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(10));
@@ -148,7 +147,7 @@ async fn tail(client: &Client, app: &str, create: &LogSessionCreate, printer: &m
     }
 }
 
-/// Reads a session's stream to its end, beginning after the last event that was seen.
+/// Reads a session's stream to its end, starting after the last event seen.
 async fn read(url: &str, events: &mut Events, printer: &mut Printer, tail: bool) -> Result<End, Error> {
     events.restart();
     let mut headers = vec![("accept", "text/event-stream".to_owned())];
@@ -157,7 +156,7 @@ async fn read(url: &str, events: &mut Events, printer: &mut Printer, tail: bool)
     }
     let response = match transport::open(url, &headers).await {
         Ok(response) => response,
-        // The first time it is the person's to see, later it may pass.
+        // An error on the first try is reported; later it may be temporary.
         Err(err) if events.last_id.is_none() && !tail => return Err(err),
         Err(err) => return Ok(End::Broke(err)),
     };
@@ -165,7 +164,7 @@ async fn read(url: &str, events: &mut Events, printer: &mut Printer, tail: bool)
         200 => {}
         403 | 404 | 410 => return Ok(End::Expired),
         status @ 500.. => {
-            return Ok(End::Broke(Error::unreadable(status, format!("The log answered {status}."))));
+            return Ok(End::Broke(Error::unreadable(status, format!("The log stream returned status {status}."))));
         }
         status => {
             return Err(Error::unreadable(status, format!("The log cannot be read: status {status}.")));
@@ -178,10 +177,10 @@ async fn read(url: &str, events: &mut Events, printer: &mut Printer, tail: bool)
             Ok(None) => return Ok(End::Closed),
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(err))) => {
-                return Ok(End::Broke(Error::unreachable(format!("The connection broke off: {err}."))));
+                return Ok(End::Broke(Error::unreachable(format!("The connection was lost: {err}."))));
             }
             Err(_) => {
-                return Ok(End::Broke(Error::unreachable("The platform has gone silent.")));
+                return Ok(End::Broke(Error::unreachable("The platform has stopped responding.")));
             }
         };
         if let Some(bytes) = frame.data_ref() {

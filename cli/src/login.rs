@@ -1,4 +1,4 @@
-//! Logging in: finding a token, checking it, keeping it, and telling git about it.
+//! Login: finding, checking and storing a token, and setting up git.
 
 use std::{
     fs,
@@ -22,21 +22,21 @@ use crate::{
     transport::Tcp,
 };
 
-/// Where a platform is unless somebody says otherwise.
+/// The default address of a platform.
 pub const DEFAULT_URL: &str = "http://localhost:5000";
-/// The data directory unless somebody says otherwise.
+/// The default data directory.
 const DEFAULT_DATA: &str = "/var/lib/wharf";
 
 /// Logs in to a platform
 ///
-/// On the platform's own machine root needs no token: the administrator's is read from the data
-/// directory and shown to the running platform over its socket, never to whatever has its port. It is
-/// taken for the address of that platform only. Everybody else is asked for a token.
+/// On the platform's own machine, root needs no token: the administrator's token is read from the
+/// data directory and sent to the running platform over its socket, never to its port. It is
+/// stored for the address of that platform only. Everybody else is prompted for a token.
 #[derive(Args)]
 pub struct Login {
     /// Address of the platform [default: WHARF_URL, or the platform on this machine]
     url: Option<String>,
-    /// The token; `-` reads it from stdin
+    /// Token; `-` reads it from stdin
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
     /// Data directory of a platform on this machine; its admin-token is used
@@ -54,7 +54,9 @@ impl Login {
         credentials.current = Some(address.to_string());
         credentials.save()?;
         if let Err(err) = git::set_up_helper(&address) {
-            output::warn(format!("git will ask for a password, because its helper could not be set up. {err:#}"));
+            output::warn(format!(
+                "git will prompt for a password, because its credential helper could not be set up. {err:#}"
+            ));
         }
         warn_of_overrides(&address);
         if cx.json {
@@ -64,7 +66,7 @@ impl Login {
         Ok(())
     }
 
-    /// Where to, as whom, with which token; checked with the platform.
+    /// Address, account and token, verified with the platform.
     async fn find(&self) -> Result<(Address, credentials::Login)> {
         let wanted = self.url.clone().or_else(|| variable("WHARF_URL"));
         let wanted = wanted.as_deref().map(Address::parse).transpose()?;
@@ -79,7 +81,7 @@ impl Login {
         let account = match client.account_info().await {
             Err(err) if err.is_unauthorized() => {
                 bail!(
-                    "{address} does not know this token. Make one in the console or with: wharf authorizations:create"
+                    "{address} does not accept this token. Create one in the console or with: wharf authorizations:create"
                 )
             }
             answer => answer?,
@@ -87,7 +89,7 @@ impl Login {
         Ok((address, credentials::Login { email: account.email, token }))
     }
 
-    /// The administrator's login at the platform that runs here, if it is the one that is `wanted`.
+    /// The administrator's login at the local platform, if that is the one `wanted`.
     async fn of_this_machine(&self, wanted: Option<&Address>) -> Result<Option<(Address, credentials::Login)>> {
         let usual = variable("WHARF_DATA").map_or_else(|| PathBuf::from(DEFAULT_DATA), PathBuf::from);
         let dir = self.data.as_ref().unwrap_or(&usual);
@@ -102,8 +104,8 @@ impl Login {
                 let address = wanted.cloned().unwrap_or(local.address);
                 return Ok(Some((address, credentials::Login { email: local.email, token })));
             }
-            Some(local) => format!("It is for the platform at {} alone.", local.address),
-            None => format!("No platform that runs here on {} answers, so it is shown to nobody.", dir.display()),
+            Some(local) => format!("It is only valid for the platform at {}.", local.address),
+            None => format!("No platform that runs here on {} responds, so it was not sent anywhere.", dir.display()),
         };
         let why = format!("The administrator's token in {} is not used. {why}", dir.join("admin-token").display());
         if self.data.is_some() {
@@ -126,7 +128,7 @@ impl Login {
             );
         }
         if token.contains(char::is_whitespace) {
-            bail!("A token is one word. Copy it whole, without blanks.");
+            bail!("A token is one word. Copy all of it, without spaces.");
         }
         Ok(token)
     }
@@ -134,11 +136,11 @@ impl Login {
 
 fn warn_of_overrides(address: &Address) {
     if variable("WHARF_API_KEY").is_some() {
-        output::warn("WHARF_API_KEY is set and goes before this login. Remove it with: unset WHARF_API_KEY");
+        output::warn("WHARF_API_KEY is set and overrides this login. Remove it with: unset WHARF_API_KEY");
     }
     let other = variable("WHARF_URL").filter(|url| !Address::parse(url).is_ok_and(|other| other == *address));
     if let Some(other) = other {
-        output::warn(format!("WHARF_URL is set, so commands still speak to {other}. Remove it with: unset WHARF_URL"));
+        output::warn(format!("WHARF_URL is set, so commands still use {other}. Remove it with: unset WHARF_URL"));
     }
 }
 
@@ -148,7 +150,7 @@ fn admin_token(dir: &Path) -> Result<String> {
     match fs::read_to_string(&file) {
         Ok(text) => Ok(text.trim().to_owned()),
         Err(err) if err.kind() == ErrorKind::NotFound => {
-            bail!("There is no {shown}. It is there once wharfd up --data {} has run.", dir.display())
+            bail!("{shown} does not exist. wharfd up --data {} creates it.", dir.display())
         }
         Err(err) if err.kind() == ErrorKind::PermissionDenied => bail!("Only root can read {shown}."),
         Err(err) => Err(err).with_context(|| format!("read {shown}")),
@@ -164,13 +166,13 @@ async fn ask_token(address: &Address) -> Result<String> {
     let shown = tcgetattr(stdin.as_fd()).context("read the terminal's settings")?;
     let mut hidden = shown.clone();
     hidden.local_flags.remove(LocalFlags::ECHO);
-    tcsetattr(stdin.as_fd(), SetArg::TCSAFLUSH, &hidden).context("hide what is typed")?;
-    // Ctrl-C must not leave a terminal behind that hides what is typed.
+    tcsetattr(stdin.as_fd(), SetArg::TCSAFLUSH, &hidden).context("turn off the terminal's echo")?;
+    // Ctrl-C must not leave the terminal without echo.
     let typed = tokio::select! {
         typed = tokio::task::spawn_blocking(|| output::ask("Token: ")) => Some(typed),
         _ = tokio::signal::ctrl_c() => None,
     };
-    tcsetattr(stdin.as_fd(), SetArg::TCSAFLUSH, &shown).context("show what is typed")?;
+    tcsetattr(stdin.as_fd(), SetArg::TCSAFLUSH, &shown).context("restore the terminal's settings")?;
     note("");
     match typed {
         Some(token) => token.context("read the token")?,
@@ -178,7 +180,7 @@ async fn ask_token(address: &Address) -> Result<String> {
     }
 }
 
-/// Forgets a login; the token itself stays valid
+/// Deletes the stored login; the token itself stays valid
 #[derive(Args)]
 pub struct Logout {
     /// Address of the platform [default: the current login's]
@@ -206,13 +208,13 @@ impl Logout {
         }
         out!("Logged out of {address}");
         if let Some(next) = &credentials.current {
-            note(format!("Commands speak to {next} now."));
+            note(format!("Commands now use {next}."));
         }
         Ok(())
     }
 }
 
-/// Prints who you are logged in as
+/// Prints the account you are logged in as
 #[derive(Args)]
 pub struct Whoami {}
 

@@ -1,8 +1,8 @@
 //! `wharf`, the command line: the list of commands.
 //!
-//! The words are Heroku's. Each command is a struct of its arguments with a `run`, in the
-//! file of its noun; all of them ask the platform through [`api::Client`]. Exit status:
-//! 0, 1 (wrong usage, or it could not be done), 2 (the platform refused).
+//! Command names are Heroku's. Each command is a struct of its arguments with a `run`, in the
+//! file of its noun; all of them call the platform through [`api::Client`]. Exit status:
+//! 0, 1 (wrong usage, or the command failed), 2 (rejected by the platform).
 
 #[macro_use]
 mod dispatch;
@@ -113,7 +113,7 @@ commands! {
         "audit:export" [] => audit::Export,
         "audit:verify" ["events:verify"] => audit::Verify,
     }
-    "People and tokens" {
+    "Access and tokens" {
         "access" ["sharing"] => collaborators::List,
         "access:add" ["sharing:add"] => collaborators::Add,
         "access:update" ["sharing:update"] => collaborators::Update,
@@ -129,7 +129,7 @@ commands! {
         "authorizations:create" ["tokens:create"] => authorizations::Create,
         "authorizations:revoke" ["tokens:revoke", "authorizations:destroy"] => authorizations::Revoke,
     }
-    "Platform and this tool" {
+    "Platform and CLI" {
         "doctor" [] => platform::Doctor,
         "help" [] => help::Help,
         "version" [] => help::Version,

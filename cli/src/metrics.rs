@@ -1,4 +1,4 @@
-//! `metrics`: what was measured, as numbers and as a line of blocks.
+//! `metrics`: metrics as numbers and sparklines.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::{
     when,
 };
 
-/// Blocks of a sparkline, from nothing to the most.
+/// Blocks of a sparkline, from zero to the maximum.
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 /// Width of a sparkline.
 const WIDTH: usize = 60;
@@ -23,10 +23,10 @@ const WIDTH: usize = 60;
 pub struct Show {
     #[command(flatten)]
     app: AppFlags,
-    /// From when on [default: 1h]
+    /// Start of the range [default: 1h]
     #[arg(long, value_name = "TIME", default_value = "1h", hide_default_value = true)]
     since: String,
-    /// Until when
+    /// End of the range [default: now]
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
 }
@@ -52,7 +52,7 @@ impl Show {
 
 fn show(metrics: &Metrics) {
     if metrics.points.is_empty() {
-        out!("Nothing was measured in this time.");
+        out!("No metrics in this range.");
         return;
     }
     let sum = |of: fn(&MetricPoint) -> u64| metrics.points.iter().map(of).sum::<u64>();
@@ -77,10 +77,10 @@ fn show(metrics: &Metrics) {
         [("p50", (|p| p.p50_ms) as fn(&MetricPoint) -> Option<f64>), ("p95", |p| p.p95_ms), ("p99", |p| p.p99_ms)]
     {
         let most = metrics.points.iter().filter_map(of).fold(0.0, f64::max);
-        row(format!("Response {name}"), format!("at most {most:.0} ms"), spark(metrics, of));
+        row(format!("Response {name}"), format!("max {most:.0} ms"), spark(metrics, of));
     }
     let most = metrics.points.iter().map(|p| p.queue_max).max().unwrap_or(0);
-    row("At once".into(), format!("at most {most}"), spark(metrics, |p| Some(p.queue_max as f64)));
+    row("Concurrent".into(), format!("max {most}"), spark(metrics, |p| Some(p.queue_max as f64)));
     for kind in metrics.points.iter().flat_map(|p| p.processes.keys()).collect::<BTreeSet<_>>() {
         let of = |p: &MetricPoint| p.processes.get(kind).copied();
         let last = metrics.points.iter().rev().find_map(of).unwrap_or_default();
@@ -107,7 +107,7 @@ fn errors(metrics: &Metrics) -> String {
     codes.iter().map(|(code, n)| format!("{code}: {n}")).collect::<Vec<_>>().join("  ")
 }
 
-/// The largest value of each of [`WIDTH`] stretches; gaps stay empty.
+/// The maximum of each of [`WIDTH`] intervals; gaps stay empty.
 fn spark(metrics: &Metrics, of: impl Fn(&MetricPoint) -> Option<f64>) -> String {
     let whole = (metrics.to - metrics.from).max(Duration::milliseconds(1)).num_milliseconds() as f64;
     let mut columns = [None::<f64>; WIDTH];

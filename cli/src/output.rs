@@ -1,9 +1,9 @@
-//! What is printed: tables, colours, times, sizes, JSON.
+//! Output: tables, colours, times, sizes, JSON.
 //!
-//! Results go to stdout and everything said about them to stderr, so that `--json` and
-//! pipes stay clean. Colours are for people: only on a terminal, never with `NO_COLOR`.
-//! Much of what is printed comes from others: everything passes [`api::harmless`] on its way
-//! out, to a terminal and to a file that may be shown on one later. Only [`write_exactly`] does not.
+//! Results go to stdout and messages to stderr, so that `--json` and pipes stay clean.
+//! Colours are used only on a terminal, never with `NO_COLOR`. Much of the output is untrusted:
+//! everything passes [`api::harmless`] on its way out, to a terminal and to a file that may be
+//! shown on one later. Only [`write_exactly`] bypasses it.
 
 use std::{
     fmt::Display,
@@ -15,17 +15,17 @@ use api::harmless;
 use chrono::{DateTime, Local, Utc};
 use serde::Serialize;
 
-/// Prints a line to stdout, like `println!`, but ends quietly when nobody reads on.
+/// Prints a line to stdout, like `println!`, but exits quietly on a closed pipe.
 macro_rules! out {
     ($($arg:tt)*) => { $crate::output::write(&format!("{}\n", format_args!($($arg)*))) };
 }
 
-/// Writes to stdout. A reader that went away (`wharf logs | head`) ends the command.
+/// Writes to stdout. A closed pipe (`wharf logs | head`) ends the command.
 pub fn write(text: &str) {
     write_exactly(&harmless::text(text));
 }
 
-/// Writes to stdout what must arrive as it is: answers to programs, and what was made harmless.
+/// Writes to stdout unchanged: output for programs, and text that is sanitized already.
 pub fn write_exactly(text: &str) {
     let mut stdout = std::io::stdout().lock();
     if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
@@ -33,24 +33,24 @@ pub fn write_exactly(text: &str) {
     }
 }
 
-/// Writes to stderr; whether anybody reads it does not matter.
+/// Writes to stderr, ignoring errors.
 fn write_aside(text: &str) {
     let mut stderr = std::io::stderr().lock();
     stderr.write_all(harmless::text(text).as_bytes()).and_then(|()| stderr.flush()).ok();
 }
 
-/// Says something about the result, on stderr.
+/// Prints a note about the result to stderr.
 pub fn note(text: impl Display) {
     write_aside(&format!("{text}\n"));
 }
 
-/// Says what may be wrong, on stderr.
+/// Prints a warning to stderr.
 pub fn warn(text: impl Display) {
     let arrow = Aside.paint("33", " ▸    Warning:");
     note(format!("{arrow} {text}"));
 }
 
-/// Says why the command failed, in the way of Heroku's.
+/// Prints why the command failed, in the format of Heroku's CLI.
 pub fn fail(text: impl Display) {
     let arrow = Aside.paint("31", " ▸   ");
     for line in text.to_string().lines() {
@@ -64,7 +64,7 @@ pub fn json<T: Serialize>(value: &T) -> Result<()> {
     Ok(())
 }
 
-/// Prints JSON that was written already. What would steer a terminal is escaped, which JSON allows.
+/// Prints serialized JSON. Terminal control characters are escaped, which JSON allows.
 pub fn print_json(text: &str) {
     write_exactly(&format!("{}\n", harmless::json(text)));
 }
@@ -73,7 +73,7 @@ fn plain() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) || std::env::var_os("TERM").is_some_and(|t| t == "dumb")
 }
 
-/// Whether stdout is for a person.
+/// Whether stdout gets colours.
 pub fn is_coloured() -> bool {
     std::io::stdout().is_terminal() && !plain()
 }
@@ -87,7 +87,7 @@ impl Aside {
     }
 }
 
-/// `text` for stdout in a colour: the number of an SGR sequence.
+/// `text` for stdout in a colour, given as the number of an SGR sequence.
 pub fn paint(code: &str, text: impl Display) -> String {
     if is_coloured() && !code.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
 }
@@ -100,35 +100,35 @@ pub const YELLOW: &str = "33";
 pub const CYAN: &str = "36";
 pub const NONE: &str = "";
 
-/// The name of an app, as it stands in sentences on stderr.
+/// The name of an app, as shown in messages on stderr.
 pub fn app(name: &str) -> String {
     Aside.paint("35", &format!("⬢ {name}"))
 }
 
-/// `=== text`, and an empty line after it.
+/// `=== text`, followed by an empty line.
 pub fn heading(text: impl Display) {
     out!("{}{}\n", paint(DIM, "=== "), paint(BOLD, text));
 }
 
-/// What is being done, on stderr: `Doing x... done`. Dropped before [`Action::done`], it
-/// says that it went wrong.
+/// Progress on stderr: `Doing x... done`. Dropped before [`Action::done`], it reports
+/// failure.
 pub struct Action {
     open: bool,
 }
 
 impl Action {
-    /// Says what begins now.
+    /// Announces the action.
     pub fn start(what: impl Display) -> Self {
         write_aside(&format!("{what}... "));
         Self { open: true }
     }
 
-    /// Says that it is done.
+    /// Reports success.
     pub fn done(self) {
         self.done_with("");
     }
 
-    /// Says that it is done, and with which result.
+    /// Reports success with a result.
     pub fn done_with(mut self, result: impl Display) {
         let result = result.to_string();
         let comma = if result.is_empty() { "" } else { ", " };
@@ -145,7 +145,7 @@ impl Drop for Action {
     }
 }
 
-/// A piece of a table: text and its colour.
+/// A table cell: text and its colour.
 pub struct Cell {
     text: String,
     colour: &'static str,
@@ -172,7 +172,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table with these headings; without any, only rows are printed.
+    /// A table with these headings, or with rows only.
     pub fn new(heads: &[&'static str]) -> Self {
         Self { heads: heads.to_vec(), rows: Vec::new() }
     }
@@ -217,7 +217,7 @@ fn line(out: &mut String, cells: &[Cell], widths: &[usize]) {
     out.push('\n');
 }
 
-/// Prints `Name:  value` lines with the values below each other; empty values are left out.
+/// Prints aligned `Name:  value` lines; empty values are left out.
 pub fn pairs(pairs: &[(&str, String)]) {
     let shown = pairs.iter().filter(|(_, value)| !value.is_empty());
     let width = shown.clone().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
@@ -227,7 +227,7 @@ pub fn pairs(pairs: &[(&str, String)]) {
     }
 }
 
-/// Bytes for people: `14.2 MB`.
+/// A human-readable size: `14.2 MB`.
 pub fn bytes(n: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
     let mut value = n as f64;
@@ -243,7 +243,7 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
-/// How long ago `at` was: `5m ago`. Of things to come: `in 5m`.
+/// How long ago `at` was: `5m ago`. For the future: `in 5m`.
 pub fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let seconds = (now - at).num_seconds();
     let span = span(seconds.unsigned_abs());
@@ -253,7 +253,7 @@ pub fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// A stretch of time in its largest unit.
+/// A duration in its largest unit.
 pub fn span(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds}s"),
@@ -263,22 +263,22 @@ pub fn span(seconds: u64) -> String {
     }
 }
 
-/// A moment in local time and how long ago it was, as Heroku writes it.
+/// A timestamp in local time and how long ago it was, in Heroku's format.
 pub fn moment(at: DateTime<Utc>) -> String {
     let local = at.with_timezone(&Local).format("%Y/%m/%d %H:%M:%S %z");
     format!("{local} (~ {})", ago(at, Utc::now()))
 }
 
-/// Has the person type `name` before something is destroyed, unless `--confirm` did.
+/// Makes the user type `name` before something is destroyed, unless `--confirm` names it.
 pub fn confirm(name: &str, given: Option<&str>, what: &str) -> Result<()> {
     let answer = match given {
         Some(given) => given.to_owned(),
         None if !std::io::stdin().is_terminal() => {
-            bail!("{what} To go on without being asked, add: --confirm {name}")
+            bail!("{what} To skip the prompt, add: --confirm {name}")
         }
         None => {
             warn(what);
-            write_aside(&format!("To proceed, type {name} or start again with --confirm {name}\n> "));
+            write_aside(&format!("To proceed, type {name} or run again with --confirm {name}\n> "));
             read_line()?
         }
     };
@@ -288,7 +288,7 @@ pub fn confirm(name: &str, given: Option<&str>, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// Asks for one line.
+/// Prompts for one line.
 pub fn ask(question: &str) -> Result<String> {
     write_aside(question);
     read_line()
@@ -296,17 +296,17 @@ pub fn ask(question: &str) -> Result<String> {
 
 fn read_line() -> Result<String> {
     let mut line = String::new();
-    std::io::stdin().read_line(&mut line).context("read what was typed")?;
+    std::io::stdin().read_line(&mut line).context("read from the terminal")?;
     Ok(line.trim().to_owned())
 }
 
-/// Whether stdout is a file or another program, for which a value has to stay as it is.
+/// Whether stdout is a file or a pipe, where values must stay unchanged.
 pub fn is_piped() -> bool {
     !std::io::stdout().is_terminal()
 }
 
-/// Quotes `text` for a POSIX shell when it needs it; what would steer a terminal as `$'\x1b'`, which
-/// shells read as the same.
+/// Quotes `text` for a POSIX shell if needed; control characters are written as `$'\x1b'`, which
+/// shells read back.
 pub fn shell_quote(text: &str) -> String {
     let safe = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@,+%".contains(&b);
     if !text.is_empty() && text.bytes().all(safe) {

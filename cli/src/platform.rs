@@ -1,4 +1,4 @@
-//! `doctor`: how the platform is.
+//! `doctor`: the health of the platform.
 
 use anyhow::{Result, bail};
 use api::platform::{Check, PlatformInfo};
@@ -10,7 +10,7 @@ use crate::{
     output::{self, Cell, GREEN, RED, Table, ago, bytes, heading, paint},
 };
 
-/// Checks the platform and says what is not well
+/// Checks the health of the platform
 #[derive(Args)]
 pub struct Doctor {}
 
@@ -44,7 +44,7 @@ fn show_check(check: &Check) {
     out!("{mark} {}: {}", check.name, check.detail);
 }
 
-/// Jobs that are unfinished or failed, and what reconcilers could not do.
+/// Unfinished or failed jobs, and failures of reconcilers.
 fn show_work(info: &PlatformInfo) {
     if !info.jobs.is_empty() {
         out!("");

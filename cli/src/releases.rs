@@ -1,4 +1,4 @@
-//! `releases`: what was released, and going back.
+//! `releases`: releases and rollbacks.
 
 use anyhow::{Result, bail};
 use api::{
@@ -14,7 +14,7 @@ use crate::{
     streams,
 };
 
-/// Releases in which a rollback looks for the one to go back to.
+/// How many releases a rollback searches for its target.
 const SCAN: usize = 50;
 
 /// Lists the releases of an app, newest first
@@ -22,7 +22,7 @@ const SCAN: usize = 50;
 pub struct List {
     #[command(flatten)]
     app: AppFlags,
-    /// How many
+    /// Number of releases
     #[arg(short, long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=1000))]
     num: u16,
 }
@@ -69,7 +69,7 @@ fn status(release: &Release) -> (&'static str, &'static str) {
     }
 }
 
-/// The release that `text` names, `v12` or an id; without it the newest.
+/// The release given by `text` as `v12` or an id; by default the newest.
 async fn find(client: &Client, app: &str, text: Option<&str>) -> Result<Release> {
     match text {
         Some(text) => Ok(client.release_info(app, version(text)).await.map_err(|err| name(err, text))?),
@@ -80,7 +80,7 @@ async fn find(client: &Client, app: &str, text: Option<&str>) -> Result<Release>
     }
 }
 
-/// The error, with the release that is not there.
+/// The error, with the missing release.
 fn name(mut err: api::Error, release: &str) -> api::Error {
     if err.resource.as_deref() == Some("release") {
         err.message = format!("{} ({release}).", err.message.trim_end_matches('.'));
@@ -88,7 +88,7 @@ fn name(mut err: api::Error, release: &str) -> api::Error {
     err
 }
 
-/// `v12` -> `12`; an id stays.
+/// `v12` -> `12`; ids are unchanged.
 fn version(text: &str) -> &str {
     match text.strip_prefix('v') {
         Some(number) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => number,
@@ -99,11 +99,11 @@ fn version(text: &str) -> &str {
 /// Shows one release in detail
 #[derive(Args)]
 pub struct Info {
-    /// v12 or an id [default: the newest]
+    /// Version (v12) or id [default: the newest]
     release: Option<String>,
     #[command(flatten)]
     app: AppFlags,
-    /// Prints config vars as lines that a shell can read
+    /// Print config vars in shell format
     #[arg(short, long)]
     shell: bool,
 }
@@ -142,10 +142,10 @@ fn status_word(release: &Release) -> String {
     format!("{}{current}", release.status.as_str())
 }
 
-/// Prints what the release phase of a release said
+/// Prints the output of a release's release phase
 #[derive(Args)]
 pub struct Output {
-    /// v12 or an id [default: the newest]
+    /// Version (v12) or id [default: the newest]
     release: Option<String>,
     #[command(flatten)]
     app: AppFlags,
@@ -166,14 +166,14 @@ impl Output {
     }
 }
 
-/// Goes back to an earlier release: its code and its config vars
+/// Rolls back to the code and config vars of an earlier release
 #[derive(Args)]
 pub struct Rollback {
-    /// v12 or an id [default: the newest before the current that has other code or config vars]
+    /// v12 or an id [default: the newest earlier one with different code or config vars]
     release: Option<String>,
     #[command(flatten)]
     app: AppFlags,
-    /// Says what would happen and changes nothing
+    /// Show the effects without changing anything
     #[arg(long)]
     dry_run: bool,
 }
@@ -194,12 +194,12 @@ impl Rollback {
             if cx.json {
                 return output::json(&effects);
             }
-            heading(format!("What going back to v{} would do", to.version));
+            heading(format!("Effects of a rollback to v{}", to.version));
             effects.effects.iter().for_each(|effect| out!("{effect}"));
             return Ok(());
         }
         if to.slug.is_none() {
-            output::warn(format!("v{} has no code, so all dynos stop.", to.version));
+            output::warn(format!("v{} has no code, so all dynos will stop.", to.version));
         }
         let action = Action::start(format!("Rolling back {} to v{}", named(&name), to.version));
         let create = ReleaseCreate { release: Some(to.id.to_string()), ..Default::default() };
@@ -214,10 +214,10 @@ impl Rollback {
     }
 }
 
-/// The release that is gone back to when none is named.
+/// The default target of a rollback.
 async fn before(client: &Client, app: &str, releases: &[Release], current: Option<&Release>) -> Result<Release> {
     for release in candidates(releases, current) {
-        // With the same code, only other config vars make it worth going back.
+        // With the same code, only different config vars make a rollback worthwhile.
         if current.is_some_and(|c| c.slug == release.slug) {
             let effects = client.release_rollback_effects(app, &release.version.to_string()).await?;
             if effects.config_set.is_empty() && effects.config_unset.is_empty() {
@@ -227,19 +227,19 @@ async fn before(client: &Client, app: &str, releases: &[Release], current: Optio
         return Ok(release.clone());
     }
     bail!(
-        "{} has no earlier release with code that is not what runs already. See: wharf releases --app {app}",
+        "{} has no earlier release with code that differs from what is running. See: wharf releases --app {app}",
         named(app)
     )
 }
 
-/// Those before the current one that succeeded and have code, newest first: one without code would
-/// stop everything, which nobody means who does not name it.
+/// Releases before the current one that succeeded and have code, newest first: one without code
+/// would stop everything, so it has to be named.
 fn candidates<'a>(releases: &'a [Release], current: Option<&'a Release>) -> impl Iterator<Item = &'a Release> {
     let limit = current.map_or(i32::MAX, |c| c.version);
     releases.iter().filter(move |r| r.version < limit && r.eligible_for_rollback && r.slug.is_some())
 }
 
-/// Says that a release waits for its release command, if it does.
+/// Notes that a release is waiting for its release command, if so.
 pub fn note_phase(release: &Release, app: &str) {
     let version = release.version;
     if release.status == ReleaseStatus::Pending {

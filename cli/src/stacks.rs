@@ -1,4 +1,4 @@
-//! `stacks`: what apps are built and run on.
+//! `stacks`: the base systems that apps are built and run on.
 
 use anyhow::Result;
 use api::apps::AppUpdate;
@@ -9,7 +9,7 @@ use crate::{
     output::{self, Action, GREEN, app as named, heading, note, paint},
 };
 
-/// Lists the stacks, and marks the one of the app
+/// Lists the stacks and marks the app's
 #[derive(Args)]
 pub struct List {
     #[command(flatten)]
@@ -44,7 +44,7 @@ impl List {
     }
 }
 
-/// Chooses the stack of the next build
+/// Sets the stack for the next build
 #[derive(Args)]
 pub struct Set {
     stack: String,

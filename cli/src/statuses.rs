@@ -1,4 +1,4 @@
-//! How an app is, in words: one for lists, and a sentence about a release that does not start.
+//! The status of an app as text: a word for lists, and a sentence about a release that does not start.
 
 use api::{
     client::Client,
@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::output::{self, DIM, GREEN, RED, YELLOW, ago};
 
-/// The console's words for the condition of an app, and a colour.
+/// The console's label for the condition of an app, and a colour.
 pub fn condition(app: &AppSummary) -> (String, &'static str) {
     let (up, wanted) = (app.dynos_up, app.dynos_wanted);
     match app.condition {
@@ -24,28 +24,28 @@ pub fn condition(app: &AppSummary) -> (String, &'static str) {
     }
 }
 
-/// The release of `app` that does not start while an older one serves. What is asked besides the
-/// command's own question must not fail the command.
+/// The release of `app` that does not start while an older one serves. This is an extra request,
+/// which must not fail the command.
 pub async fn held(client: &Client, app: &str) -> Option<HeldRelease> {
     client.app_status(app).await.ok()?.held
 }
 
-/// Says that the newest release does not start, so that what was changed is not seen by visitors.
+/// Warns that the newest release does not start, so that visitors do not see the change.
 pub fn warn_if_held(held: Option<&HeldRelease>) {
     if let Some(held) = held {
         output::warn(sentence(held, Utc::now()));
     }
 }
 
-/// `web.1 runs v4: v6 does not start (Process exited with status 3), next try in 40s. Go back: …`
+/// `web.1 runs v4: v6 does not start (Process exited with status 3), next start in 40s. To roll back: …`
 pub fn sentence(held: &HeldRelease, now: DateTime<Utc>) -> String {
     let why = held.last_exit.as_deref().map(|exit| format!(" ({exit})")).unwrap_or_default();
-    let next = held.next_start_at.map(|at| format!(", next try {}", next_try(at, now))).unwrap_or_default();
+    let next = held.next_start_at.map(|at| format!(", next start {}", next_try(at, now))).unwrap_or_default();
     let HeldRelease { version, serving, dyno, .. } = held;
-    format!("{dyno} runs v{serving}: v{version} does not start{why}{next}. Go back: wharf rollback v{serving}")
+    format!("{dyno} runs v{serving}: v{version} does not start{why}{next}. To roll back: wharf rollback v{serving}")
 }
 
-/// When a crashed dyno is started again.
+/// When a crashed dyno is restarted.
 pub fn next_try(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     // Below a second it would be "0s ago".
     if (at - now).num_seconds() < 1 { "now".into() } else { ago(at, now) }
@@ -67,11 +67,11 @@ mod tests {
             last_exit: Some("Process exited with status 3".into()),
             next_start_at: Some(now + Duration::milliseconds(40_500)),
         };
-        let text = "web.1 runs v4: v6 does not start (Process exited with status 3), next try in 40s. \
-                    Go back: wharf rollback v4";
+        let text = "web.1 runs v4: v6 does not start (Process exited with status 3), next start in 40s. \
+                    To roll back: wharf rollback v4";
         assert_eq!(sentence(&held, now), text);
         (held.last_exit, held.next_start_at) = (None, None);
-        assert_eq!(sentence(&held, now), "web.1 runs v4: v6 does not start. Go back: wharf rollback v4");
+        assert_eq!(sentence(&held, now), "web.1 runs v4: v6 does not start. To roll back: wharf rollback v4");
     }
 
     #[test]

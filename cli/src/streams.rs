@@ -1,4 +1,4 @@
-//! Output that arrives bit by bit: of builds and of release phases.
+//! Streamed output of builds and release phases.
 
 use std::time::Duration;
 
@@ -9,13 +9,12 @@ use tokio::time::{Instant, sleep};
 
 use crate::{output, transport};
 
-/// How long a stream that does not exist yet may take to begin.
+/// How long to wait for a stream that does not exist yet.
 const BEGIN: Duration = Duration::from_secs(20);
-/// How often a broken stream is taken up again before we give up.
+/// How often to resume a broken stream before giving up.
 const TRIES: u32 = 5;
 
-/// Prints the output at `url` to its end. A connection that breaks off is taken up again
-/// where it was.
+/// Prints the output at `url` to its end. A lost connection is resumed where it broke off.
 pub async fn show(url: &str) -> Result<()> {
     let started = Instant::now();
     let mut shown = 0;
@@ -30,7 +29,7 @@ pub async fn show(url: &str) -> Result<()> {
                 sleep(Duration::from_millis(500)).await;
                 continue;
             }
-            404 => bail!("There is no output: it was never written, or it has been removed."),
+            404 => bail!("There is no output: it was never written, or it has been deleted."),
             status => {
                 return Err(Error::unreadable(status, format!("The output cannot be read: status {status}.")).into());
             }
@@ -41,7 +40,7 @@ pub async fn show(url: &str) -> Result<()> {
                 return Ok(());
             }
             Err(err) if broken == TRIES => {
-                bail!("The output broke off {TRIES} times: {err}. Try again.")
+                bail!("The connection was lost {TRIES} times: {err}. Try again.")
             }
             Err(_) => broken += 1,
         }
@@ -49,7 +48,7 @@ pub async fn show(url: &str) -> Result<()> {
     }
 }
 
-/// Prints a body without its first `shown` bytes, and counts on.
+/// Prints a body without its first `shown` bytes, and updates the count.
 async fn copy(
     mut body: hyper::body::Incoming,
     shown: &mut usize,

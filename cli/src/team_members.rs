@@ -1,4 +1,4 @@
-//! `members`: who is in a team, and as what.
+//! `members`: the members of a team and their roles.
 
 use anyhow::Result;
 use api::team_members::{TeamMember, TeamMemberSave};
@@ -10,12 +10,12 @@ use crate::{
     teams::TeamFlag,
 };
 
-/// Lists who is in a team
+/// Lists the members of a team
 #[derive(Args)]
 pub struct List {
     #[command(flatten)]
     team: TeamFlag,
-    /// Only those with this role: admin, member, viewer
+    /// Only members with this role: admin, member, viewer
     #[arg(short, long)]
     role: Option<String>,
 }
@@ -38,10 +38,10 @@ impl List {
     }
 }
 
-/// Adds somebody to a team
+/// Adds a member to a team
 #[derive(Args)]
 pub struct Add {
-    /// E-mail address
+    /// Email address
     email: String,
     /// admin, member or viewer
     #[arg(short, long)]
@@ -62,10 +62,10 @@ impl Add {
     }
 }
 
-/// Gives a member another role
+/// Changes a member's role
 #[derive(Args)]
 pub struct Set {
-    /// E-mail address
+    /// Email address
     email: String,
     /// admin, member or viewer
     #[arg(short, long)]
@@ -86,10 +86,10 @@ impl Set {
     }
 }
 
-/// Takes somebody out of a team
+/// Removes a member from a team
 #[derive(Args)]
 pub struct Remove {
-    /// E-mail address
+    /// Email address
     email: String,
     #[command(flatten)]
     team: TeamFlag,

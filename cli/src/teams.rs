@@ -1,4 +1,4 @@
-//! `teams`: those that one is in, and locking their apps.
+//! `teams`: your teams, and locking their apps.
 
 use anyhow::Result;
 use api::teams::{Team, TeamAppUpdate, TeamCreate};
@@ -9,7 +9,7 @@ use crate::{
     output::{self, Action, Table, app as named},
 };
 
-/// Which team a command is about.
+/// The team of a command.
 #[derive(Args)]
 pub struct TeamFlag {
     /// The team
@@ -17,7 +17,7 @@ pub struct TeamFlag {
     pub team: String,
 }
 
-/// Lists the teams that you are in
+/// Lists your teams
 #[derive(Args)]
 pub struct List {}
 
@@ -29,7 +29,7 @@ impl List {
             return output::json(&teams);
         }
         if teams.is_empty() {
-            out!("You are in no team. Make one: wharf teams:create NAME");
+            out!("You are not in a team yet. Create one: wharf teams:create NAME");
             return Ok(());
         }
         let mut table = Table::new(&["Team", "Role"]);
@@ -41,7 +41,7 @@ impl List {
     }
 }
 
-/// Makes a team, whose admin you are
+/// Creates a team, with you as its admin
 #[derive(Args)]
 pub struct Create {
     name: String,
@@ -57,7 +57,7 @@ impl Create {
     }
 }
 
-/// Removes a team that has no apps
+/// Deletes a team that has no apps
 #[derive(Args)]
 pub struct Destroy {
     #[command(flatten)]
@@ -67,14 +67,14 @@ pub struct Destroy {
 impl Destroy {
     /// `teams:destroy`
     pub async fn run(self, cx: &Context) -> Result<()> {
-        let action = Action::start(format!("Removing the team {}", self.team.team));
+        let action = Action::start(format!("Deleting the team {}", self.team.team));
         let team = cx.client()?.team_delete(&self.team.team).await?;
         action.done();
         if cx.json { output::json(&team) } else { Ok(()) }
     }
 }
 
-/// Keeps members of the team out of an app, unless they are let in
+/// Locks an app: team members need explicit access
 #[derive(Args)]
 pub struct Lock {
     #[command(flatten)]
@@ -88,7 +88,7 @@ impl Lock {
     }
 }
 
-/// Opens an app to the members of its team
+/// Unlocks an app for the members of its team
 #[derive(Args)]
 pub struct Unlock {
     #[command(flatten)]

@@ -1,7 +1,7 @@
-//! HTTP/1.1 over TCP, kept small so that a command starts at once.
+//! HTTP/1.1 over TCP, kept small so that commands start fast.
 //!
-//! [`Tcp`] carries the requests of [`api::Client`] and keeps its connection for the next
-//! one. [`open`] reads an answer bit by bit: logs and build output.
+//! [`Tcp`] sends the requests of [`api::Client`] and reuses its connection. [`open`] streams
+//! a response: logs and build output.
 
 use std::{
     path::PathBuf,
@@ -25,32 +25,32 @@ use crate::{
     output,
 };
 
-/// How long dialling may take.
+/// Connect timeout.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long the platform may think about a request.
+/// Response timeout.
 const ANSWER: Duration = Duration::from_secs(120);
 
 type Sender = SendRequest<Full<Bytes>>;
 
-/// Carries requests to one platform with one token.
+/// Sends requests to one platform with one token.
 #[derive(Clone)]
 pub struct Tcp(Arc<Inner>);
 
 struct Inner {
     address: Address,
-    /// Dialled instead of the address.
+    /// Used instead of the address.
     socket: Option<PathBuf>,
     token: String,
     idle: Mutex<Vec<Sender>>,
 }
 
 impl Tcp {
-    /// Requests go to `address`, and `token` to nobody else.
+    /// Sends requests to `address`, and `token` to nobody else.
     pub fn new(address: Address, token: String) -> Self {
         Self(Arc::new(Inner { address, socket: None, token, idle: Mutex::new(Vec::new()) }))
     }
 
-    /// Requests go to whoever listens at `socket`, on this machine.
+    /// Sends requests to the Unix socket `socket`.
     pub fn over(socket: PathBuf, token: String) -> anyhow::Result<Self> {
         let address = Address::parse("http://localhost")?;
         Ok(Self(Arc::new(Inner { address, socket: Some(socket), token, idle: Mutex::new(Vec::new()) })))
@@ -63,7 +63,7 @@ impl Transport for Tcp {
         Box::pin(async move {
             timeout(ANSWER, inner.exchange(request)).await.unwrap_or_else(|_| {
                 let seconds = ANSWER.as_secs();
-                Err(Error::unreachable(format!("{} did not answer within {seconds} seconds.", inner.address)))
+                Err(Error::unreachable(format!("{} did not respond within {seconds} seconds.", inner.address)))
             })
         })
     }
@@ -90,11 +90,11 @@ impl Inner {
         match timeout(CONNECT, UnixStream::connect(socket)).await {
             Ok(Ok(stream)) => handshake(&self.address, stream).await,
             Ok(Err(err)) => Err(unreachable(&self.address, &say(&err))),
-            Err(_) => Err(unreachable(&self.address, "no answer")),
+            Err(_) => Err(unreachable(&self.address, "timed out")),
         }
     }
 
-    /// A connection of an earlier request that is still open.
+    /// An idle connection of an earlier request.
     async fn reuse(&self) -> Option<Sender> {
         loop {
             let mut sender = self.idle.lock().expect("nothing panics while it holds the lock").pop()?;
@@ -105,7 +105,7 @@ impl Inner {
     }
 }
 
-/// Opens `url`, which carries its own secret, and returns as soon as the answer begins.
+/// Opens the pre-signed `url`, and returns as soon as the response starts.
 pub async fn open(url: &str, headers: &[(&'static str, String)]) -> Result<Response<Incoming>, Error> {
     let (address, path) = Address::split(url).map_err(|err| Error::unreadable(0, format!("{err:#}")))?;
     let mut sender = connect(&address).await?;
@@ -113,7 +113,7 @@ pub async fn open(url: &str, headers: &[(&'static str, String)]) -> Result<Respo
     let answer = timeout(ANSWER, sender.send_request(request)).await;
     match answer {
         Ok(response) => response.map_err(|err| broke(&address, &err)),
-        Err(_) => Err(Error::unreachable(format!("{address} did not begin to answer."))),
+        Err(_) => Err(Error::unreachable(format!("{address} did not respond in time."))),
     }
 }
 
@@ -134,7 +134,7 @@ fn build(
     }
     request
         .body(Full::new(Bytes::from(body)))
-        .map_err(|err| Error::unreadable(0, format!("The request cannot be written: {err}. Is the token one line?")))
+        .map_err(|err| Error::unreadable(0, format!("Invalid request: {err}. Is the token a single line?")))
 }
 
 async fn read(address: &Address, response: Response<Incoming>) -> Result<Reply, Error> {
@@ -154,11 +154,11 @@ async fn read(address: &Address, response: Response<Incoming>) -> Result<Reply, 
     Ok(Reply { body: body.to_bytes().to_vec(), ..reply })
 }
 
-/// A redirect is not followed: the token is for this address alone.
+/// Redirects are not followed: the token is for this address only.
 fn moved(address: &Address, reply: &Reply) -> Result<(), Error> {
     match reply.headers.get("location") {
         Some(to) if (300..400).contains(&reply.status) => {
-            let text = format!("{address} sends on to {to}. Log in there: wharf login ADDRESS");
+            let text = format!("{address} redirects to {to}. Log in there: wharf login ADDRESS");
             Err(Error::unreadable(reply.status, text))
         }
         _ => Ok(()),
@@ -169,7 +169,7 @@ async fn connect(address: &Address) -> Result<Sender, Error> {
     let stream = match timeout(CONNECT, dial(address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(err)) => return Err(unreachable(address, &say(&err))),
-        Err(_) => return Err(unreachable(address, "no answer")),
+        Err(_) => return Err(unreachable(address, "timed out")),
     };
     stream.set_nodelay(true).ok();
     if address.https {
@@ -180,8 +180,8 @@ async fn connect(address: &Address) -> Result<Sender, Error> {
     }
 }
 
-/// Dials. Not every resolver knows that `x.localhost` is this machine, so those names
-/// are not asked for.
+/// Connects. Not every resolver knows that `x.localhost` is this machine, so those names
+/// are not looked up.
 async fn dial(address: &Address) -> std::io::Result<TcpStream> {
     if !is_localhost(&address.host) {
         return TcpStream::connect((address.bare_host(), address.port)).await;
@@ -214,14 +214,14 @@ where
 {
     let (sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|err| broke(address, &err))?;
-    // Ends by itself when the sender is dropped; what goes wrong shows in the answer.
+    // Ends when the sender is dropped; errors show up in the response.
     tokio::spawn(connection);
     Ok(sender)
 }
 
 fn say(err: &std::io::Error) -> String {
     match err.kind() {
-        std::io::ErrorKind::ConnectionRefused => "nothing listens there".into(),
+        std::io::ErrorKind::ConnectionRefused => "connection refused".into(),
         _ => err.to_string(),
     }
 }
@@ -237,11 +237,11 @@ fn unreachable(address: &Address, why: &str) -> Error {
 
 fn untrusted(address: &Address, err: &std::io::Error) -> Error {
     Error::unreachable(format!(
-        "Couldn't speak securely to {address}: {err}. If its certificate is from an authority of your own, \
-         set SSL_CERT_FILE to that authority's file."
+        "TLS handshake with {address} failed: {err}. If its certificate is from a private CA, \
+         set SSL_CERT_FILE to the CA's certificate."
     ))
 }
 
 fn broke(address: &Address, err: &hyper::Error) -> Error {
-    Error::unreachable(format!("The connection to {address} broke off: {err}. Try again."))
+    Error::unreachable(format!("The connection to {address} was lost: {err}. Try again."))
 }

@@ -1,16 +1,16 @@
-//! Moments as people write them: `10m`, `2h`, `1d`, RFC 3339, or a local date and time.
+//! User-supplied times: `10m`, `2h`, `1d`, RFC 3339, or a local date and time.
 
 use anyhow::{Result, bail};
 use chrono::{DateTime, Duration, Local, NaiveDate, NaiveDateTime, TimeZone, Utc};
 
-/// The moment that `text` means. A stretch of time lies before `now`.
+/// Parses `text` as a time. A duration means that long before `now`.
 pub fn parse(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
     let text = text.trim();
     let found = stretch(text).and_then(|ago| now.checked_sub_signed(ago)).or_else(|| absolute(text));
     match found {
         Some(at) => Ok(at),
         None => {
-            bail!("{text:?} is not a time. Write it like 10m, 2h, 1d, \"2026-01-31 18:00\" or 2026-01-31T18:00:00Z")
+            bail!("{text:?} is not a time. Use a format like 10m, 2h, 1d, \"2026-01-31 18:00\" or 2026-01-31T18:00:00Z")
         }
     }
 }
@@ -71,7 +71,7 @@ mod tests {
         for bad in ["", "10", "m", "10x", "-5m", "5 m", "yesterday", "2026-13-01", "99999999999999999999d"] {
             assert!(parse(bad, now).is_err(), "{bad}");
         }
-        // More than the calendar has.
+        // Beyond the calendar.
         assert!(parse("999999999999d", now).is_err());
     }
 }

@@ -66,7 +66,7 @@ fn a_rollback_to_a_named_release_without_code_warns() {
     let all = vec![release(2, Some('a'), "Deploy a"), release(1, None, "Initial release")];
     let (asked, said) = rollback(all, &[], &["v1"]);
     assert_eq!((asked.as_deref(), said.code), (Some("01"), Some(0)));
-    assert!(said.err.contains("Warning: v1 has no code, so all dynos stop."), "{}", said.err);
+    assert!(said.err.contains("Warning: v1 has no code, so all dynos will stop."), "{}", said.err);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_held_release_is_told_wherever_dynos_are() {
         ("GET /apps/dusk/formation", 200, json!([formation("release", 0), formation("web", 1)])),
         ("GET /apps/dusk/collaborators", 200, json!([])),
     ]);
-    let sentence = "web.1 runs v4: v6 does not start (Process exited with status 3). Go back: wharf rollback v4";
+    let sentence = "web.1 runs v4: v6 does not start (Process exited with status 3). To roll back: wharf rollback v4";
     for command in ["ps", "info"] {
         let said = at(&home, &platform, &[command]);
         assert!(said.out.contains(sentence), "{command}: {}{}", said.out, said.err);
@@ -157,7 +157,7 @@ fn a_remote_that_is_there_stays_when_an_app_is_made() {
     git(&["remote", "set-url", "wharf", "https://example.com/other.git"]);
     let said = home.wharf(&["create", "dusk"]);
     assert_eq!(said.code, Some(0));
-    assert!(said.err.contains("There is a git remote wharf already, which stays as it is."), "{}", said.err);
+    assert!(said.err.contains("The git remote wharf already exists and was not changed."), "{}", said.err);
     assert!(said.err.contains("run: wharf git:remote --app dusk\n"), "{}", said.err);
     assert_eq!(git(&["remote", "get-url", "wharf"]), "https://example.com/other.git\n");
 }
@@ -191,6 +191,6 @@ fn a_login_without_a_token_says_where_to_get_one() {
         assert!(said.err.contains(words), "{words}: {}", said.err);
     }
     let said = home.wharf(&["login", &platform.url, "--data", "/nonexist"]);
-    let sentence = "There is no /nonexist/admin-token. It is there once wharfd up --data /nonexist has run.\n";
+    let sentence = "/nonexist/admin-token does not exist. wharfd up --data /nonexist creates it.\n";
     assert!(said.err.ends_with(sentence), "{}", said.err);
 }
