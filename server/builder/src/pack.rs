@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use trees::{Bounds, Dir, Excess, Found, Walk};
 
 use crate::error::Error;
-use crate::unpack::allowed;
+use crate::unpack::{allowed, with_names};
 
 /// Bytes of files in one slug, before compression. More is a mistake, and would fill hosts.
 pub(crate) const UNPACKED_LIMIT: u64 = 8 << 30;
@@ -35,6 +35,21 @@ pub(crate) struct Packed {
 /// bytes, more files than [`unpack`](crate::unpack) would take, directories nested too deep, a file
 /// that changes while it is read. Special files are left out.
 pub(crate) fn pack(tree: &Path, file: &Path, limit: u64, cancel: &CancellationToken) -> Result<Packed, Error> {
+    let most = Most { packed: limit, unpacked: UNPACKED_LIMIT, bounds: Bounds::APP };
+    pack_within(tree, file, &most, cancel)
+}
+
+/// What a slug may be. [`unpack`](crate::unpack) takes whatever is within.
+struct Most {
+    /// Bytes of the archive.
+    packed: u64,
+    /// Bytes of the files in it.
+    unpacked: u64,
+    bounds: Bounds,
+}
+
+fn pack_within(tree: &Path, file: &Path, most: &Most, cancel: &CancellationToken) -> Result<Packed, Error> {
+    let limit = most.packed;
     let written = Arc::new(AtomicU64::new(0));
     let mut sink = Sink {
         file: File::create(file).context("create the slug's file")?,
@@ -43,19 +58,22 @@ pub(crate) fn pack(tree: &Path, file: &Path, limit: u64, cancel: &CancellationTo
         limit,
         cancel: cancel.clone(),
     };
-    let done = write_archive(tree, &mut sink, cancel);
+    let done = write_archive(tree, &mut sink, most, cancel);
     let size = written.load(Ordering::Relaxed);
     if cancel.is_cancelled() {
         return Err(Error::Cancelled);
     }
-    let total = done.map_err(|e| match Unfit::of(&e) {
+    let (total, with_all) = done.map_err(|e| match Unfit::of(&e) {
         Some(unfit) => Error::failed(unfit.to_string()),
         None if size > limit => Error::failed(format!("the slug is larger than {} MB compressed", limit >> 20)),
         None => anyhow::Error::from(e).context("write the slug").into(),
     })?;
-    let most = allowed(size, UNPACKED_LIMIT);
+    let most = allowed(size, most.unpacked);
     if total > most {
         return Err(Error::failed(Unfit::TooLarge(most).to_string()));
+    }
+    if with_all > with_names(most) {
+        return Err(Error::failed(Unfit::TooManyNames(with_names(most)).to_string()));
     }
     Ok(Packed { checksum: format!("SHA256:{}", hex::encode(sink.hash.finalize())), size })
 }
@@ -65,6 +83,8 @@ pub(crate) fn pack(tree: &Path, file: &Path, limit: u64, cancel: &CancellationTo
 enum Unfit {
     #[error("the app's files are larger than {} MB", .0 >> 20)]
     TooLarge(u64),
+    #[error("the app's files and their names together are larger than {} MB", .0 >> 20)]
+    TooManyNames(u64),
     #[error("`{0}` changed while it was read")]
     Changed(String),
     #[error("{0}")]
@@ -78,29 +98,53 @@ impl Unfit {
     }
 }
 
-/// Returns the bytes of all files.
-fn write_archive(tree: &Path, sink: &mut Sink, cancel: &CancellationToken) -> io::Result<u64> {
+/// Returns the bytes of all files, and of the archive before compression.
+fn write_archive(tree: &Path, sink: &mut Sink, most: &Most, cancel: &CancellationToken) -> io::Result<(u64, u64)> {
     let mut encoder = zstd::Encoder::new(sink, LEVEL)?;
     encoder.include_checksum(true)?;
     let workers = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     encoder.multithread(workers)?;
-    let mut archive = tar::Builder::new(encoder);
+    let mut archive = tar::Builder::new(Counted { inner: encoder, bytes: 0 });
     let mut total = 0;
     let top = Dir::open(tree)?;
     archive.append_data(&mut header(&top.stat(".".as_ref())?, EntryType::Directory), "./app", io::empty())?;
-    let mut walk = Walk::new(&top, Bounds::APP)?;
+    let mut walk = Walk::new(&top, most.bounds)?;
     while let Some(found) = walk.next()? {
         if cancel.is_cancelled() {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        total += append(&mut archive, walk.here(), &found, UNPACKED_LIMIT - total)?;
+        total += append(&mut archive, walk.here(), &found, (most.unpacked, total))?;
     }
-    archive.into_inner()?.finish()?.file.sync_all()?;
-    Ok(total)
+    let Counted { inner, bytes } = archive.into_inner()?;
+    inner.finish()?.file.sync_all()?;
+    Ok((total, bytes))
 }
 
-/// Adds one entry; returns the bytes of its file, of which `left` may be added.
-fn append<W: Write>(archive: &mut tar::Builder<W>, directory: &Dir, found: &Found, left: u64) -> io::Result<u64> {
+/// Counts what passes.
+struct Counted<W> {
+    inner: W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(bytes)?;
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Adds one entry; returns the bytes of its file. There are `total` in the archive, which may have `most`.
+fn append<W: Write>(
+    archive: &mut tar::Builder<W>,
+    directory: &Dir,
+    found: &Found,
+    (most, total): (u64, u64),
+) -> io::Result<u64> {
     let path = Path::new("./app").join(&found.path);
     if found.is_dir() {
         archive.append_data(&mut header(&found.stat, EntryType::Directory), path, io::empty())?;
@@ -111,8 +155,8 @@ fn append<W: Write>(archive: &mut tar::Builder<W>, directory: &Dir, found: &Foun
         let file = directory.file(found.name.as_ref())?;
         let size = file.metadata()?.len();
         // A file with holes may say that it has a terabyte: it is not begun with.
-        if size > left {
-            return Err(io::Error::other(Unfit::TooLarge(UNPACKED_LIMIT)));
+        if size > most - total {
+            return Err(io::Error::other(Unfit::TooLarge(most)));
         }
         let mut header = header(&found.stat, EntryType::Regular);
         header.set_size(size);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::task::spawn_blocking;
-use trees::{Dir, Excess};
+use trees::{Bounds, Dir, Excess};
 use uuid::Uuid;
 use worker::Workers;
 
@@ -23,7 +23,7 @@ mod entries;
 mod errand;
 mod extract;
 
-pub(crate) use archive::allowed;
+pub(crate) use archive::{allowed, with_names};
 
 /// Adds what workers of this crate do.
 pub fn errands(errands: worker::Errands) -> worker::Errands {
@@ -148,11 +148,11 @@ fn prepare(into: &Path, uid: u32) -> io::Result<PathBuf> {
 }
 
 /// Extracts; returns whether names in the archive began with `./`.
-fn extract(file: File, to: impl Target, root: Root, limit: u64) -> Result<bool> {
+fn extract(file: File, to: impl Target, root: Root, limit: u64, bounds: Bounds) -> Result<bool> {
     let limit = allowed(file.metadata()?.len(), limit);
     let bytes = Metered::open(file, limit, LONGEST)?;
     let stop = bytes.stop.clone();
-    let done = Extractor::new(to, root, limit).run(tar::Archive::new(bytes));
+    let done = Extractor::new(to, root, limit, bounds).run(tar::Archive::new(bytes));
     done.map_err(|e| match stop.get() {
         Some(Stop::TooMuch) => Refused::TooLarge(limit).into(),
         Some(Stop::TooLong) => Refused::TooLong.into(),
@@ -177,6 +177,13 @@ fn wrapping(directory: &Dir) -> io::Result<Option<PathBuf>> {
     let [name] = names.as_slice() else { return Ok(None) };
     let is_named = NOT_A_WRAPPING.iter().any(|known| name == known);
     Ok((!is_named && directory.dir(name.as_ref()).is_ok()).then(|| name.into()))
+}
+
+/// Whether a slug is within these bounds, as [`check`] looks.
+#[cfg(test)]
+pub(crate) fn is_within(slug: &Path, limit: u64, bounds: Bounds) -> std::result::Result<(), String> {
+    let checked = extract(File::open(slug).map_err(|e| e.to_string())?, Checklist::default(), Root::App, limit, bounds);
+    checked.map(drop).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

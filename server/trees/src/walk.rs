@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{FileStat, SFlag};
 
@@ -30,6 +30,18 @@ pub struct Bounds {
 impl Bounds {
     /// For everything that becomes an app: source code, slugs, what a build leaves.
     pub const APP: Bounds = Bounds { depth: 200, path: 4000, entries: 1_000_000 };
+
+    /// Refuses what is out of bounds at `path`, from the top. Whatever writes or reads a tree asks here, so that
+    /// what one of them makes is nothing that another refuses.
+    pub fn check(&self, path: &Path, is_dir: bool) -> Result<(), Excess> {
+        if path.as_os_str().len() > self.path {
+            return Err(Excess::Path(self.path));
+        }
+        match path.components().count() - usize::from(!is_dir) > self.depth {
+            true => Err(Excess::Depth(self.depth)),
+            false => Ok(()),
+        }
+    }
 }
 
 /// How a tree is out of bounds: half a sentence.
@@ -130,10 +142,9 @@ impl Walk {
                 stat => stat?,
             };
             let path = self.path.join(&name);
-            if path.as_os_str().len() > self.bounds.path {
-                return Err(io::Error::other(Excess::Path(self.bounds.path)));
-            }
-            self.next = (kind(&stat) == SFlag::S_IFDIR).then(|| name.clone());
+            let is_dir = kind(&stat) == SFlag::S_IFDIR;
+            self.bounds.check(&path, is_dir).map_err(io::Error::other)?;
+            self.next = is_dir.then(|| name.clone());
             return Ok(Some(Found { path, name, stat }));
         }
         Ok(None)
@@ -150,9 +161,6 @@ impl Walk {
     }
 
     fn enter(&mut self, directory: Dir) -> io::Result<()> {
-        if self.levels.len() > self.bounds.depth {
-            return Err(io::Error::other(Excess::Depth(self.bounds.depth)));
-        }
         let left = usize::try_from(self.bounds.entries - self.entries).unwrap_or(usize::MAX);
         let mut names = directory.names(left.saturating_add(1))?;
         self.entries += names.len() as u64;
@@ -170,7 +178,6 @@ impl Walk {
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
-    use std::path::Path;
 
     use super::*;
 

@@ -93,6 +93,82 @@ fn a_tree_that_no_slug_can_hold_is_told() {
     assert_eq!(unfit(deep), "there are more than 200 directories in each other");
 }
 
+/// What packing within `most` says, and what unpacking within it says of a slug that was packed without bounds.
+fn both(most: &Most, make: impl FnOnce(&Path)) -> [Result<(), String>; 2] {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, slug) = (dir.path().join("tree"), dir.path().join("slug"));
+    fs::create_dir(&from).unwrap();
+    make(&from);
+    let said = |e: Error| match e {
+        Error::Failed { why } => why,
+        other => panic!("{other}"),
+    };
+    let within = pack_within(&from, &slug, most, &CancellationToken::new()).map(drop).map_err(said);
+    let bounds = Bounds { depth: 1000, path: 10_000, entries: 1_000_000 };
+    let any = Most { packed: 1 << 30, unpacked: 1 << 30, bounds };
+    pack_within(&from, &slug, &any, &CancellationToken::new()).map_err(said).unwrap();
+    [within, crate::unpack::is_within(&slug, most.unpacked, most.bounds)]
+}
+
+#[test]
+fn what_is_packed_is_what_is_unpacked() {
+    let most = || Most { packed: 1 << 30, unpacked: 1000, bounds: Bounds { depth: 4, path: 40, entries: 6 } };
+    let write = |path: &Path, name: &str, size: usize| fs::write(path.join(name), "x".repeat(size)).unwrap();
+    let deep = |levels: usize| move |path: &Path| fs::create_dir_all(path.join(vec!["d"; levels].join("/"))).unwrap();
+    let deep_file = |levels: usize| {
+        move |path: &Path| {
+            let folder = path.join(vec!["d"; levels].join("/"));
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("f"), "x").unwrap();
+        }
+    };
+    type Make<'a> = Box<dyn Fn(&Path) + 'a>;
+    let cases: [(&str, Make<'_>, Make<'_>); 5] = [
+        ("directories", Box::new(deep(4)), Box::new(deep(5))),
+        ("a file in directories", Box::new(deep_file(4)), Box::new(deep_file(5))),
+        (
+            "a path",
+            Box::new(move |path| write(path, &"n".repeat(40), 1)),
+            Box::new(move |path| write(path, &"n".repeat(41), 1)),
+        ),
+        (
+            "entries",
+            Box::new(move |path| (0..6).for_each(|n| write(path, &n.to_string(), 1))),
+            Box::new(move |path| (0..7).for_each(|n| write(path, &n.to_string(), 1))),
+        ),
+        (
+            "bytes",
+            Box::new(move |path| [("a", 400), ("b", 600)].iter().for_each(|(name, size)| write(path, name, *size))),
+            Box::new(move |path| [("a", 400), ("b", 601)].iter().for_each(|(name, size)| write(path, name, *size))),
+        ),
+    ];
+    for (what, at, above) in cases {
+        assert_eq!(both(&most(), at), [Ok(()), Ok(())], "{what} at the bound");
+        let [packed, unpacked] = both(&most(), above);
+        assert!(packed.is_err() && unpacked.is_err(), "{what} above the bound: {packed:?} {unpacked:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_app_that_is_as_deep_and_long_as_may_be_comes_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, slug, into) = (dir.path().join("tree"), dir.path().join("slug"), dir.path().join("app/slug"));
+    let deep = from.join(vec!["d"; 200].join("/"));
+    fs::create_dir_all(&deep).unwrap();
+    fs::write(deep.join("file"), "deep").unwrap();
+    // Fifteen names of 249 bytes and their slashes, and one that fills the path up to 4,000.
+    let long = vec!["n".repeat(249); 15].join("/") + "/";
+    fs::create_dir_all(from.join(&long)).unwrap();
+    let file = format!("{long}{}", "f".repeat(4000 - long.len()));
+    fs::write(from.join(&file), "long").unwrap();
+    pack(&from, &slug, 1 << 30, &CancellationToken::new()).unwrap();
+    let workers = worker::Workers::new().unwrap();
+    crate::check(&workers, &slug).await.unwrap();
+    crate::unpack(&workers, &slug, &into, 0x7801_2345).await.unwrap();
+    assert_eq!(fs::read_to_string(into.join(deep.strip_prefix(&from).unwrap()).join("file")).unwrap(), "deep");
+    assert_eq!(fs::read_to_string(into.join(file)).unwrap(), "long");
+}
+
 #[test]
 fn a_file_that_shrinks_while_it_is_read_is_told() {
     let dir = tempfile::tempdir().unwrap();

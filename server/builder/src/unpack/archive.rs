@@ -19,6 +19,11 @@ pub(crate) fn allowed(packed: u64, most: u64) -> u64 {
     most.min(SMALL.max(packed.saturating_mul(RATIO)))
 }
 
+/// Bytes of an archive whose files may have `limit`: names and padding come on top of what is in them.
+pub(crate) fn with_names(limit: u64) -> u64 {
+    limit + (limit / 4).max(64 << 20)
+}
+
 /// Why reading stopped before the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
@@ -51,9 +56,7 @@ impl Metered {
             [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
             _ => Box::new(reader),
         };
-        // Names and padding come on top of what is in the files.
-        let left = limit + (limit / 4).max(64 << 20);
-        Ok(Metered { inner, left, deadline: Instant::now() + time, stop: Rc::default() })
+        Ok(Metered { inner, left: with_names(limit), deadline: Instant::now() + time, stop: Rc::default() })
     }
 }
 

@@ -8,20 +8,15 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
-use tar::EntryType;
-use trees::{Bounds, Excess};
-
 use super::Refused;
+use tar::EntryType;
 
 /// Bytes of one extension. A path has 4,096 at most; attributes, which nobody reads, may add some.
 const EXTENSION: u64 = 64 << 10;
-const BOUNDS: Bounds = Bounds::APP;
 
 /// The entries of one archive.
 pub(super) struct Entries<'a, R: Read> {
     raw: tar::Entries<'a, R>,
-    /// Of what stands for something, passed over or not. Extensions are bounded by their bytes.
-    count: u64,
 }
 
 /// An entry, with what extended it.
@@ -47,7 +42,7 @@ struct Extended {
 
 impl<'a, R: Read> Entries<'a, R> {
     pub(super) fn new(archive: &'a mut tar::Archive<R>) -> Result<Self, Refused> {
-        Ok(Entries { raw: archive.entries().map_err(Refused::Unreadable)?.raw(true), count: 0 })
+        Ok(Entries { raw: archive.entries().map_err(Refused::Unreadable)?.raw(true) })
     }
 
     /// The next entry that stands for something; `None` at the end.
@@ -60,13 +55,7 @@ impl<'a, R: Read> Entries<'a, R> {
                 EntryType::GNULongLink => extended.target = Some(text(body(&mut entry)?)),
                 EntryType::XHeader => extended.read(&body(&mut entry)?)?,
                 EntryType::XGlobalHeader => drop(body(&mut entry)?),
-                _ if self.count == BOUNDS.entries => {
-                    return Err(Refused::Excess(Excess::Entries(BOUNDS.entries)));
-                }
-                _ => {
-                    self.count += 1;
-                    return extended.apply(entry).map(Some);
-                }
+                _ => return extended.apply(entry).map(Some),
             }
         }
         Ok(None)
@@ -153,12 +142,6 @@ pub(super) fn inside(path: &Path) -> Result<PathBuf, Refused> {
             Component::CurDir => {}
             _ => return Err(outside()),
         }
-    }
-    if clean.as_os_str().len() > BOUNDS.path {
-        return Err(Refused::Excess(Excess::Path(BOUNDS.path)));
-    }
-    if clean.components().count() > BOUNDS.depth {
-        return Err(Refused::Excess(Excess::Depth(BOUNDS.depth)));
     }
     Ok(clean)
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use trees::{Dir, NewTree};
+use trees::{Bounds, Dir, NewTree};
 use worker::{Errand, Given, Limits, Lines, Network, Order, Shown, Work, Workers};
 
 use super::{Checklist, LONGEST, Refused, Root, extract};
@@ -40,10 +40,10 @@ impl Errand for Unpack {
     fn run(self, given: Given) -> Self::Answer {
         let Some(file) = given.files.into_iter().next() else { return Err(Fault::Host("no archive".into())) };
         let done = if self.only_check {
-            extract(file, Checklist::default(), self.root, self.limit)
+            extract(file, Checklist::default(), self.root, self.limit, Bounds::APP)
         } else {
             let top = Dir::open(Path::new(TREE)).map_err(anyhow::Error::from);
-            top.and_then(|top| extract(file, NewTree::new(top, None), self.root, self.limit))
+            top.and_then(|top| extract(file, NewTree::new(top, None), self.root, self.limit, Bounds::APP))
         };
         done.map_err(|e| match e.downcast_ref::<Refused>() {
             Some(refused) => Fault::Archive(refused.to_string()),

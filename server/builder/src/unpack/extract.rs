@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use tar::EntryType;
-use trees::{Excess, NewTree};
+use trees::{Bounds, Excess, NewTree};
 
 use super::entries::{Entries, Entry, inside, shown};
 use super::{Refused, Root};
@@ -51,14 +51,17 @@ pub(super) struct Extractor<T> {
     /// Bytes of files that may still be written.
     left: u64,
     limit: u64,
+    bounds: Bounds,
+    /// Of what stands for something below the top, passed over or not. The rest is bounded by its bytes.
+    entries: u64,
     /// Some entry began with `./`, so that no directory wraps the others.
     dotted: bool,
     is_empty: bool,
 }
 
 impl<T: Target> Extractor<T> {
-    pub(super) fn new(tree: T, root: Root, limit: u64) -> Self {
-        Extractor { tree, root, left: limit, limit, dotted: false, is_empty: true }
+    pub(super) fn new(tree: T, root: Root, limit: u64, bounds: Bounds) -> Self {
+        Extractor { tree, root, left: limit, limit, bounds, entries: 0, dotted: false, is_empty: true }
     }
 
     /// Extracts all of it. Returns whether its names began with `./`.
@@ -67,6 +70,10 @@ impl<T: Target> Extractor<T> {
         while let Some(entry) = entries.next()? {
             self.dotted |= entry.path.as_os_str().as_encoded_bytes().starts_with(b"./");
             if let Some(path) = self.place(&entry.path, entry.kind)? {
+                self.entries += 1;
+                if self.entries > self.bounds.entries {
+                    return Err(Refused::Excess(Excess::Entries(self.bounds.entries)).into());
+                }
                 self.entry(entry, &path)?;
             }
         }
@@ -88,6 +95,7 @@ impl<T: Target> Extractor<T> {
                 return if kind.is_dir() { Ok(None) } else { Err(not_app()) };
             }
         }
+        self.bounds.check(&path, kind.is_dir()).map_err(Refused::Excess)?;
         Ok(Some(path))
     }
 

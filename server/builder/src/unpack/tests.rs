@@ -203,10 +203,10 @@ fn extracted(bytes: &[u8], limit: u64) -> (TempDir, Result<bool>) {
     fs::create_dir(dir.path().join("out")).unwrap();
     let file = || File::open(dir.path().join("slug")).unwrap();
     let tree = NewTree::new(Dir::open(&dir.path().join("out")).unwrap(), Some(200_001));
-    let done = extract(file(), tree, Root::App, limit);
+    let done = extract(file(), tree, Root::App, limit, Bounds::APP);
     // What is checked at an upload is what is refused later.
     let said = |done: &Result<bool>| done.as_ref().map_err(|e| e.to_string()).copied();
-    let checked = extract(file(), Checklist::default(), Root::App, limit);
+    let checked = extract(file(), Checklist::default(), Root::App, limit, Bounds::APP);
     assert_eq!(said(&checked), said(&done));
     (dir, done)
 }
@@ -265,13 +265,13 @@ fn names_of_all_kinds() {
         (b"app/../../a", "leads out"),
         (b"a/app/a", "not under"),
         (format!("app/{}", "n".repeat(256)).as_bytes(), "cannot be made"),
-        (format!("{long}/0123456789abcdef").as_bytes(), "a path is longer than 4000 bytes"),
-        (deep(200).as_bytes(), "more than 200 directories"),
+        (format!("{long}/0123456789abcdefg").as_bytes(), "a path is longer than 4000 bytes"),
+        (deep(202).as_bytes(), "more than 200 directories"),
     ] {
         let told = refusal(&named(path), 1 << 20);
         assert!(told.contains(said), "{told}");
     }
-    for path in [&b"app/a\nb"[..], b"app/\xff\xfe", deep(199).as_bytes()] {
+    for path in [&b"app/a\nb"[..], b"app/\xff\xfe", deep(201).as_bytes()] {
         let (dir, done) = extracted(&named(path), 1 << 20);
         done.unwrap();
         let below = Path::new(OsStr::from_bytes(path)).strip_prefix("app").unwrap();
