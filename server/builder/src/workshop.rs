@@ -27,8 +27,6 @@ const PACKS: &str = "/tmp/buildpacks";
 const LOCAL_PACKS: &str = "/tmp/buildpacks-from";
 const OUT: &str = "/tmp/out";
 
-/// Room on the machine's disk that a build begins with at least.
-const LEAST_FREE: u64 = 256 << 20;
 /// The disk that an app's cache is on, in the cache's directory.
 const CACHE_IMAGE: &str = "cache.img";
 
@@ -93,7 +91,7 @@ impl Workshop {
     pub(crate) fn open(&self, request: &Request) -> io::Result<()> {
         fs::create_dir_all(&request.cache)?;
         let Some([room, cache]) = &self.disks else { return Ok(()) };
-        disks::must_have_room(&request.cache, LEAST_FREE)?;
+        disks::must_have_room(&request.cache, disks::RESERVE)?;
         room.lend()?;
         // What there was before caches had disks.
         for entry in fs::read_dir(&request.cache)? {

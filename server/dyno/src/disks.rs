@@ -12,7 +12,7 @@ mod lent;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +27,10 @@ const TEMPLATE: &str = ".disk-";
 pub(crate) const UNFINISHED: &str = ".new-disk-";
 /// The smallest that a file system is made of.
 pub const LEAST_BYTES: u64 = 16 << 20;
+
+/// Bytes that stay free on the machine's disk: for what an image that is there already may still fill, for the
+/// database, and for logs.
+pub const RESERVE: u64 = 256 << 20;
 
 /// How much can be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -77,8 +81,9 @@ pub fn must_have_room(folder: &Path, bytes: u64) -> io::Result<()> {
     }
 }
 
-/// Makes the image of an empty disk at `image`. Templates are kept in the directory `templates`.
+/// Makes the image of an empty disk at `image`, if the machine's disk has room. Templates are kept in the directory `templates`.
 pub(crate) fn make(templates: &Path, image: &Path, size: Size) -> io::Result<()> {
+    must_have_room(image.parent().unwrap_or(image), RESERVE)?;
     let template = templates.join(format!("{TEMPLATE}{}-{}", size.bytes, size.files));
     if !template.exists() {
         make_template(templates, &template, size)?;
@@ -156,22 +161,33 @@ pub(crate) fn mount(image: &Path, at: &Path) -> io::Result<()> {
     mount_now(Some(device.as_path()), at, Some("ext4"), flags, Some(options)).map_err(io::Error::from)
 }
 
+const LOOP_GET_STATUS64: libc::Ioctl = 0x4c05;
 const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4c82;
 const LOOP_CONFIGURE: libc::Ioctl = 0x4c0a;
 const AUTOCLEAR: u32 = 4;
 /// Somebody else may take a device between the question for a free one and its use.
 const TRIES: u32 = 100;
 
+/// struct loop_info64: five numbers of 64 bits, of which the first two say which file it is, three of 32, the flags,
+/// and names and keys.
+#[repr(C)]
+struct LoopInfo {
+    info: [u64; 5],
+    numbers: [u32; 3],
+    flags: u32,
+    rest: [u8; 176],
+}
+
+impl LoopInfo {
+    const EMPTY: Self = Self { info: [0; 5], numbers: [0; 3], flags: 0, rest: [0; 176] };
+}
+
 /// struct loop_config, of which most stays zero.
 #[repr(C)]
 struct LoopConfig {
     fd: u32,
     block_size: u32,
-    /// struct loop_info64: five numbers of 64 bits, three of 32, the flags, and names and keys.
-    info: [u64; 5],
-    numbers: [u32; 3],
-    flags: u32,
-    rest: [u8; 176],
+    info: LoopInfo,
     reserved: [u64; 8],
 }
 
@@ -180,11 +196,8 @@ fn attach_loop(image: &File) -> io::Result<(PathBuf, File)> {
     let config = LoopConfig {
         fd: image.as_raw_fd() as u32,
         block_size: 0,
-        info: [0; 5],
-        numbers: [0; 3],
         // Not directly: what was copied a moment ago would have to reach the machine's disk first.
-        flags: AUTOCLEAR,
-        rest: [0; 176],
+        info: LoopInfo { flags: AUTOCLEAR, ..LoopInfo::EMPTY },
         reserved: [0; 8],
     };
     for _ in 0..TRIES {
@@ -194,7 +207,11 @@ fn attach_loop(image: &File) -> io::Result<(PathBuf, File)> {
             return Err(io::Error::last_os_error());
         }
         let device = PathBuf::from(format!("/dev/loop{number}"));
-        let open = OpenOptions::new().read(true).write(true).open(&device)?;
+        let open = match OpenOptions::new().read(true).write(true).open(&device) {
+            // Somebody who had it a moment ago is still giving it back.
+            Err(e) if e.raw_os_error() == Some(libc::ENXIO) => continue,
+            open => open?,
+        };
         // SAFETY: the structure is as the kernel's header has it and outlives the call.
         if unsafe { libc::ioctl(open.as_raw_fd(), LOOP_CONFIGURE, &raw const config) } == 0 {
             return Ok((device, open));
@@ -205,6 +222,16 @@ fn attach_loop(image: &File) -> io::Result<(PathBuf, File)> {
         }
     }
     Err(io::Error::new(ErrorKind::ResourceBusy, "no loop device stays free long enough to be used"))
+}
+
+/// Whether a loop device is one for `image`. It may be somebody else's by now, who got the same number.
+fn is_loop_of(device: &Path, image: &fs::Metadata) -> bool {
+    let mut found = LoopInfo::EMPTY;
+    // Not exclusively: whoever mounts it at this moment would be refused.
+    let Ok(open) = File::open(device) else { return false };
+    // SAFETY: the structure is as the kernel's header has it and outlives the call.
+    let known = unsafe { libc::ioctl(open.as_raw_fd(), LOOP_GET_STATUS64, &raw mut found) } == 0;
+    known && found.info[..2] == [image.dev(), image.ino()]
 }
 
 /// How full a disk is.
@@ -264,7 +291,7 @@ mod tests {
         fs::write(&to, vec![1; 9000]).unwrap();
         copy_sparse(&from, &to).unwrap();
         assert!(fs::read(&from).unwrap() == fs::read(&to).unwrap());
-        assert!(std::os::unix::fs::MetadataExt::blocks(&fs::metadata(&to).unwrap()) * 512 < 1 << 20);
+        assert!(fs::metadata(&to).unwrap().blocks() * 512 < 1 << 20);
     }
 
     #[test]
@@ -277,6 +304,6 @@ mod tests {
 
     #[test]
     fn the_structure_is_as_long_as_the_kernels() {
-        assert_eq!(size_of::<LoopConfig>(), 304);
+        assert_eq!((size_of::<LoopInfo>(), size_of::<LoopConfig>()), (232, 304));
     }
 }

@@ -4,10 +4,9 @@
 //! One that is kept for the next time has been closed properly, or it is made anew: without a
 //! journal, what a crash left cannot be trusted. So an image has its name only while it is closed.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 
-use super::{Fill, Size, make, mount};
+use super::{Fill, Size, is_loop_of, make, mount};
 
 /// How long what is unmounted may take to be written down.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,8 +42,14 @@ impl Lent {
         let kept = fs::metadata(&self.image).is_ok_and(|found| found.len() == self.size.bytes);
         if kept {
             fs::rename(&self.image, &open)?;
-            if mount(&open, &self.at).is_ok() {
-                return Ok(());
+            match mount(&open, &self.at) {
+                Ok(()) => return Ok(()),
+                Err(e) if is_broken(&e) => {}
+                // It is not the content's fault, which is kept for the next time.
+                Err(e) => {
+                    fs::rename(&open, &self.image)?;
+                    return Err(e);
+                }
             }
         }
         for old in [&open, &self.image] {
@@ -63,7 +68,7 @@ impl Lent {
             Err(Errno::EBUSY) => umount2(&self.at, MntFlags::MNT_DETACH)?,
             Err(e) => return Err(e.into()),
         }
-        let closed = device.is_some_and(|device| keep && is_released(&device));
+        let closed = device.is_some_and(|device| keep && is_released(&device, &self.open_image()));
         match closed.then(|| fs::rename(self.open_image(), &self.image)) {
             None => remove(&self.open_image()),
             // It was thrown away while it was lent.
@@ -115,14 +120,77 @@ fn device_at(at: &Path) -> io::Result<Option<PathBuf>> {
     }))
 }
 
-/// Waits until the device is nobody's: only then all is in the image, and nobody writes to it.
-fn is_released(device: &Path) -> bool {
+/// Whether a file system could not be mounted because of what is on it.
+fn is_broken(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EUCLEAN | libc::EBADMSG | libc::EIO))
+}
+
+/// Waits until the device is not the image's any more: only then all is in the image, and nobody writes to it. By then
+/// the device may be that of another disk, which has nothing to do with this one.
+fn is_released(device: &Path, image: &Path) -> bool {
+    let Ok(image) = fs::metadata(image) else { return true };
     let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
-        match OpenOptions::new().read(true).custom_flags(libc::O_EXCL).open(device) {
-            Err(e) if e.raw_os_error() == Some(libc::EBUSY) => sleep(PAUSE),
-            _ => return true,
+    while is_loop_of(device, &image) {
+        if Instant::now() > deadline {
+            return false;
+        }
+        sleep(PAUSE);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disks::{LEAST_BYTES, missing};
+
+    fn disk(folder: &Path, name: &str) -> Lent {
+        Lent {
+            image: folder.join(format!("{name}.img")),
+            at: folder.join(name),
+            size: Size::of(LEAST_BYTES),
+            templates: folder.to_owned(),
         }
     }
-    false
+
+    #[test]
+    fn a_device_that_is_another_disks_by_now_holds_nobody_up() {
+        if missing().is_some() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (disk(dir.path(), "one"), disk(dir.path(), "other"));
+        one.lend().unwrap();
+        other.lend().unwrap();
+        let [of_one, of_other] = [&one, &other].map(|disk| device_at(&disk.at).unwrap().unwrap());
+        assert!(is_loop_of(&of_one, &fs::metadata(one.open_image()).unwrap()));
+        assert!(is_released(&of_other, &one.open_image()), "it waited for another disk's end");
+        one.take_back(true).unwrap();
+        other.take_back(false).unwrap();
+        assert!(one.image.exists() && !other.image.exists());
+    }
+
+    #[test]
+    fn what_is_kept_is_there_again_whoever_takes_disks_beside() {
+        if missing().is_some() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for name in ["a", "b", "c", "d"] {
+                let disk = disk(dir.path(), name);
+                scope.spawn(move || {
+                    for round in 0..12 {
+                        disk.lend().unwrap();
+                        let file = disk.at.join("round");
+                        if round > 0 {
+                            assert_eq!(fs::read_to_string(&file).ok(), Some(format!("{}", round - 1)), "{name}");
+                        }
+                        fs::write(&file, round.to_string()).unwrap();
+                        disk.take_back(true).unwrap();
+                    }
+                });
+            }
+        });
+    }
 }
