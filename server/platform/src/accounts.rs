@@ -17,6 +17,7 @@ use crate::{
     Platform,
     actor::Actor,
     authorizations,
+    change::Change,
     error::{Error, Result},
     events, pages, secrets,
     web::Input,
@@ -63,7 +64,7 @@ pub async fn account_update(
         if name.chars().count() > 100 || name.chars().any(char::is_control) {
             return Err(Error::invalid("Name must have at most 100 characters and no control characters."));
         }
-        let mut tx = platform.db().begin().await?;
+        let mut tx = platform.change().await?;
         store::accounts::account_rename(&mut *tx, actor.account.id, Some(name), Utc::now()).await?;
         let (subject, summary) = (&actor.account.email, format!("Changed the name of the account to {name}."));
         let data = serde_json::json!({ "account": actor.account.id, "name": name });
@@ -121,7 +122,7 @@ pub async fn user_update(
     if row.id == actor.account.id {
         return Err(Error::invalid("Nobody can change this of their own account: who would undo it?"));
     }
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     if let Some(suspended) = update.suspended {
         suspend(&mut tx, &actor, &row, suspended).await?;
     }
@@ -136,20 +137,20 @@ pub async fn user_update(
 
 /// Ends whatever lets somebody in with the account, both times: nothing of it comes back with the account, not even
 /// what was being made at the moment of its suspension.
-async fn suspend(tx: &mut sqlx::PgConnection, actor: &Actor, row: &Row, suspended: bool) -> Result<()> {
-    store::accounts::account_suspend(&mut *tx, row.id, suspended.then(Utc::now)).await?;
-    store::accounts::account_end_credentials(&mut *tx, row.id).await?;
+async fn suspend(tx: &mut Change, actor: &Actor, row: &Row, suspended: bool) -> Result<()> {
+    store::accounts::account_suspend(&mut **tx, row.id, suspended.then(Utc::now)).await?;
+    store::accounts::account_end_credentials(tx, row.id).await?;
     let summary =
         format!("{} {}.", if suspended { "Suspended the account" } else { "Lifted the suspension of" }, row.email);
     let data = serde_json::json!({ "account": row.id, "suspended": suspended });
     actor.event(tx, events::New { action: "account.suspend", subject: &row.email, app: None, summary, data }).await
 }
 
-async fn administer(tx: &mut sqlx::PgConnection, actor: &Actor, row: &Row, admin: bool) -> Result<()> {
-    if store::service_accounts::service_account_exists(&mut *tx, row.id).await? {
+async fn administer(tx: &mut Change, actor: &Actor, row: &Row, admin: bool) -> Result<()> {
+    if store::service_accounts::service_account_exists(&mut **tx, row.id).await? {
         return Err(Error::invalid("A service account cannot administer the platform."));
     }
-    store::accounts::account_administers(&mut *tx, row.id, admin, "person", Utc::now()).await?;
+    store::accounts::account_administers(&mut **tx, row.id, admin, "person", Utc::now()).await?;
     let summary = match admin {
         true => format!("Made {} an administrator of the platform.", row.email),
         false => format!("{} no longer administers the platform.", row.email),

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     Platform,
+    change::Change,
     error::{Error, Result},
     events,
     scopes::{Needs, Reach},
@@ -82,8 +83,8 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Writes into the audit log, in the transaction that makes the change.
-    pub async fn event(&self, tx: &mut sqlx::PgConnection, event: events::New<'_>) -> Result<()> {
+    /// Writes into the audit log, with the change that it is of.
+    pub(crate) async fn event(&self, tx: &mut Change, event: events::New<'_>) -> Result<()> {
         events::event(tx, self, event).await
     }
 }

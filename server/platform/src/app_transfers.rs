@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::{
     Platform,
     actor::Actor,
+    change::Change,
     error::{Error, Result},
     events, pages, quotas,
     rights::{Can, Role},
@@ -40,7 +41,7 @@ async fn find(platform: &Platform, actor: &Actor, which: &str) -> Result<Row> {
     store::app_transfers::app_transfer_info(platform.db(), actor.account.id, which).await?.ok_or_else(missing)
 }
 
-async fn note(actor: &Actor, tx: &mut sqlx::PgConnection, action: &str, row: &Row, summary: String) -> Result<()> {
+async fn note(actor: &Actor, tx: &mut Change, action: &str, row: &Row, summary: String) -> Result<()> {
     let data = serde_json::json!({ "app_transfer": row.id, "owner": row.owner_id, "recipient": row.recipient_id });
     actor.event(tx, events::New { action, subject: &row.app, app: Some(row.app_id), summary, data }).await
 }
@@ -68,7 +69,7 @@ pub async fn app_transfer_create(
             app.name, app.name
         )));
     };
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let person = match recipient.parse::<Uuid>() {
         Ok(id) => store::accounts::account_info(&mut *tx, id).await?,
         Err(_) => store::accounts::account_by_email(&mut *tx, &recipient).await?,
@@ -130,7 +131,7 @@ pub async fn app_transfer_update(
         other => return Err(Error::invalid(format!("State {other:?} cannot be set: accepted or declined can."))),
     };
     let now = Utc::now();
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     if !store::app_transfers::app_transfer_end(&mut *tx, row.id, &update.state, now).await? {
         return Err(over());
     }
@@ -168,7 +169,7 @@ pub async fn app_transfer_delete(
             row.owner_email
         )));
     }
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     if !store::app_transfers::app_transfer_delete(&mut *tx, row.id).await? {
         return Err(over());
     }

@@ -130,7 +130,7 @@ pub(crate) async fn make(
     let stack = stacks::known(create.stack.as_deref().unwrap_or(stacks::DEFAULT))?;
     stacks::known_region(create.region.as_deref())?;
     let (id, now) = (Uuid::now_v7(), Utc::now());
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let owner = team.is_none().then_some(actor.account.id);
     let team_id = team.map(|team| team.id);
     quotas::admit(&mut tx, quotas::owner(owner, team_id), Quota::Apps, 1).await?;
@@ -208,7 +208,7 @@ pub async fn app_update(
         needed.push(Can::Operate);
     }
     needed.into_iter().try_for_each(|can| old.must(can))?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let old = locked(&mut tx, old.id).await?;
     let mut row = old.clone();
     let mut said = Vec::new();
@@ -252,7 +252,7 @@ pub async fn app_delete(
     Path(app): Path<String>,
 ) -> Result<Json<api::apps::App>> {
     let row = actor.app(&app, Can::Manage).await?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::apps::app_mark_deleted(&mut *tx, row.id, Utc::now()).await?;
     let (summary, data) = (format!("Destroyed the app {}.", row.name), serde_json::json!({}));
     actor
@@ -286,7 +286,7 @@ impl Job for Destroy {
         steps.once("cancel builds", self.cancel_builds(platform)).await?;
         steps.once("stop dynos", self.stop_dynos(platform)).await?;
         steps.once("remove files", self.remove_files(platform)).await?;
-        let mut tx = platform.db().begin().await?;
+        let mut tx = platform.change().await?;
         store::apps::app_delete(&mut tx, self.app).await?;
         tx.commit().await?;
         Ok(())

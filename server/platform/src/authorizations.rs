@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::{
     Platform,
     actor::{Actor, Credential},
+    change::Change,
     error::{Error, Result},
     events, pages, scopes, secrets,
     web::{Created, Input},
@@ -113,7 +114,7 @@ pub async fn authorization_create(
         create.expires_in = Some(OF_A_BROWSER.num_seconds().into());
     }
     let (row, token) = asked_for(create, actor.account.id, &actor)?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
     let summary = format!("Created the token \"{}\".", row.description);
     note(&actor, &mut tx, "authorization.create", &row, summary).await?;
@@ -196,7 +197,7 @@ fn lifetime(given: Option<serde_json::Value>) -> Result<Option<Duration>> {
     }
 }
 
-async fn note(actor: &Actor, tx: &mut sqlx::PgConnection, action: &str, row: &Row, summary: String) -> Result<()> {
+async fn note(actor: &Actor, tx: &mut Change, action: &str, row: &Row, summary: String) -> Result<()> {
     let data = serde_json::json!({ "authorization": row.id, "scope": row.scope, "expires_at": row.expires_at });
     actor.event(tx, events::New { action, subject: &actor.account.email, app: None, summary, data }).await
 }
@@ -232,7 +233,7 @@ pub async fn authorization_update(
     must_be_no_better(&row, &actor)?;
     if let Some(description) = update.description {
         check_description(&description)?;
-        let mut tx = platform.db().begin().await?;
+        let mut tx = platform.change().await?;
         store::authorizations::authorization_describe(&mut *tx, row.id, &description, Utc::now()).await?;
         note(&actor, &mut tx, "authorization.update", &row, format!("Renamed a token to \"{description}\".")).await?;
         tx.commit().await?;
@@ -253,7 +254,7 @@ pub async fn authorization_rotate(
     let token = format!("wharf-{}", secrets::random());
     row.hint = hint(&token);
     row.updated_at = Utc::now();
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let hash = secrets::hash(&token);
     store::authorizations::authorization_rotate(&mut *tx, row.id, &hash, &row.hint, row.updated_at).await?;
     note(&actor, &mut tx, "authorization.rotate", &row, format!("Replaced the token \"{}\".", row.description)).await?;
@@ -272,7 +273,7 @@ pub async fn authorization_delete(
     if actor.reach.is_clients {
         must_be_no_better(&row, &actor)?;
     }
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::authorizations::authorization_delete(&mut *tx, row.id).await?;
     note(&actor, &mut tx, "authorization.delete", &row, format!("Revoked the token \"{}\".", row.description)).await?;
     tx.commit().await?;

@@ -47,7 +47,7 @@ pub async fn buildpack_installation_update(
     Input(update): Input<api::buildpack_installations::BuildpackInstallationsUpdate>,
 ) -> Listed {
     let app = actor.app(&app, Can::Deploy).await?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let mut row = apps::locked(&mut tx, app.id).await?;
     let given = update.updates.into_iter().filter_map(|u| u.buildpack);
     row.buildpacks = given.map(|b| checked(&b, &row.buildpacks, &actor)).collect::<Result<_>>()?;

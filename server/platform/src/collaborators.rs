@@ -14,6 +14,7 @@ use crate::{
     Platform, accounts,
     actor::Actor,
     apps,
+    change::Change,
     error::{Error, Result},
     events, invitation_policy, pages,
     rights::{App, Can, PERMISSIONS, Rights, Role},
@@ -135,7 +136,7 @@ pub async fn collaborator_create(
     if !(is_self && app.role().is_some()) {
         app.must(Can::Access)?;
     }
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let account = if is_self {
         actor.account.clone()
     } else {
@@ -167,14 +168,14 @@ pub async fn collaborator_create(
 
 async fn save(
     actor: &Actor,
-    tx: &mut sqlx::PgConnection,
+    tx: &mut Change,
     (app, name): (Uuid, &str),
     account: &store::accounts::Row,
     permissions: &[String],
     (action, summary): (&str, String),
 ) -> Result<()> {
     let now = Utc::now();
-    store::collaborators::collaborator_save(&mut *tx, Uuid::now_v7(), app, account.id, permissions, now).await?;
+    store::collaborators::collaborator_save(&mut **tx, Uuid::now_v7(), app, account.id, permissions, now).await?;
     let data = serde_json::json!({ "account": account.id, "permissions": permissions });
     actor.event(tx, events::New { action, subject: name, app: Some(app), summary, data }).await
 }
@@ -185,7 +186,7 @@ fn done(platform: &Platform, app: &App) {
 }
 
 /// Makes the asker a collaborator of a new app, with what the role in its team gives.
-pub(crate) async fn join(actor: &Actor, tx: &mut sqlx::PgConnection, app: (Uuid, &str), role: Role) -> Result<()> {
+pub(crate) async fn join(actor: &Actor, tx: &mut Change, app: (Uuid, &str), role: Role) -> Result<()> {
     let usual = usual(Some(role));
     let said =
         ("collaborator.create", format!("Added {} as a collaborator with {}.", actor.account.email, usual.join(", ")));
@@ -201,7 +202,7 @@ pub async fn collaborator_update(
     Input(update): Input<api::collaborators::CollaboratorUpdate>,
 ) -> Result<Json<api::collaborators::Collaborator>> {
     let app = actor.app(&app, Can::Access).await?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let old = store::collaborators::collaborator_info(&mut *tx, app.id, &who).await?;
     let member = match app.team_id {
         Some(team) => store::team_members::team_member_info(&mut *tx, team, &who).await?,
@@ -244,7 +245,8 @@ pub async fn collaborator_delete(
     }
     let row = row.ok_or_else(missing)?;
     app.must_have(Rights::of_permissions(&row.permissions))?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
+    invitation_policy::hold(&mut tx, row.account_id).await?;
     store::collaborators::collaborator_delete(&mut *tx, app.id, row.account_id).await?;
     let summary = match is_self {
         true => "Left the app.".to_owned(),

@@ -92,7 +92,7 @@ pub async fn config_vars_update(
     // It is answered with all values, and makes a release.
     app.must(Can::Deploy)?;
     let update = update.into_iter().map(|(k, v)| Ok((k, value(v)?))).collect::<Result<BTreeMap<_, _>>>()?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     // Two updates at once must not lose one another's keys.
     store::apps::app_lock(&mut *tx, app.id).await?;
     let old = store::config_vars::config_vars_info(&mut *tx, app.id).await?;

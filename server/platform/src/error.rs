@@ -108,6 +108,16 @@ pub(crate) fn is_database_gone(err: &anyhow::Error) -> bool {
     causes.any(|cause| matches!(cause, PoolTimedOut | PoolClosed | WorkerCrashed | Io(_)))
 }
 
+/// Whether something failed because others changed the same at the same moment: tried again, it may succeed.
+pub(crate) fn is_contended(err: &anyhow::Error) -> bool {
+    // serialization_failure, deadlock_detected
+    let codes = ["40001", "40P01"];
+    let mut causes = err.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>());
+    causes.any(|cause| {
+        cause.as_database_error().and_then(|e| e.code()).is_some_and(|code| codes.contains(&code.as_ref()))
+    })
+}
+
 impl Error {
     /// 429: too much was refused to this address, so that nothing is tried for a while.
     pub fn too_many_refused() -> Self {

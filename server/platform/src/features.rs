@@ -75,7 +75,7 @@ pub async fn feature_update(
     if on {
         row.features.push(feature.0.into());
     }
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::apps::app_update(&mut *tx, &row, Utc::now()).await?;
     let summary = format!("{} the feature {}.", if on { "Enabled" } else { "Disabled" }, feature.0);
     let data = serde_json::json!({ "feature": feature.0, "enabled": on });

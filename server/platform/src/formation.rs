@@ -109,7 +109,7 @@ async fn scale(
     app: &store::apps::Row,
     updates: Vec<(String, api::formation::FormationUpdate)>,
 ) -> Result<Vec<Row>> {
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::apps::app_lock(&mut *tx, app.id).await?;
     let rows = store::formation::formation_list(&mut *tx, app.id).await?;
     let mut changed = Vec::new();

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     Platform, accounts,
     actor::{Actor, Credential},
+    change::Change,
     error::{Error, Result},
     events,
     identity_providers::{self, membership, rules::speaks_for},
@@ -87,7 +88,7 @@ async fn unlink(
     id: &str,
 ) -> Result<Json<serde_json::Value>> {
     let id: Uuid = id.parse().map_err(|_| missing())?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let listed = store::identities::identity_info(&mut *tx, account.id, id).await?;
     let provider = listed.ok_or_else(missing)?.provider;
     let deleted = store::identities::identity_delete(&mut *tx, account.id, id).await?.ok_or_else(missing)?;
@@ -102,7 +103,7 @@ async fn unlink(
 
 async fn note(
     actor: &Actor,
-    tx: &mut sqlx::PgConnection,
+    tx: &mut Change,
     action: &str,
     subject: &str,
     provider: &str,
@@ -152,7 +153,7 @@ pub async fn identity_proposal_accept(
         return Err(Error::forbidden("Only a person in a browser can link an identity to their account."));
     }
     let (now, account) = (Utc::now(), &actor.account);
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let found = take(&actor, &mut tx, &id).await?;
     let (provider, rules) = identity_providers::find(&platform, &found.provider).await?;
     let speaks = |email: &str| speaks_for(&provider.domains, &rules, email);
@@ -199,7 +200,7 @@ pub async fn identity_proposal_delete(
     actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Json<serde_json::Value>> {
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let found = take(&actor, &mut tx, &id).await?;
     let summary = format!("Did not link an account at {}.", found.title);
     note(&actor, &mut tx, "identity_proposal.delete", &actor.account.email, &found.provider, summary).await?;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::{
     Platform, accounts,
     actor::Actor,
+    change::Change,
     error::{Error, Result},
     events,
     identity_providers::{self, rules::is_of},
@@ -36,7 +37,7 @@ pub async fn invitation_policy_update(
     Input(update): Input<InvitationPolicyUpdate>,
 ) -> Result<Json<InvitationPolicy>> {
     actor.must_administer()?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let mut row = store::invitation_policy::invitation_policy_info(&mut *tx).await?;
     if let Some(who) = update.who {
         if !["administrators", "teams", "domains"].contains(&who.as_str()) {
@@ -66,14 +67,14 @@ pub async fn invitation_policy_update(
 /// The account of this address or id, for whoever lets somebody in by it, into `team` if it is one. An address
 /// without an account gets one, if the policy allows that; so does not everybody who exists by somebody else's
 /// invitation alone, who would then stay by this one.
-pub(crate) async fn bring(tx: &mut sqlx::PgConnection, actor: &Actor, team: Option<Uuid>, user: &str) -> Result<Row> {
+pub(crate) async fn bring(tx: &mut Change, actor: &Actor, team: Option<Uuid>, user: &str) -> Result<Row> {
     let user = user.trim();
     let found = match user.parse::<Uuid>() {
-        Ok(id) => store::accounts::account_info(&mut *tx, id).await?,
-        Err(_) => store::accounts::account_by_email(&mut *tx, user).await?,
+        Ok(id) => store::accounts::account_info(&mut **tx, id).await?,
+        Err(_) => store::accounts::account_by_email(&mut **tx, user).await?,
     };
     if let Some(found) = found {
-        match store::accounts::account_is_invited(&mut *tx, found.id).await? {
+        match store::accounts::account_is_invited(&mut **tx, found.id).await? {
             Some(false) => return Ok(found),
             Some(true) => {
                 may_bring(actor, team, &found.email).await?;
@@ -91,7 +92,7 @@ pub(crate) async fn bring(tx: &mut sqlx::PgConnection, actor: &Actor, team: Opti
     make(tx, actor, user).await
 }
 
-async fn make(tx: &mut sqlx::PgConnection, actor: &Actor, email: &str) -> Result<Row> {
+async fn make(tx: &mut Change, actor: &Actor, email: &str) -> Result<Row> {
     let now = Utc::now();
     let row = Row {
         id: Uuid::now_v7(),
@@ -103,14 +104,17 @@ async fn make(tx: &mut sqlx::PgConnection, actor: &Actor, email: &str) -> Result
         updated_at: now,
     };
     // Two who let the same person in at once find the same account.
-    if store::accounts::account_invite(&mut *tx, &row).await? {
+    if store::accounts::account_invite(&mut **tx, &row).await? {
         let summary = format!("Made the account {email}, which waits for whoever has the address.");
         let data = serde_json::json!({ "account": row.id });
         let event = events::New { action: "account.create", subject: email, app: None, summary, data };
-        actor.event(&mut *tx, event).await?;
+        actor.event(tx, event).await?;
     }
-    let found = store::accounts::account_by_email(&mut *tx, email).await?;
-    found.ok_or_else(|| Error::conflict(format!("The account {email} was changed meanwhile. Try again.")))
+    let changed = || Error::conflict(format!("The account {email} was changed meanwhile. Try again."));
+    let found = store::accounts::account_by_email(&mut **tx, email).await?.ok_or_else(changed)?;
+    // Locked, if it is somebody else's: they may take it back at once.
+    store::accounts::account_is_invited(&mut **tx, found.id).await?.ok_or_else(changed)?;
+    Ok(found)
 }
 
 /// An error unless the asker may bring somebody who has this address, into `team` if it is one.
@@ -154,20 +158,27 @@ fn gone(row: &Row) -> events::New<'_> {
     events::New { action: "account.delete", subject: &row.email, app: None, summary, data }
 }
 
+/// Locks an account that may have to go, or be kept, by what follows: before the team, and before rows of either.
+/// Whoever brings somebody has done so, too, and nobody waits for another who waits for them.
+pub(crate) async fn hold(tx: &mut sqlx::PgConnection, account: Uuid) -> Result<()> {
+    store::accounts::account_is_invited(tx, account).await?;
+    Ok(())
+}
+
 /// Removes the account of somebody who never came, if what the asker took back was the last invitation.
-pub(crate) async fn let_go(tx: &mut sqlx::PgConnection, actor: &Actor, account: Uuid) -> Result<()> {
-    let Some(row) = store::accounts::account_even_suspended(&mut *tx, account).await? else { return Ok(()) };
-    if store::accounts::account_delete_uninvited(&mut *tx, account, Utc::now()).await? {
+pub(crate) async fn let_go(tx: &mut Change, actor: &Actor, account: Uuid) -> Result<()> {
+    let Some(row) = store::accounts::account_even_suspended(&mut **tx, account).await? else { return Ok(()) };
+    if store::accounts::account_delete_uninvited(tx, account, Utc::now()).await? {
         actor.event(tx, gone(&row)).await?;
     }
     Ok(())
 }
 
 /// Removes the account of somebody who never came, if no invitation stands any more. Returns whether it did.
-pub(crate) async fn expire(platform: &Platform, tx: &mut sqlx::PgConnection, row: &Row) -> Result<bool> {
-    let is_gone = store::accounts::account_delete_uninvited(&mut *tx, row.id, Utc::now()).await?;
+pub(crate) async fn expire(tx: &mut Change, row: &Row) -> Result<bool> {
+    let is_gone = store::accounts::account_delete_uninvited(tx, row.id, Utc::now()).await?;
     if is_gone {
-        events::event_of_platform(platform, tx, gone(row)).await?;
+        events::event_of_platform(tx, gone(row)).await?;
     }
     Ok(is_gone)
 }
@@ -175,8 +186,8 @@ pub(crate) async fn expire(platform: &Platform, tx: &mut sqlx::PgConnection, row
 /// Removes the accounts of all whose invitation is over.
 pub(crate) async fn sweep(platform: &Platform) -> Result<()> {
     for row in store::accounts::account_list_uninvited(platform.db(), Utc::now()).await? {
-        let mut tx = platform.db().begin().await?;
-        expire(platform, &mut tx, &row).await?;
+        let mut tx = platform.change().await?;
+        expire(&mut tx, &row).await?;
         tx.commit().await?;
     }
     Ok(())

@@ -14,6 +14,7 @@ mod authorizations;
 mod bounds;
 mod buildpack_installations;
 mod builds;
+mod change;
 mod collaborators;
 mod config;
 mod config_vars;

@@ -14,6 +14,7 @@ use crate::{
     Platform,
     actor::Actor,
     apps,
+    change::Change,
     error::{Error, Result},
     events, pages,
     rights::Can,
@@ -81,7 +82,7 @@ pub async fn log_drain_create(
     let now = Utc::now();
     let token = format!("d.{}", Uuid::now_v7());
     let row = Row { id: Uuid::now_v7(), app_id: app.id, url: create.url, token, created_at: now, updated_at: now };
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     // Two at once are counted one after the other.
     store::apps::app_lock(&mut *tx, app.id).await?;
     if store::log_drains::log_drain_count(&mut *tx, app.id).await? >= MOST {
@@ -104,7 +105,7 @@ pub async fn log_drain_delete(
 ) -> Result<Json<api::log_drains::LogDrain>> {
     let app = actor.app(&app, Can::Operate).await?;
     let row = find(&platform, &app, &drain).await?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::log_drains::log_drain_delete(&mut *tx, row.id).await?;
     note(&actor, &mut tx, &app, "log_drain.delete", "Removed a log drain.", &row).await?;
     tx.commit().await?;
@@ -113,7 +114,7 @@ pub async fn log_drain_delete(
 
 async fn note(
     actor: &Actor,
-    tx: &mut sqlx::PgConnection,
+    tx: &mut Change,
     app: &store::apps::Row,
     action: &str,
     summary: &str,

@@ -214,7 +214,7 @@ async fn save(
             .map_err(|_| Error::invalid(format!("{name:.100} must be a number, or null.")))
     };
     let update = update.into_iter().map(number).collect::<Result<api::quotas::QuotaUpdate>>()?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     for (name, most) in &update {
         if !Quota::ALL.iter().any(|quota| quota.about().0 == name) {
             let known = Quota::ALL.map(|quota| quota.about().0).join(", ");

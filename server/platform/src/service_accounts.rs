@@ -18,6 +18,7 @@ use crate::{
     Platform,
     actor::Actor,
     authorizations,
+    change::Change,
     error::{Error, Result},
     events, pages,
     rights::{InTeam, Role, Team},
@@ -41,14 +42,7 @@ async fn find(platform: &Platform, team: &Team, which: &str) -> Result<Row> {
     row.ok_or_else(|| Error::not_found("service_account", "Couldn't find that service account."))
 }
 
-async fn note(
-    actor: &Actor,
-    tx: &mut sqlx::PgConnection,
-    action: &str,
-    team: &Team,
-    summary: String,
-    account: Uuid,
-) -> Result<()> {
+async fn note(actor: &Actor, tx: &mut Change, action: &str, team: &Team, summary: String, account: Uuid) -> Result<()> {
     let data = serde_json::json!({ "team": team.id, "account": account });
     actor.event(tx, events::New { action, subject: &team.name, app: None, summary, data }).await
 }
@@ -99,7 +93,7 @@ pub async fn service_account_create(
         }
         _ => err.into(),
     };
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::accounts::account_create(&mut *tx, &account).await.map_err(taken)?;
     store::service_accounts::service_account_create(&mut *tx, id, team.id, name, now).await.map_err(taken)?;
     store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, id, role.name(), now).await?;
@@ -117,7 +111,7 @@ pub async fn service_account_delete(
 ) -> Result<Json<api::service_accounts::ServiceAccount>> {
     let team = actor.team(&team, InTeam::Administer).await?;
     let row = find(&platform, &team, &which).await?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::service_accounts::service_account_retire(&mut tx, row.id, Utc::now()).await?;
     let summary = format!("Removed the service account {}.", row.name);
     note(&actor, &mut tx, "service_account.delete", &team, summary, row.id).await?;
@@ -156,7 +150,7 @@ pub async fn authorization_create(
     let team = actor.team(&team, InTeam::Administer).await?;
     let account = find(&platform, &team, &which).await?;
     let (row, token) = authorizations::asked_for(create, account.id, &actor)?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
     let summary = format!("Created the token \"{}\" for the service account {}.", row.description, account.name);
     note(&actor, &mut tx, "service_account.authorize", &team, summary, account.id).await?;
@@ -175,7 +169,7 @@ pub async fn authorization_delete(
     let id: Uuid = authorization.parse().map_err(|_| authorizations::missing())?;
     let found = tokens::authorization_info(platform.db(), account.id, id, Utc::now()).await?;
     let row = found.ok_or_else(authorizations::missing)?.row;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::authorizations::authorization_delete(&mut *tx, row.id).await?;
     let summary = format!("Revoked the token \"{}\" of the service account {}.", row.description, account.name);
     note(&actor, &mut tx, "service_account.revoke", &team, summary, account.id).await?;

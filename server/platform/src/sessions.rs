@@ -193,7 +193,7 @@ pub async fn sign_out(State(platform): State<Platform>, session: Session, header
 }
 
 async fn note_sign_out(platform: &Platform, headers: &HeaderMap, account: Uuid, session: Uuid) -> Result<()> {
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let Some(account) = store::accounts::account_info(&mut *tx, account).await? else { return Ok(()) };
     let credential = Credential::Session(session);
     let (address, email) = (actor::address(headers), account.email.clone());
@@ -236,7 +236,7 @@ pub async fn session_delete(
 ) -> Result<Json<serde_json::Value>> {
     let missing = || Error::not_found("session", "Couldn't find that session.");
     let id: Uuid = id.parse().map_err(|_| missing())?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     if !store::sessions::session_delete(&mut *tx, actor.account.id, id).await? {
         return Err(missing());
     }
@@ -255,7 +255,7 @@ pub async fn session_delete_others(State(platform): State<Platform>, actor: Acto
         Credential::Session(id) => Some(id),
         Credential::Token(_) => None,
     };
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::sessions::session_delete_others(&mut tx, actor.account.id, keep).await?;
     let (email, summary) = (actor.account.email.clone(), "Ended all other console sessions.".to_owned());
     let data = serde_json::json!({ "kept": keep });

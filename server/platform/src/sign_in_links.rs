@@ -33,7 +33,7 @@ pub async fn sign_in_link_create(
     actor.must_be_a_person().await?;
     let (secret, now) = (secrets::random(), Utc::now());
     let expires_at = now + LIFE;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let hash = secrets::hash(&secret);
     let (account, by) = (actor.account.id, actor.credential.token());
     store::sessions::sign_in_link_create(&mut *tx, Uuid::now_v7(), account, by, &hash, expires_at, now).await?;
@@ -79,7 +79,7 @@ pub async fn sign_in_link_use(
             "This request does not come from the console. Open the link itself and press the button there.",
         ));
     }
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let now = Utc::now();
     let account = match store::sessions::sign_in_link_use(&mut *tx, &secrets::hash(&secret), now).await? {
         Some(id) => store::accounts::account_info(&mut *tx, id).await?,

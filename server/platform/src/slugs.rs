@@ -103,7 +103,7 @@ pub async fn slug_create(
         created_at: now,
         updated_at: now,
     };
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     quotas::admit_for_app(&mut tx, app.id, Quota::Uploads, 1).await?;
     store::slugs::slug_create(&mut *tx, &row).await?;
     let (summary, data) = ("Created a slug to upload.".to_owned(), serde_json::json!({ "slug": row.id }));

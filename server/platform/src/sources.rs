@@ -77,7 +77,7 @@ async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<(Uui
 /// `POST /sources`
 pub async fn source_create(State(platform): State<Platform>, actor: Actor) -> Result<Created<api::sources::Source>> {
     let id = Uuid::now_v7();
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     quotas::admit(&mut tx, quotas::owner(Some(actor.account.id), None), Quota::Uploads, 1).await?;
     store::sources::source_create(&mut *tx, id, actor.account.id, Utc::now()).await?;
     let (subject, summary) = (&actor.account.email, "Made a place for source code to be uploaded to.".to_owned());

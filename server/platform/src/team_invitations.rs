@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::{
     Platform,
     actor::Actor,
+    change::Change,
     error::{Error, Result},
     events, invitation_policy, pages,
     rights::InTeam,
@@ -86,7 +87,7 @@ pub async fn team_invitation_save(
     let team = actor.team(&team, InTeam::Administer).await?;
     let role = team_members::role(&save.role)?.name();
     let now = Utc::now();
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let account = invitation_policy::bring(&mut tx, &actor, Some(team.id), &save.email).await?;
     let member = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
     if let Some(member) = member {
@@ -115,7 +116,7 @@ pub async fn team_invitation_save(
 
 async fn note(
     actor: &Actor,
-    tx: &mut sqlx::PgConnection,
+    tx: &mut Change,
     action: &str,
     subject: &str,
     summary: String,
@@ -142,7 +143,8 @@ pub async fn team_invitation_delete(
     let team = actor.team(&team, InTeam::Administer).await?;
     let row = store::team_invitations::team_invitation_of(platform.db(), team.id, &which).await?;
     let row = row.ok_or_else(missing)?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
+    invitation_policy::hold(&mut tx, row.account_id).await?;
     take(&mut tx, &row).await?;
     let summary = format!("Cancelled the invitation of {}.", row.email);
     note(&actor, &mut tx, "team_invitation.delete", &team.name, summary, (team.id, row.account_id)).await?;
@@ -178,7 +180,8 @@ pub async fn team_invitation_accept(
     if row.expires_at < now {
         return Err(Error::gone(format!("This invitation is over. Ask an admin of {} for another.", row.team)));
     }
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
+    invitation_policy::hold(&mut tx, row.account_id).await?;
     store::teams::team_lock(&mut *tx, row.team_id).await?;
     take(&mut tx, &row).await?;
     // What somebody became meanwhile stands: an old invitation makes nobody more, or less.
@@ -202,7 +205,7 @@ pub async fn team_invitation_decline(
     Path(id): Path<String>,
 ) -> Result<Json<api::team_invitations::TeamInvitation>> {
     let row = own(&platform, &actor, &id).await?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     take(&mut tx, &row).await?;
     let summary = "Declined the invitation.".to_owned();
     note(&actor, &mut tx, "team_invitation.decline", &row.team, summary, (row.team_id, row.account_id)).await?;

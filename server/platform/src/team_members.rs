@@ -88,7 +88,7 @@ pub async fn team_member_save(
     let team = actor.team(&team, InTeam::Administer).await?;
     let role = role(&save.role)?;
     let now = Utc::now();
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let account = invitation_policy::bring(&mut tx, &actor, Some(team.id), &save.email).await?;
     let old = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
     let is_service = store::service_accounts::service_account_exists(&mut *tx, account.id).await?;
@@ -155,7 +155,8 @@ pub async fn team_member_delete(
             member.email, found.name, member.account_id
         )));
     }
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
+    invitation_policy::hold(&mut tx, member.account_id).await?;
     store::teams::team_lock(&mut *tx, found.id).await?;
     store::team_members::team_member_delete(&mut tx, found.id, member.account_id).await?;
     store::team_members::team_member_keep_out(&mut *tx, Uuid::now_v7(), found.id, member.account_id, Utc::now())

@@ -13,7 +13,9 @@ use uuid::Uuid;
 use crate::{
     Platform,
     actor::Actor,
-    apps, collaborators,
+    apps,
+    change::Change,
+    collaborators,
     error::{Error, Result},
     events, invitation_policy, pages, quotas,
     rights::{App, Can, InTeam, Rights, Role, Team, seeing},
@@ -84,7 +86,7 @@ pub async fn team_create(
     actor.must_be_a_person().await?;
     check_name(&create.name)?;
     let (id, now, name) = (Uuid::now_v7(), Utc::now(), create.name.as_str());
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::teams::team_create(&mut *tx, id, name, now).await.map_err(|err| name_taken(err, name))?;
     let (member, admin) = (Uuid::now_v7(), Role::Admin.name());
     store::team_members::team_member_save(&mut *tx, member, id, actor.account.id, admin, now).await?;
@@ -96,7 +98,7 @@ pub async fn team_create(
 /// Writes an event about a team.
 pub(crate) async fn note(
     actor: &Actor,
-    tx: &mut sqlx::PgConnection,
+    tx: &mut Change,
     action: &str,
     subject: &str,
     summary: String,
@@ -121,7 +123,7 @@ pub async fn team_update(
     let team = actor.team(&team, InTeam::Administer).await?;
     if let Some(invites) = update.invites.filter(|invites| *invites != team.invites) {
         actor.must_administer()?;
-        let mut tx = platform.db().begin().await?;
+        let mut tx = platform.change().await?;
         store::teams::team_invites(&mut *tx, team.id, invites, Utc::now()).await?;
         let word = if invites { "may" } else { "may no longer" };
         let summary = format!("Admins of the team {} {word} bring new people.", team.name);
@@ -130,7 +132,7 @@ pub async fn team_update(
     }
     if let Some(name) = update.name.filter(|name| *name != team.name) {
         check_name(&name)?;
-        let mut tx = platform.db().begin().await?;
+        let mut tx = platform.change().await?;
         let renamed = store::teams::team_rename(&mut *tx, team.id, &name, Utc::now()).await;
         renamed.map_err(|err| name_taken(err, &name))?;
         store::identity_providers::identity_rules_follow_team(&mut tx, &team.name, &name).await?;
@@ -149,7 +151,7 @@ pub async fn team_delete(
     Path(team): Path<String>,
 ) -> Result<Json<api::teams::Team>> {
     let team = actor.team(&team, InTeam::Administer).await?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let named = store::identity_providers::identity_provider_list_by_team(&mut *tx, &team.name).await?;
     if !named.is_empty() {
         return Err(Error::conflict(format!(
@@ -158,7 +160,11 @@ pub async fn team_delete(
             team.name
         )));
     }
-    let waiting = store::accounts::account_list_invited_by_team(&mut *tx, team.id).await?;
+    let mut waiting = store::accounts::account_list_invited_by_team(&mut *tx, team.id).await?;
+    waiting.sort_by_key(|account| account.id);
+    for account in &waiting {
+        invitation_policy::hold(&mut tx, account.id).await?;
+    }
     for bot in store::service_accounts::service_account_ids(&mut *tx, team.id).await? {
         store::service_accounts::service_account_retire(&mut tx, bot, Utc::now()).await?;
     }
@@ -231,7 +237,7 @@ async fn lock(platform: &Platform, actor: &Actor, app: &App, locked: bool) -> Re
     }
     // Without the lock, members have what their role gives.
     app.must_have(if locked { Rights::default() } else { Role::Member.rights(false) })?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let mut row = apps::locked(&mut tx, app.id).await?;
     row.locked = locked;
     store::apps::app_update(&mut *tx, &row, Utc::now()).await?;
@@ -255,7 +261,7 @@ async fn give(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
         return Ok(());
     }
     app.must_have(Rights::ALL)?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let now = apps::locked(&mut tx, app.id).await?;
     if (now.owner_id, now.team_id) != (app.owner_id, app.team_id) {
         return Err(Error::conflict(format!("App {} was given to somebody else a moment ago.", app.name)));

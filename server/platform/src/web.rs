@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     Platform, bounds,
-    error::{Cause, Error, Result, is_database_gone, is_disk_full},
+    error::{Cause, Error, Result, is_contended, is_database_gone, is_disk_full},
 };
 
 /// No JSON body needs more.
@@ -142,6 +142,9 @@ fn fault(id: &str, cause: &anyhow::Error, path: &str) -> Response {
         let message = "The platform's database does not answer. Apps go on running; `wharfd doctor` says more. \
                        Nothing was changed; please try again in a moment.";
         (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message.to_owned())
+    } else if is_contended(cause) {
+        let message = "Somebody else changed the same at the same moment. Nothing was changed; please try again.";
+        (StatusCode::SERVICE_UNAVAILABLE, "try_again", message.to_owned())
     } else {
         let message = format!(
             "Something went wrong on our side. The log of the platform says more at request id {id}. \

@@ -236,7 +236,7 @@ impl Run {
 
     async fn release(&self, platform: &Platform, build: &Row, slug: Uuid, release: Uuid) -> Result<i32, Failure> {
         self.print(platform, build, "-----> Launching...").await?;
-        let mut tx = platform.db().begin().await?;
+        let mut tx = platform.change().await?;
         let told = |err: crate::Error| anyhow!("{err}");
         store::apps::app_lock(&mut *tx, build.app_id).await?;
         if let Some(made) = store::releases::release_info(&mut *tx, release).await? {
@@ -261,7 +261,7 @@ impl Run {
         let event =
             events::New { action: "release.create", subject: &description, app: Some(build.app_id), summary, data };
         let asker = events::Asker::of_build(&mut tx, build).await.map_err(told)?;
-        events::event_on_behalf(platform, &mut tx, &asker, event).await.map_err(told)?;
+        events::event_on_behalf(&mut tx, &asker, event).await.map_err(told)?;
         tx.commit().await?;
         Ok(version)
     }
@@ -288,12 +288,12 @@ impl Run {
         self.print(platform, build, "").await?;
         self.print(platform, build, &format!(" !     Push rejected, {}.", lower(why))).await?;
         if store::builds::build_fail(platform.db(), self.build, why, Utc::now()).await? {
-            let mut tx = platform.db().begin().await?;
+            let mut tx = platform.change().await?;
             let (summary, data) =
                 (format!("Build {} failed: {why}.", build.number), serde_json::json!({ "build": build.id }));
             let subject = format!("build {}", build.number);
             let event = events::New { action: "build.fail", subject: &subject, app: Some(build.app_id), summary, data };
-            events::event_of_platform(platform, &mut tx, event).await.map_err(|err| anyhow!("{err}"))?;
+            events::event_of_platform(&mut tx, event).await.map_err(|err| anyhow!("{err}"))?;
             tx.commit().await?;
             platform.said(build.app_id, "api", &format!("Build failed: {why}"));
         }

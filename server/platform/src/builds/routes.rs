@@ -93,7 +93,7 @@ pub async fn build_create(
         git: None,
         now: Utc::now(),
     };
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     create(&platform, &mut tx, &new).await?;
     let (summary, data) = ("Started a build.".to_owned(), serde_json::json!({ "build": new.id }));
     actor
@@ -114,7 +114,7 @@ pub async fn build_cancel(
 ) -> Result<Json<api::builds::Build>> {
     let app = actor.app(&app, Can::Deploy).await?;
     let row = find(&platform, &app, &build).await?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     if !store::builds::build_cancel(&mut *tx, row.id, Utc::now()).await? {
         return Err(Error::invalid("The build has ended already, so that it cannot be cancelled."));
     }
@@ -157,7 +157,7 @@ pub async fn build_cache_delete(
     Path(app): Path<String>,
 ) -> Result<Json<serde_json::Value>> {
     let app = actor.app(&app, Can::Deploy).await?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let (summary, data) = ("Emptied the build cache.".to_owned(), serde_json::json!({}));
     actor
         .event(

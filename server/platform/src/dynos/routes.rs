@@ -136,7 +136,7 @@ async fn known_type(platform: &Platform, app: &store::apps::Row, kind: &str) -> 
 }
 
 async fn act(platform: &Platform, actor: &Actor, app: &store::apps::Row, which: Which<'_>, act: Act) -> Done {
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let now = Utc::now();
     let (action, verb) = match act {
         Act::Restart => {

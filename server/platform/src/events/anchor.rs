@@ -97,11 +97,11 @@ async fn begin(platform: &Platform) -> Result<()> {
     if store::events::event_tip(platform.db()).await?.is_none() {
         return write(platform, 0, &[0; 32], 0);
     }
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let summary = "Began a new anchor of the audit log, because there was none.".to_owned();
     let data = serde_json::json!({ "file": platform.config().audit_anchor });
     let new = New { action: "event.anchor", subject: "audit log", app: None, summary, data };
-    event_of_platform(platform, &mut tx, new).await?;
+    event_of_platform(&mut tx, new).await?;
     tx.commit().await?;
     let (seq, hash) = store::events::event_tip(platform.db()).await?.unwrap_or((0, vec![0; 32]));
     write(platform, seq, &hash, seq)

@@ -6,6 +6,7 @@
 pub(crate) mod anchor;
 mod verify;
 
+use anyhow::Context as _;
 use api::platform::{Event, EventQuery, EventVerdict};
 use axum::{
     Json,
@@ -23,6 +24,7 @@ use uuid::Uuid;
 use crate::{
     Platform,
     actor::Actor,
+    change::Change,
     error::{Error, Result},
     rights::Can,
     secrets,
@@ -42,9 +44,10 @@ pub struct New<'a> {
     pub data: serde_json::Value,
 }
 
-/// Writes an event in the transaction that makes the change.
-pub(crate) async fn event(tx: &mut PgConnection, actor: &Actor, new: New<'_>) -> Result<()> {
-    write(&actor.platform, tx, new, Asker::of(actor).into()).await
+/// Writes an event with the change that it is of.
+pub(crate) async fn event(tx: &mut Change, actor: &Actor, new: New<'_>) -> Result<()> {
+    tx.say(row(new, Asker::of(actor).into()));
+    Ok(())
 }
 
 /// Who asked for what the platform does later, with what, and from where.
@@ -76,18 +79,15 @@ impl Asker {
 }
 
 /// Writes an event of what the platform does because somebody asked for it before.
-pub(crate) async fn event_on_behalf(
-    platform: &Platform,
-    tx: &mut PgConnection,
-    asker: &Asker,
-    new: New<'_>,
-) -> Result<()> {
-    write(platform, tx, new, asker.clone().into()).await
+pub(crate) async fn event_on_behalf(tx: &mut Change, asker: &Asker, new: New<'_>) -> Result<()> {
+    tx.say(row(new, asker.clone().into()));
+    Ok(())
 }
 
 /// Writes an event of the platform's own.
-pub(crate) async fn event_of_platform(platform: &Platform, tx: &mut PgConnection, new: New<'_>) -> Result<()> {
-    write(platform, tx, new, Who { id: None, name: "wharf".into(), credential: None, address: None }).await
+pub(crate) async fn event_of_platform(tx: &mut Change, new: New<'_>) -> Result<()> {
+    tx.say(row(new, Who { id: None, name: "wharf".into(), credential: None, address: None }));
+    Ok(())
 }
 
 /// Writes what somebody was refused before it was known who it is; `name` is who they say they are.
@@ -97,11 +97,10 @@ pub(crate) async fn event_of_visitor(
     address: Option<String>,
     new: New<'_>,
 ) -> Result<()> {
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let name = name.unwrap_or("somebody").chars().take(254).filter(|c| !c.is_control()).collect();
-    write(platform, &mut tx, new, Who { id: None, name, credential: None, address }).await?;
-    tx.commit().await?;
-    Ok(())
+    tx.say(row(new, Who { id: None, name, credential: None, address }));
+    Ok(tx.commit().await?)
 }
 
 struct Who {
@@ -117,10 +116,10 @@ impl From<Asker> for Who {
     }
 }
 
-async fn write(platform: &Platform, tx: &mut PgConnection, new: New<'_>, who: Who) -> Result<()> {
-    let (seq, previous) = head(platform, tx).await?;
-    let mut row = Row {
-        seq: seq + 1,
+/// An event that has no place in the log yet.
+fn row(new: New<'_>, who: Who) -> Row {
+    Row {
+        seq: 0,
         // The database keeps microseconds; the hash is over what it keeps.
         at: micros(Utc::now()),
         actor_id: who.id,
@@ -132,13 +131,20 @@ async fn write(platform: &Platform, tx: &mut PgConnection, new: New<'_>, who: Wh
         app_id: new.app,
         summary: new.summary,
         data: new.data,
-        previous,
+        previous: Vec::new(),
         hash: Vec::new(),
-    };
+    }
+}
+
+/// Puts an event at the end of the log. Until the end of the transaction nobody else does, so that nothing may be
+/// done in it any more but to commit: [`Change`] sees to that.
+pub(crate) async fn append(platform: &Platform, tx: &mut PgConnection, event: Row) -> anyhow::Result<()> {
+    let (seq, previous) = head(platform, tx).await.context("read the head of the audit log")?;
+    let mut row = Row { seq: seq + 1, previous, ..event };
     row.hash = hash(&row);
-    store::events::event_create(&mut *tx, &row).await?;
-    store::events::event_seal_update(tx, row.seq, &seal(platform, row.seq, &row.hash), row.at).await?;
-    Ok(())
+    store::events::event_create(&mut *tx, &row).await.context("write into the audit log")?;
+    let seal = seal(platform, row.seq, &row.hash);
+    store::events::event_seal_update(tx, row.seq, &seal, row.at).await.context("seal the audit log")
 }
 
 /// Looks for new events while somebody wants to hear of them, until it is dropped. What writes one is in a
@@ -157,7 +163,7 @@ pub(crate) async fn watch(platform: Platform) {
 
 /// What the next event comes after. If that is not what was sealed, the next one does not fit to it
 /// either, so that the break stays where it is instead of being sealed over.
-async fn head(platform: &Platform, tx: &mut PgConnection) -> Result<(i64, Vec<u8>)> {
+async fn head(platform: &Platform, tx: &mut PgConnection) -> sqlx::Result<(i64, Vec<u8>)> {
     let (seq, hash) = store::events::event_head(&mut *tx).await?;
     let (sealed, found) = store::events::event_seal(tx).await?.unwrap_or((0, None));
     if sealed == seq && found.is_some_and(|found| secrets::same(&found, &seal(platform, seq, &hash))) {
@@ -175,7 +181,7 @@ fn seal(platform: &Platform, seq: i64, hash: &[u8]) -> Vec<u8> {
 
 /// Seals a log that was written before there were seals; it says so itself.
 pub(crate) async fn seal_first(platform: &Platform) -> Result<()> {
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let (seq, hash) = store::events::event_head(&mut tx).await?;
     if store::events::event_seal(&mut *tx).await?.is_some_and(|(_, seal)| seal.is_none()) {
         store::events::event_seal_update(&mut *tx, seq, &seal(platform, seq, &hash), Utc::now()).await?;
@@ -183,11 +189,10 @@ pub(crate) async fn seal_first(platform: &Platform) -> Result<()> {
             let summary = format!("Sealed the audit log at event {seq}.");
             let new =
                 New { action: "event.seal", subject: "audit log", app: None, summary, data: serde_json::json!({}) };
-            event_of_platform(platform, &mut tx, new).await?;
+            event_of_platform(&mut tx, new).await?;
         }
     }
-    tx.commit().await?;
-    Ok(())
+    Ok(tx.commit().await?)
 }
 
 fn micros(at: DateTime<Utc>) -> DateTime<Utc> {

@@ -181,12 +181,12 @@ pub(super) async fn create(
         now: Utc::now(),
         ..store::builds::New::default()
     };
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     builds::create(platform, &mut tx, &new).await?;
     let summary = format!("Pushed {} to {}.", &push.new[..8.min(push.new.len())], push.name);
     let data = serde_json::json!({ "build": new.id, "commit": push.new, "ref": push.name, "account": asker.account });
     let event = events::New { action: "build.push", subject: &app.name, app: Some(app.id), summary, data };
-    events::event_on_behalf(platform, &mut tx, asker, event).await?;
+    events::event_on_behalf(&mut tx, asker, event).await?;
     tx.commit().await?;
     platform.said(app.id, "api", &format!("Build started by user {}", asker.email));
     platform.changed(app.id);

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::rules::{Given, speaks_for};
 use crate::{
     actor::{Actor, Credential},
+    change::Change,
     error::Result,
     events,
 };
@@ -16,18 +17,12 @@ use crate::{
 /// Makes what `who` has of rules what they give `now`, by what `actor` does: often they are the same.
 /// Returns what has to be remembered: what somebody had already was not given by a rule, and no rule
 /// takes it away; and what a person gave or took since is not the rules' any more.
-pub(crate) async fn apply(
-    tx: &mut sqlx::PgConnection,
-    actor: &Actor,
-    who: &Row,
-    was: &Given,
-    now: Given,
-) -> Result<Given> {
-    let by_person = store::accounts::account_admin_by(&mut *tx, who.id).await?.as_deref() == Some("person");
+pub(crate) async fn apply(tx: &mut Change, actor: &Actor, who: &Row, was: &Given, now: Given) -> Result<Given> {
+    let by_person = store::accounts::account_admin_by(&mut **tx, who.id).await?.as_deref() == Some("person");
     let (is_admin, keeps) = (who.admin, now.admin || !was.admin);
     let admin = if by_person { is_admin } else { (is_admin && keeps) || now.admin };
     if admin != is_admin {
-        store::accounts::account_administers(&mut *tx, who.id, admin, "rule", Utc::now()).await?;
+        store::accounts::account_administers(&mut **tx, who.id, admin, "rule", Utc::now()).await?;
         let word = if admin { "became an administrator" } else { "is no longer an administrator" };
         let summary = format!("{} {word} by a rule of the identity provider.", who.email);
         note(tx, actor, who, "account.update", summary, serde_json::json!({ "admin": admin })).await?;
@@ -45,13 +40,9 @@ pub(crate) async fn apply(
 }
 
 /// Takes back what the rules of a provider gave to whoever had this identity there, which is no more.
-pub(crate) async fn take_back(
-    tx: &mut sqlx::PgConnection,
-    actor: &Actor,
-    identity: &store::identities::Row,
-) -> Result<()> {
+pub(crate) async fn take_back(tx: &mut Change, actor: &Actor, identity: &store::identities::Row) -> Result<()> {
     let was = serde_json::from_value::<Given>(identity.given.clone()).unwrap_or_default();
-    if let Some(who) = store::accounts::account_even_suspended(&mut *tx, identity.account_id).await? {
+    if let Some(who) = store::accounts::account_even_suspended(&mut **tx, identity.account_id).await? {
         apply(tx, actor, &who, &was, Given::default()).await?;
     }
     Ok(())
@@ -93,16 +84,10 @@ async fn has_other_admin(tx: &mut sqlx::PgConnection, team: Uuid) -> Result<bool
 }
 
 /// Puts somebody into a team, unless a person did. Returns whether it is the rule that did.
-async fn join(
-    tx: &mut sqlx::PgConnection,
-    actor: &Actor,
-    who: &Row,
-    (team, role): (&str, &str),
-    was_given: bool,
-) -> Result<bool> {
-    let Some(found) = store::teams::team_info(&mut *tx, team, who.id).await? else { return Ok(false) };
+async fn join(tx: &mut Change, actor: &Actor, who: &Row, (team, role): (&str, &str), was_given: bool) -> Result<bool> {
+    let Some(found) = store::teams::team_info(&mut **tx, team, who.id).await? else { return Ok(false) };
     let id = found.team.id;
-    if store::team_members::team_member_word(&mut *tx, id, who.id).await?.is_some() {
+    if store::team_members::team_member_word(&mut **tx, id, who.id).await?.is_some() {
         return Ok(false);
     }
     match found.role.as_deref() {
@@ -111,7 +96,7 @@ async fn join(
         Some("admin") if !has_other_admin(tx, id).await? => return Ok(true),
         _ => {}
     }
-    store::team_members::team_member_give(&mut *tx, Uuid::now_v7(), id, who.id, role, Utc::now()).await?;
+    store::team_members::team_member_give(&mut **tx, Uuid::now_v7(), id, who.id, role, Utc::now()).await?;
     let summary = format!("{} is {role} of the team {team} by a rule of the identity provider.", who.email);
     let data = serde_json::json!({ "team": id, "account": who.id, "role": role });
     note(tx, actor, who, "team_member.create", summary, data).await?;
@@ -119,14 +104,14 @@ async fn join(
 }
 
 /// Takes somebody out of a team again; its last admin stays.
-async fn leave(tx: &mut sqlx::PgConnection, actor: &Actor, who: &Row, team: &str) -> Result<()> {
-    let Some(found) = store::teams::team_info(&mut *tx, team, who.id).await? else { return Ok(()) };
+async fn leave(tx: &mut Change, actor: &Actor, who: &Row, team: &str) -> Result<()> {
+    let Some(found) = store::teams::team_info(&mut **tx, team, who.id).await? else { return Ok(()) };
     let (id, role) = (found.team.id, found.role.as_deref());
-    let by_person = store::team_members::team_member_word(&mut *tx, id, who.id).await?.is_some();
+    let by_person = store::team_members::team_member_word(&mut **tx, id, who.id).await?.is_some();
     if role.is_none() || by_person || (role == Some("admin") && !has_other_admin(tx, id).await?) {
         return Ok(());
     }
-    store::team_members::team_member_delete(&mut *tx, id, who.id).await?;
+    store::team_members::team_member_delete(tx, id, who.id).await?;
     let summary = format!("{} left the team {team}: no rule of the identity provider puts them there.", who.email);
     let data = serde_json::json!({ "team": id, "account": who.id });
     note(tx, actor, who, "team_member.delete", summary, data).await?;
@@ -134,7 +119,7 @@ async fn leave(tx: &mut sqlx::PgConnection, actor: &Actor, who: &Row, team: &str
 }
 
 async fn note(
-    tx: &mut sqlx::PgConnection,
+    tx: &mut Change,
     actor: &Actor,
     who: &Row,
     action: &str,

@@ -19,6 +19,7 @@ use self::{asking::Asking, person::Provider};
 use crate::{
     Platform,
     actor::Actor,
+    change::Change,
     error::{Error, Result},
     events, pages,
     web::{Created, Input},
@@ -141,7 +142,7 @@ pub async fn identity_provider_create(
     check(&platform, &row, true).await?;
     let rules = self::read_rules(&platform, id, create.rules, now).await?;
     must_speak(&row, &rules)?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     if let Err(err) = store::identity_providers::identity_provider_create(&mut *tx, &row).await {
         return Err(match store::broken_constraint(&err).as_deref() {
             Some("identity_providers_name_key") => Error::invalid(format!("Name {} is already taken.", row.name)),
@@ -174,7 +175,7 @@ pub async fn identity_provider_update(
     let moves = row.issuer != issuer;
     check(&platform, &row, moves).await?;
     must_speak(&row, &rules)?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::identity_providers::identity_provider_update(&mut *tx, &row).await?;
     store::identity_providers::identity_rules_replace(&mut tx, row.id, &rules).await?;
     note(&actor, &mut tx, "identity_provider.update", &row, &rules, "Changed").await?;
@@ -212,11 +213,11 @@ fn change(platform: &Platform, row: &mut Row, update: api::identity_providers::I
 }
 
 /// Unlinks the identities of a provider that is not the one any more that they are of.
-async fn unlink_all(tx: &mut sqlx::PgConnection, actor: &Actor, row: &Row) -> Result<()> {
-    store::sign_in::sign_in_attempt_delete_all(&mut *tx, row.id).await?;
-    for identity in store::identities::identity_delete_all(&mut *tx, row.id).await? {
-        membership::take_back(&mut *tx, actor, &identity).await?;
-        membership::sign_out(&mut *tx, actor, identity.account_id).await?;
+async fn unlink_all(tx: &mut Change, actor: &Actor, row: &Row) -> Result<()> {
+    store::sign_in::sign_in_attempt_delete_all(&mut **tx, row.id).await?;
+    for identity in store::identities::identity_delete_all(&mut **tx, row.id).await? {
+        membership::take_back(tx, actor, &identity).await?;
+        membership::sign_out(tx, actor, identity.account_id).await?;
     }
     Ok(())
 }
@@ -231,7 +232,7 @@ pub async fn identity_provider_delete(
 ) -> Result<Json<api::identity_providers::IdentityProvider>> {
     actor.must_administer()?;
     let (row, rules) = find(&platform, &name).await?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     note(&actor, &mut tx, "identity_provider.delete", &row, &rules, "Removed").await?;
     unlink_all(&mut tx, &actor, &row).await?;
     store::identity_providers::identity_provider_delete(&mut *tx, row.id).await?;
@@ -240,14 +241,7 @@ pub async fn identity_provider_delete(
     Ok(Json(shown(&platform, row, rules)))
 }
 
-async fn note(
-    actor: &Actor,
-    tx: &mut sqlx::PgConnection,
-    action: &str,
-    row: &Row,
-    rules: &[Rule],
-    done: &str,
-) -> Result<()> {
+async fn note(actor: &Actor, tx: &mut Change, action: &str, row: &Row, rules: &[Rule], done: &str) -> Result<()> {
     let summary = format!("{done} the identity provider {} ({}).", row.title, row.issuer);
     let rule = |r: &Rule| serde_json::json!({ "domain": r.domain, "group": r.group, "admin": r.admin, "team": r.team, "role": r.role });
     let rules: Vec<_> = rules.iter().map(rule).collect();

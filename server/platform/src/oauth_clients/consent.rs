@@ -81,7 +81,7 @@ pub async fn consent_create(State(platform): State<Platform>, actor: Actor, body
     let (client, scope) = check(&platform, &answer.query).await?;
     let mut back = outbound::Url::parse(&client.redirect_uri).map_err(anyhow::Error::new)?;
     let now = Utc::now();
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let allowed = answer.allow.is_some();
     if allowed {
         let code = secrets::random();

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::{
     Platform,
     actor::Actor,
+    change::Change,
     error::{Error, Result},
     events, pages, secrets,
     web::{Created, Input},
@@ -69,7 +70,7 @@ fn redirect_uri(given: &str) -> Result<String> {
     }
 }
 
-async fn note(actor: &Actor, tx: &mut sqlx::PgConnection, action: &str, row: &Row, done: &str) -> Result<()> {
+async fn note(actor: &Actor, tx: &mut Change, action: &str, row: &Row, done: &str) -> Result<()> {
     let summary = format!("{done} the OAuth client {}.", row.name);
     let data = serde_json::json!({ "client": row.id, "redirect_uri": row.redirect_uri });
     actor.event(tx, events::New { action, subject: &row.name, app: None, summary, data }).await
@@ -102,7 +103,7 @@ pub async fn oauth_client_create(
         created_at: now,
         updated_at: now,
     };
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::oauth_clients::oauth_client_create(&mut *tx, &row).await?;
     note(&actor, &mut tx, "oauth_client.create", &row, "Made").await?;
     tx.commit().await?;
@@ -156,7 +157,7 @@ async fn save(
     done: &str,
 ) -> Result<Json<api::oauth_clients::OauthClient>> {
     row.updated_at = Utc::now();
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::oauth_clients::oauth_client_update(&mut *tx, &row).await?;
     note(actor, &mut tx, action, &row, done).await?;
     tx.commit().await?;
@@ -170,7 +171,7 @@ pub async fn oauth_client_delete(
     Path(id): Path<String>,
 ) -> Result<Json<api::oauth_clients::OauthClient>> {
     let row = find(&platform, &actor, &id).await?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::oauth_clients::oauth_client_delete(&mut *tx, row.id).await?;
     note(&actor, &mut tx, "oauth_client.delete", &row, "Removed").await?;
     tx.commit().await?;

@@ -22,6 +22,7 @@ use crate::{
     Platform,
     actor::{self, Actor, Credential},
     authorizations,
+    change::Change,
     error::{Error, Result},
     events,
     scopes::Reach,
@@ -125,7 +126,7 @@ pub async fn token_delete(State(platform): State<Platform>, headers: HeaderMap, 
 async fn delete(platform: &Platform, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<(), Wrong> {
     let client = client(platform, headers, form).await?;
     let hash = secrets::hash(form.get("token").map_or("", String::as_str));
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     if let Some((authorization, account)) = clients::oauth_grant_delete(&mut *tx, client.id, &hash).await? {
         note(
             platform,
@@ -191,7 +192,7 @@ async fn exchange(
     form: &HashMap<String, String>,
 ) -> Result<Made, Wrong> {
     let now = Utc::now();
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let code = secrets::hash(form.get("code").map_or("", String::as_str));
     let code = clients::oauth_code_by_hash(&mut *tx, &code).await?.filter(|code| code.client_id == client.id);
     let code = code.ok_or(GRANT)?;
@@ -242,7 +243,7 @@ async fn refresh(
     let now = Utc::now();
     let old = form.get("refresh_token").cloned().unwrap_or_default();
     let (row, token) = authorizations::make(Uuid::nil(), "", Vec::new(), Some(now + LIFE), now);
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     let (hash, ends) = (secrets::hash(&old), now + LIFE);
     let found = clients::oauth_grant_refresh(&mut *tx, client.id, &hash, &row.token_hash, &row.hint, ends, now).await?;
     let (authorization, account, scope) = found.ok_or(GRANT)?;
@@ -257,14 +258,14 @@ async fn refresh(
 async fn note(
     platform: &Platform,
     headers: &HeaderMap,
-    tx: &mut sqlx::PgConnection,
+    tx: &mut Change,
     client: &Row,
     (authorization, account): (Uuid, Uuid),
     action: &str,
     done: &str,
 ) -> Result<()> {
     // Suspended or not: what was done with their authorization is theirs to read.
-    let Some(account) = store::accounts::account_even_suspended(&mut *tx, account).await? else { return Ok(()) };
+    let Some(account) = store::accounts::account_even_suspended(&mut **tx, account).await? else { return Ok(()) };
     let actor = Actor {
         credential: Credential::Token(authorization),
         reach: Reach::session(),

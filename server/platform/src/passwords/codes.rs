@@ -139,7 +139,7 @@ const WRONG: &str =
     "The code is wrong, or was used before. Wait for the next one, and look at the clock of your device.";
 
 async fn refuse(actor: &Actor) -> Result<Error> {
-    let mut tx = actor.platform.db().begin().await?;
+    let mut tx = actor.platform.change().await?;
     let summary = "Refused a code that is wrong or was used before.".into();
     let (email, data) = (actor.account.email.clone(), serde_json::json!({}));
     let event = events::New { action: "password.refuse", subject: &email, app: None, summary, data };

@@ -23,6 +23,7 @@ pub(crate) use self::hashing::Hashing;
 use crate::{
     Platform, accounts,
     actor::{Actor, Credential},
+    change::Change,
     error::{Error, Result},
     events,
     web::{Created, Input},
@@ -55,7 +56,7 @@ async fn shown(platform: &Platform, account: Uuid) -> Result<Password> {
     })
 }
 
-async fn note(actor: &Actor, tx: &mut sqlx::PgConnection, action: &str, subject: &str, summary: &str) -> Result<()> {
+async fn note(actor: &Actor, tx: &mut Change, action: &str, subject: &str, summary: &str) -> Result<()> {
     let (summary, data) = (summary.to_owned(), serde_json::json!({}));
     actor.event(tx, events::New { action, subject, app: None, summary, data }).await
 }
@@ -90,7 +91,7 @@ pub async fn password_create(
         created_at: now,
         updated_at: now,
     };
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     if !store::passwords::password_create(&mut *tx, &row).await? {
         return Err(there());
     }
@@ -121,7 +122,7 @@ pub async fn password_confirm(
         return Err(missing());
     };
     let (plain, kept) = codes::new_recovery_codes(&platform, row.id);
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     if !store::passwords::password_confirm(&mut *tx, row.id, step, now).await? {
         return Err(done());
     }
@@ -145,7 +146,7 @@ pub async fn password_update(
     hashing::check_new(&update.password, &actor.account.email)?;
     let code = codes::of_actor(&actor, &row, &update.code, now).await?;
     let hash = platform.hashing().make(&update.password).await?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     codes::take(&actor, &mut tx, &row, &code, now).await?;
     store::passwords::password_update(&mut *tx, row.id, &hash, now).await?;
     let keep = match actor.credential {
@@ -173,7 +174,7 @@ pub async fn password_delete(
         Some(_) => Some(codes::of_actor(&actor, &row, &proof.code, now).await?),
         None => None,
     };
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     if let Some(code) = code {
         codes::take(&actor, &mut tx, &row, &code, now).await?;
     }
@@ -194,7 +195,7 @@ pub async fn password_delete_of_user(
         return Err(Error::invalid("Your own password is removed on your account page, with a code."));
     }
     let row = in_force(&platform, account.id).await?.ok_or_else(missing)?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     remove(&actor, &mut tx, account.id, &account.email, row.confirmed_at).await?;
     tx.commit().await?;
     Ok(Json(serde_json::json!({})))
@@ -202,12 +203,12 @@ pub async fn password_delete_of_user(
 
 async fn remove(
     actor: &Actor,
-    tx: &mut sqlx::PgConnection,
+    tx: &mut Change,
     account: Uuid,
     email: &str,
     in_force_since: Option<DateTime<Utc>>,
 ) -> Result<()> {
-    if !store::passwords::password_delete(&mut *tx, account).await? {
+    if !store::passwords::password_delete(&mut **tx, account).await? {
         return Err(missing());
     }
     // What was only begun let nobody in.

@@ -44,7 +44,7 @@ pub async fn password_policy_update(
 ) -> Result<Json<PasswordPolicy>> {
     actor.must_administer()?;
     let enabled = update.enabled.ok_or_else(|| Error::invalid("enabled is missing: true or false."))?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     store::passwords::password_policy_update(&mut *tx, enabled, Utc::now()).await?;
     let summary = format!("Turned signing in by password {}.", if enabled { "on" } else { "off" });
     let data = serde_json::json!({ "enabled": enabled });

@@ -175,7 +175,7 @@ impl Attempt {
 
     /// Uses the code up and writes down who signed in, both or neither.
     async fn let_in(&self, account: accounts::Row, row: &Row, code: &Code) -> Result<Result<Uuid, Refusal>> {
-        let mut tx = self.platform.db().begin().await?;
+        let mut tx = self.platform.change().await?;
         if !codes::use_up(&mut tx, row, code, self.now).await? {
             return Ok(Err(Refusal::Code));
         }

@@ -109,7 +109,7 @@ impl Run {
         release: &store::releases::Row,
         failed: Option<&str>,
     ) -> anyhow::Result<()> {
-        let mut tx = platform.db().begin().await?;
+        let mut tx = platform.change().await?;
         let to = if failed.is_some() { "failed" } else { "succeeded" };
         let moved = store::releases::release_move(&mut *tx, release.id, "pending", to, Utc::now()).await?;
         let current = store::releases::release_current(&mut *tx, release.app_id).await?;
@@ -130,7 +130,7 @@ impl Run {
             let subject = format!("v{}", release.version);
             let event =
                 events::New { action: "release.phase", subject: &subject, app: Some(release.app_id), summary, data };
-            events::event_of_platform(platform, &mut tx, event).await.map_err(|err| anyhow!("{err}"))?;
+            events::event_of_platform(&mut tx, event).await.map_err(|err| anyhow!("{err}"))?;
         }
         tx.commit().await?;
         if moved {

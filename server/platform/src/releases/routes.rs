@@ -59,7 +59,7 @@ pub async fn release_create(
     Input(body): Input<api::releases::ReleaseCreate>,
 ) -> Result<Created<api::releases::Release>> {
     let app = actor.app(&app, Can::Deploy).await?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.change().await?;
     // Config vars that are read before the lock may be changed before the release is made, which would undo that.
     store::apps::app_lock(&mut *tx, app.id).await?;
     let wish = match (&body.slug, &body.release) {

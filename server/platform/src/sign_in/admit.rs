@@ -13,6 +13,7 @@ use crate::{
     Platform,
     accounts::check_address,
     actor::{self, Actor, Credential},
+    change::Change,
     error::Result,
     events,
     identity_providers::{
@@ -60,7 +61,7 @@ impl Arrival<'_> {
     /// The account that is signed in, with what the rules give it now. `session` is the one that it gets.
     pub async fn admit(&self, session: Uuid) -> Result<Uuid, Stop> {
         let (person, provider, now) = (self.person, self.provider, Utc::now());
-        let mut tx = self.platform.db().begin().await?;
+        let mut tx = self.platform.change().await?;
         let known = identities::identity_by_subject(&mut *tx, provider.id, &person.subject).await?;
         let (account, is_new) = match &known {
             Some(known) => (self.known(&mut tx, known).await?, false),
@@ -98,12 +99,13 @@ impl Arrival<'_> {
         if let Some(email) = told {
             self.must_speak_for(email)?;
         }
+        invitation_policy::hold(&mut *tx, known.account_id).await?;
         let account = accounts::account_info(tx, known.account_id).await?;
         account.ok_or_else(|| Stop::Refused(Refusal::Suspended, told.cloned()))
     }
 
     /// The account with the person's verified address, if nothing else signs it in; a new one if a rule lets them in.
-    async fn by_address(&self, tx: &mut sqlx::PgConnection) -> Result<(accounts::Row, bool), Stop> {
+    async fn by_address(&self, tx: &mut Change) -> Result<(accounts::Row, bool), Stop> {
         let refused = |why, email: &str| Stop::Refused(why, Some(email.to_owned()));
         let email = self.person.email.clone().ok_or(Stop::Refused(Refusal::Address, None))?;
         let lower = email.to_lowercase();
@@ -113,9 +115,9 @@ impl Arrival<'_> {
         self.must_speak_for(&email)?;
         if let Some(found) = self.standing(&mut *tx, &email).await? {
             // Asked once more, because this one knows of those who are suspended.
-            let active = accounts::account_info(&mut *tx, found.id).await?;
+            let active = accounts::account_info(&mut **tx, found.id).await?;
             let account = active.ok_or_else(|| refused(Refusal::Suspended, &email))?;
-            return match identities::identity_exists(tx, account.id).await? {
+            return match identities::identity_exists(&mut **tx, account.id).await? {
                 true => Err(refused(Refusal::Linked, &email)),
                 false => Ok((account, false)),
             };
@@ -135,15 +137,15 @@ impl Arrival<'_> {
             created_at: now,
             updated_at: now,
         };
-        accounts::account_create(tx, &account).await?;
+        accounts::account_create(&mut **tx, &account).await?;
         Ok((account, true))
     }
 
     /// The account with this address, locked; not one that was there by an invitation which is over.
-    async fn standing(&self, tx: &mut sqlx::PgConnection, email: &str) -> Result<Option<accounts::Row>, Stop> {
-        let Some(found) = accounts::account_by_email(&mut *tx, email).await? else { return Ok(None) };
-        Ok(match accounts::account_is_invited(&mut *tx, found.id).await? {
-            Some(true) if invitation_policy::expire(self.platform, tx, &found).await? => None,
+    async fn standing(&self, tx: &mut Change, email: &str) -> Result<Option<accounts::Row>, Stop> {
+        let Some(found) = accounts::account_by_email(&mut **tx, email).await? else { return Ok(None) };
+        Ok(match accounts::account_is_invited(&mut **tx, found.id).await? {
+            Some(true) if invitation_policy::expire(tx, &found).await? => None,
             is_there => is_there.map(|_| found),
         })
     }
@@ -151,7 +153,7 @@ impl Arrival<'_> {
     async fn seen(
         &self,
         actor: &Actor,
-        tx: &mut sqlx::PgConnection,
+        tx: &mut Change,
         known: &identities::Row,
         given: &serde_json::Value,
     ) -> Result<()> {
@@ -161,11 +163,11 @@ impl Arrival<'_> {
             let summary = format!("The address at {} is {is}; it was {was}.", self.provider.title);
             self.note(actor, tx, "identity.update", summary).await?;
         }
-        identities::identity_seen(tx, known.id, email, given, Utc::now()).await?;
+        identities::identity_seen(&mut **tx, known.id, email, given, Utc::now()).await?;
         Ok(())
     }
 
-    async fn link(&self, actor: &Actor, tx: &mut sqlx::PgConnection, given: serde_json::Value) -> Result<()> {
+    async fn link(&self, actor: &Actor, tx: &mut Change, given: serde_json::Value) -> Result<()> {
         let now = Utc::now();
         let row = identities::Row {
             id: Uuid::now_v7(),
@@ -177,7 +179,7 @@ impl Arrival<'_> {
             created_at: now,
             updated_at: now,
         };
-        identities::identity_create(&mut *tx, &row).await?;
+        identities::identity_create(&mut **tx, &row).await?;
         let summary = format!("Linked an account at {}, which verified the address.", self.provider.title);
         self.note(actor, tx, "identity.create", summary).await
     }
@@ -187,7 +189,7 @@ impl Arrival<'_> {
         let (person, now) = (self.person, Utc::now());
         let email = person.email.clone().ok_or(Stop::Refused(Refusal::Address, None))?;
         self.must_speak_for(&email)?;
-        let mut tx = self.platform.db().begin().await?;
+        let mut tx = self.platform.change().await?;
         let found = accounts::account_info(&mut *tx, account).await?;
         let found = found.ok_or_else(|| Stop::Refused(Refusal::Suspended, Some(email.clone())))?;
         self.must_speak_for(&found.email)?;
@@ -212,7 +214,7 @@ impl Arrival<'_> {
         Ok(())
     }
 
-    async fn note(&self, actor: &Actor, tx: &mut sqlx::PgConnection, action: &str, summary: String) -> Result<()> {
+    async fn note(&self, actor: &Actor, tx: &mut Change, action: &str, summary: String) -> Result<()> {
         let (subject, data) = (&actor.account.email, serde_json::json!({ "provider": self.provider.name }));
         actor.event(tx, events::New { action, subject, app: None, summary, data }).await
     }

@@ -27,6 +27,41 @@ async fn changes_are_noted_with_who_and_with_what() {
     }
 }
 
+/// Things that are done to the same account, team and app at once: whoever waits for another's rows must not have the
+/// end of the log, for which the other waits.
+#[tokio::test]
+async fn changes_that_collide_are_made_one_after_the_other() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.owner.post("/teams", json!({ "name": "crew" })).await;
+    t.owner.post("/teams", json!({ "name": "crowd" })).await;
+    for round in 0..25 {
+        let email = format!("friend{round}@acme.test");
+        let (member, user) = (json!({ "email": email, "role": "viewer" }), json!({ "user": email }));
+        let invitation = format!("/teams/crew/invitations/{email}");
+        let asked = [
+            ("PUT", "/teams/crew/invitations".to_owned(), member.clone()),
+            ("PUT", "/teams/crowd/members".to_owned(), member.clone()),
+            ("POST", "/apps/dusk/collaborators".to_owned(), user.clone()),
+        ];
+        for (method, path, body) in &asked {
+            let done = t.owner.ask(method, path).body(body.to_string()).await;
+            assert!(done.status < 300, "{method} {path}: {done:?}");
+        }
+        let colliding = [
+            ("DELETE", invitation.clone(), json!({})),
+            ("DELETE", format!("/teams/crowd/members/{email}"), json!({})),
+            ("DELETE", format!("/apps/dusk/collaborators/{email}"), json!({})),
+        ];
+        let all = asked.iter().chain(&colliding).chain(&asked).chain(&colliding);
+        let all = all.map(|(method, path, body)| t.owner.ask(method, path).body(body.to_string()).into_future());
+        for answer in futures::future::join_all(all).await {
+            assert!(answer.status < 500, "round {round}: {answer:?}");
+        }
+    }
+    assert_eq!(t.owner.event_verify().await.unwrap().broken_at, None);
+}
+
 #[tokio::test]
 async fn events_are_looked_for_and_exported() {
     let t = World::start().await;
