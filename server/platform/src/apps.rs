@@ -25,7 +25,7 @@ use crate::{
     quotas::{self, Quota},
     releases,
     rights::{Can, Team},
-    stacks,
+    slugs, stacks,
     web::{Created, Input},
 };
 
@@ -316,9 +316,7 @@ impl Destroy {
     }
 
     async fn remove_files(&self, platform: &Platform) -> Result<(), Failure> {
-        for checksum in store::slugs::slug_checksums_of_app_alone(platform.db(), self.app).await? {
-            platform.slug_files().delete(&checksum).await?;
-        }
+        slugs::archives::remove_of_app(platform, self.app).await?;
         let id = self.app.to_string();
         platform.history().delete(self.app).map_err(anyhow::Error::new)?;
         let data = &platform.config().data;

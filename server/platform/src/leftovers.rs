@@ -7,7 +7,10 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
+
+use crate::slug_files;
 
 /// Whether a file of this name was on its way.
 type Ours = fn(&str) -> bool;
@@ -16,7 +19,7 @@ type Ours = fn(&str) -> bool;
 /// these folders.
 pub(crate) fn sweep(data: &Path) -> io::Result<Vec<PathBuf>> {
     let folders: [(&str, Ours); 2] = [("tmp", is_on_the_way), ("sources", is_half_an_upload)];
-    let mut removed = Vec::new();
+    let mut removed = slug_files::remove_parts(&data.join("slugs"), Duration::ZERO)?;
     for (folder, is_left) in folders {
         for entry in fs::read_dir(data.join(folder))? {
             let entry = entry?;
@@ -47,7 +50,7 @@ mod tests {
     #[test]
     fn what_was_on_its_way_goes_and_the_rest_stays() {
         let data = tempfile::tempdir().unwrap();
-        let [tmp, sources] = ["tmp", "sources"].map(|name| data.path().join(name));
+        let [tmp, sources, slugs] = ["tmp", "sources", "slugs/ab"].map(|name| data.path().join(name));
         let gone = [
             tmp.join("slug-01-02"),
             tmp.join("slug-01.tar.zst"),
@@ -55,9 +58,10 @@ mod tests {
             tmp.join("source-01.download"),
             tmp.join("source-01.tar"),
             sources.join("01.02"),
+            slugs.join("ab01.slug#1"),
         ];
-        let kept = [tmp.join(".disk-1-1"), tmp.join("build-01.img"), sources.join("01")];
-        let folders = [tmp.join("former-1-01"), tmp.join("unpack-02"), sources.join("a.b")];
+        let kept = [tmp.join(".disk-1-1"), tmp.join("build-01.img"), sources.join("01"), slugs.join("ab01.slug")];
+        let folders = [slugs, tmp.join("former-1-01"), tmp.join("unpack-02"), sources.join("a.b")];
         folders.iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
         gone.iter().chain(&kept).for_each(|file| fs::write(file, "x").unwrap());
 

@@ -62,6 +62,7 @@ mod team_invitations;
 mod team_members;
 mod teams;
 mod turns;
+mod uploads;
 mod watch;
 #[cfg(feature = "testing")]
 pub mod testing {

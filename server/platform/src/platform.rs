@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     accounts, actor::Actor, app_users, apps, builds, config::Config, dynos, error::Result, events, git, ingest,
     leftovers, log_lines, log_sessions, metrics, passwords::Hashing, places::Places, rate_limits::RateLimits, releases,
-    secrets::Secrets, slug_files::SlugFiles, slugs, turns::Turns,
+    secrets::Secrets, slug_files::SlugFiles, slugs, turns::Turns, uploads,
 };
 
 /// Everything that rules need. Cheap to clone.
@@ -45,6 +45,7 @@ struct Inner {
     hashing: Hashing,
     outbound: outbound::Client,
     slug_checks: Turns,
+    uploads: Places,
     wake_dynos: Arc<Notify>,
     wake_slugs: Arc<Notify>,
     wake_builds: Arc<Notify>,
@@ -104,6 +105,7 @@ impl Platform {
             hashing: Hashing::default(),
             outbound: outbound::Client::new(asks).context("prepare to ask other hosts")?,
             slug_checks: Turns::new(4, 2),
+            uploads: uploads::places(),
             wake_dynos: Arc::new(Notify::new()),
             wake_slugs: Arc::new(Notify::new()),
             wake_builds: Arc::new(Notify::new()),
@@ -298,6 +300,11 @@ impl Platform {
     /// The turns at checking uploaded slugs.
     pub(crate) fn slug_checks(&self) -> &Turns {
         &self.0.slug_checks
+    }
+
+    /// Places to upload something.
+    pub(crate) fn uploads(&self) -> &Places {
+        &self.0.uploads
     }
 
     /// Asks for a look at the queue of builds now.

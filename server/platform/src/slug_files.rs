@@ -1,8 +1,13 @@
 //! The archives of slugs: content-addressed, in an object store; unpacked once for each app.
 
+use std::fs;
+use std::future::ready;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use chrono::Utc;
 use futures::TryStreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart, local::LocalFileSystem, path::Path as Key};
 use std::sync::Arc;
@@ -13,6 +18,7 @@ use uuid::Uuid;
 #[derive(Clone)]
 pub struct SlugFiles {
     store: Arc<dyn ObjectStore>,
+    root: PathBuf,
     unpacked: PathBuf,
     temporary: PathBuf,
 }
@@ -23,7 +29,7 @@ impl SlugFiles {
         let root = data.join("slugs");
         std::fs::create_dir_all(&root).with_context(|| format!("make {}", root.display()))?;
         let store = LocalFileSystem::new_with_prefix(&root).context("open the slug store")?.with_fsync(true);
-        Ok(Self { store: Arc::new(store), unpacked: data.join("unpacked"), temporary: data.join("tmp") })
+        Ok(Self { store: Arc::new(store), root, unpacked: data.join("unpacked"), temporary: data.join("tmp") })
     }
 
     fn key(checksum: &str) -> anyhow::Result<Key> {
@@ -65,6 +71,22 @@ impl SlugFiles {
         Ok((found.meta.size, found.into_stream()))
     }
 
+    /// The checksums of what was kept longer than `age` ago.
+    pub async fn older_than(&self, age: Duration) -> anyhow::Result<Vec<String>> {
+        let before = Utc::now() - age;
+        let all = self.store.list(None).try_filter(|found| ready(found.last_modified < before));
+        let checksum = |key: &Key| Some(format!("SHA256:{}", key.filename()?.strip_suffix(".slug")?));
+        let all = all.try_filter_map(|found| ready(Ok(checksum(&found.location))));
+        all.try_collect().await.context("list the slugs")
+    }
+
+    /// Removes what was being stored, and has not been written to for `age`.
+    pub async fn remove_parts(&self, age: Duration) -> anyhow::Result<Vec<PathBuf>> {
+        let root = self.root.clone();
+        let removed = tokio::task::spawn_blocking(move || remove_parts(&root, age)).await;
+        removed.context("remove parts of slugs")?.context("remove parts of slugs")
+    }
+
     /// Removes an archive; one that is gone already is fine.
     pub async fn delete(&self, checksum: &str) -> anyhow::Result<()> {
         match self.store.delete(&Self::key(checksum)?).await {
@@ -102,6 +124,8 @@ impl SlugFiles {
             return Ok(());
         }
         let checksum = slug.checksum.as_deref().ok_or_else(|| anyhow!("the slug was never uploaded"))?;
+        let size = slug.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+        dyno::disks::must_have_room(&self.temporary, dyno::disks::RESERVE + size).context("unpack a slug")?;
         let archive = self.temporary.join(format!("unpack-{}", Uuid::now_v7()));
         let outcome = match self.fetch(checksum, &archive).await {
             Ok(()) => builder::unpack(workers, &archive, &folder, app.uid as u32).await,
@@ -121,4 +145,27 @@ impl SlugFiles {
         out.flush().await?;
         Ok(())
     }
+}
+
+/// Removes the files that the store in `root` was writing, which have not changed for `age`.
+pub(crate) fn remove_parts(root: &Path, age: Duration) -> io::Result<Vec<PathBuf>> {
+    let mut removed = Vec::new();
+    for folder in fs::read_dir(root)? {
+        let folder = folder?;
+        if !folder.file_type()?.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(folder.path())? {
+            let file = file?;
+            // The store's name for what has not its own name yet.
+            let is_part = file.file_name().to_str().is_some_and(|name| name.contains(".slug#"));
+            // It may have got its name this moment.
+            let Some(changed) = file.metadata().ok().and_then(|meta| meta.modified().ok()) else { continue };
+            if is_part && changed.elapsed().unwrap_or_default() >= age {
+                fs::remove_file(file.path())?;
+                removed.push(file.path());
+            }
+        }
+    }
+    Ok(removed)
 }

@@ -1,5 +1,6 @@
 //! Slugs: what a build makes, or what a client uploads.
 
+pub(crate) mod archives;
 mod unpack;
 
 use std::path::Path as FilePath;
@@ -17,7 +18,6 @@ use futures::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 use sqlx::types::Json as SqlJson;
 use store::slugs::Row;
-use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;
 
 use crate::{
@@ -28,6 +28,7 @@ use crate::{
     quotas::{self, Quota},
     rights::{Can, app_for},
     stacks,
+    uploads::{self, Temporary, Upload},
     watch::Watch,
     web::{Created, Input},
 };
@@ -171,32 +172,53 @@ pub async fn slug_upload(
     body: Body,
 ) -> Result<StatusCode> {
     let (id, app, watch) = opened(&platform, "slug put", &secret).await?;
-    let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
-    if row.checksum.is_some() {
-        return Err(uploaded_before());
-    }
-    let file = platform.config().data.join("tmp").join(format!("slug-{id}-{}", Uuid::now_v7()));
-    let saved = tokio::select! {
+    let upload = Upload::begin(&platform, id, owner(&app)).await?;
+    let file = Temporary(platform.config().data.join("tmp").join(format!("slug-{id}-{}", Uuid::now_v7())));
+    let received = async {
+        let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
+        if row.checksum.is_some() {
+            return Err(uploaded_before());
+        }
+        let mut tx = platform.db().begin().await?;
+        quotas::admit_for_app(&mut tx, row.app_id, Quota::Uploads, uploads::announced(&body)).await?;
+        drop(tx);
+        uploads::save(body, &file.0, MOST_BYTES).await?;
+        Ok(row)
+    };
+    let received = tokio::select! {
         biased;
         () = watch.lost() => Err(missing()),
-        saved = save(body, &file, MOST_BYTES) => saved,
+        received = received => received,
     };
-    let outcome = match saved {
-        Ok(_) => keep_upload(&platform, &app, &row, &file).await,
+    let outcome = match received {
+        Ok(row) => keep_upload(&upload, &platform, &app, &row, &file.0).await,
         Err(err) => Err(err),
     };
-    let _ = tokio::fs::remove_file(&file).await;
+    drop(file);
+    upload.close().await;
     outcome.map(|()| StatusCode::OK)
+}
+
+/// Whose uploads to an app are counted together.
+fn owner(app: &store::apps::Row) -> Uuid {
+    app.team_id.or(app.owner_id).unwrap_or(app.id)
 }
 
 fn uploaded_before() -> Error {
     Error::conflict("The slug was uploaded already. Slugs are immutable: make another one.")
 }
 
-async fn keep_upload(platform: &Platform, app: &store::apps::Row, row: &Row, file: &FilePath) -> Result<()> {
+/// Keeps what was uploaded, unless it is no slug, or more than there may be.
+async fn keep_upload(
+    upload: &Upload,
+    platform: &Platform,
+    app: &store::apps::Row,
+    row: &Row,
+    file: &FilePath,
+) -> Result<()> {
     let from = file.to_owned();
     let (checksum, size) = tokio::task::spawn_blocking(move || checksum(&from)).await.context("read the slug")??;
-    let turn = platform.slug_checks().turn(app.team_id.or(app.owner_id).unwrap_or(app.id)).await?;
+    let turn = platform.slug_checks().turn(owner(app)).await?;
     builder::check(platform.git().workers(), file).await.map_err(|err| match err {
         builder::Error::Failed { why } => {
             let rule = "A slug is a tar archive, packed with gzip or zstd, with everything under ./app";
@@ -204,28 +226,17 @@ async fn keep_upload(platform: &Platform, app: &store::apps::Row, row: &Row, fil
         }
         other => anyhow::Error::from(other).into(),
     })?;
-    drop(turn);
-    platform.slug_files().put(&checksum, file).await?;
-    if !store::slugs::slug_uploaded(platform.db(), row.id, &checksum, size, Utc::now()).await? {
+    let mut tx = platform.db().begin().await?;
+    if !store::slugs::slug_uploaded(&mut *tx, row.id, &checksum, size, Utc::now()).await? {
         return Err(uploaded_before());
     }
+    upload.must_be_the_one(&mut tx).await?;
+    quotas::admit_for_app(&mut tx, row.app_id, Quota::Uploads, 0).await?;
+    archives::keep(platform, &mut tx, &checksum, file).await?;
+    tx.commit().await?;
+    // Not before: what is stored with a connection to the database is few at a time.
+    drop(turn);
     Ok(())
-}
-
-/// Saves a body; refuses one that is larger than `most` bytes.
-pub(crate) async fn save(body: Body, file: &FilePath, most: u64) -> Result<u64> {
-    let mut out = tokio::fs::File::create(file).await?;
-    let (mut content, mut size) = (body.into_data_stream(), 0);
-    while let Some(chunk) = content.next().await {
-        let chunk = chunk.map_err(|_| Error::bad_request("The upload was cut short. Send it again."))?;
-        size += chunk.len() as u64;
-        if size > most {
-            return Err(Error::invalid(format!("The upload is larger than {} MB.", most >> 20)));
-        }
-        out.write_all(&chunk).await?;
-    }
-    out.flush().await?;
-    Ok(size)
 }
 
 /// The checksum and size of an archive that dynos can unpack.

@@ -1,6 +1,7 @@
 //! Sources: a place to upload an archive to, and to build it from.
 
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
+use std::time::Duration;
 
 use axum::{
     body::Body,
@@ -20,13 +21,17 @@ use crate::{
     events,
     quotas::{self, Quota},
     rights::Can,
-    slugs,
+    uploads::{self, Temporary, Upload},
     watch::Watch,
     web::Created,
 };
 
 /// Heroku takes a checkout of 1 GB (devcenter "limits").
 const MOST_BYTES: u64 = 1 << 30;
+/// How long an upload is kept for a build.
+const LIFE: chrono::Duration = chrono::Duration::days(1);
+/// A file of no upload that is younger than this is left alone.
+const AGE: Duration = Duration::from_secs(3600);
 
 /// The file with an uploaded archive.
 pub(crate) fn file(platform: &Platform, id: Uuid) -> PathBuf {
@@ -68,10 +73,10 @@ pub(crate) async fn must_open(platform: &Platform, url: &str) -> Result<()> {
     })
 }
 
-/// The upload that an address opens, for as long as it does.
-async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<(Uuid, Watch)> {
+/// Whose the address is, and the upload that it opens, for as long as it does.
+async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<(Uuid, Uuid, Watch)> {
     let (bearer, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
-    Ok((id, Watch::of_bearer(platform, bearer).await?.ok_or_else(missing)?))
+    Ok((bearer.account, id, Watch::of_bearer(platform, bearer).await?.ok_or_else(missing)?))
 }
 
 /// `POST /sources`
@@ -112,29 +117,73 @@ pub async fn source_upload(
     Path(secret): Path<String>,
     body: Body,
 ) -> Result<StatusCode> {
-    let (id, watch) = opened(&platform, "source put", &secret).await?;
-    let file = file(&platform, id);
-    let temporary = file.with_extension(Uuid::now_v7().to_string());
-    let saved = tokio::select! {
+    let (account, id, watch) = opened(&platform, "source put", &secret).await?;
+    let upload = Upload::begin(&platform, id, account).await?;
+    let temporary = Temporary(file(&platform, id).with_extension(Uuid::now_v7().to_string()));
+    let received = async {
+        let mut tx = platform.db().begin().await?;
+        let announced = uploads::announced(&body);
+        quotas::admit(&mut tx, quotas::owner(Some(account), None), Quota::Uploads, announced).await?;
+        drop(tx);
+        uploads::save(body, &temporary.0, MOST_BYTES).await
+    };
+    let received = tokio::select! {
         biased;
         () = watch.lost() => Err(missing()),
-        saved = slugs::save(body, &temporary, MOST_BYTES) => saved,
+        received = received => received,
     };
-    let size = match saved {
-        Ok(size) => size,
-        Err(err) => {
-            let _ = tokio::fs::remove_file(&temporary).await;
-            return Err(err);
-        }
+    let outcome = match received {
+        Ok(size) => keep(&upload, &platform, id, size, &temporary.0).await,
+        Err(err) => Err(err),
     };
-    tokio::fs::rename(&temporary, &file).await?;
-    store::sources::source_uploaded(platform.db(), id, i64::try_from(size).unwrap_or(i64::MAX)).await?;
-    Ok(StatusCode::OK)
+    drop(temporary);
+    upload.close().await;
+    outcome.map(|()| StatusCode::OK)
+}
+
+/// Puts what was uploaded in its place, unless it is more than there may be.
+async fn keep(upload: &Upload, platform: &Platform, id: Uuid, size: u64, temporary: &FilePath) -> Result<()> {
+    let mut tx = platform.db().begin().await?;
+    let size = i64::try_from(size).unwrap_or(i64::MAX);
+    let account = store::sources::source_uploaded(&mut *tx, id, size).await?.ok_or_else(missing)?;
+    upload.must_be_the_one(&mut tx).await?;
+    quotas::admit(&mut tx, quotas::owner(Some(account), None), Quota::Uploads, 0).await?;
+    tokio::fs::rename(temporary, file(platform, id)).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Removes the uploads that are over, and files of none. Says which.
+pub(crate) async fn sweep(platform: &Platform) -> anyhow::Result<Vec<String>> {
+    let mut done = Vec::new();
+    for id in store::sources::source_sweep(platform.db(), Utc::now() - LIFE).await? {
+        let _ = tokio::fs::remove_file(file(platform, id)).await;
+        done.push(format!("removed the upload {id}"));
+    }
+    let folder = platform.config().data.join("sources");
+    let old = tokio::task::spawn_blocking(move || older_than(&folder, AGE)).await??;
+    // Whatever is being uploaded has had its row before.
+    for id in store::sources::source_ids_unknown(platform.db(), &old).await? {
+        tokio::fs::remove_file(file(platform, id)).await?;
+        done.push(format!("removed the upload {id}, which nothing names"));
+    }
+    store::uploads::upload_sweep(platform.db(), Utc::now() - LIFE).await?;
+    Ok(done)
+}
+
+fn older_than(folder: &FilePath, age: Duration) -> std::io::Result<Vec<Uuid>> {
+    let mut old = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let changed = entry.metadata().and_then(|meta| meta.modified());
+        let is_old = changed.ok().and_then(|at| at.elapsed().ok()).is_some_and(|elapsed| elapsed >= age);
+        old.extend(entry.file_name().to_str().and_then(|name| name.parse().ok()).filter(|_: &Uuid| is_old));
+    }
+    Ok(old)
 }
 
 /// `GET /blobs/sources/{secret}`
 pub async fn source_download(State(platform): State<Platform>, Path(secret): Path<String>) -> Result<Response> {
-    let (id, watch) = opened(&platform, "source get", &secret).await?;
+    let (_, id, watch) = opened(&platform, "source get", &secret).await?;
     let file = tokio::fs::File::open(file(&platform, id)).await.map_err(|_| missing())?;
     // With its length, so that the client notices when it is cut off.
     let length = file.metadata().await?.len().to_string();

@@ -74,6 +74,41 @@ pub async fn slug_uploaded(
     Ok(done.rows_affected() == 1)
 }
 
+/// Of some archives those that no slug has.
+pub async fn slug_checksums_unnamed(db: impl PgExecutor<'_>, checksums: &[String]) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select c.checksum from unnest($1::text[]) c(checksum)
+         where not exists (select 1 from slugs s where s.checksum = c.checksum)",
+    )
+    .bind(checksums)
+    .fetch_all(db)
+    .await
+}
+
+/// Whether a slug has this archive, of any app but `except`.
+pub async fn slug_checksum_is_named(
+    db: impl PgExecutor<'_>,
+    checksum: &str,
+    except: Option<Uuid>,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select 1 from slugs where checksum = $1 and app_id is distinct from $2)")
+        .bind(checksum)
+        .bind(except)
+        .fetch_one(db)
+        .await
+}
+
+/// Until the end of the transaction nobody removes the archive with this checksum.
+pub async fn slug_archive_hold(db: impl PgExecutor<'_>, checksum: &str) -> sqlx::Result<()> {
+    sqlx::query("select pg_advisory_xact_lock_shared(7311, hashtext($1))").bind(checksum).execute(db).await?;
+    Ok(())
+}
+
+/// Until the end of the transaction nobody holds the archive with this checksum; false when somebody does.
+pub async fn slug_archive_take(db: impl PgExecutor<'_>, checksum: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select pg_try_advisory_xact_lock(7311, hashtext($1))").bind(checksum).fetch_one(db).await
+}
+
 /// Checksums of an app's archives that no other app uses.
 pub async fn slug_checksums_of_app_alone(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(

@@ -15,10 +15,23 @@ pub async fn source_create(db: impl PgExecutor<'_>, id: Uuid, account: Uuid, now
     Ok(())
 }
 
-/// Notes that the archive is there.
-pub async fn source_uploaded(db: impl PgExecutor<'_>, id: Uuid, size: i64) -> sqlx::Result<()> {
-    sqlx::query("update sources set size = $2 where id = $1").bind(id).bind(size).execute(db).await?;
-    Ok(())
+/// Notes that the archive is there. Returns whose it is; none when its time is over.
+pub async fn source_uploaded(db: impl PgExecutor<'_>, id: Uuid, size: i64) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar("update sources set size = $2 where id = $1 returning account_id")
+        .bind(id)
+        .bind(size)
+        .fetch_optional(db)
+        .await
+}
+
+/// Of some ids those of no source.
+pub async fn source_ids_unknown(db: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar(
+        "select i.id from unnest($1::uuid[]) i(id) where not exists (select 1 from sources s where s.id = i.id)",
+    )
+    .bind(ids)
+    .fetch_all(db)
+    .await
 }
 
 /// The ids of sources older than `before`, which are taken off the list.

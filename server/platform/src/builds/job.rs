@@ -206,12 +206,21 @@ impl Run {
             let _ = tokio::fs::remove_file(&made.file).await;
             return Ok(Built::Failed(why.to_string().trim_end_matches('.').to_owned()));
         }
-        platform.slug_files().put(&made.checksum, &made.file).await?;
+        // Before it is kept: what was released can be unpacked, wherever it is needed later.
+        let folder = platform.slug_files().folder(app.id, slug);
+        match builder::unpack(platform.git().workers(), &made.file, &folder, app.uid as u32).await {
+            Ok(()) => {}
+            Err(builder::Error::Failed { why }) => {
+                let _ = tokio::fs::remove_file(&made.file).await;
+                return Ok(Built::Failed(format!("the slug cannot be unpacked: {why}")));
+            }
+            Err(other) => return Err(other.into()),
+        }
         let now = Utc::now();
         let row = store::slugs::Row {
             id: slug,
             app_id: build.app_id,
-            checksum: Some(made.checksum),
+            checksum: Some(made.checksum.clone()),
             size: Some(i64::try_from(made.size).unwrap_or(i64::MAX)),
             process_types: sqlx::types::Json(made.process_types),
             buildpack_description: made.buildpack_description,
@@ -223,13 +232,11 @@ impl Run {
             created_at: now,
             updated_at: now,
         };
-        store::slugs::slug_create(platform.db(), &row).await?;
-        // While it is at hand. What goes wrong is told when it is tried for the release.
-        let folder = platform.slug_files().folder(app.id, slug);
-        if let Err(err) = builder::unpack(platform.git().workers(), &made.file, &folder, app.uid as u32).await {
-            tracing::warn!(slug.id = %slug, "could not unpack a slug that was just built: {err}");
-        }
-        store::builds::build_slug(platform.db(), self.build, slug).await?;
+        let mut tx = platform.db().begin().await?;
+        slugs::archives::keep(platform, &mut tx, &made.checksum, &made.file).await?;
+        store::slugs::slug_create(&mut *tx, &row).await?;
+        store::builds::build_slug(&mut *tx, self.build, slug).await?;
+        tx.commit().await?;
         let _ = tokio::fs::remove_file(&made.file).await;
         Ok(Built::Slug(slug))
     }

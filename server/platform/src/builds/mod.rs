@@ -28,7 +28,7 @@ use crate::{
     invitation_policy,
     quotas::{self, Quota},
     rights::{App, Can},
-    sources,
+    slugs, sources,
 };
 
 /// The errands of this module.
@@ -116,10 +116,8 @@ impl Reconciler for Sweep {
         let (db, now) = (self.0.db(), Utc::now());
         let day = chrono::Duration::days(1);
         let mut report = Report { again_in: Some(Duration::from_secs(3600)), ..Report::default() };
-        for id in store::sources::source_sweep(db, now - day).await? {
-            let _ = tokio::fs::remove_file(sources::file(&self.0, id)).await;
-            report.done.push(format!("removed the upload {id}"));
-        }
+        report.done.extend(sources::sweep(&self.0).await?);
+        report.done.extend(slugs::archives::sweep(&self.0).await?);
         store::sessions::session_sweep(db, now).await?;
         store::sign_in::sign_in_attempt_sweep(db, now).await?;
         store::identities::identity_proposal_sweep(db, now).await?;

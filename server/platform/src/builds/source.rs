@@ -12,6 +12,8 @@ use crate::{Platform, git, sources};
 /// Unpacks the source of `build` into `into`, anew.
 pub(super) async fn fetch(platform: &Platform, build: &Row, uid: u32, into: &Path) -> Result<(), builder::Error> {
     remove(into).await.map_err(builder::Error::Other)?;
+    let folder = into.parent().unwrap_or(into);
+    dyno::disks::must_have_room(folder, dyno::disks::RESERVE).context("fetch the source")?;
     if let Some(commit) = &build.git_new {
         let archive = into.with_extension("tar");
         let outcome = match git::archive(platform, build.app_id, commit, &archive).await {

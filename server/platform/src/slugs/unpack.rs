@@ -54,7 +54,11 @@ impl Job for Unpack {
     async fn give_up(&self, platform: &Platform, why: &anyhow::Error) -> anyhow::Result<()> {
         tracing::error!(release.id = %self.release, "could not unpack a slug: {why:#}");
         let Some((app, slug)) = self.found(platform).await? else { return Ok(()) };
-        self.note(platform, &app, &slug, Some("the platform could not do it; its log says more"), false).await
+        let said = match crate::error::is_disk_full(why) {
+            true => "the disk of the platform is full; whoever runs it has to make room",
+            false => "the platform could not do it; its log says more",
+        };
+        self.note(platform, &app, &slug, Some(said), false).await
     }
 }
 

@@ -24,6 +24,7 @@ mod sessions;
 mod slugs;
 mod sources;
 mod teams;
+mod uploads;
 mod world;
 
 /// A query that no test runs is one that may be misspelt.

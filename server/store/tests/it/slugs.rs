@@ -28,6 +28,29 @@ async fn slugs() {
     let mut alone = slug_checksums_of_app_alone(&w.db, app).await.unwrap();
     alone.sort();
     assert_eq!(alone, ["SHA256:a", "SHA256:own"]);
+
+    let asked = ["SHA256:a", "SHA256:b"].map(String::from);
+    assert_eq!(slug_checksums_unnamed(&w.db, &asked).await.unwrap(), ["SHA256:b"]);
+    for (checksum, except, named) in
+        [("SHA256:own", None, true), ("SHA256:own", Some(app), false), ("SHA256:b", None, false)]
+    {
+        assert_eq!(slug_checksum_is_named(&w.db, checksum, except).await.unwrap(), named, "{checksum} {except:?}");
+    }
+    assert!(slug_checksum_is_named(&w.db, "SHA256:shared", Some(app)).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_archive_that_is_held_is_not_taken() {
+    let w = World::start().await;
+    let (mut one, mut other) = (w.db.begin().await.unwrap(), w.db.begin().await.unwrap());
+    slug_archive_hold(&mut *one, "SHA256:a").await.unwrap();
+    slug_archive_hold(&mut *other, "SHA256:a").await.unwrap();
+    other.rollback().await.unwrap();
+    let mut third = w.db.begin().await.unwrap();
+    assert!(!slug_archive_take(&mut *third, "SHA256:a").await.unwrap());
+    assert!(slug_archive_take(&mut *third, "SHA256:b").await.unwrap());
+    one.rollback().await.unwrap();
+    assert!(slug_archive_take(&mut *third, "SHA256:a").await.unwrap());
 }
 
 #[tokio::test]

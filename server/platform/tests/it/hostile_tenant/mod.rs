@@ -13,3 +13,4 @@ mod other_apps;
 mod outside;
 mod rights;
 mod secrets;
+mod uploads;

@@ -1,0 +1,142 @@
+//! Uploads: bytes on their way to a slug or a source.
+//!
+//! One writer for each address, few for each owner, and no more bytes than the owner's quota and the disk have room
+//! for: both are looked at before the first byte, and again before anything is kept. Who writes is a row, which is
+//! renewed as long as they do, so that what a killed server left is over by itself.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
+use chrono::Utc;
+use futures::StreamExt as _;
+use sqlx::PgConnection;
+use tokio::{io::AsyncWriteExt as _, task::JoinHandle};
+use uuid::Uuid;
+
+use crate::{
+    Platform,
+    error::{Error, Result},
+    places::{Place, Places},
+};
+
+/// Uploads of one owner at once, and of all.
+const MOST_OF_ONE: usize = 4;
+const MOST: usize = 32;
+/// How often a writer says that it is there, and how long its word holds.
+const RENEWAL: Duration = Duration::from_secs(10);
+const LEASE: chrono::Duration = chrono::Duration::seconds(40);
+/// After so many bytes the disk is looked at again.
+const STRIDE: u64 = 32 << 20;
+
+/// The places of those who upload.
+pub(crate) fn places() -> Places {
+    Places::new("uploads", MOST_OF_ONE, 0, MOST)
+}
+
+/// The only upload to an address, until it is [closed](Self::close) or dropped.
+pub(crate) struct Upload {
+    platform: Platform,
+    id: Uuid,
+    writer: Uuid,
+    renewals: JoinHandle<()>,
+    _place: Place,
+}
+
+impl Upload {
+    /// Begins one to the slug or source with this id, of `owner`. A conflict when there is another.
+    pub async fn begin(platform: &Platform, id: Uuid, owner: Uuid) -> Result<Self> {
+        let place = platform.uploads().take_now(owner)?;
+        let (writer, now) = (Uuid::now_v7(), Utc::now());
+        if !store::uploads::upload_begin(platform.db(), id, writer, now - LEASE, now).await? {
+            return Err(taken());
+        }
+        let renewals = tokio::spawn(renew(platform.clone(), id, writer));
+        Ok(Self { platform: platform.clone(), id, writer, renewals, _place: place })
+    }
+
+    /// In the transaction that keeps what was uploaded: a conflict when another one has taken the place meanwhile.
+    pub async fn must_be_the_one(&self, tx: &mut PgConnection) -> Result<()> {
+        match store::uploads::upload_end(tx, self.id, self.writer).await? {
+            true => Ok(()),
+            false => Err(taken()),
+        }
+    }
+
+    /// Lets others upload to the address, before the answer is sent.
+    pub async fn close(self) {
+        if let Err(err) = store::uploads::upload_end(self.platform.db(), self.id, self.writer).await {
+            tracing::warn!(upload.id = %self.id, "could not end an upload, which is over by itself soon: {err}");
+        }
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.renewals.abort();
+        let (platform, id, writer) = (self.platform.clone(), self.id, self.writer);
+        // The client went away; it may come again at once.
+        tokio::spawn(async move {
+            let _ = store::uploads::upload_end(platform.db(), id, writer).await;
+        });
+    }
+}
+
+/// A file that is removed with this, if it is still there: also when the client goes away.
+pub(crate) struct Temporary(pub PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+async fn renew(platform: Platform, id: Uuid, writer: Uuid) {
+    loop {
+        tokio::time::sleep(RENEWAL).await;
+        if let Err(err) = store::uploads::upload_renew(platform.db(), id, writer, Utc::now()).await {
+            tracing::warn!(upload.id = %id, "could not renew an upload: {err}");
+        }
+    }
+}
+
+fn taken() -> Error {
+    Error::conflict(
+        "Something else is being uploaded to this address. Wait until that has ended, or ask for another address.",
+    )
+}
+
+/// How many bytes a body says that it has; 1 when it does not say.
+pub(crate) fn announced(body: &Body) -> i64 {
+    body.size_hint().exact().and_then(|size| i64::try_from(size).ok()).unwrap_or(1)
+}
+
+/// Saves a body. Refuses one that is larger than `most` bytes, or than the disk has room for.
+pub(crate) async fn save(body: Body, file: &Path, most: u64) -> Result<u64> {
+    let too_large = || Error::invalid(format!("The upload is larger than {} MB.", most >> 20));
+    let told = body.size_hint().exact().unwrap_or(0);
+    if told > most {
+        return Err(too_large());
+    }
+    must_have_room(file, told)?;
+    let mut out = tokio::fs::File::create(file).await?;
+    let (mut content, mut size) = (body.into_data_stream(), 0);
+    while let Some(chunk) = content.next().await {
+        let chunk = chunk.map_err(|_| Error::bad_request("The upload was cut short. Send it again."))?;
+        if size / STRIDE != (size + chunk.len() as u64) / STRIDE {
+            must_have_room(file, 0)?;
+        }
+        size += chunk.len() as u64;
+        if size > most {
+            return Err(too_large());
+        }
+        out.write_all(&chunk).await?;
+    }
+    out.flush().await?;
+    Ok(size)
+}
+
+/// Refuses to write `bytes` to `file` when the disk would be full then.
+fn must_have_room(file: &Path, bytes: u64) -> std::io::Result<()> {
+    dyno::disks::must_have_room(file.parent().unwrap_or(file), dyno::disks::RESERVE + bytes)
+}

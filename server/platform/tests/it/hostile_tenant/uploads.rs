@@ -1,0 +1,225 @@
+//! What they try to leave on the disk by uploading: more than they may have, more at once, archives of nobody.
+
+use std::{
+    convert::Infallible,
+    fs::{self, File, FileTimes},
+    path::Path,
+    process::Command,
+    time::{Duration, SystemTime},
+};
+
+use axum::body::{Body, Bytes};
+use futures::future::join_all;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::world::{Actor, World, archive, path, slug_archive, until};
+
+/// The address for an upload of source code.
+async fn place(who: &Actor) -> String {
+    let made = who.post("/sources", Value::Null).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    path(made.json()["source_blob"]["put_url"].as_str().unwrap())
+}
+
+/// A slug of the stranger's app, and the address for its archive.
+async fn slug(who: &Actor) -> (String, String) {
+    let made = who.post("/apps/dawn/slugs", json!({ "process_types": { "web": "./server" } })).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let made = made.json();
+    (made["id"].as_str().unwrap().to_owned(), path(made["blob"]["url"].as_str().unwrap()))
+}
+
+/// A body that does not say how long it is, and goes on as long as its other end.
+fn open_body() -> (mpsc::Sender<Result<Bytes, Infallible>>, Body) {
+    let (feed, body) = mpsc::channel(1);
+    (feed, Body::from_stream(ReceiverStream::new(body)))
+}
+
+/// The same, whole.
+fn unannounced(bytes: Vec<u8>) -> Body {
+    Body::from_stream(futures::stream::iter([Ok::<_, Infallible>(Bytes::from(bytes))]))
+}
+
+/// Uploads that last, to these addresses: what feeds them, and what becomes of them.
+async fn begin(t: &World, address: &str) -> (mpsc::Sender<Result<Bytes, Infallible>>, tokio::task::JoinHandle<u16>) {
+    let (feed, body) = open_body();
+    let ask = t.anonymous.ask("PUT", address).body(body);
+    let upload = tokio::spawn(async move { ask.await.status });
+    feed.send(Ok(Bytes::from_static(b"begun"))).await.unwrap();
+    // The channel takes one piece: when it takes another, the first was read.
+    feed.send(Ok(Bytes::from_static(b"begun"))).await.unwrap();
+    (feed, upload)
+}
+
+fn archives(t: &World) -> Vec<String> {
+    let mut found = Vec::new();
+    for folder in fs::read_dir(t.data().join("slugs")).unwrap() {
+        for file in fs::read_dir(folder.unwrap().path()).unwrap() {
+            found.push(file.unwrap().file_name().into_string().unwrap());
+        }
+    }
+    found.sort();
+    found
+}
+
+async fn allow(t: &World, bytes: u64) {
+    let set = t.owner.patch("/users/stranger@example.com/quotas", json!({ "upload_bytes": bytes })).await;
+    assert_eq!(set.status, 200, "{set:?}");
+}
+
+#[tokio::test]
+async fn an_address_has_one_writer_at_a_time() {
+    let t = World::start().await;
+    t.stranger.post("/apps", json!({ "name": "dawn" })).await;
+    let (_, slug_address) = slug(&t.stranger).await;
+    for (address, archive) in
+        [(place(&t.stranger).await, archive("Procfile", "web: ./server\n")), (slug_address, slug_archive())]
+    {
+        let (feed, first) = begin(&t, &address).await;
+        let (status, id, message) = t.anonymous.ask("PUT", &address).body(archive.clone()).await.error();
+        assert_eq!((status, id.as_str()), (409, "conflict"));
+        assert!(message.contains("being uploaded to this address"), "{message}");
+        // The first one's client goes away.
+        first.abort();
+        drop(feed);
+        until("the address is free", async || {
+            match t.anonymous.ask("PUT", &address).body(archive.clone()).await.status {
+                200 => Ok(()),
+                other => Err(other.to_string()),
+            }
+        })
+        .await;
+    }
+    let left: i64 = sqlx::query_scalar("select count(*) from uploads").fetch_one(&t.db).await.unwrap();
+    assert_eq!((left, archives(&t).len()), (0, 1));
+    assert!(t.leftovers().is_empty(), "{:?}", t.leftovers());
+    assert_eq!(fs::read_dir(t.data().join("sources")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn what_a_killed_server_was_writing_to_is_free_again_soon() {
+    let t = World::start().await;
+    let address = place(&t.stranger).await;
+    let claim = async |since: &str| {
+        sqlx::query(sqlx::AssertSqlSafe(format!(
+            "insert into uploads (id, writer, created_at, updated_at) select id, id, now(), now() - interval '{since}'
+             from sources on conflict (id) do update set updated_at = excluded.updated_at"
+        )))
+        .execute(&t.db)
+        .await
+        .unwrap();
+    };
+    claim("10 seconds").await;
+    assert_eq!(t.anonymous.ask("PUT", &address).body("x").await.status, 409);
+    claim("2 minutes").await;
+    assert_eq!(t.anonymous.ask("PUT", &address).body("x").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_quota_is_looked_at_when_the_bytes_come() {
+    let t = World::start().await;
+    t.stranger.post("/apps", json!({ "name": "dawn" })).await;
+    allow(&t, 5000).await;
+    let mut places = Vec::new();
+    for _ in 0..4 {
+        places.push(place(&t.stranger).await);
+    }
+    // All have begun while there was room for each; two have it when they end.
+    let uploads =
+        places.iter().map(|place| t.anonymous.ask("PUT", place).body(unannounced(vec![7; 2000])).into_future());
+    let mut ends: Vec<u16> = join_all(uploads).await.iter().map(|answer| answer.status).collect();
+    ends.sort_unstable();
+    assert_eq!(ends, [200, 200, 422, 422]);
+    let kept = fs::read_dir(t.data().join("sources")).unwrap().count();
+    assert_eq!(kept, 2);
+    // What says how large it is, is refused before it comes.
+    let (_, address) = slug(&t.stranger).await;
+    let (status, id, message) = t.anonymous.ask("PUT", &address).body(vec![7; 2000]).await.error();
+    assert_eq!((status, id.as_str()), (422, "quota_reached"));
+    assert!(message.contains("quota \"upload_bytes\""), "{message}");
+    // What does not say it, and is a slug, leaves no archive.
+    allow(&t, 4001).await;
+    let refused = t.anonymous.ask("PUT", &address).body(unannounced(slug_archive())).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert_eq!(archives(&t), Vec::<String>::new());
+    allow(&t, 10_000).await;
+    assert_eq!(t.anonymous.ask("PUT", &address).body(slug_archive()).await.status, 200);
+    assert_eq!(archives(&t).len(), 1);
+}
+
+#[tokio::test]
+async fn an_owner_uploads_few_things_at_once() {
+    let t = World::start().await;
+    let mut begun = Vec::new();
+    for _ in 0..4 {
+        begun.push(begin(&t, &place(&t.stranger).await).await);
+    }
+    let fifth = place(&t.stranger).await;
+    let (status, _, message) = t.anonymous.ask("PUT", &fifth).body("x").await.error();
+    assert_eq!(status, 429);
+    assert!(message.contains("too many uploads"), "{message}");
+    // Others are not concerned.
+    let other = place(&t.owner).await;
+    assert_eq!(t.anonymous.ask("PUT", &other).body("x").await.status, 200);
+    for (feed, upload) in begun {
+        drop(feed);
+        assert_eq!(upload.await.unwrap(), 200);
+    }
+    assert_eq!(t.anonymous.ask("PUT", &fifth).body("x").await.status, 200);
+}
+
+fn write(file: &Path, age: Duration) {
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, "x").unwrap();
+    let times = FileTimes::new().set_modified(SystemTime::now() - age);
+    File::options().write(true).open(file).unwrap().set_times(times).unwrap();
+}
+
+#[tokio::test]
+async fn archives_and_sources_that_nothing_names_are_removed() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.deploy("dusk", &[("web", "./server")]).await;
+    let named = archives(&t);
+    let old = Duration::from_secs(2 * 3600);
+    let slugs = t.data().join("slugs");
+    File::options()
+        .write(true)
+        .open(slugs.join(&named[0][..2]).join(&named[0]))
+        .unwrap()
+        .set_times(FileTimes::new().set_modified(SystemTime::now() - old))
+        .unwrap();
+    let [gone, young] = ["a", "b"].map(|digit| slugs.join(digit.repeat(2)).join(format!("{}.slug", digit.repeat(64))));
+    let part = slugs.join("cc").join(format!("{}.slug#1", "c".repeat(64)));
+    let source = t.data().join("sources").join(uuid::Uuid::now_v7().to_string());
+    write(&gone, old);
+    write(&young, Duration::ZERO);
+    write(&part, Duration::ZERO);
+    write(&source, old);
+    let t = t.again().await;
+    until("they are gone", async || {
+        let left: Vec<_> = [&gone, &part, &source].into_iter().filter(|file| file.exists()).collect();
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+    })
+    .await;
+    assert!(young.exists(), "it may be on its way");
+    let others: Vec<_> = archives(&t).into_iter().filter(|name| !young.ends_with(name)).collect();
+    assert_eq!(others, named);
+}
+
+#[tokio::test]
+async fn an_upload_that_the_disk_has_no_room_for_is_told_so() {
+    let t = World::start().await;
+    let folder = t.data().join("sources");
+    let small = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "none"]).arg(&folder).status().unwrap();
+    assert!(small.success());
+    let address = place(&t.owner).await;
+    t.expects("No space left on device");
+    let (status, id, message) = t.anonymous.ask("PUT", &address).body("x").await.error();
+    assert!(Command::new("umount").arg(&folder).status().unwrap().success());
+    assert_eq!((status, id.as_str()), (507, "disk_full"));
+    assert!(message.contains("disk is full"), "{message}");
+    assert_eq!(t.anonymous.ask("PUT", &address).body("x").await.status, 200);
+}

@@ -1,0 +1,50 @@
+//! Uploads (who is writing to which address): rows and queries.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// Lets `writer` upload the slug or source with this id; false when somebody else does, who was there after `since`.
+pub async fn upload_begin(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    writer: Uuid,
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "insert into uploads (id, writer, created_at, updated_at) values ($1, $2, $4, $4)
+         on conflict (id) do update set writer = $2, created_at = $4, updated_at = $4 where uploads.updated_at < $3",
+    )
+    .bind(id)
+    .bind(writer)
+    .bind(since)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Notes that `writer` is still there.
+pub async fn upload_renew(db: impl PgExecutor<'_>, id: Uuid, writer: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("update uploads set updated_at = $3 where id = $1 and writer = $2")
+        .bind(id)
+        .bind(writer)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Takes the upload of `writer` off the list; false when another one has taken its place.
+pub async fn upload_end(db: impl PgExecutor<'_>, id: Uuid, writer: Uuid) -> sqlx::Result<bool> {
+    let done =
+        sqlx::query("delete from uploads where id = $1 and writer = $2").bind(id).bind(writer).execute(db).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Forgets uploads that nobody has renewed since `before`.
+pub async fn upload_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("delete from uploads where updated_at < $1").bind(before).execute(db).await?;
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! Uploads: every query.
+
+use store::uploads::*;
+use uuid::Uuid;
+
+use crate::world::{World, at};
+
+#[tokio::test]
+async fn an_address_has_one_writer() {
+    let w = World::start().await;
+    let id = Uuid::now_v7();
+    let (one, other) = (Uuid::now_v7(), Uuid::now_v7());
+    assert!(upload_begin(&w.db, id, one, at(0), at(10)).await.unwrap());
+    assert!(!upload_begin(&w.db, id, other, at(5), at(12)).await.unwrap());
+    upload_renew(&w.db, id, one, at(20)).await.unwrap();
+    upload_renew(&w.db, id, other, at(90)).await.unwrap();
+    assert!(!upload_begin(&w.db, id, other, at(15), at(22)).await.unwrap());
+    // It is not renewed any more.
+    assert!(upload_begin(&w.db, id, other, at(21), at(30)).await.unwrap());
+    assert!(!upload_end(&w.db, id, one).await.unwrap());
+    assert!(upload_end(&w.db, id, other).await.unwrap());
+    assert!(upload_begin(&w.db, id, one, at(0), at(40)).await.unwrap());
+    upload_sweep(&w.db, at(41)).await.unwrap();
+    assert!(upload_begin(&w.db, id, other, at(0), at(42)).await.unwrap());
+}
