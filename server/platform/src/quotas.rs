@@ -96,6 +96,17 @@ pub(crate) async fn admit(tx: &mut PgConnection, owner: Owner, quota: Quota, mor
     )))
 }
 
+/// How much more of `quota` the owner of an app may have, and who that is; nothing when there is no bound. As
+/// [`admit`], it waits for others who take some, and when there is none left it is the same error.
+pub(crate) async fn left_for_app(tx: &mut PgConnection, app: Uuid, quota: Quota) -> Result<(Owner, Option<i64>)> {
+    let Some(owner) = store::quotas::quota_owner(&mut *tx, app).await? else { return Ok((Owner::default(), None)) };
+    admit(tx, owner, quota, 1).await?;
+    let (set, is_exempt) = (store::quotas::quota_list(&mut *tx, owner).await?, is_exempt(&mut *tx, owner).await?);
+    let (Some(most), _) = quota.most(&set, is_exempt) else { return Ok((owner, None)) };
+    let used = quota.of(&store::quotas::quota_usage(&mut *tx, owner, &stacks::memory()).await?);
+    Ok((owner, Some(most.saturating_sub(used))))
+}
+
 /// An error when `owner` has more of anything that an app brings with it: after it was given one.
 pub(crate) async fn admit_all(tx: &mut PgConnection, owner: Owner) -> Result<()> {
     for quota in [Quota::Apps, Quota::Dynos, Quota::Memory, Quota::Repositories] {

@@ -20,7 +20,7 @@ use nix::{
 use crate::world::{World, repo::Repo, wait_until};
 
 /// Processes below the server, by their command lines.
-fn below_server(world: &World) -> Vec<(i32, String)> {
+pub fn below_server(world: &World) -> Vec<(i32, String)> {
     let server = world.pid_of("server");
     let parent = |pid: i32| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -42,7 +42,7 @@ fn below_server(world: &World) -> Vec<(i32, String)> {
     all.filter(is_below).map(line).filter(|(_, line)| !line.is_empty()).collect()
 }
 
-fn is_git(line: &str) -> bool {
+pub fn is_git(line: &str) -> bool {
     line.contains("receive-pack") || line.contains("upload-pack") || line.contains("index-pack")
 }
 

@@ -6,5 +6,6 @@ mod branches;
 mod leftovers;
 mod memory;
 mod other_apps;
+mod tokens;
 #[path = "../world/mod.rs"]
 mod world;

@@ -1,6 +1,6 @@
 //! git's output on its way to the client; a push is told at its end why it did not succeed.
 
-use std::{io, sync::Arc, sync::Mutex};
+use std::{io, sync::Arc, sync::Mutex, time::Duration};
 
 use axum::body::{Body, Bytes};
 use bytes::{BufMut as _, BytesMut};
@@ -9,12 +9,15 @@ use tokio::{io::AsyncReadExt as _, net::unix::pipe::Receiver};
 use worker::Worker;
 
 use super::{
-    body::Refusal,
+    body::{Refusal, too_many_refs},
     repositories::{Place, Writing},
 };
 
 /// Where the reader of the request's body leaves why it stopped.
 pub(super) type Told = Arc<Mutex<Option<Refusal>>>;
+
+/// How long the last words to a client are given before the line is cut.
+const BEFORE_CUT: Duration = Duration::from_millis(200);
 
 /// The end of the answer to a push.
 const END: &[u8] = b"0000";
@@ -31,6 +34,14 @@ pub(super) struct Served {
     pub is_over: bool,
 }
 
+/// How far an answer is.
+enum State {
+    Reading(Box<Served>, BytesMut),
+    /// What is still to come does not, for this reason, which was told.
+    Cut(String),
+    Over,
+}
+
 /// What a client has as long as git is at work for them.
 pub(super) struct Seat {
     pub place: Place,
@@ -44,14 +55,20 @@ impl Served {
     /// What git says, after `head`, as a body.
     pub fn body(self, head: Vec<u8>) -> Body {
         let held = BytesMut::new();
-        let reading = Some((self, held));
         let head = stream::iter((!head.is_empty()).then(|| Ok::<_, io::Error>(Bytes::from(head))));
-        let rest = stream::unfold(reading, |reading| async move {
-            let (mut served, mut held) = reading?;
-            match served.read(&mut held).await {
-                Ok(Some(part)) => Some((Ok(part), Some((served, held)))),
-                Ok(None) => Some((served.end(held).await, None)),
-                Err(err) => Some((Err(err), None)),
+        let rest = stream::unfold(State::Reading(Box::new(self), held), |state| async move {
+            match state {
+                State::Reading(mut served, mut held) => match served.read(&mut held).await {
+                    Ok(Some(part)) => Some((Ok(part), State::Reading(served, held))),
+                    Ok(None) => Some(served.end(held).await),
+                    Err(err) => Some((Err(err), State::Over)),
+                },
+                State::Cut(why) => {
+                    // The remark is on its way by then.
+                    tokio::time::sleep(BEFORE_CUT).await;
+                    Some((Err(io::Error::other(why)), State::Over))
+                }
+                State::Over => None,
             }
         });
         Body::from_stream(futures::StreamExt::chain(head, rest))
@@ -79,7 +96,8 @@ impl Served {
         }
     }
 
-    async fn end(self, held: BytesMut) -> io::Result<Bytes> {
+    /// The last part, and what comes after it.
+    async fn end(self, held: BytesMut) -> (io::Result<Bytes>, State) {
         let why = match self.is_over {
             true => {
                 // Which kills it.
@@ -95,12 +113,14 @@ impl Served {
         match (self.writing, why) {
             (Some(writing), None) => {
                 writing.ended_well();
-                Ok(held.freeze())
+                (Ok(held.freeze()), State::Over)
             }
-            (Some(_), Some(why)) => Ok(refusal(&held, &why)),
-            (None, None) => Ok(held.freeze()),
+            // git would list every one of them as failed, after the reason.
+            (Some(_), Some(why)) if why == too_many_refs() => (Ok(remark(&why)), State::Cut(why)),
+            (Some(_), Some(why)) => (Ok(refusal(&held, &why)), State::Over),
+            (None, None) => (Ok(held.freeze()), State::Over),
             // The client notices that something is missing.
-            (None, Some(why)) => Err(io::Error::other(why)),
+            (None, Some(why)) => (Err(io::Error::other(why)), State::Over),
         }
     }
 }
@@ -120,13 +140,20 @@ fn refusal(held: &[u8], why: &str) -> Bytes {
     if !is_ended {
         out.put_slice(held);
     }
-    line(&mut out, 2, format!(" !     {why}\n").as_bytes());
+    out.put_slice(&remark(why));
     if !is_ended {
         let unpack = format!("unpack {}\n", why.trim_end_matches('.'));
         let report = format!("{:04x}{unpack}0000", unpack.len() + 4);
         line(&mut out, 1, report.as_bytes());
     }
     out.put_slice(END);
+    out.freeze()
+}
+
+/// A line for people.
+fn remark(why: &str) -> Bytes {
+    let mut out = BytesMut::new();
+    line(&mut out, 2, format!(" !     {why}\n").as_bytes());
     out.freeze()
 }
 

@@ -58,6 +58,11 @@ pub(super) async fn feed(body: Body, headers: &HeaderMap, bounds: Bounds, mut gi
     timeout(bounds.time, passed).await.unwrap_or_else(late)
 }
 
+/// What whoever pushes more than git is to take is told.
+pub(super) fn too_many_refs() -> Refusal {
+    format!("A push may change {} branches and tags. Push them in several goes.", limits::MOST_REFS)
+}
+
 /// Counts git's lines, which say how long they are, until the first break.
 struct Lines {
     most: usize,
@@ -91,9 +96,7 @@ impl Lines {
                 _ => self.done = true,
             }
             if !self.done {
-                self.most = self.most.checked_sub(1).ok_or_else(|| {
-                    format!("A push may change {} branches and tags. Push them in several goes.", limits::MOST_REFS)
-                })?;
+                self.most = self.most.checked_sub(1).ok_or_else(too_many_refs)?;
             }
         }
         Ok(())

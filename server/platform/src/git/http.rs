@@ -4,7 +4,7 @@ use std::{fs::File, os::unix::net::UnixStream};
 
 use anyhow::Context as _;
 use axum::{
-    body::Body,
+    body::{Body, HttpBody as _},
     extract::{FromRequestParts as _, Path, Query, Request, State},
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
@@ -16,17 +16,15 @@ use worker::{Limits, Lines, Order, Program, Work};
 use super::{
     answer::{Seat, Served, Told},
     body::{self, Bounds},
-    hook, housekeeping,
-    limits::{self, GitLimits},
-    plumbing, push,
-    repositories::{self, Repositories, Writing, ensure},
+    hook, housekeeping, limits, plumbing, push,
+    repositories::{Repositories, Writing, ensure},
+    room::{Room, must_have_room},
 };
 use crate::{
     Platform,
     actor::Actor,
     error::{Error, Result},
     events::Asker,
-    quotas::{self, Quota},
     rights::{App, Can},
 };
 
@@ -77,7 +75,7 @@ async fn ask(platform: &Platform, parts: &mut Parts, repository: &str) -> std::r
 
 fn told(err: Error) -> Response {
     match err {
-        Error::Told(err) if [403, 413, 429].contains(&err.status) => {
+        Error::Told(err) if [403, 413, 422, 429].contains(&err.status) => {
             plain(StatusCode::from_u16(err.status).unwrap_or(StatusCode::FORBIDDEN), err.message)
         }
         err => err.into_response(),
@@ -103,15 +101,9 @@ pub async fn info_refs(
         Err(response) => return Ok(response),
     };
     if command == "receive-pack"
-        && let Err(err) = room(&platform, guest.app.id).await
+        && let Err(err) = must_have_room(&platform, guest.app.id).await
     {
         return Ok(told(err));
-    }
-    if command == "receive-pack" {
-        let mut tx = platform.db().begin().await?;
-        if let Err(err) = quotas::admit_for_app(&mut tx, guest.app.id, Quota::Repositories, 0).await {
-            return Ok(told(err));
-        }
     }
     let program = plumbing::git(&[command, "--stateless-rpc", "--advertise-refs", plumbing::REPOSITORY]);
     let order = order(&platform, guest.app.id, protocol(program, &parts.headers)).await?;
@@ -119,19 +111,6 @@ pub async fn info_refs(
     let line = format!("# service={service}\n");
     let head = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
     Ok(answer(&format!("application/x-{service}-advertisement"), served.body(head)))
-}
-
-/// How many bytes more a repository may take in, which is told when it is none.
-async fn room(platform: &Platform, app: Uuid) -> Result<u64> {
-    let GitLimits { repository_bytes: most, push_bytes, .. } = platform.config().git;
-    let size = repositories::size(&repositories::path(platform, app)).await;
-    match most.saturating_sub(size).min(push_bytes) {
-        0 => Err(Error::forbidden(format!(
-            "The repository is full: it takes up more than {} MB. Remove branches that nobody needs, or make the app anew.",
-            most >> 20
-        ))),
-        room => Ok(room),
-    }
 }
 
 fn protocol(program: Program, headers: &HeaderMap) -> Program {
@@ -179,11 +158,13 @@ pub async fn receive_pack(
         Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
-    let room = match room(&platform, app.id).await {
+    // What is packed once more says nothing of how much it is.
+    let announced = body.size_hint().exact().filter(|_| !parts.headers.contains_key(header::CONTENT_ENCODING));
+    let room = match Room::take(&platform, app.id, announced).await {
         Ok(room) => room,
         Err(err) => return Ok(told(err)),
     };
-    let most = format!("receive.maxInputSize={room}");
+    let most = format!("receive.maxInputSize={}", room.bytes);
     let program = plumbing::git(&["-c", &most, "receive-pack", "--stateless-rpc", plumbing::REPOSITORY]);
     let exe = format!("/proc/self/fd/{}", hook::EXECUTABLE);
     let program = protocol(program, &parts.headers).env("WHARF_EXE", exe);
@@ -195,7 +176,7 @@ pub async fn receive_pack(
     let served = start(&platform, &order, lines, Some(writing), seat)?;
     let bounds = Bounds {
         // A little more than git takes, so that git can say so.
-        bytes: room.saturating_add(16 << 20),
+        bytes: room.bytes.saturating_add(16 << 20),
         lines: limits::MOST_REFS,
         time: platform.config().git.time,
     };
@@ -205,7 +186,7 @@ pub async fn receive_pack(
         tokio::select! {
             biased;
             () = watch.lost() => {}
-            () = push::answer(platform.clone(), app.id, Asker::of(&actor), line) => {}
+            () = push::answer(platform.clone(), app.id, Asker::of(&actor), line, room) => {}
         }
         if let Err(err) = housekeeping::pack(&platform, app.id).await {
             tracing::warn!(app.id = %app.id, "could not pack a repository: {err:#}");

@@ -23,6 +23,7 @@ mod limits;
 mod plumbing;
 mod push;
 mod repositories;
+mod room;
 
 use std::path::Path;
 
@@ -87,9 +88,7 @@ pub(crate) async fn move_ref(platform: &Platform, app: Uuid, name: &str, old: &s
     let errand = inside::Move { name: name.into(), old: old.into(), new: new.into() };
     plumbing::ask(platform, &repository, &errand).await.with_context(|| format!("move {name}"))?;
     writing.ended_well();
-    let size = repositories::size(&repository).await;
-    store::apps::app_repo_size(platform.db(), app, i64::try_from(size).unwrap_or(i64::MAX)).await?;
-    Ok(())
+    repositories::note_size(platform, app).await
 }
 
 /// What a client is told whose push comes after another one that it did not know of.

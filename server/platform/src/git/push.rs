@@ -15,9 +15,10 @@ use uuid::Uuid;
 
 use super::hook::{Push, VERDICT};
 use super::inspection::inspect;
+use super::room::Room;
 use crate::{
-    Platform, builds,
-    error::{Error, Result, is_disk_full},
+    Platform, addresses, builds,
+    error::{Error, Result, is_contended, is_disk_full},
     events::{self, Asker},
     log_lines, outputs,
     rights::{Can, still_may},
@@ -33,11 +34,15 @@ const MOST_QUESTION_BYTES: u64 = 4096;
 /// Answers the hook of one push, who asks over `line` to have a branch deployed, with what the
 /// client shall see, and the verdict. The line is that push's alone, so that nobody can ask in the
 /// name of another.
-pub(super) async fn answer(platform: Platform, app: Uuid, asker: Asker, line: UnixStream) {
+pub(super) async fn answer(platform: Platform, app: Uuid, asker: Asker, line: UnixStream, room: Room) {
     let (hook, mut client) = line.into_split();
     let mut hook = BufReader::new(hook);
     let mut question = Vec::new();
     let read = (&mut hook).take(MOST_QUESTION_BYTES).read_until(b'\n', &mut question).await;
+    // git asks when all objects are there.
+    if let Err(err) = room.give_back(&platform).await {
+        tracing::warn!(app.id = %app, "could not look how large a repository is: {err:#}");
+    }
     // Nothing that is deployed was pushed, or the client is gone.
     let (Ok(1..), Ok(push)) = (read, serde_json::from_slice::<Push>(&question)) else { return };
     let (out, mut lines) = mpsc::channel::<Bytes>(64);
@@ -74,6 +79,9 @@ async fn went_wrong(said: &Said, err: &Error) -> String {
         Error::Told(told) => return told.message.clone(),
         Error::Internal(cause) if is_disk_full(cause) => {
             said.line(" !     The disk of the platform is full. Tell whoever runs it, and push again later.").await;
+        }
+        Error::Internal(cause) if is_contended(cause) => {
+            said.line(" !     Somebody else changed the app at the same moment. Push again.").await;
         }
         Error::Internal(_) => {
             said.line(" !     Something went wrong on our side. The log of the platform says more.").await;
@@ -174,7 +182,7 @@ pub(super) async fn create(
         app: app.id,
         account: asker.account,
         stack: app.build_stack.clone(),
-        buildpacks: app.buildpacks.clone(),
+        buildpacks: addresses::buildpacks(platform.secrets(), app)?,
         source_version: Some(push.new.clone()),
         source_description: Some(subject.to_owned()),
         git: Some((push.name.clone(), push.old.clone(), push.new.clone())),

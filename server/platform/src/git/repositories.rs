@@ -21,6 +21,7 @@ use worker::{Work, Workers};
 use super::{
     housekeeping, limits,
     plumbing::{git, order},
+    room::Rooms,
 };
 use crate::{
     Platform,
@@ -32,6 +33,7 @@ pub(crate) struct Repositories {
     workers: Workers,
     uses: Mutex<HashMap<Uuid, Arc<Use>>>,
     guests: Arc<Mutex<HashMap<Uuid, usize>>>,
+    rooms: Rooms,
     pub(super) cleaning: tokio::sync::Mutex<()>,
 }
 
@@ -49,7 +51,18 @@ impl Repositories {
     pub fn new() -> anyhow::Result<Self> {
         let workers = Workers::new().context("prepare to run workers")?;
         let guests = Arc::default();
-        Ok(Self { workers, uses: Mutex::default(), guests, cleaning: tokio::sync::Mutex::default() })
+        Ok(Self {
+            workers,
+            uses: Mutex::default(),
+            guests,
+            rooms: Rooms::default(),
+            cleaning: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// What pushes under way may bring.
+    pub(super) fn rooms(&self) -> &Rooms {
+        &self.rooms
     }
 
     pub fn workers(&self) -> &Workers {
@@ -244,6 +257,13 @@ pub(super) async fn size(repository: &Path) -> u64 {
         total
     };
     tokio::task::spawn_blocking(walk).await.unwrap_or(0)
+}
+
+/// Notes what a repository takes up, for the owner's quota.
+pub(super) async fn note_size(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
+    let size = size(&path(platform, app)).await;
+    store::apps::app_repo_size(platform.db(), app, i64::try_from(size).unwrap_or(i64::MAX)).await?;
+    Ok(())
 }
 
 /// The apps that have a repository.

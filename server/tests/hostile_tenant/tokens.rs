@@ -1,0 +1,72 @@
+//! Going on with a token that is no more: clones and pushes end with it.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    process::Stdio,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    leftovers::{below_server, is_git},
+    world::{World, repo::Repo, wait_until},
+};
+
+/// A token of its own: its id, and itself.
+fn token(world: &World) -> (String, String) {
+    let made = world.api("POST", "/oauth/authorizations", json!({}));
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    (text(&made["id"]), text(&made["access_token"]["token"]))
+}
+
+fn revoke(world: &World, id: &str) {
+    world.api("DELETE", &format!("/oauth/authorizations/{id}"), Value::Null);
+}
+
+#[test]
+fn a_transfer_ends_with_the_token_that_it_was_begun_with() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    let repo = Repo::new(&world, "ended");
+    repo.commit("true");
+    assert!(repo.push(&["main"]).0);
+    wait_until("the push is over", || below_server(&world).iter().all(|(_, line)| !is_git(line)));
+
+    // In the middle of what a client sends.
+    for service in ["git-receive-pack", "git-upload-pack"] {
+        let (id, token) = token(&world);
+        let mut stream = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let head = format!(
+            "POST /ended.git/{service} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/x-{service}-request\r\nContent-Length: 100000\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let verb = service.trim_start_matches("git-").to_owned();
+        wait_until("git is at work", || below_server(&world).iter().any(|(_, line)| line.contains(&verb)));
+        revoke(&world, &id);
+        let mut said = Vec::new();
+        // It ends, well or badly, while the client goes on holding it open.
+        let _ = stream.read_to_end(&mut said);
+        let said = String::from_utf8_lossy(&said);
+        assert!(service == "git-upload-pack" || said.contains("Your token has ended"), "{service}: {said}");
+        wait_until("git is gone", || below_server(&world).iter().all(|(_, line)| !is_git(line)));
+    }
+
+    // In the middle of a build, for which real git waits.
+    let (id, token) = token(&world);
+    repo.commit("echo it builds; sleep 60");
+    let url = repo.url().replace(&world.token(), &token);
+    let mut push = repo.command(&repo.folder, &["push", &url, "main"]);
+    let client = push.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("it builds", || repo.list("builds").len() == 2);
+    revoke(&world, &id);
+    let done = client.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(!done.status.success() && said.contains("Your token has ended"), "{said}");
+    wait_until("its build is over", || repo.last_build().as_deref() == Some("failed"));
+    assert_eq!(repo.releases().len(), 2);
+    assert!(up.stop().success());
+}
