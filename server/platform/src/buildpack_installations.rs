@@ -9,7 +9,7 @@ use chrono::Utc;
 use crate::{
     Platform,
     actor::Actor,
-    apps,
+    addresses, apps,
     error::{Error, Result},
     events,
     rights::Can,
@@ -50,8 +50,11 @@ pub async fn buildpack_installation_update(
     let mut tx = platform.change().await?;
     let mut row = apps::locked(&mut tx, app.id).await?;
     let given = update.updates.into_iter().filter_map(|u| u.buildpack);
-    row.buildpacks = given.map(|b| checked(&b, &row.buildpacks, &actor)).collect::<Result<_>>()?;
-    let shown = row.buildpacks.iter().map(|b| builder::masked(b)).collect::<Vec<_>>();
+    let known = addresses::buildpacks(platform.secrets(), &row)?;
+    let wanted = given.map(|b| checked(&b, &known, &actor)).collect::<Result<Vec<_>>>()?;
+    let kept = addresses::seal(platform.secrets(), row.id, &wanted, None);
+    (row.buildpacks, row.buildpacks_sealed) = (kept.buildpacks, kept.buildpacks_sealed);
+    let shown = &row.buildpacks;
     store::apps::app_update(&mut *tx, &row, Utc::now()).await?;
     let summary = match row.buildpacks.len() {
         0 => "Cleared the buildpacks: the next build detects one.".to_owned(),

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod actor;
+mod addresses;
 mod app_transfers;
 mod app_users;
 mod apps;

@@ -26,7 +26,10 @@ pub struct Row {
     pub build_stack: String,
     pub maintenance: bool,
     pub locked: bool,
+    /// As everybody may see them.
     pub buildpacks: Vec<String>,
+    /// As they were given, if that is more.
+    pub buildpacks_sealed: Option<Vec<u8>>,
     pub features: Vec<String>,
     pub buildpack_description: Option<String>,
     pub repo_size: Option<i64>,
@@ -38,7 +41,7 @@ pub struct Row {
 
 const COLUMNS: &str = "a.id, a.name, a.owner_id, o.email as owner_email, a.team_id,
         t.name as team, a.uid, a.stack, a.build_stack,
-        a.maintenance, a.locked, a.buildpacks, a.features, a.buildpack_description, a.repo_size, a.slug_size,
+        a.maintenance, a.locked, a.buildpacks, a.buildpacks_sealed, a.features, a.buildpack_description, a.repo_size, a.slug_size,
         a.released_at, a.created_at, a.updated_at";
 const TABLES: &str = "apps a left join accounts o on o.id = a.owner_id left join teams t on t.id = a.team_id";
 
@@ -166,7 +169,7 @@ pub async fn app_ids(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
 pub async fn app_update(db: impl PgExecutor<'_>, row: &Row, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(
         "update apps set name = $2, maintenance = $3, build_stack = $4, buildpacks = $5, features = $6,
-                locked = $7, updated_at = $8
+                locked = $7, updated_at = $8, buildpacks_sealed = $9
          where id = $1",
     )
     .bind(row.id)
@@ -177,6 +180,7 @@ pub async fn app_update(db: impl PgExecutor<'_>, row: &Row, now: DateTime<Utc>) 
     .bind(&row.features)
     .bind(row.locked)
     .bind(now)
+    .bind(&row.buildpacks_sealed)
     .execute(db)
     .await?;
     Ok(())

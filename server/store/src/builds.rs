@@ -19,8 +19,11 @@ pub struct Row {
     pub account_id: Uuid,
     pub email: String,
     pub stack: String,
+    /// As everybody may see them, and as they were given if that is more; so is `source_url`.
     pub buildpacks: Vec<String>,
+    pub buildpacks_sealed: Option<Vec<u8>>,
     pub source_url: Option<String>,
+    pub source_sealed: Option<Vec<u8>>,
     pub source_version: Option<String>,
     pub source_description: Option<String>,
     pub source_checksum: Option<String>,
@@ -51,7 +54,8 @@ const QUEUE: &str = "select w.id, row_number() over (order by w.turn, w.created_
 /// Reads builds with what they are of in so many characters: lists show one line of it.
 fn select(description: u32, rest: &str) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!(
-        "select b.id, b.app_id, b.number, b.status, b.account_id, u.email, b.stack, b.buildpacks, b.source_url,
+        "select b.id, b.app_id, b.number, b.status, b.account_id, u.email, b.stack, b.buildpacks,
+             b.buildpacks_sealed, b.source_url, b.source_sealed,
              b.source_version, left(b.source_description, {description}) as source_description, b.source_checksum,
              b.git_ref, b.git_old, b.git_new, b.slug_id, b.release_id, b.error, b.cancelled_at, b.started_at,
              b.created_at, b.updated_at, coalesce(q.position, 0) as queue_position
@@ -72,7 +76,9 @@ pub struct New {
     pub account: Uuid,
     pub stack: String,
     pub buildpacks: Vec<String>,
+    pub buildpacks_sealed: Option<Vec<u8>>,
     pub source_url: Option<String>,
+    pub source_sealed: Option<Vec<u8>>,
     pub source_version: Option<String>,
     pub source_description: Option<String>,
     pub source_checksum: Option<String>,
@@ -86,8 +92,10 @@ pub async fn build_create(db: &mut PgConnection, new: &New) -> sqlx::Result<()> 
     let (git_ref, git_old, git_new) = new.git.clone().map(|(r, o, n)| (Some(r), Some(o), Some(n))).unwrap_or_default();
     sqlx::query(
         "insert into builds (id, app_id, number, status, account_id, stack, buildpacks, source_url, source_version,
-                             source_description, source_checksum, git_ref, git_old, git_new, created_at, updated_at)
-         select $1, $2, coalesce(max(number), 0) + 1, 'pending', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13
+                             source_description, source_checksum, git_ref, git_old, git_new, created_at, updated_at,
+                             buildpacks_sealed, source_sealed)
+         select $1, $2, coalesce(max(number), 0) + 1, 'pending', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13,
+                $14, $15
          from builds where app_id = $2",
     )
     .bind(new.id)
@@ -103,6 +111,8 @@ pub async fn build_create(db: &mut PgConnection, new: &New) -> sqlx::Result<()> 
     .bind(git_old)
     .bind(git_new)
     .bind(new.now)
+    .bind(&new.buildpacks_sealed)
+    .bind(&new.source_sealed)
     .execute(db)
     .await?;
     Ok(())

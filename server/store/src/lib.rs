@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
 pub mod accounts;
+pub mod addresses;
 pub mod app_transfers;
 pub mod apps;
 pub mod authorizations;

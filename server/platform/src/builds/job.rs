@@ -12,7 +12,7 @@ use tokio::{io::AsyncWriteExt as _, sync::mpsc};
 use uuid::Uuid;
 
 use super::source;
-use crate::{Platform, config_vars, events, git, outputs, releases, slugs};
+use crate::{Platform, addresses, config_vars, events, git, outputs, releases, slugs};
 
 /// Takes a build from the queue to its release.
 #[derive(Serialize, Deserialize)]
@@ -47,6 +47,7 @@ impl Job for Run {
         if build.status != "pending" {
             return Ok(());
         }
+        let build = addresses::opened(platform.secrets(), build)?;
         if build.cancelled_at.is_some() {
             return self.end(platform, &build, "Build cancelled").await;
         }
@@ -72,6 +73,7 @@ impl Job for Run {
     async fn give_up(&self, platform: &Platform, why: &anyhow::Error) -> anyhow::Result<()> {
         tracing::error!(build.id = %self.build, "could not build: {why:#}");
         let Some(build) = store::builds::build_info(platform.db(), self.build).await? else { return Ok(()) };
+        let build = addresses::opened(platform.secrets(), build)?;
         let said = match crate::error::is_disk_full(why) {
             true => "the disk of the platform is full; whoever runs it has to make room, then push again",
             false => "the platform could not build it; its log says more",
@@ -117,9 +119,11 @@ impl Run {
         source::remove(&folder).await?;
         match outcome {
             Ok(made) => self.keep(platform, &app, build, slug, made).await.map_err(Failure::Retry),
-            Err(builder::Error::Failed { why }) => Ok(Built::Failed(why)),
+            // What steps and jobs keep is read by others.
+            Err(builder::Error::Failed { why }) => Ok(Built::Failed(without_secrets(build, &why))),
             Err(builder::Error::Cancelled) => Ok(Built::Cancelled),
             Err(builder::Error::Other(err)) => {
+                let err = anyhow!(without_secrets(build, &format!("{err:#}")));
                 self.print(platform, build, &format!(" !     The platform could not go on ({err:#}). It tries again."))
                     .await?;
                 Err(Failure::Retry(err))

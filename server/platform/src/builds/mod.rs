@@ -23,7 +23,7 @@ pub use self::{
 use crate::{
     Platform,
     actor::Actor,
-    app_users, buildpack_installations,
+    addresses, app_users, buildpack_installations,
     error::Result,
     invitation_policy,
     quotas::{self, Quota},
@@ -64,8 +64,17 @@ impl Running {
     }
 }
 
-/// Adds a build, and the job that runs it if there is a place. The caller commits.
+/// Adds a build, and the job that runs it if there is a place. The caller commits. The addresses are given as they are
+/// to be used.
 pub(crate) async fn create(platform: &Platform, tx: &mut sqlx::PgConnection, new: &store::builds::New) -> Result<()> {
+    let kept = addresses::seal(platform.secrets(), new.app, &new.buildpacks, new.source_url.as_deref());
+    let new = &store::builds::New {
+        buildpacks: kept.buildpacks,
+        buildpacks_sealed: kept.buildpacks_sealed,
+        source_url: kept.source_url,
+        source_sealed: kept.source_sealed,
+        ..new.clone()
+    };
     store::apps::app_lock(&mut *tx, new.app).await?;
     quotas::admit_for_app(tx, new.app, Quota::PendingBuilds, 1).await?;
     store::builds::build_create(&mut *tx, new).await?;
@@ -87,7 +96,7 @@ pub(crate) fn shown(row: &Row, actor: &Actor, app: &App) -> api::builds::Build {
         status,
         buildpacks: row.buildpacks.iter().map(|b| buildpack_installations::shown(b)).collect(),
         source_blob: api::builds::SourceBlob {
-            url: row.source_url.as_deref().filter(|_| app.may(Can::Deploy)).and_then(|url| sources::shown(url, actor)),
+            url: source_url(row, actor, app),
             version: row.source_version.clone(),
             version_description: row.source_description.clone(),
             checksum: row.source_checksum.clone(),
@@ -105,6 +114,19 @@ pub(crate) fn shown(row: &Row, actor: &Actor, app: &App) -> api::builds::Build {
     }
 }
 
+/// Where the source is, for whoever may deploy.
+fn source_url(row: &Row, actor: &Actor, app: &App) -> Option<String> {
+    let given = match app.may(Can::Deploy) {
+        true => addresses::source(actor.platform.secrets(), row),
+        false => Ok(None),
+    };
+    let given = given.unwrap_or_else(|err| {
+        tracing::error!(build.id = %row.id, "could not open the address of a source: {err:#}");
+        None
+    });
+    sources::shown(&given?, actor)
+}
+
 /// Forgets what nobody can ask for any more: uploads, links, sessions, jobs of days ago.
 pub(crate) struct Sweep(pub Platform);
 
@@ -116,6 +138,11 @@ impl Reconciler for Sweep {
         let (db, now) = (self.0.db(), Utc::now());
         let day = chrono::Duration::days(1);
         let mut report = Report { again_in: Some(Duration::from_secs(3600)), ..Report::default() };
+        match addresses::seal_old(&self.0).await {
+            Ok(0) => {}
+            Ok(sealed) => report.done.push(format!("sealed the addresses of {sealed} apps and builds")),
+            Err(err) => report.failed.push(format!("{err:#}")),
+        }
         report.done.extend(sources::sweep(&self.0).await?);
         report.done.extend(slugs::archives::sweep(&self.0).await?);
         store::sessions::session_sweep(db, now).await?;

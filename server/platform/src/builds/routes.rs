@@ -15,7 +15,7 @@ use super::{create, shown};
 use crate::{
     Platform,
     actor::Actor,
-    buildpack_installations,
+    addresses, buildpack_installations,
     error::{Error, Result},
     events, outputs, pages,
     rights::Can,
@@ -75,10 +75,11 @@ pub async fn build_create(
         }
     }
     let given = body.buildpacks.unwrap_or_default().into_iter().filter_map(|b| b.url.or(b.name));
+    let known = addresses::buildpacks(platform.secrets(), &app)?;
     let mut buildpacks =
-        given.map(|b| buildpack_installations::checked(&b, &app.buildpacks, &actor)).collect::<Result<Vec<_>>>()?;
+        given.map(|b| buildpack_installations::checked(&b, &known, &actor)).collect::<Result<Vec<_>>>()?;
     if buildpacks.is_empty() {
-        buildpacks.clone_from(&app.buildpacks);
+        buildpacks = known;
     }
     let new = store::builds::New {
         id: Uuid::now_v7(),
@@ -86,7 +87,9 @@ pub async fn build_create(
         account: actor.account.id,
         stack: app.build_stack.clone(),
         buildpacks,
+        buildpacks_sealed: None,
         source_url: Some(url),
+        source_sealed: None,
         source_version: body.source_blob.version,
         source_description: body.source_blob.version_description,
         source_checksum: body.source_blob.checksum,

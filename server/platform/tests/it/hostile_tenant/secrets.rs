@@ -37,7 +37,7 @@ async fn passwords_of_buildpacks_are_shown_nowhere() {
     assert_eq!(shown[0]["buildpack"]["url"], "https://***@packs.example/a.git?***#main");
     // Who reads the list and sends it back with one more keeps the password.
     set(&t, &["https://***@packs.example/a.git?***#main", "heroku/nodejs"]).await;
-    assert_eq!(kept(&t).await, [url.as_str(), "heroku/nodejs"]);
+    assert_eq!(kept(&t).await, ["https://***@packs.example/a.git?***#main", "heroku/nodejs"]);
     set(&t, &[&url]).await;
 
     t.driver.react(|_| dyno::fake::Reaction::Exit(1));
@@ -67,6 +67,89 @@ async fn passwords_of_buildpacks_are_shown_nowhere() {
     for route in ["/events", "/platform"] {
         assert!(!t.owner.get(route).await.text().contains(SECRET), "{route}");
     }
+}
+
+/// Everything that the database has, as text, but for what is sealed.
+async fn all_rows(t: &World) -> String {
+    let tables: Vec<String> = sqlx::query_scalar("select tablename::text from pg_tables where schemaname = 'public'")
+        .fetch_all(&t.db)
+        .await
+        .unwrap();
+    let mut all = String::new();
+    for table in tables {
+        let rows = sqlx::AssertSqlSafe(format!("select row_to_json(r)::text from \"{table}\" r"));
+        all += &sqlx::query_scalar::<_, String>(rows).fetch_all(&t.db).await.unwrap().join("\n");
+    }
+    all
+}
+
+#[tokio::test]
+async fn passwords_of_addresses_are_nowhere_in_the_database() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let pack = format!("https://me:{SECRET}@packs.example/a.git?key={SECRET}#main");
+    set(&t, &["heroku/nodejs", &pack]).await;
+    let outside = format!("https://user:{SECRET}@127.0.0.1/a.tgz?X-Signature={SECRET}");
+    let upload = source(&t).await;
+    t.driver.react(|_| dyno::fake::Reaction::Exit(1));
+    for (number, url) in [&outside, &upload].into_iter().enumerate() {
+        let made = t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": url } })).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        until("the build has ended", async || {
+            let now = t.owner.get(&format!("/apps/dusk/builds/{}", number + 1)).await.json();
+            if now["status"] == "pending" { Err(now.to_string()) } else { Ok(()) }
+        })
+        .await;
+    }
+    let all = all_rows(&t).await;
+    assert!(all.contains("https://***@packs.example/a.git?***#main"), "{all}");
+    let secret = upload.rsplit('/').next().unwrap();
+    for secret in [SECRET, secret] {
+        assert!(!all.contains(secret), "{:?}", all.lines().filter(|l| l.contains(secret)).collect::<Vec<_>>());
+    }
+    // They are used as they were given: the archive was found, and the buildpack asked for.
+    let build = t.owner.get("/apps/dusk/builds/2").await.json();
+    assert_eq!(build["source_blob"]["url"], upload.as_str());
+}
+
+#[tokio::test]
+async fn addresses_of_before_are_sealed_and_read_all_the_time() {
+    let t = World::start().await;
+    t.platform.leave_jobs();
+    t.app("dusk").await;
+    let upload = source(&t).await;
+    t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": upload } })).await;
+    let pack = format!("https://me:{SECRET}@packs.example/a.git");
+    // As the server before this one wrote them.
+    for query in [
+        format!("update apps set buildpacks = '{{heroku/go,{pack}}}', buildpacks_sealed = null"),
+        format!(
+            "update builds set buildpacks = '{{{pack}}}', buildpacks_sealed = null, source_url = '{upload}', source_sealed = null"
+        ),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(query)).execute(&t.db).await.unwrap();
+    }
+    let shown = async |t: &World| {
+        let packs = t.owner.get("/apps/dusk/buildpack-installations").await.json();
+        assert_eq!(packs[1]["buildpack"]["url"], "https://***@packs.example/a.git");
+        let build = t.owner.get("/apps/dusk/builds/1").await.json();
+        assert_eq!(build["source_blob"]["url"], upload.as_str());
+        assert_eq!(build["buildpacks"][0]["url"], "https://***@packs.example/a.git");
+    };
+    shown(&t).await;
+    let t = t.again().await;
+    t.platform.leave_jobs();
+    until("they are sealed", async || {
+        let all = all_rows(&t).await;
+        if all.contains(SECRET) || all.contains(&upload) { Err("they are not".into()) } else { Ok(()) }
+    })
+    .await;
+    shown(&t).await;
+    // The one with the password is still meant by what is shown of it.
+    set(&t, &["https://***@packs.example/a.git"]).await;
+    let sealed: Option<Vec<u8>> =
+        sqlx::query_scalar("select buildpacks_sealed from apps").fetch_one(&t.db).await.unwrap();
+    assert!(sealed.is_some());
 }
 
 #[tokio::test]

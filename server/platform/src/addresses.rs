@@ -1,0 +1,130 @@
+//! Addresses with secrets in them: those of buildpacks and of sources, at rest.
+//!
+//! A row has them as everybody may see them and, if that is not all of them, sealed beside. What does not belong
+//! together was written by a server that knew of no seals: then the row has them as they were given.
+
+use anyhow::Context as _;
+use store::addresses::Sealed;
+use uuid::Uuid;
+
+use crate::{Platform, secrets::Secrets};
+
+/// Rows that are sealed one after the other before it is looked for more.
+const BATCH: i64 = 500;
+
+fn purpose(app: Uuid) -> String {
+    format!("addresses of {app}")
+}
+
+/// An address as it is kept in the open. One of ours opens without credentials, and names what it opens by them.
+fn shown(address: &str) -> String {
+    match address.split_once("/blobs/sources/") {
+        Some((host, _)) => format!("{}/blobs/sources/***", builder::masked(host)),
+        None => builder::masked(address),
+    }
+}
+
+fn all_shown(addresses: &[String]) -> Vec<String> {
+    addresses.iter().map(|address| shown(address)).collect()
+}
+
+/// What is kept of the addresses of an app.
+pub(crate) fn seal(secrets: &Secrets, app: Uuid, buildpacks: &[String], source: Option<&str>) -> Sealed {
+    let seal = |plain: &[String]| {
+        let is_open = all_shown(plain) == plain;
+        let text = serde_json::to_vec(plain).expect("a list of strings always serialises");
+        (!is_open).then(|| secrets.seal(&purpose(app), &text))
+    };
+    Sealed {
+        buildpacks: all_shown(buildpacks),
+        buildpacks_sealed: seal(buildpacks),
+        source_url: source.map(shown),
+        source_sealed: source.and_then(|source| seal(&[source.to_owned()])),
+    }
+}
+
+fn open(secrets: &Secrets, app: Uuid, kept: &[String], sealed: Option<&[u8]>) -> anyhow::Result<Vec<String>> {
+    let Some(sealed) = sealed else { return Ok(kept.to_vec()) };
+    let text = secrets.open(&purpose(app), sealed)?;
+    let opened: Vec<String> = serde_json::from_slice(&text).context("read addresses")?;
+    Ok(if all_shown(&opened) == kept { opened } else { kept.to_vec() })
+}
+
+/// The buildpacks of an app as they were given.
+pub(crate) fn buildpacks(secrets: &Secrets, app: &store::apps::Row) -> anyhow::Result<Vec<String>> {
+    open(secrets, app.id, &app.buildpacks, app.buildpacks_sealed.as_deref())
+}
+
+/// Where the source of a build is, as it was given.
+pub(crate) fn source(secrets: &Secrets, build: &store::builds::Row) -> anyhow::Result<Option<String>> {
+    let Some(kept) = &build.source_url else { return Ok(None) };
+    let opened = open(secrets, build.app_id, std::slice::from_ref(kept), build.source_sealed.as_deref())?;
+    Ok(opened.into_iter().next())
+}
+
+/// A build with its addresses as they were given, to be run.
+pub(crate) fn opened(secrets: &Secrets, build: store::builds::Row) -> anyhow::Result<store::builds::Row> {
+    let buildpacks = open(secrets, build.app_id, &build.buildpacks, build.buildpacks_sealed.as_deref())?;
+    Ok(store::builds::Row { buildpacks, source_url: source(secrets, &build)?, ..build })
+}
+
+/// Seals what a server that knew of no seals has written, some rows at a time. Says how many.
+pub(crate) async fn seal_old(platform: &Platform) -> anyhow::Result<usize> {
+    Ok(seal_all(platform, Of::Apps).await? + seal_all(platform, Of::Builds).await?)
+}
+
+#[derive(Clone, Copy)]
+enum Of {
+    Apps,
+    Builds,
+}
+
+async fn seal_all(platform: &Platform, of: Of) -> anyhow::Result<usize> {
+    let (db, mut after, mut done) = (platform.db(), Uuid::nil(), 0);
+    loop {
+        let rows = match of {
+            Of::Apps => store::addresses::address_open_of_apps(db, after, BATCH).await,
+            Of::Builds => store::addresses::address_open_of_builds(db, after, BATCH).await,
+        };
+        let rows = rows.context("look for addresses that are not sealed")?;
+        let Some(last) = rows.last() else { return Ok(done) };
+        after = last.id;
+        for was in &rows {
+            let now = seal(platform.secrets(), was.app_id, &was.buildpacks, was.source_url.as_deref());
+            // What looks like a secret and is none stays as it is.
+            if now.buildpacks == was.buildpacks && now.source_url == was.source_url {
+                continue;
+            }
+            let is_done = match of {
+                Of::Apps => store::addresses::address_seal_of_app(db, was, &now).await,
+                Of::Builds => store::addresses::address_seal_of_build(db, was, &now).await,
+            };
+            done += usize::from(is_done.context("seal addresses")?);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_in_the_open_has_no_secrets() {
+        let dir = tempfile::tempdir().unwrap();
+        let (secrets, app) = (Secrets::load(&dir.path().join("key"), None).unwrap(), Uuid::now_v7());
+        let given = ["heroku/go", "https://me:hush@example.com/pack.git"].map(String::from);
+        let source = "http://localhost:5000/blobs/sources/hush";
+        let kept = seal(&secrets, app, &given, Some(source));
+        assert_eq!(kept.buildpacks, ["heroku/go", "https://***@example.com/pack.git"]);
+        assert_eq!(kept.source_url.as_deref(), Some("http://localhost:5000/blobs/sources/***"));
+        let sealed = kept.buildpacks_sealed.as_deref();
+        assert_eq!(open(&secrets, app, &kept.buildpacks, sealed).unwrap(), given);
+        // A server that knew of no seals has changed it since.
+        let changed = ["https://you:hush@example.com/pack.git".to_owned()];
+        assert_eq!(open(&secrets, app, &changed, sealed).unwrap(), changed);
+        assert!(open(&secrets, Uuid::now_v7(), &kept.buildpacks, sealed).is_err());
+
+        let plain = seal(&secrets, app, &given[..1], Some("https://example.com/a.tgz"));
+        assert!(plain.buildpacks_sealed.is_none() && plain.source_sealed.is_none());
+    }
+}

@@ -1,0 +1,82 @@
+//! Addresses with secrets in them that are not sealed yet: rows and queries.
+
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// Credentials or a query that are not masked, or an address of ours that opens by itself.
+const OPEN: &str = r"://(?!\*\*\*@)[^/\\?#\s]*@|\?(?!\*\*\*)|/blobs/sources/(?!\*\*\*)";
+
+/// The addresses of an app, or of a build.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub app_id: Uuid,
+    pub buildpacks: Vec<String>,
+    /// Of a build.
+    pub source_url: Option<String>,
+}
+
+/// What is kept instead.
+#[derive(Clone, Debug, Default)]
+pub struct Sealed {
+    pub buildpacks: Vec<String>,
+    pub buildpacks_sealed: Option<Vec<u8>>,
+    pub source_url: Option<String>,
+    pub source_sealed: Option<Vec<u8>>,
+}
+
+/// Apps after `after` whose addresses may have to be sealed, in the order of their ids.
+pub async fn address_open_of_apps(db: impl PgExecutor<'_>, after: Uuid, most: i64) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as(
+        "select id, id as app_id, buildpacks, null::text as source_url from apps
+         where id > $1 and array_to_string(buildpacks, E'\\n') ~ $3 order by id limit $2",
+    )
+    .bind(after)
+    .bind(most)
+    .bind(OPEN)
+    .fetch_all(db)
+    .await
+}
+
+/// Builds after `after` whose addresses may have to be sealed, in the order of their ids.
+pub async fn address_open_of_builds(db: impl PgExecutor<'_>, after: Uuid, most: i64) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as(
+        "select id, app_id, buildpacks, source_url from builds
+         where id > $1 and (array_to_string(buildpacks, E'\\n') ~ $3 or source_url ~ $3) order by id limit $2",
+    )
+    .bind(after)
+    .bind(most)
+    .bind(OPEN)
+    .fetch_all(db)
+    .await
+}
+
+/// Puts what is kept in the place of an app's addresses, unless they were changed meanwhile.
+pub async fn address_seal_of_app(db: impl PgExecutor<'_>, was: &Row, now: &Sealed) -> sqlx::Result<bool> {
+    let done = sqlx::query("update apps set buildpacks = $3, buildpacks_sealed = $4 where id = $1 and buildpacks = $2")
+        .bind(was.id)
+        .bind(&was.buildpacks)
+        .bind(&now.buildpacks)
+        .bind(&now.buildpacks_sealed)
+        .execute(db)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Puts what is kept in the place of a build's addresses.
+pub async fn address_seal_of_build(db: impl PgExecutor<'_>, was: &Row, now: &Sealed) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update builds set buildpacks = $4, buildpacks_sealed = $5, source_url = $6, source_sealed = $7
+         where id = $1 and buildpacks = $2 and source_url is not distinct from $3",
+    )
+    .bind(was.id)
+    .bind(&was.buildpacks)
+    .bind(&was.source_url)
+    .bind(&now.buildpacks)
+    .bind(&now.buildpacks_sealed)
+    .bind(&now.source_url)
+    .bind(&now.source_sealed)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
