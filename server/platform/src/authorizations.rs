@@ -165,7 +165,7 @@ fn ends(wanted: Option<DateTime<Utc>>, actor: &Actor) -> Result<Option<DateTime<
 
 /// Refuses that a token takes hold of a better one. One that ends by itself has a hold of what it made, a program's of
 /// itself alone.
-fn must_be_no_better(row: &Row, actor: &Actor) -> Result<()> {
+pub(crate) fn must_be_no_better(row: &Row, actor: &Actor) -> Result<()> {
     let Credential::Token(own) = actor.credential else { return Ok(()) };
     let is_child = row.parent_id == Some(own);
     let is_better = actor.reach.is_clients || actor.reach.until.is_some() && !is_child;
@@ -270,9 +270,7 @@ pub async fn authorization_delete(
     Path(id): Path<String>,
 ) -> Result<Json<api::authorizations::Authorization>> {
     let row = find(&platform, &actor, &id).await?.row;
-    if actor.reach.is_clients {
-        must_be_no_better(&row, &actor)?;
-    }
+    must_be_no_better(&row, &actor)?;
     let mut tx = platform.change().await?;
     store::authorizations::authorization_delete(&mut *tx, row.id).await?;
     note(&actor, &mut tx, "authorization.delete", &row, format!("Revoked the token \"{}\".", row.description)).await?;

@@ -94,6 +94,9 @@ impl Rights {
     /// Every right.
     pub const ALL: Self = Self((1 << Can::ALL.len()) - 1);
 
+    /// Those that show something, and neither change it nor give its code away.
+    pub const TO_SEE: Self = Self(1 << Can::View as u16 | 1 << Can::Logs as u16 | 1 << Can::Config as u16);
+
     fn of(rights: &[Can]) -> Self {
         Self(rights.iter().fold(0, |all, can| all | 1 << *can as u16))
     }
@@ -250,8 +253,9 @@ impl App {
             Some(team) => format!("an admin of the team {team}"),
             None => "its owner".to_owned(),
         };
+        let by = if self.is_narrowed { " with this token" } else { "" };
         Err(Error::forbidden(format!(
-            "You do not have the permission \"{}\" on the app {}. You have: {}. Ask {whom} for it.",
+            "You do not have the permission \"{}\" on the app {}{by}. You have: {}. Ask {whom} for it.",
             can.name(),
             self.row.name,
             self.rights.names().join(", "),

@@ -71,9 +71,9 @@ fn account_routes() -> Routes {
         .route("/account/rate-limits", get(Needs::Identity, rate_limits::rate_limit_info))
         .route(
             "/account/sessions",
-            get(Needs::Global, sessions::session_list).delete(Needs::Global, sessions::session_delete_others),
+            get(Needs::Global, sessions::session_list).delete(Needs::LastingKey, sessions::session_delete_others),
         )
-        .route("/account/sessions/{session}", delete(Needs::Global, sessions::session_delete))
+        .route("/account/sessions/{session}", delete(Needs::LastingKey, sessions::session_delete))
         .route("/account/sign-in-links", post(Needs::LastingKey, sign_in_links::sign_in_link_create))
         .route("/account/team-invitations", get(Needs::Global, team_invitations::team_invitation_list_own))
 }
@@ -96,7 +96,7 @@ fn api_routes() -> Routes {
         .route(
             "/identity-providers/{provider}",
             patch(Needs::LastingKey, identity_providers::identity_provider_update)
-                .delete(Needs::Global, identity_providers::identity_provider_delete),
+                .delete(Needs::LastingKey, identity_providers::identity_provider_delete),
         )
         .route(
             "/invitation-policy",
@@ -121,14 +121,14 @@ fn api_routes() -> Routes {
         .route("/oauth/authorize", post(Needs::LastingKey, oauth_clients::consent::consent_create))
         .route(
             "/oauth/clients",
-            get(Needs::Key, oauth_clients::oauth_client_list)
+            get(Needs::LastingKey, oauth_clients::oauth_client_list)
                 .post(Needs::LastingKey, oauth_clients::oauth_client_create),
         )
         .route(
             "/oauth/clients/{client}",
-            get(Needs::Key, oauth_clients::oauth_client_info)
+            get(Needs::LastingKey, oauth_clients::oauth_client_info)
                 .patch(Needs::LastingKey, oauth_clients::oauth_client_update)
-                .delete(Needs::Key, oauth_clients::oauth_client_delete),
+                .delete(Needs::LastingKey, oauth_clients::oauth_client_delete),
         )
         .route(
             "/oauth/clients/{client}/actions/rotate-credentials",
@@ -155,7 +155,7 @@ fn api_routes() -> Routes {
         .route("/users/{user}/apps", get(Needs::Global, apps::app_list_of_user))
         .route("/users/{user}/identities", get(Needs::Global, identities::user_identity_list))
         .route("/users/{user}/identities/{identity}", delete(Needs::LastingKey, identities::user_identity_delete))
-        .route("/users/{user}/password", delete(Needs::Global, passwords::password_delete_of_user))
+        .route("/users/{user}/password", delete(Needs::LastingKey, passwords::password_delete_of_user))
         .route(
             "/users/{user}/quotas",
             get(Needs::Global, quotas::quota_list_of_user).patch(Needs::Global, quotas::quota_update_of_user),
@@ -311,7 +311,7 @@ fn app_routes() -> Routes {
         .route("/releases/{release}/rollback", get(Needs::Read, releases::release_rollback_effects))
         .route("/samples/{sample}", post(Needs::Write, samples::sample_deploy))
         .route("/slugs", post(Needs::Write, slugs::slug_create))
-        .route("/slugs/{slug}", get(Needs::Read, slugs::slug_info))
+        .route("/slugs/{slug}", get(Needs::Write, slugs::slug_info))
         .route("/sources", post(Needs::Write, sources::source_create_for_app))
         .route("/status", get(Needs::Read, statuses::app_status))
         // Unknown things under an app that does not exist are about the app first.
@@ -349,8 +349,8 @@ fn stream_routes() -> Routes {
         .route("/streams/builds/{secret}", get(Needs::Nothing, outputs::build_output))
         .route("/streams/logs/{secret}", get(Needs::Nothing, log_sessions::log_session_stream))
         .route("/streams/releases/{secret}", get(Needs::Nothing, outputs::release_output))
-        .route("/{repository}/info/refs", get(Needs::Read, git::info_refs))
-        .route("/{repository}/git-upload-pack", post(Needs::Read, git::upload_pack))
+        .route("/{repository}/info/refs", get(Needs::Write, git::info_refs))
+        .route("/{repository}/git-upload-pack", post(Needs::Write, git::upload_pack))
         .route("/{repository}/git-receive-pack", post(Needs::Write, git::receive_pack))
         .limit(DefaultBodyLimit::disable())
 }

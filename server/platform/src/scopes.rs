@@ -37,7 +37,7 @@ pub enum Needs {
     Global,
     /// To make or see a key to the account, which may be no better than the one that is used.
     Key,
-    /// To make a key that lasts, such as a session: not by a token that does not.
+    /// To make, see or end a key that lasts, such as a session: not by a token that does not.
     LastingKey,
 }
 
@@ -144,13 +144,13 @@ impl Reach {
         }
         if matches!(needs, Needs::Key | Needs::LastingKey) && self.is_clients {
             return Err(Error::forbidden(
-                "This token was given to a program. A program can neither make nor see other keys to the account.",
+                "This token was given to a program. A program can neither make, see nor end other keys to the account.",
             ));
         }
         if needs == Needs::LastingKey && self.until.is_some() {
             return Err(Error::forbidden(
-                "This token ends by itself, so it can make nothing that lasts. Sign in to the console, or use a token \
-                 without an end.",
+                "This token ends by itself, so it can neither make nor change what lasts. Sign in to the console, or \
+                 use a token without an end.",
             ));
         }
         Ok(())
@@ -158,11 +158,13 @@ impl Reach {
 
     /// The rights on apps that are within it: what somebody has besides, the token does not.
     pub(crate) fn rights(&self) -> Rights {
-        match (self.reaches(Needs::ReadProtected), self.reaches(Needs::Read)) {
+        let rights = match (self.reaches(Needs::Write), self.reaches(Needs::Read)) {
             (true, _) => Rights::ALL,
-            (false, true) => Rights::ALL.without(Can::Config),
+            // Code is read by whoever may deploy it.
+            (false, true) => Rights::TO_SEE,
             (false, false) => Rights::default(),
-        }
+        };
+        if self.reaches(Needs::ReadProtected) { rights } else { rights.without(Can::Config) }
     }
 
     /// Whether `scope` reaches no further than this does.
@@ -308,7 +310,10 @@ mod tests {
     #[test]
     fn a_scope_without_secrets_is_worth_no_right_to_secrets() {
         let rights = |scope: &str| Reach { scope: Some(vec![scope.into()]), until: None, is_clients: false }.rights();
-        assert_eq!([rights("global"), rights("write-protected"), rights("read-protected")], [Rights::ALL; 3]);
+        assert_eq!([rights("global"), rights("write-protected")], [Rights::ALL; 2]);
+        assert_eq!(rights("read-protected"), Rights::TO_SEE);
+        assert_eq!(rights("read"), Rights::TO_SEE.without(Can::Config));
+        assert!(!rights("read").has(Can::Deploy));
         assert!(!rights("write").has(Can::Config) && rights("write").has(Can::Manage));
         assert_eq!(rights("identity"), Rights::default());
     }

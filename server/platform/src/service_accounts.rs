@@ -169,6 +169,7 @@ pub async fn authorization_delete(
     let id: Uuid = authorization.parse().map_err(|_| authorizations::missing())?;
     let found = tokens::authorization_info(platform.db(), account.id, id, Utc::now()).await?;
     let row = found.ok_or_else(authorizations::missing)?.row;
+    authorizations::must_be_no_better(&row, &actor)?;
     let mut tx = platform.change().await?;
     store::authorizations::authorization_delete(&mut *tx, row.id).await?;
     let summary = format!("Revoked the token \"{}\" of the service account {}.", row.description, account.name);

@@ -69,7 +69,7 @@ async fn no_token_goes_beyond_its_scope_on_any_route() {
 #[test]
 fn what_a_route_needs_fits_what_it_is_about() {
     // Asked with POST, because the question is long or the answer is an address; nothing is changed.
-    let reads_by_post = ["/filters/apps", "/apps/{app}/log-sessions", "/{repository}/git-upload-pack"];
+    let reads_by_post = ["/filters/apps", "/apps/{app}/log-sessions"];
     for route in platform::route_list() {
         let (path, needs) = (route.path.as_str(), route.needs);
         let named = format!("{} {path} needs {}", route.method, needs.name());
@@ -94,7 +94,7 @@ fn what_a_route_needs_fits_what_it_is_about() {
     }
 }
 
-/// Every way to make, or to see, a key to the account that lasts.
+/// Every way to make, to see or to end a key to the account that lasts.
 async fn lasting_keys(t: &World) -> Vec<(&'static str, String, Value)> {
     let client = json!({ "name": "Mine", "redirect_uri": "https://mine.example/back" });
     let made = t.owner.post("/oauth/clients", client.clone()).await.json();
@@ -114,6 +114,13 @@ async fn lasting_keys(t: &World) -> Vec<(&'static str, String, Value)> {
         ("POST", "/identity-providers".into(), provider),
         ("PATCH", "/password-policy".into(), json!({ "enabled": true })),
         ("PATCH", "/users/stranger@example.com".into(), json!({ "admin": true })),
+        ("DELETE", "/users/stranger@example.com/password".into(), json!({})),
+        ("GET", "/oauth/clients".into(), json!({})),
+        ("GET", format!("/oauth/clients/{id}"), json!({})),
+        ("DELETE", format!("/oauth/clients/{id}"), json!({})),
+        ("DELETE", "/account/sessions".into(), json!({})),
+        ("DELETE", "/account/sessions/018f0000-0000-7000-8000-000000000000".into(), json!({})),
+        ("DELETE", "/identity-providers/mine".into(), json!({})),
     ]
 }
 
@@ -153,17 +160,129 @@ async fn a_token_that_ends_makes_nothing_that_lasts() {
     }
 }
 
+/// Kinds of credentials, as they ask and as something is done to them.
+const KINDS: [&str; 6] = ["session", "lasting", "scoped", "ending", "its child", "program"];
+
+/// Whether something that is `by` may rename, replace or revoke the token `of`, written down once more: what lasts may
+/// do all, what ends has itself and what it made, a program itself, and cannot replace that either.
+fn may_touch(by: &str, what: &str, of: &str) -> bool {
+    match by {
+        "session" | "lasting" => true,
+        "ending" => of == "ending" || of == "its child",
+        "its child" => of == "its child",
+        "program" => of == "program" && what != "replace",
+        _ => false,
+    }
+}
+
+/// The requests of somebody, by token or by cookie.
+async fn touch(t: &World, by: &(Option<Actor>, String), what: &str, of: &str) -> Answer {
+    let path = format!("/oauth/authorizations/{of}");
+    let (method, path, body) = match what {
+        "rename" => ("PATCH", path, json!({ "description": "mine" })),
+        "replace" => ("POST", format!("{path}/actions/regenerate-tokens"), json!({})),
+        _ => ("DELETE", path, json!({})),
+    };
+    match by {
+        (Some(token), _) => token.ask(method, &path).body(body.to_string()).await,
+        (None, cookie) => {
+            let ask = t.anonymous.ask(method, &path).header("cookie", cookie).header("origin", "http://localhost");
+            ask.header("content-type", "application/json").body(body.to_string()).await
+        }
+    }
+}
+
 #[tokio::test]
-async fn a_token_that_ends_takes_hold_of_no_other() {
+async fn no_token_touches_more_than_it_is() {
     let t = World::start().await;
+    let cookie = crate::sessions::sign_in(&t).await;
+    for by in KINDS {
+        for of in KINDS.into_iter().filter(|of| *of != "session") {
+            for what in ["rename", "replace", "revoke"] {
+                let made = Tokens::make(&t).await;
+                let asker = (made.actor(by), cookie.clone());
+                let answer = touch(&t, &asker, what, made.id(of)).await;
+                let expected = if may_touch(by, what, of) { 200 } else { 403 };
+                assert_eq!(answer.status, expected, "{by} to {what} {of}: {answer:?}");
+            }
+        }
+    }
+}
+
+/// A token of each kind, with its id.
+struct Tokens(Vec<(&'static str, Actor, String)>);
+
+impl Tokens {
+    async fn make(t: &World) -> Self {
+        let make = async |by: &Actor, asked: Value| {
+            let made = by.post("/oauth/authorizations", asked).await;
+            assert_eq!(made.status, 201, "{made:?}");
+            let made = made.json();
+            (t.actor(made["access_token"]["token"].as_str().unwrap()), made["id"].as_str().unwrap().to_owned())
+        };
+        let lasting = make(&t.owner, json!({})).await;
+        let scoped = make(&t.owner, json!({ "scope": ["write"] })).await;
+        let ending = make(&t.owner, json!({ "expires_in": 600 })).await;
+        let child = make(&ending.0, json!({})).await;
+        let program = program(t).await;
+        let id = program.get("/oauth/authorizations/~").await.json()["id"].as_str().unwrap().to_owned();
+        let of = |kind, (actor, id): (Actor, String)| (kind, actor, id);
+        Self(vec![
+            of("lasting", lasting),
+            of("scoped", scoped),
+            of("ending", ending),
+            of("its child", child),
+            of("program", (program, id)),
+        ])
+    }
+
+    fn actor(&self, kind: &str) -> Option<Actor> {
+        self.0.iter().find(|(known, ..)| *known == kind).map(|(_, actor, _)| actor.again())
+    }
+
+    fn id(&self, kind: &str) -> &str {
+        &self.0.iter().find(|(known, ..)| *known == kind).unwrap().2
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_ends_revokes_no_better_one_of_a_service_account() {
+    let t = World::start().await;
+    t.owner.post("/teams", json!({ "name": "acme" })).await;
+    t.owner.post("/teams/acme/service-accounts", json!({ "name": "bot" })).await;
     let short = token(&t, &t.owner, json!({ "expires_in": 600 })).await;
-    let lasting = t.owner.post("/oauth/authorizations", json!({})).await.json();
-    let lasting = lasting["id"].as_str().unwrap();
-    let rotate = format!("/oauth/authorizations/{lasting}/actions/regenerate-tokens");
-    assert_eq!(short.post(&rotate, json!({})).await.error().0, 403);
-    let rename = json!({ "description": "mine" });
-    assert_eq!(short.patch(&format!("/oauth/authorizations/{lasting}"), rename).await.error().0, 403);
-    assert_eq!(short.post("/oauth/authorizations/~/actions/regenerate-tokens", json!({})).await.status, 200);
+    let all = "/teams/acme/service-accounts/bot/authorizations";
+    let lasting = t.owner.post(all, json!({})).await.json();
+    let lasting = format!("{all}/{}", lasting["id"].as_str().unwrap());
+    assert_eq!(short.delete(&lasting).await.status, 403);
+    let own = short.post(all, json!({})).await.json();
+    assert_eq!(short.delete(&format!("{all}/{}", own["id"].as_str().unwrap())).await.status, 200);
+    assert_eq!(t.owner.delete(&lasting).await.status, 200);
+}
+
+#[tokio::test]
+async fn who_may_only_read_gets_no_code() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let slug = t.slug("dusk", &[("web", "./server")]).await;
+    let url = crate::builds::source(&t).await;
+    t.platform.leave_jobs();
+    t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": url } })).await;
+    for (scope, reads) in [("read", false), ("read-protected", false), ("write", true)] {
+        let bearer = scoped(&t, scope).await;
+        let slug = bearer.get(&format!("/apps/dusk/slugs/{slug}")).await;
+        assert_eq!(slug.status, if reads { 200 } else { 403 }, "{scope}: {slug:?}");
+        let build = bearer.get("/apps/dusk/builds/1").await.json();
+        assert_eq!(!build["source_blob"]["url"].is_null(), reads, "{scope}: {build}");
+        if !reads {
+            for service in ["git-upload-pack", "git-receive-pack"] {
+                let refs = bearer.get(&format!("/dusk.git/info/refs?service={service}")).await;
+                assert!(is_out_of_scope(&refs), "{scope}: {service}: {refs:?}");
+                let answer = bearer.post(&format!("/dusk.git/{service}"), Value::Null).await;
+                assert!(is_out_of_scope(&answer), "{scope}: {service}: {answer:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -180,7 +299,6 @@ async fn a_program_makes_no_keys_at_all() {
         ("POST", "/oauth/authorizations/~/actions/regenerate-tokens".into(), json!({})),
         ("PATCH", others.clone(), json!({ "description": "mine" })),
         ("DELETE", others.clone(), json!({})),
-        ("GET", "/oauth/clients".into(), json!({})),
     ]);
     for (method, path, body) in asked {
         let refused = program.ask(method, &path).body(body.to_string()).await;
