@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 /// Bytes of a text when nothing else is said: the largest that any field is meant for, a config var.
-const TEXT: usize = 32 << 10;
+const TEXT: usize = 64 << 10;
 /// Bytes of the fields of this name, wherever they are in a body. Config vars are named by those who set them,
 /// so that these names are ones of the API's own in small letters, and a var of this name keeps within it.
 const TEXTS: [(&str, usize); 24] = [
@@ -134,11 +134,11 @@ mod tests {
     #[test]
     fn every_text_has_a_bound() {
         let x = |n: usize| "x".repeat(n);
-        assert_eq!(refused(&json!({ "A": x(32 << 10), "source_blob": { "version_description": x(10_000) } })), "");
-        assert_eq!(refused(&json!({ "A": x((32 << 10) + 1) })), "A may have 32768 bytes; it has 32769.");
+        assert_eq!(refused(&json!({ "A": x(64 << 10), "source_blob": { "version_description": x(10_000) } })), "");
+        assert_eq!(refused(&json!({ "A": x((64 << 10) + 1) })), "A may have 65536 bytes; it has 65537.");
         let description = json!({ "source_blob": { "version_description": x(4 << 20) } });
         assert_eq!(refused(&description), "version_description may have 10000 bytes; it has 4194304.");
-        assert_eq!(refused(&json!({ "scope": [x(1 << 20)] })), "scope may have 32768 bytes; it has 1048576.");
+        assert_eq!(refused(&json!({ "scope": [x(1 << 20)] })), "scope may have 65536 bytes; it has 1048576.");
         assert_eq!(refused(&json!({ x(256): 1 })), "The name of a field may have 255 bytes; it has 256.");
         assert_eq!(refused(&json!({ "A": "b\0" })), "A contains a NUL character, which cannot be kept.");
     }

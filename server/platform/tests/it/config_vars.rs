@@ -5,6 +5,17 @@ use serde_json::json;
 use crate::world::World;
 
 #[tokio::test]
+async fn one_value_may_be_as_large_as_all_together() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let large = "é\n".repeat(((64 << 10) - 3) / 3);
+    let set = t.owner.patch("/apps/dusk/config-vars", json!({ "A": large })).await;
+    assert_eq!((set.status, set.json()["A"].as_str()), (200, Some(large.as_str())));
+    let refused = t.owner.patch("/apps/dusk/config-vars", json!({ "A": "x".repeat(64 << 10) })).await;
+    assert!(refused.error().2.contains("at most 65536 (64 KB)"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_change_is_one_release_and_none_is_none() {
     let t = World::start().await;
     t.app("dusk").await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     builds::source,
     live::{bearer, open, serve},
-    world::{Actor, World},
+    world::{Actor, World, until},
 };
 
 const STRANGER: &str = "/users/stranger@example.com/quotas";
@@ -37,7 +37,7 @@ async fn no_text_is_kept_that_others_would_read_again_and_again() {
         ("POST", "/apps/dusk/slugs", json!({ "process_types": { "web": "x".repeat(5000) } })),
         ("POST", "/apps/dusk/slugs", json!({ "process_types": { "web": "x" }, "commit_description": long })),
         ("POST", "/apps/dusk/releases", json!({ "slug": "x", "description": long })),
-        ("PATCH", "/apps/dusk/config-vars", json!({ "A": "x".repeat(33 << 10) })),
+        ("PATCH", "/apps/dusk/config-vars", json!({ "A": "x".repeat(65 << 10) })),
         ("PATCH", "/apps/dusk", json!({ "name": long })),
         ("POST", "/oauth/clients", json!({ "name": "a", "redirect_uri": format!("https://a.test/{long}") })),
         ("POST", "/oauth/authorizations", json!({ "description": long })),
@@ -160,4 +160,42 @@ async fn builds_of_one_do_not_stand_before_those_of_another() {
     let jobs: i64 =
         sqlx::query_scalar("select count(*) from jobs where kind = 'builds.run'").fetch_one(&t.db).await.unwrap();
     assert_eq!(jobs, 1);
+}
+
+#[tokio::test]
+async fn repositories_that_are_full_take_nothing_and_pushes_at_once_no_more_than_there_is_room_for() {
+    let t = World::start().await;
+    assert_eq!(t.stranger.post("/apps", json!({ "name": "dawn" })).await.status, 201);
+    let push = "/dawn.git/git-receive-pack";
+    let set = async |size: i64, most: i64| {
+        sqlx::query("update apps set repo_size = $1").bind(size).execute(&t.db).await.unwrap();
+        allow(&t, json!({ "repository_bytes": most })).await;
+    };
+    set(5000, 4000).await;
+    for (method, path) in [("GET", "/dawn.git/info/refs?service=git-receive-pack"), ("POST", push)] {
+        let refused = t.stranger.ask(method, path).body("0000").await;
+        assert_eq!(refused.status, 422, "{method}: {refused:?}");
+        assert!(refused.text().contains("quota \"repository_bytes\""), "{method}: {refused:?}");
+    }
+    set(5000, 1 << 20).await;
+    // One that does not say how much it brings may bring all that there is room for.
+    let (feed, body) = tokio::sync::mpsc::channel::<Result<&str, std::convert::Infallible>>(1);
+    let body = axum::body::Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(body));
+    let first = tokio::spawn(t.stranger.ask("POST", push).body(body).into_future());
+    feed.send(Ok("00")).await.unwrap();
+    until("the room is taken", async || {
+        let answer = t.stranger.ask("POST", push).body("0000").await;
+        match answer.status {
+            403 if answer.text().contains("Other pushes that are under way") => Ok(()),
+            _ => Err(format!("{answer:?}")),
+        }
+    })
+    .await;
+    drop(feed);
+    first.await.unwrap();
+    until("the room is free again", async || {
+        let answer = t.stranger.ask("POST", push).body("0000").await;
+        if answer.status == 200 { Ok(()) } else { Err(format!("{answer:?}")) }
+    })
+    .await;
 }
