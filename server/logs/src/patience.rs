@@ -1,11 +1,11 @@
 //! How long a search may go on, how much it may read, and whether anybody still waits for it.
 //!
 //! A search is work on a thread that nothing can interrupt, so it asks itself, before each block and
-//! again and again within one.
+//! again and again within one. Then it is also the time to let others have the machine for a while.
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -22,6 +22,35 @@ pub struct Patience {
     until: Option<Instant>,
     bytes: Option<Arc<AtomicU64>>,
     gone: Arc<AtomicBool>,
+    breaks: Option<Arc<Breaks>>,
+}
+
+/// What a search does besides, every now and then.
+struct Breaks {
+    every: Duration,
+    rest: Box<dyn Fn() + Send + Sync>,
+    /// Since when there has been none, and how long all of them were.
+    so_far: Mutex<(Instant, Duration)>,
+}
+
+impl std::fmt::Debug for Breaks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "breaks every {:?}", self.every)
+    }
+}
+
+impl Breaks {
+    /// Rests, if it is time; and how long all rests were.
+    fn rest(&self) -> Duration {
+        let mut so_far = self.so_far.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = Instant::now();
+        if begin.duration_since(so_far.0) >= self.every {
+            (self.rest)();
+            let end = Instant::now();
+            *so_far = (end, so_far.1 + end.duration_since(begin));
+        }
+        so_far.1
+    }
 }
 
 impl Patience {
@@ -34,6 +63,13 @@ impl Patience {
         }
     }
 
+    /// The same, which calls `rest` whenever it has worked for so long. What is spent there does not count as its time.
+    #[must_use]
+    pub fn with_breaks(self, every: Duration, rest: impl Fn() + Send + Sync + 'static) -> Patience {
+        let so_far = Mutex::new((Instant::now(), Duration::ZERO));
+        Patience { breaks: Some(Arc::new(Breaks { every, rest: Box::new(rest), so_far })), ..self }
+    }
+
     /// Ends the search as soon as it looks: nobody waits for it any more.
     pub fn cancel(&self) {
         self.gone.store(true, Ordering::Relaxed);
@@ -41,7 +77,8 @@ impl Patience {
 
     /// An error when the search is to end.
     pub(crate) fn check(&self) -> Result<()> {
-        let late = self.until.is_some_and(|until| Instant::now() > until);
+        let rested = self.breaks.as_ref().map_or(Duration::ZERO, |breaks| breaks.rest());
+        let late = self.until.is_some_and(|until| Instant::now() > until + rested);
         if late || self.gone.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }

@@ -568,6 +568,25 @@ fn a_search_ends_with_its_patience_and_can_go_on() {
 }
 
 #[test]
+fn a_search_lets_others_have_the_machine() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = History::open_with(dir.path(), small()).unwrap();
+    fill(&history, 0..20_000);
+    let rests = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let count = rests.clone();
+    let rest = move || {
+        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let rare = Filter { text: Some("line 19999".to_owned()), ..Filter::default() };
+    // What is spent in breaks does not count as its time.
+    let patience = Patience::of(Duration::from_secs(60), u64::MAX).with_breaks(Duration::from_micros(10), rest);
+    let query = Query { filter: rare, last: Some(1), patience, ..Query::default() };
+    assert_eq!(texts(&history.read(APP, &query).unwrap().collect_most(1).unwrap()), ["line 19999"]);
+    assert!(rests.load(std::sync::atomic::Ordering::Relaxed) > 10);
+}
+
+#[test]
 fn a_pattern_is_bounded_before_it_is_compiled() {
     let dir = tempfile::tempdir().unwrap();
     let history = History::open(dir.path()).unwrap();

@@ -14,7 +14,7 @@ use axum::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::Utc;
-use store::accounts;
+use store::{accounts, payers::Asker};
 use tower_sessions::Session;
 use uuid::Uuid;
 
@@ -72,6 +72,8 @@ pub struct Visit(Arc<OnceLock<(accounts::Row, Uuid)>>);
 #[derive(Clone)]
 pub struct Actor {
     pub account: accounts::Row,
+    /// Who pays for what it takes of the machine: see `payers`.
+    pub payer: Uuid,
     pub credential: Credential,
     /// How far the credential reaches.
     pub reach: Reach,
@@ -93,18 +95,21 @@ impl FromRequestParts<Platform> for Actor {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self> {
-        let (account, credential, reach) = match token(&parts.headers) {
+        let (Asker { account, payer }, credential, reach) = match token(&parts.headers) {
             Some(token) => by_token(platform, &token, address(&parts.headers)).await?,
             None => {
                 let (account, credential) = by_session(platform, parts).await?;
-                (account, credential, Reach::session())
+                // Only people sign in, and people pay for themselves.
+                let payer = account.id;
+                (Asker { account, payer }, credential, Reach::session())
             }
         };
         let needs = parts.extensions.get::<Needs>().copied();
         reach.must(needs.ok_or_else(|| anyhow!("{} {} does not say what it needs", parts.method, path(parts)))?)?;
-        platform.rate_limits().take(credential.id(), parts.extensions.get::<Budget>())?;
+        platform.rate_limits().take(account.id, payer, credential, parts.extensions.get::<Budget>())?;
         Ok(Self {
             account,
+            payer,
             credential,
             reach,
             address: address(&parts.headers),
@@ -144,11 +149,7 @@ pub(crate) async fn credential_lasts(platform: &Platform, credential: Option<Uui
 
 /// Whom a token speaks for. Whoever guesses is told to wait, and nobody else is: a token is too long to be guessed,
 /// so that one which is right is let in, whatever others behind the same address do.
-async fn by_token(
-    platform: &Platform,
-    token: &str,
-    address: Option<String>,
-) -> Result<(accounts::Row, Credential, Reach)> {
+async fn by_token(platform: &Platform, token: &str, address: Option<String>) -> Result<(Asker, Credential, Reach)> {
     let (db, now, limits) = (platform.db(), Utc::now(), platform.rate_limits());
     let from = address.as_deref().unwrap_or("an unknown address");
     let tries = format!("tokens from {from}");
@@ -164,8 +165,8 @@ async fn by_token(
         return Err(if is_locked { Error::too_many_refused() } else { Error::unauthorized() });
     };
     store::authorizations::authorization_used(db, found.id, now).await?;
-    let account = accounts::account_info(db, found.account_id).await?.ok_or_else(Error::unauthorized)?;
-    Ok((account, Credential::Token(found.id), Reach::token(&found)))
+    let asker = store::payers::payer_and_account(db, found.account_id).await?.ok_or_else(Error::unauthorized)?;
+    Ok((asker, Credential::Token(found.id), Reach::token(&found)))
 }
 
 /// So many wrong tokens from one address are mistakes.

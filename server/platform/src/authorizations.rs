@@ -100,6 +100,28 @@ async fn find(platform: &Platform, actor: &Actor, id: &str) -> Result<Listed> {
     found.ok_or_else(missing)
 }
 
+/// Tokens that work, of one account. Those that clients have are not among them: of those, the oldest makes room.
+const MOST: i64 = 100;
+/// As many more can be made by a person in a browser, whatever programs have made: `wharf login` wants one.
+const RESERVE: i64 = 10;
+
+/// An error when `account` has as many tokens as it may have. The caller writes the next one in the same transaction.
+pub(crate) async fn admit(tx: &mut sqlx::PgConnection, account: Uuid, actor: &Actor) -> Result<()> {
+    let most = match actor.credential {
+        Credential::Token(_) => MOST,
+        Credential::Session(_) => MOST + RESERVE,
+    };
+    let has = store::authorizations::authorization_count(tx, account, Utc::now()).await?;
+    if has < most {
+        return Ok(());
+    }
+    let whose = if account == actor.account.id { "Your account" } else { "The service account" };
+    Err(Error::quota(format!(
+        "{whose} has {has} tokens, and {most} is the most. Revoke those that nobody uses any more: `wharf \
+         authorizations` lists them, and so does the console."
+    )))
+}
+
 /// A token that a browser asks for without a word about its end; programs expect that theirs have none.
 const OF_A_BROWSER: Duration = Duration::days(90);
 
@@ -115,6 +137,7 @@ pub async fn authorization_create(
     }
     let (row, token) = asked_for(create, actor.account.id, &actor)?;
     let mut tx = platform.change().await?;
+    admit(&mut tx, row.account_id, &actor).await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
     let summary = format!("Created the token \"{}\".", row.description);
     note(&actor, &mut tx, "authorization.create", &row, summary).await?;

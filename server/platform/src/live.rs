@@ -1,7 +1,10 @@
 //! `/live`: the one websocket of the console. Its words are in `api::live`.
 //!
 //! Every subscription is checked like a request and has a task of its own; all of them end when
-//! the socket does, and when the session that opened it does.
+//! the socket does, and when the session that opened it does. What many of them show is found out
+//! once for all (`feeds`).
+
+mod feeds;
 
 use std::{
     collections::HashMap,
@@ -22,21 +25,21 @@ use axum::{
 };
 use futures::{SinkExt as _, StreamExt as _, pin_mut, stream::SplitSink};
 use serde_json::Value;
-use store::pages::Range;
 use tokio::{
     sync::{Notify, broadcast, mpsc},
     task::{AbortHandle, JoinSet},
 };
 use uuid::Uuid;
 
+pub(crate) use self::feeds::Feeds;
+use self::feeds::{Said, Shown};
 use crate::{
     Platform,
     actor::{Actor, credential_exists, credential_lasts},
     error::{Error, Result},
-    outputs, platform,
+    log_lines, outputs,
     rights::Can,
     scopes::Needs,
-    statuses,
     watch::Watch,
 };
 
@@ -45,8 +48,6 @@ const TICK: Duration = Duration::from_millis(50);
 const CREDIT: u64 = 2000;
 const BATCH: usize = 500;
 const MOST_TOPICS: usize = 32;
-/// Who sees more apps than this sees them as they were when the page was drawn.
-const MOST_APPS: usize = 2000;
 /// A browser says nothing longer than a filter, in bytes,
 const MOST_SAID: usize = 16 << 10;
 /// and no more than this at once, or again in a second.
@@ -57,12 +58,10 @@ const FAR_BEHIND: u64 = 20_000;
 const TAIL: usize = 2000;
 /// Proxies close connections that are silent for a minute.
 const PING: Duration = Duration::from_secs(20);
-/// What changes without anybody saying so (uptime, countdowns, traffic) is looked at this often.
-const AGAIN: Duration = Duration::from_secs(5);
 
 /// `GET /live`
 pub async fn live(State(platform): State<Platform>, actor: Actor, upgrade: WebSocketUpgrade) -> Result<Response> {
-    let place = platform.streams().take_now(actor.account.id)?;
+    let place = platform.streams().take_now(actor.payer)?;
     let upgrade = upgrade.max_message_size(MOST_SAID).max_frame_size(MOST_SAID);
     Ok(upgrade.on_upgrade(async move |socket| {
         let _place = place;
@@ -78,6 +77,7 @@ type Out = mpsc::Sender<ToBrowser>;
 struct Subscription {
     task: AbortHandle,
     credit: Arc<Credit>,
+    is_apps: bool,
 }
 
 async fn talk(platform: Platform, actor: Actor, socket: WebSocket) {
@@ -189,29 +189,9 @@ fn hear(
     topics.retain(|_, s| !s.task.is_finished());
     match said {
         ToServer::Subscribe { id, topic } => {
-            if let Some(old) = topics.remove(&id) {
-                old.task.abort();
-            }
-            if topics.len() >= MOST_TOPICS {
-                let error =
-                    api::Error::new(429, "rate_limit", format!("A page can follow {MOST_TOPICS} things at once."));
+            if let Err(Error::Told(error)) = begin((platform, actor), (id, topic), topics, tasks, out) {
                 let _ = out.try_send(ToBrowser::Failed { id, error });
-                return;
             }
-            // To begin again is to ask again.
-            if let Err(Error::Told(error)) = platform.rate_limits().take(actor.credential.id(), None) {
-                let _ = out.try_send(ToBrowser::Failed { id, error });
-                return;
-            }
-            let credit = Arc::new(Credit::default());
-            let follow = Follow {
-                platform: platform.clone(),
-                actor: actor.clone(),
-                id,
-                out: out.clone(),
-                credit: credit.clone(),
-            };
-            topics.insert(id, Subscription { task: tasks.spawn(follow.run(topic)), credit });
         }
         ToServer::Unsubscribe { id } => {
             if let Some(old) = topics.remove(&id) {
@@ -224,6 +204,41 @@ fn hear(
             }
         }
     }
+}
+
+/// Begins a subscription in the place of whatever it replaces.
+fn begin(
+    (platform, actor): (&Platform, &Actor),
+    (id, topic): (u32, Topic),
+    topics: &mut HashMap<u32, Subscription>,
+    tasks: &mut JoinSet<()>,
+    out: &Out,
+) -> Result<()> {
+    if let Some(old) = topics.remove(&id) {
+        old.task.abort();
+    }
+    // All apps are followed once: whatever followed them before is no more of the page's.
+    let is_apps = topic == Topic::Apps;
+    let former = topics.iter().find(|(_, other)| is_apps && other.is_apps).map(|(id, _)| *id);
+    if let Some((id, other)) = former.and_then(|id| topics.remove_entry(&id)) {
+        other.task.abort();
+        let _ = out.try_send(ToBrowser::End { id });
+    }
+    if topics.len() >= MOST_TOPICS {
+        return Err(Error::too_many_tries(&format!("A page can follow {MOST_TOPICS} things at once.")));
+    }
+    // To begin again is to ask again.
+    platform.rate_limits().take(actor.account.id, actor.payer, actor.credential, None)?;
+    let place = platform.feeds().subscriptions().take_now(actor.payer)?;
+    let credit = Arc::new(Credit::default());
+    let (platform, actor, out) = (platform.clone(), actor.clone(), out.clone());
+    let follow = Follow { platform, actor, id, out, credit: credit.clone() };
+    let task = tasks.spawn(async move {
+        let _place = place;
+        follow.run(topic).await;
+    });
+    topics.insert(id, Subscription { task, credit, is_apps });
+    Ok(())
 }
 
 /// How many more lines a reader can take.
@@ -260,6 +275,11 @@ impl Credit {
     }
 }
 
+/// What is told of a fault of ours.
+fn fault() -> api::Error {
+    api::Error::new(500, "internal_server_error", "Something went wrong on our side. Reload the page.")
+}
+
 /// One subscription.
 struct Follow {
     platform: Platform,
@@ -284,9 +304,7 @@ impl Follow {
             Err(Error::Told(error)) => ToBrowser::Failed { id: self.id, error },
             Err(Error::Internal(err)) => {
                 tracing::error!("could not follow a topic: {err:#}");
-                let error =
-                    api::Error::new(500, "internal_server_error", "Something went wrong on our side. Reload the page.");
-                ToBrowser::Failed { id: self.id, error }
+                ToBrowser::Failed { id: self.id, error: fault() }
             }
         };
         let _ = self.out.send(said).await;
@@ -306,7 +324,7 @@ impl Follow {
 
     async fn follow(&self, topic: Topic) -> Result<()> {
         match topic {
-            Topic::Apps => self.apps().await,
+            Topic::Apps => self.feed(Shown::Apps).await,
             Topic::App { app } => self.app(&app).await,
             Topic::Logs { app, filter, after, lines } => self.logs(&app, filter, after, lines).await,
             Topic::Build { app, build, after } => self.build(&app, build, after.unwrap_or(0)).await,
@@ -325,55 +343,32 @@ impl Follow {
         self.out.send(ToBrowser::Value { id: self.id, value }).await.is_ok()
     }
 
-    async fn apps(&self) -> Result<()> {
-        let (mut changes, mut last) = (self.platform.changes(), None);
+    /// Passes on what a feed says.
+    async fn feed(&self, shown: Shown) -> Result<()> {
+        let mut feed = feeds::follow(&self.actor, shown);
+        let mut last = None;
         loop {
-            let Some(all) = self.summaries().await? else { return Ok(()) };
-            if !self.value(serde_json::to_value(all).map_err(anyhow::Error::new)?, &mut last).await {
+            let said = feed.borrow_and_update().clone();
+            match said {
+                Said::Nothing => {}
+                Said::Value(value) => {
+                    if !self.value(Value::clone(&value), &mut last).await {
+                        return Ok(());
+                    }
+                }
+                Said::End => return Ok(()),
+                Said::Failed(error) => return Err(Error::Told(error)),
+            }
+            if feed.changed().await.is_err() {
                 return Ok(());
             }
-            let _ = tokio::time::timeout(AGAIN, changes.recv()).await;
-            // What changes together is told together.
-            tokio::time::sleep(TICK * 3).await;
-            changes = changes.resubscribe();
         }
-    }
-
-    /// All apps that the asker may see, page by page; nothing when they are too many to be sent again and again.
-    async fn summaries(&self) -> Result<Option<Vec<api::statuses::AppSummary>>> {
-        let mut all = Vec::new();
-        let mut next = Some(Range::longest(&store::apps::LIST));
-        while let Some(range) = next {
-            let page = statuses::summaries(&self.platform, &self.actor, &range).await?;
-            next = page.next(&range);
-            all.extend(page.rows);
-            if all.len() > MOST_APPS {
-                return Ok(None);
-            }
-        }
-        Ok(Some(all))
     }
 
     async fn app(&self, app: &str) -> Result<()> {
-        // By id from now on: the app may be renamed while it is watched.
+        // By id: the app may be renamed while it is watched.
         let id = self.actor.app(app, Can::View).await?.id;
-        let (mut changes, mut last) = (self.platform.changes(), None);
-        loop {
-            let row = self.actor.app(&id.to_string(), Can::View).await?;
-            let status = statuses::status(&self.platform, &self.actor, &row).await?;
-            if !self.value(serde_json::to_value(status).map_err(anyhow::Error::new)?, &mut last).await {
-                return Ok(());
-            }
-            let deadline = tokio::time::sleep(AGAIN);
-            pin_mut!(deadline);
-            loop {
-                tokio::select! {
-                    () = &mut deadline => break,
-                    changed = changes.recv() => if !matches!(changed, Ok(other) if other != id) { break },
-                }
-            }
-            tokio::time::sleep(TICK).await;
-        }
+        self.feed(Shown::App(id)).await
     }
 
     /// Counts instead of naming events, of which the asker may not be allowed to know.
@@ -399,14 +394,7 @@ impl Follow {
     async fn machinery(&self) -> Result<()> {
         self.actor.reach.must(Needs::Global)?;
         self.actor.must_administer()?;
-        let mut last = None;
-        loop {
-            let info = platform::info(&self.platform).await?;
-            if !self.value(serde_json::to_value(info).map_err(anyhow::Error::new)?, &mut last).await {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_secs(2)).await;
-        }
+        self.feed(Shown::Platform).await
     }
 
     async fn lines<T: serde::Serialize>(&self, lines: &[T], cursor: u64) -> bool {
@@ -440,7 +428,7 @@ impl Follow {
         };
         let mut tail = history.tail(app, start, &filter)?;
         loop {
-            let room = self.credit.room().await;
+            let (room, lag) = (self.credit.room().await, tail.lag());
             // A rare text may lie behind a gigabyte of lines: what is not found in one turn is looked for in the next.
             let turn = move |patience: &logs::Patience| {
                 // A reader that fell far behind is told how much it missed instead of being drowned.
@@ -449,7 +437,7 @@ impl Follow {
                 let batch: Vec<_> = batch.collect();
                 Ok((tail, skipped, batch))
             };
-            let (back, skipped, batch) = crate::log_lines::go_on(turn).await?;
+            let (back, skipped, batch) = log_lines::read_on(&self.platform, self.actor.payer, lag, turn).await?;
             tail = back;
             if skipped > 0 {
                 let _ = self.out.send(ToBrowser::Dropped { id: self.id, lines: skipped }).await;
@@ -469,15 +457,14 @@ impl Follow {
         &self,
         work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
     ) -> Result<T> {
-        crate::log_lines::search(&self.platform, self.actor.account.id, work).await
+        log_lines::search(&self.platform, self.actor.payer, work).await
     }
 
     async fn build(&self, app: &str, build: uuid::Uuid, after: u64) -> Result<()> {
         let app = self.actor.app(app, Can::Logs).await?;
         let found = store::builds::build_info(self.platform.db(), build).await?.filter(|b| b.app_id == app.id);
         found.ok_or_else(|| Error::not_found("build", "Couldn't find that build."))?;
-        let file = outputs::build_file(&self.platform, app.id, build);
-        let output = outputs::follow(self.platform.clone(), file, outputs::Output::Build(build), after);
+        let output = outputs::follow(self.platform.clone(), outputs::Output::of_build(app.id, build), after);
         pin_mut!(output);
         let (mut cursor, mut rest) = (after, Vec::new());
         while let Some(chunk) = output.next().await {

@@ -1,18 +1,21 @@
 //! Log lines as data: for the console, and for programs.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use axum::{
     Json,
     extract::{Path, State},
 };
 use chrono::{DateTime, Duration, Utc};
 use serde::Deserialize;
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::{
     Platform,
     actor::Actor,
     error::{Error, Result},
-    places::Places,
+    places::{Place, Places},
     rights::Can,
     web::Search,
 };
@@ -24,6 +27,10 @@ const BUCKETS: usize = 120;
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
 /// and goes through as much of a log.
 const MOST_BYTES: u64 = 1 << 30;
+/// Others have theirs after so much of it.
+const TURN: std::time::Duration = std::time::Duration::from_millis(100);
+/// A tail that is so many lines behind has not kept up.
+const MUCH: u64 = 2000;
 /// What is part of something else must not hold it up.
 const GLANCE: std::time::Duration = std::time::Duration::from_secs(1);
 const GLANCE_BYTES: u64 = 32 << 20;
@@ -88,7 +95,7 @@ pub async fn log_line_list(
         Ok(history.read(app.id, &query)?.collect_most(most)?.into_iter().map(Into::into).collect())
     };
     // What costs no more than the lines that it shows does not wait behind those who search.
-    let lines = if looks_for_nothing { go_on(look).await } else { search(&platform, actor.account.id, look).await };
+    let lines = if looks_for_nothing { go_on(look).await } else { search(&platform, actor.payer, look).await };
     Ok(Json(lines?))
 }
 
@@ -108,7 +115,7 @@ pub async fn log_density_info(
     }
     let (history, filter) = (platform.history().clone(), params.filter());
     let count = move |patience: &logs::Patience| history.density(app.id, &filter, BUCKETS, (from, to), patience);
-    let buckets = search(&platform, actor.account.id, count).await?;
+    let buckets = search(&platform, actor.payer, count).await?;
     Ok(Json(api::log_lines::LogDensity { from, to, buckets }))
 }
 
@@ -133,35 +140,91 @@ pub(crate) async fn read<T: Send + 'static>(work: impl FnOnce() -> logs::Result<
     Ok(tokio::task::spawn_blocking(work).await.map_err(anyhow::Error::new)??)
 }
 
-/// Looks through a log for `account`: in its turn, for so long and no longer, and only while somebody waits for it.
+/// Places of those who read much of a log, and turns at it: so that whoever comes waits for a few turns, and not for
+/// the ends of searches.
+pub(crate) struct Readers {
+    searches: Places,
+    catching_up: Places,
+    turns: Arc<Places>,
+}
+
+impl Default for Readers {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+        Self {
+            searches: Places::new("log searches", 2, 16, 32),
+            // As many may wait as can follow something.
+            catching_up: Places::new("logs to catch up with", 2, 1000, 32),
+            turns: Arc::new(Places::new("turns at logs", (cores / 4).max(1), 1000, cores)),
+        }
+    }
+}
+
+/// Looks through a log for `payer`: in turns with others, for so long and no longer, and only while somebody waits
+/// for it.
 pub(crate) async fn search<T: Send + 'static>(
     platform: &Platform,
-    account: Uuid,
+    payer: Uuid,
     work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
 ) -> Result<T> {
-    let place = platform.log_searches().take(account).await?;
-    go_on(move |patience| {
-        // Held until the work has really ended, whoever waits for it.
+    let place = platform.log_readers().searches.take(payer).await?;
+    in_turns(platform, payer, place, work).await
+}
+
+/// Reads on in a log, as tails do. Whoever has kept up with it does so at once: streams have places of their own, and
+/// a tail that waited behind searches would be late for everybody. Whoever has `lag` lines to catch up with searches.
+pub(crate) async fn read_on<T: Send + 'static>(
+    platform: &Platform,
+    payer: Uuid,
+    lag: u64,
+    work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
+) -> Result<T> {
+    if lag <= MUCH {
+        return go_on(work).await;
+    }
+    let place = platform.log_readers().catching_up.take(payer).await?;
+    in_turns(platform, payer, place, work).await
+}
+
+async fn in_turns<T: Send + 'static>(
+    platform: &Platform,
+    payer: Uuid,
+    place: Place,
+    work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
+) -> Result<T> {
+    let (turns, runtime) = (platform.log_readers().turns.clone(), Handle::current());
+    let turn = Arc::new(Mutex::new(Some(turns.take(payer).await?)));
+    let own = turn.clone();
+    let let_others = move || {
+        *own.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let next = runtime.block_on(turns.take(payer)).ok();
+        *own.lock().unwrap_or_else(PoisonError::into_inner) = next;
+    };
+    let patience = logs::Patience::of(LONGEST, MOST_BYTES).with_breaks(TURN, let_others);
+    let _gone = Gone(patience.clone());
+    read(move || {
+        // Held until the work has really ended, whoever waits for it; and no longer, wherever its patience is kept.
         let _place = place;
-        work(patience)
+        let _turn = Over(turn);
+        work(&patience)
     })
     .await
 }
 
-/// Reads on in a log, as tails do: in no place, since streams have places of their own, and a tail that waited
-/// behind searches would be late for everybody; but as patiently as a search.
-pub(crate) async fn go_on<T: Send + 'static>(
-    work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
-) -> Result<T> {
+/// The end of the last turn.
+struct Over(Arc<Mutex<Option<Place>>>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Reads what costs little, in no place, but as patiently as a search.
+async fn go_on<T: Send + 'static>(work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static) -> Result<T> {
     let patience = logs::Patience::of(LONGEST, MOST_BYTES);
     let _gone = Gone(patience.clone());
     read(move || work(&patience)).await
-}
-
-/// Places for searches: as many at once as there are cores, two of each account.
-pub(crate) fn searches() -> Places {
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    Places::new("log searches", 2, 16, cores.max(2))
 }
 
 /// Dropped with the request that wanted to know.

@@ -18,7 +18,7 @@ use crate::{
     Platform,
     actor::Actor,
     error::{Error, Result},
-    log_lines,
+    log_lines, payers,
     places::{Place, Places},
     rights::Can,
     watch::Watch,
@@ -73,12 +73,13 @@ pub async fn log_session_stream(
     let row = store::log_sessions::log_session_open(platform.db(), id, Utc::now()).await?.ok_or_else(missing)?;
     let reader = row.account_id.ok_or_else(missing)?;
     let watch = Watch::begin(&platform, reader, row.credential_id, row.app_id, Can::Logs).await?.ok_or_else(missing)?;
-    let place = platform.streams().take_now(reader)?;
+    let payer = payers::of_account(&platform, reader).await?;
+    let place = platform.streams().take_now(payer)?;
     let params: api::log_sessions::LogSessionCreate = serde_json::from_value(row.params).map_err(anyhow::Error::new)?;
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     let events = text("accept").is_some_and(|a| a.contains("text/event-stream"));
     let after: Option<u64> = text("last-event-id").and_then(|id| id.parse().ok());
-    let lines = lines(&platform, (reader, row.app_id), &params, after).await?;
+    let lines = lines(&platform, (payer, row.app_id), &params, after).await?;
     let kind = if events { "text/event-stream" } else { "text/plain; charset=utf-8" };
     let lines = lines.take_until(held(place, watch));
     let body = Body::from_stream(lines.map(move |chunk| {
@@ -111,7 +112,7 @@ fn silence(event: bool) -> Bytes {
 /// nothing has come for a while.
 async fn lines(
     platform: &Platform,
-    (reader, app): (Uuid, Uuid),
+    (payer, app): (Uuid, Uuid),
     params: &api::log_sessions::LogSessionCreate,
     after: Option<u64>,
 ) -> Result<impl Stream<Item = Vec<logs::Line>> + Send + 'static> {
@@ -131,12 +132,12 @@ async fn lines(
         let history = history.clone();
         let find =
             move |patience: &logs::Patience| history.read(app, &logs::Query { patience: patience.clone(), ..query });
-        log_lines::search(platform, reader, find).await?
+        log_lines::search(platform, payer, find).await?
     };
     // A tail takes up where the past ends.
     let tail = if params.tail == Some(true) { Some(history.tail(app, newest, &filter)?) } else { None };
     let (sender, receiver) = mpsc::channel(16);
-    let sending = Sending { platform: platform.clone(), reader, sender };
+    let sending = Sending { platform: platform.clone(), payer, sender };
     tokio::spawn(async move {
         let (gone, until) = (sending.sender.clone(), tail.is_some().then_some(newest));
         let sent = async {
@@ -159,7 +160,7 @@ async fn lines(
 /// thread.
 struct Sending {
     platform: Platform,
-    reader: Uuid,
+    payer: Uuid,
     sender: mpsc::Sender<Vec<logs::Line>>,
 }
 
@@ -174,7 +175,7 @@ impl Sending {
                 let is_over = batch.len() < BATCH && !past.is_stopped();
                 Ok((past, batch, is_over))
             };
-            let (back, batch, is_over) = log_lines::search(&self.platform, self.reader, turn).await?;
+            let (back, batch, is_over) = log_lines::search(&self.platform, self.payer, turn).await?;
             past = back;
             if !batch.is_empty() && self.sender.send(batch).await.is_err() || is_over {
                 return Ok(());
@@ -185,11 +186,12 @@ impl Sending {
     /// What comes, until the log is deleted.
     async fn tail(&self, mut tail: logs::Tail) -> Result<()> {
         loop {
+            let lag = tail.lag();
             let turn = move |patience: &logs::Patience| {
                 let batch = tail.read(BATCH, patience)?;
                 Ok((tail, batch))
             };
-            let (back, batch) = log_lines::go_on(turn).await?;
+            let (back, batch) = log_lines::read_on(&self.platform, self.payer, lag, turn).await?;
             tail = back;
             if !batch.is_empty() {
                 if self.sender.send(batch).await.is_err() {

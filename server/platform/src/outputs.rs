@@ -3,7 +3,7 @@
 use std::{
     io::SeekFrom,
     path::{Path as FilePath, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -13,13 +13,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::{Stream, StreamExt as _};
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncSeekExt as _},
+    sync::broadcast,
+};
 use uuid::Uuid;
 
 use crate::{
     Platform,
     error::{Error, Result},
     log_sessions::held,
+    payers,
     places::Place,
     rights::Can,
     secrets::Bearer,
@@ -53,19 +57,42 @@ pub(crate) async fn end_of(file: &FilePath) -> Vec<u8> {
     read.await.unwrap_or_default()
 }
 
-/// Which output.
+/// Which output, and of which app.
 #[derive(Clone, Copy)]
-pub(crate) enum Output {
+pub(crate) struct Output {
+    app: Uuid,
+    of: Of,
+}
+
+#[derive(Clone, Copy)]
+enum Of {
     Build(Uuid),
     Release(Uuid),
 }
 
 impl Output {
+    /// What a build of an app prints.
+    pub fn of_build(app: Uuid, build: Uuid) -> Self {
+        Self { app, of: Of::Build(build) }
+    }
+
+    /// What the release phase of a release of an app prints.
+    pub fn of_release(app: Uuid, release: Uuid) -> Self {
+        Self { app, of: Of::Release(release) }
+    }
+
+    fn file(self, platform: &Platform) -> PathBuf {
+        match self.of {
+            Of::Build(id) => build_file(platform, self.app, id),
+            Of::Release(id) => release_file(platform, self.app, id),
+        }
+    }
+
     /// Whether nothing more will come. An output whose row is gone has ended.
     async fn has_ended(self, platform: &Platform) -> Result<bool> {
-        let pending = match self {
-            Self::Build(id) => store::builds::build_status(platform.db(), id).await?,
-            Self::Release(id) => store::releases::release_status(platform.db(), id).await?,
+        let pending = match self.of {
+            Of::Build(id) => store::builds::build_status(platform.db(), id).await?,
+            Of::Release(id) => store::releases::release_status(platform.db(), id).await?,
         };
         Ok(pending.as_deref() != Some("pending"))
     }
@@ -74,18 +101,26 @@ impl Output {
 /// The bytes of an output from `from` on, as they come, until it has ended.
 pub(crate) fn follow(
     platform: Platform,
-    file: PathBuf,
     output: Output,
     from: u64,
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
-    let start = Follow { platform, file, output, at: from, ended: false };
+    let (file, changes) = (output.file(&platform), platform.changes());
+    let start = Follow { platform, file, output, changes, asked: None, at: from, ended: false };
     futures::stream::unfold(start, |mut follow| async move { follow.next().await.map(|item| (item, follow)) })
 }
+
+/// How often a file is looked at that somebody follows,
+const LOOK: Duration = Duration::from_millis(100);
+/// and how often is asked whether it has ended, unless somebody says so.
+const ASK: Duration = Duration::from_secs(2);
 
 struct Follow {
     platform: Platform,
     file: PathBuf,
     output: Output,
+    changes: broadcast::Receiver<Uuid>,
+    /// When it was asked last whether it has ended.
+    asked: Option<Instant>,
     at: u64,
     ended: bool,
 }
@@ -100,12 +135,29 @@ impl Follow {
                 Err(err) => return Some(Err(err)),
             }
             // What was written before the end was noted is read once more.
-            match self.output.has_ended(&self.platform).await {
+            match self.has_ended().await {
                 Ok(true) => self.ended = true,
-                Ok(false) => tokio::time::sleep(Duration::from_millis(100)).await,
+                Ok(false) => tokio::time::sleep(LOOK).await,
                 Err(err) => return Some(Err(std::io::Error::other(err.to_string()))),
             }
         }
+    }
+
+    /// Asks the database only when something about the app has changed, or after a while.
+    async fn has_ended(&mut self) -> Result<bool> {
+        let mut is_due = self.asked.is_none_or(|at| at.elapsed() >= ASK);
+        loop {
+            match self.changes.try_recv() {
+                Ok(app) => is_due |= app == self.output.app,
+                Err(broadcast::error::TryRecvError::Lagged(_)) => is_due = true,
+                Err(_) => break,
+            }
+        }
+        if !is_due {
+            return Ok(false);
+        }
+        self.asked = Some(Instant::now());
+        self.output.has_ended(&self.platform).await
     }
 
     async fn read(&mut self) -> std::io::Result<Option<Bytes>> {
@@ -131,10 +183,9 @@ pub async fn build_output(
 ) -> Result<Response> {
     let (bearer, id) = platform.secrets().signed_for("build output", &secret).ok_or_else(no_stream)?;
     let build = store::builds::build_info(platform.db(), id).await?.ok_or_else(no_stream)?;
-    let file = build_file(&platform, build.app_id, id);
     let watch = watch(&platform, bearer, build.app_id).await?;
-    let place = platform.streams().take_now(bearer.account)?;
-    Ok(stream(platform, file, Output::Build(id), (place, watch), &headers))
+    let place = platform.streams().take_now(payers::of_account(&platform, bearer.account).await?)?;
+    Ok(stream(platform, Output::of_build(build.app_id, id), (place, watch), &headers))
 }
 
 /// `GET /streams/releases/{secret}`
@@ -145,10 +196,9 @@ pub async fn release_output(
 ) -> Result<Response> {
     let (bearer, id) = platform.secrets().signed_for("release output", &secret).ok_or_else(no_stream)?;
     let release = store::releases::release_info(platform.db(), id).await?.ok_or_else(no_stream)?;
-    let file = release_file(&platform, release.app_id, id);
     let watch = watch(&platform, bearer, release.app_id).await?;
-    let place = platform.streams().take_now(bearer.account)?;
-    Ok(stream(platform, file, Output::Release(id), (place, watch), &headers))
+    let place = platform.streams().take_now(payers::of_account(&platform, bearer.account).await?)?;
+    Ok(stream(platform, Output::of_release(release.app_id, id), (place, watch), &headers))
 }
 
 async fn watch(platform: &Platform, bearer: Bearer, app: Uuid) -> Result<Watch> {
@@ -161,22 +211,16 @@ fn no_stream() -> Error {
 }
 
 /// Plain text from the byte that `Range` names, or events when the client asks for them.
-fn stream(
-    platform: Platform,
-    file: PathBuf,
-    output: Output,
-    (place, watch): (Place, Watch),
-    headers: &HeaderMap,
-) -> Response {
+fn stream(platform: Platform, output: Output, (place, watch): (Place, Watch), headers: &HeaderMap) -> Response {
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     if text("accept").is_some_and(|a| a.contains("text/event-stream")) {
         let from = text("last-event-id").and_then(|id| id.parse().ok()).unwrap_or(0);
-        return events(follow(platform, file, output, from).take_until(held(place, watch)), from);
+        return events(follow(platform, output, from).take_until(held(place, watch)), from);
     }
     let from = text("range").and_then(|r| r.strip_prefix("bytes=")?.split('-').next()?.parse().ok()).unwrap_or(0);
     let status = if from > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
-    let content = follow(platform, file, output, from).take_until(held(place, watch));
+    let content = follow(platform, output, from).take_until(held(place, watch));
     (status, headers, Body::from_stream(content)).into_response()
 }
 

@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use crate::{
     accounts, actor::Actor, app_users, apps, builds, config::Config, dynos, error::Result, events, git, ingest,
-    leftovers, log_lines, log_sessions, metrics, passwords::Hashing, places::Places, rate_limits::RateLimits, releases,
-    secrets::Secrets, slug_files::SlugFiles, slugs, turns::Turns, uploads,
+    leftovers, live, log_lines, log_sessions, metrics, passwords::Hashing, places::Places, rate_limits::RateLimits,
+    releases, secrets::Secrets, slug_files::SlugFiles, slugs, uploads,
 };
 
 /// Everything that rules need. Cheap to clone.
@@ -40,11 +40,12 @@ struct Inner {
     usages: metrics::Usages,
     router: router::Control,
     rate_limits: RateLimits,
-    log_searches: Places,
+    log_readers: log_lines::Readers,
     streams: Places,
+    feeds: live::Feeds,
     hashing: Hashing,
     outbound: outbound::Client,
-    slug_checks: Turns,
+    slug_checks: Places,
     uploads: Places,
     wake_dynos: Arc<Notify>,
     wake_slugs: Arc<Notify>,
@@ -100,11 +101,12 @@ impl Platform {
             ingest: ingest::Ingest::default(),
             usages: metrics::Usages::default(),
             rate_limits: RateLimits::default(),
-            log_searches: log_lines::searches(),
+            log_readers: log_lines::Readers::default(),
             streams: log_sessions::streams(),
+            feeds: live::Feeds::default(),
             hashing: Hashing::default(),
             outbound: outbound::Client::new(asks).context("prepare to ask other hosts")?,
-            slug_checks: Turns::new(4, 2),
+            slug_checks: slugs::checks(),
             uploads: uploads::places(),
             wake_dynos: Arc::new(Notify::new()),
             wake_slugs: Arc::new(Notify::new()),
@@ -264,9 +266,14 @@ impl Platform {
         &self.0.rate_limits
     }
 
-    /// Places to search a log.
-    pub(crate) fn log_searches(&self) -> &Places {
-        &self.0.log_searches
+    /// Places of those who read logs.
+    pub(crate) fn log_readers(&self) -> &log_lines::Readers {
+        &self.0.log_readers
+    }
+
+    /// What pages follow, and places to follow it.
+    pub(crate) fn feeds(&self) -> &live::Feeds {
+        &self.0.feeds
     }
 
     /// Places to follow something: open streams and sockets.
@@ -297,8 +304,8 @@ impl Platform {
         self.0.wake_slugs.notify_one();
     }
 
-    /// The turns at checking uploaded slugs.
-    pub(crate) fn slug_checks(&self) -> &Turns {
+    /// Places to have an uploaded slug checked.
+    pub(crate) fn slug_checks(&self) -> &Places {
         &self.0.slug_checks
     }
 

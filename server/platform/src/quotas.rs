@@ -1,6 +1,7 @@
 //! Quotas: how much an account or a team may have. Looked at in the transaction that takes more, one at a time.
 //!
-//! What counts is whose app it is, not who asks. The platform's administrators have none on what is their own:
+//! What counts is whose app it is, not who asks; teams count for who made them, whoever has them now, and service
+//! accounts for their team, so that the number of owners that one person makes is bounded, too. The platform's administrators have none on what is their own:
 //! they could give themselves more. Numbers are the operator's: for one account or team, or for all.
 
 use axum::{
@@ -31,11 +32,34 @@ pub(crate) enum Quota {
     PendingBuilds,
     Uploads,
     Repositories,
+    Teams,
+    ServiceAccounts,
 }
 
 impl Quota {
-    const ALL: [Self; 6] =
-        [Self::Apps, Self::Dynos, Self::Memory, Self::PendingBuilds, Self::Uploads, Self::Repositories];
+    const ALL: [Self; 8] = [
+        Self::Apps,
+        Self::Dynos,
+        Self::Memory,
+        Self::PendingBuilds,
+        Self::Uploads,
+        Self::Repositories,
+        Self::Teams,
+        Self::ServiceAccounts,
+    ];
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|quota| quota.about().0 == name)
+    }
+
+    /// Whether an owner can have any of it: teams are made by accounts, service accounts are a team's.
+    fn concerns(self, owner: Owner) -> bool {
+        match self {
+            Self::Teams => owner.team.is_none(),
+            Self::ServiceAccounts => owner.account.is_none(),
+            _ => true,
+        }
+    }
 
     /// Its name, what it counts, and how much when the operator says nothing.
     fn about(self) -> (&'static str, &'static str, i64) {
@@ -46,6 +70,8 @@ impl Quota {
             Self::PendingBuilds => ("pending_builds", "builds that wait or run", 20),
             Self::Uploads => ("upload_bytes", "bytes of uploads that no release uses", 10 << 30),
             Self::Repositories => ("repository_bytes", "bytes of all repositories together", 20 << 30),
+            Self::Teams => ("teams", "teams of one's own making", 5),
+            Self::ServiceAccounts => ("service_accounts", "service accounts", 10),
         }
     }
 
@@ -57,6 +83,8 @@ impl Quota {
             Self::PendingBuilds => usage.pending_builds,
             Self::Uploads => usage.upload_bytes,
             Self::Repositories => usage.repository_bytes,
+            Self::Teams => usage.teams,
+            Self::ServiceAccounts => usage.service_accounts,
         }
     }
 
@@ -88,7 +116,11 @@ pub(crate) async fn admit(tx: &mut PgConnection, owner: Owner, quota: Quota, mor
         return Ok(());
     }
     let (name, counted, _) = quota.about();
-    let whose = if owner.team.is_some() { "The team that this belongs to" } else { "The account that this belongs to" };
+    let whose = match (quota, owner.team) {
+        (Quota::Teams, _) => "You",
+        (_, Some(_)) => "The team that this belongs to",
+        (_, None) => "The account that this belongs to",
+    };
     Err(Error::quota(format!(
         "{whose} may have {most} {counted} (quota \"{name}\"), and this would be {}. Make room, or ask an administrator \
          of the platform to raise it.",
@@ -136,13 +168,13 @@ async fn shown(platform: &Platform, owner: Owner) -> Result<Json<Vec<api::quotas
         true => Usage::default(),
         false => store::quotas::quota_usage(&mut *db, owner, &stacks::memory()).await?,
     };
-    let all = Quota::ALL.map(|quota| {
+    let all = Quota::ALL.into_iter().filter(|quota| quota.concerns(owner)).map(|quota| {
         let (name, description, _) = quota.about();
         let (most, is_own) = quota.most(&set, is_exempt);
         let used = quota.of(&usage);
         api::quotas::Quota { name: name.into(), description: description.into(), most, used, is_own }
     });
-    Ok(Json(all.to_vec()))
+    Ok(Json(all.collect()))
 }
 
 /// `GET /quotas`: those of the platform, which hold for all that have none of their own.
@@ -227,9 +259,10 @@ async fn save(
     let update = update.into_iter().map(number).collect::<Result<api::quotas::QuotaUpdate>>()?;
     let mut tx = platform.change().await?;
     for (name, most) in &update {
-        if !Quota::ALL.iter().any(|quota| quota.about().0 == name) {
-            let known = Quota::ALL.map(|quota| quota.about().0).join(", ");
-            return Err(Error::invalid(format!("There is no quota {name:?}. There are: {known}.")));
+        if !Quota::named(name).is_some_and(|quota| quota.concerns(owner)) {
+            let known = Quota::ALL.into_iter().filter(|quota| quota.concerns(owner)).map(|quota| quota.about().0);
+            let known = known.collect::<Vec<_>>().join(", ");
+            return Err(Error::invalid(format!("There is no quota {name:?} for {whose}. There are: {known}.")));
         }
         if most.is_some_and(|most| most < 0) {
             return Err(Error::invalid(format!("{name} must be 0 or more, or null.")));

@@ -1,7 +1,10 @@
-//! Rate limits: how many requests a token has left.
+//! Rate limits: how many requests an account has left.
+//!
+//! All tokens of an account share a bucket, and so do all its sessions: whoever makes more of either has no more
+//! requests, and a program that asks too much shuts no person out of the console. Service accounts have buckets of
+//! their own, and one more of whoever made them, together.
 
 use std::{
-    collections::{HashMap, HashSet},
     sync::{Mutex, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -10,15 +13,60 @@ use axum::Json;
 use uuid::Uuid;
 
 use crate::{
-    actor::Actor,
+    actor::{Actor, Credential},
     error::{Error, Result},
+    recent::Recent,
     web::Budget,
 };
 
-/// Requests that a token can save up. (Heroku's limit, devcenter "rate limits".)
+/// Requests that the tokens of an account can save up, which come back in an hour. (Heroku's limit, devcenter "rate
+/// limits".)
 pub(crate) const MOST: i64 = 4500;
-/// Requests that come back each second: 4,500 an hour.
-const REFILL: f64 = 4500.0 / 3600.0;
+/// As much more has a person in a browser, whose pages ask for many things; and have all service accounts of a person.
+const FOLD: f64 = 4.0;
+const HOUR: f64 = 3600.0;
+
+/// Rows of each table: of those that nobody has asked for longer, each is as it was in the beginning.
+const KEPT: usize = 50_000;
+
+/// Whose requests a bucket counts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Of {
+    Tokens(Uuid),
+    Sessions(Uuid),
+    /// All that somebody made.
+    ServiceAccounts(Uuid),
+}
+
+impl Of {
+    /// Those that a request takes from.
+    fn all(account: Uuid, payer: Uuid, credential: Credential) -> impl Iterator<Item = Self> {
+        let own = match credential {
+            Credential::Token(_) => Self::Tokens(account),
+            Credential::Session(_) => Self::Sessions(account),
+        };
+        [Some(own), (payer != account).then_some(Self::ServiceAccounts(payer))].into_iter().flatten()
+    }
+
+    fn most(self) -> f64 {
+        let most = MOST as f64;
+        if matches!(self, Self::Tokens(_)) { most } else { most * FOLD }
+    }
+}
+
+/// Requests that are left, and when that was so.
+struct Bucket {
+    left: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    fn fill(&mut self, most: f64, now: Instant) -> f64 {
+        self.left = (self.left + now.duration_since(self.at).as_secs_f64() * most / HOUR).min(most);
+        self.at = now;
+        self.left
+    }
+}
 
 /// What was refused is forgotten after this long without another refusal.
 const MEMORY: Duration = Duration::from_secs(3600);
@@ -48,40 +96,45 @@ impl Tried {
     }
 }
 
-fn tried_at<'a>(tried: &'a mut HashMap<String, Tried>, what: &str, now: Instant) -> &'a mut Tried {
-    if tried.len() > 100_000 {
-        tried.retain(|_, t| now < t.until);
-    }
-    tried.entry(what.to_owned()).or_insert(Tried { times: 0, at: now, until: now, told: false })
+fn tried_at<'a>(tried: &'a mut Recent<String, Tried>, what: &str, now: Instant) -> &'a mut Tried {
+    tried.get_or(what.to_owned(), || Tried { times: 0, at: now, until: now, told: false })
 }
 
-/// One bucket for each credential. Kept in memory: a restart is generous, and harms nobody.
-#[derive(Default)]
+/// Kept in memory: a restart is generous, and harms nobody.
 pub(crate) struct RateLimits {
-    buckets: Mutex<HashMap<Uuid, (f64, Instant)>>,
-    tried: Mutex<HashMap<String, Tried>>,
-    known: Mutex<HashSet<(String, Uuid)>>,
-    told: Mutex<HashMap<String, Instant>>,
+    buckets: Mutex<Recent<Of, Bucket>>,
+    tried: Mutex<Recent<String, Tried>>,
+    known: Mutex<Recent<(String, Uuid), ()>>,
+    told: Mutex<Recent<String, Instant>>,
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self {
+            buckets: Mutex::new(Recent::new(KEPT)),
+            tried: Mutex::new(Recent::new(KEPT)),
+            known: Mutex::new(Recent::new(KEPT)),
+            told: Mutex::new(Recent::new(KEPT)),
+        }
+    }
 }
 
 impl RateLimits {
-    /// Takes one request from the bucket of `credential`, or refuses.
-    pub fn take(&self, credential: Uuid, budget: Option<&Budget>) -> Result<()> {
+    /// Takes one request from what an account has left, or refuses. `payer` is who pays for it.
+    pub fn take(&self, account: Uuid, payer: Uuid, credential: Credential, budget: Option<&Budget>) -> Result<()> {
         let Ok(mut buckets) = self.buckets.lock() else { return Ok(()) };
-        if buckets.len() > 100_000 {
-            buckets.clear();
-        }
-        let now = Instant::now();
-        let (left, at) = buckets.entry(credential).or_insert((MOST as f64, now));
-        *left = (*left + now.duration_since(*at).as_secs_f64() * REFILL).min(MOST as f64);
-        *at = now;
+        let left = least(&mut buckets, Of::all(account, payer, credential));
         if let Some(budget) = budget {
-            budget.0.store((*left as i64 - 1).max(0), Ordering::Relaxed);
+            budget.0.store((left as i64 - 1).max(0), Ordering::Relaxed);
         }
-        if *left < 1.0 {
+        if left < 1.0 {
             return Err(Error::rate_limit());
         }
-        *left -= 1.0;
+        for of in Of::all(account, payer, credential) {
+            if let Some(bucket) = buckets.get(&of) {
+                bucket.left -= 1.0;
+            }
+        }
         Ok(())
     }
 
@@ -103,9 +156,6 @@ impl RateLimits {
     /// Whether `what` is the first of its kind for an hour: what is told once, however often it happens.
     pub fn is_first(&self, what: &str) -> bool {
         let (Ok(mut told), now) = (self.told.lock(), Instant::now()) else { return false };
-        if told.len() > 100_000 {
-            told.clear();
-        }
         let is_first = told.get(what).is_none_or(|at| now.duration_since(*at) > MEMORY);
         if is_first {
             told.insert(what.to_owned(), now);
@@ -134,7 +184,7 @@ impl RateLimits {
     /// Takes back a try that [`Self::begin`] counted.
     pub fn was_right(&self, what: &str) {
         if let Ok(mut tried) = self.tried.lock()
-            && let Some(found) = tried.get_mut(what)
+            && let Some(found) = tried.get(what)
         {
             (found.times, found.until) = (found.times.saturating_sub(1), found.at);
         }
@@ -143,22 +193,19 @@ impl RateLimits {
     /// Whether nobody has asked this yet since `what` was shut.
     pub fn is_news(&self, what: &str) -> bool {
         let Ok(mut tried) = self.tried.lock() else { return false };
-        tried.get_mut(what).is_some_and(|found| !std::mem::replace(&mut found.told, true))
+        tried.get(what).is_some_and(|found| !std::mem::replace(&mut found.told, true))
     }
 
     /// Remembers that `credential` was right from this address, so that others there do not shut it out.
     pub fn remember(&self, address: &str, credential: Uuid) {
         if let Ok(mut known) = self.known.lock() {
-            if known.len() > 100_000 {
-                known.clear();
-            }
-            known.insert((address.to_owned(), credential));
+            known.insert((address.to_owned(), credential), ());
         }
     }
 
     /// Whether `credential` was right from this address before.
     pub fn knows(&self, address: &str, credential: Uuid) -> bool {
-        self.known.lock().is_ok_and(|known| known.contains(&(address.to_owned(), credential)))
+        self.known.lock().is_ok_and(|mut known| known.get(&(address.to_owned(), credential)).is_some())
     }
 
     /// Whether `what` was refused so often that nothing is tried now.
@@ -167,17 +214,29 @@ impl RateLimits {
     }
 
     fn is_locked_at(&self, what: &str, now: Instant) -> bool {
-        self.tried.lock().is_ok_and(|tried| tried.get(what).is_some_and(|t| now < t.until))
+        self.tried.lock().is_ok_and(|mut tried| tried.get(what).is_some_and(|t| now < t.until))
     }
 
-    fn left(&self, credential: Uuid) -> i64 {
-        self.buckets.lock().ok().and_then(|b| b.get(&credential).map(|(left, _)| *left as i64)).unwrap_or(MOST)
+    fn left(&self, account: Uuid, payer: Uuid, credential: Credential) -> i64 {
+        let buckets = self.buckets.lock();
+        buckets.map_or(MOST, |mut buckets| least(&mut buckets, Of::all(account, payer, credential)) as i64)
     }
+}
+
+/// What is left in that of the buckets which has least.
+fn least(buckets: &mut Recent<Of, Bucket>, all: impl Iterator<Item = Of>) -> f64 {
+    let now = Instant::now();
+    let left = all.map(|of| {
+        let bucket = buckets.get_or(of, || Bucket { left: of.most(), at: now });
+        bucket.fill(of.most(), now)
+    });
+    left.fold(f64::INFINITY, f64::min)
 }
 
 /// `GET /account/rate-limits`
 pub async fn rate_limit_info(actor: Actor) -> Result<Json<api::accounts::RateLimit>> {
-    Ok(Json(api::accounts::RateLimit { remaining: actor.platform.rate_limits().left(actor.credential.id()) }))
+    let remaining = actor.platform.rate_limits().left(actor.account.id, actor.payer, actor.credential);
+    Ok(Json(api::accounts::RateLimit { remaining }))
 }
 
 #[cfg(test)]
@@ -220,21 +279,51 @@ mod tests {
         assert!(!limits.begin_at("b", 3, start));
     }
 
+    const ONE: Uuid = Uuid::from_u128(1);
+    const TWO: Uuid = Uuid::from_u128(2);
+    const BOT: Uuid = Uuid::from_u128(3);
+
+    /// Requests until one is refused.
+    fn all(limits: &RateLimits, account: Uuid, payer: Uuid, credential: impl Fn() -> Credential) -> i64 {
+        let taken = (0..100_000).take_while(|_| limits.take(account, payer, credential(), None).is_ok());
+        i64::try_from(taken.count()).unwrap()
+    }
+
+    fn token() -> Credential {
+        Credential::Token(Uuid::now_v7())
+    }
+
     #[test]
     fn who_asks_too_much_is_told_to_wait() {
         let (limits, budget) = (RateLimits::default(), Budget::default());
-        let (busy, quiet) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let mut taken = 0;
-        let refused = loop {
-            match limits.take(busy, Some(&budget)) {
-                Ok(()) => taken += 1,
-                Err(err) => break err,
-            }
-        };
-        assert!(taken >= MOST, "{taken}");
+        assert!(all(&limits, ONE, ONE, token) >= MOST);
+        let refused = limits.take(ONE, ONE, token(), Some(&budget)).unwrap_err();
         assert!(refused.to_string().contains("reached the API limit"), "{refused}");
-        assert_eq!((limits.left(busy), budget.0.load(Ordering::Relaxed)), (0, 0));
-        assert!(limits.take(quiet, Some(&budget)).is_ok());
+        assert_eq!((limits.left(ONE, ONE, token()), budget.0.load(Ordering::Relaxed)), (0, 0));
+        assert!(limits.take(TWO, TWO, token(), Some(&budget)).is_ok());
         assert_eq!(budget.0.load(Ordering::Relaxed), MOST - 1);
+        // A program that asks too much keeps nobody out of the console.
+        assert!(limits.take(ONE, ONE, Credential::Session(ONE), None).is_ok());
+    }
+
+    #[test]
+    fn more_tokens_and_more_service_accounts_are_no_more_requests() {
+        let limits = RateLimits::default();
+        let bots = (0..40).map(|n| all(&limits, Uuid::from_u128(100 + n), ONE, token)).sum::<i64>();
+        assert!((4 * MOST..5 * MOST).contains(&bots), "{bots}");
+        assert!(all(&limits, ONE, ONE, token) >= MOST, "who made them has their own");
+        assert!(all(&limits, BOT, TWO, token) >= MOST, "and so have those of others");
+    }
+
+    #[test]
+    fn many_others_do_not_fill_a_bucket_again() {
+        let limits = RateLimits::default();
+        assert!(all(&limits, ONE, ONE, token) >= MOST);
+        for n in 0..150_000 {
+            limits.take(Uuid::from_u128(1000 + n), Uuid::from_u128(1000 + n), token(), None).unwrap();
+            if n % 10_000 == 0 {
+                assert!(limits.left(ONE, ONE, token()) < 100, "{n}");
+            }
+        }
     }
 }

@@ -87,7 +87,7 @@ pub(crate) const PERMISSIONS: [(&str, &str, &[Can]); 10] = [
 ];
 
 /// A set of rights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Rights(u16);
 
 impl Rights {

@@ -21,6 +21,7 @@ use crate::{
     change::Change,
     error::{Error, Result},
     events, pages,
+    quotas::{self, Quota},
     rights::{InTeam, Role, Team},
     team_members,
     web::{Created, Input},
@@ -94,8 +95,10 @@ pub async fn service_account_create(
         _ => err.into(),
     };
     let mut tx = platform.change().await?;
+    quotas::admit(&mut tx, quotas::owner(None, Some(team.id)), Quota::ServiceAccounts, 1).await?;
     store::accounts::account_create(&mut *tx, &account).await.map_err(taken)?;
-    store::service_accounts::service_account_create(&mut *tx, id, team.id, name, now).await.map_err(taken)?;
+    let by = actor.account.id;
+    store::service_accounts::service_account_create(&mut *tx, id, team.id, name, by, now).await.map_err(taken)?;
     store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, id, role.name(), now).await?;
     let summary = format!("Created the service account {name} as {}.", role.name());
     note(&actor, &mut tx, "service_account.create", &team, summary, id).await?;
@@ -151,6 +154,7 @@ pub async fn authorization_create(
     let account = find(&platform, &team, &which).await?;
     let (row, token) = authorizations::asked_for(create, account.id, &actor)?;
     let mut tx = platform.change().await?;
+    authorizations::admit(&mut tx, account.id, &actor).await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
     let summary = format!("Created the token \"{}\" for the service account {}.", row.description, account.name);
     note(&actor, &mut tx, "service_account.authorize", &team, summary, account.id).await?;

@@ -198,6 +198,7 @@ async fn note_sign_out(platform: &Platform, headers: &HeaderMap, account: Uuid, 
     let credential = Credential::Session(session);
     let (address, email) = (actor::address(headers), account.email.clone());
     let actor = Actor {
+        payer: account.id,
         account,
         credential,
         reach: crate::scopes::Reach::session(),

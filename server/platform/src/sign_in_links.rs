@@ -96,6 +96,7 @@ pub async fn sign_in_link_use(
         address: actor::address(&headers),
         base: String::new(),
         platform: platform.clone(),
+        payer: account.id,
         account,
     };
     let summary = "Signed in with a one-time link.".to_owned();

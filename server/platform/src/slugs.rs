@@ -24,7 +24,8 @@ use crate::{
     Platform,
     actor::Actor,
     error::{Error, Result},
-    events,
+    events, payers,
+    places::Places,
     quotas::{self, Quota},
     rights::{Can, app_for},
     stacks,
@@ -35,6 +36,11 @@ use crate::{
 
 pub use unpack::Unpack;
 pub(crate) use unpack::Unpacked;
+
+/// Places to have an uploaded slug checked.
+pub(crate) fn checks() -> Places {
+    Places::new("checks of uploads", 2, 16, 4)
+}
 
 /// Heroku's limit for a slug (devcenter "limits").
 const MOST_BYTES: u64 = 500 << 20;
@@ -172,7 +178,7 @@ pub async fn slug_upload(
     body: Body,
 ) -> Result<StatusCode> {
     let (id, app, watch) = opened(&platform, "slug put", &secret).await?;
-    let upload = Upload::begin(&platform, id, owner(&app)).await?;
+    let upload = Upload::begin(&platform, id, payers::of_app(&platform, app.id).await?).await?;
     let file = Temporary(platform.config().data.join("tmp").join(format!("slug-{id}-{}", Uuid::now_v7())));
     let received = async {
         let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
@@ -199,11 +205,6 @@ pub async fn slug_upload(
     outcome.map(|()| StatusCode::OK)
 }
 
-/// Whose uploads to an app are counted together.
-fn owner(app: &store::apps::Row) -> Uuid {
-    app.team_id.or(app.owner_id).unwrap_or(app.id)
-}
-
 fn uploaded_before() -> Error {
     Error::conflict("The slug was uploaded already. Slugs are immutable: make another one.")
 }
@@ -218,7 +219,7 @@ async fn keep_upload(
 ) -> Result<()> {
     let from = file.to_owned();
     let (checksum, size) = tokio::task::spawn_blocking(move || checksum(&from)).await.context("read the slug")??;
-    let turn = platform.slug_checks().turn(owner(app)).await?;
+    let place = platform.slug_checks().take(payers::of_app(platform, app.id).await?).await?;
     builder::check(platform.git().workers(), file).await.map_err(|err| match err {
         builder::Error::Failed { why } => {
             let rule = "A slug is a tar archive, packed with gzip or zstd, with everything under ./app";
@@ -235,7 +236,7 @@ async fn keep_upload(
     archives::keep(platform, &mut tx, &checksum, file).await?;
     tx.commit().await?;
     // Not before: what is stored with a connection to the database is few at a time.
-    drop(turn);
+    drop(place);
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use crate::{
     Platform,
     actor::Actor,
     error::{Error, Result},
-    events,
+    events, payers,
     quotas::{self, Quota},
     rights::Can,
     uploads::{self, Temporary, Upload},
@@ -118,7 +118,7 @@ pub async fn source_upload(
     body: Body,
 ) -> Result<StatusCode> {
     let (account, id, watch) = opened(&platform, "source put", &secret).await?;
-    let upload = Upload::begin(&platform, id, account).await?;
+    let upload = Upload::begin(&platform, id, payers::of_account(&platform, account).await?).await?;
     let temporary = Temporary(file(&platform, id).with_extension(Uuid::now_v7().to_string()));
     let received = async {
         let mut tx = platform.db().begin().await?;

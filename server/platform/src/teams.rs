@@ -17,7 +17,8 @@ use crate::{
     change::Change,
     collaborators,
     error::{Error, Result},
-    events, invitation_policy, pages, quotas,
+    events, invitation_policy, pages,
+    quotas::{self, Quota},
     rights::{App, Can, InTeam, Rights, Role, Team, seeing},
     stacks,
     web::{Created, Input},
@@ -77,7 +78,7 @@ pub async fn team_list(actor: Actor, headers: HeaderMap) -> Result<Response> {
     Ok(pages::answer(&store::teams::LIST, &range, page.map(|team| shown(&team))))
 }
 
-/// `POST /teams`: whoever makes it is its admin.
+/// `POST /teams`: whoever makes it is its admin, and pays for what it takes of the machine.
 pub async fn team_create(
     State(platform): State<Platform>,
     actor: Actor,
@@ -87,7 +88,8 @@ pub async fn team_create(
     check_name(&create.name)?;
     let (id, now, name) = (Uuid::now_v7(), Utc::now(), create.name.as_str());
     let mut tx = platform.change().await?;
-    store::teams::team_create(&mut *tx, id, name, now).await.map_err(|err| name_taken(err, name))?;
+    quotas::admit(&mut tx, quotas::owner(Some(actor.account.id), None), Quota::Teams, 1).await?;
+    store::teams::team_create(&mut *tx, id, name, actor.account.id, now).await.map_err(|err| name_taken(err, name))?;
     let (member, admin) = (Uuid::now_v7(), Role::Admin.name());
     store::team_members::team_member_save(&mut *tx, member, id, actor.account.id, admin, now).await?;
     note(&actor, &mut tx, "team.create", name, format!("Created the team {name}."), id).await?;

@@ -1,6 +1,6 @@
 //! Uploads: bytes on their way to a slug or a source.
 //!
-//! One writer for each address, few for each owner, and no more bytes than the owner's quota and the disk have room
+//! One writer for each address, few for each payer, and no more bytes than the owner's quota and the disk have room
 //! for: both are looked at before the first byte, and again before anything is kept. Who writes is a row, which is
 //! renewed as long as they do, so that what a killed server left is over by itself.
 
@@ -20,7 +20,7 @@ use crate::{
     places::{Place, Places},
 };
 
-/// Uploads of one owner at once, and of all.
+/// Uploads of one payer at once, and of all.
 const MOST_OF_ONE: usize = 4;
 const MOST: usize = 32;
 /// How often a writer says that it is there, and how long its word holds.
@@ -44,9 +44,9 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// Begins one to the slug or source with this id, of `owner`. A conflict when there is another.
-    pub async fn begin(platform: &Platform, id: Uuid, owner: Uuid) -> Result<Self> {
-        let place = platform.uploads().take_now(owner)?;
+    /// Begins one to the slug or source with this id, charged to `payer`. A conflict when there is another.
+    pub async fn begin(platform: &Platform, id: Uuid, payer: Uuid) -> Result<Self> {
+        let place = platform.uploads().take_now(payer)?;
         let (writer, now) = (Uuid::now_v7(), Utc::now());
         if !store::uploads::upload_begin(platform.db(), id, writer, now - LEASE, now).await? {
             return Err(taken());

@@ -1,7 +1,7 @@
 //! Authorizations (API tokens): rows and queries.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
@@ -65,6 +65,21 @@ pub async fn authorization_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::R
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// How many authorizations an account has that work and that no client has. Those that have expired for good are
+/// removed. Whoever comes second waits until the transaction ends, and counts what it wrote.
+pub async fn authorization_count(db: &mut PgConnection, account: Uuid, now: DateTime<Utc>) -> sqlx::Result<i64> {
+    sqlx::query("select 1 from accounts where id = $1 for no key update").bind(account).execute(&mut *db).await?;
+    sqlx::query("delete from oauth_authorizations where account_id = $1 and expires_at <= $2 and refresh_hash is null")
+        .bind(account)
+        .bind(now)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query_scalar("select count(*) from oauth_authorizations where account_id = $1 and refresh_hash is null")
+        .bind(account)
+        .fetch_one(db)
+        .await
 }
 
 /// The authorization with this token, unless it has expired.

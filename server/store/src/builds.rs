@@ -1,10 +1,15 @@
 //! Builds: rows and queries.
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
+use crate::{
+    pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range},
+    payers::OF_APPS,
+};
 
 /// How the builds of an app can be listed.
 pub static LIST: List = List::by(&[Order::unique("number", Kind::Number, "t.number"), BY_ID, BY_CREATION, BY_CHANGE]);
@@ -41,15 +46,19 @@ pub struct Row {
     pub queue_position: i64,
 }
 
-/// The order in which waiting builds get a place: the owners of apps take turns, and whose builds
-/// run already has had them.
-const QUEUE: &str = "select w.id, row_number() over (order by w.turn, w.created_at, w.id) as position
-    from (select b.id, b.created_at,
-              row_number() over (partition by coalesce(a.team_id, a.owner_id) order by b.created_at, b.id)
-              + (select count(*) from builds r join apps s on s.id = r.app_id
-                 where r.status = 'pending' and r.started_at is not null
-                     and coalesce(s.team_id, s.owner_id) = coalesce(a.team_id, a.owner_id)) as turn
-          from builds b join apps a on a.id = b.app_id where b.status = 'pending' and b.started_at is null) w";
+/// The order in which waiting builds get a place: payers take turns, and whose builds run already has had them.
+static QUEUE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select w.id, w.payer, w.running, row_number() over (order by w.turn, w.created_at, w.id) as position from (
+             select b.id, b.created_at, c.payer, coalesce(r.running, 0) as running,
+                 row_number() over (partition by c.payer order by b.created_at, b.id) + coalesce(r.running, 0) as turn
+             from builds b join {OF_APPS} c on c.app_id = b.app_id
+             left join (select c.payer, count(*) as running from builds b join {OF_APPS} c on c.app_id = b.app_id
+                        where b.status = 'pending' and b.started_at is not null group by c.payer) r
+                 on r.payer = c.payer
+             where b.status = 'pending' and b.started_at is null) w"
+    )
+});
 
 /// Reads builds with what they are of in so many characters: lists show one line of it.
 fn select(description: u32, rest: &str) -> sqlx::AssertSqlSafe<String> {
@@ -59,7 +68,8 @@ fn select(description: u32, rest: &str) -> sqlx::AssertSqlSafe<String> {
              b.source_version, left(b.source_description, {description}) as source_description, b.source_checksum,
              b.git_ref, b.git_old, b.git_new, b.slug_id, b.release_id, b.error, b.cancelled_at, b.started_at,
              b.created_at, b.updated_at, coalesce(q.position, 0) as queue_position
-         from builds b join accounts u on u.id = b.account_id left join ({QUEUE}) q on q.id = b.id {rest}"
+         from builds b join accounts u on u.id = b.account_id left join ({}) q on q.id = b.id {rest}",
+        *QUEUE
     ))
 }
 
@@ -186,7 +196,8 @@ pub async fn build_of_branch(db: impl PgExecutor<'_>, app: Uuid, branch: &str) -
 }
 
 /// Gives a place among the builds that run to the one whose turn it is; its id and app. Nothing when all `most`
-/// places are taken or nobody waits. Builds of one app wait for each other.
+/// places are taken or nobody waits. Builds of one app wait for each other, and the last place is for whoever has
+/// none running.
 pub async fn build_start_next(
     db: &mut PgConnection,
     most: i64,
@@ -194,11 +205,13 @@ pub async fn build_start_next(
 ) -> sqlx::Result<Option<(Uuid, Uuid)>> {
     // One at a time, or two might both see the last place free.
     sqlx::query("select pg_advisory_xact_lock(7301)").execute(&mut *db).await?;
+    let queue = &*QUEUE;
     let next = sqlx::AssertSqlSafe(format!(
         "update builds set started_at = $2, updated_at = $2 where id = (
-             select b.id from ({QUEUE}) q join builds b on b.id = q.id
+             select b.id from ({queue}) q join builds b on b.id = q.id
              where b.cancelled_at is null
-                 and (select count(*) from builds r where r.status = 'pending' and r.started_at is not null) < $1
+                 and (select count(*) from builds r where r.status = 'pending' and r.started_at is not null)
+                     < (case when q.running > 0 then $1 - 1 else $1 end)
                  and not exists (select 1 from builds e where e.app_id = b.app_id and e.status = 'pending'
                                      and e.number < b.number)
              order by q.position limit 1)
@@ -209,8 +222,9 @@ pub async fn build_start_next(
 
 /// The builds that wait, with their apps and their places in the queue; of very many the first.
 pub async fn build_waiting(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(Uuid, Uuid, i64)>> {
+    let queue = &*QUEUE;
     let waiting = sqlx::AssertSqlSafe(format!(
-        "select b.id, b.app_id, q.position from ({QUEUE}) q join builds b on b.id = q.id
+        "select b.id, b.app_id, q.position from ({queue}) q join builds b on b.id = q.id
          where b.cancelled_at is null order by q.position limit 200"
     ));
     sqlx::query_as(waiting).fetch_all(db).await

@@ -28,6 +28,7 @@ pub mod log_sessions;
 pub mod oauth_clients;
 pub mod pages;
 pub mod passwords;
+pub mod payers;
 pub mod quotas;
 pub mod releases;
 pub mod service_accounts;

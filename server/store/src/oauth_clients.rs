@@ -163,6 +163,31 @@ pub async fn oauth_grant_create(
     Ok(())
 }
 
+/// Removes the oldest authorizations of an account that clients have: all but the newest `of_client` that this client
+/// has, and the newest `of_all`. Returns whether there were any.
+pub async fn oauth_grant_trim(
+    db: impl PgExecutor<'_>,
+    account: Uuid,
+    client: Uuid,
+    of_client: i64,
+    of_all: i64,
+) -> sqlx::Result<bool> {
+    let gone = sqlx::query(
+        "delete from oauth_authorizations where id in (
+             select id from (select id, client_id, row_number() over (order by created_at desc, id desc) as place,
+                                 row_number() over (partition by client_id order by created_at desc, id desc) as own
+                             from oauth_authorizations where account_id = $1 and client_id is not null) g
+             where place > $4 or own > $3 and client_id = $2)",
+    )
+    .bind(account)
+    .bind(client)
+    .bind(of_client)
+    .bind(of_all)
+    .execute(db)
+    .await?;
+    Ok(gone.rows_affected() > 0)
+}
+
 /// Gives an authorization of a client another token. Its account and scope, if there is one.
 pub async fn oauth_grant_refresh(
     db: impl PgExecutor<'_>,

@@ -29,6 +29,10 @@ pub struct Usage {
     pub pending_builds: i64,
     pub upload_bytes: i64,
     pub repository_bytes: i64,
+    /// That an account made.
+    pub teams: i64,
+    /// Of a team.
+    pub service_accounts: i64,
 }
 
 /// What is set for an owner, and for all.
@@ -103,7 +107,9 @@ pub async fn quota_usage(db: impl PgExecutor<'_>, owner: Owner, sizes: &[(&str, 
              ((select coalesce(sum(size), 0) from sources where account_id = $1)
               + (select coalesce(sum(s.size), 0) from slugs s join mine on mine.id = s.app_id
                  where not exists (select 1 from releases r where r.slug_id = s.id)))::bigint as upload_bytes,
-             (select coalesce(sum(repo_size), 0)::bigint from mine) as repository_bytes",
+             (select coalesce(sum(repo_size), 0)::bigint from mine) as repository_bytes,
+             (select count(*) from teams where created_by = $1) as teams,
+             (select count(*) from service_accounts where team_id = $2) as service_accounts",
     )
     .bind(owner.account)
     .bind(owner.team)

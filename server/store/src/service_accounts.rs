@@ -24,22 +24,27 @@ pub struct Row {
 const SELECT: &str = "select s.*, a.email, m.role from service_accounts s join accounts a on a.id = s.id
     join team_members m on m.team_id = s.team_id and m.account_id = s.id ";
 
-/// Makes an account that exists a service account. Breaks `service_accounts_name_key` when the
+/// Makes an account that exists a service account, by the word of `by`. Breaks `service_accounts_name_key` when the
 /// team has one of that name.
 pub async fn service_account_create(
     db: impl PgExecutor<'_>,
     account: Uuid,
     team: Uuid,
     name: &str,
+    by: Uuid,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
-    sqlx::query("insert into service_accounts (id, team_id, name, created_at, updated_at) values ($1, $2, $3, $4, $4)")
-        .bind(account)
-        .bind(team)
-        .bind(name)
-        .bind(now)
-        .execute(db)
-        .await?;
+    sqlx::query(
+        "insert into service_accounts (id, team_id, name, created_by, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $5)",
+    )
+    .bind(account)
+    .bind(team)
+    .bind(name)
+    .bind(by)
+    .bind(now)
+    .execute(db)
+    .await?;
     Ok(())
 }
 

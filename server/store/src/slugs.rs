@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, types::Json};
 use uuid::Uuid;
 
+use crate::payers::OF_APPS;
+
 /// A row of `slugs`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -147,8 +149,8 @@ pub struct Needed {
     pub release_id: Uuid,
     pub app_id: Uuid,
     pub slug_id: Uuid,
-    /// The team or account whose app it is.
-    pub owner: Uuid,
+    /// Who pays for what is done for the app.
+    pub payer: Uuid,
     /// The release is the newest of its app, or waits for its phase.
     pub now: bool,
     /// A job is at it.
@@ -160,7 +162,7 @@ pub struct Needed {
 /// The slugs of the newest `newest` releases of each app, of those that wait for their phase, and of
 /// all dynos. What was given up before `since` is no longer hopeless.
 pub async fn slug_needed_all(db: impl PgExecutor<'_>, newest: i64, since: DateTime<Utc>) -> sqlx::Result<Vec<Needed>> {
-    sqlx::query_as(
+    let needed = format!(
         "with wanted as (
              select n.id, n.app_id, n.slug_id, n.place = 1 as now from apps a cross join lateral (
                  select id, app_id, slug_id, row_number() over (order by version desc) as place
@@ -170,19 +172,17 @@ pub async fn slug_needed_all(db: impl PgExecutor<'_>, newest: i64, since: DateTi
              union all
              select r.id, r.app_id, r.slug_id, false from dynos d join releases r on r.id = d.release_id
          )
-         select w.id as release_id, w.app_id, w.slug_id, coalesce(a.team_id, a.owner_id, a.id) as owner, w.now,
+         select w.id as release_id, w.app_id, w.slug_id, c.payer, w.now,
                 exists (select 1 from jobs j where j.kind = 'slugs.unpack' and j.subject = w.id
                         and j.state in ('pending', 'running')) as busy,
                 s.refused or exists (select 1 from jobs j where j.kind = 'slugs.unpack' and j.subject = w.id
                         and j.state = 'failed' and j.finished_at > $2) as hopeless
          from wanted w join apps a on a.id = w.app_id join slugs s on s.id = w.slug_id
+         join {OF_APPS} c on c.app_id = a.id
          where a.deleted_at is null and s.checksum is not null
-         order by w.id",
-    )
-    .bind(newest)
-    .bind(since)
-    .fetch_all(db)
-    .await
+         order by w.id"
+    );
+    sqlx::query_as(sqlx::AssertSqlSafe(needed)).bind(newest).bind(since).fetch_all(db).await
 }
 
 /// Whether a release of a dyno has this slug.

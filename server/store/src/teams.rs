@@ -29,11 +29,18 @@ pub struct OfAccount {
     pub role: Option<String>,
 }
 
-/// Adds a team. Breaks `teams_name_key` when the name is taken.
-pub async fn team_create(db: impl PgExecutor<'_>, id: Uuid, name: &str, now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query("insert into teams (id, name, created_at, updated_at) values ($1, $2, $3, $3)")
+/// Adds a team that `by` made. Breaks `teams_name_key` when the name is taken.
+pub async fn team_create(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    name: &str,
+    by: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query("insert into teams (id, name, created_by, created_at, updated_at) values ($1, $2, $3, $4, $4)")
         .bind(id)
         .bind(name)
+        .bind(by)
         .bind(now)
         .execute(db)
         .await?;

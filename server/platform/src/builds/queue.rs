@@ -1,4 +1,4 @@
-//! The queue of builds: as many run at once as the machine is to bear, and the owners of apps take turns.
+//! The queue of builds: as many run at once as the machine is to bear, and payers take turns.
 //!
 //! A build that waits is a row, and holds neither a worker nor anything else. Its job is put into the queue of
 //! jobs when it gets its place: in the transaction that makes it, when a place is free, or else by [`Queue`].

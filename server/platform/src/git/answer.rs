@@ -10,8 +10,9 @@ use worker::Worker;
 
 use super::{
     body::{Refusal, too_many_refs},
-    repositories::{Place, Writing},
+    repositories::Writing,
 };
+use crate::places::Place;
 
 /// Where the reader of the request's body leaves why it stopped.
 pub(super) type Told = Arc<Mutex<Option<Refusal>>>;
@@ -123,6 +124,20 @@ impl Served {
             (None, Some(why)) => (Err(io::Error::other(why)), State::Over),
         }
     }
+}
+
+/// The answer to a push that git is not told of.
+pub(super) fn refused(why: Refusal) -> Body {
+    if why != too_many_refs() {
+        return Body::from(refusal(b"", &why));
+    }
+    // As in the midst of one.
+    let said = stream::iter([Ok(remark(&why))]);
+    let cut = stream::once(async {
+        tokio::time::sleep(BEFORE_CUT).await;
+        Err(io::Error::other(why))
+    });
+    Body::from_stream(futures::StreamExt::chain(said, cut))
 }
 
 /// Waits for git, and says why it did not succeed.

@@ -1,6 +1,10 @@
 //! A request's body on its way into git: unpacked, bounded, and never silent for long.
 
-use std::{io, pin::Pin, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -27,36 +31,102 @@ pub(super) struct Bounds {
     pub lines: usize,
     /// From the first byte to the last one.
     pub time: Duration,
+    /// Whether more follows its first break, which git takes in as it comes.
+    pub is_push: bool,
 }
 
-/// Passes a body on to git.
-pub(super) async fn feed(body: Body, headers: &HeaderMap, bounds: Bounds, mut git: Sender) -> Result<(), Refusal> {
-    let packed = headers.get(header::CONTENT_ENCODING).is_some_and(|e| e == "gzip" || e == "x-gzip");
-    let content = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
-    let mut content: Pin<Box<dyn AsyncRead + Send>> = match packed {
-        true => Box::pin(async_compression::tokio::bufread::GzipDecoder::new(BufReader::new(content))),
-        false => Box::pin(content),
-    };
-    let (mut left, mut lines, mut part) = (bounds.bytes, Lines::new(bounds.lines), vec![0; 64 << 10]);
-    let passed = async {
+/// A body on its way.
+pub(super) struct Incoming {
+    content: Pin<Box<dyn AsyncRead + Send>>,
+    /// What was read and not passed on.
+    begun: Vec<u8>,
+    /// Whether that is all of it.
+    is_whole: bool,
+    left: u64,
+    lines: Lines,
+    time: Duration,
+}
+
+impl Incoming {
+    /// Reads what a client has to say before git has anything to do: what it wants of a clone, or the commands of a
+    /// push; of what is very long, the beginning. Whoever takes longer than a minute over it is refused: nobody is to
+    /// have a place and say nothing.
+    pub async fn begin(body: Body, headers: &HeaderMap, bounds: Bounds) -> Result<Self, Refusal> {
+        let packed = headers.get(header::CONTENT_ENCODING).is_some_and(|e| e == "gzip" || e == "x-gzip");
+        let content = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
+        let content: Pin<Box<dyn AsyncRead + Send>> = match packed {
+            true => Box::pin(async_compression::tokio::bufread::GzipDecoder::new(BufReader::new(content))),
+            false => Box::pin(content),
+        };
+        let lines = Lines::new(bounds.lines);
+        let (left, time) = (bounds.bytes, bounds.time);
+        let mut incoming = Self { content, begun: Vec::new(), is_whole: false, left, lines, time };
+        let beginning = incoming.read_beginning(bounds.is_push);
+        timeout(limits::SILENCE, beginning).await.unwrap_or_else(|_| Err(SILENT.to_owned()))?;
+        Ok(incoming)
+    }
+
+    async fn read_beginning(&mut self, is_push: bool) -> Result<(), Refusal> {
+        let mut part = vec![0; 8 << 10];
+        while self.begun.len() < limits::BEGINNING && !(is_push && self.lines.done) {
+            let read = self.content.read(&mut part).await.map_err(|_| CUT.to_owned())?;
+            if read == 0 {
+                self.is_whole = true;
+                break;
+            }
+            self.count(&part[..read])?;
+            self.begun.extend_from_slice(&part[..read]);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, part: &[u8]) -> Result<(), Refusal> {
+        self.left = self.left.checked_sub(part.len() as u64).ok_or("That is more than git has to say.")?;
+        self.lines.count(part)
+    }
+
+    /// The same, of which there may be no more than so many bytes, with what has been read.
+    pub fn within(mut self, bytes: u64) -> Self {
+        self.left = bytes.saturating_sub(self.begun.len() as u64);
+        self
+    }
+
+    /// Passes it on to git.
+    pub async fn feed(mut self, git: Sender) -> Result<(), Refusal> {
+        let time = self.time;
+        let late = |_| Err(format!("It took longer than {} minutes.", time.as_secs() / 60));
+        timeout(time, self.pass(git)).await.unwrap_or_else(late)
+    }
+
+    async fn pass(&mut self, mut git: Sender) -> Result<(), Refusal> {
+        let begun = std::mem::take(&mut self.begun);
+        // git may have heard enough.
+        if git.write_all(&begun).await.is_err() || self.is_whole {
+            return Ok(());
+        }
+        let (mut part, mut waited, mut came) = (vec![0; 64 << 10], Duration::ZERO, 0);
         loop {
-            let read = timeout(limits::SILENCE, content.read(&mut part)).await;
-            let read = read.map_err(|_| "Nothing more came for a minute. Try again.".to_owned())?;
-            let read = match read.map_err(|_| "What you sent was cut short. Send it again.".to_owned())? {
+            let since = Instant::now();
+            let read = timeout(limits::SILENCE.saturating_sub(waited), self.content.read(&mut part)).await;
+            let read = match read.map_err(|_| SILENT.to_owned())?.map_err(|_| CUT.to_owned())? {
                 0 => return Ok(()),
                 read => read,
             };
-            left = left.checked_sub(read as u64).ok_or("That is more than git has to say.")?;
-            lines.count(&part[..read])?;
-            // git may have heard enough.
+            // A few bytes now and then are as good as nothing: the place is for those who send.
+            (waited, came) = (waited + since.elapsed(), came + read);
+            if came >= limits::PACE {
+                (waited, came) = (Duration::ZERO, 0);
+            }
+            self.count(&part[..read])?;
             if git.write_all(&part[..read]).await.is_err() {
                 return Ok(());
             }
         }
-    };
-    let late = |_| Err(format!("It took longer than {} minutes.", bounds.time.as_secs() / 60));
-    timeout(bounds.time, passed).await.unwrap_or_else(late)
+    }
 }
+
+const SILENT: &str = "Nothing more came for a minute. Try again.";
+const CUT: &str = "What you sent was cut short. Send it again.";
 
 /// What whoever pushes more than git is to take is told.
 pub(super) fn too_many_refs() -> Refusal {

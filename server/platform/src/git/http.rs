@@ -14,8 +14,8 @@ use uuid::Uuid;
 use worker::{Limits, Lines, Order, Program, Work};
 
 use super::{
-    answer::{Seat, Served, Told},
-    body::{self, Bounds},
+    answer::{Seat, Served, Told, refused},
+    body::{Bounds, Incoming},
     hook, housekeeping, limits, plumbing, push,
     repositories::{Repositories, Writing, ensure},
     room::{Room, must_have_room},
@@ -34,11 +34,23 @@ pub struct Service {
     service: Option<String>,
 }
 
-/// Who asks, for which app, and a place for them.
+/// The answer to a push.
+const PUSHED: &str = "application/x-git-receive-pack-result";
+
+/// Who asks, and for which app.
 struct Guest {
     actor: Actor,
     app: App,
-    seat: Seat,
+}
+
+impl Guest {
+    /// A place for them; what is said why there is none is plain text. Taken last: when all that they have to say
+    /// before git can begin has been said.
+    async fn seat(&self) -> std::result::Result<Seat, Response> {
+        let place = self.actor.platform.git().places().take_now(self.actor.payer).map_err(told)?;
+        let watch = self.actor.watch(self.app.id, Can::Deploy).await.map_err(IntoResponse::into_response)?;
+        Ok(Seat { place, lost: watch.into_lost() })
+    }
 }
 
 /// git shows plain text.
@@ -68,9 +80,7 @@ async fn ask(platform: &Platform, parts: &mut Parts, repository: &str) -> std::r
         }
         Err(err) => return Err(told(err)),
     };
-    let place = platform.git().place(actor.account.id).map_err(told)?;
-    let watch = actor.watch(app.id, Can::Deploy).await.map_err(IntoResponse::into_response)?;
-    Ok(Guest { actor, app, seat: Seat { place, lost: watch.into_lost() } })
+    Ok(Guest { actor, app })
 }
 
 fn told(err: Error) -> Response {
@@ -107,7 +117,11 @@ pub async fn info_refs(
     }
     let program = plumbing::git(&[command, "--stateless-rpc", "--advertise-refs", plumbing::REPOSITORY]);
     let order = order(&platform, guest.app.id, protocol(program, &parts.headers)).await?;
-    let served = start(&platform, &order, Lines::default(), None, guest.seat)?;
+    let seat = match guest.seat().await {
+        Ok(seat) => seat,
+        Err(response) => return Ok(response),
+    };
+    let served = start(&platform, &order, Lines::default(), None, seat)?;
     let line = format!("# service={service}\n");
     let head = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
     Ok(answer(&format!("application/x-{service}-advertisement"), served.body(head)))
@@ -137,13 +151,18 @@ pub async fn upload_pack(
         Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
+    let bounds =
+        Bounds { bytes: limits::MOST_WANTS_BYTES, lines: usize::MAX, time: platform.config().git.time, is_push: false };
+    let (incoming, seat) = match seated(&guest, body, &parts.headers, bounds).await {
+        Ok(seated) => seated,
+        Err(response) => return Ok(response),
+    };
     let program = plumbing::git(&["upload-pack", "--stateless-rpc", plumbing::REPOSITORY]);
     let order = order(&platform, guest.app.id, protocol(program, &parts.headers)).await?;
     let (stdin, input) = worker::to_worker().map_err(anyhow::Error::new)?;
     let lines = Lines { stdin: Some(stdin), ..Lines::default() };
-    let served = start(&platform, &order, lines, None, guest.seat)?;
-    let bounds = Bounds { bytes: limits::MOST_WANTS_BYTES, lines: usize::MAX, time: platform.config().git.time };
-    feed(body, parts.headers, bounds, input, served.told.clone());
+    let served = start(&platform, &order, lines, None, seat)?;
+    feed(incoming, input, served.told.clone());
     Ok(answer("application/x-git-upload-pack-result", served.body(Vec::new())))
 }
 
@@ -154,16 +173,25 @@ pub async fn receive_pack(
     request: Request,
 ) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
-    let Guest { actor, app, seat } = match ask(&platform, &mut parts, &repository).await {
+    let guest = match ask(&platform, &mut parts, &repository).await {
         Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
     // What is packed once more says nothing of how much it is.
     let announced = body.size_hint().exact().filter(|_| !parts.headers.contains_key(header::CONTENT_ENCODING));
+    let time = platform.config().git.time;
+    let bounds = Bounds { bytes: u64::MAX, lines: limits::MOST_REFS, time, is_push: true };
+    let (incoming, seat) = match seated(&guest, body, &parts.headers, bounds).await {
+        Ok(seated) => seated,
+        Err(response) => return Ok(response),
+    };
+    let Guest { actor, app } = guest;
     let room = match Room::take(&platform, app.id, announced).await {
         Ok(room) => room,
         Err(err) => return Ok(told(err)),
     };
+    // A little more than git takes, so that git can say so.
+    let incoming = incoming.within(room.bytes.saturating_add(16 << 20));
     let most = format!("receive.maxInputSize={}", room.bytes);
     let program = plumbing::git(&["-c", &most, "receive-pack", "--stateless-rpc", plumbing::REPOSITORY]);
     let exe = format!("/proc/self/fd/{}", hook::EXECUTABLE);
@@ -174,13 +202,7 @@ pub async fn receive_pack(
     let watch = actor.watch(app.id, Can::Deploy).await?;
     let writing = Repositories::write(&platform, app.id).await?;
     let served = start(&platform, &order, lines, Some(writing), seat)?;
-    let bounds = Bounds {
-        // A little more than git takes, so that git can say so.
-        bytes: room.bytes.saturating_add(16 << 20),
-        lines: limits::MOST_REFS,
-        time: platform.config().git.time,
-    };
-    feed(body, parts.headers, bounds, input, served.told.clone());
+    feed(incoming, input, served.told.clone());
     tokio::spawn(async move {
         // Without an answer the hook rejects the push, and its build is cancelled.
         tokio::select! {
@@ -192,7 +214,7 @@ pub async fn receive_pack(
             tracing::warn!(app.id = %app.id, "could not pack a repository: {err:#}");
         }
     });
-    Ok(answer("application/x-git-receive-pack-result", served.body(Vec::new())))
+    Ok(answer(PUSHED, served.body(Vec::new())))
 }
 
 /// Our end of the line to the hook, what the worker is handed, and the end of git's input.
@@ -230,10 +252,25 @@ fn start(
     Ok(Served { worker, output, told: Told::default(), writing, seat, is_over: false })
 }
 
+/// Hears what a client has to say before git can begin, and then takes a place for them.
+async fn seated(
+    guest: &Guest,
+    body: Body,
+    headers: &HeaderMap,
+    bounds: Bounds,
+) -> std::result::Result<(Incoming, Seat), Response> {
+    let is_push = bounds.is_push;
+    let incoming = Incoming::begin(body, headers, bounds).await.map_err(|why| match is_push {
+        true => answer(PUSHED, refused(why)),
+        false => plain(StatusCode::BAD_REQUEST, why),
+    })?;
+    Ok((incoming, guest.seat().await?))
+}
+
 /// Passes the request's body on to git, beside the answer.
-fn feed(body: Body, headers: HeaderMap, bounds: Bounds, input: tokio::net::unix::pipe::Sender, told: Told) {
+fn feed(incoming: Incoming, input: tokio::net::unix::pipe::Sender, told: Told) {
     tokio::spawn(async move {
-        if let Err(why) = body::feed(body, &headers, bounds, input).await
+        if let Err(why) = incoming.feed(input).await
             && let Ok(mut told) = told.lock()
         {
             *told = Some(why);

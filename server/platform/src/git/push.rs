@@ -221,8 +221,7 @@ impl Drop for Guard {
 
 /// Passes the output of a build on; returns early when nobody reads it any more, which cancels.
 async fn follow_build(platform: &Platform, app: &store::apps::Row, build: Uuid, said: &Said) -> Result<()> {
-    let file = outputs::build_file(platform, app.id, build);
-    let output = outputs::follow(platform.clone(), file, outputs::Output::Build(build), 0);
+    let output = outputs::follow(platform.clone(), outputs::Output::of_build(app.id, build), 0);
     pin_mut!(output);
     let mut text = harmless::Stream::default();
     loop {
@@ -247,8 +246,7 @@ async fn launch(platform: &Platform, app: &store::apps::Row, release: Uuid, said
     let Some(row) = store::releases::release_info(platform.db(), release).await? else { return Ok(()) };
     if row.status == "pending" {
         said.line("-----> Running the release command...").await;
-        let file = outputs::release_file(platform, app.id, release);
-        let output = outputs::follow(platform.clone(), file, outputs::Output::Release(release), 0);
+        let output = outputs::follow(platform.clone(), outputs::Output::of_release(app.id, release), 0);
         let relay = async {
             pin_mut!(output);
             while let Some(Ok(chunk)) = output.next().await {

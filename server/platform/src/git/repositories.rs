@@ -19,21 +19,21 @@ use uuid::Uuid;
 use worker::{Work, Workers};
 
 use super::{
+    commits::Histories,
     housekeeping, limits,
     plumbing::{git, order},
     room::Rooms,
 };
-use crate::{
-    Platform,
-    error::{Error, Result},
-};
+use crate::{Platform, places::Places};
 
 /// Who is at work in which repository, and what starts them.
 pub(crate) struct Repositories {
     workers: Workers,
     uses: Mutex<HashMap<Uuid, Arc<Use>>>,
-    guests: Arc<Mutex<HashMap<Uuid, usize>>>,
     rooms: Rooms,
+    places: Places,
+    questions: Places,
+    histories: Histories,
     pub(super) cleaning: tokio::sync::Mutex<()>,
 }
 
@@ -50,12 +50,13 @@ struct Use {
 impl Repositories {
     pub fn new() -> anyhow::Result<Self> {
         let workers = Workers::new().context("prepare to run workers")?;
-        let guests = Arc::default();
         Ok(Self {
             workers,
             uses: Mutex::default(),
-            guests,
             rooms: Rooms::default(),
+            places: Places::new("clones and pushes", limits::AT_ONCE, 0, limits::AT_ONCE_OF_ALL),
+            questions: Places::new("questions to repositories", limits::QUESTIONS, 32, limits::QUESTIONS_OF_ALL),
+            histories: Histories::default(),
             cleaning: tokio::sync::Mutex::default(),
         })
     }
@@ -100,22 +101,19 @@ impl Repositories {
         Ok(())
     }
 
-    /// A place for a clone or a push of an account.
-    pub fn place(&self, account: Uuid) -> Result<Place> {
-        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = guests.get(&account).copied().unwrap_or_default();
-        if own >= limits::AT_ONCE {
-            let most = limits::AT_ONCE;
-            let why = format!("Your account has {most} clones and pushes under way. Wait until one has ended.");
-            return Err(Error::too_many_tries(&why));
-        }
-        if guests.values().sum::<usize>() >= limits::AT_ONCE_OF_ALL {
-            return Err(Error::too_many_tries(
-                "The platform is busy with other clones and pushes. Try again in a moment.",
-            ));
-        }
-        *guests.entry(account).or_default() += 1;
-        Ok(Place { guests: self.guests.clone(), account })
+    /// Places to clone and to push.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Places to ask a repository something, for requests that do nothing else.
+    pub fn questions(&self) -> &Places {
+        &self.questions
+    }
+
+    /// What commits lie between two others, as it was found before.
+    pub(super) fn histories(&self) -> &Histories {
+        &self.histories
     }
 }
 
@@ -138,24 +136,6 @@ impl Drop for Writing {
             self.used.is_clean.store(false, Ordering::SeqCst);
         }
         self.used.writers.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// A place among those who clone and push, held until it is dropped.
-pub(crate) struct Place {
-    guests: Arc<Mutex<HashMap<Uuid, usize>>>,
-    account: Uuid,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = guests.get_mut(&self.account) {
-            *own -= 1;
-            if *own == 0 {
-                guests.remove(&self.account);
-            }
-        }
     }
 }
 

@@ -31,6 +31,10 @@ use crate::{
 
 /// How long a client's token lives. (devcenter "OAuth".)
 const LIFE: Duration = Duration::hours(8);
+/// Authorizations of one account that one client has, and that all have: people sign in to a client again and again,
+/// and what it got for the first time it uses no more.
+const MOST_OF_CLIENT: i64 = 10;
+const MOST_OF_ALL: i64 = 100;
 /// So many wrong secrets or codes from one address are mistakes.
 const FREE: u32 = 20;
 
@@ -228,9 +232,14 @@ async fn exchange(
     let refresh = format!("wharf-refresh-{}", secrets::random());
     store::authorizations::authorization_create(&mut *tx, &row).await?;
     clients::oauth_grant_create(&mut *tx, row.id, client.id, &secrets::hash(&refresh)).await?;
+    let (most, of_all) = (MOST_OF_CLIENT, MOST_OF_ALL);
+    let others_ended = clients::oauth_grant_trim(&mut *tx, code.account_id, client.id, most, of_all).await?;
     clients::oauth_code_used(&mut *tx, code.id, Some(row.id), now).await?;
     note(platform, headers, &mut tx, client, (row.id, code.account_id), "authorization.create", "got a token").await?;
     tx.commit().await?;
+    if others_ended {
+        platform.session_ended();
+    }
     Ok(Made { authorization: row.id, account: code.account_id, scope: code.scope, token, refresh })
 }
 
@@ -272,6 +281,7 @@ async fn note(
         address: actor::address(headers),
         base: String::new(),
         platform: platform.clone(),
+        payer: account.id,
         account,
     };
     let summary = format!("The program {} {done}.", client.name);

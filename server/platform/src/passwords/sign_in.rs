@@ -191,6 +191,7 @@ impl Attempt {
             address: self.address.clone(),
             base: String::new(),
             platform: self.platform.clone(),
+            payer: account.id,
             account,
         };
         let (subject, data) = (&actor.account.email, serde_json::json!({ "provider": "password" }));

@@ -2,16 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use api::releases::{Changed, Felt, ReleaseChanges, ReleaseChangesQuery};
+use api::releases::{Changed, Commit, Felt, ReleaseChanges, ReleaseChangesQuery};
 use axum::{
     Json,
     extract::{Path, State},
 };
 use chrono::{DateTime, Duration, Utc};
 use store::{apps, releases::Row, slugs};
+use uuid::Uuid;
 
 use super::find;
-use crate::{Platform, actor::Actor, config_vars, error::Result, git, rights::Can, web::Search};
+use crate::{
+    Platform,
+    actor::Actor,
+    config_vars,
+    error::{Error, Result},
+    git,
+    rights::Can,
+    web::Search,
+};
 
 /// Commits that are listed in each direction.
 const MOST_COMMITS: usize = 100;
@@ -29,10 +38,16 @@ pub async fn release_changes(
         Some(since) => Some(find(&platform, &app, &since).await?),
         None => store::releases::release_at(platform.db(), app.id, to.version - 1).await?,
     };
-    Ok(Json(between(&platform, &app, from.as_ref(), &to).await?))
+    Ok(Json(between(&platform, actor.payer, &app, from.as_ref(), &to).await?))
 }
 
-async fn between(platform: &Platform, app: &apps::Row, from: Option<&Row>, to: &Row) -> Result<ReleaseChanges> {
+async fn between(
+    platform: &Platform,
+    payer: Uuid,
+    app: &apps::Row,
+    from: Option<&Row>,
+    to: &Row,
+) -> Result<ReleaseChanges> {
     let mut changes = ReleaseChanges {
         from: from.map_or(0, |r| r.version),
         to: to.version,
@@ -56,11 +71,9 @@ async fn between(platform: &Platform, app: &apps::Row, from: Option<&Row>, to: &
     if let (old, Some(new)) = commits
         && old != Some(new)
     {
-        // A commit that a client only named is not in the repository; then there is no list.
-        changes.commits = git::commits(platform, app.id, old, new, MOST_COMMITS + 1).await.unwrap_or_default();
+        changes.commits = listed(platform, payer, app, (old, new)).await?;
         if let Some(old) = old {
-            changes.commits_gone =
-                git::commits(platform, app.id, Some(new), old, MOST_COMMITS + 1).await.unwrap_or_default();
+            changes.commits_gone = listed(platform, payer, app, (Some(new), old)).await?;
         }
         for list in [&mut changes.commits, &mut changes.commits_gone] {
             changes.more_commits |= list.len() > MOST_COMMITS;
@@ -68,6 +81,19 @@ async fn between(platform: &Platform, app: &apps::Row, from: Option<&Row>, to: &
         }
     }
     Ok(changes)
+}
+
+/// The commits from one to another. One that a client only named is not in the repository; then there is no list.
+async fn listed(
+    platform: &Platform,
+    payer: Uuid,
+    app: &apps::Row,
+    between: (Option<&str>, &str),
+) -> Result<Vec<Commit>> {
+    match git::commits(platform, payer, app.id, between, MOST_COMMITS + 1).await {
+        Err(Error::Internal(_)) => Ok(Vec::new()),
+        told => told,
+    }
 }
 
 async fn slug_of(platform: &Platform, release: Option<&Row>) -> Result<Option<slugs::Row>> {
@@ -123,7 +149,7 @@ async fn felt(platform: &Platform, release: &Row) -> Result<Option<Felt>> {
         .map_err(|err| anyhow::Error::new(err).into())
 }
 
-fn measured(series: &monitor::Store, app: uuid::Uuid, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Felt> {
+fn measured(series: &monitor::Store, app: Uuid, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Felt> {
     let found = series.query(app, from, to, 10).ok()?;
     // The stretch in which the release before still ran would spoil it.
     let mut sum = monitor::Rollup::default();

@@ -46,6 +46,7 @@ impl Arrival<'_> {
             address: actor::address(self.headers),
             base: String::new(),
             platform: self.platform.clone(),
+            payer: account.id,
             account,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! [`Unpacked`] keeps what is unpacked equal to what releases need; the work itself is the job
 //! [`Unpack`]. A slug that cannot be unpacked holds up its own app, and nobody else's: jobs of one
-//! owner are few at a time, and the archive that is at fault is not tried again.
+//! payer are few at a time, and the archive that is at fault is not tried again.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::Platform;
 
-/// Slugs that are unpacked at once, and those of one owner.
+/// Slugs that are unpacked at once, and those of one payer.
 const MOST: usize = 6;
 const MOST_OF_ONE: usize = 2;
 /// Releases of an app whose slugs stay unpacked, to go back to at once.
@@ -147,17 +147,17 @@ impl Unpacked {
     }
 }
 
-/// What to unpack now: few of each owner, and few in all.
+/// What to unpack now: few of each payer, and few in all.
 fn next<'a>(needed: &[Needed], missing: &'a [Needed]) -> Vec<&'a Needed> {
     let mut total = 0;
-    let mut of_owner: HashMap<Uuid, usize> = HashMap::new();
+    let mut of_payer: HashMap<Uuid, usize> = HashMap::new();
     for busy in needed.iter().filter(|n| n.busy) {
         total += 1;
-        *of_owner.entry(busy.owner).or_default() += 1;
+        *of_payer.entry(busy.payer).or_default() += 1;
     }
     let mut chosen = Vec::new();
     for slug in missing {
-        let its = of_owner.entry(slug.owner).or_default();
+        let its = of_payer.entry(slug.payer).or_default();
         if total < MOST && *its < MOST_OF_ONE {
             total += 1;
             *its += 1;
@@ -229,25 +229,25 @@ impl Reconciler for Unpacked {
 mod tests {
     use super::*;
 
-    fn needed(owner: u128, busy: bool) -> Needed {
+    fn needed(payer: u128, busy: bool) -> Needed {
         let id = Uuid::now_v7();
-        let owner = Uuid::from_u128(owner);
-        Needed { release_id: id, app_id: id, slug_id: id, owner, now: true, busy, hopeless: false }
+        let payer = Uuid::from_u128(payer);
+        Needed { release_id: id, app_id: id, slug_id: id, payer, now: true, busy, hopeless: false }
     }
 
     #[test]
-    fn one_owner_does_not_hold_up_another() {
+    fn one_payer_does_not_hold_up_another() {
         let mut all = vec![needed(1, true)];
         all.extend((0..100).map(|_| needed(1, false)));
         all.push(needed(2, false));
         let missing: Vec<Needed> = all.iter().filter(|n| !n.busy).cloned().collect();
-        let chosen: Vec<u128> = next(&all, &missing).iter().map(|n| n.owner.as_u128()).collect();
+        let chosen: Vec<u128> = next(&all, &missing).iter().map(|n| n.payer.as_u128()).collect();
         assert_eq!(chosen, [1, 2]);
     }
 
     #[test]
     fn there_are_few_at_a_time() {
-        let missing: Vec<Needed> = (0..50).map(|owner| needed(owner, false)).collect();
+        let missing: Vec<Needed> = (0..50).map(|payer| needed(payer, false)).collect();
         assert_eq!(next(&missing, &missing).len(), MOST);
     }
 }

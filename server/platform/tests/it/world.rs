@@ -102,6 +102,11 @@ impl World {
         self.told.statements.load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// How often it was found out, for a feed, what pages show.
+    pub fn looks(&self) -> usize {
+        self.told.looks.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// The same world after the platform was stopped and started again.
     pub async fn again(mut self) -> Self {
         self.platform = Platform::start_with(self.platform.config().clone(), self.driver.clone()).await.unwrap();
@@ -427,11 +432,19 @@ struct Told {
     expected: Arc<Mutex<Vec<String>>>,
     /// Statements that the database was given within spans that count them.
     statements: Arc<std::sync::atomic::AtomicUsize>,
+    /// How often it was found out what pages show.
+    looks: Arc<std::sync::atomic::AtomicUsize>,
 }
 
 const OURS: [&str; 9] = ["background", "builder", "dyno", "logs", "monitor", "platform", "router", "spool", "store"];
 
 impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Told {
+    fn on_new_span(&self, span: &tracing::span::Attributes<'_>, _: &tracing::span::Id, _: Context<'_, S>) {
+        if span.metadata().name() == "look" {
+            self.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
     fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
         let is_counted =
             || context.lookup_current().is_some_and(|now| now.scope().any(|span| span.name() == "counted"));

@@ -54,7 +54,7 @@ async fn accounts_that_were_invited() {
     let invited = async || account_is_invited(&w.db, bob.id).await.unwrap();
     assert_eq!(invited().await, None);
     account_invite(&w.db, &bob).await.unwrap();
-    store::teams::team_create(&w.db, team, "acme", at(0)).await.unwrap();
+    store::teams::team_create(&w.db, team, "acme", w.account.id, at(0)).await.unwrap();
     let new = store::team_invitations::New {
         id: Uuid::now_v7(),
         team,

@@ -62,7 +62,7 @@ async fn apps() {
     tx.commit().await.unwrap();
     w.release(id, "succeeded", Some(slug.id)).await;
     let team = Uuid::now_v7();
-    store::teams::team_create(&w.db, team, "acme", at(8)).await.unwrap();
+    store::teams::team_create(&w.db, team, "acme", w.account.id, at(8)).await.unwrap();
     app_give(&w.db, id, None, Some(team), at(8)).await.unwrap();
     let given = app_info(&w.db, id).await.unwrap().unwrap();
     assert_eq!((given.owner_id, given.owner_email, given.team.as_deref()), (None, None, Some("acme")));

@@ -40,6 +40,12 @@ async fn authorizations() {
     assert!(authorization_by_token(&w.db, b"hash", at(30)).await.unwrap().is_none());
     let now = authorization_by_token(&w.db, b"other", at(30)).await.unwrap().unwrap();
     assert_eq!((now.last_used_at, now.description.as_str(), now.hint.as_str()), (Some(at(10)), "CD", "w***y"));
+    let mut db = w.db.acquire().await.unwrap();
+    assert_eq!(authorization_count(&mut db, Uuid::now_v7(), at(100)).await.unwrap(), 0);
+    assert_eq!(authorization_count(&mut db, w.account.id, at(99)).await.unwrap(), 1);
+    assert_eq!(authorization_count(&mut db, w.account.id, at(100)).await.unwrap(), 0);
+    assert!(!authorization_exists(&w.db, row.id, at(99)).await.unwrap(), "what has expired is not kept");
+    authorization_create(&w.db, &Row { token_hash: b"other".to_vec(), ..row.clone() }).await.unwrap();
     authorization_delete(&w.db, row.id).await.unwrap();
     assert!(authorization_by_token(&w.db, b"other", at(30)).await.unwrap().is_none());
 }

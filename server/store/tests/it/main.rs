@@ -18,6 +18,7 @@ mod log_sessions;
 mod oauth_clients;
 mod pages;
 mod passwords;
+mod payers;
 mod quotas;
 mod releases;
 mod sessions;

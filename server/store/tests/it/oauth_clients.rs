@@ -76,3 +76,58 @@ async fn oauth_clients() {
     oauth_client_delete(&w.db, row.id).await.unwrap();
     assert!(oauth_client_info(&w.db, row.id).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn of_many_grants_the_newest_stay() {
+    let w = World::start().await;
+    let mut clients = Vec::new();
+    for n in 0..2 {
+        let row = Row {
+            id: Uuid::now_v7(),
+            account_id: w.account.id,
+            name: "Bot".into(),
+            redirect_uri: "https://example.com".into(),
+            secret: vec![n],
+            secret_hash: vec![n],
+            created_at: at(0),
+            updated_at: at(0),
+        };
+        oauth_client_create(&w.db, &row).await.unwrap();
+        clients.push(row.id);
+    }
+    let mut grants = Vec::new();
+    for n in 0..6_u8 {
+        let grant = authorizations::Row {
+            id: Uuid::now_v7(),
+            account_id: w.account.id,
+            description: "Bot".into(),
+            scope: vec!["read".into()],
+            token_hash: vec![n],
+            hint: "hint".into(),
+            expires_at: Some(at(5)),
+            last_used_at: None,
+            client_id: None,
+            parent_id: None,
+            created_at: at(n.into()),
+            updated_at: at(0),
+        };
+        authorizations::authorization_create(&w.db, &grant).await.unwrap();
+        if n > 0 {
+            oauth_grant_create(&w.db, grant.id, clients[usize::from(n % 2)], &[n]).await.unwrap();
+        }
+        grants.push(grant.id);
+    }
+    // 0 is nobody's; 1, 3, 5 are the second client's, 2 and 4 the first one's.
+    let left = async || {
+        let mut found = Vec::new();
+        for id in &grants {
+            found.push(authorizations::authorization_exists(&w.db, *id, at(4)).await.unwrap());
+        }
+        found
+    };
+    assert!(!oauth_grant_trim(&w.db, w.account.id, clients[1], 3, 9).await.unwrap());
+    assert!(oauth_grant_trim(&w.db, w.account.id, clients[1], 2, 9).await.unwrap());
+    assert_eq!(left().await, [true, false, true, true, true, true]);
+    assert!(oauth_grant_trim(&w.db, w.account.id, clients[1], 2, 2).await.unwrap());
+    assert_eq!(left().await, [true, false, false, false, true, true]);
+}

@@ -157,7 +157,7 @@ async fn the_access_to_a_teams_apps_is_listed_pair_by_pair() {
     let w = World::start().await;
     let (acme, outside) = (Uuid::now_v7(), account("out@example.com"));
     store::accounts::account_create(&w.db, &outside).await.unwrap();
-    store::teams::team_create(&w.db, acme, "acme", at(0)).await.unwrap();
+    store::teams::team_create(&w.db, acme, "acme", w.account.id, at(0)).await.unwrap();
     for name in ["dawn", "dusk", "noon"] {
         let app = w.app(name).await;
         apps::app_give(&w.db, app, None, Some(acme), at(0)).await.unwrap();

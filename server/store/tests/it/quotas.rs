@@ -3,7 +3,7 @@
 use store::{quotas::*, sources};
 use uuid::Uuid;
 
-use crate::world::{World, at};
+use crate::world::{World, account, at};
 
 #[tokio::test]
 async fn what_somebody_may_have_and_has() {
@@ -48,11 +48,25 @@ async fn what_somebody_may_have_and_has() {
     for made in types {
         made.await.unwrap();
     }
+    let (acme, bot) = (Uuid::now_v7(), account("bot@acme.invalid"));
+    store::teams::team_create(&w.db, acme, "acme", w.account.id, at(0)).await.unwrap();
+    store::accounts::account_create(&w.db, &bot).await.unwrap();
+    let made = store::service_accounts::service_account_create(&w.db, bot.id, acme, "bot", w.account.id, at(0)).await;
+    made.unwrap();
     quota_lock(&w.db, ada).await.unwrap();
     let usage = quota_usage(&w.db, ada, &[("Basic", 512)]).await.unwrap();
-    let expected =
-        Usage { apps: 2, dynos: 6, memory_mb: 1536, pending_builds: 0, upload_bytes: 50, repository_bytes: 70 };
+    let expected = Usage {
+        apps: 2,
+        dynos: 6,
+        memory_mb: 1536,
+        upload_bytes: 50,
+        repository_bytes: 70,
+        teams: 1,
+        ..Usage::default()
+    };
     assert_eq!(usage, expected);
+    let usage = quota_usage(&w.db, Owner { account: None, team: Some(acme) }, &[]).await.unwrap();
+    assert_eq!(usage, Usage { service_accounts: 1, ..Usage::default() });
     assert_eq!(quota_usage(&w.db, Owner::default(), &[]).await.unwrap(), Usage::default());
     assert_eq!(quota_owner(&w.db, app).await.unwrap(), Some(ada));
     assert_eq!(quota_owner(&w.db, Uuid::now_v7()).await.unwrap(), None);

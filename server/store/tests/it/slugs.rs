@@ -64,7 +64,7 @@ async fn what_has_to_be_unpacked() {
     let needed = slug_needed_all(&w.db, 3, at(0)).await.unwrap();
     let seen: Vec<(Uuid, bool)> = needed.iter().map(|n| (n.release_id, n.now)).collect();
     assert_eq!(seen, [(old, false), (newest, true)]);
-    assert!(needed.iter().all(|n| n.owner == w.account.id && !n.busy && !n.hopeless));
+    assert!(needed.iter().all(|n| n.payer == w.account.id && !n.busy && !n.hopeless));
 
     slug_fault(&w.db, slug, Some("it is no archive"), true).await.unwrap();
     assert_eq!(slug_info(&w.db, slug).await.unwrap().unwrap().fault.as_deref(), Some("it is no archive"));

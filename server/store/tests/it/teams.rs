@@ -7,7 +7,7 @@ use crate::world::{World, account, all, at};
 
 async fn team(w: &World, name: &str) -> Uuid {
     let id = Uuid::now_v7();
-    team_create(&w.db, id, name, at(0)).await.unwrap();
+    team_create(&w.db, id, name, w.account.id, at(0)).await.unwrap();
     id
 }
 
@@ -19,7 +19,7 @@ async fn members(w: &World, team: Uuid) -> Vec<store::team_members::Row> {
 async fn teams_and_their_members() {
     let w = World::start().await;
     let acme = team(&w, "acme").await;
-    let taken = team_create(&w.db, Uuid::now_v7(), "acme", at(0)).await.unwrap_err();
+    let taken = team_create(&w.db, Uuid::now_v7(), "acme", w.account.id, at(0)).await.unwrap_err();
     assert_eq!(store::broken_constraint(&taken).as_deref(), Some("teams_name_key"));
     team(&w, "base").await;
     let ada = w.account.id;
@@ -130,9 +130,9 @@ async fn service_accounts() {
     let acme = team(&w, "acme").await;
     let bot = account("bot@acme.invalid");
     accounts::account_create(&w.db, &bot).await.unwrap();
-    service_account_create(&w.db, bot.id, acme, "bot", at(1)).await.unwrap();
+    service_account_create(&w.db, bot.id, acme, "bot", w.account.id, at(1)).await.unwrap();
     team_member_save(&w.db, Uuid::now_v7(), acme, bot.id, "member", at(1)).await.unwrap();
-    let taken = service_account_create(&w.db, w.account.id, acme, "bot", at(1)).await.unwrap_err();
+    let taken = service_account_create(&w.db, w.account.id, acme, "bot", w.account.id, at(1)).await.unwrap_err();
     assert_eq!(store::broken_constraint(&taken).as_deref(), Some("service_accounts_name_key"));
     let list = all(&store::service_accounts::LIST);
     let all = service_account_list(&w.db, acme, &list).await.unwrap().rows;

@@ -8,6 +8,7 @@ mod files;
 mod fuzz;
 mod identity;
 mod logs;
+mod machine;
 mod memory;
 mod other_apps;
 mod outside;

@@ -1,0 +1,21 @@
+//! Payers: whom the turns and places of the machine are charged to.
+//!
+//! Whoever makes teams and service accounts makes no more of the machine with them: what is asked for by a service
+//! account, and what is done for an app of a team, is charged to the person behind. The store says who that is.
+
+use uuid::Uuid;
+
+use crate::{
+    Platform,
+    error::{Error, Result},
+};
+
+/// Who pays for what an account asks for.
+pub(crate) async fn of_account(platform: &Platform, account: Uuid) -> Result<Uuid> {
+    store::payers::payer_of_account(platform.db(), account).await?.ok_or_else(Error::unauthorized)
+}
+
+/// Who pays for what is done for an app.
+pub(crate) async fn of_app(platform: &Platform, app: Uuid) -> Result<Uuid> {
+    store::payers::payer_of_app(platform.db(), app).await?.ok_or_else(Error::no_app)
+}

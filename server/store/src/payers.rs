@@ -1,0 +1,62 @@
+//! Payers: to whom is charged what an account or an app takes of the machine. Queries.
+//!
+//! A team is charged to who made it, as long as they administer it and are not suspended; then to itself. A service
+//! account is charged to who made it, on the same terms; then as its team is. Everybody else pays for themselves.
+
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+use crate::accounts;
+
+/// Teams, with who made them and still answers for them; others are not in it.
+macro_rules! makers {
+    () => {
+        "(select t.id as team_id, p.id as maker from teams t
+          join accounts p on p.id = t.created_by and p.suspended_at is null
+          join team_members m on m.team_id = t.id and m.account_id = p.id and m.role = 'admin')"
+    };
+}
+
+/// All apps with their payers, as `app_id` and `payer`.
+pub(crate) const OF_APPS: &str = concat!(
+    "(select a.id as app_id, coalesce(a.owner_id, k.maker, a.team_id) as payer from apps a left join ",
+    makers!(),
+    " k on k.team_id = a.team_id)"
+);
+
+/// Accounts `a` with what is needed for [`PAYER`].
+const OF_ACCOUNTS: &str = concat!(
+    "accounts a left join service_accounts s on s.id = a.id
+     left join team_members sm on sm.team_id = s.team_id and sm.account_id = s.created_by and sm.role = 'admin'
+     left join accounts sp on sp.id = sm.account_id and sp.suspended_at is null
+     left join ",
+    makers!(),
+    " k on k.team_id = s.team_id"
+);
+const PAYER: &str = "coalesce(sp.id, k.maker, s.team_id, a.id) as payer";
+
+/// An account that asks for something, and who pays for it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Asker {
+    #[sqlx(flatten)]
+    pub account: accounts::Row,
+    pub payer: Uuid,
+}
+
+/// The account with this id and its payer, unless it is suspended: whoever asks with it is not let in.
+pub async fn payer_and_account(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Option<Asker>> {
+    let select = format!("select a.*, {PAYER} from {OF_ACCOUNTS} where a.id = $1 and a.suspended_at is null");
+    sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(account).fetch_optional(db).await
+}
+
+/// Who pays for what an account asks for.
+pub async fn payer_of_account(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Option<Uuid>> {
+    let select = format!("select {PAYER} from {OF_ACCOUNTS} where a.id = $1");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(select)).bind(account).fetch_optional(db).await
+}
+
+/// Who pays for what is done for an app.
+pub async fn payer_of_app(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Option<Uuid>> {
+    let select = format!("select payer from {OF_APPS} c where app_id = $1");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(select)).bind(app).fetch_optional(db).await
+}

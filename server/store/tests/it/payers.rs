@@ -1,0 +1,46 @@
+//! Payers: every query.
+
+use store::{accounts, payers::*, service_accounts, team_members::*, teams::*};
+use uuid::Uuid;
+
+use crate::world::{World, account, at};
+
+#[tokio::test]
+async fn who_made_a_team_pays_as_long_as_they_answer_for_it() {
+    let w = World::start().await;
+    let (ada, bob, bot) = (w.account.id, account("bob@example.com"), account("bot@acme.invalid"));
+    accounts::account_create(&w.db, &bob).await.unwrap();
+    accounts::account_create(&w.db, &bot).await.unwrap();
+    let (acme, own, app) = (Uuid::now_v7(), w.app("own").await, w.app("dusk").await);
+    team_create(&w.db, acme, "acme", ada, at(0)).await.unwrap();
+    let role = async |who, role| team_member_save(&w.db, Uuid::now_v7(), acme, who, role, at(0)).await.unwrap();
+    role(ada, "admin").await;
+    role(bob.id, "admin").await;
+    service_accounts::service_account_create(&w.db, bot.id, acme, "bot", bob.id, at(0)).await.unwrap();
+    role(bot.id, "member").await;
+    store::apps::app_give(&w.db, app, None, Some(acme), at(0)).await.unwrap();
+    // Of her own app, of the team's app, of the service account.
+    let paid = async || {
+        let bots = payer_of_account(&w.db, bot.id).await.unwrap();
+        assert_eq!(payer_and_account(&w.db, bot.id).await.unwrap().map(|asker| asker.payer), bots);
+        let apps = (payer_of_app(&w.db, own).await.unwrap(), payer_of_app(&w.db, app).await.unwrap());
+        [apps.0, apps.1, bots].map(Option::unwrap)
+    };
+    assert_eq!(paid().await, [ada, ada, bob.id]);
+    // Who left, or has no more say, or is suspended, does not pay for others.
+    team_member_delete(&mut w.db.acquire().await.unwrap(), acme, bob.id).await.unwrap();
+    assert_eq!(paid().await, [ada, ada, ada]);
+    role(ada, "viewer").await;
+    assert_eq!(paid().await, [ada, acme, acme]);
+    role(ada, "admin").await;
+    assert_eq!(paid().await, [ada, ada, ada]);
+    accounts::account_suspend(&w.db, ada, Some(at(1))).await.unwrap();
+    assert_eq!(paid().await, [ada, acme, acme]);
+    role(bob.id, "admin").await;
+    assert_eq!(paid().await, [ada, acme, bob.id]);
+
+    assert_eq!(payer_of_account(&w.db, bob.id).await.unwrap(), Some(bob.id));
+    assert_eq!(payer_of_account(&w.db, Uuid::now_v7()).await.unwrap(), None);
+    assert!(payer_and_account(&w.db, ada).await.unwrap().is_none(), "nobody is let in with it");
+    assert_eq!(payer_of_app(&w.db, Uuid::now_v7()).await.unwrap(), None);
+}
