@@ -159,10 +159,10 @@ fn gone(row: &Row) -> events::New<'_> {
 }
 
 /// Locks an account that may have to go, or be kept, by what follows: before the team, and before rows of either.
-/// Whoever brings somebody has done so, too, and nobody waits for another who waits for them.
-pub(crate) async fn hold(tx: &mut sqlx::PgConnection, account: Uuid) -> Result<()> {
-    store::accounts::account_is_invited(tx, account).await?;
-    Ok(())
+/// Whoever brings somebody has done so, too, and nobody waits for another who waits for them. False when it is gone:
+/// somebody else was quicker.
+pub(crate) async fn hold(tx: &mut sqlx::PgConnection, account: Uuid) -> Result<bool> {
+    Ok(store::accounts::account_is_invited(tx, account).await?.is_some())
 }
 
 /// Removes the account of somebody who never came, if what the asker took back was the last invitation.

@@ -156,8 +156,13 @@ pub async fn team_member_delete(
         )));
     }
     let mut tx = platform.change().await?;
-    invitation_policy::hold(&mut tx, member.account_id).await?;
+    let is_here = invitation_policy::hold(&mut tx, member.account_id).await?;
     store::teams::team_lock(&mut *tx, found.id).await?;
+    // Perhaps somebody else was quicker.
+    let account = member.account_id.to_string();
+    if !is_here || store::team_members::team_member_info(&mut *tx, found.id, &account).await?.is_none() {
+        return Err(missing());
+    }
     store::team_members::team_member_delete(&mut tx, found.id, member.account_id).await?;
     store::team_members::team_member_keep_out(&mut *tx, Uuid::now_v7(), found.id, member.account_id, Utc::now())
         .await?;

@@ -56,7 +56,7 @@ async fn changes_that_collide_are_made_one_after_the_other() {
         let all = asked.iter().chain(&colliding).chain(&asked).chain(&colliding);
         let all = all.map(|(method, path, body)| t.owner.ask(method, path).body(body.to_string()).into_future());
         for answer in futures::future::join_all(all).await {
-            assert!(answer.status < 500, "round {round}: {answer:?}");
+            assert!(answer.status < 500, "round {round}: {answer:?} {:?}", t.warnings());
         }
     }
     assert_eq!(t.owner.event_verify().await.unwrap().broken_at, None);

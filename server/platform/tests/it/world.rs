@@ -134,6 +134,11 @@ impl World {
         Actor::new(&self.anonymous.routes, Some(token.to_owned()))
     }
 
+    /// Warnings and errors so far.
+    pub fn warnings(&self) -> Vec<String> {
+        self.told.lines.lock().unwrap().clone()
+    }
+
     /// Names a warning that is part of the test.
     pub fn expects(&self, part: &str) {
         self.told.expected.lock().unwrap().push(part.to_owned());
