@@ -7,7 +7,8 @@
 //!
 //! - outwards: translated to the host's address, to the internet; not to private networks and where
 //!   clouds have their metadata, unless the operator opens them ([`ranges`]);
-//! - connections are counted and paced, for each dyno and for all of them, and refused above that;
+//! - connections that may be made are counted and paced: each dyno has a share that others cannot use
+//!   up, and beyond it what is left of a pool ([`shares`]);
 //! - dynos reach neither each other nor this host, except its name server if it is one and the
 //!   ports that the router serves the world on (the doors);
 //! - inwards: this host alone (the router is on it);
@@ -22,6 +23,7 @@ mod ledger;
 mod netlink;
 mod ranges;
 mod rules;
+mod shares;
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};

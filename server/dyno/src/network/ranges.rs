@@ -10,7 +10,7 @@ use crate::Error;
 /// What dynos do not reach unless the operator opens it: addresses that are private, or of this
 /// machine or link alone, or nobody's, or where clouds tell a machine its secrets. Those of IPv6 are
 /// not on the list, because dynos have none to leave by.
-pub(super) const CLOSED: [&str; 12] = [
+pub(super) const CLOSED: [&str; 16] = [
     "0.0.0.0/8",
     "10.0.0.0/8",
     // Carriers' own, and Alibaba's metadata (100.100.100.200).
@@ -22,8 +22,13 @@ pub(super) const CLOSED: [&str; 12] = [
     "172.16.0.0/12",
     // Of protocols, and Oracle's metadata (192.0.0.192).
     "192.0.0.0/24",
+    // Of documentation and of measurements, which some networks use as private ones.
+    "192.0.2.0/24",
     "192.168.0.0/16",
     "192.88.99.0/24",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
     "224.0.0.0/4",
     "240.0.0.0/4",
 ];

@@ -27,6 +27,11 @@ async fn private_networks_and_metadata_are_refused() {
         "192.0.0.192",
         "240.0.0.1",
         "0.1.2.3",
+        "192.0.2.77",
+        "198.18.0.1",
+        "198.19.255.254",
+        "198.51.100.1",
+        "203.0.113.1",
     ];
     for address in closed {
         script.push_str(&format!("refused_at {address} || echo {address} is open\n"));
@@ -89,7 +94,7 @@ async fn what_a_dyno_needs_of_the_network_is_there() {
 
 #[tokio::test]
 async fn a_flood_of_datagrams_does_not_fill_the_machines_table_of_connections() {
-    let world = World::new();
+    let world = World::with(&documentation());
     let count = || {
         std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_count").unwrap().trim().parse::<u64>().unwrap()
     };
@@ -110,6 +115,75 @@ print(sent > 0)
     assert_eq!(lines, ["True"]);
     let grown = count().saturating_sub(before);
     assert!((1000..9000).contains(&grown), "{grown} entries");
+}
+
+/// Where a network of documentation is open: packets leave, and nobody answers.
+fn documentation() -> Host {
+    Host { open: vec!["198.51.100.0/24".parse().unwrap()], ..Host::default() }
+}
+
+#[tokio::test]
+async fn six_dynos_that_flood_leave_the_connections_of_a_seventh_alone() {
+    let mut host = documentation();
+    host.open.push("10.99.7.0/24".parse().unwrap());
+    let world = World::with(&host);
+    let place = Elsewhere::make();
+    let flood = r#"
+import itertools, socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for n in itertools.count():
+    try: s.sendto(b"x", (f"198.51.100.{n // 60000 % 250 + 1}", n % 60000 + 1))
+    except OSError: pass
+    if n == 8000: print("well under way", flush=True)
+"#;
+    for _ in 0..6 {
+        let mut spec = world.spec("exec /usr/bin/python3 -c \"$PROGRAM\"");
+        spec.env.insert("PROGRAM".into(), flood.into());
+        world.start_until(&spec, "well under way").await;
+    }
+    let program = format!(
+        r#"
+import socket, time
+refused, held = 0, []
+for n in range(150):
+    try: held.append(socket.create_connection(("{}", 8123), 20))
+    except ConnectionRefusedError: refused += 1
+    time.sleep(0.01)
+print(len(held), "made", refused, "refused")
+"#,
+        Elsewhere::ADDRESS
+    );
+    let mut spec = world.spec("exec /usr/bin/python3 -c \"$PROGRAM\"");
+    spec.env.insert("PROGRAM".into(), program);
+    let (_, lines) = world.run(&spec).await;
+    assert_eq!(lines, ["150 made 0 refused"]);
+    drop(place);
+}
+
+#[tokio::test]
+async fn what_is_closed_uses_up_nothing() {
+    let mut host = Host::default();
+    host.open.push("10.99.7.0/24".parse().unwrap());
+    let world = World::with(&host);
+    let place = Elsewhere::make();
+    // The very dyno that knocks at closed doors still passes the open one.
+    let program = format!(
+        r#"
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for n in range(60000):
+    try: s.sendto(b"x", ("10.1.2.3", n + 1))
+    except OSError: pass
+made = [socket.create_connection(("{}", 8123), 20) for n in range(20)]
+print(len(made), "made")
+"#,
+        Elsewhere::ADDRESS
+    );
+    let mut spec = world.spec("exec /usr/bin/python3 -c \"$PROGRAM\"");
+    spec.env.insert("PROGRAM".into(), program);
+    let (_, lines) = world.run(&spec).await;
+    assert_eq!(lines, ["20 made"]);
+    drop(place);
 }
 
 #[tokio::test]
