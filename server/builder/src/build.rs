@@ -253,6 +253,10 @@ impl Site<'_> {
         if exit.code == Some(0) {
             return Ok(());
         }
+        if exit.crowded && !exit.oom {
+            // Another time there is more.
+            return Err(anyhow!("the machine was short of memory, and a process of the build was killed").into());
+        }
         for sentence in self.workshop.full() {
             self.say(format!(" !     {sentence}"));
         }

@@ -1,10 +1,16 @@
 //! Control groups: limits, counters, and the list of a dyno's processes. v1, v2 and mixtures.
 //!
 //! A dyno has the group `wharf/<id>` in every hierarchy that has a controller of [`CONTROLLERS`];
-//! a worker (see the crate `worker`) has `wharf/worker-<id>`; all shims are in `wharf/shims`, so
-//! that whoever ends the server's group does not end them. The group `wharf` has limits of its own
-//! ([`whole`]). In a hierarchy of version 1 that shares out disks, dynos are in `wharf` itself.
+//! where processes are counted it is `wharf/dynos/<id>`, because dynos leave some to those who start
+//! and watch them. A worker (see the crate `worker`) has `wharf/worker-<id>`; all shims are in
+//! `wharf/shims`, so that whoever ends the server's group does not end them. The group `wharf` has
+//! limits of its own ([`whole`]). In a hierarchy of version 1 that shares out disks, dynos are in
+//! `wharf` itself.
 
+mod limits;
+mod shortage;
+#[cfg(test)]
+mod tests;
 mod whole;
 
 use std::fmt::Display;
@@ -14,19 +20,24 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
+pub use self::shortage::{MemoryWatch, Shortage};
 use crate::host::Budget;
 use crate::{Error, Limits, Stats};
 
-/// What the group of all dynos is called.
-pub(crate) const WHARF: &str = "wharf";
+/// What the group of all dynos and workers is called.
+pub const WHARF: &str = "wharf";
+/// What the group below it is called that all dynos are in, where processes are counted.
+const DYNOS: &str = "dynos";
 /// What dynos need; the first three are indispensable.
 const CONTROLLERS: [&str; 5] = ["memory", "cpu", "pids", "cpuacct", "freezer"];
 
-/// The hierarchies of this host, and what the group of all dynos is called in them.
+/// The hierarchies of this host, and what the group of all dynos and workers is called in them.
 #[derive(Clone)]
 pub struct Cgroups {
     hierarchies: Vec<Hierarchy>,
     name: String,
+    /// Whether it is for dynos or for workers.
+    of_dynos: bool,
 }
 
 #[derive(Clone)]
@@ -52,16 +63,22 @@ impl Hierarchy {
 }
 
 impl Cgroups {
-    /// Reads what is mounted. Says what is missing if dynos cannot be limited.
-    pub fn find() -> Result<Cgroups, Error> {
-        Cgroups::named(WHARF)
+    /// The groups of workers, which are in the group `name` as the dynos are. Says what is missing if
+    /// they cannot be limited.
+    pub fn of_workers(name: &str) -> Result<Cgroups, Error> {
+        Cgroups::find(name, false)
     }
 
-    /// As [`Cgroups::find`], where the group of all dynos has another name.
-    pub(crate) fn named(name: &str) -> Result<Cgroups, Error> {
+    /// The groups of dynos.
+    pub(crate) fn of_dynos(name: &str) -> Result<Cgroups, Error> {
+        Cgroups::find(name, true)
+    }
+
+    /// Reads what is mounted.
+    fn find(name: &str, of_dynos: bool) -> Result<Cgroups, Error> {
         let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(Error::io("read the list of mounts"))?;
         let hierarchies = mounts.lines().filter_map(hierarchy).collect();
-        let cgroups = Cgroups { hierarchies, name: name.to_owned() };
+        let cgroups = Cgroups { hierarchies, name: name.to_owned(), of_dynos };
         for controller in &CONTROLLERS[..3] {
             if !cgroups.hierarchies.iter().any(|h| h.has(controller)) {
                 return Err(Error::Host(format!(
@@ -78,24 +95,33 @@ impl Cgroups {
         hierarchy.mount.join(&self.name)
     }
 
-    /// Makes the group of all dynos, and in v2 hands the controllers down to it.
+    /// The group of a dyno or worker. One that an earlier version started has no group between.
+    fn group_in(&self, hierarchy: &Hierarchy, id: impl Display) -> PathBuf {
+        let parent = self.parent(hierarchy);
+        let plain = parent.join(id.to_string());
+        match self.of_dynos && hierarchy.has("pids") && !plain.exists() {
+            true => parent.join(DYNOS).join(id.to_string()),
+            false => plain,
+        }
+    }
+
+    /// Makes the groups of all dynos and workers, and in v2 hands the controllers down to them.
     pub fn prepare(&self) -> Result<(), Error> {
         for hierarchy in &self.hierarchies {
             let parent = self.parent(hierarchy);
             make(&parent).map_err(Error::io(format!("make the cgroup {}", parent.display())))?;
-            if !hierarchy.v2 || !hierarchy.is_for_dynos() {
-                continue;
+            let mut above = vec![hierarchy.mount.clone(), parent.clone()];
+            if hierarchy.has("pids") {
+                let dynos = parent.join(DYNOS);
+                make(&dynos).map_err(Error::io(format!("make the cgroup {}", dynos.display())))?;
+                above.push(dynos);
             }
-            for dir in [&hierarchy.mount, &parent] {
-                let control = dir.join("cgroup.subtree_control");
-                for controller in CONTROLLERS.iter().filter(|c| hierarchy.has(c)) {
-                    fs::write(&control, format!("+{controller}")).map_err(Error::io(format!(
-                        "hand the cgroup controller `{controller}` down in {}",
-                        dir.display()
-                    )))?;
-                }
-                // Dynos as a whole have their share of the disks, where there is such a thing.
-                let _ = hierarchy.has("io").then(|| fs::write(&control, "+io"));
+            if hierarchy.v2 && hierarchy.is_for_dynos() {
+                above.iter().try_for_each(|dir| hand_down(hierarchy, dir))?;
+            }
+            if hierarchy.has("pids") {
+                let weighed = limits::weigh_dynos(hierarchy, &parent.join(DYNOS));
+                weighed.map_err(Error::io("share out the processor"))?;
             }
         }
         Ok(())
@@ -127,12 +153,9 @@ impl Cgroups {
     pub fn create(&self, id: impl Display, limits: &Limits) -> io::Result<Vec<PathBuf>> {
         let mut doors = Vec::new();
         for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
-            let group = self.parent(hierarchy).join(id.to_string());
+            let group = self.group_in(hierarchy, &id);
             make(&group)?;
-            match hierarchy.v2 {
-                true => limit_v2(hierarchy, &group, limits)?,
-                false => limit_v1(hierarchy, &group, limits)?,
-            }
+            limits::limit(hierarchy, &group, limits)?;
             doors.push(group.join("cgroup.procs"));
         }
         let as_a_whole = self.hierarchies.iter().filter(|h| h.is_for_all());
@@ -161,7 +184,7 @@ impl Cgroups {
     /// Kills what is left of a dyno and removes its groups.
     pub fn remove(&self, id: impl Display) -> io::Result<()> {
         for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
-            let group = self.parent(hierarchy).join(id.to_string());
+            let group = self.group_in(hierarchy, &id);
             // Freshly killed processes are in the group until they are reaped.
             for attempt in 0.. {
                 match fs::remove_dir(&group) {
@@ -193,8 +216,15 @@ impl Cgroups {
         Ok(())
     }
 
+    /// Watches whether the group of a dyno or worker runs out of memory, from now on; `None` where
+    /// nobody counts memory.
+    pub fn watch_memory(&self, id: impl Display) -> Option<MemoryWatch> {
+        let (hierarchy, group) = self.group("memory", id)?;
+        Some(MemoryWatch::new(&group, &self.parent(hierarchy), hierarchy.v2))
+    }
+
     /// How many of the dyno's processes were killed for want of memory.
-    pub fn oom_kills(&self, id: impl Display) -> u64 {
+    fn oom_kills(&self, id: impl Display) -> u64 {
         let Some((hierarchy, group)) = self.group("memory", id) else { return 0 };
         let file = if hierarchy.v2 { "memory.events" } else { "memory.oom_control" };
         field(&read(&group.join(file)), "oom_kill")
@@ -236,7 +266,7 @@ impl Cgroups {
 
     fn group(&self, controller: &str, id: impl Display) -> Option<(&Hierarchy, PathBuf)> {
         let hierarchy = self.hierarchies.iter().find(|h| h.has(controller))?;
-        Some((hierarchy, self.parent(hierarchy).join(id.to_string())))
+        Some((hierarchy, self.group_in(hierarchy, id)))
     }
 }
 
@@ -266,47 +296,16 @@ fn hierarchy(line: &str) -> Option<Hierarchy> {
     }
 }
 
-fn limit_v1(hierarchy: &Hierarchy, group: &Path, limits: &Limits) -> io::Result<()> {
-    if hierarchy.has("memory") {
-        let bytes = limits.memory_max_bytes.to_string();
-        fs::write(group.join("memory.limit_in_bytes"), &bytes)?;
-        // Memory and swap together; without accounting of swap there is no such file.
-        let _ = fs::write(group.join("memory.memsw.limit_in_bytes"), &bytes);
+/// Has the groups in `dir` controlled by what dynos need.
+fn hand_down(hierarchy: &Hierarchy, dir: &Path) -> Result<(), Error> {
+    let control = dir.join("cgroup.subtree_control");
+    for controller in CONTROLLERS.iter().filter(|c| hierarchy.has(c)) {
+        let given = fs::write(&control, format!("+{controller}"));
+        given.map_err(Error::io(format!("hand the cgroup controller `{controller}` down in {}", dir.display())))?;
     }
-    if hierarchy.has("cpu") {
-        fs::write(group.join("cpu.shares"), limits.cpu_shares.to_string())?;
-        if limits.cpu_quota_us > 0 {
-            fs::write(group.join("cpu.cfs_period_us"), "100000")?;
-            fs::write(group.join("cpu.cfs_quota_us"), limits.cpu_quota_us.to_string())?;
-        }
-    }
-    if hierarchy.has("pids") {
-        fs::write(group.join("pids.max"), limits.pids.to_string())?;
-    }
+    // Dynos as a whole have their share of the disks, where there is such a thing.
+    let _ = hierarchy.has("io").then(|| fs::write(&control, "+io"));
     Ok(())
-}
-
-fn limit_v2(hierarchy: &Hierarchy, group: &Path, limits: &Limits) -> io::Result<()> {
-    if hierarchy.has("memory") {
-        fs::write(group.join("memory.max"), limits.memory_max_bytes.to_string())?;
-        // Else a dyno could go on in swap, without limit. No file: no swap.
-        let _ = fs::write(group.join("memory.swap.max"), "0");
-    }
-    if hierarchy.has("cpu") {
-        fs::write(group.join("cpu.weight"), weight(limits.cpu_shares).to_string())?;
-        if limits.cpu_quota_us > 0 {
-            fs::write(group.join("cpu.max"), format!("{} 100000", limits.cpu_quota_us))?;
-        }
-    }
-    if hierarchy.has("pids") {
-        fs::write(group.join("pids.max"), limits.pids.to_string())?;
-    }
-    Ok(())
-}
-
-/// v1 shares (2 to 262144) as v2 weight (1 to 10000), in the way that OCI runtimes do it.
-fn weight(shares: u64) -> u64 {
-    1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
 }
 
 fn make(group: &Path) -> io::Result<()> {
@@ -336,25 +335,4 @@ fn number(text: &str) -> u64 {
 fn field(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.map_or(0, number)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hierarchies_are_read_from_mountinfo() {
-        let line = "30 25 0:26 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid - cgroup cgroup rw,cpu,cpuacct";
-        let found = hierarchy(line).unwrap();
-        assert!(found.has("cpu") && found.has("cpuacct") && !found.v2);
-        assert!(hierarchy("31 25 0:27 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset").is_none());
-        assert!(hierarchy("1 2 0:3 / /proc rw - proc proc rw").is_none());
-    }
-
-    #[test]
-    fn counters_are_found_by_their_whole_name() {
-        let text = "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n";
-        assert_eq!(field(text, "oom_kill"), 3);
-        assert_eq!((weight(2), weight(1024), weight(262_144)), (1, 39, 10_000));
-    }
 }

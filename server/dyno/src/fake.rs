@@ -224,7 +224,7 @@ impl Driver for FakeDriver {
 }
 
 fn exit(code: Option<i32>, signal: Option<i32>) -> Exit {
-    Exit { at: Utc::now(), code, signal, oom: false, error: None }
+    Exit { at: Utc::now(), code, signal, oom: false, crowded: false, error: None }
 }
 
 #[cfg(test)]

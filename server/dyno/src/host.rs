@@ -39,6 +39,13 @@ pub struct Budget {
     pub pids: u64,
 }
 
+impl Budget {
+    /// Processes and threads of dynos alone: shims and workers have the rest.
+    pub fn pids_of_dynos(&self) -> u64 {
+        self.pids - self.pids / 8
+    }
+}
+
 /// The smallest reserve that is chosen without being told.
 const LEAST_RESERVE: u64 = 512 << 20;
 /// What dynos have at least, if the machine has twice as much.
@@ -64,7 +71,7 @@ impl Host {
 
     /// The limits that are in force for all dynos together; `None` for one that is not.
     pub fn in_force(&self) -> Result<(Option<u64>, Option<u64>), Error> {
-        Ok(Cgroups::named(&self.group)?.limits())
+        Ok(Cgroups::of_dynos(&self.group)?.limits())
     }
 }
 

@@ -19,6 +19,7 @@ mod shim;
 mod spec;
 mod state;
 pub mod uids;
+mod worth;
 
 pub use driver::{Driver, Error};
 pub use host::{Budget, Host};
@@ -26,6 +27,7 @@ pub use network::{Network, Range};
 pub use process::ProcessDriver;
 pub use shim::shim_main;
 pub use spec::{AppDir, Bind, Exit, Handle, Limits, Mounts, Phase, Spec, Stats, Status};
+pub use worth::Worth;
 
 /// Makes a test's binary usable as the executable of its own shims.
 ///

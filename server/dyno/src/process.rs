@@ -51,7 +51,7 @@ impl ProcessDriver {
                     .to_owned(),
             ));
         }
-        let cgroups = Cgroups::named(&host.group)?;
+        let cgroups = Cgroups::of_dynos(&host.group)?;
         cgroups.prepare()?;
         cgroups.limit(&host.budget()?);
         host.network.prepare(host)?;

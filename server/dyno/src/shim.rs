@@ -26,9 +26,9 @@ use std::os::unix::fs::MetadataExt;
 
 use chrono::Utc;
 
-use crate::Exit;
-use crate::cgroups::Cgroups;
+use crate::cgroups::{Cgroups, Shortage};
 use crate::state::StateDir;
+use crate::{Exit, Worth};
 
 /// What a shim says to its driver when it has taken over.
 pub(crate) const TAKEN_OVER: &[u8] = b"taken over\n";
@@ -123,12 +123,13 @@ fn take_descriptor(number: i32) -> io::Result<File> {
 fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Result<Exit, Sentence> {
     let disk = disk::begin(state).map_err(doing("begin to mount the dyno's disk"))?;
     let order = state.order().map_err(doing("read spec.json"))?;
-    let cgroups = found.insert(Cgroups::named(&order.group).map_err(|e| e.to_string())?);
-    confine::survive_others();
+    let cgroups = found.insert(Cgroups::of_dynos(&order.group).map_err(|e| e.to_string())?);
+    Worth::Shim.claim();
     cgroups.enter_shims().map_err(doing("enter the shims' cgroup"))?;
     let lease = order.network.lease(state).map_err(doing("lease an address"))?;
     lease.enter().map_err(doing("make the network namespace"))?;
     let doors = cgroups.create(order.spec.id, &order.spec.limits).map_err(doing("make the dyno's cgroups"))?;
+    let memory = cgroups.watch_memory(order.spec.id);
 
     let stdout = Pipe::for_output(order.spec.uid).map_err(doing("make a pipe"))?;
     let stderr = Pipe::for_output(order.spec.uid).map_err(doing("make a pipe"))?;
@@ -166,7 +167,7 @@ fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Re
     }
     reap(pid);
     started?;
-    Ok(exit_of(ended.reader, cgroups.oom_kills(state.id().unwrap_or_default())))
+    Ok(exit_of(ended.reader, memory.and_then(|memory| memory.shortage())))
 }
 
 /// Tells the driver, if it still lives, that there is a dyno now.
@@ -193,7 +194,7 @@ fn reap(pid: i32) {
 }
 
 /// Init sends the command's wait status as its last act. If it was killed first, so was the dyno.
-fn exit_of(ended: OwnedFd, oom_kills: u64) -> Exit {
+fn exit_of(ended: OwnedFd, shortage: Option<Shortage>) -> Exit {
     let mut bytes = [0; 4];
     let heard = File::from(ended).read_exact(&mut bytes);
     let status = match heard {
@@ -204,7 +205,8 @@ fn exit_of(ended: OwnedFd, oom_kills: u64) -> Exit {
         at: Utc::now(),
         code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
         signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
-        oom: oom_kills > 0,
+        oom: shortage == Some(Shortage::Own),
+        crowded: shortage == Some(Shortage::Shared),
         error: None,
     }
 }

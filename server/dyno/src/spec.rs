@@ -115,8 +115,11 @@ pub struct Exit {
     pub code: Option<i32>,
     /// The signal that killed the command, if one did.
     pub signal: Option<i32>,
-    /// Whether the kernel killed one of its processes for want of memory.
+    /// Whether the kernel killed one of its processes because it was at its limit of memory.
     pub oom: bool,
+    /// Whether the kernel killed one because all together had too little memory.
+    #[serde(default)]
+    pub crowded: bool,
     /// A sentence, when the dyno could not be started or was lost with its supervisor.
     pub error: Option<String>,
 }
@@ -124,7 +127,7 @@ pub struct Exit {
 impl Exit {
     /// An exit that the dyno's own command did not bring about.
     pub(crate) fn of_error(sentence: impl Into<String>, at: DateTime<Utc>) -> Exit {
-        Exit { at, code: None, signal: None, oom: false, error: Some(sentence.into()) }
+        Exit { at, code: None, signal: None, oom: false, crowded: false, error: Some(sentence.into()) }
     }
 
     /// The status as a shell has it: the code, or 128 and the signal. 1 if it never ran.

@@ -47,6 +47,9 @@ pub fn run<W>(role: Role, settings: &Settings, begin: impl FnOnce() -> Result<W>
 where
     W: Future<Output = Result<()>>,
 {
+    if role != Role::LoginLink {
+        dyno::Worth::Platform.claim();
+    }
     let outcome = logging::start(role.name(), settings).and_then(|()| {
         let work = begin()?;
         let runtime = role.runtime()?;

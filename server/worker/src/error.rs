@@ -7,12 +7,16 @@ use serde::{Deserialize, Serialize};
 /// Why a worker did not do what it was told. One request fails by it; the server goes on.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum Error {
-    /// The kernel killed one of its processes for want of memory.
+    /// The kernel killed one of its processes because they had all the memory that they may have.
     #[error("it needed more than {} MB of memory", .bytes >> 20)]
     TooMuchMemory {
         /// The limit.
         bytes: u64,
     },
+    /// The kernel killed one of its processes because all that runs was short of memory. Another time
+    /// it may go well.
+    #[error("the machine was short of memory, and it was killed; try again")]
+    Crowded,
     /// Its time was up, on the clock or on the processor.
     #[error("it took longer than {} seconds", .limit.as_secs())]
     TooLong {

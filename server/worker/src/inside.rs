@@ -165,8 +165,7 @@ fn work(plan: &Plan, files: Files, report: RawFd, errands: &Errands) -> Result<(
         libc::setsid();
         libc::umask(0o077);
     }
-    // What else runs on the host is worth more to it than a worker.
-    let _ = fs::write("/proc/self/oom_score_adj", "300");
+    dyno::Worth::Worker.claim();
     confine::reset_signals();
     let report = arrange(files, report).map_err(|e| (doing("arrange the open files")(e), report))?;
     confine_work(plan).map_err(|e| (e, report))?;

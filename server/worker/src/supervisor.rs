@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use dyno::confine::Cgroups;
+use dyno::confine::{Cgroups, Shortage};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::inside::{self, Report};
@@ -36,21 +36,25 @@ pub fn main(errands: &Errands) -> ! {
         (copy >= 0).then(|| UnixStream::from(OwnedFd::from_raw_fd(copy)))
     };
     let name = std::env::args().nth(2).filter(|name| name.starts_with(crate::workers::PREFIX));
-    let (Some(control), Some(name)) = (control.filter(|control| control.peer_addr().is_ok()), name) else {
+    let (control, group) = (control.filter(|control| control.peer_addr().is_ok()), std::env::args().nth(3));
+    let (Some(control), Some(name), Some(group)) = (control, name, group) else {
         eprintln!("A worker is started by the server, not by hand.");
         std::process::exit(1)
     };
-    let outcome = supervise(&control, &name, errands).unwrap_or_else(Outcome::Failed);
+    let cgroups = Cgroups::of_workers(&group).map_err(|e| Error::Host(e.to_string()));
+    let outcome = cgroups.as_ref().map_err(Error::clone);
+    let outcome = outcome.and_then(|cgroups| supervise(&control, cgroups, &name, errands));
+    let outcome = outcome.unwrap_or_else(Outcome::Failed);
     let _ = serde_json::to_vec(&outcome).map(|text| (&control).write_all(&text));
     drop(control);
     // Nobody is inside any more.
-    let _ = Cgroups::find().map(|cgroups| cgroups.remove(&name));
+    let _ = cgroups.map(|cgroups| cgroups.remove(&name));
     std::process::exit(0)
 }
 
-fn supervise(control: &UnixStream, name: &str, errands: &Errands) -> Result<Outcome, Error> {
-    let cgroups = Cgroups::find().map_err(|e| Error::Host(e.to_string()))?;
-    let inside = Inside::start(control, &cgroups, name, errands)?;
+fn supervise(control: &UnixStream, cgroups: &Cgroups, name: &str, errands: &Errands) -> Result<Outcome, Error> {
+    let inside = Inside::start(control, cgroups, name, errands)?;
+    let memory = cgroups.watch_memory(name);
     let (order, lines) = message::receive(control).map_err(Error::host("understand the order"))?;
     let limits = order.limits;
     let groups = dyno::Limits {
@@ -67,10 +71,11 @@ fn supervise(control: &UnixStream, name: &str, errands: &Errands) -> Result<Outc
         drop(inside);
         outcome(&said, &limits)
     });
-    match outcome {
-        Err(Error::TooLong { limit }) => Err(Error::TooLong { limit }),
-        _ if cgroups.oom_kills(name) > 0 => Err(Error::TooMuchMemory { bytes: limits.memory_bytes }),
-        outcome => outcome,
+    match (outcome, memory.and_then(|memory| memory.shortage())) {
+        (Err(Error::TooLong { limit }), _) => Err(Error::TooLong { limit }),
+        (_, Some(Shortage::Own)) => Err(Error::TooMuchMemory { bytes: limits.memory_bytes }),
+        (_, Some(Shortage::Shared)) => Err(Error::Crowded),
+        (outcome, None) => outcome,
     }
 }
 

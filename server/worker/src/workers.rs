@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dyno::confine::Cgroups;
+use dyno::confine::{Cgroups, WHARF};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
@@ -34,6 +34,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub struct Workers {
     executable: PathBuf,
+    group: String,
     spare: Arc<Mutex<Vec<Supervisor>>>,
 }
 
@@ -81,6 +82,7 @@ pub struct Output {
 #[derive(Debug)]
 pub struct Worker {
     name: String,
+    group: String,
     control: tokio::net::UnixStream,
     patience: Duration,
     _process: Child,
@@ -92,11 +94,17 @@ impl Workers {
     /// They are started as `/proc/self/exe worker`; that must lead to [`main`](crate::main) before
     /// any thread exists.
     pub fn new() -> Result<Workers, Error> {
+        Workers::in_group(WHARF)
+    }
+
+    /// As [`Workers::new`], where the control group of dynos and workers has another name. For tests.
+    pub fn in_group(group: &str) -> Result<Workers, Error> {
         let told = |e: dyno::Error| Error::Host(e.to_string());
-        let cgroups = Cgroups::find().map_err(told)?;
+        let cgroups = Cgroups::of_workers(group).map_err(told)?;
         cgroups.prepare().map_err(told)?;
         cgroups.remove_lost(is_lost).map_err(Error::host("remove the groups of old workers"))?;
-        Ok(Workers { executable: PathBuf::from("/proc/self/exe"), spare: Arc::default() })
+        let executable = PathBuf::from("/proc/self/exe");
+        Ok(Workers { executable, group: group.to_owned(), spare: Arc::default() })
     }
 
     /// Starts workers from another executable.
@@ -118,7 +126,8 @@ impl Workers {
             tokio::time::sleep(PAUSE).await;
             workers.fill();
         });
-        Ok(Worker { name, control, patience: order.limits.time + GRACE, _process: process })
+        let (group, patience) = (self.group.clone(), order.limits.time + GRACE);
+        Ok(Worker { name, group, control, patience, _process: process })
     }
 
     fn supervisor(&self) -> Result<Supervisor, Error> {
@@ -145,7 +154,7 @@ impl Workers {
         let name = format!("{PREFIX}{}", Uuid::now_v7());
         let process = Command::new(&self.executable)
             .arg0("wharfd")
-            .args(["worker", &name])
+            .args(["worker", &name, &self.group])
             .env_clear()
             .current_dir("/")
             .stdin(OwnedFd::from(theirs))
@@ -222,8 +231,8 @@ impl Worker {
 
     /// Does what the supervisor can do no more.
     async fn clear_away(&self) {
-        let name = self.name.clone();
-        let remove = move || Cgroups::find().map(|cgroups| cgroups.remove(name));
+        let (name, group) = (self.name.clone(), self.group.clone());
+        let remove = move || Cgroups::of_workers(&group).map(|cgroups| cgroups.remove(name));
         let _ = tokio::task::spawn_blocking(remove).await;
     }
 }

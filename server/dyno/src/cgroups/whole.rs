@@ -1,20 +1,22 @@
 //! What all dynos together may use up: the limits of the group above theirs.
 //!
 //! The server, the router and the database are outside of it. So whatever dynos and builds do, the
-//! reserve is the machine's, and when memory runs short inside, the kernel ends one of them.
+//! reserve is the machine's, and when memory runs short inside, the kernel ends one of them. Of the
+//! processes, dynos leave some to shims and workers, so that new ones start and old ones are watched
+//! however many a tenant makes.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{Cgroups, Hierarchy, number, read};
+use super::{Cgroups, DYNOS, Hierarchy, limits::limit_memory, number, read};
 use crate::host::Budget;
 
 /// Against 100 for everybody else who wants the disks, where the kernel shares them out.
 const IO_WEIGHT: &str = "50";
 
-/// Sets the limits. A limit below what is in use now is refused by the kernel, which is told in the
-/// error; the others are set all the same.
+/// Sets the limits. A limit on memory below what is in use now is not, which is told in the error; the
+/// others are set all the same.
 pub(super) fn limit(cgroups: &Cgroups, budget: &Budget) -> io::Result<()> {
     let mut outcome = Ok(());
     for hierarchy in &cgroups.hierarchies {
@@ -31,26 +33,13 @@ fn limit_in(hierarchy: &Hierarchy, group: &Path, budget: &Budget) -> io::Result<
             let _ = path.exists().then(|| fs::write(path, IO_WEIGHT));
         }
     }
+    let number = |group: &Path, most: u64| fs::write(group.join("pids.max"), most.to_string());
     let pids = match hierarchy.has("pids") {
-        true => fs::write(group.join("pids.max"), budget.pids.to_string()),
+        true => number(group, budget.pids).and(number(&group.join(DYNOS), budget.pids_of_dynos())),
         false => Ok(()),
     };
-    let memory = match (hierarchy.has("memory"), hierarchy.v2) {
-        (false, _) => Ok(()),
-        (true, true) => fs::write(group.join("memory.max"), budget.memory.to_string()),
-        (true, false) => limit_memory_v1(group, budget.memory),
-    };
+    let memory = if hierarchy.has("memory") { limit_memory(hierarchy, group, budget.memory) } else { Ok(()) };
     pids.and(memory)
-}
-
-/// Memory and swap together may not be below memory alone, so which of the two goes first depends on
-/// what they were. Without accounting of swap the second does not exist.
-fn limit_memory_v1(group: &Path, bytes: u64) -> io::Result<()> {
-    let (memory, both) = (group.join("memory.limit_in_bytes"), group.join("memory.memsw.limit_in_bytes"));
-    let _ = fs::write(&both, bytes.to_string());
-    fs::write(&memory, bytes.to_string())?;
-    let _ = fs::write(&both, bytes.to_string());
-    Ok(())
 }
 
 /// The limits on memory and on processes that are in force.

@@ -151,11 +151,6 @@ pub fn die_with_parent(alive: &OwnedFd) -> Result<(), Sentence> {
     }
 }
 
-/// When memory runs short among dynos, the kernel shall end what is inside one of them.
-pub(super) fn survive_others() {
-    let _ = std::fs::write("/proc/self/oom_score_adj", "-900");
-}
-
 /// More open files, no core files.
 pub(super) fn limit_resources() {
     // SAFETY: plain system calls. What fails leaves the limits that there were.

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::ptr;
 
 use super::{Sentence, confine, doing, root};
+use crate::Worth;
 use crate::network::Lease;
 use crate::state::{Order, StateDir};
 
@@ -173,8 +174,7 @@ fn execute(plan: &Plan, lines: &Lines, doors: &[File]) -> Result<Never, Sentence
         libc::dup2(lines.stdout.as_raw_fd(), 1);
         libc::dup2(lines.stderr.as_raw_fd(), 2);
     }
-    // The host's own programs, above all its database, are worth more to it than a dyno.
-    let _ = fs::write("/proc/self/oom_score_adj", "200");
+    Worth::Dyno.claim();
     confine::limit_resources();
     confine::reset_signals();
     confine::drop_rights(plan.uid)?;

@@ -85,7 +85,7 @@ pub(super) async fn download(platform: &Platform, url: &str, file: &Path) -> Res
     match platform.git().workers().send(&errand, order, lines).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(why)) => Err(failed(&why)),
-        Err(worker::Error::Host(why)) => Err(anyhow!("fetch a source: {why}").into()),
+        Err(end @ (worker::Error::Host(_) | worker::Error::Crowded)) => Err(anyhow!("fetch a source: {end}").into()),
         Err(end) => Err(failed(&format!("the process that fetched it failed ({end})"))),
     }
 }

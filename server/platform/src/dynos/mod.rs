@@ -72,7 +72,11 @@ pub(crate) fn exit_sentence(exit: &dyno::Exit) -> String {
         (None, Some(signal)) => 128 + signal,
         (None, None) => return "Process exited".into(),
     };
-    let why = if exit.oom { " (out of memory)" } else { "" };
+    let why = match (exit.oom, exit.crowded) {
+        (true, _) => " (out of memory)",
+        (_, true) => " (killed because all apps together were short of memory)",
+        _ => "",
+    };
     format!("Process exited with status {status}{why}")
 }
 

@@ -46,6 +46,7 @@ async fn look(platform: &Platform, row: Row) -> anyhow::Result<Option<Row>> {
             code: None,
             signal: None,
             oom: false,
+            crowded: false,
             error: Some(
                 "The process is gone without a trace: its files were removed or the machine was restarted".into(),
             ),

@@ -7,4 +7,5 @@ mod hostile_tenant;
 mod life;
 mod world;
 
+dyno::shim_before_main!();
 worker::worker_before_main!(errands::list);

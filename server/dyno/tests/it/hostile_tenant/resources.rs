@@ -2,7 +2,7 @@
 
 use dyno::{Driver, Host};
 
-use crate::world::{World, until};
+use crate::world::{World, lines, until};
 
 #[tokio::test]
 async fn what_is_the_machines_is_bounded_for_a_tenant() {
@@ -39,6 +39,47 @@ async fn a_memory_bomb_kills_its_own_dyno_alone() {
 }
 
 #[tokio::test]
+async fn a_tenant_goes_before_all_others_when_memory_runs_out() {
+    let world = World::new();
+    let score = "cat /proc/self/oom_score_adj";
+    let spec = world.spec(&format!("{score}; (echo 0 > /proc/self/oom_score_adj) 2>&-; {score}; exec sleep 1000"));
+    let handle = world.start(&spec).await;
+    until(|| lines(&handle.spool).len() >= 2).await;
+    let (own, said) = ((dyno::Worth::Dyno as i32).to_string(), lines(&handle.spool));
+    assert_eq!(said[0], own);
+    // Where root itself may not (CAP_SYS_RESOURCE), scores only rise, and nobody's is held up.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let rights = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
+    if u64::from_str_radix(rights.trim(), 16).unwrap() & 1 << 24 != 0 {
+        assert_eq!(said[1], own);
+        let shim = std::fs::read_to_string(format!("/proc/{}/oom_score_adj", world.shim(spec.id))).unwrap();
+        assert_eq!(shim.trim(), (dyno::Worth::Shim as i32).to_string());
+    }
+}
+
+/// A fork bomb, as large as all dynos may be, is no hindrance for shims, and so for others' dynos.
+#[tokio::test]
+async fn processes_of_tenants_leave_some_for_shims() {
+    let group = format!("wharf-test-{}", std::process::id());
+    let world = World::with(&Host { group: group.clone(), ..Host::default() });
+    for (place, most) in [("dynos/pids.max", "40"), ("pids.max", "60")] {
+        let version_one = std::path::Path::new("/sys/fs/cgroup/pids").join(&group).join(place);
+        let version_two = std::path::Path::new("/sys/fs/cgroup").join(&group).join(place);
+        std::fs::write(if version_one.exists() { version_one } else { version_two }, most).unwrap();
+    }
+    let bomb = world.spec(
+        "exec /usr/bin/python3 -c 'import os, time\ntry:\n while True:\n  if os.fork() == 0: time.sleep(1000)\nexcept OSError as e: print(e.strerror, flush=True); time.sleep(1000)'",
+    );
+    world.start_until(&bomb, "Resource temporarily unavailable").await;
+    // The next one has a shim, and says what it can say by itself.
+    let next = world.spec("echo alive");
+    let (exit, said) = world.run(&next).await;
+    assert_eq!((exit.error, said), (None, vec!["alive".to_owned()]));
+    drop(world);
+    leave(&group).await;
+}
+
+#[tokio::test]
 async fn all_dynos_together_leave_the_machine_its_reserve() {
     let group = format!("wharf-test-{}", std::process::id());
     let host = Host { reserve: Some(u64::MAX), group: group.clone(), ..Host::default() };
@@ -55,10 +96,16 @@ async fn all_dynos_together_leave_the_machine_its_reserve() {
         exit = world.driver.wait(other.id) => (exit.unwrap(), "other"),
     };
     assert_eq!(first.signal, Some(libc::SIGKILL));
+    assert!(first.crowded && !first.oom, "it is over no limit of its own: {first:?}");
     drop(world);
+    leave(&group).await;
+}
+
+/// Removes the groups of a test, once nobody is in them.
+async fn leave(group: &str) {
     for hierarchy in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
-        let group = hierarchy.path().join(&group);
-        for dir in [group.join("shims"), group].into_iter().filter(|dir| dir.exists()) {
+        let group = hierarchy.path().join(group);
+        for dir in [group.join("shims"), group.join("dynos"), group].into_iter().filter(|dir| dir.exists()) {
             until(|| std::fs::remove_dir(&dir).is_ok()).await;
         }
     }

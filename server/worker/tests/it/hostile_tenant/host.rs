@@ -31,6 +31,12 @@ async fn it_sees_and_signals_nobody_but_itself() {
 }
 
 #[tokio::test]
+async fn it_goes_before_the_platform_when_memory_runs_out() {
+    assert_eq!(say("cat /proc/self/oom_score_adj").await, (dyno::Worth::Worker as i32).to_string());
+    assert_eq!(say("echo -500 > /proc/self/oom_score_adj; cat /proc/self/oom_score_adj").await, "200");
+}
+
+#[tokio::test]
 async fn it_has_no_network() {
     assert_eq!(say("cat /proc/net/dev | grep -c : ").await, "1");
     let python = "import socket\n\
