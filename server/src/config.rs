@@ -55,7 +55,7 @@ pub struct Settings {
     #[arg(long, env = "WHARF_TLS")]
     pub tls: bool,
 
-    /// What is in front of Wharf and says who asks (X-Forwarded-For), e.g. 127.0.0.1,10.0.0.0/8
+    /// What is in front of Wharf and says who asks (X-Forwarded-For), e.g. 127.0.0.1,192.168.1.7
     #[arg(long, env = "WHARF_TRUSTED_PROXIES", value_name = "NETWORKS", default_value = "", hide_default_value = true)]
     pub trusted_proxies: router::Networks,
 
@@ -87,7 +87,7 @@ pub struct Settings {
     #[arg(long, env = "WHARF_BUILD_CONCURRENCY", value_name = "N", default_value_t = cores(), value_parser = at_least_one)]
     pub build_concurrency: usize,
 
-    /// Networks that are not public and may be asked when somebody gives an address there, e.g. 10.0.0.0/8,fd00::/8
+    /// Networks that are not public and may be asked when somebody gives an address there, e.g. 10.1.0.0/16,fd00::/8
     #[arg(long, env = "WHARF_OUTBOUND_NETWORKS", value_name = "NETWORK,…", value_delimiter = ',')]
     pub outbound_networks: Vec<Network>,
 
@@ -195,6 +195,16 @@ impl Settings {
             *file = std::path::absolute(&*file).context("find the anchor of the audit log")?;
         }
         Ok(())
+    }
+
+    /// Who says who asks: never a dyno, however large a network is that was named.
+    pub fn who_says_who_asks(&self) -> router::Networks {
+        self.trusted_proxies.without(&self.dyno_addresses())
+    }
+
+    /// The addresses of dynos, which are tenants.
+    pub fn dyno_addresses(&self) -> router::Networks {
+        self.host().network.to_string().parse().expect("the range of dynos is a network")
     }
 
     /// What holds for all dynos of this machine.

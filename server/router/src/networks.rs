@@ -8,18 +8,35 @@ use ipnet::IpNet;
 
 /// A list of networks; an address alone is a network of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Networks(Vec<IpNet>);
+pub struct Networks {
+    listed: Vec<IpNet>,
+    /// Never meant, however large a network is that was listed.
+    except: Vec<IpNet>,
+}
 
 impl Networks {
     /// Whether `ip` is in one of them. An IPv4 address is the same in the form of IPv6.
     pub fn contains(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        self.0.iter().any(|network| network.contains(&ip))
+        let within = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&ip));
+        within(&self.listed) && !within(&self.except)
     }
 
     /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.listed.is_empty()
+    }
+
+    /// The same list, which contains no address of `others` any more.
+    pub fn without(&self, others: &Networks) -> Networks {
+        let except = self.except.iter().chain(&others.listed).copied().collect();
+        Networks { listed: self.listed.clone(), except }
+    }
+
+    /// Whether some address is in both lists.
+    pub fn overlaps(&self, others: &Networks) -> bool {
+        let meet = |a: &IpNet, b: &IpNet| a.contains(b) || b.contains(a);
+        self.listed.iter().any(|a| others.listed.iter().any(|b| meet(a, b)))
     }
 }
 
@@ -29,7 +46,8 @@ impl FromStr for Networks {
     /// Reads a list with commas. A network of all addresses is refused: nobody would be a stranger.
     fn from_str(text: &str) -> Result<Networks, String> {
         let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-        items.map(network).collect::<Result<_, _>>().map(Networks)
+        let listed = items.map(network).collect::<Result<_, _>>()?;
+        Ok(Networks { listed, except: Vec::new() })
     }
 }
 
@@ -38,13 +56,13 @@ fn network(text: &str) -> Result<IpNet, String> {
     match text.parse::<IpNet>().or_else(|_| alone()) {
         Ok(network) if network.prefix_len() == 0 => Err(format!("{text} is every address there is; name fewer")),
         Ok(network) => Ok(network.trunc()),
-        Err(_) => Err(format!("{text:?} is neither an address nor a network; write it like 10.0.0.7 or 10.0.0.0/8")),
+        Err(_) => Err(format!("{text:?} is neither an address nor a network; write it like 192.168.1.7 or 192.168.1.0/24")),
     }
 }
 
 impl fmt::Display for Networks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, network) in self.0.iter().enumerate() {
+        for (i, network) in self.listed.iter().enumerate() {
             write!(f, "{}{network}", if i == 0 { "" } else { "," })?;
         }
         Ok(())
@@ -63,6 +81,18 @@ mod tests {
         assert!(!has("10.2.0.1") && !has("192.0.2.8") && !has("2001:db9::1") && !has("::1"));
         assert_eq!(list.to_string(), "10.1.0.0/16,192.0.2.7/32,2001:db8::/32");
         assert_eq!(list.to_string().parse(), Ok(list));
+    }
+
+    #[test]
+    fn what_is_taken_out_of_a_list_is_not_in_it() {
+        let read = |text: &str| text.parse::<Networks>().expect("it is a list");
+        let (all, dynos) = (read("10.0.0.0/8,127.0.0.1"), read("10.231.0.0/16"));
+        let list = all.without(&dynos);
+        let has = |ip: &str| list.contains(ip.parse().expect("it is an address"));
+        assert!(has("10.230.255.255") && has("10.232.0.1") && has("127.0.0.1"));
+        assert!(!has("10.231.0.6") && !has("::ffff:10.231.255.254") && !has("11.0.0.1"));
+        assert!(all.overlaps(&dynos) && read("10.231.7.0/24").overlaps(&dynos) && !read("10.1.0.0/16").overlaps(&dynos));
+        assert_eq!(list.to_string(), "10.0.0.0/8,127.0.0.1/32");
     }
 
     #[test]

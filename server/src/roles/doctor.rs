@@ -223,8 +223,15 @@ fn proxies(settings: &Settings) -> Verdict {
             Warn("--proxy-protocol is set, but --trusted-proxies names nobody who may speak it".into())
         }
         (_, true) => Good("none: clients connect by themselves".into()),
-        _ if settings.proxy_protocol => Good(format!("{trusted} say who asks, by the PROXY protocol, too")),
-        _ => Good(format!("{trusted} say who asks")),
+        _ => {
+            let dynos = settings.dyno_addresses();
+            let how = if settings.proxy_protocol { ", by the PROXY protocol, too" } else { "" };
+            let but = match trusted.overlaps(&dynos) {
+                true => format!("; but never {dynos}, which are the addresses of apps"),
+                false => String::new(),
+            };
+            Good(format!("{trusted} say who asks{how}{but}"))
+        }
     }
 }
 

@@ -51,7 +51,7 @@ async fn serve(config: router::Config, sockets: Sockets, _lock: Lock) -> Result<
 fn config(settings: &Settings) -> router::Config {
     let mut config = router::Config::new(settings.listen, &settings.data, settings.run());
     config.tls = settings.tls;
-    config.trusted = settings.trusted_proxies.clone();
+    config.trusted = settings.who_says_who_asks();
     config.proxy_protocol = settings.proxy_protocol;
     config.hsts = Duration::from_secs(settings.hsts_max_age);
     config.limits.per_address = settings.connections_per_address;

@@ -55,6 +55,21 @@ async fn the_client_of_a_trusted_proxy_is_everywhere() {
 }
 
 #[tokio::test]
+async fn an_app_is_no_proxy_though_its_address_is_in_a_network_that_is_trusted() {
+    let world = World::configured(|config| {
+        // As with 10.0.0.0/8 and the dynos' 10.231.0.0/16.
+        let all: router::Networks = "127.0.0.0/8".parse().unwrap();
+        config.trusted = all.without(&"127.0.0.1".parse().unwrap());
+    })
+    .await;
+    world.shop(Up, &[]).await;
+    server(&world);
+    let head = ask(&world, "wharf.test", "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n").await.body;
+    assert_eq!(header(&head, "x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(header(&head, "x-forwarded-proto"), Some("http"));
+}
+
+#[tokio::test]
 async fn https_is_said_to_stay() {
     let dyno = Dyno::saying("hello").await;
     let world = World::configured(behind_tls).await;
