@@ -59,7 +59,7 @@ impl Workshop {
             size: config.limits.disk,
             templates: config.tmp.clone(),
         };
-        let disks = disks::missing().is_none().then(|| {
+        let disks = disks::missing(&config.tmp).is_none().then(|| {
             [disk(config.tmp.join(format!("build-{name}.img")), &root), disk(request.cache.join(CACHE_IMAGE), &cache)]
         });
         Workshop {

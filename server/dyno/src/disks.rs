@@ -4,8 +4,9 @@
 //! A disk is a copy of an empty file system of its size, which is made once: some hundred kilobytes,
 //! the rest are holes that fill as the tenant writes and open again when it removes. It has no
 //! journal, because nobody wants it back after a crash. It is mounted through a loop device that goes
-//! with its mount. Where a machine has no loop devices or no `mkfs.ext4`, there are no disks, and
-//! nothing but the machine's own disk limits what is written; `wharfd doctor` says so.
+//! with its mount. Where a machine cannot mount one (there are no loop devices, or no `mkfs.ext4`),
+//! there are no disks, and nothing but the machine's own disk limits what is written; `wharfd doctor`
+//! says so.
 
 mod lent;
 
@@ -15,9 +16,10 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nix::mount::{MsFlags, mount as mount_now};
+use nix::mount::{MntFlags, MsFlags, mount as mount_now, umount2};
 use serde::{Deserialize, Serialize};
 
 pub use self::lent::Lent;
@@ -25,6 +27,8 @@ pub use self::lent::Lent;
 /// What templates are called, beside the dynos, and what they are while they are made.
 const TEMPLATE: &str = ".disk-";
 pub(crate) const UNFINISHED: &str = ".new-disk-";
+/// What makes a file system.
+const PROGRAM: &str = "mkfs.ext4";
 /// The smallest that a file system is made of.
 pub const LEAST_BYTES: u64 = 16 << 20;
 
@@ -56,15 +60,35 @@ impl Size {
     }
 }
 
-/// Why this machine has no disks of a fixed size; `None` if it has.
-pub fn missing() -> Option<&'static str> {
+/// Why this machine has no disks of a fixed size; `None` if it has. It is tried once, in `folder`, and
+/// holds as long as this process lives.
+pub fn missing(folder: &Path) -> Option<&'static str> {
+    static FOUND: OnceLock<Option<String>> = OnceLock::new();
+    FOUND.get_or_init(|| try_out(folder).err()).as_deref()
+}
+
+/// Mounts a small disk whose image is in `folder`, writes to it, and removes it. An error says what is
+/// missing, and what to do: that there is a device for control does not say that there are others, nor
+/// that the file system can be mounted through them.
+fn try_out(folder: &Path) -> Result<(), String> {
     if !Path::new("/dev/loop-control").exists() {
-        return Some("there are no loop devices (/dev/loop-control); load them with: modprobe loop");
+        return Err("there are no loop devices (/dev/loop-control); load them with: modprobe loop".to_owned());
     }
-    match Command::new("mkfs.ext4").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status() {
-        Ok(_) => None,
-        Err(_) => Some("the program mkfs.ext4 is missing; install it with: apt-get install e2fsprogs"),
-    }
+    let place = folder.join(format!("{UNFINISHED}{}", std::process::id()));
+    let (image, at) = (place.join("image"), place.join("disk"));
+    let tried = fs::create_dir_all(&at).and_then(|()| format(&image, Size::of(LEAST_BYTES)));
+    let tried = tried.and_then(|()| mount(&image, &at)).and_then(|()| {
+        let written = fs::write(at.join("file"), b"a few words");
+        umount2(&at, MntFlags::MNT_DETACH)?;
+        written
+    });
+    let _ = fs::remove_dir_all(&place);
+    tried.map_err(|e| match e.kind() {
+        ErrorKind::NotFound if e.to_string().contains(PROGRAM) => {
+            format!("the program {PROGRAM} is missing; install it with: apt-get install e2fsprogs")
+        }
+        _ => format!("a disk of ext4 cannot be mounted from an image in {} ({e})", folder.display()),
+    })
 }
 
 /// Refuses, as a full disk does, when less than `bytes` are free below `folder`: what is written to an
@@ -105,15 +129,16 @@ fn make_template(templates: &Path, template: &Path, size: Size) -> io::Result<()
 
 fn format(image: &Path, size: Size) -> io::Result<()> {
     private().create_new(true).write(true).open(image)?.set_len(size.bytes)?;
-    let output = Command::new("mkfs.ext4")
+    let output = Command::new(PROGRAM)
         .args(["-q", "-F", "-m", "0", "-O", "^has_journal,^resize_inode,sparse_super2"])
         .args(["-E", "lazy_itable_init=1,nodiscard,num_backup_sb=0", "-N", &size.files.to_string()])
         .arg(image)
         .stdin(Stdio::null())
-        .output()?;
+        .output()
+        .map_err(|e| io::Error::new(e.kind(), format!("{PROGRAM}: {e}")))?;
     match output.status.success() {
         true => Ok(()),
-        false => Err(io::Error::other(format!("mkfs.ext4: {}", String::from_utf8_lossy(&output.stderr).trim()))),
+        false => Err(io::Error::other(format!("{PROGRAM}: {}", String::from_utf8_lossy(&output.stderr).trim()))),
     }
 }
 

@@ -59,7 +59,7 @@ impl ProcessDriver {
         let dynos = data.join("dynos");
         make_private(&dynos).map_err(Error::io(format!("make {}", dynos.display())))?;
         let dynos = dynos.canonicalize().map_err(Error::io("find the dynos' directory"))?;
-        let has_disks = match disks::missing() {
+        let has_disks = match disks::missing(&dynos) {
             None => true,
             Some(why) => {
                 tracing::warn!("nothing limits what a dyno writes to disk: {why}");

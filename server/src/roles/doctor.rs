@@ -1,6 +1,10 @@
 //! `wharfd doctor`: looks at this machine and says what to do about what is not good.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use crate::{
     config::{NOBODY_SAYS_WHO_ASKS, Settings},
@@ -138,7 +142,9 @@ fn budget(settings: &Settings) -> Verdict {
 }
 
 fn disks(settings: &Settings) -> Verdict {
-    match dyno::disks::missing() {
+    // Where the images will be, or as near as there is a folder.
+    let folder = settings.data.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+    match dyno::disks::missing(folder) {
         None => Good(format!(
             "images on loop devices: {} MB for a dyno, {} MB for a build",
             settings.dyno_disk_mb, settings.build_disk_mb

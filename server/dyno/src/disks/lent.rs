@@ -155,10 +155,10 @@ mod tests {
 
     #[test]
     fn a_device_that_is_another_disks_by_now_holds_nobody_up() {
-        if missing().is_some() {
+        let dir = tempfile::tempdir().unwrap();
+        if missing(dir.path()).is_some() {
             return;
         }
-        let dir = tempfile::tempdir().unwrap();
         let (one, other) = (disk(dir.path(), "one"), disk(dir.path(), "other"));
         one.lend().unwrap();
         other.lend().unwrap();
@@ -172,10 +172,10 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_there_again_whoever_takes_disks_beside() {
-        if missing().is_some() {
+        let dir = tempfile::tempdir().unwrap();
+        if missing(dir.path()).is_some() {
             return;
         }
-        let dir = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             for name in ["a", "b", "c", "d"] {
                 let disk = disk(dir.path(), name);

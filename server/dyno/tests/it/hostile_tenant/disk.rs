@@ -6,7 +6,7 @@ use crate::world::{World, lines};
 
 /// A dyno with a small disk, which the machine has to be able to give.
 fn small(world: &World, program: &str) -> Spec {
-    assert_eq!(disks::missing(), None);
+    assert_eq!(disks::missing(world.data.path()), None);
     let mut spec = world.spec("/usr/bin/python3 -c \"$PROGRAM\"");
     spec.env.insert("PROGRAM".into(), program.into());
     spec.limits.disk = disks::Size { bytes: 64 << 20, files: 2000 };
@@ -41,6 +41,31 @@ for place in ("/app/big", "/tmp/big"):
     assert_eq!(said, ["/app/big True No space left on device", "/tmp/big True No space left on device"]);
     assert!(told.contains("/app and /tmp of this dyno") && told.contains("object store"), "{told}");
     assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+/// Loop devices may be announced and not be there, as in many a container.
+#[test]
+fn a_machine_on_which_no_disk_can_be_mounted_goes_on_without() {
+    // On a thread whose mounts are its own.
+    let apart = std::thread::spawn(|| {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+        let mount = |from: &str, to: &str, flags| {
+            nix::mount::mount(Some(from), to, None::<&str>, flags, None::<&str>).unwrap();
+        };
+        mount("none", "/", nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_PRIVATE);
+        mount("/dev/null", "/dev/loop-control", nix::mount::MsFlags::MS_BIND);
+        let world = World::new();
+        let why = disks::missing(world.data.path()).unwrap();
+        assert!(why.contains("cannot be mounted"), "{why}");
+        let left: Vec<_> = std::fs::read_dir(world.data.path().join("dynos")).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let spec = world.spec("head -c 30000000 /dev/zero > /tmp/big && echo written");
+        let (exit, said) = runtime.block_on(world.run(&spec));
+        assert_eq!((exit.error, said), (None, vec!["written".to_owned()]));
+        assert!(!world.state(spec.id).join("disk.img").exists());
+    });
+    apart.join().unwrap();
 }
 
 #[tokio::test]
