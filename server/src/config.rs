@@ -207,6 +207,11 @@ impl Settings {
         self.host().network.to_string().parse().expect("the range of dynos is a network")
     }
 
+    /// The file that knows the newest event of the audit log, outside the database.
+    pub fn audit_anchor(&self) -> PathBuf {
+        self.audit_anchor.clone().unwrap_or_else(|| self.data.join("audit-anchor"))
+    }
+
     /// What holds for all dynos of this machine.
     pub fn host(&self) -> dyno::Host {
         let reserve = self.memory_reserve_mb.map(|mb| mb << 20);

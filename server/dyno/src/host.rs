@@ -16,6 +16,8 @@ pub struct Host {
     pub doors: Vec<u16>,
     /// Private networks that dynos may reach all the same.
     pub open: Vec<Range>,
+    /// A user of the host who reaches less than the host does.
+    pub caller: Option<Caller>,
     /// Memory in bytes that dynos leave to the machine; if none is said, a tenth of it, and half a
     /// gigabyte at least.
     pub reserve: Option<u64>,
@@ -26,8 +28,22 @@ pub struct Host {
 impl Default for Host {
     fn default() -> Self {
         let group = WHARF.to_owned();
-        Host { network: Network::default(), doors: Vec::new(), open: Vec::new(), reserve: None, group }
+        let network = Network::default();
+        Host { network, doors: Vec::new(), open: Vec::new(), caller: None, reserve: None, group }
     }
+}
+
+/// A user of this host whose processes call others on behalf of strangers: besides what `closed` leaves
+/// to it, it reaches the host's name servers and the doors. Networks and ranges (`first-last`) of both
+/// versions of IP, as nftables writes them.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who it is.
+    pub user: u32,
+    /// What it does not reach.
+    pub closed: Vec<String>,
+    /// What of that it reaches all the same, but for dynos.
+    pub open: Vec<String>,
 }
 
 /// What all dynos together may use up.

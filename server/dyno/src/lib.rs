@@ -22,7 +22,7 @@ pub mod uids;
 mod worth;
 
 pub use driver::{Driver, Error};
-pub use host::{Budget, Host};
+pub use host::{Budget, Caller, Host};
 pub use network::{Network, Range};
 pub use process::ProcessDriver;
 pub use shim::shim_main;

@@ -19,6 +19,7 @@
 //! on the host's own loopback (systemd-resolved, dnsmasq) cannot be reached from a dyno, so the
 //! servers behind them are looked up where such programs write them down.
 
+mod callers;
 mod ledger;
 mod netlink;
 mod ranges;
@@ -27,7 +28,7 @@ mod shares;
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd;
 
 use serde::{Deserialize, Serialize};
@@ -111,13 +112,15 @@ impl Network {
                  in them; put one into /etc/resolv.conf that is not on 127.0.0.0/8"
             );
         }
-        let Host { doors, open, .. } = host;
+        let Host { doors, open, caller, .. } = host;
+        let asked = fs::read_to_string(RESOLVERS[0]).map_or_else(|_| Vec::new(), |text| asked_by_host(&text));
         rules::apply(&rules::Rules {
             range: self.to_string(),
             servers: &servers,
             doors,
             open,
             connections: connections(),
+            caller: caller.as_ref().map(|caller| (caller, asked.as_slice())),
         })
     }
 
@@ -241,6 +244,17 @@ fn reachable_servers(text: &str) -> Vec<Ipv4Addr> {
     servers.filter(|server| !server.is_loopback() && !server.is_unspecified()).take(3).collect()
 }
 
+/// The name servers that programs of the host ask: without any, one on the host itself.
+fn asked_by_host(text: &str) -> Vec<String> {
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let named = text.lines().map(words).filter(|words| words.first().is_some_and(|word| word == "nameserver"));
+    let servers: Vec<String> = named
+        .filter_map(|words| words.get(1)?.split('%').next()?.parse::<IpAddr>().ok())
+        .map(|server| server.to_string())
+        .collect();
+    if servers.is_empty() { vec![Ipv4Addr::LOCALHOST.to_string()] } else { servers }
+}
+
 fn mask(prefix: u8) -> u32 {
     u32::MAX << (32 - u32::from(prefix))
 }
@@ -271,6 +285,13 @@ mod tests {
         assert_eq!(network.foreign_route(&line("tun0", "0000000A", "000000FF")), Some("tun0"));
         assert_eq!(network.foreign_route(&line("br0", "0005E70A", "00FFFFFF")), Some("br0"));
         assert_eq!(network.foreign_route(&line("wharf-1", "0400E70A", "FCFFFFFF")), None);
+    }
+
+    #[test]
+    fn the_host_asks_its_loopback_too() {
+        let text = "search x\nnameserver 127.0.0.53\nnameserver ::1\nnameserver fe80::1%eth0\nnameserver x\n";
+        assert_eq!(asked_by_host(text), ["127.0.0.53", "::1", "fe80::1"]);
+        assert_eq!(asked_by_host("options edns0\n"), ["127.0.0.1"]);
     }
 
     #[test]

@@ -87,6 +87,22 @@ pub(crate) fn kind(ip: IpAddr) -> Option<Kind> {
     special.or_else(|| (ip.is_ipv6() && !GLOBAL.contains(ip)).then_some(Kind::Reserved))
 }
 
+/// Addresses of IPv6 that the internet does not have, but for those that stand for one of IPv4 behind NAT64.
+const UNKNOWN: [&str; 4] = [
+    "::-64:ff9a:ffff:ffff:ffff:ffff:ffff:ffff",
+    "64:ff9b::1:0:0-1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "4000::/2",
+    "8000::/1",
+];
+
+/// What is not public, as a firewall lists it: networks, and ranges from a first to a last address.
+pub fn not_public() -> Vec<String> {
+    let special =
+        SPECIAL.iter().map(|(network, _)| network).filter(|network| network.is_in(&GLOBAL) || network.is_v4());
+    let special = special.flat_map(|network| [Some(*network), network.behind_nat64()]).flatten();
+    UNKNOWN.iter().map(|range| (*range).to_owned()).chain(special.map(String::from)).collect()
+}
+
 /// The IPv4 address that an IPv6 address stands for: mapped (`::ffff:a.b.c.d`), compatible (`::a.b.c.d`), or behind
 /// the well-known NAT64 (`64:ff9b::a.b.c.d`), which hosts without IPv4 get for every name.
 pub(crate) fn plain(ip: IpAddr) -> IpAddr {
@@ -169,6 +185,44 @@ mod tests {
             for ip in ips {
                 assert_eq!(kind(ip.parse().unwrap()), Some(expected), "{ip}");
             }
+        }
+    }
+
+    #[test]
+    fn a_firewall_is_told_the_same() {
+        let list = not_public();
+        let listed = |ip: IpAddr| {
+            list.iter().any(|item| match item.split_once('-') {
+                Some((first, last)) => {
+                    let (first, last): (Ipv6Addr, Ipv6Addr) = (first.parse().unwrap(), last.parse().unwrap());
+                    matches!(ip, IpAddr::V6(ip) if first <= ip && ip <= last)
+                }
+                None => item.parse::<Network>().unwrap().contains(ip),
+            })
+        };
+        // The first and last of each network, and their neighbours.
+        for (network, _) in SPECIAL {
+            for text in [String::from(*network), network.behind_nat64().map(String::from).unwrap_or_default()] {
+                let Some((first, bits)) = text.split_once('/') else { continue };
+                let near = |first: u128, size: u128| {
+                    [first.wrapping_sub(1), first, first.wrapping_add(size - 1), first.wrapping_add(size)]
+                };
+                let all: Vec<IpAddr> = match (first.parse::<IpAddr>().unwrap(), bits.parse::<u32>().unwrap()) {
+                    (IpAddr::V4(ip), bits) => near(u32::from(ip).into(), 1 << (32 - bits))
+                        .map(|n| IpAddr::V4(Ipv4Addr::from(n as u32)))
+                        .into(),
+                    (IpAddr::V6(ip), bits) => {
+                        near(ip.into(), 1 << (128 - bits)).map(|n| IpAddr::V6(Ipv6Addr::from(n))).into()
+                    }
+                };
+                for ip in all {
+                    assert_eq!(listed(ip), kind(ip).is_some(), "{ip}");
+                }
+            }
+        }
+        for ip in ["2000::", "3fff:ffff::1", "64:ff9b::1.1.1.1", "1.1.1.1", "::1", "::ffff:1:2", "1fff::1", "4000::1"] {
+            let ip = ip.parse().unwrap();
+            assert_eq!(listed(ip), kind(ip).is_some(), "{ip}");
         }
     }
 

@@ -26,6 +26,23 @@ impl Network {
         Self { first: IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0)), bits }
     }
 
+    pub(crate) fn is_v4(&self) -> bool {
+        self.first.is_ipv4()
+    }
+
+    /// Whether all of it is in another one.
+    pub(crate) fn is_in(&self, other: &Network) -> bool {
+        self.bits >= other.bits && other.contains(self.first)
+    }
+
+    /// The addresses of IPv6 by which one of IPv4 is reached where there is nothing else.
+    pub fn behind_nat64(&self) -> Option<Network> {
+        let IpAddr::V4(first) = self.first else { return None };
+        let [a, b, c, d] = first.octets().map(u16::from);
+        let first = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, a << 8 | b, c << 8 | d);
+        Some(Network { first: IpAddr::V6(first), bits: self.bits + 96 })
+    }
+
     /// Whether the address lies in it. An IPv4 address that is written as IPv6 is the IPv4 address.
     pub fn contains(&self, ip: IpAddr) -> bool {
         match (self.first, ip.to_canonical()) {

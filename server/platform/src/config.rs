@@ -28,6 +28,9 @@ pub struct Config {
     pub build_concurrency: usize,
     /// Networks that are not public, and may be asked all the same when somebody gives an address there.
     pub outbound_networks: Vec<Network>,
+    /// The user of what fetches sources, to whom the host's network closes what is not public. One per
+    /// host, but for tests.
+    pub downloads: u32,
     /// What clones and pushes may use up.
     pub git: crate::git::GitLimits,
     /// What holds for all dynos of this host. The doors are added.

@@ -74,7 +74,8 @@ impl Platform {
     /// # Errors
     /// A sentence that says what is missing or wrong on this machine.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let host = dyno::Host { doors: config.public_ports(), ..config.host.clone() };
+        let caller = Some(builds::caller(&config));
+        let host = dyno::Host { doors: config.public_ports(), caller, ..config.host.clone() };
         let driver = dyno::ProcessDriver::new(&config.data, &host).context("prepare to run dynos")?;
         Self::start_with(config, Arc::new(driver)).await
     }

@@ -70,7 +70,7 @@ fn config(settings: &Settings) -> Result<platform::Config> {
     };
     Ok(platform::Config {
         data: settings.data.clone(),
-        audit_anchor: settings.audit_anchor.clone().unwrap_or_else(|| settings.data.join("audit-anchor")),
+        audit_anchor: settings.audit_anchor(),
         run: settings.run(),
         listen: settings.listen,
         domain: settings.domain.clone(),
@@ -80,6 +80,7 @@ fn config(settings: &Settings) -> Result<platform::Config> {
         master_key: settings.master_key.clone(),
         build_concurrency: settings.build_concurrency,
         outbound_networks: settings.outbound_networks.clone(),
+        downloads: worker::DOWNLOADS,
         git: platform::GitLimits {
             push_bytes: settings.git_push_mb << 20,
             checkout_bytes: settings.git_checkout_mb << 20,

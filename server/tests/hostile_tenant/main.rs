@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod branches;
+mod inside;
 mod leftovers;
 mod memory;
 mod other_apps;

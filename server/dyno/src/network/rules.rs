@@ -4,9 +4,10 @@ use std::io::{ErrorKind, Write};
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 
+use super::callers;
 use super::ranges::{CLOSED, Range};
 use super::shares::{LINGER, Shares};
-use crate::Error;
+use crate::{Caller, Error};
 
 /// What the host's ends of all cables begin with.
 pub(super) const PREFIX: &str = "wharf-";
@@ -23,6 +24,8 @@ pub(super) struct Rules<'a> {
     pub open: &'a [Range],
     /// What the machine's table of connections holds.
     pub connections: u64,
+    /// A user of the host who reaches less, and the name servers that the host asks.
+    pub caller: Option<(&'a Caller, &'a [String])>,
 }
 
 /// Replaces the table as a whole, in one transaction, and has other firewalls let dynos out.
@@ -90,8 +93,9 @@ impl Rules<'_> {
     fn table(&self, brief: bool) -> String {
         let Rules { range, .. } = self;
         let shares = Shares::of(self.connections, brief);
-        let (dns, doors) = (self.name_servers(), self.doors());
+        let (dns, doors) = (self.name_servers(), self.doors("", "goto open"));
         let (sets, linger) = (self.sets(), if brief { brief_chain() } else { String::new() });
+        let caller = self.caller.map(|(caller, servers)| callers::chains(caller, self, servers)).unwrap_or_default();
         format!(
             r#"table inet wharf {{}}
 delete table inet wharf
@@ -142,6 +146,7 @@ table inet wharf {{
     meta l4proto tcp reject with tcp reset
     reject
   }}
+{caller}
   chain outwards {{
     type nat hook postrouting priority 100; policy accept;
     ip saddr {range} oifname != "{PREFIX}*" masquerade
@@ -160,25 +165,23 @@ table inet wharf {{
         }
     }
 
-    fn doors(&self) -> String {
+    /// Lets what goes to a door, and is as `which` says, do `what`.
+    pub(super) fn doors(&self, which: &str, what: &str) -> String {
         match self.doors {
             [] => String::new(),
-            doors => format!("tcp dport {{ {} }} goto open", list(doors)),
+            doors => format!("{which} tcp dport {{ {} }} {what}", list(doors)),
         }
     }
 
     /// Sets of networks, and of who has how many connections.
     fn sets(&self) -> String {
-        let networks = |name: &str, elements: String| {
-            let elements = if elements.is_empty() { elements } else { format!("elements = {{ {elements} }}\n") };
-            format!("  set {name} {{\ntype ipv4_addr\nflags interval\nauto-merge\n{elements}}}\n")
-        };
+        let networks = |name: &str, elements: Vec<String>| callers::set(name, "ipv4_addr", &elements);
         let counters = |name: &str, key: &str, flags: &str| {
             format!("  set {name} {{\ntypeof {key}\nsize 65535\nflags dynamic{flags}\n}}\n")
         };
         [
-            networks("opened", list(self.open)),
-            networks("closed", list(&CLOSED)),
+            networks("opened", self.open.iter().map(Range::to_string).collect()),
+            networks("closed", CLOSED.map(str::to_owned).into()),
             counters("own", "ip saddr", ""),
             counters("of_one", "ip saddr", ""),
             counters("inwards", "ip daddr", ""),
@@ -213,7 +216,7 @@ fn bounded(shares: &Shares) -> String {
     )
 }
 
-fn list<T: ToString>(items: &[T]) -> String {
+pub(super) fn list<T: ToString>(items: &[T]) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
 
@@ -241,7 +244,7 @@ mod tests {
     use super::*;
 
     fn rules<'a>(open: &'a [Range], connections: u64) -> Rules<'a> {
-        Rules { range: "10.231.0.0/16".into(), servers: &[], doors: &[], open, connections }
+        Rules { range: "10.231.0.0/16".into(), servers: &[], doors: &[], open, connections, caller: None }
     }
 
     #[test]

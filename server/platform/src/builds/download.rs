@@ -14,7 +14,7 @@ use outbound::{Client, Limits, Rules};
 use serde::{Deserialize, Serialize};
 use worker::{Errand, Given, Lines, Network, Order, Shown, Work};
 
-use crate::Platform;
+use crate::{Config, Platform};
 
 /// An archive from elsewhere may be as large as one that is uploaded.
 const LIMITS: Limits =
@@ -63,6 +63,13 @@ impl Errand for Download {
     }
 }
 
+/// What the host's network keeps from downloads, whatever code runs in them: all that `outbound` refuses.
+pub(crate) fn caller(config: &Config) -> dyno::Caller {
+    let networks = config.outbound_networks.iter();
+    let open = networks.flat_map(|network| [Some(*network), network.behind_nat64()]).flatten().map(String::from);
+    dyno::Caller { user: config.downloads, closed: outbound::not_public(), open: open.collect() }
+}
+
 /// Writes what is at `url` to `file`. What was written before an error stays written, for the caller to remove.
 ///
 /// Fails the build when there is no answer, or when the worker dies over it. Interrupted, it ends the worker.
@@ -72,7 +79,7 @@ pub(super) async fn download(platform: &Platform, url: &str, file: &Path) -> Res
     let order = Order {
         // Filled in by `Workers::send`.
         work: Work::Errand { name: String::new(), words: serde_json::Value::Null },
-        user: worker::DOWNLOADS,
+        user: platform.config().downloads,
         shows: AUTHORITIES.iter().filter_map(|(name, at)| Some(Shown::read(real(name)?, at))).collect(),
         network: Network::Host,
         limits: WORKER,

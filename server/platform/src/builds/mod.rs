@@ -15,6 +15,7 @@ use store::builds::Row;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub(crate) use self::download::caller;
 pub(crate) use self::queue::Queue;
 pub use self::{
     job::Run,

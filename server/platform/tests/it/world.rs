@@ -72,6 +72,8 @@ impl World {
             build_concurrency: 1,
             // Identity providers and sources of tests are there, and nothing else is.
             outbound_networks: vec!["127.0.0.1".parse().unwrap()],
+            // A platform of this host, which runs or ran, may have closed 127.0.0.1 to the usual one.
+            downloads: worker::DOWNLOADS + 1,
             git: platform::GitLimits::default(),
             audit_anchor: data.join("audit-anchor"),
             host: dyno::Host::default(),

@@ -4,7 +4,7 @@ use std::net::{TcpListener, UdpSocket};
 
 use dyno::{Host, ProcessDriver};
 
-use crate::world::World;
+use crate::world::{World, until};
 
 const REFUSED: &str = "refused_at() { timeout 5 bash -c \"exec 3<>/dev/tcp/$1/${2:-80}\" 2>&1 | grep -q refused; }\n";
 
@@ -198,6 +198,52 @@ async fn a_private_network_is_reached_when_the_operator_opens_it() {
     assert_eq!(world.say(&knock).await, "open");
     ProcessDriver::new(world.data.path(), &Host::default()).unwrap();
     assert!(world.say(&knock).await.ends_with("closed"));
+    drop(place);
+}
+
+/// A process of the host that was taken over by what it fetched.
+#[tokio::test]
+async fn a_caller_reaches_nothing_inside_but_what_is_open() {
+    let user = *dyno::uids::WORKERS.end();
+    let place = Elsewhere::make();
+    let [v4, v6] = ["127.0.0.1:0", "[::1]:0"].map(|addr| TcpListener::bind(addr).unwrap());
+    let [any, door] = [(); 2].map(|()| TcpListener::bind("0.0.0.0:0").unwrap());
+    let ports = [&v4, &v6, &any, &door].map(|listener| listener.local_addr().unwrap().port());
+    let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let closed = texts(&["127.0.0.0/8", "10.0.0.0/8", "::-1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "8000::/1"]);
+    let host = |open: &[&str]| Host {
+        caller: Some(dyno::Caller { user, closed: closed.clone(), open: texts(open) }),
+        doors: vec![ports[3]],
+        ..Host::default()
+    };
+    let world = World::with(&host(&[]));
+    let mut spec = world.spec("exec /usr/bin/python3 -m http.server --bind 0.0.0.0 $PORT");
+    spec.port = Some(8123);
+    let dyno = world.start(&spec).await.addr.unwrap();
+    until(|| std::net::TcpStream::connect(dyno).is_ok()).await;
+    let all = [
+        ("loopback", format!("127.0.0.1 {}", ports[0])),
+        ("loopback of IPv6", format!("::1 {}", ports[1])),
+        ("its own address in a private network", format!("10.99.7.1 {}", ports[2])),
+        ("another machine there", format!("{} 8123", Elsewhere::ADDRESS)),
+        ("a dyno", format!("{} 8123", dyno.ip())),
+        ("its name server's port elsewhere", "10.99.7.2 53".to_owned()),
+    ];
+    let reached = |user: u32| {
+        let open = |(name, address): &(&'static str, String)| {
+            let knock = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)";
+            let mut words = vec![format!("--reuid={user}"), "--clear-groups".into()];
+            words.extend(["/usr/bin/python3", "-c", knock].map(str::to_owned));
+            words.extend(address.split(' ').map(str::to_owned));
+            let tried = std::process::Command::new("setpriv").args(words).output().unwrap();
+            tried.status.success().then_some(*name)
+        };
+        all.iter().filter_map(open).collect::<Vec<_>>()
+    };
+    assert_eq!(reached(user), Vec::<&str>::new());
+    assert_eq!(reached(user - 1).len(), 5, "others of the host are not kept from anything");
+    ProcessDriver::new(world.data.path(), &host(&["127.0.0.0/8", "10.0.0.0/8"])).unwrap();
+    assert_eq!(reached(user), [all[0].0, all[2].0, all[3].0], "never a dyno");
     drop(place);
 }
 
