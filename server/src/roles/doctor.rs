@@ -1,5 +1,7 @@
 //! `wharfd doctor`: looks at this machine and says what to do about what is not good.
 
+mod folders;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -68,6 +70,8 @@ fn look(settings: &Settings) -> Vec<(&'static str, Verdict)> {
         ("users of apps", users()),
         ("data", data(settings)),
         ("closed", closed(settings)),
+        ("audit log", folders::anchor(&settings.audit_anchor(), &settings.data)),
+        ("router's files", folders::router(&settings.data)),
         ("disk", disk(settings)),
         ("port", listen(settings)),
         ("proxies", proxies(settings)),

@@ -3,7 +3,7 @@
 //! Strangers speak to it first, so it keeps nothing that is worth having: it opens its ports and its
 //! files as root, and is another user from then on. It is told neither the key nor the database.
 
-mod files;
+pub mod files;
 
 use std::{future::Future, time::Duration};
 
