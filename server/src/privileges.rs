@@ -3,6 +3,7 @@
 use std::{io, path::Path, ptr};
 
 use anyhow::{Context, Result, bail};
+use dyno::confine;
 use landlock::{ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -57,63 +58,22 @@ fn confine_files(folders: &[&Path]) -> Result<()> {
     Ok(())
 }
 
-/// Calls that a program which only carries bytes has no use for.
-const DENIED: &[i64] = &[
-    libc::SYS_acct,
-    libc::SYS_add_key,
-    libc::SYS_adjtimex,
-    libc::SYS_bpf,
+/// Calls that are fine in a dyno, and that a program which only carries bytes has no use for.
+const NEEDLESS: [i64; 10] = [
     libc::SYS_chroot,
     libc::SYS_clock_adjtime,
-    libc::SYS_clock_settime,
-    libc::SYS_delete_module,
     libc::SYS_execve,
     libc::SYS_execveat,
-    libc::SYS_finit_module,
-    libc::SYS_fsconfig,
-    libc::SYS_fsmount,
-    libc::SYS_fsopen,
-    libc::SYS_fspick,
-    libc::SYS_init_module,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-    libc::SYS_io_uring_setup,
-    libc::SYS_kcmp,
-    libc::SYS_kexec_file_load,
-    libc::SYS_kexec_load,
-    libc::SYS_keyctl,
-    libc::SYS_mount,
-    libc::SYS_mount_setattr,
-    libc::SYS_move_mount,
     libc::SYS_name_to_handle_at,
-    libc::SYS_open_by_handle_at,
-    libc::SYS_open_tree,
-    libc::SYS_perf_event_open,
     libc::SYS_personality,
-    libc::SYS_pidfd_getfd,
     libc::SYS_pidfd_open,
-    libc::SYS_pivot_root,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
     libc::SYS_ptrace,
-    libc::SYS_quotactl,
-    libc::SYS_reboot,
-    libc::SYS_request_key,
-    libc::SYS_setdomainname,
-    libc::SYS_sethostname,
-    libc::SYS_setns,
-    libc::SYS_settimeofday,
-    libc::SYS_swapoff,
-    libc::SYS_swapon,
-    libc::SYS_syslog,
-    libc::SYS_umount2,
-    libc::SYS_unshare,
-    libc::SYS_userfaultfd,
-    libc::SYS_vhangup,
 ];
 
 fn filter_calls() -> Result<()> {
-    let mut denied: Rules = DENIED.iter().map(|call| (*call, Vec::new())).collect();
+    let mut denied: Rules = confine::DENIED.iter().chain(&NEEDLESS).map(|call| (*call, Vec::new())).collect();
     let is = |op, value| SeccompCondition::new(0, Dword, op, value);
     // Threads, but no processes.
     let thread = libc::CLONE_THREAD as u64;

@@ -16,7 +16,7 @@ mod init;
 mod output;
 pub(crate) mod places;
 pub(crate) mod root;
-mod syscalls;
+pub(crate) mod syscalls;
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};

@@ -25,6 +25,26 @@ fn server(world: &World) {
     });
 }
 
+/// One that takes requests, and never answers.
+async fn silent_dyno() -> Dyno {
+    Dyno::script(|mut conn, _| async move {
+        conn.head().await;
+        std::future::pending::<()>().await;
+    })
+    .await
+}
+
+/// An answer of the platform that has begun: its client, and its server.
+async fn stream(world: &World) -> (Conn<TcpStream>, Conn<tokio::net::UnixStream>) {
+    let listener = UnixListener::bind(world.dir.path().join("run/server.sock")).unwrap();
+    let mut client = world.client().await;
+    client.send("GET /stream HTTP/1.1\r\nHost: wharf.test\r\n\r\n").await;
+    let mut conn = Conn::new(listener.accept().await.unwrap().0);
+    conn.head().await.unwrap();
+    conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    (client, conn)
+}
+
 /// Opens `n` connections, says `bytes` on each, and keeps them.
 async fn flood(world: &World, n: usize, bytes: &[u8]) -> Vec<TcpStream> {
     let mut open = Vec::new();
@@ -69,11 +89,7 @@ async fn eleven_hundred_halves_of_requests_change_nothing_for_others() {
 
 #[tokio::test]
 async fn an_address_that_is_at_work_everywhere_is_told_to_wait() {
-    let dyno = Dyno::script(|mut conn, _| async move {
-        conn.head().await;
-        std::future::pending::<()>().await;
-    })
-    .await;
+    let dyno = silent_dyno().await;
     let world = World::configured(|config| config.limits.per_address = 3).await;
     world.shop(Up, &[dyno.addr]).await;
     let at_work = flood(&world, 3, get("/").as_bytes()).await;
@@ -176,12 +192,7 @@ async fn a_long_upload_that_gets_on_goes_on() {
 async fn an_answer_of_the_platform_that_nobody_takes_is_broken_off() {
     let world = World::configured(hurried).await;
     world.shop(Up, &[]).await;
-    let listener = UnixListener::bind(world.dir.path().join("run/server.sock")).unwrap();
-    let mut client = world.client().await;
-    client.send("GET /stream HTTP/1.1\r\nHost: wharf.test\r\n\r\n").await;
-    let mut conn = Conn::new(listener.accept().await.unwrap().0);
-    conn.head().await.unwrap();
-    conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    let (client, mut conn) = stream(&world).await;
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
     let endless = async { while conn.stream.write_all(chunk.as_bytes()).await.is_ok() {} };
     tokio::time::timeout(LONG, endless).await.expect("the router lets go of the stream");
@@ -192,12 +203,7 @@ async fn an_answer_of_the_platform_that_nobody_takes_is_broken_off() {
 async fn a_stream_of_the_platform_may_be_silent() {
     let world = World::configured(hurried).await;
     world.shop(Up, &[]).await;
-    let listener = UnixListener::bind(world.dir.path().join("run/server.sock")).unwrap();
-    let mut client = world.client().await;
-    client.send("GET /stream HTTP/1.1\r\nHost: wharf.test\r\n\r\n").await;
-    let mut conn = Conn::new(listener.accept().await.unwrap().0);
-    conn.head().await.unwrap();
-    conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    let (mut client, mut conn) = stream(&world).await;
     client.head().await.unwrap();
     let silent = tokio::time::timeout(Duration::from_millis(1200), client.more()).await;
     assert!(silent.is_err(), "it was broken off");
@@ -207,11 +213,7 @@ async fn a_stream_of_the_platform_may_be_silent() {
 
 #[tokio::test]
 async fn one_app_does_not_keep_all_of_the_router() {
-    let dyno = Dyno::script(|mut conn, _| async move {
-        conn.head().await;
-        std::future::pending::<()>().await;
-    })
-    .await;
+    let dyno = silent_dyno().await;
     // Half of all connections.
     let world = World::configured(|config| config.limits.connections = 16).await;
     world.shop(Up, &[dyno.addr]).await;
