@@ -82,6 +82,8 @@ export default async function start(): Promise<() => Promise<void>> {
       WHARF_DOMAIN: "localhost",
       // The identity provider of login.spec.ts is there.
       WHARF_OUTBOUND_NETWORKS: "127.0.0.1",
+      // Where tests run, registries may be mirrored in a network of documentation.
+      WHARF_DYNO_NETWORKS: "203.0.113.0/24",
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
