@@ -56,7 +56,9 @@ fn network(text: &str) -> Result<IpNet, String> {
     match text.parse::<IpNet>().or_else(|_| alone()) {
         Ok(network) if network.prefix_len() == 0 => Err(format!("{text} is every address there is; name fewer")),
         Ok(network) => Ok(network.trunc()),
-        Err(_) => Err(format!("{text:?} is neither an address nor a network; write it like 192.168.1.7 or 192.168.1.0/24")),
+        Err(_) => {
+            Err(format!("{text:?} is neither an address nor a network; write it like 192.168.1.7 or 192.168.1.0/24"))
+        }
     }
 }
 
@@ -91,7 +93,9 @@ mod tests {
         let has = |ip: &str| list.contains(ip.parse().expect("it is an address"));
         assert!(has("10.230.255.255") && has("10.232.0.1") && has("127.0.0.1"));
         assert!(!has("10.231.0.6") && !has("::ffff:10.231.255.254") && !has("11.0.0.1"));
-        assert!(all.overlaps(&dynos) && read("10.231.7.0/24").overlaps(&dynos) && !read("10.1.0.0/16").overlaps(&dynos));
+        assert!(
+            all.overlaps(&dynos) && read("10.231.7.0/24").overlaps(&dynos) && !read("10.1.0.0/16").overlaps(&dynos)
+        );
         assert_eq!(list.to_string(), "10.0.0.0/8,127.0.0.1/32");
     }
 

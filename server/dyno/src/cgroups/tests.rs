@@ -80,8 +80,7 @@ fn version_two_says_what_is_used() {
         ("memory.events", "low 0\nhigh 0\nmax 9\noom 2\noom_kill 1\noom_group_kill 0\n"),
     ];
     told.iter().for_each(|(file, text)| fs::write(group.join(file), text).unwrap());
-    let stats =
-        Stats { memory_rss: 1000, memory_cache: 2000, memory_swap: 30, cpu_ns: 7000, pids: 4, oom_kills: 1 };
+    let stats = Stats { memory_rss: 1000, memory_cache: 2000, memory_swap: 30, cpu_ns: 7000, pids: 4, oom_kills: 1 };
     assert_eq!(cgroups.stats("one"), Some(stats));
 }
 
