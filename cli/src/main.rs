@@ -34,6 +34,7 @@ mod log_sessions;
 mod login;
 mod metrics;
 mod platform;
+mod quotas;
 mod releases;
 mod stacks;
 mod statuses;
@@ -125,6 +126,9 @@ commands! {
         "members:add" [] => team_members::Add,
         "members:set" [] => team_members::Set,
         "members:remove" [] => team_members::Remove,
+        "quotas" ["quota"] => quotas::List,
+        "quotas:set" [] => quotas::Set,
+        "quotas:unset" ["quotas:remove"] => quotas::Unset,
         "authorizations" ["tokens"] => authorizations::List,
         "authorizations:create" ["tokens:create"] => authorizations::Create,
         "authorizations:revoke" ["tokens:revoke", "authorizations:destroy"] => authorizations::Revoke,

@@ -5,6 +5,7 @@
 mod answers;
 mod hostile_tenant;
 mod platform;
+mod quotas;
 
 use std::{
     fs,

@@ -22,3 +22,91 @@ pub struct Quota {
 
 /// `PATCH`: quotas by name; `null` takes one back, so that the platform's holds again.
 pub type QuotaUpdate = BTreeMap<String, Option<i64>>;
+
+/// How many bytes one of what this quota counts is; nothing where things are counted.
+fn unit(name: &str) -> Option<i64> {
+    match name.rsplit('_').next() {
+        Some("bytes") => Some(1),
+        Some("mb") => Some(1 << 20),
+        _ => None,
+    }
+}
+
+const UNITS: [(&str, i64); 5] = [("TB", 1 << 40), ("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10), ("B", 1)];
+
+/// An amount of the quota `name` as people write it: `20`, and of a size also `512 MB` or `20gb`. A number alone is
+/// in the quota's own unit. Nothing for what is no such amount, or no whole number of the unit.
+pub fn amount(name: &str, text: &str) -> Option<i64> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, word) = text.split_at(end);
+    let (number, word) = (number.parse::<i64>().ok()?, word.trim_start());
+    if word.is_empty() {
+        return Some(number);
+    }
+    let own = unit(name)?;
+    let (_, bytes) = UNITS.iter().find(|(unit, _)| unit.eq_ignore_ascii_case(word))?;
+    let bytes = number.checked_mul(*bytes)?;
+    (bytes % own == 0).then_some(bytes / own)
+}
+
+/// The same amount exactly, in the largest unit that it is a whole number of: what [`amount`] reads.
+pub fn written(name: &str, amount: i64) -> String {
+    let Some(bytes) = unit(name).and_then(|own| amount.checked_mul(own)).filter(|bytes| *bytes > 0) else {
+        return amount.to_string();
+    };
+    let fits = UNITS.iter().find(|(_, unit)| bytes % unit == 0);
+    fits.map_or_else(|| amount.to_string(), |(word, unit)| format!("{} {word}", bytes / unit))
+}
+
+/// How many bytes this amount is; nothing where things are counted.
+pub fn bytes(name: &str, amount: i64) -> Option<u64> {
+    unit(name).map(|own| amount.saturating_mul(own).try_into().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_as_people_write_them() {
+        for (name, text, expected) in [
+            ("apps", "20", Some(20)),
+            ("apps", " 0 ", Some(0)),
+            ("apps", "20 GB", None),
+            ("apps", "-1", None),
+            ("apps", "", None),
+            ("apps", "1,000", None),
+            ("memory_mb", "512", Some(512)),
+            ("memory_mb", "2 GB", Some(2048)),
+            ("memory_mb", "1 KB", None),
+            ("upload_bytes", "1024", Some(1024)),
+            ("upload_bytes", "10gb", Some(10 << 30)),
+            ("upload_bytes", "10 parsecs", None),
+            ("upload_bytes", "9223372036854775807 TB", None),
+            ("upload_bytes", "99999999999999999999", None),
+        ] {
+            assert_eq!(amount(name, text), expected, "{name}={text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        for (name, n, text) in [
+            ("apps", 1000, "1000"),
+            ("memory_mb", 1536, "1536 MB"),
+            ("memory_mb", 100 << 10, "100 GB"),
+            ("upload_bytes", 10 << 30, "10 GB"),
+            ("upload_bytes", 1025, "1025 B"),
+            ("upload_bytes", 0, "0"),
+            ("memory_mb", i64::MAX, "9223372036854775807"),
+        ] {
+            assert_eq!(written(name, n), text);
+            assert_eq!(amount(name, text), Some(n));
+        }
+        assert_eq!(
+            (bytes("memory_mb", 2), bytes("apps", 2), bytes("upload_bytes", -1)),
+            (Some(2 << 20), None, Some(0))
+        );
+    }
+}
