@@ -203,11 +203,12 @@ export async function alive(page: Page) {
   await expect(page.locator("html[data-alive]")).toBeAttached({ timeout: 60_000 });
 }
 
-/** Fails on anything that the browser complained about. Call it first. */
-export function complaints(page: Page): string[] {
+/** Fails on anything that the browser complained about; of what others serve, only where `isOurs`. Call it first. */
+export function complaints(page: Page, isOurs: (url: string) => boolean = () => true): string[] {
   const all: string[] = [];
   page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") all.push(message.text());
+    const isBad = message.type() === "error" || message.type() === "warning";
+    if (isBad && isOurs(message.location().url)) all.push(message.text());
   });
   page.on("pageerror", (error) => all.push(String(error)));
   return all;

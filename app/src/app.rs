@@ -68,6 +68,8 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/teams/:team") view=bundles::TeamPage()/>
                     <Route path=path!("/platform") view=bundles::PlatformPage()/>
                     <Route path=path!("/sign-in") view=bundles::IdentityProvidersPage()/>
+                    <Route path=path!("/users/:user") view=bundles::UserPage()/>
+                    <Route path=path!("/quotas") view=bundles::QuotasPage()/>
                     <Route path=path!("/audit") view=bundles::AuditPage()/>
                     <Route path=path!("/account") view=bundles::AccountPage()/>
                 </ParentRoute>

@@ -89,7 +89,8 @@ bundles! {
     app_metrics: MetricsPage;
     app_settings: SettingsPage;
     teams: TeamsPage, TeamPage;
-    platform: PlatformPage, IdentityProvidersPage, AuditPage;
+    platform: PlatformPage, IdentityProvidersPage, UserPage, AuditPage;
+    quotas: QuotasPage;
     account: AccountPage;
     parts: PartsPage;
 }
@@ -109,7 +110,8 @@ pub fn of(path: &str) -> &'static [&'static str] {
         ["apps", _, "settings"] => &["app", "app_settings"],
         ["apps", _, "builds", _] => &["build"],
         ["teams"] | ["teams", _] => &["teams"],
-        ["platform" | "sign-in" | "audit"] => &["platform"],
+        ["platform" | "sign-in" | "audit"] | ["users", _] => &["platform"],
+        ["quotas"] => &["quotas"],
         ["account"] => &["account"],
         ["parts"] => &["parts"],
         _ => &[],

@@ -22,6 +22,8 @@ mod overview;
 mod parts;
 mod passwords;
 mod platform;
+mod quotas;
+mod refusals;
 mod resources;
 mod rollback;
 mod settings;
@@ -29,6 +31,7 @@ mod sign_in_link;
 mod team;
 mod teams;
 mod token_fields;
+mod user;
 mod users;
 
 pub use self::{
@@ -48,9 +51,11 @@ pub use self::{
     overview::{OverviewPage, RECENT},
     parts::PartsPage,
     platform::PlatformPage,
+    quotas::QuotasPage,
     resources::ResourcesPage,
     settings::SettingsPage,
     sign_in_link::SignInLinkPage,
     team::TeamPage,
     teams::TeamsPage,
+    user::UserPage,
 };

@@ -1,86 +1,24 @@
 // Signing in through a real OpenID provider: who gets in, who does not, and what a page of an app may try.
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import type { Browser, BrowserContext, Page } from "@playwright/test";
+import type { Page } from "@playwright/test";
 import { accessible, api, complaints, open } from "../apps";
+import { IdentityProvider, agree, browserOf } from "../provider";
 import { expect, test, wharf } from "../world";
 
-/** Who has an account at the provider, by what they type as their name there. */
-const PEOPLE: Record<string, { email: string; email_verified: boolean }> = {
+const acme = new IdentityProvider("acme", "Acme ID", {
   ada: { email: "ada@acme.test", email_verified: true },
   eve: { email: "eve@evil.test", email_verified: true },
   uma: { email: "uma@acme.test", email_verified: false },
-};
-
-let provider: Server;
-let issuer: string;
-
-/** The npm package oidc-provider, which is certified, with its own pages for signing in. */
-async function startProvider(): Promise<void> {
-  const { Provider } = await import("oidc-provider");
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const oidc = new Provider(issuer, {
-    clients: [
-      {
-        client_id: "wharf",
-        client_secret: "a-secret-of-this-test-alone",
-        redirect_uris: [`${wharf.url}/login/oauth/acme/callback`],
-        grant_types: ["authorization_code"],
-        response_types: ["code"],
-      },
-    ],
-    pkce: { required: () => true },
-    claims: { openid: ["sub"], profile: ["name"], email: ["email", "email_verified"] },
-    cookies: { keys: ["of-this-test-alone"] },
-    findAccount: (_: unknown, id: string) => ({
-      accountId: id,
-      claims: () => ({ sub: id, name: id, ...PEOPLE[id] }),
-    }),
-  });
-  server.on("request", oidc.callback());
-  provider = server;
-}
-
-async function browserOf(browser: Browser): Promise<{ context: BrowserContext; page: Page }> {
-  const context = await browser.newContext({ baseURL: wharf.url, storageState: undefined });
-  return { context, page: await context.newPage() };
-}
-
-/** Types a name at the provider and agrees there. */
-async function agree(page: Page, name: string): Promise<void> {
-  await page.locator("input[name=login]").fill(name);
-  await page.locator("input[name=password]").fill("anything");
-  await page.locator("button[type=submit]").click();
-  await page.locator("button[type=submit]").click();
-}
-
-async function signIn(page: Page, name: string, from = "/login"): Promise<void> {
-  await page.goto(from);
-  await page.getByRole("link", { name: "Continue with Acme ID" }).click();
-  await agree(page, name);
-}
+});
+const signIn = (page: Page, name: string, from?: string) => acme.signIn(page, name, from);
 
 test.beforeAll(async () => {
-  await startProvider();
   await api("POST", "/teams", { name: "crew" });
-  await api("POST", "/identity-providers", {
-    kind: "openid",
-    name: "acme",
-    title: "Acme ID",
-    issuer,
-    client_id: "wharf",
-    client_secret: "a-secret-of-this-test-alone",
-    rules: [{ domain: "acme.test", team: "crew", role: "member" }],
-  });
+  await acme.start({ rules: [{ domain: "acme.test", team: "crew", role: "member" }] });
 });
 
 test.afterAll(async () => {
-  await api("DELETE", "/identity-providers/acme");
+  await acme.stop();
   await api("DELETE", "/teams/crew");
-  provider.closeAllConnections();
-  await new Promise((done) => provider.close(done));
 });
 
 test("the second person gets in by the domain's rule, and goes where they wanted", async ({ browser }) => {

@@ -1,14 +1,15 @@
 //! Whoever is signed in: tokens, sessions and how the console looks.
 
-use api::{authorizations::Authorization, client::Page, sessions::Session};
+use api::{authorizations::Authorization, client::Page, passwords::Password, quotas::Quota, sessions::Session};
 use leptos::{either::Either, prelude::*};
 
 use crate::{
-    data::{Moving, client, paged},
+    data::{Moving, client, kept, paged},
     pages::{
         identities::Identities,
         oauth_clients::OauthClients,
         passwords::Passwords,
+        quotas::{QuotaTable, page_of},
         token_fields::{Chosen, TokenFields},
     },
     parts::{
@@ -22,6 +23,8 @@ use crate::{
 #[component]
 pub fn AccountPage() -> impl IntoView {
     let Visitor(account) = expect_context();
+    let first = client();
+    let password: Moving<Password> = kept(|| (), move |()| first.password_info());
     view! {
         <Deck title="Account".to_owned() crumbs=vec![Crumb::here("Account")]>
             <div class="page">
@@ -37,11 +40,12 @@ pub fn AccountPage() -> impl IntoView {
                         }
                     />
                 })}
-                <Identities/>
-                <Passwords/>
+                <Identities password/>
+                <Passwords password/>
                 <Sessions/>
                 <Tokens/>
                 <OauthClients/>
+                <Quotas/>
                 <Appearance/>
             </div>
         </Deck>
@@ -167,7 +171,7 @@ fn Sessions() -> impl IntoView {
             <div class="sec-h"><h2 id="sessions-h">"Sessions"</h2><span class="meta">"browsers that are signed in"</span></div>
             {sessions.show(2, move |list| view! {
                 <div class="card">
-                    <ul class="list small" style="padding-inline:16px">
+                    <ul class="list small">
                         <Each each=move || list.with(|p| p.items.clone()) key=|s| s.id let:session><SessionRow session sessions/></Each>
                     </ul>
                     <Show when=move || list.with(|p| p.items.iter().any(|s| !s.current) || p.next.is_some())><EndOthers sessions/></Show>
@@ -256,6 +260,26 @@ fn SignInLink() -> impl IntoView {
                 }),
             }}
         </div>
+    }
+    .into_any()
+}
+
+/// What one may have, apart from one's teams.
+#[component]
+fn Quotas() -> impl IntoView {
+    let (client, Visitor(account)) = (client(), expect_context());
+    let quotas: Moving<Vec<Quota>> = kept(|| (), move |()| client.user_quota_list("~"));
+    view! {
+        <section class="sec" id="quotas" aria-labelledby="quotas-h">
+            <div class="sec-h"><h2 id="quotas-h">"Quotas"</h2><span class="meta">"of what is yours; what is a team's counts for the team"</span>
+                {account.show(0, |account| view! {
+                    <Show when=move || account.with(|a| a.admin)>
+                        <a class="push small ul" href=move || account.with(|a| page_of(&a.email))>"Change"<span class="vh">" your quotas"</span></a>
+                    </Show>
+                })}
+            </div>
+            {quotas.show(6, |now| view! { <QuotaTable now/> })}
+        </section>
     }
     .into_any()
 }

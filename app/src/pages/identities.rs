@@ -1,52 +1,193 @@
-//! By whom one's own account is vouched for: a section of the account page.
+//! By whom one's own account is vouched for: a section of the account page, with what waits to be linked.
 
-use api::identities::Identity;
-use leptos::prelude::*;
+use api::{
+    client::{Page, segment},
+    identities::{Identity, IdentityProposal},
+    passwords::Password,
+    sign_in::{SignInOptions, SignInProvider},
+};
+use leptos::{either::Either, prelude::*};
+use leptos_router::hooks::use_query_map;
 
 use crate::{
-    data::{Moving, client, kept},
-    parts::{Ago, AskFirst, Each, Icon, Show, act},
+    clock::Clock,
+    data::{Moving, asked, client, kept, paged},
+    pages::refusals::sentence,
+    parts::{Ago, AskFirst, Each, Glyph, Icon, Pager, Show, Toasts, act},
+    words,
 };
 
-/// The accounts at providers that sign this one in.
+type List = Moving<Page<Identity>>;
+
+/// The accounts at providers that sign this one in, and how another one is added.
 #[component]
-pub fn Identities() -> impl IntoView {
-    let client = client();
-    let identities: Moving<Vec<Identity>> = kept(|| (), move |()| client.identity_list());
+pub fn Identities(
+    /// Another way in, if there is one.
+    password: Moving<Password>,
+) -> impl IntoView {
+    let (first, other, options) = (client(), client(), client());
+    let identities: List = paged("identities", || (), move |(), after| first.identity_page(after));
+    let proposals: Moving<Vec<IdentityProposal>> = kept(|| (), move |()| other.identity_proposal_list());
+    let options: Moving<SignInOptions> = asked(|| (), move |()| options.sign_in_options());
     view! {
         <section class="sec" id="identities" aria-labelledby="identities-h">
             <div class="sec-h"><h2 id="identities-h">"Sign-in"</h2><span class="meta">"accounts elsewhere that sign you in here"</span></div>
-            {identities.show(1, move |list| view! {
-                <div class="card"><ul class="list small" style="padding-inline:16px">
-                    <Each each=move || list.get() key=|i| i.id let:identity><IdentityRow identity identities/></Each>
-                    <Show when=move || list.with(Vec::is_empty)>
-                        <li class="row dim">"None yet. One is linked when you sign in through a provider that has verified the address of this account."</li>
-                    </Show>
-                </ul></div>
+            {options.show(0, |options| view! { <NotLinked options/> })}
+            {proposals.show(0, move |list| view! {
+                <Each each=move || list.get() key=|p| p.id let:proposal><Proposal proposal proposals identities/></Each>
             })}
+            {password.show(0, move |password| identities.show(1, move |list| view! {
+                <div class="card">
+                    <Rows list password identities/>
+                    {options.show(0, |options| view! { <Ways options/> })}
+                </div>
+                <Pager name="identities" what="ways in" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
+            }))}
         </section>
     }
     .into_any()
 }
 
 #[component]
-fn IdentityRow(identity: Identity, identities: Moving<Vec<Identity>>) -> impl IntoView {
-    let (busy, client, id) = (RwSignal::new(false), client(), identity.id);
-    let unlink = Callback::new(move |()| {
-        act(busy, "The account was not unlinked", client.identity_delete(&id.to_string()), move |_| identities.again());
+fn Rows(list: Signal<Page<Identity>>, password: Signal<Password>, identities: List) -> impl IntoView {
+    let query = use_query_map();
+    // Who has but one way in would lock themselves out. Others may be on another page.
+    let is_last = Memo::new(move |_| {
+        let is_whole = query.with(|q| q.get("identities").is_none()) && list.with(|p| p.next.is_none());
+        is_whole && list.with(|p| p.items.len() == 1) && !password.with(|p| p.enabled && p.set)
     });
-    let effects = vec![
-        format!("{} signs you in here no more, until you sign in through it again", identity.title),
-        "What only its rules gave is taken back: places in teams, and the administration of the platform".into(),
-    ];
+    let (client, toasts) = (client(), Toasts::of_page());
+    let unlink = move |identity: &Identity| {
+        let (client, id, title) = (client.clone(), identity.id.to_string(), identity.title.clone());
+        let busy = RwSignal::new(false);
+        let on_click = Callback::new(move |()| {
+            let title = title.clone();
+            act(busy, "The account was not unlinked", client.identity_delete(&id), move |_| {
+                identities.again();
+                toasts.done(format!("{title} is unlinked, and your other sessions have ended"));
+            });
+        });
+        let effects = vec![
+            format!("Your account at {} no longer signs you in here, and your other sessions end", identity.title),
+            "What only its rules gave you is taken away: team memberships, administration of the platform".into(),
+        ];
+        let what = format!("the account at {}", identity.title);
+        view! {
+            <Show when=move || !is_last.get() fallback=|| view! { <span class="meta">"the only way in"</span> }>
+                <AskFirst verb="Unlink" what=what.clone() effects=effects.clone() busy on_click/>
+            </Show>
+        }
+        .into_any()
+    };
+    view! {
+        <ul class="list small">
+            <Each each=move || list.with(|p| p.items.clone()) key=|i| (i.id, i.last_used_at) let:identity>
+                {let does = unlink(&identity); view! { <IdentityRow identity does/> }}
+            </Each>
+            <Show when=move || list.with(|p| p.items.is_empty())>
+                <li class="row dim">"None yet. One is linked when you sign in through a provider that has verified the address of this account."</li>
+            </Show>
+        </ul>
+    }
+    .into_any()
+}
+
+/// One way in, and what can be done about it.
+#[component]
+pub fn IdentityRow(identity: Identity, does: AnyView) -> impl IntoView {
     view! {
         <li class="row wrap g3">
             <Icon name="shield"/>
-            <span class="name">{identity.title.clone()}</span>
-            <span class="meta">{identity.email}</span>
+            <span class="name">{identity.title}</span>
+            <span class="meta" style="overflow-wrap:anywhere">{identity.email.unwrap_or_else(|| "without a verified address".into())}</span>
             <span class="push meta">"used "<Ago at=identity.last_used_at/></span>
-            <AskFirst verb="Unlink" what=format!("the account at {}", identity.title) effects busy on_click=unlink/>
+            {does}
         </li>
+    }
+    .into_any()
+}
+
+/// The providers that can be added. Links, so that it works without scripts.
+#[component]
+fn Ways(options: Signal<SignInOptions>) -> impl IntoView {
+    let link = |provider: SignInProvider| {
+        view! {
+            <a class="btn sm" rel="external" href=format!("/login/oauth/{}?link=true", segment(&provider.name))>
+                <Icon name="link" size="i-s"/>"Link "{provider.title}
+            </a>
+        }
+    };
+    view! {
+        <Show when=move || options.with(|o| !o.providers.is_empty())>
+            <div class="ft" role="group" aria-label="Add a way in">
+                <span>"Add a way in: sign in there, then confirm here that it was you."</span>
+                <div class="push row wrap">{options.get().providers.into_iter().map(link).collect_view()}</div>
+            </div>
+        </Show>
+    }
+    .into_any()
+}
+
+/// Why the account at a provider that somebody just came from was not linked: `?error=…&provider=…`
+#[component]
+fn NotLinked(options: Signal<SignInOptions>) -> impl IntoView {
+    let query = use_query_map();
+    let why = move || {
+        let (why, name) = query.with(|q| (q.get("error"), q.get("provider")));
+        let title =
+            options.with(|o| o.providers.iter().find(|p| Some(&p.name) == name.as_ref()).map(|p| p.title.clone()));
+        Some(sentence(&why?, &title.unwrap_or_else(|| "the provider".into())))
+    };
+    move || {
+        why().map(|why| {
+            view! {
+                <div class="notes" role="alert"><div class="note bad"><Glyph name="bad"/><span><b>"Nothing was linked."</b>" "{why}</span></div></div>
+            }
+        })
+    }
+}
+
+/// An account at a provider that waits for the owner's word. The forms work without scripts.
+#[component]
+fn Proposal(proposal: IdentityProposal, proposals: Moving<Vec<IdentityProposal>>, identities: List) -> impl IntoView {
+    let (busy, toasts, clock) = (RwSignal::new(false), Toasts::of_page(), Clock::of_page());
+    let (client, other) = (client(), client());
+    let (id, title) = (proposal.id.to_string(), StoredValue::new(proposal.title.clone()));
+    let form = format!("/forms/account/identity-proposals/{id}");
+    let no = id.clone();
+    let accept = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        act(busy, "The account was not linked", client.identity_proposal_accept(&id), move |_| {
+            proposals.again();
+            identities.again();
+            toasts.done(format!("{} signs you in from now on", title.get_value()));
+        });
+    };
+    let refuse = move |ev: leptos::ev::SubmitEvent| {
+        ev.prevent_default();
+        act(busy, "The account was not refused", other.identity_proposal_delete(&no), move |_| {
+            proposals.again();
+            toasts.done(format!("{} was not linked", title.get_value()));
+        });
+    };
+    let whose = match proposal.email {
+        Some(email) => Either::Left(view! { " says that you are "<b style="overflow-wrap:anywhere">{email}</b>"." }),
+        None => Either::Right(" knows you there."),
+    };
+    let label = format!("Link {}", proposal.title);
+    let left = move || words::short_span((proposal.expires_at - clock.now()).num_seconds());
+    view! {
+        <div class="notes" role="group" aria-label=label><div class="note info wrap">
+            <Glyph name="info"/>
+            <span style="flex:1 1 300px">
+                <b>{proposal.title.clone()}</b>{whose}" Link it only if you have just signed in there yourself: it will sign you in from now on, and your other sessions will end. "
+                <span class="meta">{left}" left to decide"</span>
+            </span>
+            <span class="row">
+                <form method="post" action=format!("{form}/accept") on:submit=accept><button class="btn sm pri" type="submit" aria-busy=move || busy.get().to_string()>"Link "{proposal.title.clone()}</button></form>
+                <form method="post" action=format!("{form}/refuse") on:submit=refuse><button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()>"Refuse"</button></form>
+            </span>
+        </div></div>
     }
     .into_any()
 }

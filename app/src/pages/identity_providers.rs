@@ -86,10 +86,14 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
         ),
         "What only its rules gave is taken back: places in teams, and the administration of the platform".into(),
     ];
-    let domains = RwSignal::new(provider.domains.join(", "));
+    let (domains, admits) = (RwSignal::new(provider.domains.join(", ")), RwSignal::new(provider.admits));
     let allow = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
-        save.run(IdentityProviderUpdate { domains: Some(list(&domains.get_untracked())), ..Default::default() });
+        save.run(IdentityProviderUpdate {
+            domains: Some(list(&domains.get_untracked())),
+            admits: Some(admits.get_untracked()),
+            ..Default::default()
+        });
     };
     let of = provider.clone();
     let field = format!("domains-{}", provider.name);
@@ -102,11 +106,12 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
             <div class="card">
                 <div class="in stack g2 small"><span class="meta">"Enter this redirect address at the provider:"</span><Cmd line=provider.redirect_uri/></div>
                 <form class="ft" on:submit=allow>
-                    <label for=field.clone()>"E-mail domains that may sign in"</label>
-                    <input class="input sm" style="flex:1 1 200px" id=field placeholder="example.com" prop:value=move || domains.get() on:input=move |ev| domains.set(event_target_value(&ev))/>
+                    <label for=field.clone()>"E-mail domains it vouches for"</label>
+                    <input class="input sm" style="flex:1 1 200px" id=field placeholder="example.com" value=domains.get_untracked() prop:value=move || domains.get() on:input=move |ev| domains.set(event_target_value(&ev))/>
+                    <Admits id=format!("admits-{}", of.name) admits/>
                     <button class="btn sm" type="submit">"Save"</button>
                 </form>
-                <ul class="list small" style="padding-inline:16px" aria-label="Rules">
+                <ul class="list small" aria-label="Rules">
                     {rules.iter().enumerate().map(|(at, rule)| {
                         let without: Vec<_> = rules.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, r)| r.clone()).collect();
                         let drop = Callback::new(move |()| save.run(IdentityProviderUpdate { rules: Some(without.clone()), ..Default::default() }));
@@ -124,11 +129,26 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
     .into_any()
 }
 
+/// Whom a provider lets in: all who have an address of its domains, or those alone who are let in by something else.
+#[component]
+fn Admits(#[prop(into)] id: String, admits: RwSignal<bool>) -> impl IntoView {
+    let hint = format!("{id}-hint");
+    view! {
+        <span class="stack g1">
+            <label class="check"><input type="checkbox" aria-describedby=hint.clone() checked=admits.get_untracked()
+                prop:checked=move || admits.get() on:change=move |ev| admits.set(event_target_checked(&ev))/>"Let in everybody at these domains"</label>
+            <span class="hint meta" id=hint>"Otherwise people need a rule or an invitation. With * (every domain) they always do."</span>
+        </span>
+    }
+    .into_any()
+}
+
 #[component]
 fn NewProvider(providers: Providers) -> impl IntoView {
     let kind = RwSignal::new("github".to_owned());
     let text = || RwSignal::new(String::new());
     let (name, title, issuer, id, secret, domains) = (text(), text(), text(), text(), text(), text());
+    let admits = RwSignal::new(true);
     let (busy, client) = (RwSignal::new(false), client());
     let add = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
@@ -141,6 +161,7 @@ fn NewProvider(providers: Providers) -> impl IntoView {
             title: given(title),
             issuer: given(issuer),
             domains: list(&domains.get_untracked()),
+            admits: Some(admits.get_untracked()),
             ..Default::default()
         };
         act(busy, "No provider was added", client.identity_provider_create(&create), move |_| {
@@ -170,10 +191,11 @@ fn NewProvider(providers: Providers) -> impl IntoView {
                         </select></div>
                     {field("Client id", "client-id", "", "text", id)}
                     {field("Client secret", "client-secret", "", "password", secret)}
-                    {field("E-mail domains that may sign in", "new-domains", "example.com", "text", domains)}
+                    {field("E-mail domains it vouches for", "new-domains", "example.com", "text", domains)}
                     {field("Issuer", "issuer", "https://id.example.com", "url", issuer)}
                     {field("Name in addresses", "provider-name", "acme", "text", name)}
                     {field("Words on the button", "provider-title", "Acme ID", "text", title)}
+                    <Admits id="new-admits" admits/>
                 </div>
                 <div class="ft"><span>"GitHub, GitLab and Google need no issuer, unless yours runs elsewhere."</span><span class="push"></span>
                     <button class="btn pri" type="submit" aria-busy=move || busy.get().to_string()>"Add provider"</button></div>

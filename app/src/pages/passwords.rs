@@ -81,9 +81,7 @@ enum Step {
 
 /// One's own password: a section of the account page. Nothing where there are none.
 #[component]
-pub fn Passwords() -> impl IntoView {
-    let client = client();
-    let password: Moving<Password> = kept(|| (), move |()| client.password_info());
+pub fn Passwords(password: Moving<Password>) -> impl IntoView {
     let step = RwSignal::new(Step::Rest);
     // What is shown once, and has the focus, is not drawn anew because an answer came meanwhile.
     let card = move |now: &dyn Fn() -> Password| match step.get() {

@@ -1,7 +1,9 @@
 //! A team: its people, what they may do with which app, its invitations and service accounts.
 
 pub mod access;
+mod new_people;
 mod people;
+mod quotas;
 mod service_accounts;
 
 use api::{
@@ -20,7 +22,9 @@ use crate::{
 };
 
 use access::Access;
+use new_people::NewPeople;
 use people::People;
+use quotas::Quotas;
 use service_accounts::ServiceAccounts;
 
 /// The team that the address names, and what is known of it.
@@ -85,6 +89,8 @@ pub fn TeamPage() -> impl IntoView {
                         <People this is_admin/>
                         <Access this is_admin/>
                         <ServiceAccounts this is_admin/>
+                        <NewPeople this team is_admin/>
+                        <Quotas this/>
                     }
                 })}
             </div>

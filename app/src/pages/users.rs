@@ -6,6 +6,7 @@ use api::{
 };
 use leptos::{either::Either, prelude::*};
 
+use super::user::page_of_user;
 use crate::{
     data::{Moving, client, kept, paged},
     parts::{ActButton, Ago, AskFirst, Avatar, Each, Pager, Toasts, act},
@@ -21,7 +22,7 @@ pub fn Users() -> impl IntoView {
     let me: Moving<Account> = kept(|| (), move |()| other.account_info());
     view! {
         <section class="sec" id="accounts" aria-labelledby="accounts-h">
-            <div class="sec-h"><h2 id="accounts-h">"Accounts"</h2><span class="meta">"of people"</span></div>
+            <div class="sec-h"><h2 id="accounts-h">"Accounts"</h2><span class="meta">"of people; a name leads to its ways in and quotas"</span></div>
             {me.show(3, move |me| users.show(3, move |list| view! {
                 <div class="tw"><table role="table" class="table">
                     <thead role="rowgroup"><tr role="row">
@@ -50,7 +51,7 @@ fn User(user: Account, is_me: bool, users: Moving<Page<Account>>) -> impl IntoVi
             <td role="cell" class="w"><span class="row g3">
                 <Avatar who=user.email.clone() large=true/>
                 <span style="min-width:0">
-                    <span class="name">{user.name.clone().unwrap_or_else(|| words::who(&user.email))}</span>
+                    <a class="name" href=page_of_user(&user.email)>{user.name.clone().unwrap_or_else(|| words::who(&user.email))}</a>
                     <span class="meta" style="display:block">{user.email.clone()}</span>
                 </span>
             </span></td>

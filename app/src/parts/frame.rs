@@ -41,8 +41,12 @@ impl Crumb {
 struct Drawer(RwSignal<bool>);
 
 /// Pages that only administrators of the platform may see: address, icon, name.
-pub const ADMIN_PAGES: [(&str, &str, &str); 3] =
-    [("/platform", "layers", "Platform"), ("/sign-in", "shield", "Sign-in"), ("/audit", "audit", "Audit log")];
+pub const ADMIN_PAGES: [(&str, &str, &str); 4] = [
+    ("/platform", "layers", "Platform"),
+    ("/sign-in", "shield", "Sign-in"),
+    ("/quotas", "gauge", "Quotas"),
+    ("/audit", "audit", "Audit log"),
+];
 
 /// The sidebar, and beside it whatever page is shown.
 #[component]

@@ -32,6 +32,8 @@ pub fn router() -> Router<Router> {
     Router::new()
         .route("/forms/apps", post(app_create))
         .route("/forms/apps/{app}/config-vars", post(config_vars_update))
+        .route("/forms/account/identity-proposals/{proposal}/accept", post(identity_proposal_accept))
+        .route("/forms/account/identity-proposals/{proposal}/refuse", post(identity_proposal_delete))
         .route("/forms/login", post(password_sign_in))
 }
 
@@ -82,6 +84,30 @@ async fn config_vars_update(
     match client.config_vars_update(&app, &update).await {
         Ok(_) => on_to(&page),
         Err(error) => refused(&error, &page),
+    }
+}
+
+async fn identity_proposal_accept(
+    State(api): State<Router>,
+    headers: HeaderMap,
+    Path(proposal): Path<String>,
+) -> Response {
+    let client = Client::new(InProcess::new(api, &headers));
+    match client.identity_proposal_accept(&proposal).await {
+        Ok(_) => on_to("/account"),
+        Err(error) => refused(&error, "/account"),
+    }
+}
+
+async fn identity_proposal_delete(
+    State(api): State<Router>,
+    headers: HeaderMap,
+    Path(proposal): Path<String>,
+) -> Response {
+    let client = Client::new(InProcess::new(api, &headers));
+    match client.identity_proposal_delete(&proposal).await {
+        Ok(_) => on_to("/account"),
+        Err(error) => refused(&error, "/account"),
     }
 }
 

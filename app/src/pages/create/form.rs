@@ -2,7 +2,7 @@
 
 use api::{
     apps::AppCreate,
-    client::Page,
+    client::{Page, segment},
     ids::AppName,
     teams::{Team, TeamAppCreate},
 };
@@ -14,7 +14,7 @@ use leptos_router::{
 
 use crate::{
     data::{Moving, asked, client},
-    parts::{Icon, Toasts, dom},
+    parts::{Glyph, Icon, Toasts, dom},
 };
 
 /// Asks for a name, an owner and the code to begin with, and makes the app.
@@ -22,6 +22,8 @@ use crate::{
 pub fn NameForm() -> impl IntoView {
     let name = RwSignal::new(String::new());
     let refused = RwSignal::new(None::<String>);
+    // Not the name's fault, and no other name helps.
+    let full = RwSignal::new(None::<String>);
     let busy = RwSignal::new(false);
     let sample = RwSignal::new(String::new());
     let (client, navigate) = (client(), use_navigate());
@@ -44,6 +46,7 @@ pub fn NameForm() -> impl IntoView {
         });
         let (client, navigate, sample) = (client.clone(), navigate.clone(), sample.get_untracked());
         busy.set(true);
+        full.set(None);
         leptos::task::spawn_local(async move {
             match asked.await {
                 Ok(app) => {
@@ -53,6 +56,11 @@ pub fn NameForm() -> impl IntoView {
                         toasts.failed("The sample was not built", &error);
                     }
                     navigate(&format!("/apps/{}", app.name), NavigateOptions::default());
+                }
+                Err(error) if error.id == "quota_reached" => {
+                    busy.set(false);
+                    full.set(Some(error.message));
+                    dom::bring(FULL);
                 }
                 Err(error) => {
                     busy.set(false);
@@ -90,9 +98,29 @@ pub fn NameForm() -> impl IntoView {
                 </div>
                 <OwnerField owner/>
                 <SampleField sample/>
+                {move || full.get().map(|why| view! { <Full why owner/> })}
                 <div><button class="btn pri" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Create app"</button></div>
             </div>
         </form>
+    }
+    .into_any()
+}
+
+/// Where it is said that a quota is reached.
+const FULL: &str = "full";
+
+/// What is full, and where one sees how full.
+#[component]
+fn Full(why: String, owner: RwSignal<String>) -> impl IntoView {
+    let team = owner.get_untracked();
+    let (page, word) = match team.as_str() {
+        "" => ("/account#quotas".to_owned(), "Your quotas".to_owned()),
+        team => (format!("/teams/{}#quotas", segment(team)), format!("Quotas of {team}")),
+    };
+    view! {
+        <div class="notes" id=FULL role="alert"><div class="note bad">
+            <Glyph name="bad"/><span><b>"The app was not created."</b>" "{why}</span><a class="btn sm" href=page>{word}</a>
+        </div></div>
     }
     .into_any()
 }

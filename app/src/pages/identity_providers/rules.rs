@@ -45,10 +45,11 @@ pub fn NewRule(provider: String, rules: Vec<IdentityRule>, providers: Providers)
             busy.try_set(false);
         });
     };
+    let label = format!("New rule of {provider}");
     let why = StoredValue::new(format!("rule-why-{provider}"));
     let is_wrong = move || (!wrong.with(String::is_empty)).to_string();
     view! {
-        <form class="ft wrap" on:submit=add aria-label="New rule">
+        <form class="ft wrap" on:submit=add aria-label=label>
             <select class="input sm" style="flex:0 1 110px" aria-label="Rule for" on:change=move |ev| by_group.set(event_target_value(&ev) == "group")>
                 <option value="domain">"Domain"</option><option value="group">"Group"</option>
             </select>

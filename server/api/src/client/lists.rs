@@ -18,6 +18,7 @@ use crate::{
     authorizations::Authorization,
     builds::Build,
     collaborators::Collaborator,
+    identities::Identity,
     oauth_clients::OauthClient,
     releases::Release,
     service_accounts::ServiceAccount,
@@ -150,6 +151,10 @@ pages! {
     authorization_page() -> Authorization: "/oauth/authorizations".into(), "id", true;
     /// My console sessions, the last used first.
     session_page() -> Session: "/account/sessions".into(), "last_seen_at", true;
+    /// The accounts at providers that sign me in, the last used first.
+    identity_page() -> Identity: "/account/identities".into(), "updated_at", true;
+    /// Those that sign somebody in, for administrators.
+    user_identity_page(user: &str) -> Identity: format!("/users/{}/identities", segment(user)), "updated_at", true;
     /// My OAuth clients.
     oauth_client_page() -> OauthClient: "/oauth/clients".into(), "id", true;
     /// What was offered to me, and what I offered.

@@ -115,7 +115,7 @@ pub async fn sign_in_start(
         return Ok(see("/login?next=/account"));
     }
     if !may_begin(&platform, &headers) {
-        return refuse(&platform, &headers, &name, Refusal::Busy, None).await;
+        return refuse(&platform, &headers, &name, (Refusal::Busy, None), account).await;
     }
     let (row, rules) = match providers::find(&platform, &name).await {
         Ok(found) => found,
@@ -126,7 +126,7 @@ pub async fn sign_in_start(
         Ok(begun) => begun,
         Err(err) => {
             tracing::warn!(provider = %row.name, "could not ask an identity provider: {err:#}");
-            return refuse(&platform, &headers, &row.name, Refusal::Provider, None).await;
+            return refuse(&platform, &headers, &row.name, (Refusal::Provider, None), account).await;
         }
     };
     let (browser, now) = (sessions::browser(&session).await?, Utc::now());
@@ -185,19 +185,22 @@ pub async fn sign_in_finish(
     Path(name): Path<String>,
     Search(query): Search<FinishQuery>,
 ) -> Result<Response> {
-    match finish(&platform, &session, &headers, &name, query).await {
+    let mut linking = None;
+    match finish(&platform, &session, &headers, &name, query, &mut linking).await {
         Ok(next) => Ok(see(&next)),
-        Err(Stop::Refused(refusal, who)) => refuse(&platform, &headers, &name, refusal, who).await,
+        Err(Stop::Refused(refusal, who)) => refuse(&platform, &headers, &name, (refusal, who), linking).await,
         Err(Stop::Failed(err)) => Err(err),
     }
 }
 
+/// Returns where to go. `linking` becomes the account that is signed in here and asked for another identity.
 async fn finish(
     platform: &Platform,
     session: &Session,
     headers: &HeaderMap,
     name: &str,
     query: FinishQuery,
+    linking: &mut Option<Uuid>,
 ) -> Result<String, Stop> {
     let stop = |refusal| Stop::Refused(refusal, None);
     let (row, rules) = match providers::find(platform, name).await {
@@ -211,6 +214,8 @@ async fn finish(
     let (state, browser) = (secrets::hash(&state), secrets::hash(&browser));
     let attempt = store::sign_in::sign_in_attempt_take(platform.db(), row.id, &state, &browser, Utc::now()).await?;
     let attempt = attempt.ok_or_else(|| stop(Refusal::State))?;
+    let here = sessions::signed_in(session).await.filter(|(who, _)| attempt.account_id == Some(*who));
+    *linking = here.map(|(who, _)| who);
     if query.error.is_some() {
         return Err(stop(Refusal::Denied));
     }
@@ -238,13 +243,12 @@ async fn finish(
             sessions::sign_in(session, account, id, headers).await?;
             Ok(attempt.next)
         }
-        Some(account) => match sessions::signed_in(session).await {
-            Some((who, id)) if who == account => {
-                arrival.propose(account, id).await?;
-                Ok("/account".into())
-            }
-            _ => Err(stop(Refusal::Taken)),
-        },
+        // Signed out since, or signed in as somebody else: nobody who is here asked for it.
+        Some(_) => {
+            let (account, id) = here.ok_or_else(|| stop(Refusal::State))?;
+            arrival.propose(account, id).await?;
+            Ok("/account".into())
+        }
     }
 }
 

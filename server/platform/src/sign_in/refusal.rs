@@ -1,6 +1,7 @@
 //! Why somebody is not signed in: told to them, and to the audit log.
 
 use axum::{http::HeaderMap, response::Response};
+use uuid::Uuid;
 
 use crate::{
     Platform, actor,
@@ -52,7 +53,7 @@ impl Refusal {
             Self::Suspended => "the account is suspended",
             Self::Domain => "the provider is not believed about addresses of this domain",
             Self::Linked => "the account is signed in some other way, and its owner has not linked this one",
-            Self::Taken => "that account at the provider signs in somebody else, or nobody asked for it to be linked",
+            Self::Taken => "that account at the provider signs somebody in already",
             Self::Busy => "too much was refused to that address before",
         }
     }
@@ -70,13 +71,13 @@ impl<E: Into<Error>> From<E> for Stop {
     }
 }
 
-/// Says why not: to the visitor, and in the audit log.
+/// Says why not: to the visitor, on the page for signing in or the one of `account`, and in the audit log.
 pub(super) async fn refuse(
     platform: &Platform,
     headers: &HeaderMap,
     provider: &str,
-    refusal: Refusal,
-    who: Option<String>,
+    (refusal, who): (Refusal, Option<String>),
+    account: Option<Uuid>,
 ) -> Result<Response> {
     let address = actor::address(headers);
     // What any site can have a visitor's browser do again and again, is not worth an event each time: the log is
@@ -97,5 +98,6 @@ pub(super) async fn refuse(
         let event = events::New { action: "session.refuse", subject: provider, app: None, summary, data };
         events::event_of_visitor(platform, who.as_deref(), address, event).await?;
     }
-    Ok(super::see(&format!("/login?error={}&provider={}", refusal.word(), api::client::segment(provider))))
+    let page = if account.is_some() { "account" } else { "login" };
+    Ok(super::see(&format!("/{page}?error={}&provider={}", refusal.word(), api::client::segment(provider))))
 }

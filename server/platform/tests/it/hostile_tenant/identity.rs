@@ -277,6 +277,13 @@ async fn another_identity_is_linked_by_the_owner_in_a_browser() {
     assert_eq!((door.account(&mut ada).await.is_some(), door.account(&mut there).await), (true, None));
     assert_eq!(through(&door, &second, "other", &mut there, person("y", "ada@acme.test")).await, IN);
     assert_eq!(door.account(&mut there).await.unwrap()["id"], door.account(&mut ada).await.unwrap()["id"]);
+    // What signs somebody in already is not linked to another account; who asked is told so where they asked.
+    let mut bob = Browser::default();
+    door.sign_in(&mut bob, person("2", "bob@acme.test")).await;
+    let to = bob.get(t, "/login/oauth/other?link=true").await.header("location").to_owned();
+    let back = second.agree(&to, person("y", "ada@acme.test"));
+    assert_eq!(bob.get(t, &back).await.header("location"), "/account?error=taken&provider=other");
+    assert_eq!(bob.get(t, "/account/identity-proposals").await.json(), json!([]));
 }
 
 #[tokio::test]

@@ -1,0 +1,124 @@
+//! Quotas, for administrators: those that hold for everybody, and those of one account or team.
+
+mod change;
+mod table;
+
+use api::quotas::Quota;
+use leptos::{either::Either, prelude::*};
+use leptos_router::hooks::use_query_map;
+
+use self::change::ChangeQuotas;
+pub use self::table::QuotaTable;
+use crate::{
+    data::{Moving, client, kept},
+    parts::{Cmd, Crumb, Deck, Icon, PageHead},
+};
+
+/// Whose quotas they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Of all who have none of their own.
+    Everybody,
+    /// Of an account, by its address.
+    User(String),
+    /// Of a team, by its name.
+    Team(String),
+}
+
+impl Whose {
+    /// What somebody typed: an address, or the name of a team. Nothing typed is nobody.
+    fn named(text: &str) -> Option<Self> {
+        let text = text.trim().to_owned();
+        match text.contains('@') {
+            _ if text.is_empty() => None,
+            true => Some(Self::User(text)),
+            false => Some(Self::Team(text)),
+        }
+    }
+}
+
+/// Where quotas of `whose` are changed: an address, or the name of a team.
+pub fn page_of(whose: &str) -> String {
+    format!("/quotas?of={}#of", api::client::segment(whose))
+}
+
+/// `/quotas`, and with those of one account or team: `/quotas?of=…`
+#[component]
+pub fn QuotasPage() -> impl IntoView {
+    let first = client();
+    let everybodys: Moving<Vec<Quota>> = kept(|| (), move |()| first.quota_list());
+    view! {
+        <Deck title="Quotas".to_owned() crumbs=vec![Crumb::here("Quotas")]>
+            <div class="page">
+                <PageHead title=|| "Quotas" sub=|| view! { <span>"How much an account or a team may have. Lowering a quota takes nothing away; it only keeps more from being added."</span> }/>
+                <section class="sec" aria-labelledby="everybody-h">
+                    <div class="sec-h"><h2 id="everybody-h">"Defaults"</h2><span class="meta">"for everybody without quotas of their own; administrators have no limits on what is theirs"</span></div>
+                    {everybodys.show(6, move |now| view! { <ChangeQuotas whose=Whose::Everybody quotas=everybodys now/> })}
+                </section>
+                <OfOne/>
+            </div>
+        </Deck>
+    }
+    .into_any()
+}
+
+/// Looks somebody up, and shows what is theirs. The address names them, so that it works without scripts.
+#[component]
+fn OfOne() -> impl IntoView {
+    let query = use_query_map();
+    let asked = Memo::new(move |_| query.with(|q| q.get("of").unwrap_or_default()));
+    view! {
+        <section class="sec" id="of" aria-labelledby="of-h">
+            <div class="sec-h"><h2 id="of-h">"For one account or team"</h2></div>
+            <form class="card" method="get" action="/quotas" aria-label="Look up quotas"><div class="in row wrap g4" style="align-items:flex-end">
+                <div class="field" style="flex:1 1 260px">
+                    <label for="quotas-of">"E-mail address, or name of a team"</label>
+                    <input class="input" id="quotas-of" name="of" autocomplete="off" autocapitalize="none" spellcheck="false" required
+                        value=move || asked.get() prop:value=move || asked.get()/>
+                </div>
+                <button class="btn" type="submit"><Icon name="search" size="i-s"/>"Show"</button>
+            </div></form>
+            {move || match Whose::named(&asked.get()) {
+                Some(whose) => Either::Left(view! { <Theirs whose/> }),
+                None => Either::Right(view! { <Cmd line="wharf quotas:set apps=20 memory_mb=8GB --team TEAM".to_owned()/> }),
+            }}
+        </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn Theirs(whose: Whose) -> impl IntoView {
+    let (client, asked) = (client(), whose.clone());
+    let quotas: Moving<Vec<Quota>> = kept(
+        || (),
+        move |()| match &asked {
+            Whose::Everybody => client.quota_list(),
+            Whose::User(user) => client.user_quota_list(user),
+            Whose::Team(team) => client.team_quota_list(team),
+        },
+    );
+    let title = match &whose {
+        Whose::User(user) => user.clone(),
+        Whose::Team(team) => format!("The team {team}"),
+        Whose::Everybody => String::new(),
+    };
+    view! {
+        <h3 style="overflow-wrap:anywhere">{title}</h3>
+        {quotas.show(6, move |now| view! { <ChangeQuotas whose=whose.clone() quotas now/> })}
+    }
+    .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_somebodys_and_a_name_a_teams() {
+        assert_eq!(Whose::named(" ada@acme.test "), Some(Whose::User("ada@acme.test".into())));
+        assert_eq!(Whose::named("crew"), Some(Whose::Team("crew".into())));
+        assert_eq!(Whose::named("  "), None);
+        assert_eq!(page_of("ada+x@acme.test"), "/quotas?of=ada%2Bx%40acme.test#of");
+    }
+}

@@ -1,0 +1,96 @@
+//! Whether admins of the team may bring people who have no account yet, and who says so.
+
+use api::{
+    invitation_policy::InvitationPolicy,
+    teams::{Team, TeamUpdate},
+};
+use leptos::prelude::*;
+
+use super::ThisTeam;
+use crate::{
+    data::{Moving, client, kept},
+    parts::{ActButton, Show, Visitor, act},
+};
+
+/// For the team's admins; administrators of the platform change it.
+#[component]
+pub fn NewPeople(this: ThisTeam, team: Signal<Team>, is_admin: Signal<bool>) -> impl IntoView {
+    let (client, Visitor(account)) = (client(), expect_context());
+    let policy: Moving<InvitationPolicy> = kept(|| (), move |()| client.invitation_policy_info());
+    view! {
+        <Show when=move || is_admin.get()>
+            <section class="sec" id="new-people" aria-labelledby="new-people-h">
+                <div class="sec-h"><h2 id="new-people-h">"New people"</h2><span class="meta">"who have no account on this platform yet"</span></div>
+                {policy.show(1, move |policy| view! {
+                    <div class="card">
+                        <p class="in small" role="status">{move || policy.with(|policy| in_words(policy, team.with(|team| team.invites)))}</p>
+                        {account.show(0, move |account| view! {
+                            <Show when=move || account.with(|a| a.admin)><Allow this team policy/></Show>
+                        })}
+                    </div>
+                })}
+            </section>
+        </Show>
+    }
+    .into_any()
+}
+
+/// Who may bring somebody new into a team, of which `invites` is told.
+fn in_words(policy: &InvitationPolicy, invites: bool) -> String {
+    let within = match policy.domains.is_empty() {
+        true => String::new(),
+        false => format!(" with an address at {}", policy.domains.join(" or ")),
+    };
+    match (policy.who.as_str(), invites) {
+        ("domains", _) => format!("Everybody can invite people{within}."),
+        ("teams", true) => format!("Admins of this team can invite people{within} who are new to the platform."),
+        ("teams", false) => "Admins of this team can add people who already have an account. Others are invited by administrators of the platform.".into(),
+        _ => "Only administrators of the platform can invite people who are new to it. Admins of this team can add those who already have an account.".into(),
+    }
+}
+
+#[component]
+fn Allow(this: ThisTeam, team: Signal<Team>, policy: Signal<InvitationPolicy>) -> impl IntoView {
+    let (busy, client) = (RwSignal::new(false), client());
+    let does = move || team.with(|team| team.invites);
+    let turn = Callback::new(move |()| {
+        let update = TeamUpdate { invites: Some(!untrack(does)), ..TeamUpdate::default() };
+        let asked = client.team_update(&this.name.get_untracked(), &update);
+        act(busy, "Nothing was changed", asked, move |team| this.team.put(team));
+    });
+    view! {
+        <div class="ft">
+            <Show when=move || policy.with(|p| p.who != "teams") fallback=|| view! { <span>"You can decide this as an administrator of the platform."</span> }>
+                <span>"This has no effect yet: the "<a class="ul" href="/sign-in">"invitation policy"</a>" does not leave it to teams."</span>
+            </Show>
+            <span class="push"></span>
+            <ActButton class="btn sm".to_owned() busy on_click=turn>
+                {move || if does() { "Do not let its admins invite new people" } else { "Let its admins invite new people" }}
+            </ActButton>
+        </div>
+    }
+    .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_is_said_for_this_team() {
+        let policy = |who: &str, domains: &[&str]| InvitationPolicy {
+            who: who.into(),
+            domains: domains.iter().map(|d| (*d).to_owned()).collect(),
+        };
+        assert!(in_words(&policy("administrators", &["a.test"]), true).starts_with("Only administrators"));
+        assert!(in_words(&policy("teams", &[]), false).contains("administrators of the platform"));
+        assert_eq!(
+            in_words(&policy("teams", &[]), true),
+            "Admins of this team can invite people who are new to the platform."
+        );
+        assert_eq!(
+            in_words(&policy("domains", &["a.test", "b.test"]), false),
+            "Everybody can invite people with an address at a.test or b.test."
+        );
+    }
+}

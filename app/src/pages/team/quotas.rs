@@ -1,0 +1,31 @@
+//! How much the team may have, and has.
+
+use api::quotas::Quota;
+use leptos::prelude::*;
+
+use super::ThisTeam;
+use crate::{
+    data::{Moving, client, kept},
+    pages::quotas::{QuotaTable, page_of},
+    parts::{Show, Visitor},
+};
+
+/// For everybody in it; administrators of the platform change them elsewhere.
+#[component]
+pub fn Quotas(this: ThisTeam) -> impl IntoView {
+    let (client, Visitor(account)) = (client(), expect_context());
+    let quotas: Moving<Vec<Quota>> = kept(move || this.name.get(), move |team: String| client.team_quota_list(&team));
+    view! {
+        <section class="sec" id="quotas" aria-labelledby="quotas-h">
+            <div class="sec-h"><h2 id="quotas-h">"Quotas"</h2><span class="meta">"of all apps of the team together"</span>
+                {account.show(0, move |account| view! {
+                    <Show when=move || account.with(|a| a.admin)>
+                        <a class="push small ul" href=move || page_of(&this.name.get())>"Change"<span class="vh">" quotas of the team"</span></a>
+                    </Show>
+                })}
+            </div>
+            {quotas.show(6, |now| view! { <QuotaTable now/> })}
+        </section>
+    }
+    .into_any()
+}

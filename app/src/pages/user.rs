@@ -1,0 +1,75 @@
+//! Somebody's account, for administrators: by whom it is vouched for, and where its quotas are.
+
+use api::{client::Page, identities::Identity};
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+
+use super::{identities::IdentityRow, quotas::page_of};
+use crate::{
+    data::{Moving, client, paged},
+    parts::{AskFirst, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, act},
+};
+
+/// Where somebody's account is shown.
+pub fn page_of_user(email: &str) -> String {
+    format!("/users/{}", api::client::segment(email))
+}
+
+/// `/users/:user`, by address
+#[component]
+pub fn UserPage() -> impl IntoView {
+    let params = use_params_map();
+    let user = Memo::new(move |_| params.with(|p| p.get("user").unwrap_or_default()));
+    let first = client();
+    let identities: Moving<Page<Identity>> =
+        paged("identities", move || user.get(), move |user: String, after| first.user_identity_page(&user, after));
+    let crumbs = Signal::derive(move || vec![Crumb::to("Sign-in", "/sign-in"), Crumb::here(user.get())]);
+    view! {
+        <Deck title=Signal::derive(move || user.get()) crumbs>
+            <div class="page">
+                <PageHead
+                    title=move || view! { <span style="overflow-wrap:anywhere">{move || user.get()}</span> }
+                    sub=|| view! { <span>"An account of this platform"</span> }
+                    acts=move || view! { <a class="btn" href=move || page_of(&user.get())><Icon name="gauge" size="i-s"/>"Quotas"</a> }
+                />
+                <section class="sec" id="identities" aria-labelledby="identities-h">
+                    <div class="sec-h"><h2 id="identities-h">"Ways in"</h2><span class="meta">"accounts elsewhere that sign it in"</span></div>
+                    {identities.show(2, move |list| view! {
+                        <div class="card"><ul class="list small">
+                            <Each each=move || list.with(|p| p.items.clone()) key=|i| (i.id, i.last_used_at) let:identity>
+                                {let does = unlink(user, &identity, identities); view! { <IdentityRow identity does/> }}
+                            </Each>
+                            <Show when=move || list.with(|p| p.items.is_empty())>
+                                <li class="row dim">"None. Whoever signs in at a provider with this address, verified, gets in and is linked then."</li>
+                            </Show>
+                        </ul></div>
+                        <Pager name="identities" what="ways in" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
+                    })}
+                    <p class="meta">"The owner can link another one on the account page. Once nothing is linked, the address alone is enough again."</p>
+                </section>
+            </div>
+        </Deck>
+    }
+    .into_any()
+}
+
+/// The button that takes a way in from somebody.
+fn unlink(user: Memo<String>, identity: &Identity, identities: Moving<Page<Identity>>) -> AnyView {
+    let (busy, client, toasts) = (RwSignal::new(false), client(), Toasts::of_page());
+    let (id, title) = (identity.id.to_string(), identity.title.clone());
+    let email = user.get_untracked();
+    let what = format!("the account at {title} of {email}");
+    let effects = vec![
+        format!("{title} no longer signs {email} in; their sessions and open streams end immediately"),
+        "What only its rules gave them is taken away: team memberships, administration of the platform".into(),
+        format!("Once nothing is linked, whoever has the address {email} at a provider gets in with it"),
+    ];
+    let on_click = Callback::new(move |()| {
+        let (title, asked) = (title.clone(), client.user_identity_delete(&email, &id));
+        act(busy, "The account was not unlinked", asked, move |_| {
+            identities.again();
+            toasts.done(format!("{title} is unlinked"));
+        });
+    });
+    view! { <AskFirst verb="Unlink" what effects busy on_click/> }.into_any()
+}

@@ -1,0 +1,203 @@
+// Ways in: linking a second provider to an account, refusing, unlinking, and what an administrator sees of it.
+import type { Locator, Page } from "@playwright/test";
+
+import { accessible, alive, api, complaints, open, press, sql } from "../apps";
+import { IdentityProvider, agree, browserOf } from "../provider";
+import { expect, test, wharf } from "../world";
+
+const ada = "ada@linked.test";
+const people = {
+  ada: { email: ada, email_verified: true },
+  // The same person by another address, and somebody who is nobody here.
+  "ada-too": { email: "ada.too@linked.test", email_verified: true },
+  bob: { email: "bob@linked.test", email_verified: true },
+  eve: { email: "eve@elsewhere.test", email_verified: true },
+};
+const harbour = new IdentityProvider("harbour", "Harbour ID", people);
+const pier = new IdentityProvider("pier", "Pier ID", people);
+
+// Each goes on where the one before it ended.
+test.describe.configure({ mode: "serial" });
+
+test.beforeAll(async () => {
+  await harbour.start({ domains: ["linked.test"] });
+  await pier.start({ domains: ["linked.test"], admits: false });
+});
+test.afterAll(async () => {
+  await sql("delete from identities where subject like 'many-%'");
+  await harbour.stop();
+  await pier.stop();
+});
+
+/** What is complained about on pages of ours: the provider's ask for fonts that are elsewhere. */
+const complaintsOfOurs = (page: Page) => complaints(page, (url) => url.startsWith(wharf.url));
+const ways = (page: Page) => page.getByRole("region", { name: "Sign-in" });
+const rows = (page: Page, title: string) => ways(page).getByRole("listitem").filter({ hasText: title });
+
+/** Nothing lies beside a window as wide as a phone. */
+async function fitsAPhone(page: Page) {
+  const before = page.viewportSize()!;
+  await page.setViewportSize({ width: 390, height: 844 });
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
+  await page.setViewportSize(before);
+}
+
+test("the only way in stays, and another one is brought, refused, brought again and linked", async ({ browser }) => {
+  const { context, page } = await browserOf(browser);
+  const odd = complaintsOfOurs(page);
+  await harbour.signIn(page, "ada");
+  await open(page, "/account");
+  await expect(rows(page, "Harbour ID")).toContainText(ada);
+  await expect(rows(page, "Harbour ID")).toContainText("the only way in");
+  await expect(ways(page).getByRole("button", { name: /^Unlink/ })).toHaveCount(0);
+  await ways(page).getByRole("link", { name: "Link Pier ID" }).click();
+  await agree(page, "ada-too");
+  await expect(page).toHaveURL(`${wharf.url}/account`);
+  await alive(page);
+  const waits = page.getByRole("group", { name: "Link Pier ID" });
+  await expect(waits).toContainText("ada.too@linked.test");
+  await expect(waits).toContainText("left to decide");
+  await accessible(page);
+  await fitsAPhone(page);
+  await waits.getByRole("button", { name: "Refuse" }).click();
+  await expect(waits).toHaveCount(0);
+  await expect(rows(page, "Pier ID")).toHaveCount(0);
+  // The provider knows the browser by now, and asks no more.
+  await ways(page).getByRole("link", { name: "Link Pier ID" }).click();
+  await alive(page);
+  await press(page, waits.getByRole("button", { name: "Link Pier ID" }));
+  await expect(rows(page, "Pier ID")).toContainText("ada.too@linked.test");
+  await expect(waits).toHaveCount(0);
+  await expect(ways(page).getByText("the only way in")).toHaveCount(0);
+  expect(odd).toEqual([]);
+  await context.close();
+});
+
+test("either way leads into the one account, and what was unlinked leads nowhere", async ({ browser }) => {
+  const { context, page } = await browserOf(browser);
+  const odd = complaintsOfOurs(page);
+  await pier.signIn(page, "ada-too");
+  await open(page, "/account");
+  await expect(page.getByText(ada).first()).toBeVisible();
+  await rows(page, "Harbour ID").getByRole("button", { name: "Unlink the account at Harbour ID" }).click();
+  const asks = page.getByRole("dialog");
+  await expect(asks).toContainText("no longer signs you in here");
+  await accessible(page);
+  await asks.getByRole("button", { name: "Unlink" }).click();
+  await expect(rows(page, "Harbour ID")).toHaveCount(0);
+  await expect(rows(page, "Pier ID")).toContainText("the only way in");
+  expect(odd).toEqual([]);
+  await context.close();
+  const other = await browserOf(browser);
+  await harbour.signIn(other.page, "ada");
+  await expect(other.page.getByRole("alert")).toContainText("Sign in that way, then link Harbour ID on your account page.");
+  await accessible(other.page);
+  await other.context.close();
+});
+
+test("what cannot be linked is refused with a sentence on the account page", async ({ browser }) => {
+  const { context, page } = await browserOf(browser);
+  await harbour.signIn(page, "bob");
+  await open(page, "/account");
+  for (const [person, sentence] of [
+    ["ada-too", "already signs somebody in"],
+    ["eve", "is not believed about addresses of your domain"],
+  ]) {
+    await context.clearCookies({ name: /^_pier/ });
+    await ways(page).getByRole("link", { name: "Link Pier ID" }).click();
+    await agree(page, person);
+    await expect(page.getByRole("alert").filter({ hasText: "Nothing was linked." })).toContainText(sentence);
+    await alive(page);
+  }
+  await accessible(page);
+  await fitsAPhone(page);
+  await context.close();
+});
+
+test("linking works without scripts, and from no other site", async ({ browser, request }) => {
+  const { context, page } = await browserOf(browser, { javaScriptEnabled: false });
+  await harbour.signIn(page, "bob");
+  await page.goto("/account");
+  await ways(page).getByRole("link", { name: "Link Pier ID" }).click();
+  await agree(page, "bob");
+  const asked = await page.getByRole("group", { name: "Link Pier ID" }).locator("form").first().getAttribute("action");
+  const from = { headers: { origin: "http://evil.example", cookie: (await context.cookies(wharf.url)).map((c) => `${c.name}=${c.value}`).join("; ") } };
+  expect((await request.post(asked!, from)).status()).toBe(403);
+  await page.getByRole("group", { name: "Link Pier ID" }).getByRole("button", { name: "Link Pier ID" }).click();
+  await expect(rows(page, "Pier ID")).toContainText("bob@linked.test");
+  await context.close();
+});
+
+test("whom a provider lets in is said on the page for sign-in", async ({ browser, page }) => {
+  const odd = complaintsOfOurs(page);
+  await open(page, "/sign-in");
+  const region = page.getByRole("region", { name: "Pier ID" });
+  const everybody = region.getByLabel("Let in everybody at these domains");
+  await expect(everybody).not.toBeChecked();
+  const stranger = await browserOf(browser);
+  await pier.signIn(stranger.page, "ada");
+  // The account is there, and nobody says that this is theirs.
+  await expect(stranger.page.getByRole("alert")).toContainText("is signed in some other way");
+  await stranger.context.close();
+  await everybody.check();
+  await region.getByRole("button", { name: "Save", exact: true }).first().click();
+  await expect.poll(async () => (await api<{ name: string; admits: boolean }[]>("GET", "/identity-providers")).find((p) => p.name === "pier")?.admits).toBe(true);
+  await accessible(page);
+  await fitsAPhone(page);
+  expect(odd).toEqual([]);
+});
+
+test("an administrator sees somebody's ways in, and takes one", async ({ page }) => {
+  const odd = complaintsOfOurs(page);
+  await open(page, "/sign-in");
+  await page.getByRole("region", { name: "Accounts" }).getByRole("row", { name: /bob@linked\.test/ }).getByRole("link").click();
+  await expect(page.getByRole("heading", { level: 1, name: "bob@linked.test" })).toBeVisible();
+  const theirs = page.getByRole("region", { name: "Ways in" });
+  await expect(theirs.getByRole("listitem")).toHaveCount(2);
+  await accessible(page);
+  await fitsAPhone(page);
+  await theirs.getByRole("button", { name: "Unlink the account at Pier ID of bob@linked.test" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Unlink" }).click();
+  await expect(theirs.getByRole("listitem")).toHaveCount(1);
+  await page.getByRole("link", { name: "Quotas" }).last().click();
+  await expect(page.getByRole("form", { name: "Quotas of bob@linked.test" })).toBeVisible();
+  expect(odd).toEqual([]);
+  // Nobody of that name.
+  await page.goto("/users/nobody@linked.test");
+  await expect(page.getByText("There is nothing here")).toBeVisible();
+});
+
+/** Follows the links to the end, and collects what `found` finds. */
+async function walk(page: Page, path: string, found: (page: Page) => Locator): Promise<Set<string>> {
+  const all = new Set<string>();
+  await page.goto(path);
+  for (let pages = 1; ; pages++) {
+    expect(pages, "pages").toBeLessThan(60);
+    (await found(page).allTextContents()).forEach((text) => all.add(/many-\d+@/.exec(text)?.[0] ?? ""));
+    const link = page.getByRole("link", { name: "More ways in", exact: true });
+    if ((await link.count()) === 0) return new Set([...all].filter(Boolean));
+    await page.goto((await link.getAttribute("href"))!.split("#")[0]);
+  }
+}
+
+test("no way in, one, 201 and 1,001 are all shown, without scripts", async ({ browser, page: admin }) => {
+  test.setTimeout(240_000);
+  await open(admin, "/users/admin@wharf.localhost");
+  await expect(admin.getByText("None. Whoever signs in at a provider with this address")).toBeVisible();
+  const context = await browser.newContext({ baseURL: wharf.url, storageState: wharf.session, javaScriptEnabled: false });
+  const page = await context.newPage();
+  let made = 0;
+  for (const n of [1, 201, 1001]) {
+    await sql(`insert into identities (id, account_id, provider_id, subject, email, given, created_at, updated_at)
+      select gen_random_uuid(), a.id, p.id, 'many-' || i, 'many-' || i || '@linked.test', '{}', now(), now() - i * interval '1 minute'
+      from generate_series(${made + 1}, ${n}) i, accounts a, identity_providers p
+      where a.email = 'admin@wharf.localhost' and p.name = 'pier'`);
+    made = n;
+    expect((await walk(page, "/account", (p) => ways(p).getByRole("listitem"))).size).toBe(n);
+    expect((await walk(page, "/users/admin@wharf.localhost", (p) => p.getByRole("region", { name: "Ways in" }).getByRole("listitem"))).size).toBe(n);
+  }
+  await context.close();
+  await open(admin, "/account");
+  await accessible(admin);
+  await fitsAPhone(admin);
+});
