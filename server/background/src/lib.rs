@@ -4,9 +4,10 @@
 //! transaction as the row it works for, so either both exist or neither does. A worker leases
 //! the row, runs it and keeps the lease alive; when the server dies the lease runs out and the
 //! next worker takes the job up again, but not for ever: a job during which the server ends again
-//! and again is given up, and meanwhile it is run apart from others that are suspected. Inside `run`, every effect on the world is a
-//! [`Steps::once`]: a step that has finished is never run again, and one that was interrupted is
-//! run again from its beginning, so **each step must be idempotent**.
+//! and again is given up, and meanwhile ever fewer of those that are suspected run beside it.
+//! Inside `run`, every effect on the world is a [`Steps::once`]: a step that has finished is never
+//! run again, and one that was interrupted is run again from its beginning, so **each step must be
+//! idempotent**.
 //!
 //! Work that never ends (keeping the number of dynos right) is a [`Reconciler`] instead.
 
@@ -21,5 +22,5 @@ pub use crate::{
     job::{Failure, Job, enqueue},
     reconciler::{Driver, Reconciler, Report, Seen},
     steps::Steps,
-    worker::{Registry, Worker, put_back, run_next},
+    worker::{Registry, Worker, put_back, run_next, take_over},
 };

@@ -4,15 +4,15 @@ use std::{collections::HashMap, future::Future, panic::AssertUnwindSafe, pin::Pi
 
 use anyhow::{Context as _, anyhow};
 use futures::FutureExt as _;
-use sqlx::{PgPool, postgres::PgListener};
+use sqlx::{PgConnection, PgPool, postgres::PgListener};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{Failure, Job, Steps};
 
 const LEASE: Duration = Duration::from_secs(15);
-/// A job during which the server ended more often is not run again. Each time but the first the job was alone
-/// among those that are suspected, so that a job which does no harm does not come near.
+/// A job during which the server ended more often is not run again. The oftener it did, the fewer suspected jobs ran
+/// beside it, and at last none, so that a job which does no harm does not come near.
 const MOST_CRASHES: i32 = 5;
 /// If the server ends even while such a job is given up, it is let lie.
 const MOST_LAST_CRASHES: i32 = MOST_CRASHES + 2;
@@ -92,20 +92,17 @@ pub struct Worker {
 
 impl Worker {
     /// Starts a worker that runs at most `most` jobs at once.
-    ///
-    /// With `alone`, this process is the only worker of the database: leases that an earlier,
-    /// dead server still holds are let go at once instead of running out.
-    pub async fn start(pool: PgPool, registry: Registry, most: usize, alone: bool) -> anyhow::Result<Self> {
-        if alone {
-            sqlx::query("update jobs set lease_until = now() where state = 'running'")
-                .execute(&pool)
-                .await
-                .context("take up the jobs of the server before")?;
-        }
+    pub async fn start(pool: PgPool, registry: Registry, most: usize) -> Self {
         let listener = listen(&pool).await;
-        let task = tokio::spawn(work(pool, Arc::new(registry), most, listener));
-        Ok(Self { task })
+        Self { task: tokio::spawn(work(pool, Arc::new(registry), most, listener)) }
     }
+}
+
+/// Lets the jobs go at once, instead of when their leases run out, that an earlier server ran, which is dead. Call it
+/// before this process starts its workers, if no other has any on this database.
+pub async fn take_over(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query("update jobs set lease_until = now() where state = 'running'").execute(pool).await?;
+    Ok(())
 }
 
 /// Puts the jobs back that this process ran and will not go on with, because it is told to end: that is no fault of
@@ -205,7 +202,7 @@ async fn run(pool: &PgPool, registry: &Registry, job: &Leased) -> anyhow::Result
 
 /// Lets go what a process held that has ended, or has lost its lease: it may have ended because of that. From the
 /// second time on it waits, longer each time, so that others get done in between.
-async fn release_expired(pool: &PgPool) -> anyhow::Result<()> {
+async fn release_expired(db: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query(
         "update jobs set state = case when crashes < $1 then 'pending' else 'failed' end, crashes = crashes + 1,
                 lease = null, lease_until = null, error = 'the server ended while it ran',
@@ -214,32 +211,39 @@ async fn release_expired(pool: &PgPool) -> anyhow::Result<()> {
          where state = 'running' and lease_until <= now()",
     )
     .bind(MOST_LAST_CRASHES)
-    .execute(pool)
-    .await
-    .context("let go of jobs that nobody runs any more")?;
+    .execute(db)
+    .await?;
     Ok(())
 }
 
-/// Leases the job that is due first. Of those during which the server has ended, one at a time: if it ends again,
-/// it is known which it was.
+/// Leases the job that is due first. Those during which the server has ended are suspected, and few of them run at
+/// once: 8, if it ended once during each of those, then 4, 2, and at last 1. So whoever ends the server is among half
+/// as many each time, and one that takes long holds up no other.
 async fn lease_next(pool: &PgPool, registry: &Registry) -> anyhow::Result<Option<Leased>> {
-    release_expired(pool).await?;
     let kinds: Vec<&str> = registry.runners.keys().copied().collect();
-    sqlx::query_as(
-        "update jobs set state = 'running', attempt = attempt + 1,
+    let mut tx = pool.begin().await.context("lease the next job")?;
+    // One at a time, or two might both count the suspects before either adds one.
+    sqlx::query("select pg_advisory_xact_lock(7305)").execute(&mut *tx).await.context("wait to lease a job")?;
+    release_expired(&mut tx).await.context("let go of jobs that nobody runs any more")?;
+    let job = sqlx::query_as(
+        "with suspects as (select count(*) as running, coalesce(max(crashes), 0) as crashes from jobs
+                           where state = 'running' and crashes > 0)
+         update jobs set state = 'running', attempt = attempt + 1,
                 lease = gen_random_uuid(), lease_until = now() + make_interval(secs => $2)
          where id = (
-             select id from jobs
-             where kind = any($1) and state = 'pending' and run_at <= now()
-               and (crashes = 0 or not exists (select 1 from jobs s where s.state = 'running' and s.crashes > 0))
-             order by run_at for update skip locked limit 1)
+             select j.id from jobs j, suspects s
+             where j.kind = any($1) and j.state = 'pending' and j.run_at <= now()
+               and (j.crashes = 0 or s.running < greatest(1, 16 >> greatest(s.crashes, j.crashes)))
+             order by j.run_at limit 1 for update of j skip locked)
          returning id, kind, params, attempt, crashes, lease",
     )
     .bind(kinds)
     .bind(LEASE.as_secs_f64())
-    .fetch_optional(pool)
+    .fetch_optional(&mut *tx)
     .await
-    .context("lease the next job")
+    .context("lease the next job")?;
+    tx.commit().await.context("lease the next job")?;
+    Ok(job)
 }
 
 /// Extends the lease for as long as it is polled; returns when the lease is lost.

@@ -1,6 +1,6 @@
 //! One build, from source to slug.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ pub async fn build(
     output: &UnboundedSender<String>,
     cancel: CancellationToken,
 ) -> Result<Slug, Error> {
-    let workshop = Workshop::new(config, request);
+    let workshop = Workshop::new(config, request.build_id, request.app_id, request.uid, &request.cache);
     clear(driver, &workshop, request.build_id).await?;
     workshop.clear_slug().context("remove an earlier slug")?;
     let site = Site { driver, config, request, workshop, output, cancel };
@@ -122,6 +122,27 @@ pub async fn build(
         site.workshop.clear_slug().context("remove the unfinished slug")?;
     }
     result
+}
+
+/// Ends a build wherever it is, and removes its dyno, disks and files, the slug in the making as well; what it put
+/// into the app's cache is lost. It is fine if there is nothing. To be called when nobody builds it.
+pub async fn abandon(driver: &dyn Driver, config: &Config, build: Uuid) -> anyhow::Result<()> {
+    // The app's cache may be another build's by now.
+    let workshop = Workshop::new(config, build, Uuid::nil(), 0, &config.tmp.join("no-cache"));
+    clear(driver, &workshop, build).await?;
+    spawn_blocking(move || workshop.clear_slug())
+        .await
+        .context("remove the slug in the making")?
+        .context("remove the slug in the making")
+}
+
+/// The builds that have left something in [`Config::tmp`], whether or not they still run.
+pub fn left(config: &Config) -> std::io::Result<BTreeSet<Uuid>> {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(&config.tmp)? {
+        found.extend(entry?.file_name().to_str().and_then(workshop::of_build));
+    }
+    Ok(found)
 }
 
 /// Removes the dyno and the files of this build, if there are any.
@@ -217,6 +238,7 @@ impl Site<'_> {
         self.workshop.furnish(request, packs).context("prepare the build")?;
         let id = request.build_id.to_string();
         let host = |name: &str| std::env::var(name).ok();
+        let limit = self.config.time_limit;
         let env = environment::environment(&request.stack, &request.source_version, &id, host);
         let spec = Spec {
             id: request.build_id,
@@ -228,8 +250,9 @@ impl Site<'_> {
             limits: self.config.limits,
             port: None,
             raw: true,
+            // We end it before, if we are there.
+            time: Some(limit + follow::GRACE * 3),
         };
-        let limit = self.config.time_limit;
         let outcome = follow::run(self.driver, &spec, limit, self.output, &self.cancel).await?;
         match outcome {
             Outcome::Cancelled => Err(Error::Cancelled),

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 /// How often the dyno's spool is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 /// Between asking a build to stop and killing it.
-const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 /// Entries in one look.
 const BATCH: usize = 1000;
 /// A line longer than this is cut.

@@ -22,7 +22,7 @@ mod source;
 mod unpack;
 mod workshop;
 
-pub use build::{Config, Request, Slug, build};
+pub use build::{Config, Request, Slug, abandon, build, left};
 pub use buildpacks::{BuiltIn, canonical, is_local};
 pub use error::Error;
 pub use masking::{masked, without_secrets};

@@ -12,6 +12,7 @@ use dyno::disks::{self, Lent};
 use dyno::{AppDir, Bind, Mounts};
 use sha2::{Digest, Sha256};
 use trees::Dir;
+use uuid::Uuid;
 
 use crate::build::{Config, Request};
 use crate::buildpacks::{Buildpack, BuiltIn, label};
@@ -47,10 +48,10 @@ pub(crate) struct Workshop {
 }
 
 impl Workshop {
-    /// The place for this build. Nothing is made yet.
-    pub(crate) fn new(config: &Config, request: &Request) -> Workshop {
-        let name = request.build_id.simple();
-        let app = hex::encode(Sha256::digest(request.app_id.as_bytes()));
+    /// The place for this build, whose cache is `kept` between builds. Nothing is made yet.
+    pub(crate) fn new(config: &Config, build: Uuid, app: Uuid, uid: u32, kept: &Path) -> Workshop {
+        let name = build.simple();
+        let app = hex::encode(Sha256::digest(app.as_bytes()));
         let root = config.tmp.join(format!("build-{name}"));
         let cache = config.tmp.join(format!("cache-{name}"));
         let disk = |image: PathBuf, at: &Path| Lent {
@@ -59,16 +60,16 @@ impl Workshop {
             size: config.limits.disk,
             templates: config.tmp.clone(),
         };
-        let disks = disks::missing(&config.tmp).is_none().then(|| {
-            [disk(config.tmp.join(format!("build-{name}.img")), &root), disk(request.cache.join(CACHE_IMAGE), &cache)]
-        });
+        let disks = disks::missing(&config.tmp)
+            .is_none()
+            .then(|| [disk(config.tmp.join(format!("build-{name}.img")), &root), disk(kept.join(CACHE_IMAGE), &cache)]);
         Workshop {
-            cache: if disks.is_some() { cache.join("cache") } else { request.cache.clone() },
+            cache: if disks.is_some() { cache.join("cache") } else { kept.to_owned() },
             disks,
             root,
             slug: config.tmp.join(format!("slug-{name}.tar.zst")),
             build_dir: format!("/tmp/build_{}", &app[..8]),
-            uid: request.uid,
+            uid,
         }
     }
 
@@ -229,6 +230,14 @@ impl Workshop {
     }
 }
 
+/// Whose build's a file or directory of this name is, beside the workshops, if it is one's.
+pub(crate) fn of_build(name: &str) -> Option<Uuid> {
+    let stem = name.split('.').next()?;
+    let id = ["build-", "cache-", "slug-"].iter().find_map(|kind| stem.strip_prefix(kind))?;
+    // Uploads are called otherwise, and are not ours.
+    (id.len() == 32).then(|| Uuid::parse_str(id).ok()).flatten()
+}
+
 /// The buildpacks in question, with the names to show. The error is a sentence for the user.
 pub(crate) fn choose(config: &Config, request: &Request) -> Result<Vec<(String, Buildpack)>, String> {
     if request.buildpacks.is_empty() {
@@ -284,4 +293,20 @@ fn readable(config: &Config, path: &Path, request: &Request) -> Result<PathBuf, 
         .gid(request.uid)
         .status();
     if seen.is_ok_and(|status| status.success()) { Ok(real) } else { Err(refused()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_builds_leave_is_known_by_its_name() {
+        let id = Uuid::now_v7();
+        for name in ["build-ID", "build-ID.img", "build-ID.open", "cache-ID", "slug-ID.tar.zst"] {
+            assert_eq!(of_build(&name.replace("ID", &id.simple().to_string())), Some(id), "{name}");
+        }
+        for name in [format!("slug-{id}-{id}"), format!("source-{id}"), ".disk-1-1".into(), "build-01.img".into()] {
+            assert_eq!(of_build(&name), None, "{name}");
+        }
+    }
 }

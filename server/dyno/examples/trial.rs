@@ -29,6 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         limits: Limits::default(),
         port: Some(5000),
         raw: false,
+        time: None,
     };
     let begin = Instant::now();
     let handle = driver.start(&spec).await?;

@@ -123,6 +123,7 @@ fn take_descriptor(number: i32) -> io::Result<File> {
 fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Result<Exit, Sentence> {
     let disk = disk::begin(state).map_err(doing("begin to mount the dyno's disk"))?;
     let order = state.order().map_err(doing("read spec.json"))?;
+    let time = order.spec.time;
     let cgroups = found.insert(Cgroups::of_dynos(&order.group).map_err(|e| e.to_string())?);
     Worth::Shim.claim();
     cgroups.enter_shims().map_err(doing("enter the shims' cgroup"))?;
@@ -163,7 +164,9 @@ fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Re
     if started.is_ok() {
         state.forget_order().map_err(doing("remove spec.json"))?;
         report(driver);
-        output::spool(state, &stdout.reader, &stderr.reader, watched.map(File::from))?;
+        let deadline = time.map(|time| output::Deadline { init: pid, time });
+        let watched = output::Watched { disk: watched.map(File::from), deadline };
+        output::spool(state, &stdout.reader, &stderr.reader, watched)?;
     }
     reap(pid);
     started?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,9 @@ pub struct Spec {
     pub port: Option<u16>,
     /// Whether `command` is run by `sh -c` without profile scripts, as builds are.
     pub raw: bool,
+    /// How long the command may run: then its shim kills it, whether or not a server is there. For ever without.
+    #[serde(default)]
+    pub time: Option<Duration>,
 }
 
 /// The directories of a dyno that are not the stack's.

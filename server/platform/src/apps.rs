@@ -254,6 +254,7 @@ pub async fn app_delete(
     let row = actor.app(&app, Can::Manage).await?;
     let mut tx = platform.change().await?;
     store::apps::app_mark_deleted(&mut *tx, row.id, Utc::now()).await?;
+    store::releases::release_cancel_all(&mut *tx, row.id, Utc::now()).await?;
     let (summary, data) = (format!("Destroyed the app {}.", row.name), serde_json::json!({}));
     actor
         .event(&mut tx, events::New { action: "app.delete", subject: &row.name, app: Some(row.id), summary, data })
@@ -261,6 +262,7 @@ pub async fn app_delete(
     background::enqueue(&mut tx, &Destroy { app: row.id }).await?;
     tx.commit().await?;
     platform.changed(row.id);
+    platform.wake_releases();
     platform.wake_dynos();
     Ok(Json(shown(&row, &actor)))
 }
@@ -284,6 +286,8 @@ impl Job for Destroy {
 
     async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
         steps.once("cancel builds", self.cancel_builds(platform)).await?;
+        // After the builds, which make releases.
+        steps.once("cancel releases", self.cancel_releases(platform)).await?;
         steps.once("stop dynos", self.stop_dynos(platform)).await?;
         steps.once("remove files", self.remove_files(platform)).await?;
         let mut tx = platform.change().await?;
@@ -304,14 +308,21 @@ impl Destroy {
             store::builds::build_cancel(platform.db(), build, Utc::now()).await?;
             platform.builds().cancel(build);
         }
-        let left = || async { Ok(store::builds::build_pending_ids(platform.db(), self.app).await?.len()) };
+        let left = || async { Ok(store::builds::build_pending_ids(platform.db(), self.app).await?.len() as i64) };
         wait_for_none("builds", left).await
+    }
+
+    async fn cancel_releases(&self, platform: &Platform) -> Result<(), Failure> {
+        store::releases::release_cancel_all(platform.db(), self.app, Utc::now()).await?;
+        platform.wake_releases();
+        let left = || store::releases::release_pending_count(platform.db(), self.app);
+        wait_for_none("releases", left).await
     }
 
     async fn stop_dynos(&self, platform: &Platform) -> Result<(), Failure> {
         store::dynos::dyno_stop(platform.db(), self.app, store::dynos::Which::All, Utc::now()).await?;
         platform.wake_dynos();
-        let left = || async { Ok(store::dynos::dyno_list(platform.db(), self.app).await?.len()) };
+        let left = || async { Ok(store::dynos::dyno_list(platform.db(), self.app).await?.len() as i64) };
         wait_for_none("dynos", left).await
     }
 
@@ -335,10 +346,7 @@ impl Destroy {
 }
 
 /// Waits for what takes its time to end; what does not is left to the next attempt.
-async fn wait_for_none<F: Future<Output = sqlx::Result<usize>>>(
-    what: &str,
-    left: impl Fn() -> F,
-) -> Result<(), Failure> {
+async fn wait_for_none<F: Future<Output = sqlx::Result<i64>>>(what: &str, left: impl Fn() -> F) -> Result<(), Failure> {
     for _ in 0..300 {
         if left().await? == 0 {
             return Ok(());

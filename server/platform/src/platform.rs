@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     accounts, actor::Actor, app_users, apps, builds, config::Config, dynos, error::Result, events, git, ingest,
     leftovers, live, log_lines, log_sessions, metrics, passwords::Hashing, places::Places, rate_limits::RateLimits,
-    releases, secrets::Secrets, slug_files::SlugFiles, slugs, uploads,
+    releases, secrets::Secrets, slug_files::SlugFiles, slugs, strays::Strays, uploads,
 };
 
 /// Everything that rules need. Cheap to clone.
@@ -50,6 +50,7 @@ struct Inner {
     wake_dynos: Arc<Notify>,
     wake_slugs: Arc<Notify>,
     wake_builds: Arc<Notify>,
+    wake_releases: Arc<Notify>,
     changes: broadcast::Sender<Uuid>,
     session_ends: broadcast::Sender<()>,
     newest_event: watch::Sender<i64>,
@@ -61,7 +62,7 @@ struct Inner {
 /// What runs in the background; dropped to stop it.
 #[derive(Default)]
 struct Work {
-    worker: Option<background::Worker>,
+    workers: Vec<background::Worker>,
     unpacking: Option<background::Worker>,
     reconcilers: Vec<background::Driver>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -112,6 +113,7 @@ impl Platform {
             wake_dynos: Arc::new(Notify::new()),
             wake_slugs: Arc::new(Notify::new()),
             wake_builds: Arc::new(Notify::new()),
+            wake_releases: Arc::new(Notify::new()),
             changes: broadcast::channel(1024).0,
             session_ends: broadcast::channel(16).0,
             newest_event: watch::Sender::new(0),
@@ -135,18 +137,13 @@ impl Platform {
     }
 
     async fn begin_work(&self) -> anyhow::Result<()> {
-        let registry = background::Registry::default()
-            .with::<apps::Destroy>(self.clone())
-            .with::<builds::Run>(self.clone())
-            .with::<releases::Run>(self.clone());
-        let worker = background::Worker::start(self.db().clone(), registry, 64, true).await?;
-        // Places of its own: it neither waits for builds nor holds them up.
-        let registry = background::Registry::default().with::<slugs::Unpack>(self.clone());
-        let unpacking = background::Worker::start(self.db().clone(), registry, 8, false).await?;
+        background::take_over(self.db()).await.context("take up the jobs of the server before")?;
+        let (workers, unpacking) = self.workers().await;
         let every = Duration::from_secs(2);
         let reconcilers = vec![
             background::Driver::start(dynos::Reconcile::new(self.clone()), every, self.0.wake_dynos.clone()),
             background::Driver::start(builds::Queue::new(self.clone()), every, self.0.wake_builds.clone()),
+            background::Driver::start(releases::Queue(self.clone()), every, self.0.wake_releases.clone()),
             background::Driver::start(
                 slugs::Unpacked::new(self.clone()),
                 Duration::from_secs(10),
@@ -157,6 +154,7 @@ impl Platform {
                 Duration::from_secs(3600),
                 Arc::new(Notify::new()),
             ),
+            background::Driver::start(Strays::new(self.clone()), Duration::from_secs(30), Arc::new(Notify::new())),
             background::Driver::start(
                 git::Housekeeping(self.clone()),
                 Duration::from_secs(3600),
@@ -169,23 +167,38 @@ impl Platform {
             tokio::spawn(events::watch(self.clone())),
             tokio::spawn(events::anchor::keep(self.clone())),
         ];
-        let work = Work { worker: Some(worker), unpacking: Some(unpacking), reconcilers, tasks };
+        let work = Work { workers, unpacking: Some(unpacking), reconcilers, tasks };
         self.0.work.set(Mutex::new(work)).map_err(|_| anyhow::anyhow!("the platform was started twice"))
     }
 
-    /// Stops working. With `stop_dynos`, all dynos are told to stop and have 30 seconds to do so;
+    /// Every kind of job has workers of its own, so that none waits for another kind: as many as have a place in its
+    /// queue, and some for what ends at once. The one that unpacks slugs comes last.
+    async fn workers(&self) -> (Vec<background::Worker>, background::Worker) {
+        let db = || self.db().clone();
+        let none = background::Registry::default;
+        let building = self.config().build_concurrency.saturating_add(8);
+        let releasing = usize::try_from(releases::PLACES.all).unwrap_or(1) + 16;
+        let workers = vec![
+            background::Worker::start(db(), none().with::<apps::Destroy>(self.clone()), 16).await,
+            background::Worker::start(db(), none().with::<builds::Run>(self.clone()), building).await,
+            background::Worker::start(db(), none().with::<releases::Run>(self.clone()), releasing).await,
+        ];
+        (workers, background::Worker::start(db(), none().with::<slugs::Unpack>(self.clone()), 8).await)
+    }
+
+    /// Stops working. With `stop_dynos`, all dynos, builds and release phases are told to stop and have 30 seconds to do so;
     /// otherwise they go on running and the next start takes them up again.
     pub async fn stop(&self, stop_dynos: bool) {
         if let Some(work) = self.0.work.get()
             && let Ok(mut work) = work.lock()
         {
-            work.worker = None;
+            work.workers.clear();
             work.unpacking = None;
             work.reconcilers.clear();
             work.tasks.drain(..).for_each(|task| task.abort());
         }
         if stop_dynos && let Err(err) = dynos::stop_all(self).await {
-            tracing::error!("could not stop all dynos: {err:#}");
+            tracing::error!("could not stop everything that runs: {err:#}");
         }
         if let Err(err) = background::put_back(self.db()).await {
             tracing::warn!("could not put back the jobs that ran: {err}");
@@ -201,7 +214,7 @@ impl Platform {
     #[cfg(feature = "testing")]
     pub fn leave_jobs(&self) {
         if let Some(Ok(mut work)) = self.0.work.get().map(Mutex::lock) {
-            work.worker = None;
+            work.workers.clear();
         }
     }
 
@@ -318,6 +331,11 @@ impl Platform {
     /// Asks for a look at the queue of builds now.
     pub(crate) fn wake_builds(&self) {
         self.0.wake_builds.notify_one();
+    }
+
+    /// Asks for a look at the queue of release phases now.
+    pub(crate) fn wake_releases(&self) {
+        self.0.wake_releases.notify_one();
     }
 
     /// Tells whoever watches that something about `app` is not what it was.

@@ -1,15 +1,11 @@
 //! Builds: rows and queries.
 
-use std::sync::LazyLock;
-
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::{
-    pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range},
-    payers::OF_APPS,
-};
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
+use crate::queues::BUILDS;
 
 /// How the builds of an app can be listed.
 pub static LIST: List = List::by(&[Order::unique("number", Kind::Number, "t.number"), BY_ID, BY_CREATION, BY_CHANGE]);
@@ -46,20 +42,6 @@ pub struct Row {
     pub queue_position: i64,
 }
 
-/// The order in which waiting builds get a place: payers take turns, and whose builds run already has had them.
-static QUEUE: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "select w.id, w.payer, w.running, row_number() over (order by w.turn, w.created_at, w.id) as position from (
-             select b.id, b.created_at, c.payer, coalesce(r.running, 0) as running,
-                 row_number() over (partition by c.payer order by b.created_at, b.id) + coalesce(r.running, 0) as turn
-             from builds b join {OF_APPS} c on c.app_id = b.app_id
-             left join (select c.payer, count(*) as running from builds b join {OF_APPS} c on c.app_id = b.app_id
-                        where b.status = 'pending' and b.started_at is not null group by c.payer) r
-                 on r.payer = c.payer
-             where b.status = 'pending' and b.started_at is null) w"
-    )
-});
-
 /// Reads builds with what they are of in so many characters: lists show one line of it.
 fn select(description: u32, rest: &str) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!(
@@ -69,7 +51,7 @@ fn select(description: u32, rest: &str) -> sqlx::AssertSqlSafe<String> {
              b.git_ref, b.git_old, b.git_new, b.slug_id, b.release_id, b.error, b.cancelled_at, b.started_at,
              b.created_at, b.updated_at, coalesce(q.position, 0) as queue_position
          from builds b join accounts u on u.id = b.account_id left join ({}) q on q.id = b.id {rest}",
-        *QUEUE
+        BUILDS.waiting()
     ))
 }
 
@@ -195,48 +177,14 @@ pub async fn build_of_branch(db: impl PgExecutor<'_>, app: Uuid, branch: &str) -
     .await
 }
 
-/// Gives a place among the builds that run to the one whose turn it is; its id and app. Nothing when all `most`
-/// places are taken or nobody waits. Builds of one app wait for each other, and the last place is for whoever has
-/// none running.
-pub async fn build_start_next(
-    db: &mut PgConnection,
-    most: i64,
-    now: DateTime<Utc>,
-) -> sqlx::Result<Option<(Uuid, Uuid)>> {
-    // One at a time, or two might both see the last place free.
-    sqlx::query("select pg_advisory_xact_lock(7301)").execute(&mut *db).await?;
-    let queue = &*QUEUE;
-    let next = sqlx::AssertSqlSafe(format!(
-        "update builds set started_at = $2, updated_at = $2 where id = (
-             select b.id from ({queue}) q join builds b on b.id = q.id
-             where b.cancelled_at is null
-                 and (select count(*) from builds r where r.status = 'pending' and r.started_at is not null)
-                     < (case when q.running > 0 then $1 - 1 else $1 end)
-                 and not exists (select 1 from builds e where e.app_id = b.app_id and e.status = 'pending'
-                                     and e.number < b.number)
-             order by q.position limit 1)
-         returning id, app_id"
-    ));
-    sqlx::query_as(next).bind(most).bind(now).fetch_optional(db).await
-}
-
 /// The builds that wait, with their apps and their places in the queue; of very many the first.
 pub async fn build_waiting(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(Uuid, Uuid, i64)>> {
-    let queue = &*QUEUE;
     let waiting = sqlx::AssertSqlSafe(format!(
-        "select b.id, b.app_id, q.position from ({queue}) q join builds b on b.id = q.id
-         where b.cancelled_at is null order by q.position limit 200"
+        "select b.id, b.app_id, q.position from ({}) q join builds b on b.id = q.id
+         where b.cancelled_at is null order by q.position limit 200",
+        BUILDS.waiting()
     ));
     sqlx::query_as(waiting).fetch_all(db).await
-}
-
-/// The builds that were cancelled before they got a place.
-pub async fn build_cancelled_waiting(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
-    sqlx::query_scalar(
-        "select id from builds where status = 'pending' and started_at is null and cancelled_at is not null",
-    )
-    .fetch_all(db)
-    .await
 }
 
 /// Notes the slug that a build made.

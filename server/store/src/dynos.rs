@@ -1,5 +1,7 @@
 //! Dynos: rows and queries.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
@@ -46,6 +48,17 @@ pub struct Row {
 /// Every dyno of every app.
 pub async fn dyno_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from dynos order by app_id, type, ordinal, created_at").fetch_all(db).await
+}
+
+/// Which of these processes there is a reason for: a dyno, a release whose phase runs, or a build that runs.
+pub async fn dyno_wanted(db: impl PgExecutor<'_>, runs: &[Uuid]) -> sqlx::Result<HashSet<Uuid>> {
+    let wanted = sqlx::query_scalar(
+        "select w.id from unnest($1::uuid[]) w(id)
+         where w.id in (select run_id from dynos)
+             or w.id in (select id from releases where status = 'pending')
+             or w.id in (select id from builds where status = 'pending')",
+    );
+    Ok(wanted.bind(runs).fetch_all(db).await?.into_iter().collect())
 }
 
 /// The dynos of these apps.

@@ -29,6 +29,7 @@ pub mod oauth_clients;
 pub mod pages;
 pub mod passwords;
 pub mod payers;
+pub mod queues;
 pub mod quotas;
 pub mod releases;
 pub mod service_accounts;

@@ -22,12 +22,17 @@ pub struct Row {
     pub slug_id: Option<Uuid>,
     pub has_output: bool,
     pub commit: Option<String>,
+    /// When its release phase was to end early.
+    pub cancelled_at: Option<DateTime<Utc>>,
+    /// When its release phase got a place.
+    pub started_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
 const SELECT: &str = "select r.id, r.app_id, r.version, r.status, left(r.description, 1000) as description,
-        r.account_id, u.email, r.slug_id, r.has_output, r.commit, r.created_at, r.updated_at
+        r.account_id, u.email, r.slug_id, r.has_output, r.commit, r.cancelled_at, r.started_at,
+        r.created_at, r.updated_at
     from releases r join accounts u on u.id = r.account_id ";
 
 /// What a new release needs; its version is counted here.
@@ -212,13 +217,30 @@ pub async fn release_has_output(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Resu
     Ok(())
 }
 
-/// Whether an older release of the app is still being made.
-pub async fn release_older_pending(db: impl PgExecutor<'_>, app: Uuid, version: i32) -> sqlx::Result<bool> {
-    sqlx::query_scalar(
-        "select exists (select 1 from releases where app_id = $1 and version < $2 and status = 'pending')",
+/// How many releases of an app run their release phase or wait for it.
+pub async fn release_pending_count(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<i64> {
+    sqlx::query_scalar("select count(*) from releases where app_id = $1 and status = 'pending'")
+        .bind(app)
+        .fetch_one(db)
+        .await
+}
+
+/// Asks for the end of all release phases of an app, those that run and those that wait.
+pub async fn release_cancel_all(db: impl PgExecutor<'_>, app: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query(
+        "update releases set cancelled_at = coalesce(cancelled_at, $2) where app_id = $1 and status = 'pending'",
     )
     .bind(app)
-    .bind(version)
-    .fetch_one(db)
-    .await
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Whether nobody waits for this release any more: it was cancelled, or is gone.
+pub async fn release_is_cancelled(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select not exists (select 1 from releases where id = $1 and cancelled_at is null)")
+        .bind(id)
+        .fetch_one(db)
+        .await
 }

@@ -175,8 +175,15 @@ impl World {
     }
 
     fn deploy_as(&self, process: &str, command: &str) -> String {
+        let app = self.release(json!({ process: command }));
+        self.api("PATCH", &format!("/apps/{app}/formation/{process}"), json!({ "quantity": 1 }));
+        app
+    }
+
+    /// An app with a release of these process types; its name.
+    pub fn release(&self, types: Value) -> String {
         let app = self.api("POST", "/apps", json!({}))["name"].as_str().unwrap().to_owned();
-        let slug = self.api("POST", &format!("/apps/{app}/slugs"), json!({ "process_types": { process: command } }));
+        let slug = self.api("POST", &format!("/apps/{app}/slugs"), json!({ "process_types": types }));
         let folder = self.dir.path().join("slug");
         fs::create_dir_all(folder.join("app")).unwrap();
         fs::write(folder.join("app/readme"), "hello").unwrap();
@@ -186,7 +193,6 @@ impl World {
         let path = &url[url.find("/blobs").unwrap()..];
         assert_eq!(self.ask("PUT", path, &[], &packed).unwrap().status, 200);
         self.api("POST", &format!("/apps/{app}/releases"), json!({ "slug": slug["id"] }));
-        self.api("PATCH", &format!("/apps/{app}/formation/{process}"), json!({ "quantity": 1 }));
         app
     }
 

@@ -268,7 +268,8 @@ async fn a_worker_takes_up_what_a_dead_one_held_and_what_is_new() {
     let held = Cook::new(How::Well);
     w.enqueue(&held).await;
     w.sql("update jobs set state = 'running', lease = gen_random_uuid(), lease_until = now() + interval '1h'").await;
-    let worker = background::Worker::start(w.pool.clone(), w.registry(), 4, true).await.unwrap();
+    background::take_over(&w.pool).await.unwrap();
+    let worker = background::Worker::start(w.pool.clone(), w.registry(), 4).await;
     let new = Cook::new(How::Well);
     w.enqueue(&new).await;
     for job in [&held, &new] {
@@ -360,29 +361,67 @@ async fn a_job_that_ends_the_server_again_and_again_is_given_up() {
 }
 
 #[tokio::test]
-async fn of_the_jobs_that_ran_when_the_server_ended_one_runs_at_a_time() {
+async fn one_that_takes_long_holds_up_no_other_that_ran_when_the_server_ended() {
     let w = World::start().await;
-    let jobs = [Cook::new(How::Hangs), Cook::new(How::Hangs), Cook::new(How::Hangs)];
+    let slow = Cook::new(How::Hangs);
+    w.enqueue(&slow).await;
+    let others: Vec<Cook> = (0..60).map(|_| Cook::new(How::Well)).collect();
+    for job in &others {
+        w.enqueue(job).await;
+    }
+    w.sql(
+        "update jobs set state = 'running', attempt = 1, lease = gen_random_uuid(), lease_until = now()
+         where state = 'pending'",
+    )
+    .await;
+    // It is the first to be taken up again, and never comes back.
+    w.sql("update jobs set run_at = run_at - interval '1h' where params->>'how' = 'Hangs'").await;
+    let world = w.clone();
+    let held = tokio::spawn(async move { world.run().await });
+    while w.running().await != [slow.dish] {
+        tokio::task::yield_now().await;
+    }
+    while w.run().await {}
+    for job in &others {
+        assert_eq!(w.row(job).await.state, "succeeded");
+    }
+    held.abort();
+}
+
+#[tokio::test]
+async fn of_the_jobs_that_ran_when_the_server_ended_half_as_many_run_each_time() {
+    let w = World::start().await;
+    // One of them ends the server as soon as it runs; the others take long.
+    let jobs: Vec<Cook> = (0..60).map(|_| Cook::new(How::Hangs)).collect();
     for job in &jobs {
         w.enqueue(job).await;
     }
-    assert_eq!(w.lease().await.len(), 3);
-    w.crash().await;
-    let suspect = w.lease().await;
-    assert_eq!(suspect.len(), 1);
-    // What is new is not held up by it.
-    let new = Cook::new(How::Well);
-    w.enqueue(&new).await;
-    assert!(w.run().await);
-    assert_eq!(w.row(&new).await.state, "succeeded");
-    w.crash().await;
-    assert_ne!(w.lease().await, suspect, "it waits, and another has its turn");
-    let mut crashes = Vec::new();
-    for job in &jobs {
-        crashes.push(w.crashes(job).await);
+    assert_eq!(w.lease().await.len(), 60);
+    let poison = jobs[0].dish;
+    for (most, crashes) in [(8, 1), (4, 2), (2, 3), (1, 4), (1, 5)] {
+        w.crash().await;
+        assert!(!run_next(&w.pool, &Registry::default()).await.unwrap());
+        w.sql("update jobs set run_at = now() + interval '1h' where state = 'pending'").await;
+        sqlx::query("update jobs set run_at = now() - interval '1h' where subject = $1")
+            .bind(poison)
+            .execute(&w.pool)
+            .await
+            .unwrap();
+        assert_eq!(w.lease().await, [poison], "nobody else is due, after {crashes} crashes");
+        w.sql("update jobs set run_at = now() - interval '1m' where state = 'pending'").await;
+        assert_eq!(w.lease().await.len(), most, "after {crashes} crashes");
+        // What is new is not held up by it.
+        let new = Cook::new(How::Well);
+        w.enqueue(&new).await;
+        assert!(w.run().await);
+        assert_eq!(w.row(&new).await.state, "succeeded");
     }
-    crashes.sort_unstable();
-    assert_eq!(crashes, [1, 1, 2]);
+    assert_eq!(w.crashes(&jobs[0]).await, 5);
+    let mut harmed = 0;
+    for job in &jobs[1..] {
+        harmed = harmed.max(w.crashes(job).await);
+    }
+    assert!(harmed < 5, "{harmed}: nobody else comes near to being given up");
 }
 
 #[tokio::test]

@@ -163,6 +163,7 @@ impl Host {
             },
             port: Some(5000 + (rand() % 20_000) as u16),
             raw: false,
+            time: None,
         };
         let handle = self.driver.start(&spec).await.unwrap();
         let address = handle.addr.expect("a web process has an address");

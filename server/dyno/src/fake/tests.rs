@@ -14,6 +14,7 @@ fn spec(name: &str, port: Option<u16>) -> Spec {
         limits: Limits::default(),
         port,
         raw: false,
+        time: None,
     }
 }
 

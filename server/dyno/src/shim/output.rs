@@ -22,15 +22,29 @@ const BACKLOG_BYTES: u64 = 1 << 30;
 const LOOK: Duration = Duration::from_secs(1);
 const IDLE_LOOK: Duration = Duration::from_secs(5);
 
-/// Writes down all output until nobody is left inside who could write, and says when the dyno's
-/// `disk` is full.
-pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd, disk: Option<File>) -> Result<(), Sentence> {
+/// What is looked at while the dyno runs.
+pub(super) struct Watched {
+    /// Its disk.
+    pub disk: Option<File>,
+    pub deadline: Option<Deadline>,
+}
+
+/// When a dyno is ended that has not ended by itself.
+pub(super) struct Deadline {
+    /// PID 1 inside, with which all the others go.
+    pub init: i32,
+    pub time: Duration,
+}
+
+/// Writes down all output until nobody is left inside who could write, says when the dyno's disk is full, and ends it
+/// at its deadline.
+pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd, watched: Watched) -> Result<(), Sentence> {
     let writer =
         Writer::open(&state.spool(), SEGMENT_BYTES).map_err(doing("open the spool"))?.limited_to(BACKLOG_BYTES);
     let mut sink = Sink { writer, dropped: 0 };
     let mut streams = [Stream::new(b'o', stdout), Stream::new(b'e', stderr)];
-    let mut disk = disk.map(Disk::new);
-    let patience = disk.as_ref().map_or(-1, |_| IDLE_LOOK.as_millis() as i32);
+    let mut disk = watched.disk.map(Disk::new);
+    let mut deadline = watched.deadline.map(|deadline| (Instant::now() + deadline.time, deadline));
     let mut buffer = vec![0; 64 * 1024];
     while streams.iter().any(|stream| stream.fd >= 0) {
         let mut polled = streams.each_ref().map(|stream| libc::pollfd {
@@ -39,7 +53,7 @@ pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd, disk: 
             revents: 0,
         });
         // SAFETY: as many as said.
-        if unsafe { libc::poll(polled.as_mut_ptr(), 2, patience) } < 0 {
+        if unsafe { libc::poll(polled.as_mut_ptr(), 2, patience(disk.is_some(), deadline.as_ref())) } < 0 {
             match io::Error::last_os_error() {
                 e if e.kind() == io::ErrorKind::Interrupted => continue,
                 e => return Err(doing("wait for output")(e)),
@@ -53,6 +67,11 @@ pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd, disk: 
         if let Some(disk) = disk.as_mut().filter(|disk| disk.looked.elapsed() >= LOOK) {
             disk.look(&mut sink);
         }
+        if let Some((_, late)) = deadline.take_if(|(at, _)| *at <= Instant::now()) {
+            sink.line(b's', late.sentence().as_bytes());
+            // SAFETY: plain system call. It is a child of ours that nobody has waited for, so the number is its own.
+            unsafe { libc::kill(late.init, libc::SIGKILL) };
+        }
         sink.flush();
     }
     // A full disk may be what it died of.
@@ -61,6 +80,22 @@ pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd, disk: 
         sink.flush();
     }
     Ok(())
+}
+
+/// Milliseconds until something is to be looked at, whether or not there is output; -1 for ever.
+fn patience(disk: bool, deadline: Option<&(Instant, Deadline)>) -> i32 {
+    let look = disk.then_some(IDLE_LOOK);
+    let left = deadline.map(|(at, _)| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
+    look.into_iter().chain(left).min().map_or(-1, |time| i32::try_from(time.as_millis()).unwrap_or(i32::MAX))
+}
+
+impl Deadline {
+    fn sentence(&self) -> String {
+        format!(
+            "Time limit exceeded: it was stopped after {} seconds, which is the most it may take.",
+            self.time.as_secs()
+        )
+    }
 }
 
 /// The dyno's disk, and whether people know that it is full.

@@ -288,3 +288,30 @@ fn processes_with(argument: &str) -> usize {
     });
     found.count()
 }
+
+#[tokio::test]
+async fn a_dyno_that_may_take_so_long_ends_by_itself() {
+    let world = World::new();
+    // Deaf to signals, with a child that left its session, and silent: nobody but the shim is there to end it.
+    let mut spec = world.spec("trap '' TERM INT HUP; echo begun; setsid sleep 100000 & exec sleep 100000");
+    spec.time = Some(Duration::from_secs(1));
+    let (exit, lines) = world.run(&spec).await;
+    assert_eq!((exit.code, exit.signal), (None, Some(libc::SIGKILL)));
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(
+        lines[0] == "begun" && lines[1].starts_with("Time limit exceeded: it was stopped after 1 sec"),
+        "{lines:?}"
+    );
+
+    spec.id = world.spec("").id;
+    spec.command = "while :; do echo again; done".to_owned();
+    let (exit, lines) = world.run(&spec).await;
+    assert_eq!(exit.signal, Some(libc::SIGKILL));
+    assert!(lines.iter().any(|line| line.starts_with("Time limit exceeded")));
+
+    spec.id = world.spec("").id;
+    spec.command = "echo in time".to_owned();
+    spec.time = Some(Duration::from_secs(60));
+    let (exit, lines) = world.run(&spec).await;
+    assert_eq!((exit.code, lines), (Some(0), vec!["in time".to_owned()]));
+}

@@ -38,6 +38,7 @@ impl World {
             limits: Limits::default(),
             port: None,
             raw: false,
+            time: None,
         }
     }
 

@@ -62,6 +62,14 @@ impl Job for Run {
             Built::Failed(why) => return self.end(platform, &build, &why).await,
             Built::Cancelled => return self.end(platform, &build, "Build cancelled").await,
         };
+        if build.release_id.is_none()
+            && let Err(why) = releases::admit(platform.db(), build.app_id).await
+        {
+            return match why {
+                crate::Error::Told(why) => self.end(platform, &build, why.message.trim_end_matches('.')).await,
+                crate::Error::Internal(err) => Err(Failure::Retry(err)),
+            };
+        }
         let release = steps.once("choose the release", async { Ok(Uuid::now_v7()) }).await?;
         if !store::builds::build_releases(platform.db(), self.build, release).await? {
             return self.end(platform, &build, "Build cancelled").await;
@@ -114,7 +122,7 @@ impl Run {
         let Some(app) = store::apps::app_info(db, build.app_id).await? else {
             return Ok(Built::Failed("the app was destroyed".into()));
         };
-        let folder = platform.config().data.join("tmp").join(format!("source-{}", self.build));
+        let folder = source::folder(platform, self.build);
         let outcome = self.build_in(platform, build, &app, &folder).await;
         source::remove(&folder).await?;
         match outcome {
@@ -156,8 +164,7 @@ impl Run {
             source_version: build.source_version.clone().unwrap_or_default(),
         };
         let (sender, receiver) = mpsc::unbounded_channel();
-        let mut config = builder::Config::new(&platform.config().data);
-        config.limits.disk = platform.config().build_disk;
+        let config = super::config(platform);
         let cancel = platform.builds().token(self.build);
         let building = async {
             let outcome = builder::build(platform.driver().as_ref(), &config, &request, &sender, cancel).await;
@@ -295,6 +302,12 @@ impl Run {
     }
 
     async fn end(&self, platform: &Platform, build: &Row, why: &str) -> Result<(), Failure> {
+        // What a server that was killed had begun. If it cannot be removed now, that is tried again by `Strays`.
+        if build.started_at.is_some()
+            && let Err(err) = super::abandon(platform, self.build).await
+        {
+            tracing::warn!(build.id = %self.build, "could not remove what a build left: {err:#}");
+        }
         let why = &without_secrets(build, why);
         self.print(platform, build, "").await?;
         self.print(platform, build, &format!(" !     Push rejected, {}.", lower(why))).await?;

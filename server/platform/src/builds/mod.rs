@@ -6,8 +6,13 @@ mod queue;
 mod routes;
 mod source;
 
-use std::{collections::HashMap, sync::Mutex, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Mutex,
+    time::Duration,
+};
 
+use anyhow::Context as _;
 use async_trait::async_trait;
 use background::{Reconciler, Report};
 use chrono::Utc;
@@ -81,6 +86,30 @@ pub(crate) async fn create(platform: &Platform, tx: &mut sqlx::PgConnection, new
     store::builds::build_create(&mut *tx, new).await?;
     queue::start(platform, tx).await?;
     Ok(())
+}
+
+/// How things are built here.
+fn config(platform: &Platform) -> builder::Config {
+    let mut config = builder::Config::new(&platform.config().data);
+    config.limits.disk = platform.config().build_disk;
+    config
+}
+
+/// The builds that have left something on disk, whether or not they still run.
+pub(crate) async fn left(platform: &Platform) -> anyhow::Result<BTreeSet<Uuid>> {
+    let config = config(platform);
+    let left = tokio::task::spawn_blocking(move || {
+        let mut left = builder::left(&config)?;
+        left.extend(source::left(&config.tmp)?);
+        std::io::Result::Ok(left)
+    });
+    left.await.context("look for what builds have left")?.context("look for what builds have left")
+}
+
+/// Ends a build wherever it is, and removes all that it has on disk but its output. To be called when no job is at it.
+pub(crate) async fn abandon(platform: &Platform, build: Uuid) -> anyhow::Result<()> {
+    builder::abandon(platform.driver().as_ref(), &config(platform), build).await?;
+    source::abandon(platform, build).await
 }
 
 /// The build as it goes over the wire.

@@ -1,28 +1,25 @@
 //! The queue of builds: as many run at once as the machine is to bear, and payers take turns.
-//!
-//! A build that waits is a row, and holds neither a worker nor anything else. Its job is put into the queue of
-//! jobs when it gets its place: in the transaction that makes it, when a place is free, or else by [`Queue`].
 
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
 use background::{Reconciler, Report};
-use chrono::Utc;
+use store::queues::{BUILDS, Places};
 use uuid::Uuid;
 
 use super::Run;
-use crate::Platform;
+use crate::{Platform, queues};
+
+/// The places of builds.
+fn queue(platform: &Platform) -> queues::Queue<Run> {
+    let all = i64::try_from(platform.config().build_concurrency).unwrap_or(1);
+    queues::Queue { rows: &BUILDS, places: Places { all, each: all }, job: |build| Run { build } }
+}
 
 /// Gives free places to the builds whose turn it is. The caller commits.
 pub(super) async fn start(platform: &Platform, tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>> {
-    let most = i64::try_from(platform.config().build_concurrency).unwrap_or(1);
-    let mut apps = Vec::new();
-    while let Some((build, app)) = store::builds::build_start_next(&mut *tx, most, Utc::now()).await? {
-        background::enqueue(&mut *tx, &Run { build }).await?;
-        apps.push(app);
-    }
-    Ok(apps)
+    queue(platform).start(tx).await
 }
 
 /// Starts the builds whose turn it is, ends those that were cancelled while they waited, and tells the others how
@@ -64,11 +61,7 @@ impl Reconciler for Queue {
 
     async fn run(&mut self) -> anyhow::Result<Report> {
         let mut tx = self.platform.db().begin().await?;
-        let apps = start(&self.platform, &mut tx).await.context("start the next builds")?;
-        // A job ends them, as it would end one that runs.
-        for build in store::builds::build_cancelled_waiting(&mut *tx).await? {
-            background::enqueue(&mut tx, &Run { build }).await?;
-        }
+        let apps = queue(&self.platform).keep(&mut tx).await?;
         tx.commit().await?;
         apps.iter().for_each(|app| self.platform.changed(*app));
         self.tell().await?;

@@ -1,13 +1,46 @@
 //! Brings a build's source to disk: a commit of the app's repository, or an archive.
 
-use std::path::Path;
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 use store::builds::Row;
+use uuid::Uuid;
 
 use super::download::download;
 use crate::{Platform, git, sources};
+
+/// What the folders of sources are called; files beside them, on the way, have an extension.
+const NAME: &str = "source-";
+
+/// Where the source of a build is.
+pub(super) fn folder(platform: &Platform, build: Uuid) -> PathBuf {
+    platform.config().data.join("tmp").join(format!("{NAME}{build}"))
+}
+
+/// The builds whose source is there, or part of it.
+pub(super) fn left(tmp: &Path) -> io::Result<BTreeSet<Uuid>> {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(tmp)? {
+        let name = entry?.file_name();
+        let id = name.to_str().and_then(|name| name.strip_prefix(NAME)?.split('.').next());
+        found.extend(id.and_then(|id| id.parse::<Uuid>().ok()));
+    }
+    Ok(found)
+}
+
+/// Removes all that there is of the source of a build.
+pub(super) async fn abandon(platform: &Platform, build: Uuid) -> anyhow::Result<()> {
+    let folder = folder(platform, build);
+    for extension in ["tar", "download"] {
+        remove(&folder.with_extension(extension)).await?;
+    }
+    remove(&folder).await
+}
 
 /// Unpacks the source of `build` into `into`, anew.
 pub(super) async fn fetch(platform: &Platform, build: &Row, uid: u32, into: &Path) -> Result<(), builder::Error> {

@@ -33,6 +33,8 @@ pub(crate) struct Wanted<'a> {
     pub disk: dyno::disks::Size,
     /// Gets a port.
     pub web: bool,
+    /// How long it may run.
+    pub time: Option<std::time::Duration>,
 }
 
 /// Every dyno has a loopback of its own, so that all can have the same port.
@@ -58,6 +60,7 @@ pub(crate) fn spec(wanted: Wanted<'_>) -> dyno::Spec {
         },
         port: wanted.web.then_some(PORT),
         raw: false,
+        time: wanted.time,
     }
 }
 

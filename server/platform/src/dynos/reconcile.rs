@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
 use background::{Reconciler, Report};
 use chrono::Utc;
+use dyno::Phase;
 use futures::{FutureExt as _, StreamExt as _, stream};
 use nix::sys::signal::Signal;
 use router::Routes;
@@ -20,7 +21,7 @@ use super::{
     plan::{self, App, Step, Type},
     routing, spec,
 };
-use crate::{Platform, config_vars, ingest, stacks};
+use crate::{Platform, builds, config_vars, ingest, stacks};
 
 /// Looks this often while something starts, stops or waits.
 const BUSY: Duration = Duration::from_millis(150);
@@ -33,6 +34,9 @@ pub struct Reconcile {
     /// The table that the router has, as far as we know.
     told: Option<Routes>,
 }
+
+/// What was killed is gone after this long.
+const KILLED: Duration = Duration::from_secs(5);
 
 /// All that one run looks at.
 struct World {
@@ -238,7 +242,8 @@ impl Reconcile {
         let web = row.kind == "web";
         let disk = platform.config().dyno_disk;
         let (command, uid) = (&row.command, app.uid);
-        let wanted = Wanted { run: row.run_id, name: &row.name, uid, command, root, vars, size, disk, web };
+        let name = &row.name;
+        let wanted = Wanted { run: row.run_id, name, uid, command, root, vars, size, disk, web, time: None };
         let command = if web { row.command.replace("$PORT", "5000") } else { row.command.clone() };
         platform.supervisor_said(app.id, &row.name, &format!("Starting process with command `{command}`"));
         let handle = platform.driver().start(&spec(wanted)).await?;
@@ -330,25 +335,43 @@ fn starts(world: &World, step: &Step) -> Option<Uuid> {
     }
 }
 
-/// Stops every dyno: SIGTERM, 30 seconds, SIGKILL. The formation stays as it is.
+/// Stops every dyno, build and release phase: SIGTERM, 30 seconds, SIGKILL. The formation stays as it is, and builds
+/// begin anew. What a release phase leaves stays, so that the next start sees how it ended, and runs it no second time.
 pub(crate) async fn stop_all(platform: &Platform) -> anyhow::Result<()> {
-    let rows = store::dynos::dyno_all(platform.db()).await?;
-    for row in &rows {
-        if let Err(err) = platform.driver().signal(row.run_id, Signal::SIGTERM as i32).await {
-            tracing::warn!(dyno.name = %row.name, "could not stop: {err}");
-        }
-    }
-    let grace = plan::GRACE.to_std().unwrap_or(Duration::from_secs(30));
-    let all = futures::future::join_all(rows.iter().map(|row| platform.driver().wait(row.run_id)));
-    if tokio::time::timeout(grace, all).await.is_err() {
-        for row in &rows {
-            let _ = platform.driver().signal(row.run_id, Signal::SIGKILL as i32).await;
-        }
-    }
-    for row in rows {
+    end_all(platform).await?;
+    for row in store::dynos::dyno_all(platform.db()).await? {
         ingest::finish(platform, row.app_id, row.run_id).await?;
         platform.driver().remove(row.run_id).await?;
         store::dynos::dyno_delete(platform.db(), row.id).await?;
     }
+    for build in builds::left(platform).await? {
+        builds::abandon(platform, build).await?;
+    }
     Ok(())
+}
+
+/// Ends whatever the driver knows of, also what comes late because it was being started.
+async fn end_all(platform: &Platform) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let grace = plan::GRACE.to_std().unwrap_or(Duration::from_secs(30));
+    let mut told = HashSet::new();
+    loop {
+        let mut dynos = platform.driver().list().await?;
+        dynos.retain(|dyno| !matches!(dyno.phase, Phase::Exited(_)));
+        let is_late = begun.elapsed() >= grace;
+        if dynos.is_empty() || begun.elapsed() >= grace + KILLED {
+            return Ok(());
+        }
+        for dyno in dynos {
+            // One that is being started does not hear yet.
+            if !is_late && (dyno.phase == Phase::Starting || !told.insert(dyno.handle.id)) {
+                continue;
+            }
+            let signal = if is_late { Signal::SIGKILL } else { Signal::SIGTERM };
+            if let Err(err) = platform.driver().signal(dyno.handle.id, signal as i32).await {
+                tracing::warn!(dyno.name = %dyno.handle.name, "could not stop: {err}");
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

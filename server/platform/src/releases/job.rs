@@ -14,6 +14,8 @@ use crate::{Platform, config_vars, dynos, events, outputs};
 
 /// A release phase may take this long. See behaviour.md 1.5.
 const LIMIT: Duration = Duration::from_secs(3600);
+/// If it is not ended by then, because the server is away, its shim ends it.
+const LAST_LIMIT: Duration = Duration::from_secs(3660);
 
 /// Runs the release phase of a release, and then lets it take over or fail.
 #[derive(Serialize, Deserialize)]
@@ -35,11 +37,18 @@ impl Job for Run {
         if release.status != "pending" {
             return Ok(());
         }
-        // Release phases of an app run in order, as migrations must.
-        while store::releases::release_older_pending(platform.db(), release.app_id, release.version).await? {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+        // A job from before there was a queue waits for its turn without holding a worker.
+        if release.started_at.is_none() && release.cancelled_at.is_none() {
+            return Ok(());
         }
-        let ended = steps.once("run the release phase", self.phase(platform, &release)).await?;
+        let phase = async {
+            tokio::select! {
+                biased;
+                () = cancelled(platform, self.release) => Ok(Some("it was cancelled".to_owned())),
+                ended = self.phase(platform, &release) => ended,
+            }
+        };
+        let ended = steps.once("run the release phase", phase).await?;
         // The dyno is removed after its end was recorded, or a retry would run the command again.
         platform.driver().remove(self.release).await.map_err(anyhow::Error::from)?;
         let _ = platform.history().forget(release.app_id, &self.release.to_string());
@@ -85,14 +94,17 @@ impl Run {
             size,
             disk: platform.config().dyno_disk,
             web: false,
+            time: Some(LAST_LIMIT),
         });
         platform.supervisor_said(app.id, &name, &format!("Starting process with command `{command}`"));
         let handle = platform.driver().start(&spec).await.map_err(anyhow::Error::from)?;
         let spool = handle.spool.clone();
+        // Part of its time has passed when it was started by a server before this one.
+        let left = LIMIT.saturating_sub((Utc::now() - handle.started_at).to_std().unwrap_or_default());
         let exit = tokio::select! {
             exit = platform.driver().wait(release.id) => exit.map_err(anyhow::Error::from)?,
             err = copy_forever(platform, release, &name, &spool) => return Err(Failure::Retry(err)),
-            () = tokio::time::sleep(LIMIT) => {
+            () = tokio::time::sleep(left) => {
                 platform.driver().signal(release.id, libc_sigkill()).await.map_err(anyhow::Error::from)?;
                 platform.driver().wait(release.id).await.map_err(anyhow::Error::from)?
             }
@@ -110,6 +122,7 @@ impl Run {
         failed: Option<&str>,
     ) -> anyhow::Result<()> {
         let mut tx = platform.change().await?;
+        store::apps::app_lock(&mut *tx, release.app_id).await?;
         let to = if failed.is_some() { "failed" } else { "succeeded" };
         let moved = store::releases::release_move(&mut *tx, release.id, "pending", to, Utc::now()).await?;
         let current = store::releases::release_current(&mut *tx, release.app_id).await?;
@@ -121,6 +134,7 @@ impl Run {
             };
             super::settle(&mut tx, release.app_id, slug.as_ref()).await.map_err(|err| anyhow!("{err}"))?;
         }
+        let next = super::queue::start(&mut tx).await.context("start the next release phases")?;
         if moved {
             let summary = match failed {
                 Some(why) => format!("The release phase of v{} failed: {why}.", release.version),
@@ -133,6 +147,7 @@ impl Run {
             events::event_of_platform(&mut tx, event).await.map_err(|err| anyhow!("{err}"))?;
         }
         tx.commit().await?;
+        next.into_iter().for_each(|app| platform.changed(app));
         if moved {
             let text = match failed {
                 Some(_) => format!("Release v{} failed: the release command exited with an error", release.version),
@@ -143,6 +158,17 @@ impl Run {
         platform.changed(release.app_id);
         platform.wake_dynos();
         Ok(())
+    }
+}
+
+/// Waits until nobody waits for the release any more, as when its app is destroyed.
+async fn cancelled(platform: &Platform, release: Uuid) {
+    loop {
+        match store::releases::release_is_cancelled(platform.db(), release).await {
+            Ok(true) => return,
+            // A database that is away cancels nothing.
+            Ok(false) | Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Releases: one slug with one configuration, numbered and immutable.
 //!
 //! A release whose slug has no release phase succeeds in the transaction that makes it; one that
-//! has is run by a job, and fails without harm to the release before.
+//! has is run by a job when it is its turn ([`queue`]), and fails without harm to the release before.
 
 mod changes;
 mod job;
+mod queue;
 mod routes;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use sqlx::PgConnection;
 use store::releases::Row;
 use uuid::Uuid;
 
+pub(crate) use self::queue::{PLACES, Queue, admit};
 pub use self::{
     changes::release_changes,
     job::Run,
@@ -39,7 +41,7 @@ pub(crate) struct New<'a> {
     pub commit: Option<String>,
 }
 
-/// Makes a release for `actor` and returns its version.
+/// Makes a release for `actor` and returns its version. Refused when too many release phases of the app wait.
 pub(crate) async fn create(
     platform: &Platform,
     tx: &mut PgConnection,
@@ -66,6 +68,9 @@ pub(crate) async fn create_for(
         None => None,
     };
     let phase = slug.as_ref().is_some_and(|s| s.process_types.contains_key("release"));
+    if phase {
+        admit(&mut *tx, new.app).await?;
+    }
     let config = config_vars::seal(platform.secrets(), new.app, vars);
     let id = new.id.unwrap_or_else(Uuid::now_v7);
     let row = store::releases::New {
@@ -79,9 +84,9 @@ pub(crate) async fn create_for(
         commit: new.commit.as_deref(),
         now: Utc::now(),
     };
-    let version = store::releases::release_create(tx, &row).await?;
+    let version = store::releases::release_create(&mut *tx, &row).await?;
     if phase {
-        background::enqueue(tx, &Run { release: id }).await?;
+        queue::start(tx).await?;
     } else {
         settle(tx, new.app, slug.as_ref()).await?;
     }

@@ -49,7 +49,7 @@ async fn destroying_an_app() {
         },
     )
     .await;
-    assert_eq!(points, 9);
+    assert_eq!(points, 12);
 }
 
 async fn release_phase(code: i32, status: &str, formation: i64) {

@@ -40,7 +40,13 @@ async fn dynos() {
         dyno_save(&w.db, row).await.unwrap();
     }
     assert_eq!(dyno_list(&w.db, app).await.unwrap(), [web1.clone(), web2.clone(), worker.clone()]);
-    assert_eq!(dyno_all(&w.db).await.unwrap().len(), 3);
+    let all_dynos = dyno_all(&w.db).await.unwrap();
+    assert_eq!(all_dynos.len(), 3);
+
+    // What runs is wanted by a dyno, a release or a build; what has ended, and what nobody knows, is not.
+    let (phase, build) = (w.release(app, "pending", Some(slug)).await, w.build(app, 1).await);
+    let runs = [all_dynos[0].run_id, phase, build, release, all_dynos[0].id, Uuid::now_v7()];
+    assert_eq!(dyno_wanted(&w.db, &runs).await.unwrap(), runs[..3].iter().copied().collect());
     assert!(store::slugs::slug_runs(&w.db, app, slug).await.unwrap());
     assert_eq!(dyno_of(&w.db, &[app]).await.unwrap().len(), 3);
     assert_eq!(dyno_list_shown(&w.db, app, &all(&LIST)).await.unwrap().rows.len(), 3);

@@ -19,6 +19,7 @@ mod oauth_clients;
 mod pages;
 mod passwords;
 mod payers;
+mod queues;
 mod quotas;
 mod releases;
 mod sessions;

@@ -12,6 +12,8 @@ mod machine;
 mod memory;
 mod other_apps;
 mod outside;
+mod release_phases;
 mod rights;
 mod secrets;
+mod strays;
 mod uploads;

@@ -38,6 +38,7 @@ impl Crowd {
             limits: dyno::Limits::default(),
             port: None,
             raw: false,
+            time: None,
         }
     }
 

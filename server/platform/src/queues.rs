@@ -1,0 +1,47 @@
+//! Queues: what waits for a place, and gets its job with it. Payers take turns.
+//!
+//! What waits is a row, and holds neither a worker nor anything else. Its job is put into the queue of jobs when it
+//! gets its place: in the transaction that makes it, when a place is free, in that which ends the one before it, or
+//! else by the reconciler of its noun, which calls [`Queue::keep`].
+
+use anyhow::Context as _;
+use background::Job;
+use chrono::Utc;
+use store::queues::Places;
+use uuid::Uuid;
+
+/// A queue and the jobs of those who have got a place.
+pub(crate) struct Queue<J> {
+    pub rows: &'static store::queues::Queue,
+    pub places: Places,
+    pub job: fn(Uuid) -> J,
+}
+
+impl<J: Job> Queue<J> {
+    /// Gives free places to those whose turn it is, and says of which apps they are. The caller commits.
+    pub async fn start(&self, tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>> {
+        let mut apps = Vec::new();
+        while let Some((id, app)) = self.rows.start_next(&mut *tx, self.places, Utc::now()).await? {
+            background::enqueue(&mut *tx, &(self.job)(id)).await?;
+            apps.push(app);
+        }
+        Ok(apps)
+    }
+
+    /// As [`Self::start`], and sees to it that a job ends what was cancelled while it waited, that what has a place
+    /// has a job, and that what killed the server again and again gives its place back.
+    pub async fn keep(&self, tx: &mut sqlx::PgConnection) -> anyhow::Result<Vec<Uuid>> {
+        for lost in self.rows.lost(&mut *tx, J::KIND).await.context("look for what has lost its job")? {
+            if lost.failed {
+                tracing::warn!(subject = %lost.id, job.kind = J::KIND, "gave up what no job goes on with");
+                self.rows.fail(&mut *tx, lost.id, Utc::now()).await.context("end what no job goes on with")?;
+            } else {
+                background::enqueue(&mut *tx, &(self.job)(lost.id)).await?;
+            }
+        }
+        for id in self.rows.cancelled(&mut *tx).await.context("look for what was cancelled")? {
+            background::enqueue(&mut *tx, &(self.job)(id)).await?;
+        }
+        self.start(tx).await.context("start the next ones")
+    }
+}

@@ -1,0 +1,53 @@
+//! The queue of release phases: a number of them run at once, fewer of one payer, and those of an app one after the
+//! other, as migrations must.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use background::{Reconciler, Report};
+use store::queues::{Places, RELEASES};
+use uuid::Uuid;
+
+use super::Run;
+use crate::{Platform, error::Error, queues};
+
+/// Release phases that run at once, and of one payer: each may take an hour, and most take seconds.
+pub(crate) const PLACES: Places = Places { all: 64, each: 4 };
+/// Release phases of an app that run or wait.
+const MOST_PENDING: i64 = 10;
+
+const QUEUE: queues::Queue<Run> = queues::Queue { rows: &RELEASES, places: PLACES, job: |release| Run { release } };
+
+/// Gives free places to the release phases whose turn it is. The caller commits.
+pub(super) async fn start(tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>> {
+    QUEUE.start(tx).await
+}
+
+/// An error when an app has as many release phases before it as may be.
+pub(crate) async fn admit(db: impl sqlx::PgExecutor<'_>, app: Uuid) -> crate::error::Result<()> {
+    let pending = store::releases::release_pending_count(db, app).await?;
+    if pending < MOST_PENDING {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "{pending} releases of this app run their release phase or wait for it, and more than {MOST_PENDING} cannot. \
+         Wait until one of them has ended (wharf releases), which each does after an hour at the latest, then try \
+         again."
+    )))
+}
+
+/// Starts the release phases whose turn it is, and ends those that were cancelled while they waited.
+pub(crate) struct Queue(pub Platform);
+
+#[async_trait]
+impl Reconciler for Queue {
+    const NAME: &'static str = "releases";
+
+    async fn run(&mut self) -> anyhow::Result<Report> {
+        let mut tx = self.0.db().begin().await?;
+        let apps = QUEUE.keep(&mut tx).await?;
+        tx.commit().await?;
+        apps.iter().for_each(|app| self.0.changed(*app));
+        Ok(Report { again_in: Some(Duration::from_secs(1)), ..Report::default() })
+    }
+}

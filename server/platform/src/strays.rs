@@ -1,0 +1,67 @@
+//! Strays: dynos that run, and files of builds that lie there, though nothing wants them any more.
+//!
+//! Whoever starts a dyno has written the row that wants it before, so that what is found first and wanted by no row
+//! afterwards is left over: by a server that was killed, or whose start of it came through when it was cancelled. All
+//! the same it has to be found twice.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use background::{Reconciler, Report};
+use uuid::Uuid;
+
+use crate::{Platform, builds};
+
+/// Between finding something and ending it.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Ends what nothing wants.
+pub(crate) struct Strays {
+    platform: Platform,
+    /// What was one the last time.
+    found: HashSet<Uuid>,
+}
+
+impl Strays {
+    /// One that has found nothing yet.
+    pub fn new(platform: Platform) -> Self {
+        Self { platform, found: HashSet::new() }
+    }
+
+    async fn look(&self) -> anyhow::Result<HashSet<Uuid>> {
+        let mut there: BTreeSet<Uuid> = builds::left(&self.platform).await?;
+        let dynos = self.platform.driver().list().await.context("list the dynos")?;
+        there.extend(dynos.into_iter().map(|dyno| dyno.handle.id));
+        let there: Vec<Uuid> = there.into_iter().collect();
+        let wanted = store::dynos::dyno_wanted(self.platform.db(), &there).await.context("read what is wanted")?;
+        Ok(there.into_iter().filter(|id| !wanted.contains(id)).collect())
+    }
+}
+
+#[async_trait]
+impl Reconciler for Strays {
+    const NAME: &'static str = "strays";
+
+    async fn run(&mut self) -> anyhow::Result<Report> {
+        let mut report = Report::default();
+        let mut found = self.look().await?;
+        for id in found.intersection(&self.found.clone()) {
+            // Whatever it is: who built nothing has no files of builds.
+            match builds::abandon(&self.platform, *id).await {
+                Ok(()) => report.done.push(format!("ended {id}, which nothing wants")),
+                Err(err) => report.failed.push(format!("could not end {id}, which nothing wants: {err:#}")),
+            }
+        }
+        if report.failed.is_empty() {
+            found.retain(|id| !self.found.contains(id));
+        }
+        report.done.iter().for_each(|done| tracing::info!("{done}"));
+        report.again_in = (!found.is_empty()).then_some(AGAIN);
+        self.found = found;
+        Ok(report)
+    }
+}

@@ -1,0 +1,122 @@
+//! Queues: rows that wait for one of a number of places. Payers take turns, and the rows of one app wait for each
+//! other.
+//!
+//! A row waits while it is pending and has no `started_at`, and has its place from then until it is pending no more.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use crate::payers::OF_APPS;
+
+/// A table whose rows wait.
+#[derive(Debug)]
+pub struct Queue {
+    table: &'static str,
+    /// The column that counts the rows of an app.
+    number: &'static str,
+    /// Held by whoever gives places.
+    lock: i64,
+}
+
+/// Builds that wait.
+pub static BUILDS: Queue = Queue { table: "builds", number: "number", lock: 7301 };
+/// Releases whose phase waits.
+pub static RELEASES: Queue = Queue { table: "releases", number: "version", lock: 7304 };
+
+/// How many places there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    pub all: i64,
+    /// Of one payer. The last of all is for whoever has none.
+    pub each: i64,
+}
+
+/// A row that has a place, but no job that goes on with it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Lost {
+    pub id: Uuid,
+    /// Whether its job was let lie.
+    pub failed: bool,
+}
+
+/// Rows that nothing of their own app is in front of.
+const FIRST: &str = "and t.cancelled_at is null
+    and not exists (select 1 from {table} e where e.app_id = t.app_id and e.status = 'pending'
+                        and e.{number} < t.{number})";
+
+impl Queue {
+    /// Everything that waits, with `app_id`, the `position` from 1, and how many places the payer has (`taken`):
+    /// whose rows have places already have had those turns.
+    pub(crate) fn waiting(&self) -> String {
+        self.rows("")
+    }
+
+    fn rows(&self, which: &str) -> String {
+        let sql = "select w.id, w.app_id, w.taken, row_number() over (order by w.turn, w.created_at, w.id) as position
+            from (select t.id, t.app_id, t.created_at, coalesce(o.taken, 0) as taken,
+                      row_number() over (partition by p.payer order by t.created_at, t.id)
+                      + coalesce(o.taken, 0) as turn
+                  from {table} t join {payers} p on p.app_id = t.app_id
+                  left join (select p.payer, count(*) as taken from {table} r join {payers} p on p.app_id = r.app_id
+                             where r.status = 'pending' and r.started_at is not null group by p.payer) o
+                      on o.payer = p.payer
+                  where t.status = 'pending' and t.started_at is null {which}) w";
+        self.named(&sql.replace("{which}", which))
+    }
+
+    fn named(&self, sql: &str) -> String {
+        sql.replace("{payers}", OF_APPS).replace("{table}", self.table).replace("{number}", self.number)
+    }
+
+    /// Gives a place to the row whose turn it is; its id and app. Nothing when no place is free for anybody who
+    /// waits. The rows of one app wait for each other.
+    pub async fn start_next(
+        &self,
+        db: &mut PgConnection,
+        places: Places,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<Option<(Uuid, Uuid)>> {
+        // One at a time, or two might both see the last place free.
+        sqlx::query("select pg_advisory_xact_lock($1)").bind(self.lock).execute(&mut *db).await?;
+        let next = self.named(&format!(
+            "update {{table}} set started_at = $3, updated_at = $3 where id = (
+                 select q.id from ({}) q
+                 where q.taken < $2
+                     and (select count(*) from {{table}} r where r.status = 'pending' and r.started_at is not null)
+                         < (case when q.taken > 0 then $1 - 1 else $1 end)
+                 order by q.position limit 1)
+             returning id, app_id",
+            self.rows(FIRST)
+        ));
+        sqlx::query_as(sqlx::AssertSqlSafe(next)).bind(places.all).bind(places.each).bind(now).fetch_optional(db).await
+    }
+
+    /// What was cancelled before it got a place.
+    pub async fn cancelled(&self, db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
+        let cancelled = self.named(
+            "select id from {table} where status = 'pending' and started_at is null and cancelled_at is not null",
+        );
+        sqlx::query_scalar(sqlx::AssertSqlSafe(cancelled)).fetch_all(db).await
+    }
+
+    /// What has a place while no job of this kind goes on with it.
+    pub async fn lost(&self, db: impl PgExecutor<'_>, kind: &str) -> sqlx::Result<Vec<Lost>> {
+        let lost = self.named(
+            "select t.id, exists (select 1 from jobs j where j.kind = $1 and j.subject = t.id and j.state = 'failed')
+                 as failed
+             from {table} t where t.status = 'pending' and t.started_at is not null
+                 and not exists (select 1 from jobs j where j.kind = $1 and j.subject = t.id
+                                     and j.state in ('pending', 'running'))",
+        );
+        sqlx::query_as(sqlx::AssertSqlSafe(lost)).bind(kind).fetch_all(db).await
+    }
+
+    /// Takes the place of what nobody can go on with: it has failed.
+    pub async fn fail(&self, db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+        let fail =
+            self.named("update {table} set status = 'failed', updated_at = $2 where id = $1 and status = 'pending'");
+        sqlx::query(sqlx::AssertSqlSafe(fail)).bind(id).bind(now).execute(db).await?;
+        Ok(())
+    }
+}

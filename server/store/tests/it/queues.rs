@@ -1,0 +1,149 @@
+//! Queues of builds and of release phases: whose turn it is.
+
+use store::{builds::*, queues::*, releases::*};
+use uuid::Uuid;
+
+use crate::world::{World, account, at};
+
+impl World {
+    async fn start_next(&self, all: i64, each: i64) -> Option<(Uuid, Uuid)> {
+        let places = Places { all, each };
+        BUILDS.start_next(&mut self.db.acquire().await.unwrap(), places, at(9)).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn places_are_taken_in_turn_and_one_for_each_app() {
+    let w = World::start().await;
+    let (dusk, dawn, noon) = (w.app("dusk").await, w.app("dawn").await, w.app("noon").await);
+    let (a, b, c, d) = (w.build(dusk, 1).await, w.build(dusk, 2).await, w.build(dawn, 3).await, w.build(noon, 4).await);
+    assert_eq!(w.start_next(3, 3).await, Some((a, dusk)));
+    // Those of one app wait for each other, and hold up nobody else.
+    assert_eq!(w.start_next(3, 3).await, Some((c, dawn)));
+    assert_eq!(w.start_next(3, 3).await, None);
+    build_fail(&w.db, a, "x", at(9)).await.unwrap();
+    assert_eq!(w.start_next(3, 3).await, Some((b, dusk)));
+    assert_eq!(build_waiting(&w.db).await.unwrap(), [(d, noon, 1)]);
+    build_cancel(&w.db, d, at(9)).await.unwrap();
+    assert_eq!(w.start_next(9, 9).await, None);
+    assert_eq!(BUILDS.cancelled(&w.db).await.unwrap(), [d]);
+}
+
+#[tokio::test]
+async fn owners_take_turns_however_many_builds_one_of_them_has() {
+    let w = World::start().await;
+    let bob = account("bob@example.com");
+    store::accounts::account_create(&w.db, &bob).await.unwrap();
+    let mut many = Vec::new();
+    for n in 0..4 {
+        let app = w.app(&format!("ada-{n}")).await;
+        many.push(w.build(app, n).await);
+    }
+    let app = w.app("bob").await;
+    store::apps::app_give(&w.db, app, Some(bob.id), None, at(9)).await.unwrap();
+    let one = w.build(app, 9).await;
+    let places: Vec<_> = build_waiting(&w.db).await.unwrap().into_iter().map(|(id, ..)| id).collect();
+    assert_eq!(places, [many[0], one, many[1], many[2], many[3]]);
+    assert_eq!(w.start_next(2, 2).await.unwrap().0, many[0]);
+    // Whose build runs has had a turn.
+    let places: Vec<_> = build_waiting(&w.db).await.unwrap().into_iter().map(|(id, ..)| id).collect();
+    assert_eq!(places[0], one);
+}
+
+#[tokio::test]
+async fn the_last_place_is_for_another_and_teams_do_not_make_one() {
+    let w = World::start().await;
+    let bob = account("bob@example.com");
+    store::accounts::account_create(&w.db, &bob).await.unwrap();
+    let mut apps = vec![w.app("own").await];
+    for n in 0..3 {
+        let (team, app) = (Uuid::now_v7(), w.app(&format!("of-team-{n}")).await);
+        store::teams::team_create(&w.db, team, &format!("team-{n}"), w.account.id, at(0)).await.unwrap();
+        let member = Uuid::now_v7();
+        store::team_members::team_member_save(&w.db, member, team, w.account.id, "admin", at(0)).await.unwrap();
+        store::apps::app_give(&w.db, app, None, Some(team), at(0)).await.unwrap();
+        apps.push(app);
+    }
+    for (n, app) in apps.iter().enumerate() {
+        w.build(*app, i64::try_from(n).unwrap()).await;
+    }
+    let app = w.app("bob").await;
+    store::apps::app_give(&w.db, app, Some(bob.id), None, at(9)).await.unwrap();
+    assert_eq!(w.start_next(3, 3).await.unwrap().1, apps[0]);
+    assert_eq!(w.start_next(3, 3).await.unwrap().1, apps[1]);
+    assert_eq!(w.start_next(3, 3).await, None, "one place is left");
+    let his = w.build(app, 9).await;
+    assert_eq!(build_waiting(&w.db).await.unwrap()[0].0, his, "teams of one person have no turns of their own");
+    assert_eq!(w.start_next(3, 3).await, Some((his, app)));
+    // Where there is one place, it is everybody's.
+    assert_eq!(w.start_next(1, 1).await, None);
+}
+
+#[tokio::test]
+async fn an_owner_has_so_many_places_and_no_more() {
+    let w = World::start().await;
+    let bob = account("bob@example.com");
+    store::accounts::account_create(&w.db, &bob).await.unwrap();
+    let apps = [w.app("ada-1").await, w.app("ada-2").await, w.app("bob").await];
+    store::apps::app_give(&w.db, apps[2], Some(bob.id), None, at(9)).await.unwrap();
+    let [a, _, c] = [w.build(apps[0], 1).await, w.build(apps[1], 2).await, w.build(apps[2], 3).await];
+    assert_eq!(w.start_next(9, 1).await.unwrap().0, a);
+    assert_eq!(w.start_next(9, 1).await.unwrap().0, c);
+    assert_eq!(w.start_next(9, 1).await, None);
+}
+
+#[tokio::test]
+async fn of_many_in_one_app_those_that_cannot_begin_take_no_turns() {
+    let w = World::start().await;
+    let bob = account("bob@example.com");
+    store::accounts::account_create(&w.db, &bob).await.unwrap();
+    let (dusk, dawn) = (w.app("dusk").await, w.app("dawn").await);
+    for n in 0..5 {
+        w.build(dusk, n).await;
+    }
+    let other = w.build(dawn, 5).await;
+    for n in 6..9 {
+        let app = w.app(&format!("bob-{n}")).await;
+        store::apps::app_give(&w.db, app, Some(bob.id), None, at(9)).await.unwrap();
+        w.build(app, n).await;
+    }
+    let mut order = Vec::new();
+    while let Some((id, _)) = w.start_next(5, 5).await {
+        order.push(id);
+    }
+    assert_eq!(order.len(), 4);
+    assert!(order.contains(&other), "its turn is the second of its owner's, not the sixth");
+}
+
+#[tokio::test]
+async fn release_phases_have_places_of_their_own_and_none_is_lost() {
+    let w = World::start().await;
+    let (app, other) = (w.app("dusk").await, w.app("dawn").await);
+    let first = w.release(app, "pending", None).await;
+    let second = w.release(app, "pending", None).await;
+    let third = w.release(other, "pending", None).await;
+    let mut db = w.db.acquire().await.unwrap();
+    let places = Places { all: 3, each: 3 };
+    assert_eq!(RELEASES.start_next(&mut db, places, at(9)).await.unwrap(), Some((first, app)));
+    assert_eq!(RELEASES.start_next(&mut db, places, at(9)).await.unwrap(), Some((third, other)));
+    assert_eq!(RELEASES.start_next(&mut db, places, at(9)).await.unwrap(), None);
+    assert!(release_info(&w.db, first).await.unwrap().unwrap().started_at.is_some());
+    assert_eq!(release_pending_count(&w.db, app).await.unwrap(), 2);
+
+    // One goes on, one has no job, and one's was let lie.
+    let job = "insert into jobs (id, kind, subject, params, state) values (gen_random_uuid(), 'x', $1, '{}', $2)";
+    sqlx::query(job).bind(first).bind("running").execute(&w.db).await.unwrap();
+    let lost = |lost: Vec<Lost>| lost.into_iter().map(|lost| (lost.id, lost.failed)).collect::<Vec<_>>();
+    assert_eq!(lost(RELEASES.lost(&w.db, "x").await.unwrap()), [(third, false)]);
+    sqlx::query(job).bind(third).bind("failed").execute(&w.db).await.unwrap();
+    assert_eq!(lost(RELEASES.lost(&w.db, "x").await.unwrap()), [(third, true)]);
+    RELEASES.fail(&w.db, third, at(9)).await.unwrap();
+    assert_eq!(release_status(&w.db, third).await.unwrap().as_deref(), Some("failed"));
+
+    assert!(!release_is_cancelled(&w.db, second).await.unwrap());
+    release_cancel_all(&w.db, app, at(9)).await.unwrap();
+    assert!(release_is_cancelled(&w.db, second).await.unwrap());
+    assert!(release_is_cancelled(&w.db, Uuid::now_v7()).await.unwrap());
+    assert_eq!(RELEASES.cancelled(&w.db).await.unwrap(), [second]);
+    assert_eq!(RELEASES.start_next(&mut db, places, at(9)).await.unwrap(), None);
+}
