@@ -178,11 +178,12 @@ async fn repositories_that_are_full_take_nothing_and_pushes_at_once_no_more_than
         assert!(refused.text().contains("quota \"repository_bytes\""), "{method}: {refused:?}");
     }
     set(5000, 1 << 20).await;
-    // One that does not say how much it brings may bring all that there is room for.
-    let (feed, body) = tokio::sync::mpsc::channel::<Result<&str, std::convert::Infallible>>(1);
+    // One that does not say how much it brings may bring all that there is room for, once it has said what it changes.
+    let (feed, body) = tokio::sync::mpsc::channel::<Result<String, std::convert::Infallible>>(1);
     let body = axum::body::Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(body));
     let first = tokio::spawn(t.stranger.ask("POST", push).body(body).into_future());
-    feed.send(Ok("00")).await.unwrap();
+    let command = format!("{} {} refs/heads/x\0report-status", "0".repeat(40), "a".repeat(40));
+    feed.send(Ok(format!("{:04x}{command}0000", command.len() + 4))).await.unwrap();
     until("the room is taken", async || {
         let answer = t.stranger.ask("POST", push).body("0000").await;
         match answer.status {
