@@ -122,7 +122,7 @@ fn crates_import_only_whom_they_may() {
             }
         }
     }
-    none("faces know only words, engines know only words, only the rules know all three", wrong);
+    none("clients, engines and storage depend only on shared crates, only the domain depends on all three", wrong);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What commands make of a platform's answers.
+//! How commands handle a platform's responses.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn at(home: &Home, platform: &Platform, args: &[&str]) -> Said {
     home.wharf(&[args, &["--app", "dusk"]].concat())
 }
 
-/// The newest first, the first one current, as `release_list` has them.
+/// Newest first, the first one current, as returned by `release_list`.
 fn releases(mut all: Vec<Value>) -> Value {
     all[0]["current"] = json!(true);
     Value::Array(all)
@@ -22,7 +22,7 @@ fn effects(changed: &[&str]) -> Value {
     json!({ "effects": ["It does this."], "config_set": changed, "config_unset": [] })
 }
 
-/// Which release a plain `wharf rollback` asks for, and what it says.
+/// Which release a plain `wharf rollback` selects, and its output.
 fn rollback(all: Vec<Value>, unchanged: &[&'static str], args: &[&str]) -> (Option<String>, Said) {
     let home = Home::new();
     let made = release(9, Some('a'), "Rollback");
@@ -40,13 +40,13 @@ fn rollback(all: Vec<Value>, unchanged: &[&'static str], args: &[&str]) -> (Opti
 #[test]
 fn a_rollback_without_a_version_goes_to_the_last_different_code() {
     let first = || release(1, None, "Initial release");
-    // The release before has other code.
+    // The previous release has different code.
     let all = vec![release(3, Some('b'), "Deploy b"), release(2, Some('a'), "Deploy a"), first()];
     assert_eq!(rollback(all, &[], &[]).0.as_deref(), Some("02"));
-    // The same code with other config vars.
+    // The same code with different config vars.
     let all = vec![release(4, Some('a'), "Set A"), release(3, Some('a'), "Deploy a"), first()];
     assert_eq!(rollback(all, &[], &[]).0.as_deref(), Some("03"));
-    // What runs is what v2 was, and v3 had no code.
+    // The current release equals v2, and v3 had no code.
     let all = vec![
         release(4, Some('b'), "Rollback to v2"),
         release(3, None, "Rollback to v1"),
@@ -56,7 +56,7 @@ fn a_rollback_without_a_version_goes_to_the_last_different_code() {
     let (asked, said) = rollback(all, &["GET /apps/dusk/releases/2/rollback"], &[]);
     assert_eq!((asked, said.code), (None, Some(1)));
     assert!(said.err.contains("no earlier release with code") && said.err.contains("wharf releases"), "{}", said.err);
-    // Nothing but a release without code.
+    // Only a release without code.
     let (asked, said) = rollback(vec![release(2, Some('a'), "Deploy a"), first()], &[], &[]);
     assert_eq!((asked, said.code), (None, Some(1)));
 }

@@ -1,4 +1,4 @@
-//! The program itself, with real git and a real shell.
+//! End-to-end tests of the program with real git and a real shell.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,7 +16,7 @@ use std::{
 
 const WHARF: &str = env!("CARGO_BIN_EXE_wharf");
 
-/// A home directory of its own, and no settings of whoever runs the test.
+/// A separate home directory, without the settings of the user who runs the test.
 struct Home(PathBuf);
 
 impl Home {
@@ -67,7 +67,7 @@ fn run(command: &mut Command) -> Said {
     Said { code: status.code(), out: text(stdout), err: text(stderr) }
 }
 
-/// A port of this machine on which nothing listens.
+/// A port of this machine without a listener.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -126,7 +126,7 @@ fn an_app_is_inferred_from_the_remotes_of_its_platform() {
     assert!(said.err.contains("Which app?"), "{}", said.err);
 
     git(&["remote", "add", "wharf", &format!("{url}/dusk.git")]);
-    // The app is known now, so that the platform is asked, which is away.
+    // The app is known now, so the platform is contacted, which is down.
     assert!(home.wharf(&["ps"]).err.contains("Couldn't reach"));
     git(&["remote", "add", "staging", &format!("{url}/dusk-staging.git")]);
     let said = home.wharf(&["ps"]);
@@ -141,7 +141,7 @@ fn an_app_is_inferred_from_the_remotes_of_its_platform() {
 fn git_is_told_the_token_of_exactly_one_address() {
     let home = Home::new();
     home.log_in("http://localhost:5000", "secret");
-    // Any address asks the helper here, so that it is the helper that refuses.
+    // Every URL asks the helper here, so that it is the helper that refuses.
     let helper = format!("credential.helper=!{WHARF} git:credentials");
     let fill = |question: &str| {
         let mut git = home.command("git");

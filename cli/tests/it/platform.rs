@@ -1,4 +1,4 @@
-//! What a platform answers, without one: the command line is asked what it does with each answer.
+//! A fake platform with canned responses, to test how the command line handles them.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -8,14 +8,14 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// Answers that were given ahead, at an address of its own. What nobody gave is not found.
+/// Canned responses at a free address. Anything else is not found.
 pub struct Platform {
     pub url: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Platform {
-    /// Serves `answers`: `GET /apps/dusk` and its status and body.
+    /// Serves `answers`: `GET /apps/dusk` with its status and body.
     pub fn start(answers: Vec<(&'static str, u16, Value)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
@@ -29,19 +29,19 @@ impl Platform {
         Self { url, asked }
     }
 
-    /// All that was asked.
+    /// All requests.
     pub fn heard(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 
-    /// What was asked since the last time, but for what changes nothing.
+    /// The requests since the last call, without read-only ones.
     pub fn changes(&self) -> Vec<String> {
         let asked = std::mem::take(&mut *self.asked.lock().unwrap());
         asked.into_iter().filter(|line| !line.starts_with("GET ")).collect()
     }
 }
 
-/// One request, and its answer; the connection is closed after it.
+/// One request and its response; the connection is closed after it.
 fn answer(stream: TcpStream, answers: &[(&str, u16, Value)], seen: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(stream);
     let mut lines = Vec::new();

@@ -1,18 +1,18 @@
-//! Accounts: the people who use the platform.
+//! Accounts: the users of the platform.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::AccountId;
 
-/// A person, or a service, that can ask for things.
+/// A user or service account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Account {
     pub id: AccountId,
     pub email: String,
     pub name: Option<String>,
     pub verified: bool,
-    /// Whether it has a password, which is never without codes; told in the list for administrators.
+    /// Whether it has a password (always with a second factor); only in the administrators' list.
     pub two_factor_authentication: bool,
     pub federated: bool,
     pub created_at: DateTime<Utc>,
@@ -26,17 +26,18 @@ pub struct Account {
     pub suspended_at: Option<DateTime<Utc>>,
     #[serde(default)]
     pub delinquent_at: Option<DateTime<Utc>>,
-    /// *Wharf:* whether this account administers the whole platform.
+    /// *Wharf:* whether this account administers the platform.
     #[serde(default)]
     pub admin: bool,
-    /// *Wharf:* by whom it was decided whether it administers the platform: `person`, whose word stands, or
-    /// `rule`, which may say otherwise at the next sign-in; told in the list for administrators.
+    /// *Wharf:* who set the administrator flag: `person`, which is final, or `rule`, which may change at the
+    /// next sign-in; only in the administrators' list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_by: Option<String>,
-    /// *Wharf:* whether it exists by an invitation alone, and goes with it; told in the list for administrators.
+    /// *Wharf:* whether it exists only because of an invitation, and is deleted with it; only in the
+    /// administrators' list.
     #[serde(default)]
     pub invited: bool,
-    /// *Wharf:* when the service account was removed that this was; told in the list for administrators.
+    /// *Wharf:* when this service account was removed; only in the administrators' list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired_at: Option<DateTime<Utc>>,
 }
@@ -48,19 +49,19 @@ pub struct AccountUpdate {
     pub name: Option<String>,
 }
 
-/// *Wharf:* changes to somebody's account, by an administrator of the platform.
+/// *Wharf:* changes to an account by an administrator of the platform.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct UserUpdate {
-    /// Whether nobody is let in with it any more. Its sessions, tokens and links end for good either way:
-    /// who is let in again signs in again.
+    /// Whether it is suspended. Its sessions, tokens and links end for good in either case: after
+    /// reinstatement, the user has to sign in again.
     #[serde(default, deserialize_with = "crate::refs::loose_bool", skip_serializing_if = "Option::is_none")]
     pub suspended: Option<bool>,
-    /// Whether it administers the whole platform. A person's word: no rule of a provider changes it.
+    /// Whether it administers the platform. Set by a person: no provider rule changes it.
     #[serde(default, deserialize_with = "crate::refs::loose_bool", skip_serializing_if = "Option::is_none")]
     pub admin: Option<bool>,
 }
 
-/// How many requests are left in this hour.
+/// Requests left in this hour.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RateLimit {
     pub remaining: i64,

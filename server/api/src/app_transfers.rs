@@ -1,4 +1,4 @@
-//! App transfers: an app is offered to a person, who accepts or declines.
+//! App transfers: an app is offered to a user, who accepts or declines.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::refs::{Ref, UserRef, loose_ref};
 
-/// An offer, or what became of it.
+/// A transfer and its state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AppTransfer {
     pub id: Uuid,
@@ -19,12 +19,12 @@ pub struct AppTransfer {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Offers an app to a person.
+/// Offers an app to a user.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AppTransferCreate {
     #[serde(default, deserialize_with = "loose_ref")]
     pub app: Option<String>,
-    /// E-mail address or id.
+    /// Email address or id.
     #[serde(default, deserialize_with = "loose_ref")]
     pub recipient: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Apps: what people push, run and look after.
+//! Apps: what users deploy, run and manage.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::{
     refs::{Ref, UserRef, loose_bool, loose_ref},
 };
 
-/// An app as everybody who may see it sees it.
+/// An app, as seen by everybody with access.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct App {
     pub id: AppId,
@@ -19,7 +19,7 @@ pub struct App {
     /// The stack of the next build.
     pub build_stack: Ref,
     pub git_url: String,
-    /// Where the app is served; ends with a slash.
+    /// The URL of the app; ends with a slash.
     pub web_url: String,
     pub maintenance: bool,
     pub acm: bool,
@@ -27,7 +27,7 @@ pub struct App {
     pub locked: bool,
     pub archived_at: Option<DateTime<Utc>>,
     pub buildpack_provided_description: Option<String>,
-    /// Bytes; `None` until it was measured.
+    /// Bytes; `None` until measured.
     pub repo_size: Option<i64>,
     /// Bytes, compressed.
     pub slug_size: Option<i64>,
@@ -43,10 +43,10 @@ pub struct App {
     pub process_tier: String,
 }
 
-/// Asks for a new app.
+/// Creates an app.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AppCreate {
-    /// Made up when absent.
+    /// Generated if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(default, deserialize_with = "loose_ref", skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ pub struct AppCreate {
     pub stack: Option<String>,
 }
 
-/// Changes an app; what is absent stays.
+/// Changes an app; absent fields are unchanged.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AppUpdate {
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::ids::AuthorizationId;
 
-/// A token and what it is for. The token itself is shown once, when it is made.
+/// A token and its purpose. The token itself is shown once, on creation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Authorization {
     pub id: AuthorizationId,
@@ -27,21 +27,21 @@ pub struct Authorization {
     /// *Wharf:* when the token was last used.
     #[serde(default)]
     pub last_used_at: Option<DateTime<Utc>>,
-    /// *Wharf:* when it ends; absent: not before it is revoked.
+    /// *Wharf:* when the token expires; absent if only by revocation.
     #[serde(default)]
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// The secret part: whole in the answer that makes it, masked in every later one.
+/// The secret: complete in the response that creates it, masked in later ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AccessToken {
     pub id: Uuid,
     pub token: String,
-    /// Seconds from now; `None` lives until it is revoked.
+    /// Seconds from now; `None` if it never expires.
     pub expires_in: Option<i64>,
 }
 
-/// Whom the token speaks for.
+/// The account of the token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AuthorizationUser {
     pub id: Uuid,
@@ -49,15 +49,15 @@ pub struct AuthorizationUser {
     pub full_name: Option<String>,
 }
 
-/// Asks for a new token.
+/// Creates a token.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AuthorizationCreate {
     #[serde(default)]
     pub description: Option<String>,
     #[serde(default)]
     pub scope: Option<Vec<String>>,
-    /// Seconds; a number or, from some clients, a string. `never` lives until it is revoked, as a token does for
-    /// which a program asks without saying anything; one that a browser asks for lives for ninety days.
+    /// Seconds; a number or, from some clients, a string. `never` lasts until revoked, which is the default for
+    /// requests by programs; tokens requested by a browser last ninety days by default.
     #[serde(default)]
     pub expires_in: Option<serde_json::Value>,
 }

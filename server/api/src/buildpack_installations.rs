@@ -7,18 +7,18 @@ use crate::{builds::Buildpack, refs::loose_ref};
 /// One buildpack of an app.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BuildpackInstallation {
-    /// Counts up from 0.
+    /// Zero-based.
     pub ordinal: i32,
     pub buildpack: Buildpack,
 }
 
-/// Replaces the whole list.
+/// Replaces the list.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct BuildpackInstallationsUpdate {
     pub updates: Vec<BuildpackChoice>,
 }
 
-/// A buildpack by address, by name or as an object with either.
+/// A buildpack by URL, by name or as an object with either.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct BuildpackChoice {
     #[serde(default, deserialize_with = "url_or_name")]

@@ -1,4 +1,4 @@
-//! Builds: source code becomes a slug.
+//! Builds: turn source code into a slug.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::{
     refs::{IdRef, UserRef},
 };
 
-/// How far a build is.
+/// The status of a build.
 ///
 /// ```text
 /// pending ──→ succeeded
@@ -23,7 +23,7 @@ pub enum BuildStatus {
 }
 
 impl BuildStatus {
-    /// The word on the wire and in the database.
+    /// The name in the API and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -32,13 +32,13 @@ impl BuildStatus {
         }
     }
 
-    /// Whether a build in this state may go to `next`.
+    /// Whether a build in this state may change to `next`.
     pub fn may_become(self, next: Self) -> bool {
         matches!((self, next), (Self::Pending, Self::Succeeded | Self::Failed))
     }
 }
 
-/// A build, running or ended.
+/// A build, running or finished.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Build {
     pub id: BuildId,
@@ -50,22 +50,22 @@ pub struct Build {
     pub slug: Option<IdRef>,
     pub release: Option<IdRef>,
     pub user: UserRef,
-    /// Opens without credentials; holds a secret of its own.
+    /// A pre-signed URL.
     pub output_stream_url: String,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-    /// *Wharf:* counts up from 1 within an app.
+    /// *Wharf:* sequence number within an app, from 1.
     #[serde(default)]
     pub number: i32,
     /// *Wharf:* why it failed, in one sentence.
     #[serde(default)]
     pub error: Option<String>,
-    /// *Wharf:* place in the queue, 0 when it runs or has ended.
+    /// *Wharf:* position in the queue, 0 if running or finished.
     #[serde(default)]
     pub queue_position: i64,
 }
 
-/// A buildpack by address or by name.
+/// A buildpack by URL or by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Buildpack {
     #[serde(default)]
@@ -74,22 +74,22 @@ pub struct Buildpack {
     pub name: Option<String>,
 }
 
-/// Where a build's source came from.
+/// The origin of a build's source.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SourceBlob {
     #[serde(default)]
     pub url: Option<String>,
-    /// The commit, or what the client called it.
+    /// The commit, or the client's name for it.
     #[serde(default)]
     pub version: Option<String>,
     #[serde(default)]
     pub version_description: Option<String>,
-    /// `SHA256:<hex>` of the archive; checked when given.
+    /// `SHA256:<hex>` of the archive; verified if present.
     #[serde(default)]
     pub checksum: Option<String>,
 }
 
-/// Asks for a build of an archive.
+/// Builds an archive.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct BuildCreate {
     pub source_blob: SourceBlob,

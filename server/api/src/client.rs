@@ -1,9 +1,8 @@
-//! The client: one method for each thing that can be asked.
+//! The client: one method per API operation.
 //!
-//! A [`Transport`] carries requests: `fetch` in the browser, the router in process while
-//! rendering on the server, TCP in the command line. Methods return futures that own
-//! everything they need, so that they can be put into resources and tasks. Lists that come
-//! in pages are read by [`lists`].
+//! A [`Transport`] sends requests: `fetch` in the browser, the router in process when rendering on the server,
+//! TCP in the command line. Methods return futures that own everything they need, so that they can be passed to
+//! resources and tasks. Paginated lists are read by [`lists`].
 
 mod lists;
 
@@ -61,10 +60,10 @@ use crate::{
 
 pub use self::lists::{Page, Rows};
 
-/// The `Accept` header that tells API requests from requests for pages.
+/// The `Accept` header that distinguishes API requests from page requests.
 pub const ACCEPT: &str = "application/vnd.heroku+json; version=3";
 
-/// A request, ready to be carried. Two that are equal have the same answer, as long as nothing changes.
+/// A request to send. Equal requests have equal responses, as long as nothing changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Request {
     pub method: &'static str,
@@ -75,7 +74,7 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-/// An answer as it came.
+/// A raw response.
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
     pub status: u16,
@@ -84,16 +83,16 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// What a transport returns.
+/// The result of a transport.
 pub type Carried = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send>>;
 
-/// Carries requests to the platform, with the credentials of whoever asks.
+/// Sends requests to the platform, with the caller's credentials.
 pub trait Transport: Send + Sync + 'static {
-    /// Sends `request` and waits for the whole answer. Fails only when no answer came.
+    /// Sends `request` and waits for the whole response. Fails only if there is no response.
     fn send(&self, request: Request) -> Carried;
 }
 
-/// Asks the platform.
+/// Calls the platform.
 #[derive(Clone)]
 pub struct Client {
     transport: Arc<dyn Transport>,
@@ -124,10 +123,10 @@ pub fn query<T: Serialize>(params: &T) -> String {
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
-/// An answer on its way, in JSON.
+/// A pending response, as JSON.
 pub type Text = Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>;
 
-/// A question that is on its way. Awaited, it is its answer.
+/// A pending request. Awaiting it yields the response.
 pub struct Asked<T> {
     answer: Text,
     reads: PhantomData<fn() -> T>,
@@ -138,12 +137,12 @@ impl<T> Asked<T> {
         Self { answer: Box::pin(answer), reads: PhantomData }
     }
 
-    /// The answer as it came, in JSON, for whoever [reads](read) it later.
+    /// The raw JSON response, to be parsed later with [`read`].
     pub fn text(self) -> Text {
         self.answer
     }
 
-    /// Takes `instead`, in JSON, for a refusal that `fits`.
+    /// Replaces an error that `fits` with the JSON `instead`.
     pub fn or<U>(self, fits: fn(&Error) -> bool, instead: &'static str) -> Asked<U> {
         Asked::new(async move {
             match self.answer.await {
@@ -163,7 +162,7 @@ impl<T: DeserializeOwned> Future for Asked<T> {
     }
 }
 
-/// Reads an answer.
+/// Parses a response.
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|err| unreadable(&err))
 }
@@ -172,7 +171,7 @@ fn unreadable(why: &dyn std::fmt::Display) -> Error {
     Error::unreadable(200, format!("The answer of the platform could not be read: {why}."))
 }
 
-/// The body of an answer that is no refusal. Those without a body stand for `()` or `null`.
+/// The body of a successful response. Empty bodies stand for `()` or `null`.
 fn body(reply: Reply) -> Result<String, Error> {
     if !(200..300).contains(&reply.status) {
         return Err(refusal(&reply));
@@ -194,12 +193,12 @@ fn refusal(reply: &Reply) -> Error {
 }
 
 impl Client {
-    /// A client that asks through `transport`.
+    /// A client on top of `transport`.
     pub fn new(transport: impl Transport) -> Self {
         Self { transport: Arc::new(transport) }
     }
 
-    /// Sends any request and reads its answer as JSON. The other methods are shorter.
+    /// Sends any request and parses the response as JSON. The other methods are shorthands.
     pub fn call<T: DeserializeOwned + Send + 'static>(
         &self,
         method: &'static str,
@@ -258,23 +257,23 @@ fn of(app: &str, rest: &str) -> String {
 }
 
 calls! {
-    /// Who am I?
+    /// My account.
     account_info() -> Account: "GET" "/account".into();
     /// Changes my own account.
     account_update(update: &AccountUpdate) -> Account: "PATCH" "/account".into(), update;
-    /// Makes a token; the answer is the only one that shows it.
+    /// Creates a token, which is only in this response.
     authorization_create(create: &AuthorizationCreate) -> Authorization: "POST" "/oauth/authorizations".into(), create;
     /// Revokes a token.
     authorization_delete(id: &str) -> Authorization: "DELETE" format!("/oauth/authorizations/{}", segment(id));
-    /// Makes an app.
+    /// Creates an app.
     app_create(create: &AppCreate) -> App: "POST" "/apps".into(), create;
     /// One app.
     app_info(app: &str) -> App: "GET" of(app, "");
-    /// Renames an app, or switches maintenance mode, or chooses a stack.
+    /// Renames an app, sets its maintenance mode or its stack.
     app_update(app: &str, update: &AppUpdate) -> App: "PATCH" of(app, ""), update;
-    /// Destroys an app and everything in it.
+    /// Destroys an app and all its data.
     app_delete(app: &str) -> App: "DELETE" of(app, "");
-    /// An app at a glance.
+    /// The status of an app.
     app_status(app: &str) -> AppStatus: "GET" of(app, "/status");
     /// One build.
     build_info(app: &str, build: &str) -> Build: "GET" of(app, &format!("/builds/{}", segment(build)));
@@ -282,7 +281,7 @@ calls! {
     build_cancel(app: &str, build: &str) -> Build: "DELETE" of(app, &format!("/builds/{}", segment(build)));
     /// All config vars of an app.
     config_vars_info(app: &str) -> ConfigVars: "GET" of(app, "/config-vars");
-    /// Sets and unsets config vars, as one release.
+    /// Sets and unsets config vars in one release.
     config_vars_update(app: &str, update: &ConfigVarsUpdate) -> ConfigVars: "PATCH" of(app, "/config-vars"), update;
     /// The config vars of a release.
     release_config_vars(app: &str, release: &str) -> ConfigVars:
@@ -291,46 +290,46 @@ calls! {
     dyno_restart_all(app: &str) -> Value: "DELETE" of(app, "/dynos");
     /// Restarts one dyno, `web.1`.
     dyno_restart(app: &str, dyno: &str) -> Value: "DELETE" of(app, &format!("/dynos/{}", segment(dyno)));
-    /// Stops one dyno; one of the formation is started again.
+    /// Stops one dyno; the formation may start a replacement.
     dyno_stop(app: &str, dyno: &str) -> Value: "POST" of(app, &format!("/dynos/{}/actions/stop", segment(dyno)));
     /// Restarts all dynos of a process type.
     formation_restart(app: &str, kind: &str) -> Value: "DELETE" of(app, &format!("/formations/{}", segment(kind)));
-    /// Stops all dynos of a process type; they are started again.
+    /// Stops all dynos of a process type; replacements are started.
     formation_stop(app: &str, kind: &str) -> Value:
         "POST" of(app, &format!("/formations/{}/actions/stop", segment(kind)));
-    /// Scales and sizes several process types at once.
+    /// Scales and resizes several process types at once.
     formation_batch_update(app: &str, update: &FormationBatchUpdate) -> Vec<Formation>:
         "PATCH" of(app, "/formation"), update;
-    /// Scales or sizes one process type.
+    /// Scales or resizes one process type.
     formation_update(app: &str, kind: &str, update: &FormationUpdate) -> Formation:
         "PATCH" of(app, &format!("/formation/{}", segment(kind))), update;
-    /// Moves a switch of an app.
+    /// Enables or disables a feature of an app.
     feature_update(app: &str, feature: &str, update: &FeatureUpdate) -> Feature:
         "PATCH" of(app, &format!("/features/{}", segment(feature))), update;
     /// Adds a drain.
     log_drain_create(app: &str, create: &LogDrainCreate) -> LogDrain: "POST" of(app, "/log-drains"), create;
-    /// Removes a drain by id, token or address.
+    /// Removes a drain by id, token or URL.
     log_drain_delete(app: &str, drain: &str) -> LogDrain: "DELETE" of(app, &format!("/log-drains/{}", segment(drain)));
     /// Opens a log session.
     log_session_create(app: &str, create: &LogSessionCreate) -> LogSession: "POST" of(app, "/log-sessions"), create;
-    /// The last log lines that match, oldest first.
+    /// The last matching log lines, oldest first.
     log_line_list(app: &str, params: &LogLinesQuery) -> Vec<LogLine>: "GET" of(app, &format!("/log-lines{}", query(params)));
-    /// How many log lines there were, over time.
+    /// The number of log lines over time.
     log_density_info(app: &str, params: &LogLinesQuery) -> LogDensity:
         "GET" of(app, &format!("/log-density{}", query(params)));
-    /// What was measured.
+    /// Metrics.
     metrics_info(app: &str, params: &MetricsQuery) -> Metrics: "GET" of(app, &format!("/metrics{}", query(params)));
     /// One release by id or version.
     release_info(app: &str, release: &str) -> Release: "GET" of(app, &format!("/releases/{}", segment(release)));
-    /// Releases a slug, or goes back to an earlier release.
+    /// Releases a slug, or rolls back to an earlier release.
     release_create(app: &str, create: &ReleaseCreate) -> Release: "POST" of(app, "/releases"), create;
-    /// What going back to a release would do; changes nothing.
+    /// The effects of a rollback to a release; changes nothing.
     release_rollback_effects(app: &str, release: &str) -> RollbackEffects:
         "GET" of(app, &format!("/releases/{}/rollback", segment(release)));
-    /// What is different between two releases.
+    /// The differences between two releases.
     release_changes(app: &str, release: &str, params: &ReleaseChangesQuery) -> ReleaseChanges:
         "GET" of(app, &format!("/releases/{}/changes{}", segment(release), query(params)));
-    /// Puts a sample into an app's empty repository and builds it.
+    /// Commits a sample to an app's empty repository and builds it.
     sample_deploy(app: &str, sample: &str) -> Build: "POST" of(app, &format!("/samples/{}", segment(sample)));
     /// One slug.
     slug_info(app: &str, slug: &str) -> Slug: "GET" of(app, &format!("/slugs/{}", segment(slug)));
@@ -340,217 +339,217 @@ calls! {
         BuildpackInstallationsUpdate {
             updates: buildpacks.iter().map(|b| BuildpackChoice { buildpack: Some(b.clone()) }).collect(),
         };
-    /// Lets somebody work on an app.
+    /// Adds a collaborator.
     collaborator_create(app: &str, create: &CollaboratorCreate) -> Collaborator: "POST" of(app, "/collaborators"), create;
-    /// Takes somebody off an app.
+    /// Removes a collaborator.
     collaborator_delete(app: &str, who: &str) -> Collaborator: "DELETE" of(app, &format!("/collaborators/{}", segment(who)));
-    /// Says anew what somebody may do with an app.
+    /// Changes the permissions of a collaborator.
     collaborator_update(app: &str, who: &str, update: &CollaboratorUpdate) -> Collaborator:
         "PATCH" format!("/teams/apps/{}/collaborators/{}", segment(app), segment(who)), update;
-    /// Offers an app of mine to somebody.
+    /// Offers one of my apps to a user.
     app_transfer_create(create: &AppTransferCreate) -> AppTransfer: "POST" "/account/app-transfers".into(), create;
-    /// Accepts or declines an app that was offered to me.
+    /// Accepts or declines a transfer to me.
     app_transfer_update(id: &str, update: &AppTransferUpdate) -> AppTransfer:
         "PATCH" format!("/account/app-transfers/{}", segment(id)), update;
-    /// Takes an offer back.
+    /// Withdraws a transfer.
     app_transfer_delete(id: &str) -> AppTransfer: "DELETE" format!("/account/app-transfers/{}", segment(id));
-    /// Makes a team, whose admin I am.
+    /// Creates a team, with me as its admin.
     team_create(create: &TeamCreate) -> Team: "POST" "/teams".into(), create;
     /// One team.
     team_info(team: &str) -> Team: "GET" format!("/teams/{}", segment(team));
     /// Renames a team.
     team_update(team: &str, update: &TeamUpdate) -> Team: "PATCH" format!("/teams/{}", segment(team)), update;
-    /// Removes a team that has no apps.
+    /// Deletes a team that has no apps.
     team_delete(team: &str) -> Team: "DELETE" format!("/teams/{}", segment(team));
-    /// Makes an app of a team.
+    /// Creates an app of a team.
     team_app_create(create: &TeamAppCreate) -> App: "POST" "/teams/apps".into(), create;
-    /// Locks an app, or gives it to a team or a person.
+    /// Locks an app, or transfers it to a team or a user.
     team_app_update(app: &str, update: &TeamAppUpdate) -> App:
         "PATCH" format!("/teams/apps/{}", segment(app)), update;
-    /// Makes somebody a member, or gives a member another role.
+    /// Adds a member, or changes a member's role.
     team_member_save(team: &str, save: &TeamMemberSave) -> TeamMember:
         "PUT" format!("/teams/{}/members", segment(team)), save;
-    /// Gives a member another role.
+    /// Changes a member's role.
     team_member_update(team: &str, save: &TeamMemberSave) -> TeamMember:
         "PATCH" format!("/teams/{}/members", segment(team)), save;
-    /// Takes somebody out of a team.
+    /// Removes a member from a team.
     team_member_delete(team: &str, who: &str) -> TeamMember:
         "DELETE" format!("/teams/{}/members/{}", segment(team), segment(who));
-    /// Suspends somebody's account, or makes them an administrator; or takes that back.
+    /// Suspends or reinstates an account, or grants or revokes administrator rights.
     user_update(user: &str, update: &UserUpdate) -> Account:
         "PATCH" format!("/users/{}", segment(user)), update;
-    /// Removes the password of somebody who can make no codes any more.
+    /// Removes the password of a user who has lost their second factor.
     user_password_delete(user: &str) -> serde_json::Value:
         "DELETE" format!("/users/{}/password", segment(user));
-    /// Sets quotas that hold for all who have none of their own.
+    /// Sets default quotas.
     quota_update(update: &QuotaUpdate) -> Vec<Quota>:
         "PATCH" "/quotas".into(), update;
-    /// Sets quotas of somebody.
+    /// Sets quotas of an account.
     user_quota_update(user: &str, update: &QuotaUpdate) -> Vec<Quota>:
         "PATCH" format!("/users/{}/quotas", segment(user)), update;
     /// Sets quotas of a team.
     team_quota_update(team: &str, update: &QuotaUpdate) -> Vec<Quota>:
         "PATCH" format!("/teams/{}/quotas", segment(team)), update;
-    /// Invites somebody into a team.
+    /// Invites a user to a team.
     team_invitation_save(team: &str, save: &TeamMemberSave) -> TeamInvitation:
         "PUT" format!("/teams/{}/invitations", segment(team)), save;
-    /// Takes an invitation back.
+    /// Revokes an invitation.
     team_invitation_delete(team: &str, who: &str) -> TeamInvitation:
         "DELETE" format!("/teams/{}/invitations/{}", segment(team), segment(who));
-    /// Becomes a member.
+    /// Accepts an invitation.
     team_invitation_accept(id: &str) -> TeamInvitation:
         "POST" format!("/teams/invitations/{}/accept", segment(id));
-    /// Does not become a member.
+    /// Declines an invitation.
     team_invitation_decline(id: &str) -> TeamInvitation:
         "POST" format!("/teams/invitations/{}/decline", segment(id));
-    /// Makes a service account.
+    /// Creates a service account.
     service_account_create(team: &str, create: &ServiceAccountCreate) -> ServiceAccount:
         "POST" format!("/teams/{}/service-accounts", segment(team)), create;
-    /// Takes everything from a service account.
+    /// Removes a service account with all its access.
     service_account_delete(team: &str, who: &str) -> ServiceAccount:
         "DELETE" format!("/teams/{}/service-accounts/{}", segment(team), segment(who));
-    /// Makes a token of a service account; the answer is the only one that shows it.
+    /// Creates a token of a service account, which is only in this response.
     service_account_authorization_create(team: &str, who: &str, create: &AuthorizationCreate) -> Authorization:
         "POST" format!("/teams/{}/service-accounts/{}/authorizations", segment(team), segment(who)), create;
     /// Revokes a token of a service account.
     service_account_authorization_delete(team: &str, who: &str, id: &str) -> Authorization:
         "DELETE" format!("/teams/{}/service-accounts/{}/authorizations/{}", segment(team), segment(who), segment(id));
-    /// No longer lets an account at a provider sign mine in.
+    /// Unlinks an identity from my account.
     identity_delete(id: &str) -> Value: "DELETE" format!("/account/identities/{}", segment(id));
-    /// Links an identity that I brought to my account.
+    /// Accepts a pending identity for my account.
     identity_proposal_accept(id: &str) -> Identity:
         "POST" format!("/account/identity-proposals/{}/accept", segment(id));
-    /// Does not link it.
+    /// Declines a pending identity.
     identity_proposal_delete(id: &str) -> Value: "DELETE" format!("/account/identity-proposals/{}", segment(id));
-    /// No longer lets an account at a provider sign somebody in.
+    /// Unlinks an identity from an account.
     user_identity_delete(user: &str, id: &str) -> Value:
         "DELETE" format!("/users/{}/identities/{}", segment(user), segment(id));
-    /// Adds a provider of identities.
+    /// Adds an identity provider.
     identity_provider_create(create: &IdentityProviderCreate) -> IdentityProvider:
         "POST" "/identity-providers".into(), create;
-    /// Changes a provider of identities.
+    /// Changes an identity provider.
     identity_provider_update(name: &str, update: &IdentityProviderUpdate) -> IdentityProvider:
         "PATCH" format!("/identity-providers/{}", segment(name)), update;
-    /// Removes a provider of identities.
+    /// Removes an identity provider.
     identity_provider_delete(name: &str) -> IdentityProvider:
         "DELETE" format!("/identity-providers/{}", segment(name));
-    /// What there is of my password.
+    /// The state of my password.
     password_info() -> Password: "GET" "/account/password".into();
-    /// Begins a password of mine; the answer is the only one that shows what its codes are made of.
+    /// Starts setting my password; the TOTP secret is only in this response.
     password_create(create: &PasswordCreate) -> PasswordEnrolment: "POST" "/account/password".into(), create;
-    /// Puts the password that was begun in force; the answer is the only one that shows the recovery codes.
+    /// Confirms the new password; the recovery codes are only in this response.
     password_confirm(proof: &PasswordProof) -> RecoveryCodes: "POST" "/account/password/actions/confirm".into(), proof;
-    /// Puts another password in place of mine.
+    /// Changes my password.
     password_update(update: &PasswordUpdate) -> Password: "PATCH" "/account/password".into(), update;
     /// Removes my password.
     password_delete(proof: &PasswordProof) -> Password: "DELETE" "/account/password".into(), proof;
     /// Signs this browser in.
     password_sign_in(sign_in: &PasswordSignIn) -> SignedIn: "POST" "/login/password".into(), sign_in;
-    /// Whether anybody is let in by a password.
+    /// Whether password sign-in is on.
     password_policy_info() -> PasswordPolicy: "GET" "/password-policy".into();
-    /// Turns passwords on or off.
+    /// Turns password sign-in on or off.
     password_policy_update(update: &PasswordPolicyUpdate) -> PasswordPolicy:
         "PATCH" "/password-policy".into(), update;
-    /// Who may bring new people.
+    /// The invitation policy.
     invitation_policy_info() -> InvitationPolicy: "GET" "/invitation-policy".into();
-    /// Says who may bring new people.
+    /// Changes the invitation policy.
     invitation_policy_update(update: &InvitationPolicyUpdate) -> InvitationPolicy:
         "PATCH" "/invitation-policy".into(), update;
-    /// The ways to sign in.
+    /// The sign-in methods.
     sign_in_options() -> SignInOptions: "GET" "/sign-in-options".into();
-    /// What a program asks me to agree to.
+    /// The consent that a program requests.
     consent_info(params: &ConsentQuery) -> Consent: "GET" format!("/oauth/consent{}", query(params));
-    /// Makes an OAuth client.
+    /// Creates an OAuth client.
     oauth_client_create(create: &OauthClientCreate) -> OauthClient: "POST" "/oauth/clients".into(), create;
     /// Removes an OAuth client with its tokens.
     oauth_client_delete(id: &str) -> OauthClient: "DELETE" format!("/oauth/clients/{}", segment(id));
-    /// What the platform's own machinery does.
+    /// The state of the platform.
     platform_info() -> PlatformInfo: "GET" "/platform".into();
     /// Ends a console session.
     session_delete(id: &str) -> Value: "DELETE" format!("/account/sessions/{}", segment(id));
-    /// Whom a one-time link would sign in; does not use it up.
+    /// The account of a one-time link; does not use it up.
     sign_in_link_info(secret: &str) -> SignInLinkInfo: "GET" format!("/sign-in-links/{}", segment(secret));
-    /// Ends all my console sessions but this one.
+    /// Ends all my console sessions except this one.
     session_delete_others() -> Value: "DELETE" "/account/sessions".into();
-    /// Whether the audit log is what was written.
+    /// Whether the audit log is intact.
     event_verify() -> EventVerdict: "GET" "/events/verify".into();
-    /// Makes a link that signs a browser in, once.
+    /// Creates a one-time sign-in link.
     sign_in_link_create() -> SignInLink: "POST" "/account/sign-in-links".into();
 }
 
 lists! {
     /// My tokens, masked.
     authorization_list() -> Authorization: "/oauth/authorizations".into();
-    /// All apps that I may see.
+    /// All apps I may see.
     app_list() -> App: "/apps".into();
-    /// All apps that I may see, at a glance.
+    /// The status of all apps I may see.
     app_summary_list() -> AppSummary: "/app-statuses".into();
     /// The builds of an app, oldest first.
     build_list(app: &str) -> Build: of(app, "/builds");
     /// The buildpacks of an app, in order.
     buildpack_installation_list(app: &str) -> BuildpackInstallation: of(app, "/buildpack-installations");
-    /// Who works on an app.
+    /// The collaborators of an app.
     collaborator_list(app: &str) -> Collaborator: of(app, "/collaborators");
     /// The dynos of an app.
     dyno_list(app: &str) -> Dyno: of(app, "/dynos");
-    /// All sizes.
+    /// All dyno sizes.
     dyno_size_list() -> DynoSize: "/dyno-sizes".into();
-    /// What was changed on an app, newest first.
+    /// The events of an app, newest first.
     event_list(app: &str, max: u32) -> Event: of(app, &format!("/events?max={max}"));
-    /// Without those that only say that what was begun before went well.
+    /// Without events that merely report the success of an operation already listed.
     event_list_news(app: &str, max: u32) -> Event: of(app, &format!("/events?max={max}&news=true"));
-    /// What was changed anywhere, newest first.
+    /// All events, newest first.
     event_list_all() -> Event: "/events".into();
-    /// What was changed and is looked for, newest first.
+    /// Matching events, newest first.
     event_find(params: &EventQuery) -> Event: format!("/events{}", query(params));
-    /// The switches of an app.
+    /// The features of an app.
     feature_list(app: &str) -> Feature: of(app, "/features");
     /// The process types of an app.
     formation_list(app: &str) -> Formation: of(app, "/formation");
-    /// The accounts at providers that sign me in.
+    /// My linked identities.
     identity_list() -> Identity: "/account/identities".into();
-    /// The identities that wait for me to say that they are mine.
+    /// My pending identities.
     identity_proposal_list() -> IdentityProposal: "/account/identity-proposals".into();
-    /// The accounts at providers that sign somebody in, for administrators.
+    /// The linked identities of an account, for administrators.
     user_identity_list(user: &str) -> Identity: format!("/users/{}/identities", segment(user));
-    /// All providers of identities.
+    /// All identity providers.
     identity_provider_list() -> IdentityProvider: "/identity-providers".into();
     /// The drains of an app.
     log_drain_list(app: &str) -> LogDrain: of(app, "/log-drains");
-    /// The samples that come with the platform.
+    /// The bundled samples.
     sample_list() -> Sample: "/samples".into();
     /// My OAuth clients.
     oauth_client_list() -> OauthClient: "/oauth/clients".into();
-    /// Everybody who has an account, for administrators.
+    /// All accounts, for administrators.
     user_list() -> Account: "/users".into();
-    /// The quotas that hold for all who have none of their own.
+    /// The default quotas.
     quota_list() -> Quota: "/quotas".into();
-    /// What somebody may have, and has; `~` is oneself.
+    /// Quotas and usage of an account; `~` is oneself.
     user_quota_list(user: &str) -> Quota: format!("/users/{}/quotas", segment(user));
-    /// What a team may have, and has.
+    /// Quotas and usage of a team.
     team_quota_list(team: &str) -> Quota: format!("/teams/{}/quotas", segment(team));
     /// My console sessions.
     session_list() -> Session: "/account/sessions".into();
-    /// The apps that were offered to me, and those that I offered.
+    /// Transfers to and from me.
     app_transfer_list() -> AppTransfer: "/account/app-transfers".into();
     /// The teams that I am a member of.
     team_list() -> Team: "/teams".into();
     /// The apps of a team that I may see.
     team_app_list(team: &str) -> App: format!("/teams/{}/apps", segment(team));
-    /// Who may do what with the apps of a team.
+    /// The permissions on the apps of a team.
     team_access_list(team: &str) -> TeamAccess: format!("/teams/{}/access", segment(team));
-    /// Who is in a team.
+    /// The members of a team.
     team_member_list(team: &str) -> TeamMember: format!("/teams/{}/members", segment(team));
-    /// The open invitations of a team.
+    /// The pending invitations of a team.
     team_invitation_list(team: &str) -> TeamInvitation: format!("/teams/{}/invitations", segment(team));
-    /// The open invitations to me.
+    /// My pending invitations.
     team_invitation_list_own() -> TeamInvitation: "/account/team-invitations".into();
     /// The service accounts of a team.
     service_account_list(team: &str) -> ServiceAccount: format!("/teams/{}/service-accounts", segment(team));
     /// The tokens of a service account, masked.
     service_account_authorization_list(team: &str, who: &str) -> Authorization:
         format!("/teams/{}/service-accounts/{}/authorizations", segment(team), segment(who));
-    /// What can be given to a collaborator.
+    /// The permissions that a collaborator can have.
     permission_list() -> Permission: "/teams/permissions".into();
     /// All stacks.
     stack_list() -> Stack: "/stacks".into();

@@ -1,4 +1,4 @@
-//! Collaborators: who may work on an app, and with which rights.
+//! Collaborators: who has access to an app, with which permissions.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,20 +6,20 @@ use uuid::Uuid;
 
 use crate::refs::{Ref, loose_ref};
 
-/// A person on an app.
+/// A collaborator of an app.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Collaborator {
     pub id: Uuid,
     pub app: Ref,
     pub user: CollaboratorUser,
-    /// `owner` or `collaborator`; in a team the role there.
+    /// `owner` or `collaborator`; for team members, the role in the team.
     pub role: String,
     pub permissions: Vec<Permission>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
-/// Who the collaborator is.
+/// The collaborator's account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CollaboratorUser {
     pub id: Uuid,
@@ -34,7 +34,7 @@ pub struct Permission {
     pub description: String,
 }
 
-/// Adds a person by e-mail address or id.
+/// Adds a user by email address or id.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CollaboratorCreate {
     #[serde(default, deserialize_with = "loose_ref")]
@@ -43,7 +43,7 @@ pub struct CollaboratorCreate {
     pub permissions: Option<Vec<String>>,
 }
 
-/// Says anew what a person may do.
+/// Changes a user's permissions.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CollaboratorUpdate {
     #[serde(default)]

@@ -1,11 +1,11 @@
-//! Dynos: processes that run, or should.
+//! Dynos: the processes of an app.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{ids::DynoId, log_lines::LogLine, refs::Ref};
 
-/// What a dyno does at the moment.
+/// The state of a dyno.
 ///
 /// ```text
 /// starting ──→ up ──→ down
@@ -22,7 +22,7 @@ pub enum DynoState {
 }
 
 impl DynoState {
-    /// The word on the wire, in the log and in the database.
+    /// The name in the API, in the log and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -51,48 +51,49 @@ pub struct Dyno {
     pub created_at: DateTime<Utc>,
     /// When `state` last changed.
     pub updated_at: DateTime<Utc>,
-    /// *Wharf:* how often it was started since its release.
+    /// *Wharf:* number of starts since its release.
     #[serde(default)]
     pub starts: i32,
-    /// *Wharf:* why the last run of it ended, e.g. "Exited with status 1".
+    /// *Wharf:* why its last run ended, e.g. "Exited with status 1".
     #[serde(default)]
     pub last_exit: Option<String>,
-    /// *Wharf:* when a crashed dyno is started again.
+    /// *Wharf:* when a crashed dyno is restarted.
     #[serde(default)]
     pub next_start_at: Option<DateTime<Utc>>,
-    /// *Wharf:* what it used lately; `None` until it has been measured.
+    /// *Wharf:* its recent usage; `None` until measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<DynoUsage>,
-    /// *Wharf:* the last it said, when it has crashed; in an `AppStatus` only, and for who may read the log.
+    /// *Wharf:* its last output, if it has crashed; in an `AppStatus` only, and for callers who may read the
+    /// log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_lines: Vec<LogLine>,
 }
 
-/// What a dyno used in the last ten seconds.
+/// The usage of a dyno in the last ten seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DynoUsage {
     /// Bytes.
     pub memory: u64,
-    /// Bytes that it may use.
+    /// Memory limit in bytes.
     pub memory_quota: u64,
-    /// Cores, mean: 0.25 is a quarter of one.
+    /// Mean cores: 0.25 is a quarter of one.
     pub cpu: f64,
 }
 
-/// The release that a dyno runs.
+/// The release of a dyno.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DynoRelease {
     pub id: uuid::Uuid,
     pub version: i32,
 }
 
-/// How big a dyno may get.
+/// A dyno size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DynoSize {
     pub id: uuid::Uuid,
     /// `Standard-1X`
     pub name: String,
-    /// GB, as Heroku gives it.
+    /// GB, as in Heroku's API.
     pub memory: f64,
     /// CPU share.
     pub compute: i32,

@@ -1,4 +1,4 @@
-//! Features: switches of an app.
+//! Features: an app's feature flags.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::refs::loose_bool;
 
-/// A switch and its position.
+/// A feature and its state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Feature {
     pub id: Uuid,
@@ -21,7 +21,7 @@ pub struct Feature {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Moves a switch.
+/// Enables or disables a feature.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct FeatureUpdate {
     #[serde(default, deserialize_with = "loose_bool")]

@@ -1,4 +1,4 @@
-//! Formation: how many dynos of which type and size are wanted.
+//! Formation: the desired number and size of dynos per process type.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub struct FormationBatchUpdate {
     pub updates: Vec<FormationUpdate>,
 }
 
-/// Changes one process type; what is absent stays.
+/// Changes one process type; absent fields are unchanged.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct FormationUpdate {
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
@@ -59,7 +59,7 @@ impl Quantity {
         }
     }
 
-    /// Reads `2`, `+1`, `-1`.
+    /// Parses `2`, `+1`, `-1`.
     pub fn parse(s: &str) -> Option<Self> {
         match s.trim().as_bytes().first()? {
             b'+' | b'-' => s.trim().parse().ok().map(Self::By),

@@ -1,16 +1,16 @@
-//! Text of others, made safe to print on a terminal.
+//! Sanitizes untrusted text for terminals.
 //!
-//! Log lines, commit messages, names, errors and build output come from people whom the reader need not
-//! trust, and a terminal obeys what it is sent: it moves the cursor, sets its title and clipboard, and shows
-//! text in another order than it was written in. Colours pass. Everything else that steers is made
-//! visible: ESC as `␛`, U+202E as `<U+202E>`. Nothing is left out, so nothing can be hidden.
+//! Log lines, commit messages, names, errors and build output come from people whom the reader need not trust,
+//! and a terminal executes what it receives: it moves the cursor, sets its title and clipboard, and reorders
+//! text. Colours pass. All other control characters are made visible: ESC as `␛`, U+202E as `<U+202E>`. Nothing
+//! is dropped, so nothing can be hidden.
 
-/// Ends all colours.
+/// Resets all colours.
 const RESET: &str = "\x1b[0m";
-/// The longest colour sequence that passes, in bytes: all that SGR knows, twice.
+/// The maximum length of a colour sequence, in bytes: everything SGR supports, twice.
 const MOST_SGR: usize = 48;
 
-/// Text of several lines: line breaks, tabs and colours pass. Colours end with their line.
+/// Multi-line text: line breaks, tabs and colours pass. Colours end with their line.
 pub fn text(from: &str) -> String {
     let mut out = String::with_capacity(from.len());
     let mut stream = Stream::default();
@@ -19,17 +19,17 @@ pub fn text(from: &str) -> String {
     out
 }
 
-/// One line: what breaks lines is made visible, too.
+/// A single line: line breaks are made visible too.
 pub fn line(from: &str) -> String {
     text(&from.replace('\n', "\u{240a}"))
 }
 
-/// A name or a cell of a table: one line without colours; what would break or steer it becomes a blank.
+/// A name or table cell: one line without colours; line breaks and control characters become spaces.
 pub fn word(from: &str) -> String {
     from.chars().map(|c| if c.is_control() || steers(c) { ' ' } else { c }).collect()
 }
 
-/// JSON that says the same without a character that steers: they are written as escapes.
+/// Equivalent JSON with control characters written as escapes.
 pub fn json(from: &str) -> String {
     let mut out = String::with_capacity(from.len());
     for c in from.chars() {
@@ -39,23 +39,23 @@ pub fn json(from: &str) -> String {
     out
 }
 
-/// Whether text must not hold `c`: control characters of both sets, and what reorders text or breaks lines.
-/// Line breaks, tabs and ESC are the reader's to judge.
+/// Whether text must not contain `c`: C0 and C1 control characters, bidirectional controls and line separators.
+/// Line breaks, tabs and ESC are up to the caller.
 fn steers(c: char) -> bool {
     matches!(c, '\u{7f}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Output that comes bit by bit, cut anywhere.
+/// Streamed output, in arbitrary chunks.
 #[derive(Default)]
 pub struct Stream {
-    /// Bytes of a character, or the beginning of a colour, whose rest has not come.
+    /// A partial character or colour sequence, to be completed by the next chunk.
     held: Vec<u8>,
     /// Whether a colour is on.
     coloured: bool,
 }
 
 impl Stream {
-    /// What can be printed of `bytes` and what was held before.
+    /// The printable part of what was held back and `bytes`.
     pub fn feed(&mut self, bytes: &[u8]) -> String {
         self.held.extend_from_slice(bytes);
         let all = std::mem::take(&mut self.held);
@@ -67,7 +67,7 @@ impl Stream {
         out
     }
 
-    /// What is left when nothing more comes.
+    /// Flushes what was held back at the end.
     pub fn finish(mut self) -> String {
         let mut out = String::new();
         let held = std::mem::take(&mut self.held);
@@ -92,7 +92,7 @@ impl Stream {
                     out.push('\n');
                 }
                 '\t' => out.push('\t'),
-                // The end of a line on other systems.
+                // Line endings of other systems.
                 '\r' if rest.starts_with('\n') => {}
                 c => push(out, c),
             }
@@ -106,10 +106,10 @@ impl Stream {
     }
 }
 
-/// `c`, or what shows that it was there.
+/// `c`, or its visible replacement.
 fn push(out: &mut String, c: char) {
     match c {
-        // Unicode has a picture for each.
+        // Unicode has a symbol for each.
         '\0'..='\x1f' => out.extend(char::from_u32(0x2400 + u32::from(c))),
         '\x7f' => out.push('\u{2421}'),
         c if steers(c) => out.push_str(&format!("<U+{:04X}>", u32::from(c))),
@@ -117,20 +117,20 @@ fn push(out: &mut String, c: char) {
     }
 }
 
-/// The length of the `\x1b[1;31m` that `from` begins with.
+/// The length of the `\x1b[1;31m` at the start of `from`.
 fn colour(from: &str) -> Option<usize> {
     let codes = from.strip_prefix("\x1b[")?;
     let end = codes.find(|c: char| !c.is_ascii_digit() && c != ';' && c != ':')?;
     (end <= MOST_SGR && codes[end..].starts_with('m') && is_visible(&codes[..end])).then_some(2 + end + 1)
 }
 
-/// Whether text in this look can be seen: it is not concealed (8).
+/// Whether text with these attributes is visible: not concealed (8).
 fn is_visible(codes: &str) -> bool {
     let mut codes = codes.split([';', ':']);
     while let Some(code) = codes.next() {
         match code.trim_start_matches('0') {
             "8" => return false,
-            // A colour of 256 (`5;n`) or of all (`2;r;g;b`): its numbers are no looks.
+            // The parameters of a 256-colour (`5;n`) or RGB (`2;r;g;b`) value are not attributes.
             "38" | "48" | "58" => match codes.next() {
                 Some("5") => drop(codes.next()),
                 Some("2") => drop(codes.by_ref().take(3).count()),
@@ -142,7 +142,7 @@ fn is_visible(codes: &str) -> bool {
     true
 }
 
-/// How many bytes at the end begin something that the next bytes may finish.
+/// The number of bytes at the end that the next chunk may complete.
 fn unfinished(bytes: &[u8]) -> usize {
     let tail = &bytes[bytes.len().saturating_sub(MOST_SGR + 2)..];
     if let Some(at) = tail.iter().rposition(|b| *b == 0x1b) {
@@ -157,7 +157,7 @@ fn unfinished(bytes: &[u8]) -> usize {
         return 1;
     }
     match std::str::from_utf8(tail) {
-        // A character that is cut at the end; what is broken elsewhere is no reason to wait.
+        // A character truncated at the end; invalid bytes elsewhere are no reason to wait.
         Err(err) if err.error_len().is_none() => tail.len() - err.valid_up_to(),
         _ => (1..=3.min(tail.len()))
             .find(|n| {
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<serde_json::Value>(&written).unwrap(), value);
     }
 
-    /// However it is cut, the same is printed, and nothing gets through in pieces.
+    /// Any chunking gives the same output, and nothing gets through in pieces.
     #[test]
     fn streams_may_be_cut_anywhere() {
         let all = "ü\x1b[1;31mred €\x1b[0m\r\n\x1b]0;t\x07\u{9b}2J\u{202e}\x1b[2Jend\x1b[3".as_bytes();

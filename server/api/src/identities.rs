@@ -1,34 +1,34 @@
-//! *Wharf:* identities: by whom one's own account is vouched for.
+//! *Wharf:* identities: the provider accounts linked to an account.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// An account at a provider that signs this one in.
+/// An account at a provider that can sign in to this one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
     pub id: Uuid,
     /// The provider's name and title.
     pub provider: String,
     pub title: String,
-    /// The address that the provider told last.
+    /// The address last reported by the provider.
     pub email: Option<String>,
     pub created_at: DateTime<Utc>,
-    /// When it was used last.
+    /// When it was last used.
     pub last_used_at: DateTime<Utc>,
 }
 
-/// An identity that waits for the owner of the account to say that it is theirs. It begins with
-/// `GET /login/oauth/{provider}?link=true` of somebody who is signed in.
+/// An identity waiting for confirmation by the owner of the account. Created by `GET
+/// /login/oauth/{provider}?link=true` while signed in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IdentityProposal {
     pub id: Uuid,
     /// The provider's name and title.
     pub provider: String,
     pub title: String,
-    /// The address that the provider told.
+    /// The address reported by the provider.
     pub email: Option<String>,
     pub created_at: DateTime<Utc>,
-    /// Until when it can be accepted.
+    /// When it expires.
     pub expires_at: DateTime<Utc>,
 }

@@ -1,34 +1,35 @@
-//! *Wharf:* identity providers: who vouches for people, and what their rules give.
+//! *Wharf:* identity providers and their rules.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Who vouches for people at sign-in. Its client secret is never told.
+/// An identity provider for sign-in. Its client secret is never returned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IdentityProvider {
     pub id: Uuid,
-    /// In the redirect address; never changes.
+    /// Part of the redirect URI; never changes.
     pub name: String,
-    /// What the button says: `Continue with …`.
+    /// The button label: `Continue with …`.
     pub title: String,
     /// `github`, `gitlab`, `google` or `openid`.
     pub kind: String,
     pub issuer: String,
     pub client_id: String,
-    /// It is believed about addresses of these, and of domains that its rules name, and signs in no others;
-    /// `*` stands for every domain.
+    /// It is trusted for addresses in these domains, and in domains named by its rules, and signs in no others;
+    /// `*` means any domain.
     pub domains: Vec<String>,
-    /// Whether an address of `domains` is enough to get in. Otherwise, and for `*`, it takes a rule or an invitation.
+    /// Whether an address in `domains` is sufficient to sign in. Otherwise, and for `*`, a rule or an
+    /// invitation is required.
     #[serde(default = "yes")]
     pub admits: bool,
-    /// The claim that lists groups.
+    /// The claim that contains groups.
     pub groups_claim: String,
-    /// The scope that is asked for where rules name groups; absent: `groups`, where the provider says that it has it.
+    /// The scope requested if rules name groups; absent: `groups`, if the provider supports it.
     #[serde(default)]
     pub groups_scope: Option<String>,
     pub rules: Vec<IdentityRule>,
-    /// What has to be entered at the provider.
+    /// The redirect URI to register with the provider.
     pub redirect_uri: String,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -38,17 +39,18 @@ fn yes() -> bool {
     true
 }
 
-/// Whoever has an address of `domain`, or is in `group`, gets in and gets this. One of the two is given.
+/// Whoever has an address in `domain`, or is in `group`, may sign in and gets this. Exactly one of the two is
+/// set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IdentityRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Administers the platform.
+    /// Makes administrators of the platform.
     #[serde(default)]
     pub admin: bool,
-    /// Is in this team, in this role: `admin`, `member` or `viewer`.
+    /// Makes members of this team, in this role: `admin`, `member` or `viewer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,17 +66,17 @@ pub struct IdentityProviderCreate {
     pub client_id: String,
     #[serde(default)]
     pub client_secret: String,
-    /// As `kind`, where it is absent; needed for `openid`.
+    /// Defaults to `kind`; required for `openid`.
     #[serde(default)]
     pub name: Option<String>,
     #[serde(default)]
     pub title: Option<String>,
-    /// Needed for `openid`; the public service's where it is absent.
+    /// Required for `openid`; defaults to the public service.
     #[serde(default)]
     pub issuer: Option<String>,
     #[serde(default)]
     pub domains: Vec<String>,
-    /// True unless told otherwise.
+    /// Defaults to true.
     #[serde(default)]
     pub admits: Option<bool>,
     #[serde(default)]
@@ -85,12 +87,12 @@ pub struct IdentityProviderCreate {
     pub rules: Vec<IdentityRule>,
 }
 
-/// Changes what is given of a provider.
+/// Changes the given fields of a provider.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct IdentityProviderUpdate {
     #[serde(default)]
     pub title: Option<String>,
-    /// Another one knows its people by other names: all identities of the provider are unlinked.
+    /// Another issuer has different user ids: all identities of the provider are unlinked.
     #[serde(default)]
     pub issuer: Option<String>,
     #[serde(default)]
@@ -103,7 +105,7 @@ pub struct IdentityProviderUpdate {
     pub admits: Option<bool>,
     #[serde(default)]
     pub groups_claim: Option<String>,
-    /// Empty: the usual one.
+    /// Empty: the default.
     #[serde(default)]
     pub groups_scope: Option<String>,
     #[serde(default)]

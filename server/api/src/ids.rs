@@ -1,4 +1,4 @@
-//! Ids and names: parsed once, never bare.
+//! Typed ids and names, parsed once.
 
 use std::{fmt, str::FromStr};
 
@@ -42,39 +42,39 @@ macro_rules! ids {
 }
 
 ids! {
-    /// Names an account for ever.
+    /// Permanently identifies an account.
     AccountId,
-    /// Names an app for ever; its name may change.
+    /// Permanently identifies an app; its name may change.
     AppId,
-    /// Names an authorization, that is, an API token.
+    /// Identifies an authorization, that is, an API token.
     AuthorizationId,
-    /// Names a build.
+    /// Identifies a build.
     BuildId,
-    /// Names one run of a process; a restarted dyno has a new one.
+    /// Identifies one run of a process; a restarted dyno has a new one.
     DynoId,
-    /// Names a process type of an app.
+    /// Identifies a process type of an app.
     FormationId,
-    /// Names a log drain.
+    /// Identifies a log drain.
     LogDrainId,
-    /// Names a log session.
+    /// Identifies a log session.
     LogSessionId,
-    /// Names a release.
+    /// Identifies a release.
     ReleaseId,
-    /// Names a console session.
+    /// Identifies a console session.
     SessionId,
-    /// Names a slug.
+    /// Identifies a slug.
     SlugId,
-    /// Names an uploaded source archive.
+    /// Identifies an uploaded source archive.
     SourceId,
 }
 
-/// The name of an app: 3 to 30 of lower case letters, digits and dashes, starting with a
-/// letter and not ending with a dash. It becomes a host name, so it is checked here, once.
+/// The name of an app: 3 to 30 lower-case letters, digits and dashes, starting with a letter and not ending
+/// with a dash. It becomes a host name, so it is validated here, once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AppName(String);
 
-/// Names that are hosts or folders of the platform itself.
+/// Names reserved for hosts or directories of the platform.
 const RESERVED: [&str; 14] = [
     "admin",
     "api",

@@ -1,21 +1,21 @@
-//! *Wharf:* the invitation policy: who may bring new people to the platform.
+//! *Wharf:* the invitation policy: who may add new people to the platform.
 //!
-//! New is whose address has no account. Whoever adds a member, a collaborator or an invitation by such an
-//! address brings somebody; whoever has an account can be added by all who may add.
+//! A person is new if their address has no account. Adding such an address as a member or collaborator, or
+//! inviting it, adds a person; existing accounts can be added by anybody with the permission to add.
 
 use serde::{Deserialize, Serialize};
 
-/// Who may bring new people. Administrators of the platform always may.
+/// Who may add new people. Administrators of the platform always may.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InvitationPolicy {
     /// `administrators`: nobody else. `teams`: also admins of teams that [invite](crate::teams::Team::invites).
     /// `domains`: also everybody, within `domains`.
     pub who: String,
-    /// Addresses of these domains alone are brought by others than administrators; empty: of any.
+    /// Non-administrators may only add addresses in these domains; empty: any.
     pub domains: Vec<String>,
 }
 
-/// Changes what is given of the policy.
+/// Changes the given fields of the policy.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct InvitationPolicyUpdate {
     #[serde(default, skip_serializing_if = "Option::is_none")]

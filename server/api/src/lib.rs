@@ -1,9 +1,8 @@
-//! The words on the wire: requests, replies, ids, errors and the client.
+//! The wire types: requests, responses, ids, errors and the client.
 //!
-//! Everything here is plain data that both sides of the HTTP API agree on. The
-//! shapes are those of Heroku's Platform API v3, so that its clients work; what
-//! Wharf adds is marked *Wharf:* and ignored by them. Nothing here knows how a
-//! request travels: that is a [`Transport`].
+//! Everything here is plain data shared by both sides of the HTTP API. The shapes are those of Heroku's
+//! Platform API v3, for compatibility with its clients; Wharf's additions are marked *Wharf:* and ignored by
+//! them. How requests are sent is up to a [`Transport`].
 
 pub mod accounts;
 pub mod app_transfers;

@@ -1,9 +1,9 @@
-//! *Wharf:* the words of the one websocket, `/live`.
+//! *Wharf:* the messages of the one websocket, `/live`.
 //!
-//! Text frames of JSON. The browser subscribes to topics; each subscription has a number of
-//! its own, chosen by the browser, and is checked like a request. It starts with a snapshot
-//! or, when a cursor is given, with what came after it. A `State` topic sends its whole new
-//! value whenever that changes; a `Lines` topic sends what is new and a cursor to resume from.
+//! JSON text frames. The browser subscribes to topics; each subscription has a number chosen by the browser,
+//! and is authorized like a request. It starts with a snapshot or, if a cursor is given, with everything after
+//! it. A `State` topic sends its whole new value on every change; a `Lines` topic sends new lines and a cursor
+//! to resume from.
 //!
 //! ```text
 //! browser                          server
@@ -19,11 +19,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, log_lines::LogFilter};
 
-/// What a subscription is about.
+/// The topic of a subscription.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "topic", rename_all = "snake_case")]
 pub enum Topic {
-    /// `Vec<AppSummary>`, all that the asker may see.
+    /// `Vec<AppSummary>`, all visible to the caller.
     Apps,
     /// `AppStatus` of one app.
     App { app: String },
@@ -32,28 +32,28 @@ pub enum Topic {
         app: String,
         #[serde(default)]
         filter: LogFilter,
-        /// Go on after this line; without it start with the last `lines`.
+        /// Resume after this line; otherwise start with the last `lines`.
         #[serde(default)]
         after: Option<u64>,
         #[serde(default)]
         lines: Option<u32>,
     },
-    /// Output of a build; the cursor is a number of bytes.
+    /// Output of a build; the cursor is a byte offset.
     Build {
         app: String,
         build: uuid::Uuid,
         #[serde(default)]
         after: Option<u64>,
     },
-    /// `MetricPoint`s of one app, as they are measured.
+    /// `MetricPoint`s of one app, as they are recorded.
     Metrics { app: String },
-    /// `PlatformInfo`, for the operator.
+    /// `PlatformInfo`, for administrators.
     Platform,
-    /// Tells that something was changed by somebody, not what: a number that is another one each time.
+    /// Signals that something was changed by somebody, without details: a different number each time.
     Changes,
 }
 
-/// What the browser says.
+/// Messages from the browser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToServer {
@@ -65,28 +65,28 @@ pub enum ToServer {
     Unsubscribe {
         id: u32,
     },
-    /// The reader of a `Lines` topic can take `more` more lines. A new subscription has 2,000.
+    /// The reader of a `Lines` topic has room for `more` lines. A new subscription starts with 2,000.
     Credit {
         id: u32,
         more: u32,
     },
 }
 
-/// What the server says.
+/// Messages from the server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToBrowser {
-    /// First frame: which server this is. A version other than the page's own means: offer a reload.
+    /// First frame: the server's version. If it differs from the page's, offer a reload.
     Hello { version: String },
     /// The whole value of a `State` topic.
     Value { id: u32, value: serde_json::Value },
-    /// New lines; `cursor` is to be given as `after` when resuming.
+    /// New lines; pass `cursor` as `after` to resume.
     Lines { id: u32, lines: Vec<serde_json::Value>, cursor: u64 },
-    /// The reader was too slow: this many lines were left out before the next.
+    /// The reader was too slow: this many lines were skipped before the next.
     Dropped { id: u32, lines: u64 },
-    /// The subscription has ended well (a build that is over).
+    /// The subscription has completed (a finished build).
     End { id: u32 },
-    /// The subscription was refused or broke off.
+    /// The subscription was rejected or failed.
     Failed { id: u32, error: Error },
     /// The session has ended; the socket closes.
     SignedOut,

@@ -1,16 +1,16 @@
-//! Log drains: where else an app's log lines go.
+//! Log drains: destinations that an app's log is forwarded to.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{ids::LogDrainId, refs::Ref};
 
-/// A place that receives an app's log.
+/// A destination for an app's log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogDrain {
     pub id: LogDrainId,
     pub url: String,
-    /// `d.<uuid>`: how the receiver tells this stream from others.
+    /// `d.<uuid>`: identifies the stream to the receiver.
     pub token: String,
     pub addon: Option<serde_json::Value>,
     pub app: Option<Ref>,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// One line of an app's log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// Counts up within an app and is never used again: a line's address.
+    /// Sequence number within an app, never reused: a line's address.
     pub seq: u64,
     pub at: DateTime<Utc>,
     /// `app` or `heroku`.
@@ -24,7 +24,7 @@ impl std::fmt::Display for LogLine {
     }
 }
 
-/// How bad a line is, read from its text.
+/// The severity of a line, detected from its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
@@ -34,7 +34,7 @@ pub enum LogLevel {
     Error,
 }
 
-/// Which lines; everything that is absent lets all pass. Travels as a query string.
+/// A filter for lines; absent fields match everything. Sent as a query string.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogFilter {
     /// `app` or `heroku`.
@@ -46,7 +46,7 @@ pub struct LogFilter {
     /// At least this level.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<LogLevel>,
-    /// Plain text to find, upper and lower case alike.
+    /// Plain text to find, case-insensitive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// A regular expression to find.
@@ -58,15 +58,15 @@ pub struct LogFilter {
     pub until: Option<DateTime<Utc>>,
 }
 
-/// `GET /apps/{app}/log-lines`: the last lines that match, oldest first.
+/// `GET /apps/{app}/log-lines`: the last matching lines, oldest first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct LogLinesQuery {
     #[serde(flatten)]
     pub filter: LogFilter,
-    /// At most this many (default 100).
+    /// Maximum number (default 100).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<u32>,
-    /// Only lines before this one: the page before.
+    /// Only lines before this one: the previous page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
     /// Only lines after this one, oldest first.
@@ -74,7 +74,7 @@ pub struct LogLinesQuery {
     pub after: Option<u64>,
 }
 
-/// `GET /apps/{app}/log-density`: how many lines there were in each stretch of time.
+/// `GET /apps/{app}/log-density`: the number of lines per interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogDensity {
     pub from: DateTime<Utc>,
@@ -82,7 +82,7 @@ pub struct LogDensity {
     pub buckets: Vec<LogBucket>,
 }
 
-/// The lines of one stretch.
+/// The lines of one interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogBucket {
     pub lines: u64,

@@ -1,11 +1,11 @@
-//! Log sessions: an address at which an app's log can be read for a while.
+//! Log sessions: temporary URLs for reading an app's log.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{ids::LogSessionId, refs::loose_bool};
 
-/// An address that opens without credentials.
+/// A pre-signed URL.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogSession {
     pub id: LogSessionId,
@@ -14,7 +14,7 @@ pub struct LogSession {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Which lines the session shows. Old and new names of the same field are both taken.
+/// The lines of the session. Old and new names of fields are both accepted.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct LogSessionCreate {
     /// A dyno or a process type.

@@ -1,11 +1,11 @@
-//! *Wharf:* metrics: what the router and the dynos' cgroups measured.
+//! *Wharf:* metrics of the router and the dynos' cgroups.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// `GET /apps/{app}/metrics`: points at equal distance; a gap is an absent point.
+/// `GET /apps/{app}/metrics`: equally spaced points; a gap is a missing point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     pub from: DateTime<Utc>,
@@ -13,12 +13,12 @@ pub struct Metrics {
     /// Seconds between two points.
     pub step: i64,
     pub points: Vec<MetricPoint>,
-    /// What happened meanwhile, to be marked on charts.
+    /// Events in the range, to be marked on charts.
     #[serde(default)]
     pub events: Vec<MetricEvent>,
 }
 
-/// One stretch of `step` seconds that begins at `at`.
+/// One interval of `step` seconds that starts at `at`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MetricPoint {
     pub at: DateTime<Utc>,
@@ -34,7 +34,7 @@ pub struct MetricPoint {
     pub p50_ms: Option<f64>,
     pub p95_ms: Option<f64>,
     pub p99_ms: Option<f64>,
-    /// Requests that waited or ran at once: the most of any sample.
+    /// Requests queued or running: the maximum of all samples.
     #[serde(default)]
     pub queue_max: u64,
     /// By process type.
@@ -42,40 +42,40 @@ pub struct MetricPoint {
     pub processes: BTreeMap<String, ProcessPoint>,
 }
 
-/// What the dynos of one process type used.
+/// The usage of the dynos of one process type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProcessPoint {
     pub dynos: u32,
-    /// Bytes, mean over the stretch and the dynos.
+    /// Bytes, mean over the interval and the dynos.
     pub memory: u64,
-    /// Bytes, the largest of them.
+    /// Bytes of the largest.
     pub memory_max: u64,
     /// Bytes.
     pub memory_quota: u64,
-    /// Cores, mean: 0.25 is a quarter of one.
+    /// Mean cores: 0.25 is a quarter of one.
     pub cpu: f64,
 }
 
-/// Something to mark on a chart.
+/// An event to mark on a chart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricEvent {
     pub at: DateTime<Utc>,
     /// `release`, `config`, `scale`, `restart`, `crash`, `error`.
     pub kind: String,
     pub text: String,
-    /// The same in a word, where there is one: `v12` for what made a release.
+    /// A short label, if there is one: `v12` for a release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
 }
 
-/// Which points.
+/// The range of points.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct MetricsQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<DateTime<Utc>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<DateTime<Utc>>,
-    /// Seconds between two points; chosen to fit when absent.
+    /// Seconds between two points; chosen automatically if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<i64>,
 }

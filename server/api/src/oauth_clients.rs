@@ -1,15 +1,15 @@
-//! OAuth clients: programs that people let act for them.
+//! OAuth clients: programs that users authorize.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A program that asks people whether it may act for them.
+/// A program that requests authorization from users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OauthClient {
     pub id: Uuid,
     pub name: String,
-    /// Where people are sent back to: exactly this.
+    /// The redirect URI, matched exactly.
     pub redirect_uri: String,
     pub secret: String,
     #[serde(default)]
@@ -27,7 +27,7 @@ pub struct OauthClientCreate {
     pub redirect_uri: String,
 }
 
-/// Changes what is given of a client.
+/// Changes the given fields of a client.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct OauthClientUpdate {
     #[serde(default)]
@@ -36,7 +36,7 @@ pub struct OauthClientUpdate {
     pub redirect_uri: Option<String>,
 }
 
-/// *Wharf:* what a client asks for: the query of `GET /oauth/authorize`.
+/// *Wharf:* an authorization request: the query of `GET /oauth/authorize`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConsentQuery {
     #[serde(default)]
@@ -45,10 +45,10 @@ pub struct ConsentQuery {
     pub response_type: String,
     #[serde(default)]
     pub redirect_uri: Option<String>,
-    /// With blanks between; `global` where it is absent.
+    /// Space-separated; defaults to `global`.
     #[serde(default)]
     pub scope: Option<String>,
-    /// Passed on as it is.
+    /// Passed through unchanged.
     #[serde(default)]
     pub state: Option<String>,
     #[serde(default)]
@@ -57,11 +57,11 @@ pub struct ConsentQuery {
     pub code_challenge_method: Option<String>,
 }
 
-/// *Wharf:* what somebody is asked to agree to.
+/// *Wharf:* the consent that is requested.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Consent {
     pub client: String,
-    /// Who made the client.
+    /// The creator of the client.
     pub owner: String,
     pub scope: Vec<String>,
     pub redirect_uri: String,

@@ -1,57 +1,58 @@
-//! *Wharf:* passwords of one's own, their codes, and whether anybody is let in by them.
+//! *Wharf:* passwords, their second factor, and whether password sign-in is on.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// What there is of one's own password. Neither it nor what makes its codes is told.
+/// The state of one's password. Neither the password nor the TOTP secret is returned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Password {
-    /// Whether the platform lets anybody in by a password.
+    /// Whether password sign-in is on.
     pub enabled: bool,
-    /// Whether one is in force: confirmed by a code.
+    /// Whether one is active: confirmed with a code.
     pub set: bool,
-    /// Recovery codes that were not used.
+    /// Unused recovery codes.
     pub recovery_codes: i64,
     pub updated_at: Option<DateTime<Utc>>,
 }
 
-/// Begins a password.
+/// Starts setting a password.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct PasswordCreate {
     #[serde(default)]
     pub password: String,
 }
 
-/// What an authenticator needs to make codes. Told this once; nothing is in force until a code is shown.
+/// The TOTP secret for an authenticator app. Returned once; the password is not active until a code is
+/// confirmed.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct PasswordEnrolment {
     /// In base32, to type.
     pub secret: String,
     /// `otpauth://totp/…`
     pub uri: String,
-    /// The address as a QR code: an SVG document.
+    /// The URL as a QR code: an SVG document.
     pub qr: String,
 }
 
-/// Puts another password in place of the one in force.
+/// Changes the active password.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct PasswordUpdate {
     #[serde(default)]
     pub password: String,
-    /// Of the authenticator, or a recovery code.
+    /// From the authenticator app, or a recovery code.
     #[serde(default)]
     pub code: String,
 }
 
-/// That somebody can make codes.
+/// Proof of the second factor.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct PasswordProof {
-    /// Of the authenticator, or a recovery code where one is taken.
+    /// From the authenticator app, or a recovery code where accepted.
     #[serde(default)]
     pub code: String,
 }
 
-/// Each is taken once in place of a code. Told this once.
+/// Each is accepted once in place of a code. Returned once.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct RecoveryCodes {
     pub codes: Vec<String>,
@@ -64,10 +65,10 @@ pub struct PasswordSignIn {
     pub email: String,
     #[serde(default)]
     pub password: String,
-    /// Of the authenticator, or a recovery code.
+    /// From the authenticator app, or a recovery code.
     #[serde(default)]
     pub code: String,
-    /// Where to go on: a path of the console.
+    /// Where to redirect: a path of the console.
     #[serde(default)]
     pub next: String,
 }
@@ -75,19 +76,19 @@ pub struct PasswordSignIn {
 /// A browser was signed in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignedIn {
-    /// Where to go on: a path of the console, whatever was asked for.
+    /// Where to redirect: a path of the console, whatever was requested.
     pub next: String,
 }
 
-/// Whether anybody is let in by a password.
+/// Whether password sign-in is on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PasswordPolicy {
     pub enabled: bool,
-    /// Accounts that have a password. They keep it while passwords are off.
+    /// Accounts with a password. They keep it while password sign-in is off.
     pub accounts: i64,
 }
 
-/// Turns passwords on or off.
+/// Turns password sign-in on or off.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PasswordPolicyUpdate {
     #[serde(default)]

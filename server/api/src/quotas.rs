@@ -1,4 +1,4 @@
-//! *Wharf:* quotas: how much an account or a team may have, and how much it has.
+//! *Wharf:* quotas: limits and usage of an account or a team.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ pub struct Quota {
     /// `apps`, `dynos`, `memory_mb`, `pending_builds`, `upload_bytes`, `repository_bytes`; of an account also `teams`,
     /// of a team `service_accounts`, of the platform both
     pub name: String,
-    /// What is counted, in words.
+    /// Description of what is counted.
     pub description: String,
-    /// The most; absent for administrators of the platform, who have no quota unless one is set for them.
+    /// The limit; absent for administrators of the platform, who have no quota unless one is set for them.
     pub most: Option<i64>,
-    /// What there is now; 0 in the list of the platform's own quotas.
+    /// Current usage; 0 in the list of default quotas.
     pub used: i64,
     /// Whether it is set for this very account or team.
     pub is_own: bool,
 }
 
-/// `PATCH`: quotas by name; `null` takes one back, so that the platform's holds again.
+/// `PATCH`: quotas by name; `null` resets one to the default.
 pub type QuotaUpdate = BTreeMap<String, Option<i64>>;
 
 /// How many bytes one of what this quota counts is; nothing where things are counted.

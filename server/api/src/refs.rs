@@ -1,9 +1,9 @@
-//! References: the short form in which one thing names another.
+//! References: the short form in which one resource refers to another.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-/// Names something that has a name of its own: an app, a stack, a region.
+/// Refers to something with a name: an app, a stack, a region.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ref {
     /// Its id.
@@ -12,23 +12,23 @@ pub struct Ref {
     pub name: String,
 }
 
-/// Names something that has an id only: a slug, a release in a build.
+/// Refers to something that has only an id: a slug, a release in a build.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdRef {
     /// Its id.
     pub id: Uuid,
 }
 
-/// Names an account.
+/// Refers to an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserRef {
     /// Its id.
     pub id: Uuid,
-    /// Its e-mail address.
+    /// Its email address.
     pub email: String,
 }
 
-/// Reads a boolean given as `true`, `false`, `0`, `1` or a string of these, as clients send them.
+/// Parses a boolean given as `true`, `false`, `0`, `1` or a string of these, as clients send them.
 pub fn loose_bool<'de, D: Deserializer<'de>>(de: D) -> Result<Option<bool>, D::Error> {
     use serde_json::Value;
     let value = Option::<Value>::deserialize(de)?;
@@ -43,7 +43,7 @@ pub fn loose_bool<'de, D: Deserializer<'de>>(de: D) -> Result<Option<bool>, D::E
     }
 }
 
-/// Reads a reference given as a string, or as `{"id": …}` or `{"name": …}`; the text that was given.
+/// Parses a reference given as a string, or as `{"id": …}` or `{"name": …}`, to its text.
 pub fn loose_ref<'de, D: Deserializer<'de>>(de: D) -> Result<Option<String>, D::Error> {
     use serde_json::Value;
     match Option::<Value>::deserialize(de)? {

@@ -1,4 +1,4 @@
-//! Releases: one slug with one configuration, numbered and immutable.
+//! Releases: a slug with a configuration, numbered and immutable.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::{
     refs::{IdRef, Ref, UserRef},
 };
 
-/// How far a release is.
+/// The status of a release.
 ///
 /// ```text
 /// pending ──→ succeeded ──→ expired
@@ -24,7 +24,7 @@ pub enum ReleaseStatus {
 }
 
 impl ReleaseStatus {
-    /// The word on the wire and in the database.
+    /// The name in the API and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -34,7 +34,7 @@ impl ReleaseStatus {
         }
     }
 
-    /// Whether a release in this state may go to `next`.
+    /// Whether a release in this state may change to `next`.
     pub fn may_become(self, next: Self) -> bool {
         use ReleaseStatus::*;
         matches!((self, next), (Pending, Succeeded | Failed) | (Succeeded, Expired))
@@ -46,10 +46,10 @@ impl ReleaseStatus {
 pub struct Release {
     pub id: ReleaseId,
     pub app: Ref,
-    /// Counts up from 1 within an app; shown as `v42`.
+    /// Sequence number within an app, from 1; shown as `v42`.
     pub version: i32,
     pub status: ReleaseStatus,
-    /// Whether this is the one that runs.
+    /// Whether this is the current one.
     pub current: bool,
     pub description: String,
     pub user: UserRef,
@@ -57,19 +57,19 @@ pub struct Release {
     pub addon_plan_names: Vec<String>,
     pub artifacts: Vec<serde_json::Value>,
     pub eligible_for_rollback: bool,
-    /// Output of the release phase; `None` when there was none.
+    /// Output of the release phase; `None` if there was none.
     pub output_stream_url: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-    /// *Wharf:* the commit, when a push or a client named one.
+    /// *Wharf:* the commit, if a push or a client named one.
     #[serde(default)]
     pub commit: Option<String>,
 }
 
-/// Makes a release of a slug, or goes back to an earlier release.
+/// Creates a release of a slug, or rolls back to an earlier release.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ReleaseCreate {
-    /// Slug id: a release of this slug with today's configuration.
+    /// Slug id: a release of this slug with the current configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slug: Option<String>,
     /// Release id or version: a release with the slug and configuration of that one.
@@ -79,49 +79,49 @@ pub struct ReleaseCreate {
     pub description: Option<String>,
 }
 
-/// *Wharf:* `GET /apps/{app}/releases/{release}/rollback`: what going back to it would do.
+/// *Wharf:* `GET /apps/{app}/releases/{release}/rollback`: the effects of a rollback.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RollbackEffects {
     /// In order, one sentence each.
     pub effects: Vec<String>,
-    /// Config vars that would be set to another value, or set again.
+    /// Config vars that would be changed or restored.
     pub config_set: Vec<String>,
-    /// Config vars that would go away.
+    /// Config vars that would be removed.
     pub config_unset: Vec<String>,
 }
 
-/// *Wharf:* `GET /apps/{app}/releases/{release}/changes`: what is different from another release.
+/// *Wharf:* `GET /apps/{app}/releases/{release}/changes`: the differences from another release.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReleaseChanges {
-    /// The release that is compared with; 0 for the first, which has none before it.
+    /// The release compared with; 0 for the first, which has no predecessor.
     pub from: i32,
     pub to: i32,
     pub from_at: Option<DateTime<Utc>>,
     pub to_at: DateTime<Utc>,
-    /// What came with it, newest first, at most a hundred.
+    /// Added commits, newest first, at most a hundred.
     pub commits: Vec<Commit>,
-    /// What went away with it: commits that only the other one has.
+    /// Removed commits: those that only the other release has.
     pub commits_gone: Vec<Commit>,
-    /// Whether there are more commits than these.
+    /// Whether there are more commits.
     pub more_commits: bool,
-    /// Names of config vars. Values are not told.
+    /// Names of config vars. Values are not included.
     pub config_added: Vec<String>,
     pub config_changed: Vec<String>,
     pub config_removed: Vec<String>,
-    /// Config vars that are the same in both.
+    /// Unchanged config vars.
     pub config_same: usize,
     /// Process types by name, with their commands before and after.
     pub processes: Vec<Changed>,
-    /// The buildpack, where it is another.
+    /// The buildpack, if it differs.
     pub buildpack: Option<Changed>,
-    /// The stack, where it is another.
+    /// The stack, if it differs.
     pub stack: Option<Changed>,
-    /// Bytes of the slug; `None` without one.
+    /// Slug size in bytes; `None` without one.
     pub slug_size_from: Option<i64>,
     pub slug_size_to: Option<i64>,
     /// Whether both run the same slug.
     pub same_slug: bool,
-    /// What users felt in the first hour of each, as far as it was measured.
+    /// User impact in the first hour of each, as far as measured.
     pub felt_from: Option<Felt>,
     pub felt_to: Option<Felt>,
 }
@@ -136,7 +136,7 @@ pub struct Commit {
     pub at: DateTime<Utc>,
 }
 
-/// Something that is there before, after, or both.
+/// A value before and after; either may be absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Changed {
     pub name: String,
@@ -144,23 +144,23 @@ pub struct Changed {
     pub to: Option<String>,
 }
 
-/// What users felt while a release was the current one.
+/// User impact while a release was current.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Felt {
-    /// The stretch that was looked at, in seconds.
+    /// The observed period, in seconds.
     pub seconds: i64,
     pub requests: u64,
-    /// Requests that were answered with 5xx.
+    /// Requests answered with a 5xx.
     pub failed: u64,
     pub p95_ms: Option<f64>,
-    /// Bytes, the most that any dyno used.
+    /// Maximum memory of any dyno, in bytes.
     pub memory_max: u64,
 }
 
-/// Which release to compare with.
+/// The release to compare with.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ReleaseChangesQuery {
-    /// Id or version; the one before it when absent.
+    /// Id or version; defaults to the previous one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
 }

@@ -1,15 +1,15 @@
-//! *Wharf:* sample apps: small repositories that come with the platform, to see a first deploy.
+//! *Wharf:* sample apps: small bundled repositories, to try out a deploy.
 
 use serde::{Deserialize, Serialize};
 
-/// One entry of `GET /samples`. `POST /apps/{app}/samples/{name}` puts it into the app's
-/// repository as its first commit and answers with the build that makes it run.
+/// One entry of `GET /samples`. `POST /apps/{app}/samples/{name}` commits it to the app's repository and
+/// returns the build that deploys it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     pub name: String,
     /// The language.
     pub title: String,
-    /// What it is, in one sentence.
+    /// A one-sentence description.
     pub description: String,
     /// Paths of its files.
     pub files: Vec<String>,

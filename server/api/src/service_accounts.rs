@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A program with tokens of its own and no way to sign in.
+/// A program with its own tokens and no way to sign in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceAccount {
     pub id: Uuid,
     pub name: String,
-    /// What it is called where people have an e-mail address; no mail can reach it.
+    /// Its identifier in place of an email address; it cannot receive mail.
     pub email: String,
     /// `member` or `viewer`.
     pub role: String,
@@ -17,12 +17,12 @@ pub struct ServiceAccount {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Asks for a new service account.
+/// Creates a service account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ServiceAccountCreate {
     #[serde(default)]
     pub name: String,
-    /// `member` when absent.
+    /// Defaults to `member`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
 }

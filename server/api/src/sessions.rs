@@ -5,34 +5,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::SessionId;
 
-/// A browser that is signed in.
+/// A signed-in browser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     pub id: SessionId,
-    /// Whether this is the one that asks.
+    /// Whether this is the current one.
     pub current: bool,
     pub user_agent: Option<String>,
     pub address: Option<String>,
     pub created_at: DateTime<Utc>,
     pub last_seen_at: DateTime<Utc>,
-    /// When it ends unless it is used; and in any case ninety days after it began.
+    /// When it expires if unused; at the latest ninety days after it began.
     #[serde(default)]
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// A link that signs one browser in, once.
+/// A one-time sign-in link.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignInLink {
     pub url: String,
     pub expires_at: DateTime<Utc>,
 }
 
-/// What a link would do, for the page that asks.
+/// The effect of a link, for its confirmation page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignInLinkInfo {
-    /// Whom it signs in.
+    /// The account it signs in.
     pub email: String,
     pub expires_at: DateTime<Utc>,
-    /// Who is signed in in the browser that asks.
+    /// The account currently signed in in this browser.
     pub signed_in_as: Option<String>,
 }

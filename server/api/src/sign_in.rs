@@ -1,22 +1,22 @@
-//! *Wharf:* signing in: what the page for it offers. Told to anybody.
+//! *Wharf:* the sign-in page's options. Public.
 
 use serde::{Deserialize, Serialize};
 
-/// The ways to sign in.
+/// The sign-in methods.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SignInOptions {
     pub providers: Vec<SignInProvider>,
-    /// Whether passwords are taken.
+    /// Whether password sign-in is on.
     #[serde(default)]
     pub password: bool,
 }
 
-/// A button.
+/// A sign-in button.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignInProvider {
     pub name: String,
     pub title: String,
     pub kind: String,
-    /// Addresses of these get in.
+    /// Domains whose addresses may sign in.
     pub domains: Vec<String>,
 }

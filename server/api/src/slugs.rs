@@ -1,4 +1,4 @@
-//! Slugs: what a build makes; immutable.
+//! Slugs: the immutable results of builds.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{
     refs::{Ref, loose_ref},
 };
 
-/// A slug and where its content is.
+/// A slug and the location of its content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slug {
     pub id: SlugId,
@@ -35,7 +35,7 @@ pub struct Blob {
     pub url: String,
 }
 
-/// Makes a slug from an archive of one's own.
+/// Creates a slug from a custom archive.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SlugCreate {
     #[serde(default)]

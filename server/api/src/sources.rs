@@ -1,14 +1,14 @@
-//! Sources: a place to upload an archive to, and to build it from.
+//! Sources: uploaded archives to build from.
 
 use serde::{Deserialize, Serialize};
 
-/// Two addresses that open without credentials.
+/// Two pre-signed URLs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     pub source_blob: SourceUrls,
 }
 
-/// Where to put the archive, and where it is got.
+/// Where to upload the archive, and where to download it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SourceUrls {
     pub get_url: String,

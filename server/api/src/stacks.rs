@@ -1,10 +1,10 @@
-//! Stacks and regions: where and on what apps run.
+//! Stacks and regions.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The machine image below an app.
+/// The base image of an app.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stack {
     pub id: Uuid,
@@ -15,7 +15,7 @@ pub struct Stack {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A place where apps run.
+/// A region to run apps in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Region {
     pub id: Uuid,
@@ -29,7 +29,7 @@ pub struct Region {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Who keeps the machines.
+/// The operator of the machines.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Provider {
     pub name: String,

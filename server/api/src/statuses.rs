@@ -1,29 +1,29 @@
-//! *Wharf:* an app at a glance: what the console shows without asking ten times.
+//! *Wharf:* the status of an app: everything the console shows, in one request.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{apps::App, builds::Build, dynos::Dyno, formation::Formation, releases::Release};
 
-/// One word for how an app is.
+/// The condition of an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
-    /// Nothing was ever deployed.
+    /// Never deployed.
     Empty,
-    /// A build or a rollout is under way and nothing is wrong.
+    /// A build or rollout is in progress and nothing is wrong.
     Changing,
-    /// Every wanted dyno is up.
+    /// All desired dynos are up.
     Up,
-    /// Some wanted dynos are not up.
+    /// Some desired dynos are not up.
     Degraded,
-    /// The newest release crashes at its start, and the one before it goes on serving.
+    /// The newest release crashes on start, and the previous one keeps serving.
     Held,
-    /// No web dyno is up though one is wanted.
+    /// No web dyno is up though one is desired.
     Crashed,
     /// Scaled to zero.
     Off,
-    /// The owner switched maintenance mode on.
+    /// Maintenance mode is on.
     Maintenance,
 }
 
@@ -33,33 +33,33 @@ pub struct AppSummary {
     pub id: crate::ids::AppId,
     pub name: String,
     pub condition: Condition,
-    /// One short sentence that says more: "web.1 exited with status 1 · next try in 4 s".
+    /// One short sentence with details: "web.1 exited with status 1 · next try in 4 s".
     pub detail: String,
     pub web_url: String,
     pub dynos_up: i32,
     pub dynos_wanted: i32,
     pub release: Option<ReleaseSummary>,
-    /// The build that runs now.
+    /// The running build.
     pub build: Option<uuid::Uuid>,
-    /// Requests of the last hour in stretches of two minutes, oldest first, for a sparkline; empty when not measured.
+    /// Requests of the last hour per two-minute interval, oldest first, for a sparkline; empty if not measured.
     #[serde(default)]
     pub traffic: Vec<u64>,
-    /// How many of them ended with a status of 500 or more.
+    /// Responses with a status of 500 or more.
     #[serde(default)]
     pub failed: u64,
-    /// Milliseconds that 95 % of them did not exceed; `None` without any.
+    /// The 95th percentile of response times in milliseconds; `None` without requests.
     #[serde(default)]
     pub p95_ms: Option<f64>,
     pub owner: String,
     pub created_at: DateTime<Utc>,
 }
 
-/// The latest release in short.
+/// A summary of the latest release.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReleaseSummary {
     pub version: i32,
     pub description: String,
-    /// The first line of what its commit says, if it was built from one.
+    /// The first line of its commit message, if it was built from a commit.
     #[serde(default)]
     pub message: Option<String>,
     pub status: crate::releases::ReleaseStatus,
@@ -67,22 +67,22 @@ pub struct ReleaseSummary {
     pub created_at: DateTime<Utc>,
 }
 
-/// A release that visitors do not get, because its dynos crash at their start.
+/// A release that does not serve because its dynos crash on start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HeldRelease {
     pub version: i32,
-    /// The release that serves in its place.
+    /// The release that serves instead.
     pub serving: i32,
-    /// One of its dynos that crashes: `web.1`.
+    /// One of its crashing dynos: `web.1`.
     pub dyno: String,
-    /// How that one ended last: "Process exited with status 1".
+    /// How its last run ended: "Process exited with status 1".
     pub last_exit: Option<String>,
-    /// When that one is started again; `None` while it is starting.
+    /// When it is restarted; `None` while it is starting.
     #[serde(default)]
     pub next_start_at: Option<DateTime<Utc>>,
 }
 
-/// `GET /apps/{app}/status`: everything that the overview of an app shows.
+/// `GET /apps/{app}/status`: everything on the overview page of an app.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AppStatus {
     pub app: App,
@@ -93,11 +93,11 @@ pub struct AppStatus {
     /// Set while the newest release does not come up and an older one serves.
     #[serde(default)]
     pub held: Option<HeldRelease>,
-    /// The newest first, at most ten.
+    /// Newest first, at most ten.
     pub releases: Vec<Release>,
-    /// The newest first, at most five.
+    /// Newest first, at most five.
     pub builds: Vec<Build>,
-    /// What the asker may do with it: `view`, `deploy`, `operate`, `manage`.
+    /// The caller's permissions: `view`, `deploy`, `operate`, `manage`.
     #[serde(default)]
     pub permissions: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! Team invitations: who may become a member, and has to say yes.
+//! Team invitations: pending memberships, to be accepted.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{refs::Ref, team_members::TeamUser};
 
-/// An invitation that is open.
+/// A pending invitation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TeamInvitation {
     pub id: Uuid,
@@ -16,6 +16,6 @@ pub struct TeamInvitation {
     pub role: String,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-    /// *Wharf:* until when it can be accepted.
+    /// *Wharf:* when it expires.
     pub expires_at: DateTime<Utc>,
 }

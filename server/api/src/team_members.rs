@@ -1,4 +1,4 @@
-//! Team members: who is in a team, and as what.
+//! Team members and their roles.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -18,19 +18,18 @@ pub struct TeamMember {
     pub user: TeamUser,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-    /// *Wharf:* whether it is a program.
+    /// *Wharf:* whether it is a service account.
     #[serde(default)]
     pub service: bool,
-    /// *Wharf:* absent for who never signed in.
+    /// *Wharf:* absent if they have never signed in.
     #[serde(default)]
     pub last_login: Option<DateTime<Utc>>,
-    /// *Wharf:* by whom they are what they are: `person`, whose word stands, or `rule`, which may say otherwise
-    /// at the next sign-in.
+    /// *Wharf:* who set the role: `person`, which is final, or `rule`, which may change at the next sign-in.
     #[serde(default)]
     pub given_by: String,
 }
 
-/// Who the member is.
+/// The member's account.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TeamUser {
     pub id: Uuid,
@@ -38,7 +37,7 @@ pub struct TeamUser {
     pub name: Option<String>,
 }
 
-/// Adds a member, invites somebody, or changes a role.
+/// Adds or invites a member, or changes a role.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TeamMemberSave {
     #[serde(default)]

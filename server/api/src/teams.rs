@@ -1,4 +1,4 @@
-//! Teams: people who look after apps together.
+//! Teams: groups of people who manage apps together.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,12 +9,12 @@ use crate::{
     refs::{loose_bool, loose_ref},
 };
 
-/// A team as its members see it.
+/// A team, as seen by its members.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Team {
     pub id: Uuid,
     pub name: String,
-    /// What the asker is in it: `admin`, `member` or `viewer`.
+    /// The caller's role in it: `admin`, `member` or `viewer`.
     pub role: String,
     #[serde(rename = "type")]
     pub kind: String,
@@ -32,53 +32,53 @@ pub struct Team {
     pub membership_limit: Option<i64>,
     #[serde(default)]
     pub provisioned_licenses: bool,
-    /// *Wharf:* whether its admins may bring new people to the platform, where the policy leaves it to teams.
+    /// *Wharf:* whether its admins may add new people to the platform, if the policy leaves it to teams.
     #[serde(default)]
     pub invites: bool,
 }
 
-/// Asks for a new team, whose only admin is the asker.
+/// Creates a team, with the caller as its only admin.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TeamCreate {
     #[serde(default)]
     pub name: String,
 }
 
-/// Changes a team; what is absent stays.
+/// Changes a team; absent fields are unchanged.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TeamUpdate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// *Wharf:* whether its admins may bring new people; by administrators of the platform.
+    /// *Wharf:* whether its admins may add new people; set by administrators of the platform.
     #[serde(default, deserialize_with = "loose_bool", skip_serializing_if = "Option::is_none")]
     pub invites: Option<bool>,
 }
 
-/// Asks for a new app of a team.
+/// Creates an app of a team.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TeamAppCreate {
     #[serde(flatten)]
     pub app: AppCreate,
     #[serde(default, deserialize_with = "loose_ref", skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
-    /// For oneself, whatever team is named.
+    /// A personal app, whatever team is named.
     #[serde(default, deserialize_with = "loose_bool", skip_serializing_if = "Option::is_none")]
     pub personal: Option<bool>,
     #[serde(default, deserialize_with = "loose_bool", skip_serializing_if = "Option::is_none")]
     pub locked: Option<bool>,
 }
 
-/// Locks an app, or gives it to a team or a person; what is absent stays.
+/// Locks an app, or transfers it to a team or a user; absent fields are unchanged.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TeamAppUpdate {
     #[serde(default, deserialize_with = "loose_bool", skip_serializing_if = "Option::is_none")]
     pub locked: Option<bool>,
-    /// The name of a team, an e-mail address, or `~` for oneself.
+    /// Name of a team, an email address, or `~` for oneself.
     #[serde(default, deserialize_with = "loose_ref", skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
 }
 
-/// *Wharf:* what one member may do with one app of the team. `GET /teams/{team}/access`
+/// *Wharf:* the permissions of one member on one app of the team. `GET /teams/{team}/access`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TeamAccess {
     pub app: crate::refs::Ref,
@@ -86,6 +86,6 @@ pub struct TeamAccess {
     pub user: crate::refs::UserRef,
     /// `view`, `deploy`, …; empty for no access.
     pub permissions: Vec<String>,
-    /// Whether it was given for this very app; otherwise it follows from the role.
+    /// Whether it was granted for this very app; otherwise it follows from the role.
     pub explicit: bool,
 }

@@ -1,14 +1,14 @@
-//! What one append writes: a header, then lines.
+//! The format of one append: a header, then lines.
 //!
 //! ```text
-//! @<bytes> <lines> <spool> <segment> <offset>\n     bytes and lines of what follows
+//! @<bytes> <lines> <spool> <segment> <offset>\n     bytes and lines that follow
 //! <seq> <at_us> <level> <source> <dyno> <text>\n
 //! …
 //! ```
 //!
-//! The header says how much follows, so that a batch that was not written to its end is recognised
-//! and taken back as a whole; and how far the spool it came from has been read, so that lines and
-//! place are kept by the same write. `-` stands for no spool, and for no place: forget the spool.
+//! The header contains the length, so that a partially written batch is recognised and discarded
+//! as a whole, and the cursor of the spool it came from, so that lines and cursor are stored by the
+//! same write. `-` stands for no spool, and for no cursor: forget the spool.
 
 use std::io::Write;
 
@@ -17,7 +17,7 @@ use spool::Cursor;
 use crate::line::{Record, clean_name};
 use crate::{Level, NewLine, level};
 
-/// How far a spool has been read. Without a place the spool is forgotten.
+/// The read cursor of a spool. Without a place the spool is forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub spool: String,
@@ -45,7 +45,7 @@ impl Header {
         bytes
     }
 
-    /// Reads a line without its line feed. `None` for what is not a header.
+    /// Parses a line without its line feed. `None` if it is not a header.
     pub fn decode(line: &[u8]) -> Option<Header> {
         let line = std::str::from_utf8(line.strip_prefix(b"@")?).ok()?;
         let fields: Vec<&str> = line.split(' ').collect();
@@ -64,10 +64,10 @@ impl Header {
     }
 }
 
-/// What is to be known of a line without reading it.
+/// The metadata of a line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Note {
-    /// With its line feed.
+    /// Including its line feed.
     pub bytes: usize,
     pub seq: u64,
     pub at_us: i64,
@@ -82,7 +82,7 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Numbers the lines from `next_seq` on.
+    /// Numbers the lines starting at `next_seq`.
     pub fn new(lines: &[NewLine], mut next_seq: u64, mark: Option<Mark>) -> Batch {
         let mut body = Vec::new();
         let mut notes = Vec::new();

@@ -1,20 +1,20 @@
-//! Blocks: stretches of a segment that are read as a whole, and what is known of each without
-//! reading it. They are the sparse index of a segment, and the unit of compression.
+//! Blocks: ranges of a segment that are read as a whole, with their metadata. They are the sparse
+//! index of a segment, and the unit of compression.
 
 use crate::Level;
 use crate::batch::Note;
 
-/// A block ends with the line that brings it here.
+/// A block ends with the line that reaches this size.
 const BLOCK_BYTES: u32 = 64 * 1024;
 
-/// What is known of a stretch of lines. Also used for the totals of a whole segment.
+/// Metadata of a range of lines. Also used for the totals of a whole segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
-    /// Where it starts in the file.
+    /// Its offset in the file.
     pub offset: u64,
     /// Bytes in the file.
     pub stored: u32,
-    /// Bytes of its lines and headers.
+    /// Uncompressed bytes of its lines and headers.
     pub raw: u32,
     /// Number of the first line; `u64::MAX` without lines.
     pub first_seq: u64,
@@ -43,7 +43,7 @@ impl Block {
         }
     }
 
-    /// What is known of all `blocks` together.
+    /// The combined metadata of all `blocks`.
     pub fn total(blocks: &[Block]) -> Block {
         let mut total = Block::empty(0);
         for block in blocks {
@@ -88,7 +88,7 @@ impl Block {
     }
 }
 
-/// The blocks of a segment that is being written.
+/// The blocks of the segment being written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Blocks {
     pub list: Vec<Block>,
@@ -97,7 +97,7 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    /// Adds bytes that are no line: a header, or damage.
+    /// Adds bytes that are not a line: a header, or corruption.
     pub fn push_other(&mut self, bytes: usize) {
         self.grow(bytes);
     }

@@ -1,4 +1,4 @@
-//! How many lines there were, over time.
+//! The number of lines over time.
 
 use chrono::{DateTime, Utc};
 
@@ -9,7 +9,7 @@ use crate::{Bucket, Error, Filter, Level, Patience, Result, segment};
 
 const MAX_BUCKETS: usize = 10_000;
 
-/// Stretches of equal length from `from` to `to`.
+/// Equal intervals from `from` to `to`.
 struct Axis {
     from_us: i64,
     to_us: i64,
@@ -17,7 +17,7 @@ struct Axis {
 }
 
 impl Axis {
-    /// The stretch a time within the range is in.
+    /// The interval of a time within the range.
     fn bucket(&self, at_us: i64) -> usize {
         let into = i128::from(at_us) - i128::from(self.from_us);
         let length = i128::from(self.to_us) - i128::from(self.from_us);
@@ -25,7 +25,7 @@ impl Axis {
     }
 }
 
-/// Counts matching lines and errors. Blocks within one stretch are counted without reading them.
+/// Counts matching lines and errors. Blocks within one interval are counted without reading them.
 pub(crate) fn count(
     stream: &Stream,
     filter: &Filter,
@@ -35,11 +35,11 @@ pub(crate) fn count(
 ) -> Result<Vec<Bucket>> {
     let axis = Axis { from_us: range.0.timestamp_micros(), to_us: range.1.timestamp_micros(), buckets };
     if axis.to_us <= axis.from_us {
-        let sentence = "The range of time is empty: its end must be after its beginning.";
+        let sentence = "The time range is empty: its end must be after its start.";
         return Err(Error::Filter(sentence.to_owned()));
     }
     if !(1..=MAX_BUCKETS).contains(&buckets) {
-        let sentence = format!("Ask for 1 to {MAX_BUCKETS} stretches of time, not {buckets}.");
+        let sentence = format!("Request 1 to {MAX_BUCKETS} intervals, not {buckets}.");
         return Err(Error::Filter(sentence));
     }
     let matcher = Matcher::new(&Filter {

@@ -1,17 +1,15 @@
-//! What can go wrong with logs.
+//! Errors of reading and writing logs.
 
 /// Why lines could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The person's filter is at fault; the sentence says how.
+    /// The filter is invalid; the message says why.
     #[error("{0}")]
     Filter(String),
-    /// It would have taken too long, or nobody waits for it any more.
-    #[error(
-        "The search was stopped, because it went through too much of the log. Narrow it with since, until or a dyno."
-    )]
+    /// It would have taken too long, or was cancelled.
+    #[error("The search was stopped because it covers too much of the log. Narrow it with since, until or a dyno.")]
     Stopped,
-    /// The machine is at fault.
+    /// An IO error.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
 }

@@ -1,16 +1,16 @@
-//! Decides which lines pass.
+//! Filters lines.
 
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::line::Record;
 use crate::{Error, Filter, Level, Result, block::Block};
 
-/// A regular expression may grow this big when it is compiled.
+/// The maximum size of a compiled regular expression.
 const REGEX_BYTES: usize = 256 << 10;
-/// What is looked for has at most so many bytes.
+/// The maximum length of a search pattern, in bytes.
 const PATTERN_BYTES: usize = 1000;
 
-/// A filter made ready, with the range of lines it is asked for.
+/// A compiled filter, with the range of lines to search.
 #[derive(Clone, Debug)]
 pub(crate) struct Matcher {
     source: Option<Vec<u8>>,
@@ -42,8 +42,7 @@ impl Matcher {
         })
     }
 
-    /// Whether the block's totals say all there is to know: every line passes whose place and time
-    /// do.
+    /// Whether the block's totals are sufficient: every line passes whose number and time do.
     pub fn is_open(&self) -> bool {
         self.level == Level::Info
             && self.source.is_none()
@@ -52,7 +51,7 @@ impl Matcher {
             && self.regex.is_none()
     }
 
-    /// Whether every line of the block passes, by what is known of it without reading it.
+    /// Whether every line of the block passes, according to its metadata.
     pub fn passes_all(&self, block: &Block) -> bool {
         self.is_open()
             && block.first_seq > self.after
@@ -61,7 +60,7 @@ impl Matcher {
             && block.max_us < self.until_us
     }
 
-    /// Whether a line of the block may pass. `false` saves reading it.
+    /// Whether any line of the block may pass. If `false`, it need not be read.
     pub fn may_pass(&self, block: &Block) -> bool {
         block.lines > 0
             && block.last_seq > self.after
@@ -71,7 +70,7 @@ impl Matcher {
             && (self.level < Level::Error || block.errors > 0)
     }
 
-    /// Whether a line of the block's bytes may pass: one search for the text over all its lines.
+    /// Whether any line in the block's bytes may pass: one search for the text over all its lines.
     pub fn may_pass_bytes(&self, bytes: &[u8]) -> bool {
         self.text.as_ref().is_none_or(|text| text.is_match(bytes))
     }
@@ -89,7 +88,7 @@ impl Matcher {
     }
 }
 
-/// Whether `dyno` is `wanted`, or a dyno of that process type.
+/// Whether `dyno` is `wanted`, or belongs to that process type.
 fn is_of(dyno: &[u8], wanted: &[u8]) -> bool {
     match dyno.strip_prefix(wanted) {
         Some(rest) => rest.is_empty() || rest[0] == b'.',
@@ -106,22 +105,22 @@ enum Kind {
 fn compile(pattern: &str, kind: Kind) -> Result<Regex> {
     if pattern.len() > PATTERN_BYTES {
         return Err(Error::Filter(format!(
-            "What is looked for may have {PATTERN_BYTES} bytes; it has {}.",
+            "The search pattern may have {PATTERN_BYTES} bytes; it has {}.",
             pattern.len()
         )));
     }
     let ignore_case = kind == Kind::Text;
-    // Unicode knows other letters that are an `s` or a `k` but for case, which takes ten times as long to prepare.
+    // Unicode has other letters that case-fold to `s` or `k`, which makes compiling take ten times as long.
     let unicode = !(ignore_case && pattern.is_ascii());
     let mut builder = RegexBuilder::new(pattern);
     builder.case_insensitive(ignore_case).unicode(unicode).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES);
     let built = builder.nest_limit(50).build();
     built.map_err(|e| {
         let why = match e {
-            regex::Error::CompiledTooBig(_) => "it is too big".to_owned(),
+            regex::Error::CompiledTooBig(_) => "it is too complex".to_owned(),
             other => other.to_string().lines().last().unwrap_or_default().trim().to_owned(),
         };
-        Error::Filter(format!("`{pattern}` is not a regular expression that can be used: {why}."))
+        Error::Filter(format!("`{pattern}` is not a usable regular expression: {why}."))
     })
 }
 

@@ -1,8 +1,8 @@
-//! Brings lines from spools into the history, each once.
+//! Copies lines from spools into the history, exactly once.
 //!
-//! The caller owns the loop: call `step` until it brings nothing, wait a little, call again. A step
-//! is short work on the disk. After a crash at any point, a new follower goes on where the history
-//! says, so that no line is lost and none comes twice.
+//! The caller owns the loop: call `step` until it returns nothing, wait a little, call again. A step
+//! is a short disk operation. After a crash at any point, a new follower resumes from the cursor in
+//! the history, so that no line is lost or duplicated.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,15 +15,15 @@ use uuid::Uuid;
 
 use crate::{History, NewLine, Result};
 
-/// The name under which apps' logs remember how far the router's spool has been read.
+/// The name under which apps' logs store the cursor of the router's spool.
 const ROUTER: &str = "router";
 
 /// The dyno whose spool is followed.
 #[derive(Clone, Debug)]
 pub struct Dyno {
-    /// Whose log its lines go to.
+    /// The app whose log gets its lines.
     pub app: Uuid,
-    /// One run of a process; the name under which the log remembers the place in the spool. Give it
+    /// One run of a process; the name under which the log stores the cursor of the spool. Pass it
     /// to [`History::forget`] when the spool is deleted.
     pub id: Uuid,
     /// `web.1`
@@ -37,24 +37,24 @@ pub struct Follower {
     history: Arc<History>,
     dyno: Dyno,
     reader: Reader,
-    /// What the history remembers.
+    /// The cursor in the history.
     kept: Cursor,
 }
 
 impl Follower {
-    /// A follower that goes on where the last one of this dyno came to.
+    /// A follower that resumes where the last one of this dyno stopped.
     pub fn new(history: Arc<History>, dyno: Dyno) -> Result<Follower> {
         let kept = history.cursor(dyno.app, &dyno.id.to_string())?.unwrap_or_default();
         Ok(Follower { reader: Reader::new(&dyno.spool, kept), history, dyno, kept })
     }
 
-    /// Whether a step would bring nothing; cheaper than a step, and now and then late by a few calls.
+    /// Whether a step would return nothing; cheaper than a step, and sometimes late by a few calls.
     pub fn is_idle(&mut self) -> bool {
         self.reader.is_idle()
     }
 
-    /// Brings at most `max` entries into the history, and says how many it brought. After an error
-    /// (a full disk) the next step tries again.
+    /// Copies at most `max` entries into the history and returns how many. After an error (a full
+    /// disk) the next step retries.
     pub fn step(&mut self, max: usize) -> Result<usize> {
         let brought = self.bring(max);
         if brought.is_err() {
@@ -74,9 +74,9 @@ impl Follower {
         let is_next_segment = cursor.segment > self.kept.segment;
         self.kept = cursor;
         if is_next_segment {
-            // What is about to be deleted must be in the history even if the power fails.
+            // Entries about to be deleted must be durable in the history, even after a power failure.
             self.history.sync(*app)?;
-            self.reader.forget_consumed().context("delete what was read of a dyno's spool")?;
+            self.reader.forget_consumed().context("delete the consumed part of a dyno's spool")?;
         }
         Ok(entries.len())
     }
@@ -98,13 +98,13 @@ fn new_line(entry: &Entry, source: &str, dyno: &str, text: &[u8]) -> NewLine {
 
 /// Follows the router's spool, whose lines go to many apps.
 ///
-/// Each app's log remembers the place of its own last line, and a file beside the logs a place that
-/// all apps have had. The file may lag: what is read again is passed over by those who had it.
+/// Each app's log stores the cursor of its own last line, and a file beside the logs a cursor that
+/// all apps have passed. The file may lag: apps skip entries that they already have.
 pub struct Router {
     history: Arc<History>,
     spool: PathBuf,
     reader: Reader,
-    /// What the file remembers.
+    /// The cursor in the file.
     kept: Cursor,
     /// Segments before this one are deleted.
     deleted: u64,
@@ -113,7 +113,7 @@ pub struct Router {
 }
 
 impl Router {
-    /// A follower that goes on where the last one came to.
+    /// A follower that resumes where the last one stopped.
     pub fn new(history: Arc<History>, spool: &Path) -> Result<Router> {
         let kept = read_place(&place_path(&history))?;
         Ok(Router {
@@ -126,8 +126,8 @@ impl Router {
         })
     }
 
-    /// Brings at most `max` entries to the apps they are about, and says how many it read. Entries of
-    /// apps that are not `known` are dropped. After an error the next step tries again.
+    /// Copies at most `max` entries to their apps' logs and returns how many it read. Entries of apps
+    /// that are not `known` are dropped. After an error the next step retries.
     pub fn step(&mut self, max: usize, known: impl Fn(Uuid) -> bool) -> Result<usize> {
         let brought = self.bring(max, known);
         if brought.is_err() {
@@ -178,7 +178,7 @@ impl Router {
         write_place(&place_path(&self.history), cursor)?;
         self.kept = cursor;
         if is_next_segment {
-            self.reader.forget_consumed().context("delete what was read of the router's spool")?;
+            self.reader.forget_consumed().context("delete the consumed part of the router's spool")?;
             self.deleted = cursor.segment;
         }
         Ok(())
@@ -206,7 +206,7 @@ fn read_place(path: &Path) -> Result<Cursor> {
     let numbers = text.trim().split_once(' ');
     let cursor = numbers
         .and_then(|(segment, offset)| Some(Cursor { segment: segment.parse().ok()?, offset: offset.parse().ok()? }));
-    // Lost or damaged, it does no harm to begin again.
+    // If it is lost or corrupt, starting over is harmless.
     Ok(cursor.unwrap_or_default())
 }
 

@@ -16,14 +16,14 @@ use crate::line::{Line, clean_name};
 use crate::stream::{Stream, Totals};
 use crate::{Bucket, Filter, Lines, NewLine, Patience, Query, Result, Tail, density};
 
-/// How much is kept of each app's log. The oldest goes first.
+/// The retention of each app's log. The oldest lines are deleted first.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes on disk, compressed. The newest segment is kept whatever its size.
+    /// Bytes on disk, compressed. The newest segment is kept regardless of size.
     pub bytes: u64,
     /// Older lines are deleted, a segment at a time.
     pub age: Duration,
-    /// A segment is closed and compressed when it has this many bytes.
+    /// A segment is closed and compressed when it reaches this size.
     pub segment_bytes: u64,
 }
 
@@ -33,11 +33,11 @@ impl Default for Limits {
     }
 }
 
-/// The logs of all apps, a directory each. One process at a time may have it open.
+/// The logs of all apps, one directory each. Only one process at a time may have it open.
 ///
-/// Appending does not fsync: it survives the death of the process, not a power cut; half a batch
-/// is taken back when the log is opened again. A log is opened at first use, which reads its newest
-/// segment.
+/// Appending does not fsync: it survives a crash of the process, but not a power failure; a partial
+/// batch is discarded when the log is next opened. A log is opened on first use, which reads its
+/// newest segment.
 pub struct History {
     dir: PathBuf,
     limits: Limits,
@@ -45,36 +45,36 @@ pub struct History {
 }
 
 impl History {
-    /// Opens the histories in `dir`, which is made if missing.
+    /// Opens the histories in `dir`, which is created if missing.
     pub fn open(dir: &Path) -> Result<Arc<History>> {
         History::open_with(dir, Limits::default())
     }
 
-    /// As [`History::open`], keeping more or less.
+    /// Like [`History::open`], with custom retention.
     pub fn open_with(dir: &Path, limits: Limits) -> Result<Arc<History>> {
         std::fs::create_dir_all(dir).with_context(|| format!("make {}", dir.display()))?;
         Ok(Arc::new(History { dir: dir.to_owned(), limits, streams: RwLock::default() }))
     }
 
-    /// Adds lines to an app's log. All or none are there when it returns.
+    /// Appends lines to an app's log, atomically.
     pub fn append(&self, app: Uuid, lines: Vec<NewLine>) -> Result<()> {
         self.stream(app).append(&lines, None)
     }
 
-    /// Adds lines that were read from a spool up to `cursor`, and remembers that, in one write: after
-    /// a crash both are there or neither. `spool` is a name of one's own choice, such as a dyno's id.
+    /// Appends lines read from a spool, and stores its `cursor`, in one write: after a crash both are
+    /// there or neither. `spool` is a name chosen by the caller, such as a dyno's id.
     pub fn append_from(&self, app: Uuid, lines: Vec<NewLine>, spool: &str, cursor: Cursor) -> Result<()> {
         let mark = Mark { spool: clean_name(spool), cursor: Some(cursor) };
         self.stream(app).append(&lines, Some(mark))
     }
 
-    /// How far a spool has been read into an app's log.
+    /// The cursor up to which a spool has been read into an app's log.
     pub fn cursor(&self, app: Uuid, spool: &str) -> Result<Option<Cursor>> {
         self.stream(app).cursor(&clean_name(spool))
     }
 
-    /// Forgets how far a spool has been read. Call it once the spool is deleted: a spool that still
-    /// is there would be read from its beginning.
+    /// Forgets the cursor of a spool. Call it once the spool is deleted: an existing spool would be
+    /// read from the start.
     pub fn forget(&self, app: Uuid, spool: &str) -> Result<()> {
         if self.cursor(app, spool)?.is_none() {
             return Ok(());
@@ -95,23 +95,23 @@ impl History {
         self.read(app, &query)?.collect_most(max)
     }
 
-    /// The lines that a query wants, oldest first, read as the iterator is used (which is work on
-    /// the disk). Any number of them needs the memory of some hundred.
+    /// The lines matching a query, oldest first, read lazily by the iterator (which does disk IO).
+    /// Any number of them needs the memory of a few hundred.
     pub fn read(&self, app: Uuid, query: &Query) -> Result<Lines> {
         Lines::new(&self.stream(app), query)
     }
 
-    /// Follows the lines that come after line `seq`.
+    /// Tails the lines after line `seq`.
     pub fn tail(&self, app: Uuid, seq: u64, filter: &Filter) -> Result<Tail> {
         Tail::new(self.stream(app), seq, filter)
     }
 
-    /// The number of the newest line, as it changes; `u64::MAX` once the log is deleted.
+    /// Watches the number of the newest line; `u64::MAX` once the log is deleted.
     pub fn subscribe(&self, app: Uuid) -> Result<watch::Receiver<u64>> {
         self.stream(app).subscribe()
     }
 
-    /// Counts lines and errors that match in `buckets` equal stretches of `[from, to)`.
+    /// Counts matching lines and errors in `buckets` equal intervals of `[from, to)`.
     pub fn density(
         &self,
         app: Uuid,
@@ -123,23 +123,22 @@ impl History {
         density::count(&self.stream(app), filter, (from, to), buckets, patience)
     }
 
-    /// How much of an app's log there is.
+    /// The size of an app's log.
     pub fn totals(&self, app: Uuid) -> Result<Totals> {
         self.stream(app).totals()
     }
 
-    /// Has an app's log on the disk itself, so that it survives a power cut.
+    /// Fsyncs an app's log, so that it survives a power failure.
     pub fn sync(&self, app: Uuid) -> Result<()> {
         self.stream(app).sync()
     }
 
-    /// Deletes an app's log. Lines that come later are dropped, and its tails end.
+    /// Deletes an app's log. Later lines are dropped, and its tails end.
     pub fn delete(&self, app: Uuid) -> Result<()> {
         self.stream(app).delete()
     }
 
-    /// Deletes lines that are too old from all logs. Call it once a day; logs that are written to
-    /// see to themselves.
+    /// Deletes expired lines from all logs. Call it once a day; active logs do this on their own.
     pub fn expire(&self, now: DateTime<Utc>) -> Result<()> {
         let apps = std::fs::read_dir(&self.dir).context("list the logs")?;
         for app in apps {
@@ -152,7 +151,7 @@ impl History {
         Ok(())
     }
 
-    /// Where this history is.
+    /// The directory of this history.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }

@@ -1,12 +1,12 @@
-//! How bad a line is, read from its text.
+//! The severity of a line, detected from its text.
 //!
-//! A guess, made once when the line arrives: the first word that names a level decides. Words in
-//! capitals count wherever they are near the start; words in small letters only where a program
-//! puts a level (`error:`, `[error]`, `level=error`), so that "no error" is not one.
+//! A heuristic, applied once when the line arrives: the first word that names a level decides.
+//! Upper-case words count anywhere near the start; lower-case words only where a program puts a
+//! level (`error:`, `[error]`, `level=error`), so that "no error" does not match.
 
 use crate::{Level, RouterFields};
 
-/// The level stands early in a line; what comes later is the message.
+/// The level comes early in a line; the rest is the message.
 const LOOK_AT_BYTES: usize = 200;
 const LOOK_AT_WORDS: usize = 12;
 
@@ -25,7 +25,7 @@ fn of_request(fields: &RouterFields<'_>) -> Level {
     match (fields.at, fields.code, fields.status) {
         (Some("error"), ..) => Level::Error,
         (Some("warning" | "warn"), ..) => Level::Warn,
-        // The app's own 500. With a code the router's word counts (maintenance is no error).
+        // The app's own 500. With a code, the router's level counts (maintenance is not an error).
         (_, None, Some(500..)) => Level::Error,
         _ => Level::Info,
     }
@@ -36,7 +36,7 @@ fn of_platform(text: &str) -> Level {
         return Level::Error;
     }
     if let Some(status) = text.strip_prefix("Process exited with status ") {
-        // 143 is how a process ends when it is asked to.
+        // 143 is a regular exit after SIGTERM.
         return match status.trim() {
             "0" | "143" => Level::Info,
             _ => Level::Error,
@@ -83,7 +83,7 @@ fn without_colours(text: &str) -> String {
     plain
 }
 
-/// A quick look that lets most lines go: every word below has one of these in it.
+/// A fast pre-check that rejects most lines: every word below contains one of these.
 fn might_name_a_level(head: &str) -> bool {
     const PARTS: [&[u8; 3]; 12] =
         [b"rro", b"war", b"fat", b"cri", b"ale", b"eme", b"pan", b"tra", b"nca", b"nha", b"lev", b"sev"];
@@ -94,7 +94,7 @@ fn might_name_a_level(head: &str) -> bool {
     })
 }
 
-/// The level of a line that is a JSON object, as pino, bunyan, zap, logrus and others write it.
+/// The level of a JSON line, as written by pino, bunyan, zap, logrus and others.
 fn of_json(text: &str) -> Option<Level> {
     for key in ["\"level\"", "\"severity\"", "\"lvl\"", "\"levelname\""] {
         let Some((_, rest)) = text.split_once(key) else {
@@ -135,7 +135,7 @@ fn of_words(head: &str) -> Option<Level> {
     None
 }
 
-/// Whether the word there is where a program puts a level, and not in the middle of a sentence.
+/// Whether the word is in a level's position, not in the middle of a sentence.
 fn names_a_level(head: &str, start: usize, end: usize) -> bool {
     let word = &head[start..end];
     let before = head[..start].bytes().next_back();
@@ -147,7 +147,7 @@ fn names_a_level(head: &str, start: usize, end: usize) -> bool {
     match before {
         // `[error]`, `<error>`, `(error)`, `|error|`
         Some(b'[' | b'<' | b'(' | b'|') => true,
-        // `level=error`, `lvl="warn"`, also when colours stand before it
+        // `level=error`, `lvl="warn"`, also after colour sequences
         Some(b'=' | b'"') => ["level=", "lvl=", "severity=", "level=\"", "lvl=\"", "severity=\""]
             .iter()
             .any(|key| head[..start].ends_with(key)),
@@ -156,7 +156,7 @@ fn names_a_level(head: &str, start: usize, end: usize) -> bool {
 }
 
 fn of_word(word: &str) -> Option<Level> {
-    // `TypeError:` and `java.lang.IllegalStateException:` are named by their end.
+    // `TypeError:` and `java.lang.IllegalStateException:` are recognised by their suffix.
     let word = word.to_ascii_lowercase();
     Some(match word.as_str() {
         "error" | "err" | "eror" | "fatal" | "crit" | "critical" | "alert" | "emerg" | "emergency" | "panic" => {

@@ -1,14 +1,14 @@
-//! Turns log lines into history and tails.
+//! Log history and tails.
 //!
 //! ```text
 //! dynos, router ── spools ──→ Follower ──→ History ──→ Lines (the past) ──→ log sessions, console
 //! api, supervisor ────────────────────────→  disk  └─→ Tail  (the present)
 //! ```
 //!
-//! Every function that touches the disk is synchronous and short; async callers put it into
-//! `spawn_blocking`. The one exception is [`Tail::changed`], which only waits.
+//! Every function that accesses the disk is synchronous and short; async callers wrap it in
+//! `spawn_blocking`. The only exception is [`Tail::changed`], which only waits.
 //!
-//! **Invariant:** nothing here knows who may read a log, or which apps exist.
+//! **Invariant:** nothing here knows about permissions, or which apps exist.
 
 mod batch;
 mod block;
@@ -38,7 +38,7 @@ pub use router_fields::RouterFields;
 pub use stream::Totals;
 pub use tail::Tail;
 
-/// What everything here returns.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! One line of a log: as it comes, as it is kept, as it is shown.
+//! A log line: as received, as stored, as displayed.
 
 use std::fmt;
 use std::io::Write;
@@ -7,24 +7,24 @@ use chrono::{DateTime, Utc};
 
 use crate::{Level, RouterFields};
 
-/// A longer text becomes several lines.
+/// Longer text is split into several lines.
 const MAX_TEXT_BYTES: usize = 10_000;
 
 /// A line of an app's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Counts up within the app and is never used again: the line's address.
+    /// Sequence number within the app, never reused: the line's address.
     pub seq: u64,
-    /// When it was written, to the microsecond. Lines are kept in order of arrival, so a neighbour
-    /// may be slightly older.
+    /// When it was written, in microseconds. Lines are stored in order of arrival, so a later line
+    /// may have a slightly earlier time.
     pub at: DateTime<Utc>,
     /// `app` or `heroku`.
     pub source: String,
     /// `web.1`, `router`, `api`.
     pub dyno: String,
-    /// How bad it is, read from the text when the line came.
+    /// Severity, detected from the text on arrival.
     pub level: Level,
-    /// Without a line break; may hold any other control character but NUL.
+    /// Without line breaks; may contain any other control character except NUL.
     pub text: String,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Display for Line {
 
 impl From<Line> for api::log_lines::LogLine {
     fn from(line: Line) -> Self {
-        // Lines from before they were cut there.
+        // Lines stored before line breaks were split.
         let text = if line.text.contains(breaks) { line.text.replace(breaks, " ") } else { line.text };
         Self { seq: line.seq, at: line.at, source: line.source, dyno: line.dyno, text, level: line.level }
     }
@@ -59,23 +59,23 @@ pub struct NewLine {
     pub source: String,
     /// `web.1`, `router`, `api`.
     pub dyno: String,
-    /// Of an app's own line, each line break makes another line: whatever shows it, nothing of it stands where a
-    /// line begins. What the platform says stays one line. A length over 10,000 bytes makes several.
+    /// An app's line is split at each line break, so that no part of it can pose as a new line in any viewer.
+    /// A line from the platform stays one line. Text over 10,000 bytes is split.
     pub text: String,
 }
 
 impl NewLine {
-    /// A line the platform says about a dyno, or as `api`.
+    /// A line from the platform about a dyno, or as `api`.
     pub fn heroku(at: DateTime<Utc>, dyno: &str, text: impl Into<String>) -> NewLine {
         NewLine { at, source: "heroku".to_owned(), dyno: dyno.to_owned(), text: text.into() }
     }
 
-    /// A line of the app itself. What a person did is said by `app[api]`.
+    /// A line of the app itself. User actions are logged as `app[api]`.
     pub fn app(at: DateTime<Utc>, dyno: &str, text: impl Into<String>) -> NewLine {
         NewLine { source: "app".to_owned(), ..NewLine::heroku(at, dyno, text) }
     }
 
-    /// The texts to keep: clean, none too long.
+    /// The texts to store: clean, none too long.
     pub(crate) fn texts(&self) -> impl Iterator<Item = String> {
         let text = self.text.strip_suffix('\n').unwrap_or(&self.text).replace("\r\n", "\n").replace('\0', "\u{fffd}");
         let text = text.strip_suffix('\r').unwrap_or(&text);
@@ -88,12 +88,12 @@ impl NewLine {
     }
 }
 
-/// What a reader may take for the end of a line: a terminal, a browser, a program.
+/// Characters that a terminal, a browser or a program may treat as a line break.
 fn breaks(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Cuts a text into pieces of at most 10,000 bytes, between characters.
+/// Splits text into chunks of at most 10,000 bytes, at character boundaries.
 fn cut(mut text: &str) -> Vec<String> {
     let mut pieces = Vec::new();
     while text.len() > MAX_TEXT_BYTES {
@@ -133,7 +133,7 @@ impl<'a> Record<'a> {
         buffer.push(b'\n');
     }
 
-    /// Reads a line without its line feed. `None` for what is not a record.
+    /// Parses a line without its line feed. `None` if it is not a record.
     pub fn decode(line: &'a [u8]) -> Option<Record<'a>> {
         let mut fields = line.splitn(6, |b| *b == b' ');
         let mut next = || fields.next();
@@ -164,7 +164,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// A number in decimal. Written out because a million of them are read at a time.
+/// Parses a decimal number. Hand-written because a million of them are read at a time.
 fn number<T: TryFrom<i128>>(digits: &[u8]) -> Option<T> {
     let (negative, digits) = match digits {
         [b'-', rest @ ..] => (true, rest),

@@ -1,7 +1,7 @@
-//! How long a search may go on, how much it may read, and whether anybody still waits for it.
+//! The limits of a search: time, bytes read, and cancellation.
 //!
-//! A search is work on a thread that nothing can interrupt, so it asks itself, before each block and
-//! again and again within one. Then it is also the time to let others have the machine for a while.
+//! A search runs on a thread that cannot be interrupted, so it checks its limits before each block
+//! and regularly within one. At these checks it also yields the processor for a while.
 
 use std::{
     sync::{
@@ -13,10 +13,10 @@ use std::{
 
 use crate::{Error, Result};
 
-/// Of so many lines, one looks at the clock.
+/// The clock is checked once per this many lines.
 const LINES: u32 = 16;
 
-/// What a search may use up. Clones share what is left.
+/// The budget of a search. Clones share what is left.
 #[derive(Clone, Debug, Default)]
 pub struct Patience {
     until: Option<Instant>,
@@ -54,7 +54,7 @@ impl Breaks {
 }
 
 impl Patience {
-    /// A search that ends after `time` or so many bytes of lines, whichever comes first. The default ends by itself.
+    /// Ends after `time` or this many bytes of lines, whichever comes first. The default is unlimited.
     pub fn of(time: Duration, bytes: u64) -> Patience {
         Patience {
             until: Some(Instant::now() + time),
@@ -63,19 +63,19 @@ impl Patience {
         }
     }
 
-    /// The same, which calls `rest` whenever it has worked for so long. What is spent there does not count as its time.
+    /// The same search, which calls `rest` after each `every` of work. The time spent there does not count.
     #[must_use]
     pub fn with_breaks(self, every: Duration, rest: impl Fn() + Send + Sync + 'static) -> Patience {
         let so_far = Mutex::new((Instant::now(), Duration::ZERO));
         Patience { breaks: Some(Arc::new(Breaks { every, rest: Box::new(rest), so_far })), ..self }
     }
 
-    /// Ends the search as soon as it looks: nobody waits for it any more.
+    /// Cancels the search at its next check.
     pub fn cancel(&self) {
         self.gone.store(true, Ordering::Relaxed);
     }
 
-    /// An error when the search is to end.
+    /// An error if the search has to end.
     pub(crate) fn check(&self) -> Result<()> {
         let rested = self.breaks.as_ref().map_or(Duration::ZERO, |breaks| breaks.rest());
         let late = self.until.is_some_and(|until| Instant::now() > until + rested);
@@ -85,7 +85,7 @@ impl Patience {
         Ok(())
     }
 
-    /// As [`Patience::check`], before so many bytes are read.
+    /// Like [`Patience::check`], before reading this many bytes.
     pub(crate) fn spend(&self, bytes: u32) -> Result<()> {
         self.check()?;
         let spent = |left: u64| left.checked_sub(u64::from(bytes));
@@ -97,7 +97,7 @@ impl Patience {
         }
     }
 
-    /// [`Patience::check`] now and then: for each line of a block.
+    /// Like [`Patience::check`], but sampled: call it for each line of a block.
     pub(crate) fn step(&self, line: &mut u32) -> Result<()> {
         *line = line.wrapping_add(1);
         if line.is_multiple_of(LINES) { self.check() } else { Ok(()) }

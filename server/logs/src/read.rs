@@ -16,19 +16,19 @@ use crate::{Error, Filter, Patience, Result, segment};
 /// Which lines to read. The default is all of them.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    /// Which of them pass.
+    /// The filter.
     pub filter: Filter,
     /// Only lines after this number.
     pub after: Option<u64>,
     /// Only lines before this number.
     pub before: Option<u64>,
-    /// Of those that match, only the last so many.
+    /// Only the last this many matches.
     pub last: Option<usize>,
-    /// What it may use up.
+    /// The budget.
     pub patience: Patience,
 }
 
-/// A segment as it was when reading began: what is added or deleted meanwhile does not show.
+/// A snapshot of a segment when reading began: later additions and deletions are not visible.
 pub(crate) struct View {
     source: Source,
 }
@@ -47,7 +47,7 @@ impl View {
         View { source: Source::Packed { path, file: OnceLock::new() } }
     }
 
-    /// The blocks in which a line may pass.
+    /// The blocks in which a line may match.
     pub fn blocks(&self, matcher: &Matcher) -> Vec<Block> {
         let blocks = match &self.source {
             Source::Raw { blocks, .. } => blocks.clone(),
@@ -59,7 +59,7 @@ impl View {
         blocks.into_iter().filter(|b| matcher.may_pass(b)).collect()
     }
 
-    /// The bytes of a block. What is gone or damaged is empty: the other lines can still be read.
+    /// The bytes of a block, empty if missing or corrupt: the other lines can still be read.
     pub fn read(&self, block: &Block) -> Vec<u8> {
         self.try_read(block).unwrap_or_else(|e| {
             self.complain(&e);
@@ -101,19 +101,19 @@ impl View {
 pub struct Lines {
     matcher: Arc<Matcher>,
     parts: VecDeque<Part>,
-    /// Of the matching lines of the first block, so many are not wanted.
+    /// Number of matches to skip in the first block.
     skip: usize,
     ready: std::vec::IntoIter<Line>,
     patience: Patience,
-    /// The last line that was looked at, whether it matched or not.
+    /// The last line examined, matching or not.
     seen: u64,
-    /// Whether it was to end before the last line.
+    /// Whether it was stopped before the last line.
     is_stopped: bool,
 }
 
 struct Part {
     view: View,
-    /// Looked up when it is this part's turn, unless that has been done.
+    /// Loaded lazily when this part is reached.
     blocks: Option<VecDeque<Block>>,
 }
 
@@ -135,29 +135,28 @@ impl Lines {
         Lines { matcher, parts, skip: 0, ready: Vec::new().into_iter(), patience, seen: 0, is_stopped: false }
     }
 
-    /// At most `max` of the lines that are left; an error when the search is to end before.
+    /// At most `max` of the remaining lines; an error if the search is stopped first.
     pub fn collect_most(&mut self, max: usize) -> Result<Vec<Line>> {
         let lines = self.by_ref().take(max).collect();
         if self.is_stopped { Err(Error::Stopped) } else { Ok(lines) }
     }
 
-    /// Goes on where it was stopped, if it was, with new patience.
+    /// Resumes where it was stopped, if it was, with a new budget.
     pub fn go_on(&mut self, patience: Patience) {
         (self.patience, self.is_stopped) = (patience, false);
     }
 
-    /// Whether it ended before the last line.
+    /// Whether it was stopped before the last line.
     pub fn is_stopped(&self) -> bool {
         self.is_stopped
     }
 
-    /// Whether it ended before the last line, and how far it came.
+    /// Whether it was stopped before the last line, and how far it got.
     pub(crate) fn stopped_at(&self) -> Option<u64> {
         self.is_stopped.then_some(self.seen)
     }
 
-    /// Goes backwards and counts until there are enough; blocks that can be counted by what is
-    /// known of them are not read.
+    /// Counts backwards until there are enough; blocks that can be counted by their metadata are not read.
     fn keep_last(&mut self, mut wanted: usize) -> Result<()> {
         let mut kept = VecDeque::new();
         while wanted > 0 {
@@ -202,7 +201,7 @@ impl Lines {
         Ok(count)
     }
 
-    /// Reads the next block; `false` at the end, or when the search is to end.
+    /// Reads the next block; `false` at the end, or if the search has to stop.
     fn advance(&mut self) -> bool {
         self.read_block().unwrap_or_else(|_| {
             self.is_stopped = true;

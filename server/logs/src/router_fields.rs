@@ -1,29 +1,29 @@
 //! A router line as fields.
 
-/// What the router said about one request; what it left out is absent.
+/// The router's log line about one request; omitted fields are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouterFields<'a> {
     /// `info`, `warning` or `error`.
     pub at: Option<&'a str>,
-    /// `H12`, when something went wrong.
+    /// `H12`, if the request failed.
     pub code: Option<&'a str>,
-    /// What went wrong, in words.
+    /// Description of the error.
     pub desc: Option<&'a str>,
     /// `GET`
     pub method: Option<&'a str>,
-    /// With its query.
+    /// Including the query.
     pub path: Option<&'a str>,
-    /// The host that was asked for.
+    /// The requested host.
     pub host: Option<&'a str>,
-    /// The request's id, which the dyno was given too.
+    /// The request id, also passed to the dyno.
     pub request_id: Option<&'a str>,
-    /// The client's address, and those it claims to speak for.
+    /// The client's address, and the ones it claims to forward for.
     pub fwd: Option<&'a str>,
-    /// The dyno that answered.
+    /// The dyno that responded.
     pub dyno: Option<&'a str>,
     /// Milliseconds to connect to the dyno.
     pub connect_ms: Option<u64>,
-    /// Milliseconds until the response's end.
+    /// Milliseconds until the end of the response.
     pub service_ms: Option<u64>,
     /// The response's status.
     pub status: Option<u16>,
@@ -34,7 +34,7 @@ pub struct RouterFields<'a> {
 }
 
 impl<'a> RouterFields<'a> {
-    /// Reads `key=value key="some value"`.
+    /// Parses `key=value key="some value"`.
     pub fn parse(text: &'a str) -> RouterFields<'a> {
         let mut fields = RouterFields::default();
         for (key, value) in pairs(text) {
@@ -72,7 +72,7 @@ impl<'a> RouterFields<'a> {
 }
 
 /// The pairs in order. A quoted value ends at a quote before a space or the end, so that a quote
-/// inside a path does no harm.
+/// inside a path is harmless.
 fn pairs(mut text: &str) -> impl Iterator<Item = (&str, &str)> {
     std::iter::from_fn(move || {
         text = text.trim_start_matches(' ');

@@ -1,9 +1,9 @@
 //! The files of a history.
 //!
 //! A segment is named by the number of its first line. The newest is plain text, `<seq>.log`, and
-//! grows. When it is full it is packed into `<seq>.zst`: each block a zstd frame of its own, so that
-//! one can be read without the others, and last a frame that decompressors skip, with the blocks'
-//! index. `zstdcat` prints the lines.
+//! grows. When full, it is packed into `<seq>.zst`: each block is a separate zstd frame, so that one
+//! can be read without the others, followed by a skippable frame with the blocks' index. `zstdcat`
+//! prints the lines.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -18,7 +18,7 @@ use crate::block::{Block, Blocks};
 use crate::line::Record;
 
 const ZSTD_LEVEL: i32 = 3;
-/// Starts a frame that decompressors skip; its length follows.
+/// Magic number of a skippable frame; its length follows.
 const SKIPPED_FRAME: u32 = 0x184D_2A50;
 const INDEX_TAG: &[u8; 8] = b"whrflog1";
 /// The number of blocks, and the tag.
@@ -32,7 +32,7 @@ pub(crate) fn packed_path(dir: &Path, first_seq: u64) -> PathBuf {
     dir.join(format!("{first_seq:020}.zst"))
 }
 
-/// The segments of a directory by their first line: whether there is a raw and a packed file.
+/// The segments of a directory by first line, and whether a raw and a packed file exist.
 pub(crate) fn list(dir: &Path) -> io::Result<BTreeMap<u64, (bool, bool)>> {
     let mut found: BTreeMap<u64, (bool, bool)> = BTreeMap::new();
     let files = match std::fs::read_dir(dir) {
@@ -47,7 +47,7 @@ pub(crate) fn list(dir: &Path) -> io::Result<BTreeMap<u64, (bool, bool)>> {
         match (seq, path.extension().and_then(|e| e.to_str())) {
             (Some(seq), Some("log")) => found.entry(seq).or_default().0 = true,
             (Some(seq), Some("zst")) => found.entry(seq).or_default().1 = true,
-            // Left by a crash in mid-write; it never counted.
+            // Left over from a crash during a write; never valid.
             (_, Some("tmp")) => remove(&path)?,
             _ => {}
         }
@@ -55,7 +55,7 @@ pub(crate) fn list(dir: &Path) -> io::Result<BTreeMap<u64, (bool, bool)>> {
     Ok(found)
 }
 
-/// Deletes a file that may be gone.
+/// Deletes a file that may not exist.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
@@ -63,7 +63,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Puts `bytes` at `path` in one step that survives a power cut.
+/// Writes `bytes` to `path` atomically and durably.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
     let mut file = File::create(&temporary)?;
@@ -72,18 +72,18 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     std::fs::rename(temporary, path)
 }
 
-/// What a raw segment holds.
+/// The contents of a raw segment.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     pub blocks: Blocks,
-    /// How far each spool had been read.
+    /// The cursor of each spool.
     pub cursors: BTreeMap<String, Cursor>,
-    /// Bytes after the last whole batch.
+    /// Bytes after the last complete batch.
     pub torn: u64,
 }
 
-/// Reads a raw segment batch by batch. A batch that is not whole is torn when nothing whole follows
-/// it, and passed over when something does.
+/// Reads a raw segment batch by batch. An incomplete batch is torn if no complete one follows it,
+/// and skipped otherwise.
 pub(crate) fn scan(path: &Path) -> io::Result<Scan> {
     let bytes = std::fs::read(path)?;
     let mut scan = Scan::default();
@@ -131,7 +131,7 @@ fn whole_batch(bytes: &[u8]) -> Option<(Header, usize, Vec<Note>)> {
     (notes.len() == header.lines).then_some((header, length, notes))
 }
 
-/// Lines with their length in bytes. What is no record (a header, damage) is `None`.
+/// Lines with their length in bytes. `None` for anything but a record (a header, corruption).
 pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, Option<Record<'_>>)> {
     bytes.split_inclusive(|b| *b == b'\n').map(|line| {
         let text = line.strip_suffix(b"\n");
@@ -139,7 +139,7 @@ pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, Option<Record<
     })
 }
 
-/// Packs a raw segment and returns its blocks as they lie in the new file.
+/// Packs a raw segment and returns its blocks with their offsets in the new file.
 pub(crate) fn pack(raw: &File, blocks: &[Block], path: &Path) -> anyhow::Result<Vec<Block>> {
     let mut bytes = Vec::new();
     let mut packed = Vec::new();

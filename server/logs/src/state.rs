@@ -1,4 +1,4 @@
-//! What is known of one app's log while it is open, and how that is found out.
+//! The in-memory state of one app's open log, and loading it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,9 +13,9 @@ use crate::block::{Block, Blocks};
 use crate::read::View;
 use crate::{Result, segment};
 
-/// Loaded at first use.
+/// Loaded on first use.
 pub(crate) struct State {
-    /// By age. All but the last are closed: nothing is added to them.
+    /// Oldest first. All but the last are closed.
     pub segments: Vec<Segment>,
     pub next_seq: u64,
     pub cursors: BTreeMap<String, Cursor>,
@@ -26,9 +26,9 @@ pub(crate) struct State {
 pub(crate) struct Segment {
     pub first_seq: u64,
     pub path: PathBuf,
-    /// What is known of all its blocks together.
+    /// The combined metadata of its blocks.
     pub total: Block,
-    /// Of a raw segment; a packed one has them on disk.
+    /// Only for a raw segment; a packed one has them on disk.
     pub raw: Option<Blocks>,
 }
 
@@ -65,7 +65,7 @@ impl State {
             let is_newest = newest_raw == Some(first_seq);
             if is_packed && !is_newest {
                 if is_raw {
-                    // A crash came between packing and deleting.
+                    // Crashed between packing and deleting.
                     segment::remove(&segment::raw_path(dir, first_seq))?;
                 }
                 state.load_packed(dir, first_seq);
@@ -83,7 +83,7 @@ impl State {
         let path = segment::packed_path(dir, first_seq);
         match segment::read_index(&path) {
             Ok(blocks) => self.segments.push(Segment::packed(dir, first_seq, &blocks)),
-            // The rest of the log is worth more than an error.
+            // Better to read the rest of the log than to fail.
             Err(e) => tracing::warn!(path = %path.display(), "could not read a part of a log: {e}"),
         }
     }
@@ -93,7 +93,7 @@ impl State {
         let scan = segment::scan(&path)?;
         if is_newest {
             if scan.torn > 0 {
-                tracing::info!(path = %path.display(), bytes = scan.torn, "took back half a batch");
+                tracing::info!(path = %path.display(), bytes = scan.torn, "discarded a partial batch");
                 segment::open_to_write(&path)?.set_len(scan.blocks.bytes)?;
             }
             self.cursors = scan.cursors;
@@ -102,12 +102,12 @@ impl State {
         Ok(())
     }
 
-    /// Adds a batch to the last segment, which must be a raw one.
+    /// Appends a batch to the last segment, which must be raw.
     pub fn write(&mut self, batch: &Batch) -> Result<()> {
         let segment = self.segments.last_mut().expect("open_segment() saw to it");
         let blocks = segment.raw.as_mut().expect("open_segment() saw to it");
         let bytes = [&batch.header[..], &batch.body[..]].concat();
-        // Half of it may get there; it does not count, and is written over by the next.
+        // A partial write is not valid, and the next one overwrites it.
         segment::open_to_write(&segment.path)
             .and_then(|file| file.write_all_at(&bytes, blocks.bytes))
             .with_context(|| format!("write {}", segment.path.display()))?;

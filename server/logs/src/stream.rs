@@ -1,4 +1,4 @@
-//! The log of one app: its segments, what is written next, what is deleted.
+//! The log of one app: its segments, appending and retention.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::read::View;
 use crate::state::{Segment, State};
 use crate::{Limits, NewLine, Result, segment};
 
-/// How much of an app's log is kept.
+/// The size of an app's log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Lines that can be read.
@@ -34,7 +34,7 @@ pub(crate) struct Stream {
     dir: PathBuf,
     limits: Limits,
     state: Mutex<Option<State>>,
-    /// Held while segments are packed and deleted, which one thread at a time does.
+    /// Held while packing and deleting segments, by one thread at a time.
     tidying: Mutex<()>,
     newest: watch::Sender<u64>,
 }
@@ -44,7 +44,7 @@ impl Stream {
         Stream { dir, limits, state: Mutex::default(), tidying: Mutex::default(), newest: watch::Sender::new(0) }
     }
 
-    /// Adds lines, and how far the spool they came from has been read, in one write.
+    /// Appends lines and the cursor of their spool in one write.
     pub fn append(&self, lines: &[NewLine], mark: Option<Mark>) -> Result<()> {
         if lines.is_empty() && mark.is_none() {
             return Ok(());
@@ -68,12 +68,12 @@ impl Stream {
         Ok(())
     }
 
-    /// How far a spool has been read.
+    /// The cursor of a spool.
     pub fn cursor(&self, spool: &str) -> Result<Option<Cursor>> {
         Ok(loaded(&mut self.lock()?).cursors.get(spool).copied())
     }
 
-    /// The segments in which a line may pass, by age, and the number of the newest line.
+    /// The segments in which a line may match, oldest first, and the number of the newest line.
     pub fn views(&self, matcher: &Matcher) -> Result<(Vec<View>, u64)> {
         let mut guard = self.lock()?;
         let state = loaded(&mut guard);
@@ -103,13 +103,13 @@ impl Stream {
         Ok(totals)
     }
 
-    /// The number of the newest line, as it changes; `u64::MAX` once the log is deleted.
+    /// Watches the number of the newest line; `u64::MAX` once the log is deleted.
     pub fn subscribe(&self) -> Result<watch::Receiver<u64>> {
-        drop(self.lock()?); // loading says what is there
+        drop(self.lock()?); // loads the state
         Ok(self.newest.subscribe())
     }
 
-    /// Has what was appended on the disk itself, so that it survives a power cut.
+    /// Fsyncs appended lines, so that they survive a power failure.
     pub fn sync(&self) -> Result<()> {
         let path = {
             let mut guard = self.lock()?;
@@ -123,7 +123,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Deletes the log for good: what comes later is dropped, tails end.
+    /// Permanently deletes the log: later lines are dropped, tails end.
     pub fn delete(&self) -> Result<()> {
         let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *guard = Some(State { segments: Vec::new(), next_seq: 1, cursors: Default::default(), is_deleted: true });
@@ -132,7 +132,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Packs closed segments and deletes what is too old or too much.
+    /// Packs closed segments, and deletes lines beyond the limits of age or size.
     pub fn tidy(&self, now: DateTime<Utc>) -> Result<()> {
         let Ok(_tidying) = self.tidying.try_lock() else {
             return Ok(());
@@ -142,7 +142,7 @@ impl Stream {
         self.trim(now)
     }
 
-    /// Lets go of the newest segment too when all its lines are too old.
+    /// Also closes the newest segment if all its lines have expired.
     pub fn expire(&self, now: DateTime<Utc>) -> Result<()> {
         let mut guard = self.lock()?;
         let state = loaded(&mut guard);
@@ -164,7 +164,7 @@ impl Stream {
         Ok(guard)
     }
 
-    /// Sees to it that the last segment can be written to; says whether it is a new one.
+    /// Ensures that the last segment is writable; returns whether it is a new one.
     fn open_segment(&self, state: &mut State) -> Result<bool> {
         let has_room = state.segments.last().is_some_and(|last| {
             let is_raw = last.raw.as_ref();
@@ -177,7 +177,7 @@ impl Stream {
         Ok(true)
     }
 
-    /// Starts a segment with the places of all spools, because the older ones may be deleted.
+    /// Starts a segment with the cursors of all spools, because older segments may be deleted.
     fn add_segment(&self, state: &mut State) -> Result<()> {
         let mut bytes = Vec::new();
         let mut blocks = Blocks::default();
@@ -222,7 +222,7 @@ impl Stream {
         Ok(true)
     }
 
-    /// Deletes the oldest segments; the last one stays whatever its size.
+    /// Deletes the oldest segments; the last one is kept regardless of size.
     fn trim(&self, now: DateTime<Utc>) -> Result<()> {
         let mut guard = self.lock()?;
         let state = loaded(&mut guard);

@@ -1,4 +1,4 @@
-//! Lines as they come.
+//! Tailing a log.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use crate::read::Lines;
 use crate::stream::Stream;
 use crate::{Filter, Patience, Result};
 
-/// Follows an app's log from a line on. Reads what is on disk: a slow reader costs no memory, and
-/// what it has missed it can still read, or skip and be told how much.
+/// Tails an app's log from a given line. Reads from disk: a slow reader costs no memory, and can
+/// still read the lines it missed, or skip them and learn how many there were.
 pub struct Tail {
     stream: Arc<Stream>,
     matcher: Matcher,
@@ -27,8 +27,8 @@ impl Tail {
         Ok(Tail { stream, matcher, newest })
     }
 
-    /// The next matching lines, at most `max`; none when there is nothing new, or not in so much of
-    /// the log as `patience` lasts for: the next call goes on from there.
+    /// The next matching lines, at most `max`; empty if there is nothing new, or nothing within the
+    /// budget `patience`: the next call resumes there.
     pub fn read(&mut self, max: usize, patience: &Patience) -> Result<Vec<Line>> {
         let (views, newest) = self.stream.views(&self.matcher)?;
         let mut found = Lines::of(views, Arc::new(self.matcher.clone()), patience.clone());
@@ -36,15 +36,14 @@ impl Tail {
         let seen = match (lines.last(), found.stopped_at()) {
             (Some(last), _) if lines.len() == max => last.seq,
             (last, Some(seen)) => last.map_or(seen, |last| seen.max(last.seq)),
-            // Those that did not match have been seen as well.
+            // Lines that did not match count as seen.
             (_, None) => newest,
         };
         self.matcher.after = seen.max(self.matcher.after);
         Ok(lines)
     }
 
-    /// Waits until there is something to read (it may turn out not to match). `false` when the log
-    /// was deleted. Safe to drop and call again.
+    /// Waits for new lines (which may not match). `false` if the log was deleted. Cancel-safe.
     pub async fn changed(&mut self) -> bool {
         let after = self.matcher.after;
         match self.newest.wait_for(|newest| *newest > after).await {
@@ -53,12 +52,12 @@ impl Tail {
         }
     }
 
-    /// The line up to which everything has been read: go on from here after a reconnect.
+    /// The last line read: resume from here after a reconnect.
     pub fn seq(&self) -> u64 {
         self.matcher.after
     }
 
-    /// How many lines, matching or not, wait to be read.
+    /// The number of unread lines, matching or not.
     pub fn lag(&self) -> u64 {
         match *self.newest.borrow() {
             u64::MAX => 0,
@@ -66,8 +65,8 @@ impl Tail {
         }
     }
 
-    /// Passes over all but the newest `keep` lines that match, and says how many of them that were. Where
-    /// looking for them takes longer than `patience` lasts, the newest `keep` lines of all are what is left.
+    /// Skips all but the newest `keep` matching lines, and returns how many were skipped. If finding
+    /// them exceeds the budget `patience`, the newest `keep` lines of any kind remain.
     pub fn skip(&mut self, keep: usize, patience: &Patience) -> Result<u64> {
         if self.matcher.is_open() {
             let skipped = self.lag().saturating_sub(keep as u64);
@@ -88,7 +87,7 @@ impl Tail {
             self.matcher.after = newest.saturating_sub(keep as u64).max(after);
             return Ok(skipped + kept.len() as u64);
         }
-        // What lies before the first that is kept does not match; nor does anything when none is.
+        // Nothing before the first kept line matches; if none is kept, nothing matches.
         self.matcher.after = kept.front().map_or(newest, |first| first - 1).max(after);
         Ok(skipped)
     }

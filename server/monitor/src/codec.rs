@@ -1,11 +1,11 @@
-//! Rollups as bytes.
+//! The binary encoding of rollups.
 //!
 //! ```text
 //! <length u32> <checksum u32> <payload>       a record; files are records one after the other
 //! ```
 //!
-//! A payload is a version and then numbers of variable length, seven bits a byte, least significant
-//! first; names are a length and bytes. A record of a quiet app has some 30 bytes.
+//! A payload is a version followed by varints, seven bits per byte, least significant first; names are
+//! length-prefixed. A record of a quiet app takes about 30 bytes.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{Histogram, ProcessRollup, Rollup};
 const VERSION: u64 = 1;
 const HEAD_BYTES: usize = 8;
 
-/// Adds the record of a rollup whose stretch lies around `at_ms`.
+/// Appends the record of a rollup whose interval contains `at_ms`.
 pub fn encode(at_ms: i64, rollup: &Rollup, buffer: &mut Vec<u8>) {
     let mut payload = Vec::new();
     put(&mut payload, VERSION);
@@ -51,13 +51,13 @@ pub fn encode(at_ms: i64, rollup: &Rollup, buffer: &mut Vec<u8>) {
     buffer.extend(payload);
 }
 
-/// The records of a file up to the first that is torn or damaged, and the bytes they take.
+/// The records of a file up to the first torn or corrupt one, and their length in bytes.
 pub fn decode(bytes: &[u8]) -> (Vec<(i64, Rollup)>, usize) {
     let mut records = Vec::new();
     let mut position = 0;
     while let Some(payload) = payload_at(&bytes[position..]) {
         position += HEAD_BYTES + payload.len();
-        // What a newer version wrote is passed over.
+        // Records of a newer version are skipped.
         records.extend(take_record(&mut &payload[..]));
     }
     (records, position)
@@ -67,7 +67,7 @@ fn payload_at(bytes: &[u8]) -> Option<&[u8]> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (sum, rest) = rest.split_first_chunk::<4>()?;
     let payload = rest.get(..u32::from_le_bytes(*length) as usize)?;
-    // Zeros, as a power cut may leave, are not a record.
+    // Zeros, as a power failure may leave, are not a record.
     (!payload.is_empty() && checksum(payload) == u32::from_le_bytes(*sum)).then_some(payload)
 }
 
@@ -144,7 +144,7 @@ fn take_name(bytes: &mut &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(name).into_owned())
 }
 
-/// FNV-1a, which tells a torn record from a whole one.
+/// FNV-1a, to detect torn records.
 fn checksum(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }

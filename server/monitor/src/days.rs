@@ -1,7 +1,7 @@
-//! The files of one app: one a day.
+//! The files of one app: one per day.
 //!
-//! `2026-11-24.samples` grows by a record a sample. When the day is two hours past it is packed into
-//! `2026-11-24.minutes`: a record a minute, compressed.
+//! `2026-11-24.samples` grows by one record per sample. Two hours after the day's end it is packed into
+//! `2026-11-24.minutes`: one record per minute, compressed.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -19,12 +19,12 @@ const ZSTD_LEVEL: i32 = 3;
 const MAX_UNPACKED_BYTES: usize = 64 << 20;
 pub const MINUTE_MS: i64 = 60_000;
 
-/// The day a time falls on, counted from the epoch.
+/// The day of a timestamp, counted from the epoch.
 pub fn day_of(at_ms: i64) -> i64 {
     at_ms.div_euclid(24 * 60 * MINUTE_MS)
 }
 
-/// Days that have files, with whether they are packed, by time.
+/// Days that have files, and whether they are packed, in order.
 pub fn list(dir: &Path) -> io::Result<Vec<(i64, bool)>> {
     let files = match std::fs::read_dir(dir) {
         Ok(files) => files,
@@ -47,16 +47,16 @@ pub fn list(dir: &Path) -> io::Result<Vec<(i64, bool)>> {
     Ok(days)
 }
 
-/// What is kept of a day, and whether it is packed.
+/// The stored records of a day, and whether it is packed.
 pub fn read(dir: &Path, day: i64) -> Result<(Vec<(i64, Rollup)>, bool)> {
-    // Packed first: a day that is packed may still have its samples, if a crash came between.
+    // Packed first: after a crash, a packed day may still have its samples.
     if let Some(records) = read_packed(dir, day)? {
         return Ok((records, true));
     }
     if let Some(bytes) = read_file(&samples_path(dir, day))? {
         return Ok((codec::decode(&bytes).0, false));
     }
-    // It may have been packed since the first look.
+    // It may have been packed since the first attempt.
     Ok((read_packed(dir, day)?.unwrap_or_default(), true))
 }
 
@@ -70,7 +70,7 @@ fn read_packed(dir: &Path, day: i64) -> Result<Option<Vec<(i64, Rollup)>>> {
     Ok(Some(codec::decode(&bytes).0))
 }
 
-/// The length of a day's whole records; what is torn after them is cut off.
+/// The length of a day's complete records; a torn record after them is truncated.
 pub fn repair(dir: &Path, day: i64) -> Result<u64> {
     let path = samples_path(dir, day);
     let Some(bytes) = read_file(&path)? else {
@@ -85,7 +85,7 @@ pub fn repair(dir: &Path, day: i64) -> Result<u64> {
     Ok(length as u64)
 }
 
-/// Writes a record where the day's whole records end.
+/// Writes a record after the day's complete records.
 pub fn write(dir: &Path, day: i64, length: u64, record: &[u8]) -> Result<()> {
     let path = samples_path(dir, day);
     std::fs::create_dir_all(dir)
@@ -115,7 +115,7 @@ pub fn delete(dir: &Path, day: i64) -> Result<()> {
     remove(&minutes_path(dir, day))
 }
 
-/// Merges records into stretches of `step_ms`, by time.
+/// Merges records into intervals of `step_ms`, in order.
 pub fn merge(records: Vec<(i64, Rollup)>, step_ms: i64) -> BTreeMap<i64, Rollup> {
     let mut merged: BTreeMap<i64, Rollup> = BTreeMap::new();
     for (at_ms, rollup) in records {

@@ -1,23 +1,23 @@
-//! Durations, counted so that counts of different times and dynos can be added.
+//! Histograms of durations that can be merged across time and dynos.
 
 use std::collections::BTreeMap;
 
-/// How many durations fell into each of 192 buckets that grow by a quarter of a power of two. A
-/// percentile read from it is off by a quarter at the very most, and by little where there are many.
+/// Counts of durations in 192 buckets, four per power of two. A percentile is off by a quarter at most, and by
+/// little with many samples.
 ///
-/// Buckets 0 to 3 hold 0 to 3 µs; then each power of two is cut into four equal parts. The router
-/// counts in the same buckets.
+/// Buckets 0 to 3 hold 0 to 3 µs; then each power of two is divided into four equal parts. The router uses the
+/// same buckets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// Count by number of the bucket; none is zero.
+    /// Counts by bucket number; none is zero.
     pub buckets: BTreeMap<u16, u64>,
 }
 
 impl Histogram {
-    /// The number of the last bucket, which also holds everything longer.
+    /// The last bucket, which also holds everything longer.
     pub const LAST: u16 = 191;
 
-    /// Counts in the router's form: pairs of bucket and count.
+    /// Counts in the router's format: pairs of bucket and count.
     pub fn from_buckets(pairs: impl IntoIterator<Item = (u16, u64)>) -> Histogram {
         let mut histogram = Histogram::default();
         for (bucket, count) in pairs {
@@ -31,27 +31,26 @@ impl Histogram {
         self.add(bucket(us), 1);
     }
 
-    /// Adds what another has counted.
+    /// Adds the counts of another histogram.
     pub fn merge(&mut self, other: &Histogram) {
         for (bucket, count) in &other.buckets {
             self.add(*bucket, *count);
         }
     }
 
-    /// How many durations were counted.
+    /// The number of durations counted.
     pub fn total(&self) -> u64 {
         self.buckets.values().sum()
     }
 
-    /// The duration in milliseconds that a share `q` (0.95) of all did not exceed. `None` without
-    /// any.
+    /// The quantile `q` (0.95) in milliseconds. `None` if empty.
     pub fn quantile_ms(&self, q: f64) -> Option<f64> {
         let rank = (self.total() as f64 * q).max(1.0);
         let mut seen = 0.0;
         for (bucket, count) in &self.buckets {
             let count = *count as f64;
             if seen + count >= rank {
-                // As if the bucket's durations lay evenly between its bounds.
+                // Interpolates linearly within the bucket.
                 let share = (rank - seen) / count;
                 let (from, to) = bounds_us(*bucket);
                 return Some((from + (to - from) * share) / 1000.0);
@@ -77,7 +76,7 @@ fn bucket(us: u64) -> u16 {
     (4 + (octave - 2) * 4 + quarter).min(Histogram::LAST)
 }
 
-/// From where to where a bucket reaches, in microseconds.
+/// The bounds of a bucket, in microseconds.
 fn bounds_us(bucket: u16) -> (f64, f64) {
     if bucket < 4 {
         return (f64::from(bucket), f64::from(bucket) + 1.0);

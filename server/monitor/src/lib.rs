@@ -1,18 +1,17 @@
-//! Turns samples into metrics.
+//! Aggregates samples into metrics.
 //!
 //! ```text
 //! router's counters, cgroups ──→ Sample ──→ Store ──→ Series of Points ──→ charts, alerts
 //!                              every 10 s    disk
 //! ```
 //!
-//! Everything that is kept can be merged: two samples into a minute, sixty minutes into an hour, and
-//! the percentiles of the hour are those of its requests, not a mean of means. So one store serves
-//! every resolution, and a rule can be replayed over it.
+//! All stored data can be merged: samples into a minute, sixty minutes into an hour, and the percentiles of the
+//! hour are those of its requests, not a mean of means. So one store serves every resolution, and a rule can be
+//! replayed over it.
 //!
-//! All functions that touch the disk are synchronous and short; async callers put them into
-//! `spawn_blocking`.
+//! All functions that access the disk are synchronous and short; async callers wrap them in `spawn_blocking`.
 //!
-//! **Invariant:** nothing here takes samples, and nothing here knows which apps exist.
+//! **Invariant:** nothing here takes samples or knows which apps exist.
 
 mod codec;
 mod days;
@@ -30,7 +29,7 @@ pub use rollup::{ProcessRollup, Rollup};
 pub use sample::{ProcessSample, Sample};
 pub use store::{Limits, Store};
 
-/// What everything here returns.
+/// The result type of this crate.
 pub type Result<T> = anyhow::Result<T>;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Metrics as they are asked for.
+//! Metrics as returned by queries.
 
 use chrono::{DateTime, Utc};
 
@@ -6,7 +6,7 @@ use api::metrics::{MetricPoint, ProcessPoint};
 
 use crate::Rollup;
 
-/// What happened in the stretch of time that begins at `at`.
+/// The metrics of the interval that starts at `at`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
     /// A multiple of the series' step since the epoch.
@@ -15,21 +15,21 @@ pub struct Point {
     pub rollup: Rollup,
 }
 
-/// Points at equal distance. Where nothing was measured there is none: a gap stays a gap.
+/// Equally spaced points. Intervals without measurements have no point: a gap stays a gap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// Beginning of the first stretch, with a point or without.
+    /// Start of the first interval, with or without a point.
     pub from: DateTime<Utc>,
-    /// End of the last stretch.
+    /// End of the last interval.
     pub to: DateTime<Utc>,
-    /// Seconds of a stretch. More than was asked for where the store does not have it as fine.
+    /// Seconds per interval. More than requested if the store has no finer resolution.
     pub step: i64,
-    /// By time.
+    /// In order of time.
     pub points: Vec<Point>,
 }
 
 impl Point {
-    /// Response time in milliseconds that a share `q` of the requests did not exceed.
+    /// The quantile `q` of response times, in milliseconds.
     pub fn quantile_ms(&self, q: f64) -> Option<f64> {
         self.rollup.service.quantile_ms(q)
     }
@@ -64,7 +64,7 @@ impl From<&Point> for MetricPoint {
     }
 }
 
-/// A step, in seconds, that shows a range in at most 400 points.
+/// A step, in seconds, that yields at most 400 points for a range.
 pub fn step_for(from: DateTime<Utc>, to: DateTime<Utc>) -> i64 {
     let range = (to - from).num_seconds();
     let steps = [10, 60, 120, 300, 600, 1800, 3600, 7200];

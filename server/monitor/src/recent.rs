@@ -1,7 +1,7 @@
-//! The last hour of requests, in memory: what lists of apps show beside each name.
+//! The last hour of requests, in memory: shown beside each name in lists of apps.
 //!
-//! Asking the files for it would read a whole day for each app, and lists are drawn anew with
-//! every change of any app.
+//! Reading it from the files would mean a whole day per app, and lists are rendered again on every change of
+//! any app.
 
 use std::collections::VecDeque;
 
@@ -10,19 +10,19 @@ use uuid::Uuid;
 
 use crate::{Histogram, Result, Rollup, Store};
 
-/// Stretches that are kept.
+/// Number of intervals kept.
 const SLOTS: usize = 30;
-/// Length of a stretch in milliseconds.
+/// Length of an interval in milliseconds.
 const SLOT_MS: i64 = 120_000;
 
 /// The requests of an app in one hour.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LastHour {
-    /// How many in each stretch of two minutes, oldest first; empty without any.
+    /// Requests per two-minute interval, oldest first; empty if there are none.
     pub requests: Vec<u64>,
-    /// How many of them ended with a status of 500 or more.
+    /// Responses with a status of 500 or more.
     pub failed: u64,
-    /// Milliseconds that 95 % of them did not exceed; `None` without any.
+    /// The 95th percentile of response times in milliseconds; `None` without requests.
     pub p95_ms: Option<f64>,
 }
 
@@ -34,13 +34,13 @@ struct Slot {
     service: Histogram,
 }
 
-/// Requests of an app in stretches of two minutes, the newest last.
+/// Requests of an app in two-minute intervals, newest last.
 #[derive(Clone, Debug)]
 pub(crate) struct Recent {
     slots: VecDeque<Slot>,
-    /// The number of the newest stretch, counted from the epoch.
+    /// The number of the newest interval, counted from the epoch.
     newest: i64,
-    /// What they add up to; counted again when something has changed.
+    /// The totals; recomputed after changes.
     sum: Option<LastHour>,
 }
 
@@ -75,7 +75,7 @@ impl Recent {
         })
     }
 
-    /// Forgets what is more than an hour before `at_ms`.
+    /// Discards everything more than an hour before `at_ms`.
     fn move_to(&mut self, at_ms: i64) {
         let by = at_ms.div_euclid(SLOT_MS) - self.newest;
         if by <= 0 {
@@ -91,8 +91,8 @@ impl Recent {
 }
 
 impl Store {
-    /// The requests of the hour before `now`. Read from the files once for each app, and kept up to
-    /// date by [`Store::record`].
+    /// The requests of the hour before `now`. Read from the files once per app, then kept up to date by
+    /// [`Store::record`].
     pub fn recent(&self, app: Uuid, now: DateTime<Utc>) -> Result<LastHour> {
         // Held while the files are read, so that nothing is recorded meanwhile.
         let mut apps = self.lock();

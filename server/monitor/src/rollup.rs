@@ -1,30 +1,30 @@
-//! Samples of a stretch of time, added up.
+//! Aggregated samples of an interval.
 
 use std::collections::BTreeMap;
 
 use crate::{Histogram, Sample};
 
-/// A sample may not make the store grow without bound.
+/// A sample must not make the store grow without bound.
 const MAX_NAMES: usize = 64;
 
-/// What happened to one app in a stretch of time: sums and extremes, so that two can be merged.
+/// The metrics of one app in an interval: sums and extremes, so that two can be merged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rollup {
-    /// How many samples.
+    /// Number of samples.
     pub samples: u64,
-    /// The time they cover together, in milliseconds.
+    /// The total time they cover, in milliseconds.
     pub covered_ms: u64,
     /// Finished requests by the first digit of their status, `1xx` first.
     pub statuses: [u64; 5],
     /// Errors by code.
     pub codes: BTreeMap<String, u64>,
-    /// Bytes of bodies from clients.
+    /// Bytes of request bodies.
     pub bytes_in: u64,
-    /// Bytes of bodies to clients.
+    /// Bytes of response bodies.
     pub bytes_out: u64,
-    /// Requests that waited or ran, added up over the samples.
+    /// Requests queued or running, summed over the samples.
     pub queue_sum: u64,
-    /// The most that waited or ran at once.
+    /// The maximum number of requests queued or running.
     pub queue_max: u64,
     /// Response times.
     pub service: Histogram,
@@ -32,20 +32,20 @@ pub struct Rollup {
     pub processes: BTreeMap<String, ProcessRollup>,
 }
 
-/// What the dynos of one process type used in a stretch of time.
+/// The usage of the dynos of one process type in an interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProcessRollup {
-    /// How many samples had a dyno of the type.
+    /// Number of samples with a dyno of this type.
     pub samples: u64,
-    /// Dynos, added up over the samples.
+    /// Number of dynos, summed over the samples.
     pub dynos_sum: u64,
-    /// Milliseconds that dynos were watched, added up over the dynos.
+    /// Observed milliseconds, summed over the dynos.
     pub dyno_ms: u64,
-    /// Bytes, added up over the samples and dynos.
+    /// Memory in bytes, summed over samples and dynos.
     pub memory_sum: u64,
-    /// Bytes, the largest of all.
+    /// Maximum memory in bytes.
     pub memory_max: u64,
-    /// Bytes that each may use; the most there was.
+    /// Memory limit per dyno in bytes; the maximum.
     pub memory_quota: u64,
     /// Nanoseconds of CPU.
     pub cpu_ns: u64,
@@ -81,7 +81,7 @@ impl Rollup {
         }
     }
 
-    /// Adds another stretch.
+    /// Merges another interval.
     pub fn merge(&mut self, other: &Rollup) {
         self.samples += other.samples;
         self.covered_ms += other.covered_ms;
@@ -106,18 +106,18 @@ impl Rollup {
         self.statuses.iter().sum()
     }
 
-    /// Finished requests a second, over the time that was watched.
+    /// Finished requests per second of observed time.
     pub fn requests_per_second(&self) -> f64 {
         ratio(self.requests() as f64 * 1000.0, self.covered_ms)
     }
 
-    /// The share of requests that ended with a 5xx, 0 to 1; `None` without requests.
+    /// The share of requests with a 5xx, 0 to 1; `None` without requests.
     pub fn error_rate(&self) -> Option<f64> {
         let requests = self.requests();
         (requests > 0).then(|| ratio(self.statuses[4] as f64, requests))
     }
 
-    /// Requests that waited or ran at once, mean.
+    /// Mean number of requests queued or running.
     pub fn queue(&self) -> f64 {
         ratio(self.queue_sum as f64, self.samples)
     }
@@ -134,17 +134,17 @@ impl ProcessRollup {
         self.cpu_ns += other.cpu_ns;
     }
 
-    /// How many dynos there were, mean.
+    /// Mean number of dynos.
     pub fn dynos(&self) -> f64 {
         ratio(self.dynos_sum as f64, self.samples)
     }
 
-    /// Bytes of a dyno, mean over time and dynos.
+    /// Memory of a dyno in bytes, mean over time and dynos.
     pub fn memory(&self) -> f64 {
         ratio(self.memory_sum as f64, self.dynos_sum)
     }
 
-    /// Cores that a dyno used, mean over time and dynos.
+    /// Cores used by a dyno, mean over time and dynos.
     pub fn cpu(&self) -> f64 {
         ratio(self.cpu_ns as f64 / 1_000_000.0, self.dyno_ms)
     }

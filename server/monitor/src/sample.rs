@@ -1,49 +1,49 @@
-//! What is measured every ten seconds.
+//! A sample, taken every ten seconds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::Histogram;
 
-/// What happened to one app since the sample before. Take it at whole ten seconds of the clock, so
-/// that samples and stretches of ten seconds agree.
+/// The metrics of one app since the previous sample. Take it at multiples of ten seconds, so that samples and
+/// ten-second intervals align.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
-    /// The time since the sample before.
+    /// The time since the previous sample.
     pub covers: Duration,
     /// Finished requests by the first digit of their status, `1xx` first.
     pub statuses: [u64; 5],
     /// Errors by code: `H12`, `R14`. The first 64 codes are kept.
     pub codes: BTreeMap<String, u64>,
-    /// Bytes of bodies from clients.
+    /// Bytes of request bodies.
     pub bytes_in: u64,
-    /// Bytes of bodies to clients.
+    /// Bytes of response bodies.
     pub bytes_out: u64,
-    /// Requests that wait or run at this moment.
+    /// Requests currently queued or running.
     pub queue: u64,
     /// Response times of finished requests.
     pub service: Histogram,
-    /// The dynos that run, by process type. The first 64 types are kept.
+    /// Running dynos by process type. The first 64 types are kept.
     pub processes: BTreeMap<String, ProcessSample>,
 }
 
-/// What the dynos of one process type used.
+/// The usage of the dynos of one process type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProcessSample {
-    /// How many were measured.
+    /// Number of dynos measured.
     pub dynos: u32,
-    /// Bytes, all of them together.
+    /// Total bytes.
     pub memory: u64,
-    /// Bytes, the largest of them.
+    /// Bytes of the largest.
     pub memory_max: u64,
-    /// Bytes that each may use.
+    /// Memory limit of each in bytes.
     pub memory_quota: u64,
-    /// Nanoseconds of CPU since the sample before, all of them together.
+    /// Total nanoseconds of CPU since the previous sample.
     pub cpu_ns: u64,
 }
 
 impl ProcessSample {
-    /// Adds one dyno: its memory and quota in bytes, and the CPU it used since the sample before.
+    /// Adds one dyno: its memory and limit in bytes, and the CPU used since the previous sample.
     pub fn add_dyno(&mut self, memory: u64, quota: u64, cpu_ns: u64) {
         self.dynos += 1;
         self.memory += memory;

@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use crate::{Point, Result, Rollup, Sample, Series, codec, days, recent::Recent};
 
-/// Samples stay as they are until their day is so long past; then a minute is the finest.
+/// Samples are kept at full resolution until this long after their day; then the resolution is a minute.
 const PACK_AFTER_MS: i64 = 2 * 60 * days::MINUTE_MS;
-/// A series has at most so many stretches.
+/// Maximum number of intervals of a series.
 const MAX_POINTS: i64 = 50_000;
-/// So many new points wait for a slow listener.
+/// Maximum number of points buffered for a slow subscriber.
 const FEED_POINTS: usize = 1_024;
 
-/// How long metrics are kept.
+/// The retention of metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Days; older ones are deleted.
@@ -31,10 +31,10 @@ impl Default for Limits {
     }
 }
 
-/// The metrics of all apps: a directory each, a file a day. One process at a time may have it open.
+/// The metrics of all apps: one directory each, one file per day. Only one process at a time may have it open.
 ///
-/// The last hours are kept as they were sampled, older days by the minute. What is recorded survives
-/// the death of the process; a record torn by a power cut is cut off.
+/// The last hours are stored as sampled, older days per minute. Recorded samples survive a crash of the
+/// process; a record torn by a power failure is truncated.
 pub struct Store {
     dir: PathBuf,
     limits: Limits,
@@ -42,14 +42,14 @@ pub struct Store {
     feed: broadcast::Sender<(Uuid, Point)>,
 }
 
-/// Where an app's next record goes.
+/// The write position of an app.
 pub(crate) struct Today {
     day: i64,
     /// Bytes of the day's file.
     length: u64,
-    /// The day on which the app's older files were last looked at.
+    /// The day of the last cleanup of the app's older files.
     tidied: i64,
-    /// Once somebody has asked for it.
+    /// Loaded on first request.
     pub(crate) recent: Option<Recent>,
 }
 
@@ -60,12 +60,12 @@ impl Default for Today {
 }
 
 impl Store {
-    /// Opens the metrics in `dir`, which is made if missing.
+    /// Opens the metrics in `dir`, which is created if missing.
     pub fn open(dir: &Path) -> Result<Arc<Store>> {
         Store::open_with(dir, Limits::default())
     }
 
-    /// As [`Store::open`], keeping them longer or shorter.
+    /// Like [`Store::open`], with custom retention.
     pub fn open_with(dir: &Path, limits: Limits) -> Result<Arc<Store>> {
         std::fs::create_dir_all(dir).with_context(|| format!("make {}", dir.display()))?;
         Ok(Arc::new(Store {
@@ -76,10 +76,10 @@ impl Store {
         }))
     }
 
-    /// Keeps a sample that was taken at `at`. One for a day that is packed already is dropped.
+    /// Stores a sample taken at `at`. A sample for an already packed day is dropped.
     pub fn record(&self, app: Uuid, at: DateTime<Utc>, sample: &Sample) -> Result<()> {
         let now_ms = at.timestamp_millis();
-        // It counts where the middle of its time lies, whatever the jitter at its ends.
+        // It belongs to the middle of its interval, regardless of jitter at its ends.
         let at_ms = now_ms - sample.covers.as_millis() as i64 / 2;
         let rollup = Rollup::of(sample);
         let mut record = Vec::new();
@@ -108,14 +108,14 @@ impl Store {
         }
         drop(apps);
         let at = DateTime::from_timestamp_millis(at_ms).unwrap_or(at);
-        // Nobody may be listening.
+        // There may be no subscribers.
         let _ = self.feed.send((app, Point { at, rollup }));
         Ok(())
     }
 
-    /// The metrics of `[from, to)` in stretches of `step` seconds, which is made larger where the
-    /// store has nothing finer (it has multiples of ten seconds today, of a minute before). `from` is rounded down and `to`
-    /// up to a multiple of the step.
+    /// The metrics of `[from, to)` in intervals of `step` seconds, which is increased if the store has no finer
+    /// resolution (multiples of ten seconds for today, of a minute before). `from` is rounded down and `to` up
+    /// to a multiple of the step.
     pub fn query(&self, app: Uuid, from: DateTime<Utc>, to: DateTime<Utc>, step: i64) -> Result<Series> {
         let (from_ms, to_ms) = (from.timestamp_millis(), to.timestamp_millis());
         let dir = self.app_dir(app);
@@ -144,7 +144,7 @@ impl Store {
         Ok(Series { from: time(start_ms), to: time(end_ms), step, points: points.collect() })
     }
 
-    /// Every sample as it is recorded, as a point that begins in the middle of its time.
+    /// Subscribes to recorded samples, as points that start in the middle of their interval.
     pub fn subscribe(&self) -> broadcast::Receiver<(Uuid, Point)> {
         self.feed.subscribe()
     }
@@ -157,8 +157,8 @@ impl Store {
         trees::remove(&dir).with_context(|| format!("delete {}", dir.display()))
     }
 
-    /// Packs finished days and deletes old ones, of all apps. Call it once a day; apps that are
-    /// sampled see to themselves.
+    /// Packs finished days and deletes expired ones, for all apps. Call it once a day; apps that are being
+    /// sampled do this on their own.
     pub fn tidy(&self, now: DateTime<Utc>) -> Result<()> {
         for app in std::fs::read_dir(&self.dir).context("list metrics")? {
             let path = app.context("list metrics")?.path();

@@ -83,7 +83,7 @@ fn samples_come_back_as_points_and_gaps_stay_gaps() {
 fn percentiles_of_an_hour_are_those_of_its_requests() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
-    // 359 quick stretches of one request, one stretch with 1,000 slow ones.
+    // 359 fast intervals of one request, one interval with 1,000 slow ones.
     for ten in 1..360 {
         store.record(APP, at(ten * 10), &sample(1)).unwrap();
     }
@@ -108,7 +108,7 @@ fn days_are_packed_and_old_ones_deleted() {
     let day = at(0).format("%Y-%m-%d").to_string();
     assert_eq!(files(dir.path()), [format!("{day}.samples")]);
 
-    // Soon after midnight the day is still there in full; later it is packed.
+    // Soon after midnight the day is still available in full; later it is packed.
     store.record(APP, at(25 * HOUR), &sample(3)).unwrap();
     assert!(files(dir.path()).contains(&format!("{day}.samples")));
     store.record(APP, at(27 * HOUR), &sample(3)).unwrap();
@@ -119,7 +119,7 @@ fn days_are_packed_and_old_ones_deleted() {
     let size = std::fs::metadata(dir.path().join(format!("{APP}/{day}.minutes"))).unwrap().len();
     assert!(size < 40_000, "{size}");
 
-    // What comes too late does not count twice.
+    // Late samples do not count twice.
     store.record(APP, at(10), &sample(3)).unwrap();
     assert_eq!(before(&store, 60), as_sampled);
     let store = Store::open_with(dir.path(), Limits { days: 3 }).unwrap();
@@ -200,7 +200,7 @@ async fn listeners_hear_of_samples_and_deletion_is_whole() {
     assert_eq!(store.query(APP, at(0), at(60), 10).unwrap().points.len(), 1);
 }
 
-/// What an alert needs: the rule "p95 at least 400 ms for 5 minutes in a row", over a week.
+/// What an alert needs: the rule "p95 at least 400 ms for 5 consecutive minutes", over a week.
 #[test]
 fn a_rule_can_be_replayed_over_a_week() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,33 +1,33 @@
-//! Which addresses are not of the public internet, and what to call them.
+//! Classifies addresses that are not on the public internet.
 //!
-//! After the IANA registries of special-purpose addresses, RFC 6890 and its updates, and what clouds use for their
-//! metadata services. IPv6 is read the other way round: only what is handed out for the internet counts as public.
+//! Based on the IANA registries of special-purpose addresses, RFC 6890 and its updates, and the metadata
+//! services of clouds. IPv6 is an allowlist: only what is allocated for the internet counts as public.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::network::Network;
 
-/// What an address is, when it is not public.
+/// The kind of a non-public address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// The machine itself, by a loopback address.
     Loopback,
-    /// Of a network that is not connected to the internet as such.
+    /// In a network that is not part of the internet.
     Private,
-    /// Of the same link, among them the metadata services of most clouds.
+    /// On the same link, including the metadata services of most clouds.
     LinkLocal,
-    /// Of the services that a cloud has for its machines.
+    /// Services that a cloud provides to its machines.
     Metadata,
-    /// Of many receivers.
+    /// Multicast.
     Multicast,
-    /// Of documentation, of measurements, of tunnels that are no more, or of nothing yet.
+    /// For documentation, benchmarks, obsolete tunnels, or unallocated.
     Reserved,
-    /// Public, but this machine's own, which reaches more of itself than the internet does.
+    /// Public, but the machine's own, which can reach more of itself than the internet can.
     Own,
 }
 
 impl Kind {
-    /// What to call such an address, with its article.
+    /// Description with an article.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Loopback => "a loopback address",
@@ -41,7 +41,7 @@ impl Kind {
     }
 }
 
-/// The first that contains an address says what it is.
+/// The first match determines the kind.
 const SPECIAL: &[(Network, Kind)] = &[
     (Network::v4(100, 100, 100, 200, 32), Kind::Metadata),
     (Network::v4(168, 63, 129, 16, 32), Kind::Metadata),
@@ -58,7 +58,7 @@ const SPECIAL: &[(Network, Kind)] = &[
     (Network::v6([0xfe80, 0, 0, 0], 10), Kind::LinkLocal),
     (Network::v4(224, 0, 0, 0, 4), Kind::Multicast),
     (Network::v6([0xff00, 0, 0, 0], 8), Kind::Multicast),
-    // Linux takes 0.0.0.0 for the machine itself.
+    // Linux treats 0.0.0.0 as the machine itself.
     (Network::v4(0, 0, 0, 0, 8), Kind::Reserved),
     (Network::v4(192, 0, 0, 0, 24), Kind::Reserved),
     (Network::v4(192, 0, 2, 0, 24), Kind::Reserved),
@@ -74,10 +74,10 @@ const SPECIAL: &[(Network, Kind)] = &[
     (Network::v6([0x3fff, 0, 0, 0], 20), Kind::Reserved),
 ];
 
-/// The addresses that the internet has of IPv6 so far.
+/// The IPv6 addresses allocated for the internet so far.
 const GLOBAL: Network = Network::v6([0x2000, 0, 0, 0], 3);
 
-/// What `ip` is; none if it is public.
+/// The kind of `ip`; `None` if it is public.
 pub(crate) fn kind(ip: IpAddr) -> Option<Kind> {
     let ip = plain(ip);
     if ip == IpAddr::V6(Ipv6Addr::LOCALHOST) {
@@ -103,14 +103,14 @@ pub fn not_public() -> Vec<String> {
     UNKNOWN.iter().map(|range| (*range).to_owned()).chain(special.map(String::from)).collect()
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped (`::ffff:a.b.c.d`), compatible (`::a.b.c.d`), or behind
-/// the well-known NAT64 (`64:ff9b::a.b.c.d`), which hosts without IPv4 get for every name.
+/// The IPv4 address embedded in an IPv6 address: mapped (`::ffff:a.b.c.d`), compatible (`::a.b.c.d`), or the
+/// well-known NAT64 prefix (`64:ff9b::a.b.c.d`), which hosts without IPv4 get for every name.
 pub(crate) fn plain(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = ip else { return ip };
     let [a, b, c, d, e, f, g, h] = v6.segments();
     let is_one = match [a, b, c, d, e, f] {
         [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => true,
-        // `::` and `::1` are addresses of their own.
+        // `::` and `::1` are addresses in their own right.
         [0, 0, 0, 0, 0, 0] => g != 0,
         _ => false,
     };

@@ -1,4 +1,4 @@
-//! Asks, follows redirects one by one, and reads answers no further than it may.
+//! Sends requests, follows redirects one by one, and bounds responses.
 
 use std::{path::Path, time::Duration};
 
@@ -17,23 +17,23 @@ use crate::{
     rules::{self, Rules},
 };
 
-/// How much one answer may cost.
+/// The limits of one response.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// From the first lookup to the last byte, redirects included.
+    /// From the first lookup to the last byte, including redirects.
     pub time: Duration,
-    /// Without a single byte.
+    /// Without receiving a single byte.
     pub idle: Duration,
-    /// Of the body, as they come over the wire: nothing is unpacked on the way.
+    /// Bytes of the body, as transferred: nothing is decompressed.
     pub bytes: u64,
-    /// Redirects that are followed, each checked as the first address was.
+    /// Maximum number of redirects, each checked like the first URL.
     pub hops: usize,
 }
 
-/// All headers of one answer; more is no answer but an attack.
+/// Size limit of a response's headers; more is an attack.
 const MOST_HEADERS: usize = 64 << 10;
 
-/// Asks addresses that people gave. Cheap to clone.
+/// A client for user-supplied URLs. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
     rules: Rules,
@@ -42,18 +42,18 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that asks whom `rules` let it ask. Reads the authorities that this machine trusts.
+    /// A client that enforces `rules`. Uses this machine's trusted CAs.
     ///
     /// # Errors
-    /// When TLS cannot be set up at all.
+    /// If TLS cannot be set up.
     pub fn new(rules: Rules) -> Result<Self, tokio_rustls::rustls::Error> {
         Self::trusting(rules, None, None)
     }
 
-    /// The same, which trusts the authorities in this file and folder instead, if there is one of them.
+    /// Like `new`, but trusts the CAs in this file and directory instead, if given.
     ///
     /// # Errors
-    /// When TLS cannot be set up at all.
+    /// If TLS cannot be set up.
     pub fn trusting(
         rules: Rules,
         file: Option<&Path>,
@@ -62,19 +62,19 @@ impl Client {
         Ok(Self { rules, tls: crate::tls::config(file, folder)?, lookup: hop::system() })
     }
 
-    /// Whom it may ask.
+    /// The rules it enforces.
     pub fn rules(&self) -> &Rules {
         &self.rules
     }
 
-    /// The same, with names that are looked up in another way. For tests.
+    /// The same client with a different resolver. For tests.
     #[must_use]
     pub fn with_lookup(self, lookup: Lookup) -> Self {
         Self { lookup, ..self }
     }
 
-    /// Reads an address that somebody gives, and refuses what can be refused without asking anybody. It is checked
-    /// again, with what its name leads to by then, whenever it is asked.
+    /// Parses a user-supplied URL, and rejects what can be rejected without any request. Every request checks
+    /// it again, with the addresses its name resolves to by then.
     ///
     /// # Errors
     /// [`Error::Address`] or [`Error::Refused`].
@@ -83,16 +83,16 @@ impl Client {
         if let Some(ip) = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok())
             && let Some(kind) = self.rules.forbids(ip, url.port_or_known_default().unwrap_or(0))
         {
-            return Err(Error::Refused { host: ip.to_string(), kind, is_literal: true, is_sent: false });
+            return Err(Error::Refused { host: ip.to_string(), kind, is_literal: true, is_redirect: false });
         }
         Ok(url)
     }
 
-    /// Writes what is at `url` to `into`. Returns how many bytes there were. What was written before an error stays
-    /// written, for the caller to remove.
+    /// Downloads `url` into `into`. Returns the number of bytes. On an error, the caller has to remove what was
+    /// written before.
     ///
     /// # Errors
-    /// When the address is refused, does not answer with success, or its answer is too slow or too large.
+    /// If the URL is rejected, the response is not a success, or it is too slow or too large.
     pub async fn download(
         &self,
         url: &str,
@@ -112,10 +112,10 @@ impl Client {
         Ok(size)
     }
 
-    /// Sends `request`, and gives the whole answer, whatever its status.
+    /// Sends `request` and returns the whole response, whatever its status.
     ///
     /// # Errors
-    /// When the address is refused or unreachable, or its answer is too slow or too large.
+    /// If the URL is rejected or unreachable, or its response is too slow or too large.
     pub async fn send(
         &self,
         request: http::Request<Vec<u8>>,
@@ -133,8 +133,8 @@ impl Client {
         Ok(response)
     }
 
-    /// Sends `request` to `url`, and gives the answer as it begins. Only GET and HEAD follow redirects: what else is
-    /// sent is for whom it was sent to.
+    /// Sends `request` to `url` and returns the response once it starts. Only GET and HEAD follow redirects:
+    /// any other request is meant for its recipient only.
     async fn open(&self, request: http::Request<Vec<u8>>, url: &str, limits: &Limits) -> Result<Answer, Error> {
         let deadline = Instant::now() + limits.time;
         let (mut parts, body) = request.into_parts();
@@ -155,7 +155,8 @@ impl Client {
             hops += 1;
             let next = next?;
             if next.origin() != url.origin() {
-                // What was for one host is not for the next; nor for the first, when it is led back to.
+                // Credentials for one host are not sent to the next; nor to the first, if redirected back to
+                // it.
                 parts.headers = impersonal(&parts.headers);
             }
             url = next;
@@ -167,18 +168,18 @@ impl Client {
         parts: &http::request::Parts,
         url: &Url,
         body: &[u8],
-        (limits, is_sent): (&Limits, bool),
+        (limits, is_redirect): (&Limits, bool),
     ) -> Result<reqwest::Response, Error> {
         let failed = |err: reqwest::Error| transport(&host(url), &err);
-        let to = hop::addresses(&self.rules, &self.lookup, url, is_sent).await?;
+        let to = hop::addresses(&self.rules, &self.lookup, url, is_redirect).await?;
         let client = hop::client(&self.tls, to, limits.idle).map_err(failed)?;
-        // User and password of the address become a header here.
+        // User and password in the URL become a header here.
         let request = client.request(parts.method.clone(), url.clone()).headers(parts.headers.clone());
         request.body(body.to_owned()).send().await.map_err(failed)
     }
 }
 
-/// Of `headers`, those that may be told to whoever a redirect leads to.
+/// The subset of `headers` that may be sent to a redirect's target.
 fn impersonal(headers: &HeaderMap) -> HeaderMap {
     let kept = [header::ACCEPT, header::ACCEPT_ENCODING, header::ACCEPT_LANGUAGE];
     kept.into_iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()
@@ -188,23 +189,23 @@ fn host(url: &Url) -> String {
     url.host_str().unwrap_or_default().to_owned()
 }
 
-/// Where a redirect leads, if the answer is one.
+/// The target of a redirect, if the response is one.
 fn next(url: &Url, response: &reqwest::Response) -> Option<Result<Url, Error>> {
     let is_one = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     let to = response.headers().get(header::LOCATION).filter(|_| is_one)?;
     let wrong = |why| Error::Redirect { host: host(url), why };
     let read = || {
         let to = to.to_str().ok().and_then(|to| url.join(to).ok());
-        let mut to = to.ok_or_else(|| wrong("redirects to an address that cannot be read"))?;
-        // Nobody hands out credentials for somebody else; one's own stay with the host that they are for.
+        let mut to = to.ok_or_else(|| wrong("redirects to an invalid URL"))?;
+        // Redirects cannot supply credentials; our own stay with the host they are for.
         let own = to.origin() == url.origin();
         let (user, password) = if own { (url.username(), url.password()) } else { ("", None) };
         let _ = (to.set_username(user), to.set_password(password));
         to.set_fragment(None);
         if url.scheme() == "https" && to.scheme() != "https" {
-            return Err(wrong("redirects from https to an address without"));
+            return Err(wrong("redirects from https to http"));
         }
-        rules::read(to.as_str()).map_err(|_| wrong("redirects to an address that cannot be used"))
+        rules::read(to.as_str()).map_err(|_| wrong("redirects to an unusable URL"))
     };
     Some(read())
 }
@@ -221,7 +222,7 @@ fn answer(response: reqwest::Response, host: String, deadline: Instant, most: u6
     Ok(Answer { status, headers, host, body: response, deadline, most, size: 0 })
 }
 
-/// An answer whose body is still coming.
+/// A response whose body is still arriving.
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -233,10 +234,10 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The next part of the body; none at its end.
+    /// The next chunk of the body; `None` at its end.
     ///
     /// # Errors
-    /// When it does not come in time, or there is too much of it.
+    /// If it does not arrive in time, or is too large.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         let next = timeout_at(self.deadline, self.body.chunk()).await;
         let chunk = next.map_err(|_| Error::Slow(self.host.clone()))?.map_err(|err| transport(&self.host, &err))?;

@@ -1,54 +1,54 @@
-//! What can go wrong, in words for whoever gave the address.
+//! Errors, worded for the user who supplied the URL.
 //!
-//! They name the host as it was given and what kind of address it leads to, never which one: names of an inner
-//! network are nobody's business outside. Nor do they repeat passwords, paths or queries.
+//! Messages contain the host as supplied and the kind of address it resolves to, never the address: the names
+//! of an internal network must not leak. Nor do they repeat passwords, paths or queries.
 
 use http::StatusCode;
 
 use crate::addresses::Kind;
 
-/// Why there is no answer. Reads as the end of a sentence: "the source cannot be fetched: …".
+/// Why a request failed. Reads as the end of a sentence: "the source cannot be fetched: …".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address itself is of no use.
+    /// The URL itself is unusable.
     #[error("the address cannot be used: {0}")]
     Address(&'static str),
-    /// It leads to where the platform does not ask.
+    /// It resolves to a forbidden address.
     #[error(
-        "{host} {} {}; the platform asks public addresses only, and those that its operator allows",
-        verb(.is_literal, .is_sent),
+        "{host} {} {}; the platform only connects to public addresses and those its operator allows",
+        verb(.is_literal, .is_redirect),
         .kind.noun()
     )]
-    Refused { host: String, kind: Kind, is_literal: bool, is_sent: bool },
-    /// There is nothing by that name.
+    Refused { host: String, kind: Kind, is_literal: bool, is_redirect: bool },
+    /// The name does not resolve.
     #[error("there is no host {0}")]
     Unknown(String),
-    /// Nobody answers, or not in HTTP.
+    /// No response, or not HTTP.
     #[error("{host} {why}")]
     Unreachable { host: String, why: &'static str },
-    /// It took too long.
-    #[error("{0} takes too long to answer")]
+    /// Timeout.
+    #[error("{0} took too long to respond")]
     Slow(String),
-    /// The answer is larger than it may be.
-    #[error("{host} sends more than {}", amount(.most))]
+    /// The response is too large.
+    #[error("{host} sent more than {}", amount(.most))]
     Large { host: String, most: u64 },
-    /// The redirects lead nowhere good.
+    /// A redirect that is not followed.
     #[error("{host} {why}")]
     Redirect { host: String, why: &'static str },
-    /// The answer is a refusal.
-    #[error("{host} answers {status}")]
+    /// The response is an error.
+    #[error("{host} responded with {status}")]
     Status { host: String, status: StatusCode },
-    /// What was fetched could not be kept.
-    #[error("what was fetched cannot be kept: {0}")]
+    /// The response could not be stored.
+    #[error("the download cannot be stored: {0}")]
     Keep(std::io::Error),
 }
 
-fn verb(is_literal: &bool, is_sent: &bool) -> &'static str {
-    match (is_literal, is_sent) {
+fn verb(is_literal: &bool, is_redirect: &bool) -> &'static str {
+    match (is_literal, is_redirect) {
         (true, false) => "is",
-        (true, true) => "(where a redirect leads) is",
-        (false, false) => "leads to",
-        (false, true) => "(where a redirect leads) is at",
+        (true, true) => "(the target of a redirect) is",
+        (false, false) => "resolves to",
+        (false, true) => "(the target of a redirect) resolves to",
     }
 }
 
@@ -60,13 +60,13 @@ fn amount(bytes: &u64) -> String {
 }
 
 impl Error {
-    /// Whether the platform's rules, not the other side, are why.
+    /// Whether the platform's rules are the cause, not the other side.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Address(_) | Self::Refused { .. } | Self::Redirect { .. })
     }
 }
 
-/// What `err` says, for people.
+/// `err` as text for users.
 pub(crate) fn transport(host: &str, err: &reqwest::Error) -> Error {
     let host = host.to_owned();
     if err.is_timeout() {
@@ -74,9 +74,9 @@ pub(crate) fn transport(host: &str, err: &reqwest::Error) -> Error {
     }
     let why = match () {
         () if err.is_connect() && is_tls(err) => "has no certificate that this machine trusts",
-        () if err.is_connect() => "does not take connections",
-        () if err.is_body() || err.is_decode() => "stopped in the middle of its answer",
-        () => "does not answer as a web server does",
+        () if err.is_connect() => "does not accept connections",
+        () if err.is_body() || err.is_decode() => "closed the connection in the middle of its response",
+        () => "did not send a valid HTTP response",
     };
     Error::Unreachable { host, why }
 }
@@ -84,7 +84,7 @@ pub(crate) fn transport(host: &str, err: &reqwest::Error) -> Error {
 fn is_tls(err: &reqwest::Error) -> bool {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(err);
     while let Some(err) = source {
-        // An IO error hides what it was made of from `source`.
+        // An IO error hides its inner error from `source`.
         let inner = err.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         if err.is::<tokio_rustls::rustls::Error>() || inner.is_some_and(|e| e.is::<tokio_rustls::rustls::Error>()) {
             return true;

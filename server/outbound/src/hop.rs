@@ -1,4 +1,4 @@
-//! One hop: a request to one host, at addresses that were checked.
+//! One hop: a request to one host, at verified addresses.
 
 use std::{
     io,
@@ -16,29 +16,29 @@ use tokio_rustls::rustls::ClientConfig;
 
 use crate::{error::Error, rules::Rules};
 
-/// How names are looked up: the addresses of a name, for a port.
+/// The resolver: the addresses of a name, for a port.
 pub type Lookup = Arc<dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
-/// Who does not take a connection in this time does not take it.
+/// Connect timeout.
 const CONNECT: Duration = Duration::from_secs(10);
-/// A name may have more addresses than it is worth trying.
+/// The maximum number of addresses tried per name.
 const MOST_ADDRESSES: usize = 8;
 
-/// As this machine looks names up.
+/// The system's resolver.
 pub(crate) fn system() -> Lookup {
     Arc::new(|host, port| Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) }))
 }
 
-/// Where `url` leads: addresses that may be connected to. `is_sent` when a redirect led here.
+/// The addresses of `url` that may be connected to. `is_redirect` if a redirect led here.
 pub(crate) async fn addresses(
     rules: &Rules,
     lookup: &Lookup,
     url: &Url,
-    is_sent: bool,
+    is_redirect: bool,
 ) -> Result<Vec<SocketAddr>, Error> {
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or(0);
-    let refused = |kind, is_literal| Error::Refused { host: host.to_owned(), kind, is_literal, is_sent };
+    let refused = |kind, is_literal| Error::Refused { host: host.to_owned(), kind, is_literal, is_redirect };
     if let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
         return match rules.forbids(ip, port) {
             Some(kind) => Err(refused(kind, true)),
@@ -61,7 +61,7 @@ pub(crate) async fn addresses(
     }
 }
 
-/// Answers every question with what was checked: nothing is looked up a second time.
+/// A resolver that returns the verified addresses: nothing is looked up a second time.
 struct Checked(Vec<SocketAddr>);
 
 impl Resolve for Checked {
@@ -71,7 +71,7 @@ impl Resolve for Checked {
     }
 }
 
-/// A client for this one hop. It follows nothing, unpacks nothing, keeps no cookie and no connection.
+/// A client for this hop only: no redirects, no decompression, no cookies, no connection reuse.
 pub(crate) fn client(tls: &ClientConfig, to: Vec<SocketAddr>, idle: Duration) -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
         .no_proxy()

@@ -1,12 +1,12 @@
-//! Outbound requests: the one client for every address that people gave the platform.
+//! Outbound requests: the only client for user-supplied URLs.
 //!
-//! Sources, identity providers, and whatever else is asked because somebody typed an address: all of it goes
-//! through [`Client`]. Without it, whoever may type an address could have the platform ask what only the platform
-//! can reach: its database, the metadata service of its host, the router of the office. So the host of every hop is
-//! resolved here, every address it has is checked against [`Rules`], and the connection is made to an address that
-//! was checked, not to a name that is looked up a second time. Proxies of the environment are never used.
+//! Sources, identity providers, and any other URL that a user typed are requested through [`Client`]. Otherwise
+//! users could make the platform request what only the platform can reach: its database, the metadata service
+//! of its host, the office router. So the host of every hop is resolved here, each of its addresses is checked
+//! against [`Rules`], and the connection is made to a verified address, not to a name that is looked up a
+//! second time. Proxy settings in the environment are never used.
 //!
-//! What an answer means is for the caller. What dynos and builds may reach is decided in `dyno`, not here.
+//! Interpreting responses is up to the caller. What dynos and builds may reach is decided in `dyno`, not here.
 
 mod addresses;
 mod client;

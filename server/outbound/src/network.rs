@@ -1,4 +1,4 @@
-//! Networks, as operators write them: `10.0.0.0/8`, `fd00::/8`, `192.0.2.7`.
+//! Networks in the operator's notation: `10.0.0.0/8`, `fd00::/8`, `192.0.2.7`.
 
 use std::{
     fmt,
@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// A range of addresses that begin with the same bits.
+/// A range of addresses with a common prefix.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Network {
@@ -43,7 +43,7 @@ impl Network {
         Some(Network { first: IpAddr::V6(first), bits: self.bits + 96 })
     }
 
-    /// Whether the address lies in it. An IPv4 address that is written as IPv6 is the IPv4 address.
+    /// Whether it contains the address. An IPv4-mapped IPv6 address counts as the IPv4 address.
     pub fn contains(&self, ip: IpAddr) -> bool {
         match (self.first, ip.to_canonical()) {
             (IpAddr::V4(first), IpAddr::V4(ip)) => {
@@ -80,10 +80,10 @@ impl TryFrom<String> for Network {
 impl FromStr for Network {
     type Err = String;
 
-    /// Reads a network, or one address. Refuses one whose address is not its first, which is a slip of the pen.
+    /// Parses a network or an address. Rejects one with host bits set, which is probably a typo.
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let wrong = || format!("{text:?} is not a network; say for example 10.0.0.0/8, fd00::/8 or 192.0.2.7");
+        let wrong = || format!("{text:?} is not a network; use for example 10.0.0.0/8, fd00::/8 or 192.0.2.7");
         let (ip, bits) = text.split_once('/').map_or((text, None), |(ip, bits)| (ip, Some(bits)));
         let first: IpAddr = ip.parse().map_err(|_| wrong())?;
         let most = if first.is_ipv4() { 32 } else { 128 };

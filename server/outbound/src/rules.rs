@@ -1,4 +1,4 @@
-//! Which addresses may be asked: the operator's word, and what holds without it.
+//! Which addresses are allowed: the defaults and the operator's settings.
 
 use std::net::IpAddr;
 
@@ -11,17 +11,17 @@ use crate::{
     network::Network,
 };
 
-/// What the operator says besides.
+/// The operator's settings.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Rules {
-    /// Networks that may be asked although they are not public.
+    /// Non-public networks that are allowed.
     pub networks: Vec<Network>,
-    /// Ports of this machine that the internet reaches too. Others of its own may be open to itself alone.
+    /// Ports of this machine that are open to the internet. Other ports may be open to itself only.
     pub doors: Vec<u16>,
 }
 
-/// Ports of services that are not HTTP and read what a request brings them all the same: those that browsers refuse
-/// (WHATWG Fetch, "port blocking"), and the databases and caches of today.
+/// Ports of non-HTTP services that would process an HTTP request anyway: those blocked by browsers (WHATWG
+/// Fetch, "port blocking"), and current databases and caches.
 const PORTS: &[u16] = &[
     0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109,
     110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531,
@@ -30,7 +30,7 @@ const PORTS: &[u16] = &[
 ];
 
 impl Rules {
-    /// Why `ip` may not be asked at `port`; none if it may.
+    /// Why `ip` at `port` is forbidden; `None` if it is allowed.
     pub(crate) fn forbids(&self, ip: IpAddr, port: u16) -> Option<Kind> {
         let ip = addresses::plain(ip);
         if self.networks.iter().any(|network| network.contains(ip)) {
@@ -41,7 +41,7 @@ impl Rules {
     }
 }
 
-/// Whether this machine has the address. If that cannot be found out, it has.
+/// Whether this machine has the address. Assumed if that cannot be determined.
 fn is_own(ip: IpAddr) -> bool {
     let Ok(all) = nix::ifaddrs::getifaddrs() else { return true };
     let address = |found: nix::ifaddrs::InterfaceAddress| {
@@ -52,26 +52,26 @@ fn is_own(ip: IpAddr) -> bool {
     all.filter_map(address).any(|found| found == ip)
 }
 
-/// Reads an address and checks what can be told without asking anybody: scheme, port, form.
+/// Parses a URL and checks what can be checked without any request: scheme, port, form.
 ///
-/// `Url` has read every spelling of an IPv4 address (decimal, octal, hexadecimal, with fewer parts, with a dot at
-/// the end, in full-width digits) by the rules that browsers have, so that what is left is a name or an address.
+/// `Url` has normalised every spelling of an IPv4 address (decimal, octal, hexadecimal, with fewer parts, with
+/// a trailing dot, in full-width digits) as browsers do, so that what is left is a name or an address.
 pub(crate) fn read(text: &str) -> Result<Url, Error> {
     let wrong = |why: &'static str| Error::Address(why);
-    // The parser drops tabs, line breaks and spaces around, of which nobody meant one.
+    // The parser would drop surrounding tabs, line breaks and spaces, which are never intended.
     if text.len() > 8000 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(wrong("it is longer than 8,000 bytes, or contains spaces or control characters"));
     }
-    let url = Url::parse(text).map_err(|_| wrong("it cannot be read"))?;
+    let url = Url::parse(text).map_err(|_| wrong("it is not a valid URL"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(wrong("it must begin with http:// or https://"));
     }
     if url.host_str().is_none_or(|host| host.trim_matches('.').is_empty()) {
-        return Err(wrong("it names no host"));
+        return Err(wrong("it has no host"));
     }
     match url.port_or_known_default() {
         Some(port) if !PORTS.contains(&port) => Ok(url),
-        _ => Err(wrong("no web server is at that port")),
+        _ => Err(wrong("that port is not for web servers")),
     }
 }
 

@@ -1,10 +1,10 @@
-//! Whom HTTPS trusts: the authorities of this machine, or those that somebody names.
+//! Trusted CAs: this machine's, or those in a given file or directory.
 
 use std::{path::Path, sync::Arc};
 
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-/// Reads the authorities, once for all requests: the machine's when neither file nor folder is given. What cannot be
+/// Loads the CAs, once for all requests: the machine's if neither file nor directory is given. What cannot be
 /// read is not trusted.
 pub(crate) fn config(file: Option<&Path>, folder: Option<&Path>) -> Result<ClientConfig, tokio_rustls::rustls::Error> {
     let mut roots = RootCertStore::empty();

@@ -1,10 +1,10 @@
-//! Lines on disk between two processes.
+//! An on-disk queue of lines between two processes.
 //!
-//! A spool is a directory of segment files `%020d.spool`, numbered up. An entry is one line,
-//! `<micros since epoch> <kind> <text>\n`. One process writes ([`Writer`]), another reads
-//! ([`Reader`]) and remembers how far it came ([`Cursor`]), so neither needs the other to be alive.
+//! A spool is a directory of numbered segment files `%020d.spool`. An entry is one line, `<micros since epoch>
+//! <kind> <text>\n`. One process writes ([`Writer`]), another reads ([`Reader`]) and stores its position
+//! ([`Cursor`]), so neither needs the other to be alive.
 //!
-//! There is no fsync: a spool survives the death of every process, but not a power cut.
+//! There is no fsync: a spool survives the death of every process, but not a power failure.
 
 mod entry;
 mod reader;

@@ -11,44 +11,44 @@ use crate::{Entry, segments, writer::remove};
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// A place in a spool: everything before it has been read. The default is the beginning.
+/// A position in a spool: everything before it has been read. The default is the start.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Cursor {
-    /// Number of the segment.
+    /// Segment number.
     pub segment: u64,
-    /// Bytes into it.
+    /// Byte offset within it.
     pub offset: u64,
 }
 
-/// Reads a spool, also while it is being written. Never returns half a line, and goes on to the
-/// next segment when one is finished. Lines that are not entries are passed over.
+/// Reads a spool, even while it is being written. Never returns a partial line, and continues with the next
+/// segment when one is finished. Lines that are not entries are skipped.
 pub struct Reader {
     dir: PathBuf,
     cursor: Cursor,
     file: Option<File>,
-    /// Bytes of the segment from the cursor on.
+    /// Unread bytes of the segment.
     ahead: Vec<u8>,
-    /// How often in a row there was nothing new.
+    /// Number of consecutive reads without new data.
     idle: u32,
 }
 
-/// So many looks at the open segment pass before one at the next.
+/// The next segment is looked for once per this many reads of the open one.
 const LOOKS: u32 = 8;
 
 impl Reader {
-    /// A reader of `dir`, which need not exist yet, that goes on at `from`.
+    /// A reader of `dir`, which need not exist yet, starting at `from`.
     pub fn new(dir: &Path, from: Cursor) -> Reader {
         Reader { dir: dir.to_owned(), cursor: from, file: None, ahead: Vec::new(), idle: 0 }
     }
 
-    /// The next entries, at most `max`. None means that there is nothing new now.
+    /// The next entries, at most `max`. Empty if there is nothing new.
     pub fn read(&mut self, max: usize) -> io::Result<Vec<Entry>> {
         let placed = self.read_placed(max)?;
         Ok(placed.into_iter().map(|(_, entry)| entry).collect())
     }
 
-    /// As [`Reader::read`], each entry with the place behind it: who has kept that place has had
-    /// the entry.
+    /// Like [`Reader::read`], each entry with the cursor behind it: whoever has stored that cursor has had the
+    /// entry.
     pub fn read_placed(&mut self, max: usize) -> io::Result<Vec<(Cursor, Entry)>> {
         let mut entries = Vec::new();
         let mut position = 0;
@@ -64,7 +64,7 @@ impl Reader {
                 continue;
             }
             if !self.is_finished()? {
-                // What is left is half a line; its writer may take it back, so it is read anew.
+                // The rest is a partial line; its writer may truncate it, so it is read again.
                 self.ahead.clear();
                 return Ok(entries);
             }
@@ -79,8 +79,8 @@ impl Reader {
         Ok(entries)
     }
 
-    /// Whether a read would bring nothing, as one call to the kernel can tell: hundreds of spools are asked
-    /// many times a second. May be wrong about a segment that was begun just now, for [`LOOKS`] calls.
+    /// Whether a read would return nothing, at the cost of one system call: hundreds of spools are polled many
+    /// times a second. May miss a newly started segment for [`LOOKS`] calls.
     pub fn is_idle(&mut self) -> bool {
         let looks = self.ahead.is_empty() && self.idle < LOOKS;
         let meta = self.file.as_ref().filter(|_| looks).and_then(|file| file.metadata().ok());
@@ -89,13 +89,13 @@ impl Reader {
         is_idle
     }
 
-    /// Where the next [`Reader::read`] starts: keep this, together with what was made of the
-    /// entries, to go on after a restart.
+    /// Where the next [`Reader::read`] starts. Store it together with the results of processing the entries, to
+    /// resume after a restart.
     pub fn cursor(&self) -> Cursor {
         self.cursor
     }
 
-    /// Deletes the segments before the cursor's. Call it when the cursor is kept safely.
+    /// Deletes the segments before the cursor's. Call it once the cursor is stored durably.
     pub fn forget_consumed(&self) -> io::Result<()> {
         for number in segments::list(&self.dir)? {
             if number < self.cursor.segment {
@@ -115,7 +115,7 @@ impl Reader {
         *position = 0;
     }
 
-    /// Reads one chunk further; says whether there was anything.
+    /// Reads one more chunk; returns whether there was one.
     fn fill(&mut self) -> io::Result<bool> {
         if self.file.is_none() && !self.open()? {
             return Ok(false);
@@ -133,7 +133,7 @@ impl Reader {
         Ok(read? > 0)
     }
 
-    /// Opens the cursor's segment, or the first after it if that one is gone (or never was, as
+    /// Opens the cursor's segment, or the first one after it if it has been deleted (or never existed, like
     /// segment 0 of the default cursor).
     fn open(&mut self) -> io::Result<bool> {
         let next = segments::list(&self.dir)?.into_iter().find(|n| *n >= self.cursor.segment);
@@ -149,7 +149,7 @@ impl Reader {
         Ok(true)
     }
 
-    /// Whether the writer has gone on to a later segment. It flushes before it does.
+    /// Whether the writer has started a later segment. It flushes before it does.
     fn is_finished(&self) -> io::Result<bool> {
         if self.file.is_none() {
             return Ok(false);
@@ -157,7 +157,7 @@ impl Reader {
         if segments::path(&self.dir, self.cursor.segment + 1).exists() {
             return Ok(true);
         }
-        // Deleted under us: the spool was trimmed past this segment.
+        // Deleted concurrently: the spool was trimmed past this segment.
         let gone = !segments::path(&self.dir, self.cursor.segment).exists();
         Ok(gone && segments::list(&self.dir)?.last() > Some(&self.cursor.segment))
     }

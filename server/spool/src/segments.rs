@@ -10,8 +10,8 @@ pub fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:020}.spool"))
 }
 
-/// Opens segment `number` for reading. The writer may have fewer rights than the reader: where it has put
-/// a link or a pipe in place of a file, the reader neither follows nor waits.
+/// Opens segment `number` for reading. The writer may have fewer privileges than the reader: if it has replaced
+/// a file with a link or a pipe, the reader neither follows it nor blocks.
 pub fn open(dir: &Path, number: u64) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path(dir, number))?;
@@ -21,7 +21,7 @@ pub fn open(dir: &Path, number: u64) -> io::Result<File> {
     }
 }
 
-/// The numbers of all segments, ascending. A directory that does not exist (yet) has none.
+/// All segment numbers, ascending. Empty if the directory does not exist (yet).
 pub fn list(dir: &Path) -> io::Result<Vec<u64>> {
     let files = match std::fs::read_dir(dir) {
         Ok(files) => files,

@@ -1,4 +1,4 @@
-//! Tests of both ends together.
+//! Tests of reader and writer together.
 #![allow(clippy::unwrap_used)]
 
 use std::io::Write;
@@ -232,7 +232,7 @@ fn a_reader_with_nothing_to_read_knows_it_and_is_late_for_a_few_looks_only() {
     tear(dir.path(), b"7 o more\n");
     assert!(!reader.is_idle());
     assert_eq!(numbers(reader.read(10).unwrap()), [7]);
-    // The next segment is begun, and this one has not a byte more.
+    // The next segment is started, and this one is not a byte longer.
     let next = segments::list(dir.path()).unwrap().last().unwrap() + 1;
     std::fs::write(segments::path(dir.path(), next), b"8 o next\n").unwrap();
     assert!((0..10).any(|_| !reader.is_idle()));

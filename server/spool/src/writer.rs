@@ -7,13 +7,13 @@ use std::time::SystemTime;
 
 use crate::{Entry, segments};
 
-/// Lines are handed to the kernel at the latest when this many bytes wait.
+/// Entries are written out when this many bytes are buffered.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Appends entries to a spool. One writer per directory at a time.
 ///
-/// Entries wait in memory until [`Writer::flush`] or until 64 KiB have come together; dropping the
-/// writer flushes too, being killed loses what waits. Callers flush when their input pauses.
+/// Entries are buffered until [`Writer::flush`] or until 64 KiB have accumulated; dropping the writer flushes
+/// too, but a kill loses the buffer. Callers flush when their input pauses.
 pub struct Writer {
     dir: PathBuf,
     segment_bytes: u64,
@@ -25,8 +25,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Opens `dir`, which is made if missing, for appending after the last entry. A segment above
-    /// `segment_bytes` is followed by a new one. A torn last line is ended so that it harms no other.
+    /// Opens `dir`, which is created if missing, for appending after the last entry. A segment above
+    /// `segment_bytes` is followed by a new one. A torn last line is terminated so that it affects no other.
     pub fn open(dir: &Path, segment_bytes: u64) -> io::Result<Writer> {
         std::fs::create_dir_all(dir)?;
         let number = match segments::list(dir)?.last() {
@@ -54,15 +54,15 @@ impl Writer {
         })
     }
 
-    /// Bounds the spool: when a new segment is begun, the oldest are deleted, read or not, until
-    /// about `bytes` remain. Without this a spool nobody reads grows until the disk is full.
+    /// Bounds the spool: when a new segment is started, the oldest ones are deleted, read or not, until about
+    /// `bytes` remain. Without a bound, a spool without a reader grows until the disk is full.
     pub fn limited_to(mut self, bytes: u64) -> Writer {
         self.total_bytes = bytes;
         self
     }
 
-    /// Adds one entry. An error (a full disk) says that this entry and those not yet flushed are
-    /// dropped; the writer stays usable.
+    /// Appends one entry. On an error (a full disk), this entry and those not yet flushed are dropped; the
+    /// writer stays usable.
     pub fn append(&mut self, entry: &Entry) -> io::Result<()> {
         if self.length + self.buffer.len() as u64 >= self.segment_bytes {
             self.flush()?;
@@ -77,8 +77,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Hands everything appended to the kernel, after which readers see it and the death of this
-    /// process does not lose it.
+    /// Writes all buffered entries, which makes them visible to readers and safe from the death of this
+    /// process.
     pub fn flush(&mut self) -> io::Result<()> {
         let mut written = 0;
         while written < self.buffer.len() {
@@ -94,8 +94,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Keeps the whole lines that reached the disk and takes back the half one after them, so that
-    /// the next line starts on a line of its own.
+    /// Keeps the complete lines that reached the disk and truncates a partial one after them, so that the next
+    /// entry starts on its own line.
     fn give_up(&mut self, written: usize, error: io::Error) -> io::Result<()> {
         let whole = self.buffer[..written].iter().rposition(|b| *b == b'\n');
         self.length += whole.map_or(0, |end| end as u64 + 1);
@@ -130,13 +130,13 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // Nobody is left to hear of an error.
+        // Nobody is left to report an error to.
         let _ = self.flush();
     }
 }
 
-/// A spool that was deleted and made again must not repeat numbers: its reader would take what is
-/// new for what it has read.
+/// A spool that was deleted and recreated must not reuse numbers: its reader would take new entries for ones
+/// already read.
 fn first_number() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     now.map_or(1, |since| since.as_millis() as u64)
@@ -148,7 +148,7 @@ fn open_segment(dir: &Path, number: u64) -> io::Result<(File, u64)> {
     Ok((file, length))
 }
 
-/// Deletes a file that the other end may have deleted first.
+/// Deletes a file that the other side may already have deleted.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),

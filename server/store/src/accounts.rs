@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_EMAIL, BY_ID, List, Page, Range};
 
-/// How the accounts of people can be listed.
+/// The sort orders of personal accounts.
 pub static LIST: List = List::by(&[BY_EMAIL, BY_ID, BY_CREATION, BY_CHANGE]);
 
 /// A row of `accounts`.
@@ -21,23 +21,23 @@ pub struct Row {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A person's account, with what administrators see of it.
+/// A personal account, with the details for administrators.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Listed {
     #[sqlx(flatten)]
     pub row: Row,
     pub suspended_at: Option<DateTime<Utc>>,
-    /// Whether it has a password that is in force, with codes.
+    /// Whether it has an active password, with a second factor.
     pub has_password: bool,
-    /// Who decided about `admin` last: `person` or `rule`.
+    /// Who last set `admin`: `person` or `rule`.
     pub admin_by: Option<String>,
-    /// Exists by an invitation alone.
+    /// Exists only because of an invitation.
     pub invited: bool,
-    /// When the service account was removed that this was.
+    /// When this service account was removed.
     pub retired_at: Option<DateTime<Utc>>,
 }
 
-/// What keeps an account `a` that exists by an invitation alone; `$1` is the time.
+/// What keeps an account `a` that exists only because of an invitation; `$1` is the time.
 const STANDS: &str = "(exists (select 1 from team_members m where m.account_id = a.id)
     or exists (select 1 from team_invitations i where i.account_id = a.id and i.expires_at > $1)
     or exists (select 1 from collaborators c join apps p on p.id = c.app_id
@@ -46,7 +46,7 @@ const STANDS: &str = "(exists (select 1 from team_members m where m.account_id =
                where t.recipient_id = a.id and t.state = 'pending' and p.deleted_at is null)
     or exists (select 1 from apps p where p.owner_id = a.id))";
 
-/// Adds an account. Breaks `accounts_email_key` when the address has one.
+/// Inserts an account. Violates `accounts_email_key` if the address is taken.
 pub async fn account_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into accounts (id, email, name, admin, created_at, updated_at) values ($1, $2, $3, $4, $5, $6)",
@@ -62,7 +62,7 @@ pub async fn account_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<
     Ok(())
 }
 
-/// Adds an account for an address that somebody was let in by, unless the address has one. Returns whether it did.
+/// Inserts an account for an invited address, unless the address has one. Returns whether it did.
 pub async fn account_invite(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "insert into accounts (id, email, name, admin, invited, created_at, updated_at)
@@ -79,15 +79,16 @@ pub async fn account_invite(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<
     Ok(done.rows_affected() == 1)
 }
 
-/// Whether an account exists by an invitation alone; none when there is no such account. Locks it until the end
-/// of the transaction, so that it is not taken up, or taken back, meanwhile.
+/// Whether an account exists only because of an invitation; `None` if there is no such account. Locks it until
+/// the end of the transaction, so that it is not claimed or removed concurrently.
 pub async fn account_is_invited(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<bool>> {
     sqlx::query_scalar("select invited from accounts where id = $1 for update").bind(id).fetch_optional(db).await
 }
 
-/// Removes an account that exists by an invitation alone, once no invitation stands. Returns whether it did.
+/// Deletes an account that exists only because of an invitation, once no invitation is left. Returns whether it
+/// did.
 pub async fn account_delete_uninvited(db: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
-    // Locked first, so that the next statement sees what whoever held it has added.
+    // Locked first, so that the next statement sees what the previous holder of the lock has added.
     if account_is_invited(&mut *db, id).await? != Some(true) {
         return Ok(false);
     }
@@ -96,13 +97,13 @@ pub async fn account_delete_uninvited(db: &mut PgConnection, id: Uuid, now: Date
     Ok(done.rows_affected() == 1)
 }
 
-/// The accounts that exist by an invitation alone, of which none stands.
+/// Accounts that exist only because of an invitation, with no invitation left.
 pub async fn account_list_uninvited(db: impl PgExecutor<'_>, now: DateTime<Utc>) -> sqlx::Result<Vec<Row>> {
     let select = format!("select * from accounts a where invited and not {STANDS} order by id limit 1000");
     sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(now).fetch_all(db).await
 }
 
-/// The accounts that `team` keeps: its members and whom it has invited, who have not come yet.
+/// The accounts kept by `team`: members and invitees who have never signed in.
 pub async fn account_list_invited_by_team(db: impl PgExecutor<'_>, team: Uuid) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(
         "select * from accounts a where invited and (
@@ -114,7 +115,7 @@ pub async fn account_list_invited_by_team(db: impl PgExecutor<'_>, team: Uuid) -
     .await
 }
 
-/// The account with this id, unless it is suspended: whoever asks with it is not let in.
+/// The account with this id, unless it is suspended: for authentication.
 pub async fn account_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from accounts where id = $1 and suspended_at is null").bind(id).fetch_optional(db).await
 }
@@ -124,7 +125,7 @@ pub async fn account_even_suspended(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::
     sqlx::query_as("select * from accounts where id = $1").bind(id).fetch_optional(db).await
 }
 
-/// The accounts of people, suspended or not. Service accounts belong to their teams.
+/// Personal accounts, suspended or not. Service accounts belong to their teams.
 pub async fn account_list(db: impl PgExecutor<'_>, range: &Range) -> sqlx::Result<Page<Listed>> {
     let list = sqlx::query(
         "select a.*, exists (select 1 from passwords p where p.account_id = a.id and p.confirmed_at is not null)
@@ -134,7 +135,7 @@ pub async fn account_list(db: impl PgExecutor<'_>, range: &Range) -> sqlx::Resul
     range.fetch(db, list).await
 }
 
-/// The account with this address, upper and lower case alike.
+/// The account with this address, case-insensitive.
 pub async fn account_by_email(db: impl PgExecutor<'_>, email: &str) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from accounts where lower(email) = lower($1)").bind(email).fetch_optional(db).await
 }
@@ -160,7 +161,7 @@ pub async fn account_rename(
     Ok(())
 }
 
-/// Notes that somebody signed in: from now on the account is theirs, whatever becomes of an invitation.
+/// Records a sign-in: from now on the account exists independently of any invitation.
 pub async fn account_signed_in(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update accounts set last_login = $2, invited = false where id = $1")
         .bind(id)
@@ -170,13 +171,13 @@ pub async fn account_signed_in(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<
     Ok(())
 }
 
-/// Lets nobody in with this account from now on, or again when `at` is absent.
+/// Suspends the account from now on, or reinstates it if `at` is absent.
 pub async fn account_suspend(db: impl PgExecutor<'_>, id: Uuid, at: Option<DateTime<Utc>>) -> sqlx::Result<()> {
     sqlx::query("update accounts set suspended_at = $2 where id = $1").bind(id).bind(at).execute(db).await?;
     Ok(())
 }
 
-/// Makes an account an administrator of the platform, or no longer. `by` is who says so: `person` or `rule`.
+/// Grants or revokes administrator rights. `by` is who decided: `person` or `rule`.
 pub async fn account_administers(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -194,20 +195,20 @@ pub async fn account_administers(
     Ok(())
 }
 
-/// Who decided last whether an account administers the platform.
+/// Who last decided whether an account is an administrator.
 pub async fn account_admin_by(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<String>> {
     let found = sqlx::query_scalar("select admin_by from accounts where id = $1").bind(id);
     Ok(found.fetch_optional(db).await?.flatten())
 }
 
-/// Whether an account was that of a service account, which was removed.
+/// Whether an account belonged to a removed service account.
 pub async fn account_is_retired(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
     let found = sqlx::query_scalar("select retired_at is not null from accounts where id = $1").bind(id);
     Ok(found.fetch_optional(db).await?.unwrap_or(false))
 }
 
-/// Ends everything that lets somebody in with an account, or that was begun with it. Its password and its
-/// identities stay: with them they can sign in again, once they may.
+/// Ends all sessions, tokens and links of an account. Its password and identities remain: the user can sign in
+/// again with them, once allowed.
 pub async fn account_end_credentials(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     for query in [
         "delete from sessions where account_id = $1",

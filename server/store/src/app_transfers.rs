@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
 
-/// How transfers can be listed.
+/// The sort orders of transfers.
 pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
 
-/// A row of `app_transfers`, with the names of all concerned.
+/// A row of `app_transfers`, with the names involved.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
     pub id: Uuid,
@@ -28,7 +28,7 @@ const SELECT: &str = "select x.*, p.name as app, o.email as owner_email, r.email
     from app_transfers x join apps p on p.id = x.app_id and p.deleted_at is null
     join accounts o on o.id = x.owner_id join accounts r on r.id = x.recipient_id ";
 
-/// Offers an app of `owner` to `recipient`. Breaks `app_transfers_pending_key` when it is on offer.
+/// Offers an app of `owner` to `recipient`. Violates `app_transfers_pending_key` if a transfer is pending.
 pub async fn app_transfer_create(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -57,7 +57,8 @@ pub async fn app_transfer_list(db: impl PgExecutor<'_>, account: Uuid, range: &R
     range.fetch(db, sqlx::query(list).bind(account)).await
 }
 
-/// The transfer with this id or, in text, the pending one of the app of this name, if it is from or to `account`.
+/// The transfer with this id (as text), or the pending one of the app with this name, if it is from or to
+/// `account`.
 pub async fn app_transfer_info(db: impl PgExecutor<'_>, account: Uuid, which: &str) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "{SELECT} where (x.owner_id = $1 or x.recipient_id = $1)
@@ -69,7 +70,7 @@ pub async fn app_transfer_info(db: impl PgExecutor<'_>, account: Uuid, which: &s
     .await
 }
 
-/// Ends a pending transfer. Returns `false`, changing nothing, if it was not pending.
+/// Completes a pending transfer. Returns `false`, changing nothing, if it was not pending.
 pub async fn app_transfer_end(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -85,13 +86,13 @@ pub async fn app_transfer_end(
     Ok(ended.rows_affected() == 1)
 }
 
-/// Takes back whatever offers of an app are open.
+/// Withdraws all pending transfers of an app.
 pub async fn app_transfer_delete_pending(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<()> {
     sqlx::query("delete from app_transfers where app_id = $1 and state = 'pending'").bind(app).execute(db).await?;
     Ok(())
 }
 
-/// Removes a transfer that is open still; otherwise returns `false`.
+/// Deletes a pending transfer; otherwise returns `false`.
 pub async fn app_transfer_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
     let query = "delete from app_transfers where id = $1 and state = 'pending'";
     Ok(sqlx::query(query).bind(id).execute(db).await?.rows_affected() == 1)

@@ -9,10 +9,10 @@ use crate::{
     pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range},
 };
 
-/// How apps can be listed.
+/// The sort orders of apps.
 pub static LIST: List = List::by(&[BY_NAME, BY_ID, BY_CREATION, BY_CHANGE]);
 
-/// A row of `apps`, with the names of whom it belongs to: a person or a team, never both.
+/// A row of `apps`, with the names of its owner: a person or a team, never both.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
     pub id: Uuid,
@@ -45,9 +45,9 @@ const COLUMNS: &str = "a.id, a.name, a.owner_id, o.email as owner_email, a.team_
         a.released_at, a.created_at, a.updated_at";
 const TABLES: &str = "apps a left join accounts o on o.id = a.owner_id left join teams t on t.id = a.team_id";
 
-/// What ties `$1` to an app, and whether that lets it know of the app: it administers the platform
-/// (`$2`), or the app or its team, or what it was given has a permission of `$3`, or, where nothing
-/// was given, it is in the team and the app is not locked. As the rules say for one app.
+/// How `$1` is related to an app, and whether that makes the app visible: an administrator of the platform
+/// (`$2`), the owner of the app or its team, a collaborator with a permission in `$3`, or, if nothing was
+/// granted, a member of the team while the app is not locked. Same as the rules for a single app.
 pub(crate) const VISIBLE: &str = "left join team_members m on m.team_id = a.team_id and m.account_id = $1
     left join collaborators c on c.app_id = a.id and c.account_id = $1
     where a.deleted_at is null
@@ -58,26 +58,26 @@ fn select(rest: &str) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!("select {COLUMNS} from {TABLES} {rest}"))
 }
 
-/// Who looks at apps.
+/// The account that apps are listed for.
 #[derive(Clone, Copy, Debug)]
 pub struct Viewer<'a> {
     pub account: Uuid,
-    /// Administers the platform, and sees all.
+    /// An administrator of the platform, who sees all.
     pub admin: bool,
-    /// The permissions with which one sees an app.
+    /// The permissions that make an app visible.
     pub permissions: &'a [&'a str],
 }
 
-/// Which of the apps that somebody may see; what is absent does not matter.
+/// A filter for visible apps; absent fields match everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter<'a> {
     pub team: Option<Uuid>,
     pub ids: Option<&'a [Uuid]>,
-    /// Those on which this account works because it was let in.
+    /// Those that this account collaborates on.
     pub collaborator: Option<Uuid>,
 }
 
-/// An app, and what ties the one who looks to it.
+/// An app, and the viewer's relation to it.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Seen {
     #[sqlx(flatten)]
@@ -86,12 +86,12 @@ pub struct Seen {
     pub access: Access,
 }
 
-/// What a new app needs.
+/// The fields of a new app.
 #[derive(Debug)]
 pub struct New<'a> {
     pub id: Uuid,
     pub name: &'a str,
-    /// A person; a team's app has none.
+    /// A person; absent for a team's app.
     pub owner: Option<Uuid>,
     pub team: Option<Uuid>,
     pub locked: bool,
@@ -99,7 +99,7 @@ pub struct New<'a> {
     pub now: DateTime<Utc>,
 }
 
-/// Adds an app. Breaks `apps_name_key` when the name is taken.
+/// Inserts an app. Violates `apps_name_key` if the name is taken.
 pub async fn app_create(db: impl PgExecutor<'_>, new: &New<'_>) -> sqlx::Result<()> {
     sqlx::query(
         "insert into apps (id, name, owner_id, team_id, locked, stack, build_stack, created_at, updated_at)
@@ -127,7 +127,7 @@ pub async fn app_by_name(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Op
     sqlx::query_as(select("where a.name = $1 and a.deleted_at is null")).bind(name).fetch_optional(db).await
 }
 
-/// The apps that somebody may know of.
+/// The apps visible to an account.
 pub async fn app_list(
     db: impl PgExecutor<'_>,
     viewer: &Viewer<'_>,
@@ -143,7 +143,7 @@ pub async fn app_list(
     range.fetch(db, list.bind(filter.team).bind(filter.ids).bind(filter.collaborator)).await
 }
 
-/// What of every app its requests and its supervisor need.
+/// The fields of every app that its requests and its supervisor need.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Served {
     pub id: Uuid,
@@ -153,7 +153,7 @@ pub struct Served {
     pub slug_size: Option<i64>,
 }
 
-/// Every app, for those that look after all of them.
+/// All apps, for reconcilers.
 pub async fn app_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Served>> {
     sqlx::query_as("select id, name, uid, maintenance, slug_size from apps where deleted_at is null order by name")
         .fetch_all(db)
@@ -165,7 +165,7 @@ pub async fn app_ids(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar("select id from apps where deleted_at is null").fetch_all(db).await
 }
 
-/// Writes what an owner may change. Breaks `apps_name_key` when the name is taken.
+/// Updates the fields that an owner may change. Violates `apps_name_key` if the name is taken.
 pub async fn app_update(db: impl PgExecutor<'_>, row: &Row, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(
         "update apps set name = $2, maintenance = $3, build_stack = $4, buildpacks = $5, features = $6,
@@ -186,7 +186,7 @@ pub async fn app_update(db: impl PgExecutor<'_>, row: &Row, now: DateTime<Utc>) 
     Ok(())
 }
 
-/// Gives an app to a person or to a team.
+/// Transfers an app to a person or a team.
 pub async fn app_give(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -204,7 +204,7 @@ pub async fn app_give(
     Ok(())
 }
 
-/// Notes what a release brought with it.
+/// Records the data of a release.
 pub async fn app_released(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -227,13 +227,13 @@ pub async fn app_released(
     Ok(())
 }
 
-/// Notes how big the repository is, in bytes.
+/// Records the size of the repository, in bytes.
 pub async fn app_repo_size(db: impl PgExecutor<'_>, id: Uuid, size: i64) -> sqlx::Result<()> {
     sqlx::query("update apps set repo_size = $2 where id = $1").bind(id).bind(size).execute(db).await?;
     Ok(())
 }
 
-/// Takes the app out of sight and frees its name. The job that takes it apart removes the row.
+/// Hides the app and frees its name. The job that destroys it deletes the row.
 pub async fn app_mark_deleted(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update apps set deleted_at = $2, name = id::text where id = $1")
         .bind(id)
@@ -248,7 +248,7 @@ pub async fn app_even_deleted(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result
     sqlx::query_as(select("where a.id = $1")).bind(id).fetch_optional(db).await
 }
 
-/// Removes the row and all that hangs on it.
+/// Deletes the row and everything that references it.
 pub async fn app_delete(db: &mut sqlx::PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query("delete from builds where app_id = $1").bind(id).execute(&mut *db).await?;
     sqlx::query("delete from releases where app_id = $1").bind(id).execute(&mut *db).await?;
@@ -256,7 +256,7 @@ pub async fn app_delete(db: &mut sqlx::PgConnection, id: Uuid) -> sqlx::Result<(
     Ok(())
 }
 
-/// Locks the app's row until the end of the transaction: releases of an app are numbered one by one.
+/// Locks the app's row until the end of the transaction: releases of an app are numbered sequentially.
 pub async fn app_lock(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
     sqlx::query("select 1 from apps where id = $1 for update").bind(id).execute(db).await?;
     Ok(())

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
 
-/// How authorizations can be listed.
+/// The sort orders of authorizations.
 pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
 
 /// A row of `oauth_authorizations`.
@@ -20,15 +20,15 @@ pub struct Row {
     pub hint: String,
     pub expires_at: Option<DateTime<Utc>>,
     pub last_used_at: Option<DateTime<Utc>>,
-    /// The program that has it, if one has.
+    /// The client that has it, if any.
     pub client_id: Option<Uuid>,
-    /// The token that made it, when it shall go with that one.
+    /// The token that created it, if it is deleted with that one.
     pub parent_id: Option<Uuid>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
-/// An authorization, and the client that has it.
+/// An authorization with its client.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Listed {
     #[sqlx(flatten)]
@@ -38,12 +38,12 @@ pub struct Listed {
     pub client_redirect_uri: Option<String>,
 }
 
-/// Of an account (`$1`), unless they have expired by now (`$2`) and cannot be renewed.
+/// Of an account (`$1`), unless expired by now (`$2`) and not renewable.
 const OF_ACCOUNT: &str = "select a.*, c.name as client_name, c.redirect_uri as client_redirect_uri
     from oauth_authorizations a left join oauth_clients c on c.id = a.client_id
     where a.account_id = $1 and (a.expires_at is null or a.expires_at > $2 or a.refresh_hash is not null)";
 
-/// Adds an authorization.
+/// Inserts an authorization.
 pub async fn authorization_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into oauth_authorizations
@@ -97,7 +97,7 @@ pub async fn authorization_by_token(
     .await
 }
 
-/// Notes that a token was used; at most once a minute, to spare the disk.
+/// Records the use of a token; at most once a minute, to reduce disk writes.
 pub async fn authorization_used(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(
         "update oauth_authorizations set last_used_at = $2
@@ -110,7 +110,7 @@ pub async fn authorization_used(db: impl PgExecutor<'_>, id: Uuid, now: DateTime
     Ok(())
 }
 
-/// The authorizations of an account that have not expired or can be renewed.
+/// The authorizations of an account that have not expired or are renewable.
 pub async fn authorization_list(
     db: impl PgExecutor<'_>,
     account: Uuid,
@@ -147,7 +147,7 @@ pub async fn authorization_describe(
     Ok(())
 }
 
-/// Gives an authorization another token; the old one stops working.
+/// Replaces the token of an authorization; the old one stops working.
 pub async fn authorization_rotate(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -165,13 +165,13 @@ pub async fn authorization_rotate(
     Ok(())
 }
 
-/// Removes an authorization.
+/// Deletes an authorization.
 pub async fn authorization_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
     sqlx::query("delete from oauth_authorizations where id = $1").bind(id).execute(db).await?;
     Ok(())
 }
 
-/// When a token ends: `None` for one that does not work, `Some(None)` for one that ends when it is revoked.
+/// When a token expires: `None` if it is invalid, `Some(None)` if only on revocation.
 pub async fn authorization_ends_at(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -186,7 +186,7 @@ pub async fn authorization_ends_at(
     .await
 }
 
-/// Whether a token still works.
+/// Whether a token is still valid.
 pub async fn authorization_exists(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
     sqlx::query_scalar(
         "select exists (select 1 from oauth_authorizations where id = $1 and (expires_at is null or expires_at > $2))",

@@ -7,10 +7,10 @@ use uuid::Uuid;
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
 use crate::queues::BUILDS;
 
-/// How the builds of an app can be listed.
+/// The sort orders of an app's builds.
 pub static LIST: List = List::by(&[Order::unique("number", Kind::Number, "t.number"), BY_ID, BY_CREATION, BY_CHANGE]);
 
-/// A row of `builds`, with the address of whoever asked for it.
+/// A row of `builds`, with the address of its creator.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
     pub id: Uuid,
@@ -38,11 +38,11 @@ pub struct Row {
     pub started_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-    /// Its place in the queue, from 1; 0 for one that runs or has ended.
+    /// Its position in the queue, from 1; 0 if running or finished.
     pub queue_position: i64,
 }
 
-/// Reads builds with what they are of in so many characters: lists show one line of it.
+/// Selects builds with their description truncated to this many characters: lists show one line of it.
 fn select(description: u32, rest: &str) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!(
         "select b.id, b.app_id, b.number, b.status, b.account_id, u.email, b.stack, b.buildpacks,
@@ -55,12 +55,12 @@ fn select(description: u32, rest: &str) -> sqlx::AssertSqlSafe<String> {
     ))
 }
 
-/// As much of a description as is kept of new ones,
+/// The length stored for new builds,
 const WHOLE: u32 = 10_000;
-/// and as much as lists show.
+/// and the length shown in lists.
 const LINE: u32 = 200;
 
-/// What a new build needs; its number is counted here.
+/// The fields of a new build; its number is assigned here.
 #[derive(Clone, Debug, Default)]
 pub struct New {
     pub id: Uuid,
@@ -79,7 +79,7 @@ pub struct New {
     pub now: DateTime<Utc>,
 }
 
-/// Adds a build with the next number. Lock the app first.
+/// Inserts a build with the next number. Lock the app first.
 pub async fn build_create(db: &mut PgConnection, new: &New) -> sqlx::Result<()> {
     let (git_ref, git_old, git_new) = new.git.clone().map(|(r, o, n)| (Some(r), Some(o), Some(n))).unwrap_or_default();
     sqlx::query(
@@ -121,7 +121,7 @@ pub async fn build_at(db: impl PgExecutor<'_>, app: Uuid, number: i32) -> sqlx::
     sqlx::query_as(one).bind(app).bind(number).fetch_optional(db).await
 }
 
-/// What became of a build so far; nothing when there is none with this id.
+/// The status of a build; `None` if there is none with this id.
 pub async fn build_status(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar("select status from builds where id = $1").bind(id).fetch_optional(db).await
 }
@@ -140,7 +140,7 @@ pub async fn build_newest(db: impl PgExecutor<'_>, app: Uuid, most: i64) -> sqlx
         .await
 }
 
-/// A build that has not ended.
+/// An unfinished build.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Pending {
     pub id: Uuid,
@@ -149,7 +149,7 @@ pub struct Pending {
     pub started_at: Option<DateTime<Utc>>,
 }
 
-/// Of each of these apps the oldest build that has not ended.
+/// The oldest unfinished build of each of these apps.
 pub async fn build_pending(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Result<Vec<Pending>> {
     sqlx::query_as(
         "select distinct on (app_id) id, app_id, number, started_at from builds
@@ -160,12 +160,12 @@ pub async fn build_pending(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Resu
     .await
 }
 
-/// The builds of an app that have not ended.
+/// The unfinished builds of an app.
 pub async fn build_pending_ids(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar("select id from builds where status = 'pending' and app_id = $1").bind(app).fetch_all(db).await
 }
 
-/// The oldest build of a push to `branch` that has not ended: its number, and who pushed.
+/// The oldest unfinished build of a push to `branch`: its number, and who pushed.
 pub async fn build_of_branch(db: impl PgExecutor<'_>, app: Uuid, branch: &str) -> sqlx::Result<Option<(i32, String)>> {
     sqlx::query_as(
         "select b.number, u.email from builds b join accounts u on u.id = b.account_id
@@ -177,7 +177,7 @@ pub async fn build_of_branch(db: impl PgExecutor<'_>, app: Uuid, branch: &str) -
     .await
 }
 
-/// The builds that wait, with their apps and their places in the queue; of very many the first.
+/// The waiting builds, with their apps and queue positions; limited to the first ones.
 pub async fn build_waiting(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(Uuid, Uuid, i64)>> {
     let waiting = sqlx::AssertSqlSafe(format!(
         "select b.id, b.app_id, q.position from ({}) q join builds b on b.id = q.id
@@ -187,13 +187,13 @@ pub async fn build_waiting(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(Uuid, U
     sqlx::query_as(waiting).fetch_all(db).await
 }
 
-/// Notes the slug that a build made.
+/// Records the slug of a build.
 pub async fn build_slug(db: impl PgExecutor<'_>, id: Uuid, slug: Uuid) -> sqlx::Result<()> {
     sqlx::query("update builds set slug_id = $2 where id = $1").bind(id).bind(slug).execute(db).await?;
     Ok(())
 }
 
-/// Ends a build well. Returns `false` if it had ended already.
+/// Marks a build as succeeded. Returns `false` if it was already finished.
 pub async fn build_succeed(db: impl PgExecutor<'_>, id: Uuid, release: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let moved = sqlx::query(
         "update builds set status = 'succeeded', release_id = $2, updated_at = $3 where id = $1 and status = 'pending'",
@@ -206,7 +206,7 @@ pub async fn build_succeed(db: impl PgExecutor<'_>, id: Uuid, release: Uuid, now
     Ok(moved.rows_affected() == 1)
 }
 
-/// Ends a build badly. Returns `false` if it had ended already.
+/// Marks a build as failed. Returns `false` if it was already finished.
 pub async fn build_fail(db: impl PgExecutor<'_>, id: Uuid, error: &str, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let moved = sqlx::query(
         "update builds set status = 'failed', error = $2, updated_at = $3 where id = $1 and status = 'pending'",
@@ -219,7 +219,7 @@ pub async fn build_fail(db: impl PgExecutor<'_>, id: Uuid, error: &str, now: Dat
     Ok(moved.rows_affected() == 1)
 }
 
-/// Asks a build to stop. Returns `false` if it has a release already, or has ended.
+/// Requests cancellation of a build. Returns `false` if it has a release already, or is finished.
 pub async fn build_cancel(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let moved = sqlx::query(
         "update builds set cancelled_at = coalesce(cancelled_at, $2) where id = $1 and status = 'pending'
@@ -232,8 +232,8 @@ pub async fn build_cancel(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>)
     Ok(moved.rows_affected() == 1)
 }
 
-/// Notes the release that a build is about to make: from then on it can no longer be cancelled.
-/// Returns `false` if it was cancelled before.
+/// Records the release that a build is about to create: from then on it can no longer be cancelled. Returns
+/// `false` if it was cancelled before.
 pub async fn build_releases(db: impl PgExecutor<'_>, id: Uuid, release: Uuid) -> sqlx::Result<bool> {
     let moved =
         sqlx::query("update builds set release_id = $2 where id = $1 and status = 'pending' and cancelled_at is null")

@@ -1,4 +1,4 @@
-//! Collaborators, and all else that ties an account to an app: rows and queries.
+//! Collaborators, and all other relations of an account to an app: rows and queries.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
 
-/// How those who work on an app can be listed: its owner first.
+/// The sort orders of collaborators: owner first.
 pub static LIST: List = List::by(&[Order::unique("user", Kind::Text, "t.place"), BY_ID, BY_CREATION, BY_CHANGE]);
 
-/// A row of `collaborators`, with who it is.
+/// A row of `collaborators`, with its account.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
     pub id: Uuid,
@@ -19,11 +19,11 @@ pub struct Row {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub email: String,
-    /// What it is in the team of the app; `owner` of whom the app belongs to.
+    /// The role in the app's team; `owner` for the app's owner.
     pub team_role: Option<String>,
 }
 
-/// Whom an app belongs to, as one of those who work on it.
+/// The app's owner, as one of its collaborators.
 #[derive(Debug)]
 pub struct Owner<'a> {
     pub id: Uuid,
@@ -33,7 +33,7 @@ pub struct Owner<'a> {
     pub permissions: &'a [&'a str],
 }
 
-/// What ties an account to an app. What follows from it is not decided here.
+/// The relations of an account to an app. What follows from them is not decided here.
 #[derive(Clone, Debug, Default, sqlx::FromRow)]
 pub struct Access {
     pub app_id: Uuid,
@@ -49,7 +49,7 @@ const ACCESS: &str = "select p.id as app_id, m.role as team_role, c.permissions 
     left join team_members m on m.team_id = p.team_id and m.account_id = $1
     left join collaborators c on c.app_id = p.id and c.account_id = $1 ";
 
-/// Lets an account work on an app, or changes what it may.
+/// Adds a collaborator, or changes their permissions.
 pub async fn collaborator_save(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -93,7 +93,7 @@ pub async fn collaborator_list(
     range.fetch(db, list).await
 }
 
-/// The collaborator with this address or, in text, this id of account or row.
+/// The collaborator with this address, or this id (as text) of account or row.
 pub async fn collaborator_info(db: impl PgExecutor<'_>, app: Uuid, who: &str) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "{SELECT} where c.app_id = $1 and (lower(a.email) = lower($2) or a.id::text = $2 or c.id::text = $2)"
@@ -104,7 +104,7 @@ pub async fn collaborator_info(db: impl PgExecutor<'_>, app: Uuid, who: &str) ->
     .await
 }
 
-/// Takes an account off an app.
+/// Removes a collaborator from an app.
 pub async fn collaborator_delete(db: impl PgExecutor<'_>, app: Uuid, account: Uuid) -> sqlx::Result<()> {
     sqlx::query("delete from collaborators where app_id = $1 and account_id = $2")
         .bind(app)
@@ -114,13 +114,13 @@ pub async fn collaborator_delete(db: impl PgExecutor<'_>, app: Uuid, account: Uu
     Ok(())
 }
 
-/// Takes everybody off an app.
+/// Removes all collaborators from an app.
 pub async fn collaborator_delete_all(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<()> {
     sqlx::query("delete from collaborators where app_id = $1").bind(app).execute(db).await?;
     Ok(())
 }
 
-/// What ties `account` to `app`.
+/// The relations of `account` to `app`.
 pub async fn access_info(db: impl PgExecutor<'_>, account: Uuid, app: Uuid) -> sqlx::Result<Access> {
     let found = sqlx::query_as(sqlx::AssertSqlSafe(format!("{ACCESS} where p.id = $2"))).bind(account).bind(app);
     Ok(found.fetch_optional(db).await?.unwrap_or_default())

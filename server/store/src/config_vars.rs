@@ -1,15 +1,15 @@
-//! Config vars: rows and queries. The values are sealed; this file never sees them open.
+//! Config vars: rows and queries. The values are encrypted; this file never sees plaintext.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-/// The sealed map of an app, if anything was ever set.
+/// The encrypted map of an app, if anything was ever set.
 pub async fn config_vars_info(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Option<Vec<u8>>> {
     sqlx::query_scalar("select sealed from config_vars where app_id = $1").bind(app).fetch_optional(db).await
 }
 
-/// Replaces the sealed map of an app.
+/// Replaces the encrypted map of an app.
 pub async fn config_vars_save(
     db: impl PgExecutor<'_>,
     app: Uuid,

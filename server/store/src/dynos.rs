@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
 
-/// How the dynos of an app can be listed: `web.2` before `web.10`.
+/// The sort orders of an app's dynos: `web.2` before `web.10`.
 pub static LIST: List = List::by(&[
     Order::unique("name", Kind::Text, "t.name")
         .compared_by("split_part(#, '.', 1) || '.' || lpad(split_part(#, '.', 2), 6, '0')"),
@@ -69,8 +69,8 @@ pub async fn dyno_of(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Result<Vec
         .await
 }
 
-/// The dynos of an app that people are shown: one for each name, the one that counts, as the rules
-/// have it: up before starting before crashed; the newer before the older.
+/// The dynos of an app as displayed: one per name, the most relevant, by the rules' definition: up before
+/// starting before crashed; newer before older.
 pub async fn dyno_list_shown(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
     let list = sqlx::query(
         "select distinct on (name) * from dynos where app_id = $1 and stopping_at is null
@@ -88,7 +88,7 @@ pub async fn dyno_list(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<R
         .await
 }
 
-/// Adds a dyno, or writes all of it again.
+/// Inserts or updates a dyno.
 pub async fn dyno_save(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into dynos (id, app_id, name, type, ordinal, size, command, release_id, version, state, run_id, addr,
@@ -128,13 +128,13 @@ pub async fn dyno_save(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Removes a dyno.
+/// Deletes a dyno.
 pub async fn dyno_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
     sqlx::query("delete from dynos where id = $1").bind(id).execute(db).await?;
     Ok(())
 }
 
-/// Which dynos of an app are meant.
+/// A selection of an app's dynos.
 #[derive(Clone, Copy, Debug)]
 pub enum Which<'a> {
     All,
@@ -152,7 +152,7 @@ impl Which<'_> {
     }
 }
 
-/// Asks for fresh dynos in place of these: the old ones go when the new are up.
+/// Requests replacements for these dynos: the old ones stop when the new ones are up.
 pub async fn dyno_retire(
     db: impl PgExecutor<'_>,
     app: Uuid,
@@ -172,7 +172,7 @@ pub async fn dyno_retire(
     Ok(done.rows_affected())
 }
 
-/// Asks for these dynos to stop now. The reconciler starts fresh ones when the formation wants them.
+/// Requests these dynos to stop now. The reconciler starts new ones if the formation requires them.
 pub async fn dyno_stop(db: impl PgExecutor<'_>, app: Uuid, which: Which<'_>, now: DateTime<Utc>) -> sqlx::Result<u64> {
     let done = sqlx::query(
         "update dynos set stopping_at = $4 where app_id = $1 and ($2::text is null or name = $2)

@@ -1,4 +1,4 @@
-//! Events (the audit log): rows and queries. Rows are added, never changed.
+//! Events (the audit log): rows and queries. Append-only.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
@@ -22,8 +22,8 @@ pub struct Row {
     pub hash: Vec<u8>,
 }
 
-/// The number and hash of the newest event. Holds a lock until the end of the transaction, so
-/// that events form one chain.
+/// The number and hash of the newest event. Takes a lock until the end of the transaction, so that events form
+/// one chain.
 pub async fn event_head(db: &mut PgConnection) -> sqlx::Result<(i64, Vec<u8>)> {
     sqlx::query("select pg_advisory_xact_lock(7302)").execute(&mut *db).await?;
     let head: Option<(i64, Vec<u8>)> =
@@ -31,7 +31,7 @@ pub async fn event_head(db: &mut PgConnection) -> sqlx::Result<(i64, Vec<u8>)> {
     Ok(head.unwrap_or((0, vec![0; 32])))
 }
 
-/// Adds an event after the head.
+/// Appends an event after the head.
 pub async fn event_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into events (seq, at, actor_id, actor, credential, address, action, subject, app_id, summary, data,
@@ -56,25 +56,25 @@ pub async fn event_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()
     Ok(())
 }
 
-/// Which events are looked for; what is absent does not matter.
+/// A filter for events; absent fields match everything.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// A part of the actor's name.
+    /// Part of the actor's name.
     pub actor: Option<String>,
-    /// How the action begins: `app.` or `app.create`.
+    /// Prefix of the action: `app.` or `app.create`.
     pub action: Option<String>,
     pub app: Option<Uuid>,
     pub subject: Option<String>,
-    /// A part of anything.
+    /// Text in any field.
     pub text: Option<String>,
     pub since: Option<DateTime<Utc>>,
     pub until: Option<DateTime<Utc>>,
     pub before: Option<i64>,
-    /// Not those of a release phase that succeeded.
+    /// Excludes successful release phases.
     pub news: bool,
 }
 
-/// The newest events that are looked for, newest first.
+/// The newest matching events, newest first.
 pub async fn event_find(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(
         "select * from events
@@ -104,7 +104,7 @@ pub async fn event_find(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> 
     .await
 }
 
-/// With what, and from where, a build was asked for.
+/// The credential and origin with which a build was requested.
 pub async fn event_of_build(
     db: impl PgExecutor<'_>,
     app: Uuid,
@@ -121,7 +121,7 @@ pub async fn event_of_build(
     .await
 }
 
-/// The number and hash of the newest event, without a lock; none before there is one.
+/// The number and hash of the newest event, without a lock; `None` if there are no events.
 pub async fn event_tip(db: impl PgExecutor<'_>) -> sqlx::Result<Option<(i64, Vec<u8>)>> {
     sqlx::query_as("select seq, hash from events order by seq desc limit 1").fetch_optional(db).await
 }
@@ -136,12 +136,12 @@ pub async fn event_newest(db: impl PgExecutor<'_>) -> sqlx::Result<i64> {
     sqlx::query_scalar("select coalesce(max(seq), 0) from events").fetch_one(db).await
 }
 
-/// When the newest event was; none before there is one.
+/// The time of the newest event; `None` if there are no events.
 pub async fn event_newest_at(db: impl PgExecutor<'_>) -> sqlx::Result<Option<DateTime<Utc>>> {
     sqlx::query_scalar("select at from events order by seq desc limit 1").fetch_optional(db).await
 }
 
-/// Events after `after`, oldest first: for checking the chain.
+/// Events after `after`, oldest first: to verify the chain.
 pub async fn event_after(db: impl PgExecutor<'_>, after: i64, most: i64) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from events where seq > $1 order by seq limit $2")
         .bind(after)
@@ -150,18 +150,18 @@ pub async fn event_after(db: impl PgExecutor<'_>, after: i64, most: i64) -> sqlx
         .await
 }
 
-/// Reads of this transaction see one moment.
+/// Makes reads of this transaction see one snapshot.
 pub async fn event_snapshot(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
     sqlx::query("set transaction isolation level repeatable read, read only").execute(db).await?;
     Ok(())
 }
 
-/// The number of the newest event that was sealed, and its seal; none of a log from before there were seals.
+/// The number of the newest sealed event, and its seal; `None` in a log that predates seals.
 pub async fn event_seal(db: impl PgExecutor<'_>) -> sqlx::Result<Option<(i64, Option<Vec<u8>>)>> {
     sqlx::query_as("select seq, seal from event_seals").fetch_optional(db).await
 }
 
-/// Puts the seal of the newest event in place of the one before.
+/// Replaces the seal with that of the newest event.
 pub async fn event_seal_update(db: impl PgExecutor<'_>, seq: i64, seal: &[u8], now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update event_seals set seq = $1, seal = $2, updated_at = $3")
         .bind(seq)

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
 
-/// How process types can be listed.
+/// The sort orders of process types.
 pub static LIST: List = List::by(&[Order::unique("type", Kind::Text, "t.type"), BY_ID, BY_CREATION, BY_CHANGE]);
 
 /// A row of `formation`.
@@ -25,7 +25,7 @@ pub struct Row {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A part of the process types of an app.
+/// A page of an app's process types.
 pub async fn formation_page(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> sqlx::Result<Page<Row>> {
     range.fetch(db, sqlx::query("select * from formation where app_id = $1").bind(app)).await
 }
@@ -38,7 +38,7 @@ pub async fn formation_of(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Resul
         .await
 }
 
-/// The process types of an app, by name: a slug brings so few that they fit any memory.
+/// The process types of an app, by name: a slug has few enough to fit in memory.
 pub async fn formation_list(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from formation where app_id = $1 order by type").bind(app).fetch_all(db).await
 }
@@ -48,7 +48,7 @@ pub async fn formation_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("select * from formation order by app_id, type").fetch_all(db).await
 }
 
-/// Sets quantity and size of a process type. Breaks `formation_quantity_check` outside 0..=100.
+/// Sets quantity and size of a process type. Violates `formation_quantity_check` outside 0..=100.
 pub async fn formation_scale(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -66,9 +66,8 @@ pub async fn formation_scale(
     Ok(())
 }
 
-/// Makes the process types of an app those of a slug. Known ones keep quantity and size, and those
-/// that were there before get them back; new ones get a row with a quantity of 0, except `web`,
-/// which gets 1.
+/// Sets the process types of an app to those of a slug. Existing ones keep their quantity and size, earlier
+/// ones get theirs back; new ones start with a quantity of 0, except `web`, which gets 1.
 pub async fn formation_replace(
     db: &mut PgConnection,
     app: Uuid,
@@ -102,7 +101,7 @@ pub async fn formation_replace(
     Ok(())
 }
 
-/// Takes all process types but `kept` out of the formation, and remembers what was wanted of them.
+/// Removes all process types except `kept` from the formation, and remembers their quantity and size.
 async fn put_aside(db: &mut PgConnection, app: Uuid, kept: &[&str], now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(
         "with gone as (delete from formation where app_id = $1 and type <> all($2) returning *)

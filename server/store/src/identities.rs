@@ -1,4 +1,4 @@
-//! Identities: by whom an account is vouched for, and those that wait for its owner. Rows and queries.
+//! Identities linked to accounts, and pending ones: rows and queries.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
 
-/// How identities can be listed.
+/// The sort orders of identities.
 pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
 
 /// A row of `identities`.
@@ -17,7 +17,7 @@ pub struct Row {
     pub provider_id: Uuid,
     pub subject: String,
     pub email: Option<String>,
-    /// What rules gave.
+    /// What rules granted.
     pub given: serde_json::Value,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -56,7 +56,7 @@ pub struct Proposed {
     pub title: String,
 }
 
-/// Adds an identity. Breaks `identities_subject_key` when the subject has an account already.
+/// Inserts an identity. Violates `identities_subject_key` if the subject is linked to an account already.
 pub async fn identity_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into identities (id, account_id, provider_id, subject, email, given, created_at, updated_at)
@@ -75,7 +75,7 @@ pub async fn identity_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result
     Ok(())
 }
 
-/// Whom a provider knows by `subject`. Locks the row until the end of the transaction.
+/// The identity of a provider's `subject`. Locks the row until the end of the transaction.
 pub async fn identity_by_subject(db: impl PgExecutor<'_>, provider: Uuid, subject: &str) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from identities where provider_id = $1 and subject = $2 for update")
         .bind(provider)
@@ -84,7 +84,7 @@ pub async fn identity_by_subject(db: impl PgExecutor<'_>, provider: Uuid, subjec
         .await
 }
 
-/// Notes the address that a provider told, and what its rules give now.
+/// Records the address reported by a provider, and what its rules grant now.
 pub async fn identity_seen(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -116,7 +116,7 @@ pub async fn identity_info(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) -> 
     sqlx::query_as(one).bind(account).bind(id).fetch_optional(db).await
 }
 
-/// Removes an identity of an account. Returns it, if there was one.
+/// Deletes an identity of an account. Returns it, if it existed.
 pub async fn identity_delete(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("delete from identities where account_id = $1 and id = $2 returning *")
         .bind(account)
@@ -125,7 +125,7 @@ pub async fn identity_delete(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) -
         .await
 }
 
-/// Removes all identities of a provider. Returns them.
+/// Deletes all identities of a provider. Returns them.
 pub async fn identity_delete_all(db: impl PgExecutor<'_>, provider: Uuid) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as("delete from identities where provider_id = $1 returning *").bind(provider).fetch_all(db).await
 }
@@ -135,7 +135,7 @@ pub async fn identity_list_of_provider(db: impl PgExecutor<'_>, provider: Uuid) 
     sqlx::query_as("select * from identities where provider_id = $1 order by id").bind(provider).fetch_all(db).await
 }
 
-/// Whether an account has a way in of its own: an identity, or a password that is in force.
+/// Whether an account has a sign-in method: an identity, or an active password.
 pub async fn identity_exists(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<bool> {
     sqlx::query_scalar(
         "select exists (select 1 from identities where account_id = $1)
@@ -146,7 +146,7 @@ pub async fn identity_exists(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Re
     .await
 }
 
-/// Adds an identity that waits for the owner of the account, in place of others of them.
+/// Inserts a pending identity for the owner of the account, replacing others of theirs.
 pub async fn identity_proposal_create(db: &mut PgConnection, row: &Proposal) -> sqlx::Result<()> {
     sqlx::query("delete from identity_proposals where account_id = $1").bind(row.account_id).execute(&mut *db).await?;
     sqlx::query(
@@ -167,7 +167,7 @@ pub async fn identity_proposal_create(db: &mut PgConnection, row: &Proposal) -> 
     Ok(())
 }
 
-/// The identities that wait for the owner of an account.
+/// The pending identities of an account.
 pub async fn identity_proposal_list(
     db: impl PgExecutor<'_>,
     account: Uuid,
@@ -184,13 +184,13 @@ pub async fn identity_proposal_list(
     .await
 }
 
-/// Takes a proposal out of the list. Of two who do, one is told `true`.
+/// Deletes a pending identity. Of two concurrent calls, one returns `true`.
 pub async fn identity_proposal_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
     let done = sqlx::query("delete from identity_proposals where id = $1").bind(id).execute(db).await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Forgets proposals that are over.
+/// Deletes expired pending identities.
 pub async fn identity_proposal_sweep(db: impl PgExecutor<'_>, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("delete from identity_proposals where expires_at < $1").bind(now).execute(db).await?;
     Ok(())

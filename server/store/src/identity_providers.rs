@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range};
 
-/// How providers can be listed.
+/// The sort orders of providers.
 pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_NAME, BY_CHANGE]);
 
 /// A row of `identity_providers`.
@@ -18,10 +18,10 @@ pub struct Row {
     pub kind: String,
     pub issuer: String,
     pub client_id: String,
-    /// The client secret, sealed.
+    /// The client secret, encrypted.
     pub secret: Vec<u8>,
     pub domains: Vec<String>,
-    /// Whether an address of `domains` is enough to get in.
+    /// Whether an address in `domains` is sufficient to sign in.
     pub admits: bool,
     pub groups_claim: String,
     pub groups_scope: Option<String>,
@@ -44,7 +44,7 @@ pub struct Rule {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Adds a provider. Breaks `identity_providers_name_key` when the name is taken.
+/// Inserts a provider. Violates `identity_providers_name_key` if the name is taken.
 pub async fn identity_provider_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into identity_providers
@@ -70,7 +70,7 @@ pub async fn identity_provider_create(db: impl PgExecutor<'_>, row: &Row) -> sql
     Ok(())
 }
 
-/// Writes what may change of a provider. Its name and kind stay: they are in its redirect address.
+/// Updates a provider. Its name and kind are immutable: they are part of its redirect URI.
 pub async fn identity_provider_update(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "update identity_providers set title = $2, issuer = $3, client_id = $4, secret = $5, domains = $6,
@@ -102,13 +102,13 @@ pub async fn identity_provider_by_name(db: impl PgExecutor<'_>, name: &str) -> s
     sqlx::query_as("select * from identity_providers where name = $1").bind(name).fetch_optional(db).await
 }
 
-/// Removes a provider with its rules and the identities it vouched for; accounts stay.
+/// Deletes a provider with its rules and identities; accounts remain.
 pub async fn identity_provider_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
     sqlx::query("delete from identity_providers where id = $1").bind(id).execute(db).await?;
     Ok(())
 }
 
-/// The titles of the providers with a rule that names a team.
+/// The titles of the providers with a rule for a team.
 pub async fn identity_provider_list_by_team(db: impl PgExecutor<'_>, team: &str) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
         "select title from identity_providers p
@@ -160,7 +160,7 @@ pub async fn identity_rules_replace(db: &mut PgConnection, provider: Uuid, rules
     Ok(())
 }
 
-/// Lets rules, and what they gave, name a team by its new name.
+/// Renames a team in rules and in what they granted.
 pub async fn identity_rules_follow_team(db: &mut PgConnection, old: &str, new: &str) -> sqlx::Result<()> {
     sqlx::query("update identity_rules set team = $2 where team = $1").bind(old).bind(new).execute(&mut *db).await?;
     sqlx::query(

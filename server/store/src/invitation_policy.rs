@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 
-/// Who may bring new people, and of which domains.
+/// Who may add new people, and from which domains.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
     pub who: String,
@@ -15,7 +15,7 @@ pub async fn invitation_policy_info(db: impl PgExecutor<'_>) -> sqlx::Result<Row
     sqlx::query_as("select who, domains from invitation_policies").fetch_one(db).await
 }
 
-/// Writes the policy.
+/// Updates the policy.
 pub async fn invitation_policy_update(db: impl PgExecutor<'_>, row: &Row, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update invitation_policies set who = $1, domains = $2, updated_at = $3")
         .bind(&row.who)

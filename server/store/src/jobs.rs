@@ -1,4 +1,4 @@
-//! Jobs, as the operator sees them. How they run is in the crate `background`.
+//! Jobs, as displayed to administrators. How they run is in the crate `background`.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool};
@@ -12,14 +12,14 @@ pub struct Row {
     pub subject: Uuid,
     pub state: String,
     pub attempt: i32,
-    /// How often the server ended while it ran.
+    /// How often the server died while it ran.
     pub crashes: i32,
     pub run_at: DateTime<Utc>,
     pub error: Option<String>,
     pub created_at: DateTime<Utc>,
 }
 
-/// Jobs that have not ended, then the last that failed.
+/// Unfinished jobs, then recently failed ones.
 pub async fn job_list(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(
         "select id, kind, subject, state, attempt, crashes, run_at, left(error, 1000) as error, created_at from jobs
@@ -29,7 +29,7 @@ pub async fn job_list(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
     .await
 }
 
-/// Forgets jobs that ended before `before`.
+/// Deletes jobs finished before `before`.
 pub async fn job_sweep(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("delete from jobs where finished_at < $1").bind(before).execute(db).await?;
     Ok(())

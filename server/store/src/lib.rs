@@ -1,8 +1,8 @@
-//! What is remembered: rows and queries. The only SQL of the platform (jobs apart).
+//! Persistence: rows and queries. The only SQL of the platform (except for jobs).
 //!
-//! One file per noun. A function is one statement, or a few that must be one. Nothing here
-//! decides anything, makes ids or looks at the clock: both are arguments. Queries are checked
-//! by the tests, which run each of them against a real database.
+//! One file per noun. A function is one statement, or a few that must go together. Nothing here makes
+//! decisions, generates ids or reads the clock: both are arguments. Queries are checked by the tests, which run
+//! each of them against a real database.
 
 use std::borrow::Cow;
 
@@ -46,7 +46,7 @@ pub mod uploads;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
-/// Connects to the database at `url` and brings its schema up to date.
+/// Connects to the database at `url` and migrates its schema.
 pub async fn open(url: &str) -> Result<PgPool, sqlx::Error> {
     let pool = PgPoolOptions::new()
         .max_connections(20)
@@ -57,12 +57,12 @@ pub async fn open(url: &str) -> Result<PgPool, sqlx::Error> {
     Ok(pool)
 }
 
-/// Brings the schema up to date. Two servers that start at once do it one after the other.
+/// Migrates the schema. Servers that start concurrently do this one at a time.
 pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::Error> {
     MIGRATIONS.run(pool).await.map_err(|err| sqlx::Error::Migrate(Box::new(err)))
 }
 
-/// The name of the constraint that `err` reports as broken, if that is what it reports.
+/// The name of the violated constraint, if that is what `err` reports.
 pub fn broken_constraint(err: &sqlx::Error) -> Option<Cow<'_, str>> {
     err.as_database_error()?.constraint().map(Cow::Borrowed)
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
 
-/// How drains can be listed.
+/// The sort orders of drains.
 pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
 
 /// A row of `log_drains`.
@@ -20,7 +20,7 @@ pub struct Row {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Adds a drain. Breaks `log_drains_url_key` when the app has it already.
+/// Inserts a drain. Violates `log_drains_url_key` if the app has it already.
 pub async fn log_drain_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into log_drains (id, app_id, url, token, created_at, updated_at) values ($1, $2, $3, $4, $5, $6)",
@@ -41,12 +41,12 @@ pub async fn log_drain_list(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -
     range.fetch(db, sqlx::query("select * from log_drains where app_id = $1").bind(app)).await
 }
 
-/// How many drains an app has.
+/// The number of an app's drains.
 pub async fn log_drain_count(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<i64> {
     sqlx::query_scalar("select count(*) from log_drains where app_id = $1").bind(app).fetch_one(db).await
 }
 
-/// The drain of an app with this token or URL or, in text, this id.
+/// The drain of an app with this token or URL, or this id (as text).
 pub async fn log_drain_info(db: impl PgExecutor<'_>, app: Uuid, which: &str) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from log_drains where app_id = $1 and (id::text = $2 or token = $2 or url = $2) limit 1")
         .bind(app)
@@ -55,7 +55,7 @@ pub async fn log_drain_info(db: impl PgExecutor<'_>, app: Uuid, which: &str) -> 
         .await
 }
 
-/// Removes a drain.
+/// Deletes a drain.
 pub async fn log_drain_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
     sqlx::query("delete from log_drains where id = $1").bind(id).execute(db).await?;
     Ok(())

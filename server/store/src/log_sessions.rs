@@ -13,12 +13,12 @@ pub struct Row {
     pub expires_at: DateTime<Utc>,
     pub opened_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
-    /// Who asked for it, and with which token or console session.
+    /// Its creator, and their token or console session.
     pub account_id: Option<Uuid>,
     pub credential_id: Option<Uuid>,
 }
 
-/// Adds a session.
+/// Inserts a session.
 pub async fn log_session_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into log_sessions (id, app_id, params, expires_at, created_at, account_id, credential_id)
@@ -36,7 +36,7 @@ pub async fn log_session_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Res
     Ok(())
 }
 
-/// Opens a session. One that was opened in time can be opened again, by a client that reconnects.
+/// Opens a session. A session opened in time can be reopened by a client that reconnects.
 pub async fn log_session_open(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(
         "update log_sessions set opened_at = coalesce(opened_at, $2)
@@ -48,7 +48,7 @@ pub async fn log_session_open(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<U
     .await
 }
 
-/// Forgets sessions of days ago.
+/// Deletes sessions that are days old.
 pub async fn log_session_sweep(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("delete from log_sessions where created_at < $1").bind(before).execute(db).await?;
     Ok(())

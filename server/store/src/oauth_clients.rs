@@ -1,4 +1,4 @@
-//! OAuth clients, and the codes and tokens that they get: rows and queries.
+//! OAuth clients, and their codes and tokens: rows and queries.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
 
-/// How clients can be listed.
+/// The sort orders of clients.
 pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
 
 /// A row of `oauth_clients`.
@@ -16,7 +16,7 @@ pub struct Row {
     pub account_id: Uuid,
     pub name: String,
     pub redirect_uri: String,
-    /// The client's secret, sealed.
+    /// The client secret, encrypted.
     pub secret: Vec<u8>,
     pub secret_hash: Vec<u8>,
     pub created_at: DateTime<Utc>,
@@ -32,7 +32,7 @@ pub struct Code {
     pub code_hash: Vec<u8>,
     pub scope: Vec<String>,
     pub redirect_uri: String,
-    /// Of PKCE, S256.
+    /// PKCE challenge, S256.
     pub challenge: Option<String>,
     pub authorization_id: Option<Uuid>,
     pub used_at: Option<DateTime<Utc>>,
@@ -41,7 +41,7 @@ pub struct Code {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Adds a client.
+/// Inserts a client.
 pub async fn oauth_client_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into oauth_clients (id, account_id, name, redirect_uri, secret, secret_hash, created_at, updated_at)
@@ -60,7 +60,7 @@ pub async fn oauth_client_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Re
     Ok(())
 }
 
-/// Writes what may change of a client.
+/// Updates a client.
 pub async fn oauth_client_update(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "update oauth_clients set name = $2, redirect_uri = $3, secret = $4, secret_hash = $5, updated_at = $6
@@ -82,7 +82,7 @@ pub async fn oauth_client_list(db: impl PgExecutor<'_>, account: Uuid, range: &R
     range.fetch(db, sqlx::query("select * from oauth_clients where account_id = $1").bind(account)).await
 }
 
-/// The client with this id, whoever made it.
+/// The client with this id, of any account.
 pub async fn oauth_client_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from oauth_clients where id = $1").bind(id).fetch_optional(db).await
 }
@@ -92,13 +92,13 @@ pub async fn oauth_client_by_secret(db: impl PgExecutor<'_>, secret_hash: &[u8])
     sqlx::query_as("select * from oauth_clients where secret_hash = $1").bind(secret_hash).fetch_optional(db).await
 }
 
-/// Removes a client, with its codes and all tokens that it got.
+/// Deletes a client, with its codes and all its tokens.
 pub async fn oauth_client_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
     sqlx::query("delete from oauth_clients where id = $1").bind(id).execute(db).await?;
     Ok(())
 }
 
-/// Adds a code.
+/// Inserts a code.
 pub async fn oauth_code_create(db: impl PgExecutor<'_>, row: &Code) -> sqlx::Result<()> {
     sqlx::query(
         "insert into oauth_codes
@@ -125,7 +125,7 @@ pub async fn oauth_code_by_hash(db: impl PgExecutor<'_>, code_hash: &[u8]) -> sq
     sqlx::query_as("select * from oauth_codes where code_hash = $1 for update").bind(code_hash).fetch_optional(db).await
 }
 
-/// Notes that a code was used, and what was made of it, if anything.
+/// Marks a code as used, and records the resulting authorization, if any.
 pub async fn oauth_code_used(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -141,13 +141,13 @@ pub async fn oauth_code_used(
     Ok(())
 }
 
-/// Forgets codes that ended before `before`.
+/// Deletes codes that expired before `before`.
 pub async fn oauth_code_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("delete from oauth_codes where expires_at < $1").bind(before).execute(db).await?;
     Ok(())
 }
 
-/// Notes that an authorization is a client's, and what it is renewed with.
+/// Assigns an authorization to a client, with its refresh token.
 pub async fn oauth_grant_create(
     db: impl PgExecutor<'_>,
     authorization: Uuid,
@@ -163,8 +163,8 @@ pub async fn oauth_grant_create(
     Ok(())
 }
 
-/// Removes the oldest authorizations of an account that clients have: all but the newest `of_client` that this client
-/// has, and the newest `of_all`. Returns whether there were any.
+/// Deletes the oldest client authorizations of an account: all but the newest `of_client` of this client, and
+/// the newest `of_all`. Returns whether there were any.
 pub async fn oauth_grant_trim(
     db: impl PgExecutor<'_>,
     account: Uuid,
@@ -188,7 +188,7 @@ pub async fn oauth_grant_trim(
     Ok(gone.rows_affected() > 0)
 }
 
-/// Gives an authorization of a client another token. Its account and scope, if there is one.
+/// Replaces the token of a client's authorization. Returns its account and scope, if it exists.
 pub async fn oauth_grant_refresh(
     db: impl PgExecutor<'_>,
     client: Uuid,
@@ -212,7 +212,7 @@ pub async fn oauth_grant_refresh(
     .await
 }
 
-/// Removes the authorization of a client that has this token or is renewed with it. Its id and account.
+/// Deletes the authorization of a client with this token or refresh token. Returns its id and account.
 pub async fn oauth_grant_delete(
     db: impl PgExecutor<'_>,
     client: Uuid,

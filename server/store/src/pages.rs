@@ -1,9 +1,9 @@
-//! Pages: the part of a list that somebody asks for, cut by the database.
+//! Pagination of lists in the database.
 //!
-//! A list is a query without an order. [`Range::fetch`] puts it into one, begins after the row that
-//! was shown last (which it finds by value and id, so that equal values neither repeat nor hide
-//! rows) and reads one row more than the page holds, to know whether there is another page. Columns
-//! come from the [`List`]s of this crate and values are bound: no text of a client's gets into SQL.
+//! A list is a query without an order. [`Range::fetch`] orders it, starts after the last row shown (found by
+//! value and id, so that equal values neither repeat nor hide rows) and reads one row more than the page holds,
+//! to know whether there is another page. Columns come from the [`List`]s of this crate and values are bound:
+//! no client text becomes SQL.
 
 use chrono::{DateTime, Utc};
 use sqlx::{
@@ -13,12 +13,12 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-/// Rows of a page when nobody says how many, and the most that anybody gets.
+/// The default page size, and the maximum.
 pub const USUAL: usize = 200;
 /// See [`USUAL`].
 pub const MOST: usize = 1000;
 
-/// What the values of a column are.
+/// The type of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Id,
@@ -27,73 +27,73 @@ pub enum Kind {
     Time,
 }
 
-/// A column that a list can be in the order of. `t` is the list.
+/// A column that a list can be ordered by. `t` is the list.
 #[derive(Debug)]
 pub struct Order {
-    /// How clients call it.
+    /// Its name in the API.
     pub field: &'static str,
     kind: Kind,
     column: &'static str,
-    /// What is compared: `#` stands for the value.
+    /// The expression to compare: `#` stands for the value.
     through: &'static str,
-    /// No two rows of the list have the same value.
+    /// Values are unique within the list.
     is_unique: bool,
 }
 
 impl Order {
-    /// By a value that no two rows of the list have in common.
+    /// By a value that is unique within the list.
     pub const fn unique(field: &'static str, kind: Kind, column: &'static str) -> Self {
         Self { field, kind, column, through: "#", is_unique: true }
     }
 
-    /// By a value that several rows may have.
+    /// By a value that may repeat.
     pub const fn shared(field: &'static str, kind: Kind, column: &'static str) -> Self {
         Self { field, kind, column, through: "#", is_unique: false }
     }
 
-    /// Compares what `through` makes of the value, where `#` stands for it.
+    /// Compares the expression `through`, where `#` stands for the value.
     pub const fn compared_by(self, through: &'static str) -> Self {
         Self { through, ..self }
     }
 }
 
-/// By id, which for most things is the order in which they were made.
+/// By id, which for most things is the order of creation.
 pub const BY_ID: Order = Order::unique("id", Kind::Id, "t.id");
-/// By the moment at which something was made,
+/// By time of creation,
 pub const BY_CREATION: Order = Order::shared("created_at", Kind::Time, "t.created_at");
-/// or was changed last.
+/// or of the last change.
 pub const BY_CHANGE: Order = Order::shared("updated_at", Kind::Time, "t.updated_at");
-/// By address, upper and lower case alike.
+/// By address, case-insensitive.
 pub const BY_EMAIL: Order = Order::shared("email", Kind::Text, "t.email").compared_by("lower(#)");
 /// By a name that is unique within the list.
 pub const BY_NAME: Order = Order::unique("name", Kind::Text, "t.name");
 
-/// The orders that a list has; the first is its own.
+/// The available orders of a list; the first is the default.
 #[derive(Debug)]
 pub struct List {
     pub orders: &'static [Order],
-    /// Whether its own order is from the last to the first.
+    /// Whether the default order is descending.
     pub descending: bool,
 }
 
 impl List {
-    /// A list that is in the first of `orders` unless somebody wants another.
+    /// A list in the first of `orders` by default.
     pub const fn by(orders: &'static [Order]) -> Self {
         Self { orders, descending: false }
     }
 
-    /// As [`List::by`], the other way round.
+    /// Like [`List::by`], descending.
     pub const fn by_descending(orders: &'static [Order]) -> Self {
         Self { orders, descending: true }
     }
 
-    /// The order that clients call `field`.
+    /// The order that clients name `field`.
     pub fn order(&self, field: &str) -> Option<&'static Order> {
         self.orders.iter().find(|order| order.field == field)
     }
 }
 
-/// A value that a page begins or ends with.
+/// A value at the start or end of a page.
 #[derive(Clone, Debug, PartialEq)]
 enum Value {
     Id(Uuid),
@@ -102,18 +102,18 @@ enum Value {
     Time(DateTime<Utc>),
 }
 
-/// Where a page begins or ends.
+/// The start or end of a page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bound {
     value: Value,
-    /// The row of that value; all of them when absent.
+    /// The row with that value; all of them if absent.
     id: Option<Uuid>,
-    /// Not what is at the bound itself.
+    /// Excludes the bound itself.
     excludes: bool,
 }
 
 impl Bound {
-    /// The bound at `value`, which is of the column's kind, or at the row `id` of that value.
+    /// The bound at `value`, which has the column's type, or at the row `id` with that value.
     pub fn parse(order: &Order, value: &str, id: Option<Uuid>, excludes: bool) -> Option<Self> {
         let value = match order.kind {
             Kind::Id => Value::Id(value.parse().ok()?),
@@ -126,7 +126,7 @@ impl Bound {
     }
 }
 
-/// Which part of a list is wanted.
+/// A range of a list.
 #[derive(Clone, Debug)]
 pub struct Range {
     order: &'static Order,
@@ -137,52 +137,52 @@ pub struct Range {
 }
 
 impl Range {
-    /// The first page of `list`, of the usual size.
+    /// The first page of `list`, of the default size.
     pub fn first(list: &'static List) -> Self {
         Self { order: &list.orders[0], descending: list.descending, max: USUAL, start: None, end: None }
     }
 
-    /// As many as a page can hold.
+    /// The maximum page size.
     pub fn longest(list: &'static List) -> Self {
         Self::first(list).at_most(MOST)
     }
 
-    /// In this order, first to last.
+    /// In this order, ascending.
     pub fn by(self, order: &'static Order) -> Self {
         Self { order, descending: false, ..self }
     }
 
-    /// From the last to the first, or not.
+    /// Descending or ascending.
     pub fn turned(self, descending: bool) -> Self {
         Self { descending, ..self }
     }
 
-    /// This many rows, within what is allowed.
+    /// This many rows, within the limits.
     pub fn at_most(self, max: usize) -> Self {
         Self { max: max.clamp(1, MOST), ..self }
     }
 
-    /// From one bound to the other, in the order of the range.
+    /// Between two bounds, in the order of the range.
     pub fn between(self, start: Option<Bound>, end: Option<Bound>) -> Self {
         Self { start, end, ..self }
     }
 
-    /// The order it is in.
+    /// The order.
     pub fn order(&self) -> &'static Order {
         self.order
     }
 
-    /// Whether it goes from the last to the first.
+    /// Whether it is descending.
     pub fn is_descending(&self) -> bool {
         self.descending
     }
 
-    /// How many rows it holds at most.
+    /// The maximum number of rows.
     pub fn max(&self) -> usize {
         self.max
     }
 
-    /// Reads this part of `list`: a query whose rows have an `id`, without an order of its own.
+    /// Fetches this range of `list`: a query whose rows have an `id`, without an order.
     pub async fn fetch<T>(
         &self,
         db: impl PgExecutor<'_>,
@@ -239,7 +239,7 @@ impl Range {
     }
 }
 
-/// A row and where it stands.
+/// A row and its position.
 struct Keyed<T> {
     row: T,
     place: Place,
@@ -252,26 +252,26 @@ impl<'r, T: FromRow<'r, PgRow>> FromRow<'r, PgRow> for Keyed<T> {
     }
 }
 
-/// Where a row stands in the order of its list.
+/// The position of a row in the order of its list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its value in the column that the list is in the order of.
+    /// Its value in the column of the order.
     pub value: String,
     pub id: Uuid,
 }
 
 impl Place {
-    /// What a row says in which the next page begins; no id where the value is enough.
+    /// The position in `Next-Range` for the next page; no id if the value is sufficient.
     pub fn id_in(&self, order: &Order) -> Option<Uuid> {
         (!order.is_unique).then_some(self.id)
     }
 }
 
-/// Part of a list.
+/// A page of a list.
 #[derive(Debug)]
 pub struct Page<T> {
     pub rows: Vec<T>,
-    /// Where its first and its last row stand.
+    /// The positions of its first and last row.
     pub ends: Option<(Place, Place)>,
     /// Whether more rows follow.
     pub has_more: bool,
@@ -285,12 +285,12 @@ impl<T> Page<T> {
         Self { rows: keyed.into_iter().map(|k| k.row).collect(), ends, has_more }
     }
 
-    /// The same page of other things.
+    /// The same page with mapped rows.
     pub fn map<U>(self, shown: impl FnMut(T) -> U) -> Page<U> {
         Page { rows: self.rows.into_iter().map(shown).collect(), ends: self.ends, has_more: self.has_more }
     }
 
-    /// The page after this one of `range`; none when this is the last.
+    /// The page after this one of `range`; `None` if this is the last.
     pub fn next(&self, range: &Range) -> Option<Range> {
         let (_, last) = self.ends.as_ref().filter(|_| self.has_more)?;
         let start = Bound::parse(range.order, &last.value, last.id_in(range.order), true);

@@ -1,4 +1,4 @@
-//! Passwords, what their codes are made of, and whether there are any: rows and queries.
+//! Passwords, their TOTP secrets and the password policy: rows and queries.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
@@ -11,17 +11,17 @@ pub struct Row {
     pub account_id: Uuid,
     /// A PHC string.
     pub hash: String,
-    /// What codes are made of, sealed.
+    /// The TOTP secret, encrypted.
     pub secret: Vec<u8>,
-    /// The newest step whose code was taken.
+    /// The time step of the last code accepted.
     pub last_step: i64,
-    /// Absent until somebody has shown that they can make codes; not in force before.
+    /// Absent until the second factor is confirmed; inactive before that.
     pub confirmed_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
-/// Whether anybody is let in by a password, and how many accounts have one.
+/// Whether password sign-in is on, and the number of accounts with a password.
 pub async fn password_policy_info(db: impl PgExecutor<'_>) -> sqlx::Result<(bool, i64)> {
     sqlx::query_as(
         "select coalesce(bool_or(enabled), false), (select count(*) from passwords where confirmed_at is not null)
@@ -31,7 +31,7 @@ pub async fn password_policy_info(db: impl PgExecutor<'_>) -> sqlx::Result<(bool
     .await
 }
 
-/// Lets people in by passwords, or no longer.
+/// Turns password sign-in on or off.
 pub async fn password_policy_update(db: impl PgExecutor<'_>, enabled: bool, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update password_policies set enabled = $1, updated_at = $2")
         .bind(enabled)
@@ -41,12 +41,12 @@ pub async fn password_policy_update(db: impl PgExecutor<'_>, enabled: bool, now:
     Ok(())
 }
 
-/// The password of an account, in force or not yet.
+/// The password of an account, active or not.
 pub async fn password_by_account(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from passwords where account_id = $1").bind(account).fetch_optional(db).await
 }
 
-/// Begins a password, in place of one that was begun before. Not when one is in force: returns whether.
+/// Starts setting a password, replacing one not yet confirmed. Returns `false` if one is active.
 pub async fn password_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "insert into passwords (id, account_id, hash, secret, last_step, created_at, updated_at)
@@ -67,7 +67,7 @@ pub async fn password_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result
     Ok(done.rows_affected() == 1)
 }
 
-/// Puts a password in force, with the step of the code that was shown. Once: returns whether.
+/// Activates a password, with the time step of the confirming code. Returns whether it did; only once.
 pub async fn password_confirm(db: impl PgExecutor<'_>, id: Uuid, step: i64, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "update passwords set confirmed_at = $3, last_step = $2, updated_at = $3 where id = $1 and confirmed_at is null",
@@ -80,7 +80,7 @@ pub async fn password_confirm(db: impl PgExecutor<'_>, id: Uuid, step: i64, now:
     Ok(done.rows_affected() == 1)
 }
 
-/// Puts another password in place of the one with this id; its codes stay.
+/// Replaces the password with this id; its TOTP secret is unchanged.
 pub async fn password_update(db: impl PgExecutor<'_>, id: Uuid, hash: &str, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update passwords set hash = $2, updated_at = $3 where id = $1")
         .bind(id)
@@ -91,14 +91,14 @@ pub async fn password_update(db: impl PgExecutor<'_>, id: Uuid, hash: &str, now:
     Ok(())
 }
 
-/// Removes the password of an account with its recovery codes. Returns whether there was one.
+/// Deletes the password of an account with its recovery codes. Returns whether it existed.
 pub async fn password_delete(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<bool> {
     let done = sqlx::query("delete from passwords where account_id = $1").bind(account).execute(db).await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Uses up the code of a step, for the password that was looked at. Of two who bring the same code at
-/// once, one is told `true`.
+/// Uses up the code of a time step, for the verified password. Of two concurrent calls with the same code, one
+/// returns `true`.
 pub async fn password_step_use(db: impl PgExecutor<'_>, seen: &Row, step: i64) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "update passwords set last_step = $3
@@ -112,7 +112,7 @@ pub async fn password_step_use(db: impl PgExecutor<'_>, seen: &Row, step: i64) -
     Ok(done.rows_affected() == 1)
 }
 
-/// Forgets passwords that were begun before this and never confirmed.
+/// Deletes passwords started before this time and never confirmed.
 pub async fn password_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("delete from passwords where confirmed_at is null and created_at < $1")
         .bind(before)
@@ -121,7 +121,7 @@ pub async fn password_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> s
     Ok(())
 }
 
-/// Puts these recovery codes, by id and hash, in place of those that there were.
+/// Replaces the recovery codes with these, by id and hash.
 pub async fn recovery_codes_replace(
     db: &mut PgConnection,
     password: Uuid,
@@ -143,7 +143,7 @@ pub async fn recovery_codes_replace(
     Ok(())
 }
 
-/// How many recovery codes of a password are left.
+/// The number of recovery codes left for a password.
 pub async fn recovery_code_count(db: impl PgExecutor<'_>, password: Uuid) -> sqlx::Result<i64> {
     sqlx::query_scalar("select count(*) from recovery_codes where password_id = $1 and used_at is null")
         .bind(password)
@@ -151,7 +151,7 @@ pub async fn recovery_code_count(db: impl PgExecutor<'_>, password: Uuid) -> sql
         .await
 }
 
-/// Whether there is such a recovery code, which was not used.
+/// Whether this recovery code exists and is unused.
 pub async fn recovery_code_exists(db: impl PgExecutor<'_>, password: Uuid, hash: &[u8]) -> sqlx::Result<bool> {
     sqlx::query_scalar(
         "select exists (select 1 from recovery_codes where password_id = $1 and code_hash = $2 and used_at is null)",
@@ -162,7 +162,7 @@ pub async fn recovery_code_exists(db: impl PgExecutor<'_>, password: Uuid, hash:
     .await
 }
 
-/// Uses up a recovery code, for the password that was looked at. Of two who bring it at once, one is told `true`.
+/// Uses up a recovery code, for the verified password. Of two concurrent calls, one returns `true`.
 pub async fn recovery_code_use(
     db: impl PgExecutor<'_>,
     seen: &Row,

@@ -1,10 +1,10 @@
-//! Quotas: how much an account or a team may have, and how much it has. Rows and queries.
+//! Quotas: limits and usage of an account or a team. Rows and queries.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-/// Whose apps are counted: a person's or a team's. Neither is the platform, for what holds for everybody else.
+/// The owner whose apps are counted: a person or a team. Neither is the platform, for the defaults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
     pub account: Option<Uuid>,
@@ -16,11 +16,11 @@ pub struct Owner {
 pub struct Row {
     pub kind: String,
     pub most: i64,
-    /// Not that of the platform.
+    /// Set for this owner, not a default.
     pub is_own: bool,
 }
 
-/// What somebody has.
+/// An owner's usage.
 #[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct Usage {
     pub apps: i64,
@@ -35,7 +35,7 @@ pub struct Usage {
     pub service_accounts: i64,
 }
 
-/// What is set for an owner, and for all.
+/// The quotas set for an owner, and the defaults.
 pub async fn quota_list(db: impl PgExecutor<'_>, owner: Owner) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(
         "select kind, most, account_id is not null or team_id is not null as is_own from quotas
@@ -47,7 +47,7 @@ pub async fn quota_list(db: impl PgExecutor<'_>, owner: Owner) -> sqlx::Result<V
     .await
 }
 
-/// Sets a quota of an owner, or takes it back.
+/// Sets a quota of an owner, or resets it.
 pub async fn quota_save(
     db: &mut PgConnection,
     id: Uuid,
@@ -81,8 +81,8 @@ pub async fn quota_save(
     Ok(())
 }
 
-/// Until the end of the transaction nobody else counts what this owner has: two who each take the last do so one
-/// after the other.
+/// Locks an owner's usage until the end of the transaction, so that two concurrent requests cannot both take
+/// the last unit.
 pub async fn quota_lock(db: impl PgExecutor<'_>, owner: Owner) -> sqlx::Result<()> {
     sqlx::query("select pg_advisory_xact_lock(7303, hashtext($1))")
         .bind(owner.account.or(owner.team).unwrap_or_default().to_string())
@@ -91,7 +91,7 @@ pub async fn quota_lock(db: impl PgExecutor<'_>, owner: Owner) -> sqlx::Result<(
     Ok(())
 }
 
-/// What an owner has. `sizes` says how much memory, in MB, a dyno of each size has.
+/// An owner's usage. `sizes` is the memory, in MB, of a dyno of each size.
 pub async fn quota_usage(db: impl PgExecutor<'_>, owner: Owner, sizes: &[(&str, i64)]) -> sqlx::Result<Usage> {
     let (names, memory): (Vec<&str>, Vec<i64>) = sizes.iter().copied().unzip();
     sqlx::query_as(
@@ -119,7 +119,7 @@ pub async fn quota_usage(db: impl PgExecutor<'_>, owner: Owner, sizes: &[(&str, 
     .await
 }
 
-/// Whose an app is.
+/// The owner of an app.
 pub async fn quota_owner(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Option<Owner>> {
     let found: Option<(Option<Uuid>, Option<Uuid>)> =
         sqlx::query_as("select owner_id, team_id from apps where id = $1").bind(app).fetch_optional(db).await?;

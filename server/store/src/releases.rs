@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
 
-/// How the releases of an app can be listed.
+/// The sort orders of an app's releases.
 pub static LIST: List = List::by(&[Order::unique("version", Kind::Number, "t.version"), BY_ID, BY_CREATION, BY_CHANGE]);
 
-/// A row of `releases`, with the address of whoever made it.
+/// A row of `releases`, with the address of its creator.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
     pub id: Uuid,
@@ -35,7 +35,7 @@ const SELECT: &str = "select r.id, r.app_id, r.version, r.status, left(r.descrip
         r.created_at, r.updated_at
     from releases r join accounts u on u.id = r.account_id ";
 
-/// What a new release needs; its version is counted here.
+/// The fields of a new release; its version is assigned here.
 #[derive(Debug)]
 pub struct New<'a> {
     pub id: Uuid,
@@ -49,8 +49,8 @@ pub struct New<'a> {
     pub now: DateTime<Utc>,
 }
 
-/// Adds a release with the next version, which it returns. Lock the app first. A release that
-/// is there already stays as it is.
+/// Inserts a release with the next version, which it returns. Lock the app first. An existing release is
+/// unchanged.
 pub async fn release_create(db: &mut PgConnection, new: &New<'_>) -> sqlx::Result<i32> {
     sqlx::query(
         "insert into releases (id, app_id, version, status, description, account_id, slug_id, config, commit,
@@ -92,12 +92,12 @@ pub async fn release_list(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> 
     range.fetch(db, sqlx::query(list).bind(app)).await
 }
 
-/// What became of a release so far; nothing when there is none with this id.
+/// The status of a release; `None` if there is none with this id.
 pub async fn release_status(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar("select status from releases where id = $1").bind(id).fetch_optional(db).await
 }
 
-/// The sealed config vars of a release.
+/// The encrypted config vars of a release.
 pub async fn release_config(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Vec<u8>>> {
     sqlx::query_scalar("select config from releases where id = $1").bind(id).fetch_optional(db).await
 }
@@ -120,7 +120,7 @@ pub async fn release_newest(db: impl PgExecutor<'_>, app: Uuid, most: i64) -> sq
         .await
 }
 
-/// The release that runs: the newest that succeeded.
+/// The current release: the newest that succeeded.
 pub async fn release_current(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "{SELECT} where r.app_id = $1 and r.status = 'succeeded' order by r.version desc limit 1"
@@ -130,7 +130,7 @@ pub async fn release_current(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result
     .await
 }
 
-/// The release that an app runs.
+/// The current release of an app.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Current {
     pub id: Uuid,
@@ -139,7 +139,7 @@ pub struct Current {
     pub slug_id: Option<Uuid>,
 }
 
-/// The release that runs, of every app.
+/// The current release of every app.
 pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Current>> {
     sqlx::query_as(
         "select c.* from apps a cross join lateral (
@@ -151,7 +151,7 @@ pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Cu
     .await
 }
 
-/// What the list of apps says of a release.
+/// The release fields in the list of apps.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Summary {
     pub app_id: Uuid,
@@ -160,11 +160,11 @@ pub struct Summary {
     pub description: String,
     pub email: String,
     pub created_at: DateTime<Utc>,
-    /// The first line of what the commit says.
+    /// The first line of the commit message.
     pub message: Option<String>,
 }
 
-/// The newest release of each of these apps, whatever became of it.
+/// The newest release of each of these apps, in any status.
 pub async fn release_newest_of(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::Result<Vec<Summary>> {
     sqlx::query_as(
         "select n.*, u.email,
@@ -181,7 +181,7 @@ pub async fn release_newest_of(db: impl PgExecutor<'_>, apps: &[Uuid]) -> sqlx::
     .await
 }
 
-/// The newest slug that an app was released with, or is about to be.
+/// The slug of an app's newest release, including a pending one.
 pub async fn release_newest_slug(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Option<Uuid>> {
     sqlx::query_scalar(
         "select slug_id from releases where app_id = $1 and status in ('succeeded', 'pending')
@@ -193,7 +193,7 @@ pub async fn release_newest_slug(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Re
     .map(Option::flatten)
 }
 
-/// Moves a release from one status to another. Returns `false`, changing nothing, if it was not in `from`.
+/// Changes the status of a release. Returns `false`, changing nothing, if it was not `from`.
 pub async fn release_move(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -211,13 +211,13 @@ pub async fn release_move(
     Ok(moved.rows_affected() == 1)
 }
 
-/// Notes that a release phase has output.
+/// Records that a release phase has output.
 pub async fn release_has_output(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
     sqlx::query("update releases set has_output = true where id = $1").bind(id).execute(db).await?;
     Ok(())
 }
 
-/// How many releases of an app run their release phase or wait for it.
+/// The number of an app's releases whose release phase is running or waiting.
 pub async fn release_pending_count(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<i64> {
     sqlx::query_scalar("select count(*) from releases where app_id = $1 and status = 'pending'")
         .bind(app)
@@ -225,7 +225,7 @@ pub async fn release_pending_count(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::
         .await
 }
 
-/// Asks for the end of all release phases of an app, those that run and those that wait.
+/// Requests cancellation of all running and waiting release phases of an app.
 pub async fn release_cancel_all(db: impl PgExecutor<'_>, app: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(
         "update releases set cancelled_at = coalesce(cancelled_at, $2) where app_id = $1 and status = 'pending'",

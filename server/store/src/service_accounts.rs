@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range};
 
-/// How service accounts can be listed.
+/// The sort orders of service accounts.
 pub static LIST: List = List::by(&[BY_NAME, BY_ID, BY_CREATION, BY_CHANGE]);
 
 /// A row of `service_accounts`, with its address and its role in the team.
@@ -24,8 +24,8 @@ pub struct Row {
 const SELECT: &str = "select s.*, a.email, m.role from service_accounts s join accounts a on a.id = s.id
     join team_members m on m.team_id = s.team_id and m.account_id = s.id ";
 
-/// Makes an account that exists a service account, by the word of `by`. Breaks `service_accounts_name_key` when the
-/// team has one of that name.
+/// Turns an existing account into a service account created by `by`. Violates `service_accounts_name_key` if the
+/// team has one with that name.
 pub async fn service_account_create(
     db: impl PgExecutor<'_>,
     account: Uuid,
@@ -54,7 +54,7 @@ pub async fn service_account_list(db: impl PgExecutor<'_>, team: Uuid, range: &R
     range.fetch(db, sqlx::query(list).bind(team)).await
 }
 
-/// The service account of a team with this name or address or, in text, this id.
+/// The service account of a team with this name or address, or this id (as text).
 pub async fn service_account_info(db: impl PgExecutor<'_>, team: Uuid, which: &str) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "{SELECT} where s.team_id = $1 and (s.id::text = $2 or s.name = $2 or a.email = $2)"
@@ -70,13 +70,13 @@ pub async fn service_account_ids(db: impl PgExecutor<'_>, team: Uuid) -> sqlx::R
     sqlx::query_scalar("select id from service_accounts where team_id = $1").bind(team).fetch_all(db).await
 }
 
-/// Whether an account is a service account, of whatever team.
+/// Whether an account is a service account, of any team.
 pub async fn service_account_exists(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<bool> {
     sqlx::query_scalar("select exists (select 1 from service_accounts where id = $1)").bind(account).fetch_one(db).await
 }
 
-/// Takes everything from a service account: its tokens, its team, its apps, its name. What it
-/// did stays, and so does its account, suspended.
+/// Removes a service account's tokens, team membership, app access and name. Its history remains, and so does
+/// its account, suspended.
 pub async fn service_account_retire(
     db: &mut sqlx::PgConnection,
     account: Uuid,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::pages::{BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
 
-/// How sessions can be listed: the last used first.
+/// The sort orders of sessions: most recently used first.
 pub static LIST: List =
     List::by_descending(&[Order::shared("last_seen_at", Kind::Time, "t.last_seen_at"), BY_ID, BY_CREATION]);
 
@@ -24,7 +24,7 @@ pub struct Row {
     pub expires_at: DateTime<Utc>,
 }
 
-/// Adds a session.
+/// Inserts a session.
 pub async fn session_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into sessions
@@ -45,7 +45,7 @@ pub async fn session_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<
     Ok(())
 }
 
-/// Writes a session that has changed. One that was ended meanwhile stays so, and none lasts for longer than ninety
+/// Updates a changed session. One that was ended concurrently stays ended, and none lasts longer than ninety
 /// days, however much it is used.
 pub async fn session_update(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
@@ -74,7 +74,7 @@ pub async fn session_by_key(db: impl PgExecutor<'_>, key_hash: &[u8], now: DateT
         .await
 }
 
-/// Notes that a session was used; at most once a minute, to spare the disk.
+/// Records the use of a session; at most once a minute, to reduce disk writes.
 pub async fn session_seen(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update sessions set last_seen_at = $2 where id = $1 and last_seen_at < $2 - interval '1 minute'")
         .bind(id)
@@ -84,7 +84,7 @@ pub async fn session_seen(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>)
     Ok(())
 }
 
-/// What people see of a session.
+/// The displayed fields of a session.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Listed {
     pub id: Uuid,
@@ -119,7 +119,7 @@ pub async fn session_delete(db: impl PgExecutor<'_>, account: Uuid, id: Uuid) ->
     Ok(done.rows_affected() == 1)
 }
 
-/// Ends the sessions of an account but the one to `keep`, and the links that would begin others.
+/// Ends the sessions of an account except `keep`, and deletes its sign-in links.
 pub async fn session_delete_others(db: &mut PgConnection, account: Uuid, keep: Option<Uuid>) -> sqlx::Result<()> {
     sqlx::query("delete from sessions where account_id = $1 and id is distinct from $2")
         .bind(account)
@@ -140,7 +140,7 @@ pub async fn session_delete_key(db: impl PgExecutor<'_>, key_hash: &[u8]) -> sql
     Ok(())
 }
 
-/// When a session ends, if it exists.
+/// When a session expires, if it exists.
 pub async fn session_ends_at(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -162,7 +162,7 @@ pub async fn session_exists(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc
         .await
 }
 
-/// Adds a one-time link. It goes with the authorization that made it, if one did.
+/// Inserts a one-time link. It is deleted with the authorization that created it, if any.
 pub async fn sign_in_link_create(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -187,7 +187,7 @@ pub async fn sign_in_link_create(
     Ok(())
 }
 
-/// A one-time link that still works: the account it would sign in, and until when.
+/// A valid one-time link: its account and expiry.
 pub async fn sign_in_link_info(
     db: impl PgExecutor<'_>,
     secret_hash: &[u8],
@@ -203,7 +203,7 @@ pub async fn sign_in_link_info(
     .await
 }
 
-/// Uses a one-time link up: the account it signs in, once.
+/// Uses up a one-time link and returns its account.
 pub async fn sign_in_link_use(
     db: impl PgExecutor<'_>,
     secret_hash: &[u8],
@@ -219,7 +219,7 @@ pub async fn sign_in_link_use(
     .await
 }
 
-/// Forgets sessions and links that are over.
+/// Deletes expired sessions and links.
 pub async fn session_sweep(db: &sqlx::PgPool, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("delete from sessions where expires_at < $1").bind(now).execute(db).await?;
     sqlx::query("delete from sign_in_links where expires_at < $1").bind(now).execute(db).await?;

@@ -1,4 +1,4 @@
-//! Signing in: attempts that are under way at a provider. Rows and queries.
+//! Sign-in attempts in progress at a provider. Rows and queries.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
@@ -10,20 +10,20 @@ pub struct Row {
     pub id: Uuid,
     pub provider_id: Uuid,
     pub state_hash: Vec<u8>,
-    /// Which browser began it.
+    /// The browser that started it.
     pub browser_hash: Vec<u8>,
-    /// Nonce and PKCE verifier, sealed.
+    /// Nonce and PKCE verifier, encrypted.
     pub secret: Vec<u8>,
-    /// Where to go afterwards.
+    /// Where to redirect afterwards.
     pub next: String,
-    /// Who began it to link an identity to their account.
+    /// The account that started it to link an identity.
     pub account_id: Option<Uuid>,
     pub expires_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
-/// Adds an attempt.
+/// Inserts an attempt.
 pub async fn sign_in_attempt_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into sign_in_attempts
@@ -45,8 +45,8 @@ pub async fn sign_in_attempt_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx:
     Ok(())
 }
 
-/// Uses an attempt up: gone, whatever comes of it, so that it is answered once. It has to be of this
-/// provider and of this browser, and in time; one of another browser stays for whom it belongs to.
+/// Uses up an attempt: deleted, whatever the outcome, so that it is answered once. It has to match the provider
+/// and the browser, and be in time; one of another browser is left alone.
 pub async fn sign_in_attempt_take(
     db: impl PgExecutor<'_>,
     provider: Uuid,
@@ -66,13 +66,13 @@ pub async fn sign_in_attempt_take(
     .await
 }
 
-/// Forgets the attempts at a provider.
+/// Deletes the attempts at a provider.
 pub async fn sign_in_attempt_delete_all(db: impl PgExecutor<'_>, provider: Uuid) -> sqlx::Result<()> {
     sqlx::query("delete from sign_in_attempts where provider_id = $1").bind(provider).execute(db).await?;
     Ok(())
 }
 
-/// Forgets attempts that are over.
+/// Deletes expired attempts.
 pub async fn sign_in_attempt_sweep(db: impl PgExecutor<'_>, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("delete from sign_in_attempts where expires_at < $1").bind(now).execute(db).await?;
     Ok(())

@@ -13,7 +13,7 @@ use crate::payers::OF_APPS;
 pub struct Row {
     pub id: Uuid,
     pub app_id: Uuid,
-    /// `SHA256:<hex>`; `None` until the archive is there.
+    /// `SHA256:<hex>`; `None` until the archive is uploaded.
     pub checksum: Option<String>,
     pub size: Option<i64>,
     pub process_types: Json<BTreeMap<String, String>>,
@@ -21,15 +21,15 @@ pub struct Row {
     pub commit: Option<String>,
     pub commit_description: Option<String>,
     pub stack: String,
-    /// Why its archive could not be unpacked last.
+    /// The error of the last attempt to unpack its archive.
     pub fault: Option<String>,
-    /// The archive itself is at fault: it will not be tried again.
+    /// The archive itself is invalid: no further attempts.
     pub refused: bool,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
-/// Adds a slug; adding the same again changes nothing.
+/// Inserts a slug; inserting the same one again changes nothing.
 pub async fn slug_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into slugs (id, app_id, checksum, size, process_types, buildpack_description, commit,
@@ -57,7 +57,7 @@ pub async fn slug_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option
     sqlx::query_as("select * from slugs where id = $1").bind(id).fetch_optional(db).await
 }
 
-/// Notes that a slug's archive is there. False if there was one before.
+/// Records that a slug's archive was uploaded. `false` if it already had one.
 pub async fn slug_uploaded(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -122,7 +122,7 @@ pub async fn slug_checksums_of_app_alone(db: impl PgExecutor<'_>, app: Uuid) -> 
     .await
 }
 
-/// The apps that have a slug: the one it was made for, and those that released it.
+/// The apps that have a slug: the one it was built for, and those that released it.
 pub async fn slug_apps(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar("select app_id from slugs where id = $1 union select app_id from releases where slug_id = $1")
         .bind(id)
@@ -130,7 +130,7 @@ pub async fn slug_apps(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Vec<Uu
         .await
 }
 
-/// Notes why a slug could not be unpacked, and whether it is worth another try; `None`: it went well.
+/// Records why a slug could not be unpacked, and whether to retry; `None`: success.
 pub async fn slug_fault(db: impl PgExecutor<'_>, id: Uuid, fault: Option<&str>, refused: bool) -> sqlx::Result<()> {
     sqlx::query(
         "update slugs set fault = $2, refused = $3 where id = $1 and (fault is distinct from $2 or refused <> $3)",
@@ -143,24 +143,24 @@ pub async fn slug_fault(db: impl PgExecutor<'_>, id: Uuid, fault: Option<&str>, 
     Ok(())
 }
 
-/// A slug of a release that runs, is about to, or may be gone back to soon.
+/// A slug of a release that is current, pending, or a likely rollback target.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Needed {
     pub release_id: Uuid,
     pub app_id: Uuid,
     pub slug_id: Uuid,
-    /// Who pays for what is done for the app.
+    /// The payer of the app's background work.
     pub payer: Uuid,
-    /// The release is the newest of its app, or waits for its phase.
+    /// The release is the newest of its app, or waits for its release phase.
     pub now: bool,
-    /// A job is at it.
+    /// A job is working on it.
     pub busy: bool,
-    /// A job gave up on it lately, or it is refused for good.
+    /// A job recently gave up on it, or it is permanently rejected.
     pub hopeless: bool,
 }
 
-/// The slugs of the newest `newest` releases of each app, of those that wait for their phase, and of
-/// all dynos. What was given up before `since` is no longer hopeless.
+/// The slugs of the newest `newest` releases of each app, of those waiting for their release phase, and of all
+/// dynos. Those given up before `since` are no longer hopeless.
 pub async fn slug_needed_all(db: impl PgExecutor<'_>, newest: i64, since: DateTime<Utc>) -> sqlx::Result<Vec<Needed>> {
     let needed = format!(
         "with wanted as (
@@ -185,7 +185,7 @@ pub async fn slug_needed_all(db: impl PgExecutor<'_>, newest: i64, since: DateTi
     sqlx::query_as(sqlx::AssertSqlSafe(needed)).bind(newest).bind(since).fetch_all(db).await
 }
 
-/// Whether a release of a dyno has this slug.
+/// Whether the release of any dyno has this slug.
 pub async fn slug_runs(db: impl PgExecutor<'_>, app: Uuid, slug: Uuid) -> sqlx::Result<bool> {
     sqlx::query_scalar(
         "select exists (select 1 from dynos d join releases r on r.id = d.release_id

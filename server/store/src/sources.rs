@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-/// Adds a place for an upload.
+/// Inserts a source to upload to.
 pub async fn source_create(db: impl PgExecutor<'_>, id: Uuid, account: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("insert into sources (id, account_id, created_at) values ($1, $2, $3)")
         .bind(id)
@@ -15,7 +15,7 @@ pub async fn source_create(db: impl PgExecutor<'_>, id: Uuid, account: Uuid, now
     Ok(())
 }
 
-/// Notes that the archive is there. Returns whose it is; none when its time is over.
+/// Records that the archive was uploaded. Returns its account; `None` if the source has expired.
 pub async fn source_uploaded(db: impl PgExecutor<'_>, id: Uuid, size: i64) -> sqlx::Result<Option<Uuid>> {
     sqlx::query_scalar("update sources set size = $2 where id = $1 returning account_id")
         .bind(id)
@@ -24,7 +24,7 @@ pub async fn source_uploaded(db: impl PgExecutor<'_>, id: Uuid, size: i64) -> sq
         .await
 }
 
-/// Of some ids those of no source.
+/// Those of `ids` that are not the id of a source.
 pub async fn source_ids_unknown(db: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar(
         "select i.id from unnest($1::uuid[]) i(id) where not exists (select 1 from sources s where s.id = i.id)",
@@ -34,7 +34,7 @@ pub async fn source_ids_unknown(db: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::
     .await
 }
 
-/// The ids of sources older than `before`, which are taken off the list.
+/// The ids of sources older than `before`, which are deleted.
 pub async fn source_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar("delete from sources where created_at < $1 returning id").bind(before).fetch_all(db).await
 }

@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
 
-/// How invitations can be listed.
+/// The sort orders of invitations.
 pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
 
-/// A row of `team_invitations`, with the names of all concerned.
+/// A row of `team_invitations`, with the names involved.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
     pub id: Uuid,
@@ -31,7 +31,7 @@ const SELECT: &str = "select i.*, t.name as team, a.email, a.name, b.email as in
     from team_invitations i join teams t on t.id = i.team_id join accounts a on a.id = i.account_id
     left join accounts b on b.id = i.invited_by ";
 
-/// What an invitation needs.
+/// The fields of an invitation.
 #[derive(Debug)]
 pub struct New<'a> {
     pub id: Uuid,
@@ -76,7 +76,7 @@ pub async fn team_invitation_list(
     range.fetch(db, sqlx::query(list).bind(team).bind(account)).await
 }
 
-/// The invitation to a team with this address or, in text, this id of invitation or account.
+/// The invitation to a team with this address, or this id (as text) of invitation or account.
 pub async fn team_invitation_of(db: impl PgExecutor<'_>, team: Uuid, who: &str) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "{SELECT} where i.team_id = $1 and (i.id::text = $2 or lower(a.email) = lower($2) or a.id::text = $2)"
@@ -92,7 +92,7 @@ pub async fn team_invitation_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Re
     sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} where i.id = $1"))).bind(id).fetch_optional(db).await
 }
 
-/// Removes an invitation: it was taken up, declined or taken back. `false` when it was gone already.
+/// Deletes an accepted, declined or revoked invitation. `false` if it was gone already.
 pub async fn team_invitation_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
     let gone = sqlx::query("delete from team_invitations where id = $1").bind(id).execute(db).await?;
     Ok(gone.rows_affected() == 1)

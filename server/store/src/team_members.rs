@@ -9,13 +9,13 @@ use crate::{
     pages::{BY_CHANGE, BY_CREATION, BY_EMAIL, BY_ID, Kind, List, Order, Page, Range},
 };
 
-/// How members can be listed.
+/// The sort orders of members.
 pub static LIST: List = List::by(&[BY_EMAIL, BY_ID, BY_CREATION, BY_CHANGE]);
 
-/// How can be listed who may do what with the apps of a team: app by app, members first.
+/// The sort order of a team's app permissions: app by app, members first.
 pub static ACCESS_LIST: List = List::by(&[Order::unique("app", Kind::Text, "t.place"), BY_ID]);
 
-/// A row of `team_members`, with who it is.
+/// A row of `team_members`, with its account.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
     pub id: Uuid,
@@ -29,14 +29,14 @@ pub struct Row {
     pub last_login: Option<DateTime<Utc>>,
     /// The name of a service account; absent for people.
     pub service: Option<String>,
-    /// By whom they are what they are: `person` or `rule`.
+    /// Who set the role: `person` or `rule`.
     pub given_by: String,
 }
 
 const SELECT: &str = "select m.*, a.email, coalesce(a.name, s.name) as name, a.last_login, s.name as service
     from team_members m join accounts a on a.id = m.account_id left join service_accounts s on s.id = a.id ";
 
-/// Makes an account a member, or gives a member another role, by a person's word.
+/// Adds a member, or changes a member's role, by a person's decision.
 pub async fn team_member_save(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -62,7 +62,7 @@ pub async fn team_member_save(
     Ok(())
 }
 
-/// As [`team_member_save`], by a rule: what a person said about the account stands.
+/// Like [`team_member_save`], by a rule: a person's decision about the account takes precedence.
 pub async fn team_member_give(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -88,7 +88,7 @@ pub async fn team_member_give(
     Ok(())
 }
 
-/// Notes that a person took an account out of a team, so that no rule puts it back.
+/// Records that a person removed an account from a team, so that no rule adds it again.
 pub async fn team_member_keep_out(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -109,7 +109,7 @@ pub async fn team_member_keep_out(
     Ok(())
 }
 
-/// What a person said about an account in a team: `Some(true)` that it is a member, `Some(false)` that it is not.
+/// A person's decision about an account in a team: `Some(true)` for a member, `Some(false)` for a removed one.
 pub async fn team_member_word(db: impl PgExecutor<'_>, team: Uuid, account: Uuid) -> sqlx::Result<Option<bool>> {
     sqlx::query_scalar(
         "select true from team_members where team_id = $1 and account_id = $2 and given_by = 'person'
@@ -127,7 +127,7 @@ pub async fn team_member_list(db: impl PgExecutor<'_>, team: Uuid, range: &Range
     range.fetch(db, sqlx::query(list).bind(team)).await
 }
 
-/// A member of a team, or somebody from outside whom one of its apps let in, and that app.
+/// A member of a team, or an outside collaborator of one of its apps, and that app.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct OnApp {
     pub app_id: Uuid,
@@ -135,13 +135,13 @@ pub struct OnApp {
     pub locked: bool,
     pub account_id: Uuid,
     pub email: String,
-    /// What it is in the team; absent for those from outside.
+    /// The role in the team; absent for outsiders.
     pub role: Option<String>,
-    /// What it was given on this app.
+    /// The permissions granted on this app.
     pub permissions: Option<Vec<String>>,
 }
 
-/// Everybody with every app of a team that `viewer` may know of.
+/// Every member with every app of a team that is visible to `viewer`.
 pub async fn team_access_list(
     db: impl PgExecutor<'_>,
     team: Uuid,
@@ -167,7 +167,7 @@ pub async fn team_access_list(
     range.fetch(db, list).await
 }
 
-/// The member with this address or, in text, this id of account or membership.
+/// The member with this address, or this id (as text) of account or membership.
 pub async fn team_member_info(db: impl PgExecutor<'_>, team: Uuid, who: &str) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "{SELECT} where m.team_id = $1 and (lower(a.email) = lower($2) or a.id::text = $2 or m.id::text = $2)"
@@ -178,7 +178,7 @@ pub async fn team_member_info(db: impl PgExecutor<'_>, team: Uuid, who: &str) ->
     .await
 }
 
-/// How many people can administer a team.
+/// The number of people who can administer a team.
 pub async fn team_member_count_admins(db: impl PgExecutor<'_>, team: Uuid) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         "select count(*) from team_members m join accounts a on a.id = m.account_id
@@ -189,8 +189,8 @@ pub async fn team_member_count_admins(db: impl PgExecutor<'_>, team: Uuid) -> sq
     .await
 }
 
-/// Takes an account out of a team, off the team's apps, and out of its open invitations: one that
-/// is older must not lead back in.
+/// Removes an account from a team, from the team's apps, and from its pending invitations: an older one must
+/// not lead back in.
 pub async fn team_member_delete(db: &mut sqlx::PgConnection, team: Uuid, account: Uuid) -> sqlx::Result<()> {
     sqlx::query(
         "delete from collaborators where account_id = $2 and app_id in (select id from apps where team_id = $1)",

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range};
 
-/// How teams can be listed.
+/// The sort orders of teams.
 pub static LIST: List = List::by(&[BY_NAME, BY_ID, BY_CREATION, BY_CHANGE]);
 
 /// A row of `teams`.
@@ -14,22 +14,22 @@ pub static LIST: List = List::by(&[BY_NAME, BY_ID, BY_CREATION, BY_CHANGE]);
 pub struct Row {
     pub id: Uuid,
     pub name: String,
-    /// Whether its admins may bring new people, where the policy leaves it to teams.
+    /// Whether its admins may add new people, if the policy leaves it to teams.
     pub invites: bool,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
-/// A team and what an account is in it.
+/// A team and an account's role in it.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct OfAccount {
     #[sqlx(flatten)]
     pub team: Row,
-    /// Absent when it is no member.
+    /// Absent for non-members.
     pub role: Option<String>,
 }
 
-/// Adds a team that `by` made. Breaks `teams_name_key` when the name is taken.
+/// Inserts a team created by `by`. Violates `teams_name_key` if the name is taken.
 pub async fn team_create(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -47,7 +47,7 @@ pub async fn team_create(
     Ok(())
 }
 
-/// The team with this name or, in text, this id; and what `account` is in it.
+/// The team with this name, or this id (as text); and the role of `account`.
 pub async fn team_info(db: impl PgExecutor<'_>, team: &str, account: Uuid) -> sqlx::Result<Option<OfAccount>> {
     sqlx::query_as(
         "select t.*, m.role from teams t
@@ -60,7 +60,7 @@ pub async fn team_info(db: impl PgExecutor<'_>, team: &str, account: Uuid) -> sq
     .await
 }
 
-/// The teams of which `account` is a member, or all of them, and what it is in each.
+/// The teams of which `account` is a member, or all of them, with its role.
 pub async fn team_list(
     db: impl PgExecutor<'_>,
     account: Uuid,
@@ -75,7 +75,7 @@ pub async fn team_list(
     range.fetch(db, list.bind(account).bind(all)).await
 }
 
-/// Gives a team another name. Breaks `teams_name_key` when it is taken.
+/// Renames a team. Violates `teams_name_key` if the name is taken.
 pub async fn team_rename(db: impl PgExecutor<'_>, id: Uuid, name: &str, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update teams set name = $2, updated_at = $3 where id = $1")
         .bind(id)
@@ -86,7 +86,7 @@ pub async fn team_rename(db: impl PgExecutor<'_>, id: Uuid, name: &str, now: Dat
     Ok(())
 }
 
-/// Says whether the admins of a team may bring new people.
+/// Sets whether the admins of a team may add new people.
 pub async fn team_invites(db: impl PgExecutor<'_>, id: Uuid, invites: bool, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update teams set invites = $2, updated_at = $3 where id = $1")
         .bind(id)
@@ -97,13 +97,13 @@ pub async fn team_invites(db: impl PgExecutor<'_>, id: Uuid, invites: bool, now:
     Ok(())
 }
 
-/// Removes a team and its members. Breaks `apps_team_fkey` while it has apps.
+/// Deletes a team and its memberships. Violates `apps_team_fkey` while it has apps.
 pub async fn team_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
     sqlx::query("delete from teams where id = $1").bind(id).execute(db).await?;
     Ok(())
 }
 
-/// Locks a team's row until the end of the transaction: two admins cannot remove each other at once.
+/// Locks a team's row until the end of the transaction: two admins cannot remove each other concurrently.
 pub async fn team_lock(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
     sqlx::query("select 1 from teams where id = $1 for update").bind(id).execute(db).await?;
     Ok(())

@@ -1,7 +1,7 @@
-//! Databases for tests: one Postgres for a test run, and in it a fresh database for each test.
+//! Databases for tests: one Postgres per test run, with a fresh database for each test.
 //!
-//! The Postgres is watched by a shell that waits for the end of its own input. However the test
-//! run ends, that input ends with it, and then Postgres is killed and its directory removed.
+//! The Postgres is watched by a shell that waits for the end of its stdin. However the test run ends, stdin is
+//! closed; then the shell kills Postgres and removes its directory.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +15,7 @@ use std::{
 
 use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
 
-/// Arguments: the programs of Postgres, a directory.
+/// Arguments: the directory of Postgres's programs, a data directory.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
 bin=$1 dir=$2 as=
@@ -30,7 +30,7 @@ kill -QUIT $pg
 wait $pg
 cd / && rm -rf "$dir"
 "#;
-/// Making a cluster takes a second or two, on a machine that has nothing else to do.
+/// Creating a cluster takes a second or two on an idle machine.
 const START: Duration = Duration::from_secs(120);
 const TEMPLATE: &str = "migrated";
 
@@ -41,7 +41,7 @@ const TEMPLATE: &str = "migrated";
 pub async fn database() -> String {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     static MADE: AtomicUsize = AtomicUsize::new(0);
-    // It outlives the runtime of the test that happens to be the first.
+    // It outlives the runtime of whichever test runs first.
     let start = || std::thread::spawn(Cluster::start).join().expect("Postgres starts");
     let cluster = tokio::task::spawn_blocking(move || CLUSTER.get_or_init(start)).await.expect("Postgres starts");
     let name = format!("test_{}", MADE.fetch_add(1, Ordering::Relaxed));
@@ -52,14 +52,14 @@ pub async fn database() -> String {
 /// Connects to a new, migrated database.
 ///
 /// # Panics
-/// As [`database`].
+/// Like [`database`].
 pub async fn pool() -> PgPool {
     PgPool::connect(&database().await).await.expect("connect to the new database")
 }
 
 struct Cluster {
     dir: PathBuf,
-    /// Holds the other end of the keeper's input.
+    /// Keeps the watchdog's stdin open.
     keeper: Child,
 }
 
@@ -106,7 +106,7 @@ impl Cluster {
     }
 }
 
-/// The programs of the newest Postgres of this machine.
+/// The programs of the newest Postgres on this machine.
 fn programs() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let number = |path: &Path| path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse::<u32>().ok());

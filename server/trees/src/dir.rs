@@ -1,4 +1,4 @@
-//! A directory that is held by its descriptor, and what can be done below it.
+//! A directory held by its file descriptor, and operations below it.
 //!
 //! Paths are relative to it. The kernel resolves them (`openat2`) without leaving the directory,
 //! without following a link and without crossing a mount, so there is no moment between a check and
@@ -20,19 +20,20 @@ use nix::unistd::{Gid, LinkatFlags, Uid, UnlinkatFlags, fchownat, linkat, symlin
 pub struct Dir(OwnedFd);
 
 impl Dir {
-    /// The directory at `path`. The way there is trusted, its last part is not: a link is an error.
+    /// Opens the directory at `path`. The parent path is trusted, its last component is not: a link is an
+    /// error.
     pub fn open(path: &Path) -> io::Result<Dir> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         Ok(Dir(open(path, flags, Mode::empty())?))
     }
 
-    /// The directory at `path` below this one; the empty path is this one again.
+    /// Opens the directory at `path` below this one; the empty path is this one itself.
     pub fn dir(&self, path: &Path) -> io::Result<Dir> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         Ok(Dir(self.resolve(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?))
     }
 
-    /// The regular file at `path`, to be read. Anything else is an error, and never blocks.
+    /// Opens the regular file at `path` for reading. Anything else is an error, and never blocks.
     pub fn file(&self, path: &Path) -> io::Result<File> {
         let opened = self.resolve(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY, Mode::empty());
         let file = File::from(opened.map_err(|e| match e {
@@ -46,8 +47,8 @@ impl Dir {
         Ok(file)
     }
 
-    /// The text of the regular file at `path`; `None` if nothing is there. One that is larger than
-    /// `limit` bytes is an error.
+    /// The text of the regular file at `path`; `None` if it does not exist. A file larger than `limit` bytes is
+    /// an error.
     pub fn text(&self, path: &Path, limit: u64) -> io::Result<Option<String>> {
         let file = match self.file(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -61,49 +62,49 @@ impl Dir {
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// Makes the regular file `name` and opens it for writing. There must be nothing of that name.
+    /// Creates the regular file `name` and opens it for writing. It must not exist.
     pub fn create(&self, name: &OsStr, mode: u32) -> io::Result<File> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         Ok(self.resolve(Path::new(name), flags, Mode::from_bits_truncate(mode))?.into())
     }
 
-    /// Makes the directory `name`. There must be nothing of that name.
+    /// Creates the directory `name`. It must not exist.
     pub fn make(&self, name: &OsStr, mode: u32) -> io::Result<()> {
         Ok(mkdirat(&self.0, name, Mode::from_bits_truncate(mode))?)
     }
 
-    /// Makes `name` a link to `target`, which is not looked at.
+    /// Creates the symbolic link `name` to `target`, which is not checked.
     pub fn symlink(&self, target: &OsStr, name: &OsStr) -> io::Result<()> {
         Ok(symlinkat(target, &self.0, name)?)
     }
 
-    /// Makes `name` here another name of `other` in `from`.
+    /// Creates `name` here as a hard link to `other` in `from`.
     pub fn link(&self, from: &Dir, other: &OsStr, name: &OsStr) -> io::Result<()> {
         Ok(linkat(&from.0, other, &self.0, name, LinkatFlags::empty())?)
     }
 
-    /// Where the link `name` leads.
+    /// The target of the link `name`.
     pub fn target(&self, name: &OsStr) -> io::Result<OsString> {
         Ok(readlinkat(&self.0, name)?)
     }
 
-    /// What `name` itself is, not what it leads to.
+    /// The metadata of `name` itself, without following links.
     pub fn stat(&self, name: &OsStr) -> io::Result<FileStat> {
         Ok(fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?)
     }
 
-    /// Gives `name` itself to a user.
+    /// Changes the owner of `name` itself.
     pub fn own(&self, name: &OsStr, uid: u32) -> io::Result<()> {
         let (user, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(uid)));
         Ok(fchownat(&self.0, name, user, group, AtFlags::AT_SYMLINK_NOFOLLOW)?)
     }
 
-    /// Gives this directory a mode.
+    /// Sets the mode of this directory.
     pub fn set_mode(&self, mode: u32) -> io::Result<()> {
         Ok(fchmod(&self.0, Mode::from_bits_truncate(mode))?)
     }
 
-    /// Removes `name`, which is no directory.
+    /// Removes `name`, which must not be a directory.
     pub fn unlink(&self, name: &OsStr) -> io::Result<()> {
         Ok(unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir)?)
     }
@@ -113,7 +114,7 @@ impl Dir {
         Ok(renameat(&self.0, name, AT_FDCWD, path)?)
     }
 
-    /// Names in the directory, at most `most` of them, in no order.
+    /// Names in the directory, at most `most` of them, unordered.
     pub fn names(&self, most: usize) -> io::Result<Vec<OsString>> {
         use std::os::unix::ffi::OsStrExt;
         let mut stream = nix::dir::Dir::from_fd(self.dir(Path::new(""))?.0)?;

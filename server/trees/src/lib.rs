@@ -1,10 +1,9 @@
-//! Trees of files that strangers made: read, walked and removed without being led out of them.
+//! Untrusted directory trees: read, walked and removed without escaping from them.
 //!
-//! A stranger may put anything into a tree: links to elsewhere, pipes that block whoever opens them,
-//! directories nested a hundred thousand deep. So everything here goes by descriptors: [`Dir`] resolves
-//! paths below one directory and through no link, [`Walk`] lists a tree within [`Bounds`], and
-//! [`remove`] takes one away, whatever it looks like; [`NewTree`] makes one of names that a stranger
-//! chose. Nothing here is recursive.
+//! An untrusted tree may contain anything: links to elsewhere, pipes that block whoever opens them, directories
+//! nested a hundred thousand deep. So everything here works on file descriptors: [`Dir`] resolves paths below
+//! one directory and through no link, [`Walk`] lists a tree within [`Bounds`], [`remove`] removes any tree, and
+//! [`NewTree`] creates one from untrusted names. Nothing here is recursive.
 
 mod dir;
 mod new_tree;

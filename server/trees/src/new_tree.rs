@@ -1,7 +1,7 @@
-//! A tree in the making, of names that a stranger chose.
+//! Creating a tree from untrusted names.
 //!
-//! Nothing of it is ever reached through a link, and a directory is never replaced, so whatever the
-//! names are, what is made lies below the top.
+//! Nothing is ever reached through a link, and a directory is never replaced, so everything created is below
+//! the top, whatever the names are.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, FileTimes, Permissions};
@@ -15,49 +15,49 @@ use nix::sys::stat::SFlag;
 use crate::dir::kind;
 use crate::{Bounds, Dir, Excess};
 
-/// A directory that is being filled. Nobody else writes to it meanwhile. Paths are relative to its
-/// top and have only ordinary parts; missing parents are made.
+/// A directory being filled, with no other writers. Paths are relative to its top and have only normal
+/// components; missing parents are created.
 pub struct NewTree {
     top: Dir,
     owner: Option<u32>,
-    /// What was made, directories that no entry names included: a short list of names must not become
+    /// The number of entries created, including implicit directories: a short list of names must not turn into
     /// millions of them.
     made: u64,
-    /// The directory that was written to last, as the next entry is likely to be beside.
+    /// The directory last written to, likely the parent of the next entry.
     last: Option<(PathBuf, Dir)>,
 }
 
 impl NewTree {
-    /// Fills `top`. With an owner, everything is given to that user, which takes root.
+    /// Fills `top`. With an owner, everything is given to that user, which requires root.
     pub fn new(top: Dir, owner: Option<u32>) -> NewTree {
         NewTree { top, owner, made: 0, last: None }
     }
 
-    /// The directory that is filled.
+    /// The directory being filled.
     pub fn top(&self) -> &Dir {
         &self.top
     }
 
-    /// Counts one more; [`Excess::Entries`] of [`Bounds::APP`] is the most.
+    /// Counts one more entry; exceeding [`Bounds::APP`] is [`Excess::Entries`].
     fn count(&mut self) -> io::Result<()> {
         self.made += 1;
         let most = Bounds::APP.entries;
         if self.made > most { Err(io::Error::other(Excess::Entries(most))) } else { Ok(()) }
     }
 
-    /// Makes a directory with this mode, or gives this mode to the one that is there.
+    /// Creates a directory with this mode, or sets the mode of an existing one.
     pub fn directory(&mut self, path: &Path, mode: u32) -> io::Result<()> {
         self.enter(path)?.set_mode(mode & 0o777 | 0o700)
     }
 
-    /// Makes a file and opens it for writing; it replaces what is no directory.
+    /// Creates a file and opens it for writing; replaces anything but a directory.
     pub fn file(&mut self, path: &Path) -> io::Result<File> {
         let (directory, name) = self.clear(path)?;
         directory.create(&name, 0o600)
     }
 
-    /// Gives a file its owner, mode and time, after it was written. A time that the file system cannot
-    /// hold is left out.
+    /// Sets the owner, mode and time of a file after it was written. A time that the file system cannot
+    /// represent is skipped.
     pub fn finish(&self, file: &File, mode: u32, mtime: u64) -> io::Result<()> {
         if let Some(uid) = self.owner {
             fchown(file, Some(uid), Some(uid))?;
@@ -69,7 +69,7 @@ impl NewTree {
         Ok(())
     }
 
-    /// Makes a symbolic link; it replaces what is no directory. The target may be anything.
+    /// Creates a symbolic link; replaces anything but a directory. The target may be anything.
     pub fn symlink(&mut self, path: &Path, target: &OsStr) -> io::Result<()> {
         let owner = self.owner;
         let (directory, name) = self.clear(path)?;
@@ -77,7 +77,7 @@ impl NewTree {
         owner.map_or(Ok(()), |uid| directory.own(&name, uid))
     }
 
-    /// Makes `path` another name of `original`. Unless that is a regular file of this tree, it is
+    /// Creates `path` as a hard link to `original`. Unless that is a regular file of this tree, it is
     /// [`ErrorKind::InvalidInput`].
     pub fn link(&mut self, path: &Path, original: &Path) -> io::Result<()> {
         let other = original.file_name().ok_or(ErrorKind::InvalidInput)?;
@@ -92,7 +92,7 @@ impl NewTree {
         directory.link(&from, other, &name)
     }
 
-    /// Removes what is at `path`, unless that is a directory, and says where it was.
+    /// Removes whatever is at `path` unless it is a directory, and returns its parent.
     fn clear(&mut self, path: &Path) -> io::Result<(&Dir, OsString)> {
         self.count()?;
         let name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_owned();
@@ -123,7 +123,7 @@ impl NewTree {
                     self.count()?;
                     here.make(name, 0o700)?;
                     let made = here.dir(name.as_ref())?;
-                    // Whatever the process's mask is.
+                    // Independent of the process's umask.
                     made.set_mode(0o755)?;
                     self.owner.map_or(Ok(()), |uid| here.own(name, uid))?;
                     made
@@ -157,7 +157,7 @@ mod tests {
         for original in ["a/out/victim", "a/victim", "../victim", "a", "none"] {
             assert!(tree.link(Path::new("b"), Path::new(original)).is_err(), "{original}");
         }
-        // A file takes the place of the link, not of what the link leads to.
+        // A file replaces the link, not the link's target.
         let mut file = tree.file(Path::new("a/victim")).unwrap();
         file.write_all(b"new").unwrap();
         tree.finish(&file, 0o4777, 1).unwrap();

@@ -1,9 +1,8 @@
-//! Removes a tree, whatever is in it.
+//! Removes a tree with any contents.
 //!
-//! Directories are entered by descriptor and never through a link. At most [`HELD`] of them are open:
-//! one that lies deeper is first moved up to the top of the tree, where its own turn comes. So the
-//! work needs the same few descriptors and the same little memory for any tree, and what is left when
-//! it is cut short is a tree that can be removed in the same way.
+//! Directories are opened by descriptor and never through a link. At most [`HELD`] of them are open: a deeper
+//! one is first moved to the top of the tree and handled later. So any tree takes the same few descriptors and
+//! the same little memory, and an interrupted removal leaves a tree that can be removed in the same way.
 
 use std::ffi::CString;
 use std::fs;
@@ -19,14 +18,14 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::Dir;
 
-/// Directories that are open at once.
+/// Maximum number of open directories.
 const HELD: usize = 32;
-/// How often a tree may turn out to have something in it again after all of it was removed.
+/// How often to retry when a tree is not empty after all of it was removed.
 const REFILLS: usize = 100;
 
-/// Removes the file or the whole tree at `path`; it is fine if there is none. The way to `path` is
-/// trusted, what is there is not: a link is removed, never followed. What vanishes meanwhile is as
-/// good as removed. Interrupted or failed, it leaves part of the tree; call it again.
+/// Removes the file or the whole tree at `path`, if it exists. The parent path is trusted, its contents are
+/// not: a link is removed, never followed. Entries that vanish concurrently count as removed. If interrupted or
+/// failed, it leaves part of the tree; call it again.
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() == io::ErrorKind::IsADirectory => {}
@@ -39,7 +38,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
         let emptied = Dir::open(path).and_then(|top| Removal::new(top, &mut moved)?.run());
         match emptied.and_then(|()| fs::remove_dir(path)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-            // What was moved up is still there, or something was written meanwhile.
+            // Moved directories remain, or something was written concurrently.
             Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty && (moved > before || refills < REFILLS) => {
                 refills += usize::from(moved == before);
             }
@@ -48,10 +47,10 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A directory that is being emptied.
+/// A directory being emptied.
 struct Level {
     entries: OwningIter,
-    /// Its name in the level before.
+    /// Its name in the parent level.
     name: CString,
 }
 
@@ -68,9 +67,9 @@ impl Level {
 
 /// One pass through a tree.
 struct Removal<'a> {
-    /// The way down to the directory that is being emptied; the first is the top.
+    /// The path down to the directory being emptied; the first is the top.
     levels: Vec<Level>,
-    /// Directories that were moved up so far, which makes their names.
+    /// Number of directories moved up so far, used for their names.
     moved: &'a mut u64,
 }
 
@@ -90,7 +89,7 @@ impl Removal<'_> {
             if name == c"." || name == c".." {
                 continue;
             }
-            // The file system may not say what it is; then the attempt does.
+            // The file system may not report the type; then try.
             let may_be_file = entry.file_type() != Some(Type::Directory);
             match may_be_file.then(|| unlinkat(level.fd(), name, UnlinkatFlags::NoRemoveDir)) {
                 Some(Ok(()) | Err(Errno::ENOENT)) => {}
@@ -106,7 +105,7 @@ impl Removal<'_> {
         if self.levels.len() >= HELD {
             *self.moved += 1;
             let free = format!(".removed-{}", self.moved);
-            // A name that is taken is left to the next pass, which comes with another one.
+            // A name that is taken is left to the next pass, which uses another one.
             return match renameat(here, name.as_c_str(), self.levels[0].fd(), free.as_str()) {
                 Ok(()) | Err(Errno::ENOENT | Errno::EEXIST | Errno::ENOTEMPTY | Errno::ENOTDIR) => Ok(()),
                 Err(e) => Err(e.into()),
@@ -121,7 +120,7 @@ impl Removal<'_> {
         Ok(())
     }
 
-    /// The directory has no more entries and goes. One that is not empty is left to the next pass.
+    /// The directory is exhausted and removed. One that is not empty is left to the next pass.
     fn leave(&mut self) -> io::Result<()> {
         let (Some(level), Some(parent)) = (self.levels.pop(), self.levels.last()) else { return Ok(()) };
         match unlinkat(parent.fd(), level.name.as_c_str(), UnlinkatFlags::RemoveDir) {
@@ -139,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    /// Directories nested in each other, with a file in each.
+    /// Nested directories, with a file in each.
     fn nested(top: &Path, depth: usize) {
         fs::create_dir(top).unwrap();
         let mut here: OwnedFd = Dir::open(top).unwrap().into();
@@ -153,11 +152,11 @@ mod tests {
 
     #[test]
     fn any_depth_is_removed() {
-        // In memory, or the disk's journal takes most of the time.
+        // In memory, or the disk's journal would take most of the time.
         let temp = tempfile::tempdir_in("/dev/shm").unwrap();
         let top = temp.path().join("top");
         nested(&top, 15_000);
-        // On a small stack, which recursion would not fit on.
+        // On a small stack, too small for recursion.
         let (removed, path) = (std::thread::Builder::new().stack_size(128 << 10), top.clone());
         removed.spawn(move || remove(&path)).unwrap().join().unwrap().unwrap();
         assert!(!top.exists());

@@ -1,7 +1,7 @@
-//! A tree from its top, one entry at a time, parents first and names in order.
+//! Walks a tree one entry at a time, parents first and names in order.
 //!
-//! The tree is not changed, so it cannot be made fit: one that is out of [`Bounds`] is an error. The
-//! directories on the way to an entry are open, no more of them than may be nested.
+//! The tree is not modified, so one that exceeds its [`Bounds`] is an error. The directories on the path to an
+//! entry are kept open, no more than the maximum depth.
 
 use std::ffi::OsString;
 use std::io;
@@ -13,13 +13,13 @@ use nix::sys::stat::{FileStat, SFlag};
 use crate::Dir;
 use crate::dir::kind;
 
-/// Bytes of names that are held at once.
+/// Bytes of names held in memory at once.
 const NAMES: usize = 64 << 20;
 
-/// What a tree may be like.
+/// Limits of a tree.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Directories in each other.
+    /// Nesting of directories.
     pub depth: usize,
     /// Bytes of a path from the top.
     pub path: usize,
@@ -28,7 +28,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// For everything that becomes an app: source code, slugs, what a build leaves.
+    /// For everything that becomes an app: source code, slugs, build results.
     pub const APP: Bounds = Bounds { depth: 200, path: 4000, entries: 1_000_000 };
 
     /// Refuses what is out of bounds at `path`, from the top. Whatever writes or reads a tree asks here, so that
@@ -44,11 +44,11 @@ impl Bounds {
     }
 }
 
-/// How a tree is out of bounds: half a sentence.
+/// Which limit a tree exceeds, as half a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Excess {
     /// See [`Bounds::depth`].
-    #[error("there are more than {0} directories in each other")]
+    #[error("there are more than {0} nested directories")]
     Depth(usize),
     /// See [`Bounds::path`].
     #[error("a path is longer than {0} bytes")]
@@ -59,20 +59,20 @@ pub enum Excess {
 }
 
 impl Excess {
-    /// The excess that was the reason for an error of [`Walk`].
+    /// The excess that caused an error of [`Walk`].
     pub fn of(error: &io::Error) -> Option<Excess> {
         error.get_ref()?.downcast_ref().copied()
     }
 }
 
-/// What a walk has come to.
+/// An entry found by a walk.
 #[derive(Debug)]
 pub struct Found {
-    /// From the top.
+    /// Path from the top.
     pub path: PathBuf,
     /// Its name in [`Walk::here`].
     pub name: OsString,
-    /// What it is itself; of a link, not what it leads to.
+    /// Its own type; for a link, not that of its target.
     pub stat: FileStat,
 }
 
@@ -105,12 +105,12 @@ pub struct Walk {
     bounds: Bounds,
     entries: u64,
     held: usize,
-    /// The directory that was found last, to be entered next.
+    /// The directory found last, to be entered next.
     next: Option<OsString>,
 }
 
 impl Walk {
-    /// A walk through what is in `top`.
+    /// A walk through the contents of `top`.
     pub fn new(top: &Dir, bounds: Bounds) -> io::Result<Walk> {
         let path = PathBuf::new();
         let mut walk = Walk { levels: Vec::new(), path, bounds, entries: 0, held: 0, next: None };
@@ -118,7 +118,7 @@ impl Walk {
         Ok(walk)
     }
 
-    /// The next entry; `None` at the end. What vanishes meanwhile is passed over.
+    /// The next entry; `None` at the end. Entries that vanish concurrently are skipped.
     #[expect(clippy::should_implement_trait, reason = "an iterator would have to own what `here` lends")]
     pub fn next(&mut self) -> io::Result<Option<Found>> {
         if let Some(name) = self.next.take() {
@@ -150,12 +150,12 @@ impl Walk {
         Ok(None)
     }
 
-    /// Does not enter the directory that was found last.
+    /// Skips the contents of the directory found last.
     pub fn pass_over(&mut self) {
         self.next = None;
     }
 
-    /// The directory of what was found last.
+    /// The parent directory of the entry found last.
     pub fn here(&self) -> &Dir {
         &self.levels[self.levels.len() - 1].directory
     }

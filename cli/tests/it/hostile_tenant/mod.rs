@@ -1,4 +1,4 @@
-//! A hostile tenant, and whoever listens on a port: what they try with the command line of somebody else.
+//! A hostile tenant, and a program that listens on a port: attacks on another user's command line.
 
 mod terminal;
 mod token;

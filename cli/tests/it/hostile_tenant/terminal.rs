@@ -1,4 +1,4 @@
-//! The reader's terminal: others' words must not steer it.
+//! The reader's terminal: untrusted text must not control it.
 
 use serde_json::{Value, json};
 
@@ -7,10 +7,11 @@ use crate::{
     platform::{ID, Platform, TIME, release},
 };
 
-/// A title, a cleared screen, the clipboard, a link, hidden text, another order; each by its own way in.
+/// A title, a cleared screen, the clipboard, a link, hidden text, reordering; each by a different escape
+/// sequence.
 const HOSTILE: &str = "a\u{1b}]0;title\u{7}\u{1b}[2J\u{1b}]52;c;cm0=\u{1b}\\\u{1b}]8;;http://evil.test\u{1b}\\\u{1b}[8mb\u{9b}2J\r\u{202e}c";
 
-/// The characters that steer and are left, but for colours.
+/// The remaining control characters, except colours.
 fn steering(text: &str) -> Vec<char> {
     let is_colour = |rest: &str| {
         let codes = rest.strip_prefix("\u{1b}[").unwrap_or_default();
@@ -81,7 +82,7 @@ fn a_config_var_that_is_piped_stays_as_it_is() {
     let (home, platform) = (Home::new(), Platform::start(vars()));
     home.log_in(&platform.url, "x");
     assert_eq!(home.wharf(&["config:get", "KEY", "-a", "dusk"]).out, format!("{HOSTILE}\n"));
-    // A shell reads it back as it was.
+    // A shell restores the original value.
     let line = says(vars(), &["config:get", "KEY", "-s", "-a", "dusk"]).out;
     let shell = home.command("bash").args(["-c", &format!("{line}printf %s \"$KEY\"")]).output().unwrap();
     assert_eq!(String::from_utf8(shell.stdout).unwrap(), HOSTILE);

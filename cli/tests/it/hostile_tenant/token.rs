@@ -1,10 +1,10 @@
-//! The administrator's token: whoever listens on the platform's port must not be given it.
+//! The administrator's token: a program that listens on the platform's port must not receive it.
 
 use std::fs;
 
 use crate::{Home, platform::Platform};
 
-/// A home of root's on a machine with a data directory, and somebody who listens on a port.
+/// Root's home on a machine with a data directory, and a listener on a port.
 fn world() -> (Home, Platform) {
     let (home, platform) = (Home::new(), Platform::start(vec![]));
     fs::create_dir(home.0.join("data")).unwrap();

@@ -1,8 +1,8 @@
-//! Lists: whole ones, and a page of one.
+//! Lists: complete, or one page.
 //!
-//! A list comes in pages; `Next-Range` names the next one. Whoever shows a list asks for a page of it,
-//! whoever needs all of it follows them to the end. Following trusts no server: an answer that leads
-//! back to where it came from, or on and on, ends in an error instead of filling the memory.
+//! Lists are paginated; `Next-Range` refers to the next page. Callers that display a list request one page;
+//! callers that need all of it follow the pages to the end. The server is not trusted: responses that loop or
+//! never end cause an error instead of filling the memory.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -29,25 +29,25 @@ use crate::{
     teams::{Team, TeamAccess},
 };
 
-/// Pages that are followed at most: with 200 rows on each, more than anybody reads.
+/// The maximum number of pages followed: with 200 rows each, more than anybody reads.
 const MOST_PAGES: usize = 500;
-/// Bytes of a list that is read as a whole.
+/// The maximum size of a complete list in bytes.
 const MOST_BYTES: usize = 64 << 20;
 
-/// Apps that are found at once.
+/// The maximum number of apps per search.
 const FOUND: usize = 20;
-/// Rows of a page that people look at.
+/// Rows per displayed page.
 const PAGE: usize = 50;
 
-/// Some rows of a list, and where the others begin.
+/// Some rows of a list, and where the rest begins.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Page<T> {
     pub items: Vec<T>,
-    /// What to ask for to get the rows after these; absent when these are the last.
+    /// The range of the next rows; absent on the last page.
     pub next: Option<String>,
 }
 
-/// Read in two steps, of which the first is the same for all types: browsers load it once.
+/// Parsed in two steps; the first is the same for all types, so that browsers load it once.
 #[derive(Deserialize)]
 struct Unread {
     items: Box<RawValue>,
@@ -62,22 +62,22 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Page<T> {
     }
 }
 
-/// Which rows of a list are asked for.
+/// A range of rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
-    /// The field that orders them.
+    /// The field to order by.
     pub field: &'static str,
-    /// Only those after this one, a page's `next`.
+    /// Only rows after this one, a page's `next`.
     pub after: Option<&'a str>,
-    /// At most.
+    /// Maximum number.
     pub max: usize,
-    /// From the end of the list.
+    /// In descending order.
     pub newest_first: bool,
 }
 
 impl Rows<'_> {
     fn range(self) -> String {
-        // What comes from an address must not end the header.
+        // Values from a URL must not terminate the header.
         let after = self.after.unwrap_or_default().replace(|c: char| c.is_control() || ";,".contains(c), "");
         let start = if after.is_empty() { String::new() } else { format!("]{after}") };
         let order = if self.newest_first { ", order=desc" } else { "" };
@@ -86,12 +86,12 @@ impl Rows<'_> {
 }
 
 impl Client {
-    /// The whole list, page by page. `range` may limit and order it.
+    /// The complete list, page by page. `range` may limit and order it.
     pub fn list<T: DeserializeOwned + Send + 'static>(&self, path: String, range: Option<&str>) -> Asked<Vec<T>> {
         Asked::new(all(self.transport.clone(), path, range.map(str::to_owned)))
     }
 
-    /// What one answer of a list holds: all of it, or as much of `range` as fits a page.
+    /// One response of a list: all of it, or as much of `range` as fits a page.
     pub fn list_part<T: DeserializeOwned + Send + 'static>(
         &self,
         path: String,
@@ -107,7 +107,7 @@ impl Client {
         self.list_part(of(app, "/releases"), Some(rows.range()))
     }
 
-    /// The first apps whose names begin with `name`, or come after it.
+    /// The first apps whose names begin with `name`, or sort after it.
     pub fn app_find(&self, name: &str) -> Asked<Vec<App>> {
         let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
         self.list_part("/apps".into(), Some(format!("name {name}..; max={FOUND}")))
@@ -125,8 +125,8 @@ impl Client {
     }
 }
 
-/// Declares methods that ask for a page, after what the page before calls `next`:
-/// name(arguments) -> row: "path", the field that orders the rows, whether from the end.
+/// Declares methods that request a page, starting after the previous page's `next`: name(arguments) -> row:
+/// "path", the field to order by, whether descending.
 macro_rules! pages {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty: $path:expr, $field:literal, $newest_first:literal;)*) => {
         impl Client {$(
@@ -139,17 +139,17 @@ macro_rules! pages {
 }
 
 pages! {
-    /// Apps at a glance, by name.
+    /// App statuses, by name.
     app_summary_page() -> AppSummary: "/app-statuses".into(), "name", false;
     /// The newest builds of an app.
     build_page(app: &str) -> Build: of(app, "/builds"), "number", true;
     /// The newest releases of an app.
     release_page(app: &str) -> Release: of(app, "/releases"), "version", true;
-    /// Who works on an app.
+    /// The collaborators of an app.
     collaborator_page(app: &str) -> Collaborator: of(app, "/collaborators"), "user", false;
     /// My newest tokens.
     authorization_page() -> Authorization: "/oauth/authorizations".into(), "id", true;
-    /// My console sessions, the last used first.
+    /// My console sessions, most recently used first.
     session_page() -> Session: "/account/sessions".into(), "last_seen_at", true;
     /// The accounts at providers that sign me in, the last used first.
     identity_page() -> Identity: "/account/identities".into(), "updated_at", true;
@@ -157,17 +157,17 @@ pages! {
     user_identity_page(user: &str) -> Identity: format!("/users/{}/identities", segment(user)), "updated_at", true;
     /// My OAuth clients.
     oauth_client_page() -> OauthClient: "/oauth/clients".into(), "id", true;
-    /// What was offered to me, and what I offered.
+    /// Transfers to and from me.
     app_transfer_page() -> AppTransfer: "/account/app-transfers".into(), "id", true;
-    /// Everybody who has an account, by address.
+    /// All accounts, by address.
     user_page() -> Account: "/users".into(), "email", false;
     /// My teams, by name.
     team_page() -> Team: "/teams".into(), "name", false;
-    /// Who is in a team, by address.
+    /// The members of a team, by address.
     team_member_page(team: &str) -> TeamMember: format!("/teams/{}/members", segment(team)), "email", false;
-    /// The open invitations of a team.
+    /// The pending invitations of a team.
     team_invitation_page(team: &str) -> TeamInvitation: format!("/teams/{}/invitations", segment(team)), "id", true;
-    /// Who may do what with the apps of a team, app by app.
+    /// The permissions on the apps of a team, app by app.
     team_access_page(team: &str) -> TeamAccess: format!("/teams/{}/access", segment(team)), "app", false;
     /// The service accounts of a team, by name.
     service_account_page(team: &str) -> ServiceAccount:
@@ -182,7 +182,7 @@ fn start(range: &str) -> Option<&str> {
     Some(range.split_once(" ]")?.1.rsplit_once("..")?.0)
 }
 
-/// What stands between the brackets of a page, and the range of the next one.
+/// The array contents of a page, and the range of the next one.
 async fn one(
     transport: &Arc<dyn Transport>,
     path: &str,
@@ -235,7 +235,7 @@ mod tests {
     use super::*;
     use crate::client::Carried;
 
-    /// A server whose answers are made by a function of how often it was asked, and for which range.
+    /// A server whose responses are computed from the number of requests so far and the range.
     struct Says<F>(F, Arc<AtomicUsize>);
 
     impl<F: Fn(usize, Option<&str>) -> (String, Option<String>) + Send + Sync + 'static> Transport for Says<F> {

@@ -90,7 +90,7 @@ fn a_tree_that_no_slug_can_hold_is_told() {
             fs::rename(aside, here.join("d")).unwrap();
         }
     };
-    assert_eq!(unfit(deep), "there are more than 200 directories in each other");
+    assert_eq!(unfit(deep), "there are more than 200 nested directories");
 }
 
 /// What packing within `most` says, and what unpacking within it says of a slug that was packed without bounds.

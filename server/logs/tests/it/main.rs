@@ -1,4 +1,4 @@
-//! A follower in a process of its own, killed again and again.
+//! A follower in a separate process, killed again and again.
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn dyno(world: &Path) -> Dyno {
     Dyno { app: APP, id: Uuid::from_u128(9), name: "web.1".to_owned(), spool: world.join("spool") }
 }
 
-/// Does nothing unless the test below starts it: then it is the process that is killed.
+/// Does nothing unless started by the test below: then it is the process that is killed.
 #[test]
 fn process_that_follows() {
     let Some(world) = std::env::var_os(WORLD).map(PathBuf::from) else {
@@ -52,7 +52,7 @@ fn a_killed_process_neither_loses_nor_doubles_a_line() {
     let mut written = 0;
     for _ in 0..15 {
         let mut child = start(world.path());
-        // It has begun when it has brought something; then it dies in the middle of its work.
+        // It has started once it has copied something; then it is killed in the middle of its work.
         let before = bytes_in(world.path());
         let deadline = Instant::now() + Duration::from_secs(60);
         let mut busy = 0;

@@ -1,4 +1,4 @@
-//! What comes back from servers that mean well.
+//! Responses of well-behaved servers.
 
 use crate::servers::{LIMITS, Server, client, client_where_names_lead_to, download, ok, redirect};
 
@@ -36,11 +36,11 @@ async fn errors_say_what_is_wrong_and_no_secrets() {
     let missing = Server::allowed("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
     let url = format!("http://me:hush@127.0.0.1:{}/path?token=hush", missing.address.port());
     let err = download(&client(), &url).await.unwrap_err();
-    assert_eq!(err.to_string(), "127.0.0.1 answers 404 Not Found");
+    assert_eq!(err.to_string(), "127.0.0.1 responded with 404 Not Found");
     let odd = Server::allowed("SSH-2.0-OpenSSH_9.2\r\n").await;
     let url = format!("http://me:hush@127.0.0.1:{}/path?token=hush", odd.address.port());
     let err = download(&client(), &url).await.unwrap_err();
-    assert_eq!(err.to_string(), "127.0.0.1 does not answer as a web server does");
+    assert_eq!(err.to_string(), "127.0.0.1 did not send a valid HTTP response");
     let nobody = client_where_names_lead_to(&[]);
     let err = download(&nobody, "https://me:hush@nobody.example/").await.unwrap_err();
     assert_eq!(err.to_string(), "there is no host nobody.example");

@@ -1,4 +1,4 @@
-//! Requests to servers that misbehave, and to addresses that must not be asked.
+//! Requests to misbehaving servers, and to forbidden addresses.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod answers;

@@ -1,4 +1,4 @@
-//! Servers of one answer, and the client that asks them.
+//! Servers with a fixed response, and clients for them.
 
 use std::{
     net::SocketAddr,
@@ -15,14 +15,14 @@ use tokio::{
 pub const LIMITS: Limits =
     Limits { time: Duration::from_secs(60), idle: Duration::from_secs(60), bytes: 1 << 20, hops: 5 };
 
-/// A server that says the same to everybody, and remembers what it was asked.
+/// A server that always sends the same response, and records its requests.
 pub struct Server {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    /// Listens at an address of this machine.
+    /// Listens on an address of this machine.
     pub async fn at(ip: &str, answer: impl Into<Vec<u8>>) -> Self {
         let listener = TcpListener::bind((ip, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -47,12 +47,12 @@ impl Server {
         Self { address, asked: kept }
     }
 
-    /// At the one address that the client of these tests may ask.
+    /// On the only address that these tests' client may connect to.
     pub async fn allowed(answer: impl Into<Vec<u8>>) -> Self {
         Self::at("127.0.0.1", answer).await
     }
 
-    /// The requests so far, whole.
+    /// The requests so far, complete.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
@@ -70,12 +70,12 @@ pub fn redirect(to: &str) -> String {
     format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")
 }
 
-/// A client that may ask 127.0.0.1, and nothing else of this machine.
+/// A client that may connect to 127.0.0.1, and nothing else on this machine.
 pub fn client() -> Client {
     Client::new(Rules { networks: vec!["127.0.0.1".parse().unwrap()], doors: Vec::new() }).unwrap()
 }
 
-/// A client for which every name leads to `ip`.
+/// A client for which every name resolves to `ip`.
 pub fn client_where_names_lead_to(ips: &'static [&'static str]) -> Client {
     client().with_lookup(Arc::new(move |_, port| {
         Box::pin(

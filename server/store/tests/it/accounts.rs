@@ -1,4 +1,4 @@
-//! Accounts, and who may bring them: every query.
+//! Accounts and the invitation policy: every query.
 
 use store::{
     accounts::*,
@@ -71,7 +71,7 @@ async fn accounts_that_were_invited() {
     assert!(account_list_uninvited(&w.db, now).await.unwrap().is_empty());
     assert_eq!(account_list_uninvited(&w.db, at(10)).await.unwrap()[0].id, bob.id);
     assert!(account_delete_uninvited(&mut db, bob.id, at(10)).await.unwrap());
-    // Whoever has come stays.
+    // Accounts that have signed in stay.
     account_invite(&w.db, &bob).await.unwrap();
     account_signed_in(&w.db, bob.id, now).await.unwrap();
     assert_eq!(invited().await, Some(false));

@@ -26,7 +26,7 @@ async fn app_transfers() {
     assert!(app_transfer_end(&w.db, id, "declined", at(2)).await.unwrap());
     assert!(!app_transfer_end(&w.db, id, "accepted", at(3)).await.unwrap());
     assert_eq!(app_transfer_info(&w.db, ada, &id.to_string()).await.unwrap().unwrap().state, "declined");
-    // Only what is open is taken back; what was answered stays.
+    // Only pending transfers are withdrawn; completed ones remain.
     assert!(!app_transfer_delete(&w.db, id).await.unwrap());
     app_transfer_create(&w.db, again, app, ada, bob.id, at(4)).await.unwrap();
     assert!(app_transfer_delete(&w.db, again).await.unwrap());

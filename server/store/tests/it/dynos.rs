@@ -55,7 +55,7 @@ async fn dynos() {
     assert_eq!(dyno_retire(&w.db, app, Which::All, at(3)).await.unwrap(), 2);
     assert_eq!(dyno_stop(&w.db, app, Which::Type("web"), at(4)).await.unwrap(), 2);
     assert_eq!(dyno_stop(&w.db, app, Which::All, at(5)).await.unwrap(), 1);
-    // A reconciler that writes what it saw earlier does not undo what was asked meanwhile.
+    // A reconciler that writes stale state does not undo a concurrent request.
     let seen = Row { state: "up".into(), last_exit: Some("x".into()), ..web1.clone() };
     dyno_save(&w.db, &seen).await.unwrap();
     let now = dyno_list(&w.db, app).await.unwrap().remove(0);

@@ -29,13 +29,13 @@ async fn formation() {
     assert_eq!(formation_of(&w.db, &[app]).await.unwrap(), page.rows);
     assert_eq!(formation_all(&w.db).await.unwrap().len(), 2);
     assert!(replace(&[]).await.is_empty());
-    // What was wanted before comes back with the type, and only what nobody knows begins anew.
+    // Earlier quantities come back with the process type; only unknown types start fresh.
     assert_eq!(replace(&[("web", "e"), ("bell", "f")]).await, ["bell 0 Standard-1X f", "web 3 Basic e"]);
     let web = formation_list(&w.db, app).await.unwrap().remove(1);
     formation_scale(&w.db, web.id, 0, "Basic", at(2)).await.unwrap();
     replace(&[("worker", "b")]).await;
     assert_eq!(replace(&[("web", "e")]).await, ["web 0 Basic e"]);
-    // Whoever forgot the line for `web` gets a dyno when it comes.
+    // Even if `web` was missing in the Procfile before, it gets a dyno once it is there.
     let late = w.app("dawn").await;
     for types in [BTreeMap::from([("worker".into(), "b".into())]), BTreeMap::from([("web".into(), "e".into())])] {
         formation_replace(&mut w.db.acquire().await.unwrap(), late, &types, Uuid::now_v7, at(1)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Identities, their providers, and sign-ins under way: every query.
+//! Identities, their providers, and sign-in attempts: every query.
 
 use serde_json::json;
 use store::{identities::*, identity_providers as providers, sign_in};

@@ -1,4 +1,4 @@
-//! Every query, once at least, against a real database.
+//! Runs every query at least once against a real database.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
@@ -29,7 +29,7 @@ mod teams;
 mod uploads;
 mod world;
 
-/// A query that no test runs is one that may be misspelt.
+/// A query that no test runs may contain a typo.
 #[test]
 fn every_query_is_run() {
     let read = |folder: &str| {

@@ -58,7 +58,7 @@ async fn oauth_clients() {
     oauth_code_used(&w.db, code.id, Some(grant.id), at(1)).await.unwrap();
     let used = oauth_code_by_hash(&w.db, &[4]).await.unwrap().unwrap();
     assert_eq!((used.used_at, used.authorization_id), (Some(at(1)), Some(grant.id)));
-    // It can be renewed, so that it is listed after its token has ended.
+    // It is renewable, so it is listed even after its token has expired.
     let listed = all(&authorizations::LIST);
     let listed = authorizations::authorization_list(&w.db, w.account.id, at(7), &listed).await.unwrap().rows;
     assert_eq!((listed.len(), listed[0].client_name.as_deref()), (1, Some("Other")));

@@ -1,4 +1,4 @@
-//! Pages of lists: whatever the order and the page, every row comes exactly once.
+//! Pagination: whatever the order and the page, every row is returned exactly once.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::world::{World, account, at};
 
-/// Rows of one list: enough for pages of every kind of edge.
+/// Rows of one list: enough to cover all page boundaries.
 const ROWS: i32 = 201;
 
 impl World {
@@ -21,7 +21,7 @@ impl World {
         sqlx::query(AssertSqlSafe(sql)).bind(app).bind(self.account.id).execute(&self.db).await.unwrap();
     }
 
-    /// Releases, half of them of one moment, so that places are not told by it.
+    /// Releases, half of them with the same timestamp, so that positions cannot be told apart by it.
     async fn releases(&self, app: Uuid) {
         self.run(
             "insert into releases (id, app_id, version, status, description, account_id, config, created_at, updated_at)
@@ -33,7 +33,7 @@ impl World {
     }
 }
 
-/// Walks a list and returns what it found, in order.
+/// Walks a list and returns its rows, in order.
 async fn walk<T, K>(
     first: Range,
     mut fetch: impl AsyncFnMut(&Range) -> sqlx::Result<Page<T>>,

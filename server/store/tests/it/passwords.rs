@@ -24,7 +24,7 @@ async fn passwords() {
     assert_eq!(password_policy_info(&w.db).await.unwrap(), (false, 0));
     password_policy_update(&w.db, true, at(1)).await.unwrap();
     assert!(password_create(&w.db, &row(w.account.id, "a")).await.unwrap());
-    // Begun anew; the one before is gone.
+    // Started again; the previous one is gone.
     let begun = row(w.account.id, "b");
     assert!(password_create(&w.db, &begun).await.unwrap());
     assert!(!password_step_use(&w.db, &begun, 5).await.unwrap());
@@ -34,7 +34,7 @@ async fn passwords() {
     assert!(!password_create(&w.db, &row(w.account.id, "c")).await.unwrap());
     let found = password_by_account(&w.db, w.account.id).await.unwrap().unwrap();
     assert_eq!((found.id, found.hash.as_str(), found.last_step, found.confirmed_at), (begun.id, "b", 5, Some(at(2))));
-    // A step counts once, and none before it.
+    // A time step is accepted once, and none before it.
     assert!(!password_step_use(&w.db, &found, 5).await.unwrap());
     assert!(password_step_use(&w.db, &found, 7).await.unwrap());
     assert!(!password_step_use(&w.db, &found, 6).await.unwrap());

@@ -43,7 +43,7 @@ async fn releases() {
     release_has_output(&w.db, second).await.unwrap();
     assert!(release_info(&w.db, second).await.unwrap().unwrap().has_output);
     assert_eq!(release_newest_slug(&w.db, app).await.unwrap(), None);
-    // The same again is the same.
+    // Repeating it changes nothing.
     let new = New {
         id: first,
         app,

@@ -151,6 +151,6 @@ async fn service_accounts() {
     tx.commit().await.unwrap();
     assert!(service_account_ids(&w.db, acme).await.unwrap().is_empty());
     assert!(accounts::account_info(&w.db, bot.id).await.unwrap().is_none());
-    // The name is free again.
+    // The name is available again.
     accounts::account_create(&w.db, &account("bot@acme.invalid")).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! What most tests need first.
+//! Fixtures for most tests.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ pub struct World {
     pub account: accounts::Row,
 }
 
-/// A time that the database keeps as it is.
+/// A time that the database stores without rounding.
 pub fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
 }
 
-/// All of a list that is short.
+/// All rows of a short list.
 pub fn all(list: &'static List) -> Range {
     Range::longest(list)
 }
@@ -85,7 +85,7 @@ impl World {
         row.id
     }
 
-    /// A release of this status. Its id.
+    /// A release with this status. Returns its id.
     pub async fn release(&self, app: Uuid, status: &str, slug: Option<Uuid>) -> Uuid {
         let id = Uuid::now_v7();
         let new = releases::New {

@@ -8,7 +8,7 @@ const NEST: &str = "nest() { (cd $1 && perl -e 'for (1..$ARGV[0]) { mkdir \"d\";
 #[tokio::test]
 async fn a_nest_of_directories_fails_the_build_that_made_it() {
     let (_dir, mut host) = host_with(&format!("{NEST}; nest . 15000"));
-    assert_eq!(host.build().await.why(), "there are more than 200 directories in each other");
+    assert_eq!(host.build().await.why(), "there are more than 200 nested directories");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What they try to reach: services that only the platform can reach.
+//! Targets that only the platform can reach.
 
 use std::sync::{
     Arc,
@@ -9,7 +9,7 @@ use outbound::{Client, Error, Kind, Rules};
 
 use crate::servers::{Server, client, client_where_names_lead_to, download, ok, redirect};
 
-/// Fails unless the platform refused by its own rules.
+/// Fails unless the request was rejected by the platform's rules.
 #[track_caller]
 fn refused(outcome: Result<String, Error>) -> String {
     let err = outcome.expect_err("it should have been refused");
@@ -65,8 +65,8 @@ async fn no_spelling_of_an_address_leads_inside() {
 async fn no_name_leads_inside() {
     for ips in [&["10.0.0.1"] as &[_], &["fd00::1", "169.254.169.254"], &["::ffff:192.168.1.1"], &["127.0.0.2"]] {
         let said = refused(download(&client_where_names_lead_to(ips), "http://inside.example/").await);
-        // Which address the name has is nobody's business outside.
-        assert!(said.starts_with("inside.example leads to a "), "{said}");
+        // The name's address must not leak.
+        assert!(said.starts_with("inside.example resolves to a "), "{said}");
         assert!(ips.iter().all(|ip| !said.contains(ip)), "{said}");
     }
 }
@@ -77,7 +77,7 @@ async fn of_a_name_with_many_addresses_only_the_allowed_are_asked() {
     let url = format!("http://both.example:{}/", inside.address.port());
     let client = client_where_names_lead_to(&["127.0.0.2", "127.0.0.1"]);
     let err = download(&client, &url).await.unwrap_err();
-    assert_eq!(err.to_string(), "both.example does not take connections");
+    assert_eq!(err.to_string(), "both.example does not accept connections");
     assert_eq!(inside.asked(), Vec::<String>::new());
 }
 
@@ -115,7 +115,7 @@ async fn no_redirect_leads_inside() {
     ] {
         let server = Server::allowed(redirect(&to)).await;
         refused(download(&client(), &server.url()).await);
-        // Not on the second hop either.
+        // Nor on the second hop.
         let first = Server::allowed(redirect(&server.url())).await;
         refused(download(&client(), &first.url()).await);
     }
@@ -126,7 +126,7 @@ async fn no_redirect_leads_inside() {
 async fn no_proxy_of_the_environment_is_asked() {
     let proxy = Server::at("127.0.0.2", ok("from the proxy")).await;
     let outside = Server::allowed(ok("from the server")).await;
-    // Every test has a process of its own when nextest runs them, and none of the others minds.
+    // With nextest every test is a separate process, and the other tests are not affected.
     unsafe { std::env::set_var("http_proxy", proxy.url()) };
     assert_eq!(download(&client(), &outside.url()).await.unwrap(), "from the server");
     assert_eq!(proxy.asked(), Vec::<String>::new());
@@ -134,7 +134,8 @@ async fn no_proxy_of_the_environment_is_asked() {
 
 #[tokio::test]
 async fn the_machines_own_public_address_is_asked_at_its_doors_only() {
-    // 198.18.0.0/15 and the like are refused anyway: what is public and this machine's own is made up of rules.
+    // 198.18.0.0/15 and the like are rejected anyway: the case of a public address of this machine is
+    // constructed from rules.
     let own = Rules { networks: Vec::new(), doors: vec![443] };
     let client = Client::new(own).unwrap();
     let err = client.check("http://127.0.0.1:443/").unwrap_err();

@@ -1,4 +1,4 @@
-//! What they try to use up: memory, disk and time of whoever asks.
+//! Exhausting the caller's memory, disk and time.
 
 use std::{io::Write as _, time::Duration};
 
@@ -63,7 +63,7 @@ async fn who_says_nothing_is_left() {
         [Limits { idle: Duration::from_millis(50), ..LIMITS }, Limits { time: Duration::from_millis(50), ..LIMITS }]
     {
         let err = client().download(&url, &mut Vec::new(), &limits).await.unwrap_err();
-        assert_eq!(err.to_string(), "127.0.0.1 takes too long to answer");
+        assert_eq!(err.to_string(), "127.0.0.1 took too long to respond");
     }
 }
 
@@ -71,7 +71,7 @@ async fn who_says_nothing_is_left() {
 async fn who_stops_in_the_middle_is_an_error_not_the_end() {
     let server = Server::allowed("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await;
     let err = download(&client(), &server.url()).await.unwrap_err();
-    assert_eq!(err.to_string(), "127.0.0.1 stopped in the middle of its answer");
+    assert_eq!(err.to_string(), "127.0.0.1 closed the connection in the middle of its response");
     let server = Server::allowed(ok("whole")).await;
     assert_eq!(download(&client(), &server.url()).await.unwrap(), "whole");
 }

@@ -1,4 +1,4 @@
-//! A hostile tenant types addresses. One module for each target that they try to reach.
+//! A hostile tenant supplies URLs. One module per target of attack.
 
 mod inside;
 mod memory;

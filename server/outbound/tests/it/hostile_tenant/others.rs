@@ -1,4 +1,4 @@
-//! What they try to get: what somebody else sends to somebody else.
+//! Obtaining what one user sends to another.
 
 use crate::servers::{LIMITS, Server, client, ok, redirect};
 

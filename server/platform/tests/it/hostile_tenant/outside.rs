@@ -90,7 +90,7 @@ async fn a_source_that_redirects_inside_is_not_fetched() {
     let (outside, _) = serve("127.0.0.1", outside).await;
     for path in ["a.tgz", "twice.tgz"] {
         let failed = failed(&t, &build(&t, &format!("{outside}/{path}")).await).await;
-        let why = "the source cannot be fetched: 127.0.0.2 (where a redirect leads) is a loopback address";
+        let why = "the source cannot be fetched: 127.0.0.2 (the target of a redirect) is a loopback address";
         assert!(failed["error"].as_str().unwrap_or_default().starts_with(why), "{failed}");
     }
     assert_eq!(asked.load(Ordering::SeqCst), 0);
