@@ -97,7 +97,7 @@ fn segments_are_packed_and_read_alike() {
     }
 }
 
-/// A filter, and the same said in Rust.
+/// A filter, and an equivalent predicate in Rust.
 type Case = (Filter, fn(&Line) -> bool);
 
 fn word_cases() -> Vec<Case> {
@@ -226,7 +226,7 @@ fn a_torn_tail_is_taken_back_wherever_it_tears() {
         assert_eq!(texts(&lines_then), numbered(0..lines + 1));
         assert_eq!(lines_then.last().unwrap().seq, lines as u64 + 1);
     }
-    // A power cut can leave zeros where lines should be.
+    // A power failure can leave zeros in place of lines.
     let mut zeros = more.clone();
     zeros[whole.len() + 30..].fill(0);
     std::fs::write(&file, zeros).unwrap();
@@ -263,7 +263,7 @@ fn a_crash_while_packing_loses_nothing() {
     fill(&history, 0..12_000);
     drop(history);
     let app = dir.path().join(APP.to_string());
-    // As if it had died before the raw file was deleted, and in the middle of writing another.
+    // As after a crash before the raw file was deleted, in the middle of writing another.
     let packed = files(dir.path(), "zst");
     let raw = packed[0].with_extension("log");
     let text = std::process::Command::new("zstdcat").arg(&packed[0]).output();
@@ -297,7 +297,7 @@ async fn a_tail_waits_reads_skips_and_ends() {
     assert_eq!((tail.seq(), tail.lag()), (14, 6));
     assert_eq!((tail.skip(2, &Patience::default()).unwrap(), tail.skip(2, &Patience::default()).unwrap()), (4, 0));
     assert_eq!(texts(&tail.read(9, &Patience::default()).unwrap()), numbered(18..20));
-    // Lines that would not have been shown are not missed.
+    // Lines that would not have been shown do not count as missed.
     let rare = Filter { text: Some("line 7".to_owned()), ..Filter::default() };
     let mut tail = history.tail(APP, 0, &rare).unwrap();
     assert_eq!((tail.skip(2, &Patience::default()).unwrap(), tail.seq()), (0, 7));
@@ -309,7 +309,7 @@ async fn a_tail_waits_reads_skips_and_ends() {
     assert!(history.last(APP, 1, &Filter::default()).unwrap().is_empty());
 }
 
-/// A history and spools that live through crashes.
+/// A history and spools that survive crashes.
 struct World {
     dir: tempfile::TempDir,
 }
@@ -390,12 +390,12 @@ fn a_server_killed_anywhere_neither_loses_nor_doubles_a_line() {
         }
         drop(follower);
         if round % 2 == 0 {
-            // Killed in the middle of the last write: what got there is cut anywhere in it.
+            // Killed during the last write: it is truncated at an arbitrary point.
             if let Some(file) = files(&world.dir.path().join("logs"), "log").last() {
                 let bytes = std::fs::read(file).unwrap();
                 let last = bytes.windows(2).rposition(|two| two == b"\n@").map_or(0, |n| n + 1);
                 let cut = last + (seed >> 17) as usize % (bytes.len() - last).max(1);
-                // Not past what made the spool's segments go.
+                // Not beyond what caused spool segments to be deleted.
                 let text = String::from_utf8_lossy(&bytes[..last]).into_owned();
                 let oldest = std::fs::read_dir(world.spool()).unwrap();
                 let oldest = oldest.map(|f| f.unwrap().file_name().into_string().unwrap()).min();
@@ -439,7 +439,7 @@ fn router_lines_go_to_their_apps_once_each() {
         let oldest_before = oldest();
         let mut router = Router::new(world.history(), &world.spool()).unwrap();
         router.step(11, |app| app != apps[2]).unwrap();
-        // Killed before the place was kept, but after the apps had their lines.
+        // Killed before the cursor was stored, but after the apps got their lines.
         if round % 3 == 0 && oldest() == oldest_before {
             match before {
                 Ok(before) => std::fs::write(&place, before).unwrap(),
@@ -467,7 +467,7 @@ fn a_full_disk_is_tried_again() {
     writer.flush().unwrap();
     let history = world.history();
     let mut follower = Follower::new(Arc::clone(&history), world.dyno()).unwrap();
-    // A file where the app's directory should be.
+    // A file in place of the app's directory.
     let app = world.dir.path().join("logs").join(APP.to_string());
     assert_eq!(history.totals(APP).unwrap().lines, 0);
     std::fs::write(&app, b"").unwrap();
@@ -546,7 +546,7 @@ fn a_search_ends_with_its_patience_and_can_go_on() {
     let counted = history.density(APP, &rare, 3, (at(0), at(30_000)), &cancelled);
     assert!(matches!(counted, Err(Error::Stopped)));
 
-    // Reading on where it was stopped, each line comes once.
+    // After resuming, each line is returned once.
     let mut lines = history.read(APP, &Query { patience: little(), ..Query::default() }).unwrap();
     let (mut all, mut turns) = (Vec::new(), 0);
     loop {
