@@ -1,22 +1,22 @@
-//! Addresses with secrets in them that are not sealed yet: rows and queries.
+//! URLs with secrets that are not encrypted yet: rows and queries.
 
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-/// Credentials or a query that are not masked, or an address of ours that opens by itself.
+/// Unmasked credentials or queries, or a pre-signed URL of our own.
 const OPEN: &str = r"://(?!\*\*\*@)[^/\\?#\s]*@|\?(?!\*\*\*)|/blobs/sources/(?!\*\*\*)";
 
-/// The addresses of an app, or of a build.
+/// The URLs of an app, or of a build.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Row {
     pub id: Uuid,
     pub app_id: Uuid,
     pub buildpacks: Vec<String>,
-    /// Of a build.
+    /// Only of a build.
     pub source_url: Option<String>,
 }
 
-/// What is kept instead.
+/// The stored replacement.
 #[derive(Clone, Debug, Default)]
 pub struct Sealed {
     pub buildpacks: Vec<String>,
@@ -25,7 +25,7 @@ pub struct Sealed {
     pub source_sealed: Option<Vec<u8>>,
 }
 
-/// Apps after `after` whose addresses may have to be sealed, in the order of their ids.
+/// Apps after `after` whose URLs may need to be encrypted, ordered by id.
 pub async fn address_open_of_apps(db: impl PgExecutor<'_>, after: Uuid, most: i64) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(
         "select id, id as app_id, buildpacks, null::text as source_url from apps
@@ -38,7 +38,7 @@ pub async fn address_open_of_apps(db: impl PgExecutor<'_>, after: Uuid, most: i6
     .await
 }
 
-/// Builds after `after` whose addresses may have to be sealed, in the order of their ids.
+/// Builds after `after` whose URLs may need to be encrypted, ordered by id.
 pub async fn address_open_of_builds(db: impl PgExecutor<'_>, after: Uuid, most: i64) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(
         "select id, app_id, buildpacks, source_url from builds
@@ -51,7 +51,7 @@ pub async fn address_open_of_builds(db: impl PgExecutor<'_>, after: Uuid, most: 
     .await
 }
 
-/// Puts what is kept in the place of an app's addresses, unless they were changed meanwhile.
+/// Replaces an app's URLs, unless they were changed concurrently.
 pub async fn address_seal_of_app(db: impl PgExecutor<'_>, was: &Row, now: &Sealed) -> sqlx::Result<bool> {
     let done = sqlx::query("update apps set buildpacks = $3, buildpacks_sealed = $4 where id = $1 and buildpacks = $2")
         .bind(was.id)
@@ -63,7 +63,7 @@ pub async fn address_seal_of_app(db: impl PgExecutor<'_>, was: &Row, now: &Seale
     Ok(done.rows_affected() == 1)
 }
 
-/// Puts what is kept in the place of a build's addresses.
+/// Replaces a build's URLs.
 pub async fn address_seal_of_build(db: impl PgExecutor<'_>, was: &Row, now: &Sealed) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "update builds set buildpacks = $4, buildpacks_sealed = $5, source_url = $6, source_sealed = $7

@@ -26,9 +26,9 @@ pub struct Row {
     pub build_stack: String,
     pub maintenance: bool,
     pub locked: bool,
-    /// As everybody may see them.
+    /// Masked, for display.
     pub buildpacks: Vec<String>,
-    /// As they were given, if that is more.
+    /// The originals, if they differ.
     pub buildpacks_sealed: Option<Vec<u8>>,
     pub features: Vec<String>,
     pub buildpack_description: Option<String>,

@@ -20,7 +20,7 @@ pub struct Row {
     pub account_id: Uuid,
     pub email: String,
     pub stack: String,
-    /// As everybody may see them, and as they were given if that is more; so is `source_url`.
+    /// Masked for display, and the originals if they differ; likewise `source_url`.
     pub buildpacks: Vec<String>,
     pub buildpacks_sealed: Option<Vec<u8>>,
     pub source_url: Option<String>,

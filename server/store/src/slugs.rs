@@ -76,7 +76,7 @@ pub async fn slug_uploaded(
     Ok(done.rows_affected() == 1)
 }
 
-/// Of some archives those that no slug has.
+/// Those of these archives that no slug has.
 pub async fn slug_checksums_unnamed(db: impl PgExecutor<'_>, checksums: &[String]) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
         "select c.checksum from unnest($1::text[]) c(checksum)
@@ -87,7 +87,7 @@ pub async fn slug_checksums_unnamed(db: impl PgExecutor<'_>, checksums: &[String
     .await
 }
 
-/// Whether a slug has this archive, of any app but `except`.
+/// Whether a slug has this archive, of any app except `except`.
 pub async fn slug_checksum_is_named(
     db: impl PgExecutor<'_>,
     checksum: &str,
@@ -100,13 +100,14 @@ pub async fn slug_checksum_is_named(
         .await
 }
 
-/// Until the end of the transaction nobody removes the archive with this checksum.
+/// Prevents the removal of the archive with this checksum until the end of the transaction.
 pub async fn slug_archive_hold(db: impl PgExecutor<'_>, checksum: &str) -> sqlx::Result<()> {
     sqlx::query("select pg_advisory_xact_lock_shared(7311, hashtext($1))").bind(checksum).execute(db).await?;
     Ok(())
 }
 
-/// Until the end of the transaction nobody holds the archive with this checksum; false when somebody does.
+/// Locks the archive with this checksum exclusively until the end of the transaction; `false` if somebody holds
+/// it.
 pub async fn slug_archive_take(db: impl PgExecutor<'_>, checksum: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar("select pg_try_advisory_xact_lock(7311, hashtext($1))").bind(checksum).fetch_one(db).await
 }

@@ -1,10 +1,11 @@
-//! Uploads (who is writing to which address): rows and queries.
+//! Uploads (the current writer of each): rows and queries.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-/// Lets `writer` upload the slug or source with this id; false when somebody else does, who was there after `since`.
+/// Makes `writer` the uploader of the slug or source with this id; `false` if another one has been active since
+/// `since`.
 pub async fn upload_begin(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -25,7 +26,7 @@ pub async fn upload_begin(
     Ok(done.rows_affected() == 1)
 }
 
-/// Notes that `writer` is still there.
+/// Renews the lease of `writer`.
 pub async fn upload_renew(db: impl PgExecutor<'_>, id: Uuid, writer: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("update uploads set updated_at = $3 where id = $1 and writer = $2")
         .bind(id)
@@ -36,14 +37,14 @@ pub async fn upload_renew(db: impl PgExecutor<'_>, id: Uuid, writer: Uuid, now: 
     Ok(())
 }
 
-/// Takes the upload of `writer` off the list; false when another one has taken its place.
+/// Ends the upload of `writer`; `false` if another one has replaced it.
 pub async fn upload_end(db: impl PgExecutor<'_>, id: Uuid, writer: Uuid) -> sqlx::Result<bool> {
     let done =
         sqlx::query("delete from uploads where id = $1 and writer = $2").bind(id).bind(writer).execute(db).await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Forgets uploads that nobody has renewed since `before`.
+/// Deletes uploads not renewed since `before`.
 pub async fn upload_sweep(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query("delete from uploads where updated_at < $1").bind(before).execute(db).await?;
     Ok(())

@@ -31,8 +31,8 @@ impl Bounds {
     /// For everything that becomes an app: source code, slugs, build results.
     pub const APP: Bounds = Bounds { depth: 200, path: 4000, entries: 1_000_000 };
 
-    /// Refuses what is out of bounds at `path`, from the top. Whatever writes or reads a tree asks here, so that
-    /// what one of them makes is nothing that another refuses.
+    /// Rejects what exceeds the bounds at `path`, relative to the top. All readers and writers of trees use
+    /// this, so that none creates what another rejects.
     pub fn check(&self, path: &Path, is_dir: bool) -> Result<(), Excess> {
         if path.as_os_str().len() > self.path {
             return Err(Excess::Path(self.path));
