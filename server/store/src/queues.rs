@@ -28,7 +28,7 @@ pub static RELEASES: Queue = Queue { table: "releases", number: "version", lock:
 #[derive(Clone, Copy, Debug)]
 pub struct Places {
     pub all: i64,
-    /// Of one payer. The last of all is for whoever has none.
+    /// Of one payer. If several payers have apps, the last of all is for one that has none.
     pub each: i64,
 }
 
@@ -46,15 +46,16 @@ const FIRST: &str = "and t.cancelled_at is null
                         and e.{number} < t.{number})";
 
 impl Queue {
-    /// Everything that waits, with `app_id`, the `position` from 1, and how many places the payer has (`taken`):
-    /// whose rows have places already have had those turns.
+    /// Everything that waits, with `app_id`, its `payer`, the `position` from 1, and how many places the
+    /// payer has (`taken`): whose rows have places already have had those turns.
     pub(crate) fn waiting(&self) -> String {
         self.rows("")
     }
 
     fn rows(&self, which: &str) -> String {
-        let sql = "select w.id, w.app_id, w.taken, row_number() over (order by w.turn, w.created_at, w.id) as position
-            from (select t.id, t.app_id, t.created_at, coalesce(o.taken, 0) as taken,
+        let sql = "select w.id, w.app_id, w.payer, w.taken,
+                row_number() over (order by w.turn, w.created_at, w.id) as position
+            from (select t.id, t.app_id, t.created_at, p.payer, coalesce(o.taken, 0) as taken,
                       row_number() over (partition by p.payer order by t.created_at, t.id)
                       + coalesce(o.taken, 0) as turn
                   from {table} t join {payers} p on p.app_id = t.app_id
@@ -84,7 +85,8 @@ impl Queue {
                  select q.id from ({}) q
                  where q.taken < $2
                      and (select count(*) from {{table}} r where r.status = 'pending' and r.started_at is not null)
-                         < (case when q.taken > 0 then $1 - 1 else $1 end)
+                         < (case when q.taken > 0 and exists (select 1 from {{payers}} o where o.payer <> q.payer)
+                                 then $1 - 1 else $1 end)
                  order by q.position limit 1)
              returning id, app_id",
             self.rows(FIRST)

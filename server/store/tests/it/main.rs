@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod accounts;
+mod addresses;
 mod app_transfers;
 mod apps;
 mod authorizations;

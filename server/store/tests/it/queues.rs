@@ -80,6 +80,17 @@ async fn the_last_place_is_for_another_and_teams_do_not_make_one() {
 }
 
 #[tokio::test]
+async fn whoever_is_alone_has_all_places() {
+    let w = World::start().await;
+    for n in 0..2 {
+        let app = w.app(&format!("own-{n}")).await;
+        w.build(app, n).await;
+    }
+    assert!(w.start_next(2, 2).await.is_some());
+    assert!(w.start_next(2, 2).await.is_some(), "there is nobody to leave the last place to");
+}
+
+#[tokio::test]
 async fn an_owner_has_so_many_places_and_no_more() {
     let w = World::start().await;
     let bob = account("bob@example.com");
