@@ -55,6 +55,21 @@ pub(crate) struct Place {
     _asked: Asked,
 }
 
+/// A place that several have a hand on; whoever is done with it first gives it back.
+#[derive(Clone)]
+pub(crate) struct SharedPlace(Arc<Mutex<Option<Place>>>);
+
+impl SharedPlace {
+    pub fn new(place: Place) -> Self {
+        Self(Arc::new(Mutex::new(Some(place))))
+    }
+
+    /// Lets somebody else have the place, however many still hold this.
+    pub fn give_back(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
 impl Places {
     /// `most` places for each payer, where `waiting` more may wait, and `all` together.
     ///
@@ -143,6 +158,18 @@ mod tests {
         assert!(places.take_now(cy).is_err(), "all are taken");
         drop(held);
         assert!(places.take_now(ada).is_ok());
+    }
+
+    #[test]
+    fn what_is_given_back_is_free_although_somebody_still_holds_it() {
+        let places = Places::new("pushes", 1, 0, 2);
+        let ada = Uuid::now_v7();
+        let place = SharedPlace::new(places.take_now(ada).unwrap());
+        let held = place.clone();
+        assert!(places.take_now(ada).is_err());
+        place.give_back();
+        assert!(places.take_now(ada).is_ok());
+        held.give_back();
     }
 
     #[test]

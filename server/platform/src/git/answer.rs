@@ -12,7 +12,7 @@ use super::{
     body::{Refusal, too_many_refs},
     repositories::Writing,
 };
-use crate::places::Place;
+use crate::places::SharedPlace;
 
 /// Where the reader of the request's body leaves why it stopped.
 pub(super) type Told = Arc<Mutex<Option<Refusal>>>;
@@ -45,7 +45,7 @@ enum State {
 
 /// What a client has as long as git is at work for them.
 pub(super) struct Seat {
-    pub place: Place,
+    pub place: SharedPlace,
     /// Ends with the right to deploy, and with the token that they came with.
     pub lost: BoxFuture<'static, ()>,
 }
@@ -110,7 +110,7 @@ impl Served {
         if let Some(why) = &why {
             tracing::info!("a clone or a push was ended: {why}");
         }
-        drop(self.seat.place);
+        self.seat.place.give_back();
         match (self.writing, why) {
             (Some(writing), None) => {
                 writing.ended_well();

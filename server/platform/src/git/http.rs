@@ -16,7 +16,8 @@ use worker::{Limits, Lines, Order, Program, Work};
 use super::{
     answer::{Seat, Served, Told, refused},
     body::{Bounds, Incoming},
-    hook, housekeeping, limits, plumbing, push,
+    hook, housekeeping, limits, plumbing,
+    push::{self, Held},
     repositories::{Repositories, Writing, ensure},
     room::{Room, must_have_room},
 };
@@ -25,6 +26,7 @@ use crate::{
     actor::Actor,
     error::{Error, Result},
     events::Asker,
+    places::SharedPlace,
     rights::{App, Can},
 };
 
@@ -49,7 +51,7 @@ impl Guest {
     async fn seat(&self) -> std::result::Result<Seat, Response> {
         let place = self.actor.platform.git().places().take_now(self.actor.payer).map_err(told)?;
         let watch = self.actor.watch(self.app.id, Can::Deploy).await.map_err(IntoResponse::into_response)?;
-        Ok(Seat { place, lost: watch.into_lost() })
+        Ok(Seat { place: SharedPlace::new(place), lost: watch.into_lost() })
     }
 }
 
@@ -201,6 +203,7 @@ pub async fn receive_pack(
     let (line, lines, input) = push_lines()?;
     let watch = actor.watch(app.id, Can::Deploy).await?;
     let writing = Repositories::write(&platform, app.id).await?;
+    let place = seat.place.clone();
     let served = start(&platform, &order, lines, Some(writing), seat)?;
     feed(incoming, input, served.told.clone());
     tokio::spawn(async move {
@@ -208,7 +211,7 @@ pub async fn receive_pack(
         tokio::select! {
             biased;
             () = watch.lost() => {}
-            () = push::answer(platform.clone(), app.id, Asker::of(&actor), line, room) => {}
+            () = push::answer(platform.clone(), app.id, Asker::of(&actor), line, Held { room, place }) => {}
         }
         if let Err(err) = housekeeping::pack(&platform, app.id).await {
             tracing::warn!(app.id = %app.id, "could not pack a repository: {err:#}");

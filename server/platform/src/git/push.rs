@@ -21,6 +21,7 @@ use crate::{
     error::{Error, Result, is_contended, is_disk_full},
     events::{self, Asker},
     log_lines, outputs,
+    places::SharedPlace,
     rights::{Can, still_may},
 };
 
@@ -31,10 +32,19 @@ const PHASE: Duration = Duration::from_secs(3700);
 /// A question has three words.
 const MOST_QUESTION_BYTES: u64 = 4096;
 
+/// What a push holds that others wait for.
+pub(super) struct Held {
+    /// On disk, until all objects are there.
+    pub room: Room,
+    /// Among clones and pushes, until there is a build to wait for.
+    pub place: SharedPlace,
+}
+
 /// Answers the hook of one push, who asks over `line` to have a branch deployed, with what the
 /// client shall see, and the verdict. The line is that push's alone, so that nobody can ask in the
 /// name of another.
-pub(super) async fn answer(platform: Platform, app: Uuid, asker: Asker, line: UnixStream, room: Room) {
+pub(super) async fn answer(platform: Platform, app: Uuid, asker: Asker, line: UnixStream, held: Held) {
+    let Held { room, place } = held;
     let (hook, mut client) = line.into_split();
     let mut hook = BufReader::new(hook);
     let mut question = Vec::new();
@@ -48,7 +58,7 @@ pub(super) async fn answer(platform: Platform, app: Uuid, asker: Asker, line: Un
     let (out, mut lines) = mpsc::channel::<Bytes>(64);
     tokio::spawn(async move {
         let said = Said { out };
-        let verdict = match deploy(&platform, app, &asker, &push, &said).await {
+        let verdict = match deploy(&platform, app, &asker, &push, &said, &place).await {
             Ok(Ok(())) => "ok".to_owned(),
             Ok(Err(why)) => why,
             Err(err) => went_wrong(&said, &err).await,
@@ -110,7 +120,14 @@ impl Said {
 
 type Verdict = std::result::Result<(), String>;
 
-async fn deploy(platform: &Platform, app: Uuid, asker: &Asker, push: &Push, said: &Said) -> Result<Verdict> {
+async fn deploy(
+    platform: &Platform,
+    app: Uuid,
+    asker: &Asker,
+    push: &Push,
+    said: &Said,
+    place: &SharedPlace,
+) -> Result<Verdict> {
     // Between the push's being let in and its end, somebody may have been taken off the app.
     if !still_may(platform, asker.account, app, Can::Deploy).await? {
         return Ok(Err("you may not deploy this app any more".into()));
@@ -123,7 +140,7 @@ async fn deploy(platform: &Platform, app: Uuid, asker: &Asker, push: &Push, said
             return Ok(Err(why.into()));
         }
     };
-    deploy_commit(platform, &app, asker, push, &subject, said).await
+    deploy_commit(platform, &app, asker, push, &subject, (said, place)).await
 }
 
 async fn deploy_commit(
@@ -132,7 +149,7 @@ async fn deploy_commit(
     asker: &Asker,
     push: &Push,
     subject: &str,
-    said: &Said,
+    (said, place): (&Said, &SharedPlace),
 ) -> Result<Verdict> {
     if let Some(first) = under_way(platform, app.id, &push.name).await? {
         for line in waits_for(&first, &app.name) {
@@ -140,6 +157,8 @@ async fn deploy_commit(
         }
     }
     let build = create(platform, app, asker, push, subject).await?;
+    // It waits for the build from here on, which has a queue of its own.
+    place.give_back();
     let mut guard = Guard { platform: platform.clone(), build: Some(build) };
     follow_build(platform, app, build, said).await?;
     let row = store::builds::build_info(platform.db(), build).await?;
