@@ -10,6 +10,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 use nix::{
@@ -46,6 +47,28 @@ pub fn is_git(line: &str) -> bool {
     line.contains("receive-pack") || line.contains("upload-pack") || line.contains("index-pack")
 }
 
+/// Begins a push or a clone of an app, as far as git has something to do, and does not go on.
+pub fn begin(world: &World, app: &str, service: &str, token: &str, commit: &str) -> TcpStream {
+    let line = |text: String| format!("{:04x}{text}", text.len() + 4);
+    let nothing = "0".repeat(40);
+    let begun = match service {
+        "git-receive-pack" => {
+            line(format!("{nothing} {commit} refs/heads/begun\0 report-status side-band-64k")) + "0000"
+        }
+        // Of these so many are waited for.
+        _ => line(format!("want {commit}\n")).repeat(4000),
+    };
+    let mut stream = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let head = format!(
+        "POST /{app}.git/{service} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/x-{service}-request\r\nContent-Length: 1000000\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(begun.as_bytes()).unwrap();
+    stream
+}
+
 /// The only repository of the platform.
 fn repository(world: &World) -> PathBuf {
     let all = fs::read_dir(world.data().join("git")).unwrap().flatten().map(|e| e.path());
@@ -75,19 +98,13 @@ fn a_client_that_goes_away_takes_its_processes_with_it() {
     let world = World::new();
     let mut up = world.up(&[]);
     let repo = Repo::new(&world, "away");
-    repo.commit("true");
+    let commit = repo.commit("true");
     assert!(repo.push(&["main"]).0);
     wait_until("the push is over", || below_server(&world).iter().all(|(_, line)| !is_git(line)));
 
     // In the middle of what it sends, and with an answer that it does not read.
-    let auth = format!("Authorization: Bearer {}", world.token());
     for service in ["git-receive-pack", "git-upload-pack"] {
-        let mut stream = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
-        let head = format!(
-            "POST /away.git/{service} HTTP/1.1\r\nHost: localhost\r\n{auth}\r\n\
-             Content-Type: application/x-{service}-request\r\nContent-Length: 100000\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).unwrap();
+        let stream = begin(&world, "away", service, &world.token(), &commit);
         let verb = service.trim_start_matches("git-").to_owned();
         wait_until("git is at work", || below_server(&world).iter().any(|(_, line)| line.contains(&verb)));
         stream.shutdown(Shutdown::Both).unwrap();

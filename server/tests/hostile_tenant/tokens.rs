@@ -1,16 +1,11 @@
 //! Going on with a token that is no more: clones and pushes end with it.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::TcpStream,
-    process::Stdio,
-    time::Duration,
-};
+use std::{io::Read as _, process::Stdio};
 
 use serde_json::{Value, json};
 
 use crate::{
-    leftovers::{below_server, is_git},
+    leftovers::{begin, below_server, is_git},
     world::{World, repo::Repo, wait_until},
 };
 
@@ -30,20 +25,14 @@ fn a_transfer_ends_with_the_token_that_it_was_begun_with() {
     let world = World::new();
     let mut up = world.up(&[]);
     let repo = Repo::new(&world, "ended");
-    repo.commit("true");
+    let commit = repo.commit("true");
     assert!(repo.push(&["main"]).0);
     wait_until("the push is over", || below_server(&world).iter().all(|(_, line)| !is_git(line)));
 
     // In the middle of what a client sends.
     for service in ["git-receive-pack", "git-upload-pack"] {
         let (id, token) = token(&world);
-        let mut stream = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let head = format!(
-            "POST /ended.git/{service} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
-             Content-Type: application/x-{service}-request\r\nContent-Length: 100000\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).unwrap();
+        let mut stream = begin(&world, "ended", service, &token, &commit);
         let verb = service.trim_start_matches("git-").to_owned();
         wait_until("git is at work", || below_server(&world).iter().any(|(_, line)| line.contains(&verb)));
         revoke(&world, &id);
