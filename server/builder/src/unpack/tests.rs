@@ -266,7 +266,7 @@ fn names_of_all_kinds() {
         (b"a/app/a", "not under"),
         (format!("app/{}", "n".repeat(256)).as_bytes(), "cannot be made"),
         (format!("{long}/0123456789abcdefg").as_bytes(), "a path is longer than 4000 bytes"),
-        (deep(202).as_bytes(), "more than 200 directories"),
+        (deep(202).as_bytes(), "more than 200 nested directories"),
     ] {
         let told = refusal(&named(path), 1 << 20);
         assert!(told.contains(said), "{told}");
