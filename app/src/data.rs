@@ -197,12 +197,14 @@ pub fn kept<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     let first = fetch.clone();
     let moving = Moving::asking(key, Box::new(move |key| first(key)), |_| None);
     if let Some(Changes(count)) = use_context() {
+        // Answers come when they come: once the page is left there is no key any more, and reading it would panic.
+        let now = move || (!moving.latest.is_disposed()).then(|| untrack(key));
         let hear = move |asked_for: K, json: &str| {
-            if untrack(key) == asked_for {
+            if now() == Some(asked_for) {
                 moving.hear(json);
             }
         };
-        ask_again(count, Box::new(key), fetch, Arc::new(hear));
+        ask_again(count, Box::new(now), fetch, Arc::new(hear));
     }
     moving
 }
@@ -242,10 +244,11 @@ fn effect_of_place(name: &'static str, place: Memo<Option<String>>) {
 /// Hears the answer to what a key names.
 type Hearing<K> = Arc<dyn Fn(K, &str)>;
 
-/// Asks again with each change, and has the answer heard. What cannot be had now is had with the next one.
+/// Asks again with each change while there is a `key`, and has the answer heard. What cannot be had now is had with the
+/// next one.
 fn ask_again<K: Clone + PartialEq + Send + Sync + 'static>(
     count: RwSignal<u32>,
-    key: Box<dyn Fn() -> K>,
+    key: Box<dyn Fn() -> Option<K>>,
     fetch: Arc<dyn Fn(K) -> Asking + Send + Sync>,
     hear: Hearing<K>,
 ) {
@@ -254,7 +257,7 @@ fn ask_again<K: Clone + PartialEq + Send + Sync + 'static>(
         if before.is_none() {
             return;
         }
-        let (key, hear) = (untrack(&key), hear.clone());
+        let (Some(key), hear) = (key(), hear.clone()) else { return };
         let asked = fetch(key.clone());
         leptos::task::spawn_local(async move {
             if let Ok(json) = asked.await {

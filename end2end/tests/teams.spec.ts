@@ -77,6 +77,30 @@ test("roles and access are changed, and the last admin stays", async ({ page }) 
   await expect(page.getByText(/The last admin of the team/)).toBeVisible();
 });
 
+test("answers that come when the page is left already break nothing", async ({ page }) => {
+  const odd = complaints(page);
+  await open(page, `/teams/${team}`);
+  let letThrough = () => {};
+  const gate = new Promise<void>((done) => (letThrough = done));
+  let held = 0;
+  await page.route(`**/teams/${team}/**`, async (route) => {
+    held++;
+    await gate;
+    await route.continue();
+  });
+  // A change elsewhere: the page asks again for all that it shows.
+  await api("PATCH", `/teams/${team}/quotas`, { apps: 50 });
+  await expect.poll(() => held).toBeGreaterThan(3);
+  await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Account" }).click();
+  await expect(page.getByRole("region", { name: "Sessions" })).toBeVisible();
+  const answered = page.waitForResponse((response) => response.url().endsWith(`/teams/${team}/quotas`));
+  letThrough();
+  await (await answered).finished();
+  await page.getByRole("button", { name: "Search or run a command" }).click();
+  await expect(page.getByRole("dialog").first()).toBeVisible();
+  expect(odd).toEqual([]);
+});
+
 test("a service account gets a token, which is shown once", async ({ page }) => {
   const odd = complaints(page);
   await open(page, `/teams/${team}`);
