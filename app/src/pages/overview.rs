@@ -3,7 +3,7 @@
 use api::{
     dynos::DynoState,
     metrics::{MetricPoint, Metrics, MetricsQuery},
-    platform::Event,
+    platform::EventLine,
     releases::Release,
     statuses::AppStatus,
 };
@@ -319,7 +319,7 @@ fn Recent(app: ThisApp) -> impl IntoView {
             <div class="sec-h"><h2>"Recent activity"</h2><a class="push small" href=move || app.path("/activity")>"All"</a></div>
             {events.show(4, |events| view! {
                 <ul class="list small">
-                    {move || events.get().into_iter().map(|event: Event| view! {
+                    {move || events.get().into_iter().map(|event: EventLine| view! {
                         <li class="row top-a">
                             <Avatar who=event.actor.clone()/>
                             <div style="min-width:0;flex:1">

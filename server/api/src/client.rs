@@ -43,7 +43,7 @@ use crate::{
         Password, PasswordCreate, PasswordEnrolment, PasswordPolicy, PasswordPolicyUpdate, PasswordProof,
         PasswordSignIn, PasswordUpdate, RecoveryCodes, SignedIn,
     },
-    platform::{Event, EventQuery, EventVerdict, PlatformInfo},
+    platform::{Event, EventLine, EventQuery, EventVerdict, PlatformInfo},
     quotas::{Quota, QuotaUpdate},
     releases::{Release, ReleaseChanges, ReleaseChangesQuery, ReleaseCreate, RollbackEffects},
     samples::Sample,
@@ -497,7 +497,7 @@ lists! {
     /// The events of an app, newest first.
     event_list(app: &str, max: u32) -> Event: of(app, &format!("/events?max={max}"));
     /// Without events that merely report the success of an operation already listed.
-    event_list_news(app: &str, max: u32) -> Event: of(app, &format!("/events?max={max}&news=true"));
+    event_list_news(app: &str, max: u32) -> EventLine: of(app, &format!("/events?max={max}&news=true"));
     /// All events, newest first.
     event_list_all() -> Event: "/events".into();
     /// Matching events, newest first.

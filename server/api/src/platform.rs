@@ -115,6 +115,15 @@ pub struct Event {
     pub hash: Option<String>,
 }
 
+/// An event as a line of an app's overview: what is left out here, its page does not load the code to read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventLine {
+    pub at: DateTime<Utc>,
+    pub actor: String,
+    pub action: String,
+    pub summary: String,
+}
+
 /// A filter for events. Absent fields match everything.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EventQuery {
