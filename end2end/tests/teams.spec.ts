@@ -53,7 +53,7 @@ test("somebody is invited, and the invitation taken back", async ({ page }) => {
   await expect(page.getByRole("heading", { level: 1, name: team })).toBeVisible();
   await page.getByLabel("E-mail address").fill("noor@example.com");
   await page.getByLabel("As", { exact: true }).selectOption("viewer");
-  await page.getByRole("button", { name: "Invite" }).click();
+  await page.getByRole("button", { name: "Invite", exact: true }).click();
   const row = page.getByRole("row", { name: /noor@example.com/ });
   await expect(row).toContainText("not accepted yet");
   await accessible(page);
