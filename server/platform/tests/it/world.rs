@@ -109,6 +109,11 @@ impl World {
         self.told.looks.load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// The user of what fetches sources.
+    pub fn downloads(&self) -> u32 {
+        self.platform.config().downloads
+    }
+
     /// The same world after the platform was stopped and started again.
     pub async fn again(mut self) -> Self {
         self.platform = Platform::start_with(self.platform.config().clone(), self.driver.clone()).await.unwrap();

@@ -204,6 +204,7 @@ async fn no_token_touches_more_than_it_is() {
                 let answer = touch(&t, &asker, what, made.id(of)).await;
                 let expected = if may_touch(by, what, of) { 200 } else { 403 };
                 assert_eq!(answer.status, expected, "{by} to {what} {of}: {answer:?}");
+                made.revoke(&t.owner).await;
             }
         }
     }
@@ -234,6 +235,13 @@ impl Tokens {
             of("its child", child),
             of("program", (program, id)),
         ])
+    }
+
+    /// An account has so many tokens, and no more.
+    async fn revoke(&self, owner: &Actor) {
+        for (.., id) in &self.0 {
+            owner.delete(&format!("/oauth/authorizations/{id}")).await;
+        }
     }
 
     fn actor(&self, kind: &str) -> Option<Actor> {
