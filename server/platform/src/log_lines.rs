@@ -1,10 +1,15 @@
 //! Log lines as data: for the console, and for programs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum::{
     Json,
     extract::{Path, State},
+    http::header,
+    response::{IntoResponse as _, Response},
 };
 use chrono::{DateTime, Duration, Utc};
 use serde::Deserialize;
@@ -22,6 +27,8 @@ use crate::{
 
 /// Lines in one answer.
 const MOST: usize = 10_000;
+/// and bytes of their text: fewer lines come where they are this long.
+const MOST_TEXT: usize = 8 << 20;
 const BUCKETS: usize = 120;
 /// A search lasts as long at most,
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
@@ -29,6 +36,8 @@ const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
 const MOST_BYTES: u64 = 1 << 30;
 /// Others have theirs after so much of it.
 const TURN: std::time::Duration = std::time::Duration::from_millis(100);
+/// Who asks for more lines than this searches, too.
+const MOST_PLAIN: usize = 2000;
 /// A tail that is so many lines behind has not kept up.
 const MUCH: u64 = 2000;
 /// What is part of something else must not hold it up.
@@ -77,7 +86,7 @@ pub async fn log_line_list(
     actor: Actor,
     Path(app): Path<String>,
     Search(params): Search<Params>,
-) -> Result<Json<Vec<api::log_lines::LogLine>>> {
+) -> Result<Response> {
     let app = actor.app(&app, Can::Logs).await?;
     let most = params.lines.unwrap_or(100).min(MOST);
     let last = params.after.is_none().then_some(most);
@@ -92,11 +101,39 @@ pub async fn log_line_list(
     let looks_for_nothing = params.looks_for_nothing();
     let look = move |patience: &logs::Patience| {
         let query = logs::Query { patience: patience.clone(), ..query };
-        Ok(history.read(app.id, &query)?.collect_most(most)?.into_iter().map(Into::into).collect())
+        let lines = collect(history.read(app.id, &query)?, most, last.is_some())?;
+        // Here, since so much text would keep whoever else is served waiting.
+        Ok(serde_json::to_vec(&lines))
     };
     // What costs no more than the lines that it shows does not wait behind those who search.
-    let lines = if looks_for_nothing { go_on(look).await } else { search(&platform, actor.payer, look).await };
-    Ok(Json(lines?))
+    let json = if looks_for_nothing && most <= MOST_PLAIN {
+        let _place = platform.log_readers().glances.take(actor.payer).await?;
+        go_on(look).await
+    } else {
+        search(&platform, actor.payer, look).await
+    };
+    let json = json?.map_err(anyhow::Error::new)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+}
+
+/// At most so many lines, and as much of their text as an answer has: the newest ones if `newest`, or else the
+/// oldest. An error if the search is stopped first.
+fn collect(mut lines: logs::Lines, most: usize, newest: bool) -> logs::Result<Vec<api::log_lines::LogLine>> {
+    let (mut kept, mut bytes) = (VecDeque::new(), 0);
+    for line in lines.by_ref().take(most) {
+        bytes += line.text.len();
+        kept.push_back(line);
+        while newest && bytes > MOST_TEXT {
+            bytes -= kept.pop_front().map_or(bytes, |line| line.text.len());
+        }
+        if bytes > MOST_TEXT {
+            break;
+        }
+    }
+    if lines.is_stopped() {
+        return Err(logs::Error::Stopped);
+    }
+    Ok(kept.into_iter().map(Into::into).collect())
 }
 
 /// `GET /apps/{app}/log-density`
@@ -143,6 +180,7 @@ pub(crate) async fn read<T: Send + 'static>(work: impl FnOnce() -> logs::Result<
 /// Places of those who read much of a log, and turns at it: so that whoever comes waits for a few turns, and not for
 /// the ends of searches.
 pub(crate) struct Readers {
+    glances: Places,
     searches: Places,
     catching_up: Places,
     turns: Arc<Places>,
@@ -152,6 +190,7 @@ impl Default for Readers {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from).max(2);
         Self {
+            glances: Places::new("reads of logs", 2, 64, 16),
             searches: Places::new("log searches", 2, 16, 32),
             // As many may wait as can follow something.
             catching_up: Places::new("logs to catch up with", 2, 1000, 32),

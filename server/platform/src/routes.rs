@@ -222,7 +222,7 @@ fn team_routes() -> Routes {
         )
         .route(
             "/teams/{team}/service-accounts/{account}",
-            delete(Needs::Global, service_accounts::service_account_delete),
+            delete(Needs::LastingKey, service_accounts::service_account_delete),
         )
         .route(
             "/teams/{team}/service-accounts/{account}/authorizations",

@@ -113,7 +113,7 @@ pub async fn info_refs(
         Err(response) => return Ok(response),
     };
     if command == "receive-pack"
-        && let Err(err) = must_have_room(&platform, guest.app.id).await
+        && let Err(err) = must_have_room(&platform, guest.actor.payer, guest.app.id).await
     {
         return Ok(told(err));
     }
@@ -188,7 +188,7 @@ pub async fn receive_pack(
         Err(response) => return Ok(response),
     };
     let Guest { actor, app } = guest;
-    let room = match Room::take(&platform, app.id, announced).await {
+    let room = match Room::take(&platform, actor.payer, app.id, announced).await {
         Ok(room) => room,
         Err(err) => return Ok(told(err)),
     };

@@ -17,12 +17,12 @@ async fn places_are_taken_in_turn_and_one_for_each_app() {
     let w = World::start().await;
     let (dusk, dawn, noon) = (w.app("dusk").await, w.app("dawn").await, w.app("noon").await);
     let (a, b, c, d) = (w.build(dusk, 1).await, w.build(dusk, 2).await, w.build(dawn, 3).await, w.build(noon, 4).await);
-    assert_eq!(w.start_next(3, 3).await, Some((a, dusk)));
+    assert_eq!(w.start_next(2, 2).await, Some((a, dusk)));
     // Those of one app wait for each other, and hold up nobody else.
-    assert_eq!(w.start_next(3, 3).await, Some((c, dawn)));
-    assert_eq!(w.start_next(3, 3).await, None);
+    assert_eq!(w.start_next(2, 2).await, Some((c, dawn)));
+    assert_eq!(w.start_next(2, 2).await, None);
     build_fail(&w.db, a, "x", at(9)).await.unwrap();
-    assert_eq!(w.start_next(3, 3).await, Some((b, dusk)));
+    assert_eq!(w.start_next(2, 2).await, Some((b, dusk)));
     assert_eq!(build_waiting(&w.db).await.unwrap(), [(d, noon, 1)]);
     build_cancel(&w.db, d, at(9)).await.unwrap();
     assert_eq!(w.start_next(9, 9).await, None);

@@ -262,6 +262,8 @@ async fn a_token_that_ends_revokes_no_better_one_of_a_service_account() {
     let all = "/teams/acme/service-accounts/bot/authorizations";
     let lasting = t.owner.post(all, json!({})).await.json();
     let lasting = format!("{all}/{}", lasting["id"].as_str().unwrap());
+    let gone = short.delete("/teams/acme/service-accounts/bot").await;
+    assert_eq!(gone.status, 403, "its tokens would end with it: {gone:?}");
     assert_eq!(short.delete(&lasting).await.status, 403);
     let own = short.post(all, json!({})).await.json();
     assert_eq!(short.delete(&format!("{all}/{}", own["id"].as_str().unwrap())).await.status, 200);
