@@ -82,7 +82,7 @@ fn try_out(folder: &Path) -> Result<(), String> {
         umount2(&at, MntFlags::MNT_DETACH)?;
         written
     });
-    let _ = fs::remove_dir_all(&place);
+    let _ = trees::remove(&place);
     tried.map_err(|e| match e.kind() {
         ErrorKind::NotFound if e.to_string().contains(PROGRAM) => {
             format!("the program {PROGRAM} is missing; install it with: apt-get install e2fsprogs")
