@@ -56,7 +56,7 @@ fn downloader(t: &World) -> Option<i32> {
     let mut pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.find(|pid| {
         let owner = std::fs::metadata(format!("/proc/{pid}")).map(|found| std::os::unix::fs::MetadataExt::uid(&found));
-        owner.is_ok_and(|uid| uid == worker::DOWNLOADS) && writes(pid)
+        owner.is_ok_and(|uid| uid == t.downloads()) && writes(pid)
     })
 }
 
