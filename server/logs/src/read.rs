@@ -13,6 +13,9 @@ use crate::line::{Line, Record};
 use crate::stream::Stream;
 use crate::{Error, Filter, Patience, Result, segment};
 
+/// Bytes of text that are collected at once: fewer lines come where they are this long.
+const MOST_TEXT: usize = 8 << 20;
+
 /// Which lines to read. The default is all of them.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
@@ -101,6 +104,8 @@ impl View {
 pub struct Lines {
     matcher: Arc<Matcher>,
     parts: VecDeque<Part>,
+    /// Whether the query asked for the last matches.
+    newest: bool,
     /// Number of matches to skip in the first block.
     skip: usize,
     ready: std::vec::IntoIter<Line>,
@@ -124,6 +129,7 @@ impl Lines {
         matcher.before = query.before.unwrap_or(u64::MAX);
         let (views, _) = stream.views(&matcher)?;
         let mut lines = Lines::of(views, Arc::new(matcher), query.patience.clone());
+        lines.newest = query.last.is_some();
         if let Some(last) = query.last {
             lines.keep_last(last)?;
         }
@@ -132,13 +138,33 @@ impl Lines {
 
     pub(crate) fn of(views: Vec<View>, matcher: Arc<Matcher>, patience: Patience) -> Lines {
         let parts = views.into_iter().map(|view| Part { view, blocks: None }).collect();
-        Lines { matcher, parts, skip: 0, ready: Vec::new().into_iter(), patience, seen: 0, is_stopped: false }
+        Lines {
+            matcher,
+            parts,
+            newest: false,
+            skip: 0,
+            ready: Vec::new().into_iter(),
+            patience,
+            seen: 0,
+            is_stopped: false,
+        }
     }
 
-    /// At most `max` of the remaining lines; an error if the search is stopped first.
+    /// At most `max` of the remaining lines, and of their text as much as is collected at once: the newest if the
+    /// query asked for the last ones, otherwise the oldest. An error if the search is stopped first.
     pub fn collect_most(&mut self, max: usize) -> Result<Vec<Line>> {
-        let lines = self.by_ref().take(max).collect();
-        if self.is_stopped { Err(Error::Stopped) } else { Ok(lines) }
+        let (mut kept, mut bytes, newest) = (VecDeque::new(), 0, self.newest);
+        for line in self.by_ref().take(max) {
+            bytes += line.text.len();
+            kept.push_back(line);
+            while newest && bytes > MOST_TEXT {
+                bytes -= kept.pop_front().map_or(bytes, |line| line.text.len());
+            }
+            if bytes > MOST_TEXT {
+                break;
+            }
+        }
+        if self.is_stopped { Err(Error::Stopped) } else { Ok(kept.into()) }
     }
 
     /// Resumes where it was stopped, if it was, with a new budget.

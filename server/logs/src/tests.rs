@@ -587,6 +587,25 @@ fn a_search_lets_others_have_the_machine() {
 }
 
 #[test]
+fn as_much_text_is_collected_as_memory_allows() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = History::open(dir.path()).unwrap();
+    let long = |n: i64| format!("{n:04} {}", "x".repeat(9000));
+    for begin in (0..1200).step_by(100) {
+        let lines: Vec<_> = (begin..begin + 100).map(|n| NewLine::app(at(n), "web.1", long(n))).collect();
+        history.append(APP, lines).unwrap();
+    }
+    let collected = |query: Query| history.read(APP, &query).unwrap().collect_most(1200).unwrap();
+    let (newest, oldest) = (collected(Query { last: Some(1200), ..Query::default() }), collected(Query::default()));
+    for lines in [&newest, &oldest] {
+        let bytes: usize = lines.iter().map(|line| line.text.len()).sum();
+        assert!((8_000_000..8_500_000).contains(&bytes), "{bytes}");
+    }
+    assert!(newest.last().unwrap().text.starts_with("1199 "), "the newest are there");
+    assert!(oldest[0].text.starts_with("0000 "), "the oldest are there");
+}
+
+#[test]
 fn a_pattern_is_bounded_before_it_is_compiled() {
     let dir = tempfile::tempdir().unwrap();
     let history = History::open(dir.path()).unwrap();

@@ -1,9 +1,6 @@
 //! Log lines as data: for the console, and for programs.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
     Json,
@@ -27,8 +24,6 @@ use crate::{
 
 /// Lines in one answer.
 const MOST: usize = 10_000;
-/// and bytes of their text: fewer lines come where they are this long.
-const MOST_TEXT: usize = 8 << 20;
 const BUCKETS: usize = 120;
 /// A search lasts as long at most,
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
@@ -101,7 +96,8 @@ pub async fn log_line_list(
     let looks_for_nothing = params.looks_for_nothing();
     let look = move |patience: &logs::Patience| {
         let query = logs::Query { patience: patience.clone(), ..query };
-        let lines = collect(history.read(app.id, &query)?, most, last.is_some())?;
+        let lines = history.read(app.id, &query)?.collect_most(most)?;
+        let lines: Vec<api::log_lines::LogLine> = lines.into_iter().map(Into::into).collect();
         // Here, since so much text would keep whoever else is served waiting.
         Ok(serde_json::to_vec(&lines))
     };
@@ -114,26 +110,6 @@ pub async fn log_line_list(
     };
     let json = json?.map_err(anyhow::Error::new)?;
     Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
-}
-
-/// At most so many lines, and as much of their text as an answer has: the newest ones if `newest`, or else the
-/// oldest. An error if the search is stopped first.
-fn collect(mut lines: logs::Lines, most: usize, newest: bool) -> logs::Result<Vec<api::log_lines::LogLine>> {
-    let (mut kept, mut bytes) = (VecDeque::new(), 0);
-    for line in lines.by_ref().take(most) {
-        bytes += line.text.len();
-        kept.push_back(line);
-        while newest && bytes > MOST_TEXT {
-            bytes -= kept.pop_front().map_or(bytes, |line| line.text.len());
-        }
-        if bytes > MOST_TEXT {
-            break;
-        }
-    }
-    if lines.is_stopped() {
-        return Err(logs::Error::Stopped);
-    }
-    Ok(kept.into_iter().map(Into::into).collect())
 }
 
 /// `GET /apps/{app}/log-density`

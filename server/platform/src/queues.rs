@@ -10,6 +10,8 @@ use chrono::Utc;
 use store::queues::Places;
 use uuid::Uuid;
 
+use crate::Platform;
+
 /// A queue and the jobs of those who have got a place.
 pub(crate) struct Queue<J> {
     pub rows: &'static store::queues::Queue,
@@ -28,20 +30,24 @@ impl<J: Job> Queue<J> {
         Ok(apps)
     }
 
-    /// As [`Self::start`], and sees to it that a job ends what was cancelled while it waited, that what has a place
+    /// As [`Self::start`], in a transaction of its own, and sees to it that a job ends what was cancelled while it waited, that what has a place
     /// has a job, and that what killed the server again and again gives its place back.
-    pub async fn keep(&self, tx: &mut sqlx::PgConnection) -> anyhow::Result<Vec<Uuid>> {
+    pub async fn keep(&self, platform: &Platform) -> anyhow::Result<()> {
+        let mut tx = platform.db().begin().await?;
         for lost in self.rows.lost(&mut *tx, J::KIND).await.context("look for what has lost its job")? {
             if lost.failed {
                 tracing::warn!(subject = %lost.id, job.kind = J::KIND, "gave up what no job goes on with");
                 self.rows.fail(&mut *tx, lost.id, Utc::now()).await.context("end what no job goes on with")?;
             } else {
-                background::enqueue(&mut *tx, &(self.job)(lost.id)).await?;
+                background::enqueue(&mut tx, &(self.job)(lost.id)).await?;
             }
         }
         for id in self.rows.cancelled(&mut *tx).await.context("look for what was cancelled")? {
-            background::enqueue(&mut *tx, &(self.job)(id)).await?;
+            background::enqueue(&mut tx, &(self.job)(id)).await?;
         }
-        self.start(tx).await.context("start the next ones")
+        let apps = self.start(&mut tx).await.context("start the next ones")?;
+        tx.commit().await?;
+        apps.into_iter().for_each(|app| platform.changed(app));
+        Ok(())
     }
 }

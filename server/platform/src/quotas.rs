@@ -1,8 +1,8 @@
 //! Quotas: how much an account or a team may have. Looked at in the transaction that takes more, one at a time.
 //!
 //! What counts is whose app it is, not who asks; teams count for who made them, whoever has them now, and service
-//! accounts for their team, so that the number of owners that one person makes is bounded, too. The platform's administrators have none on what is their own:
-//! they could give themselves more. Numbers are the operator's: for one account or team, or for all.
+//! accounts for their team, so that the number of owners that one person makes is bounded, too. The platform's
+//! administrators have none on what is their own: they could give themselves more. Numbers are the operator's: for one account or team, or for all.
 
 use axum::{
     Json,
@@ -108,12 +108,17 @@ pub(crate) fn owner(account: Option<Uuid>, team: Option<Uuid>) -> Owner {
 /// An error when `owner` would have more of `quota` than it may with `more`. Whoever comes second waits for the
 /// first to commit. With 0 it looks at what the transaction has already written.
 pub(crate) async fn admit(tx: &mut PgConnection, owner: Owner, quota: Quota, more: i64) -> Result<()> {
+    left(tx, owner, quota, more).await.map(drop)
+}
+
+/// As [`admit`]; says how much more there may be besides what is there now. Nothing when there is no bound.
+async fn left(tx: &mut PgConnection, owner: Owner, quota: Quota, more: i64) -> Result<Option<i64>> {
     store::quotas::quota_lock(&mut *tx, owner).await?;
     let (set, is_exempt) = (store::quotas::quota_list(&mut *tx, owner).await?, is_exempt(&mut *tx, owner).await?);
-    let (Some(most), _) = quota.most(&set, is_exempt) else { return Ok(()) };
+    let (Some(most), _) = quota.most(&set, is_exempt) else { return Ok(None) };
     let used = quota.of(&store::quotas::quota_usage(&mut *tx, owner, &stacks::memory()).await?);
     if used.saturating_add(more) <= most {
-        return Ok(());
+        return Ok(Some(most - used));
     }
     let (name, counted, _) = quota.about();
     let whose = match (quota, owner.team) {
@@ -132,11 +137,7 @@ pub(crate) async fn admit(tx: &mut PgConnection, owner: Owner, quota: Quota, mor
 /// [`admit`], it waits for others who take some, and when there is none left it is the same error.
 pub(crate) async fn left_for_app(tx: &mut PgConnection, app: Uuid, quota: Quota) -> Result<(Owner, Option<i64>)> {
     let Some(owner) = store::quotas::quota_owner(&mut *tx, app).await? else { return Ok((Owner::default(), None)) };
-    admit(tx, owner, quota, 1).await?;
-    let (set, is_exempt) = (store::quotas::quota_list(&mut *tx, owner).await?, is_exempt(&mut *tx, owner).await?);
-    let (Some(most), _) = quota.most(&set, is_exempt) else { return Ok((owner, None)) };
-    let used = quota.of(&store::quotas::quota_usage(&mut *tx, owner, &stacks::memory()).await?);
-    Ok((owner, Some(most.saturating_sub(used))))
+    Ok((owner, left(tx, owner, quota, 1).await?))
 }
 
 /// An error when `owner` has more of anything that an app brings with it: after it was given one.

@@ -185,10 +185,8 @@ pub async fn slug_upload(
         if row.checksum.is_some() {
             return Err(uploaded_before());
         }
-        let mut tx = platform.db().begin().await?;
-        quotas::admit_for_app(&mut tx, row.app_id, Quota::Uploads, uploads::announced(&body)).await?;
-        drop(tx);
-        uploads::save(body, &file.0, MOST_BYTES).await?;
+        let owner = quotas::owner(app.owner_id, app.team_id);
+        uploads::receive(&platform, owner, body, &file.0, MOST_BYTES).await?;
         Ok(row)
     };
     let received = tokio::select! {

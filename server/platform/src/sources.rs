@@ -120,17 +120,11 @@ pub async fn source_upload(
     let (account, id, watch) = opened(&platform, "source put", &secret).await?;
     let upload = Upload::begin(&platform, id, payers::of_account(&platform, account).await?).await?;
     let temporary = Temporary(file(&platform, id).with_extension(Uuid::now_v7().to_string()));
-    let received = async {
-        let mut tx = platform.db().begin().await?;
-        let announced = uploads::announced(&body);
-        quotas::admit(&mut tx, quotas::owner(Some(account), None), Quota::Uploads, announced).await?;
-        drop(tx);
-        uploads::save(body, &temporary.0, MOST_BYTES).await
-    };
+    let owner = quotas::owner(Some(account), None);
     let received = tokio::select! {
         biased;
         () = watch.lost() => Err(missing()),
-        received = received => received,
+        received = uploads::receive(&platform, owner, body, &temporary.0, MOST_BYTES) => received,
     };
     let outcome = match received {
         Ok(size) => keep(&upload, &platform, id, size, &temporary.0).await,

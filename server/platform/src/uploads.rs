@@ -11,6 +11,7 @@ use axum::body::{Body, HttpBody as _};
 use chrono::Utc;
 use futures::StreamExt as _;
 use sqlx::PgConnection;
+use store::quotas::Owner;
 use tokio::{io::AsyncWriteExt as _, task::JoinHandle};
 use uuid::Uuid;
 
@@ -18,6 +19,7 @@ use crate::{
     Platform,
     error::{Error, Result},
     places::{Place, Places},
+    quotas::{self, Quota},
 };
 
 /// Uploads of one payer at once, and of all.
@@ -40,6 +42,7 @@ pub(crate) struct Upload {
     id: Uuid,
     writer: Uuid,
     renewals: JoinHandle<()>,
+    is_closed: bool,
     _place: Place,
 }
 
@@ -52,7 +55,7 @@ impl Upload {
             return Err(taken());
         }
         let renewals = tokio::spawn(renew(platform.clone(), id, writer));
-        Ok(Self { platform: platform.clone(), id, writer, renewals, _place: place })
+        Ok(Self { platform: platform.clone(), id, writer, renewals, is_closed: false, _place: place })
     }
 
     /// In the transaction that keeps what was uploaded: a conflict when another one has taken the place meanwhile.
@@ -64,7 +67,8 @@ impl Upload {
     }
 
     /// Lets others upload to the address, before the answer is sent.
-    pub async fn close(self) {
+    pub async fn close(mut self) {
+        self.is_closed = true;
         if let Err(err) = store::uploads::upload_end(self.platform.db(), self.id, self.writer).await {
             tracing::warn!(upload.id = %self.id, "could not end an upload, which is over by itself soon: {err}");
         }
@@ -74,6 +78,9 @@ impl Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         self.renewals.abort();
+        if self.is_closed {
+            return;
+        }
         let (platform, id, writer) = (self.platform.clone(), self.id, self.writer);
         // The client went away; it may come again at once.
         tokio::spawn(async move {
@@ -107,12 +114,20 @@ fn taken() -> Error {
 }
 
 /// How many bytes a body says that it has; 1 when it does not say.
-pub(crate) fn announced(body: &Body) -> i64 {
+fn announced(body: &Body) -> i64 {
     body.size_hint().exact().and_then(|size| i64::try_from(size).ok()).unwrap_or(1)
 }
 
+/// Saves a body that `owner` has room for, as far as its size is known. What came counts when it is kept.
+pub(crate) async fn receive(platform: &Platform, owner: Owner, body: Body, file: &Path, most: u64) -> Result<u64> {
+    let mut tx = platform.db().begin().await?;
+    quotas::admit(&mut tx, owner, Quota::Uploads, announced(&body)).await?;
+    drop(tx);
+    save(body, file, most).await
+}
+
 /// Saves a body. Refuses one that is larger than `most` bytes, or than the disk has room for.
-pub(crate) async fn save(body: Body, file: &Path, most: u64) -> Result<u64> {
+async fn save(body: Body, file: &Path, most: u64) -> Result<u64> {
     let too_large = || Error::invalid(format!("The upload is larger than {} MB.", most >> 20));
     let told = body.size_hint().exact().unwrap_or(0);
     if told > most {

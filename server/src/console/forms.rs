@@ -81,10 +81,7 @@ async fn config_vars_update(
     let client = Client::new(InProcess::new(api, &headers));
     let page = format!("/apps/{}/settings", segment(&app));
     let update = BTreeMap::from([(form.key.trim().to_owned(), Some(form.value))]);
-    match client.config_vars_update(&app, &update).await {
-        Ok(_) => on_to(&page),
-        Err(error) => refused(&error, &page),
-    }
+    outcome(client.config_vars_update(&app, &update).await, &page)
 }
 
 async fn identity_proposal_accept(
@@ -93,10 +90,7 @@ async fn identity_proposal_accept(
     Path(proposal): Path<String>,
 ) -> Response {
     let client = Client::new(InProcess::new(api, &headers));
-    match client.identity_proposal_accept(&proposal).await {
-        Ok(_) => on_to("/account"),
-        Err(error) => refused(&error, "/account"),
-    }
+    outcome(client.identity_proposal_accept(&proposal).await, "/account")
 }
 
 async fn identity_proposal_delete(
@@ -105,10 +99,7 @@ async fn identity_proposal_delete(
     Path(proposal): Path<String>,
 ) -> Response {
     let client = Client::new(InProcess::new(api, &headers));
-    match client.identity_proposal_delete(&proposal).await {
-        Ok(_) => on_to("/account"),
-        Err(error) => refused(&error, "/account"),
-    }
+    outcome(client.identity_proposal_delete(&proposal).await, "/account")
 }
 
 /// Hands on the cookie that the API sets; what was refused is said on the page for signing in.
@@ -147,6 +138,14 @@ async fn signed_in(api: Router, headers: &HeaderMap, form: &PasswordSignIn) -> R
         response.headers_mut().append(header::SET_COOKIE, cookie.clone());
     }
     Ok(response)
+}
+
+/// Leads to `page`, or says there why not.
+fn outcome<T>(done: Result<T, Error>, page: &str) -> Response {
+    match done {
+        Ok(_) => on_to(page),
+        Err(error) => refused(&error, page),
+    }
 }
 
 fn on_to(page: &str) -> Response {

@@ -27,6 +27,13 @@ impl World {
         World { driver: ProcessDriver::new(data.path(), host).unwrap(), data, started: Mutex::default() }
     }
 
+    /// As [`World::spec`], of a program in Python.
+    pub fn python(&self, program: &str) -> Spec {
+        let mut spec = self.spec("exec /usr/bin/python3 -c \"$PROGRAM\"");
+        spec.env.insert("PROGRAM".into(), program.into());
+        spec
+    }
+
     pub fn spec(&self, command: &str) -> Spec {
         Spec {
             id: fresh_id(),

@@ -60,10 +60,7 @@ impl Reconciler for Queue {
     const NAME: &'static str = "builds";
 
     async fn run(&mut self) -> anyhow::Result<Report> {
-        let mut tx = self.platform.db().begin().await?;
-        let apps = queue(&self.platform).keep(&mut tx).await?;
-        tx.commit().await?;
-        apps.iter().for_each(|app| self.platform.changed(*app));
+        queue(&self.platform).keep(&self.platform).await?;
         self.tell().await?;
         Ok(Report { again_in: Some(Duration::from_secs(1)), ..Report::default() })
     }

@@ -44,10 +44,7 @@ impl Reconciler for Queue {
     const NAME: &'static str = "releases";
 
     async fn run(&mut self) -> anyhow::Result<Report> {
-        let mut tx = self.0.db().begin().await?;
-        let apps = QUEUE.keep(&mut tx).await?;
-        tx.commit().await?;
-        apps.iter().for_each(|app| self.0.changed(*app));
+        QUEUE.keep(&self.0).await?;
         Ok(Report { again_in: Some(Duration::from_secs(1)), ..Report::default() })
     }
 }

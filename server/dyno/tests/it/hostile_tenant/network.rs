@@ -139,8 +139,7 @@ for n in itertools.count():
     if n == 8000: print("well under way", flush=True)
 "#;
     for _ in 0..6 {
-        let mut spec = world.spec("exec /usr/bin/python3 -c \"$PROGRAM\"");
-        spec.env.insert("PROGRAM".into(), flood.into());
+        let spec = world.python(flood);
         world.start_until(&spec, "well under way").await;
     }
     let program = format!(
@@ -155,8 +154,7 @@ print(len(held), "made", refused, "refused")
 "#,
         Elsewhere::ADDRESS
     );
-    let mut spec = world.spec("exec /usr/bin/python3 -c \"$PROGRAM\"");
-    spec.env.insert("PROGRAM".into(), program);
+    let spec = world.python(&program);
     let (_, lines) = world.run(&spec).await;
     assert_eq!(lines, ["150 made 0 refused"]);
     drop(place);
@@ -181,8 +179,7 @@ print(len(made), "made")
 "#,
         Elsewhere::ADDRESS
     );
-    let mut spec = world.spec("exec /usr/bin/python3 -c \"$PROGRAM\"");
-    spec.env.insert("PROGRAM".into(), program);
+    let spec = world.python(&program);
     let (_, lines) = world.run(&spec).await;
     assert_eq!(lines, ["20 made"]);
     drop(place);

@@ -31,8 +31,7 @@ async fn dynos_of_one_user_share_nothing() {
     use std::os::linux::net::SocketAddrExt;
     let name = std::os::unix::net::SocketAddr::from_abstract_name(b"of-the-host").unwrap();
     let _host = std::os::unix::net::UnixListener::bind_addr(&name).unwrap();
-    let mut first = world.spec("exec /usr/bin/python3 -c \"$LEAVE\"");
-    first.env.insert("LEAVE".into(), LEAVE.into());
+    let mut first = world.python(LEAVE);
     first.port = Some(8123);
     let handle = world.start(&first).await;
     until(|| lines(&handle.spool) == ["left"]).await;

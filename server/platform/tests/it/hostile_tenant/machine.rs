@@ -39,6 +39,23 @@ async fn crowd(t: &World) -> Vec<(Actor, String)> {
     all
 }
 
+/// What is held open of so many requests, which `all` make in turn; those without a place are told so.
+async fn taken(
+    all: &[(Actor, String)],
+    times: usize,
+    ask: &impl AsyncFn(&Actor, &str) -> http::Response<axum::body::Body>,
+) -> Vec<http::Response<axum::body::Body>> {
+    let mut held = Vec::new();
+    for (who, app) in all.iter().cycle().take(times) {
+        let answer = ask(who, app).await;
+        match answer.status().as_u16() {
+            200 => held.push(answer),
+            status => assert_eq!(status, 429),
+        }
+    }
+    held
+}
+
 /// Somebody else, with an app.
 async fn other(t: &World) -> (Actor, String) {
     let bob = somebody(t, "bob").await;
@@ -111,14 +128,7 @@ async fn one_person_leaves_streams_to_others() {
         let made = who.post(&format!("/apps/{app}/log-sessions"), json!({ "tail": true })).await.json();
         t.anonymous.ask("GET", &path(made["logplex_url"].as_str().unwrap())).open().await
     };
-    let mut held = Vec::new();
-    for (who, app) in all.iter().cycle().take(70) {
-        let answer = tail(who, app).await;
-        match answer.status().as_u16() {
-            200 => held.push(answer),
-            status => assert_eq!(status, 429),
-        }
-    }
+    let held = taken(&all, 70, &tail).await;
     assert_eq!(held.len(), 50, "as many as one account alone");
     assert_eq!(tail(&bob, &his).await.status(), 200);
     // A socket is one, too.
@@ -137,14 +147,7 @@ async fn one_person_leaves_clones_to_others() {
         who.ask("GET", &format!("/{app}.git/info/refs?service=git-upload-pack")).open().await
     };
     // Answers that nobody reads.
-    let mut held = Vec::new();
-    for (who, app) in all.iter().cycle().take(25) {
-        let answer = look(who, app).await;
-        match answer.status().as_u16() {
-            200 => held.push(answer),
-            status => assert_eq!(status, 429),
-        }
-    }
+    let held = taken(&all, 25, &look).await;
     assert_eq!(held.len(), 10, "as many as one account alone");
     assert_eq!(look(&bob, &his).await.status(), 200);
 }
