@@ -2,7 +2,7 @@
 //!
 //! A job is a row in `jobs` and a type that implements [`Job`]. It is enqueued in the same
 //! transaction as the row it works for, so either both exist or neither does. A worker leases
-//! the row, runs it and keeps the lease alive; when the server dies the lease runs out and the
+//! the row and runs it, and a thread keeps the lease alive ([`Leases`]); when the server dies the lease runs out and the
 //! next worker takes the job up again, but not for ever: a job during which the server ends again
 //! and again is given up, and meanwhile ever fewer of those that are suspected run beside it.
 //! Inside `run`, every effect on the world is a [`Steps::once`]: a step that has finished is never
@@ -12,6 +12,7 @@
 //! Work that never ends (keeping the number of dynos right) is a [`Reconciler`] instead.
 
 mod job;
+mod leases;
 mod reconciler;
 mod steps;
 #[cfg(feature = "testing")]
@@ -20,6 +21,7 @@ mod worker;
 
 pub use crate::{
     job::{Failure, Job, enqueue},
+    leases::Leases,
     reconciler::{Driver, Reconciler, Report, Seen},
     steps::Steps,
     worker::{Registry, Worker, put_back, run_next, take_over},

@@ -1,6 +1,13 @@
 //! The worker: leases due jobs and runs them, many at once.
 
-use std::{collections::HashMap, future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, anyhow};
 use futures::FutureExt as _;
@@ -8,9 +15,8 @@ use sqlx::{PgConnection, PgPool, postgres::PgListener};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::{Failure, Job, Steps};
+use crate::{Failure, Job, Leases, Steps, leases::Hold};
 
-const LEASE: Duration = Duration::from_secs(15);
 /// A job during which the server ended more often is not run again. The oftener it did, the fewer suspected jobs ran
 /// beside it, and at last none, so that a job which does no harm does not come near.
 const MOST_CRASHES: i32 = 5;
@@ -91,10 +97,10 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker that runs at most `most` jobs at once.
-    pub async fn start(pool: PgPool, registry: Registry, most: usize) -> Self {
+    /// Starts a worker that runs at most `most` jobs at once. All workers of a process have the same leases.
+    pub async fn start(pool: PgPool, registry: Registry, most: usize, leases: Leases) -> Self {
         let listener = listen(&pool).await;
-        Self { task: tokio::spawn(work(pool, Arc::new(registry), most, listener)) }
+        Self { task: tokio::spawn(work(pool, Arc::new(registry), most, leases, listener)) }
     }
 }
 
@@ -126,19 +132,19 @@ async fn listen(pool: &PgPool) -> Option<PgListener> {
     Some(listener)
 }
 
-async fn work(pool: PgPool, registry: Arc<Registry>, most: usize, mut listener: Option<PgListener>) {
+async fn work(pool: PgPool, registry: Arc<Registry>, most: usize, leases: Leases, mut listener: Option<PgListener>) {
     let slots = Arc::new(Semaphore::new(most));
     // Dropped with this task, which interrupts the jobs that still run: their leases run out.
     let mut running = tokio::task::JoinSet::new();
     loop {
         while running.try_join_next().is_some() {}
         let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
-        match lease_next(&pool, &registry).await {
-            Ok(Some(job)) => {
+        match lease_next(&pool, &registry, &leases).await {
+            Ok(Some((job, hold))) => {
                 let (pool, registry) = (pool.clone(), registry.clone());
                 running.spawn(async move {
                     let _slot = slot;
-                    if let Err(err) = run(&pool, &registry, &job).await {
+                    if let Err(err) = run(&pool, &registry, &job, hold).await {
                         tracing::error!(job.id = %job.id, job.kind = %job.kind, "could not settle the job: {err:#}");
                     }
                 });
@@ -170,14 +176,15 @@ async fn idle(pool: &PgPool, listener: &mut Option<PgListener>) {
     }
 }
 
-/// Takes the next due job, if there is one, and runs it. Returns whether there was one.
+/// Takes the next due job, if there is one, and runs it, as a process of its own would. Returns whether there was one.
 pub async fn run_next(pool: &PgPool, registry: &Registry) -> anyhow::Result<bool> {
-    let Some(job) = lease_next(pool, registry).await? else { return Ok(false) };
-    run(pool, registry, &job).await?;
+    let leases = Leases::start(pool).context("renew leases")?;
+    let Some((job, hold)) = lease_next(pool, registry, &leases).await? else { return Ok(false) };
+    run(pool, registry, &job, hold).await?;
     Ok(true)
 }
 
-async fn run(pool: &PgPool, registry: &Registry, job: &Leased) -> anyhow::Result<()> {
+async fn run(pool: &PgPool, registry: &Registry, job: &Leased, mut hold: Hold) -> anyhow::Result<()> {
     let steps = Steps {
         pool: pool.clone(),
         job: job.id,
@@ -187,8 +194,14 @@ async fn run(pool: &PgPool, registry: &Registry, job: &Leased) -> anyhow::Result
     };
     let run = &registry.runners[job.kind.as_str()];
     let outcome = tokio::select! {
-        outcome = run(job.params.clone(), steps, Tries { attempt: job.attempt, crashes: job.crashes }) => outcome,
-        () = keep_lease(pool, job) => Err(Failure::Interrupted),
+        biased;
+        () = hold.lost() => None,
+        outcome = run(job.params.clone(), steps, Tries { attempt: job.attempt, crashes: job.crashes }) => Some(outcome),
+    };
+    let Some(outcome) = outcome else {
+        tracing::warn!(job.id = %job.id, job.kind = %job.kind, "stopped the job, because its lease was lost");
+        let_go(pool, job).await;
+        return Ok(());
     };
     match &outcome {
         Err(Failure::Retry(err)) => {
@@ -201,16 +214,18 @@ async fn run(pool: &PgPool, registry: &Registry, job: &Leased) -> anyhow::Result
 }
 
 /// Lets go what a process held that has ended, or has lost its lease: it may have ended because of that. From the
-/// second time on it waits, longer each time, so that others get done in between.
-async fn release_expired(db: &mut PgConnection) -> sqlx::Result<()> {
+/// second time on it waits, longer each time, so that others get done in between. What this process `held`, it still
+/// runs.
+async fn release_expired(db: &mut PgConnection, held: &[Uuid]) -> sqlx::Result<()> {
     sqlx::query(
         "update jobs set state = case when crashes < $1 then 'pending' else 'failed' end, crashes = crashes + 1,
                 lease = null, lease_until = null, error = 'the server ended while it ran',
                 finished_at = case when crashes < $1 then null else now() end,
                 run_at = case when crashes = 0 then run_at else now() + make_interval(secs => power(2, crashes)) end
-         where state = 'running' and lease_until <= now()",
+         where state = 'running' and lease_until <= now() and id <> all($2)",
     )
     .bind(MOST_LAST_CRASHES)
+    .bind(held)
     .execute(db)
     .await?;
     Ok(())
@@ -219,13 +234,15 @@ async fn release_expired(db: &mut PgConnection) -> sqlx::Result<()> {
 /// Leases the job that is due first. Those during which the server has ended are suspected, and few of them run at
 /// once: 8, if it ended once during each of those, then 4, 2, and at last 1. So whoever ends the server is among half
 /// as many each time, and one that takes long holds up no other.
-async fn lease_next(pool: &PgPool, registry: &Registry) -> anyhow::Result<Option<Leased>> {
+async fn lease_next(pool: &PgPool, registry: &Registry, leases: &Leases) -> anyhow::Result<Option<(Leased, Hold)>> {
     let kinds: Vec<&str> = registry.runners.keys().copied().collect();
     let mut tx = pool.begin().await.context("lease the next job")?;
     // One at a time, or two might both count the suspects before either adds one.
     sqlx::query("select pg_advisory_xact_lock(7305)").execute(&mut *tx).await.context("wait to lease a job")?;
-    release_expired(&mut tx).await.context("let go of jobs that nobody runs any more")?;
-    let job = sqlx::query_as(
+    let held = leases.jobs();
+    release_expired(&mut tx, &held).await.context("let go of jobs that nobody runs any more")?;
+    let since = Instant::now();
+    let job: Option<Leased> = sqlx::query_as(
         "with suspects as (select count(*) as running, coalesce(max(crashes), 0) as crashes from jobs
                            where state = 'running' and crashes > 0)
          update jobs set state = 'running', attempt = attempt + 1,
@@ -233,33 +250,28 @@ async fn lease_next(pool: &PgPool, registry: &Registry) -> anyhow::Result<Option
          where id = (
              select j.id from jobs j, suspects s
              where j.kind = any($1) and j.state = 'pending' and j.run_at <= now()
-               and (j.crashes = 0 or s.running < greatest(1, 16 >> greatest(s.crashes, j.crashes)))
+               and j.id <> all($3) and (j.crashes = 0 or s.running < greatest(1, 16 >> greatest(s.crashes, j.crashes)))
              order by j.run_at limit 1 for update of j skip locked)
          returning id, kind, params, attempt, crashes, lease",
     )
     .bind(kinds)
-    .bind(LEASE.as_secs_f64())
+    .bind(leases.lasts().as_secs_f64())
+    .bind(held)
     .fetch_optional(&mut *tx)
     .await
     .context("lease the next job")?;
+    // Before anybody else sees the lease, so that it is renewed from its beginning.
+    let job = job.map(|job| (leases.hold(job.id, job.lease, since), job));
     tx.commit().await.context("lease the next job")?;
-    Ok(job)
+    Ok(job.map(|(hold, job)| (job, hold)))
 }
 
-/// Extends the lease for as long as it is polled; returns when the lease is lost.
-async fn keep_lease(pool: &PgPool, job: &Leased) {
-    loop {
-        tokio::time::sleep(LEASE / 3).await;
-        let kept =
-            sqlx::query("update jobs set lease_until = now() + make_interval(secs => $3) where id = $1 and lease = $2")
-                .bind(job.id)
-                .bind(job.lease)
-                .bind(LEASE.as_secs_f64())
-                .execute(pool)
-                .await;
-        if matches!(kept, Ok(kept) if kept.rows_affected() == 0) {
-            return;
-        }
+/// Gives the lease back of a job that was stopped, as soon as the database answers: nothing is the job's fault. Does
+/// nothing if somebody else has leased it meanwhile.
+async fn let_go(pool: &PgPool, job: &Leased) {
+    let let_go = "update jobs set state = 'pending', lease = null, lease_until = null where id = $1 and lease = $2";
+    while sqlx::query(let_go).bind(job.id).bind(job.lease).execute(pool).await.is_err() {
+        tokio::time::sleep(IDLE).await;
     }
 }
 

@@ -138,7 +138,7 @@ impl Platform {
 
     async fn begin_work(&self) -> anyhow::Result<()> {
         background::take_over(self.db()).await.context("take up the jobs of the server before")?;
-        let (workers, unpacking) = self.workers().await;
+        let (workers, unpacking) = self.workers().await.context("start the workers of jobs")?;
         let every = Duration::from_secs(2);
         let reconcilers = vec![
             background::Driver::start(dynos::Reconcile::new(self.clone()), every, self.0.wake_dynos.clone()),
@@ -173,17 +173,18 @@ impl Platform {
 
     /// Every kind of job has workers of its own, so that none waits for another kind: as many as have a place in its
     /// queue, and some for what ends at once. The one that unpacks slugs comes last.
-    async fn workers(&self) -> (Vec<background::Worker>, background::Worker) {
-        let db = || self.db().clone();
+    async fn workers(&self) -> std::io::Result<(Vec<background::Worker>, background::Worker)> {
+        let leases = background::Leases::start(self.db())?;
+        let start = |jobs, most| background::Worker::start(self.db().clone(), jobs, most, leases.clone());
         let none = background::Registry::default;
         let building = self.config().build_concurrency.saturating_add(8);
         let releasing = usize::try_from(releases::PLACES.all).unwrap_or(1) + 16;
         let workers = vec![
-            background::Worker::start(db(), none().with::<apps::Destroy>(self.clone()), 16).await,
-            background::Worker::start(db(), none().with::<builds::Run>(self.clone()), building).await,
-            background::Worker::start(db(), none().with::<releases::Run>(self.clone()), releasing).await,
+            start(none().with::<apps::Destroy>(self.clone()), 16).await,
+            start(none().with::<builds::Run>(self.clone()), building).await,
+            start(none().with::<releases::Run>(self.clone()), releasing).await,
         ];
-        (workers, background::Worker::start(db(), none().with::<slugs::Unpack>(self.clone()), 8).await)
+        Ok((workers, start(none().with::<slugs::Unpack>(self.clone()), 8).await))
     }
 
     /// Stops working. With `stop_dynos`, all dynos, builds and release phases are told to stop and have 30 seconds to do so;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod leases;
+
 use std::sync::{Arc, Mutex};
 
 use anyhow::anyhow;
@@ -33,6 +35,10 @@ impl World {
 
     fn registry(&self) -> Registry {
         Registry::default().with::<Cook>(self.clone())
+    }
+
+    fn leases(&self) -> background::Leases {
+        background::Leases::start(&self.pool).unwrap()
     }
 
     async fn enqueue(&self, job: &Cook) -> bool {
@@ -269,7 +275,7 @@ async fn a_worker_takes_up_what_a_dead_one_held_and_what_is_new() {
     w.enqueue(&held).await;
     w.sql("update jobs set state = 'running', lease = gen_random_uuid(), lease_until = now() + interval '1h'").await;
     background::take_over(&w.pool).await.unwrap();
-    let worker = background::Worker::start(w.pool.clone(), w.registry(), 4).await;
+    let worker = background::Worker::start(w.pool.clone(), w.registry(), 4, w.leases()).await;
     let new = Cook::new(How::Well);
     w.enqueue(&new).await;
     for job in [&held, &new] {

@@ -1,0 +1,170 @@
+//! Leases: the sign that a job is running, renewed where nothing else can hold that up.
+//!
+//! A thread with a runtime and a database connection of its own renews the leases of all jobs of this process, so
+//! that a handler which blocks the common runtime loses none. A lease that could not be renewed is given up before it
+//! runs out in the database: its job is stopped before anybody else may start it. A job that is not stopped yet is
+//! never started again by this process, whatever the database says.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+const LEASE: Duration = Duration::from_secs(15);
+
+/// The leases that this process has. Cheap to clone; the last clone ends the thread that renews them.
+#[derive(Clone)]
+pub struct Leases {
+    held: Arc<Held>,
+    lasts: Duration,
+    /// Dropped with the last clone, which the thread notices.
+    _thread: Arc<oneshot::Sender<()>>,
+}
+
+#[derive(Default)]
+struct Held(Mutex<HashMap<Uuid, Lease>>);
+
+struct Lease {
+    job: Uuid,
+    /// When its renewal began, so that it lasts from then on at least.
+    renewed: Instant,
+    /// Dropped when the lease is lost.
+    lost: Option<oneshot::Sender<()>>,
+}
+
+/// A job that this process runs, until it is dropped.
+pub(crate) struct Hold {
+    held: Arc<Held>,
+    lease: Uuid,
+    lost: oneshot::Receiver<()>,
+}
+
+impl Hold {
+    /// Waits until the lease is lost.
+    pub async fn lost(&mut self) {
+        let _ = (&mut self.lost).await;
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.held.all().remove(&self.lease);
+    }
+}
+
+impl Leases {
+    /// Begins to renew leases in the database of `pool`. Fails if the machine has no thread for it.
+    pub fn start(pool: &PgPool) -> std::io::Result<Self> {
+        Self::lasting(pool, LEASE)
+    }
+
+    /// As [`Leases::start`], for leases that last as long as this. For tests.
+    pub fn lasting(pool: &PgPool, lasts: Duration) -> std::io::Result<Self> {
+        let (held, options) = (Arc::new(Held::default()), pool.connect_options());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (thread, ended) = oneshot::channel();
+        let renewed = held.clone();
+        std::thread::Builder::new().name("leases".into()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    _ = ended => {}
+                    () = renew_forever(&renewed, &options, lasts) => {}
+                }
+            });
+        })?;
+        Ok(Self { held, lasts, _thread: Arc::new(thread) })
+    }
+
+    /// How long a lease lasts that is not renewed.
+    pub(crate) fn lasts(&self) -> Duration {
+        self.lasts
+    }
+
+    /// Renews `lease` of `job` from now on. It was taken after `since`.
+    pub(crate) fn hold(&self, job: Uuid, lease: Uuid, since: Instant) -> Hold {
+        let (sender, lost) = oneshot::channel();
+        self.held.all().insert(lease, Lease { job, renewed: since, lost: Some(sender) });
+        Hold { held: self.held.clone(), lease, lost }
+    }
+
+    /// The jobs that run in this process, or have not stopped yet.
+    pub(crate) fn jobs(&self) -> Vec<Uuid> {
+        self.held.all().values().map(|lease| lease.job).collect()
+    }
+}
+
+impl Held {
+    fn all(&self) -> MutexGuard<'_, HashMap<Uuid, Lease>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Renews every lease that is not lost, in one statement. A new one may not be committed yet, and has time.
+    async fn renew(
+        &self,
+        db: &mut Option<PgConnection>,
+        options: &PgConnectOptions,
+        lasts: Duration,
+    ) -> sqlx::Result<()> {
+        let is_due = |held: &Lease| held.lost.is_some() && held.renewed.elapsed() > lasts / 5;
+        let of_jobs = |(lease, held): (&Uuid, &Lease)| is_due(held).then_some((held.job, *lease));
+        let (jobs, leases): (Vec<Uuid>, Vec<Uuid>) = self.all().iter().filter_map(of_jobs).unzip();
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let db = match db {
+            Some(db) => db,
+            None => db.insert(PgConnection::connect_with(options).await?),
+        };
+        let now = Instant::now();
+        let kept: Vec<Uuid> = sqlx::query_scalar(
+            "update jobs j set lease_until = now() + make_interval(secs => $3)
+             from unnest($1::uuid[], $2::uuid[]) h(job, lease) where j.id = h.job and j.lease = h.lease
+             returning j.lease",
+        )
+        .bind(jobs)
+        .bind(&leases)
+        .bind(lasts.as_secs_f64())
+        .fetch_all(db)
+        .await?;
+        let mut all = self.all();
+        for lease in leases {
+            let Some(held) = all.get_mut(&lease) else { continue };
+            if kept.contains(&lease) {
+                held.renewed = now;
+            } else {
+                held.lost = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up the leases that were not renewed for so long.
+    fn give_up(&self, after: Duration) {
+        self.all().values_mut().filter(|held| held.renewed.elapsed() > after).for_each(|held| held.lost = None);
+    }
+}
+
+/// Renews leases until it is dropped.
+async fn renew_forever(held: &Held, options: &PgConnectOptions, lasts: Duration) {
+    let mut db = None;
+    loop {
+        let pause = match tokio::time::timeout(lasts / 5, held.renew(&mut db, options, lasts)).await {
+            Ok(Ok(())) => lasts / 3,
+            failed => {
+                let why = failed.map_or_else(|late| late.to_string(), |done| format!("{done:?}"));
+                tracing::warn!("could not renew the leases of jobs, will try again: {why}");
+                db = None;
+                lasts / 15
+            }
+        };
+        // The next look is 4/15 of a lease away at most, so that none has run out by then.
+        held.give_up(lasts * 2 / 3);
+        tokio::time::sleep(pause).await;
+    }
+}

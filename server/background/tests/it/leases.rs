@@ -1,0 +1,164 @@
+//! Leases: they last while the process is busy, and end before the job begins elsewhere.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use background::{Failure, Job, Leases, Registry, Steps, Worker, enqueue, run_next};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+/// Far longer than anything takes here.
+const LONG: Duration = Duration::from_secs(60);
+/// How long the leases of these tests last.
+const LEASE: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Vec<&'static str>>>);
+
+impl Notes {
+    fn add(&self, note: &'static str) {
+        self.0.lock().unwrap().push(note);
+    }
+
+    fn all(&self) -> Vec<&'static str> {
+        self.0.lock().unwrap().clone()
+    }
+
+    async fn wait_for(&self, notes: &[&'static str]) {
+        let deadline = Instant::now() + LONG;
+        while self.all() != notes {
+            assert!(Instant::now() < deadline, "{:?}", self.all());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Says when it begins and when it is stopped, and never ends.
+#[derive(Serialize, Deserialize)]
+struct Wait(Uuid);
+
+struct Stopped(Notes);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.0.add("stopped");
+    }
+}
+
+#[async_trait]
+impl Job for Wait {
+    const KIND: &'static str = "test.wait";
+    type Context = Notes;
+
+    fn subject(&self) -> Uuid {
+        self.0
+    }
+
+    async fn run(&self, notes: &Notes, _: &mut Steps) -> Result<(), Failure> {
+        notes.add("begun");
+        let _stopped = Stopped(notes.clone());
+        std::future::pending().await
+    }
+
+    async fn give_up(&self, _: &Notes, _: &anyhow::Error) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+/// A worker that runs a job that never ends.
+async fn running(pool: &PgPool, leases: Leases, notes: &Notes) -> Worker {
+    let registry = Registry::default().with::<Wait>(notes.clone());
+    let worker = Worker::start(pool.clone(), registry, 4, leases).await;
+    enqueue(&mut pool.acquire().await.unwrap(), &Wait(Uuid::now_v7())).await.unwrap();
+    notes.wait_for(&["begun"]).await;
+    worker
+}
+
+async fn fact(pool: &PgPool, query: &'static str) -> bool {
+    sqlx::query_scalar(query).fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_runtime_that_is_blocked_loses_no_lease() {
+    let (pool, notes) = (store::testing::pool().await, Notes::default());
+    let options = pool.connect_options();
+    let busy = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let theirs = notes.clone();
+    let worker = busy.spawn(async move {
+        let pool = PgPool::connect_with((*options).clone()).await.unwrap();
+        running(&pool, Leases::lasting(&pool, LEASE).unwrap(), &theirs).await
+    });
+    let worker = worker.await.unwrap();
+    let first = "update jobs set error = lease_until::text returning true";
+    assert!(fact(&pool, first).await);
+
+    // All threads of the other runtime are at work until the first lease would have run out.
+    let (at_work, done) = (Arc::new(std::sync::Barrier::new(3)), Arc::new(AtomicBool::new(false)));
+    for _ in 0..2 {
+        let (at_work, done) = (at_work.clone(), done.clone());
+        busy.spawn(async move {
+            at_work.wait();
+            while !done.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+        });
+    }
+    tokio::task::spawn_blocking(move || at_work.wait()).await.unwrap();
+    let registry = Registry::default().with::<Wait>(notes.clone());
+    let deadline = Instant::now() + LONG;
+    while !fact(&pool, "select now() > error::timestamptz + interval '1s' from jobs").await {
+        assert!(!run_next(&pool, &registry).await.unwrap(), "nobody else may have it");
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(!run_next(&pool, &registry).await.unwrap(), "nobody else may have it");
+    done.store(true, Ordering::Relaxed);
+    assert!(fact(&pool, "select crashes = 0 and attempt = 1 and state = 'running' from jobs").await);
+    assert_eq!(notes.all(), ["begun"]);
+    tokio::task::spawn_blocking(move || drop((worker, busy))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_job_whose_lease_cannot_be_renewed_is_stopped_before_another_server_begins_it() {
+    let (pool, notes) = (store::testing::pool().await, Notes::default());
+    // Nothing answers there.
+    let nowhere = PgPool::connect_lazy_with((*pool.connect_options()).clone().socket("/nowhere"));
+    let worker = running(&pool, Leases::lasting(&nowhere, LEASE).unwrap(), &notes).await;
+    let (other, registry) = (pool.clone(), Registry::default().with::<Wait>(notes.clone()));
+    let others = tokio::spawn(async move { while !run_next(&other, &registry).await.unwrap() {} });
+    notes.wait_for(&["begun", "stopped", "begun"]).await;
+    assert!(fact(&pool, "select crashes = 0 from jobs").await, "that was not the job's fault");
+    drop(worker);
+    others.abort();
+}
+
+#[tokio::test]
+async fn a_job_whose_lease_somebody_else_has_is_stopped() {
+    let (pool, notes) = (store::testing::pool().await, Notes::default());
+    let worker = running(&pool, Leases::lasting(&pool, LEASE).unwrap(), &notes).await;
+    let lease = "update jobs set lease = gen_random_uuid(), lease_until = now() + interval '1h' returning true";
+    assert!(fact(&pool, lease).await);
+    notes.wait_for(&["begun", "stopped"]).await;
+    assert!(fact(&pool, "select state = 'running' and lease is not null from jobs").await, "it stays theirs");
+    drop(worker);
+}
+
+#[tokio::test]
+async fn a_job_that_is_not_stopped_yet_is_not_begun_again_by_the_same_server() {
+    let (pool, notes) = (store::testing::pool().await, Notes::default());
+    let worker = running(&pool, Leases::start(&pool).unwrap(), &notes).await;
+    assert!(fact(&pool, "update jobs set lease_until = now() returning true").await);
+    // The worker looks for work again.
+    let next = Wait(Uuid::now_v7());
+    enqueue(&mut pool.acquire().await.unwrap(), &next).await.unwrap();
+    notes.wait_for(&["begun", "begun"]).await;
+    assert!(fact(&pool, "select max(crashes) = 0 and max(attempt) = 1 from jobs").await);
+    drop(worker);
+}
