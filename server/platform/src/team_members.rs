@@ -98,6 +98,9 @@ pub async fn team_member_save(
     store::teams::team_lock(&mut *tx, team.id).await?;
     store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, account.id, role.name(), now).await?;
     keeps_an_admin(&mut tx, &team).await?;
+    if role != Role::Admin && account.id != actor.account.id {
+        store::teams::team_take_over(&mut *tx, team.id, account.id, actor.account.id).await?;
+    }
     let (action, summary) = match &old {
         None => ("team_member.create", format!("Added {} to the team as {}.", account.email, role.name())),
         Some(old) => (
@@ -167,6 +170,9 @@ pub async fn team_member_delete(
     store::team_members::team_member_keep_out(&mut *tx, Uuid::now_v7(), found.id, member.account_id, Utc::now())
         .await?;
     keeps_an_admin(&mut tx, &found).await?;
+    if !is_self {
+        store::teams::team_take_over(&mut *tx, found.id, member.account_id, actor.account.id).await?;
+    }
     let summary = match is_self {
         true => format!("Left the team {}.", found.name),
         false => format!("Removed {} from the team.", member.email),

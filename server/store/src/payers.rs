@@ -1,25 +1,28 @@
 //! Payers: to whom is charged what an account or an app takes of the machine. Queries.
 //!
-//! A team is charged to who made it, as long as they administer it and are not suspended; then to itself. A service
-//! account is charged to who made it, on the same terms; then as its team is. Everybody else pays for themselves.
+//! A team is charged to who made it, also when they have left it or are suspended: many teams are never many shares. An
+//! admin who removes or demotes that person takes over from them (`team_take_over`). A service account is charged to who
+//! made it, as long as they administer its team and are not suspended; then as its team is. Everybody else pays for
+//! themselves. What was made by nobody who is known is charged to nobody's id, as one share.
 
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use crate::accounts;
 
-/// Teams, with who made them and still answers for them; others are not in it.
+/// Teams, with who pays for them. A server of an earlier version does not note who made a team: then it is the first
+/// admin.
 macro_rules! makers {
     () => {
-        "(select t.id as team_id, p.id as maker from teams t
-          join accounts p on p.id = t.created_by and p.suspended_at is null
-          join team_members m on m.team_id = t.id and m.account_id = p.id and m.role = 'admin')"
+        "(select t.id as team_id, coalesce(t.created_by, (
+              select m.account_id from team_members m where m.team_id = t.id and m.role = 'admin'
+              order by m.created_at, m.id limit 1), '00000000-0000-0000-0000-000000000000') as maker from teams t)"
     };
 }
 
 /// All apps with their payers, as `app_id` and `payer`.
 pub(crate) const OF_APPS: &str = concat!(
-    "(select a.id as app_id, coalesce(a.owner_id, k.maker, a.team_id) as payer from apps a left join ",
+    "(select a.id as app_id, coalesce(a.owner_id, k.maker) as payer from apps a left join ",
     makers!(),
     " k on k.team_id = a.team_id)"
 );
@@ -33,7 +36,7 @@ const OF_ACCOUNTS: &str = concat!(
     makers!(),
     " k on k.team_id = s.team_id"
 );
-const PAYER: &str = "coalesce(sp.id, k.maker, s.team_id, a.id) as payer";
+const PAYER: &str = "coalesce(sp.id, k.maker, a.id) as payer";
 
 /// An account that asks for something, and who pays for it.
 #[derive(Clone, Debug, sqlx::FromRow)]

@@ -47,6 +47,20 @@ pub async fn team_create(
     Ok(())
 }
 
+/// Has `by`, an admin of the team, count as its maker instead of `maker`. Nothing if somebody else made it.
+pub async fn team_take_over(db: impl PgExecutor<'_>, team: Uuid, maker: Uuid, by: Uuid) -> sqlx::Result<()> {
+    sqlx::query(
+        "update teams set created_by = $3 where id = $1 and created_by = $2 and exists (
+             select 1 from team_members m where m.team_id = $1 and m.account_id = $3 and m.role = 'admin')",
+    )
+    .bind(team)
+    .bind(maker)
+    .bind(by)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// The team with this name, or this id (as text); and the role of `account`.
 pub async fn team_info(db: impl PgExecutor<'_>, team: &str, account: Uuid) -> sqlx::Result<Option<OfAccount>> {
     sqlx::query_as(

@@ -38,6 +38,28 @@ async fn a_team_is_made_named_and_removed() {
 }
 
 #[tokio::test]
+async fn an_admin_who_removes_the_creator_of_a_team_takes_over_what_it_costs() {
+    let t = World::start().await;
+    let [ada, bob] = [somebody(&t, "ada").await, somebody(&t, "bob").await];
+    let payer = async |team: &str| -> String {
+        let query = "select a.email from teams t join accounts a on a.id = t.created_by where t.name = $1";
+        sqlx::query_scalar(query).bind(team).fetch_one(&t.db).await.unwrap()
+    };
+    for team in ["left", "removed", "demoted", "by-the-platform"] {
+        ada.post("/teams", json!({ "name": team })).await;
+        ada.team_member_save(team, &member("bob", "admin")).await.unwrap();
+    }
+    // Nobody is charged for a team because somebody else leaves it to them.
+    assert_eq!(ada.delete("/teams/left/members/~").await.status, 200);
+    assert_eq!(bob.delete("/teams/removed/members/ada@example.com").await.status, 200);
+    bob.team_member_save("demoted", &member("ada", "member")).await.unwrap();
+    assert_eq!(t.owner.delete("/teams/by-the-platform/members/ada@example.com").await.status, 200);
+    for (team, email) in [("left", "ada"), ("removed", "bob"), ("demoted", "bob"), ("by-the-platform", "ada")] {
+        assert_eq!(payer(team).await, format!("{email}@example.com"), "{team}");
+    }
+}
+
+#[tokio::test]
 async fn a_team_keeps_an_admin() {
     let t = World::start().await;
     let ada = somebody(&t, "ada").await;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::world::{World, account, at};
 
 #[tokio::test]
-async fn who_made_a_team_pays_as_long_as_they_answer_for_it() {
+async fn who_made_a_team_pays_until_somebody_takes_over() {
     let w = World::start().await;
     let (ada, bob, bot) = (w.account.id, account("bob@example.com"), account("bot@acme.invalid"));
     accounts::account_create(&w.db, &bob).await.unwrap();
@@ -27,17 +27,30 @@ async fn who_made_a_team_pays_as_long_as_they_answer_for_it() {
         [apps.0, apps.1, bots].map(Option::unwrap)
     };
     assert_eq!(paid().await, [ada, ada, bob.id]);
-    // Who left, or has no more say, or is suspended, does not pay for others.
+    // Who left, or has no more say, does not pay for the service accounts of others.
     team_member_delete(&mut w.db.acquire().await.unwrap(), acme, bob.id).await.unwrap();
     assert_eq!(paid().await, [ada, ada, ada]);
-    role(ada, "viewer").await;
-    assert_eq!(paid().await, [ada, acme, acme]);
-    role(ada, "admin").await;
-    assert_eq!(paid().await, [ada, ada, ada]);
-    accounts::account_suspend(&w.db, ada, Some(at(1))).await.unwrap();
-    assert_eq!(paid().await, [ada, acme, acme]);
     role(bob.id, "admin").await;
-    assert_eq!(paid().await, [ada, acme, bob.id]);
+    // A team is never a share of its own.
+    role(ada, "viewer").await;
+    assert_eq!(paid().await, [ada, ada, bob.id]);
+    accounts::account_suspend(&w.db, ada, Some(at(1))).await.unwrap();
+    assert_eq!(paid().await, [ada, ada, bob.id]);
+    accounts::account_suspend(&w.db, bob.id, Some(at(1))).await.unwrap();
+    assert_eq!(paid().await, [ada, ada, ada]);
+    accounts::account_suspend(&w.db, bob.id, None).await.unwrap();
+    // Only an admin takes over, and only from who made it.
+    for (maker, by) in [(ada, bot.id), (bot.id, bob.id)] {
+        team_take_over(&w.db, acme, maker, by).await.unwrap();
+        assert_eq!(paid().await, [ada, ada, bob.id]);
+    }
+    team_take_over(&w.db, acme, ada, bob.id).await.unwrap();
+    assert_eq!(paid().await, [ada, bob.id, bob.id]);
+    // As a server of an earlier version makes teams.
+    sqlx::query("update teams set created_by = null").execute(&w.db).await.unwrap();
+    assert_eq!(paid().await, [ada, bob.id, bob.id]);
+    sqlx::query("delete from team_members").execute(&w.db).await.unwrap();
+    assert_eq!(paid().await, [ada, Uuid::nil(), Uuid::nil()]);
 
     assert_eq!(payer_of_account(&w.db, bob.id).await.unwrap(), Some(bob.id));
     assert_eq!(payer_of_account(&w.db, Uuid::now_v7()).await.unwrap(), None);
