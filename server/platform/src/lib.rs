@@ -70,8 +70,11 @@ mod uploads;
 mod watch;
 #[cfg(feature = "testing")]
 pub mod testing {
-    //! The jobs by name, for tests that run and crash them.
-    pub use crate::{apps::Destroy, builds::Run as RunBuild, releases::Run as RunRelease, slugs::Unpack as UnpackSlug};
+    //! The jobs by name, for tests that run and crash them; and what others take of the machine.
+    pub use crate::{
+        apps::Destroy, builds::Run as RunBuild, log_lines::take_glances, releases::Run as RunRelease,
+        slugs::Unpack as UnpackSlug,
+    };
 }
 mod web;
 

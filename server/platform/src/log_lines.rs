@@ -132,20 +132,47 @@ pub async fn log_density_info(
     Ok(Json(api::log_lines::LogDensity { from, to, buckets }))
 }
 
-/// The newest lines of one dyno since a moment. The moment bounds how much of the history is looked through.
+/// The newest lines of each of these dynos since a moment, as far as a glance reaches; for `payer`. The moment bounds
+/// how much of the history is looked through. Whoever takes too many glances at once is shown fewer lines, not late.
 pub(crate) async fn last_of(
     platform: &Platform,
+    payer: Uuid,
     app: Uuid,
-    dyno: &str,
-    since: DateTime<Utc>,
+    dynos: Vec<(String, DateTime<Utc>)>,
     lines: usize,
-) -> Result<Vec<api::log_lines::LogLine>> {
-    let filter = logs::Filter { dyno: Some(dyno.to_owned()), since: Some(since), ..logs::Filter::default() };
-    let history = platform.history().clone();
-    let patience = logs::Patience::of(GLANCE, GLANCE_BYTES);
-    let query = logs::Query { filter, last: Some(lines), patience, ..logs::Query::default() };
-    let look = move || Ok(history.read(app, &query)?.collect_most(lines)?.into_iter().map(Into::into).collect());
-    read(look).await
+) -> Result<Vec<Vec<api::log_lines::LogLine>>> {
+    if dynos.is_empty() {
+        return Ok(Vec::new());
+    }
+    let taken = tokio::time::timeout(GLANCE, platform.log_readers().glances.take(payer)).await;
+    let Ok(Ok(place)) = taken else { return Ok(vec![Vec::new(); dynos.len()]) };
+    let (history, patience) = (platform.history().clone(), logs::Patience::of(GLANCE, GLANCE_BYTES));
+    let _gone = Gone(patience.clone());
+    let look = move |(dyno, since)| {
+        let filter = logs::Filter { dyno: Some(dyno), since: Some(since), ..logs::Filter::default() };
+        let query = logs::Query { filter, last: Some(lines), patience: patience.clone(), ..logs::Query::default() };
+        match history.read(app, &query).and_then(|mut found| found.collect_most(lines)) {
+            Ok(found) => Ok(found.into_iter().map(Into::into).collect()),
+            Err(logs::Error::Stopped) => Ok(Vec::new()),
+            Err(err) => Err(err),
+        }
+    };
+    read(move || {
+        // Until it has really ended, whoever waits for it.
+        let _place = place;
+        dynos.into_iter().map(look).collect()
+    })
+    .await
+}
+
+/// Takes all glances of a payer until they are dropped.
+#[cfg(feature = "testing")]
+pub fn take_glances(platform: &Platform, payer: Uuid) -> Vec<impl Sized + use<>> {
+    let mut taken = Vec::new();
+    while let Ok(place) = platform.log_readers().glances.take_now(payer) {
+        taken.push(place);
+    }
+    taken
 }
 
 /// Runs work on the disk where it does not hold up others.

@@ -238,14 +238,7 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
     };
     let mut dynos: Vec<_> = known.dynos.iter().map(|d| dyno_rules::shown(platform, d, app)).collect();
     if app.may(Can::Logs) {
-        for dyno in dynos.iter_mut().filter(|d| d.state == DynoState::Crashed).take(MOST_CRASHED) {
-            let since = dyno.updated_at - BEFORE_THE_CRASH;
-            match log_lines::last_of(platform, app.id, &dyno.name, since, LAST_LINES).await {
-                Ok(lines) => dyno.last_lines = lines,
-                // The rest of the status is worth having without them.
-                Err(err) => tracing::error!(app.id = %app.id, "could not read what a dyno said last: {err}"),
-            }
-        }
+        say_last(platform, actor.payer, app.id, &mut dynos).await;
     }
     Ok(AppStatus {
         app: app_rules::shown(app, actor),
@@ -258,6 +251,16 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
         builds: recent.iter().map(|b| build_rules::shown(b, actor, app)).collect(),
         permissions: app.rights().names().into_iter().map(String::from).collect(),
     })
+}
+
+/// Adds what the first crashed dynos said last. The rest of the status is worth having without it.
+async fn say_last(platform: &Platform, payer: Uuid, app: Uuid, dynos: &mut [api::dynos::Dyno]) {
+    let mut crashed: Vec<_> = dynos.iter_mut().filter(|d| d.state == DynoState::Crashed).take(MOST_CRASHED).collect();
+    let since = crashed.iter().map(|dyno| (dyno.name.clone(), dyno.updated_at - BEFORE_THE_CRASH)).collect();
+    match log_lines::last_of(platform, payer, app, since, LAST_LINES).await {
+        Ok(said) => crashed.iter_mut().zip(said).for_each(|(dyno, lines)| dyno.last_lines = lines),
+        Err(err) => tracing::error!(app.id = %app, "could not read what a dyno said last: {err}"),
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::{
     Platform, addresses, builds,
     error::{Error, Result, is_contended, is_disk_full},
     events::{self, Asker},
-    log_lines, outputs,
+    log_lines, outputs, payers,
     places::SharedPlace,
     rights::{Can, still_may},
 };
@@ -325,7 +325,8 @@ async fn crashed(
         None => " !     No other release serves, so visitors get an error page. The last lines:".to_owned(),
     })
     .await;
-    for line in log_lines::last_of(platform, app.id, "web", release.created_at, 10).await? {
+    let (payer, web) = (payers::of_app(platform, app.id).await?, vec![("web".to_owned(), release.created_at)]);
+    for line in log_lines::last_of(platform, payer, app.id, web, 10).await?.into_iter().flatten() {
         said.line(&format!(" !       {line}")).await;
     }
     said.line(&format!(" !     More: wharf logs --app {}", app.name)).await;

@@ -1,9 +1,10 @@
 //! What they try to make others read: lines of the router's and of other dynos'.
 
+use dyno::fake::Reaction;
 use futures::StreamExt as _;
 use serde_json::json;
 
-use crate::world::{LONG, World, path};
+use crate::world::{LONG, World, path, until};
 
 /// Every way to end a line that somebody reads by.
 const BREAKS: [&str; 8] = ["\r", "\n", "\r\n", "\u{b}", "\u{c}", "\u{85}", "\u{2028}", "\u{2029}"];
@@ -94,4 +95,29 @@ async fn one_line_reaches_every_stream_of_an_account() {
             said.push_str(&String::from_utf8_lossy(&next.expect("the stream goes on").unwrap()));
         }
     }
+}
+
+#[tokio::test]
+async fn a_status_takes_its_turn_to_read_what_crashed_dynos_said() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    t.driver.react(|_| Reaction::Run);
+    t.deploy("dusk", &[("web", "./server")]).await;
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    let run = t.driver.running("web.1").unwrap().handle.id;
+    t.driver.say(run, b'o', "the end is near").unwrap();
+    t.log_with("dusk", "the end is near").await;
+    t.driver.react(|_| Reaction::Exit(1));
+    t.driver.exit(run, 1);
+    let said = async || {
+        let status = t.owner.app_status("dusk").await.unwrap();
+        status.dynos.iter().any(|dyno| !dyno.last_lines.is_empty())
+    };
+    until("what it said last is shown", async || if said().await { Ok(()) } else { Err(String::new()) }).await;
+    let owner = t.owner.account_info().await.unwrap().id.get();
+    let taken = platform::testing::take_glances(&t.platform, owner);
+    assert_eq!(taken.len(), 2);
+    assert!(!said().await, "it is shown without");
+    drop(taken);
+    until("what it said last is shown", async || if said().await { Ok(()) } else { Err(String::new()) }).await;
 }
