@@ -24,6 +24,7 @@ mod passwords;
 mod platform;
 mod quotas;
 mod refusals;
+mod release_phase;
 mod resources;
 mod rollback;
 mod settings;

@@ -95,6 +95,7 @@ commands! {
         "releases" [] => releases::List,
         "releases:info" [] => releases::Info,
         "releases:output" [] => releases::Output,
+        "releases:cancel" [] => releases::Cancel,
         "rollback" ["releases:rollback"] => releases::Rollback,
         "buildpacks" [] => buildpack_installations::List,
         "buildpacks:set" [] => buildpack_installations::Set,

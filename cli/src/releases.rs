@@ -14,7 +14,7 @@ use crate::{
     streams,
 };
 
-/// How many releases a rollback searches for its target.
+/// How many releases are searched for one to roll back to, or to cancel.
 const SCAN: usize = 50;
 
 /// Lists the releases of an app, newest first
@@ -62,6 +62,9 @@ impl List {
 fn status(release: &Release) -> (&'static str, &'static str) {
     match release.status {
         ReleaseStatus::Pending => ("release command executing", YELLOW),
+        ReleaseStatus::Failed if release.error.as_deref().is_some_and(|why| why.starts_with("cancelled")) => {
+            ("release command cancelled", RED)
+        }
         ReleaseStatus::Failed => ("release command failed", RED),
         ReleaseStatus::Expired => ("release expired", DIM),
         ReleaseStatus::Succeeded if release.current => ("current", GREEN),
@@ -125,6 +128,7 @@ impl Info {
             ("By", release.user.email.clone()),
             ("Commit", release.commit.clone().unwrap_or_default()),
             ("Status", status_word(&release)),
+            ("Error", release.error.clone().unwrap_or_default()),
             ("Eligible for Rollback?", if release.eligible_for_rollback { "Yes" } else { "No" }.into()),
             ("When", moment(release.created_at)),
         ]);
@@ -163,6 +167,41 @@ impl Output {
                 Ok(())
             }
         }
+    }
+}
+
+/// Cancels a release phase that is queued or running
+#[derive(Args)]
+pub struct Cancel {
+    /// Version (v12) or id [default: the one that is running]
+    release: Option<String>,
+    #[command(flatten)]
+    app: AppFlags,
+}
+
+impl Cancel {
+    /// `releases:cancel`
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let name = self.app.app(cx)?;
+        let client = cx.client()?;
+        let release = match &self.release {
+            Some(text) => find(client, &name, Some(text)).await?,
+            None => running(client, &name).await?,
+        };
+        let version = release.version;
+        let action = Action::start(format!("Canceling the release command of v{version} of {}", named(&name)));
+        let release = client.release_cancel(&name, &release.id.to_string()).await?;
+        action.done();
+        if cx.json { output::json(&release) } else { Ok(()) }
+    }
+}
+
+/// The release whose release phase is running: the oldest one that is pending, as those of an app run one by one.
+async fn running(client: &Client, app: &str) -> Result<Release> {
+    let newest = client.release_list(app, SCAN).await?;
+    match newest.into_iter().rfind(|release| release.status == ReleaseStatus::Pending) {
+        Some(release) => Ok(release),
+        None => bail!("{} has no release command that is running or queued.", named(app)),
     }
 }
 

@@ -37,6 +37,21 @@ test("a build that fails says why and leaves the old release running", async ({ 
   expect((await visit(name)).status).toBe(200);
 });
 
+test("a release phase that hangs is cancelled", async ({ page }) => {
+  test.setTimeout(180_000);
+  await open(page, `/apps/${name}/activity`);
+  const procfile = `${program.Procfile}release: sleep 3600\n`;
+  await app.repository.commit({ "requirements.txt": "", Procfile: procfile }, "Migrate for ever");
+  const push = app.repository.push(name).catch((error: Error) => error.message);
+  const release = page.getByRole("listitem").filter({ hasText: "release phase runs" });
+  await release.getByRole("button", { name: /^Cancel the release phase of v\d+$/ }).click();
+  await expect(page.getByText(/release phase cancelled by .*; the previous release keeps running/)).toBeVisible();
+  await expect(release).toBeHidden();
+  await push;
+  expect((await visit(name)).status).toBe(200);
+  await app.repository.commit({ Procfile: program.Procfile }, "Migrate no more");
+});
+
 test("the timeline is readable without JavaScript", async ({ browser, baseURL, storageState }) => {
   const context = await browser.newContext({ javaScriptEnabled: false, baseURL, storageState });
   const page = await context.newPage();

@@ -17,6 +17,7 @@ use super::{
     app_frame::ThisApp,
     compare::{Compare, pair},
     create::build_title,
+    release_phase::{CancelPhase, how_it_goes},
     rollback::RollbackButton,
 };
 use crate::{
@@ -73,7 +74,7 @@ impl Item {
     /// Changes with everything that is shown, so that a changed item is drawn anew.
     fn key(&self) -> String {
         match self {
-            Self::Release(r, build) => format!("{}{:?}{}{build:?}", r.id, r.status, r.current),
+            Self::Release(r, build) => format!("{}{:?}{}{:?}{build:?}", r.id, r.status, r.current, r.error),
             Self::Build(b) => format!("{}{:?}{}", b.id, b.status, b.queue_position),
         }
     }
@@ -304,6 +305,9 @@ fn ReleaseItem(app: ThisApp, release: Release, made: Option<Made>) -> impl IntoV
     let at = release.created_at;
     let can_go_back = release.eligible_for_rollback && !release.current && release.status != ReleaseStatus::Failed;
     let failed = release.status == ReleaseStatus::Failed;
+    let phase = how_it_goes(&release);
+    // Once it is cancelled, it is about to end.
+    let can_cancel = release.status == ReleaseStatus::Pending && release.error.is_none();
     view! {
         <li class=item id=format!("v{version}")>
             <span class="g"><svg class=if glyph == "busy" { "spin" } else { "" } aria-hidden="true"><use href=format!("#g-{glyph}")></use></svg></span>
@@ -317,11 +321,7 @@ fn ReleaseItem(app: ThisApp, release: Release, made: Option<Made>) -> impl IntoV
                     <Avatar who=release.user.email.clone()/>
                     <span>{words::who(&release.user.email)}", "<time datetime=at.to_rfc3339() title=words::exact(at)>{move || words::clock_time(clock.local(at))}</time></span>
                     {release.commit.as_deref().map(|c| view! { <span class="sha">{words::short_commit(c)}</span> })}
-                    {match release.status {
-                        ReleaseStatus::Failed => Some(view! { <span class="t-bad">"release phase failed; the previous release keeps running"</span> }.into_any()),
-                        ReleaseStatus::Pending => Some(view! { <span class="t-busy">"release phase runs"</span> }.into_any()),
-                        _ => None,
-                    }}
+                    {phase.map(|said| view! { <span class=format!("t-{tone}") style="overflow-wrap:anywhere">{said}</span> })}
                 </div>
                 <div class="vs">
                     {(version > 1).then(|| view! { <a href=move || app.path(&format!("/activity?compare=v{}..v{version}", version - 1))>"What changed"</a> })}
@@ -336,6 +336,7 @@ fn ReleaseItem(app: ThisApp, release: Release, made: Option<Made>) -> impl IntoV
                         prop:checked=move || ticks.0.with(|t| t.contains(&version)) on:change=move |_| ticks.toggle(version)/>
                     <span aria-hidden="true">"Compare"</span>
                 </label>
+                {can_cancel.then(|| view! { <CancelPhase app version/> })}
                 {can_go_back.then(|| view! { <RollbackButton app=app.name.get_untracked() version/> })}
             </div>
         </li>

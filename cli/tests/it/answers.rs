@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Home, Said,
-    platform::{Platform, app, dyno, formation, held, release},
+    platform::{ID, Platform, app, dyno, formation, held, release},
 };
 
 fn at(home: &Home, platform: &Platform, args: &[&str]) -> Said {
@@ -85,6 +85,39 @@ fn a_release_that_waits_for_its_release_command_is_told() {
     for words in ["done, v5\n", phase, "web.1 runs v4: v6 does not start (Process exited with status 3)"] {
         assert!(said.err.contains(words), "{words}: {}", said.err);
     }
+}
+
+#[test]
+fn the_release_phase_that_runs_is_cancelled() {
+    let home = Home::new();
+    let pending = |version| {
+        let mut release = release(version, Some('a'), "Set A");
+        release["status"] = json!("pending");
+        release
+    };
+    let mut cancelled = pending(5);
+    cancelled["status"] = json!("failed");
+    cancelled["error"] = json!("cancelled by a@b.c");
+    let cancel = |version: i32| format!("POST /apps/dusk/releases/{}{version:02}/actions/cancel", &ID[..34]);
+    let (fifth, sixth): (&str, &str) = (cancel(5).leak(), cancel(6).leak());
+    let platform = Platform::start(vec![
+        (fifth, 200, cancelled.clone()),
+        (sixth, 200, pending(6)),
+        ("GET /apps/dusk/releases/6", 200, pending(6)),
+        ("GET /apps/dusk/releases", 200, releases(vec![pending(6), pending(5), release(4, Some('a'), "Deploy a")])),
+    ]);
+    let said = at(&home, &platform, &["releases:cancel"]);
+    assert_eq!((said.code, platform.changes()), (Some(0), vec![fifth.to_owned()]), "{}", said.err);
+    assert!(said.err.contains("Canceling the release command of v5 of ⬢ dusk... done"), "{}", said.err);
+    let said = at(&home, &platform, &["releases:cancel", "v6"]);
+    assert_eq!((said.code, platform.changes()), (Some(0), vec![sixth.to_owned()]), "{}", said.err);
+
+    let platform = Platform::start(vec![("GET /apps/dusk/releases", 200, json!([cancelled]))]);
+    let said = at(&home, &platform, &["releases:cancel"]);
+    assert_eq!((said.code, platform.changes()), (Some(1), vec![]));
+    assert!(said.err.contains("dusk has no release command that is running or queued."), "{}", said.err);
+    let said = at(&home, &platform, &["releases"]);
+    assert!(said.out.contains("release command cancelled"), "{}", said.out);
 }
 
 #[test]

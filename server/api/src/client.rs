@@ -279,6 +279,9 @@ calls! {
     build_info(app: &str, build: &str) -> Build: "GET" of(app, &format!("/builds/{}", segment(build)));
     /// Cancels a build.
     build_cancel(app: &str, build: &str) -> Build: "DELETE" of(app, &format!("/builds/{}", segment(build)));
+    /// Cancels the release phase of a release.
+    release_cancel(app: &str, release: &str) -> Release:
+        "POST" of(app, &format!("/releases/{}/actions/cancel", segment(release)));
     /// All config vars of an app.
     config_vars_info(app: &str) -> ConfigVars: "GET" of(app, "/config-vars");
     /// Sets and unsets config vars in one release.

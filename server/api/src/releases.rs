@@ -64,6 +64,9 @@ pub struct Release {
     /// *Wharf:* the commit, if a push or a client named one.
     #[serde(default)]
     pub commit: Option<String>,
+    /// *Wharf:* why it failed: `cancelled by bob@example.com`. While it is pending, why it is about to fail.
+    #[serde(default)]
+    pub error: Option<String>,
 }
 
 /// Creates a release of a slug, or rolls back to an earlier release.

@@ -132,14 +132,22 @@ pub async fn user_update(
     let changed = store::accounts::account_even_suspended(&mut *tx, row.id).await?.unwrap_or(row);
     tx.commit().await?;
     platform.rights_changed();
+    platform.wake_builds();
+    platform.wake_releases();
     Ok(Json(shown(&changed)))
 }
 
 /// Ends whatever lets somebody in with the account, both times: nothing of it comes back with the account, not even
-/// what was being made at the moment of its suspension.
+/// what was being made at the moment of its suspension. A suspension also cancels its builds and release phases, and
+/// those for apps that nobody else answers for.
 async fn suspend(tx: &mut Change, actor: &Actor, row: &Row, suspended: bool) -> Result<()> {
     store::accounts::account_suspend(&mut **tx, row.id, suspended.then(Utc::now)).await?;
     store::accounts::account_end_credentials(tx, row.id).await?;
+    if suspended {
+        for queue in [&store::queues::BUILDS, &store::queues::RELEASES] {
+            queue.cancel_of(tx, row.id, Utc::now()).await?;
+        }
+    }
     let summary =
         format!("{} {}.", if suspended { "Suspended the account" } else { "Lifted the suspension of" }, row.email);
     let data = serde_json::json!({ "account": row.id, "suspended": suspended });

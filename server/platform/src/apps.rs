@@ -306,8 +306,8 @@ impl Destroy {
     async fn cancel_builds(&self, platform: &Platform) -> Result<(), Failure> {
         for build in store::builds::build_pending_ids(platform.db(), self.app).await? {
             store::builds::build_cancel(platform.db(), build, Utc::now()).await?;
-            platform.builds().cancel(build);
         }
+        platform.wake_builds();
         let left = || async { Ok(store::builds::build_pending_ids(platform.db(), self.app).await?.len() as i64) };
         wait_for_none("builds", left).await
     }

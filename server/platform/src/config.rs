@@ -1,6 +1,6 @@
 //! What the platform is told at its start.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use outbound::Network;
 
@@ -26,6 +26,8 @@ pub struct Config {
     pub master_key: Option<String>,
     /// Builds that run at once.
     pub build_concurrency: usize,
+    /// How often queues are looked at although nobody says that they have changed.
+    pub queue_interval: Duration,
     /// Networks that are not public, and may be asked all the same when somebody gives an address there.
     pub outbound_networks: Vec<Network>,
     /// The user of what fetches sources, to whom the host's network closes what is not public. One per

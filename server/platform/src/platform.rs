@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use crate::{
     accounts, actor::Actor, app_users, apps, builds, config::Config, dynos, error::Result, events, git, ingest,
-    leftovers, live, log_lines, log_sessions, metrics, passwords::Hashing, places::Places, rate_limits::RateLimits,
-    releases, secrets::Secrets, slug_files::SlugFiles, slugs, strays::Strays, uploads,
+    leftovers, live, log_lines, log_sessions, metrics, passwords::Hashing, places::Places, queues::Running,
+    rate_limits::RateLimits, releases, secrets::Secrets, slug_files::SlugFiles, slugs, strays::Strays, uploads,
 };
 
 /// Everything that rules need. Cheap to clone.
@@ -34,7 +34,8 @@ struct Inner {
     history: Arc<logs::History>,
     series: Arc<monitor::Store>,
     slug_files: SlugFiles,
-    builds: builds::Running,
+    builds: Running,
+    release_phases: Running,
     git: git::Repositories,
     ingest: ingest::Ingest,
     usages: metrics::Usages,
@@ -98,7 +99,8 @@ impl Platform {
         let platform = Self(Arc::new(Inner {
             slug_files: SlugFiles::open(&config.data)?,
             router: router::Control::new(&config.run),
-            builds: builds::Running::default(),
+            builds: Running::default(),
+            release_phases: Running::default(),
             git: git::Repositories::new()?,
             ingest: ingest::Ingest::default(),
             usages: metrics::Usages::default(),
@@ -139,11 +141,11 @@ impl Platform {
     async fn begin_work(&self) -> anyhow::Result<()> {
         background::take_over(self.db()).await.context("take up the jobs of the server before")?;
         let (workers, unpacking) = self.workers().await.context("start the workers of jobs")?;
-        let every = Duration::from_secs(2);
+        let (every, queues) = (Duration::from_secs(2), self.config().queue_interval);
         let reconcilers = vec![
             background::Driver::start(dynos::Reconcile::new(self.clone()), every, self.0.wake_dynos.clone()),
-            background::Driver::start(builds::Queue::new(self.clone()), every, self.0.wake_builds.clone()),
-            background::Driver::start(releases::Queue(self.clone()), every, self.0.wake_releases.clone()),
+            background::Driver::start(builds::Queue::new(self.clone()), queues, self.0.wake_builds.clone()),
+            background::Driver::start(releases::Queue(self.clone()), queues, self.0.wake_releases.clone()),
             background::Driver::start(
                 slugs::Unpacked::new(self.clone()),
                 Duration::from_secs(10),
@@ -219,6 +221,13 @@ impl Platform {
         }
     }
 
+    /// Looks at the queues, as happens now and then, for what a test has changed behind the platform's back.
+    #[cfg(feature = "testing")]
+    pub fn look_at_queues(&self) {
+        self.wake_builds();
+        self.wake_releases();
+    }
+
     /// Unpacks no more slugs, so that a test can do it itself.
     #[cfg(feature = "testing")]
     pub fn leave_slugs(&self) {
@@ -257,8 +266,14 @@ impl Platform {
         &self.0.slug_files
     }
 
-    pub(crate) fn builds(&self) -> &builds::Running {
+    /// The builds that run in this process.
+    pub(crate) fn builds(&self) -> &Running {
         &self.0.builds
+    }
+
+    /// The releases whose phase runs in this process.
+    pub(crate) fn release_phases(&self) -> &Running {
+        &self.0.release_phases
     }
 
     pub(crate) fn git(&self) -> &git::Repositories {

@@ -2,21 +2,59 @@
 //!
 //! What waits is a row, and holds neither a worker nor anything else. Its job is put into the queue of jobs when it
 //! gets its place: in the transaction that makes it, when a place is free, in that which ends the one before it, or
-//! else by the reconciler of its noun, which calls [`Queue::keep`].
+//! else by the reconciler of its noun, which calls [`Queue::keep`]. Whoever changes what waits or has a place wakes that
+//! reconciler; it also looks by itself now and then, because another server may have changed it.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use anyhow::Context as _;
 use background::Job;
 use chrono::Utc;
 use store::queues::Places;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Platform;
+
+/// What runs in this process, to be cancelled.
+#[derive(Default)]
+pub(crate) struct Running(Mutex<HashMap<Uuid, CancellationToken>>);
+
+impl Running {
+    /// The token that cancels one of them; made on first use. Read its row afterwards: what was cancelled before is
+    /// not cancelled by the token.
+    pub fn token(&self, id: Uuid) -> CancellationToken {
+        self.all().entry(id).or_default().clone()
+    }
+
+    /// Forgets what has ended.
+    pub fn forget(&self, id: Uuid) {
+        self.all().remove(&id);
+    }
+
+    fn ids(&self) -> Vec<Uuid> {
+        self.all().iter().filter(|(_, token)| !token.is_cancelled()).map(|(id, _)| *id).collect()
+    }
+
+    fn cancel(&self, ids: &[Uuid]) {
+        let all = self.all();
+        ids.iter().filter_map(|id| all.get(id)).for_each(CancellationToken::cancel);
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Uuid, CancellationToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A queue and the jobs of those who have got a place.
 pub(crate) struct Queue<J> {
     pub rows: &'static store::queues::Queue,
     pub places: Places,
     pub job: fn(Uuid) -> J,
+    pub running: fn(&Platform) -> &Running,
 }
 
 impl<J: Job> Queue<J> {
@@ -30,10 +68,12 @@ impl<J: Job> Queue<J> {
         Ok(apps)
     }
 
-    /// As [`Self::start`], in a transaction of its own, and sees to it that a job ends what was cancelled while it waited, that what has a place
-    /// has a job, and that what killed the server again and again gives its place back.
+    /// As [`Self::start`], in a transaction of its own, and sees to it that what was cancelled ends, that nothing of a
+    /// suspended account's goes on, that what has a place has a job, and that what killed the server again and again
+    /// gives its place back.
     pub async fn keep(&self, platform: &Platform) -> anyhow::Result<()> {
         let mut tx = platform.db().begin().await?;
+        self.rows.cancel_suspended(&mut *tx, Utc::now()).await.context("cancel what suspended accounts started")?;
         for lost in self.rows.lost(&mut *tx, J::KIND).await.context("look for what has lost its job")? {
             if lost.failed {
                 tracing::warn!(subject = %lost.id, job.kind = J::KIND, "gave up what no job goes on with");
@@ -48,6 +88,16 @@ impl<J: Job> Queue<J> {
         let apps = self.start(&mut tx).await.context("start the next ones")?;
         tx.commit().await?;
         apps.into_iter().for_each(|app| platform.changed(app));
+        self.cancel(platform).await.context("look for what was cancelled while it ran")
+    }
+
+    /// Cancels what runs in this process and is to end: one question for all of it.
+    async fn cancel(&self, platform: &Platform) -> sqlx::Result<()> {
+        let running = (self.running)(platform);
+        let ids = running.ids();
+        if !ids.is_empty() {
+            running.cancel(&self.rows.ended(platform.db(), &ids).await?);
+        }
         Ok(())
     }
 }

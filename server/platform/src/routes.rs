@@ -306,6 +306,7 @@ fn app_routes() -> Routes {
         .route("/pipeline-couplings", get(Needs::Read, apps::pipeline_coupling_info))
         .route("/releases", get(Needs::Read, releases::release_list).post(Needs::Write, releases::release_create))
         .route("/releases/{release}", get(Needs::Read, releases::release_info))
+        .route("/releases/{release}/actions/cancel", post(Needs::Write, releases::release_cancel))
         .route("/releases/{release}/changes", get(Needs::Read, releases::release_changes))
         .route("/releases/{release}/config-vars", get(Needs::ReadProtected, config_vars::release_config_vars))
         .route("/releases/{release}/rollback", get(Needs::Read, releases::release_rollback_effects))

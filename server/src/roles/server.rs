@@ -21,6 +21,8 @@ use crate::{config::Settings, console, data, lock, machine, socket};
 
 /// Dynos have 30 seconds to stop.
 const STOP: Duration = Duration::from_secs(42);
+/// Another server may have changed a queue without this one knowing.
+const QUEUE_INTERVAL: Duration = Duration::from_secs(15);
 /// How long requests may still run, once the work behind them has stopped.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -79,6 +81,7 @@ fn config(settings: &Settings) -> Result<platform::Config> {
         database_url,
         master_key: settings.master_key.clone(),
         build_concurrency: settings.build_concurrency,
+        queue_interval: QUEUE_INTERVAL,
         outbound_networks: settings.outbound_networks.clone(),
         downloads: worker::DOWNLOADS,
         git: platform::GitLimits {

@@ -17,12 +17,23 @@ pub struct Queue {
     number: &'static str,
     /// Held by whoever gives places.
     lock: i64,
+    /// What a suspension notes besides.
+    cancel_notes: &'static str,
+    /// What can still be cancelled.
+    may_cancel: &'static str,
 }
 
 /// Builds that wait.
-pub static BUILDS: Queue = Queue { table: "builds", number: "number", lock: 7301 };
+pub static BUILDS: Queue =
+    Queue { table: "builds", number: "number", lock: 7301, cancel_notes: "", may_cancel: " and t.release_id is null" };
 /// Releases whose phase waits.
-pub static RELEASES: Queue = Queue { table: "releases", number: "version", lock: 7304 };
+pub static RELEASES: Queue = Queue {
+    table: "releases",
+    number: "version",
+    lock: 7304,
+    cancel_notes: ", error = 'cancelled because the account behind it was suspended'",
+    may_cancel: "",
+};
 
 /// How many places there are.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +81,13 @@ impl Queue {
         sql.replace("{payers}", OF_APPS).replace("{table}", self.table).replace("{number}", self.number)
     }
 
+    /// Waits until nobody else gives places, for the rest of the transaction. To be done before rows are changed and
+    /// after the app is locked, or two could wait for each other.
+    pub async fn lock(&self, db: &mut PgConnection) -> sqlx::Result<()> {
+        sqlx::query("select pg_advisory_xact_lock($1)").bind(self.lock).execute(db).await?;
+        Ok(())
+    }
+
     /// Gives a place to the row whose turn it is; its id and app. Nothing when no place is free for anybody who
     /// waits. The rows of one app wait for each other.
     pub async fn start_next(
@@ -79,7 +97,7 @@ impl Queue {
         now: DateTime<Utc>,
     ) -> sqlx::Result<Option<(Uuid, Uuid)>> {
         // One at a time, or two might both see the last place free.
-        sqlx::query("select pg_advisory_xact_lock($1)").bind(self.lock).execute(&mut *db).await?;
+        self.lock(&mut *db).await?;
         let next = self.named(&format!(
             "update {{table}} set started_at = $3, updated_at = $3 where id = (
                  select q.id from ({}) q
@@ -100,6 +118,49 @@ impl Queue {
             "select id from {table} where status = 'pending' and started_at is null and cancelled_at is not null",
         );
         sqlx::query_scalar(sqlx::AssertSqlSafe(cancelled)).fetch_all(db).await
+    }
+
+    /// Which of these are to end: they were cancelled, or are gone.
+    pub async fn ended(&self, db: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+        let ended = self.named(
+            "select i.id from unnest($1::uuid[]) i(id)
+             where not exists (select 1 from {table} t where t.id = i.id and t.cancelled_at is null)",
+        );
+        sqlx::query_scalar(sqlx::AssertSqlSafe(ended)).bind(ids).fetch_all(db).await
+    }
+
+    /// Requests cancellation of what waits or runs for an account: what it started, and what it pays for and nobody
+    /// else answers for.
+    pub async fn cancel_of(&self, db: &mut PgConnection, account: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+        self.lock(&mut *db).await?;
+        let cancel = self.cancels(
+            "t.account_id = $2 or t.app_id in (
+                 select p.app_id from {payers} p join apps a on a.id = p.app_id
+                 where p.payer = $2 and (a.owner_id = $2 or not exists (
+                     select 1 from team_members m join accounts u on u.id = m.account_id and u.suspended_at is null
+                     where m.team_id = a.team_id and m.role = 'admin')))",
+        );
+        sqlx::query(sqlx::AssertSqlSafe(cancel)).bind(now).bind(account).execute(db).await?;
+        Ok(())
+    }
+
+    /// Requests cancellation of what suspended accounts have started, even at the moment of their suspension.
+    pub async fn cancel_suspended(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
+        self.lock(&mut *db).await?;
+        let cancel = self.cancels(
+            "exists (select 1 from accounts u
+                     where u.id = t.account_id and u.suspended_at is not null and u.retired_at is null)",
+        );
+        sqlx::query(sqlx::AssertSqlSafe(cancel)).bind(now).execute(db).await?;
+        Ok(())
+    }
+
+    fn cancels(&self, which: &str) -> String {
+        let (set, may) = (self.cancel_notes, self.may_cancel);
+        self.named(&format!(
+            "update {{table}} t set cancelled_at = $1{set}
+             where t.status = 'pending' and t.cancelled_at is null{may} and ({which})"
+        ))
     }
 
     /// What has a place while no job of this kind goes on with it.

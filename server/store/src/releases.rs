@@ -22,6 +22,8 @@ pub struct Row {
     pub slug_id: Option<Uuid>,
     pub has_output: bool,
     pub commit: Option<String>,
+    /// Why it failed, or why its release phase is to end early.
+    pub error: Option<String>,
     /// When its release phase was to end early.
     pub cancelled_at: Option<DateTime<Utc>>,
     /// When its release phase got a place.
@@ -31,7 +33,7 @@ pub struct Row {
 }
 
 const SELECT: &str = "select r.id, r.app_id, r.version, r.status, left(r.description, 1000) as description,
-        r.account_id, u.email, r.slug_id, r.has_output, r.commit, r.cancelled_at, r.started_at,
+        r.account_id, u.email, r.slug_id, r.has_output, r.commit, r.error, r.cancelled_at, r.started_at,
         r.created_at, r.updated_at
     from releases r join accounts u on u.id = r.account_id ";
 
@@ -193,22 +195,36 @@ pub async fn release_newest_slug(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Re
     .map(Option::flatten)
 }
 
-/// Changes the status of a release. Returns `false`, changing nothing, if it was not `from`.
-pub async fn release_move(
+/// How a release ended.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct End {
+    pub succeeded: bool,
+    pub cancelled: bool,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// Ends a pending release: it has succeeded if there is no `error` and nobody has cancelled it. Nothing if it was not
+/// pending.
+pub async fn release_end(
     db: impl PgExecutor<'_>,
     id: Uuid,
-    from: &str,
-    to: &str,
+    error: Option<&str>,
     now: DateTime<Utc>,
-) -> sqlx::Result<bool> {
-    let moved = sqlx::query("update releases set status = $3, updated_at = $4 where id = $1 and status = $2")
-        .bind(id)
-        .bind(from)
-        .bind(to)
-        .bind(now)
-        .execute(db)
-        .await?;
-    Ok(moved.rows_affected() == 1)
+) -> sqlx::Result<Option<End>> {
+    sqlx::query_as(
+        "update releases set
+             status = case when $2::text is null and cancelled_at is null then 'succeeded' else 'failed' end,
+             error = case when cancelled_at is null then $2 else coalesce(error, $2, 'cancelled') end,
+             updated_at = $3
+         where id = $1 and status = 'pending'
+         returning status = 'succeeded' as succeeded, cancelled_at is not null as cancelled, error",
+    )
+    .bind(id)
+    .bind(error)
+    .bind(now)
+    .fetch_optional(db)
+    .await
 }
 
 /// Records that a release phase has output.
@@ -225,6 +241,21 @@ pub async fn release_pending_count(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::
         .await
 }
 
+/// Requests cancellation of a release phase, and records why. Returns `false` if it has ended.
+pub async fn release_cancel(db: impl PgExecutor<'_>, id: Uuid, why: &str, now: DateTime<Utc>) -> sqlx::Result<bool> {
+    let moved = sqlx::query(
+        "update releases set cancelled_at = coalesce(cancelled_at, $3),
+             error = case when cancelled_at is null then $2 else error end
+         where id = $1 and status = 'pending'",
+    )
+    .bind(id)
+    .bind(why)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(moved.rows_affected() == 1)
+}
+
 /// Requests cancellation of all running and waiting release phases of an app.
 pub async fn release_cancel_all(db: impl PgExecutor<'_>, app: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(
@@ -235,12 +266,4 @@ pub async fn release_cancel_all(db: impl PgExecutor<'_>, app: Uuid, now: DateTim
     .execute(db)
     .await?;
     Ok(())
-}
-
-/// Whether nobody waits for this release any more: it was cancelled, or is gone.
-pub async fn release_is_cancelled(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
-    sqlx::query_scalar("select not exists (select 1 from releases where id = $1 and cancelled_at is null)")
-        .bind(id)
-        .fetch_one(db)
-        .await
 }

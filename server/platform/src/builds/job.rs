@@ -43,10 +43,13 @@ impl Job for Run {
     }
 
     async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
-        let Some(build) = store::builds::build_info(platform.db(), self.build).await? else { return Ok(()) };
-        if build.status != "pending" {
+        // Before the row is read, so that no cancellation falls between the two.
+        platform.builds().token(self.build);
+        let Some(build) = store::builds::build_info(platform.db(), self.build).await?.filter(|b| b.status == "pending")
+        else {
+            platform.builds().forget(self.build);
             return Ok(());
-        }
+        };
         let build = addresses::opened(platform.secrets(), build)?;
         if build.cancelled_at.is_some() {
             return self.end(platform, &build, "Build cancelled").await;

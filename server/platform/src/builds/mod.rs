@@ -6,18 +6,13 @@ mod queue;
 mod routes;
 mod source;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Mutex,
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
 use background::{Reconciler, Report};
 use chrono::Utc;
 use store::builds::Row;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub(crate) use self::download::caller;
@@ -40,34 +35,6 @@ use crate::{
 /// The errands of this module.
 pub(crate) fn errands(errands: worker::Errands) -> worker::Errands {
     errands.with::<download::Download>()
-}
-
-/// The builds that run in this process, to be cancelled.
-#[derive(Default)]
-pub(crate) struct Running {
-    tokens: Mutex<HashMap<Uuid, CancellationToken>>,
-}
-
-impl Running {
-    /// The token that cancels a build; made on first use.
-    pub fn token(&self, build: Uuid) -> CancellationToken {
-        match self.tokens.lock() {
-            Ok(mut tokens) => tokens.entry(build).or_default().clone(),
-            Err(_) => CancellationToken::new(),
-        }
-    }
-
-    /// Cancels a build of this process.
-    pub fn cancel(&self, build: Uuid) {
-        self.token(build).cancel();
-    }
-
-    /// Forgets a build that has ended.
-    pub fn forget(&self, build: Uuid) {
-        if let Ok(mut tokens) = self.tokens.lock() {
-            tokens.remove(&build);
-        }
-    }
 }
 
 /// Adds a build, and the job that runs it if there is a place. The caller commits. The addresses are given as they are

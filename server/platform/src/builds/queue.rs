@@ -1,6 +1,6 @@
 //! The queue of builds: as many run at once as the machine is to bear, and payers take turns.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -14,7 +14,8 @@ use crate::{Platform, queues};
 /// The places of builds.
 fn queue(platform: &Platform) -> queues::Queue<Run> {
     let all = i64::try_from(platform.config().build_concurrency).unwrap_or(1);
-    queues::Queue { rows: &BUILDS, places: Places { all, each: all }, job: |build| Run { build } }
+    let places = Places { all, each: all };
+    queues::Queue { rows: &BUILDS, places, job: |build| Run { build }, running: Platform::builds }
 }
 
 /// Gives free places to the builds whose turn it is. The caller commits.
@@ -22,8 +23,7 @@ pub(super) async fn start(platform: &Platform, tx: &mut sqlx::PgConnection) -> s
     queue(platform).start(tx).await
 }
 
-/// Starts the builds whose turn it is, ends those that were cancelled while they waited, and tells the others how
-/// many go first.
+/// Starts the builds whose turn it is, ends those that were cancelled, and tells the others how many go first.
 pub(crate) struct Queue {
     platform: Platform,
     /// What was told last.
@@ -62,6 +62,6 @@ impl Reconciler for Queue {
     async fn run(&mut self) -> anyhow::Result<Report> {
         queue(&self.platform).keep(&self.platform).await?;
         self.tell().await?;
-        Ok(Report { again_in: Some(Duration::from_secs(1)), ..Report::default() })
+        Ok(Report::default())
     }
 }

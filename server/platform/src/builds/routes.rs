@@ -104,6 +104,7 @@ pub async fn build_create(
         .await?;
     tx.commit().await?;
     platform.said(app.id, "api", &format!("Build started by user {}", actor.account.email));
+    platform.wake_builds();
     platform.changed(app.id);
     let row = store::builds::build_info(platform.db(), new.id).await?.ok_or_else(Error::no_app)?;
     Ok(Created(shown(&row, &actor, &app)))
@@ -126,7 +127,6 @@ pub async fn build_cancel(
         .event(&mut tx, events::New { action: "build.cancel", subject: &app.name, app: Some(app.id), summary, data })
         .await?;
     tx.commit().await?;
-    platform.builds().cancel(row.id);
     platform.wake_builds();
     platform.changed(app.id);
     build_info(State(platform), actor, Path((app.id.to_string(), row.id.to_string()))).await

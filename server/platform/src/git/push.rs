@@ -216,6 +216,7 @@ pub(super) async fn create(
     events::event_on_behalf(&mut tx, asker, event).await?;
     tx.commit().await?;
     platform.said(app.id, "api", &format!("Build started by user {}", asker.email));
+    platform.wake_builds();
     platform.changed(app.id);
     Ok(new.id)
 }
@@ -232,7 +233,7 @@ impl Drop for Guard {
         let platform = self.platform.clone();
         tokio::spawn(async move {
             if matches!(store::builds::build_cancel(platform.db(), build, Utc::now()).await, Ok(true)) {
-                platform.builds().cancel(build);
+                platform.wake_builds();
             }
         });
     }
@@ -279,8 +280,12 @@ async fn launch(platform: &Platform, app: &store::apps::Row, release: Uuid, said
     let Some(row) = store::releases::release_info(platform.db(), release).await? else { return Ok(()) };
     if row.status != "succeeded" {
         said.line("").await;
+        let how = match (row.cancelled_at, row.error) {
+            (Some(_), Some(why)) => format!("was {why}"),
+            _ => "failed".to_owned(),
+        };
         said.line(&format!(
-            " !     The release command of v{} failed. The release before it goes on running.",
+            " !     The release command of v{} {how}. The release before it goes on running.",
             row.version
         ))
         .await;

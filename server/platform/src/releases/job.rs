@@ -8,6 +8,7 @@ use background::{Failure, Job, Steps};
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt as _;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{Platform, config_vars, dynos, events, outputs};
@@ -33,38 +34,60 @@ impl Job for Run {
     }
 
     async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
-        let Some(release) = store::releases::release_info(platform.db(), self.release).await? else { return Ok(()) };
-        if release.status != "pending" {
-            return Ok(());
-        }
-        // A job from before there was a queue waits for its turn without holding a worker.
-        if release.started_at.is_none() && release.cancelled_at.is_none() {
-            return Ok(());
-        }
-        let phase = async {
-            tokio::select! {
-                biased;
-                () = cancelled(platform, self.release) => Ok(Some("it was cancelled".to_owned())),
-                ended = self.phase(platform, &release) => ended,
-            }
+        // Before the row is read, so that no cancellation falls between the two.
+        let cancel = platform.release_phases().token(self.release);
+        let release = store::releases::release_info(platform.db(), self.release).await?;
+        let is_pending = |release: &store::releases::Row| release.status == "pending";
+        let done = match release.filter(is_pending) {
+            Some(release) => self.run_pending(platform, &release, steps, cancel).await,
+            None => Ok(()),
         };
-        let ended = steps.once("run the release phase", phase).await?;
-        // The dyno is removed after its end was recorded, or a retry would run the command again.
-        platform.driver().remove(self.release).await.map_err(anyhow::Error::from)?;
-        let _ = platform.history().forget(release.app_id, &self.release.to_string());
-        self.settle(platform, &release, ended.as_deref()).await?;
-        Ok(())
+        if done.is_ok() {
+            platform.release_phases().forget(self.release);
+        }
+        done
     }
 
     async fn give_up(&self, platform: &Platform, why: &anyhow::Error) -> anyhow::Result<()> {
         tracing::warn!(release.id = %self.release, "could not run the release phase: {why:#}");
         let Some(release) = store::releases::release_info(platform.db(), self.release).await? else { return Ok(()) };
         platform.driver().remove(self.release).await?;
-        self.settle(platform, &release, Some("the platform could not run it")).await
+        self.settle(platform, &release, Some("the platform could not run it")).await?;
+        platform.release_phases().forget(self.release);
+        Ok(())
     }
 }
 
 impl Run {
+    async fn run_pending(
+        &self,
+        platform: &Platform,
+        release: &store::releases::Row,
+        steps: &mut Steps,
+        cancel: CancellationToken,
+    ) -> Result<(), Failure> {
+        // A job from before there was a queue waits for its turn without holding a worker.
+        if release.started_at.is_none() && release.cancelled_at.is_none() {
+            return Ok(());
+        }
+        if release.cancelled_at.is_some() {
+            cancel.cancel();
+        }
+        let phase = async {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => Ok(Some("cancelled".to_owned())),
+                ended = self.phase(platform, release) => ended,
+            }
+        };
+        let ended = steps.once("run the release phase", phase).await?;
+        // The dyno is removed after its end was recorded, or a retry would run the command again.
+        platform.driver().remove(self.release).await.map_err(anyhow::Error::from)?;
+        let _ = platform.history().forget(release.app_id, &self.release.to_string());
+        self.settle(platform, release, ended.as_deref()).await?;
+        Ok(())
+    }
+
     /// Runs the command; `None` when it succeeded, else why not.
     async fn phase(&self, platform: &Platform, release: &store::releases::Row) -> Result<Option<String>, Failure> {
         let db = platform.db();
@@ -123,11 +146,11 @@ impl Run {
     ) -> anyhow::Result<()> {
         let mut tx = platform.change().await?;
         store::apps::app_lock(&mut *tx, release.app_id).await?;
-        let to = if failed.is_some() { "failed" } else { "succeeded" };
-        let moved = store::releases::release_move(&mut *tx, release.id, "pending", to, Utc::now()).await?;
+        super::queue::lock(&mut tx).await?;
+        let end = store::releases::release_end(&mut *tx, release.id, failed, Utc::now()).await?;
         let current = store::releases::release_current(&mut *tx, release.app_id).await?;
         // A later release without a phase may have succeeded meanwhile: the formation is that one's.
-        if moved && failed.is_none() && current.is_none_or(|c| c.id == release.id) {
+        if end.as_ref().is_some_and(|end| end.succeeded) && current.is_none_or(|c| c.id == release.id) {
             let slug = match release.slug_id {
                 Some(id) => store::slugs::slug_info(&mut *tx, id).await?,
                 None => None,
@@ -135,12 +158,12 @@ impl Run {
             super::settle(&mut tx, release.app_id, slug.as_ref()).await.map_err(|err| anyhow!("{err}"))?;
         }
         let next = super::queue::start(&mut tx).await.context("start the next release phases")?;
-        if moved {
-            let summary = match failed {
+        if let Some(end) = &end {
+            let summary = match &end.error {
                 Some(why) => format!("The release phase of v{} failed: {why}.", release.version),
                 None => format!("The release phase of v{} succeeded.", release.version),
             };
-            let data = serde_json::json!({ "release": release.version, "succeeded": failed.is_none() });
+            let data = serde_json::json!({ "release": release.version, "succeeded": end.succeeded });
             let subject = format!("v{}", release.version);
             let event =
                 events::New { action: "release.phase", subject: &subject, app: Some(release.app_id), summary, data };
@@ -148,27 +171,17 @@ impl Run {
         }
         tx.commit().await?;
         next.into_iter().for_each(|app| platform.changed(app));
-        if moved {
-            let text = match failed {
-                Some(_) => format!("Release v{} failed: the release command exited with an error", release.version),
-                None => format!("Release v{} succeeded", release.version),
+        if let Some(end) = end {
+            let text = match end.error.filter(|_| end.cancelled) {
+                _ if end.succeeded => format!("Release v{} succeeded", release.version),
+                Some(why) => format!("Release v{} failed: {why}", release.version),
+                None => format!("Release v{} failed: the release command exited with an error", release.version),
             };
             platform.said(release.app_id, "api", &text);
         }
         platform.changed(release.app_id);
         platform.wake_dynos();
         Ok(())
-    }
-}
-
-/// Waits until nobody waits for the release any more, as when its app is destroyed.
-async fn cancelled(platform: &Platform, release: Uuid) {
-    loop {
-        match store::releases::release_is_cancelled(platform.db(), release).await {
-            Ok(true) => return,
-            // A database that is away cancels nothing.
-            Ok(false) | Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
-        }
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) use self::queue::{PLACES, Queue, admit};
 pub use self::{
     changes::release_changes,
     job::Run,
-    routes::{release_create, release_info, release_list, release_rollback_effects},
+    routes::{release_cancel, release_create, release_info, release_list, release_rollback_effects},
 };
 use crate::{
     Platform,
@@ -146,5 +146,6 @@ pub(crate) fn shown(row: &Row, current: Option<Uuid>, app: &store::apps::Row, ac
         created_at: row.created_at,
         updated_at: row.updated_at,
         commit: row.commit.clone(),
+        error: row.error.clone(),
     }
 }

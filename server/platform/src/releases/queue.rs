@@ -1,8 +1,6 @@
 //! The queue of release phases: a number of them run at once, fewer of one payer, and those of an app one after the
 //! other, as migrations must.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use background::{Reconciler, Report};
 use store::queues::{Places, RELEASES};
@@ -16,11 +14,21 @@ pub(crate) const PLACES: Places = Places { all: 64, each: 4 };
 /// Release phases of an app that run or wait.
 const MOST_PENDING: i64 = 10;
 
-const QUEUE: queues::Queue<Run> = queues::Queue { rows: &RELEASES, places: PLACES, job: |release| Run { release } };
+const QUEUE: queues::Queue<Run> = queues::Queue {
+    rows: &RELEASES,
+    places: PLACES,
+    job: |release| Run { release },
+    running: Platform::release_phases,
+};
 
 /// Gives free places to the release phases whose turn it is. The caller commits.
 pub(super) async fn start(tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>> {
     QUEUE.start(tx).await
+}
+
+/// Waits until nobody else gives places, as is to be done before a release is ended and its place given to another.
+pub(super) async fn lock(tx: &mut sqlx::PgConnection) -> sqlx::Result<()> {
+    QUEUE.rows.lock(tx).await
 }
 
 /// An error when an app has as many release phases before it as may be.
@@ -31,12 +39,12 @@ pub(crate) async fn admit(db: impl sqlx::PgExecutor<'_>, app: Uuid) -> crate::er
     }
     Err(Error::conflict(format!(
         "{pending} releases of this app run their release phase or wait for it, and more than {MOST_PENDING} cannot. \
-         Wait until one of them has ended (wharf releases), which each does after an hour at the latest, then try \
-         again."
+         Wait until one of them has ended (wharf releases), which each does after an hour at the latest, or cancel one \
+         (wharf releases:cancel), then try again."
     )))
 }
 
-/// Starts the release phases whose turn it is, and ends those that were cancelled while they waited.
+/// Starts the release phases whose turn it is, and ends those that were cancelled.
 pub(crate) struct Queue(pub Platform);
 
 #[async_trait]
@@ -45,6 +53,6 @@ impl Reconciler for Queue {
 
     async fn run(&mut self) -> anyhow::Result<Report> {
         QUEUE.keep(&self.0).await?;
-        Ok(Report { again_in: Some(Duration::from_secs(1)), ..Report::default() })
+        Ok(Report::default())
     }
 }

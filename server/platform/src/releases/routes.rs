@@ -8,6 +8,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
+use chrono::Utc;
 use store::releases::{LIST, Row};
 use uuid::Uuid;
 
@@ -88,6 +89,32 @@ pub async fn release_create(
     announce(&platform, app.id, version, &actor.account.email);
     let row = store::releases::release_info(platform.db(), id).await?.ok_or_else(Error::no_app)?;
     Ok(Created(shown(&row, current(&platform, app.id).await?, &app, &actor)))
+}
+
+/// `POST /apps/{app}/releases/{release}/actions/cancel`: ends its release phase, or that it waits for it; it fails.
+pub async fn release_cancel(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((app, release)): Path<(String, String)>,
+) -> Result<Json<api::releases::Release>> {
+    let app = actor.app(&app, Can::Deploy).await?;
+    let row = find(&platform, &app, &release).await?;
+    let why = format!("cancelled by {}", actor.account.email);
+    let mut tx = platform.change().await?;
+    if !store::releases::release_cancel(&mut *tx, row.id, &why, Utc::now()).await? {
+        return Err(Error::invalid(format!(
+            "Release v{} runs no release phase and waits for none, so that there is nothing to cancel.",
+            row.version
+        )));
+    }
+    let summary = format!("Cancelled the release phase of v{}.", row.version);
+    let data = serde_json::json!({ "release": row.version });
+    let event = events::New { action: "release.cancel", subject: &app.name, app: Some(app.id), summary, data };
+    actor.event(&mut tx, event).await?;
+    tx.commit().await?;
+    platform.wake_releases();
+    platform.changed(app.id);
+    release_info(State(platform), actor, Path((app.id.to_string(), row.id.to_string()))).await
 }
 
 struct Wish {

@@ -1,6 +1,15 @@
 //! Queues of builds and of release phases: whose turn it is.
 
-use store::{builds::*, queues::*, releases::*};
+use std::collections::BTreeSet;
+
+use store::{
+    accounts, apps,
+    builds::{New as BuildNew, *},
+    queues::*,
+    releases::*,
+    team_members::*,
+    teams::*,
+};
 use uuid::Uuid;
 
 use crate::world::{World, account, at};
@@ -9,6 +18,10 @@ impl World {
     async fn start_next(&self, all: i64, each: i64) -> Option<(Uuid, Uuid)> {
         let places = Places { all, each };
         BUILDS.start_next(&mut self.db.acquire().await.unwrap(), places, at(9)).await.unwrap()
+    }
+
+    async fn ended(&self, releases: &[Uuid]) -> BTreeSet<Uuid> {
+        RELEASES.ended(&self.db, releases).await.unwrap().into_iter().collect()
     }
 }
 
@@ -151,10 +164,58 @@ async fn release_phases_have_places_of_their_own_and_none_is_lost() {
     RELEASES.fail(&w.db, third, at(9)).await.unwrap();
     assert_eq!(release_status(&w.db, third).await.unwrap().as_deref(), Some("failed"));
 
-    assert!(!release_is_cancelled(&w.db, second).await.unwrap());
+    let gone = Uuid::now_v7();
+    assert_eq!(w.ended(&[first, second, gone]).await, BTreeSet::from([gone]));
     release_cancel_all(&w.db, app, at(9)).await.unwrap();
-    assert!(release_is_cancelled(&w.db, second).await.unwrap());
-    assert!(release_is_cancelled(&w.db, Uuid::now_v7()).await.unwrap());
+    assert_eq!(w.ended(&[first, second, gone]).await, BTreeSet::from([first, second, gone]));
     assert_eq!(RELEASES.cancelled(&w.db).await.unwrap(), [second]);
     assert_eq!(RELEASES.start_next(&mut db, places, at(9)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_a_suspended_account_answers_for_is_cancelled() {
+    let w = World::start().await;
+    let (ada, bob) = (w.account.id, account("bob@example.com"));
+    accounts::account_create(&w.db, &bob).await.unwrap();
+    let (own, alone, shared) = (w.app("own").await, w.app("alone").await, w.app("shared").await);
+    for (app, name) in [(alone, "alone"), (shared, "shared")] {
+        let team = Uuid::now_v7();
+        team_create(&w.db, team, name, ada, at(0)).await.unwrap();
+        team_member_save(&w.db, Uuid::now_v7(), team, ada, "admin", at(0)).await.unwrap();
+        if app == shared {
+            team_member_save(&w.db, Uuid::now_v7(), team, bob.id, "admin", at(0)).await.unwrap();
+        }
+        apps::app_give(&w.db, app, None, Some(team), at(0)).await.unwrap();
+    }
+    let mut made = Vec::new();
+    for app in [own, alone, shared] {
+        let mine = w.release(app, "pending", None).await;
+        let his = w.release(app, "pending", None).await;
+        sqlx::query("update releases set account_id = $2 where id = $1")
+            .bind(his)
+            .bind(bob.id)
+            .execute(&w.db)
+            .await
+            .unwrap();
+        made.extend([mine, his]);
+    }
+    let mut db = w.db.acquire().await.unwrap();
+    accounts::account_suspend(&w.db, ada, Some(at(1))).await.unwrap();
+    // Of what she has started, whatever it is for.
+    RELEASES.cancel_suspended(&mut db, at(2)).await.unwrap();
+    assert_eq!(w.ended(&made).await, BTreeSet::from([made[0], made[2], made[4]]));
+    RELEASES.cancel_of(&mut db, ada, at(2)).await.unwrap();
+    assert_eq!(w.ended(&made).await, made[..5].iter().copied().collect());
+    let row = release_info(&w.db, made[1]).await.unwrap().unwrap();
+    assert_eq!((row.cancelled_at, row.status.as_str()), (Some(at(2)), "pending"));
+    assert_eq!(row.error.as_deref(), Some("cancelled because the account behind it was suspended"));
+    // A build that makes its release can no longer be cancelled.
+    let build = BuildNew { id: Uuid::now_v7(), app: own, account: ada, now: at(0), ..Default::default() };
+    store::builds::build_create(&mut db, &build).await.unwrap();
+    store::builds::build_releases(&w.db, build.id, Uuid::now_v7()).await.unwrap();
+    BUILDS.cancel_of(&mut db, ada, at(2)).await.unwrap();
+    assert!(BUILDS.ended(&w.db, &[build.id]).await.unwrap().is_empty());
+    sqlx::query("update builds set release_id = null").execute(&w.db).await.unwrap();
+    BUILDS.cancel_of(&mut db, ada, at(2)).await.unwrap();
+    assert_eq!(BUILDS.ended(&w.db, &[build.id]).await.unwrap(), [build.id]);
 }

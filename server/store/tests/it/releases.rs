@@ -38,8 +38,19 @@ async fn releases() {
     assert_eq!(release_newest_slug(&w.db, other).await.unwrap(), None);
 
     assert_eq!(release_pending_count(&w.db, app).await.unwrap(), 1);
-    assert!(!release_move(&w.db, second, "failed", "succeeded", at(1)).await.unwrap());
-    assert!(release_move(&w.db, second, "pending", "failed", at(1)).await.unwrap());
+    assert!(release_cancel(&w.db, second, "cancelled by ada", at(1)).await.unwrap());
+    assert!(release_cancel(&w.db, second, "cancelled by bob", at(2)).await.unwrap());
+    let end = release_end(&w.db, second, None, at(3)).await.unwrap().unwrap();
+    assert_eq!((end.succeeded, end.cancelled, end.error.as_deref()), (false, true, Some("cancelled by ada")));
+    let row = release_info(&w.db, second).await.unwrap().unwrap();
+    assert_eq!((row.status.as_str(), row.error, row.cancelled_at), ("failed", end.error, Some(at(1))));
+    assert!(release_end(&w.db, second, None, at(4)).await.unwrap().is_none());
+    assert!(!release_cancel(&w.db, second, "cancelled by ada", at(4)).await.unwrap());
+    for error in [None, Some("it exited with status 1")] {
+        let next = w.release(other, "pending", None).await;
+        let end = release_end(&w.db, next, error, at(3)).await.unwrap().unwrap();
+        assert_eq!((end.succeeded, end.cancelled, end.error.as_deref()), (error.is_none(), false, error));
+    }
     release_has_output(&w.db, second).await.unwrap();
     assert!(release_info(&w.db, second).await.unwrap().unwrap().has_output);
     assert_eq!(release_newest_slug(&w.db, app).await.unwrap(), None);

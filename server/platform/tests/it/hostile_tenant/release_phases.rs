@@ -1,6 +1,6 @@
 //! Release phases that never end: what they hold up, and what is left of them.
 
-use api::releases::Release;
+use api::releases::{Release, ReleaseStatus};
 use dyno::{Driver as _, fake::Reaction};
 use serde_json::{Value, json};
 
@@ -11,7 +11,14 @@ use crate::{
 
 /// An app of `who` with a slug that has a release phase; the slug.
 async fn prepared(t: &World, who: &Actor, app: &str) -> String {
-    let made = who.post("/apps", json!({ "name": app })).await;
+    prepared_in(t, who, app, None).await
+}
+
+async fn prepared_in(t: &World, who: &Actor, app: &str, team: Option<&str>) -> String {
+    let made = match team {
+        Some(team) => who.post("/teams/apps", json!({ "name": app, "team": team })).await,
+        None => who.post("/apps", json!({ "name": app })).await,
+    };
     assert_eq!(made.status, 201, "{made:?}");
     let types = json!({ "process_types": { "web": "./server", "release": "sleep 3600" } });
     let slug = who.post(&format!("/apps/{app}/slugs"), types).await.json();
@@ -110,6 +117,7 @@ async fn a_phase_whose_job_is_lost_goes_on() {
     t.platform.leave_jobs();
     let release = release(&t.owner, "dusk", &slug).await;
     sqlx::query("delete from jobs where kind = 'releases.run'").execute(&t.db).await.unwrap();
+    t.platform.look_at_queues();
     until("it has a job again", async || {
         let query = "select count(*) from jobs where kind = 'releases.run' and subject = $1";
         let jobs: i64 = sqlx::query_scalar(query).bind(release.id.get()).fetch_one(&t.db).await.unwrap();
@@ -119,9 +127,10 @@ async fn a_phase_whose_job_is_lost_goes_on() {
     // One whose job was let lie, because the server always ended, gives its place back.
     t.expects("gave up what no job goes on with");
     sqlx::query("update jobs set state = 'failed' where kind = 'releases.run'").execute(&t.db).await.unwrap();
+    t.platform.look_at_queues();
     until("it has failed", async || {
         let now = t.owner.release_info("dusk", &release.id.to_string()).await.unwrap();
-        if now.status == api::releases::ReleaseStatus::Failed { Ok(()) } else { Err(format!("{now:?}")) }
+        if now.status == ReleaseStatus::Failed { Ok(()) } else { Err(format!("{now:?}")) }
     })
     .await;
 }
@@ -189,4 +198,149 @@ async fn a_build_that_would_make_one_too_many_says_so() {
     })
     .await;
     assert!(ended.error.as_deref().unwrap().starts_with("10 releases of this app"), "{ended:?}");
+}
+
+async fn status(who: &Actor, app: &str, release: &Release) -> (ReleaseStatus, Option<String>) {
+    let now = who.release_info(app, &release.id.to_string()).await.unwrap();
+    (now.status, now.error)
+}
+
+async fn fails(who: &Actor, app: &str, release: &Release, why: &str) {
+    until("it has failed", async || match status(who, app, release).await {
+        (ReleaseStatus::Failed, Some(said)) if said == why => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_phase_that_hangs_is_cancelled_and_the_next_one_begins() {
+    let t = World::start().await;
+    t.driver.react(|spec| if spec.name == "release.1002" { Reaction::Stubborn } else { Reaction::Run });
+    let slug = prepared(&t, &t.owner, "dusk").await;
+    let first = release(&t.owner, "dusk", &slug).await;
+    let second = release(&t.owner, "dusk", &slug).await;
+    let third = release(&t.owner, "dusk", &slug).await;
+    until("the first one runs", async || if phases(&t).is_empty() { Err(String::new()) } else { Ok(()) }).await;
+
+    let cancel = format!("/apps/dusk/releases/v{}/actions/cancel", first.version);
+    assert_eq!(t.stranger.post(&cancel, json!({})).await.status, 404);
+    // The one that waits, and then the one that runs.
+    let why = "cancelled by admin@wharf.localhost";
+    for release in [&second, &first] {
+        let answer = t.owner.release_cancel("dusk", &release.id.to_string()).await.unwrap();
+        assert_eq!((answer.id, answer.error.as_deref()), (release.id, Some(why)));
+        fails(&t.owner, "dusk", release, why).await;
+    }
+    until("the third one runs", async || match phases(&t) {
+        now if now == ["release.1002", "release.1004"] => Ok(()),
+        now => Err(format!("{now:?}")),
+    })
+    .await;
+    assert!(t.driver.status(first.id.get()).await.unwrap().is_none(), "its dyno is gone");
+    t.log_with("dusk", &format!("Release v2 failed: {why}")).await;
+    let events = t.owner.get("/apps/dusk/events").await.text();
+    for said in ["Cancelled the release phase of v2.", "The release phase of v2 failed: cancelled by admin@"] {
+        assert!(events.contains(said), "{said}: {events}");
+    }
+
+    // One that has ended has nothing to cancel.
+    t.driver.exit(third.id.get(), 0);
+    t.dynos("dusk", &["web.1 up v4"]).await;
+    let (status, _, message) = t.owner.post("/apps/dusk/releases/v4/actions/cancel", json!({})).await.error();
+    assert_eq!(status, 422);
+    assert!(message.starts_with("Release v4 runs no release phase"), "{message}");
+}
+
+#[tokio::test]
+async fn what_a_suspended_account_had_begun_ends_and_what_others_do_goes_on() {
+    let t = World::start().await;
+    t.driver.react(|_| Reaction::Stubborn);
+    // In a team of their own, in their app, and in a team with others who answer for it.
+    assert_eq!(t.stranger.post("/teams", json!({ "name": "theirs" })).await.status, 201);
+    assert_eq!(t.owner.post("/teams", json!({ "name": "ours" })).await.status, 201);
+    let member = json!({ "email": "stranger@example.com", "role": "member" });
+    assert_eq!(t.owner.ask("PUT", "/teams/ours/members").body(member.to_string()).await.status, 200);
+    let mut released = Vec::new();
+    let apps = [(&t.stranger, None), (&t.stranger, Some("theirs")), (&t.owner, Some("ours"))];
+    for (n, (who, team)) in apps.into_iter().enumerate() {
+        let app = format!("dusk-{n}");
+        let slug = prepared_in(&t, who, &app, team).await;
+        for _ in 0..2 {
+            released.push((app.clone(), release(who, &app, &slug).await));
+        }
+        if team == Some("ours") {
+            released.push((app.clone(), release(&t.stranger, &app, &slug).await));
+        }
+    }
+    let url = source(&t).await;
+    let build: Value = t.stranger.post("/apps/dusk-0/builds", json!({ "source_blob": { "url": url } })).await.json();
+    until("all that can run runs", async || match t.driver.started().len() {
+        4 => Ok(()),
+        n => Err(format!("{n}: {:?}", phases(&t))),
+    })
+    .await;
+
+    let suspend = json!({ "suspended": true });
+    assert_eq!(t.owner.patch("/users/stranger@example.com", suspend).await.status, 200);
+    let why = "cancelled because the account behind it was suspended";
+    for (app, release) in released.iter().filter(|(app, release)| app != "dusk-2" || release.version == 4) {
+        fails(&t.owner, app, release, why).await;
+    }
+    until("the build has ended", async || {
+        let now = t.owner.build_info("dusk-0", build["id"].as_str().unwrap()).await.unwrap();
+        if now.error.as_deref() == Some("Build cancelled") { Ok(()) } else { Err(format!("{now:?}")) }
+    })
+    .await;
+    until("only the first release phase of the others runs", async || match t.driver.list().await.unwrap().len() {
+        1 => Ok(()),
+        n => Err(n.to_string()),
+    })
+    .await;
+    for (app, release) in released.iter().filter(|(app, release)| app == "dusk-2" && release.version < 4) {
+        assert_eq!(status(&t.owner, app, release).await, (ReleaseStatus::Pending, None));
+    }
+}
+
+#[tokio::test]
+async fn what_is_begun_at_the_moment_of_a_suspension_ends_too() {
+    let t = World::start().await;
+    t.driver.react(|_| Reaction::Stubborn);
+    let slug = prepared(&t, &t.stranger, "dusk").await;
+    let release = release(&t.stranger, "dusk", &slug).await;
+    // As if it had been made by a request that was let in before.
+    let suspended = "update accounts set suspended_at = now() where email = 'stranger@example.com'";
+    sqlx::query(suspended).execute(&t.db).await.unwrap();
+    t.platform.look_at_queues();
+    fails(&t.owner, "dusk", &release, "cancelled because the account behind it was suspended").await;
+}
+
+#[tokio::test]
+async fn release_phases_that_run_ask_the_database_nothing() {
+    let t = World::start().await;
+    t.driver.react(|_| Reaction::Run);
+    for n in 0..3 {
+        let app = format!("dusk-{n}");
+        let slug = prepared(&t, &t.owner, &app).await;
+        release(&t.owner, &app, &slug).await;
+    }
+    until("they run", async || match phases(&t).len() {
+        3 => Ok(()),
+        n => Err(n.to_string()),
+    })
+    .await;
+    let runs = async || {
+        let platform = t.owner.get("/platform").await.json();
+        let all = platform["reconcilers"].as_array().unwrap().clone();
+        let of = |name: &str| all.iter().find(|r| r["name"] == name).unwrap()["runs"].as_u64().unwrap();
+        (of("dynos"), [of("releases"), of("builds")])
+    };
+    let (began, before) = runs().await;
+    // Others are at work all the time.
+    until("dynos were looked at a few times", async || match runs().await.0 {
+        now if now > began + 2 => Ok(()),
+        now => Err(now.to_string()),
+    })
+    .await;
+    assert_eq!(runs().await.1, before);
 }

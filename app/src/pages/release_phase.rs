@@ -1,0 +1,44 @@
+//! A release phase: how it goes, and an end to it.
+
+use api::releases::{Release, ReleaseStatus};
+use leptos::prelude::*;
+
+use super::app_frame::ThisApp;
+use crate::{
+    data::client,
+    parts::{ActButton, Icon, Show, Toasts, act},
+};
+
+/// What is to be said of a release phase that has not succeeded.
+pub fn how_it_goes(release: &Release) -> Option<String> {
+    let cancelled = release.error.as_deref().filter(|why| why.starts_with("cancelled"));
+    match (release.status, cancelled) {
+        (ReleaseStatus::Failed, Some(why)) => Some(format!("release phase {why}; the previous release keeps running")),
+        (ReleaseStatus::Failed, None) => Some("release phase failed; the previous release keeps running".into()),
+        (ReleaseStatus::Pending, Some(_)) => Some("release phase is being cancelled".into()),
+        (ReleaseStatus::Pending, None) => Some("release phase runs".into()),
+        _ => None,
+    }
+}
+
+/// Cancels the release phase of a release, for whoever may deploy.
+#[component]
+pub fn CancelPhase(app: ThisApp, version: i32) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let client = client();
+    let toasts = Toasts::of_page();
+    let deploys = app.may("deploy");
+    let cancel = Callback::new(move |()| {
+        let asked = client.release_cancel(&app.name.get_untracked(), &version.to_string());
+        let done = move |_| toasts.done(format!("The release phase of v{version} is cancelled"));
+        act(busy, format!("The release phase of v{version} was not cancelled"), asked, done);
+    });
+    view! {
+        <Show when=move || deploys.get()>
+            <ActButton class="btn dgr sm".to_owned() busy on_click=cancel>
+                <Icon name="x" size="i-s"/>"Cancel"<span class="vh">{format!(" the release phase of v{version}")}</span>
+            </ActButton>
+        </Show>
+    }
+    .into_any()
+}
