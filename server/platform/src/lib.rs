@@ -66,6 +66,7 @@ mod strays;
 mod team_invitations;
 mod team_members;
 mod teams;
+mod unread;
 mod uploads;
 mod watch;
 #[cfg(feature = "testing")]

@@ -10,7 +10,7 @@ use crate::{
     releases, samples,
     scopes::{Needs, Route, Routes, delete, get, patch, post},
     service_accounts, sessions, sign_in, sign_in_links, slugs, sources, stacks, statuses, team_invitations,
-    team_members, teams, web,
+    team_members, teams, unread, web,
 };
 
 /// Every route with what it needs of a token.
@@ -32,6 +32,7 @@ pub fn api_router(platform: Platform) -> Router {
         .layer(middleware::from_fn_with_state(platform.clone(), web::around))
         .layer(sessions::layer(&platform))
         .layer(middleware::from_fn_with_state(platform.clone(), sessions::without_planted))
+        .layer(middleware::map_request(unread::until_the_end))
         .with_state(platform)
 }
 

@@ -14,6 +14,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::arriving::Arriving;
 use crate::backends::{Backend, Choice, Lease, choose};
 use crate::client::InFlight;
 use crate::codes::Code;
@@ -42,7 +43,7 @@ const YOUNG: Duration = Duration::from_secs(1);
 pub(crate) fn begin(
     in_flight: InFlight,
     app: Arc<App>,
-    mut request: Request<Incoming>,
+    mut request: Request<Arriving>,
     host: HeaderValue,
     refusal: Option<Refusal>,
 ) -> Box<Exchange> {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use http::HeaderValue;
@@ -35,6 +35,8 @@ pub(crate) struct Client {
     /// Whether what it says about whom it speaks for is believed.
     pub(crate) trusted: bool,
     phase: AtomicU8,
+    /// Requests that are served, and bodies that are thrown away.
+    busy: AtomicUsize,
     /// Since when there is no whole request, no more of its body, and nobody who takes the answer; in
     /// milliseconds, 0 while that is not so.
     no_request: AtomicU64,
@@ -53,6 +55,7 @@ impl Client {
             address: origin::text(ip),
             trusted,
             phase: AtomicU8::new(Phase::Waiting as u8),
+            busy: AtomicUsize::new(0),
             no_request: AtomicU64::new(now_ms().max(1)),
             no_body: AtomicU64::new(0),
             no_reader: AtomicU64::new(0),
@@ -148,9 +151,40 @@ fn note(since: &AtomicU64, waits: bool) {
     }
 }
 
+/// Something is going on for a client, as long as this is held.
+pub(crate) struct Busy(Arc<Client>);
+
+impl Busy {
+    pub(crate) fn new(client: &Arc<Client>) -> Busy {
+        client.busy.fetch_add(1, Relaxed);
+        client.set_phase(Phase::Busy);
+        note(&client.no_request, false);
+        Busy(client.clone())
+    }
+}
+
+impl std::ops::Deref for Busy {
+    type Target = Arc<Client>;
+
+    fn deref(&self) -> &Arc<Client> {
+        &self.0
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if self.0.busy.fetch_sub(1, Relaxed) > 1 {
+            return;
+        }
+        self.0.owes_body(false);
+        self.0.set_phase(Phase::Waiting);
+        note(&self.0.no_request, true);
+    }
+}
+
 /// A request in progress: held by whatever will be dropped when it is over.
 pub(crate) struct InFlight {
-    pub(crate) client: Arc<Client>,
+    pub(crate) client: Busy,
     pub(crate) shared: Arc<Shared>,
     pub(crate) origin: Origin,
     /// Places of its address, where requests are counted.
@@ -158,19 +192,14 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    pub(crate) fn new(client: Arc<Client>, shared: Arc<Shared>, origin: Origin) -> InFlight {
-        client.set_phase(Phase::Busy);
-        note(&client.no_request, false);
+    pub(crate) fn new(client: &Arc<Client>, shared: Arc<Shared>, origin: Origin) -> InFlight {
         shared.inflight.fetch_add(1, Relaxed);
-        InFlight { client, shared, origin, seats: Vec::new() }
+        InFlight { client: Busy::new(client), shared, origin, seats: Vec::new() }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.client.owes_body(false);
-        self.client.set_phase(Phase::Waiting);
-        note(&self.client.no_request, true);
         self.shared.inflight.fetch_sub(1, Relaxed);
     }
 }

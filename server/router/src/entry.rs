@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 
 use crate::Shared;
+use crate::arriving::Arriving;
 use crate::client::{Client, InFlight};
 use crate::headers::LINE_BYTES;
 use crate::pages::Page;
@@ -24,7 +25,7 @@ pub(crate) fn serve(
     client: Arc<Client>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Response<Body>> {
-    begin(client, shared, request).finish()
+    begin(&client, shared, Arriving::of(request, &client)).finish()
 }
 
 /// What is left to do once it is known where a request goes.
@@ -45,8 +46,8 @@ impl Work {
     }
 }
 
-fn begin(client: Arc<Client>, shared: Arc<Shared>, request: Request<Incoming>) -> Work {
-    let origin = shared.origins.of(&client, request.headers(), &shared.config);
+fn begin(client: &Arc<Client>, shared: Arc<Shared>, request: Request<Arriving>) -> Work {
+    let origin = shared.origins.of(client, request.headers(), &shared.config);
     let mut in_flight = InFlight::new(client, shared, origin);
     // Connections of a proxy are not counted by address, so its requests are.
     if in_flight.client.trusted && in_flight.take_seat(Count::Proxied).is_err() {
@@ -60,7 +61,7 @@ fn begin(client: Arc<Client>, shared: Arc<Shared>, request: Request<Incoming>) -
     route(in_flight, request)
 }
 
-fn route(in_flight: InFlight, mut request: Request<Incoming>) -> Work {
+fn route(in_flight: InFlight, mut request: Request<Arriving>) -> Work {
     let refusal = strict::check(&request).err();
     let Some(host) = strict::host(&mut request) else { return refuse(strict::BAD_HOST, &request, in_flight) };
     if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > LINE_BYTES) {
@@ -79,7 +80,7 @@ fn route(in_flight: InFlight, mut request: Request<Incoming>) -> Work {
 }
 
 /// The server has fewer connections than the world has clients.
-async fn to_platform(mut in_flight: InFlight, request: Request<Incoming>, host: HeaderValue) -> Response<Body> {
+async fn to_platform(mut in_flight: InFlight, request: Request<Arriving>, host: HeaderValue) -> Response<Body> {
     match in_flight.wait_for_seat(Count::Platform).await {
         Ok(()) => platform_hosts::serve(in_flight, request, host).await,
         Err(full) => show(Page::full(full), &request, in_flight).finish().await,
@@ -112,12 +113,12 @@ impl InFlight {
 }
 
 /// Refuses a request that could be read in two ways. Nothing that follows on the connection is read.
-fn refuse(refusal: Refusal, request: &Request<Incoming>, in_flight: InFlight) -> Work {
+fn refuse(refusal: Refusal, request: &Request<Arriving>, in_flight: InFlight) -> Work {
     in_flight.shared.note_malformed(in_flight.origin.ip, &refusal.sentence);
     show(Page::bad_request(refusal.sentence).with_status(refusal.status).last(), request, in_flight)
 }
 
-fn show(page: Page, request: &Request<Incoming>, in_flight: InFlight) -> Work {
+fn show(page: Page, request: &Request<Arriving>, in_flight: InFlight) -> Work {
     let page = page.respond(request.headers().get(ACCEPT));
     Work::Page(page.map(|data| Body::Page(Some(data), Holding::Platform(Box::new(in_flight)))))
 }

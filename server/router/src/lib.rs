@@ -12,6 +12,7 @@
 //! should say, is in the table.
 
 mod apps;
+mod arriving;
 mod backends;
 mod claims;
 mod client;

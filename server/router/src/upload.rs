@@ -6,9 +6,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
+use crate::arriving::Arriving;
 use crate::client::Client;
 
 /// What is kept of a body, so that it can be sent again when a kept-alive connection turns out dead.
@@ -35,7 +36,7 @@ pub(crate) struct Upload {
 }
 
 struct State {
-    incoming: Incoming,
+    incoming: Arriving,
     sent: Vec<Bytes>,
     sent_bytes: usize,
     replayable: bool,
@@ -63,7 +64,7 @@ pub(crate) struct Progress {
 
 impl Upload {
     /// `None` for a request without a body.
-    pub(crate) fn new(incoming: Incoming, client: &Arc<Client>, pace: Pace) -> Option<Arc<Upload>> {
+    pub(crate) fn new(incoming: Arriving, client: &Arc<Client>, pace: Pace) -> Option<Arc<Upload>> {
         if incoming.is_end_stream() {
             return None;
         }

@@ -103,6 +103,11 @@ impl World {
         self.ask_at(&format!("localhost:{}", self.port), method, path, headers, body)
     }
 
+    /// The same, of another host.
+    pub fn ask_as(&self, host: &str, method: &str, path: &str, body: &[u8]) -> Option<Answer> {
+        self.ask_at(host, method, path, &[], body)
+    }
+
     fn ask_at(&self, host: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Answer> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
