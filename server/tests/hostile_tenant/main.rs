@@ -7,6 +7,7 @@ mod inside;
 mod leftovers;
 mod memory;
 mod other_apps;
+mod quota;
 mod strays;
 mod tokens;
 #[path = "../world/mod.rs"]

@@ -164,6 +164,13 @@ impl World {
         found
     }
 
+    /// Processes of git's at this work, of any world.
+    pub fn processes_of(&self, work: &str) -> usize {
+        let lines =
+            fs::read_dir("/proc").unwrap().flatten().map(|e| fs::read(e.path().join("cmdline")).unwrap_or_default());
+        lines.filter(|line| line.starts_with(b"git") && String::from_utf8_lossy(line).contains(work)).count()
+    }
+
     pub fn pid_of(&self, role: &str) -> i32 {
         let found = self.processes().into_iter().find(|(_, line)| line.trim() == format!("wharfd {role}"));
         found.unwrap_or_else(|| panic!("no {role} runs: {:?}", self.processes())).0

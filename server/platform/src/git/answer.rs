@@ -1,6 +1,6 @@
 //! git's output on its way to the client; a push is told at its end why it did not succeed.
 
-use std::{io, sync::Arc, sync::Mutex, time::Duration};
+use std::{io, sync::Arc, sync::Mutex};
 
 use axum::body::{Body, Bytes};
 use bytes::{BufMut as _, BytesMut};
@@ -8,17 +8,23 @@ use futures::{future::BoxFuture, stream};
 use tokio::{io::AsyncReadExt as _, net::unix::pipe::Receiver};
 use worker::Worker;
 
-use super::{
-    body::{Refusal, too_many_refs},
-    repositories::Writing,
-};
+use super::{body::Refusal, repositories::Writing};
 use crate::places::SharedPlace;
 
-/// Where the reader of the request's body leaves why it stopped.
-pub(super) type Told = Arc<Mutex<Option<Refusal>>>;
+/// What the reader of the request's body leaves.
+#[derive(Default)]
+pub(super) struct Heard {
+    /// Why it stopped.
+    pub why: Option<String>,
+    /// What a push wants to change.
+    pub refs: Vec<Vec<u8>>,
+}
 
-/// How long the last words to a client are given before the line is cut.
-const BEFORE_CUT: Duration = Duration::from_millis(200);
+/// Where it leaves that.
+pub(super) type Told = Arc<Mutex<Heard>>;
+
+/// What one line of git's protocol holds on a band.
+const MOST_OF_LINE: usize = 65_515;
 
 /// The end of the answer to a push.
 const END: &[u8] = b"0000";
@@ -38,8 +44,6 @@ pub(super) struct Served {
 /// How far an answer is.
 enum State {
     Reading(Box<Served>, BytesMut),
-    /// What is still to come does not, for this reason, which was told.
-    Cut(String),
     Over,
 }
 
@@ -64,11 +68,6 @@ impl Served {
                     Ok(None) => Some(served.end(held).await),
                     Err(err) => Some((Err(err), State::Over)),
                 },
-                State::Cut(why) => {
-                    // The remark is on its way by then.
-                    tokio::time::sleep(BEFORE_CUT).await;
-                    Some((Err(io::Error::other(why)), State::Over))
-                }
                 State::Over => None,
             }
         });
@@ -111,71 +110,92 @@ impl Served {
             tracing::info!("a clone or a push was ended: {why}");
         }
         self.seat.place.give_back();
-        match (self.writing, why) {
+        let part = match (self.writing, why) {
             (Some(writing), None) => {
                 writing.ended_well();
-                (Ok(held.freeze()), State::Over)
+                Ok(held.freeze())
             }
-            // git would list every one of them as failed, after the reason.
-            (Some(_), Some(why)) if why == too_many_refs() => (Ok(remark(&why)), State::Cut(why)),
-            (Some(_), Some(why)) => (Ok(refusal(&held, &why)), State::Over),
-            (None, None) => (Ok(held.freeze()), State::Over),
+            (Some(_), Some(why)) => {
+                let refs = self.told.lock().map(|mut told| std::mem::take(&mut told.refs)).unwrap_or_default();
+                Ok(refusal(&held, &Refusal { why, refs }))
+            }
+            (None, None) => Ok(held.freeze()),
             // The client notices that something is missing.
-            (None, Some(why)) => (Err(io::Error::other(why)), State::Over),
-        }
+            (None, Some(why)) => Err(io::Error::other(why)),
+        };
+        (part, State::Over)
     }
 }
 
 /// The answer to a push that git is not told of.
-pub(super) fn refused(why: Refusal) -> Body {
-    if why != too_many_refs() {
-        return Body::from(refusal(b"", &why));
-    }
-    // As in the midst of one.
-    let said = stream::iter([Ok(remark(&why))]);
-    let cut = stream::once(async {
-        tokio::time::sleep(BEFORE_CUT).await;
-        Err(io::Error::other(why))
-    });
-    Body::from_stream(futures::StreamExt::chain(said, cut))
+pub(super) fn push_refused(refusal: &Refusal) -> Body {
+    Body::from(self::refusal(b"", refusal))
+}
+
+/// The answer to a clone that git is not told of. In the words of its protocol: of other answers it shows no text.
+pub(super) fn clone_refused(why: &str) -> Body {
+    let mut out = BytesMut::new();
+    line(&mut out, None, format!("ERR {why}").as_bytes());
+    Body::from(out.freeze())
 }
 
 /// Waits for git, and says why it did not succeed.
 async fn why(worker: Worker, told: &Told) -> Option<String> {
     let done = worker.done().await;
-    let told = told.lock().ok().and_then(|mut told| told.take());
+    let told = told.lock().ok().and_then(|mut told| told.why.take());
     told.or_else(|| done.err().map(|err| format!("git could not go on: {err}.")))
 }
 
-/// The end of a push that failed. If git had ended its answer, a remark is put before the end;
-/// otherwise what is missing of it is an answer of ours.
-fn refusal(held: &[u8], why: &str) -> Bytes {
+/// The end of a push that failed. If git had ended its answer, a remark is put before the end; otherwise what is
+/// missing of it is an answer of ours: git shows for each ref that it was rejected, and why. Where the refs are not
+/// known, or too many to be listed, it is told in one sentence, after which it says that the line was cut.
+fn refusal(held: &[u8], Refusal { why, refs }: &Refusal) -> Bytes {
     let mut out = BytesMut::new();
     let is_ended = held == END;
     if !is_ended {
         out.put_slice(held);
     }
-    out.put_slice(&remark(why));
+    if is_ended || !refs.is_empty() {
+        out.put_slice(&remark(why));
+    }
     if !is_ended {
-        let unpack = format!("unpack {}\n", why.trim_end_matches('.'));
-        let report = format!("{:04x}{unpack}0000", unpack.len() + 4);
-        line(&mut out, 1, report.as_bytes());
+        let report = if refs.is_empty() { error(why) } else { rejections(why, refs) };
+        report.chunks(MOST_OF_LINE).for_each(|part| line(&mut out, Some(1), part));
     }
     out.put_slice(END);
     out.freeze()
 }
 
+fn error(why: &str) -> BytesMut {
+    let mut report = BytesMut::new();
+    line(&mut report, None, format!("ERR {why}").as_bytes());
+    report
+}
+
+/// The first sentence stands behind each ref.
+fn rejections(why: &str, refs: &[Vec<u8>]) -> BytesMut {
+    let why = why.split(". ").next().unwrap_or_default().trim_end_matches('.');
+    let mut report = BytesMut::new();
+    line(&mut report, None, b"unpack ok\n");
+    for name in refs {
+        line(&mut report, None, &[b"ng ", &name[..], b" ", why.as_bytes(), b"\n"].concat());
+    }
+    report.put_slice(END);
+    report
+}
+
 /// A line for people.
 fn remark(why: &str) -> Bytes {
     let mut out = BytesMut::new();
-    line(&mut out, 2, format!(" !     {why}\n").as_bytes());
+    line(&mut out, Some(2), format!(" !     {why}\n").as_bytes());
     out.freeze()
 }
 
-/// One line of git's protocol, on a band: 1 is the answer, 2 is for people.
-fn line(out: &mut BytesMut, band: u8, text: &[u8]) {
-    out.put_slice(format!("{:04x}", text.len() + 5).as_bytes());
-    out.put_u8(band);
+/// One line of git's protocol; on a band, if there are any: 1 is the answer, 2 is for people.
+fn line(out: &mut BytesMut, band: Option<u8>, text: &[u8]) {
+    let length = text.len() + 4 + usize::from(band.is_some());
+    out.put_slice(format!("{length:04x}").as_bytes());
+    out.extend(band);
     out.put_slice(text);
 }
 
@@ -183,14 +203,20 @@ fn line(out: &mut BytesMut, band: u8, text: &[u8]) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_remark_stands_before_the_end() {
-        assert_eq!(refusal(b"0000", "No."), Bytes::from_static(b"0010\x02 !     No.\n0000"));
+    fn no(refs: &[&str]) -> Refusal {
+        Refusal { why: "No. Try less.".into(), refs: refs.iter().map(|name| name.as_bytes().to_owned()).collect() }
     }
 
     #[test]
-    fn who_got_no_answer_gets_one() {
-        let want = b"0010\x02 !     No.\n0017\x01000eunpack No\n00000000";
-        assert_eq!(refusal(b"", "No."), Bytes::from_static(want));
+    fn a_remark_stands_before_the_end() {
+        let want = Bytes::from_static(b"001a\x02 !     No. Try less.\n0000");
+        assert_eq!(refusal(b"0000", &no(&["refs/heads/main"])), want);
+    }
+
+    #[test]
+    fn who_got_no_answer_gets_one_for_each_ref() {
+        let want = b"001a\x02 !     No. Try less.\n0031\x01000eunpack ok\n001ang refs/heads/main No\n00000000";
+        assert_eq!(refusal(b"", &no(&["refs/heads/main"])), Bytes::from_static(want));
+        assert_eq!(refusal(b"", &no(&[])), Bytes::from_static(b"001a\x010015ERR No. Try less.0000"));
     }
 }

@@ -18,16 +18,22 @@ use tokio::{
 };
 use tokio_util::io::StreamReader;
 
-use super::limits;
+use super::{commands::Commands, limits, room::Room};
 
-/// Why a body was not passed on to its end: a sentence for whoever sent it, if they still listen.
-pub(super) type Refusal = String;
+/// Why a body was not passed on to its end, for whoever sent it, if they still listen.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Sentences.
+    pub why: String,
+    /// What a push wanted to change, as far as it was read.
+    pub refs: Vec<Vec<u8>>,
+}
 
 /// What a body may be.
 pub(super) struct Bounds {
     /// Bytes, after unpacking.
     pub bytes: u64,
-    /// Lines in front of the first break, which are the refs of a push.
+    /// Lines in front of the first break, which are the commands of a push.
     pub lines: usize,
     /// From the first byte to the last one.
     pub time: Duration,
@@ -43,8 +49,10 @@ pub(super) struct Incoming {
     /// Whether that is all of it.
     is_whole: bool,
     left: u64,
-    lines: Lines,
+    commands: Commands,
     time: Duration,
+    /// Of a push.
+    room: Option<Room>,
 }
 
 impl Incoming {
@@ -58,17 +66,20 @@ impl Incoming {
             true => Box::pin(async_compression::tokio::bufread::GzipDecoder::new(BufReader::new(content))),
             false => Box::pin(content),
         };
-        let lines = Lines::new(bounds.lines);
+        let commands = Commands::new(bounds.lines);
         let (left, time) = (bounds.bytes, bounds.time);
-        let mut incoming = Self { content, begun: Vec::new(), is_whole: false, left, lines, time };
+        let mut incoming = Self { content, begun: Vec::new(), is_whole: false, left, commands, time, room: None };
         let beginning = incoming.read_beginning(bounds.is_push);
-        timeout(limits::SILENCE, beginning).await.unwrap_or_else(|_| Err(SILENT.to_owned()))?;
-        Ok(incoming)
+        let read = timeout(limits::SILENCE, beginning).await.unwrap_or_else(|_| Err(SILENT.to_owned()));
+        match read {
+            Ok(()) => Ok(incoming),
+            Err(why) => Err(incoming.refuse(why).await),
+        }
     }
 
-    async fn read_beginning(&mut self, is_push: bool) -> Result<(), Refusal> {
+    async fn read_beginning(&mut self, is_push: bool) -> Result<(), String> {
         let mut part = vec![0; 8 << 10];
-        while self.begun.len() < limits::BEGINNING && !(is_push && self.lines.done) {
+        while self.begun.len() < limits::BEGINNING && !(is_push && self.commands.are_over()) {
             let read = self.content.read(&mut part).await.map_err(|_| CUT.to_owned())?;
             if read == 0 {
                 self.is_whole = true;
@@ -80,14 +91,34 @@ impl Incoming {
         Ok(())
     }
 
-    fn count(&mut self, part: &[u8]) -> Result<(), Refusal> {
+    fn count(&mut self, part: &[u8]) -> Result<(), String> {
         self.left = self.left.checked_sub(part.len() as u64).ok_or("That is more than git has to say.")?;
-        self.lines.count(part)
+        self.commands.read(part);
+        if self.commands.are_too_many() { Err(too_many_refs()) } else { Ok(()) }
     }
 
-    /// The same, of which there may be no more than so many bytes, with what has been read.
-    pub fn within(mut self, bytes: u64) -> Self {
-        self.left = bytes.saturating_sub(self.begun.len() as u64);
+    /// What is not passed on, with all that a push wanted to change: git names each of them, and then says no more.
+    async fn refuse(&mut self, why: String) -> Refusal {
+        let read_on = async {
+            let mut part = vec![0; 64 << 10];
+            while self.commands.are_too_many() && !self.commands.are_over() && self.commands.are_worth_reading() {
+                let Ok(read @ 1..) = self.content.read(&mut part).await else { return };
+                self.commands.read(&part[..read]);
+            }
+        };
+        let _ = timeout(limits::SILENCE, read_on).await;
+        Refusal { why, refs: self.commands.names() }
+    }
+
+    /// What a push wants to change, as far as it was read.
+    pub fn refs(&self) -> Vec<Vec<u8>> {
+        self.commands.names()
+    }
+
+    /// The same, which may have no more bytes than there is room for; and a few, so that git itself says so.
+    pub fn within(mut self, room: Room) -> Self {
+        self.left = room.limit().saturating_add(16 << 20).saturating_sub(self.begun.len() as u64);
+        self.room = Some(room);
         self
     }
 
@@ -95,16 +126,20 @@ impl Incoming {
     pub async fn feed(mut self, git: Sender) -> Result<(), Refusal> {
         let time = self.time;
         let late = |_| Err(format!("It took longer than {} minutes.", time.as_secs() / 60));
-        timeout(time, self.pass(git)).await.unwrap_or_else(late)
+        match timeout(time, self.pass(git)).await.unwrap_or_else(late) {
+            Ok(()) => Ok(()),
+            Err(why) => Err(self.refuse(why).await),
+        }
     }
 
-    async fn pass(&mut self, mut git: Sender) -> Result<(), Refusal> {
+    async fn pass(&mut self, mut git: Sender) -> Result<(), String> {
         let begun = std::mem::take(&mut self.begun);
         // git may have heard enough.
         if git.write_all(&begun).await.is_err() || self.is_whole {
             return Ok(());
         }
         let (mut part, mut waited, mut came) = (vec![0; 64 << 10], Duration::ZERO, 0);
+        let mut all = begun.len() as u64;
         loop {
             let since = Instant::now();
             let read = timeout(limits::SILENCE.saturating_sub(waited), self.content.read(&mut part)).await;
@@ -112,12 +147,16 @@ impl Incoming {
                 0 => return Ok(()),
                 read => read,
             };
-            // A few bytes now and then are as good as nothing: the place is for those who send.
+            // A few bytes now and then are as good as nothing: place and room are for those who send.
             (waited, came) = (waited + since.elapsed(), came + read);
             if came >= limits::PACE {
                 (waited, came) = (Duration::ZERO, 0);
             }
             self.count(&part[..read])?;
+            all += read as u64;
+            if let Some(room) = &self.room {
+                room.grow(all).await?;
+            }
             if git.write_all(&part[..read]).await.is_err() {
                 return Ok(());
             }
@@ -129,71 +168,6 @@ const SILENT: &str = "Nothing more came for a minute. Try again.";
 const CUT: &str = "What you sent was cut short. Send it again.";
 
 /// What whoever pushes more than git is to take is told.
-pub(super) fn too_many_refs() -> Refusal {
+fn too_many_refs() -> String {
     format!("A push may change {} branches and tags. Push them in several goes.", limits::MOST_REFS)
-}
-
-/// Counts git's lines, which say how long they are, until the first break.
-struct Lines {
-    most: usize,
-    head: Vec<u8>,
-    /// Bytes until the next line.
-    rest: usize,
-    done: bool,
-}
-
-impl Lines {
-    fn new(most: usize) -> Self {
-        Self { most, head: Vec::new(), rest: 0, done: false }
-    }
-
-    fn count(&mut self, mut part: &[u8]) -> Result<(), Refusal> {
-        while !self.done && !part.is_empty() {
-            let skipped = self.rest.min(part.len());
-            self.rest -= skipped;
-            part = &part[skipped..];
-            let taken = part.len().min(4 - self.head.len());
-            self.head.extend_from_slice(&part[..taken]);
-            part = &part[taken..];
-            if self.head.len() < 4 {
-                return Ok(());
-            }
-            let length = std::str::from_utf8(&self.head).ok().and_then(|h| usize::from_str_radix(h, 16).ok());
-            self.head.clear();
-            match length {
-                Some(length) if length >= 4 => self.rest = length - 4,
-                // A break, or what git will not understand.
-                _ => self.done = true,
-            }
-            if !self.done {
-                self.most = self.most.checked_sub(1).ok_or_else(too_many_refs)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_counted_wherever_they_are_cut() {
-        let three = b"0009first0008nextxxxx00000009notaline".to_vec();
-        let text = [&b"0009first0008next0005x0000"[..], &three].concat();
-        for cut in 1..text.len() {
-            let count = |most| {
-                let mut lines = Lines::new(most);
-                text.chunks(cut).try_for_each(|part| lines.count(part)).is_ok()
-            };
-            assert!(count(3) && !count(2), "{cut}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_line_ends_the_counting() {
-        let mut lines = Lines::new(0);
-        assert!(lines.count(b"not a line of git").is_ok());
-        assert!(Lines::new(0).count(b"0005x").is_err());
-    }
 }

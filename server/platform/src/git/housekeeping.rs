@@ -42,6 +42,11 @@ impl Errand for Sweep {
     }
 }
 
+/// Whether git calls the folder so, among its objects, in which it has those of a push that is not done.
+pub(super) fn is_incoming(name: &str) -> bool {
+    name.starts_with("incoming-") || name.starts_with("tmp_")
+}
+
 impl Sweep {
     fn sweep(&self, repository: &Path) -> std::io::Result<()> {
         let objects = repository.join("objects");
@@ -59,7 +64,7 @@ impl Sweep {
         }
         for path in entries(&objects)? {
             let name = name(&path);
-            match name.starts_with("incoming-") || name.starts_with("tmp_") {
+            match is_incoming(&name) {
                 true => trees::remove(&path)?,
                 false if name.len() == 2 => self.sweep_unfinished(&path)?,
                 false => {}

@@ -4,7 +4,7 @@ use std::{fs::File, os::unix::net::UnixStream};
 
 use anyhow::Context as _;
 use axum::{
-    body::{Body, HttpBody as _},
+    body::Body,
     extract::{FromRequestParts as _, Path, Query, Request, State},
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
@@ -14,8 +14,8 @@ use uuid::Uuid;
 use worker::{Limits, Lines, Order, Program, Work};
 
 use super::{
-    answer::{Seat, Served, Told, refused},
-    body::{Bounds, Incoming},
+    answer::{Heard, Seat, Served, Told, clone_refused, push_refused},
+    body::{Bounds, Incoming, Refusal},
     hook, housekeeping, limits, plumbing,
     push::{self, Held},
     repositories::{Repositories, Writing, ensure},
@@ -36,8 +36,9 @@ pub struct Service {
     service: Option<String>,
 }
 
-/// The answer to a push.
+/// The answers to a push and to a clone.
 const PUSHED: &str = "application/x-git-receive-pack-result";
+const CLONED: &str = "application/x-git-upload-pack-result";
 
 /// Who asks, and for which app.
 struct Guest {
@@ -46,11 +47,10 @@ struct Guest {
 }
 
 impl Guest {
-    /// A place for them; what is said why there is none is plain text. Taken last: when all that they have to say
-    /// before git can begin has been said.
-    async fn seat(&self) -> std::result::Result<Seat, Response> {
-        let place = self.actor.platform.git().places().take_now(self.actor.payer).map_err(told)?;
-        let watch = self.actor.watch(self.app.id, Can::Deploy).await.map_err(IntoResponse::into_response)?;
+    /// A place for them. Taken last: when all that they have to say before git can begin has been said.
+    async fn seat(&self) -> Result<Seat> {
+        let place = self.actor.platform.git().places().take_now(self.actor.payer)?;
+        let watch = self.actor.watch(self.app.id, Can::Deploy).await?;
         Ok(Seat { place: SharedPlace::new(place), lost: watch.into_lost() })
     }
 }
@@ -85,12 +85,19 @@ async fn ask(platform: &Platform, parts: &mut Parts, repository: &str) -> std::r
     Ok(Guest { actor, app })
 }
 
-fn told(err: Error) -> Response {
+/// What git shows to people, if it is for them.
+fn words(err: Error) -> std::result::Result<api::Error, Response> {
     match err {
-        Error::Told(err) if [403, 413, 422, 429].contains(&err.status) => {
-            plain(StatusCode::from_u16(err.status).unwrap_or(StatusCode::FORBIDDEN), err.message)
-        }
-        err => err.into_response(),
+        Error::Told(err) if [403, 413, 422, 429, 503].contains(&err.status) => Ok(err),
+        err => Err(err.into_response()),
+    }
+}
+
+/// In plain text, which git shows of the answer to its first question.
+fn told(err: Error) -> Response {
+    match words(err) {
+        Ok(err) => plain(StatusCode::from_u16(err.status).unwrap_or(StatusCode::FORBIDDEN), err.message),
+        Err(response) => response,
     }
 }
 
@@ -121,7 +128,7 @@ pub async fn info_refs(
     let order = order(&platform, guest.app.id, protocol(program, &parts.headers)).await?;
     let seat = match guest.seat().await {
         Ok(seat) => seat,
-        Err(response) => return Ok(response),
+        Err(err) => return Ok(told(err)),
     };
     let served = start(&platform, &order, Lines::default(), None, seat)?;
     let line = format!("# service={service}\n");
@@ -155,9 +162,14 @@ pub async fn upload_pack(
     };
     let bounds =
         Bounds { bytes: limits::MOST_WANTS_BYTES, lines: usize::MAX, time: platform.config().git.time, is_push: false };
-    let (incoming, seat) = match seated(&guest, body, &parts.headers, bounds).await {
-        Ok(seated) => seated,
-        Err(response) => return Ok(response),
+    let incoming = match Incoming::begin(body, &parts.headers, bounds).await {
+        Ok(incoming) => incoming,
+        Err(Refusal { why, .. }) => return Ok(answer(CLONED, clone_refused(&why))),
+    };
+    let seat = match guest.seat().await.map_err(words) {
+        Ok(seat) => seat,
+        Err(Ok(err)) => return Ok(answer(CLONED, clone_refused(&err.message))),
+        Err(Err(response)) => return Ok(response),
     };
     let program = plumbing::git(&["upload-pack", "--stateless-rpc", plumbing::REPOSITORY]);
     let order = order(&platform, guest.app.id, protocol(program, &parts.headers)).await?;
@@ -165,7 +177,7 @@ pub async fn upload_pack(
     let lines = Lines { stdin: Some(stdin), ..Lines::default() };
     let served = start(&platform, &order, lines, None, seat)?;
     feed(incoming, input, served.told.clone());
-    Ok(answer("application/x-git-upload-pack-result", served.body(Vec::new())))
+    Ok(answer(CLONED, served.body(Vec::new())))
 }
 
 /// `POST /{repository}/git-receive-pack`: push.
@@ -179,22 +191,23 @@ pub async fn receive_pack(
         Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
-    // What is packed once more says nothing of how much it is.
-    let announced = body.size_hint().exact().filter(|_| !parts.headers.contains_key(header::CONTENT_ENCODING));
     let time = platform.config().git.time;
     let bounds = Bounds { bytes: u64::MAX, lines: limits::MOST_REFS, time, is_push: true };
-    let (incoming, seat) = match seated(&guest, body, &parts.headers, bounds).await {
-        Ok(seated) => seated,
-        Err(response) => return Ok(response),
+    let incoming = match Incoming::begin(body, &parts.headers, bounds).await {
+        Ok(incoming) => incoming,
+        Err(refusal) => return Ok(answer(PUSHED, push_refused(&refusal))),
+    };
+    let held = async { Ok((guest.seat().await?, Room::take(&platform, guest.actor.payer, guest.app.id).await?)) };
+    let (seat, room) = match held.await.map_err(words) {
+        Ok(held) => held,
+        Err(Ok(api::Error { message: why, .. })) => {
+            return Ok(answer(PUSHED, push_refused(&Refusal { why, refs: incoming.refs() })));
+        }
+        Err(Err(response)) => return Ok(response),
     };
     let Guest { actor, app } = guest;
-    let room = match Room::take(&platform, actor.payer, app.id, announced).await {
-        Ok(room) => room,
-        Err(err) => return Ok(told(err)),
-    };
-    // A little more than git takes, so that git can say so.
-    let incoming = incoming.within(room.bytes.saturating_add(16 << 20));
-    let most = format!("receive.maxInputSize={}", room.bytes);
+    let most = format!("receive.maxInputSize={}", room.limit());
+    let incoming = incoming.within(room.clone());
     let program = plumbing::git(&["-c", &most, "receive-pack", "--stateless-rpc", plumbing::REPOSITORY]);
     let exe = format!("/proc/self/fd/{}", hook::EXECUTABLE);
     let program = protocol(program, &parts.headers).env("WHARF_EXE", exe);
@@ -255,28 +268,17 @@ fn start(
     Ok(Served { worker, output, told: Told::default(), writing, seat, is_over: false })
 }
 
-/// Hears what a client has to say before git can begin, and then takes a place for them.
-async fn seated(
-    guest: &Guest,
-    body: Body,
-    headers: &HeaderMap,
-    bounds: Bounds,
-) -> std::result::Result<(Incoming, Seat), Response> {
-    let is_push = bounds.is_push;
-    let incoming = Incoming::begin(body, headers, bounds).await.map_err(|why| match is_push {
-        true => answer(PUSHED, refused(why)),
-        false => plain(StatusCode::BAD_REQUEST, why),
-    })?;
-    Ok((incoming, guest.seat().await?))
-}
-
 /// Passes the request's body on to git, beside the answer.
 fn feed(incoming: Incoming, input: tokio::net::unix::pipe::Sender, told: Told) {
+    let hear = move |heard| {
+        if let Ok(mut told) = told.lock() {
+            *told = heard;
+        }
+    };
+    hear(Heard { why: None, refs: incoming.refs() });
     tokio::spawn(async move {
-        if let Err(why) = incoming.feed(input).await
-            && let Ok(mut told) = told.lock()
-        {
-            *told = Some(why);
+        if let Err(Refusal { why, refs }) = incoming.feed(input).await {
+            hear(Heard { why: Some(why), refs });
         }
     });
 }

@@ -39,8 +39,8 @@ pub(super) const MOST_WANTS_BYTES: u64 = 16 << 20;
 pub(super) const SILENCE: Duration = Duration::from_secs(60);
 /// What a clone or a push begins with, as far as it is read before there is a place for it.
 pub(super) const BEGINNING: usize = 64 << 10;
-/// Less than so many bytes in [`SILENCE`] are as good as nothing.
-pub(super) const PACE: usize = 16 << 10;
+/// Less than so many bytes in [`SILENCE`], about a kilobyte in a second, are as good as nothing.
+pub(super) const PACE: usize = 64 << 10;
 /// Questions of one payer to repositories at a time, and of all.
 pub(super) const QUESTIONS: usize = 2;
 pub(super) const QUESTIONS_OF_ALL: usize = 8;

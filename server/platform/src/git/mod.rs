@@ -12,6 +12,7 @@
 
 mod answer;
 mod body;
+mod commands;
 mod commits;
 mod files;
 pub mod hook;

@@ -218,16 +218,21 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
     lchown(folder, Some(worker::GIT), Some(worker::GIT))
 }
 
-/// What a repository takes up on the disk, in bytes. A file takes some room by being there.
+/// What a repository takes up on the disk, in bytes. A file takes some room by being there. What pushes are bringing is
+/// not in it yet: see `room`.
 pub(super) async fn size(repository: &Path) -> u64 {
     const ENTRY: u64 = 1024;
     let repository = repository.to_owned();
     let walk = move || {
+        let objects = repository.join("objects");
         let mut total = 0;
         let mut open = vec![repository];
         while let Some(folder) = open.pop() {
-            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
                 let Ok(meta) = entry.metadata() else { continue };
+                if folder == objects && housekeeping::is_incoming(&entry.file_name().to_string_lossy()) {
+                    continue;
+                }
                 total += ENTRY + meta.blocks() * 512;
                 if meta.is_dir() {
                     open.push(entry.path());

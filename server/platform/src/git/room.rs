@@ -1,9 +1,10 @@
 //! Room: how many bytes a push may bring into a repository.
 //!
-//! What pushes have brought is seen on the disk; what those under way may bring yet is kept in mind here, for each
-//! repository and each owner, so that many at once bring no more than one after the other could.
+//! What pushes have brought is seen on the disk; what those under way bring is kept in mind here, for each repository
+//! and each owner, so that many at once bring no more than one after the other could. A push takes room in steps, a
+//! little ahead of its bytes: one that is slow, or never sends what it could, keeps none from others.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use store::quotas::Owner;
 use uuid::Uuid;
@@ -11,14 +12,21 @@ use uuid::Uuid;
 use super::{limits::GitLimits, repositories};
 use crate::{
     Platform,
-    error::{Error, Result},
+    error::{Error, Result, is_disk_full},
     quotas::{self, Quota},
 };
+
+/// The largest step, and the part of what is free that one has at most.
+const STEP: u64 = 16 << 20;
+const PART: u64 = 8;
+/// Less than this is no step.
+const LEAST: u64 = 64 << 10;
 
 /// What pushes under way may bring.
 #[derive(Clone, Default)]
 pub(crate) struct Rooms(Arc<Mutex<Vec<Taken>>>);
 
+#[derive(Clone, Copy)]
 struct Taken {
     push: Uuid,
     by: Uuid,
@@ -28,66 +36,142 @@ struct Taken {
 }
 
 impl Rooms {
-    fn sum(&self, which: impl Fn(&Taken) -> bool) -> u64 {
-        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.iter().filter(|taken| which(taken)).map(|taken| taken.bytes).sum()
+    fn all(&self) -> MutexGuard<'_, Vec<Taken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is left of `room` for one more push of `by`. Several at once of one person leave half to others, or
+    fn sum(&self, which: impl Fn(&Taken) -> bool) -> u64 {
+        self.all().iter().filter(|taken| which(taken)).map(|taken| taken.bytes).sum()
+    }
+
+    fn of(&self, push: Uuid) -> Option<u64> {
+        self.all().iter().find(|taken| taken.push == push).map(|taken| taken.bytes)
+    }
+
+    /// What of `room` a push of `by` may have, beside others. Several at once of one person leave half to others, or
     /// whoever may push to one app could keep its owner from pushing to any.
-    fn left(&self, room: u64, by: Uuid, which: impl Fn(&Taken) -> bool) -> u64 {
-        let free = room.saturating_sub(self.sum(&which));
-        match self.sum(|taken| which(taken) && taken.by == by) {
+    fn left(&self, room: u64, (push, by): (Uuid, Uuid), which: impl Fn(&Taken) -> bool) -> u64 {
+        let other = |taken: &Taken| which(taken) && taken.push != push;
+        let free = room.saturating_sub(self.sum(other));
+        match self.sum(|taken| other(taken) && taken.by == by) {
             0 => free,
             own => free.min((room / 2).saturating_sub(own)),
         }
     }
 }
 
-/// The room of one push, until its objects are there or it is dropped.
-pub(super) struct Room {
+/// What a push that has `bytes` takes next, of `most`.
+fn next(bytes: u64, most: u64) -> u64 {
+    let step = (most.saturating_sub(bytes) / PART).clamp(LEAST, STEP);
+    bytes.saturating_add(step).min(most)
+}
+
+/// The room of one push, until its objects are there or nobody holds this any more.
+#[derive(Clone)]
+pub(super) struct Room(Arc<Inner>);
+
+struct Inner {
+    platform: Platform,
     rooms: Rooms,
     push: Uuid,
+    by: Uuid,
     app: Uuid,
-    pub bytes: u64,
+    limit: u64,
 }
 
 impl Room {
-    /// Takes what room there is for a push to `app` that `by` pays for and that brings `announced` bytes, or it does not say how many. An
-    /// error that says so when there is none.
-    pub async fn take(platform: &Platform, by: Uuid, app: Uuid, announced: Option<u64>) -> Result<Self> {
-        let rooms = platform.git().rooms().clone();
+    /// Takes a first step of what room there is for a push to `app` that `by` pays for. An error that says so when
+    /// there is none.
+    pub async fn take(platform: &Platform, by: Uuid, app: Uuid) -> Result<Self> {
+        let (rooms, push) = (platform.git().rooms().clone(), Uuid::now_v7());
         // Pushes to the same owner's repositories look one after the other.
         let mut tx = platform.db().begin().await?;
         let (owner, left) = quotas::left_for_app(&mut tx, app, Quota::Repositories).await?;
-        let bytes = free(platform, &rooms, (by, app), (owner, left)).await?.min(announced.unwrap_or(u64::MAX));
-        let push = Uuid::now_v7();
-        let taken = Taken { push, by, app, owner, bytes };
-        rooms.0.lock().unwrap_or_else(PoisonError::into_inner).push(taken);
-        Ok(Self { rooms, push, app, bytes })
+        let limit = free(platform, &rooms, (push, by, app), (owner, left)).await?;
+        if limit == 0 {
+            return Err(crowded());
+        }
+        rooms.all().push(Taken { push, by, app, owner, bytes: next(0, limit) });
+        let platform = platform.clone();
+        Ok(Self(Arc::new(Inner { platform, rooms, push, by, app, limit })))
+    }
+
+    /// What the push may bring at most.
+    pub fn limit(&self) -> u64 {
+        self.0.limit
+    }
+
+    /// Sees to it that there is room for so many bytes in all; says why there is none. What is beyond the limit is for
+    /// git to refuse.
+    pub async fn grow(&self, bytes: u64) -> Result<(), String> {
+        // Its objects are there, and what it had is given back.
+        let Some(taken) = self.0.rooms.of(self.0.push) else { return Ok(()) };
+        if bytes <= taken || taken >= self.0.limit {
+            return Ok(());
+        }
+        self.take_more(bytes).await.map_err(|err| match err {
+            Error::Told(told) => told.message,
+            Error::Internal(cause) if is_disk_full(&cause) => {
+                "The disk of the platform is full. Tell whoever runs it, and push again later.".to_owned()
+            }
+            Error::Internal(cause) => {
+                tracing::error!(app.id = %self.0.app, "could not find room for a push: {cause:#}");
+                "Something went wrong on our side. The log of the platform says more.".to_owned()
+            }
+        })
+    }
+
+    async fn take_more(&self, bytes: u64) -> Result<()> {
+        let Inner { platform, rooms, push, by, app, limit } = &*self.0;
+        let mut tx = platform.db().begin().await?;
+        let (owner, left) = quotas::left_for_app(&mut tx, *app, Quota::Repositories).await?;
+        let most = free(platform, rooms, (*push, *by, *app), (owner, left)).await?.min(*limit);
+        // As far as git takes it in.
+        if most < bytes.min(*limit) {
+            return Err(crowded());
+        }
+        if let Some(taken) = rooms.all().iter_mut().find(|taken| taken.push == *push) {
+            taken.bytes = next(bytes.min(most), most);
+        }
+        Ok(())
     }
 
     /// Gives back what was not needed, now that what came can be seen.
     pub async fn give_back(self, platform: &Platform) -> anyhow::Result<()> {
-        repositories::note_size(platform, self.app).await
+        let noted = repositories::note_size(platform, self.0.app).await;
+        self.0.end();
+        noted
     }
 }
 
-impl Drop for Room {
+impl Inner {
+    fn end(&self) {
+        self.rooms.all().retain(|taken| taken.push != self.push);
+    }
+}
+
+impl Drop for Inner {
     fn drop(&mut self) {
-        self.rooms.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|taken| taken.push != self.push);
+        self.end();
     }
 }
 
 /// Refuses when there is no room for anything.
 pub(super) async fn must_have_room(platform: &Platform, by: Uuid, app: Uuid) -> Result<()> {
-    Room::take(platform, by, app, Some(0)).await.map(drop)
+    Room::take(platform, by, app).await.map(drop)
 }
 
+fn crowded() -> Error {
+    Error::forbidden(
+        "Other pushes that are under way have taken the room that was left. Push again when they have ended.",
+    )
+}
+
+/// What a push may have in all.
 async fn free(
     platform: &Platform,
     rooms: &Rooms,
-    (by, app): (Uuid, Uuid),
+    (push, by, app): (Uuid, Uuid, Uuid),
     (owner, left): (Owner, Option<i64>),
 ) -> Result<u64> {
     dyno::disks::must_have_room(&platform.config().data, dyno::disks::RESERVE)?;
@@ -99,35 +183,52 @@ async fn free(
             most >> 20
         )));
     }
-    let in_repository = rooms.left(most - size, by, |taken| taken.app == app);
+    let in_repository = rooms.left(most - size, (push, by), |taken| taken.app == app);
     let of_owner = left.map_or(u64::MAX, |left| u64::try_from(left).unwrap_or(0));
-    let of_owner = rooms.left(of_owner, by, |taken| taken.owner == owner);
-    match in_repository.min(of_owner).min(push_bytes) {
-        0 => Err(Error::forbidden(
-            "Other pushes that are under way may take all the room that is left. Push again when they have ended.",
-        )),
-        free => Ok(free),
-    }
+    let of_owner = rooms.left(of_owner, (push, by), |taken| taken.owner == owner);
+    Ok(in_repository.min(of_owner).min(push_bytes))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const NEW: Uuid = Uuid::nil();
+
     #[test]
     fn pushes_of_one_person_leave_room_to_others() {
         let rooms = Rooms::default();
         let (ada, bob, app) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
         let owner = quotas::owner(Some(ada), None);
-        let left = |by| rooms.left(20, by, |taken| taken.owner == owner);
+        let left = |by| rooms.left(20, (NEW, by), |taken| taken.owner == owner);
         let mut pushes = 0;
         while left(bob) > 0 && pushes < 20 {
             let bytes = left(bob).min(2);
-            rooms.0.lock().unwrap().push(Taken { push: Uuid::now_v7(), by: bob, app, owner, bytes });
+            rooms.all().push(Taken { push: Uuid::now_v7(), by: bob, app, owner, bytes });
             pushes += 1;
         }
         assert_eq!((pushes, left(ada)), (5, 10));
         // A single push may have all that there is.
-        assert_eq!(Rooms::default().left(20, bob, |_| true), 20);
+        assert_eq!(Rooms::default().left(20, (NEW, bob), |_| true), 20);
+    }
+
+    #[test]
+    fn a_push_has_what_it_brings_and_a_little_more() {
+        let rooms = Rooms::default();
+        let (ada, bob, push, app) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(4), Uuid::from_u128(3));
+        let (owner, room) = (quotas::owner(Some(ada), None), 10 << 20);
+        rooms.all().push(Taken { push, by: bob, app, owner, bytes: next(0, room) });
+        let left = |push, by| rooms.left(room, (push, by), |taken| taken.owner == owner);
+        assert!(left(NEW, ada) > room * 3 / 4);
+        // What it has counts once: it may go on to the end.
+        assert_eq!(left(push, bob), room);
+        let mut steps = 0;
+        while rooms.of(push).unwrap() < room {
+            let more = next(rooms.of(push).unwrap() + 1, left(push, bob));
+            rooms.all()[0].bytes = more;
+            steps += 1;
+        }
+        assert!((8..60).contains(&steps), "{steps}");
+        assert_eq!((next(0, 2 << 30), next(5, 10), next(10, 10)), (STEP, 10, 10));
     }
 }

@@ -1,0 +1,63 @@
+//! Room that others need, taken by pushes that bring nothing.
+
+use std::{fs, io::Write as _, net::TcpStream, process::Command};
+
+use serde_json::json;
+
+use crate::world::{
+    World,
+    repo::{Repo, commit, git},
+    wait_until,
+};
+
+/// Announces more than fits anywhere, and sends the beginning of it.
+fn dawdle(repo: &Repo) -> TcpStream {
+    let line = |text: String| format!("{:04x}{text}", text.len() + 4);
+    let (nothing, tip) = ("0".repeat(40), git(&repo.folder, &["rev-parse", "HEAD"]));
+    let commands = line(format!("{nothing} {} refs/heads/slow\0 report-status side-band-64k", tip.trim())) + "0000";
+    let head = format!(
+        "POST /{}.git/git-receive-pack HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/x-git-receive-pack-request\r\nContent-Length: 900000000\r\n\r\n",
+        repo.app,
+        repo.world.token()
+    );
+    let mut stream = TcpStream::connect(("127.0.0.1", repo.world.port)).unwrap();
+    stream.write_all((head + &commands + "PACK\0\0\0\x02\0\0\0\x01").as_bytes()).unwrap();
+    stream
+}
+
+/// A repository of the team's with a commit of `kilobytes`.
+fn repo<'a>(world: &'a World, name: &str, kilobytes: usize) -> Repo<'a> {
+    world.api("POST", "/teams/apps", json!({ "name": name, "team": "crew" }));
+    let folder = world.dir.path().join(name);
+    fs::create_dir_all(&folder).unwrap();
+    git(&folder, &["init", "-q", "-b", "main"]);
+    // Noise does not get smaller.
+    let size = (kilobytes << 10).to_string();
+    let noise = Command::new("head").args(["-c", &size, "/dev/urandom"]).output().unwrap().stdout;
+    fs::write(folder.join("noise"), noise).unwrap();
+    commit(&folder, "noise");
+    Repo { world, folder, app: name.into() }
+}
+
+#[test]
+fn a_push_that_brings_nothing_keeps_no_room_from_others() {
+    let world = World::new();
+    let mut up = world.up(&[]);
+    world.api("POST", "/teams", json!({ "name": "crew" }));
+    world.api("PATCH", "/teams/crew/quotas", json!({ "repository_bytes": 8 << 20 }));
+    let (slow, quick, large) = (repo(&world, "slow", 1), repo(&world, "quick", 2000), repo(&world, "large", 7000));
+    // Their repositories are made, and take a little.
+    for repo in [&slow, &quick, &large] {
+        git(&repo.folder, &["ls-remote", &repo.url()]);
+    }
+    let _held = dawdle(&slow);
+    wait_until("git is at work", || world.processes_of("receive-pack") > 0);
+    let (ok, said) = quick.push(&["main:refs/heads/try"]);
+    assert!(ok, "{said}");
+    // What there is no room for is refused, and git has nothing to add.
+    let (ok, said) = large.push(&["main:refs/heads/try"]);
+    assert!(!ok && said.contains("[remote rejected] main -> try"), "{said}");
+    assert!(!said.contains("RPC failed") && !said.contains("hung up"), "{said}");
+    assert!(up.stop().success());
+}
