@@ -101,6 +101,26 @@ pub(crate) fn is_disk_full(err: &anyhow::Error) -> bool {
     ["No space left on device", "Disk quota exceeded"].iter().any(|words| said.contains(words))
 }
 
+/// What became of a worker, if that is why something failed.
+pub(crate) fn of_worker(err: &anyhow::Error) -> Option<&worker::Error> {
+    err.chain().find_map(|cause| cause.downcast_ref())
+}
+
+/// Whether something failed because a worker was killed while the machine, or all that runs on it together, was short
+/// of memory: tried again, it may succeed.
+pub(crate) fn is_crowded(err: &anyhow::Error) -> bool {
+    use worker::Error::{Crowded, Died};
+    matches!(of_worker(err), Some(Crowded | Died { signal: SIGKILL }))
+}
+
+/// Sent by the kernel, or by somebody with rights on the machine.
+const SIGKILL: i32 = 9;
+
+/// Why a worker could not deal with what it was given, within its limits.
+pub(crate) fn too_much(err: &anyhow::Error) -> Option<&worker::Error> {
+    of_worker(err).filter(|err| err.is_too_much())
+}
+
 /// Whether something failed because the database cannot be reached.
 pub(crate) fn is_database_gone(err: &anyhow::Error) -> bool {
     use sqlx::Error::{Io, PoolClosed, PoolTimedOut, WorkerCrashed};

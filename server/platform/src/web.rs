@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     Platform, bounds,
-    error::{Cause, Error, Result, is_contended, is_database_gone, is_disk_full},
+    error::{Cause, Error, Result, is_contended, is_crowded, is_database_gone, is_disk_full, too_much},
 };
 
 /// No JSON body needs more.
@@ -145,6 +145,13 @@ fn fault(id: &str, cause: &anyhow::Error, path: &str) -> Response {
     } else if is_contended(cause) {
         let message = "Somebody else changed the same at the same moment. Nothing was changed; please try again.";
         (StatusCode::SERVICE_UNAVAILABLE, "try_again", message.to_owned())
+    } else if is_crowded(cause) {
+        let message = "The machine was short of memory, so that the check of what you sent was ended. Nothing was \
+                       changed; please try again in a moment.";
+        (StatusCode::SERVICE_UNAVAILABLE, "try_again", message.to_owned())
+    } else if let Some(why) = too_much(cause) {
+        let message = format!("That is too large to be checked: {why}. Nothing was changed.");
+        (StatusCode::UNPROCESSABLE_ENTITY, "too_large", message)
     } else {
         let message = format!(
             "Something went wrong on our side. The log of the platform says more at request id {id}. \
@@ -220,6 +227,17 @@ mod tests {
         assert!(answer("/a.git/info/refs", &full).1.starts_with("The platform's disk is full."));
         let gone = anyhow::Error::new(sqlx::Error::PoolTimedOut).context("use the database");
         assert_eq!(answer("/apps", &gone).0, 503);
+        // As what checks an upload says it.
+        let ended = |why: worker::Error| {
+            anyhow::Error::from(builder::Error::from(anyhow::Error::from(why).context("unpack an archive")))
+        };
+        for why in [worker::Error::Crowded, worker::Error::Died { signal: 9 }] {
+            let (status, body) = answer("/blobs/slugs/x", &ended(why));
+            assert!(status == 503 && body.contains("short of memory"), "{body}");
+        }
+        let (status, body) = answer("/blobs/slugs/x", &ended(worker::Error::TooMuchMemory { bytes: 256 << 20 }));
+        assert!(status == 422 && body.contains("too large to be checked: it needed more than 256 MB"), "{body}");
+        assert_eq!(answer("/blobs/slugs/x", &ended(worker::Error::Died { signal: 11 })).0, 500);
         let (status, body) = answer("/apps", &anyhow::anyhow!("something else"));
         assert_eq!(status, 500);
         assert!(body.contains("request id R1") && !body.contains("something else"), "{body}");

@@ -18,7 +18,7 @@ use super::inspection::inspect;
 use super::room::Room;
 use crate::{
     Platform, addresses, builds,
-    error::{Error, Result, is_contended, is_disk_full},
+    error::{Error, Result, is_contended, is_crowded, is_disk_full},
     events::{self, Asker},
     log_lines, outputs, payers,
     places::SharedPlace,
@@ -92,6 +92,10 @@ async fn went_wrong(said: &Said, err: &Error) -> String {
         }
         Error::Internal(cause) if is_contended(cause) => {
             said.line(" !     Somebody else changed the app at the same moment. Push again.").await;
+        }
+        Error::Internal(cause) if is_crowded(cause) => {
+            said.line(" !     The machine was short of memory, so that the check of the commit was ended. Push again.")
+                .await;
         }
         Error::Internal(_) => {
             said.line(" !     Something went wrong on our side. The log of the platform says more.").await;
