@@ -1,5 +1,9 @@
 //! Log drains: kept and listed. They are not checked, since the receiver may come later.
+//!
+//! A drain is shown whole to whoever may operate the app, since that is how it is named; at rest its URL and token are
+//! sealed, and found by their fingerprints.
 
+use anyhow::Context as _;
 use axum::{
     Json,
     extract::{Path, State},
@@ -7,7 +11,10 @@ use axum::{
     response::Response,
 };
 use chrono::Utc;
-use store::log_drains::{LIST, Row};
+use store::{
+    log_drains::{LIST, Row},
+    pages::Page,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -18,6 +25,7 @@ use crate::{
     error::{Error, Result},
     events, pages,
     rights::Can,
+    secrets::Secrets,
     web::{Created, Input},
 };
 
@@ -25,21 +33,84 @@ use crate::{
 const MOST: i64 = 5;
 const SCHEMES: [&str; 4] = ["syslog://", "syslog+tls://", "http://", "https://"];
 
-fn shown(row: &Row, app: &store::apps::Row) -> api::log_drains::LogDrain {
-    api::log_drains::LogDrain {
-        id: row.id.into(),
-        url: row.url.clone(),
-        token: row.token.clone(),
-        addon: None,
-        app: Some(apps::app_ref(app)),
-        created_at: row.created_at,
-        updated_at: row.updated_at,
+/// Rows that are sealed one after the other before it is looked for more.
+const BATCH: i64 = 500;
+
+/// A drain as it was made.
+struct Drain {
+    row: Row,
+    url: String,
+    token: String,
+}
+
+fn purpose(app: Uuid) -> String {
+    format!("log drain of {app}")
+}
+
+/// What stands for a URL or a token where it is looked for. No URL of a drain begins like it.
+fn fingerprint(secrets: &Secrets, app: Uuid, text: &str) -> String {
+    format!("sealed:{}", hex::encode(secrets.mac(&purpose(app), text.as_bytes())))
+}
+
+impl Drain {
+    /// With what is kept of it.
+    fn sealed(secrets: &Secrets, url: String, token: String, row: Row) -> Self {
+        let text = serde_json::to_vec(&[&url, &token]).expect("a list of strings always serialises");
+        let print = |text: &str| fingerprint(secrets, row.app_id, text);
+        let sealed = Some(secrets.seal(&purpose(row.app_id), &text));
+        let row = Row { url: print(&url), token: print(&token), sealed, ..row };
+        Self { row, url, token }
+    }
+
+    fn open(secrets: &Secrets, row: Row) -> anyhow::Result<Self> {
+        let Some(sealed) = &row.sealed else {
+            return Ok(Self { url: row.url.clone(), token: row.token.clone(), row });
+        };
+        let text = secrets.open(&purpose(row.app_id), sealed)?;
+        let (url, token) = serde_json::from_slice(&text).context("read a log drain")?;
+        Ok(Self { row, url, token })
+    }
+
+    fn shown(self, app: &store::apps::Row) -> api::log_drains::LogDrain {
+        api::log_drains::LogDrain {
+            id: self.row.id.into(),
+            url: self.url,
+            token: self.token,
+            addon: None,
+            app: Some(apps::app_ref(app)),
+            created_at: self.row.created_at,
+            updated_at: self.row.updated_at,
+        }
     }
 }
 
-async fn find(platform: &Platform, app: &store::apps::Row, drain: &str) -> Result<Row> {
-    let row = store::log_drains::log_drain_info(platform.db(), app.id, drain).await?;
-    row.ok_or_else(|| Error::not_found("log_drain", "Couldn't find that log drain."))
+async fn find(platform: &Platform, app: &store::apps::Row, drain: &str) -> Result<Drain> {
+    let print = fingerprint(platform.secrets(), app.id, drain);
+    let row = store::log_drains::log_drain_info(platform.db(), app.id, drain, &print).await?;
+    let row = row.ok_or_else(|| Error::not_found("log_drain", "Couldn't find that log drain."))?;
+    Ok(Drain::open(platform.secrets(), row)?)
+}
+
+/// Seals what a server that knew of no seals has written. Says how many.
+pub(crate) async fn seal_old(platform: &Platform) -> anyhow::Result<usize> {
+    let (db, mut after, mut done) = (platform.db(), Uuid::nil(), 0);
+    loop {
+        let rows = store::log_drains::log_drain_open(db, after, BATCH).await;
+        let rows = rows.context("look for log drains that are not sealed")?;
+        let Some(last) = rows.last() else { return Ok(done) };
+        after = last.id;
+        for row in rows {
+            let sealed = Drain::sealed(platform.secrets(), row.url.clone(), row.token.clone(), row).row;
+            match store::log_drains::log_drain_seal(db, &sealed).await {
+                // The same drain was added by both servers.
+                Err(err) if store::broken_constraint(&err).is_some() => {
+                    store::log_drains::log_drain_delete(db, sealed.id).await.context("remove a log drain's double")?;
+                }
+                outcome => outcome.context("seal a log drain")?,
+            }
+            done += 1;
+        }
+    }
 }
 
 /// `GET /apps/{app}/log-drains`
@@ -52,7 +123,10 @@ pub async fn log_drain_list(
     let app = actor.app(&app, Can::Operate).await?;
     let range = pages::asked(&headers, &LIST)?;
     let page = store::log_drains::log_drain_list(platform.db(), app.id, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row, &app))))
+    let Page { rows, ends, has_more } = page;
+    let opened = rows.into_iter().map(|row| Ok(Drain::open(platform.secrets(), row)?.shown(&app)));
+    let opened = opened.collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(pages::answer(&LIST, &range, Page { rows: opened, ends, has_more }))
 }
 
 /// `GET /apps/{app}/log-drains/{drain}`
@@ -62,8 +136,7 @@ pub async fn log_drain_info(
     Path((app, drain)): Path<(String, String)>,
 ) -> Result<Json<api::log_drains::LogDrain>> {
     let app = actor.app(&app, Can::Operate).await?;
-    let row = find(&platform, &app, &drain).await?;
-    Ok(Json(shown(&row, &app)))
+    Ok(Json(find(&platform, &app, &drain).await?.shown(&app)))
 }
 
 /// `POST /apps/{app}/log-drains`
@@ -81,20 +154,36 @@ pub async fn log_drain_create(
     }
     let now = Utc::now();
     let token = format!("d.{}", Uuid::now_v7());
-    let row = Row { id: Uuid::now_v7(), app_id: app.id, url: create.url, token, created_at: now, updated_at: now };
+    let row = Row {
+        id: Uuid::now_v7(),
+        app_id: app.id,
+        url: String::new(),
+        token: String::new(),
+        sealed: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let drain = Drain::sealed(platform.secrets(), create.url, token, row);
+    let taken = || Error::invalid("Url has already been taken");
     let mut tx = platform.change().await?;
     // Two at once are counted one after the other.
     store::apps::app_lock(&mut *tx, app.id).await?;
     if store::log_drains::log_drain_count(&mut *tx, app.id).await? >= MOST {
         return Err(Error::invalid(format!("An app can have {MOST} drains. Remove one first.")));
     }
-    store::log_drains::log_drain_create(&mut *tx, &row).await.map_err(|err| match store::broken_constraint(&err) {
-        Some(_) => Error::invalid("Url has already been taken"),
-        None => err.into(),
+    // Also one that is not sealed yet.
+    if store::log_drains::log_drain_info(&mut *tx, app.id, &drain.url, &drain.row.url).await?.is_some() {
+        return Err(taken());
+    }
+    store::log_drains::log_drain_create(&mut *tx, &drain.row).await.map_err(|err| {
+        match store::broken_constraint(&err) {
+            Some(_) => taken(),
+            None => err.into(),
+        }
     })?;
-    note(&actor, &mut tx, &app, "log_drain.create", "Added a log drain.", &row).await?;
+    note(&actor, &mut tx, &app, "log_drain.create", "Added a log drain.", drain.row.id).await?;
     tx.commit().await?;
-    Ok(Created(shown(&row, &app)))
+    Ok(Created(drain.shown(&app)))
 }
 
 /// `DELETE /apps/{app}/log-drains/{drain}`: by id, token or percent-encoded URL.
@@ -104,12 +193,12 @@ pub async fn log_drain_delete(
     Path((app, drain)): Path<(String, String)>,
 ) -> Result<Json<api::log_drains::LogDrain>> {
     let app = actor.app(&app, Can::Operate).await?;
-    let row = find(&platform, &app, &drain).await?;
+    let drain = find(&platform, &app, &drain).await?;
     let mut tx = platform.change().await?;
-    store::log_drains::log_drain_delete(&mut *tx, row.id).await?;
-    note(&actor, &mut tx, &app, "log_drain.delete", "Removed a log drain.", &row).await?;
+    store::log_drains::log_drain_delete(&mut *tx, drain.row.id).await?;
+    note(&actor, &mut tx, &app, "log_drain.delete", "Removed a log drain.", drain.row.id).await?;
     tx.commit().await?;
-    Ok(Json(shown(&row, &app)))
+    Ok(Json(drain.shown(&app)))
 }
 
 async fn note(
@@ -118,9 +207,9 @@ async fn note(
     app: &store::apps::Row,
     action: &str,
     summary: &str,
-    row: &Row,
+    drain: Uuid,
 ) -> Result<()> {
     // The URL may hold a password, so that only the id is noted.
-    let data = serde_json::json!({ "log_drain": row.id });
+    let data = serde_json::json!({ "log_drain": drain });
     actor.event(tx, events::New { action, subject: &app.name, app: Some(app.id), summary: summary.into(), data }).await
 }

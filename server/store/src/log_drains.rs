@@ -14,8 +14,12 @@ pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
 pub struct Row {
     pub id: Uuid,
     pub app_id: Uuid,
+    /// The fingerprint; without `sealed`, the URL itself.
     pub url: String,
+    /// The fingerprint; without `sealed`, the token itself.
     pub token: String,
+    /// The encrypted URL and token.
+    pub sealed: Option<Vec<u8>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -23,12 +27,14 @@ pub struct Row {
 /// Inserts a drain. Violates `log_drains_url_key` if the app has it already.
 pub async fn log_drain_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into log_drains (id, app_id, url, token, created_at, updated_at) values ($1, $2, $3, $4, $5, $6)",
+        "insert into log_drains (id, app_id, url, token, sealed, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(row.id)
     .bind(row.app_id)
     .bind(&row.url)
     .bind(&row.token)
+    .bind(&row.sealed)
     .bind(row.created_at)
     .bind(row.updated_at)
     .execute(db)
@@ -46,13 +52,43 @@ pub async fn log_drain_count(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result
     sqlx::query_scalar("select count(*) from log_drains where app_id = $1").bind(app).fetch_one(db).await
 }
 
-/// The drain of an app with this token or URL, or this id (as text).
-pub async fn log_drain_info(db: impl PgExecutor<'_>, app: Uuid, which: &str) -> sqlx::Result<Option<Row>> {
-    sqlx::query_as("select * from log_drains where app_id = $1 and (id::text = $2 or token = $2 or url = $2) limit 1")
-        .bind(app)
-        .bind(which)
-        .fetch_optional(db)
+/// The drain of an app with this id (as text), or this token or URL, or the fingerprint of one.
+pub async fn log_drain_info(
+    db: impl PgExecutor<'_>,
+    app: Uuid,
+    which: &str,
+    fingerprint: &str,
+) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(
+        "select * from log_drains
+         where app_id = $1 and (id::text = $2 or token in ($2, $3) or url in ($2, $3)) order by id limit 1",
+    )
+    .bind(app)
+    .bind(which)
+    .bind(fingerprint)
+    .fetch_optional(db)
+    .await
+}
+
+/// Drains after `after` that are not encrypted, ordered by id.
+pub async fn log_drain_open(db: impl PgExecutor<'_>, after: Uuid, most: i64) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as("select * from log_drains where sealed is null and id > $1 order by id limit $2")
+        .bind(after)
+        .bind(most)
+        .fetch_all(db)
         .await
+}
+
+/// Replaces what a row has unencrypted. Violates `log_drains_url_key` if the app has the drain twice.
+pub async fn log_drain_seal(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
+    sqlx::query("update log_drains set url = $2, token = $3, sealed = $4 where id = $1")
+        .bind(row.id)
+        .bind(&row.url)
+        .bind(&row.token)
+        .bind(&row.sealed)
+        .execute(db)
+        .await?;
+    Ok(())
 }
 
 /// Deletes a drain.

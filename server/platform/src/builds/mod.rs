@@ -26,7 +26,7 @@ use crate::{
     actor::Actor,
     addresses, app_users, buildpack_installations,
     error::Result,
-    invitation_policy,
+    invitation_policy, log_drains,
     quotas::{self, Quota},
     rights::{App, Can},
     slugs, sources,
@@ -138,6 +138,11 @@ impl Reconciler for Sweep {
         match addresses::seal_old(&self.0).await {
             Ok(0) => {}
             Ok(sealed) => report.done.push(format!("sealed the addresses of {sealed} apps and builds")),
+            Err(err) => report.failed.push(format!("{err:#}")),
+        }
+        match log_drains::seal_old(&self.0).await {
+            Ok(0) => {}
+            Ok(sealed) => report.done.push(format!("sealed {sealed} log drains")),
             Err(err) => report.failed.push(format!("{err:#}")),
         }
         report.done.extend(sources::sweep(&self.0).await?);

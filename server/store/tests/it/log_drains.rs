@@ -14,6 +14,7 @@ async fn log_drains() {
         app_id,
         url: "https://x".into(),
         token: "d.1".into(),
+        sealed: None,
         created_at: at(0),
         updated_at: at(0),
     };
@@ -22,7 +23,17 @@ async fn log_drains() {
     let twice = log_drain_create(&w.db, &row()).await.unwrap_err();
     assert_eq!(store::broken_constraint(&twice).as_deref(), Some("log_drains_url_key"));
     assert_eq!(log_drain_list(&w.db, app_id, &all(&LIST)).await.unwrap().rows[0].id, first.id);
+    assert_eq!(log_drain_open(&w.db, Uuid::nil(), 10).await.unwrap().len(), 1);
+    let sealed = Row { url: "print".into(), token: "of the token".into(), sealed: Some(vec![1]), ..first.clone() };
+    log_drain_seal(&w.db, &sealed).await.unwrap();
+    assert!(log_drain_open(&w.db, Uuid::nil(), 10).await.unwrap().is_empty());
+    for (which, fingerprint) in
+        [(first.id.to_string(), ""), ("https://x".into(), "print"), ("d.1".into(), "of the token")]
+    {
+        let found = log_drain_info(&w.db, app_id, &which, fingerprint).await.unwrap();
+        assert_eq!(found.unwrap().sealed, sealed.sealed);
+    }
     log_drain_delete(&w.db, first.id).await.unwrap();
     assert_eq!(log_drain_count(&w.db, app_id).await.unwrap(), 0);
-    assert!(log_drain_info(&w.db, app_id, &first.token).await.unwrap().is_none());
+    assert!(log_drain_info(&w.db, app_id, &first.token, "of the token").await.unwrap().is_none());
 }

@@ -89,7 +89,7 @@ async fn passwords_of_addresses_are_nowhere_in_the_database() {
     t.app("dusk").await;
     let pack = format!("https://me:{SECRET}@packs.example/a.git?key={SECRET}#main");
     set(&t, &["heroku/nodejs", &pack]).await;
-    let outside = format!("https://user:{SECRET}@127.0.0.1/a.tgz?X-Signature={SECRET}");
+    let outside = format!("https://user:{SECRET}@127.0.0.1/a.tgz?X-Amz-Signature={SECRET}&token={SECRET}#{SECRET}");
     let upload = source(&t).await;
     t.driver.react(|_| dyno::fake::Reaction::Exit(1));
     for (number, url) in [&outside, &upload].into_iter().enumerate() {
@@ -158,7 +158,7 @@ async fn addresses_of_sources_are_for_who_may_deploy_and_uploads_for_who_made_th
     t.app("dusk").await;
     viewer(&t, "dusk").await;
     let upload = source(&t).await;
-    let outside = format!("https://user:{SECRET}@127.0.0.1/a.tgz?X-Signature={SECRET}");
+    let outside = format!("https://user:{SECRET}@127.0.0.1/a.tgz?X-Amz-Signature={SECRET}&token={SECRET}#{SECRET}");
     for url in [&upload, &outside] {
         let made = t.owner.post("/apps/dusk/builds", json!({ "source_blob": { "url": url } })).await;
         assert_eq!(made.status, 201, "{made:?}");
@@ -217,4 +217,45 @@ async fn folders_of_the_machine_are_for_administrators() {
     let said = t.anonymous.get(&output).await.text();
     assert!(said.contains("only an administrator builds with it"), "{said}");
     assert_eq!(t.driver.started().len(), 0);
+}
+
+#[tokio::test]
+async fn drains_are_nowhere_in_the_database_as_they_are_used() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let url = |n: u8| format!("https://me:{SECRET}@logs.example/{n}?key={SECRET}");
+    let made = t.owner.post("/apps/dusk/log-drains", json!({ "url": url(1) })).await.json();
+    // As the server before this one wrote them; one of them it added twice, as both servers ran.
+    for (n, url) in [url(2), url(1)].iter().enumerate() {
+        let insert = "insert into log_drains (id, app_id, url, token, created_at, updated_at)
+                      select gen_random_uuid(), id, $1, $2, now(), now() from apps";
+        sqlx::query(insert).bind(url).bind(format!("d.{SECRET}-{n}")).execute(&t.db).await.unwrap();
+    }
+    let taken = t.owner.post("/apps/dusk/log-drains", json!({ "url": url(2) })).await;
+    assert_eq!(taken.error().2, "Url has already been taken");
+    let shown = async |t: &World| {
+        let list = t.owner.get("/apps/dusk/log-drains").await.json();
+        let mut urls: Vec<_> = list.as_array().unwrap().iter().map(|d| d["url"].as_str().unwrap().to_owned()).collect();
+        urls.sort();
+        urls.dedup();
+        assert_eq!(urls, [url(1), url(2)]);
+        list.as_array().unwrap().len()
+    };
+    shown(&t).await;
+    let t = t.again().await;
+    until("they are sealed", async || {
+        let all = all_rows(&t).await;
+        if all.contains(SECRET) || all.contains("logs.example") { Err("they are not".into()) } else { Ok(()) }
+    })
+    .await;
+    assert_eq!(shown(&t).await, 2);
+    let all = all_rows(&t).await;
+    assert!(!all.contains(made["token"].as_str().unwrap()), "{all}");
+    for which in [url(2), format!("d.{SECRET}-0"), made["token"].as_str().unwrap().to_owned()] {
+        let route = format!("/apps/dusk/log-drains/{}", api::client::segment(&which));
+        assert_eq!(t.owner.get(&route).await.status, 200, "{which}");
+    }
+    for route in ["/apps/dusk/events", "/events"] {
+        assert!(!t.owner.get(route).await.text().contains(SECRET), "{route}");
+    }
 }
