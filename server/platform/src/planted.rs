@@ -70,7 +70,7 @@ fn is_shared(host: &str) -> bool {
 }
 
 /// The network that an address is in: some people's requests come from several addresses of one.
-fn network(address: Option<String>) -> String {
+pub(crate) fn network(address: Option<String>) -> String {
     match address.and_then(|address| address.parse::<IpAddr>().ok()) {
         Some(IpAddr::V4(v4)) => v4.octets()[..3].iter().map(|octet| format!("{octet}.")).collect(),
         Some(IpAddr::V6(v6)) => v6.segments()[..3].iter().map(|part| format!("{part:x}:")).collect(),

@@ -19,7 +19,7 @@ use store::passwords::Row;
 use uuid::Uuid;
 
 use self::codes::Code;
-pub(crate) use self::hashing::Hashing;
+pub(crate) use self::hashing::{For, Hashing};
 use crate::{
     Platform, accounts,
     actor::{Actor, Credential},
@@ -84,7 +84,7 @@ pub async fn password_create(
     let row = Row {
         id: Uuid::now_v7(),
         account_id: account.id,
-        hash: platform.hashing().make(&create.password).await?,
+        hash: platform.hashing().make(For::Known(actor.payer), &create.password).await?,
         secret: sealed,
         last_step: 0,
         confirmed_at: None,
@@ -145,7 +145,7 @@ pub async fn password_update(
     let row = in_force(&platform, actor.account.id).await?.ok_or_else(missing)?;
     hashing::check_new(&update.password, &actor.account.email)?;
     let code = codes::of_actor(&actor, &row, &update.code, now).await?;
-    let hash = platform.hashing().make(&update.password).await?;
+    let hash = platform.hashing().make(For::Known(actor.payer), &update.password).await?;
     let mut tx = platform.change().await?;
     codes::take(&actor, &mut tx, &row, &code, now).await?;
     store::passwords::password_update(&mut *tx, row.id, &hash, now).await?;

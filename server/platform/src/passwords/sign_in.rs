@@ -10,6 +10,7 @@ use tower_sessions::Session;
 use uuid::Uuid;
 
 use super::{
+    For,
     codes::{self, Code},
     devices, hashing, in_force, policy,
 };
@@ -126,9 +127,14 @@ impl Attempt {
                 return self.shut(what).await;
             }
         }
-        let id = match self.look(account.as_ref()).await? {
-            Ok(id) => id,
-            Err(why) => {
+        let id = match self.look(account.as_ref()).await {
+            Ok(Ok(id)) => id,
+            // Nothing was tried, so that it does not count.
+            Err(err) => {
+                tries.iter().for_each(|(what, _)| limits.was_right(what));
+                return Err(err);
+            }
+            Ok(Err(why)) => {
                 self.refuse(why).await?;
                 return Err(Error::wrong_password());
             }
@@ -142,17 +148,25 @@ impl Attempt {
         self.address.as_deref().unwrap_or("an unknown address")
     }
 
+    /// The browser, if it has signed in to the account before.
+    fn device(&self, account: Option<&accounts::Row>) -> Option<Uuid> {
+        devices::device(&self.platform, &self.headers, account?.id)
+    }
+
+    /// Whether somebody has signed in to the account from this address.
+    fn was_here(&self, account: Option<&accounts::Row>) -> bool {
+        account.is_some_and(|account| self.platform.rate_limits().knows(self.from(), account.id))
+    }
+
     /// What is counted, and how much of it is free. A browser that has signed in to the account before is counted
     /// apart, and so is an address from where somebody did, so that others cannot shut them out.
     fn tries(&self, account: Option<&accounts::Row>) -> Vec<(String, u32)> {
         // By the account's own address: the database may find it by more spellings than are the same here.
         let (from, email) = (self.from(), account.map_or(&self.email, |account| &account.email).to_lowercase());
-        let device = account.and_then(|account| devices::device(&self.platform, &self.headers, account.id));
-        if let Some(device) = device {
+        if let Some(device) = self.device(account) {
             return vec![(format!("password of {email} on device {device}"), FREE)];
         }
-        let apart = account.is_some_and(|account| self.platform.rate_limits().knows(from, account.id));
-        let apart = if apart { format!(" from {from}") } else { String::new() };
+        let apart = if self.was_here(account) { format!(" from {from}") } else { String::new() };
         vec![(format!("passwords from {from}"), FREE_OF_ADDRESS), (format!("password of {email}{apart}"), FREE)]
     }
 
@@ -162,7 +176,11 @@ impl Attempt {
         let password = in_force(platform, id).await?;
         let active = accounts::account_info(platform.db(), id).await?;
         let hash = password.as_ref().map_or(hashing::OF_NOBODY, |row| &row.hash);
-        let is_right = platform.hashing().check(&self.given.password, hash).await?;
+        let who = match self.device(account).is_some() || self.was_here(account) {
+            true => For::Known(id),
+            false => For::Visitor(self.address.as_deref()),
+        };
+        let is_right = platform.hashing().check(who, &self.given.password, hash).await?;
         let code = codes::recognise(platform, password.as_ref(), &self.given.code, self.now).await?;
         Ok(match (password, is_right, code, active) {
             (None, ..) => Err(Refusal::Unknown),
