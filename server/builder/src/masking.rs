@@ -46,6 +46,11 @@ pub fn without_secrets<'a>(text: &str, addresses: impl IntoIterator<Item = &'a s
         for secret in [found.credentials, password, found.query].into_iter().flatten().filter(|s| s.len() >= 4) {
             text = text.replace(secret, MASK);
         }
+        // A signature or a token may be printed alone; what is shorter may be anything.
+        let fields = found.query.into_iter().flat_map(|query| query.split('&'));
+        for (_, value) in fields.filter_map(|field| field.split_once('=')).filter(|(_, value)| value.len() >= 16) {
+            text = text.replace(value, MASK);
+        }
     }
     text
 }
@@ -63,6 +68,7 @@ mod tests {
             ("https://example.com/a@b", "https://example.com/a@b"),
             ("https://example.com/a.tgz?key=hush#x", "https://example.com/a.tgz?***#x"),
             ("https://example.com?user@host", "https://example.com?***"),
+            ("https://s3.example.com/a.tgz?X-Amz-Signature=hush&sig=hush", "https://s3.example.com/a.tgz?***"),
             ("heroku/nodejs", "heroku/nodejs"),
             ("urn:buildpack:heroku/nodejs", "urn:buildpack:heroku/nodejs"),
             ("file:///srv/packs/a", "file:///srv/packs/a"),
@@ -78,5 +84,7 @@ mod tests {
         let said = "fatal: Authentication failed for 'https://me:hush-hush@example.com/a' with hush-hush and key=1234";
         let shown = "fatal: Authentication failed for 'https://***@example.com/a' with *** and ***";
         assert_eq!(without_secrets(said, addresses), shown);
+        let signed = ["https://files.example.com/a.tgz?X-Amz-Expires=900&X-Amz-Signature=0123456789abcdef"];
+        assert_eq!(without_secrets("900 of 0123456789abcdef", signed), "900 of ***");
     }
 }

@@ -24,12 +24,19 @@ fn shown(address: &str) -> String {
     }
 }
 
+/// The address of a source without what follows the `#`, which no server is sent: nobody needs it, and some put secrets
+/// there. (Of a buildpack it is the branch.)
+pub(crate) fn without_fragment(source: &str) -> &str {
+    source.split('#').next().unwrap_or_default()
+}
+
 fn all_shown(addresses: &[String]) -> Vec<String> {
     addresses.iter().map(|address| shown(address)).collect()
 }
 
 /// What is kept of the addresses of an app.
 pub(crate) fn seal(secrets: &Secrets, app: Uuid, buildpacks: &[String], source: Option<&str>) -> Sealed {
+    let source = source.map(without_fragment);
     let seal = |plain: &[String]| {
         let is_open = all_shown(plain) == plain;
         let text = serde_json::to_vec(plain).expect("a list of strings always serialises");
@@ -124,7 +131,8 @@ mod tests {
         assert_eq!(open(&secrets, app, &changed, sealed).unwrap(), changed);
         assert!(open(&secrets, Uuid::now_v7(), &kept.buildpacks, sealed).is_err());
 
-        let plain = seal(&secrets, app, &given[..1], Some("https://example.com/a.tgz"));
+        let plain = seal(&secrets, app, &given[..1], Some("https://example.com/a.tgz#hush"));
+        assert_eq!(plain.source_url.as_deref(), Some("https://example.com/a.tgz"));
         assert!(plain.buildpacks_sealed.is_none() && plain.source_sealed.is_none());
     }
 }

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     Platform,
     actor::Actor,
+    addresses,
     error::{Error, Result},
     events, payers,
     quotas::{self, Quota},
@@ -56,7 +57,7 @@ pub(crate) fn own(platform: &Platform, url: &str) -> Option<Uuid> {
 /// hosts no secrets.
 pub(crate) fn shown(url: &str, actor: &Actor) -> Option<String> {
     if own(&actor.platform, url).is_none() {
-        return Some(builder::masked(url));
+        return Some(builder::masked(addresses::without_fragment(url)));
     }
     let (host, secret) = url.split_once("/blobs/sources/")?;
     let (uploader, id) = actor.platform.secrets().signed_for("source get", secret)?;

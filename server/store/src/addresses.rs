@@ -38,11 +38,13 @@ pub async fn address_open_of_apps(db: impl PgExecutor<'_>, after: Uuid, most: i6
     .await
 }
 
-/// Builds after `after` whose URLs may need to be encrypted, ordered by id.
+/// Builds after `after` whose URLs may need to be encrypted, or have a fragment, ordered by id.
 pub async fn address_open_of_builds(db: impl PgExecutor<'_>, after: Uuid, most: i64) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(
         "select id, app_id, buildpacks, source_url from builds
-         where id > $1 and (array_to_string(buildpacks, E'\\n') ~ $3 or source_url ~ $3) order by id limit $2",
+         where id > $1 and (array_to_string(buildpacks, E'\\n') ~ $3 or source_url ~ $3
+                            or (source_sealed is null and source_url like '%#%'))
+         order by id limit $2",
     )
     .bind(after)
     .bind(most)
