@@ -6,7 +6,7 @@
 use anyhow::Result;
 use clap::{Arg, Args, Command, ValueEnum};
 
-use crate::{context::Context, dispatch, output};
+use crate::{command_line, context::Context, output};
 
 /// Prints the completion script for a shell
 ///
@@ -29,8 +29,8 @@ enum Shell {
 
 impl Completion {
     /// `completion`
-    pub async fn run(self, _cx: &Context) -> Result<()> {
-        let mut command = dispatch::command();
+    pub async fn run(self, cx: &Context) -> Result<()> {
+        let mut command = command_line::command(&cx.groups);
         command.build();
         output::write(&match self.shell {
             Shell::Bash => bash(&command),

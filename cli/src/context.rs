@@ -8,8 +8,9 @@ use clap::Args;
 
 use crate::{
     address::Address,
-    credentials::{self, Credentials},
-    git, login,
+    command_line::Group,
+    credentials::{self, Credentials, DEFAULT_URL},
+    git,
     transport::Tcp,
 };
 
@@ -18,6 +19,8 @@ use crate::{
 pub struct Context {
     /// Whether results are printed as JSON.
     pub json: bool,
+    /// All commands, for those that list them.
+    pub groups: Vec<Group>,
     platform: OnceCell<Platform>,
     app: OnceCell<String>,
 }
@@ -29,8 +32,8 @@ struct Platform {
 
 impl Context {
     /// A context with nothing loaded yet.
-    pub fn new(json: bool) -> Self {
-        Self { json, platform: OnceCell::new(), app: OnceCell::new() }
+    pub fn new(json: bool, groups: Vec<Group>) -> Self {
+        Self { json, groups, platform: OnceCell::new(), app: OnceCell::new() }
     }
 
     /// Records the command's app, for error messages.
@@ -60,7 +63,7 @@ impl Context {
     fn address_of(&self, credentials: &Credentials) -> Result<Address> {
         match credentials::current_address(credentials)? {
             Some(address) => Ok(address),
-            None => Address::parse(login::DEFAULT_URL),
+            None => Address::parse(DEFAULT_URL),
         }
     }
 

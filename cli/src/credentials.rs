@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 
+/// The default address of a platform.
+pub const DEFAULT_URL: &str = "http://localhost:5000";
+
 /// All logins of this user.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Credentials {
@@ -101,7 +104,7 @@ pub fn current_address(credentials: &Credentials) -> Result<Option<Address>> {
 pub fn token_for(credentials: &Credentials, address: &Address) -> Option<String> {
     let key = variable("WHARF_API_KEY").filter(|_| {
         let current = current_address(credentials).ok().flatten();
-        current.as_ref().map_or_else(|| address.to_string() == crate::login::DEFAULT_URL, |current| current == address)
+        current.as_ref().map_or_else(|| address.to_string() == DEFAULT_URL, |current| current == address)
     });
     key.or_else(|| credentials.at(address).map(|login| login.token.clone()))
 }

@@ -3,25 +3,23 @@
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::{Context as _, Result};
-use clap::{Arg, ArgAction, Command, error::ErrorKind};
+use clap::error::ErrorKind;
 
-use crate::{context::Context, help, output};
+use crate::{
+    command_line::{Group, command},
+    context::Context,
+    help, output,
+};
 
 /// Rejected by the platform: Heroku's exit status.
 const REFUSED: u8 = 2;
-
-/// Commands under one heading of the help.
-pub struct Group {
-    pub title: &'static str,
-    pub commands: Vec<Command>,
-}
 
 /// Declares the commands: `"name" ["aliases"] => arguments`, in groups.
 macro_rules! commands {
     ($($title:literal { $($name:literal [$($alias:literal),*] => $args:ty,)* })*) => {
         /// All commands, in the order of the help.
-        pub fn groups() -> Vec<dispatch::Group> {
-            vec![$(dispatch::Group {
+        pub fn groups() -> Vec<command_line::Group> {
+            vec![$(command_line::Group {
                 title: $title,
                 commands: vec![$({
                     let command = clap::Command::new($name).aliases([$($alias),*] as [&str; _]);
@@ -44,36 +42,21 @@ macro_rules! commands {
     };
 }
 
-/// The whole command line.
-pub fn command() -> Command {
-    Command::new("wharf")
-        .about("Runs your apps on your own machine")
-        .version(env!("CARGO_PKG_VERSION"))
-        .subcommand_required(true)
-        .disable_help_subcommand(true)
-        .arg(json_flag())
-        .subcommands(crate::groups().into_iter().flat_map(|group| group.commands))
-}
-
-fn json_flag() -> Arg {
-    Arg::new("json").short('j').long("json").help("Print JSON").global(true).action(ArgAction::SetTrue)
-}
-
 /// Runs the command line.
-pub fn main(args: Vec<OsString>) -> ExitCode {
+pub fn main(args: Vec<OsString>, groups: Vec<Group>) -> ExitCode {
     let words = &args[1.min(args.len())..];
     if words.is_empty() || (words.len() == 1 && (words[0] == "--help" || words[0] == "-h")) {
-        help::overview();
+        help::overview(&groups);
         return ExitCode::SUCCESS;
     }
-    let matches = match command().try_get_matches_from(args) {
+    let matches = match command(&groups).try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(err) => return usage(&err),
     };
     let Some((name, arguments)) = matches.subcommand() else {
         return ExitCode::FAILURE;
     };
-    let cx = Context::new(arguments.get_flag("json"));
+    let cx = Context::new(arguments.get_flag("json"), groups);
     match start(name, arguments, &cx) {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => failure(&err, &cx),
@@ -148,12 +131,12 @@ mod tests {
 
     #[test]
     fn commands_are_well_formed() {
-        command().debug_assert();
+        command(&crate::groups()).debug_assert();
     }
 
     #[test]
     fn every_command_says_what_it_does_and_none_is_named_twice() {
-        let commands: Vec<Command> = crate::groups().into_iter().flat_map(|g| g.commands).collect();
+        let commands: Vec<clap::Command> = crate::groups().into_iter().flat_map(|g| g.commands).collect();
         let mut names: Vec<String> = Vec::new();
         for command in &commands {
             assert!(command.get_about().is_some(), "{}", command.get_name());
@@ -183,7 +166,7 @@ mod tests {
 
     #[track_caller]
     fn name_of(line: &str) -> Option<String> {
-        let matches = command().try_get_matches_from(line.split(' ')).ok()?;
+        let matches = command(&crate::groups()).try_get_matches_from(line.split(' ')).ok()?;
         Some(matches.subcommand()?.0.to_owned())
     }
 

@@ -1,21 +1,14 @@
-//! git: the remotes of apps, and their credential helper.
+//! git: the remotes of apps, and setting up their credential helper.
 
 use std::{
     collections::BTreeMap,
-    io::Read,
     path::PathBuf,
     process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
-use clap::Args;
 
-use crate::{
-    address::Address,
-    context::Context,
-    credentials::{self, Credentials},
-    output::{self, app},
-};
+use crate::{address::Address, output};
 
 /// The remote that `create` and `git:remote` add.
 pub const REMOTE: &str = "wharf";
@@ -119,7 +112,7 @@ pub fn add_remote(address: &Address, name: &str, app: &str) -> Result<bool> {
 }
 
 /// Points the remote `name` at the app, whether it exists or not.
-fn set_remote(address: &Address, name: &str, app: &str) -> Result<()> {
+pub fn set_remote(address: &Address, name: &str, app: &str) -> Result<()> {
     let verb = if has_remote(name)? { "set-url" } else { "add" };
     run(&["remote", verb, name, &url_of(address, app)])
 }
@@ -171,73 +164,6 @@ pub fn remove_helper(address: &Address) -> Result<()> {
     Ok(())
 }
 
-/// Adds a git remote for an app to this folder
-#[derive(Args)]
-pub struct Remote {
-    /// The app
-    #[arg(short, long, value_name = "APP", env = "WHARF_APP", hide_env = true)]
-    app: String,
-    /// Name of the remote
-    #[arg(short, long, default_value = REMOTE)]
-    remote: String,
-}
-
-impl Remote {
-    /// `git:remote`
-    pub async fn run(self, cx: &Context) -> Result<()> {
-        cx.is_about(&self.app);
-        let found = cx.client()?.app_info(&self.app).await?;
-        if !is_repository() {
-            bail!("This folder is not a git repository. Create one: git init");
-        }
-        let address = cx.address()?;
-        set_remote(address, &self.remote, &found.name)?;
-        set_up_helper(address)?;
-        if cx.json {
-            let url = url_of(address, &found.name);
-            return output::json(&serde_json::json!({ "app": found.name, "remote": self.remote, "url": url }));
-        }
-        out!("set git remote {} to {}", self.remote, url_of(address, &found.name));
-        output::note(format!("Deploy {} with: git push {} main", app(&found.name), self.remote));
-        Ok(())
-    }
-}
-
-/// Git's credential helper (started by git)
-#[derive(Args)]
-pub struct Credential {
-    /// get, store or erase
-    operation: String,
-}
-
-impl Credential {
-    /// `git:credentials`: the protocol of gitcredentials(7).
-    pub async fn run(self, _cx: &Context) -> Result<()> {
-        let mut asked = String::new();
-        std::io::stdin().read_to_string(&mut asked).context("read git's request")?;
-        if self.operation != "get" {
-            // `wharf login` manages the login; there is nothing to store or erase.
-            return Ok(());
-        }
-        let credentials = Credentials::load()?;
-        let Some(address) = asked_address(&asked) else { return Ok(()) };
-        match credentials::token_for(&credentials, &address) {
-            Some(token) => out!("username=wharf\npassword={token}"),
-            // An empty answer is not a failure: git may prompt for a token.
-            None => output::note(format!("You are not logged in to {address}. Log in first: wharf login {address}")),
-        }
-        Ok(())
-    }
-}
-
-/// The exact scheme, host and port of git's request.
-fn asked_address(asked: &str) -> Option<Address> {
-    let field =
-        |name: &str| asked.lines().take_while(|l| !l.is_empty()).find_map(|l| l.strip_prefix(name)?.strip_prefix('='));
-    let protocol = field("protocol").filter(|p| matches!(*p, "http" | "https"))?;
-    Address::parse(&format!("{protocol}://{}", field("host")?)).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,15 +184,5 @@ mod tests {
         let found: Vec<(&str, &str)> = found.iter().map(|(r, a)| (r.as_str(), a.as_str())).collect();
         assert_eq!(found, [("staging", "dusk-staging"), ("wharf", "dusk")]);
         assert_eq!(url_of(&at("https://wharf.example.com"), "dusk"), "https://wharf.example.com/dusk.git");
-    }
-
-    #[test]
-    fn git_asks_for_an_exact_address() {
-        let asked = asked_address("protocol=http\nhost=localhost:5000\n\nhost=evil\n");
-        assert_eq!(asked, Some(at("http://localhost:5000")));
-        assert_ne!(asked, Some(at("https://localhost:5000")));
-        assert_eq!(asked_address("protocol=http\nhost=localhost:80\n"), Some(at("http://localhost")));
-        assert_eq!(asked_address("protocol=ssh\nhost=localhost\n"), None);
-        assert_eq!(asked_address("protocol=http\n"), None);
     }
 }

@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 use clap::{Args, Command};
 
 use crate::{
+    command_line::{Group, command},
     context::Context,
-    dispatch, groups,
     output::{self, BOLD, CYAN, Table, paint},
 };
 
@@ -18,13 +18,13 @@ pub struct Help {
 
 impl Help {
     /// `help`
-    pub async fn run(self, _cx: &Context) -> Result<()> {
+    pub async fn run(self, cx: &Context) -> Result<()> {
         let Some(wanted) = self.command else {
-            overview();
+            overview(&cx.groups);
             return Ok(());
         };
         let topic = format!("{wanted}:");
-        let mut whole = dispatch::command();
+        let mut whole = command(&cx.groups);
         whole.build();
         let found = whole.find_subcommand_mut(&wanted).map(|command| command.render_long_help().ansi().to_string());
         let below: Vec<Command> =
@@ -44,9 +44,9 @@ impl Help {
 }
 
 /// Prints every command with its description, in groups.
-pub fn overview() {
+pub fn overview(groups: &[Group]) {
     out!("Runs your apps on your own machine.\n\n{} wharf COMMAND [--app APP] [--json]", paint(BOLD, "Usage:"));
-    for group in groups() {
+    for group in groups {
         out!("\n{}", paint(BOLD, group.title));
         list(&group.commands);
     }

@@ -84,11 +84,11 @@ mod tests {
     #[test]
     fn an_address_is_the_platforms_or_it_is_not() {
         let local = |url: &str| Local { address: Address::parse(url).unwrap(), email: String::new() };
-        let at = |ours: &str, asked: &str| local(ours).is_at(&Address::parse(asked).unwrap());
+        let at = |ours: &str, wanted: &str| local(ours).is_at(&Address::parse(wanted).unwrap());
         assert!(at("http://localhost:5000", "http://localhost:5000"));
         assert!(at("http://localhost:5000", "http://127.0.0.1:5000"));
         assert!(at("https://wharf.example.com", "wharf.example.com"));
-        for (ours, asked) in [
+        for (ours, wanted) in [
             ("http://localhost:5000", "http://localhost:5001"),
             ("http://localhost:5000", "https://localhost:5000"),
             // Another listener may have this one.
@@ -98,7 +98,7 @@ mod tests {
             ("https://wharf.example.com", "http://localhost:5000"),
             ("https://wharf.example.com", "https://wharf.example.com.evil.test"),
         ] {
-            assert!(!at(ours, asked), "{ours} {asked}");
+            assert!(!at(ours, wanted), "{ours} {wanted}");
         }
     }
 
@@ -111,8 +111,8 @@ mod tests {
         let listener = tokio::net::UnixListener::bind(folder.join(SOCKET)).unwrap();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
         assert!(Local::find_in(&run, "secret").await.is_none());
-        let heard = tokio::time::timeout(std::time::Duration::ZERO, listener.accept()).await;
-        assert!(heard.is_err(), "it was asked");
+        let connection = tokio::time::timeout(std::time::Duration::ZERO, listener.accept()).await;
+        assert!(connection.is_err(), "it was asked");
         fs::remove_dir_all(run).unwrap();
     }
 }

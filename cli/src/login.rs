@@ -15,15 +15,13 @@ use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use crate::{
     address::Address,
     context::Context,
-    credentials::{self, Credentials, variable},
+    credentials::{self, Credentials, DEFAULT_URL, variable},
     git,
     local::Local,
     output::{self, note},
     transport::Tcp,
 };
 
-/// The default address of a platform.
-pub const DEFAULT_URL: &str = "http://localhost:5000";
 /// The default data directory.
 const DEFAULT_DATA: &str = "/var/lib/wharf";
 

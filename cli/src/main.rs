@@ -17,6 +17,7 @@ mod authorizations;
 mod buildpack_installations;
 mod builds;
 mod collaborators;
+mod command_line;
 mod completion;
 mod config_vars;
 mod context;
@@ -26,6 +27,7 @@ mod events;
 mod features;
 mod formation;
 mod git;
+mod git_commands;
 mod help;
 mod lines;
 mod local;
@@ -51,7 +53,7 @@ commands! {
         "whoami" ["auth:whoami"] => login::Whoami,
         "auth:token" [] => login::Token,
         "create" ["apps:create"] => apps::Create,
-        "git:remote" [] => git::Remote,
+        "git:remote" [] => git_commands::Remote,
         "open" ["apps:open"] => apps::Open,
     }
     "Apps" {
@@ -139,10 +141,10 @@ commands! {
         "help" [] => help::Help,
         "version" [] => help::Version,
         "completion" ["autocomplete"] => completion::Completion,
-        "git:credentials" [] => git::Credential,
+        "git:credentials" [] => git_commands::Credential,
     }
 }
 
 fn main() -> std::process::ExitCode {
-    dispatch::main(std::env::args_os().collect())
+    dispatch::main(std::env::args_os().collect(), groups())
 }
