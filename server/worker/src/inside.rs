@@ -17,9 +17,8 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serde::{Deserialize, Serialize};
 
 use crate::root::Root;
+use crate::sentence::{Sentence, doing};
 use crate::{Errands, Given, Limits, Lines as Files, Network, Order, Work, message};
-
-type Sentence = String;
 
 /// Where programs are looked for.
 const PATH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
@@ -96,8 +95,8 @@ fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Se
 
 /// Runs as PID 1 of the new namespaces and never returns: prepares what needs no order, waits for
 /// one, and has it done.
-pub(crate) fn run(lines: Lines, doors: &[PathBuf], errands: &Errands) -> ! {
-    let ready = enter_groups(doors).and_then(|()| Filters::new());
+pub(crate) fn run(lines: Lines, procs: &[PathBuf], errands: &Errands) -> ! {
+    let ready = enter_groups(procs).and_then(|()| Filters::new());
     // Nothing comes when the supervisor, or the server, is gone.
     let Ok((order, files)) = message::receive(&lines.orders) else { exit(1) };
     drop(lines.orders);
@@ -123,8 +122,8 @@ pub(crate) fn run(lines: Lines, doors: &[PathBuf], errands: &Errands) -> ! {
 }
 
 /// Enters the worker's groups. It takes the kernel a while, so that it is done ahead.
-fn enter_groups(doors: &[PathBuf]) -> Result<(), Sentence> {
-    doors.iter().try_for_each(|door| fs::write(door, "0")).map_err(doing("enter the worker's groups"))?;
+fn enter_groups(procs: &[PathBuf]) -> Result<(), Sentence> {
+    procs.iter().try_for_each(|file| fs::write(file, "0")).map_err(doing("enter the worker's groups"))?;
     nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|e| doing("hide the groups")(e.into()))?;
     nix::unistd::sethostname("worker").map_err(|e| doing("set the host name")(e.into()))
 }
@@ -280,11 +279,6 @@ fn wait_for(work: i32, mut report: File) -> ! {
             exit(1)
         }
     }
-}
-
-pub(crate) fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Sentence {
-    let what = what.into();
-    move |e| format!("Could not {what}: {e}.")
 }
 
 /// Ends this process without anything that the supervisor, whose copy it is, has registered.

@@ -20,17 +20,20 @@
 mod errand;
 mod error;
 mod inside;
+mod lines;
 mod message;
 mod order;
 mod root;
+mod sentence;
 mod supervisor;
 mod workers;
 
 pub use errand::{Errand, Errands, Given};
 pub use error::Error;
+pub use lines::Lines;
 pub use order::{Limits, Network, Order, Program, Shown, Work};
 pub use supervisor::main;
-pub use workers::{Done, Lines, Output, Worker, Workers, from_worker, to_worker};
+pub use workers::{Done, Output, Worker, Workers, from_worker, to_worker};
 
 /// The first of the users of workers: they lie far above those that Debian gives out, also to
 /// containers, and below those of apps.

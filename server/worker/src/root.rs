@@ -13,7 +13,7 @@ use dyno::confine::{STACK, bind, mount_on};
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MntFlags, MsFlags, umount2};
 
-use crate::inside::doing;
+use crate::sentence::{Sentence, doing};
 use crate::{Network, Shown};
 
 /// Where the new root is made: any directory that every machine has.
@@ -33,7 +33,7 @@ pub(crate) struct Root<'a> {
 
 impl Root<'_> {
     /// Makes it the root of this process, which must be PID 1 of namespaces of its own.
-    pub fn enter(&self) -> Result<(), String> {
+    pub fn enter(&self) -> Result<(), Sentence> {
         // SAFETY: plain system call. What is made here is for the worker's user to see.
         unsafe { libc::umask(0o022) };
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
@@ -125,7 +125,7 @@ fn make_place(target: &Path, is_dir: bool) -> io::Result<()> {
     fs::write(target, "")
 }
 
-fn pivot() -> Result<(), String> {
+fn pivot() -> Result<(), Sentence> {
     std::env::set_current_dir(POINT).map_err(doing("enter the root"))?;
     nix::unistd::pivot_root(".", ".").map_err(|e| doing("change the root")(e.into()))?;
     umount2(".", MntFlags::MNT_DETACH).map_err(|e| doing("leave the old root")(e.into()))?;

@@ -67,9 +67,9 @@ fn supervise(control: &UnixStream, cgroups: &Cgroups, name: &str, errands: &Erra
     cgroups.create(name, &groups).map_err(Error::host("limit the worker's groups"))?;
     message::send(&inside.orders, &order, &lines)?;
     drop(lines);
-    let outcome = listen(control, &inside.heard, &limits).and_then(|said| {
+    let outcome = listen(control, &inside.reader, &limits).and_then(|reports| {
         drop(inside);
-        outcome(&said, &limits)
+        outcome(&reports, &limits)
     });
     match (outcome, memory.and_then(|memory| memory.shortage())) {
         (Err(Error::TooLong { limit }), _) => Err(Error::TooLong { limit }),
@@ -84,7 +84,7 @@ struct Inside {
     pid: i32,
     /// Where init waits for its order.
     orders: UnixStream,
-    heard: File,
+    reader: File,
     /// Init ends when this is closed.
     _alive: OwnedFd,
 }
@@ -92,10 +92,10 @@ struct Inside {
 impl Inside {
     /// Makes the group and the namespaces, and init in them.
     fn start(control: &UnixStream, cgroups: &Cgroups, name: &str, errands: &Errands) -> Result<Inside, Error> {
-        let doors = cgroups.create(name, &dyno::Limits::default()).map_err(Error::host("make the worker's groups"))?;
+        let procs = cgroups.create(name, &dyno::Limits::default()).map_err(Error::host("make the worker's groups"))?;
         let network = File::open("/proc/self/ns/net").map_err(Error::host("find the host's network"))?;
         let pipe = || io::pipe().map_err(Error::host("make a pipe"));
-        let ((heard, report), (alive, held)) = (pipe()?, pipe()?);
+        let ((reader, report), (alive, held)) = (pipe()?, pipe()?);
         let (orders, init) = UnixStream::pair().map_err(Error::host("make a socket"))?;
         // SAFETY: this process has one thread, so the child may do anything.
         let pid = unsafe { libc::syscall(libc::SYS_clone, NAMESPACES | libc::SIGCHLD, 0, 0, 0, 0) } as i32;
@@ -105,14 +105,14 @@ impl Inside {
         if pid == 0 {
             // SAFETY: the child never comes back to where it would be used.
             unsafe { libc::close(control.as_raw_fd()) };
-            drop((heard, held, orders));
+            drop((reader, held, orders));
             inside::run(
                 inside::Lines { orders: init, report: report.into(), alive: alive.into(), network },
-                &doors,
+                &procs,
                 errands,
             );
         }
-        Ok(Inside { pid, orders, heard: OwnedFd::from(heard).into(), _alive: held.into() })
+        Ok(Inside { pid, orders, reader: OwnedFd::from(reader).into(), _alive: held.into() })
     }
 }
 
@@ -127,9 +127,9 @@ impl Drop for Inside {
 }
 
 /// Hears what is said inside until all there have ended, or have to.
-fn listen(control: &UnixStream, mut heard: &File, limits: &Limits) -> Result<Vec<u8>, Error> {
+fn listen(control: &UnixStream, mut reader: &File, limits: &Limits) -> Result<Vec<u8>, Error> {
     let deadline = Instant::now() + limits.time;
-    let (mut said, mut part) = (Vec::new(), [0; 16 << 10]);
+    let (mut reports, mut part) = (Vec::new(), [0; 16 << 10]);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -137,7 +137,7 @@ fn listen(control: &UnixStream, mut heard: &File, limits: &Limits) -> Result<Vec
         }
         let wait = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
         let mut polled =
-            [PollFd::new(heard.as_fd(), PollFlags::POLLIN), PollFd::new(control.as_fd(), PollFlags::empty())];
+            [PollFd::new(reader.as_fd(), PollFlags::POLLIN), PollFd::new(control.as_fd(), PollFlags::empty())];
         match poll(&mut polled, wait) {
             Ok(0) | Err(nix::errno::Errno::EINTR) => continue,
             Ok(_) => {}
@@ -148,21 +148,21 @@ fn listen(control: &UnixStream, mut heard: &File, limits: &Limits) -> Result<Vec
             return Err(Error::Host("Nobody waits for it any more.".to_owned()));
         }
         if inside {
-            match heard.read(&mut part).map_err(Error::host("listen to the worker"))? {
-                0 => return Ok(said),
-                n => said.extend_from_slice(&part[..n]),
+            match reader.read(&mut part).map_err(Error::host("listen to the worker"))? {
+                0 => return Ok(reports),
+                n => reports.extend_from_slice(&part[..n]),
             }
         }
-        if said.len() > MOST_BYTES {
+        if reports.len() > MOST_BYTES {
             return Err(Error::TooLarge { bytes: MOST_BYTES as u64 });
         }
     }
 }
 
 /// What the reports come to. They are lines; the last one that says how it ended counts.
-fn outcome(said: &[u8], limits: &Limits) -> Result<Outcome, Error> {
+fn outcome(reports: &[u8], limits: &Limits) -> Result<Outcome, Error> {
     let mut answer = None;
-    for line in said.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+    for line in reports.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
         match serde_json::from_slice(line).map_err(|e| Error::host("understand the worker")(e.into()))? {
             Report::Trouble(sentence) => return Err(Error::Host(sentence)),
             Report::Answer(text) => answer = Some(text),

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::message::{self, Outcome};
-use crate::{Errand, Error, Order, Work};
+use crate::{Errand, Error, Lines, Order, Work};
 
 /// How much longer than its limit a worker may take to be killed and cleared away.
 const GRACE: Duration = Duration::from_secs(20);
@@ -45,19 +45,6 @@ struct Supervisor {
     control: UnixStream,
     /// Waited for by the runtime when it is dropped.
     process: Child,
-}
-
-/// What a worker is handed as open files. Without one, it has /dev/null in its place.
-#[derive(Default, Debug)]
-pub struct Lines {
-    /// Its standard input.
-    pub stdin: Option<OwnedFd>,
-    /// Its standard output.
-    pub stdout: Option<OwnedFd>,
-    /// Its standard error.
-    pub stderr: Option<OwnedFd>,
-    /// What it has at 3, 4, and so on; for an errand [`Given::files`](crate::Given::files).
-    pub more: Vec<OwnedFd>,
 }
 
 /// A program that ended by itself.
@@ -99,9 +86,9 @@ impl Workers {
 
     /// As [`Workers::new`], where the control group of dynos and workers has another name. For tests.
     pub fn in_group(group: &str) -> Result<Workers, Error> {
-        let told = |e: dyno::Error| Error::Host(e.to_string());
-        let cgroups = Cgroups::of_workers(group).map_err(told)?;
-        cgroups.prepare().map_err(told)?;
+        let host_error = |e: dyno::Error| Error::Host(e.to_string());
+        let cgroups = Cgroups::of_workers(group).map_err(host_error)?;
+        cgroups.prepare().map_err(host_error)?;
         cgroups.remove_lost(is_lost).map_err(Error::host("remove the groups of old workers"))?;
         let executable = PathBuf::from("/proc/self/exe");
         Ok(Workers { executable, group: group.to_owned(), spare: Arc::default() })
@@ -175,17 +162,17 @@ impl Workers {
         // A program need not read all that it is given.
         let write = async move { drop(writer.write_all(input).await) };
         let read = async move {
-            let mut said = Vec::new();
-            let read = (&mut reader).take(most + 1).read_to_end(&mut said).await;
+            let mut bytes = Vec::new();
+            let read = (&mut reader).take(most + 1).read_to_end(&mut bytes).await;
             read.map_err(Error::host("listen to a worker"))?;
-            if said.len() as u64 > most { Err(Error::TooLarge { bytes: most }) } else { Ok(said) }
+            if bytes.len() as u64 > most { Err(Error::TooLarge { bytes: most }) } else { Ok(bytes) }
         };
         let complain = async move {
-            let mut said = Vec::new();
-            let _ = (&mut complaints).take(COMPLAINT_BYTES as u64).read_to_end(&mut said).await;
+            let mut bytes = Vec::new();
+            let _ = (&mut complaints).take(COMPLAINT_BYTES as u64).read_to_end(&mut bytes).await;
             // It must not be held up by words that nobody keeps.
             let _ = tokio::io::copy(&mut complaints, &mut tokio::io::sink()).await;
-            Ok(String::from_utf8_lossy(&said).into_owned())
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
         // What reads too much drops the worker, which ends the others.
         let all = async { tokio::try_join!(read, complain, worker.done()) };
@@ -219,9 +206,9 @@ impl Worker {
 
     async fn outcome(mut self) -> Result<Outcome, Error> {
         let mut text = Vec::new();
-        let heard = timeout(self.patience, self.control.read_to_end(&mut text)).await;
-        let heard = heard.unwrap_or_else(|late| Err(late.into()));
-        heard.map_err(Error::host("hear from a worker's supervisor"))?;
+        let outcome = timeout(self.patience, self.control.read_to_end(&mut text)).await;
+        let outcome = outcome.unwrap_or_else(|late| Err(late.into()));
+        outcome.map_err(Error::host("hear from a worker's supervisor"))?;
         if text.is_empty() {
             self.clear_away().await;
             return Err(Error::Host("The supervisor of a worker was killed.".to_owned()));
