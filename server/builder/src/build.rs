@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use dyno::{Driver, Limits, Spec};
+use dyno::{Driver, Spec};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -13,76 +12,18 @@ use trees::Dir;
 use uuid::Uuid;
 
 use crate::buildpacks::Buildpack;
+use crate::config::Config;
 use crate::error::Error;
 use crate::follow::{self, Outcome};
+use crate::request::Request;
 use crate::slugignore::SlugIgnore;
-use crate::workshop::{self, Workshop};
+use crate::workspace::{self, Workspace};
 use crate::{environment, pack, procfile, release, source};
 
 /// Bytes of a Procfile or `.slugignore` that are read.
 const SMALL_FILE: u64 = 256 << 10;
 /// Lines of a Procfile that are no process and that are told: the first ones say enough.
 const ODD_LINES: usize = 5;
-
-/// What is the same for all builds of a host.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Directory of root's for trees and slugs in the making; on the disk of the slugs.
-    pub tmp: PathBuf,
-    /// A build that takes longer fails.
-    pub time_limit: Duration,
-    /// Bytes of a slug, compressed.
-    pub slug_limit: u64,
-    /// What a build dyno may use.
-    pub limits: Limits,
-    /// Directories whose buildpacks (`file://`) may be used though not everybody can read them.
-    pub local_buildpacks: Vec<PathBuf>,
-}
-
-impl Config {
-    /// Heroku's limits, in the platform's data directory.
-    pub fn new(data: &Path) -> Config {
-        Config {
-            tmp: data.join("tmp"),
-            time_limit: Duration::from_secs(15 * 60),
-            slug_limit: 500 << 20,
-            limits: Limits {
-                memory_bytes: 4 << 30,
-                memory_max_bytes: 4 << 30,
-                cpu_shares: 512,
-                cpu_quota_us: 0,
-                pids: 4096,
-                disk: dyno::disks::Size::of(20 << 30),
-            },
-            local_buildpacks: Vec::new(),
-        }
-    }
-}
-
-/// What to build.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Whose cache and build directory it is.
-    pub app_id: Uuid,
-    /// Also the id of the build dyno: the same request after a crash replaces what the first left.
-    pub build_id: Uuid,
-    /// The app's user and group.
-    pub uid: u32,
-    /// The stack that the app asked for, as it is shown and put into `STACK`.
-    pub stack: String,
-    /// The unpacked source. It is only read; the caller removes it.
-    pub source: PathBuf,
-    /// `CACHE_DIR`, made if missing.
-    pub cache: PathBuf,
-    /// Names or URLs, in order; empty: the built-in one that fits.
-    pub buildpacks: Vec<String>,
-    /// Whether buildpacks in folders of this host (`file://`) may be used: it is an administrator who builds.
-    pub may_use_host: bool,
-    /// Config vars, for `ENV_DIR`.
-    pub env: BTreeMap<String, String>,
-    /// The commit or version of the source, for `SOURCE_VERSION`.
-    pub source_version: String,
-}
 
 /// What a build makes.
 #[derive(Clone, Debug)]
@@ -110,16 +51,16 @@ pub async fn build(
     output: &UnboundedSender<String>,
     cancel: CancellationToken,
 ) -> Result<Slug, Error> {
-    let workshop = Workshop::new(config, request.build_id, request.app_id, request.uid, &request.cache);
-    clear(driver, &workshop, request.build_id).await?;
-    workshop.clear_slug().context("remove an earlier slug")?;
-    let site = Site { driver, config, request, workshop, output, cancel };
-    let result = site.build().await;
-    if let Err(e) = clear(driver, &site.workshop, request.build_id).await {
+    let workspace = Workspace::new(config, request.build_id, request.app_id, request.uid, &request.cache);
+    clear(driver, &workspace, request.build_id).await?;
+    workspace.clear_slug().context("remove an earlier slug")?;
+    let run = Run { driver, config, request, workspace, output, cancel };
+    let result = run.build().await;
+    if let Err(e) = clear(driver, &run.workspace, request.build_id).await {
         tracing::warn!(build.id = %request.build_id, error = format!("{e:#}"), "cannot clean up after a build");
     }
     if result.is_err() {
-        site.workshop.clear_slug().context("remove the unfinished slug")?;
+        run.workspace.clear_slug().context("remove the unfinished slug")?;
     }
     result
 }
@@ -128,9 +69,9 @@ pub async fn build(
 /// into the app's cache is lost. It is fine if there is nothing. To be called when nobody builds it.
 pub async fn abandon(driver: &dyn Driver, config: &Config, build: Uuid) -> anyhow::Result<()> {
     // The app's cache may be another build's by now.
-    let workshop = Workshop::new(config, build, Uuid::nil(), 0, &config.tmp.join("no-cache"));
-    clear(driver, &workshop, build).await?;
-    spawn_blocking(move || workshop.clear_slug())
+    let workspace = Workspace::new(config, build, Uuid::nil(), 0, &config.tmp.join("no-cache"));
+    clear(driver, &workspace, build).await?;
+    spawn_blocking(move || workspace.clear_slug())
         .await
         .context("remove the slug in the making")?
         .context("remove the slug in the making")
@@ -140,16 +81,16 @@ pub async fn abandon(driver: &dyn Driver, config: &Config, build: Uuid) -> anyho
 pub fn left(config: &Config) -> std::io::Result<BTreeSet<Uuid>> {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(&config.tmp)? {
-        found.extend(entry?.file_name().to_str().and_then(workshop::of_build));
+        found.extend(entry?.file_name().to_str().and_then(workspace::of_build));
     }
     Ok(found)
 }
 
 /// Removes the dyno and the files of this build, if there are any.
-async fn clear(driver: &dyn Driver, workshop: &Workshop, id: Uuid) -> anyhow::Result<()> {
+async fn clear(driver: &dyn Driver, workspace: &Workspace, id: Uuid) -> anyhow::Result<()> {
     driver.remove(id).await.context("remove the build dyno")?;
-    let workshop = workshop.clone();
-    spawn_blocking(move || workshop.clear())
+    let workspace = workspace.clone();
+    spawn_blocking(move || workspace.clear())
         .await
         .context("remove the build's files")?
         .context("remove the build's files")
@@ -161,24 +102,24 @@ fn dyno_name(build: Uuid) -> String {
 }
 
 /// Everything that the steps of one build need.
-struct Site<'a> {
+struct Run<'a> {
     driver: &'a dyn Driver,
     config: &'a Config,
     request: &'a Request,
-    workshop: Workshop,
+    workspace: Workspace,
     output: &'a UnboundedSender<String>,
     cancel: CancellationToken,
 }
 
-impl Site<'_> {
+impl Run<'_> {
     async fn build(&self) -> Result<Slug, Error> {
         self.say(format!("-----> Building on the {} stack", self.request.stack));
-        let packs = workshop::choose(self.config, self.request).map_err(|sentence| {
+        let packs = workspace::select_buildpacks(self.config, self.request).map_err(|sentence| {
             self.say(format!(" !     {sentence}"));
             Error::failed("failed to find the buildpacks")
         })?;
-        let (workshop, request) = (self.workshop.clone(), self.request.clone());
-        let opened = spawn_blocking(move || workshop.open(&request)).await.context("open the build's disk")?;
+        let (workspace, request) = (self.workspace.clone(), self.request.clone());
+        let opened = spawn_blocking(move || workspace.open(&request)).await.context("open the build's disk")?;
         opened.context("open the build's disk")?;
         self.copy_source().await?;
         self.announce(&packs);
@@ -194,7 +135,7 @@ impl Site<'_> {
 
     async fn copy_source(&self) -> Result<(), Error> {
         let from = self.request.source.clone();
-        let to = self.workshop.source();
+        let to = self.workspace.source();
         let (uid, cancel) = (self.request.uid, self.cancel.clone());
         let text = |top: Dir| top.text(Path::new(".slugignore"), SMALL_FILE);
         let ignore = Dir::open(&from).and_then(text).unwrap_or_else(|e| {
@@ -235,7 +176,7 @@ impl Site<'_> {
 
     async fn compile(&self, packs: &[(String, Buildpack)]) -> Result<(), Error> {
         let request = self.request;
-        self.workshop.furnish(request, packs).context("prepare the build")?;
+        self.workspace.prepare(request, packs).context("prepare the build")?;
         let id = request.build_id.to_string();
         let host = |name: &str| std::env::var(name).ok();
         let limit = self.config.time_limit;
@@ -244,8 +185,8 @@ impl Site<'_> {
             id: request.build_id,
             name: dyno_name(request.build_id),
             uid: request.uid,
-            command: self.workshop.command(request.buildpacks.is_empty()),
-            root: self.workshop.mounts(packs, &env),
+            command: self.workspace.command(request.buildpacks.is_empty()),
+            root: self.workspace.mounts(packs, &env),
             env,
             limits: self.config.limits,
             port: None,
@@ -261,11 +202,11 @@ impl Site<'_> {
                 self.say(format!(" !     The build took longer than {minutes} minutes and was stopped."));
                 Err(Error::failed("the build took too long"))
             }
-            Outcome::Exited(exit) => self.judge(&exit),
+            Outcome::Exited(exit) => self.check_exit(&exit),
         }
     }
 
-    fn judge(&self, exit: &dyno::Exit) -> Result<(), Error> {
+    fn check_exit(&self, exit: &dyno::Exit) -> Result<(), Error> {
         if let Some(error) = &exit.error {
             return Err(anyhow!("the build dyno did not start: {error}").into());
         }
@@ -280,10 +221,10 @@ impl Site<'_> {
             // Another time there is more.
             return Err(anyhow!("the machine was short of memory, and a process of the build was killed").into());
         }
-        for sentence in self.workshop.full() {
+        for sentence in self.workspace.full() {
             self.say(format!(" !     {sentence}"));
         }
-        let why = self.workshop.result("failed").ok().flatten();
+        let why = self.workspace.result("failed").ok().flatten();
         let why = why.and_then(|text| text.lines().next().map(str::to_owned));
         Err(Error::failed(why.filter(|why| !why.is_empty()).unwrap_or_else(|| match exit.signal {
             Some(signal) => format!("the build was killed by signal {signal}"),
@@ -294,7 +235,7 @@ impl Site<'_> {
     fn discover(&self) -> Result<BTreeMap<String, String>, Error> {
         self.say("-----> Discovering process types");
         let text = |top: Dir| top.text(Path::new("Procfile"), SMALL_FILE);
-        let procfile = Dir::open(&self.workshop.source()).and_then(text).map_err(|e| {
+        let procfile = Dir::open(&self.workspace.source()).and_then(text).map_err(|e| {
             self.say(format!(" !     The Procfile cannot be read: {e}. It must be a regular file."));
             Error::failed("failed to read the Procfile")
         })?;
@@ -306,7 +247,7 @@ impl Site<'_> {
             self.say(format!("       Procfile declares types -> {names}"));
             return Ok(types);
         }
-        let yaml = self.workshop.result("release.yml").ok().flatten().unwrap_or_default();
+        let yaml = self.workspace.result("release.yml").ok().flatten().unwrap_or_default();
         let types = release::default_process_types(&yaml);
         self.say("       Procfile declares types     -> (none)");
         if !types.is_empty() {
@@ -328,10 +269,10 @@ impl Site<'_> {
         self.say("");
         self.say("-----> Compressing...");
         self.driver.remove(self.request.build_id).await.context("remove the build dyno")?; // nothing of it may touch the tree any more
-        let workshop = self.workshop.clone();
-        let synced = spawn_blocking(move || workshop.sync()).await.context("write down what was built")?;
+        let workspace = self.workspace.clone();
+        let synced = spawn_blocking(move || workspace.sync()).await.context("write down what was built")?;
         synced.context("write down what was built")?;
-        let (tree, file) = (self.workshop.source(), self.workshop.slug().to_owned());
+        let (tree, file) = (self.workspace.source(), self.workspace.slug().to_owned());
         let (limit, cancel) = (self.config.slug_limit, self.cancel.clone());
         let packed = spawn_blocking(move || pack::pack(&tree, &file, limit, &cancel))
             .await
@@ -342,13 +283,13 @@ impl Site<'_> {
             }
         })?;
         self.say(format!("       Done: {}", human(packed.size)));
-        let description = self.workshop.result("name").ok().flatten();
+        let description = self.workspace.result("name").ok().flatten();
         Ok(Slug {
             checksum: packed.checksum,
             size: packed.size,
             process_types,
             buildpack_description: description.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()),
-            file: self.workshop.slug().to_owned(),
+            file: self.workspace.slug().to_owned(),
         })
     }
 }

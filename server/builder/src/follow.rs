@@ -87,9 +87,9 @@ impl Tail {
             for entry in &entries {
                 let text = line(&entry.text);
                 // What the platform says of the dyno stands out from what the dyno says.
-                let said = if matches!(entry.kind, b'o' | b'e') { text } else { format!(" !     {text}") };
+                let line = if matches!(entry.kind, b'o' | b'e') { text } else { format!(" !     {text}") };
                 // Nobody listens any more: the build goes on all the same.
-                let _ = output.send(said);
+                let _ = output.send(line);
             }
         }
     }

@@ -9,6 +9,7 @@
 
 mod build;
 mod buildpacks;
+mod config;
 mod environment;
 mod error;
 mod files;
@@ -17,16 +18,19 @@ mod masking;
 mod pack;
 mod procfile;
 mod release;
+mod request;
 mod slugignore;
 mod source;
 mod unpack;
-mod workshop;
+mod workspace;
 
-pub use build::{Config, Request, Slug, abandon, build, left};
+pub use build::{Slug, abandon, build, left};
 pub use buildpacks::{BuiltIn, canonical, is_local};
+pub use config::Config;
 pub use error::Error;
 pub use masking::{masked, without_secrets};
 pub use procfile::parse as procfile;
+pub use request::Request;
 pub use unpack::{LONGEST, check, errands, is_unfinished, unpack, unpack_source, unpack_tree};
 
 #[cfg(test)]

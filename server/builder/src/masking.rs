@@ -81,9 +81,10 @@ mod tests {
     #[test]
     fn what_programs_print_of_an_address_has_no_secrets() {
         let addresses = ["https://me:hush-hush@example.com/a?key=1234", "https://x@example.com/"];
-        let said = "fatal: Authentication failed for 'https://me:hush-hush@example.com/a' with hush-hush and key=1234";
+        let message =
+            "fatal: Authentication failed for 'https://me:hush-hush@example.com/a' with hush-hush and key=1234";
         let shown = "fatal: Authentication failed for 'https://***@example.com/a' with *** and ***";
-        assert_eq!(without_secrets(said, addresses), shown);
+        assert_eq!(without_secrets(message, addresses), shown);
         let signed = ["https://files.example.com/a.tgz?X-Amz-Expires=900&X-Amz-Signature=0123456789abcdef"];
         assert_eq!(without_secrets("900 of 0123456789abcdef", signed), "900 of ***");
     }

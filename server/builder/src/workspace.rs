@@ -14,10 +14,11 @@ use sha2::{Digest, Sha256};
 use trees::Dir;
 use uuid::Uuid;
 
-use crate::build::{Config, Request};
 use crate::buildpacks::{Buildpack, BuiltIn, label};
+use crate::config::Config;
 use crate::environment::authorities_to_bind;
 use crate::files;
+use crate::request::Request;
 
 /// Where the dyno sees things. Only the build directory differs between apps; it is the same for
 /// every build of one app, because compilers remember absolute paths in their caches.
@@ -37,7 +38,7 @@ const DRIVE: &str = include_str!("drive.sh");
 /// Directories of one build, all below one, and the app's cache. Both are on disks of a fixed size,
 /// where the machine has such.
 #[derive(Clone)]
-pub(crate) struct Workshop {
+pub(crate) struct Workspace {
     root: PathBuf,
     slug: PathBuf,
     build_dir: String,
@@ -47,9 +48,9 @@ pub(crate) struct Workshop {
     disks: Option<[Lent; 2]>,
 }
 
-impl Workshop {
+impl Workspace {
     /// The place for this build, whose cache is `kept` between builds. Nothing is made yet.
-    pub(crate) fn new(config: &Config, build: Uuid, app: Uuid, uid: u32, kept: &Path) -> Workshop {
+    pub(crate) fn new(config: &Config, build: Uuid, app: Uuid, uid: u32, kept: &Path) -> Workspace {
         let name = build.simple();
         let app = hex::encode(Sha256::digest(app.as_bytes()));
         let root = config.tmp.join(format!("build-{name}"));
@@ -63,7 +64,7 @@ impl Workshop {
         let disks = disks::missing(&config.tmp)
             .is_none()
             .then(|| [disk(config.tmp.join(format!("build-{name}.img")), &root), disk(kept.join(CACHE_IMAGE), &cache)]);
-        Workshop {
+        Workspace {
             cache: if disks.is_some() { cache.join("cache") } else { kept.to_owned() },
             disks,
             root,
@@ -138,7 +139,7 @@ impl Workshop {
     }
 
     /// Makes the directories, but for the source.
-    pub(crate) fn furnish(&self, request: &Request, packs: &[(String, Buildpack)]) -> io::Result<()> {
+    pub(crate) fn prepare(&self, request: &Request, packs: &[(String, Buildpack)]) -> io::Result<()> {
         fs::create_dir_all(&self.root)?;
         fs::set_permissions(&self.root, Permissions::from_mode(0o700))?;
         for name in ["out", "packs", "env", "builder"] {
@@ -230,7 +231,7 @@ impl Workshop {
     }
 }
 
-/// Whose build's a file or directory of this name is, beside the workshops, if it is one's.
+/// Whose build's a file or directory of this name is, beside the workspaces, if it is one's.
 pub(crate) fn of_build(name: &str) -> Option<Uuid> {
     let stem = name.split('.').next()?;
     let id = ["build-", "cache-", "slug-"].iter().find_map(|kind| stem.strip_prefix(kind))?;
@@ -239,7 +240,7 @@ pub(crate) fn of_build(name: &str) -> Option<Uuid> {
 }
 
 /// The buildpacks in question, with the names to show. The error is a sentence for the user.
-pub(crate) fn choose(config: &Config, request: &Request) -> Result<Vec<(String, Buildpack)>, String> {
+pub(crate) fn select_buildpacks(config: &Config, request: &Request) -> Result<Vec<(String, Buildpack)>, String> {
     if request.buildpacks.is_empty() {
         let all = BuiltIn::ALL.map(|b| (b.name().to_owned(), Buildpack::BuiltIn(b)));
         return Ok(all.into());

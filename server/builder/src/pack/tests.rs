@@ -99,14 +99,14 @@ fn both(most: &Most, make: impl FnOnce(&Path)) -> [Result<(), String>; 2] {
     let (from, slug) = (dir.path().join("tree"), dir.path().join("slug"));
     fs::create_dir(&from).unwrap();
     make(&from);
-    let said = |e: Error| match e {
+    let message = |e: Error| match e {
         Error::Failed { why } => why,
         other => panic!("{other}"),
     };
-    let within = pack_within(&from, &slug, most, &CancellationToken::new()).map(drop).map_err(said);
+    let within = pack_within(&from, &slug, most, &CancellationToken::new()).map(drop).map_err(message);
     let bounds = Bounds { depth: 1000, path: 10_000, entries: 1_000_000 };
     let any = Most { packed: 1 << 30, unpacked: 1 << 30, bounds };
-    pack_within(&from, &slug, &any, &CancellationToken::new()).map_err(said).unwrap();
+    pack_within(&from, &slug, &any, &CancellationToken::new()).map_err(message).unwrap();
     [within, crate::unpack::is_within(&slug, most.unpacked, most.bounds)]
 }
 

@@ -106,7 +106,7 @@ impl Extended {
             return Err(Refused::Sparse(shown(&path)));
         }
         // Two sizes would make two readers see two archives.
-        let is_torn = self.size.is_some_and(|said| said != size);
+        let is_torn = self.size.is_some_and(|announced| announced != size);
         if is_torn || path.contains(&0) || target.contains(&0) {
             return Err(Refused::Unreadable(io::Error::other(format!("`{}` contradicts itself", shown(&path)))));
         }

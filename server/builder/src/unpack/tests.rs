@@ -44,8 +44,8 @@ async fn slug(items: &[Item<'_>]) -> (TempDir, Result<(), Error>) {
     fs::write(&file, archive(items)).unwrap();
     fs::write(dir.path().join("victim"), "unharmed").unwrap();
     let done = unpack(&workers(), &file, &dir.path().join("out/slug"), 200_001).await;
-    let said = |done: &Result<(), Error>| done.as_ref().map_err(|e| e.to_string()).copied();
-    assert_eq!(said(&check(&workers(), &file).await), said(&done), "{items:?}");
+    let message = |done: &Result<(), Error>| done.as_ref().map_err(|e| e.to_string()).copied();
+    assert_eq!(message(&check(&workers(), &file).await), message(&done), "{items:?}");
     (dir, done)
 }
 
@@ -205,9 +205,9 @@ fn extracted(bytes: &[u8], limit: u64) -> (TempDir, Result<bool>) {
     let tree = NewTree::new(Dir::open(&dir.path().join("out")).unwrap(), Some(200_001));
     let done = extract(file(), tree, Root::App, limit, Bounds::APP);
     // What is checked at an upload is what is refused later.
-    let said = |done: &Result<bool>| done.as_ref().map_err(|e| e.to_string()).copied();
+    let message = |done: &Result<bool>| done.as_ref().map_err(|e| e.to_string()).copied();
     let checked = extract(file(), Checklist::default(), Root::App, limit, Bounds::APP);
-    assert_eq!(said(&checked), said(&done));
+    assert_eq!(message(&checked), message(&done));
     (dir, done)
 }
 
@@ -259,7 +259,7 @@ fn names_of_all_kinds() {
     let named = |path: &[u8]| [pax(&[("path", path)]), file.clone()].concat();
     let deep = |depth: usize| format!("app{}", "/d".repeat(depth));
     let long = format!("app{}", "/0123456789abcde".repeat(249));
-    for (path, said) in [
+    for (path, message) in [
         (&b"app/a\0b"[..], "contradicts itself"),
         (b"/app/a", "leads out"),
         (b"app/../../a", "leads out"),
@@ -268,8 +268,8 @@ fn names_of_all_kinds() {
         (format!("{long}/0123456789abcdefg").as_bytes(), "a path is longer than 4000 bytes"),
         (deep(202).as_bytes(), "more than 200 nested directories"),
     ] {
-        let told = refusal(&named(path), 1 << 20);
-        assert!(told.contains(said), "{told}");
+        let refused = refusal(&named(path), 1 << 20);
+        assert!(refused.contains(message), "{refused}");
     }
     for path in [&b"app/a\nb"[..], b"app/\xff\xfe", deep(201).as_bytes()] {
         let (dir, done) = extracted(&named(path), 1 << 20);
@@ -278,8 +278,8 @@ fn names_of_all_kinds() {
         let made = fs::metadata(dir.path().join("out").join(below)).unwrap();
         assert_eq!((made.len(), made.mode() & 0o7777, made.uid()), (1, 0o777, 200_001), "setuid is dropped");
     }
-    let told = refusal(&named(b"/a\x1b[2Jb\n"), 1 << 20);
-    assert!(!told.contains('\x1b') && !told.contains('\n'), "{told:?}");
+    let refused = refusal(&named(b"/a\x1b[2Jb\n"), 1 << 20);
+    assert!(!refused.contains('\x1b') && !refused.contains('\n'), "{refused:?}");
 }
 
 #[test]

@@ -1,0 +1,41 @@
+//! What is the same for all builds of a host.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dyno::Limits;
+
+/// Directories and limits.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Directory of root's for trees and slugs in the making; on the disk of the slugs.
+    pub tmp: PathBuf,
+    /// A build that takes longer fails.
+    pub time_limit: Duration,
+    /// Bytes of a slug, compressed.
+    pub slug_limit: u64,
+    /// What a build dyno may use.
+    pub limits: Limits,
+    /// Directories whose buildpacks (`file://`) may be used though not everybody can read them.
+    pub local_buildpacks: Vec<PathBuf>,
+}
+
+impl Config {
+    /// Heroku's limits, in the platform's data directory.
+    pub fn new(data: &Path) -> Config {
+        Config {
+            tmp: data.join("tmp"),
+            time_limit: Duration::from_secs(15 * 60),
+            slug_limit: 500 << 20,
+            limits: Limits {
+                memory_bytes: 4 << 30,
+                memory_max_bytes: 4 << 30,
+                cpu_shares: 512,
+                cpu_quota_us: 0,
+                pids: 4096,
+                disk: dyno::disks::Size::of(20 << 30),
+            },
+            local_buildpacks: Vec::new(),
+        }
+    }
+}
