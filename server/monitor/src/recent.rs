@@ -5,15 +5,12 @@
 
 use std::collections::VecDeque;
 
-use chrono::{DateTime, Duration, Utc};
-use uuid::Uuid;
-
-use crate::{Histogram, Result, Rollup, Store};
+use crate::{Histogram, Rollup};
 
 /// Number of intervals kept.
 const SLOTS: usize = 30;
 /// Length of an interval in milliseconds.
-const SLOT_MS: i64 = 120_000;
+pub(crate) const SLOT_MS: i64 = 120_000;
 
 /// The requests of an app in one hour.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,6 +45,12 @@ impl Recent {
     pub(crate) fn new(at_ms: i64) -> Recent {
         let slots = std::iter::repeat_n(Slot::default(), SLOTS).collect();
         Recent { slots, newest: at_ms.div_euclid(SLOT_MS), sum: None }
+    }
+
+    /// The hour before `at_ms`.
+    pub(crate) fn until(&mut self, at_ms: i64) -> LastHour {
+        self.move_to(at_ms);
+        self.sum().clone()
     }
 
     pub(crate) fn add(&mut self, at_ms: i64, rollup: &Rollup) {
@@ -87,26 +90,6 @@ impl Recent {
         }
         self.newest += by;
         self.sum = None;
-    }
-}
-
-impl Store {
-    /// The requests of the hour before `now`. Read from the files once per app, then kept up to date by
-    /// [`Store::record`].
-    pub fn recent(&self, app: Uuid, now: DateTime<Utc>) -> Result<LastHour> {
-        // Held while the files are read, so that nothing is recorded meanwhile.
-        let mut apps = self.lock();
-        let today = apps.entry(app).or_default();
-        if today.recent.is_none() {
-            let mut recent = Recent::new(now.timestamp_millis());
-            for point in self.query(app, now - Duration::hours(1), now, SLOT_MS / 1000)?.points {
-                recent.add(point.at.timestamp_millis(), &point.rollup);
-            }
-            today.recent = Some(recent);
-        }
-        let Some(recent) = &mut today.recent else { return Ok(LastHour::default()) };
-        recent.move_to(now.timestamp_millis());
-        Ok(recent.sum().clone())
     }
 }
 

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::{Point, Result, Rollup, Sample, Series, codec, days, recent::Recent};
+use crate::recent::{LastHour, Recent, SLOT_MS};
+use crate::{Point, Result, Rollup, Sample, Series, codec, days};
 
 /// Samples are kept at full resolution until this long after their day; then the resolution is a minute.
 const PACK_AFTER_MS: i64 = 2 * 60 * days::MINUTE_MS;
@@ -43,14 +44,14 @@ pub struct Store {
 }
 
 /// The write position of an app.
-pub(crate) struct Today {
+struct Today {
     day: i64,
     /// Bytes of the day's file.
     length: u64,
     /// The day of the last cleanup of the app's older files.
     tidied: i64,
     /// Loaded on first request.
-    pub(crate) recent: Option<Recent>,
+    recent: Option<Recent>,
 }
 
 impl Default for Today {
@@ -144,6 +145,23 @@ impl Store {
         Ok(Series { from: time(start_ms), to: time(end_ms), step, points: points.collect() })
     }
 
+    /// The requests of the hour before `now`. Read from the files once per app, then kept up to date by
+    /// [`Store::record`].
+    pub fn recent(&self, app: Uuid, now: DateTime<Utc>) -> Result<LastHour> {
+        // Held while the files are read, so that nothing is recorded meanwhile.
+        let mut apps = self.lock();
+        let today = apps.entry(app).or_default();
+        let now_ms = now.timestamp_millis();
+        if let Some(recent) = &mut today.recent {
+            return Ok(recent.until(now_ms));
+        }
+        let mut recent = Recent::new(now_ms);
+        for point in self.query(app, now - Duration::hours(1), now, SLOT_MS / 1000)?.points {
+            recent.add(point.at.timestamp_millis(), &point.rollup);
+        }
+        Ok(today.recent.insert(recent).until(now_ms))
+    }
+
     /// Subscribes to recorded samples, as points that start in the middle of their interval.
     pub fn subscribe(&self) -> broadcast::Receiver<(Uuid, Point)> {
         self.feed.subscribe()
@@ -188,7 +206,7 @@ impl Store {
         self.dir.join(app.to_string())
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Today>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Today>> {
         self.apps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
