@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -14,24 +13,7 @@ use uuid::Uuid;
 use crate::batch::Mark;
 use crate::line::{Line, clean_name};
 use crate::stream::{Stream, Totals};
-use crate::{Bucket, Filter, Lines, NewLine, Patience, Query, Result, Tail, density};
-
-/// The retention of each app's log. The oldest lines are deleted first.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes on disk, compressed. The newest segment is kept regardless of size.
-    pub bytes: u64,
-    /// Older lines are deleted, a segment at a time.
-    pub age: Duration,
-    /// A segment is closed and compressed when it reaches this size.
-    pub segment_bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { bytes: 1 << 30, age: Duration::from_secs(30 * 24 * 3600), segment_bytes: 16 << 20 }
-    }
-}
+use crate::{Bucket, Filter, Limits, Lines, NewLine, Patience, Query, Result, Tail, density};
 
 /// The logs of all apps, one directory each. Only one process at a time may have it open.
 ///

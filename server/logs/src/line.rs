@@ -217,11 +217,11 @@ mod tests {
 
     #[test]
     fn what_the_platform_says_stays_one_line() {
-        let said = |new: NewLine| new.texts().collect::<Vec<_>>();
+        let texts = |new: NewLine| new.texts().collect::<Vec<_>>();
         let text = "Starting process with command `a\rheroku[web.1]: b\nc`\n";
         let one = ["Starting process with command `a heroku[web.1]: b c`"];
-        assert_eq!(said(NewLine::heroku(DateTime::default(), "web.1", text)), one);
-        assert_eq!(said(NewLine::app(DateTime::default(), "api", text)), one);
+        assert_eq!(texts(NewLine::heroku(DateTime::default(), "web.1", text)), one);
+        assert_eq!(texts(NewLine::app(DateTime::default(), "api", text)), one);
     }
 
     #[test]

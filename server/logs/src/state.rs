@@ -10,7 +10,7 @@ use spool::Cursor;
 
 use crate::batch::{Batch, Mark};
 use crate::block::{Block, Blocks};
-use crate::read::View;
+use crate::view::View;
 use crate::{Result, segment};
 
 /// Loaded on first use.

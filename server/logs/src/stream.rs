@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use crate::batch::{Batch, Header, Mark};
 use crate::block::Blocks;
 use crate::filter::Matcher;
-use crate::read::View;
 use crate::state::{Segment, State};
+use crate::view::View;
 use crate::{Limits, NewLine, Result, segment};
 
 /// The size of an app's log.
