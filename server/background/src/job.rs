@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::Steps;
+use crate::{Failure, Steps};
 
 /// Work with an end, done in steps.
 #[async_trait]
@@ -27,23 +27,6 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Called when the job has failed for good. Leave the subject in a state the user can see
     /// and act on. May be called again when the server dies meanwhile: be idempotent.
     async fn give_up(&self, cx: &Self::Context, why: &anyhow::Error) -> anyhow::Result<()>;
-}
-
-/// Why a run of a job stopped early.
-#[derive(Debug)]
-pub enum Failure {
-    /// Might work later: try again with backoff. What `?` makes of any error.
-    Retry(anyhow::Error),
-    /// Will never work (a broken Procfile, say): give up now.
-    Final(anyhow::Error),
-    /// Another worker has the lease, or the process is going away: touch nothing.
-    Interrupted,
-}
-
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(err: E) -> Self {
-        Self::Retry(err.into())
-    }
 }
 
 /// Puts `job` in the queue. Pass the connection of the transaction that writes the job's subject.

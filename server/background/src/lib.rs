@@ -11,6 +11,9 @@
 //!
 //! Work that never ends (keeping the number of dynos right) is a [`Reconciler`] instead.
 
+#[cfg(feature = "testing")]
+mod crash_point;
+mod failure;
 mod job;
 mod leases;
 mod reconciler;
@@ -20,7 +23,8 @@ pub mod testing;
 mod worker;
 
 pub use crate::{
-    job::{Failure, Job, enqueue},
+    failure::Failure,
+    job::{Job, enqueue},
     leases::Leases,
     reconciler::{Driver, Reconciler, Report, Seen},
     steps::Steps,

@@ -14,7 +14,7 @@ pub struct Steps {
     pub(crate) job: Uuid,
     pub(crate) lease: Uuid,
     #[cfg(feature = "testing")]
-    pub(crate) crash: crate::testing::CrashPoint,
+    pub(crate) crash: crate::crash_point::CrashPoint,
 }
 
 impl Steps {

@@ -1,35 +1,8 @@
 //! Proves that a job survives a crash at every point where it could crash.
 
-use std::cell::Cell;
-
 use sqlx::PgPool;
 
-use crate::{Failure, Job, Registry, enqueue, run_next};
-
-thread_local! {
-    // Tests run on threads of their own, so that plans of two tests do not mix.
-    static PLAN: Cell<Option<usize>> = const { Cell::new(None) };
-    static REACHED: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts crash points, and crashes at the planned one.
-pub struct CrashPoint {
-    at: Option<usize>,
-    seen: usize,
-}
-
-impl CrashPoint {
-    pub(crate) fn planned() -> Self {
-        Self { at: PLAN.take(), seen: 0 }
-    }
-
-    pub(crate) fn reached(&mut self) -> Result<(), Failure> {
-        let here = self.seen;
-        self.seen += 1;
-        REACHED.set(REACHED.get().max(self.seen));
-        if self.at == Some(here) { Err(Failure::Interrupted) } else { Ok(()) }
-    }
-}
+use crate::{Job, Registry, crash_point, enqueue, run_next};
 
 /// Runs `job` to its end once for every crash point it has, crashing there, and calls `check`
 /// on the world each time. Returns how many points there were.
@@ -45,7 +18,6 @@ pub async fn survives_a_crash_anywhere<J: Job>(
     mut fresh: impl AsyncFnMut() -> J,
     mut check: impl AsyncFnMut(&J),
 ) -> usize {
-    REACHED.set(0);
     let mut crash_at = 0;
     loop {
         let job = fresh().await;
@@ -54,7 +26,7 @@ pub async fn survives_a_crash_anywhere<J: Job>(
         drop(db);
         let registry = Registry::default().with::<J>(cx.clone());
 
-        PLAN.set(Some(crash_at));
+        crash_point::plan(crash_at);
         assert!(run_next(pool, &registry).await.expect("run the job"));
         // The server that crashed is gone; its lease runs out.
         sqlx::query("update jobs set lease_until = now() - interval '1s' where state = 'running'")
@@ -74,7 +46,7 @@ pub async fn survives_a_crash_anywhere<J: Job>(
         check(&job).await;
 
         crash_at += 1;
-        if REACHED.get() <= crash_at {
+        if crash_point::reached() <= crash_at {
             return crash_at;
         }
     }

@@ -68,9 +68,9 @@ async fn run_or_give_up<J: Job>(
     }
     // A panic in one job must not end the process, nor be tried ten times in a row.
     let outcome = AssertUnwindSafe(job.run(cx, steps)).catch_unwind().await.unwrap_or_else(|panic| {
-        let said =
+        let message =
             panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
-        Err(Failure::Final(anyhow!("the job panicked: {}", said.unwrap_or_default())))
+        Err(Failure::Final(anyhow!("the job panicked: {}", message.unwrap_or_default())))
     });
     let err = match outcome {
         Err(Failure::Retry(err)) if J::ATTEMPTS <= tries.attempt - tries.crashes => err,
@@ -190,7 +190,7 @@ async fn run(pool: &PgPool, registry: &Registry, job: &Leased, mut hold: Hold) -
         job: job.id,
         lease: job.lease,
         #[cfg(feature = "testing")]
-        crash: crate::testing::CrashPoint::planned(),
+        crash: crate::crash_point::CrashPoint::planned(),
     };
     let run = &registry.runners[job.kind.as_str()];
     let outcome = tokio::select! {
