@@ -21,7 +21,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 pub use self::shortage::{MemoryWatch, Shortage};
-use crate::host::Budget;
+use crate::budget::Budget;
 use crate::{Error, Limits, Stats};
 
 /// What the group of all dynos and workers is called.
@@ -151,31 +151,31 @@ impl Cgroups {
 
     /// Makes a dyno's groups with their limits and returns the files by which to enter them.
     pub fn create(&self, id: impl Display, limits: &Limits) -> io::Result<Vec<PathBuf>> {
-        let mut doors = Vec::new();
+        let mut procs = Vec::new();
         for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
             let group = self.group_in(hierarchy, &id);
             make(&group)?;
             limits::limit(hierarchy, &group, limits)?;
-            doors.push(group.join("cgroup.procs"));
+            procs.push(group.join("cgroup.procs"));
         }
         let as_a_whole = self.hierarchies.iter().filter(|h| h.is_for_all());
-        doors.extend(as_a_whole.map(|h| self.parent(h).join("cgroup.procs")));
-        Ok(doors)
+        procs.extend(as_a_whole.map(|h| self.parent(h).join("cgroup.procs")));
+        Ok(procs)
     }
 
     /// Sends a signal to every process of the dyno.
     pub fn signal(&self, id: impl Display, signal: i32) -> io::Result<()> {
-        let mut told = Vec::new();
+        let mut signalled = Vec::new();
         // Until a look finds nobody new: processes may be born between look and signal.
         for _ in 0..10 {
-            let new: Vec<i32> = self.processes(&id)?.into_iter().filter(|p| !told.contains(p)).collect();
+            let new: Vec<i32> = self.processes(&id)?.into_iter().filter(|p| !signalled.contains(p)).collect();
             if new.is_empty() {
                 break;
             }
             for pid in new {
                 // SAFETY: plain system call. One that is gone already needs no signal.
                 unsafe { libc::kill(pid, signal) };
-                told.push(pid);
+                signalled.push(pid);
             }
         }
         Ok(())

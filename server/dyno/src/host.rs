@@ -3,8 +3,11 @@
 use std::fs;
 
 use crate::Error;
+use crate::addresses::Network;
+use crate::budget::Budget;
+use crate::caller::Caller;
 use crate::cgroups::{Cgroups, WHARF};
-use crate::network::{Network, Range};
+use crate::ranges::Range;
 
 /// What is decided for all dynos of a host.
 #[derive(Clone, Debug)]
@@ -30,35 +33,6 @@ impl Default for Host {
         let group = WHARF.to_owned();
         let network = Network::default();
         Host { network, doors: Vec::new(), open: Vec::new(), caller: None, reserve: None, group }
-    }
-}
-
-/// A user of this host whose processes call others on behalf of strangers: besides what `closed` leaves
-/// to it, it reaches the host's name servers and the doors. Networks and ranges (`first-last`) of both
-/// versions of IP, as nftables writes them.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// Who it is.
-    pub user: u32,
-    /// What it does not reach.
-    pub closed: Vec<String>,
-    /// What of that it reaches all the same, but for dynos.
-    pub open: Vec<String>,
-}
-
-/// What all dynos together may use up.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Budget {
-    /// Bytes of memory.
-    pub memory: u64,
-    /// Processes and threads.
-    pub pids: u64,
-}
-
-impl Budget {
-    /// Processes and threads of dynos alone: shims and workers have the rest.
-    pub fn pids_of_dynos(&self) -> u64 {
-        self.pids - self.pids / 8
     }
 }
 

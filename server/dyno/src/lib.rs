@@ -7,6 +7,9 @@
 //! This crate decides nothing. How many dynos there should be, how one is stopped (SIGTERM, grace,
 //! SIGKILL) and what to do when one crashes is decided in `platform`.
 
+mod addresses;
+mod budget;
+mod caller;
 mod cgroups;
 pub mod confine;
 pub mod disks;
@@ -15,16 +18,20 @@ pub mod fake;
 mod host;
 mod network;
 mod process;
+mod ranges;
 mod shim;
 mod spec;
 mod state;
 pub mod uids;
 mod worth;
 
+pub use addresses::Network;
+pub use budget::Budget;
+pub use caller::Caller;
 pub use driver::{Driver, Error};
-pub use host::{Budget, Caller, Host};
-pub use network::{Network, Range};
+pub use host::Host;
 pub use process::ProcessDriver;
+pub use ranges::Range;
 pub use shim::shim_main;
 pub use spec::{AppDir, Bind, Exit, Handle, Limits, Mounts, Phase, Spec, Stats, Status};
 pub use worth::Worth;

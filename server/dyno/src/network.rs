@@ -3,10 +3,10 @@
 //! Each dyno has a network namespace with a veth pair and four addresses (a /30) of the range: the
 //! second is the host's end, the third the dyno's. Slots are given out by
 //! the ledger. The rules are the nftables table `inet wharf`, made anew as a whole by each
-//! [`Network::prepare`]:
+//! [`prepare`]:
 //!
 //! - outwards: translated to the host's address, to the internet; not to private networks and where
-//!   clouds have their metadata, unless the operator opens them ([`ranges`]);
+//!   clouds have their metadata, unless the operator opens them ([`ranges`](crate::ranges));
 //! - connections that may be made are counted and paced: each dyno has a share that others cannot use
 //!   up, and beyond it what is left of a pool ([`shares`]);
 //! - dynos reach neither each other nor this host, except its name server if it is one and the
@@ -22,7 +22,7 @@
 mod callers;
 mod ledger;
 mod netlink;
-mod ranges;
+mod nft;
 mod rules;
 mod shares;
 
@@ -31,10 +31,8 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd;
 
-use serde::{Deserialize, Serialize};
-
 use self::ledger::Ledger;
-pub use self::ranges::Range;
+use crate::addresses::{Lease, Network};
 use crate::state::StateDir;
 use crate::{Error, Host};
 
@@ -49,172 +47,99 @@ const RESOLVERS: [&str; 4] = [
     "/run/dnsmasq/resolv.conf",
 ];
 
-/// The range that dynos get their addresses from. One per host.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Network {
-    base: Ipv4Addr,
-    prefix: u8,
-}
-
-impl Default for Network {
-    /// 10.231.0.0/16, enough for 16383 dynos.
-    fn default() -> Self {
-        Network { base: Ipv4Addr::new(10, 231, 0, 0), prefix: 16 }
+/// Makes this host able to carry dynos: forwarding, rules. Refuses a range that is in use.
+pub(crate) fn prepare(host: &Host) -> Result<(), Error> {
+    ledger::prepare().map_err(Error::io("make the ledger of the dynos' addresses"))?;
+    check_unused(&host.network)?;
+    fs::write("/proc/sys/net/ipv4/ip_forward", "1").map_err(Error::io("switch on net.ipv4.ip_forward"))?;
+    let servers = nameservers();
+    if servers.is_empty() {
+        tracing::warn!(
+            "no name server of this host can be reached from dynos, so names will not resolve \
+             in them; put one into /etc/resolv.conf that is not on 127.0.0.0/8"
+        );
     }
+    let Host { network, doors, open, caller, .. } = host;
+    let own = fs::read_to_string(RESOLVERS[0]).map_or_else(|_| Vec::new(), |text| servers_of_host(&text));
+    rules::apply(&rules::Rules {
+        range: network.to_string(),
+        servers: &servers,
+        doors,
+        open,
+        connections: connections(),
+        caller: caller.as_ref().map(|caller| (caller, own.as_slice())),
+    })
 }
 
-impl std::fmt::Display for Network {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.base, self.prefix)
-    }
-}
-
-impl std::str::FromStr for Network {
-    type Err = Error;
-
-    /// From `10.231.0.0/16`; the prefix is 8 to 28.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let parsed = text
-            .split_once('/')
-            .and_then(|(base, prefix)| Some((base.parse::<Ipv4Addr>().ok()?, prefix.parse::<u8>().ok()?)));
-        match parsed {
-            Some((base, prefix)) if (8..=28).contains(&prefix) => {
-                Ok(Network { base: Ipv4Addr::from(u32::from(base) & mask(prefix)), prefix })
-            }
-            _ => Err(Error::Host(format!(
-                "`{text}` is not a range of addresses for dynos. Write it like 10.231.0.0/16, \
-                 with a prefix from 8 to 28."
-            ))),
-        }
+/// Looks for a route of somebody else's into the range.
+fn check_unused(network: &Network) -> Result<(), Error> {
+    let routes = fs::read_to_string("/proc/net/route").map_err(Error::io("read the routes"))?;
+    match routes.lines().skip(1).find_map(|line| network.foreign_route(line)) {
+        None => Ok(()),
+        Some(interface) => Err(Error::Host(format!(
+            "The range {network} for dynos is in use on this host (interface {interface}). \
+             Choose another range for dynos."
+        ))),
     }
 }
 
-/// A dyno's place in the network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Lease {
-    pub slot: u32,
-    /// The host's end of the cable.
-    pub interface: String,
-    pub gateway: Ipv4Addr,
-    pub address: Ipv4Addr,
+/// Gives the dyno of `state` its place and writes it down there. The same one if asked again.
+pub(crate) fn lease(network: &Network, state: &StateDir) -> io::Result<Lease> {
+    let ledger = Ledger::open()?;
+    if let Some(lease) = state.lease()? {
+        ledger.note(lease.slot, state)?;
+        return Ok(lease);
+    }
+    let Some(slot) = ledger.free(network.slots()) else {
+        return Err(io::Error::other(format!("all addresses of {network} are taken")));
+    };
+    let lease = network.slot(slot);
+    state.write_lease(&lease)?;
+    ledger.note(slot, state)?;
+    ledger.go_on_after(slot)?;
+    Ok(lease)
 }
 
-impl Network {
-    /// Makes this host able to carry dynos: forwarding, rules. Refuses a range that is in use.
-    pub(crate) fn prepare(&self, host: &Host) -> Result<(), Error> {
-        ledger::prepare().map_err(Error::io("make the ledger of the dynos' addresses"))?;
-        self.check_unused()?;
-        fs::write("/proc/sys/net/ipv4/ip_forward", "1").map_err(Error::io("switch on net.ipv4.ip_forward"))?;
-        let servers = nameservers();
-        if servers.is_empty() {
-            tracing::warn!(
-                "no name server of this host can be reached from dynos, so names will not resolve \
-                 in them; put one into /etc/resolv.conf that is not on 127.0.0.0/8"
-            );
+/// Puts this process into a network namespace of its own, with a cable to the host.
+pub(crate) fn enter(lease: &Lease) -> io::Result<()> {
+    let mut host = netlink::Socket::open()?;
+    // SAFETY: plain system call; this process has one thread.
+    if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // For interfaces to come, so not for the loopback. Absent in a kernel without IPv6.
+    let _ = fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+    let mut inside = netlink::Socket::open()?;
+    let namespace = File::open("/proc/self/ns/net")?;
+    inside.up(1)?;
+    if let Err(e) = host.make_veth(&lease.interface, INSIDE, namespace.as_raw_fd()) {
+        if e.kind() != ErrorKind::AlreadyExists {
+            return Err(e);
         }
-        let Host { doors, open, caller, .. } = host;
-        let asked = fs::read_to_string(RESOLVERS[0]).map_or_else(|_| Vec::new(), |text| asked_by_host(&text));
-        rules::apply(&rules::Rules {
-            range: self.to_string(),
-            servers: &servers,
-            doors,
-            open,
-            connections: connections(),
-            caller: caller.as_ref().map(|caller| (caller, asked.as_slice())),
-        })
+        // Left over from a dyno that had this slot and was killed.
+        host.delete(&lease.interface)?;
+        host.make_veth(&lease.interface, INSIDE, namespace.as_raw_fd())?;
     }
-
-    /// Looks for a route of somebody else's into the range.
-    fn check_unused(&self) -> Result<(), Error> {
-        let routes = fs::read_to_string("/proc/net/route").map_err(Error::io("read the routes"))?;
-        match routes.lines().skip(1).find_map(|line| self.foreign_route(line)) {
-            None => Ok(()),
-            Some(interface) => Err(Error::Host(format!(
-                "The range {self} for dynos is in use on this host (interface {interface}). \
-                 Choose another range for dynos."
-            ))),
-        }
-    }
-
-    fn foreign_route<'a>(&self, line: &'a str) -> Option<&'a str> {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let hex = |text: &str| u32::from_str_radix(text, 16).ok().map(u32::from_be);
-        let (target, netmask) = (hex(fields.get(1)?)?, hex(fields.get(7)?)?);
-        let common = netmask & mask(self.prefix);
-        let overlaps = netmask != 0 && (target & common) == (u32::from(self.base) & common);
-        (overlaps && !fields[0].starts_with(rules::PREFIX)).then_some(fields[0])
-    }
-
-    /// Gives the dyno of `state` its place and writes it down there. The same one if asked again.
-    pub(crate) fn lease(&self, state: &StateDir) -> io::Result<Lease> {
-        let ledger = Ledger::open()?;
-        if let Some(lease) = state.lease()? {
-            ledger.note(lease.slot, state)?;
-            return Ok(lease);
-        }
-        let Some(slot) = ledger.free(1 << (30 - u32::from(self.prefix))) else {
-            return Err(io::Error::other(format!("all addresses of {self} are taken")));
-        };
-        let lease = self.slot(slot);
-        state.write_lease(&lease)?;
-        ledger.note(slot, state)?;
-        ledger.go_on_after(slot)?;
-        Ok(lease)
-    }
-
-    fn slot(&self, slot: u32) -> Lease {
-        let base = u32::from(self.base) + slot * 4;
-        Lease {
-            slot,
-            interface: format!("{}{slot}", rules::PREFIX),
-            gateway: Ipv4Addr::from(base + 1),
-            address: Ipv4Addr::from(base + 2),
-        }
-    }
+    let outer = host.index(&lease.interface)?;
+    host.add_address(outer, lease.gateway, 30)?;
+    host.up(outer)?;
+    let inner = inside.index(INSIDE)?;
+    inside.add_address(inner, lease.address, 30)?;
+    inside.up(inner)?;
+    inside.add_default_route(lease.gateway)
 }
 
-impl Lease {
-    /// Puts this process into a network namespace of its own, with a cable to the host.
-    pub fn enter(&self) -> io::Result<()> {
-        let mut host = netlink::Socket::open()?;
-        // SAFETY: plain system call; this process has one thread.
-        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // For interfaces to come, so not for the loopback. Absent in a kernel without IPv6.
-        let _ = fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-        let mut inside = netlink::Socket::open()?;
-        let namespace = File::open("/proc/self/ns/net")?;
-        inside.up(1)?;
-        if let Err(e) = host.make_veth(&self.interface, INSIDE, namespace.as_raw_fd()) {
-            if e.kind() != ErrorKind::AlreadyExists {
-                return Err(e);
-            }
-            // Left over from a dyno that had this slot and was killed.
-            host.delete(&self.interface)?;
-            host.make_veth(&self.interface, INSIDE, namespace.as_raw_fd())?;
-        }
-        let outer = host.index(&self.interface)?;
-        host.add_address(outer, self.gateway, 30)?;
-        host.up(outer)?;
-        let inner = inside.index(INSIDE)?;
-        inside.add_address(inner, self.address, 30)?;
-        inside.up(inner)?;
-        inside.add_default_route(self.gateway)
+/// Takes the cable away and gives the place back.
+pub(crate) fn release(lease: &Lease, state: &StateDir) -> io::Result<()> {
+    let ledger = Ledger::open()?;
+    if !ledger.belongs_to(lease.slot, state) {
+        return Ok(());
     }
-
-    /// Takes the cable away and gives the place back.
-    pub fn release(&self, state: &StateDir) -> io::Result<()> {
-        let ledger = Ledger::open()?;
-        if !ledger.belongs_to(self.slot, state) {
-            return Ok(());
-        }
-        match netlink::Socket::open()?.delete(&self.interface) {
-            Err(e) if e.raw_os_error() != Some(libc::ENODEV) => return Err(e),
-            _ => {}
-        }
-        ledger.forget(self.slot)
+    match netlink::Socket::open()?.delete(&lease.interface) {
+        Err(e) if e.raw_os_error() != Some(libc::ENODEV) => return Err(e),
+        _ => {}
     }
+    ledger.forget(lease.slot)
 }
 
 /// What the machine's table of connections holds. Before the table is first used it cannot be asked.
@@ -245,7 +170,7 @@ fn reachable_servers(text: &str) -> Vec<Ipv4Addr> {
 }
 
 /// The name servers that programs of the host ask: without any, one on the host itself.
-fn asked_by_host(text: &str) -> Vec<String> {
+fn servers_of_host(text: &str) -> Vec<String> {
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let named = text.lines().map(words).filter(|words| words.first().is_some_and(|word| word == "nameserver"));
     let servers: Vec<String> = named
@@ -255,43 +180,15 @@ fn asked_by_host(text: &str) -> Vec<String> {
     if servers.is_empty() { vec![Ipv4Addr::LOCALHOST.to_string()] } else { servers }
 }
 
-fn mask(prefix: u8) -> u32 {
-    u32::MAX << (32 - u32::from(prefix))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn ranges_are_parsed_and_divided() {
-        let network: Network = "10.9.7.1/24".parse().unwrap();
-        assert_eq!(network.to_string(), "10.9.7.0/24");
-        let lease = network.slot(3);
-        assert_eq!(lease.gateway.to_string(), "10.9.7.13");
-        assert_eq!(lease.address.to_string(), "10.9.7.14");
-        assert!("10.9.7.1".parse::<Network>().is_err());
-        assert!("10.9.7.1/30".parse::<Network>().is_err());
-    }
-
-    #[test]
-    fn a_range_in_use_is_noticed() {
-        let network = Network::default();
-        let line = |interface: &str, target: &str, mask: &str| {
-            format!("{interface}\t{target}\t00000000\t0001\t0\t0\t0\t{mask}\t0\t0\t0")
-        };
-        assert_eq!(network.foreign_route(&line("eth0", "00000000", "00000000")), None);
-        assert_eq!(network.foreign_route(&line("eth0", "000200C0", "00FFFFFF")), None);
-        assert_eq!(network.foreign_route(&line("tun0", "0000000A", "000000FF")), Some("tun0"));
-        assert_eq!(network.foreign_route(&line("br0", "0005E70A", "00FFFFFF")), Some("br0"));
-        assert_eq!(network.foreign_route(&line("wharf-1", "0400E70A", "FCFFFFFF")), None);
-    }
-
-    #[test]
     fn the_host_asks_its_loopback_too() {
         let text = "search x\nnameserver 127.0.0.53\nnameserver ::1\nnameserver fe80::1%eth0\nnameserver x\n";
-        assert_eq!(asked_by_host(text), ["127.0.0.53", "::1", "fe80::1"]);
-        assert_eq!(asked_by_host("options edns0\n"), ["127.0.0.1"]);
+        assert_eq!(servers_of_host(text), ["127.0.0.53", "::1", "fe80::1"]);
+        assert_eq!(servers_of_host("options edns0\n"), ["127.0.0.1"]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::cgroups::Cgroups;
 use crate::shim::TAKEN_OVER;
 use crate::state::{self, Order, StateDir};
-use crate::{Driver, Error, Exit, Handle, Host, Phase, Spec, Stats, Status, disks};
+use crate::{Driver, Error, Exit, Handle, Host, Phase, Spec, Stats, Status, disks, network};
 
 /// How long a shim may take to get a command running, or to end when all is dead inside.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -54,7 +54,7 @@ impl ProcessDriver {
         let cgroups = Cgroups::of_dynos(&host.group)?;
         cgroups.prepare()?;
         cgroups.limit(&host.budget()?);
-        host.network.prepare(host)?;
+        network::prepare(host)?;
         raise_open_files();
         let dynos = data.join("dynos");
         make_private(&dynos).map_err(Error::io(format!("make {}", dynos.display())))?;
@@ -140,7 +140,7 @@ impl ProcessDriver {
         let line = child.stdout.take().expect("it was piped");
         // The child leaves a grandchild behind and ends; the grandchild is the shim.
         child.wait().map_err(Error::io("wait for the shim to detach"))?;
-        let taken_over = hear(line);
+        let taken_over = read_answer(line);
         let exited = state.exit().map_err(Error::io("read the dyno's exit"))?.is_some();
         if !taken_over && !exited {
             let log = fs::read_to_string(state.log()).unwrap_or_default();
@@ -160,7 +160,7 @@ impl ProcessDriver {
         let _lock = self.kill(&state, id).map_err(Error::io("end the dyno"))?;
         self.cgroups.remove(id).map_err(Error::io("remove the dyno's cgroups"))?;
         if let Some(lease) = state.lease().map_err(Error::io("read the dyno's address"))? {
-            lease.release(&state).map_err(Error::io("give back the dyno's address"))?;
+            network::release(&lease, &state).map_err(Error::io("give back the dyno's address"))?;
         }
         let gone = self.dynos.join(format!("{GONE}{id}"));
         fs::rename(&state.path, &gone).map_err(Error::io("remove the dyno's directory"))?;
@@ -275,7 +275,7 @@ async fn until_ended(shim: OwnedFd) -> io::Result<()> {
 }
 
 /// Reads the shim's line, for as long as one may wait for it.
-fn hear(mut line: impl Read + AsRawFd) -> bool {
+fn read_answer(mut line: impl Read + AsRawFd) -> bool {
     let mut polled = libc::pollfd { fd: line.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one entry, as said.
     let ready = unsafe { libc::poll(&mut polled, 1, PATIENCE.as_millis() as i32) };

@@ -4,13 +4,12 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-use super::mask;
 use crate::Error;
 
 /// What dynos do not reach unless the operator opens it: addresses that are private, or of this
 /// machine or link alone, or nobody's, or where clouds tell a machine its secrets. Those of IPv6 are
 /// not on the list, because dynos have none to leave by.
-pub(super) const CLOSED: [&str; 16] = [
+pub(crate) const CLOSED: [&str; 16] = [
     "0.0.0.0/8",
     "10.0.0.0/8",
     // Carriers' own, and Alibaba's metadata (100.100.100.200).
@@ -62,6 +61,11 @@ impl FromStr for Range {
             ))),
         }
     }
+}
+
+/// The bits that are the same in all addresses of a range.
+pub(crate) fn mask(prefix: u8) -> u32 {
+    u32::MAX << (32 - u32::from(prefix))
 }
 
 #[cfg(test)]

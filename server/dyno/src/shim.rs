@@ -28,7 +28,7 @@ use chrono::Utc;
 
 use crate::cgroups::{Cgroups, Shortage};
 use crate::state::StateDir;
-use crate::{Exit, Worth};
+use crate::{Exit, Worth, network};
 
 /// What a shim says to its driver when it has taken over.
 pub(crate) const TAKEN_OVER: &[u8] = b"taken over\n";
@@ -127,9 +127,9 @@ fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Re
     let cgroups = found.insert(Cgroups::of_dynos(&order.group).map_err(|e| e.to_string())?);
     Worth::Shim.claim();
     cgroups.enter_shims().map_err(doing("enter the shims' cgroup"))?;
-    let lease = order.network.lease(state).map_err(doing("lease an address"))?;
-    lease.enter().map_err(doing("make the network namespace"))?;
-    let doors = cgroups.create(order.spec.id, &order.spec.limits).map_err(doing("make the dyno's cgroups"))?;
+    let lease = network::lease(&order.network, state).map_err(doing("lease an address"))?;
+    network::enter(&lease).map_err(doing("make the network namespace"))?;
+    let procs = cgroups.create(order.spec.id, &order.spec.limits).map_err(doing("make the dyno's cgroups"))?;
     let memory = cgroups.watch_memory(order.spec.id);
 
     let stdout = Pipe::for_output(order.spec.uid).map_err(doing("make a pipe"))?;
@@ -139,7 +139,7 @@ fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Re
     let alive = Pipe::new().map_err(doing("make a pipe"))?;
     let disk = disk.map(disk::Making::finish).transpose().map_err(doing("mount the dyno's disk"))?;
     let watched = disk.as_ref().map(OwnedFd::try_clone).transpose().map_err(doing("keep the dyno's disk in sight"))?;
-    let plan = init::Plan::new(state, order, lease, doors, disk)?;
+    let plan = init::Plan::new(state, order, lease, procs, disk)?;
 
     // SAFETY: this process has one thread, so the child may do anything.
     let pid = unsafe { libc::syscall(libc::SYS_clone, init::NAMESPACES, 0, 0, 0, 0) } as i32;
@@ -199,8 +199,8 @@ fn reap(pid: i32) {
 /// Init sends the command's wait status as its last act. If it was killed first, so was the dyno.
 fn exit_of(ended: OwnedFd, shortage: Option<Shortage>) -> Exit {
     let mut bytes = [0; 4];
-    let heard = File::from(ended).read_exact(&mut bytes);
-    let status = match heard {
+    let read = File::from(ended).read_exact(&mut bytes);
+    let status = match read {
         Ok(()) => i32::from_ne_bytes(bytes),
         Err(_) => libc::SIGKILL,
     };

@@ -20,7 +20,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::network::Lease;
+use crate::addresses::Lease;
 use crate::{Exit, Handle, Network, Phase, Spec, Status};
 
 const LOST: &str = "The machine or the supervisor of this dyno was stopped.";

@@ -26,15 +26,15 @@ pub struct MemoryWatch {
     group: PathBuf,
     v2: bool,
     /// Of version 1: what the group is told, and what the group above is told.
-    told: Option<[File; 2]>,
+    events: Option<[File; 2]>,
 }
 
 impl MemoryWatch {
     /// Of a group, and of the one of all groups.
     pub(super) fn new(group: &Path, above: &Path, v2: bool) -> MemoryWatch {
-        let told = || Ok::<_, io::Error>([listen(above)?, listen(group)?]);
-        let told = if v2 { None } else { told().ok().map(|[above, own]| [own, above]) };
-        MemoryWatch { group: group.to_owned(), v2, told }
+        let events = || Ok::<_, io::Error>([listen(above)?, listen(group)?]);
+        let events = if v2 { None } else { events().ok().map(|[above, own]| [own, above]) };
+        MemoryWatch { group: group.to_owned(), v2, events }
     }
 
     /// Whether a process of the group was killed for want of memory, and why. To be asked once,
@@ -57,7 +57,7 @@ impl MemoryWatch {
 
     /// A kernel that does not tell leaves the group's own limit as the likely reason, if it was reached.
     fn is_told_more(&self) -> bool {
-        match &self.told {
+        match &self.events {
             Some([own, above]) => count(own) > count(above),
             None => super::number(&read(&self.group.join("memory.failcnt"))) > 0,
         }

@@ -55,8 +55,8 @@ fn version_two_has_the_groups_and_limits() {
         assert_eq!(get(&format!("wharf/dynos/one/{file}")), text, "{file}");
     }
     // A worker is beside all dynos, so that their processes leave it its own.
-    let doors = workers.create("worker-1", &limits).unwrap();
-    assert_eq!(doors, [dir.path().join("wharf/worker-1/cgroup.procs")]);
+    let procs = workers.create("worker-1", &limits).unwrap();
+    assert_eq!(procs, [dir.path().join("wharf/worker-1/cgroup.procs")]);
 
     let budget = Budget { memory: 1 << 30, pids: 8000 };
     dynos.limit(&budget);
@@ -72,14 +72,14 @@ fn version_two_says_what_is_used() {
     assert_eq!(cgroups.stats("one"), None);
     let group = dir.path().join("wharf/dynos/one");
     fs::create_dir(&group).unwrap();
-    let told = [
+    let files = [
         ("memory.stat", "anon 1000\nfile 2000\nkernel 5\n"),
         ("memory.swap.current", "30\n"),
         ("cpu.stat", "usage_usec 7\nuser_usec 4\nsystem_usec 3\n"),
         ("pids.current", "4\n"),
         ("memory.events", "low 0\nhigh 0\nmax 9\noom 2\noom_kill 1\noom_group_kill 0\n"),
     ];
-    told.iter().for_each(|(file, text)| fs::write(group.join(file), text).unwrap());
+    files.iter().for_each(|(file, text)| fs::write(group.join(file), text).unwrap());
     let stats = Stats { memory_rss: 1000, memory_cache: 2000, memory_swap: 30, cpu_ns: 7000, pids: 4, oom_kills: 1 };
     assert_eq!(cgroups.stats("one"), Some(stats));
 }

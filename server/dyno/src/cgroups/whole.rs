@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 use super::{Cgroups, DYNOS, Hierarchy, limits::limit_memory, number, read};
-use crate::host::Budget;
+use crate::budget::Budget;
 
 /// Against 100 for everybody else who wants the disks, where the kernel shares them out.
 const IO_WEIGHT: &str = "50";

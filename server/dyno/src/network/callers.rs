@@ -3,12 +3,13 @@
 //! Whoever takes over a process of that user finds the host's own services, private networks and dynos
 //! closed, whatever code runs in it.
 
-use super::rules::{PREFIX, Rules, list};
+use super::nft::{list, set, to_ports};
 use crate::Caller;
+use crate::addresses::PREFIX;
 
 /// The chains and sets that keep `caller` from what is closed to it. `servers` are the host's name
 /// servers, as its own programs see them.
-pub(super) fn chains(caller: &Caller, rules: &Rules, servers: &[String]) -> String {
+pub(super) fn chains(caller: &Caller, ports: &[u16], servers: &[String]) -> String {
     let Caller { user, closed, open } = caller;
     let sets = [("inside", closed), ("outside", open)].map(|(name, networks)| {
         let of = |v6: bool| networks.iter().filter(|text| text.contains(':') == v6).cloned().collect::<Vec<_>>();
@@ -19,7 +20,7 @@ pub(super) fn chains(caller: &Caller, rules: &Rules, servers: &[String]) -> Stri
         servers => format!("{word} daddr {{ {} }} meta l4proto {{ tcp, udp }} th dport 53 accept", list(servers)),
     };
     let (v6, v4) = servers.iter().cloned().partition(|server| server.contains(':'));
-    let (ask, ask6, doors) = (ask("ip", v4), ask("ip6", v6), rules.doors("fib daddr type local", "accept"));
+    let (ask, ask6, ports) = (ask("ip", v4), ask("ip6", v6), to_ports(ports, "fib daddr type local", "accept"));
     format!(
         r#"{}
   chain caller {{
@@ -31,7 +32,7 @@ pub(super) fn chains(caller: &Caller, rules: &Rules, servers: &[String]) -> Stri
     ip6 daddr @outside6 accept
     ip daddr @inside jump gone
     ip6 daddr @inside6 jump gone
-    {doors}
+    {ports}
     fib daddr type local jump gone
   }}
   chain callers {{
@@ -40,10 +41,4 @@ pub(super) fn chains(caller: &Caller, rules: &Rules, servers: &[String]) -> Stri
   }}"#,
         sets.concat()
     )
-}
-
-/// A set of networks.
-pub(super) fn set(name: &str, kind: &str, networks: &[String]) -> String {
-    let elements = if networks.is_empty() { String::new() } else { format!("elements = {{ {} }}\n", list(networks)) };
-    format!("  set {name} {{\ntype {kind}\nflags interval\nauto-merge\n{elements}}}\n")
 }

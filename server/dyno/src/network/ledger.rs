@@ -144,8 +144,8 @@ mod tests {
         let first = Ledger::open_at(dir.path(), PATIENCE).unwrap();
         let second = Ledger::open_at(dir.path(), Duration::ZERO).err().unwrap();
         assert_eq!(second.kind(), ErrorKind::TimedOut);
-        let said = second.to_string();
-        assert!(said.starts_with(&format!("process {} has held", std::process::id())), "{said}");
+        let message = second.to_string();
+        assert!(message.starts_with(&format!("process {} has held", std::process::id())), "{message}");
         drop(first);
         assert!(Ledger::open_at(dir.path(), Duration::ZERO).is_ok());
     }

@@ -4,13 +4,11 @@ use std::io::{ErrorKind, Write};
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 
-use super::callers;
-use super::ranges::{CLOSED, Range};
 use super::shares::{LINGER, Shares};
+use super::{callers, nft};
+use crate::addresses::PREFIX;
+use crate::ranges::{CLOSED, Range};
 use crate::{Caller, Error};
-
-/// What the host's ends of all cables begin with.
-pub(super) const PREFIX: &str = "wharf-";
 
 /// What the table is made from.
 pub(super) struct Rules<'a> {
@@ -93,9 +91,10 @@ impl Rules<'_> {
     fn table(&self, brief: bool) -> String {
         let Rules { range, .. } = self;
         let shares = Shares::of(self.connections, brief);
-        let (dns, doors) = (self.name_servers(), self.doors("", "goto open"));
+        let (dns, doors) = (self.name_servers(), nft::to_ports(self.doors, "", "goto open"));
         let (sets, linger) = (self.sets(), if brief { brief_chain() } else { String::new() });
-        let caller = self.caller.map(|(caller, servers)| callers::chains(caller, self, servers)).unwrap_or_default();
+        let caller =
+            self.caller.map(|(caller, servers)| callers::chains(caller, self.doors, servers)).unwrap_or_default();
         format!(
             r#"table inet wharf {{}}
 delete table inet wharf
@@ -161,21 +160,15 @@ table inet wharf {{
     fn name_servers(&self) -> String {
         match self.servers {
             [] => String::new(),
-            servers => format!("ip daddr {{ {} }} meta l4proto {{ tcp, udp }} th dport 53 goto open", list(servers)),
-        }
-    }
-
-    /// Lets what goes to a door, and is as `which` says, do `what`.
-    pub(super) fn doors(&self, which: &str, what: &str) -> String {
-        match self.doors {
-            [] => String::new(),
-            doors => format!("{which} tcp dport {{ {} }} {what}", list(doors)),
+            servers => {
+                format!("ip daddr {{ {} }} meta l4proto {{ tcp, udp }} th dport 53 goto open", nft::list(servers))
+            }
         }
     }
 
     /// Sets of networks, and of who has how many connections.
     fn sets(&self) -> String {
-        let networks = |name: &str, elements: Vec<String>| callers::set(name, "ipv4_addr", &elements);
+        let networks = |name: &str, elements: Vec<String>| nft::set(name, "ipv4_addr", &elements);
         let counters = |name: &str, key: &str, flags: &str| {
             format!("  set {name} {{\ntypeof {key}\nsize 65535\nflags dynamic{flags}\n}}\n")
         };
@@ -214,10 +207,6 @@ fn bounded(shares: &Shares) -> String {
   }}"#,
         each - own
     )
-}
-
-pub(super) fn list<T: ToString>(items: &[T]) -> String {
-    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Has the machine forget soon what dynos have ended.

@@ -32,13 +32,13 @@ pub(super) fn begin(state: &StateDir) -> io::Result<Option<Making>> {
     match unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } as i32 {
         -1 => Err(io::Error::last_os_error()),
         0 => {
-            let said = match mount_apart(state) {
+            let answer = match mount_apart(state) {
                 Ok(disk) => disk.into_raw_fd().to_string(),
                 Err(e) => e.to_string(),
             };
             // Left open, because closing it would close the shim's, who does it.
             let mut writer = ManuallyDrop::new(fs::File::from(word.writer));
-            let _ = writer.write_all(said.as_bytes());
+            let _ = writer.write_all(answer.as_bytes());
             // SAFETY: plain system call; nothing of the shim's is to be run at the end.
             unsafe { libc::_exit(0) }
         }
@@ -51,12 +51,12 @@ impl Making {
     pub fn finish(self) -> io::Result<OwnedFd> {
         reap(self.process);
         drop(self.word.writer);
-        let mut said = String::new();
-        fs::File::from(self.word.reader).read_to_string(&mut said)?;
-        match said.parse() {
+        let mut answer = String::new();
+        fs::File::from(self.word.reader).read_to_string(&mut answer)?;
+        match answer.parse() {
             // SAFETY: the process opened it in the descriptors that both have, and left it to us.
             Ok(number) => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
-            Err(_) => Err(io::Error::other(said)),
+            Err(_) => Err(io::Error::other(answer)),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::ptr;
 
 use super::{Sentence, confine, doing, root};
 use crate::Worth;
-use crate::network::Lease;
+use crate::addresses::Lease;
 use crate::state::{Order, StateDir};
 
 /// The namespaces that init is cloned into. The network's is the shim's, the cgroups' is made when
@@ -35,7 +35,7 @@ pub(super) struct Plan {
     root: root::Root,
     hostname: String,
     uid: u32,
-    doors: Vec<PathBuf>,
+    cgroups: Vec<PathBuf>,
     arguments: Vec<CString>,
     environment: Vec<CString>,
     filters: confine::Filters,
@@ -59,7 +59,7 @@ impl Plan {
         state: &StateDir,
         order: Order,
         lease: Lease,
-        doors: Vec<PathBuf>,
+        cgroups: Vec<PathBuf>,
         disk: Option<OwnedFd>,
     ) -> Result<Plan, Sentence> {
         let spec = order.spec;
@@ -76,7 +76,7 @@ impl Plan {
             root: root::Root::new(state, disk, spec.root, spec.uid, lease.address, &hostname)?,
             hostname,
             uid: spec.uid,
-            doors,
+            cgroups,
             arguments: c_strings(words)?,
             environment: c_strings(environment.into_iter().map(|(k, v)| format!("{k}={v}")))?,
             filters: confine::Filters::new()?,
@@ -113,11 +113,11 @@ fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Se
 /// Runs as PID 1 of the new namespaces and never returns.
 pub(super) fn run(plan: Plan, lines: Lines) -> ! {
     let mut ready = File::from(lines.ready.try_clone().unwrap_or_else(|_| exit(1)));
-    let command = prepare(&plan).and_then(|doors| {
+    let command = prepare(&plan).and_then(|cgroups| {
         // SAFETY: this process has one thread.
         match unsafe { libc::fork() } {
             -1 => Err(doing("fork the command")(io::Error::last_os_error())),
-            0 => become_command(&plan, &lines, &doors, &mut ready),
+            0 => become_command(&plan, &lines, &cgroups, &mut ready),
             pid => Ok(pid),
         }
     });
@@ -144,15 +144,16 @@ pub(super) fn run(plan: Plan, lines: Lines) -> ! {
 fn prepare(plan: &Plan) -> Result<Vec<File>, Sentence> {
     // SAFETY: plain system call. From here on, what is made is for the dyno's user to see.
     unsafe { libc::umask(0o022) };
-    let doors: Result<Vec<File>, _> = plan.doors.iter().map(|door| OpenOptions::new().write(true).open(door)).collect();
-    let doors = doors.map_err(doing("open the dyno's cgroups"))?;
+    let cgroups: Result<Vec<File>, _> =
+        plan.cgroups.iter().map(|file| OpenOptions::new().write(true).open(file)).collect();
+    let cgroups = cgroups.map_err(doing("open the dyno's cgroups"))?;
     plan.root.enter()?;
     nix::unistd::sethostname(&plan.hostname).map_err(|e| doing("set the host name")(e.into()))?;
-    Ok(doors)
+    Ok(cgroups)
 }
 
-fn become_command(plan: &Plan, lines: &Lines, doors: &[File], ready: &mut File) -> ! {
-    let sentence = match execute(plan, lines, doors) {
+fn become_command(plan: &Plan, lines: &Lines, cgroups: &[File], ready: &mut File) -> ! {
+    let sentence = match execute(plan, lines, cgroups) {
         Ok(never) => match never {},
         Err(sentence) => sentence,
     };
@@ -163,9 +164,9 @@ fn become_command(plan: &Plan, lines: &Lines, doors: &[File], ready: &mut File) 
 /// A value of it cannot exist.
 enum Never {}
 
-fn execute(plan: &Plan, lines: &Lines, doors: &[File]) -> Result<Never, Sentence> {
-    for mut door in doors {
-        door.write_all(b"0").map_err(doing("enter the dyno's cgroups"))?;
+fn execute(plan: &Plan, lines: &Lines, cgroups: &[File]) -> Result<Never, Sentence> {
+    for mut file in cgroups {
+        file.write_all(b"0").map_err(doing("enter the dyno's cgroups"))?;
     }
     // SAFETY: plain system calls on descriptors that are open.
     unsafe {

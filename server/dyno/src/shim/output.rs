@@ -102,22 +102,22 @@ impl Deadline {
 struct Disk {
     place: File,
     looked: Instant,
-    told: bool,
+    reported: bool,
 }
 
 impl Disk {
     fn new(place: File) -> Disk {
-        Disk { place, looked: Instant::now(), told: false }
+        Disk { place, looked: Instant::now(), reported: false }
     }
 
     /// Says once that it is full, and again when it was not in between.
     fn look(&mut self, sink: &mut Sink) {
         self.looked = Instant::now();
         let Ok(fill) = Fill::of(&self.place) else { return };
-        if fill.is_full() && !self.told {
+        if fill.is_full() && !self.reported {
             sink.line(b's', fill.sentence().as_bytes());
         }
-        self.told = fill.is_full();
+        self.reported = fill.is_full();
     }
 }
 

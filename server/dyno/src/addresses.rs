@@ -1,0 +1,118 @@
+//! The addresses of dynos: the range, and the place in it that a dyno has.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::ranges::mask;
+
+/// What the host's ends of all cables begin with.
+pub(crate) const PREFIX: &str = "wharf-";
+
+/// The range that dynos get their addresses from. One per host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Network {
+    base: Ipv4Addr,
+    prefix: u8,
+}
+
+impl Default for Network {
+    /// 10.231.0.0/16, enough for 16383 dynos.
+    fn default() -> Self {
+        Network { base: Ipv4Addr::new(10, 231, 0, 0), prefix: 16 }
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.base, self.prefix)
+    }
+}
+
+impl std::str::FromStr for Network {
+    type Err = Error;
+
+    /// From `10.231.0.0/16`; the prefix is 8 to 28.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let parsed = text
+            .split_once('/')
+            .and_then(|(base, prefix)| Some((base.parse::<Ipv4Addr>().ok()?, prefix.parse::<u8>().ok()?)));
+        match parsed {
+            Some((base, prefix)) if (8..=28).contains(&prefix) => {
+                Ok(Network { base: Ipv4Addr::from(u32::from(base) & mask(prefix)), prefix })
+            }
+            _ => Err(Error::Host(format!(
+                "`{text}` is not a range of addresses for dynos. Write it like 10.231.0.0/16, \
+                 with a prefix from 8 to 28."
+            ))),
+        }
+    }
+}
+
+/// A dyno's place in the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lease {
+    pub slot: u32,
+    /// The host's end of the cable.
+    pub interface: String,
+    pub gateway: Ipv4Addr,
+    pub address: Ipv4Addr,
+}
+
+impl Network {
+    /// How many places the range is divided into.
+    pub(crate) fn slots(&self) -> u32 {
+        1 << (30 - u32::from(self.prefix))
+    }
+
+    /// The place with this number.
+    pub(crate) fn slot(&self, slot: u32) -> Lease {
+        let base = u32::from(self.base) + slot * 4;
+        Lease {
+            slot,
+            interface: format!("{}{slot}", PREFIX),
+            gateway: Ipv4Addr::from(base + 1),
+            address: Ipv4Addr::from(base + 2),
+        }
+    }
+
+    /// The interface of a line of /proc/net/route, if it is somebody else's and leads into the range.
+    pub(crate) fn foreign_route<'a>(&self, line: &'a str) -> Option<&'a str> {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let hex = |text: &str| u32::from_str_radix(text, 16).ok().map(u32::from_be);
+        let (target, netmask) = (hex(fields.get(1)?)?, hex(fields.get(7)?)?);
+        let common = netmask & mask(self.prefix);
+        let overlaps = netmask != 0 && (target & common) == (u32::from(self.base) & common);
+        (overlaps && !fields[0].starts_with(PREFIX)).then_some(fields[0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_parsed_and_divided() {
+        let network: Network = "10.9.7.1/24".parse().unwrap();
+        assert_eq!(network.to_string(), "10.9.7.0/24");
+        let lease = network.slot(3);
+        assert_eq!(lease.gateway.to_string(), "10.9.7.13");
+        assert_eq!(lease.address.to_string(), "10.9.7.14");
+        assert!("10.9.7.1".parse::<Network>().is_err());
+        assert!("10.9.7.1/30".parse::<Network>().is_err());
+    }
+
+    #[test]
+    fn a_range_in_use_is_noticed() {
+        let network = Network::default();
+        let line = |interface: &str, target: &str, mask: &str| {
+            format!("{interface}\t{target}\t00000000\t0001\t0\t0\t0\t{mask}\t0\t0\t0")
+        };
+        assert_eq!(network.foreign_route(&line("eth0", "00000000", "00000000")), None);
+        assert_eq!(network.foreign_route(&line("eth0", "000200C0", "00FFFFFF")), None);
+        assert_eq!(network.foreign_route(&line("tun0", "0000000A", "000000FF")), Some("tun0"));
+        assert_eq!(network.foreign_route(&line("br0", "0005E70A", "00FFFFFF")), Some("br0"));
+        assert_eq!(network.foreign_route(&line("wharf-1", "0400E70A", "FCFFFFFF")), None);
+    }
+}
