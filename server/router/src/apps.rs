@@ -16,9 +16,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::arriving::Arriving;
 use crate::backends::{Backend, Choice, Lease, choose};
-use crate::client::InFlight;
 use crate::codes::Code;
 use crate::headers::{self, Expectation};
+use crate::in_flight::InFlight;
 use crate::lines::Record;
 use crate::pages::Page;
 use crate::queue::Place;
@@ -298,10 +298,10 @@ impl Exchange {
         self.record.status = parts.status.as_u16();
         let idle = self.record.in_flight.shared.config.timeouts.idle;
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            let (Some(protocol), Some((asked, upgrade))) = (protocol, self.upgrade.take()) else {
+            let (Some(protocol), Some((requested, upgrade))) = (protocol, self.upgrade.take()) else {
                 return self.fail(Code::H17);
             };
-            if !headers::is_one_of(&protocol, &asked) {
+            if !headers::is_one_of(&protocol, &requested) {
                 return self.fail(Code::H17);
             }
             headers::ask_upgrade(&mut parts.headers, protocol);

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::this_worker;
 use crate::timer::now_ms;
 use crate::wire::{Address, Wire};
-use crate::workers;
 
 /// Idle connections kept per dyno.
 const IDLE: usize = 256;
@@ -119,7 +119,7 @@ impl Backend {
     }
 
     fn own(&self) -> MutexGuard<'_, Idle> {
-        lock(&self.idle[workers::number()])
+        lock(&self.idle[this_worker::number()])
     }
 }
 

@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use http::HeaderValue;
 
-use crate::Shared;
-use crate::origin::{self, Origin};
-use crate::seats::Seat;
+use crate::origin;
 use crate::timer::now_ms;
 
 /// How long a body or a reader may pause before it is passed over for another of the same address.
@@ -134,10 +132,6 @@ impl Client {
 
 #[cfg(test)]
 impl Client {
-    pub(crate) fn works(&self) {
-        note(&self.no_request, false);
-    }
-
     pub(crate) fn waits_since(&self, ms: u64) {
         self.no_request.store(ms, Relaxed);
     }
@@ -179,27 +173,5 @@ impl Drop for Busy {
         self.0.owes_body(false);
         self.0.set_phase(Phase::Waiting);
         note(&self.0.no_request, true);
-    }
-}
-
-/// A request in progress: held by whatever will be dropped when it is over.
-pub(crate) struct InFlight {
-    pub(crate) client: Busy,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) origin: Origin,
-    /// Places of its address, where requests are counted.
-    pub(crate) seats: Vec<Seat>,
-}
-
-impl InFlight {
-    pub(crate) fn new(client: &Arc<Client>, shared: Arc<Shared>, origin: Origin) -> InFlight {
-        shared.inflight.fetch_add(1, Relaxed);
-        InFlight { client: Busy::new(client), shared, origin, seats: Vec::new() }
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.shared.inflight.fetch_sub(1, Relaxed);
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::client::{Client, Phase};
 use crate::config::Timeouts;
-use crate::listen::Opened;
+use crate::open_connection::OpenConnection;
 use crate::seats::Seat;
 use crate::timer::Timer;
 
@@ -31,7 +31,7 @@ pub(crate) struct ClientSocket {
     writing: Timer,
     stall: Option<Stall>,
     stream: TcpStream,
-    _held: (Seat, Opened),
+    _held: (Seat, OpenConnection),
 }
 
 /// A time in which the client takes nothing.
@@ -47,7 +47,7 @@ impl ClientSocket {
         first: Bytes,
         client: Arc<Client>,
         timeouts: Timeouts,
-        held: (Seat, Opened),
+        held: (Seat, OpenConnection),
     ) -> ClientSocket {
         ClientSocket {
             first,

@@ -21,7 +21,7 @@ use crate::Shared;
 use crate::client::{Client, Phase};
 use crate::client_socket::ClientSocket;
 use crate::entry;
-use crate::listen::Opened;
+use crate::open_connection::OpenConnection;
 use crate::pages::Page;
 use crate::proxy_protocol::{self, Introduction};
 use crate::seats::{self, Full, Seat};
@@ -32,7 +32,7 @@ const HEAD_BYTES: usize = 64 * 1024;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves a client until it has no more requests.
-pub(crate) async fn serve(shared: Arc<Shared>, stream: std::net::TcpStream, peer: SocketAddr, opened: Opened) {
+pub(crate) async fn serve(shared: Arc<Shared>, stream: std::net::TcpStream, peer: SocketAddr, opened: OpenConnection) {
     let mut stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
@@ -128,10 +128,10 @@ async fn answer_all(shared: &Arc<Shared>, client: &Arc<Client>, socket: ClientSo
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    let mut told = false;
+    let mut is_notified = false;
     let ended = poll_fn(|cx| {
-        if !told && shared.stopping.load(Relaxed) {
-            told = true;
+        if !is_notified && shared.stopping.load(Relaxed) {
+            is_notified = true;
             connection.as_mut().graceful_shutdown();
         }
         connection.as_mut().poll(cx)

@@ -10,8 +10,9 @@ use hyper::{Request, Response};
 
 use crate::Shared;
 use crate::arriving::Arriving;
-use crate::client::{Client, InFlight};
+use crate::client::Client;
 use crate::headers::LINE_BYTES;
+use crate::in_flight::InFlight;
 use crate::pages::Page;
 use crate::relay::{Body, Holding};
 use crate::seats::{self, Full};

@@ -17,7 +17,7 @@ const HOPS: usize = 32;
 
 /// What a trusted proxy said. What it left out, or garbled, is `None`.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Forwarded {
     pub(crate) ip: Option<IpAddr>,
     pub(crate) https: Option<bool>,
     pub(crate) port: Option<u16>,
@@ -25,7 +25,7 @@ pub(crate) struct Told {
 
 /// Reads the headers of a request that came from a trusted proxy. `Forwarded` counts when there is
 /// no `X-Forwarded-For`: proxies that write the latter pass the former on as the client sent it.
-pub(crate) fn read(headers: &HeaderMap, trusted: &Networks) -> Told {
+pub(crate) fn read(headers: &HeaderMap, trusted: &Networks) -> Forwarded {
     if headers.contains_key(X_FORWARDED_FOR) || !headers.contains_key(FORWARDED) {
         let (ip, hops) = walk(from_right(headers, &X_FORWARDED_FOR).map(|entry| address(entry?)), trusted);
         let word = |name: HeaderName| {
@@ -34,12 +34,12 @@ pub(crate) fn read(headers: &HeaderMap, trusted: &Networks) -> Told {
         };
         let https = word(X_FORWARDED_PROTO).and_then(is_https);
         let port = word(X_FORWARDED_PORT).and_then(|port| port.parse().ok());
-        return Told { ip, https, port };
+        return Forwarded { ip, https, port };
     }
     let elements: Vec<Element> =
         from_right_quoted(headers).map(|element| element.map(element_of).unwrap_or_default()).collect();
     let (ip, hops) = walk(elements.iter().map(|element| element.ip), trusted);
-    Told { ip, https: elements.get(hops).and_then(|element| element.https), port: None }
+    Forwarded { ip, https: elements.get(hops).and_then(|element| element.https), port: None }
 }
 
 /// The client, and how many hops lie between it and us.
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn told(lines: &[(&'static str, &str)]) -> Told {
+    fn read_from(lines: &[(&'static str, &str)]) -> Forwarded {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             let value = HeaderValue::from_bytes(value.as_bytes()).expect("a header");
@@ -145,7 +145,7 @@ mod tests {
 
     #[track_caller]
     fn check(name: &'static str, value: &str, expected: Option<&str>) {
-        let ip = told(&[(name, value)]).ip.map(|ip| ip.to_string());
+        let ip = read_from(&[(name, value)]).ip.map(|ip| ip.to_string());
         assert_eq!(ip.as_deref(), expected, "{name}: {value}");
     }
 
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn several_lines_are_one_list() {
         let lines = [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", "10.0.0.1")];
-        assert_eq!(told(&lines).ip, "192.0.2.1".parse().ok());
+        assert_eq!(read_from(&lines).ip, "192.0.2.1".parse().ok());
     }
 
     #[test]
@@ -196,21 +196,21 @@ mod tests {
         ] {
             check("forwarded", value, expected);
         }
-        let both = told(&[("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=6.6.6.6;proto=http")]);
-        assert_eq!(both, Told { ip: "192.0.2.1".parse().ok(), https: None, port: None });
-        assert_eq!(told(&[("forwarded", "for=192.0.2.1;proto=https, for=10.0.0.1;proto=http")]).https, Some(true));
+        let both = read_from(&[("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=6.6.6.6;proto=http")]);
+        assert_eq!(both, Forwarded { ip: "192.0.2.1".parse().ok(), https: None, port: None });
+        assert_eq!(read_from(&[("forwarded", "for=192.0.2.1;proto=https, for=10.0.0.1;proto=http")]).https, Some(true));
     }
 
     #[test]
     fn the_scheme_is_the_one_the_client_used() {
-        let proto = |list, proto| told(&[("x-forwarded-for", list), ("x-forwarded-proto", proto)]).https;
+        let proto = |list, proto| read_from(&[("x-forwarded-for", list), ("x-forwarded-proto", proto)]).https;
         assert_eq!(proto("192.0.2.1", "https"), Some(true));
         assert_eq!(proto("192.0.2.1", "HTTP"), Some(false));
         assert_eq!(proto("192.0.2.1, 10.0.0.1", "https, http"), Some(true));
         assert_eq!(proto("192.0.2.1, 10.0.0.1", "https"), Some(true));
         assert_eq!(proto("6.6.6.6, 192.0.2.1", "http, https"), Some(true));
         assert_eq!(proto("192.0.2.1", "gopher"), None);
-        assert_eq!(told(&[("x-forwarded-port", "8443")]).port, Some(8443));
-        assert_eq!(told(&[("x-forwarded-port", "99999")]).port, None);
+        assert_eq!(read_from(&[("x-forwarded-port", "8443")]).port, Some(8443));
+        assert_eq!(read_from(&[("x-forwarded-port", "99999")]).port, None);
     }
 }

@@ -108,9 +108,9 @@ pub(crate) fn may_upgrade(protocol: &HeaderValue) -> bool {
 }
 
 /// Whether the protocol that was changed to is one of those that were asked for.
-pub(crate) fn is_one_of(answered: &HeaderValue, asked: &HeaderValue) -> bool {
-    let (Ok(answered), Ok(asked)) = (answered.to_str(), asked.to_str()) else { return false };
-    asked.split(',').any(|word| word.trim().eq_ignore_ascii_case(answered.trim()))
+pub(crate) fn is_one_of(answered: &HeaderValue, requested: &HeaderValue) -> bool {
+    let (Ok(answered), Ok(requested)) = (answered.to_str(), requested.to_str()) else { return false };
+    requested.split(',').any(|word| word.trim().eq_ignore_ascii_case(answered.trim()))
 }
 
 /// Puts back what asks for another protocol.
@@ -307,7 +307,8 @@ mod tests {
         let may = |protocol| may_upgrade(&HeaderValue::from_static(protocol));
         assert!(may("websocket") && may("custom/1"));
         assert!(!may("h2c") && !may("websocket, H2C") && !may("HTTP/2.0") && !may("TLS/1.3"));
-        let one = |answered, asked| is_one_of(&HeaderValue::from_static(answered), &HeaderValue::from_static(asked));
+        let one =
+            |answered, requested| is_one_of(&HeaderValue::from_static(answered), &HeaderValue::from_static(requested));
         assert!(one("WebSocket", "websocket") && one("b", "a, b") && !one("c", "a, b"));
     }
 }

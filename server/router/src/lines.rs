@@ -11,8 +11,8 @@ use http::{HeaderValue, Method};
 use tokio::time::Instant;
 
 use crate::backends::Lease;
-use crate::client::InFlight;
 use crate::codes::Code;
+use crate::in_flight::InFlight;
 use crate::table::{App, host_name};
 use crate::upload::Upload;
 

@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use crate::Shared;
 use crate::config::Config;
 use crate::control;
+use crate::open_connection::OpenConnection;
 use crate::workers::Workers;
 
 const BACKLOG: i32 = 4096;
@@ -77,7 +78,7 @@ impl Listeners {
             let full = shared.connections.load(Relaxed) >= most;
             tokio::select! {
                 accepted = self.accept(), if !full => match accepted {
-                    Ok((stream, peer)) => workers.give((stream, peer, Opened::new(shared))),
+                    Ok((stream, peer)) => workers.give((stream, peer, OpenConnection::new(shared))),
                     Err(error) if is_connections_own(&error) => {}
                     Err(error) => {
                         tracing::error!(%error, "could not take a connection");
@@ -106,22 +107,6 @@ impl Listeners {
 impl Sockets {
     pub(crate) fn split(self) -> (io::Result<Listeners>, UnixListener) {
         (Listeners::new(self.main, self.other), self.control)
-    }
-}
-
-/// An open connection of a client, counted until this is dropped; websockets too.
-pub(crate) struct Opened(Arc<Shared>);
-
-impl Opened {
-    fn new(shared: &Arc<Shared>) -> Opened {
-        shared.connections.fetch_add(1, Relaxed);
-        Opened(shared.clone())
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Relaxed);
     }
 }
 

@@ -10,7 +10,7 @@ const EVERY_MS: u64 = 10_000;
 #[derive(Default)]
 pub(crate) struct Notice {
     total: AtomicU64,
-    said: AtomicU64,
+    reported: AtomicU64,
     next_ms: AtomicU64,
 }
 
@@ -21,7 +21,7 @@ impl Notice {
         let (now, next) = (now_ms(), self.next_ms.load(Relaxed));
         let due = now >= next && self.next_ms.compare_exchange(next, now + EVERY_MS, Relaxed, Relaxed).is_ok();
         if due {
-            say(total - self.said.swap(total, Relaxed).min(total));
+            say(total - self.reported.swap(total, Relaxed).min(total));
         }
     }
 
@@ -51,10 +51,10 @@ mod tests {
     #[test]
     fn a_flood_is_counted_and_said_once() {
         let notice = Notice::default();
-        let mut said = Vec::new();
+        let mut reported = Vec::new();
         for _ in 0..1000 {
-            notice.count(|n| said.push(n));
+            notice.count(|n| reported.push(n));
         }
-        assert_eq!((notice.total(), said), (1000, vec![1]));
+        assert_eq!((notice.total(), reported), (1000, vec![1]));
     }
 }

@@ -15,8 +15,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::Shared;
 use crate::arriving::Arriving;
-use crate::client::InFlight;
 use crate::headers::{self, Expectation};
+use crate::in_flight::InFlight;
 use crate::pages::Page;
 use crate::relay::{Body, Holding, Relay};
 use crate::table::host_name;

@@ -10,8 +10,8 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::Instant;
 
 use crate::backends::Backend;
-use crate::client::InFlight;
 use crate::codes::Code;
+use crate::in_flight::InFlight;
 use crate::lines::Record;
 use crate::upload::{Progress, Upload};
 use crate::wire::Wire;

@@ -177,7 +177,7 @@ mod tests {
     fn an_address_has_so_many_places_and_no_more() {
         let seats = Seats::new(2, 100);
         let clients = [client(), client(), client(), client()];
-        clients.iter().for_each(|client| client.works());
+        clients.iter().for_each(|client| client.begin_request());
         let take = |from: &str, n: usize| seats.take(ip(from), &clients[n], |_| ());
         let first = take("192.0.2.1", 0).expect("a place");
         let _second = take("::ffff:192.0.2.1", 1).expect("a place");
@@ -191,7 +191,7 @@ mod tests {
     fn one_network_of_ipv6_is_one_address() {
         let seats = Seats::new(1, 100);
         let clients = [client(), client()];
-        clients.iter().for_each(|client| client.works());
+        clients.iter().for_each(|client| client.begin_request());
         let _first = seats.take(ip("2001:db8::1"), &clients[0], |_| ()).expect("a place");
         assert_eq!(seats.take(ip("2001:db8::2"), &clients[1], |_| ()).err(), Some(Full::Address));
         seats.take(ip("2001:db8:0:1::1"), &clients[1], |_| ()).expect("a place of another network");
@@ -201,21 +201,23 @@ mod tests {
     fn who_keeps_us_waiting_longest_leaves() {
         let seats = Seats::new(3, 100);
         let clients = [client(), client(), client(), client()];
-        clients[0].works();
+        clients[0].begin_request();
         clients[1].waits_since(20);
         clients[2].waits_since(10);
-        let mut told = 0;
-        let _seats: Vec<Seat> =
-            clients.iter().map(|client| seats.take(ip("192.0.2.1"), client, |n| told += n).expect("a place")).collect();
+        let mut count = 0;
+        let _seats: Vec<Seat> = clients
+            .iter()
+            .map(|client| seats.take(ip("192.0.2.1"), client, |n| count += n).expect("a place"))
+            .collect();
         let evicted: Vec<bool> = clients.iter().map(|client| client.is_evicted()).collect();
-        assert_eq!((evicted, told), (vec![false, false, true, false], 1));
+        assert_eq!((evicted, count), (vec![false, false, true, false], 1));
     }
 
     #[test]
     fn all_places_are_bounded_too() {
         let seats = Seats::new(usize::MAX, 2);
         let clients = [client(), client()];
-        clients.iter().for_each(|client| client.works());
+        clients.iter().for_each(|client| client.begin_request());
         let taken: Vec<_> = clients.iter().map(|client| seats.take(None, client, |_| ()).expect("a place")).collect();
         assert_eq!(seats.take(None, &client(), |_| ()).err(), Some(Full::All));
         clients[0].waits_since(1);

@@ -69,11 +69,11 @@ fn has_one_coding(headers: &HeaderMap) -> bool {
 /// then says the same.
 pub(crate) fn host<B>(request: &mut Request<B>) -> Option<HeaderValue> {
     let mut hosts = request.headers().get_all(HOST).iter();
-    let said = match (hosts.next(), hosts.next()) {
-        (said, None) => said.cloned(),
+    let host_header = match (hosts.next(), hosts.next()) {
+        (host_header, None) => host_header.cloned(),
         _ => return None,
     };
-    let host = match (request.uri().authority(), said) {
+    let host = match (request.uri().authority(), host_header) {
         (Some(authority), _) => HeaderValue::from_str(authority.as_str()).ok()?,
         (None, Some(host)) => return is_host(host.as_bytes()).then_some(host),
         // HTTP/1.0 had no hosts; who speaks it means the machine.

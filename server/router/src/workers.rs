@@ -3,7 +3,6 @@
 //! A request and everything it touches stays on one thread, so no thread ever wakes another for it:
 //! that costs more than the request's own work.
 
-use std::cell::Cell;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,19 +13,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::Shared;
-use crate::connection;
-use crate::listen::Opened;
+use crate::open_connection::OpenConnection;
+use crate::{connection, this_worker};
 
-thread_local! {
-    static NUMBER: Cell<usize> = const { Cell::new(0) };
-}
-
-/// The number of the worker that this runs on, from 0.
-pub(crate) fn number() -> usize {
-    NUMBER.get()
-}
-
-type Accepted = (TcpStream, SocketAddr, Opened);
+type Accepted = (TcpStream, SocketAddr, OpenConnection);
 
 /// The threads that serve clients. Dropping them breaks off what is still open.
 pub(crate) struct Workers {
@@ -45,7 +35,7 @@ impl Workers {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a worker")?;
             let (shared, end) = (shared.clone(), end.clone());
             let work = move || {
-                NUMBER.set(number);
+                this_worker::set_number(number);
                 runtime.block_on(serve(shared, receiver, end));
             };
             let thread = std::thread::Builder::new()

@@ -101,11 +101,11 @@ pub(crate) fn load(data: &Path, workers: usize) -> Table {
 
 fn read(path: &Path) -> io::Result<Routes> {
     let file = File::open(path)?;
-    let told = file.metadata()?;
-    if !told.is_file() || told.len() > ROUTES_BYTES as u64 {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() > ROUTES_BYTES as u64 {
         return Err(io::Error::other(format!("it is no file of at most {ROUTES_BYTES} bytes")));
     }
-    let mut bytes = Vec::with_capacity(told.len() as usize);
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
     file.take(ROUTES_BYTES as u64).read_to_end(&mut bytes)?;
     Ok(serde_json::from_slice(&bytes)?)
 }

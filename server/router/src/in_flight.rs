@@ -1,0 +1,31 @@
+//! A request in progress.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::Shared;
+use crate::client::{Busy, Client};
+use crate::origin::Origin;
+use crate::seats::Seat;
+
+/// Held by whatever will be dropped when it is over.
+pub(crate) struct InFlight {
+    pub(crate) client: Busy,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) origin: Origin,
+    /// Places of its address, where requests are counted.
+    pub(crate) seats: Vec<Seat>,
+}
+
+impl InFlight {
+    pub(crate) fn new(client: &Arc<Client>, shared: Arc<Shared>, origin: Origin) -> InFlight {
+        shared.inflight.fetch_add(1, Relaxed);
+        InFlight { client: Busy::new(client), shared, origin, seats: Vec::new() }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.shared.inflight.fetch_sub(1, Relaxed);
+    }
+}

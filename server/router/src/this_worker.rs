@@ -1,0 +1,17 @@
+//! Which of the workers a thread is.
+
+use std::cell::Cell;
+
+thread_local! {
+    static NUMBER: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The number of the worker that this runs on, from 0.
+pub(crate) fn number() -> usize {
+    NUMBER.get()
+}
+
+/// Makes this thread the worker with this number.
+pub(crate) fn set_number(number: usize) {
+    NUMBER.set(number);
+}
