@@ -117,7 +117,7 @@ fn close(place: &Path) -> Result<()> {
 
 /// Makes a folder, if need be, with just these permissions.
 pub fn make(folder: &Path, mode: u32) -> Result<()> {
-    let told = |err: std::io::Error| match err.kind() {
+    let explain = |err: std::io::Error| match err.kind() {
         ErrorKind::StorageFull => {
             anyhow::anyhow!("The disk below {} is full. Make room and start again.", folder.display())
         }
@@ -126,8 +126,8 @@ pub fn make(folder: &Path, mode: u32) -> Result<()> {
         }
         _ => anyhow::Error::new(err).context(format!("make the folder {}", folder.display())),
     };
-    fs::create_dir_all(folder).map_err(told)?;
-    fs::set_permissions(folder, fs::Permissions::from_mode(mode)).map_err(told)
+    fs::create_dir_all(folder).map_err(explain)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(mode)).map_err(explain)
 }
 
 /// Makes a folder that belongs to the system user `postgres`.

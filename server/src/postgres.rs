@@ -176,8 +176,8 @@ impl Postgres {
     }
 
     fn is_ready(&self, pid: i32) -> bool {
-        let said = self.pid_file().unwrap_or_default();
-        let line = |n: usize| said.get(n).map(|l| l.trim()).unwrap_or_default().to_owned();
+        let pid_file = self.pid_file().unwrap_or_default();
+        let line = |n: usize| pid_file.get(n).map(|l| l.trim()).unwrap_or_default().to_owned();
         line(0) == pid.to_string() && line(7) == "ready"
     }
 

@@ -126,8 +126,8 @@ impl Keeper {
     async fn wait(&mut self, why: &str) -> bool {
         self.deaths += 1;
         if self.deaths >= TRIES && !self.health.was_up.load(Relaxed) {
-            let told = format!("The {} {why}, {TRIES} times in a row. What it said about that is above.", self.name);
-            let _ = self.health.gave_up.send(told).await;
+            let message = format!("The {} {why}, {TRIES} times in a row. What it said about that is above.", self.name);
+            let _ = self.health.gave_up.send(message).await;
             return false;
         }
         tracing::warn!("the {} {why}; starting it again in {:?}", self.name, self.pause);
@@ -162,8 +162,8 @@ mod tests {
     use tokio::process::Command;
 
     fn health() -> (Health, mpsc::Receiver<String>) {
-        let (gave_up, heard) = mpsc::channel(1);
-        (Health { was_up: Arc::default(), gave_up }, heard)
+        let (gave_up, messages) = mpsc::channel(1);
+        (Health { was_up: Arc::default(), gave_up }, messages)
     }
 
     fn shell(line: &str) -> Result<Process> {
@@ -195,11 +195,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_never_comes_up_is_given_up() {
-        let (health, mut heard) = health();
+        let (health, mut messages) = health();
         let start = || async { shell("exit 3") };
         let _kept = Kept::new("server", shell("exit 3").unwrap(), start, health);
-        let told = heard.recv().await.unwrap();
-        assert!(told.starts_with("The server ended with status 3, 3 times in a row."), "{told}");
+        let message = messages.recv().await.unwrap();
+        assert!(message.starts_with("The server ended with status 3, 3 times in a row."), "{message}");
     }
 
     #[tokio::test]

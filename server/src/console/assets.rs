@@ -74,7 +74,7 @@ pub fn exists(path: &str) -> bool {
 }
 
 /// The file at `path`, as the browser can take it.
-pub fn serve(path: &str, asked: &HeaderMap) -> Option<Response> {
+pub fn serve(path: &str, request: &HeaderMap) -> Option<Response> {
     if let Some((kind, text)) = bare(path) {
         return Some(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], text).into_response());
     }
@@ -82,8 +82,8 @@ pub fn serve(path: &str, asked: &HeaderMap) -> Option<Response> {
     let plain = Site::get(name)?;
     let tag = format!("\"{:x}\"", Tag(&plain));
     let for_ever = name.starts_with("pkg/");
-    let (encoding, file) = compressed(name, asked).unwrap_or(("", plain));
-    let mut response = match asked.get(header::IF_NONE_MATCH).is_some_and(|t| t.as_bytes() == tag.as_bytes()) {
+    let (encoding, file) = compressed(name, request).unwrap_or(("", plain));
+    let mut response = match request.get(header::IF_NONE_MATCH).is_some_and(|t| t.as_bytes() == tag.as_bytes()) {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => Body::from(bytes(file.data)).into_response(),
     };
@@ -118,8 +118,8 @@ fn bare(path: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-fn compressed(name: &str, asked: &HeaderMap) -> Option<(&'static str, EmbeddedFile)> {
-    let accepted = asked.get(header::ACCEPT_ENCODING)?.to_str().ok()?;
+fn compressed(name: &str, request: &HeaderMap) -> Option<(&'static str, EmbeddedFile)> {
+    let accepted = request.get(header::ACCEPT_ENCODING)?.to_str().ok()?;
     let takes = |encoding: &str| {
         accepted.split(',').map(str::trim).any(|word| match word.split_once(";q=") {
             Some((word, weight)) => word == encoding && weight.parse::<f32>().is_ok_and(|w| w > 0.0),

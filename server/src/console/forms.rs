@@ -22,7 +22,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{assets, pages, transport::InProcess};
+use super::{assets, headers, transport::InProcess};
 
 /// Where forms lead. No page and nothing of the API begins like this.
 pub const PREFIX: &str = "/forms/";
@@ -166,7 +166,7 @@ fn refused(error: &Error, back: &str) -> Response {
     let policy = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'";
     let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)];
     let mut response = (status, headers, document).into_response();
-    pages::protect(response.headers_mut());
+    headers::protect(response.headers_mut());
     response
 }
 

@@ -9,6 +9,7 @@ compile_error!("The console is drawn with --cfg erase_components (.cargo/config.
 mod assets;
 mod dispatch;
 mod forms;
+mod headers;
 mod pages;
 mod transport;
 

@@ -5,7 +5,7 @@ use app::Answer;
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use leptos::{nonce::use_nonce, prelude::*};
@@ -13,7 +13,7 @@ use leptos_axum::ResponseOptions;
 use platform::{CookieGuard, Precaution};
 use tower_http::compression::CompressionLayer;
 
-use super::{assets, forms, transport::InProcess};
+use super::{assets, forms, headers, transport::InProcess};
 
 /// Everything that is not the API: files and pages. `api` is asked by the pages; `guard` looks at their cookies first.
 pub fn router(api: Router, guard: CookieGuard) -> Router {
@@ -29,7 +29,7 @@ pub fn router(api: Router, guard: CookieGuard) -> Router {
             let navigates = matches!(*request.method(), Method::GET | Method::HEAD);
             match guard.of(request.headers(), request.uri().path(), navigates) {
                 Precaution::None => super::answer(pages, request).await,
-                Precaution::Tell(cookies) => with(cookies, planted()),
+                Precaution::Tell(cookies) => with(cookies, injected_session()),
                 Precaution::AskAgain(cookies) => with(cookies, again(request.uri())),
             }
         }
@@ -40,7 +40,7 @@ fn with(cookies: Vec<HeaderValue>, mut response: Response) -> Response {
     for cookie in cookies {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
-    protect(response.headers_mut());
+    headers::protect(response.headers_mut());
     response
 }
 
@@ -53,7 +53,7 @@ fn again(uri: &Uri) -> Response {
 }
 
 /// Tells somebody that another site has meddled with who they are here. The cookies are removed by the same answer.
-fn planted() -> Response {
+fn injected_session() -> Response {
     let document = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Not who you are · Wharf</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"stylesheet\" href=\"{}\"></head>\
@@ -96,7 +96,7 @@ async fn page(State(api): State<Router>, request: Request) -> Response {
     let document = move || app::shell(assets.clone());
     let holds_secret = is_link(request.uri().path());
     let mut response = leptos_axum::render_app_async_with_context(context, document)(request).await;
-    protect(response.headers_mut());
+    headers::protect(response.headers_mut());
     if holds_secret {
         // Its address goes to nobody, not to this server either; its form still says where it comes from.
         response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
@@ -144,18 +144,4 @@ fn policy(nonce: &str, targets: &str) -> String {
          style-src-attr 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
          {targets}frame-ancestors 'none'; base-uri 'none'"
     )
-}
-
-/// What every page's answer says to browsers and caches.
-pub(super) fn protect(headers: &mut HeaderMap) {
-    let told = [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::VARY, "accept, authorization, cookie"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-    ];
-    for (name, value) in told {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
 }

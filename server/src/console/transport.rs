@@ -197,8 +197,8 @@ mod tests {
         visitor.insert("cookie", "wharf=abc".parse().unwrap());
         visitor.insert("x-not-handed-on", "1".parse().unwrap());
         let client = api::Client::new(InProcess::new(api, &visitor));
-        let said: serde_json::Value = client.call("GET", "/who".into(), None).await.unwrap();
-        assert_eq!(said, serde_json::json!({ "cookie": "wharf=abc", "other": false }));
+        let answer: serde_json::Value = client.call("GET", "/who".into(), None).await.unwrap();
+        assert_eq!(answer, serde_json::json!({ "cookie": "wharf=abc", "other": false }));
         let err = client.call::<serde_json::Value>("GET", "/none".into(), None).await.unwrap_err();
         assert_eq!(err.status, 404);
     }

@@ -34,8 +34,8 @@ pub fn namespaces() -> Finding {
 /// The calls by which a dyno's files are mounted through no link.
 pub fn mounts() -> Finding {
     // SAFETY: plain system call; without a descriptor and a structure it can do nothing but say no.
-    let said = unsafe { libc::syscall(libc::SYS_mount_setattr, -1, c"".as_ptr(), 0, std::ptr::null::<u8>(), 0) };
-    match said < 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS) {
+    let result = unsafe { libc::syscall(libc::SYS_mount_setattr, -1, c"".as_ptr(), 0, std::ptr::null::<u8>(), 0) };
+    match result < 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS) {
         true => Err("cannot be made by descriptor; use Linux 5.12 or later".to_owned()),
         false => Ok("can be made by descriptor".to_owned()),
     }

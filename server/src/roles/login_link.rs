@@ -8,8 +8,8 @@ use crate::{config::Settings, machine, socket};
 pub async fn run(mut settings: Settings) -> Result<()> {
     machine::must_be_root()?;
     settings.resolve()?;
-    let asked = socket::sign_in_link(&settings).await;
-    let link = asked.with_context(|| {
+    let answer = socket::sign_in_link(&settings).await;
+    let link = answer.with_context(|| {
         format!(
             "Wharf does not answer for {}. Start it with wharfd up, or name its directory with --data",
             settings.data.display()

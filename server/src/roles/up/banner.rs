@@ -54,20 +54,20 @@ mod tests {
     fn the_banner_says_where_everything_is() {
         let cli =
             Cli::parse_from(["wharfd", "--domain", "wharf.test", "--apps-domain", "apps.test", "--listen", ":80"]);
-        let said = text(&cli.settings, "http://wharf.test/login/abc");
-        assert!(said.contains("Console   http://wharf.test\n"), "{said}");
-        assert!(said.contains("Sign in   http://wharf.test/login/abc\n"), "{said}");
-        assert!(said.contains("Apps      http://<app>.apps.test\n"), "{said}");
-        assert!(!said.contains("Warning"), "{said}");
+        let banner = text(&cli.settings, "http://wharf.test/login/abc");
+        assert!(banner.contains("Console   http://wharf.test\n"), "{banner}");
+        assert!(banner.contains("Sign in   http://wharf.test/login/abc\n"), "{banner}");
+        assert!(banner.contains("Apps      http://<app>.apps.test\n"), "{banner}");
+        assert!(!banner.contains("Warning"), "{banner}");
     }
 
     #[test]
     fn tls_without_a_trusted_proxy_is_warned_of() {
-        let said = |more: &[&str]| {
+        let banner = |more: &[&str]| {
             let cli = Cli::parse_from([&["wharfd", "--domain", "wharf.test", "--tls"], more].concat());
             text(&cli.settings, "")
         };
-        assert!(said(&[]).contains("Warning   --tls is set, but --trusted-proxies names nobody"));
-        assert!(!said(&["--trusted-proxies", "127.0.0.1"]).contains("Warning"));
+        assert!(banner(&[]).contains("Warning   --tls is set, but --trusted-proxies names nobody"));
+        assert!(!banner(&["--trusted-proxies", "127.0.0.1"]).contains("Warning"));
     }
 }
