@@ -184,8 +184,8 @@ fn refusal(reply: &Reply) -> Error {
     let text = String::from_utf8_lossy(&reply.body);
     let mut error: Error = serde_json::from_str(&text).unwrap_or_else(|_| {
         let text = text.trim();
-        let said = if text.is_empty() || text.starts_with('<') { "nothing that can be read" } else { text };
-        Error::unreadable(reply.status, format!("The platform answered {} and said: {said}", reply.status))
+        let shown = if text.is_empty() || text.starts_with('<') { "nothing that can be read" } else { text };
+        Error::unreadable(reply.status, format!("The platform answered {} and said: {shown}", reply.status))
     });
     error.status = reply.status;
     error.request_id = reply.headers.get("request-id").cloned();

@@ -201,7 +201,7 @@ async fn one(
 /// All pages as one list.
 async fn all(transport: Arc<dyn Transport>, path: String, mut range: Option<String>) -> Result<String, Error> {
     let mut list = String::from("[");
-    let mut asked = HashSet::new();
+    let mut requested = HashSet::new();
     let mut before = String::new();
     loop {
         let (items, next) = one(&transport, &path, range.clone()).await?;
@@ -212,14 +212,14 @@ async fn all(transport: Arc<dyn Transport>, path: String, mut range: Option<Stri
             list.push(',');
         }
         list.push_str(&items);
-        asked.extend(range.take());
+        requested.extend(range.take());
         match next {
             None => return Ok(list + "]"),
-            Some(next) if asked.contains(&next) => {
+            Some(next) if requested.contains(&next) => {
                 return Err(unreadable(&"the pages of the list lead in a circle"));
             }
             Some(_) if items.is_empty() => return Err(unreadable(&"a page of the list was empty, and not the last")),
-            Some(_) if asked.len() >= MOST_PAGES || list.len() > MOST_BYTES => {
+            Some(_) if requested.len() >= MOST_PAGES || list.len() > MOST_BYTES => {
                 return Err(unreadable(&"the list does not end"));
             }
             Some(next) => range = Some(next),
@@ -248,7 +248,7 @@ mod tests {
         }
     }
 
-    fn asked<F>(says: F) -> (Client, Arc<AtomicUsize>)
+    fn requested<F>(says: F) -> (Client, Arc<AtomicUsize>)
     where
         F: Fn(usize, Option<&str>) -> (String, Option<String>) + Send + Sync + 'static,
     {
@@ -273,14 +273,14 @@ mod tests {
     #[tokio::test]
     async fn all_pages_are_one_list() {
         for end in [0, 1, 2, 3, 7] {
-            let (client, _) = asked(pages(end));
+            let (client, _) = requested(pages(end));
             assert_eq!(list(&client).await.unwrap(), (0..end).collect::<Vec<_>>());
         }
     }
 
     #[tokio::test]
     async fn a_page_says_what_comes_after_it() {
-        let (client, count) = asked(pages(5));
+        let (client, count) = requested(pages(5));
         let rows = Rows { field: "id", after: None, max: 2, newest_first: false };
         let first: Page<u64> = client.page("/numbers".into(), rows).await.unwrap();
         assert_eq!(first, Page { items: vec![0, 1], next: Some("1".into()) });
@@ -294,24 +294,24 @@ mod tests {
         let same = |_: usize, _: Option<&str>| ("[1,2]".to_owned(), Some("id ]2..; max=2".to_owned()));
         let circle = |n: usize, _: Option<&str>| (format!("[{n}]"), Some(format!("id ]{}..; max=1", n % 3)));
         let empty = |n: usize, _: Option<&str>| ("[]".to_owned(), Some(format!("id ]{n}..; max=1")));
-        let (client, count) = asked(same);
+        let (client, count) = requested(same);
         assert!(list(&client).await.unwrap_err().message.contains("again"));
         assert_eq!(count.load(Ordering::Relaxed), 2);
-        let (client, count) = asked(circle);
+        let (client, count) = requested(circle);
         assert!(list(&client).await.unwrap_err().message.contains("circle"));
         assert!(count.load(Ordering::Relaxed) < 6);
-        let (client, count) = asked(empty);
+        let (client, count) = requested(empty);
         assert!(list(&client).await.unwrap_err().message.contains("empty"));
         assert_eq!(count.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]
     async fn a_list_without_end_ends() {
-        let (client, count) = asked(|n, _| (format!("[{n}]"), Some(format!("id ]{n}..; max=1"))));
+        let (client, count) = requested(|n, _| (format!("[{n}]"), Some(format!("id ]{n}..; max=1"))));
         assert!(list(&client).await.unwrap_err().message.contains("does not end"));
         assert!(count.load(Ordering::Relaxed) <= MOST_PAGES + 1);
         let wide = format!("\"{}\"", "x".repeat(8 << 20));
-        let (client, count) = asked(move |n, _| (format!("[{n},{wide}]"), Some(format!("id ]{n}..; max=1"))));
+        let (client, count) = requested(move |n, _| (format!("[{n},{wide}]"), Some(format!("id ]{n}..; max=1"))));
         assert!(client.list::<serde_json::Value>("/wide".into(), None).await.is_err());
         assert!(count.load(Ordering::Relaxed) < 10);
     }
