@@ -1,6 +1,11 @@
 //! The rules of the house that a machine can check. The names of what offends are the message.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+#[path = "tidy/circles.rs"]
+mod circles;
+#[path = "tidy/imports.rs"]
+mod imports;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -132,6 +137,30 @@ fn files_are_short() {
         (lines > most).then(|| format!("{file}: {lines} lines, at most {most}"))
     });
     none("a file that is too long is two files", long.collect());
+}
+
+/// Crates of the server that are larger, and why.
+const NOT_YET_SMALL: [(&str, &str); 1] = [("platform", "it is being divided")];
+
+/// Whoever changes a crate waits for all of it to be built, and has to know where in it to look.
+#[test]
+fn crates_of_the_server_are_small() {
+    let sources = sources();
+    let mut large = Vec::new();
+    for (name, folder) in crates() {
+        let top = folder.strip_prefix(root().join("server"));
+        let Ok(top) = top.map(|top| Path::new("server").join(top).join("src").display().to_string() + "/") else {
+            continue;
+        };
+        let of_crate = sources.iter().filter(|(file, _)| file.starts_with(&top) && !is_test(file));
+        let lines: usize = of_crate.map(|(_, text)| without_tests(text).lines().count()).sum();
+        match NOT_YET_SMALL.iter().any(|(not_yet, _)| *not_yet == name) {
+            true if lines <= 9000 => large.push(format!("{name} is small enough now: take it off the list")),
+            false if lines > 9000 => large.push(format!("{name}: {lines} lines without tests, at most 9000")),
+            _ => {}
+        }
+    }
+    none("a crate that is too large is two crates", large);
 }
 
 #[test]
