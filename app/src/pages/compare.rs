@@ -1,6 +1,6 @@
 //! Two releases beside each other: what is different, and what users felt.
 
-use api::releases::{Changed, Commit, Felt, ReleaseChanges, ReleaseChangesQuery};
+use api::releases::{Changed, Commit, Impact, ReleaseChanges, ReleaseChangesQuery};
 use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 
@@ -66,9 +66,9 @@ fn sections(c: &ReleaseChanges) -> AnyView {
     let config = c.config_added.len() + c.config_changed.len() + c.config_removed.len();
     view! {
         <section><p class="meta">{summary(c)}</p></section>
-        {felt(c)}
+        {impact(c)}
         {commits("Commits", &c.commits, c.more_commits)}
-        {commits("Commits that are gone", &c.commits_gone, c.more_commits)}
+        {commits("Commits that are gone", &c.commits_removed, c.more_commits)}
         <section>
             <h3>"Config"<span class="n">{if config == 0 { "the same" } else { "values hidden" }}</span></h3>
             <ul class="df">
@@ -141,11 +141,11 @@ fn commits(title: &'static str, all: &[Commit], more: bool) -> Option<AnyView> {
 }
 
 /// A measure of both, and how it changed. `None` where one of them was not measured.
-fn felt(c: &ReleaseChanges) -> Option<AnyView> {
-    let (a, b) = (c.felt_from?, c.felt_to?);
-    let ms = |f: &Felt| f.p95_ms;
-    let failed = |f: &Felt| (f.requests > 0).then(|| f.failed as f64 * 100.0 / f.requests as f64);
-    let memory = |f: &Felt| Some(f.memory_max as f64).filter(|m| *m > 0.0);
+fn impact(c: &ReleaseChanges) -> Option<AnyView> {
+    let (a, b) = (c.impact_before?, c.impact_after?);
+    let ms = |f: &Impact| f.p95_ms;
+    let failed = |f: &Impact| (f.requests > 0).then(|| f.failed as f64 * 100.0 / f.requests as f64);
+    let memory = |f: &Impact| Some(f.memory_max as f64).filter(|m| *m > 0.0);
     Some(view! {
         <section>
             <h3>"What users felt"<span class="n">{format!("first {} of v{}, {} of v{}", words::short_span(a.seconds), c.from, words::short_span(b.seconds), c.to)}</span></h3>

@@ -104,7 +104,7 @@ pub struct ReleaseChanges {
     /// Added commits, newest first, at most a hundred.
     pub commits: Vec<Commit>,
     /// Removed commits: those that only the other release has.
-    pub commits_gone: Vec<Commit>,
+    pub commits_removed: Vec<Commit>,
     /// Whether there are more commits.
     pub more_commits: bool,
     /// Names of config vars. Values are not included.
@@ -125,8 +125,8 @@ pub struct ReleaseChanges {
     /// Whether both run the same slug.
     pub same_slug: bool,
     /// User impact in the first hour of each, as far as measured.
-    pub felt_from: Option<Felt>,
-    pub felt_to: Option<Felt>,
+    pub impact_before: Option<Impact>,
+    pub impact_after: Option<Impact>,
 }
 
 /// A commit in a list.
@@ -149,7 +149,7 @@ pub struct Changed {
 
 /// User impact while a release was current.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Felt {
+pub struct Impact {
     /// The observed period, in seconds.
     pub seconds: i64,
     pub requests: u64,

@@ -5,10 +5,8 @@ use std::{collections::BTreeMap, fs};
 use super::{crates, imports::Imports, none, root};
 
 /// Crates with circles, and why.
-const NOT_YET: [(&str, &str); 2] = [
-    ("platform", "it is being divided into crates"),
-    ("app", "its texts are being rewritten"),
-];
+const NOT_YET: [(&str, &str); 2] =
+    [("platform", "it is being divided into crates"), ("app", "its texts are being rewritten")];
 
 /// Whoever reads one file of a circle has to read all of them. What both sides need goes into a file below them.
 ///
@@ -84,7 +82,10 @@ fn a_submodule_is_part_of_its_parent_and_tests_are_left_out() {
         ("a.rs", "mod part; #[cfg(test)] mod tests; pub struct A; fn f() { part::g() } fn h() { crate::b::test_it() }"),
         ("a/part.rs", "use super::A; use crate::Top; pub fn g() {}"),
         ("a/tests.rs", "use crate::b;"),
-        ("b.rs", "pub fn test_it() {} #[cfg(test)] mod tests { use crate::a::A; } #[cfg(all(test, unix))] use crate::a::A;"),
+        (
+            "b.rs",
+            "pub fn test_it() {} #[cfg(test)] mod tests { use crate::a::A; } #[cfg(all(test, unix))] use crate::a::A;",
+        ),
     ];
     assert_eq!(circles_of(&files), [] as [&str; 0]);
     // But others that the submodule imports may not lead back to the parent.

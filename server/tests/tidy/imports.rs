@@ -72,7 +72,8 @@ impl Imports {
 
     /// The circles, each as text: its files, and the imports that make it one.
     pub fn circles(&self) -> Vec<String> {
-        let reached: BTreeMap<&Path, _> = self.edges.keys().map(|file| (file.as_path(), self.reachable(file))).collect();
+        let reached: BTreeMap<&Path, _> =
+            self.edges.keys().map(|file| (file.as_path(), self.reachable(file))).collect();
         let (mut circles, mut seen) = (Vec::new(), BTreeSet::new());
         for file in reached.keys() {
             let circle: BTreeSet<&Path> = reached[file]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::releases::{Changed, Commit, Felt, ReleaseChanges, ReleaseChangesQuery};
+use api::releases::{Changed, Commit, Impact, ReleaseChanges, ReleaseChangesQuery};
 use axum::{
     Json,
     extract::{Path, State},
@@ -54,11 +54,11 @@ async fn between(
         from_at: from.map(|r| r.created_at),
         to_at: to.created_at,
         same_slug: from.is_some_and(|r| r.slug_id == to.slug_id),
-        felt_to: felt(platform, to).await?,
+        impact_after: impact(platform, to).await?,
         ..ReleaseChanges::default()
     };
     if let Some(from) = from {
-        changes.felt_from = felt(platform, from).await?;
+        changes.impact_before = impact(platform, from).await?;
     }
     let old = match from {
         Some(from) => config_vars::of_release(platform, app.id, from.id).await?,
@@ -73,9 +73,9 @@ async fn between(
     {
         changes.commits = listed(platform, payer, app, (old, new)).await?;
         if let Some(old) = old {
-            changes.commits_gone = listed(platform, payer, app, (Some(new), old)).await?;
+            changes.commits_removed = listed(platform, payer, app, (Some(new), old)).await?;
         }
-        for list in [&mut changes.commits, &mut changes.commits_gone] {
+        for list in [&mut changes.commits, &mut changes.commits_removed] {
             changes.more_commits |= list.len() > MOST_COMMITS;
             list.truncate(MOST_COMMITS);
         }
@@ -140,7 +140,7 @@ fn differing(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> 
 }
 
 /// What was measured in the first hour of a release, or until the next one.
-async fn felt(platform: &Platform, release: &Row) -> Result<Option<Felt>> {
+async fn impact(platform: &Platform, release: &Row) -> Result<Option<Impact>> {
     let next = store::releases::release_at(platform.db(), release.app_id, release.version + 1).await?;
     let until = next.map_or_else(Utc::now, |r| r.created_at).min(release.created_at + Duration::hours(1));
     let (series, app, from) = (platform.series().clone(), release.app_id, release.created_at);
@@ -149,12 +149,12 @@ async fn felt(platform: &Platform, release: &Row) -> Result<Option<Felt>> {
         .map_err(|err| anyhow::Error::new(err).into())
 }
 
-fn measured(series: &monitor::Store, app: Uuid, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Felt> {
+fn measured(series: &monitor::Store, app: Uuid, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Impact> {
     let found = series.query(app, from, to, 10).ok()?;
     // The stretch in which the release before still ran would spoil it.
     let mut sum = monitor::Rollup::default();
     found.points.iter().filter(|p| p.at >= from && p.at < to).for_each(|p| sum.merge(&p.rollup));
-    (sum.samples > 0).then(|| Felt {
+    (sum.samples > 0).then(|| Impact {
         seconds: (to - from).num_seconds(),
         requests: sum.requests(),
         failed: sum.statuses[4],
