@@ -5,7 +5,7 @@ import { expect, test, wharf } from "../world";
 test("a token is shown once, works, and works no more once revoked", async ({ page }) => {
   await open(page, "/account");
   const what = `laptop ${Date.now()}`;
-  await page.getByLabel("What the token is for").fill(what);
+  await page.getByLabel("Description of the token").fill(what);
   await page.getByRole("button", { name: "New token" }).click();
   const token = (await page.getByRole("status").filter({ hasText: what }).locator("code").textContent())!;
   const ask = () => fetch(`${wharf.url}/account`, { headers: { accept: "application/json", authorization: `Bearer ${token}` } });
@@ -73,12 +73,12 @@ test("signing out ends the session", async ({ browser, baseURL }) => {
 test("a token has a scope and an end unless one says otherwise", async ({ page }) => {
   await open(page, "/account");
   const what = `bound ${Date.now()}`;
-  await page.getByLabel("What the token is for").fill(what);
-  await page.getByLabel("What the token may do").selectOption({ label: "read apps" });
+  await page.getByLabel("Description of the token").fill(what);
+  await page.getByLabel("Scope of the token").selectOption({ label: "read apps" });
   await page.getByRole("button", { name: "New token" }).click();
   const row = page.getByRole("row", { name: new RegExp(what) });
   await expect(row).toContainText("read");
-  await expect(row).not.toContainText("when revoked");
+  await expect(row).not.toContainText("no expiry");
   await page.getByRole("button", { name: `Revoke the token for ${what}` }).click();
   await expect(row).toHaveCount(0);
 });
@@ -96,7 +96,7 @@ test("all other sessions end at once, and this one stays", async ({ browser, bas
     const page = here.pages()[0];
     await open(page, "/account");
     await page.getByRole("button", { name: "End all other sessions" }).click();
-    await expect(page.getByText("All other browsers are signed out")).toBeVisible();
+    await expect(page.getByText("All other browsers have been signed out")).toBeVisible();
     await expect(page.getByRole("button", { name: "End this session" })).toHaveCount(0);
     await there.pages()[0].goto("/apps");
     await expect(there.pages()[0].getByRole("heading", { name: "Sign in to Wharf" })).toBeVisible();
@@ -123,7 +123,7 @@ test("the button beside a client's id copies the id", async ({ browser }) => {
   const page = await context.newPage();
   await open(page, "/account");
   const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
-  await page.getByRole("button", { name: "Copy the id of copied" }).click();
+  await page.getByRole("button", { name: "Copy the ID of copied" }).click();
   await expect.poll(clipboard).toBe(made.id);
   await page.getByRole("button", { name: "Copy the secret of copied" }).click();
   await expect.poll(clipboard).toBe(made.secret);

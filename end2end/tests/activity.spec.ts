@@ -30,7 +30,7 @@ test("a build that fails says why and leaves the old release running", async ({ 
   await open(page, `/apps/${name}/activity`);
   await app.repository.commit({ "requirements.txt": "no-such-package-anywhere==0.0.1\n" }, "Break the build");
   await expect(app.repository.push(name)).rejects.toThrow(/rejected|failed/i);
-  await expect(page.getByText(/failed in .*, nothing changed/)).toBeVisible();
+  await expect(page.getByText(/failed after .*, nothing released/)).toBeVisible();
   await page.getByRole("link", { name: "Open log" }).first().click();
   await expect(page.getByRole("heading", { level: 1, name: /^Build \d+ Failed/ })).toBeVisible();
   await expect(page.getByRole("log", { name: "Build output" })).toContainText("no-such-package-anywhere");

@@ -66,7 +66,7 @@ test("an unknown app says so where its data would be", async ({ page }) => {
 test("an unknown address is answered with 404 and a way back", async ({ page }) => {
   const answer = await page.goto("/nothing/here");
   expect(answer?.status()).toBe(404);
-  await page.getByRole("link", { name: "To the apps" }).click();
+  await page.getByRole("link", { name: "Go to apps" }).click();
   await expect(page.getByRole("heading", { name: "Apps", level: 1 })).toBeVisible();
 });
 

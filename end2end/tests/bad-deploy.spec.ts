@@ -58,7 +58,7 @@ test("a release that never comes up is said loudly, while the one before it serv
   const note = page.getByRole("status").filter({ hasText: /v\d+ does not start/ });
   await expect(note).toContainText(/web\.1: Process exited with status 7\. Visitors still get v\d+\./);
   await expect(page.getByText("New release crashes")).toBeVisible();
-  await note.getByRole("link", { name: "Read its log" }).click();
+  await note.getByRole("link", { name: "View its log" }).click();
   await expect(page.getByText("State changed from starting to crashed").first()).toBeVisible();
   // A release that works ends it, without a reload.
   await open(page, `/apps/${name}`);
@@ -74,7 +74,7 @@ test("a build that fails changes nothing, and there is nothing to roll back to",
   await open(page, `/apps/${name}/activity`);
   await expect(app.repository.push(name)).rejects.toThrow(/rejected|failed/i);
   const failed = page.getByRole("listitem").filter({ hasText: "Cannot be built" });
-  await expect(failed.getByText(/nothing changed/)).toBeVisible();
+  await expect(failed.getByText(/nothing released/)).toBeVisible();
   await expect(failed.getByRole("button", { name: /Roll back/ })).toHaveCount(0);
   expect((await visit(name)).status).toBe(200);
 });

@@ -42,13 +42,13 @@ async function fitsAPhone(page: Page) {
   await page.setViewportSize(before);
 }
 
-test("the only way in stays, and another one is brought, refused, brought again and linked", async ({ browser }) => {
+test("the only sign-in method stays; another is proposed, declined, proposed again and linked", async ({ browser }) => {
   const { context, page } = await browserOf(browser);
   const odd = complaintsOfOurs(page);
   await harbour.signIn(page, "ada");
   await open(page, "/account");
   await expect(rows(page, "Harbour ID")).toContainText(ada);
-  await expect(rows(page, "Harbour ID")).toContainText("the only way in");
+  await expect(rows(page, "Harbour ID")).toContainText("your only sign-in method");
   await expect(ways(page).getByRole("button", { name: /^Unlink/ })).toHaveCount(0);
   await ways(page).getByRole("link", { name: "Link Pier ID" }).click();
   await agree(page, "ada-too");
@@ -59,7 +59,7 @@ test("the only way in stays, and another one is brought, refused, brought again 
   await expect(waits).toContainText("left to decide");
   await accessible(page);
   await fitsAPhone(page);
-  await waits.getByRole("button", { name: "Refuse" }).click();
+  await waits.getByRole("button", { name: "Decline" }).click();
   await expect(waits).toHaveCount(0);
   await expect(rows(page, "Pier ID")).toHaveCount(0);
   // The provider knows the browser by now, and asks no more.
@@ -68,7 +68,7 @@ test("the only way in stays, and another one is brought, refused, brought again 
   await press(page, waits.getByRole("button", { name: "Link Pier ID" }));
   await expect(rows(page, "Pier ID")).toContainText("ada.too@linked.test");
   await expect(waits).toHaveCount(0);
-  await expect(ways(page).getByText("the only way in")).toHaveCount(0);
+  await expect(ways(page).getByText("your only sign-in method")).toHaveCount(0);
   expect(odd).toEqual([]);
   await context.close();
 });
@@ -81,11 +81,11 @@ test("either way leads into the one account, and what was unlinked leads nowhere
   await expect(page.getByText(ada).first()).toBeVisible();
   await rows(page, "Harbour ID").getByRole("button", { name: "Unlink the account at Harbour ID" }).click();
   const asks = page.getByRole("dialog");
-  await expect(asks).toContainText("no longer signs you in here");
+  await expect(asks).toContainText("can no longer sign in through");
   await accessible(page);
   await asks.getByRole("button", { name: "Unlink" }).click();
   await expect(rows(page, "Harbour ID")).toHaveCount(0);
-  await expect(rows(page, "Pier ID")).toContainText("the only way in");
+  await expect(rows(page, "Pier ID")).toContainText("your only sign-in method");
   expect(odd).toEqual([]);
   await context.close();
   const other = await browserOf(browser);
@@ -100,13 +100,13 @@ test("what cannot be linked is refused with a sentence on the account page", asy
   await harbour.signIn(page, "bob");
   await open(page, "/account");
   for (const [person, sentence] of [
-    ["ada-too", "already signs somebody in"],
-    ["eve", "is not believed about addresses of your domain"],
+    ["ada-too", "is already linked to another account here"],
+    ["eve", "is not trusted for your email domain here"],
   ]) {
     await context.clearCookies({ name: /^_pier/ });
     await ways(page).getByRole("link", { name: "Link Pier ID" }).click();
     await agree(page, person);
-    await expect(page.getByRole("alert").filter({ hasText: "Nothing was linked." })).toContainText(sentence);
+    await expect(page.getByRole("alert").filter({ hasText: "Could not link an account." })).toContainText(sentence);
     await alive(page);
   }
   await accessible(page);
@@ -132,12 +132,12 @@ test("whom a provider lets in is said on the page for sign-in", async ({ browser
   const odd = complaintsOfOurs(page);
   await open(page, "/sign-in");
   const region = page.getByRole("region", { name: "Pier ID" });
-  const everybody = region.getByLabel("Let in everybody at these domains");
+  const everybody = region.getByLabel("Let everybody in these domains sign in");
   await expect(everybody).not.toBeChecked();
   const stranger = await browserOf(browser);
   await pier.signIn(stranger.page, "ada");
   // The account is there, and nobody says that this is theirs.
-  await expect(stranger.page.getByRole("alert")).toContainText("is signed in some other way");
+  await expect(stranger.page.getByRole("alert")).toContainText("uses another sign-in method");
   await stranger.context.close();
   await everybody.check();
   await region.getByRole("button", { name: "Save", exact: true }).first().click();
@@ -152,7 +152,7 @@ test("an administrator sees somebody's ways in, and takes one", async ({ page })
   await open(page, "/sign-in");
   await page.getByRole("region", { name: "Accounts" }).getByRole("row", { name: /bob@linked\.test/ }).getByRole("link").click();
   await expect(page.getByRole("heading", { level: 1, name: "bob@linked.test" })).toBeVisible();
-  const theirs = page.getByRole("region", { name: "Ways in" });
+  const theirs = page.getByRole("region", { name: "Sign-in methods" });
   await expect(theirs.getByRole("listitem")).toHaveCount(2);
   await accessible(page);
   await fitsAPhone(page);
@@ -164,7 +164,7 @@ test("an administrator sees somebody's ways in, and takes one", async ({ page })
   expect(odd).toEqual([]);
   // Nobody of that name.
   await page.goto("/users/nobody@linked.test");
-  await expect(page.getByText("There is nothing here")).toBeVisible();
+  await expect(page.getByText("Not found")).toBeVisible();
 });
 
 /** Follows the links to the end, and collects what `found` finds. */
@@ -183,7 +183,7 @@ async function walk(page: Page, path: string, found: (page: Page) => Locator): P
 test("no way in, one, 201 and 1,001 are all shown, without scripts", async ({ browser, page: admin }) => {
   test.setTimeout(240_000);
   await open(admin, "/users/admin@wharf.localhost");
-  await expect(admin.getByText("None. Whoever signs in at a provider with this address")).toBeVisible();
+  await expect(admin.getByText("None. When this user signs in through a provider with this verified email address")).toBeVisible();
   const context = await browser.newContext({ baseURL: wharf.url, storageState: wharf.session, javaScriptEnabled: false });
   const page = await context.newPage();
   let made = 0;
@@ -194,7 +194,7 @@ test("no way in, one, 201 and 1,001 are all shown, without scripts", async ({ br
       where a.email = 'admin@wharf.localhost' and p.name = 'pier'`);
     made = n;
     expect((await walk(page, "/account", (p) => ways(p).getByRole("listitem"))).size).toBe(n);
-    expect((await walk(page, "/users/admin@wharf.localhost", (p) => p.getByRole("region", { name: "Ways in" }).getByRole("listitem"))).size).toBe(n);
+    expect((await walk(page, "/users/admin@wharf.localhost", (p) => p.getByRole("region", { name: "Sign-in methods" }).getByRole("listitem"))).size).toBe(n);
   }
   await context.close();
   await open(admin, "/account");

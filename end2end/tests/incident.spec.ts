@@ -34,7 +34,7 @@ test("from metrics to logs to the release", async ({ page }) => {
   await expect(log).not.toContainText("asked for");
   await expect(log).toContainText("status=500");
   await log.getByText('path="/error"').first().click();
-  const panel = page.getByRole("region", { name: "The marked line" });
+  const panel = page.getByRole("region", { name: "Selected line" });
   await expect(panel.getByText("Request", { exact: true })).toBeVisible();
   await panel.getByRole("button", { name: "Lines of this request" }).click();
   await expect(page).toHaveURL(/q=[0-9a-f-]{36}/);

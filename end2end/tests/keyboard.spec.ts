@@ -34,7 +34,7 @@ test("a first deploy", async ({ page }) => {
   await page.keyboard.press("Space");
   await expect(page.getByRole("button", { name: "Follow" })).toBeVisible();
   await page.keyboard.press("j");
-  const marked = page.getByRole("region", { name: "The marked line" });
+  const marked = page.getByRole("region", { name: "Selected line" });
   await expect(marked).toBeVisible();
   await page.keyboard.press("Escape");
   await expect(marked).toBeHidden();
@@ -54,7 +54,7 @@ test("a bad deploy, compared and rolled back", async ({ page }) => {
   await expect(attention.getByText(name)).toBeVisible({ timeout: 90_000 });
   await press(page, attention.getByRole("link", { name: "See why" }).first());
   await expect(page.getByRole("heading", { name: "web.1 has crashed" })).toBeVisible();
-  await expect(page.getByRole("group", { name: "The last lines of web.1" })).toContainText("Process exited with status 7");
+  await expect(page.getByRole("group", { name: "Last log lines of web.1" })).toContainText("Process exited with status 7");
 
   await page.keyboard.press("g");
   await page.keyboard.press("v");
@@ -107,7 +107,7 @@ test("an incident, from the chart to the line to the release", async ({ page }) 
   await expect(log).not.toContainText("asked for");
   await tabTo(page, log);
   await page.keyboard.press("j");
-  const marked = page.getByRole("region", { name: "The marked line" });
+  const marked = page.getByRole("region", { name: "Selected line" });
   await press(page, marked.getByRole("button", { name: "Lines of this request" }));
   await expect(page).toHaveURL(/q=[0-9a-f-]{36}/);
 

@@ -49,7 +49,7 @@ test("a server that is killed needs no reload", async ({ page }) => {
   for (let n = 2; n <= 6; n++) expect((await visit(name, `/kill-${n}`)).status).toBe(200);
   await expect.poll(() => numbers(page, "kill"), { timeout: 60_000 }).toEqual([1, 2, 3, 4, 5, 6]);
   await expect(page.getByText("live", { exact: true }).first()).toBeVisible();
-  await expect(page.getByText("A newer Wharf is running.")).toBeHidden();
+  await expect(page.getByText("A new version of Wharf is running.")).toBeHidden();
 });
 
 test("what somebody else changes appears by itself, and what is being typed stays", async ({ page }) => {
@@ -78,12 +78,12 @@ test("a newer server offers a reload", async ({ page }) => {
   await open(page, "/apps");
   // Only who knows the version before can tell a newer one.
   await expect.poll(() => hellos).toBe(1);
-  await expect(page.getByText("A newer Wharf is running.")).toBeHidden();
+  await expect(page.getByText("A new version of Wharf is running.")).toBeHidden();
   await routes[0].close({ code: 1001 });
-  await expect(page.getByText("A newer Wharf is running.")).toBeVisible({ timeout: 30_000 });
+  await expect(page.getByText("A new version of Wharf is running.")).toBeVisible({ timeout: 30_000 });
   await page.getByRole("button", { name: "Reload" }).click();
   await alive(page);
-  await expect(page.getByText("A newer Wharf is running.")).toBeHidden();
+  await expect(page.getByText("A new version of Wharf is running.")).toBeHidden();
 });
 
 test("a slow reader is told how much it missed", async ({ page }) => {

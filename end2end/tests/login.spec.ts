@@ -35,8 +35,8 @@ test("the second person gets in by the domain's rule, and goes where they wanted
 
 test("the third is refused with a sentence, and so is an address that nobody verified", async ({ browser }) => {
   for (const [name, sentence] of [
-    ["eve", "is not believed about addresses of your domain"],
-    ["uma", "has not verified an address of yours"],
+    ["eve", "is not trusted for your email domain here"],
+    ["uma", "has not verified your email address"],
   ]) {
     const { context, page } = await browserOf(browser);
     await signIn(page, name);
@@ -70,10 +70,10 @@ test("an answer counts once, and in the browser that asked", async ({ browser })
   expect(back).toContain("code=");
   // A foreign state: the victim is made to follow the answer to the attacker's sign-in.
   await victim.page.goto(back);
-  await expect(victim.page.getByRole("alert")).toContainText("not begun in this browser");
+  await expect(victim.page.getByRole("alert")).toContainText("not started in this browser");
   // Replayed, it opens nothing.
   await attacker.page.goto(back);
-  await expect(attacker.page.getByRole("alert")).toContainText("was finished already");
+  await expect(attacker.page.getByRole("alert")).toContainText("is already complete");
   await attacker.context.close();
   await victim.context.close();
 });
@@ -150,7 +150,7 @@ test("the audit log is looked through, exported and verified", async ({ page }) 
   await expect(page.getByRole("table")).toContainText("Refused to sign in");
   await expect(page.getByRole("table")).not.toContainText("Signed in through");
   const download = page.waitForEvent("download");
-  await page.getByRole("link", { name: "Export these" }).click();
+  await page.getByRole("link", { name: "Export these events" }).click();
   expect((await download).suggestedFilename()).toBe("audit.jsonl");
   await page.getByRole("button", { name: "Verify now" }).click();
   await expect(page.getByRole("status").filter({ hasText: "events are as they were written" })).toBeVisible();

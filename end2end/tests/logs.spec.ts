@@ -47,7 +47,7 @@ test("sources and levels narrow it down", async ({ page }) => {
   await page.getByRole("button", { name: "Router", exact: true }).click();
   await expect(log).toContainText("method=");
   await expect(log).not.toContainText("asked for");
-  await page.getByRole("button", { name: "Everything", exact: true }).click();
+  await page.getByRole("button", { name: "All sources", exact: true }).click();
   await page.getByLabel("Level").selectOption("Errors");
   await expect(log).toContainText("something broke");
   await expect(log).not.toContainText("asked for");
@@ -67,9 +67,9 @@ test("a line has an address", async ({ page }) => {
   await visit(name, "/addressed");
   await open(page, `/apps/${name}/logs?q=asked+for+%2Faddressed`);
   await page.getByText("asked for /addressed").first().click();
-  const panel = page.getByRole("region", { name: "The marked line" });
+  const panel = page.getByRole("region", { name: "Selected line" });
   await expect(panel).toContainText("asked for /addressed");
-  await panel.getByRole("button", { name: "Everything around it" }).click();
+  await panel.getByRole("button", { name: "Show in context" }).click();
   await expect(page).toHaveURL(/at=/);
   await expect(page.getByRole("log", { name: "Log lines" })).toContainText("asked for /addressed");
 });

@@ -32,7 +32,7 @@ async function browserOf(browser: Browser, options: BrowserContextOptions = {}):
 }
 
 async function fill(page: Page, word: string, typed: string) {
-  await page.getByLabel("E-mail address").fill(email);
+  await page.getByLabel("Email address").fill(email);
   await page.getByLabel("Password", { exact: true }).fill(word);
   await page.getByLabel("Code", { exact: true }).fill(typed);
   await page.getByRole("button", { name: "Sign in with password" }).click();
@@ -76,18 +76,18 @@ test("one is set with an authenticator, by the keyboard", async ({ page }) => {
   secret = (await section.locator("code").textContent())!;
   expect(await section.getByRole("link", { name: "open it on this device" }).getAttribute("href")).toContain(`secret=${secret}`);
   await accessible(page);
-  await section.getByLabel("Code of the authenticator app").fill(code(now() + 90));
+  await section.getByLabel("Code from the authenticator app").fill(code(now() + 90));
   await page.keyboard.press("Enter");
   await expect(page.getByRole("alert").last()).toContainText("The code is wrong");
   // Of the step before, so that the next ones are left for what comes.
-  await section.getByLabel("Code of the authenticator app").fill(code(now() - 1));
+  await section.getByLabel("Code from the authenticator app").fill(code(now() - 1));
   await page.keyboard.press("Enter");
   await expect(section.getByRole("heading", { name: "Your recovery codes" })).toBeFocused();
   recovery = await section.getByRole("list", { name: "Recovery codes" }).getByRole("listitem").allTextContents();
   expect(recovery).toHaveLength(10);
   await accessible(page);
-  await section.getByRole("button", { name: "I have kept them" }).click();
-  await expect(section).toContainText("10 recovery codes are left");
+  await section.getByRole("button", { name: "I have saved them" }).click();
+  await expect(section).toContainText("10 recovery codes left");
   await page.reload();
   await expect(page.getByText(recovery[0])).toHaveCount(0);
   expect(said.filter((line) => !/status of 422/.test(line))).toEqual([]);
@@ -101,10 +101,10 @@ test("it signs in with a code, and says what is wrong", async ({ browser }) => {
   await accessible(page);
   await fill(page, password, code(now() + 90));
   const alert = page.getByRole("alert");
-  await expect(alert).toContainText("The e-mail address, the password or the code is wrong");
+  await expect(alert).toContainText("Wrong email address, password or code");
   await expect(alert).toBeFocused();
   // What was typed stays, but for the code.
-  await expect(page.getByLabel("E-mail address")).toHaveValue(email);
+  await expect(page.getByLabel("Email address")).toHaveValue(email);
   await expect(page.getByLabel("Code", { exact: true })).toHaveValue("");
   await accessible(page);
   const typed = code(now());
@@ -126,7 +126,7 @@ test("without JavaScript it is the same", async ({ browser }) => {
   const page = await browserOf(browser, { javaScriptEnabled: false });
   await page.goto("/apps/new");
   await fill(page, "not the password", recovery[0]);
-  await expect(page.getByRole("alert")).toContainText("The e-mail address, the password or the code is wrong");
+  await expect(page.getByRole("alert")).toContainText("Wrong email address, password or code");
   await fill(page, password, recovery[0]);
   await expect(page).toHaveURL(`${wharf.url}/apps/new`);
   await expect(page.getByRole("button", { name: "Create app" })).toBeVisible();
@@ -158,17 +158,17 @@ test("changing it ends the other sessions, and removing it takes a code", async 
   await section.getByText("Change the password", { exact: true }).click();
   await accessible(page);
   await section.getByLabel("New password").fill("a boat below the pier");
-  await section.getByLabel("Code, or a recovery code").first().fill(recovery[3]);
+  await section.getByLabel("Code or recovery code").first().fill(recovery[3]);
   await section.getByRole("button", { name: "Change password" }).click();
-  await expect(page.getByRole("status").filter({ hasText: "The password is changed" })).toBeVisible();
+  await expect(page.getByRole("status").filter({ hasText: "Password changed" })).toBeVisible();
   await other.goto("/apps");
   await expect(other.getByRole("heading", { name: "Sign in to Wharf" })).toBeVisible();
   await other.context().close();
   await section.getByText("Remove the password", { exact: true }).click();
-  await section.getByLabel("Code, or a recovery code").last().fill(recovery[3]);
+  await section.getByLabel("Code or recovery code").last().fill(recovery[3]);
   await section.getByRole("button", { name: "Remove password" }).click();
   await expect(page.getByRole("alert").last()).toContainText("was used before");
-  await section.getByLabel("Code, or a recovery code").last().fill(recovery[4]);
+  await section.getByLabel("Code or recovery code").last().fill(recovery[4]);
   await section.getByRole("button", { name: "Remove password" }).click();
   await expect(section.getByRole("button", { name: "Set a password" })).toBeVisible();
 });

@@ -46,19 +46,19 @@ test("an administrator sets a team's own quotas, and resets them", async ({ page
   const form = page.getByRole("form", { name: `Quotas of the team ${team}` });
   await expect(form.getByRole("row", { name: /^Apps/ })).toContainText("1 of 100");
   await expect(form.getByRole("button", { name: "Reset" })).toHaveCount(0);
-  await form.getByLabel("Memory, at most").fill("lots");
+  await form.getByLabel("Memory, limit").fill("lots");
   await form.getByRole("button", { name: "Save quotas" }).click();
   await expect(form.getByText("Write a size like 512 MB or 20 GB.")).toBeVisible();
-  await expect(form.getByLabel("Memory, at most")).toBeFocused();
+  await expect(form.getByLabel("Memory, limit")).toBeFocused();
   await accessible(page);
-  await form.getByLabel("Memory, at most").fill("2 GB");
-  await form.getByLabel("Apps, at most").fill("1");
+  await form.getByLabel("Memory, limit").fill("2 GB");
+  await form.getByLabel("Apps, limit").fill("1");
   await press(page, form.getByRole("button", { name: "Save quotas" }));
   await expect(form.getByRole("row", { name: /^Apps/ })).toContainText("1 of 1");
   await expect(form.getByRole("row", { name: /^Apps/ })).toContainText("custom");
   expect(await quota(`/teams/${team}/quotas`, "memory_mb")).toMatchObject({ most: 2048, is_own: true });
   await form.getByRole("button", { name: "Reset Memory" }).click();
-  await expect(form.getByLabel("Memory, at most")).toHaveValue("100 GB");
+  await expect(form.getByLabel("Memory, limit")).toHaveValue("100 GB");
   expect(await quota(`/teams/${team}/quotas`, "memory_mb")).toMatchObject({ is_own: false });
   await accessible(page);
   expect(odd).toEqual([]);
@@ -69,7 +69,7 @@ test("an app too many is refused with a sentence and the way to see why", async 
   await open(page, `/apps/new?team=${team}`);
   await page.getByLabel("Name").fill(freshName("toomany"));
   await page.getByRole("button", { name: "Create app" }).click();
-  const said = page.getByRole("alert").filter({ hasText: "The app was not created." });
+  const said = page.getByRole("alert").filter({ hasText: "Could not create the app." });
   await expect(said).toContainText("may have 1 apps");
   await expect(said).toBeFocused();
   await expect(page.getByLabel("Name")).not.toHaveAttribute("aria-invalid", "true");
@@ -87,32 +87,32 @@ test("an app too many is refused with a sentence and the way to see why", async 
   await context.close();
 });
 
-test("what holds for everybody is set and reset", async ({ page }) => {
+test("default quotas are set and reset", async ({ page }) => {
   const odd = complaints(page);
   await open(page, "/platform");
   await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Quotas" }).click();
   const form = page.getByRole("form", { name: "Default quotas" });
-  await form.getByLabel("Apps, at most").fill("37");
+  await form.getByLabel("Apps, limit").fill("37");
   await form.getByRole("button", { name: "Save quotas" }).click();
   await expect.poll(async () => (await quota("/quotas", "apps")).most).toBe(37);
   await form.getByRole("button", { name: "Reset Apps" }).click();
-  await expect(form.getByLabel("Apps, at most")).toHaveValue("100");
+  await expect(form.getByLabel("Apps, limit")).toHaveValue("100");
   // Somebody is looked up by the address of the page.
-  await page.getByLabel("E-mail address, or name of a team").fill("admin@wharf.localhost");
+  await page.getByLabel("Email address or team name").fill("admin@wharf.localhost");
   await page.getByRole("button", { name: "Show" }).click();
-  await expect(page.getByRole("form", { name: "Quotas of admin@wharf.localhost" }).getByLabel("Apps, at most")).toHaveAttribute("placeholder", "no limit");
+  await expect(page.getByRole("form", { name: "Quotas of admin@wharf.localhost" }).getByLabel("Apps, limit")).toHaveAttribute("placeholder", "no limit");
   await page.setViewportSize({ width: 390, height: 844 });
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
   await accessible(page);
   expect(odd).toEqual([]);
 });
 
-test("whether a team may bring new people is decided on its page", async ({ page }) => {
+test("whether a team can invite new users is set on its page", async ({ page }) => {
   await open(page, `/teams/${team}`);
-  const region = page.getByRole("region", { name: "New people" });
+  const region = page.getByRole("region", { name: "New users" });
   await expect(region).toContainText("This has no effect yet");
-  await region.getByRole("button", { name: "Let its admins invite new people" }).click();
-  await expect(region.getByRole("button", { name: "Do not let its admins invite new people" })).toBeVisible();
+  await region.getByRole("button", { name: "Allow invitations by its admins" }).click();
+  await expect(region.getByRole("button", { name: "Disallow invitations by its admins" })).toBeVisible();
   await api("PATCH", "/invitation-policy", { who: "teams" });
   try {
     await expect(region).toContainText("Admins of this team can invite people who are new to the platform.");

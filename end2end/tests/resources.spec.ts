@@ -6,8 +6,8 @@ const { name } = appOfSpec("resources", { ...program, Procfile: `${program.Procf
 
 test("scaling says what it does, is applied at once, and starts dynos", async ({ page }) => {
   await open(page, `/apps/${name}/resources`);
-  await page.getByRole("button", { name: "One more worker" }).click();
-  const bar = page.getByRole("region", { name: "Changes not applied yet" });
+  await page.getByRole("button", { name: "Increase worker" }).click();
+  const bar = page.getByRole("region", { name: "Unapplied changes" });
   await expect(bar).toContainText("worker to 1");
   await bar.getByRole("button", { name: "Apply" }).click();
   await expect(bar).toBeHidden();
@@ -18,7 +18,7 @@ test("scaling says what it does, is applied at once, and starts dynos", async ({
 
 test("discarding changes nothing", async ({ page }) => {
   await open(page, `/apps/${name}/resources`);
-  await page.getByRole("button", { name: "One more web" }).click();
+  await page.getByRole("button", { name: "Increase web" }).click();
   await page.getByRole("button", { name: "Discard" }).click();
   await expect(page.getByLabel("Number of web")).toHaveValue("1");
 });
@@ -28,7 +28,7 @@ test("what cannot be is refused in words", async ({ page }) => {
   await page.route("**/formation", (route) =>
     route.fulfill({ status: 422, contentType: "application/json", body: JSON.stringify({ id: "invalid_params", message: "The machine has no room for that." }) }),
   );
-  await page.getByRole("button", { name: "One more web" }).click();
+  await page.getByRole("button", { name: "Increase web" }).click();
   await page.getByRole("button", { name: "Apply" }).click();
   await expect(page.getByRole("alert")).toContainText("The machine has no room for that.");
 });

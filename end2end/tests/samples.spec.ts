@@ -14,7 +14,7 @@ test("a sample becomes a running app", async ({ page }) => {
   const wrong = complaints(page);
   await open(page, "/apps/new");
   await page.getByLabel("Name").fill(taken);
-  await page.getByRole("radio", { name: /A sample: Static site/ }).check();
+  await page.getByRole("radio", { name: /Sample: Static site/ }).check();
   await page.getByRole("button", { name: "Create app" }).click();
   // A site is built within a second: whoever comes later finds its release.
   const build = page.getByRole("log", { name: "Build output" }).filter({ hasText: "----->" });

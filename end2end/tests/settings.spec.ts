@@ -29,7 +29,7 @@ test("several edits are saved as one release", async ({ page }) => {
   await page.getByLabel("New key").fill("ADDED=with = inside");
   await page.getByRole("button", { name: "Add key" }).click();
   await page.getByRole("button", { name: "Remove PLAIN" }).click();
-  const bar = page.getByRole("region", { name: "Changes not saved yet" });
+  const bar = page.getByRole("region", { name: "Unsaved changes" });
   await expect(bar).toContainText("2 keys will be saved as one release");
   await bar.getByRole("button", { name: /^Save/ }).click();
   await expect(bar).toBeHidden();
@@ -42,10 +42,10 @@ test("as text, a bad line is named and nothing of it is saved", async ({ page })
   await page.getByRole("button", { name: ".env text" }).click();
   const text = page.getByLabel("Config vars as text");
   await text.fill("SECRET=hidden-value\nnonsense");
-  await expect(page.getByText("Line 2 has no = in it. Write KEY=value.")).toBeVisible();
+  await expect(page.getByText("Line 2 does not contain =. Use KEY=value.")).toBeVisible();
   await text.fill("SECRET=hidden-value\nADDED='a b'\n# a comment\nMORE=1");
   await page.getByRole("button", { name: /^Save/ }).click();
-  await expect(page.getByRole("region", { name: "Changes not saved yet" })).toBeHidden();
+  await expect(page.getByRole("region", { name: "Unsaved changes" })).toBeHidden();
   expect(await api("GET", `/apps/${name}/config-vars`)).toEqual({ SECRET: "hidden-value", ADDED: "a b", MORE: "1" });
 });
 

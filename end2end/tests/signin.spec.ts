@@ -22,7 +22,7 @@ test("the printed link asks first, then signs in, and only once", async ({ page,
   const stranger = await browser.newContext();
   const theirs = await stranger.newPage();
   await theirs.goto(wharf.signInLink);
-  await expect(theirs.getByRole("heading", { name: "This link does not work" })).toBeVisible();
+  await expect(theirs.getByRole("heading", { name: "This link is not valid" })).toBeVisible();
   await expect(theirs.getByRole("button")).toHaveCount(0);
   await stranger.close();
 });

@@ -51,8 +51,8 @@ test("somebody is invited, and the invitation taken back", async ({ page }) => {
   await open(page, "/teams");
   await page.getByRole("region", { name: "Your teams" }).getByRole("link", { name: team }).click();
   await expect(page.getByRole("heading", { level: 1, name: team })).toBeVisible();
-  await page.getByLabel("E-mail address").fill("noor@example.com");
-  await page.getByLabel("As", { exact: true }).selectOption("viewer");
+  await page.getByLabel("Email address").fill("noor@example.com");
+  await page.getByLabel("Role", { exact: true }).selectOption("viewer");
   await page.getByRole("button", { name: "Invite", exact: true }).click();
   const row = page.getByRole("row", { name: /noor@example.com/ });
   await expect(row).toContainText("not accepted yet");
@@ -107,7 +107,7 @@ test("a service account gets a token, which is shown once", async ({ page }) => 
   await page.getByLabel("Name of the service account").fill("deploy-bot");
   await page.getByRole("button", { name: "Add service account" }).click();
   await page.getByRole("button", { name: "New token for deploy-bot" }).click();
-  const made = page.getByRole("status").filter({ hasText: "The token of deploy-bot" });
+  const made = page.getByRole("status").filter({ hasText: "Token of deploy-bot" });
   const token = (await made.locator("code").textContent()) ?? "";
   const asked = await fetch(`${wharf.url}/apps/${app}`, {
     headers: { accept: "application/vnd.heroku+json; version=3", authorization: `Bearer ${token}` },
@@ -131,7 +131,7 @@ test("a service account gets a token, which is shown once", async ({ page }) => 
 test("the owner lets somebody in and locks the app", async ({ page }) => {
   await open(page, `/apps/${app}/settings`);
   const access = page.getByRole("region", { name: "Access" });
-  await access.getByLabel("E-mail address").fill("outside@example.com");
+  await access.getByLabel("Email address").fill("outside@example.com");
   await access.getByLabel("Permissions", { exact: true }).selectOption("view");
   await access.getByRole("button", { name: "Add collaborator" }).click();
   const outsider = access.getByRole("button", { name: "Remove outside@example.com" });

@@ -66,7 +66,7 @@ fn Tokens() -> impl IntoView {
                 <div class="card">
                     <div class="tw"><table role="table" class="table">
                         <thead role="rowgroup"><tr role="row">
-                            <th role="columnheader">"For"</th><th role="columnheader">"Token"</th><th role="columnheader">"May"</th><th role="columnheader">"Created"</th><th role="columnheader">"Ends"</th>
+                            <th role="columnheader">"Description"</th><th role="columnheader">"Token"</th><th role="columnheader">"Scope"</th><th role="columnheader">"Created"</th><th role="columnheader">"Expires"</th>
                             <th role="columnheader">"Last used"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
                         </tr></thead>
                         <tbody role="rowgroup">
@@ -77,7 +77,7 @@ fn Tokens() -> impl IntoView {
                 </div>
                 <Pager name="tokens" what="tokens" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
             })}
-            <p class="meta">"The command line makes one for itself:"</p>
+            <p class="meta">"The command line creates its own:"</p>
             <Cmd line="wharf login".to_owned()/>
         </section>
     }
@@ -90,10 +90,10 @@ fn MadeToken(token: Authorization, made: RwSignal<Option<Authorization>>) -> imp
     view! {
         <div class="card" role="status" style="border-color:var(--accent-line)">
             <div class="in stack g3">
-                <div class="row"><b>"The token for "{token.description.clone()}</b><span class="push"></span>
+                <div class="row"><b>"Token for "{token.description.clone()}</b><span class="push"></span>
                     <button class="btn gho sm ico" type="button" aria-label="Close" on:click=move |_| made.set(None)><Icon name="x" size="i-s"/></button>
                 </div>
-                <p class="small dim">"It is shown this once. Keep it where passwords are kept."</p>
+                <p class="small dim">"It is shown only once. Store it in a password manager."</p>
                 <div class="cmd"><code tabindex="0">{secret.clone()}</code><CopyButton text=secret label="Copy token"/></div>
             </div>
         </div>
@@ -109,20 +109,20 @@ fn TokenRow(token: Authorization, tokens: Moving<Page<Authorization>>) -> impl I
     let toasts = Toasts::of_page();
     let id = token.id;
     let revoke = Callback::new(move |()| {
-        act(busy, "The token was not revoked", client.authorization_delete(&id.to_string()), move |gone| {
+        act(busy, "Could not revoke the token", client.authorization_delete(&id.to_string()), move |gone| {
             tokens.again();
-            toasts.done(format!("The token for {} is revoked", gone.description));
+            toasts.done(format!("Token for {} revoked", gone.description));
         });
     });
     view! {
         <tr role="row">
             <td role="cell" class="w name">{token.description.clone()}{token.client.map(|_| view! { " "<span class="chip line">"OAuth client"</span> })}</td>
             <td role="cell" class="sha">{token.access_token.map(|t| t.token)}</td>
-            <td role="cell" class="dim" data-l="may">{token.scope.join(", ")}</td>
+            <td role="cell" class="dim" data-l="scope">{token.scope.join(", ")}</td>
             <td role="cell" class="dim" data-l="created"><Ago at=token.created_at/></td>
-            <td role="cell" class="dim" data-l="ends">{match token.expires_at {
+            <td role="cell" class="dim" data-l="expires">{match token.expires_at {
                 Some(at) => Either::Left(view! { <time datetime=at.to_rfc3339() title=words::exact(at)>{move || words::date(at, clock)}</time> }),
-                None => Either::Right("when revoked"),
+                None => Either::Right("no expiry"),
             }}</td>
             <td role="cell" class="dim" data-l="last used">{match token.last_used_at {
                 Some(at) => Either::Left(view! { <Ago at=at/> }),
@@ -145,7 +145,7 @@ fn NewToken(tokens: Moving<Page<Authorization>>, made: RwSignal<Option<Authoriza
         let description =
             Some(name.get_untracked().trim().to_owned()).filter(|n| !n.is_empty()).unwrap_or_else(|| "console".into());
         let create = chosen.create(description);
-        act(busy, "The token was not created", client.authorization_create(&create), move |token| {
+        act(busy, "Could not create the token", client.authorization_create(&create), move |token| {
             made.set(Some(token));
             name.set(String::new());
             tokens.again();
@@ -153,8 +153,8 @@ fn NewToken(tokens: Moving<Page<Authorization>>, made: RwSignal<Option<Authoriza
     };
     view! {
         <form class="ft" on:submit=make>
-            <label class="vh" for="token-for">"What the token is for"</label>
-            <input class="input sm" style="flex:1 1 200px" id="token-for" placeholder="What it is for, e.g. laptop" prop:value=move || name.get() on:input=move |ev| name.set(event_target_value(&ev))/>
+            <label class="vh" for="token-for">"Description of the token"</label>
+            <input class="input sm" style="flex:1 1 200px" id="token-for" placeholder="Description, e.g. laptop" prop:value=move || name.get() on:input=move |ev| name.set(event_target_value(&ev))/>
             <TokenFields chosen of="the token" everything=true/>
             <button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"New token"</button>
         </form>
@@ -168,7 +168,7 @@ fn Sessions() -> impl IntoView {
     let sessions: Moving<Page<Session>> = paged("sessions", || (), move |(), after| client.session_page(after));
     view! {
         <section class="sec" id="sessions" aria-labelledby="sessions-h">
-            <div class="sec-h"><h2 id="sessions-h">"Sessions"</h2><span class="meta">"browsers that are signed in"</span></div>
+            <div class="sec-h"><h2 id="sessions-h">"Sessions"</h2><span class="meta">"signed-in browsers"</span></div>
             {sessions.show(2, move |list| view! {
                 <div class="card">
                     <ul class="list small">
@@ -202,13 +202,13 @@ fn SessionRow(session: Session, sessions: Moving<Page<Session>>) -> impl IntoVie
     let client = client();
     let id = session.id;
     let end = Callback::new(move |()| {
-        act(busy, "The session was not ended", client.session_delete(&id.to_string()), move |_| sessions.again());
+        act(busy, "Could not end the session", client.session_delete(&id.to_string()), move |_| sessions.again());
     });
     view! {
         <li class="row wrap g3">
             <Icon name="globe"/>
-            <span class="name" title=session.user_agent.clone()>{session.user_agent.as_deref().map_or("An unknown browser".into(), browser)}</span>
-            {session.current.then(|| view! { <span class="chip ok">"this one"</span> })}
+            <span class="name" title=session.user_agent.clone()>{session.user_agent.as_deref().map_or("Unknown browser".into(), browser)}</span>
+            {session.current.then(|| view! { <span class="chip ok">"this browser"</span> })}
             <span class="meta">{session.address.clone()}</span>
             <span class="push meta">"seen "<Ago at=session.last_seen_at/></span>
             {(!session.current).then(|| view! { <ActButton class="btn gho sm dgr".to_owned() busy on_click=end>"End"<span class="vh">" this session"</span></ActButton> })}
@@ -221,14 +221,14 @@ fn SessionRow(session: Session, sessions: Moving<Page<Session>>) -> impl IntoVie
 fn EndOthers(sessions: Moving<Page<Session>>) -> impl IntoView {
     let (busy, client, toasts) = (RwSignal::new(false), client(), Toasts::of_page());
     let end = Callback::new(move |()| {
-        act(busy, "The sessions were not ended", client.session_delete_others(), move |_| {
+        act(busy, "Could not end the sessions", client.session_delete_others(), move |_| {
             sessions.again();
-            toasts.done("All other browsers are signed out");
+            toasts.done("All other browsers have been signed out");
         });
     });
     view! {
         <div class="ft">
-            <span>"A browser that you do not know, or one that you left somewhere?"</span>
+            <span>"Unrecognised or forgotten browser?"</span>
             <span class="push"></span>
             <ActButton class="btn sm".to_owned() busy on_click=end><Icon name="out" size="i-s"/>"End all other sessions"</ActButton>
         </div>
@@ -242,7 +242,7 @@ fn SignInLink() -> impl IntoView {
     let link = RwSignal::new(None::<String>);
     let client = client();
     let make = Callback::new(move |()| {
-        act(busy, "The link was not created", client.sign_in_link_create(), move |made| {
+        act(busy, "Could not create the link", client.sign_in_link_create(), move |made| {
             link.try_set(Some(made.url));
         });
     });
@@ -254,7 +254,7 @@ fn SignInLink() -> impl IntoView {
                     <span>"Works once, in one browser."</span>
                 }),
                 None => Either::Right(view! {
-                    <span>"A link signs another browser in as you, once."</span>
+                    <span>"A one-time link signs you in on another browser."</span>
                     <span class="push"></span>
                     <ActButton class="btn sm".to_owned() busy on_click=make><Icon name="link" size="i-s"/>"Create a sign-in link"</ActButton>
                 }),
@@ -271,7 +271,7 @@ fn Quotas() -> impl IntoView {
     let quotas: Moving<Vec<Quota>> = kept(|| (), move |()| client.user_quota_list("~"));
     view! {
         <section class="sec" id="quotas" aria-labelledby="quotas-h">
-            <div class="sec-h"><h2 id="quotas-h">"Quotas"</h2><span class="meta">"of what is yours; what is a team's counts for the team"</span>
+            <div class="sec-h"><h2 id="quotas-h">"Quotas"</h2><span class="meta">"for your own apps; team apps count towards the team's quotas"</span>
                 {account.show(0, |account| view! {
                     <Show when=move || account.with(|a| a.admin)>
                         <a class="push small ul" href=move || account.with(|a| page_of(&a.email))>"Change"<span class="vh">" your quotas"</span></a>

@@ -261,7 +261,7 @@ fn Timeline(
                 }).collect_view()}
             </div>
             <Show when=move || older.with(Option::is_none)><LiveMark/></Show>
-            <span class="push meta hide-p">"tick two releases to compare them"</span>
+            <span class="push meta hide-p">"select two releases to compare them"</span>
         </div>
         <div class="stack">
             <Each each=move || days.get() key=|(day, items)| (*day, items.iter().map(Item::key).collect::<String>()) let:day>
@@ -275,7 +275,7 @@ fn Timeline(
             </Each>
         </div>
         <Show when=move || shown.with(Vec::is_empty)>
-            <p class="small dim">{move || if all.with(|a| a.older.is_some()) || older.with(Option::is_some) { "Nothing of this kind in this stretch of time." } else { "Nothing of this kind yet." }}</p>
+            <p class="small dim">{move || if all.with(|a| a.older.is_some()) || older.with(Option::is_some) { "Nothing of this kind in this period." } else { "Nothing of this kind yet." }}</p>
         </Show>
         <nav class="row wrap" aria-label="Pages of the timeline">
             <Show when=move || older.with(Option::is_some)><a class="btn" href=move || app.path("/activity")>"Newest"</a></Show>
@@ -326,7 +326,7 @@ fn ReleaseItem(app: ThisApp, release: Release, made: Option<Made>) -> impl IntoV
                 <div class="vs">
                     {(version > 1).then(|| view! { <a href=move || app.path(&format!("/activity?compare=v{}..v{version}", version - 1))>"What changed"</a> })}
                     {number.map(|n| view! { <a href=move || app.path(&format!("/builds/{n}"))>"Build log"</a> })}
-                    {release.output_stream_url.clone().map(|url| view! { <a href=url rel="external" target="_blank">"Output of the release phase"</a> })}
+                    {release.output_stream_url.clone().map(|url| view! { <a href=url rel="external" target="_blank">"Release phase output"</a> })}
                     {failed.then(|| view! { <a href=move || app.path("/logs")>"Logs"</a> })}
                 </div>
             </div>
@@ -355,7 +355,7 @@ fn BuildItem(app: ThisApp, item: Build) -> impl IntoView {
     let (number, at, until, status) = (item.number, item.created_at, item.updated_at, item.status);
     let said = move || match status {
         BuildStatus::Pending => format!("building for {}", words::span((clock.now() - at).num_seconds())),
-        BuildStatus::Failed => format!("failed in {}, nothing changed", words::span((until - at).num_seconds())),
+        BuildStatus::Failed => format!("failed after {}, nothing released", words::span((until - at).num_seconds())),
         BuildStatus::Succeeded => format!("built in {}", words::span((until - at).num_seconds())),
     };
     let queued = item.queue_position;

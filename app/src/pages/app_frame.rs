@@ -179,7 +179,7 @@ fn Held(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
                             {format!(" {}: {}. ", held.dyno, held.last_exit.as_deref().unwrap_or("crashed"))}
                             {format!("Visitors still get v{}.", held.serving)}
                         </span>
-                        <a class="btn sm" href=log(&held.dyno)>"Read its log"</a>
+                        <a class="btn sm" href=log(&held.dyno)>"View its log"</a>
                     </div>
                 </div>
             }
@@ -214,7 +214,7 @@ fn Acts(app: ThisApp, status: Signal<AppStatus>, tab: Memo<usize>) -> impl IntoV
     let toasts = Toasts::of_page();
     let restart = Callback::new(move |()| {
         let asked = client.dyno_restart_all(&app.name.get_untracked());
-        act(busy, "The app was not restarted", asked, move |_| toasts.done("All dynos are restarting"));
+        act(busy, "Could not restart the app", asked, move |_| toasts.done("All dynos are restarting"));
     });
     let scales = may(status, "scale");
     let running = Memo::new(move |_| status.with(|s| !s.dynos.is_empty()));

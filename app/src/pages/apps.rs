@@ -195,7 +195,7 @@ fn Counts(apps: Signal<Vec<AppSummary>>, is_part: Memo<bool>) -> impl IntoView {
                 (Tone::Ok, n(|c| matches!(c, Condition::Up)), "up"),
                 (Tone::Busy, n(|c| matches!(c, Condition::Changing)), "deploying"),
                 (Tone::Warn, n(|c| matches!(c, Condition::Degraded)), "degraded"),
-                (Tone::Warn, n(|c| matches!(c, Condition::Held)), "with a release that crashes"),
+                (Tone::Warn, n(|c| matches!(c, Condition::Held)), "with a crashing release"),
                 (Tone::Bad, n(|c| matches!(c, Condition::Crashed)), "crashed"),
                 (Tone::Warn, n(|c| matches!(c, Condition::Maintenance)), "in maintenance"),
                 (Tone::Idle, n(|c| matches!(c, Condition::Off | Condition::Empty)), "off"),
@@ -258,7 +258,7 @@ fn Filters(
                     class="input"
                     id="q"
                     type="search"
-                    placeholder=move || if is_part.get() { "Filter this page" } else { "Filter by name or person" }
+                    placeholder=move || if is_part.get() { "Filter this page" } else { "Filter by name or owner" }
                     data-find=""
                     prop:value=move || text.get()
                     on:input=move |ev| text.set(event_target_value(&ev))
@@ -277,7 +277,7 @@ fn Filters(
                     </button>
                 }).collect_view()}
             </div>
-            <span class="push meta hide-p">{move || if is_part.get() { "By name; Ctrl K finds any app by how its name begins" } else { "Attention first, then by traffic" }}</span>
+            <span class="push meta hide-p">{move || if is_part.get() { "Sorted by name; Ctrl K finds any app by the start of its name" } else { "Attention first, then by traffic" }}</span>
         </div>
     }
     .into_any()

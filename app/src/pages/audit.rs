@@ -45,7 +45,7 @@ pub fn AuditPage() -> impl IntoView {
                 <PageHead
                     title=|| "Audit log"
                     sub=|| view! { <Verified/> }
-                    acts=move || view! { <a class="btn" rel="external" download="" href=export><Icon name="dl" size="i-s"/>"Export these"</a> }
+                    acts=move || view! { <a class="btn" rel="external" download="" href=export><Icon name="dl" size="i-s"/>"Export these events"</a> }
                 />
                 <Fields/>
                 {events.show(8, |events| view! { <Events events/> })}
@@ -62,14 +62,14 @@ fn Verified() -> impl IntoView {
     let client = client();
     let verify = Callback::new(move |()| {
         let asked = client.call::<serde_json::Value>("GET", "/events/verify".into(), None);
-        act(busy, "The log was not verified", asked, move |verdict| {
+        act(busy, "Could not verify the log", asked, move |verdict| {
             let message = verdict["message"].as_str().unwrap_or_default().to_owned();
             found.set(Some((verdict["broken_at"].is_null(), message)));
         });
     });
     view! {
         {move || match found.get() {
-            None => Either::Left(view! { <span>"Every change, in a chain of hashes that is sealed"</span> }),
+            None => Either::Left(view! { <span>"Every change, in a sealed hash chain"</span> }),
             Some((holds, message)) => Either::Right(view! {
                 <span class=if holds { "proof ok" } else { "proof bad" } role="status"><Glyph name=if holds { "seal" } else { "bad" }/><span>{message}</span></span>
             }),

@@ -65,7 +65,7 @@ fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Build>) -> impl IntoView {
             BuildStatus::Pending if b.queue_position > 0 => (Tone::Busy, words::queued(b.queue_position)),
             BuildStatus::Pending => (Tone::Busy, format!("Building, {}", took(b))),
             BuildStatus::Succeeded => (Tone::Ok, format!("Built in {}", took(b))),
-            BuildStatus::Failed => (Tone::Bad, format!("Failed in {}", took(b))),
+            BuildStatus::Failed => (Tone::Bad, format!("Failed after {}", took(b))),
         })
     };
     let deploys = app.may("deploy");
@@ -93,7 +93,7 @@ fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Build>) -> impl IntoView {
             <section class="notes" aria-label="Why it failed">
                 <div class="note bad" style="overflow-wrap:anywhere">
                     <crate::parts::Glyph name="bad"/>
-                    <span><b>{how_it_ended(&why)}"."</b>" Nothing was released, and what ran before keeps running."</span>
+                    <span><b>{how_it_ended(&why)}"."</b>" Nothing was released; the previous release keeps running."</span>
                 </div>
             </section>
         })}
@@ -116,9 +116,9 @@ fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Build>) -> impl IntoView {
                     <section class="sec">
                         <h2>"What happens next"</h2>
                         <ul class="effects">
-                            <li><Icon name="box"/><span>"The slug is made and stored"</span></li>
+                            <li><Icon name="box"/><span>"The slug is created and stored"</span></li>
                             <li><Icon name="term"/><span>"The release phase runs, if the Procfile has one"</span></li>
-                            <li><Icon name="restart"/><span>"New dynos start; traffic moves when they answer"</span></li>
+                            <li><Icon name="restart"/><span>"New dynos start; traffic switches when they respond"</span></li>
                         </ul>
                     </section>
                 </Show>
@@ -145,7 +145,7 @@ fn Cancel(app: ThisApp, id: uuid::Uuid) -> impl IntoView {
     let toasts = Toasts::of_page();
     let cancel = Callback::new(move |()| {
         let asked = client.build_cancel(&app.name.get_untracked(), &id.to_string());
-        act(busy, "The build was not cancelled", asked, move |_| toasts.done("The build is cancelled"));
+        act(busy, "Could not cancel the build", asked, move |_| toasts.done("Build cancelled"));
     });
     view! { <ActButton class="btn dgr".to_owned() busy on_click=cancel><Icon name="x" size="i-s"/>"Cancel build"</ActButton> }
 }

@@ -68,24 +68,24 @@ fn sections(c: &ReleaseChanges) -> AnyView {
         <section><p class="meta">{summary(c)}</p></section>
         {impact(c)}
         {commits("Commits", &c.commits, c.more_commits)}
-        {commits("Commits that are gone", &c.commits_removed, c.more_commits)}
+        {commits("Removed commits", &c.commits_removed, c.more_commits)}
         <section>
-            <h3>"Config"<span class="n">{if config == 0 { "the same" } else { "values hidden" }}</span></h3>
+            <h3>"Config"<span class="n">{if config == 0 { "unchanged" } else { "values hidden" }}</span></h3>
             <ul class="df">
                 {lines("a", "+", &c.config_added, "new")}
-                {lines("m", "~", &c.config_changed, "differs")}
-                {lines("d", "−", &c.config_removed, "gone")}
-                <li class="s"><span></span><span>{words::count(c.config_same, "key", "keys")}" the same"</span></li>
+                {lines("m", "~", &c.config_changed, "changed")}
+                {lines("d", "−", &c.config_removed, "removed")}
+                <li class="s"><span></span><span>{words::count(c.config_same, "key", "keys")}" unchanged"</span></li>
             </ul>
         </section>
         <section>
-            <h3>"Slug"<span class="n">{if c.same_slug { "the same" } else { "different" }}</span></h3>
+            <h3>"Slug"<span class="n">{if c.same_slug { "unchanged" } else { "changed" }}</span></h3>
             <ul class="df">
                 {(!c.same_slug).then(|| changed(&Changed { name: "size".into(), from: c.slug_size_from.map(size), to: c.slug_size_to.map(size) }))}
                 {c.buildpack.as_ref().map(changed)}
                 {c.stack.as_ref().map(changed)}
                 {c.processes.iter().map(changed).collect_view()}
-                {c.processes.is_empty().then(|| view! { <li class="s"><span></span><span>"process types the same"</span></li> })}
+                {c.processes.is_empty().then(|| view! { <li class="s"><span></span><span>"process types unchanged"</span></li> })}
             </ul>
         </section>
     }
@@ -124,7 +124,7 @@ fn commits(title: &'static str, all: &[Commit], more: bool) -> Option<AnyView> {
     (!all.is_empty()).then(|| {
         view! {
             <section>
-                <h3>{title}<span class="n">{if more && all.len() >= 100 { "100 and more".to_owned() } else { all.len().to_string() }}</span></h3>
+                <h3>{title}<span class="n">{if more && all.len() >= 100 { "100+".to_owned() } else { all.len().to_string() }}</span></h3>
                 <ul class="stack g2">
                     {all.iter().cloned().map(|commit| view! {
                         <li class="row">
@@ -148,7 +148,7 @@ fn impact(c: &ReleaseChanges) -> Option<AnyView> {
     let memory = |f: &Impact| Some(f.memory_max as f64).filter(|m| *m > 0.0);
     Some(view! {
         <section>
-            <h3>"What users felt"<span class="n">{format!("first {} of v{}, {} of v{}", words::short_span(a.seconds), c.from, words::short_span(b.seconds), c.to)}</span></h3>
+            <h3>"User impact"<span class="n">{format!("first {} of v{}, {} of v{}", words::short_span(a.seconds), c.from, words::short_span(b.seconds), c.to)}</span></h3>
             <table role="table" class="table">
                 <thead role="rowgroup"><tr role="row">
                     <th role="columnheader">"Measure"</th>

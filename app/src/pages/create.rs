@@ -21,7 +21,7 @@ pub fn NewAppPage() -> impl IntoView {
     view! {
         <Deck title="New app".to_owned() crumbs=vec![Crumb::to("Apps", "/apps"), Crumb::here("New app")]>
             <div class="page">
-                <PageHead title=|| "New app" sub=|| view! { <span class="faint">"An app is a name, an address and a git repository of its own"</span> }/>
+                <PageHead title=|| "New app" sub=|| view! { <span class="faint">"An app is a name, a URL and a git repository"</span> }/>
                 <div class="cols">
                     <ol class="steps3">
                         <li class="on">
@@ -49,12 +49,12 @@ pub fn NewAppPage() -> impl IntoView {
 fn AtOnce() -> impl IntoView {
     view! {
         <section class="sec">
-            <h2>"What you get at once"</h2>
+            <h2>"Included with every app"</h2>
             <ul class="effects dim">
                 <li><Icon name="rollback"/><span>"Every push is a numbered release you can go back to"</span></li>
-                <li><Icon name="restart"/><span>"New dynos are up before traffic moves to them"</span></li>
-                <li><Icon name="logs"/><span>"One log of app, router and platform, kept across releases"</span></li>
-                <li><Icon name="lock"/><span>"A user, a network and limits of its own"</span></li>
+                <li><Icon name="restart"/><span>"New dynos are up before traffic switches to them"</span></li>
+                <li><Icon name="logs"/><span>"One log for app, router and platform, kept across releases"</span></li>
+                <li><Icon name="lock"/><span>"A separate user, network and limits"</span></li>
             </ul>
         </section>
     }
@@ -67,7 +67,7 @@ fn FromTerminal(name: String) -> impl IntoView {
         <section class="sec">
             <h2>"From the terminal"</h2>
             <Cmd line=format!("wharf create {name}").trim().to_owned()/>
-            <p class="meta">"The same in one command. "<code>"wharf help"</code>" knows the rest, and the heroku command works too."</p>
+            <p class="meta">"The same in one command. "<code>"wharf help"</code>" lists the others, and the heroku command works too."</p>
         </section>
     }
     .into_any()
@@ -92,7 +92,7 @@ pub fn FirstRun() -> impl IntoView {
             <span class="logo" style="width:44px;height:44px;border-radius:11px"><Icon name="logo" size="i-l"/></span>
             <div class="stack g1">
                 <h2 id="no" style="font-size:var(--t-lead)">"No apps yet"</h2>
-                <p class="dim small">"Four lines take a project from your folder to a running address."</p>
+                <p class="dim small">"Four commands deploy a project from your folder to a live URL."</p>
             </div>
             <div class="stack g2" style="width:min(100%,460px)">
                 <Cmd line=Signal::derive(move || format!("wharf login {}", origin.get()))/>
@@ -104,9 +104,9 @@ pub fn FirstRun() -> impl IntoView {
         <section class="sec">
             <h2>"What a push does"</h2>
             <ol class="phases">
-                <Phase title="Build" text="The language is detected from your files. Builds are limited, so running apps stay fast."/>
+                <Phase title="Build" text="The language is detected from your files. Builds have resource limits, so running apps stay fast."/>
                 <Phase title="Release" text="Code and config get a number. You can roll back to any of them."/>
-                <Phase title="Run" text="Dynos start. Traffic moves when they answer."/>
+                <Phase title="Run" text="Dynos start. Traffic switches when they respond."/>
             </ol>
         </section>
     }
@@ -158,12 +158,12 @@ pub fn FirstPush(status: Signal<AppStatus>) -> impl IntoView {
                                 <h2>"Push your code"</h2>
                                 {move || build.get().is_none().then(|| view! { <span class="live push">"waiting for the first push"</span> })}
                             </div>
-                            <p class="dim small">"In the folder of your project."</p>
+                            <p class="dim small">"In your project folder."</p>
                             <Cmd line=Signal::derive(move || format!("git remote add wharf {}", git_url.get()))/>
                             <Cmd line="git push wharf main".to_owned()/>
                             <p class="meta">
                                 "Node.js, Python, Rust and static sites are detected from your files. A "<code>"Procfile"</code>
-                                " says what runs; without one the buildpack's default runs. Git asks once for a name, which may be anything, and a password: a token from "
+                                " declares the processes; without one, the buildpack's default runs. Git prompts once for a user name, which may be anything, and a password: a token from "
                                 <a class="ul" href="/account">"your account"</a>"."
                             </p>
                             <Show when=move || build.get().is_none()><Samples app/></Show>
@@ -218,7 +218,7 @@ fn Samples(app: ThisApp) -> impl IntoView {
                 {samples.get_untracked().into_iter().map(|s| {
                     let start = move |_| {
                         let asked = client.with_value(|c| c.sample_deploy(&app.name.get_untracked(), &s.name));
-                        act(busy, "The sample was not built", asked, |_| {});
+                        act(busy, "Could not build the sample", asked, |_| {});
                     };
                     view! { <button class="btn sm" type="button" aria-busy=move || busy.get().to_string() on:click=start>{s.title}</button> }
                 }).collect_view()}
@@ -236,7 +236,7 @@ fn Waiting() -> impl IntoView {
                 <div class="sk" style="width:72%"></div>
                 <div class="sk" style="width:54%"></div>
             </div>
-            <div class="ft">"The build shows here the moment the push arrives."</div>
+            <div class="ft">"The build appears here as soon as the push arrives."</div>
         </div>
     }
     .into_any()

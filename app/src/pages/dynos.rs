@@ -75,7 +75,7 @@ fn CrashCard(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl Into
     let id = format!("crash-{name}");
     let labelled = id.clone();
     let title = name.clone();
-    let said = format!("The last lines of {name}");
+    let said = format!("Last log lines of {name}");
     view! {
         <section class="card" aria-labelledby=labelled style="border-color:var(--bad-dot)">
             <div class="in row top-a wrap g4">
@@ -89,11 +89,11 @@ fn CrashCard(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl Into
                     <p class="dim small">
                         {move || dyno.with(|d| d.as_ref().map(|d| format!("{} since v{} was released; last crash ", words::count(d.starts.max(0) as usize, "start", "starts"), d.release.version)))}
                         {move || dyno.with(|d| d.as_ref().map(|d| view! { <Ago at=d.updated_at/> }))}
-                        ". The wait doubles with every crash, up to 5 min."
+                        ". The delay doubles with every crash, up to 5 min."
                     </p>
                 </div>
                 <div class="fig xl" style="text-align:right;margin-left:auto">
-                    <span class="lab">"Next try"</span>
+                    <span class="lab">"Next restart"</span>
                     <span class="v">{move || wait().unwrap_or_else(|| "–".into())}</span>
                     <span class="d" title=move || next().map(words::exact)>{move || next().map(|at| format!("at {}", words::clock_seconds(clock.local(at))))}</span>
                 </div>
@@ -106,10 +106,10 @@ fn CrashCard(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl Into
                 </div>
             </Show>
             <div class="ft">
-                <span>"A new release or a restart resets the wait."</span>
+                <span>"A new release or a restart resets the delay."</span>
                 <span class="push"></span>
                 <a class="btn sm gho" href={ let name = name.clone(); move || app.path(&format!("/logs?dyno={name}")) }>"Logs of "{name.clone()}</a>
-                <RestartButton app name=name word="Try now" class="btn sm pri"/>
+                <RestartButton app name=name word="Start now" class="btn sm pri"/>
             </div>
         </section>
     }
@@ -136,7 +136,7 @@ pub fn RestartButton(app: ThisApp, name: String, word: &'static str, class: &'st
     let scales = app.may("scale");
     let restart = Callback::new(move |()| {
         let asked = name.with_value(|n| client.dyno_restart(&app.name.get_untracked(), n));
-        act(busy, format!("{} was not restarted", name.get_value()), asked, move |_| {
+        act(busy, format!("Could not restart {}", name.get_value()), asked, move |_| {
             toasts.done(format!("{} is restarting", name.get_value()));
         });
     });

@@ -31,7 +31,7 @@ pub fn Identities(
     let options: Moving<SignInOptions> = asked(|| (), move |()| options.sign_in_options());
     view! {
         <section class="sec" id="identities" aria-labelledby="identities-h">
-            <div class="sec-h"><h2 id="identities-h">"Sign-in"</h2><span class="meta">"accounts elsewhere that sign you in here"</span></div>
+            <div class="sec-h"><h2 id="identities-h">"Sign-in"</h2><span class="meta">"accounts with identity providers that you can sign in with"</span></div>
             {options.show(0, |options| view! { <NotLinked options/> })}
             {proposals.show(0, move |list| view! {
                 <Each each=move || list.get() key=|p| p.id let:proposal><Proposal proposal proposals identities/></Each>
@@ -41,7 +41,7 @@ pub fn Identities(
                     <Rows list password identities/>
                     {options.show(0, |options| view! { <Ways options/> })}
                 </div>
-                <Pager name="identities" what="ways in" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
+                <Pager name="identities" what="linked accounts" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
             }))}
         </section>
     }
@@ -62,18 +62,18 @@ fn Rows(list: Signal<Page<Identity>>, password: Signal<Password>, identities: Li
         let busy = RwSignal::new(false);
         let on_click = Callback::new(move |()| {
             let title = title.clone();
-            act(busy, "The account was not unlinked", client.identity_delete(&id), move |_| {
+            act(busy, "Could not unlink the account", client.identity_delete(&id), move |_| {
                 identities.again();
-                toasts.done(format!("{title} is unlinked, and your other sessions have ended"));
+                toasts.done(format!("{title} unlinked; your other sessions have ended"));
             });
         });
         let effects = vec![
-            format!("Your account at {} no longer signs you in here, and your other sessions end", identity.title),
-            "What only its rules gave you is taken away: team memberships, administration of the platform".into(),
+            format!("You can no longer sign in through {}, and your other sessions end", identity.title),
+            "Access granted only by its rules is revoked: team memberships, administrator rights".into(),
         ];
         let what = format!("the account at {}", identity.title);
         view! {
-            <Show when=move || !is_last.get() fallback=|| view! { <span class="meta">"the only way in"</span> }>
+            <Show when=move || !is_last.get() fallback=|| view! { <span class="meta">"your only sign-in method"</span> }>
                 <AskFirst verb="Unlink" what=what.clone() effects=effects.clone() busy on_click/>
             </Show>
         }
@@ -85,7 +85,7 @@ fn Rows(list: Signal<Page<Identity>>, password: Signal<Password>, identities: Li
                 {let does = unlink(&identity); view! { <IdentityRow identity does/> }}
             </Each>
             <Show when=move || list.with(|p| p.items.is_empty())>
-                <li class="row dim">"None yet. One is linked when you sign in through a provider that has verified the address of this account."</li>
+                <li class="row dim">"None yet. An account is linked when you sign in through a provider that has verified this account's address."</li>
             </Show>
         </ul>
     }
@@ -99,8 +99,8 @@ pub fn IdentityRow(identity: Identity, does: AnyView) -> impl IntoView {
         <li class="row wrap g3">
             <Icon name="shield"/>
             <span class="name">{identity.title}</span>
-            <span class="meta" style="overflow-wrap:anywhere">{identity.email.unwrap_or_else(|| "without a verified address".into())}</span>
-            <span class="push meta">"used "<Ago at=identity.last_used_at/></span>
+            <span class="meta" style="overflow-wrap:anywhere">{identity.email.unwrap_or_else(|| "no verified email address".into())}</span>
+            <span class="push meta">"last used "<Ago at=identity.last_used_at/></span>
             {does}
         </li>
     }
@@ -119,8 +119,8 @@ fn Ways(options: Signal<SignInOptions>) -> impl IntoView {
     };
     view! {
         <Show when=move || options.with(|o| !o.providers.is_empty())>
-            <div class="ft" role="group" aria-label="Add a way in">
-                <span>"Add a way in: sign in there, then confirm here that it was you."</span>
+            <div class="ft" role="group" aria-label="Add a sign-in method">
+                <span>"Add a sign-in method: sign in with the provider, then confirm here."</span>
                 <div class="push row wrap">{options.get().providers.into_iter().map(link).collect_view()}</div>
             </div>
         </Show>
@@ -141,7 +141,7 @@ fn NotLinked(options: Signal<SignInOptions>) -> impl IntoView {
     move || {
         why().map(|why| {
             view! {
-                <div class="notes" role="alert"><div class="note bad"><Glyph name="bad"/><span><b>"Nothing was linked."</b>" "{why}</span></div></div>
+                <div class="notes" role="alert"><div class="note bad"><Glyph name="bad"/><span><b>"Could not link an account."</b>" "{why}</span></div></div>
             }
         })
     }
@@ -157,15 +157,15 @@ fn Proposal(proposal: IdentityProposal, proposals: Moving<Vec<IdentityProposal>>
     let no = id.clone();
     let accept = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
-        act(busy, "The account was not linked", client.identity_proposal_accept(&id), move |_| {
+        act(busy, "Could not link the account", client.identity_proposal_accept(&id), move |_| {
             proposals.again();
             identities.again();
-            toasts.done(format!("{} signs you in from now on", title.get_value()));
+            toasts.done(format!("You can now sign in through {}", title.get_value()));
         });
     };
     let refuse = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
-        act(busy, "The account was not refused", other.identity_proposal_delete(&no), move |_| {
+        act(busy, "Could not decline the account", other.identity_proposal_delete(&no), move |_| {
             proposals.again();
             toasts.done(format!("{} was not linked", title.get_value()));
         });
@@ -180,12 +180,12 @@ fn Proposal(proposal: IdentityProposal, proposals: Moving<Vec<IdentityProposal>>
         <div class="notes" role="group" aria-label=label><div class="note info wrap">
             <Glyph name="info"/>
             <span style="flex:1 1 300px">
-                <b>{proposal.title.clone()}</b>{whose}" Link it only if you have just signed in there yourself: it will sign you in from now on, and your other sessions will end. "
+                <b>{proposal.title.clone()}</b>{whose}" Link it only if you have just signed in there yourself: from now on it can sign in to your account, and your other sessions will end. "
                 <span class="meta">{left}" left to decide"</span>
             </span>
             <span class="row">
                 <form method="post" action=format!("{form}/accept") on:submit=accept><button class="btn sm pri" type="submit" aria-busy=move || busy.get().to_string()>"Link "{proposal.title.clone()}</button></form>
-                <form method="post" action=format!("{form}/refuse") on:submit=refuse><button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()>"Refuse"</button></form>
+                <form method="post" action=format!("{form}/refuse") on:submit=refuse><button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()>"Decline"</button></form>
             </span>
         </div></div>
     }

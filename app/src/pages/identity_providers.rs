@@ -26,7 +26,7 @@ pub fn IdentityProvidersPage() -> impl IntoView {
     view! {
         <Deck title="Sign-in".to_owned() crumbs=vec![Crumb::here("Sign-in")]>
             <div class="page">
-                <PageHead title=|| "Sign-in" sub=|| view! { <span>"Identity providers: who may sign in through them, and what they may do"</span> } acts=|| ()/>
+                <PageHead title=|| "Sign-in" sub=|| view! { <span>"Identity providers: who may sign in, and with what access"</span> } acts=|| ()/>
                 {providers.show(4, move |list| view! {
                     <Each each=move || list.get() key=|p| (p.id, p.updated_at) let:provider><Provider provider providers/></Each>
                     <NewProvider providers/>
@@ -47,15 +47,15 @@ fn list(domains: &str) -> Vec<String> {
 /// What a rule says, in words.
 fn words(rule: &IdentityRule) -> String {
     let who = match (&rule.domain, &rule.group) {
-        (Some(domain), _) => format!("Whoever has an address at {domain}"),
-        (None, group) => format!("Whoever is in the group {}", group.as_deref().unwrap_or_default()),
+        (Some(domain), _) => format!("Anyone with an address at {domain}"),
+        (None, group) => format!("Anyone in the group {}", group.as_deref().unwrap_or_default()),
     };
     let mut gets = vec!["may sign in".to_owned()];
     if rule.admin {
-        gets.push("administers the platform".into());
+        gets.push("becomes an administrator of the platform".into());
     }
     if let (Some(team), Some(role)) = (&rule.team, &rule.role) {
-        gets.push(format!("is {role} of {team}"));
+        gets.push(format!("becomes {role} of {team}"));
     }
     format!("{} {}", who, gets.join(" and "))
 }
@@ -68,23 +68,23 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
     let remove = {
         let (client, name) = (client.clone(), name.clone());
         Callback::new(move |()| {
-            act(busy, "The provider was not removed", client.identity_provider_delete(&name), move |gone| {
-                toasts.done(format!("Nobody can sign in through {} any more", gone.title));
+            act(busy, "Could not remove the provider", client.identity_provider_delete(&name), move |gone| {
+                toasts.done(format!("Provider {} removed", gone.title));
                 providers.again();
             });
         })
     };
     let save = Callback::new(move |update: IdentityProviderUpdate| {
-        act(busy, "The provider was not changed", client.identity_provider_update(&name, &update), move |_| {
+        act(busy, "Could not change the provider", client.identity_provider_update(&name, &update), move |_| {
             providers.again()
         });
     });
     let effects = vec![
         format!(
-            "Nobody can sign in through {} any more; people without another way to sign in are locked out",
+            "Sign-in through {} stops working; users without another sign-in method are locked out",
             provider.title
         ),
-        "What only its rules gave is taken back: places in teams, and the administration of the platform".into(),
+        "Access granted only by its rules is revoked: team memberships and administrator rights".into(),
     ];
     let (domains, admits) = (RwSignal::new(provider.domains.join(", ")), RwSignal::new(provider.admits));
     let allow = move |ev: leptos::ev::SubmitEvent| {
@@ -104,9 +104,9 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
                 <span class="push"><AskFirst verb="Remove" what=provider.title.clone() effects=effects busy on_click=remove/></span>
             </div>
             <div class="card">
-                <div class="in stack g2 small"><span class="meta">"Enter this redirect address at the provider:"</span><Cmd line=provider.redirect_uri/></div>
+                <div class="in stack g2 small"><span class="meta">"Register this redirect URI with the provider:"</span><Cmd line=provider.redirect_uri/></div>
                 <form class="ft" on:submit=allow>
-                    <label for=field.clone()>"E-mail domains it vouches for"</label>
+                    <label for=field.clone()>"Trusted email domains"</label>
                     <input class="input sm" style="flex:1 1 200px" id=field placeholder="example.com" value=domains.get_untracked() prop:value=move || domains.get() on:input=move |ev| domains.set(event_target_value(&ev))/>
                     <Admits id=format!("admits-{}", of.name) admits/>
                     <button class="btn sm" type="submit">"Save"</button>
@@ -136,7 +136,7 @@ fn Admits(#[prop(into)] id: String, admits: RwSignal<bool>) -> impl IntoView {
     view! {
         <span class="stack g1">
             <label class="check"><input type="checkbox" aria-describedby=hint.clone() checked=admits.get_untracked()
-                prop:checked=move || admits.get() on:change=move |ev| admits.set(event_target_checked(&ev))/>"Let in everybody at these domains"</label>
+                prop:checked=move || admits.get() on:change=move |ev| admits.set(event_target_checked(&ev))/>"Let everybody in these domains sign in"</label>
             <span class="hint meta" id=hint>"Otherwise people need a rule or an invitation. With * (every domain) they always do."</span>
         </span>
     }
@@ -164,7 +164,7 @@ fn NewProvider(providers: Providers) -> impl IntoView {
             admits: Some(admits.get_untracked()),
             ..Default::default()
         };
-        act(busy, "No provider was added", client.identity_provider_create(&create), move |_| {
+        act(busy, "Could not add the provider", client.identity_provider_create(&create), move |_| {
             [name, title, issuer, id, secret, domains].iter().for_each(|field| field.set(String::new()));
             providers.again();
         });
@@ -189,15 +189,15 @@ fn NewProvider(providers: Providers) -> impl IntoView {
                             <option value="github">"GitHub"</option><option value="gitlab">"GitLab"</option>
                             <option value="google">"Google"</option><option value="openid">"Any OpenID provider"</option>
                         </select></div>
-                    {field("Client id", "client-id", "", "text", id)}
+                    {field("Client ID", "client-id", "", "text", id)}
                     {field("Client secret", "client-secret", "", "password", secret)}
-                    {field("E-mail domains it vouches for", "new-domains", "example.com", "text", domains)}
+                    {field("Trusted email domains", "new-domains", "example.com", "text", domains)}
                     {field("Issuer", "issuer", "https://id.example.com", "url", issuer)}
-                    {field("Name in addresses", "provider-name", "acme", "text", name)}
-                    {field("Words on the button", "provider-title", "Acme ID", "text", title)}
+                    {field("Name in URLs", "provider-name", "acme", "text", name)}
+                    {field("Button label", "provider-title", "Acme ID", "text", title)}
                     <Admits id="new-admits" admits/>
                 </div>
-                <div class="ft"><span>"GitHub, GitLab and Google need no issuer, unless yours runs elsewhere."</span><span class="push"></span>
+                <div class="ft"><span>"GitHub, GitLab and Google need no issuer unless self-hosted."</span><span class="push"></span>
                     <button class="btn pri" type="submit" aria-busy=move || busy.get().to_string()>"Add provider"</button></div>
             </form>
         </section>

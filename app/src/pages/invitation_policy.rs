@@ -11,8 +11,8 @@ use crate::{
 /// The policies, and what each means.
 const WHO: [(&str, &str); 3] = [
     ("administrators", "administrators only"),
-    ("teams", "also admins of teams that may invite"),
-    ("domains", "also everybody, within the domains below"),
+    ("teams", "administrators, and admins of teams that are allowed to"),
+    ("domains", "everybody, limited to the domains below"),
 ];
 
 /// A choice and the domains that it is bound to.
@@ -22,7 +22,7 @@ pub fn InvitationPolicySection() -> impl IntoView {
     let policy: Moving<InvitationPolicy> = kept(|| (), move |()| first.invitation_policy_info());
     view! {
         <section class="sec" aria-labelledby="invitations-h">
-            <div class="sec-h"><h2 id="invitations-h">"Invitations"</h2><span class="meta">"who may bring people who have no account yet"</span></div>
+            <div class="sec-h"><h2 id="invitations-h">"Invitations"</h2><span class="meta">"who can invite people without an account"</span></div>
             {policy.show(2, move |now| view! { <Fields policy now/> })}
         </section>
     }
@@ -39,24 +39,24 @@ fn Fields(policy: Moving<InvitationPolicy>, now: Signal<InvitationPolicy>) -> im
         let listed = domains.get_untracked();
         let listed = listed.split([',', ' ']).map(str::trim).filter(|d| !d.is_empty()).map(String::from).collect();
         let update = InvitationPolicyUpdate { who: Some(who.get_untracked()), domains: Some(listed) };
-        act(busy, "Nothing was changed", client.invitation_policy_update(&update), move |saved| {
+        act(busy, "Could not save the policy", client.invitation_policy_update(&update), move |saved| {
             policy.put(saved);
-            toasts.done("The policy is saved");
+            toasts.done("Policy saved");
         });
     };
     view! {
         <form class="card" aria-label="Invitations" on:submit=save><div class="in row wrap g4" style="align-items:flex-start">
             <div class="field" style="flex:1 1 240px">
-                <label for="invite-who">"New people are brought by"</label>
+                <label for="invite-who">"New people can be invited by"</label>
                 <select class="select" style="width:100%" id="invite-who" on:change=move |ev| who.set(event_target_value(&ev))>
                     {WHO.into_iter().map(|(value, word)| view! { <option value=value selected=who.get_untracked() == value>{word}</option> }).collect_view()}
                 </select>
             </div>
             <div class="field" style="flex:1 1 240px">
-                <label for="invite-domains">"Within these domains"</label>
+                <label for="invite-domains">"Limited to these domains"</label>
                 <input class="input" id="invite-domains" placeholder="example.com" autocomplete="off" aria-describedby="invite-domains-hint"
                     prop:value=move || domains.get() value=domains.get_untracked() on:input=move |ev| domains.set(event_target_value(&ev))/>
-                <span class="hint" id="invite-domains-hint">"Empty: any address. Administrators are not bound to them."</span>
+                <span class="hint" id="invite-domains-hint">"Empty: any address. Does not apply to administrators."</span>
             </div>
             <button class="btn" type="submit" style="margin-top:26px" aria-busy=move || busy.get().to_string()>"Save"</button>
         </div></form>

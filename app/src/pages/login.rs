@@ -28,7 +28,7 @@ fn place_of(next: &str) -> Option<&'static str> {
         ["teams", ..] => Some("your teams"),
         ["account"] => Some("your account"),
         ["platform" | "sign-in" | "audit"] => Some("the platform"),
-        ["oauth", "authorize"] => Some("the program that asks for access"),
+        ["oauth", "authorize"] => Some("the application that requests access"),
         _ => None,
     }
 }
@@ -60,9 +60,9 @@ fn Ways(options: SignInOptions) -> impl IntoView {
     let (has_buttons, has_password) = (!options.providers.is_empty(), options.password);
     let refused = RwSignal::new(error.map(|why| sentence(&why, &title)));
     let lead = match (has_buttons, has_password) {
-        (true, _) => "Use the account that your team uses.",
-        (false, true) => "With your password and a code, or with a link that works once.",
-        (false, false) => "With a link that works once. There is no password to forget.",
+        (true, _) => "Use your team's identity provider.",
+        (false, true) => "Use your password and a code, or a one-time link.",
+        (false, false) => "Use a one-time link. No password needed.",
     };
     let there = next.as_deref().and_then(place_of);
     view! {
@@ -71,7 +71,7 @@ fn Ways(options: SignInOptions) -> impl IntoView {
                 <span class="logo"><Icon name="logo"/></span>
                 <h1 style="font-size:1.5rem">"Sign in to Wharf"</h1>
                 <p class="dim small">{lead}
-                    {there.filter(|_| has_buttons || has_password).map(|there| format!(" You come back to where you were going: {there}."))}
+                    {there.filter(|_| has_buttons || has_password).map(|there| format!(" You will return to {there}."))}
                 </p>
             </div>
             {move || refused.get().map(|why| view! {
@@ -93,7 +93,7 @@ fn Ways(options: SignInOptions) -> impl IntoView {
             <p class="meta">{match (has_buttons || has_password, domains.is_empty()) {
                 (true, false) => format!("New here? Ask an administrator for an invitation, or sign in with an address at {}.", domains.join(" or ")),
                 (true, true) => "New here? Ask an administrator for an invitation.".to_owned(),
-                (false, _) => "Signed in elsewhere already? Make a link for this browser on the account page there.".to_owned(),
+                (false, _) => "Already signed in on another browser? Create a link for this one on its account page.".to_owned(),
             }}</p>
         </div>
     }
@@ -128,9 +128,9 @@ fn Buttons(providers: Vec<SignInProvider>, next: Option<String>) -> impl IntoVie
 fn ByLink() -> impl IntoView {
     view! {
         <div class="stack g3 small">
-            <p>"On the machine that runs Wharf, print a link and open it in this browser:"</p>
+            <p>"On the machine running Wharf, print a link and open it in this browser:"</p>
             <Cmd line="wharfd login-link".to_owned()/>
-            <p class="meta">"It works once, for 30 minutes. Starting the platform prints one too."</p>
+            <p class="meta">"It works once and is valid for 30 minutes. Starting the platform prints one too."</p>
         </div>
     }
     .into_any()

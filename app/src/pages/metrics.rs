@@ -74,7 +74,7 @@ pub fn MetricsPage() -> impl IntoView {
                 <Show when=move || matches!(range.get(), Range::Last(_)) fallback=move || view! {
                     <button class="btn sm" type="button" on:click=move |_| range.set(Range::Last(1))>"Back to the last hour"</button>
                 }><LiveMark/></Show>
-                <span class="push meta hide-p">"drag over any chart to zoom all of them"</span>
+                <span class="push meta hide-p">"drag across a chart to zoom all charts"</span>
             </div>
             {metrics.show(10, move |metrics| {
                 let none = Memo::new(move |_| metrics.with(|m| m.points.is_empty() && m.events.is_empty()));
@@ -90,9 +90,9 @@ fn nothing(app: ThisApp) -> AnyView {
     view! {
         <section class="empty" aria-labelledby="nothing" style="padding-block:44px">
             <span class="faint"><Icon name="gauge" size="i-l"/></span>
-            <h2 id="nothing" style="font-size:var(--t-lead)">"Nothing was measured in this time"</h2>
+            <h2 id="nothing" style="font-size:var(--t-lead)">"No metrics in this range"</h2>
             <p class="dim">"Requests, response times, memory and CPU are measured every 10 s while dynos run."</p>
-            <a class="btn" href=move || app.path("/resources")>"See what runs"</a>
+            <a class="btn" href=move || app.path("/resources")>"View running dynos"</a>
         </section>
     }
     .into_any()
@@ -212,7 +212,7 @@ fn Charts(app: ThisApp, metrics: Signal<Metrics>, range: RwSignal<Range>) -> imp
         <section class="sec" aria-label="Events">
             <div class="sec-h">
                 <h2>"Events"</h2>
-                <span class="meta">{move || metrics.with(|m| format!("in steps of {}", words::short_span(m.step)))}</span>
+                <span class="meta">{move || metrics.with(|m| format!("interval {}", words::short_span(m.step)))}</span>
                 <Show when=move || { kinds.with(BTreeSet::len) > 1 }>
                     <span class="push row small">
                         <label for="kind">"Memory and CPU of"</label>
@@ -229,7 +229,7 @@ fn Charts(app: ThisApp, metrics: Signal<Metrics>, range: RwSignal<Range>) -> imp
             <Chart title="Throughput" unit="requests per second" series=requests frame say=words::short_number stacked=true/>
             <Chart title="Memory" unit="per dyno, against its quota" series=memory frame say=|v| words::bytes(v as u64) bytes=true limit=quota/>
             <Chart title="CPU" unit="% of a core, per dyno" series=cpu frame say=|v| words::share(v / 100.0)/>
-            <Chart title="Concurrent requests" unit="waiting or running" series=queue frame say=words::short_number/>
+            <Chart title="Concurrent requests" unit="queued or running" series=queue frame say=words::short_number/>
         </div>
         <Errors app metrics/>
         <AsTable metrics/>
@@ -259,7 +259,7 @@ fn Errors(app: ThisApp, metrics: Signal<Metrics>) -> impl IntoView {
     view! {
         <section class="sec">
             <h2>"Errors by code"</h2>
-            <Show when=move || !codes.with(Vec::is_empty) fallback=|| view! { <p class="small dim">"None in this time."</p> }>
+            <Show when=move || !codes.with(Vec::is_empty) fallback=|| view! { <p class="small dim">"None in this range."</p> }>
                 <div class="tw"><table role="table" class="table">
                     <thead role="rowgroup"><tr role="row">
                         <th role="columnheader">"Code"</th><th role="columnheader">"Meaning"</th>

@@ -15,10 +15,10 @@ pub fn NotFoundPage() -> impl IntoView {
             <div class="empty">
                 <span class="faint"><Icon name="globe" size="i-l"/></span>
                 <div class="stack g1">
-                    <h1>"There is nothing at this address"</h1>
-                    <p class="small dim">"It may have been renamed or destroyed, or you may not see it."</p>
+                    <h1>"Page not found"</h1>
+                    <p class="small dim">"It may have been renamed or destroyed, or you do not have access."</p>
                 </div>
-                <a class="btn pri" href="/apps" rel="external">"To the apps"</a>
+                <a class="btn pri" href="/apps" rel="external">"Go to apps"</a>
             </div>
         </main>
     }

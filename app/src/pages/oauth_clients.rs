@@ -16,13 +16,13 @@ use crate::{
 /// What a scope lets a program do, in words.
 fn meaning(scope: &str) -> &'static str {
     match scope {
-        "global" => "Do everything that you can do, with your account and all your apps",
+        "global" => "Full access to your account and all your apps",
         "identity" => "See who you are",
         "read" => "See your apps, but not their config vars",
         "write" => "See and change your apps, but not their config vars",
         "read-protected" => "See your apps with their config vars",
         "write-protected" => "See and change your apps with their config vars",
-        _ => "Something that is not known",
+        _ => "An unknown permission",
     }
 }
 
@@ -47,7 +47,7 @@ pub fn ConsentPage() -> impl IntoView {
     let client = client();
     let consent = asked(asked_for, move |query| client.consent_info(&query));
     view! {
-        <Title text="Allow a program"/>
+        <Title text="Authorize a program"/>
         <div class="login"><main id="main"><div class="lbox">
             {consent.show(6, |consent| view! { <Question consent=consent.get_untracked()/> })}
         </div></main></div>
@@ -79,12 +79,12 @@ fn Question(consent: Consent) -> impl IntoView {
             </ul>
             <form class="ft" method="post" action="/oauth/authorize">
                 {fields.into_iter().filter_map(|(name, value)| value.map(|value| view! { <input type="hidden" name=name value=value/> })).collect_view()}
-                <button class="btn" type="submit">"Do not allow"</button>
+                <button class="btn" type="submit">"Deny"</button>
                 <span class="push"></span>
                 <button class="btn pri" type="submit" name="allow" value="1">"Allow"</button>
             </form>
         </div>
-        <p class="meta">"You are sent back to "<span class="mono" style="overflow-wrap:anywhere">{consent.redirect_uri}</span>". You can revoke this on your account page."</p>
+        <p class="meta">"You will return to "<span class="mono" style="overflow-wrap:anywhere">{consent.redirect_uri}</span>". You can revoke this on your account page."</p>
     }
     .into_any()
 }
@@ -96,7 +96,7 @@ pub fn OauthClients() -> impl IntoView {
     let clients: Moving<Page<OauthClient>> = paged("clients", || (), move |(), after| client.oauth_client_page(after));
     view! {
         <section class="sec" id="clients" aria-labelledby="clients-h">
-            <div class="sec-h"><h2 id="clients-h">"OAuth clients"</h2><span class="meta">"programs of yours that act for people who allow it"</span></div>
+            <div class="sec-h"><h2 id="clients-h">"OAuth clients"</h2><span class="meta">"your programs that act on behalf of users who authorize them"</span></div>
             {clients.show(1, move |list| view! {
                 <div class="card">
                     <ul class="list small" style="padding-inline:16px">
@@ -115,13 +115,13 @@ pub fn OauthClients() -> impl IntoView {
 fn ClientRow(of: OauthClient, clients: Moving<Page<OauthClient>>) -> impl IntoView {
     let (busy, client, id) = (RwSignal::new(false), client(), of.id);
     let remove = Callback::new(move |()| {
-        act(busy, "The client was not removed", client.oauth_client_delete(&id.to_string()), move |_| clients.again());
+        act(busy, "Could not remove the client", client.oauth_client_delete(&id.to_string()), move |_| clients.again());
     });
     view! {
         <li class="row wrap g3">
             <span class="name">{of.name.clone()}</span>
             <span class="meta mono" style="overflow-wrap:anywhere">{of.redirect_uri}</span>
-            <span class="push row g2"><span class="meta">"id"</span><span class="meta mono" style="overflow-wrap:anywhere">{id.to_string()}</span><CopyButton text=id.to_string() label=format!("Copy the id of {}", of.name)/></span>
+            <span class="push row g2"><span class="meta">"id"</span><span class="meta mono" style="overflow-wrap:anywhere">{id.to_string()}</span><CopyButton text=id.to_string() label=format!("Copy the ID of {}", of.name)/></span>
             <span class="row g2"><span class="meta">"secret"</span><span class="meta mono" aria-hidden="true">"••••••••"</span><CopyButton text=of.secret label=format!("Copy the secret of {}", of.name)/></span>
             <ActButton class="btn gho sm dgr".to_owned() busy on_click=remove>"Remove"<span class="vh">" the client "{of.name}</span></ActButton>
         </li>
@@ -136,7 +136,7 @@ fn NewClient(clients: Moving<Page<OauthClient>>) -> impl IntoView {
     let make = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         let create = OauthClientCreate { name: name.get_untracked(), redirect_uri: to.get_untracked() };
-        act(busy, "The client was not created", client.oauth_client_create(&create), move |_| {
+        act(busy, "Could not create the client", client.oauth_client_create(&create), move |_| {
             name.set(String::new());
             to.set(String::new());
             clients.again();
@@ -146,7 +146,7 @@ fn NewClient(clients: Moving<Page<OauthClient>>) -> impl IntoView {
         <form class="ft" on:submit=make>
             <label class="vh" for="client-name">"Name of the client"</label>
             <input class="input sm" style="flex:1 1 120px" id="client-name" placeholder="Name, e.g. dashboard" prop:value=move || name.get() on:input=move |ev| name.set(event_target_value(&ev))/>
-            <label class="vh" for="client-to">"Redirect address of the client"</label>
+            <label class="vh" for="client-to">"Redirect URI of the client"</label>
             <input class="input sm" style="flex:2 1 200px" id="client-to" placeholder="https://…/callback" prop:value=move || to.get() on:input=move |ev| to.set(event_target_value(&ev))/>
             <button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"New client"</button>
         </form>

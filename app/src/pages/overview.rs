@@ -129,10 +129,10 @@ fn Figures(app: ThisApp) -> impl IntoView {
                         <div class="figs" style="border:0;border-radius:0">
                             <Figure label="Requests" line=line(|s| s.requests.clone()) colour="--c1"
                                 value=Signal::derive(move || sums.with(|s| (words::short_number(s.per_second), "/s".into())))
-                                detail=Signal::derive(move || sums.with(|s| format!("{} in all", words::thousands(s.total))))/>
+                                detail=Signal::derive(move || sums.with(|s| format!("{} total", words::thousands(s.total))))/>
                             <Figure label="Response, p95" line=line(|s| s.p95.clone()) colour="--c1"
                                 value=Signal::derive(move || sums.with(|s| s.last_p95.map_or_else(unknown, |ms| in_two(words::milliseconds(ms)))))
-                                detail=Signal::derive(move || sums.with(|s| if s.last_p95.is_some() { "of the newest requests".into() } else { "no requests".to_owned() }))/>
+                                detail=Signal::derive(move || sums.with(|s| if s.last_p95.is_some() { "of the latest requests".into() } else { "no requests".to_owned() }))/>
                             <Figure label="Errors" line=line(|s| s.errors.clone()) colour="--bad-dot"
                                 value=Signal::derive(move || sums.with(|s| in_two(words::rare(s.failed as f64 / s.total.max(1) as f64))))
                                 detail=Signal::derive(move || sums.with(|s| format!("{} of {}", words::thousands(s.failed), words::thousands(s.total))))/>
@@ -261,7 +261,7 @@ fn Processes(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
             </div>
             <div class="card">
                 <Show when=move || names.with(Vec::is_empty)>
-                    <div class="in small dim">"Nothing runs. Scale a process type to start one."</div>
+                    <div class="in small dim">"Nothing is running. Scale a process type to start a dyno."</div>
                 </Show>
                 <Show when=move || !names.with(Vec::is_empty)>
                     <div class="tw">

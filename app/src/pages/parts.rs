@@ -33,7 +33,7 @@ pub fn PartsPage() -> impl IntoView {
     Either::Right(view! {
         <Deck title="Parts".to_owned() crumbs=vec![Crumb::here("Parts")]>
             <div class="page">
-                <PageHead title=|| "Parts and states" sub=|| view! { <span>"What the pages are made of"</span><LiveMark/> }/>
+                <PageHead title=|| "Parts and states" sub=|| view! { <span>"The building blocks of the pages"</span><LiveMark/> }/>
                 <Words/>
                 <Tables/>
                 <Forms/>
@@ -144,7 +144,7 @@ fn Forms() -> impl IntoView {
                     </div>
                     <select class="select" aria-label="Size"><option>"Standard-1X, 512 MB"</option></select>
                     <label class="check"><input type="checkbox" class="switch"/>"Compact rows"</label>
-                    <AskFirst verb="Remove" what="ada@example.com" effects=vec!["Loses access at once".to_owned()] busy on_click=Callback::new(|()| ())/>
+                    <AskFirst verb="Remove" what="ada@example.com" effects=vec!["Loses access immediately".to_owned()] busy on_click=Callback::new(|()| ())/>
                 </div>
             </div></form>
         </section>
@@ -247,7 +247,7 @@ fn Waiting() -> impl IntoView {
             <div class="empty"><span class="faint"><Icon name="logs" size="i-l"/></span><h3>"No log lines yet"</h3></div>
             <div class="notes">
                 <div class="note bad"><Glyph name="bad"/><span><b>"web"</b>" has crashed"</span><a class="btn sm" href="/parts">"See why"</a></div>
-                <div class="note warn"><Glyph name="warn"/><span><b>"docs"</b>" runs with one dyno less"</span></div>
+                <div class="note warn"><Glyph name="warn"/><span><b>"docs"</b>" is running with one dyno fewer"</span></div>
             </div>
         </section>
     }
@@ -263,9 +263,9 @@ fn Asking() -> impl IntoView {
             <h2>"Buttons, dialogs, toasts"</h2>
             <div class="row wrap">
                 <ActButton class="btn pri".to_owned() busy=Signal::derive(|| false) on_click=Callback::new(move |()| open.set(true))>"Open a dialog"</ActButton>
-                <button class="btn" type="button" on:click=move |_| toasts.done("v219 is released")>"Say it is done"</button>
+                <button class="btn" type="button" on:click=move |_| toasts.done("v219 is released")>"Show success"</button>
                 <button class="btn dgr" type="button" on:click=move |_| toasts.failed("web was not scaled", &api::Error::new(422, "invalid_params", "The machine has 0.4 GB free, 1 GB is needed."))>
-                    "Say it failed"
+                    "Show failure"
                 </button>
             </div>
             <Dialog open title="Roll back to v217?".to_owned() body=|| view! {

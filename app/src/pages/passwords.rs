@@ -56,13 +56,13 @@ pub fn PasswordForm(
     view! {
         <form class="stack g4" method="post" action="/forms/login" on:submit=sign_in>
             <input type="hidden" name="next" value=next/>
-            <div class="field"><label for="email">"E-mail address"</label>
+            <div class="field"><label for="email">"Email address"</label>
                 <input class="input" id="email" name="email" type="email" autocomplete="username" required node_ref=email/></div>
             <div class="field"><label for="password">"Password"</label>
                 <input class="input" id="password" name="password" type="password" autocomplete="current-password" required node_ref=password/></div>
             <div class="field"><label for="code">"Code"</label>
                 <input class="input mono" id="code" name="code" type="text" autocomplete="one-time-code" autocapitalize="none" spellcheck="false" aria-describedby="code-hint" required node_ref=code/>
-                <span class="hint" id="code-hint">"The six digits of your authenticator app, or a recovery code"</span></div>
+                <span class="hint" id="code-hint">"The six-digit code from your authenticator app, or a recovery code"</span></div>
             <button class=if is_first { "btn pri" } else { "btn" } type="submit" aria-busy=move || busy.get().to_string()><Icon name="key"/>"Sign in with password"</button>
         </form>
     }
@@ -96,7 +96,7 @@ pub fn Passwords(password: Moving<Password>) -> impl IntoView {
         {password.show(1, move |now| view! {
             <Show when=move || now.with(|p| p.enabled || p.set)>
                 <section class="sec" id="password" aria-labelledby="password-h">
-                    <div class="sec-h"><h2 id="password-h">"Password"</h2><span class="meta">"with codes of an authenticator app, for signing in without a provider"</span></div>
+                    <div class="sec-h"><h2 id="password-h">"Password"</h2><span class="meta">"with an authenticator app, to sign in without a provider"</span></div>
                     <div class="card">{move || card(&|| now.get())}</div>
                 </section>
             </Show>
@@ -131,14 +131,14 @@ fn Begin(step: RwSignal<Step>) -> impl IntoView {
     let begin = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         let create = PasswordCreate { password: password.get_untracked() };
-        act(busy, "No password was set", client.password_create(&create), move |enrolment| {
+        act(busy, "Could not set the password", client.password_create(&create), move |enrolment| {
             step.set(Step::Enrol(enrolment));
             dom::bring("enrol-h");
         });
     };
     view! {
         <form class="in stack g3" on:submit=begin>
-            <p class="small dim">"At least 12 characters. An authenticator app is set up next."</p>
+            <p class="small dim">"At least 12 characters. Next, you set up an authenticator app."</p>
             <div class="row wrap g4" style="align-items:flex-end">
                 {field("new-password", "New password", NEW, password)}
                 <button class="btn" type="submit" aria-busy=move || busy.get().to_string()>"Set a password"</button>
@@ -154,7 +154,7 @@ fn Enrol(enrolment: PasswordEnrolment, step: RwSignal<Step>, password: Moving<Pa
     let confirm = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         let proof = PasswordProof { code: code.get_untracked() };
-        act(busy, "The password was not turned on", client.password_confirm(&proof), move |made| {
+        act(busy, "Could not activate the password", client.password_confirm(&proof), move |made| {
             step.set(Step::Codes(made.codes));
             password.again();
         });
@@ -163,16 +163,16 @@ fn Enrol(enrolment: PasswordEnrolment, step: RwSignal<Step>, password: Moving<Pa
     let picture = format!("data:image/svg+xml,{}", api::client::segment(&enrolment.qr));
     view! {
         <div class="in enrol">
-            <img class="qr" src=picture width="200" height="200" alt="QR code that hands the secret below to an authenticator app"/>
+            <img class="qr" src=picture width="200" height="200" alt="QR code of the secret below, for an authenticator app"/>
             <div class="stack g3 small">
                 <h3 id="enrol-h" tabindex="-1">"Add Wharf to your authenticator app"</h3>
-                <p>"Scan the picture with the authenticator app, "<a class="ul" href=enrolment.uri rel="external">"open it on this device"</a>", or type the secret:"</p>
+                <p>"Scan the QR code with the authenticator app, "<a class="ul" href=enrolment.uri rel="external">"open it on this device"</a>", or enter the secret:"</p>
                 <div class="cmd"><code tabindex="0">{enrolment.secret.clone()}</code><CopyButton text=enrolment.secret label="Copy secret"/></div>
-                <p class="dim">"The password is turned on when you have typed a code that the authenticator app shows."</p>
+                <p class="dim">"The password becomes active once you enter a code from the authenticator app."</p>
             </div>
         </div>
         <form class="ft" style="align-items:flex-end" on:submit=confirm>
-            {field("first-code", "Code of the authenticator app", CODE, code)}
+            {field("first-code", "Code from the authenticator app", CODE, code)}
             <button class="btn gho" type="button" on:click=move |_| step.set(Step::Rest)>"Cancel"</button>
             <button class="btn pri" type="submit" aria-busy=move || busy.get().to_string()>"Confirm"</button>
         </form>
@@ -189,14 +189,14 @@ fn Codes(codes: Vec<String>, step: RwSignal<Step>) -> impl IntoView {
     view! {
         <div class="in stack g3 small">
             <h3 id="codes-h" tabindex="-1">"Your recovery codes"</h3>
-            <p class="dim">"They are shown this once. Each works once in place of a code if you lose your authenticator. Keep them somewhere else."</p>
+            <p class="dim">"They are shown only once. Each works once in place of a code if you lose your authenticator. Store them separately from it."</p>
             <ul class="codes mono" aria-label="Recovery codes">{codes.into_iter().map(|code| view! { <li>{code}</li> }).collect_view()}</ul>
         </div>
         <div class="ft">
             <CopyButton text label="Copy recovery codes"/>
             <button class="btn gho sm" type="button" on:click=move |_| dom::download("wharf-recovery-codes.txt", &file)><Icon name="dl" size="i-s"/>"Download"</button>
             <span class="push"></span>
-            <button class="btn pri" type="button" on:click=move |_| step.set(Step::Rest)>"I have kept them"</button>
+            <button class="btn pri" type="button" on:click=move |_| step.set(Step::Rest)>"I have saved them"</button>
         </div>
     }
     .into_any()
@@ -207,12 +207,12 @@ fn InForce(now: Password, password: Moving<Password>) -> impl IntoView {
     let left = usize::try_from(now.recovery_codes).unwrap_or_default();
     view! {
         {(!now.enabled).then(|| view! {
-            <div class="note warn" role="note"><Glyph name="warn"/><span><b>"Passwords are off on this platform."</b>" Yours is kept, and cannot be used."</span></div>
+            <div class="note warn" role="note"><Glyph name="warn"/><span><b>"Password sign-in is off on this platform."</b>" Your password stays stored but cannot be used."</span></div>
         })}
         <div class="in row wrap g3 small">
             <Icon name="key"/>
             <span class="name">"Password and authenticator app"</span>
-            <span class="meta">{words::count(left, "recovery code is left", "recovery codes are left")}</span>
+            <span class="meta">{words::count(left, "recovery code left", "recovery codes left")}</span>
             {now.updated_at.map(|at| view! { <span class="push meta">"set "<Ago at/></span> })}
         </div>
         {now.enabled.then(|| view! { <Change password/> })}
@@ -228,8 +228,8 @@ fn Change(password: Moving<Password>) -> impl IntoView {
     let change = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         let update = PasswordUpdate { password: new.get_untracked(), code: code.get_untracked() };
-        act(busy, "The password was not changed", client.password_update(&update), move |now| {
-            toasts.done("The password is changed, and your other sessions have ended");
+        act(busy, "Could not change the password", client.password_update(&update), move |now| {
+            toasts.done("Password changed; your other sessions have ended");
             password.put(now);
         });
     };
@@ -237,10 +237,10 @@ fn Change(password: Moving<Password>) -> impl IntoView {
         <details class="more small">
             <summary>"Change the password"</summary>
             <form class="stack g3" on:submit=change>
-                <p class="dim">"Ends your other sessions. API tokens go on working: revoke those that you do not trust. For another authenticator app, remove the password and set one again."</p>
+                <p class="dim">"Ends your other sessions. API tokens keep working: revoke any you do not trust. To change the authenticator app, remove the password and set it again."</p>
                 <div class="row wrap g4" style="align-items:flex-end">
                     {field("changed-password", "New password", NEW, new)}
-                    {field("change-code", "Code, or a recovery code", CODE, code)}
+                    {field("change-code", "Code or recovery code", CODE, code)}
                     <button class="btn" type="submit" aria-busy=move || busy.get().to_string()>"Change password"</button>
                 </div>
             </form>
@@ -256,8 +256,8 @@ fn Remove(password: Moving<Password>) -> impl IntoView {
     let remove = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         let proof = PasswordProof { code: code.get_untracked() };
-        act(busy, "The password was not removed", client.password_delete(&proof), move |now| {
-            toasts.done("Nobody signs in with your password any more");
+        act(busy, "Could not remove the password", client.password_delete(&proof), move |now| {
+            toasts.done("Password removed");
             password.put(now);
         });
     };
@@ -265,9 +265,9 @@ fn Remove(password: Moving<Password>) -> impl IntoView {
         <details class="more small">
             <summary>"Remove the password"</summary>
             <form class="stack g3" on:submit=remove>
-                <p class="dim">"You can sign in through a provider or by a link then. The recovery codes go with it."</p>
+                <p class="dim">"After that, you can sign in through a provider or with a link. The recovery codes are removed too."</p>
                 <div class="row wrap g4" style="align-items:flex-end">
-                    {field("remove-code", "Code, or a recovery code", CODE, code)}
+                    {field("remove-code", "Code or recovery code", CODE, code)}
                     <button class="btn dgr" type="submit" aria-busy=move || busy.get().to_string()>"Remove password"</button>
                 </div>
             </form>
@@ -287,7 +287,7 @@ pub fn PasswordSwitch() -> impl IntoView {
             let client = client.clone();
             let turn = Callback::new(move |()| {
                 let update = PasswordPolicyUpdate { enabled: Some(!now.get_untracked().enabled) };
-                act(busy, "Nothing was changed", client.password_policy_update(&update), move |now| policy.put(now));
+                act(busy, "Could not save the change", client.password_policy_update(&update), move |now| policy.put(now));
             });
             let accounts = move || usize::try_from(now.get().accounts).unwrap_or_default();
             view! {
@@ -298,9 +298,9 @@ pub fn PasswordSwitch() -> impl IntoView {
                     </div>
                     <div class="card"><div class="in stack g2 small">
                         <p>{move || if now.get().enabled {
-                            "People may set a password on their account page, and sign in with it and a code of an authenticator app. Whoever has lost theirs signs in by a link."
+                            "Users can set a password on their account page, and sign in with it and a code from an authenticator app. Those who have lost theirs sign in with a link."
                         } else {
-                            "Nobody signs in by a password. Passwords that were set are kept and cannot be used; who is signed in stays so."
+                            "Password sign-in is off. Existing passwords stay stored but cannot be used; existing sessions continue."
                         }}</p>
                         <p class="meta">{move || match accounts() {
                             0 => "No account has a password.".to_owned(),

@@ -57,7 +57,7 @@ fn Platform(info: Signal<PlatformInfo>) -> impl IntoView {
 #[component]
 fn Checks(info: Signal<PlatformInfo>) -> impl IntoView {
     let checks = Memo::new(move |_| info.with(|i| i.checks.clone()));
-    let holding = move || checks.with(|c| format!("{} of {} hold", c.iter().filter(|c| c.ok).count(), c.len()));
+    let holding = move || checks.with(|c| format!("{} of {} pass", c.iter().filter(|c| c.ok).count(), c.len()));
     view! {
         <section class="sec">
             <div class="sec-h"><h2>"Checks"</h2><span class="push meta">{holding}</span></div>
@@ -69,7 +69,7 @@ fn Checks(info: Signal<PlatformInfo>) -> impl IntoView {
                             <li class=tone>
                                 <svg aria-hidden="true"><use href=glyph></use></svg>
                                 <span>{check.name}</span>
-                                <span class="when">{if check.ok { "" } else { "needs you" }}</span>
+                                <span class="when">{if check.ok { "" } else { "action needed" }}</span>
                                 <span class="how" style="overflow-wrap:anywhere">{check.detail}</span>
                             </li>
                         }
@@ -102,11 +102,11 @@ fn Reconcilers(info: Signal<PlatformInfo>) -> impl IntoView {
     let names = Memo::new(move |_| info.with(|i| i.reconcilers.iter().map(|r| r.name.clone()).collect::<Vec<_>>()));
     view! {
         <section class="sec">
-            <div class="sec-h"><h2>"Reconcilers"</h2><span class="meta">"keep what runs as it was asked for"</span></div>
+            <div class="sec-h"><h2>"Reconcilers"</h2><span class="meta">"keep the actual state in line with the desired state"</span></div>
             <div class="card"><div class="tw"><table role="table" class="table">
                 <thead role="rowgroup"><tr role="row">
                     <th role="columnheader">"Reconciler"</th><th role="columnheader">"State"</th><th role="columnheader">"Last run"</th>
-                    <th role="columnheader" class="r">"Took"</th><th role="columnheader" class="r">"Runs"</th>
+                    <th role="columnheader" class="r">"Duration"</th><th role="columnheader" class="r">"Runs"</th>
                 </tr></thead>
                 <tbody role="rowgroup">
                     <Each each=move || names.get() key=String::clone children=move |name| view! { <Reconciler name info/> }/>
@@ -135,9 +135,9 @@ fn Reconciler(name: String, info: Signal<PlatformInfo>) -> impl IntoView {
             <td role="cell"><Status tone=Signal::derive(move || state().0) word=Signal::derive(move || state().1.to_owned())/></td>
             <td role="cell" class="dim">{move || match row.with(|r| r.as_ref().and_then(|r| r.last_run_at)) {
                 Some(at) => Either::Left(view! { <Ago at=at/> }),
-                None => Either::Right("not yet"),
+                None => Either::Right("never"),
             }}</td>
-            <td role="cell" class="r hide-s" data-l="took">{move || of(|r| words::milliseconds(r.duration_ms as f64))}</td>
+            <td role="cell" class="r hide-s" data-l="duration">{move || of(|r| words::milliseconds(r.duration_ms as f64))}</td>
             <td role="cell" class="r hide-s" data-l="runs">{move || of(|r| words::thousands(r.runs))}</td>
         </tr>
     }
@@ -149,10 +149,10 @@ fn Jobs(info: Signal<PlatformInfo>) -> impl IntoView {
     let jobs = Memo::new(move |_| info.with(|i| i.jobs.clone()));
     view! {
         <section class="sec">
-            <div class="sec-h"><h2>"Jobs"</h2><span class="meta">"unfinished, and the last that failed"</span></div>
+            <div class="sec-h"><h2>"Jobs"</h2><span class="meta">"unfinished and recently failed"</span></div>
             <Show
                 when=move || !jobs.with(Vec::is_empty)
-                fallback=|| view! { <div class="card"><p class="in small dim">"Nothing waits and nothing has failed."</p></div> }
+                fallback=|| view! { <div class="card"><p class="in small dim">"No unfinished or failed jobs."</p></div> }
             >
                 <div class="card"><div class="tw"><table role="table" class="table">
                     <thead role="rowgroup"><tr role="row">

@@ -50,9 +50,9 @@ pub fn QuotasPage() -> impl IntoView {
     view! {
         <Deck title="Quotas".to_owned() crumbs=vec![Crumb::here("Quotas")]>
             <div class="page">
-                <PageHead title=|| "Quotas" sub=|| view! { <span>"How much an account or a team may have. Lowering a quota takes nothing away; it only keeps more from being added."</span> }/>
+                <PageHead title=|| "Quotas" sub=|| view! { <span>"Limits for accounts and teams. Lowering a quota removes nothing; it only prevents additions."</span> }/>
                 <section class="sec" aria-labelledby="everybody-h">
-                    <div class="sec-h"><h2 id="everybody-h">"Defaults"</h2><span class="meta">"for everybody without quotas of their own; administrators have no limits on what is theirs"</span></div>
+                    <div class="sec-h"><h2 id="everybody-h">"Defaults"</h2><span class="meta">"for everybody without individual quotas; administrators have none on their own apps"</span></div>
                     {everybodys.show(6, move |now| view! { <ChangeQuotas whose=Whose::Everybody quotas=everybodys now/> })}
                 </section>
                 <OfOne/>
@@ -72,7 +72,7 @@ fn OfOne() -> impl IntoView {
             <div class="sec-h"><h2 id="of-h">"For one account or team"</h2></div>
             <form class="card" method="get" action="/quotas" aria-label="Look up quotas"><div class="in row wrap g4" style="align-items:flex-end">
                 <div class="field" style="flex:1 1 260px">
-                    <label for="quotas-of">"E-mail address, or name of a team"</label>
+                    <label for="quotas-of">"Email address or team name"</label>
                     <input class="input" id="quotas-of" name="of" autocomplete="off" autocapitalize="none" spellcheck="false" required
                         value=move || asked.get() prop:value=move || asked.get()/>
                 </div>

@@ -3,38 +3,36 @@
 /// What to do about a refusal. `from` is the provider's name on its button.
 pub fn sentence(why: &str, from: &str) -> String {
     match why {
-        "expired" => "This link is too old. Make a new one: a link works for 30 minutes.".into(),
-        "used" => "This link was used already. It works once; make a new one.".into(),
+        "expired" => "This link has expired. Links are valid for 30 minutes; create a new one.".into(),
+        "used" => "This link has already been used. Links work once; create a new one.".into(),
         "state" => {
-            "This sign-in was not begun in this browser, was finished already, or took too long. Begin again.".into()
+            "This sign-in was not started in this browser, is already complete, or took too long. Start again.".into()
         }
-        "denied" => format!("{from} was not allowed to say who you are. Begin again, and agree there."),
-        "provider" => format!("{from} does not answer. Try again in a while, or sign in some other way."),
-        "answer" => format!("What {from} answered could not be trusted, so nobody was signed in. Begin again."),
-        "address" => format!(
-            "{from} has not verified an address of yours. Verify your e-mail address there, then sign in again."
-        ),
+        "denied" => {
+            format!("You did not allow {from} to share your identity. Start again and give your consent there.")
+        }
+        "provider" => format!("{from} is not responding. Try again later, or use another sign-in method."),
+        "answer" => format!("The response from {from} could not be verified, so you were not signed in. Start again."),
+        "address" => format!("{from} has not verified your email address. Verify it there, then sign in again."),
         "unknown" => format!(
-            "You have no account here, and your account at {from} does not give you one. Ask an administrator to invite you."
+            "You do not have an account here, and your {from} account does not qualify for one. Ask an administrator to invite you."
         ),
         "domain" => format!(
-            "Here, {from} is not believed about addresses of your domain. Sign in some other way, or ask an administrator."
+            "{from} is not trusted for your email domain here. Use another sign-in method, or ask an administrator."
         ),
         "linked" => format!(
-            "Your account here is signed in some other way. Sign in that way, then link {from} on your account page."
+            "Your account here uses another sign-in method. Sign in with it, then link {from} on your account page."
         ),
         "taken" => format!(
-            "That account at {from} already signs somebody in, perhaps you under another address. Sign in through it and unlink it there, then link it here."
+            "That {from} account is already linked to another account here, perhaps yours under another address. Sign in with it and unlink it there, then link it here."
         ),
-        "suspended" => "Your account here is suspended. Ask an administrator.".into(),
+        "suspended" => "Your account is suspended. Contact an administrator.".into(),
         "password" => {
-            "The e-mail address, the password or the code is wrong. Each code works once: if you just used one, wait for the next.".into()
-        }
-        "locked" => {
-            "Too many sign-ins to this account, or from your address, did not work. Wait a while, then try again."
+            "Wrong email address, password or code. Each code works once: if you have just used one, wait for the next."
                 .into()
         }
-        "busy" => "Too many sign-ins from your address did not work. Wait a while, then begin again.".into(),
-        _ => "This link does not work. It may be too old or was used already; make a new one.".into(),
+        "locked" => "Too many failed sign-ins to this account or from your address. Try again later.".into(),
+        "busy" => "Too many failed sign-ins from your address. Start again later.".into(),
+        _ => "This link is not valid. It may have expired or already been used; create a new one.".into(),
     }
 }

@@ -66,7 +66,7 @@ fn ProcessTypes(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoS
             <div class="sec-h"><h2>"Process types"</h2><span class="meta">{from}</span></div>
             <Show
                 when=move || !kinds.with(Vec::is_empty)
-                fallback=|| view! { <div class="card"><p class="in small dim">"None yet. The first deploy brings them, from its Procfile or from the buildpack."</p></div> }
+                fallback=|| view! { <div class="card"><p class="in small dim">"None yet. They come with the first deploy, from the Procfile or the buildpack."</p></div> }
             >
                 <div class="card">
                     <div class="tw">
@@ -89,7 +89,7 @@ fn ProcessTypes(app: ThisApp, status: Signal<AppStatus>, sizes: Signal<Vec<DynoS
                         <div class="ft">
                             <span class="chip line">"release"</span>
                             <span class="mono clip" style="font-size:11.5px" title=command.clone()>{command.clone()}</span>
-                            <span class="push">"runs once before each release takes over"</span>
+                            <span class="push">"runs once before each release goes live"</span>
                         </div>
                     })}
                 </div>
@@ -172,7 +172,7 @@ fn ProcessType(
             </td>
             <td role="cell">
                 <span class="stepper">
-                    <button type="button" aria-label=format!("One fewer {}", kind.get_value()) prop:disabled=move || !scales.get() on:click=move |_| set_count(wanted() - 1)>"−"</button>
+                    <button type="button" aria-label=format!("Decrease {}", kind.get_value()) prop:disabled=move || !scales.get() on:click=move |_| set_count(wanted() - 1)>"−"</button>
                     <input
                         inputmode="numeric"
                         aria-label=format!("Number of {}", kind.get_value())
@@ -181,7 +181,7 @@ fn ProcessType(
                         value=untrack(now).to_string()
                         on:change=move |ev| set_count(event_target_value(&ev).trim().parse().unwrap_or_else(|_| now()))
                     />
-                    <button type="button" aria-label=format!("One more {}", kind.get_value()) prop:disabled=move || !scales.get() on:click=move |_| set_count(wanted() + 1)>"+"</button>
+                    <button type="button" aria-label=format!("Increase {}", kind.get_value()) prop:disabled=move || !scales.get() on:click=move |_| set_count(wanted() + 1)>"+"</button>
                 </span>
             </td>
             <td role="cell" class="r dim hide-s" data-l="Memory">{memory}</td>
@@ -217,7 +217,7 @@ fn ApplyBar(app: ThisApp, status: Signal<AppStatus>, changes: RwSignal<Changes>)
         });
         let said = changes.with_untracked(in_words);
         let asked = client.formation_batch_update(&app.name.get_untracked(), &FormationBatchUpdate { updates });
-        act(busy, "Nothing was scaled", asked, move |formation| {
+        act(busy, "Could not scale", asked, move |formation| {
             changes.try_set(Changes::new());
             if let Some(mut now) = app.status.get() {
                 now.formation = formation;
@@ -240,7 +240,7 @@ fn ApplyBar(app: ThisApp, status: Signal<AppStatus>, changes: RwSignal<Changes>)
     };
     view! {
         <Show when=move || !changes.with(Changes::is_empty)>
-            <div class="bulk float" role="region" aria-label="Changes not applied yet">
+            <div class="bulk float" role="region" aria-label="Unapplied changes">
                 <span><b>{move || words::count(changes.with(Changes::len), "change", "changes")}": "</b>{move || changes.with(in_words)}</span>
                 <span class="meta">{effect}</span>
                 <span class="push row">
@@ -261,7 +261,7 @@ fn Dynos(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
             <div class="sec-h"><h2>"Dynos"</h2><LiveMark/></div>
             <Show
                 when=move || !names.with(Vec::is_empty)
-                fallback=|| view! { <div class="card"><p class="in small dim">"Nothing runs at the moment."</p></div> }
+                fallback=|| view! { <div class="card"><p class="in small dim">"Nothing is running."</p></div> }
             >
                 <div class="card"><div class="tw">
                     <table role="table" class="table">

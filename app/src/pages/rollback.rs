@@ -22,7 +22,7 @@ pub fn RollbackButton(app: String, version: i32) -> impl IntoView {
         let asked = name.with_value(|app| client.release_create(app, &create));
         act(busy, format!("The rollback to v{version} failed"), asked, move |release| {
             open.try_set(false);
-            toasts.done(format!("v{} is released: {}", release.version, release.description));
+            toasts.done(format!("Released v{}: {}", release.version, release.description));
         });
     });
     // A page has many of these: the question is made when it is first asked, and stays, so that it can close.
@@ -39,7 +39,7 @@ pub fn RollbackButton(app: String, version: i32) -> impl IntoView {
             <Dialog
                 open
                 title=format!("Roll back to v{version}?")
-                lead=Signal::derive(move || "Its code and config vars are released again, as a new release. You can undo it the same way.".to_owned())
+                lead=Signal::derive(move || "Its code and config vars become a new release. You can undo it the same way.".to_owned())
                 body=move || view! { <Effects app=name.get_value() version/> }
                 foot=move || view! {
                     <ActButton class="btn pri".to_owned() busy on_click=go>

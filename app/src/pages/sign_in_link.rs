@@ -40,11 +40,11 @@ fn Offer(link: SignInLinkInfo, action: String) -> impl IntoView {
     let here = signed_in_as.map(|now| {
         if now == email {
             Either::Left(view! {
-                <div class="note info"><Glyph name="info"/><span>"This browser is signed in as "<b>{now}</b>" already. "<a class="ul" href="/apps" rel="external">"Go to the apps"</a></span></div>
+                <div class="note info"><Glyph name="info"/><span>"This browser is already signed in as "<b>{now}</b>". "<a class="ul" href="/apps" rel="external">"Go to apps"</a></span></div>
             })
         } else {
             Either::Right(view! {
-                <div class="note warn"><Glyph name="warn"/><span>"This browser is signed in as "<b>{now}</b>". That session ends here when you go on."</span></div>
+                <div class="note warn"><Glyph name="warn"/><span>"This browser is signed in as "<b>{now}</b>". Continuing ends that session."</span></div>
             })
         }
     });
@@ -52,7 +52,7 @@ fn Offer(link: SignInLinkInfo, action: String) -> impl IntoView {
         <div class="stack g3">
             <span class="logo"><Icon name="logo"/></span>
             <h1 style="font-size:1.5rem">"Sign in to Wharf"</h1>
-            <p class="dim small">"This link signs this browser in as "<b style="overflow-wrap:anywhere">{email.clone()}</b>". It works once."</p>
+            <p class="dim small">"This link signs you in on this browser as "<b style="overflow-wrap:anywhere">{email.clone()}</b>". It works once."</p>
         </div>
         {here.map(|note| view! { <div class="notes">{note}</div> })}
         <form class="card" method="post" action=action style="box-shadow:var(--shadow-2)">
@@ -60,7 +60,7 @@ fn Offer(link: SignInLinkInfo, action: String) -> impl IntoView {
                 <button class="btn pri" type="submit"><Icon name="user" size="i-s"/><span class="clip" style="line-height:1.6">"Sign in as "{email}</span></button>
             </div>
         </form>
-        <p class="meta">"Somebody else sent you this link, and this is not your account? Close the page: nothing has happened."</p>
+        <p class="meta">"If somebody else sent you this link and this is not your account, close the page. Nothing has happened."</p>
     }
     .into_any()
 }
@@ -71,8 +71,8 @@ fn Dead() -> impl IntoView {
     view! {
         <div class="stack g3">
             <span class="logo"><Icon name="logo"/></span>
-            <h1 style="font-size:1.5rem">"This link does not work"</h1>
-            <p class="dim small" role="alert">"It may be too old, or was used already: a link works once, for 30 minutes."</p>
+            <h1 style="font-size:1.5rem">"This link is not valid"</h1>
+            <p class="dim small" role="alert">"It may have expired or already been used: a link works once and is valid for 30 minutes."</p>
         </div>
         <div><a class="btn" href="/login" rel="external">"Other ways to sign in"</a></div>
     }

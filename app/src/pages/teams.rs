@@ -24,7 +24,7 @@ pub fn TeamsPage() -> impl IntoView {
     view! {
         <Deck title="Teams".to_owned() crumbs=vec![Crumb::here("Teams")]>
             <div class="page" id="teams">
-                <PageHead title=|| "Teams" sub=|| view! { <span>"People who look after apps together"</span> }/>
+                <PageHead title=|| "Teams" sub=|| view! { <span>"Groups of people who manage apps together"</span> }/>
                 <Waiting teams/>
                 {teams.show(3, |teams| view! { <List teams/> })}
                 <NewTeam/>
@@ -40,7 +40,7 @@ fn List(teams: Signal<Page<Team>>) -> impl IntoView {
         <section class="sec" aria-label="Your teams">
             <Show
                 when=move || !teams.with(|p| p.items.is_empty())
-                fallback=|| view! { <p class="dim">"You are in no team yet."</p> }
+                fallback=|| view! { <p class="dim">"You are not in a team yet."</p> }
             >
                 <div class="card"><ul class="list">
                     {move || teams.get().items.into_iter().map(|team| view! {
@@ -67,7 +67,7 @@ fn NewTeam() -> impl IntoView {
         ev.prevent_default();
         let create = TeamCreate { name: name.get_untracked().trim().to_owned() };
         let navigate = navigate.clone();
-        act(busy, "The team was not created", client.team_create(&create), move |team| {
+        act(busy, "Could not create the team", client.team_create(&create), move |team| {
             navigate(&format!("/teams/{}", team.name), NavigateOptions::default());
         });
     };
@@ -79,7 +79,7 @@ fn NewTeam() -> impl IntoView {
                     <label for="team-name">"Name"</label>
                     <input class="input mono" id="team-name" maxlength="30" autocomplete="off" spellcheck="false" aria-describedby="team-hint"
                         prop:value=move || name.get() on:input=move |ev| name.set(event_target_value(&ev))/>
-                    <span class="hint" id="team-hint">"Lower-case letters, digits and dashes. You become its admin."</span>
+                    <span class="hint" id="team-hint">"Lower-case letters, digits and dashes. You will be its admin."</span>
                 </div>
                 <button class="btn" type="submit" style="margin-bottom:26px" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Create team"</button>
             </div></form>
@@ -131,14 +131,14 @@ fn Invitation(
     let (no, team) = (id.clone(), invitation.team.name.clone());
     let accept = Callback::new(move |()| {
         let team = team.clone();
-        act(busy, "The invitation was not accepted", client.team_invitation_accept(&id), move |_| {
+        act(busy, "Could not accept the invitation", client.team_invitation_accept(&id), move |_| {
             invitations.again();
             teams.again();
-            toasts.done(format!("You are in the team {team}"));
+            toasts.done(format!("You have joined the team {team}"));
         });
     });
     let decline = Callback::new(move |()| {
-        act(busy, "The invitation was not declined", other.team_invitation_decline(&no), move |_| invitations.again());
+        act(busy, "Could not decline the invitation", other.team_invitation_decline(&no), move |_| invitations.again());
     });
     view! {
         <li class="row wrap g3" style="padding-inline:16px">
@@ -165,14 +165,14 @@ fn Offer(transfer: AppTransfer, transfers: Moving<Page<AppTransfer>>) -> impl In
     let answer = Callback::new(move |state: &'static str| {
         let update = AppTransferUpdate { state: state.into() };
         let asked = id.with_value(|id| client.app_transfer_update(id, &update));
-        act(busy, "The transfer was not answered", asked, move |_| {
+        act(busy, "Could not respond to the transfer", asked, move |_| {
             transfers.again();
-            toasts.done(format!("The transfer of {} is {state}", app.get_value()));
+            toasts.done(format!("Transfer of {} {state}", app.get_value()));
         });
     });
     let take_back = Callback::new(move |()| {
         let asked = id.with_value(|id| back.app_transfer_delete(id));
-        act(busy, "The transfer was not cancelled", asked, move |_| transfers.again());
+        act(busy, "Could not cancel the transfer", asked, move |_| transfers.again());
     });
     view! {
         <li class="row wrap g3" style="padding-inline:16px">

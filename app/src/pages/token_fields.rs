@@ -1,21 +1,21 @@
-//! What a new token may do and how long it lives: the same two choices wherever one is made.
+//! Scope and lifetime of a new token: the same two choices wherever a token is created.
 
 use api::authorizations::AuthorizationCreate;
 use leptos::prelude::*;
 
-/// For how long a new token can live: a word and what is asked for.
+/// Lifetimes of a new token: the label and the value for the API.
 const LIVES: [(&str, &str); 4] = [
-    ("for 30 days", "2592000"),
-    ("for 90 days", "7776000"),
-    ("for a year", "31536000"),
-    ("until it is revoked", "never"),
+    ("30 days", "2592000"),
+    ("90 days", "7776000"),
+    ("1 year", "31536000"),
+    ("no expiry", "never"),
 ];
-/// What a new token can do, the usual first.
+/// Scopes of a new token, the default first.
 const SCOPES: [(&str, &str); 4] = [
     ("write-protected", "read and change apps"),
-    ("write", "the same, without config vars"),
+    ("write", "read and change apps, without config vars"),
     ("read", "read apps"),
-    ("global", "everything, the account too"),
+    ("global", "full access, including the account"),
 ];
 
 /// What was chosen.
@@ -53,10 +53,10 @@ pub fn TokenFields(
 ) -> impl IntoView {
     let scopes = SCOPES.into_iter().filter(move |(scope, _)| everything || *scope != "global");
     view! {
-        <select class="select" aria-label=format!("What {of} may do") on:change=move |ev| chosen.scope.set(event_target_value(&ev))>
+        <select class="select" aria-label=format!("Scope of {of}") on:change=move |ev| chosen.scope.set(event_target_value(&ev))>
             {scopes.map(|(value, word)| view! { <option value=value selected=value == SCOPES[0].0>{word}</option> }).collect_view()}
         </select>
-        <select class="select" aria-label=format!("How long {of} lives") on:change=move |ev| chosen.life.set(event_target_value(&ev))>
+        <select class="select" aria-label=format!("Lifetime of {of}") on:change=move |ev| chosen.life.set(event_target_value(&ev))>
             {LIVES.into_iter().map(|(word, value)| view! { <option value=value selected=value == LIVES[1].1>{word}</option> }).collect_view()}
         </select>
     }

@@ -29,23 +29,23 @@ pub fn UserPage() -> impl IntoView {
             <div class="page">
                 <PageHead
                     title=move || view! { <span style="overflow-wrap:anywhere">{move || user.get()}</span> }
-                    sub=|| view! { <span>"An account of this platform"</span> }
+                    sub=|| view! { <span>"User account"</span> }
                     acts=move || view! { <a class="btn" href=move || page_of(&user.get())><Icon name="gauge" size="i-s"/>"Quotas"</a> }
                 />
                 <section class="sec" id="identities" aria-labelledby="identities-h">
-                    <div class="sec-h"><h2 id="identities-h">"Ways in"</h2><span class="meta">"accounts elsewhere that sign it in"</span></div>
+                    <div class="sec-h"><h2 id="identities-h">"Sign-in methods"</h2><span class="meta">"accounts with identity providers that this user can sign in with"</span></div>
                     {identities.show(2, move |list| view! {
                         <div class="card"><ul class="list small">
                             <Each each=move || list.with(|p| p.items.clone()) key=|i| (i.id, i.last_used_at) let:identity>
                                 {let does = unlink(user, &identity, identities); view! { <IdentityRow identity does/> }}
                             </Each>
                             <Show when=move || list.with(|p| p.items.is_empty())>
-                                <li class="row dim">"None. Whoever signs in at a provider with this address, verified, gets in and is linked then."</li>
+                                <li class="row dim">"None. When this user signs in through a provider with this verified email address, that account is linked."</li>
                             </Show>
                         </ul></div>
-                        <Pager name="identities" what="ways in" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
+                        <Pager name="identities" what="linked accounts" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
                     })}
-                    <p class="meta">"The owner can link another one on the account page. Once nothing is linked, the address alone is enough again."</p>
+                    <p class="meta">"The user can link another one on the account page. While none is linked, signing in through a provider with this verified email address is sufficient."</p>
                 </section>
             </div>
         </Deck>
@@ -58,17 +58,17 @@ fn unlink(user: Memo<String>, identity: &Identity, identities: Moving<Page<Ident
     let (busy, client, toasts) = (RwSignal::new(false), client(), Toasts::of_page());
     let (id, title) = (identity.id.to_string(), identity.title.clone());
     let email = user.get_untracked();
-    let what = format!("the account at {title} of {email}");
+    let what = format!("the {title} account of {email}");
     let effects = vec![
-        format!("{title} no longer signs {email} in; their sessions and open streams end immediately"),
-        "What only its rules gave them is taken away: team memberships, administration of the platform".into(),
-        format!("Once nothing is linked, whoever has the address {email} at a provider gets in with it"),
+        format!("{email} can no longer sign in through {title}; their sessions and open streams end immediately"),
+        "Access granted only by its rules is revoked: team memberships, administrator rights".into(),
+        format!("If no account is left, anyone with the verified address {email} at a provider can sign in"),
     ];
     let on_click = Callback::new(move |()| {
         let (title, asked) = (title.clone(), client.user_identity_delete(&email, &id));
-        act(busy, "The account was not unlinked", asked, move |_| {
+        act(busy, "Could not unlink the account", asked, move |_| {
             identities.again();
-            toasts.done(format!("{title} is unlinked"));
+            toasts.done(format!("{title} unlinked"));
         });
     });
     view! { <AskFirst verb="Unlink" what effects busy on_click/> }.into_any()

@@ -22,7 +22,7 @@ pub fn Users() -> impl IntoView {
     let me: Moving<Account> = kept(|| (), move |()| other.account_info());
     view! {
         <section class="sec" id="accounts" aria-labelledby="accounts-h">
-            <div class="sec-h"><h2 id="accounts-h">"Accounts"</h2><span class="meta">"of people; a name leads to its ways in and quotas"</span></div>
+            <div class="sec-h"><h2 id="accounts-h">"Accounts"</h2><span class="meta">"select a name for sign-in methods and quotas"</span></div>
             {me.show(3, move |me| users.show(3, move |list| view! {
                 <div class="tw"><table role="table" class="table">
                     <thead role="rowgroup"><tr role="row">
@@ -83,8 +83,8 @@ fn Changes(user: Account, users: Moving<Page<Account>>) -> impl IntoView {
     let (admin, suspended, email) = (user.admin, user.suspended_at.is_some(), user.email);
     let (other, of_user) = (client.clone(), id.clone());
     let change = Callback::new(move |update: UserUpdate| {
-        act(busy, "The account was not changed", client.user_update(&id, &update), move |changed| {
-            toasts.done(format!("{} is changed", changed.email));
+        act(busy, "Could not change the account", client.user_update(&id, &update), move |changed| {
+            toasts.done(format!("{} changed", changed.email));
             users.again();
         });
     });
@@ -92,13 +92,13 @@ fn Changes(user: Account, users: Moving<Page<Account>>) -> impl IntoView {
     let to_suspended =
         Callback::new(move |()| change.run(UserUpdate { suspended: Some(!suspended), ..UserUpdate::default() }));
     let no_password = Callback::new(move |()| {
-        act(busy, "The password was not removed", other.user_password_delete(&of_user), move |_| users.again());
+        act(busy, "Could not remove the password", other.user_password_delete(&of_user), move |_| users.again());
     });
     let (verb, question, gives) = administration(&email, admin);
-    let loses = vec![format!("{email} signs in some other way, or sets a new password then")];
+    let loses = vec![format!("{email} has to use another sign-in method, or set a new password")];
     let keeps_out = vec![
-        format!("{email} cannot sign in any more: sessions, tokens and open streams end at once"),
-        "Nothing of theirs is removed, and the suspension can be lifted".into(),
+        format!("{email} can no longer sign in: sessions, tokens and open streams end immediately"),
+        "Nothing is deleted, and the suspension can be lifted".into(),
     ];
     let of = email.clone();
     view! {
@@ -118,14 +118,14 @@ fn Changes(user: Account, users: Moving<Page<Account>>) -> impl IntoView {
 fn administration(email: &str, has_it: bool) -> (&'static str, String, String) {
     match has_it {
         true => (
-            "Remove as administrator",
-            format!("Remove {email} as administrator?"),
-            format!("{email} sees and changes only what their teams and apps let them"),
+            "Revoke administrator rights",
+            format!("Revoke administrator rights of {email}?"),
+            format!("{email} keeps only the access granted by their teams and apps"),
         ),
         false => (
             "Make administrator",
             format!("Make {email} an administrator of the platform?"),
-            format!("{email} may see and change everything on this platform, and decide who can sign in"),
+            format!("{email} can see and change everything on this platform, and decide who can sign in"),
         ),
     }
 }

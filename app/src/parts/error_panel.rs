@@ -18,11 +18,11 @@ pub fn ErrorPanel(
         Answer::with(404);
     }
     let title = match error.status {
-        0 => "The platform does not answer",
+        0 => "The platform is not responding",
         401 => "You are signed out",
-        403 => "This is not for you to see",
-        404 => "There is nothing here",
-        _ => "This did not load",
+        403 => "You do not have access",
+        404 => "Not found",
+        _ => "Loading failed",
     };
     let signed_out = error.is_unauthorized();
     view! {

@@ -107,7 +107,7 @@ fn Sidebar(drawer: RwSignal<bool>) -> impl IntoView {
             }
         }>
             <span class="row">
-                <a class="team" href="/apps" aria-label="Wharf, to the apps">
+                <a class="team" href="/apps" aria-label="Wharf, go to apps">
                     <span class="logo"><Icon name="logo"/></span>
                     <b>"Wharf"</b>
                 </a>
@@ -198,8 +198,8 @@ fn PlatformFoot() -> impl IntoView {
             Some((good, all, version)) => {
                 let (tone, glyph, verdict) = match all {
                     0 => ("idle", "#g-sealwait", "Not checked"),
-                    _ if good == all => ("ok", "#g-seal", "Checks hold"),
-                    _ => ("warn", "#g-sealold", "Needs a look"),
+                    _ if good == all => ("ok", "#g-seal", "All checks pass"),
+                    _ => ("warn", "#g-sealold", "Needs attention"),
                 };
                 Either::Left(view! {
                     <a class="platform" href="/platform">

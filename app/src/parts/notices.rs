@@ -13,14 +13,14 @@ pub fn Notices() -> impl IntoView {
         <Show when=move || state.signed_out.get()>
             <div class="note warn" role="alert">
                 <Glyph name="warn"/>
-                <span><b>"You are signed out."</b>" What you see is no longer kept up to date."</span>
+                <span><b>"You are signed out."</b>" This page is no longer updated."</span>
                 <a class="btn sm" href="/login" rel="external">"Sign in"</a>
             </div>
         </Show>
         <Show when=move || state.newer.get() && !state.signed_out.get()>
             <div class="note info" role="status">
                 <Glyph name="info"/>
-                <span><b>"A newer Wharf is running."</b>" This page goes on working; reload to get the new one."</span>
+                <span><b>"A new version of Wharf is running."</b>" This page still works; reload to update."</span>
                 <button class="btn sm" type="button" on:click=move |_| { let _ = window().location().reload(); }>
                     "Reload"
                 </button>

@@ -289,7 +289,7 @@ fn Results(list: Memo<Vec<Choice>>, at: RwSignal<usize>, run: Callback<Choice>) 
                     </div>
                 }
             }).collect_view()}
-            <Show when=move || list.with(Vec::is_empty)><p class="small dim" style="padding:8px">"Nothing fits."</p></Show>
+            <Show when=move || list.with(Vec::is_empty)><p class="small dim" style="padding:8px">"No results."</p></Show>
         </div>
     }
     .into_any()
@@ -297,8 +297,8 @@ fn Results(list: Memo<Vec<Choice>>, at: RwSignal<usize>, run: Callback<Choice>) 
 
 const HELP: [(&str, &str); 13] = [
     ("Ctrl K", "Search or run a command"),
-    ("/", "Search in the page"),
-    ("?", "This list"),
+    ("/", "Search this page"),
+    ("?", "Show shortcuts"),
     ("G A", "Apps"),
     ("G O", "Overview of the app"),
     ("G V", "Activity of the app"),
@@ -306,7 +306,7 @@ const HELP: [(&str, &str); 13] = [
     ("G L", "Log of the app"),
     ("G M", "Metrics of the app"),
     ("G S", "Settings of the app"),
-    ("J K", "Next, previous row"),
+    ("J K", "Next / previous row"),
     ("Space N G", "In the log: pause, next problem, newest"),
     ("← → E", "In a chart: move, next event"),
 ];

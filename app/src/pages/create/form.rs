@@ -53,7 +53,7 @@ pub fn NameForm() -> impl IntoView {
                     if !sample.is_empty()
                         && let Err(error) = client.sample_deploy(&app.name, &sample).await
                     {
-                        toasts.failed("The sample was not built", &error);
+                        toasts.failed("Could not build the sample", &error);
                     }
                     navigate(&format!("/apps/{}", app.name), NavigateOptions::default());
                 }
@@ -83,7 +83,7 @@ pub fn NameForm() -> impl IntoView {
                         autocapitalize="off"
                         spellcheck="false"
                         maxlength="30"
-                        placeholder="made up when left empty"
+                        placeholder="generated if empty"
                         aria-describedby="an-hint"
                         aria-invalid=move || wrong().is_some().to_string()
                         prop:value=move || name.get()
@@ -92,7 +92,7 @@ pub fn NameForm() -> impl IntoView {
                     <span class="hint" id="an-hint" aria-live="polite">
                         {move || match wrong() {
                             Some(why) => Either::Left(view! { <span class="t-bad">{why}</span> }),
-                            None => Either::Right("3 to 30 lower-case letters, digits and dashes, beginning with a letter. It becomes part of the address."),
+                            None => Either::Right("3 to 30 lower-case letters, digits and dashes, starting with a letter. It becomes part of the URL."),
                         }}
                     </span>
                 </div>
@@ -119,7 +119,7 @@ fn Full(why: String, owner: RwSignal<String>) -> impl IntoView {
     };
     view! {
         <div class="notes" id=FULL role="alert"><div class="note bad">
-            <Glyph name="bad"/><span><b>"The app was not created."</b>" "{why}</span><a class="btn sm" href=page>{word}</a>
+            <Glyph name="bad"/><span><b>"Could not create the app."</b>" "{why}</span><a class="btn sm" href=page>{word}</a>
         </div></div>
     }
     .into_any()
@@ -166,14 +166,14 @@ fn SampleField(sample: RwSignal<String>) -> impl IntoView {
                 <div class="stack g2">
                     <label class="choice">
                         <input type="radio" name="sample" value="" checked=true on:change=move |_| sample.set(String::new())/>
-                        <span>"My own"<span class="hint">"You push it in the next step."</span></span>
+                        <span>"My own code"<span class="hint">"You push it in the next step."</span></span>
                     </label>
                     {samples.get_untracked().into_iter().map(|s| {
                         let name = s.name.clone();
                         view! {
                             <label class="choice">
                                 <input type="radio" name="sample" value=s.name on:change=move |_| sample.set(name.clone())/>
-                                <span>"A sample: "{s.title}<span class="hint">{s.description}</span></span>
+                                <span>"Sample: "{s.title}<span class="hint">{s.description}</span></span>
                             </label>
                         }
                     }).collect_view()}

@@ -53,12 +53,12 @@ pub fn Details(
             <summary class="dim" style="cursor:pointer;padding:10px 16px">"Issuer, client and groups"</summary>
             <form on:submit=change>
                 <div class="in row wrap g4" style="align-items:flex-start;padding:4px 16px 16px">
-                    {field("title", "Words on the button", "People see them at sign-in.", "text", title)}
-                    {field("issuer", "Issuer", "Another issuer knows people by other names: all of them are unlinked.", "url", issuer)}
-                    {field("client-id", "Client id", "As the provider calls this platform.", "text", client_id)}
-                    {field("client-secret", "Client secret", "It is never shown. Left empty, it stays as it is.", "password", secret)}
-                    {field("groups-claim", "Claim that lists groups", "Usually groups.", "text", claim)}
-                    {field("groups-scope", "Scope for groups", "Asked for where rules name groups. Empty: groups, if the provider has it.", "text", scope)}
+                    {field("title", "Button label", "Shown at sign-in.", "text", title)}
+                    {field("issuer", "Issuer", "Changing the issuer unlinks all accounts, because each issuer has its own user IDs.", "url", issuer)}
+                    {field("client-id", "Client ID", "The provider's ID for this platform.", "text", client_id)}
+                    {field("client-secret", "Client secret", "Never shown. Leave empty to keep the current one.", "password", secret)}
+                    {field("groups-claim", "Groups claim", "Usually groups.", "text", claim)}
+                    {field("groups-scope", "Groups scope", "Requested if rules use groups. Empty: groups, if the provider supports it.", "text", scope)}
                 </div>
                 <div class="ft"><span class="push"></span><button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()>"Save"</button></div>
             </form>

@@ -37,7 +37,7 @@ pub fn NewRule(provider: String, rules: Vec<IdentityRule>, providers: Providers)
         leptos::task::spawn_local(async move {
             match asked.await {
                 Ok(_) => {
-                    toasts.done("The rule is added");
+                    toasts.done("Rule added");
                     providers.again();
                 }
                 Err(error) => drop(wrong.try_set(error.message)),
@@ -45,12 +45,12 @@ pub fn NewRule(provider: String, rules: Vec<IdentityRule>, providers: Providers)
             busy.try_set(false);
         });
     };
-    let label = format!("New rule of {provider}");
+    let label = format!("New rule for {provider}");
     let why = StoredValue::new(format!("rule-why-{provider}"));
     let is_wrong = move || (!wrong.with(String::is_empty)).to_string();
     view! {
         <form class="ft wrap" on:submit=add aria-label=label>
-            <select class="input sm" style="flex:0 1 110px" aria-label="Rule for" on:change=move |ev| by_group.set(event_target_value(&ev) == "group")>
+            <select class="input sm" style="flex:0 1 110px" aria-label="Applies to" on:change=move |ev| by_group.set(event_target_value(&ev) == "group")>
                 <option value="domain">"Domain"</option><option value="group">"Group"</option>
             </select>
             <input class="input sm" style="flex:1 1 120px" aria-label="Domain or group" aria-describedby=why.get_value() aria-invalid=is_wrong

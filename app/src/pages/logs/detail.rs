@@ -32,7 +32,7 @@ pub fn Detail(viewer: Viewer, app: ThisApp) -> impl IntoView {
                 dom::copy(&format!("{origin}{}?line={seq}", app.path("/logs")));
             };
             view! {
-                <section class="ld" aria-label="The marked line">
+                <section class="ld" aria-label="Selected line">
                     <div class="row">
                         <b class="small">{words::exact(line.at)}</b>
                         <span class="meta mono">{line.source.clone()}"["{line.dyno.clone()}"]"</span>
@@ -50,7 +50,7 @@ pub fn Detail(viewer: Viewer, app: ThisApp) -> impl IntoView {
                         {request.map(|id| view! {
                             <button class="btn sm" type="button" on:click=move |_| viewer.search(id.clone())>"Lines of this request"</button>
                         })}
-                        <button class="btn sm" type="button" on:click=move |_| viewer.go(Place::At(around))>"Everything around it"</button>
+                        <button class="btn sm" type="button" on:click=move |_| viewer.go(Place::At(around))>"Show in context"</button>
                         <a class="btn sm" href=move || app.path(&format!("/metrics?at={moment}"))>"Metrics at " {move || words::clock_time(clock.local(at))}</a>
                         <button class="btn sm gho" type="button" on:click=move |_| dom::copy(&whole)><Icon name="copy" size="i-s"/>"Copy line"</button>
                         <button class="btn sm gho" type="button" on:click=move |_| link()><Icon name="link" size="i-s"/>"Copy link"</button>

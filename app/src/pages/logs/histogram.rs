@@ -96,7 +96,7 @@ fn Bars(app: ThisApp, reading: Reading, density: Signal<LogDensity>) -> impl Int
             class="histo"
             role="slider"
             tabindex="0"
-            aria-label="Lines over time; Enter shows the log from there"
+            aria-label="Lines over time; press Enter to show the log from there"
             aria-valuemin="0"
             aria-valuemax=move || count() - 1
             aria-valuenow=move || chosen.get()

@@ -64,7 +64,7 @@ pub fn Toolbar(app: ThisApp, reading: Reading, viewer: Viewer) -> impl IntoView 
         </div>
         <div class="row wrap g3">
             <div class="seg" role="group" aria-label="Source">
-                {[(Source::Everything, "Everything"), (Source::App, "App"), (Source::Router, "Router"), (Source::Platform, "Platform")].into_iter().map(|(source, word)| view! {
+                {[(Source::Everything, "All sources"), (Source::App, "App"), (Source::Router, "Router"), (Source::Platform, "Platform")].into_iter().map(|(source, word)| view! {
                     <button
                         type="button"
                         aria-pressed=move || reading.filter.with(|f| Source::of(f) == source).to_string()
@@ -117,7 +117,7 @@ fn Search(reading: Reading) -> impl IntoView {
                 data-find=""
                 autocomplete="off"
                 spellcheck="false"
-                placeholder="Search the whole history"
+                placeholder="Search the entire history"
                 prop:value=move || text.get()
                 on:input=move |ev| { text.set(event_target_value(&ev)); soon(()); }
                 on:change=move |_| apply()
@@ -180,7 +180,7 @@ fn Levels(reading: Reading) -> impl IntoView {
             };
             reading.filter.update(|f| f.level = level);
         }>
-            <option value="">"Every level"</option>
+            <option value="">"All levels"</option>
             <option value="warn" selected=move || chosen() == "warn">"Warnings and errors"</option>
             <option value="error" selected=move || chosen() == "error">"Errors"</option>
         </select>

@@ -453,7 +453,7 @@ pub fn ViewerView(viewer: Viewer) -> impl IntoView {
                 <button class="btn pri more-new" type="button" on:click=move |_| viewer.set_follow(true)>
                     <Icon name="down" size="i-s"/>
                     {move || match viewer.unseen.get() {
-                        0 => "To the newest".to_owned(),
+                        0 => "Jump to newest".to_owned(),
                         n => format!("Paused. {}", words::count(n, "new line", "new lines")),
                     }}
                 </button>
@@ -463,7 +463,7 @@ pub fn ViewerView(viewer: Viewer) -> impl IntoView {
         <div class="lf">
             <span>{move || words::count(viewer.length.get(), "line", "lines")}" loaded"</span>
             <Show when=move || { viewer.missed.get() > 0 }>
-                <span class="t-warn">{move || words::count(viewer.missed.get() as usize, "line", "lines")}" left out: they came faster than they can be shown. The history has them."</span>
+                <span class="t-warn">{move || words::count(viewer.missed.get() as usize, "line", "lines")}" left out: they arrived faster than they can be displayed. They are in the history."</span>
             </Show>
             <span class="push hide-p"><kbd>"/"</kbd>" search "<kbd>"Space"</kbd>" pause "<kbd>"N"</kbd>" next problem "<kbd>"G"</kbd>" newest"</span>
         </div>

@@ -34,17 +34,17 @@ pub fn ChangeQuotas(whose: Whose, quotas: Moving<Vec<Quota>>, now: Signal<Vec<Qu
             Whose::User(user) => client.user_quota_update(user, &update),
             Whose::Team(team) => client.team_quota_update(team, &update),
         };
-        act(busy, "The quotas were not changed", asked, move |saved: Vec<Quota>| {
+        act(busy, "Could not change the quotas", asked, move |saved: Vec<Quota>| {
             typed.update(|typed| typed.retain(|name, _| !update.contains_key(name)));
             quotas.put(saved);
-            toasts.done("The quotas are saved");
+            toasts.done("Quotas saved");
         });
     });
     let submit = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         wrong.set(None);
         match typed.with_untracked(read) {
-            Ok(update) if update.is_empty() => toasts.done("Nothing was changed"),
+            Ok(update) if update.is_empty() => toasts.done("No changes to save"),
             Ok(update) => save.run(update),
             Err((name, why)) => {
                 wrong.set(Some((name, why)));
@@ -63,14 +63,14 @@ pub fn ChangeQuotas(whose: Whose, quotas: Moving<Vec<Quota>>, now: Signal<Vec<Qu
                 <thead role="rowgroup"><tr role="row">
                     <th role="columnheader">"What"</th>
                     {(!is_everybodys).then(|| view! { <th role="columnheader"><span class="vh">"Share"</span></th><th role="columnheader" class="r">"Used"</th> })}
-                    <th role="columnheader">"At most"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
+                    <th role="columnheader">"Limit"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
                 </tr></thead>
                 <tbody role="rowgroup">
                     <Each each=move || now.get() key=|q| (q.name.clone(), q.most, q.is_own) let:quota><Row quota field/></Each>
                 </tbody>
             </table></div>
             <div class="ft">
-                <span>{if is_everybodys { "Sizes like 512 MB or 20 GB. Empty or reset a field to go back to what Wharf comes with." } else { "Sizes like 512 MB or 20 GB. Empty or reset a field to go back to the default." }}</span>
+                <span>{if is_everybodys { "Sizes like 512 MB or 20 GB. Clear or reset a field to restore Wharf's default." } else { "Sizes like 512 MB or 20 GB. Clear or reset a field to restore the default." }}</span>
                 <span class="push"></span>
                 <button class="btn sm pri" type="submit" aria-busy=move || busy.get().to_string()>"Save quotas"</button>
             </div>
@@ -98,7 +98,7 @@ fn read(typed: &BTreeMap<String, String>) -> Result<QuotaUpdate, (String, String
         (_, Some(most)) => Ok((name.clone(), Some(most))),
         (_, None) => {
             let how = if bytes(name, 0).is_some() { "a size like 512 MB or 20 GB" } else { "a whole number" };
-            Err((name.clone(), format!("Write {how}.")))
+            Err((name.clone(), format!("Enter {how}.")))
         }
     };
     typed.iter().map(one).collect()
@@ -125,7 +125,7 @@ fn Row(quota: Quota, field: Field) -> impl IntoView {
         now.with(|all| all.iter().find(|q| name.with_value(|n| *n == q.name)).cloned()).unwrap_or_else(|| first.clone())
     });
     let why_id = format!("why-{}-{}", if is_everybodys { "all" } else { "one" }, quota.name);
-    let (label, hint) = (format!("{called}, at most"), if quota.most.is_none() { "no limit" } else { "" });
+    let (label, hint) = (format!("{called}, limit"), if quota.most.is_none() { "no limit" } else { "" });
     view! {
         <tr role="row">
             {if is_everybodys {
@@ -161,7 +161,7 @@ mod tests {
     fn what_was_typed_becomes_numbers() {
         let read_all = read(&typed(&[("apps", " 20"), ("memory_mb", "2 GB"), ("dynos", "")])).unwrap();
         assert_eq!(read_all.into_values().collect::<Vec<_>>(), [Some(20), None, Some(2048)]);
-        assert_eq!(read(&typed(&[("apps", "2 GB")])).unwrap_err().1, "Write a whole number.");
+        assert_eq!(read(&typed(&[("apps", "2 GB")])).unwrap_err().1, "Enter a whole number.");
         assert_eq!(read(&typed(&[("upload_bytes", "lots")])).unwrap_err().0, "upload_bytes");
     }
 }

@@ -14,7 +14,7 @@ pub fn title(name: &str) -> String {
         "apps" => "Apps",
         "dynos" => "Dynos",
         "memory_mb" => "Memory",
-        "pending_builds" => "Builds under way",
+        "pending_builds" => "Unfinished builds",
         "upload_bytes" => "Uploads",
         "repository_bytes" => "Repositories",
         "teams" => "Teams",
@@ -92,7 +92,7 @@ pub fn QuotaTable(now: Signal<Vec<Quota>>) -> impl IntoView {
         {move || now.with(|all| {
             let is_reached = all.iter().any(|q| q.most.is_some_and(|most| q.used >= most));
             match is_reached {
-                true => Either::Left(view! { <div class="ft">"Once a quota is reached, nothing more can be added. Make room, or ask an administrator of the platform to raise it."</div> }),
+                true => Either::Left(view! { <div class="ft">"Once a quota is reached, nothing can be added. Free some, or ask a platform administrator to raise it."</div> }),
                 false => Either::Right(()),
             }
         })}

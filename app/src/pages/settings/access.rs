@@ -28,7 +28,7 @@ pub fn AccessSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
         <section class="sec" id="access" aria-labelledby="access-h">
             <div class="sec-h"><h2 id="access-h" style="font-size:var(--t-lead)">"Access"</h2>
                 <Show when=move || status.with(|s| s.app.team.is_some())>
-                    <span class="meta">{move || if status.with(|s| s.app.locked) { "locked: collaborators only, not every member of the team " } else { "and all members of the team " }}
+                    <span class="meta">{move || if status.with(|s| s.app.locked) { "locked: collaborators only, not all members of the team " } else { "collaborators, and all members of the team " }}
                         <a class="ul" href=move || status.with(|s| format!("/teams/{}", s.app.team.as_ref().map_or("", |t| &t.name)))>{move || status.with(|s| s.app.team.as_ref().map(|t| t.name.clone()))}</a>
                     </span>
                 </Show>
@@ -69,15 +69,15 @@ fn Person(
         let asked = client.collaborator_update(&app.name.get_untracked(), &of.get_value(), &update);
         leptos::task::spawn_local(async move {
             match asked.await {
-                Ok(done) => toasts.done(format!("{} may {wanted} now", done.user.email)),
-                Err(err) => toasts.failed("Access was not changed", &err),
+                Ok(done) => toasts.done(format!("{} now has {wanted} access", done.user.email)),
+                Err(err) => toasts.failed("Could not change access", &err),
             }
             people.again();
         });
     });
     let remove = Callback::new(move |()| {
         let asked = other.collaborator_delete(&app.name.get_untracked(), &of.get_value());
-        act(busy, "Nobody was removed", asked, move |_| people.again());
+        act(busy, "Could not remove the collaborator", asked, move |_| people.again());
     });
     let (label, whom) = (format!("Access of {called}"), StoredValue::new(called.clone()));
     let said = in_full(now, &names);
@@ -109,15 +109,15 @@ fn LetIn(app: ThisApp, people: Moving<Page<Collaborator>>) -> impl IntoView {
             permissions: Some(permissions(&wanted.get_untracked())),
         };
         let asked = client.collaborator_create(&app.name.get_untracked(), &create);
-        act(busy, "The collaborator was not added", asked, move |made| {
+        act(busy, "Could not add the collaborator", asked, move |made| {
             email.try_set(String::new());
             people.again();
-            toasts.done(format!("{} may work on it", made.user.email));
+            toasts.done(format!("{} added as a collaborator", made.user.email));
         });
     };
     view! {
         <form class="ft" on:submit=add>
-            <label class="vh" for="let-in">"E-mail address"</label>
+            <label class="vh" for="let-in">"Email address"</label>
             <input class="input sm" style="flex:1 1 220px" id="let-in" type="email" placeholder="ada@example.com" autocomplete="off" required
                 prop:value=move || email.get() on:input=move |ev| email.set(event_target_value(&ev))/>
             <LevelSelect label="Permissions" now="operate" said="" on_choose=Callback::new(move |level| wanted.set(level))/>
@@ -136,7 +136,7 @@ fn Lock(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
         let update = TeamAppUpdate { locked: Some(!locked.get_untracked()), owner: None };
         act(
             busy,
-            "The lock was not changed",
+            "Could not change the lock",
             client.team_app_update(&app.name.get_untracked(), &update),
             move |updated| {
                 if let Some(mut now) = app.status.get() {
@@ -148,7 +148,7 @@ fn Lock(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     });
     view! {
         <div class="ft">
-            <span class="small dim">{move || if locked.get() { "Locked: members of the team see it only when they are added as collaborators." } else { "Every member of the team has access by role: viewers see it, members deploy and operate it too." }}</span>
+            <span class="small dim">{move || if locked.get() { "Locked: team members need to be added as collaborators to see it." } else { "All team members have access by role: viewers can see it, members can also deploy and operate it." }}</span>
             <span class="push"></span>
             <ActButton class="btn sm".to_owned() busy on_click=switch><Icon name="lock" size="i-s"/>{move || if locked.get() { "Unlock app" } else { "Lock app" }}</ActButton>
         </div>

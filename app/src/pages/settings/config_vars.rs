@@ -126,7 +126,7 @@ fn AsList(editor: Editor) -> impl IntoView {
         <div class="card">
             <Show
                 when=move || !keys.with(Vec::is_empty)
-                fallback=|| view! { <p class="in small dim">"No config vars yet. Dynos get them in their environment."</p> }
+                fallback=|| view! { <p class="in small dim">"No config vars yet. Dynos get them as environment variables."</p> }
             >
                 <div class="tw">
                     <table role="table" class="table">
@@ -146,7 +146,7 @@ fn AsList(editor: Editor) -> impl IntoView {
             </Show>
             <Show
                 when=move || editor.changes.get()
-                fallback=|| view! { <p class="ft small dim">"You may read these. Whoever may deploy changes them."</p> }
+                fallback=|| view! { <p class="ft small dim">"Read-only: changing them requires deploy access."</p> }
             >
                 <AddRow editor/>
             </Show>
@@ -306,7 +306,7 @@ fn AsText(editor: Editor) -> impl IntoView {
                 prop:value=move || text.get() on:input=typed>{text.get_untracked()}</textarea>
             <span class="hint" id="env-hint" aria-live="polite">
                 {move || if wrong.with(String::is_empty) {
-                    Either::Left(if editor.changes.get() { "One KEY=value a line. A line that is removed unsets its key." } else { "One KEY=value a line, to read and copy." })
+                    Either::Left(if editor.changes.get() { "One KEY=value per line. Removing a line unsets its key." } else { "One KEY=value per line, to view and copy." })
                 } else {
                     Either::Right(view! { <span class="t-bad">{wrong.get()}</span> })
                 }}
@@ -323,24 +323,24 @@ fn SaveBar(app: ThisApp, editor: Editor) -> impl IntoView {
     let toasts = Toasts::of_page();
     let next = move || app.status.get().and_then(|s| s.releases.first().map(|r| r.version + 1));
     let named = move |before: &str| {
-        next().map_or_else(|| format!("{before}one release"), |v| format!("{before}one release, v{v}"))
+        next().map_or_else(|| format!("{before}a single release"), |v| format!("{before}a single release, v{v}"))
     };
     let dynos = move || app.status.get().map_or(0, |s| s.dynos.len());
     let save = Callback::new(move |()| {
         let update = editor.edits.get_untracked();
         let asked = client.config_vars_update(&app.name.get_untracked(), &update);
-        act(busy, "Nothing was saved", asked, move |vars| {
+        act(busy, "Could not save", asked, move |vars| {
             editor.saved.try_set(vars);
             editor.edits.try_set(ConfigVarsUpdate::new());
-            toasts.done("Config vars are saved and released");
+            toasts.done("Config vars saved and released");
         });
     });
     view! {
         <Show when=move || !editor.edits.with(ConfigVarsUpdate::is_empty)>
-            <div class="bulk float" role="region" aria-label="Changes not saved yet">
+            <div class="bulk float" role="region" aria-label="Unsaved changes">
                 <span><b>{move || words::count(editor.edits.with(ConfigVarsUpdate::len), "key", "keys")}</b>{move || named(" will be saved as ")}</span>
                 <span class="meta">{move || match dynos() {
-                    0 => "nothing runs that would restart".to_owned(),
+                    0 => "no dynos to restart".to_owned(),
                     n => format!("restarts {}, new ones first", words::count(n, "dyno", "dynos")),
                 }}</span>
                 <span class="push row">

@@ -26,8 +26,8 @@ pub fn DestroySection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
             return;
         }
         let navigate = navigate.clone();
-        act(busy, "The app was not destroyed", client.app_delete(&name.get_untracked()), move |gone| {
-            toasts.done(format!("{} is gone", gone.name));
+        act(busy, "Could not destroy the app", client.app_delete(&name.get_untracked()), move |gone| {
+            toasts.done(format!("{} destroyed", gone.name));
             navigate("/apps", NavigateOptions::default());
         });
     });
@@ -39,7 +39,7 @@ pub fn DestroySection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
             <div class="card">
                 <div class="in row wrap g4">
                     <p class="small dim" style="flex:1 1 320px">
-                        "Stops the app and removes its code, "{move || words::count(releases(), "release", "releases")}", config vars and log. This cannot be undone."
+                        "Stops the app and deletes its code, "{move || words::count(releases(), "release", "releases")}", config vars and log. This cannot be undone."
                     </p>
                     <button class="btn dgr" type="button" on:click=move |_| { typed.set(String::new()); open.set(true); }>
                         <Icon name="trash" size="i-s"/>
@@ -54,13 +54,13 @@ pub fn DestroySection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
                 lead=Signal::derive(|| "This cannot be undone.".to_owned())
                 body=move || view! {
                     <ul class="effects">
-                        <li class="bad"><Icon name="trash"/><span>"The app, "{move || words::count(releases(), "release", "releases")}" and its config vars are removed"</span></li>
-                        <li class="bad"><Icon name="branch"/><span>"Its git repository on the platform is removed; your own clone stays"</span></li>
-                        <li class="warn"><Icon name="globe"/><span>{move || status.with(|s| s.app.web_url.clone())}" stops answering"</span></li>
-                        <li class="warn"><Icon name="logs"/><span>"Its log is removed"</span></li>
+                        <li class="bad"><Icon name="trash"/><span>"The app, "{move || words::count(releases(), "release", "releases")}" and its config vars are deleted"</span></li>
+                        <li class="bad"><Icon name="branch"/><span>"Its git repository on the platform is deleted; your own clone is not affected"</span></li>
+                        <li class="warn"><Icon name="globe"/><span>{move || status.with(|s| s.app.web_url.clone())}" stops responding"</span></li>
+                        <li class="warn"><Icon name="logs"/><span>"Its log is deleted"</span></li>
                     </ul>
                     <div class="field">
-                        <label for="cf">"Type "<span class="mono">{move || name.get()}</span>" to go on"</label>
+                        <label for="cf">"Type "<span class="mono">{move || name.get()}</span>" to confirm"</label>
                         <input class="input mono" id="cf" autocomplete="off" spellcheck="false" prop:value=move || typed.get() on:input=move |ev| typed.set(event_target_value(&ev))/>
                     </div>
                 }

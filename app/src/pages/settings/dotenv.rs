@@ -50,7 +50,7 @@ pub fn read(text: &str) -> Result<ConfigVars, String> {
         }
         let line = line.strip_prefix("export ").unwrap_or(line);
         let Some((key, value)) = line.split_once('=') else {
-            return Err(format!("Line {} has no = in it. Write KEY=value.", n + 1));
+            return Err(format!("Line {} does not contain =. Use KEY=value.", n + 1));
         };
         check_key(key.trim()).map_err(|why| format!("Line {}: {why}", n + 1))?;
         vars.insert(key.trim().to_owned(), unquoted(value));
@@ -63,7 +63,11 @@ pub fn check_key(key: &str) -> Result<(), String> {
     let first = key.chars().next();
     let good = first.is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if good { Ok(()) } else { Err(format!("{key:?} is not a key: use letters, digits and _, not a digit first.")) }
+    if good {
+        Ok(())
+    } else {
+        Err(format!("{key:?} is not a valid key: use letters, digits and _, and do not start with a digit."))
+    }
 }
 
 #[cfg(test)]
@@ -88,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_named() {
-        assert_eq!(read("A=1\nnonsense"), Err("Line 2 has no = in it. Write KEY=value.".into()));
+        assert_eq!(read("A=1\nnonsense"), Err("Line 2 does not contain =. Use KEY=value.".into()));
         assert!(read("1A=x").is_err_and(|why| why.starts_with("Line 1:")));
     }
 }

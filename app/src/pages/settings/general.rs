@@ -29,8 +29,8 @@ pub fn GeneralSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
         let update = AppUpdate { name: Some(name.get_untracked().trim().to_owned()), ..Default::default() };
         let asked = client.app_update(&app.name.get_untracked(), &update);
         let navigate = navigate.clone();
-        act(busy, "The app was not renamed", asked, move |app| {
-            toasts.done(format!("The app is called {} now", app.name));
+        act(busy, "Could not rename the app", asked, move |app| {
+            toasts.done(format!("App renamed to {}", app.name));
             navigate(&format!("/apps/{}/settings", app.name), NavigateOptions::default());
         });
     };
@@ -46,8 +46,8 @@ pub fn GeneralSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
                             prop:value=move || name.get() value=app.name.get_untracked() on:input=move |ev| name.set(event_target_value(&ev))/>
                         <span class="hint" id="name-hint" aria-live="polite">{move || match wrong.get() {
                             Some(why) => Either::Left(view! { <span class="t-bad">{why}</span> }),
-                            None if manages.get() => Either::Right("A new name changes the address and the git remote; the old ones stop working."),
-                            None => Either::Right("Read-only: whoever may manage the app can rename it."),
+                            None if manages.get() => Either::Right("Renaming changes the URL and the git remote; the old ones stop working."),
+                            None => Either::Right("Read-only: renaming requires manage access."),
                         }}</span>
                     </div>
                     <Show when=move || changed.get() && manages.get()>
@@ -99,10 +99,10 @@ fn Buildpacks(app: ThisApp, list: Signal<Vec<BuildpackInstallation>>) -> impl In
     let toasts = Toasts::of_page();
     let set = Callback::new(move |wanted: Vec<String>| {
         let asked = client.buildpack_installation_update(&app.name.get_untracked(), &wanted);
-        act(busy, "The buildpacks were not changed", asked, move |list| {
+        act(busy, "Could not change the buildpacks", asked, move |list| {
             now.try_set(names(&list));
             new.try_set(String::new());
-            toasts.done("The next build uses these buildpacks");
+            toasts.done("Buildpacks saved for the next build");
         });
     });
     let add = move |ev: leptos::ev::SubmitEvent| {
@@ -119,7 +119,7 @@ fn Buildpacks(app: ThisApp, list: Signal<Vec<BuildpackInstallation>>) -> impl In
         <div class="card">
             <Show
                 when=move || !now.with(Vec::is_empty)
-                fallback=|| view! { <p class="in small dim">"Detected from the files of the project. Add one to choose it yourself; with several, the last one sets the process types."</p> }
+                fallback=|| view! { <p class="in small dim">"Detected from the project's files. Add one to override this; with several, the last one sets the process types."</p> }
             >
                 <ol class="list small">
                     <Each each=move || now.get() key=String::clone let:name>
@@ -136,7 +136,7 @@ fn Buildpacks(app: ThisApp, list: Signal<Vec<BuildpackInstallation>>) -> impl In
                 </ol>
             </Show>
             <form class="ft" on:submit=add>
-                <label class="vh" for="bp">"Buildpack by name or git address"</label>
+                <label class="vh" for="bp">"Buildpack by name or git URL"</label>
                 <input class="input mono sm" style="flex:1 1 220px" id="bp" placeholder="heroku/nodejs or https://…/buildpack.git" spellcheck="false"
                     prop:value=move || new.get() on:input=move |ev| new.set(event_target_value(&ev))/>
                 <button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Add buildpack"</button>
@@ -158,14 +158,14 @@ pub fn MaintenanceSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoV
         let update = AppUpdate { maintenance: Some(wanted), ..Default::default() };
         act(
             busy,
-            "Maintenance mode was not changed",
+            "Could not change maintenance mode",
             client.app_update(&app.name.get_untracked(), &update),
             move |updated| {
                 if let Some(mut now) = app.status.get() {
                     now.app = updated;
                     app.status.put(now);
                 }
-                toasts.done(if wanted { "Visitors see the maintenance page" } else { "Visitors reach the app again" });
+                toasts.done(if wanted { "Maintenance mode is on" } else { "Maintenance mode is off" });
             },
         );
     });
@@ -176,9 +176,9 @@ pub fn MaintenanceSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoV
                 <div class="in row wrap g4">
                     <p class="small dim" style="flex:1 1 320px">
                         {move || if on.get() {
-                            "Every request gets the maintenance page. Dynos keep running."
+                            "All requests get the maintenance page. Dynos keep running."
                         } else {
-                            "Every request gets the maintenance page. Dynos keep running; nothing is restarted."
+                            "All requests get the maintenance page. Dynos keep running and are not restarted."
                         }}
                     </p>
                     <ActButton class="btn".to_owned() busy on_click=switch>

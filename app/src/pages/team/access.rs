@@ -53,7 +53,7 @@ pub fn permissions(of: &str) -> Vec<String> {
 pub fn Access(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
     view! {
         <section class="sec" id="access" aria-labelledby="access-h">
-            <div class="sec-h"><h2 id="access-h">"Access by app"</h2><span class="meta">"each level holds the ones before it"</span></div>
+            <div class="sec-h"><h2 id="access-h">"Access by app"</h2><span class="meta">"each level includes the previous ones"</span></div>
             {this.access.show(4, move |access| view! {
                 <Table this access=Signal::derive(move || access.with(|p| p.items.clone())) is_admin/>
                 <Pager name="access" what="apps" next=Signal::derive(move || access.with(|p| p.next.clone()))/>
@@ -75,7 +75,7 @@ fn Table(this: ThisTeam, access: Signal<Vec<TeamAccess>>, is_admin: Signal<bool>
     move || {
         let apps = apps();
         if apps.is_empty() {
-            return Either::Left(view! { <p class="dim">"The team has no apps that you may see."</p> });
+            return Either::Left(view! { <p class="dim">"The team has no apps visible to you."</p> });
         }
         Either::Right(view! {
             <div class="stack g4">
@@ -109,8 +109,8 @@ fn Row(this: ThisTeam, row: TeamAccess, is_admin: Signal<bool>) -> impl IntoView
         let asked = client.collaborator_update(&app, &email, &update);
         leptos::task::spawn_local(async move {
             match asked.await {
-                Ok(done) => toasts.done(format!("{} may {wanted} {}", done.user.email, done.app.name)),
-                Err(err) => toasts.failed("Access was not changed", &err),
+                Ok(done) => toasts.done(format!("{} now has {wanted} access to {}", done.user.email, done.app.name)),
+                Err(err) => toasts.failed("Could not change access", &err),
             }
             this.access.again();
         });

@@ -20,7 +20,7 @@ pub fn NewPeople(this: ThisTeam, team: Signal<Team>, is_admin: Signal<bool>) -> 
     view! {
         <Show when=move || is_admin.get()>
             <section class="sec" id="new-people" aria-labelledby="new-people-h">
-                <div class="sec-h"><h2 id="new-people-h">"New people"</h2><span class="meta">"who have no account on this platform yet"</span></div>
+                <div class="sec-h"><h2 id="new-people-h">"New users"</h2><span class="meta">"people without an account on this platform"</span></div>
                 {policy.show(1, move |policy| view! {
                     <div class="card">
                         <p class="in small" role="status">{move || policy.with(|policy| in_words(policy, team.with(|team| team.invites)))}</p>
@@ -44,7 +44,7 @@ fn in_words(policy: &InvitationPolicy, invites: bool) -> String {
     match (policy.who.as_str(), invites) {
         ("domains", _) => format!("Everybody can invite people{within}."),
         ("teams", true) => format!("Admins of this team can invite people{within} who are new to the platform."),
-        ("teams", false) => "Admins of this team can add people who already have an account. Others are invited by administrators of the platform.".into(),
+        ("teams", false) => "Admins of this team can add people who already have an account. Only platform administrators can invite others.".into(),
         _ => "Only administrators of the platform can invite people who are new to it. Admins of this team can add those who already have an account.".into(),
     }
 }
@@ -56,16 +56,16 @@ fn Allow(this: ThisTeam, team: Signal<Team>, policy: Signal<InvitationPolicy>) -
     let turn = Callback::new(move |()| {
         let update = TeamUpdate { invites: Some(!untrack(does)), ..TeamUpdate::default() };
         let asked = client.team_update(&this.name.get_untracked(), &update);
-        act(busy, "Nothing was changed", asked, move |team| this.team.put(team));
+        act(busy, "Could not save the change", asked, move |team| this.team.put(team));
     });
     view! {
         <div class="ft">
-            <Show when=move || policy.with(|p| p.who != "teams") fallback=|| view! { <span>"You can decide this as an administrator of the platform."</span> }>
-                <span>"This has no effect yet: the "<a class="ul" href="/sign-in">"invitation policy"</a>" does not leave it to teams."</span>
+            <Show when=move || policy.with(|p| p.who != "teams") fallback=|| view! { <span>"As a platform administrator, you can change this."</span> }>
+                <span>"This has no effect yet: the "<a class="ul" href="/sign-in">"invitation policy"</a>" does not allow teams to invite."</span>
             </Show>
             <span class="push"></span>
             <ActButton class="btn sm".to_owned() busy on_click=turn>
-                {move || if does() { "Do not let its admins invite new people" } else { "Let its admins invite new people" }}
+                {move || if does() { "Disallow invitations by its admins" } else { "Allow invitations by its admins" }}
             </ActButton>
         </div>
     }

@@ -83,8 +83,8 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
         let after = toasts;
         leptos::task::spawn_local(async move {
             match asked.await {
-                Ok(member) => after.done(format!("{} is {} now", member.email, member.role)),
-                Err(err) => after.failed("The role was not changed", &err),
+                Ok(member) => after.done(format!("{} is now {}", member.email, member.role)),
+                Err(err) => after.failed("Could not change the role", &err),
             }
             busy.try_set(false);
             // Refused or not: the list shows what is so.
@@ -93,9 +93,9 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
     });
     let remove = Callback::new(move |()| {
         let asked = other.team_member_delete(&this.name.get_untracked(), &email.get_value());
-        act(busy, "Nobody was removed", asked, move |gone| {
+        act(busy, "Could not remove the member", asked, move |gone| {
             this.again();
-            toasts.done(format!("{} is out of the team", gone.email));
+            toasts.done(format!("{} removed from the team", gone.email));
         });
     });
     let (label, title, of_role) = (format!("Role of {name}"), name.clone(), member.role.clone());
@@ -104,7 +104,7 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
     let is_whole = Memo::new(move |_| query.with(|q| q.get("access").is_none()));
     let effects = move || {
         let team = this.name.get_untracked();
-        vec![format!("{} sees {team} and its apps no more, at once: what they have open closes, too", whom.get_value())]
+        vec![format!("{} loses access to {team} and its apps immediately, including open sessions", whom.get_value())]
     };
     view! {
         <tr role="row">
@@ -127,7 +127,7 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
             <td role="cell" class="dim" data-l="apps">{move || this.access.get().map(|page| match is_whole.get() && page.next.is_none() || of_role == "admin" {
                 true => email.with_value(|e| in_words(&page.items, e, &of_role)),
                 // Of many apps only a page is at hand.
-                false => "listed by app".into(),
+                false => "see access by app".into(),
             })}</td>
             <td role="cell" class="dim r" data-l="last seen">{match member.last_login {
                 Some(at) => Either::Left(view! { <Ago at=at/> }),
@@ -151,7 +151,7 @@ fn Invited(invitation: TeamInvitation, this: ThisTeam) -> impl IntoView {
     let of = StoredValue::new(email.clone());
     let back = Callback::new(move |()| {
         let asked = client.team_invitation_delete(&this.name.get_untracked(), &of.get_value());
-        act(busy, "The invitation was not cancelled", asked, move |_| this.invitations.again());
+        act(busy, "Could not cancel the invitation", asked, move |_| this.invitations.again());
     });
     view! {
         <tr role="row">
@@ -178,21 +178,21 @@ fn Invite(this: ThisTeam) -> impl IntoView {
         ev.prevent_default();
         let save = TeamMemberSave { email: email.get_untracked().trim().to_owned(), role: role.get_untracked() };
         let asked = client.team_invitation_save(&this.name.get_untracked(), &save);
-        act(busy, "Nobody was invited", asked, move |made| {
+        act(busy, "Could not send the invitation", asked, move |made| {
             email.try_set(String::new());
             this.invitations.again();
-            toasts.done(format!("{} is invited: they see it when they sign in", made.user.email));
+            toasts.done(format!("{} invited: they will see it when they sign in", made.user.email));
         });
     };
     view! {
         <form class="card" aria-label="Invite people" on:submit=invite><div class="in row wrap g4" style="align-items:flex-end">
             <div class="field" style="flex:1 1 260px">
-                <label for="invite-email">"E-mail address"</label>
+                <label for="invite-email">"Email address"</label>
                 <input class="input" id="invite-email" type="email" autocomplete="off" required
                     prop:value=move || email.get() on:input=move |ev| email.set(event_target_value(&ev))/>
             </div>
             <div class="field">
-                <label for="invite-role">"As"</label>
+                <label for="invite-role">"Role"</label>
                 <select class="select" id="invite-role" on:change=move |ev| role.set(event_target_value(&ev))>
                     {ROLES.into_iter().map(|(value, word)| view! { <option value=value selected=value == "member">{word}</option> }).collect_view()}
                 </select>

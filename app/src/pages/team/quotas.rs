@@ -17,7 +17,7 @@ pub fn Quotas(this: ThisTeam) -> impl IntoView {
     let quotas: Moving<Vec<Quota>> = kept(move || this.name.get(), move |team: String| client.team_quota_list(&team));
     view! {
         <section class="sec" id="quotas" aria-labelledby="quotas-h">
-            <div class="sec-h"><h2 id="quotas-h">"Quotas"</h2><span class="meta">"of all apps of the team together"</span>
+            <div class="sec-h"><h2 id="quotas-h">"Quotas"</h2><span class="meta">"for all apps of the team together"</span>
                 {account.show(0, move |account| view! {
                     <Show when=move || account.with(|a| a.admin)>
                         <a class="push small ul" href=move || page_of(&this.name.get())>"Change"<span class="vh">" quotas of the team"</span></a>

@@ -23,7 +23,7 @@ pub fn ServiceAccounts(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView 
     let made = RwSignal::new(None::<Authorization>);
     view! {
         <section class="sec" id="bots" aria-labelledby="bots-h">
-            <div class="sec-h"><h2 id="bots-h">"Service accounts"</h2><span class="meta">"programs with tokens of their own, which cannot sign in"</span></div>
+            <div class="sec-h"><h2 id="bots-h">"Service accounts"</h2><span class="meta">"programs with their own tokens, which cannot sign in"</span></div>
             {move || made.get().map(|token| view! { <Made token made/> })}
             {bots.show(2, move |list| view! {
                 <div class="card">
@@ -47,10 +47,10 @@ fn Made(token: Authorization, made: RwSignal<Option<Authorization>>) -> impl Int
     view! {
         <div class="card" role="status" style="border-color:var(--accent-line)">
             <div class="in stack g3">
-                <div class="row"><b>"The token of "{token.user.full_name}</b><span class="push"></span>
+                <div class="row"><b>"Token of "{token.user.full_name}</b><span class="push"></span>
                     <button class="btn gho sm ico" type="button" aria-label="Close" on:click=move |_| made.set(None)><Icon name="x" size="i-s"/></button>
                 </div>
-                <p class="small dim">"It is shown this once. Keep it where passwords are kept."</p>
+                <p class="small dim">"It is shown only once. Store it in a password manager."</p>
                 <div class="cmd"><code tabindex="0">{secret.clone()}</code><CopyButton text=secret label="Copy token"/></div>
             </div>
         </div>
@@ -75,14 +75,14 @@ fn Bot(
         let create = chosen.create(format!("{} from the console", name.get_value()));
         let team = this.name.get_untracked();
         let asked = id.with_value(|id| client.service_account_authorization_create(&team, id, &create));
-        act(busy, "The token was not created", asked, move |token| made.set(Some(token)));
+        act(busy, "Could not create the token", asked, move |token| made.set(Some(token)));
     });
     let remove = Callback::new(move |()| {
         let asked = id.with_value(|id| other.service_account_delete(&this.name.get_untracked(), id));
-        act(busy, "The service account was not removed", asked, move |gone| {
+        act(busy, "Could not remove the service account", asked, move |gone| {
             bots.again();
             this.again();
-            toasts.done(format!("{} is gone, and its tokens with it", gone.name));
+            toasts.done(format!("{} and its tokens removed", gone.name));
         });
     });
     let called = bot.name;
@@ -96,7 +96,7 @@ fn Bot(
                 <span class="push row wrap">
                     <TokenFields chosen of=of.clone() everything=false/>
                     <ActButton class="btn sm".to_owned() busy on_click=make>"New token"<span class="vh">" for "{name.get_value()}</span></ActButton>
-                    <AskFirst verb="Remove" what=name.get_value() effects=vec!["Its tokens stop working at once; a new account of this name needs new ones".into()] busy on_click=remove/>
+                    <AskFirst verb="Remove" what=name.get_value() effects=vec!["Its tokens stop working immediately; a new account with this name needs new ones".into()] busy on_click=remove/>
                 </span>
                 <Tokens this name=name.get_value() bot=id.get_value() made/>
             </Show>
@@ -124,7 +124,7 @@ fn Tokens(this: ThisTeam, name: String, bot: String, made: RwSignal<Option<Autho
                     }
                     *shown = Some(page);
                 })),
-                Err(err) => toasts.failed("The tokens were not read", &err),
+                Err(err) => toasts.failed("Could not load the tokens", &err),
             }
         });
     });
@@ -158,8 +158,8 @@ fn Token(this: ThisTeam, bot: String, token: Authorization, load: Callback<Optio
     let (client, toasts, id) = (client(), Toasts::of_page(), token.id.to_string());
     let revoke = Callback::new(move |()| {
         let asked = client.service_account_authorization_delete(&this.name.get_untracked(), &bot, &id);
-        act(busy, "The token was not revoked", asked, move |gone| {
-            toasts.done(format!("The token {} is revoked", gone.description));
+        act(busy, "Could not revoke the token", asked, move |gone| {
+            toasts.done(format!("Token {} revoked", gone.description));
             load.run(None);
         });
     });
@@ -188,7 +188,7 @@ fn New(this: ThisTeam, bots: Moving<Page<ServiceAccount>>) -> impl IntoView {
         ev.prevent_default();
         let create = ServiceAccountCreate { name: name.get_untracked().trim().to_owned(), role: None };
         let asked = client.service_account_create(&this.name.get_untracked(), &create);
-        act(busy, "The service account was not created", asked, move |_| {
+        act(busy, "Could not create the service account", asked, move |_| {
             name.try_set(String::new());
             bots.again();
             this.again();

@@ -103,7 +103,7 @@ pub fn Chart(
                 <Plot shown scale count frame say stacked limit label=Signal::derive(summary)/>
                 <div class="axis" aria-hidden="true">{move || ticks().into_iter().map(|t| view! { <span>{t}</span> }).collect_view()}</div>
             </div>
-            <Show when=move || !has_data()><p class="meta">"Nothing was measured in this time."</p></Show>
+            <Show when=move || !has_data()><p class="meta">"No metrics in this range."</p></Show>
         </section>
     }
     .into_any()
