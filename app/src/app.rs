@@ -12,7 +12,7 @@ use leptos_router::{
 
 use crate::{bundles, clock::Clock, live::Live, pages, parts};
 
-/// Sets the status of the answer while the server renders a page. Provided by the server.
+/// Sets the HTTP status while the server renders a page. Provided by the server.
 #[derive(Clone)]
 pub struct Answer(Arc<dyn Fn(u16) + Send + Sync>);
 
@@ -22,7 +22,7 @@ impl Answer {
         Self(Arc::new(set))
     }
 
-    /// Answers this page with `status`. Does nothing in the browser.
+    /// Sets the HTTP status of this page. Does nothing in the browser.
     pub(crate) fn with(status: u16) {
         if let Some(answer) = use_context::<Self>() {
             (answer.0)(status);
@@ -37,7 +37,7 @@ pub fn App() -> impl IntoView {
     provide_meta_context();
     Clock::provide();
     Live::provide();
-    // For whoever has to know that the page answers: tests, and style sheets.
+    // For tests and style sheets that need to know that the page is interactive.
     Effect::new(|_| {
         if let Some(root) = document().document_element() {
             let _ = root.set_attribute("data-alive", "");
@@ -79,7 +79,7 @@ pub fn App() -> impl IntoView {
     .into_any()
 }
 
-/// Pages of somebody who is signed in.
+/// Pages that require a session.
 #[component]
 fn Framed() -> impl IntoView {
     view! { <parts::Frame><Outlet/></parts::Frame> }

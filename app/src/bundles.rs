@@ -1,9 +1,9 @@
 //! Bundles: pages whose code the browser loads together, when it first needs one of them.
 //!
-//! What no bundle names is loaded with every page. [`wasm_split`] marks where `style/build.sh`
-//! takes the module apart; on the server the same functions are ordinary ones. No page is shown
-//! before its code is there: the server names a page's bundles in its head, the browser waits for
-//! them before it takes the page up, and the router before it leaves the page that is shown.
+//! Code outside the bundles is loaded with every page. [`wasm_split`] marks where `style/build.sh`
+//! splits the module; on the server the same functions are ordinary ones. No page is shown
+//! before its code is loaded: the server lists a page's bundles in its head, the browser waits for
+//! them before hydration, and the router before it leaves the current page.
 
 use leptos::prelude::*;
 use leptos_router::{Lazy, LazyRoute, hooks::use_location};
@@ -38,7 +38,7 @@ macro_rules! bundles {
                     }
 
                     async fn preload() {
-                        // A failure is met again, and shown, by `view`.
+                        // A failure recurs in `view`, which shows it.
                         let _ = code::$page::load().await;
                     }
                 }
@@ -118,7 +118,7 @@ pub fn of(path: &str) -> &'static [&'static str] {
     }
 }
 
-/// Loads what the page at `path` needs and is not there yet. False if something did not come.
+/// Loads the missing bundles of the page at `path`. False if one failed to load.
 pub async fn load(path: &str) -> bool {
     for bundle in of(path) {
         if load_one(bundle).await.is_err() {
@@ -128,8 +128,8 @@ pub async fn load(path: &str) -> bool {
     true
 }
 
-/// In place of a page whose code did not come: the platform may have been replaced by another
-/// version since. The browser gets the whole page from there, and with it the new code.
+/// Shown in place of a page whose code failed to load: the platform may have been upgraded
+/// since. Reloads the page from the server, and with it the new code.
 fn gone() -> AnyView {
     let here = use_location();
     Effect::new(move |_| {
@@ -144,7 +144,7 @@ fn gone() -> AnyView {
 mod tests {
     use super::*;
 
-    /// Without its bundles a page cannot be taken up.
+    /// A page cannot be hydrated without its bundles.
     #[test]
     fn every_route_names_the_bundles_of_its_page() {
         let after = |line: &'static str, mark| line.split(mark).nth(1);

@@ -1,7 +1,7 @@
-//! The time that a page shows: one clock for all of it.
+//! One clock for the whole page.
 //!
-//! The server's time goes into the page, so that both sides write the same words; then the
-//! browser's clock takes over. Times are UTC until the browser has told its zone.
+//! The server's time is part of the page, so that both sides render the same text; then the
+//! browser's clock takes over. Times are in UTC until the browser's time zone is known.
 
 use std::time::Duration as Span;
 
@@ -16,11 +16,11 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Makes the page's clock and provides it by context.
+    /// Creates the page's clock and provides it through the context.
     pub(crate) fn provide() {
         let start = SharedValue::new(|| Utc::now().timestamp_millis()).into_inner();
         let clock = Self { now: RwSignal::new(start), offset: RwSignal::new(0) };
-        // Effects run in the browser only, after the page has been taken up.
+        // Effects run in the browser only, after hydration.
         Effect::new(move |_| {
             clock.offset.set(Self::offset_now());
             clock.now.set(Utc::now().timestamp_millis());
@@ -38,12 +38,12 @@ impl Clock {
         expect_context::<Self>()
     }
 
-    /// What time it is; whoever reads it is told when it changes.
+    /// The current time, tracked.
     pub fn now(self) -> DateTime<Utc> {
         DateTime::from_timestamp_millis(self.now.get()).unwrap_or_default()
     }
 
-    /// What time it is, without being told when it changes.
+    /// The current time, untracked.
     pub fn now_untracked(self) -> DateTime<Utc> {
         DateTime::from_timestamp_millis(self.now.get_untracked()).unwrap_or_default()
     }

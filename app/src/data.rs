@@ -1,4 +1,4 @@
-//! Data on a page: asked for once, then moved by the live connection.
+//! Data on a page: fetched once, then updated through the live connection.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -13,21 +13,21 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
-    live::{Changes, Live, Said},
+    live::{Changes, Live, Message},
     parts::{ErrorPanel, Skeleton, dom},
 };
 
-/// The client that whoever runs the app has provided.
+/// The API client from the context.
 pub fn client() -> Client {
     expect_context::<Client>()
 }
 
-/// What data must be able to do to be shown and followed.
+/// Bounds of data that can be shown and kept up to date.
 pub trait Datum: Clone + PartialEq + DeserializeOwned + Send + Sync + 'static {}
 impl<T: Clone + PartialEq + DeserializeOwned + Send + Sync + 'static> Datum for T {}
 
-/// An answer as it travels from the server's page into the browser's: as it came, and read where it is shown.
-/// One kind of resource for all kinds of answers is a tenth less for browsers to load.
+/// A response as it is passed from the server's page to the browser: raw JSON, parsed where it is shown.
+/// A single resource type for all responses makes the WASM a tenth smaller.
 type Answer = Result<Json, Error>;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,23 +40,23 @@ impl Json {
     }
 }
 
-/// A value that was asked for, and the newest that was heard of since.
-pub struct Moving<T: Datum> {
+/// A fetched value and the latest update since.
+pub struct LiveData<T: Datum> {
     first: Resource<Answer>,
     latest: RwSignal<Option<T>>,
-    /// Whether the browser has taken up what the server drew.
+    /// Whether the page is hydrated.
     drawn: RwSignal<bool>,
 }
 
-impl<T: Datum> Clone for Moving<T> {
+impl<T: Datum> Clone for LiveData<T> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<T: Datum> Copy for Moving<T> {}
+impl<T: Datum> Copy for LiveData<T> {}
 
-impl<T: Datum> Moving<T> {
-    /// Asks with `fetch` for what `key` names, again whenever that changes, and follows `topic`.
+impl<T: Datum> LiveData<T> {
+    /// Fetches what `key` names, again whenever the key changes, and subscribes to `topic`.
     pub fn new<K>(
         key: impl Fn() -> K + Copy + Send + Sync + 'static,
         fetch: impl Fn(K) -> Asked<T> + Send + Sync + 'static,
@@ -65,54 +65,54 @@ impl<T: Datum> Moving<T> {
     where
         K: Clone + PartialEq + Send + Sync + 'static,
     {
-        Self::asking(key, Box::new(move |key| answer(fetch(key).text())), topic)
+        Self::with_fetch(key, Box::new(move |key| answer(fetch(key).text())), topic)
     }
 
-    fn asking<K: Clone + PartialEq + Send + Sync + 'static>(
+    fn with_fetch<K: Clone + PartialEq + Send + Sync + 'static>(
         key: impl Fn() -> K + Copy + Send + Sync + 'static,
-        fetch: Box<dyn Fn(K) -> Asking + Send + Sync>,
+        fetch: Box<dyn Fn(K) -> Pending + Send + Sync>,
         topic: impl Fn(K) -> Option<Topic> + 'static,
     ) -> Self {
         let first = first(Box::new(key), fetch);
-        let moving = Self { first, latest: RwSignal::new(None), drawn: RwSignal::new(false) };
+        let data = Self { first, latest: RwSignal::new(None), drawn: RwSignal::new(false) };
         let live = Live::of_page();
         let key = Memo::new(move |_| key());
         effect(Box::new(move || {
-            moving.drawn.set(true);
-            moving.latest.set(None);
+            data.drawn.set(true);
+            data.latest.set(None);
             if let Some(topic) = topic(key.get()) {
-                live.subscribe(topic, move |said| {
-                    if let Said::Value(json) = said {
-                        moving.hear(json);
+                live.subscribe(topic, move |message| {
+                    if let Message::Value(json) = message {
+                        data.receive(json);
                     }
                 });
             }
         }));
-        moving
+        data
     }
 
-    /// Takes `json` for the newest value, if it can be read.
-    fn hear(self, json: &str) {
+    /// Stores `json` as the latest value if it parses.
+    fn receive(self, json: &str) {
         if let Ok(value) = read::<T>(json) {
             self.latest.try_set(Some(value));
         }
     }
 
-    /// Asks again. The answer counts, whatever was heard of before.
-    pub fn again(self) {
+    /// Fetches again. The response replaces all earlier updates.
+    pub fn refetch(self) {
         self.latest.set(None);
         self.first.refetch();
     }
 
-    /// Takes `value` for the newest: the answer to a change made here.
+    /// Stores `value` as the latest: the response to a change made on this page.
     pub fn put(self, value: T) {
         self.latest.set(Some(value));
     }
 
-    /// The newest value, or `None` before it has come. Does not wait.
+    /// The latest value, or `None` before it has arrived. Does not wait.
     ///
-    /// `None` on the server too, and until the browser has taken up its page: whether the answer is
-    /// there in that moment is chance, and hydration has to find what the server drew.
+    /// Also `None` on the server and until the page is hydrated: whether the response has arrived
+    /// by then is a race, and hydration has to match what the server rendered.
     pub fn get(self) -> Option<T> {
         self.latest.get().or_else(|| {
             let first = self.drawn.get().then(|| self.first.get().and_then(Result::ok)).flatten();
@@ -120,7 +120,7 @@ impl<T: Datum> Moving<T> {
         })
     }
 
-    /// Shows it: `view` is called once per answer and follows the signal it is given.
+    /// Shows the value: `view` is called once per response and follows its signal.
     pub fn show<V, F>(self, lines: usize, view: F) -> AnyView
     where
         V: IntoView + 'static,
@@ -128,12 +128,12 @@ impl<T: Datum> Moving<T> {
     {
         let drawn = move |answer: Answer| match answer.and_then(|json| json.read()) {
             Ok(first) => view(self.current(first)).into_any(),
-            Err(error) => refused(error, Callback::new(move |()| self.again())),
+            Err(error) => refused(error, Callback::new(move |()| self.refetch())),
         };
         awaited(self.first, lines, Arc::new(drawn))
     }
 
-    /// What is shown: `first`, and what is heard of later.
+    /// What is shown: `first`, then the updates.
     fn current(self, first: T) -> Signal<T> {
         let current = RwSignal::new(self.latest.get_untracked().unwrap_or(first));
         effect(Box::new(move || {
@@ -147,12 +147,12 @@ impl<T: Datum> Moving<T> {
     }
 }
 
-fn refused(error: Error, again: Callback<()>) -> AnyView {
-    ErrorPanel(crate::parts::ErrorPanelProps { error, again: Some(again) }).into_any()
+fn refused(error: Error, retry: Callback<()>) -> AnyView {
+    ErrorPanel(crate::parts::ErrorPanelProps { error, retry: Some(retry) }).into_any()
 }
 
-/// Shows `drawn` of the answer once it is there. The same for all kinds of answers, as is what follows:
-/// browsers load it once.
+/// Shows `drawn` of the response once it arrives. Not generic over the type, nor are the functions below:
+/// browsers load the code once.
 fn awaited(first: Resource<Answer>, lines: usize, drawn: Arc<dyn Fn(Answer) -> AnyView + Send + Sync>) -> AnyView {
     let suspended = move || {
         let drawn = drawn.clone();
@@ -161,16 +161,16 @@ fn awaited(first: Resource<Answer>, lines: usize, drawn: Arc<dyn Fn(Answer) -> A
     view! { <Transition fallback=move || view! { <Skeleton lines/> }>{suspended}</Transition> }.into_any()
 }
 
-/// An answer on its way.
-type Asking = Pin<Box<dyn Future<Output = Answer> + Send>>;
+/// A response in flight.
+type Pending = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-fn answer(text: Text) -> Asking {
+fn answer(text: Text) -> Pending {
     Box::pin(async move { text.await.and_then(|text| read(&text)).map(Json) })
 }
 
 fn first<K: Clone + PartialEq + Send + Sync + 'static>(
     key: Box<dyn Fn() -> K + Send + Sync>,
-    fetch: Box<dyn Fn(K) -> Asking + Send + Sync>,
+    fetch: Box<dyn Fn(K) -> Pending + Send + Sync>,
 ) -> Resource<Answer> {
     Resource::new(key, fetch)
 }
@@ -180,50 +180,50 @@ fn effect(run: Box<dyn Fn()>) {
     Effect::new(move |_| run());
 }
 
-/// Data that is asked for once.
-pub fn asked<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
+/// Data that is fetched once.
+pub fn fetched<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     key: impl Fn() -> K + Copy + Send + Sync + 'static,
     fetch: impl Fn(K) -> Asked<T> + Send + Sync + 'static,
-) -> Moving<T> {
-    Moving::new(key, fetch, |_| None)
+) -> LiveData<T> {
+    LiveData::new(key, fetch, |_| None)
 }
 
-/// Data that has no topic of its own: it is asked for again whenever somebody changed something.
-pub fn kept<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
+/// Data without a topic: refetched whenever anything on the platform changes.
+pub fn refetched<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     key: impl Fn() -> K + Copy + Send + Sync + 'static,
     fetch: impl Fn(K) -> Asked<T> + Send + Sync + 'static,
-) -> Moving<T> {
-    let fetch: Arc<dyn Fn(K) -> Asking + Send + Sync> = Arc::new(move |key| answer(fetch(key).text()));
+) -> LiveData<T> {
+    let fetch: Arc<dyn Fn(K) -> Pending + Send + Sync> = Arc::new(move |key| answer(fetch(key).text()));
     let first = fetch.clone();
-    let moving = Moving::asking(key, Box::new(move |key| first(key)), |_| None);
+    let data = LiveData::with_fetch(key, Box::new(move |key| first(key)), |_| None);
     if let Some(Changes(count)) = use_context() {
-        // Answers come when they come: once the page is left there is no key any more, and reading it would panic.
-        let now = move || (!moving.latest.is_disposed()).then(|| untrack(key));
-        let hear = move |asked_for: K, json: &str| {
-            if now() == Some(asked_for) {
-                moving.hear(json);
+        // A response may arrive after the page was left; the key is disposed then, and reading it would panic.
+        let now = move || (!data.latest.is_disposed()).then(|| untrack(key));
+        let on_answer = move |requested: K, json: &str| {
+            if now() == Some(requested) {
+                data.receive(json);
             }
         };
-        ask_again(count, Box::new(now), fetch, Arc::new(hear));
+        refetch_on_change(count, Box::new(now), fetch, Arc::new(on_answer));
     }
-    moving
+    data
 }
 
-/// A page of a list, kept up to date: its first, or the one after what the address says, `?tokens=…`.
-/// `name` is also the id of the section that shows it, which is brought into sight with another page.
+/// A page of a list, kept up to date: the first, or the one after the cursor in the query, `?tokens=…`.
+/// `name` is also the id of the section that shows it, which is scrolled into view on another page.
 pub fn paged<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     name: &'static str,
     key: impl Fn() -> K + Copy + Send + Sync + 'static,
     fetch: impl Fn(K, Option<&str>) -> Asked<Page<T>> + Send + Sync + 'static,
-) -> Moving<Page<T>> {
+) -> LiveData<Page<T>> {
     let place = place(name);
-    kept(
+    refetched(
         move || (key(), place.try_get().flatten()),
         move |(key, after): (K, Option<String>)| fetch(key, after.as_deref()),
     )
 }
 
-/// After what the page of the list `name` begins; nothing for the first one.
+/// The cursor of the list `name` from the query; `None` for the first page.
 pub fn place(name: &'static str) -> Memo<Option<String>> {
     let query = use_query_map();
     let place = Memo::new(move |_| query.with(|q| q.get(name)).filter(|after| !after.is_empty()));
@@ -241,27 +241,27 @@ fn effect_of_place(name: &'static str, place: Memo<Option<String>>) {
     });
 }
 
-/// Hears the answer to what a key names.
-type Hearing<K> = Arc<dyn Fn(K, &str)>;
+/// Called with the key and the response.
+type OnAnswer<K> = Arc<dyn Fn(K, &str)>;
 
-/// Asks again with each change while there is a `key`, and has the answer heard. What cannot be had now is had with the
-/// next one.
-fn ask_again<K: Clone + PartialEq + Send + Sync + 'static>(
+/// Fetches again on each change while there is a `key`. After a failed request, the next change
+/// tries again.
+fn refetch_on_change<K: Clone + PartialEq + Send + Sync + 'static>(
     count: RwSignal<u32>,
     key: Box<dyn Fn() -> Option<K>>,
-    fetch: Arc<dyn Fn(K) -> Asking + Send + Sync>,
-    hear: Hearing<K>,
+    fetch: Arc<dyn Fn(K) -> Pending + Send + Sync>,
+    on_answer: OnAnswer<K>,
 ) {
     Effect::new(move |before: Option<()>| {
         count.track();
         if before.is_none() {
             return;
         }
-        let (Some(key), hear) = (key(), hear.clone()) else { return };
-        let asked = fetch(key.clone());
+        let (Some(key), on_answer) = (key(), on_answer.clone()) else { return };
+        let request = fetch(key.clone());
         leptos::task::spawn_local(async move {
-            if let Ok(json) = asked.await {
-                hear(key, json.0.get());
+            if let Ok(json) = request.await {
+                on_answer(key, json.0.get());
             }
         });
     });

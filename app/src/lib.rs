@@ -1,8 +1,8 @@
 //! The console: what people see in a browser.
 //!
-//! One crate for both sides: the server renders the pages ([`shell`]), the browser takes them up
-//! ([`App`]). Pages know [`api::Client`] and nothing else; whoever runs them provides it by
-//! context, and with it, in the browser, the connection of [`live`].
+//! One crate for both sides: the server renders the pages ([`shell`]), the browser hydrates them
+//! ([`App`]). Pages depend only on [`api::Client`]; the server or the browser crate provides it through
+//! the context, and in the browser also the connection of [`live`].
 #![recursion_limit = "512"]
 
 mod app;

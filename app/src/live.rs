@@ -1,7 +1,7 @@
-//! What moves by itself: topics of the one websocket, as pages see them.
+//! Live updates: the topics of the page's websocket.
 //!
-//! The connection itself is made by whoever runs the app and is handed in as [`Socket`]; on the
-//! server there is none, and nothing moves.
+//! The connection is passed in as [`Socket`] by the browser crate; on the server there is none,
+//! and nothing is updated.
 
 use std::sync::{
     Arc,
@@ -11,42 +11,42 @@ use std::sync::{
 use api::{Error, live::Topic};
 use leptos::prelude::*;
 
-/// What a subscription is told. JSON is handed over as text: only the reader knows its type.
-pub enum Said<'a> {
+/// A message to a subscription. JSON is passed as text: only the subscriber knows its type.
+pub enum Message<'a> {
     /// The whole new value of a `State` topic.
     Value(&'a str),
     /// New lines, as a JSON array.
     Lines(&'a str),
-    /// This many lines were left out because the reader was too slow.
+    /// This many lines were dropped because the reader was too slow.
     Dropped(u64),
-    /// The topic has ended well.
+    /// The topic has ended normally.
     End,
-    /// The subscription was refused or broke off.
+    /// The subscription was refused or failed.
     Failed(&'a Error),
 }
 
-/// Hears what a subscription is told.
-pub type Sink = Box<dyn Fn(Said<'_>)>;
+/// The handler of a subscription's messages.
+pub type Sink = Box<dyn Fn(Message<'_>)>;
 
-/// One connection with many subscriptions, which it takes up again after a break.
+/// One connection with many subscriptions, which are resumed after a reconnect.
 pub trait Socket: Send + Sync + 'static {
-    /// Starts a subscription and returns its number.
+    /// Starts a subscription and returns its id.
     fn subscribe(&self, topic: Topic, sink: Sink) -> u32;
-    /// Tells that the reader of lines has room for `more` more.
+    /// Grants credit for `more` further lines.
     fn credit(&self, id: u32, more: u32);
     /// Ends a subscription.
     fn unsubscribe(&self, id: u32);
-    /// Where the connection reports how it is.
+    /// Where the connection reports its state.
     fn report_to(&self, state: LinkState);
 }
 
-/// How the connection is.
+/// The state of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// Not yet made.
+    /// Not connected yet.
     Opening,
     Open,
-    /// Broken off; it is being made again.
+    /// Lost; reconnecting.
     Lost,
 }
 
@@ -54,18 +54,18 @@ pub enum Link {
 #[derive(Clone, Copy)]
 pub struct LinkState {
     pub link: RwSignal<Link>,
-    /// Milliseconds since the epoch: when the connection broke off.
+    /// When the connection was lost, in milliseconds since the epoch.
     pub lost_at: RwSignal<i64>,
-    /// A server of another version than at first has answered.
+    /// The server now runs another version than at first.
     pub newer: RwSignal<bool>,
     /// The session has ended.
     pub signed_out: RwSignal<bool>,
-    /// Subscriptions of the page that were refused or ended while it is shown: the app was removed, or
-    /// one's access to it.
+    /// Subscriptions of the shown page that were refused or ended: the app was destroyed, or access
+    /// to it was revoked.
     pub ended: RwSignal<u32>,
 }
 
-/// Whether a topic is about what the page shows. What runs in the frame of every page is not.
+/// Whether a topic belongs to the shown page, and not to the frame of every page.
 fn is_of_page(topic: &Topic) -> bool {
     !matches!(topic, Topic::Platform | Topic::Changes)
 }
@@ -78,7 +78,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// Provides the connection by context; takes the [`Socket`] from there if there is one.
+    /// Provides the connection through the context; takes the [`Socket`] from there if there is one.
     pub(crate) fn provide() {
         let state = LinkState {
             link: RwSignal::new(Link::Opening),
@@ -99,22 +99,22 @@ impl Live {
         expect_context::<Self>()
     }
 
-    /// Subscribes until the current owner is cleaned up. To be called from an effect.
-    pub fn subscribe(&self, topic: Topic, sink: impl Fn(Said<'_>) + 'static) -> Subscription {
+    /// Subscribes until the current owner is cleaned up. Call it from an effect.
+    pub fn subscribe(&self, topic: Topic, sink: impl Fn(Message<'_>) + 'static) -> Subscription {
         let (counts, ended) = (is_of_page(&topic), self.state.ended);
-        // A build's output ends well; everything else goes on for as long as one may see it.
+        // A build's output ends normally; all other topics last as long as one has access.
         let ends_well = matches!(topic, Topic::Build { .. });
         let has_ended = Arc::new(AtomicBool::new(false));
         let of_sink = has_ended.clone();
-        let told = move |said: Said<'_>| {
-            let now = matches!(said, Said::Failed(_)) || matches!(said, Said::End) && !ends_well;
+        let on_message = move |message: Message<'_>| {
+            let now = matches!(message, Message::Failed(_)) || matches!(message, Message::End) && !ends_well;
             let before = of_sink.swap(now, Ordering::Relaxed);
             if counts && now != before {
                 ended.try_update(|n| *n = if now { *n + 1 } else { n.saturating_sub(1) });
             }
-            sink(said);
+            sink(message);
         };
-        let id = self.socket.as_ref().map(|socket| socket.subscribe(topic, Box::new(told)));
+        let id = self.socket.as_ref().map(|socket| socket.subscribe(topic, Box::new(on_message)));
         let subscription = Subscription { id, socket: self.socket.clone() };
         let ending = subscription.clone();
         on_cleanup(move || {
@@ -127,24 +127,24 @@ impl Live {
     }
 }
 
-/// How often something was changed on the platform, by anybody, since the page was opened.
+/// The number of changes on the platform, by anybody, since the page was opened.
 #[derive(Clone, Copy)]
 pub struct Changes(pub RwSignal<u32>);
 
 impl Changes {
-    /// Counts for the page and provides the count by context.
+    /// Starts counting and provides the count through the context.
     pub(crate) fn provide() {
         let (count, live) = (RwSignal::new(0), Live::of_page());
         Effect::new(move |_| {
-            // The first answer is how things are; one after a break may stand for any number of changes.
-            let heard = StoredValue::new(false);
-            live.subscribe(Topic::Changes, move |said| {
-                if let Said::Value(_) = said
-                    && heard.try_get_value() == Some(true)
+            // The first message is the current state; one after a reconnect may stand for any number of changes.
+            let seen_first = StoredValue::new(false);
+            live.subscribe(Topic::Changes, move |message| {
+                if let Message::Value(_) = message
+                    && seen_first.try_get_value() == Some(true)
                 {
                     count.try_update(|n| *n += 1);
                 }
-                heard.try_set_value(true);
+                seen_first.try_set_value(true);
             });
         });
         provide_context(Self(count));
@@ -159,14 +159,14 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The reader has room for `more` more lines.
+    /// Grants credit for `more` further lines.
     pub fn credit(&self, more: u32) {
         if let (Some(socket), Some(id)) = (&self.socket, self.id) {
             socket.credit(id, more);
         }
     }
 
-    /// Ends it; nothing is heard any more.
+    /// Ends it; no further messages arrive.
     pub fn end(&self) {
         if let (Some(socket), Some(id)) = (&self.socket, self.id) {
             socket.unsubscribe(id);

@@ -1,9 +1,9 @@
-//! Gets a page's code and data while the pointer or the keyboard rests on the link to it.
+//! Prefetches a page's code and data while its link is hovered or focused.
 //!
-//! Whoever runs the app provides [`Ahead`], a client whose answers are kept for a moment; the page
-//! that is opened then finds them and shows at once. On the server there is none. What is secret
-//! (config vars, tokens) is never asked for ahead. What asks is part of the page's [`bundles`],
-//! because it knows how to read the answers.
+//! The browser crate provides [`PrefetchClient`], whose responses are cached for a moment; the opened
+//! page finds them there and shows immediately. There is none on the server. Secrets
+//! (config vars, tokens) are never prefetched. The prefetching code is part of the page's [`bundles`],
+//! because it has to parse the responses.
 
 use std::{future::Future, time::Duration};
 
@@ -18,16 +18,16 @@ use crate::{
     pages::{RECENT, newest_lines},
 };
 
-/// A pointer that only passes by asks for nothing.
+/// Hovering for less than this prefetches nothing.
 const RESTS: Duration = Duration::from_millis(65);
 
-/// A client whose answers are kept for the client of the pages.
+/// A client whose responses are cached for the client of the pages.
 #[derive(Clone)]
-pub struct Ahead(pub Client);
+pub struct PrefetchClient(pub Client);
 
 /// Watches the links of the document until the current owner is cleaned up.
 pub(crate) fn watch() {
-    let Some(Ahead(client)) = use_context() else { return };
+    let Some(PrefetchClient(client)) = use_context() else { return };
     let client = StoredValue::new(client);
     let resting = StoredValue::new(String::new());
     let over = move |target: Option<web_sys::EventTarget>| {
@@ -62,7 +62,7 @@ fn link(target: web_sys::EventTarget) -> Option<String> {
     (!anchor.has_attribute("target") && to != here).then_some(to)
 }
 
-/// Gets what the page at `to` needs. Nobody waits for it, so what fails is met when the page is opened.
+/// Prefetches what the page at `to` needs. Failures are ignored; they recur when the page is opened.
 async fn ahead(client: Client, to: String) {
     let to = to.split(['?', '#']).next().unwrap_or_default();
     if !bundles::load(to).await {
@@ -71,7 +71,7 @@ async fn ahead(client: Client, to: String) {
     let here = window().location().pathname().unwrap_or_default();
     let of = |n| to.trim_matches('/').split('/').nth(n).unwrap_or_default().to_owned();
     let app = of(1);
-    // Pages of an app that is shown already have its status.
+    // Pages of the app that is already shown have its status.
     if bundles::of(to).first() == Some(&"app") && !format!("{here}/").starts_with(&format!("/apps/{app}/")) {
         let _ = status(client.clone(), app.clone()).await;
     }
@@ -87,18 +87,18 @@ async fn ahead(client: Client, to: String) {
     };
 }
 
-/// Declares what asks: bundle: name(arguments) => what is asked for.
-macro_rules! asked_ahead {
-    ($($bundle:ident: $name:ident($client:ident $(, $arg:ident)*) => $($asked:expr),+;)+) => {$(
+/// Declares the prefetchers: bundle: name(arguments) => requests.
+macro_rules! prefetchers {
+    ($($bundle:ident: $name:ident($client:ident $(, $arg:ident)*) => $($request:expr),+;)+) => {$(
         #[wasm_split($bundle, fallible)]
         fn $name($client: Client $(, $arg: String)*) -> Result<(), SplitLoaderError> {
-            $(keep($asked);)+
+            $(prefetch_data($request);)+
             Ok(())
         }
     )+};
 }
 
-asked_ahead! {
+prefetchers! {
     apps: apps(client) => client.app_summary_page(None);
     app: status(client, app) => client.app_status(&app);
     app_overview: overview(client, app) => client.event_list_news(&app, RECENT), client.metrics_info(&app, &MetricsQuery::default());
@@ -109,6 +109,6 @@ asked_ahead! {
     platform: platform(client) => client.platform_info();
 }
 
-fn keep<T: 'static>(asked: impl Future<Output = T> + 'static) {
-    leptos::task::spawn_local(async move { drop(asked.await) });
+fn prefetch_data<T: 'static>(request: impl Future<Output = T> + 'static) {
+    leptos::task::spawn_local(async move { drop(request.await) });
 }

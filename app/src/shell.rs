@@ -1,4 +1,4 @@
-//! The document around the app: what the server sends before anything runs.
+//! The HTML document around the app, as sent by the server.
 
 use leptos::{nonce::use_nonce, prelude::*};
 use leptos_meta::MetaTags;
@@ -28,7 +28,7 @@ const SPRITE: &str = include_str!("../../public/icons.svg");
 pub fn shell(assets: Assets) -> impl IntoView {
     let nonce = use_nonce();
     let Assets { js, modules, wasm, bundles, css } = assets;
-    // Browsers break off what they load when a network comes or goes: on the machine of the platform with
+    // Browsers abort requests when a network interface comes or goes: on the platform's own machine, with
     // every dyno.
     let start = format!(
         "import init,{{hydrate}} from {};\
@@ -37,7 +37,7 @@ pub fn shell(assets: Assets) -> impl IntoView {
         serde_json::Value::from(js.as_str()),
         serde_json::Value::from(wasm.as_str()),
     );
-    // All at once: without these, each would be found out about when the one before has come.
+    // All at once: without these, each would be discovered only after the previous one has loaded.
     let scripts = [js].into_iter().chain(modules);
     let scripts = scripts.map(|js| view! { <link rel="modulepreload" href=js nonce=nonce.clone()/> }).collect_view();
     let code = [wasm].into_iter().chain(bundles).map(|wasm| {
@@ -61,7 +61,7 @@ pub fn shell(assets: Assets) -> impl IntoView {
             </head>
             <body>
                 <App/>
-                // After the app, which is taken up from the first child of the body.
+                // After the app, which is hydrated from the first child of the body.
                 <div hidden inner_html=SPRITE></div>
             </body>
         </html>

@@ -1,4 +1,4 @@
-//! Requests by `fetch`, with the visitor's cookie; and answers that came before they were wanted.
+//! Requests by `fetch`, with the session cookie, and the cache of prefetched responses.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -8,58 +8,58 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Headers, RequestCache, RequestInit, RequestRedirect, Response};
 
-/// The browser's own way of asking.
+/// The transport in the browser.
 pub struct Fetch;
 
-/// Asks for what will be wanted soon, and keeps the answer for [`Fetch`].
-pub struct Ahead;
+/// Fetches what will probably be needed soon, and caches the response for [`Fetch`].
+pub struct Prefetch;
 
-/// Milliseconds for which an answer is as good as a new one.
+/// How long a cached response is fresh, in milliseconds.
 const FRESH_MS: f64 = 5_000.0;
-/// Answers that are kept at once.
-const MOST_KEPT: usize = 32;
+/// Maximum number of cached responses.
+const MAX_CACHED: usize = 32;
 
 thread_local! {
-    /// Answers by what was asked, with the time at which they came.
-    static KEPT: RefCell<BTreeMap<Request, (f64, Reply)>> = const { RefCell::new(BTreeMap::new()) };
+    /// Responses by request, with the time of arrival.
+    static CACHE: RefCell<BTreeMap<Request, (f64, Reply)>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// The kept answer, once. A change forgets all of them: they may be of before.
-fn kept(request: &Request) -> Option<Reply> {
-    KEPT.with_borrow_mut(|kept| {
+/// Takes the cached response. A change clears the cache, because its responses may be stale.
+fn cached(request: &Request) -> Option<Reply> {
+    CACHE.with_borrow_mut(|cached| {
         if request.method != "GET" {
-            kept.clear();
+            cached.clear();
             return None;
         }
-        let (at, reply) = kept.remove(request)?;
+        let (at, reply) = cached.remove(request)?;
         (js_sys::Date::now() - at < FRESH_MS).then_some(reply)
     })
 }
 
 impl Transport for Fetch {
     fn send(&self, request: Request) -> Carried {
-        // Values of JavaScript do not move between threads; there is one.
+        // JavaScript values cannot move between threads; there is only one.
         Box::pin(SendWrapper::new(async move {
-            if let Some(reply) = kept(&request) {
+            if let Some(reply) = cached(&request) {
                 return Ok(reply);
             }
-            carry(&request).await.map_err(|_| {
-                Error::unreachable("The platform does not answer. What you see stays; try again in a moment.")
-            })
+            fetch(&request)
+                .await
+                .map_err(|_| Error::unreachable("The platform is not responding. Try again in a moment."))
         }))
     }
 }
 
-impl Transport for Ahead {
+impl Transport for Prefetch {
     fn send(&self, request: Request) -> Carried {
         Box::pin(SendWrapper::new(async move {
-            let reply = carry(&request).await.map_err(|_| Error::unreachable("The platform does not answer."))?;
+            let reply = fetch(&request).await.map_err(|_| Error::unreachable("The platform is not responding."))?;
             if reply.status == 200 {
-                KEPT.with_borrow_mut(|kept| {
-                    if kept.len() >= MOST_KEPT {
-                        kept.clear();
+                CACHE.with_borrow_mut(|cached| {
+                    if cached.len() >= MAX_CACHED {
+                        cached.clear();
                     }
-                    kept.insert(request, (js_sys::Date::now(), reply.clone()));
+                    cached.insert(request, (js_sys::Date::now(), reply.clone()));
                 });
             }
             Ok(reply)
@@ -67,7 +67,7 @@ impl Transport for Ahead {
     }
 }
 
-async fn carry(request: &Request) -> Result<Reply, JsValue> {
+async fn fetch(request: &Request) -> Result<Reply, JsValue> {
     let headers = Headers::new()?;
     for (name, value) in &request.headers {
         headers.set(name, value)?;
@@ -75,7 +75,7 @@ async fn carry(request: &Request) -> Result<Reply, JsValue> {
     let init = RequestInit::new();
     init.set_method(request.method);
     init.set_headers(&headers);
-    // A page has the same address as the data behind it: neither may stand for the other.
+    // A page has the same URL as its data: one must not be cached for the other.
     init.set_cache(RequestCache::NoStore);
     init.set_redirect(RequestRedirect::Error);
     if !request.body.is_empty() {
@@ -83,7 +83,7 @@ async fn carry(request: &Request) -> Result<Reply, JsValue> {
     }
     let abort = AbortController::new()?;
     init.set_signal(Some(&abort.signal()));
-    // A future that is dropped, because the reader went on, takes its request along.
+    // Dropping the future, when the user navigates away, aborts the request.
     let _ending = EndsWith(abort);
     let window = web_sys::window().ok_or(JsValue::NULL)?;
     let response: Response = JsFuture::from(window.fetch_with_str_and_init(&request.path, &init)).await?.dyn_into()?;

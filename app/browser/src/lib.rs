@@ -1,4 +1,4 @@
-//! The WASM entry point: takes up the page that the server has sent.
+//! The WASM entry point: hydrates the page.
 #![cfg(target_arch = "wasm32")]
 
 mod fetch;
@@ -10,13 +10,13 @@ use leptos::prelude::*;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 #[cfg(not(any(erase_components, doc)))]
-compile_error!("The server draws pages with --cfg erase_components (.cargo/config.toml), which RUSTFLAGS hides.");
+compile_error!("The server renders pages with --cfg erase_components (.cargo/config.toml), which RUSTFLAGS overrides.");
 
-/// Called once by the page's script when the module is ready. Without the page's own code the page
-/// stays as the server drew it, and its links are ordinary ones.
+/// Called once by the page's script when the module is ready. If a bundle fails to load, the page
+/// stays as rendered by the server, with ordinary links.
 #[wasm_bindgen]
 pub async fn hydrate() {
-    // Without it a panic says nothing but "unreachable".
+    // Without it a panic reports only "unreachable".
     if cfg!(debug_assertions) {
         std::panic::set_hook(Box::new(|panic| web_sys::console::error_1(&panic.to_string().into())));
     }
@@ -26,7 +26,7 @@ pub async fn hydrate() {
     }
     leptos::mount::hydrate_body(|| {
         provide_context(api::Client::new(fetch::Fetch));
-        provide_context(app::prefetch::Ahead(api::Client::new(fetch::Ahead)));
+        provide_context(app::prefetch::PrefetchClient(api::Client::new(fetch::Prefetch)));
         provide_context::<Arc<dyn app::live::Socket>>(Arc::new(socket::OneSocket::new()));
         view! { <app::App/> }
     });

@@ -1,8 +1,8 @@
-//! The one websocket: opened with the first subscription, made again after a break.
+//! The page's websocket: opened with the first subscription, reopened after it is lost.
 //!
-//! Every subscription is remembered with its cursor, so that a new connection goes on where the
-//! old one broke off, without a gap and without a line twice. Nothing here is reactive: a signal
-//! for each message would lose some and wake everything thousands of times a second.
+//! Every subscription is stored with its cursor, so that a new connection resumes where the
+//! old one ended, without gaps or duplicates. Nothing here is reactive: a signal
+//! per message would lose some and wake its effects thousands of times a second.
 
 use std::{any::Any, cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
@@ -10,7 +10,7 @@ use api::{
     Error,
     live::{ToServer, Topic},
 };
-use app::live::{Link, LinkState, Said, Sink, Socket};
+use app::live::{Link, LinkState, Message, Sink, Socket};
 use leptos::prelude::*;
 use send_wrapper::SendWrapper;
 use serde::Deserialize;
@@ -18,10 +18,10 @@ use serde_json::value::RawValue;
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{CloseEvent, MessageEvent, WebSocket};
 
-/// Longest wait before the connection is tried again.
+/// Maximum delay before reconnecting.
 const LONGEST_WAIT_MS: u32 = 8_000;
-/// A subscription that broke off is tried again after this time.
-const AGAIN: Duration = Duration::from_secs(3);
+/// Delay before a failed subscription is retried.
+const RETRY_AFTER: Duration = Duration::from_secs(3);
 
 /// The page's one connection.
 pub struct OneSocket(SendWrapper<Rc<RefCell<Inner>>>);
@@ -34,7 +34,7 @@ struct Followed {
 #[derive(Default)]
 struct Inner {
     socket: Option<WebSocket>,
-    // Callbacks of closed sockets are kept for a round: one of them may be running.
+    // Callbacks of a closed socket are kept until the next: one of them may be running.
     callbacks: Vec<Box<dyn Any>>,
     followed: BTreeMap<u32, Followed>,
     last_id: u32,
@@ -44,7 +44,7 @@ struct Inner {
     over: bool,
 }
 
-/// A frame with its payload left as text: only the subscriber knows what it is.
+/// A frame with its payload as raw JSON: only the subscriber knows its type.
 #[derive(Deserialize)]
 struct Frame<'a> {
     #[serde(rename = "type")]
@@ -80,7 +80,7 @@ impl Socket for OneSocket {
             id
         };
         if self.0.borrow().socket.is_some() {
-            self.0.borrow().say(&ToServer::Subscribe { id, topic });
+            self.0.borrow().send(&ToServer::Subscribe { id, topic });
         } else {
             connect(&self.0);
         }
@@ -88,13 +88,13 @@ impl Socket for OneSocket {
     }
 
     fn credit(&self, id: u32, more: u32) {
-        self.0.borrow().say(&ToServer::Credit { id, more });
+        self.0.borrow().send(&ToServer::Credit { id, more });
     }
 
     fn unsubscribe(&self, id: u32) {
         let mut inner = self.0.borrow_mut();
         if inner.followed.remove(&id).is_some() {
-            inner.say(&ToServer::Unsubscribe { id });
+            inner.send(&ToServer::Unsubscribe { id });
         }
     }
 
@@ -104,7 +104,7 @@ impl Socket for OneSocket {
 }
 
 impl Inner {
-    fn say(&self, message: &ToServer) {
+    fn send(&self, message: &ToServer) {
         let open = self.socket.as_ref().filter(|s| s.ready_state() == WebSocket::OPEN);
         if let (Some(socket), Ok(text)) = (open, serde_json::to_string(message)) {
             let _ = socket.send_with_str(&text);
@@ -138,7 +138,7 @@ fn connect(shared: &Shared) {
     let me = shared.clone();
     let opened = Closure::<dyn Fn()>::new(move || on_open(&me));
     let me = shared.clone();
-    let heard = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
+    let received = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
         if let Some(text) = event.data().as_string() {
             on_frame(&me, &text);
         }
@@ -146,20 +146,20 @@ fn connect(shared: &Shared) {
     let me = shared.clone();
     let closed = Closure::<dyn Fn(CloseEvent)>::new(move |_: CloseEvent| on_close(&me));
     socket.set_onopen(Some(opened.as_ref().unchecked_ref()));
-    socket.set_onmessage(Some(heard.as_ref().unchecked_ref()));
+    socket.set_onmessage(Some(received.as_ref().unchecked_ref()));
     socket.set_onclose(Some(closed.as_ref().unchecked_ref()));
     let mut inner = shared.borrow_mut();
     inner.socket = Some(socket);
     if inner.callbacks.len() > 3 {
         inner.callbacks.drain(0..3);
     }
-    inner.callbacks.extend([Box::new(opened) as Box<dyn Any>, Box::new(heard), Box::new(closed)]);
+    inner.callbacks.extend([Box::new(opened) as Box<dyn Any>, Box::new(received), Box::new(closed)]);
 }
 
 fn on_open(shared: &Shared) {
     let inner = shared.borrow();
     for (id, followed) in &inner.followed {
-        inner.say(&ToServer::Subscribe { id: *id, topic: followed.topic.clone() });
+        inner.send(&ToServer::Subscribe { id: *id, topic: followed.topic.clone() });
     }
     inner.report(Link::Open);
 }
@@ -188,44 +188,44 @@ fn on_frame(shared: &Shared, text: &str) {
                 state.signed_out.try_set(true);
             }
         }
-        "value" => tell(shared, frame.id, Said::Value(frame.value.map_or("null", RawValue::get))),
+        "value" => deliver(shared, frame.id, Message::Value(frame.value.map_or("null", RawValue::get))),
         "lines" => {
             if let (Some(cursor), Some(followed)) = (frame.cursor, shared.borrow_mut().followed.get_mut(&frame.id)) {
                 resume_after(&mut followed.topic, cursor);
             }
-            tell(shared, frame.id, Said::Lines(frame.lines.map_or("[]", RawValue::get)));
+            deliver(shared, frame.id, Message::Lines(frame.lines.map_or("[]", RawValue::get)));
         }
         "dropped" => {
             let lines = frame.lines.and_then(|n| n.get().parse().ok()).unwrap_or(0);
-            tell(shared, frame.id, Said::Dropped(lines));
+            deliver(shared, frame.id, Message::Dropped(lines));
         }
         "end" => {
-            tell(shared, frame.id, Said::End);
+            deliver(shared, frame.id, Message::End);
             shared.borrow_mut().followed.remove(&frame.id);
         }
         "failed" => {
             let Some(error) = &frame.error else { return };
-            // The server's own trouble passes (its database is started again): nobody has to reload.
+            // Server errors are temporary (a database restart): retry, so that nobody has to reload.
             if error.id == "internal_server_error" {
-                return again(shared, frame.id);
+                return resubscribe_later(shared, frame.id);
             }
-            tell(shared, frame.id, Said::Failed(error));
+            deliver(shared, frame.id, Message::Failed(error));
             shared.borrow_mut().followed.remove(&frame.id);
         }
         _ => {}
     }
 }
 
-/// Subscribes anew in a while, if it is still wanted then.
-fn again(shared: &Shared, id: u32) {
+/// Subscribes again after a delay, unless the subscription has ended by then.
+fn resubscribe_later(shared: &Shared, id: u32) {
     let me = shared.clone();
     let subscribe = move || {
         let inner = me.borrow();
         if let Some(followed) = inner.followed.get(&id) {
-            inner.say(&ToServer::Subscribe { id, topic: followed.topic.clone() });
+            inner.send(&ToServer::Subscribe { id, topic: followed.topic.clone() });
         }
     };
-    set_timeout(subscribe, AGAIN);
+    set_timeout(subscribe, RETRY_AFTER);
 }
 
 fn on_hello(shared: &Shared, version: Option<String>) {
@@ -243,10 +243,10 @@ fn on_hello(shared: &Shared, version: Option<String>) {
 }
 
 /// The subscriber is called with nothing borrowed: it may subscribe or end subscriptions.
-fn tell(shared: &Shared, id: u32, said: Said<'_>) {
+fn deliver(shared: &Shared, id: u32, message: Message<'_>) {
     let sink = shared.borrow().followed.get(&id).map(|f| f.sink.clone());
     if let Some(sink) = sink {
-        sink(said);
+        sink(message);
     }
 }
 

@@ -4,7 +4,7 @@ use api::{authorizations::Authorization, client::Page, passwords::Password, quot
 use leptos::{either::Either, prelude::*};
 
 use crate::{
-    data::{Moving, client, kept, paged},
+    data::{LiveData, client, paged, refetched},
     pages::{
         identities::Identities,
         oauth_clients::OauthClients,
@@ -24,7 +24,7 @@ use crate::{
 pub fn AccountPage() -> impl IntoView {
     let Visitor(account) = expect_context();
     let first = client();
-    let password: Moving<Password> = kept(|| (), move |()| first.password_info());
+    let password: LiveData<Password> = refetched(|| (), move |()| first.password_info());
     view! {
         <Deck title="Account".to_owned() crumbs=vec![Crumb::here("Account")]>
             <div class="page">
@@ -56,7 +56,8 @@ pub fn AccountPage() -> impl IntoView {
 #[component]
 fn Tokens() -> impl IntoView {
     let client = client();
-    let tokens: Moving<Page<Authorization>> = paged("tokens", || (), move |(), after| client.authorization_page(after));
+    let tokens: LiveData<Page<Authorization>> =
+        paged("tokens", || (), move |(), after| client.authorization_page(after));
     let made = RwSignal::new(None::<Authorization>);
     view! {
         <section class="sec" id="tokens" aria-labelledby="tokens-h">
@@ -102,7 +103,7 @@ fn MadeToken(token: Authorization, made: RwSignal<Option<Authorization>>) -> imp
 }
 
 #[component]
-fn TokenRow(token: Authorization, tokens: Moving<Page<Authorization>>) -> impl IntoView {
+fn TokenRow(token: Authorization, tokens: LiveData<Page<Authorization>>) -> impl IntoView {
     let clock = crate::clock::Clock::of_page();
     let busy = RwSignal::new(false);
     let client = client();
@@ -110,7 +111,7 @@ fn TokenRow(token: Authorization, tokens: Moving<Page<Authorization>>) -> impl I
     let id = token.id;
     let revoke = Callback::new(move |()| {
         act(busy, "Could not revoke the token", client.authorization_delete(&id.to_string()), move |gone| {
-            tokens.again();
+            tokens.refetch();
             toasts.done(format!("Token for {} revoked", gone.description));
         });
     });
@@ -135,7 +136,7 @@ fn TokenRow(token: Authorization, tokens: Moving<Page<Authorization>>) -> impl I
 }
 
 #[component]
-fn NewToken(tokens: Moving<Page<Authorization>>, made: RwSignal<Option<Authorization>>) -> impl IntoView {
+fn NewToken(tokens: LiveData<Page<Authorization>>, made: RwSignal<Option<Authorization>>) -> impl IntoView {
     let name = RwSignal::new(String::new());
     let chosen = Chosen::usual();
     let busy = RwSignal::new(false);
@@ -148,7 +149,7 @@ fn NewToken(tokens: Moving<Page<Authorization>>, made: RwSignal<Option<Authoriza
         act(busy, "Could not create the token", client.authorization_create(&create), move |token| {
             made.set(Some(token));
             name.set(String::new());
-            tokens.again();
+            tokens.refetch();
         });
     };
     view! {
@@ -165,7 +166,7 @@ fn NewToken(tokens: Moving<Page<Authorization>>, made: RwSignal<Option<Authoriza
 #[component]
 fn Sessions() -> impl IntoView {
     let client = client();
-    let sessions: Moving<Page<Session>> = paged("sessions", || (), move |(), after| client.session_page(after));
+    let sessions: LiveData<Page<Session>> = paged("sessions", || (), move |(), after| client.session_page(after));
     view! {
         <section class="sec" id="sessions" aria-labelledby="sessions-h">
             <div class="sec-h"><h2 id="sessions-h">"Sessions"</h2><span class="meta">"signed-in browsers"</span></div>
@@ -197,12 +198,12 @@ fn browser(agent: &str) -> String {
 }
 
 #[component]
-fn SessionRow(session: Session, sessions: Moving<Page<Session>>) -> impl IntoView {
+fn SessionRow(session: Session, sessions: LiveData<Page<Session>>) -> impl IntoView {
     let busy = RwSignal::new(false);
     let client = client();
     let id = session.id;
     let end = Callback::new(move |()| {
-        act(busy, "Could not end the session", client.session_delete(&id.to_string()), move |_| sessions.again());
+        act(busy, "Could not end the session", client.session_delete(&id.to_string()), move |_| sessions.refetch());
     });
     view! {
         <li class="row wrap g3">
@@ -218,11 +219,11 @@ fn SessionRow(session: Session, sessions: Moving<Page<Session>>) -> impl IntoVie
 }
 
 #[component]
-fn EndOthers(sessions: Moving<Page<Session>>) -> impl IntoView {
+fn EndOthers(sessions: LiveData<Page<Session>>) -> impl IntoView {
     let (busy, client, toasts) = (RwSignal::new(false), client(), Toasts::of_page());
     let end = Callback::new(move |()| {
         act(busy, "Could not end the sessions", client.session_delete_others(), move |_| {
-            sessions.again();
+            sessions.refetch();
             toasts.done("All other browsers have been signed out");
         });
     });
@@ -268,7 +269,7 @@ fn SignInLink() -> impl IntoView {
 #[component]
 fn Quotas() -> impl IntoView {
     let (client, Visitor(account)) = (client(), expect_context());
-    let quotas: Moving<Vec<Quota>> = kept(|| (), move |()| client.user_quota_list("~"));
+    let quotas: LiveData<Vec<Quota>> = refetched(|| (), move |()| client.user_quota_list("~"));
     view! {
         <section class="sec" id="quotas" aria-labelledby="quotas-h">
             <div class="sec-h"><h2 id="quotas-h">"Quotas"</h2><span class="meta">"for your own apps; team apps count towards the team's quotas"</span>

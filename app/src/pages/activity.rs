@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    data::{Moving, asked, client, place},
+    data::{LiveData, client, fetched, place},
     parts::{Ago, Avatar, Each, Icon, LiveMark, Show, dom},
     words,
 };
@@ -172,13 +172,13 @@ pub fn ActivityPage() -> impl IntoView {
     let (for_releases, for_builds) = (client(), client());
     let query = use_query_map();
     let older = place(OLDER);
-    let releases: Moving<Page<Release>> = asked(
+    let releases: LiveData<Page<Release>> = fetched(
         move || (app.name.get(), older.get()),
         move |(name, older): (String, Option<String>)| {
             for_releases.release_page(&name, places(older.as_deref()).0.as_deref())
         },
     );
-    let builds: Moving<Page<Build>> = asked(
+    let builds: LiveData<Page<Build>> = fetched(
         move || (app.name.get(), older.get()),
         move |(name, older): (String, Option<String>)| -> Asked<Page<Build>> {
             for_builds.build_page(&name, places(older.as_deref()).1.as_deref())
@@ -353,7 +353,7 @@ fn BuildItem(app: ThisApp, item: Build) -> impl IntoView {
         BuildStatus::Succeeded => ("ok", "ok"),
     };
     let (number, at, until, status) = (item.number, item.created_at, item.updated_at, item.status);
-    let said = move || match status {
+    let outcome = move || match status {
         BuildStatus::Pending => format!("building for {}", words::span((clock.now() - at).num_seconds())),
         BuildStatus::Failed => format!("failed after {}, nothing released", words::span((until - at).num_seconds())),
         BuildStatus::Succeeded => format!("built in {}", words::span((until - at).num_seconds())),
@@ -371,7 +371,7 @@ fn BuildItem(app: ThisApp, item: Build) -> impl IntoView {
                     <Avatar who=item.user.email.clone()/>
                     <span>{words::who(&item.user.email)}", "<Ago at=at/></span>
                     {item.source_blob.version.as_deref().map(|c| view! { <span class="sha">{words::short_commit(c)}</span> })}
-                    <span>{move || if queued > 0 { words::lower(&words::queued(queued)) } else { said() }}</span>
+                    <span>{move || if queued > 0 { words::lower(&words::queued(queued)) } else { outcome() }}</span>
                 </div>
                 {item.error.clone().map(|why| view! { <div class="term" tabindex="0" aria-label="Why it failed"><pre class="e">{why}</pre></div> })}
             </div>

@@ -11,7 +11,7 @@ use leptos_router::{
 };
 
 use crate::{
-    data::{Moving, client},
+    data::{LiveData, client},
     parts::{ActButton, Ago, Crumb, Deck, Glyph, Icon, PageHead, Show, Status, Toasts, act, condition},
 };
 
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub struct ThisApp {
     pub name: Memo<String>,
-    pub status: Moving<AppStatus>,
+    pub status: LiveData<AppStatus>,
     /// What whoever looks may do; nothing before the browser knows.
     rights: RwSignal<Vec<String>>,
 }
@@ -30,7 +30,7 @@ impl ThisApp {
         let params = use_params_map();
         let name = Memo::new(move |_| params.with(|p| p.get("app").unwrap_or_default()));
         let client = client();
-        let status = Moving::new(
+        let status = LiveData::new(
             move || name.get(),
             move |name: String| client.app_status(&name),
             |app| Some(Topic::App { app }),
@@ -213,8 +213,8 @@ fn Acts(app: ThisApp, status: Signal<AppStatus>, tab: Memo<usize>) -> impl IntoV
     let client = client();
     let toasts = Toasts::of_page();
     let restart = Callback::new(move |()| {
-        let asked = client.dyno_restart_all(&app.name.get_untracked());
-        act(busy, "Could not restart the app", asked, move |_| toasts.done("All dynos are restarting"));
+        let request = client.dyno_restart_all(&app.name.get_untracked());
+        act(busy, "Could not restart the app", request, move |_| toasts.done("All dynos are restarting"));
     });
     let scales = may(status, "scale");
     let running = Memo::new(move |_| status.with(|s| !s.dynos.is_empty()));

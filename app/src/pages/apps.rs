@@ -11,8 +11,8 @@ use leptos::{either::Either, prelude::*};
 use uuid::Uuid;
 
 use crate::{
-    data::{Moving, asked, client, place},
-    live::{Live, Said},
+    data::{LiveData, client, fetched, place},
+    live::{Live, Message},
     parts::{Ago, Avatar, Crumb, Deck, Each, Glyph, Icon, LiveMark, PageHead, Pager, Spark, Status, Tone, condition},
     words,
 };
@@ -22,14 +22,14 @@ use crate::{
 pub fn AppsPage() -> impl IntoView {
     let client = client();
     let place = place(LIST);
-    let apps: Moving<Page<AppSummary>> =
-        asked(move || place.get(), move |after: Option<String>| client.app_summary_page(after.as_deref()));
-    let heard = heard();
+    let apps: LiveData<Page<AppSummary>> =
+        fetched(move || place.get(), move |after: Option<String>| client.app_summary_page(after.as_deref()));
+    let live_apps = live_apps();
     view! {
         <Deck title="Apps".to_owned() crumbs=vec![Crumb::here("Apps")]>
             <div class="page" id=LIST>{apps.show(6, move |page| {
                 let is_first = place.get_untracked().is_none();
-                let apps = Memo::new(move |_| page.with(|page| heard.with(|heard| current(page, heard.as_deref(), is_first))));
+                let apps = Memo::new(move |_| page.with(|page| live_apps.with(|live_apps| current(page, live_apps.as_deref(), is_first))));
                 let is_part = Memo::new(move |_| !is_first || page.with(|p| p.next.is_some()));
                 let next = Signal::derive(move || page.with(|p| p.next.clone()));
                 view! { <Apps apps=apps.into() is_part next/> }
@@ -43,24 +43,24 @@ pub fn AppsPage() -> impl IntoView {
 const LIST: &str = "apps";
 
 /// All apps, as they were told since the page was opened.
-fn heard() -> RwSignal<Option<Vec<AppSummary>>> {
-    let (heard, live) = (RwSignal::new(None), Live::of_page());
+fn live_apps() -> RwSignal<Option<Vec<AppSummary>>> {
+    let (live_apps, live) = (RwSignal::new(None), Live::of_page());
     Effect::new(move |_| {
-        live.subscribe(Topic::Apps, move |said| {
-            if let Said::Value(json) = said
+        live.subscribe(Topic::Apps, move |message| {
+            if let Message::Value(json) = message
                 && let Ok(all) = read(json)
             {
-                heard.try_set(Some(all));
+                live_apps.try_set(Some(all));
             }
         });
     });
-    heard
+    live_apps
 }
 
 /// The rows of a page as they are now. What was made since comes only to a list that is whole: elsewhere it
 /// may belong to another page.
-fn current(page: &Page<AppSummary>, heard: Option<&[AppSummary]>, is_first: bool) -> Vec<AppSummary> {
-    match heard {
+fn current(page: &Page<AppSummary>, live_apps: Option<&[AppSummary]>, is_first: bool) -> Vec<AppSummary> {
+    match live_apps {
         None => page.items.clone(),
         Some(all) if is_first && page.next.is_none() => all.to_vec(),
         Some(all) => page.items.iter().filter_map(|row| all.iter().find(|app| app.id == row.id).cloned()).collect(),

@@ -9,7 +9,7 @@ use leptos_router::hooks::use_query_map;
 
 use crate::{
     clock::Clock,
-    data::{client, kept},
+    data::{client, refetched},
     parts::{ActButton, Avatar, Crumb, Deck, Each, Glyph, Icon, PageHead, Show, act},
     words,
 };
@@ -37,7 +37,7 @@ fn looked_for() -> EventQuery {
 #[component]
 pub fn AuditPage() -> impl IntoView {
     let client = client();
-    let events = kept(looked_for, move |wanted| client.event_find(&EventQuery { max: Some(STEP), ..wanted }));
+    let events = refetched(looked_for, move |wanted| client.event_find(&EventQuery { max: Some(STEP), ..wanted }));
     let export = move || format!("/events/export{}", query(&EventQuery { before: None, ..looked_for() }));
     view! {
         <Deck title="Audit log".to_owned() crumbs=vec![Crumb::here("Audit log")]>
@@ -61,8 +61,8 @@ fn Verified() -> impl IntoView {
     let (busy, found) = (RwSignal::new(false), RwSignal::new(None::<(bool, String)>));
     let client = client();
     let verify = Callback::new(move |()| {
-        let asked = client.call::<serde_json::Value>("GET", "/events/verify".into(), None);
-        act(busy, "Could not verify the log", asked, move |verdict| {
+        let request = client.call::<serde_json::Value>("GET", "/events/verify".into(), None);
+        act(busy, "Could not verify the log", request, move |verdict| {
             let message = verdict["message"].as_str().unwrap_or_default().to_owned();
             found.set(Some((verdict["broken_at"].is_null(), message)));
         });

@@ -7,7 +7,7 @@ use leptos_router::hooks::use_params_map;
 use super::{app_frame::ThisApp, create::build_title};
 use crate::{
     clock::Clock,
-    data::{asked, client},
+    data::{client, fetched},
     parts::{ActButton, Avatar, BuildOutput, Crumb, Deck, Icon, PageHead, Show, Status, Toasts, Tone, act},
     words,
 };
@@ -19,7 +19,7 @@ pub fn BuildPage() -> impl IntoView {
     let params = use_params_map();
     let number = Memo::new(move |_| params.with(|p| p.get("n").and_then(|n| n.parse::<i32>().ok()).unwrap_or(0)));
     let client = client();
-    let build = asked(
+    let build = fetched(
         move || (app.name.get(), number.get()),
         move |(name, number): (String, i32)| client.build_info(&name, &number.to_string()),
     );
@@ -40,8 +40,8 @@ pub fn BuildPage() -> impl IntoView {
                     // The status is newer where it knows the build: it moves.
                     let found = Memo::new(move |_| {
                         let n = number.get();
-                        let moving = app.status.get().and_then(|s| s.builds.into_iter().find(|b| b.number == n));
-                        moving.unwrap_or_else(|| build.get())
+                        let data = app.status.get().and_then(|s| s.builds.into_iter().find(|b| b.number == n));
+                        data.unwrap_or_else(|| build.get())
                     });
                     let id = Memo::new(move |_| found.with(|b| b.id.get()));
                     move || view! { <OneBuild app id=id.get() found/> }
@@ -144,8 +144,8 @@ fn Cancel(app: ThisApp, id: uuid::Uuid) -> impl IntoView {
     let client = client();
     let toasts = Toasts::of_page();
     let cancel = Callback::new(move |()| {
-        let asked = client.build_cancel(&app.name.get_untracked(), &id.to_string());
-        act(busy, "Could not cancel the build", asked, move |_| toasts.done("Build cancelled"));
+        let request = client.build_cancel(&app.name.get_untracked(), &id.to_string());
+        act(busy, "Could not cancel the build", request, move |_| toasts.done("Build cancelled"));
     });
     view! { <ActButton class="btn dgr".to_owned() busy on_click=cancel><Icon name="x" size="i-s"/>"Cancel build"</ActButton> }
 }

@@ -30,7 +30,7 @@ pub fn meaning(code: &str) -> Option<&'static str> {
 
 /// The same in two or three words; nothing for a code that is not known.
 pub fn title(code: &str) -> &'static str {
-    meaning(code).and_then(|said| said.split([':', '.']).next()).unwrap_or_default()
+    meaning(code).and_then(|text| text.split([':', '.']).next()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use super::app_frame::ThisApp;
 use crate::{
-    data::{asked, client},
+    data::{client, fetched},
     parts::{Avatar, Icon},
     words,
 };
@@ -23,7 +23,7 @@ pub fn pair(text: &str) -> Option<(i32, i32)> {
 #[component]
 pub fn Compare(app: ThisApp, from: i32, to: i32) -> impl IntoView {
     let client = client();
-    let changes = asked(
+    let changes = fetched(
         move || app.name.get(),
         move |name: String| {
             let since = ReleaseChangesQuery { since: Some(format!("v{from}")) };
@@ -48,18 +48,18 @@ pub fn Compare(app: ThisApp, from: i32, to: i32) -> impl IntoView {
 }
 
 fn summary(c: &ReleaseChanges) -> String {
-    let mut said = Vec::new();
+    let mut parts = Vec::new();
     if let Some(at) = c.from_at {
-        said.push(format!("{} apart", words::span((c.to_at - at).num_seconds())));
+        parts.push(format!("{} apart", words::span((c.to_at - at).num_seconds())));
     }
     if !c.commits.is_empty() {
         let mut people: Vec<&str> = c.commits.iter().map(|c| c.author.as_str()).collect();
         people.sort_unstable();
         people.dedup();
-        said.push(words::count(c.commits.len(), "commit", "commits"));
-        said.push(format!("by {}", words::count(people.len(), "person", "people")));
+        parts.push(words::count(c.commits.len(), "commit", "commits"));
+        parts.push(format!("by {}", words::count(people.len(), "person", "people")));
     }
-    said.join(" · ")
+    parts.join(" · ")
 }
 
 fn sections(c: &ReleaseChanges) -> AnyView {
@@ -167,14 +167,14 @@ fn impact(c: &ReleaseChanges) -> Option<AnyView> {
     .into_any())
 }
 
-fn measure(name: &'static str, a: Option<f64>, b: Option<f64>, say: fn(f64) -> String) -> AnyView {
+fn measure(name: &'static str, a: Option<f64>, b: Option<f64>, formatter: fn(f64) -> String) -> AnyView {
     let (tone, change) = change(a, b);
-    let said = |v: Option<f64>| v.map_or("–".to_owned(), say);
+    let shown = |v: Option<f64>| v.map_or("–".to_owned(), formatter);
     view! {
         <tr role="row">
             <td role="cell">{name}</td>
-            <td role="cell" class="r dim">{said(a)}</td>
-            <td role="cell" class="r">{said(b)}</td>
+            <td role="cell" class="r dim">{shown(a)}</td>
+            <td role="cell" class="r">{shown(b)}</td>
             <td role="cell" class=format!("r {tone}")>{change}</td>
         </tr>
     }

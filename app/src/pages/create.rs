@@ -11,7 +11,7 @@ use leptos::{either::Either, prelude::*};
 use self::form::NameForm;
 use super::app_frame::ThisApp;
 use crate::{
-    data::{asked, client},
+    data::{client, fetched},
     parts::{BuildOutput, Cmd, Crumb, Deck, Glyph, Icon, LiveMark, PageHead, Show, act},
 };
 
@@ -206,7 +206,7 @@ pub fn FirstPush(status: Signal<AppStatus>) -> impl IntoView {
 fn Samples(app: ThisApp) -> impl IntoView {
     let client = client();
     let busy = RwSignal::new(false);
-    let samples = asked(|| (), {
+    let samples = fetched(|| (), {
         let client = client.clone();
         move |()| client.sample_list()
     });
@@ -217,8 +217,8 @@ fn Samples(app: ThisApp) -> impl IntoView {
                 <span class="dim">"No code at hand? Start from a sample:"</span>
                 {samples.get_untracked().into_iter().map(|s| {
                     let start = move |_| {
-                        let asked = client.with_value(|c| c.sample_deploy(&app.name.get_untracked(), &s.name));
-                        act(busy, "Could not build the sample", asked, |_| {});
+                        let request = client.with_value(|c| c.sample_deploy(&app.name.get_untracked(), &s.name));
+                        act(busy, "Could not build the sample", request, |_| {});
                     };
                     view! { <button class="btn sm" type="button" aria-busy=move || busy.get().to_string() on:click=start>{s.title}</button> }
                 }).collect_view()}

@@ -75,7 +75,7 @@ fn CrashCard(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl Into
     let id = format!("crash-{name}");
     let labelled = id.clone();
     let title = name.clone();
-    let said = format!("Last log lines of {name}");
+    let label = format!("Last log lines of {name}");
     view! {
         <section class="card" aria-labelledby=labelled style="border-color:var(--bad-dot)">
             <div class="in row top-a wrap g4">
@@ -100,7 +100,7 @@ fn CrashCard(app: ThisApp, name: String, status: Signal<AppStatus>) -> impl Into
             </div>
             <Show when=move || !lines.with(Vec::is_empty)>
                 <div class="in" style="padding-top:0">
-                    <div class="term" role="group" tabindex="0" aria-label=said.clone()>
+                    <div class="term" role="group" tabindex="0" aria-label=label.clone()>
                         <pre>{move || lines.get().iter().map(|line| last_line(line, clock)).collect_view()}</pre>
                     </div>
                 </div>
@@ -135,8 +135,8 @@ pub fn RestartButton(app: ThisApp, name: String, word: &'static str, class: &'st
     let name = StoredValue::new(name);
     let scales = app.may("scale");
     let restart = Callback::new(move |()| {
-        let asked = name.with_value(|n| client.dyno_restart(&app.name.get_untracked(), n));
-        act(busy, format!("Could not restart {}", name.get_value()), asked, move |_| {
+        let request = name.with_value(|n| client.dyno_restart(&app.name.get_untracked(), n));
+        act(busy, format!("Could not restart {}", name.get_value()), request, move |_| {
             toasts.done(format!("{} is restarting", name.get_value()));
         });
     });

@@ -11,24 +11,24 @@ use leptos_router::hooks::use_query_map;
 
 use crate::{
     clock::Clock,
-    data::{Moving, asked, client, kept, paged},
+    data::{LiveData, client, fetched, paged, refetched},
     pages::refusals::sentence,
     parts::{Ago, AskFirst, Each, Glyph, Icon, Pager, Show, Toasts, act},
     words,
 };
 
-type List = Moving<Page<Identity>>;
+type List = LiveData<Page<Identity>>;
 
 /// The accounts at providers that sign this one in, and how another one is added.
 #[component]
 pub fn Identities(
     /// Another way in, if there is one.
-    password: Moving<Password>,
+    password: LiveData<Password>,
 ) -> impl IntoView {
     let (first, other, options) = (client(), client(), client());
     let identities: List = paged("identities", || (), move |(), after| first.identity_page(after));
-    let proposals: Moving<Vec<IdentityProposal>> = kept(|| (), move |()| other.identity_proposal_list());
-    let options: Moving<SignInOptions> = asked(|| (), move |()| options.sign_in_options());
+    let proposals: LiveData<Vec<IdentityProposal>> = refetched(|| (), move |()| other.identity_proposal_list());
+    let options: LiveData<SignInOptions> = fetched(|| (), move |()| options.sign_in_options());
     view! {
         <section class="sec" id="identities" aria-labelledby="identities-h">
             <div class="sec-h"><h2 id="identities-h">"Sign-in"</h2><span class="meta">"accounts with identity providers that you can sign in with"</span></div>
@@ -39,7 +39,7 @@ pub fn Identities(
             {password.show(0, move |password| identities.show(1, move |list| view! {
                 <div class="card">
                     <Rows list password identities/>
-                    {options.show(0, |options| view! { <Ways options/> })}
+                    {options.show(0, |options| view! { <AddSignInMethod options/> })}
                 </div>
                 <Pager name="identities" what="linked accounts" next=Signal::derive(move || list.with(|p| p.next.clone()))/>
             }))}
@@ -63,7 +63,7 @@ fn Rows(list: Signal<Page<Identity>>, password: Signal<Password>, identities: Li
         let on_click = Callback::new(move |()| {
             let title = title.clone();
             act(busy, "Could not unlink the account", client.identity_delete(&id), move |_| {
-                identities.again();
+                identities.refetch();
                 toasts.done(format!("{title} unlinked; your other sessions have ended"));
             });
         });
@@ -109,7 +109,7 @@ pub fn IdentityRow(identity: Identity, does: AnyView) -> impl IntoView {
 
 /// The providers that can be added. Links, so that it works without scripts.
 #[component]
-fn Ways(options: Signal<SignInOptions>) -> impl IntoView {
+fn AddSignInMethod(options: Signal<SignInOptions>) -> impl IntoView {
     let link = |provider: SignInProvider| {
         view! {
             <a class="btn sm" rel="external" href=format!("/login/oauth/{}?link=true", segment(&provider.name))>
@@ -149,7 +149,7 @@ fn NotLinked(options: Signal<SignInOptions>) -> impl IntoView {
 
 /// An account at a provider that waits for the owner's word. The forms work without scripts.
 #[component]
-fn Proposal(proposal: IdentityProposal, proposals: Moving<Vec<IdentityProposal>>, identities: List) -> impl IntoView {
+fn Proposal(proposal: IdentityProposal, proposals: LiveData<Vec<IdentityProposal>>, identities: List) -> impl IntoView {
     let (busy, toasts, clock) = (RwSignal::new(false), Toasts::of_page(), Clock::of_page());
     let (client, other) = (client(), client());
     let (id, title) = (proposal.id.to_string(), StoredValue::new(proposal.title.clone()));
@@ -158,15 +158,15 @@ fn Proposal(proposal: IdentityProposal, proposals: Moving<Vec<IdentityProposal>>
     let accept = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         act(busy, "Could not link the account", client.identity_proposal_accept(&id), move |_| {
-            proposals.again();
-            identities.again();
+            proposals.refetch();
+            identities.refetch();
             toasts.done(format!("You can now sign in through {}", title.get_value()));
         });
     };
     let refuse = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         act(busy, "Could not decline the account", other.identity_proposal_delete(&no), move |_| {
-            proposals.again();
+            proposals.refetch();
             toasts.done(format!("{} was not linked", title.get_value()));
         });
     };

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 
 use super::{invitation_policy::InvitationPolicySection, users::Users};
 use crate::{
-    data::{Moving, client, kept},
+    data::{LiveData, client, refetched},
     pages::passwords::PasswordSwitch,
     parts::{ActButton, AskFirst, Cmd, Crumb, Deck, Each, PageHead, Toasts, act},
 };
@@ -16,13 +16,13 @@ use crate::{
 use details::Details;
 use rules::NewRule;
 
-type Providers = Moving<Vec<IdentityProvider>>;
+type Providers = LiveData<Vec<IdentityProvider>>;
 
 /// `/sign-in`
 #[component]
 pub fn IdentityProvidersPage() -> impl IntoView {
     let client = client();
-    let providers: Providers = kept(|| (), move |()| client.identity_provider_list());
+    let providers: Providers = refetched(|| (), move |()| client.identity_provider_list());
     view! {
         <Deck title="Sign-in".to_owned() crumbs=vec![Crumb::here("Sign-in")]>
             <div class="page">
@@ -70,13 +70,13 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
         Callback::new(move |()| {
             act(busy, "Could not remove the provider", client.identity_provider_delete(&name), move |gone| {
                 toasts.done(format!("Provider {} removed", gone.title));
-                providers.again();
+                providers.refetch();
             });
         })
     };
     let save = Callback::new(move |update: IdentityProviderUpdate| {
         act(busy, "Could not change the provider", client.identity_provider_update(&name, &update), move |_| {
-            providers.again()
+            providers.refetch()
         });
     });
     let effects = vec![
@@ -166,7 +166,7 @@ fn NewProvider(providers: Providers) -> impl IntoView {
         };
         act(busy, "Could not add the provider", client.identity_provider_create(&create), move |_| {
             [name, title, issuer, id, secret, domains].iter().for_each(|field| field.set(String::new()));
-            providers.again();
+            providers.refetch();
         });
     };
     let field = |label: &'static str,

@@ -4,7 +4,7 @@ use api::invitation_policy::{InvitationPolicy, InvitationPolicyUpdate};
 use leptos::prelude::*;
 
 use crate::{
-    data::{Moving, client, kept},
+    data::{LiveData, client, refetched},
     parts::{Toasts, act},
 };
 
@@ -19,7 +19,7 @@ const WHO: [(&str, &str); 3] = [
 #[component]
 pub fn InvitationPolicySection() -> impl IntoView {
     let first = client();
-    let policy: Moving<InvitationPolicy> = kept(|| (), move |()| first.invitation_policy_info());
+    let policy: LiveData<InvitationPolicy> = refetched(|| (), move |()| first.invitation_policy_info());
     view! {
         <section class="sec" aria-labelledby="invitations-h">
             <div class="sec-h"><h2 id="invitations-h">"Invitations"</h2><span class="meta">"who can invite people without an account"</span></div>
@@ -30,7 +30,7 @@ pub fn InvitationPolicySection() -> impl IntoView {
 }
 
 #[component]
-fn Fields(policy: Moving<InvitationPolicy>, now: Signal<InvitationPolicy>) -> impl IntoView {
+fn Fields(policy: LiveData<InvitationPolicy>, now: Signal<InvitationPolicy>) -> impl IntoView {
     let (busy, client, toasts) = (RwSignal::new(false), client(), Toasts::of_page());
     let who = RwSignal::new(now.get_untracked().who);
     let domains = RwSignal::new(now.get_untracked().domains.join(", "));

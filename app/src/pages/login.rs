@@ -9,7 +9,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use crate::{
-    data::{asked, client},
+    data::{client, fetched},
     pages::{
         passwords::{PasswordForm, REFUSED},
         refusals::sentence,
@@ -37,7 +37,7 @@ fn place_of(next: &str) -> Option<&'static str> {
 #[component]
 pub fn LoginPage() -> impl IntoView {
     let client = client();
-    let options = asked(|| (), move |()| client.sign_in_options());
+    let options = fetched(|| (), move |()| client.sign_in_options());
     view! {
         <Title text="Sign in"/>
         <div class="login">

@@ -11,7 +11,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
 use super::app_frame::ThisApp;
-use crate::data::{asked, client};
+use crate::data::{client, fetched};
 use histogram::Histogram;
 use toolbar::Toolbar;
 use viewer::{Viewer, ViewerView};
@@ -110,7 +110,7 @@ pub fn LogsPage() -> impl IntoView {
     let app = ThisApp::of_page();
     let reading = Reading::from_address();
     let client = client();
-    let first = asked(
+    let first = fetched(
         move || app.name.get(),
         move |name: String| {
             let query = page_at(&reading.filter.get_untracked(), reading.place.get_untracked(), FIRST_LINES);

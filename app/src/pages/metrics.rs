@@ -16,8 +16,8 @@ use leptos_router::{
 use super::{app_frame::ThisApp, codes};
 use crate::{
     clock::Clock,
-    data::{Moving, asked, client},
-    live::{Live, Said},
+    data::{LiveData, client, fetched},
+    live::{Live, Message},
     parts::{
         Icon, LiveMark, Rail, Show, Spark,
         chart::{Chart, Frame, Series, grid},
@@ -55,14 +55,14 @@ pub fn MetricsPage() -> impl IntoView {
     let around = at.map(|at| Range::Between(at - Duration::minutes(15), at + Duration::minutes(15)));
     let range = RwSignal::new(around.unwrap_or(Range::Last(1)));
     let client = client();
-    let again = client.clone();
-    let metrics = asked(
+    let refresh_client = client.clone();
+    let metrics = fetched(
         move || (app.name.get(), range_key(range.get())),
         move |(name, _): (String, String)| {
             client.metrics_info(&name, &range.get_untracked().query(clock.now_untracked()))
         },
     );
-    refresh(app, range, metrics, again);
+    refresh(app, range, metrics, refresh_client);
     view! {
         <div class="page">
             <div class="row wrap g3">
@@ -103,22 +103,22 @@ fn range_key(range: Range) -> String {
 }
 
 /// Moves the right edge: every point for an hour, now and then for more.
-pub fn refresh(app: ThisApp, range: RwSignal<Range>, metrics: Moving<Metrics>, client: api::Client) {
+pub fn refresh(app: ThisApp, range: RwSignal<Range>, metrics: LiveData<Metrics>, client: api::Client) {
     let live = Live::of_page();
     Effect::new(move |_| {
         let (name, range) = (app.name.get(), range.get());
         let Range::Last(hours) = range else { return };
         let client = client.clone();
-        let heard = std::cell::Cell::new(0u32);
-        live.subscribe(Topic::Metrics { app: name.clone() }, move |said| {
-            let Said::Lines(_) = said else { return };
-            heard.set(heard.get() + 1);
-            if hours > 1 && !heard.get().is_multiple_of(6) {
+        let received = std::cell::Cell::new(0u32);
+        live.subscribe(Topic::Metrics { app: name.clone() }, move |message| {
+            let Message::Lines(_) = message else { return };
+            received.set(received.get() + 1);
+            if hours > 1 && !received.get().is_multiple_of(6) {
                 return;
             }
-            let asked = client.metrics_info(&name, &range.query(Utc::now()));
+            let request = client.metrics_info(&name, &range.query(Utc::now()));
             leptos::task::spawn_local(async move {
-                if let Ok(new) = asked.await {
+                if let Ok(new) = request.await {
                     metrics.put(new);
                 }
             });
@@ -225,11 +225,11 @@ fn Charts(app: ThisApp, metrics: Signal<Metrics>, range: RwSignal<Range>) -> imp
             <div style="margin-left:46px">{move || { let (events, from, to) = between.get(); view! { <Rail events from to/> } }}</div>
         </section>
         <div class="cols eq">
-            <Chart title="Response time" unit="ms, the router's service time" series=times frame say=words::milliseconds/>
-            <Chart title="Throughput" unit="requests per second" series=requests frame say=words::short_number stacked=true/>
-            <Chart title="Memory" unit="per dyno, against its quota" series=memory frame say=|v| words::bytes(v as u64) bytes=true limit=quota/>
-            <Chart title="CPU" unit="% of a core, per dyno" series=cpu frame say=|v| words::share(v / 100.0)/>
-            <Chart title="Concurrent requests" unit="queued or running" series=queue frame say=words::short_number/>
+            <Chart title="Response time" unit="ms, the router's service time" series=times frame formatter=words::milliseconds/>
+            <Chart title="Throughput" unit="requests per second" series=requests frame formatter=words::short_number stacked=true/>
+            <Chart title="Memory" unit="per dyno, against its quota" series=memory frame formatter=|v| words::bytes(v as u64) bytes=true limit=quota/>
+            <Chart title="CPU" unit="% of a core, per dyno" series=cpu frame formatter=|v| words::share(v / 100.0)/>
+            <Chart title="Concurrent requests" unit="queued or running" series=queue frame formatter=words::short_number/>
         </div>
         <Errors app metrics/>
         <AsTable metrics/>

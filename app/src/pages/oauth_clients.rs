@@ -9,7 +9,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use crate::{
-    data::{Moving, asked, client, paged},
+    data::{LiveData, client, fetched, paged},
     parts::{ActButton, CopyButton, Each, Icon, Pager, act},
 };
 
@@ -27,7 +27,7 @@ fn meaning(scope: &str) -> &'static str {
 }
 
 /// The question that the page's address asks.
-fn asked_for() -> ConsentQuery {
+fn consent_query() -> ConsentQuery {
     let map = use_query_map().get();
     let field = |name: &str| map.get(name).filter(|t| !t.is_empty());
     ConsentQuery {
@@ -45,7 +45,7 @@ fn asked_for() -> ConsentQuery {
 #[component]
 pub fn ConsentPage() -> impl IntoView {
     let client = client();
-    let consent = asked(asked_for, move |query| client.consent_info(&query));
+    let consent = fetched(consent_query, move |query| client.consent_info(&query));
     view! {
         <Title text="Authorize a program"/>
         <div class="login"><main id="main"><div class="lbox">
@@ -57,7 +57,7 @@ pub fn ConsentPage() -> impl IntoView {
 
 #[component]
 fn Question(consent: Consent) -> impl IntoView {
-    let query = asked_for();
+    let query = consent_query();
     let fields = [
         ("client_id", Some(query.client_id)),
         ("response_type", Some(query.response_type)),
@@ -93,7 +93,8 @@ fn Question(consent: Consent) -> impl IntoView {
 #[component]
 pub fn OauthClients() -> impl IntoView {
     let client = client();
-    let clients: Moving<Page<OauthClient>> = paged("clients", || (), move |(), after| client.oauth_client_page(after));
+    let clients: LiveData<Page<OauthClient>> =
+        paged("clients", || (), move |(), after| client.oauth_client_page(after));
     view! {
         <section class="sec" id="clients" aria-labelledby="clients-h">
             <div class="sec-h"><h2 id="clients-h">"OAuth clients"</h2><span class="meta">"your programs that act on behalf of users who authorize them"</span></div>
@@ -112,10 +113,12 @@ pub fn OauthClients() -> impl IntoView {
 }
 
 #[component]
-fn ClientRow(of: OauthClient, clients: Moving<Page<OauthClient>>) -> impl IntoView {
+fn ClientRow(of: OauthClient, clients: LiveData<Page<OauthClient>>) -> impl IntoView {
     let (busy, client, id) = (RwSignal::new(false), client(), of.id);
     let remove = Callback::new(move |()| {
-        act(busy, "Could not remove the client", client.oauth_client_delete(&id.to_string()), move |_| clients.again());
+        act(busy, "Could not remove the client", client.oauth_client_delete(&id.to_string()), move |_| {
+            clients.refetch()
+        });
     });
     view! {
         <li class="row wrap g3">
@@ -130,7 +133,7 @@ fn ClientRow(of: OauthClient, clients: Moving<Page<OauthClient>>) -> impl IntoVi
 }
 
 #[component]
-fn NewClient(clients: Moving<Page<OauthClient>>) -> impl IntoView {
+fn NewClient(clients: LiveData<Page<OauthClient>>) -> impl IntoView {
     let (name, to, busy) = (RwSignal::new(String::new()), RwSignal::new(String::new()), RwSignal::new(false));
     let client = client();
     let make = move |ev: leptos::ev::SubmitEvent| {
@@ -139,7 +142,7 @@ fn NewClient(clients: Moving<Page<OauthClient>>) -> impl IntoView {
         act(busy, "Could not create the client", client.oauth_client_create(&create), move |_| {
             name.set(String::new());
             to.set(String::new());
-            clients.again();
+            clients.refetch();
         });
     };
     view! {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    data::{asked, client, kept},
+    data::{client, fetched, refetched},
     parts::{Ago, Avatar, Each, LiveMark, Rail, Show, Spark, Status, Tone},
     words,
 };
@@ -110,10 +110,10 @@ fn sums(metrics: &Metrics) -> Sums {
 fn Figures(app: ThisApp) -> impl IntoView {
     let client = client();
     let clock = Clock::of_page();
-    let again = client.clone();
+    let refresh_client = client.clone();
     let metrics =
-        asked(move || app.name.get(), move |name: String| client.metrics_info(&name, &MetricsQuery::default()));
-    super::metrics::refresh(app, RwSignal::new(super::metrics::Range::Last(1)), metrics, again);
+        fetched(move || app.name.get(), move |name: String| client.metrics_info(&name, &MetricsQuery::default()));
+    super::metrics::refresh(app, RwSignal::new(super::metrics::Range::Last(1)), metrics, refresh_client);
     view! {
         <section class="sec" aria-label="Traffic">
             {metrics.show(2, move |metrics| {
@@ -160,8 +160,8 @@ fn unknown() -> (String, String) {
 }
 
 /// The number and the unit of what is said of it.
-fn in_two(said: String) -> (String, String) {
-    said.split_once(' ').map(|(n, unit)| (n.to_owned(), unit.to_owned())).unwrap_or_default()
+fn in_two(text: String) -> (String, String) {
+    text.split_once(' ').map(|(n, unit)| (n.to_owned(), unit.to_owned())).unwrap_or_default()
 }
 
 #[component]
@@ -313,7 +313,7 @@ pub const RECENT: u32 = 8;
 #[component]
 fn Recent(app: ThisApp) -> impl IntoView {
     let client = client();
-    let events = kept(move || app.name.get(), move |name: String| client.event_list_news(&name, RECENT));
+    let events = refetched(move || app.name.get(), move |name: String| client.event_list_news(&name, RECENT));
     view! {
         <section class="sec">
             <div class="sec-h"><h2>"Recent activity"</h2><a class="push small" href=move || app.path("/activity")>"All"</a></div>

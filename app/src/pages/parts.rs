@@ -41,7 +41,7 @@ pub fn PartsPage() -> impl IntoView {
                 <Lines/>
                 <Stages/>
                 <Waiting/>
-                <Asking/>
+                <Dialogs/>
                 <section class="sec">
                     <h2>"Icons"</h2>
                     <div class="row wrap g3">{ICONS.into_iter().map(|name| view! { <span title=name><Icon name size="i-l"/></span> }).collect_view()}</div>
@@ -173,7 +173,7 @@ fn Time() -> impl IntoView {
                 <li class="now"><span class="g"><Glyph name="ok"/></span><div class="b"><b>"v12"</b>" Quicker invoices"</div></li>
                 <li><span class="g"><Glyph name="bad"/></span><div class="b"><b>"Build 9"</b>" Does not compile"</div></li>
             </ol>
-            <Chart title="Response time" unit="ms" series frame say=words::milliseconds/>
+            <Chart title="Response time" unit="ms" series frame formatter=words::milliseconds/>
         </section>
     }
     .into_any()
@@ -243,7 +243,7 @@ fn Waiting() -> impl IntoView {
         <section class="sec">
             <h2>"Loading, failed, empty"</h2>
             <div class="card"><div class="in"><Skeleton lines=3/></div></div>
-            <ErrorPanel error again=Some(Callback::new(|()| ()))/>
+            <ErrorPanel error retry=Some(Callback::new(|()| ()))/>
             <div class="empty"><span class="faint"><Icon name="logs" size="i-l"/></span><h3>"No log lines yet"</h3></div>
             <div class="notes">
                 <div class="note bad"><Glyph name="bad"/><span><b>"web"</b>" has crashed"</span><a class="btn sm" href="/parts">"See why"</a></div>
@@ -255,7 +255,7 @@ fn Waiting() -> impl IntoView {
 }
 
 #[component]
-fn Asking() -> impl IntoView {
+fn Dialogs() -> impl IntoView {
     let open = RwSignal::new(false);
     let toasts = Toasts::of_page();
     view! {

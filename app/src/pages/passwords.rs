@@ -7,7 +7,7 @@ use api::passwords::{
 use leptos::{html, prelude::*};
 
 use crate::{
-    data::{Moving, client, kept},
+    data::{LiveData, client, refetched},
     parts::{ActButton, Ago, CopyButton, Glyph, Icon, Show, Toasts, act, dom},
     words,
 };
@@ -38,9 +38,9 @@ pub fn PasswordForm(
         let typed = |field: NodeRef<html::Input>| field.get_untracked().map(|f| f.value()).unwrap_or_default();
         let sign_in =
             PasswordSignIn { email: typed(email), password: typed(password), code: typed(code), next: to.clone() };
-        let asked = client.password_sign_in(&sign_in);
+        let request = client.password_sign_in(&sign_in);
         leptos::task::spawn_local(async move {
-            match asked.await {
+            match request.await {
                 Ok(signed_in) => _ = window().location().set_href(&signed_in.next),
                 Err(error) => {
                     busy.try_set(false);
@@ -81,7 +81,7 @@ enum Step {
 
 /// One's own password: a section of the account page. Nothing where there are none.
 #[component]
-pub fn Passwords(password: Moving<Password>) -> impl IntoView {
+pub fn Passwords(password: LiveData<Password>) -> impl IntoView {
     let step = RwSignal::new(Step::Rest);
     // What is shown once, and has the focus, is not drawn anew because an answer came meanwhile.
     let card = move |now: &dyn Fn() -> Password| match step.get() {
@@ -149,14 +149,14 @@ fn Begin(step: RwSignal<Step>) -> impl IntoView {
 }
 
 #[component]
-fn Enrol(enrolment: PasswordEnrolment, step: RwSignal<Step>, password: Moving<Password>) -> impl IntoView {
+fn Enrol(enrolment: PasswordEnrolment, step: RwSignal<Step>, password: LiveData<Password>) -> impl IntoView {
     let (code, busy, client) = (RwSignal::new(String::new()), RwSignal::new(false), client());
     let confirm = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         let proof = PasswordProof { code: code.get_untracked() };
         act(busy, "Could not activate the password", client.password_confirm(&proof), move |made| {
             step.set(Step::Codes(made.codes));
-            password.again();
+            password.refetch();
         });
     };
     // An address of its own, in which nothing can run, instead of markup in the page.
@@ -203,7 +203,7 @@ fn Codes(codes: Vec<String>, step: RwSignal<Step>) -> impl IntoView {
 }
 
 #[component]
-fn InForce(now: Password, password: Moving<Password>) -> impl IntoView {
+fn InForce(now: Password, password: LiveData<Password>) -> impl IntoView {
     let left = usize::try_from(now.recovery_codes).unwrap_or_default();
     view! {
         {(!now.enabled).then(|| view! {
@@ -222,7 +222,7 @@ fn InForce(now: Password, password: Moving<Password>) -> impl IntoView {
 }
 
 #[component]
-fn Change(password: Moving<Password>) -> impl IntoView {
+fn Change(password: LiveData<Password>) -> impl IntoView {
     let (new, code) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let (busy, client, toasts) = (RwSignal::new(false), client(), Toasts::of_page());
     let change = move |ev: leptos::ev::SubmitEvent| {
@@ -250,7 +250,7 @@ fn Change(password: Moving<Password>) -> impl IntoView {
 }
 
 #[component]
-fn Remove(password: Moving<Password>) -> impl IntoView {
+fn Remove(password: LiveData<Password>) -> impl IntoView {
     let (code, busy) = (RwSignal::new(String::new()), RwSignal::new(false));
     let (client, toasts) = (client(), Toasts::of_page());
     let remove = move |ev: leptos::ev::SubmitEvent| {
@@ -280,7 +280,7 @@ fn Remove(password: Moving<Password>) -> impl IntoView {
 #[component]
 pub fn PasswordSwitch() -> impl IntoView {
     let first = client();
-    let policy: Moving<PasswordPolicy> = kept(|| (), move |()| first.password_policy_info());
+    let policy: LiveData<PasswordPolicy> = refetched(|| (), move |()| first.password_policy_info());
     let (busy, client) = (RwSignal::new(false), client());
     view! {
         {policy.show(2, move |now| {

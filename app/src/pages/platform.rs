@@ -8,7 +8,7 @@ use leptos::{either::Either, prelude::*};
 
 use crate::{
     clock::Clock,
-    data::{Moving, client},
+    data::{LiveData, client},
     parts::{Ago, Crumb, Deck, Each, LiveMark, Meter, PageHead, Show, Status, Tone},
     words,
 };
@@ -17,7 +17,8 @@ use crate::{
 #[component]
 pub fn PlatformPage() -> impl IntoView {
     let client = client();
-    let info: Moving<PlatformInfo> = Moving::new(|| (), move |()| client.platform_info(), |()| Some(Topic::Platform));
+    let info: LiveData<PlatformInfo> =
+        LiveData::new(|| (), move |()| client.platform_info(), |()| Some(Topic::Platform));
     view! {
         <Deck title="Platform".to_owned() crumbs=vec![Crumb::here("Platform")]>
             <div class="page">{info.show(6, |info| view! { <Platform info/> })}</div>

@@ -10,7 +10,7 @@ use leptos_router::hooks::use_query_map;
 use self::change::ChangeQuotas;
 pub use self::table::QuotaTable;
 use crate::{
-    data::{Moving, client, kept},
+    data::{LiveData, client, refetched},
     parts::{Cmd, Crumb, Deck, Icon, PageHead},
 };
 
@@ -46,7 +46,7 @@ pub fn page_of(whose: &str) -> String {
 #[component]
 pub fn QuotasPage() -> impl IntoView {
     let first = client();
-    let everybodys: Moving<Vec<Quota>> = kept(|| (), move |()| first.quota_list());
+    let everybodys: LiveData<Vec<Quota>> = refetched(|| (), move |()| first.quota_list());
     view! {
         <Deck title="Quotas".to_owned() crumbs=vec![Crumb::here("Quotas")]>
             <div class="page">
@@ -66,7 +66,7 @@ pub fn QuotasPage() -> impl IntoView {
 #[component]
 fn OfOne() -> impl IntoView {
     let query = use_query_map();
-    let asked = Memo::new(move |_| query.with(|q| q.get("of").unwrap_or_default()));
+    let requested = Memo::new(move |_| query.with(|q| q.get("of").unwrap_or_default()));
     view! {
         <section class="sec" id="of" aria-labelledby="of-h">
             <div class="sec-h"><h2 id="of-h">"For one account or team"</h2></div>
@@ -74,11 +74,11 @@ fn OfOne() -> impl IntoView {
                 <div class="field" style="flex:1 1 260px">
                     <label for="quotas-of">"Email address or team name"</label>
                     <input class="input" id="quotas-of" name="of" autocomplete="off" autocapitalize="none" spellcheck="false" required
-                        value=move || asked.get() prop:value=move || asked.get()/>
+                        value=move || requested.get() prop:value=move || requested.get()/>
                 </div>
                 <button class="btn" type="submit"><Icon name="search" size="i-s"/>"Show"</button>
             </div></form>
-            {move || match Whose::named(&asked.get()) {
+            {move || match Whose::named(&requested.get()) {
                 Some(whose) => Either::Left(view! { <Theirs whose/> }),
                 None => Either::Right(view! { <Cmd line="wharf quotas:set apps=20 memory_mb=8GB --team TEAM".to_owned()/> }),
             }}
@@ -89,10 +89,10 @@ fn OfOne() -> impl IntoView {
 
 #[component]
 fn Theirs(whose: Whose) -> impl IntoView {
-    let (client, asked) = (client(), whose.clone());
-    let quotas: Moving<Vec<Quota>> = kept(
+    let (client, requested) = (client(), whose.clone());
+    let quotas: LiveData<Vec<Quota>> = refetched(
         || (),
-        move |()| match &asked {
+        move |()| match &requested {
             Whose::Everybody => client.quota_list(),
             Whose::User(user) => client.user_quota_list(user),
             Whose::Team(team) => client.team_quota_list(team),

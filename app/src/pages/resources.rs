@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    data::{asked, client},
+    data::{client, fetched},
     parts::{ActButton, Each, LiveMark, Show, Status, Toasts, Tone, act},
     words,
 };
@@ -31,7 +31,7 @@ const RELEASE: &str = "release";
 pub fn ResourcesPage() -> impl IntoView {
     let app = ThisApp::of_page();
     let client = client();
-    let sizes = asked(|| (), move |()| client.dyno_size_list());
+    let sizes = fetched(|| (), move |()| client.dyno_size_list());
     view! {
         <div class="page">
             {app.status.show(6, move |status| sizes.show(2, move |sizes| view! { <Resources app status sizes/> }))}
@@ -215,9 +215,9 @@ fn ApplyBar(app: ThisApp, status: Signal<AppStatus>, changes: RwSignal<Changes>)
                 })
                 .collect()
         });
-        let said = changes.with_untracked(in_words);
-        let asked = client.formation_batch_update(&app.name.get_untracked(), &FormationBatchUpdate { updates });
-        act(busy, "Could not scale", asked, move |formation| {
+        let summary = changes.with_untracked(in_words);
+        let request = client.formation_batch_update(&app.name.get_untracked(), &FormationBatchUpdate { updates });
+        act(busy, "Could not scale", request, move |formation| {
             changes.try_set(Changes::new());
             if let Some(mut now) = app.status.get() {
                 now.formation = formation;

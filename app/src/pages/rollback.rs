@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use super::app_frame::ThisApp;
 use crate::{
-    data::{asked, client},
+    data::{client, fetched},
     parts::{ActButton, Dialog, Icon, Show, Toasts, act},
 };
 
@@ -19,8 +19,8 @@ pub fn RollbackButton(app: String, version: i32) -> impl IntoView {
     let name = StoredValue::new(app);
     let go = Callback::new(move |()| {
         let create = ReleaseCreate { release: Some(version.to_string()), ..Default::default() };
-        let asked = name.with_value(|app| client.release_create(app, &create));
-        act(busy, format!("The rollback to v{version} failed"), asked, move |release| {
+        let request = name.with_value(|app| client.release_create(app, &create));
+        act(busy, format!("The rollback to v{version} failed"), request, move |release| {
             open.try_set(false);
             toasts.done(format!("Released v{}: {}", release.version, release.description));
         });
@@ -57,7 +57,7 @@ fn Effects(app: String, version: i32) -> impl IntoView {
     let client = client();
     let app = StoredValue::new(app);
     let effects =
-        asked(|| (), move |()| app.with_value(|app| client.release_rollback_effects(app, &version.to_string())));
+        fetched(|| (), move |()| app.with_value(|app| client.release_rollback_effects(app, &version.to_string())));
     effects.show(3, |effects: Signal<RollbackEffects>| view! {
         <ul class="effects">
             {move || effects.get().effects.into_iter().map(|text| view! { <li><Icon name="restart"/><span>{text}</span></li> }).collect_view()}

@@ -9,7 +9,7 @@ use leptos_router::hooks::use_params_map;
 
 use crate::{
     app::Answer,
-    data::{Moving, asked, client},
+    data::{LiveData, client, fetched},
     parts::{Glyph, Icon},
 };
 
@@ -20,14 +20,14 @@ pub fn SignInLinkPage() -> impl IntoView {
     let secret = use_params_map().with_untracked(|params| params.get("secret").unwrap_or_default());
     let action = format!("/login/{}", segment(&secret));
     // A link that does not work is an answer, too.
-    let link: Moving<Option<SignInLinkInfo>> =
-        asked(|| (), move |()| client.sign_in_link_info(&secret).or(|err| err.status == 404, "null"));
+    let link: LiveData<Option<SignInLinkInfo>> =
+        fetched(|| (), move |()| client.sign_in_link_info(&secret).or(|err| err.status == 404, "null"));
     view! {
         <Title text="Sign in"/>
         <div class="login"><main id="main"><div class="lbox">
             {link.show(4, move |link| match link.get_untracked() {
                 Some(link) => Either::Left(view! { <Offer link action=action.clone()/> }),
-                None => Either::Right(view! { <Dead/> }),
+                None => Either::Right(view! { <InvalidLink/> }),
             })}
         </div></main></div>
     }
@@ -66,7 +66,7 @@ fn Offer(link: SignInLinkInfo, action: String) -> impl IntoView {
 }
 
 #[component]
-fn Dead() -> impl IntoView {
+fn InvalidLink() -> impl IntoView {
     Answer::with(404);
     view! {
         <div class="stack g3">

@@ -16,7 +16,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
 use crate::{
-    data::{Moving, client, kept, paged},
+    data::{LiveData, client, paged, refetched},
     parts::{Crumb, Deck, Icon, PageHead, Show},
     words,
 };
@@ -31,11 +31,11 @@ use service_accounts::ServiceAccounts;
 #[derive(Clone, Copy)]
 pub struct ThisTeam {
     pub name: Memo<String>,
-    pub team: Moving<Team>,
-    pub members: Moving<Page<TeamMember>>,
+    pub team: LiveData<Team>,
+    pub members: LiveData<Page<TeamMember>>,
     /// Empty for those who may not see them.
-    pub invitations: Moving<Page<TeamInvitation>>,
-    pub access: Moving<Page<TeamAccess>>,
+    pub invitations: LiveData<Page<TeamInvitation>>,
+    pub access: LiveData<Page<TeamAccess>>,
 }
 
 impl ThisTeam {
@@ -45,7 +45,7 @@ impl ThisTeam {
         let (a, b, c, d) = (client(), client(), client(), client());
         Self {
             name,
-            team: kept(move || name.get(), move |name: String| a.team_info(&name)),
+            team: refetched(move || name.get(), move |name: String| a.team_info(&name)),
             members: paged("people", move || name.get(), move |name: String, after| b.team_member_page(&name, after)),
             invitations: paged(
                 "invitations",
@@ -59,10 +59,10 @@ impl ThisTeam {
     }
 
     /// Asks again for all that a change of people may have changed.
-    fn again(self) {
-        self.members.again();
-        self.invitations.again();
-        self.access.again();
+    fn refetch(self) {
+        self.members.refetch();
+        self.invitations.refetch();
+        self.access.refetch();
     }
 }
 

@@ -10,14 +10,14 @@ use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use crate::{
-    data::{Moving, client, kept, paged},
+    data::{LiveData, client, paged, refetched},
     parts::{ActButton, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, act},
 };
 
 /// `/teams`
 #[component]
 pub fn TeamsPage() -> impl IntoView {
-    let teams: Moving<Page<Team>> = paged("teams", || (), {
+    let teams: LiveData<Page<Team>> = paged("teams", || (), {
         let client = client();
         move |(), after| client.team_page(after)
     });
@@ -89,11 +89,11 @@ fn NewTeam() -> impl IntoView {
 }
 
 #[component]
-fn Waiting(teams: Moving<Page<Team>>) -> impl IntoView {
+fn Waiting(teams: LiveData<Page<Team>>) -> impl IntoView {
     let client = client();
     let offers = client.clone();
-    let invitations: Moving<Vec<TeamInvitation>> = kept(|| (), move |()| client.team_invitation_list_own());
-    let transfers: Moving<Page<AppTransfer>> =
+    let invitations: LiveData<Vec<TeamInvitation>> = refetched(|| (), move |()| client.team_invitation_list_own());
+    let transfers: LiveData<Page<AppTransfer>> =
         paged("transfers", || (), move |(), after| offers.app_transfer_page(after));
     view! {
         {invitations.show(0, move |list| view! {
@@ -121,8 +121,8 @@ fn Waiting(teams: Moving<Page<Team>>) -> impl IntoView {
 #[component]
 fn Invitation(
     invitation: TeamInvitation,
-    invitations: Moving<Vec<TeamInvitation>>,
-    teams: Moving<Page<Team>>,
+    invitations: LiveData<Vec<TeamInvitation>>,
+    teams: LiveData<Page<Team>>,
 ) -> impl IntoView {
     let busy = RwSignal::new(false);
     let (client, toasts) = (client(), Toasts::of_page());
@@ -132,13 +132,15 @@ fn Invitation(
     let accept = Callback::new(move |()| {
         let team = team.clone();
         act(busy, "Could not accept the invitation", client.team_invitation_accept(&id), move |_| {
-            invitations.again();
-            teams.again();
+            invitations.refetch();
+            teams.refetch();
             toasts.done(format!("You have joined the team {team}"));
         });
     });
     let decline = Callback::new(move |()| {
-        act(busy, "Could not decline the invitation", other.team_invitation_decline(&no), move |_| invitations.again());
+        act(busy, "Could not decline the invitation", other.team_invitation_decline(&no), move |_| {
+            invitations.refetch()
+        });
     });
     view! {
         <li class="row wrap g3" style="padding-inline:16px">
@@ -154,7 +156,7 @@ fn Invitation(
 }
 
 #[component]
-fn Offer(transfer: AppTransfer, transfers: Moving<Page<AppTransfer>>) -> impl IntoView {
+fn Offer(transfer: AppTransfer, transfers: LiveData<Page<AppTransfer>>) -> impl IntoView {
     let busy = RwSignal::new(false);
     let (client, toasts) = (client(), Toasts::of_page());
     let crate::parts::Visitor(account) = expect_context();
@@ -164,15 +166,15 @@ fn Offer(transfer: AppTransfer, transfers: Moving<Page<AppTransfer>>) -> impl In
     let back = client.clone();
     let answer = Callback::new(move |state: &'static str| {
         let update = AppTransferUpdate { state: state.into() };
-        let asked = id.with_value(|id| client.app_transfer_update(id, &update));
-        act(busy, "Could not respond to the transfer", asked, move |_| {
-            transfers.again();
+        let request = id.with_value(|id| client.app_transfer_update(id, &update));
+        act(busy, "Could not respond to the transfer", request, move |_| {
+            transfers.refetch();
             toasts.done(format!("Transfer of {} {state}", app.get_value()));
         });
     });
     let take_back = Callback::new(move |()| {
-        let asked = id.with_value(|id| back.app_transfer_delete(id));
-        act(busy, "Could not cancel the transfer", asked, move |_| transfers.again());
+        let request = id.with_value(|id| back.app_transfer_delete(id));
+        act(busy, "Could not cancel the transfer", request, move |_| transfers.refetch());
     });
     view! {
         <li class="row wrap g3" style="padding-inline:16px">

@@ -4,12 +4,8 @@ use api::authorizations::AuthorizationCreate;
 use leptos::prelude::*;
 
 /// Lifetimes of a new token: the label and the value for the API.
-const LIVES: [(&str, &str); 4] = [
-    ("30 days", "2592000"),
-    ("90 days", "7776000"),
-    ("1 year", "31536000"),
-    ("no expiry", "never"),
-];
+const LIVES: [(&str, &str); 4] =
+    [("30 days", "2592000"), ("90 days", "7776000"), ("1 year", "31536000"), ("no expiry", "never")];
 /// Scopes of a new token, the default first.
 const SCOPES: [(&str, &str); 4] = [
     ("write-protected", "read and change apps"),

@@ -6,7 +6,7 @@ use leptos_router::hooks::use_params_map;
 
 use super::{identities::IdentityRow, quotas::page_of};
 use crate::{
-    data::{Moving, client, paged},
+    data::{LiveData, client, paged},
     parts::{AskFirst, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, act},
 };
 
@@ -21,7 +21,7 @@ pub fn UserPage() -> impl IntoView {
     let params = use_params_map();
     let user = Memo::new(move |_| params.with(|p| p.get("user").unwrap_or_default()));
     let first = client();
-    let identities: Moving<Page<Identity>> =
+    let identities: LiveData<Page<Identity>> =
         paged("identities", move || user.get(), move |user: String, after| first.user_identity_page(&user, after));
     let crumbs = Signal::derive(move || vec![Crumb::to("Sign-in", "/sign-in"), Crumb::here(user.get())]);
     view! {
@@ -54,7 +54,7 @@ pub fn UserPage() -> impl IntoView {
 }
 
 /// The button that takes a way in from somebody.
-fn unlink(user: Memo<String>, identity: &Identity, identities: Moving<Page<Identity>>) -> AnyView {
+fn unlink(user: Memo<String>, identity: &Identity, identities: LiveData<Page<Identity>>) -> AnyView {
     let (busy, client, toasts) = (RwSignal::new(false), client(), Toasts::of_page());
     let (id, title) = (identity.id.to_string(), identity.title.clone());
     let email = user.get_untracked();
@@ -65,9 +65,9 @@ fn unlink(user: Memo<String>, identity: &Identity, identities: Moving<Page<Ident
         format!("If no account is left, anyone with the verified address {email} at a provider can sign in"),
     ];
     let on_click = Callback::new(move |()| {
-        let (title, asked) = (title.clone(), client.user_identity_delete(&email, &id));
-        act(busy, "Could not unlink the account", asked, move |_| {
-            identities.again();
+        let (title, request) = (title.clone(), client.user_identity_delete(&email, &id));
+        act(busy, "Could not unlink the account", request, move |_| {
+            identities.refetch();
             toasts.done(format!("{title} unlinked"));
         });
     });

@@ -8,7 +8,7 @@ use leptos::{either::Either, prelude::*};
 
 use super::user::page_of_user;
 use crate::{
-    data::{Moving, client, kept, paged},
+    data::{LiveData, client, paged, refetched},
     parts::{ActButton, Ago, AskFirst, Avatar, Each, Pager, Toasts, act},
     words,
 };
@@ -18,8 +18,8 @@ use crate::{
 pub fn Users() -> impl IntoView {
     let client = client();
     let other = client.clone();
-    let users: Moving<Page<Account>> = paged("accounts", || (), move |(), after| client.user_page(after));
-    let me: Moving<Account> = kept(|| (), move |()| other.account_info());
+    let users: LiveData<Page<Account>> = paged("accounts", || (), move |(), after| client.user_page(after));
+    let me: LiveData<Account> = refetched(|| (), move |()| other.account_info());
     view! {
         <section class="sec" id="accounts" aria-labelledby="accounts-h">
             <div class="sec-h"><h2 id="accounts-h">"Accounts"</h2><span class="meta">"select a name for sign-in methods and quotas"</span></div>
@@ -43,7 +43,7 @@ pub fn Users() -> impl IntoView {
 }
 
 #[component]
-fn User(user: Account, is_me: bool, users: Moving<Page<Account>>) -> impl IntoView {
+fn User(user: Account, is_me: bool, users: LiveData<Page<Account>>) -> impl IntoView {
     let is_retired = user.retired_at.is_some();
     let (admin, suspended, has_password) = (user.admin, user.suspended_at.is_some(), user.two_factor_authentication);
     view! {
@@ -77,7 +77,7 @@ fn User(user: Account, is_me: bool, users: Moving<Page<Account>>) -> impl IntoVi
 
 /// What can be changed of somebody else's account. What gives much, or takes it, is asked first.
 #[component]
-fn Changes(user: Account, users: Moving<Page<Account>>) -> impl IntoView {
+fn Changes(user: Account, users: LiveData<Page<Account>>) -> impl IntoView {
     let busy = RwSignal::new(false);
     let (client, toasts, id) = (client(), Toasts::of_page(), user.id.to_string());
     let (admin, suspended, email) = (user.admin, user.suspended_at.is_some(), user.email);
@@ -85,14 +85,14 @@ fn Changes(user: Account, users: Moving<Page<Account>>) -> impl IntoView {
     let change = Callback::new(move |update: UserUpdate| {
         act(busy, "Could not change the account", client.user_update(&id, &update), move |changed| {
             toasts.done(format!("{} changed", changed.email));
-            users.again();
+            users.refetch();
         });
     });
     let to_admin = Callback::new(move |()| change.run(UserUpdate { admin: Some(!admin), ..UserUpdate::default() }));
     let to_suspended =
         Callback::new(move |()| change.run(UserUpdate { suspended: Some(!suspended), ..UserUpdate::default() }));
     let no_password = Callback::new(move |()| {
-        act(busy, "Could not remove the password", other.user_password_delete(&of_user), move |_| users.again());
+        act(busy, "Could not remove the password", other.user_password_delete(&of_user), move |_| users.refetch());
     });
     let (verb, question, gives) = administration(&email, admin);
     let loses = vec![format!("{email} has to use another sign-in method, or set a new password")];

@@ -13,11 +13,11 @@ use super::Toasts;
 pub fn act<T: DeserializeOwned + 'static>(
     busy: RwSignal<bool>,
     failed: impl Into<String>,
-    asked: Asked<T>,
+    request: Asked<T>,
     then: impl FnOnce(T) + 'static,
 ) {
     if !busy.get_untracked() {
-        run(busy, failed.into(), asked.text(), Box::new(move |text| read(text).map(then)));
+        run(busy, failed.into(), request.text(), Box::new(move |text| read(text).map(then)));
     }
 }
 
@@ -25,11 +25,11 @@ pub fn act<T: DeserializeOwned + 'static>(
 type Then = Box<dyn FnOnce(&str) -> Result<(), Error>>;
 
 /// Not generic, so that browsers load it once and not for each question.
-fn run(busy: RwSignal<bool>, failed: String, asked: Text, then: Then) {
+fn run(busy: RwSignal<bool>, failed: String, request: Text, then: Then) {
     busy.set(true);
     let toasts = Toasts::of_page();
     leptos::task::spawn_local(async move {
-        let answer = asked.await;
+        let answer = request.await;
         busy.try_set(false);
         if let Err(error) = answer.and_then(|text| then(&text)) {
             toasts.failed(failed, &error);

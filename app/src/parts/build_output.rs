@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{LiveMark, Show};
 use crate::{
-    live::{Live, Said},
+    live::{Live, Message},
     words,
 };
 
@@ -53,8 +53,8 @@ pub fn BuildOutput(
     Effect::new(move |_| {
         let topic = Topic::Build { app: app.clone(), build: id, after: None };
         let credit = StoredValue::new(None::<crate::live::Subscription>);
-        let subscription = live.subscribe(topic, move |said| match said {
-            Said::Lines(json) => {
+        let subscription = live.subscribe(topic, move |message| match message {
+            Message::Lines(json) => {
                 let Ok(new) = serde_json::from_str::<Vec<String>>(json) else { return };
                 let Some(pre) = pre.try_get_untracked().flatten() else { return };
                 let room = MOST_LINES.saturating_sub(lines.try_get_untracked().unwrap_or(MOST_LINES));
@@ -75,10 +75,10 @@ pub fn BuildOutput(
                     });
                 }
             }
-            Said::End | Said::Failed(_) => {
+            Message::End | Message::Failed(_) => {
                 over.try_set(true);
             }
-            Said::Value(_) | Said::Dropped(_) => {}
+            Message::Value(_) | Message::Dropped(_) => {}
         });
         credit.set_value(Some(subscription));
     });

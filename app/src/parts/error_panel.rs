@@ -12,7 +12,7 @@ pub fn ErrorPanel(
     error: Error,
     /// Asks again.
     #[prop(default = None)]
-    again: Option<Callback<()>>,
+    retry: Option<Callback<()>>,
 ) -> impl IntoView {
     if error.is_not_found() {
         Answer::with(404);
@@ -32,11 +32,11 @@ pub fn ErrorPanel(
                 <p class="small dim">{error.message.clone()}</p>
                 <div class="row wrap">
                     {signed_out.then(|| view! { <a class="btn sm" href="/login" rel="external">"Sign in"</a> })}
-                    {again
+                    {retry
                         .filter(|_| !signed_out)
-                        .map(|again| {
+                        .map(|retry| {
                             view! {
-                                <button class="btn sm" type="button" on:click=move |_| again.run(())>
+                                <button class="btn sm" type="button" on:click=move |_| retry.run(())>
                                     <Icon name="restart" size="i-s"/>
                                     "Try again"
                                 </button>

@@ -7,14 +7,14 @@ use leptos_router::hooks::use_location;
 
 use super::{Avatar, Each, FindButton, Icon, Notices, Palette, Show, ThemeButton, ToastStack};
 use crate::{
-    data::{Moving, client, kept},
+    data::{LiveData, client, refetched},
     live::Changes,
     words,
 };
 
 /// What every page knows about who looks at it.
 #[derive(Clone, Copy)]
-pub struct Visitor(pub Moving<Account>);
+pub struct Visitor(pub LiveData<Account>);
 
 /// A step of the way to a page; the last one is the page itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +54,7 @@ pub fn Frame(children: Children) -> impl IntoView {
     let drawer = RwSignal::new(false);
     provide_context(Drawer(drawer));
     Changes::provide();
-    let account = kept(|| (), {
+    let account = refetched(|| (), {
         let client = client();
         move |()| client.account_info()
     });
@@ -163,7 +163,7 @@ const MOST_TEAMS: usize = 12;
 #[component]
 fn Teams() -> impl IntoView {
     let client = client();
-    let teams: Moving<Page<Team>> = kept(|| (), move |()| client.team_page(None));
+    let teams: LiveData<Page<Team>> = refetched(|| (), move |()| client.team_page(None));
     let path = use_location().pathname;
     teams.show(0, move |teams| {
         let link = move |team: Team| {
@@ -179,7 +179,7 @@ fn Teams() -> impl IntoView {
 /// The platform's own proof: what it checked about itself, for those who may see it.
 #[component]
 fn PlatformFoot() -> impl IntoView {
-    let info: Moving<Option<PlatformInfo>> = Moving::new(
+    let info: LiveData<Option<PlatformInfo>> = LiveData::new(
         || (),
         {
             let client = client();

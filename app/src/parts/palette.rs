@@ -197,9 +197,9 @@ fn PaletteDialog(keyboard: Keyboard) -> impl IntoView {
         if !open.get() {
             return;
         }
-        let asked = client.app_find(&begun);
+        let request = client.app_find(&begun);
         leptos::task::spawn_local(async move {
-            if let Ok(found) = asked.await {
+            if let Ok(found) = request.await {
                 let found: Vec<String> = found.into_iter().map(|app| app.name.to_string()).collect();
                 apps.try_update(|known| {
                     known.extend(found);

@@ -48,8 +48,8 @@ pub fn Rail(events: Vec<MetricEvent>, from: DateTime<Utc>, to: DateTime<Utc>) ->
     let label = match events.len() {
         0 => "No events".to_owned(),
         _ => {
-            let said: Vec<String> = events.iter().map(|e| format!("{} {}", e.text, words::exact(e.at))).collect();
-            format!("Events: {}", said.join(", "))
+            let texts: Vec<String> = events.iter().map(|e| format!("{} {}", e.text, words::exact(e.at))).collect();
+            format!("Events: {}", texts.join(", "))
         }
     };
     let placed: Vec<(f64, MetricEvent)> = events

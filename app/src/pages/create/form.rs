@@ -13,7 +13,7 @@ use leptos_router::{
 };
 
 use crate::{
-    data::{Moving, asked, client},
+    data::{LiveData, client, fetched},
     parts::{Glyph, Icon, Toasts, dom},
 };
 
@@ -39,7 +39,7 @@ pub fn NameForm() -> impl IntoView {
             return;
         }
         let wanted = Some(name.get_untracked().trim().to_owned()).filter(|n| !n.is_empty());
-        let asked = client.team_app_create(&TeamAppCreate {
+        let request = client.team_app_create(&TeamAppCreate {
             app: AppCreate { name: wanted, ..AppCreate::default() },
             team: Some(owner.get_untracked()).filter(|team| !team.is_empty()),
             ..TeamAppCreate::default()
@@ -48,7 +48,7 @@ pub fn NameForm() -> impl IntoView {
         busy.set(true);
         full.set(None);
         leptos::task::spawn_local(async move {
-            match asked.await {
+            match request.await {
                 Ok(app) => {
                     if !sample.is_empty()
                         && let Err(error) = client.sample_deploy(&app.name, &sample).await
@@ -129,7 +129,7 @@ fn Full(why: String, owner: RwSignal<String>) -> impl IntoView {
 #[component]
 fn OwnerField(owner: RwSignal<String>) -> impl IntoView {
     let client = client();
-    let teams: Moving<Page<Team>> = asked(|| (), move |()| client.team_page(None));
+    let teams: LiveData<Page<Team>> = fetched(|| (), move |()| client.team_page(None));
     teams.show(1, move |teams| {
         let chosen = owner.get_untracked();
         let mut names = teams.with_untracked(|all| {
@@ -158,7 +158,7 @@ fn OwnerField(owner: RwSignal<String>) -> impl IntoView {
 #[component]
 fn SampleField(sample: RwSignal<String>) -> impl IntoView {
     let client = client();
-    let samples = asked(|| (), move |()| client.sample_list());
+    let samples = fetched(|| (), move |()| client.sample_list());
     samples.show(1, move |samples| {
         view! {
             <fieldset class="field">

@@ -31,14 +31,14 @@ pub fn NewRule(provider: String, rules: Vec<IdentityRule>, providers: Providers)
         };
         let all = rules.iter().cloned().chain([rule]).collect();
         let update = IdentityProviderUpdate { rules: Some(all), ..Default::default() };
-        let asked = client.identity_provider_update(&name, &update);
+        let request = client.identity_provider_update(&name, &update);
         busy.set(true);
         wrong.set(String::new());
         leptos::task::spawn_local(async move {
-            match asked.await {
+            match request.await {
                 Ok(_) => {
                     toasts.done("Rule added");
-                    providers.again();
+                    providers.refetch();
                 }
                 Err(error) => drop(wrong.try_set(error.message)),
             }

@@ -10,7 +10,7 @@ use leptos::{ev, html, prelude::*};
 use super::{Place, Reading, toolbar::lines};
 use crate::{
     clock::Clock,
-    data::{asked, client},
+    data::{client, fetched},
     pages::app_frame::ThisApp,
     parts::Rail,
     words,
@@ -27,7 +27,7 @@ pub fn Histogram(app: ThisApp, reading: Reading) -> impl IntoView {
     let client = client();
     // Asked again twice a minute: bars of an hour do not need more.
     let beat = Memo::new(move |_| clock.now().timestamp() / 30);
-    let density = asked(
+    let density = fetched(
         move || (app.name.get(), reading.filter.get(), minutes.get(), beat.get()),
         move |(name, mut filter, minutes, beat): (String, api::log_lines::LogFilter, i64, i64)| {
             let end = DateTime::from_timestamp(beat * 30, 0).unwrap_or_default();
@@ -84,7 +84,7 @@ fn Bars(app: ThisApp, reading: Reading, density: Signal<LogDensity>) -> impl Int
         }
         ev.prevent_default();
     };
-    let said = move || {
+    let text = move || {
         let i = chosen.get();
         let bucket = density.with(|d| d.buckets.get(i).copied()).unwrap_or_default();
         format!("{}, {}, {} with errors", words::exact(time_of(i)), lines(bucket.lines), bucket.errors)
@@ -100,7 +100,7 @@ fn Bars(app: ThisApp, reading: Reading, density: Signal<LogDensity>) -> impl Int
             aria-valuemin="0"
             aria-valuemax=move || count() - 1
             aria-valuenow=move || chosen.get()
-            aria-valuetext=said
+            aria-valuetext=text
             node_ref=element
             on:click=clicked
             on:keydown=keyed
@@ -138,9 +138,10 @@ fn events_of(app: ThisApp, density: Signal<LogDensity>) -> RwSignal<Vec<MetricEv
     let range = Memo::new(move |_| density.with(|d| (d.from, d.to)));
     Effect::new(move |_| {
         let (from, to) = range.get();
-        let asked = client.metrics_info(&app.name.get(), &MetricsQuery { from: Some(from), to: Some(to), step: None });
+        let request =
+            client.metrics_info(&app.name.get(), &MetricsQuery { from: Some(from), to: Some(to), step: None });
         leptos::task::spawn_local(async move {
-            if let Ok(metrics) = asked.await {
+            if let Ok(metrics) = request.await {
                 events.try_set(metrics.events);
             }
         });

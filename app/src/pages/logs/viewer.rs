@@ -13,7 +13,7 @@ use super::{Place, Reading, detail::Detail, page_at};
 use crate::{
     clock::Clock,
     data::client,
-    live::{Live, Said, Subscription},
+    live::{Live, Message, Subscription},
     pages::app_frame::ThisApp,
     parts::{
         Icon, Show,
@@ -147,19 +147,19 @@ impl Viewer {
     fn subscribe(self, live: &Live, app: String, filter: LogFilter) {
         let after = self.with(|s| s.ring.last()).flatten();
         let topic = Topic::Logs { app, filter, after, lines: after.is_none().then_some(TAIL) };
-        let subscription = live.subscribe(topic, move |said| match said {
-            Said::Lines(json) => {
+        let subscription = live.subscribe(topic, move |message| match message {
+            Message::Lines(json) => {
                 if let Ok(lines) = serde_json::from_str::<Vec<LogLine>>(json) {
                     self.take(lines);
                 }
             }
-            Said::Dropped(n) => {
+            Message::Dropped(n) => {
                 let _ = self.missed.try_update(|missed| *missed += n);
             }
-            Said::Failed(error) => {
+            Message::Failed(error) => {
                 self.error.try_set(Some(error.message.clone()));
             }
-            Said::Value(_) | Said::End => {}
+            Message::Value(_) | Message::End => {}
         });
         self.with(|s| s.subscription = Some(subscription));
     }
@@ -183,9 +183,9 @@ impl Viewer {
     fn load(self, client: api::Client, app: String, query: LogLinesQuery, place: Place) {
         let older = query.before.is_some();
         let Some((false, part)) = self.with(|s| (std::mem::replace(&mut s.loading, true), s.part)) else { return };
-        let asked = client.log_line_list(&app, &query);
+        let request = client.log_line_list(&app, &query);
         leptos::task::spawn_local(async move {
-            let result = asked.await;
+            let result = request.await;
             let Some(added) = self.with(|s| {
                 if s.part != part {
                     return 0;

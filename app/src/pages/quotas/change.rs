@@ -10,7 +10,7 @@ use super::{
     table::{Use, counted, title},
 };
 use crate::{
-    data::{Moving, client},
+    data::{LiveData, client},
     parts::{ActButton, Each, Toasts, act, dom},
 };
 
@@ -19,7 +19,7 @@ type Typed = RwSignal<BTreeMap<String, String>>;
 
 /// The form. `now` is what `quotas` moves.
 #[component]
-pub fn ChangeQuotas(whose: Whose, quotas: Moving<Vec<Quota>>, now: Signal<Vec<Quota>>) -> impl IntoView {
+pub fn ChangeQuotas(whose: Whose, quotas: LiveData<Vec<Quota>>, now: Signal<Vec<Quota>>) -> impl IntoView {
     let (busy, client, toasts) = (RwSignal::new(false), client(), Toasts::of_page());
     let (typed, wrong): (Typed, _) = (RwSignal::default(), RwSignal::new(None::<(String, String)>));
     let is_everybodys = whose == Whose::Everybody;
@@ -29,12 +29,12 @@ pub fn ChangeQuotas(whose: Whose, quotas: Moving<Vec<Quota>>, now: Signal<Vec<Qu
         Whose::Team(team) => format!("Quotas of the team {team}"),
     };
     let save = Callback::new(move |update: QuotaUpdate| {
-        let asked = match &whose {
+        let request = match &whose {
             Whose::Everybody => client.quota_update(&update),
             Whose::User(user) => client.user_quota_update(user, &update),
             Whose::Team(team) => client.team_quota_update(team, &update),
         };
-        act(busy, "Could not change the quotas", asked, move |saved: Vec<Quota>| {
+        act(busy, "Could not change the quotas", request, move |saved: Vec<Quota>| {
             typed.update(|typed| typed.retain(|name, _| !update.contains_key(name)));
             quotas.put(saved);
             toasts.done("Quotas saved");

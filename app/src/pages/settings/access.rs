@@ -9,7 +9,7 @@ use api::{
 use leptos::prelude::*;
 
 use crate::{
-    data::{Moving, client, paged},
+    data::{LiveData, client, paged},
     pages::{
         app_frame::{ThisApp, may},
         team::access::{Level, LevelSelect, in_full, level, permissions},
@@ -21,7 +21,7 @@ use crate::{
 #[component]
 pub fn AccessSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     let client = client();
-    let people: Moving<Page<Collaborator>> =
+    let people: LiveData<Page<Collaborator>> =
         paged("access", move || app.name.get(), move |name: String, after| client.collaborator_page(&name, after));
     let changes = may(status, "access");
     view! {
@@ -52,7 +52,7 @@ pub fn AccessSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
 fn Person(
     app: ThisApp,
     person: Collaborator,
-    people: Moving<Page<Collaborator>>,
+    people: LiveData<Page<Collaborator>>,
     changes: Memo<bool>,
 ) -> impl IntoView {
     let busy = RwSignal::new(false);
@@ -66,29 +66,29 @@ fn Person(
     let of = StoredValue::new(email);
     let set = Callback::new(move |wanted: String| {
         let update = CollaboratorUpdate { permissions: permissions(&wanted) };
-        let asked = client.collaborator_update(&app.name.get_untracked(), &of.get_value(), &update);
+        let request = client.collaborator_update(&app.name.get_untracked(), &of.get_value(), &update);
         leptos::task::spawn_local(async move {
-            match asked.await {
+            match request.await {
                 Ok(done) => toasts.done(format!("{} now has {wanted} access", done.user.email)),
                 Err(err) => toasts.failed("Could not change access", &err),
             }
-            people.again();
+            people.refetch();
         });
     });
     let remove = Callback::new(move |()| {
-        let asked = other.collaborator_delete(&app.name.get_untracked(), &of.get_value());
-        act(busy, "Could not remove the collaborator", asked, move |_| people.again());
+        let request = other.collaborator_delete(&app.name.get_untracked(), &of.get_value());
+        act(busy, "Could not remove the collaborator", request, move |_| people.refetch());
     });
     let (label, whom) = (format!("Access of {called}"), StoredValue::new(called.clone()));
-    let said = in_full(now, &names);
-    let shown = said.clone();
+    let text = in_full(now, &names);
+    let shown = text.clone();
     view! {
         <li class="row wrap g3" style="padding-inline:16px">
             <Avatar who=of.get_value()/>
             <span class="clip" style="flex:1">{called.clone()}</span>
             <span class="meta">{person.role}</span>
-            <Show when=move || changes.get() && !is_owner fallback=move || view! { <Level name=now said=shown.clone()/> }>
-                <LevelSelect label=label.clone() now said=said.clone() on_choose=set/>
+            <Show when=move || changes.get() && !is_owner fallback=move || view! { <Level name=now text=shown.clone()/> }>
+                <LevelSelect label=label.clone() now text=text.clone() on_choose=set/>
                 <ActButton class="btn gho sm dgr".to_owned() busy on_click=remove>"Remove"<span class="vh">" "{whom.get_value()}</span></ActButton>
             </Show>
         </li>
@@ -97,7 +97,7 @@ fn Person(
 }
 
 #[component]
-fn LetIn(app: ThisApp, people: Moving<Page<Collaborator>>) -> impl IntoView {
+fn LetIn(app: ThisApp, people: LiveData<Page<Collaborator>>) -> impl IntoView {
     let email = RwSignal::new(String::new());
     let wanted = RwSignal::new("operate".to_owned());
     let busy = RwSignal::new(false);
@@ -108,10 +108,10 @@ fn LetIn(app: ThisApp, people: Moving<Page<Collaborator>>) -> impl IntoView {
             user: Some(email.get_untracked().trim().to_owned()),
             permissions: Some(permissions(&wanted.get_untracked())),
         };
-        let asked = client.collaborator_create(&app.name.get_untracked(), &create);
-        act(busy, "Could not add the collaborator", asked, move |made| {
+        let request = client.collaborator_create(&app.name.get_untracked(), &create);
+        act(busy, "Could not add the collaborator", request, move |made| {
             email.try_set(String::new());
-            people.again();
+            people.refetch();
             toasts.done(format!("{} added as a collaborator", made.user.email));
         });
     };
@@ -120,7 +120,7 @@ fn LetIn(app: ThisApp, people: Moving<Page<Collaborator>>) -> impl IntoView {
             <label class="vh" for="let-in">"Email address"</label>
             <input class="input sm" style="flex:1 1 220px" id="let-in" type="email" placeholder="ada@example.com" autocomplete="off" required
                 prop:value=move || email.get() on:input=move |ev| email.set(event_target_value(&ev))/>
-            <LevelSelect label="Permissions" now="operate" said="" on_choose=Callback::new(move |level| wanted.set(level))/>
+            <LevelSelect label="Permissions" now="operate" text="" on_choose=Callback::new(move |level| wanted.set(level))/>
             <button class="btn sm" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Add collaborator"</button>
         </form>
     }

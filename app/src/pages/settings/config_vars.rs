@@ -7,7 +7,7 @@ use leptos::{either::Either, prelude::*};
 
 use super::dotenv;
 use crate::{
-    data::{client, kept},
+    data::{client, refetched},
     pages::app_frame::ThisApp,
     parts::{ActButton, Each, Icon, Show, Toasts, act, dom},
     words,
@@ -62,7 +62,7 @@ impl Editor {
 #[component]
 pub fn ConfigVarsSection(app: ThisApp, changes: Memo<bool>) -> impl IntoView {
     let client = client();
-    let vars = kept(move || app.name.get(), move |name: String| client.config_vars_info(&name));
+    let vars = refetched(move || app.name.get(), move |name: String| client.config_vars_info(&name));
     view! {
         <section class="sec" id="config" aria-labelledby="config-h">
             {vars.show(5, move |vars| {
@@ -328,8 +328,8 @@ fn SaveBar(app: ThisApp, editor: Editor) -> impl IntoView {
     let dynos = move || app.status.get().map_or(0, |s| s.dynos.len());
     let save = Callback::new(move |()| {
         let update = editor.edits.get_untracked();
-        let asked = client.config_vars_update(&app.name.get_untracked(), &update);
-        act(busy, "Could not save", asked, move |vars| {
+        let request = client.config_vars_update(&app.name.get_untracked(), &update);
+        act(busy, "Could not save", request, move |vars| {
             editor.saved.try_set(vars);
             editor.edits.try_set(ConfigVarsUpdate::new());
             toasts.done("Config vars saved and released");

@@ -5,7 +5,7 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use crate::{
-    data::{client, kept},
+    data::{client, refetched},
     pages::app_frame::{ThisApp, may},
     parts::{ActButton, Ago, Cmd, Each, Icon, Show, Toasts, act},
     words,
@@ -27,9 +27,9 @@ pub fn GeneralSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
             return;
         }
         let update = AppUpdate { name: Some(name.get_untracked().trim().to_owned()), ..Default::default() };
-        let asked = client.app_update(&app.name.get_untracked(), &update);
+        let request = client.app_update(&app.name.get_untracked(), &update);
         let navigate = navigate.clone();
-        act(busy, "Could not rename the app", asked, move |app| {
+        act(busy, "Could not rename the app", request, move |app| {
             toasts.done(format!("App renamed to {}", app.name));
             navigate(&format!("/apps/{}/settings", app.name), NavigateOptions::default());
         });
@@ -76,7 +76,7 @@ pub fn GeneralSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
 #[component]
 pub fn BuildpacksSection(app: ThisApp) -> impl IntoView {
     let client = client();
-    let installed = kept(move || app.name.get(), move |name: String| client.buildpack_installation_list(&name));
+    let installed = refetched(move || app.name.get(), move |name: String| client.buildpack_installation_list(&name));
     view! {
         <section class="sec" id="build" aria-labelledby="build-h">
             <div class="sec-h"><h2 id="build-h" style="font-size:var(--t-lead)">"Buildpacks"</h2><span class="meta">"for the next build"</span></div>
@@ -98,8 +98,8 @@ fn Buildpacks(app: ThisApp, list: Signal<Vec<BuildpackInstallation>>) -> impl In
     let client = client();
     let toasts = Toasts::of_page();
     let set = Callback::new(move |wanted: Vec<String>| {
-        let asked = client.buildpack_installation_update(&app.name.get_untracked(), &wanted);
-        act(busy, "Could not change the buildpacks", asked, move |list| {
+        let request = client.buildpack_installation_update(&app.name.get_untracked(), &wanted);
+        act(busy, "Could not change the buildpacks", request, move |list| {
             now.try_set(names(&list));
             new.try_set(String::new());
             toasts.done("Buildpacks saved for the next build");

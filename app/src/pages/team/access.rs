@@ -106,25 +106,25 @@ fn Row(this: ThisTeam, row: TeamAccess, is_admin: Signal<bool>) -> impl IntoView
     let (app, email) = (row.app.name.clone(), row.user.email.clone());
     let set = Callback::new(move |wanted: String| {
         let update = CollaboratorUpdate { permissions: permissions(&wanted) };
-        let asked = client.collaborator_update(&app, &email, &update);
+        let request = client.collaborator_update(&app, &email, &update);
         leptos::task::spawn_local(async move {
-            match asked.await {
+            match request.await {
                 Ok(done) => toasts.done(format!("{} now has {wanted} access to {}", done.user.email, done.app.name)),
                 Err(err) => toasts.failed("Could not change access", &err),
             }
-            this.access.again();
+            this.access.refetch();
         });
     });
     // Admins may do everything, whatever is written down.
     let is_fixed = now == "manage" && !row.explicit;
     let label = format!("Access of {who} to {}", row.app.name);
-    let said = in_full(now, &row.permissions);
-    let shown = said.clone();
+    let text = in_full(now, &row.permissions);
+    let shown = text.clone();
     view! {
         <li class="row g3" style="padding-inline:16px">
             <span class="clip" style="flex:1">{row.user.email.clone()}</span>
-            <Show when=move || is_admin.get() && !is_fixed fallback=move || view! { <Level name=now said=shown.clone()/> }>
-                <LevelSelect label=label.clone() now said=said.clone() on_choose=set/>
+            <Show when=move || is_admin.get() && !is_fixed fallback=move || view! { <Level name=now text=shown.clone()/> }>
+                <LevelSelect label=label.clone() now text=text.clone() on_choose=set/>
             </Show>
         </li>
     }
@@ -136,13 +136,13 @@ fn Row(this: ThisTeam, row: TeamAccess, is_admin: Signal<bool>) -> impl IntoView
 pub fn LevelSelect(
     #[prop(into)] label: String,
     now: &'static str,
-    #[prop(into)] said: String,
+    #[prop(into)] text: String,
     on_choose: Callback<String>,
 ) -> impl IntoView {
     let is_level = LEVELS.iter().any(|(name, _)| *name == now);
     view! {
         <select class="select" aria-label=label on:change=move |ev| on_choose.run(event_target_value(&ev))>
-            {(!is_level).then(|| view! { <option value=now selected=true disabled=true>{said}</option> })}
+            {(!is_level).then(|| view! { <option value=now selected=true disabled=true>{text}</option> })}
             {LEVELS.into_iter().map(|(name, _)| view! { <option value=name selected=name == now>{name}</option> }).collect_view()}
         </select>
     }
@@ -151,12 +151,12 @@ pub fn LevelSelect(
 
 /// Four squares and what they stand for.
 #[component]
-pub fn Level(name: &'static str, said: String) -> impl IntoView {
+pub fn Level(name: &'static str, text: String) -> impl IntoView {
     let filled = LEVELS.iter().position(|(level, _)| *level == name).map_or(0, |n| n + 1);
     view! {
         <span class="lv">
             {(0..4).map(|n| view! { <i class:on=n < filled></i> }).collect_view()}
-            <span>{said}</span>
+            <span>{text}</span>
         </span>
     }
     .into_any()

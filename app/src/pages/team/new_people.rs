@@ -8,7 +8,7 @@ use leptos::prelude::*;
 
 use super::ThisTeam;
 use crate::{
-    data::{Moving, client, kept},
+    data::{LiveData, client, refetched},
     parts::{ActButton, Show, Visitor, act},
 };
 
@@ -16,7 +16,7 @@ use crate::{
 #[component]
 pub fn NewPeople(this: ThisTeam, team: Signal<Team>, is_admin: Signal<bool>) -> impl IntoView {
     let (client, Visitor(account)) = (client(), expect_context());
-    let policy: Moving<InvitationPolicy> = kept(|| (), move |()| client.invitation_policy_info());
+    let policy: LiveData<InvitationPolicy> = refetched(|| (), move |()| client.invitation_policy_info());
     view! {
         <Show when=move || is_admin.get()>
             <section class="sec" id="new-people" aria-labelledby="new-people-h">
@@ -55,8 +55,8 @@ fn Allow(this: ThisTeam, team: Signal<Team>, policy: Signal<InvitationPolicy>) -
     let does = move || team.with(|team| team.invites);
     let turn = Callback::new(move |()| {
         let update = TeamUpdate { invites: Some(!untrack(does)), ..TeamUpdate::default() };
-        let asked = client.team_update(&this.name.get_untracked(), &update);
-        act(busy, "Could not save the change", asked, move |team| this.team.put(team));
+        let request = client.team_update(&this.name.get_untracked(), &update);
+        act(busy, "Could not save the change", request, move |team| this.team.put(team));
     });
     view! {
         <div class="ft">

@@ -63,9 +63,9 @@ fn in_words(access: &[TeamAccess], email: &str, role: &str) -> String {
     if counts.is_empty() {
         return "no apps".into();
     }
-    let said =
+    let parts =
         counts.iter().map(|(level, n)| format!("{} {}", super::access::verb(level), words::count(*n, "app", "apps")));
-    said.collect::<Vec<_>>().join(", ")
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 #[component]
@@ -78,23 +78,23 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
     let role = StoredValue::new(member.role.clone());
     let set = Callback::new(move |wanted: String| {
         let save = TeamMemberSave { email: email.get_value(), role: wanted };
-        let asked = client.team_member_update(&this.name.get_untracked(), &save);
+        let request = client.team_member_update(&this.name.get_untracked(), &save);
         busy.set(true);
         let after = toasts;
         leptos::task::spawn_local(async move {
-            match asked.await {
+            match request.await {
                 Ok(member) => after.done(format!("{} is now {}", member.email, member.role)),
                 Err(err) => after.failed("Could not change the role", &err),
             }
             busy.try_set(false);
             // Refused or not: the list shows what is so.
-            this.again();
+            this.refetch();
         });
     });
     let remove = Callback::new(move |()| {
-        let asked = other.team_member_delete(&this.name.get_untracked(), &email.get_value());
-        act(busy, "Could not remove the member", asked, move |gone| {
-            this.again();
+        let request = other.team_member_delete(&this.name.get_untracked(), &email.get_value());
+        act(busy, "Could not remove the member", request, move |gone| {
+            this.refetch();
             toasts.done(format!("{} removed from the team", gone.email));
         });
     });
@@ -150,8 +150,8 @@ fn Invited(invitation: TeamInvitation, this: ThisTeam) -> impl IntoView {
     let email = invitation.user.email.clone();
     let of = StoredValue::new(email.clone());
     let back = Callback::new(move |()| {
-        let asked = client.team_invitation_delete(&this.name.get_untracked(), &of.get_value());
-        act(busy, "Could not cancel the invitation", asked, move |_| this.invitations.again());
+        let request = client.team_invitation_delete(&this.name.get_untracked(), &of.get_value());
+        act(busy, "Could not cancel the invitation", request, move |_| this.invitations.refetch());
     });
     view! {
         <tr role="row">
@@ -177,10 +177,10 @@ fn Invite(this: ThisTeam) -> impl IntoView {
     let invite = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         let save = TeamMemberSave { email: email.get_untracked().trim().to_owned(), role: role.get_untracked() };
-        let asked = client.team_invitation_save(&this.name.get_untracked(), &save);
-        act(busy, "Could not send the invitation", asked, move |made| {
+        let request = client.team_invitation_save(&this.name.get_untracked(), &save);
+        act(busy, "Could not send the invitation", request, move |made| {
             email.try_set(String::new());
-            this.invitations.again();
+            this.invitations.refetch();
             toasts.done(format!("{} invited: they will see it when they sign in", made.user.email));
         });
     };

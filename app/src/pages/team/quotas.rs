@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use super::ThisTeam;
 use crate::{
-    data::{Moving, client, kept},
+    data::{LiveData, client, refetched},
     pages::quotas::{QuotaTable, page_of},
     parts::{Show, Visitor},
 };
@@ -14,7 +14,8 @@ use crate::{
 #[component]
 pub fn Quotas(this: ThisTeam) -> impl IntoView {
     let (client, Visitor(account)) = (client(), expect_context());
-    let quotas: Moving<Vec<Quota>> = kept(move || this.name.get(), move |team: String| client.team_quota_list(&team));
+    let quotas: LiveData<Vec<Quota>> =
+        refetched(move || this.name.get(), move |team: String| client.team_quota_list(&team));
     view! {
         <section class="sec" id="quotas" aria-labelledby="quotas-h">
             <div class="sec-h"><h2 id="quotas-h">"Quotas"</h2><span class="meta">"for all apps of the team together"</span>

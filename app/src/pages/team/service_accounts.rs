@@ -9,7 +9,7 @@ use leptos::{either::Either, prelude::*};
 
 use super::ThisTeam;
 use crate::{
-    data::{Moving, client, paged},
+    data::{LiveData, client, paged},
     pages::token_fields::{Chosen, TokenFields},
     parts::{ActButton, Ago, AskFirst, CopyButton, Each, Icon, Pager, Show, Toasts, act},
 };
@@ -18,7 +18,7 @@ use crate::{
 #[component]
 pub fn ServiceAccounts(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
     let client = client();
-    let bots: Moving<Page<ServiceAccount>> =
+    let bots: LiveData<Page<ServiceAccount>> =
         paged("bots", move || this.name.get(), move |team: String, after| client.service_account_page(&team, after));
     let made = RwSignal::new(None::<Authorization>);
     view! {
@@ -62,7 +62,7 @@ fn Made(token: Authorization, made: RwSignal<Option<Authorization>>) -> impl Int
 fn Bot(
     this: ThisTeam,
     bot: ServiceAccount,
-    bots: Moving<Page<ServiceAccount>>,
+    bots: LiveData<Page<ServiceAccount>>,
     made: RwSignal<Option<Authorization>>,
     is_admin: Signal<bool>,
 ) -> impl IntoView {
@@ -74,14 +74,14 @@ fn Bot(
     let make = Callback::new(move |()| {
         let create = chosen.create(format!("{} from the console", name.get_value()));
         let team = this.name.get_untracked();
-        let asked = id.with_value(|id| client.service_account_authorization_create(&team, id, &create));
-        act(busy, "Could not create the token", asked, move |token| made.set(Some(token)));
+        let request = id.with_value(|id| client.service_account_authorization_create(&team, id, &create));
+        act(busy, "Could not create the token", request, move |token| made.set(Some(token)));
     });
     let remove = Callback::new(move |()| {
-        let asked = id.with_value(|id| other.service_account_delete(&this.name.get_untracked(), id));
-        act(busy, "Could not remove the service account", asked, move |gone| {
-            bots.again();
-            this.again();
+        let request = id.with_value(|id| other.service_account_delete(&this.name.get_untracked(), id));
+        act(busy, "Could not remove the service account", request, move |gone| {
+            bots.refetch();
+            this.refetch();
             toasts.done(format!("{} and its tokens removed", gone.name));
         });
     });
@@ -114,10 +114,10 @@ fn Tokens(this: ThisTeam, name: String, bot: String, made: RwSignal<Option<Autho
     let tokens = RwSignal::new(None::<Page<Authorization>>);
     let load = Callback::new(move |after: Option<String>| {
         let team = this.name.get_untracked();
-        let asked = of_bot.with_value(|bot| client.service_account_authorization_page(&team, bot, after.as_deref()));
+        let request = of_bot.with_value(|bot| client.service_account_authorization_page(&team, bot, after.as_deref()));
         // Not by `act`: this is also run by what follows on another answer, where no page is at hand.
         leptos::task::spawn_local(async move {
-            match asked.await {
+            match request.await {
                 Ok(mut page) => drop(tokens.try_update(|shown| {
                     if let Some(before) = shown.take().filter(|_| after.is_some()) {
                         page.items.splice(0..0, before.items);
@@ -157,8 +157,8 @@ fn Token(this: ThisTeam, bot: String, token: Authorization, load: Callback<Optio
     let busy = RwSignal::new(false);
     let (client, toasts, id) = (client(), Toasts::of_page(), token.id.to_string());
     let revoke = Callback::new(move |()| {
-        let asked = client.service_account_authorization_delete(&this.name.get_untracked(), &bot, &id);
-        act(busy, "Could not revoke the token", asked, move |gone| {
+        let request = client.service_account_authorization_delete(&this.name.get_untracked(), &bot, &id);
+        act(busy, "Could not revoke the token", request, move |gone| {
             toasts.done(format!("Token {} revoked", gone.description));
             load.run(None);
         });
@@ -180,18 +180,18 @@ fn Token(this: ThisTeam, bot: String, token: Authorization, load: Callback<Optio
 }
 
 #[component]
-fn New(this: ThisTeam, bots: Moving<Page<ServiceAccount>>) -> impl IntoView {
+fn New(this: ThisTeam, bots: LiveData<Page<ServiceAccount>>) -> impl IntoView {
     let name = RwSignal::new(String::new());
     let busy = RwSignal::new(false);
     let client = client();
     let make = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         let create = ServiceAccountCreate { name: name.get_untracked().trim().to_owned(), role: None };
-        let asked = client.service_account_create(&this.name.get_untracked(), &create);
-        act(busy, "Could not create the service account", asked, move |_| {
+        let request = client.service_account_create(&this.name.get_untracked(), &create);
+        act(busy, "Could not create the service account", request, move |_| {
             name.try_set(String::new());
-            bots.again();
-            this.again();
+            bots.refetch();
+            this.refetch();
         });
     };
     view! {

@@ -50,7 +50,7 @@ pub fn Chart(
     #[prop(into)] series: Signal<Vec<Series>>,
     frame: Frame,
     /// Values as the legend and the tooltip say them.
-    say: fn(f64) -> String,
+    formatter: fn(f64) -> String,
     /// Grounds on top of each other instead of lines.
     #[prop(optional)]
     stacked: bool,
@@ -74,9 +74,9 @@ pub fn Chart(
     let has_data = move || series.with(|s| s.iter().any(|s| s.values.iter().any(Option::is_some)));
     let summary = move || {
         series.with(|all| {
-            let said: Vec<String> =
-                all.iter().map(|s| format!("{} {}", s.name, newest(s).map_or("no value".into(), say))).collect();
-            format!("{title}, {unit}. Newest: {}", said.join(", "))
+            let values: Vec<String> =
+                all.iter().map(|s| format!("{} {}", s.name, newest(s).map_or("no value".into(), formatter))).collect();
+            format!("{title}, {unit}. Newest: {}", values.join(", "))
         })
     };
     // The right edge moves in steps, and a page may be a while on its way.
@@ -93,14 +93,14 @@ pub fn Chart(
     view! {
         <section class="sec" aria-label=title>
             <div class="sec-h"><h2>{title}</h2><span class="meta">{unit}</span></div>
-            <Legend series hidden say stacked/>
+            <Legend series hidden formatter stacked/>
             <div class="chart" style="--h:170px">
                 <div class="ys" aria-hidden="true">
                     {move || scale.get().lines().into_iter().map(|(value, y)| view! {
                         <span style=format!("--y:{y:.1}")>{if bytes { words::bytes(value as u64) } else { words::short_number(value) }}</span>
                     }).collect_view()}
                 </div>
-                <Plot shown scale count frame say stacked limit label=Signal::derive(summary)/>
+                <Plot shown scale count frame formatter stacked limit label=Signal::derive(summary)/>
                 <div class="axis" aria-hidden="true">{move || ticks().into_iter().map(|t| view! { <span>{t}</span> }).collect_view()}</div>
             </div>
             <Show when=move || !has_data()><p class="meta">"No metrics in this range."</p></Show>
@@ -127,7 +127,7 @@ fn most(shown: &[Series], stacked: bool) -> f64 {
 fn Legend(
     series: Signal<Vec<Series>>,
     hidden: RwSignal<Vec<String>>,
-    say: fn(f64) -> String,
+    formatter: fn(f64) -> String,
     stacked: bool,
 ) -> impl IntoView {
     let names =
@@ -138,7 +138,7 @@ fn Legend(
             <Each each=move || names.get() key=|(name, _)| name.clone() children=move |(name, colour)| {
                 let name = StoredValue::new(name);
                 let on = move || hidden.with(|h| !h.contains(&name.get_value()));
-                let value = move || series.with(|all| all.iter().find(|s| name.with_value(|n| s.name == *n)).and_then(newest)).map(say);
+                let value = move || series.with(|all| all.iter().find(|s| name.with_value(|n| s.name == *n)).and_then(newest)).map(formatter);
                 let toggle = move |_| hidden.update(|h| match h.iter().position(|n| name.with_value(|name| n == name)) {
                     Some(i) => { h.remove(i); }
                     None => h.push(name.get_value()),
@@ -163,7 +163,7 @@ fn Plot(
     scale: Memo<Scale>,
     count: Memo<usize>,
     frame: Frame,
-    say: fn(f64) -> String,
+    formatter: fn(f64) -> String,
     stacked: bool,
     limit: Signal<Option<(f64, String)>>,
     label: Signal<String>,
@@ -212,7 +212,7 @@ fn Plot(
             aria-valuemin="0"
             aria-valuemax=move || count.get().saturating_sub(1)
             aria-valuenow=move || frame.cross.get().unwrap_or_else(|| count.get().saturating_sub(1))
-            aria-valuetext=move || { let i = frame.cross.get().unwrap_or_else(|| count.get().saturating_sub(1)); said_at(frame, shown, say, i) }
+            aria-valuetext=move || { let i = frame.cross.get().unwrap_or_else(|| count.get().saturating_sub(1)); text_at(frame, shown, formatter, i) }
             node_ref=element
             on:pointermove=moved
             on:pointerleave=left
@@ -243,7 +243,7 @@ fn Plot(
             })}
             {move || frame.cross.get().map(|i| view! {
                 <span class="cross" style=format!("--x:{:.2}", percent(i))>
-                    {here.get().then(|| view! { <Tip frame shown say i/> })}
+                    {here.get().then(|| view! { <Tip frame shown formatter i/> })}
                 </span>
             })}
         </div>
@@ -295,18 +295,18 @@ fn next_event(frame: Frame, after: usize) -> Option<usize> {
     places.iter().copied().filter(|i| *i > after).min().or_else(|| places.into_iter().min())
 }
 
-fn said_at(frame: Frame, shown: Memo<Vec<Series>>, say: fn(f64) -> String, i: usize) -> String {
+fn text_at(frame: Frame, shown: Memo<Vec<Series>>, formatter: fn(f64) -> String, i: usize) -> String {
     let (from, _, step) = frame.range.get();
     let values: Vec<String> = shown.with(|all| {
         all.iter()
-            .map(|s| format!("{} {}", s.name, s.values.get(i).copied().flatten().map_or("no value".into(), say)))
+            .map(|s| format!("{} {}", s.name, s.values.get(i).copied().flatten().map_or("no value".into(), formatter)))
             .collect()
     });
     format!("{}: {}", words::exact(moment(from, step, i)), values.join(", "))
 }
 
 #[component]
-fn Tip(frame: Frame, shown: Memo<Vec<Series>>, say: fn(f64) -> String, i: usize) -> impl IntoView {
+fn Tip(frame: Frame, shown: Memo<Vec<Series>>, formatter: fn(f64) -> String, i: usize) -> impl IntoView {
     let clock = Clock::of_page();
     let (from, to, step) = frame.range.get_untracked();
     let (at, end) = (moment(from, step, i), moment(from, step, i + 1));
@@ -329,7 +329,7 @@ fn Tip(frame: Frame, shown: Memo<Vec<Series>>, say: fn(f64) -> String, i: usize)
                 view! {
                     <div>
                         <span class="dim">{s.name}</span>
-                        <b>{match value { Some(v) => Either::Left(say(v)), None => Either::Right("–") }}</b>
+                        <b>{match value { Some(v) => Either::Left(formatter(v)), None => Either::Right("–") }}</b>
                     </div>
                 }
             }).collect_view()}
