@@ -1,9 +1,9 @@
-# The commands of this project. Each sets up the machine first, which is quick once done.
+# The commands of this project. Each runs setup.sh first, which is fast once everything is installed.
 #
-#   make run     build everything (release) and start the platform; ARGS="--listen ..." are passed on
-#   make test    all tests: unit tests, engine tests on the real machine, end-to-end tests in a browser
-#   make bench   benchmarks: the router against a real peer, console and server on their own
-#   make dev     run the development build, rebuilt and restarted on every change
+#   make run     build everything (release) and start the platform; pass options with ARGS="--listen ..."
+#   make test    all tests: unit tests, integration tests on the real machine, end-to-end tests in a browser
+#   make bench   benchmarks of the router (compared with another proxy), the console and the server
+#   make dev     run the development build, rebuilding and restarting on every change
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
@@ -12,7 +12,7 @@ SHELL := bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 target := $(or $(CARGO_TARGET_DIR),target)
 ARGS ?=
-# The console build under test: dev rebuilds faster after a change, release is what users get.
+# The console build under test: dev rebuilds faster, release is what users get.
 FRONT ?= dev
 
 .PHONY: run build front front-dev dev test unit end2end bench fmt fmt-check lint doc setup setup-test
@@ -30,7 +30,7 @@ front: setup
 front-dev: setup
 	style/build.sh dev
 
-# Dynos and data survive the restarts of the platform.
+# Dynos and data survive restarts of the platform.
 dev: setup
 	watched="app cli migrations public server style Cargo.toml"
 	pid=
@@ -58,7 +58,7 @@ end2end: setup-test
 	PATH="$$NODE_BIN:$$PATH" FRONT="$(FRONT)" CHROMIUM="$$CHROMIUM" WHARFD="$(abspath $(target))/debug/wharfd" \
 	  node node_modules/.bin/playwright test $(ARGS)
 
-# The router against a real peer, console and server on their own; results go into bench/README.md.
+# Results are written to bench/README.md.
 bench: build
 	export WHARFD="$(abspath $(target))/release/wharfd"
 	for bench in bench/*.sh; do bash "$$bench" $(ARGS); done

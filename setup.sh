@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Prepares this machine: `./setup.sh` to build and run Wharf, `./setup.sh test` to test it too.
 #
-# Every make target calls this. It looks at what is really there and adds what is missing; the
-# second time it adds nothing. Debian packages are installed when it is root on Debian;
-# anywhere else it names what is missing and stops. What it found out is left in
+# Every make target calls this. It checks what is installed and adds what is missing; the
+# second time it adds nothing. As root on Debian it installs Debian packages;
+# anywhere else it lists what is missing and stops. The results are written to
 # target/setup/env, for style/build.sh and the Makefile.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -12,7 +12,7 @@ for_tests=no
 case ${1:-build} in
   build) ;;
   test) for_tests=yes ;;
-  *) echo "setup.sh: say nothing or test, not '$1'." >&2; exit 2 ;;
+  *) echo "setup.sh: unknown argument '$1'. Usage: setup.sh [test]" >&2; exit 2 ;;
 esac
 
 export PATH="$HOME/.cargo/bin:$PATH" DEBIAN_FRONTEND=noninteractive npm_config_update_notifier=false
@@ -22,8 +22,8 @@ mkdir -p target/setup
 exec 9>target/setup/lock
 flock 9
 
-say() { printf '==> set-up: %s\n' "$*" >&2; }
-die() { printf '\nset-up stopped: %s\n' "$*" >&2; exit 1; }
+say() { printf '==> setup: %s\n' "$*" >&2; }
+die() { printf '\nsetup failed: %s\n' "$*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 may_install() { [ "$(id -u)" = 0 ] && have apt-get && have dpkg-query; }
 candidate() { apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p' | grep -v '(none)'; }
@@ -33,16 +33,16 @@ first_of() { local p; for p in "$@"; do candidate "$p" >/dev/null && { echo "$p"
 apt_updated=no
 apt_install() {
   if [ $apt_updated = no ]; then
-    say "read the list of Debian packages"
-    apt-get -qq -o DPkg::Lock::Timeout=500 update || say "the list could not be read anew; trying with the old one"
+    say "updating the Debian package lists"
+    apt-get -qq -o DPkg::Lock::Timeout=500 update || say "could not update the package lists; continuing with the old ones"
     apt_updated=yes
   fi
-  say "install $*"
+  say "installing $*"
   apt-get -qq -y -o DPkg::Lock::Timeout=500 -o Dpkg::Use-Pty=0 install --no-install-recommends "$@" >target/setup/apt.log 2>&1 ||
-    { tail -20 target/setup/apt.log >&2; die "apt-get could not install: $*. Its last lines are above."; }
+    { tail -20 target/setup/apt.log >&2; die "apt-get could not install: $*. See its output above."; }
 }
 
-# --- Programs: what builds and runs Wharf, and what builds of customers' apps find ----------
+# --- Programs to build and run Wharf, and for the builds of apps -----------------------------
 
 pg_server() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || have postgres; }
 browser() { type -P chromium || type -P chromium-browser || type -P google-chrome; }
@@ -55,7 +55,7 @@ debian_packages() {
     sed -n 's/^installed //p' | cat - <(printf '%s\n' "${wanted[@]}") | sort | uniq -u)
   pg_server || missing+=" $(first_of postgresql-15 postgresql)"
   have node && have npm || missing+=" nodejs npm"
-  # In /usr/bin, because builds of customers' apps see no home directory.
+  # In /usr/bin, because builds of apps have no access to home directories.
   [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ] || missing+=" $(first_of rustc-web rustc) $(first_of cargo-web cargo)"
   [ $for_tests = no ] || browser >/dev/null || missing+=" chromium"
   echo $missing
@@ -67,12 +67,12 @@ install_debian_packages() {
   [ -n "$missing" ] || return 0
   may_install || die "these Debian packages are missing:
     sudo apt-get install --no-install-recommends $missing
-Run that, or run this as root."
-  say "read the list of Debian packages"
-  apt-get -qq -o DPkg::Lock::Timeout=500 update || say "the list could not be read anew; trying with the old one"
+Run that command, or run setup.sh as root."
+  say "updating the Debian package lists"
+  apt-get -qq -o DPkg::Lock::Timeout=500 update || say "could not update the package lists; continuing with the old ones"
   apt_updated=yes
   if ! pg_server; then
-    # Wharf makes its own clusters; Debian's default one would run for nothing.
+    # Wharf creates its own clusters; Debian's default one is not needed.
     mkdir -p /etc/postgresql-common/createcluster.d
     echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/wharf.conf
   fi
@@ -87,7 +87,7 @@ check_programs() {
   pg_server || missing+=("postgres (a PostgreSQL server, 15 or newer)")
   [ $for_tests = no ] || browser >/dev/null || missing+=("chromium")
   [ ${#missing[@]} = 0 ] || die "these programs are missing: $(printf '%s, ' "${missing[@]}" | sed 's/, $//').
-Install them with your system's package manager (Debian, as root: this script does it)."
+Install them with your package manager (on Debian, this script does so when run as root)."
 }
 
 # --- Rust --------------------------------------------------------------------------------
@@ -97,10 +97,10 @@ at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -1)" = "$1" ]; }
 rust_version() { "$1" --version 2>/dev/null | cut -d' ' -f2; }
 
 check_rust() {
-  have cargo && have rustc || die "Rust is missing. Install it with rustup (https://rustup.rs) and run this again."
+  have cargo && have rustc || die "Rust is missing. Install it with rustup (https://rustup.rs) and try again."
   local found
   found=$(rust_version rustc)
-  [ -n "$found" ] || die "'rustc --version' failed. With rustup, 'rustup default stable' gives you a toolchain."
+  [ -n "$found" ] || die "'rustc --version' failed. With rustup, install a toolchain: rustup default stable"
   at_least "$rust_wanted" "$found" ||
     die "Rust $found is too old: Wharf needs $rust_wanted. With rustup: rustup update stable"
   [ $for_tests = yes ] || return 0
@@ -109,7 +109,7 @@ check_rust() {
     local command=${tool/rustfmt/fmt}
     cargo "$command" --version >/dev/null 2>&1 && continue
     if have rustup; then
-      say "add $tool"
+      say "installing $tool"
       rustup component add $tool
     elif may_install; then
       apt_install "$(if [ $tool = clippy ]; then first_of rust-web-clippy rust-clippy; else first_of rustfmt-web rustfmt; fi)"
@@ -119,29 +119,29 @@ check_rust() {
   done
 }
 
-# --- The browser's half: Rust's standard library for WASM ----------------------------------
+# --- Rust's standard library for WASM --------------------------------------------------------
 
 std_of() { echo "$("$1" --print sysroot)/lib/rustlib/$wasm/lib"; }
 has_std() { compgen -G "$(std_of "$1")/libstd-*.rlib" >/dev/null; }
-# Ours is tied to the very compiler that made it.
+# The one we build works only with the compiler that built it.
 debian_std() { [ "$(cat "$(std_of /usr/bin/rustc)/made-by" 2>/dev/null)" = "$(/usr/bin/rustc -vV | sha256sum)" ]; }
 debian_ready() { [ -x /usr/bin/rustc ] && has_std /usr/bin/rustc && { ! [ -e "$(std_of /usr/bin/rustc)/made-by" ] || debian_std; }; }
 
-# Where rustup cannot fetch it: Debian's Rust has the source, so it is made once, in a minute.
+# If rustup cannot download it: Debian packages the source, from which it is built once, in a minute.
 make_std() {
-  may_install || die "Rust's standard library for the browser is missing: rustup target add $wasm"
+  may_install || die "Rust's standard library for WASM is missing: rustup target add $wasm"
   apt_install "$(first_of rustc-web rustc)" "$(first_of cargo-web cargo)" "$(first_of rust-web-src rust-src)" rust-web-llvm
   at_least "$rust_wanted" "$(rust_version /usr/bin/rustc)" ||
-    die "Debian's Rust $(rust_version /usr/bin/rustc) is too old for the browser's half. With rustup: rustup target add $wasm"
-  # rust-lld is a link to the linker of one LLVM release, which is a package of its own.
+    die "Debian's Rust $(rust_version /usr/bin/rustc) is too old to build the WASM. With rustup: rustup target add $wasm"
+  # rust-lld is a symlink to the linker of one LLVM release, which is a separate package.
   have rust-lld || apt_install "$(basename "$(readlink /usr/bin/rust-lld)")"
-  say "make Rust's standard library for the browser (once, about a minute)"
+  say "building Rust's standard library for WASM (once, about a minute)"
   local work to
   work=$(mktemp -d)
   mkdir "$work/src"
   : >"$work/src/lib.rs"
   printf '[package]\nname = "throwaway"\nversion = "0.0.0"\nedition = "2021"\n[lib]\ncrate-type = ["cdylib"]\n[profile.release]\npanic = "abort"\n[workspace]\n' >"$work/Cargo.toml"
-  # With bitcode, or a later build with fat LTO cannot read it.
+  # With bitcode, which builds with fat LTO need.
   (cd "$work" && PATH=/usr/bin:$PATH RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Cembed-bitcode=yes \
     CARGO_TARGET_DIR="$work/target" /usr/bin/cargo build --release -Zbuild-std=std,panic_abort --target $wasm)
   to=$(std_of /usr/bin/rustc)
@@ -155,35 +155,35 @@ make_std() {
 wasm_bin=
 find_wasm() {
   if has_std rustc; then wasm_bin=$(dirname "$(command -v rustc)"); elif debian_ready; then wasm_bin=/usr/bin; else return 1; fi
-  # Debian's own Rust may be the only one; a library of an older release of it does not count.
+  # With only Debian's Rust, a library built by an older release does not count.
   [ $wasm_bin != /usr/bin ] || debian_ready
 }
 
 check_wasm() {
   find_wasm && return
   if have rustup; then
-    say "add Rust's standard library for the browser"
-    rustup target add $wasm || say "rustup could not fetch it"
+    say "installing Rust's standard library for WASM"
+    rustup target add $wasm || say "rustup could not download it"
   fi
   find_wasm && return
   make_std
-  find_wasm || die "Rust's standard library for the browser was made but is not found in $(std_of /usr/bin/rustc)."
+  find_wasm || die "Rust's standard library for WASM was built but was not found in $(std_of /usr/bin/rustc)."
 }
 
 # --- Tools of the console's build --------------------------------------------------------------
 
-# What Cargo.lock says about a crate.
+# The version of a crate in Cargo.lock.
 locked() { sed -n "/^name = \"$1\"$/{n;s/version = \"\(.*\)\"/\1/p}" Cargo.lock; }
 
-# cargo_tool CRATE VERSION PROGRAM [OPTIONS]: builds PROGRAM, unless it is there, and sets `tool`.
+# cargo_tool CRATE VERSION PROGRAM [OPTIONS]: builds PROGRAM unless it is cached, and sets `tool`.
 tool=
 cargo_tool() {
   local crate=$1 version=$2 program=$3
   shift 3
   tool=$cache/$program-$version/bin/$program
   [ -x "$tool" ] && return
-  say "build $program $version (once, a few minutes)"
-  # Without --locked: a lock may name a release that a mirror does not have.
+  say "building $program $version (once, a few minutes)"
+  # Without --locked: the lock file may name a release that a mirror does not have.
   CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_TARGET_DIR=target/setup/$program \
     cargo install "$crate" --version "$version" --bin "$program" --root "$cache/$program-$version" "$@"
   rm -rf "target/setup/$program"
@@ -198,24 +198,24 @@ check_bindgen() {
   bindgen=$tool
 }
 
-# Takes the module apart where wasm_split_helpers has left its marks; the two go together.
+# Splits the module at the marks of wasm_split_helpers; the versions have to match.
 split=
 check_split() {
   cargo_tool wasm_split_cli_support "$(locked wasm_split_helpers)" wasm-split-cli --features build-binary
   split=$tool
 }
 
-# npm_ci FOLDER PROGRAM: the packages of FOLDER's lock, unless they are there.
+# npm_ci FOLDER PROGRAM: installs the packages of FOLDER's lock file, unless they are installed.
 npm_ci() {
   local lock
   lock=$(sha256sum <"$1/package-lock.json")
   [ -x "$1/node_modules/.bin/$2" ] && [ "$(cat "$1/node_modules/.setup" 2>/dev/null)" = "$lock" ] && return
-  say "install the packages of $1/package.json"
+  say "installing the packages of $1/package.json"
   (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
   echo "$lock" >"$1/node_modules/.setup"
 }
 
-# Playwright needs Node 20; Debian 12 has 18. npm carries newer ones as packages.
+# Playwright needs Node 20; Debian 12 has 18. Newer ones are available as npm packages.
 node_bin=
 check_node() {
   node_bin=$(dirname "$(command -v node)")
@@ -227,7 +227,7 @@ check_node() {
   arch=$(node -p process.arch)
   node_bin=$cache/node/node_modules/node-linux-$arch/bin
   [ -x "$node_bin/node" ] && return
-  say "install Node.js 22 for the tests"
+  say "installing Node.js 22 for the tests"
   npm install --prefix "$cache/node" --ignore-scripts --no-audit --no-fund --loglevel=error "node-linux-$arch@22" >&2
 }
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes what a browser loads: `style/build.sh release` (small) or `style/build.sh dev` (quick).
+# Builds the browser's files: `style/build.sh release` (small) or `style/build.sh dev` (fast).
 #
-# Rust -> WASM -> wasm-split-cli (a file for each bundle of pages, and those that bundles share) ->
-# wasm-bindgen -> binaryen, CSS through Tailwind, then pack.mjs names the files by their content,
+# Rust -> WASM -> wasm-split-cli (a file per bundle of pages, and files shared by bundles) ->
+# wasm-bindgen -> binaryen, CSS through Tailwind, then pack.mjs names the files by their hash,
 # compresses them and writes target/site, which `wharfd` embeds.
-# Both kinds are kept in target/front; when no input has changed this does nothing.
+# Both kinds are cached in target/front; if no input has changed this does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +12,7 @@ kind=${1:-release}
 case $kind in
   release) profile=wasm-release folder=wasm-release ;;
   dev) profile=wasm-dev folder=wasm-dev ;;
-  *) echo "style/build.sh: say release or dev, not '$kind'." >&2; exit 2 ;;
+  *) echo "style/build.sh: unknown argument '$kind'. Usage: style/build.sh [release|dev]" >&2; exit 2 ;;
 esac
 [ -f target/setup/env ] || { echo "style/build.sh: run ./setup.sh first." >&2; exit 1; }
 # Written by setup.sh: WASM_BIN, WASM_RUSTC_VERSION, WASM_BINDGEN, WASM_SPLIT.
@@ -31,7 +31,7 @@ inputs=$(
   } | sha256sum | cut -c1-16
 )
 
-# Puts a finished site where the server embeds it. Times are kept, so Cargo sees no change.
+# Copies a finished site to where the server embeds it. Timestamps are preserved, so Cargo sees no change.
 publish() {
   if [ "$(cat target/site/.inputs 2>/dev/null)" != "$inputs" ]; then
     rm -rf target/site.new
@@ -51,35 +51,35 @@ raw=target/front/raw-$kind
 rm -rf "$raw"
 mkdir -p "$raw"
 
-say "compile to WASM ($profile)"
-# A panic names its source file, and browsers need not know where it lay when this was built.
+say "compiling to WASM ($profile)"
+# Panic messages contain source paths; remove the prefix of this machine from them.
 crates="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src/="
 PATH="$WASM_BIN:$PATH" RUSTC="$WASM_BIN/rustc" "$WASM_BIN/cargo" build -p browser \
   --config "target.wasm32-unknown-unknown.rustflags=[\"$crates\"]" \
   --profile "$profile" --target wasm32-unknown-unknown --target-dir target/front
 wasm=target/front/wasm32-unknown-unknown/$folder/browser.wasm
 
-say "take it apart"
+say "splitting the WASM"
 node style/shrink.mjs "$wasm" "$raw/whole.wasm"
-# Its warnings are of functions without relocations, which need none.
+# Its warnings are about functions without relocations, which need none.
 RUST_LOG=error "$WASM_SPLIT" --out-name console "$raw/whole.wasm" "$raw"
 rm "$raw/whole.wasm"
 
-say "bind it to JavaScript"
-# The files of the bundles import what the linker exports.
+say "generating the JavaScript bindings"
+# The bundles import what the linker exports.
 "$WASM_BINDGEN" --target web --no-typescript --keep-lld-exports --out-name console --out-dir "$raw" "$raw/console.wasm"
 rm "$raw/console.wasm"
 node style/shorten.mjs "$raw"
 
 if [ "$kind" = release ]; then
-  say "shrink it (two minutes)"
-  # The largest first.
+  say "optimizing the WASM (two minutes)"
+  # Largest first.
   { printf '%s\0' "$raw/console_bg.wasm"; find "$raw" -name '*.wasm' ! -name console_bg.wasm -print0; } |
     xargs -0 -n 25 -P "$(nproc)" node style/optimize.mjs 2>"$raw/optimize.log" || { cat "$raw/optimize.log" >&2; exit 1; }
   rm "$raw/optimize.log"
 fi
 
-say "compile the CSS"
+say "compiling the CSS"
 style/node_modules/.bin/tailwindcss -i style/tailwind.css -o "$raw/console.css" --minify 2>"$raw/css.log" ||
   { cat "$raw/css.log" >&2; exit 1; }
 rm "$raw/css.log"

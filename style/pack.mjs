@@ -64,7 +64,7 @@ function modulesOfBundles(script) {
   }
   const prefix = "__wasm_split_load_";
   const bundles = Object.entries(modules).filter(([name]) => name.startsWith(prefix));
-  if (bundles.length === 0) throw new Error("__wasm_split.js has no bundles: this step is out of date.");
+  if (bundles.length === 0) throw new Error("__wasm_split.js has no bundles: this step needs an update.");
   return Object.fromEntries(bundles.map(([name, all]) => [name.slice(prefix.length), all]).sort());
 }
 
@@ -100,7 +100,7 @@ async function bundle() {
     await writeFile(join(raw, `${name}.bin`), Buffer.concat(contents));
   }
   const [, imports] = /__wasm_split: \{([^}]*)\}/.exec(script) ?? [];
-  if (imports === undefined) throw new Error("__wasm_split.js does not say what modules import: this step is out of date.");
+  if (imports === undefined) throw new Error("__wasm_split.js does not declare the imports of the modules: this step needs an update.");
   const exports = Object.keys(packs).filter((name) => name !== "shared");
   const loader = (await readFile(new URL("loader.js", import.meta.url), "utf8"))
     .replace("BUNDLES = {}", `BUNDLES = ${JSON.stringify(table)}`)
@@ -118,7 +118,7 @@ await cp(publicDir, next, { recursive: true });
 
 for (const name of (await readdir(raw)).filter((name) => name.endsWith(".wasm"))) {
   if (!WebAssembly.validate(await readFile(join(raw, name)))) {
-    throw new Error(`${name} of the console is not valid; a tool of the build broke it.`);
+    throw new Error(`${name} of the console is invalid; a build tool broke it.`);
   }
 }
 const bundles = await bundle();
@@ -152,7 +152,7 @@ const report = (what, { raw, brotli }) => console.error(`    ${what.padEnd(24)} 
 for (const [name, size] of Object.entries(sizes)) {
   if (name.startsWith("pkg/")) report(basename(name), size);
 }
-console.error("    WASM that pages load:");
+console.error("    WASM loaded by pages:");
 for (const [name, files] of Object.entries(manifest.bundles)) {
   const all = [manifest.wasm, ...files].map((file) => sizes[file]);
   const sum = (what) => all.reduce((sum, size) => sum + size[what], 0);

@@ -28,4 +28,4 @@ for (const name of new Set(code.match(/\b__wb[a-z]*_\w+_[0-9a-f]{16}\b/g))) {
 code = code.replace(/\b__wb[a-z]*_\w+_[0-9a-f]{16}\b/g, (name) => names.get(name) ?? name);
 await writeFile(wasm, module.replaced(section, IMPORT, Buffer.from(imports, "latin1")));
 await writeFile(script, code);
-console.error(`    ${names.size} names made short`);
+console.error(`    ${names.size} names shortened`);

@@ -81,7 +81,7 @@ function relocations(section, trapped) {
     while (body < trapped.length && trapped[body][1] <= offset) body++;
     if (body === trapped.length || offset < trapped[body][0]) kept.push(wasm.bytes.subarray(begin, wasm.at));
   }
-  if (wasm.at !== section.end) throw new Error("The WASM has relocations of a kind that this step does not know.");
+  if (wasm.at !== section.end) throw new Error("The WASM has relocations of an unknown kind.");
   const name = wasm.bytes.subarray(section.content, section.rest);
   return Buffer.concat([name, encoded(target), encoded(kept.length), ...kept]);
 }
@@ -91,6 +91,6 @@ const one = (what) => all.find(({ id, name }) => id === what || name === what);
 const relocated = one("reloc.CODE");
 if (!relocated || !one("name")) throw new Error("The WASM has no relocations or no names: was it linked with --emit-relocs?");
 const trapped = trap(one(CODE), functionNames(one("name")), importedFunctions(one(IMPORT)));
-if (trapped.length === 0) throw new Error("No hydrate_async in the WASM: this step is out of date.");
-console.error(`    ${trapped.length} functions that never run`);
+if (trapped.length === 0) throw new Error("No hydrate_async in the WASM: this step needs an update.");
+console.error(`    ${trapped.length} unreachable functions removed`);
 await writeFile(to, wasm.replaced(relocated, CUSTOM, relocations(relocated, trapped)));

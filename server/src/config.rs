@@ -1,7 +1,7 @@
 //! Every setting, its default, its meaning.
 //!
-//! A setting is given as an option or in the environment; `up` hands them on to the roles it
-//! starts through the environment, because options can be read by everybody on the machine.
+//! A setting is given as an option or in the environment; `up` passes them to the roles it
+//! starts through the environment, because command lines are readable by every user of the machine.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use platform::Network;
 use sha2::{Digest, Sha256};
 
-/// Settings that the router is told: whoever takes it over learns no more than these.
+/// Settings passed to the router: an attacker who compromises it learns no others.
 const FOR_ROUTER: [&str; 10] = [
     "WHARF_DATA",
     "WHARF_LISTEN",
@@ -28,86 +28,86 @@ const FOR_ROUTER: [&str; 10] = [
     "WHARF_LOG",
 ];
 
-/// What follows from [`Settings::nobody_says_who_asks`].
-pub const NOBODY_SAYS_WHO_ASKS: &str = "--tls is set, but --trusted-proxies names nobody: all visitors have the address of \
-     whatever ends TLS, share its limits, and are in the audit log by it. Name it, e.g. --trusted-proxies 127.0.0.1";
+/// The warning for [`Settings::client_addresses_are_hidden`].
+pub const CLIENT_ADDRESSES_ARE_HIDDEN: &str = "--tls is set, but --trusted-proxies is empty: every client appears with the \
+     address of the proxy that terminates TLS, shares its limits, and is logged with it. Set e.g. --trusted-proxies 127.0.0.1";
 
-/// What every role is told.
+/// Settings of every role.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// Where everything is kept
+    /// Data directory
     #[arg(long, env = "WHARF_DATA", value_name = "DIR", default_value = "/var/lib/wharf")]
     pub data: PathBuf,
 
-    /// Where to listen for people and programs; 127.0.0.1 stands for [::1] too
+    /// Address to listen on; 127.0.0.1 includes [::1]
     #[arg(long, env = "WHARF_LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:5000", value_parser = listen)]
     pub listen: SocketAddr,
 
-    /// The name under which console and API are reached; apps are below it
+    /// Domain of the console and the API; apps are subdomains of it
     #[arg(long, env = "WHARF_DOMAIN", value_name = "NAME", default_value = "localhost", value_parser = domain)]
     pub domain: String,
 
-    /// Another domain for apps, so that they share nothing with the console [default: the domain]
+    /// Separate domain for apps, to isolate them from the console in browsers [default: the domain]
     #[arg(long, env = "WHARF_APPS_DOMAIN", value_name = "NAME", value_parser = domain)]
     pub apps_domain: Option<String>,
 
-    /// Something in front of Wharf ends TLS: links are https and cookies are sent by https alone
+    /// TLS is terminated in front of Wharf: links use https, and cookies are Secure
     #[arg(long, env = "WHARF_TLS")]
     pub tls: bool,
 
-    /// What is in front of Wharf and says who asks (X-Forwarded-For), e.g. 127.0.0.1,192.168.1.7
+    /// Proxies in front of Wharf whose X-Forwarded-For is trusted, e.g. 127.0.0.1,192.168.1.7
     #[arg(long, env = "WHARF_TRUSTED_PROXIES", value_name = "NETWORKS", default_value = "", hide_default_value = true)]
     pub trusted_proxies: router::Networks,
 
-    /// Trusted proxies begin each connection by the PROXY protocol, version 1 or 2
+    /// Trusted proxies send the PROXY protocol, version 1 or 2
     #[arg(long, env = "WHARF_PROXY_PROTOCOL")]
     pub proxy_protocol: bool,
 
-    /// How many connections one address may have open at once
+    /// Maximum concurrent connections per client address
     #[arg(long, env = "WHARF_CONNECTIONS_PER_ADDRESS", value_name = "N", default_value_t = 1000, value_parser = at_least_one)]
     pub connections_per_address: usize,
 
-    /// For how many seconds browsers shall come by https alone, with --tls; 0 says nothing about it
+    /// max-age of Strict-Transport-Security in seconds, with --tls; 0 omits the header
     #[arg(long, env = "WHARF_HSTS_MAX_AGE", value_name = "SECONDS", default_value_t = router::HSTS.as_secs())]
     pub hsts_max_age: u64,
 
-    /// A Postgres to use instead of a private one
+    /// Postgres database to use instead of a private cluster
     #[arg(long, env = "WHARF_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
 
-    /// The key that seals secrets, instead of the one in DIR/master.key
+    /// The key that encrypts secrets, instead of the one in DIR/master.key
     #[arg(long, env = "WHARF_MASTER_KEY", value_name = "KEY", hide_env_values = true, hide = true)]
     pub master_key: Option<String>,
 
-    /// Where the newest event of the audit log is written down outside the database [default: DIR/audit-anchor]
+    /// File outside the database that records the newest event of the audit log [default: DIR/audit-anchor]
     #[arg(long, env = "WHARF_AUDIT_ANCHOR", value_name = "FILE")]
     pub audit_anchor: Option<PathBuf>,
 
-    /// How many builds may run at the same time; as many as there are cores, if you say nothing
+    /// Maximum concurrent builds; defaults to the number of cores
     #[arg(long, env = "WHARF_BUILD_CONCURRENCY", value_name = "N", default_value_t = cores(), value_parser = at_least_one)]
     pub build_concurrency: usize,
 
-    /// Networks that are not public and may be asked when somebody gives an address there, e.g. 10.1.0.0/16,fd00::/8
+    /// Non-public networks that the platform may send requests to for users, e.g. 10.1.0.0/16,fd00::/8
     #[arg(long, env = "WHARF_OUTBOUND_NETWORKS", value_name = "NETWORK,…", value_delimiter = ',')]
     pub outbound_networks: Vec<Network>,
 
-    /// The largest push, in MB
+    /// Maximum size of a push, in MB
     #[arg(long, env = "WHARF_GIT_PUSH_MB", value_name = "MB", default_value_t = 2048, value_parser = one_or_more)]
     pub git_push_mb: u64,
 
-    /// The files of a commit that is deployed, all together, in MB
+    /// Maximum total size of the files in a deployed commit, in MB
     #[arg(long, env = "WHARF_GIT_CHECKOUT_MB", value_name = "MB", default_value_t = 1024, value_parser = one_or_more)]
     pub git_checkout_mb: u64,
 
-    /// What an app's git repository may take up on the disk, in MB
+    /// Maximum size of an app's git repository on disk, in MB
     #[arg(long, env = "WHARF_GIT_REPOSITORY_MB", value_name = "MB", default_value_t = 8192, value_parser = one_or_more)]
     pub git_repository_mb: u64,
 
-    /// Memory of one clone or push, in MB
+    /// Memory limit of one clone or push, in MB
     #[arg(long, env = "WHARF_GIT_MEMORY_MB", value_name = "MB", default_value_t = 512, value_parser = from_64)]
     pub git_memory_mb: u64,
 
-    /// How long a clone, or the upload of a push, may take, in minutes
+    /// Time limit of a clone, or of the upload of a push, in minutes
     #[arg(long, env = "WHARF_GIT_MINUTES", value_name = "N", default_value_t = 60, value_parser = one_or_more)]
     pub git_minutes: u64,
 
@@ -115,39 +115,39 @@ pub struct Settings {
     #[arg(long, env = "WHARF_DYNO_NETWORKS", value_name = "NETWORKS", value_delimiter = ',', value_parser = network)]
     pub dyno_networks: Vec<dyno::Range>,
 
-    /// How many MB a dyno may write to /app and /tmp
+    /// Disk space of a dyno for /app and /tmp, in MB
     #[arg(long, env = "WHARF_DYNO_DISK_MB", value_name = "MB", default_value_t = 10_240, value_parser = disk)]
     pub dyno_disk_mb: u64,
 
-    /// How many MB a build may write, and how many its cache may keep
+    /// Disk space of a build, and of its cache, in MB
     #[arg(long, env = "WHARF_BUILD_DISK_MB", value_name = "MB", default_value_t = 20_480, value_parser = disk)]
     pub build_disk_mb: u64,
 
-    /// How many MB of memory apps and builds leave to the machine [default: a tenth, and at least 512]
+    /// Memory reserved for the system, not available to apps and builds, in MB [default: a tenth, at least 512]
     #[arg(long, env = "WHARF_MEMORY_RESERVE_MB", value_name = "MB")]
     pub memory_reserve_mb: Option<u64>,
 
-    /// How log lines look
+    /// Format of log lines
     #[arg(long, env = "WHARF_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
-    /// Which log lines are written, e.g. debug or router=debug
+    /// Log filter, e.g. debug or router=debug
     #[arg(long, env = "WHARF_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
 }
 
-/// What `wharfd up` is told besides.
+/// Settings of `wharfd up`.
 #[derive(Args, Clone, Debug)]
 pub struct UpSettings {
     #[command(flatten)]
     pub common: Settings,
 
-    /// Leave the dynos running when stopped, for an upgrade
+    /// Keep the dynos running when the platform stops, for an upgrade
     #[arg(long, env = "WHARF_KEEP_DYNOS")]
     pub keep_dynos: bool,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people
@@ -166,12 +166,12 @@ impl fmt::Display for LogFormat {
 }
 
 impl Settings {
-    /// The domain that app names are put before.
+    /// The domain that apps are subdomains of.
     pub fn apps_domain(&self) -> &str {
         self.apps_domain.as_deref().unwrap_or(&self.domain)
     }
 
-    /// Where a browser on this machine, or on the network of the domain, finds the console.
+    /// The URL of the console for a browser on this machine, or on the network of the domain.
     pub fn console_url(&self) -> String {
         match (self.tls, self.listen.port()) {
             (true, _) => format!("https://{}", self.domain),
@@ -180,62 +180,62 @@ impl Settings {
         }
     }
 
-    /// Whether something in front ends TLS, and is not believed in whom it speaks for.
-    pub fn nobody_says_who_asks(&self) -> bool {
+    /// Whether TLS is terminated by a proxy that is not trusted for client addresses.
+    pub fn client_addresses_are_hidden(&self) -> bool {
         self.tls && self.trusted_proxies.is_empty()
     }
 
-    /// Makes the path of the data directory absolute and free of links, if it is there.
+    /// Makes the path of the data directory absolute, and resolves symlinks if it exists.
     pub fn resolve(&mut self) -> Result<()> {
-        self.data = std::path::absolute(&self.data).context("find the data directory")?;
+        self.data = std::path::absolute(&self.data).context("resolve the path of the data directory")?;
         if let Ok(real) = self.data.canonicalize() {
             self.data = real;
         }
         if let Some(file) = &mut self.audit_anchor {
-            *file = std::path::absolute(&*file).context("find the anchor of the audit log")?;
+            *file = std::path::absolute(&*file).context("resolve the path of the audit anchor")?;
         }
         Ok(())
     }
 
-    /// Who says who asks: never a dyno, however large a network is that was named.
-    pub fn who_says_who_asks(&self) -> router::Networks {
+    /// Proxies that are trusted for client addresses: never a dyno, even if a listed network contains them.
+    pub fn proxies_without_dynos(&self) -> router::Networks {
         self.trusted_proxies.without(&self.dyno_addresses())
     }
 
-    /// The addresses of dynos, which are tenants.
+    /// The addresses of dynos, which are untrusted.
     pub fn dyno_addresses(&self) -> router::Networks {
         self.host().network.to_string().parse().expect("the range of dynos is a network")
     }
 
-    /// The file that knows the newest event of the audit log, outside the database.
+    /// The file outside the database that records the newest event of the audit log.
     pub fn audit_anchor(&self) -> PathBuf {
         self.audit_anchor.clone().unwrap_or_else(|| self.data.join("audit-anchor"))
     }
 
-    /// What holds for all dynos of this machine.
+    /// Limits common to all dynos of this machine.
     pub fn host(&self) -> dyno::Host {
         let reserve = self.memory_reserve_mb.map(|mb| mb << 20);
         dyno::Host { open: self.dyno_networks.clone(), reserve, ..dyno::Host::default() }
     }
 
-    /// RUN: sockets and locks. Short, because the path of a socket has at most 108 bytes.
+    /// RUN: sockets and locks. Short, because the path of a socket is limited to 108 bytes.
     pub fn run(&self) -> PathBuf {
         run_dir(&self.data)
     }
 
-    /// The networks that may be asked besides the public ones, as they are given.
+    /// The additional networks for outbound requests, as given.
     pub fn networks(&self) -> String {
         self.outbound_networks.iter().map(Network::to_string).collect::<Vec<_>>().join(",")
     }
 
-    /// The environment of the router: what it needs to know, without key and database.
+    /// The environment of the router: without the key and the database URL.
     pub fn router_env(&self) -> Vec<(&'static str, String)> {
         let mut env = self.to_env();
         env.retain(|(name, _)| FOR_ROUTER.contains(name));
         env
     }
 
-    /// The environment that tells the server the same settings.
+    /// The environment that passes these settings to the server.
     pub fn to_env(&self) -> Vec<(&'static str, String)> {
         let mut env = vec![
             ("WHARF_DATA", self.data.display().to_string()),
@@ -292,9 +292,9 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
         return Ok(addr);
     }
     let host = text.rsplit_once(':').and_then(|_| text.to_socket_addrs().ok());
-    // An address of the fourth version first: 127.0.0.1 stands for [::1] too, not the reverse.
+    // IPv4 first: 127.0.0.1 includes [::1], but not the reverse.
     host.and_then(|all| all.min_by_key(SocketAddr::is_ipv6))
-        .ok_or_else(|| "say an address and a port, e.g. 127.0.0.1:5000 or 0.0.0.0:80".to_owned())
+        .ok_or_else(|| "must be an address and a port, e.g. 127.0.0.1:5000 or 0.0.0.0:80".to_owned())
 }
 
 fn domain(text: &str) -> Result<String, String> {
@@ -308,7 +308,7 @@ fn domain(text: &str) -> Result<String, String> {
     };
     match name.len() <= 200 && name.split('.').all(label) && name.parse::<IpAddr>().is_err() {
         true => Ok(name),
-        false => Err("say a host name without a port, e.g. wharf.example.com".to_owned()),
+        false => Err("must be a host name without a port, e.g. wharf.example.com".to_owned()),
     }
 }
 
@@ -316,31 +316,31 @@ fn network(text: &str) -> Result<dyno::Range, String> {
     text.parse().map_err(|err: dyno::Error| err.to_string())
 }
 
-/// Megabytes: enough for a file system, and no more than a number of bytes holds.
+/// Megabytes: enough for a file system, and few enough that bytes do not overflow.
 fn disk(text: &str) -> Result<u64, String> {
     let least = dyno::disks::LEAST_BYTES >> 20;
     text.parse()
         .ok()
         .filter(|mb| (least..1 << 30).contains(mb))
-        .ok_or_else(|| format!("say a number of MB from {least} up"))
+        .ok_or_else(|| format!("must be a number of MB, at least {least}"))
 }
 
-/// Builds that the machine can bear: two even on one core, because they wait for the network, too.
+/// Concurrent builds for this machine: two even on one core, because they also wait for the network.
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from).max(2)
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| *n >= 1).ok_or_else(|| "say a number from 1 up".to_owned())
+    text.parse().ok().filter(|n| *n >= 1).ok_or_else(|| "must be a number, at least 1".to_owned())
 }
 
 fn one_or_more(text: &str) -> Result<u64, String> {
-    // Bytes of it have to fit into a number.
-    text.parse().ok().filter(|n| (1..1 << 32).contains(n)).ok_or_else(|| "say a number from 1 up".to_owned())
+    // The number of bytes must not overflow.
+    text.parse().ok().filter(|n| (1..1 << 32).contains(n)).ok_or_else(|| "must be a number, at least 1".to_owned())
 }
 
 fn from_64(text: &str) -> Result<u64, String> {
-    one_or_more(text).ok().filter(|n| *n >= 64).ok_or_else(|| "say a number from 64 up".to_owned())
+    one_or_more(text).ok().filter(|n| *n >= 64).ok_or_else(|| "must be a number, at least 64".to_owned())
 }
 
 #[cfg(test)]
@@ -357,8 +357,8 @@ mod tests {
         assert_eq!(addr(":80"), "127.0.0.1:80");
         assert_eq!(addr("0.0.0.0:80"), "0.0.0.0:80");
         assert_eq!(addr("[::]:80"), "[::]:80");
-        assert!(addr("here").starts_with("say an address"));
-        assert!(addr("1.2.3.4").starts_with("say an address"));
+        assert!(addr("here").starts_with("must be an address"));
+        assert!(addr("1.2.3.4").starts_with("must be an address"));
     }
 
     #[test]

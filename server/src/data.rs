@@ -1,4 +1,4 @@
-//! The data directory and the run directory: made, checked, and described when they are wrong.
+//! The data directory and the run directory: created and checked.
 //!
 //! ```text
 //! DIR  0711 root       master.key, admin-token, routes.json  0600
@@ -9,8 +9,8 @@
 //!   pg/        0700 postgres
 //! ```
 //!
-//! DIR and RUN can be passed, because the user `postgres` has to get to its own; nothing in them can
-//! be listed, read or opened by others, also where an earlier version left it open.
+//! DIR and RUN can be traversed, because the user `postgres` has to reach its folders; nothing in them can
+//! be listed, read or opened by other users, even if an earlier version left it open.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{config::Settings, machine};
 
-/// Folders that only root may enter.
+/// Folders private to root.
 const PRIVATE: [&str; 12] = [
     "git",
     "slugs",
@@ -38,26 +38,26 @@ const PRIVATE: [&str; 12] = [
     "sources",
     "metrics",
 ];
-/// What else a data directory may hold; anything besides is a stranger's.
+/// Other known entries of a data directory.
 const KNOWN: [&str; 6] = ["master.key", "admin-token", "postgres", "postgres.new", "routes.json", "lost+found"];
-/// What belongs to the user `postgres`, who closes it by himself.
+/// Entries of the user `postgres`, which sets their permissions itself.
 const OF_POSTGRES: [&str; 3] = ["postgres", "postgres.new", "pg"];
-/// The directory of all RUNs, and what all of them share.
+/// The directory of all RUNs, and the folder shared by them.
 const RUNS: &str = "/run/wharf";
 const NETWORK: &str = "/run/wharf/network";
 
-/// Makes the data directory and the run directory, or says what is wrong with them.
-/// Puts the real path of the data directory into `settings`.
+/// Creates the data directory and the run directory, or fails with what is wrong with them.
+/// Stores the real path of the data directory in `settings`.
 pub fn prepare(settings: &mut Settings) -> Result<()> {
     settings.resolve()?;
     if let Some(why) = trouble(&settings.data, settings.master_key.is_some()) {
         bail!(why);
     }
-    furnish(settings)
+    prepare_without_secrets(settings)
 }
 
-/// As [`prepare`], for a role that is told neither key nor database, and so cannot miss them.
-pub fn furnish(settings: &mut Settings) -> Result<()> {
+/// Like [`prepare`], for a role that gets neither the key nor the database.
+pub fn prepare_without_secrets(settings: &mut Settings) -> Result<()> {
     settings.resolve()?;
     make(&settings.data, 0o711)?;
     settings.resolve()?;
@@ -70,12 +70,12 @@ pub fn furnish(settings: &mut Settings) -> Result<()> {
     }
     make(Path::new(RUNS), 0o711)?;
     make(&settings.run(), 0o711)?;
-    // What all RUNs share is closed by whoever takes its lock.
+    // The folder shared by all RUNs is fixed by the process that takes its lock.
     let open = open_places(data, &settings.run());
     open.iter().filter(|place| !place.starts_with(NETWORK)).try_for_each(|place| close(place))
 }
 
-/// What others could look into or open: of the data directory, of RUN, and of what all RUNs share.
+/// Entries accessible to other users, in the data directory, RUN and the folder shared by all RUNs.
 pub fn open_places(data: &Path, run: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for folder in [data, run, Path::new(RUNS), Path::new(NETWORK)] {
@@ -84,7 +84,7 @@ pub fn open_places(data: &Path, run: &Path) -> Vec<PathBuf> {
         if meta.permissions().mode() & 0o777 & !wanted != 0 {
             found.push(folder.to_owned());
         }
-        // The RUNs of other data directories are passable, as this one is.
+        // The RUNs of other data directories can be traversed like this one.
         if folder != Path::new(RUNS) {
             found.extend(fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).filter(|p| is_open(p)));
         }
@@ -92,7 +92,7 @@ pub fn open_places(data: &Path, run: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Whether the user `postgres` has to pass a folder, on its way to what is its own.
+/// Whether the user `postgres` has to traverse the folder.
 pub fn is_passed(folder: &Path, data: &Path, run: &Path) -> bool {
     [data, run, Path::new(RUNS)].contains(&folder)
 }
@@ -103,50 +103,50 @@ fn is_open(entry: &Path) -> bool {
     !of_postgres && !meta.is_symlink() && meta.permissions().mode() & 0o077 != 0
 }
 
-/// Takes away what others may do with it.
+/// Removes the permissions of other users.
 fn close(place: &Path) -> Result<()> {
     let closed = fs::symlink_metadata(place)
         .and_then(|meta| fs::set_permissions(place, fs::Permissions::from_mode(meta.permissions().mode() & 0o700)));
     match closed {
         Err(err) if err.kind() != ErrorKind::NotFound => {
-            Err(err).with_context(|| format!("close {} to others", place.display()))
+            Err(err).with_context(|| format!("restrict the permissions of {}", place.display()))
         }
         _ => Ok(()),
     }
 }
 
-/// Makes a folder, if need be, with just these permissions.
+/// Creates a folder if necessary, with exactly these permissions.
 pub fn make(folder: &Path, mode: u32) -> Result<()> {
     let explain = |err: std::io::Error| match err.kind() {
         ErrorKind::StorageFull => {
-            anyhow::anyhow!("The disk below {} is full. Make room and start again.", folder.display())
+            anyhow::anyhow!("The disk of {} is full. Free some space and start again.", folder.display())
         }
         ErrorKind::ReadOnlyFilesystem => {
-            anyhow::anyhow!("{} is on a disk that cannot be written to. Choose another with --data.", folder.display())
+            anyhow::anyhow!("{} is on a read-only disk. Choose another with --data.", folder.display())
         }
-        _ => anyhow::Error::new(err).context(format!("make the folder {}", folder.display())),
+        _ => anyhow::Error::new(err).context(format!("create the folder {}", folder.display())),
     };
     fs::create_dir_all(folder).map_err(explain)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(mode)).map_err(explain)
 }
 
-/// Makes a folder that belongs to the system user `postgres`.
+/// Creates a folder owned by the system user `postgres`.
 pub fn make_for_postgres(folder: &Path) -> Result<()> {
     let user = machine::postgres_user()?;
     make(folder, 0o700)?;
     chown(folder, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
-        .with_context(|| format!("give {} to the user postgres", folder.display()))
+        .with_context(|| format!("change the owner of {} to postgres", folder.display()))
 }
 
-/// What is wrong with a data directory, and what to do. Nothing, if it is not there yet. Its key is not
-/// missed where another is given.
+/// A problem with a data directory, and how to fix it. `None` if it does not exist yet. Its key is not
+/// required if another is given.
 pub fn trouble(data: &Path, key_is_given: bool) -> Option<String> {
     let shown = data.display();
     let entries = match fs::read_dir(data) {
         Ok(entries) => entries,
         Err(err) if err.kind() == ErrorKind::NotFound => return closed_parent(data),
         Err(err) if err.kind() == ErrorKind::NotADirectory => {
-            return Some(format!("{shown} is a file. Say where the data directory is, or shall be, with --data."));
+            return Some(format!("{shown} is a file. Set the data directory with --data."));
         }
         Err(err) => {
             return Some(format!("{shown} cannot be read ({err}). Repair the disk, or choose another with --data."));
@@ -156,7 +156,7 @@ pub fn trouble(data: &Path, key_is_given: bool) -> Option<String> {
     let names: Vec<String> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
     if !names.is_empty() && !names.iter().any(|name| ours(name)) {
         return Some(format!(
-            "{shown} holds other things ({}) and is no data directory of Wharf. Choose an empty or a new one with --data.",
+            "{shown} is not a data directory of Wharf: it contains other files ({}). Choose an empty or new one with --data.",
             names[0]
         ));
     }
@@ -164,16 +164,16 @@ pub fn trouble(data: &Path, key_is_given: bool) -> Option<String> {
     closed_parent(data).or_else(bad_key).or_else(|| bad_cluster(data))
 }
 
-/// A key that cannot be read, or is gone while there are secrets that it sealed.
+/// A key that is unreadable, or missing although secrets were encrypted with it.
 fn bad_key(data: &Path) -> Option<String> {
     let key = data.join("master.key");
-    let restore = "Put the one from your backup there: the secrets in the database open with no other. \
-                   Without it, choose a new directory with --data";
+    let restore = "Restore it from your backup: the secrets in the database cannot be decrypted without it. \
+                   To start over, choose a new directory with --data";
     match fs::read_to_string(&key) {
         Ok(text) if text.trim().is_empty() => Some(format!("{} is empty. {restore}.", key.display())),
         Ok(_) => None,
         Err(err) if err.kind() == ErrorKind::NotFound => {
-            // The token is written after the key, at the end of the first start.
+            // The token is written at the end of the first start, after the key.
             let started_once = data.join("admin-token").exists() && data.join("postgres/PG_VERSION").exists();
             started_once.then(|| format!("{} is missing. {restore}, or set WHARF_MASTER_KEY.", key.display()))
         }
@@ -190,21 +190,21 @@ fn bad_cluster(data: &Path) -> Option<String> {
     match fs::read_to_string(cluster.join("PG_VERSION")) {
         Ok(text) if text.trim().parse::<u32>().is_ok() => None,
         _ => Some(format!(
-            "{} is damaged: its file PG_VERSION is missing or cannot be read. Restore the folder from a backup; to begin \
-             without the old data, move it away.",
+            "{} is damaged: its file PG_VERSION is missing or cannot be read. Restore the folder from a backup, or move it \
+             away to start without the old data.",
             cluster.display()
         )),
     }
 }
 
-/// A folder above the data directory that the user `postgres` cannot pass.
+/// An ancestor of the data directory that the user `postgres` cannot traverse.
 fn closed_parent(data: &Path) -> Option<String> {
     let above: Vec<PathBuf> = data.ancestors().skip(1).map(Path::to_owned).collect();
     let closed = |folder: &&PathBuf| fs::metadata(folder).is_ok_and(|m| m.permissions().mode() & 0o001 == 0);
     above.iter().find(closed).map(|folder| {
         format!(
-            "{} lies in {}, which the system users of Postgres and of apps cannot pass. Choose another place with --data, \
-             or let them: chmod o+x {1}",
+            "{} is in {}, which the system users of Postgres and apps cannot traverse. Choose another directory with --data, \
+             or allow it: chmod o+x {1}",
             data.display(),
             folder.display()
         )
@@ -221,7 +221,9 @@ mod tests {
         let why = trouble(dir.path(), false);
         match expected {
             None => assert_eq!(why, None),
-            Some(part) => assert!(why.as_ref().is_some_and(|why| why.contains(part)), "{why:?} should say {part:?}"),
+            Some(part) => {
+                assert!(why.as_ref().is_some_and(|why| why.contains(part)), "{why:?} should contain {part:?}")
+            }
         }
     }
 
@@ -232,7 +234,7 @@ mod tests {
             fs::write(file, text).unwrap();
         };
         check(|_| {}, None);
-        check(|dir| write(dir.join("photo.jpg"), ""), Some("is no data directory of Wharf"));
+        check(|dir| write(dir.join("photo.jpg"), ""), Some("is not a data directory of Wharf"));
         check(|dir| write(dir.join("master.key"), "\n"), Some("master.key is empty"));
         check(|dir| fs::create_dir(dir.join("master.key")).unwrap(), Some("master.key cannot be read"));
         check(|dir| write(dir.join("postgres/base"), ""), Some("is damaged: its file PG_VERSION"));

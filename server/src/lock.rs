@@ -1,7 +1,7 @@
-//! Who holds a role: one process for each role and data directory.
+//! Locks of the roles: one process per role and data directory.
 //!
-//! A lock is a file in RUN that is locked by the kernel for as long as its holder lives, so
-//! that a crash leaves none behind. The holder's process id and what it was told are in it.
+//! A lock is a file in RUN that the kernel keeps locked while its holder lives, so
+//! that a crash leaves none behind. It contains the holder's process id and a note.
 
 use std::{
     fs::{File, OpenOptions},
@@ -20,11 +20,11 @@ pub struct Lock(#[expect(dead_code, reason = "it is held, not used")] Flock<File
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     pub pid: i32,
-    /// What it noted about itself, e.g. where it listens.
+    /// Its note about itself, e.g. its address.
     pub note: String,
 }
 
-/// Takes the lock at `path` and notes `note` in it, or says who holds it.
+/// Takes the lock at `path` and writes `note` into it, or returns its holder.
 pub fn take(path: &Path, note: &str) -> Result<std::result::Result<Lock, Holder>> {
     let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = open.with_context(|| format!("open {}", path.display()))?;
@@ -51,13 +51,13 @@ pub fn holder_of(path: &Path) -> Result<Option<Holder>> {
     match Flock::lock(file, FlockArg::LockSharedNonblock) {
         Ok(_) => Ok(None),
         Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(Some(holder(&text))),
-        Err((_, err)) => Err(err).with_context(|| format!("look at the lock {}", path.display())),
+        Err((_, err)) => Err(err).with_context(|| format!("check the lock {}", path.display())),
     }
 }
 
 fn holder(text: &str) -> Holder {
     let (pid, note) = text.split_once(' ').unwrap_or((text, ""));
-    // Zero stands for a holder that has not yet written who it is.
+    // Zero stands for a holder that has not written its id yet.
     Holder { pid: pid.parse().unwrap_or(0), note: note.to_owned() }
 }
 

@@ -23,15 +23,15 @@ use tracing_subscriber::{
 
 use crate::config::{LogFormat, Settings};
 
-/// Libraries that talk about themselves at `info`.
+/// Libraries that are verbose at `info`.
 const QUIET: &str = "hyper=warn,sqlx=warn,leptos=warn,tower_sessions=warn,tower_http=warn";
 
-/// Starts writing log lines of `role`. Lines that cannot be written are lost, silently:
-/// a role may outlive the terminal that it was started on.
+/// Starts logging for `role`. Lines that cannot be written are silently dropped:
+/// a role may outlive its terminal.
 pub fn start(role: &'static str, settings: &Settings) -> Result<()> {
     let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.log))
-        .with_context(|| format!("read --log {:?}; say a level such as info, or router=debug", settings.log))?;
-    // Journals and files keep codes for colours as they are.
+        .with_context(|| format!("invalid --log {:?}; use a level such as info, or router=debug", settings.log))?;
+    // Journals and files would contain the colour codes.
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stderr().is_terminal());
     let lines = lines.with_writer(io::stderr).log_internal_errors(false);
     let started = match settings.log_format {

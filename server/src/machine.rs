@@ -1,6 +1,6 @@
-//! What this machine has: programs, disk, ports, users, and what its kernel can do.
+//! Checks of the machine: programs, disk, ports, users and kernel features.
 //!
-//! `up` asks before it starts and stops with one sentence; `doctor` asks for everything.
+//! `up` runs the necessary ones before it starts and stops with the first error; `doctor` runs all.
 
 pub mod kernel;
 pub mod port;
@@ -18,13 +18,13 @@ use nix::{sys::statvfs::statvfs, unistd::User};
 /// A program that the platform runs.
 pub struct Program {
     pub name: &'static str,
-    /// The Debian package that brings it.
+    /// The Debian package that contains it.
     pub package: &'static str,
-    /// What cannot be done without it.
+    /// What it is needed for.
     pub use_: &'static str,
 }
 
-/// Programs without which nothing works.
+/// Required programs.
 pub const PROGRAMS: [Program; 6] = [
     Program { name: "bash", package: "bash", use_: "starting dynos" },
     Program { name: "git", package: "git", use_: "pushes" },
@@ -44,11 +44,11 @@ pub const BUILD_PROGRAMS: [Program; 6] = [
     Program { name: "xz", package: "xz-utils", use_: "builds that download" },
 ];
 
-/// Room that a start needs at least.
+/// Free space that a start requires.
 const LEAST_FREE: u64 = 256 << 20;
 const LEAST_INODES: u64 = 2000;
 
-/// Where programs are looked for: a root shell often lacks the folders for administration.
+/// The search path for programs: a root shell often lacks the sbin folders.
 pub fn search_path() -> String {
     let path = env::var("PATH").unwrap_or_default();
     let mut folders: Vec<&str> = path.split(':').filter(|f| !f.is_empty()).collect();
@@ -60,13 +60,13 @@ pub fn search_path() -> String {
     folders.join(":")
 }
 
-/// Where a program is, if it is installed.
+/// The path of a program, if it is installed.
 pub fn find(program: &str) -> Option<PathBuf> {
     let can_run = |file: &PathBuf| fs::metadata(file).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
     search_path().split(':').map(|folder| Path::new(folder).join(program)).find(can_run)
 }
 
-/// One sentence about the programs that are missing, and how to get them.
+/// A message about missing programs and how to install them.
 pub fn missing_programs(programs: &[Program]) -> Option<String> {
     let missing: Vec<&Program> = programs.iter().filter(|p| find(p.name).is_none()).collect();
     if missing.is_empty() {
@@ -85,7 +85,7 @@ pub fn missing_programs(programs: &[Program]) -> Option<String> {
 pub fn postgres_user() -> Result<User> {
     match User::from_name("postgres").context("look up the system user postgres")? {
         Some(user) => Ok(user),
-        None => bail!("The system user postgres is missing. It comes with Postgres: apt-get install postgresql"),
+        None => bail!("The system user postgres is missing. Install Postgres: apt-get install postgresql"),
     }
 }
 
@@ -94,10 +94,10 @@ pub fn must_be_root() -> Result<()> {
     if nix::unistd::geteuid().is_root() {
         return Ok(());
     }
-    bail!("Wharf has to run as root: it gives every app a user, a network and limits of its own. Start it with sudo.")
+    bail!("Wharf must run as root to give every app its own user, network and limits. Start it with sudo.")
 }
 
-/// What is wrong with the disk below `folder`, and what to do.
+/// A problem with the disk of `folder`, and how to fix it.
 pub fn disk_trouble(folder: &Path) -> Option<String> {
     let stat = statvfs(folder).ok()?;
     let free = stat.blocks_available() * stat.fragment_size();
@@ -105,18 +105,20 @@ pub fn disk_trouble(folder: &Path) -> Option<String> {
     if free < LEAST_FREE {
         let mib = free >> 20;
         return Some(format!(
-            "The disk below {shown} is full: {mib} MiB are free, at least {} are needed. Make room, or choose another disk \
+            "The disk of {shown} is full: {mib} MiB free, at least {} needed. Free some space, or choose another disk \
              with --data.",
             LEAST_FREE >> 20
         ));
     }
-    // Some file systems make inodes as they go and report none.
+    // Some file systems allocate inodes dynamically and report none.
     (stat.files() > 0 && stat.files_available() < LEAST_INODES).then(|| {
-        format!("The disk below {shown} has no room for more files (df -i). Remove some, or choose another disk with --data.")
+        format!(
+            "The disk of {shown} has no free inodes (df -i). Remove some files, or choose another disk with --data."
+        )
     })
 }
 
-/// Free and total bytes of the disk below `folder`, or of the nearest folder above that exists.
+/// Free and total bytes of the disk of `folder`, or of its nearest existing ancestor.
 pub fn disk(folder: &Path) -> Option<(u64, u64)> {
     let stat = folder.ancestors().find_map(|f| statvfs(f).ok())?;
     Some((stat.blocks_available() * stat.fragment_size(), stat.blocks() * stat.fragment_size()))

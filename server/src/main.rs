@@ -1,8 +1,8 @@
 //! `wharfd`: the server and its roles.
 //!
-//! One executable, a role by subcommand. `up` runs everything on one machine; the others
-//! are what it runs, each a process of its own, so that customers' apps do not notice when
-//! the control plane is started again.
+//! One executable with a subcommand per role. `up` runs everything on one machine, with the others
+//! as separate processes, so that apps are not affected when
+//! the control plane restarts.
 
 mod config;
 mod console;
@@ -26,11 +26,11 @@ use crate::{
     roles::Role,
 };
 
-/// Pages are drawn from many small pieces: a third of the time went into the system's allocator.
+/// Rendering allocates a lot: the system's allocator took a third of the time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Wharf: push code, and it runs
+/// Wharf: a self-hosted platform to run your apps
 #[derive(Parser)]
 #[command(name = "wharfd", version, disable_help_subcommand = true)]
 struct Cli {
@@ -40,33 +40,33 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the whole platform on this machine, and start again what dies
+    /// Run the whole platform on this machine, and restart what crashes
     Up(UpSettings),
-    /// Say what is good and what is missing on this machine
+    /// Check this machine for problems
     Doctor(Settings),
-    /// Print a link that signs a browser in, once
+    /// Print a one-time sign-in link
     LoginLink(Settings),
     /// Print the version
     Version,
-    /// The API, git and the console (started by `up`)
+    /// Run the API, git and the console (started by `up`)
     Server(Settings),
-    /// What carries requests to dynos (started by `up`)
+    /// Proxy requests to dynos (started by `up`)
     Router(Settings),
-    /// What one dyno runs under (started by the server)
+    /// Supervise a dyno (started by the server)
     #[command(hide = true)]
     Dyno { state: OsString },
-    /// What touches untrusted bytes, for one thing each (started by the server)
+    /// Process untrusted data in isolation (started by the server)
     #[command(hide = true)]
     Worker { name: OsString },
-    /// What git runs on a push (started by the server)
+    /// Handle a git hook on a push (started by the server)
     #[command(hide = true)]
     GitHook { hook: OsString },
 }
 
 fn main() -> ExitCode {
-    // Whatever any role makes is for its own user alone, from the first file on.
+    // Files created by any role are private to its user, from the first one on.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    // Shims and workers fork into namespaces: that has to happen before any thread exists.
+    // Shims and workers fork into namespaces, which has to happen before any thread exists.
     let args: Vec<OsString> = std::env::args_os().collect();
     if args.get(1).is_some_and(|role| role == "dyno") {
         dyno::shim_main(&args[2..]);

@@ -1,7 +1,7 @@
-//! The platform's own Postgres: made on first use, started, taken up, stopped.
+//! The platform's own Postgres: created on first use, started, adopted, stopped.
 //!
-//! It listens on a Unix socket in RUN and nowhere else; root and `postgres` log in by being
-//! who they are, nobody else gets in. It is a process of its own that survives us.
+//! It listens only on a Unix socket in RUN; root and `postgres` log in by peer authentication,
+//! nobody else can. It is a separate process that survives us.
 
 use std::{
     fs,
@@ -21,15 +21,15 @@ use crate::{
 };
 
 const DATABASE: &str = "wharf";
-/// Where distributions keep the programs of each major version.
+/// Where distributions install each major version.
 const PLACES: [&str; 3] = ["/usr/lib/postgresql", "/usr/pgsql", "/opt/postgresql"];
-/// After a crash it reads its log again, which can take minutes.
+/// Recovery after a crash can take minutes.
 const START: Duration = Duration::from_secs(600);
 const LOG_BYTES: u64 = 10 << 20;
 
-/// Small: the platform remembers little, and the memory is the apps'.
+/// Small: the platform stores little, and memory is for the apps.
 const SETTINGS: &str = "\
-# Written by Wharf at every start. Changes belong into postgresql.auto.conf (alter system).
+# Written by Wharf at every start. Put changes into postgresql.auto.conf (ALTER SYSTEM).
 listen_addresses = ''
 max_connections = 80
 shared_buffers = 64MB
@@ -50,7 +50,7 @@ idle_in_transaction_session_timeout = 60s
 recovery_init_sync_method = syncfs
 ";
 
-/// A cluster of ours.
+/// The platform's cluster.
 pub struct Postgres {
     /// Programs of its major version.
     bin: PathBuf,
@@ -61,15 +61,15 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Finds the programs, and makes the cluster if there is none yet.
+    /// Finds the programs, and creates the cluster if there is none yet.
     pub fn prepare(data: &Path, run: &Path) -> Result<Postgres> {
         let cluster = data.join("postgres");
         let bin = programs(&cluster)?;
         let postgres = Postgres { bin, cluster, sockets: run.join("pg") };
         data::make_for_postgres(&postgres.sockets)?;
         if !postgres.cluster.join("PG_VERSION").exists() {
-            tracing::info!("making the platform's database in {}", postgres.cluster.display());
-            postgres.init(&data.join("postgres.new")).context("make the platform's database")?;
+            tracing::info!("creating the platform's database in {}", postgres.cluster.display());
+            postgres.init(&data.join("postgres.new")).context("create the platform's database")?;
         }
         write_settings(&postgres.cluster)?;
         Ok(postgres)
@@ -80,15 +80,15 @@ impl Postgres {
         format!("postgres:///{DATABASE}?host={}&user=postgres", self.sockets.display())
     }
 
-    /// Takes up the one that runs, or starts it, and waits until it answers.
+    /// Adopts the running server or starts it, and waits until it is ready.
     pub async fn run(&self) -> Result<Process> {
         let mut process = match self.running() {
             Some(pid) if self.sockets_of_running().as_deref() == Some(&self.sockets) => {
-                tracing::info!("taking up the Postgres that runs, process {pid}");
+                tracing::info!("reusing the running Postgres, process {pid}");
                 Process::take_up(pid)?
             }
             Some(pid) => {
-                // It was started for another run directory, where nobody would find it.
+                // It was started for another run directory, where it cannot be reached.
                 let mut old = Process::take_up(pid)?;
                 Self::stop(&mut old, false).await?;
                 self.start()?
@@ -99,13 +99,13 @@ impl Postgres {
         tokio::select! {
             ready = wait_until(START, || self.is_ready(pid)) => match ready {
                 true => Ok(process),
-                false => bail!("Postgres does not answer. Its last words:\n{}", self.last_words()),
+                false => bail!("Postgres is not responding. Its last log lines:\n{}", self.last_log_lines()),
             },
-            _ = process.wait() => bail!("Postgres did not start. Its last words:\n{}", self.last_words()),
+            _ = process.wait() => bail!("Postgres did not start. Its last log lines:\n{}", self.last_log_lines()),
         }
     }
 
-    /// Stops it: at once with `hurry`, else after the statements that run now were broken off.
+    /// Stops it: immediately with `hurry`, otherwise after aborting the running statements.
     pub async fn stop(process: &mut Process, hurry: bool) -> Result<()> {
         let (signal, grace) = match hurry {
             true => (Signal::SIGQUIT, Duration::from_secs(5)),
@@ -117,7 +117,7 @@ impl Postgres {
     fn start(&self) -> Result<Process> {
         let log = self.cluster.join("wharf.log");
         if fs::metadata(&log).is_ok_and(|m| m.len() > LOG_BYTES) {
-            fs::rename(&log, self.cluster.join("wharf.log.old")).context("put the log of Postgres aside")?;
+            fs::rename(&log, self.cluster.join("wharf.log.old")).context("rotate the log of Postgres")?;
         }
         let log = fs::OpenOptions::new().create(true).append(true).open(&log).context("open the log of Postgres")?;
         let mut command = self.program("postgres")?;
@@ -137,9 +137,9 @@ impl Postgres {
         Ok(command)
     }
 
-    /// Makes the cluster aside and moves it into place, so that a half-made one is never used.
+    /// Creates the cluster in `aside` and moves it into place, so that an incomplete one is never used.
     fn init(&self, aside: &Path) -> Result<()> {
-        trees::remove(aside).context("remove one that was not finished")?;
+        trees::remove(aside).context("remove an incomplete one")?;
         data::make_for_postgres(aside)?;
         let mut initdb = self.program("initdb")?;
         initdb.args(["-U", "postgres", "-A", "peer", "-k", "-E", "UTF8", "--locale=C.UTF-8", "-D"]).arg(aside);
@@ -157,11 +157,11 @@ impl Postgres {
         let mut single = self.program("postgres")?;
         single.args(["--single", "-j", "-D"]).arg(aside).arg("postgres").stdin(Stdio::piped());
         run(single, format!("create database {DATABASE};\n\n").as_bytes())?;
-        // Empty, or it would not have come to this.
+        // Empty, or we would not be here.
         let _ = fs::remove_dir(&self.cluster);
         fs::rename(aside, &self.cluster).context("move it into place")?;
         let parent = self.cluster.parent().unwrap_or(Path::new("/"));
-        fs::File::open(parent).and_then(|dir| dir.sync_all()).context("write the data directory to the disk")
+        fs::File::open(parent).and_then(|dir| dir.sync_all()).context("sync the data directory")
     }
 
     /// The process that serves the cluster, if there is one.
@@ -176,8 +176,8 @@ impl Postgres {
     }
 
     fn is_ready(&self, pid: i32) -> bool {
-        let pid_file = self.pid_file().unwrap_or_default();
-        let line = |n: usize| pid_file.get(n).map(|l| l.trim()).unwrap_or_default().to_owned();
+        let lines = self.pid_file().unwrap_or_default();
+        let line = |n: usize| lines.get(n).map(|l| l.trim()).unwrap_or_default().to_owned();
         line(0) == pid.to_string() && line(7) == "ready"
     }
 
@@ -186,7 +186,7 @@ impl Postgres {
         Some(text.lines().map(String::from).collect())
     }
 
-    fn last_words(&self) -> String {
+    fn last_log_lines(&self) -> String {
         let text = fs::read(self.cluster.join("wharf.log")).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
@@ -205,17 +205,17 @@ fn programs(cluster: &Path) -> Result<PathBuf> {
     match (found, made_by) {
         (Some((_, bin)), _) => Ok(bin.clone()),
         (None, Some(major)) => bail!(
-            "The platform's database in {} was made by PostgreSQL {major}, which is not installed. Install it again: \
+            "The platform's database in {} was created by PostgreSQL {major}, which is not installed. Install it: \
              apt-get install postgresql-{major}",
             cluster.display()
         ),
         (None, None) => bail!(
-            "PostgreSQL is missing. Install it with: apt-get install postgresql (or give an outside one with WHARF_DATABASE_URL)"
+            "PostgreSQL is missing. Install it with: apt-get install postgresql (or use an external database with WHARF_DATABASE_URL)"
         ),
     }
 }
 
-/// Major versions that are installed, newest first, and where their programs are.
+/// Installed major versions, newest first, and their program folders.
 pub fn installed() -> Vec<(u32, PathBuf)> {
     let mut found: Vec<(u32, PathBuf)> = Vec::new();
     for place in PLACES {
@@ -231,8 +231,8 @@ pub fn installed() -> Vec<(u32, PathBuf)> {
     found
 }
 
-/// Our part of the settings, readable by the user `postgres`. What is there is replaced, never
-/// followed: the directory is that user's.
+/// Our part of the settings, readable by the user `postgres`. An existing file is replaced, never
+/// followed: the directory belongs to that user.
 fn write_settings(cluster: &Path) -> Result<()> {
     let (aside, user) = (cluster.join("wharf.conf.new"), machine::postgres_user()?);
     let _ = fs::remove_file(&aside);
@@ -243,7 +243,7 @@ fn write_settings(cluster: &Path) -> Result<()> {
     written.and_then(|()| fs::rename(&aside, cluster.join("wharf.conf"))).context("write the settings of Postgres")
 }
 
-/// Runs a program to its end; its last words are the error.
+/// Runs a program to completion; its standard error is the error.
 fn run(mut command: Command, input: &[u8]) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let mut child =

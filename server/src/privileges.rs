@@ -1,4 +1,4 @@
-//! Gives up the rights of root, for good: what only carries bytes needs none of them.
+//! Drops root privileges permanently: a proxy needs none of them.
 
 use std::{io, path::Path, ptr};
 
@@ -10,16 +10,16 @@ use seccompiler::{
     apply_filter,
 };
 
-/// Becomes `user`, with the group of the same number and no other, without capabilities, without ways
-/// to get any, and without files but those below `folders`. What is open stays open. Has to happen
+/// Switches to `user` and the group of the same number only, without capabilities or ways
+/// to gain any, and without access to files outside `folders`. Open descriptors stay open. Call it
 /// while there is one thread.
 pub fn give_up(user: u32, folders: &[&Path]) -> Result<()> {
-    become_user(user).context("become another user than root")?;
-    confine_files(folders).context("give up the files of the machine")?;
+    become_user(user).context("switch to another user")?;
+    confine_files(folders).context("restrict access to files")?;
     filter_calls().context("filter system calls")?;
-    // SAFETY: plain system call, which shall fail.
+    // SAFETY: plain system call, which is expected to fail.
     if unsafe { libc::setuid(0) } == 0 {
-        bail!("It was possible to become root again.");
+        bail!("Root privileges could be regained.");
     }
     Ok(())
 }
@@ -41,12 +41,12 @@ fn become_user(user: u32) -> io::Result<()> {
         let header: [u32; 2] = [0x2008_0522, 0]; // version 3, this process
         let none = [0u32; 6];
         done(libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()))?;
-        // Others of the same user, should there be any, cannot look into it.
+        // Other processes of the same user cannot inspect it.
         done(libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0).into())
     }
 }
 
-/// As far as the kernel knows how (Landlock): one that does not, leaves it to the rights of the user.
+/// As far as the kernel supports Landlock; otherwise only the user's permissions apply.
 fn confine_files(folders: &[&Path]) -> Result<()> {
     let everything = AccessFs::from_all(ABI::V5);
     let mut rules = Ruleset::default().handle_access(everything)?.handle_access(AccessNet::BindTcp)?.create()?;
@@ -58,7 +58,7 @@ fn confine_files(folders: &[&Path]) -> Result<()> {
     Ok(())
 }
 
-/// Calls that are fine in a dyno, and that a program which only carries bytes has no use for.
+/// System calls that are allowed in a dyno, but that a proxy does not need.
 const NEEDLESS: [i64; 10] = [
     libc::SYS_chroot,
     libc::SYS_clock_adjtime,
@@ -82,7 +82,7 @@ fn filter_calls() -> Result<()> {
     let other = families.iter().map(|family| is(SeccompCmpOp::Ne, *family as u64)).collect::<Result<_, _>>()?;
     denied.insert(libc::SYS_socket, vec![SeccompRule::new(other)?]);
     apply(denied, libc::EPERM)?;
-    // It cannot be looked into, so it does not exist: the C library then uses the one above.
+    // Its arguments cannot be inspected, so it fails with ENOSYS: the C library falls back to clone.
     apply(Rules::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
 }
 

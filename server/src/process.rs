@@ -1,4 +1,4 @@
-//! A process that is watched: a child of ours, or one that an earlier `wharfd up` left.
+//! A supervised process: a child, or one left by an earlier `wharfd up`.
 
 use std::{
     fs, io,
@@ -22,34 +22,34 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// A process that is watched.
+/// A supervised process.
 pub enum Process {
     /// Started by us.
     Child(Child, i32),
-    /// Taken up: its parent is gone.
+    /// Adopted: its parent is gone.
     Taken(AsyncFd<OwnedFd>, i32),
 }
 
 impl Process {
-    /// Starts `command` in a session of its own: what happens to our terminal, or to us, does
-    /// not reach it.
+    /// Starts `command` in its own session, so that it is not affected by our terminal or our
+    /// end.
     pub fn spawn(mut command: Command) -> Result<Process> {
         let own_session = || nix::unistd::setsid().map(|_| ()).map_err(io::Error::from);
         // SAFETY: setsid(2) may be called between fork and exec, and nothing else is.
         unsafe { command.pre_exec(own_session) };
         let program = command.as_std().get_program().to_owned();
         let child = command.spawn().with_context(|| format!("start {}", program.display()))?;
-        let pid = child.id().context("start a process that ended at once")?;
+        let pid = child.id().context("start a process, which exited immediately")?;
         Ok(Process::Child(child, pid as i32))
     }
 
-    /// Takes up a process that runs already. Fails when there is none.
+    /// Adopts a running process. Fails if there is none.
     pub fn take_up(pid: i32) -> Result<Process> {
         // SAFETY: the call takes two numbers; a descriptor that it returns is ours alone.
         let fd = unsafe {
             let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);
             if fd < 0 {
-                return Err(io::Error::last_os_error()).with_context(|| format!("take up process {pid}"));
+                return Err(io::Error::last_os_error()).with_context(|| format!("adopt process {pid}"));
             }
             OwnedFd::from_raw_fd(fd as i32)
         };
@@ -65,7 +65,7 @@ impl Process {
         }
     }
 
-    /// Waits until it has ended. How it ended is known of children only.
+    /// Waits until it has exited. The status is known only for children.
     pub async fn wait(&mut self) -> Option<ExitStatus> {
         match self {
             Process::Child(child, _) => child.wait().await.ok(),
@@ -76,10 +76,10 @@ impl Process {
         }
     }
 
-    /// Sends it a signal; does nothing when it is gone.
+    /// Sends it a signal; does nothing if it is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let sent = match self {
-            // Not waited for yet, so the number cannot belong to somebody else.
+            // Not reaped yet, so the pid cannot have been reused.
             Process::Child(child, pid) if child.id().is_some() => kill(Pid::from_raw(*pid), signal),
             Process::Child(..) => Ok(()),
             Process::Taken(fd, _) => {
@@ -102,7 +102,7 @@ impl Process {
         }
     }
 
-    /// Asks it to end with `signal`, and ends it with `last` when it has not after `grace`.
+    /// Sends it `signal`, and `last` if it has not exited after `grace`.
     pub async fn stop(&mut self, signal: Signal, grace: Duration, last: Signal) -> Result<()> {
         self.signal(signal)?;
         if timeout(grace, self.wait()).await.is_ok() {
@@ -111,7 +111,7 @@ impl Process {
         self.signal(last)?;
         match timeout(Duration::from_secs(10), self.wait()).await {
             Ok(_) => Ok(()),
-            Err(_) => bail!("process {} does not end; look at what it waits for: cat /proc/{0}/stack", self.pid()),
+            Err(_) => bail!("process {} does not exit; see what it waits for: cat /proc/{0}/stack", self.pid()),
         }
     }
 }
@@ -119,21 +119,21 @@ impl Process {
 /// How a process ended, in words.
 pub fn ending(status: Option<ExitStatus>) -> String {
     match status.map(|s| (s.code(), s.signal())) {
-        Some((Some(code), _)) => format!("ended with status {code}"),
+        Some((Some(code), _)) => format!("exited with status {code}"),
         Some((_, Some(signal))) => format!("was killed by signal {signal}"),
-        _ => "ended".to_owned(),
+        _ => "exited".to_owned(),
     }
 }
 
-/// Whether process `pid` runs the very file that we run: neither another version nor a
-/// file that was replaced since.
+/// Whether process `pid` runs the same file as we do: neither another version nor a
+/// file that has been replaced since.
 pub fn runs_our_file(pid: i32) -> bool {
     let file = |who: &str| fs::metadata(format!("/proc/{who}/exe")).map(|m| (m.dev(), m.ino())).ok();
     let ours = file("self");
     ours.is_some() && ours == file(&pid.to_string())
 }
 
-/// Waits until `ready` says so, looking every 20 ms; `false` when `deadline` has passed.
+/// Polls `ready` every 20 ms; `false` after `deadline`.
 pub async fn wait_until(deadline: Duration, mut ready: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + deadline;
     while !ready() {

@@ -1,4 +1,4 @@
-//! Asks the server over its socket in RUN, as `up` and `login-link` do.
+//! Requests to the server over its socket in RUN, for `up` and `login-link`.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -17,7 +17,7 @@ pub const SERVER: &str = "server.sock";
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Makes a link that signs a browser in, once.
+/// Creates a one-time sign-in link.
 pub async fn sign_in_link(settings: &Settings) -> Result<SignInLink> {
     let file = settings.data.join("admin-token");
     let token = fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
@@ -31,18 +31,18 @@ pub async fn sign_in_link(settings: &Settings) -> Result<SignInLink> {
         .body(Full::new(Bytes::new()))
         .context("write the request")?;
     let answer = timeout(PATIENCE, ask(&settings.run(), request)).await;
-    let body = answer.map_err(|_| anyhow!("the server does not answer"))??;
+    let body = answer.map_err(|_| anyhow!("the server is not responding"))??;
     serde_json::from_slice(&body).context("read the link")
 }
 
 async fn ask(run: &Path, request: Request<Full<Bytes>>) -> Result<Bytes> {
-    let stream = UnixStream::connect(run.join(SERVER)).await.context("reach the server")?;
+    let stream = UnixStream::connect(run.join(SERVER)).await.context("connect to the server")?;
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.context("speak to the server")?;
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.context("HTTP handshake with the server")?;
     let driving = tokio::spawn(connection);
-    let answer = sender.send_request(request).await.context("ask the server")?;
+    let answer = sender.send_request(request).await.context("send the request to the server")?;
     let status = answer.status();
-    let body = answer.into_body().collect().await.context("read the answer of the server")?.to_bytes();
+    let body = answer.into_body().collect().await.context("read the server's response")?.to_bytes();
     driving.abort();
     if !status.is_success() {
         bail!("the server answered {status}: {}", String::from_utf8_lossy(&body));

@@ -1,4 +1,4 @@
-//! Keeps a process running: starts it again when it dies, stops it when asked.
+//! Supervises a process: restarts it when it exits, stops it on request.
 
 use std::{
     future::Future,
@@ -21,49 +21,49 @@ use crate::process::{Process, ending};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// What ran for this long did not die of its start.
+/// A process that ran this long started successfully.
 const PROVEN: Duration = Duration::from_secs(10);
-/// How often something may die before the platform was up once.
+/// Failed starts allowed before the platform has been up once.
 const TRIES: u32 = 3;
 
-/// How something is asked to stop.
+/// How to stop a process.
 #[derive(Clone, Copy, Debug)]
 pub struct Stop {
     pub signal: Signal,
-    /// How long it may take.
+    /// Time to exit by itself.
     pub grace: Duration,
-    /// What ends it after that.
+    /// The signal after that.
     pub last: Signal,
 }
 
-/// What all keepers share with whoever started them.
+/// State shared by all supervisors.
 #[derive(Clone)]
 pub struct Health {
-    /// Whether the platform was up once. Before that, what keeps dying is given up.
+    /// Whether the platform has been up once. Before that, repeated failures are reported, not retried.
     pub was_up: Arc<AtomicBool>,
-    /// Where a keeper says, in a sentence, that it gave up.
+    /// Receives a message when a supervisor gives up.
     pub gave_up: mpsc::Sender<String>,
 }
 
-/// A process that is kept running.
-pub struct Kept {
+/// A supervised process.
+pub struct Supervised {
     order: watch::Sender<Option<Stop>>,
     task: JoinHandle<()>,
 }
 
-impl Kept {
-    /// Keeps `process` running, starting it with `start` when it died. `name` is for the log.
-    pub fn new<F, S>(name: &'static str, process: Process, start: S, health: Health) -> Kept
+impl Supervised {
+    /// Supervises `process` and restarts it with `start` when it exits. `name` is for the log.
+    pub fn new<F, S>(name: &'static str, process: Process, start: S, health: Health) -> Supervised
     where
         F: Future<Output = Result<Process>> + Send + 'static,
         S: Fn() -> F + Send + Sync + 'static,
     {
         let (order, orders) = watch::channel(None);
-        let keeper = Keeper { name, orders, health, pause: FIRST_PAUSE, deaths: 0 };
-        Kept { order, task: tokio::spawn(keeper.keep(process, start)) }
+        let supervisor = Supervisor { name, orders, health, pause: FIRST_PAUSE, deaths: 0 };
+        Supervised { order, task: tokio::spawn(supervisor.supervise(process, start)) }
     }
 
-    /// Stops it and waits until it is gone. When `hurry` comes, it is ended at once.
+    /// Stops it and waits until it is gone; kills it immediately when `hurry` resolves.
     pub async fn stop(mut self, stop: Stop, hurry: impl Future<Output = ()>) {
         self.order.send_replace(Some(stop));
         tokio::select! {
@@ -76,7 +76,7 @@ impl Kept {
     }
 }
 
-struct Keeper {
+struct Supervisor {
     name: &'static str,
     orders: watch::Receiver<Option<Stop>>,
     health: Health,
@@ -84,8 +84,8 @@ struct Keeper {
     deaths: u32,
 }
 
-impl Keeper {
-    async fn keep<F, S>(mut self, process: Process, start: S)
+impl Supervisor {
+    async fn supervise<F, S>(mut self, process: Process, start: S)
     where
         F: Future<Output = Result<Process>> + Send + 'static,
         S: Fn() -> F + Send + Sync + 'static,
@@ -109,7 +109,7 @@ impl Keeper {
         }
     }
 
-    /// Waits for the end of the process: how it ended, or nothing when it is to be stopped.
+    /// Waits for the process to exit and returns how, or `None` if it is to be stopped.
     async fn watch(&mut self, process: &mut Process) -> Option<String> {
         let since = Instant::now();
         let status = tokio::select! {
@@ -122,15 +122,15 @@ impl Keeper {
         Some(ending(status))
     }
 
-    /// Waits before the next try; `false` when there shall be none.
+    /// Waits before the next try; `false` if there is none.
     async fn wait(&mut self, why: &str) -> bool {
         self.deaths += 1;
         if self.deaths >= TRIES && !self.health.was_up.load(Relaxed) {
-            let message = format!("The {} {why}, {TRIES} times in a row. What it said about that is above.", self.name);
+            let message = format!("The {} {why}, {TRIES} times in a row. See its output above.", self.name);
             let _ = self.health.gave_up.send(message).await;
             return false;
         }
-        tracing::warn!("the {} {why}; starting it again in {:?}", self.name, self.pause);
+        tracing::warn!("the {} {why}; restarting it in {:?}", self.name, self.pause);
         let pause = self.pause;
         self.pause = LONGEST_PAUSE.min(pause * 2);
         tokio::select! {
@@ -149,7 +149,7 @@ impl Keeper {
                     }
                     return;
                 }
-                // Asked to hurry.
+                // Told to hurry.
                 Ok(()) = self.orders.changed() => {}
             }
         }
@@ -162,8 +162,8 @@ mod tests {
     use tokio::process::Command;
 
     fn health() -> (Health, mpsc::Receiver<String>) {
-        let (gave_up, messages) = mpsc::channel(1);
-        (Health { was_up: Arc::default(), gave_up }, messages)
+        let (gave_up, received) = mpsc::channel(1);
+        (Health { was_up: Arc::default(), gave_up }, received)
     }
 
     fn shell(line: &str) -> Result<Process> {
@@ -173,8 +173,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_dies_is_started_again_and_stops_when_asked() {
-        let (health, _heard) = health();
+    async fn a_process_is_restarted_and_stops_on_request() {
+        let (health, _received) = health();
         health.was_up.store(true, Relaxed);
         let (started, mut starts) = mpsc::unbounded_channel();
         let start = move || {
@@ -186,28 +186,28 @@ mod tests {
             }
         };
         let first = shell("exit 3").unwrap();
-        let kept = Kept::new("sleeper", first, start, health);
+        let process = Supervised::new("sleeper", first, start, health);
         let pid = starts.recv().await.unwrap();
         let stop = Stop { signal: Signal::SIGTERM, grace: Duration::from_secs(20), last: Signal::SIGKILL };
-        kept.stop(stop, std::future::pending()).await;
+        process.stop(stop, std::future::pending()).await;
         assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
     }
 
     #[tokio::test]
-    async fn what_never_comes_up_is_given_up() {
-        let (health, mut messages) = health();
+    async fn a_process_that_never_starts_is_given_up() {
+        let (health, mut received) = health();
         let start = || async { shell("exit 3") };
-        let _kept = Kept::new("server", shell("exit 3").unwrap(), start, health);
-        let message = messages.recv().await.unwrap();
-        assert!(message.starts_with("The server ended with status 3, 3 times in a row."), "{message}");
+        let _process = Supervised::new("server", shell("exit 3").unwrap(), start, health);
+        let message = received.recv().await.unwrap();
+        assert!(message.starts_with("The server exited with status 3, 3 times in a row."), "{message}");
     }
 
     #[tokio::test]
-    async fn hurry_ends_what_does_not_want_to() {
-        let (health, _heard) = health();
+    async fn hurry_kills_a_process_that_ignores_signals() {
+        let (health, _received) = health();
         let stubborn = shell("trap '' TERM; while :; do sleep 0.1; done").unwrap();
-        let kept = Kept::new("stubborn", stubborn, || async { shell("exit 0") }, health);
+        let process = Supervised::new("stubborn", stubborn, || async { shell("exit 0") }, health);
         let stop = Stop { signal: Signal::SIGTERM, grace: Duration::from_secs(1000), last: Signal::SIGKILL };
-        kept.stop(stop, std::future::ready(())).await;
+        process.stop(stop, std::future::ready(())).await;
     }
 }

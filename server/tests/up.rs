@@ -58,13 +58,13 @@ fn one_command_brings_up_a_platform_that_comes_back_and_remembers() {
     let mut other = World::new();
     other.port = world.port;
     let taken = other.refusal(&mut other.command("up"));
-    assert!(taken.contains(&format!("Port {} is taken by", world.port)) && taken.contains("--listen"), "{taken}");
+    assert!(taken.contains(&format!("Port {} is in use by", world.port)) && taken.contains("--listen"), "{taken}");
 
     // The server comes back by itself, and another link can be had.
     let app = world.api("POST", "/apps", json!({}))["name"].as_str().unwrap().to_owned();
     let server = world.pid_of("server");
     kill(Pid::from_raw(server), Signal::SIGKILL).unwrap();
-    up.wait_for("the server was killed by signal 9; starting it again");
+    up.wait_for("the server was killed by signal 9; restarting it");
     wait_until("the server answers again", || {
         let auth = format!("Bearer {}", world.token());
         let answer = world.ask("GET", "/account", &[("Accept", "application/json"), ("Authorization", &auth)], b"");
@@ -130,7 +130,7 @@ fn what_cannot_be_used_is_said_in_a_sentence() {
     fs::write(world.data().join("postgres/PG_VERSION"), "7\n").unwrap();
     check(&mut world.command("up"), "apt-get install postgresql-7");
     check(world.command("up").env("PATH", ""), "apt-get install postgresql-7");
-    check(world.command("login-link").env("PATH", ""), "Wharf does not answer");
+    check(world.command("login-link").env("PATH", ""), "Wharf is not responding");
     fs::write(world.data().join("postgres/PG_VERSION"), "").unwrap();
     check(&mut world.command("up"), "is damaged");
     let doctor = world.command("doctor").output().unwrap();

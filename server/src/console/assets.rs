@@ -40,9 +40,9 @@ impl Manifest {
     }
 }
 
-/// Said by pages of an executable that was built without the console's front end.
+/// Shown by pages of an executable that was built without the console's front end.
 const BARE_CSS: &str = "body::before{display:block;padding:1em;font:1em sans-serif;background:#fe9;color:#000;\
-    content:'This wharfd was built without the front end of the console, so pages have no styles and do not move. \
+    content:'This wharfd was built without the console front end, so pages have no styles and are not interactive. \
     Build it with: make build'}";
 const BARE_JS: &str = "export default async () => {}; export function hydrate() {}";
 

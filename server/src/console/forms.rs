@@ -118,7 +118,7 @@ async fn password_sign_in(State(api): State<Router>, headers: HeaderMap, Form(fo
 }
 
 async fn signed_in(api: Router, headers: &HeaderMap, form: &PasswordSignIn) -> Result<Response, Error> {
-    let unreadable = || Error::unreadable(500, "The platform did not say whether you are signed in.");
+    let unreadable = || Error::unreadable(500, "The platform's response to the sign-in could not be read.");
     let request = client::Request {
         method: "POST",
         path: "/login/password".into(),
@@ -140,7 +140,7 @@ async fn signed_in(api: Router, headers: &HeaderMap, form: &PasswordSignIn) -> R
     Ok(response)
 }
 
-/// Leads to `page`, or says there why not.
+/// Redirects to `page`, or shows the error with a link to it.
 fn outcome<T>(done: Result<T, Error>, page: &str) -> Response {
     match done {
         Ok(_) => on_to(page),
@@ -152,14 +152,14 @@ fn on_to(page: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, page)]).into_response()
 }
 
-/// A page without anything that moves: what was refused, and the way back.
+/// A static page with the error and a link back.
 fn refused(error: &Error, back: &str) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let why = error.message.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let document = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Not done · Wharf</title>\
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Request failed · Wharf</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"stylesheet\" href=\"{}\"></head>\
-         <body><main class=\"page\"><h1>Not done</h1><p role=\"alert\">{why}</p>\
+         <body><main class=\"page\"><h1>Request failed</h1><p role=\"alert\">{why}</p>\
          <p><a class=\"ul\" href=\"{back}\">Back to the form</a></p></main></body></html>",
         assets::css()
     );

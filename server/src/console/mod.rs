@@ -4,7 +4,7 @@
 //! API in process as their visitor (`transport`), and their files are in the executable (`assets`).
 
 #[cfg(not(any(erase_components, doc)))]
-compile_error!("The console is drawn with --cfg erase_components (.cargo/config.toml), which RUSTFLAGS hides.");
+compile_error!("The console is rendered with --cfg erase_components (.cargo/config.toml), which RUSTFLAGS overrides.");
 
 mod assets;
 mod dispatch;

@@ -59,7 +59,7 @@ impl InProcess {
 }
 
 fn unreadable(err: &dyn std::fmt::Display) -> Error {
-    Error::unreadable(500, format!("The platform could not be asked: {err}."))
+    Error::unreadable(500, format!("The request to the platform failed: {err}."))
 }
 
 impl InProcess {

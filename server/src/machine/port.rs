@@ -1,4 +1,4 @@
-//! The port that the platform listens on: free, or whose it is.
+//! Whether the platform's port is free, or which process has it.
 
 use std::{
     fs,
@@ -9,29 +9,29 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// Replaces port 0 with a free one, and makes sure that `listen` can be listened on.
-/// Errors are sentences that name who has the port.
+/// Replaces port 0 with a free one, and checks that `listen` can be bound.
+/// Errors name the process that has the port.
 pub fn claim(listen: SocketAddr) -> Result<SocketAddr> {
     let held = match TcpListener::bind(listen) {
         Ok(held) => held,
         Err(err) => bail!(sentence(listen, &err)),
     };
-    held.local_addr().context("ask which port is free")
+    held.local_addr().context("read the local address")
 }
 
 fn sentence(listen: SocketAddr, err: &io::Error) -> String {
     match err.kind() {
         ErrorKind::AddrInUse => {
             let by = holder(listen.port()).map(|who| format!(" by {who}")).unwrap_or_default();
-            format!("Port {} is taken{by}. Stop that, or choose another port with --listen.", listen.port())
+            format!("Port {} is in use{by}. Stop that process, or choose another port with --listen.", listen.port())
         }
         ErrorKind::AddrNotAvailable => {
             format!(
-                "This machine has no address {}. Say one that it has with --listen, or 0.0.0.0 for all.",
+                "This machine does not have the address {}. Use one of its addresses with --listen, or 0.0.0.0 for all.",
                 listen.ip()
             )
         }
-        _ => format!("It is not possible to listen on {listen}: {err}. Choose another address with --listen."),
+        _ => format!("Could not listen on {listen}: {err}. Choose another address with --listen."),
     }
 }
 
@@ -45,7 +45,7 @@ fn holder(port: u16) -> Option<String> {
         let fds = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
         fds.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|link| link.as_os_str() == socket.as_str())
     };
-    // `self` and `thread-self` are processes too, but by a name that tells nobody anything.
+    // `self` and `thread-self` are listed too, but have no useful name.
     let has_number = |p: &Path| p.file_name().is_some_and(|n| n.as_encoded_bytes().iter().all(u8::is_ascii_digit));
     let mut processes = fs::read_dir("/proc").ok()?.flatten().map(|e| e.path()).filter(|p| has_number(p));
     let process = processes.find(|p| holds(p))?;
@@ -53,7 +53,7 @@ fn holder(port: u16) -> Option<String> {
     Some(format!("{} (process {})", name.trim(), process.file_name()?.to_string_lossy()))
 }
 
-/// The inode of the socket that listens on `port`, from a table of the kernel.
+/// The inode of the socket that listens on `port`, from a kernel table.
 fn listener_inode(table: &str, port: u16) -> Option<u64> {
     const LISTENING: &str = "0A";
     table.lines().skip(1).find_map(|line| {
@@ -78,7 +78,7 @@ mod tests {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = held.local_addr().unwrap();
         let why = claim(addr).unwrap_err().to_string();
-        assert!(why.starts_with(&format!("Port {} is taken by ", addr.port())), "{why}");
+        assert!(why.starts_with(&format!("Port {} is in use by ", addr.port())), "{why}");
         assert!(why.contains(&format!("(process {})", std::process::id())), "{why}");
     }
 
@@ -86,6 +86,6 @@ mod tests {
     fn port_0_becomes_a_free_one_and_a_strange_address_is_refused() {
         assert_ne!(claim("127.0.0.1:0".parse().unwrap()).unwrap().port(), 0);
         let why = claim("192.0.2.1:0".parse().unwrap()).unwrap_err().to_string();
-        assert!(why.starts_with("This machine has no address 192.0.2.1."), "{why}");
+        assert!(why.starts_with("This machine does not have the address 192.0.2.1."), "{why}");
     }
 }

@@ -1,10 +1,10 @@
-//! Whether the user ids of apps are anybody else's on this machine.
+//! Whether the user ids of apps are used by anything else on this machine.
 
 use std::fs;
 
 use dyno::uids;
 
-/// Who else has ids of ours: ranges for users' containers, users and groups, as sentences.
+/// Other uses of our ids: subordinate ranges, users and groups.
 pub fn overlaps() -> Vec<String> {
     let files = [("/etc/subuid", true), ("/etc/subgid", true), ("/etc/passwd", false), ("/etc/group", false)];
     let read = |(file, of_ranges): (&'static str, bool)| {

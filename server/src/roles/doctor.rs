@@ -1,4 +1,4 @@
-//! `wharfd doctor`: looks at this machine and says what to do about what is not good.
+//! `wharfd doctor`: checks this machine and explains how to fix problems.
 
 mod folders;
 
@@ -9,24 +9,24 @@ use std::{
 };
 
 use crate::{
-    config::{NOBODY_SAYS_WHO_ASKS, Settings},
+    config::{CLIENT_ADDRESSES_ARE_HIDDEN, Settings},
     data, lock,
     machine::{self, BUILD_PROGRAMS, PROGRAMS, kernel, port},
     postgres,
 };
 
-/// What was found about one thing.
+/// The result of one check.
 enum Verdict {
     Good(String),
-    /// Something works less well, or not at all for some apps.
+    /// Something works less well, or not for some apps.
     Warn(String),
-    /// The platform does not start or runs no dynos.
+    /// The platform cannot start or cannot run dynos.
     Bad(String),
 }
 
 use Verdict::{Bad, Good, Warn};
 
-/// Prints a line for each thing; the exit status is 1 if the platform cannot run.
+/// Prints a line per check; the exit status is 1 if the platform cannot run.
 pub fn run(settings: &Settings) -> ExitCode {
     let mut settings = settings.clone();
     if let Err(err) = settings.resolve() {
@@ -45,7 +45,7 @@ pub fn run(settings: &Settings) -> ExitCode {
     match findings.iter().filter(|(_, v)| matches!(v, Bad(_))).count() {
         0 => ExitCode::SUCCESS,
         n => {
-            println!("\n{n} of these must be put right before Wharf runs well.");
+            println!("\n{n} of these must be fixed before Wharf can run properly.");
             ExitCode::FAILURE
         }
     }
@@ -54,9 +54,9 @@ pub fn run(settings: &Settings) -> ExitCode {
 fn look(settings: &Settings) -> Vec<(&'static str, Verdict)> {
     let kernel = |found: kernel::Finding| found.map_or_else(Bad, Good);
     vec![
-        ("root", machine::must_be_root().map_or_else(|err| Bad(err.to_string()), |()| Good("we are root".into()))),
+        ("root", machine::must_be_root().map_or_else(|err| Bad(err.to_string()), |()| Good("running as root".into()))),
         ("programs", programs()),
-        ("for builds", build_programs()),
+        ("build tools", build_programs()),
         ("postgres", postgres(settings)),
         ("namespaces", kernel(kernel::namespaces())),
         ("mounts", kernel(kernel::mounts())),
@@ -64,14 +64,14 @@ fn look(settings: &Settings) -> Vec<(&'static str, Verdict)> {
         ("cgroups", kernel(kernel::cgroups())),
         ("nftables", kernel(kernel::nftables())),
         ("memory", memory()),
-        ("memory of apps", budget(settings)),
-        ("disks of apps", disks(settings)),
+        ("app memory", budget(settings)),
+        ("app disks", disks(settings)),
         ("networks", networks(settings)),
-        ("users of apps", users()),
+        ("app users", users()),
         ("data", data(settings)),
-        ("closed", closed(settings)),
+        ("permissions", closed(settings)),
         ("audit log", folders::anchor(&settings.audit_anchor(), &settings.data)),
-        ("router's files", folders::router(&settings.data)),
+        ("router files", folders::router(&settings.data)),
         ("disk", disk(settings)),
         ("port", listen(settings)),
         ("proxies", proxies(settings)),
@@ -97,13 +97,13 @@ fn build_programs() -> Verdict {
 
 fn postgres(settings: &Settings) -> Verdict {
     if settings.database_url.is_some() {
-        return Good("an outside one, WHARF_DATABASE_URL".into());
+        return Good("external, WHARF_DATABASE_URL".into());
     }
     let installed = postgres::installed();
     let made_by = fs::read_to_string(settings.data.join("postgres/PG_VERSION")).unwrap_or_default();
     let made_by = made_by.trim().parse::<u32>().ok();
     match (installed.first(), made_by) {
-        (None, _) => Bad("is missing; install it with: apt-get install postgresql".into()),
+        (None, _) => Bad("missing; install it with: apt-get install postgresql".into()),
         (_, Some(major)) if installed.iter().all(|(m, _)| *m != major) => Bad(format!(
             "the data directory needs version {major}; install it with: apt-get install postgresql-{major}"
         )),
@@ -119,50 +119,51 @@ fn memory() -> Verdict {
     let available =
         text.lines().find_map(|l| l.strip_prefix("MemAvailable:")?.split_whitespace().next()?.parse::<u64>().ok());
     match available.map(|kib| kib >> 10) {
-        Some(mib) if mib < 512 => Warn(format!("{mib} MiB are available; a build alone can need 1,024")),
-        Some(mib) => Good(format!("{mib} MiB are available")),
-        None => Warn("the kernel does not say how much is available".into()),
+        Some(mib) if mib < 512 => Warn(format!("{mib} MiB available; a single build can need 1,024")),
+        Some(mib) => Good(format!("{mib} MiB available")),
+        None => Warn("the kernel does not report available memory".into()),
     }
 }
 
-/// What apps and builds may have together, and whether it is in force: it is once the platform ran.
+/// The total budget of apps and builds, and whether it is in effect, as it is once the platform has run.
 fn budget(settings: &Settings) -> Verdict {
     let host = settings.host();
     let (budget, in_force) = match (host.budget(), host.in_force()) {
         (Ok(budget), Ok(in_force)) => (budget, in_force),
         (Err(err), _) | (_, Err(err)) => return Bad(err.to_string()),
     };
-    let shown = format!("{} MiB and {} processes, the rest is the machine's", budget.memory >> 20, budget.pids);
+    let shown =
+        format!("{} MiB and {} processes; the rest is reserved for the system", budget.memory >> 20, budget.pids);
     // The kernel counts memory in pages.
     match in_force {
         (Some(memory), Some(pids)) if memory >> 20 == budget.memory >> 20 && pids == budget.pids => Good(shown),
-        (None, None) => Good(format!("{shown}; from the next start on")),
+        (None, None) => Good(format!("{shown}; takes effect at the next start")),
         (memory, pids) => {
-            let number = |n: Option<u64>| n.map_or_else(|| "any".to_owned(), |n| n.to_string());
+            let number = |n: Option<u64>| n.map_or_else(|| "unlimited".to_owned(), |n| n.to_string());
             let (memory, pids) = (number(memory.map(|bytes| bytes >> 20)), number(pids));
-            Warn(format!("{shown}; in force are {memory} MiB and {pids} processes: start wharfd up again"))
+            Warn(format!("{shown}; currently in effect: {memory} MiB and {pids} processes. Restart wharfd up"))
         }
     }
 }
 
 fn disks(settings: &Settings) -> Verdict {
-    // Where the images will be, or as near as there is a folder.
+    // The folder of the images, or its nearest existing ancestor.
     let folder = settings.data.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
     match dyno::disks::missing(folder) {
         None => Good(format!(
-            "images on loop devices: {} MB for a dyno, {} MB for a build",
+            "images on loop devices: {} MB per dyno, {} MB per build",
             settings.dyno_disk_mb, settings.build_disk_mb
         )),
-        Some(why) => Warn(format!("nothing limits what apps write: {why}")),
+        Some(why) => Warn(format!("disk usage of apps is not limited: {why}")),
     }
 }
 
 fn networks(settings: &Settings) -> Verdict {
     match settings.dyno_networks.as_slice() {
-        [] => Good("apps reach the internet, and no private network; WHARF_DYNO_NETWORKS opens some".into()),
+        [] => Good("apps can reach the internet, but no private networks; WHARF_DYNO_NETWORKS allows some".into()),
         open => {
             let open: Vec<String> = open.iter().map(ToString::to_string).collect();
-            Good(format!("apps reach the internet, and of private networks {}", open.join(", ")))
+            Good(format!("apps can reach the internet and the private networks {}", open.join(", ")))
         }
     }
 }
@@ -170,20 +171,20 @@ fn networks(settings: &Settings) -> Verdict {
 fn users() -> Verdict {
     let (first, last) = (dyno::uids::ALL.start(), dyno::uids::ALL.end());
     match machine::users::overlaps() {
-        taken if taken.is_empty() => Good(format!("{first} to {last} are nobody else's")),
+        taken if taken.is_empty() => Good(format!("uids {first} to {last} are unused")),
         taken => Bad(format!(
-            "{first} to {last} are Wharf's alone, but {}; give them others, or their processes and apps can be one user",
+            "uids {first} to {last} are reserved for Wharf, but {}; change that, or apps can run as the same user",
             taken.join(", ")
         )),
     }
 }
 
-/// Whether others could look into what is the platform's.
+/// Whether other users can read the platform's files.
 fn closed(settings: &Settings) -> Verdict {
     let (data, run) = (&settings.data, settings.run());
     let open = data::open_places(data, &run);
     if open.is_empty() {
-        return Good(format!("nobody else can look into {} and {}", data.display(), run.display()));
+        return Good(format!("{} and {} are not accessible to other users", data.display(), run.display()));
     }
     let (passed, others): (Vec<_>, Vec<_>) = open.iter().partition(|place| data::is_passed(place, data, &run));
     let command = |chmod: &str, places: &[&PathBuf]| {
@@ -192,14 +193,14 @@ fn closed(settings: &Settings) -> Verdict {
     };
     let commands: Vec<String> =
         [command("chmod 711", &passed), command("chmod go=", &others)].into_iter().flatten().collect();
-    Bad(format!("others can look into what is the platform's; close it with: {}", commands.join(" && ")))
+    Bad(format!("other users can access the platform's files; fix it with: {}", commands.join(" && ")))
 }
 
 fn data(settings: &Settings) -> Verdict {
     match data::trouble(&settings.data, settings.master_key.is_some()) {
         Some(why) => Bad(why),
         None if settings.data.exists() => Good(settings.data.display().to_string()),
-        None => Good(format!("{} will be made", settings.data.display())),
+        None => Good(format!("{} will be created", settings.data.display())),
     }
 }
 
@@ -207,17 +208,17 @@ fn disk(settings: &Settings) -> Verdict {
     match (machine::disk_trouble(&settings.data), machine::disk(&settings.data)) {
         (Some(why), _) => Bad(why),
         (None, Some((free, total))) if free < 5 << 30 => {
-            Warn(format!("{} MiB of {} GiB are free; slugs and build caches will want more", free >> 20, total >> 30))
+            Warn(format!("{} MiB of {} GiB free; slugs and build caches will need more", free >> 20, total >> 30))
         }
-        (None, Some((free, total))) => Good(format!("{} GiB of {} GiB are free", free >> 30, total >> 30)),
-        (None, None) => Warn("cannot be looked at".into()),
+        (None, Some((free, total))) => Good(format!("{} GiB of {} GiB free", free >> 30, total >> 30)),
+        (None, None) => Warn("could not be checked".into()),
     }
 }
 
 fn listen(settings: &Settings) -> Verdict {
     let ours = lock::holder_of(&settings.run().join("router.lock"));
     match ours {
-        Ok(Some(router)) => Good(format!("our router listens on {}, process {}", router.note, router.pid)),
+        Ok(Some(router)) => Good(format!("Wharf's router listens on {}, process {}", router.note, router.pid)),
         _ => match port::claim(settings.listen) {
             Ok(addr) => Good(format!("{addr} is free")),
             Err(why) => Bad(why.to_string()),
@@ -227,36 +228,38 @@ fn listen(settings: &Settings) -> Verdict {
 
 fn proxies(settings: &Settings) -> Verdict {
     let trusted = &settings.trusted_proxies;
-    match (settings.nobody_says_who_asks(), trusted.is_empty()) {
-        (true, _) => Warn(NOBODY_SAYS_WHO_ASKS.into()),
+    match (settings.client_addresses_are_hidden(), trusted.is_empty()) {
+        (true, _) => Warn(CLIENT_ADDRESSES_ARE_HIDDEN.into()),
         (_, true) if settings.proxy_protocol => {
-            Warn("--proxy-protocol is set, but --trusted-proxies names nobody who may speak it".into())
+            Warn("--proxy-protocol is set, but --trusted-proxies is empty, so nobody may use it".into())
         }
-        (_, true) => Good("none: clients connect by themselves".into()),
+        (_, true) => Good("none: clients connect directly".into()),
         _ => {
             let dynos = settings.dyno_addresses();
-            let how = if settings.proxy_protocol { ", by the PROXY protocol, too" } else { "" };
+            let how = if settings.proxy_protocol { ", also through the PROXY protocol" } else { "" };
             let but = match trusted.overlaps(&dynos) {
-                true => format!("; but never {dynos}, which are the addresses of apps"),
+                true => format!(", except {dynos}, the addresses of apps"),
                 false => String::new(),
             };
-            Good(format!("{trusted} say who asks{how}{but}"))
+            Good(format!("client addresses from {trusted} are trusted{how}{but}"))
         }
     }
 }
 
 fn ipv6() -> Verdict {
     match port::has_ipv6_loopback() {
-        true => Good("[::1] can be listened on".into()),
-        false => Warn("there is no [::1]; clients that take localhost for it alone will not find the platform".into()),
+        true => Good("[::1] is available".into()),
+        false => {
+            Warn("[::1] is not available; clients that resolve localhost only to it cannot reach the platform".into())
+        }
     }
 }
 
-/// What the platform asks for people: sources, identity providers.
+/// Requests that the platform sends for users: sources, identity providers.
 fn outbound(settings: &Settings) -> Verdict {
     match settings.outbound_networks.is_empty() {
-        true => Good("the platform asks public addresses only".into()),
-        false => Good(format!("the platform asks public addresses, and {}", settings.networks())),
+        true => Good("the platform sends requests to public addresses only".into()),
+        false => Good(format!("the platform sends requests to public addresses and {}", settings.networks())),
     }
 }
 
@@ -267,8 +270,12 @@ fn platform(settings: &Settings) -> Verdict {
     };
     let roles: Vec<String> = ["up", "server", "router"].into_iter().filter_map(running).collect();
     match roles.len() {
-        0 => Good("is not running".into()),
+        0 => Good("not running".into()),
         3 => Good(roles.join(", ")),
-        _ => Warn(format!("only {} of up, server and router run ({}); start wharfd up", roles.len(), roles.join(", "))),
+        _ => Warn(format!(
+            "only {} of up, server and router are running ({}); start wharfd up",
+            roles.len(),
+            roles.join(", ")
+        )),
     }
 }

@@ -1,17 +1,17 @@
-//! `wharfd login-link`: prints a link that signs a browser in, once.
+//! `wharfd login-link`: prints a one-time sign-in link.
 
 use anyhow::{Context, Result};
 
 use crate::{config::Settings, machine, socket};
 
-/// Asks the server that runs on the data directory for a link and prints it.
+/// Requests a link from the server of the data directory and prints it.
 pub async fn run(mut settings: Settings) -> Result<()> {
     machine::must_be_root()?;
     settings.resolve()?;
-    let answer = socket::sign_in_link(&settings).await;
-    let link = answer.with_context(|| {
+    let result = socket::sign_in_link(&settings).await;
+    let link = result.with_context(|| {
         format!(
-            "Wharf does not answer for {}. Start it with wharfd up, or name its directory with --data",
+            "Wharf is not responding for {}. Start it with wharfd up, or set its directory with --data",
             settings.data.display()
         )
     })?;

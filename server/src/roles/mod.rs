@@ -1,4 +1,4 @@
-//! The roles: each is one way to run `wharfd`.
+//! The roles of `wharfd`.
 
 pub mod doctor;
 pub mod login_link;
@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{config::Settings, logging};
 
-/// What a process does. Its name stands in front of its log lines.
+/// The role of a process. Its name prefixes its log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Up,
@@ -41,8 +41,8 @@ impl Role {
     }
 }
 
-/// Runs a role to its end: first `begin`, while there is one thread, and then what it returns. What goes
-/// wrong is told in a sentence on standard error.
+/// Runs a role to completion: first `begin`, while there is one thread, then the future it returns.
+/// Errors are printed to standard error.
 pub fn run<W>(role: Role, settings: &Settings, begin: impl FnOnce() -> Result<W>) -> ExitCode
 where
     W: Future<Output = Result<()>>,
@@ -54,7 +54,7 @@ where
         let work = begin()?;
         let runtime = role.runtime()?;
         let outcome = runtime.block_on(work);
-        // What still blocks a thread must not keep the process.
+        // A blocked thread must not keep the process alive.
         runtime.shutdown_timeout(Duration::from_secs(1));
         outcome
     });

@@ -1,7 +1,7 @@
-//! `wharfd router`: carries requests to dynos, whether or not the server runs.
+//! `wharfd router`: proxies requests to dynos, whether or not the server is running.
 //!
-//! Strangers speak to it first, so it keeps nothing that is worth having: it opens its ports and its
-//! files as root, and is another user from then on. It is told neither the key nor the database.
+//! It faces the internet, so it holds no secrets: it opens its ports and
+//! files as root, then drops to another user. It gets neither the key nor the database URL.
 
 pub mod files;
 
@@ -19,20 +19,20 @@ use crate::{
     machine, privileges,
 };
 
-/// Opens what takes rights to open, gives them up, and returns what runs the router until SIGTERM or
+/// Opens what needs root, drops the privileges, and returns a future that runs the router until SIGTERM or
 /// SIGINT.
 pub fn begin(mut settings: Settings) -> Result<impl Future<Output = Result<()>>> {
     machine::must_be_root()?;
-    data::furnish(&mut settings)?;
+    data::prepare_without_secrets(&mut settings)?;
     let lock = match lock::take(&settings.run().join("router.lock"), &settings.listen.to_string())? {
         Ok(lock) => lock,
-        Err(holder) => bail!("A router runs already for {}: process {}.", settings.data.display(), holder.pid),
+        Err(holder) => bail!("A router is already running for {}: process {}.", settings.data.display(), holder.pid),
     };
     let config = config(&settings);
     files::prepare(&settings.data, uids::ROUTER)?;
     let sockets = Sockets::bind(&config)?;
     let folders = [router::spool_dir(&settings.data), router::table_dir(&settings.data)];
-    privileges::give_up(uids::ROUTER, &[&folders[0], &folders[1]]).context("give up the rights of root")?;
+    privileges::give_up(uids::ROUTER, &[&folders[0], &folders[1]]).context("drop root privileges")?;
     Ok(serve(config, sockets, lock))
 }
 
@@ -51,7 +51,7 @@ async fn serve(config: router::Config, sockets: Sockets, _lock: Lock) -> Result<
 fn config(settings: &Settings) -> router::Config {
     let mut config = router::Config::new(settings.listen, &settings.data, settings.run());
     config.tls = settings.tls;
-    config.trusted = settings.who_says_who_asks();
+    config.trusted = settings.proxies_without_dynos();
     config.proxy_protocol = settings.proxy_protocol;
     config.hsts = Duration::from_secs(settings.hsts_max_age);
     config.limits.per_address = settings.connections_per_address;

@@ -1,7 +1,7 @@
 //! `wharfd server`: the API, git, the console, and the work behind them.
 //!
-//! It listens on a socket in RUN that only root and the router can open, so that what the router says
-//! about a client (its address, its scheme) can be believed.
+//! It listens on a socket in RUN that only root and the router can open, so that what the router reports
+//! about a client (address, scheme) can be trusted.
 
 mod listener;
 
@@ -23,11 +23,11 @@ use crate::{config::Settings, console, data, lock, machine, socket};
 const STOP: Duration = Duration::from_secs(42);
 /// Another server may have changed a queue without this one knowing.
 const QUEUE_INTERVAL: Duration = Duration::from_secs(15);
-/// How long requests may still run, once the work behind them has stopped.
+/// Time for requests in flight after the platform has stopped.
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs the server until a signal. SIGTERM and SIGINT stop the dynos too; after SIGUSR1 and
-/// SIGHUP they live on, and the next server takes them up again.
+/// SIGHUP they keep running, and the next server adopts them.
 pub async fn run(mut settings: Settings) -> Result<()> {
     machine::must_be_root()?;
     data::prepare(&mut settings)?;
@@ -35,7 +35,7 @@ pub async fn run(mut settings: Settings) -> Result<()> {
     router::raise_file_limit();
     let _lock = match lock::take(&run.join("server.lock"), "")? {
         Ok(lock) => lock,
-        Err(holder) => bail!("A server runs already for {}: process {}.", settings.data.display(), holder.pid),
+        Err(holder) => bail!("A server is already running for {}: process {}.", settings.data.display(), holder.pid),
     };
     let mut signals = Signals::new()?;
     let platform = Platform::start(config(&settings)?).await?;
@@ -56,19 +56,19 @@ pub async fn run(mut settings: Settings) -> Result<()> {
             bail!("The server stopped serving.");
         }
     };
-    tracing::info!("stopping, {}", if stop_dynos { "and the dynos too" } else { "the dynos live on" });
+    tracing::info!("stopping; {}", if stop_dynos { "dynos stop too" } else { "dynos keep running" });
     stop.send_replace(true);
     if timeout(STOP, platform.stop(stop_dynos)).await.is_err() {
-        tracing::warn!("the platform did not stop in time; the next start takes up what is left");
+        tracing::warn!("the platform did not stop in time; the next start adopts what is still running");
     }
-    // Open streams have no end of their own.
+    // Open streams do not end by themselves.
     let _ = timeout(DRAIN, serving).await;
     Ok(())
 }
 
 fn config(settings: &Settings) -> Result<platform::Config> {
     let Some(database_url) = settings.database_url.clone() else {
-        bail!("Say where the database is with WHARF_DATABASE_URL. wharfd up does that, and brings one along.");
+        bail!("WHARF_DATABASE_URL is not set. wharfd up sets it, and runs a database of its own.");
     };
     Ok(platform::Config {
         data: settings.data.clone(),
@@ -115,7 +115,7 @@ impl Signals {
         })
     }
 
-    /// Whether the dynos shall stop too.
+    /// Waits for a signal; whether the dynos stop too.
     async fn next(&mut self) -> bool {
         tokio::select! {
             _ = self.term.recv() => true,

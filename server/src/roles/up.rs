@@ -1,9 +1,9 @@
 //! `wharfd up`: the whole platform on one machine.
 //!
 //! ```text
-//! up ──┬── postgres    all of them in sessions of their own: when `up` is killed they go on,
-//!      ├── server      and the next `up` takes up the router and Postgres
-//!      └── router      and replaces the server, which stops no dyno
+//! up ──┬── postgres    each in its own session: when `up` is killed they keep running,
+//!      ├── server      and the next `up` adopts the router and Postgres
+//!      └── router      and replaces the server, without stopping dynos
 //! ```
 
 mod banner;
@@ -32,12 +32,12 @@ use crate::{
     postgres::Postgres,
     process::Process,
     socket,
-    supervise::{Health, Kept, Stop},
+    supervise::{Health, Stop, Supervised},
 };
 
-/// Dynos have 30 seconds to stop, and what they said last has to be read.
+/// Dynos have 30 seconds to stop, and their last output has to be read.
 const SERVER_GRACE: Duration = Duration::from_secs(45);
-/// Requests that still run when the platform stops.
+/// Time for requests in flight when the platform stops.
 const ROUTER_GRACE: Duration = Duration::from_secs(5);
 
 /// Starts everything and keeps it running until a signal.
@@ -53,7 +53,7 @@ pub async fn run(settings: UpSettings) -> Result<()> {
     let _lock = match lock::take(&run.join("up.lock"), &common.listen.to_string())? {
         Ok(lock) => lock,
         Err(holder) => bail!(
-            "Wharf runs already on {}: process {}, at {}. Stop that first (kill {1}), or choose another directory with --data.",
+            "Wharf is already running on {}: process {}, at {}. Stop it first (kill {1}), or choose another directory with --data.",
             common.data.display(),
             holder.pid,
             holder.note
@@ -68,14 +68,14 @@ pub async fn run(settings: UpSettings) -> Result<()> {
     outcome
 }
 
-/// What runs.
+/// The running processes.
 struct Up {
     settings: Settings,
     health: Health,
     gave_up: mpsc::Receiver<String>,
-    postgres: Option<Kept>,
-    server: Kept,
-    router: Kept,
+    postgres: Option<Supervised>,
+    server: Supervised,
+    router: Supervised,
 }
 
 impl Up {
@@ -92,7 +92,7 @@ impl Up {
                     let postgres = postgres.clone();
                     async move { postgres.run().await }
                 };
-                Some(Kept::new("Postgres", process, start, health.clone()))
+                Some(Supervised::new("Postgres", process, start, health.clone()))
             }
         };
         let server = spawn("server", &settings)?;
@@ -100,13 +100,13 @@ impl Up {
             Some(process) => process,
             None => spawn("router", &settings)?,
         };
-        let again = |role: &'static str| {
+        let restart = |role: &'static str| {
             let settings = settings.clone();
             move || std::future::ready(spawn(role, &settings))
         };
         Ok(Up {
-            server: Kept::new("server", server, again("server"), health.clone()),
-            router: Kept::new("router", router, again("router"), health.clone()),
+            server: Supervised::new("server", server, restart("server"), health.clone()),
+            router: Supervised::new("router", router, restart("router"), health.clone()),
             settings,
             health,
             gave_up,
@@ -114,7 +114,7 @@ impl Up {
         })
     }
 
-    /// Says where everything is once it is there, and waits for a signal.
+    /// Prints the banner once the platform is ready, and waits for a signal.
     async fn serve(&mut self, signals: &mut Signals) -> Result<()> {
         let link = tokio::select! {
             link = wait_for_link(&self.settings) => link,
@@ -128,20 +128,20 @@ impl Up {
     }
 
     async fn stop(self, keep_dynos: bool, signals: &mut Signals) {
-        let told = if keep_dynos {
-            "stopping; the dynos live on"
+        let message = if keep_dynos {
+            "stopping; dynos keep running"
         } else {
-            "stopping, and the dynos too; Ctrl-C again hurries"
+            "stopping, including all dynos; press Ctrl-C again to force"
         };
-        tracing::info!("{told}");
-        // The server's own word for "the dynos live on".
+        tracing::info!("{message}");
+        // SIGUSR1 tells the server to keep the dynos running.
         let signal = if keep_dynos { Signal::SIGUSR1 } else { Signal::SIGTERM };
         let server = Stop { signal, grace: SERVER_GRACE, last: Signal::SIGKILL };
         self.server.stop(server, signals.next()).await;
         let router = Stop { signal: Signal::SIGTERM, grace: ROUTER_GRACE, last: Signal::SIGKILL };
         self.router.stop(router, signals.next()).await;
         if let Some(postgres) = self.postgres {
-            // A fast shutdown: it breaks off what runs. SIGQUIT needs a recovery at the next start.
+            // A fast shutdown: it aborts running statements. SIGQUIT needs a recovery at the next start.
             let stop = Stop { signal: Signal::SIGINT, grace: Duration::from_secs(60), last: Signal::SIGQUIT };
             postgres.stop(stop, signals.next()).await;
         }
@@ -149,7 +149,7 @@ impl Up {
     }
 }
 
-/// What of our own environment the server hands on to builds: authorities and the way out of a company.
+/// Environment variables that the server passes on to builds: certificate authorities and proxies.
 const FOR_BUILDS: [&str; 16] = [
     "CARGO_HTTP_CAINFO",
     "CURL_CA_BUNDLE",
@@ -168,28 +168,28 @@ const FOR_BUILDS: [&str; 16] = [
     "http_proxy",
     "no_proxy",
 ];
-/// And what every role may know.
+/// Environment variables for every role.
 const FOR_ALL: [&str; 4] = ["LANG", "LC_ALL", "TZ", "RUST_BACKTRACE"];
 
-/// Starts a role as a process of its own, from the very file that runs now. It gets the settings that it
-/// needs and nothing else of our environment.
+/// Starts a role as a separate process from the running executable. It gets only the settings that it
+/// needs, and nothing else of our environment.
 fn spawn(role: &'static str, settings: &Settings) -> Result<Process> {
     let mut command = std::process::Command::new("/proc/self/exe");
-    let (told, inherited): (_, &[&str]) = match role {
+    let (own, inherited): (_, &[&str]) = match role {
         "router" => (settings.router_env(), &[]),
         _ => (settings.to_env(), &FOR_BUILDS),
     };
     let of_ours = inherited.iter().chain(&FOR_ALL).filter_map(|name| Some((*name, std::env::var_os(name)?)));
     command.arg0("wharfd").arg(role);
-    command.env_clear().envs(of_ours).envs(told).env("PATH", machine::search_path());
+    command.env_clear().envs(of_ours).envs(own).env("PATH", machine::search_path());
     command.current_dir("/").stdin(std::process::Stdio::null());
     Process::spawn(Command::from(command)).with_context(|| format!("start the {role}"))
 }
 
-/// Waits until the server and the router answer.
+/// Waits until the server and the router are ready.
 async fn wait_for_link(settings: &Settings) -> String {
     let begun = Instant::now();
-    let mut told = 0;
+    let mut reported = 0;
     loop {
         let router = TcpStream::connect(settings.listen).await;
         let why = match (socket::sign_in_link(settings).await, router) {
@@ -198,8 +198,8 @@ async fn wait_for_link(settings: &Settings) -> String {
             (_, Err(err)) => format!("reach the router: {err}"),
         };
         let waited = begun.elapsed().as_secs() / 15;
-        if waited > told {
-            told = waited;
+        if waited > reported {
+            reported = waited;
             tracing::info!("still waiting for the server and the router ({why})");
         }
         sleep(Duration::from_millis(50)).await;

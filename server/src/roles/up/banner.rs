@@ -1,16 +1,16 @@
-//! What `wharfd up` prints once everything answers: where to go, and what to type next.
+//! The banner that `wharfd up` prints when the platform is ready: URLs and next steps.
 
-use crate::config::{NOBODY_SAYS_WHO_ASKS, Settings};
+use crate::config::{CLIENT_ADDRESSES_ARE_HIDDEN, Settings};
 
-/// Prints where the console is, with a link that signs in once.
+/// Prints the URL of the console, with a one-time sign-in link.
 pub fn print(settings: &Settings, link: &str) {
     println!("{}", text(settings, link));
 }
 
-/// What an operator has to know, although everything works.
+/// A warning for the operator, if any.
 fn warning(settings: &Settings) -> String {
-    match settings.nobody_says_who_asks() {
-        true => format!("\n  Warning   {NOBODY_SAYS_WHO_ASKS}\n"),
+    match settings.client_addresses_are_hidden() {
+        true => format!("\n  Warning   {CLIENT_ADDRESSES_ARE_HIDDEN}\n"),
         false => String::new(),
     }
 }
@@ -26,7 +26,7 @@ fn text(settings: &Settings, link: &str) -> String {
 
   Console   {console}
   Sign in   {link}
-            Open it and press the button. It works once; another one: wharfd login-link
+            Open the link and confirm. It works once; for another, run: wharfd login-link
   Apps      {app}
   Data      {data}
   Token     {data}/admin-token
@@ -67,7 +67,7 @@ mod tests {
             let cli = Cli::parse_from([&["wharfd", "--domain", "wharf.test", "--tls"], more].concat());
             text(&cli.settings, "")
         };
-        assert!(banner(&[]).contains("Warning   --tls is set, but --trusted-proxies names nobody"));
+        assert!(banner(&[]).contains("Warning   --tls is set, but --trusted-proxies is empty"));
         assert!(!banner(&["--trusted-proxies", "127.0.0.1"]).contains("Warning"));
     }
 }

@@ -1,4 +1,4 @@
-//! What an earlier `wharfd up` left running when it was killed.
+//! Processes left running by an earlier `wharfd up` that was killed.
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
@@ -12,12 +12,12 @@ use crate::{
     process::{self, Process},
 };
 
-/// A server that cannot be asked to stop is ended after this; its dynos live on.
+/// A server that does not stop within this time is killed; its dynos keep running.
 const SERVER: Duration = Duration::from_secs(10);
 const ROUTER: Duration = Duration::from_secs(5);
 
-/// Takes up the router that runs, if it is of this version and listens where it shall: no
-/// request notices. Another one is stopped. Puts the port that is used into `settings`.
+/// Adopts the running router if it is of this version and listens on the right address, so that no
+/// request is interrupted. Any other router is stopped. Stores the port in `settings`.
 pub async fn take_up_router(settings: &mut Settings) -> Result<Option<Process>> {
     let Some((holder, mut process)) = running(&settings.run().join("router.lock"))? else {
         settings.listen = port::claim(settings.listen)?;
@@ -27,7 +27,7 @@ pub async fn take_up_router(settings: &mut Settings) -> Result<Option<Process>> 
     let wanted = settings.listen;
     let fits = listens.filter(|l| l.ip() == wanted.ip() && (l.port() == wanted.port() || wanted.port() == 0));
     if let Some(listen) = fits.filter(|_| process::runs_our_file(holder.pid)) {
-        tracing::info!("taking up the router that runs, process {}", holder.pid);
+        tracing::info!("reusing the running router, process {}", holder.pid);
         settings.listen = listen;
         return Ok(Some(process));
     }
@@ -37,7 +37,7 @@ pub async fn take_up_router(settings: &mut Settings) -> Result<Option<Process>> 
     Ok(None)
 }
 
-/// Stops the server of an earlier start. Its dynos live on.
+/// Stops the server of an earlier start. Its dynos keep running.
 pub async fn stop_server(run: &Path) -> Result<()> {
     let Some((holder, mut process)) = running(&run.join("server.lock"))? else { return Ok(()) };
     tracing::info!("replacing the server of an earlier start, process {}", holder.pid);

@@ -1,9 +1,9 @@
-//! What asks `wharfd up` to stop.
+//! The signals that stop `wharfd up`.
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM, SIGINT, and SIGHUP unless `nohup` has us ignore it.
+/// SIGTERM, SIGINT, and SIGHUP unless it is ignored (`nohup`).
 pub struct Signals {
     term: Signal,
     int: Signal,
@@ -11,7 +11,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Begins to listen.
+    /// Registers the handlers.
     pub fn new() -> Result<Signals> {
         let on = |kind| signal(kind).context("listen for signals");
         let hup = if hangup_is_ignored() { None } else { Some(on(SignalKind::hangup())?) };
