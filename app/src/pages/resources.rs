@@ -223,7 +223,7 @@ fn ApplyBar(app: ThisApp, status: Signal<AppStatus>, changes: RwSignal<Changes>)
                 now.formation = formation;
                 app.status.put(now);
             }
-            toasts.done(format!("Scaled: {said}"));
+            toasts.done(format!("Scaled: {summary}"));
         });
     });
     let effect = move || {
