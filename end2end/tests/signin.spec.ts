@@ -46,7 +46,7 @@ test("a link in a picture, a frame or a form of another site changes nothing", a
   expect((await refused).status()).toBe(403);
   expect(JSON.stringify(await context.cookies())).toBe(before);
   await page.goto(url);
-  await expect(page.getByText("This browser is signed in as admin@wharf.localhost already.")).toBeVisible();
+  await expect(page.getByText("This browser is already signed in as admin@wharf.localhost.")).toBeVisible();
   await context.close();
 });
 
