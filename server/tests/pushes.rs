@@ -48,7 +48,7 @@ fn what_is_pushed_is_built_and_kept_and_what_fails_changes_nothing() {
 
     // Other branches; the deployed one stays.
     let (ok, said) = repo.push(&["main:refs/heads/try"]);
-    assert!(ok && said.contains("Kept the branch try"), "{said}");
+    assert!(ok && said.contains("Stored the branch try"), "{said}");
     let (ok, said) = repo.push(&[":main"]);
     assert!(!ok && said.contains("cannot be deleted"), "{said}");
     assert_eq!(repo.releases().len(), 2);
@@ -90,9 +90,9 @@ fn of_two_pushes_at_once_the_second_is_told_and_refused_when_its_turn_comes() {
     git(&repo.folder, &["reset", "-q", "--hard", "HEAD~1"]);
     repo.commit("echo other");
     let (ok, said) = repo.push(&["-f", "main"]);
-    assert!(said.contains("build 2 is not done yet. This push waits."), "{said}");
+    assert!(said.contains("build 2 is still running. This push waits for it."), "{said}");
     assert!(said.contains("wharf builds:cancel 2 --app race"), "{said}");
-    assert!(!ok && said.contains("Somebody pushed to this branch at the same time"), "{said}");
+    assert!(!ok && said.contains("Somebody else pushed to this branch at the same time"), "{said}");
     assert!(first.wait_with_output().unwrap().status.success());
     assert_eq!(repo.tip("main"), slow);
     assert_eq!(repo.releases().len(), base + 1);
@@ -111,16 +111,16 @@ fn the_end_of_a_push_says_what_serves_and_what_does_not() {
         said
     };
     let said = push(&Repo::new(&world, "quiet"), "worker: sleep 1000\n");
-    assert!(said.contains("There is no process type web") && !said.contains("web=1"), "{said}");
+    assert!(said.contains("There is no web process type") && !said.contains("web=1"), "{said}");
     assert!(said.contains("Process types: worker (wharf ps:scale worker=1 --app quiet)"), "{said}");
 
     let repo = Repo::new(&world, "crash");
     let said = push(&repo, "web: exit 3\n");
-    assert!(said.contains("v2 was released, but its web dyno does not run"), "{said}");
-    assert!(said.contains("No other release serves") && !said.contains("goes on serving"), "{said}");
+    assert!(said.contains("v2 was released, but its web dyno is not running"), "{said}");
+    assert!(said.contains("No other release is serving traffic") && !said.contains("keeps serving"), "{said}");
     assert!(push(&repo, "web: python3 -m http.server $PORT\n").contains("deployed to Wharf"));
     let said = push(&repo, "web: exit 4\n");
-    assert!(said.contains("v3 goes on serving. The last lines of v4:"), "{said}");
+    assert!(said.contains("v3 keeps serving traffic. Last log lines of v4:"), "{said}");
     assert!(up.stop().success());
 }
 

@@ -95,7 +95,7 @@ async fn drive<R: Reconciler>(mut reconciler: R, every: Duration, wake: Arc<Noti
 }
 
 fn failed<R: Reconciler>(why: String) -> Report {
-    tracing::warn!("reconciler {} could not finish: {why}", R::NAME);
+    tracing::warn!("reconciler {} failed: {why}", R::NAME);
     // Not in a tight loop when the database is away.
     Report { failed: vec![why], again_in: Some(Duration::from_secs(1)), ..Report::default() }
 }

@@ -154,7 +154,7 @@ async fn work(pool: PgPool, registry: Arc<Registry>, most: usize, leases: Leases
                 idle(&pool, &mut listener).await;
             }
             Err(err) => {
-                tracing::warn!("could not lease the next job, will try again: {err:#}");
+                tracing::warn!("could not lease the next job, retrying: {err:#}");
                 tokio::time::sleep(IDLE).await;
             }
         }
@@ -205,7 +205,7 @@ async fn run(pool: &PgPool, registry: &Registry, job: &Leased, mut hold: Hold) -
     };
     match &outcome {
         Err(Failure::Retry(err)) => {
-            tracing::warn!(job.id = %job.id, job.kind = %job.kind, attempt = job.attempt, "job will be tried again: {err:#}");
+            tracing::warn!(job.id = %job.id, job.kind = %job.kind, attempt = job.attempt, "job failed, retrying: {err:#}");
         }
         Err(Failure::Final(err)) => tracing::info!(job.id = %job.id, job.kind = %job.kind, "job failed: {err:#}"),
         _ => {}

@@ -57,7 +57,7 @@ pub async fn build(
     let run = Run { driver, config, request, workspace, output, cancel };
     let result = run.build().await;
     if let Err(e) = clear(driver, &run.workspace, request.build_id).await {
-        tracing::warn!(build.id = %request.build_id, error = format!("{e:#}"), "cannot clean up after a build");
+        tracing::warn!(build.id = %request.build_id, error = format!("{e:#}"), "could not clean up after a build");
     }
     if result.is_err() {
         run.workspace.clear_slug().context("remove the unfinished slug")?;
@@ -73,8 +73,8 @@ pub async fn abandon(driver: &dyn Driver, config: &Config, build: Uuid) -> anyho
     clear(driver, &workspace, build).await?;
     spawn_blocking(move || workspace.clear_slug())
         .await
-        .context("remove the slug in the making")?
-        .context("remove the slug in the making")
+        .context("remove the incomplete slug")?
+        .context("remove the incomplete slug")
 }
 
 /// The builds that have left something in [`Config::tmp`], whether or not they still run.
@@ -139,12 +139,12 @@ impl Run<'_> {
         let (uid, cancel) = (self.request.uid, self.cancel.clone());
         let text = |top: Dir| top.text(Path::new(".slugignore"), SMALL_FILE);
         let ignore = Dir::open(&from).and_then(text).unwrap_or_else(|e| {
-            self.say(format!(" !     .slugignore is not used: {e}"));
+            self.say(format!(" !     Ignoring .slugignore: {e}"));
             None
         });
         let ignore = SlugIgnore::parse(&ignore.unwrap_or_default());
         for line in &ignore.refused {
-            self.say(format!(" !     .slugignore: `{line}` is not a pattern that can be used (there is no negation)"));
+            self.say(format!(" !     .slugignore: unsupported pattern `{line}` (negation is not supported)"));
         }
         let patterns = ignore.len();
         let copied =
@@ -155,7 +155,7 @@ impl Run<'_> {
         let ignored = copied.context("copy the source")?;
         if patterns > 0 {
             self.say("-----> Deleting files matching .slugignore patterns");
-            self.say(format!("       {ignored} files and directories left out"));
+            self.say(format!("       {ignored} files and directories excluded"));
         }
         Ok(())
     }
@@ -212,14 +212,16 @@ impl Run<'_> {
         }
         if exit.oom {
             let mb = self.config.limits.memory_max_bytes >> 20;
-            self.say(format!(" !     The build used more than {mb} MB of memory and a process of it was killed."));
+            self.say(format!(
+                " !     The build used more than {mb} MB of memory, and one of its processes was killed."
+            ));
         }
         if exit.code == Some(0) {
             return Ok(());
         }
         if exit.crowded && !exit.oom {
             // Another time there is more.
-            return Err(anyhow!("the machine was short of memory, and a process of the build was killed").into());
+            return Err(anyhow!("the machine ran out of memory, and a process of the build was killed").into());
         }
         for sentence in self.workspace.full() {
             self.say(format!(" !     {sentence}"));
@@ -260,8 +262,8 @@ impl Run<'_> {
     fn warn_of_odd_lines(&self, procfile: &str) {
         for (number, line) in procfile::odd_lines(procfile).into_iter().take(ODD_LINES) {
             let line: String = line.trim().chars().filter(|c| !c.is_control()).take(60).collect();
-            self.say(format!(" !     Line {number} of the Procfile is no process and is passed over: {line}"));
-            self.say(" !     A process is NAME: COMMAND from the first column on, e.g. web: python app.py");
+            self.say(format!(" !     Ignoring line {number} of the Procfile, which is not a process: {line}"));
+            self.say(" !     Processes are declared as NAME: COMMAND at the start of a line, e.g. web: python app.py");
         }
     }
 
@@ -270,8 +272,8 @@ impl Run<'_> {
         self.say("-----> Compressing...");
         self.driver.remove(self.request.build_id).await.context("remove the build dyno")?; // nothing of it may touch the tree any more
         let workspace = self.workspace.clone();
-        let synced = spawn_blocking(move || workspace.sync()).await.context("write down what was built")?;
-        synced.context("write down what was built")?;
+        let synced = spawn_blocking(move || workspace.sync()).await.context("record the build result")?;
+        synced.context("record the build result")?;
         let (tree, file) = (self.workspace.source(), self.workspace.slug().to_owned());
         let (limit, cancel) = (self.config.slug_limit, self.cancel.clone());
         let packed = spawn_blocking(move || pack::pack(&tree, &file, limit, &cancel))
@@ -279,7 +281,7 @@ impl Run<'_> {
             .context("pack the slug")?
             .inspect_err(|e| {
             if let Error::Failed { why } = e {
-                self.say(format!(" !     The build made too much: {why}. Leave out files with .slugignore."));
+                self.say(format!(" !     The build output is too large: {why}. Exclude files with .slugignore."));
             }
         })?;
         self.say(format!("       Done: {}", human(packed.size)));

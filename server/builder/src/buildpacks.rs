@@ -142,18 +142,20 @@ impl Buildpack {
         let text = text.trim();
         let name = text.strip_prefix("urn:buildpack:").unwrap_or(text);
         if name.starts_with('/') {
-            let advice = "A buildpack in a folder of the platform's machine is a URL";
+            let advice = "For a buildpack in a folder of the platform's machine, use a URL";
             return Err(format!("{} is a path. {advice}: file://{}", label(name), label(name)));
         }
         if !name.contains("://") {
             return BuiltIn::find(name).map(Buildpack::BuiltIn).ok_or_else(|| {
                 let known = BuiltIn::ALL.map(BuiltIn::name).join(", ");
-                format!("There is no built-in buildpack {name}. Built in are {known}; give the git URL of any other.")
+                format!(
+                    "There is no built-in buildpack {name}. Built-in buildpacks: {known}. For others, use the git URL."
+                )
             });
         }
         let Some(found) = URL.captures(name) else {
             return Err(format!(
-                "{} is not the URL of a buildpack. Give an https:// or file:// URL of a git repository, with #branch for another branch.",
+                "{} is not a valid buildpack URL. Use the https:// or file:// URL of a git repository, with #branch for another branch.",
                 label(name)
             ));
         };
@@ -166,10 +168,7 @@ impl Buildpack {
         Ok(if &found[1] == "file" {
             let path = PathBuf::from(&found[2]);
             if !path.is_absolute() {
-                return Err(format!(
-                    "{} is not the path of a folder. Give file:// and a path from the root on.",
-                    label(name)
-                ));
+                return Err(format!("{} is not a valid path. Use file:// and an absolute path.", label(name)));
             }
             Buildpack::Local { path, reference }
         } else if url.ends_with(".tgz") || url.ends_with(".tar.gz") {

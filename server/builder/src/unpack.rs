@@ -60,23 +60,23 @@ const NOT_A_WRAPPING: [&str; 5] = ["app", "dist", "public", "public_html", "src"
 /// Why an archive is not unpacked: half a sentence.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
-    #[error("`{0}` leads out of the archive")]
+    #[error("`{0}` points outside the archive")]
     Outside(String),
-    #[error("`{0}` is not under a directory ./app")]
+    #[error("`{0}` is not under ./app")]
     NotApp(String),
-    #[error("`{0}` would be written through a link, or a file and a directory have its name")]
+    #[error("`{0}` would be written through a link, or is both a file and a directory")]
     Through(String),
-    #[error("`{0}` cannot be made ({1})")]
+    #[error("`{0}` could not be created ({1})")]
     Impossible(String, io::Error),
-    #[error("`{0}` is a sparse file: pack it without --sparse")]
+    #[error("`{0}` is a sparse file; create the archive without --sparse")]
     Sparse(String),
-    #[error("there is more in it than {} MB", .0 >> 20)]
+    #[error("it contains more than {} MB", .0 >> 20)]
     TooLarge(u64),
     #[error("{0}")]
     Excess(Excess),
     #[error("a name or an attribute is longer than 64 KB")]
     Extension,
-    #[error("it takes longer than {} minutes", LONGEST.as_secs() / 60)]
+    #[error("unpacking took longer than {} minutes", LONGEST.as_secs() / 60)]
     TooLong,
     #[error("it is not a readable tar archive ({0})")]
     Unreadable(io::Error),
@@ -117,7 +117,7 @@ pub fn is_unfinished(name: &str) -> bool {
 
 fn source(done: Result<(), Error>) -> Result<(), Error> {
     done.map_err(|e| match e {
-        Error::Failed { why } => Error::failed(format!("the source cannot be unpacked: {why}")),
+        Error::Failed { why } => Error::failed(format!("the source could not be unpacked: {why}")),
         other => other,
     })
 }

@@ -112,11 +112,11 @@ impl Workspace {
 
     /// A sentence for each disk that is full.
     pub(crate) fn full(&self) -> Vec<String> {
-        let names = ["The source and what was made of it", "The files of the cache"];
+        let names = ["The source and build output", "The build cache"];
         let full = self.disks.iter().flatten().zip(names).filter_map(|(disk, name)| Some((name, disk.full()?)));
         full.map(|(name, (megabytes, files))| {
             format!(
-                "{name} are on a full disk of {megabytes} MB and {files} files. Build less, or have the limit raised."
+                "Disk full: {name} used up {megabytes} MB or {files} files. Reduce the build, or have the limit raised."
             )
         })
         .collect()
@@ -180,7 +180,7 @@ impl Workspace {
             let owner = format!("{0}:{0}", self.uid);
             let given = Command::new("chown").args(["-R", "-h", "-P", "--", &owner]).arg(cache).status()?;
             if !given.success() {
-                return Err(io::Error::other("the build cache could not be given to the app's user"));
+                return Err(io::Error::other("could not change the owner of the build cache"));
             }
         }
         files::make_private(cache, self.uid)
@@ -263,13 +263,13 @@ pub(crate) fn select_buildpacks(config: &Config, request: &Request) -> Result<Ve
 fn readable(config: &Config, path: &Path, request: &Request) -> Result<PathBuf, String> {
     let refused = || {
         format!(
-            "The buildpack file://{} is not there, or not readable by every user of this machine. Check the path, and chmod -R a+rX it and the directories above it.",
+            "The buildpack file://{} does not exist or is not readable by all users of this machine. Check the path, and run chmod -R a+rX on it and the directories above it.",
             path.display()
         )
     };
     let not_theirs = || {
         format!(
-            "The buildpack file://{} is in a folder of the platform's machine, and only an administrator builds with it. Give the https:// URL of a git repository.",
+            "The buildpack file://{} is in a folder of the platform's machine, which only administrators can use. Use the https:// URL of a git repository.",
             path.display()
         )
     };

@@ -82,7 +82,7 @@ impl Cgroups {
         for controller in &CONTROLLERS[..3] {
             if !cgroups.hierarchies.iter().any(|h| h.has(controller)) {
                 return Err(Error::Host(format!(
-                    "The cgroup controller `{controller}` is not to be had. Mount cgroups \
+                    "The cgroup controller `{controller}` is not available. Mount cgroups \
                      (/sys/fs/cgroup) with `{controller}` enabled; for memory the kernel may need \
                      `cgroup_enable=memory` on its command line."
                 )));
@@ -130,7 +130,7 @@ impl Cgroups {
     /// Limits what all dynos and workers together use up. What the kernel refuses is told in the log.
     pub(crate) fn limit(&self, budget: &Budget) {
         if let Err(why) = whole::limit(self, budget) {
-            tracing::warn!("dynos have no limit as a whole, or not the one that was asked for: {why}");
+            tracing::warn!("the total limit of dynos is missing or differs from the settings: {why}");
         }
     }
 

@@ -87,7 +87,7 @@ fn try_out(folder: &Path) -> Result<(), String> {
         ErrorKind::NotFound if e.to_string().contains(PROGRAM) => {
             format!("the program {PROGRAM} is missing; install it with: apt-get install e2fsprogs")
         }
-        _ => format!("a disk of ext4 cannot be mounted from an image in {} ({e})", folder.display()),
+        _ => format!("an ext4 disk cannot be mounted from an image in {} ({e})", folder.display()),
     })
 }
 
@@ -246,7 +246,7 @@ fn attach_loop(image: &File) -> io::Result<(PathBuf, File)> {
             e => return Err(e),
         }
     }
-    Err(io::Error::new(ErrorKind::ResourceBusy, "no loop device stays free long enough to be used"))
+    Err(io::Error::new(ErrorKind::ResourceBusy, "no free loop device"))
 }
 
 /// Whether a loop device is one for `image`. It may be somebody else's by now, who got the same number.
@@ -290,9 +290,9 @@ impl Fill {
     pub fn sentence(&self) -> String {
         let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
         format!(
-            "Disk quota exceeded: /app and /tmp of this dyno have {} MB of {} MB and {} of {} files left, so writing \
-             fails with \"No space left on device\". Remove what is not needed; what is to last, or is more, belongs in \
-             a database or an object store. A new dyno begins with an empty disk.",
+            "Disk quota exceeded: /app and /tmp of this dyno have {} MB of {} MB and {} of {} files left, so writes \
+             fail with \"No space left on device\". Remove unneeded files; keep permanent or large data in a database \
+             or an object store. A new dyno starts with an empty disk.",
             self.free_bytes >> 20,
             megabytes(self.bytes),
             self.free_files,

@@ -46,9 +46,7 @@ impl ProcessDriver {
     pub fn new(data: &Path, host: &Host) -> Result<Self, Error> {
         if !nix::unistd::geteuid().is_root() {
             return Err(Error::Host(
-                "Dynos can be run by root only: they need namespaces, cgroups and users of their \
-                 own. Start the platform as root."
-                    .to_owned(),
+                "Running dynos requires root for namespaces, cgroups and users. Start the platform as root.".to_owned(),
             ));
         }
         let cgroups = Cgroups::of_dynos(&host.group)?;
@@ -62,7 +60,7 @@ impl ProcessDriver {
         let has_disks = match disks::missing(&dynos) {
             None => true,
             Some(why) => {
-                tracing::warn!("nothing limits what a dyno writes to disk: {why}");
+                tracing::warn!("the disk usage of dynos is not limited: {why}");
                 false
             }
         };
@@ -110,7 +108,7 @@ impl ProcessDriver {
                 // Somebody else is starting it.
                 (None, _) if Instant::now() < deadline => std::thread::sleep(PAUSE),
                 (None, _) => {
-                    return Err(Error::Host(format!("Dyno {} is being started, but does not come up.", spec.name)));
+                    return Err(Error::Host(format!("Dyno {} is starting but does not come up.", spec.name)));
                 }
             }
         }
@@ -144,7 +142,7 @@ impl ProcessDriver {
         let exited = state.exit().map_err(Error::io("read the dyno's exit"))?.is_some();
         if !taken_over && !exited {
             let log = fs::read_to_string(state.log()).unwrap_or_default();
-            let last = log.lines().last().unwrap_or("It left no word.").to_owned();
+            let last = log.lines().last().unwrap_or("It did not log anything.").to_owned();
             return Err(Error::Host(format!("The shim of {} did not start. {last}", spec.name)));
         }
         let handle = state.handle().map_err(Error::io("read the dyno's record"))?;
@@ -182,7 +180,7 @@ impl ProcessDriver {
             }
             self.cgroups.signal(id, libc::SIGKILL)?;
             if Instant::now() > deadline {
-                return Err(io::Error::new(ErrorKind::TimedOut, "its shim does not die"));
+                return Err(io::Error::new(ErrorKind::TimedOut, "its shim does not exit"));
             }
             std::thread::sleep(Duration::from_millis(1));
         }

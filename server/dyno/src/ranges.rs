@@ -56,8 +56,8 @@ impl FromStr for Range {
                 Ok(Range { base: Ipv4Addr::from(u32::from(base) & mask(prefix)), prefix })
             }
             _ => Err(Error::Host(format!(
-                "`{text}` is no network that dynos can reach. Write it like 10.1.0.0/16, or 10.1.2.3 for one address; \
-                 dynos have no IPv6."
+                "`{text}` is not a valid network. Use e.g. 10.1.0.0/16, or 10.1.2.3 for a single address; dynos do not \
+                 have IPv6."
             ))),
         }
     }

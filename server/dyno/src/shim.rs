@@ -55,7 +55,7 @@ pub fn shim_main(args: &[OsString]) -> ! {
     }
     let state = match args {
         [dir] => StateDir::new(dir),
-        _ => fail("Usage: wharfd dyno STATE_DIR. It is started by the server, not by hand."),
+        _ => fail("Usage: wharfd dyno STATE_DIR. It is started by the server, not manually."),
     };
     let (lock, driver) = match take_over(&state) {
         Ok(both) => both,
@@ -91,7 +91,7 @@ fn take_over(state: &StateDir) -> Result<(File, File), Sentence> {
         _ => false,
     };
     if !is_the_lock {
-        return Err("A shim is started by the server, which hands the dyno's lock to it.".to_owned());
+        return Err("A shim is started by the server, which passes it the dyno's lock.".to_owned());
     }
     for _ in 0..2 {
         // SAFETY: this process has one thread; the parent ends without running anything else.

@@ -105,7 +105,7 @@ enum Kind {
 fn compile(pattern: &str, kind: Kind) -> Result<Regex> {
     if pattern.len() > PATTERN_BYTES {
         return Err(Error::Filter(format!(
-            "The search pattern may have {PATTERN_BYTES} bytes; it has {}.",
+            "The search pattern must have at most {PATTERN_BYTES} bytes; it has {}.",
             pattern.len()
         )));
     }

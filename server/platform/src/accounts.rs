@@ -117,10 +117,12 @@ pub async fn user_update(
     actor.must_administer()?;
     let row = find(&platform, &user).await?;
     if store::accounts::account_is_retired(platform.db(), row.id).await? {
-        return Err(Error::invalid("This service account was removed. What it did stays; it does nothing any more."));
+        return Err(Error::invalid(
+            "This service account has been removed. Its history is kept, but it can no longer be used.",
+        ));
     }
     if row.id == actor.account.id {
-        return Err(Error::invalid("Nobody can change this of their own account: who would undo it?"));
+        return Err(Error::invalid("You cannot change this for your own account."));
     }
     let mut tx = platform.change().await?;
     if let Some(suspended) = update.suspended {
@@ -156,12 +158,12 @@ async fn suspend(tx: &mut Change, actor: &Actor, row: &Row, suspended: bool) -> 
 
 async fn administer(tx: &mut Change, actor: &Actor, row: &Row, admin: bool) -> Result<()> {
     if store::service_accounts::service_account_exists(&mut **tx, row.id).await? {
-        return Err(Error::invalid("A service account cannot administer the platform."));
+        return Err(Error::invalid("A service account cannot be an administrator."));
     }
     store::accounts::account_administers(&mut **tx, row.id, admin, "person", Utc::now()).await?;
     let summary = match admin {
         true => format!("Made {} an administrator of the platform.", row.email),
-        false => format!("{} no longer administers the platform.", row.email),
+        false => format!("Revoked the administrator rights of {}.", row.email),
     };
     let data = serde_json::json!({ "account": row.id, "admin": admin });
     actor.event(tx, events::New { action: "account.update", subject: &row.email, app: None, summary, data }).await
@@ -188,7 +190,7 @@ pub(crate) fn check_address(email: &str) -> Result<()> {
     if parts && email.len() <= 254 && !email.contains(odd) && !ours.iter().any(|o| email.to_lowercase().ends_with(o)) {
         return Ok(());
     }
-    Err(Error::invalid(format!("{email:?} is not an e-mail address.")))
+    Err(Error::invalid(format!("{email:?} is not an email address.")))
 }
 
 /// Makes the first administrator, and a token for it in `file`, unless they exist.
@@ -206,7 +208,7 @@ pub(crate) async fn first_admin(platform: &Platform, file: &FilePath) -> anyhow:
                 created_at: now,
                 updated_at: now,
             };
-            store::accounts::account_create(db, &row).await.context("make the first account")?;
+            store::accounts::account_create(db, &row).await.context("create the first account")?;
             row
         }
     };

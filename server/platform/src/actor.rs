@@ -105,7 +105,9 @@ impl FromRequestParts<Platform> for Actor {
             }
         };
         let needs = parts.extensions.get::<Needs>().copied();
-        reach.must(needs.ok_or_else(|| anyhow!("{} {} does not say what it needs", parts.method, path(parts)))?)?;
+        reach.must(
+            needs.ok_or_else(|| anyhow!("{} {} does not declare the access it needs", parts.method, path(parts)))?,
+        )?;
         platform.rate_limits().take(account.id, payer, credential, parts.extensions.get::<Budget>())?;
         Ok(Self {
             account,
@@ -157,7 +159,7 @@ async fn by_token(platform: &Platform, token: &str, address: Option<String>) -> 
     let Some(found) = found else {
         let is_locked = limits.is_locked(&tries);
         if limits.failed(&tries, FREE_TOKENS) {
-            let summary = format!("Refused {} unknown tokens from {from}.", FREE_TOKENS + 1);
+            let summary = format!("Rejected {} unknown tokens from {from}.", FREE_TOKENS + 1);
             let event =
                 events::New { action: "token.refuse", subject: from, app: None, summary, data: serde_json::json!({}) };
             events::event_of_visitor(platform, None, address.clone(), event).await?;
@@ -174,10 +176,11 @@ const FREE_TOKENS: u32 = 30;
 
 async fn by_session(platform: &Platform, parts: &Parts) -> Result<(accounts::Row, Credential)> {
     if parts.extensions.get::<crate::sessions::Planted>().is_some() {
-        refused(platform, parts, "cookie", "two session cookies at once, of which another site set one").await?;
+        refused(platform, parts, "cookie", "a request with two session cookies, one of them set by another site")
+            .await?;
         return Err(Error::forbidden(
-            "Your browser sent two session cookies, so another site has set one for this one. Close the browser, or \
-             delete its cookies for this domain; an administrator can prevent this with TLS or a domain of its own for apps.",
+            "Your browser sent two session cookies, so another site has set one for this domain. Close the browser, or \
+             delete its cookies for this domain. An administrator can prevent this with TLS or a separate domain for apps.",
         ));
     }
     let reads = matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(header::UPGRADE);
@@ -190,8 +193,8 @@ async fn by_session(platform: &Platform, parts: &Parts) -> Result<(accounts::Row
     // Apps are on the same site as the console, so that SameSite does not protect: the browser's
     // word on where a write comes from does.
     if !reads && !same_origin(&parts.headers) {
-        let origin = parts.headers.get(header::ORIGIN).and_then(|v| v.to_str().ok()).unwrap_or("no page that says so");
-        let summary = format!("a request with the cookie of session {id} from {origin:.100}, which is not the console");
+        let origin = parts.headers.get(header::ORIGIN).and_then(|v| v.to_str().ok()).unwrap_or("an unknown origin");
+        let summary = format!("a request with the cookie of session {id} from {origin:.100} instead of the console");
         refused(platform, parts, "origin", &summary).await?;
         return Err(Error::forbidden("This request does not come from the console. Reload the page and try again."));
     }
@@ -210,7 +213,7 @@ async fn refused(platform: &Platform, parts: &Parts, reason: &str, what: &str) -
     let address = address(&parts.headers);
     let from = address.as_deref().unwrap_or("an unknown address");
     if platform.rate_limits().is_first(&format!("requests of other sites ({reason}) from {from}")) {
-        let summary = format!("Refused {what}.");
+        let summary = format!("Rejected {what}.");
         let data = serde_json::json!({ "reason": reason, "method": parts.method.as_str(), "path": path(parts) });
         let event = events::New { action: "session.refuse", subject: from, app: None, summary, data };
         events::event_of_visitor(platform, None, address.clone(), event).await?;

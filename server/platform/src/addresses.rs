@@ -93,7 +93,7 @@ async fn seal_all(platform: &Platform, of: Of) -> anyhow::Result<usize> {
             Of::Apps => store::addresses::address_open_of_apps(db, after, BATCH).await,
             Of::Builds => store::addresses::address_open_of_builds(db, after, BATCH).await,
         };
-        let rows = rows.context("look for addresses that are not sealed")?;
+        let rows = rows.context("find unencrypted addresses")?;
         let Some(last) = rows.last() else { return Ok(done) };
         after = last.id;
         for was in &rows {

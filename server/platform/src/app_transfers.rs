@@ -60,12 +60,12 @@ pub async fn app_transfer_create(
     Input(create): Input<api::app_transfers::AppTransferCreate>,
 ) -> Result<Created<api::app_transfers::AppTransfer>> {
     let (Some(app), Some(recipient)) = (create.app, create.recipient) else {
-        return Err(Error::invalid("Name an app and a recipient."));
+        return Err(Error::invalid("app and recipient are required."));
     };
     let app = actor.app(&app, Can::Manage).await?;
     let Some(owner) = app.owner_id else {
         return Err(Error::invalid(format!(
-            "App {} belongs to a team: PATCH /teams/apps/{} gives it to another team or to a member.",
+            "App {} belongs to a team. Use PATCH /teams/apps/{} to transfer it to another team or to a member.",
             app.name, app.name
         )));
     };
@@ -74,7 +74,7 @@ pub async fn app_transfer_create(
         Ok(id) => store::accounts::account_info(&mut *tx, id).await?,
         Err(_) => store::accounts::account_by_email(&mut *tx, &recipient).await?,
     };
-    let unknown = || Error::invalid(format!("There is no account {recipient} here, so that nobody could accept."));
+    let unknown = || Error::invalid(format!("There is no account {recipient} on this platform."));
     let person = person.ok_or_else(unknown)?;
     // Whoever has not come yet cannot accept, and is not kept here by what was offered.
     let has_come = store::accounts::account_is_invited(&mut *tx, person.id).await? == Some(false);
@@ -82,18 +82,18 @@ pub async fn app_transfer_create(
         return Err(unknown());
     }
     if person.id == owner {
-        return Err(Error::invalid(format!("App {} belongs to {} already.", app.name, person.email)));
+        return Err(Error::invalid(format!("App {} already belongs to {}.", app.name, person.email)));
     }
     let id = Uuid::now_v7();
     let made = store::app_transfers::app_transfer_create(&mut *tx, id, app.id, owner, person.id, Utc::now()).await;
     made.map_err(|err| match store::broken_constraint(&err).as_deref() {
         Some("app_transfers_pending_key") => {
-            Error::invalid(format!("App {} is being transferred already. Cancel that transfer first.", app.name))
+            Error::invalid(format!("App {} already has a pending transfer. Cancel it first.", app.name))
         }
         _ => err.into(),
     })?;
     let row = store::app_transfers::app_transfer_info(&mut *tx, owner, &id.to_string()).await?.ok_or_else(missing)?;
-    note(&actor, &mut tx, "app_transfer.create", &row, format!("Asked {} to take over the app.", person.email)).await?;
+    note(&actor, &mut tx, "app_transfer.create", &row, format!("Offered the app to {}.", person.email)).await?;
     tx.commit().await?;
     platform.changed(app.id);
     Ok(Created(shown(row)))
@@ -101,7 +101,7 @@ pub async fn app_transfer_create(
 
 /// It was answered already, perhaps a moment ago.
 fn over() -> Error {
-    Error::conflict("This transfer was accepted or declined already.")
+    Error::conflict("This transfer has already been accepted or declined.")
 }
 
 /// `GET /account/app-transfers/{transfer}`
@@ -128,7 +128,7 @@ pub async fn app_transfer_update(
     let accepts = match update.state.as_str() {
         "accepted" => true,
         "declined" => false,
-        other => return Err(Error::invalid(format!("State {other:?} cannot be set: accepted or declined can."))),
+        other => return Err(Error::invalid(format!("state must be accepted or declined, not {other:?}."))),
     };
     let now = Utc::now();
     let mut tx = platform.change().await?;
@@ -139,7 +139,7 @@ pub async fn app_transfer_update(
         store::apps::app_lock(&mut *tx, row.app_id).await?;
         let app = store::apps::app_info(&mut *tx, row.app_id).await?.ok_or_else(missing)?;
         if app.owner_id != Some(row.owner_id) {
-            return Err(Error::conflict(format!("App {} has another owner by now.", row.app)));
+            return Err(Error::conflict(format!("The owner of app {} has changed.", row.app)));
         }
         store::apps::app_give(&mut *tx, row.app_id, Some(row.recipient_id), None, now).await?;
         quotas::admit_all(&mut tx, quotas::owner(Some(row.recipient_id), None)).await?;

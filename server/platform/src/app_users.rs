@@ -24,7 +24,7 @@ pub(crate) async fn renew(platform: &Platform) -> anyhow::Result<()> {
     for app in store::apps::app_all(platform.db()).await.context("read the apps")? {
         let unpacked = data.join("unpacked").join(app.id.to_string());
         put_aside(&unpacked, &data.join("tmp"), app.uid as u32)
-            .with_context(|| format!("put aside what is unpacked in {}", unpacked.display()))?;
+            .with_context(|| format!("move the unpacked files in {} aside", unpacked.display()))?;
     }
     Ok(())
 }
@@ -43,7 +43,7 @@ fn put_aside(unpacked: &Path, aside: &Path, uid: u32) -> io::Result<()> {
 /// Removes what was put aside and is in no dyno's use any more. Says what it removed.
 pub(crate) fn sweep(data: &Path) -> anyhow::Result<Vec<String>> {
     let mut done = Vec::new();
-    for path in entries(&data.join("tmp")).context("look for what was put aside")? {
+    for path in entries(&data.join("tmp")).context("find moved files")? {
         if former_user(&path).is_some_and(|uid| !dyno::uids::is_running(uid)) {
             trees::remove(&path).with_context(|| format!("remove {}", path.display()))?;
             done.push(format!("removed {}", path.display()));

@@ -297,7 +297,7 @@ impl Job for Destroy {
     }
 
     async fn give_up(&self, _: &Platform, why: &anyhow::Error) -> anyhow::Result<()> {
-        tracing::error!(app.id = %self.app, "could not take a destroyed app apart: {why:#}");
+        tracing::error!(app.id = %self.app, "could not clean up a destroyed app: {why:#}");
         Ok(())
     }
 }
@@ -353,7 +353,7 @@ async fn wait_for_none<F: Future<Output = sqlx::Result<i64>>>(what: &str, left: 
         }
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
-    Err(Failure::Retry(anyhow::anyhow!("{} {what} still run", left().await?)))
+    Err(Failure::Retry(anyhow::anyhow!("{} {what} still running", left().await?)))
 }
 
 /// `GET /apps/{app}/addons`: there are none yet.

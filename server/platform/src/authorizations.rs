@@ -117,8 +117,8 @@ pub(crate) async fn admit(tx: &mut sqlx::PgConnection, account: Uuid, actor: &Ac
     }
     let whose = if account == actor.account.id { "Your account" } else { "The service account" };
     Err(Error::quota(format!(
-        "{whose} has {has} tokens, and {most} is the most. Revoke those that nobody uses any more: `wharf \
-         authorizations` lists them, and so does the console."
+        "{whose} has {has} tokens; the maximum is {most}. Revoke unused ones: `wharf authorizations` and the console \
+         list them."
     )))
 }
 
@@ -168,7 +168,7 @@ pub(crate) fn asked_for(
     let now = Utc::now();
     let expires_at = ends(lifetime(create.expires_in)?.map(|life| now + life), actor)?;
     if !actor.reach.contains(&scope) {
-        return Err(Error::forbidden("A token makes no token with a wider scope than its own."));
+        return Err(Error::forbidden("A token cannot create a token with a wider scope than its own."));
     }
     let (row, token) = make(account, &description, scope, expires_at, now);
     let parent_id = actor.reach.until.and(actor.credential.token());
@@ -179,7 +179,7 @@ pub(crate) fn asked_for(
 fn ends(wanted: Option<DateTime<Utc>>, actor: &Actor) -> Result<Option<DateTime<Utc>>> {
     match (wanted, actor.reach.until) {
         (Some(wanted), Some(own)) if wanted > own => Err(Error::forbidden(format!(
-            "This token ends at {}. It makes no token that ends later.",
+            "This token expires at {}. It cannot create a token that expires later.",
             own.format("%Y-%m-%d %H:%M:%S UTC")
         ))),
         (wanted, own) => Ok(wanted.or(own)),
@@ -193,7 +193,9 @@ pub(crate) fn must_be_no_better(row: &Row, actor: &Actor) -> Result<()> {
     let is_child = row.parent_id == Some(own);
     let is_better = actor.reach.is_clients || actor.reach.until.is_some() && !is_child;
     match row.id != own && (is_better || !actor.reach.contains(&row.scope)) {
-        true => Err(Error::forbidden("That token may reach further, or last longer, than the one that you are using.")),
+        true => {
+            Err(Error::forbidden("That token may have a wider scope or a later expiry than the one you are using."))
+        }
         false => Ok(()),
     }
 }

@@ -57,9 +57,9 @@ pub(crate) fn check(body: &Value) -> Result<()> {
 
 fn walk(value: &Value, field: Option<&str>, depth: usize, left: &mut usize) -> Result<()> {
     let place = field.unwrap_or("The body");
-    *left = left.checked_sub(1).ok_or_else(|| too_much("The body", &format!("may have {VALUES} values")))?;
+    *left = left.checked_sub(1).ok_or_else(|| too_much("The body", &format!("must have at most {VALUES} values")))?;
     if depth > DEPTH {
-        return Err(too_much("The body", &format!("may have {DEPTH} lists and objects within each other")));
+        return Err(too_much("The body", &format!("must be nested at most {DEPTH} levels deep")));
     }
     match value {
         Value::String(text) => check_text(place, text, bound(field)),
@@ -70,7 +70,7 @@ fn walk(value: &Value, field: Option<&str>, depth: usize, left: &mut usize) -> R
         Value::Object(fields) => {
             few(place, fields.len(), "fields")?;
             fields.iter().try_for_each(|(name, value)| {
-                check_text("The name of a field", name, NAME)?;
+                check_text("A field name", name, NAME)?;
                 walk(value, Some(name), depth + 1, left)
             })
         }
@@ -86,16 +86,20 @@ fn bound(field: Option<&str>) -> usize {
 /// Neither the database nor a process can be given a NUL.
 fn check_text(place: &str, text: &str, most: usize) -> Result<()> {
     if text.len() > most {
-        return Err(too_much(place, &format!("may have {most} bytes; it has {}", text.len())));
+        return Err(too_much(place, &format!("must have at most {most} bytes; it has {}", text.len())));
     }
     if text.contains('\0') {
-        return Err(too_much(place, "contains a NUL character, which cannot be kept"));
+        return Err(too_much(place, "contains a NUL character, which cannot be stored"));
     }
     Ok(())
 }
 
 fn few(place: &str, count: usize, what: &str) -> Result<()> {
-    if count > ELEMENTS { Err(too_much(place, &format!("may have {ELEMENTS} {what}; it has {count}"))) } else { Ok(()) }
+    if count > ELEMENTS {
+        Err(too_much(place, &format!("must have at most {ELEMENTS} {what}; it has {count}")))
+    } else {
+        Ok(())
+    }
 }
 
 fn too_much(place: &str, rule: &str) -> Error {
@@ -105,7 +109,7 @@ fn too_much(place: &str, rule: &str) -> Error {
 /// As [`check`], for the query of an address.
 pub(crate) fn check_query(query: &str) -> Result<()> {
     if query.len() > ADDRESS {
-        Err(too_much("The query of the address", &format!("may have {ADDRESS} bytes")))
+        Err(too_much("The query string", &format!("must have at most {ADDRESS} bytes")))
     } else {
         Ok(())
     }
@@ -115,8 +119,10 @@ pub(crate) fn check_query(query: &str) -> Result<()> {
 /// for it.
 pub(crate) fn check_path(path: &str) -> Result<()> {
     match path.contains("%00") {
-        true => Err(Error::bad_request("The address contains a NUL character.")),
-        false if path.len() > ADDRESS => Err(Error::bad_request(format!("The address may have {ADDRESS} bytes."))),
+        true => Err(Error::bad_request("The path contains a NUL character.")),
+        false if path.len() > ADDRESS => {
+            Err(Error::bad_request(format!("The path must have at most {ADDRESS} bytes.")))
+        }
         false => Ok(()),
     }
 }
@@ -140,7 +146,7 @@ mod tests {
         assert_eq!(refused(&description), "version_description may have 10000 bytes; it has 4194304.");
         assert_eq!(refused(&json!({ "scope": [x(1 << 20)] })), "scope may have 65536 bytes; it has 1048576.");
         assert_eq!(refused(&json!({ x(256): 1 })), "The name of a field may have 255 bytes; it has 256.");
-        assert_eq!(refused(&json!({ "A": "b\0" })), "A contains a NUL character, which cannot be kept.");
+        assert_eq!(refused(&json!({ "A": "b\0" })), "A contains a NUL character, which cannot be stored.");
     }
 
     #[test]

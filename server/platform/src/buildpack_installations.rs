@@ -57,7 +57,7 @@ pub async fn buildpack_installation_update(
     let shown = &row.buildpacks;
     store::apps::app_update(&mut *tx, &row, Utc::now()).await?;
     let summary = match row.buildpacks.len() {
-        0 => "Cleared the buildpacks: the next build detects one.".to_owned(),
+        0 => "Cleared the buildpacks; the next build detects one.".to_owned(),
         _ => format!("Set the buildpacks to {}.", shown.join(", ")),
     };
     let data = serde_json::json!({ "buildpacks": shown });
@@ -78,8 +78,8 @@ pub(crate) fn checked(buildpack: &str, known: &[String], actor: &Actor) -> Resul
     let buildpack = builder::canonical(given).map_err(Error::invalid)?;
     if builder::is_local(&buildpack) && !actor.account.admin {
         return Err(Error::forbidden(
-            "Only an administrator of the platform may use a buildpack in a folder of its machine (file://). Give the \
-             https:// URL of a git repository.",
+            "Only a platform administrator can use a buildpack in a folder of the machine (file://). Use the https:// \
+             URL of a git repository.",
         ));
     }
     Ok(buildpack)

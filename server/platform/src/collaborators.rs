@@ -105,10 +105,13 @@ fn checked(app: &App, permissions: Vec<String>) -> Result<Vec<String>> {
     permissions.sort_by_key(|p| names.iter().position(|n| n == p));
     permissions.dedup();
     if let Some(odd) = permissions.iter().find(|p| !names.contains(&p.as_str())) {
-        return Err(Error::invalid(format!("Permission {odd:?} does not exist. There are: {}.", names.join(", "))));
+        return Err(Error::invalid(format!(
+            "Permission {odd:?} does not exist. Valid permissions: {}.",
+            names.join(", ")
+        )));
     }
     if permissions.is_empty() {
-        return Err(Error::invalid("Name at least one permission, or remove the collaborator."));
+        return Err(Error::invalid("Specify at least one permission, or remove the collaborator."));
     }
     app.must_have(Rights::of_permissions(&permissions))?;
     Ok(permissions)
@@ -130,7 +133,9 @@ pub async fn collaborator_create(
 ) -> Result<Created<api::collaborators::Collaborator>> {
     let app = actor.app(&app, Can::View).await?;
     let user = create.user.filter(|u| !u.is_empty()).ok_or_else(|| {
-        app.must(Can::Access).err().unwrap_or_else(|| Error::invalid("Say whom: {\"user\": \"ada@example.com\"}."))
+        app.must(Can::Access)
+            .err()
+            .unwrap_or_else(|| Error::invalid("user is required: {\"user\": \"ada@example.com\"}."))
     })?;
     let is_self = accounts::is_self(&actor, &user).is_ok();
     if !(is_self && app.role().is_some()) {
@@ -147,14 +152,14 @@ pub async fn collaborator_create(
     }
     let id = account.id.to_string();
     if store::collaborators::collaborator_info(&mut *tx, app.id, &id).await?.is_some() {
-        return Err(Error::invalid(format!("{} is a collaborator of the app {} already.", account.email, app.name)));
+        return Err(Error::invalid(format!("{} is already a collaborator of the app {}.", account.email, app.name)));
     }
     let member = match app.team_id {
         Some(team) => store::team_members::team_member_info(&mut *tx, team, &id).await?,
         None => None,
     };
     if member.is_none() && store::service_accounts::service_account_exists(&mut *tx, account.id).await? {
-        return Err(Error::invalid("A service account works on apps of its own team only."));
+        return Err(Error::invalid("A service account can only collaborate on apps of its own team."));
     }
     let role = member.as_ref().and_then(|m| Role::parse(&m.role));
     let permissions = checked(&app, create.permissions.unwrap_or_else(|| usual(role)))?;

@@ -147,7 +147,7 @@ fn apply(old: &BTreeMap<String, String>, update: &BTreeMap<String, Option<String
         match value {
             Some(value) if value.contains('\0') => {
                 return Err(Error::invalid(format!(
-                    "Value of {key} contains a NUL character, which no process can be given."
+                    "The value of {key} contains a NUL character, which environment variables cannot contain."
                 )));
             }
             Some(value) => {
@@ -178,7 +178,7 @@ fn check_key(key: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "Config var name {key:?} cannot be used: use letters, digits and underscores, and begin with a letter."
+        "Invalid config var name {key:?}: use letters, digits and underscores, starting with a letter."
     )))
 }
 

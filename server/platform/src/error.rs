@@ -57,8 +57,8 @@ impl Error {
     /// 416: a page that begins or ends where no row of the list can be.
     pub fn no_such_range(place: &str, fields: &str) -> Self {
         let message = format!(
-            "The Range header begins or ends at {place:.100?}, which is no place in this list. Take Next-Range of the \
-             answer before as it is, or order by one of {fields}."
+            "The Range header starts or ends at {place:.100?}, which is not a valid position in this list. Use the \
+             Next-Range of the previous response unchanged, or order by one of {fields}."
         );
         Self::told(StatusCode::RANGE_NOT_SATISFIABLE, "requested_range_not_satisfiable", message)
     }
@@ -141,7 +141,7 @@ pub(crate) fn is_contended(err: &anyhow::Error) -> bool {
 impl Error {
     /// 429: too much was refused to this address, so that nothing is tried for a while.
     pub fn too_many_refused() -> Self {
-        let message = "Too many credentials from your address were wrong. Wait a while, then try again.";
+        let message = "Too many invalid credentials from your address. Try again later.";
         Self::told(StatusCode::TOO_MANY_REQUESTS, "rate_limit", message)
     }
 }
@@ -159,7 +159,7 @@ impl Error {
 
     /// 401: one and the same, whichever of them was wrong.
     pub fn wrong_password() -> Self {
-        let message = "The e-mail address, the password or the code is wrong. Each code works once: if you just used one, wait for the next.";
+        let message = "Wrong email address, password or code. Each code works once: if you have just used one, wait for the next.";
         Self::told(StatusCode::UNAUTHORIZED, "unauthorized", message)
     }
 }

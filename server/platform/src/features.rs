@@ -18,8 +18,8 @@ use crate::{
 
 /// Name, description.
 const FEATURES: [(&str, &str); 2] = [
-    ("preboot", "New web dynos take over only when they are up. Wharf always does this."),
-    ("http-session-affinity", "Requests of one visitor go to the same dyno."),
+    ("preboot", "New web dynos receive traffic only once they are up. Always enabled on Wharf."),
+    ("http-session-affinity", "Requests of one client are sent to the same dyno."),
 ];
 
 fn shown(row: &store::apps::Row, (name, description): (&str, &str)) -> api::features::Feature {
@@ -69,8 +69,7 @@ pub async fn feature_update(
     let app = actor.app(&app, Can::Operate).await?;
     let mut row = store::apps::Row::clone(&app);
     let feature = find(&feature)?;
-    let on =
-        update.enabled.ok_or_else(|| Error::invalid("Say whether the feature is enabled: {\"enabled\": true}."))?;
+    let on = update.enabled.ok_or_else(|| Error::invalid("enabled is required: {\"enabled\": true}."))?;
     row.features.retain(|f| f != feature.0);
     if on {
         row.features.push(feature.0.into());

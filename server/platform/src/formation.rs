@@ -25,8 +25,8 @@ use crate::{
 const MOST: i32 = 100;
 
 /// Its size may be given, as clients do that give all types one.
-const RELEASE: &str = "The release phase cannot be scaled: its command runs once for each release, before it takes \
-                       effect. Give what has to run all the time another name in the Procfile.";
+const RELEASE: &str = "The release phase cannot be scaled: its command runs once per release, before the release takes \
+                       effect. Use another name in the Procfile for processes that run continuously.";
 
 /// The process type as it goes over the wire.
 pub(crate) fn shown(row: &Row, app: &store::apps::Row) -> api::formation::Formation {
@@ -150,7 +150,7 @@ fn wanted(mut row: Row, update: &api::formation::FormationUpdate) -> Result<Row>
     }
     if let Some(size) = update.size.as_ref().or(update.dyno_size.as_ref()) {
         let known = stacks::size(size).ok_or_else(|| {
-            Error::invalid(format!("Couldn't find the dyno size {size}. There are: {}.", stacks::size_names()))
+            Error::invalid(format!("Couldn't find the dyno size {size}. Valid sizes: {}.", stacks::size_names()))
         })?;
         row.size = known.name.into();
     }

@@ -132,8 +132,12 @@ pub async fn identity_proposal_list(
 
 /// Takes the asker's proposal with this id, which is over then.
 async fn take(actor: &Actor, tx: &mut sqlx::PgConnection, id: &str) -> Result<store::identities::Proposed> {
-    let gone =
-        || Error::not_found("identity_proposal", "Couldn't find that identity. It may have expired: bring it again.");
+    let gone = || {
+        Error::not_found(
+            "identity_proposal",
+            "Couldn't find that identity. It may have expired; sign in with the provider again.",
+        )
+    };
     let all = store::identities::identity_proposal_list(&mut *tx, actor.account.id, Utc::now()).await?;
     let found = all.into_iter().find(|found| found.row.id.to_string() == id).ok_or_else(gone)?;
     match store::identities::identity_proposal_delete(&mut *tx, found.row.id).await? {
@@ -158,7 +162,7 @@ pub async fn identity_proposal_accept(
     let (provider, rules) = identity_providers::find(&platform, &found.provider).await?;
     let speaks = |email: &str| speaks_for(&provider.domains, &rules, email);
     if !speaks(&account.email) || !found.row.email.as_deref().is_some_and(speaks) {
-        return Err(Error::invalid(format!("{} is not believed about addresses like these any more.", found.title)));
+        return Err(Error::invalid(format!("{} is no longer trusted for addresses of this domain.", found.title)));
     }
     let row = Row {
         id: Uuid::now_v7(),
@@ -173,7 +177,7 @@ pub async fn identity_proposal_accept(
     store::identities::identity_create(&mut *tx, &row).await.map_err(|err| {
         match store::broken_constraint(&err).as_deref() {
             Some("identities_subject_key") => {
-                Error::conflict(format!("That account at {} signs somebody in already.", found.title))
+                Error::conflict(format!("That {} account is already linked to another account.", found.title))
             }
             _ => err.into(),
         }

@@ -71,7 +71,7 @@ pub(crate) async fn finish(platform: &Platform, app: Uuid, run: Uuid) -> anyhow:
 fn step(follower: &Shared) -> usize {
     let Ok(mut follower) = follower.lock() else { return 0 };
     follower.step(BATCH).unwrap_or_else(|err| {
-        tracing::warn!("could not read a dyno's output, will try again: {err}");
+        tracing::warn!("could not read a dyno's output, retrying: {err}");
         0
     })
 }
@@ -83,7 +83,7 @@ fn is_idle(follower: &Shared) -> bool {
 /// Follows everything until it is dropped.
 pub(crate) async fn run(platform: Platform) {
     if let Err(err) = take_up(&platform).await {
-        tracing::error!("could not take up the output of running dynos: {err:#}");
+        tracing::error!("could not resume reading the output of running dynos: {err:#}");
     }
     tokio::join!(dynos(&platform), router(&platform));
 }
@@ -119,7 +119,7 @@ async fn router(platform: &Platform) {
         let known: std::collections::HashSet<Uuid> = match store::apps::app_ids(platform.db()).await {
             Ok(ids) => ids.into_iter().collect(),
             Err(err) => {
-                tracing::warn!("could not read the apps, will try again: {err}");
+                tracing::warn!("could not read the apps, retrying: {err}");
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
             }
@@ -133,7 +133,7 @@ async fn router(platform: &Platform) {
             });
             match read.await {
                 Ok(Ok(n)) if n >= BATCH => {}
-                Ok(Err(err)) => tracing::warn!("could not read the router's lines, will try again: {err}"),
+                Ok(Err(err)) => tracing::warn!("could not read the router's lines, retrying: {err}"),
                 _ => tokio::time::sleep(IDLE).await,
             }
         }

@@ -49,13 +49,13 @@ pub async fn invitation_policy_update(
         row.domains = identity_providers::domains(domains)?;
     }
     if row.domains.iter().any(|domain| domain == "*") || row.who == "domains" && row.domains.is_empty() {
-        return Err(Error::invalid("Name the domains of the addresses that everybody may bring: [\"example.com\"]."));
+        return Err(Error::invalid("domains is required for invitations by everybody: [\"example.com\"]."));
     }
     store::invitation_policy::invitation_policy_update(&mut *tx, &row, Utc::now()).await?;
     let summary = match row.who.as_str() {
-        "teams" => "Let admins of teams that invite bring new people.",
-        "domains" => "Let everybody bring new people of some domains.",
-        _ => "Let administrators alone bring new people.",
+        "teams" => "Allowed admins of permitted teams to invite new users.",
+        "domains" => "Allowed everybody to invite new users with certain domains.",
+        _ => "Restricted invitations of new users to administrators.",
     };
     let (summary, data) = (summary.to_owned(), serde_json::json!({ "who": row.who, "domains": row.domains }));
     let event = events::New { action: "invitation_policy.update", subject: "invitations", app: None, summary, data };
@@ -105,12 +105,12 @@ async fn make(tx: &mut Change, actor: &Actor, email: &str) -> Result<Row> {
     };
     // Two who let the same person in at once find the same account.
     if store::accounts::account_invite(&mut **tx, &row).await? {
-        let summary = format!("Made the account {email}, which waits for whoever has the address.");
+        let summary = format!("Created the account {email} for an invitation.");
         let data = serde_json::json!({ "account": row.id });
         let event = events::New { action: "account.create", subject: email, app: None, summary, data };
         actor.event(tx, event).await?;
     }
-    let changed = || Error::conflict(format!("The account {email} was changed meanwhile. Try again."));
+    let changed = || Error::conflict(format!("The account {email} has changed in the meantime. Try again."));
     let found = store::accounts::account_by_email(&mut **tx, email).await?.ok_or_else(changed)?;
     // Locked, if it is somebody else's: they may take it back at once.
     store::accounts::account_is_invited(&mut **tx, found.id).await?.ok_or_else(changed)?;
@@ -127,7 +127,7 @@ async fn may_bring(actor: &Actor, team: Option<Uuid>, email: &str) -> Result<()>
     let (may, others) = match policy.who.as_str() {
         "teams" => {
             let may = (is_among || policy.domains.is_empty()) && invites(actor, team).await;
-            (may, " and admins of teams that were allowed to invite")
+            (may, " and admins of teams that are allowed to")
         }
         "domains" => (is_among && actor.must_be_a_person().await.is_ok(), ""),
         _ => (false, ""),
@@ -137,10 +137,10 @@ async fn may_bring(actor: &Actor, team: Option<Uuid>, email: &str) -> Result<()>
     }
     let within = match policy.domains.is_empty() || policy.who == "administrators" {
         true => String::new(),
-        false => format!(" Addresses that others may bring are those of {}.", policy.domains.join(", ")),
+        false => format!(" Others can invite addresses of {}.", policy.domains.join(", ")),
     };
     Err(Error::forbidden(format!(
-        "{email} has no account here yet. Only administrators of the platform{others} may bring new people.{within}"
+        "{email} does not have an account here yet. Only platform administrators{others} can invite new users.{within}"
     )))
 }
 
@@ -150,7 +150,7 @@ async fn invites(actor: &Actor, team: Option<Uuid>) -> bool {
     actor.team(&team.to_string(), InTeam::Administer).await.is_ok_and(|team| team.invites)
 }
 
-const GONE: &str = "it existed by an invitation alone, which nobody has taken up";
+const GONE: &str = "it was created for an invitation that was never accepted";
 
 fn gone(row: &Row) -> events::New<'_> {
     let (summary, data) =

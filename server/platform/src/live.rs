@@ -164,7 +164,7 @@ async fn send(mut sink: SplitSink<WebSocket, Message>, mut outbox: mpsc::Receive
         let message = match tokio::time::timeout(PING, outbox.recv()).await {
             Ok(Some(said)) => match serde_json::to_string(&said) {
                 Ok(text) => Message::Text(text.into()),
-                Err(err) => return tracing::error!("could not write a live message: {err}"),
+                Err(err) => return tracing::error!("could not serialise a live message: {err}"),
             },
             Ok(None) => {
                 let _ = sink.close().await;
@@ -225,7 +225,7 @@ fn begin(
         let _ = out.try_send(ToBrowser::End { id });
     }
     if topics.len() >= MOST_TOPICS {
-        return Err(Error::too_many_tries(&format!("A page can follow {MOST_TOPICS} things at once.")));
+        return Err(Error::too_many_tries(&format!("A page can have at most {MOST_TOPICS} subscriptions.")));
     }
     // To begin again is to ask again.
     platform.rate_limits().take(actor.account.id, actor.payer, actor.credential, None)?;
@@ -277,7 +277,7 @@ impl Credit {
 
 /// What is told of a fault of ours.
 fn fault() -> api::Error {
-    api::Error::new(500, "internal_server_error", "Something went wrong on our side. Reload the page.")
+    api::Error::new(500, "internal_server_error", "Internal error. Reload the page.")
 }
 
 /// One subscription.

@@ -150,7 +150,7 @@ pub async fn log_drain_create(
     let rest = SCHEMES.iter().find_map(|s| create.url.strip_prefix(s));
     if rest.is_none_or(str::is_empty) || create.url.len() > 2048 || create.url.contains(char::is_whitespace) {
         let known = SCHEMES.join(", ");
-        return Err(Error::invalid(format!("URL of a drain must begin with one of {known} and name a host.")));
+        return Err(Error::invalid(format!("The URL of a drain must start with one of {known} and contain a host.")));
     }
     let now = Utc::now();
     let token = format!("d.{}", Uuid::now_v7());

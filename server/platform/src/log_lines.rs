@@ -193,11 +193,11 @@ impl Default for Readers {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from).max(2);
         Self {
-            glances: Places::new("reads of logs", 2, 64, 16),
+            glances: Places::new("log reads", 2, 64, 16),
             searches: Places::new("log searches", 2, 16, 32),
             // As many may wait as can follow something.
-            catching_up: Places::new("logs to catch up with", 2, 1000, 32),
-            turns: Arc::new(Places::new("turns at logs", (cores / 4).max(1), 1000, cores)),
+            catching_up: Places::new("log streams catching up", 2, 1000, 32),
+            turns: Arc::new(Places::new("log readers", (cores / 4).max(1), 1000, cores)),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) async fn sample(platform: Platform) {
         let past = Utc::now().timestamp_millis().rem_euclid(EVERY * 1000);
         tokio::time::sleep(Duration::from_millis((EVERY * 1000 - past).unsigned_abs())).await;
         if let Err(err) = sampler.run(&platform).await {
-            tracing::debug!("could not sample the metrics, a gap stays: {err:#}");
+            tracing::debug!("could not sample the metrics, leaving a gap: {err:#}");
         }
     }
 }
@@ -88,7 +88,7 @@ impl Sampler {
         tokio::task::spawn_blocking(move || {
             for (app, sample) in samples.into_iter().filter(|(_, s)| !is_empty(s)) {
                 if let Err(err) = series.record(app, now, &sample) {
-                    tracing::warn!(app.id = %app, "could not keep a sample: {err:#}");
+                    tracing::warn!(app.id = %app, "could not store a sample: {err:#}");
                 }
             }
         })
@@ -183,7 +183,7 @@ pub async fn metrics_info(
     let to = query.to.unwrap_or_else(Utc::now);
     let from = query.from.unwrap_or(to - chrono::Duration::hours(1));
     if from >= to || to - from > chrono::Duration::days(31) {
-        return Err(Error::invalid("from must be before to, by at most 31 days."));
+        return Err(Error::invalid("from must be before to, and the range at most 31 days."));
     }
     let step = query.step.unwrap_or_else(|| monitor::step_for(from, to)).clamp(EVERY, 86_400);
     let (series, id) = (platform.series().clone(), app.id);

@@ -93,7 +93,10 @@ impl Places {
         let asked = self.ask(payer)?;
         let of_payer = asked.0.places.clone().try_acquire_owned().map_err(|_| self.too_many())?;
         let full = |_| {
-            Error::too_many_tries(&format!("The platform has too many {} going on. Try again in a moment.", self.what))
+            Error::too_many_tries(&format!(
+                "The platform has too many {} in progress. Try again in a moment.",
+                self.what
+            ))
         };
         let of_all = self.all.clone().try_acquire_owned().map_err(full)?;
         Ok(Place { _of_payer: of_payer, _of_all: of_all, _asked: asked })
@@ -116,8 +119,8 @@ impl Places {
 
     fn too_many(&self) -> Error {
         Error::too_many_tries(&format!(
-            "You have too many {} going on at once: {} is the most, all your tokens and the service accounts that you \
-             made together. Let one end, or try again in a moment.",
+            "You have too many {} in progress: the maximum is {}, for all your tokens and the service accounts that you \
+             created together. Wait until one has finished, or try again in a moment.",
             self.what, self.most
         ))
     }

@@ -78,7 +78,7 @@ impl Platform {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let caller = Some(builds::caller(&config));
         let host = dyno::Host { doors: config.public_ports(), caller, ..config.host.clone() };
-        let driver = dyno::ProcessDriver::new(&config.data, &host).context("prepare to run dynos")?;
+        let driver = dyno::ProcessDriver::new(&config.data, &host).context("set up dynos")?;
         Self::start_with(config, Arc::new(driver)).await
     }
 
@@ -88,8 +88,8 @@ impl Platform {
             let folder = config.data.join(folder);
             std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
         }
-        for path in leftovers::sweep(&config.data).context("remove what an earlier server left")? {
-            tracing::info!("removed {}, which was cut off", path.display());
+        for path in leftovers::sweep(&config.data).context("clean up after an earlier server")? {
+            tracing::info!("removed the incomplete {}", path.display());
         }
         let secrets = Secrets::load(&config.data.join("master.key"), config.master_key.as_deref())?;
         let db = store::open(&config.database_url).await.context("open the platform's database")?;
@@ -109,7 +109,7 @@ impl Platform {
             streams: log_sessions::streams(),
             feeds: live::Feeds::default(),
             hashing: Hashing::default(),
-            outbound: outbound::Client::new(asks).context("prepare to ask other hosts")?,
+            outbound: outbound::Client::new(asks).context("set up outbound requests")?,
             slug_checks: slugs::checks(),
             uploads: uploads::places(),
             wake_dynos: Arc::new(Notify::new()),
@@ -204,7 +204,7 @@ impl Platform {
             tracing::error!("could not stop everything that runs: {err:#}");
         }
         if let Err(err) = background::put_back(self.db()).await {
-            tracing::warn!("could not put back the jobs that ran: {err}");
+            tracing::warn!("could not requeue running jobs: {err}");
         }
         ingest::drain(self).await;
         if let Err(err) = events::anchor::update(self).await {
@@ -467,16 +467,16 @@ async fn checks(platform: &Platform, disk: api::platform::DiskInfo) -> Vec<api::
             "Disk",
             disk.free > disk.total / 20 && disk.free > 2 << 30,
             format!(
-                "{} of {} are free. Below 5 % or 2 GB, builds and databases are at risk: remove old apps or add space.",
+                "{} of {} free. Below 5 % or 2 GB, builds and databases are at risk: remove old apps or add space.",
                 gigabytes(disk.free),
                 gigabytes(disk.total)
             ),
         ),
-        check("Database", true, "The platform's database answers.".into()),
+        check("Database", true, "The platform's database is responding.".into()),
         match router {
-            Ok(_) => check("Router", true, "The router answers.".into()),
+            Ok(_) => check("Router", true, "The router is responding.".into()),
             Err(err) => {
-                check("Router", false, format!("The router does not answer: {err}. It is started again by itself."))
+                check("Router", false, format!("The router is not responding: {err}. It is restarted automatically."))
             }
         },
     ]

@@ -65,12 +65,12 @@ impl Quota {
     fn about(self) -> (&'static str, &'static str, i64) {
         match self {
             Self::Apps => ("apps", "apps", 100),
-            Self::Dynos => ("dynos", "dynos in all formations together", 200),
-            Self::Memory => ("memory_mb", "MB of memory of all dynos together", 100 << 10),
-            Self::PendingBuilds => ("pending_builds", "builds that wait or run", 20),
-            Self::Uploads => ("upload_bytes", "bytes of uploads that no release uses", 10 << 30),
-            Self::Repositories => ("repository_bytes", "bytes of all repositories together", 20 << 30),
-            Self::Teams => ("teams", "teams of one's own making", 5),
+            Self::Dynos => ("dynos", "dynos in all formations", 200),
+            Self::Memory => ("memory_mb", "MB of memory of all dynos", 100 << 10),
+            Self::PendingBuilds => ("pending_builds", "queued and running builds", 20),
+            Self::Uploads => ("upload_bytes", "bytes of uploads not used by a release", 10 << 30),
+            Self::Repositories => ("repository_bytes", "bytes of all repositories", 20 << 30),
+            Self::Teams => ("teams", "created teams", 5),
             Self::ServiceAccounts => ("service_accounts", "service accounts", 10),
         }
     }
@@ -123,12 +123,12 @@ async fn left(tx: &mut PgConnection, owner: Owner, quota: Quota, more: i64) -> R
     let (name, counted, _) = quota.about();
     let whose = match (quota, owner.team) {
         (Quota::Teams, _) => "You",
-        (_, Some(_)) => "The team that this belongs to",
-        (_, None) => "The account that this belongs to",
+        (_, Some(_)) => "The owning team",
+        (_, None) => "The owner's account",
     };
     Err(Error::quota(format!(
-        "{whose} may have {most} {counted} (quota \"{name}\"), and this would be {}. Make room, or ask an administrator \
-         of the platform to raise it.",
+        "{whose} may have at most {most} {counted} (quota \"{name}\"); this would make {}. Free some, or ask a platform administrator \
+         to raise the quota.",
         used.saturating_add(more)
     )))
 }
@@ -263,7 +263,7 @@ async fn save(
         if !Quota::named(name).is_some_and(|quota| quota.concerns(owner)) {
             let known = Quota::ALL.into_iter().filter(|quota| quota.concerns(owner)).map(|quota| quota.about().0);
             let known = known.collect::<Vec<_>>().join(", ");
-            return Err(Error::invalid(format!("There is no quota {name:?} for {whose}. There are: {known}.")));
+            return Err(Error::invalid(format!("There is no quota {name:?} for {whose}. Valid quotas: {known}.")));
         }
         if most.is_some_and(|most| most < 0) {
             return Err(Error::invalid(format!("{name} must be 0 or more, or null.")));
@@ -272,7 +272,7 @@ async fn save(
     }
     let said = |(name, most): (&String, &Option<i64>)| match most {
         Some(most) => format!("{name} {most}"),
-        None => format!("{name} as usual"),
+        None => format!("{name} to the default"),
     };
     let list = update.iter().map(said).collect::<Vec<_>>().join(", ");
     let (summary, data) = (format!("Set quotas of {whose}: {list}."), serde_json::json!({ "quotas": update }));

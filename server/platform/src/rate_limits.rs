@@ -148,7 +148,7 @@ impl RateLimits {
         let Ok(mut tried) = self.tried.lock() else { return false };
         let found = tried_at(&mut tried, what, now);
         if found.count(free, now) {
-            tracing::warn!("{what}: refused {} times, shut for {:?}", found.times, found.until - now);
+            tracing::warn!("{what}: rejected {} times, locked for {:?}", found.times, found.until - now);
         }
         found.times == free + 1
     }
@@ -176,7 +176,7 @@ impl RateLimits {
             return false;
         }
         if found.count(free, now) {
-            tracing::warn!("{what}: try {}, shut for {:?} unless it is right", found.times, found.until - now);
+            tracing::warn!("{what}: attempt {}, locked for {:?} unless it succeeds", found.times, found.until - now);
         }
         true
     }

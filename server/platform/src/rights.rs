@@ -77,13 +77,13 @@ pub(crate) const PERMISSIONS: [(&str, &str, &[Can]); 10] = [
         "Scale and restart dynos, maintenance mode, log drains, features.",
         &[Can::View, Can::Logs, Can::Scale, Can::Operate],
     ),
-    ("manage", "Everything: rename, lock, transfer and destroy the app, add collaborators.", &Can::ALL),
+    ("manage", "Full access: rename, lock, transfer and destroy the app, add collaborators.", &Can::ALL),
     ("status", "See the app, without its log.", &[Can::View]),
-    ("logs", "Read the log and what builds print.", &[Can::View, Can::Logs]),
+    ("logs", "Read the log and build output.", &[Can::View, Can::Logs]),
     ("config", "Read the values of config vars.", &[Can::View, Can::Config]),
     ("push", "Read and push code, release, roll back, without reading config vars.", &[Can::View, Can::Deploy]),
     ("scale", "Scale, restart and stop dynos.", &[Can::View, Can::Scale]),
-    ("access", "Add collaborators, with no more permissions than one's own.", &[Can::View, Can::Access]),
+    ("access", "Add collaborators, with at most one's own permissions.", &[Can::View, Can::Access]),
 ];
 
 /// A set of rights.
@@ -229,7 +229,7 @@ impl App {
         let own = self.rights.names().join(", ");
         let by = if self.is_narrowed { " with this token" } else { "" };
         Err(Error::forbidden(format!(
-            "On the app {} you have {own}{by}. You cannot give, or take from others, more than that.",
+            "On the app {} you have {own}{by}. You cannot grant or revoke more than that.",
             self.row.name
         )))
     }
@@ -255,7 +255,7 @@ impl App {
         };
         let by = if self.is_narrowed { " with this token" } else { "" };
         Err(Error::forbidden(format!(
-            "You do not have the permission \"{}\" on the app {}{by}. You have: {}. Ask {whom} for it.",
+            "You do not have the permission \"{}\" on the app {}{by}. You have: {}. Ask {whom} for access.",
             can.name(),
             self.row.name,
             self.rights.names().join(", "),
@@ -305,7 +305,7 @@ impl Team {
             return Ok(());
         }
         let (own, name) = (self.role.name(), &self.row.name);
-        Err(Error::forbidden(format!("You are {own} of the team {name}. This needs the role \"{needed}\".")))
+        Err(Error::forbidden(format!("You are {own} of the team {name}. This requires the role \"{needed}\".")))
     }
 }
 
@@ -379,17 +379,15 @@ impl Actor {
 
     /// An error unless the asker administers the platform.
     pub fn must_administer(&self) -> Result<()> {
-        if self.account.admin {
-            Ok(())
-        } else {
-            Err(Error::forbidden("Only an administrator of the platform may do this."))
-        }
+        if self.account.admin { Ok(()) } else { Err(Error::forbidden("Only a platform administrator can do this.")) }
     }
 
     /// An error for a service account: what makes ways in, or teams, is for people.
     pub async fn must_be_a_person(&self) -> Result<()> {
         if store::service_accounts::service_account_exists(self.platform.db(), self.account.id).await? {
-            return Err(Error::forbidden("A service account may not do this. An admin of its team makes its tokens."));
+            return Err(Error::forbidden(
+                "A service account cannot do this. Its tokens are created by an admin of its team.",
+            ));
         }
         Ok(())
     }

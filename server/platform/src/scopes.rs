@@ -140,17 +140,17 @@ impl Reach {
     pub(crate) fn must(&self, needs: Needs) -> Result<()> {
         if !self.reaches(needs) {
             let scope = self.scope.as_deref().unwrap_or_default().join(", ");
-            return Err(Error::forbidden(format!("The scope of this token ({scope}) does not reach so far.")));
+            return Err(Error::forbidden(format!("The scope of this token ({scope}) is insufficient.")));
         }
         if matches!(needs, Needs::Key | Needs::LastingKey) && self.is_clients {
             return Err(Error::forbidden(
-                "This token was given to a program. A program can neither make, see nor end other keys to the account.",
+                "This token was issued to an OAuth client, which cannot create, view or revoke other credentials of the account.",
             ));
         }
         if needs == Needs::LastingKey && self.until.is_some() {
             return Err(Error::forbidden(
-                "This token ends by itself, so it can neither make nor change what lasts. Sign in to the console, or \
-                 use a token without an end.",
+                "This token expires, so it cannot create or change anything that would outlive it. Sign in to the \
+                 console, or use a token without an expiry.",
             ));
         }
         Ok(())

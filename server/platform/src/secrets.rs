@@ -35,7 +35,10 @@ impl Secrets {
         }
         match std::fs::read_to_string(file) {
             Ok(text) => Self::from_base64(text.trim()).with_context(|| {
-                format!("read {}: restore the file from a backup, the secrets in the database need it", file.display())
+                format!(
+                    "read {}: restore the file from a backup; it is needed to decrypt the secrets in the database",
+                    file.display()
+                )
             }),
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => Self::make(file),
             Err(err) => Err(err).with_context(|| format!("read {}", file.display())),
@@ -67,12 +70,12 @@ impl Secrets {
     /// Opens what [`Secrets::seal`] sealed for the same purpose.
     pub fn open(&self, purpose: &str, sealed: &[u8]) -> anyhow::Result<Vec<u8>> {
         if sealed.len() < 24 {
-            bail!("open a secret ({purpose}): it is cut short");
+            bail!("decrypt a secret ({purpose}): it is truncated");
         }
         let (nonce, sealed) = sealed.split_at(24);
         XChaCha20Poly1305::new(Key::from_slice(&self.key))
             .decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: purpose.as_bytes() })
-            .map_err(|_| anyhow!("open a secret ({purpose}): the master key is not the one that sealed it"))
+            .map_err(|_| anyhow!("decrypt a secret ({purpose}): it was encrypted with another master key"))
     }
 
     /// What only the key makes of `bytes`, for `purpose`.

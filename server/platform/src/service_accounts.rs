@@ -72,11 +72,13 @@ pub async fn service_account_create(
     let (id, now, name) = (Uuid::now_v7(), Utc::now(), create.name.as_str());
     let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if name.is_empty() || name.len() > 30 || !name.bytes().all(letters) {
-        return Err(Error::invalid("The name of a service account has 1 to 30 lower-case letters, digits and dashes."));
+        return Err(Error::invalid(
+            "The name of a service account must have 1 to 30 lower-case letters, digits and dashes.",
+        ));
     }
     let role = team_members::role(create.role.as_deref().unwrap_or("member"))?;
     if role == Role::Admin {
-        return Err(Error::invalid("A service account is member or viewer: teams are administered by people."));
+        return Err(Error::invalid("The role of a service account must be member or viewer."));
     }
     let account = store::accounts::Row {
         id,

@@ -118,7 +118,10 @@ pub(crate) async fn without_planted(State(platform): State<Platform>, mut req: R
     if !planted::is_planted(&platform, req.headers()) {
         return next.run(req).await;
     }
-    tracing::warn!(address = actor::address(req.headers()), "a browser sent two session cookies: an app has set one");
+    tracing::warn!(
+        address = actor::address(req.headers()),
+        "a browser sent two session cookies, one of them set by an app"
+    );
     let removals = planted::removals(&platform, req.headers(), req.uri().path());
     req.headers_mut().remove(header::COOKIE);
     req.extensions_mut().insert(Planted);
@@ -140,7 +143,7 @@ pub(crate) async fn signed_in(session: &Session) -> Option<(Uuid, Uuid)> {
 /// Begins the time after which a session is over anew, once a day: more would write each time.
 pub(crate) async fn touch(session: &Session) {
     if let Err(err) = session.insert(DAY, Utc::now().date_naive().to_string()).await {
-        tracing::warn!("could not prolong a session: {err}");
+        tracing::warn!("could not extend a session: {err}");
     }
 }
 

@@ -53,7 +53,8 @@ pub async fn sign_in_link_info(
     Path(secret): Path<String>,
 ) -> Result<Response> {
     let db = platform.db();
-    let missing = || Error::not_found("sign_in_link", "This link does not work: it is too old, or was used already.");
+    let missing =
+        || Error::not_found("sign_in_link", "This link is not valid: it has expired or has already been used.");
     let link = store::sessions::sign_in_link_info(db, &secrets::hash(&secret), Utc::now()).await?;
     let (account, expires_at) = link.ok_or_else(missing)?;
     let account = store::accounts::account_info(db, account).await?.ok_or_else(missing)?;
@@ -76,7 +77,7 @@ pub async fn sign_in_link_use(
 ) -> Result<Response> {
     if !actor::same_origin(&headers) {
         return Err(Error::forbidden(
-            "This request does not come from the console. Open the link itself and press the button there.",
+            "This request does not come from the console. Open the link and use the button on its page.",
         ));
     }
     let mut tx = platform.change().await?;

@@ -47,7 +47,7 @@ impl SlugFiles {
             return Ok(());
         }
         let mut input = tokio::fs::File::open(file).await.context("open the new slug")?;
-        let upload = self.store.put_multipart(&key).await.context("begin to store the slug")?;
+        let upload = self.store.put_multipart(&key).await.context("create the slug's file")?;
         let mut writer = WriteMultipart::new(upload);
         let mut buffer = vec![0; 1 << 20];
         loop {
@@ -123,7 +123,7 @@ impl SlugFiles {
         if self.unpacked(app.id, slug.id).await?.is_some() {
             return Ok(());
         }
-        let checksum = slug.checksum.as_deref().ok_or_else(|| anyhow!("the slug was never uploaded"))?;
+        let checksum = slug.checksum.as_deref().ok_or_else(|| anyhow!("the slug has not been uploaded"))?;
         let size = slug.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
         dyno::disks::must_have_room(&self.temporary, dyno::disks::RESERVE + size).context("unpack a slug")?;
         let archive = self.temporary.join(format!("unpack-{}", Uuid::now_v7()));

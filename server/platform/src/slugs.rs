@@ -39,7 +39,7 @@ pub(crate) use unpack::Unpacked;
 
 /// Places to have an uploaded slug checked.
 pub(crate) fn checks() -> Places {
-    Places::new("checks of uploads", 2, 16, 4)
+    Places::new("upload checks", 2, 16, 4)
 }
 
 /// Heroku's limit for a slug (devcenter "limits").
@@ -131,7 +131,7 @@ const RESERVED: [&str; 6] = ["api", "app", "heroku", "logplex", "router", "wharf
 pub(crate) fn check_types(types: &std::collections::BTreeMap<String, String>) -> Result<()> {
     if types.len() > MOST_TYPES {
         return Err(Error::invalid(format!(
-            "A slug may have {MOST_TYPES} process types; this one has {}.",
+            "A slug can have at most {MOST_TYPES} process types; this one has {}.",
             types.len()
         )));
     }
@@ -143,16 +143,14 @@ fn check_type(kind: &str, command: &str) -> Result<()> {
     let letters = kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     if kind.is_empty() || kind.len() > 30 || !letters {
         let rule = "use up to 30 letters, digits, dashes and underscores";
-        return Err(Error::invalid(format!("Process type {kind:?} cannot be used: {rule}.")));
+        return Err(Error::invalid(format!("Invalid process type {kind:?}: {rule}.")));
     }
     if RESERVED.contains(&kind.to_ascii_lowercase().as_str()) {
         let taken = RESERVED.join(", ");
-        return Err(Error::invalid(format!(
-            "Process type {kind} cannot be used: the platform uses {taken} in the log."
-        )));
+        return Err(Error::invalid(format!("Invalid process type {kind}: {taken} is reserved for log sources.")));
     }
     if command.trim().is_empty() || command.contains(['\n', '\r']) || command.len() > COMMAND {
-        let rule = format!("must be one line that is not empty, of {COMMAND} bytes at most");
+        let rule = format!("must be a single non-empty line of at most {COMMAND} bytes");
         return Err(Error::invalid(format!("Command of {kind} {rule}.")));
     }
     Ok(())
@@ -204,7 +202,7 @@ pub async fn slug_upload(
 }
 
 fn uploaded_before() -> Error {
-    Error::conflict("The slug was uploaded already. Slugs are immutable: make another one.")
+    Error::conflict("The slug has already been uploaded. Slugs are immutable; create another one.")
 }
 
 /// Keeps what was uploaded, unless it is no slug, or more than there may be.
@@ -220,7 +218,7 @@ async fn keep_upload(
     let place = platform.slug_checks().take(payers::of_app(platform, app.id).await?).await?;
     builder::check(platform.git().workers(), file).await.map_err(|err| match err {
         builder::Error::Failed { why } => {
-            let rule = "A slug is a tar archive, packed with gzip or zstd, with everything under ./app";
+            let rule = "A slug is a tar archive, compressed with gzip or zstd, with all files under ./app";
             Error::invalid(format!("The upload is not a slug: {why}. {rule}."))
         }
         other => anyhow::Error::from(other).into(),
@@ -245,7 +243,7 @@ fn checksum(file: &FilePath) -> Result<(String, i64)> {
     let known = std::io::Read::read_exact(&mut input, &mut head).is_ok()
         && matches!(head, [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd]);
     if !known {
-        return Err(Error::invalid("The upload is not a tar archive packed with gzip or zstd."));
+        return Err(Error::invalid("The upload is not a tar archive compressed with gzip or zstd."));
     }
     std::io::Seek::rewind(&mut input)?;
     let mut hash = Sha256::new();

@@ -70,7 +70,7 @@ pub(crate) fn shown(url: &str, actor: &Actor) -> Option<String> {
 pub(crate) async fn must_open(platform: &Platform, url: &str) -> Result<()> {
     let secret = url.split_once("/blobs/sources/").map_or("", |(_, secret)| secret);
     opened(platform, "source get", secret).await.map(drop).map_err(|_| {
-        Error::invalid("source_blob.url has ended with the token that asked for it. POST /sources gives another.")
+        Error::invalid("source_blob.url expired with the token that requested it. POST /sources creates another.")
     })
 }
 
@@ -86,7 +86,7 @@ pub async fn source_create(State(platform): State<Platform>, actor: Actor) -> Re
     let mut tx = platform.change().await?;
     quotas::admit(&mut tx, quotas::owner(Some(actor.account.id), None), Quota::Uploads, 1).await?;
     store::sources::source_create(&mut *tx, id, actor.account.id, Utc::now()).await?;
-    let (subject, summary) = (&actor.account.email, "Made a place for source code to be uploaded to.".to_owned());
+    let (subject, summary) = (&actor.account.email, "Created an upload URL for source code.".to_owned());
     let data = serde_json::json!({ "source": id });
     actor.event(&mut tx, events::New { action: "source.create", subject, app: None, summary, data }).await?;
     tx.commit().await?;
@@ -159,7 +159,7 @@ pub(crate) async fn sweep(platform: &Platform) -> anyhow::Result<Vec<String>> {
     // Whatever is being uploaded has had its row before.
     for id in store::sources::source_ids_unknown(platform.db(), &old).await? {
         tokio::fs::remove_file(file(platform, id)).await?;
-        done.push(format!("removed the upload {id}, which nothing names"));
+        done.push(format!("removed the unused upload {id}"));
     }
     store::uploads::upload_sweep(platform.db(), Utc::now() - LIFE).await?;
     Ok(done)

@@ -32,7 +32,7 @@ pub(crate) fn known(name: &str) -> Result<&'static str> {
     NAMES
         .into_iter()
         .find(|n| *n == name || named_id(&format!("stack {n}")).to_string() == name)
-        .ok_or_else(|| Error::invalid(format!("Stack {name} does not exist. There are: {}.", NAMES.join(", "))))
+        .ok_or_else(|| Error::invalid(format!("Stack {name} does not exist. Valid stacks: {}.", NAMES.join(", "))))
 }
 
 /// How resources name a stack.
@@ -50,7 +50,9 @@ pub(crate) fn known_region(name: Option<&str>) -> Result<()> {
     match name {
         None | Some(REGION | "eu") => Ok(()),
         Some(id) if id == region_ref().id.to_string() => Ok(()),
-        Some(other) => Err(Error::invalid(format!("Region {other} does not exist. There is: {REGION}, this machine."))),
+        Some(other) => {
+            Err(Error::invalid(format!("Region {other} does not exist. The only region is {REGION}, this machine.")))
+        }
     }
 }
 

@@ -114,7 +114,7 @@ impl Known<'_> {
         }
         if let Some(held) = &self.held {
             let why = held.last_exit.as_deref().unwrap_or("crashed");
-            return format!("v{} does not start ({}: {why}); v{} serves", held.version, held.dyno, held.serving);
+            return format!("v{} does not start ({}: {why}); v{} keeps serving", held.version, held.dyno, held.serving);
         }
         if let Some((version, _)) = self.newest.filter(|(_, status)| *status == "pending") {
             return format!("The release phase of v{version} is running");

@@ -37,7 +37,7 @@ impl Strays {
         let dynos = self.platform.driver().list().await.context("list the dynos")?;
         there.extend(dynos.into_iter().map(|dyno| dyno.handle.id));
         let there: Vec<Uuid> = there.into_iter().collect();
-        let wanted = store::dynos::dyno_wanted(self.platform.db(), &there).await.context("read what is wanted")?;
+        let wanted = store::dynos::dyno_wanted(self.platform.db(), &there).await.context("read the desired dynos")?;
         Ok(there.into_iter().filter(|id| !wanted.contains(id)).collect())
     }
 }
@@ -52,8 +52,8 @@ impl Reconciler for Strays {
         for id in found.intersection(&self.found.clone()) {
             // Whatever it is: who built nothing has no files of builds.
             match builds::abandon(&self.platform, *id).await {
-                Ok(()) => report.done.push(format!("ended {id}, which nothing wants")),
-                Err(err) => report.failed.push(format!("could not end {id}, which nothing wants: {err:#}")),
+                Ok(()) => report.done.push(format!("stopped the stray dyno {id}")),
+                Err(err) => report.failed.push(format!("could not stop the stray dyno {id}: {err:#}")),
             }
         }
         if report.failed.is_empty() {

@@ -91,10 +91,10 @@ pub async fn team_invitation_save(
     let account = invitation_policy::bring(&mut tx, &actor, Some(team.id), &save.email).await?;
     let member = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
     if let Some(member) = member {
-        return Err(Error::invalid(format!("{} is {} of the team already.", account.email, member.role)));
+        return Err(Error::invalid(format!("{} is already {} of the team.", account.email, member.role)));
     }
     if store::service_accounts::service_account_exists(&mut *tx, account.id).await? {
-        return Err(Error::invalid("A service account belongs to the team that created it."));
+        return Err(Error::invalid("A service account can only be in the team that created it."));
     }
     let new = New {
         id: Uuid::now_v7(),
@@ -178,7 +178,10 @@ pub async fn team_invitation_accept(
     let row = own(&platform, &actor, &id).await?;
     let now = Utc::now();
     if row.expires_at < now {
-        return Err(Error::gone(format!("This invitation is over. Ask an admin of {} for another.", row.team)));
+        return Err(Error::gone(format!(
+            "This invitation is no longer valid. Ask an admin of {} for another.",
+            row.team
+        )));
     }
     let mut tx = platform.change().await?;
     invitation_policy::hold(&mut tx, row.account_id).await?;
@@ -187,7 +190,7 @@ pub async fn team_invitation_accept(
     // What somebody became meanwhile stands: an old invitation makes nobody more, or less.
     let member = store::team_members::team_member_info(&mut *tx, row.team_id, &row.account_id.to_string()).await?;
     if let Some(member) = member {
-        return Err(Error::invalid(format!("You are {} of the team {} already.", member.role, row.team)));
+        return Err(Error::invalid(format!("You are already {} of the team {}.", member.role, row.team)));
     }
     store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), row.team_id, row.account_id, &row.role, now)
         .await?;

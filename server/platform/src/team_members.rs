@@ -47,7 +47,7 @@ pub(crate) fn missing() -> Error {
 /// The role of this name.
 pub(crate) fn role(name: &str) -> Result<Role> {
     Role::parse(name)
-        .ok_or_else(|| Error::invalid(format!("Role {name:?} does not exist. There are: admin, member, viewer.")))
+        .ok_or_else(|| Error::invalid(format!("Role {name:?} does not exist. Valid roles: admin, member, viewer.")))
 }
 
 async fn find(platform: &Platform, team: &Team, who: &str) -> Result<Row> {
@@ -93,7 +93,7 @@ pub async fn team_member_save(
     let old = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
     let is_service = store::service_accounts::service_account_exists(&mut *tx, account.id).await?;
     if is_service && (old.is_none() || role == Role::Admin) {
-        return Err(Error::invalid("A service account belongs to the team that created it, as member or viewer."));
+        return Err(Error::invalid("A service account can only be member or viewer of the team that created it."));
     }
     store::teams::team_lock(&mut *tx, team.id).await?;
     store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, account.id, role.name(), now).await?;
@@ -121,7 +121,7 @@ async fn keeps_an_admin(tx: &mut sqlx::PgConnection, team: &Team) -> Result<()> 
         return Ok(());
     }
     let name = &team.name;
-    Err(Error::invalid(format!("The last admin of the team {name} stays: make somebody else an admin first.")))
+    Err(Error::invalid(format!("The team {name} needs at least one admin. Make somebody else an admin first.")))
 }
 
 /// `PATCH /teams/{team}/members`: gives a member another role.
@@ -154,7 +154,7 @@ pub async fn team_member_delete(
     let member = member?;
     if member.service.is_some() {
         return Err(Error::invalid(format!(
-            "{} is a service account: DELETE /teams/{}/service-accounts/{} removes it.",
+            "{} is a service account. Remove it with DELETE /teams/{}/service-accounts/{}.",
             member.email, found.name, member.account_id
         )));
     }

@@ -55,8 +55,8 @@ fn check_name(name: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "Team name {name:?} cannot be used: use 2 to 30 lower-case letters, digits and dashes, beginning with a letter; \
-         {} are taken by the platform.",
+        "Invalid team name {name:?}: use 2 to 30 lower-case letters, digits and dashes, starting with a letter; {} are \
+         reserved.",
         RESERVED.join(", ")
     )))
 }
@@ -65,7 +65,7 @@ fn name_taken(err: sqlx::Error, name: &str) -> Error {
     match store::broken_constraint(&err).as_deref() {
         Some("teams_name_key") => Error::invalid(format!("Name is already taken: {name}")),
         Some("apps_team_fkey") => {
-            Error::conflict(format!("Team {name} still has apps. Destroy them, or give them away, first."))
+            Error::conflict(format!("Team {name} still has apps. Destroy or transfer them first."))
         }
         _ => err.into(),
     }
@@ -127,8 +127,8 @@ pub async fn team_update(
         actor.must_administer()?;
         let mut tx = platform.change().await?;
         store::teams::team_invites(&mut *tx, team.id, invites, Utc::now()).await?;
-        let word = if invites { "may" } else { "may no longer" };
-        let summary = format!("Admins of the team {} {word} bring new people.", team.name);
+        let word = if invites { "can" } else { "can no longer" };
+        let summary = format!("Admins of the team {} {word} invite new users.", team.name);
         note(&actor, &mut tx, "team.update", &team.name, summary, team.id).await?;
         tx.commit().await?;
     }
@@ -157,7 +157,7 @@ pub async fn team_delete(
     let named = store::identity_providers::identity_provider_list_by_team(&mut *tx, &team.name).await?;
     if !named.is_empty() {
         return Err(Error::conflict(format!(
-            "Rules of {} put people into the team {}. Ask an administrator of the platform to change them first.",
+            "Rules of {} add people to the team {}. Ask a platform administrator to change them first.",
             named.join(" and "),
             team.name
         )));
@@ -232,10 +232,7 @@ pub async fn team_app_update(
 
 async fn lock(platform: &Platform, actor: &Actor, app: &App, locked: bool) -> Result<()> {
     if app.team_id.is_none() {
-        return Err(Error::invalid(format!(
-            "App {} belongs to a person, so that nobody can join it: there is nothing to lock.",
-            app.name
-        )));
+        return Err(Error::invalid(format!("App {} belongs to a person, so it cannot be locked.", app.name)));
     }
     // Without the lock, members have what their role gives.
     app.must_have(if locked { Rights::default() } else { Role::Member.rights(false) })?;
@@ -266,7 +263,7 @@ async fn give(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
     let mut tx = platform.change().await?;
     let now = apps::locked(&mut tx, app.id).await?;
     if (now.owner_id, now.team_id) != (app.owner_id, app.team_id) {
-        return Err(Error::conflict(format!("App {} was given to somebody else a moment ago.", app.name)));
+        return Err(Error::conflict(format!("The owner of app {} has just changed.", app.name)));
     }
     store::apps::app_give(&mut *tx, app.id, account, team, Utc::now()).await?;
     quotas::admit_all(&mut tx, quotas::owner(account, team)).await?;
@@ -298,7 +295,7 @@ async fn heir(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
             return Ok(person);
         }
         return Err(Error::invalid(format!(
-            "App {} belongs to a person: its transfer begins with POST /account/app-transfers, and {} accepts it.",
+            "App {} belongs to a person. Transfer it with POST /account/app-transfers, which {} has to accept.",
             app.name, person.email
         )));
     };
@@ -307,12 +304,12 @@ async fn heir(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
         return Ok(person);
     }
     if store::accounts::account_is_invited(db, person.id).await? == Some(true) {
-        return Err(Error::invalid(format!("{} has not signed in yet. Only then can an app be theirs.", person.email)));
+        return Err(Error::invalid(format!("{} has not signed in yet and so cannot own apps.", person.email)));
     }
     let member = store::team_members::team_member_info(db, team, &person.id.to_string()).await?;
     match member {
         Some(member) if member.service.is_none() => Ok(person),
-        _ => Err(Error::invalid(format!("{} is not a member of the team that the app belongs to.", person.email))),
+        _ => Err(Error::invalid(format!("{} is not a member of the app's team.", person.email))),
     }
 }
 
@@ -328,8 +325,8 @@ pub async fn team_feature_list(actor: Actor, Path(team): Path<String>) -> Result
     Ok(Json(vec![serde_json::json!({
         "id": stacks::named_id("team feature org-access-controls"),
         "name": "org-access-controls",
-        "display_name": "Permissions for each app",
-        "description": "Members have permissions on each app.",
+        "display_name": "Permissions per app",
+        "description": "Members have permissions per app.",
         "doc_url": "",
         "feedback_email": "",
         "enabled": true,

@@ -70,7 +70,7 @@ impl Upload {
     pub async fn close(mut self) {
         self.is_closed = true;
         if let Err(err) = store::uploads::upload_end(self.platform.db(), self.id, self.writer).await {
-            tracing::warn!(upload.id = %self.id, "could not end an upload, which is over by itself soon: {err}");
+            tracing::warn!(upload.id = %self.id, "could not end an upload, which will expire soon: {err}");
         }
     }
 }
@@ -108,9 +108,7 @@ async fn renew(platform: Platform, id: Uuid, writer: Uuid) {
 }
 
 fn taken() -> Error {
-    Error::conflict(
-        "Something else is being uploaded to this address. Wait until that has ended, or ask for another address.",
-    )
+    Error::conflict("Another upload to this URL is in progress. Wait until it has finished, or request another URL.")
 }
 
 /// How many bytes a body says that it has; 1 when it does not say.
@@ -137,7 +135,7 @@ async fn save(body: Body, file: &Path, most: u64) -> Result<u64> {
     let mut out = tokio::fs::File::create(file).await?;
     let (mut content, mut size) = (body.into_data_stream(), 0);
     while let Some(chunk) = content.next().await {
-        let chunk = chunk.map_err(|_| Error::bad_request("The upload was cut short. Send it again."))?;
+        let chunk = chunk.map_err(|_| Error::bad_request("The upload was interrupted. Try again."))?;
         if size / STRIDE != (size + chunk.len() as u64) / STRIDE {
             must_have_room(file, 0)?;
         }

@@ -79,7 +79,7 @@ impl Watch {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(err) => {
-                    tracing::error!(account.id = %self.account, "could not look whether something may go on: {err}");
+                    tracing::error!(account.id = %self.account, "could not check access: {err}");
                 }
             }
         }

@@ -34,7 +34,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
     async fn from_request(req: Request, _: &S) -> Result<Self> {
         let bytes = to_bytes(req.into_body(), MOST_JSON)
             .await
-            .map_err(|_| Error::bad_request("The request body is too large or was cut short."))?;
+            .map_err(|_| Error::bad_request("The request body is too large or was interrupted."))?;
         let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
         let value: Value = serde_json::from_slice(text)
             .map_err(|err| Error::bad_request(format!("The request body is not valid JSON: {err}.")))?;
@@ -54,7 +54,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Search<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         bounds::check_query(parts.uri.query().unwrap_or_default())?;
         let query = Query::<T>::try_from_uri(&parts.uri)
-            .map_err(|err| Error::invalid(format!("The query of the address cannot be used: {err}.")))?;
+            .map_err(|err| Error::invalid(format!("Invalid query string: {err}.")))?;
         Ok(Self(query.0))
     }
 }
@@ -94,7 +94,7 @@ pub(crate) async fn around(State(platform): State<Platform>, mut req: Request, n
         Ok(()) => next.run(req).await,
     };
     if let Some(Cause(err)) = response.extensions().get::<Cause>() {
-        tracing::error!(request.id = %id, %method, path = %shown(&path, pattern.as_deref()), "could not answer: {err:#}");
+        tracing::error!(request.id = %id, %method, path = %shown(&path, pattern.as_deref()), "request failed: {err:#}");
         response = fault(&id, err, &path);
     }
     if method == Method::GET {
@@ -135,12 +135,12 @@ fn shown(path: &str, pattern: Option<&str>) -> String {
 /// Says that it was our fault: as JSON, or as the text that git shows to people.
 fn fault(id: &str, cause: &anyhow::Error, path: &str) -> Response {
     let (status, name, message) = if is_disk_full(cause) {
-        let message = "The platform's disk is full. Whoever runs the platform has to make room on it. \
-                       Nothing was changed; please try again then.";
+        let message = "The platform's disk is full. Its operator has to free space. Nothing was changed; try again \
+                       after that.";
         (StatusCode::INSUFFICIENT_STORAGE, "disk_full", message.to_owned())
     } else if is_database_gone(cause) {
-        let message = "The platform's database does not answer. Apps go on running; `wharfd doctor` says more. \
-                       Nothing was changed; please try again in a moment.";
+        let message = "The platform's database is not responding. Apps keep running; the operator can run `wharfd \
+                       doctor`. Nothing was changed; try again in a moment.";
         (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message.to_owned())
     } else if is_contended(cause) {
         let message = "Somebody else changed the same at the same moment. Nothing was changed; please try again.";

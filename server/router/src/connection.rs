@@ -65,7 +65,7 @@ async fn introduce(shared: &Shared, stream: &mut TcpStream, peer: SocketAddr) ->
         _ => {
             shared.notices.unintroduced.count(|n| {
                 tracing::warn!(
-                    "closed {n} connections of trusted proxies that did not begin with a PROXY header, the last of {ip}"
+                    "closed {n} connections of trusted proxies that did not start with a PROXY header, the last of {ip}"
                 );
             });
             None

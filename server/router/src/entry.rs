@@ -67,7 +67,7 @@ fn route(in_flight: InFlight, mut request: Request<Arriving>) -> Work {
     let Some(host) = strict::host(&mut request) else { return refuse(strict::BAD_HOST, &request, in_flight) };
     if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > LINE_BYTES) {
         let page =
-            Page::bad_request("The address is too long: 8192 bytes are allowed.").with_status(StatusCode::URI_TOO_LONG);
+            Page::bad_request("The URL is too long: the maximum is 8192 bytes.").with_status(StatusCode::URI_TOO_LONG);
         return show(page, &request, in_flight);
     }
     let name = host_name(host.to_str().unwrap_or_default());

@@ -203,7 +203,7 @@ async fn drain(shared: &Shared) {
     };
     if tokio::time::timeout(shared.config.timeouts.drain, all_done).await.is_err() {
         let left = shared.inflight.load(Relaxed);
-        tracing::warn!("{left} requests did not finish in time and are broken off");
+        tracing::warn!("{left} requests did not finish in time and are aborted");
     }
 }
 
@@ -248,8 +248,8 @@ impl Shared {
         for _ in 0..connections {
             self.notices.evicted.count(|n| {
                 tracing::warn!(
-                    "closed {n} connections that kept the router waiting, because there are as many as there may be of \
-                     one address, or in all; the last for {ip}"
+                    "closed {n} slow connections to make room, because the limit per address or in total was reached; \
+                     the last for {ip}"
                 );
             });
         }
@@ -259,8 +259,8 @@ impl Shared {
     pub(crate) fn note_refused(&self, ip: IpAddr) {
         self.notices.refused.count(|n| {
             tracing::warn!(
-                "refused {n} connections or requests, because as many as there may be of one address are at work; the \
-                 last of {ip}. --connections-per-address allows more; behind a proxy, see --trusted-proxies"
+                "refused {n} connections or requests, because the limit per address was reached; the last of {ip}. \
+                 Raise it with --connections-per-address; behind a proxy, see --trusted-proxies"
             );
         });
     }

@@ -41,7 +41,7 @@ impl Sockets {
         let addr = main.local_addr()?;
         let other = match addr.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) {
             true => listen((Ipv6Addr::LOCALHOST, addr.port()).into())
-                .inspect_err(|error| tracing::info!(%error, "does not listen on [::1] too"))
+                .inspect_err(|error| tracing::info!(%error, "could not also listen on [::1]"))
                 .ok(),
             false => None,
         };
@@ -81,7 +81,7 @@ impl Listeners {
                     Ok((stream, peer)) => workers.give((stream, peer, OpenConnection::new(shared))),
                     Err(error) if is_connections_own(&error) => {}
                     Err(error) => {
-                        tracing::error!(%error, "could not take a connection");
+                        tracing::error!(%error, "could not accept a connection");
                         sleep(PAUSE).await;
                     }
                 },
@@ -130,12 +130,12 @@ fn sentence(addr: SocketAddr, error: &io::Error) -> String {
             SocketAddr::new(ip, port.checked_add(1).unwrap_or(5000))
         ),
         io::ErrorKind::PermissionDenied => {
-            format!(
-                "Port {port} may not be used by this user. Start as root, or choose a port above 1023 with --listen."
-            )
+            format!("This user cannot listen on port {port}. Start as root, or choose a port above 1023 with --listen.")
         }
         io::ErrorKind::AddrNotAvailable => {
-            format!("This machine has no address {ip}. Choose one it has with --listen, or 0.0.0.0 for all.")
+            format!(
+                "This machine does not have the address {ip}. Use one of its addresses with --listen, or 0.0.0.0 for all."
+            )
         }
         _ => format!("Could not listen on {addr}: {error}. Choose another address with --listen."),
     }

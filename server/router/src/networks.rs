@@ -54,11 +54,11 @@ impl FromStr for Networks {
 fn network(text: &str) -> Result<IpNet, String> {
     let alone = || text.parse::<IpAddr>().map(|ip| IpNet::from(ip.to_canonical()));
     match text.parse::<IpNet>().or_else(|_| alone()) {
-        Ok(network) if network.prefix_len() == 0 => Err(format!("{text} is every address there is; name fewer")),
-        Ok(network) => Ok(network.trunc()),
-        Err(_) => {
-            Err(format!("{text:?} is neither an address nor a network; write it like 192.168.1.7 or 192.168.1.0/24"))
+        Ok(network) if network.prefix_len() == 0 => {
+            Err(format!("{text} includes all addresses; specify smaller networks"))
         }
+        Ok(network) => Ok(network.trunc()),
+        Err(_) => Err(format!("{text:?} is neither an address nor a network; use e.g. 192.168.1.7 or 192.168.1.0/24")),
     }
 }
 

@@ -40,26 +40,26 @@ impl Page {
     /// The page of an error of app `app`.
     pub(crate) fn of(code: Code, app: &str) -> Page {
         let page = |title: &str| Page::new(code.status(), code.name(), title);
-        let see = format!("If this is your app, see its log: wharf logs --tail --app {app}");
+        let see = format!("If this is your app, check its log: wharf logs --tail --app {app}");
         match code {
             Code::H80 => {
-                page("Down for maintenance").say(format!("{app} is being worked on and will be back shortly."))
+                page("Down for maintenance").say(format!("{app} is under maintenance and will be back shortly."))
             }
             Code::H14 => page("This app is not running")
                 .say(format!(
                     "{app} has no web dynos. If this is your app, start one: wharf ps:scale web=1 --app {app}"
                 ))
-                .say("If it has no process type web, add a line \"web: COMMAND\" to its Procfile first, and push."),
-            Code::H10 => page("This app has crashed").say(format!("Every web dyno of {app} has stopped.")).say(see),
-            Code::H20 => page("This app takes long to start")
+                .say("If it does not have a web process type, first add a line \"web: COMMAND\" to its Procfile and push."),
+            Code::H10 => page("This app has crashed").say(format!("All web dynos of {app} have stopped.")).say(see),
+            Code::H20 => page("This app is slow to start")
                 .say(format!("{app} is still starting. Try again in a minute."))
                 .say(see),
-            Code::H12 | Code::H15 | Code::H19 => page("This app took too long to answer").say(see),
-            Code::H26 => page("This request cannot be passed on")
+            Code::H12 | Code::H15 | Code::H19 => page("This app took too long to respond").say(see),
+            Code::H26 => page("This request cannot be forwarded")
                 .say("A header of the request is too large or not allowed here."),
             Code::H99 => page("Something went wrong on our side")
-                .say("The request did not reach the app. Try again; if it stays, tell whoever runs this platform."),
-            _ => page("This app did not answer").say(see),
+                .say("The request did not reach the app. Try again; if the problem persists, contact the operator of this platform."),
+            _ => page("This app did not respond").say(see),
         }
     }
 
@@ -67,9 +67,9 @@ impl Page {
     pub(crate) fn blank(app: &str, remote: &str) -> Page {
         let commands = format!("$ git remote add wharf {remote}\n$ git push wharf HEAD:main");
         Page::new(Code::H81.status(), "H81", format!("{app} is ready for your code"))
-            .say("Nothing has been deployed yet. In the folder of your project:")
+            .say("Nothing has been deployed yet. In your project folder:")
             .say(commands)
-            .say("Asked for a password? Sign in with wharf login first, or give an API token.")
+            .say("Prompted for a password? Run wharf login first, or use an API token.")
     }
 
     pub(crate) fn no_such_app(host: &str) -> Page {
@@ -81,14 +81,18 @@ impl Page {
         Page::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "service_unavailable",
-            "Wharf's control plane is restarting. Apps go on being served.",
+            "Wharf's control plane is restarting. Apps keep running.",
         )
         .say("Try again in a few seconds.")
     }
 
     pub(crate) fn platform_broke_off() -> Page {
-        Page::new(StatusCode::BAD_GATEWAY, "bad_gateway", "Wharf's control plane broke off its answer.")
-            .say("It may have done what was asked. Look before you try again.")
+        Page::new(
+            StatusCode::BAD_GATEWAY,
+            "bad_gateway",
+            "Wharf's control plane closed the connection during its response.",
+        )
+        .say("The request may have succeeded. Check before you try again.")
     }
 
     pub(crate) fn bad_request(sentence: &str) -> Page {
@@ -97,12 +101,12 @@ impl Page {
 
     /// Goes with a redirection.
     pub(crate) fn only_https() -> Page {
-        Page::new(StatusCode::PERMANENT_REDIRECT, "https_only", "This is served by https alone.")
+        Page::new(StatusCode::PERMANENT_REDIRECT, "https_only", "This site is served over https only.")
     }
 
     /// The client took too long over its own request.
     pub(crate) fn too_slow() -> Page {
-        Page::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request did not get on for too long.").last()
+        Page::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request made no progress for too long.").last()
     }
 
     /// There is no room for a connection or request.
@@ -111,12 +115,12 @@ impl Page {
             Full::Address => Page::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "rate_limit",
-                "Your address has too many connections or requests open here at once.",
+                "Your address has too many concurrent connections or requests.",
             ),
             Full::All => Page::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "service_unavailable",
-                "There are too many connections or requests at once.",
+                "There are too many concurrent connections or requests.",
             ),
         }
         .say("Try again in a moment.")
@@ -229,6 +233,6 @@ mod tests {
         let accept = HeaderValue::from_static("application/vnd.heroku+json; version=3");
         let page = Page::platform_restarting().respond(Some(&accept));
         let json: serde_json::Value = serde_json::from_slice(page.body()).expect("it is JSON");
-        assert_eq!(json["message"], "Wharf's control plane is restarting. Apps go on being served.");
+        assert_eq!(json["message"], "Wharf's control plane is restarting. Apps keep running.");
     }
 }

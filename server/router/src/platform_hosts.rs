@@ -71,7 +71,7 @@ async fn answer(in_flight: InFlight, mut request: Request<Arriving>, host: Heade
             .map(|data| Body::Page(Some(data), Holding::Platform(Box::new(in_flight))))
     };
     if let Expectation::Unknown = headers::take_expectation(&mut parts.headers) {
-        let unknown = Page::bad_request("Expect may be 100-continue, and nothing else.");
+        let unknown = Page::bad_request("Expect must be 100-continue.");
         return page(unknown.with_status(StatusCode::EXPECTATION_FAILED).last(), in_flight);
     }
     headers::forward_to_platform(&mut parts.headers, &in_flight.origin, &host, &request_id);
@@ -127,11 +127,11 @@ impl Exchange {
                     Ok(response) => return Ok((wire, response)),
                     Err(Failure::Closed) if harmless && self.may_repeat() => {}
                     Err(Failure::ClientGone) => {
-                        return Err(Page::bad_request("The request broke off.").last());
+                        return Err(Page::bad_request("The request was interrupted.").last());
                     }
                     Err(Failure::ClientIdle) => return Err(Page::too_slow()),
                     Err(failure) => {
-                        tracing::warn!(?failure, "the server gave no answer");
+                        tracing::warn!(?failure, "the server did not respond");
                         return Err(Page::platform_broke_off());
                     }
                 }

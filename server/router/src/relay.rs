@@ -18,7 +18,7 @@ use crate::wire::Wire;
 
 /// Breaks a response off, so that the client sees that it is not complete.
 #[derive(Debug, thiserror::Error)]
-#[error("the response was broken off")]
+#[error("the response was interrupted")]
 pub(crate) struct BrokenOff;
 
 /// What is alive until the response has been sent.

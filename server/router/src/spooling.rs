@@ -197,7 +197,7 @@ impl Spooler {
         }
         if lost > 0 {
             tracing::error!(
-                "could not write {lost} router lines: is the disk of {} full, or the server down for long?",
+                "could not write {lost} router lines: the disk of {} may be full, or the server may have been down for long",
                 self.dir.display()
             );
         }

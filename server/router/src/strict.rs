@@ -20,14 +20,14 @@ const fn refusal(status: StatusCode, sentence: &'static str) -> Refusal {
     Refusal { status, sentence }
 }
 
-const CONNECT: Refusal = refusal(StatusCode::METHOD_NOT_ALLOWED, "CONNECT is not served here; this is not a proxy.");
-const TRACE: Refusal = refusal(StatusCode::METHOD_NOT_ALLOWED, "TRACE is not served here: it would give headers back.");
-const TARGET: Refusal = refusal(StatusCode::BAD_REQUEST, "The request asks for neither a path nor an address.");
-const CODING: Refusal =
-    refusal(StatusCode::NOT_IMPLEMENTED, "Transfer-Encoding may be chunked, once, and nothing else.");
+const CONNECT: Refusal =
+    refusal(StatusCode::METHOD_NOT_ALLOWED, "CONNECT is not supported; this is not a forward proxy.");
+const TRACE: Refusal = refusal(StatusCode::METHOD_NOT_ALLOWED, "TRACE is not supported.");
+const TARGET: Refusal = refusal(StatusCode::BAD_REQUEST, "The request target is neither a path nor a URL.");
+const CODING: Refusal = refusal(StatusCode::NOT_IMPLEMENTED, "Transfer-Encoding must be a single chunked.");
 /// Of the host, which comes first, because without one there is nobody to say anything.
 pub(crate) const BAD_HOST: Refusal =
-    refusal(StatusCode::BAD_REQUEST, "The request has no Host header, more than one, or one that names no host.");
+    refusal(StatusCode::BAD_REQUEST, "The request must have exactly one Host header with a valid host.");
 
 /// Looks at what does not depend on the host.
 pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {

@@ -51,7 +51,7 @@ impl Workers {
     pub(crate) fn give(&mut self, accepted: Accepted) {
         self.next = (self.next + 1) % self.threads.len();
         if self.threads[self.next].0.send(accepted).is_err() {
-            tracing::error!("a worker has ended; its connections are lost");
+            tracing::error!("a worker thread has ended; its connections are lost");
         }
     }
 

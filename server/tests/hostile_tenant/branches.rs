@@ -74,7 +74,7 @@ fn thousands_of_refs_in_one_push_are_refused_and_hundreds_are_not() {
     };
     branches(0, 300);
     let (ok, said) = repo.push(&["refs/heads/b*:refs/heads/b*"]);
-    assert!(ok && said.contains("Kept 290 branches more"), "{said}");
+    assert!(ok && said.contains("Stored 290 more branches"), "{said}");
     branches(300, 3000);
     let (ok, said) = repo.push(&["refs/heads/b*:refs/heads/b*"]);
     assert!(!ok && said.contains("A push may change 1000 branches and tags"), "{said}");

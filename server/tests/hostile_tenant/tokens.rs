@@ -40,7 +40,7 @@ fn a_transfer_ends_with_the_token_that_it_was_begun_with() {
         // It ends, well or badly, while the client goes on holding it open.
         let _ = stream.read_to_end(&mut said);
         let said = String::from_utf8_lossy(&said);
-        assert!(service == "git-upload-pack" || said.contains("Your token has ended"), "{service}: {said}");
+        assert!(service == "git-upload-pack" || said.contains("Your token has expired"), "{service}: {said}");
         wait_until("git is gone", || below_server(&world).iter().all(|(_, line)| !is_git(line)));
     }
 
@@ -54,7 +54,7 @@ fn a_transfer_ends_with_the_token_that_it_was_begun_with() {
     revoke(&world, &id);
     let done = client.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr);
-    assert!(!done.status.success() && said.contains("Your token has ended"), "{said}");
+    assert!(!done.status.success() && said.contains("Your token has expired"), "{said}");
     wait_until("its build is over", || repo.last_build().as_deref() == Some("failed"));
     assert_eq!(repo.releases().len(), 2);
     assert!(up.stop().success());

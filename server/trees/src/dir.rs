@@ -37,7 +37,7 @@ impl Dir {
     pub fn file(&self, path: &Path) -> io::Result<File> {
         let opened = self.resolve(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY, Mode::empty());
         let file = File::from(opened.map_err(|e| match e {
-            Errno::ELOOP => io::Error::other("it is or lies behind a symbolic link"),
+            Errno::ELOOP => io::Error::other("it is a symbolic link or reached through one"),
             Errno::ENXIO => io::Error::other("it is not a regular file"),
             e => e.into(),
         })?);

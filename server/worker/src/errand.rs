@@ -43,7 +43,7 @@ impl Errands {
     }
 
     pub(crate) fn run(&self, name: &str, words: serde_json::Value, given: Given) -> Result<Vec<u8>, String> {
-        let run = self.0.get(name).ok_or_else(|| format!("There is no errand {name}."))?;
+        let run = self.0.get(name).ok_or_else(|| format!("There is no worker task {name}."))?;
         run(words, given)
     }
 }

@@ -15,7 +15,7 @@ pub enum Error {
     },
     /// The kernel killed one of its processes because all that runs was short of memory. Another time
     /// it may go well.
-    #[error("the machine was short of memory, and it was killed; try again")]
+    #[error("it was killed because the machine ran out of memory; try again")]
     Crowded,
     /// Its time was up, on the clock or on the processor.
     #[error("it took longer than {} seconds", .limit.as_secs())]
@@ -24,7 +24,7 @@ pub enum Error {
         limit: Duration,
     },
     /// It wrote a file that was too large, or said too much.
-    #[error("it made more than {} MB", .bytes >> 20)]
+    #[error("it wrote more than {} MB", .bytes >> 20)]
     TooLarge {
         /// The limit.
         bytes: u64,
@@ -36,7 +36,7 @@ pub enum Error {
         signal: i32,
     },
     /// An errand ended without an answer.
-    #[error("it ended without an answer (status {code})")]
+    #[error("it exited without a result (status {code})")]
     Silent {
         /// Its exit status.
         code: i32,

@@ -39,16 +39,16 @@ pub(crate) enum Outcome {
 pub(crate) fn send(mut socket: &UnixStream, order: &Order, lines: &Lines) -> Result<(), Error> {
     let standard = [&lines.stdin, &lines.stdout, &lines.stderr];
     let message = Message { order: order.clone(), standard: standard.map(|line| line.is_some()) };
-    let text = serde_json::to_vec(&message).map_err(|e| Error::host("write the order")(e.into()))?;
+    let text = serde_json::to_vec(&message).map_err(|e| Error::host("serialise the input")(e.into()))?;
     let files: Vec<RawFd> = standard.into_iter().flatten().chain(&lines.more).map(AsRawFd::as_raw_fd).collect();
     if text.len() > MOST_BYTES || files.len() > MOST_FILES {
-        return Err(Error::Host("The order is too large for a worker.".to_owned()));
+        return Err(Error::Host("The input is too large for a worker.".to_owned()));
     }
     let rights = [ControlMessage::ScmRights(&files)];
     let sent = sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(&text)], &rights, MsgFlags::MSG_NOSIGNAL, None);
-    let sent = sent.map_err(|e| Error::host("give the order to the worker")(e.into()))?;
+    let sent = sent.map_err(|e| Error::host("send the input to the worker")(e.into()))?;
     let rest = socket.write_all(&text[sent..]).and_then(|()| socket.shutdown(Shutdown::Write));
-    rest.map_err(Error::host("give the order to the worker"))
+    rest.map_err(Error::host("send the input to the worker"))
 }
 
 pub(crate) fn receive(socket: &UnixStream) -> io::Result<(Order, Lines)> {

@@ -38,7 +38,7 @@ pub fn main(errands: &Errands) -> ! {
     let name = std::env::args().nth(2).filter(|name| name.starts_with(crate::workers::PREFIX));
     let (control, group) = (control.filter(|control| control.peer_addr().is_ok()), std::env::args().nth(3));
     let (Some(control), Some(name), Some(group)) = (control, name, group) else {
-        eprintln!("A worker is started by the server, not by hand.");
+        eprintln!("A worker is started by the server, not manually.");
         std::process::exit(1)
     };
     let cgroups = Cgroups::of_workers(&group).map_err(|e| Error::Host(e.to_string()));
@@ -55,7 +55,7 @@ pub fn main(errands: &Errands) -> ! {
 fn supervise(control: &UnixStream, cgroups: &Cgroups, name: &str, errands: &Errands) -> Result<Outcome, Error> {
     let inside = Inside::start(control, cgroups, name, errands)?;
     let memory = cgroups.watch_memory(name);
-    let (order, lines) = message::receive(control).map_err(Error::host("understand the order"))?;
+    let (order, lines) = message::receive(control).map_err(Error::host("parse the input"))?;
     let limits = order.limits;
     let groups = dyno::Limits {
         memory_bytes: limits.memory_bytes,
@@ -141,14 +141,14 @@ fn listen(control: &UnixStream, mut reader: &File, limits: &Limits) -> Result<Ve
         match poll(&mut polled, wait) {
             Ok(0) | Err(nix::errno::Errno::EINTR) => continue,
             Ok(_) => {}
-            Err(e) => return Err(Error::host("listen to the worker")(e.into())),
+            Err(e) => return Err(Error::host("read from the worker")(e.into())),
         }
         let (inside, server) = (polled[0].any() == Some(true), polled[1].any() == Some(true));
         if server {
-            return Err(Error::Host("Nobody waits for it any more.".to_owned()));
+            return Err(Error::Host("The caller has gone.".to_owned()));
         }
         if inside {
-            match reader.read(&mut part).map_err(Error::host("listen to the worker"))? {
+            match reader.read(&mut part).map_err(Error::host("read from the worker"))? {
                 0 => return Ok(reports),
                 n => reports.extend_from_slice(&part[..n]),
             }
@@ -163,7 +163,7 @@ fn listen(control: &UnixStream, mut reader: &File, limits: &Limits) -> Result<Ve
 fn outcome(reports: &[u8], limits: &Limits) -> Result<Outcome, Error> {
     let mut answer = None;
     for line in reports.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-        match serde_json::from_slice(line).map_err(|e| Error::host("understand the worker")(e.into()))? {
+        match serde_json::from_slice(line).map_err(|e| Error::host("parse the worker's output")(e.into()))? {
             Report::Trouble(sentence) => return Err(Error::Host(sentence)),
             Report::Answer(text) => answer = Some(text),
             Report::Ended(status) if libc::WIFSIGNALED(status) => {

@@ -106,7 +106,7 @@ impl Workers {
         let Supervisor { name, control, process } = self.supervisor()?;
         message::send(&control, order, &lines)?;
         let control = control.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(control));
-        let control = control.map_err(Error::host("listen to a worker"))?;
+        let control = control.map_err(Error::host("read from a worker"))?;
         let workers = self.clone();
         tokio::spawn(async move {
             // Not while this one begins.
@@ -164,7 +164,7 @@ impl Workers {
         let read = async move {
             let mut bytes = Vec::new();
             let read = (&mut reader).take(most + 1).read_to_end(&mut bytes).await;
-            read.map_err(Error::host("listen to a worker"))?;
+            read.map_err(Error::host("read from a worker"))?;
             if bytes.len() as u64 > most { Err(Error::TooLarge { bytes: most }) } else { Ok(bytes) }
         };
         let complain = async move {
@@ -182,11 +182,11 @@ impl Workers {
 
     /// Sends a worker on an errand and waits for its answer. `order.work` is filled in.
     pub async fn send<E: Errand>(&self, errand: &E, mut order: Order, lines: Lines) -> Result<E::Answer, Error> {
-        let words = serde_json::to_value(errand).map_err(|e| Error::host("write the errand")(e.into()))?;
+        let words = serde_json::to_value(errand).map_err(|e| Error::host("serialise the task")(e.into()))?;
         order.work = Work::Errand { name: E::NAME.to_owned(), words };
         match self.start(&order, lines)?.outcome().await? {
             Outcome::Answer(text) => {
-                serde_json::from_str(&text).map_err(|e| Error::host("understand a worker's answer")(e.into()))
+                serde_json::from_str(&text).map_err(|e| Error::host("parse a worker's result")(e.into()))
             }
             Outcome::Ended(code) => Err(Error::Silent { code }),
             Outcome::Failed(err) => Err(err),
@@ -208,12 +208,12 @@ impl Worker {
         let mut text = Vec::new();
         let outcome = timeout(self.patience, self.control.read_to_end(&mut text)).await;
         let outcome = outcome.unwrap_or_else(|late| Err(late.into()));
-        outcome.map_err(Error::host("hear from a worker's supervisor"))?;
+        outcome.map_err(Error::host("read from a worker's supervisor"))?;
         if text.is_empty() {
             self.clear_away().await;
             return Err(Error::Host("The supervisor of a worker was killed.".to_owned()));
         }
-        serde_json::from_slice(&text).map_err(|e| Error::host("understand a worker's supervisor")(e.into()))
+        serde_json::from_slice(&text).map_err(|e| Error::host("parse the output of a worker's supervisor")(e.into()))
     }
 
     /// Does what the supervisor can do no more.

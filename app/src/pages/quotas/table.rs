@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn quota(name: &str, used: i64, most: Option<i64>) -> Quota {
-        Quota { name: name.into(), description: "MB of memory of all dynos together".into(), most, used, is_own: false }
+        Quota { name: name.into(), description: "MB of memory of all dynos".into(), most, used, is_own: false }
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(used(&quota("memory_mb", 512, Some(100 << 10))), "512 MB of 100 GB");
         assert_eq!(used(&quota("upload_bytes", 0, None)), "0, no limit");
         assert_eq!(used(&quota("upload_bytes", 0, Some(10 << 30))), "0 of 10 GB");
-        assert_eq!(counted(&quota("memory_mb", 0, None)), "memory of all dynos together");
+        assert_eq!(counted(&quota("memory_mb", 0, None)), "memory of all dynos");
         let apps = Quota { description: "apps".into(), ..quota("apps", 0, None) };
         assert_eq!(counted(&apps), "");
     }

@@ -79,7 +79,7 @@ fn text(mut bytes: Vec<u8>) -> Vec<u8> {
 
 impl Extended {
     fn read(&mut self, bytes: &[u8]) -> Result<(), Refused> {
-        let torn = || Refused::Unreadable(io::Error::other("an attribute is torn"));
+        let torn = || Refused::Unreadable(io::Error::other("an attribute is truncated"));
         let mut rest = bytes;
         while !rest.is_empty() {
             let (key, value, after) = attribute(rest).ok_or_else(torn)?;

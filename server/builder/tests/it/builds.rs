@@ -74,7 +74,7 @@ async fn a_flask_app() {
     built
         .says("-----> Python app detected")
         .says("specified in .python-version")
-        .says(" !     Line 2 of the Procfile is no process and is passed over: worker python a.py")
+        .says(" !     Ignoring line 2 of the Procfile, which is not a process: worker python a.py")
         .says("Procfile declares types -> release, web");
     let slug = built.slug();
     let answer = host.visit(&slug).await;

@@ -63,7 +63,7 @@ async fn a_build_that_fails() {
 async fn a_private_buildpack_stays_private() {
     let (dir, mut host) = host_with("echo never");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
-    host.build().await.says("not readable by every user of this machine").why();
+    host.build().await.says("not readable by all users of this machine").why();
     host.config.local_buildpacks = vec![dir.path().to_owned()];
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     host.build().await.says("never").slug_made();
@@ -73,10 +73,10 @@ async fn a_private_buildpack_stays_private() {
 async fn a_buildpack_of_the_machine_is_for_administrators() {
     let (dir, mut host) = host_with("echo never");
     host.request.may_use_host = false;
-    host.build().await.says("only an administrator builds with it").why();
+    host.build().await.says("which only administrators can use").why();
     // Nor is it told whether a folder is there.
     host.request.buildpacks = vec!["file:///root/not-there".into()];
-    host.build().await.says("only an administrator builds with it").why();
+    host.build().await.says("which only administrators can use").why();
     host.request.buildpacks = vec![format!("file://{}", dir.path().display())];
     host.config.local_buildpacks = vec![dir.path().to_owned()];
     host.build().await.says("never").slug_made();
@@ -133,5 +133,5 @@ async fn a_slug_that_is_too_large() {
     let (_dir, mut host) = host_with("head -c 3000000 /dev/urandom > big");
     host.config.slug_limit = 2 << 20;
     let built = host.build().await;
-    assert_eq!(built.says("Leave out files with .slugignore").why(), "the slug is larger than 2 MB compressed");
+    assert_eq!(built.says("Exclude files with .slugignore").why(), "the slug is larger than 2 MB compressed");
 }

@@ -85,7 +85,7 @@ impl Lent {
         match unsafe { libc::syncfs(place.as_raw_fd()) } {
             0 => Ok(()),
             _ => Err(io::Error::other(format!(
-                "the machine's disk did not take all that was written ({}): No space left on device, or it is broken",
+                "writing to the machine's disk failed ({}): No space left on device, or a defect",
                 io::Error::last_os_error()
             ))),
         }

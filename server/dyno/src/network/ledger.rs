@@ -121,7 +121,7 @@ fn held(path: &Path, lock: &File) -> io::Error {
     let who = holder.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
     io::Error::new(
         ErrorKind::TimedOut,
-        format!("{who} has held {} for {} s; look what it does, and end it", path.display(), PATIENCE.as_secs()),
+        format!("{who} has held {} for {} s; check what it does, and stop it", path.display(), PATIENCE.as_secs()),
     )
 }
 

@@ -31,10 +31,10 @@ pub(super) fn apply(rules: &Rules) -> Result<(), Error> {
     // A kernel may not know how to forget connections sooner; the limits hold all the same.
     if let Err(why) = replace_table(&rules.table(true)) {
         replace_table(&rules.table(false))?;
-        tracing::info!("connections of dynos are forgotten at the machine's pace: {why}");
+        tracing::info!("connection tracking of dynos uses the default timeouts: {why}");
     }
     if let Err(why) = pass_iptables() {
-        tracing::warn!(why, "iptables may keep dynos from reaching the internet");
+        tracing::warn!(why, "iptables may block the internet access of dynos");
     }
     Ok(())
 }
@@ -80,7 +80,7 @@ fn replace_table(table: &str) -> Result<(), Error> {
     match output.status.success() {
         true => Ok(()),
         false => Err(Error::Host(format!(
-            "The rules for the dynos' network were refused. nft says: {}",
+            "The firewall rules of dynos were rejected. Output of nft: {}",
             String::from_utf8_lossy(&output.stderr).trim()
         ))),
     }

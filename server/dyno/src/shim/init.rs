@@ -105,9 +105,9 @@ fn environment(
 
 fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Sentence> {
     let words = words.into_iter().map(CString::new);
-    words.collect::<Result<_, _>>().map_err(|_| {
-        "The command or a config var contains a NUL character, which a process cannot be given.".to_owned()
-    })
+    words
+        .collect::<Result<_, _>>()
+        .map_err(|_| "The command or a config var contains a NUL character, which is not allowed.".to_owned())
 }
 
 /// Runs as PID 1 of the new namespaces and never returns.

@@ -91,10 +91,7 @@ fn patience(disk: bool, deadline: Option<&(Instant, Deadline)>) -> i32 {
 
 impl Deadline {
     fn sentence(&self) -> String {
-        format!(
-            "Time limit exceeded: it was stopped after {} seconds, which is the most it may take.",
-            self.time.as_secs()
-        )
+        format!("Time limit exceeded: stopped after {} seconds.", self.time.as_secs())
     }
 }
 

@@ -87,7 +87,7 @@ pub(super) async fn download(platform: &Platform, url: &str, file: &Path) -> Res
     let lines = Lines { more: vec![file.into()], ..Lines::default() };
     let failed = |why: &str| {
         let why: String = why.chars().take(MOST_CHARS).collect();
-        builder::Error::Failed { why: format!("the source cannot be fetched: {why}") }
+        builder::Error::Failed { why: format!("the source could not be fetched: {why}") }
     };
     match platform.git().workers().send(&errand, order, lines).await {
         Ok(Ok(_)) => Ok(()),

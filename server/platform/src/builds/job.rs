@@ -86,8 +86,8 @@ impl Job for Run {
         let Some(build) = store::builds::build_info(platform.db(), self.build).await? else { return Ok(()) };
         let build = addresses::opened(platform.secrets(), build)?;
         let said = match crate::error::is_disk_full(why) {
-            true => "the disk of the platform is full; whoever runs it has to make room, then push again",
-            false => "the platform could not build it; its log says more",
+            true => "the platform's disk is full; its operator has to free space, then push again",
+            false => "the platform could not run the build; see its log",
         };
         self.end(platform, &build, said).await.map_err(|_| anyhow!("end the build"))
     }
@@ -135,7 +135,7 @@ impl Run {
             Err(builder::Error::Cancelled) => Ok(Built::Cancelled),
             Err(builder::Error::Other(err)) => {
                 let err = anyhow!(without_secrets(build, &format!("{err:#}")));
-                self.print(platform, build, &format!(" !     The platform could not go on ({err:#}). It tries again."))
+                self.print(platform, build, &format!(" !     The platform had an error ({err:#}) and tries again."))
                     .await?;
                 Err(Failure::Retry(err))
             }
@@ -199,7 +199,7 @@ impl Run {
                 None if left > 0 => {
                     left = 0;
                     let said =
-                        format!(" !     The build printed more than {} MB. The rest is left out.", MOST_OUTPUT >> 20);
+                        format!(" !     The build printed more than {} MB. The rest is omitted.", MOST_OUTPUT >> 20);
                     self.print(platform, build, &said).await?;
                 }
                 None => {}
@@ -309,7 +309,7 @@ impl Run {
         if build.started_at.is_some()
             && let Err(err) = super::abandon(platform, self.build).await
         {
-            tracing::warn!(build.id = %self.build, "could not remove what a build left: {err:#}");
+            tracing::warn!(build.id = %self.build, "could not clean up after a build: {err:#}");
         }
         let why = &without_secrets(build, why);
         self.print(platform, build, "").await?;

@@ -118,7 +118,7 @@ fn source_url(row: &Row, actor: &Actor, app: &App) -> Option<String> {
         false => Ok(None),
     };
     let given = given.unwrap_or_else(|err| {
-        tracing::error!(build.id = %row.id, "could not open the address of a source: {err:#}");
+        tracing::error!(build.id = %row.id, "could not decrypt the URL of a source: {err:#}");
         None
     });
     sources::shown(&given?, actor)
@@ -137,7 +137,7 @@ impl Reconciler for Sweep {
         let mut report = Report { again_in: Some(Duration::from_secs(3600)), ..Report::default() };
         match addresses::seal_old(&self.0).await {
             Ok(0) => {}
-            Ok(sealed) => report.done.push(format!("sealed the addresses of {sealed} apps and builds")),
+            Ok(sealed) => report.done.push(format!("encrypted the URLs of {sealed} apps and builds")),
             Err(err) => report.failed.push(format!("{err:#}")),
         }
         match log_drains::seal_old(&self.0).await {
@@ -152,7 +152,7 @@ impl Reconciler for Sweep {
         store::identities::identity_proposal_sweep(db, now).await?;
         // One account that cannot go is no reason to keep all else.
         if let Err(err) = invitation_policy::sweep(&self.0).await {
-            report.failed.push(format!("could not forget who never came: {err}"));
+            report.failed.push(format!("could not remove accounts of expired invitations: {err}"));
         }
         store::passwords::password_sweep(db, now - crate::passwords::PATIENCE).await?;
         store::oauth_clients::oauth_code_sweep(db, now - day).await?;

@@ -44,11 +44,11 @@ impl Queue {
                 continue;
             }
             let builds = match position {
-                1 => "It is next.".to_owned(),
-                2 => "1 build goes first.".to_owned(),
-                n => format!("{} builds go first.", n - 1),
+                1 => "Next in the queue.".to_owned(),
+                2 => "1 build ahead.".to_owned(),
+                n => format!("{} builds ahead.", n - 1),
             };
-            let line = format!("-----> Waiting in the queue for a place to build. {builds}");
+            let line = format!("-----> Waiting in the build queue. {builds}");
             super::job::print(&self.platform, app, build, &line).await?;
         }
         Ok(())

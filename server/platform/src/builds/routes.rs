@@ -120,7 +120,7 @@ pub async fn build_cancel(
     let row = find(&platform, &app, &build).await?;
     let mut tx = platform.change().await?;
     if !store::builds::build_cancel(&mut *tx, row.id, Utc::now()).await? {
-        return Err(Error::invalid("The build has ended already, so that it cannot be cancelled."));
+        return Err(Error::invalid("The build has already finished and cannot be cancelled."));
     }
     let (summary, data) = (format!("Cancelled build {}.", row.number), serde_json::json!({ "build": row.id }));
     actor

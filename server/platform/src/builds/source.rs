@@ -78,7 +78,7 @@ async fn archive_source(
     if !ours {
         download(platform, url, archive).await?;
     } else if !archive.exists() {
-        return Err(failed("nothing was uploaded to the source's address".into()));
+        return Err(failed("nothing has been uploaded to the source URL".into()));
     }
     if let Some(wanted) = &build.source_checksum {
         let file = archive.to_owned();

@@ -47,9 +47,7 @@ async fn look(platform: &Platform, row: Row) -> anyhow::Result<Option<Row>> {
             signal: None,
             oom: false,
             crowded: false,
-            error: Some(
-                "The process is gone without a trace: its files were removed or the machine was restarted".into(),
-            ),
+            error: Some("The process is gone: its files were removed or the machine was restarted".into()),
         }),
     };
     match exit {

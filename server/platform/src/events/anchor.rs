@@ -51,7 +51,7 @@ pub(crate) fn read(platform: &Platform) -> Known {
     };
     match serde_json::from_str::<Anchor>(&text) {
         Ok(anchor) if secrets::same(mac(platform, &anchor).as_bytes(), anchor.mac.as_bytes()) => Known::Anchor(anchor),
-        Ok(_) => Known::Unreadable("this platform has not written it".to_owned()),
+        Ok(_) => Known::Unreadable("it was not written by this platform".to_owned()),
         Err(err) => Known::Unreadable(err.to_string()),
     }
 }
@@ -69,7 +69,7 @@ fn write(platform: &Platform, seq: i64, hash: &[u8], since: i64) -> Result<()> {
 pub(crate) async fn update(platform: &Platform) -> Result<Option<String>> {
     let anchor = match read(platform) {
         Known::Anchor(anchor) => anchor,
-        Known::Unreadable(why) => return Ok(Some(format!("its anchor is of no use: {why}"))),
+        Known::Unreadable(why) => return Ok(Some(format!("its anchor is unusable: {why}"))),
         Known::Nothing => {
             begin(platform).await?;
             return Ok(None);
@@ -77,7 +77,7 @@ pub(crate) async fn update(platform: &Platform) -> Result<Option<String>> {
     };
     let (seq, hash) = store::events::event_tip(platform.db()).await?.unwrap_or((0, vec![0; 32]));
     if seq < anchor.seq {
-        return Ok(Some(format!("it ends with event {seq}, and event {} was there before", anchor.seq)));
+        return Ok(Some(format!("it ends with event {seq}, but event {} existed before", anchor.seq)));
     }
     if seq == anchor.seq && hex::encode(&hash) == anchor.hash {
         return Ok(None);
@@ -87,7 +87,7 @@ pub(crate) async fn update(platform: &Platform) -> Result<Option<String>> {
         seq => store::events::event_hash(platform.db(), seq).await?.unwrap_or_default(),
     };
     if hex::encode(&known) != anchor.hash {
-        return Ok(Some(format!("event {} is another than before", anchor.seq)));
+        return Ok(Some(format!("event {} has changed", anchor.seq)));
     }
     write(platform, seq, &hash, anchor.since)?;
     Ok(None)
@@ -98,7 +98,7 @@ async fn begin(platform: &Platform) -> Result<()> {
         return write(platform, 0, &[0; 32], 0);
     }
     let mut tx = platform.change().await?;
-    let summary = "Began a new anchor of the audit log, because there was none.".to_owned();
+    let summary = "Created a new audit anchor, because there was none.".to_owned();
     let data = serde_json::json!({ "file": platform.config().audit_anchor });
     let new = New { action: "event.anchor", subject: "audit log", app: None, summary, data };
     event_of_platform(&mut tx, new).await?;
@@ -115,19 +115,19 @@ pub(crate) async fn keep(platform: Platform) {
         match update(&platform).await {
             Ok(now) => {
                 if let Some(why) = now.as_ref().filter(|why| wrong.as_ref() != Some(*why)) {
-                    tracing::error!("the audit log was tampered with, or put back to an older state: {why}");
+                    tracing::error!("the audit log was tampered with, or restored to an older state: {why}");
                 }
                 wrong = now;
             }
             // Nothing is kept for a platform that was removed.
             Err(_) if !platform.config().data.exists() => return,
-            Err(err) => tracing::warn!("could not anchor the audit log: {err}"),
+            Err(err) => tracing::warn!("could not update the audit anchor: {err}"),
         }
         if told.is_none_or(|at| at.elapsed() > TELL)
             && let Ok(Some((seq, hash))) = store::events::event_tip(platform.db()).await
             && seq != stands
         {
-            tracing::info!("the audit log stands at event {seq}, {}", hex::encode(hash));
+            tracing::info!("the newest event of the audit log is {seq}, hash {}", hex::encode(hash));
             (told, stands) = (Some(Instant::now()), seq);
         }
         tokio::time::sleep(EVERY).await;

@@ -142,7 +142,7 @@ pub(crate) async fn append(platform: &Platform, tx: &mut PgConnection, event: Ro
     let (seq, previous) = head(platform, tx).await.context("read the head of the audit log")?;
     let mut row = Row { seq: seq + 1, previous, ..event };
     row.hash = hash(&row);
-    store::events::event_create(&mut *tx, &row).await.context("write into the audit log")?;
+    store::events::event_create(&mut *tx, &row).await.context("write to the audit log")?;
     let seal = seal(platform, row.seq, &row.hash);
     store::events::event_seal_update(tx, row.seq, &seal, row.at).await.context("seal the audit log")
 }
@@ -296,7 +296,7 @@ fn time(text: &str, days: u64) -> Result<DateTime<Utc>> {
     let day = text.parse::<NaiveDate>().ok().and_then(|day| day.checked_add_days(Days::new(days)));
     day.map(|day| day.and_time(NaiveTime::MIN).and_utc()).ok_or_else(|| {
         Error::invalid(format!(
-            "{text:?} is neither a day, such as 2026-11-20, nor a time, such as 2026-11-20T10:00:00Z."
+            "{text:?} is neither a date, such as 2026-11-20, nor a time, such as 2026-11-20T10:00:00Z."
         ))
     })
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{Platform, error::Result, secrets};
 
 fn broken(events: i64, at: i64, what: &str) -> EventVerdict {
-    let message = format!("Event {at} {what}: the audit log was tampered with from there on.");
+    let message = format!("Event {at} {what}: the audit log was tampered with from this event on.");
     EventVerdict { events, broken_at: Some(at), message, anchor: None }
 }
 
@@ -28,14 +28,14 @@ pub(super) async fn verify(platform: &Platform) -> Result<EventVerdict> {
         (None, Known::Nothing) => told(
             verdict,
             &format!(
-                " There is no anchor in {}: that the newest events were removed would not be noticed.",
+                " There is no anchor in {}, so removal of the newest events would go unnoticed.",
                 platform.config().audit_anchor.display()
             ),
         ),
         (None, Known::Unreadable(why)) => told(
             verdict,
             &format!(
-                " But the anchor in {} is of no use: {why}. Find out who changed it; once it is removed, another is begun.",
+                " However, the anchor in {} is unusable: {why}. Find out who changed it; once removed, a new one is created.",
                 platform.config().audit_anchor.display()
             ),
         ),
@@ -82,11 +82,11 @@ async fn chain(platform: &Platform, wanted: i64) -> Result<(EventVerdict, Vec<u8
         return Ok((broken(seq, seq + 1, "is missing"), at_wanted));
     }
     if sealed < seq || !found.is_some_and(|found| secrets::same(&found, &seal(platform, seq, &previous))) {
-        return Ok((broken(seq, seq, "is not the one that was sealed"), at_wanted));
+        return Ok((broken(seq, seq, "does not match its hash"), at_wanted));
     }
     let message = match seq {
-        1 => "The only event is as it was written.".to_owned(),
-        _ => format!("All {seq} events are as they were written."),
+        1 => "The only event is unchanged.".to_owned(),
+        _ => format!("All {seq} events are unchanged."),
     };
     Ok((EventVerdict { events: seq, broken_at: None, message, anchor: None }, at_wanted))
 }
@@ -96,13 +96,13 @@ fn against(platform: &Platform, verdict: EventVerdict, anchor: &Anchor, at_ancho
     let (file, events) = (platform.config().audit_anchor.display(), verdict.events);
     let when = anchor.at.format("%Y-%m-%d %H:%M:%S UTC");
     let restored = format!(
-        "If the database was restored from a backup, that is why: remove {file}, and a new anchor is begun, with an \
-         event that says so. If it was not, events were removed on purpose."
+        "If the database was restored from a backup, this is expected: remove {file}, and a new anchor is created and \
+         recorded as an event. Otherwise, events were removed deliberately."
     );
     if anchor.seq > events {
         let message = format!(
-            "Event {} is missing: the log ends with event {events}, and {file} has known event {} since {when}. The \
-             database was put back to an older state. {restored}",
+            "Event {} is missing: the log ends with event {events}, but {file} recorded event {} at {when}. The \
+             database was reset to an older state. {restored}",
             events + 1,
             anchor.seq
         );
@@ -110,8 +110,8 @@ fn against(platform: &Platform, verdict: EventVerdict, anchor: &Anchor, at_ancho
     }
     if hex::encode(at_anchor) != anchor.hash {
         let message = format!(
-            "Event {0} is not the one that {file} has known since {when}. The database was put back to an older state, \
-             and the log went on from there. {restored}",
+            "Event {0} is not the one that {file} recorded at {when}. The database was reset to an older state, \
+             and the log continued from there. {restored}",
             anchor.seq
         );
         return EventVerdict { broken_at: Some(anchor.seq), message, ..verdict };
@@ -120,7 +120,7 @@ fn against(platform: &Platform, verdict: EventVerdict, anchor: &Anchor, at_ancho
         true => told(
             verdict,
             &format!(
-                " The anchor was begun with event {}: that events were removed before it would not have been noticed.",
+                " The anchor was created at event {}, so removal of earlier events would have gone unnoticed.",
                 anchor.since
             ),
         ),

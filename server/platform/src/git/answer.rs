@@ -54,7 +54,7 @@ pub(super) struct Seat {
     pub lost: BoxFuture<'static, ()>,
 }
 
-const OVER: &str = "Your token has ended, or you may not deploy this app any more.";
+const OVER: &str = "Your token has expired, or you no longer have access to deploy this app.";
 
 impl Served {
     /// What git says, after `head`, as a body.

@@ -63,7 +63,7 @@ pub(crate) async fn commits(
     }
     let repository = repositories::path(platform, app);
     if !tokio::fs::try_exists(&repository).await? {
-        return Err(anyhow!("the app has no repository").into());
+        return Err(anyhow!("the app does not have a repository").into());
     }
     let errand = inside::Commits { from: from.map(Into::into), to: to.into(), most };
     let listed = plumbing::ask(platform, &repository, &errand).await.context("list commits")?;

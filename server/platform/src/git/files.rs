@@ -32,7 +32,7 @@ pub(crate) async fn deploy_files(
     now: DateTime<Utc>,
 ) -> Result<Uuid> {
     if super::tip(platform, app.id, BRANCH).await?.is_some() {
-        return Err(Error::invalid("The app has code already. A sample is for an app without any."));
+        return Err(Error::invalid("The app already has code. Samples are only for apps without code."));
     }
     let commit = import(platform, app.id, &stream(&actor.account.email, message, files, now)).await?;
     let push = Push { name: BRANCH.into(), old: NONE.into(), new: commit };

@@ -44,7 +44,7 @@ pub fn main(args: &[OsString]) -> i32 {
     match outcome {
         Ok(()) => 0,
         Err(err) => {
-            eprintln!(" !     The push could not be finished: {err}");
+            eprintln!(" !     The push failed: {err}");
             1
         }
     }
@@ -61,11 +61,11 @@ fn post_receive() -> io::Result<()> {
         }
     }
     for branch in kept.iter().take(NAMED) {
-        eprintln!("-----> Kept the branch {branch}. Only main and master are deployed:");
+        eprintln!("-----> Stored the branch {branch}. Only main and master are deployed:");
         eprintln!("       git push wharf {branch}:main");
     }
     if kept.len() > NAMED {
-        eprintln!("-----> Kept {} branches more.", kept.len() - NAMED);
+        eprintln!("-----> Stored {} more branches.", kept.len() - NAMED);
     }
     Ok(())
 }
@@ -91,9 +91,9 @@ fn proc_receive(input: &mut impl Read, output: &mut impl Write) -> io::Result<()
         let verdict = if !DEPLOYED.contains(&name.as_str()) {
             Err("only main and master are deployed".to_owned())
         } else if both {
-            Err("push main or master, not both at once".to_owned())
+            Err("push either main or master, not both".to_owned())
         } else if new.bytes().all(|b| b == b'0') {
-            eprintln!(" !     {} cannot be deleted: it is what the app runs.", name.trim_start_matches("refs/heads/"));
+            eprintln!(" !     {} cannot be deleted: the app runs it.", name.trim_start_matches("refs/heads/"));
             Err("deletion of the deployed branch is refused".to_owned())
         } else {
             ask(&name, &old, &new)
@@ -108,7 +108,7 @@ fn proc_receive(input: &mut impl Read, output: &mut impl Write) -> io::Result<()
 
 /// Asks the server to deploy, and passes its output on.
 fn ask(name: &str, old: &str, new: &str) -> Result<(), String> {
-    let away = |err: io::Error| format!("the platform is being restarted ({err}); push again");
+    let away = |err: io::Error| format!("the platform is restarting ({err}); push again");
     let push = Push { name: name.into(), old: old.into(), new: new.into() };
     let mut question = serde_json::to_vec(&push).map_err(|err| err.to_string())?;
     question.push(b'\n');

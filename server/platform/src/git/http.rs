@@ -69,7 +69,8 @@ async fn ask(platform: &Platform, parts: &mut Parts, repository: &str) -> std::r
         Ok(actor) => actor,
         Err(Error::Told(err)) if err.status == 401 => {
             let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"Wharf\", charset=\"UTF-8\"")];
-            let text = "Invalid credentials provided. Use your API token as the password: `wharf login` sets git up.\n";
+            let text =
+                "Invalid credentials provided. Use your API token as the password; `wharf login` configures git.\n";
             return Err((StatusCode::UNAUTHORIZED, challenge, text).into_response());
         }
         Err(err) => return Err(err.into_response()),
@@ -113,7 +114,7 @@ pub async fn info_refs(
     let command = match service.as_str() {
         "git-upload-pack" => "upload-pack",
         "git-receive-pack" => "receive-pack",
-        _ => return Err(Error::forbidden("This server speaks git's smart protocol only. Use git 1.6.6 or newer.")),
+        _ => return Err(Error::forbidden("This server supports only git's smart protocol. Use git 1.6.6 or newer.")),
     };
     let guest = match ask(&platform, &mut parts, &repository).await {
         Ok(guest) => guest,

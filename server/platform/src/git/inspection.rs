@@ -28,7 +28,7 @@ pub(super) async fn inspect(
     let inspected = match plumbing::ask(platform, &repository, &errand).await {
         Ok(inspected) => inspected,
         Err(err) if err.downcast_ref::<worker::Error>().is_some_and(worker::Error::is_too_much) => {
-            let line = format!(" !     The commit cannot be read within the limits: {}.", err.root_cause());
+            let line = format!(" !     The commit exceeds the limits: {}.", err.root_cause());
             return Ok(Err((line, "the commit is too large")));
         }
         Err(err) => return Err(err.into()),
@@ -38,12 +38,12 @@ pub(super) async fn inspect(
     }
     let line = match inspected.found {
         Found::Commit(subject) => return Ok(Ok(commits::line(&subject, commits::SUBJECT))),
-        Found::NoCommit => return Ok(Err((" !     That is no commit. Push a branch.".into(), "not a commit"))),
+        Found::NoCommit => return Ok(Err((" !     Not a commit. Push a branch.".into(), "not a commit"))),
         Found::TooManyFiles => format!("more than {} files and folders", limits::MOST_FILES),
         Found::TooManyBytes => format!("more than {} MB of files", most_bytes >> 20),
         Found::TooLongPath => "a path that is too long".to_owned(),
-        Found::Unreadable => "folders that git cannot list, perhaps because they are too deep".to_owned(),
+        Found::Unreadable => "folders that git cannot list, possibly nested too deeply".to_owned(),
     };
-    let advice = "Take out what the app does not need to be built and run";
+    let advice = "Remove what the app does not need to build and run";
     Ok(Err((format!(" !     The commit has {line}. {advice}."), "the commit is too large")))
 }

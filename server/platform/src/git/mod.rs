@@ -93,7 +93,7 @@ pub(crate) async fn move_ref(platform: &Platform, app: Uuid, name: &str, old: &s
 }
 
 /// What a client is told whose push comes after another one that it did not know of.
-pub(crate) const STALE: &str = " !     Somebody pushed to this branch at the same time. Fetch and push again.";
+pub(crate) const STALE: &str = " !     Somebody else pushed to this branch at the same time. Fetch and push again.";
 
 /// Whether a branch is at the commit `id`; all zeros stand for a branch that is not there.
 pub(crate) async fn is_at(platform: &Platform, app: Uuid, name: &str, id: &str) -> anyhow::Result<bool> {

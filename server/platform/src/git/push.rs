@@ -51,7 +51,7 @@ pub(super) async fn answer(platform: Platform, app: Uuid, asker: Asker, line: Un
     let read = (&mut hook).take(MOST_QUESTION_BYTES).read_until(b'\n', &mut question).await;
     // git asks when all objects are there.
     if let Err(err) = room.give_back(&platform).await {
-        tracing::warn!(app.id = %app, "could not look how large a repository is: {err:#}");
+        tracing::warn!(app.id = %app, "could not measure a repository: {err:#}");
     }
     // Nothing that is deployed was pushed, or the client is gone.
     let (Ok(1..), Ok(push)) = (read, serde_json::from_slice::<Push>(&question)) else { return };
@@ -88,7 +88,7 @@ async fn went_wrong(said: &Said, err: &Error) -> String {
     match err {
         Error::Told(told) => return told.message.clone(),
         Error::Internal(cause) if is_disk_full(cause) => {
-            said.line(" !     The disk of the platform is full. Tell whoever runs it, and push again later.").await;
+            said.line(" !     The platform's disk is full. Contact its operator, and push again later.").await;
         }
         Error::Internal(cause) if is_contended(cause) => {
             said.line(" !     Somebody else changed the app at the same moment. Push again.").await;
@@ -134,7 +134,7 @@ async fn deploy(
 ) -> Result<Verdict> {
     // Between the push's being let in and its end, somebody may have been taken off the app.
     if !still_may(platform, asker.account, app, Can::Deploy).await? {
-        return Ok(Err("you may not deploy this app any more".into()));
+        return Ok(Err("you no longer have access to deploy this app".into()));
     }
     let app = store::apps::app_info(platform.db(), app).await?.ok_or_else(Error::no_app)?;
     let subject = match inspect(platform, app.id, push).await? {
@@ -168,7 +168,7 @@ async fn deploy_commit(
     let row = store::builds::build_info(platform.db(), build).await?;
     // Still at work, and nobody listens any more: the guard ends it.
     if row.as_ref().is_some_and(|b| b.status == "pending") {
-        return Ok(Err("the client went away".into()));
+        return Ok(Err("the client disconnected".into()));
     }
     guard.build = None;
     let Some(row) = row.filter(|b| b.status == "succeeded") else { return Ok(Err("pre-receive hook declined".into())) };
@@ -186,9 +186,11 @@ async fn under_way(platform: &Platform, app: Uuid, name: &str) -> Result<Option<
 
 fn waits_for((number, email): &(i32, String), app: &str) -> [String; 3] {
     [
-        format!(" !     {email} has pushed to this branch, and build {number} is not done yet. This push waits."),
-        " !     If that build succeeds, the branch has moved, and this push has to be made anew.".into(),
-        format!(" !     To be first, end it: wharf builds:cancel {number} --app {app}"),
+        format!(
+            " !     {email} has pushed to this branch, and build {number} is still running. This push waits for it."
+        ),
+        " !     If that build succeeds, the branch has moved, and you have to fetch and push again.".into(),
+        format!(" !     To go first, cancel it: wharf builds:cancel {number} --app {app}"),
     ]
 }
 
@@ -302,7 +304,7 @@ async fn launch(platform: &Platform, app: &store::apps::Row, release: Uuid, said
             said.line(&format!("       {url} deployed to Wharf")).await;
         }
         Ok(Ok(Start::Replaced)) => {
-            said.line("       Deployed to Wharf. A newer release has taken its place already.").await;
+            said.line("       Deployed to Wharf, and already replaced by a newer release.").await;
         }
         Ok(Ok(Start::Nothing)) => {
             said.line(&format!("       {url} deployed to Wharf")).await;
@@ -327,11 +329,11 @@ async fn crashed(
     said: &Said,
 ) -> Result<()> {
     said.line("").await;
-    said.line(&format!(" !     v{} was released, but its web dyno does not run: {why}", release.version)).await;
+    said.line(&format!(" !     v{} was released, but its web dyno is not running: {why}", release.version)).await;
     let rows = store::dynos::dyno_list(platform.db(), app.id).await?;
     said.line(&match serving(&rows, release.version) {
-        Some(version) => format!(" !     v{version} goes on serving. The last lines of v{}:", release.version),
-        None => " !     No other release serves, so visitors get an error page. The last lines:".to_owned(),
+        Some(version) => format!(" !     v{version} keeps serving traffic. Last log lines of v{}:", release.version),
+        None => " !     No other release is serving traffic, so visitors get an error page. Last log lines:".to_owned(),
     })
     .await;
     let (payer, web) = (payers::of_app(platform, app.id).await?, vec![("web".to_owned(), release.created_at)]);
@@ -351,7 +353,7 @@ fn serving(rows: &[store::dynos::Row], version: i32) -> Option<i32> {
 /// Why nothing answers visitors though all went well, and what to do about it.
 fn no_web(formation: &[store::formation::Row], app: &str) -> Vec<String> {
     if formation.iter().any(|f| f.kind == "web") {
-        return vec![format!(" !     No web dynos are wanted: wharf ps:scale web=1 --app {app}")];
+        return vec![format!(" !     Web dynos are scaled to 0. Scale up with: wharf ps:scale web=1 --app {app}")];
     }
     let others = formation.iter().filter(|f| f.kind != "release").map(|f| match f.quantity {
         0 => format!("{0} (wharf ps:scale {0}=1 --app {app})", f.kind),
@@ -359,7 +361,7 @@ fn no_web(formation: &[store::formation::Row], app: &str) -> Vec<String> {
     });
     let others = others.collect::<Vec<_>>().join(", ");
     let mut lines = vec![
-        " !     There is no process type web, so nothing answers visitors.".to_owned(),
+        " !     There is no web process type, so the app does not serve requests.".to_owned(),
         " !     Add a line \"web: COMMAND\" to the Procfile and push.".to_owned(),
     ];
     if !others.is_empty() {
@@ -420,7 +422,10 @@ mod tests {
     #[test]
     fn an_app_without_web_is_not_told_to_scale_it() {
         let said = |types: &[(&str, i32)]| no_web(&formation(types), "dusk").join("\n");
-        assert_eq!(said(&[("web", 0)]), " !     No web dynos are wanted: wharf ps:scale web=1 --app dusk");
+        assert_eq!(
+            said(&[("web", 0)]),
+            " !     Web dynos are scaled to 0. Scale up with: wharf ps:scale web=1 --app dusk"
+        );
         let both = said(&[("clock", 2), ("release", 0), ("worker", 0)]);
         assert!(both.contains("Add a line \"web: COMMAND\" to the Procfile") && !both.contains("web=1"), "{both}");
         assert!(both.ends_with("Process types: clock, worker (wharf ps:scale worker=1 --app dusk)"), "{both}");

@@ -49,13 +49,13 @@ struct Use {
 
 impl Repositories {
     pub fn new() -> anyhow::Result<Self> {
-        let workers = Workers::new().context("prepare to run workers")?;
+        let workers = Workers::new().context("set up the workers")?;
         Ok(Self {
             workers,
             uses: Mutex::default(),
             rooms: Rooms::default(),
             places: Places::new("clones and pushes", limits::AT_ONCE, 0, limits::AT_ONCE_OF_ALL),
-            questions: Places::new("questions to repositories", limits::QUESTIONS, 32, limits::QUESTIONS_OF_ALL),
+            questions: Places::new("repository reads", limits::QUESTIONS, 32, limits::QUESTIONS_OF_ALL),
             histories: Histories::default(),
             cleaning: tokio::sync::Mutex::default(),
         })
@@ -199,10 +199,10 @@ pub(super) async fn ensure(platform: &Platform, app: Uuid) -> anyhow::Result<Pat
     if tokio::fs::try_exists(folder.join("HEAD")).await? {
         return Ok(folder);
     }
-    make_folder(&folder).context("make the app's repository")?;
+    make_folder(&folder).context("create the app's repository")?;
     // Where GIT_DIR says.
     let init = order(platform, &folder, Work::Program(git(&["init", "--quiet", "--bare", "--initial-branch=main"])));
-    let made = platform.git().workers().output(&init, b"", 4096).await.context("make the app's repository")?;
+    let made = platform.git().workers().output(&init, b"", 4096).await.context("create the app's repository")?;
     match made.code {
         0 => Ok(folder),
         _ => Err(anyhow!("git init: {}", made.stderr.trim())),

@@ -27,7 +27,7 @@ impl Asking {
 
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
         if self.is_secure && request.uri().scheme_str() != Some("https") {
-            return Err(Error::Address("the provider is asked by https, and this is an address without"));
+            return Err(Error::Address("the URL of the provider must use https"));
         }
         self.client.send(request, &LIMITS).await
     }
@@ -37,7 +37,7 @@ impl Asking {
         let request = http::Request::get(url).header("accept", "application/json");
         let answer = self.send(request.header("authorization", format!("Bearer {token}")).body(Vec::new())?).await?;
         if !answer.status().is_success() {
-            bail!("the provider answers {}", answer.status());
+            bail!("the provider responded with {}", answer.status());
         }
         Ok(serde_json::from_slice(answer.body())?)
     }

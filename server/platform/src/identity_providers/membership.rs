@@ -97,7 +97,7 @@ async fn join(tx: &mut Change, actor: &Actor, who: &Row, (team, role): (&str, &s
         _ => {}
     }
     store::team_members::team_member_give(&mut **tx, Uuid::now_v7(), id, who.id, role, Utc::now()).await?;
-    let summary = format!("{} is {role} of the team {team} by a rule of the identity provider.", who.email);
+    let summary = format!("{} became {role} of the team {team} by a rule of the identity provider.", who.email);
     let data = serde_json::json!({ "team": id, "account": who.id, "role": role });
     note(tx, actor, who, "team_member.create", summary, data).await?;
     Ok(true)
@@ -112,7 +112,8 @@ async fn leave(tx: &mut Change, actor: &Actor, who: &Row, team: &str) -> Result<
         return Ok(());
     }
     store::team_members::team_member_delete(tx, id, who.id).await?;
-    let summary = format!("{} left the team {team}: no rule of the identity provider puts them there.", who.email);
+    let summary =
+        format!("{} left the team {team}: no rule of the identity provider grants membership any more.", who.email);
     let data = serde_json::json!({ "team": id, "account": who.id });
     note(tx, actor, who, "team_member.delete", summary, data).await?;
     Ok(())

@@ -118,13 +118,13 @@ pub async fn identity_provider_create(
         return Err(Error::invalid("kind must be github, gitlab, google or openid."));
     }
     let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
-    let name = given(create.name).or(preset.map(|p| p.0.into())).ok_or_else(|| Error::invalid("name is missing."))?;
+    let name = given(create.name).or(preset.map(|p| p.0.into())).ok_or_else(|| Error::invalid("name is required."))?;
     let issuer = given(create.issuer).or(preset.map(|p| p.2.into()));
     let (id, now) = (Uuid::now_v7(), Utc::now());
     let row = Row {
         id,
         title: given(create.title).or(preset.map(|p| p.1.into())).unwrap_or_else(|| name.clone()),
-        issuer: issuer.ok_or_else(|| Error::invalid("issuer is missing: the address of the OpenID provider."))?,
+        issuer: issuer.ok_or_else(|| Error::invalid("issuer is required: the URL of the OpenID provider."))?,
         groups_claim: given(create.groups_claim).unwrap_or_else(|| preset.map_or("groups", |p| p.3).into()),
         name,
         kind: create.kind,
@@ -137,7 +137,7 @@ pub async fn identity_provider_create(
         updated_at: now,
     };
     if create.client_secret.trim().is_empty() {
-        return Err(Error::invalid("client_secret is missing."));
+        return Err(Error::invalid("client_secret is required."));
     }
     check(&platform, &row, true).await?;
     let rules = self::read_rules(&platform, id, create.rules, now).await?;
@@ -261,14 +261,14 @@ async fn check(platform: &Platform, row: &Row, asks: bool) -> Result<()> {
         return Err(Error::invalid("title must have 1 to 40 characters and no control characters."));
     }
     if row.client_id.is_empty() {
-        return Err(Error::invalid("client_id is missing."));
+        return Err(Error::invalid("client_id is required."));
     }
-    let url = outbound::Url::parse(&row.issuer).map_err(|_| Error::invalid("issuer is not an address."))?;
+    let url = outbound::Url::parse(&row.issuer).map_err(|_| Error::invalid("issuer is not a URL."))?;
     let is_here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
     let plain =
         url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
     if !plain || !(url.scheme() == "https" || url.scheme() == "http" && is_here) {
-        return Err(Error::invalid("issuer must be an address with https and without ?, # and a password."));
+        return Err(Error::invalid("issuer must be an https URL without a query, fragment or password."));
     }
     if asks && row.kind == "openid" {
         person::discover(platform.outbound(), &row.issuer)
@@ -282,7 +282,7 @@ async fn check(platform: &Platform, row: &Row, asks: bool) -> Result<()> {
 fn must_speak(row: &Row, rules: &[Rule]) -> Result<()> {
     match row.domains.is_empty() && rules.iter().all(|rule| rule.domain.is_none()) {
         true => Err(Error::invalid(
-            "Name the domains of the addresses that this provider is believed about, such as example.com, or * for every one.",
+            "domains is required: the email domains that this provider is trusted for, such as example.com, or * for all.",
         )),
         false => Ok(()),
     }
@@ -303,7 +303,7 @@ fn domain(given: &str) -> Result<String> {
     let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
     match domain.contains('.') && domain.bytes().all(letters) {
         true => Ok(domain),
-        false => Err(Error::invalid(format!("{given:?} is not a domain of e-mail addresses, such as example.com."))),
+        false => Err(Error::invalid(format!("{given:?} is not an email domain, such as example.com."))),
     }
 }
 
@@ -318,25 +318,23 @@ async fn read_rules(
     for (position, rule) in (0..).zip(given) {
         let (domain, group) = (text(rule.domain).map(|d| self::domain(&d)).transpose()?, text(rule.group));
         if domain.as_deref() == Some("*") {
-            return Err(Error::invalid("A rule for every domain would let everybody in: name domains."));
+            return Err(Error::invalid("A rule for all domains would let everybody in. Specify domains."));
         }
         let (team, role) = (text(rule.team), text(rule.role));
         if domain.is_some() == group.is_some() {
-            return Err(Error::invalid("A rule is for a domain or for a group: give one of them."));
+            return Err(Error::invalid("A rule requires either a domain or a group."));
         }
         let role = match (&team, role.as_deref()) {
             (None, None) => None,
             (Some(_), Some(role @ ("admin" | "member" | "viewer"))) => Some(role.to_owned()),
             (Some(_), None) => Some("member".to_owned()),
-            _ => return Err(Error::invalid("A rule's role is admin, member or viewer, in the team that it names.")),
+            _ => return Err(Error::invalid("A rule's role must be admin, member or viewer, with a team.")),
         };
         if let Some(team) = &team {
             let found = store::teams::team_info(platform.db(), team, Uuid::nil()).await?;
-            found.filter(|found| found.team.name == *team).ok_or_else(|| {
-                Error::invalid(format!(
-                    "There is no team {team}: whoever made it later would get these people. Create it first."
-                ))
-            })?;
+            found
+                .filter(|found| found.team.name == *team)
+                .ok_or_else(|| Error::invalid(format!("There is no team {team}. Create it first.")))?;
         }
         rules.push(Rule {
             id: Uuid::now_v7(),

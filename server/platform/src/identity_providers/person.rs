@@ -110,9 +110,9 @@ impl Provider<'_> {
         let token = token.context("exchange the code")?;
         let mut claims = signed_claims(&client, &token, &Nonce::new(kept.nonce))?;
         if let Some(at) = metadata.userinfo_endpoint() {
-            let more = self.asks.get(at.as_str(), token.access_token().secret()).await.context("ask for the claims")?;
+            let more = self.asks.get(at.as_str(), token.access_token().secret()).await.context("fetch the claims")?;
             if more["sub"] != claims["sub"] {
-                bail!("the claims are about somebody else than the ID token");
+                bail!("the claims have another subject than the ID token");
             }
             add(&mut claims, more);
         }
@@ -160,16 +160,16 @@ impl Provider<'_> {
             "https://github.com" => "https://api.github.com".to_owned(),
             enterprise => format!("{enterprise}/api/v3"),
         };
-        let user = self.asks.get(&format!("{api}/user"), token).await.context("ask who it is")?;
-        let id = user["id"].as_u64().ok_or_else(|| anyhow!("the user has no id"))?;
-        let emails = self.asks.get(&format!("{api}/user/emails"), token).await.context("ask for the addresses")?;
+        let user = self.asks.get(&format!("{api}/user"), token).await.context("fetch the user")?;
+        let id = user["id"].as_u64().ok_or_else(|| anyhow!("the user does not have an id"))?;
+        let emails = self.asks.get(&format!("{api}/user/emails"), token).await.context("fetch the email addresses")?;
         let mut groups = Vec::new();
         if self.wants_groups {
             let orgs =
-                self.asks.get(&format!("{api}/user/orgs?per_page=100"), token).await.context("ask for the groups")?;
+                self.asks.get(&format!("{api}/user/orgs?per_page=100"), token).await.context("fetch the groups")?;
             groups.extend(texts(&orgs, |org| org["login"].as_str().map(String::from)));
             let teams =
-                self.asks.get(&format!("{api}/user/teams?per_page=100"), token).await.context("ask for the teams")?;
+                self.asks.get(&format!("{api}/user/teams?per_page=100"), token).await.context("fetch the teams")?;
             let name =
                 |team: &Value| Some(format!("{}/{}", team["organization"]["login"].as_str()?, team["slug"].as_str()?));
             groups.extend(texts(&teams, name));
@@ -183,7 +183,7 @@ impl Provider<'_> {
 
 /// The claims of the ID token, once signature, issuer, audience, time and nonce are right.
 fn signed_claims(client: &OpenId, token: &CoreTokenResponse, nonce: &Nonce) -> anyhow::Result<Value> {
-    let id_token = token.id_token().ok_or_else(|| anyhow!("the provider sent no ID token"))?;
+    let id_token = token.id_token().ok_or_else(|| anyhow!("the provider did not send an ID token"))?;
     // Signed by the provider's own key: not unsigned, and not with a secret that others share.
     let asymmetric = [
         Alg::RsaSsaPkcs1V15Sha256,
@@ -201,7 +201,7 @@ fn signed_claims(client: &OpenId, token: &CoreTokenResponse, nonce: &Nonce) -> a
     if let Some(expected) = claims.access_token_hash() {
         let (alg, key) = (id_token.signing_alg()?, id_token.signing_key(&verifier)?);
         if AccessTokenHash::from_token(token.access_token(), alg, key)? != *expected {
-            bail!("the access token is not the one that the ID token came with");
+            bail!("the access token does not match the ID token");
         }
     }
     // Read once more, with the claims that have no name in the standard.

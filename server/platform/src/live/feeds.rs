@@ -88,9 +88,9 @@ pub(crate) struct Feeds {
 
 impl Default for Feeds {
     fn default() -> Self {
-        let subscriptions = Places::new("things that your pages follow", 256, 0, 25_600);
+        let subscriptions = Places::new("live subscriptions", 256, 0, 25_600);
         // Fewer than there are connections to the database; all that one payer follows may wait.
-        let turns = Places::new("looks at what has changed", 2, 1000, 8);
+        let turns = Places::new("live updates", 2, 1000, 8);
         Self { subscriptions, turns, open: Mutex::default() }
     }
 }

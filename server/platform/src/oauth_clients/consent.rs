@@ -27,12 +27,12 @@ const LIFE: Duration = Duration::minutes(5);
 
 /// The client and the scope of a question that may be asked.
 async fn check(platform: &Platform, query: &ConsentQuery) -> Result<(Row, Vec<String>)> {
-    let unknown = || Error::not_found("client", "No program is known by the client_id of this address.");
+    let unknown = || Error::not_found("client", "There is no OAuth client with this client_id.");
     let id: Uuid = query.client_id.parse().map_err(|_| unknown())?;
     let client = store::oauth_clients::oauth_client_info(platform.db(), id).await?.ok_or_else(unknown)?;
     if query.redirect_uri.as_ref().is_some_and(|uri| *uri != client.redirect_uri) {
         return Err(Error::invalid(format!(
-            "{} wants you to be sent to an address that it is not registered with. Nothing was allowed.",
+            "{} requested a redirect to a URI that is not registered. Access was not granted.",
             client.name
         )));
     }
@@ -41,7 +41,7 @@ async fn check(platform: &Platform, query: &ConsentQuery) -> Result<(Row, Vec<St
     }
     match (&query.code_challenge, query.code_challenge_method.as_deref()) {
         (None, None) | (Some(_), Some("S256")) => {}
-        _ => return Err(Error::invalid("code_challenge comes with code_challenge_method S256.")),
+        _ => return Err(Error::invalid("code_challenge requires code_challenge_method S256.")),
     }
     let words = query.scope.as_deref().unwrap_or("global").split([' ', ',']).filter(|s| !s.is_empty());
     let scope: Vec<String> = words.map(String::from).collect();
@@ -74,7 +74,7 @@ pub struct Answer {
 pub async fn consent_create(State(platform): State<Platform>, actor: Actor, body: String) -> Result<Response> {
     // A token that reaches everything would otherwise make others that outlive it.
     if !matches!(actor.credential, Credential::Session(_)) {
-        return Err(Error::forbidden("Only a person in a browser can allow a program to act for them."));
+        return Err(Error::forbidden("Only a person signed in to a browser can authorize an OAuth client."));
     }
     let answer: Answer =
         serde_urlencoded::from_str(&body).map_err(|_| Error::bad_request("The form could not be read."))?;
@@ -107,8 +107,8 @@ pub async fn consent_create(State(platform): State<Platform>, actor: Actor, body
     if let Some(state) = &answer.query.state {
         back.query_pairs_mut().append_pair("state", state);
     }
-    let word = if allowed { "Allowed" } else { "Did not allow" };
-    let summary = format!("{word} the program {} to act with the scope {}.", client.name, scope.join(", "));
+    let word = if allowed { "Authorized" } else { "Denied" };
+    let summary = format!("{word} the program {} with the scope {}.", client.name, scope.join(", "));
     let data = serde_json::json!({ "client": client.id, "scope": scope });
     let action = if allowed { "consent.create" } else { "consent.refuse" };
     actor.event(&mut tx, events::New { action, subject: &client.name, app: None, summary, data }).await?;

@@ -61,12 +61,12 @@ fn name(given: &str) -> Result<String> {
 
 /// An address to send people back to. Without TLS only on their own machine.
 fn redirect_uri(given: &str) -> Result<String> {
-    let url = outbound::Url::parse(given.trim()).map_err(|_| Error::invalid("redirect_uri is not an address."))?;
+    let url = outbound::Url::parse(given.trim()).map_err(|_| Error::invalid("redirect_uri is not a URI."))?;
     let is_local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
     let safe = url.scheme() == "https" || url.scheme() == "http" && is_local;
     match safe && url.fragment().is_none() && url.username().is_empty() && url.password().is_none() {
         true => Ok(given.trim().into()),
-        false => Err(Error::invalid("redirect_uri must be an address with https and without # and a password.")),
+        false => Err(Error::invalid("redirect_uri must be an https URI without a fragment or password.")),
     }
 }
 

@@ -50,11 +50,11 @@ impl<E: Into<Error>> From<E> for Wrong {
     }
 }
 
-const CLIENT: Wrong = Wrong::Told(StatusCode::UNAUTHORIZED, "invalid_client", "Client id or secret are wrong.");
+const CLIENT: Wrong = Wrong::Told(StatusCode::UNAUTHORIZED, "invalid_client", "Wrong client ID or secret.");
 const GRANT: Wrong = Wrong::Told(
     StatusCode::BAD_REQUEST,
     "invalid_grant",
-    "The code or refresh token is not of this client, was used before, or is too old.",
+    "The code or refresh token belongs to another client, has already been used, or has expired.",
 );
 
 impl IntoResponse for Wrong {
@@ -139,7 +139,7 @@ async fn delete(platform: &Platform, headers: &HeaderMap, form: &HashMap<String,
             &client,
             (authorization, account),
             "authorization.delete",
-            "gave its token back",
+            "revoked its token",
         )
         .await?;
     }
@@ -204,7 +204,7 @@ async fn exchange(
         // Two have it: what the first one got is taken back.
         if let Some(id) = code.authorization_id {
             store::authorizations::authorization_delete(&mut *tx, id).await?;
-            let done = "showed a code a second time, so that its token was revoked";
+            let done = "used a code twice, so its token was revoked";
             note(platform, headers, &mut tx, client, (id, code.account_id), "authorization.delete", done).await?;
             tx.commit().await?;
             platform.session_ended();
@@ -258,7 +258,7 @@ async fn refresh(
     let (authorization, account, scope) = found.ok_or(GRANT)?;
     store::accounts::account_info(&mut *tx, account).await?.ok_or(GRANT)?;
     let of = (authorization, account);
-    note(platform, headers, &mut tx, client, of, "authorization.refresh", "got a new token for its old one").await?;
+    note(platform, headers, &mut tx, client, of, "authorization.refresh", "refreshed its token").await?;
     tx.commit().await?;
     Ok(Made { authorization, account, scope, token, refresh: old })
 }

@@ -107,7 +107,7 @@ fn tries(actor: &Actor) -> String {
 pub(super) async fn of_actor(actor: &Actor, password: &Row, given: &str, now: DateTime<Utc>) -> Result<Code> {
     let limits = actor.platform.rate_limits();
     if !limits.begin(&tries(actor), FREE) {
-        return Err(Error::too_many_tries("Too many codes were wrong. Wait a while, then try again."));
+        return Err(Error::too_many_tries("Too many wrong codes. Try again later."));
     }
     match recognise(&actor.platform, Some(password), given, now).await? {
         Some(code) => Ok(code),
@@ -136,11 +136,11 @@ pub(super) fn right(actor: &Actor) {
 }
 
 const WRONG: &str =
-    "The code is wrong, or was used before. Wait for the next one, and look at the clock of your device.";
+    "The code is wrong or has already been used. Wait for the next one, and check the clock of your device.";
 
 async fn refuse(actor: &Actor) -> Result<Error> {
     let mut tx = actor.platform.change().await?;
-    let summary = "Refused a code that is wrong or was used before.".into();
+    let summary = "Rejected a code that is wrong or already used.".into();
     let (email, data) = (actor.account.email.clone(), serde_json::json!({}));
     let event = events::New { action: "password.refuse", subject: &email, app: None, summary, data };
     actor.event(&mut tx, event).await?;

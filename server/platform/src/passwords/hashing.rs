@@ -124,10 +124,10 @@ pub(super) fn check_new(password: &str, email: &str) -> Result<()> {
     let (password, email) = (password.to_lowercase(), email.to_lowercase());
     let is_address = password.trim() == email || email.split('@').next() == Some(password.trim());
     if is_address {
-        return Err(Error::invalid("The password must not be your e-mail address."));
+        return Err(Error::invalid("The password must not be your email address."));
     }
     if is_repeated(&password) {
-        return Err(Error::invalid("The password must not be the same few characters over and over."));
+        return Err(Error::invalid("The password must not repeat the same few characters."));
     }
     Ok(())
 }

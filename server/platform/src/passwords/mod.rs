@@ -34,7 +34,7 @@ use api::passwords::{Password, PasswordCreate, PasswordEnrolment, PasswordProof,
 pub(crate) const PATIENCE: chrono::Duration = chrono::Duration::hours(1);
 
 fn missing() -> Error {
-    Error::not_found("password", "This account has no password.")
+    Error::not_found("password", "This account does not have a password.")
 }
 
 async fn in_force(platform: &Platform, account: Uuid) -> Result<Option<Row>> {
@@ -75,7 +75,7 @@ pub async fn password_create(
     actor.must_be_a_person().await?;
     policy::must_be_on(&platform).await?;
     let (account, now) = (&actor.account, Utc::now());
-    let there = || Error::conflict("This account has a password. Change it, or remove it first.");
+    let there = || Error::conflict("This account already has a password. Change it, or remove it first.");
     if in_force(&platform, account.id).await?.is_some() {
         return Err(there());
     }
@@ -95,7 +95,8 @@ pub async fn password_create(
     if !store::passwords::password_create(&mut *tx, &row).await? {
         return Err(there());
     }
-    note(&actor, &mut tx, "password.begin", &account.email, "Chose a password, which a code has to confirm.").await?;
+    note(&actor, &mut tx, "password.begin", &account.email, "Chose a password, pending confirmation with a code.")
+        .await?;
     tx.commit().await?;
     let uri = totp::uri(&secret, &format!("Wharf {}", platform.config().domain), &account.email);
     Ok(Created(PasswordEnrolment { secret: totp::base32(&secret), qr: totp::qr(&uri)?, uri }))
@@ -111,12 +112,12 @@ pub async fn password_confirm(
     policy::must_be_on(&platform).await?;
     let now = Utc::now();
     let row = store::passwords::password_by_account(platform.db(), actor.account.id).await?.ok_or_else(missing)?;
-    let done = || Error::conflict("This account has a password already.");
+    let done = || Error::conflict("This account already has a password.");
     if row.confirmed_at.is_some() {
         return Err(done());
     }
     if row.created_at < now - PATIENCE {
-        return Err(Error::invalid("This was begun too long ago. Choose a password again."));
+        return Err(Error::invalid("This attempt has expired. Choose a password again."));
     }
     let Code::Step(step) = codes::of_actor(&actor, &row, &proof.code, now).await? else {
         return Err(missing());
@@ -127,7 +128,7 @@ pub async fn password_confirm(
         return Err(done());
     }
     store::passwords::recovery_codes_replace(&mut tx, row.id, &kept, now).await?;
-    note(&actor, &mut tx, "password.create", &actor.account.email, "Set a password, with codes.").await?;
+    note(&actor, &mut tx, "password.create", &actor.account.email, "Set a password with an authenticator app.").await?;
     tx.commit().await?;
     codes::right(&actor);
     Ok(Json(RecoveryCodes { codes: plain }))
@@ -192,7 +193,7 @@ pub async fn password_delete_of_user(
     actor.must_administer()?;
     let account = accounts::find(&platform, &user).await?;
     if account.id == actor.account.id {
-        return Err(Error::invalid("Your own password is removed on your account page, with a code."));
+        return Err(Error::invalid("Remove your own password on your account page, with a code."));
     }
     let row = in_force(&platform, account.id).await?.ok_or_else(missing)?;
     let mut tx = platform.change().await?;

@@ -26,7 +26,7 @@ pub(crate) async fn is_on(platform: &Platform) -> Result<bool> {
 pub(super) async fn must_be_on(platform: &Platform) -> Result<()> {
     match is_on(platform).await? {
         true => Ok(()),
-        false => Err(Error::invalid("Passwords are off on this platform. An administrator can turn them on.")),
+        false => Err(Error::invalid("Password sign-in is off on this platform. An administrator can turn it on.")),
     }
 }
 
@@ -43,10 +43,10 @@ pub async fn password_policy_update(
     Input(update): Input<PasswordPolicyUpdate>,
 ) -> Result<Json<PasswordPolicy>> {
     actor.must_administer()?;
-    let enabled = update.enabled.ok_or_else(|| Error::invalid("enabled is missing: true or false."))?;
+    let enabled = update.enabled.ok_or_else(|| Error::invalid("enabled is required: true or false."))?;
     let mut tx = platform.change().await?;
     store::passwords::password_policy_update(&mut *tx, enabled, Utc::now()).await?;
-    let summary = format!("Turned signing in by password {}.", if enabled { "on" } else { "off" });
+    let summary = format!("Turned password sign-in {}.", if enabled { "on" } else { "off" });
     let data = serde_json::json!({ "enabled": enabled });
     let event = events::New { action: "password_policy.update", subject: "passwords", app: None, summary, data };
     actor.event(&mut tx, event).await?;

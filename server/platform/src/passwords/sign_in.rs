@@ -55,11 +55,11 @@ impl Refusal {
     fn why(self) -> &'static str {
         match self {
             Self::Origin => "the request came from another site",
-            Self::Unknown => "there is no such account, or it has no password",
+            Self::Unknown => "the account does not exist or does not have a password",
             Self::Password => "the password was wrong",
-            Self::Code => "the code was wrong, or was used before",
+            Self::Code => "the code was wrong or already used",
             Self::Suspended => "the account is suspended",
-            Self::Busy => "too much was refused before, so that nothing is tried for a while",
+            Self::Busy => "too many failed attempts",
         }
     }
 }
@@ -224,14 +224,12 @@ impl Attempt {
         if self.platform.rate_limits().is_news(what) {
             self.refuse(Refusal::Busy).await?;
         }
-        Err(Error::too_many_tries(
-            "Too many sign-ins to this account, or from your address, did not work. Wait a while, then try again.",
-        ))
+        Err(Error::too_many_tries("Too many failed sign-ins to this account or from your address. Try again later."))
     }
 
     async fn refuse(&self, why: Refusal) -> Result<()> {
         let who = Some(self.email.as_str()).filter(|email| !email.is_empty());
-        let summary = format!("Refused to sign in {} by password: {}.", who.unwrap_or("somebody"), why.why());
+        let summary = format!("Rejected a password sign-in of {}: {}.", who.unwrap_or("somebody"), why.why());
         let data = serde_json::json!({ "reason": why.word(), "provider": "password" });
         let event = events::New { action: "session.refuse", subject: "password", app: None, summary, data };
         events::event_of_visitor(&self.platform, who, self.address.clone(), event).await

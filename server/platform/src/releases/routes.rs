@@ -66,7 +66,7 @@ pub async fn release_create(
     let wish = match (&body.slug, &body.release) {
         (Some(slug), None) => of_slug(&platform, &actor, &app, slug, body.description).await?,
         (None, Some(release)) => back_to(&platform, &app, release).await?,
-        _ => return Err(Error::invalid("Say either which slug to release or which release to go back to.")),
+        _ => return Err(Error::invalid("Specify either slug or release.")),
     };
     let id = Uuid::now_v7();
     let new = New {
@@ -143,7 +143,7 @@ async fn of_slug(
         return Err(Error::invalid("The slug has no content yet. Upload it to its blob URL first."));
     }
     if let Some(why) = slug.fault.as_ref().filter(|_| slug.refused) {
-        return Err(Error::invalid(format!("The slug cannot be unpacked: {why}. Make another one.")));
+        return Err(Error::invalid(format!("The slug cannot be unpacked: {why}. Create another one.")));
     }
     let commit = slug.commit.clone();
     let short = commit.as_deref().map(|c| c.chars().take(8).collect::<String>());
@@ -159,10 +159,10 @@ async fn back_to(platform: &Platform, app: &store::apps::Row, release: &str) -> 
     let old = find(platform, app, release).await?;
     if old.status != "succeeded" {
         return Err(Error::invalid(format!(
-            "Release v{} {}, so that nothing can go back to it.",
+            "Release v{} {}, so it cannot be rolled back to.",
             old.version,
             match old.status.as_str() {
-                "pending" => "is not finished",
+                "pending" => "is still pending",
                 "failed" => "failed",
                 _ => "has expired",
             }
@@ -202,28 +202,28 @@ pub async fn release_rollback_effects(
 fn effects(wish: &Wish, current: Option<&Row>, slug: Option<&store::slugs::Row>, vars: usize) -> Vec<String> {
     let mut effects = Vec::new();
     if current.and_then(|c| c.slug_id) == wish.slug {
-        effects.push("The code stays as it is.".to_owned());
+        effects.push("The code does not change.".to_owned());
     } else {
         match wish.commit.as_deref().map(|c| c.chars().take(8).collect::<String>()) {
-            Some(commit) => effects.push(format!("The code becomes {commit} again, without a build.")),
-            None => effects.push("The code becomes that of the release, without a build.".to_owned()),
+            Some(commit) => effects.push(format!("The code goes back to {commit}, without a build.")),
+            None => effects.push("The code goes back to that of the release, without a build.".to_owned()),
         }
     }
     match vars {
-        0 => effects.push("Config vars stay as they are.".to_owned()),
+        0 => effects.push("Config vars do not change.".to_owned()),
         1 => effects.push("1 config var changes.".to_owned()),
         n => effects.push(format!("{n} config vars change.")),
     }
     match slug {
-        None => effects.push("The release has no code: all dynos stop.".to_owned()),
+        None => effects.push("The release does not have code: all dynos stop.".to_owned()),
         Some(slug) if slug.process_types.contains_key("release") => {
-            effects.push("The release phase runs again; if it fails, nothing else happens.".to_owned());
+            effects.push("The release phase runs again; if it fails, nothing changes.".to_owned());
         }
         Some(_) => {}
     }
     if slug.is_some() {
-        effects.push("New web dynos start and take over when they are up; no request is lost.".to_owned());
+        effects.push("New web dynos start and take over once they are up; no request is lost.".to_owned());
     }
-    effects.push("Databases and other data are left alone.".to_owned());
+    effects.push("Databases and other data do not change.".to_owned());
     effects
 }

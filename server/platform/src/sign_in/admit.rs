@@ -160,8 +160,8 @@ impl Arrival<'_> {
     ) -> Result<()> {
         let email = self.person.email.as_deref();
         if known.email.as_deref() != email {
-            let [was, is] = [known.email.as_deref(), email].map(|e| e.unwrap_or("none that is verified"));
-            let summary = format!("The address at {} is {is}; it was {was}.", self.provider.title);
+            let [was, is] = [known.email.as_deref(), email].map(|e| e.unwrap_or("none verified"));
+            let summary = format!("The email address at {} changed from {was} to {is}.", self.provider.title);
             self.note(actor, tx, "identity.update", summary).await?;
         }
         identities::identity_seen(&mut **tx, known.id, email, given, Utc::now()).await?;
@@ -209,7 +209,7 @@ impl Arrival<'_> {
         };
         identities::identity_proposal_create(&mut tx, &row).await?;
         let actor = self.actor(found, session);
-        let summary = format!("Brought an account at {}, to be linked.", self.provider.title);
+        let summary = format!("Proposed an account at {} for linking.", self.provider.title);
         self.note(&actor, &mut tx, "identity_proposal.create", summary).await?;
         tx.commit().await?;
         Ok(())

@@ -108,7 +108,7 @@ pub async fn sign_in_start(
         return Ok(see(&format!("{url}/login/oauth/{name}?here=true{link}&next={next}")));
     }
     if text(&headers, "sec-fetch-mode").is_some_and(|mode| mode != "navigate") {
-        return Err(Error::forbidden("This address is for a browser to go to, not for a part of a page."));
+        return Err(Error::forbidden("This URL can only be opened as a page."));
     }
     let account = sessions::signed_in(&session).await.map(|(account, _)| account).filter(|_| query.link);
     if query.link && account.is_none() {
@@ -125,7 +125,7 @@ pub async fn sign_in_start(
     let begun = match providers::provider(&platform, &row, &rules)?.begin().await {
         Ok(begun) => begun,
         Err(err) => {
-            tracing::warn!(provider = %row.name, "could not ask an identity provider: {err:#}");
+            tracing::warn!(provider = %row.name, "request to an identity provider failed: {err:#}");
             return refuse(&platform, &headers, &row.name, (Refusal::Provider, None), account).await;
         }
     };
@@ -227,7 +227,7 @@ async fn finish(
     let kept = platform.secrets().open(PURPOSE, &attempt.secret)?;
     let kept: Kept = serde_json::from_slice(&kept).map_err(anyhow::Error::new)?;
     let person = providers::provider(platform, &row, &rules)?.identify(kept, code).await.map_err(|err| {
-        tracing::warn!(provider = %row.name, "could not sign somebody in: {err:#}");
+        tracing::warn!(provider = %row.name, "sign-in failed: {err:#}");
         stop(Refusal::Answer)
     })?;
     // As it is now: it may have been changed while it was asked.

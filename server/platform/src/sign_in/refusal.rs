@@ -44,17 +44,17 @@ impl Refusal {
 
     fn why(self) -> &'static str {
         match self {
-            Self::State => "this browser has no sign-in under way that this answers",
-            Self::Denied => "the provider was not allowed to tell who it is",
-            Self::Provider => "the provider could not be asked",
-            Self::Answer => "what the provider answered does not hold",
-            Self::Address => "the provider has not verified an address of theirs",
-            Self::Unknown => "they have no account, and no rule lets them in",
+            Self::State => "there is no matching sign-in attempt in this browser",
+            Self::Denied => "the user denied access to their identity",
+            Self::Provider => "the provider could not be reached",
+            Self::Answer => "the provider's response is not valid",
+            Self::Address => "the provider has not verified an email address",
+            Self::Unknown => "there is no account, and no rule admits the user",
             Self::Suspended => "the account is suspended",
-            Self::Domain => "the provider is not believed about addresses of this domain",
-            Self::Linked => "the account is signed in some other way, and its owner has not linked this one",
-            Self::Taken => "that account at the provider signs somebody in already",
-            Self::Busy => "too much was refused to that address before",
+            Self::Domain => "the provider is not trusted for this email domain",
+            Self::Linked => "the account uses another sign-in method and is not linked to this one",
+            Self::Taken => "the provider's account is already linked to another account",
+            Self::Busy => "too many failed attempts from this address",
         }
     }
 }
@@ -90,7 +90,7 @@ pub(super) async fn refuse(
     };
     if is_news {
         let summary = format!(
-            "Refused to sign in {} through {provider}: {}.",
+            "Rejected a sign-in of {} through {provider}: {}.",
             who.as_deref().unwrap_or("somebody"),
             refusal.why()
         );

@@ -39,12 +39,12 @@ pub(crate) async fn remove_of_app(platform: &Platform, app: Uuid) -> anyhow::Res
 pub(crate) async fn sweep(platform: &Platform) -> anyhow::Result<Vec<String>> {
     let mut done = Vec::new();
     for part in platform.slug_files().remove_parts(AGE).await? {
-        done.push(format!("removed {}, which was cut off", part.display()));
+        done.push(format!("removed the incomplete {}", part.display()));
     }
     for some in platform.slug_files().older_than(AGE).await?.chunks(BATCH) {
         for checksum in store::slugs::slug_checksums_unnamed(platform.db(), some).await? {
             if remove(platform, &checksum, None).await? {
-                done.push(format!("removed the archive {checksum}, which no slug names"));
+                done.push(format!("removed the unused archive {checksum}"));
             }
         }
     }

@@ -55,8 +55,8 @@ impl Job for Unpack {
         tracing::error!(release.id = %self.release, "could not unpack a slug: {why:#}");
         let Some((app, slug)) = self.found(platform).await? else { return Ok(()) };
         let said = match crate::error::is_disk_full(why) {
-            true => "the disk of the platform is full; whoever runs it has to make room",
-            false => "the platform could not do it; its log says more",
+            true => "the platform's disk is full; its operator has to free space",
+            false => "internal error; see the platform's log",
         };
         self.note(platform, &app, &slug, Some(said), false).await
     }

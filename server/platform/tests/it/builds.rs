@@ -91,7 +91,7 @@ async fn a_build_that_fails_says_so_and_changes_nothing() {
     assert_eq!(t.owner.release_list("dusk", 10).await.unwrap().len(), 1);
     t.log_with("dusk", "app[api]: Build failed: failed to compile the app").await;
     let answer = t.owner.delete("/apps/dusk/builds/1").await;
-    assert_eq!(answer.error().2, "The build has ended already, so that it cannot be cancelled.");
+    assert_eq!(answer.error().2, "The build has already finished and cannot be cancelled.");
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn what_cannot_be_built_is_refused_or_fails() {
     let url = empty["source_blob"]["get_url"].as_str().unwrap();
     assert_eq!(t.anonymous.get(&path(url)).await.error().0, 404);
     let made = build(&t, "dusk", url).await;
-    let why = "nothing was uploaded to the source's address";
+    let why = "nothing has been uploaded to the source URL";
     assert_eq!(ended(&t, "dusk", &made).await.error.as_deref(), Some(why));
     let url = source(&t).await;
     let body = json!({ "source_blob": { "url": url, "checksum": "SHA256:00" } });

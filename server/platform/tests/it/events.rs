@@ -142,9 +142,9 @@ async fn what_was_tampered_with_is_found() {
         for n in 0..3 {
             t.owner.patch("/apps/dusk/config-vars", json!({ "A": n })).await;
         }
-        assert_eq!(verdict(&t).await, (None, "All 4 events are as they were written.".into()));
+        assert_eq!(verdict(&t).await, (None, "All 4 events are unchanged.".into()));
         behind_its_back(&t, change).await;
-        let found = (Some(at), format!("Event {at} {what}: the audit log was tampered with from there on."));
+        let found = (Some(at), format!("Event {at} {what}: the audit log was tampered with from this event on."));
         assert_eq!(verdict(&t).await, found, "{change}");
         // What is written later does not cover it up.
         t.expects("the audit log was tampered with");
@@ -167,7 +167,7 @@ async fn a_log_that_was_written_anew_is_found() {
     behind_its_back(&t, "delete from events").await;
     let insert = "insert into events select * from json_populate_recordset(null::events, $1::json)";
     sqlx::query(insert).bind(&rows).execute(&t.db).await.unwrap();
-    let found = "Event 2 is not the one that was sealed: the audit log was tampered with from there on.";
+    let found = "Event 2 does not match its hash: the audit log was tampered with from this event on.";
     assert_eq!(verdict(&t).await, (Some(2), found.into()));
     // The world that was made last hears what both say.
     other.expects("the audit log was tampered with");

@@ -10,7 +10,7 @@ use sha1::Sha1;
 use crate::world::{Actor, Answer, World};
 
 const PASSWORD: &str = "correct horse";
-const WRONG: &str = "The e-mail address, the password or the code is wrong.";
+const WRONG: &str = "Wrong email address, password or code.";
 
 /// Somebody with a password, on a platform where they are on.
 struct Ada {
@@ -303,7 +303,7 @@ async fn guessing_codes_is_shut_off_for_the_account_and_for_the_address() {
     // Six, and one more whenever the lock is over: after a second, two, four, …
     assert!((6..12).contains(&with(401)) && with(401) + with(429) == 40, "{answers:?}");
     let says = answers.iter().find(|a| a.status == 429).unwrap().error().2;
-    assert!(says.contains("Wait a while"), "{says}");
+    assert!(says.contains("Try again later"), "{says}");
     // The log says what was tried, and for each lock once that it is shut.
     let refused = ada.refusals().await;
     let of = |word: &str| refused.iter().filter(|r| *r == word).count();

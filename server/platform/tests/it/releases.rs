@@ -94,7 +94,7 @@ async fn going_back_brings_code_and_configuration() {
     let effects = t.owner.release_rollback_effects("dusk", "v3").await.unwrap();
     assert_eq!(effects.config_set, ["A", "GONE"]);
     assert_eq!(effects.config_unset, ["NEW"]);
-    assert_eq!(effects.effects[0], "The code becomes that of the release, without a build.");
+    assert_eq!(effects.effects[0], "The code goes back to that of the release, without a build.");
     assert_eq!(t.owner.release_list("dusk", 10).await.unwrap().len(), 5);
 
     let back = t.owner.release_create("dusk", &back_to("v3")).await.unwrap();
@@ -117,7 +117,7 @@ async fn going_back_to_the_first_release_stops_everything() {
     t.dynos("dusk", &["web.1 up v2"]).await;
     t.owner.patch("/apps/dusk/formation/web", json!({ "quantity": 2, "size": "Basic" })).await;
     let effects = t.owner.release_rollback_effects("dusk", "1").await.unwrap().effects;
-    assert!(effects.contains(&"The release has no code: all dynos stop.".to_owned()), "{effects:?}");
+    assert!(effects.contains(&"The release does not have code: all dynos stop.".to_owned()), "{effects:?}");
     t.owner.release_create("dusk", &back_to("v1")).await.unwrap();
     t.dynos("dusk", &[]).await;
     until("the process is gone", async || match t.driver.running("web.1") {
@@ -212,7 +212,7 @@ async fn a_release_phase_that_fails_leaves_the_release_before_alone() {
     assert!(t.owner.release_info("dusk", "v2").await.unwrap().current);
     t.log_with("dusk", "Release v3 failed: the release command exited with an error").await;
     let back = t.owner.post("/apps/dusk/releases", json!({ "release": "v3" })).await;
-    assert_eq!(back.error().2, "Release v3 failed, so that nothing can go back to it.");
+    assert_eq!(back.error().2, "Release v3 failed, so it cannot be rolled back to.");
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn a_sample_is_built_from_a_commit_of_its_own() {
 
     git(&["update-ref", "refs/heads/main", &commit]);
     let late = t.owner.post("/apps/dusk/samples/static", Value::Null).await.error();
-    assert_eq!((late.0, late.2.as_str()), (422, "The app has code already. A sample is for an app without any."));
+    assert_eq!((late.0, late.2.as_str()), (422, "The app already has code. Samples are only for apps without code."));
     assert_eq!(t.owner.post("/apps/dusk/samples/none", Value::Null).await.error().0, 404);
     assert_eq!(t.stranger.post("/apps/dusk/samples/node", Value::Null).await.error().0, 404);
 }

@@ -267,7 +267,7 @@ async fn an_answer_counts_once_and_in_the_browser_that_asked() {
 #[tokio::test]
 async fn a_code_is_exchanged_with_the_verifier_of_its_own_sign_in() {
     let door = Door::open(json!({})).await;
-    door.t.expects("could not sign somebody in");
+    door.t.expects("sign-in failed");
     let (mut victim, mut attacker) = (Browser::default(), Browser::default());
     let theirs = door.start(&mut victim, "").await;
     let stolen = door.provider.agree(&theirs, person("1", "ada@acme.test"));
@@ -285,7 +285,7 @@ async fn a_code_is_exchanged_with_the_verifier_of_its_own_sign_in() {
 #[tokio::test]
 async fn an_id_token_that_does_not_hold_is_refused() {
     let door = Door::open(json!({})).await;
-    door.t.expects("could not sign somebody in");
+    door.t.expects("sign-in failed");
     let mut browser = Browser::default();
     let mut check = async |claims: Value| {
         let mut all = person("1", "ada@acme.test");
@@ -410,12 +410,12 @@ async fn providers_are_for_administrators_and_secrets_for_nobody() {
         (json!({ "issuer": "https://u:p@example.com" }), "https"),
         (json!({ "issuer": format!("{}/nothing", door.provider.url) }), "no OpenID provider"),
         (json!({ "client_secret": "" }), "client_secret"),
-        (json!({ "domains": ["acme"] }), "not a domain"),
-        (json!({ "domains": [] }), "Name the domains"),
-        (json!({ "domains": [], "rules": [{ "group": "g" }] }), "Name the domains"),
+        (json!({ "domains": ["acme"] }), "is not an email domain"),
+        (json!({ "domains": [] }), "domains is required"),
+        (json!({ "domains": [], "rules": [{ "group": "g" }] }), "domains is required"),
         (json!({ "rules": [{ "domain": "*" }] }), "let everybody in"),
         (json!({ "rules": [{ "group": "g", "team": "nobodys" }] }), "no team nobodys"),
-        (json!({ "rules": [{}] }), "domain or for a group"),
+        (json!({ "rules": [{}] }), "either a domain or a group"),
         (json!({ "rules": [{ "group": "g", "team": "t", "role": "boss" }] }), "role"),
     ] {
         let mut create = base.clone();

@@ -204,7 +204,7 @@ async fn addresses_end_with_the_token_that_asked_for_them() {
         assert_eq!(t.anonymous.ask("PUT", address).body("y").await.status, 404, "{address}");
     }
     let late = ada.post("/apps/dusk/builds", json!({ "source_blob": { "url": get } })).await.error();
-    assert!(late.2.contains("has ended with the token"), "{late:?}");
+    assert!(late.2.contains("expired with the token"), "{late:?}");
 }
 
 #[tokio::test]

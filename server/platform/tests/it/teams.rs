@@ -79,14 +79,14 @@ async fn a_team_keeps_an_admin() {
     assert_eq!(bob.team_info("acme").await.unwrap().role, "member");
     let last = |outcome: Result<_, api::Error>| {
         let message = outcome.map(|_: api::team_members::TeamMember| ()).unwrap_err().message;
-        assert_eq!(message, "The last admin of the team acme stays: make somebody else an admin first.");
+        assert_eq!(message, "The team acme needs at least one admin. Make somebody else an admin first.");
     };
     last(ada.team_member_update("acme", &member("ada", "viewer")).await);
     last(ada.team_member_delete("acme", "ada@example.com").await);
     let (status, message) = refusal(bob.team_member_update("acme", &member("bob", "admin")).await);
     assert_eq!(
         (status.as_u16(), message.as_str()),
-        (403, "You are member of the team acme. This needs the role \"admin\".")
+        (403, "You are member of the team acme. This requires the role \"admin\".")
     );
     assert_eq!(refusal(bob.team_member_delete("acme", "ada@example.com").await).0.as_u16(), 403);
     ada.team_member_update("acme", &member("bob", "admin")).await.unwrap();

@@ -105,7 +105,7 @@ async fn what_cannot_be_read_is_explained() {
 async fn a_fault_of_ours_is_logged_and_not_shown() {
     let t = World::start().await;
     t.app("dusk").await;
-    t.expects("could not answer: use the database");
+    t.expects("request failed: use the database");
     sqlx::query("alter table log_drains rename to elsewhere").execute(&t.db).await.unwrap();
     let answer = t.owner.get("/apps/dusk/log-drains").await;
     let (status, id, message) = answer.error();

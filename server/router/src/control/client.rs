@@ -22,21 +22,21 @@ const LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No router listens. Try again when it has been restarted.
-    #[error("The router does not answer on {}. It is started by `wharfd up`; see its log.", socket.display())]
+    #[error("The router is not responding on {}. It is started by `wharfd up`; see its log.", socket.display())]
     Unreachable {
         socket: PathBuf,
         #[source]
         source: io::Error,
     },
     /// It did not answer in time or broke off.
-    #[error("The router on {} broke off its answer.", socket.display())]
+    #[error("The router on {} closed the connection during its response.", socket.display())]
     Interrupted {
         socket: PathBuf,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// It answered that it could not.
-    #[error("The router refused: {message}")]
+    #[error("The router rejected the request: {message}")]
     Refused { status: u16, message: String },
 }
 

@@ -58,7 +58,7 @@ pub(crate) fn bind(run: &Path) -> anyhow::Result<StdListener> {
         .set_nonblocking(true)
         .and_then(|()| fs::set_permissions(&new, fs::Permissions::from_mode(0o600)))
         .and_then(|()| fs::rename(&new, &path))
-        .with_context(|| format!("put the control socket at {}", path.display()))?;
+        .with_context(|| format!("move the control socket to {}", path.display()))?;
     Ok(listener)
 }
 
@@ -71,7 +71,7 @@ pub(crate) async fn serve(listener: UnixListener, shared: Arc<Shared>) {
                 tokio::spawn(connection(control.clone(), stream));
             }
             Err(error) => {
-                tracing::error!(%error, "could not take a control connection");
+                tracing::error!(%error, "could not accept a control connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
@@ -103,7 +103,7 @@ fn read(path: &Path) -> io::Result<Routes> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() || metadata.len() > ROUTES_BYTES as u64 {
-        return Err(io::Error::other(format!("it is no file of at most {ROUTES_BYTES} bytes")));
+        return Err(io::Error::other(format!("it is not a file of at most {ROUTES_BYTES} bytes")));
     }
     let mut bytes = Vec::with_capacity(metadata.len() as usize);
     file.take(ROUTES_BYTES as u64).read_to_end(&mut bytes)?;
@@ -149,7 +149,7 @@ impl Served {
             (&Method::PUT, "/routes") => self.put(request).await,
             (&Method::GET, "/routes") => json(&Version { version: self.shared.table.load().version }),
             (&Method::GET, "/counters") => json(&self.shared.counters()),
-            _ => refuse(StatusCode::NOT_FOUND, "There is PUT /routes, GET /routes and GET /counters."),
+            _ => refuse(StatusCode::NOT_FOUND, "Available: PUT /routes, GET /routes and GET /counters."),
         }
     }
 
@@ -157,13 +157,13 @@ impl Served {
         let body = match Limited::new(request.into_body(), ROUTES_BYTES).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) => {
-                return refuse(StatusCode::BAD_REQUEST, &format!("The body broke off: {error}"));
+                return refuse(StatusCode::BAD_REQUEST, &format!("The body was interrupted: {error}"));
             }
         };
         let routes: Routes = match serde_json::from_slice(&body) {
             Ok(routes) => routes,
             Err(error) => {
-                return refuse(StatusCode::BAD_REQUEST, &format!("The body is not a routing table: {error}"));
+                return refuse(StatusCode::BAD_REQUEST, &format!("The body is not a valid routing table: {error}"));
             }
         };
         let _writing = self.writing.lock().await;

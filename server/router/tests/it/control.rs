@@ -59,11 +59,11 @@ async fn what_is_not_a_table_is_refused_with_a_sentence() {
     client.send("PUT /routes HTTP/1.1\r\nHost: r\r\nContent-Length: 2\r\n\r\n{}").await;
     let answer = client.answer().await;
     assert_eq!(answer.status, 400);
-    assert!(answer.body.starts_with("The body is not a routing table: "), "{}", answer.body);
+    assert!(answer.body.starts_with("The body is not a valid routing table: "), "{}", answer.body);
     assert_eq!(world.control.version().await.unwrap(), 7);
     let nowhere = Control::new(std::path::Path::new("/nonexistent"));
     let error = nowhere.put(&shop(Up, &[])).await.unwrap_err();
-    assert!(error.to_string().starts_with("The router does not answer on /nonexistent/router.sock."));
+    assert!(error.to_string().starts_with("The router is not responding on /nonexistent/router.sock."));
 }
 
 #[tokio::test]

@@ -6,11 +6,11 @@ use crate::support::host_with;
 
 #[tokio::test]
 async fn a_build_fills_its_own_disks_and_no_other() {
-    for (place, name) in [("$1", "The source and what was made of it"), ("$2", "The files of the cache")] {
+    for (place, name) in [("$1", "The source and build output"), ("$2", "The build cache")] {
         let (_dir, mut host) = host_with(&format!("head -c 200000000 /dev/zero > {place}/big || exit 1"));
         host.config.limits.disk = Size { bytes: 64 << 20, files: 2000 };
         let built = host.build().await;
-        built.says("No space left on device").says(&format!(" !     {name} are on a full disk of "));
+        built.says("No space left on device").says(&format!(" !     Disk full: {name} used up "));
         assert_eq!(built.why(), "failed to compile Odd app");
     }
     let (_dir, mut host) = host_with("head -c 200000000 /dev/zero > /tmp/big || exit 1");
@@ -22,7 +22,7 @@ async fn a_build_fills_its_own_disks_and_no_other() {
 async fn a_build_of_too_many_files_ends() {
     let (_dir, mut host) = host_with("cd $1; for i in $(seq 5000); do : > $i || exit 1; done");
     host.config.limits.disk = Size { bytes: 64 << 20, files: 2000 };
-    host.build().await.says("No space left on device").says("The source and what was made of it");
+    host.build().await.says("No space left on device").says("The source and build output");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ async fn what_is_no_file_is_not_waited_for() {
     for (make, said) in [
         ("mkfifo Procfile", "it is not a regular file"),
         ("mkdir Procfile", "it is not a regular file"),
-        ("ln -s /dev/zero Procfile", "it is or lies behind a symbolic link"),
+        ("ln -s /dev/zero Procfile", "it is a symbolic link or reached through one"),
         ("head -c 300000 /dev/zero > Procfile", "it is larger than 256 KB"),
     ] {
         let (_dir, mut host) = host_with(make);
@@ -36,8 +36,8 @@ async fn what_is_no_file_is_not_waited_for() {
 async fn an_ignore_file_that_is_a_link_or_a_pipe_is_told() {
     let (_dir, mut host) = host_with("true");
     std::os::unix::fs::symlink("/etc/shadow", host.request.source.join(".slugignore")).unwrap();
-    host.build().await.says(".slugignore is not used: it is or lies behind a symbolic link").slug_made();
+    host.build().await.says("Ignoring .slugignore: it is a symbolic link or reached through one").slug_made();
     std::fs::remove_file(host.request.source.join(".slugignore")).unwrap();
     nix::unistd::mkfifo(&host.request.source.join(".slugignore"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    host.build().await.says(".slugignore is not used: it is not a regular file").slug_made();
+    host.build().await.says("Ignoring .slugignore: it is not a regular file").slug_made();
 }

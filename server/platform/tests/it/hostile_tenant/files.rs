@@ -36,15 +36,15 @@ async fn an_upload_that_is_no_slug_is_told_and_never_becomes_usable() {
     let put = path(slug["blob"]["url"].as_str().unwrap());
     let link = |path, target| entry(EntryType::Symlink, path, target, 0);
     for (archive, said) in [
-        (packed(&[link("app", "/var/lib/wharf/slugs")], 1024), "`app` is not under a directory ./app"),
-        (packed(&[link("./app/", "../../../slugs")], 1024), "`./app/` is not under a directory ./app"),
+        (packed(&[link("app", "/var/lib/wharf/slugs")], 1024), "`app` is not under ./app"),
+        (packed(&[link("./app/", "../../../slugs")], 1024), "`./app/` is not under ./app"),
         (packed(&[link("app/l", "/etc"), link("app/l/x", "y")], 1024), "would be written through a link"),
         (packed(&[entry(EntryType::Link, "app/p", "/etc/passwd", 0)], 1024), "`/etc/passwd` leads out"),
-        (packed(&[entry(EntryType::Regular, "app/../x", "", 0)], 1024), "leads out"),
+        (packed(&[entry(EntryType::Regular, "app/../x", "", 0)], 1024), "points outside"),
         (packed(&[entry(EntryType::GNULongName, "x", "", 1 << 40)], 1 << 20), "longer than 64 KB"),
         (packed(&[entry(EntryType::XHeader, "x", "", 1 << 40)], 1 << 20), "longer than 64 KB"),
-        (packed(&[entry(EntryType::Regular, "app/x", "", 1 << 40)], 1 << 20), "there is more in it than 1024 MB"),
-        (packed(&[entry(EntryType::Char, "app/x", "", 1 << 40)], 2 << 30), "there is more in it than 1024 MB"),
+        (packed(&[entry(EntryType::Regular, "app/x", "", 1 << 40)], 1 << 20), "it contains more than 1024 MB"),
+        (packed(&[entry(EntryType::Char, "app/x", "", 1 << 40)], 2 << 30), "it contains more than 1024 MB"),
         (packed(&[], 1024), "it is empty"),
         (packed(&[b"no archive at all".repeat(100)], 0), "not a readable tar archive"),
     ] {

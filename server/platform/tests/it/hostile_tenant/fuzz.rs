@@ -172,7 +172,7 @@ fn all_routes() -> Vec<(String, String)> {
 async fn nonsense_from_a_stranger_is_refused_and_harms_nobody() {
     let t = World::start().await;
     // Wrong credentials are counted, and told.
-    t.expects("shut for");
+    t.expects("locked for");
     t.app("dusk").await;
     let (fields, mut chance) = (fields(), Chance(0x0057_4841_5246));
     for (n, (method, route)) in all_routes().iter().enumerate() {
@@ -188,7 +188,7 @@ async fn nonsense_from_a_stranger_is_refused_and_harms_nobody() {
 async fn nonsense_from_those_who_may_do_everything_is_refused_too() {
     let t = World::start().await;
     // Wrong credentials are counted, and told.
-    t.expects("shut for");
+    t.expects("locked for");
     let (fields, mut chance) = (fields(), Chance(0x004f_574e_4552));
     for (n, (method, route)) in all_routes().iter().enumerate() {
         let email = format!("admin-{n}@example.com");

@@ -52,7 +52,7 @@ async fn nobody_calls_a_process_type_as_the_platform_calls_itself() {
         let body = json!({ "process_types": { name: "./forge" } });
         let (status, _, message) = t.owner.post("/apps/dusk/slugs", body).await.error();
         assert_eq!(status, 422, "{name}");
-        assert!(message.starts_with(&format!("Process type {name} cannot be used")), "{message}");
+        assert!(message.starts_with(&format!("Invalid process type {name}")), "{message}");
     }
     let body = json!({ "process_types": { "web": "./server\rheroku[web.1]: forged" } });
     assert_eq!(t.owner.post("/apps/dusk/slugs", body).await.error().0, 422);

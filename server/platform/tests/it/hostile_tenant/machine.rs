@@ -80,7 +80,7 @@ async fn nobody_makes_ever_more_teams() {
     assert_eq!(quota(&ada, "/users/~/quotas", "service_accounts").await, None);
     let (status, id, message) = make(9).await.error();
     assert_eq!((status, id.as_str()), (422, "quota_reached"));
-    assert!(message.starts_with("You may have 5 teams of one's own making (quota \"teams\")"), "{message}");
+    assert!(message.starts_with("You may have at most 5 created teams (quota \"teams\")"), "{message}");
     // To leave a team to somebody else is not to have made one less.
     let team = made.iter().find(|answer| answer.status == 201).unwrap().json()["name"].as_str().unwrap().to_owned();
     let admin = TeamMemberSave { email: "bob@example.com".into(), role: "admin".into() };
@@ -110,7 +110,7 @@ async fn nobody_makes_ever_more_service_accounts() {
     assert_eq!(quota(&ada, "/teams/acme/quotas", "teams").await, None);
     let (status, id, message) = make(20).await.error();
     assert_eq!((status, id.as_str()), (422, "quota_reached"));
-    assert!(message.contains("may have 10 service accounts (quota \"service_accounts\")"), "{message}");
+    assert!(message.contains("may have at most 10 service accounts (quota \"service_accounts\")"), "{message}");
     let set = t.owner.patch("/quotas", json!({ "service_accounts": 11, "teams": 1 })).await;
     assert_eq!(set.status, 200, "{set:?}");
     assert_eq!((make(20).await.status, make(21).await.status), (201, 422));

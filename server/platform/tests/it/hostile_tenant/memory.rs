@@ -96,7 +96,10 @@ async fn who_takes_the_last_place_twice_at_once_gets_it_once() {
     assert_eq!(made.iter().filter(|status| **status == 201).count(), 3, "{made:?}");
     let (status, id, message) = t.stranger.post("/apps", json!({})).await.error();
     assert_eq!((status, id.as_str()), (422, "quota_reached"));
-    assert!(message.contains("may have 3 apps (quota \"apps\")") && message.contains("administrator"), "{message}");
+    assert!(
+        message.contains("may have at most 3 apps (quota \"apps\")") && message.contains("administrator"),
+        "{message}"
+    );
     assert_eq!(quota(&t.stranger, "apps").await, (3, Some(3)));
     // Nobody raises their own.
     assert_eq!(t.stranger.patch("/users/~/quotas", json!({ "apps": 9 })).await.status, 403);

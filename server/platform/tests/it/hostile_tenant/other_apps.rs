@@ -26,7 +26,7 @@ async fn a_slug_that_cannot_be_unpacked_holds_up_its_own_app_only() {
     t.owner.post("/apps/dusk/releases", json!({ "slug": whole["id"] })).await;
     t.dynos("dusk", &["web.1 up v2"]).await;
 
-    let why = "`app` is not under a directory ./app";
+    let why = "`app` is not under ./app";
     t.log_with("poison", &format!("app[api]: The slug cannot be unpacked: {why}")).await;
     let status = until("the status says why", async || {
         let status = t.owner.get("/apps/poison/status").await.json();
@@ -35,7 +35,7 @@ async fn a_slug_that_cannot_be_unpacked_holds_up_its_own_app_only() {
     .await;
     assert_eq!(status["condition"], "crashed");
     let again = t.owner.post("/apps/poison/releases", json!({ "slug": slug })).await;
-    assert_eq!(again.error().2, format!("The slug cannot be unpacked: {why}. Make another one."));
+    assert_eq!(again.error().2, format!("The slug cannot be unpacked: {why}. Create another one."));
     // It was tried once.
     let tries: i64 = sqlx::query_scalar(
         "select coalesce(sum(attempt), 0) from jobs where kind = 'slugs.unpack'

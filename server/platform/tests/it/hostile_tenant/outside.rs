@@ -73,7 +73,7 @@ async fn a_source_that_kills_who_reads_it_fails_its_own_build() {
     let pid = until("it is fetched", async || downloader(&t).ok_or_else(|| "nobody".to_owned())).await;
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
     let failed = failed(&t, &number).await;
-    let why = "the source cannot be fetched: the process that fetched it failed (it was killed by signal 9)";
+    let why = "the source could not be fetched: the process that fetched it failed (it was killed by signal 9)";
     assert_eq!((&failed["status"], &failed["error"]), (&json!("failed"), &json!(why)));
     assert!(!t.leftovers().iter().any(|left| left.contains("download")), "{:?}", t.leftovers());
 }
@@ -90,7 +90,7 @@ async fn a_source_that_redirects_inside_is_not_fetched() {
     let (outside, _) = serve("127.0.0.1", outside).await;
     for path in ["a.tgz", "twice.tgz"] {
         let failed = failed(&t, &build(&t, &format!("{outside}/{path}")).await).await;
-        let why = "the source cannot be fetched: 127.0.0.2 (the target of a redirect) is a loopback address";
+        let why = "the source could not be fetched: 127.0.0.2 (the target of a redirect) is a loopback address";
         assert!(failed["error"].as_str().unwrap_or_default().starts_with(why), "{failed}");
     }
     assert_eq!(asked.load(Ordering::SeqCst), 0);

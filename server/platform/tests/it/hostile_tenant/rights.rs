@@ -131,10 +131,10 @@ async fn a_token_that_ends_makes_nothing_that_lasts() {
     for (method, path, body) in lasting_keys(&t).await {
         let refused = short.ask(method, &path).body(body.to_string()).await;
         assert_eq!(refused.status, 403, "{method} {path}: {refused:?}");
-        assert!(refused.text().contains("ends by itself"), "{method} {path}: {refused:?}");
+        assert!(refused.text().contains("This token expires"), "{method} {path}: {refused:?}");
     }
     let longer = short.post("/oauth/authorizations", json!({ "expires_in": 3600 })).await;
-    assert!(longer.error().2.contains("no token that ends later"), "{longer:?}");
+    assert!(longer.error().2.contains("cannot create a token that expires later"), "{longer:?}");
     // Without a word about its end it ends with its maker; so do its own.
     let child = short.post("/oauth/authorizations", json!({})).await.json();
     let left = child["access_token"]["expires_in"].as_i64().unwrap();

@@ -197,7 +197,7 @@ async fn folders_of_the_machine_are_for_administrators() {
     for url in ["file:///srv/repository", "file:///var/lib/wharf/git/x.git#main", " file:///etc "] {
         let body = json!({ "updates": [{ "buildpack": url }] }).to_string();
         let refused = t.stranger.ask("PUT", "/apps/dawn/buildpack-installations").body(body).await;
-        assert!(refused.error().2.contains("Only an administrator"), "{url}: {refused:?}");
+        assert!(refused.error().2.contains("Only a platform administrator"), "{url}: {refused:?}");
         let body = json!({ "source_blob": { "url": "https://a.example/x.tgz" }, "buildpacks": [{ "url": url }] });
         assert_eq!(t.stranger.post("/apps/dawn/builds", body).await.error().0, 403, "{url}");
     }
@@ -215,7 +215,7 @@ async fn folders_of_the_machine_are_for_administrators() {
     assert_eq!(build.status, 201, "{build:?}");
     let output = path(build.json()["output_stream_url"].as_str().unwrap());
     let said = t.anonymous.get(&output).await.text();
-    assert!(said.contains("only an administrator builds with it"), "{said}");
+    assert!(said.contains("which only administrators can use"), "{said}");
     assert_eq!(t.driver.started().len(), 0);
 }
 
