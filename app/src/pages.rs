@@ -1,4 +1,4 @@
-//! The pages, each in a file of its own.
+//! The pages, one per file.
 
 mod account;
 mod activity;

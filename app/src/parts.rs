@@ -1,4 +1,4 @@
-//! The parts that pages are made of. One file each.
+//! The UI components of the pages, one per file.
 
 mod action;
 mod ago;

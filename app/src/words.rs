@@ -1,4 +1,4 @@
-//! Numbers, times and sizes in words.
+//! Formatting of numbers, times and sizes.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike, Utc};
 
@@ -12,7 +12,7 @@ pub fn count(n: usize, one: &str, many: &str) -> String {
     format!("{} {}", thousands(n as u64), if n == 1 { one } else { many })
 }
 
-/// As [`count`], of a list that may go on: `50+ apps`.
+/// Like [`count`], for a list that may be incomplete: `50+ apps`.
 pub fn count_of(n: usize, more: bool, one: &str, many: &str) -> String {
     if more { format!("{}+ {many}", thousands(n as u64)) } else { count(n, one, many) }
 }
@@ -30,7 +30,7 @@ pub fn thousands(n: u64) -> String {
     out
 }
 
-/// `38 s`, `4 min 12 s`, `3 h 5 min`, `2 d 4 h`: a stretch of time in at most two units.
+/// `38 s`, `4 min 12 s`, `3 h 5 min`, `2 d 4 h`: a duration in at most two units.
 pub fn span(seconds: i64) -> String {
     let s = seconds.max(0);
     let two = |a: i64, x: &str, b: i64, y: &str| {
@@ -112,7 +112,7 @@ pub fn exact(at: DateTime<Utc>) -> String {
     )
 }
 
-/// `512 MB`, `1.2 GB`: bytes in the unit that people would choose.
+/// `512 MB`, `1.2 GB`: bytes in a suitable unit.
 pub fn bytes(n: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
     let (mut value, mut unit) = (n as f64, 0);
@@ -139,7 +139,7 @@ pub fn share(part: f64) -> String {
     if !(0.05..10.0).contains(&percent) { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
 }
 
-/// `0.05 %`, `3.10 %`, `60 %`: of one, as exact as it matters where little is much.
+/// `0.05 %`, `3.10 %`, `60 %`: of one, with more digits for small values.
 pub fn rare(part: f64) -> String {
     match part * 100.0 {
         0.0 => "0 %".into(),
@@ -153,7 +153,7 @@ pub fn milliseconds(ms: f64) -> String {
     if ms < 10_000.0 { format!("{} ms", thousands(ms.round() as u64)) } else { format!("{:.1} s", ms / 1000.0) }
 }
 
-/// `Next in the queue`, `Waiting for 2 other builds`: of a build at this place of the queue, from 1.
+/// `Next in the queue`, `Waiting for 2 other builds`: for a build at this position of the queue, from 1.
 pub fn queued(place: i64) -> String {
     match usize::try_from(place - 1).unwrap_or(0) {
         0 => "Next in the queue".into(),
@@ -161,7 +161,7 @@ pub fn queued(place: i64) -> String {
     }
 }
 
-/// A sentence as it goes on inside another.
+/// A sentence in lower case, for use inside another.
 pub fn lower(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|c| c.to_ascii_lowercase()).into_iter().chain(chars).collect()
@@ -205,7 +205,7 @@ pub fn initials(who: &str) -> String {
         [one] => one.chars().take(2).collect(),
         [first, .., last] => first.chars().take(1).chain(last.chars().take(1)).collect(),
     };
-    // The letters of all languages are as many bytes as the rest of this page; the CSS sees to them.
+    // Unicode case tables are as large as the rest of the page; the CSS does it.
     letters.to_ascii_uppercase()
 }
 

@@ -1,4 +1,4 @@
-//! Whoever is signed in: tokens, sessions and how the console looks.
+//! The user's own account: tokens, sessions and appearance.
 
 use api::{authorizations::Authorization, client::Page, passwords::Password, quotas::Quota, sessions::Session};
 use leptos::{either::Either, prelude::*};
@@ -185,7 +185,7 @@ fn Sessions() -> impl IntoView {
     .into_any()
 }
 
-/// `Firefox on Linux`, from a user agent; its first words where it is another program.
+/// `Firefox on Linux`, from a user agent; its first words for other programs.
 fn browser(agent: &str) -> String {
     let has = |word: &&(&str, &str)| agent.contains(word.0);
     let program = [("Firefox/", "Firefox"), ("Edg/", "Edge"), ("Chrome/", "Chrome"), ("Safari/", "Safari")];
@@ -265,7 +265,7 @@ fn SignInLink() -> impl IntoView {
     .into_any()
 }
 
-/// What one may have, apart from one's teams.
+/// The user's own quotas, without those of teams.
 #[component]
 fn Quotas() -> impl IntoView {
     let (client, Visitor(account)) = (client(), expect_context());

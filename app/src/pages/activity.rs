@@ -27,13 +27,13 @@ use crate::{
     words,
 };
 
-/// Where the address says that the timeline begins: before this release and this build, `?older=12.40`.
+/// The start of the timeline from the query: before this release and this build, `?older=12.40`.
 pub const OLDER: &str = "older";
 
 /// A point of the timeline.
 #[derive(Clone, PartialEq)]
 enum Item {
-    /// With the build that made it.
+    /// With the build that created it.
     Release(Box<Release>, Option<Made>),
     Build(Box<Build>),
 }
@@ -45,7 +45,7 @@ struct Made {
     message: Option<String>,
 }
 
-/// Releases that are ticked to be compared, at most two.
+/// Releases selected for comparison, at most two.
 #[derive(Clone, Copy)]
 struct Ticks(RwSignal<Vec<i32>>);
 
@@ -55,7 +55,7 @@ impl Ticks {
             Some(at) => drop(all.remove(at)),
             None => {
                 all.push(version);
-                // A third one takes the place of the one that was ticked first.
+                // A third one replaces the one that was selected first.
                 let over = all.len().saturating_sub(2);
                 all.drain(..over);
             }
@@ -71,7 +71,7 @@ impl Item {
         }
     }
 
-    /// Changes with everything that is shown, so that a changed item is drawn anew.
+    /// Changes with everything that is shown, so that a changed item is rerendered.
     fn key(&self) -> String {
         match self {
             Self::Release(r, build) => format!("{}{:?}{}{:?}{build:?}", r.id, r.status, r.current, r.error),
@@ -87,29 +87,29 @@ impl Item {
     }
 }
 
-/// A stretch of the timeline, and where the next one begins.
+/// A page of the timeline, and the start of the next one.
 #[derive(Clone, PartialEq)]
 struct Stretch {
     items: Vec<Item>,
     older: Option<String>,
 }
 
-/// The place in both lists that an address names.
+/// The positions in both lists from the query.
 fn places(older: Option<&str>) -> (Option<String>, Option<String>) {
     let number = |text: &str| text.parse::<u32>().ok().map(|n| n.to_string());
     let (release, build) = older.and_then(|text| text.split_once('.')).unwrap_or_default();
     (number(release), number(build))
 }
 
-/// One list of two pages and what was heard of since; a build that became a release is part of it. Where one
-/// page ends earlier than the other, the rest of the other is for the next stretch.
+/// Merges two pages and the live updates; a build that became a release is part of it. Where one
+/// page ends earlier than the other, the rest of the other belongs to the next page.
 fn stretch(releases: &Page<Release>, builds: &Page<Build>, status: Option<&AppStatus>, from: Option<&str>) -> Stretch {
     let ends = [
         releases.next.as_ref().and(releases.items.last()).map(|r| r.created_at),
         builds.next.as_ref().and(builds.items.last()).map(|b| b.created_at),
     ];
     let end = ends.into_iter().flatten().max();
-    // What moves is at the beginning.
+    // Live updates are at the beginning.
     let mut items = items(&releases.items, &builds.items, status.filter(|_| from.is_none()));
     items.retain(|item| end.is_none_or(|end| item.at() >= end));
     let after = end.map(|end| {
@@ -122,7 +122,7 @@ fn stretch(releases: &Page<Release>, builds: &Page<Build>, status: Option<&AppSt
         }
         format!("{}.{}", release.unwrap_or_default(), build.unwrap_or_default())
     });
-    // A stretch without an end of its own would be followed by itself.
+    // A page without an end would be followed by itself.
     Stretch { items, older: after.filter(|after| from != Some(after)) }
 }
 
@@ -187,7 +187,7 @@ pub fn ActivityPage() -> impl IntoView {
     let compared = Memo::new(move |_| query.with(|q| q.get("compare")).as_deref().and_then(pair));
     let ticks = Ticks(RwSignal::new(compared.get_untracked().map(|(a, b)| vec![a, b]).unwrap_or_default()));
     provide_context(ticks);
-    // The address follows the ticks, so that a comparison can be sent to somebody; and they follow it.
+    // The URL follows the selection, so that a comparison can be shared, and vice versa.
     let navigate = use_navigate();
     Effect::new(move |before: Option<()>| {
         let chosen = ticks.0.get();
@@ -241,7 +241,7 @@ fn Timeline(
         all.get().items.into_iter().filter(fits).collect::<Vec<_>>()
     });
     let today = Memo::new(move |_| clock.local(clock.now()).date());
-    // Days of the reader's zone, with their items.
+    // Days in the user's time zone, with their items.
     let days = Memo::new(move |_| {
         let mut days: Vec<(NaiveDate, Vec<Item>)> = Vec::new();
         for item in shown.get() {

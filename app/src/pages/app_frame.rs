@@ -15,17 +15,17 @@ use crate::{
     parts::{ActButton, Ago, Crumb, Deck, Glyph, Icon, PageHead, Show, Status, Toasts, act, condition},
 };
 
-/// The app that the address names, for all pages below it.
+/// The app of the URL, for all its pages.
 #[derive(Clone, Copy)]
 pub struct ThisApp {
     pub name: Memo<String>,
     pub status: LiveData<AppStatus>,
-    /// What whoever looks may do; nothing before the browser knows.
+    /// The user's permissions; `None` until the browser has them.
     rights: RwSignal<Vec<String>>,
 }
 
 impl ThisApp {
-    /// Reads the app's name from the address and provides the app by context.
+    /// Reads the app's name from the URL and provides the app through the context.
     pub fn provide() -> Self {
         let params = use_params_map();
         let name = Memo::new(move |_| params.with(|p| p.get("app").unwrap_or_default()));
@@ -36,7 +36,7 @@ impl ThisApp {
             |app| Some(Topic::App { app }),
         );
         let rights = RwSignal::new(Vec::new());
-        // Read once for all that ask: each time is a reading of the whole answer.
+        // Parsed once for all readers: each time parses the whole response.
         Effect::new(move |_| {
             if let Some(status) = status.get()
                 && rights.with_untracked(|rights| *rights != status.permissions)
@@ -54,19 +54,19 @@ impl ThisApp {
         expect_context()
     }
 
-    /// The address of a page of this app; `page` is empty or begins with a slash.
+    /// The path of a page of this app; `page` is empty or starts with a slash.
     pub fn path(self, page: &str) -> String {
         format!("/apps/{}{page}", self.name.get())
     }
 }
 
-/// Whether whoever looks may do `right` with the app. What one may not do is not offered.
+/// Whether the user has the permission `right` on the app. Other actions are not offered.
 pub fn may(status: Signal<AppStatus>, right: &'static str) -> Memo<bool> {
     Memo::new(move |_| status.with(|s| s.permissions.iter().any(|p| p == right)))
 }
 
 impl ThisApp {
-    /// As [`may`], where the app's status is not at hand; not before it has come.
+    /// Like [`may`], without the app's status at hand; false until it has arrived.
     pub fn may(self, right: &'static str) -> Memo<bool> {
         Memo::new(move |_| self.rights.with(|rights| rights.iter().any(|r| r == right)))
     }
@@ -109,10 +109,10 @@ pub fn AppFrame() -> impl IntoView {
         Signal::derive(
             move || if tab.get() == 0 { app.name.get() } else { format!("{} of {}", word(), app.name.get()) },
         );
-    // The log takes the whole window; everything else begins with the app's head. A memo, or
-    // every tab would make the head anew while the old one still listens.
+    // The log uses the whole window; all other pages start with the app's head. A memo, or
+    // every tab would recreate the head while the old one is still subscribed.
     let fixed = Memo::new(move |_| TABS[tab.get()].0 == "/logs");
-    // Shown until the app's status says otherwise, so that for nearly everybody nothing moves.
+    // Shown until the app's status says otherwise, so that the layout rarely shifts.
     let hides_logs = move || app.rights.with(|rights| !rights.is_empty() && !rights.iter().any(|r| r == "logs"));
     view! {
         <Deck title crumbs fixed>
@@ -163,7 +163,7 @@ fn Head(app: ThisApp, tab: Memo<usize>) -> impl IntoView {
     .into_any()
 }
 
-/// A release that visitors do not get, said on every page of the app: its push ended long ago.
+/// A release that does not start, shown on every page of the app, because its push has long finished.
 #[component]
 fn Held(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     let held = Memo::new(move |_| status.with(|s| s.held.clone()));

@@ -42,7 +42,7 @@ pub fn AppsPage() -> impl IntoView {
 /// The list's name in the address.
 const LIST: &str = "apps";
 
-/// All apps, as they were told since the page was opened.
+/// All apps, as received since the page was opened.
 fn live_apps() -> RwSignal<Option<Vec<AppSummary>>> {
     let (live_apps, live) = (RwSignal::new(None), Live::of_page());
     Effect::new(move |_| {
@@ -57,7 +57,7 @@ fn live_apps() -> RwSignal<Option<Vec<AppSummary>>> {
     live_apps
 }
 
-/// The rows of a page as they are now. What was made since comes only to a list that is whole: elsewhere it
+/// The current rows of a page. New apps are added only to a complete list: otherwise they
 /// may belong to another page.
 fn current(page: &Page<AppSummary>, live_apps: Option<&[AppSummary]>, is_first: bool) -> Vec<AppSummary> {
     match live_apps {
@@ -79,7 +79,7 @@ fn Apps(apps: Signal<Vec<AppSummary>>, is_part: Memo<bool>, next: Signal<Option<
     }
 }
 
-/// How urgently an app wants to be looked at: the lower the sooner.
+/// How urgently an app needs attention: lower is more urgent.
 fn urgency(app: &AppSummary) -> u8 {
     match app.condition {
         Condition::Crashed => 0,
@@ -93,8 +93,8 @@ fn urgency(app: &AppSummary) -> u8 {
     }
 }
 
-/// Attention first, then by traffic, then by name. Decided once: rows stay where they are while
-/// somebody looks at them, and a new app comes first.
+/// Attention first, then by traffic, then by name. Sorted once: rows keep their places while
+/// the page is shown, and a new app comes first.
 fn order(apps: &[AppSummary], before: Option<&Vec<Uuid>>) -> Vec<Uuid> {
     let place: HashMap<Uuid, usize> = before.into_iter().flatten().enumerate().map(|(i, id)| (*id, i)).collect();
     let mut sorted: Vec<&AppSummary> = apps.iter().collect();
@@ -212,7 +212,7 @@ fn Counts(apps: Signal<Vec<AppSummary>>, is_part: Memo<bool>) -> impl IntoView {
     .into_any()
 }
 
-/// What is wrong, and the way to it.
+/// What is wrong, with a link to it.
 #[component]
 fn Attention(apps: Signal<Vec<AppSummary>>) -> impl IntoView {
     let wrong = Memo::new(move |_| {
@@ -289,7 +289,7 @@ fn Row(id: Uuid, apps: Signal<Vec<AppSummary>>) -> impl IntoView {
     (move || row.get().map(|app| view! { <tr role="row">{cells(app)}</tr> })).into_any()
 }
 
-/// From this share of failed requests on, people should see it.
+/// The share of failed requests from which it is shown.
 const MANY: f64 = 0.001;
 
 fn cells(app: AppSummary) -> AnyView {
@@ -300,7 +300,7 @@ fn cells(app: AppSummary) -> AnyView {
         Tone::Idle => ("--c4", ""),
         _ => ("--c1", ""),
     };
-    // Of the last two minutes that are over.
+    // Of the last two full minutes.
     let rate = app.traffic.iter().rev().nth(1).map(|n| words::short_number(*n as f64 / 2.0));
     let traffic: Vec<f64> = app.traffic.iter().map(|n| *n as f64).collect();
     let requests: u64 = app.traffic.iter().sum();

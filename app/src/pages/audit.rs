@@ -1,4 +1,4 @@
-//! The audit log: who changed what, newest first. Looking for something works without scripts.
+//! The audit log: who changed what, newest first. The filter works without scripts.
 
 use api::{
     client::query,
@@ -17,7 +17,7 @@ use crate::{
 /// Rows of one page.
 const STEP: i64 = 100;
 
-/// What is looked for, as the page's address says.
+/// The filter in the query string.
 fn looked_for() -> EventQuery {
     let map = use_query_map().get();
     let field = |name: &str| map.get(name).map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
@@ -55,7 +55,7 @@ pub fn AuditPage() -> impl IntoView {
     .into_any()
 }
 
-/// Checks the chain when asked to.
+/// Verifies the hash chain on request.
 #[component]
 fn Verified() -> impl IntoView {
     let (busy, found) = (RwSignal::new(false), RwSignal::new(None::<(bool, String)>));
@@ -79,7 +79,7 @@ fn Verified() -> impl IntoView {
     .into_any()
 }
 
-/// A plain form: the address of the page says what is looked for.
+/// A plain form: the filter is in the URL.
 #[component]
 fn Fields() -> impl IntoView {
     let now = looked_for();

@@ -1,4 +1,4 @@
-//! One build: where is it, and what does it say?
+//! One build: its state and output.
 
 use api::builds::{Build, BuildStatus};
 use leptos::prelude::*;
@@ -37,7 +37,7 @@ pub fn BuildPage() -> impl IntoView {
         <Deck title crumbs>
             <div class="page">
                 {build.show(4, move |build| {
-                    // The status is newer where it knows the build: it moves.
+                    // If the status contains the build, it is newer: it is updated live.
                     let found = Memo::new(move |_| {
                         let n = number.get();
                         let data = app.status.get().and_then(|s| s.builds.into_iter().find(|b| b.number == n));
@@ -128,7 +128,7 @@ fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Build>) -> impl IntoView {
     .into_any()
 }
 
-/// A sentence without its end of what a build's error says: "failed to compile Python app".
+/// The sentence for a build's error such as "failed to compile Python app", without the full stop.
 fn how_it_ended(why: &str) -> String {
     let why = why.trim_end_matches('.');
     match why {

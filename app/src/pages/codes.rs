@@ -1,6 +1,6 @@
-//! The codes of errors, as Heroku gives them (behaviour.md 7.7).
+//! Heroku's error codes.
 
-/// What a code of the router or of a dyno means, in a sentence.
+/// The description of a router or dyno error code.
 pub fn meaning(code: &str) -> Option<&'static str> {
     Some(match code {
         "H10" => "App crashed: no web dyno is up and the last one crashed.",
@@ -28,7 +28,7 @@ pub fn meaning(code: &str) -> Option<&'static str> {
     })
 }
 
-/// The same in two or three words; nothing for a code that is not known.
+/// A short description; `None` for an unknown code.
 pub fn title(code: &str) -> &'static str {
     meaning(code).and_then(|text| text.split([':', '.']).next()).unwrap_or_default()
 }

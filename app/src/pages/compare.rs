@@ -1,4 +1,4 @@
-//! Two releases beside each other: what is different, and what users felt.
+//! The comparison of two releases: differences and user impact.
 
 use api::releases::{Changed, Commit, Impact, ReleaseChanges, ReleaseChangesQuery};
 use leptos::prelude::*;
@@ -11,7 +11,7 @@ use crate::{
     words,
 };
 
-/// Reads `v214..v218`, whatever the order.
+/// Parses `v214..v218`, in either order.
 pub fn pair(text: &str) -> Option<(i32, i32)> {
     let (a, b) = text.split_once("..")?;
     let version = |v: &str| v.trim_start_matches('v').parse::<i32>().ok().filter(|n| *n > 0);

@@ -124,7 +124,7 @@ fn Phase(title: &'static str, text: &'static str) -> impl IntoView {
     .into_any()
 }
 
-/// The overview of an app to which nothing was deployed yet: what to type, then the build itself.
+/// The overview of an app without a deploy: the commands, then the build.
 #[component]
 pub fn FirstPush(status: Signal<AppStatus>) -> impl IntoView {
     let app = ThisApp::of_page();
@@ -201,7 +201,7 @@ pub fn FirstPush(status: Signal<AppStatus>) -> impl IntoView {
     .into_any()
 }
 
-/// A way on for somebody without code at hand.
+/// An alternative for users without code of their own.
 #[component]
 fn Samples(app: ThisApp) -> impl IntoView {
     let client = client();
@@ -242,7 +242,7 @@ fn Waiting() -> impl IntoView {
     .into_any()
 }
 
-/// How a build is, in a word.
+/// The state of a build in a word.
 #[component]
 pub fn BuildWord(state: BuildStatus) -> impl IntoView {
     use crate::parts::{Status, Tone};

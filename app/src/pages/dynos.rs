@@ -1,4 +1,4 @@
-//! A dyno on several pages: its state, what it uses, and why it crashed.
+//! Views of a dyno used by several pages: its state, usage, and why it crashed.
 
 use api::{
     dynos::{Dyno, DynoState, DynoUsage},
@@ -31,7 +31,7 @@ pub fn dyno_of(status: Signal<AppStatus>, name: String) -> Memo<Option<Dyno>> {
     Memo::new(move |_| status.with(|s| s.dynos.iter().find(|d| d.name == name).cloned()))
 }
 
-/// Two cells: memory against its quota, and CPU as a share of a core. Empty until they are measured.
+/// Two cells: memory against its quota, and CPU as a share of a core. Empty until measured.
 pub fn usage_cells(name: &str, dyno: Memo<Option<Dyno>>) -> AnyView {
     let label = format!("Memory of {name}");
     let usage =
@@ -52,7 +52,7 @@ pub fn usage_cells(name: &str, dyno: Memo<Option<Dyno>>) -> AnyView {
     .into_any()
 }
 
-/// A card for each dyno that has crashed, at most so many.
+/// A card for each crashed dyno, up to a maximum.
 #[component]
 pub fn CrashCards(app: ThisApp, status: Signal<AppStatus>, most: usize) -> impl IntoView {
     let crashed = Memo::new(move |_| {
@@ -126,7 +126,7 @@ fn last_line(line: &LogLine, clock: Clock) -> AnyView {
     view! { <span class="c">{at}" "</span><bdi class=class>{ansi::strip(&line.text)}</bdi>"\n" }.into_any()
 }
 
-/// Restarts one dyno; for who may.
+/// Restarts one dyno, with the permission.
 #[component]
 pub fn RestartButton(app: ThisApp, name: String, word: &'static str, class: &'static str) -> impl IntoView {
     let busy = RwSignal::new(false);

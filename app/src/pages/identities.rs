@@ -1,4 +1,4 @@
-//! By whom one's own account is vouched for: a section of the account page, with what waits to be linked.
+//! The user's sign-in methods: a section of the account page, with accounts that wait to be linked.
 
 use api::{
     client::{Page, segment},
@@ -19,10 +19,10 @@ use crate::{
 
 type List = LiveData<Page<Identity>>;
 
-/// The accounts at providers that sign this one in, and how another one is added.
+/// The linked accounts, and how to add another.
 #[component]
 pub fn Identities(
-    /// Another way in, if there is one.
+    /// Another sign-in method, if there is one.
     password: LiveData<Password>,
 ) -> impl IntoView {
     let (first, other, options) = (client(), client(), client());
@@ -51,7 +51,7 @@ pub fn Identities(
 #[component]
 fn Rows(list: Signal<Page<Identity>>, password: Signal<Password>, identities: List) -> impl IntoView {
     let query = use_query_map();
-    // Who has but one way in would lock themselves out. Others may be on another page.
+    // Removing the only sign-in method would lock the user out. Others may be on another page.
     let is_last = Memo::new(move |_| {
         let is_whole = query.with(|q| q.get("identities").is_none()) && list.with(|p| p.next.is_none());
         is_whole && list.with(|p| p.items.len() == 1) && !password.with(|p| p.enabled && p.set)
@@ -92,7 +92,7 @@ fn Rows(list: Signal<Page<Identity>>, password: Signal<Password>, identities: Li
     .into_any()
 }
 
-/// One way in, and what can be done about it.
+/// One sign-in method with its actions.
 #[component]
 pub fn IdentityRow(identity: Identity, does: AnyView) -> impl IntoView {
     view! {
@@ -128,7 +128,7 @@ fn AddSignInMethod(options: Signal<SignInOptions>) -> impl IntoView {
     .into_any()
 }
 
-/// Why the account at a provider that somebody just came from was not linked: `?error=…&provider=…`
+/// Why the account at the provider was not linked: `?error=…&provider=…`
 #[component]
 fn NotLinked(options: Signal<SignInOptions>) -> impl IntoView {
     let query = use_query_map();
@@ -147,7 +147,7 @@ fn NotLinked(options: Signal<SignInOptions>) -> impl IntoView {
     }
 }
 
-/// An account at a provider that waits for the owner's word. The forms work without scripts.
+/// An account that waits to be linked or declined. The forms work without scripts.
 #[component]
 fn Proposal(proposal: IdentityProposal, proposals: LiveData<Vec<IdentityProposal>>, identities: List) -> impl IntoView {
     let (busy, toasts, clock) = (RwSignal::new(false), Toasts::of_page(), Clock::of_page());

@@ -1,4 +1,4 @@
-//! Who vouches for people at sign-in, for administrators: providers and their rules.
+//! Identity providers and their rules, for administrators.
 
 mod details;
 mod rules;
@@ -44,7 +44,7 @@ fn list(domains: &str) -> Vec<String> {
     domains.split([',', ' ']).map(str::trim).filter(|d| !d.is_empty()).map(String::from).collect()
 }
 
-/// What a rule says, in words.
+/// The description of a rule.
 fn words(rule: &IdentityRule) -> String {
     let who = match (&rule.domain, &rule.group) {
         (Some(domain), _) => format!("Anyone with an address at {domain}"),
@@ -129,7 +129,7 @@ fn Provider(provider: IdentityProvider, providers: Providers) -> impl IntoView {
     .into_any()
 }
 
-/// Whom a provider lets in: all who have an address of its domains, or those alone who are let in by something else.
+/// Whether a provider admits everybody with an address in its domains, or only those admitted otherwise.
 #[component]
 fn Admits(#[prop(into)] id: String, admits: RwSignal<bool>) -> impl IntoView {
     let hint = format!("{id}-hint");

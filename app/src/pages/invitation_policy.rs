@@ -1,4 +1,4 @@
-//! Who may bring new people to the platform: a section of the page about sign-in.
+//! Who can invite new users to the platform: a section of the sign-in settings.
 
 use api::invitation_policy::{InvitationPolicy, InvitationPolicyUpdate};
 use leptos::prelude::*;
@@ -8,14 +8,14 @@ use crate::{
     parts::{Toasts, act},
 };
 
-/// The policies, and what each means.
+/// The policies with their labels.
 const WHO: [(&str, &str); 3] = [
     ("administrators", "administrators only"),
     ("teams", "administrators, and admins of teams that are allowed to"),
     ("domains", "everybody, limited to the domains below"),
 ];
 
-/// A choice and the domains that it is bound to.
+/// The policy and its domains.
 #[component]
 pub fn InvitationPolicySection() -> impl IntoView {
     let first = client();

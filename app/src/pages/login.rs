@@ -1,4 +1,4 @@
-//! Sign in: through a provider, by password and code, or by a link that works once. Works without scripts.
+//! Sign in: through a provider, with password and code, or with a one-time link. Works without scripts.
 
 use api::{
     client::segment,
@@ -17,8 +17,8 @@ use crate::{
     parts::{Cmd, Glyph, Icon},
 };
 
-/// Where `next` leads, in words of ours; nothing for what is no page of the console. Anybody can send somebody
-/// here, and shall not choose words that the platform seems to say.
+/// The description of `next`; `None` if it is not a page of the console. Links to this page can come from
+/// anywhere and must not be able to put text on it.
 fn place_of(next: &str) -> Option<&'static str> {
     let path = next.split(['?', '#']).next()?.strip_prefix('/')?;
     match path.split('/').collect::<Vec<_>>().as_slice() {
@@ -33,7 +33,7 @@ fn place_of(next: &str) -> Option<&'static str> {
     }
 }
 
-/// `/login`, and where somebody ends who is not let in: `/login?error=…`.
+/// `/login`, also with the reason of a failed sign-in: `/login?error=…`.
 #[component]
 pub fn LoginPage() -> impl IntoView {
     let client = client();
@@ -113,7 +113,7 @@ fn Buttons(providers: Vec<SignInProvider>, next: Option<String>) -> impl IntoVie
                 "google" => "globe",
                 _ => "shield",
             };
-            // The server answers these, not the pages.
+            // These are handled by the server, not by pages.
             view! {
                 <a class=if at == 0 { "btn pri" } else { "btn" } rel="external" href=format!("/login/oauth/{}{next}", segment(&provider.name))>
                     <Icon name=icon/>"Continue with "{provider.title}
@@ -136,7 +136,7 @@ fn ByLink() -> impl IntoView {
     .into_any()
 }
 
-/// Water below a pier: the one picture in the console.
+/// Water below a pier: the only illustration in the console.
 #[component]
 fn Harbour() -> impl IntoView {
     let wave = |y: f64| {

@@ -1,4 +1,4 @@
-//! The log: what was said at that moment?
+//! The log of an app.
 
 mod detail;
 mod histogram;
@@ -19,18 +19,18 @@ use viewer::{Viewer, ViewerView};
 /// Lines in the page that the server sends.
 const FIRST_LINES: u32 = 100;
 
-/// Where in the log the reader is.
+/// The position in the log.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Place {
-    /// At the end, which moves.
+    /// At the end, live.
     Newest,
     /// From a moment on.
     At(DateTime<Utc>),
-    /// At a line, which is marked.
+    /// At a line, which is selected.
     Line(u64),
 }
 
-/// What the parts of the page share.
+/// State shared by the parts of the page.
 #[derive(Clone, Copy)]
 pub struct Reading {
     pub filter: RwSignal<LogFilter>,
@@ -38,7 +38,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// What the address asks for: `?q=…&source=…&dyno=…&level=…&line=…&at=…`.
+    /// The state in the query: `?q=…&source=…&dyno=…&level=…&line=…&at=…`.
     fn from_address() -> Self {
         let query = use_query_map();
         let of = |key: &str| query.with_untracked(|q| q.get(key)).filter(|v| !v.is_empty());
@@ -93,7 +93,7 @@ pub fn page_at(filter: &LogFilter, place: Place, lines: u32) -> LogLinesQuery {
             query.filter.since = Some(at);
             query.after = Some(0);
         }
-        // Some lines before it, so that one sees what led to it.
+        // Some lines before it, for context.
         Place::Line(n) => query.after = Some(n.saturating_sub(u64::from(lines / 4).max(1))),
     }
     query
@@ -117,7 +117,7 @@ pub fn LogsPage() -> impl IntoView {
             client.log_line_list(&name, &query)
         },
     );
-    // The address follows, so that what is seen can be sent to somebody.
+    // The URL follows, so that the view can be shared.
     Effect::new(move |before: Option<()>| {
         let address = reading.address();
         if before.is_some()

@@ -1,4 +1,4 @@
-//! Metrics: since which event is it slow, and what does it use?
+//! Metrics: response times, errors and usage, with events.
 
 use std::collections::BTreeSet;
 
@@ -27,10 +27,10 @@ use crate::{
 
 const RANGES: [(i64, &str); 4] = [(1, "1 h"), (24, "24 h"), (168, "7 days"), (720, "30 days")];
 
-/// Which stretch of time is shown.
+/// The time range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Range {
-    /// The last hours, moving.
+    /// The last hours, live.
     Last(i64),
     Between(DateTime<Utc>, DateTime<Utc>),
 }
@@ -85,7 +85,7 @@ pub fn MetricsPage() -> impl IntoView {
     .into_any()
 }
 
-/// What is shown instead of five empty charts.
+/// Shown instead of five empty charts.
 fn nothing(app: ThisApp) -> AnyView {
     view! {
         <section class="empty" aria-labelledby="nothing" style="padding-block:44px">
@@ -102,7 +102,7 @@ fn range_key(range: Range) -> String {
     format!("{range:?}")
 }
 
-/// Moves the right edge: every point for an hour, now and then for more.
+/// Updates the right edge: on every point for an hour, less often for longer ranges.
 pub fn refresh(app: ThisApp, range: RwSignal<Range>, metrics: LiveData<Metrics>, client: api::Client) {
     let live = Live::of_page();
     Effect::new(move |_| {
@@ -237,7 +237,7 @@ fn Charts(app: ThisApp, metrics: Signal<Metrics>, range: RwSignal<Range>) -> imp
     .into_any()
 }
 
-/// Where the log has a code: the router's lines name it as a field, those of dynos in words.
+/// The log search for a code: a field in router lines, text in dyno lines.
 fn lines_of(code: &str) -> String {
     let before = if code.starts_with('H') { "code%3D" } else { "Error%20" };
     format!("/logs?q={before}{code}")

@@ -1,4 +1,4 @@
-//! What is shown at an address where nothing is.
+//! The 404 page.
 
 use leptos::prelude::*;
 use leptos_meta::Title;

@@ -1,4 +1,4 @@
-//! Programs of others: the page that asks whether one may act, and one's own clients.
+//! OAuth clients: the consent page, and the user's own clients.
 
 use api::{
     client::Page,
@@ -13,7 +13,7 @@ use crate::{
     parts::{ActButton, CopyButton, Each, Icon, Pager, act},
 };
 
-/// What a scope lets a program do, in words.
+/// The description of a scope.
 fn meaning(scope: &str) -> &'static str {
     match scope {
         "global" => "Full access to your account and all your apps",
@@ -26,7 +26,7 @@ fn meaning(scope: &str) -> &'static str {
     }
 }
 
-/// The question that the page's address asks.
+/// The authorization request in the query string.
 fn consent_query() -> ConsentQuery {
     let map = use_query_map().get();
     let field = |name: &str| map.get(name).filter(|t| !t.is_empty());
@@ -41,7 +41,7 @@ fn consent_query() -> ConsentQuery {
     }
 }
 
-/// `/oauth/authorize`: may this program act for you?
+/// `/oauth/authorize`: the consent page.
 #[component]
 pub fn ConsentPage() -> impl IntoView {
     let client = client();
@@ -89,7 +89,7 @@ fn Question(consent: Consent) -> impl IntoView {
     .into_any()
 }
 
-/// One's own clients: a section of the account page.
+/// The user's own clients: a section of the account page.
 #[component]
 pub fn OauthClients() -> impl IntoView {
     let client = client();

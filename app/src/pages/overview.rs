@@ -1,4 +1,4 @@
-//! An app at a glance: does it run, was the last release good?
+//! The overview of an app: its state, traffic and last release.
 
 use api::{
     dynos::DynoState,
@@ -23,7 +23,7 @@ use crate::{
     words,
 };
 
-/// Whether code was ever released.
+/// Whether code has ever been released.
 pub fn is_deployed(status: &AppStatus) -> bool {
     status.releases.iter().any(|r| r.slug.is_some()) || status.releases.len() >= 10
 }
@@ -33,7 +33,7 @@ pub fn is_deployed(status: &AppStatus) -> bool {
 pub fn OverviewPage() -> impl IntoView {
     let app = ThisApp::of_page();
     app.status.show(6, move |status| {
-        // Decided when the page is opened: whoever watches the first push sees it to its end.
+        // Decided when the page is opened, so that a first push is shown to its end.
         let first = Memo::new(move |before: Option<&bool>| match before {
             Some(true) => true,
             _ => status.with(|s| !is_deployed(s)),
@@ -67,7 +67,7 @@ fn Overview(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     .into_any()
 }
 
-/// What the last points add up to, for the row of figures.
+/// Totals of the last points, for the row of figures.
 #[derive(Clone, PartialEq, Default)]
 struct Sums {
     requests: Vec<f64>,
@@ -159,7 +159,7 @@ fn unknown() -> (String, String) {
     ("–".into(), String::new())
 }
 
-/// The number and the unit of what is said of it.
+/// Splits a text into number and unit.
 fn in_two(text: String) -> (String, String) {
     text.split_once(' ').map(|(n, unit)| (n.to_owned(), unit.to_owned())).unwrap_or_default()
 }

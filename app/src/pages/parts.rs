@@ -1,4 +1,4 @@
-//! All parts on one page, for whoever works on them. Only in development builds.
+//! All UI components on one page, for development. Only in development builds.
 
 use api::{
     log_lines::{LogLevel, LogLine},

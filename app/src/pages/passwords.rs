@@ -1,4 +1,4 @@
-//! Passwords: the form that signs in, one's own on the account page, and the switch for administrators.
+//! Passwords: the sign-in form, the section of the account page, and the switch for administrators.
 
 use api::passwords::{
     Password, PasswordCreate, PasswordEnrolment, PasswordPolicy, PasswordPolicyUpdate, PasswordProof, PasswordSignIn,
@@ -12,16 +12,16 @@ use crate::{
     words,
 };
 
-/// Where the page for signing in says what was refused.
+/// The element of the sign-in page that shows errors.
 pub const REFUSED: &str = "refused";
 
-/// E-mail address, password and code, on the page for signing in. Without scripts the server answers it.
+/// Email address, password and code on the sign-in page. Without scripts the server handles the form.
 #[component]
 pub fn PasswordForm(
     next: Option<String>,
-    /// Whether there is no other way in above it.
+    /// Whether there is no other sign-in method above it.
     is_first: bool,
-    /// What was refused, for the page to say.
+    /// The error, shown by the page.
     refused: RwSignal<Option<String>>,
 ) -> impl IntoView {
     let (email, password, code) = (NodeRef::<html::Input>::new(), NodeRef::new(), NodeRef::new());
@@ -34,7 +34,7 @@ pub fn PasswordForm(
             return;
         }
         busy.set(true);
-        // From the fields: a browser that remembers fills them in before the page is alive.
+        // From the fields: browsers autofill them before hydration.
         let typed = |field: NodeRef<html::Input>| field.get_untracked().map(|f| f.value()).unwrap_or_default();
         let sign_in =
             PasswordSignIn { email: typed(email), password: typed(password), code: typed(code), next: to.clone() };
@@ -69,21 +69,21 @@ pub fn PasswordForm(
     .into_any()
 }
 
-/// What the account page is about to do with the password.
+/// The state of the password section.
 #[derive(Clone, PartialEq)]
 enum Step {
     Rest,
-    /// Begun: an authenticator is told the secret, and has to show a code.
+    /// Setup: the authenticator app gets the secret, and a code has to confirm it.
     Enrol(PasswordEnrolment),
-    /// In force: the recovery codes, shown once.
+    /// Active: the recovery codes, shown once.
     Codes(Vec<String>),
 }
 
-/// One's own password: a section of the account page. Nothing where there are none.
+/// The user's own password: a section of the account page. Empty if passwords are off.
 #[component]
 pub fn Passwords(password: LiveData<Password>) -> impl IntoView {
     let step = RwSignal::new(Step::Rest);
-    // What is shown once, and has the focus, is not drawn anew because an answer came meanwhile.
+    // What is shown only once, and has the focus, is not rerendered when a response arrives.
     let card = move |now: &dyn Fn() -> Password| match step.get() {
         Step::Codes(codes) => view! { <Codes codes step/> }.into_any(),
         Step::Enrol(enrolment) => view! { <Enrol enrolment step password/> }.into_any(),
@@ -159,7 +159,7 @@ fn Enrol(enrolment: PasswordEnrolment, step: RwSignal<Step>, password: LiveData<
             password.refetch();
         });
     };
-    // An address of its own, in which nothing can run, instead of markup in the page.
+    // A data URL, in which scripts cannot run, instead of markup in the page.
     let picture = format!("data:image/svg+xml,{}", api::client::segment(&enrolment.qr));
     view! {
         <div class="in enrol">
@@ -184,7 +184,7 @@ fn Enrol(enrolment: PasswordEnrolment, step: RwSignal<Step>, password: LiveData<
 fn Codes(codes: Vec<String>, step: RwSignal<Step>) -> impl IntoView {
     let text = codes.join("\n") + "\n";
     let file = text.clone();
-    // Shown once: whoever uses a keyboard is led to them when they are there, not when they were asked for.
+    // Shown once: keyboard focus moves to them when they appear, not when they are requested.
     Effect::new(|_| dom::bring("codes-h"));
     view! {
         <div class="in stack g3 small">
@@ -276,7 +276,7 @@ fn Remove(password: LiveData<Password>) -> impl IntoView {
     .into_any()
 }
 
-/// Whether anybody is let in by a password: a section of the page on signing in, for administrators.
+/// Whether password sign-in is on: a section of the sign-in settings, for administrators.
 #[component]
 pub fn PasswordSwitch() -> impl IntoView {
     let first = client();

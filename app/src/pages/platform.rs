@@ -1,4 +1,4 @@
-//! The platform itself: what its machinery does, and whether its checks hold.
+//! The platform itself: checks, reconcilers and jobs.
 
 use api::{
     live::Topic,

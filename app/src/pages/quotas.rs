@@ -1,4 +1,4 @@
-//! Quotas, for administrators: those that hold for everybody, and those of one account or team.
+//! Quotas, for administrators: the defaults, and those of one account or team.
 
 mod change;
 mod table;
@@ -14,19 +14,19 @@ use crate::{
     parts::{Cmd, Crumb, Deck, Icon, PageHead},
 };
 
-/// Whose quotas they are.
+/// The owner of the quotas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// Of all who have none of their own.
+    /// The defaults.
     Everybody,
-    /// Of an account, by its address.
+    /// An account, by email address.
     User(String),
-    /// Of a team, by its name.
+    /// A team, by name.
     Team(String),
 }
 
 impl Whose {
-    /// What somebody typed: an address, or the name of a team. Nothing typed is nobody.
+    /// Parses an email address or team name; `None` if empty.
     fn named(text: &str) -> Option<Self> {
         let text = text.trim().to_owned();
         match text.contains('@') {
@@ -37,7 +37,7 @@ impl Whose {
     }
 }
 
-/// Where quotas of `whose` are changed: an address, or the name of a team.
+/// The URL of the quotas of `whose`: an email address or team name.
 pub fn page_of(whose: &str) -> String {
     format!("/quotas?of={}#of", api::client::segment(whose))
 }
@@ -62,7 +62,7 @@ pub fn QuotasPage() -> impl IntoView {
     .into_any()
 }
 
-/// Looks somebody up, and shows what is theirs. The address names them, so that it works without scripts.
+/// Looks up an account or team and shows its quotas. It is part of the URL, so that this works without scripts.
 #[component]
 fn OfOne() -> impl IntoView {
     let query = use_query_map();

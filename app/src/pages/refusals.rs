@@ -1,6 +1,6 @@
-//! Why somebody was not let in, or their account elsewhere not linked: the sentences for them.
+//! Messages for failed sign-ins and failed linking of accounts.
 
-/// What to do about a refusal. `from` is the provider's name on its button.
+/// The message for an error code. `from` is the provider's name on its button.
 pub fn sentence(why: &str, from: &str) -> String {
     match why {
         "expired" => "This link has expired. Links are valid for 30 minutes; create a new one.".into(),

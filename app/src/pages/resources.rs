@@ -1,4 +1,4 @@
-//! What runs, how much of it, and why something does not.
+//! Process types, their scale, and dynos.
 
 use std::collections::BTreeMap;
 
@@ -20,10 +20,10 @@ use crate::{
     words,
 };
 
-/// What is to change, by process type: how many, and of which size.
+/// Pending changes by process type: quantity and size.
 type Changes = BTreeMap<String, (Option<i32>, Option<String>)>;
 
-/// The process type that is not scaled: the release phase.
+/// The process type that cannot be scaled: the release phase.
 const RELEASE: &str = "release";
 
 /// `/apps/:app/resources`

@@ -1,4 +1,4 @@
-//! Going back to an earlier release, with what that would do said first.
+//! Rolling back to an earlier release, after showing the consequences.
 
 use api::releases::{ReleaseCreate, RollbackEffects};
 use leptos::prelude::*;
@@ -9,7 +9,7 @@ use crate::{
     parts::{ActButton, Dialog, Icon, Show, Toasts, act},
 };
 
-/// Opens the question; nothing happens before the answer.
+/// Opens the confirmation dialog.
 #[component]
 pub fn RollbackButton(app: String, version: i32) -> impl IntoView {
     let open = RwSignal::new(false);
@@ -25,7 +25,7 @@ pub fn RollbackButton(app: String, version: i32) -> impl IntoView {
             toasts.done(format!("Released v{}: {}", release.version, release.description));
         });
     });
-    // A page has many of these: the question is made when it is first asked, and stays, so that it can close.
+    // A page has many of these: the dialog is created when first opened, and kept so that it can close.
     let wanted = Memo::new(move |before: Option<&bool>| before == Some(&true) || open.get());
     let deploys = ThisApp::of_page().may("deploy");
     view! {

@@ -1,4 +1,4 @@
-//! Settings of an app: its name, config vars, buildpacks, maintenance, and its end.
+//! Settings of an app: name, config vars, buildpacks, maintenance, destruction.
 
 mod access;
 mod config_vars;
@@ -15,7 +15,7 @@ use config_vars::ConfigVarsSection;
 use destroy::DestroySection;
 use general::{BuildpacksSection, GeneralSection, MaintenanceSection};
 
-/// The sections, and the right without which there is none.
+/// The sections, and the permission that each requires.
 const SECTIONS: [(&str, &str, &str); 6] = [
     ("general", "General", "view"),
     ("config", "Config vars", "config"),

@@ -1,6 +1,6 @@
-//! What a one-time link opens: whom it signs in, and the button that does it. Works without scripts.
+//! The page of a one-time link: the account, and the button that signs in. Works without scripts.
 //!
-//! The page only asks. The secret is used up by the form, which the API takes from this page alone.
+//! The page only asks. The form uses up the secret; the API accepts it only from this page.
 
 use api::{client::segment, sessions::SignInLinkInfo};
 use leptos::{either::Either, prelude::*};
@@ -19,7 +19,7 @@ pub fn SignInLinkPage() -> impl IntoView {
     let client = client();
     let secret = use_params_map().with_untracked(|params| params.get("secret").unwrap_or_default());
     let action = format!("/login/{}", segment(&secret));
-    // A link that does not work is an answer, too.
+    // An invalid link is a response too.
     let link: LiveData<Option<SignInLinkInfo>> =
         fetched(|| (), move |()| client.sign_in_link_info(&secret).or(|err| err.status == 404, "null"));
     view! {

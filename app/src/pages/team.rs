@@ -1,4 +1,4 @@
-//! A team: its people, what they may do with which app, its invitations and service accounts.
+//! A team: its people, their access to apps, its invitations and service accounts.
 
 pub mod access;
 mod new_people;
@@ -27,13 +27,13 @@ use people::People;
 use quotas::Quotas;
 use service_accounts::ServiceAccounts;
 
-/// The team that the address names, and what is known of it.
+/// The team of the URL and its data.
 #[derive(Clone, Copy)]
 pub struct ThisTeam {
     pub name: Memo<String>,
     pub team: LiveData<Team>,
     pub members: LiveData<Page<TeamMember>>,
-    /// Empty for those who may not see them.
+    /// Empty without the permission.
     pub invitations: LiveData<Page<TeamInvitation>>,
     pub access: LiveData<Page<TeamAccess>>,
 }
@@ -58,7 +58,7 @@ impl ThisTeam {
         }
     }
 
-    /// Asks again for all that a change of people may have changed.
+    /// Refetches all data that depends on the members.
     fn refetch(self) {
         self.members.refetch();
         self.invitations.refetch();

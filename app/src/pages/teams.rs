@@ -1,4 +1,4 @@
-//! The teams that one is in, and what waits for an answer: invitations, and apps on offer.
+//! The user's teams, and what awaits a response: invitations and app transfers.
 
 use api::{
     app_transfers::{AppTransfer, AppTransferUpdate},

@@ -14,7 +14,7 @@ const SCOPES: [(&str, &str); 4] = [
     ("global", "full access, including the account"),
 ];
 
-/// What was chosen.
+/// The selected values.
 #[derive(Clone, Copy)]
 pub struct Chosen {
     scope: RwSignal<String>,
@@ -22,12 +22,12 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// The usual: apps with their config vars, for 90 days.
+    /// The default: apps with their config vars, for 90 days.
     pub fn usual() -> Self {
         Self { scope: RwSignal::new(SCOPES[0].0.to_owned()), life: RwSignal::new(LIVES[1].1.to_owned()) }
     }
 
-    /// The request for a token like this.
+    /// The request that creates the token.
     pub fn create(self, description: String) -> AuthorizationCreate {
         let life = self.life.get_untracked();
         let expires_in = life.parse::<u64>().map_or_else(|_| life.into(), Into::into);
@@ -39,12 +39,12 @@ impl Chosen {
     }
 }
 
-/// The two choices. `of` is in their labels: `a token of deploy-bot`.
+/// The two selects. `of` is part of their labels: `a token of deploy-bot`.
 #[component]
 pub fn TokenFields(
     chosen: Chosen,
     #[prop(into)] of: String,
-    /// Whether the token may be for everything that its owner may do.
+    /// Whether the scope `global` is offered.
     everything: bool,
 ) -> impl IntoView {
     let scopes = SCOPES.into_iter().filter(move |(scope, _)| everything || *scope != "global");

@@ -1,4 +1,4 @@
-//! Somebody's account, for administrators: by whom it is vouched for, and where its quotas are.
+//! A user's account, for administrators: sign-in methods, and a link to its quotas.
 
 use api::{client::Page, identities::Identity};
 use leptos::prelude::*;
@@ -10,12 +10,12 @@ use crate::{
     parts::{AskFirst, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, act},
 };
 
-/// Where somebody's account is shown.
+/// The URL of a user's page.
 pub fn page_of_user(email: &str) -> String {
     format!("/users/{}", api::client::segment(email))
 }
 
-/// `/users/:user`, by address
+/// `/users/:user`, by email address
 #[component]
 pub fn UserPage() -> impl IntoView {
     let params = use_params_map();
@@ -53,7 +53,7 @@ pub fn UserPage() -> impl IntoView {
     .into_any()
 }
 
-/// The button that takes a way in from somebody.
+/// The button that unlinks a user's sign-in method.
 fn unlink(user: Memo<String>, identity: &Identity, identities: LiveData<Page<Identity>>) -> AnyView {
     let (busy, client, toasts) = (RwSignal::new(false), client(), Toasts::of_page());
     let (id, title) = (identity.id.to_string(), identity.title.clone());

@@ -1,4 +1,4 @@
-//! Who has an account: a section of the page about sign-in, for administrators.
+//! All accounts: a section of the sign-in settings, for administrators.
 
 use api::{
     accounts::{Account, UserUpdate},
@@ -13,7 +13,7 @@ use crate::{
     words,
 };
 
-/// The accounts of people: who administers, who was here when, and who is kept out.
+/// The accounts of people: administrators, last seen, and suspensions.
 #[component]
 pub fn Users() -> impl IntoView {
     let client = client();
@@ -75,7 +75,7 @@ fn User(user: Account, is_me: bool, users: LiveData<Page<Account>>) -> impl Into
     .into_any()
 }
 
-/// What can be changed of somebody else's account. What gives much, or takes it, is asked first.
+/// Changes to somebody else's account. Far-reaching ones require confirmation.
 #[component]
 fn Changes(user: Account, users: LiveData<Page<Account>>) -> impl IntoView {
     let busy = RwSignal::new(false);
@@ -114,7 +114,7 @@ fn Changes(user: Account, users: LiveData<Page<Account>>) -> impl IntoView {
     .into_any()
 }
 
-/// The button, the question and the effect of giving or taking the administration of the platform.
+/// The button and confirmation to grant or revoke administrator rights.
 fn administration(email: &str, has_it: bool) -> (&'static str, String, String) {
     match has_it {
         true => (

@@ -1,4 +1,4 @@
-//! Buttons that ask the platform to do something.
+//! Buttons that send a request.
 
 use api::{
     Error,
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::Toasts;
 
-/// Runs `asked` unless something is running already; a refusal becomes a toast.
+/// Sends `request` unless `busy`; an error becomes a toast.
 pub fn act<T: DeserializeOwned + 'static>(
     busy: RwSignal<bool>,
     failed: impl Into<String>,
@@ -21,10 +21,10 @@ pub fn act<T: DeserializeOwned + 'static>(
     }
 }
 
-/// What follows an answer, which it reads.
+/// Handles the response text.
 type Then = Box<dyn FnOnce(&str) -> Result<(), Error>>;
 
-/// Not generic, so that browsers load it once and not for each question.
+/// Not generic, so that browsers load it once and not per type.
 fn run(busy: RwSignal<bool>, failed: String, request: Text, then: Then) {
     busy.set(true);
     let toasts = Toasts::of_page();
@@ -37,7 +37,7 @@ fn run(busy: RwSignal<bool>, failed: String, request: Text, then: Then) {
     });
 }
 
-/// A button that shows that its work is under way.
+/// A button that shows that its request is in progress.
 #[component]
 pub fn ActButton(
     /// `btn pri`, `btn sm dgr`, …

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use crate::{clock::Clock, words};
 
-/// `41 min ago`; the title says the second in UTC.
+/// `41 min ago`; the title has the exact time in UTC.
 #[component]
 pub fn Ago(#[prop(into)] at: Signal<DateTime<Utc>>) -> impl IntoView {
     let clock = Clock::of_page();

@@ -1,6 +1,6 @@
-//! Colours of terminals: escape sequences become classes, or go.
+//! Terminal colours: escape sequences become classes or are removed.
 
-/// A stretch of text in one look: a class of the log, or empty.
+/// A span of text with a CSS class, or none.
 #[derive(Debug, PartialEq)]
 pub struct Run<'a> {
     pub class: &'static str,
@@ -28,7 +28,7 @@ fn class_of(codes: &str, before: &'static str) -> &'static str {
     })
 }
 
-/// Splits `line` at its escape sequences; those that are not colours are left out.
+/// Splits `line` at its escape sequences; those that are not colours are removed.
 pub fn runs(line: &str) -> Vec<Run<'_>> {
     let mut out = Vec::new();
     let (mut class, mut rest) = ("", line);

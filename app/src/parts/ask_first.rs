@@ -1,21 +1,21 @@
-//! A button that asks first: what it does happens once its consequences were read.
+//! A button with a confirmation dialog that lists the consequences.
 
 use leptos::prelude::*;
 
 use super::{ActButton, Dialog, Glyph};
 
-/// What is asked before something is taken away, and what is done then.
+/// The button, its confirmation and its action.
 #[component]
 pub fn AskFirst(
-    /// The verb, on the button and on the one that goes on: `Remove`.
+    /// The verb on the button and on the confirming one: `Remove`.
     verb: &'static str,
-    /// What it is done to, for the question and for those who hear the button alone.
+    /// The object, for the question and for screen readers.
     #[prop(into)]
     what: String,
-    /// Asked instead of verb and object, where these make no question.
+    /// The question, if verb and object do not make one.
     #[prop(into, optional)]
     question: Option<String>,
-    /// What will happen, a sentence each.
+    /// The consequences, one sentence each.
     effects: Vec<String>,
     busy: RwSignal<bool>,
     on_click: Callback<()>,

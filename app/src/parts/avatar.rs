@@ -1,10 +1,10 @@
-//! A person, as two letters on a colour of their own.
+//! A person as initials on an individual colour.
 
 use leptos::prelude::*;
 
 use crate::words;
 
-/// The person with this e-mail address. Decoration: the name is to stand beside it.
+/// The person with this email address. Decorative: show the name beside it.
 #[component]
 pub fn Avatar(#[prop(into)] who: Signal<String>, #[prop(optional)] large: bool) -> impl IntoView {
     let drawn = move || {

@@ -1,4 +1,4 @@
-//! Stages side by side, with apps in them: where does what run?
+//! Stages side by side, with the apps in each.
 //!
 //! Arrow keys move between the cards of a stage and between stages. On a phone a stage takes the
 //! width, and links above jump to each.
@@ -9,12 +9,12 @@ use web_sys::{Element, HtmlElement};
 
 use super::{Status, Tone};
 
-/// The board around its stages. `names` are theirs, in order.
+/// The board of stages. `names` are their names, in order.
 #[component]
 pub fn Board(label: &'static str, names: Vec<String>, children: Children) -> impl IntoView {
     let element = NodeRef::<html::Div>::new();
     let keyed = move |ev: ev::KeyboardEvent| {
-        // With Alt they are the browser's own.
+        // With Alt they are browser shortcuts.
         if ev.alt_key() || ev.ctrl_key() || ev.meta_key() {
             return;
         }
@@ -38,7 +38,7 @@ pub fn Board(label: &'static str, names: Vec<String>, children: Children) -> imp
     .into_any()
 }
 
-/// A stage: its name, what is to be said of it, and its cards.
+/// A stage: name, summary and cards.
 #[component]
 pub fn Stage(#[prop(into)] name: String, #[prop(into)] meta: Signal<String>, children: Children) -> impl IntoView {
     view! {
@@ -72,13 +72,13 @@ fn id_of(name: &str) -> String {
     format!("stage-{}", name.to_ascii_lowercase().replace(' ', "-"))
 }
 
-/// What a selector finds in `of`, in order.
+/// The matches of a selector in `of`, in order.
 fn all(of: &Element, selector: &str) -> Vec<Element> {
     let Ok(found) = of.query_selector_all(selector) else { return Vec::new() };
     (0..found.length()).filter_map(|i| found.item(i)?.dyn_into().ok()).collect()
 }
 
-/// Moves the focus by stages and cards. Whether there was somewhere to go.
+/// Moves the focus by stages and cards. Whether it moved.
 fn step(board: &Element, across: i32, down: i32) -> bool {
     let stages: Vec<Vec<Element>> = all(board, ".lane").iter().map(|lane| all(lane, ".kc .name")).collect();
     let focused = document().active_element();
@@ -91,7 +91,7 @@ fn step(board: &Element, across: i32, down: i32) -> bool {
     stages[stage][card].dyn_ref::<HtmlElement>().is_some_and(|card| card.focus().is_ok())
 }
 
-/// The stage and card to go to from `place`; stages have `heights` cards, and those without any are passed over.
+/// The stage and card to go to from `place`; stages have `heights` cards, and empty ones are skipped.
 fn next(heights: &[usize], place: Option<(usize, usize)>, across: i32, down: i32) -> Option<(usize, usize)> {
     let Some((stage, card)) = place else {
         return heights.iter().position(|height| *height > 0).map(|stage| (stage, 0));

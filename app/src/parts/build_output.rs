@@ -1,4 +1,4 @@
-//! The output of a build, live: lines go straight into the document.
+//! The live output of a build: lines are written directly to the document.
 
 use api::live::Topic;
 use leptos::{html, prelude::*};
@@ -10,10 +10,10 @@ use crate::{
     words,
 };
 
-/// More lines than this are not kept on the page; the plain output has them all.
+/// Maximum number of lines on the page; the plain output has all of them.
 const MOST_LINES: usize = 20_000;
 
-/// How a line of a build looks: headings, problems, commands.
+/// The class of a line: heading, problem, command.
 fn class_of(line: &str) -> &'static str {
     let text = line.trim_start();
     match text {

@@ -1,4 +1,4 @@
-//! Charts that the server can draw: one stretched SVG in data space, all text as HTML around it.
+//! Charts that can be rendered on the server: a stretched SVG in data coordinates, with text as HTML around it.
 
 mod scale;
 mod view;

@@ -1,9 +1,9 @@
-//! Dialogs: the browser's own, which keeps the keyboard inside and gives the focus back.
+//! Dialogs: native ones, which trap the keyboard focus and restore it.
 
 use crate::parts::Show;
 use leptos::{html, prelude::*};
 
-/// A question with its consequences. `open` is both the order to open and the truth about it.
+/// A confirmation with its consequences. `open` opens it and reflects its state.
 #[component]
 pub fn Dialog(
     open: RwSignal<bool>,
@@ -11,7 +11,7 @@ pub fn Dialog(
     /// One line below the title.
     #[prop(into, optional)]
     lead: Signal<String>,
-    /// What is asked; made anew each time it opens.
+    /// The content; created each time it opens.
     #[prop(into)]
     body: ViewFn,
     /// The buttons.

@@ -1,4 +1,4 @@
-//! The few things that are asked of the browser's document. Only for effects and events.
+//! DOM helpers. Only for effects and events.
 
 use leptos::prelude::{document, window};
 use wasm_bindgen::JsCast;
@@ -10,7 +10,7 @@ pub fn by_id(id: &str) -> Option<HtmlElement> {
 }
 
 /// Moves the focus to the first match of `selector` in the element with this id, once the
-/// changes under way are on screen.
+/// pending changes are rendered.
 pub fn focus_in(id: &'static str, selector: &'static str) {
     leptos::prelude::request_animation_frame(move || {
         let found = document().query_selector(&format!("#{id} {selector}")).ok().flatten();
@@ -20,12 +20,12 @@ pub fn focus_in(id: &'static str, selector: &'static str) {
     });
 }
 
-/// Moves the focus to the element with this id and brings it into sight, once the changes under
-/// way are on screen.
+/// Moves the focus to the element with this id and scrolls it into view, once the pending
+/// changes are rendered.
 pub fn bring(id: &'static str) {
     leptos::prelude::request_animation_frame(move || {
         if let Some(element) = by_id(id) {
-            // A section takes the focus only from a script.
+            // Sections can be focused only by a script.
             if !element.has_attribute("tabindex") {
                 let _ = element.set_attribute("tabindex", "-1");
             }
@@ -35,12 +35,12 @@ pub fn bring(id: &'static str) {
     });
 }
 
-/// What the reader has chosen earlier on this device.
+/// A preference stored on this device.
 pub fn remembered(key: &str) -> Option<String> {
     window().local_storage().ok().flatten()?.get_item(key).ok().flatten()
 }
 
-/// Remembers a choice on this device; without `value` forgets it.
+/// Stores a preference on this device; without `value` removes it.
 pub fn remember(key: &str, value: Option<&str>) {
     if let Ok(Some(storage)) = window().local_storage() {
         let _ = match value {
@@ -50,14 +50,14 @@ pub fn remember(key: &str, value: Option<&str>) {
     }
 }
 
-/// Whether the keyboard is in a field, where letters are text and not commands.
+/// Whether a text field has the focus, where letters are text and not commands.
 pub fn typing() -> bool {
     document().active_element().is_some_and(|e| {
         matches!(e.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT") || e.has_attribute("contenteditable")
     })
 }
 
-/// Puts text on the clipboard. Nothing happens where the browser has none.
+/// Copies text to the clipboard, if the browser has one.
 pub fn copy(text: &str) {
     if let Ok(clipboard) = js_sys::Reflect::get(&window().navigator(), &"clipboard".into())
         && !clipboard.is_undefined()
@@ -66,7 +66,7 @@ pub fn copy(text: &str) {
     }
 }
 
-/// Hands `text` to the reader as a file called `name`.
+/// Downloads `text` as the file `name`.
 pub fn download(name: &str, text: &str) {
     let parts = js_sys::Array::of1(&text.into());
     let Ok(blob) = web_sys::Blob::new_with_str_sequence(&parts) else { return };
@@ -81,7 +81,7 @@ pub fn download(name: &str, text: &str) {
     let _ = web_sys::Url::revoke_object_url(&url);
 }
 
-/// Brings the element with this id into view, without moving more than needed.
+/// Scrolls the element with this id into view, no further than needed.
 pub fn reveal(id: &str) {
     if let Some(element) = by_id(id) {
         let options = web_sys::ScrollIntoViewOptions::new();
@@ -90,12 +90,12 @@ pub fn reveal(id: &str) {
     }
 }
 
-/// Whether a click on a dialog was beside it.
+/// Whether a click on a dialog was on its backdrop.
 pub fn is_backdrop(ev: &web_sys::MouseEvent) -> bool {
     ev.target().is_some_and(|t| t.dyn_ref::<web_sys::HtmlDialogElement>().is_some())
 }
 
-/// Moves the focus to the first link of the next row of a table or list. Whether there was one.
+/// Moves the focus to the first link of the next row of a table or list. Whether there is one.
 pub fn step_rows(by: i32) -> bool {
     let Ok(found) = document().query_selector_all("#main tbody tr a.name, #main .tl a, #main .list a") else {
         return false;

@@ -1,4 +1,4 @@
-//! A list whose items come and go: Leptos's `For`, once for all types of items, so that browsers load
+//! A keyed list: Leptos's `For`, compiled once for all item types, so that browsers load
 //! one of it and not one for each list.
 
 use std::{fmt::Debug, sync::Arc};
@@ -10,7 +10,7 @@ struct Item {
     draw: Box<dyn FnOnce() -> AnyView + Send>,
 }
 
-/// Draws each item of `each` with `children`; those whose `key` was there before stay as they are.
+/// Renders each item of `each` with `children`; items with an existing `key` are kept.
 #[component]
 pub fn Each<T, K, V>(
     each: impl Fn() -> Vec<T> + Send + Sync + 'static,

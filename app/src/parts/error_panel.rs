@@ -1,4 +1,4 @@
-//! What failed, what to do, and the id to find it by. In the panel that failed, never the page.
+//! An error, what to do, and the request ID. Shown in place of the panel that failed, never of the page.
 
 use api::Error;
 use leptos::prelude::*;
@@ -6,11 +6,11 @@ use leptos::prelude::*;
 use super::{Icon, Status, Tone};
 use crate::Answer;
 
-/// An answer that was a refusal.
+/// An error response.
 #[component]
 pub fn ErrorPanel(
     error: Error,
-    /// Asks again.
+    /// Retries the request.
     #[prop(default = None)]
     retry: Option<Callback<()>>,
 ) -> impl IntoView {

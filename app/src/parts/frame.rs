@@ -1,4 +1,4 @@
-//! The frame around every page of somebody who is signed in: sidebar, top bar, notices.
+//! The frame around every page that requires a session: sidebar, top bar, notices.
 
 use api::{accounts::Account, client::Page, live::Topic, platform::PlatformInfo, teams::Team};
 use leptos::{either::Either, html, prelude::*};
@@ -12,11 +12,11 @@ use crate::{
     words,
 };
 
-/// What every page knows about who looks at it.
+/// The signed-in account, for every page.
 #[derive(Clone, Copy)]
 pub struct Visitor(pub LiveData<Account>);
 
-/// A step of the way to a page; the last one is the page itself.
+/// A breadcrumb; the last one is the page itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Crumb {
     pub text: String,
@@ -25,7 +25,7 @@ pub struct Crumb {
 }
 
 impl Crumb {
-    /// A step that can be gone back to.
+    /// A linked breadcrumb.
     pub fn to(text: impl Into<String>, href: impl Into<String>) -> Self {
         Self { text: text.into(), href: Some(href.into()) }
     }
@@ -36,11 +36,11 @@ impl Crumb {
     }
 }
 
-/// Whether the sidebar is open, where it is a drawer.
+/// Whether the sidebar is open, on small screens.
 #[derive(Clone, Copy)]
 struct Drawer(RwSignal<bool>);
 
-/// Pages that only administrators of the platform may see: address, icon, name.
+/// Pages for platform administrators: path, icon, name.
 pub const ADMIN_PAGES: [(&str, &str, &str); 4] = [
     ("/platform", "layers", "Platform"),
     ("/sign-in", "shield", "Sign-in"),
@@ -48,7 +48,7 @@ pub const ADMIN_PAGES: [(&str, &str, &str); 4] = [
     ("/audit", "audit", "Audit log"),
 ];
 
-/// The sidebar, and beside it whatever page is shown.
+/// The sidebar and the current page.
 #[component]
 pub fn Frame(children: Children) -> impl IntoView {
     let drawer = RwSignal::new(false);
@@ -63,7 +63,7 @@ pub fn Frame(children: Children) -> impl IntoView {
     super::palette::provide();
     crate::prefetch::watch();
     let path = use_location().pathname;
-    // A new page: the drawer closes, and a screen reader starts at the page's beginning.
+    // On navigation the drawer closes, and screen readers start at the top of the page.
     Effect::new(move |before: Option<String>| {
         let now = path.get();
         if before.is_some_and(|before| before != now) {
@@ -156,10 +156,10 @@ fn NavLink(href: &'static str, icon: &'static str, text: &'static str) -> impl I
     .into_any()
 }
 
-/// Teams that the sidebar names. The page *Teams* has all of them.
+/// Maximum number of teams in the sidebar. The page *Teams* lists all.
 const MOST_TEAMS: usize = 12;
 
-/// The teams of whoever looks, to switch between them.
+/// The user's teams, to switch between them.
 #[component]
 fn Teams() -> impl IntoView {
     let client = client();
@@ -176,14 +176,14 @@ fn Teams() -> impl IntoView {
     })
 }
 
-/// The platform's own proof: what it checked about itself, for those who may see it.
+/// The results of the platform's checks, for those with access.
 #[component]
 fn PlatformFoot() -> impl IntoView {
     let info: LiveData<Option<PlatformInfo>> = LiveData::new(
         || (),
         {
             let client = client();
-            // Whoever may not see it gets no panel, and no error either.
+            // Without access there is no panel, and no error either.
             move |()| client.platform_info().or(|_| true, "null")
         },
         |()| Some(Topic::Platform),
@@ -216,19 +216,19 @@ fn PlatformFoot() -> impl IntoView {
     })
 }
 
-/// The page itself: top bar with the way here, and the content.
+/// The page itself: top bar with breadcrumbs, and the content.
 #[component]
 pub fn Deck(
     #[prop(into)] title: Signal<String>,
     #[prop(into)] crumbs: Signal<Vec<Crumb>>,
-    /// As high as the window: what is inside scrolls by itself.
+    /// As high as the window: the content scrolls by itself.
     #[prop(into, optional)]
     fixed: Signal<bool>,
     children: Children,
 ) -> impl IntoView {
     let Drawer(drawer) = expect_context();
     let main = NodeRef::<html::Main>::new();
-    // The server writes the title last, when a page under load may have been taken down already.
+    // The server writes the title last, when a page under load may already have been disposed.
     let first = title.get_untracked();
     view! {
         <Title text=move || title.try_get().unwrap_or_else(|| first.clone())/>
@@ -266,7 +266,7 @@ pub fn Deck(
     .into_any()
 }
 
-/// The head of a page: its name, a line below it, and what can be done.
+/// The head of a page: title, subtitle and actions.
 #[component]
 pub fn PageHead(
     #[prop(into)] title: ViewFn,

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 #[component]
 pub fn Icon(
     name: &'static str,
-    /// Also `i-s` or `i-l`.
+    /// Additional class: `i-s` or `i-l`.
     #[prop(default = "")]
     size: &'static str,
 ) -> impl IntoView {

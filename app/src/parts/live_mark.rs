@@ -1,4 +1,4 @@
-//! Whether what is beside it moves by itself.
+//! Whether the data beside it is live.
 
 use leptos::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The log viewer's machinery: lines in a ring, rows straight in the document, text as markup.
+//! The internals of the log viewer: a ring of lines, rows written directly to the document, markup.
 
 mod markup;
 mod ring;

@@ -1,4 +1,4 @@
-//! A value against its limit. Never without its number.
+//! A value against its limit, as a bar. Always shown with its number.
 
 use leptos::prelude::*;
 

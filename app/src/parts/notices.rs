@@ -1,11 +1,11 @@
-//! What the connection has to say: signed out, or a newer server.
+//! Notices of the connection: signed out, or a newer server.
 
 use leptos::prelude::*;
 
 use super::{Glyph, Show};
 use crate::live::Live;
 
-/// A bar at the top of the page; nothing most of the time.
+/// A bar at the top of the page; usually hidden.
 #[component]
 pub fn Notices() -> impl IntoView {
     let state = Live::of_page().state;

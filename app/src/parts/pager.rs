@@ -1,4 +1,4 @@
-//! The way through a list that comes in pages: links, so that it works without scripts.
+//! The navigation of a paginated list: links, so that it works without scripts.
 
 use leptos::prelude::*;
 use leptos_router::{
@@ -13,9 +13,9 @@ use super::{Icon, Show};
 pub fn Pager(
     /// The list, as in [`crate::data::paged`].
     name: &'static str,
-    /// What there is more of: `tokens`.
+    /// The items: `tokens`.
     what: &'static str,
-    /// Where the next page begins.
+    /// The cursor of the next page.
     #[prop(into)]
     next: Signal<Option<String>>,
 ) -> impl IntoView {

@@ -9,14 +9,14 @@ use leptos_router::{
 use super::{Icon, Show, dom, theme};
 use crate::data::client;
 
-/// What the keyboard has opened.
+/// The dialogs opened by keys.
 #[derive(Clone, Copy)]
 pub struct Keyboard {
     palette: RwSignal<bool>,
     help: RwSignal<bool>,
 }
 
-/// Makes the page's palette and provides it by context.
+/// Creates the page's palette and provides it through the context.
 pub(super) fn provide() {
     provide_context(Keyboard { palette: RwSignal::new(false), help: RwSignal::new(false) });
 }
@@ -29,14 +29,14 @@ pub fn FindButton() -> impl IntoView {
         <button class="find" type="button" aria-keyshortcuts="Control+K" on:click=move |_| palette.set(true)>
             <Icon name="search"/>
             <span>"Search or run a command"</span>
-            // Part of its name, because it is part of what is seen.
+            // Part of its accessible name, because it is part of the visible label.
             <kbd>"Ctrl K"</kbd>
         </button>
     }
     .into_any()
 }
 
-/// Something that can be chosen.
+/// An entry.
 #[derive(Clone, Debug, PartialEq)]
 struct Choice {
     icon: &'static str,
@@ -55,7 +55,7 @@ fn go(icon: &'static str, text: impl Into<String>, to: impl Into<String>) -> Cho
     Choice { icon, text: text.into(), does: Does::Go(to.into()) }
 }
 
-/// The pages of an app with the names that people type.
+/// The pages of an app, with search terms.
 const PAGES: [(&str, &str, &str); 6] = [
     ("pulse", "activity", "/activity"),
     ("sliders", "resources", "/resources"),
@@ -65,7 +65,7 @@ const PAGES: [(&str, &str, &str); 6] = [
     ("apps", "overview", ""),
 ];
 
-/// What fits what was typed: each word of it, anywhere.
+/// Whether each word of the input occurs anywhere.
 fn choices(typed: &str, apps: &[String], here: Option<&str>, is_admin: bool) -> Vec<Choice> {
     let mut all = Vec::new();
     if let Some(app) = here {
@@ -124,13 +124,13 @@ pub fn Palette() -> impl IntoView {
     .into_any()
 }
 
-/// The app that an address is about.
+/// The app of a path.
 fn app_of(path: &str) -> Option<String> {
     let name = path.strip_prefix("/apps/")?.split('/').next()?;
     (!name.is_empty() && name != "new").then(|| name.to_owned())
 }
 
-/// Keys of every page. Whether the key was one of them.
+/// Handles the keys of every page. Whether the key was one of them.
 fn keyed(
     ev: &ev::KeyboardEvent,
     keyboard: Keyboard,
@@ -191,7 +191,7 @@ fn PaletteDialog(keyboard: Keyboard) -> impl IntoView {
     let is_admin = RwSignal::new(false);
     Effect::new(move |_| is_admin.set(account.get().is_some_and(|account| account.admin)));
     let (client, navigate) = (client(), use_navigate());
-    // The platform knows which names begin like this; of many apps only some come here.
+    // Searched by the platform by prefix; it returns only some of many apps.
     Effect::new(move |_| {
         let begun = typed.with(|typed| typed.split_whitespace().next().unwrap_or_default().to_ascii_lowercase());
         if !open.get() {
@@ -274,7 +274,7 @@ fn PaletteDialog(keyboard: Keyboard) -> impl IntoView {
     .into_any()
 }
 
-/// What fits what was typed.
+/// The matching entries.
 #[component]
 fn Results(list: Memo<Vec<Choice>>, at: RwSignal<usize>, run: Callback<Choice>) -> impl IntoView {
     view! {

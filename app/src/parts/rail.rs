@@ -1,4 +1,4 @@
-//! The event rail: one set of markers on every time axis.
+//! The event rail: markers on a time axis.
 
 use api::metrics::MetricEvent;
 use chrono::{DateTime, Utc};
@@ -25,12 +25,12 @@ pub fn place(at: DateTime<Utc>, from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
     (at - from).num_milliseconds() as f64 * 100.0 / whole
 }
 
-/// Labels stand right of their mark, and left of it from here on.
+/// Labels are to the right of their mark, and to its left from this position.
 const FLIP: f64 = 85.0;
-/// Room that a label needs, in per cent.
+/// The width of a label in per cent.
 const ROOM: f64 = 14.0;
 
-/// Whether nothing lies where the label of the mark at `i` would be; `places` are in order.
+/// Whether there is space for the label of the mark at `i`; `places` are in order.
 fn is_free(places: &[f64], i: usize) -> bool {
     let x = places[i];
     let after = places.get(i + 1).copied().unwrap_or(f64::INFINITY);
@@ -42,7 +42,7 @@ fn is_free(places: &[f64], i: usize) -> bool {
     }
 }
 
-/// Events between two moments. Labels that would lie on each other are left to the tooltip.
+/// Events between two times. Labels that would overlap are shown only in the tooltip.
 #[component]
 pub fn Rail(events: Vec<MetricEvent>, from: DateTime<Utc>, to: DateTime<Utc>) -> impl IntoView {
     let label = match events.len() {

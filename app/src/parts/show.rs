@@ -1,11 +1,11 @@
-//! What is there only while something holds: Leptos's `Show`, once for all contents, so that browsers load one of it.
+//! Conditional content: Leptos's `Show`, compiled once for all contents, so that browsers load it once.
 
 use leptos::{
     children::{ChildrenFn, ViewFn},
     prelude::*,
 };
 
-/// Draws `children` while `when` says so, and `fallback` otherwise.
+/// Renders `children` while `when` is true, and `fallback` otherwise.
 #[component]
 pub fn Show(
     children: ChildrenFn,

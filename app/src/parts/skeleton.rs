@@ -1,8 +1,8 @@
-//! What stands where data will be: the same geometry, nothing for the first moment.
+//! Placeholders for loading data: the same geometry, invisible for the first moment.
 
 use leptos::prelude::*;
 
-/// `lines` rows of a list that is on its way.
+/// `lines` rows of a list that is loading.
 #[component]
 pub fn Skeleton(lines: usize) -> impl IntoView {
     let widths = ["62%", "48%", "55%", "40%"];

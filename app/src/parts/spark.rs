@@ -1,10 +1,10 @@
-//! A line so small that it needs no axis. Decoration: the number stands beside it.
+//! A sparkline without axes. Decorative: the number is beside it.
 
 use std::fmt::Write;
 
 use leptos::prelude::*;
 
-/// The path through `values`, 0 to 100 across and `height` down. `None` for no shape.
+/// The path through `values`, 0 to 100 wide and `height` high. `None` without values.
 pub fn path(values: &[f64], height: f64) -> Option<String> {
     let top = values.iter().copied().fold(0.0, f64::max);
     if values.len() < 2 {

@@ -1,11 +1,11 @@
-//! Status: a glyph and a word. The shape carries it, the colour repeats it.
+//! Status: a glyph and a word. The shape conveys it, the colour repeats it.
 
 use api::statuses::Condition;
 use leptos::prelude::*;
 
 use super::Glyph;
 
-/// How good or bad something is.
+/// The severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     Ok,

@@ -1,4 +1,4 @@
-//! Light, dark, or as the system has it; remembered on this device.
+//! Light, dark, or the system's theme; stored on this device.
 
 use leptos::prelude::*;
 
@@ -6,7 +6,7 @@ use super::{Icon, dom};
 
 const KEY: &str = "wharfTheme";
 
-/// Chooses a theme: `light`, `dark`, or `None` for the system's.
+/// Sets the theme: `light`, `dark`, or `None` for the system's.
 pub fn choose(theme: Option<&str>) {
     let Some(root) = document().document_element() else { return };
     let _ = match theme {
@@ -16,7 +16,7 @@ pub fn choose(theme: Option<&str>) {
     dom::remember(KEY, theme);
 }
 
-/// The theme that was chosen, or `None` for the system's.
+/// The selected theme, or `None` for the system's.
 pub fn chosen() -> Option<String> {
     dom::remembered(KEY)
 }

@@ -1,4 +1,4 @@
-//! Toasts: the outcome of something that the page itself does not show.
+//! Toasts: the outcome of an action that the page itself does not show.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ struct Toast {
 #[derive(Clone, Copy)]
 pub struct Toasts(RwSignal<Vec<Toast>>);
 
-/// Makes the page's toasts and provides them by context.
+/// Creates the page's toasts and provides them through the context.
 pub(super) fn provide() {
     provide_context(Toasts(RwSignal::new(Vec::new())));
 }
@@ -30,13 +30,13 @@ impl Toasts {
         expect_context()
     }
 
-    /// Says that something was done. Goes away by itself.
+    /// Shows a success. Disappears by itself.
     pub fn done(self, title: impl Into<String>) {
         let id = self.add(Tone::Ok, title.into(), String::new());
         set_timeout(move || self.close(id), Duration::from_secs(6));
     }
 
-    /// Says what was refused. Stays until it is closed.
+    /// Shows an error. Stays until it is closed.
     pub fn failed(self, title: impl Into<String>, error: &Error) {
         let id = error.request_id.as_ref().map(|id| format!(" Request {id}.")).unwrap_or_default();
         self.add(Tone::Bad, title.into(), format!("{}{id}", error.message));

@@ -141,21 +141,21 @@ mod tests {
     fn every_text_has_a_bound() {
         let x = |n: usize| "x".repeat(n);
         assert_eq!(refused(&json!({ "A": x(64 << 10), "source_blob": { "version_description": x(10_000) } })), "");
-        assert_eq!(refused(&json!({ "A": x((64 << 10) + 1) })), "A may have 65536 bytes; it has 65537.");
+        assert_eq!(refused(&json!({ "A": x((64 << 10) + 1) })), "A must have at most 65536 bytes; it has 65537.");
         let description = json!({ "source_blob": { "version_description": x(4 << 20) } });
-        assert_eq!(refused(&description), "version_description may have 10000 bytes; it has 4194304.");
-        assert_eq!(refused(&json!({ "scope": [x(1 << 20)] })), "scope may have 65536 bytes; it has 1048576.");
-        assert_eq!(refused(&json!({ x(256): 1 })), "The name of a field may have 255 bytes; it has 256.");
+        assert_eq!(refused(&description), "version_description must have at most 10000 bytes; it has 4194304.");
+        assert_eq!(refused(&json!({ "scope": [x(1 << 20)] })), "scope must have at most 65536 bytes; it has 1048576.");
+        assert_eq!(refused(&json!({ x(256): 1 })), "A field name must have at most 255 bytes; it has 256.");
         assert_eq!(refused(&json!({ "A": "b\0" })), "A contains a NUL character, which cannot be stored.");
     }
 
     #[test]
     fn so_has_the_shape_of_a_body() {
-        assert_eq!(refused(&json!({ "ids": vec![1; 1001] })), "ids may have 1000 elements; it has 1001.");
+        assert_eq!(refused(&json!({ "ids": vec![1; 1001] })), "ids must have at most 1000 elements; it has 1001.");
         let wide = json!((0..11).map(|_| vec![1; 1000]).collect::<Vec<_>>());
-        assert_eq!(refused(&wide), "The body may have 10000 values.");
+        assert_eq!(refused(&wide), "The body must have at most 10000 values.");
         let deep = (0..20).fold(json!(1), |inner, _| json!([inner]));
-        assert_eq!(refused(&deep), "The body may have 16 lists and objects within each other.");
+        assert_eq!(refused(&deep), "The body must be nested at most 16 levels deep.");
     }
 
     #[test]

@@ -208,14 +208,15 @@ mod tests {
     #[test]
     fn what_no_process_can_be_given_is_refused() {
         let name = |n: &str| {
-            format!(
-                "Config var name {n:?} cannot be used: use letters, digits and underscores, and begin with a letter."
-            )
+            format!("Invalid config var name {n:?}: use letters, digits and underscores, starting with a letter.")
         };
         check(&[("1A", Some("x"))], &name("1A"));
         check(&[("A=B", Some("x"))], &name("A=B"));
         check(&[("", Some("x"))], &name(""));
-        check(&[("A", Some("x\0"))], "Value of A contains a NUL character, which no process can be given.");
+        check(
+            &[("A", Some("x\0"))],
+            "The value of A contains a NUL character, which environment variables cannot contain.",
+        );
         let long = "x".repeat(70_000);
         check(
             &[("A", Some(&long))],

@@ -225,7 +225,7 @@ mod tests {
         let page = Page::of(Code::H14, "shop").respond(None);
         let html = String::from_utf8_lossy(page.body());
         assert!(html.contains("wharf ps:scale web=1 --app shop"), "{html}");
-        assert!(html.contains("If it has no process type web, add a line"), "{html}");
+        assert!(html.contains("If it does not have a web process type, first add a line"), "{html}");
     }
 
     #[test]

@@ -17,20 +17,20 @@ use crate::{
     parts::{Glyph, Icon, Toasts, dom},
 };
 
-/// Asks for a name, an owner and the code to begin with, and makes the app.
+/// The form: name, owner and initial code.
 #[component]
 pub fn NameForm() -> impl IntoView {
     let name = RwSignal::new(String::new());
     let refused = RwSignal::new(None::<String>);
-    // Not the name's fault, and no other name helps.
+    // Not about the name; another name would not help.
     let full = RwSignal::new(None::<String>);
     let busy = RwSignal::new(false);
     let sample = RwSignal::new(String::new());
     let (client, navigate) = (client(), use_navigate());
     let toasts = Toasts::of_page();
-    // A team's page leads here with its name.
+    // A team's page links here with its name.
     let owner = RwSignal::new(use_query_map().with_untracked(|q| q.get("team").unwrap_or_default()));
-    // Said while typing only when it cannot become good by typing on.
+    // Shown while typing only if further input cannot make it valid.
     let wrong =
         move || name.with(|n| if n.len() < 3 { None } else { n.parse::<AppName>().err() }).or_else(|| refused.get());
     let create = move |ev: leptos::ev::SubmitEvent| {
@@ -106,10 +106,10 @@ pub fn NameForm() -> impl IntoView {
     .into_any()
 }
 
-/// Where it is said that a quota is reached.
+/// The message that a quota is reached.
 const FULL: &str = "full";
 
-/// What is full, and where one sees how full.
+/// The exhausted quota, with a link to the quotas.
 #[component]
 fn Full(why: String, owner: RwSignal<String>) -> impl IntoView {
     let team = owner.get_untracked();
@@ -125,7 +125,7 @@ fn Full(why: String, owner: RwSignal<String>) -> impl IntoView {
     .into_any()
 }
 
-/// Whose the app will be; nothing to choose for somebody without a team.
+/// The owner of the app; hidden for users without a team.
 #[component]
 fn OwnerField(owner: RwSignal<String>) -> impl IntoView {
     let client = client();
@@ -135,7 +135,7 @@ fn OwnerField(owner: RwSignal<String>) -> impl IntoView {
         let mut names = teams.with_untracked(|all| {
             all.items.iter().filter(|team| team.role != "viewer").map(|team| team.name.clone()).collect::<Vec<_>>()
         });
-        // The one that the address names, of more than are listed.
+        // The team of the URL, which may not be on the loaded page.
         if !chosen.is_empty() && !names.contains(&chosen) {
             names.push(chosen.clone());
         }

@@ -1,9 +1,9 @@
-//! What is known of a provider, to be changed: where it is, as whom it knows us, and how it tells groups.
+//! The editable details of a provider: issuer, client and groups.
 
 use api::identity_providers::{IdentityProvider, IdentityProviderUpdate};
 use leptos::prelude::*;
 
-/// Folded away: it is set once, and changed when a secret ends.
+/// Collapsed: it is set once, and changed when a secret expires.
 #[component]
 pub fn Details(
     provider: IdentityProvider,

@@ -1,4 +1,4 @@
-//! A new rule of a provider: who gets in, and what they get. What is wrong with it is said at its fields.
+//! The form for a new rule of a provider: who is admitted, with what access.
 
 use api::identity_providers::{IdentityProviderUpdate, IdentityRule};
 use leptos::prelude::*;

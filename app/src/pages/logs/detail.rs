@@ -1,4 +1,4 @@
-//! One line, whole: its fields, its address, and where to go from it.
+//! One complete line: its fields, its link, and related views.
 
 use leptos::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::{
     words,
 };
 
-/// The panel of the marked line; nothing when none is.
+/// The panel of the selected line, if any.
 #[component]
 pub fn Detail(viewer: Viewer, app: ThisApp) -> impl IntoView {
     let clock = Clock::of_page();

@@ -1,4 +1,4 @@
-//! How much was said when, with releases and errors, to jump to a time.
+//! The number of lines over time, with releases and errors, to jump to a time.
 
 use api::{
     log_lines::{LogDensity, LogLinesQuery},
@@ -16,7 +16,7 @@ use crate::{
     words,
 };
 
-/// Stretches of time to choose from, in minutes.
+/// Selectable time ranges, in minutes.
 const RANGES: [(i64, &str); 5] = [(15, "15 min"), (60, "1 h"), (360, "6 h"), (1440, "24 h"), (10_080, "7 d")];
 
 /// Bars of lines over time.
@@ -25,7 +25,7 @@ pub fn Histogram(app: ThisApp, reading: Reading) -> impl IntoView {
     let clock = Clock::of_page();
     let minutes = RwSignal::new(60i64);
     let client = client();
-    // Asked again twice a minute: bars of an hour do not need more.
+    // Refetched twice a minute: bars of an hour do not need more.
     let beat = Memo::new(move |_| clock.now().timestamp() / 30);
     let density = fetched(
         move || (app.name.get(), reading.filter.get(), minutes.get(), beat.get()),
@@ -131,7 +131,7 @@ fn Bars(app: ThisApp, reading: Reading, density: Signal<LogDensity>) -> impl Int
     .into_any()
 }
 
-/// Releases, scalings, crashes and the beginnings of errors, as charts mark them.
+/// Releases, scalings, crashes and the start of errors, as marked in charts.
 fn events_of(app: ThisApp, density: Signal<LogDensity>) -> RwSignal<Vec<MetricEvent>> {
     let events = RwSignal::new(Vec::new());
     let client = client();

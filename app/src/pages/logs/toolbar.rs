@@ -1,4 +1,4 @@
-//! What of the log is shown: text, source, process, level.
+//! The filters of the log: text, source, process, level.
 
 use std::time::Duration;
 
@@ -100,7 +100,7 @@ fn Search(reading: Reading) -> impl IntoView {
             reading.filter.update(|f| (f.text, f.regex) = (plain, regex));
         }
     };
-    // Set from elsewhere, too: by the lines of a request.
+    // Also set from elsewhere: by the lines of a request.
     Effect::new(move |before: Option<()>| {
         let wanted = reading.filter.with(|f| f.text.clone().or_else(|| f.regex.clone()).unwrap_or_default());
         if before.is_some() && text.with_untracked(|t| t.trim() != wanted.trim()) {
@@ -195,7 +195,7 @@ impl Viewer {
         self.reading().filter.set(LogFilter { text: Some(text), ..Default::default() });
     }
 
-    /// Goes to another place, with everything shown.
+    /// Goes to another position, without filters.
     pub fn go(self, place: super::Place) {
         self.selected.set(None);
         self.follow.set(false);

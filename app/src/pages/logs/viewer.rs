@@ -24,46 +24,46 @@ use crate::{
 
 /// Lines per request of history.
 const PAGE: u32 = 500;
-/// Lines that a new subscription begins with.
+/// Lines at the start of a new subscription.
 const TAIL: u32 = 1_000;
 
-/// What moves too often for signals.
+/// State that changes too often for signals.
 #[derive(Default)]
 struct State {
     ring: Ring,
     rows: Option<Rows>,
-    /// Lines heard of and not yet drawn: as many more may be sent once they are.
+    /// Lines received but not drawn yet; credit for them is granted once they are.
     undrawn: u32,
     scheduled: bool,
     last_top: f64,
     subscription: Option<Subscription>,
     loading: bool,
-    /// Counts the parts of the log that were read, so that late answers for an earlier one are told apart.
+    /// A generation counter, so that late responses for an earlier position are ignored.
     part: u64,
-    /// Nothing older, nothing newer, as far as the history goes.
+    /// Whether the oldest and the newest line of the history are loaded.
     at_start: bool,
     at_end: bool,
 }
 
 type Shared = SendWrapper<Rc<RefCell<State>>>;
 
-/// The viewer, as its buttons and keys see it.
+/// The viewer's interface for buttons and keys.
 #[derive(Clone, Copy)]
 pub struct Viewer {
     app: ThisApp,
     reading: Reading,
     first: StoredValue<Vec<LogLine>>,
-    // Made in the browser only, after the page has been taken up.
+    // Created in the browser only, after hydration.
     state: StoredValue<Option<Shared>>,
     scroller: NodeRef<html::Div>,
     list: NodeRef<html::Ol>,
-    /// Whether the newest line stays in sight.
+    /// Whether the view follows the newest line.
     pub follow: RwSignal<bool>,
     /// Lines on the page.
     pub length: RwSignal<usize>,
-    /// Lines that came while the reader looked elsewhere.
+    /// Lines received while the view was paused.
     pub unseen: RwSignal<usize>,
-    /// Lines that were left out because they came too fast.
+    /// Lines dropped because they arrived too fast.
     pub missed: RwSignal<u64>,
     pub selected: RwSignal<Option<LogLine>>,
     mounted: RwSignal<bool>,
@@ -71,7 +71,7 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// A viewer that begins with `first`.
+    /// A viewer that starts with `first`.
     pub fn new(app: ThisApp, reading: Reading, first: Vec<LogLine>) -> Self {
         let viewer = Self {
             app,
@@ -92,7 +92,7 @@ impl Viewer {
         viewer
     }
 
-    /// What of the log is read.
+    /// The position in the log.
     pub fn reading(self) -> Reading {
         self.reading
     }
@@ -101,7 +101,7 @@ impl Viewer {
         self.state.try_with_value(|state| state.as_ref().map(|state| f(&mut state.borrow_mut()))).flatten()
     }
 
-    /// Starts when the page is there, and again when another part of the log is wanted.
+    /// Starts once the page is shown, and again when the position changes.
     fn run(self) {
         let client = StoredValue::new(client());
         let live = Live::of_page();
@@ -220,7 +220,7 @@ impl Viewer {
         });
     }
 
-    /// What is in sight stays in sight although lines came or went above it.
+    /// Keeps the visible lines in place although lines were added or removed above.
     fn shift(self, by: f64) {
         self.update_height();
         if let Some(Some(scroller)) = self.scroller.try_get_untracked() {
@@ -283,7 +283,7 @@ impl Viewer {
                 let first = first.min(ring.len().saturating_sub(rows.len().saturating_sub(3)));
                 rows.draw(ring, first, &rows::Look { offset, search: &search, selected });
             }
-            // A reader who looks elsewhere takes no more than there is room for.
+            // While paused, accept no more lines than fit.
             let credit = if follow || !s.ring.is_full() { std::mem::take(&mut s.undrawn) } else { 0 };
             (s.ring.len(), credit, s.subscription.clone())
         });
@@ -325,7 +325,7 @@ impl Viewer {
         self.load(client.clone(), self.app.name.get_untracked(), query, Place::Newest);
     }
 
-    /// Keeps the newest line in sight, or leaves what is in sight where it is.
+    /// Scrolls to the newest line, or keeps the visible lines in place.
     pub fn set_follow(self, on: bool) {
         if on {
             self.unseen.set(0);

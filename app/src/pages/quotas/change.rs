@@ -1,4 +1,4 @@
-//! Setting quotas: a field for each, and one button for all that was changed.
+//! The form that sets quotas: a field for each, and one button for all changes.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use crate::{
     parts::{ActButton, Each, Toasts, act, dom},
 };
 
-/// What was typed and not saved, by the name of the quota.
+/// Unsaved input by quota name.
 type Typed = RwSignal<BTreeMap<String, String>>;
 
-/// The form. `now` is what `quotas` moves.
+/// The form. `now` is the current value of `quotas`.
 #[component]
 pub fn ChangeQuotas(whose: Whose, quotas: LiveData<Vec<Quota>>, now: Signal<Vec<Quota>>) -> impl IntoView {
     let (busy, client, toasts) = (RwSignal::new(false), client(), Toasts::of_page());
@@ -79,11 +79,11 @@ pub fn ChangeQuotas(whose: Whose, quotas: LiveData<Vec<Quota>>, now: Signal<Vec<
     .into_any()
 }
 
-/// What fields share.
+/// State shared by the fields.
 #[derive(Clone, Copy)]
 struct Field {
     typed: Typed,
-    /// Which one cannot be read, and why.
+    /// The invalid field and the reason.
     wrong: RwSignal<Option<(String, String)>>,
     now: Signal<Vec<Quota>>,
     busy: RwSignal<bool>,
@@ -91,7 +91,7 @@ struct Field {
     is_everybodys: bool,
 }
 
-/// All that was typed; or what of it cannot be read, and why. An empty field takes a quota back.
+/// Parses all input, or fails with the invalid field and the reason. An empty field resets the quota.
 fn read(typed: &BTreeMap<String, String>) -> Result<QuotaUpdate, (String, String)> {
     let one = |(name, text): (&String, &String)| match (text.trim(), amount(name, text)) {
         ("", _) => Ok((name.clone(), None)),

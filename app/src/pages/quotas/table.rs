@@ -1,4 +1,4 @@
-//! What somebody has of what they may have, as bars.
+//! Quotas with their usage, as bars.
 
 use api::quotas::{Quota, bytes};
 use leptos::{either::Either, prelude::*};
@@ -8,7 +8,7 @@ use crate::{
     words,
 };
 
-/// What a quota is called; one that a newer platform counts, by its name there.
+/// The title of a quota; its name if a newer platform added it.
 pub fn title(name: &str) -> String {
     let known = match name {
         "apps" => "Apps",
@@ -30,7 +30,7 @@ pub fn title(name: &str) -> String {
     known.to_owned()
 }
 
-/// What it counts, where its title does not say so. That sizes are in bytes is said by their units.
+/// What it counts, unless the title already says so. The unit is omitted, as it is part of sizes.
 pub fn counted(quota: &Quota) -> String {
     let words = quota.description.as_str();
     let words = words.strip_prefix("MB of ").or_else(|| words.strip_prefix("bytes of ")).unwrap_or(words);
@@ -51,10 +51,10 @@ pub fn used(quota: &Quota) -> String {
     }
 }
 
-/// The cells that say what a quota is, and how much of it is used.
+/// The cells with the title and the usage of a quota.
 #[component]
 pub fn Use(
-    /// The quota as it is now.
+    /// The current quota.
     #[prop(into)]
     quota: Signal<Quota>,
 ) -> impl IntoView {
@@ -62,7 +62,7 @@ pub fn Use(
     let name = title(&first.name);
     let (value, limit) = (
         Signal::derive(move || quota.with(|q| q.used) as f64),
-        // Of nothing, nothing is left.
+        // A quota of zero is always full.
         Signal::derive(move || quota.with(|q| q.most.unwrap_or_default().max(1)) as f64),
     );
     let is_full = move || quota.with(|q| q.most == Some(0));
@@ -77,7 +77,7 @@ pub fn Use(
     .into_any()
 }
 
-/// A table of quotas with their bars, to look at.
+/// A read-only table of quotas with bars.
 #[component]
 pub fn QuotaTable(now: Signal<Vec<Quota>>) -> impl IntoView {
     view! {

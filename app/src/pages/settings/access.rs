@@ -1,4 +1,4 @@
-//! Who may work on the app; letting somebody in, and taking them off again.
+//! Collaborators of the app: adding and removing them.
 
 use api::{
     client::Page,
@@ -17,7 +17,7 @@ use crate::{
     parts::{ActButton, Avatar, Each, Icon, Pager, Show, Toasts, act},
 };
 
-/// The people on the app; for those who may, with ways to change them.
+/// The collaborators of the app, editable with the permission.
 #[component]
 pub fn AccessSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     let client = client();

@@ -13,16 +13,16 @@ use crate::{
     words,
 };
 
-/// What was edited and not saved: a value sets, `None` unsets.
+/// Unsaved edits: a value sets, `None` unsets.
 type Edits = RwSignal<ConfigVarsUpdate>;
 
-/// What the rows share.
+/// State shared by the rows.
 #[derive(Clone, Copy)]
 struct Editor {
     saved: RwSignal<ConfigVars>,
     edits: Edits,
     revealed: RwSignal<BTreeSet<String>>,
-    /// Whether whoever looks may change them: that makes a release.
+    /// Whether the user may change them, which creates a release.
     changes: Memo<bool>,
 }
 
@@ -72,7 +72,7 @@ pub fn ConfigVarsSection(app: ThisApp, changes: Memo<bool>) -> impl IntoView {
                     revealed: RwSignal::new(BTreeSet::new()),
                     changes,
                 };
-                // What somebody else saves; what is being edited here stays.
+                // Changes saved by others; edits on this page are kept.
                 Effect::new(move |_| editor.saved.set(vars.get()));
                 view! { <Vars app editor/> }
             })}
@@ -230,7 +230,7 @@ fn VarRow(key_name: String, editor: Editor) -> impl IntoView {
     .into_any()
 }
 
-/// A new key; lines of `KEY=value` that are pasted become edits of their own.
+/// A new key; pasted lines of `KEY=value` become separate edits.
 #[component]
 fn AddRow(editor: Editor) -> impl IntoView {
     let app = ThisApp::of_page();
@@ -255,7 +255,7 @@ fn AddRow(editor: Editor) -> impl IntoView {
             Some((name, rest)) if dotenv::check_key(name.trim()).is_ok() => {
                 key.set(name.trim().to_owned());
                 value.set(rest.trim().trim_matches('"').to_owned());
-                // At once, so that what is typed after the `=` goes into the value.
+                // Immediately, so that what is typed after the `=` goes into the value.
                 if let Some(field) = dom::by_id("new-value") {
                     let _ = field.focus();
                 }
@@ -282,7 +282,7 @@ fn AddRow(editor: Editor) -> impl IntoView {
 
 #[component]
 fn AsText(editor: Editor) -> impl IntoView {
-    // Read once: while somebody types, the text is theirs.
+    // Set once: updates must not overwrite what the user is typing.
     let text = RwSignal::new(untrack(|| dotenv::write(&editor.result())));
     let wrong = RwSignal::new(String::new());
     let typed = move |ev: leptos::ev::Event| {

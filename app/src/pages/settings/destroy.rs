@@ -1,4 +1,4 @@
-//! The end of an app. The only thing here that cannot be undone: the name is to be typed.
+//! Destroying the app. It cannot be undone, so the name has to be typed to confirm.
 
 use api::statuses::AppStatus;
 use leptos::prelude::*;
@@ -11,7 +11,7 @@ use crate::{
     words,
 };
 
-/// The section with the button, and the question behind it.
+/// The section with the button and its confirmation.
 #[component]
 pub fn DestroySection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     let open = RwSignal::new(false);

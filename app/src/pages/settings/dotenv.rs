@@ -40,7 +40,7 @@ fn unquoted(value: &str) -> String {
     out
 }
 
-/// Reads `.env` text. Fails with a sentence that names the first line that is not `KEY=value`.
+/// Parses `.env` text. The error names the first line that is not `KEY=value`.
 pub fn read(text: &str) -> Result<ConfigVars, String> {
     let mut vars = ConfigVars::new();
     for (n, line) in text.lines().enumerate() {

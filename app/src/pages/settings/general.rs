@@ -146,7 +146,7 @@ fn Buildpacks(app: ThisApp, list: Signal<Vec<BuildpackInstallation>>) -> impl In
     .into_any()
 }
 
-/// Maintenance mode: the app rests, visitors see a page that says so.
+/// Maintenance mode: visitors see a maintenance page.
 #[component]
 pub fn MaintenanceSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     let busy = RwSignal::new(false);

@@ -1,4 +1,4 @@
-//! Who may do what with which app of the team, as levels: each holds the ones before it.
+//! The members' access to the apps of the team, as levels: each includes the previous ones.
 
 use api::{collaborators::CollaboratorUpdate, teams::TeamAccess};
 use leptos::{either::Either, prelude::*};
@@ -10,7 +10,7 @@ use crate::{
     words,
 };
 
-/// What can be chosen: a word, and the permissions it stands for.
+/// The levels: name and permissions.
 pub const LEVELS: [(&str, &[&str]); 4] = [
     ("view", &["view"]),
     ("deploy", &["view", "deploy"]),
@@ -18,7 +18,7 @@ pub const LEVELS: [(&str, &[&str]); 4] = [
     ("manage", &["view", "deploy", "operate", "manage"]),
 ];
 
-/// The level that permissions come to; `custom` for a mixture that is none of them.
+/// The level of a set of permissions; `custom` if it matches none.
 pub fn level(permissions: &[String]) -> &'static str {
     let has = |name: &str| permissions.iter().any(|p| p == name);
     let fine = permissions.iter().any(|p| !LEVELS[3].1.contains(&p.as_str()));
@@ -32,12 +32,12 @@ pub fn level(permissions: &[String]) -> &'static str {
     }
 }
 
-/// What somebody with this level does with apps, before their number.
+/// The verb for a level, before a number of apps.
 pub fn verb(level: &str) -> &str {
     if level == "custom" { "custom access to" } else { level }
 }
 
-/// A level, and for one of its own kind what it holds: `custom (view, config)`.
+/// A level, with the permissions of a custom one: `custom (view, config)`.
 pub fn in_full(level: &str, permissions: &[String]) -> String {
     if level == "custom" { format!("custom ({})", permissions.join(", ")) } else { level.to_owned() }
 }
@@ -115,7 +115,7 @@ fn Row(this: ThisTeam, row: TeamAccess, is_admin: Signal<bool>) -> impl IntoView
             this.access.refetch();
         });
     });
-    // Admins may do everything, whatever is written down.
+    // Admins have full access, whatever is stored.
     let is_fixed = now == "manage" && !row.explicit;
     let label = format!("Access of {who} to {}", row.app.name);
     let text = in_full(now, &row.permissions);
@@ -131,7 +131,7 @@ fn Row(this: ThisTeam, row: TeamAccess, is_admin: Signal<bool>) -> impl IntoView
     .into_any()
 }
 
-/// A choice of level. What is none of them is shown as `said`, and can only be left.
+/// A select of levels. A custom one is shown as `text` and cannot be selected again.
 #[component]
 pub fn LevelSelect(
     #[prop(into)] label: String,

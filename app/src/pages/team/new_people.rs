@@ -1,4 +1,4 @@
-//! Whether admins of the team may bring people who have no account yet, and who says so.
+//! Whether admins of the team can invite people without an account, and the policy behind it.
 
 use api::{
     invitation_policy::InvitationPolicy,
@@ -35,7 +35,7 @@ pub fn NewPeople(this: ThisTeam, team: Signal<Team>, is_admin: Signal<bool>) -> 
     .into_any()
 }
 
-/// Who may bring somebody new into a team, of which `invites` is told.
+/// Who can invite new users to a team with this `invites` flag.
 fn in_words(policy: &InvitationPolicy, invites: bool) -> String {
     let within = match policy.domains.is_empty() {
         true => String::new(),
@@ -83,7 +83,7 @@ mod tests {
             domains: domains.iter().map(|d| (*d).to_owned()).collect(),
         };
         assert!(in_words(&policy("administrators", &["a.test"]), true).starts_with("Only administrators"));
-        assert!(in_words(&policy("teams", &[]), false).contains("administrators of the platform"));
+        assert!(in_words(&policy("teams", &[]), false).contains("platform administrators"));
         assert_eq!(
             in_words(&policy("teams", &[]), true),
             "Admins of this team can invite people who are new to the platform."

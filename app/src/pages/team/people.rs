@@ -1,4 +1,4 @@
-//! The people of a team: roles, invitations, and letting somebody in.
+//! The people of a team: roles and invitations.
 
 use api::{
     team_invitations::TeamInvitation,
@@ -15,7 +15,7 @@ use crate::{
     words,
 };
 
-/// The roles, and what each lets one do.
+/// The roles, with what each allows.
 pub const ROLES: [(&str, &str); 3] = [("admin", "Admin"), ("member", "Member"), ("viewer", "Viewer")];
 
 /// Who is in the team, and who is invited.
@@ -46,7 +46,7 @@ pub fn People(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
     .into_any()
 }
 
-/// What somebody may do with the apps of the team, in few words: `all apps`, `deploy 3 apps, view 1 app`.
+/// A member's access to the apps of the team in brief: `all apps`, `deploy 3 apps, view 1 app`.
 fn in_words(access: &[TeamAccess], email: &str, role: &str) -> String {
     if role == "admin" {
         return "all apps".into();
@@ -87,7 +87,7 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
                 Err(err) => after.failed("Could not change the role", &err),
             }
             busy.try_set(false);
-            // Refused or not: the list shows what is so.
+            // Successful or not, the list shows the actual state.
             this.refetch();
         });
     });
@@ -126,7 +126,7 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
             </td>
             <td role="cell" class="dim" data-l="apps">{move || this.access.get().map(|page| match is_whole.get() && page.next.is_none() || of_role == "admin" {
                 true => email.with_value(|e| in_words(&page.items, e, &of_role)),
-                // Of many apps only a page is at hand.
+                // If there are many apps, only one page of them is loaded.
                 false => "see access by app".into(),
             })}</td>
             <td role="cell" class="dim r" data-l="last seen">{match member.last_login {

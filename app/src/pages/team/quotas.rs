@@ -1,4 +1,4 @@
-//! How much the team may have, and has.
+//! The quotas of the team and their usage.
 
 use api::quotas::Quota;
 use leptos::prelude::*;
@@ -10,7 +10,7 @@ use crate::{
     parts::{Show, Visitor},
 };
 
-/// For everybody in it; administrators of the platform change them elsewhere.
+/// For all members; platform administrators change them on another page.
 #[component]
 pub fn Quotas(this: ThisTeam) -> impl IntoView {
     let (client, Visitor(account)) = (client(), expect_context());

@@ -14,7 +14,7 @@ use crate::{
     parts::{ActButton, Ago, AskFirst, CopyButton, Each, Icon, Pager, Show, Toasts, act},
 };
 
-/// The programs of the team.
+/// The service accounts of the team.
 #[component]
 pub fn ServiceAccounts(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
     let client = client();
@@ -105,7 +105,7 @@ fn Bot(
     .into_any()
 }
 
-/// The tokens of a service account that still work, to revoke one that leaked. Asked for by a click:
+/// The active tokens of a service account, to revoke a leaked one. Loaded on click:
 /// most visits to a team are not about them.
 #[component]
 fn Tokens(this: ThisTeam, name: String, bot: String, made: RwSignal<Option<Authorization>>) -> impl IntoView {
@@ -115,7 +115,7 @@ fn Tokens(this: ThisTeam, name: String, bot: String, made: RwSignal<Option<Autho
     let load = Callback::new(move |after: Option<String>| {
         let team = this.name.get_untracked();
         let request = of_bot.with_value(|bot| client.service_account_authorization_page(&team, bot, after.as_deref()));
-        // Not by `act`: this is also run by what follows on another answer, where no page is at hand.
+        // Not through `act`: this is also called after another response, outside the page's context.
         leptos::task::spawn_local(async move {
             match request.await {
                 Ok(mut page) => drop(tokens.try_update(|shown| {
@@ -128,7 +128,7 @@ fn Tokens(this: ThisTeam, name: String, bot: String, made: RwSignal<Option<Autho
             }
         });
     });
-    // Another one was made while they are shown.
+    // Another one was created while they are shown.
     Effect::new(move |_| {
         if made.with(Option::is_some) && tokens.with_untracked(Option::is_some) {
             load.run(None);

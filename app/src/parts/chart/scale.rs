@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 /// Height of the drawing in its own units.
 pub const HEIGHT: f64 = 200.0;
 
-/// The vertical axis: 0 to `top` in steps that people count in.
+/// The vertical axis: 0 to `top` in round steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scale {
     pub top: f64,
@@ -36,7 +36,7 @@ impl Scale {
         Self { top: (most / step).ceil() * step, step }
     }
 
-    /// The grid lines with their places in per cent from below.
+    /// The grid lines with their positions in per cent from the bottom.
     pub fn lines(&self) -> Vec<(f64, f64)> {
         let count = (self.top / self.step).round() as usize;
         (0..=count).map(|i| (i as f64 * self.step, i as f64 * 100.0 / count as f64)).collect()
@@ -47,7 +47,7 @@ impl Scale {
     }
 }
 
-/// The largest power of `base` that is not above `value`, by steps: logarithms are many bytes in a browser.
+/// The largest power of `base` up to `value`, by iteration: logarithms would enlarge the WASM.
 fn power_up_to(value: f64, base: f64) -> f64 {
     let mut power = 1.0;
     while power * base <= value {
@@ -59,7 +59,7 @@ fn power_up_to(value: f64, base: f64) -> f64 {
     power
 }
 
-/// Puts points that lie `step` apart on a grid from `from` to `to`; what is absent is a gap.
+/// Puts points that are `step` apart on a grid from `from` to `to`; missing ones are gaps.
 pub fn grid<T>(
     points: &[T],
     at: impl Fn(&T) -> DateTime<Utc>,
@@ -96,7 +96,7 @@ pub fn line_path(values: &[Option<f64>], scale: &Scale) -> String {
     path
 }
 
-/// The ground between `below` and `values`, for stacked series; gaps count as nothing.
+/// The area between `below` and `values`, for stacked series; gaps count as zero.
 pub fn area_path(values: &[Option<f64>], below: &[f64], scale: &Scale) -> String {
     let base = |x: usize| below.get(x).copied().unwrap_or(0.0);
     let mut path = String::with_capacity(values.len() * 16);
@@ -112,7 +112,7 @@ pub fn area_path(values: &[Option<f64>], below: &[f64], scale: &Scale) -> String
     path
 }
 
-/// The moment of a place on the grid.
+/// The time of a grid position.
 pub fn moment(from: DateTime<Utc>, step: i64, place: usize) -> DateTime<Utc> {
     from + Duration::seconds(step * place as i64)
 }

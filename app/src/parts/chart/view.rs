@@ -1,4 +1,4 @@
-//! A chart on the page: legend, axes, lines, events, and the cross that all charts share.
+//! A chart: legend, axes, lines, events, and the crosshair shared by all charts.
 
 use crate::parts::Show;
 use api::metrics::MetricEvent;
@@ -13,7 +13,7 @@ use crate::{
     words,
 };
 
-/// A line or a ground.
+/// A line or an area.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
     pub name: String,
@@ -22,17 +22,17 @@ pub struct Series {
     pub values: Vec<Option<f64>>,
 }
 
-/// What all charts of a page share: the stretch of time, what happened in it, and the cross.
+/// State shared by all charts of a page: time range, events and crosshair.
 #[derive(Clone, Copy)]
 pub struct Frame {
     /// From, to and the seconds between two points.
     pub range: Signal<(DateTime<Utc>, DateTime<Utc>, i64)>,
     pub events: Signal<Vec<MetricEvent>>,
-    /// The place that the reader points at.
+    /// The position of the crosshair.
     pub cross: RwSignal<Option<usize>>,
-    /// Called with a stretch of time to look at more closely.
+    /// Called with a time range to zoom to.
     pub zoom: Callback<(DateTime<Utc>, DateTime<Utc>)>,
-    /// Called with a moment whose log lines are wanted.
+    /// Called with a time to show in the log.
     pub lines: Callback<DateTime<Utc>>,
 }
 
@@ -45,16 +45,16 @@ fn tick(at: DateTime<Utc>, whole: Duration, clock: Clock) -> String {
 #[component]
 pub fn Chart(
     title: &'static str,
-    /// The unit in words, beside the title.
+    /// The unit, beside the title.
     unit: &'static str,
     #[prop(into)] series: Signal<Vec<Series>>,
     frame: Frame,
-    /// Values as the legend and the tooltip say them.
+    /// Formats values for the legend and the tooltip.
     formatter: fn(f64) -> String,
-    /// Grounds on top of each other instead of lines.
+    /// Stacked areas instead of lines.
     #[prop(optional)]
     stacked: bool,
-    /// Counts in powers of two.
+    /// Uses powers of two.
     #[prop(optional)]
     bytes: bool,
     /// A limit and its name.
@@ -79,7 +79,7 @@ pub fn Chart(
             format!("{title}, {unit}. Newest: {}", values.join(", "))
         })
     };
-    // The right edge moves in steps, and a page may be a while on its way.
+    // The right edge moves in steps, and a page may take a while to load.
     let ends_now = Memo::new(move |_| {
         let (_, to, step) = frame.range.get();
         (clock.now() - to).num_seconds() < 2 * step.max(30)
@@ -251,7 +251,7 @@ fn Plot(
     .into_any()
 }
 
-/// Where a key leads to; `None` for one that moves nothing.
+/// The position after a key press; `None` for other keys.
 fn next_point(ev: &ev::KeyboardEvent, frame: Frame, now: i64, last: i64) -> Option<i64> {
     let by = if ev.shift_key() { 10 } else { 1 };
     match ev.key().as_str() {

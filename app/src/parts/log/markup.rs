@@ -1,4 +1,4 @@
-//! The text of a line as markup: fields of router lines, colours of terminals, what was searched for.
+//! The markup of a line: fields of router lines, terminal colours, search matches.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use api::log_lines::LogLine;
 
 use crate::parts::ansi;
 
-/// Longer lines are cut in the list; the detail shows them whole.
+/// Longer lines are truncated in the list; the detail panel shows all of them.
 const LONGEST: usize = 1_500;
 
 /// The fields of a logfmt line: `method=GET path="/a b"`. Quotes are taken off.
@@ -42,7 +42,7 @@ fn escape(text: &str, out: &mut String) {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\t' => out.push('\t'),
-            // What would turn the direction of text around, or hide it, is shown as a box.
+            // Characters that change the text direction or are invisible are shown as a box.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
             c if c.is_control() => out.push('\u{fffd}'),
             c => out.push(c),
@@ -50,7 +50,7 @@ fn escape(text: &str, out: &mut String) {
     }
 }
 
-/// Escapes a stretch of `text` and marks what of it was `found`.
+/// Escapes a range of `text` and highlights the `found` parts.
 fn marked(text: &str, stretch: Range<usize>, found: &[Range<usize>], out: &mut String) {
     let mut from = stretch.start;
     for hit in found {
@@ -73,7 +73,7 @@ fn cut(text: &str) -> &str {
     }
 }
 
-/// The line's text as safe markup. `find` says where it has what was searched for, if anything was.
+/// The line's text as safe markup. `find` returns the search matches.
 pub fn html(line: &LogLine, find: impl FnOnce(&str) -> Option<Vec<Range<usize>>>) -> String {
     let text = cut(&line.text);
     let mut out = String::with_capacity(text.len() + 64);
@@ -98,7 +98,7 @@ pub fn html(line: &LogLine, find: impl FnOnce(&str) -> Option<Vec<Range<usize>>>
     out
 }
 
-/// Keys stand back; a failed status and the time it took stand out.
+/// Keys are dimmed; a failed status and its duration are emphasised.
 fn router(text: &str, out: &mut String) {
     for (i, (key, value)) in fields(text).into_iter().enumerate() {
         if matches!(key, "host" | "request_id" | "fwd" | "protocol") {

@@ -1,13 +1,13 @@
-//! The lines that are on the page, outside the reactive graph.
+//! The loaded lines, outside the reactive graph.
 
 use std::collections::VecDeque;
 
 use api::log_lines::LogLine;
 
-/// Lines that are kept. The oldest go first.
+/// Maximum number of lines. The oldest are dropped first.
 pub const MOST: usize = 50_000;
 
-/// Lines in the order of their numbers, without doubles and with an upper bound.
+/// Lines in order of their numbers, without duplicates and bounded.
 #[derive(Default)]
 pub struct Ring {
     lines: VecDeque<LogLine>,
@@ -15,13 +15,13 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Forgets everything.
+    /// Clears it.
     pub fn clear(&mut self) {
         self.lines.clear();
         self.evicted = 0;
     }
 
-    /// Adds newer lines; those that are here already are left out. Returns how many fell out at the front.
+    /// Adds newer lines, skipping duplicates. Returns how many were dropped at the front.
     pub fn push(&mut self, new: Vec<LogLine>) -> usize {
         let last = self.last();
         self.lines.extend(new.into_iter().filter(|line| last.is_none_or(|last| line.seq > last)));
@@ -54,27 +54,27 @@ impl Ring {
         self.lines.back().map(|line| line.seq)
     }
 
-    /// The line at this place, 0 being the oldest.
+    /// The line at this position, 0 being the oldest.
     pub fn get(&self, place: usize) -> Option<&LogLine> {
         self.lines.get(place)
     }
 
-    /// Where the line with this number is.
+    /// The position of the line with this number.
     pub fn find(&self, seq: u64) -> Option<usize> {
         self.lines.binary_search_by_key(&seq, |line| line.seq).ok()
     }
 
-    /// How many lines there are.
+    /// The number of lines.
     pub fn len(&self) -> usize {
         self.lines.len()
     }
 
-    /// Whether no further line fits without another going.
+    /// Whether it is full.
     pub fn is_full(&self) -> bool {
         self.lines.len() >= MOST
     }
 
-    /// How many lines have ever fallen out at the front: makes places comparable over time.
+    /// The total number of lines dropped at the front: makes positions comparable over time.
     pub fn evicted(&self) -> u64 {
         self.evicted
     }

@@ -10,7 +10,7 @@ use web_sys::{Element, HtmlElement};
 use super::{html, ring::Ring, search::Search};
 use crate::words;
 
-/// Height of a row in pixels; the style sheet says the same.
+/// Height of a row in pixels, as in the style sheet.
 pub const ROW_HEIGHT: f64 = 20.0;
 
 struct Row {
@@ -19,12 +19,12 @@ struct Row {
     time: Element,
     source: Element,
     text: Element,
-    /// What it shows: place and number, or nothing.
+    /// What it shows: position and number, if any.
     shows: Option<(u64, u64)>,
     marked: bool,
 }
 
-/// What all rows are drawn with.
+/// The settings for drawing rows.
 pub struct Look<'a> {
     /// Minutes from UTC to the reader's zone.
     pub offset: i32,
@@ -76,17 +76,17 @@ impl Rows {
         Self((0..count).filter_map(|_| row(list)).collect())
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Forgets what is shown, so that the next drawing writes everything.
+    /// Invalidates all rows, so that the next drawing rewrites them.
     pub fn invalidate(&mut self) {
         self.0.iter_mut().for_each(|row| row.shows = None);
     }
 
-    /// Shows the lines from place `first` on.
+    /// Shows the lines from position `first`.
     pub fn draw(&mut self, ring: &Ring, first: usize, look: &Look<'_>) {
         let pool = self.0.len();
         for place in first..first + pool {
@@ -105,7 +105,7 @@ impl Row {
     fn hide(&mut self) {
         if self.shows.take().is_some() || !self.element.has_attribute("hidden") {
             self.element.set_hidden(true);
-            // What is not shown is not there for search and readers either.
+            // Hidden rows are hidden from the browser's search and screen readers too.
             self.text.set_text_content(None);
         }
     }

@@ -1,4 +1,4 @@
-//! Where a line has what was searched for, so that it can be marked.
+//! The matches of the search in a line, to highlight them.
 
 use std::ops::Range;
 
@@ -6,15 +6,15 @@ use api::log_lines::LogFilter;
 use js_sys::{Reflect, RegExp};
 use wasm_bindgen::JsValue;
 
-/// More matches in one line are not marked.
+/// Maximum number of highlighted matches per line.
 const MOST: usize = 200;
 
-/// What the lines on the page were searched for, as an expression of the browser's. It reads nearly
-/// all that the server's does; what it cannot read is not marked.
+/// The search as a regular expression of the browser, which supports nearly
+/// everything that the server does; unsupported patterns are not highlighted.
 pub struct Search(Option<RegExp>);
 
 impl Search {
-    /// What `filter` asks for. In the browser only.
+    /// The search of `filter`. In the browser only.
     pub fn of(filter: &LogFilter) -> Self {
         let given = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
         match (given(&filter.regex), given(&filter.text)) {
@@ -24,7 +24,7 @@ impl Search {
         }
     }
 
-    /// Where `text` has it, in bytes; nothing if nothing is searched for.
+    /// The matches in `text`, in bytes.
     pub fn find(&self, text: &str) -> Option<Vec<Range<usize>>> {
         let expression = self.0.as_ref()?;
         expression.set_last_index(0);
@@ -44,14 +44,14 @@ impl Search {
     }
 }
 
-/// As the server reads it: upper and lower case differ unless it begins with `(?i)`. Once as Unicode, which
-/// allows no needless escapes, then as browsers always did.
+/// As on the server: case-sensitive unless it starts with `(?i)`. First in Unicode mode, which
+/// rejects unnecessary escapes, then without.
 fn expression(pattern: &str) -> Option<RegExp> {
     let (pattern, flags) = match pattern.strip_prefix("(?i)") {
         Some(rest) => (rest, "gi"),
         None => (pattern, "g"),
     };
-    // A pattern that cannot be read throws; asked through `construct`, it is an error.
+    // An invalid pattern throws; through `construct`, it is an error.
     let built = |flags: &str| {
         let class = Reflect::get(&js_sys::global(), &JsValue::from_str("RegExp")).ok()?;
         let arguments = js_sys::Array::of2(&JsValue::from_str(pattern), &JsValue::from_str(flags));

@@ -430,6 +430,6 @@ mod tests {
         assert!(both.contains("Add a line \"web: COMMAND\" to the Procfile") && !both.contains("web=1"), "{both}");
         assert!(both.ends_with("Process types: clock, worker (wharf ps:scale worker=1 --app dusk)"), "{both}");
         let none = said(&[]);
-        assert!(none.contains("There is no process type web") && !none.contains("Process types:"), "{none}");
+        assert!(none.contains("There is no web process type") && !none.contains("Process types:"), "{none}");
     }
 }
