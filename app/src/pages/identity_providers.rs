@@ -50,12 +50,13 @@ fn words(rule: &IdentityRule) -> String {
         (Some(domain), _) => format!("Anyone with an address at {domain}"),
         (None, group) => format!("Anyone in the group {}", group.as_deref().unwrap_or_default()),
     };
-    let mut gets = vec!["may sign in".to_owned()];
+    let mut gets = vec!["can sign in".to_owned()];
     if rule.admin {
         gets.push("becomes an administrator of the platform".into());
     }
     if let (Some(team), Some(role)) = (&rule.team, &rule.role) {
-        gets.push(format!("becomes {role} of {team}"));
+        let article = if role == "admin" { "an" } else { "a" };
+        gets.push(format!("becomes {article} {role} of {team}"));
     }
     format!("{} {}", who, gets.join(" and "))
 }
