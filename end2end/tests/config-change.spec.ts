@@ -22,7 +22,7 @@ test("two vars are set by keyboard alone and reach the app as one release", asyn
     await expect(page.getByRole("row", { name: new RegExp(key) })).toBeVisible();
   }
   const bar = page.getByRole("region", { name: "Unsaved changes" });
-  await expect(bar).toContainText("2 keys will be saved as one release");
+  await expect(bar).toContainText("2 keys will be saved as a single release");
   await tabTo(page, bar.getByRole("button", { name: /^Save/ }));
   await page.keyboard.press("Enter");
   await expect(bar).toBeHidden();

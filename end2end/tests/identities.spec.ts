@@ -90,7 +90,7 @@ test("either way leads into the one account, and what was unlinked leads nowhere
   await context.close();
   const other = await browserOf(browser);
   await harbour.signIn(other.page, "ada");
-  await expect(other.page.getByRole("alert")).toContainText("Sign in that way, then link Harbour ID on your account page.");
+  await expect(other.page.getByRole("alert")).toContainText("Sign in with it, then link Harbour ID on your account page.");
   await accessible(other.page);
   await other.context.close();
 });
@@ -156,7 +156,7 @@ test("an administrator sees somebody's ways in, and takes one", async ({ page })
   await expect(theirs.getByRole("listitem")).toHaveCount(2);
   await accessible(page);
   await fitsAPhone(page);
-  await theirs.getByRole("button", { name: "Unlink the account at Pier ID of bob@linked.test" }).click();
+  await theirs.getByRole("button", { name: "Unlink the Pier ID account of bob@linked.test" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Unlink" }).click();
   await expect(theirs.getByRole("listitem")).toHaveCount(1);
   await page.getByRole("link", { name: "Quotas" }).last().click();

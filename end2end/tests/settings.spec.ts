@@ -30,7 +30,7 @@ test("several edits are saved as one release", async ({ page }) => {
   await page.getByRole("button", { name: "Add key" }).click();
   await page.getByRole("button", { name: "Remove PLAIN" }).click();
   const bar = page.getByRole("region", { name: "Unsaved changes" });
-  await expect(bar).toContainText("2 keys will be saved as one release");
+  await expect(bar).toContainText("2 keys will be saved as a single release");
   await bar.getByRole("button", { name: /^Save/ }).click();
   await expect(bar).toBeHidden();
   expect(await api("GET", `/apps/${name}/config-vars`)).toEqual({ SECRET: "hidden-value", ADDED: "with = inside" });
