@@ -38,7 +38,7 @@ test("a release that crashes is seen, compared and rolled back", async ({ page }
   const good = page.getByRole("listitem").filter({ hasText: "First version" });
   await good.getByRole("button", { name: /^Roll back to v/ }).click();
   const dialog = page.getByRole("dialog", { name: /^Roll back to v/ });
-  await expect(dialog.getByText(/The code becomes .* again, without a build/)).toBeVisible();
+  await expect(dialog.getByText(/The code goes back to .*, without a build/)).toBeVisible();
   await dialog.getByRole("button", { name: /^Roll back to v/ }).click();
   await expect(page.getByText(/^Rollback to v\d+$/).first()).toBeVisible();
   await serving(name);

@@ -147,13 +147,13 @@ test("a program is allowed to act, acts, and is revoked", async ({ page }) => {
 
 test("the audit log is looked through, exported and verified", async ({ page }) => {
   await open(page, "/audit?action=session.refuse");
-  await expect(page.getByRole("table")).toContainText("Refused to sign in");
+  await expect(page.getByRole("table")).toContainText("Rejected a sign-in of");
   await expect(page.getByRole("table")).not.toContainText("Signed in through");
   const download = page.waitForEvent("download");
   await page.getByRole("link", { name: "Export these events" }).click();
   expect((await download).suggestedFilename()).toBe("audit.jsonl");
   await page.getByRole("button", { name: "Verify now" }).click();
-  await expect(page.getByRole("status").filter({ hasText: "events are as they were written" })).toBeVisible();
+  await expect(page.getByRole("status").filter({ hasText: "events are unchanged" })).toBeVisible();
 });
 
 test("an administrator suspends an account, and lets it in again", async ({ page, browser }) => {

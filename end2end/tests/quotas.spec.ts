@@ -70,7 +70,7 @@ test("an app too many is refused with a sentence and the way to see why", async 
   await page.getByLabel("Name").fill(freshName("toomany"));
   await page.getByRole("button", { name: "Create app" }).click();
   const said = page.getByRole("alert").filter({ hasText: "Could not create the app." });
-  await expect(said).toContainText("may have 1 apps");
+  await expect(said).toContainText("may have at most 1 apps");
   await expect(said).toBeFocused();
   await expect(page.getByLabel("Name")).not.toHaveAttribute("aria-invalid", "true");
   await accessible(page);
@@ -83,7 +83,7 @@ test("an app too many is refused with a sentence and the way to see why", async 
   await bare.goto(`/apps/new?team=${team}`);
   await bare.getByLabel("Name").fill(freshName("toomany"));
   await bare.getByRole("button", { name: "Create app" }).click();
-  await expect(bare.getByRole("alert")).toContainText("may have 1 apps");
+  await expect(bare.getByRole("alert")).toContainText("may have at most 1 apps");
   await context.close();
 });
 
