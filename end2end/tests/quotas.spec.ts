@@ -48,7 +48,7 @@ test("an administrator sets a team's own quotas, and resets them", async ({ page
   await expect(form.getByRole("button", { name: "Reset" })).toHaveCount(0);
   await form.getByLabel("Memory, limit").fill("lots");
   await form.getByRole("button", { name: "Save quotas" }).click();
-  await expect(form.getByText("Write a size like 512 MB or 20 GB.")).toBeVisible();
+  await expect(form.getByText("Enter a size like 512 MB or 20 GB.")).toBeVisible();
   await expect(form.getByLabel("Memory, limit")).toBeFocused();
   await accessible(page);
   await form.getByLabel("Memory, limit").fill("2 GB");
