@@ -43,7 +43,7 @@ impl std::str::FromStr for Network {
                 Ok(Network { base: Ipv4Addr::from(u32::from(base) & mask(prefix)), prefix })
             }
             _ => Err(Error::Host(format!(
-                "`{text}` is not a range of addresses for dynos. Write it like 10.231.0.0/16, \
+                "`{text}` is not a valid range of dyno addresses. Use e.g. 10.231.0.0/16, \
                  with a prefix from 8 to 28."
             ))),
         }
