@@ -1,7 +1,5 @@
 //! The app: its pages and what they share.
 
-use std::sync::Arc;
-
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
 use leptos_router::{
@@ -10,25 +8,7 @@ use leptos_router::{
     path,
 };
 
-use crate::{bundles, clock::Clock, live::Live, pages, parts};
-
-/// Sets the HTTP status while the server renders a page. Provided by the server.
-#[derive(Clone)]
-pub struct Answer(Arc<dyn Fn(u16) + Send + Sync>);
-
-impl Answer {
-    /// `set` is called with an HTTP status.
-    pub fn new(set: impl Fn(u16) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(set))
-    }
-
-    /// Sets the HTTP status of this page. Does nothing in the browser.
-    pub(crate) fn with(status: u16) {
-        if let Some(answer) = use_context::<Self>() {
-            (answer.0)(status);
-        }
-    }
-}
+use crate::{bundles, clock::Clock, live::Live, pages, parts, prefetch};
 
 /// The whole console. Needs an [`api::Client`] in context; in the browser also an
 /// `Arc<dyn live::Socket>`.
@@ -82,5 +62,6 @@ pub fn App() -> impl IntoView {
 /// Pages that require a session.
 #[component]
 fn Framed() -> impl IntoView {
+    prefetch::watch();
     view! { <parts::Frame><Outlet/></parts::Frame> }
 }

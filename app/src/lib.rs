@@ -5,6 +5,7 @@
 //! the context, and in the browser also the connection of [`live`].
 #![recursion_limit = "512"]
 
+mod answer;
 mod app;
 pub mod bundles;
 pub mod clock;
@@ -17,6 +18,7 @@ mod shell;
 mod words;
 
 pub use crate::{
-    app::{Answer, App},
+    answer::Answer,
+    app::App,
     shell::{Assets, shell},
 };

@@ -28,6 +28,7 @@ mod spark;
 mod status;
 pub mod theme;
 mod toast;
+mod visitor;
 
 pub use self::{
     action::{ActButton, act},
@@ -40,7 +41,7 @@ pub use self::{
     dialog::Dialog,
     each::Each,
     error_panel::{ErrorPanel, ErrorPanelProps},
-    frame::{Crumb, Deck, Frame, PageHead, Visitor},
+    frame::{Crumb, Deck, Frame, PageHead},
     icon::{Glyph, Icon},
     live_mark::LiveMark,
     meter::Meter,
@@ -54,4 +55,5 @@ pub use self::{
     status::{Status, Tone, condition},
     theme::ThemeButton,
     toast::{ToastStack, Toasts},
+    visitor::Visitor,
 };

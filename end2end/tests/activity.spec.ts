@@ -43,7 +43,7 @@ test("a release phase that hangs is cancelled", async ({ page }) => {
   const procfile = `${program.Procfile}release: sleep 3600\n`;
   await app.repository.commit({ "requirements.txt": "", Procfile: procfile }, "Migrate for ever");
   const push = app.repository.push(name).catch((error: Error) => error.message);
-  const release = page.getByRole("listitem").filter({ hasText: "release phase runs" });
+  const release = page.getByRole("listitem").filter({ hasText: "release phase running" });
   await release.getByRole("button", { name: /^Cancel the release phase of v\d+$/ }).click();
   await expect(page.getByText(/release phase cancelled by .*; the previous release keeps running/)).toBeVisible();
   await expect(release).toBeHidden();

@@ -17,7 +17,7 @@ use super::{
     app_frame::ThisApp,
     compare::{Compare, pair},
     create::build_title,
-    release_phase::{CancelPhase, how_it_goes},
+    release_phase::{CancelPhase, phase_text},
     rollback::RollbackButton,
 };
 use crate::{
@@ -305,7 +305,7 @@ fn ReleaseItem(app: ThisApp, release: Release, made: Option<Made>) -> impl IntoV
     let at = release.created_at;
     let can_go_back = release.eligible_for_rollback && !release.current && release.status != ReleaseStatus::Failed;
     let failed = release.status == ReleaseStatus::Failed;
-    let phase = how_it_goes(&release);
+    let phase = phase_text(&release);
     // Once it is cancelled, it is about to end.
     let can_cancel = release.status == ReleaseStatus::Pending && release.error.is_none();
     view! {

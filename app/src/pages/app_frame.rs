@@ -60,6 +60,11 @@ impl ThisApp {
     }
 }
 
+/// Whether code has ever been released.
+pub fn is_deployed(status: &AppStatus) -> bool {
+    status.releases.iter().any(|r| r.slug.is_some()) || status.releases.len() >= 10
+}
+
 /// Whether the user has the permission `right` on the app. Other actions are not offered.
 pub fn may(status: Signal<AppStatus>, right: &'static str) -> Memo<bool> {
     Memo::new(move |_| status.with(|s| s.permissions.iter().any(|p| p == right)))

@@ -9,7 +9,7 @@ use api::{
 use leptos::{either::Either, prelude::*};
 
 use self::form::NameForm;
-use super::app_frame::ThisApp;
+use super::app_frame::{ThisApp, is_deployed};
 use crate::{
     data::{client, fetched},
     parts::{BuildOutput, Cmd, Crumb, Deck, Glyph, Icon, LiveMark, PageHead, Show, act},
@@ -130,7 +130,7 @@ pub fn FirstPush(status: Signal<AppStatus>) -> impl IntoView {
     let app = ThisApp::of_page();
     let build = Memo::new(move |_| status.with(|s| s.builds.first().map(|b| (b.id.get(), b.number, b.status))));
     let git_url = Memo::new(move |_| status.with(|s| s.app.git_url.clone()));
-    let running = Memo::new(move |_| status.with(super::overview::is_deployed));
+    let running = Memo::new(move |_| status.with(is_deployed));
     let step = move |n: u8| {
         let at = match (build.get(), running.get()) {
             (_, true) => 4,

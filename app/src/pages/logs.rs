@@ -12,6 +12,7 @@ use leptos_router::hooks::use_query_map;
 
 use super::app_frame::ThisApp;
 use crate::data::{client, fetched};
+use detail::Detail;
 use histogram::Histogram;
 use toolbar::Toolbar;
 use viewer::{Viewer, ViewerView};
@@ -134,7 +135,7 @@ pub fn LogsPage() -> impl IntoView {
                 <Toolbar app reading viewer/>
                 <Histogram app reading/>
             </div>
-            <ViewerView viewer/>
+            <ViewerView viewer><Detail viewer app/></ViewerView>
         }
     })
 }

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use leptos::{either::Either, prelude::*};
 
 use super::{
-    app_frame::ThisApp,
+    app_frame::{ThisApp, is_deployed},
     create::FirstPush,
     dynos::{CrashCards, dyno_of, dyno_state, usage_cells},
     rollback::RollbackButton,
@@ -22,11 +22,6 @@ use crate::{
     parts::{Ago, Avatar, Each, LiveMark, Rail, Show, Spark, Status, Tone},
     words,
 };
-
-/// Whether code has ever been released.
-pub fn is_deployed(status: &AppStatus) -> bool {
-    status.releases.iter().any(|r| r.slug.is_some()) || status.releases.len() >= 10
-}
 
 /// `/apps/:app`
 #[component]

@@ -1,4 +1,4 @@
-//! A release phase: how it goes, and an end to it.
+//! The state of a release phase, and the button that cancels it.
 
 use api::releases::{Release, ReleaseStatus};
 use leptos::prelude::*;
@@ -9,14 +9,14 @@ use crate::{
     parts::{ActButton, Icon, Show, Toasts, act},
 };
 
-/// What is to be said of a release phase that has not succeeded.
-pub fn how_it_goes(release: &Release) -> Option<String> {
+/// Describes a release phase that has not succeeded.
+pub fn phase_text(release: &Release) -> Option<String> {
     let cancelled = release.error.as_deref().filter(|why| why.starts_with("cancelled"));
     match (release.status, cancelled) {
         (ReleaseStatus::Failed, Some(why)) => Some(format!("release phase {why}; the previous release keeps running")),
         (ReleaseStatus::Failed, None) => Some("release phase failed; the previous release keeps running".into()),
         (ReleaseStatus::Pending, Some(_)) => Some("release phase is being cancelled".into()),
-        (ReleaseStatus::Pending, None) => Some("release phase runs".into()),
+        (ReleaseStatus::Pending, None) => Some("release phase running".into()),
         _ => None,
     }
 }
@@ -29,9 +29,9 @@ pub fn CancelPhase(app: ThisApp, version: i32) -> impl IntoView {
     let toasts = Toasts::of_page();
     let deploys = app.may("deploy");
     let cancel = Callback::new(move |()| {
-        let asked = client.release_cancel(&app.name.get_untracked(), &version.to_string());
-        let done = move |_| toasts.done(format!("The release phase of v{version} is cancelled"));
-        act(busy, format!("The release phase of v{version} was not cancelled"), asked, done);
+        let request = client.release_cancel(&app.name.get_untracked(), &version.to_string());
+        let done = move |_| toasts.done(format!("Release phase of v{version} cancelled"));
+        act(busy, format!("Could not cancel the release phase of v{version}"), request, done);
     });
     view! {
         <Show when=move || deploys.get()>

@@ -8,7 +8,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 
 use crate::{
-    app::Answer,
+    Answer,
     data::{LiveData, client, fetched},
     parts::{Glyph, Icon},
 };

@@ -1,20 +1,18 @@
 //! The frame around every page that requires a session: sidebar, top bar, notices.
 
-use api::{accounts::Account, client::Page, live::Topic, platform::PlatformInfo, teams::Team};
+use api::{client::Page, live::Topic, platform::PlatformInfo, teams::Team};
 use leptos::{either::Either, html, prelude::*};
 use leptos_meta::Title;
 use leptos_router::hooks::use_location;
 
-use super::{Avatar, Each, FindButton, Icon, Notices, Palette, Show, ThemeButton, ToastStack};
+use super::{
+    Avatar, Each, FindButton, Icon, Notices, Palette, Show, ThemeButton, ToastStack, Visitor, visitor::ADMIN_PAGES,
+};
 use crate::{
     data::{LiveData, client, refetched},
     live::Changes,
     words,
 };
-
-/// The signed-in account, for every page.
-#[derive(Clone, Copy)]
-pub struct Visitor(pub LiveData<Account>);
 
 /// A breadcrumb; the last one is the page itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,14 +38,6 @@ impl Crumb {
 #[derive(Clone, Copy)]
 struct Drawer(RwSignal<bool>);
 
-/// Pages for platform administrators: path, icon, name.
-pub const ADMIN_PAGES: [(&str, &str, &str); 4] = [
-    ("/platform", "layers", "Platform"),
-    ("/sign-in", "shield", "Sign-in"),
-    ("/quotas", "gauge", "Quotas"),
-    ("/audit", "audit", "Audit log"),
-];
-
 /// The sidebar and the current page.
 #[component]
 pub fn Frame(children: Children) -> impl IntoView {
@@ -61,7 +51,6 @@ pub fn Frame(children: Children) -> impl IntoView {
     provide_context(Visitor(account));
     super::toast::provide();
     super::palette::provide();
-    crate::prefetch::watch();
     let path = use_location().pathname;
     // On navigation the drawer closes, and screen readers start at the top of the page.
     Effect::new(move |before: Option<String>| {

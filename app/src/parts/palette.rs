@@ -82,7 +82,7 @@ fn choices(typed: &str, apps: &[String], here: Option<&str>, is_admin: bool) -> 
         Choice { icon: "more", text: "Keyboard shortcuts".into(), does: Does::Help },
     ]);
     if is_admin {
-        all.extend(super::frame::ADMIN_PAGES.map(|(to, icon, text)| go(icon, text, to)));
+        all.extend(super::visitor::ADMIN_PAGES.map(|(to, icon, text)| go(icon, text, to)));
     }
     for app in apps.iter().filter(|app| Some(app.as_str()) != here) {
         all.push(go("apps", app.clone(), format!("/apps/{app}")));

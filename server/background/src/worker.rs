@@ -240,7 +240,7 @@ async fn lease_next(pool: &PgPool, registry: &Registry, leases: &Leases) -> anyh
     // One at a time, or two might both count the suspects before either adds one.
     sqlx::query("select pg_advisory_xact_lock(7305)").execute(&mut *tx).await.context("wait to lease a job")?;
     let held = leases.jobs();
-    release_expired(&mut tx, &held).await.context("let go of jobs that nobody runs any more")?;
+    release_expired(&mut tx, &held).await.context("release jobs with expired leases")?;
     let since = Instant::now();
     let job: Option<Leased> = sqlx::query_as(
         "with suspects as (select count(*) as running, coalesce(max(crashes), 0) as crashes from jobs

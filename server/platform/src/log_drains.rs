@@ -169,7 +169,7 @@ pub async fn log_drain_create(
     // Two at once are counted one after the other.
     store::apps::app_lock(&mut *tx, app.id).await?;
     if store::log_drains::log_drain_count(&mut *tx, app.id).await? >= MOST {
-        return Err(Error::invalid(format!("An app can have {MOST} drains. Remove one first.")));
+        return Err(Error::invalid(format!("An app can have at most {MOST} drains. Remove one first.")));
     }
     // Also one that is not sealed yet.
     if store::log_drains::log_drain_info(&mut *tx, app.id, &drain.url, &drain.row.url).await?.is_some() {

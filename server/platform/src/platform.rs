@@ -139,7 +139,7 @@ impl Platform {
     }
 
     async fn begin_work(&self) -> anyhow::Result<()> {
-        background::take_over(self.db()).await.context("take up the jobs of the server before")?;
+        background::take_over(self.db()).await.context("resume the jobs of the previous server")?;
         let (workers, unpacking) = self.workers().await.context("start the workers of jobs")?;
         let (every, queues) = (Duration::from_secs(2), self.config().queue_interval);
         let reconcilers = vec![

@@ -74,21 +74,21 @@ impl<J: Job> Queue<J> {
     pub async fn keep(&self, platform: &Platform) -> anyhow::Result<()> {
         let mut tx = platform.db().begin().await?;
         self.rows.cancel_suspended(&mut *tx, Utc::now()).await.context("cancel what suspended accounts started")?;
-        for lost in self.rows.lost(&mut *tx, J::KIND).await.context("look for what has lost its job")? {
+        for lost in self.rows.lost(&mut *tx, J::KIND).await.context("find entries without a job")? {
             if lost.failed {
-                tracing::warn!(subject = %lost.id, job.kind = J::KIND, "gave up what no job goes on with");
-                self.rows.fail(&mut *tx, lost.id, Utc::now()).await.context("end what no job goes on with")?;
+                tracing::warn!(subject = %lost.id, job.kind = J::KIND, "ended entries without a job");
+                self.rows.fail(&mut *tx, lost.id, Utc::now()).await.context("end entries without a job")?;
             } else {
                 background::enqueue(&mut tx, &(self.job)(lost.id)).await?;
             }
         }
-        for id in self.rows.cancelled(&mut *tx).await.context("look for what was cancelled")? {
+        for id in self.rows.cancelled(&mut *tx).await.context("find cancelled entries")? {
             background::enqueue(&mut tx, &(self.job)(id)).await?;
         }
-        let apps = self.start(&mut tx).await.context("start the next ones")?;
+        let apps = self.start(&mut tx).await.context("start the next entries")?;
         tx.commit().await?;
         apps.into_iter().for_each(|app| platform.changed(app));
-        self.cancel(platform).await.context("look for what was cancelled while it ran")
+        self.cancel(platform).await.context("find cancelled entries while it ran")
     }
 
     /// Cancels what runs in this process and is to end: one question for all of it.

@@ -259,7 +259,7 @@ async fn say_last(platform: &Platform, payer: Uuid, app: Uuid, dynos: &mut [api:
     let since = crashed.iter().map(|dyno| (dyno.name.clone(), dyno.updated_at - BEFORE_THE_CRASH)).collect();
     match log_lines::last_of(platform, payer, app, since, LAST_LINES).await {
         Ok(said) => crashed.iter_mut().zip(said).for_each(|(dyno, lines)| dyno.last_lines = lines),
-        Err(err) => tracing::error!(app.id = %app, "could not read what a dyno said last: {err}"),
+        Err(err) => tracing::error!(app.id = %app, "could not read the last output of a dyno: {err}"),
     }
 }
 

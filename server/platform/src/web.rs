@@ -143,7 +143,8 @@ fn fault(id: &str, cause: &anyhow::Error, path: &str) -> Response {
                        doctor`. Nothing was changed; try again in a moment.";
         (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message.to_owned())
     } else if is_contended(cause) {
-        let message = "Somebody else changed the same at the same moment. Nothing was changed; please try again.";
+        let message =
+            "Somebody else made a conflicting change at the same time. Nothing was changed; please try again.";
         (StatusCode::SERVICE_UNAVAILABLE, "try_again", message.to_owned())
     } else if is_crowded(cause) {
         let message = "The machine was short of memory, so that the check of what you sent was ended. Nothing was \
@@ -153,10 +154,8 @@ fn fault(id: &str, cause: &anyhow::Error, path: &str) -> Response {
         let message = format!("That is too large to be checked: {why}. Nothing was changed.");
         (StatusCode::UNPROCESSABLE_ENTITY, "too_large", message)
     } else {
-        let message = format!(
-            "Something went wrong on our side. The log of the platform says more at request id {id}. \
-             Nothing was changed; please try again."
-        );
+        let message =
+            format!("Internal error. See the platform's log for request ID {id}. Nothing was changed; try again.");
         (StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", message)
     };
     match path.contains(".git/") {

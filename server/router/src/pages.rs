@@ -57,7 +57,7 @@ impl Page {
             Code::H12 | Code::H15 | Code::H19 => page("This app took too long to respond").say(see),
             Code::H26 => page("This request cannot be forwarded")
                 .say("A header of the request is too large or not allowed here."),
-            Code::H99 => page("Something went wrong on our side")
+            Code::H99 => page("Internal error")
                 .say("The request did not reach the app. Try again; if the problem persists, contact the operator of this platform."),
             _ => page("This app did not respond").say(see),
         }

@@ -9,7 +9,7 @@ use api::{
 use leptos::{ev, html, prelude::*};
 use send_wrapper::SendWrapper;
 
-use super::{Place, Reading, detail::Detail, page_at};
+use super::{Place, Reading, page_at};
 use crate::{
     clock::Clock,
     data::client,
@@ -406,9 +406,9 @@ fn window_height() -> i32 {
     window().inner_height().ok().and_then(|h| h.as_f64()).unwrap_or(900.0) as i32
 }
 
-/// The window into the lines, and what stands below it.
+/// The window into the lines, what is shown for the marked one, and the foot.
 #[component]
-pub fn ViewerView(viewer: Viewer) -> impl IntoView {
+pub fn ViewerView(viewer: Viewer, children: Children) -> impl IntoView {
     let client = client();
     let clock = Clock::of_page();
     let clicked = move |ev: ev::MouseEvent| {
@@ -459,7 +459,7 @@ pub fn ViewerView(viewer: Viewer) -> impl IntoView {
                 </button>
             </Show>
         </div>
-        <Detail viewer app=viewer.app/>
+        {children()}
         <div class="lf">
             <span>{move || words::count(viewer.length.get(), "line", "lines")}" loaded"</span>
             <Show when=move || { viewer.missed.get() > 0 }>

@@ -143,7 +143,7 @@ pub(super) fn clone_refused(why: &str) -> Body {
 async fn why(worker: Worker, told: &Told) -> Option<String> {
     let done = worker.done().await;
     let told = told.lock().ok().and_then(|mut told| told.why.take());
-    told.or_else(|| done.err().map(|err| format!("git could not go on: {err}.")))
+    told.or_else(|| done.err().map(|err| format!("git failed: {err}.")))
 }
 
 /// The end of a push that failed. If git had ended its answer, a remark is put before the end; otherwise what is

@@ -92,7 +92,7 @@ impl Incoming {
     }
 
     fn count(&mut self, part: &[u8]) -> Result<(), String> {
-        self.left = self.left.checked_sub(part.len() as u64).ok_or("That is more than git has to say.")?;
+        self.left = self.left.checked_sub(part.len() as u64).ok_or("The request is too large.")?;
         self.commands.read(part);
         if self.commands.are_too_many() { Err(too_many_refs()) } else { Ok(()) }
     }
@@ -125,7 +125,7 @@ impl Incoming {
     /// Passes it on to git.
     pub async fn feed(mut self, git: Sender) -> Result<(), Refusal> {
         let time = self.time;
-        let late = |_| Err(format!("It took longer than {} minutes.", time.as_secs() / 60));
+        let late = |_| Err(format!("The request took longer than {} minutes.", time.as_secs() / 60));
         match timeout(time, self.pass(git)).await.unwrap_or_else(late) {
             Ok(()) => Ok(()),
             Err(why) => Err(self.refuse(why).await),
@@ -164,10 +164,10 @@ impl Incoming {
     }
 }
 
-const SILENT: &str = "Nothing more came for a minute. Try again.";
-const CUT: &str = "What you sent was cut short. Send it again.";
+const SILENT: &str = "No data received for a minute. Try again.";
+const CUT: &str = "The upload was interrupted. Try again.";
 
 /// What whoever pushes more than git is to take is told.
 fn too_many_refs() -> String {
-    format!("A push may change {} branches and tags. Push them in several goes.", limits::MOST_REFS)
+    format!("A push can change at most {} branches and tags. Split it into several pushes.", limits::MOST_REFS)
 }

@@ -91,14 +91,14 @@ async fn went_wrong(said: &Said, err: &Error) -> String {
             said.line(" !     The platform's disk is full. Contact its operator, and push again later.").await;
         }
         Error::Internal(cause) if is_contended(cause) => {
-            said.line(" !     Somebody else changed the app at the same moment. Push again.").await;
+            said.line(" !     Somebody else changed the app at the same time. Push again.").await;
         }
         Error::Internal(cause) if is_crowded(cause) => {
             said.line(" !     The machine was short of memory, so that the check of the commit was ended. Push again.")
                 .await;
         }
         Error::Internal(_) => {
-            said.line(" !     Something went wrong on our side. The log of the platform says more.").await;
+            said.line(" !     Internal error. See the platform's log for details.").await;
         }
     }
     tracing::error!("could not finish a push: {err}");

@@ -179,7 +179,7 @@ async fn free(
     let size = repositories::size(&repositories::path(platform, app)).await;
     if size >= most {
         return Err(Error::forbidden(format!(
-            "The repository is full: it takes up more than {} MB. Remove branches that nobody needs, or make the app anew.",
+            "The repository is full: it is larger than {} MB. Delete unused branches, or recreate the app.",
             most >> 20
         )));
     }

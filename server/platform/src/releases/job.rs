@@ -52,7 +52,7 @@ impl Job for Run {
         tracing::warn!(release.id = %self.release, "could not run the release phase: {why:#}");
         let Some(release) = store::releases::release_info(platform.db(), self.release).await? else { return Ok(()) };
         platform.driver().remove(self.release).await?;
-        self.settle(platform, &release, Some("the platform could not run it")).await?;
+        self.settle(platform, &release, Some("the platform could not run it; see its log")).await?;
         platform.release_phases().forget(self.release);
         Ok(())
     }

@@ -38,7 +38,7 @@ pub(crate) async fn admit(db: impl sqlx::PgExecutor<'_>, app: Uuid) -> crate::er
         return Ok(());
     }
     Err(Error::conflict(format!(
-        "{pending} releases of this app run their release phase or wait for it, and more than {MOST_PENDING} cannot. \
+        "{pending} releases of this app are running or waiting for their release phase; the maximum is {MOST_PENDING}. \
          Wait until one of them has ended (wharf releases), which each does after an hour at the latest, or cancel one \
          (wharf releases:cancel), then try again."
     )))

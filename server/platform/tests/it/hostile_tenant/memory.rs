@@ -190,7 +190,7 @@ async fn repositories_that_are_full_take_nothing_and_pushes_at_once_no_more_than
     until("the room is taken", async || {
         let answer = t.stranger.ask("POST", push).body("0000").await;
         match answer.status {
-            403 if answer.text().contains("Other pushes that are under way") => Ok(()),
+            403 if answer.text().contains("Other pushes in progress") => Ok(()),
             _ => Err(format!("{answer:?}")),
         }
     })

@@ -125,7 +125,7 @@ async fn a_phase_whose_job_is_lost_goes_on() {
     })
     .await;
     // One whose job was let lie, because the server always ended, gives its place back.
-    t.expects("gave up what no job goes on with");
+    t.expects("ended entries without a job");
     sqlx::query("update jobs set state = 'failed' where kind = 'releases.run'").execute(&t.db).await.unwrap();
     t.platform.look_at_queues();
     until("it has failed", async || {

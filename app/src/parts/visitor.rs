@@ -1,0 +1,17 @@
+//! Who is signed in, and the pages that only administrators see.
+
+use api::accounts::Account;
+
+use crate::data::LiveData;
+
+/// The signed-in account, for every page.
+#[derive(Clone, Copy)]
+pub struct Visitor(pub LiveData<Account>);
+
+/// Pages for platform administrators: path, icon, name.
+pub const ADMIN_PAGES: [(&str, &str, &str); 4] = [
+    ("/platform", "layers", "Platform"),
+    ("/sign-in", "shield", "Sign-in"),
+    ("/quotas", "gauge", "Quotas"),
+    ("/audit", "audit", "Audit log"),
+];
