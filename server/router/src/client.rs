@@ -132,6 +132,10 @@ impl Client {
 
 #[cfg(test)]
 impl Client {
+    pub(crate) fn begin_request(&self) {
+        note(&self.no_request, false);
+    }
+
     pub(crate) fn waits_since(&self, ms: u64) {
         self.no_request.store(ms, Relaxed);
     }
