@@ -154,7 +154,7 @@ test("a thousand events are shown a hundred at a time", async ({ browser }) => {
   test.setTimeout(240_000);
   for (let made = 0; made < 1001; made += 20) {
     await Promise.all(
-      Array.from({ length: 20 }, (_, i) => api("POST", "/oauth/authorizations", { description: `many-event-${made + i}` })),
+      Array.from({ length: 20 }, (_, i) => api("PATCH", "/account", { name: `many-event-${made + i}` })),
     );
   }
   const context = await browser.newContext({ baseURL: wharf.url, storageState: wharf.session, javaScriptEnabled: false });

@@ -10,8 +10,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use base::Network;
 use clap::{Args, ValueEnum};
-use platform::Network;
 use sha2::{Digest, Sha256};
 
 /// Settings passed to the router: an attacker who compromises it learns no others.

@@ -4,10 +4,11 @@
 //! together was written by a server that knew of no seals: then the row has them as they were given.
 
 use anyhow::Context as _;
+use base::secrets::Secrets;
 use store::addresses::Sealed;
 use uuid::Uuid;
 
-use crate::{Platform, secrets::Secrets};
+use crate::Platform;
 
 /// Rows that are sealed one after the other before it is looked for more.
 const BATCH: i64 = 500;

@@ -6,19 +6,16 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
+use base::{
+    Change, Error, Result, events, pages,
+    web::{Created, Input},
+};
 use chrono::Utc;
+use identity::{Actor, Can, Role, quotas};
 use store::app_transfers::{LIST, Row};
 use uuid::Uuid;
 
-use crate::{
-    Platform,
-    actor::Actor,
-    change::Change,
-    error::{Error, Result},
-    events, pages, quotas,
-    rights::{Can, Role},
-    web::{Created, Input},
-};
+use crate::Platform;
 
 fn shown(row: Row) -> api::app_transfers::AppTransfer {
     api::app_transfers::AppTransfer {

@@ -2,36 +2,37 @@
 
 use std::collections::BTreeMap;
 
-use async_trait::async_trait;
 use axum::{
     Json,
     extract::{Path, State},
     http::HeaderMap,
     response::Response,
 };
-use background::{Failure, Job, Steps};
+use base::{
+    Error, Result, events,
+    names::named_id,
+    pages,
+    web::{Created, Input},
+};
 use chrono::Utc;
+use identity::{
+    Actor, Can, Team, accounts,
+    quotas::{self, Quota},
+};
 use rand::seq::IndexedRandom as _;
-use serde::{Deserialize, Serialize};
 use store::apps::{Filter, LIST, Row};
 use uuid::Uuid;
 
 use crate::{
-    Platform, accounts,
-    actor::Actor,
-    collaborators,
-    error::{Error, Result},
-    events, pages,
-    quotas::{self, Quota},
-    releases,
-    rights::{Can, Team},
-    slugs, stacks,
-    web::{Created, Input},
+    Platform,
+    app_destruction::Destroy,
+    app_refs::{locked, owner_ref, team_ref},
+    collaborators, releases, stacks,
 };
 
 /// The app as it goes over the wire.
 pub(crate) fn shown(row: &Row, actor: &Actor) -> api::apps::App {
-    let config = actor.platform.config();
+    let config = actor.base.settings();
     api::apps::App {
         id: row.id.into(),
         name: row.name.clone(),
@@ -39,7 +40,7 @@ pub(crate) fn shown(row: &Row, actor: &Actor) -> api::apps::App {
         region: stacks::region_ref(),
         stack: stacks::stack_ref(&row.stack),
         build_stack: stacks::stack_ref(&row.build_stack),
-        git_url: format!("{}/{}.git", actor.base, row.name),
+        git_url: format!("{}/{}.git", actor.origin, row.name),
         web_url: config.app_url(&row.name),
         maintenance: row.maintenance,
         acm: false,
@@ -55,32 +56,10 @@ pub(crate) fn shown(row: &Row, actor: &Actor) -> api::apps::App {
         organization: team_ref(row),
         space: None,
         internal_routing: None,
-        generation: api::refs::Ref { id: stacks::named_id("generation cedar"), name: "cedar".into() },
+        generation: api::refs::Ref { id: named_id("generation cedar"), name: "cedar".into() },
         create_status: "complete".into(),
         process_tier: "production".into(),
     }
-}
-
-/// Whom the app belongs to. A team counts as an account with an address at which nobody is:
-/// clients of Heroku's tell apps of teams by its ending.
-pub(crate) fn owner_ref(row: &Row) -> api::refs::UserRef {
-    match (row.team_id, &row.team) {
-        (Some(id), Some(team)) => api::refs::UserRef { id, email: format!("{team}@herokumanager.com") },
-        _ => api::refs::UserRef {
-            id: row.owner_id.unwrap_or_default(),
-            email: row.owner_email.clone().unwrap_or_default(),
-        },
-    }
-}
-
-/// The team that the app belongs to.
-fn team_ref(row: &Row) -> Option<api::refs::Ref> {
-    Some(api::refs::Ref { id: row.team_id?, name: row.team.clone()? })
-}
-
-/// How other resources name the app.
-pub(crate) fn app_ref(row: &Row) -> api::refs::Ref {
-    api::refs::Ref { id: row.id, name: row.name.clone() }
 }
 
 /// Adjectives and nouns of made-up names: short, friendly, easy to say on the phone.
@@ -182,13 +161,6 @@ pub async fn app_filter(actor: Actor, headers: HeaderMap, Input(filter): Input<s
     listed(&actor, &headers, &Filter { ids: Some(&ids), ..Filter::default() }).await
 }
 
-/// The row of an app as it is now, and until the transaction ends: what a request read before may be out of date,
-/// and would undo what somebody else changed meanwhile.
-pub(crate) async fn locked(tx: &mut sqlx::PgConnection, app: Uuid) -> Result<Row> {
-    store::apps::app_lock(&mut *tx, app).await?;
-    store::apps::app_info(&mut *tx, app).await?.ok_or_else(Error::no_app)
-}
-
 /// `PATCH /apps/{app}`
 pub async fn app_update(
     State(platform): State<Platform>,
@@ -265,95 +237,6 @@ pub async fn app_delete(
     platform.wake_releases();
     platform.wake_dynos();
     Ok(Json(shown(&row, &actor)))
-}
-
-/// Takes a destroyed app apart: dynos, builds, files, log, rows.
-#[derive(Serialize, Deserialize)]
-pub struct Destroy {
-    pub app: Uuid,
-}
-
-#[async_trait]
-impl Job for Destroy {
-    const KIND: &'static str = "apps.destroy";
-    // Everything here is removal, which can be tried again until the disk or the database is back.
-    const ATTEMPTS: i32 = 1000;
-    type Context = Platform;
-
-    fn subject(&self) -> Uuid {
-        self.app
-    }
-
-    async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
-        steps.once("cancel builds", self.cancel_builds(platform)).await?;
-        // After the builds, which make releases.
-        steps.once("cancel releases", self.cancel_releases(platform)).await?;
-        steps.once("stop dynos", self.stop_dynos(platform)).await?;
-        steps.once("remove files", self.remove_files(platform)).await?;
-        let mut tx = platform.change().await?;
-        store::apps::app_delete(&mut tx, self.app).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    async fn give_up(&self, _: &Platform, why: &anyhow::Error) -> anyhow::Result<()> {
-        tracing::error!(app.id = %self.app, "could not clean up a destroyed app: {why:#}");
-        Ok(())
-    }
-}
-
-impl Destroy {
-    async fn cancel_builds(&self, platform: &Platform) -> Result<(), Failure> {
-        for build in store::builds::build_pending_ids(platform.db(), self.app).await? {
-            store::builds::build_cancel(platform.db(), build, Utc::now()).await?;
-        }
-        platform.wake_builds();
-        let left = || async { Ok(store::builds::build_pending_ids(platform.db(), self.app).await?.len() as i64) };
-        wait_for_none("builds", left).await
-    }
-
-    async fn cancel_releases(&self, platform: &Platform) -> Result<(), Failure> {
-        store::releases::release_cancel_all(platform.db(), self.app, Utc::now()).await?;
-        platform.wake_releases();
-        let left = || store::releases::release_pending_count(platform.db(), self.app);
-        wait_for_none("releases", left).await
-    }
-
-    async fn stop_dynos(&self, platform: &Platform) -> Result<(), Failure> {
-        store::dynos::dyno_stop(platform.db(), self.app, store::dynos::Which::All, Utc::now()).await?;
-        platform.wake_dynos();
-        let left = || async { Ok(store::dynos::dyno_list(platform.db(), self.app).await?.len() as i64) };
-        wait_for_none("dynos", left).await
-    }
-
-    async fn remove_files(&self, platform: &Platform) -> Result<(), Failure> {
-        slugs::archives::remove_of_app(platform, self.app).await?;
-        let id = self.app.to_string();
-        platform.history().delete(self.app).map_err(anyhow::Error::new)?;
-        let data = &platform.config().data;
-        let folders = [
-            data.join("git").join(format!("{id}.git")),
-            data.join("cache").join(&id),
-            data.join("unpacked").join(&id),
-            data.join("builds").join(&id),
-            data.join("metrics").join(&id),
-        ];
-        for folder in folders {
-            tokio::task::spawn_blocking(move || trees::remove(&folder)).await??;
-        }
-        Ok(())
-    }
-}
-
-/// Waits for what takes its time to end; what does not is left to the next attempt.
-async fn wait_for_none<F: Future<Output = sqlx::Result<i64>>>(what: &str, left: impl Fn() -> F) -> Result<(), Failure> {
-    for _ in 0..300 {
-        if left().await? == 0 {
-            return Ok(());
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
-    Err(Failure::Retry(anyhow::anyhow!("{} {what} still running", left().await?)))
 }
 
 /// `GET /apps/{app}/addons`: there are none yet.

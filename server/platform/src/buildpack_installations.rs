@@ -4,17 +4,11 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use base::{Error, Result, events, web::Input};
 use chrono::Utc;
+use identity::{Actor, Can};
 
-use crate::{
-    Platform,
-    actor::Actor,
-    addresses, apps,
-    error::{Error, Result},
-    events,
-    rights::Can,
-    web::Input,
-};
+use crate::{Platform, addresses, app_refs};
 
 /// A buildpack as it goes over the wire: names of ours as `urn:buildpack:heroku/nodejs`.
 pub(crate) fn shown(buildpack: &str) -> api::builds::Buildpack {
@@ -48,7 +42,7 @@ pub async fn buildpack_installation_update(
 ) -> Listed {
     let app = actor.app(&app, Can::Deploy).await?;
     let mut tx = platform.change().await?;
-    let mut row = apps::locked(&mut tx, app.id).await?;
+    let mut row = app_refs::locked(&mut tx, app.id).await?;
     let given = update.updates.into_iter().filter_map(|u| u.buildpack);
     let known = addresses::buildpacks(platform.secrets(), &row)?;
     let wanted = given.map(|b| checked(&b, &known, &actor)).collect::<Result<Vec<_>>>()?;

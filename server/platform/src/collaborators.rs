@@ -6,21 +6,18 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
+use base::{
+    Change, Error, Result, events,
+    names::named_id,
+    pages,
+    web::{Created, Input},
+};
 use chrono::Utc;
+use identity::{Actor, App, Can, Rights, Role, accounts, invitation_policy, rights::PERMISSIONS};
 use store::collaborators::{LIST, Row};
 use uuid::Uuid;
 
-use crate::{
-    Platform, accounts,
-    actor::Actor,
-    apps,
-    change::Change,
-    error::{Error, Result},
-    events, invitation_policy, pages,
-    rights::{App, Can, PERMISSIONS, Rights, Role},
-    stacks,
-    web::{Created, Input},
-};
+use crate::{Platform, app_refs};
 
 /// Permissions with what each lets one do.
 pub(crate) fn described<S: AsRef<str>>(names: &[S]) -> Vec<api::collaborators::Permission> {
@@ -36,7 +33,7 @@ pub(crate) fn described<S: AsRef<str>>(names: &[S]) -> Vec<api::collaborators::P
 fn shown(row: &Row, app: &App) -> api::collaborators::Collaborator {
     api::collaborators::Collaborator {
         id: row.id,
-        app: apps::app_ref(app),
+        app: app_refs::app_ref(app),
         user: api::collaborators::CollaboratorUser { id: row.account_id, email: row.email.clone(), federated: false },
         role: row.team_role.clone().unwrap_or_else(|| "collaborator".into()),
         permissions: described(&row.permissions),
@@ -47,10 +44,10 @@ fn shown(row: &Row, app: &App) -> api::collaborators::Collaborator {
 
 /// The owner, a person or a team, who may do everything.
 fn owner(app: &App) -> api::collaborators::Collaborator {
-    let owner = apps::owner_ref(app);
+    let owner = app_refs::owner_ref(app);
     api::collaborators::Collaborator {
-        id: stacks::named_id(&format!("owner {} {}", app.id, owner.id)),
-        app: apps::app_ref(app),
+        id: named_id(&format!("owner {} {}", app.id, owner.id)),
+        app: app_refs::app_ref(app),
         user: api::collaborators::CollaboratorUser { id: owner.id, email: owner.email, federated: false },
         role: "owner".into(),
         permissions: described(Role::Admin.permissions()),
@@ -266,4 +263,9 @@ pub async fn collaborator_delete(
     tx.commit().await?;
     done(&platform, &app);
     Ok(Json(shown(&row, &app)))
+}
+
+/// `GET /teams/permissions`: what can be given to a collaborator.
+pub async fn permission_list(_: Actor) -> Json<Vec<api::collaborators::Permission>> {
+    Json(described(&identity::rights::PERMISSIONS.map(|(name, ..)| name)))
 }

@@ -1,35 +1,20 @@
 //! What the platform is told at its start.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ops::Deref, path::PathBuf, time::Duration};
 
-use outbound::Network;
+use base::settings::Settings;
 
 /// Settings, all of them decided by whoever starts the platform.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Everything that lasts.
-    pub data: PathBuf,
-    /// The file that knows the newest event of the audit log, outside the database.
-    pub audit_anchor: PathBuf,
+    /// What every area has to know.
+    pub settings: Settings,
     /// Sockets; in a short path.
     pub run: PathBuf,
-    /// Where the router listens; for addresses in answers.
-    pub listen: SocketAddr,
-    /// Where the console and the API are, e.g. `localhost`.
-    pub domain: String,
-    /// Apps are at `<name>.<apps_domain>`.
-    pub apps_domain: String,
-    /// Whether the router serves HTTPS.
-    pub tls: bool,
-    pub database_url: String,
-    /// The key itself, when it does not live in `master.key`.
-    pub master_key: Option<String>,
     /// Builds that run at once.
     pub build_concurrency: usize,
     /// How often queues are looked at although nobody says that they have changed.
     pub queue_interval: Duration,
-    /// Networks that are not public, and may be asked all the same when somebody gives an address there.
-    pub outbound_networks: Vec<Network>,
     /// The user of what fetches sources, to whom the host's network closes what is not public. One per
     /// host, but for tests.
     pub downloads: u32,
@@ -43,40 +28,10 @@ pub struct Config {
     pub build_disk: dyno::disks::Size,
 }
 
-impl Config {
-    fn port(&self) -> String {
-        match self.listen.port() {
-            // Whatever ends TLS is in front, at the usual port.
-            _ if self.tls => String::new(),
-            80 => String::new(),
-            port => format!(":{port}"),
-        }
-    }
+impl Deref for Config {
+    type Target = Settings;
 
-    /// Ports of this host that anybody may reach apps on, dynos too. None if the router listens
-    /// for this host alone. HTTPS may be ended in front of the router.
-    pub(crate) fn public_ports(&self) -> Vec<u16> {
-        let own = (!self.listen.ip().is_loopback()).then_some(self.listen.port());
-        own.into_iter().chain(self.tls.then_some(443)).collect()
-    }
-
-    fn scheme(&self) -> &'static str {
-        if self.tls { "https" } else { "http" }
-    }
-
-    /// Where the console and the API are: `http://localhost:5000`.
-    pub fn url(&self) -> String {
-        format!("{}://{}{}", self.scheme(), self.domain, self.port())
-    }
-
-    /// Where an app is served, with a slash at the end.
-    pub fn app_url(&self, name: &str) -> String {
-        format!("{}://{name}.{}{}/", self.scheme(), self.apps_domain, self.port())
-    }
-
-    /// Hosts that are the platform's own.
-    pub fn platform_hosts(&self) -> Vec<String> {
-        let domain = &self.domain;
-        vec![domain.clone(), format!("api.{domain}"), format!("console.{domain}")]
+    fn deref(&self) -> &Settings {
+        &self.settings
     }
 }

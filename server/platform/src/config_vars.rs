@@ -2,63 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context as _;
 use axum::{
     Json,
     extract::{Path, State},
 };
-use sqlx::PgConnection;
-use uuid::Uuid;
+use base::{Error, Result, events, web::Input};
+use identity::{Actor, Can};
 
-use crate::{
-    Platform,
-    actor::Actor,
-    error::{Error, Result},
-    events, releases,
-    rights::Can,
-    secrets::Secrets,
-    web::Input,
-};
+use crate::{Platform, config_values, releases};
 
 /// All keys and values together. (Heroku's limit, devcenter "config vars".)
 const MOST_BYTES: usize = 64 << 10;
-
-/// Seals the config of `app`.
-pub(crate) fn seal(secrets: &Secrets, app: Uuid, vars: &BTreeMap<String, String>) -> Vec<u8> {
-    let text = serde_json::to_vec(vars).expect("a map of strings always serialises");
-    secrets.seal(&format!("config {app}"), &text)
-}
-
-/// Opens what [`seal`] sealed.
-pub(crate) fn open(secrets: &Secrets, app: Uuid, sealed: &[u8]) -> anyhow::Result<BTreeMap<String, String>> {
-    let text = secrets.open(&format!("config {app}"), sealed)?;
-    serde_json::from_slice(&text).context("read the config vars")
-}
-
-/// The config vars of a release of an app.
-pub(crate) async fn of_release(platform: &Platform, app: Uuid, release: Uuid) -> Result<BTreeMap<String, String>> {
-    let sealed = store::releases::release_config(platform.db(), release).await?;
-    let sealed = sealed.context("the release is gone")?;
-    Ok(open(platform.secrets(), app, &sealed)?)
-}
-
-/// Today's config vars of an app.
-pub(crate) async fn current(platform: &Platform, app: Uuid) -> Result<BTreeMap<String, String>> {
-    let sealed = store::config_vars::config_vars_info(platform.db(), app).await?;
-    Ok(sealed.map(|s| open(platform.secrets(), app, &s)).transpose()?.unwrap_or_default())
-}
-
-/// Writes tomorrow's config vars of an app, in the transaction that makes their release.
-pub(crate) async fn save(
-    platform: &Platform,
-    tx: &mut PgConnection,
-    app: Uuid,
-    vars: &BTreeMap<String, String>,
-) -> Result<()> {
-    let sealed = seal(platform.secrets(), app, vars);
-    store::config_vars::config_vars_save(tx, app, &sealed, chrono::Utc::now()).await?;
-    Ok(())
-}
 
 /// `GET /apps/{app}/config-vars`
 pub async fn config_vars_info(
@@ -67,7 +21,7 @@ pub async fn config_vars_info(
     Path(app): Path<String>,
 ) -> Result<Json<BTreeMap<String, String>>> {
     let app = actor.app(&app, Can::Config).await?;
-    Ok(Json(current(&platform, app.id).await?))
+    Ok(Json(config_values::current(&platform, app.id).await?))
 }
 
 /// `GET /apps/{app}/releases/{release}/config-vars`
@@ -78,7 +32,7 @@ pub async fn release_config_vars(
 ) -> Result<Json<BTreeMap<String, String>>> {
     let app = actor.app(&app, Can::Config).await?;
     let release = releases::find(&platform, &app, &release).await?;
-    Ok(Json(of_release(&platform, app.id, release.id).await?))
+    Ok(Json(config_values::of_release(&platform, app.id, release.id).await?))
 }
 
 /// `PATCH /apps/{app}/config-vars`: all changes are one release; none, when nothing changes.
@@ -96,12 +50,12 @@ pub async fn config_vars_update(
     // Two updates at once must not lose one another's keys.
     store::apps::app_lock(&mut *tx, app.id).await?;
     let old = store::config_vars::config_vars_info(&mut *tx, app.id).await?;
-    let old = old.map(|s| open(platform.secrets(), app.id, &s)).transpose()?.unwrap_or_default();
+    let old = old.map(|s| config_values::open(platform.secrets(), app.id, &s)).transpose()?.unwrap_or_default();
     let changes = apply(&old, &update)?;
     if changes.set.is_empty() && changes.unset.is_empty() {
         return Ok(Json(changes.vars));
     }
-    save(&platform, &mut tx, app.id, &changes.vars).await?;
+    config_values::save(&platform, &mut tx, app.id, &changes.vars).await?;
     let description = changes.description();
     let new = releases::New { app: app.id, description: &description, keeps_slug: true, ..releases::New::default() };
     let version = releases::create(&platform, &mut tx, &actor, &new, &changes.vars).await?;

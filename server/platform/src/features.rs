@@ -4,17 +4,11 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use base::{Error, Result, events, names::named_id, web::Input};
 use chrono::Utc;
+use identity::{Actor, Can};
 
-use crate::{
-    Platform,
-    actor::Actor,
-    error::{Error, Result},
-    events,
-    rights::Can,
-    stacks,
-    web::Input,
-};
+use crate::Platform;
 
 /// Name, description.
 const FEATURES: [(&str, &str); 2] = [
@@ -24,7 +18,7 @@ const FEATURES: [(&str, &str); 2] = [
 
 fn shown(row: &store::apps::Row, (name, description): (&str, &str)) -> api::features::Feature {
     api::features::Feature {
-        id: stacks::named_id(&format!("feature {name}")),
+        id: named_id(&format!("feature {name}")),
         name: name.into(),
         display_name: name.into(),
         description: description.into(),
@@ -40,7 +34,7 @@ fn shown(row: &store::apps::Row, (name, description): (&str, &str)) -> api::feat
 fn find(name: &str) -> Result<(&'static str, &'static str)> {
     FEATURES
         .into_iter()
-        .find(|(n, _)| *n == name || stacks::named_id(&format!("feature {n}")).to_string() == name)
+        .find(|(n, _)| *n == name || named_id(&format!("feature {n}")).to_string() == name)
         .ok_or_else(|| Error::not_found("feature", "Couldn't find that feature."))
 }
 

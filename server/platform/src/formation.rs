@@ -6,20 +6,15 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
+use base::{Error, Result, dyno_sizes, events, pages, web::Input};
 use chrono::Utc;
+use identity::{
+    Actor, Can,
+    quotas::{self, Quota},
+};
 use store::formation::{LIST, Row};
 
-use crate::{
-    Platform,
-    actor::Actor,
-    apps,
-    error::{Error, Result},
-    events, pages,
-    quotas::{self, Quota},
-    rights::Can,
-    stacks,
-    web::Input,
-};
+use crate::{Platform, app_refs};
 
 /// Dynos of one type. (Heroku's limit, devcenter "limits".)
 const MOST: i32 = 100;
@@ -32,12 +27,12 @@ const RELEASE: &str = "The release phase cannot be scaled: its command runs once
 pub(crate) fn shown(row: &Row, app: &store::apps::Row) -> api::formation::Formation {
     api::formation::Formation {
         id: row.id.into(),
-        app: apps::app_ref(app),
+        app: app_refs::app_ref(app),
         kind: row.kind.clone(),
         command: row.command.clone(),
         quantity: row.quantity,
         size: row.size.clone(),
-        dyno_size: api::refs::Ref { id: stacks::size_id(&row.size), name: row.size.clone() },
+        dyno_size: api::refs::Ref { id: dyno_sizes::size_id(&row.size), name: row.size.clone() },
         created_at: row.created_at,
         updated_at: row.updated_at,
     }
@@ -122,7 +117,8 @@ async fn scale(
         changed.push(row);
     }
     // To have less is allowed to whoever has too much.
-    let size = |row: &Row| i64::from(row.quantity) * stacks::size(&row.size).map_or(0, |size| size.memory_mb as i64);
+    let size =
+        |row: &Row| i64::from(row.quantity) * dyno_sizes::size(&row.size).map_or(0, |size| size.memory_mb as i64);
     let before = |new: &Row| rows.iter().find(|old| old.id == new.id).map_or(0, size);
     if changed.iter().any(|new| size(new) > before(new)) {
         quotas::admit_for_app(&mut tx, app.id, Quota::Dynos, 0).await?;
@@ -149,8 +145,8 @@ fn wanted(mut row: Row, update: &api::formation::FormationUpdate) -> Result<Row>
         return Err(Error::invalid(format!("Quantity of {} must be from 0 to {MOST}.", row.kind)));
     }
     if let Some(size) = update.size.as_ref().or(update.dyno_size.as_ref()) {
-        let known = stacks::size(size).ok_or_else(|| {
-            Error::invalid(format!("Couldn't find the dyno size {size}. Valid sizes: {}.", stacks::size_names()))
+        let known = dyno_sizes::size(size).ok_or_else(|| {
+            Error::invalid(format!("Couldn't find the dyno size {size}. Valid sizes: {}.", dyno_sizes::size_names()))
         })?;
         row.size = known.name.into();
     }

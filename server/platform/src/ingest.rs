@@ -3,8 +3,9 @@
 //! Every dyno has a spool, and so has the router; they are written while we are away. A task
 //! reads on from where the log says, and whoever removes a dyno has its spool read to the end first.
 
+pub(crate) mod followers;
+
 use std::{
-    collections::HashMap,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -13,31 +14,13 @@ use std::{
 use anyhow::Context as _;
 use uuid::Uuid;
 
+use self::followers::Shared;
 use crate::Platform;
 
 /// A pause when there was nothing to read.
 const IDLE: Duration = Duration::from_millis(60);
 /// Entries read at once: a flood of one dyno lets the others have their turn.
 const BATCH: usize = 2000;
-
-type Shared = Arc<Mutex<logs::Follower>>;
-
-/// The spools that are followed, by run.
-#[derive(Default)]
-pub(crate) struct Ingest {
-    followers: Mutex<HashMap<Uuid, Shared>>,
-}
-
-impl Ingest {
-    fn all(&self) -> Vec<(Uuid, Shared)> {
-        let followers = self.followers.lock();
-        followers.map(|f| f.iter().map(|(id, f)| (*id, f.clone())).collect()).unwrap_or_default()
-    }
-
-    fn take(&self, run: Uuid) -> Option<Shared> {
-        self.followers.lock().ok().and_then(|mut f| f.remove(&run))
-    }
-}
 
 /// Begins to follow the output of a dyno.
 pub(crate) fn follow(platform: &Platform, app: Uuid, run: Uuid, name: &str, spool: &Path) {

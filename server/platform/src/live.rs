@@ -4,6 +4,7 @@
 //! the socket does, and when the session that opened it does. What many of them show is found out
 //! once for all (`feeds`).
 
+pub(crate) mod feed_list;
 mod feeds;
 
 use std::{
@@ -23,7 +24,9 @@ use axum::{
     },
     response::Response,
 };
+use base::{Error, Result, routes::Needs};
 use futures::{SinkExt as _, StreamExt as _, pin_mut, stream::SplitSink};
+use identity::{Actor, Can, credential_exists, credential_lasts, watch::Watch};
 use serde_json::Value;
 use tokio::{
     sync::{Notify, broadcast, mpsc},
@@ -31,17 +34,8 @@ use tokio::{
 };
 use uuid::Uuid;
 
-pub(crate) use self::feeds::Feeds;
-use self::feeds::{Said, Shown};
-use crate::{
-    Platform,
-    actor::{Actor, credential_exists, credential_lasts},
-    error::{Error, Result},
-    log_lines, outputs,
-    rights::Can,
-    scopes::Needs,
-    watch::Watch,
-};
+use self::feed_list::{Said, Shown};
+use crate::{Platform, log_lines, outputs};
 
 /// Values are sent at most this often, and lines in frames of this length of time.
 const TICK: Duration = Duration::from_millis(50);
@@ -345,7 +339,7 @@ impl Follow {
 
     /// Passes on what a feed says.
     async fn feed(&self, shown: Shown) -> Result<()> {
-        let mut feed = feeds::follow(&self.actor, shown);
+        let mut feed = feeds::follow(&self.platform, &self.actor, shown);
         let mut last = None;
         loop {
             let said = feed.borrow_and_update().clone();
@@ -406,7 +400,7 @@ impl Follow {
     async fn logs(&self, app: &str, filter: logs::Filter, after: Option<u64>, lines: Option<u32>) -> Result<()> {
         let app = self.actor.app(app, Can::Logs).await?.id;
         let history = self.platform.history().clone();
-        let newest = *history.subscribe(app)?.borrow();
+        let newest = *history.subscribe(app).map_err(log_lines::refused)?.borrow();
         let start = match after {
             Some(seq) => seq,
             None => {
@@ -426,7 +420,7 @@ impl Follow {
                 end
             }
         };
-        let mut tail = history.tail(app, start, &filter)?;
+        let mut tail = history.tail(app, start, &filter).map_err(log_lines::refused)?;
         loop {
             let (room, lag) = (self.credit.room().await, tail.lag());
             // A rare text may lie behind a gigabyte of lines: what is not found in one turn is looked for in the next.

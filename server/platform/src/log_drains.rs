@@ -10,24 +10,20 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
+use base::{
+    Change, Error, Result, events, pages,
+    secrets::Secrets,
+    web::{Created, Input},
+};
 use chrono::Utc;
+use identity::{Actor, Can};
 use store::{
     log_drains::{LIST, Row},
     pages::Page,
 };
 use uuid::Uuid;
 
-use crate::{
-    Platform,
-    actor::Actor,
-    apps,
-    change::Change,
-    error::{Error, Result},
-    events, pages,
-    rights::Can,
-    secrets::Secrets,
-    web::{Created, Input},
-};
+use crate::{Platform, app_refs};
 
 /// Drains an app may have. See behaviour.md 4.2.
 const MOST: i64 = 5;
@@ -77,7 +73,7 @@ impl Drain {
             url: self.url,
             token: self.token,
             addon: None,
-            app: Some(apps::app_ref(app)),
+            app: Some(app_refs::app_ref(app)),
             created_at: self.row.created_at,
             updated_at: self.row.updated_at,
         }

@@ -8,19 +8,14 @@ use axum::{
     http::header,
     response::{IntoResponse as _, Response},
 };
+use base::{Error, Result, places::Place, web::Search};
 use chrono::{DateTime, Duration, Utc};
+use identity::{Actor, Can};
 use serde::Deserialize;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use crate::{
-    Platform,
-    actor::Actor,
-    error::{Error, Result},
-    places::{Place, Places},
-    rights::Can,
-    web::Search,
-};
+use crate::Platform;
 
 /// Lines in one answer.
 const MOST: usize = 10_000;
@@ -177,28 +172,15 @@ pub fn take_glances(platform: &Platform, payer: Uuid) -> Vec<impl Sized + use<>>
 
 /// Runs work on the disk where it does not hold up others.
 pub(crate) async fn read<T: Send + 'static>(work: impl FnOnce() -> logs::Result<T> + Send + 'static) -> Result<T> {
-    Ok(tokio::task::spawn_blocking(work).await.map_err(anyhow::Error::new)??)
+    tokio::task::spawn_blocking(work).await.map_err(anyhow::Error::new)?.map_err(refused)
 }
 
-/// Places of those who read much of a log, and turns at it: so that whoever comes waits for a few turns, and not for
-/// the ends of searches.
-pub(crate) struct Readers {
-    glances: Places,
-    searches: Places,
-    catching_up: Places,
-    turns: Arc<Places>,
-}
-
-impl Default for Readers {
-    fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from).max(2);
-        Self {
-            glances: Places::new("log reads", 2, 64, 16),
-            searches: Places::new("log searches", 2, 16, 32),
-            // As many may wait as can follow something.
-            catching_up: Places::new("log streams catching up", 2, 1000, 32),
-            turns: Arc::new(Places::new("log readers", (cores / 4).max(1), 1000, cores)),
-        }
+/// The error for a log that cannot be read.
+pub(crate) fn refused(err: logs::Error) -> Error {
+    match err {
+        logs::Error::Filter(why) => Error::invalid(why),
+        err @ logs::Error::Stopped => Error::too_much(err.to_string()),
+        err => Error::Internal(anyhow::Error::new(err).context("use the log")),
     }
 }
 

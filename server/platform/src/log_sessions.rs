@@ -8,22 +8,19 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
+use base::{
+    Error, Result,
+    places::Place,
+    web::{self, Created, Input},
+};
 use chrono::Utc;
 use futures::{Stream, StreamExt as _};
+use identity::{Actor, Can, payers, watch::Watch};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
 
-use crate::{
-    Platform,
-    actor::Actor,
-    error::{Error, Result},
-    log_lines, payers,
-    places::{Place, Places},
-    rights::Can,
-    watch::Watch,
-    web::{self, Created, Input},
-};
+use crate::{Platform, log_lines};
 
 /// A session that nobody opens in this time is over. See behaviour.md 4.1.
 const LIFE: i64 = 360;
@@ -58,7 +55,7 @@ pub async fn log_session_create(
         credential_id: Some(actor.credential.id()),
     };
     store::log_sessions::log_session_create(platform.db(), &row).await?;
-    let logplex_url = format!("{}/streams/logs/{}", actor.base, platform.secrets().sign("log session", id));
+    let logplex_url = format!("{}/streams/logs/{}", actor.origin, platform.secrets().sign("log session", id));
     Ok(Created(api::log_sessions::LogSession { id: id.into(), logplex_url, created_at: now, updated_at: now }))
 }
 
@@ -93,11 +90,6 @@ fn written(line: &logs::Line, event: bool) -> String {
     if event { web::event(line.seq, &line.to_string()) } else { format!("{line}\n") }
 }
 
-/// Places for what is followed: streams and sockets.
-pub(crate) fn streams() -> Places {
-    Places::new("open streams", 50, 0, 5000)
-}
-
 /// Ends when the reader may no longer read; keeps the place as long as it is waited for.
 pub(crate) async fn held(place: Place, watch: Watch) {
     watch.lost().await;
@@ -127,7 +119,7 @@ async fn lines(
     let last = after.is_none().then_some((params.lines.unwrap_or(DEFAULT_LINES) as usize).min(MOST_LINES));
     let history = platform.history().clone();
     let query = logs::Query { filter: filter.clone(), after, last, ..logs::Query::default() };
-    let newest = *history.subscribe(app)?.borrow();
+    let newest = *history.subscribe(app).map_err(log_lines::refused)?.borrow();
     let past = {
         let history = history.clone();
         let find =
@@ -135,7 +127,11 @@ async fn lines(
         log_lines::search(platform, payer, find).await?
     };
     // A tail takes up where the past ends.
-    let tail = if params.tail == Some(true) { Some(history.tail(app, newest, &filter)?) } else { None };
+    let tail = if params.tail == Some(true) {
+        Some(history.tail(app, newest, &filter).map_err(log_lines::refused)?)
+    } else {
+        None
+    };
     let (sender, receiver) = mpsc::channel(16);
     let sending = Sending { platform: platform.clone(), payer, sender };
     tokio::spawn(async move {

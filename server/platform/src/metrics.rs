@@ -1,26 +1,21 @@
 //! Metrics: samples of the router and of the dynos' cgroups every ten seconds, and charts of them.
 
-use std::{collections::BTreeMap, sync::RwLock, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use api::{dynos::DynoUsage, metrics::MetricEvent};
 use axum::{
     Json,
     extract::{Path, State},
 };
+use base::{Error, Result, dyno_sizes, web::Search};
 use chrono::{DateTime, Utc};
+use identity::{Actor, Can};
 use monitor::{LastHour, ProcessSample, Sample};
 use router::{AppCounters, Counters};
 use store::{apps, dynos::Row};
 use uuid::Uuid;
 
-use crate::{
-    Platform,
-    actor::Actor,
-    error::{Error, Result},
-    rights::Can,
-    stacks,
-    web::Search,
-};
+use crate::Platform;
 
 const EVERY: i64 = 10;
 /// How often it is said of a dyno that it is above its memory quota. See behaviour.md 7.4.
@@ -35,24 +30,6 @@ pub(crate) async fn sample(platform: Platform) {
         tokio::time::sleep(Duration::from_millis((EVERY * 1000 - past).unsigned_abs())).await;
         if let Err(err) = sampler.run(&platform).await {
             tracing::debug!("could not sample the metrics, leaving a gap: {err:#}");
-        }
-    }
-}
-
-/// What the newest sample says of each run of a dyno.
-#[derive(Default)]
-pub(crate) struct Usages(RwLock<BTreeMap<Uuid, DynoUsage>>);
-
-impl Usages {
-    /// `None` until its CPU is known: from the first sample of one that is new, from the second of one that
-    /// went on while this process was started again.
-    pub(crate) fn of(&self, run: Uuid) -> Option<DynoUsage> {
-        self.0.read().ok()?.get(&run).copied()
-    }
-
-    fn replace(&self, usages: BTreeMap<Uuid, DynoUsage>) {
-        if let Ok(mut known) = self.0.write() {
-            *known = usages;
         }
     }
 }
@@ -102,7 +79,7 @@ impl Sampler {
         rows: &[Row],
         now: DateTime<Utc>,
     ) -> (BTreeMap<Uuid, BTreeMap<String, ProcessSample>>, BTreeMap<Uuid, u64>) {
-        let quotas = stacks::quotas();
+        let quotas = dyno_sizes::memory_bytes();
         let (mut cpu, mut usages, mut over) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut all: BTreeMap<Uuid, BTreeMap<String, ProcessSample>> = BTreeMap::new();
         for row in rows.iter().filter(|r| r.state != "crashed") {

@@ -12,24 +12,16 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use base::{Error, Result, places::Place, secrets::Bearer, web};
 use futures::{Stream, StreamExt as _};
+use identity::{Can, payers, watch::Watch};
 use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _},
     sync::broadcast,
 };
 use uuid::Uuid;
 
-use crate::{
-    Platform,
-    error::{Error, Result},
-    log_sessions::held,
-    payers,
-    places::Place,
-    rights::Can,
-    secrets::Bearer,
-    watch::Watch,
-    web,
-};
+use crate::{Platform, log_sessions::held};
 
 /// The file with the output of a build.
 pub(crate) fn build_file(platform: &Platform, app: Uuid, build: Uuid) -> PathBuf {

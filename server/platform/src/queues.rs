@@ -5,49 +5,13 @@
 //! else by the reconciler of its noun, which calls [`Queue::keep`]. Whoever changes what waits or has a place wakes that
 //! reconciler; it also looks by itself now and then, because another server may have changed it.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
-
 use anyhow::Context as _;
 use background::Job;
 use chrono::Utc;
 use store::queues::Places;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::Platform;
-
-/// What runs in this process, to be cancelled.
-#[derive(Default)]
-pub(crate) struct Running(Mutex<HashMap<Uuid, CancellationToken>>);
-
-impl Running {
-    /// The token that cancels one of them; made on first use. Read its row afterwards: what was cancelled before is
-    /// not cancelled by the token.
-    pub fn token(&self, id: Uuid) -> CancellationToken {
-        self.all().entry(id).or_default().clone()
-    }
-
-    /// Forgets what has ended.
-    pub fn forget(&self, id: Uuid) {
-        self.all().remove(&id);
-    }
-
-    fn ids(&self) -> Vec<Uuid> {
-        self.all().iter().filter(|(_, token)| !token.is_cancelled()).map(|(id, _)| *id).collect()
-    }
-
-    fn cancel(&self, ids: &[Uuid]) {
-        let all = self.all();
-        ids.iter().filter_map(|id| all.get(id)).for_each(CancellationToken::cancel);
-    }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<Uuid, CancellationToken>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+use crate::{Platform, running::Running};
 
 /// A queue and the jobs of those who have got a place.
 pub(crate) struct Queue<J> {

@@ -7,16 +7,11 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use base::{Error, Result, web::Created};
 use chrono::Utc;
+use identity::{Actor, Can};
 
-use crate::{
-    Platform,
-    actor::Actor,
-    error::{Error, Result},
-    git,
-    rights::Can,
-    web::Created,
-};
+use crate::{Platform, git};
 
 /// A repository with one commit.
 struct Sample {

@@ -13,43 +13,38 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use base::{
+    Error, Result, events,
+    web::{Created, Input},
+};
 use chrono::Utc;
 use futures::StreamExt as _;
+use identity::{
+    Actor, Can, app_for, payers,
+    quotas::{self, Quota},
+    watch::Watch,
+};
 use sha2::{Digest as _, Sha256};
 use sqlx::types::Json as SqlJson;
 use store::slugs::Row;
 use uuid::Uuid;
 
 use crate::{
-    Platform,
-    actor::Actor,
-    error::{Error, Result},
-    events, payers,
-    places::Places,
-    quotas::{self, Quota},
-    rights::{Can, app_for},
-    stacks,
+    Platform, stacks,
     uploads::{self, Temporary, Upload},
-    watch::Watch,
-    web::{Created, Input},
 };
 
 pub use unpack::Unpack;
 pub(crate) use unpack::Unpacked;
 
-/// Places to have an uploaded slug checked.
-pub(crate) fn checks() -> Places {
-    Places::new("upload checks", 2, 16, 4)
-}
-
 /// Heroku's limit for a slug (devcenter "limits").
 const MOST_BYTES: u64 = 500 << 20;
 
 fn shown(row: &Row, actor: &Actor, method: &str) -> api::slugs::Slug {
-    let secret = actor.platform.secrets().sign_for(&format!("slug {method}"), actor.bearer(), row.id);
+    let secret = actor.base.secrets().sign_for(&format!("slug {method}"), actor.bearer(), row.id);
     api::slugs::Slug {
         id: row.id.into(),
-        blob: api::slugs::Blob { method: method.into(), url: format!("{}/blobs/slugs/{secret}", actor.base) },
+        blob: api::slugs::Blob { method: method.into(), url: format!("{}/blobs/slugs/{secret}", actor.origin) },
         buildpack_provided_description: row.buildpack_description.clone(),
         checksum: row.checksum.clone(),
         commit: row.commit.clone(),

@@ -9,22 +9,20 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use base::{Base, Error, Result, events, web::Created};
 use chrono::Utc;
 use futures::StreamExt as _;
+use identity::{
+    Actor, Can, payers,
+    quotas::{self, Quota},
+    watch::Watch,
+};
 use tokio_util::io::ReaderStream;
 use uuid::Uuid;
 
 use crate::{
-    Platform,
-    actor::Actor,
-    addresses,
-    error::{Error, Result},
-    events, payers,
-    quotas::{self, Quota},
-    rights::Can,
+    Platform, addresses,
     uploads::{self, Temporary, Upload},
-    watch::Watch,
-    web::Created,
 };
 
 /// Heroku takes a checkout of 1 GB (devcenter "limits").
@@ -40,29 +38,29 @@ pub(crate) fn file(platform: &Platform, id: Uuid) -> PathBuf {
 }
 
 /// The id of one of our own addresses, whatever host it names.
-pub(crate) fn own(platform: &Platform, url: &str) -> Option<Uuid> {
+pub(crate) fn own(base: &Base, url: &str) -> Option<Uuid> {
     let secret = url.split_once("/blobs/sources/")?.1;
-    if let Some((_, id)) = platform.secrets().signed_for("source get", secret) {
+    if let Some((_, id)) = base.secrets().signed_for("source get", secret) {
         return Some(id);
     }
     // As they were signed once; builds that wait may have one. They open nothing any more.
     let of_account = |(account, rest): (&str, &str)| {
         let account: Uuid = account.parse().ok()?;
-        platform.secrets().signed(&format!("source get for {account}"), rest)
+        base.secrets().signed(&format!("source get for {account}"), rest)
     };
-    secret.split_once('-').and_then(of_account).or_else(|| platform.secrets().signed("source get", secret))
+    secret.split_once('-').and_then(of_account).or_else(|| base.secrets().signed("source get", secret))
 }
 
 /// A source's address as it is shown to who may deploy: one's own upload as it opens, nobody else's, and of other
 /// hosts no secrets.
 pub(crate) fn shown(url: &str, actor: &Actor) -> Option<String> {
-    if own(&actor.platform, url).is_none() {
+    if own(&actor.base, url).is_none() {
         return Some(builder::masked(addresses::without_fragment(url)));
     }
     let (host, secret) = url.split_once("/blobs/sources/")?;
-    let (uploader, id) = actor.platform.secrets().signed_for("source get", secret)?;
+    let (uploader, id) = actor.base.secrets().signed_for("source get", secret)?;
     // Signed anew: the token that it was uploaded with may be gone.
-    let secret = actor.platform.secrets().sign_for("source get", actor.bearer(), id);
+    let secret = actor.base.secrets().sign_for("source get", actor.bearer(), id);
     (uploader.account == actor.account.id).then(|| format!("{host}/blobs/sources/{secret}"))
 }
 
@@ -92,7 +90,7 @@ pub async fn source_create(State(platform): State<Platform>, actor: Actor) -> Re
     tx.commit().await?;
     let url = |method: &str| {
         let secret = platform.secrets().sign_for(&format!("source {method}"), actor.bearer(), id);
-        format!("{}/blobs/sources/{secret}", actor.base)
+        format!("{}/blobs/sources/{secret}", actor.origin)
     };
     let source_blob = api::sources::SourceUrls { get_url: url("get"), put_url: url("put") };
     Ok(Created(api::sources::Source { source_blob }))

@@ -8,7 +8,9 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
+use base::{Result, pages};
 use chrono::Utc;
+use identity::{Actor, App, Can};
 use monitor::LastHour;
 use store::{
     apps, builds, dynos, formation,
@@ -18,12 +20,8 @@ use store::{
 use uuid::Uuid;
 
 use crate::{
-    Platform,
-    actor::Actor,
-    apps as app_rules, builds as build_rules, dynos as dyno_rules,
-    error::Result,
-    formation as formation_rules, log_lines, pages, releases as release_rules,
-    rights::{App, Can},
+    Platform, apps as app_rules, builds as build_rules, dynos as dyno_rules, formation as formation_rules, log_lines,
+    releases as release_rules,
 };
 use api::{
     dynos::DynoState,

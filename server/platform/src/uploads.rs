@@ -8,33 +8,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
+use base::{Error, Result, places::Place};
 use chrono::Utc;
 use futures::StreamExt as _;
+use identity::quotas::{self, Quota};
 use sqlx::PgConnection;
 use store::quotas::Owner;
 use tokio::{io::AsyncWriteExt as _, task::JoinHandle};
 use uuid::Uuid;
 
-use crate::{
-    Platform,
-    error::{Error, Result},
-    places::{Place, Places},
-    quotas::{self, Quota},
-};
+use crate::Platform;
 
-/// Uploads of one payer at once, and of all.
-const MOST_OF_ONE: usize = 4;
-const MOST: usize = 32;
 /// How often a writer says that it is there, and how long its word holds.
 const RENEWAL: Duration = Duration::from_secs(10);
 const LEASE: chrono::Duration = chrono::Duration::seconds(40);
 /// After so many bytes the disk is looked at again.
 const STRIDE: u64 = 32 << 20;
-
-/// The places of those who upload.
-pub(crate) fn places() -> Places {
-    Places::new("uploads", MOST_OF_ONE, 0, MOST)
-}
 
 /// The only upload to an address, until it is [closed](Self::close) or dropped.
 pub(crate) struct Upload {

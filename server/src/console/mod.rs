@@ -14,7 +14,7 @@ mod pages;
 mod transport;
 
 use axum::{Router, extract::Request, response::Response};
-use platform::CookieGuard;
+use identity::CookieGuard;
 use tower::ServiceExt;
 
 use self::dispatch::For;

@@ -8,9 +8,9 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
+use identity::{CookieGuard, Precaution};
 use leptos::{nonce::use_nonce, prelude::*};
 use leptos_axum::ResponseOptions;
-use platform::{CookieGuard, Precaution};
 use tower_http::compression::CompressionLayer;
 
 use super::{assets, forms, headers, transport::InProcess};

@@ -17,7 +17,7 @@ use axum::{
     http::{self, HeaderMap, HeaderName, header},
 };
 use futures::future::{FutureExt, Shared};
-use platform::Visit;
+use identity::Visit;
 use tower::ServiceExt;
 
 /// What of the visitor's request the API needs: who asks, and from where.

@@ -40,7 +40,7 @@ pub async fn run(mut settings: Settings) -> Result<()> {
     let mut signals = Signals::new()?;
     let platform = Platform::start(config(&settings)?).await?;
     let api = platform::api_router(platform.clone());
-    let service = console::service(api, &settings.domain, platform::CookieGuard::new(&platform));
+    let service = console::service(api, &settings.domain, identity::CookieGuard::new(&platform));
     let listener = Listener::bind(&run.join(socket::SERVER))?;
     tracing::info!("the server is ready");
 
@@ -71,18 +71,20 @@ fn config(settings: &Settings) -> Result<platform::Config> {
         bail!("WHARF_DATABASE_URL is not set. wharfd up sets it, and runs a database of its own.");
     };
     Ok(platform::Config {
-        data: settings.data.clone(),
-        audit_anchor: settings.audit_anchor(),
+        settings: base::settings::Settings {
+            data: settings.data.clone(),
+            audit_anchor: settings.audit_anchor(),
+            listen: settings.listen,
+            domain: settings.domain.clone(),
+            apps_domain: settings.apps_domain().to_owned(),
+            tls: settings.tls,
+            database_url,
+            master_key: settings.master_key.clone(),
+            outbound_networks: settings.outbound_networks.clone(),
+        },
         run: settings.run(),
-        listen: settings.listen,
-        domain: settings.domain.clone(),
-        apps_domain: settings.apps_domain().to_owned(),
-        tls: settings.tls,
-        database_url,
-        master_key: settings.master_key.clone(),
         build_concurrency: settings.build_concurrency,
         queue_interval: QUEUE_INTERVAL,
-        outbound_networks: settings.outbound_networks.clone(),
         downloads: worker::DOWNLOADS,
         git: platform::GitLimits {
             push_bytes: settings.git_push_mb << 20,

@@ -5,14 +5,19 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
 use background::{Failure, Job, Steps};
+use base::{
+    Error,
+    events::{self, Asker},
+};
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use store::builds::Row;
 use tokio::{io::AsyncWriteExt as _, sync::mpsc};
 use uuid::Uuid;
 
 use super::source;
-use crate::{Platform, addresses, config_vars, events, git, outputs, releases, slugs};
+use crate::{Platform, addresses, config_values, git, outputs, releases, slugs};
 
 /// Takes a build from the queue to its release.
 #[derive(Serialize, Deserialize)]
@@ -69,8 +74,8 @@ impl Job for Run {
             && let Err(why) = releases::admit(platform.db(), build.app_id).await
         {
             return match why {
-                crate::Error::Told(why) => self.end(platform, &build, why.message.trim_end_matches('.')).await,
-                crate::Error::Internal(err) => Err(Failure::Retry(err)),
+                Error::Told(why) => self.end(platform, &build, why.message.trim_end_matches('.')).await,
+                Error::Internal(err) => Err(Failure::Retry(err)),
             };
         }
         let release = steps.once("choose the release", async { Ok(Uuid::now_v7()) }).await?;
@@ -85,7 +90,7 @@ impl Job for Run {
         tracing::error!(build.id = %self.build, "could not build: {why:#}");
         let Some(build) = store::builds::build_info(platform.db(), self.build).await? else { return Ok(()) };
         let build = addresses::opened(platform.secrets(), build)?;
-        let said = match crate::error::is_disk_full(why) {
+        let said = match base::error::is_disk_full(why) {
             true => "the platform's disk is full; its operator has to free space, then push again",
             false => "the platform could not run the build; see its log",
         };
@@ -151,7 +156,7 @@ impl Run {
     ) -> Result<builder::Slug, builder::Error> {
         source::fetch(platform, build, app.uid as u32, folder).await?;
         let vars =
-            config_vars::current(platform, app.id).await.map_err(|err| builder::Error::Other(anyhow!("{err}")))?;
+            config_values::current(platform, app.id).await.map_err(|err| builder::Error::Other(anyhow!("{err}")))?;
         let who = store::accounts::account_info(platform.db(), build.account_id).await.map_err(anyhow::Error::from);
         let may_use_host = who.map_err(builder::Error::Other)?.is_some_and(|who| who.admin);
         let request = builder::Request {
@@ -258,13 +263,13 @@ impl Run {
     async fn release(&self, platform: &Platform, build: &Row, slug: Uuid, release: Uuid) -> Result<i32, Failure> {
         self.print(platform, build, "-----> Launching...").await?;
         let mut tx = platform.change().await?;
-        let told = |err: crate::Error| anyhow!("{err}");
+        let told = |err: Error| anyhow!("{err}");
         store::apps::app_lock(&mut *tx, build.app_id).await?;
         if let Some(made) = store::releases::release_info(&mut *tx, release).await? {
             return Ok(made.version);
         }
         // The config vars of now, not those of when the build began.
-        let vars = config_vars::current(platform, build.app_id).await.map_err(told)?;
+        let vars = config_values::current(platform, build.app_id).await.map_err(told)?;
         let commit = build.git_new.clone().or_else(|| build.source_version.clone());
         let short = commit.as_deref().map(|c| c.chars().take(8).collect::<String>()).filter(|c| !c.is_empty());
         let description = short.map_or_else(|| "Deploy".to_owned(), |c| format!("Deploy {c}"));
@@ -281,7 +286,7 @@ impl Run {
         let data = serde_json::json!({ "release": version, "build": build.id, "account": build.account_id });
         let event =
             events::New { action: "release.create", subject: &description, app: Some(build.app_id), summary, data };
-        let asker = events::Asker::of_build(&mut tx, build).await.map_err(told)?;
+        let asker = asker(&mut tx, build).await?;
         events::event_on_behalf(&mut tx, &asker, event).await.map_err(told)?;
         tx.commit().await?;
         Ok(version)
@@ -339,4 +344,11 @@ fn without_secrets(build: &Row, text: &str) -> String {
 fn lower(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|c| c.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// Who asked for a build: its own event knows.
+async fn asker(tx: &mut PgConnection, build: &store::builds::Row) -> sqlx::Result<Asker> {
+    let found = store::events::event_of_build(tx, build.app_id, build.id).await?;
+    let (credential, address) = found.unwrap_or_default();
+    Ok(Asker { account: build.account_id, email: build.email.clone(), credential, address })
 }

@@ -6,12 +6,14 @@ mod queue;
 mod routes;
 mod source;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use anyhow::Context as _;
-use async_trait::async_trait;
-use background::{Reconciler, Report};
-use chrono::Utc;
+use base::Result;
+use identity::{
+    Actor, App, Can,
+    quotas::{self, Quota},
+};
 use store::builds::Row;
 use uuid::Uuid;
 
@@ -21,16 +23,7 @@ pub use self::{
     job::Run,
     routes::{build_cache_delete, build_cancel, build_create, build_info, build_list, build_result},
 };
-use crate::{
-    Platform,
-    actor::Actor,
-    addresses, app_users, buildpack_installations,
-    error::Result,
-    invitation_policy, log_drains,
-    quotas::{self, Quota},
-    rights::{App, Can},
-    slugs, sources,
-};
+use crate::{Platform, addresses, buildpack_installations, sources};
 
 /// The errands of this module.
 pub(crate) fn errands(errands: worker::Errands) -> worker::Errands {
@@ -86,7 +79,7 @@ pub(crate) fn shown(row: &Row, actor: &Actor, app: &App) -> api::builds::Build {
         "failed" => api::builds::BuildStatus::Failed,
         _ => api::builds::BuildStatus::Succeeded,
     };
-    let secret = actor.platform.secrets().sign_for("build output", actor.bearer(), row.id);
+    let secret = actor.base.secrets().sign_for("build output", actor.bearer(), row.id);
     api::builds::Build {
         id: row.id.into(),
         app: api::refs::IdRef { id: row.app_id },
@@ -102,7 +95,7 @@ pub(crate) fn shown(row: &Row, actor: &Actor, app: &App) -> api::builds::Build {
         slug: row.slug_id.map(|id| api::refs::IdRef { id }),
         release: row.release_id.filter(|_| row.status == "succeeded").map(|id| api::refs::IdRef { id }),
         user: api::refs::UserRef { id: row.account_id, email: row.email.clone() },
-        output_stream_url: format!("{}/streams/builds/{secret}", actor.base),
+        output_stream_url: format!("{}/streams/builds/{secret}", actor.origin),
         created_at: row.created_at,
         updated_at: row.updated_at,
         number: row.number,
@@ -114,7 +107,7 @@ pub(crate) fn shown(row: &Row, actor: &Actor, app: &App) -> api::builds::Build {
 /// Where the source is, for whoever may deploy.
 fn source_url(row: &Row, actor: &Actor, app: &App) -> Option<String> {
     let given = match app.may(Can::Deploy) {
-        true => addresses::source(actor.platform.secrets(), row),
+        true => addresses::source(actor.base.secrets(), row),
         false => Ok(None),
     };
     let given = given.unwrap_or_else(|err| {
@@ -122,46 +115,4 @@ fn source_url(row: &Row, actor: &Actor, app: &App) -> Option<String> {
         None
     });
     sources::shown(&given?, actor)
-}
-
-/// Forgets what nobody can ask for any more: uploads, links, sessions, jobs of days ago.
-pub(crate) struct Sweep(pub Platform);
-
-#[async_trait]
-impl Reconciler for Sweep {
-    const NAME: &'static str = "retention";
-
-    async fn run(&mut self) -> anyhow::Result<Report> {
-        let (db, now) = (self.0.db(), Utc::now());
-        let day = chrono::Duration::days(1);
-        let mut report = Report { again_in: Some(Duration::from_secs(3600)), ..Report::default() };
-        match addresses::seal_old(&self.0).await {
-            Ok(0) => {}
-            Ok(sealed) => report.done.push(format!("encrypted the URLs of {sealed} apps and builds")),
-            Err(err) => report.failed.push(format!("{err:#}")),
-        }
-        match log_drains::seal_old(&self.0).await {
-            Ok(0) => {}
-            Ok(sealed) => report.done.push(format!("sealed {sealed} log drains")),
-            Err(err) => report.failed.push(format!("{err:#}")),
-        }
-        report.done.extend(sources::sweep(&self.0).await?);
-        report.done.extend(slugs::archives::sweep(&self.0).await?);
-        store::sessions::session_sweep(db, now).await?;
-        store::sign_in::sign_in_attempt_sweep(db, now).await?;
-        store::identities::identity_proposal_sweep(db, now).await?;
-        // One account that cannot go is no reason to keep all else.
-        if let Err(err) = invitation_policy::sweep(&self.0).await {
-            report.failed.push(format!("could not remove accounts of expired invitations: {err}"));
-        }
-        store::passwords::password_sweep(db, now - crate::passwords::PATIENCE).await?;
-        store::oauth_clients::oauth_code_sweep(db, now - day).await?;
-        store::log_sessions::log_session_sweep(db, now - day * 2).await?;
-        store::jobs::job_sweep(db, now - day * 7).await?;
-        let history = self.0.history().clone();
-        tokio::task::spawn_blocking(move || history.expire(now)).await??;
-        let data = self.0.config().data.clone();
-        report.done.extend(tokio::task::spawn_blocking(move || app_users::sweep(&data)).await??);
-        Ok(report)
-    }
 }

@@ -7,21 +7,17 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
+use base::{
+    Error, Result, events, pages,
+    web::{Created, Input},
+};
 use chrono::Utc;
+use identity::{Actor, Can};
 use store::builds::{LIST, Row};
 use uuid::Uuid;
 
 use super::{create, shown};
-use crate::{
-    Platform,
-    actor::Actor,
-    addresses, buildpack_installations,
-    error::{Error, Result},
-    events, outputs, pages,
-    rights::Can,
-    sources,
-    web::{Created, Input},
-};
+use crate::{Platform, addresses, buildpack_installations, outputs, sources};
 
 async fn find(platform: &Platform, app: &store::apps::Row, build: &str) -> Result<Row> {
     let missing = || Error::not_found("build", "Couldn't find that build.");

@@ -17,7 +17,8 @@ pub use self::{
     reconcile::Reconcile,
     routes::{dyno_info, dyno_list, dyno_restart, dyno_restart_all, dyno_stop, formation_restart, formation_stop},
 };
-use crate::{Platform, apps, stacks::Size};
+use crate::{Platform, app_refs};
+use base::dyno_sizes::Size;
 
 /// A process to start.
 pub(crate) struct Wanted<'a> {
@@ -99,7 +100,7 @@ pub(crate) fn shown(platform: &Platform, row: &store::dynos::Row, app: &store::a
         state,
         command: row.command.clone(),
         attach_url: None,
-        app: apps::app_ref(app),
+        app: app_refs::app_ref(app),
         release: api::dynos::DynoRelease { id: row.release_id, version: row.version },
         created_at: row.created_at,
         updated_at: row.updated_at,

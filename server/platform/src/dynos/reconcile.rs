@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
 use background::{Reconciler, Report};
+use base::dyno_sizes;
 use chrono::Utc;
 use dyno::Phase;
 use futures::{FutureExt as _, StreamExt as _, stream};
@@ -21,7 +22,7 @@ use super::{
     plan::{self, App, Step, Type},
     routing, spec,
 };
-use crate::{Platform, builds, config_vars, ingest, stacks};
+use crate::{Platform, builds, config_values, ingest};
 
 /// Looks this often while something starts, stops or waits.
 const BUSY: Duration = Duration::from_millis(150);
@@ -237,8 +238,8 @@ impl Reconcile {
             let why = slug.fault.unwrap_or_else(|| "it is about to be".to_owned());
             return Err(anyhow!("the slug is not unpacked: {why}"));
         };
-        let vars = config_vars::of_release(platform, app.id, release.id).await.map_err(|err| anyhow!("{err}"))?;
-        let size = stacks::size(&row.size).with_context(|| format!("{} is not a size", row.size))?;
+        let vars = config_values::of_release(platform, app.id, release.id).await.map_err(|err| anyhow!("{err}"))?;
+        let size = dyno_sizes::size(&row.size).with_context(|| format!("{} is not a size", row.size))?;
         let web = row.kind == "web";
         let disk = platform.config().dyno_disk;
         let (command, uid) = (&row.command, app.uid);

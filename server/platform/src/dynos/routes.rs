@@ -6,18 +6,13 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
+use base::{Error, Result, events, pages, web::Accepted};
 use chrono::Utc;
+use identity::{Actor, Can};
 use store::dynos::{LIST, Which};
 
 use super::{shown, visible};
-use crate::{
-    Platform,
-    actor::Actor,
-    error::{Error, Result},
-    events, pages,
-    rights::Can,
-    web::Accepted,
-};
+use crate::Platform;
 
 type Done = Result<Accepted<serde_json::Value>>;
 

@@ -3,13 +3,13 @@
 use std::{io, sync::Arc, sync::Mutex};
 
 use axum::body::{Body, Bytes};
+use base::places::SharedPlace;
 use bytes::{BufMut as _, BytesMut};
 use futures::{future::BoxFuture, stream};
 use tokio::{io::AsyncReadExt as _, net::unix::pipe::Receiver};
 use worker::Worker;
 
 use super::{body::Refusal, repositories::Writing};
-use crate::places::SharedPlace;
 
 /// What the reader of the request's body leaves.
 #[derive(Default)]

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
 use api::harmless;
+use base::{Result, recent::Recent};
 use uuid::Uuid;
 
 use super::{inside, is_id, plumbing, repositories};
-use crate::{Platform, error::Result, recent::Recent};
+use crate::Platform;
 
 /// Answers that are kept at least, each of some 100 commits at most.
 const REMEMBERED: usize = 200;

@@ -1,7 +1,9 @@
 //! A commit of files that nobody pushed: the first one of an app, from a sample.
 
 use anyhow::{Context as _, bail};
+use base::{Error, Result};
 use chrono::{DateTime, Utc};
+use identity::Actor;
 use uuid::Uuid;
 use worker::Work;
 
@@ -10,12 +12,7 @@ use super::{
     plumbing, push,
     repositories::{Repositories, ensure},
 };
-use crate::{
-    Platform,
-    actor::Actor,
-    error::{Error, Result},
-    events::Asker,
-};
+use crate::Platform;
 
 const BRANCH: &str = "refs/heads/main";
 const NONE: &str = "0000000000000000000000000000000000000000";
@@ -36,7 +33,7 @@ pub(crate) async fn deploy_files(
     }
     let commit = import(platform, app.id, &stream(&actor.account.email, message, files, now)).await?;
     let push = Push { name: BRANCH.into(), old: NONE.into(), new: commit };
-    push::create(platform, app, &Asker::of(actor), &push, message).await
+    push::create(platform, app, &actor.asker(), &push, message).await
 }
 
 /// The words of `git fast-import` for one commit without a parent.

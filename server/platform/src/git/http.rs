@@ -9,6 +9,8 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use base::{Error, Result, places::SharedPlace};
+use identity::{Actor, App, Can};
 use serde::Deserialize;
 use uuid::Uuid;
 use worker::{Limits, Lines, Order, Program, Work};
@@ -21,14 +23,7 @@ use super::{
     repositories::{Repositories, Writing, ensure},
     room::{Room, must_have_room},
 };
-use crate::{
-    Platform,
-    actor::Actor,
-    error::{Error, Result},
-    events::Asker,
-    places::SharedPlace,
-    rights::{App, Can},
-};
+use crate::Platform;
 
 /// Query of `info/refs`.
 #[derive(Deserialize)]
@@ -48,8 +43,8 @@ struct Guest {
 
 impl Guest {
     /// A place for them. Taken last: when all that they have to say before git can begin has been said.
-    async fn seat(&self) -> Result<Seat> {
-        let place = self.actor.platform.git().places().take_now(self.actor.payer)?;
+    async fn seat(&self, platform: &Platform) -> Result<Seat> {
+        let place = platform.git().places().take_now(self.actor.payer)?;
         let watch = self.actor.watch(self.app.id, Can::Deploy).await?;
         Ok(Seat { place: SharedPlace::new(place), lost: watch.into_lost() })
     }
@@ -127,7 +122,7 @@ pub async fn info_refs(
     }
     let program = plumbing::git(&[command, "--stateless-rpc", "--advertise-refs", plumbing::REPOSITORY]);
     let order = order(&platform, guest.app.id, protocol(program, &parts.headers)).await?;
-    let seat = match guest.seat().await {
+    let seat = match guest.seat(&platform).await {
         Ok(seat) => seat,
         Err(err) => return Ok(told(err)),
     };
@@ -167,7 +162,7 @@ pub async fn upload_pack(
         Ok(incoming) => incoming,
         Err(Refusal { why, .. }) => return Ok(answer(CLONED, clone_refused(&why))),
     };
-    let seat = match guest.seat().await.map_err(words) {
+    let seat = match guest.seat(&platform).await.map_err(words) {
         Ok(seat) => seat,
         Err(Ok(err)) => return Ok(answer(CLONED, clone_refused(&err.message))),
         Err(Err(response)) => return Ok(response),
@@ -198,7 +193,8 @@ pub async fn receive_pack(
         Ok(incoming) => incoming,
         Err(refusal) => return Ok(answer(PUSHED, push_refused(&refusal))),
     };
-    let held = async { Ok((guest.seat().await?, Room::take(&platform, guest.actor.payer, guest.app.id).await?)) };
+    let held =
+        async { Ok((guest.seat(&platform).await?, Room::take(&platform, guest.actor.payer, guest.app.id).await?)) };
     let (seat, room) = match held.await.map_err(words) {
         Ok(held) => held,
         Err(Ok(api::Error { message: why, .. })) => {
@@ -225,7 +221,7 @@ pub async fn receive_pack(
         tokio::select! {
             biased;
             () = watch.lost() => {}
-            () = push::answer(platform.clone(), app.id, Asker::of(&actor), line, Held { room, place }) => {}
+            () = push::answer(platform.clone(), app.id, actor.asker(), line, Held { room, place }) => {}
         }
         if let Err(err) = housekeeping::pack(&platform, app.id).await {
             tracing::warn!(app.id = %app.id, "could not pack a repository: {err:#}");

@@ -1,6 +1,7 @@
 //! What was pushed to a branch that is deployed: whether it is a commit, and of a size that can be
 //! checked out. Looked at before there is a build.
 
+use base::Result;
 use uuid::Uuid;
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     is_id, limits, plumbing,
     repositories::ensure,
 };
-use crate::{Platform, error::Result};
+use crate::Platform;
 
 /// The subject of the commit that is pushed; or what it is that cannot be deployed: a line for the
 /// client, and the verdict.

@@ -4,8 +4,15 @@ use std::time::Duration;
 
 use api::harmless;
 use axum::body::Bytes;
+use base::{
+    Error, Result,
+    error::{is_contended, is_crowded, is_disk_full},
+    events::{self, Asker},
+    places::SharedPlace,
+};
 use chrono::Utc;
 use futures::{StreamExt as _, pin_mut};
+use identity::{Can, payers, still_may};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixStream, unix::OwnedWriteHalf},
@@ -16,14 +23,7 @@ use uuid::Uuid;
 use super::hook::{Push, VERDICT};
 use super::inspection::inspect;
 use super::room::Room;
-use crate::{
-    Platform, addresses, builds,
-    error::{Error, Result, is_contended, is_crowded, is_disk_full},
-    events::{self, Asker},
-    log_lines, outputs, payers,
-    places::SharedPlace,
-    rights::{Can, still_may},
-};
+use crate::{Platform, addresses, builds, log_lines, outputs};
 
 /// A push waits this long for the first web dyno. See architecture.md 2.1.
 const BOOT: Duration = Duration::from_secs(65);

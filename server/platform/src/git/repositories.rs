@@ -15,6 +15,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
+use base::places::Places;
 use uuid::Uuid;
 use worker::{Work, Workers};
 
@@ -24,7 +25,7 @@ use super::{
     plumbing::{git, order},
     room::Rooms,
 };
-use crate::{Platform, places::Places};
+use crate::Platform;
 
 /// Who is at work in which repository, and what starts them.
 pub(crate) struct Repositories {

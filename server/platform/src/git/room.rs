@@ -6,15 +6,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use base::{Error, Result, error::is_disk_full};
+use identity::quotas::{self, Quota};
 use store::quotas::Owner;
 use uuid::Uuid;
 
 use super::{limits::GitLimits, repositories};
-use crate::{
-    Platform,
-    error::{Error, Result, is_disk_full},
-    quotas::{self, Quota},
-};
+use crate::Platform;
 
 /// The largest step, and the part of what is free that one has at most.
 const STEP: u64 = 16 << 20;

@@ -7,20 +7,14 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use base::{Error, Result, web::Search};
 use chrono::{DateTime, Duration, Utc};
+use identity::{Actor, Can};
 use store::{apps, releases::Row, slugs};
 use uuid::Uuid;
 
 use super::find;
-use crate::{
-    Platform,
-    actor::Actor,
-    config_vars,
-    error::{Error, Result},
-    git,
-    rights::Can,
-    web::Search,
-};
+use crate::{Platform, config_values, git};
 
 /// Commits that are listed in each direction.
 const MOST_COMMITS: usize = 100;
@@ -61,10 +55,10 @@ async fn between(
         changes.impact_before = impact(platform, from).await?;
     }
     let old = match from {
-        Some(from) => config_vars::of_release(platform, app.id, from.id).await?,
+        Some(from) => config_values::of_release(platform, app.id, from.id).await?,
         None => BTreeMap::new(),
     };
-    config(&mut changes, &old, &config_vars::of_release(platform, app.id, to.id).await?);
+    config(&mut changes, &old, &config_values::of_release(platform, app.id, to.id).await?);
     let (old, new) = (slug_of(platform, from).await?, slug_of(platform, Some(to)).await?);
     slug(&mut changes, old.as_ref(), new.as_ref());
     let commits = (from.and_then(|r| r.commit.as_deref()), to.commit.as_deref());

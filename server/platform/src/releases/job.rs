@@ -5,24 +5,19 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
 use background::{Failure, Job, Steps};
+use base::{dyno_sizes, events};
 use chrono::Utc;
-use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{Platform, config_vars, dynos, events, outputs};
+use super::run::Run;
+use crate::{Platform, config_values, dynos, outputs};
 
 /// A release phase may take this long. See behaviour.md 1.5.
 const LIMIT: Duration = Duration::from_secs(3600);
 /// If it is not ended by then, because the server is away, its shim ends it.
 const LAST_LIMIT: Duration = Duration::from_secs(3660);
-
-/// Runs the release phase of a release, and then lets it take over or fail.
-#[derive(Serialize, Deserialize)]
-pub struct Run {
-    pub release: Uuid,
-}
 
 #[async_trait]
 impl Job for Run {
@@ -105,8 +100,8 @@ impl Run {
             Ok(root) => root,
             Err(why) => return Ok(Some(format!("the slug cannot be unpacked: {why}"))),
         };
-        let vars = config_vars::of_release(platform, app.id, release.id).await.map_err(|err| anyhow!("{err}"))?;
-        let size = crate::stacks::size("Standard-1X").ok_or_else(|| anyhow!("Standard-1X is a size"))?;
+        let vars = config_values::of_release(platform, app.id, release.id).await.map_err(|err| anyhow!("{err}"))?;
+        let size = dyno_sizes::size("Standard-1X").ok_or_else(|| anyhow!("Standard-1X is a size"))?;
         let spec = dynos::spec(dynos::Wanted {
             run: release.id,
             name: &name,

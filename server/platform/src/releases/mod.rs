@@ -7,10 +7,13 @@ mod changes;
 mod job;
 mod queue;
 mod routes;
+mod run;
 
 use std::collections::BTreeMap;
 
+use base::{Error, Result};
 use chrono::Utc;
+use identity::Actor;
 use sqlx::PgConnection;
 use store::releases::Row;
 use uuid::Uuid;
@@ -18,15 +21,10 @@ use uuid::Uuid;
 pub(crate) use self::queue::{PLACES, Queue, admit};
 pub use self::{
     changes::release_changes,
-    job::Run,
     routes::{release_cancel, release_create, release_info, release_list, release_rollback_effects},
+    run::Run,
 };
-use crate::{
-    Platform,
-    actor::Actor,
-    apps, config_vars,
-    error::{Error, Result},
-};
+use crate::{Platform, app_refs, config_values};
 
 /// What a new release is made of.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +69,7 @@ pub(crate) async fn create_for(
     if phase {
         admit(&mut *tx, new.app).await?;
     }
-    let config = config_vars::seal(platform.secrets(), new.app, vars);
+    let config = config_values::seal(platform.secrets(), new.app, vars);
     let id = new.id.unwrap_or_else(Uuid::now_v7);
     let row = store::releases::New {
         id,
@@ -129,10 +127,10 @@ pub(crate) fn shown(row: &Row, current: Option<Uuid>, app: &store::apps::Row, ac
         "expired" => api::releases::ReleaseStatus::Expired,
         _ => api::releases::ReleaseStatus::Succeeded,
     };
-    let secret = actor.platform.secrets().sign_for("release output", actor.bearer(), row.id);
+    let secret = actor.base.secrets().sign_for("release output", actor.bearer(), row.id);
     api::releases::Release {
         id: row.id.into(),
-        app: apps::app_ref(app),
+        app: app_refs::app_ref(app),
         version: row.version,
         status,
         current: current == Some(row.id),
@@ -142,7 +140,7 @@ pub(crate) fn shown(row: &Row, current: Option<Uuid>, app: &store::apps::Row, ac
         addon_plan_names: Vec::new(),
         artifacts: row.slug_id.map(|id| serde_json::json!({ "type": "slug", "id": id })).into_iter().collect(),
         eligible_for_rollback: row.status == "succeeded",
-        output_stream_url: row.has_output.then(|| format!("{}/streams/releases/{secret}", actor.base)),
+        output_stream_url: row.has_output.then(|| format!("{}/streams/releases/{secret}", actor.origin)),
         created_at: row.created_at,
         updated_at: row.updated_at,
         commit: row.commit.clone(),

@@ -3,11 +3,12 @@
 
 use async_trait::async_trait;
 use background::{Reconciler, Report};
+use base::Error;
 use store::queues::{Places, RELEASES};
 use uuid::Uuid;
 
-use super::Run;
-use crate::{Platform, error::Error, queues};
+use super::run::Run;
+use crate::{Platform, queues};
 
 /// Release phases that run at once, and of one payer: each may take an hour, and most take seconds.
 pub(crate) const PLACES: Places = Places { all: 64, each: 4 };
@@ -32,7 +33,7 @@ pub(super) async fn lock(tx: &mut sqlx::PgConnection) -> sqlx::Result<()> {
 }
 
 /// An error when an app has as many release phases before it as may be.
-pub(crate) async fn admit(db: impl sqlx::PgExecutor<'_>, app: Uuid) -> crate::error::Result<()> {
+pub(crate) async fn admit(db: impl sqlx::PgExecutor<'_>, app: Uuid) -> base::error::Result<()> {
     let pending = store::releases::release_pending_count(db, app).await?;
     if pending < MOST_PENDING {
         return Ok(());

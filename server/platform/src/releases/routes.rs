@@ -8,20 +8,17 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
+use base::{
+    Error, Result, events, pages,
+    web::{Created, Input},
+};
 use chrono::Utc;
+use identity::{Actor, Can};
 use store::releases::{LIST, Row};
 use uuid::Uuid;
 
 use super::{New, announce, create, find, shown};
-use crate::{
-    Platform,
-    actor::Actor,
-    config_vars,
-    error::{Error, Result},
-    events, pages,
-    rights::Can,
-    web::{Created, Input},
-};
+use crate::{Platform, config_values};
 
 async fn current(platform: &Platform, app: Uuid) -> Result<Option<Uuid>> {
     Ok(store::releases::release_current(platform.db(), app).await?.map(|r| r.id))
@@ -77,7 +74,7 @@ pub async fn release_create(
         keeps_slug: false,
         commit: wish.commit,
     };
-    config_vars::save(&platform, &mut tx, app.id, &wish.vars).await?;
+    config_values::save(&platform, &mut tx, app.id, &wish.vars).await?;
     let version = create(&platform, &mut tx, &actor, &new, &wish.vars).await?;
     let summary = format!("{} (v{version}).", wish.description);
     let data = serde_json::json!({ "release": version, "slug": wish.slug });
@@ -151,7 +148,7 @@ async fn of_slug(
         Some(commit) => format!("Deploy {commit}"),
         None => "Deploy".to_owned(),
     });
-    let vars = config_vars::current(platform, app.id).await?;
+    let vars = config_values::current(platform, app.id).await?;
     Ok(Wish { action: "release.create", description, slug: Some(id), commit, vars })
 }
 
@@ -168,7 +165,7 @@ async fn back_to(platform: &Platform, app: &store::apps::Row, release: &str) -> 
             }
         )));
     }
-    let vars = config_vars::of_release(platform, app.id, old.id).await?;
+    let vars = config_values::of_release(platform, app.id, old.id).await?;
     Ok(Wish {
         action: "release.rollback",
         description: format!("Rollback to v{}", old.version),
@@ -186,7 +183,7 @@ pub async fn release_rollback_effects(
 ) -> Result<Json<api::releases::RollbackEffects>> {
     let app = actor.app(&app, Can::Deploy).await?;
     let wish = back_to(&platform, &app, &release).await?;
-    let now = config_vars::current(&platform, app.id).await?;
+    let now = config_values::current(&platform, app.id).await?;
     let current = store::releases::release_current(platform.db(), app.id).await?;
     let config_set =
         wish.vars.iter().filter(|(k, v)| now.get(*k) != Some(*v)).map(|(k, _)| k.clone()).collect::<Vec<_>>();

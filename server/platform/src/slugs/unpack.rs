@@ -54,7 +54,7 @@ impl Job for Unpack {
     async fn give_up(&self, platform: &Platform, why: &anyhow::Error) -> anyhow::Result<()> {
         tracing::error!(release.id = %self.release, "could not unpack a slug: {why:#}");
         let Some((app, slug)) = self.found(platform).await? else { return Ok(()) };
-        let said = match crate::error::is_disk_full(why) {
+        let said = match base::error::is_disk_full(why) {
             true => "the platform's disk is full; its operator has to free space",
             false => "internal error; see the platform's log",
         };

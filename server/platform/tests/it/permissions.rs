@@ -1,6 +1,6 @@
 //! Who gets what: generated from the list of routes, so that a new route cannot be forgotten.
 
-use platform::{Needs, Route};
+use base::routes::{Needs, Route};
 use serde_json::json;
 
 use crate::world::World;

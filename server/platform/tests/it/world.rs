@@ -16,6 +16,7 @@ use api::{
     releases::{Release, ReleaseCreate},
 };
 use axum::body::{Body, to_bytes};
+use base::settings::Settings;
 use chrono::Utc;
 use dyno::fake::FakeDriver;
 use http::StatusCode;
@@ -62,26 +63,29 @@ impl World {
         tokio::spawn(router.run(std::future::pending()));
         let database_url = store::testing::database().await;
         let driver = Arc::new(FakeDriver::new(&data.join("dynos")));
-        let config = Config {
+        let settings = Settings {
+            data: data.clone(),
+            audit_anchor: data.join("audit-anchor"),
             listen,
             domain: "localhost".into(),
             apps_domain: "localhost".into(),
             tls: false,
             database_url: database_url.clone(),
             master_key: None,
-            build_concurrency: 1,
             // Too late for any test: whoever changes a queue has to say so.
             queue_interval: Duration::from_secs(24 * 3600),
             // Identity providers and sources of tests are there, and nothing else is.
             outbound_networks: vec!["127.0.0.1".parse().unwrap()],
+        };
+        let config = Config {
+            settings,
+            build_concurrency: 1,
             // A platform of this host, which runs or ran, may have closed 127.0.0.1 to the usual one.
             downloads: worker::DOWNLOADS + 1,
             git: platform::GitLimits::default(),
-            audit_anchor: data.join("audit-anchor"),
             host: dyno::Host::default(),
             dyno_disk: dyno::disks::Size::default(),
             build_disk: dyno::disks::Size::default(),
-            data: data.clone(),
             run,
         };
         let platform = Platform::start_with(config, driver.clone()).await.unwrap();

@@ -421,7 +421,7 @@ async fn pictures_of_other_sites_lock_nobody_out() {
 #[tokio::test]
 async fn a_session_that_an_app_has_set_is_not_taken() {
     let t = World::start().await;
-    let guard = platform::CookieGuard::new(&t.platform);
+    let guard = identity::CookieGuard::new(&t.platform);
     let request = |cookie: &str, address: &str| {
         let mut headers = http::HeaderMap::new();
         for (name, value) in [
@@ -436,9 +436,9 @@ async fn a_session_that_an_app_has_set_is_not_taken() {
         headers
     };
     let told = |cookie: &str, address: &str| match guard.of(&request(cookie, address), "/apps/dusk/logs", true) {
-        platform::Precaution::None => ("none", vec![]),
-        platform::Precaution::Tell(set) => ("tell", set),
-        platform::Precaution::AskAgain(set) => ("again", set),
+        identity::Precaution::None => ("none", vec![]),
+        identity::Precaution::Tell(set) => ("tell", set),
+        identity::Precaution::AskAgain(set) => ("again", set),
     };
     let text = |set: &[http::HeaderValue]| set.iter().map(|v| v.to_str().unwrap().to_owned()).collect::<Vec<_>>();
     // Two: neither is taken, and all that the app can have set goes.

@@ -1,6 +1,6 @@
 //! What they try to get out of a token: more than it was given for.
 
-use platform::Needs;
+use base::routes::Needs;
 use serde_json::{Value, json};
 
 use crate::{

@@ -1,0 +1,166 @@
+//! Bounds: how much of anything a request may bring. The one place through which all of it comes in.
+//!
+//! Whatever is kept is read again by others, in lists, page after page: what is too long is refused when it
+//! comes, with a sentence, and is never cut. A field without a bound of its own has the usual one. What a rule
+//! knows better (names, addresses, config vars all together) is checked by the rule, below these bounds.
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+/// Bytes of a text when nothing else is said: the largest that any field is meant for, a config var.
+const TEXT: usize = 64 << 10;
+/// Bytes of the fields of this name, wherever they are in a body. Config vars are named by those who set them,
+/// so that these names are ones of the API's own in small letters, and a var of this name keeps within it.
+const TEXTS: [(&str, usize); 24] = [
+    ("app", 200),
+    ("build_stack", 100),
+    ("buildpack_provided_description", 200),
+    ("checksum", 200),
+    ("client_id", 500),
+    ("client_secret", 2000),
+    ("commit", 200),
+    ("commit_description", 10_000),
+    ("description", 1000),
+    ("dyno", 100),
+    ("dyno_name", 100),
+    ("email", 254),
+    ("issuer", 2000),
+    ("password", 1000),
+    ("recipient", 254),
+    ("redirect_uri", 2000),
+    ("region", 100),
+    ("slug", 200),
+    ("stack", 100),
+    ("title", 200),
+    ("url", 4000),
+    ("user", 254),
+    ("version", 200),
+    ("version_description", 10_000),
+];
+/// Bytes of a field's name: that of a config var.
+const NAME: usize = 255;
+/// Elements of a list, and fields of an object.
+const ELEMENTS: usize = 1000;
+/// Values in all, counted through.
+const VALUES: usize = 10_000;
+/// Objects and lists within each other.
+const DEPTH: usize = 16;
+/// Bytes of a query, and of the part of an address before it.
+const ADDRESS: usize = 16 << 10;
+
+/// An error that names what of a body is too much.
+pub fn check(body: &Value) -> Result<()> {
+    let mut left = VALUES;
+    walk(body, None, 0, &mut left)
+}
+
+fn walk(value: &Value, field: Option<&str>, depth: usize, left: &mut usize) -> Result<()> {
+    let place = field.unwrap_or("The body");
+    *left = left.checked_sub(1).ok_or_else(|| too_much("The body", &format!("must have at most {VALUES} values")))?;
+    if depth > DEPTH {
+        return Err(too_much("The body", &format!("must be nested at most {DEPTH} levels deep")));
+    }
+    match value {
+        Value::String(text) => check_text(place, text, bound(field)),
+        Value::Array(items) => {
+            few(place, items.len(), "elements")?;
+            items.iter().try_for_each(|item| walk(item, field, depth + 1, left))
+        }
+        Value::Object(fields) => {
+            few(place, fields.len(), "fields")?;
+            fields.iter().try_for_each(|(name, value)| {
+                check_text("A field name", name, NAME)?;
+                walk(value, Some(name), depth + 1, left)
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn bound(field: Option<&str>) -> usize {
+    let known = |name: &str| TEXTS.iter().find(|(known, _)| *known == name).map(|(_, most)| *most);
+    field.and_then(known).unwrap_or(TEXT)
+}
+
+/// Neither the database nor a process can be given a NUL.
+fn check_text(place: &str, text: &str, most: usize) -> Result<()> {
+    if text.len() > most {
+        return Err(too_much(place, &format!("must have at most {most} bytes; it has {}", text.len())));
+    }
+    if text.contains('\0') {
+        return Err(too_much(place, "contains a NUL character, which cannot be stored"));
+    }
+    Ok(())
+}
+
+fn few(place: &str, count: usize, what: &str) -> Result<()> {
+    if count > ELEMENTS {
+        Err(too_much(place, &format!("must have at most {ELEMENTS} {what}; it has {count}")))
+    } else {
+        Ok(())
+    }
+}
+
+fn too_much(place: &str, rule: &str) -> Error {
+    Error::invalid(format!("{place:.100} {rule}."))
+}
+
+/// As [`check`], for the query of an address.
+pub fn check_query(query: &str) -> Result<()> {
+    if query.len() > ADDRESS {
+        Err(too_much("The query string", &format!("must have at most {ADDRESS} bytes")))
+    } else {
+        Ok(())
+    }
+}
+
+/// As [`check`], for what stands before the query. A NUL names nothing, and the database would refuse to look
+/// for it.
+pub fn check_path(path: &str) -> Result<()> {
+    match path.contains("%00") {
+        true => Err(Error::bad_request("The path contains a NUL character.")),
+        false if path.len() > ADDRESS => {
+            Err(Error::bad_request(format!("The path must have at most {ADDRESS} bytes.")))
+        }
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(body: &Value) -> String {
+        check(body).err().map(|err| err.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn every_text_has_a_bound() {
+        let x = |n: usize| "x".repeat(n);
+        assert_eq!(refused(&json!({ "A": x(64 << 10), "source_blob": { "version_description": x(10_000) } })), "");
+        assert_eq!(refused(&json!({ "A": x((64 << 10) + 1) })), "A must have at most 65536 bytes; it has 65537.");
+        let description = json!({ "source_blob": { "version_description": x(4 << 20) } });
+        assert_eq!(refused(&description), "version_description must have at most 10000 bytes; it has 4194304.");
+        assert_eq!(refused(&json!({ "scope": [x(1 << 20)] })), "scope must have at most 65536 bytes; it has 1048576.");
+        assert_eq!(refused(&json!({ x(256): 1 })), "A field name must have at most 255 bytes; it has 256.");
+        assert_eq!(refused(&json!({ "A": "b\0" })), "A contains a NUL character, which cannot be stored.");
+    }
+
+    #[test]
+    fn so_has_the_shape_of_a_body() {
+        assert_eq!(refused(&json!({ "ids": vec![1; 1001] })), "ids must have at most 1000 elements; it has 1001.");
+        let wide = json!((0..11).map(|_| vec![1; 1000]).collect::<Vec<_>>());
+        assert_eq!(refused(&wide), "The body must have at most 10000 values.");
+        let deep = (0..20).fold(json!(1), |inner, _| json!([inner]));
+        assert_eq!(refused(&deep), "The body must be nested at most 16 levels deep.");
+    }
+
+    #[test]
+    fn and_an_address() {
+        assert!(check_query(&"q".repeat(ADDRESS)).is_ok() && check_query(&"q".repeat(ADDRESS + 1)).is_err());
+        assert!(check_path("/apps/a%00").is_err() && check_path(&"/".repeat(ADDRESS + 1)).is_err());
+    }
+}

@@ -1,0 +1,38 @@
+//! With what somebody proved who they are.
+
+use uuid::Uuid;
+
+/// With what somebody proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// An API token.
+    Token(Uuid),
+    /// A browser that signed in.
+    Session(Uuid),
+}
+
+impl Credential {
+    /// The id of the token or session.
+    pub fn id(self) -> Uuid {
+        match self {
+            Self::Token(id) | Self::Session(id) => id,
+        }
+    }
+
+    /// The id of the token, if it is one.
+    pub fn token(self) -> Option<Uuid> {
+        match self {
+            Self::Token(id) => Some(id),
+            Self::Session(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Token(id) => write!(f, "token {id}"),
+            Self::Session(id) => write!(f, "session {id}"),
+        }
+    }
+}

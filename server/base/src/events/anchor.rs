@@ -1,0 +1,135 @@
+//! The anchor: what is known of the newest event outside the database, in a file.
+//!
+//! Whoever can write in the database can put an older state of it back, with the seal of that time. The file is
+//! written after the transaction that adds an event has been committed: however the server ends, it may be behind,
+//! and is never ahead of a log that is whole. What contradicts it is never written over it.
+
+use std::{io::ErrorKind, time::Duration};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::{New, event_of_platform};
+use crate::{Base, error::Result, secrets};
+
+/// How far the file may be behind.
+const EVERY: Duration = Duration::from_secs(1);
+/// How often the platform's own log says where the audit log stands.
+const TELL: Duration = Duration::from_secs(600);
+
+/// The newest event that was seen.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Anchor {
+    pub seq: i64,
+    pub hash: String,
+    pub at: DateTime<Utc>,
+    /// The event with which the file began; 0 for the beginning of the log.
+    pub since: i64,
+    /// What only the platform's key makes of the rest.
+    mac: String,
+}
+
+/// What is in the file.
+pub enum Known {
+    Nothing,
+    Unreadable(String),
+    Anchor(Anchor),
+}
+
+fn mac(base: &Base, anchor: &Anchor) -> String {
+    let said = serde_json::json!([anchor.seq, anchor.hash, anchor.at, anchor.since]).to_string();
+    hex::encode(base.secrets().mac("audit anchor", said.as_bytes()))
+}
+
+/// Reads the file.
+pub fn read(base: &Base) -> Known {
+    let text = match std::fs::read_to_string(&base.settings().audit_anchor) {
+        Ok(text) => text,
+        Err(err) if err.kind() == ErrorKind::NotFound => return Known::Nothing,
+        Err(err) => return Known::Unreadable(err.to_string()),
+    };
+    match serde_json::from_str::<Anchor>(&text) {
+        Ok(anchor) if secrets::same(mac(base, &anchor).as_bytes(), anchor.mac.as_bytes()) => Known::Anchor(anchor),
+        Ok(_) => Known::Unreadable("it was not written by this platform".to_owned()),
+        Err(err) => Known::Unreadable(err.to_string()),
+    }
+}
+
+fn write(base: &Base, seq: i64, hash: &[u8], since: i64) -> Result<()> {
+    let mut anchor = Anchor { seq, hash: hex::encode(hash), at: Utc::now(), since, mac: String::new() };
+    anchor.mac = mac(base, &anchor);
+    let text = serde_json::to_string(&anchor).map_err(anyhow::Error::new)?;
+    secrets::write_private(&base.settings().audit_anchor, &format!("{text}\n"))?;
+    Ok(())
+}
+
+/// Brings the file up to date, unless it and the log contradict each other: then it says how. Begins one where
+/// there is none, and says so in the log itself.
+pub async fn update(base: &Base) -> Result<Option<String>> {
+    let anchor = match read(base) {
+        Known::Anchor(anchor) => anchor,
+        Known::Unreadable(why) => return Ok(Some(format!("its anchor is unusable: {why}"))),
+        Known::Nothing => {
+            begin(base).await?;
+            return Ok(None);
+        }
+    };
+    let (seq, hash) = store::events::event_tip(base.db()).await?.unwrap_or((0, vec![0; 32]));
+    if seq < anchor.seq {
+        return Ok(Some(format!("it ends with event {seq}, but event {} existed before", anchor.seq)));
+    }
+    if seq == anchor.seq && hex::encode(&hash) == anchor.hash {
+        return Ok(None);
+    }
+    let known = match anchor.seq {
+        0 => vec![0; 32],
+        seq => store::events::event_hash(base.db(), seq).await?.unwrap_or_default(),
+    };
+    if hex::encode(&known) != anchor.hash {
+        return Ok(Some(format!("event {} has changed", anchor.seq)));
+    }
+    write(base, seq, &hash, anchor.since)?;
+    Ok(None)
+}
+
+async fn begin(base: &Base) -> Result<()> {
+    if store::events::event_tip(base.db()).await?.is_none() {
+        return write(base, 0, &[0; 32], 0);
+    }
+    let mut tx = base.change().await?;
+    let summary = "Created a new audit anchor, because there was none.".to_owned();
+    let data = serde_json::json!({ "file": base.settings().audit_anchor });
+    let new = New { action: "event.anchor", subject: "audit log", app: None, summary, data };
+    event_of_platform(&mut tx, new).await?;
+    tx.commit().await?;
+    let (seq, hash) = store::events::event_tip(base.db()).await?.unwrap_or((0, vec![0; 32]));
+    write(base, seq, &hash, seq)
+}
+
+/// Keeps the file up to date, and says now and then in the platform's own log where the audit log stands: a third
+/// place that an older database contradicts.
+pub async fn keep(base: Base) {
+    let (mut told, mut wrong, mut stands) = (None::<Instant>, None, 0);
+    loop {
+        match update(&base).await {
+            Ok(now) => {
+                if let Some(why) = now.as_ref().filter(|why| wrong.as_ref() != Some(*why)) {
+                    tracing::error!("the audit log was tampered with, or restored to an older state: {why}");
+                }
+                wrong = now;
+            }
+            // Nothing is kept for a platform that was removed.
+            Err(_) if !base.settings().data.exists() => return,
+            Err(err) => tracing::warn!("could not update the audit anchor: {err}"),
+        }
+        if told.is_none_or(|at| at.elapsed() > TELL)
+            && let Ok(Some((seq, hash))) = store::events::event_tip(base.db()).await
+            && seq != stands
+        {
+            tracing::info!("the newest event of the audit log is {seq}, hash {}", hex::encode(hash));
+            (told, stands) = (Some(Instant::now()), seq);
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}

@@ -1,0 +1,59 @@
+//! The chain: each event has the hash of the one before, and the newest one a seal of the platform's.
+
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+use sha2::{Digest as _, Sha256};
+use sqlx::PgConnection;
+use store::events::Row;
+
+use crate::secrets::{Secrets, same};
+
+/// Puts an event at the end of the log. Until the end of the transaction nobody else does, so that nothing may be
+/// done in it any more but to commit: [`Change`](crate::Change) sees to that.
+pub(crate) async fn append(secrets: &Secrets, tx: &mut PgConnection, event: Row) -> anyhow::Result<()> {
+    let (seq, previous) = head(secrets, tx).await.context("read the head of the audit log")?;
+    let mut row = Row { seq: seq + 1, previous, ..event };
+    row.hash = hash(&row);
+    store::events::event_create(&mut *tx, &row).await.context("write to the audit log")?;
+    let seal = seal(secrets, row.seq, &row.hash);
+    store::events::event_seal_update(tx, row.seq, &seal, row.at).await.context("seal the audit log")
+}
+
+/// What the next event comes after. If that is not what was sealed, the next one does not fit to it
+/// either, so that the break stays where it is instead of being sealed over.
+async fn head(secrets: &Secrets, tx: &mut PgConnection) -> sqlx::Result<(i64, Vec<u8>)> {
+    let (seq, hash) = store::events::event_head(&mut *tx).await?;
+    let (sealed, found) = store::events::event_seal(tx).await?.unwrap_or((0, None));
+    if sealed == seq && found.is_some_and(|found| same(&found, &seal(secrets, seq, &hash))) {
+        return Ok((seq, hash));
+    }
+    tracing::error!("the audit log was tampered with at event {}", seq.min(sealed) + 1);
+    Ok((seq.max(sealed), vec![0; 32]))
+}
+
+/// What only the platform's key makes of the newest event. Since each hash holds the one before, it
+/// speaks for the whole log: who can write in the database can make hashes, but not this.
+pub(crate) fn seal(secrets: &Secrets, seq: i64, hash: &[u8]) -> Vec<u8> {
+    secrets.mac("audit log", &[&seq.to_be_bytes(), hash].concat())
+}
+
+pub(crate) fn micros(at: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
+}
+
+pub(crate) fn hash(row: &Row) -> Vec<u8> {
+    let content = serde_json::json!([
+        row.seq,
+        row.at.timestamp_micros(),
+        row.actor_id,
+        row.actor,
+        row.credential,
+        row.address,
+        row.action,
+        row.subject,
+        row.app_id,
+        row.summary,
+        row.data,
+    ]);
+    Sha256::new().chain_update(&row.previous).chain_update(content.to_string()).finalize().to_vec()
+}

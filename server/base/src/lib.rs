@@ -1,0 +1,28 @@
+//! What every area stands on: the database, changes and the audit log, secrets, errors, lists, routes.
+//!
+//! Nothing here knows of apps, people or teams: an area is a crate over this one.
+
+mod bounds;
+mod change;
+pub mod credential;
+pub mod dyno_sizes;
+pub mod error;
+pub mod events;
+mod handle;
+pub mod names;
+pub mod pages;
+pub mod places;
+pub mod rate_limits;
+pub mod recent;
+pub mod routes;
+pub mod secrets;
+pub mod settings;
+pub mod web;
+
+pub use outbound::Network;
+
+pub use crate::{
+    change::Change,
+    error::{Error, Result},
+    handle::Base,
+};

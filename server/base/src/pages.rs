@@ -1,0 +1,165 @@
+//! Pages of lists: what `Range` asks for, and how an answer says where the next page begins.
+//!
+//! The database cuts the page (`store::pages`). A client goes on with `Next-Range`, which names the
+//! last row that it was given: by a value that no other row has, or by value and id (`value~id`).
+//! What cannot be understood and would lead to the first page again and again is refused.
+
+use std::fmt::Write as _;
+
+use axum::{
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use store::pages::{Bound, List, Order, Page, Place, Range};
+use uuid::Uuid;
+
+use crate::{
+    error::{Error, Result},
+    web::set,
+};
+
+/// The page of `list` that the `Range` header asks for. See api.md 2.2: unknown fields and
+/// options are ignored, as clients need, unless a place in the list is named by them.
+pub fn asked(headers: &HeaderMap, list: &'static List) -> Result<Range> {
+    let text = headers.get(header::RANGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let mut parts = text.split([';', ',']).map(str::trim);
+    let mut range = Range::first(list);
+    if let Some((field, bounds)) = parts.next().and_then(|first| first.split_once(' ')) {
+        let order = list.order(field);
+        if let Some(order) = order {
+            range = range.by(order);
+        }
+        if let Some((start, end)) = bounds.trim().split_once("..") {
+            let excludes = start.starts_with(']');
+            let start = bound(list, order, start.trim_start_matches([']', '[']), excludes)?;
+            let end = bound(list, order, end.trim_end_matches('['), end.ends_with('['))?;
+            range = range.between(start, end);
+        }
+    }
+    for option in parts {
+        match option.split_once('=').map(|(name, value)| (name.trim(), value.trim())) {
+            Some(("max", n)) => range = range.at_most(n.parse().unwrap_or(store::pages::USUAL)),
+            Some(("order", order)) => range = range.turned(order == "desc"),
+            _ => {}
+        }
+    }
+    Ok(range)
+}
+
+fn bound(list: &List, order: Option<&Order>, text: &str, excludes: bool) -> Result<Option<Bound>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let row =
+        |text: &str| text.rsplit_once('~').and_then(|(value, id)| Some((value.to_owned(), id.parse::<Uuid>().ok()?)));
+    let (value, id) = row(text).map_or_else(|| (text.to_owned(), None), |(value, id)| (value, Some(id)));
+    let found = order.and_then(|order| Bound::parse(order, &decoded(&value), id, excludes));
+    found.map(Some).ok_or_else(|| Error::no_such_range(text, &fields(list)))
+}
+
+fn fields(list: &List) -> String {
+    list.orders.iter().map(|order| order.field).collect::<Vec<_>>().join(", ")
+}
+
+/// A page of `list`: 200 with all that is left, or 206 with `Next-Range`.
+pub fn answer<T: Serialize>(list: &List, range: &Range, page: Page<T>) -> Response {
+    let order = range.order();
+    let ends = page.ends.as_ref().map(|(first, last)| (written(first, order), written(last, order)));
+    let mut response = axum::Json(page.rows).into_response();
+    let headers = response.headers_mut();
+    set(headers, "accept-ranges", &fields(list));
+    let Some((first, last)) = ends else { return response };
+    set(headers, "content-range", &format!("{} {first}..{last}", order.field));
+    if page.has_more {
+        let way = if range.is_descending() { ", order=desc" } else { "" };
+        set(headers, "next-range", &format!("{} ]{last}..; max={}{way}", order.field, range.max()));
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    response
+}
+
+fn written(place: &Place, order: &Order) -> String {
+    // Without a value there would be no place.
+    let id = place.id_in(order).or_else(|| place.value.is_empty().then_some(place.id));
+    let id = id.map(|id| format!("~{id}")).unwrap_or_default();
+    encoded(&place.value) + &id
+}
+
+/// `value` without what has a meaning in a range, or none in a header: percent-encoded.
+fn encoded(value: &str) -> String {
+    let dots = value.contains("..");
+    value.bytes().fold(String::new(), |mut text, b| {
+        let plain = b.is_ascii_alphanumeric() || b"-_:@+".contains(&b) || b == b'.' && !dots;
+        let _ = if plain { write!(text, "{}", char::from(b)) } else { write!(text, "%{b:02X}") };
+        text
+    })
+}
+
+/// What [`encoded`] was given. A `%` that begins no code stands for itself.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let code = after.get(..2).and_then(|two| std::str::from_utf8(two).ok()).filter(|_| *first == b'%');
+        let byte = code.and_then(|two| u8::from_str_radix(two, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use store::pages::{BY_CREATION, BY_ID, Kind};
+
+    use super::*;
+
+    static LIST: List = List::by(&[BY_ID, Order::unique("version", Kind::Number, "t.version"), BY_CREATION]);
+
+    fn read(range: &str) -> std::result::Result<Range, u16> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RANGE, range.parse().unwrap());
+        asked(&headers, &LIST).map_err(|err| err.into_response().status().as_u16())
+    }
+
+    fn check(text: &str, field: &str, max: usize, descending: bool) {
+        let range = read(text).unwrap();
+        assert_eq!((range.order().field, range.max(), range.is_descending()), (field, max, descending), "{text}");
+    }
+
+    #[test]
+    fn ranges_as_clients_send_them() {
+        check("", "id", 200, false);
+        check("id ..; ;", "id", 200, false);
+        check("version ..; order=desc,max=1", "version", 1, true);
+        check("version ..; max=2, order=desc", "version", 2, true);
+        check("version ]4..; max=2, order=desc", "version", 2, true);
+        check("version 2..3", "version", 200, false);
+        check("seq ..; order=desc,max=1001", "id", 1000, true);
+        check("nonsense ..; max=0; odd=1", "id", 1, false);
+        check("id ..; max=many", "id", 200, false);
+        check("bytes=0-", "id", 200, false);
+    }
+
+    #[test]
+    fn a_place_that_is_not_understood_is_refused_instead_of_beginning_anew() {
+        for text in
+            ["version ]four..", "nonsense ]4..; max=2", "id 17..", "created_at ]yesterday..", "version ..~", "id ..x"]
+        {
+            assert_eq!(read(text).err(), Some(416), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_an_answer_says_is_understood_whatever_is_in_it() {
+        for value in ["a", "a;b, c", "50%", "a..b", "~", "ä\u{2028}", "%41", "x y", ""] {
+            let text = encoded(value);
+            assert!(
+                text.bytes().all(|b| b.is_ascii_graphic() && !b";,~[]".contains(&b)) && !text.contains(".."),
+                "{text}"
+            );
+            assert_eq!(decoded(&text), value);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Places: how much of something costly one payer may have going on at once, and all together.
+//!
+//! Whoever asks for more waits for a place of their own before they take one of all, so that one
+//! payer's many never stand before another's first; and who has too many waiting is told so. Nobody has more
+//! than half of all places: what one of us does, with all the teams and service accounts that they made, always
+//! leaves some to others.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+
+/// Payers that are remembered although they have nothing going on.
+const REMEMBERED: usize = 10_000;
+
+/// Places for one kind of thing.
+pub struct Places {
+    /// What it is, in the plural: `log searches`.
+    what: &'static str,
+    /// Going on at once, of one payer.
+    most: usize,
+    /// Waiting besides.
+    waiting: usize,
+    all: Arc<Semaphore>,
+    payers: Mutex<HashMap<Uuid, Arc<Payer>>>,
+}
+
+struct Payer {
+    places: Arc<Semaphore>,
+    /// Going on or waiting.
+    asked: AtomicUsize,
+}
+
+/// Counts as long as somebody has a place or waits for one.
+struct Asked(Arc<Payer>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.0.asked.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A place that was taken; free again when it is dropped.
+pub struct Place {
+    _of_payer: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+    _asked: Asked,
+}
+
+/// A place that several have a hand on; whoever is done with it first gives it back.
+#[derive(Clone)]
+pub struct SharedPlace(Arc<Mutex<Option<Place>>>);
+
+impl SharedPlace {
+    pub fn new(place: Place) -> Self {
+        Self(Arc::new(Mutex::new(Some(place))))
+    }
+
+    /// Lets somebody else have the place, however many still hold this.
+    pub fn give_back(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Places {
+    /// `most` places for each payer, where `waiting` more may wait, and `all` together.
+    ///
+    /// # Panics
+    /// When one payer could have more than half of them.
+    pub fn new(what: &'static str, most: usize, waiting: usize, all: usize) -> Self {
+        assert!(most > 0 && most * 2 <= all, "one payer could have most of all {what}");
+        Self { what, most, waiting, all: Arc::new(Semaphore::new(all)), payers: Mutex::default() }
+    }
+
+    /// A place, as soon as there is one. An error when the payer has too many going on and waiting.
+    pub async fn take(&self, payer: Uuid) -> Result<Place> {
+        let asked = self.ask(payer)?;
+        let of_payer = asked.0.places.clone().acquire_owned().await.map_err(anyhow::Error::new)?;
+        let of_all = self.all.clone().acquire_owned().await.map_err(anyhow::Error::new)?;
+        Ok(Place { _of_payer: of_payer, _of_all: of_all, _asked: asked })
+    }
+
+    /// A place now, or an error.
+    pub fn take_now(&self, payer: Uuid) -> Result<Place> {
+        let asked = self.ask(payer)?;
+        let of_payer = asked.0.places.clone().try_acquire_owned().map_err(|_| self.too_many())?;
+        let full = |_| {
+            Error::too_many_tries(&format!(
+                "The platform has too many {} in progress. Try again in a moment.",
+                self.what
+            ))
+        };
+        let of_all = self.all.clone().try_acquire_owned().map_err(full)?;
+        Ok(Place { _of_payer: of_payer, _of_all: of_all, _asked: asked })
+    }
+
+    fn ask(&self, payer: Uuid) -> Result<Asked> {
+        let mut payers = self.payers.lock().unwrap_or_else(PoisonError::into_inner);
+        if payers.len() > REMEMBERED {
+            payers.retain(|_, payer| payer.asked.load(Ordering::Relaxed) > 0);
+        }
+        let new = || Arc::new(Payer { places: Arc::new(Semaphore::new(self.most)), asked: AtomicUsize::new(0) });
+        let payer = payers.entry(payer).or_insert_with(new).clone();
+        // Counted under the lock, so that the count is that of all who came before.
+        if payer.asked.fetch_add(1, Ordering::Relaxed) >= self.most + self.waiting {
+            drop(Asked(payer));
+            return Err(self.too_many());
+        }
+        Ok(Asked(payer))
+    }
+
+    fn too_many(&self) -> Error {
+        Error::too_many_tries(&format!(
+            "You have too many {} in progress: the maximum is {}, for all your tokens and the service accounts that you \
+             created together. Wait until one has finished, or try again in a moment.",
+            self.what, self.most
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_payer_has_its_places_and_nobody_elses() {
+        let places = Arc::new(Places::new("searches", 2, 1, 4));
+        let (ada, bob) = (Uuid::now_v7(), Uuid::now_v7());
+        let first = places.take(ada).await.unwrap();
+        let _second = places.take(ada).await.unwrap();
+        let waits = tokio::spawn({
+            let places = places.clone();
+            async move { places.take(ada).await.is_ok() }
+        });
+        while places.payers.lock().unwrap()[&ada].asked.load(Ordering::Relaxed) < 3 {
+            tokio::task::yield_now().await;
+        }
+        assert!(places.take(ada).await.is_err());
+        // The one that waits stands before nobody else.
+        let _other = places.take(bob).await.unwrap();
+        let _another = places.take(bob).await.unwrap();
+        drop(first);
+        assert!(waits.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn who_does_not_want_to_wait_is_told() {
+        let places = Places::new("streams", 2, 0, 4);
+        let (ada, bob, cy) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+        let held = [places.take_now(ada).unwrap(), places.take_now(ada).unwrap()];
+        assert!(places.take_now(ada).is_err());
+        let _bobs = [places.take_now(bob).unwrap(), places.take_now(bob).unwrap()];
+        assert!(places.take_now(cy).is_err(), "all are taken");
+        drop(held);
+        assert!(places.take_now(ada).is_ok());
+    }
+
+    #[test]
+    fn what_is_given_back_is_free_although_somebody_still_holds_it() {
+        let places = Places::new("pushes", 1, 0, 2);
+        let ada = Uuid::now_v7();
+        let place = SharedPlace::new(places.take_now(ada).unwrap());
+        let held = place.clone();
+        assert!(places.take_now(ada).is_err());
+        place.give_back();
+        assert!(places.take_now(ada).is_ok());
+        held.give_back();
+    }
+
+    #[test]
+    fn nobody_can_have_most_of_them() {
+        assert!(std::panic::catch_unwind(|| Places::new("things", 2, 0, 3)).is_err());
+    }
+}

@@ -1,0 +1,329 @@
+//! Rate limits: how many requests an account has left.
+//!
+//! All tokens of an account share a bucket, and so do all its sessions: whoever makes more of either has no more
+//! requests, and a program that asks too much shuts no person out of the console. Service accounts have buckets of
+//! their own, and one more of whoever made them, together.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use uuid::Uuid;
+
+use crate::{
+    credential::Credential,
+    error::{Error, Result},
+    recent::Recent,
+};
+
+/// Requests that the tokens of an account can save up, which come back in an hour. (Heroku's limit, devcenter "rate
+/// limits".)
+pub const MOST: i64 = 4500;
+/// As much more has a person in a browser, whose pages ask for many things; and have all service accounts of a person.
+const FOLD: f64 = 4.0;
+const HOUR: f64 = 3600.0;
+
+/// Rows of each table: of those that nobody has asked for longer, each is as it was in the beginning.
+const KEPT: usize = 50_000;
+
+/// Whose requests a bucket counts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Of {
+    Tokens(Uuid),
+    Sessions(Uuid),
+    /// All that somebody made.
+    ServiceAccounts(Uuid),
+}
+
+impl Of {
+    /// Those that a request takes from.
+    fn all(account: Uuid, payer: Uuid, credential: Credential) -> impl Iterator<Item = Self> {
+        let own = match credential {
+            Credential::Token(_) => Self::Tokens(account),
+            Credential::Session(_) => Self::Sessions(account),
+        };
+        [Some(own), (payer != account).then_some(Self::ServiceAccounts(payer))].into_iter().flatten()
+    }
+
+    fn most(self) -> f64 {
+        let most = MOST as f64;
+        if matches!(self, Self::Tokens(_)) { most } else { most * FOLD }
+    }
+}
+
+/// Requests that are left, and when that was so.
+struct Bucket {
+    left: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    fn fill(&mut self, most: f64, now: Instant) -> f64 {
+        self.left = (self.left + now.duration_since(self.at).as_secs_f64() * most / HOUR).min(most);
+        self.at = now;
+        self.left
+    }
+}
+
+/// What was refused is forgotten after this long without another refusal.
+const MEMORY: Duration = Duration::from_secs(3600);
+/// Nobody is kept out for longer.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// How often something was refused, and until when nothing more is tried.
+struct Tried {
+    times: u32,
+    at: Instant,
+    until: Instant,
+    /// Whether it was said that it is shut.
+    told: bool,
+}
+
+impl Tried {
+    /// One more. Returns whether that shuts it, for twice as long as the one before.
+    fn count(&mut self, free: u32, now: Instant) -> bool {
+        if now.duration_since(self.at) > MEMORY {
+            self.times = 0;
+        }
+        (self.times, self.at) = (self.times.saturating_add(1), now);
+        let Some(over) = self.times.checked_sub(free + 1) else { return false };
+        self.until = now + Duration::from_secs(1 << over.min(12)).min(LONGEST);
+        self.told = false;
+        true
+    }
+}
+
+fn tried_at<'a>(tried: &'a mut Recent<String, Tried>, what: &str, now: Instant) -> &'a mut Tried {
+    tried.get_or(what.to_owned(), || Tried { times: 0, at: now, until: now, told: false })
+}
+
+/// Kept in memory: a restart is generous, and harms nobody.
+pub struct RateLimits {
+    buckets: Mutex<Recent<Of, Bucket>>,
+    tried: Mutex<Recent<String, Tried>>,
+    known: Mutex<Recent<(String, Uuid), ()>>,
+    told: Mutex<Recent<String, Instant>>,
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self {
+            buckets: Mutex::new(Recent::new(KEPT)),
+            tried: Mutex::new(Recent::new(KEPT)),
+            known: Mutex::new(Recent::new(KEPT)),
+            told: Mutex::new(Recent::new(KEPT)),
+        }
+    }
+}
+
+impl RateLimits {
+    /// Takes one request from what an account has left, or refuses. `payer` is who pays for it.
+    pub fn take(&self, account: Uuid, payer: Uuid, credential: Credential, budget: Option<&Budget>) -> Result<()> {
+        let Ok(mut buckets) = self.buckets.lock() else { return Ok(()) };
+        let left = least(&mut buckets, Of::all(account, payer, credential));
+        if let Some(budget) = budget {
+            budget.0.store((left as i64 - 1).max(0), Ordering::Relaxed);
+        }
+        if left < 1.0 {
+            return Err(Error::rate_limit());
+        }
+        for of in Of::all(account, payer, credential) {
+            if let Some(bucket) = buckets.get(&of) {
+                bucket.left -= 1.0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that `what` was refused. The first `free` times cost nothing; then each one keeps it shut,
+    /// for a second, two, four, up to an hour. Returns whether this one was the first that did.
+    pub fn failed(&self, what: &str, free: u32) -> bool {
+        self.failed_at(what, free, Instant::now())
+    }
+
+    fn failed_at(&self, what: &str, free: u32, now: Instant) -> bool {
+        let Ok(mut tried) = self.tried.lock() else { return false };
+        let found = tried_at(&mut tried, what, now);
+        if found.count(free, now) {
+            tracing::warn!("{what}: rejected {} times, locked for {:?}", found.times, found.until - now);
+        }
+        found.times == free + 1
+    }
+
+    /// Whether `what` is the first of its kind for an hour: what is told once, however often it happens.
+    pub fn is_first(&self, what: &str) -> bool {
+        let (Ok(mut told), now) = (self.told.lock(), Instant::now()) else { return false };
+        let is_first = told.get(what).is_none_or(|at| now.duration_since(*at) > MEMORY);
+        if is_first {
+            told.insert(what.to_owned(), now);
+        }
+        is_first
+    }
+
+    /// Counts a try at `what` as refused before its outcome is known, so that many at once cannot all be
+    /// tried; [`Self::was_right`] takes it back. `false` if it is shut, and nothing is to be tried.
+    pub fn begin(&self, what: &str, free: u32) -> bool {
+        self.begin_at(what, free, Instant::now())
+    }
+
+    fn begin_at(&self, what: &str, free: u32, now: Instant) -> bool {
+        let Ok(mut tried) = self.tried.lock() else { return true };
+        let found = tried_at(&mut tried, what, now);
+        if now < found.until {
+            return false;
+        }
+        if found.count(free, now) {
+            tracing::warn!("{what}: attempt {}, locked for {:?} unless it succeeds", found.times, found.until - now);
+        }
+        true
+    }
+
+    /// Takes back a try that [`Self::begin`] counted.
+    pub fn was_right(&self, what: &str) {
+        if let Ok(mut tried) = self.tried.lock()
+            && let Some(found) = tried.get(what)
+        {
+            (found.times, found.until) = (found.times.saturating_sub(1), found.at);
+        }
+    }
+
+    /// Whether nobody has asked this yet since `what` was shut.
+    pub fn is_news(&self, what: &str) -> bool {
+        let Ok(mut tried) = self.tried.lock() else { return false };
+        tried.get(what).is_some_and(|found| !std::mem::replace(&mut found.told, true))
+    }
+
+    /// Remembers that `credential` was right from this address, so that others there do not shut it out.
+    pub fn remember(&self, address: &str, credential: Uuid) {
+        if let Ok(mut known) = self.known.lock() {
+            known.insert((address.to_owned(), credential), ());
+        }
+    }
+
+    /// Whether `credential` was right from this address before.
+    pub fn knows(&self, address: &str, credential: Uuid) -> bool {
+        self.known.lock().is_ok_and(|mut known| known.get(&(address.to_owned(), credential)).is_some())
+    }
+
+    /// Whether `what` was refused so often that nothing is tried now.
+    pub fn is_locked(&self, what: &str) -> bool {
+        self.is_locked_at(what, Instant::now())
+    }
+
+    fn is_locked_at(&self, what: &str, now: Instant) -> bool {
+        self.tried.lock().is_ok_and(|mut tried| tried.get(what).is_some_and(|t| now < t.until))
+    }
+
+    /// How many requests are left.
+    pub fn left(&self, account: Uuid, payer: Uuid, credential: Credential) -> i64 {
+        let buckets = self.buckets.lock();
+        buckets.map_or(MOST, |mut buckets| least(&mut buckets, Of::all(account, payer, credential)) as i64)
+    }
+}
+
+/// What is left in that of the buckets which has least.
+fn least(buckets: &mut Recent<Of, Bucket>, all: impl Iterator<Item = Of>) -> f64 {
+    let now = Instant::now();
+    let left = all.map(|of| {
+        let bucket = buckets.get_or(of, || Bucket { left: of.most(), at: now });
+        bucket.fill(of.most(), now)
+    });
+    left.fold(f64::INFINITY, f64::min)
+}
+
+/// How many requests the asker has left; written by whoever finds out who asks.
+#[derive(Clone, Default)]
+pub struct Budget(pub Arc<AtomicI64>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_grows_and_is_forgotten() {
+        let (limits, start) = (RateLimits::default(), Instant::now());
+        let after = |seconds: u64| start + Duration::from_secs(seconds);
+        (0..3).for_each(|_| assert!(!limits.failed_at("a", 3, start)));
+        assert!(!limits.is_locked_at("a", start));
+        assert!(limits.failed_at("a", 3, start));
+        assert!(limits.is_locked_at("a", start) && !limits.is_locked_at("a", after(1)));
+        assert!(!limits.failed_at("a", 3, after(1)));
+        assert!(limits.is_locked_at("a", after(2)) && !limits.is_locked_at("a", after(3)));
+        (0..40).for_each(|_| _ = limits.failed_at("a", 3, after(3)));
+        assert!(limits.is_locked_at("a", after(3600)) && !limits.is_locked_at("a", after(3604)));
+        assert!(!limits.is_locked_at("b", start));
+        limits.failed_at("a", 3, after(9000));
+        assert!(!limits.is_locked_at("a", after(9000)));
+    }
+
+    #[test]
+    fn a_try_counts_before_its_outcome() {
+        let (limits, start) = (RateLimits::default(), Instant::now());
+        let after = |seconds: u64| start + Duration::from_secs(seconds);
+        // Many at once: the free ones and one more.
+        let begun = (0..100).filter(|_| limits.begin_at("a", 3, start)).count();
+        assert_eq!(begun, 4);
+        assert!(limits.is_news("a") && !limits.is_news("a"));
+        assert!(limits.begin_at("a", 3, after(1)) && !limits.begin_at("a", 3, after(2)));
+        assert!(limits.is_news("a"));
+        // Right ones cost nothing, however many.
+        (0..10).for_each(|_| {
+            assert!(limits.begin_at("b", 3, start));
+            limits.was_right("b");
+        });
+        (0..4).for_each(|_| assert!(limits.begin_at("b", 3, start)));
+        assert!(!limits.begin_at("b", 3, start));
+    }
+
+    const ONE: Uuid = Uuid::from_u128(1);
+    const TWO: Uuid = Uuid::from_u128(2);
+    const BOT: Uuid = Uuid::from_u128(3);
+
+    /// Requests until one is refused.
+    fn all(limits: &RateLimits, account: Uuid, payer: Uuid, credential: impl Fn() -> Credential) -> i64 {
+        let taken = (0..100_000).take_while(|_| limits.take(account, payer, credential(), None).is_ok());
+        i64::try_from(taken.count()).unwrap()
+    }
+
+    fn token() -> Credential {
+        Credential::Token(Uuid::now_v7())
+    }
+
+    #[test]
+    fn who_asks_too_much_is_told_to_wait() {
+        let (limits, budget) = (RateLimits::default(), Budget::default());
+        assert!(all(&limits, ONE, ONE, token) >= MOST);
+        let refused = limits.take(ONE, ONE, token(), Some(&budget)).unwrap_err();
+        assert!(refused.to_string().contains("reached the API limit"), "{refused}");
+        assert_eq!((limits.left(ONE, ONE, token()), budget.0.load(Ordering::Relaxed)), (0, 0));
+        assert!(limits.take(TWO, TWO, token(), Some(&budget)).is_ok());
+        assert_eq!(budget.0.load(Ordering::Relaxed), MOST - 1);
+        // A program that asks too much keeps nobody out of the console.
+        assert!(limits.take(ONE, ONE, Credential::Session(ONE), None).is_ok());
+    }
+
+    #[test]
+    fn more_tokens_and_more_service_accounts_are_no_more_requests() {
+        let limits = RateLimits::default();
+        let bots = (0..40).map(|n| all(&limits, Uuid::from_u128(100 + n), ONE, token)).sum::<i64>();
+        assert!((4 * MOST..5 * MOST).contains(&bots), "{bots}");
+        assert!(all(&limits, ONE, ONE, token) >= MOST, "who made them has their own");
+        assert!(all(&limits, BOT, TWO, token) >= MOST, "and so have those of others");
+    }
+
+    #[test]
+    fn many_others_do_not_fill_a_bucket_again() {
+        let limits = RateLimits::default();
+        assert!(all(&limits, ONE, ONE, token) >= MOST);
+        for n in 0..150_000 {
+            limits.take(Uuid::from_u128(1000 + n), Uuid::from_u128(1000 + n), token(), None).unwrap();
+            if n % 10_000 == 0 {
+                assert!(limits.left(ONE, ONE, token()) < 100, "{n}");
+            }
+        }
+    }
+}

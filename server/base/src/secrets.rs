@@ -1,0 +1,203 @@
+//! Secrets: sealing what is kept, hashing what is only compared, signing addresses.
+//!
+//! The key lives outside the database (`master.key` in the data directory, or an environment
+//! variable), so that a copy of the database alone opens nothing.
+
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow, bail};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use chacha20poly1305::{
+    AeadCore as _, Key, KeyInit as _, XChaCha20Poly1305, XNonce,
+    aead::{Aead as _, OsRng, Payload},
+};
+use rand::RngCore as _;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+/// Seals, opens and signs with the platform's key.
+#[derive(Clone)]
+pub struct Secrets {
+    key: [u8; 32],
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets(…)")
+    }
+}
+
+impl Secrets {
+    /// Reads the key from `WHARF_MASTER_KEY` (base64 of 32 bytes) or `file`, which is made on first use.
+    pub fn load(file: &Path, from_environment: Option<&str>) -> anyhow::Result<Self> {
+        if let Some(text) = from_environment {
+            return Self::from_base64(text).context("read WHARF_MASTER_KEY");
+        }
+        match std::fs::read_to_string(file) {
+            Ok(text) => Self::from_base64(text.trim()).with_context(|| {
+                format!(
+                    "read {}: restore the file from a backup; it is needed to decrypt the secrets in the database",
+                    file.display()
+                )
+            }),
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => Self::make(file),
+            Err(err) => Err(err).with_context(|| format!("read {}", file.display())),
+        }
+    }
+
+    fn from_base64(text: &str) -> anyhow::Result<Self> {
+        let bytes = BASE64_STANDARD.decode(text).context("decode the key")?;
+        let key = bytes.try_into().map_err(|_| anyhow!("the key is not 32 bytes long"))?;
+        Ok(Self { key })
+    }
+
+    fn make(file: &Path) -> anyhow::Result<Self> {
+        let mut key = [0; 32];
+        rand::rng().fill_bytes(&mut key);
+        write_private(file, &BASE64_STANDARD.encode(key))?;
+        Ok(Self { key })
+    }
+
+    /// Seals `plain` for `purpose`; it opens for the same purpose only.
+    pub fn seal(&self, purpose: &str, plain: &[u8]) -> Vec<u8> {
+        let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
+        let sealed = XChaCha20Poly1305::new(Key::from_slice(&self.key))
+            .encrypt(&nonce, Payload { msg: plain, aad: purpose.as_bytes() })
+            .expect("sealing fails only for plaintexts of gigabytes");
+        [nonce.as_slice(), &sealed].concat()
+    }
+
+    /// Opens what [`Secrets::seal`] sealed for the same purpose.
+    pub fn open(&self, purpose: &str, sealed: &[u8]) -> anyhow::Result<Vec<u8>> {
+        if sealed.len() < 24 {
+            bail!("decrypt a secret ({purpose}): it is truncated");
+        }
+        let (nonce, sealed) = sealed.split_at(24);
+        XChaCha20Poly1305::new(Key::from_slice(&self.key))
+            .decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: purpose.as_bytes() })
+            .map_err(|_| anyhow!("decrypt a secret ({purpose}): it was encrypted with another master key"))
+    }
+
+    /// What only the key makes of `bytes`, for `purpose`.
+    pub fn mac(&self, purpose: &str, bytes: &[u8]) -> Vec<u8> {
+        // Keyed twice, inside and outside, as HMAC does: one hash could be extended.
+        let purpose = Sha256::digest(purpose.as_bytes());
+        let inner = Sha256::new().chain_update(self.key).chain_update(purpose).chain_update(bytes).finalize();
+        Sha256::new().chain_update(self.key).chain_update(inner).finalize().to_vec()
+    }
+
+    /// The unguessable part of an address that opens without credentials.
+    pub fn sign(&self, purpose: &str, id: Uuid) -> String {
+        let mut hash = Sha256::new();
+        // Keyed twice, inside and outside, as HMAC does: one hash could be extended.
+        hash.update(self.key);
+        hash.update(purpose.as_bytes());
+        hash.update(id.as_bytes());
+        let inner = hash.finalize();
+        let outer = Sha256::new().chain_update(self.key).chain_update(inner).finalize();
+        format!("{}-{}", id.simple(), hex::encode(&outer[..20]))
+    }
+
+    /// The id in an address that [`Secrets::sign`] made for the same purpose.
+    pub fn signed(&self, purpose: &str, text: &str) -> Option<Uuid> {
+        let id: Uuid = text.split('-').next()?.parse().ok()?;
+        let right = self.sign(purpose, id);
+        same(right.as_bytes(), text.as_bytes()).then_some(id)
+    }
+
+    /// As [`Secrets::sign`], for one bearer: the address opens as long as the account may have it, and as long as
+    /// the token or session lasts that asked for it.
+    pub fn sign_for(&self, purpose: &str, bearer: Bearer, id: Uuid) -> String {
+        let Bearer { account, credential } = bearer;
+        let signed = self.sign(&format!("{purpose} for {account} with {credential}"), id);
+        format!("{}-{}-{signed}", account.simple(), credential.simple())
+    }
+
+    /// The bearer and the id in an address that [`Secrets::sign_for`] made for the same purpose.
+    pub fn signed_for(&self, purpose: &str, text: &str) -> Option<(Bearer, Uuid)> {
+        let (account, rest) = text.split_once('-')?;
+        let (credential, rest) = rest.split_once('-')?;
+        let bearer = Bearer { account: account.parse().ok()?, credential: credential.parse().ok()? };
+        let Bearer { account, credential } = bearer;
+        Some((bearer, self.signed(&format!("{purpose} for {account} with {credential}"), rest)?))
+    }
+}
+
+/// Whom an address is for, and the token or session that it was asked for with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bearer {
+    pub account: Uuid,
+    pub credential: Uuid,
+}
+
+/// Compares in a time that does not depend on where the difference is.
+pub fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b)) == 0
+}
+
+/// A hash for comparing tokens. They are random and long, so it needs no salt.
+pub fn hash(token: &str) -> Vec<u8> {
+    Sha256::digest(token.as_bytes()).to_vec()
+}
+
+/// A random text of 40 hexadecimal digits.
+pub fn random() -> String {
+    let mut bytes = [0; 20];
+    rand::rng().fill_bytes(&mut bytes);
+    hex::encode(bytes)
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+pub fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+    let temporary = file.with_extension("new");
+    let _ = std::fs::remove_file(&temporary);
+    let mut out = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)
+        .with_context(|| format!("write {}", temporary.display()))?;
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.sync_all())
+        .with_context(|| format!("write {}", file.display()))?;
+    std::fs::rename(&temporary, file).with_context(|| format!("write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets() -> Secrets {
+        Secrets { key: [7; 32] }
+    }
+
+    #[test]
+    fn what_is_sealed_opens_for_its_purpose_only() {
+        let sealed = secrets().seal("config", b"hello");
+        assert_eq!(secrets().open("config", &sealed).unwrap(), b"hello");
+        assert!(secrets().open("token", &sealed).is_err());
+        assert!(Secrets { key: [8; 32] }.open("config", &sealed).is_err());
+        assert!(secrets().open("config", b"short").is_err());
+    }
+
+    #[test]
+    fn a_signed_address_cannot_be_guessed_or_reused() {
+        let id = Uuid::now_v7();
+        let text = secrets().sign("build", id);
+        assert_eq!(secrets().signed("build", &text), Some(id));
+        assert_eq!(secrets().signed("release", &text), None);
+        assert_eq!(secrets().signed("build", &text.replace('-', "-0")), None);
+        assert_eq!(secrets().signed("build", &id.to_string()), None);
+
+        let bearer = Bearer { account: Uuid::now_v7(), credential: Uuid::now_v7() };
+        let text = secrets().sign_for("build", bearer, id);
+        assert_eq!(secrets().signed_for("build", &text), Some((bearer, id)));
+        assert_eq!(secrets().signed_for("release", &text), None);
+        for part in [bearer.account, bearer.credential] {
+            let other = text.replace(&part.simple().to_string(), &id.simple().to_string());
+            assert_eq!(secrets().signed_for("build", &other), None);
+        }
+        assert_eq!(secrets().signed_for("build", &secrets().sign("build", id)), None);
+    }
+}

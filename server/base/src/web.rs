@@ -1,0 +1,240 @@
+//! What all routes share: reading bodies, request ids, ETags, rate limits.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{FromRequest, FromRequestParts, MatchedPath, Query, Request},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::{
+    bounds,
+    error::{Cause, Error, Result, is_contended, is_crowded, is_database_gone, is_disk_full, too_much},
+    rate_limits::{Budget, MOST},
+};
+
+/// No JSON body needs more.
+const MOST_JSON: usize = 4 << 20;
+
+/// A JSON body. An absent one reads as `{}`, as clients expect.
+pub struct Input<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
+    type Rejection = Error;
+
+    async fn from_request(req: Request, _: &S) -> Result<Self> {
+        let bytes = to_bytes(req.into_body(), MOST_JSON)
+            .await
+            .map_err(|_| Error::bad_request("The request body is too large or was interrupted."))?;
+        let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
+        let value: Value = serde_json::from_slice(text)
+            .map_err(|err| Error::bad_request(format!("The request body is not valid JSON: {err}.")))?;
+        bounds::check(&value)?;
+        serde_json::from_value(value)
+            .map(Input)
+            .map_err(|err| Error::invalid(format!("The request body does not have the expected fields: {err}.")))
+    }
+}
+
+/// A query string.
+pub struct Search<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Search<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        bounds::check_query(parts.uri.query().unwrap_or_default())?;
+        let query = Query::<T>::try_from_uri(&parts.uri)
+            .map_err(|err| Error::invalid(format!("Invalid query string: {err}.")))?;
+        Ok(Self(query.0))
+    }
+}
+
+/// 201 with the thing that was made.
+pub struct Created<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::CREATED, axum::Json(self.0)).into_response()
+    }
+}
+
+/// 202: it will happen.
+pub struct Accepted<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Accepted<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::ACCEPTED, axum::Json(self.0)).into_response()
+    }
+}
+
+/// Around every API request: its id, its rate limit, its ETag; and 500s become a sentence.
+pub async fn around(mut req: Request, next: Next) -> Response {
+    let id = Uuid::now_v7().to_string();
+    let budget = Budget(Arc::new(AtomicI64::new(MOST)));
+    req.extensions_mut().insert(budget.clone());
+    let (method, path) = (req.method().clone(), req.uri().path().to_owned());
+    let pattern = req.extensions().get::<MatchedPath>().map(|pattern| pattern.as_str().to_owned());
+    let match_tag = req.headers().get(header::IF_NONE_MATCH).cloned();
+    let mut response = match bounds::check_path(&path) {
+        Err(err) => err.into_response(),
+        Ok(()) => next.run(req).await,
+    };
+    if let Some(Cause(err)) = response.extensions().get::<Cause>() {
+        tracing::error!(request.id = %id, %method, path = %shown(&path, pattern.as_deref()), "request failed: {err:#}");
+        response = fault(&id, err, &path);
+    }
+    if method == Method::GET {
+        response = tag(response, match_tag).await;
+    }
+    let headers = response.headers_mut();
+    set(headers, "request-id", &id);
+    set(headers, "ratelimit-remaining", &budget.0.load(Ordering::Relaxed).to_string());
+    headers.entry("x-content-type-options").or_insert(HeaderValue::from_static("nosniff"));
+    headers.entry(header::VARY).or_insert(HeaderValue::from_static("accept, authorization, cookie"));
+    response
+}
+
+/// A server-sent event. Every kind of line break within `text` goes into the same event's data: what follows one is
+/// no field of the event, and no other event.
+pub fn event(id: u64, text: &str) -> String {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let data: String = text.split('\n').map(|line| format!("data: {line}\n")).collect();
+    format!("id: {id}\n{data}\n")
+}
+
+/// Adds a header, unless `value` cannot be one.
+pub fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// How the log names a path of a route: without what is called `{secret}` there, because it opens without
+/// credentials. What is of no route may be a secret with a slip of the pen.
+fn shown(path: &str, pattern: Option<&str>) -> String {
+    let Some(pattern) = pattern else { return "of no route".to_owned() };
+    let part = |(part, name): (&str, &str)| if name == "{secret}" { "…".to_owned() } else { part.to_owned() };
+    path.split('/').zip(pattern.split('/')).map(part).collect::<Vec<_>>().join("/")
+}
+
+/// Says that it was our fault: as JSON, or as the text that git shows to people.
+fn fault(id: &str, cause: &anyhow::Error, path: &str) -> Response {
+    let (status, name, message) = if is_disk_full(cause) {
+        let message = "The base's disk is full. Its operator has to free space. Nothing was changed; try again \
+                       after that.";
+        (StatusCode::INSUFFICIENT_STORAGE, "disk_full", message.to_owned())
+    } else if is_database_gone(cause) {
+        let message = "The base's database is not responding. Apps keep running; the operator can run `wharfd \
+                       doctor`. Nothing was changed; try again in a moment.";
+        (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message.to_owned())
+    } else if is_contended(cause) {
+        let message =
+            "Somebody else made a conflicting change at the same time. Nothing was changed; please try again.";
+        (StatusCode::SERVICE_UNAVAILABLE, "try_again", message.to_owned())
+    } else if is_crowded(cause) {
+        let message = "The machine was short of memory, so that the check of what you sent was ended. Nothing was \
+                       changed; please try again in a moment.";
+        (StatusCode::SERVICE_UNAVAILABLE, "try_again", message.to_owned())
+    } else if let Some(why) = too_much(cause) {
+        let message = format!("That is too large to be checked: {why}. Nothing was changed.");
+        (StatusCode::UNPROCESSABLE_ENTITY, "too_large", message)
+    } else {
+        let message =
+            format!("Internal error. See the platform's log for request ID {id}. Nothing was changed; try again.");
+        (StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", message)
+    };
+    match path.contains(".git/") {
+        true => (status, message + "\n").into_response(),
+        false => (status, axum::Json(serde_json::json!({ "id": name, "message": message }))).into_response(),
+    }
+}
+
+/// Adds an ETag to a JSON answer, and answers 304 when the asker has it.
+async fn tag(response: Response, wanted: Option<HeaderValue>) -> Response {
+    let json =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
+    if !json || !response.status().is_success() {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    // Answers in JSON were made in memory, so that reading them back costs no more, and cannot fail.
+    let bytes = to_bytes(body, usize::MAX).await.expect("a JSON answer can be read");
+    let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&bytes)[..16]));
+    set(&mut parts.headers, "etag", &etag);
+    if wanted.is_some_and(|w| w.to_str().is_ok_and(|w| w.split(',').any(|w| w.trim().trim_start_matches("W/") == etag)))
+    {
+        parts.status = StatusCode::NOT_MODIFIED;
+        parts.headers.remove(header::CONTENT_TYPE);
+        parts.headers.remove(header::CONTENT_LENGTH);
+        return Response::from_parts(parts, Body::empty());
+    }
+    Response::from_parts(parts, Body::from(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_whatever_is_in_it() {
+        assert_eq!(event(7, "a"), "id: 7\ndata: a\n\n");
+        assert_eq!(
+            event(7, "a\r\rdata: b\r\nid: 9\n"),
+            "id: 7\ndata: a\ndata: \ndata: data: b\ndata: id: 9\ndata: \n\n"
+        );
+    }
+
+    #[test]
+    fn secrets_of_a_path_are_not_logged() {
+        for (path, pattern, expected) in [
+            ("/streams/logs/hush", Some("/streams/logs/{secret}"), "/streams/logs/…"),
+            ("/login/hush", Some("/login/{secret}"), "/login/…"),
+            ("/apps/dusk/builds", Some("/apps/{app}/builds"), "/apps/dusk/builds"),
+            ("/streams/logs/hush/more", None, "of no route"),
+        ] {
+            assert_eq!(shown(path, pattern), expected);
+        }
+    }
+
+    #[test]
+    fn faults_are_said_in_a_way_that_helps() {
+        let full = anyhow::anyhow!("could not extend file: No space left on device").context("use the database");
+        let answer = |path: &str, cause: &anyhow::Error| {
+            let response = fault("R1", cause, path);
+            let status = response.status().as_u16();
+            let body = futures::executor::block_on(to_bytes(response.into_body(), 1 << 20)).unwrap();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        };
+        let (status, body) = answer("/apps/a/config-vars", &full);
+        assert_eq!(status, 507);
+        assert!(body.starts_with(r#"{"id":"disk_full","message":"The base's disk is full."#), "{body}");
+        assert!(answer("/a.git/info/refs", &full).1.starts_with("The platform's disk is full."));
+        let gone = anyhow::Error::new(sqlx::Error::PoolTimedOut).context("use the database");
+        assert_eq!(answer("/apps", &gone).0, 503);
+        // As what checks an upload says it.
+        let ended = |why: worker::Error| {
+            anyhow::Error::from(builder::Error::from(anyhow::Error::from(why).context("unpack an archive")))
+        };
+        for why in [worker::Error::Crowded, worker::Error::Died { signal: 9 }] {
+            let (status, body) = answer("/blobs/slugs/x", &ended(why));
+            assert!(status == 503 && body.contains("short of memory"), "{body}");
+        }
+        let (status, body) = answer("/blobs/slugs/x", &ended(worker::Error::TooMuchMemory { bytes: 256 << 20 }));
+        assert!(status == 422 && body.contains("too large to be checked: it needed more than 256 MB"), "{body}");
+        assert_eq!(answer("/blobs/slugs/x", &ended(worker::Error::Died { signal: 11 })).0, 500);
+        let (status, body) = answer("/apps", &anyhow::anyhow!("something else"));
+        assert_eq!(status, 500);
+        assert!(body.contains("request id R1") && !body.contains("something else"), "{body}");
+    }
+}

@@ -1,0 +1,253 @@
+//! Access: who may do what with which app, and what in which team. The one place that decides.
+//!
+//! An app's row is had only as an [`App`], and an [`App`] only from [`Actor::app`] or
+//! [`Actor::apps`], which want to know what is to be done with it: a route that does not ask
+//! cannot be written. What nobody told the asker of is 404; what is known but not allowed is a
+//! 403 that names the right that is missing. `PERMISSIONS.md` has the whole table, and a test
+//! that asks every route keeps it true.
+
+use std::ops::Deref;
+
+use base::{Base, Error, Result};
+use store::{
+    accounts, apps,
+    collaborators::Access,
+    pages::{Page, Range},
+    teams,
+};
+use uuid::Uuid;
+
+use crate::{
+    actor::Actor,
+    rights::{Can, Rights, Role, seeing},
+};
+
+/// What `account` may do with `app`, given what ties them.
+///
+/// The owner and the team's admins may do everything, and so may who administers the platform.
+/// For everybody else what was given for this very app counts, be it more or less than the role
+/// says; and where nothing was given, the role, unless the app is locked.
+fn of_app(account: &accounts::Row, app: &apps::Row, access: &Access) -> Rights {
+    let role = access.team_role.as_deref().and_then(Role::parse);
+    if account.admin || app.owner_id == Some(account.id) || role == Some(Role::Admin) {
+        return Rights::ALL;
+    }
+    match (&access.permissions, role) {
+        (Some(given), _) => Rights::of_permissions(given),
+        (None, Some(role)) => role.rights(app.locked),
+        (None, None) => Rights::default(),
+    }
+}
+
+/// An app, and what the asker may do with it. There is no other way to an app's row for a route.
+#[derive(Clone)]
+pub struct App {
+    row: apps::Row,
+    rights: Rights,
+    /// Whether the asker has more, which the scope of the token leaves out.
+    is_narrowed: bool,
+    /// What the asker is in the app's team.
+    role: Option<Role>,
+}
+
+impl Deref for App {
+    type Target = apps::Row;
+
+    fn deref(&self) -> &apps::Row {
+        &self.row
+    }
+}
+
+impl App {
+    /// What the asker may do.
+    pub fn rights(&self) -> Rights {
+        self.rights
+    }
+
+    /// An error when `rights` are more than the asker's own: nobody gives what they do not have.
+    pub fn must_have(&self, rights: Rights) -> Result<()> {
+        if self.rights.contains(rights) {
+            return Ok(());
+        }
+        let own = self.rights.names().join(", ");
+        let by = if self.is_narrowed { " with this token" } else { "" };
+        Err(Error::forbidden(format!(
+            "On the app {} you have {own}{by}. You cannot grant or revoke more than that.",
+            self.row.name
+        )))
+    }
+
+    /// What the asker is in the team of the app.
+    pub fn role(&self) -> Option<Role> {
+        self.role
+    }
+
+    /// Whether the asker may do `can`.
+    pub fn may(&self, can: Can) -> bool {
+        self.rights.has(can)
+    }
+
+    /// A sentence that names what is missing, unless the asker may do `can`.
+    pub fn must(&self, can: Can) -> Result<()> {
+        if self.may(can) {
+            return Ok(());
+        }
+        let whom = match &self.row.team {
+            Some(team) => format!("an admin of the team {team}"),
+            None => "its owner".to_owned(),
+        };
+        let by = if self.is_narrowed { " with this token" } else { "" };
+        Err(Error::forbidden(format!(
+            "You do not have the permission \"{}\" on the app {}{by}. You have: {}. Ask {whom} for access.",
+            can.name(),
+            self.row.name,
+            self.rights.names().join(", "),
+        )))
+    }
+}
+
+/// What somebody wants to do in a team.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InTeam {
+    /// See its members and its apps.
+    See,
+    /// Make apps in it, and bring apps to it.
+    Create,
+    /// Members, roles, invitations, service accounts, its name.
+    Administer,
+}
+
+/// A team, and what the asker is in it. As with [`App`], there is no other way.
+#[derive(Clone)]
+pub struct Team {
+    row: teams::Row,
+    role: Role,
+}
+
+impl Deref for Team {
+    type Target = teams::Row;
+
+    fn deref(&self) -> &teams::Row {
+        &self.row
+    }
+}
+
+impl Team {
+    /// What the asker is, or counts as.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    fn must(&self, can: InTeam) -> Result<()> {
+        let (is_allowed, needed) = match can {
+            InTeam::See => (true, "viewer"),
+            InTeam::Create => (self.role != Role::Viewer, "member"),
+            InTeam::Administer => (self.role == Role::Admin, "admin"),
+        };
+        if is_allowed {
+            return Ok(());
+        }
+        let (own, name) = (self.role.name(), &self.row.name);
+        Err(Error::forbidden(format!("You are {own} of the team {name}. This requires the role \"{needed}\".")))
+    }
+}
+
+impl Actor {
+    /// The app called `name` (or with that id), if the asker may do `can` with it.
+    ///
+    /// Answers 404 for an app that does not exist or may not be known of, and 403 for one that
+    /// may be seen.
+    pub async fn app(&self, name: &str, can: Can) -> Result<App> {
+        let db = self.base.db();
+        let row = match name.parse::<Uuid>() {
+            Ok(id) => store::apps::app_info(db, id).await?,
+            Err(_) => store::apps::app_by_name(db, name).await?,
+        };
+        let row = row.ok_or_else(Error::no_app)?;
+        let access = store::collaborators::access_info(db, self.account.id, row.id).await?;
+        let app = self.checked(row, &access);
+        if !app.may(Can::View) {
+            return Err(Error::no_app());
+        }
+        app.must(can)?;
+        Ok(app)
+    }
+
+    /// Those of the apps that are looked for which the asker may know of. The database chooses them by the
+    /// same rule, so that no row is read in vain.
+    pub async fn apps(&self, filter: &apps::Filter<'_>, range: &Range) -> Result<Page<App>> {
+        let permissions = seeing();
+        let page = apps::app_list(self.base.db(), &self.viewer(&permissions), filter, range).await?;
+        let page = page.map(|seen| self.checked(seen.row, &seen.access));
+        debug_assert!(page.rows.iter().all(|app| app.may(Can::View)), "the database shows an app that the rules hide");
+        Ok(page)
+    }
+
+    /// How the database knows the asker.
+    pub fn viewer<'a>(&self, permissions: &'a [&'a str]) -> apps::Viewer<'a> {
+        apps::Viewer { account: self.account.id, admin: self.account.admin, permissions }
+    }
+
+    fn checked(&self, row: apps::Row, access: &Access) -> App {
+        // A token has no right that its scope leaves out, whoever has it; so it gives none on, either.
+        let all = of_app(&self.account, &row, access);
+        let rights = all.and(self.reach.rights());
+        App { row, rights, is_narrowed: rights != all, role: access.team_role.as_deref().and_then(Role::parse) }
+    }
+
+    /// The team called `name` (or with that id), if the asker may do `can` in it.
+    ///
+    /// Answers 404 for a team that does not exist or that the asker is no member of.
+    pub async fn team(&self, name: &str, can: InTeam) -> Result<Team> {
+        let found = store::teams::team_info(self.base.db(), name, self.account.id).await?;
+        let team = found.and_then(|found| self.in_team(found)).ok_or_else(Error::no_team)?;
+        team.must(can)?;
+        Ok(team)
+    }
+
+    /// The teams that the asker is a member of; all, for who administers the platform.
+    pub async fn teams(&self, range: &Range) -> Result<Page<Team>> {
+        let (account, all) = (self.account.id, self.account.admin);
+        let mut page = teams::team_list(self.base.db(), account, all, range).await?.map(|found| self.in_team(found));
+        let rows = std::mem::take(&mut page.rows).into_iter().flatten().collect();
+        Ok(Page { rows, ends: page.ends, has_more: page.has_more })
+    }
+
+    fn in_team(&self, found: teams::OfAccount) -> Option<Team> {
+        let role = found.role.as_deref().and_then(Role::parse).or(self.account.admin.then_some(Role::Admin))?;
+        let role = if self.account.admin { Role::Admin } else { role };
+        Some(Team { row: found.team, role })
+    }
+
+    /// An error unless the asker administers the platform.
+    pub fn must_administer(&self) -> Result<()> {
+        if self.account.admin { Ok(()) } else { Err(Error::forbidden("Only a platform administrator can do this.")) }
+    }
+
+    /// An error for a service account: what makes ways in, or teams, is for people.
+    pub async fn must_be_a_person(&self) -> Result<()> {
+        if store::service_accounts::service_account_exists(self.base.db(), self.account.id).await? {
+            return Err(Error::forbidden(
+                "A service account cannot do this. Its tokens are created by an admin of its team.",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether `account` may do `can` with the app with this id, now: for addresses that open
+/// without credentials, and for streams that are open already.
+pub async fn still_may(base: &Base, account: Uuid, app: Uuid, can: Can) -> Result<bool> {
+    Ok(app_for(base, account, app, can).await?.is_some())
+}
+
+/// As [`still_may`]: the app, if `account` may do `can` with it.
+pub async fn app_for(base: &Base, account: Uuid, app: Uuid, can: Can) -> Result<Option<apps::Row>> {
+    let db = base.db();
+    let (Some(account), Some(app)) = (accounts::account_info(db, account).await?, apps::app_info(db, app).await?)
+    else {
+        return Ok(None);
+    };
+    let access = store::collaborators::access_info(db, account.id, app.id).await?;
+    Ok(of_app(&account, &app, &access).has(can).then_some(app))
+}

@@ -1,0 +1,210 @@
+//! Who is asking. Every route begins here; what they may do is in `rights`.
+//!
+//! A handler that takes an [`Actor`] cannot be reached without credentials.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use anyhow::anyhow;
+use axum::{
+    extract::{FromRef, FromRequestParts, OriginalUri},
+    http::{Method, header, request::Parts},
+};
+use base::{Base, Change, Error, Result, credential::Credential, events, rate_limits::Budget, routes::Needs, secrets};
+use chrono::Utc;
+use store::{accounts, payers::Asker};
+use tower_sessions::Session;
+use uuid::Uuid;
+
+use crate::{
+    request::{address, origin, same_origin, token},
+    scopes::Reach,
+    session_cookies::{Planted, signed_in, touch},
+};
+
+/// One page of the console: who it is for is found out with the first question that is asked for it, and goes for
+/// the others. Only requests in process can carry it.
+#[derive(Clone, Default)]
+pub struct Visit(Arc<OnceLock<(accounts::Row, Uuid)>>);
+
+/// Whoever asks.
+#[derive(Clone)]
+pub struct Actor {
+    pub account: accounts::Row,
+    /// Who pays for what it takes of the machine: see `payers`.
+    pub payer: Uuid,
+    pub credential: Credential,
+    /// How far the credential reaches.
+    pub reach: Reach,
+    /// Where the request came from, as the router saw it.
+    pub address: Option<String>,
+    /// Scheme and host of the request, for addresses in the answer: `http://localhost:5000`.
+    pub origin: String,
+    pub base: Base,
+}
+
+impl Actor {
+    /// Somebody who has just signed in from `address`, and does nothing but that in this request.
+    pub(crate) fn signed_in(base: &Base, account: accounts::Row, session: Uuid, address: Option<String>) -> Self {
+        Self {
+            payer: account.id,
+            account,
+            credential: Credential::Session(session),
+            reach: Reach::session(),
+            address,
+            origin: String::new(),
+            base: base.clone(),
+        }
+    }
+
+    /// Writes into the audit log, with the change that it is of.
+    pub async fn event(&self, tx: &mut Change, event: events::New<'_>) -> Result<()> {
+        events::event_on_behalf(tx, &self.asker(), event).await
+    }
+
+    /// Who asks, for what the platform does later.
+    pub fn asker(&self) -> events::Asker {
+        events::Asker {
+            account: self.account.id,
+            email: self.account.email.clone(),
+            credential: Some(self.credential.to_string()),
+            address: self.address.clone(),
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for Actor
+where
+    Base: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let base = &Base::from_ref(state);
+        let (Asker { account, payer }, credential, reach) = match token(&parts.headers) {
+            Some(token) => by_token(base, &token, address(&parts.headers)).await?,
+            None => {
+                let (account, credential) = by_session(base, parts).await?;
+                // Only people sign in, and people pay for themselves.
+                let payer = account.id;
+                (Asker { account, payer }, credential, Reach::session())
+            }
+        };
+        let needs = parts.extensions.get::<Needs>().copied();
+        reach.must(
+            needs.ok_or_else(|| anyhow!("{} {} does not declare the access it needs", parts.method, path(parts)))?,
+        )?;
+        base.rate_limits().take(account.id, payer, credential, parts.extensions.get::<Budget>())?;
+        Ok(Self {
+            account,
+            payer,
+            credential,
+            reach,
+            address: address(&parts.headers),
+            origin: origin(base, &parts.headers),
+            base: base.clone(),
+        })
+    }
+}
+
+/// The path that was asked for, whatever router it went through.
+fn path(parts: &Parts) -> &str {
+    parts.extensions.get::<OriginalUri>().map_or(parts.uri.path(), |uri| uri.path())
+}
+
+/// Whether the token or session with this id still lets its bearer in.
+pub async fn credential_exists(base: &Base, id: Uuid) -> Result<bool> {
+    let (db, now) = (base.db(), Utc::now());
+    Ok(store::authorizations::authorization_exists(db, id, now).await?
+        || store::sessions::session_exists(db, id, now).await?)
+}
+
+/// What changes without anybody saying so is looked at this often.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// For how long a token or session lasts: until it is looked at again, or until it expires, which nobody says.
+pub async fn credential_lasts(base: &Base, credential: Option<Uuid>) -> Duration {
+    let Some(id) = credential else { return AGAIN };
+    let (db, now) = (base.db(), Utc::now());
+    let ends = match store::authorizations::authorization_ends_at(db, id, now).await {
+        Ok(Some(ends)) => ends,
+        _ => store::sessions::session_ends_at(db, id, now).await.ok().flatten(),
+    };
+    // A moment more, so that it has ended then.
+    let left = ends.and_then(|ends| (ends - now).to_std().ok()).map(|left| left + Duration::from_millis(20));
+    left.map_or(AGAIN, |left| left.min(AGAIN))
+}
+
+/// Whom a token speaks for. Whoever guesses is told to wait, and nobody else is: a token is too long to be guessed,
+/// so that one which is right is let in, whatever others behind the same address do.
+async fn by_token(base: &Base, token: &str, address: Option<String>) -> Result<(Asker, Credential, Reach)> {
+    let (db, now, limits) = (base.db(), Utc::now(), base.rate_limits());
+    let from = address.as_deref().unwrap_or("an unknown address");
+    let tries = format!("tokens from {from}");
+    let found = store::authorizations::authorization_by_token(db, &secrets::hash(token), now).await?;
+    let Some(found) = found else {
+        let is_locked = limits.is_locked(&tries);
+        if limits.failed(&tries, FREE_TOKENS) {
+            let summary = format!("Rejected {} unknown tokens from {from}.", FREE_TOKENS + 1);
+            let event =
+                events::New { action: "token.refuse", subject: from, app: None, summary, data: serde_json::json!({}) };
+            events::event_of_visitor(base, None, address.clone(), event).await?;
+        }
+        return Err(if is_locked { Error::too_many_refused() } else { Error::unauthorized() });
+    };
+    store::authorizations::authorization_used(db, found.id, now).await?;
+    let asker = store::payers::payer_and_account(db, found.account_id).await?.ok_or_else(Error::unauthorized)?;
+    Ok((asker, Credential::Token(found.id), Reach::token(&found)))
+}
+
+/// So many wrong tokens from one address are mistakes.
+const FREE_TOKENS: u32 = 30;
+
+async fn by_session(base: &Base, parts: &Parts) -> Result<(accounts::Row, Credential)> {
+    if parts.extensions.get::<Planted>().is_some() {
+        refused(base, parts, "cookie", "a request with two session cookies, one of them set by another site").await?;
+        return Err(Error::forbidden(
+            "Your browser sent two session cookies, so another site has set one for this domain. Close the browser, or \
+             delete its cookies for this domain. An administrator can prevent this with TLS or a separate domain for apps.",
+        ));
+    }
+    let reads = matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(header::UPGRADE);
+    let visit = parts.extensions.get::<Visit>().filter(|_| reads);
+    if let Some((account, id)) = visit.and_then(|visit| visit.0.get()) {
+        return Ok((account.clone(), Credential::Session(*id)));
+    }
+    let session = parts.extensions.get::<Session>().ok_or_else(Error::unauthorized)?;
+    let (account, id) = signed_in(session).await.ok_or_else(Error::unauthorized)?;
+    // Apps are on the same site as the console, so that SameSite does not protect: the browser's
+    // word on where a write comes from does.
+    if !reads && !same_origin(&parts.headers) {
+        let origin = parts.headers.get(header::ORIGIN).and_then(|v| v.to_str().ok()).unwrap_or("an unknown origin");
+        let summary = format!("a request with the cookie of session {id} from {origin:.100} instead of the console");
+        refused(base, parts, "origin", &summary).await?;
+        return Err(Error::forbidden("This request does not come from the console. Reload the page and try again."));
+    }
+    let db = base.db();
+    store::sessions::session_seen(db, id, Utc::now()).await?;
+    touch(session).await;
+    let account = accounts::account_info(db, account).await?.ok_or_else(Error::unauthorized)?;
+    if let Some(visit) = visit {
+        visit.0.get_or_init(|| (account.clone(), id));
+    }
+    Ok((account, Credential::Session(id)))
+}
+
+/// Notes an attack on whoever has the browser, once an hour for an address: many would fill the log.
+async fn refused(base: &Base, parts: &Parts, reason: &str, what: &str) -> Result<()> {
+    let address = address(&parts.headers);
+    let from = address.as_deref().unwrap_or("an unknown address");
+    if base.rate_limits().is_first(&format!("requests of other sites ({reason}) from {from}")) {
+        let summary = format!("Rejected {what}.");
+        let data = serde_json::json!({ "reason": reason, "method": parts.method.as_str(), "path": path(parts) });
+        let event = events::New { action: "session.refuse", subject: from, app: None, summary, data };
+        events::event_of_visitor(base, None, address.clone(), event).await?;
+    }
+    Ok(())
+}

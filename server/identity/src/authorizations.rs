@@ -1,0 +1,300 @@
+//! Authorizations: API tokens. A token is shown once, when it is made.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use base::{
+    Base, Change, Error, Result,
+    credential::Credential,
+    events, pages, secrets,
+    web::{Created, Input},
+};
+use chrono::{DateTime, Duration, Utc};
+use store::authorizations::{LIST, Listed, Row};
+use uuid::Uuid;
+
+use crate::{actor::Actor, scopes};
+
+/// A new token and its row.
+pub fn make(
+    account: Uuid,
+    description: &str,
+    scope: Vec<String>,
+    expires_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> (Row, String) {
+    let token = format!("wharf-{}", secrets::random());
+    let row = Row {
+        id: Uuid::now_v7(),
+        account_id: account,
+        description: description.into(),
+        scope,
+        token_hash: secrets::hash(&token),
+        hint: hint(&token),
+        expires_at,
+        last_used_at: None,
+        client_id: None,
+        parent_id: None,
+        created_at: now,
+        updated_at: now,
+    };
+    (row, token)
+}
+
+/// What listings show: ten asterisks between the ends, as clients expect.
+fn hint(token: &str) -> String {
+    format!("{}**********{}", &token[..9], &token[token.len() - 3..])
+}
+
+/// Whom the asker's own tokens speak for.
+fn oneself(actor: &Actor) -> api::authorizations::AuthorizationUser {
+    api::authorizations::AuthorizationUser {
+        id: actor.account.id,
+        email: actor.account.email.clone(),
+        full_name: actor.account.name.clone(),
+    }
+}
+
+/// The token of `user` as it goes over the wire; whole only when it was just made.
+pub fn shown(
+    row: Row,
+    user: api::authorizations::AuthorizationUser,
+    token: Option<String>,
+) -> api::authorizations::Authorization {
+    let expires_in = row.expires_at.map(|at| (at - Utc::now()).num_seconds().max(0));
+    api::authorizations::Authorization {
+        id: row.id.into(),
+        description: row.description,
+        scope: row.scope,
+        access_token: Some(api::authorizations::AccessToken {
+            id: row.id,
+            token: token.unwrap_or(row.hint),
+            expires_in,
+        }),
+        user,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        client: None,
+        grant: None,
+        refresh_token: None,
+        session: None,
+        last_used_at: row.last_used_at,
+        expires_at: row.expires_at,
+    }
+}
+
+pub fn missing() -> Error {
+    Error::not_found("authorization", "Couldn't find that authorization.")
+}
+
+async fn find(base: &Base, actor: &Actor, id: &str) -> Result<Listed> {
+    let wanted = match (id, actor.credential) {
+        ("~", Credential::Token(own)) => own,
+        _ => id.parse().map_err(|_| missing())?,
+    };
+    let found = store::authorizations::authorization_info(base.db(), actor.account.id, wanted, Utc::now()).await?;
+    found.ok_or_else(missing)
+}
+
+/// Tokens that work, of one account. Those that clients have are not among them: of those, the oldest makes room.
+const MOST: i64 = 100;
+/// As many more can be made by a person in a browser, whatever programs have made: `wharf login` wants one.
+const RESERVE: i64 = 10;
+
+/// An error when `account` has as many tokens as it may have. The caller writes the next one in the same transaction.
+pub async fn admit(tx: &mut sqlx::PgConnection, account: Uuid, actor: &Actor) -> Result<()> {
+    let most = match actor.credential {
+        Credential::Token(_) => MOST,
+        Credential::Session(_) => MOST + RESERVE,
+    };
+    let has = store::authorizations::authorization_count(tx, account, Utc::now()).await?;
+    if has < most {
+        return Ok(());
+    }
+    let whose = if account == actor.account.id { "Your account" } else { "The service account" };
+    Err(Error::quota(format!(
+        "{whose} has {has} tokens; the maximum is {most}. Revoke unused ones: `wharf authorizations` and the console \
+         list them."
+    )))
+}
+
+/// A token that a browser asks for without a word about its end; programs expect that theirs have none.
+const OF_A_BROWSER: Duration = Duration::days(90);
+
+/// `POST /oauth/authorizations`
+pub async fn authorization_create(
+    State(base): State<Base>,
+    actor: Actor,
+    Input(mut create): Input<api::authorizations::AuthorizationCreate>,
+) -> Result<Created<api::authorizations::Authorization>> {
+    actor.must_be_a_person().await?;
+    if matches!(actor.credential, Credential::Session(_)) && create.expires_in.is_none() {
+        create.expires_in = Some(OF_A_BROWSER.num_seconds().into());
+    }
+    let (row, token) = asked_for(create, actor.account.id, &actor)?;
+    let mut tx = base.change().await?;
+    admit(&mut tx, row.account_id, &actor).await?;
+    store::authorizations::authorization_create(&mut *tx, &row).await?;
+    let summary = format!("Created the token \"{}\".", row.description);
+    note(&actor, &mut tx, "authorization.create", &row, summary).await?;
+    tx.commit().await?;
+    Ok(Created(shown(row, oneself(&actor), Some(token))))
+}
+
+fn check_description(description: &str) -> Result<()> {
+    match description.chars().count() <= 255 && !description.chars().any(char::is_control) {
+        true => Ok(()),
+        false => Err(Error::invalid("Description must have at most 255 characters and no control characters.")),
+    }
+}
+
+/// A new token of `account` as the asker asks for it, and its row; nothing is written.
+///
+/// It is no better than what it is made with: no wider, and, made with a token that ends by itself, it ends no later
+/// and goes with that one.
+pub fn asked_for(
+    create: api::authorizations::AuthorizationCreate,
+    account: Uuid,
+    actor: &Actor,
+) -> Result<(Row, String)> {
+    let description = create.description.unwrap_or_else(|| "Long-lived user authorization".into());
+    check_description(&description)?;
+    let scope = create.scope.filter(|s| !s.is_empty()).unwrap_or_else(|| vec!["global".into()]);
+    scopes::check(&scope)?;
+    let now = Utc::now();
+    let expires_at = ends(lifetime(create.expires_in)?.map(|life| now + life), actor)?;
+    if !actor.reach.contains(&scope) {
+        return Err(Error::forbidden("A token cannot create a token with a wider scope than its own."));
+    }
+    let (row, token) = make(account, &description, scope, expires_at, now);
+    let parent_id = actor.reach.until.and(actor.credential.token());
+    Ok((Row { parent_id, ..row }, token))
+}
+
+/// When a token ends that was asked to end at `wanted`: when the asker's own does, if nothing was asked for.
+fn ends(wanted: Option<DateTime<Utc>>, actor: &Actor) -> Result<Option<DateTime<Utc>>> {
+    match (wanted, actor.reach.until) {
+        (Some(wanted), Some(own)) if wanted > own => Err(Error::forbidden(format!(
+            "This token expires at {}. It cannot create a token that expires later.",
+            own.format("%Y-%m-%d %H:%M:%S UTC")
+        ))),
+        (wanted, own) => Ok(wanted.or(own)),
+    }
+}
+
+/// Refuses that a token takes hold of a better one. One that ends by itself has a hold of what it made, a program's of
+/// itself alone.
+pub fn must_be_no_better(row: &Row, actor: &Actor) -> Result<()> {
+    let Credential::Token(own) = actor.credential else { return Ok(()) };
+    let is_child = row.parent_id == Some(own);
+    let is_better = actor.reach.is_clients || actor.reach.until.is_some() && !is_child;
+    match row.id != own && (is_better || !actor.reach.contains(&row.scope)) {
+        true => {
+            Err(Error::forbidden("That token may have a wider scope or a later expiry than the one you are using."))
+        }
+        false => Ok(()),
+    }
+}
+
+/// One of the asker's authorizations, and the client that has it.
+fn with_client(listed: Listed, actor: &Actor) -> api::authorizations::Authorization {
+    let Listed { row, client_id, client_name, client_redirect_uri } = listed;
+    let client =
+        client_id.map(|id| serde_json::json!({ "id": id, "name": client_name, "redirect_uri": client_redirect_uri }));
+    api::authorizations::Authorization { client, ..shown(row, oneself(actor), None) }
+}
+
+fn lifetime(given: Option<serde_json::Value>) -> Result<Option<Duration>> {
+    let seconds = match given {
+        None | Some(serde_json::Value::Null) => return Ok(None),
+        Some(serde_json::Value::String(s)) if s == "never" => return Ok(None),
+        Some(serde_json::Value::Number(n)) => n.as_i64(),
+        Some(serde_json::Value::String(s)) => s.trim().parse().ok(),
+        Some(_) => None,
+    };
+    match seconds {
+        Some(s) if (1..=315_360_000).contains(&s) => Ok(Some(Duration::seconds(s))),
+        _ => Err(Error::invalid("expires_in must be a number of seconds from 1 to 315360000 (ten years).")),
+    }
+}
+
+async fn note(actor: &Actor, tx: &mut Change, action: &str, row: &Row, summary: String) -> Result<()> {
+    let data = serde_json::json!({ "authorization": row.id, "scope": row.scope, "expires_at": row.expires_at });
+    actor.event(tx, events::New { action, subject: &actor.account.email, app: None, summary, data }).await
+}
+
+/// `GET /oauth/authorizations`
+pub async fn authorization_list(State(base): State<Base>, actor: Actor, headers: HeaderMap) -> Result<Response> {
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::authorizations::authorization_list(base.db(), actor.account.id, Utc::now(), &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(|listed| with_client(listed, &actor))))
+}
+
+/// `GET /oauth/authorizations/{authorization}`
+pub async fn authorization_info(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<api::authorizations::Authorization>> {
+    Ok(Json(with_client(find(&base, &actor, &id).await?, &actor)))
+}
+
+/// `PATCH /oauth/authorizations/{authorization}`
+pub async fn authorization_update(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(id): Path<String>,
+    Input(update): Input<api::authorizations::AuthorizationUpdate>,
+) -> Result<Json<api::authorizations::Authorization>> {
+    let mut row = find(&base, &actor, &id).await?.row;
+    must_be_no_better(&row, &actor)?;
+    if let Some(description) = update.description {
+        check_description(&description)?;
+        let mut tx = base.change().await?;
+        store::authorizations::authorization_describe(&mut *tx, row.id, &description, Utc::now()).await?;
+        note(&actor, &mut tx, "authorization.update", &row, format!("Renamed a token to \"{description}\".")).await?;
+        tx.commit().await?;
+        row.description = description;
+    }
+    Ok(Json(shown(row, oneself(&actor), None)))
+}
+
+/// `POST /oauth/authorizations/{authorization}/actions/regenerate-tokens`
+pub async fn authorization_rotate(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<api::authorizations::Authorization>> {
+    actor.must_be_a_person().await?;
+    let mut row = find(&base, &actor, &id).await?.row;
+    must_be_no_better(&row, &actor)?;
+    let token = format!("wharf-{}", secrets::random());
+    row.hint = hint(&token);
+    row.updated_at = Utc::now();
+    let mut tx = base.change().await?;
+    let hash = secrets::hash(&token);
+    store::authorizations::authorization_rotate(&mut *tx, row.id, &hash, &row.hint, row.updated_at).await?;
+    note(&actor, &mut tx, "authorization.rotate", &row, format!("Replaced the token \"{}\".", row.description)).await?;
+    tx.commit().await?;
+    base.session_ended();
+    Ok(Json(shown(row, oneself(&actor), Some(token))))
+}
+
+/// `DELETE /oauth/authorizations/{authorization}`
+pub async fn authorization_delete(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<api::authorizations::Authorization>> {
+    let row = find(&base, &actor, &id).await?.row;
+    must_be_no_better(&row, &actor)?;
+    let mut tx = base.change().await?;
+    store::authorizations::authorization_delete(&mut *tx, row.id).await?;
+    note(&actor, &mut tx, "authorization.delete", &row, format!("Revoked the token \"{}\".", row.description)).await?;
+    tx.commit().await?;
+    base.session_ended();
+    Ok(Json(shown(row, oneself(&actor), None)))
+}

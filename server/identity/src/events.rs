@@ -1,0 +1,147 @@
+//! Reading the audit log: its lists, its export and its verification.
+
+use api::platform::{Event, EventQuery, EventVerdict};
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, State},
+    http::header,
+    response::{IntoResponse, Response},
+};
+use base::{Base, Error, Result, events::verify, web::Search};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use store::events::{Filter, Row};
+
+use crate::{actor::Actor, rights::Can};
+
+/// Query of an app's list.
+#[derive(Default, serde::Deserialize)]
+pub struct ListQuery {
+    before: Option<i64>,
+    max: Option<i64>,
+    /// Without those that only say that what was begun before went well.
+    #[serde(default)]
+    news: bool,
+}
+
+/// `GET /events`
+pub async fn event_list_all(
+    State(base): State<Base>,
+    actor: Actor,
+    Search(query): Search<EventQuery>,
+) -> Result<Json<Vec<Event>>> {
+    actor.must_administer()?;
+    let most = query.max.unwrap_or(200).clamp(1, 1000);
+    let rows = store::events::event_find(base.db(), &filter(&actor, query).await?, most).await?;
+    Ok(Json(rows.into_iter().map(shown).collect()))
+}
+
+/// `GET /events/export`: all that is looked for, newest first, a line of JSON each.
+pub async fn event_export(
+    State(base): State<Base>,
+    actor: Actor,
+    Search(query): Search<EventQuery>,
+) -> Result<Response> {
+    actor.must_administer()?;
+    let filter = filter(&actor, query).await?;
+    let lines = futures::stream::try_unfold((base, Some(filter)), |(base, filter)| async move {
+        let Some(mut filter) = filter else { return Ok(None) };
+        let rows = store::events::event_find(base.db(), &filter, 1000).await?;
+        let is_last = rows.len() < 1000;
+        filter.before = rows.last().map(|row| row.seq);
+        let line = |row| serde_json::to_string(&shown(row)).map(|line| line + "\n").unwrap_or_default();
+        let text: String = rows.into_iter().map(line).collect();
+        Ok::<_, sqlx::Error>(Some((text, (base, Some(filter).filter(|_| !is_last)))))
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-ndjson"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.jsonl\""),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, Body::from_stream(lines)).into_response())
+}
+
+async fn filter(actor: &Actor, query: EventQuery) -> Result<Filter> {
+    // Forms send empty fields; they ask for nothing.
+    let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
+    let (mut app, mut subject) = (None, None);
+    if let Some(name) = given(query.app) {
+        app = match name.parse() {
+            Ok(id) => Some(id),
+            Err(_) => actor.app(&name, Can::View).await.ok().map(|app| app.id),
+        };
+        // An app that is gone is still the subject of what was done to it.
+        subject = Some(name).filter(|_| app.is_none());
+    }
+    Ok(Filter {
+        actor: given(query.actor),
+        action: given(query.action),
+        app,
+        subject,
+        text: given(query.q),
+        since: given(query.since).map(|text| time(&text, 0)).transpose()?,
+        until: given(query.until).map(|text| time(&text, 1)).transpose()?,
+        before: query.before,
+        news: false,
+    })
+}
+
+/// A time, or the beginning of a day and so many days later.
+fn time(text: &str, days: u64) -> Result<DateTime<Utc>> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(time.to_utc());
+    }
+    let day = text.parse::<NaiveDate>().ok().and_then(|day| day.checked_add_days(Days::new(days)));
+    day.map(|day| day.and_time(NaiveTime::MIN).and_utc()).ok_or_else(|| {
+        Error::invalid(format!(
+            "{text:?} is neither a date, such as 2026-11-20, nor a time, such as 2026-11-20T10:00:00Z."
+        ))
+    })
+}
+
+/// `GET /apps/{app}/events`
+pub async fn event_list(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(app): Path<String>,
+    Search(query): Search<ListQuery>,
+) -> Result<Json<Vec<Event>>> {
+    let app = actor.app(&app, Can::View).await?;
+    let most = query.max.unwrap_or(200).clamp(1, 1000);
+    let of_app = Filter { app: Some(app.id), before: query.before, news: query.news, ..Filter::default() };
+    let rows = store::events::event_find(base.db(), &of_app, most).await?;
+    Ok(Json(rows.into_iter().map(|row| shown_to(&actor, row)).collect()))
+}
+
+/// With what others ask, and from where, is for administrators of the platform alone.
+fn shown_to(actor: &Actor, row: Row) -> Event {
+    let is_theirs = actor.account.admin || row.actor_id == Some(actor.account.id);
+    let event = shown(row);
+    match is_theirs {
+        true => event,
+        // The hash is over all of it, so that it could be found by trying.
+        false => Event { credential: None, address: None, hash: None, ..event },
+    }
+}
+
+/// `GET /events/verify`
+pub async fn event_verify(State(base): State<Base>, actor: Actor) -> Result<Json<EventVerdict>> {
+    actor.must_administer()?;
+    Ok(Json(verify::verify(&base).await?))
+}
+
+fn shown(row: Row) -> Event {
+    Event {
+        seq: row.seq,
+        at: row.at,
+        actor: row.actor,
+        action: row.action,
+        subject: row.subject,
+        app: row.app_id,
+        summary: row.summary,
+        data: row.data,
+        credential: row.credential,
+        address: row.address,
+        hash: Some(hex::encode(row.hash)),
+    }
+}

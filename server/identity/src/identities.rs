@@ -1,0 +1,210 @@
+//! Identities: the accounts at providers that sign one's own account in.
+//!
+//! A provider is believed about who has an address; whose an account is, that already has a way in, its owner says,
+//! here and in a browser that is signed in, or an administrator, who unlinks what there was.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use base::{Base, Change, Error, Result, credential::Credential, events, pages};
+use chrono::Utc;
+use store::identities::{LIST, Listed, Row};
+use uuid::Uuid;
+
+use crate::{
+    accounts,
+    actor::Actor,
+    identity_providers::{self, membership, rules::speaks_for},
+};
+
+fn shown(row: Listed) -> api::identities::Identity {
+    api::identities::Identity {
+        id: row.id,
+        provider: row.provider,
+        title: row.title,
+        email: row.email,
+        created_at: row.created_at,
+        last_used_at: row.updated_at,
+    }
+}
+
+fn missing() -> Error {
+    Error::not_found("identity", "Couldn't find that identity.")
+}
+
+/// `GET /account/identities`
+pub async fn identity_list(State(base): State<Base>, actor: Actor, headers: HeaderMap) -> Result<Response> {
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::identities::identity_list(base.db(), actor.account.id, &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(shown)))
+}
+
+/// `DELETE /account/identities/{identity}`: what its provider's rules gave goes with it, and so do other sessions.
+pub async fn identity_delete(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<serde_json::Value>> {
+    let account = actor.account.clone();
+    unlink(&base, &actor, &account, &id).await
+}
+
+/// `GET /users/{user}/identities`: for administrators.
+pub async fn user_identity_list(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(user): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    actor.must_administer()?;
+    let account = accounts::find(&base, &user).await?;
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::identities::identity_list(base.db(), account.id, &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(shown)))
+}
+
+/// `DELETE /users/{user}/identities/{identity}`: by an administrator. Whoever has the address at a provider that
+/// is believed about it signs in with the account then, once nothing else does.
+pub async fn user_identity_delete(
+    State(base): State<Base>,
+    actor: Actor,
+    Path((user, id)): Path<(String, String)>,
+) -> Result<Json<serde_json::Value>> {
+    actor.must_administer()?;
+    let account = accounts::find(&base, &user).await?;
+    unlink(&base, &actor, &account, &id).await
+}
+
+async fn unlink(
+    base: &Base,
+    actor: &Actor,
+    account: &store::accounts::Row,
+    id: &str,
+) -> Result<Json<serde_json::Value>> {
+    let id: Uuid = id.parse().map_err(|_| missing())?;
+    let mut tx = base.change().await?;
+    let listed = store::identities::identity_info(&mut *tx, account.id, id).await?;
+    let provider = listed.ok_or_else(missing)?.provider;
+    let deleted = store::identities::identity_delete(&mut *tx, account.id, id).await?.ok_or_else(missing)?;
+    let summary = format!("Unlinked an account at {provider}, and ended the other sessions.");
+    note(actor, &mut tx, "identity.delete", &account.email, &provider, summary).await?;
+    membership::take_back(&mut tx, actor, &deleted).await?;
+    membership::sign_out(&mut tx, actor, account.id).await?;
+    tx.commit().await?;
+    base.rights_changed();
+    Ok(Json(serde_json::json!({})))
+}
+
+async fn note(
+    actor: &Actor,
+    tx: &mut Change,
+    action: &str,
+    subject: &str,
+    provider: &str,
+    summary: String,
+) -> Result<()> {
+    let data = serde_json::json!({ "provider": provider });
+    actor.event(tx, events::New { action, subject, app: None, summary, data }).await
+}
+
+/// `GET /account/identity-proposals`
+pub async fn identity_proposal_list(
+    State(base): State<Base>,
+    actor: Actor,
+) -> Result<Json<Vec<api::identities::IdentityProposal>>> {
+    let rows = store::identities::identity_proposal_list(base.db(), actor.account.id, Utc::now()).await?;
+    let shown = rows.into_iter().map(|found| api::identities::IdentityProposal {
+        id: found.row.id,
+        provider: found.provider,
+        title: found.title,
+        email: found.row.email,
+        created_at: found.row.created_at,
+        expires_at: found.row.expires_at,
+    });
+    Ok(Json(shown.collect()))
+}
+
+/// Takes the asker's proposal with this id, which is over then.
+async fn take(actor: &Actor, tx: &mut sqlx::PgConnection, id: &str) -> Result<store::identities::Proposed> {
+    let gone = || {
+        Error::not_found(
+            "identity_proposal",
+            "Couldn't find that identity. It may have expired; sign in with the provider again.",
+        )
+    };
+    let all = store::identities::identity_proposal_list(&mut *tx, actor.account.id, Utc::now()).await?;
+    let found = all.into_iter().find(|found| found.row.id.to_string() == id).ok_or_else(gone)?;
+    match store::identities::identity_proposal_delete(&mut *tx, found.row.id).await? {
+        true => Ok(found),
+        false => Err(gone()),
+    }
+}
+
+/// `POST /account/identity-proposals/{proposal}/accept`: links it. In a browser only: no token makes a way in that
+/// outlives it.
+pub async fn identity_proposal_accept(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<api::identities::Identity>> {
+    if !matches!(actor.credential, Credential::Session(_)) {
+        return Err(Error::forbidden("Only a person in a browser can link an identity to their account."));
+    }
+    let (now, account) = (Utc::now(), &actor.account);
+    let mut tx = base.change().await?;
+    let found = take(&actor, &mut tx, &id).await?;
+    let (provider, rules) = identity_providers::find(&base, &found.provider).await?;
+    let speaks = |email: &str| speaks_for(&provider.domains, &rules, email);
+    if !speaks(&account.email) || !found.row.email.as_deref().is_some_and(speaks) {
+        return Err(Error::invalid(format!("{} is no longer trusted for addresses of this domain.", found.title)));
+    }
+    let row = Row {
+        id: Uuid::now_v7(),
+        account_id: account.id,
+        provider_id: found.row.provider_id,
+        subject: found.row.subject,
+        email: found.row.email,
+        given: serde_json::json!({}),
+        created_at: now,
+        updated_at: now,
+    };
+    store::identities::identity_create(&mut *tx, &row).await.map_err(|err| {
+        match store::broken_constraint(&err).as_deref() {
+            Some("identities_subject_key") => {
+                Error::conflict(format!("That {} account is already linked to another account.", found.title))
+            }
+            _ => err.into(),
+        }
+    })?;
+    let summary = format!("Linked an account at {}, and ended the other sessions.", found.title);
+    note(&actor, &mut tx, "identity.create", &account.email, &found.provider, summary).await?;
+    membership::sign_out(&mut tx, &actor, account.id).await?;
+    tx.commit().await?;
+    base.session_ended();
+    let (id, email) = (row.id, row.email);
+    Ok(Json(shown(Listed {
+        id,
+        email,
+        created_at: now,
+        updated_at: now,
+        provider: found.provider,
+        title: found.title,
+    })))
+}
+
+/// `DELETE /account/identity-proposals/{proposal}`
+pub async fn identity_proposal_delete(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<serde_json::Value>> {
+    let mut tx = base.change().await?;
+    let found = take(&actor, &mut tx, &id).await?;
+    let summary = format!("Did not link an account at {}.", found.title);
+    note(&actor, &mut tx, "identity_proposal.delete", &actor.account.email, &found.provider, summary).await?;
+    tx.commit().await?;
+    Ok(Json(serde_json::json!({})))
+}

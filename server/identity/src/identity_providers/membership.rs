@@ -1,0 +1,127 @@
+//! Gives what rules give, and takes back what they gave and give no more. What a person said stands.
+
+use std::collections::BTreeMap;
+
+use base::{Change, Result, credential::Credential, events};
+use chrono::Utc;
+use store::{accounts::Row, identity_providers::Rule};
+use uuid::Uuid;
+
+use super::rules::{Given, speaks_for};
+use crate::actor::Actor;
+
+/// Makes what `who` has of rules what they give `now`, by what `actor` does: often they are the same.
+/// Returns what has to be remembered: what somebody had already was not given by a rule, and no rule
+/// takes it away; and what a person gave or took since is not the rules' any more.
+pub(crate) async fn apply(tx: &mut Change, actor: &Actor, who: &Row, was: &Given, now: Given) -> Result<Given> {
+    let by_person = store::accounts::account_admin_by(&mut **tx, who.id).await?.as_deref() == Some("person");
+    let (is_admin, keeps) = (who.admin, now.admin || !was.admin);
+    let admin = if by_person { is_admin } else { (is_admin && keeps) || now.admin };
+    if admin != is_admin {
+        store::accounts::account_administers(&mut **tx, who.id, admin, "rule", Utc::now()).await?;
+        let word = if admin { "became an administrator" } else { "is no longer an administrator" };
+        let summary = format!("{} {word} by a rule of the identity provider.", who.email);
+        note(tx, actor, who, "account.update", summary, serde_json::json!({ "admin": admin })).await?;
+    }
+    let mut teams = BTreeMap::new();
+    for (team, role) in &now.teams {
+        if join(tx, actor, who, (team, role), was.teams.contains_key(team)).await? {
+            teams.insert(team.clone(), role.clone());
+        }
+    }
+    for team in was.teams.keys().filter(|team| !now.teams.contains_key(*team)) {
+        leave(tx, actor, who, team).await?;
+    }
+    Ok(Given { admin: !by_person && now.admin && (was.admin || !is_admin), teams })
+}
+
+/// Takes back what the rules of a provider gave to whoever had this identity there, which is no more.
+pub(crate) async fn take_back(tx: &mut Change, actor: &Actor, identity: &store::identities::Row) -> Result<()> {
+    let was = serde_json::from_value::<Given>(identity.given.clone()).unwrap_or_default();
+    if let Some(who) = store::accounts::account_even_suspended(&mut **tx, identity.account_id).await? {
+        apply(tx, actor, &who, &was, Given::default()).await?;
+    }
+    Ok(())
+}
+
+/// Ends the sessions of an account whose identities have changed, the asker's own apart.
+pub(crate) async fn sign_out(tx: &mut sqlx::PgConnection, actor: &Actor, account: Uuid) -> Result<()> {
+    let keep = match actor.credential {
+        Credential::Session(id) if account == actor.account.id => Some(id),
+        _ => None,
+    };
+    store::sessions::session_delete_others(tx, account, keep).await?;
+    Ok(())
+}
+
+/// Ends the sessions of those whom their provider, as it is now, would not sign in any more.
+pub(crate) async fn sign_out_unspoken(
+    tx: &mut sqlx::PgConnection,
+    actor: &Actor,
+    provider: &store::identity_providers::Row,
+    rules: &[Rule],
+) -> Result<()> {
+    for identity in store::identities::identity_list_of_provider(&mut *tx, provider.id).await? {
+        let Some(account) = store::accounts::account_even_suspended(&mut *tx, identity.account_id).await? else {
+            continue;
+        };
+        let speaks = |email: &str| speaks_for(&provider.domains, rules, email);
+        if !(speaks(&account.email) && identity.email.as_deref().is_none_or(speaks)) {
+            sign_out(&mut *tx, actor, account.id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether somebody besides an admin administers the team, too. Locks it, so that the answer stays true.
+async fn has_other_admin(tx: &mut sqlx::PgConnection, team: Uuid) -> Result<bool> {
+    store::teams::team_lock(&mut *tx, team).await?;
+    Ok(store::team_members::team_member_count_admins(tx, team).await? > 1)
+}
+
+/// Puts somebody into a team, unless a person did. Returns whether it is the rule that did.
+async fn join(tx: &mut Change, actor: &Actor, who: &Row, (team, role): (&str, &str), was_given: bool) -> Result<bool> {
+    let Some(found) = store::teams::team_info(&mut **tx, team, who.id).await? else { return Ok(false) };
+    let id = found.team.id;
+    if store::team_members::team_member_word(&mut **tx, id, who.id).await?.is_some() {
+        return Ok(false);
+    }
+    match found.role.as_deref() {
+        Some(_) if !was_given => return Ok(false),
+        Some(now) if now == role => return Ok(true),
+        Some("admin") if !has_other_admin(tx, id).await? => return Ok(true),
+        _ => {}
+    }
+    store::team_members::team_member_give(&mut **tx, Uuid::now_v7(), id, who.id, role, Utc::now()).await?;
+    let summary = format!("{} became {role} of the team {team} by a rule of the identity provider.", who.email);
+    let data = serde_json::json!({ "team": id, "account": who.id, "role": role });
+    note(tx, actor, who, "team_member.create", summary, data).await?;
+    Ok(true)
+}
+
+/// Takes somebody out of a team again; its last admin stays.
+async fn leave(tx: &mut Change, actor: &Actor, who: &Row, team: &str) -> Result<()> {
+    let Some(found) = store::teams::team_info(&mut **tx, team, who.id).await? else { return Ok(()) };
+    let (id, role) = (found.team.id, found.role.as_deref());
+    let by_person = store::team_members::team_member_word(&mut **tx, id, who.id).await?.is_some();
+    if role.is_none() || by_person || (role == Some("admin") && !has_other_admin(tx, id).await?) {
+        return Ok(());
+    }
+    store::team_members::team_member_delete(tx, id, who.id).await?;
+    let summary =
+        format!("{} left the team {team}: no rule of the identity provider grants membership any more.", who.email);
+    let data = serde_json::json!({ "team": id, "account": who.id });
+    note(tx, actor, who, "team_member.delete", summary, data).await?;
+    Ok(())
+}
+
+async fn note(
+    tx: &mut Change,
+    actor: &Actor,
+    who: &Row,
+    action: &str,
+    summary: String,
+    data: serde_json::Value,
+) -> Result<()> {
+    actor.event(tx, events::New { action, subject: &who.email, app: None, summary, data }).await
+}

@@ -1,0 +1,191 @@
+//! The invitation policy: who may bring new people to the platform, and what becomes of whom nobody wants any more.
+//!
+//! Whoever adds a member, a collaborator or an invitation by an address that has no account makes one. It lets
+//! nobody in until somebody proves to have the address, and until then it is there by invitation alone: it goes
+//! with the last of them.
+
+use axum::{Json, extract::State};
+use base::{Base, Change, Error, Result, events, web::Input};
+use chrono::Utc;
+use store::accounts::Row;
+use uuid::Uuid;
+
+use crate::{
+    access::InTeam,
+    accounts,
+    actor::Actor,
+    identity_providers::{self, rules::is_of},
+};
+use api::invitation_policy::{InvitationPolicy, InvitationPolicyUpdate};
+
+fn shown(row: store::invitation_policy::Row) -> InvitationPolicy {
+    InvitationPolicy { who: row.who, domains: row.domains }
+}
+
+/// `GET /invitation-policy`: for everybody, because it says whom they can add.
+pub async fn invitation_policy_info(State(base): State<Base>, _: Actor) -> Result<Json<InvitationPolicy>> {
+    Ok(Json(shown(store::invitation_policy::invitation_policy_info(base.db()).await?)))
+}
+
+/// `PATCH /invitation-policy`: what was made under another policy stays.
+pub async fn invitation_policy_update(
+    State(base): State<Base>,
+    actor: Actor,
+    Input(update): Input<InvitationPolicyUpdate>,
+) -> Result<Json<InvitationPolicy>> {
+    actor.must_administer()?;
+    let mut tx = base.change().await?;
+    let mut row = store::invitation_policy::invitation_policy_info(&mut *tx).await?;
+    if let Some(who) = update.who {
+        if !["administrators", "teams", "domains"].contains(&who.as_str()) {
+            return Err(Error::invalid("who must be administrators, teams or domains."));
+        }
+        row.who = who;
+    }
+    if let Some(domains) = update.domains {
+        row.domains = identity_providers::domains(domains)?;
+    }
+    if row.domains.iter().any(|domain| domain == "*") || row.who == "domains" && row.domains.is_empty() {
+        return Err(Error::invalid("domains is required for invitations by everybody: [\"example.com\"]."));
+    }
+    store::invitation_policy::invitation_policy_update(&mut *tx, &row, Utc::now()).await?;
+    let summary = match row.who.as_str() {
+        "teams" => "Allowed admins of permitted teams to invite new users.",
+        "domains" => "Allowed everybody to invite new users with certain domains.",
+        _ => "Restricted invitations of new users to administrators.",
+    };
+    let (summary, data) = (summary.to_owned(), serde_json::json!({ "who": row.who, "domains": row.domains }));
+    let event = events::New { action: "invitation_policy.update", subject: "invitations", app: None, summary, data };
+    actor.event(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(Json(shown(row)))
+}
+
+/// The account of this address or id, for whoever lets somebody in by it, into `team` if it is one. An address
+/// without an account gets one, if the policy allows that; so does not everybody who exists by somebody else's
+/// invitation alone, who would then stay by this one.
+pub async fn bring(tx: &mut Change, actor: &Actor, team: Option<Uuid>, user: &str) -> Result<Row> {
+    let user = user.trim();
+    let found = match user.parse::<Uuid>() {
+        Ok(id) => store::accounts::account_info(&mut **tx, id).await?,
+        Err(_) => store::accounts::account_by_email(&mut **tx, user).await?,
+    };
+    if let Some(found) = found {
+        match store::accounts::account_is_invited(&mut **tx, found.id).await? {
+            Some(false) => return Ok(found),
+            Some(true) => {
+                may_bring(actor, team, &found.email).await?;
+                return Ok(found);
+            }
+            // Removed a moment ago.
+            None => {}
+        }
+    }
+    if user.parse::<Uuid>().is_ok() {
+        return Err(Error::not_found("user", "Couldn't find that user."));
+    }
+    accounts::check_address(user)?;
+    may_bring(actor, team, user).await?;
+    make(tx, actor, user).await
+}
+
+async fn make(tx: &mut Change, actor: &Actor, email: &str) -> Result<Row> {
+    let now = Utc::now();
+    let row = Row {
+        id: Uuid::now_v7(),
+        email: email.into(),
+        name: None,
+        admin: false,
+        last_login: None,
+        created_at: now,
+        updated_at: now,
+    };
+    // Two who let the same person in at once find the same account.
+    if store::accounts::account_invite(&mut **tx, &row).await? {
+        let summary = format!("Created the account {email} for an invitation.");
+        let data = serde_json::json!({ "account": row.id });
+        let event = events::New { action: "account.create", subject: email, app: None, summary, data };
+        actor.event(tx, event).await?;
+    }
+    let changed = || Error::conflict(format!("The account {email} has changed in the meantime. Try again."));
+    let found = store::accounts::account_by_email(&mut **tx, email).await?.ok_or_else(changed)?;
+    // Locked, if it is somebody else's: they may take it back at once.
+    store::accounts::account_is_invited(&mut **tx, found.id).await?.ok_or_else(changed)?;
+    Ok(found)
+}
+
+/// An error unless the asker may bring somebody who has this address, into `team` if it is one.
+async fn may_bring(actor: &Actor, team: Option<Uuid>, email: &str) -> Result<()> {
+    if actor.account.admin {
+        return Ok(());
+    }
+    let policy = store::invitation_policy::invitation_policy_info(actor.base.db()).await?;
+    let is_among = policy.domains.iter().any(|domain| is_of(email, domain));
+    let (may, others) = match policy.who.as_str() {
+        "teams" => {
+            let may = (is_among || policy.domains.is_empty()) && invites(actor, team).await;
+            (may, " and admins of teams that are allowed to")
+        }
+        "domains" => (is_among && actor.must_be_a_person().await.is_ok(), ""),
+        _ => (false, ""),
+    };
+    if may {
+        return Ok(());
+    }
+    let within = match policy.domains.is_empty() || policy.who == "administrators" {
+        true => String::new(),
+        false => format!(" Others can invite addresses of {}.", policy.domains.join(", ")),
+    };
+    Err(Error::forbidden(format!(
+        "{email} does not have an account here yet. Only platform administrators{others} can invite new users.{within}"
+    )))
+}
+
+/// Whether the asker is an admin of `team`, and it was allowed to invite.
+async fn invites(actor: &Actor, team: Option<Uuid>) -> bool {
+    let Some(team) = team else { return false };
+    actor.team(&team.to_string(), InTeam::Administer).await.is_ok_and(|team| team.invites)
+}
+
+const GONE: &str = "it was created for an invitation that was never accepted";
+
+fn gone(row: &Row) -> events::New<'_> {
+    let (summary, data) =
+        (format!("Removed the account {}: {GONE}.", row.email), serde_json::json!({ "account": row.id }));
+    events::New { action: "account.delete", subject: &row.email, app: None, summary, data }
+}
+
+/// Locks an account that may have to go, or be kept, by what follows: before the team, and before rows of either.
+/// Whoever brings somebody has done so, too, and nobody waits for another who waits for them. False when it is gone:
+/// somebody else was quicker.
+pub async fn hold(tx: &mut sqlx::PgConnection, account: Uuid) -> Result<bool> {
+    Ok(store::accounts::account_is_invited(tx, account).await?.is_some())
+}
+
+/// Removes the account of somebody who never came, if what the asker took back was the last invitation.
+pub async fn let_go(tx: &mut Change, actor: &Actor, account: Uuid) -> Result<()> {
+    let Some(row) = store::accounts::account_even_suspended(&mut **tx, account).await? else { return Ok(()) };
+    if store::accounts::account_delete_uninvited(tx, account, Utc::now()).await? {
+        actor.event(tx, gone(&row)).await?;
+    }
+    Ok(())
+}
+
+/// Removes the account of somebody who never came, if no invitation stands any more. Returns whether it did.
+pub async fn expire(tx: &mut Change, row: &Row) -> Result<bool> {
+    let is_gone = store::accounts::account_delete_uninvited(tx, row.id, Utc::now()).await?;
+    if is_gone {
+        events::event_of_platform(tx, gone(row)).await?;
+    }
+    Ok(is_gone)
+}
+
+/// Removes the accounts of all whose invitation is over.
+pub async fn sweep(base: &Base) -> Result<()> {
+    for row in store::accounts::account_list_uninvited(base.db(), Utc::now()).await? {
+        let mut tx = base.change().await?;
+        expire(&mut tx, &row).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}

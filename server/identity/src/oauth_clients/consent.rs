@@ -1,0 +1,117 @@
+//! Asks people whether a client may act for them, and sends them back to it with a code.
+//!
+//! Nobody is sent anywhere but to the address that the client is registered with, to the letter.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use base::{Base, Error, Result, credential::Credential, events, secrets, web::Search};
+use chrono::{Duration, Utc};
+use serde::Deserialize;
+use store::oauth_clients::{Code, Row};
+use uuid::Uuid;
+
+use crate::{actor::Actor, scopes};
+use api::oauth_clients::{Consent, ConsentQuery};
+
+/// A code is exchanged at once, or not at all. (devcenter "OAuth".)
+const LIFE: Duration = Duration::minutes(5);
+
+/// The client and the scope of a question that may be asked.
+async fn check(base: &Base, query: &ConsentQuery) -> Result<(Row, Vec<String>)> {
+    let unknown = || Error::not_found("client", "There is no OAuth client with this client_id.");
+    let id: Uuid = query.client_id.parse().map_err(|_| unknown())?;
+    let client = store::oauth_clients::oauth_client_info(base.db(), id).await?.ok_or_else(unknown)?;
+    if query.redirect_uri.as_ref().is_some_and(|uri| *uri != client.redirect_uri) {
+        return Err(Error::invalid(format!(
+            "{} requested a redirect to a URI that is not registered. Access was not granted.",
+            client.name
+        )));
+    }
+    if query.response_type != "code" {
+        return Err(Error::invalid("response_type must be code."));
+    }
+    match (&query.code_challenge, query.code_challenge_method.as_deref()) {
+        (None, None) | (Some(_), Some("S256")) => {}
+        _ => return Err(Error::invalid("code_challenge requires code_challenge_method S256.")),
+    }
+    let words = query.scope.as_deref().unwrap_or("global").split([' ', ',']).filter(|s| !s.is_empty());
+    let scope: Vec<String> = words.map(String::from).collect();
+    scopes::check(&scope)?;
+    Ok((client, if scope.is_empty() { vec!["global".into()] } else { scope }))
+}
+
+/// `GET /oauth/consent`: what the page asks.
+pub async fn consent_info(
+    State(base): State<Base>,
+    _: Actor,
+    Search(query): Search<ConsentQuery>,
+) -> Result<Json<Consent>> {
+    let (client, scope) = check(&base, &query).await?;
+    let owner = store::accounts::account_info(base.db(), client.account_id).await?;
+    let owner = owner.map(|owner| owner.email).unwrap_or_default();
+    Ok(Json(Consent { client: client.name, owner, scope, redirect_uri: client.redirect_uri }))
+}
+
+/// The answer of a person, from the page's form.
+#[derive(Deserialize)]
+pub struct Answer {
+    #[serde(flatten)]
+    query: ConsentQuery,
+    #[serde(default)]
+    allow: Option<String>,
+}
+
+/// `POST /oauth/authorize`: the form of the page. Sends the browser back to the client.
+pub async fn consent_create(State(base): State<Base>, actor: Actor, body: String) -> Result<Response> {
+    // A token that reaches everything would otherwise make others that outlive it.
+    if !matches!(actor.credential, Credential::Session(_)) {
+        return Err(Error::forbidden("Only a person signed in to a browser can authorize an OAuth client."));
+    }
+    let answer: Answer =
+        serde_urlencoded::from_str(&body).map_err(|_| Error::bad_request("The form could not be read."))?;
+    let (client, scope) = check(&base, &answer.query).await?;
+    let mut back = outbound::Url::parse(&client.redirect_uri).map_err(anyhow::Error::new)?;
+    let now = Utc::now();
+    let mut tx = base.change().await?;
+    let allowed = answer.allow.is_some();
+    if allowed {
+        let code = secrets::random();
+        let row = Code {
+            id: Uuid::now_v7(),
+            client_id: client.id,
+            account_id: actor.account.id,
+            code_hash: secrets::hash(&code),
+            scope: scope.clone(),
+            redirect_uri: client.redirect_uri.clone(),
+            challenge: answer.query.code_challenge,
+            authorization_id: None,
+            used_at: None,
+            expires_at: now + LIFE,
+            created_at: now,
+            updated_at: now,
+        };
+        store::oauth_clients::oauth_code_create(&mut *tx, &row).await?;
+        back.query_pairs_mut().append_pair("code", &code);
+    } else {
+        back.query_pairs_mut().append_pair("error", "access_denied");
+    }
+    if let Some(state) = &answer.query.state {
+        back.query_pairs_mut().append_pair("state", state);
+    }
+    let word = if allowed { "Authorized" } else { "Denied" };
+    let summary = format!("{word} the program {} with the scope {}.", client.name, scope.join(", "));
+    let data = serde_json::json!({ "client": client.id, "scope": scope });
+    let action = if allowed { "consent.create" } else { "consent.refuse" };
+    actor.event(&mut tx, events::New { action, subject: &client.name, app: None, summary, data }).await?;
+    tx.commit().await?;
+    let headers = [
+        (header::LOCATION, back.as_str()),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    Ok((StatusCode::SEE_OTHER, headers).into_response())
+}

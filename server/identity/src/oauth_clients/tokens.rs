@@ -1,0 +1,275 @@
+//! Gives clients tokens for codes, and new ones for old ones. (RFC 6749, 7009, 7636.)
+
+use std::collections::HashMap;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use base::{Base, Change, Error, Result, credential::Credential, events, secrets};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+use chrono::{Duration, Utc};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use store::{oauth_clients as clients, oauth_clients::Row};
+use uuid::Uuid;
+
+use crate::{actor::Actor, authorizations, request, scopes::Reach};
+
+/// How long a client's token lives. (devcenter "OAuth".)
+const LIFE: Duration = Duration::hours(8);
+/// Authorizations of one account that one client has, and that all have: people sign in to a client again and again,
+/// and what it got for the first time it uses no more.
+const MOST_OF_CLIENT: i64 = 10;
+const MOST_OF_ALL: i64 = 100;
+/// So many wrong secrets or codes from one address are mistakes.
+const FREE: u32 = 20;
+
+/// What is wrong, in the words of RFC 6749 5.2.
+enum Wrong {
+    Told(StatusCode, &'static str, &'static str),
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Wrong {
+    fn from(err: E) -> Self {
+        Self::Failed(err.into())
+    }
+}
+
+const CLIENT: Wrong = Wrong::Told(StatusCode::UNAUTHORIZED, "invalid_client", "Wrong client ID or secret.");
+const GRANT: Wrong = Wrong::Told(
+    StatusCode::BAD_REQUEST,
+    "invalid_grant",
+    "The code or refresh token belongs to another client, has already been used, or has expired.",
+);
+
+impl IntoResponse for Wrong {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Failed(err) => err.into_response(),
+            Self::Told(status, id, message) => {
+                let body = json!({ "error": id, "error_description": message, "id": id, "message": message });
+                (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+            }
+        }
+    }
+}
+
+/// What was made, before it is told in one of two forms.
+struct Made {
+    authorization: Uuid,
+    account: Uuid,
+    scope: Vec<String>,
+    token: String,
+    refresh: String,
+}
+
+/// `POST /oauth/token`: a form, and an answer as OAuth has it.
+pub async fn token_create(State(base): State<Base>, headers: HeaderMap, body: String) -> Response {
+    let form: HashMap<String, String> = serde_urlencoded::from_str(&body).unwrap_or_default();
+    let told = match make(&base, &headers, &form).await {
+        Ok(made) => made,
+        Err(wrong) => return wrong.into_response(),
+    };
+    let body = json!({
+        "access_token": told.token, "token_type": "Bearer", "expires_in": LIFE.num_seconds(),
+        "refresh_token": told.refresh, "scope": told.scope.join(" "), "user_id": told.account,
+    });
+    ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+/// `POST /oauth/tokens`: the same in JSON, as the Platform API has it.
+pub async fn token_create_json(State(base): State<Base>, headers: HeaderMap, body: String) -> Response {
+    let body: Value = serde_json::from_str(&body).unwrap_or_default();
+    let mut form = HashMap::new();
+    for (key, value) in [
+        ("grant_type", &body["grant"]["type"]),
+        ("code", &body["grant"]["code"]),
+        ("client_secret", &body["client"]["secret"]),
+        ("refresh_token", &body["refresh_token"]["token"]),
+    ] {
+        if let Some(value) = value.as_str() {
+            form.insert(key.to_owned(), value.to_owned());
+        }
+    }
+    let told = match make(&base, &headers, &form).await {
+        Ok(made) => made,
+        Err(wrong) => return wrong.into_response(),
+    };
+    let body = json!({
+        "id": told.authorization, "user": { "id": told.account }, "authorization": { "id": told.authorization },
+        "access_token": { "id": told.authorization, "token": told.token, "expires_in": LIFE.num_seconds() },
+        "refresh_token": { "id": told.authorization, "token": told.refresh, "expires_in": null },
+    });
+    (StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+/// `POST /oauth/revoke`: a client gives a token back. What is not a token of its own is gone, too.
+pub async fn token_delete(State(base): State<Base>, headers: HeaderMap, body: String) -> Response {
+    let form: HashMap<String, String> = serde_urlencoded::from_str(&body).unwrap_or_default();
+    match delete(&base, &headers, &form).await {
+        Ok(()) => Json(json!({})).into_response(),
+        Err(wrong) => wrong.into_response(),
+    }
+}
+
+async fn delete(base: &Base, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<(), Wrong> {
+    let client = client(base, headers, form).await?;
+    let hash = secrets::hash(form.get("token").map_or("", String::as_str));
+    let mut tx = base.change().await?;
+    if let Some((authorization, account)) = clients::oauth_grant_delete(&mut *tx, client.id, &hash).await? {
+        note(base, headers, &mut tx, &client, (authorization, account), "authorization.delete", "revoked its token")
+            .await?;
+    }
+    tx.commit().await?;
+    base.session_ended();
+    Ok(())
+}
+
+async fn make(base: &Base, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<Made, Wrong> {
+    let client = client(base, headers, form).await?;
+    let made = match form.get("grant_type").map(String::as_str) {
+        Some("authorization_code") => exchange(base, headers, &client, form).await,
+        Some("refresh_token") => refresh(base, headers, &client, form).await,
+        _ => {
+            let message = "grant_type must be authorization_code or refresh_token.";
+            Err(Wrong::Told(StatusCode::BAD_REQUEST, "unsupported_grant_type", message))
+        }
+    };
+    if matches!(made, Err(Wrong::Told(_, "invalid_grant", _))) {
+        base.rate_limits().failed(&tries(headers), FREE);
+    }
+    made
+}
+
+fn tries(headers: &HeaderMap) -> String {
+    format!("OAuth clients from {}", request::address(headers).unwrap_or_default())
+}
+
+/// Which client asks: by HTTP Basic, or by what is in the form. The secret alone is enough, as on Heroku.
+async fn client(base: &Base, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<Row, Wrong> {
+    let tries = tries(headers);
+    let basic = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Basic "));
+    let basic = basic.and_then(|v| String::from_utf8(BASE64_STANDARD.decode(v).ok()?).ok());
+    let (id, secret) = match basic.as_deref().and_then(|basic| basic.split_once(':')) {
+        Some((id, secret)) => (Some(id.to_owned()), secret.to_owned()),
+        None => (form.get("client_id").cloned(), form.get("client_secret").cloned().unwrap_or_default()),
+    };
+    let found = clients::oauth_client_by_secret(base.db(), &secrets::hash(&secret)).await?;
+    match found.filter(|client| id.is_none_or(|id| id == client.id.to_string())) {
+        // Too long to be guessed: who is right is not kept out by others behind the same address.
+        Some(client) => Ok(client),
+        None if base.rate_limits().is_locked(&tries) => Err(Error::too_many_refused().into()),
+        None => {
+            base.rate_limits().failed(&tries, FREE);
+            Err(CLIENT)
+        }
+    }
+}
+
+async fn exchange(
+    base: &Base,
+    headers: &HeaderMap,
+    client: &Row,
+    form: &HashMap<String, String>,
+) -> Result<Made, Wrong> {
+    let now = Utc::now();
+    let mut tx = base.change().await?;
+    let code = secrets::hash(form.get("code").map_or("", String::as_str));
+    let code = clients::oauth_code_by_hash(&mut *tx, &code).await?.filter(|code| code.client_id == client.id);
+    let code = code.ok_or(GRANT)?;
+    if code.used_at.is_some() {
+        // Two have it: what the first one got is taken back.
+        if let Some(id) = code.authorization_id {
+            store::authorizations::authorization_delete(&mut *tx, id).await?;
+            let done = "used a code twice, so its token was revoked";
+            note(base, headers, &mut tx, client, (id, code.account_id), "authorization.delete", done).await?;
+            tx.commit().await?;
+            base.session_ended();
+        }
+        return Err(GRANT);
+    }
+    let is_same = |uri: &String| *uri == code.redirect_uri;
+    let proves = match (&code.challenge, form.get("code_verifier")) {
+        (None, None) => true,
+        (Some(challenge), Some(verifier)) => {
+            let hashed = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
+            secrets::same(hashed.as_bytes(), challenge.as_bytes())
+        }
+        _ => false,
+    };
+    let fits = proves && code.expires_at > now && form.get("redirect_uri").is_none_or(is_same);
+    let account = store::accounts::account_info(&mut *tx, code.account_id).await?;
+    if !fits || account.is_none() {
+        // One guess is all that there is.
+        clients::oauth_code_used(&mut *tx, code.id, None, now).await?;
+        tx.commit().await?;
+        return Err(GRANT);
+    }
+    let (row, token) = authorizations::make(code.account_id, &client.name, code.scope.clone(), Some(now + LIFE), now);
+    let refresh = format!("wharf-refresh-{}", secrets::random());
+    store::authorizations::authorization_create(&mut *tx, &row).await?;
+    clients::oauth_grant_create(&mut *tx, row.id, client.id, &secrets::hash(&refresh)).await?;
+    let (most, of_all) = (MOST_OF_CLIENT, MOST_OF_ALL);
+    let others_ended = clients::oauth_grant_trim(&mut *tx, code.account_id, client.id, most, of_all).await?;
+    clients::oauth_code_used(&mut *tx, code.id, Some(row.id), now).await?;
+    note(base, headers, &mut tx, client, (row.id, code.account_id), "authorization.create", "got a token").await?;
+    tx.commit().await?;
+    if others_ended {
+        base.session_ended();
+    }
+    Ok(Made { authorization: row.id, account: code.account_id, scope: code.scope, token, refresh })
+}
+
+async fn refresh(
+    base: &Base,
+    headers: &HeaderMap,
+    client: &Row,
+    form: &HashMap<String, String>,
+) -> Result<Made, Wrong> {
+    let now = Utc::now();
+    let old = form.get("refresh_token").cloned().unwrap_or_default();
+    let (row, token) = authorizations::make(Uuid::nil(), "", Vec::new(), Some(now + LIFE), now);
+    let mut tx = base.change().await?;
+    let (hash, ends) = (secrets::hash(&old), now + LIFE);
+    let found = clients::oauth_grant_refresh(&mut *tx, client.id, &hash, &row.token_hash, &row.hint, ends, now).await?;
+    let (authorization, account, scope) = found.ok_or(GRANT)?;
+    store::accounts::account_info(&mut *tx, account).await?.ok_or(GRANT)?;
+    let of = (authorization, account);
+    note(base, headers, &mut tx, client, of, "authorization.refresh", "refreshed its token").await?;
+    tx.commit().await?;
+    Ok(Made { authorization, account, scope, token, refresh: old })
+}
+
+/// Notes what a client did for a person, with the authorization that it has of them.
+async fn note(
+    base: &Base,
+    headers: &HeaderMap,
+    tx: &mut Change,
+    client: &Row,
+    (authorization, account): (Uuid, Uuid),
+    action: &str,
+    done: &str,
+) -> Result<()> {
+    // Suspended or not: what was done with their authorization is theirs to read.
+    let Some(account) = store::accounts::account_even_suspended(&mut **tx, account).await? else { return Ok(()) };
+    let actor = Actor {
+        credential: Credential::Token(authorization),
+        reach: Reach::session(),
+        address: request::address(headers),
+        origin: String::new(),
+        base: base.clone(),
+        payer: account.id,
+        account,
+    };
+    let summary = format!("The program {} {done}.", client.name);
+    let data = json!({ "client": client.id, "authorization": authorization });
+    let email = actor.account.email.clone();
+    actor.event(tx, events::New { action, subject: &email, app: None, summary, data }).await
+}

@@ -1,0 +1,43 @@
+//! Device cookies: a browser that has signed in to an account has tries of its own at its password.
+//!
+//! Strangers can use up the tries that all others share, but not these: the cookie is the console
+//! host's own, signed for one account, and no script reads it. It lets nobody in.
+
+use axum::{
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    response::AppendHeaders,
+};
+use base::Base;
+use uuid::Uuid;
+
+use crate::planted;
+
+const PLAIN: &str = "wharf-device";
+const WITH_TLS: &str = "__Host-wharf-device";
+/// In seconds: browsers keep none for longer than some 400 days.
+const LIFE: u32 = 365 * 24 * 3600;
+
+/// What an answer sets after a sign-in to `account`.
+pub(crate) type Cookie = AppendHeaders<[(HeaderName, HeaderValue); 1]>;
+
+/// The cookie of a browser that has just signed in to `account`; another one each time.
+pub(crate) fn cookie(base: &Base, account: Uuid) -> anyhow::Result<Cookie> {
+    let (name, secure) = match base.settings().tls {
+        true => (WITH_TLS, "; Secure"),
+        false => (PLAIN, ""),
+    };
+    let value = base.secrets().sign(&purpose(account), Uuid::now_v7());
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={LIFE}{secure}");
+    Ok(AppendHeaders([(header::SET_COOKIE, HeaderValue::from_str(&text)?)]))
+}
+
+/// The device that a request comes from, if it has signed in to `account` before.
+pub(super) fn device(base: &Base, headers: &HeaderMap, account: Uuid) -> Option<Uuid> {
+    let name = if base.settings().tls { WITH_TLS } else { PLAIN };
+    // What an app has set beside ours is not signed for this account.
+    planted::values(headers, name).iter().find_map(|value| base.secrets().signed(&purpose(account), value))
+}
+
+fn purpose(account: Uuid) -> String {
+    format!("device of {account}")
+}

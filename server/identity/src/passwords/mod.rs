@@ -1,0 +1,219 @@
+//! Passwords of one's own: never without codes, and only where an administrator has turned them on.
+//!
+//! A password is begun, shows what its codes are made of, and is in force once a code was typed.
+//! From then on every change of it takes a code. Signing in is in `sign_in`, the switch in `policy`.
+
+mod codes;
+pub(crate) mod devices;
+mod hashing;
+pub(crate) mod policy;
+pub(crate) mod sign_in;
+mod totp;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use base::{
+    Base, Change, Error, Result,
+    credential::Credential,
+    events,
+    web::{Created, Input},
+};
+use chrono::{DateTime, Utc};
+use store::passwords::Row;
+use uuid::Uuid;
+
+use self::codes::Code;
+pub(crate) use self::hashing::{For, Hashing};
+use crate::{Identity, accounts, actor::Actor};
+use api::passwords::{Password, PasswordCreate, PasswordEnrolment, PasswordProof, PasswordUpdate, RecoveryCodes};
+
+/// Who does not show a code for so long after beginning a password begins again.
+pub(crate) const PATIENCE: chrono::Duration = chrono::Duration::hours(1);
+
+fn missing() -> Error {
+    Error::not_found("password", "This account does not have a password.")
+}
+
+async fn in_force(base: &Base, account: Uuid) -> Result<Option<Row>> {
+    let row = store::passwords::password_by_account(base.db(), account).await?;
+    Ok(row.filter(|row| row.confirmed_at.is_some()))
+}
+
+async fn shown(base: &Base, account: Uuid) -> Result<Password> {
+    let row = in_force(base, account).await?;
+    let recovery_codes = match &row {
+        Some(row) => store::passwords::recovery_code_count(base.db(), row.id).await?,
+        None => 0,
+    };
+    Ok(Password {
+        enabled: policy::is_on(base).await?,
+        set: row.is_some(),
+        recovery_codes,
+        updated_at: row.map(|row| row.updated_at),
+    })
+}
+
+async fn note(actor: &Actor, tx: &mut Change, action: &str, subject: &str, summary: &str) -> Result<()> {
+    let (summary, data) = (summary.to_owned(), serde_json::json!({}));
+    actor.event(tx, events::New { action, subject, app: None, summary, data }).await
+}
+
+/// `GET /account/password`
+pub async fn password_info(State(base): State<Base>, actor: Actor) -> Result<Json<Password>> {
+    Ok(Json(shown(&base, actor.account.id).await?))
+}
+
+/// `POST /account/password`: begins one. Nothing is in force until a code is shown.
+pub async fn password_create(
+    State(identity): State<Identity>,
+    actor: Actor,
+    Input(create): Input<PasswordCreate>,
+) -> Result<Created<PasswordEnrolment>> {
+    actor.must_be_a_person().await?;
+    policy::must_be_on(&identity).await?;
+    let (account, now) = (&actor.account, Utc::now());
+    let there = || Error::conflict("This account already has a password. Change it, or remove it first.");
+    if in_force(&identity, account.id).await?.is_some() {
+        return Err(there());
+    }
+    hashing::check_new(&create.password, &account.email)?;
+    let (secret, sealed) = codes::new_secret(&identity, account.id);
+    let row = Row {
+        id: Uuid::now_v7(),
+        account_id: account.id,
+        hash: identity.hashing().make(For::Known(actor.payer), &create.password).await?,
+        secret: sealed,
+        last_step: 0,
+        confirmed_at: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let mut tx = identity.change().await?;
+    if !store::passwords::password_create(&mut *tx, &row).await? {
+        return Err(there());
+    }
+    note(&actor, &mut tx, "password.begin", &account.email, "Chose a password, pending confirmation with a code.")
+        .await?;
+    tx.commit().await?;
+    let uri = totp::uri(&secret, &format!("Wharf {}", identity.settings().domain), &account.email);
+    Ok(Created(PasswordEnrolment { secret: totp::base32(&secret), qr: totp::qr(&uri)?, uri }))
+}
+
+/// `POST /account/password/actions/confirm`: puts in force what was begun, and tells the recovery codes.
+pub async fn password_confirm(
+    State(base): State<Base>,
+    actor: Actor,
+    Input(proof): Input<PasswordProof>,
+) -> Result<Json<RecoveryCodes>> {
+    actor.must_be_a_person().await?;
+    policy::must_be_on(&base).await?;
+    let now = Utc::now();
+    let row = store::passwords::password_by_account(base.db(), actor.account.id).await?.ok_or_else(missing)?;
+    let done = || Error::conflict("This account already has a password.");
+    if row.confirmed_at.is_some() {
+        return Err(done());
+    }
+    if row.created_at < now - PATIENCE {
+        return Err(Error::invalid("This attempt has expired. Choose a password again."));
+    }
+    let Code::Step(step) = codes::of_actor(&actor, &row, &proof.code, now).await? else {
+        return Err(missing());
+    };
+    let (plain, kept) = codes::new_recovery_codes(&base, row.id);
+    let mut tx = base.change().await?;
+    if !store::passwords::password_confirm(&mut *tx, row.id, step, now).await? {
+        return Err(done());
+    }
+    store::passwords::recovery_codes_replace(&mut tx, row.id, &kept, now).await?;
+    note(&actor, &mut tx, "password.create", &actor.account.email, "Set a password with an authenticator app.").await?;
+    tx.commit().await?;
+    codes::right(&actor);
+    Ok(Json(RecoveryCodes { codes: plain }))
+}
+
+/// `PATCH /account/password`: another one, with a code. Ends the account's other sessions; tokens stay.
+pub async fn password_update(
+    State(identity): State<Identity>,
+    actor: Actor,
+    Input(update): Input<PasswordUpdate>,
+) -> Result<Json<Password>> {
+    actor.must_be_a_person().await?;
+    policy::must_be_on(&identity).await?;
+    let now = Utc::now();
+    let row = in_force(&identity, actor.account.id).await?.ok_or_else(missing)?;
+    hashing::check_new(&update.password, &actor.account.email)?;
+    let code = codes::of_actor(&actor, &row, &update.code, now).await?;
+    let hash = identity.hashing().make(For::Known(actor.payer), &update.password).await?;
+    let mut tx = identity.change().await?;
+    codes::take(&actor, &mut tx, &row, &code, now).await?;
+    store::passwords::password_update(&mut *tx, row.id, &hash, now).await?;
+    let keep = match actor.credential {
+        Credential::Session(id) => Some(id),
+        Credential::Token(_) => None,
+    };
+    store::sessions::session_delete_others(&mut tx, actor.account.id, keep).await?;
+    let summary = "Changed the password, and ended the other sessions.";
+    note(&actor, &mut tx, "password.update", &actor.account.email, summary).await?;
+    tx.commit().await?;
+    identity.session_ended();
+    Ok(Json(shown(&identity, actor.account.id).await?))
+}
+
+/// `DELETE /account/password`: with a code, once it is in force. Also where passwords are off.
+pub async fn password_delete(
+    State(base): State<Base>,
+    actor: Actor,
+    Input(proof): Input<PasswordProof>,
+) -> Result<Json<Password>> {
+    actor.must_be_a_person().await?;
+    let now = Utc::now();
+    let row = store::passwords::password_by_account(base.db(), actor.account.id).await?.ok_or_else(missing)?;
+    let code = match row.confirmed_at {
+        Some(_) => Some(codes::of_actor(&actor, &row, &proof.code, now).await?),
+        None => None,
+    };
+    let mut tx = base.change().await?;
+    if let Some(code) = code {
+        codes::take(&actor, &mut tx, &row, &code, now).await?;
+    }
+    remove(&actor, &mut tx, row.account_id, &actor.account.email, row.confirmed_at).await?;
+    tx.commit().await?;
+    Ok(Json(shown(&base, actor.account.id).await?))
+}
+
+/// `DELETE /users/{user}/password`: somebody else's, who can make no codes any more; by an administrator.
+pub async fn password_delete_of_user(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(user): Path<String>,
+) -> Result<Json<serde_json::Value>> {
+    actor.must_administer()?;
+    let account = accounts::find(&base, &user).await?;
+    if account.id == actor.account.id {
+        return Err(Error::invalid("Remove your own password on your account page, with a code."));
+    }
+    let row = in_force(&base, account.id).await?.ok_or_else(missing)?;
+    let mut tx = base.change().await?;
+    remove(&actor, &mut tx, account.id, &account.email, row.confirmed_at).await?;
+    tx.commit().await?;
+    Ok(Json(serde_json::json!({})))
+}
+
+async fn remove(
+    actor: &Actor,
+    tx: &mut Change,
+    account: Uuid,
+    email: &str,
+    in_force_since: Option<DateTime<Utc>>,
+) -> Result<()> {
+    if !store::passwords::password_delete(&mut **tx, account).await? {
+        return Err(missing());
+    }
+    // What was only begun let nobody in.
+    if in_force_since.is_some() {
+        note(actor, tx, "password.delete", email, &format!("Removed the password of {email}.")).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! Whether anybody is let in by a password: off, until an administrator turns it on.
+
+use axum::{Json, extract::State};
+use base::{Base, Error, Result, events, web::Input};
+use chrono::Utc;
+
+use crate::actor::Actor;
+use api::passwords::{PasswordPolicy, PasswordPolicyUpdate};
+
+async fn shown(base: &Base) -> Result<PasswordPolicy> {
+    let (enabled, accounts) = store::passwords::password_policy_info(base.db()).await?;
+    Ok(PasswordPolicy { enabled, accounts })
+}
+
+/// Whether passwords are taken.
+pub(crate) async fn is_on(base: &Base) -> Result<bool> {
+    Ok(shown(base).await?.enabled)
+}
+
+/// An error where passwords are off.
+pub(super) async fn must_be_on(base: &Base) -> Result<()> {
+    match is_on(base).await? {
+        true => Ok(()),
+        false => Err(Error::invalid("Password sign-in is off on this platform. An administrator can turn it on.")),
+    }
+}
+
+/// `GET /password-policy`
+pub async fn password_policy_info(State(base): State<Base>, actor: Actor) -> Result<Json<PasswordPolicy>> {
+    actor.must_administer()?;
+    Ok(Json(shown(&base).await?))
+}
+
+/// `PATCH /password-policy`: passwords stay stored while they are off, and let nobody in.
+pub async fn password_policy_update(
+    State(base): State<Base>,
+    actor: Actor,
+    Input(update): Input<PasswordPolicyUpdate>,
+) -> Result<Json<PasswordPolicy>> {
+    actor.must_administer()?;
+    let enabled = update.enabled.ok_or_else(|| Error::invalid("enabled is required: true or false."))?;
+    let mut tx = base.change().await?;
+    store::passwords::password_policy_update(&mut *tx, enabled, Utc::now()).await?;
+    let summary = format!("Turned password sign-in {}.", if enabled { "on" } else { "off" });
+    let data = serde_json::json!({ "enabled": enabled });
+    let event = events::New { action: "password_policy.update", subject: "passwords", app: None, summary, data };
+    actor.event(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(Json(shown(&base).await?))
+}

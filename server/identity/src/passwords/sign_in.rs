@@ -1,0 +1,223 @@
+//! Signing in by password and code, and what is refused there.
+//!
+//! Whoever is refused learns nothing: not whether there is an account, not which of the two was wrong,
+//! neither by the words nor by the time it takes. The audit log knows.
+
+use axum::{Json, extract::State, http::HeaderMap};
+use base::{Error, Result, events, web::Input};
+use chrono::{DateTime, Utc};
+use store::{accounts, passwords::Row};
+use tower_sessions::Session;
+use uuid::Uuid;
+
+use super::{
+    For,
+    codes::{self, Code},
+    devices, hashing, in_force, policy,
+};
+use crate::{Identity, actor::Actor, request, session_cookies, sign_in::local};
+use api::passwords::{PasswordSignIn, SignedIn};
+
+/// So many wrong ones for one account are mistakes.
+const FREE: u32 = 5;
+/// So many from one address, which people share.
+const FREE_OF_ADDRESS: u32 = 20;
+
+/// Why somebody is not let in, for the audit log.
+#[derive(Clone, Copy)]
+enum Refusal {
+    Origin,
+    Unknown,
+    Password,
+    Code,
+    Suspended,
+    Busy,
+}
+
+impl Refusal {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Origin => "origin",
+            Self::Unknown => "unknown",
+            Self::Password => "password",
+            Self::Code => "code",
+            Self::Suspended => "suspended",
+            Self::Busy => "busy",
+        }
+    }
+
+    fn why(self) -> &'static str {
+        match self {
+            Self::Origin => "the request came from another site",
+            Self::Unknown => "the account does not exist or does not have a password",
+            Self::Password => "the password was wrong",
+            Self::Code => "the code was wrong or already used",
+            Self::Suspended => "the account is suspended",
+            Self::Busy => "too many failed attempts",
+        }
+    }
+}
+
+/// A browser that wants in.
+struct Attempt {
+    identity: Identity,
+    given: PasswordSignIn,
+    headers: HeaderMap,
+    /// Who it claims to be.
+    email: String,
+    address: Option<String>,
+    now: DateTime<Utc>,
+    /// Of the session that it gets, if it gets one.
+    session: Uuid,
+}
+
+/// `POST /login/password`: signs the browser in. From the console only: a site elsewhere could
+/// otherwise sign its visitors in as somebody of its own.
+pub async fn password_sign_in(
+    State(identity): State<Identity>,
+    session: Session,
+    headers: HeaderMap,
+    Input(given): Input<PasswordSignIn>,
+) -> Result<(devices::Cookie, Json<SignedIn>)> {
+    let email = given.email.trim().chars().filter(|c| !c.is_control()).take(254).collect();
+    let (address, next) = (request::address(&headers), local(&given.next).to_owned());
+    let id = Uuid::now_v7();
+    let attempt = Attempt {
+        identity: identity.clone(),
+        given,
+        headers: headers.clone(),
+        email,
+        address,
+        now: Utc::now(),
+        session: id,
+    };
+    let is_from_here = request::same_origin(&headers);
+    // To its end, even when the browser does not wait for it: what was tried has to count.
+    let judged = tokio::spawn(async move { attempt.judge(is_from_here).await });
+    let account = judged.await.map_err(anyhow::Error::new)??;
+    session_cookies::sign_in(&session, account, id, &headers).await?;
+    Ok((devices::cookie(&identity, account)?, Json(SignedIn { next })))
+}
+
+impl Attempt {
+    /// The account that is let in. Notes what comes of it.
+    async fn judge(&self, is_from_here: bool) -> Result<Uuid> {
+        policy::must_be_on(&self.identity).await?;
+        let account = accounts::account_by_email(self.identity.db(), &self.email).await?;
+        let tries = self.tries(account.as_ref());
+        let limits = self.identity.rate_limits();
+        if !is_from_here {
+            // Any site can have a visitor's browser ask for this: it counts against nobody, and is told once.
+            if limits.is_first(&format!("passwords of other sites from {}", self.from())) {
+                self.refuse(Refusal::Origin).await?;
+            }
+            return Err(Error::forbidden(
+                "This request does not come from the console. Reload the page and try again.",
+            ));
+        }
+        for (n, (what, free)) in tries.iter().enumerate() {
+            if !limits.begin(what, *free) {
+                tries[..n].iter().for_each(|(what, _)| limits.was_right(what));
+                return self.shut(what).await;
+            }
+        }
+        let id = match self.look(account.as_ref()).await {
+            Ok(Ok(id)) => id,
+            // Nothing was tried, so that it does not count.
+            Err(err) => {
+                tries.iter().for_each(|(what, _)| limits.was_right(what));
+                return Err(err);
+            }
+            Ok(Err(why)) => {
+                self.refuse(why).await?;
+                return Err(Error::wrong_password());
+            }
+        };
+        tries.iter().for_each(|(what, _)| limits.was_right(what));
+        limits.remember(self.from(), id);
+        Ok(id)
+    }
+
+    fn from(&self) -> &str {
+        self.address.as_deref().unwrap_or("an unknown address")
+    }
+
+    /// The browser, if it has signed in to the account before.
+    fn device(&self, account: Option<&accounts::Row>) -> Option<Uuid> {
+        devices::device(&self.identity, &self.headers, account?.id)
+    }
+
+    /// Whether somebody has signed in to the account from this address.
+    fn was_here(&self, account: Option<&accounts::Row>) -> bool {
+        account.is_some_and(|account| self.identity.rate_limits().knows(self.from(), account.id))
+    }
+
+    /// What is counted, and how much of it is free. A browser that has signed in to the account before is counted
+    /// apart, and so is an address from where somebody did, so that others cannot shut them out.
+    fn tries(&self, account: Option<&accounts::Row>) -> Vec<(String, u32)> {
+        // By the account's own address: the database may find it by more spellings than are the same here.
+        let (from, email) = (self.from(), account.map_or(&self.email, |account| &account.email).to_lowercase());
+        if let Some(device) = self.device(account) {
+            return vec![(format!("password of {email} on device {device}"), FREE)];
+        }
+        let apart = if self.was_here(account) { format!(" from {from}") } else { String::new() };
+        vec![(format!("passwords from {from}"), FREE_OF_ADDRESS), (format!("password of {email}{apart}"), FREE)]
+    }
+
+    /// Who it is, or why not. The same work, whatever is wrong.
+    async fn look(&self, account: Option<&accounts::Row>) -> Result<Result<Uuid, Refusal>> {
+        let (identity, id) = (&self.identity, account.map_or(Uuid::nil(), |account| account.id));
+        let password = in_force(identity, id).await?;
+        let active = accounts::account_info(identity.db(), id).await?;
+        let hash = password.as_ref().map_or(hashing::OF_NOBODY, |row| &row.hash);
+        let who = match self.device(account).is_some() || self.was_here(account) {
+            true => For::Known(id),
+            false => For::Visitor(self.address.as_deref()),
+        };
+        let is_right = identity.hashing().check(who, &self.given.password, hash).await?;
+        let code = codes::recognise(identity, password.as_ref(), &self.given.code, self.now).await?;
+        Ok(match (password, is_right, code, active) {
+            (None, ..) => Err(Refusal::Unknown),
+            (_, false, ..) => Err(Refusal::Password),
+            (_, _, None, _) => Err(Refusal::Code),
+            (_, _, _, None) => Err(Refusal::Suspended),
+            (Some(row), true, Some(code), Some(account)) => self.let_in(account, &row, &code).await?,
+        })
+    }
+
+    /// Uses the code up and writes down who signed in, both or neither.
+    async fn let_in(&self, account: accounts::Row, row: &Row, code: &Code) -> Result<Result<Uuid, Refusal>> {
+        let mut tx = self.identity.change().await?;
+        if !codes::use_up(&mut tx, row, code, self.now).await? {
+            return Ok(Err(Refusal::Code));
+        }
+        let left = store::passwords::recovery_code_count(&mut *tx, row.id).await?;
+        let summary = match code {
+            Code::Step(_) => "Signed in with password and code.".to_owned(),
+            Code::Recovery(_) => format!("Signed in with password and recovery code. Codes left: {left}."),
+        };
+        accounts::account_signed_in(&mut *tx, account.id, self.now).await?;
+        let actor = Actor::signed_in(&self.identity, account, self.session, self.address.clone());
+        let (subject, data) = (&actor.account.email, serde_json::json!({ "provider": "password" }));
+        let event = events::New { action: "session.create", subject, app: None, summary, data };
+        actor.event(&mut tx, event).await?;
+        tx.commit().await?;
+        Ok(Ok(actor.account.id))
+    }
+
+    /// Nothing is tried. The first time in a while this is an event; the log is for people to read.
+    async fn shut(&self, what: &str) -> Result<Uuid> {
+        if self.identity.rate_limits().is_news(what) {
+            self.refuse(Refusal::Busy).await?;
+        }
+        Err(Error::too_many_tries("Too many failed sign-ins to this account or from your address. Try again later."))
+    }
+
+    async fn refuse(&self, why: Refusal) -> Result<()> {
+        let who = Some(self.email.as_str()).filter(|email| !email.is_empty());
+        let summary = format!("Rejected a password sign-in of {}: {}.", who.unwrap_or("somebody"), why.why());
+        let data = serde_json::json!({ "reason": why.word(), "provider": "password" });
+        let event = events::New { action: "session.refuse", subject: "password", app: None, summary, data };
+        events::event_of_visitor(&self.identity, who, self.address.clone(), event).await
+    }
+}

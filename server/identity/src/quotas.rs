@@ -1,0 +1,275 @@
+//! Quotas: how much an account or a team may have. Looked at in the transaction that takes more, one at a time.
+//!
+//! What counts is whose app it is, not who asks; teams count for who made them, whoever has them now, and service
+//! accounts for their team, so that the number of owners that one person makes is bounded, too. The platform's
+//! administrators have none on what is their own: they could give themselves more. Numbers are the operator's: for one account or team, or for all.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use base::{Base, Error, Result, dyno_sizes, events, web::Input};
+use chrono::Utc;
+use sqlx::PgConnection;
+use store::quotas::{Owner, Row, Usage};
+use uuid::Uuid;
+
+use crate::{access::InTeam, accounts, actor::Actor};
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quota {
+    Apps,
+    Dynos,
+    Memory,
+    PendingBuilds,
+    Uploads,
+    Repositories,
+    Teams,
+    ServiceAccounts,
+}
+
+impl Quota {
+    const ALL: [Self; 8] = [
+        Self::Apps,
+        Self::Dynos,
+        Self::Memory,
+        Self::PendingBuilds,
+        Self::Uploads,
+        Self::Repositories,
+        Self::Teams,
+        Self::ServiceAccounts,
+    ];
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|quota| quota.about().0 == name)
+    }
+
+    /// Whether an owner can have any of it: teams are made by accounts, service accounts are a team's.
+    fn concerns(self, owner: Owner) -> bool {
+        match self {
+            Self::Teams => owner.team.is_none(),
+            Self::ServiceAccounts => owner.account.is_none(),
+            _ => true,
+        }
+    }
+
+    /// Its name, what it counts, and how much when the operator says nothing.
+    fn about(self) -> (&'static str, &'static str, i64) {
+        match self {
+            Self::Apps => ("apps", "apps", 100),
+            Self::Dynos => ("dynos", "dynos in all formations", 200),
+            Self::Memory => ("memory_mb", "MB of memory of all dynos", 100 << 10),
+            Self::PendingBuilds => ("pending_builds", "queued and running builds", 20),
+            Self::Uploads => ("upload_bytes", "bytes of uploads not used by a release", 10 << 30),
+            Self::Repositories => ("repository_bytes", "bytes of all repositories", 20 << 30),
+            Self::Teams => ("teams", "created teams", 5),
+            Self::ServiceAccounts => ("service_accounts", "service accounts", 10),
+        }
+    }
+
+    fn of(self, usage: &Usage) -> i64 {
+        match self {
+            Self::Apps => usage.apps,
+            Self::Dynos => usage.dynos,
+            Self::Memory => usage.memory_mb,
+            Self::PendingBuilds => usage.pending_builds,
+            Self::Uploads => usage.upload_bytes,
+            Self::Repositories => usage.repository_bytes,
+            Self::Teams => usage.teams,
+            Self::ServiceAccounts => usage.service_accounts,
+        }
+    }
+
+    /// How much is allowed, and whether that is the owner's own; nothing when there is no bound.
+    fn most(self, set: &[Row], is_exempt: bool) -> (Option<i64>, bool) {
+        let (name, _, usual) = self.about();
+        let find = |is_own: bool| set.iter().find(|row| row.kind == name && row.is_own == is_own).map(|row| row.most);
+        match find(true) {
+            Some(own) => (Some(own), true),
+            None if is_exempt => (None, false),
+            None => (Some(find(false).unwrap_or(usual)), false),
+        }
+    }
+}
+
+/// A person's, or a team's.
+pub fn owner(account: Option<Uuid>, team: Option<Uuid>) -> Owner {
+    Owner { account, team }
+}
+
+/// An error when `owner` would have more of `quota` than it may with `more`. Whoever comes second waits for the
+/// first to commit. With 0 it looks at what the transaction has already written.
+pub async fn admit(tx: &mut PgConnection, owner: Owner, quota: Quota, more: i64) -> Result<()> {
+    left(tx, owner, quota, more).await.map(drop)
+}
+
+/// As [`admit`]; says how much more there may be besides what is there now. Nothing when there is no bound.
+async fn left(tx: &mut PgConnection, owner: Owner, quota: Quota, more: i64) -> Result<Option<i64>> {
+    store::quotas::quota_lock(&mut *tx, owner).await?;
+    let (set, is_exempt) = (store::quotas::quota_list(&mut *tx, owner).await?, is_exempt(&mut *tx, owner).await?);
+    let (Some(most), _) = quota.most(&set, is_exempt) else { return Ok(None) };
+    let used = quota.of(&store::quotas::quota_usage(&mut *tx, owner, &dyno_sizes::memory()).await?);
+    if used.saturating_add(more) <= most {
+        return Ok(Some(most - used));
+    }
+    let (name, counted, _) = quota.about();
+    let whose = match (quota, owner.team) {
+        (Quota::Teams, _) => "You",
+        (_, Some(_)) => "The owning team",
+        (_, None) => "The owner's account",
+    };
+    Err(Error::quota(format!(
+        "{whose} may have at most {most} {counted} (quota \"{name}\"); this would make {}. Free some, or ask a base administrator \
+         to raise the quota.",
+        used.saturating_add(more)
+    )))
+}
+
+/// How much more of `quota` the owner of an app may have, and who that is; nothing when there is no bound. As
+/// [`admit`], it waits for others who take some, and when there is none left it is the same error.
+pub async fn left_for_app(tx: &mut PgConnection, app: Uuid, quota: Quota) -> Result<(Owner, Option<i64>)> {
+    let Some(owner) = store::quotas::quota_owner(&mut *tx, app).await? else { return Ok((Owner::default(), None)) };
+    Ok((owner, left(tx, owner, quota, 1).await?))
+}
+
+/// An error when `owner` has more of anything that an app brings with it: after it was given one.
+pub async fn admit_all(tx: &mut PgConnection, owner: Owner) -> Result<()> {
+    for quota in [Quota::Apps, Quota::Dynos, Quota::Memory, Quota::Repositories] {
+        admit(tx, owner, quota, 0).await?;
+    }
+    Ok(())
+}
+
+/// As [`admit`], for the owner of an app.
+pub async fn admit_for_app(tx: &mut PgConnection, app: Uuid, quota: Quota, more: i64) -> Result<()> {
+    match store::quotas::quota_owner(&mut *tx, app).await? {
+        Some(owner) => admit(tx, owner, quota, more).await,
+        None => Ok(()),
+    }
+}
+
+async fn is_exempt(tx: &mut PgConnection, owner: Owner) -> Result<bool> {
+    let Some(account) = owner.account else { return Ok(false) };
+    Ok(store::accounts::account_even_suspended(tx, account).await?.is_some_and(|account| account.admin))
+}
+
+async fn shown(base: &Base, owner: Owner) -> Result<Json<Vec<api::quotas::Quota>>> {
+    let mut db = base.db().acquire().await?;
+    let set = store::quotas::quota_list(&mut *db, owner).await?;
+    let is_exempt = is_exempt(&mut db, owner).await?;
+    let usage = match owner == Owner::default() {
+        true => Usage::default(),
+        false => store::quotas::quota_usage(&mut *db, owner, &dyno_sizes::memory()).await?,
+    };
+    let all = Quota::ALL.into_iter().filter(|quota| quota.concerns(owner)).map(|quota| {
+        let (name, description, _) = quota.about();
+        let (most, is_own) = quota.most(&set, is_exempt);
+        let used = quota.of(&usage);
+        api::quotas::Quota { name: name.into(), description: description.into(), most, used, is_own }
+    });
+    Ok(Json(all.collect()))
+}
+
+/// `GET /quotas`: those of the platform, which hold for all that have none of their own.
+pub async fn quota_list(State(base): State<Base>, actor: Actor) -> Result<Json<Vec<api::quotas::Quota>>> {
+    actor.must_administer()?;
+    shown(&base, Owner::default()).await
+}
+
+/// `PATCH /quotas`
+pub async fn quota_update(
+    State(base): State<Base>,
+    actor: Actor,
+    Input(update): Input<Asked>,
+) -> Result<Json<Vec<api::quotas::Quota>>> {
+    actor.must_administer()?;
+    save(&base, &actor, Owner::default(), "the platform", update).await
+}
+
+/// `GET /users/{user}/quotas`: one's own, or by an administrator.
+pub async fn quota_list_of_user(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(user): Path<String>,
+) -> Result<Json<Vec<api::quotas::Quota>>> {
+    if accounts::is_self(&actor, &user).is_ok() {
+        return shown(&base, owner(Some(actor.account.id), None)).await;
+    }
+    actor.must_administer()?;
+    let account = accounts::find(&base, &user).await?;
+    shown(&base, owner(Some(account.id), None)).await
+}
+
+/// `PATCH /users/{user}/quotas`
+pub async fn quota_update_of_user(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(user): Path<String>,
+    Input(update): Input<Asked>,
+) -> Result<Json<Vec<api::quotas::Quota>>> {
+    actor.must_administer()?;
+    let account = accounts::find(&base, &user).await?;
+    save(&base, &actor, owner(Some(account.id), None), &account.email, update).await
+}
+
+/// `GET /teams/{team}/quotas`: for its members.
+pub async fn quota_list_of_team(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(team): Path<String>,
+) -> Result<Json<Vec<api::quotas::Quota>>> {
+    let team = actor.team(&team, InTeam::See).await?;
+    shown(&base, owner(None, Some(team.id))).await
+}
+
+/// `PATCH /teams/{team}/quotas`
+pub async fn quota_update_of_team(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(team): Path<String>,
+    Input(update): Input<Asked>,
+) -> Result<Json<Vec<api::quotas::Quota>>> {
+    let team = actor.team(&team, InTeam::See).await?;
+    actor.must_administer()?;
+    save(&base, &actor, owner(None, Some(team.id)), &format!("the team {}", team.name), update).await
+}
+
+/// An `api::quotas::QuotaUpdate` that is read once it is known who asks.
+type Asked = std::collections::BTreeMap<String, serde_json::Value>;
+
+async fn save(
+    base: &Base,
+    actor: &Actor,
+    owner: Owner,
+    whose: &str,
+    update: Asked,
+) -> Result<Json<Vec<api::quotas::Quota>>> {
+    let number = |(name, most): (String, serde_json::Value)| {
+        let read = serde_json::from_value::<Option<i64>>(most);
+        read.map(|most| (name.clone(), most))
+            .map_err(|_| Error::invalid(format!("{name:.100} must be a number, or null.")))
+    };
+    let update = update.into_iter().map(number).collect::<Result<api::quotas::QuotaUpdate>>()?;
+    let mut tx = base.change().await?;
+    for (name, most) in &update {
+        if !Quota::named(name).is_some_and(|quota| quota.concerns(owner)) {
+            let known = Quota::ALL.into_iter().filter(|quota| quota.concerns(owner)).map(|quota| quota.about().0);
+            let known = known.collect::<Vec<_>>().join(", ");
+            return Err(Error::invalid(format!("There is no quota {name:?} for {whose}. Valid quotas: {known}.")));
+        }
+        if most.is_some_and(|most| most < 0) {
+            return Err(Error::invalid(format!("{name} must be 0 or more, or null.")));
+        }
+        store::quotas::quota_save(&mut tx, Uuid::now_v7(), owner, name, *most, Utc::now()).await?;
+    }
+    let said = |(name, most): (&String, &Option<i64>)| match most {
+        Some(most) => format!("{name} {most}"),
+        None => format!("{name} to the default"),
+    };
+    let list = update.iter().map(said).collect::<Vec<_>>().join(", ");
+    let (summary, data) = (format!("Set quotas of {whose}: {list}."), serde_json::json!({ "quotas": update }));
+    actor.event(&mut tx, events::New { action: "quota.update", subject: whose, app: None, summary, data }).await?;
+    tx.commit().await?;
+    shown(base, owner).await
+}

@@ -1,0 +1,69 @@
+//! What the headers of a request say of who asks, and from where.
+
+use axum::http::{HeaderMap, header};
+use base::Base;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+/// Whether `Origin` is the host that is asked.
+pub fn same_origin(headers: &HeaderMap) -> bool {
+    let origin = headers.get(header::ORIGIN).and_then(|v| v.to_str().ok());
+    let host = headers.get(header::HOST).and_then(|v| v.to_str().ok());
+    match (origin, host) {
+        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, o)| o.eq_ignore_ascii_case(host)),
+        _ => false,
+    }
+}
+
+/// The token in `Authorization`: Bearer, or Basic with the token as password or alone as user.
+pub fn token(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, rest) = value.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.trim().to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(BASE64_STANDARD.decode(rest.trim()).ok()?).ok()?;
+    let (user, password) = decoded.split_once(':').unwrap_or((&decoded, ""));
+    Some(if password.is_empty() { user.to_owned() } else { password.to_owned() })
+}
+
+/// The client's address. The server listens on a Unix socket that only the router can reach, so
+/// that the last entry, which the router added, can be trusted.
+pub fn address(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get("x-forwarded-for")?.to_str().ok()?;
+    value.rsplit(',').next().map(|a| a.trim().to_owned())
+}
+
+/// Scheme and host as the client used them.
+pub fn origin(base: &Base, headers: &HeaderMap) -> String {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    match text("host").filter(|h| !h.is_empty()) {
+        Some(host) => format!("{}://{host}", text("x-forwarded-proto").unwrap_or("http")),
+        None => base.settings().url(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(value: &str, expected: Option<&str>) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+        assert_eq!(token(&headers).as_deref(), expected, "{value}");
+    }
+
+    #[test]
+    fn tokens_in_every_form_that_clients_use() {
+        let basic = |s: &str| format!("Basic {}", BASE64_STANDARD.encode(s));
+        check("Bearer abc", Some("abc"));
+        check("bearer abc", Some("abc"));
+        check(&basic(":abc"), Some("abc"));
+        check(&basic("heroku:abc"), Some("abc"));
+        check(&basic("abc:"), Some("abc"));
+        check("Digest abc", None);
+        check("Basic ???", None);
+    }
+}

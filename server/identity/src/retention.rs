@@ -1,0 +1,19 @@
+//! Retention: what has ended is removed.
+
+use base::Base;
+use chrono::{DateTime, Duration, Utc};
+
+use crate::{invitation_policy, passwords};
+
+/// Removes sessions, sign-ins, passwords and codes that have ended. Returns what could not be removed.
+pub async fn forget_old(base: &Base, now: DateTime<Utc>) -> anyhow::Result<Vec<String>> {
+    let db = base.db();
+    store::sessions::session_sweep(db, now).await?;
+    store::sign_in::sign_in_attempt_sweep(db, now).await?;
+    store::identities::identity_proposal_sweep(db, now).await?;
+    store::passwords::password_sweep(db, now - passwords::PATIENCE).await?;
+    store::oauth_clients::oauth_code_sweep(db, now - Duration::days(1)).await?;
+    // One account that cannot go is no reason to keep all else.
+    let failed = invitation_policy::sweep(base).await.err();
+    Ok(failed.map(|err| format!("could not remove accounts of expired invitations: {err}")).into_iter().collect())
+}

@@ -1,0 +1,191 @@
+//! Rights: what can be done with an app, the permissions that hold them, and what a role in a team is worth.
+
+/// What somebody wants to do with an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Can {
+    /// See that it exists, its releases, dynos, measurements and activity.
+    View,
+    /// Read its log and what its builds print.
+    Logs,
+    /// Read the values of its config vars.
+    Config,
+    /// Read and push code, release, roll back.
+    Deploy,
+    /// Scale, restart and stop dynos.
+    Scale,
+    /// Maintenance mode, log drains, features.
+    Operate,
+    /// Let others in, and say what they may.
+    Access,
+    /// Rename, lock, give away, destroy.
+    Manage,
+}
+
+impl Can {
+    /// All of them, the harmless ones first.
+    pub const ALL: [Self; 8] =
+        [Self::View, Self::Logs, Self::Config, Self::Deploy, Self::Scale, Self::Operate, Self::Access, Self::Manage];
+
+    /// `view`, `logs`, …: how answers name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Logs => "logs",
+            Self::Config => "config",
+            Self::Deploy => "deploy",
+            Self::Scale => "scale",
+            Self::Operate => "operate",
+            Self::Access => "access",
+            Self::Manage => "manage",
+        }
+    }
+}
+
+/// What can be given to a collaborator: its name, what it says, and the rights in it. The first
+/// four are Heroku's; the others are parts of them, for those who want to give less.
+pub const PERMISSIONS: [(&str, &str, &[Can]); 10] = [
+    ("view", "See the app, its releases, dynos and measurements, and read its log.", &[Can::View, Can::Logs]),
+    (
+        "deploy",
+        "Read and push code, release, roll back, read and set config vars.",
+        &[Can::View, Can::Logs, Can::Config, Can::Deploy],
+    ),
+    (
+        "operate",
+        "Scale and restart dynos, maintenance mode, log drains, features.",
+        &[Can::View, Can::Logs, Can::Scale, Can::Operate],
+    ),
+    ("manage", "Full access: rename, lock, transfer and destroy the app, add collaborators.", &Can::ALL),
+    ("status", "See the app, without its log.", &[Can::View]),
+    ("logs", "Read the log and build output.", &[Can::View, Can::Logs]),
+    ("config", "Read the values of config vars.", &[Can::View, Can::Config]),
+    ("push", "Read and push code, release, roll back, without reading config vars.", &[Can::View, Can::Deploy]),
+    ("scale", "Scale, restart and stop dynos.", &[Can::View, Can::Scale]),
+    ("access", "Add collaborators, with at most one's own permissions.", &[Can::View, Can::Access]),
+];
+
+/// A set of rights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Rights(u16);
+
+impl Rights {
+    /// Every right.
+    pub const ALL: Self = Self((1 << Can::ALL.len()) - 1);
+
+    /// Those that show something, and neither change it nor give its code away.
+    pub const TO_SEE: Self = Self(1 << Can::View as u16 | 1 << Can::Logs as u16 | 1 << Can::Config as u16);
+
+    fn of(rights: &[Can]) -> Self {
+        Self(rights.iter().fold(0, |all, can| all | 1 << *can as u16))
+    }
+
+    /// The rights in permissions. An unknown one holds none.
+    pub fn of_permissions<S: AsRef<str>>(permissions: &[S]) -> Self {
+        let known = permissions.iter().filter_map(|p| PERMISSIONS.iter().find(|(name, ..)| *name == p.as_ref()));
+        Self(known.fold(0, |all, (_, _, rights)| all | Self::of(rights).0))
+    }
+
+    /// Whether `can` is among them.
+    pub fn has(self, can: Can) -> bool {
+        self.0 & Self::of(&[can]).0 != 0
+    }
+
+    /// Whether all of `others` are among them.
+    pub fn contains(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    /// All but this one.
+    pub fn without(self, can: Can) -> Self {
+        Self(self.0 & !Self::of(&[can]).0)
+    }
+
+    /// What is in both.
+    pub fn and(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+
+    /// Their names.
+    pub fn names(self) -> Vec<&'static str> {
+        Can::ALL.into_iter().filter(|can| self.has(*can)).map(Can::name).collect()
+    }
+}
+
+/// What an account is in a team.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Admin,
+    Member,
+    Viewer,
+}
+
+impl Role {
+    /// The role of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Admin, Self::Member, Self::Viewer].into_iter().find(|role| role.name() == name)
+    }
+
+    /// `admin`, `member`, `viewer`
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+            Self::Viewer => "viewer",
+        }
+    }
+
+    /// What the role alone lets one do with an app of the team.
+    pub fn rights(self, locked: bool) -> Rights {
+        match self {
+            Self::Member | Self::Viewer if locked => Rights::default(),
+            _ => Rights::of_permissions(self.permissions()),
+        }
+    }
+
+    /// The same in Heroku's words, for an app that is not locked.
+    pub fn permissions(self) -> &'static [&'static str] {
+        match self {
+            Self::Admin => &["view", "deploy", "operate", "manage"],
+            Self::Member => &["view", "deploy", "operate"],
+            Self::Viewer => &["view"],
+        }
+    }
+}
+
+/// The permissions with which one sees an app.
+pub fn seeing() -> Vec<&'static str> {
+    PERMISSIONS.iter().filter(|(_, _, rights)| rights.contains(&Can::View)).map(|(name, ..)| *name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_permission_has_what_it_says() {
+        let check = |permissions: &[&str], expected: &str| {
+            assert_eq!(Rights::of_permissions(permissions).names().join(" "), expected, "{permissions:?}");
+        };
+        check(&[], "");
+        check(&["odd"], "");
+        check(&["view"], "view logs");
+        check(&["deploy"], "view logs config deploy");
+        check(&["operate"], "view logs scale operate");
+        check(&["manage"], "view logs config deploy scale operate access manage");
+        check(&["status"], "view");
+        check(&["config", "push"], "view config deploy");
+        check(&["scale"], "view scale");
+        check(&["access"], "view access");
+        assert!(PERMISSIONS.iter().all(|(_, _, rights)| rights.contains(&Can::View)));
+        assert_eq!(Rights::of(&Can::ALL), Rights::ALL);
+    }
+
+    #[test]
+    fn a_lock_leaves_admins_only() {
+        for (role, open, locked) in [(Role::Admin, 8, 8), (Role::Member, 6, 0), (Role::Viewer, 2, 0)] {
+            let count = |locked| role.rights(locked).names().len();
+            assert_eq!((count(false), count(true)), (open, locked), "{role:?}");
+            assert_eq!(Role::parse(role.name()), Some(role));
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Who gets in: the account of somebody of whom a provider tells, made or found, with what rules give it now.
+//!
+//! A provider is believed about addresses of its domains, at every sign-in anew: about the one that it tells, and
+//! about the one of the account. By an address alone nobody gets into an account that has a way in already.
+
+use axum::http::HeaderMap;
+use base::{Base, Change, Result, events};
+use chrono::{Duration, Utc};
+use store::{accounts, identities, identity_providers::Row, identity_providers::Rule};
+use uuid::Uuid;
+
+use super::refusal::{Refusal, Stop};
+use crate::{
+    accounts::check_address,
+    actor::Actor,
+    identity_providers::{
+        membership,
+        person::Person,
+        rules::{self, Given},
+    },
+    invitation_policy, request,
+};
+
+/// Addresses that nobody can have: an account with one is not a person's, or the first administrator's.
+const NOBODYS: [&str; 3] = [".localhost", ".invalid", "@herokumanager.com"];
+/// Whoever brings an identity says soon that it is theirs.
+const PROPOSAL: Duration = Duration::minutes(30);
+
+/// Somebody who came back from a provider.
+pub(super) struct Arrival<'a> {
+    pub base: &'a Base,
+    pub headers: &'a HeaderMap,
+    pub provider: &'a Row,
+    pub rules: &'a [Rule],
+    pub person: &'a Person,
+}
+
+impl Arrival<'_> {
+    fn actor(&self, account: accounts::Row, session: Uuid) -> Actor {
+        Actor::signed_in(self.base, account, session, request::address(self.headers))
+    }
+
+    /// Refuses an address about which the provider is not believed.
+    fn must_speak_for(&self, email: &str) -> Result<(), Stop> {
+        match rules::speaks_for(&self.provider.domains, self.rules, email) {
+            true => Ok(()),
+            false => Err(Stop::Refused(Refusal::Domain, Some(email.to_owned()))),
+        }
+    }
+
+    /// The account that is signed in, with what the rules give it now. `session` is the one that it gets.
+    pub async fn admit(&self, session: Uuid) -> Result<Uuid, Stop> {
+        let (person, provider, now) = (self.person, self.provider, Utc::now());
+        let mut tx = self.base.change().await?;
+        let known = identities::identity_by_subject(&mut *tx, provider.id, &person.subject).await?;
+        let (account, is_new) = match &known {
+            Some(known) => (self.known(&mut tx, known).await?, false),
+            None => self.by_address(&mut tx).await?,
+        };
+        self.must_speak_for(&account.email)?;
+        let actor = self.actor(account, session);
+        if is_new {
+            let email = &actor.account.email;
+            let summary = format!("Created the account {email} on its first sign-in through {}.", provider.title);
+            self.note(&actor, &mut tx, "account.create", summary).await?;
+        }
+        let was = known.as_ref().and_then(|k| serde_json::from_value::<Given>(k.given.clone()).ok());
+        let was = was.unwrap_or_default();
+        let given = membership::apply(&mut tx, &actor, &actor.account, &was, rules::given(self.rules, person)).await?;
+        let has_changed = given != was;
+        let given = serde_json::to_value(&given).map_err(anyhow::Error::new)?;
+        match known {
+            Some(known) => self.seen(&actor, &mut tx, &known, &given).await?,
+            None => self.link(&actor, &mut tx, given).await?,
+        }
+        accounts::account_signed_in(&mut *tx, actor.account.id, now).await?;
+        self.note(&actor, &mut tx, "session.create", format!("Signed in through {}.", provider.title)).await?;
+        tx.commit().await?;
+        // What they have open looks again at what it may show.
+        if has_changed {
+            self.base.rights_changed();
+        }
+        Ok(actor.account.id)
+    }
+
+    /// The account that this subject has signed in before.
+    async fn known(&self, tx: &mut sqlx::PgConnection, known: &identities::Row) -> Result<accounts::Row, Stop> {
+        let told = self.person.email.as_ref().or(known.email.as_ref());
+        if let Some(email) = told {
+            self.must_speak_for(email)?;
+        }
+        invitation_policy::hold(&mut *tx, known.account_id).await?;
+        let account = accounts::account_info(tx, known.account_id).await?;
+        account.ok_or_else(|| Stop::Refused(Refusal::Suspended, told.cloned()))
+    }
+
+    /// The account with the person's verified address, if nothing else signs it in; a new one if a rule lets them in.
+    async fn by_address(&self, tx: &mut Change) -> Result<(accounts::Row, bool), Stop> {
+        let refused = |why, email: &str| Stop::Refused(why, Some(email.to_owned()));
+        let email = self.person.email.clone().ok_or(Stop::Refused(Refusal::Address, None))?;
+        let lower = email.to_lowercase();
+        if check_address(&email).is_err() || NOBODYS.iter().any(|end| lower.ends_with(end)) {
+            return Err(refused(Refusal::Address, &email));
+        }
+        self.must_speak_for(&email)?;
+        if let Some(found) = self.standing(&mut *tx, &email).await? {
+            // Asked once more, because this one knows of those who are suspended.
+            let active = accounts::account_info(&mut **tx, found.id).await?;
+            let account = active.ok_or_else(|| refused(Refusal::Suspended, &email))?;
+            return match identities::identity_exists(&mut **tx, account.id).await? {
+                true => Err(refused(Refusal::Linked, &email)),
+                false => Ok((account, false)),
+            };
+        }
+        if !rules::lets_in(&self.provider.domains, self.provider.admits, self.rules, self.person) {
+            return Err(refused(Refusal::Unknown, &email));
+        }
+        let now = Utc::now();
+        let name = self.person.name.as_ref();
+        let name = name.map(|name| name.chars().filter(|c| !c.is_control()).take(100).collect());
+        let account = accounts::Row {
+            id: Uuid::now_v7(),
+            email,
+            name,
+            admin: false,
+            last_login: None,
+            created_at: now,
+            updated_at: now,
+        };
+        accounts::account_create(&mut **tx, &account).await?;
+        Ok((account, true))
+    }
+
+    /// The account with this address, locked; not one that was there by an invitation which is over.
+    async fn standing(&self, tx: &mut Change, email: &str) -> Result<Option<accounts::Row>, Stop> {
+        let Some(found) = accounts::account_by_email(&mut **tx, email).await? else { return Ok(None) };
+        Ok(match accounts::account_is_invited(&mut **tx, found.id).await? {
+            Some(true) if invitation_policy::expire(tx, &found).await? => None,
+            is_there => is_there.map(|_| found),
+        })
+    }
+
+    async fn seen(
+        &self,
+        actor: &Actor,
+        tx: &mut Change,
+        known: &identities::Row,
+        given: &serde_json::Value,
+    ) -> Result<()> {
+        let email = self.person.email.as_deref();
+        if known.email.as_deref() != email {
+            let [was, is] = [known.email.as_deref(), email].map(|e| e.unwrap_or("none verified"));
+            let summary = format!("The email address at {} changed from {was} to {is}.", self.provider.title);
+            self.note(actor, tx, "identity.update", summary).await?;
+        }
+        identities::identity_seen(&mut **tx, known.id, email, given, Utc::now()).await?;
+        Ok(())
+    }
+
+    async fn link(&self, actor: &Actor, tx: &mut Change, given: serde_json::Value) -> Result<()> {
+        let now = Utc::now();
+        let row = identities::Row {
+            id: Uuid::now_v7(),
+            account_id: actor.account.id,
+            provider_id: self.provider.id,
+            subject: self.person.subject.clone(),
+            email: self.person.email.clone(),
+            given,
+            created_at: now,
+            updated_at: now,
+        };
+        identities::identity_create(&mut **tx, &row).await?;
+        let summary = format!("Linked an account at {}, which verified the address.", self.provider.title);
+        self.note(actor, tx, "identity.create", summary).await
+    }
+
+    /// Keeps what somebody who is signed in has brought, until they say on their account page that it is theirs.
+    pub async fn propose(&self, account: Uuid, session: Uuid) -> Result<(), Stop> {
+        let (person, now) = (self.person, Utc::now());
+        let email = person.email.clone().ok_or(Stop::Refused(Refusal::Address, None))?;
+        self.must_speak_for(&email)?;
+        let mut tx = self.base.change().await?;
+        let found = accounts::account_info(&mut *tx, account).await?;
+        let found = found.ok_or_else(|| Stop::Refused(Refusal::Suspended, Some(email.clone())))?;
+        self.must_speak_for(&found.email)?;
+        if identities::identity_by_subject(&mut *tx, self.provider.id, &person.subject).await?.is_some() {
+            return Err(Stop::Refused(Refusal::Taken, Some(email)));
+        }
+        let row = identities::Proposal {
+            id: Uuid::now_v7(),
+            account_id: account,
+            provider_id: self.provider.id,
+            subject: person.subject.clone(),
+            email: Some(email),
+            expires_at: now + PROPOSAL,
+            created_at: now,
+            updated_at: now,
+        };
+        identities::identity_proposal_create(&mut tx, &row).await?;
+        let actor = self.actor(found, session);
+        let summary = format!("Proposed an account at {} for linking.", self.provider.title);
+        self.note(&actor, &mut tx, "identity_proposal.create", summary).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn note(&self, actor: &Actor, tx: &mut Change, action: &str, summary: String) -> Result<()> {
+        let (subject, data) = (&actor.account.email, serde_json::json!({ "provider": self.provider.name }));
+        actor.event(tx, events::New { action, subject, app: None, summary, data }).await
+    }
+}

@@ -1,0 +1,275 @@
+//! Signing in through an identity provider: there, and back. Who gets in then is in `admit`.
+//!
+//! Whoever comes back is let in only by an attempt that this browser began, for this provider, a short
+//! while ago, and that was not answered yet. Every refusal is a sentence on a page and an event. What any site can
+//! have a visitor's browser ask for is counted against nobody.
+
+mod admit;
+mod refusal;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use base::{Base, Error, Result, secrets, web::Search};
+use chrono::{Duration, Utc};
+use serde::Deserialize;
+use store::{identity_providers as provided, pages::Range};
+use tower_sessions::Session;
+use uuid::Uuid;
+
+use self::{
+    admit::Arrival,
+    refusal::{Refusal, Stop, refuse},
+};
+use crate::{identity_providers as providers, identity_providers::person::Kept, request, session_cookies};
+
+/// Whoever takes longer at the provider begins again.
+const LIFE: Duration = Duration::minutes(10);
+const PURPOSE: &str = "sign-in attempt";
+/// So many people of one office may sign in within an hour.
+const FREE_BEGINNINGS: u32 = 300;
+
+/// Where to go afterwards.
+#[derive(Deserialize)]
+pub struct StartQuery {
+    #[serde(default)]
+    next: String,
+    /// Set once the browser was sent to the console's own host.
+    #[serde(default)]
+    here: bool,
+    /// To link another identity to the account that is signed in, instead of signing in.
+    #[serde(default)]
+    link: bool,
+}
+
+/// What the provider sends the browser back with.
+#[derive(Deserialize)]
+pub struct FinishQuery {
+    code: Option<String>,
+    state: Option<String>,
+    iss: Option<String>,
+    error: Option<String>,
+}
+
+/// A path of the console, for whoever wants to go on there; anything else is not followed.
+pub(crate) fn local(next: &str) -> &str {
+    let is_path = next.starts_with('/') && !next.starts_with("//") && next.len() <= 4000;
+    // Browsers read a backslash as a slash, and skip tabs and line breaks.
+    match is_path && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {
+        true => next,
+        false => "/apps",
+    }
+}
+
+fn see(location: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::CACHE_CONTROL, "no-store")]).into_response()
+}
+
+/// `GET /sign-in-options`: what the page for signing in offers, to anybody.
+pub async fn sign_in_options(State(base): State<Base>) -> Result<Json<api::sign_in::SignInOptions>> {
+    let first = Range::longest(&provided::LIST);
+    let rows = provided::identity_provider_list(base.db(), &first).await?.rows;
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let rules = provided::identity_rule_list_of(base.db(), &ids).await?;
+    let mut shown = Vec::new();
+    for row in rows {
+        let mut domains = if row.admits { row.domains } else { Vec::new() };
+        domains.retain(|domain| domain != "*");
+        domains.extend(rules.iter().filter(|rule| rule.provider_id == row.id).filter_map(|rule| rule.domain.clone()));
+        domains.sort();
+        domains.dedup();
+        shown.push(api::sign_in::SignInProvider { name: row.name, title: row.title, kind: row.kind, domains });
+    }
+    let password = crate::passwords::policy::is_on(&base).await?;
+    Ok(Json(api::sign_in::SignInOptions { providers: shown, password }))
+}
+
+/// `GET /login/oauth/{provider}`: sends the browser to the provider.
+pub async fn sign_in_start(
+    State(base): State<Base>,
+    session: Session,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+    Search(query): Search<StartQuery>,
+) -> Result<Response> {
+    let next = local(&query.next);
+    // The cookie is for one host: the one that the provider sends the browser back to.
+    if !query.here && !is_own_host(&base, &headers) {
+        let (url, next) = (base.settings().url(), api::client::segment(next));
+        let (name, link) = (api::client::segment(&name), if query.link { "&link=true" } else { "" });
+        return Ok(see(&format!("{url}/login/oauth/{name}?here=true{link}&next={next}")));
+    }
+    if text(&headers, "sec-fetch-mode").is_some_and(|mode| mode != "navigate") {
+        return Err(Error::forbidden("This URL can only be opened as a page."));
+    }
+    let account = session_cookies::signed_in(&session).await.map(|(account, _)| account).filter(|_| query.link);
+    if query.link && account.is_none() {
+        return Ok(see("/login?next=/account"));
+    }
+    if !may_begin(&base, &headers) {
+        return refuse(&base, &headers, &name, (Refusal::Busy, None), account).await;
+    }
+    let (row, rules) = match providers::find(&base, &name).await {
+        Ok(found) => found,
+        Err(Error::Told(_)) => return Ok(Redirect::to("/login").into_response()),
+        Err(err) => return Err(err),
+    };
+    let begun = match providers::provider(&base, &row, &rules)?.begin().await {
+        Ok(begun) => begun,
+        Err(err) => {
+            tracing::warn!(provider = %row.name, "request to an identity provider failed: {err:#}");
+            return refuse(&base, &headers, &row.name, (Refusal::Provider, None), account).await;
+        }
+    };
+    let (browser, now) = (session_cookies::browser(&session).await?, Utc::now());
+    let kept = serde_json::to_vec(&begun.kept).map_err(anyhow::Error::new)?;
+    let attempt = store::sign_in::Row {
+        id: Uuid::now_v7(),
+        provider_id: row.id,
+        state_hash: secrets::hash(&begun.state),
+        browser_hash: secrets::hash(&browser),
+        secret: base.secrets().seal(PURPOSE, &kept),
+        next: next.to_owned(),
+        account_id: account,
+        expires_at: now + LIFE,
+        created_at: now,
+        updated_at: now,
+    };
+    store::sign_in::sign_in_attempt_create(base.db(), &attempt).await?;
+    Ok(see(&begun.url))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Counts a beginning. Each is kept and asks the provider: nobody begins as many as they like. Those that begin on
+/// a page of ours count apart, so that no other site uses up what a visitor has.
+fn may_begin(base: &Base, headers: &HeaderMap) -> bool {
+    let is_ours = match text(headers, "sec-fetch-site") {
+        Some(site) => ["same-origin", "none"].contains(&site),
+        // Pages of ours say where they are to ourselves alone.
+        None => text(headers, "referer").is_some_and(|from| {
+            from.strip_prefix(&request::origin(base, headers)).is_some_and(|rest| rest.starts_with('/'))
+        }),
+    };
+    let (limits, whence) = (base.rate_limits(), if is_ours { "our page at " } else { "" });
+    let begun = format!("sign-ins begun from {whence}{}", request::address(headers).unwrap_or_default());
+    let may = !limits.is_locked(&begun);
+    if may {
+        limits.failed(&begun, FREE_BEGINNINGS);
+    }
+    may
+}
+
+fn is_own_host(base: &Base, headers: &HeaderMap) -> bool {
+    let origin = request::origin(base, headers);
+    let host = origin.split_once("://").map_or("", |(_, host)| host);
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |h| h.0);
+    name.eq_ignore_ascii_case(&base.settings().domain)
+}
+
+/// `GET /login/oauth/{provider}/callback`: the browser comes back, and is signed in or refused.
+pub async fn sign_in_finish(
+    State(base): State<Base>,
+    session: Session,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+    Search(query): Search<FinishQuery>,
+) -> Result<Response> {
+    let mut linking = None;
+    match finish(&base, &session, &headers, &name, query, &mut linking).await {
+        Ok(next) => Ok(see(&next)),
+        Err(Stop::Refused(refusal, who)) => refuse(&base, &headers, &name, (refusal, who), linking).await,
+        Err(Stop::Failed(err)) => Err(err),
+    }
+}
+
+/// Returns where to go. `linking` becomes the account that is signed in here and asked for another identity.
+async fn finish(
+    base: &Base,
+    session: &Session,
+    headers: &HeaderMap,
+    name: &str,
+    query: FinishQuery,
+    linking: &mut Option<Uuid>,
+) -> Result<String, Stop> {
+    let stop = |refusal| Stop::Refused(refusal, None);
+    let (row, rules) = match providers::find(base, name).await {
+        Ok(found) => found,
+        Err(Error::Told(_)) => return Err(stop(Refusal::State)),
+        Err(err) => return Err(err.into()),
+    };
+    let (Some(state), Some(browser)) = (query.state, session_cookies::known_browser(session).await) else {
+        return Err(stop(Refusal::State));
+    };
+    let (state, browser) = (secrets::hash(&state), secrets::hash(&browser));
+    let attempt = store::sign_in::sign_in_attempt_take(base.db(), row.id, &state, &browser, Utc::now()).await?;
+    let attempt = attempt.ok_or_else(|| stop(Refusal::State))?;
+    let here = session_cookies::signed_in(session).await.filter(|(who, _)| attempt.account_id == Some(*who));
+    *linking = here.map(|(who, _)| who);
+    if query.error.is_some() {
+        return Err(stop(Refusal::Denied));
+    }
+    // Another provider's answer, brought to this address (RFC 9207).
+    if query.iss.is_some_and(|iss| iss.trim_end_matches('/') != row.issuer.trim_end_matches('/')) {
+        return Err(stop(Refusal::Answer));
+    }
+    let code = query.code.ok_or_else(|| stop(Refusal::Answer))?;
+    let kept = base.secrets().open(PURPOSE, &attempt.secret)?;
+    let kept: Kept = serde_json::from_slice(&kept).map_err(anyhow::Error::new)?;
+    let person = providers::provider(base, &row, &rules)?.identify(kept, code).await.map_err(|err| {
+        tracing::warn!(provider = %row.name, "sign-in failed: {err:#}");
+        stop(Refusal::Answer)
+    })?;
+    // As it is now: it may have been changed while it was asked.
+    let (now, rules) = providers::find(base, name).await?;
+    if (now.id, &now.issuer) != (row.id, &row.issuer) {
+        return Err(stop(Refusal::Answer));
+    }
+    let arrival = Arrival { base, headers, provider: &now, rules: &rules, person: &person };
+    match attempt.account_id {
+        None => {
+            let id = Uuid::now_v7();
+            let account = arrival.admit(id).await?;
+            session_cookies::sign_in(session, account, id, headers).await?;
+            Ok(attempt.next)
+        }
+        // Signed out since, or signed in as somebody else: nobody who is here asked for it.
+        Some(_) => {
+            let (account, id) = here.ok_or_else(|| stop(Refusal::State))?;
+            arrival.propose(account, id).await?;
+            Ok("/account".into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_elsewhere() {
+        for path in ["/apps", "/", "/apps/dusk/logs?q=a%20b", "/oauth/authorize?client_id=1&state=https://x.y"] {
+            assert_eq!(local(path), path);
+        }
+        for elsewhere in [
+            "",
+            "https://evil.com",
+            "//evil.com",
+            "/\\evil.com",
+            "\\\\evil.com",
+            "/\t/evil.com",
+            "javascript:alert(1)",
+            "/a b",
+            "/\r\nset-cookie: a=b",
+            " /apps",
+            "/ä",
+        ] {
+            assert_eq!(local(elsewhere), "/apps", "{elsewhere:?}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Why somebody is not signed in: told to them, and to the audit log.
+
+use axum::{http::HeaderMap, response::Response};
+use base::{Base, Error, Result, events};
+use uuid::Uuid;
+
+use crate::request;
+
+/// Why somebody is not let in. The word is told to the page, which has the sentence for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    State,
+    Denied,
+    Provider,
+    Answer,
+    Address,
+    Unknown,
+    Suspended,
+    Domain,
+    Linked,
+    Taken,
+    Busy,
+}
+
+impl Refusal {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Denied => "denied",
+            Self::Provider => "provider",
+            Self::Answer => "answer",
+            Self::Address => "address",
+            Self::Unknown => "unknown",
+            Self::Suspended => "suspended",
+            Self::Domain => "domain",
+            Self::Linked => "linked",
+            Self::Taken => "taken",
+            Self::Busy => "busy",
+        }
+    }
+
+    fn why(self) -> &'static str {
+        match self {
+            Self::State => "there is no matching sign-in attempt in this browser",
+            Self::Denied => "the user denied access to their identity",
+            Self::Provider => "the provider could not be reached",
+            Self::Answer => "the provider's response is not valid",
+            Self::Address => "the provider has not verified an email address",
+            Self::Unknown => "there is no account, and no rule admits the user",
+            Self::Suspended => "the account is suspended",
+            Self::Domain => "the provider is not trusted for this email domain",
+            Self::Linked => "the account uses another sign-in method and is not linked to this one",
+            Self::Taken => "the provider's account is already linked to another account",
+            Self::Busy => "too many failed attempts from this address",
+        }
+    }
+}
+
+pub(super) enum Stop {
+    /// With whoever it claims to be, once that is known.
+    Refused(Refusal, Option<String>),
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Stop {
+    fn from(err: E) -> Self {
+        Self::Failed(err.into())
+    }
+}
+
+/// Says why not: to the visitor, on the page for signing in or the one of `account`, and in the audit log.
+pub(super) async fn refuse(
+    base: &Base,
+    headers: &HeaderMap,
+    provider: &str,
+    (refusal, who): (Refusal, Option<String>),
+    account: Option<Uuid>,
+) -> Result<Response> {
+    let address = request::address(headers);
+    // What any site can have a visitor's browser do again and again, is not worth an event each time: the log is
+    // for people to read.
+    let from = address.as_deref().unwrap_or("an unknown address");
+    let is_news = match refusal {
+        Refusal::Busy => false,
+        Refusal::State => base.rate_limits().is_first(&format!("sign-ins that nobody began from {from}")),
+        _ => true,
+    };
+    if is_news {
+        let summary = format!(
+            "Rejected a sign-in of {} through {provider}: {}.",
+            who.as_deref().unwrap_or("somebody"),
+            refusal.why()
+        );
+        let data = serde_json::json!({ "reason": refusal.word(), "provider": provider });
+        let event = events::New { action: "session.refuse", subject: provider, app: None, summary, data };
+        events::event_of_visitor(base, who.as_deref(), address, event).await?;
+    }
+    let page = if account.is_some() { "account" } else { "login" };
+    Ok(super::see(&format!("/{page}?error={}&provider={}", refusal.word(), api::client::segment(provider))))
+}

@@ -1,0 +1,103 @@
+//! One-time links that sign a browser in: making one, looking at it, using it up.
+//!
+//! A browser opens addresses for many reasons: a picture in a page of an app, a preview, a
+//! restored tab. So the address of a link is a page that only asks (`app`'s `sign_in_link`), and the
+//! secret is used up by the `POST` of its button, which has to come from that page.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use base::{Base, Error, Result, credential::Credential, events, secrets, web::Created};
+use chrono::{Duration, Utc};
+use tower_sessions::Session;
+use uuid::Uuid;
+
+use crate::{actor::Actor, request, session_cookies};
+
+/// A link is typed or clicked soon, or not at all.
+const LIFE: Duration = Duration::minutes(30);
+
+/// `POST /account/sign-in-links`: for oneself.
+pub async fn sign_in_link_create(State(base): State<Base>, actor: Actor) -> Result<Created<api::sessions::SignInLink>> {
+    actor.must_be_a_person().await?;
+    let (secret, now) = (secrets::random(), Utc::now());
+    let expires_at = now + LIFE;
+    let mut tx = base.change().await?;
+    let hash = secrets::hash(&secret);
+    let (account, by) = (actor.account.id, actor.credential.token());
+    store::sessions::sign_in_link_create(&mut *tx, Uuid::now_v7(), account, by, &hash, expires_at, now).await?;
+    let summary = "Created a one-time sign-in link.".into();
+    let email = actor.account.email.clone();
+    let event =
+        events::New { action: "sign_in_link.create", subject: &email, app: None, summary, data: serde_json::json!({}) };
+    actor.event(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(Created(api::sessions::SignInLink { url: format!("{}/login/{secret}", actor.origin), expires_at }))
+}
+
+/// `GET /sign-in-links/{secret}`: whom it would sign in, and who is signed in now. Changes nothing.
+pub async fn sign_in_link_info(
+    State(base): State<Base>,
+    session: Session,
+    Path(secret): Path<String>,
+) -> Result<Response> {
+    let db = base.db();
+    let missing =
+        || Error::not_found("sign_in_link", "This link is not valid: it has expired or has already been used.");
+    let link = store::sessions::sign_in_link_info(db, &secrets::hash(&secret), Utc::now()).await?;
+    let (account, expires_at) = link.ok_or_else(missing)?;
+    let account = store::accounts::account_info(db, account).await?.ok_or_else(missing)?;
+    let signed_in_as = match session_cookies::signed_in(&session).await {
+        Some((id, _)) => store::accounts::account_info(db, id).await?.map(|other| other.email),
+        None => None,
+    };
+    let shown = api::sessions::SignInLinkInfo { email: account.email, expires_at, signed_in_as };
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(shown)).into_response())
+}
+
+/// `POST /login/{secret}`: signs the browser in, once. A plain form, so that it works without scripts.
+///
+/// Only the link's own page may send it: otherwise any page could sign a visitor in as somebody else.
+pub async fn sign_in_link_use(
+    State(base): State<Base>,
+    session: Session,
+    headers: HeaderMap,
+    Path(secret): Path<String>,
+) -> Result<Response> {
+    if !request::same_origin(&headers) {
+        return Err(Error::forbidden(
+            "This request does not come from the console. Open the link and use the button on its page.",
+        ));
+    }
+    let mut tx = base.change().await?;
+    let now = Utc::now();
+    let account = match store::sessions::sign_in_link_use(&mut *tx, &secrets::hash(&secret), now).await? {
+        Some(id) => store::accounts::account_info(&mut *tx, id).await?,
+        None => None,
+    };
+    let Some(account) = account else {
+        return Ok(Redirect::to("/login?error=link").into_response());
+    };
+    store::accounts::account_signed_in(&mut *tx, account.id, now).await?;
+    let id = Uuid::now_v7();
+    let actor = Actor {
+        credential: Credential::Session(id),
+        reach: crate::scopes::Reach::session(),
+        address: request::address(&headers),
+        origin: String::new(),
+        base: base.clone(),
+        payer: account.id,
+        account,
+    };
+    let summary = "Signed in with a one-time link.".to_owned();
+    let email = actor.account.email.clone();
+    let event =
+        events::New { action: "session.create", subject: &email, app: None, summary, data: serde_json::json!({}) };
+    actor.event(&mut tx, event).await?;
+    tx.commit().await?;
+    session_cookies::sign_in(&session, actor.account.id, id, &headers).await?;
+    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, "/apps"), (header::CACHE_CONTROL, "no-store")]).into_response())
+}

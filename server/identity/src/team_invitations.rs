@@ -1,0 +1,200 @@
+//! Team invitations: who is invited has to say yes, and can say no.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use base::{Base, Change, Error, Result, events, pages, web::Input};
+use chrono::{Duration, Utc};
+use store::team_invitations::{LIST, New, Row};
+use uuid::Uuid;
+
+use crate::{access::InTeam, actor::Actor, invitation_policy, team_members};
+
+/// An invitation that nobody takes up in this time is over; it can be sent again.
+const LIFE: Duration = Duration::days(14);
+
+fn shown(row: Row) -> api::team_invitations::TeamInvitation {
+    use api::team_members::TeamUser;
+    api::team_invitations::TeamInvitation {
+        id: row.id,
+        team: api::refs::Ref { id: row.team_id, name: row.team },
+        user: TeamUser { id: row.account_id, email: row.email, name: row.name },
+        invited_by: TeamUser {
+            id: row.invited_by.unwrap_or_default(),
+            email: row.inviter_email.unwrap_or_default(),
+            name: row.inviter_name,
+        },
+        role: row.role,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        expires_at: row.expires_at,
+    }
+}
+
+fn missing() -> Error {
+    Error::not_found("team_invitation", "Couldn't find that invitation.")
+}
+
+/// `GET /teams/{team}/invitations`
+pub async fn team_invitation_list(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(team): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    listed(&base, &headers, Some(team.id), None).await
+}
+
+/// `GET /account/team-invitations`: those to oneself.
+pub async fn team_invitation_list_own(State(base): State<Base>, actor: Actor, headers: HeaderMap) -> Result<Response> {
+    listed(&base, &headers, None, Some(actor.account.id)).await
+}
+
+async fn listed(base: &Base, headers: &HeaderMap, team: Option<Uuid>, account: Option<Uuid>) -> Result<Response> {
+    let range = pages::asked(headers, &LIST)?;
+    let page = store::team_invitations::team_invitation_list(base.db(), team, account, &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(shown)))
+}
+
+/// `PUT /teams/{team}/invitations`: invites, or renews an invitation.
+pub async fn team_invitation_save(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(team): Path<String>,
+    Input(save): Input<api::team_members::TeamMemberSave>,
+) -> Result<Json<api::team_invitations::TeamInvitation>> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    let role = team_members::role(&save.role)?.name();
+    let now = Utc::now();
+    let mut tx = base.change().await?;
+    let account = invitation_policy::bring(&mut tx, &actor, Some(team.id), &save.email).await?;
+    let member = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
+    if let Some(member) = member {
+        return Err(Error::invalid(format!("{} is already {} of the team.", account.email, member.role)));
+    }
+    if store::service_accounts::service_account_exists(&mut *tx, account.id).await? {
+        return Err(Error::invalid("A service account can only be in the team that created it."));
+    }
+    let new = New {
+        id: Uuid::now_v7(),
+        team: team.id,
+        account: account.id,
+        role,
+        invited_by: actor.account.id,
+        expires_at: now + LIFE,
+        now,
+    };
+    store::team_invitations::team_invitation_save(&mut *tx, &new).await?;
+    let summary = format!("Invited {} as {role}.", account.email);
+    note(&actor, &mut tx, "team_invitation.create", &team.name, summary, (team.id, account.id)).await?;
+    tx.commit().await?;
+    let who = account.id.to_string();
+    let row = store::team_invitations::team_invitation_of(base.db(), team.id, &who).await?;
+    Ok(Json(shown(row.ok_or_else(missing)?)))
+}
+
+async fn note(
+    actor: &Actor,
+    tx: &mut Change,
+    action: &str,
+    subject: &str,
+    summary: String,
+    (team, account): (Uuid, Uuid),
+) -> Result<()> {
+    let data = serde_json::json!({ "team": team, "account": account });
+    actor.event(tx, events::New { action, subject, app: None, summary, data }).await
+}
+
+/// Takes an invitation out of the list; an error when somebody else was quicker.
+async fn take(tx: &mut sqlx::PgConnection, row: &Row) -> Result<()> {
+    match store::team_invitations::team_invitation_delete(tx, row.id).await? {
+        true => Ok(()),
+        false => Err(missing()),
+    }
+}
+
+/// `DELETE /teams/{team}/invitations/{invitation}`: by id or address.
+pub async fn team_invitation_delete(
+    State(base): State<Base>,
+    actor: Actor,
+    Path((team, which)): Path<(String, String)>,
+) -> Result<Json<api::team_invitations::TeamInvitation>> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    let row = store::team_invitations::team_invitation_of(base.db(), team.id, &which).await?;
+    let row = row.ok_or_else(missing)?;
+    let mut tx = base.change().await?;
+    invitation_policy::hold(&mut tx, row.account_id).await?;
+    take(&mut tx, &row).await?;
+    let summary = format!("Cancelled the invitation of {}.", row.email);
+    note(&actor, &mut tx, "team_invitation.delete", &team.name, summary, (team.id, row.account_id)).await?;
+    invitation_policy::let_go(&mut tx, &actor, row.account_id).await?;
+    tx.commit().await?;
+    Ok(Json(shown(row)))
+}
+
+/// The invitation with this id, if it is the asker's.
+async fn own(base: &Base, actor: &Actor, id: &str) -> Result<Row> {
+    let id: Uuid = id.parse().map_err(|_| missing())?;
+    let row = store::team_invitations::team_invitation_info(base.db(), id).await?;
+    row.filter(|row| row.account_id == actor.account.id).ok_or_else(missing)
+}
+
+/// `GET /teams/invitations/{invitation}`: for whom it is for.
+pub async fn team_invitation_info(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<api::team_invitations::TeamInvitation>> {
+    Ok(Json(shown(own(&base, &actor, &id).await?)))
+}
+
+/// `POST /teams/invitations/{invitation}/accept`
+pub async fn team_invitation_accept(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<api::team_invitations::TeamInvitation>> {
+    let row = own(&base, &actor, &id).await?;
+    let now = Utc::now();
+    if row.expires_at < now {
+        return Err(Error::gone(format!(
+            "This invitation is no longer valid. Ask an admin of {} for another.",
+            row.team
+        )));
+    }
+    let mut tx = base.change().await?;
+    invitation_policy::hold(&mut tx, row.account_id).await?;
+    store::teams::team_lock(&mut *tx, row.team_id).await?;
+    take(&mut tx, &row).await?;
+    // What somebody became meanwhile stands: an old invitation makes nobody more, or less.
+    let member = store::team_members::team_member_info(&mut *tx, row.team_id, &row.account_id.to_string()).await?;
+    if let Some(member) = member {
+        return Err(Error::invalid(format!("You are already {} of the team {}.", member.role, row.team)));
+    }
+    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), row.team_id, row.account_id, &row.role, now)
+        .await?;
+    let summary = format!("Accepted the invitation as {}.", row.role);
+    note(&actor, &mut tx, "team_invitation.accept", &row.team, summary, (row.team_id, row.account_id)).await?;
+    tx.commit().await?;
+    base.rights_changed();
+    Ok(Json(shown(row)))
+}
+
+/// `POST /teams/invitations/{invitation}/decline`
+pub async fn team_invitation_decline(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<api::team_invitations::TeamInvitation>> {
+    let row = own(&base, &actor, &id).await?;
+    let mut tx = base.change().await?;
+    take(&mut tx, &row).await?;
+    let summary = "Declined the invitation.".to_owned();
+    note(&actor, &mut tx, "team_invitation.decline", &row.team, summary, (row.team_id, row.account_id)).await?;
+    tx.commit().await?;
+    Ok(Json(shown(row)))
+}

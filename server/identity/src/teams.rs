@@ -1,0 +1,230 @@
+//! Teams: making, renaming and removing them, and what their members may do with their apps.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use base::{
+    Base, Change, Error, Result, events,
+    names::named_id,
+    pages,
+    web::{Created, Input},
+};
+use chrono::Utc;
+use store::team_members::OnApp;
+use uuid::Uuid;
+
+use crate::{
+    access::{InTeam, Team},
+    actor::Actor,
+    invitation_policy,
+    quotas::{self, Quota},
+    rights::{Role, seeing},
+};
+
+fn shown(team: &Team) -> api::teams::Team {
+    api::teams::Team {
+        id: team.id,
+        name: team.name.clone(),
+        role: team.role().name().into(),
+        kind: "team".into(),
+        created_at: team.created_at,
+        updated_at: team.updated_at,
+        credit_card_collections: false,
+        default: false,
+        enterprise_account: None,
+        identity_provider: None,
+        membership_limit: None,
+        provisioned_licenses: false,
+        invites: team.invites,
+    }
+}
+
+/// Words that stand where a team's name does in addresses.
+const RESERVED: [&str; 3] = ["apps", "invitations", "permissions"];
+
+fn check_name(name: &str) -> Result<()> {
+    let rest = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let good = (2..=30).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(rest)
+        && !RESERVED.contains(&name);
+    if good {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "Invalid team name {name:?}: use 2 to 30 lower-case letters, digits and dashes, starting with a letter; {} are \
+         reserved.",
+        RESERVED.join(", ")
+    )))
+}
+
+fn name_taken(err: sqlx::Error, name: &str) -> Error {
+    match store::broken_constraint(&err).as_deref() {
+        Some("teams_name_key") => Error::invalid(format!("Name is already taken: {name}")),
+        Some("apps_team_fkey") => {
+            Error::conflict(format!("Team {name} still has apps. Destroy or transfer them first."))
+        }
+        _ => err.into(),
+    }
+}
+
+/// `GET /teams`
+pub async fn team_list(actor: Actor, headers: HeaderMap) -> Result<Response> {
+    let range = pages::asked(&headers, &store::teams::LIST)?;
+    let page = actor.teams(&range).await?;
+    Ok(pages::answer(&store::teams::LIST, &range, page.map(|team| shown(&team))))
+}
+
+/// `POST /teams`: whoever makes it is its admin, and pays for what it takes of the machine.
+pub async fn team_create(
+    State(base): State<Base>,
+    actor: Actor,
+    Input(create): Input<api::teams::TeamCreate>,
+) -> Result<Created<api::teams::Team>> {
+    actor.must_be_a_person().await?;
+    check_name(&create.name)?;
+    let (id, now, name) = (Uuid::now_v7(), Utc::now(), create.name.as_str());
+    let mut tx = base.change().await?;
+    quotas::admit(&mut tx, quotas::owner(Some(actor.account.id), None), Quota::Teams, 1).await?;
+    store::teams::team_create(&mut *tx, id, name, actor.account.id, now).await.map_err(|err| name_taken(err, name))?;
+    let (member, admin) = (Uuid::now_v7(), Role::Admin.name());
+    store::team_members::team_member_save(&mut *tx, member, id, actor.account.id, admin, now).await?;
+    note(&actor, &mut tx, "team.create", name, format!("Created the team {name}."), id).await?;
+    tx.commit().await?;
+    Ok(Created(shown(&actor.team(name, InTeam::See).await?)))
+}
+
+/// Writes an event about a team.
+pub async fn note(
+    actor: &Actor,
+    tx: &mut Change,
+    action: &str,
+    subject: &str,
+    summary: String,
+    team: Uuid,
+) -> Result<()> {
+    let data = serde_json::json!({ "team": team });
+    actor.event(tx, events::New { action, subject, app: None, summary, data }).await
+}
+
+/// `GET /teams/{team}`
+pub async fn team_info(actor: Actor, Path(team): Path<String>) -> Result<Json<api::teams::Team>> {
+    Ok(Json(shown(&actor.team(&team, InTeam::See).await?)))
+}
+
+/// `PATCH /teams/{team}`: its name by its admins, and by administrators of the platform whether it may invite.
+pub async fn team_update(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(team): Path<String>,
+    Input(update): Input<api::teams::TeamUpdate>,
+) -> Result<Json<api::teams::Team>> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    if let Some(invites) = update.invites.filter(|invites| *invites != team.invites) {
+        actor.must_administer()?;
+        let mut tx = base.change().await?;
+        store::teams::team_invites(&mut *tx, team.id, invites, Utc::now()).await?;
+        let word = if invites { "can" } else { "can no longer" };
+        let summary = format!("Admins of the team {} {word} invite new users.", team.name);
+        note(&actor, &mut tx, "team.update", &team.name, summary, team.id).await?;
+        tx.commit().await?;
+    }
+    if let Some(name) = update.name.filter(|name| *name != team.name) {
+        check_name(&name)?;
+        let mut tx = base.change().await?;
+        let renamed = store::teams::team_rename(&mut *tx, team.id, &name, Utc::now()).await;
+        renamed.map_err(|err| name_taken(err, &name))?;
+        store::identity_providers::identity_rules_follow_team(&mut tx, &team.name, &name).await?;
+        let summary = format!("Renamed the team {} to {name}.", team.name);
+        note(&actor, &mut tx, "team.update", &team.name, summary, team.id).await?;
+        tx.commit().await?;
+        base.changed(Uuid::nil());
+    }
+    Ok(Json(shown(&actor.team(&team.id.to_string(), InTeam::See).await?)))
+}
+
+/// `DELETE /teams/{team}`: only when it has no apps.
+pub async fn team_delete(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(team): Path<String>,
+) -> Result<Json<api::teams::Team>> {
+    let team = actor.team(&team, InTeam::Administer).await?;
+    let mut tx = base.change().await?;
+    let named = store::identity_providers::identity_provider_list_by_team(&mut *tx, &team.name).await?;
+    if !named.is_empty() {
+        return Err(Error::conflict(format!(
+            "Rules of {} add people to the team {}. Ask a platform administrator to change them first.",
+            named.join(" and "),
+            team.name
+        )));
+    }
+    let mut waiting = store::accounts::account_list_invited_by_team(&mut *tx, team.id).await?;
+    waiting.sort_by_key(|account| account.id);
+    for account in &waiting {
+        invitation_policy::hold(&mut tx, account.id).await?;
+    }
+    for bot in store::service_accounts::service_account_ids(&mut *tx, team.id).await? {
+        store::service_accounts::service_account_retire(&mut tx, bot, Utc::now()).await?;
+    }
+    store::teams::team_delete(&mut *tx, team.id).await.map_err(|err| name_taken(err, &team.name))?;
+    note(&actor, &mut tx, "team.delete", &team.name, format!("Removed the team {}.", team.name), team.id).await?;
+    for account in waiting {
+        invitation_policy::let_go(&mut tx, &actor, account.id).await?;
+    }
+    tx.commit().await?;
+    base.rights_changed();
+    Ok(Json(shown(&team)))
+}
+
+/// `GET /teams/{team}/features`: access is given app by app.
+pub async fn team_feature_list(actor: Actor, Path(team): Path<String>) -> Result<Json<Vec<serde_json::Value>>> {
+    let team = actor.team(&team, InTeam::See).await?;
+    Ok(Json(vec![serde_json::json!({
+        "id": named_id("team feature org-access-controls"),
+        "name": "org-access-controls",
+        "display_name": "Permissions per app",
+        "description": "Members have permissions per app.",
+        "doc_url": "",
+        "feedback_email": "",
+        "enabled": true,
+        "state": "general",
+        "created_at": team.created_at,
+        "updated_at": team.created_at,
+    })]))
+}
+
+/// `GET /teams/{team}/access`: every member and every app that the asker may see.
+pub async fn team_access_list(
+    State(base): State<Base>,
+    actor: Actor,
+    Path(team): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let team = actor.team(&team, InTeam::See).await?;
+    let range = pages::asked(&headers, &store::team_members::ACCESS_LIST)?;
+    let permissions = seeing();
+    let viewer = actor.viewer(&permissions);
+    let page = store::team_members::team_access_list(base.db(), team.id, &viewer, &range).await?;
+    Ok(pages::answer(&store::team_members::ACCESS_LIST, &range, page.map(access)))
+}
+
+fn access(row: OnApp) -> api::teams::TeamAccess {
+    let role = row.role.as_deref().map(|role| Role::parse(role).unwrap_or(Role::Viewer));
+    let by_role = match role {
+        Some(role) if !row.locked || role == Role::Admin => role.permissions(),
+        _ => &[],
+    };
+    // What an admin is given besides changes nothing.
+    let given = row.permissions.filter(|_| role != Some(Role::Admin));
+    api::teams::TeamAccess {
+        app: api::refs::Ref { id: row.app_id, name: row.app },
+        locked: row.locked,
+        user: api::refs::UserRef { id: row.account_id, email: row.email },
+        explicit: given.is_some(),
+        permissions: given.unwrap_or_else(|| by_role.iter().map(|p| (*p).to_owned()).collect()),
+    }
+}

@@ -1,0 +1,47 @@
+//! The values of config vars: sealed, one set for each release and the one that is current.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use base::{Result, secrets::Secrets};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::Platform;
+
+/// Seals the config of `app`.
+pub(crate) fn seal(secrets: &Secrets, app: Uuid, vars: &BTreeMap<String, String>) -> Vec<u8> {
+    let text = serde_json::to_vec(vars).expect("a map of strings always serialises");
+    secrets.seal(&format!("config {app}"), &text)
+}
+
+/// Opens what [`seal`] sealed.
+pub(crate) fn open(secrets: &Secrets, app: Uuid, sealed: &[u8]) -> anyhow::Result<BTreeMap<String, String>> {
+    let text = secrets.open(&format!("config {app}"), sealed)?;
+    serde_json::from_slice(&text).context("read the config vars")
+}
+
+/// The config vars of a release of an app.
+pub(crate) async fn of_release(platform: &Platform, app: Uuid, release: Uuid) -> Result<BTreeMap<String, String>> {
+    let sealed = store::releases::release_config(platform.db(), release).await?;
+    let sealed = sealed.context("the release is gone")?;
+    Ok(open(platform.secrets(), app, &sealed)?)
+}
+
+/// Today's config vars of an app.
+pub(crate) async fn current(platform: &Platform, app: Uuid) -> Result<BTreeMap<String, String>> {
+    let sealed = store::config_vars::config_vars_info(platform.db(), app).await?;
+    Ok(sealed.map(|s| open(platform.secrets(), app, &s)).transpose()?.unwrap_or_default())
+}
+
+/// Writes tomorrow's config vars of an app, in the transaction that makes their release.
+pub(crate) async fn save(
+    platform: &Platform,
+    tx: &mut PgConnection,
+    app: Uuid,
+    vars: &BTreeMap<String, String>,
+) -> Result<()> {
+    let sealed = seal(platform.secrets(), app, vars);
+    store::config_vars::config_vars_save(tx, app, &sealed, chrono::Utc::now()).await?;
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! The feeds that are followed.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use base::places::Places;
+use identity::{Actor, Rights};
+use serde_json::Value;
+use tokio::{sync::watch, task::AbortHandle};
+use uuid::Uuid;
+
+/// What a feed shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Shown {
+    /// All apps that the asker may see.
+    Apps,
+    /// One app.
+    App(Uuid),
+    /// What the machinery does.
+    Platform,
+}
+
+/// Those who are shown the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub shown: Shown,
+    account: Uuid,
+    is_admin: bool,
+    rights: Rights,
+    /// With what they came and where, for what has addresses in it.
+    opened: Option<(Uuid, String)>,
+}
+
+impl Key {
+    pub(super) fn of(actor: &Actor, shown: Shown) -> Self {
+        let opened = matches!(shown, Shown::App(_)).then(|| (actor.credential.id(), actor.origin.clone()));
+        let (account, is_admin) = (actor.account.id, actor.account.admin);
+        Self { shown, account, is_admin, rights: actor.reach.rights(), opened }
+    }
+}
+
+/// What a feed says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Said {
+    /// Nothing yet.
+    Nothing,
+    Value(Arc<Value>),
+    /// There is too much to be shown again and again.
+    End,
+    Failed(api::Error),
+}
+
+/// Each with what keeps it.
+pub(super) type Open = HashMap<Key, (watch::Sender<Said>, AbortHandle)>;
+
+/// The feeds that are followed, and places for whoever follows anything.
+pub(crate) struct Feeds {
+    subscriptions: Places,
+    pub(super) turns: Places,
+    open: Mutex<Open>,
+}
+
+impl Default for Feeds {
+    fn default() -> Self {
+        let subscriptions = Places::new("live subscriptions", 256, 0, 25_600);
+        // Fewer than there are connections to the database; all that one payer follows may wait.
+        let turns = Places::new("live updates", 2, 1000, 8);
+        Self { subscriptions, turns, open: Mutex::default() }
+    }
+}
+
+impl Feeds {
+    /// Places to follow something on a socket.
+    pub(super) fn subscriptions(&self) -> &Places {
+        &self.subscriptions
+    }
+
+    /// Takes a feed out that nobody follows: nobody comes to it any more then.
+    pub(super) fn is_left(&self, key: &Key, feed: &watch::Sender<Said>) -> bool {
+        let mut open = self.open();
+        let is_left = feed.receiver_count() == 0;
+        if is_left {
+            open.remove(key);
+        }
+        is_left
+    }
+
+    pub(super) fn open(&self) -> std::sync::MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

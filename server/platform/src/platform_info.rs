@@ -1,0 +1,83 @@
+//! What the machinery of the platform does, for its administrators.
+
+use axum::{Json, extract::State};
+use base::Result;
+use identity::Actor;
+
+use crate::Platform;
+
+/// `GET /platform`
+pub async fn platform_info(
+    State(platform): State<Platform>,
+    actor: Actor,
+) -> Result<Json<api::platform::PlatformInfo>> {
+    actor.must_administer()?;
+    Ok(Json(info(&platform).await?))
+}
+
+/// What the machinery does. Also a topic of `/live`.
+pub(crate) async fn info(platform: &Platform) -> Result<api::platform::PlatformInfo> {
+    let jobs = store::jobs::job_list(platform.db()).await?.into_iter().map(|row| api::platform::JobInfo {
+        id: row.id,
+        kind: row.kind,
+        subject: row.subject,
+        state: row.state,
+        attempt: row.attempt,
+        crashes: row.crashes,
+        run_at: row.run_at,
+        error: row.error,
+        created_at: row.created_at,
+    });
+    let reconcilers = platform.background().seen().into_iter().map(|seen| api::platform::ReconcilerInfo {
+        name: seen.name.into(),
+        runs: seen.runs,
+        last_run_at: seen.last_run_at,
+        duration_ms: u64::try_from(seen.duration.as_millis()).unwrap_or(u64::MAX),
+        done: seen.report.done,
+        failed: seen.report.failed,
+    });
+    let disk = disk(platform);
+    Ok(api::platform::PlatformInfo {
+        version: env!("CARGO_PKG_VERSION").into(),
+        started_at: platform.started_at(),
+        url: platform.config().url(),
+        jobs: jobs.collect(),
+        reconcilers: reconcilers.collect(),
+        checks: checks(platform, disk).await,
+        disk,
+    })
+}
+
+fn disk(platform: &Platform) -> api::platform::DiskInfo {
+    match nix::sys::statvfs::statvfs(&platform.config().data) {
+        Ok(s) => api::platform::DiskInfo {
+            total: s.blocks() * s.fragment_size(),
+            free: s.blocks_available() * s.fragment_size(),
+        },
+        Err(_) => api::platform::DiskInfo::default(),
+    }
+}
+
+async fn checks(platform: &Platform, disk: api::platform::DiskInfo) -> Vec<api::platform::Check> {
+    let check = |name: &str, ok: bool, detail: String| api::platform::Check { name: name.into(), ok, detail };
+    let router = platform.router().version().await;
+    let gigabytes = |n: u64| format!("{:.1} GB", n as f64 / f64::from(1 << 30));
+    vec![
+        check(
+            "Disk",
+            disk.free > disk.total / 20 && disk.free > 2 << 30,
+            format!(
+                "{} of {} free. Below 5 % or 2 GB, builds and databases are at risk: remove old apps or add space.",
+                gigabytes(disk.free),
+                gigabytes(disk.total)
+            ),
+        ),
+        check("Database", true, "The platform's database is responding.".into()),
+        match router {
+            Ok(_) => check("Router", true, "The router is responding.".into()),
+            Err(err) => {
+                check("Router", false, format!("The router is not responding: {err}. It is restarted automatically."))
+            }
+        },
+    ]
+}

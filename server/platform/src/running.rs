@@ -1,0 +1,39 @@
+//! What runs in this process.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// What runs in this process, to be cancelled.
+#[derive(Default)]
+pub(crate) struct Running(Mutex<HashMap<Uuid, CancellationToken>>);
+
+impl Running {
+    /// The token that cancels one of them; made on first use. Read its row afterwards: what was cancelled before is
+    /// not cancelled by the token.
+    pub fn token(&self, id: Uuid) -> CancellationToken {
+        self.all().entry(id).or_default().clone()
+    }
+
+    /// Forgets what has ended.
+    pub fn forget(&self, id: Uuid) {
+        self.all().remove(&id);
+    }
+
+    pub fn ids(&self) -> Vec<Uuid> {
+        self.all().iter().filter(|(_, token)| !token.is_cancelled()).map(|(id, _)| *id).collect()
+    }
+
+    pub fn cancel(&self, ids: &[Uuid]) {
+        let all = self.all();
+        ids.iter().filter_map(|id| all.get(id)).for_each(CancellationToken::cancel);
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Uuid, CancellationToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,163 @@
+//! Apps of teams: making them, locking them, and giving apps to teams and to their members.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use base::{
+    Error, Result, events,
+    web::{Created, Input},
+};
+use chrono::Utc;
+use identity::{Actor, App, Can, InTeam, Rights, Role, quotas, team_members};
+use store::apps::Filter;
+
+use crate::{Platform, app_refs, apps};
+
+/// `GET /teams/{team}/apps`
+pub async fn team_app_list(actor: Actor, Path(team): Path<String>, headers: HeaderMap) -> Result<Response> {
+    let team = actor.team(&team, InTeam::See).await?;
+    apps::listed(&actor, &headers, &Filter { team: Some(team.id), ..Filter::default() }).await
+}
+
+/// `POST /teams/apps`
+pub async fn team_app_create(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Input(create): Input<api::teams::TeamAppCreate>,
+) -> Result<Created<api::apps::App>> {
+    let team = match create.team.filter(|_| create.personal != Some(true)) {
+        Some(team) => Some(actor.team(&team, InTeam::Create).await?),
+        None => {
+            actor.must_be_a_person().await?;
+            None
+        }
+    };
+    let locked = team.is_some() && create.locked == Some(true);
+    apps::make(&platform, &actor, create.app, team.as_ref(), locked).await.map(Created)
+}
+
+/// `GET /teams/apps/{app}`
+pub async fn team_app_info(actor: Actor, Path(app): Path<String>) -> Result<Json<api::apps::App>> {
+    let app = actor.app(&app, Can::View).await?;
+    Ok(Json(apps::shown(&app, &actor)))
+}
+
+/// `PATCH /teams/apps/{app}`: locks an app, or gives it to a team or, from a team, to a member.
+pub async fn team_app_update(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(app): Path<String>,
+    Input(update): Input<api::teams::TeamAppUpdate>,
+) -> Result<Json<api::apps::App>> {
+    let app = actor.app(&app, Can::Manage).await?;
+    if let Some(locked) = update.locked.filter(|locked| *locked != app.locked) {
+        lock(&platform, &actor, &app, locked).await?;
+    }
+    if let Some(owner) = update.owner {
+        give(&platform, &actor, &app, &owner).await?;
+    }
+    // Whoever gave it away may not see it any more.
+    let row = store::apps::app_info(platform.db(), app.id).await?.ok_or_else(Error::no_app)?;
+    platform.rights_changed();
+    platform.changed(row.id);
+    Ok(Json(apps::shown(&row, &actor)))
+}
+
+async fn lock(platform: &Platform, actor: &Actor, app: &App, locked: bool) -> Result<()> {
+    if app.team_id.is_none() {
+        return Err(Error::invalid(format!("App {} belongs to a person, so it cannot be locked.", app.name)));
+    }
+    // Without the lock, members have what their role gives.
+    app.must_have(if locked { Rights::default() } else { Role::Member.rights(false) })?;
+    let mut tx = platform.change().await?;
+    let mut row = app_refs::locked(&mut tx, app.id).await?;
+    row.locked = locked;
+    store::apps::app_update(&mut *tx, &row, Utc::now()).await?;
+    let summary = format!("{} the app for members of the team.", if locked { "Locked" } else { "Unlocked" });
+    let data = serde_json::json!({ "locked": locked });
+    let event = events::New { action: "app.lock", subject: &app.name, app: Some(app.id), summary, data };
+    actor.event(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn give(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Result<()> {
+    let (account, team, to) = if owner == "~" || owner.contains('@') {
+        let person = heir(platform, actor, app, owner).await?;
+        (Some(person.id), None, person.email)
+    } else {
+        let team = actor.team(owner, InTeam::Create).await?;
+        (None, Some(team.id), format!("the team {}", team.name))
+    };
+    if (account, team) == (app.owner_id, app.team_id) {
+        return Ok(());
+    }
+    app.must_have(Rights::ALL)?;
+    let mut tx = platform.change().await?;
+    let now = app_refs::locked(&mut tx, app.id).await?;
+    if (now.owner_id, now.team_id) != (app.owner_id, app.team_id) {
+        return Err(Error::conflict(format!("The owner of app {} has just changed.", app.name)));
+    }
+    store::apps::app_give(&mut *tx, app.id, account, team, Utc::now()).await?;
+    quotas::admit_all(&mut tx, quotas::owner(account, team)).await?;
+    store::app_transfers::app_transfer_delete_pending(&mut *tx, app.id).await?;
+    // Those whom one team let in are not let in by another, nor by a person.
+    if app.team_id.is_some() {
+        store::collaborators::collaborator_delete_all(&mut *tx, app.id).await?;
+    }
+    let data = serde_json::json!({ "owner": account, "team": team });
+    let summary = format!("Transferred the app to {to}.");
+    let event = events::New { action: "app.transfer", subject: &app.name, app: Some(app.id), summary, data };
+    actor.event(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The person whom a team's app can be given to without asking: the asker, or a member of the team.
+async fn heir(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Result<store::accounts::Row> {
+    let db = platform.db();
+    let person = match owner {
+        "~" => Some(actor.account.clone()),
+        email => store::accounts::account_by_email(db, email).await?,
+    };
+    let Some(person) = person else {
+        return Err(Error::invalid(format!("There is no account {owner}. Add it to the team first.")));
+    };
+    let Some(team) = app.team_id else {
+        if app.owner_id == Some(person.id) {
+            return Ok(person);
+        }
+        return Err(Error::invalid(format!(
+            "App {} belongs to a person. Transfer it with POST /account/app-transfers, which {} has to accept.",
+            app.name, person.email
+        )));
+    };
+    if person.id == actor.account.id {
+        actor.must_be_a_person().await?;
+        return Ok(person);
+    }
+    if store::accounts::account_is_invited(db, person.id).await? == Some(true) {
+        return Err(Error::invalid(format!("{} has not signed in yet and so cannot own apps.", person.email)));
+    }
+    let member = store::team_members::team_member_info(db, team, &person.id.to_string()).await?;
+    match member {
+        Some(member) if member.service.is_none() => Ok(person),
+        _ => Err(Error::invalid(format!("{} is not a member of the app's team.", person.email))),
+    }
+}
+
+/// `GET /teams/{team}/members/{member}/apps`: the apps that a member was let into one by one.
+pub async fn team_member_app_list(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path((team, who)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let team = actor.team(&team, InTeam::See).await?;
+    let member = team_members::find(&platform, &team, &who).await?;
+    let filter = Filter { team: Some(team.id), collaborator: Some(member.account_id), ids: None };
+    apps::listed(&actor, &headers, &filter).await
+}

@@ -1,0 +1,24 @@
+//! What dynos use of the machine, as of the newest sample.
+
+use std::{collections::BTreeMap, sync::RwLock};
+
+use api::dynos::DynoUsage;
+use uuid::Uuid;
+
+/// What the newest sample says of each run of a dyno.
+#[derive(Default)]
+pub(crate) struct Usages(RwLock<BTreeMap<Uuid, DynoUsage>>);
+
+impl Usages {
+    /// `None` until its CPU is known: from the first sample of one that is new, from the second of one that
+    /// went on while this process was started again.
+    pub(crate) fn of(&self, run: Uuid) -> Option<DynoUsage> {
+        self.0.read().ok()?.get(&run).copied()
+    }
+
+    pub(crate) fn replace(&self, usages: BTreeMap<Uuid, DynoUsage>) {
+        if let Ok(mut known) = self.0.write() {
+            *known = usages;
+        }
+    }
+}
