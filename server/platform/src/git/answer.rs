@@ -9,7 +9,7 @@ use futures::{future::BoxFuture, stream};
 use tokio::{io::AsyncReadExt as _, net::unix::pipe::Receiver};
 use worker::Worker;
 
-use super::{body::Refusal, repositories::Writing};
+use super::{body::Refusal, handle::Writing};
 
 /// What the reader of the request's body leaves.
 #[derive(Default)]

@@ -1,45 +1,17 @@
 //! Commits as they are shown: what strangers wrote, as one line of bounded length.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use anyhow::{Context as _, anyhow};
 use api::harmless;
-use base::{Result, recent::Recent};
+use base::Result;
 use uuid::Uuid;
 
-use super::{inside, is_id, plumbing, repositories};
+use super::{inside, is_id, paths, plumbing};
 use crate::Platform;
-
-/// Answers that are kept at least, each of some 100 commits at most.
-const REMEMBERED: usize = 200;
 
 /// Characters of a subject that are kept.
 pub(super) const SUBJECT: usize = 200;
 /// Characters of an author's name that are kept.
 const AUTHOR: usize = 100;
-
-/// Commits that a question is about: an app's, from one to another, and how many at most.
-type Between = (Uuid, Option<String>, String, usize);
-
-/// Answers that were found before: what lies between two commits never changes.
-pub(super) struct Histories(Mutex<Recent<Between, Arc<[api::releases::Commit]>>>);
-
-impl Default for Histories {
-    fn default() -> Self {
-        Self(Mutex::new(Recent::new(REMEMBERED)))
-    }
-}
-
-impl Histories {
-    fn known(&self, between: &Between) -> Option<Vec<api::releases::Commit>> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(between).map(|commits| commits.to_vec())
-    }
-
-    fn remember(&self, between: Between, commits: &[api::releases::Commit]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(between, commits.into());
-    }
-}
 
 /// The commits that are in `to` and not in `from`, newest first, at most `most`. `payer` waits for a place, unless
 /// the answer is known. An error when there are no such commits.
@@ -62,7 +34,7 @@ pub(crate) async fn commits(
     if let Some(known) = histories.known(&between) {
         return Ok(known);
     }
-    let repository = repositories::path(platform, app);
+    let repository = paths::path(platform, app);
     if !tokio::fs::try_exists(&repository).await? {
         return Err(anyhow!("the app does not have a repository").into());
     }
@@ -104,19 +76,6 @@ mod tests {
         assert_eq!(line("äöüß", 4), "äöüß");
         assert_eq!(line("äöüßx", 4), "äöü…");
         assert_eq!(line(&"x".repeat(1 << 20), 200).chars().count(), 200);
-    }
-
-    #[test]
-    fn what_lies_between_two_commits_is_asked_for_once() {
-        let histories = Histories::default();
-        let between = |app| (app, None, "a".repeat(40), 100);
-        let at = chrono::DateTime::from_timestamp(0, 0).unwrap();
-        let commits = [api::releases::Commit { id: "a".repeat(40), subject: "Add".into(), author: "Ada".into(), at }];
-        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        assert_eq!(histories.known(&between(one)), None);
-        histories.remember(between(one), &commits);
-        assert_eq!(histories.known(&between(one)).as_deref(), Some(&commits[..]));
-        assert_eq!(histories.known(&between(other)), None, "an app's is its own");
     }
 
     #[test]

@@ -7,11 +7,7 @@ use identity::Actor;
 use uuid::Uuid;
 use worker::Work;
 
-use super::{
-    hook::Push,
-    plumbing, push,
-    repositories::{Repositories, ensure},
-};
+use super::{handle::Repositories, hook::Push, plumbing, push, repositories::ensure};
 use crate::Platform;
 
 const BRANCH: &str = "refs/heads/main";

@@ -1,120 +1,30 @@
-//! Sweeps out what killed processes left in repositories, and has git pack them.
+//! Housekeeping: repositories are swept and packed now and then.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime},
-};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
 use background::{Reconciler, Report};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use worker::{Errand, Given, Lines, Work};
+use worker::{Lines, Work};
 
 use super::{
-    plumbing::{self, REPOSITORY, git, order},
-    repositories::{self, Repositories},
+    handle::Repositories,
+    paths,
+    plumbing::{git, order},
+    repositories,
+    sweep::entries,
 };
 use crate::Platform;
 
-/// git holds a lock for moments. An older one was left behind.
-const LOCK: Duration = Duration::from_secs(60);
 /// A repository with as many packs is packed anew.
 const MANY_PACKS: usize = 40;
 /// How long that may take.
 const PACKING: Duration = Duration::from_secs(1800);
 
-/// Removes what is left of a git that was killed.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Sweep {
-    /// Whether nobody is at work in the repository.
-    alone: bool,
-}
-
-impl Errand for Sweep {
-    const NAME: &'static str = "git_sweep";
-    type Answer = Result<(), String>;
-
-    fn run(self, _: Given) -> Self::Answer {
-        self.sweep(Path::new(REPOSITORY)).map_err(|e| e.to_string())
-    }
-}
-
-/// Whether git calls the folder so, among its objects, in which it has those of a push that is not done.
-pub(super) fn is_incoming(name: &str) -> bool {
-    name.starts_with("incoming-") || name.starts_with("tmp_")
-}
-
-impl Sweep {
-    fn sweep(&self, repository: &Path) -> std::io::Result<()> {
-        let objects = repository.join("objects");
-        for folder in [repository.to_owned(), objects.join("info"), objects.join("pack")] {
-            self.sweep_locks(&folder)?;
-            self.sweep_unfinished(&folder)?;
-        }
-        let mut refs = vec![repository.join("refs")];
-        while let Some(folder) = refs.pop() {
-            self.sweep_locks(&folder)?;
-            refs.extend(entries(&folder)?.into_iter().filter(|path| path.is_dir() && !path.is_symlink()));
-        }
-        if !self.alone {
-            return Ok(());
-        }
-        for path in entries(&objects)? {
-            let name = name(&path);
-            match is_incoming(&name) {
-                true => trees::remove(&path)?,
-                false if name.len() == 2 => self.sweep_unfinished(&path)?,
-                false => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes locks, which no ref can be called like.
-    fn sweep_locks(&self, folder: &Path) -> std::io::Result<()> {
-        let locks = entries(folder)?.into_iter().filter(|path| name(path).ends_with(".lock") && !path.is_dir());
-        locks.filter(|path| self.alone || is_old(path)).try_for_each(fs::remove_file)
-    }
-
-    /// Removes files that somebody was writing.
-    fn sweep_unfinished(&self, folder: &Path) -> std::io::Result<()> {
-        let begins = ["tmp_", ".tmp-", "shallow_", "gc.pid"];
-        let is_left = |name: &str| begins.iter().any(|begin| name.starts_with(begin)) || name.ends_with(".keep");
-        let left = entries(folder)?.into_iter().filter(|path| is_left(&name(path)) && !path.is_dir());
-        left.filter(|_| self.alone).try_for_each(fs::remove_file)
-    }
-}
-
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// What is in a folder, which need not be there.
-fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    match fs::read_dir(folder) {
-        Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(err) => Err(err),
-    }
-}
-
-fn is_old(path: &Path) -> bool {
-    let changed = fs::symlink_metadata(path).and_then(|meta| meta.modified());
-    changed.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > LOCK))
-}
-
-/// Sweeps a repository; `alone` says that nobody is at work in it.
-pub(super) async fn sweep(platform: &Platform, app: Uuid, alone: bool) -> anyhow::Result<()> {
-    let repository = repositories::ensure(platform, app).await?;
-    plumbing::ask(platform, &repository, &Sweep { alone }).await.context("sweep the repository")
-}
-
 /// Packs a repository that has come to consist of many packs. Only one at a time is packed.
 pub(super) async fn pack(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
-    let repository = repositories::path(platform, app);
+    let repository = paths::path(platform, app);
     let is_pack = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "pack");
     if entries(&repository.join("objects/pack"))?.iter().filter(|path| is_pack(path)).count() < MANY_PACKS {
         return Ok(());
@@ -147,57 +57,5 @@ impl Reconciler for Housekeeping {
             }
         }
         Ok(report)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A repository with these files, swept; what is left.
-    fn swept(alone: bool, files: &[&str]) -> Vec<String> {
-        let dir = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = dir.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
-        }
-        Sweep { alone }.sweep(dir.path()).unwrap();
-        files.iter().filter(|file| dir.path().join(file).exists()).map(|file| (*file).to_owned()).collect()
-    }
-
-    #[test]
-    fn what_the_killed_left_is_removed_and_what_counts_is_kept() {
-        let kept = [
-            "HEAD",
-            "refs/heads/main",
-            "refs/heads/tmp_name",
-            "refs/tags/v1.keep",
-            "objects/ab/cdef",
-            "objects/pack/pack-1.pack",
-            "objects/pack/pack-1.idx",
-            "shallow",
-        ];
-        let left = [
-            "HEAD.lock",
-            "packed-refs.lock",
-            "refs/heads/main.lock",
-            "refs/heads/a/b/c.lock",
-            "objects/tmp_objdir-incoming-x/pack/tmp_pack_1",
-            "objects/incoming-y/ab/c",
-            "objects/ab/tmp_obj_1",
-            "objects/pack/tmp_idx_1",
-            "objects/pack/.tmp-1-pack-x.pack",
-            "objects/pack/pack-1.keep",
-            "shallow_Xa12b3",
-            "gc.pid",
-        ];
-        assert_eq!(swept(true, &[&kept[..], &left[..]].concat()), kept);
-    }
-
-    #[test]
-    fn what_a_push_under_way_needs_is_kept() {
-        let needed = ["refs/heads/main.lock", "objects/tmp_objdir-incoming-x/pack/tmp_pack_1", "objects/pack/x.keep"];
-        assert_eq!(swept(false, &needed), needed);
     }
 }

@@ -18,9 +18,10 @@ use worker::{Limits, Lines, Order, Program, Work};
 use super::{
     answer::{Heard, Seat, Served, Told, clone_refused, push_refused},
     body::{Bounds, Incoming, Refusal},
+    handle::{Repositories, Writing},
     hook, housekeeping, limits, plumbing,
     push::{self, Held},
-    repositories::{Repositories, Writing, ensure},
+    repositories::ensure,
     room::{Room, must_have_room},
 };
 use crate::Platform;

@@ -15,16 +15,21 @@ mod body;
 mod commands;
 mod commits;
 mod files;
+mod handle;
+mod histories;
 pub mod hook;
 mod housekeeping;
 mod http;
 mod inside;
 mod inspection;
 mod limits;
+mod paths;
 mod plumbing;
 mod push;
 mod repositories;
 mod room;
+mod rooms;
+mod sweep;
 
 use std::path::Path;
 
@@ -32,10 +37,7 @@ use anyhow::{Context as _, anyhow, bail};
 use uuid::Uuid;
 
 pub(crate) use self::{
-    commits::commits,
-    files::deploy_files,
-    housekeeping::Housekeeping,
-    repositories::{Repositories, prepare},
+    commits::commits, files::deploy_files, handle::Repositories, housekeeping::Housekeeping, repositories::prepare,
 };
 pub use self::{
     http::{info_refs, receive_pack, upload_pack},
@@ -51,7 +53,7 @@ pub(crate) fn errands(errands: worker::Errands) -> worker::Errands {
         .with::<inside::Inspect>()
         .with::<inside::Move>()
         .with::<inside::Commits>()
-        .with::<housekeeping::Sweep>()
+        .with::<sweep::Sweep>()
 }
 
 /// The branches that are deployed. No other ref is, whatever it looks like.

@@ -70,7 +70,7 @@ pub(super) fn order(platform: &Platform, repository: &Path, work: Work) -> Order
     Order {
         work,
         user: worker::GIT,
-        shows: vec![Shown::write(repository, REPOSITORY), Shown::read(super::repositories::hooks(&config.data), HOOKS)],
+        shows: vec![Shown::write(repository, REPOSITORY), Shown::read(super::paths::hooks(&config.data), HOOKS)],
         network: Network::None,
         limits: Limits {
             memory_bytes: config.git.memory_bytes,

@@ -5,76 +5,24 @@
 //! leaves behind can be told from what a living one needs only when none is at work.
 
 use std::{
-    collections::HashMap,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown},
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::atomic::Ordering,
 };
 
 use anyhow::{Context as _, anyhow};
-use base::places::Places;
 use uuid::Uuid;
-use worker::{Work, Workers};
+use worker::Work;
 
 use super::{
-    commits::Histories,
-    housekeeping, limits,
-    plumbing::{git, order},
-    room::Rooms,
+    handle::{Repositories, Writing},
+    paths::{folder, hooks, path},
+    plumbing::{self, git, order},
+    sweep::{Sweep, is_incoming},
 };
 use crate::Platform;
 
-/// Who is at work in which repository, and what starts them.
-pub(crate) struct Repositories {
-    workers: Workers,
-    uses: Mutex<HashMap<Uuid, Arc<Use>>>,
-    rooms: Rooms,
-    places: Places,
-    questions: Places,
-    histories: Histories,
-    pub(super) cleaning: tokio::sync::Mutex<()>,
-}
-
-/// The use of one repository.
-#[derive(Default)]
-struct Use {
-    /// Held while it is swept and somebody waits to write.
-    gate: tokio::sync::Mutex<()>,
-    writers: AtomicUsize,
-    /// Whether nothing was left in it by somebody who was killed.
-    is_clean: AtomicBool,
-}
-
 impl Repositories {
-    pub fn new() -> anyhow::Result<Self> {
-        let workers = Workers::new().context("set up the workers")?;
-        Ok(Self {
-            workers,
-            uses: Mutex::default(),
-            rooms: Rooms::default(),
-            places: Places::new("clones and pushes", limits::AT_ONCE, 0, limits::AT_ONCE_OF_ALL),
-            questions: Places::new("repository reads", limits::QUESTIONS, 32, limits::QUESTIONS_OF_ALL),
-            histories: Histories::default(),
-            cleaning: tokio::sync::Mutex::default(),
-        })
-    }
-
-    /// What pushes under way may bring.
-    pub(super) fn rooms(&self) -> &Rooms {
-        &self.rooms
-    }
-
-    pub fn workers(&self) -> &Workers {
-        &self.workers
-    }
-
-    fn of(&self, app: Uuid) -> Arc<Use> {
-        self.uses.lock().unwrap_or_else(PoisonError::into_inner).entry(app).or_default().clone()
-    }
-
     /// Says that somebody is going to write into the repository of an app, once what others left
     /// there is swept out.
     pub async fn write(platform: &Platform, app: Uuid) -> anyhow::Result<Writing> {
@@ -82,12 +30,12 @@ impl Repositories {
         let gate = used.gate.lock().await;
         if !used.is_clean.load(Ordering::SeqCst) {
             let alone = used.writers.load(Ordering::SeqCst) == 0;
-            housekeeping::sweep(platform, app, alone).await?;
+            sweep(platform, app, alone).await?;
             used.is_clean.store(alone, Ordering::SeqCst);
         }
         used.writers.fetch_add(1, Ordering::SeqCst);
         drop(gate);
-        Ok(Writing { used, well: false })
+        Ok(Writing::new(used))
     }
 
     /// Sweeps the repository of an app, unless somebody is at work in it.
@@ -97,61 +45,10 @@ impl Repositories {
         if used.writers.load(Ordering::SeqCst) > 0 {
             return Ok(());
         }
-        housekeeping::sweep(platform, app, true).await?;
+        sweep(platform, app, true).await?;
         used.is_clean.store(true, Ordering::SeqCst);
         Ok(())
     }
-
-    /// Places to clone and to push.
-    pub fn places(&self) -> &Places {
-        &self.places
-    }
-
-    /// Places to ask a repository something, for requests that do nothing else.
-    pub fn questions(&self) -> &Places {
-        &self.questions
-    }
-
-    /// What commits lie between two others, as it was found before.
-    pub(super) fn histories(&self) -> &Histories {
-        &self.histories
-    }
-}
-
-/// Somebody writes into a repository. Dropped without [`Writing::ended_well`], they were killed,
-/// and what they left has to be swept out.
-pub(crate) struct Writing {
-    used: Arc<Use>,
-    well: bool,
-}
-
-impl Writing {
-    pub fn ended_well(mut self) {
-        self.well = true;
-    }
-}
-
-impl Drop for Writing {
-    fn drop(&mut self) {
-        if !self.well {
-            self.used.is_clean.store(false, Ordering::SeqCst);
-        }
-        self.used.writers.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// The repository of an app.
-pub(super) fn path(platform: &Platform, app: Uuid) -> PathBuf {
-    folder(&platform.config().data).join(format!("{app}.git"))
-}
-
-fn folder(data: &Path) -> PathBuf {
-    data.join("git")
-}
-
-/// The hooks that all repositories share.
-pub(super) fn hooks(data: &Path) -> PathBuf {
-    folder(data).join("hooks")
 }
 
 /// Writes the hooks, and gives repositories of an older version to git's user.
@@ -231,7 +128,7 @@ pub(super) async fn size(repository: &Path) -> u64 {
         while let Some(folder) = open.pop() {
             for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
                 let Ok(meta) = entry.metadata() else { continue };
-                if folder == objects && housekeeping::is_incoming(&entry.file_name().to_string_lossy()) {
+                if folder == objects && is_incoming(&entry.file_name().to_string_lossy()) {
                     continue;
                 }
                 total += ENTRY + meta.blocks() * 512;
@@ -256,4 +153,10 @@ pub(super) async fn note_size(platform: &Platform, app: Uuid) -> anyhow::Result<
 pub(super) fn all(data: &Path) -> Vec<Uuid> {
     let entries = std::fs::read_dir(folder(data)).into_iter().flatten().flatten();
     entries.filter_map(|e| e.file_name().to_str()?.strip_suffix(".git")?.parse().ok()).collect()
+}
+
+/// Sweeps a repository; `alone` says that nobody is at work in it.
+async fn sweep(platform: &Platform, app: Uuid, alone: bool) -> anyhow::Result<()> {
+    let repository = ensure(platform, app).await?;
+    plumbing::ask(platform, &repository, &Sweep { alone }).await.context("sweep the repository")
 }

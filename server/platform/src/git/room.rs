@@ -4,14 +4,18 @@
 //! and each owner, so that many at once bring no more than one after the other could. A push takes room in steps, a
 //! little ahead of its bytes: one that is slow, or never sends what it could, keeps none from others.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use base::{Error, Result, error::is_disk_full};
 use identity::quotas::{self, Quota};
 use store::quotas::Owner;
 use uuid::Uuid;
 
-use super::{limits::GitLimits, repositories};
+use super::{
+    limits::GitLimits,
+    paths, repositories,
+    rooms::{Rooms, Taken},
+};
 use crate::Platform;
 
 /// The largest step, and the part of what is free that one has at most.
@@ -19,44 +23,6 @@ const STEP: u64 = 16 << 20;
 const PART: u64 = 8;
 /// Less than this is no step.
 const LEAST: u64 = 64 << 10;
-
-/// What pushes under way may bring.
-#[derive(Clone, Default)]
-pub(crate) struct Rooms(Arc<Mutex<Vec<Taken>>>);
-
-#[derive(Clone, Copy)]
-struct Taken {
-    push: Uuid,
-    by: Uuid,
-    app: Uuid,
-    owner: Owner,
-    bytes: u64,
-}
-
-impl Rooms {
-    fn all(&self) -> MutexGuard<'_, Vec<Taken>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn sum(&self, which: impl Fn(&Taken) -> bool) -> u64 {
-        self.all().iter().filter(|taken| which(taken)).map(|taken| taken.bytes).sum()
-    }
-
-    fn of(&self, push: Uuid) -> Option<u64> {
-        self.all().iter().find(|taken| taken.push == push).map(|taken| taken.bytes)
-    }
-
-    /// What of `room` a push of `by` may have, beside others. Several at once of one person leave half to others, or
-    /// whoever may push to one app could keep its owner from pushing to any.
-    fn left(&self, room: u64, (push, by): (Uuid, Uuid), which: impl Fn(&Taken) -> bool) -> u64 {
-        let other = |taken: &Taken| which(taken) && taken.push != push;
-        let free = room.saturating_sub(self.sum(other));
-        match self.sum(|taken| other(taken) && taken.by == by) {
-            0 => free,
-            own => free.min((room / 2).saturating_sub(own)),
-        }
-    }
-}
 
 /// What a push that has `bytes` takes next, of `most`.
 fn next(bytes: u64, most: u64) -> u64 {
@@ -174,7 +140,7 @@ async fn free(
 ) -> Result<u64> {
     dyno::disks::must_have_room(&platform.config().data, dyno::disks::RESERVE)?;
     let GitLimits { repository_bytes: most, push_bytes, .. } = platform.config().git;
-    let size = repositories::size(&repositories::path(platform, app)).await;
+    let size = repositories::size(&paths::path(platform, app)).await;
     if size >= most {
         return Err(Error::forbidden(format!(
             "The repository is full: it is larger than {} MB. Delete unused branches, or recreate the app.",

@@ -72,14 +72,14 @@ impl World {
             tls: false,
             database_url: database_url.clone(),
             master_key: None,
-            // Too late for any test: whoever changes a queue has to say so.
-            queue_interval: Duration::from_secs(24 * 3600),
             // Identity providers and sources of tests are there, and nothing else is.
             outbound_networks: vec!["127.0.0.1".parse().unwrap()],
         };
         let config = Config {
             settings,
             build_concurrency: 1,
+            // Too late for any test: whoever changes a queue has to say so.
+            queue_interval: Duration::from_secs(24 * 3600),
             // A platform of this host, which runs or ran, may have closed 127.0.0.1 to the usual one.
             downloads: worker::DOWNLOADS + 1,
             git: platform::GitLimits::default(),

@@ -1,0 +1,44 @@
+//! What pushes under way may bring.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use store::quotas::Owner;
+use uuid::Uuid;
+
+/// What pushes under way may bring.
+#[derive(Clone, Default)]
+pub(crate) struct Rooms(Arc<Mutex<Vec<Taken>>>);
+
+#[derive(Clone, Copy)]
+pub(super) struct Taken {
+    pub push: Uuid,
+    pub by: Uuid,
+    pub app: Uuid,
+    pub owner: Owner,
+    pub bytes: u64,
+}
+
+impl Rooms {
+    pub(super) fn all(&self) -> MutexGuard<'_, Vec<Taken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn sum(&self, which: impl Fn(&Taken) -> bool) -> u64 {
+        self.all().iter().filter(|taken| which(taken)).map(|taken| taken.bytes).sum()
+    }
+
+    pub(super) fn of(&self, push: Uuid) -> Option<u64> {
+        self.all().iter().find(|taken| taken.push == push).map(|taken| taken.bytes)
+    }
+
+    /// What of `room` a push of `by` may have, beside others. Several at once of one person leave half to others, or
+    /// whoever may push to one app could keep its owner from pushing to any.
+    pub(super) fn left(&self, room: u64, (push, by): (Uuid, Uuid), which: impl Fn(&Taken) -> bool) -> u64 {
+        let other = |taken: &Taken| which(taken) && taken.push != push;
+        let free = room.saturating_sub(self.sum(other));
+        match self.sum(|taken| other(taken) && taken.by == by) {
+            0 => free,
+            own => free.min((room / 2).saturating_sub(own)),
+        }
+    }
+}
