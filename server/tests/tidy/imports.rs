@@ -273,8 +273,13 @@ impl<'ast> Visit<'ast> for Module {
         }
     }
 
+    /// What is only passed on is not needed here: whoever imports it is led to the file that defines it.
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        let needed = self.paths.clone();
         self.import(&item.tree, Vec::new());
+        if !matches!(item.vis, syn::Visibility::Inherited) {
+            self.paths = needed;
+        }
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use async_trait::async_trait;
 use background::{Failure, Job, Steps};
 use base::{
@@ -16,14 +16,8 @@ use store::builds::Row;
 use tokio::{io::AsyncWriteExt as _, sync::mpsc};
 use uuid::Uuid;
 
-use super::source;
-use crate::{Platform, addresses, config_values, git, outputs, releases, slugs};
-
-/// Takes a build from the queue to its release.
-#[derive(Serialize, Deserialize)]
-pub struct Run {
-    pub build: Uuid,
-}
+use super::{output::print, run::Run, source};
+use crate::{Platform, addresses, config_values, git, releases, slugs};
 
 /// What is kept of what a build prints, in bytes.
 const MOST_OUTPUT: usize = 64 << 20;
@@ -96,18 +90,6 @@ impl Job for Run {
         };
         self.end(platform, &build, said).await.map_err(|_| anyhow!("end the build"))
     }
-}
-
-/// Adds a line to what a build prints.
-pub(super) async fn print(platform: &Platform, app: Uuid, build: Uuid, line: &str) -> anyhow::Result<()> {
-    let file = outputs::build_file(platform, app, build);
-    let folder = file.parent().context("the output has a folder")?;
-    tokio::fs::create_dir_all(folder).await.context("make the folder of outputs")?;
-    let mut out =
-        tokio::fs::OpenOptions::new().create(true).append(true).open(&file).await.context("open the output")?;
-    out.write_all(format!("{line}\n").as_bytes()).await.context("write the output")?;
-    out.flush().await.context("write the output")?;
-    Ok(())
 }
 
 impl Run {

@@ -2,8 +2,10 @@
 
 mod download;
 mod job;
+mod output;
 mod queue;
 mod routes;
+mod run;
 mod source;
 
 use std::collections::BTreeSet;
@@ -20,8 +22,8 @@ use uuid::Uuid;
 pub(crate) use self::download::caller;
 pub(crate) use self::queue::Queue;
 pub use self::{
-    job::Run,
     routes::{build_cache_delete, build_cancel, build_create, build_info, build_list, build_result},
+    run::Run,
 };
 use crate::{Platform, addresses, buildpack_installations, sources};
 

@@ -8,7 +8,7 @@ use background::{Reconciler, Report};
 use store::queues::{BUILDS, Places};
 use uuid::Uuid;
 
-use super::Run;
+use super::{output::print, run::Run};
 use crate::{Platform, queues};
 
 /// The places of builds.
@@ -49,7 +49,7 @@ impl Queue {
                 n => format!("{} builds ahead.", n - 1),
             };
             let line = format!("-----> Waiting in the build queue. {builds}");
-            super::job::print(&self.platform, app, build, &line).await?;
+            print(&self.platform, app, build, &line).await?;
         }
         Ok(())
     }

@@ -1,0 +1,19 @@
+//! What a build prints.
+
+use anyhow::Context as _;
+use tokio::io::AsyncWriteExt as _;
+use uuid::Uuid;
+
+use crate::{Platform, outputs};
+
+/// Adds a line to what a build prints.
+pub(super) async fn print(platform: &Platform, app: Uuid, build: Uuid, line: &str) -> anyhow::Result<()> {
+    let file = outputs::build_file(platform, app, build);
+    let folder = file.parent().context("the output has a folder")?;
+    tokio::fs::create_dir_all(folder).await.context("make the folder of outputs")?;
+    let mut out =
+        tokio::fs::OpenOptions::new().create(true).append(true).open(&file).await.context("open the output")?;
+    out.write_all(format!("{line}\n").as_bytes()).await.context("write the output")?;
+    out.flush().await.context("write the output")?;
+    Ok(())
+}
