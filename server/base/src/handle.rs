@@ -35,7 +35,7 @@ impl Base {
         let db = store::open(&settings.database_url).await.context("open the platform's database")?;
         let rules = outbound::Rules { networks: settings.outbound_networks.clone(), doors: settings.public_ports() };
         let inner = Inner {
-            outbound: outbound::Client::new(rules).context("prepare to ask other hosts")?,
+            outbound: outbound::Client::new(rules).context("set up outbound requests")?,
             rate_limits: RateLimits::default(),
             changes: broadcast::channel(1024).0,
             session_ends: broadcast::channel(16).0,

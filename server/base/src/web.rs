@@ -131,11 +131,11 @@ fn shown(path: &str, pattern: Option<&str>) -> String {
 /// Says that it was our fault: as JSON, or as the text that git shows to people.
 fn fault(id: &str, cause: &anyhow::Error, path: &str) -> Response {
     let (status, name, message) = if is_disk_full(cause) {
-        let message = "The base's disk is full. Its operator has to free space. Nothing was changed; try again \
+        let message = "The platform's disk is full. Its operator has to free space. Nothing was changed; try again \
                        after that.";
         (StatusCode::INSUFFICIENT_STORAGE, "disk_full", message.to_owned())
     } else if is_database_gone(cause) {
-        let message = "The base's database is not responding. Apps keep running; the operator can run `wharfd \
+        let message = "The platform's database is not responding. Apps keep running; the operator can run `wharfd \
                        doctor`. Nothing was changed; try again in a moment.";
         (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message.to_owned())
     } else if is_contended(cause) {
@@ -218,7 +218,7 @@ mod tests {
         };
         let (status, body) = answer("/apps/a/config-vars", &full);
         assert_eq!(status, 507);
-        assert!(body.starts_with(r#"{"id":"disk_full","message":"The base's disk is full."#), "{body}");
+        assert!(body.starts_with(r#"{"id":"disk_full","message":"The platform's disk is full."#), "{body}");
         assert!(answer("/a.git/info/refs", &full).1.starts_with("The platform's disk is full."));
         let gone = anyhow::Error::new(sqlx::Error::PoolTimedOut).context("use the database");
         assert_eq!(answer("/apps", &gone).0, 503);

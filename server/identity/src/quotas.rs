@@ -120,7 +120,7 @@ async fn left(tx: &mut PgConnection, owner: Owner, quota: Quota, more: i64) -> R
         (_, None) => "The owner's account",
     };
     Err(Error::quota(format!(
-        "{whose} may have at most {most} {counted} (quota \"{name}\"); this would make {}. Free some, or ask a base administrator \
+        "{whose} may have at most {most} {counted} (quota \"{name}\"); this would make {}. Free some, or ask a platform administrator \
          to raise the quota.",
         used.saturating_add(more)
     )))

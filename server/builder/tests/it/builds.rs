@@ -21,7 +21,7 @@ async fn a_static_site() {
         .says("-----> Using buildpack: heroku-community/static\n-----> Static HTML app detected\n")
         .says("-----> Discovering process types\n")
         .says("Default types for buildpack -> web\n")
-        .says("`!x` is not a pattern")
+        .says("unsupported pattern `!x`")
         .says("-----> Compressing...\n       Done: ");
     let slug = built.slug();
     assert_eq!(slug.buildpack_description.as_deref(), Some("Static HTML"));
