@@ -65,5 +65,5 @@ async fn an_administrator_sees_everybody_and_makes_others_administrators() {
     t.owner.patch("/users/stranger@example.com", json!({ "admin": false, "suspended": true })).await;
     assert!(of(&t.owner.user_list().await.unwrap()).suspended_at.is_some());
     let events = t.owner.event_list_all().await.unwrap();
-    assert!(events.iter().any(|e| e.summary == "stranger@example.com no longer administers the platform."));
+    assert!(events.iter().any(|e| e.summary == "Revoked the administrator rights of stranger@example.com."));
 }

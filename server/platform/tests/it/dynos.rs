@@ -161,7 +161,7 @@ async fn the_old_dynos_serve_until_the_new_ones_are_up() {
     assert_eq!(held.last_exit.as_deref(), Some("Process exited with status 1"));
     let shown = status().await;
     assert_eq!(shown.condition, api::statuses::Condition::Held);
-    assert!(shown.detail.ends_with("; v2 serves"), "{}", shown.detail);
+    assert!(shown.detail.ends_with("; v2 keeps serving"), "{}", shown.detail);
     assert_eq!(t.owner.app_summary_list().await.unwrap()[0].condition, api::statuses::Condition::Held);
     // Between two tries it is no better.
     let again = until("it is started again", async || {
