@@ -63,7 +63,7 @@ async fn an_older_state_of_the_log_is_found() {
     std::fs::remove_file(t.data().join("audit-anchor")).unwrap();
     let seq = anchored(&t).await;
     let verdict = t.owner.event_verify().await.unwrap();
-    assert!(verdict.broken_at.is_none() && verdict.message.contains(&format!("begun with event {seq}")), "{verdict:?}");
+    assert!(verdict.broken_at.is_none() && verdict.message.contains(&format!("created at event {seq}")), "{verdict:?}");
     assert_eq!(t.owner.get("/events?action=event.anchor").await.json()[0]["seq"], seq);
 }
 

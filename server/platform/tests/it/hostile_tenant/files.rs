@@ -39,7 +39,10 @@ async fn an_upload_that_is_no_slug_is_told_and_never_becomes_usable() {
         (packed(&[link("app", "/var/lib/wharf/slugs")], 1024), "`app` is not under ./app"),
         (packed(&[link("./app/", "../../../slugs")], 1024), "`./app/` is not under ./app"),
         (packed(&[link("app/l", "/etc"), link("app/l/x", "y")], 1024), "would be written through a link"),
-        (packed(&[entry(EntryType::Link, "app/p", "/etc/passwd", 0)], 1024), "`/etc/passwd` leads out"),
+        (
+            packed(&[entry(EntryType::Link, "app/p", "/etc/passwd", 0)], 1024),
+            "`/etc/passwd` points outside the archive",
+        ),
         (packed(&[entry(EntryType::Regular, "app/../x", "", 0)], 1024), "points outside"),
         (packed(&[entry(EntryType::GNULongName, "x", "", 1 << 40)], 1 << 20), "longer than 64 KB"),
         (packed(&[entry(EntryType::XHeader, "x", "", 1 << 40)], 1 << 20), "longer than 64 KB"),
