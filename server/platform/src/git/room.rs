@@ -126,9 +126,7 @@ pub(super) async fn must_have_room(platform: &Platform, by: Uuid, app: Uuid) -> 
 }
 
 fn crowded() -> Error {
-    Error::forbidden(
-        "Other pushes that are under way have taken the room that was left. Push again when they have ended.",
-    )
+    Error::forbidden("Other pushes in progress have taken the remaining space. Push again when they have finished.")
 }
 
 /// What a push may have in all.
