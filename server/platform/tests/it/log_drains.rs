@@ -43,5 +43,5 @@ async fn an_app_has_five_drains_and_each_once() {
             assert_eq!(add("syslog+tls://logs.example.com:0").await.error().2, "Url has already been taken");
         }
     }
-    assert_eq!(add("https://one.too.many").await.error().2, "An app can have 5 drains. Remove one first.");
+    assert_eq!(add("https://one.too.many").await.error().2, "An app can have at most 5 drains. Remove one first.");
 }

@@ -187,7 +187,9 @@ async fn passwords_are_off_until_an_administrator_turns_them_on() {
 async fn nothing_is_in_force_before_a_code_and_nothing_is_told_twice() {
     let t = World::start().await;
     turn(&t, true).await;
-    for (bad, says) in [("too short", "at least 12"), ("stranger@example.com", "e-mail"), ("abcabcabcabc", "over")] {
+    for (bad, says) in
+        [("too short", "at least 12"), ("stranger@example.com", "email address"), ("abcabcabcabc", "repeat")]
+    {
         let refused = t.stranger.post("/account/password", json!({ "password": bad })).await.error();
         assert!(refused.0 == 422 && refused.2.contains(says), "{refused:?}");
     }

@@ -80,7 +80,7 @@ async fn an_address_has_one_writer_at_a_time() {
         let (feed, first) = begin(&t, &address).await;
         let (status, id, message) = t.anonymous.ask("PUT", &address).body(archive.clone()).await.error();
         assert_eq!((status, id.as_str()), (409, "conflict"));
-        assert!(message.contains("being uploaded to this address"), "{message}");
+        assert!(message.contains("Another upload to this URL is in progress"), "{message}");
         // The first one's client goes away.
         first.abort();
         drop(feed);
