@@ -79,7 +79,7 @@ fn who_is_refused_while_they_send_is_told_why() {
 }
 
 #[test]
-fn a_push_of_too_many_tags_ends_with_the_reason_and_nothing_else() {
+fn a_push_of_too_many_tags_is_refused_with_the_reason() {
     let world = World::new();
     let mut up = world.up(&[]);
     let repo = Repo::new(&world, "tags");
@@ -88,21 +88,12 @@ fn a_push_of_too_many_tags_ends_with_the_reason_and_nothing_else() {
         std::fs::write(repo.folder.join(format!(".git/refs/tags/tag-of-some-length-{n}")), &tip).unwrap();
     }
     let (ok, said) = repo.push(&["--tags"]);
-    let last: Vec<&str> = said.lines().rev().take(2).collect();
-    assert!(!ok && said.contains("remote:  !     A push may change 1000 branches and tags"), "{said}");
-    assert!(last[0].starts_with("error: failed to push some refs"), "{said}");
-    assert!(last[1].contains("[remote rejected]") && last[1].contains("1000 branches and tags"), "{said}");
-    for words in ["RPC failed", "hung up", "curl", "fatal", "failed to report"] {
+    assert!(!ok && said.contains("fatal: remote error: A push can change at most 1000 branches and tags"), "{said}");
+    assert!(said.lines().count() < 10, "{said}");
+    for words in ["RPC failed", "curl", "failed to report"] {
         assert!(!said.contains(words), "{words}: {said}");
     }
     assert_eq!(git(&repo.folder, &["ls-remote", &repo.url()]), "");
-
-    // So many that they are not listed.
-    let packed: String = (0..6_000).map(|n| format!("{tip} refs/tags/another-tag-of-some-length-{n}\n")).collect();
-    std::fs::write(repo.folder.join(".git/packed-refs"), packed).unwrap();
-    let (ok, said) = repo.push(&["--tags"]);
-    assert!(!ok && said.contains("fatal: remote error: A push may change 1000 branches and tags"), "{said}");
-    assert!(!said.contains("RPC failed") && !said.contains("curl"), "{said}");
     assert_eq!(world.api("GET", "/apps/tags/builds", Value::Null), json!([]));
     assert!(up.stop().success());
 }

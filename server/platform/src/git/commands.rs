@@ -2,8 +2,9 @@
 //!
 //! They are lines of git's protocol, which say how long they are, up to the first break.
 
-/// Refs that are listed to a client one by one; of more it is told once.
-const MOST_LISTED: usize = 5_000;
+/// Refs that are rejected one by one; of more, the client is told once, or its user would look for the reason
+/// above a list of all of them.
+const MOST_LISTED: usize = 20;
 /// The beginning of a line, in which the name of a ref is: two ids and the name.
 const MOST_BYTES: usize = 4 << 10;
 

@@ -241,7 +241,7 @@ async fn nobody_gives_more_than_they_have() {
     assert_eq!(give(&ada, "stranger", &["view"]).await.error().0, 404);
     assert_eq!(
         bob.get("/apps/dusk/config-vars").await.error().2,
-        "You do not have the permission \"config\" on the app dusk. You have: view, logs, access. Ask an admin of the team acme for it."
+        "You do not have the permission \"config\" on the app dusk. You have: view, logs, access. Ask an admin of the team acme for access."
     );
     assert_eq!(ada.delete("/apps/dusk/collaborators/bob@example.com").await.status, 200);
     assert_eq!(bob.get("/apps/dusk/config-vars").await.status, 200);
