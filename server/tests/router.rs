@@ -95,7 +95,7 @@ fn the_router_knows_no_secret_and_has_no_rights() {
     let app = world.deploy_web();
     assert_eq!(world.ask_host(&app, "/readme").trim(), "hello");
     kill(Pid::from_raw(router), Signal::SIGKILL).unwrap();
-    up.wait_for("the router was killed by signal 9; starting it again");
+    up.wait_for("the router was killed by signal 9; restarting it");
     assert_eq!(world.ask_host(&app, "/readme").trim(), "hello");
     assert_eq!(status(world.pid_of("router"))["Uid"], format!("{ROUTER} {ROUTER} {ROUTER} {ROUTER}"));
     let lines = || fs::read_dir(router::spool_dir(&world.data())).unwrap().count();

@@ -37,7 +37,7 @@ impl<J: Job> Queue<J> {
     /// gives its place back.
     pub async fn keep(&self, platform: &Platform) -> anyhow::Result<()> {
         let mut tx = platform.db().begin().await?;
-        self.rows.cancel_suspended(&mut *tx, Utc::now()).await.context("cancel what suspended accounts started")?;
+        self.rows.cancel_suspended(&mut tx, Utc::now()).await.context("cancel what suspended accounts started")?;
         for lost in self.rows.lost(&mut *tx, J::KIND).await.context("find entries without a job")? {
             if lost.failed {
                 tracing::warn!(subject = %lost.id, job.kind = J::KIND, "ended entries without a job");
