@@ -52,7 +52,7 @@ test("a release that never comes up is said loudly, while the one before it serv
   await app.repository.push(name).catch(() => undefined);
   await open(page, "/apps");
   const attention = page.getByRole("region", { name: "Needs attention" });
-  await expect(attention.getByText(/does not start .*status 7.* serves/)).toBeVisible({ timeout: 60_000 });
+  await expect(attention.getByText(/does not start .*status 7.* keeps serving/)).toBeVisible({ timeout: 60_000 });
   expect((await visit(name)).status).toBe(200);
   await open(page, `/apps/${name}`);
   const note = page.getByRole("status").filter({ hasText: /v\d+ does not start/ });

@@ -235,6 +235,6 @@ mod tests {
         assert_eq!(answer("/blobs/slugs/x", &ended(worker::Error::Died { signal: 11 })).0, 500);
         let (status, body) = answer("/apps", &anyhow::anyhow!("something else"));
         assert_eq!(status, 500);
-        assert!(body.contains("request id R1") && !body.contains("something else"), "{body}");
+        assert!(body.contains("request ID R1") && !body.contains("something else"), "{body}");
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     builds::source,
     live::{bearer, open, serve},
-    world::{Actor, World, until},
+    world::{Actor, Answer, World, until},
 };
 
 const STRANGER: &str = "/users/stranger@example.com/quotas";
@@ -188,9 +188,12 @@ async fn repositories_that_are_full_take_nothing_and_pushes_at_once_no_more_than
     let first = tokio::spawn(t.stranger.ask("POST", push).body(body).into_future());
     let command = format!("{} {} refs/heads/x\0report-status", "0".repeat(40), "a".repeat(40));
     feed.send(Ok(format!("{:04x}{command}0000", command.len() + 4))).await.unwrap();
+    let is_refused = |answer: &Answer| {
+        ["Other pushes in progress", "quota \"repository_bytes\""].iter().any(|text| answer.text().contains(text))
+    };
     until("the room is taken", async || {
         let answer = t.stranger.ask("POST", push).body("0000").await;
-        match answer.text().contains("Other pushes in progress") {
+        match is_refused(&answer) {
             true => Ok(()),
             false => Err(format!("{answer:?}")),
         }
@@ -200,7 +203,7 @@ async fn repositories_that_are_full_take_nothing_and_pushes_at_once_no_more_than
     first.await.unwrap();
     until("the room is free again", async || {
         let answer = t.stranger.ask("POST", push).body("0000").await;
-        if answer.text().contains("Other pushes in progress") { Err(format!("{answer:?}")) } else { Ok(()) }
+        if is_refused(&answer) { Err(format!("{answer:?}")) } else { Ok(()) }
     })
     .await;
 }
