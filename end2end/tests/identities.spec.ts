@@ -174,7 +174,7 @@ async function walk(page: Page, path: string, found: (page: Page) => Locator): P
   for (let pages = 1; ; pages++) {
     expect(pages, "pages").toBeLessThan(60);
     (await found(page).allTextContents()).forEach((text) => all.add(/many-\d+@/.exec(text)?.[0] ?? ""));
-    const link = page.getByRole("link", { name: "More ways in", exact: true });
+    const link = page.getByRole("link", { name: "More linked accounts", exact: true });
     if ((await link.count()) === 0) return new Set([...all].filter(Boolean));
     await page.goto((await link.getAttribute("href"))!.split("#")[0]);
   }
