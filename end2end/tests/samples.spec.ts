@@ -25,7 +25,7 @@ test("a sample becomes a running app", async ({ page }) => {
 });
 
 test("a sample is not put over code that is there", async () => {
-  await expect(api("POST", `/apps/${taken}/samples/static`)).rejects.toThrow(/422.*has code already/);
+  await expect(api("POST", `/apps/${taken}/samples/static`)).rejects.toThrow(/422.*already has code/);
   await expect(api("POST", `/apps/${taken}/samples/nope`)).rejects.toThrow(/404/);
 });
 
