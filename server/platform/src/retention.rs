@@ -26,11 +26,6 @@ impl Reconciler for Retention {
         }
         match log_drains::seal_old(&self.0).await {
             Ok(0) => {}
-            Ok(sealed) => report.done.push(format!("sealed {sealed} log drains")),
-            Err(err) => report.failed.push(format!("{err:#}")),
-        }
-        match log_drains::seal_old(&self.0).await {
-            Ok(0) => {}
             Ok(sealed) => report.done.push(format!("encrypted {sealed} log drains")),
             Err(err) => report.failed.push(format!("{err:#}")),
         }
