@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# The start of a dyno against bubblewrap and runc, in turns. Needs root, bubblewrap and runc (Debian: apt-get install
+# bubblewrap runc). Writes its table into bench/README.md.
+#   bench/starts.sh [ROUNDS]
+set -euo pipefail
+
+rounds=${1:-60}
+root=$(cd "$(dirname "$0")/.." && pwd)
+for program in bwrap runc python3; do
+    command -v "$program" >/dev/null || {
+        echo "$program is missing. On Debian: apt-get install bubblewrap runc python3" >&2
+        exit 1
+    }
+done
+cargo build --release --quiet -p dyno --example starts --manifest-path "$root/Cargo.toml"
+starts=${CARGO_TARGET_DIR:-$root/target}/release/examples/starts
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+chmod 755 "$work"
+
+# The same program in the peers' usual sandbox: all namespaces, no network. runc's has limits on memory and processes;
+# neither has a network of its own to reach the internet with, nor a disk with a quota.
+bwrap="bwrap --unshare-all --die-with-parent --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp bash -c 'exec true'"
+mkdir -p "$work/bundle/rootfs/usr"
+for link in bin lib lib64; do ln -s "usr/$link" "$work/bundle/rootfs/$link"; done
+(cd "$work/bundle" && runc spec)
+python3 - "$work/bundle/config.json" <<'PY'
+import json, sys
+config = json.load(open(sys.argv[1]))
+config["process"]["args"] = ["bash", "-c", "exec true"]
+config["process"]["terminal"] = False
+config["mounts"] = [m for m in config["mounts"] if m["type"] != "cgroup"]
+config["mounts"].append({"destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"]})
+config["linux"]["resources"] = {"devices": [{"allow": False, "access": "rwm"}], "memory": {"limit": 1 << 29}, "pids": {"limit": 256}}
+json.dump(config, open(sys.argv[1], "w"))
+PY
+runc="runc --root $work/runc run --bundle $work/bundle bench-\$\$"
+peers=("bubblewrap=$bwrap")
+if sh -c "$runc" >/dev/null 2>"$work/runc.log"; then
+    peers+=("runc=$runc")
+else
+    echo "runc cannot run here and is left out: $(tail -1 "$work/runc.log")" >&2
+fi
+"$starts" "$work/data" "$rounds" "${peers[@]}" >"$work/results"
+
+python3 - "$work/results" "$root/bench/README.md" "$rounds" "$(nproc)" <<'PY'
+import os, pathlib, re, statistics, sys
+results, readme, rounds, cores = sys.argv[1:]
+rows = [line.split() for line in open(results)]
+names = list(dict.fromkeys(row[0] for row in rows))
+of = lambda name, column: [float(row[column]) for row in rows if row[0] == name]
+worst = lambda values: sorted(values)[int(len(values) * 0.95)]
+text = ["## Start of a dyno against bubblewrap and runc", "",
+        f"`bench/starts.sh`: `bash -c 'exec true'`, {rounds} rounds in turns, {cores} cores (load {os.getloadavg()[0]:.1f}). Started: the dyno's shim has "
+        "set up its sandbox, network, limits and output, and runs the program. Ended: its exit is known and recorded. The peers set up "
+        "no network that reaches the internet, no log and no record. Ratio: median of dyno / peer per round, from begin to end.", "",
+        "| what | started ms, median | ended ms, median | p95 | dyno / peer |", "| --- | --: | --: | --: | --: |"]
+ended = of("dyno", 2)
+for name in names:
+    mine = of(name, 2)
+    started = f"{statistics.median(of(name, 1)):.1f}" if name == "dyno" else ""
+    ratio = "" if name == "dyno" else f"**{statistics.median(d / p for d, p in zip(ended, mine)):.2f}**"
+    text.append(f"| {name} | {started} | {statistics.median(mine):.1f} | {worst(mine):.1f} | {ratio} |")
+block = "<!-- starts -->\n" + "\n".join(text) + "\n<!-- /starts -->\n"
+path = pathlib.Path(readme)
+old = path.read_text()
+new, n = re.subn(r"<!-- starts -->.*?<!-- /starts -->\n", lambda _: block, old, flags=re.S)
+path.write_text(new if n else old.rstrip("\n") + "\n\n" + block)
+print("\n".join(text))
+PY
