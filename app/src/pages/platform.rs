@@ -130,7 +130,7 @@ fn Reconciler(name: String, info: Signal<PlatformInfo>) -> impl IntoView {
         <tr role="row">
             <td role="cell" class="w">
                 <span class="name mono small">{name}</span>
-                <div class="meta clip" style="max-width:420px">{done}</div>
+                <div class="meta clip" style="max-width:clamp(220px,22vw,420px)">{done}</div>
                 {move || failed.get().into_iter().map(|why| view! { <div class="meta t-bad" style="overflow-wrap:anywhere">{why}</div> }).collect_view()}
             </td>
             <td role="cell"><Status tone=Signal::derive(move || state().0) word=Signal::derive(move || state().1.to_owned())/></td>
