@@ -181,6 +181,25 @@ mod tests {
         assert!(secrets().open("config", b"short").is_err());
     }
 
+    /// Made by the first version with the key of [`secrets`]; databases, files and browsers hold such values.
+    #[test]
+    fn what_the_first_version_made_is_still_valid() {
+        let id = Uuid::from_u128(0x0198_a5b3_7c4e_7d10_8000_0123_4567_89ab);
+        let bearer = Bearer {
+            account: Uuid::from_u128(0x0198_a5b3_0000_7000_8000_0000_0000_000a),
+            credential: Uuid::from_u128(0x0198_a5b3_0000_7000_8000_0000_0000_000c),
+        };
+        let signed = "0198a5b37c4e7d1080000123456789ab-35c0cdc9303116bf3b597527879b00466eebeecd";
+        assert_eq!(secrets().signed("build output", signed), Some(id));
+        let signed_for = "0198a5b300007000800000000000000a-0198a5b300007000800000000000000c-\
+                          0198a5b37c4e7d1080000123456789ab-fbea30901c9977ec328a5cecca6e2481d65555b5";
+        assert_eq!(secrets().signed_for("build output", signed_for), Some((bearer, id)));
+        let mac = "a549ec17c1e7d41a01bb0ac60028ce5dcc47a0f703b8fbb07f2a77ed3553d76f";
+        assert_eq!(hex::encode(secrets().mac("audit log", b"wharf")), mac);
+        let sealed = "000102030405060708090a0b0c0d0e0f1011121314151617c072c7e99524f8193f9c93f77d013b068ad7207d33";
+        assert_eq!(secrets().open("config", &hex::decode(sealed).unwrap()).unwrap(), b"hello");
+    }
+
     #[test]
     fn a_signed_address_cannot_be_guessed_or_reused() {
         let id = Uuid::now_v7();
