@@ -43,9 +43,18 @@ fn purpose(app: Uuid) -> String {
     format!("log drain of {app}")
 }
 
-/// What stands for a URL or a token where it is looked for. No URL of a drain begins like it.
+/// Stands for a URL or a token in lookups. No URL of a drain begins like it.
 fn fingerprint(secrets: &Secrets, app: Uuid, text: &str) -> String {
-    format!("sealed:{}", hex::encode(secrets.mac(&purpose(app), text.as_bytes())))
+    written(&secrets.mac(&purpose(app), text.as_bytes()))
+}
+
+/// The fingerprints under which a URL or token can be stored: of this version, and of the first one.
+fn fingerprints(secrets: &Secrets, app: Uuid, text: &str) -> [String; 2] {
+    [fingerprint(secrets, app, text), written(&secrets.legacy_mac(&purpose(app), text.as_bytes()))]
+}
+
+fn written(mac: &[u8]) -> String {
+    format!("sealed:{}", hex::encode(mac))
 }
 
 impl Drain {
@@ -81,8 +90,8 @@ impl Drain {
 }
 
 async fn find(platform: &Platform, app: &store::apps::Row, drain: &str) -> Result<Drain> {
-    let print = fingerprint(platform.secrets(), app.id, drain);
-    let row = store::log_drains::log_drain_info(platform.db(), app.id, drain, &print).await?;
+    let fingerprints = fingerprints(platform.secrets(), app.id, drain);
+    let row = store::log_drains::log_drain_info(platform.db(), app.id, drain, &fingerprints).await?;
     let row = row.ok_or_else(|| Error::not_found("log_drain", "Couldn't find that log drain."))?;
     Ok(Drain::open(platform.secrets(), row)?)
 }
@@ -168,7 +177,8 @@ pub async fn log_drain_create(
         return Err(Error::invalid(format!("An app can have at most {MOST} drains. Remove one first.")));
     }
     // Also one that is not sealed yet.
-    if store::log_drains::log_drain_info(&mut *tx, app.id, &drain.url, &drain.row.url).await?.is_some() {
+    let fingerprints = fingerprints(platform.secrets(), app.id, &drain.url);
+    if store::log_drains::log_drain_info(&mut *tx, app.id, &drain.url, &fingerprints).await?.is_some() {
         return Err(taken());
     }
     store::log_drains::log_drain_create(&mut *tx, &drain.row).await.map_err(|err| {

@@ -18,6 +18,7 @@ use base::{
     web::{Created, Input},
 };
 use chrono::Utc;
+use digest_io::IoWrapper;
 use futures::StreamExt as _;
 use identity::{
     Actor, Can, app_for, payers,
@@ -241,9 +242,9 @@ fn checksum(file: &FilePath) -> Result<(String, i64)> {
         return Err(Error::invalid("The upload is not a tar archive compressed with gzip or zstd."));
     }
     std::io::Seek::rewind(&mut input)?;
-    let mut hash = Sha256::new();
+    let mut hash = IoWrapper(Sha256::new());
     let size = std::io::copy(&mut input, &mut hash)?;
-    Ok((format!("SHA256:{}", hex::encode(hash.finalize())), i64::try_from(size).unwrap_or(i64::MAX)))
+    Ok((format!("SHA256:{}", hex::encode(hash.0.finalize())), i64::try_from(size).unwrap_or(i64::MAX)))
 }
 
 /// `GET /blobs/slugs/{secret}`

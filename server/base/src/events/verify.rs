@@ -4,9 +4,9 @@ use api::platform::{EventAnchor, EventVerdict};
 
 use super::{
     anchor::{self, Anchor, Known},
-    chain::{hash, seal},
+    chain::{hash, is_seal},
 };
-use crate::{Base, error::Result, secrets};
+use crate::{Base, error::Result};
 
 fn broken(events: i64, at: i64, what: &str) -> EventVerdict {
     let message = format!("Event {at} {what}: the audit log was tampered with from this event on.");
@@ -81,7 +81,7 @@ async fn chain(base: &Base, wanted: i64) -> Result<(EventVerdict, Vec<u8>)> {
     if sealed > seq {
         return Ok((broken(seq, seq + 1, "is missing"), at_wanted));
     }
-    if sealed < seq || !found.is_some_and(|found| secrets::same(&found, &seal(base.secrets(), seq, &previous))) {
+    if sealed < seq || !found.is_some_and(|found| is_seal(base.secrets(), seq, &previous, &found)) {
         return Ok((broken(seq, seq, "does not match its hash"), at_wanted));
     }
     let message = match seq {

@@ -50,9 +50,13 @@ pub(super) fn new_recovery_codes(base: &Base, password: Uuid) -> (Vec<String>, V
     (0..RECOVERY_CODES).map(|_| make()).unzip()
 }
 
-/// Made with the platform's key: a copy of the database alone cannot even be guessed at.
+/// Keyed, so that a copy of the database alone does not even allow guessing.
 fn hash(base: &Base, password: Uuid, plain: &str) -> Vec<u8> {
-    base.secrets().mac(&format!("recovery codes of {password}"), plain.as_bytes())
+    base.secrets().mac(&hash_purpose(password), plain.as_bytes())
+}
+
+fn hash_purpose(password: Uuid) -> String {
+    format!("recovery codes of {password}")
 }
 
 /// What `given` is for this password, if anything. The same work is done whatever it is, and without a
@@ -72,11 +76,15 @@ pub(super) async fn recognise(
     };
     let id = password.map_or(Uuid::nil(), |row| row.id);
     let step = totp::step_of(&secret, &given, totp::step(now));
-    let hash = hash(base, id, &given);
-    let is_recovery = passwords::recovery_code_exists(base.db(), id, &hash).await?;
-    Ok(match (password, step) {
-        (Some(row), Some(step)) if step > row.last_step => Some(Code::Step(step)),
-        (Some(_), None) if is_recovery => Some(Code::Recovery(hash)),
+    let mut recovery = None;
+    for hash in [hash(base, id, &given), base.secrets().legacy_mac(&hash_purpose(id), given.as_bytes())] {
+        if passwords::recovery_code_exists(base.db(), id, &hash).await? {
+            recovery = Some(hash);
+        }
+    }
+    Ok(match (password, step, recovery) {
+        (Some(row), Some(step), _) if step > row.last_step => Some(Code::Step(step)),
+        (Some(_), None, Some(hash)) => Some(Code::Recovery(hash)),
         _ => None,
     })
 }

@@ -28,12 +28,12 @@ async fn log_drains() {
     log_drain_seal(&w.db, &sealed).await.unwrap();
     assert!(log_drain_open(&w.db, Uuid::nil(), 10).await.unwrap().is_empty());
     for (which, fingerprint) in
-        [(first.id.to_string(), ""), ("https://x".into(), "print"), ("d.1".into(), "of the token")]
+        [(first.id.to_string(), ""), ("https://x".into(), "print"), ("d.1".into(), &["of the token".to_owned()])]
     {
-        let found = log_drain_info(&w.db, app_id, &which, fingerprint).await.unwrap();
+        let found = log_drain_info(&w.db, app_id, &which, &[fingerprint.to_owned()]).await.unwrap();
         assert_eq!(found.unwrap().sealed, sealed.sealed);
     }
     log_drain_delete(&w.db, first.id).await.unwrap();
     assert_eq!(log_drain_count(&w.db, app_id).await.unwrap(), 0);
-    assert!(log_drain_info(&w.db, app_id, &first.token, "of the token").await.unwrap().is_none());
+    assert!(log_drain_info(&w.db, app_id, &first.token, &["of the token".to_owned()]).await.unwrap().is_none());
 }
