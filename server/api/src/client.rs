@@ -15,6 +15,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -98,15 +99,12 @@ pub struct Client {
     transport: Arc<dyn Transport>,
 }
 
+/// All but the unreserved characters of RFC 3986.
+const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Percent-encodes one path segment.
 pub fn segment(s: &str) -> String {
-    s.bytes().fold(String::new(), |mut out, b| {
-        match b {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(b as char),
-            _ => out.push_str(&format!("%{b:02X}")),
-        }
-        out
-    })
+    utf8_percent_encode(s, &RESERVED).to_string()
 }
 
 /// The query string of a flat struct: `?a=1&b=2`, or nothing.

@@ -4,12 +4,11 @@
 //! last row that it was given: by a value that no other row has, or by value and id (`value~id`).
 //! What cannot be understood and would lead to the first page again and again is refused.
 
-use std::fmt::Write as _;
-
 use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Serialize;
 use store::pages::{Bound, List, Order, Page, Place, Range};
 use uuid::Uuid;
@@ -86,27 +85,19 @@ fn written(place: &Place, order: &Order) -> String {
     encoded(&place.value) + &id
 }
 
-/// `value` without what has a meaning in a range, or none in a header: percent-encoded.
+/// What is encoded in a value: characters with a meaning in ranges, and those that headers cannot contain.
+const SPECIAL: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b':').remove(b'@').remove(b'+').remove(b'.');
+const SPECIAL_OR_DOT: AsciiSet = SPECIAL.add(b'.');
+
 fn encoded(value: &str) -> String {
-    let dots = value.contains("..");
-    value.bytes().fold(String::new(), |mut text, b| {
-        let plain = b.is_ascii_alphanumeric() || b"-_:@+".contains(&b) || b == b'.' && !dots;
-        let _ = if plain { write!(text, "{}", char::from(b)) } else { write!(text, "%{b:02X}") };
-        text
-    })
+    // Two dots separate the bounds of a range.
+    let set = if value.contains("..") { &SPECIAL_OR_DOT } else { &SPECIAL };
+    utf8_percent_encode(value, set).to_string()
 }
 
-/// What [`encoded`] was given. A `%` that begins no code stands for itself.
+/// Reverses [`encoded`]. A `%` that begins no code stands for itself.
 fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let code = after.get(..2).and_then(|two| std::str::from_utf8(two).ok()).filter(|_| *first == b'%');
-        let byte = code.and_then(|two| u8::from_str_radix(two, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
