@@ -143,8 +143,8 @@ impl Run<'_> {
             None
         });
         let ignore = SlugIgnore::parse(&ignore.unwrap_or_default());
-        for line in &ignore.refused {
-            self.say(format!(" !     .slugignore: unsupported pattern `{line}` (negation is not supported)"));
+        for problem in &ignore.problems {
+            self.say(format!(" !     .slugignore: {problem}"));
         }
         let patterns = ignore.len();
         let copied =
