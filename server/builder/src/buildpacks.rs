@@ -20,8 +20,8 @@ struct Scripts;
 /// How all of them print; each gets a copy as `lib/output.sh`.
 const OUTPUT: &str = "shared/output.sh";
 
-/// The file server that the static buildpack puts into slugs; made by `build.rs`.
-const SERVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/serve"));
+/// The file server that the static buildpack copies into slugs; built by `build.rs`.
+const FILE_SERVER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fileserver"));
 
 /// A buildpack that is part of the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl BuiltIn {
         let output = Scripts::get(OUTPUT).ok_or(io::ErrorKind::NotFound)?;
         write_file(to, "lib/output.sh", &output.data, uid)?;
         if self == BuiltIn::Static {
-            write_file(to, "bin/serve", SERVE, uid)?;
+            write_file(to, "bin/serve", FILE_SERVER, uid)?;
         }
         Ok(())
     }
