@@ -1,23 +1,21 @@
-//! The network of dynos: who gets which address, and what may talk to what.
+//! The network of dynos: addresses and firewall rules.
 //!
-//! Each dyno has a network namespace with a veth pair and four addresses (a /30) of the range: the
-//! second is the host's end, the third the dyno's. Slots are given out by
-//! the ledger. The rules are the nftables table `inet wharf`, made anew as a whole by each
-//! [`prepare`]:
+//! Each dyno has a network namespace with a veth pair and four addresses (a /30) of the range: the second is the
+//! host's end, the third the dyno's. The ledger assigns the slots. The rules are the nftables table `inet wharf`,
+//! which each [`prepare`] replaces as a whole:
 //!
-//! - outwards: translated to the host's address, to the internet; not to private networks and where
-//!   clouds have their metadata, unless the operator opens them ([`ranges`](crate::ranges));
-//! - connections that may be made are counted and paced: each dyno has a share that others cannot use
-//!   up, and beyond it what is left of a pool ([`shares`]);
-//! - dynos reach neither each other nor this host, except its name server if it is one and the
-//!   ports that the router serves the world on (the doors);
-//! - inwards: this host alone (the router is on it);
-//! - what goes to an address whose dyno is gone is refused at once instead of leaving by the
-//!   default route.
+//! - outbound: to the internet, with the host's address (NAT), but not to private networks and cloud metadata
+//!   services, unless the operator opens them ([`ranges`](crate::ranges));
+//! - connections are counted and rate-limited: each dyno has a guaranteed share, and beyond that draws from a shared
+//!   pool ([`shares`]);
+//! - dynos cannot connect to each other or to this host, except to its name server, if it runs one, and to the
+//!   router's public ports (`allowed_ports`);
+//! - inbound: from this host only, where the router runs;
+//! - packets to an address without a dyno are rejected at once instead of taking the default route.
 //!
-//! Inside, IPv6 exists on the loopback only. A dyno's resolv.conf has the host's name servers. Those
-//! on the host's own loopback (systemd-resolved, dnsmasq) cannot be reached from a dyno, so the
-//! servers behind them are looked up where such programs write them down.
+//! Inside a dyno, IPv6 exists on the loopback interface only. Its resolv.conf has the host's name servers. Those on the
+//! host's own loopback (systemd-resolved, dnsmasq) cannot be reached from a dyno, so their upstream servers are read
+//! from the files of these programs.
 
 mod callers;
 mod ledger;
@@ -59,12 +57,12 @@ pub(crate) fn prepare(host: &Host) -> Result<(), Error> {
              in them; put one into /etc/resolv.conf that is not on 127.0.0.0/8"
         );
     }
-    let Host { network, doors, open, caller, .. } = host;
+    let Host { network, allowed_ports, open, caller, .. } = host;
     let own = fs::read_to_string(RESOLVERS[0]).map_or_else(|_| Vec::new(), |text| servers_of_host(&text));
     rules::apply(&rules::Rules {
         range: network.to_string(),
         servers: &servers,
-        doors,
+        allowed_ports,
         open,
         connections: connections(),
         caller: caller.as_ref().map(|caller| (caller, own.as_slice())),

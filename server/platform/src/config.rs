@@ -20,7 +20,7 @@ pub struct Config {
     pub downloads: u32,
     /// What clones and pushes may use up.
     pub git: crate::git::GitLimits,
-    /// What holds for all dynos of this host. The doors are added.
+    /// Settings for all dynos of this host. The allowed ports are added.
     pub host: dyno::Host,
     /// What a dyno may write.
     pub dyno_disk: dyno::disks::Size,

@@ -21,7 +21,7 @@ impl Platform {
     /// A sentence that says what is missing or wrong on this machine.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let caller = Some(builds::caller(&config));
-        let host = dyno::Host { doors: config.public_ports(), caller, ..config.host.clone() };
+        let host = dyno::Host { allowed_ports: config.public_ports(), caller, ..config.host.clone() };
         let driver = dyno::ProcessDriver::new(&config.data, &host).context("set up dynos")?;
         Self::start_with(config, Arc::new(driver)).await
     }

@@ -17,7 +17,7 @@ pub(super) struct Rules<'a> {
     /// Name servers that dynos may ask.
     pub servers: &'a [Ipv4Addr],
     /// TCP ports of this host that they may connect to.
-    pub doors: &'a [u16],
+    pub allowed_ports: &'a [u16],
     /// Private networks that they may reach.
     pub open: &'a [Range],
     /// What the machine's table of connections holds.
@@ -91,10 +91,10 @@ impl Rules<'_> {
     fn table(&self, brief: bool) -> String {
         let Rules { range, .. } = self;
         let shares = Shares::of(self.connections, brief);
-        let (dns, doors) = (self.name_servers(), nft::to_ports(self.doors, "", "goto open"));
+        let (dns, allowed_ports) = (self.name_servers(), nft::to_ports(self.allowed_ports, "", "goto open"));
         let (sets, linger) = (self.sets(), if brief { brief_chain() } else { String::new() });
         let caller =
-            self.caller.map(|(caller, servers)| callers::chains(caller, self.doors, servers)).unwrap_or_default();
+            self.caller.map(|(caller, servers)| callers::chains(caller, self.allowed_ports, servers)).unwrap_or_default();
         format!(
             r#"table inet wharf {{}}
 delete table inet wharf
@@ -122,7 +122,7 @@ table inet wharf {{
     ip saddr != {range} drop
     ct state new fib saddr . iif oif missing drop
     {dns}
-    {doors}
+    {allowed_ports}
     reject
   }}
   chain forward {{
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     fn rules<'a>(open: &'a [Range], connections: u64) -> Rules<'a> {
-        Rules { range: "10.231.0.0/16".into(), servers: &[], doors: &[], open, connections, caller: None }
+        Rules { range: "10.231.0.0/16".into(), servers: &[], allowed_ports: &[], open, connections, caller: None }
     }
 
     #[test]
