@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::{
     request::{address, origin, same_origin, token},
     scopes::Reach,
-    session_cookies::{Planted, signed_in, touch},
+    session_cookies::{AmbiguousSession, signed_in, touch},
 };
 
 /// One page of the console: who it is for is found out with the first question that is asked for it, and goes for
@@ -164,7 +164,7 @@ async fn by_token(base: &Base, token: &str, address: Option<String>) -> Result<(
 const FREE_TOKENS: u32 = 30;
 
 async fn by_session(base: &Base, parts: &Parts) -> Result<(accounts::Row, Credential)> {
-    if parts.extensions.get::<Planted>().is_some() {
+    if parts.extensions.get::<AmbiguousSession>().is_some() {
         refused(base, parts, "cookie", "a request with two session cookies, one of them set by another site").await?;
         return Err(Error::forbidden(
             "Your browser sent two session cookies, so another site has set one for this domain. Close the browser, or \

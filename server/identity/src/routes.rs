@@ -195,5 +195,5 @@ pub fn open_routes() -> Routes<Identity> {
 pub fn with_sessions<S: Clone + Send + Sync + 'static>(router: Router<S>, base: &Base) -> Router<S> {
     router
         .layer(session_cookies::layer(base))
-        .layer(middleware::from_fn_with_state(base.clone(), session_cookies::without_planted))
+        .layer(middleware::from_fn_with_state(base.clone(), session_cookies::ignore_ambiguous))
 }

@@ -10,7 +10,7 @@ use axum::{
 use base::Base;
 use uuid::Uuid;
 
-use crate::planted;
+use crate::cookie_guard;
 
 const PLAIN: &str = "wharf-device";
 const WITH_TLS: &str = "__Host-wharf-device";
@@ -35,7 +35,7 @@ pub(crate) fn cookie(base: &Base, account: Uuid) -> anyhow::Result<Cookie> {
 pub(super) fn device(base: &Base, headers: &HeaderMap, account: Uuid) -> Option<Uuid> {
     let name = if base.settings().tls { WITH_TLS } else { PLAIN };
     // What an app has set beside ours is not signed for this account.
-    planted::values(headers, name).iter().find_map(|value| base.secrets().signed(&purpose(account), value))
+    cookie_guard::values(headers, name).iter().find_map(|value| base.secrets().signed(&purpose(account), value))
 }
 
 fn purpose(account: Uuid) -> String {

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::planted;
+use crate::cookie_guard;
 /// Hashes that are made at once.
 const AT_ONCE: usize = 2;
 /// Of one account or network, and how many more of them wait.
@@ -103,7 +103,7 @@ impl Hashing {
 
 /// Stands for the network of an address, in which whoever has one address often has many.
 fn network(address: Option<&str>) -> Uuid {
-    let network = planted::network(address.map(String::from));
+    let network = cookie_guard::network(address.map(String::from));
     let mut id = [0; 16];
     id.copy_from_slice(&Sha256::digest(network.as_bytes())[..16]);
     Uuid::from_bytes(id)
