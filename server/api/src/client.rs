@@ -166,7 +166,7 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
 }
 
 fn unreadable(why: &dyn std::fmt::Display) -> Error {
-    Error::unreadable(200, format!("The answer of the platform could not be read: {why}."))
+    Error::unreadable(200, format!("The platform sent an invalid response: {why}."))
 }
 
 /// The body of a successful response. Empty bodies stand for `()` or `null`.
@@ -182,8 +182,11 @@ fn refusal(reply: &Reply) -> Error {
     let text = String::from_utf8_lossy(&reply.body);
     let mut error: Error = serde_json::from_str(&text).unwrap_or_else(|_| {
         let text = text.trim();
-        let shown = if text.is_empty() || text.starts_with('<') { "nothing that can be read" } else { text };
-        Error::unreadable(reply.status, format!("The platform answered {} and said: {shown}", reply.status))
+        let status = reply.status;
+        Error::unreadable(status, match text.is_empty() || text.starts_with('<') {
+            true => format!("The platform responded with status {status} and no error message."),
+            false => format!("The platform responded with status {status}: {text}"),
+        })
     });
     error.status = reply.status;
     error.request_id = reply.headers.get("request-id").cloned();
