@@ -14,6 +14,7 @@ mod answer;
 mod body;
 mod commands;
 mod commits;
+mod faults;
 mod files;
 mod handle;
 mod histories;

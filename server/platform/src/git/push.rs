@@ -6,7 +6,6 @@ use api::harmless;
 use axum::body::Bytes;
 use base::{
     Error, Result,
-    error::{is_contended, is_crowded, is_disk_full},
     events::{self, Asker},
     places::SharedPlace,
 };
@@ -20,6 +19,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
+use super::faults;
 use super::hook::{Push, VERDICT};
 use super::inspection::inspect;
 use super::room::Room;
@@ -61,7 +61,7 @@ pub(super) async fn answer(platform: Platform, app: Uuid, asker: Asker, line: Un
         let verdict = match deploy(&platform, app, &asker, &push, &said, &place).await {
             Ok(Ok(())) => "ok".to_owned(),
             Ok(Err(why)) => why,
-            Err(err) => went_wrong(&said, &err).await,
+            Err(err) => failure(&said, &err).await,
         };
         said.verdict(&verdict).await;
     });
@@ -83,24 +83,13 @@ async fn pass_on(lines: &mut mpsc::Receiver<Bytes>, client: &mut OwnedWriteHalf)
     }
 }
 
-/// Logs what is our fault, and says what the client can know of it.
-async fn went_wrong(said: &Said, err: &Error) -> String {
-    match err {
+/// Logs an internal error, and returns the reason for the client.
+async fn failure(said: &Said, err: &Error) -> String {
+    let cause = match err {
         Error::Told(told) => return told.message.clone(),
-        Error::Internal(cause) if is_disk_full(cause) => {
-            said.line(" !     The platform's disk is full. Contact its operator, and push again later.").await;
-        }
-        Error::Internal(cause) if is_contended(cause) => {
-            said.line(" !     Somebody else changed the app at the same time. Push again.").await;
-        }
-        Error::Internal(cause) if is_crowded(cause) => {
-            said.line(" !     The machine was short of memory, so that the check of the commit was ended. Push again.")
-                .await;
-        }
-        Error::Internal(_) => {
-            said.line(" !     Internal error. See the platform's log for details.").await;
-        }
-    }
+        Error::Internal(cause) => cause,
+    };
+    said.line(&format!(" !     {}", faults::message(cause))).await;
     tracing::error!("could not finish a push: {err}");
     "platform error".to_owned()
 }

@@ -12,6 +12,7 @@ use store::quotas::Owner;
 use uuid::Uuid;
 
 use super::{
+    faults,
     limits::GitLimits,
     paths, repositories,
     rooms::{Rooms, Taken},
@@ -75,12 +76,11 @@ impl Room {
         }
         self.take_more(bytes).await.map_err(|err| match err {
             Error::Told(told) => told.message,
-            Error::Internal(cause) if is_disk_full(&cause) => {
-                "The disk of the platform is full. Tell whoever runs it, and push again later.".to_owned()
-            }
             Error::Internal(cause) => {
-                tracing::error!(app.id = %self.0.app, "could not find room for a push: {cause:#}");
-                "Something went wrong on our side. The log of the platform says more.".to_owned()
+                if !is_disk_full(&cause) {
+                    tracing::error!(app.id = %self.0.app, "could not find room for a push: {cause:#}");
+                }
+                faults::message(&cause).to_owned()
             }
         })
     }
