@@ -22,7 +22,7 @@ struct Inner {
     changes: broadcast::Sender<Uuid>,
     session_ends: broadcast::Sender<()>,
     newest_event: watch::Sender<i64>,
-    wakers: Mutex<Vec<Arc<Notify>>>,
+    queue_wakers: Mutex<Vec<Arc<Notify>>>,
 }
 
 impl Base {
@@ -40,7 +40,7 @@ impl Base {
             changes: broadcast::channel(1024).0,
             session_ends: broadcast::channel(16).0,
             newest_event: watch::Sender::new(0),
-            wakers: Mutex::default(),
+            queue_wakers: Mutex::default(),
             settings,
             db,
             secrets,
@@ -48,7 +48,7 @@ impl Base {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// What the platform was told at its start.
+    /// The settings given at start-up.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
     }
@@ -61,7 +61,7 @@ impl Base {
         &self.0.secrets
     }
 
-    /// The client for every request to an address that somebody gave.
+    /// The client for all requests to user-supplied URLs.
     pub fn outbound(&self) -> &outbound::Client {
         &self.0.outbound
     }
@@ -70,44 +70,44 @@ impl Base {
         &self.0.rate_limits
     }
 
-    /// Tells whoever watches that something about `app` is not what it was.
+    /// Notifies subscribers that something about `app` has changed.
     pub fn changed(&self, app: Uuid) {
         let _ = self.0.changes.send(app);
     }
 
-    /// Ids of apps, as they change.
+    /// The ids of changed apps.
     pub fn changes(&self) -> broadcast::Receiver<Uuid> {
         self.0.changes.subscribe()
     }
 
-    /// Has open streams look again whether their session still exists.
+    /// Has open streams check whether their session still exists.
     pub fn session_ended(&self) {
         let _ = self.0.session_ends.send(());
     }
 
-    /// Has open streams look again whether their reader may still read, and lists who is in them.
+    /// Has open streams check whether their reader still has access, and refreshes lists of apps.
     pub fn rights_changed(&self) {
         self.session_ended();
         self.changed(Uuid::nil());
     }
 
-    /// What wakes a reconciler: by whoever has it, and by [`Self::wake_all`].
-    pub fn waker(&self) -> Arc<Notify> {
+    /// A new waker for the reconciler of a queue; [`Self::wake_queues`] wakes it, too.
+    pub fn queue_waker(&self) -> Arc<Notify> {
         let waker = Arc::new(Notify::new());
-        self.0.wakers.lock().unwrap_or_else(PoisonError::into_inner).push(waker.clone());
+        self.0.queue_wakers.lock().unwrap_or_else(PoisonError::into_inner).push(waker.clone());
         waker
     }
 
-    /// Has every reconciler look at once, after a change of more than one thing.
-    pub fn wake_all(&self) {
-        self.0.wakers.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|waker| waker.notify_one());
+    /// Has the reconcilers of all queues run at once, since what may be queued has changed.
+    pub fn wake_queues(&self) {
+        self.0.queue_wakers.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|waker| waker.notify_one());
     }
 
     pub fn session_ends(&self) -> broadcast::Receiver<()> {
         self.0.session_ends.subscribe()
     }
 
-    /// The number of the newest event of the audit log, as it grows.
+    /// The number of the newest event of the audit log.
     pub fn newest_event(&self) -> &watch::Sender<i64> {
         &self.0.newest_event
     }

@@ -127,7 +127,7 @@ pub async fn user_update(
     let changed = store::accounts::account_even_suspended(&mut *tx, row.id).await?.unwrap_or(row);
     tx.commit().await?;
     base.rights_changed();
-    base.wake_all();
+    base.wake_queues();
     Ok(Json(shown(&changed)))
 }
 
