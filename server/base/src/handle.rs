@@ -1,4 +1,4 @@
-//! The handle that every area holds, and that the handles of the areas deref to.
+//! The handle that the handles of all areas deref to.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,10 +26,10 @@ struct Inner {
 }
 
 impl Base {
-    /// Reads the master key (or makes one) and connects to the database, whose schema is brought up to date.
+    /// Reads or creates the master key, connects to the database, and migrates its schema.
     ///
     /// # Errors
-    /// A sentence that says what is missing or wrong on this machine.
+    /// What is missing or wrong on this machine, for the operator.
     pub async fn open(settings: Settings) -> anyhow::Result<Self> {
         let secrets = Secrets::load(&settings.data.join("master.key"), settings.master_key.as_deref())?;
         let db = store::open(&settings.database_url).await.context("open the platform's database")?;

@@ -1,8 +1,8 @@
-//! Pages of lists: what `Range` asks for, and how an answer says where the next page begins.
+//! Pagination: the `Range` of a request, and the `Next-Range` of its response.
 //!
-//! The database cuts the page (`store::pages`). A client goes on with `Next-Range`, which names the
-//! last row that it was given: by a value that no other row has, or by value and id (`value~id`).
-//! What cannot be understood and would lead to the first page again and again is refused.
+//! The database selects the page (`store::pages`). `Next-Range` names the last row of a page, by a unique value or by
+//! value and id (`value~id`). A bound that cannot be parsed is rejected, since ignoring it would yield the first page
+//! again and again.
 
 use axum::{
     http::{HeaderMap, StatusCode, header},
@@ -18,8 +18,8 @@ use crate::{
     web::set,
 };
 
-/// The page of `list` that the `Range` header asks for. See api.md 2.2: unknown fields and
-/// options are ignored, as clients need, unless a place in the list is named by them.
+/// The page of `list` that the `Range` header requests. See api.md 2.2: unknown fields and options are ignored, as
+/// clients expect, except in bounds.
 pub fn asked(headers: &HeaderMap, list: &'static List) -> Result<Range> {
     let text = headers.get(header::RANGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let mut parts = text.split([';', ',']).map(str::trim);
@@ -61,7 +61,7 @@ fn fields(list: &List) -> String {
     list.orders.iter().map(|order| order.field).collect::<Vec<_>>().join(", ")
 }
 
-/// A page of `list`: 200 with all that is left, or 206 with `Next-Range`.
+/// The response for a page: 200 with all remaining rows, or 206 with `Next-Range`.
 pub fn answer<T: Serialize>(list: &List, range: &Range, page: Page<T>) -> Response {
     let order = range.order();
     let ends = page.ends.as_ref().map(|(first, last)| (written(first, order), written(last, order)));
@@ -79,7 +79,7 @@ pub fn answer<T: Serialize>(list: &List, range: &Range, page: Page<T>) -> Respon
 }
 
 fn written(place: &Place, order: &Order) -> String {
-    // Without a value there would be no place.
+    // An empty value needs the id.
     let id = place.id_in(order).or_else(|| place.value.is_empty().then_some(place.id));
     let id = id.map(|id| format!("~{id}")).unwrap_or_default();
     encoded(&place.value) + &id

@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
-/// Seals, opens and signs with the platform's key.
+/// Encrypts, decrypts and signs with the master key.
 #[derive(Clone)]
 pub struct Secrets {
     key: [u8; 32],
@@ -34,7 +34,7 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Reads the key from `WHARF_MASTER_KEY` (base64 of 32 bytes) or `file`, which is made on first use.
+    /// Reads the key from `WHARF_MASTER_KEY` (base64 of 32 bytes) or `file`, which is created at the first start.
     pub fn load(file: &Path, from_environment: Option<&str>) -> anyhow::Result<Self> {
         if let Some(text) = from_environment {
             return Self::from_base64(text).context("read WHARF_MASTER_KEY");
@@ -64,7 +64,7 @@ impl Secrets {
         Ok(Self { key })
     }
 
-    /// Seals `plain` for `purpose`; it opens for the same purpose only.
+    /// Encrypts `plain` for `purpose`, which is needed to decrypt it.
     pub fn seal(&self, purpose: &str, plain: &[u8]) -> Vec<u8> {
         let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
         let sealed = XChaCha20Poly1305::new(Key::from_slice(&self.key))
@@ -73,7 +73,7 @@ impl Secrets {
         [nonce.as_slice(), &sealed].concat()
     }
 
-    /// Opens what [`Secrets::seal`] sealed for the same purpose.
+    /// Decrypts what [`Secrets::seal`] has encrypted for the same purpose.
     pub fn open(&self, purpose: &str, sealed: &[u8]) -> anyhow::Result<Vec<u8>> {
         if sealed.len() < 24 {
             bail!("decrypt a secret ({purpose}): it is truncated");
@@ -162,14 +162,14 @@ pub fn hash(token: &str) -> Vec<u8> {
     Sha256::digest(token.as_bytes()).to_vec()
 }
 
-/// A random text of 40 hexadecimal digits.
+/// 40 random hexadecimal digits.
 pub fn random() -> String {
     let mut bytes = [0; 20];
     rand::rng().fill_bytes(&mut bytes);
     hex::encode(bytes)
 }
 
-/// Writes a file that only its owner may read, whole or not at all.
+/// Writes a file that only its owner can read, atomically.
 pub fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
     use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
     let temporary = file.with_extension("new");

@@ -183,7 +183,7 @@ fn hear(
     topics.retain(|_, s| !s.task.is_finished());
     match said {
         ToServer::Subscribe { id, topic } => {
-            if let Err(Error::Told(error)) = begin((platform, actor), (id, topic), topics, tasks, out) {
+            if let Err(Error::Public(error)) = begin((platform, actor), (id, topic), topics, tasks, out) {
                 let _ = out.try_send(ToBrowser::Failed { id, error });
             }
         }
@@ -295,7 +295,7 @@ impl Follow {
         };
         let said = match outcome {
             Ok(()) => ToBrowser::End { id: self.id },
-            Err(Error::Told(error)) => ToBrowser::Failed { id: self.id, error },
+            Err(Error::Public(error)) => ToBrowser::Failed { id: self.id, error },
             Err(Error::Internal(err)) => {
                 tracing::error!("could not follow a topic: {err:#}");
                 ToBrowser::Failed { id: self.id, error: fault() }
@@ -351,7 +351,7 @@ impl Follow {
                     }
                 }
                 Said::End => return Ok(()),
-                Said::Failed(error) => return Err(Error::Told(error)),
+                Said::Failed(error) => return Err(Error::Public(error)),
             }
             if feed.changed().await.is_err() {
                 return Ok(());

@@ -68,7 +68,7 @@ impl Platform {
             tokio::spawn(ingest::run(self.clone())),
             tokio::spawn(metrics::sample(self.clone())),
             tokio::spawn(events::watch(self.base().clone())),
-            tokio::spawn(events::anchor::keep(self.base().clone())),
+            tokio::spawn(events::anchor::run(self.base().clone())),
         ];
         let work = Work { workers, unpacking: Some(unpacking), reconcilers, tasks };
         self.background().begin(work)

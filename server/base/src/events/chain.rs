@@ -1,4 +1,4 @@
-//! The chain: each event has the hash of the one before, and the newest one a seal of the platform's.
+//! The chain: each event contains the hash of the previous one, and the newest one is sealed with the platform's key.
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
@@ -8,8 +8,8 @@ use store::events::Row;
 
 use crate::secrets::Secrets;
 
-/// Puts an event at the end of the log. Until the end of the transaction nobody else does, so that nothing may be
-/// done in it any more but to commit: [`Change`](crate::Change) sees to that.
+/// Appends an event. It holds a lock until the end of the transaction, in which nothing else may follow:
+/// [`Change`](crate::Change) ensures that.
 pub(crate) async fn append(secrets: &Secrets, tx: &mut PgConnection, event: Row) -> anyhow::Result<()> {
     let (seq, previous) = head(secrets, tx).await.context("read the head of the audit log")?;
     let mut row = Row { seq: seq + 1, previous, ..event };
@@ -19,8 +19,8 @@ pub(crate) async fn append(secrets: &Secrets, tx: &mut PgConnection, event: Row)
     store::events::event_seal_update(tx, row.seq, &seal, row.at).await.context("seal the audit log")
 }
 
-/// What the next event comes after. If that is not what was sealed, the next one does not fit to it
-/// either, so that the break stays where it is instead of being sealed over.
+/// The last event. If that is not the one that was sealed, the next one does not fit to it either, so that the break
+/// remains visible instead of being sealed over.
 async fn head(secrets: &Secrets, tx: &mut PgConnection) -> sqlx::Result<(i64, Vec<u8>)> {
     let (seq, hash) = store::events::event_head(&mut *tx).await?;
     let (sealed, found) = store::events::event_seal(tx).await?.unwrap_or((0, None));

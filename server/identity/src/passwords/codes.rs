@@ -136,7 +136,7 @@ pub(super) async fn take(
 
 /// Takes back what was counted.
 pub(super) fn right(actor: &Actor) {
-    actor.base.rate_limits().was_right(&tries(actor));
+    actor.base.rate_limits().succeeded(&tries(actor));
 }
 
 const WRONG: &str =

@@ -117,7 +117,7 @@ impl Attempt {
         }
         for (n, (what, free)) in tries.iter().enumerate() {
             if !limits.begin(what, *free) {
-                tries[..n].iter().for_each(|(what, _)| limits.was_right(what));
+                tries[..n].iter().for_each(|(what, _)| limits.succeeded(what));
                 return self.shut(what).await;
             }
         }
@@ -125,7 +125,7 @@ impl Attempt {
             Ok(Ok(id)) => id,
             // Nothing was tried, so that it does not count.
             Err(err) => {
-                tries.iter().for_each(|(what, _)| limits.was_right(what));
+                tries.iter().for_each(|(what, _)| limits.succeeded(what));
                 return Err(err);
             }
             Ok(Err(why)) => {
@@ -133,7 +133,7 @@ impl Attempt {
                 return Err(Error::wrong_password());
             }
         };
-        tries.iter().for_each(|(what, _)| limits.was_right(what));
+        tries.iter().for_each(|(what, _)| limits.succeeded(what));
         limits.remember(self.from(), id);
         Ok(id)
     }

@@ -114,7 +114,7 @@ pub async fn sign_in_start(
     }
     let (row, rules) = match providers::find(&base, &name).await {
         Ok(found) => found,
-        Err(Error::Told(_)) => return Ok(Redirect::to("/login").into_response()),
+        Err(Error::Public(_)) => return Ok(Redirect::to("/login").into_response()),
         Err(err) => return Err(err),
     };
     let begun = match providers::provider(&base, &row, &rules)?.begin().await {
@@ -200,7 +200,7 @@ async fn finish(
     let stop = |refusal| Stop::Refused(refusal, None);
     let (row, rules) = match providers::find(base, name).await {
         Ok(found) => found,
-        Err(Error::Told(_)) => return Err(stop(Refusal::State)),
+        Err(Error::Public(_)) => return Err(stop(Refusal::State)),
         Err(err) => return Err(err.into()),
     };
     let (Some(state), Some(browser)) = (query.state, session_cookies::known_browser(session).await) else {

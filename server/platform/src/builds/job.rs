@@ -68,7 +68,7 @@ impl Job for Run {
             && let Err(why) = releases::admit(platform.db(), build.app_id).await
         {
             return match why {
-                Error::Told(why) => self.end(platform, &build, why.message.trim_end_matches('.')).await,
+                Error::Public(why) => self.end(platform, &build, why.message.trim_end_matches('.')).await,
                 Error::Internal(err) => Err(Failure::Retry(err)),
             };
         }

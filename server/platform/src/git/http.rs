@@ -63,7 +63,7 @@ async fn ask(platform: &Platform, parts: &mut Parts, repository: &str) -> std::r
     };
     let actor = match Actor::from_request_parts(parts, platform).await {
         Ok(actor) => actor,
-        Err(Error::Told(err)) if err.status == 401 => {
+        Err(Error::Public(err)) if err.status == 401 => {
             let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"Wharf\", charset=\"UTF-8\"")];
             let text =
                 "Invalid credentials provided. Use your API token as the password; `wharf login` configures git.\n";
@@ -74,7 +74,7 @@ async fn ask(platform: &Platform, parts: &mut Parts, repository: &str) -> std::r
     // A clone is the code, so that it takes the same right as a push.
     let app = match actor.app(name, Can::Deploy).await {
         Ok(app) => app,
-        Err(Error::Told(err)) if err.status == 404 => {
+        Err(Error::Public(err)) if err.status == 404 => {
             return Err(plain(StatusCode::NOT_FOUND, format!("No such app as {name}.")));
         }
         Err(err) => return Err(told(err)),
@@ -85,7 +85,7 @@ async fn ask(platform: &Platform, parts: &mut Parts, repository: &str) -> std::r
 /// What git shows to people, if it is for them.
 fn words(err: Error) -> std::result::Result<api::Error, Response> {
     match err {
-        Error::Told(err) if [403, 413, 422, 429, 503].contains(&err.status) => Ok(err),
+        Error::Public(err) if [403, 413, 422, 429, 503].contains(&err.status) => Ok(err),
         err => Err(err.into_response()),
     }
 }

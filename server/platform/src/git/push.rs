@@ -86,7 +86,7 @@ async fn pass_on(lines: &mut mpsc::Receiver<Bytes>, client: &mut OwnedWriteHalf)
 /// Logs an internal error, and returns the reason for the client.
 async fn failure(said: &Said, err: &Error) -> String {
     let cause = match err {
-        Error::Told(told) => return told.message.clone(),
+        Error::Public(err) => return err.message.clone(),
         Error::Internal(cause) => cause,
     };
     said.line(&format!(" !     {}", faults::message(cause))).await;

@@ -75,7 +75,7 @@ impl Room {
             return Ok(());
         }
         self.take_more(bytes).await.map_err(|err| match err {
-            Error::Told(told) => told.message,
+            Error::Public(err) => err.message,
             Error::Internal(cause) => {
                 if !is_disk_full(&cause) {
                     tracing::error!(app.id = %self.0.app, "could not find room for a push: {cause:#}");

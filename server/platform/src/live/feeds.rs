@@ -99,7 +99,7 @@ async fn find_out(platform: &Platform, actor: &Actor, shown: Shown) -> (Said, Du
     let said = match found {
         Ok(Some(value)) => Said::Value(Arc::new(value)),
         Ok(None) => Said::End,
-        Err(Error::Told(error)) => Said::Failed(error),
+        Err(Error::Public(error)) => Said::Failed(error),
         Err(Error::Internal(err)) => {
             tracing::error!("could not follow a topic: {err:#}");
             Said::Failed(super::fault())
