@@ -36,8 +36,8 @@ use crate::{Error, Host};
 
 const INSIDE: &str = "eth0";
 
-/// Where the host's name servers are written down; files after the first are those of programs
-/// that listen on the loopback themselves.
+/// The files with the host's name servers; those after the first belong to programs that listen on the loopback
+/// interface themselves.
 const RESOLVERS: [&str; 4] = [
     "/etc/resolv.conf",
     "/run/systemd/resolve/resolv.conf",
@@ -45,7 +45,7 @@ const RESOLVERS: [&str; 4] = [
     "/run/dnsmasq/resolv.conf",
 ];
 
-/// Makes this host able to carry dynos: forwarding, rules. Refuses a range that is in use.
+/// Prepares this host's network for dynos: forwarding and rules. Fails if the range is in use.
 pub(crate) fn prepare(host: &Host) -> Result<(), Error> {
     ledger::prepare().map_err(Error::io("make the ledger of the dynos' addresses"))?;
     check_unused(&host.network)?;
@@ -69,7 +69,7 @@ pub(crate) fn prepare(host: &Host) -> Result<(), Error> {
     })
 }
 
-/// Looks for a route of somebody else's into the range.
+/// Fails if another interface has a route into the range.
 fn check_unused(network: &Network) -> Result<(), Error> {
     let routes = fs::read_to_string("/proc/net/route").map_err(Error::io("read the routes"))?;
     match routes.lines().skip(1).find_map(|line| network.foreign_route(line)) {
@@ -81,7 +81,7 @@ fn check_unused(network: &Network) -> Result<(), Error> {
     }
 }
 
-/// Gives the dyno of `state` its place and writes it down there. The same one if asked again.
+/// Assigns an address slot to the dyno of `state` and records it there. Idempotent.
 pub(crate) fn lease(network: &Network, state: &StateDir) -> io::Result<Lease> {
     let ledger = Ledger::open()?;
     if let Some(lease) = state.lease()? {
@@ -98,7 +98,7 @@ pub(crate) fn lease(network: &Network, state: &StateDir) -> io::Result<Lease> {
     Ok(lease)
 }
 
-/// Puts this process into a network namespace of its own, with a cable to the host.
+/// Moves this process into a network namespace of its own, connected to the host by a veth pair.
 pub(crate) fn enter(lease: &Lease) -> io::Result<()> {
     let mut host = netlink::Socket::open()?;
     // SAFETY: plain system call; this process has one thread.
@@ -127,7 +127,7 @@ pub(crate) fn enter(lease: &Lease) -> io::Result<()> {
     inside.add_default_route(lease.gateway)
 }
 
-/// Takes the cable away and gives the place back.
+/// Removes the veth pair and releases the slot.
 pub(crate) fn release(lease: &Lease, state: &StateDir) -> io::Result<()> {
     let ledger = Ledger::open()?;
     if !ledger.belongs_to(lease.slot, state) {
@@ -140,13 +140,13 @@ pub(crate) fn release(lease: &Lease, state: &StateDir) -> io::Result<()> {
     ledger.forget(lease.slot)
 }
 
-/// What the machine's table of connections holds. Before the table is first used it cannot be asked.
+/// The size of the machine's connection table. It cannot be read before the table is first used.
 fn connections() -> u64 {
     let most = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max");
     most.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(65_536)
 }
 
-/// What a dyno's resolv.conf says: see the top of this file.
+/// The name servers for a dyno's resolv.conf: see the top of this file.
 pub(crate) fn resolv_conf() -> String {
     let servers = nameservers();
     let mut text: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
@@ -167,7 +167,7 @@ fn reachable_servers(text: &str) -> Vec<Ipv4Addr> {
     servers.filter(|server| !server.is_loopback() && !server.is_unspecified()).take(3).collect()
 }
 
-/// The name servers that programs of the host ask: without any, one on the host itself.
+/// The name servers of the host's programs: without any, one on the host itself.
 fn servers_of_host(text: &str) -> Vec<String> {
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let named = text.lines().map(words).filter(|words| words.first().is_some_and(|word| word == "nameserver"));
