@@ -3,8 +3,6 @@
 //! Each hop appends the peer that it got the request from. So the lists are read from the right, as long as the hops
 //! are trusted: the first one that is not is the client. Everything to the left of it is the client's own claim. An
 //! unreadable entry ends the walk, too.
-//!
-//! Own code, since crates for these headers trust all hops, or none.
 
 use std::net::{IpAddr, SocketAddr};
 
