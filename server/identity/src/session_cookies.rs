@@ -1,4 +1,4 @@
-//! Session cookies: what one is worth, and how it is made and kept.
+//! Session cookies: how sessions are created, stored and looked up.
 
 use std::collections::HashMap;
 
@@ -27,10 +27,10 @@ const AGENT: &str = "user_agent";
 const BROWSER: &str = "browser";
 const DAY: &str = "day";
 const ADDRESS: &str = "address";
-/// A browser that is not used for this long has to sign in again.
+/// A session expires after this long without use.
 const LIFE: time::Duration = time::Duration::days(14);
 
-/// Keeps tower-sessions' records in the table `sessions`, under a hash of the cookie's value.
+/// Stores tower-sessions' records in the table `sessions`, under a hash of the cookie's value.
 #[derive(Clone)]
 pub struct Store(pub sqlx::PgPool);
 

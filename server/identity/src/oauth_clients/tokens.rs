@@ -1,4 +1,4 @@
-//! Gives clients tokens for codes, and new ones for old ones. (RFC 6749, 7009, 7636.)
+//! Exchanges codes and refresh tokens for tokens (RFC 6749, 7009, 7636).
 
 use std::collections::HashMap;
 
@@ -21,16 +21,16 @@ use uuid::Uuid;
 
 use crate::{actor::Actor, authorizations, request, scopes::Reach};
 
-/// How long a client's token lives. (devcenter "OAuth".)
+/// Validity of a client's token (devcenter "OAuth").
 const LIFE: Duration = Duration::hours(8);
-/// Authorizations of one account that one client has, and that all have: people sign in to a client again and again,
-/// and what it got for the first time it uses no more.
+/// Authorizations of one account per client, and of all clients: people sign in to a client again and again, which
+/// abandons earlier ones.
 const MOST_OF_CLIENT: i64 = 10;
 const MOST_OF_ALL: i64 = 100;
-/// So many wrong secrets or codes from one address are mistakes.
+/// Free wrong secrets or codes per address.
 const FREE: u32 = 20;
 
-/// What is wrong, in the words of RFC 6749 5.2.
+/// An error of RFC 6749, 5.2.
 enum Wrong {
     Told(StatusCode, &'static str, &'static str),
     Failed(Error),
@@ -61,7 +61,7 @@ impl IntoResponse for Wrong {
     }
 }
 
-/// What was made, before it is told in one of two forms.
+/// The new tokens, before they are written in one of two formats.
 struct Made {
     authorization: Uuid,
     account: Uuid,
@@ -70,7 +70,7 @@ struct Made {
     refresh: String,
 }
 
-/// `POST /oauth/token`: a form, and an answer as OAuth has it.
+/// `POST /oauth/token`: with a form and a response as in OAuth.
 pub async fn token_create(State(base): State<Base>, headers: HeaderMap, body: String) -> Response {
     let form: HashMap<String, String> = serde_urlencoded::from_str(&body).unwrap_or_default();
     let told = match make(&base, &headers, &form).await {
@@ -84,7 +84,7 @@ pub async fn token_create(State(base): State<Base>, headers: HeaderMap, body: St
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-/// `POST /oauth/tokens`: the same in JSON, as the Platform API has it.
+/// `POST /oauth/tokens`: the same in JSON, as in the Platform API.
 pub async fn token_create_json(State(base): State<Base>, headers: HeaderMap, body: String) -> Response {
     let body: Value = serde_json::from_str(&body).unwrap_or_default();
     let mut form = HashMap::new();
@@ -110,7 +110,7 @@ pub async fn token_create_json(State(base): State<Base>, headers: HeaderMap, bod
     (StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-/// `POST /oauth/revoke`: a client gives a token back. What is not a token of its own is gone, too.
+/// `POST /oauth/revoke`: a client revokes its token. Anything else counts as revoked, too.
 pub async fn token_delete(State(base): State<Base>, headers: HeaderMap, body: String) -> Response {
     let form: HashMap<String, String> = serde_urlencoded::from_str(&body).unwrap_or_default();
     match delete(&base, &headers, &form).await {
@@ -152,7 +152,7 @@ fn tries(headers: &HeaderMap) -> String {
     format!("OAuth clients from {}", request::address(headers).unwrap_or_default())
 }
 
-/// Which client asks: by HTTP Basic, or by what is in the form. The secret alone is enough, as on Heroku.
+/// The calling client: by HTTP Basic, or by the form. The secret alone is enough, as on Heroku.
 async fn client(base: &Base, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<Row, Wrong> {
     let tries = tries(headers);
     let basic = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Basic "));
@@ -247,7 +247,7 @@ async fn refresh(
     Ok(Made { authorization, account, scope, token, refresh: old })
 }
 
-/// Notes what a client did for a person, with the authorization that it has of them.
+/// Records what a client did for a person, with its authorization.
 async fn note(
     base: &Base,
     headers: &HeaderMap,
