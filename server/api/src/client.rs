@@ -183,10 +183,13 @@ fn refusal(reply: &Reply) -> Error {
     let mut error: Error = serde_json::from_str(&text).unwrap_or_else(|_| {
         let text = text.trim();
         let status = reply.status;
-        Error::unreadable(status, match text.is_empty() || text.starts_with('<') {
-            true => format!("The platform responded with status {status} and no error message."),
-            false => format!("The platform responded with status {status}: {text}"),
-        })
+        Error::unreadable(
+            status,
+            match text.is_empty() || text.starts_with('<') {
+                true => format!("The platform responded with status {status} and no error message."),
+                false => format!("The platform responded with status {status}: {text}"),
+            },
+        )
     });
     error.status = reply.status;
     error.request_id = reply.headers.get("request-id").cloned();

@@ -33,7 +33,8 @@ impl Base {
     pub async fn open(settings: Settings) -> anyhow::Result<Self> {
         let secrets = Secrets::load(&settings.data.join("master.key"), settings.master_key.as_deref())?;
         let db = store::open(&settings.database_url).await.context("open the platform's database")?;
-        let rules = outbound::Rules { networks: settings.outbound_networks.clone(), allowed_ports: settings.public_ports() };
+        let rules =
+            outbound::Rules { networks: settings.outbound_networks.clone(), allowed_ports: settings.public_ports() };
         let inner = Inner {
             outbound: outbound::Client::new(rules).context("set up outbound requests")?,
             rate_limits: RateLimits::default(),

@@ -86,7 +86,8 @@ fn written(place: &Place, order: &Order) -> String {
 }
 
 /// What is encoded in a value: characters with a meaning in ranges, and those that headers cannot contain.
-const SPECIAL: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b':').remove(b'@').remove(b'+').remove(b'.');
+const SPECIAL: AsciiSet =
+    NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b':').remove(b'@').remove(b'+').remove(b'.');
 const SPECIAL_OR_DOT: AsciiSet = SPECIAL.add(b'.');
 
 fn encoded(value: &str) -> String {

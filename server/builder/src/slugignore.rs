@@ -21,9 +21,8 @@ impl SlugIgnore {
         let mut problems = Vec::new();
         let (mut any, mut directories) = (GlobSetBuilder::new(), GlobSetBuilder::new());
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            let glob = glob(line).and_then(|glob| {
-                GlobBuilder::new(&glob).literal_separator(true).backslash_escape(true).build().ok()
-            });
+            let glob = glob(line)
+                .and_then(|glob| GlobBuilder::new(&glob).literal_separator(true).backslash_escape(true).build().ok());
             match glob {
                 Some(glob) if line.ends_with('/') => drop(directories.add(glob)),
                 Some(glob) => drop(any.add(glob)),
@@ -71,9 +70,10 @@ mod tests {
 
     #[test]
     fn patterns_match_as_on_heroku() {
-        let ignore =
-            SlugIgnore::parse("# pictures\n*.psd\n\n/test\ndocs/*.md\nbuild/\nspec/**/data\n!keep.psd\nt[0-9].log\ndist/**\n\
-             [!b]/*.bak\n{a,b}.txt\n\\#notes\n");
+        let ignore = SlugIgnore::parse(
+            "# pictures\n*.psd\n\n/test\ndocs/*.md\nbuild/\nspec/**/data\n!keep.psd\nt[0-9].log\ndist/**\n\
+             [!b]/*.bak\n{a,b}.txt\n\\#notes\n",
+        );
         for (path, directory, ignored) in [
             ("a.psd", false, true),
             ("deep/er/a.psd", false, true),

@@ -1,7 +1,7 @@
-//! Log drains: kept and listed. They are not checked, since the receiver may come later.
+//! Log drains: stored and listed. The receiver is not checked, since it may be set up later.
 //!
-//! A drain is shown whole to whoever may operate the app, since that is how it is named; at rest its URL and token are
-//! sealed, and found by their fingerprints.
+//! A drain's URL is shown to everybody who can operate the app, since it identifies the drain; at rest, URL and token
+//! are encrypted, and looked up by their fingerprints.
 
 use anyhow::Context as _;
 use axum::{
@@ -58,7 +58,7 @@ fn written(mac: &[u8]) -> String {
 }
 
 impl Drain {
-    /// With what is kept of it.
+    /// The drain with its row, encrypted.
     fn sealed(secrets: &Secrets, url: String, token: String, row: Row) -> Self {
         let text = serde_json::to_vec(&[&url, &token]).expect("a list of strings always serialises");
         let print = |text: &str| fingerprint(secrets, row.app_id, text);

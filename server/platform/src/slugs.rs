@@ -1,4 +1,4 @@
-//! Slugs: what a build makes, or what a client uploads.
+//! Slugs: the results of builds, or uploads of clients.
 
 pub(crate) mod archives;
 mod unpack;
@@ -120,7 +120,7 @@ pub async fn slug_create(
 /// Process types that a slug may have, and bytes of a command.
 const MOST_TYPES: usize = 50;
 const COMMAND: usize = 4096;
-/// Names of what else writes lines: nobody is to take a dyno's for them.
+/// Names of other log sources, which process types must not imitate.
 const RESERVED: [&str; 6] = ["api", "app", "heroku", "logplex", "router", "wharf"];
 
 /// Refuses process types that cannot be used, or too many.

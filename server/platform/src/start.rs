@@ -1,4 +1,4 @@
-//! Starting and stopping a platform: its jobs, its reconcilers, and the reading of logs.
+//! Starts and stops a platform: its jobs, its reconcilers, and the ingestion of logs.
 
 use std::{sync::Arc, time::Duration};
 

@@ -93,8 +93,10 @@ impl Rules<'_> {
         let shares = Shares::of(self.connections, brief);
         let (dns, allowed_ports) = (self.name_servers(), nft::to_ports(self.allowed_ports, "", "goto open"));
         let (sets, linger) = (self.sets(), if brief { brief_chain() } else { String::new() });
-        let caller =
-            self.caller.map(|(caller, servers)| callers::chains(caller, self.allowed_ports, servers)).unwrap_or_default();
+        let caller = self
+            .caller
+            .map(|(caller, servers)| callers::chains(caller, self.allowed_ports, servers))
+            .unwrap_or_default();
         format!(
             r#"table inet wharf {{}}
 delete table inet wharf

@@ -1,4 +1,4 @@
-//! What a build prints.
+//! The output of builds.
 
 use anyhow::Context as _;
 use tokio::io::AsyncWriteExt as _;

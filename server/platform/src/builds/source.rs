@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::download::download;
 use crate::{Platform, git, sources};
 
-/// What the folders of sources are called; files beside them, on the way, have an extension.
+/// The name prefix of source folders; temporary files next to them have an extension.
 const NAME: &str = "source-";
 
 /// Where the source of a build is.

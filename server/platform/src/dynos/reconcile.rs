@@ -1,4 +1,4 @@
-//! Makes the dynos that run the dynos that are wanted, and tells the router.
+//! Reconciles the running dynos with the desired ones, and updates the router.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -36,7 +36,7 @@ pub struct Reconcile {
     told: Option<Routes>,
 }
 
-/// What was killed is gone after this long.
+/// Time limit for the end of a killed dyno.
 const KILLED: Duration = Duration::from_secs(5);
 
 /// All that one run looks at.

@@ -1,4 +1,4 @@
-//! Smart HTTP: what `git clone`, `fetch` and `push` speak. See git's `http-protocol` document.
+//! Smart HTTP, the protocol of `git clone`, `fetch` and `push`. See git's `http-protocol` document.
 
 use std::{fs::File, os::unix::net::UnixStream};
 
@@ -36,7 +36,7 @@ pub struct Service {
 const PUSHED: &str = "application/x-git-receive-pack-result";
 const CLONED: &str = "application/x-git-upload-pack-result";
 
-/// Who asks, and for which app.
+/// The caller and the app.
 struct Guest {
     actor: Actor,
     app: App,
@@ -56,7 +56,7 @@ fn plain(status: StatusCode, text: String) -> Response {
     (status, [(header::CONTENT_TYPE, "text/plain")], text + "\n").into_response()
 }
 
-/// Lets somebody in. git asks for a password only when it is told to by a 401.
+/// Authenticates the client. git sends a password only after a 401.
 async fn ask(platform: &Platform, parts: &mut Parts, repository: &str) -> std::result::Result<Guest, Response> {
     let Some(name) = repository.strip_suffix(".git") else {
         return Err(Error::not_found("route", "The requested page was not found.").into_response());
@@ -82,7 +82,7 @@ async fn ask(platform: &Platform, parts: &mut Parts, repository: &str) -> std::r
     Ok(Guest { actor, app })
 }
 
-/// What git shows to people, if it is for them.
+/// The message for people, if there is one.
 fn words(err: Error) -> std::result::Result<api::Error, Response> {
     match err {
         Error::Public(err) if [403, 413, 422, 429, 503].contains(&err.status) => Ok(err),

@@ -95,7 +95,7 @@ pub(crate) async fn move_ref(platform: &Platform, app: Uuid, name: &str, old: &s
     repositories::note_size(platform, app).await
 }
 
-/// What a client is told whose push comes after another one that it did not know of.
+/// The rejection of a push that is not a fast-forward.
 pub(crate) const STALE: &str = " !     Somebody else pushed to this branch at the same time. Fetch and push again.";
 
 /// Whether a branch is at the commit `id`; all zeros stand for a branch that is not there.

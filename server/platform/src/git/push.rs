@@ -1,4 +1,4 @@
-//! What a push does: a build, whose output the client sees, and then the first dyno's start.
+//! Deploys a push: a build, whose output is sent to the client, and then the start of the first dyno.
 
 use std::time::Duration;
 
@@ -29,10 +29,10 @@ use crate::{Platform, addresses, builds, log_lines, outputs};
 const BOOT: Duration = Duration::from_secs(65);
 /// A release phase may take an hour.
 const PHASE: Duration = Duration::from_secs(3700);
-/// A question has three words.
+/// Size limit of the hook's request.
 const MOST_QUESTION_BYTES: u64 = 4096;
 
-/// What a push holds that others wait for.
+/// The slots that a push holds.
 pub(super) struct Held {
     /// On disk, until all objects are there.
     pub room: Room,
@@ -40,9 +40,8 @@ pub(super) struct Held {
     pub place: SharedPlace,
 }
 
-/// Answers the hook of one push, who asks over `line` to have a branch deployed, with what the
-/// client shall see, and the verdict. The line is that push's alone, so that nobody can ask in the
-/// name of another.
+/// Serves the hook of one push, which requests a deployment over `line` and gets the output for the client, and the
+/// verdict. The socket belongs to this push alone, so that no other can act in its name.
 pub(super) async fn answer(platform: Platform, app: Uuid, asker: Asker, line: UnixStream, held: Held) {
     let Held { room, place } = held;
     let (hook, mut client) = line.into_split();
@@ -234,7 +233,7 @@ impl Drop for Guard {
     }
 }
 
-/// Passes the output of a build on; returns early when nobody reads it any more, which cancels.
+/// Forwards the output of a build; returns early when the client has disconnected, which cancels the build.
 async fn follow_build(platform: &Platform, app: &store::apps::Row, build: Uuid, said: &Said) -> Result<()> {
     let output = outputs::follow(platform.clone(), outputs::Output::of_build(app.id, build), 0);
     pin_mut!(output);
@@ -368,7 +367,7 @@ enum Start {
     Crashed(String),
 }
 
-/// How the first web dyno of a release gets on.
+/// The state of the first web dyno of a release.
 async fn first_dyno(platform: &Platform, app: Uuid, release: Uuid) -> Result<Start> {
     loop {
         let formation = store::formation::formation_list(platform.db(), app).await?;

@@ -28,7 +28,7 @@ async fn log_drains() {
     log_drain_seal(&w.db, &sealed).await.unwrap();
     assert!(log_drain_open(&w.db, Uuid::nil(), 10).await.unwrap().is_empty());
     for (which, fingerprint) in
-        [(first.id.to_string(), ""), ("https://x".into(), "print"), ("d.1".into(), &["of the token".to_owned()])]
+        [(first.id.to_string(), ""), ("https://x".into(), "print"), ("d.1".into(), "of the token")]
     {
         let found = log_drain_info(&w.db, app_id, &which, &[fingerprint.to_owned()]).await.unwrap();
         assert_eq!(found.unwrap().sealed, sealed.sealed);
