@@ -264,11 +264,11 @@ async fn save(
         }
         store::quotas::quota_save(&mut tx, Uuid::now_v7(), owner, name, *most, Utc::now()).await?;
     }
-    let said = |(name, most): (&String, &Option<i64>)| match most {
+    let described = |(name, most): (&String, &Option<i64>)| match most {
         Some(most) => format!("{name} {most}"),
         None => format!("{name} to the default"),
     };
-    let list = update.iter().map(said).collect::<Vec<_>>().join(", ");
+    let list = update.iter().map(described).collect::<Vec<_>>().join(", ");
     let (summary, data) = (format!("Set quotas of {whose}: {list}."), serde_json::json!({ "quotas": update }));
     actor.event(&mut tx, events::New { action: "quota.update", subject: whose, app: None, summary, data }).await?;
     tx.commit().await?;

@@ -69,9 +69,9 @@ impl Watch {
     /// Waits until access is lost.
     pub async fn lost(mut self) {
         loop {
-            let told =
+            let woken =
                 tokio::time::timeout(credential_lasts(&self.base, self.credential).await, self.ends.recv()).await;
-            if matches!(told, Ok(Err(broadcast::error::RecvError::Closed))) {
+            if matches!(woken, Ok(Err(broadcast::error::RecvError::Closed))) {
                 return;
             }
             match self.holds().await {

@@ -144,7 +144,7 @@ fn listen(control: &UnixStream, mut reader: &File, limits: &Limits) -> Result<Ve
         }
         let (inside, server) = (polled[0].any() == Some(true), polled[1].any() == Some(true));
         if server {
-            return Err(Error::Host("The caller has gone.".to_owned()));
+            return Err(Error::Host("The caller has disconnected.".to_owned()));
         }
         if inside {
             match reader.read(&mut part).map_err(Error::host("read from the worker"))? {

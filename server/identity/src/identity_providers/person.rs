@@ -24,15 +24,15 @@ use store::identity_providers::Row;
 use super::asking::Asking;
 
 /// The URL for the browser, and the state to be stored until it returns.
-pub(crate) struct Begun {
+pub(crate) struct AuthorizationRequest {
     pub url: String,
     pub state: String,
-    pub kept: Kept,
+    pub pending: PendingSignIn,
 }
 
 /// The secret state of a sign-in in progress.
 #[derive(Deserialize, Serialize)]
-pub(crate) struct Kept {
+pub(crate) struct PendingSignIn {
     nonce: String,
     verifier: String,
 }
@@ -72,7 +72,7 @@ pub(crate) async fn discover(client: &outbound::Client, issuer: &str) -> anyhow:
 
 impl Provider<'_> {
     /// Starts a sign-in; sends a discovery request, except to GitHub.
-    pub async fn begin(&self) -> anyhow::Result<Begun> {
+    pub async fn begin(&self) -> anyhow::Result<AuthorizationRequest> {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let (url, state, nonce) = match self.row.kind.as_str() {
             "github" => {
@@ -92,14 +92,14 @@ impl Provider<'_> {
                 ask.set_pkce_challenge(challenge).url()
             }
         };
-        let kept = Kept { nonce: nonce.secret().clone(), verifier: verifier.into_secret() };
-        Ok(Begun { url: url.into(), state: state.into_secret(), kept })
+        let pending = PendingSignIn { nonce: nonce.secret().clone(), verifier: verifier.into_secret() };
+        Ok(AuthorizationRequest { url: url.into(), state: state.into_secret(), pending })
     }
 
     /// The person who returned with `code`.
-    pub async fn identify(&self, kept: Kept, code: String) -> anyhow::Result<Person> {
+    pub async fn identify(&self, pending: PendingSignIn, code: String) -> anyhow::Result<Person> {
         let code = AuthorizationCode::new(code);
-        let verifier = PkceCodeVerifier::new(kept.verifier);
+        let verifier = PkceCodeVerifier::new(pending.verifier);
         if self.row.kind == "github" {
             let client = self.github()?;
             let token = client.exchange_code(code).set_pkce_verifier(verifier).request_async(&self.asks).await;
@@ -108,7 +108,7 @@ impl Provider<'_> {
         let (client, metadata) = self.open_id().await?;
         let token = client.exchange_code(code)?.set_pkce_verifier(verifier).request_async(&self.asks).await;
         let token = token.context("exchange the code")?;
-        let mut claims = signed_claims(&client, &token, &Nonce::new(kept.nonce))?;
+        let mut claims = signed_claims(&client, &token, &Nonce::new(pending.nonce))?;
         if let Some(at) = metadata.userinfo_endpoint() {
             let more = self.asks.get(at.as_str(), token.access_token().secret()).await.context("fetch the claims")?;
             if more["sub"] != claims["sub"] {

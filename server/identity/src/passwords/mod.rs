@@ -121,12 +121,12 @@ pub async fn password_confirm(
     let Code::Step(step) = codes::of_actor(&actor, &row, &proof.code, now).await? else {
         return Err(missing());
     };
-    let (plain, kept) = codes::new_recovery_codes(&base, row.id);
+    let (plain, hashes) = codes::new_recovery_codes(&base, row.id);
     let mut tx = base.change().await?;
     if !store::passwords::password_confirm(&mut *tx, row.id, step, now).await? {
         return Err(done());
     }
-    store::passwords::recovery_codes_replace(&mut tx, row.id, &kept, now).await?;
+    store::passwords::recovery_codes_replace(&mut tx, row.id, &hashes, now).await?;
     note(&actor, &mut tx, "password.create", &actor.account.email, "Set a password with an authenticator app.").await?;
     tx.commit().await?;
     codes::right(&actor);

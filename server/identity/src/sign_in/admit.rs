@@ -85,13 +85,13 @@ impl Arrival<'_> {
 
     /// The account that this subject has signed in to before.
     async fn known(&self, tx: &mut sqlx::PgConnection, known: &identities::Row) -> Result<accounts::Row, Stop> {
-        let told = self.person.email.as_ref().or(known.email.as_ref());
-        if let Some(email) = told {
+        let reported = self.person.email.as_ref().or(known.email.as_ref());
+        if let Some(email) = reported {
             self.must_speak_for(email)?;
         }
         invitation_policy::hold(&mut *tx, known.account_id).await?;
         let account = accounts::account_info(tx, known.account_id).await?;
-        account.ok_or_else(|| Stop::Refused(Refusal::Suspended, told.cloned()))
+        account.ok_or_else(|| Stop::Refused(Refusal::Suspended, reported.cloned()))
     }
 
     /// The account with the person's verified address, if it has no sign-in method; a new one if a rule admits them.

@@ -24,7 +24,7 @@ use self::{
     admit::Arrival,
     refusal::{Refusal, Stop, refuse},
 };
-use crate::{identity_providers as providers, identity_providers::person::Kept, request, session_cookies};
+use crate::{identity_providers as providers, identity_providers::person::PendingSignIn, request, session_cookies};
 
 /// Time limit for an attempt.
 const LIFE: Duration = Duration::minutes(10);
@@ -117,21 +117,21 @@ pub async fn sign_in_start(
         Err(Error::Public(_)) => return Ok(Redirect::to("/login").into_response()),
         Err(err) => return Err(err),
     };
-    let begun = match providers::provider(&base, &row, &rules)?.begin().await {
-        Ok(begun) => begun,
+    let request = match providers::provider(&base, &row, &rules)?.begin().await {
+        Ok(request) => request,
         Err(err) => {
             tracing::warn!(provider = %row.name, "request to an identity provider failed: {err:#}");
             return refuse(&base, &headers, &row.name, (Refusal::Provider, None), account).await;
         }
     };
     let (browser, now) = (session_cookies::browser(&session).await?, Utc::now());
-    let kept = serde_json::to_vec(&begun.kept).map_err(anyhow::Error::new)?;
+    let pending = serde_json::to_vec(&request.pending).map_err(anyhow::Error::new)?;
     let attempt = store::sign_in::Row {
         id: Uuid::now_v7(),
         provider_id: row.id,
-        state_hash: secrets::hash(&begun.state),
+        state_hash: secrets::hash(&request.state),
         browser_hash: secrets::hash(&browser),
-        secret: base.secrets().seal(PURPOSE, &kept),
+        secret: base.secrets().seal(PURPOSE, &pending),
         next: next.to_owned(),
         account_id: account,
         expires_at: now + LIFE,
@@ -139,7 +139,7 @@ pub async fn sign_in_start(
         updated_at: now,
     };
     store::sign_in::sign_in_attempt_create(base.db(), &attempt).await?;
-    Ok(see(&begun.url))
+    Ok(see(&request.url))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -157,10 +157,10 @@ fn may_begin(base: &Base, headers: &HeaderMap) -> bool {
         }),
     };
     let (limits, whence) = (base.rate_limits(), if is_ours { "our page at " } else { "" });
-    let begun = format!("sign-ins begun from {whence}{}", request::address(headers).unwrap_or_default());
-    let may = !limits.is_locked(&begun);
+    let attempts = format!("sign-ins begun from {whence}{}", request::address(headers).unwrap_or_default());
+    let may = !limits.is_locked(&attempts);
     if may {
-        limits.failed(&begun, FREE_BEGINNINGS);
+        limits.failed(&attempts, FREE_BEGINNINGS);
     }
     may
 }
@@ -219,9 +219,9 @@ async fn finish(
         return Err(stop(Refusal::Answer));
     }
     let code = query.code.ok_or_else(|| stop(Refusal::Answer))?;
-    let kept = base.secrets().open(PURPOSE, &attempt.secret)?;
-    let kept: Kept = serde_json::from_slice(&kept).map_err(anyhow::Error::new)?;
-    let person = providers::provider(base, &row, &rules)?.identify(kept, code).await.map_err(|err| {
+    let pending = base.secrets().open(PURPOSE, &attempt.secret)?;
+    let pending: PendingSignIn = serde_json::from_slice(&pending).map_err(anyhow::Error::new)?;
+    let person = providers::provider(base, &row, &rules)?.identify(pending, code).await.map_err(|err| {
         tracing::warn!(provider = %row.name, "sign-in failed: {err:#}");
         stop(Refusal::Answer)
     })?;
