@@ -127,7 +127,7 @@ async fn put(workers: &Workers, file: &Path, into: &Path, uid: u32, root: Root, 
         return Ok(());
     }
     let file = File::open(file).context("open the archive")?;
-    let temporary = prepare(into, uid).context("make a directory to unpack to")?;
+    let temporary = prepare(into, uid).context("create a directory to unpack to")?;
     let errand = Unpack { root, limit, only_check: false };
     let done = match errand.send(workers, file, Some(&temporary), uid).await {
         Ok(dotted) => move_into_place(&temporary, root == Root::Any && !dotted, into).map_err(Error::Other),

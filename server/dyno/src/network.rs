@@ -47,7 +47,7 @@ const RESOLVERS: [&str; 4] = [
 
 /// Prepares this host's network for dynos: forwarding and rules. Fails if the range is in use.
 pub(crate) fn prepare(host: &Host) -> Result<(), Error> {
-    ledger::prepare().map_err(Error::io("make the ledger of the dynos' addresses"))?;
+    ledger::prepare().map_err(Error::io("create the ledger of the dynos' addresses"))?;
     check_unused(&host.network)?;
     fs::write("/proc/sys/net/ipv4/ip_forward", "1").map_err(Error::io("switch on net.ipv4.ip_forward"))?;
     let servers = nameservers();

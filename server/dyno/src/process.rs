@@ -93,7 +93,7 @@ impl ProcessDriver {
 
     fn start_now(&self, spec: &Spec) -> Result<Handle, Error> {
         let state = self.state(spec.id);
-        state.make_dir().map_err(Error::io("make the dyno's directory"))?;
+        state.make_dir().map_err(Error::io("create the dyno's directory"))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             let lock = state.try_lock().map_err(Error::io("lock the dyno"))?;
@@ -117,7 +117,7 @@ impl ProcessDriver {
         if self.has_disks {
             // What an earlier try left may still be mounted: it is removed, not written over.
             let _ = fs::remove_file(state.image());
-            disks::make(&self.dynos, &state.image(), spec.limits.disk).map_err(Error::io("make the dyno's disk"))?;
+            disks::make(&self.dynos, &state.image(), spec.limits.disk).map_err(Error::io("create the dyno's disk"))?;
         }
         let order = Order { spec: spec.clone(), network: self.host.network, group: self.host.group.clone() };
         state.create(&order, Utc::now()).map_err(Error::io("write the dyno's record"))?;

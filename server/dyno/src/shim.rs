@@ -127,23 +127,27 @@ fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Re
     Worth::Shim.claim();
     cgroups.enter_shims().map_err(doing("enter the shims' cgroup"))?;
     let lease = network::lease(&order.network, state).map_err(doing("lease an address"))?;
-    network::enter(&lease).map_err(doing("make the network namespace"))?;
-    let procs = cgroups.create(order.spec.id, &order.spec.limits).map_err(doing("make the dyno's cgroups"))?;
+    network::enter(&lease).map_err(doing("create the network namespace"))?;
+    let procs = cgroups.create(order.spec.id, &order.spec.limits).map_err(doing("create the dyno's cgroups"))?;
     let memory = cgroups.watch_memory(order.spec.id);
 
-    let stdout = Pipe::for_output(order.spec.uid).map_err(doing("make a pipe"))?;
-    let stderr = Pipe::for_output(order.spec.uid).map_err(doing("make a pipe"))?;
-    let ready = Pipe::new().map_err(doing("make a pipe"))?;
-    let ended = Pipe::new().map_err(doing("make a pipe"))?;
-    let alive = Pipe::new().map_err(doing("make a pipe"))?;
+    let stdout = Pipe::for_output(order.spec.uid).map_err(doing("create a pipe"))?;
+    let stderr = Pipe::for_output(order.spec.uid).map_err(doing("create a pipe"))?;
+    let ready = Pipe::new().map_err(doing("create a pipe"))?;
+    let ended = Pipe::new().map_err(doing("create a pipe"))?;
+    let alive = Pipe::new().map_err(doing("create a pipe"))?;
     let disk = disk.map(disk::Making::finish).transpose().map_err(doing("mount the dyno's disk"))?;
-    let watched = disk.as_ref().map(OwnedFd::try_clone).transpose().map_err(doing("keep the dyno's disk in sight"))?;
+    let watched = disk
+        .as_ref()
+        .map(OwnedFd::try_clone)
+        .transpose()
+        .map_err(doing("duplicate the descriptor of the dyno's disk"))?;
     let plan = init::Plan::new(state, order, lease, procs, disk)?;
 
     // SAFETY: this process has one thread, so the child may do anything.
     let pid = unsafe { libc::syscall(libc::SYS_clone, init::NAMESPACES, 0, 0, 0, 0) } as i32;
     if pid < 0 {
-        return Err(doing("make the namespaces")(io::Error::last_os_error()));
+        return Err(doing("create the namespaces")(io::Error::last_os_error()));
     }
     if pid == 0 {
         drop((stdout.reader, stderr.reader, ready.reader, ended.reader, alive.writer));
@@ -180,7 +184,7 @@ fn report(mut driver: &File) {
 /// The command is running when the pipe is closed without data; any data is an error message.
 fn wait_until_ready(ready: OwnedFd) -> Result<(), Sentence> {
     let mut words = String::new();
-    File::from(ready).read_to_string(&mut words).map_err(doing("hear from the dyno's init"))?;
+    File::from(ready).read_to_string(&mut words).map_err(doing("read from the dyno's init"))?;
     match words.is_empty() {
         true => Ok(()),
         false => Err(words),

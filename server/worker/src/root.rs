@@ -48,12 +48,12 @@ impl Root<'_> {
         for name in STACK {
             show(Path::new(name)).map_err(doing(format!("show /{name}")))?;
         }
-        self.make_etc().map_err(doing("make /etc"))?;
-        make_dev().map_err(doing("make /dev"))?;
+        self.make_etc().map_err(doing("create /etc"))?;
+        make_dev().map_err(doing("create /dev"))?;
         for (shown, source) in self.shows.iter().zip(&sources) {
             add(shown, source).map_err(doing(format!("show {}", shown.from.display())))?;
         }
-        make_proc().map_err(doing("make /proc"))?;
+        make_proc().map_err(doing("create /proc"))?;
         pivot()
     }
 

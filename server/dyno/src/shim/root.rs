@@ -65,7 +65,7 @@ impl Root {
             files: etc::files(uid, address, hostname),
         };
         for dir in [&root.point, &root.disk] {
-            fs::create_dir_all(dir).map_err(doing("make the dyno's directories"))?;
+            fs::create_dir_all(dir).map_err(doing("create the dyno's directories"))?;
         }
         Ok(root)
     }
@@ -75,16 +75,16 @@ impl Root {
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
             .map_err(|e| doing("part with the host's mounts")(e.into()))?;
-        let disk = self.make_disk().map_err(doing("make the dyno's disk"))?;
+        let disk = self.make_disk().map_err(doing("create the dyno's disk"))?;
         let new = self.make_top().map_err(doing("mount the root"))?;
         for name in STACK {
             self.show(&new, Path::new(name)).map_err(doing(format!("show /{name}")))?;
         }
-        self.make_etc(&new).map_err(doing("make /etc"))?;
-        self.make_places(&new, &disk).map_err(doing("make the directories of the root"))?;
+        self.make_etc(&new).map_err(doing("create /etc"))?;
+        self.make_places(&new, &disk).map_err(doing("create the directories of the root"))?;
         self.make_app(&new, &disk)?;
-        self.make_proc(&new).map_err(doing("make /proc"))?;
-        self.make_dev(&new).map_err(doing("make /dev"))?;
+        self.make_proc(&new).map_err(doing("create /proc"))?;
+        self.make_dev(&new).map_err(doing("create /dev"))?;
         self.pivot()
     }
 

@@ -74,7 +74,7 @@ pub(crate) fn caller(config: &Config) -> dyno::Caller {
 ///
 /// Fails the build when there is no answer, or when the worker dies over it. Interrupted, it ends the worker.
 pub(super) async fn download(platform: &Platform, url: &str, file: &Path) -> Result<(), builder::Error> {
-    let file = File::create(file).context("make the file of a source")?;
+    let file = File::create(file).context("create the file of a source")?;
     let errand = Download { url: url.to_owned(), rules: platform.outbound().rules().clone() };
     let order = Order {
         // Filled in by `Workers::send`.

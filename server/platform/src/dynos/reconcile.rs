@@ -110,7 +110,7 @@ impl Reconcile {
         let version = self.told.as_ref().map_or(0, |t| t.version);
         let mut table = routing::table(self.platform.config(), version, &entries);
         // Asked each time: a router that was started again has an old copy.
-        let has = self.platform.router().version().await.context("ask the router for its version")?;
+        let has = self.platform.router().version().await.context("get the version of the routing table")?;
         if self.told.as_ref() == Some(&table) && has == version {
             return Ok(());
         }

@@ -233,9 +233,9 @@ pub async fn receive_pack(
 
 /// Our end of the line to the hook, what the worker is handed, and the end of git's input.
 fn push_lines() -> anyhow::Result<(tokio::net::UnixStream, Lines, tokio::net::unix::pipe::Sender)> {
-    let (ours, theirs) = UnixStream::pair().context("make a socket for the hook")?;
-    ours.set_nonblocking(true).context("make a socket for the hook")?;
-    let ours = tokio::net::UnixStream::from_std(ours).context("make a socket for the hook")?;
+    let (ours, theirs) = UnixStream::pair().context("create a socket for the hook")?;
+    ours.set_nonblocking(true).context("create a socket for the hook")?;
+    let ours = tokio::net::UnixStream::from_std(ours).context("create a socket for the hook")?;
     // By way of the process: the file may have been replaced by an upgrade since.
     let exe = File::open("/proc/self/exe").context("open our own executable")?;
     let (stdin, input) = worker::to_worker()?;

@@ -74,7 +74,7 @@ pub(crate) async fn archive(platform: &Platform, app: Uuid, commit: &str, file: 
     let mut order = plumbing::order(platform, &repository, worker::Work::Program(program));
     // What is around the files in an archive is a part of them, at worst twice.
     order.limits.file_bytes = platform.config().git.checkout_bytes.saturating_mul(2).saturating_add(64 << 20);
-    let out = std::fs::File::create(file).context("make the archive")?;
+    let out = std::fs::File::create(file).context("create the archive")?;
     let lines = worker::Lines { stdout: Some(out.into()), ..worker::Lines::default() };
     let done =
         platform.git().workers().start(&order, lines)?.done().await.context("take the files out of the commit")?;
@@ -110,6 +110,6 @@ fn is_tip(tip: Option<&str>, id: &str) -> bool {
 /// Where a branch is; `name` is the whole of its name.
 async fn tip(platform: &Platform, app: Uuid, name: &str) -> anyhow::Result<Option<String>> {
     let repository = ensure(platform, app).await?;
-    let tip = plumbing::ask(platform, &repository, &Tip { name: name.into() }).await.context("look at the branch")?;
+    let tip = plumbing::ask(platform, &repository, &Tip { name: name.into() }).await.context("inspect the branch")?;
     Ok(tip.filter(|id| is_id(id)))
 }

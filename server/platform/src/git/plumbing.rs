@@ -90,5 +90,5 @@ where
 {
     let order = order(platform, repository, Work::Program(git(&[])));
     let answer = platform.git().workers().send(errand, order, Lines::default()).await;
-    answer.context("ask git")?.map_err(|why| anyhow!("git: {why}"))
+    answer.context("run git")?.map_err(|why| anyhow!("git: {why}"))
 }
