@@ -42,8 +42,7 @@ impl Transfer {
         if self.locked {
             app = client.team_app_update(&name, &TeamAppUpdate { locked: Some(true), owner: None }).await?;
         }
-        action.done();
-        if cx.json { output::json(&app) } else { Ok(()) }
+        action.finish(cx.json, &app)
     }
 }
 
@@ -103,6 +102,5 @@ impl Decline {
 async fn answer(cx: &Context, app: &str, verb: &str, state: &str) -> Result<()> {
     let action = Action::start(format!("{verb} {}", named(app)));
     let transfer = cx.client()?.app_transfer_update(app, &AppTransferUpdate { state: state.into() }).await?;
-    action.done();
-    if cx.json { output::json(&transfer) } else { Ok(()) }
+    action.finish(cx.json, &transfer)
 }

@@ -405,6 +405,5 @@ async fn maintenance(cx: &Context, flags: &AppFlags, on: bool, verb: &str) -> Re
     let action = Action::start(format!("{verb} maintenance mode for {}", named(&name)));
     let update = AppUpdate { maintenance: Some(on), ..Default::default() };
     let app = cx.client()?.app_update(&name, &update).await?;
-    action.done();
-    if cx.json { output::json(&app) } else { Ok(()) }
+    action.finish(cx.json, &app)
 }

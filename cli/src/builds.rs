@@ -161,7 +161,6 @@ impl Cancel {
         let build = find(client, &name, self.build.as_deref()).await?;
         let action = Action::start(format!("Canceling build #{} of {}", build.number, named(&name)));
         let build = client.build_cancel(&name, &build.id.to_string()).await?;
-        action.done();
-        if cx.json { output::json(&build) } else { Ok(()) }
+        action.finish(cx.json, &build)
     }
 }

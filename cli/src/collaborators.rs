@@ -55,8 +55,7 @@ impl Add {
         let action = Action::start(format!("Adding {} access to the app {}", self.email, named(&name)));
         let create = CollaboratorCreate { user: Some(self.email), permissions: self.permissions };
         let person = cx.client()?.collaborator_create(&name, &create).await?;
-        action.done();
-        if cx.json { output::json(&person) } else { Ok(()) }
+        action.finish(cx.json, &person)
     }
 }
 
@@ -75,8 +74,7 @@ impl Remove {
         let name = self.app.app(cx)?;
         let action = Action::start(format!("Removing {} access from the app {}", self.email, named(&name)));
         let person = cx.client()?.collaborator_delete(&name, &self.email).await?;
-        action.done();
-        if cx.json { output::json(&person) } else { Ok(()) }
+        action.finish(cx.json, &person)
     }
 }
 
@@ -118,8 +116,7 @@ impl Join {
         let action = Action::start(format!("Joining {}", named(&name)));
         let create = CollaboratorCreate { user: Some("~".into()), permissions: None };
         let person = cx.client()?.collaborator_create(&name, &create).await?;
-        action.done();
-        if cx.json { output::json(&person) } else { Ok(()) }
+        action.finish(cx.json, &person)
     }
 }
 
@@ -136,7 +133,6 @@ impl Leave {
         let name = self.app.app(cx)?;
         let action = Action::start(format!("Leaving {}", named(&name)));
         let person = cx.client()?.collaborator_delete(&name, "~").await?;
-        action.done();
-        if cx.json { output::json(&person) } else { Ok(()) }
+        action.finish(cx.json, &person)
     }
 }

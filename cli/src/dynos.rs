@@ -181,7 +181,6 @@ impl Stop {
             Target::Dyno(dyno) => client.dyno_stop(&name, dyno).await?,
             Target::Kind(kind) => client.formation_stop(&name, kind).await?,
         };
-        action.done();
-        if cx.json { output::json(&serde_json::json!({})) } else { Ok(()) }
+        action.finish(cx.json, &serde_json::json!({}))
     }
 }

@@ -75,6 +75,5 @@ async fn switch(cx: &Context, flags: &AppFlags, feature: &str, on: bool) -> Resu
     let action = Action::start(format!("{verb} {feature} for {}", named(&name)));
     let update = FeatureUpdate { enabled: Some(on) };
     let feature = client.feature_update(&name, feature, &update).await?;
-    action.done();
-    if cx.json { output::json(&feature) } else { Ok(()) }
+    action.finish(cx.json, &feature)
 }

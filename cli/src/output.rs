@@ -128,6 +128,12 @@ impl Action {
         self.done_with("");
     }
 
+    /// Reports success, and prints `result` as JSON if that is wanted.
+    pub fn finish(self, as_json: bool, result: &impl Serialize) -> Result<()> {
+        self.done();
+        if as_json { json(result) } else { Ok(()) }
+    }
+
     /// Reports success with a result.
     pub fn done_with(mut self, result: impl Display) {
         let result = result.to_string();

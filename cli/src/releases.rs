@@ -191,8 +191,7 @@ impl Cancel {
         let version = release.version;
         let action = Action::start(format!("Canceling the release command of v{version} of {}", named(&name)));
         let release = client.release_cancel(&name, &release.id.to_string()).await?;
-        action.done();
-        if cx.json { output::json(&release) } else { Ok(()) }
+        action.finish(cx.json, &release)
     }
 }
 

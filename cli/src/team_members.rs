@@ -57,8 +57,7 @@ impl Add {
         let action = Action::start(format!("Adding {} to {team} as {}", self.email, self.role));
         let save = TeamMemberSave { email: self.email, role: self.role };
         let member = cx.client()?.team_member_save(&team, &save).await?;
-        action.done();
-        if cx.json { output::json(&member) } else { Ok(()) }
+        action.finish(cx.json, &member)
     }
 }
 
@@ -81,8 +80,7 @@ impl Set {
         let action = Action::start(format!("Making {} {} of {team}", self.email, self.role));
         let save = TeamMemberSave { email: self.email, role: self.role };
         let member = cx.client()?.team_member_update(&team, &save).await?;
-        action.done();
-        if cx.json { output::json(&member) } else { Ok(()) }
+        action.finish(cx.json, &member)
     }
 }
 
@@ -101,7 +99,6 @@ impl Remove {
         let team = self.team.team;
         let action = Action::start(format!("Removing {} from {team}", self.email));
         let member = cx.client()?.team_member_delete(&team, &self.email).await?;
-        action.done();
-        if cx.json { output::json(&member) } else { Ok(()) }
+        action.finish(cx.json, &member)
     }
 }

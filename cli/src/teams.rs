@@ -52,8 +52,7 @@ impl Create {
     pub async fn run(self, cx: &Context) -> Result<()> {
         let action = Action::start(format!("Creating the team {}", self.name));
         let team = cx.client()?.team_create(&TeamCreate { name: self.name }).await?;
-        action.done();
-        if cx.json { output::json(&team) } else { Ok(()) }
+        action.finish(cx.json, &team)
     }
 }
 
@@ -69,8 +68,7 @@ impl Destroy {
     pub async fn run(self, cx: &Context) -> Result<()> {
         let action = Action::start(format!("Deleting the team {}", self.team.team));
         let team = cx.client()?.team_delete(&self.team.team).await?;
-        action.done();
-        if cx.json { output::json(&team) } else { Ok(()) }
+        action.finish(cx.json, &team)
     }
 }
 
@@ -106,6 +104,5 @@ async fn lock(cx: &Context, app: &str, locked: bool) -> Result<()> {
     let action = Action::start(format!("{} {}", if locked { "Locking" } else { "Unlocking" }, named(app)));
     let update = TeamAppUpdate { locked: Some(locked), owner: None };
     let app = cx.client()?.team_app_update(app, &update).await?;
-    action.done();
-    if cx.json { output::json(&app) } else { Ok(()) }
+    action.finish(cx.json, &app)
 }

@@ -1,34 +1,44 @@
-//! Compiles the file server of the static buildpack, so that it can be embedded.
+//! Builds the file server of the static buildpack, so that it can be embedded.
 //!
-//! It is a program of its own that needs only the standard library: slugs carry it, and dynos run it
-//! on a machine that has no compiler. A crate cannot embed another crate's binary (artifact
-//! dependencies are unstable), so the compiler is called here.
+//! A crate cannot embed another crate's binary (artifact dependencies are unstable), so cargo is called here, for that
+//! package alone: with the features that it needs, optimized even in a debug build, and in a target directory of its
+//! own, since the other one is locked.
 
 use std::env;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
+const PROFILE: &str = "fileserver";
+
 fn main() {
-    println!("cargo::rerun-if-changed=serve");
-    println!("cargo::rerun-if-env-changed=RUSTC");
+    for file in ["../fileserver/src", "../fileserver/Cargo.toml", "../../Cargo.toml", "../../Cargo.lock"] {
+        println!("cargo::rerun-if-changed={file}");
+    }
     let var = |name: &str| env::var(name).unwrap_or_default();
-    let out = PathBuf::from(var("OUT_DIR")).join("serve");
-    // Not the workspace's wrapper: clippy must not be the one who compiles this.
-    let status = Command::new(var("RUSTC"))
-        .args(["serve/main.rs", "--edition=2024", "--crate-name=serve", "--target", &var("TARGET")])
-        .args(["-Copt-level=3", "-Cpanic=abort", "-Cstrip=symbols", "-Ccodegen-units=1"])
-        .arg("-o")
-        .arg(&out)
+    let (out, target) = (PathBuf::from(var("OUT_DIR")), var("TARGET"));
+    let build = out.join("fileserver-target");
+    let status = Command::new(var("CARGO"))
+        .args(["build", "--quiet", "--locked", "--package", "fileserver", "--profile", PROFILE, "--target", &target])
+        .arg("--target-dir")
+        .arg(&build)
+        // What is meant for the outer build: clippy as the compiler, flags for coverage.
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .status();
     match status {
         Ok(status) if status.success() => {}
-        Ok(status) => fail(&format!("serve/main.rs does not compile ({status})")),
-        Err(e) => fail(&format!("cannot start the compiler: {e}")),
+        Ok(status) => fail(&format!("fileserver does not compile ({status})")),
+        Err(e) => fail(&format!("cannot start cargo: {e}")),
+    }
+    let built = build.join(Path::new(&target)).join(PROFILE).join("fileserver");
+    if let Err(e) = fs::copy(&built, out.join("fileserver")) {
+        fail(&format!("cannot copy {}: {e}", built.display()));
     }
 }
 
-fn fail(sentence: &str) {
+fn fail(sentence: &str) -> ! {
     println!("cargo::error={sentence}");
     exit(1);
 }

@@ -113,6 +113,7 @@ fn crates_import_only_whom_they_may() {
         ("logs", &["api", "spool", "trees"]),
         ("dyno", &["api", "spool", "trees"]),
         ("monitor", &["api", "trees"]),
+        ("fileserver", &[]),
         ("outbound", &[]),
         ("store", &["api"]),
         ("background", &[]),

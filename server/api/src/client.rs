@@ -15,6 +15,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -98,15 +99,12 @@ pub struct Client {
     transport: Arc<dyn Transport>,
 }
 
+/// All but the unreserved characters of RFC 3986.
+const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Percent-encodes one path segment.
 pub fn segment(s: &str) -> String {
-    s.bytes().fold(String::new(), |mut out, b| {
-        match b {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(b as char),
-            _ => out.push_str(&format!("%{b:02X}")),
-        }
-        out
-    })
+    utf8_percent_encode(s, &RESERVED).to_string()
 }
 
 /// The query string of a flat struct: `?a=1&b=2`, or nothing.
@@ -168,7 +166,7 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
 }
 
 fn unreadable(why: &dyn std::fmt::Display) -> Error {
-    Error::unreadable(200, format!("The answer of the platform could not be read: {why}."))
+    Error::unreadable(200, format!("The platform sent an invalid response: {why}."))
 }
 
 /// The body of a successful response. Empty bodies stand for `()` or `null`.
@@ -184,8 +182,14 @@ fn refusal(reply: &Reply) -> Error {
     let text = String::from_utf8_lossy(&reply.body);
     let mut error: Error = serde_json::from_str(&text).unwrap_or_else(|_| {
         let text = text.trim();
-        let shown = if text.is_empty() || text.starts_with('<') { "nothing that can be read" } else { text };
-        Error::unreadable(reply.status, format!("The platform answered {} and said: {shown}", reply.status))
+        let status = reply.status;
+        Error::unreadable(
+            status,
+            match text.is_empty() || text.starts_with('<') {
+                true => format!("The platform responded with status {status} and no error message."),
+                false => format!("The platform responded with status {status}: {text}"),
+            },
+        )
     });
     error.status = reply.status;
     error.request_id = reply.headers.get("request-id").cloned();

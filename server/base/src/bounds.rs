@@ -1,17 +1,17 @@
-//! Bounds: how much of anything a request may bring. The one place through which all of it comes in.
+//! Bounds: size limits of requests, applied in one place.
 //!
-//! Whatever is kept is read again by others, in lists, page after page: what is too long is refused when it
-//! comes, with a sentence, and is never cut. A field without a bound of its own has the usual one. What a rule
-//! knows better (names, addresses, config vars all together) is checked by the rule, below these bounds.
+//! Whatever is stored is shown again in lists, so anything too long is rejected with an error message, never truncated.
+//! A field without a limit of its own has the default one. Rules with better knowledge (names, URLs, all config vars
+//! together) apply stricter limits.
 
 use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// Bytes of a text when nothing else is said: the largest that any field is meant for, a config var.
+/// The default limit for strings, in bytes: that of the largest field, a config var.
 const TEXT: usize = 64 << 10;
-/// Bytes of the fields of this name, wherever they are in a body. Config vars are named by those who set them,
-/// so that these names are ones of the API's own in small letters, and a var of this name keeps within it.
+/// Limits for fields with these names, in bytes, at any depth of a body. Since users name config vars, only lower-case
+/// names of the API's own are listed; a config var with such a name has the same limit.
 const TEXTS: [(&str, usize); 24] = [
     ("app", 200),
     ("build_stack", 100),
@@ -38,18 +38,18 @@ const TEXTS: [(&str, usize); 24] = [
     ("version", 200),
     ("version_description", 10_000),
 ];
-/// Bytes of a field's name: that of a config var.
+/// Bytes of a field's name: as for config vars.
 const NAME: usize = 255;
 /// Elements of a list, and fields of an object.
 const ELEMENTS: usize = 1000;
-/// Values in all, counted through.
+/// Values in the whole body.
 const VALUES: usize = 10_000;
-/// Objects and lists within each other.
+/// Nesting depth of objects and lists.
 const DEPTH: usize = 16;
-/// Bytes of a query, and of the part of an address before it.
+/// Bytes of a query, and of a path.
 const ADDRESS: usize = 16 << 10;
 
-/// An error that names what of a body is too much.
+/// Checks a JSON body; the error names the field that exceeds its limit.
 pub fn check(body: &Value) -> Result<()> {
     let mut left = VALUES;
     walk(body, None, 0, &mut left)
@@ -83,7 +83,7 @@ fn bound(field: Option<&str>) -> usize {
     field.and_then(known).unwrap_or(TEXT)
 }
 
-/// Neither the database nor a process can be given a NUL.
+/// Neither Postgres nor the environment of a process can contain NUL.
 fn check_text(place: &str, text: &str, most: usize) -> Result<()> {
     if text.len() > most {
         return Err(too_much(place, &format!("must have at most {most} bytes; it has {}", text.len())));
@@ -106,7 +106,7 @@ fn too_much(place: &str, rule: &str) -> Error {
     Error::invalid(format!("{place:.100} {rule}."))
 }
 
-/// As [`check`], for the query of an address.
+/// As [`check`], for a query string.
 pub fn check_query(query: &str) -> Result<()> {
     if query.len() > ADDRESS {
         Err(too_much("The query string", &format!("must have at most {ADDRESS} bytes")))
@@ -115,8 +115,7 @@ pub fn check_query(query: &str) -> Result<()> {
     }
 }
 
-/// As [`check`], for what stands before the query. A NUL names nothing, and the database would refuse to look
-/// for it.
+/// As [`check`], for a path. NUL cannot be in any name, and the database would reject the lookup.
 pub fn check_path(path: &str) -> Result<()> {
     match path.contains("%00") {
         true => Err(Error::bad_request("The path contains a NUL character.")),

@@ -1,8 +1,8 @@
-//! Changes: transactions whose events come last.
+//! Changes: transactions that write their events last.
 //!
-//! The audit log is one chain, so that whoever writes into it holds a lock until their transaction is over. Were rows
-//! locked after that, two changes could wait for each other. So an event is only kept in mind when it is told, and
-//! written when the change is made: there is no other way to write one.
+//! The audit log is a single chain, so writing an event takes a lock until the end of the transaction. If rows were
+//! locked after that, two changes could deadlock. Events are therefore collected, and written when the change is
+//! committed: there is no other way to write one.
 
 use std::ops::{Deref, DerefMut};
 
@@ -12,7 +12,7 @@ use store::events::Row;
 
 use crate::{Base, events::chain};
 
-/// A transaction, and what the audit log will say of it. Dropped, it has changed nothing and says nothing.
+/// A transaction with its audit events. Dropped without [`Change::commit`], it leaves neither.
 pub struct Change {
     tx: Transaction<'static, Postgres>,
     events: Vec<Row>,
@@ -27,12 +27,12 @@ impl Base {
 }
 
 impl Change {
-    /// Has the audit log say this, if the change is made.
-    pub fn say(&mut self, event: Row) {
+    /// Adds an event, which is written if the change is committed.
+    pub fn record(&mut self, event: Row) {
         self.events.push(event);
     }
 
-    /// Makes the change.
+    /// Writes the events and commits.
     pub async fn commit(self) -> anyhow::Result<()> {
         let Self { mut tx, events, base } = self;
         for event in events {

@@ -1,4 +1,4 @@
-//! With what somebody proved who they are.
+//! The credential of a request: a token or a session.
 
 use uuid::Uuid;
 

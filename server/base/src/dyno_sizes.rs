@@ -1,4 +1,4 @@
-//! Dyno sizes: how much of the machine one dyno may have.
+//! Dyno sizes: the resources of one dyno.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,17 @@ use uuid::Uuid;
 
 use crate::names::named_id;
 
-/// How big a dyno may get.
+/// The limits of one dyno.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Size {
     pub name: &'static str,
-    /// Above this, R14.
+    /// Quota; above it, R14 is logged.
     pub memory_mb: u64,
     /// Above this many times the quota, the dyno is killed (R15). See behaviour.md 7.4.
     pub hard_factor: f64,
     pub cpu_shares: u64,
     pub pids: u64,
-    /// How many shares of a processor Heroku shows.
+    /// The compute units that Heroku displays.
     pub compute: i32,
 }
 
@@ -32,7 +32,7 @@ pub const SIZES: [Size; 8] = [
     Size { name: "Performance-XL", memory_mb: 63488, hard_factor: 1.1, cpu_shares: 102_400, pids: 32768, compute: 100 },
 ];
 
-/// The size called `name` in any case, or with that id. `1X` and the like are old names.
+/// The size with this name, ignoring case, or with this id. Includes old names like `1X`.
 pub fn size(name: &str) -> Option<Size> {
     let name = match name.to_ascii_lowercase().as_str() {
         "1x" | "free" | "hobby" => "standard-1x".to_owned(),
@@ -48,7 +48,7 @@ pub fn size_id(name: &str) -> Uuid {
     named_id(&format!("dyno size {name}"))
 }
 
-/// All names, for sentences.
+/// All names, for error messages.
 pub fn size_names() -> String {
     SIZES.map(|s| s.name).join(", ")
 }

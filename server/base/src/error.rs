@@ -1,16 +1,16 @@
-//! What goes wrong, said to people. All sentences that are not about one noun's input are here.
+//! Errors, and the messages that are not about a single noun's input.
 
 use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
 
-/// Either a sentence for whoever asked, or a fault of ours that is logged and not shown.
+/// An error for the client, or an internal one, which is logged and not shown.
 #[derive(Debug)]
 pub enum Error {
-    /// Told to whoever asked, as it is.
-    Told(api::Error),
-    /// Ours: logged with the request's id, which is all that is told.
+    /// Shown to the client as it is.
+    Public(api::Error),
+    /// Internal: logged with the request ID, which is all that the client gets.
     Internal(anyhow::Error),
 }
 
@@ -18,79 +18,79 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    fn told(status: StatusCode, id: &str, message: impl Into<String>) -> Self {
-        Self::Told(api::Error::new(status.as_u16(), id, message))
+    fn public(status: StatusCode, id: &str, message: impl Into<String>) -> Self {
+        Self::Public(api::Error::new(status.as_u16(), id, message))
     }
 
     /// 400: the request cannot be read.
     pub fn bad_request(message: impl Into<String>) -> Self {
-        Self::told(StatusCode::BAD_REQUEST, "bad_request", message)
+        Self::public(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
-    /// 401: nobody is known to have asked.
+    /// 401: not authenticated.
     pub fn unauthorized() -> Self {
-        Self::told(StatusCode::UNAUTHORIZED, "unauthorized", "Invalid credentials provided.")
+        Self::public(StatusCode::UNAUTHORIZED, "unauthorized", "Invalid credentials provided.")
     }
 
     /// 403: known, visible, but not allowed.
     pub fn forbidden(message: impl Into<String>) -> Self {
-        Self::told(StatusCode::FORBIDDEN, "forbidden", message)
+        Self::public(StatusCode::FORBIDDEN, "forbidden", message)
     }
 
-    /// 404, also for what the asker may not know of. `resource` is the kind of thing.
+    /// 404, also if the client must not learn that it exists. `resource` is its kind.
     pub fn not_found(resource: &str, message: impl Into<String>) -> Self {
         let mut error = api::Error::new(404, "not_found", message);
         error.resource = Some(resource.into());
-        Self::Told(error)
+        Self::Public(error)
     }
 
-    /// The app does not exist, or may not be known of.
+    /// 404: the app does not exist or is not visible.
     pub fn no_app() -> Self {
         Self::not_found("app", "Couldn't find that app.")
     }
 
-    /// The team does not exist, or may not be known of.
+    /// 404: the team does not exist or is not visible.
     pub fn no_team() -> Self {
         Self::not_found("team", "Couldn't find that team.")
     }
 
-    /// 416: a page that begins or ends where no row of the list can be.
+    /// 416: the page has an impossible bound.
     pub fn no_such_range(place: &str, fields: &str) -> Self {
         let message = format!(
             "The Range header starts or ends at {place:.100?}, which is not a valid position in this list. Use the \
              Next-Range of the previous response unchanged, or order by one of {fields}."
         );
-        Self::told(StatusCode::RANGE_NOT_SATISFIABLE, "requested_range_not_satisfiable", message)
+        Self::public(StatusCode::RANGE_NOT_SATISFIABLE, "requested_range_not_satisfiable", message)
     }
 
-    /// 422: more than an account or a team may have.
+    /// 422: the quota of an account or team is exceeded.
     pub fn quota(message: impl Into<String>) -> Self {
-        Self::told(StatusCode::UNPROCESSABLE_ENTITY, "quota_reached", message)
+        Self::public(StatusCode::UNPROCESSABLE_ENTITY, "quota_reached", message)
     }
 
-    /// 422: answering would take more of the machine than one request may.
+    /// 422: the response would be too expensive.
     pub fn too_much(message: impl Into<String>) -> Self {
-        Self::told(StatusCode::UNPROCESSABLE_ENTITY, "too_much", message)
+        Self::public(StatusCode::UNPROCESSABLE_ENTITY, "too_much", message)
     }
 
-    /// 409: it is not in a state that allows this.
+    /// 409: the state of the resource does not allow this.
     pub fn conflict(message: impl Into<String>) -> Self {
-        Self::told(StatusCode::CONFLICT, "conflict", message)
+        Self::public(StatusCode::CONFLICT, "conflict", message)
     }
 
-    /// 410: it was there and is over.
+    /// 410: it no longer exists.
     pub fn gone(message: impl Into<String>) -> Self {
-        Self::told(StatusCode::GONE, "gone", message)
+        Self::public(StatusCode::GONE, "gone", message)
     }
 
-    /// 422: the request can be read, but what it asks for cannot be.
+    /// 422: the request is well-formed, but not valid.
     pub fn invalid(message: impl Into<String>) -> Self {
-        Self::told(StatusCode::UNPROCESSABLE_ENTITY, "invalid_params", message)
+        Self::public(StatusCode::UNPROCESSABLE_ENTITY, "invalid_params", message)
     }
 
     /// 429: too many requests with this token.
     pub fn rate_limit() -> Self {
-        Self::told(
+        Self::public(
             StatusCode::TOO_MANY_REQUESTS,
             "rate_limit",
             "Your account reached the API limit. Please wait a few minutes before making new requests",
@@ -98,42 +98,42 @@ impl Error {
     }
 }
 
-/// Whether something failed because there is no room left on a disk.
+/// Whether the cause is a full disk.
 ///
-/// Looked for in the words, because it comes from Postgres and git as well as from files of ours.
+/// Recognized by the message, since it can come from Postgres, from git, or from the file system.
 pub fn is_disk_full(err: &anyhow::Error) -> bool {
-    let said = format!("{err:#}");
-    ["No space left on device", "Disk quota exceeded"].iter().any(|words| said.contains(words))
+    let text = format!("{err:#}");
+    ["No space left on device", "Disk quota exceeded"].iter().any(|words| text.contains(words))
 }
 
-/// What became of a worker, if that is why something failed.
+/// The error of a worker, if that is the cause.
 pub fn of_worker(err: &anyhow::Error) -> Option<&worker::Error> {
     err.chain().find_map(|cause| cause.downcast_ref())
 }
 
-/// Whether something failed because a worker was killed while the machine, or all that runs on it together, was short
-/// of memory: tried again, it may succeed.
+/// Whether the cause is a worker that was killed because the machine, or everything on it together, was out of memory:
+/// a retry may succeed.
 pub fn is_crowded(err: &anyhow::Error) -> bool {
     use worker::Error::{Crowded, Died};
     matches!(of_worker(err), Some(Crowded | Died { signal: SIGKILL }))
 }
 
-/// Sent by the kernel, or by somebody with rights on the machine.
+/// Sent by the kernel or an administrator of the machine.
 const SIGKILL: i32 = 9;
 
-/// Why a worker could not deal with what it was given, within its limits.
+/// The limit of a worker that its input exceeded, if that is the cause.
 pub fn too_much(err: &anyhow::Error) -> Option<&worker::Error> {
     of_worker(err).filter(|err| err.is_too_much())
 }
 
-/// Whether something failed because the database cannot be reached.
+/// Whether the cause is an unreachable database.
 pub fn is_database_gone(err: &anyhow::Error) -> bool {
     use sqlx::Error::{Io, PoolClosed, PoolTimedOut, WorkerCrashed};
     let mut causes = err.chain().filter_map(|cause| cause.downcast_ref());
     causes.any(|cause| matches!(cause, PoolTimedOut | PoolClosed | WorkerCrashed | Io(_)))
 }
 
-/// Whether something failed because others changed the same at the same moment: tried again, it may succeed.
+/// Whether the cause is a conflict with a concurrent transaction: a retry may succeed.
 pub fn is_contended(err: &anyhow::Error) -> bool {
     // serialization_failure, deadlock_detected
     let codes = ["40001", "40P01"];
@@ -144,28 +144,28 @@ pub fn is_contended(err: &anyhow::Error) -> bool {
 }
 
 impl Error {
-    /// 429: too much was refused to this address, so that nothing is tried for a while.
+    /// 429: too many rejected credentials from this address; further ones are not checked for a while.
     pub fn too_many_refused() -> Self {
         let message = "Too many invalid credentials from your address. Try again later.";
-        Self::told(StatusCode::TOO_MANY_REQUESTS, "rate_limit", message)
+        Self::public(StatusCode::TOO_MANY_REQUESTS, "rate_limit", message)
     }
 }
 
 impl Error {
-    /// 429: as [`Self::too_many_refused`], for something else.
+    /// 429: too many attempts at something else.
     pub fn too_many_tries(message: &str) -> Self {
-        Self::told(StatusCode::TOO_MANY_REQUESTS, "rate_limit", message)
+        Self::public(StatusCode::TOO_MANY_REQUESTS, "rate_limit", message)
     }
 
-    /// 429: too many passwords are being looked at.
+    /// 429: too many password checks in progress.
     pub fn too_many_at_once() -> Self {
         Self::too_many_tries("The platform is busy with other sign-ins. Try again in a moment.")
     }
 
-    /// 401: one and the same, whichever of them was wrong.
+    /// 401: the same message whatever was wrong.
     pub fn wrong_password() -> Self {
         let message = "Wrong email address, password or code. Each code works once: if you have just used one, wait for the next.";
-        Self::told(StatusCode::UNAUTHORIZED, "unauthorized", message)
+        Self::public(StatusCode::UNAUTHORIZED, "unauthorized", message)
     }
 }
 
@@ -190,7 +190,7 @@ impl From<std::io::Error> for Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Told(err) => err.fmt(f),
+            Self::Public(err) => err.fmt(f),
             Self::Internal(err) => write!(f, "{err:#}"),
         }
     }
@@ -203,7 +203,7 @@ pub struct Cause(pub std::sync::Arc<anyhow::Error>);
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         match self {
-            Self::Told(err) => {
+            Self::Public(err) => {
                 let status = StatusCode::from_u16(err.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 let mut body = serde_json::json!({ "id": err.id, "message": err.message });
                 if let Some(resource) = err.resource {

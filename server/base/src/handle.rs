@@ -1,4 +1,4 @@
-//! The handle that every area holds, and that the handles of the areas deref to.
+//! The handle that the handles of all areas deref to.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,25 +22,26 @@ struct Inner {
     changes: broadcast::Sender<Uuid>,
     session_ends: broadcast::Sender<()>,
     newest_event: watch::Sender<i64>,
-    wakers: Mutex<Vec<Arc<Notify>>>,
+    queue_wakers: Mutex<Vec<Arc<Notify>>>,
 }
 
 impl Base {
-    /// Reads the master key (or makes one) and connects to the database, whose schema is brought up to date.
+    /// Reads or creates the master key, connects to the database, and migrates its schema.
     ///
     /// # Errors
-    /// A sentence that says what is missing or wrong on this machine.
+    /// What is missing or wrong on this machine, for the operator.
     pub async fn open(settings: Settings) -> anyhow::Result<Self> {
         let secrets = Secrets::load(&settings.data.join("master.key"), settings.master_key.as_deref())?;
         let db = store::open(&settings.database_url).await.context("open the platform's database")?;
-        let rules = outbound::Rules { networks: settings.outbound_networks.clone(), doors: settings.public_ports() };
+        let rules =
+            outbound::Rules { networks: settings.outbound_networks.clone(), allowed_ports: settings.public_ports() };
         let inner = Inner {
             outbound: outbound::Client::new(rules).context("set up outbound requests")?,
             rate_limits: RateLimits::default(),
             changes: broadcast::channel(1024).0,
             session_ends: broadcast::channel(16).0,
             newest_event: watch::Sender::new(0),
-            wakers: Mutex::default(),
+            queue_wakers: Mutex::default(),
             settings,
             db,
             secrets,
@@ -48,7 +49,7 @@ impl Base {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// What the platform was told at its start.
+    /// The settings given at start-up.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
     }
@@ -61,7 +62,7 @@ impl Base {
         &self.0.secrets
     }
 
-    /// The client for every request to an address that somebody gave.
+    /// The client for all requests to user-supplied URLs.
     pub fn outbound(&self) -> &outbound::Client {
         &self.0.outbound
     }
@@ -70,44 +71,44 @@ impl Base {
         &self.0.rate_limits
     }
 
-    /// Tells whoever watches that something about `app` is not what it was.
+    /// Notifies subscribers that something about `app` has changed.
     pub fn changed(&self, app: Uuid) {
         let _ = self.0.changes.send(app);
     }
 
-    /// Ids of apps, as they change.
+    /// The ids of changed apps.
     pub fn changes(&self) -> broadcast::Receiver<Uuid> {
         self.0.changes.subscribe()
     }
 
-    /// Has open streams look again whether their session still exists.
+    /// Has open streams check whether their session still exists.
     pub fn session_ended(&self) {
         let _ = self.0.session_ends.send(());
     }
 
-    /// Has open streams look again whether their reader may still read, and lists who is in them.
+    /// Has open streams check whether their reader still has access, and refreshes lists of apps.
     pub fn rights_changed(&self) {
         self.session_ended();
         self.changed(Uuid::nil());
     }
 
-    /// What wakes a reconciler: by whoever has it, and by [`Self::wake_all`].
-    pub fn waker(&self) -> Arc<Notify> {
+    /// A new waker for the reconciler of a queue; [`Self::wake_queues`] wakes it, too.
+    pub fn queue_waker(&self) -> Arc<Notify> {
         let waker = Arc::new(Notify::new());
-        self.0.wakers.lock().unwrap_or_else(PoisonError::into_inner).push(waker.clone());
+        self.0.queue_wakers.lock().unwrap_or_else(PoisonError::into_inner).push(waker.clone());
         waker
     }
 
-    /// Has every reconciler look at once, after a change of more than one thing.
-    pub fn wake_all(&self) {
-        self.0.wakers.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|waker| waker.notify_one());
+    /// Has the reconcilers of all queues run at once, since what may be queued has changed.
+    pub fn wake_queues(&self) {
+        self.0.queue_wakers.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|waker| waker.notify_one());
     }
 
     pub fn session_ends(&self) -> broadcast::Receiver<()> {
         self.0.session_ends.subscribe()
     }
 
-    /// The number of the newest event of the audit log, as it grows.
+    /// The number of the newest event of the audit log.
     pub fn newest_event(&self) -> &watch::Sender<i64> {
         &self.0.newest_event
     }

@@ -1,6 +1,7 @@
-//! What every area stands on: the database, changes and the audit log, secrets, errors, lists, routes.
+//! What every area needs: the database, changes and the audit log, secrets, errors, lists, routes.
 //!
-//! Nothing here knows of apps, people or teams: an area is a crate over this one.
+//! Nothing here has rules about apps, accounts or teams: an area is a crate above this one. Two facts about them are
+//! here all the same: the dyno sizes, which quotas and formations share, and that errors of git's requests are text.
 
 mod bounds;
 mod change;

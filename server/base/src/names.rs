@@ -1,9 +1,9 @@
-//! Ids of what has only a name.
+//! Ids derived from names.
 
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-/// An id for something that has only a name: the same name has the same id for ever.
+/// The id for a name; always the same.
 pub fn named_id(name: &str) -> Uuid {
     let hash = Sha256::digest(name.as_bytes());
     let mut bytes = [0; 16];

@@ -1,15 +1,14 @@
-//! Pages of lists: what `Range` asks for, and how an answer says where the next page begins.
+//! Pagination: the `Range` of a request, and the `Next-Range` of its response.
 //!
-//! The database cuts the page (`store::pages`). A client goes on with `Next-Range`, which names the
-//! last row that it was given: by a value that no other row has, or by value and id (`value~id`).
-//! What cannot be understood and would lead to the first page again and again is refused.
-
-use std::fmt::Write as _;
+//! The database selects the page (`store::pages`). `Next-Range` names the last row of a page, by a unique value or by
+//! value and id (`value~id`). A bound that cannot be parsed is rejected, since ignoring it would yield the first page
+//! again and again.
 
 use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Serialize;
 use store::pages::{Bound, List, Order, Page, Place, Range};
 use uuid::Uuid;
@@ -19,8 +18,8 @@ use crate::{
     web::set,
 };
 
-/// The page of `list` that the `Range` header asks for. See api.md 2.2: unknown fields and
-/// options are ignored, as clients need, unless a place in the list is named by them.
+/// The page of `list` that the `Range` header requests. See api.md 2.2: unknown fields and options are ignored, as
+/// clients expect, except in bounds.
 pub fn asked(headers: &HeaderMap, list: &'static List) -> Result<Range> {
     let text = headers.get(header::RANGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let mut parts = text.split([';', ',']).map(str::trim);
@@ -62,7 +61,7 @@ fn fields(list: &List) -> String {
     list.orders.iter().map(|order| order.field).collect::<Vec<_>>().join(", ")
 }
 
-/// A page of `list`: 200 with all that is left, or 206 with `Next-Range`.
+/// The response for a page: 200 with all remaining rows, or 206 with `Next-Range`.
 pub fn answer<T: Serialize>(list: &List, range: &Range, page: Page<T>) -> Response {
     let order = range.order();
     let ends = page.ends.as_ref().map(|(first, last)| (written(first, order), written(last, order)));
@@ -80,33 +79,26 @@ pub fn answer<T: Serialize>(list: &List, range: &Range, page: Page<T>) -> Respon
 }
 
 fn written(place: &Place, order: &Order) -> String {
-    // Without a value there would be no place.
+    // An empty value needs the id.
     let id = place.id_in(order).or_else(|| place.value.is_empty().then_some(place.id));
     let id = id.map(|id| format!("~{id}")).unwrap_or_default();
     encoded(&place.value) + &id
 }
 
-/// `value` without what has a meaning in a range, or none in a header: percent-encoded.
+/// What is encoded in a value: characters with a meaning in ranges, and those that headers cannot contain.
+const SPECIAL: AsciiSet =
+    NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b':').remove(b'@').remove(b'+').remove(b'.');
+const SPECIAL_OR_DOT: AsciiSet = SPECIAL.add(b'.');
+
 fn encoded(value: &str) -> String {
-    let dots = value.contains("..");
-    value.bytes().fold(String::new(), |mut text, b| {
-        let plain = b.is_ascii_alphanumeric() || b"-_:@+".contains(&b) || b == b'.' && !dots;
-        let _ = if plain { write!(text, "{}", char::from(b)) } else { write!(text, "%{b:02X}") };
-        text
-    })
+    // Two dots separate the bounds of a range.
+    let set = if value.contains("..") { &SPECIAL_OR_DOT } else { &SPECIAL };
+    utf8_percent_encode(value, set).to_string()
 }
 
-/// What [`encoded`] was given. A `%` that begins no code stands for itself.
+/// Reverses [`encoded`]. A `%` that begins no code stands for itself.
 fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let code = after.get(..2).and_then(|two| std::str::from_utf8(two).ok()).filter(|_| *first == b'%');
-        let byte = code.and_then(|two| u8::from_str_radix(two, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
-//! Places: how much of something costly one payer may have going on at once, and all together.
+//! Slots: how many expensive operations one payer, and all together, can have in progress.
 //!
-//! Whoever asks for more waits for a place of their own before they take one of all, so that one
-//! payer's many never stand before another's first; and who has too many waiting is told so. Nobody has more
-//! than half of all places: what one of us does, with all the teams and service accounts that they made, always
-//! leaves some to others.
+//! A request that exceeds this waits for a slot of its payer before it takes one of all, so that one payer's many are
+//! never ahead of another's first; with too many waiting, it is rejected. Nobody gets more than half of all slots: with
+//! all their teams and service accounts, one person always leaves some to others.
 
 use std::{
     collections::HashMap,
@@ -18,16 +17,16 @@ use uuid::Uuid;
 
 use crate::error::{Error, Result};
 
-/// Payers that are remembered although they have nothing going on.
+/// Payers without operations that stay in memory.
 const REMEMBERED: usize = 10_000;
 
-/// Places for one kind of thing.
+/// The slots for one kind of operation.
 pub struct Places {
-    /// What it is, in the plural: `log searches`.
+    /// Its name in the plural: `log searches`.
     what: &'static str,
-    /// Going on at once, of one payer.
+    /// In progress, per payer.
     most: usize,
-    /// Waiting besides.
+    /// Waiting, per payer.
     waiting: usize,
     all: Arc<Semaphore>,
     payers: Mutex<HashMap<Uuid, Arc<Payer>>>,
@@ -35,11 +34,11 @@ pub struct Places {
 
 struct Payer {
     places: Arc<Semaphore>,
-    /// Going on or waiting.
+    /// In progress or waiting.
     asked: AtomicUsize,
 }
 
-/// Counts as long as somebody has a place or waits for one.
+/// Counts until the slot is released or no longer waited for.
 struct Asked(Arc<Payer>);
 
 impl Drop for Asked {
@@ -48,14 +47,14 @@ impl Drop for Asked {
     }
 }
 
-/// A place that was taken; free again when it is dropped.
+/// A slot, released when it is dropped.
 pub struct Place {
     _of_payer: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
     _asked: Asked,
 }
 
-/// A place that several have a hand on; whoever is done with it first gives it back.
+/// A slot with several holders; the first one to release it does so for all.
 #[derive(Clone)]
 pub struct SharedPlace(Arc<Mutex<Option<Place>>>);
 
@@ -64,23 +63,23 @@ impl SharedPlace {
         Self(Arc::new(Mutex::new(Some(place))))
     }
 
-    /// Lets somebody else have the place, however many still hold this.
+    /// Releases the slot, even if others still hold this.
     pub fn give_back(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
 impl Places {
-    /// `most` places for each payer, where `waiting` more may wait, and `all` together.
+    /// `most` slots per payer, with `waiting` more in the queue, and `all` together.
     ///
     /// # Panics
-    /// When one payer could have more than half of them.
+    /// If one payer could have more than half of them.
     pub fn new(what: &'static str, most: usize, waiting: usize, all: usize) -> Self {
         assert!(most > 0 && most * 2 <= all, "one payer could have most of all {what}");
         Self { what, most, waiting, all: Arc::new(Semaphore::new(all)), payers: Mutex::default() }
     }
 
-    /// A place, as soon as there is one. An error when the payer has too many going on and waiting.
+    /// Waits for a slot. Fails if the payer has too many in progress and waiting.
     pub async fn take(&self, payer: Uuid) -> Result<Place> {
         let asked = self.ask(payer)?;
         let of_payer = asked.0.places.clone().acquire_owned().await.map_err(anyhow::Error::new)?;
@@ -88,7 +87,7 @@ impl Places {
         Ok(Place { _of_payer: of_payer, _of_all: of_all, _asked: asked })
     }
 
-    /// A place now, or an error.
+    /// Takes a slot at once, or fails.
     pub fn take_now(&self, payer: Uuid) -> Result<Place> {
         let asked = self.ask(payer)?;
         let of_payer = asked.0.places.clone().try_acquire_owned().map_err(|_| self.too_many())?;
@@ -109,7 +108,7 @@ impl Places {
         }
         let new = || Arc::new(Payer { places: Arc::new(Semaphore::new(self.most)), asked: AtomicUsize::new(0) });
         let payer = payers.entry(payer).or_insert_with(new).clone();
-        // Counted under the lock, so that the count is that of all who came before.
+        // Counted under the lock, so that it includes all earlier ones.
         if payer.asked.fetch_add(1, Ordering::Relaxed) >= self.most + self.waiting {
             drop(Asked(payer));
             return Err(self.too_many());
@@ -144,7 +143,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert!(places.take(ada).await.is_err());
-        // The one that waits stands before nobody else.
+        // The one that waits is ahead of nobody else.
         let _other = places.take(bob).await.unwrap();
         let _another = places.take(bob).await.unwrap();
         drop(first);

@@ -1,8 +1,8 @@
-//! Rate limits: how many requests an account has left.
+//! Rate limits: the remaining requests of an account.
 //!
-//! All tokens of an account share a bucket, and so do all its sessions: whoever makes more of either has no more
-//! requests, and a program that asks too much shuts no person out of the console. Service accounts have buckets of
-//! their own, and one more of whoever made them, together.
+//! All tokens of an account share a bucket, and so do all its sessions: more tokens do not mean more requests, and a
+//! program that sends too many does not lock people out of the console. Service accounts have buckets of their own, and
+//! share another one per creator.
 
 use std::{
     sync::{
@@ -20,27 +20,26 @@ use crate::{
     recent::Recent,
 };
 
-/// Requests that the tokens of an account can save up, which come back in an hour. (Heroku's limit, devcenter "rate
-/// limits".)
+/// The capacity of a bucket, refilled within an hour (Heroku's limit, devcenter "rate limits").
 pub const MOST: i64 = 4500;
-/// As much more has a person in a browser, whose pages ask for many things; and have all service accounts of a person.
+/// The factor for browsers, whose pages send many requests, and for all service accounts of a person together.
 const FOLD: f64 = 4.0;
 const HOUR: f64 = 3600.0;
 
-/// Rows of each table: of those that nobody has asked for longer, each is as it was in the beginning.
-const KEPT: usize = 50_000;
+/// Rows of each table: those unused for longer are full again, or have expired.
+const ROWS: usize = 50_000;
 
-/// Whose requests a bucket counts.
+/// The owner of a bucket.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Of {
     Tokens(Uuid),
     Sessions(Uuid),
-    /// All that somebody made.
+    /// All service accounts of a creator.
     ServiceAccounts(Uuid),
 }
 
 impl Of {
-    /// Those that a request takes from.
+    /// The buckets that a request is counted in.
     fn all(account: Uuid, payer: Uuid, credential: Credential) -> impl Iterator<Item = Self> {
         let own = match credential {
             Credential::Token(_) => Self::Tokens(account),
@@ -55,7 +54,7 @@ impl Of {
     }
 }
 
-/// Requests that are left, and when that was so.
+/// The remaining requests at a point in time.
 struct Bucket {
     left: f64,
     at: Instant,
@@ -69,22 +68,22 @@ impl Bucket {
     }
 }
 
-/// What was refused is forgotten after this long without another refusal.
+/// Rejections are forgotten after this long without another one.
 const MEMORY: Duration = Duration::from_secs(3600);
-/// Nobody is kept out for longer.
+/// The longest lockout.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// How often something was refused, and until when nothing more is tried.
+/// Rejections of something, and the end of its lockout.
 struct Tried {
     times: u32,
     at: Instant,
     until: Instant,
-    /// Whether it was said that it is shut.
-    told: bool,
+    /// Whether the lockout has been reported.
+    is_reported: bool,
 }
 
 impl Tried {
-    /// One more. Returns whether that shuts it, for twice as long as the one before.
+    /// Counts one more. Returns whether that starts a lockout, twice as long as the last one.
     fn count(&mut self, free: u32, now: Instant) -> bool {
         if now.duration_since(self.at) > MEMORY {
             self.times = 0;
@@ -92,36 +91,36 @@ impl Tried {
         (self.times, self.at) = (self.times.saturating_add(1), now);
         let Some(over) = self.times.checked_sub(free + 1) else { return false };
         self.until = now + Duration::from_secs(1 << over.min(12)).min(LONGEST);
-        self.told = false;
+        self.is_reported = false;
         true
     }
 }
 
 fn tried_at<'a>(tried: &'a mut Recent<String, Tried>, what: &str, now: Instant) -> &'a mut Tried {
-    tried.get_or(what.to_owned(), || Tried { times: 0, at: now, until: now, told: false })
+    tried.get_or(what.to_owned(), || Tried { times: 0, at: now, until: now, is_reported: false })
 }
 
-/// Kept in memory: a restart is generous, and harms nobody.
+/// In memory: a restart resets it, which is harmless.
 pub struct RateLimits {
     buckets: Mutex<Recent<Of, Bucket>>,
     tried: Mutex<Recent<String, Tried>>,
     known: Mutex<Recent<(String, Uuid), ()>>,
-    told: Mutex<Recent<String, Instant>>,
+    reported: Mutex<Recent<String, Instant>>,
 }
 
 impl Default for RateLimits {
     fn default() -> Self {
         Self {
-            buckets: Mutex::new(Recent::new(KEPT)),
-            tried: Mutex::new(Recent::new(KEPT)),
-            known: Mutex::new(Recent::new(KEPT)),
-            told: Mutex::new(Recent::new(KEPT)),
+            buckets: Mutex::new(Recent::new(ROWS)),
+            tried: Mutex::new(Recent::new(ROWS)),
+            known: Mutex::new(Recent::new(ROWS)),
+            reported: Mutex::new(Recent::new(ROWS)),
         }
     }
 }
 
 impl RateLimits {
-    /// Takes one request from what an account has left, or refuses. `payer` is who pays for it.
+    /// Counts one request of an account, or rejects it. `payer` is who pays for it.
     pub fn take(&self, account: Uuid, payer: Uuid, credential: Credential, budget: Option<&Budget>) -> Result<()> {
         let Ok(mut buckets) = self.buckets.lock() else { return Ok(()) };
         let left = least(&mut buckets, Of::all(account, payer, credential));
@@ -139,8 +138,8 @@ impl RateLimits {
         Ok(())
     }
 
-    /// Notes that `what` was refused. The first `free` times cost nothing; then each one keeps it shut,
-    /// for a second, two, four, up to an hour. Returns whether this one was the first that did.
+    /// Records that `what` was rejected. The first `free` times are without consequence; each further one locks it, for
+    /// a second, two, four, up to an hour. Returns whether this one was the first that did.
     pub fn failed(&self, what: &str, free: u32) -> bool {
         self.failed_at(what, free, Instant::now())
     }
@@ -154,18 +153,18 @@ impl RateLimits {
         found.times == free + 1
     }
 
-    /// Whether `what` is the first of its kind for an hour: what is told once, however often it happens.
+    /// Whether `what` is the first of its kind within an hour, for messages that are not repeated.
     pub fn is_first(&self, what: &str) -> bool {
-        let (Ok(mut told), now) = (self.told.lock(), Instant::now()) else { return false };
-        let is_first = told.get(what).is_none_or(|at| now.duration_since(*at) > MEMORY);
+        let (Ok(mut reported), now) = (self.reported.lock(), Instant::now()) else { return false };
+        let is_first = reported.get(what).is_none_or(|at| now.duration_since(*at) > MEMORY);
         if is_first {
-            told.insert(what.to_owned(), now);
+            reported.insert(what.to_owned(), now);
         }
         is_first
     }
 
-    /// Counts a try at `what` as refused before its outcome is known, so that many at once cannot all be
-    /// tried; [`Self::was_right`] takes it back. `false` if it is shut, and nothing is to be tried.
+    /// Counts an attempt at `what` as rejected before its outcome is known, so that many concurrent ones cannot all be
+    /// checked; [`Self::succeeded`] undoes that. `false` if it is locked: do not check.
     pub fn begin(&self, what: &str, free: u32) -> bool {
         self.begin_at(what, free, Instant::now())
     }
@@ -182,8 +181,8 @@ impl RateLimits {
         true
     }
 
-    /// Takes back a try that [`Self::begin`] counted.
-    pub fn was_right(&self, what: &str) {
+    /// Undoes [`Self::begin`], since the attempt has succeeded.
+    pub fn succeeded(&self, what: &str) {
         if let Ok(mut tried) = self.tried.lock()
             && let Some(found) = tried.get(what)
         {
@@ -191,25 +190,25 @@ impl RateLimits {
         }
     }
 
-    /// Whether nobody has asked this yet since `what` was shut.
+    /// Whether the lockout of `what` is not reported yet; it counts as reported then.
     pub fn is_news(&self, what: &str) -> bool {
         let Ok(mut tried) = self.tried.lock() else { return false };
-        tried.get(what).is_some_and(|found| !std::mem::replace(&mut found.told, true))
+        tried.get(what).is_some_and(|found| !std::mem::replace(&mut found.is_reported, true))
     }
 
-    /// Remembers that `credential` was right from this address, so that others there do not shut it out.
+    /// Records that `credential` was valid from this address, so that others there do not lock it out.
     pub fn remember(&self, address: &str, credential: Uuid) {
         if let Ok(mut known) = self.known.lock() {
             known.insert((address.to_owned(), credential), ());
         }
     }
 
-    /// Whether `credential` was right from this address before.
+    /// Whether `credential` was valid from this address before.
     pub fn knows(&self, address: &str, credential: Uuid) -> bool {
         self.known.lock().is_ok_and(|mut known| known.get(&(address.to_owned(), credential)).is_some())
     }
 
-    /// Whether `what` was refused so often that nothing is tried now.
+    /// Whether `what` is locked.
     pub fn is_locked(&self, what: &str) -> bool {
         self.is_locked_at(what, Instant::now())
     }
@@ -218,14 +217,14 @@ impl RateLimits {
         self.tried.lock().is_ok_and(|mut tried| tried.get(what).is_some_and(|t| now < t.until))
     }
 
-    /// How many requests are left.
+    /// The number of remaining requests.
     pub fn left(&self, account: Uuid, payer: Uuid, credential: Credential) -> i64 {
         let buckets = self.buckets.lock();
         buckets.map_or(MOST, |mut buckets| least(&mut buckets, Of::all(account, payer, credential)) as i64)
     }
 }
 
-/// What is left in that of the buckets which has least.
+/// The remaining requests in the emptiest of the buckets.
 fn least(buckets: &mut Recent<Of, Bucket>, all: impl Iterator<Item = Of>) -> f64 {
     let now = Instant::now();
     let left = all.map(|of| {
@@ -235,7 +234,7 @@ fn least(buckets: &mut Recent<Of, Bucket>, all: impl Iterator<Item = Of>) -> f64
     left.fold(f64::INFINITY, f64::min)
 }
 
-/// How many requests the asker has left; written by whoever finds out who asks.
+/// The remaining requests of the client; set by the code that authenticates it.
 #[derive(Clone, Default)]
 pub struct Budget(pub Arc<AtomicI64>);
 
@@ -273,7 +272,7 @@ mod tests {
         // Right ones cost nothing, however many.
         (0..10).for_each(|_| {
             assert!(limits.begin_at("b", 3, start));
-            limits.was_right("b");
+            limits.succeeded("b");
         });
         (0..4).for_each(|_| assert!(limits.begin_at("b", 3, start)));
         assert!(!limits.begin_at("b", 3, start));

@@ -1,9 +1,8 @@
-//! A table that forgets what nobody has asked for longest, so that it stays small whoever fills it, and nobody who
-//! fills it makes it forget what is in use.
+//! A bounded cache that drops the entries unused for longest: filling it does not evict those in use.
 
 use std::{borrow::Borrow, collections::HashMap, hash::Hash};
 
-/// What was asked for lately, twice `most` at the most: what is in neither generation is forgotten.
+/// Entries used lately, at most twice `most`: an entry in neither generation is dropped.
 pub struct Recent<K, V> {
     most: usize,
     young: HashMap<K, V>,
@@ -11,12 +10,12 @@ pub struct Recent<K, V> {
 }
 
 impl<K: Eq + Hash, V> Recent<K, V> {
-    /// A table of those that were asked for last: at least `most`.
+    /// A cache of at least the `most` last used entries.
     pub fn new(most: usize) -> Self {
         Self { most, young: HashMap::new(), old: HashMap::new() }
     }
 
-    /// What is kept for `key`.
+    /// The value for `key`.
     pub fn get<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
@@ -27,14 +26,14 @@ impl<K: Eq + Hash, V> Recent<K, V> {
         self.young.get_mut(key)
     }
 
-    /// What is kept for `key`, or else what `new` makes.
+    /// The value for `key`, inserting `new` if there is none.
     pub fn get_or(&mut self, key: K, new: impl FnOnce() -> V) -> &mut V {
         self.age();
         let old = self.old.remove(&key);
         self.young.entry(key).or_insert_with(|| old.unwrap_or_else(new))
     }
 
-    /// Keeps `value` for `key`.
+    /// Inserts `value` for `key`.
     pub fn insert(&mut self, key: K, value: V) {
         self.age();
         self.old.remove(&key);

@@ -1,8 +1,7 @@
-//! Routes: what each one needs of whoever asks, beside its handler.
+//! Routes: handlers with the token scope that each one needs.
 //!
-//! A route is registered with [`Needs`], and in no other way: [`Routes`] takes no handler without
-//! them, and who asks cannot be found out on a route that says nothing. So a new route cannot be open to
-//! a token that nobody thought of.
+//! A route cannot be registered without [`Needs`], and a client cannot be authenticated on a route without them. So a
+//! new route is never open to a token that nobody considered.
 
 use axum::{
     Extension, Router,
@@ -11,31 +10,31 @@ use axum::{
     routing::{MethodFilter, MethodRouter},
 };
 
-/// What a route asks of a token. A session of the console has all of it.
+/// The scope that a route needs of a token. A session of the console has every scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// Nothing: it is open, or opens for a secret in its path or body.
+    /// None: it is public, or protected by a secret in its path or body.
     Nothing,
-    /// Any token: who it speaks for.
+    /// Any token: the account that it belongs to.
     Identity,
-    /// To see things, but for the values of config vars.
+    /// Reading, without the values of config vars.
     Read,
-    /// To see the values of config vars.
+    /// Reading, with the values of config vars.
     ReadProtected,
-    /// To change things, but for config vars.
+    /// Writing, without config vars.
     Write,
-    /// To change config vars.
+    /// Writing, with config vars.
     WriteProtected,
-    /// Everything that the account may do: who else is let in, what the account and the platform are like.
+    /// Everything that the account can do, including access for others, and settings of the account and the platform.
     Global,
-    /// To make or see a key to the account, which may be no better than the one that is used.
+    /// Creating or seeing a credential of the account, which can do no more than the one in use.
     Key,
-    /// To make, see or end a key that lasts, such as a session: not by a token that does not.
+    /// Creating, seeing or ending a lasting credential, such as a session: not with an expiring token.
     LastingKey,
 }
 
 impl Needs {
-    /// How `PERMISSIONS.md` calls it.
+    /// The name in `PERMISSIONS.md`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Nothing => "open",
@@ -59,7 +58,7 @@ pub struct Route {
     pub needs: Needs,
 }
 
-/// Handlers of one path, each with what it needs.
+/// The handlers of one path, each with its needs.
 pub struct Methods<S> {
     handlers: MethodRouter<S>,
     needs: Vec<(&'static str, Needs)>,
@@ -110,7 +109,7 @@ impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
-    /// Adds a path. What is called `{secret}` in it is not written to any log.
+    /// Adds a path. A part named `{secret}` is not logged.
     pub fn route(mut self, path: &str, methods: Methods<S>) -> Self {
         let of_path = |(method, needs): &(&'static str, Needs)| Route { method, path: path.into(), needs: *needs };
         self.list.extend(methods.needs.iter().map(of_path));
@@ -118,7 +117,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// What answers where there is no route.
+    /// Sets the handler for paths without a route.
     pub fn fallback<H: Handler<T, S>, T: 'static>(mut self, needs: Needs, handler: H) -> Self {
         self.router = self.router.fallback(handler.layer(Extension(needs)));
         self
@@ -139,7 +138,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// Says how large bodies may be.
+    /// Sets the size limit of bodies.
     pub fn limit(mut self, limit: DefaultBodyLimit) -> Self {
         self.router = self.router.layer(limit);
         self
@@ -150,12 +149,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         Routes { router: self.router.with_state(state), list: self.list }
     }
 
-    /// What there is.
+    /// All routes.
     pub fn list(self) -> Vec<Route> {
         self.list
     }
 
-    /// The router, to be put behind layers.
+    /// The router, for adding layers.
     pub fn into_router(self) -> Router<S> {
         self.router
     }

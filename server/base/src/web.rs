@@ -23,10 +23,10 @@ use crate::{
     rate_limits::{Budget, MOST},
 };
 
-/// No JSON body needs more.
+/// Size limit of JSON bodies, in bytes.
 const MOST_JSON: usize = 4 << 20;
 
-/// A JSON body. An absent one reads as `{}`, as clients expect.
+/// A JSON body. A missing one counts as `{}`, as clients expect.
 pub struct Input<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
@@ -60,7 +60,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Search<T> {
     }
 }
 
-/// 201 with the thing that was made.
+/// 201 with the created resource.
 pub struct Created<T>(pub T);
 
 impl<T: Serialize> IntoResponse for Created<T> {
@@ -69,7 +69,7 @@ impl<T: Serialize> IntoResponse for Created<T> {
     }
 }
 
-/// 202: it will happen.
+/// 202: accepted, and not done yet.
 pub struct Accepted<T>(pub T);
 
 impl<T: Serialize> IntoResponse for Accepted<T> {
@@ -78,7 +78,7 @@ impl<T: Serialize> IntoResponse for Accepted<T> {
     }
 }
 
-/// Around every API request: its id, its rate limit, its ETag; and 500s become a sentence.
+/// Middleware of every API request: request ID, rate limit, ETag, and messages for internal errors.
 pub async fn around(mut req: Request, next: Next) -> Response {
     let id = Uuid::now_v7().to_string();
     let budget = Budget(Arc::new(AtomicI64::new(MOST)));
@@ -105,8 +105,8 @@ pub async fn around(mut req: Request, next: Next) -> Response {
     response
 }
 
-/// A server-sent event. Every kind of line break within `text` goes into the same event's data: what follows one is
-/// no field of the event, and no other event.
+/// A server-sent event. Any kind of line break within `text` stays within the event's data, and starts neither a field
+/// nor another event.
 pub fn event(id: u64, text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let data: String = text.split('\n').map(|line| format!("data: {line}\n")).collect();
@@ -120,15 +120,15 @@ pub fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
     }
 }
 
-/// How the log names a path of a route: without what is called `{secret}` there, because it opens without
-/// credentials. What is of no route may be a secret with a slip of the pen.
+/// The path as it is logged: without the part named `{secret}`, which grants access. A path without a route is not
+/// logged: it may be a mistyped secret.
 fn shown(path: &str, pattern: Option<&str>) -> String {
     let Some(pattern) = pattern else { return "of no route".to_owned() };
     let part = |(part, name): (&str, &str)| if name == "{secret}" { "…".to_owned() } else { part.to_owned() };
     path.split('/').zip(pattern.split('/')).map(part).collect::<Vec<_>>().join("/")
 }
 
-/// Says that it was our fault: as JSON, or as the text that git shows to people.
+/// The response to an internal error: JSON, or text for git, which shows it to people.
 fn fault(id: &str, cause: &anyhow::Error, path: &str) -> Response {
     let (status, name, message) = if is_disk_full(cause) {
         let message = "The platform's disk is full. Its operator has to free space. Nothing was changed; try again \
@@ -160,7 +160,7 @@ fn fault(id: &str, cause: &anyhow::Error, path: &str) -> Response {
     }
 }
 
-/// Adds an ETag to a JSON answer, and answers 304 when the asker has it.
+/// Adds an ETag to a JSON response, and responds with 304 if the client has it.
 async fn tag(response: Response, wanted: Option<HeaderValue>) -> Response {
     let json =
         response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
@@ -168,7 +168,7 @@ async fn tag(response: Response, wanted: Option<HeaderValue>) -> Response {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    // Answers in JSON were made in memory, so that reading them back costs no more, and cannot fail.
+    // JSON responses are in memory, so reading them back is cheap and cannot fail.
     let bytes = to_bytes(body, usize::MAX).await.expect("a JSON answer can be read");
     let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&bytes)[..16]));
     set(&mut parts.headers, "etag", &etag);

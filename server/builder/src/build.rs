@@ -20,12 +20,12 @@ use crate::slugignore::SlugIgnore;
 use crate::workspace::{self, Workspace};
 use crate::{environment, pack, procfile, release, source};
 
-/// Bytes of a Procfile or `.slugignore` that are read.
+/// Size limit of a Procfile or `.slugignore`.
 const SMALL_FILE: u64 = 256 << 10;
-/// Lines of a Procfile that are no process and that are told: the first ones say enough.
+/// Number of invalid lines of a Procfile that are reported.
 const ODD_LINES: usize = 5;
 
-/// What a build makes.
+/// The result of a build.
 #[derive(Clone, Debug)]
 pub struct Slug {
     /// `SHA256:` and hex digits, of the file.
@@ -34,16 +34,16 @@ pub struct Slug {
     pub size: u64,
     /// Commands by process type.
     pub process_types: BTreeMap<String, String>,
-    /// What the last buildpack calls the app: `Node.js`.
+    /// The last buildpack's name for the app: `Node.js`.
     pub buildpack_description: Option<String>,
-    /// A tar.zst in [`Config::tmp`] that is the caller's from now on.
+    /// A tar.zst in [`Config::tmp`], to be removed by the caller.
     pub file: PathBuf,
 }
 
-/// Builds. Output is sent line by line, without line ends, as it comes, explanations of failures
-/// included; only the last word on a failure (` !     Push rejected, {error}.`) is the caller's.
+/// Runs a build. Output is sent line by line, without line ends, including explanations of failures; only the last line
+/// of a failure (` ! Push rejected, {error}.`) is up to the caller.
 ///
-/// Nothing but the slug's file is left behind, whatever the outcome.
+/// Leaves only the slug's file behind, whatever the outcome.
 pub async fn build(
     driver: &dyn Driver,
     config: &Config,
@@ -65,8 +65,8 @@ pub async fn build(
     result
 }
 
-/// Ends a build wherever it is, and removes its dyno, disks and files, the slug in the making as well; what it put
-/// into the app's cache is lost. It is fine if there is nothing. To be called when nobody builds it.
+/// Stops a build at any point, and removes its dyno, disks and files, including an unfinished slug; its changes to the
+/// app's cache are lost. Does nothing if it does not exist. To be called when no task is running the build.
 pub async fn abandon(driver: &dyn Driver, config: &Config, build: Uuid) -> anyhow::Result<()> {
     // The app's cache may be another build's by now.
     let workspace = Workspace::new(config, build, Uuid::nil(), 0, &config.tmp.join("no-cache"));
@@ -77,7 +77,7 @@ pub async fn abandon(driver: &dyn Driver, config: &Config, build: Uuid) -> anyho
         .context("remove the incomplete slug")
 }
 
-/// The builds that have left something in [`Config::tmp`], whether or not they still run.
+/// The builds with files in [`Config::tmp`], whether or not they are running.
 pub fn left(config: &Config) -> std::io::Result<BTreeSet<Uuid>> {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(&config.tmp)? {
@@ -96,12 +96,12 @@ async fn clear(driver: &dyn Driver, workspace: &Workspace, id: Uuid) -> anyhow::
         .context("remove the build's files")
 }
 
-/// `build.1234`, as Heroku names one-off dynos.
+/// `build.1234`, like the names of one-off dynos.
 fn dyno_name(build: Uuid) -> String {
     format!("build.{}", 1000 + build.as_u128() % 9000)
 }
 
-/// Everything that the steps of one build need.
+/// The context of a build's steps.
 struct Run<'a> {
     driver: &'a dyn Driver,
     config: &'a Config,
@@ -129,7 +129,7 @@ impl Run<'_> {
     }
 
     fn say(&self, line: impl Into<String>) {
-        // Nobody listens any more: the build goes on all the same.
+        // The receiver is gone; the build continues.
         let _ = self.output.send(line.into());
     }
 
@@ -143,8 +143,8 @@ impl Run<'_> {
             None
         });
         let ignore = SlugIgnore::parse(&ignore.unwrap_or_default());
-        for line in &ignore.refused {
-            self.say(format!(" !     .slugignore: unsupported pattern `{line}` (negation is not supported)"));
+        for problem in &ignore.problems {
+            self.say(format!(" !     .slugignore: {problem}"));
         }
         let patterns = ignore.len();
         let copied =
@@ -296,7 +296,7 @@ impl Run<'_> {
     }
 }
 
-/// `12.3M`, as Heroku writes it.
+/// `12.3M`, as on Heroku.
 fn human(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes}B"),

@@ -1,4 +1,4 @@
-//! Which buildpacks there are, and what the names of buildpacks mean.
+//! The built-in buildpacks, and the names of buildpacks.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -17,11 +17,11 @@ use crate::masking::masked;
 #[exclude = "*.test.js"]
 struct Scripts;
 
-/// How all of them print; each gets a copy as `lib/output.sh`.
+/// Their output functions; each one gets a copy as `lib/output.sh`.
 const OUTPUT: &str = "shared/output.sh";
 
-/// The file server that the static buildpack puts into slugs; made by `build.rs`.
-const SERVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/serve"));
+/// The file server that the static buildpack copies into slugs; built by `build.rs`.
+const FILE_SERVER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fileserver"));
 
 /// A buildpack that is part of the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +37,10 @@ pub enum BuiltIn {
 }
 
 impl BuiltIn {
-    /// In the order in which they are asked whether an app is theirs.
+    /// In the order of detection.
     pub const ALL: [BuiltIn; 4] = [BuiltIn::Nodejs, BuiltIn::Python, BuiltIn::Rust, BuiltIn::Static];
 
-    /// The name as the registry of buildpacks has it.
+    /// The name in the registry of buildpacks.
     pub fn name(self) -> &'static str {
         match self {
             BuiltIn::Nodejs => "heroku/nodejs",
@@ -88,7 +88,7 @@ impl BuiltIn {
         let output = Scripts::get(OUTPUT).ok_or(io::ErrorKind::NotFound)?;
         write_file(to, "lib/output.sh", &output.data, uid)?;
         if self == BuiltIn::Static {
-            write_file(to, "bin/serve", SERVE, uid)?;
+            write_file(to, "bin/serve", FILE_SERVER, uid)?;
         }
         Ok(())
     }
@@ -105,7 +105,7 @@ fn write_file(root: &Path, name: &str, data: &[u8], uid: u32) -> io::Result<()> 
     files::own(&path, uid)
 }
 
-/// What a buildpack's name means.
+/// A parsed buildpack name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Buildpack {
     BuiltIn(BuiltIn),
@@ -137,7 +137,7 @@ static OFFICIAL: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 impl Buildpack {
-    /// Reads a name or URL; the error is a sentence for the user.
+    /// Parses a name or URL; the error is a message for the user.
     pub(crate) fn parse(text: &str) -> Result<Buildpack, String> {
         let text = text.trim();
         let name = text.strip_prefix("urn:buildpack:").unwrap_or(text);
@@ -179,8 +179,8 @@ impl Buildpack {
     }
 }
 
-/// The name under which a buildpack is shown and kept: `heroku/nodejs` for every way to name that
-/// built-in one, a URL as it is. The error says in a sentence what is wrong with it.
+/// The canonical name of a buildpack, for display and storage: `heroku/nodejs` for all names of that built-in one, a
+/// URL as it is. The error is a message for the user.
 pub fn canonical(buildpack: &str) -> Result<String, String> {
     Ok(match Buildpack::parse(buildpack)? {
         Buildpack::BuiltIn(built_in) => built_in.name().to_owned(),
@@ -188,12 +188,12 @@ pub fn canonical(buildpack: &str) -> Result<String, String> {
     })
 }
 
-/// Whether a buildpack is in a folder of this host, which its users have no business in.
+/// Whether a buildpack is in a folder of this host, which users must not read.
 pub fn is_local(buildpack: &str) -> bool {
     matches!(Buildpack::parse(buildpack), Ok(Buildpack::Local { .. }))
 }
 
-/// How output calls a buildpack: without the password that a URL may hold.
+/// The name of a buildpack in output: without the password of a URL.
 pub(crate) fn label(buildpack: &str) -> String {
     let text = buildpack.trim();
     let text = text.strip_prefix("urn:buildpack:").unwrap_or(text);

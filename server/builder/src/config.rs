@@ -1,4 +1,4 @@
-//! What is the same for all builds of a host.
+//! Settings for all builds of a host.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,15 +8,15 @@ use dyno::Limits;
 /// Directories and limits.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Directory of root's for trees and slugs in the making; on the disk of the slugs.
+    /// Root's directory for unfinished trees and slugs; on the same disk as the slugs.
     pub tmp: PathBuf,
     /// A build that takes longer fails.
     pub time_limit: Duration,
     /// Bytes of a slug, compressed.
     pub slug_limit: u64,
-    /// What a build dyno may use.
+    /// Resource limits of a build dyno.
     pub limits: Limits,
-    /// Directories whose buildpacks (`file://`) may be used though not everybody can read them.
+    /// Directories whose buildpacks (`file://`) can be used even if they are not world-readable.
     pub local_buildpacks: Vec<PathBuf>,
 }
 

@@ -1,13 +1,12 @@
-//! The environment of a build dyno. Config vars are not in it: buildpacks find them in `ENV_DIR`.
+//! The environment of a build dyno, without config vars: buildpacks read them from `ENV_DIR`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Where a build finds programs: the platform's toolchains and Debian's.
+/// The `PATH` of builds: the platform's toolchains and Debian's.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Variables of the host that builds need to reach registries from inside a company: files with
-/// certificates of authorities.
+/// Variables of the host that builds need for registries in a company network: files with CA certificates.
 const AUTHORITIES: [&str; 8] = [
     "CARGO_HTTP_CAINFO",
     "CURL_CA_BUNDLE",
@@ -18,10 +17,10 @@ const AUTHORITIES: [&str; 8] = [
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
 ];
-/// And the way out. Their names are known in both cases.
+/// And proxies. Their names are recognized in upper and lower case.
 const PROXIES: [&str; 4] = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"];
 
-/// The complete environment, without what the driver adds.
+/// The complete environment, without the driver's additions.
 pub(crate) fn environment(
     stack: &str,
     source_version: &str,
@@ -48,7 +47,7 @@ pub(crate) fn environment(
     env
 }
 
-/// Files and directories named by the variables above that a dyno does not see by itself.
+/// Files and directories in the variables above, to be mounted into the dyno.
 pub(crate) fn authorities_to_bind(env: &BTreeMap<String, String>) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = AUTHORITIES
         .iter()

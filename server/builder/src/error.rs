@@ -1,11 +1,10 @@
-//! What a build can end in, other than a slug.
+//! Errors of builds.
 
-/// Why there is no slug. The variants are for three readers: the one who pushed, nobody (they asked
-/// for it), and the operator.
+/// Why there is no slug: an error of the app, a cancellation, or an error of the platform.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The app's fault. `why` is the end of "Push rejected, …", such as `failed to compile Node.js
-    /// app`; the lines that explain it are already in the output.
+    /// An error of the app. `why` is the end of "Push rejected, …", such as `failed to compile Node.js app`; the output
+    /// has the details.
     #[error("{why}")]
     Failed {
         /// Half a sentence, without a full stop.
@@ -14,13 +13,13 @@ pub enum Error {
     /// The caller cancelled it.
     #[error("the build was cancelled")]
     Cancelled,
-    /// The platform's fault: not to be shown to the one who pushed.
+    /// An error of the platform, not to be shown to the client.
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
 }
 
 impl Error {
-    /// The app's fault, in half a sentence.
+    /// An error of the app, as half a sentence.
     pub(crate) fn failed(why: impl Into<String>) -> Error {
         Error::Failed { why: why.into() }
     }

@@ -1,4 +1,4 @@
-//! Runs the build dyno to its end and hands on what it says, line by line.
+//! Runs the build dyno to its end and forwards its output line by line.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How often the dyno's spool is looked at.
+/// The polling interval of the dyno's spool.
 const LOOK: Duration = Duration::from_millis(50);
 /// Between asking a build to stop and killing it.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
-/// Entries in one look.
+/// Entries read at once.
 const BATCH: usize = 1000;
 /// A line longer than this is cut.
 const LINE_BYTES: usize = 32 << 10;
@@ -26,7 +26,7 @@ pub(crate) enum Outcome {
     TimedOut,
 }
 
-/// Starts the dyno and waits. Whatever the outcome, the dyno no longer runs, but is not removed.
+/// Starts the dyno and waits. Whatever the outcome, the dyno has stopped then, but is not removed.
 pub(crate) async fn run(
     driver: &dyn Driver,
     spec: &Spec,
@@ -69,7 +69,7 @@ impl Tail {
         Tail { reader: Reader::new(spool, Cursor::default()) }
     }
 
-    /// Sends everything that is there now.
+    /// Sends all available lines.
     async fn pass_on(mut self, output: &UnboundedSender<String>) -> Result<Tail> {
         loop {
             let (tail, entries) = tokio::task::spawn_blocking(move || {
@@ -86,16 +86,16 @@ impl Tail {
             }
             for entry in &entries {
                 let text = line(&entry.text);
-                // What the platform says of the dyno stands out from what the dyno says.
+                // Messages of the platform about the dyno stand out from its own output.
                 let line = if matches!(entry.kind, b'o' | b'e') { text } else { format!(" !     {text}") };
-                // Nobody listens any more: the build goes on all the same.
+                // The receiver is gone; the build continues.
                 let _ = output.send(line);
             }
         }
     }
 }
 
-/// One line as text. Of a line that was drawn over (`\r`), what is seen last.
+/// One line as text. Of a line that was overwritten (`\r`), what is visible at the end.
 fn line(bytes: &[u8]) -> String {
     let cut = &bytes[..bytes.len().min(LINE_BYTES)];
     let text = String::from_utf8_lossy(cut);

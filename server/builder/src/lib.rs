@@ -1,11 +1,11 @@
 //! Turns source code into slugs.
 //!
-//! [`build`] runs the buildpacks of an app in one build dyno and packs what they made; [`unpack`]
-//! puts a slug on disk for the dynos that run it. Nothing here knows the database: who asks says
-//! what to build, is told each line of output, and gets a [`Slug`] or an [`Error`].
+//! [`build`] runs the buildpacks of an app in a build dyno and packs the result; [`unpack`] unpacks a slug for the
+//! dynos that run it. Nothing here knows the database: the caller supplies the request, gets each line of output, and a
+//! [`Slug`] or an [`Error`].
 //!
-//! Invariant: nothing that an app brings (its code, its buildpacks) runs outside a dyno, and
-//! nothing that it leaves behind is followed through a symbolic link on the host.
+//! Invariant: an app's code and buildpacks run only in dynos, and their files are never followed through a symbolic
+//! link on the host.
 
 mod build;
 mod buildpacks;

@@ -1,11 +1,10 @@
-//! What of an address nobody is shown: with whose name and password it is opened, and what follows the question mark.
+//! Masks the secret parts of URLs: user, password and query.
 //!
-//! Lists, build output, the audit log and errors all show addresses through here. Where an address is used, it is
-//! used as it was given.
+//! Lists, build output, the audit log and errors show URLs through this file. Where a URL is used, it is used unmasked.
 
 const MASK: &str = "***";
 
-/// An address, taken apart: scheme, user and password, host and path, query, fragment. The ends keep their marks.
+/// The parts of a URL: scheme, user and password, host and path, query, fragment, including their delimiters.
 struct Parts<'a> {
     scheme: &'a str,
     credentials: Option<&'a str>,
@@ -27,7 +26,7 @@ fn parts(address: &str) -> Option<Parts<'_>> {
     Some(Parts { scheme, credentials, place, query, fragment })
 }
 
-/// An address as it is shown: `https://***@example.com/a?***#main`. What is no address stays as it is.
+/// A URL for display: `https://***@example.com/a?***#main`. Anything else is unchanged.
 pub fn masked(address: &str) -> String {
     let Some(Parts { scheme, credentials, place, query, fragment }) = parts(address) else {
         return address.to_owned();
@@ -37,12 +36,12 @@ pub fn masked(address: &str) -> String {
     format!("{scheme}{at}{place}{asks}{fragment}")
 }
 
-/// `text` without what is secret in `addresses`: programs that use them may print them.
+/// `text` without the secrets in `addresses`, since programs may print the URLs that they use.
 pub fn without_secrets<'a>(text: &str, addresses: impl IntoIterator<Item = &'a str>) -> String {
     let mut text = text.to_owned();
     for found in addresses.into_iter().filter_map(parts) {
         let password = found.credentials.and_then(|both| both.split_once(':')).map(|(_, password)| password);
-        // What is as short as a word would be found in words.
+        // Short secrets would match parts of other words.
         for secret in [found.credentials, password, found.query].into_iter().flatten().filter(|s| s.len() >= 4) {
             text = text.replace(secret, MASK);
         }

@@ -1,7 +1,7 @@
-//! A built tree as a slug: one tar.zst, the same bytes for the same files.
+//! Packs a built tree as a slug: a reproducible tar.zst.
 //!
-//! Everything is under `./app/`, as in Heroku's slugs. Times of files are kept: web servers make
-//! ETags of them, and Python checks its byte code by them.
+//! Everything is under `./app/`, as in Heroku's slugs. File times are preserved: web servers derive ETags from them,
+//! and Python validates its byte code by them.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -23,7 +23,7 @@ use crate::unpack::{allowed, with_names};
 pub(crate) const UNPACKED_LIMIT: u64 = 8 << 30;
 const LEVEL: i32 = 3;
 
-/// What was written.
+/// A written slug.
 pub(crate) struct Packed {
     /// `SHA256:` and hex digits.
     pub(crate) checksum: String,
@@ -31,15 +31,15 @@ pub(crate) struct Packed {
     pub(crate) size: u64,
 }
 
-/// Writes the tree to `file`. What a slug cannot hold is the app's fault: more than `limit` compressed
-/// bytes, more files than [`unpack`](crate::unpack) would take, directories nested too deep, a file
-/// that changes while it is read. Special files are left out.
+/// Writes the tree to `file`. Exceeding a limit is an error of the app: more than `limit` compressed bytes, more files
+/// than [`unpack`](crate::unpack) accepts, too deeply nested directories, a file that changes while it is read. Special
+/// files are left out.
 pub(crate) fn pack(tree: &Path, file: &Path, limit: u64, cancel: &CancellationToken) -> Result<Packed, Error> {
     let most = Most { packed: limit, unpacked: UNPACKED_LIMIT, bounds: Bounds::APP };
     pack_within(tree, file, &most, cancel)
 }
 
-/// What a slug may be. [`unpack`](crate::unpack) takes whatever is within.
+/// The limits of a slug. [`unpack`](crate::unpack) accepts everything within them.
 struct Most {
     /// Bytes of the archive.
     packed: u64,
@@ -78,7 +78,7 @@ fn pack_within(tree: &Path, file: &Path, most: &Most, cancel: &CancellationToken
     Ok(Packed { checksum: format!("SHA256:{}", hex::encode(sink.hash.finalize())), size })
 }
 
-/// Why a tree is no slug: half a sentence.
+/// Why a tree is rejected: half a sentence.
 #[derive(Clone, Debug, thiserror::Error)]
 enum Unfit {
     #[error("the app's files are larger than {} MB", .0 >> 20)]
@@ -120,7 +120,7 @@ fn write_archive(tree: &Path, sink: &mut Sink, most: &Most, cancel: &Cancellatio
     Ok((total, bytes))
 }
 
-/// Counts what passes.
+/// Counts the written bytes.
 struct Counted<W> {
     inner: W,
     bytes: u64,
@@ -138,7 +138,7 @@ impl<W: Write> Write for Counted<W> {
     }
 }
 
-/// Adds one entry; returns the bytes of its file. There are `total` in the archive, which may have `most`.
+/// Adds one entry; returns the bytes of its file. The archive has `total` bytes so far, of at most `most`.
 fn append<W: Write>(
     archive: &mut tar::Builder<W>,
     directory: &Dir,
@@ -178,7 +178,7 @@ fn header(stat: &FileStat, kind: EntryType) -> tar::Header {
     header
 }
 
-/// A file of a known size: were it shorter now, the archive would be torn.
+/// A file of a known size: if it were shorter now, the archive would be broken.
 struct Whole<'a> {
     file: io::Take<File>,
     path: &'a Path,
@@ -195,7 +195,7 @@ impl Read for Whole<'_> {
     }
 }
 
-/// Where the compressed bytes go: they are counted, hashed, and stopped at the limit.
+/// The destination of compressed bytes, which counts and hashes them, and enforces the limit.
 struct Sink {
     file: File,
     hash: Sha256,

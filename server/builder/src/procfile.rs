@@ -1,4 +1,4 @@
-//! Procfile: which process types an app has.
+//! The Procfile: the process types of an app.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -8,8 +8,8 @@ use regex::Regex;
 static LINE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^([A-Za-z0-9_-]+):\s*(.+)$").expect("the expression is constant"));
 
-/// Process types and their commands. Lines of any other form are passed over, as on Heroku; of two
-/// lines with one name the later counts.
+/// Process types and their commands. Other lines are ignored, as on Heroku; of two lines with one name, the later one
+/// counts.
 pub fn parse(text: &str) -> BTreeMap<String, String> {
     text.trim_start_matches('\u{feff}')
         .lines()
@@ -19,7 +19,7 @@ pub fn parse(text: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The lines that are neither a process nor a comment, with their numbers: most are typing errors.
+/// The lines that are neither a process nor a comment, with their numbers: mostly typos.
 pub(crate) fn odd_lines(text: &str) -> Vec<(usize, &str)> {
     let lines = text.trim_start_matches('\u{feff}').lines().zip(1..).map(|(line, n)| (n, line.trim_end()));
     let is_said = |line: &str| !matches!(line.trim_start().chars().next(), None | Some('#'));

@@ -1,13 +1,13 @@
-//! What `bin/release` prints: YAML, of which only `default_process_types` matters here.
+//! Parses the output of `bin/release`: YAML, of which only `default_process_types` matters here.
 //!
-//! Buildpacks print it from a shell script, so it is a small, flat subset of YAML: block mappings or
-//! one `{…}`, plain or quoted scalars. Reading just that needs no YAML library.
+//! Own code, since buildpacks print it from shell scripts: a small, flat subset of YAML with block mappings or one
+//! `{…}`, and plain or quoted scalars, for which a YAML library would be one more parser of untrusted input.
 
 use std::collections::BTreeMap;
 
 const KEY: &str = "default_process_types:";
 
-/// The default process types. Whatever cannot be read is no process type.
+/// The default process types. Unreadable ones are ignored.
 pub(crate) fn default_process_types(yaml: &str) -> BTreeMap<String, String> {
     let mut lines = yaml.lines().map(str::trim_end);
     let Some(first) = lines.find(|line| line.starts_with(KEY)) else {

@@ -1,4 +1,4 @@
-//! What to build.
+//! The input of a build.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,21 +8,21 @@ use uuid::Uuid;
 /// One build.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Whose cache and build directory it is.
+    /// The app that the cache and the build directory belong to.
     pub app_id: Uuid,
-    /// Also the id of the build dyno: the same request after a crash replaces what the first left.
+    /// Also the id of the build dyno: a retry after a crash replaces what the first attempt left.
     pub build_id: Uuid,
     /// The app's user and group.
     pub uid: u32,
-    /// The stack that the app asked for, as it is shown and put into `STACK`.
+    /// The stack of the app, for display and for `STACK`.
     pub stack: String,
     /// The unpacked source. It is only read; the caller removes it.
     pub source: PathBuf,
-    /// `CACHE_DIR`, made if missing.
+    /// `CACHE_DIR`, created if missing.
     pub cache: PathBuf,
-    /// Names or URLs, in order; empty: the built-in one that fits.
+    /// Names or URLs, in order; if empty, a built-in one is detected.
     pub buildpacks: Vec<String>,
-    /// Whether buildpacks in folders of this host (`file://`) may be used: it is an administrator who builds.
+    /// Whether buildpacks in folders of this host (`file://`) can be used: only for administrators.
     pub may_use_host: bool,
     /// Config vars, for `ENV_DIR`.
     pub env: BTreeMap<String, String>,

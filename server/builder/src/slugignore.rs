@@ -1,99 +1,67 @@
-//! `.slugignore`: what of the source does not go into the build.
+//! `.slugignore`: files of the source that are left out of the build.
 //!
-//! As on Heroku: one pattern a line, relative to the root, blank lines and `#` comments allowed, no
-//! negation. A pattern without a slash matches at any depth; one with a slash is anchored; one that
-//! ends in a slash matches directories only.
+//! As on Heroku, patterns are those of `.gitignore` without negation: one per line, relative to the root, with blank
+//! lines and `#` comments. A pattern without a slash matches at any depth, one with a slash is anchored, and one that
+//! ends in a slash matches directories only. `globset` does the matching; this file translates lines to its globs.
 
-use regex::Regex;
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// The patterns of one file.
 #[derive(Default)]
 pub(crate) struct SlugIgnore {
-    patterns: Vec<Pattern>,
-    /// Lines that mean nothing here, to be told to the user.
-    pub(crate) refused: Vec<String>,
-}
-
-struct Pattern {
-    expression: Regex,
-    directories_only: bool,
+    any: GlobSet,
+    directories: GlobSet,
+    /// What is not supported, to be shown to the user.
+    pub(crate) problems: Vec<String>,
 }
 
 impl SlugIgnore {
     /// Reads the text of a `.slugignore`.
     pub(crate) fn parse(text: &str) -> SlugIgnore {
-        let mut ignore = SlugIgnore::default();
-        for line in text.lines().map(str::trim) {
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            match pattern(line) {
-                Some(pattern) => ignore.patterns.push(pattern),
-                None => ignore.refused.push(line.to_owned()),
+        let mut problems = Vec::new();
+        let (mut any, mut directories) = (GlobSetBuilder::new(), GlobSetBuilder::new());
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let glob = glob(line)
+                .and_then(|glob| GlobBuilder::new(&glob).literal_separator(true).backslash_escape(true).build().ok());
+            match glob {
+                Some(glob) if line.ends_with('/') => drop(directories.add(glob)),
+                Some(glob) => drop(any.add(glob)),
+                None => problems.push(format!("unsupported pattern `{line}` (negation is not supported)")),
             }
         }
-        ignore
+        // Sets of valid patterns fail only by their size.
+        match (any.build(), directories.build()) {
+            (Ok(any), Ok(directories)) => SlugIgnore { any, directories, problems },
+            _ => SlugIgnore { problems: vec!["ignored, since it has too many patterns".into()], ..Self::default() },
+        }
     }
 
     /// Number of patterns.
     pub(crate) fn len(&self) -> usize {
-        self.patterns.len()
+        self.any.len() + self.directories.len()
     }
 
-    /// Is this path, relative to the root and with `/` between its parts, left out?
+    /// Whether this path, relative to the root and with `/` between its parts, is left out.
     pub(crate) fn matches(&self, path: &str, directory: bool) -> bool {
-        self.patterns.iter().any(|p| (directory || !p.directories_only) && p.expression.is_match(path))
+        self.any.is_match(path) || directory && self.directories.is_match(path)
     }
 }
 
-fn pattern(line: &str) -> Option<Pattern> {
+/// The glob for a line, or nothing if the line is not supported.
+fn glob(line: &str) -> Option<String> {
     if line.starts_with('!') {
         return None;
     }
-    let directories_only = line.ends_with('/');
     let body = line.trim_end_matches('/');
     let anchored = body.contains('/');
     let body = body.trim_start_matches("./").trim_start_matches('/');
-    if body.is_empty() {
-        return None;
+    // Braces mean nothing to git, and alternatives to globset.
+    let body = body.replace('{', "[{]").replace('}', "[}]");
+    match (body.is_empty(), anchored) {
+        (true, _) => None,
+        (false, true) => Some(body),
+        (false, false) => Some(format!("**/{body}")),
     }
-    let start = if anchored { "^" } else { "^(?:.*/)?" };
-    let expression = Regex::new(&format!("{start}{}$", glob(body))).ok()?;
-    Some(Pattern { expression, directories_only })
-}
-
-/// A shell glob as a regular expression: `*` and `?` stay within a part, `**` does not.
-fn glob(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        if let Some(after) = rest.strip_prefix("**/") {
-            out.push_str("(?:.*/)?");
-            rest = after;
-            continue;
-        }
-        if let Some(after) = rest.strip_prefix("**") {
-            out.push_str(".*");
-            rest = after;
-            continue;
-        }
-        if c == '['
-            && let Some(end) = rest.find(']').filter(|end| *end > 1)
-        {
-            let inside = rest[1..end].replace('\\', "\\\\").replace('[', "\\[");
-            let inside = inside.strip_prefix('!').map_or(inside.clone(), |i| format!("^{i}"));
-            out.push_str(&format!("[{inside}]"));
-            rest = &rest[end + 1..];
-            continue;
-        }
-        match c {
-            '*' => out.push_str("[^/]*"),
-            '?' => out.push_str("[^/]"),
-            c => out.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
-        }
-        rest = &rest[c.len_utf8()..];
-    }
-    out
 }
 
 #[cfg(test)]
@@ -102,8 +70,10 @@ mod tests {
 
     #[test]
     fn patterns_match_as_on_heroku() {
-        let ignore =
-            SlugIgnore::parse("# pictures\n*.psd\n\n/test\ndocs/*.md\nbuild/\nspec/**/data\n!keep.psd\nt[0-9].log\n");
+        let ignore = SlugIgnore::parse(
+            "# pictures\n*.psd\n\n/test\ndocs/*.md\nbuild/\nspec/**/data\n!keep.psd\nt[0-9].log\ndist/**\n\
+             [!b]/*.bak\n{a,b}.txt\n\\#notes\n",
+        );
         for (path, directory, ignored) in [
             ("a.psd", false, true),
             ("deep/er/a.psd", false, true),
@@ -119,11 +89,19 @@ mod tests {
             ("spec/a/b/data", false, true),
             ("t1.log", false, true),
             ("ta.log", false, false),
+            ("dist/a", false, true),
+            ("dist/a/b", false, true),
+            ("dist", true, false),
+            ("a/x.bak", false, true),
+            ("b/x.bak", false, false),
+            ("{a,b}.txt", false, true),
+            ("a.txt", false, false),
+            ("#notes", false, true),
         ] {
             assert_eq!(ignore.matches(path, directory), ignored, "{path}");
         }
-        assert_eq!(ignore.refused, ["!keep.psd"]);
-        assert_eq!(ignore.len(), 6);
+        assert_eq!(ignore.problems, ["unsupported pattern `!keep.psd` (negation is not supported)"]);
+        assert_eq!(ignore.len(), 10);
     }
 
     #[test]

@@ -1,7 +1,6 @@
-//! The source tree as a build gets it: a copy, without what does not belong in a slug.
+//! The source tree of a build: a copy, without files that do not belong in a slug.
 //!
-//! A copy, because buildpacks write into it: after a crash the same build starts again from the
-//! caller's untouched tree.
+//! A copy, because buildpacks write into it: after a crash, the build is restarted from the caller's unmodified tree.
 
 use std::io;
 use std::path::Path;

@@ -1,6 +1,6 @@
-//! Archives of strangers, put on disk without leaving the directory they are meant for.
+//! Unpacks untrusted archives without leaving the target directory.
 //!
-//! An archive becomes a directory beside its place, which is moved there when it is whole.
+//! An archive is unpacked into a directory next to the target, which is renamed when it is complete.
 
 use std::fs::{self, File};
 use std::io;
@@ -25,7 +25,7 @@ mod extract;
 
 pub(crate) use archive::{allowed, with_names};
 
-/// Adds what workers of this crate do.
+/// Adds the errands of this crate.
 pub fn errands(errands: worker::Errands) -> worker::Errands {
     errands.with::<Unpack>()
 }
@@ -37,13 +37,13 @@ use extract::{Extractor, Target};
 
 /// Bytes of files in a source archive, as for a checkout on Heroku.
 const SOURCE_LIMIT: u64 = 1 << 30;
-/// An archive that takes longer to unpack is refused.
+/// Time limit for unpacking.
 pub const LONGEST: Duration = Duration::from_secs(10 * 60);
 
-/// The user of those who only look.
+/// The user of workers that only check.
 const CHECKER: u32 = *worker::USERS.start() + 1;
 
-/// What is at the root of an archive.
+/// The expected root of an archive.
 #[derive(Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 enum Root {
     /// One directory `app`: a slug.
@@ -54,10 +54,10 @@ enum Root {
     Tree,
 }
 
-/// Directories of source code that are never the wrapping of an archive.
+/// Directories of source code that are never an archive's wrapper.
 const NOT_A_WRAPPING: [&str; 5] = ["app", "dist", "public", "public_html", "src"];
 
-/// Why an archive is not unpacked: half a sentence.
+/// Why an archive is rejected: half a sentence.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
     #[error("`{0}` points outside the archive")]
@@ -84,33 +84,33 @@ enum Refused {
     Empty,
 }
 
-/// Puts the slug in `file` (tar, also with gzip or zstd; everything under `./app/`) at `into`, owned
-/// by `uid`, whose worker does it. There is either the whole slug at `into` or nothing; if there
-/// already is something, nothing is done. An archive that is no slug is the app's fault. Interrupted,
-/// it leaves a directory beside `into` whose name [`is_unfinished`].
+/// Unpacks the slug in `file` (tar, plain or with gzip or zstd; everything under `./app/`) to `into`, owned by `uid`,
+/// whose worker does it. `into` is either the whole slug or does not exist; if it exists already, nothing is done. An
+/// archive that is not a slug is an error of the app. If interrupted, it leaves a directory next to `into` whose name
+/// [`is_unfinished`].
 pub async fn unpack(workers: &Workers, file: &Path, into: &Path, uid: u32) -> Result<(), Error> {
     put(workers, file, into, uid, Root::App, UNPACKED_LIMIT).await
 }
 
-/// Looks whether [`unpack`] would take the slug in `file`; writes nothing.
+/// Checks whether [`unpack`] would accept the slug in `file`, without writing it.
 pub async fn check(workers: &Workers, file: &Path) -> Result<(), Error> {
     let errand = Unpack { root: Root::App, limit: UNPACKED_LIMIT, only_check: true };
     errand.send(workers, File::open(file).context("open the slug")?, None, CHECKER).await.map(drop)
 }
 
-/// Puts source code of elsewhere (tar, also with gzip or zstd) at `into`, owned by `uid`. If all of it
-/// is in one directory, as in the archives that GitHub makes, that directory is left out. An archive
-/// that cannot be read, or that is larger than 1 GB unpacked, is the app's fault.
+/// Unpacks source code (tar, plain or with gzip or zstd) to `into`, owned by `uid`. A single directory with all files,
+/// as in GitHub's archives, is unwrapped. An archive that is unreadable, or larger than 1 GB unpacked, is an error of
+/// the app.
 pub async fn unpack_source(workers: &Workers, file: &Path, into: &Path, uid: u32) -> Result<(), Error> {
     source(put(workers, file, into, uid, Root::Any, SOURCE_LIMIT).await)
 }
 
-/// The same for the tree of a commit, which is as it is: a directory that is alone stays.
+/// The same for the tree of a commit, which is never unwrapped.
 pub async fn unpack_tree(workers: &Workers, file: &Path, into: &Path, uid: u32) -> Result<(), Error> {
     source(put(workers, file, into, uid, Root::Tree, SOURCE_LIMIT).await)
 }
 
-/// Whether this is the name of a directory that an unpacking left behind, when it does not run.
+/// Whether this is the name of a directory that an interrupted unpacking left behind.
 pub fn is_unfinished(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(".unpacking")
 }
@@ -127,7 +127,7 @@ async fn put(workers: &Workers, file: &Path, into: &Path, uid: u32, root: Root, 
         return Ok(());
     }
     let file = File::open(file).context("open the archive")?;
-    let temporary = prepare(into, uid).context("make a directory to unpack to")?;
+    let temporary = prepare(into, uid).context("create a directory to unpack to")?;
     let errand = Unpack { root, limit, only_check: false };
     let done = match errand.send(workers, file, Some(&temporary), uid).await {
         Ok(dotted) => move_into_place(&temporary, root == Root::Any && !dotted, into).map_err(Error::Other),
@@ -138,7 +138,7 @@ async fn put(workers: &Workers, file: &Path, into: &Path, uid: u32, root: Root, 
     done
 }
 
-/// A directory beside `into` for the user alone, by the path that the kernel knows it by.
+/// A private directory of the user next to `into`, by its canonical path.
 fn prepare(into: &Path, uid: u32) -> io::Result<PathBuf> {
     let parent = into.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent)?;
@@ -160,18 +160,18 @@ fn extract(file: File, to: impl Target, root: Root, limit: u64, bounds: Bounds) 
     })
 }
 
-/// Moves what was extracted to its place, without the directory that wraps it.
+/// Renames the extracted tree to its target, without a wrapper.
 fn move_into_place(from: &Path, may_wrap: bool, into: &Path) -> Result<()> {
     let wrapping = if may_wrap { wrapping(&Dir::open(from)?)? } else { None };
     let top = wrapping.map_or_else(|| from.to_owned(), |name| from.join(name));
     match fs::rename(&top, into) {
-        // Somebody else was faster, with the same archive.
+        // The same archive was unpacked concurrently.
         Err(_) if into.symlink_metadata().is_ok_and(|meta| meta.is_dir()) => Ok(()),
         done => Ok(done?),
     }
 }
 
-/// The only thing in a directory, if that is a directory and may wrap the others.
+/// The only entry of a directory, if that is a directory and can be a wrapper.
 fn wrapping(directory: &Dir) -> io::Result<Option<PathBuf>> {
     let names = directory.names(2)?;
     let [name] = names.as_slice() else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! The place on the host where one build happens, and what its dyno sees of it.
+//! The directories of a build on the host, and their mounts in its dyno.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -20,8 +20,8 @@ use crate::environment::authorities_to_bind;
 use crate::files;
 use crate::request::Request;
 
-/// Where the dyno sees things. Only the build directory differs between apps; it is the same for
-/// every build of one app, because compilers remember absolute paths in their caches.
+/// Paths in the dyno. Only the build directory differs between apps; it is the same for all builds of an app, because
+/// compilers store absolute paths in their caches.
 const CACHE_DIR: &str = "/tmp/cache";
 const ENV_DIR: &str = "/tmp/env";
 const BUILDER: &str = "/tmp/builder";
@@ -29,27 +29,27 @@ const PACKS: &str = "/tmp/buildpacks";
 const LOCAL_PACKS: &str = "/tmp/buildpacks-from";
 const OUT: &str = "/tmp/out";
 
-/// The disk that an app's cache is on, in the cache's directory.
+/// The disk image of an app's cache, in the cache's directory.
 const CACHE_IMAGE: &str = "cache.img";
 
-/// Drives the buildpacks inside the dyno.
+/// The script that runs the buildpacks inside the dyno.
 const DRIVE: &str = include_str!("drive.sh");
 
-/// Directories of one build, all below one, and the app's cache. Both are on disks of a fixed size,
-/// where the machine has such.
+/// The directories of a build, below a common one, and the app's cache. Both are on disks of a fixed size, if the
+/// machine supports that.
 #[derive(Clone)]
 pub(crate) struct Workspace {
     root: PathBuf,
     slug: PathBuf,
     build_dir: String,
     uid: u32,
-    /// What is mounted at the cache's place.
+    /// The directory that is mounted as the cache.
     cache: PathBuf,
     disks: Option<[Lent; 2]>,
 }
 
 impl Workspace {
-    /// The place for this build, whose cache is `kept` between builds. Nothing is made yet.
+    /// The workspace of this build, with the cache in `kept` between builds. Creates nothing yet.
     pub(crate) fn new(config: &Config, build: Uuid, app: Uuid, uid: u32, kept: &Path) -> Workspace {
         let name = build.simple();
         let app = hex::encode(Sha256::digest(app.as_bytes()));
@@ -74,22 +74,22 @@ impl Workspace {
         }
     }
 
-    /// The copy of the source that becomes the slug.
+    /// The copy of the source, which becomes the slug.
     pub(crate) fn source(&self) -> PathBuf {
         self.root.join("source")
     }
 
-    /// Where the slug is packed to.
+    /// The slug's file.
     pub(crate) fn slug(&self) -> &Path {
         &self.slug
     }
 
-    /// A file that the driver script left for us, if it is a regular file.
+    /// A result file of the driver script, if it is a regular file.
     pub(crate) fn result(&self, name: &str) -> io::Result<Option<String>> {
         Dir::open(&self.root.join("out"))?.text(Path::new(name), 64 << 10)
     }
 
-    /// Takes the disks, if there are such. The cache of a build that was interrupted is empty.
+    /// Mounts the disks, if supported. After an interrupted build, the cache is empty.
     pub(crate) fn open(&self, request: &Request) -> io::Result<()> {
         fs::create_dir_all(&request.cache)?;
         let Some([room, cache]) = &self.disks else { return Ok(()) };
@@ -105,12 +105,12 @@ impl Workspace {
         cache.lend()
     }
 
-    /// Makes sure that what was built is what will be read.
+    /// Flushes the disks, so that what is read is what was built.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.disks.as_ref().map_or(Ok(()), |[room, _]| room.sync())
     }
 
-    /// A sentence for each disk that is full.
+    /// A message for each full disk.
     pub(crate) fn full(&self) -> Vec<String> {
         let names = ["The source and build output", "The build cache"];
         let full = self.disks.iter().flatten().zip(names).filter_map(|(disk, name)| Some((name, disk.full()?)));
@@ -122,8 +122,7 @@ impl Workspace {
         .collect()
     }
 
-    /// Gives the disks back, the cache to be kept, and removes everything but the slug. It is fine if
-    /// there is nothing.
+    /// Unmounts the disks, keeping the cache, and removes everything except the slug. Does nothing if there is nothing.
     pub(crate) fn clear(&self) -> io::Result<()> {
         if let Some([room, cache]) = &self.disks {
             room.take_back(false)?;
@@ -138,7 +137,7 @@ impl Workspace {
         trees::remove(&self.slug)
     }
 
-    /// Makes the directories, but for the source.
+    /// Creates the directories, without the source.
     pub(crate) fn prepare(&self, request: &Request, packs: &[(String, Buildpack)]) -> io::Result<()> {
         fs::create_dir_all(&self.root)?;
         fs::set_permissions(&self.root, Permissions::from_mode(0o700))?;
@@ -171,8 +170,8 @@ impl Workspace {
         Ok(())
     }
 
-    /// A cache that another user filled is given over, links and not what they point to: apps once
-    /// had other users. Nothing else is in it, because builds of one app wait for each other.
+    /// Changes the owner of a cache of another user, without following links: apps once had other users. Nobody else
+    /// writes to it, because the builds of an app run one by one.
     fn open_cache(&self) -> io::Result<()> {
         let cache = &self.cache;
         let filled_by = cache.symlink_metadata().map(|found| found.uid());
@@ -186,7 +185,7 @@ impl Workspace {
         files::make_private(cache, self.uid)
     }
 
-    /// One file for each config var. A key that is no file name was refused long ago.
+    /// One file per config var. Invalid file names are rejected as keys.
     fn write_env(&self, env: &BTreeMap<String, String>) -> io::Result<()> {
         for (key, value) in env {
             if key.is_empty() || key.contains('/') || key.starts_with('.') || key.contains('\0') {
@@ -200,7 +199,7 @@ impl Workspace {
         Ok(())
     }
 
-    /// What the dyno sees.
+    /// The mounts of the dyno.
     pub(crate) fn mounts(&self, packs: &[(String, Buildpack)], env: &BTreeMap<String, String>) -> Mounts {
         let bind = |from: PathBuf, to: String, writable| Bind { from, to: to.into(), writable };
         let mut binds = vec![
@@ -224,14 +223,14 @@ impl Workspace {
         Mounts { app: AppDir::Empty, binds }
     }
 
-    /// The command of the dyno. `detect`: the first buildpack that says yes is the only one.
+    /// The command of the dyno. With `detect`, only the first buildpack that detects the app is used.
     pub(crate) fn command(&self, detect: bool) -> String {
         let mode = if detect { "detect" } else { "given" };
         format!("exec bash {BUILDER}/drive.sh {mode} {} {CACHE_DIR} {ENV_DIR} {PACKS} {OUT} {BUILDER}", self.build_dir)
     }
 }
 
-/// Whose build's a file or directory of this name is, beside the workspaces, if it is one's.
+/// The build of a file or directory with this name, next to the workspaces.
 pub(crate) fn of_build(name: &str) -> Option<Uuid> {
     let stem = name.split('.').next()?;
     let id = ["build-", "cache-", "slug-"].iter().find_map(|kind| stem.strip_prefix(kind))?;
@@ -239,7 +238,7 @@ pub(crate) fn of_build(name: &str) -> Option<Uuid> {
     (id.len() == 32).then(|| Uuid::parse_str(id).ok()).flatten()
 }
 
-/// The buildpacks in question, with the names to show. The error is a sentence for the user.
+/// The candidate buildpacks, with their display names. The error is a message for the user.
 pub(crate) fn select_buildpacks(config: &Config, request: &Request) -> Result<Vec<(String, Buildpack)>, String> {
     if request.buildpacks.is_empty() {
         let all = BuiltIn::ALL.map(|b| (b.name().to_owned(), Buildpack::BuiltIn(b)));
@@ -258,8 +257,8 @@ pub(crate) fn select_buildpacks(config: &Config, request: &Request) -> Result<Ve
     Ok(packs)
 }
 
-/// A directory on this host may be used if the operator says so, or, by an administrator, if anybody may read it: the
-/// platform is root, but its users are not, and what every user of the machine may read is not for every tenant.
+/// A directory on this host can be used if the operator allows it, or, by an administrator, if it is world-readable:
+/// the platform is root, but its users are not, and files for every user of the machine are not for every tenant.
 fn readable(config: &Config, path: &Path, request: &Request) -> Result<PathBuf, String> {
     let refused = || {
         format!(

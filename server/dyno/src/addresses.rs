@@ -1,4 +1,4 @@
-//! The addresses of dynos: the range, and the place in it that a dyno has.
+//! The addresses of dynos: the range, and the slot of a dyno in it.
 
 use std::net::Ipv4Addr;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::ranges::mask;
 
-/// What the host's ends of all cables begin with.
+/// The name prefix of the host's ends of veth pairs.
 pub(crate) const PREFIX: &str = "wharf-";
 
-/// The range that dynos get their addresses from. One per host.
+/// The address range of dynos. One per host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Network {
     base: Ipv4Addr,
@@ -50,23 +50,23 @@ impl std::str::FromStr for Network {
     }
 }
 
-/// A dyno's place in the network.
+/// A dyno's slot in the range.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Lease {
     pub slot: u32,
-    /// The host's end of the cable.
+    /// The name of the veth pair's end on the host.
     pub interface: String,
     pub gateway: Ipv4Addr,
     pub address: Ipv4Addr,
 }
 
 impl Network {
-    /// How many places the range is divided into.
+    /// The number of slots.
     pub(crate) fn slots(&self) -> u32 {
         1 << (30 - u32::from(self.prefix))
     }
 
-    /// The place with this number.
+    /// The slot with this number.
     pub(crate) fn slot(&self, slot: u32) -> Lease {
         let base = u32::from(self.base) + slot * 4;
         Lease {
@@ -77,7 +77,7 @@ impl Network {
         }
     }
 
-    /// The interface of a line of /proc/net/route, if it is somebody else's and leads into the range.
+    /// The interface of a line of /proc/net/route, if it is not ours and leads into the range.
     pub(crate) fn foreign_route<'a>(&self, line: &'a str) -> Option<&'a str> {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let hex = |text: &str| u32::from_str_radix(text, 16).ok().map(u32::from_be);

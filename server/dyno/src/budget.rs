@@ -1,6 +1,6 @@
-//! What dynos have of the machine.
+//! The share of the machine for dynos.
 
-/// What all dynos together may use up.
+/// The limits of all dynos together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Budget {
     /// Bytes of memory.
@@ -10,7 +10,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Processes and threads of dynos alone: shims and workers have the rest.
+    /// Processes and threads of dynos alone: the rest is for shims and workers.
     pub fn pids_of_dynos(&self) -> u64 {
         self.pids - self.pids / 8
     }

@@ -1,14 +1,14 @@
-//! A user of this host with less of the network than the host.
+//! A user of this host with restricted network access.
 
-/// A user of this host whose processes call others on behalf of strangers: besides what `closed` leaves
-/// to it, it reaches the host's name servers and the doors. Networks and ranges (`first-last`) of both
-/// versions of IP, as nftables writes them.
+/// A user of this host whose processes send requests to user-supplied URLs. Besides addresses outside `closed`, it
+/// reaches the host's name servers and allowed ports. Networks and ranges (`first-last`) of both IP versions, in the
+/// syntax of nftables.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Who it is.
+    /// The user ID.
     pub user: u32,
-    /// What it does not reach.
+    /// Networks that it cannot reach.
     pub closed: Vec<String>,
-    /// What of that it reaches all the same, but for dynos.
+    /// Exceptions from `closed`; they do not include dynos.
     pub open: Vec<String>,
 }

@@ -1,10 +1,9 @@
 //! Control groups: limits, counters, and the list of a dyno's processes. v1, v2 and mixtures.
 //!
-//! A dyno has the group `wharf/<id>` in every hierarchy that has a controller of [`CONTROLLERS`];
-//! where processes are counted it is `wharf/dynos/<id>`, because dynos leave some to those who start
-//! and watch them. A worker (see the crate `worker`) has `wharf/worker-<id>`; all shims are in
-//! `wharf/shims`, so that whoever ends the server's group does not end them. The group `wharf` has
-//! limits of its own ([`whole`]). In a hierarchy of version 1 that shares out disks, dynos are in
+//! A dyno has the group `wharf/<id>` in every hierarchy that has a controller of [`CONTROLLERS`]; where processes are
+//! counted, it is `wharf/dynos/<id>`, since some processes are reserved for shims and workers. A worker (see the crate
+//! `worker`) has `wharf/worker-<id>`; all shims are in `wharf/shims`, so that killing the server's group does not kill
+//! them. The group `wharf` has limits of its own ([`whole`]). In a v1 hierarchy that schedules disks, dynos are in
 //! `wharf` itself.
 
 mod limits;
@@ -24,14 +23,14 @@ pub use self::shortage::{MemoryWatch, Shortage};
 use crate::budget::Budget;
 use crate::{Error, Limits, Stats};
 
-/// What the group of all dynos and workers is called.
+/// The name of the group of all dynos and workers.
 pub const WHARF: &str = "wharf";
-/// What the group below it is called that all dynos are in, where processes are counted.
+/// The name of the group below it for all dynos, where processes are counted.
 const DYNOS: &str = "dynos";
-/// What dynos need; the first three are indispensable.
+/// The controllers for dynos; the first three are required.
 const CONTROLLERS: [&str; 5] = ["memory", "cpu", "pids", "cpuacct", "freezer"];
 
-/// The hierarchies of this host, and what the group of all dynos and workers is called in them.
+/// The hierarchies of this host, and the name of the group of all dynos and workers in them.
 #[derive(Clone)]
 pub struct Cgroups {
     hierarchies: Vec<Hierarchy>,
@@ -56,15 +55,15 @@ impl Hierarchy {
         CONTROLLERS.iter().any(|c| self.has(c))
     }
 
-    /// Whether all dynos are in one group, because this hierarchy is of use for them as a whole only.
+    /// Whether all dynos are in one group, because this hierarchy only matters for them as a whole.
     fn is_for_all(&self) -> bool {
         !self.v2 && !self.is_for_dynos() && self.has("blkio")
     }
 }
 
 impl Cgroups {
-    /// The groups of workers, which are in the group `name` as the dynos are. Says what is missing if
-    /// they cannot be limited.
+    /// The groups of workers, in the group `name` like the dynos. Fails if they cannot be limited, naming what is
+    /// missing.
     pub fn of_workers(name: &str) -> Result<Cgroups, Error> {
         Cgroups::find(name, false)
     }
@@ -74,7 +73,7 @@ impl Cgroups {
         Cgroups::find(name, true)
     }
 
-    /// Reads what is mounted.
+    /// Reads the mounted hierarchies.
     fn find(name: &str, of_dynos: bool) -> Result<Cgroups, Error> {
         let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(Error::io("read the list of mounts"))?;
         let hierarchies = mounts.lines().filter_map(hierarchy).collect();
@@ -95,7 +94,7 @@ impl Cgroups {
         hierarchy.mount.join(&self.name)
     }
 
-    /// The group of a dyno or worker. One that an earlier version started has no group between.
+    /// The group of a dyno or worker. Those of earlier versions are directly in the group of all.
     fn group_in(&self, hierarchy: &Hierarchy, id: impl Display) -> PathBuf {
         let parent = self.parent(hierarchy);
         let plain = parent.join(id.to_string());
@@ -105,7 +104,7 @@ impl Cgroups {
         }
     }
 
-    /// Makes the groups of all dynos and workers, and in v2 hands the controllers down to them.
+    /// Creates the groups of all dynos and workers, and in v2 delegates the controllers to them.
     pub fn prepare(&self) -> Result<(), Error> {
         for hierarchy in &self.hierarchies {
             let parent = self.parent(hierarchy);
@@ -127,7 +126,7 @@ impl Cgroups {
         Ok(())
     }
 
-    /// Limits what all dynos and workers together use up. What the kernel refuses is told in the log.
+    /// Sets the limits of all dynos and workers together. Logs what the kernel rejects.
     pub(crate) fn limit(&self, budget: &Budget) {
         if let Err(why) = whole::limit(self, budget) {
             tracing::warn!("the total limit of dynos is missing or differs from the settings: {why}");
@@ -149,7 +148,7 @@ impl Cgroups {
         Ok(())
     }
 
-    /// Makes a dyno's groups with their limits and returns the files by which to enter them.
+    /// Creates a dyno's groups with their limits and returns the files for entering them.
     pub fn create(&self, id: impl Display, limits: &Limits) -> io::Result<Vec<PathBuf>> {
         let mut procs = Vec::new();
         for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
@@ -181,7 +180,7 @@ impl Cgroups {
         Ok(())
     }
 
-    /// Kills what is left of a dyno and removes its groups.
+    /// Kills the remaining processes of a dyno and removes its groups.
     pub fn remove(&self, id: impl Display) -> io::Result<()> {
         for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
             let group = self.group_in(hierarchy, &id);
@@ -203,7 +202,7 @@ impl Cgroups {
         Ok(())
     }
 
-    /// Removes the groups that `is_lost` says so of by their name, if nobody is in them.
+    /// Removes the empty groups whose name satisfies `is_lost`.
     pub fn remove_lost(&self, is_lost: impl Fn(&str) -> bool) -> io::Result<()> {
         for hierarchy in self.hierarchies.iter().filter(|h| h.is_for_dynos()) {
             for entry in fs::read_dir(self.parent(hierarchy))?.flatten() {
@@ -216,21 +215,20 @@ impl Cgroups {
         Ok(())
     }
 
-    /// Watches whether the group of a dyno or worker runs out of memory, from now on; `None` where
-    /// nobody counts memory.
+    /// Starts watching whether the group of a dyno or worker runs out of memory; `None` where memory is not counted.
     pub fn watch_memory(&self, id: impl Display) -> Option<MemoryWatch> {
         let (hierarchy, group) = self.group("memory", id)?;
         Some(MemoryWatch::new(&group, &self.parent(hierarchy), hierarchy.v2))
     }
 
-    /// How many of the dyno's processes were killed for want of memory.
+    /// The number of the dyno's processes that were killed because memory ran out.
     fn oom_kills(&self, id: impl Display) -> u64 {
         let Some((hierarchy, group)) = self.group("memory", id) else { return 0 };
         let file = if hierarchy.v2 { "memory.events" } else { "memory.oom_control" };
         field(&read(&group.join(file)), "oom_kill")
     }
 
-    /// What the dyno uses; `None` if it has no groups.
+    /// The resource usage of the dyno; `None` if it has no groups.
     pub fn stats(&self, id: impl Display) -> Option<Stats> {
         let (memory, group) = self.group("memory", &id).filter(|(_, group)| group.exists())?;
         let stat = read(&group.join("memory.stat"));
@@ -270,8 +268,8 @@ impl Cgroups {
     }
 }
 
-/// A line of mountinfo, if it is a hierarchy that we can use. `cpuset` is left alone: a new group
-/// of it takes no process before it has been given processors.
+/// A line of mountinfo, if it is a hierarchy with useful controllers. `cpuset` is left out: a new group of it accepts
+/// no process before processors are assigned to it.
 fn hierarchy(line: &str) -> Option<Hierarchy> {
     let (before, after) = line.split_once(" - ")?;
     let mount = PathBuf::from(before.split(' ').nth(4)?);
@@ -296,7 +294,7 @@ fn hierarchy(line: &str) -> Option<Hierarchy> {
     }
 }
 
-/// Has the groups in `dir` controlled by what dynos need.
+/// Enables the controllers for the groups in `dir`.
 fn hand_down(hierarchy: &Hierarchy, dir: &Path) -> Result<(), Error> {
     let control = dir.join("cgroup.subtree_control");
     for controller in CONTROLLERS.iter().filter(|c| hierarchy.has(c)) {

@@ -1,4 +1,4 @@
-//! How a process is confined, for crates that run other things than dynos: the same lists and limits.
+//! Confinement of processes, for crates that run something other than dynos: the same system calls and limits.
 
 pub use crate::cgroups::{Cgroups, MemoryWatch, Shortage, WHARF};
 pub use crate::shim::confine::{Filters, die_with_parent, drop_rights, reset_signals};

@@ -1,12 +1,11 @@
-//! Disks of a fixed size: a file system in a sparse file, so that what a tenant writes ends at a limit
-//! in bytes and in files, however it is written and whether or not it still has a name.
+//! Disks of a fixed size: a file system in a sparse file, so that a tenant's data is limited in bytes and in files,
+//! however it is written and whether or not it still has a name.
 //!
-//! A disk is a copy of an empty file system of its size, which is made once: some hundred kilobytes,
-//! the rest are holes that fill as the tenant writes and open again when it removes. It has no
-//! journal, because nobody wants it back after a crash. It is mounted through a loop device that goes
-//! with its mount. Where a machine cannot mount one (there are no loop devices, or no `mkfs.ext4`),
-//! there are no disks, and nothing but the machine's own disk limits what is written; `wharfd doctor`
-//! says so.
+//! A disk is a copy of an empty file system of its size, which is created once: some hundred kilobytes, while the rest
+//! are holes that fill and open again as the tenant writes and deletes. It has no journal, because it is discarded
+//! after a crash. It is mounted through a loop device that is released with its mount. Where a machine cannot mount one
+//! (no loop devices, or no `mkfs.ext4`), there are no disks, and only the machine's own disk limits tenants; `wharfd
+//! doctor` reports that.
 
 mod lent;
 
@@ -24,22 +23,21 @@ use serde::{Deserialize, Serialize};
 
 pub use self::lent::Lent;
 
-/// What templates are called, beside the dynos, and what they are while they are made.
+/// The names of templates, next to the dynos, and of unfinished ones.
 const TEMPLATE: &str = ".disk-";
 pub(crate) const UNFINISHED: &str = ".new-disk-";
-/// What makes a file system.
+/// The program that creates a file system.
 const PROGRAM: &str = "mkfs.ext4";
-/// The smallest that a file system is made of.
+/// The smallest file system.
 pub const LEAST_BYTES: u64 = 16 << 20;
 
-/// Bytes that stay free on the machine's disk: for what an image that is there already may still fill, for the
-/// database, and for logs.
+/// Bytes that stay free on the machine's disk: for existing images that may still grow, for the database, and for logs.
 pub const RESERVE: u64 = 256 << 20;
 
-/// How much can be written.
+/// The size of a disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Size {
-    /// Bytes, at least [`LEAST_BYTES`]; the file system takes a few of them for itself.
+    /// Bytes, at least [`LEAST_BYTES`], including the file system's own.
     pub bytes: u64,
     /// Files and directories.
     pub files: u64,
@@ -53,23 +51,22 @@ impl Default for Size {
 }
 
 impl Size {
-    /// So many bytes, and a file for every 10 KB of them, a million at most.
+    /// This many bytes, and a file for every 10 KB of them, at most a million.
     pub const fn of(bytes: u64) -> Size {
         let files = bytes / (10 << 10);
         Size { bytes, files: if files > 1_000_000 { 1_000_000 } else { files } }
     }
 }
 
-/// Why this machine has no disks of a fixed size; `None` if it has. It is tried once, in `folder`, and
-/// holds as long as this process lives.
+/// Why this machine cannot have disks of a fixed size; `None` if it can. Tested once per process, in `folder`.
 pub fn missing(folder: &Path) -> Option<&'static str> {
     static FOUND: OnceLock<Option<String>> = OnceLock::new();
     FOUND.get_or_init(|| try_out(folder).err()).as_deref()
 }
 
-/// Mounts a small disk whose image is in `folder`, writes to it, and removes it. An error says what is
-/// missing, and what to do: that there is a device for control does not say that there are others, nor
-/// that the file system can be mounted through them.
+/// Mounts a small disk whose image is in `folder`, writes to it, and removes it. An error names what is missing, and
+/// what to do: a control device does not mean that there are others, nor that the file system can be mounted through
+/// them.
 fn try_out(folder: &Path) -> Result<(), String> {
     if !Path::new("/dev/loop-control").exists() {
         return Err("there are no loop devices (/dev/loop-control); load them with: modprobe loop".to_owned());
@@ -91,8 +88,8 @@ fn try_out(folder: &Path) -> Result<(), String> {
     })
 }
 
-/// Refuses, as a full disk does, when less than `bytes` are free below `folder`: what is written to an
-/// image while the machine's disk is full is lost without the writer's knowing.
+/// Fails like a full disk if less than `bytes` are free below `folder`: data written to an image while the machine's
+/// disk is full is lost without notice.
 pub fn must_have_room(folder: &Path, bytes: u64) -> io::Result<()> {
     let found = nix::sys::statvfs::statvfs(folder)?;
     let free = found.blocks_available() * found.fragment_size();
@@ -105,7 +102,8 @@ pub fn must_have_room(folder: &Path, bytes: u64) -> io::Result<()> {
     }
 }
 
-/// Makes the image of an empty disk at `image`, if the machine's disk has room. Templates are kept in the directory `templates`.
+/// Creates the image of an empty disk at `image`, if the machine's disk has room. Templates are in the directory
+/// `templates`.
 pub(crate) fn make(templates: &Path, image: &Path, size: Size) -> io::Result<()> {
     must_have_room(image.parent().unwrap_or(image), RESERVE)?;
     let template = templates.join(format!("{TEMPLATE}{}-{}", size.bytes, size.files));
@@ -115,7 +113,7 @@ pub(crate) fn make(templates: &Path, image: &Path, size: Size) -> io::Result<()>
     copy_sparse(&template, image)
 }
 
-/// Aside and moved into place, so that a half-made one is never used.
+/// Created under another name and renamed, so that a partial one is never used.
 fn make_template(templates: &Path, template: &Path, size: Size) -> io::Result<()> {
     static MADE: AtomicU64 = AtomicU64::new(0);
     let number = MADE.fetch_add(1, Ordering::Relaxed);
@@ -148,7 +146,7 @@ fn private() -> OpenOptions {
     options
 }
 
-/// Copies what is written in `from`; its holes stay holes.
+/// Copies the data of `from`; its holes stay holes.
 fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
     let (from, to) = (File::open(from)?, private().create(true).truncate(true).write(true).open(to)?);
     let length = from.metadata()?.len();
@@ -190,7 +188,7 @@ const LOOP_GET_STATUS64: libc::Ioctl = 0x4c05;
 const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4c82;
 const LOOP_CONFIGURE: libc::Ioctl = 0x4c0a;
 const AUTOCLEAR: u32 = 4;
-/// Somebody else may take a device between the question for a free one and its use.
+/// Another process may take a device between looking for a free one and using it.
 const TRIES: u32 = 100;
 
 /// struct loop_info64: five numbers of 64 bits, of which the first two say which file it is, three of 32, the flags,
@@ -249,7 +247,7 @@ fn attach_loop(image: &File) -> io::Result<(PathBuf, File)> {
     Err(io::Error::new(ErrorKind::ResourceBusy, "no free loop device"))
 }
 
-/// Whether a loop device is one for `image`. It may be somebody else's by now, who got the same number.
+/// Whether a loop device is attached to `image`. Its number may have been reused by now.
 fn is_loop_of(device: &Path, image: &fs::Metadata) -> bool {
     let mut found = LoopInfo::EMPTY;
     // Not exclusively: whoever mounts it at this moment would be refused.
@@ -281,12 +279,12 @@ impl Fill {
         })
     }
 
-    /// Whether writing fails, or is about to.
+    /// Whether writing fails, or will soon.
     pub fn is_full(&self) -> bool {
         self.free_bytes < self.bytes / 200 || (self.files > 0 && self.free_files < self.files / 1000 + 1)
     }
 
-    /// What to tell the app's people.
+    /// The message for the app's log.
     pub fn sentence(&self) -> String {
         let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
         format!(

@@ -1,4 +1,4 @@
-//! A driver in memory, for the tests of those who use one.
+//! A driver in memory, for tests of other crates.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -12,18 +12,17 @@ use uuid::Uuid;
 
 use crate::{Driver, Error, Exit, Handle, Phase, Spec, Stats, Status};
 
-/// Runs nothing: a started dyno is `Running` until it is told to exit.
+/// Runs nothing: a started dyno is `Running` until a test ends it.
 ///
-/// A dyno with a port listens on a free port of 127.0.0.1 (connections are taken and never
-/// answered). SIGTERM and SIGKILL end a dyno, other signals are only noted. [`FakeDriver::react`]
-/// changes what happens at a start.
+/// A dyno with a port listens on a free port of 127.0.0.1 (connections are accepted and never answered). SIGTERM and
+/// SIGKILL end a dyno, other signals are only recorded. [`FakeDriver::react`] changes what happens at a start.
 pub struct FakeDriver {
     spools: PathBuf,
     state: Mutex<State>,
     changed: watch::Sender<u64>,
 }
 
-/// What a fake dyno does when it is started.
+/// The behaviour of a fake dyno after its start.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Reaction {
     /// It runs, and listens if it has a port.
@@ -56,22 +55,22 @@ struct Dyno {
 }
 
 impl FakeDriver {
-    /// A driver whose dynos' spools lie below `dir`, which need not exist.
+    /// A driver whose dynos have their spools below `dir`, which need not exist.
     pub fn new(dir: &Path) -> FakeDriver {
         FakeDriver { spools: dir.to_owned(), state: Mutex::default(), changed: watch::channel(0).0 }
     }
 
-    /// Decides what dynos do when they are started from now on.
+    /// Sets the behaviour of dynos started from now on.
     pub fn react(&self, react: impl Fn(&Spec) -> Reaction + Send + 'static) {
         self.lock().react = Some(Box::new(react));
     }
 
-    /// Ends a dyno that runs, with an exit code.
+    /// Ends a running dyno with an exit code.
     pub fn exit(&self, id: Uuid, code: i32) {
         self.exit_with(id, exit(Some(code), None));
     }
 
-    /// Ends a dyno that runs, in any way.
+    /// Ends a running dyno in any way.
     pub fn exit_with(&self, id: Uuid, exit: Exit) {
         self.end(&mut self.lock(), id, exit);
     }
@@ -84,7 +83,7 @@ impl FakeDriver {
         writer.flush()
     }
 
-    /// Sets what [`Driver::stats`] says of a dyno.
+    /// Sets the [`Driver::stats`] of a dyno.
     pub fn set_stats(&self, id: Uuid, stats: Stats) {
         if let Some(dyno) = self.lock().dynos.get_mut(&id) {
             dyno.stats = stats;

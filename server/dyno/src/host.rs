@@ -1,4 +1,4 @@
-//! What the operator decides about dynos on this host, and what came of it.
+//! The operator's settings for the dynos of this host, and the limits that result.
 
 use std::fs;
 
@@ -9,22 +9,20 @@ use crate::caller::Caller;
 use crate::cgroups::{Cgroups, WHARF};
 use crate::ranges::Range;
 
-/// What is decided for all dynos of a host.
+/// Settings for all dynos of a host.
 #[derive(Clone, Debug)]
 pub struct Host {
-    /// The range that dynos have their addresses from.
+    /// The address range of dynos.
     pub network: Network,
-    /// TCP ports of this host that dynos may connect to: where the router serves the world, so that
-    /// an app can call another one by its address.
-    pub doors: Vec<u16>,
-    /// Private networks that dynos may reach all the same.
+    /// TCP ports of this host that dynos can connect to: the router's public ports, so that apps can call each other.
+    pub allowed_ports: Vec<u16>,
+    /// Private networks that dynos can reach.
     pub open: Vec<Range>,
-    /// A user of the host who reaches less than the host does.
+    /// A user of the host with restricted network access.
     pub caller: Option<Caller>,
-    /// Memory in bytes that dynos leave to the machine; if none is said, a tenth of it, and half a
-    /// gigabyte at least.
+    /// Memory in bytes that is reserved for the machine. By default a tenth of it, but at least 512 MB.
     pub reserve: Option<u64>,
-    /// The control group that all dynos are in. One per host, but for tests.
+    /// The control group of all dynos. One per host, except in tests.
     pub group: String,
 }
 
@@ -32,19 +30,19 @@ impl Default for Host {
     fn default() -> Self {
         let group = WHARF.to_owned();
         let network = Network::default();
-        Host { network, doors: Vec::new(), open: Vec::new(), caller: None, reserve: None, group }
+        Host { network, allowed_ports: Vec::new(), open: Vec::new(), caller: None, reserve: None, group }
     }
 }
 
-/// The smallest reserve that is chosen without being told.
+/// The smallest default reserve.
 const LEAST_RESERVE: u64 = 512 << 20;
-/// What dynos have at least, if the machine has twice as much.
+/// The least memory for dynos, if the machine has twice as much.
 const LEAST_MEMORY: u64 = 256 << 20;
-/// Processes and threads that are the machine's own.
+/// Processes and threads that are reserved for the machine.
 const LEAST_PIDS: u64 = 1024;
 
 impl Host {
-    /// What all dynos together may use up on this machine.
+    /// The memory and processes that all dynos together can use.
     pub fn budget(&self) -> Result<Budget, Error> {
         let read = |path: &str| fs::read_to_string(path).map_err(Error::io(format!("read {path}")));
         let number = |path: &str| Ok::<u64, Error>(read(path)?.trim().parse().unwrap_or(32_768));
@@ -59,7 +57,7 @@ impl Host {
         Budget { memory: memory - reserve, pids: pids - (pids / 10).max(LEAST_PIDS).min(pids / 2) }
     }
 
-    /// The limits that are in force for all dynos together; `None` for one that is not.
+    /// The limits in force for all dynos together, of memory and of processes; `None` for one that is not set.
     pub fn in_force(&self) -> Result<(Option<u64>, Option<u64>), Error> {
         Ok(Cgroups::of_dynos(&self.group)?.limits())
     }

@@ -1,11 +1,11 @@
 //! Runs processes on this host, and finds them again after a restart.
 //!
-//! A dyno is started from a [`Spec`] by a [`Driver`] and from then on belongs to the host, not to
-//! us: if the server stops, dynos keep running, and a new driver on the same data directory finds
-//! them again. [`ProcessDriver`] needs only Linux; [`fake::FakeDriver`] lives in memory, for tests.
+//! A dyno is started from a [`Spec`] by a [`Driver`] and is then independent of the server: if that stops, dynos keep
+//! running, and a new driver on the same data directory finds them again. [`ProcessDriver`] needs only Linux;
+//! [`fake::FakeDriver`] is in memory, for tests.
 //!
-//! This crate decides nothing. How many dynos there should be, how one is stopped (SIGTERM, grace,
-//! SIGKILL) and what to do when one crashes is decided in `platform`.
+//! This crate has no policy. The number of dynos, how one is stopped (SIGTERM, grace period, SIGKILL) and what happens
+//! when one crashes is decided in `platform`.
 
 mod addresses;
 mod budget;

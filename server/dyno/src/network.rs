@@ -1,23 +1,21 @@
-//! The network of dynos: who gets which address, and what may talk to what.
+//! The network of dynos: addresses and firewall rules.
 //!
-//! Each dyno has a network namespace with a veth pair and four addresses (a /30) of the range: the
-//! second is the host's end, the third the dyno's. Slots are given out by
-//! the ledger. The rules are the nftables table `inet wharf`, made anew as a whole by each
-//! [`prepare`]:
+//! Each dyno has a network namespace with a veth pair and four addresses (a /30) of the range: the second is the
+//! host's end, the third the dyno's. The ledger assigns the slots. The rules are the nftables table `inet wharf`,
+//! which each [`prepare`] replaces as a whole:
 //!
-//! - outwards: translated to the host's address, to the internet; not to private networks and where
-//!   clouds have their metadata, unless the operator opens them ([`ranges`](crate::ranges));
-//! - connections that may be made are counted and paced: each dyno has a share that others cannot use
-//!   up, and beyond it what is left of a pool ([`shares`]);
-//! - dynos reach neither each other nor this host, except its name server if it is one and the
-//!   ports that the router serves the world on (the doors);
-//! - inwards: this host alone (the router is on it);
-//! - what goes to an address whose dyno is gone is refused at once instead of leaving by the
-//!   default route.
+//! - outbound: to the internet, with the host's address (NAT), but not to private networks and cloud metadata
+//!   services, unless the operator opens them ([`ranges`](crate::ranges));
+//! - connections are counted and rate-limited: each dyno has a guaranteed share, and beyond that draws from a shared
+//!   pool ([`shares`]);
+//! - dynos cannot connect to each other or to this host, except to its name server, if it runs one, and to the
+//!   router's public ports (`allowed_ports`);
+//! - inbound: from this host only, where the router runs;
+//! - packets to an address without a dyno are rejected at once instead of taking the default route.
 //!
-//! Inside, IPv6 exists on the loopback only. A dyno's resolv.conf has the host's name servers. Those
-//! on the host's own loopback (systemd-resolved, dnsmasq) cannot be reached from a dyno, so the
-//! servers behind them are looked up where such programs write them down.
+//! Inside a dyno, IPv6 exists on the loopback interface only. Its resolv.conf has the host's name servers. Those on the
+//! host's own loopback (systemd-resolved, dnsmasq) cannot be reached from a dyno, so their upstream servers are read
+//! from the files of these programs.
 
 mod callers;
 mod ledger;
@@ -38,8 +36,8 @@ use crate::{Error, Host};
 
 const INSIDE: &str = "eth0";
 
-/// Where the host's name servers are written down; files after the first are those of programs
-/// that listen on the loopback themselves.
+/// The files with the host's name servers; those after the first belong to programs that listen on the loopback
+/// interface themselves.
 const RESOLVERS: [&str; 4] = [
     "/etc/resolv.conf",
     "/run/systemd/resolve/resolv.conf",
@@ -47,9 +45,9 @@ const RESOLVERS: [&str; 4] = [
     "/run/dnsmasq/resolv.conf",
 ];
 
-/// Makes this host able to carry dynos: forwarding, rules. Refuses a range that is in use.
+/// Prepares this host's network for dynos: forwarding and rules. Fails if the range is in use.
 pub(crate) fn prepare(host: &Host) -> Result<(), Error> {
-    ledger::prepare().map_err(Error::io("make the ledger of the dynos' addresses"))?;
+    ledger::prepare().map_err(Error::io("create the ledger of the dynos' addresses"))?;
     check_unused(&host.network)?;
     fs::write("/proc/sys/net/ipv4/ip_forward", "1").map_err(Error::io("switch on net.ipv4.ip_forward"))?;
     let servers = nameservers();
@@ -59,19 +57,19 @@ pub(crate) fn prepare(host: &Host) -> Result<(), Error> {
              in them; put one into /etc/resolv.conf that is not on 127.0.0.0/8"
         );
     }
-    let Host { network, doors, open, caller, .. } = host;
+    let Host { network, allowed_ports, open, caller, .. } = host;
     let own = fs::read_to_string(RESOLVERS[0]).map_or_else(|_| Vec::new(), |text| servers_of_host(&text));
     rules::apply(&rules::Rules {
         range: network.to_string(),
         servers: &servers,
-        doors,
+        allowed_ports,
         open,
         connections: connections(),
         caller: caller.as_ref().map(|caller| (caller, own.as_slice())),
     })
 }
 
-/// Looks for a route of somebody else's into the range.
+/// Fails if another interface has a route into the range.
 fn check_unused(network: &Network) -> Result<(), Error> {
     let routes = fs::read_to_string("/proc/net/route").map_err(Error::io("read the routes"))?;
     match routes.lines().skip(1).find_map(|line| network.foreign_route(line)) {
@@ -83,7 +81,7 @@ fn check_unused(network: &Network) -> Result<(), Error> {
     }
 }
 
-/// Gives the dyno of `state` its place and writes it down there. The same one if asked again.
+/// Assigns an address slot to the dyno of `state` and records it there. Idempotent.
 pub(crate) fn lease(network: &Network, state: &StateDir) -> io::Result<Lease> {
     let ledger = Ledger::open()?;
     if let Some(lease) = state.lease()? {
@@ -100,7 +98,7 @@ pub(crate) fn lease(network: &Network, state: &StateDir) -> io::Result<Lease> {
     Ok(lease)
 }
 
-/// Puts this process into a network namespace of its own, with a cable to the host.
+/// Moves this process into a network namespace of its own, connected to the host by a veth pair.
 pub(crate) fn enter(lease: &Lease) -> io::Result<()> {
     let mut host = netlink::Socket::open()?;
     // SAFETY: plain system call; this process has one thread.
@@ -129,7 +127,7 @@ pub(crate) fn enter(lease: &Lease) -> io::Result<()> {
     inside.add_default_route(lease.gateway)
 }
 
-/// Takes the cable away and gives the place back.
+/// Removes the veth pair and releases the slot.
 pub(crate) fn release(lease: &Lease, state: &StateDir) -> io::Result<()> {
     let ledger = Ledger::open()?;
     if !ledger.belongs_to(lease.slot, state) {
@@ -142,13 +140,13 @@ pub(crate) fn release(lease: &Lease, state: &StateDir) -> io::Result<()> {
     ledger.forget(lease.slot)
 }
 
-/// What the machine's table of connections holds. Before the table is first used it cannot be asked.
+/// The size of the machine's connection table. It cannot be read before the table is first used.
 fn connections() -> u64 {
     let most = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max");
     most.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(65_536)
 }
 
-/// What a dyno's resolv.conf says: see the top of this file.
+/// The name servers for a dyno's resolv.conf: see the top of this file.
 pub(crate) fn resolv_conf() -> String {
     let servers = nameservers();
     let mut text: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
@@ -169,7 +167,7 @@ fn reachable_servers(text: &str) -> Vec<Ipv4Addr> {
     servers.filter(|server| !server.is_loopback() && !server.is_unspecified()).take(3).collect()
 }
 
-/// The name servers that programs of the host ask: without any, one on the host itself.
+/// The name servers of the host's programs: without any, one on the host itself.
 fn servers_of_host(text: &str) -> Vec<String> {
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let named = text.lines().map(words).filter(|words| words.first().is_some_and(|word| word == "nameserver"));

@@ -1,7 +1,7 @@
-//! The driver that needs only Linux: it starts shims, and reads what they leave on disk.
+//! The driver for Linux: starts shims, and reads their state directories.
 //!
-//! It keeps nothing in memory, so a new one on the same directory is as good as the old one, and
-//! several may work side by side.
+//! It has no state in memory, so a new driver on the same directory can replace the old one, and several can run
+//! concurrently.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -22,7 +22,7 @@ use crate::shim::TAKEN_OVER;
 use crate::state::{self, Order, StateDir};
 use crate::{Driver, Error, Exit, Handle, Host, Phase, Spec, Stats, Status, disks, network};
 
-/// How long a shim may take to get a command running, or to end when all is dead inside.
+/// Time limit for a shim to start a command, or to exit when all processes inside are dead.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -37,12 +37,11 @@ pub struct ProcessDriver {
 }
 
 impl ProcessDriver {
-    /// Prepares this host (directories, cgroups, forwarding and rules for the network) for dynos
-    /// whose state is in `data`/dynos. An error says what the host lacks. What `host` says replaces
-    /// what was said before, also for dynos that run.
+    /// Prepares this host (directories, cgroups, forwarding and rules for the network) for dynos whose state is in
+    /// `data`/dynos. An error names what the host lacks. `host` replaces earlier settings, also for running dynos.
     ///
-    /// Shims are started as `/proc/self/exe dyno STATE_DIR`; that must lead to
-    /// [`shim_main`](crate::shim_main) before any thread exists.
+    /// Shims are started as `/proc/self/exe dyno STATE_DIR`; that must lead to [`shim_main`](crate::shim_main) before
+    /// any thread exists.
     pub fn new(data: &Path, host: &Host) -> Result<Self, Error> {
         if !nix::unistd::geteuid().is_root() {
             return Err(Error::Host(
@@ -80,7 +79,7 @@ impl ProcessDriver {
         StateDir::new(self.dynos.join(id.to_string()))
     }
 
-    /// Goes on with removals that were cut off.
+    /// Continues interrupted removals.
     fn sweep(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.dynos)? {
             let entry = entry?;
@@ -94,7 +93,7 @@ impl ProcessDriver {
 
     fn start_now(&self, spec: &Spec) -> Result<Handle, Error> {
         let state = self.state(spec.id);
-        state.make_dir().map_err(Error::io("make the dyno's directory"))?;
+        state.make_dir().map_err(Error::io("create the dyno's directory"))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             let lock = state.try_lock().map_err(Error::io("lock the dyno"))?;
@@ -118,7 +117,7 @@ impl ProcessDriver {
         if self.has_disks {
             // What an earlier try left may still be mounted: it is removed, not written over.
             let _ = fs::remove_file(state.image());
-            disks::make(&self.dynos, &state.image(), spec.limits.disk).map_err(Error::io("make the dyno's disk"))?;
+            disks::make(&self.dynos, &state.image(), spec.limits.disk).map_err(Error::io("create the dyno's disk"))?;
         }
         let order = Order { spec: spec.clone(), network: self.host.network, group: self.host.group.clone() };
         state.create(&order, Utc::now()).map_err(Error::io("write the dyno's record"))?;
@@ -166,7 +165,7 @@ impl ProcessDriver {
         Ok(())
     }
 
-    /// Kills the shim, by which everything inside dies, and waits until it is gone.
+    /// Kills the shim, which kills everything inside, and waits for its exit.
     fn kill(&self, state: &StateDir, id: Uuid) -> io::Result<File> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -200,7 +199,7 @@ impl ProcessDriver {
         status.map_err(Error::io("read the dyno's state"))
     }
 
-    /// Runs something that touches the disk where it holds nobody up.
+    /// Runs a function that accesses the disk on a blocking thread.
     async fn apart<T: Send + 'static>(
         &self,
         work: impl FnOnce(&ProcessDriver) -> Result<T, Error> + Send + 'static,
@@ -211,7 +210,7 @@ impl ProcessDriver {
     }
 }
 
-/// What the directories of removed dynos are called until they are empty.
+/// The name of a removed dyno's directory until it is deleted.
 const GONE: &str = ".gone-";
 
 #[async_trait]
@@ -272,7 +271,7 @@ async fn until_ended(shim: OwnedFd) -> io::Result<()> {
     registered.map_err(io::Error::from)?.readable().await.map(drop)
 }
 
-/// Reads the shim's line, for as long as one may wait for it.
+/// Reads the shim's line, with a time limit.
 fn read_answer(mut line: impl Read + AsRawFd) -> bool {
     let mut polled = libc::pollfd { fd: line.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one entry, as said.
@@ -294,7 +293,7 @@ fn send(process: &OwnedFd, signal: i32) {
     unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, 0, 0) };
 }
 
-/// A dyno that is removed while one looks at it is none.
+/// A dyno that is removed concurrently does not exist.
 fn tolerate_removal(status: io::Result<Option<Status>>) -> io::Result<Option<Status>> {
     match status {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
@@ -302,8 +301,7 @@ fn tolerate_removal(status: io::Result<Option<Status>>) -> io::Result<Option<Sta
     }
 }
 
-/// Removes what a dyno left, which may be millions of files, without anybody waiting for it. What is
-/// cut off is gone on with at the next start.
+/// Deletes the files of a dyno, possibly millions, in the background. Interrupted deletions continue at the next start.
 fn discard(gone: PathBuf) {
     let remove = move || {
         if let Err(e) = trees::remove(&gone) {
@@ -315,8 +313,8 @@ fn discard(gone: PathBuf) {
     }
 }
 
-/// The machine's limit on open files counts for the database, too, but not for root: dynos are held
-/// by their memory, which open files are part of. As systemd does it. Not vital.
+/// Raises the machine's limit on open files, as systemd does: it also applies to the database, and dynos are limited by
+/// memory, which open files count towards. Not vital.
 fn raise_open_files() {
     let _ = fs::write("/proc/sys/fs/file-max", i64::MAX.to_string());
 }

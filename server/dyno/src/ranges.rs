@@ -1,4 +1,4 @@
-//! Ranges of IPv4 addresses: those that are nobody's business outside, and those that an operator opens.
+//! Ranges of IPv4 addresses: those closed to dynos, and those that an operator opens.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -6,9 +6,8 @@ use std::str::FromStr;
 
 use crate::Error;
 
-/// What dynos do not reach unless the operator opens it: addresses that are private, or of this
-/// machine or link alone, or nobody's, or where clouds tell a machine its secrets. Those of IPv6 are
-/// not on the list, because dynos have none to leave by.
+/// Addresses that dynos cannot reach unless the operator opens them: private, of this machine or link, reserved, and
+/// cloud metadata services. IPv6 is missing, since dynos have no IPv6 connectivity.
 pub(crate) const CLOSED: [&str; 16] = [
     "0.0.0.0/8",
     "10.0.0.0/8",

@@ -1,7 +1,7 @@
 //! The process that supervises one dyno: `wharfd dyno STATE_DIR`.
 //!
-//! It has one thread, is nobody's child and is in no group of the server's, so whatever happens to
-//! the server, it goes on. The server in turn knows it by its state directory alone.
+//! It has one thread, no parent and no group in common with the server, so it survives whatever happens to that. The
+//! server knows it by its state directory alone.
 //!
 //! ```text
 //! driver ──spawns──→ shim ──clones──→ init (PID 1 inside) ──forks──→ the command
@@ -30,13 +30,13 @@ use crate::cgroups::{Cgroups, Shortage};
 use crate::state::StateDir;
 use crate::{Exit, Worth, network};
 
-/// What a shim says to its driver when it has taken over.
+/// The message of a shim to its driver when it has started.
 pub(crate) const TAKEN_OVER: &[u8] = b"taken over\n";
 
 /// Why something could not be done, as a sentence.
 type Sentence = String;
 
-/// Turns an IO error into a sentence, by what was being done: verb and object.
+/// Turns an IO error into a sentence, with the failed operation: verb and object.
 fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Sentence {
     let what = what.into();
     move |e| format!("Could not {what}: {e}.")
@@ -118,8 +118,7 @@ fn take_descriptor(number: i32) -> io::Result<File> {
     }
 }
 
-/// Starts the command and stays with it until everything inside is gone. Leaves what it knows of the
-/// host's cgroups in `found`.
+/// Starts the command and waits until all processes inside have exited. Stores the host's cgroups in `found`.
 fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Result<Exit, Sentence> {
     let disk = disk::begin(state).map_err(doing("begin to mount the dyno's disk"))?;
     let order = state.order().map_err(doing("read spec.json"))?;
@@ -128,23 +127,27 @@ fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Re
     Worth::Shim.claim();
     cgroups.enter_shims().map_err(doing("enter the shims' cgroup"))?;
     let lease = network::lease(&order.network, state).map_err(doing("lease an address"))?;
-    network::enter(&lease).map_err(doing("make the network namespace"))?;
-    let procs = cgroups.create(order.spec.id, &order.spec.limits).map_err(doing("make the dyno's cgroups"))?;
+    network::enter(&lease).map_err(doing("create the network namespace"))?;
+    let procs = cgroups.create(order.spec.id, &order.spec.limits).map_err(doing("create the dyno's cgroups"))?;
     let memory = cgroups.watch_memory(order.spec.id);
 
-    let stdout = Pipe::for_output(order.spec.uid).map_err(doing("make a pipe"))?;
-    let stderr = Pipe::for_output(order.spec.uid).map_err(doing("make a pipe"))?;
-    let ready = Pipe::new().map_err(doing("make a pipe"))?;
-    let ended = Pipe::new().map_err(doing("make a pipe"))?;
-    let alive = Pipe::new().map_err(doing("make a pipe"))?;
+    let stdout = Pipe::for_output(order.spec.uid).map_err(doing("create a pipe"))?;
+    let stderr = Pipe::for_output(order.spec.uid).map_err(doing("create a pipe"))?;
+    let ready = Pipe::new().map_err(doing("create a pipe"))?;
+    let ended = Pipe::new().map_err(doing("create a pipe"))?;
+    let alive = Pipe::new().map_err(doing("create a pipe"))?;
     let disk = disk.map(disk::Making::finish).transpose().map_err(doing("mount the dyno's disk"))?;
-    let watched = disk.as_ref().map(OwnedFd::try_clone).transpose().map_err(doing("keep the dyno's disk in sight"))?;
+    let watched = disk
+        .as_ref()
+        .map(OwnedFd::try_clone)
+        .transpose()
+        .map_err(doing("duplicate the descriptor of the dyno's disk"))?;
     let plan = init::Plan::new(state, order, lease, procs, disk)?;
 
     // SAFETY: this process has one thread, so the child may do anything.
     let pid = unsafe { libc::syscall(libc::SYS_clone, init::NAMESPACES, 0, 0, 0, 0) } as i32;
     if pid < 0 {
-        return Err(doing("make the namespaces")(io::Error::last_os_error()));
+        return Err(doing("create the namespaces")(io::Error::last_os_error()));
     }
     if pid == 0 {
         drop((stdout.reader, stderr.reader, ready.reader, ended.reader, alive.writer));
@@ -173,15 +176,15 @@ fn supervise(state: &StateDir, driver: &File, found: &mut Option<Cgroups>) -> Re
     Ok(exit_of(ended.reader, memory.and_then(|memory| memory.shortage())))
 }
 
-/// Tells the driver, if it still lives, that there is a dyno now.
+/// Notifies the driver, if it still exists, that the dyno has been created.
 fn report(mut driver: &File) {
     let _ = driver.write_all(TAKEN_OVER);
 }
 
-/// The command runs when the line is closed without a word; a word is why it does not.
+/// The command is running when the pipe is closed without data; any data is an error message.
 fn wait_until_ready(ready: OwnedFd) -> Result<(), Sentence> {
     let mut words = String::new();
-    File::from(ready).read_to_string(&mut words).map_err(doing("hear from the dyno's init"))?;
+    File::from(ready).read_to_string(&mut words).map_err(doing("read from the dyno's init"))?;
     match words.is_empty() {
         true => Ok(()),
         false => Err(words),
@@ -196,7 +199,7 @@ fn reap(pid: i32) {
     {}
 }
 
-/// Init sends the command's wait status as its last act. If it was killed first, so was the dyno.
+/// Init sends the command's wait status before it exits. If it was killed first, so was the dyno.
 fn exit_of(ended: OwnedFd, shortage: Option<Shortage>) -> Exit {
     let mut bytes = [0; 4];
     let read = File::from(ended).read_exact(&mut bytes);
@@ -214,8 +217,8 @@ fn exit_of(ended: OwnedFd, shortage: Option<Shortage>) -> Exit {
     }
 }
 
-/// Nobody is inside any more, so the groups can go. The address stays taken until the dyno is
-/// removed: the router may still send to it.
+/// Everything inside has exited, so the groups can be removed. The address stays taken until the dyno is removed: the
+/// router may still send to it.
 fn clean_up(state: &StateDir, cgroups: &Cgroups) {
     if let Err(e) = cgroups.remove(state.id().unwrap_or_default()) {
         eprintln!("{}", doing("remove the dyno's cgroups")(e));
@@ -240,7 +243,7 @@ impl Pipe {
         }
     }
 
-    /// A roomy one that belongs to the app, so that it can open /dev/stdout.
+    /// A large pipe that belongs to the app, so that it can open /dev/stdout.
     fn for_output(uid: u32) -> io::Result<Pipe> {
         let pipe = Pipe::new()?;
         let fd = pipe.writer.as_raw_fd();

@@ -1,4 +1,4 @@
-//! What a dyno is started from, and what can be said of it afterwards.
+//! The specification of a dyno, and its state.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::disks;
 
-/// Everything that a dyno is started from.
+/// The specification of a dyno.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Spec {
     /// Unique per run of a process: a restarted `web.1` has a new one.
@@ -25,32 +25,32 @@ pub struct Spec {
     /// The environment. `DYNO` and `PORT` are set by the driver; `HOME` (/app), `PATH`, `USER`,
     /// `LANG` and `MEMORY_AVAILABLE` (the quota in MB) are set where they are missing.
     pub env: BTreeMap<String, String>,
-    /// What is at /app, and what else is to be seen.
+    /// The contents of /app, and further mounts.
     pub root: Mounts,
-    /// What it may use up.
+    /// The resource limits.
     pub limits: Limits,
     /// For a web process: the port that it must listen on, exported as `PORT`.
     pub port: Option<u16>,
     /// Whether `command` is run by `sh -c` without profile scripts, as builds are.
     pub raw: bool,
-    /// How long the command may run: then its shim kills it, whether or not a server is there. For ever without.
+    /// Time limit of the command, enforced by its shim, whether or not a server is running. `None` for no limit.
     #[serde(default)]
     pub time: Option<Duration>,
 }
 
-/// The directories of a dyno that are not the stack's.
+/// The directories of a dyno besides the stack's.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Mounts {
-    /// What is at /app.
+    /// The contents of /app.
     pub app: AppDir,
-    /// What else is mounted, in this order.
+    /// Further mounts, in this order.
     pub binds: Vec<Bind>,
 }
 
-/// What is at /app, which is always private to the dyno and writable.
+/// The contents of /app, which is always private to the dyno and writable.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum AppDir {
-    /// An unpacked slug, shared and left as it is: what the dyno writes lies in a layer above it.
+    /// An unpacked slug, shared and unmodified: the dyno writes to a layer above it.
     Slug(PathBuf),
     /// Nothing.
     Empty,
@@ -61,26 +61,26 @@ pub enum AppDir {
 pub struct Bind {
     /// Path on the host; it must exist.
     pub from: PathBuf,
-    /// Absolute path inside the dyno; made if missing.
+    /// Absolute path inside the dyno; created if missing.
     pub to: PathBuf,
-    /// Whether the dyno may write to it (its user must have the right, too).
+    /// Whether the dyno can write to it (its user needs the permission, too).
     pub writable: bool,
 }
 
-/// What a dyno may use up.
+/// The resource limits of a dyno.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Limits {
-    /// The quota in bytes. Going over it has no effect here; it is for whoever reads the [`Stats`].
+    /// The quota in bytes. Exceeding it has no effect here; readers of [`Stats`] compare.
     pub memory_bytes: u64,
     /// Hard limit in bytes: above it the kernel kills a process of the dyno.
     pub memory_max_bytes: u64,
-    /// Weight among the processes that want the processor; 1024 is the usual.
+    /// CPU weight; 1024 is the default.
     pub cpu_shares: u64,
-    /// Microseconds of processor time per 100 ms; 0 for no limit.
+    /// Microseconds of CPU time per 100 ms; 0 for no limit.
     pub cpu_quota_us: u64,
-    /// Most processes and threads at one time.
+    /// Maximum number of processes and threads.
     pub pids: u64,
-    /// What it may write to /app and /tmp.
+    /// The disk for /app and /tmp.
     #[serde(default)]
     pub disk: disks::Size,
 }
@@ -99,29 +99,29 @@ impl Default for Limits {
     }
 }
 
-/// Where a dyno is in its life: `Starting → Running → Exited`, or from the first to the last.
+/// The phases of a dyno: `Starting → Running → Exited`, or from the first to the last.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Phase {
-    /// Its shim is making its namespaces.
+    /// Its shim is creating its namespaces.
     Starting,
     /// Its command runs. Whether it listens on its port is another question.
     Running,
-    /// It is over.
+    /// It has ended.
     Exited(Exit),
 }
 
 /// How a dyno ended.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Exit {
-    /// When it was noticed.
+    /// When the end was noticed.
     pub at: DateTime<Utc>,
     /// Exit status of the command, if it ended by itself.
     pub code: Option<i32>,
     /// The signal that killed the command, if one did.
     pub signal: Option<i32>,
-    /// Whether the kernel killed one of its processes because it was at its limit of memory.
+    /// Whether the kernel killed one of its processes because the dyno had reached its memory limit.
     pub oom: bool,
-    /// Whether the kernel killed one because all together had too little memory.
+    /// Whether the kernel killed one because all dynos together were out of memory.
     #[serde(default)]
     pub crowded: bool,
     /// A sentence, when the dyno could not be started or was lost with its supervisor.
@@ -129,12 +129,12 @@ pub struct Exit {
 }
 
 impl Exit {
-    /// An exit that the dyno's own command did not bring about.
+    /// An exit that was not caused by the dyno's own command.
     pub(crate) fn of_error(sentence: impl Into<String>, at: DateTime<Utc>) -> Exit {
         Exit { at, code: None, signal: None, oom: false, crowded: false, error: Some(sentence.into()) }
     }
 
-    /// The status as a shell has it: the code, or 128 and the signal. 1 if it never ran.
+    /// The status as in a shell: the code, or 128 plus the signal. 1 if it never ran.
     pub fn status(&self) -> i32 {
         match (self.code, self.signal) {
             (Some(code), _) => code,
@@ -144,44 +144,43 @@ impl Exit {
     }
 }
 
-/// A dyno that was started, and where to find it.
+/// A started dyno, and where it is.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Handle {
     /// The spec's id.
     pub id: Uuid,
     /// The spec's name.
     pub name: String,
-    /// Where a web process is reached from this host. `None` without a port, and until the network
-    /// exists.
+    /// The address of a web process on this host. `None` without a port, and until the network exists.
     pub addr: Option<SocketAddr>,
-    /// When its shim took it over.
+    /// When its shim started.
     pub started_at: DateTime<Utc>,
     /// The directory of its output; see the crate `spool`.
     pub spool: PathBuf,
 }
 
-/// A dyno as it is now.
+/// The current state of a dyno.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Status {
     /// Which one.
     pub handle: Handle,
-    /// Where it is in its life.
+    /// Its phase.
     pub phase: Phase,
 }
 
-/// What a running dyno uses.
+/// The resource usage of a running dyno.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Stats {
     /// Anonymous memory, in bytes.
     pub memory_rss: u64,
-    /// Page cache, in bytes; can be had back.
+    /// Page cache, in bytes; reclaimable.
     pub memory_cache: u64,
     /// Swapped out, in bytes.
     pub memory_swap: u64,
-    /// Processor time since the start, in nanoseconds.
+    /// CPU time since the start, in nanoseconds.
     pub cpu_ns: u64,
-    /// Processes and threads now.
+    /// Current processes and threads.
     pub pids: u64,
-    /// Processes killed for want of memory since the start.
+    /// Processes killed since the start because memory ran out.
     pub oom_kills: u64,
 }

@@ -25,7 +25,7 @@ use crate::{Exit, Handle, Network, Phase, Spec, Status};
 
 const LOST: &str = "The machine or the supervisor of this dyno was stopped.";
 
-/// What a driver hands to a shim.
+/// The input of a shim.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Order {
     pub spec: Spec,
@@ -34,7 +34,7 @@ pub(crate) struct Order {
     pub group: String,
 }
 
-/// What may be known of a dyno for as long as it is kept; no secrets.
+/// The description of a dyno, without secrets, kept until it is removed.
 #[derive(Serialize, Deserialize)]
 struct Record {
     name: String,
@@ -79,7 +79,7 @@ impl StateDir {
         self.path.join("shim.lock")
     }
 
-    /// Makes the directory and what a shim expects in it.
+    /// Creates the directory with the files that a shim expects.
     pub fn create(&self, order: &Order, now: DateTime<Utc>) -> io::Result<()> {
         let record = Record { name: order.spec.name.clone(), port: order.spec.port, started_at: now };
         self.write("dyno.json", &record)?;
@@ -94,7 +94,7 @@ impl StateDir {
         self.read("spec.json")?.ok_or_else(|| ErrorKind::NotFound.into())
     }
 
-    /// Takes the secrets off the disk; by this it is known that the command runs.
+    /// Removes the secrets from the disk, which marks that the command is running.
     pub fn forget_order(&self) -> io::Result<()> {
         match fs::remove_file(self.path.join("spec.json")) {
             Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
@@ -126,7 +126,7 @@ impl StateDir {
         fs::read_to_string(self.path.join("shim.pid")).ok()?.parse().ok()
     }
 
-    /// Takes the shim's lock; `None` while a shim (or another driver that starts one) has it.
+    /// Takes the shim's lock; `None` while a shim, or another driver that is starting one, holds it.
     pub fn try_lock(&self) -> io::Result<Option<File>> {
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.lock_path())?;
         // SAFETY: plain system call on a descriptor that is open.
@@ -139,7 +139,7 @@ impl StateDir {
         }
     }
 
-    /// Whether it was ordered and its command has not run yet.
+    /// Whether it is being started and its command is not running yet.
     pub fn is_ordered(&self) -> bool {
         self.path.join("spec.json").exists()
     }
@@ -159,7 +159,7 @@ impl StateDir {
         }))
     }
 
-    /// What became of the dyno; `None` if there is none here. Records that one was lost.
+    /// The state of the dyno; `None` if there is none here. Records a lost dyno as exited.
     pub fn status(&self, now: DateTime<Utc>) -> io::Result<Option<Status>> {
         let Some(handle) = self.handle()? else { return Ok(None) };
         let phase = self.phase(now)?;
@@ -194,7 +194,7 @@ impl StateDir {
         }
     }
 
-    /// Through a second file, so that whoever reads sees all of it or nothing.
+    /// Through a temporary file, so that readers see all of it or nothing.
     fn write(&self, name: &str, value: &impl Serialize) -> io::Result<()> {
         let temporary = self.path.join(format!("{name}.tmp"));
         let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;

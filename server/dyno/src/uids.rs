@@ -1,10 +1,9 @@
-//! Which user ids are Wharf's: the ranges of all its crates, so that none overlaps another.
+//! The user IDs of Wharf: the ranges of all its crates, which must not overlap.
 //!
-//! They lie where nobody else gives out ids: above what `useradd` reserves for users' containers
-//! (/etc/subuid, up to 600,100,000), what systemd gives to containers (up to 1,879,048,191) and
-//! what SSSD maps directories to (up to 2,000,200,000), and below systemd's foreign ids (from
-//! 2,147,352,576 on). They fit into a signed number of 32 bits, as the database keeps them. Each
-//! user has a group of the same number.
+//! They are outside all other allocations: above what `useradd` reserves for users' containers (/etc/subuid, up to
+//! 600,100,000), what systemd uses for containers (up to 1,879,048,191) and what SSSD maps directories to (up to
+//! 2,000,200,000), and below systemd's foreign IDs (from 2,147,352,576 on). They fit into a signed 32-bit number, as
+//! the database has it. Each user has a group with the same number.
 
 use std::fs;
 use std::ops::RangeInclusive;
@@ -18,8 +17,7 @@ pub const ROUTER: u32 = 0x7800_0000;
 /// Disposable workers that handle untrusted bytes.
 pub const WORKERS: RangeInclusive<u32> = 0x7800_0100..=0x7800_ffff;
 
-/// Apps: one user each, never given out again. The sequence `app_uids` of the database counts
-/// through them.
+/// Apps: one user each, never reused. The database's sequence `app_uids` counts through them.
 pub const APPS: RangeInclusive<u32> = 0x7801_0000..=0x7ffd_ffff;
 
 /// Whether a process of this user runs on the host.

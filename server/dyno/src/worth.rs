@@ -1,10 +1,9 @@
-//! Whom the kernel ends first when memory runs out.
+//! Which processes the kernel kills first when memory runs out.
 //!
-//! Tenants' processes go before ours that handle what they sent, and those before what everybody
-//! depends on. It is the kernel's `oom_score_adj`: thousandths of all memory that a process is counted
-//! as having more, or less, than it has.
+//! Tenants' processes come before ours that process their input, and those before what everybody depends on. This is
+//! the kernel's `oom_score_adj`: thousandths of all memory that are added to, or subtracted from, a process's usage.
 
-/// What a process is worth to the machine.
+/// The importance of a process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(i32)]
 pub enum Worth {
@@ -12,15 +11,15 @@ pub enum Worth {
     Shim = -900,
     /// The server, the router, the database.
     Platform = -500,
-    /// A worker: one request fails, and can be tried again.
+    /// A worker: one request fails, and can be retried.
     Worker = 200,
-    /// A dyno: there will be another one.
+    /// A dyno: it will be replaced.
     Dyno = 600,
 }
 
 impl Worth {
-    /// Says so of this process and those that it starts. Where root may not do that (it takes
-    /// `CAP_SYS_RESOURCE` to lower the number), it fails in silence.
+    /// Sets it for this process and its future children. Without the permission (lowering the number takes
+    /// `CAP_SYS_RESOURCE`), it does nothing.
     pub fn claim(self) {
         let _ = std::fs::write("/proc/self/oom_score_adj", (self as i32).to_string());
     }

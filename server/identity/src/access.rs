@@ -1,10 +1,9 @@
-//! Access: who may do what with which app, and what in which team. The one place that decides.
+//! Access control for apps and teams, in one place.
 //!
-//! An app's row is had only as an [`App`], and an [`App`] only from [`Actor::app`] or
-//! [`Actor::apps`], which want to know what is to be done with it: a route that does not ask
-//! cannot be written. What nobody told the asker of is 404; what is known but not allowed is a
-//! 403 that names the right that is missing. `PERMISSIONS.md` has the whole table, and a test
-//! that asks every route keeps it true.
+//! A route gets an app's row only as an [`App`], and an [`App`] only from [`Actor::app`] or [`Actor::apps`], which
+//! require the intended operation: a route that does not check access cannot be written. An app that the caller must
+//! not know about is 404; one that is visible but not accessible is a 403 that names the missing right.
+//! `PERMISSIONS.md` contains the whole table, and a test that calls every route keeps it up to date.
 
 use std::ops::Deref;
 
@@ -22,11 +21,11 @@ use crate::{
     rights::{Can, Rights, Role, seeing},
 };
 
-/// What `account` may do with `app`, given what ties them.
+/// The rights of `account` on `app`, given their relations.
 ///
-/// The owner and the team's admins may do everything, and so may who administers the platform.
-/// For everybody else what was given for this very app counts, be it more or less than the role
-/// says; and where nothing was given, the role, unless the app is locked.
+/// The owner, the team's admins and the platform's administrators have all rights. For everybody else, permissions on
+/// this app count, whether they are more or less than those of the role; without any, the role counts, unless the app
+/// is locked.
 fn of_app(account: &accounts::Row, app: &apps::Row, access: &Access) -> Rights {
     let role = access.team_role.as_deref().and_then(Role::parse);
     if account.admin || app.owner_id == Some(account.id) || role == Some(Role::Admin) {
@@ -39,14 +38,14 @@ fn of_app(account: &accounts::Row, app: &apps::Row, access: &Access) -> Rights {
     }
 }
 
-/// An app, and what the asker may do with it. There is no other way to an app's row for a route.
+/// An app, and the caller's rights on it. Routes have no other access to an app's row.
 #[derive(Clone)]
 pub struct App {
     row: apps::Row,
     rights: Rights,
-    /// Whether the asker has more, which the scope of the token leaves out.
+    /// Whether the caller has more rights, which the scope of the token excludes.
     is_narrowed: bool,
-    /// What the asker is in the app's team.
+    /// The caller's role in the app's team.
     role: Option<Role>,
 }
 
@@ -59,12 +58,12 @@ impl Deref for App {
 }
 
 impl App {
-    /// What the asker may do.
+    /// The caller's rights.
     pub fn rights(&self) -> Rights {
         self.rights
     }
 
-    /// An error when `rights` are more than the asker's own: nobody gives what they do not have.
+    /// Fails if `rights` exceed the caller's own: nobody can grant what they do not have.
     pub fn must_have(&self, rights: Rights) -> Result<()> {
         if self.rights.contains(rights) {
             return Ok(());
@@ -77,17 +76,17 @@ impl App {
         )))
     }
 
-    /// What the asker is in the team of the app.
+    /// The caller's role in the team of the app.
     pub fn role(&self) -> Option<Role> {
         self.role
     }
 
-    /// Whether the asker may do `can`.
+    /// Whether the caller has the right `can`.
     pub fn may(&self, can: Can) -> bool {
         self.rights.has(can)
     }
 
-    /// A sentence that names what is missing, unless the asker may do `can`.
+    /// Fails, naming the missing right, unless the caller has the right `can`.
     pub fn must(&self, can: Can) -> Result<()> {
         if self.may(can) {
             return Ok(());
@@ -106,18 +105,18 @@ impl App {
     }
 }
 
-/// What somebody wants to do in a team.
+/// An operation on a team.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InTeam {
     /// See its members and its apps.
     See,
-    /// Make apps in it, and bring apps to it.
+    /// Create apps in it, and transfer apps to it.
     Create,
     /// Members, roles, invitations, service accounts, its name.
     Administer,
 }
 
-/// A team, and what the asker is in it. As with [`App`], there is no other way.
+/// A team, and the caller's role in it. As with [`App`], routes have no other access.
 #[derive(Clone)]
 pub struct Team {
     row: teams::Row,
@@ -133,7 +132,7 @@ impl Deref for Team {
 }
 
 impl Team {
-    /// What the asker is, or counts as.
+    /// The caller's role, or its equivalent.
     pub fn role(&self) -> Role {
         self.role
     }
@@ -153,10 +152,9 @@ impl Team {
 }
 
 impl Actor {
-    /// The app called `name` (or with that id), if the asker may do `can` with it.
+    /// The app with this name or id, if the caller has the right `can` on it.
     ///
-    /// Answers 404 for an app that does not exist or may not be known of, and 403 for one that
-    /// may be seen.
+    /// Fails with 404 for an app that does not exist or is not visible, and with 403 for one that is visible.
     pub async fn app(&self, name: &str, can: Can) -> Result<App> {
         let db = self.base.db();
         let row = match name.parse::<Uuid>() {
@@ -173,8 +171,8 @@ impl Actor {
         Ok(app)
     }
 
-    /// Those of the apps that are looked for which the asker may know of. The database chooses them by the
-    /// same rule, so that no row is read in vain.
+    /// Those of the requested apps that are visible to the caller. The query applies the same rule, so that no row is
+    /// read in vain.
     pub async fn apps(&self, filter: &apps::Filter<'_>, range: &Range) -> Result<Page<App>> {
         let permissions = seeing();
         let page = apps::app_list(self.base.db(), &self.viewer(&permissions), filter, range).await?;
@@ -183,7 +181,7 @@ impl Actor {
         Ok(page)
     }
 
-    /// How the database knows the asker.
+    /// The caller, for queries.
     pub fn viewer<'a>(&self, permissions: &'a [&'a str]) -> apps::Viewer<'a> {
         apps::Viewer { account: self.account.id, admin: self.account.admin, permissions }
     }
@@ -195,9 +193,9 @@ impl Actor {
         App { row, rights, is_narrowed: rights != all, role: access.team_role.as_deref().and_then(Role::parse) }
     }
 
-    /// The team called `name` (or with that id), if the asker may do `can` in it.
+    /// The team with this name or id, if the caller can do `can` in it.
     ///
-    /// Answers 404 for a team that does not exist or that the asker is no member of.
+    /// Fails with 404 for a team that does not exist or that the caller is not a member of.
     pub async fn team(&self, name: &str, can: InTeam) -> Result<Team> {
         let found = store::teams::team_info(self.base.db(), name, self.account.id).await?;
         let team = found.and_then(|found| self.in_team(found)).ok_or_else(Error::no_team)?;
@@ -205,7 +203,7 @@ impl Actor {
         Ok(team)
     }
 
-    /// The teams that the asker is a member of; all, for who administers the platform.
+    /// The teams that the caller is a member of; for administrators of the platform, all.
     pub async fn teams(&self, range: &Range) -> Result<Page<Team>> {
         let (account, all) = (self.account.id, self.account.admin);
         let mut page = teams::team_list(self.base.db(), account, all, range).await?.map(|found| self.in_team(found));
@@ -219,12 +217,12 @@ impl Actor {
         Some(Team { row: found.team, role })
     }
 
-    /// An error unless the asker administers the platform.
+    /// Fails unless the caller is an administrator of the platform.
     pub fn must_administer(&self) -> Result<()> {
         if self.account.admin { Ok(()) } else { Err(Error::forbidden("Only a platform administrator can do this.")) }
     }
 
-    /// An error for a service account: what makes ways in, or teams, is for people.
+    /// Fails for a service account: only people create sign-in methods or teams.
     pub async fn must_be_a_person(&self) -> Result<()> {
         if store::service_accounts::service_account_exists(self.base.db(), self.account.id).await? {
             return Err(Error::forbidden(
@@ -235,13 +233,13 @@ impl Actor {
     }
 }
 
-/// Whether `account` may do `can` with the app with this id, now: for addresses that open
-/// without credentials, and for streams that are open already.
+/// Whether `account` now has the right `can` on the app with this id: for URLs that need no credentials, and for open
+/// streams.
 pub async fn still_may(base: &Base, account: Uuid, app: Uuid, can: Can) -> Result<bool> {
     Ok(app_for(base, account, app, can).await?.is_some())
 }
 
-/// As [`still_may`]: the app, if `account` may do `can` with it.
+/// As [`still_may`]: the app, if `account` has the right `can` on it.
 pub async fn app_for(base: &Base, account: Uuid, app: Uuid, can: Can) -> Result<Option<apps::Row>> {
     let db = base.db();
     let (Some(account), Some(app)) = (accounts::account_info(db, account).await?, apps::app_info(db, app).await?)

@@ -1,4 +1,4 @@
-//! Accounts: one's own, and the first one.
+//! Accounts: the caller's own, those of others for administrators, and the first one.
 
 use std::path::Path as FilePath;
 
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{actor::Actor, authorizations};
 
-/// Some clients ask for a domain with a dot in it.
+/// Some clients require a domain with a dot.
 const FIRST_ADMIN: &str = "admin@wharf.localhost";
 
 /// The account as its owner sees it.
@@ -68,13 +68,13 @@ pub async fn account_update(
     Ok(Json(shown(&row)))
 }
 
-/// `GET /users/{user}`: oneself only.
+/// `GET /users/{user}`: the caller only.
 pub async fn user_info(actor: Actor, Path(user): Path<String>) -> Result<Json<api::accounts::Account>> {
     is_self(&actor, &user)?;
     Ok(Json(shown(&actor.account)))
 }
 
-/// An error unless `user` (`~`, an id or an address) is the asker.
+/// Fails unless `user` (`~`, an id or an email address) is the caller.
 pub fn is_self(actor: &Actor, user: &str) -> Result<()> {
     let account = &actor.account;
     if user == "~" || user.eq_ignore_ascii_case(&account.email) || user == account.id.to_string() {
@@ -99,8 +99,7 @@ pub async fn user_list(State(base): State<Base>, actor: Actor, headers: HeaderMa
     Ok(pages::answer(&LIST, &range, page))
 }
 
-/// `PATCH /users/{user}`: whether anybody is let in with an account, and whether it administers the
-/// platform; by an administrator.
+/// `PATCH /users/{user}`: suspends an account, or changes its administrator rights; by an administrator.
 pub async fn user_update(
     State(base): State<Base>,
     actor: Actor,
@@ -127,13 +126,13 @@ pub async fn user_update(
     let changed = store::accounts::account_even_suspended(&mut *tx, row.id).await?.unwrap_or(row);
     tx.commit().await?;
     base.rights_changed();
-    base.wake_all();
+    base.wake_queues();
     Ok(Json(shown(&changed)))
 }
 
-/// Ends whatever lets somebody in with the account, both times: nothing of it comes back with the account, not even
-/// what was being made at the moment of its suspension. A suspension also cancels its builds and release phases, and
-/// those for apps that nobody else answers for.
+/// Revokes all credentials of the account, both when it is suspended and when it is restored: nothing comes back with
+/// it, not even what was being created at that moment. A suspension also cancels its builds and release phases, and
+/// those for apps without another responsible account.
 async fn suspend(tx: &mut Change, actor: &Actor, row: &Row, suspended: bool) -> Result<()> {
     store::accounts::account_suspend(&mut **tx, row.id, suspended.then(Utc::now)).await?;
     store::accounts::account_end_credentials(tx, row.id).await?;
@@ -161,7 +160,7 @@ async fn administer(tx: &mut Change, actor: &Actor, row: &Row, admin: bool) -> R
     actor.event(tx, events::New { action: "account.update", subject: &row.email, app: None, summary, data }).await
 }
 
-/// The account of this address or id, suspended or not. For administrators.
+/// The account with this email address or id, including suspended ones. For administrators.
 pub async fn find(base: &Base, user: &str) -> Result<Row> {
     let db = base.db();
     let row = match user.parse::<Uuid>() {
@@ -171,8 +170,8 @@ pub async fn find(base: &Base, user: &str) -> Result<Row> {
     row.ok_or_else(|| Error::not_found("user", "Couldn't find that user."))
 }
 
-/// Refuses what is no e-mail address of a person. Letters beyond ASCII are refused, too: some of them are the
-/// same as others to the database, or to people's eyes, and an address is who somebody is.
+/// Rejects invalid email addresses. Non-ASCII letters are invalid, too: some are equal to others for the database, or
+/// for people's eyes, and the address identifies an account.
 pub fn check_address(email: &str) -> Result<()> {
     // Names of service accounts and of teams look like addresses, and are nobody's.
     let ours = [".invalid", "@herokumanager.com"];
@@ -185,7 +184,7 @@ pub fn check_address(email: &str) -> Result<()> {
     Err(Error::invalid(format!("{email:?} is not an email address.")))
 }
 
-/// Makes the first administrator, and a token for it in `file`, unless they exist.
+/// Creates the first administrator, with a token in `file`, unless they exist.
 pub async fn first_admin(base: &Base, file: &FilePath) -> anyhow::Result<Row> {
     let (db, now) = (base.db(), Utc::now());
     let admin = match store::accounts::account_first_admin(db).await? {

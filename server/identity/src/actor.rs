@@ -1,4 +1,4 @@
-//! Who is asking. Every route begins here; what they may do is in `rights`.
+//! The caller of a request. Every route starts here; `rights` has what they can do.
 //!
 //! A handler that takes an [`Actor`] cannot be reached without credentials.
 
@@ -21,32 +21,32 @@ use uuid::Uuid;
 use crate::{
     request::{address, origin, same_origin, token},
     scopes::Reach,
-    session_cookies::{Planted, signed_in, touch},
+    session_cookies::{AmbiguousSession, signed_in, touch},
 };
 
-/// One page of the console: who it is for is found out with the first question that is asked for it, and goes for
-/// the others. Only requests in process can carry it.
+/// One page of the console: its first API request authenticates the visitor, also for the following ones. Only
+/// in-process requests can carry it.
 #[derive(Clone, Default)]
 pub struct Visit(Arc<OnceLock<(accounts::Row, Uuid)>>);
 
-/// Whoever asks.
+/// The authenticated caller.
 #[derive(Clone)]
 pub struct Actor {
     pub account: accounts::Row,
-    /// Who pays for what it takes of the machine: see `payers`.
+    /// Who is charged for the request: see `payers`.
     pub payer: Uuid,
     pub credential: Credential,
-    /// How far the credential reaches.
+    /// The scope of the credential.
     pub reach: Reach,
-    /// Where the request came from, as the router saw it.
+    /// The client's address, as the router saw it.
     pub address: Option<String>,
-    /// Scheme and host of the request, for addresses in the answer: `http://localhost:5000`.
+    /// Scheme and host of the request, for URLs in the response: `http://localhost:5000`.
     pub origin: String,
     pub base: Base,
 }
 
 impl Actor {
-    /// Somebody who has just signed in from `address`, and does nothing but that in this request.
+    /// An account that has just signed in from `address`, which is all that this request does.
     pub(crate) fn signed_in(base: &Base, account: accounts::Row, session: Uuid, address: Option<String>) -> Self {
         Self {
             payer: account.id,
@@ -59,12 +59,12 @@ impl Actor {
         }
     }
 
-    /// Writes into the audit log, with the change that it is of.
+    /// Adds an audit event to a change.
     pub async fn event(&self, tx: &mut Change, event: events::New<'_>) -> Result<()> {
         events::event_on_behalf(tx, &self.asker(), event).await
     }
 
-    /// Who asks, for what the platform does later.
+    /// The originator for later work of the platform.
     pub fn asker(&self) -> events::Asker {
         events::Asker {
             account: self.account.id,
@@ -110,22 +110,23 @@ where
     }
 }
 
-/// The path that was asked for, whatever router it went through.
+/// The requested path, whatever router it went through.
 fn path(parts: &Parts) -> &str {
     parts.extensions.get::<OriginalUri>().map_or(parts.uri.path(), |uri| uri.path())
 }
 
-/// Whether the token or session with this id still lets its bearer in.
+/// Whether the token or session with this id is still valid.
 pub async fn credential_exists(base: &Base, id: Uuid) -> Result<bool> {
     let (db, now) = (base.db(), Utc::now());
     Ok(store::authorizations::authorization_exists(db, id, now).await?
         || store::sessions::session_exists(db, id, now).await?)
 }
 
-/// What changes without anybody saying so is looked at this often.
+/// The polling interval for changes without a notification.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// For how long a token or session lasts: until it is looked at again, or until it expires, which nobody says.
+/// How long a token or session is assumed to be valid: until the next check, or until it expires, which causes no
+/// notification.
 pub async fn credential_lasts(base: &Base, credential: Option<Uuid>) -> Duration {
     let Some(id) = credential else { return AGAIN };
     let (db, now) = (base.db(), Utc::now());
@@ -138,8 +139,8 @@ pub async fn credential_lasts(base: &Base, credential: Option<Uuid>) -> Duration
     left.map_or(AGAIN, |left| left.min(AGAIN))
 }
 
-/// Whom a token speaks for. Whoever guesses is told to wait, and nobody else is: a token is too long to be guessed,
-/// so that one which is right is let in, whatever others behind the same address do.
+/// The account of a token. Guessing leads to a lockout, but not for valid tokens from the same address: a token is too
+/// long to be guessed.
 async fn by_token(base: &Base, token: &str, address: Option<String>) -> Result<(Asker, Credential, Reach)> {
     let (db, now, limits) = (base.db(), Utc::now(), base.rate_limits());
     let from = address.as_deref().unwrap_or("an unknown address");
@@ -160,11 +161,11 @@ async fn by_token(base: &Base, token: &str, address: Option<String>) -> Result<(
     Ok((asker, Credential::Token(found.id), Reach::token(&found)))
 }
 
-/// So many wrong tokens from one address are mistakes.
+/// This many wrong tokens from one address are free.
 const FREE_TOKENS: u32 = 30;
 
 async fn by_session(base: &Base, parts: &Parts) -> Result<(accounts::Row, Credential)> {
-    if parts.extensions.get::<Planted>().is_some() {
+    if parts.extensions.get::<AmbiguousSession>().is_some() {
         refused(base, parts, "cookie", "a request with two session cookies, one of them set by another site").await?;
         return Err(Error::forbidden(
             "Your browser sent two session cookies, so another site has set one for this domain. Close the browser, or \
@@ -196,7 +197,7 @@ async fn by_session(base: &Base, parts: &Parts) -> Result<(accounts::Row, Creden
     Ok((account, Credential::Session(id)))
 }
 
-/// Notes an attack on whoever has the browser, once an hour for an address: many would fill the log.
+/// Records an attack on the user of a browser, once an hour per address, so that the log does not fill up.
 async fn refused(base: &Base, parts: &Parts, reason: &str, what: &str) -> Result<()> {
     let address = address(&parts.headers);
     let from = address.as_deref().unwrap_or("an unknown address");

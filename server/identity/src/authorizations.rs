@@ -1,4 +1,4 @@
-//! Authorizations: API tokens. A token is shown once, when it is made.
+//! Authorizations: API tokens. A token is shown once, when it is created.
 
 use axum::{
     Json,
@@ -44,12 +44,12 @@ pub fn make(
     (row, token)
 }
 
-/// What listings show: ten asterisks between the ends, as clients expect.
+/// The masked form in lists: ten asterisks between the ends, as clients expect.
 fn hint(token: &str) -> String {
     format!("{}**********{}", &token[..9], &token[token.len() - 3..])
 }
 
-/// Whom the asker's own tokens speak for.
+/// The owner of the caller's own tokens.
 fn oneself(actor: &Actor) -> api::authorizations::AuthorizationUser {
     api::authorizations::AuthorizationUser {
         id: actor.account.id,
@@ -58,7 +58,7 @@ fn oneself(actor: &Actor) -> api::authorizations::AuthorizationUser {
     }
 }
 
-/// The token of `user` as it goes over the wire; whole only when it was just made.
+/// The token of `user` as it is sent; complete only when it was just created.
 pub fn shown(
     row: Row,
     user: api::authorizations::AuthorizationUser,
@@ -99,12 +99,12 @@ async fn find(base: &Base, actor: &Actor, id: &str) -> Result<Listed> {
     found.ok_or_else(missing)
 }
 
-/// Tokens that work, of one account. Those that clients have are not among them: of those, the oldest makes room.
+/// Valid tokens per account, without those of OAuth clients, of which the oldest is replaced.
 const MOST: i64 = 100;
-/// As many more can be made by a person in a browser, whatever programs have made: `wharf login` wants one.
+/// In a browser, a person can create this many more, whatever programs have created: `wharf login` needs one.
 const RESERVE: i64 = 10;
 
-/// An error when `account` has as many tokens as it may have. The caller writes the next one in the same transaction.
+/// Fails if `account` has the maximum number of tokens. The caller inserts the next one in the same transaction.
 pub async fn admit(tx: &mut sqlx::PgConnection, account: Uuid, actor: &Actor) -> Result<()> {
     let most = match actor.credential {
         Credential::Token(_) => MOST,
@@ -121,7 +121,7 @@ pub async fn admit(tx: &mut sqlx::PgConnection, account: Uuid, actor: &Actor) ->
     )))
 }
 
-/// A token that a browser asks for without a word about its end; programs expect that theirs have none.
+/// The default validity of a token created in a browser; programs expect that theirs do not expire.
 const OF_A_BROWSER: Duration = Duration::days(90);
 
 /// `POST /oauth/authorizations`
@@ -151,10 +151,10 @@ fn check_description(description: &str) -> Result<()> {
     }
 }
 
-/// A new token of `account` as the asker asks for it, and its row; nothing is written.
+/// A new token of `account` as requested, and its row; nothing is written.
 ///
-/// It is no better than what it is made with: no wider, and, made with a token that ends by itself, it ends no later
-/// and goes with that one.
+/// It can do no more than the credential that creates it: its scope is not wider, and if that is an expiring token, it
+/// expires with it at the latest and is deleted with it.
 pub fn asked_for(
     create: api::authorizations::AuthorizationCreate,
     account: Uuid,
@@ -174,7 +174,7 @@ pub fn asked_for(
     Ok((Row { parent_id, ..row }, token))
 }
 
-/// When a token ends that was asked to end at `wanted`: when the asker's own does, if nothing was asked for.
+/// The expiry of a token for which `wanted` was requested: that of the caller's credential, if nothing was requested.
 fn ends(wanted: Option<DateTime<Utc>>, actor: &Actor) -> Result<Option<DateTime<Utc>>> {
     match (wanted, actor.reach.until) {
         (Some(wanted), Some(own)) if wanted > own => Err(Error::forbidden(format!(
@@ -185,8 +185,8 @@ fn ends(wanted: Option<DateTime<Utc>>, actor: &Actor) -> Result<Option<DateTime<
     }
 }
 
-/// Refuses that a token takes hold of a better one. One that ends by itself has a hold of what it made, a program's of
-/// itself alone.
+/// Rejects access of a token to a more powerful one. An expiring token has access to those it created, an OAuth
+/// client's only to itself.
 pub fn must_be_no_better(row: &Row, actor: &Actor) -> Result<()> {
     let Credential::Token(own) = actor.credential else { return Ok(()) };
     let is_child = row.parent_id == Some(own);
@@ -199,7 +199,7 @@ pub fn must_be_no_better(row: &Row, actor: &Actor) -> Result<()> {
     }
 }
 
-/// One of the asker's authorizations, and the client that has it.
+/// One of the caller's authorizations, and the client that has it.
 fn with_client(listed: Listed, actor: &Actor) -> api::authorizations::Authorization {
     let Listed { row, client_id, client_name, client_redirect_uri } = listed;
     let client =

@@ -19,7 +19,7 @@ use crate::{actor::Actor, rights::Can};
 pub struct ListQuery {
     before: Option<i64>,
     max: Option<i64>,
-    /// Without those that only say that what was begun before went well.
+    /// Without events that only report the success of an earlier one.
     #[serde(default)]
     news: bool,
 }
@@ -36,7 +36,7 @@ pub async fn event_list_all(
     Ok(Json(rows.into_iter().map(shown).collect()))
 }
 
-/// `GET /events/export`: all that is looked for, newest first, a line of JSON each.
+/// `GET /events/export`: all matching events, newest first, as JSON lines.
 pub async fn event_export(
     State(base): State<Base>,
     actor: Actor,
@@ -86,7 +86,7 @@ async fn filter(actor: &Actor, query: EventQuery) -> Result<Filter> {
     })
 }
 
-/// A time, or the beginning of a day and so many days later.
+/// A time, or the start of a day plus some days.
 fn time(text: &str, days: u64) -> Result<DateTime<Utc>> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(time.to_utc());
@@ -113,7 +113,7 @@ pub async fn event_list(
     Ok(Json(rows.into_iter().map(|row| shown_to(&actor, row)).collect()))
 }
 
-/// With what others ask, and from where, is for administrators of the platform alone.
+/// Credentials and addresses of others are for administrators of the platform only.
 fn shown_to(actor: &Actor, row: Row) -> Event {
     let is_theirs = actor.account.admin || row.actor_id == Some(actor.account.id);
     let event = shown(row);

@@ -1,7 +1,7 @@
-//! Identities: the accounts at providers that sign one's own account in.
+//! Identities: accounts at providers that sign in to an account here.
 //!
-//! A provider is believed about who has an address; whose an account is, that already has a way in, its owner says,
-//! here and in a browser that is signed in, or an administrator, who unlinks what there was.
+//! A provider is trusted about the owner of an address. For an account that already has a sign-in method, its owner
+//! decides, here and in a signed-in browser, or an administrator, who unlinks the existing one.
 
 use axum::{
     Json,
@@ -42,7 +42,7 @@ pub async fn identity_list(State(base): State<Base>, actor: Actor, headers: Head
     Ok(pages::answer(&LIST, &range, page.map(shown)))
 }
 
-/// `DELETE /account/identities/{identity}`: what its provider's rules gave goes with it, and so do other sessions.
+/// `DELETE /account/identities/{identity}`: revokes what its provider's rules granted, and ends other sessions.
 pub async fn identity_delete(
     State(base): State<Base>,
     actor: Actor,
@@ -66,8 +66,8 @@ pub async fn user_identity_list(
     Ok(pages::answer(&LIST, &range, page.map(shown)))
 }
 
-/// `DELETE /users/{user}/identities/{identity}`: by an administrator. Whoever has the address at a provider that
-/// is believed about it signs in with the account then, once nothing else does.
+/// `DELETE /users/{user}/identities/{identity}`: by an administrator. Once the account has no sign-in method left,
+/// whoever has its address at a trusted provider can sign in to it.
 pub async fn user_identity_delete(
     State(base): State<Base>,
     actor: Actor,
@@ -127,7 +127,7 @@ pub async fn identity_proposal_list(
     Ok(Json(shown.collect()))
 }
 
-/// Takes the asker's proposal with this id, which is over then.
+/// Removes and returns the caller's proposal with this id.
 async fn take(actor: &Actor, tx: &mut sqlx::PgConnection, id: &str) -> Result<store::identities::Proposed> {
     let gone = || {
         Error::not_found(
@@ -143,8 +143,8 @@ async fn take(actor: &Actor, tx: &mut sqlx::PgConnection, id: &str) -> Result<st
     }
 }
 
-/// `POST /account/identity-proposals/{proposal}/accept`: links it. In a browser only: no token makes a way in that
-/// outlives it.
+/// `POST /account/identity-proposals/{proposal}/accept`: links it. In a browser only: a token cannot create a sign-in
+/// method that outlives it.
 pub async fn identity_proposal_accept(
     State(base): State<Base>,
     actor: Actor,

@@ -1,7 +1,7 @@
-//! The invitation policy: who may bring new people to the platform, and what becomes of whom nobody wants any more.
+//! The invitation policy: who can add new people to the platform, and when their accounts are removed again.
 //!
-//! Whoever adds a member, a collaborator or an invitation by an address that has no account makes one. It lets
-//! nobody in until somebody proves to have the address, and until then it is there by invitation alone: it goes
+//! Adding a member, a collaborator or an invitation with an email address without an account creates one. It cannot be
+//! used until somebody proves to own the address; until then it exists because of the invitations alone, and is removed
 //! with the last of them.
 
 use axum::{Json, extract::State};
@@ -22,12 +22,12 @@ fn shown(row: store::invitation_policy::Row) -> InvitationPolicy {
     InvitationPolicy { who: row.who, domains: row.domains }
 }
 
-/// `GET /invitation-policy`: for everybody, because it says whom they can add.
+/// `GET /invitation-policy`: for everybody, since it determines whom they can add.
 pub async fn invitation_policy_info(State(base): State<Base>, _: Actor) -> Result<Json<InvitationPolicy>> {
     Ok(Json(shown(store::invitation_policy::invitation_policy_info(base.db()).await?)))
 }
 
-/// `PATCH /invitation-policy`: what was made under another policy stays.
+/// `PATCH /invitation-policy`: does not affect existing accounts.
 pub async fn invitation_policy_update(
     State(base): State<Base>,
     actor: Actor,
@@ -61,9 +61,9 @@ pub async fn invitation_policy_update(
     Ok(Json(shown(row)))
 }
 
-/// The account of this address or id, for whoever lets somebody in by it, into `team` if it is one. An address
-/// without an account gets one, if the policy allows that; so does not everybody who exists by somebody else's
-/// invitation alone, who would then stay by this one.
+/// The account with this email address or id, for granting it access, to `team` if given. An address without an account
+/// gets one, if the policy allows that. An account that only exists because of somebody else's invitation counts as a
+/// new one, since it would stay because of this one.
 pub async fn bring(tx: &mut Change, actor: &Actor, team: Option<Uuid>, user: &str) -> Result<Row> {
     let user = user.trim();
     let found = match user.parse::<Uuid>() {
@@ -114,7 +114,7 @@ async fn make(tx: &mut Change, actor: &Actor, email: &str) -> Result<Row> {
     Ok(found)
 }
 
-/// An error unless the asker may bring somebody who has this address, into `team` if it is one.
+/// Fails unless the caller can add a person with this address, to `team` if given.
 async fn may_bring(actor: &Actor, team: Option<Uuid>, email: &str) -> Result<()> {
     if actor.account.admin {
         return Ok(());
@@ -141,7 +141,7 @@ async fn may_bring(actor: &Actor, team: Option<Uuid>, email: &str) -> Result<()>
     )))
 }
 
-/// Whether the asker is an admin of `team`, and it was allowed to invite.
+/// Whether the caller is an admin of `team`, and it can invite.
 async fn invites(actor: &Actor, team: Option<Uuid>) -> bool {
     let Some(team) = team else { return false };
     actor.team(&team.to_string(), InTeam::Administer).await.is_ok_and(|team| team.invites)
@@ -155,14 +155,13 @@ fn gone(row: &Row) -> events::New<'_> {
     events::New { action: "account.delete", subject: &row.email, app: None, summary, data }
 }
 
-/// Locks an account that may have to go, or be kept, by what follows: before the team, and before rows of either.
-/// Whoever brings somebody has done so, too, and nobody waits for another who waits for them. False when it is gone:
-/// somebody else was quicker.
+/// Locks an account that the following may remove or keep: before the team, and before rows of either. Everybody uses
+/// this order, so nobody deadlocks. `false` if it has been removed meanwhile.
 pub async fn hold(tx: &mut sqlx::PgConnection, account: Uuid) -> Result<bool> {
     Ok(store::accounts::account_is_invited(tx, account).await?.is_some())
 }
 
-/// Removes the account of somebody who never came, if what the asker took back was the last invitation.
+/// Removes an account that was never used, if the caller has revoked its last invitation.
 pub async fn let_go(tx: &mut Change, actor: &Actor, account: Uuid) -> Result<()> {
     let Some(row) = store::accounts::account_even_suspended(&mut **tx, account).await? else { return Ok(()) };
     if store::accounts::account_delete_uninvited(tx, account, Utc::now()).await? {
@@ -171,7 +170,7 @@ pub async fn let_go(tx: &mut Change, actor: &Actor, account: Uuid) -> Result<()>
     Ok(())
 }
 
-/// Removes the account of somebody who never came, if no invitation stands any more. Returns whether it did.
+/// Removes an account that was never used, if it has no invitations left. Returns whether it did.
 pub async fn expire(tx: &mut Change, row: &Row) -> Result<bool> {
     let is_gone = store::accounts::account_delete_uninvited(tx, row.id, Utc::now()).await?;
     if is_gone {
@@ -180,7 +179,7 @@ pub async fn expire(tx: &mut Change, row: &Row) -> Result<bool> {
     Ok(is_gone)
 }
 
-/// Removes the accounts of all whose invitation is over.
+/// Removes all accounts that were never used and whose invitations have expired.
 pub async fn sweep(base: &Base) -> Result<()> {
     for row in store::accounts::account_list_uninvited(base.db(), Utc::now()).await? {
         let mut tx = base.change().await?;

@@ -1,11 +1,12 @@
-//! Who asks, and what they may: accounts, ways in, sessions, tokens, teams, rights.
+//! Accounts and permissions: sign-in, sessions, tokens, teams, quotas.
 //!
-//! Nothing here knows of builds, releases or dynos. An app is known as what rights are about.
+//! Nothing here knows about builds, releases or dynos. An app is known as the subject of permissions.
 
 mod access;
 pub mod accounts;
 mod actor;
 pub mod authorizations;
+mod cookie_guard;
 pub mod events;
 mod handle;
 mod identities;
@@ -14,7 +15,6 @@ pub mod invitation_policy;
 mod oauth_clients;
 mod passwords;
 pub mod payers;
-mod planted;
 pub mod quotas;
 mod rate_limits;
 mod request;
@@ -37,8 +37,8 @@ pub use base::credential::Credential;
 pub use crate::{
     access::{App, InTeam, Team, app_for, still_may},
     actor::{Actor, Visit, credential_exists, credential_lasts},
+    cookie_guard::{CookieCheck, CookieGuard},
     handle::Identity,
-    planted::{CookieGuard, Precaution},
     retention::forget_old,
     rights::{Can, Rights, Role},
     routes::{open_routes, routes, with_sessions},

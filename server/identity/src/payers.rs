@@ -1,17 +1,17 @@
-//! Payers: whom the turns and places of the machine are charged to.
+//! Payers: who is charged for slots and turns.
 //!
-//! Whoever makes teams and service accounts makes no more of the machine with them: what is asked for by a service
-//! account, and what is done for an app of a team, is charged to the person behind. The store says who that is.
+//! Creating teams and service accounts does not increase anybody's share of the machine: requests of a service account,
+//! and work for an app of a team, are charged to the person behind it. The store determines that person.
 
 use base::{Base, Error, Result};
 use uuid::Uuid;
 
-/// Who pays for what an account asks for.
+/// Who is charged for the requests of an account.
 pub async fn of_account(base: &Base, account: Uuid) -> Result<Uuid> {
     store::payers::payer_of_account(base.db(), account).await?.ok_or_else(Error::unauthorized)
 }
 
-/// Who pays for what is done for an app.
+/// Who is charged for work for an app.
 pub async fn of_app(base: &Base, app: Uuid) -> Result<Uuid> {
     store::payers::payer_of_app(base.db(), app).await?.ok_or_else(Error::no_app)
 }

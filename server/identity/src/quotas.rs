@@ -1,8 +1,9 @@
-//! Quotas: how much an account or a team may have. Looked at in the transaction that takes more, one at a time.
+//! Quotas of accounts and teams, checked in the transaction that uses them, one at a time.
 //!
-//! What counts is whose app it is, not who asks; teams count for who made them, whoever has them now, and service
-//! accounts for their team, so that the number of owners that one person makes is bounded, too. The platform's
-//! administrators have none on what is their own: they could give themselves more. Numbers are the operator's: for one account or team, or for all.
+//! The owner of an app is charged, not the caller. Teams count for their creator, and service accounts for their team,
+//! so that the number of owners that one person can create is bounded, too. The platform's administrators have no
+//! quotas on their own resources: they could raise them anyway. The operator sets the limits, for one account or team,
+//! or for all.
 
 use axum::{
     Json,
@@ -16,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{access::InTeam, accounts, actor::Actor};
 
-/// What is counted.
+/// A limited resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quota {
     Apps,
@@ -45,7 +46,7 @@ impl Quota {
         Self::ALL.into_iter().find(|quota| quota.about().0 == name)
     }
 
-    /// Whether an owner can have any of it: teams are made by accounts, service accounts are a team's.
+    /// Whether it applies to an owner: teams belong to accounts, service accounts to teams.
     fn concerns(self, owner: Owner) -> bool {
         match self {
             Self::Teams => owner.team.is_none(),
@@ -54,7 +55,7 @@ impl Quota {
         }
     }
 
-    /// Its name, what it counts, and how much when the operator says nothing.
+    /// Its name, what it counts, and its default.
     fn about(self) -> (&'static str, &'static str, i64) {
         match self {
             Self::Apps => ("apps", "apps", 100),
@@ -81,7 +82,7 @@ impl Quota {
         }
     }
 
-    /// How much is allowed, and whether that is the owner's own; nothing when there is no bound.
+    /// The limit, and whether it is the owner's own; `None` without one.
     fn most(self, set: &[Row], is_exempt: bool) -> (Option<i64>, bool) {
         let (name, _, usual) = self.about();
         let find = |is_own: bool| set.iter().find(|row| row.kind == name && row.is_own == is_own).map(|row| row.most);
@@ -93,18 +94,18 @@ impl Quota {
     }
 }
 
-/// A person's, or a team's.
+/// The owner: a person or a team.
 pub fn owner(account: Option<Uuid>, team: Option<Uuid>) -> Owner {
     Owner { account, team }
 }
 
-/// An error when `owner` would have more of `quota` than it may with `more`. Whoever comes second waits for the
-/// first to commit. With 0 it looks at what the transaction has already written.
+/// Fails if `more` exceeds the quota of `owner`. Concurrent calls wait for the first one to commit. With 0, it checks
+/// what the transaction has already written.
 pub async fn admit(tx: &mut PgConnection, owner: Owner, quota: Quota, more: i64) -> Result<()> {
     left(tx, owner, quota, more).await.map(drop)
 }
 
-/// As [`admit`]; says how much more there may be besides what is there now. Nothing when there is no bound.
+/// As [`admit`]; returns how much is left. `None` without a limit.
 async fn left(tx: &mut PgConnection, owner: Owner, quota: Quota, more: i64) -> Result<Option<i64>> {
     store::quotas::quota_lock(&mut *tx, owner).await?;
     let (set, is_exempt) = (store::quotas::quota_list(&mut *tx, owner).await?, is_exempt(&mut *tx, owner).await?);
@@ -126,14 +127,14 @@ async fn left(tx: &mut PgConnection, owner: Owner, quota: Quota, more: i64) -> R
     )))
 }
 
-/// How much more of `quota` the owner of an app may have, and who that is; nothing when there is no bound. As
-/// [`admit`], it waits for others who take some, and when there is none left it is the same error.
+/// The owner of an app, and how much of `quota` is left for it; `None` without a limit. Like [`admit`], it waits for
+/// concurrent calls, and fails if nothing is left.
 pub async fn left_for_app(tx: &mut PgConnection, app: Uuid, quota: Quota) -> Result<(Owner, Option<i64>)> {
     let Some(owner) = store::quotas::quota_owner(&mut *tx, app).await? else { return Ok((Owner::default(), None)) };
     Ok((owner, left(tx, owner, quota, 1).await?))
 }
 
-/// An error when `owner` has more of anything that an app brings with it: after it was given one.
+/// Fails if `owner` exceeds any quota after an app was transferred to it.
 pub async fn admit_all(tx: &mut PgConnection, owner: Owner) -> Result<()> {
     for quota in [Quota::Apps, Quota::Dynos, Quota::Memory, Quota::Repositories] {
         admit(tx, owner, quota, 0).await?;
@@ -171,7 +172,7 @@ async fn shown(base: &Base, owner: Owner) -> Result<Json<Vec<api::quotas::Quota>
     Ok(Json(all.collect()))
 }
 
-/// `GET /quotas`: those of the platform, which hold for all that have none of their own.
+/// `GET /quotas`: the platform's defaults.
 pub async fn quota_list(State(base): State<Base>, actor: Actor) -> Result<Json<Vec<api::quotas::Quota>>> {
     actor.must_administer()?;
     shown(&base, Owner::default()).await
@@ -187,7 +188,7 @@ pub async fn quota_update(
     save(&base, &actor, Owner::default(), "the platform", update).await
 }
 
-/// `GET /users/{user}/quotas`: one's own, or by an administrator.
+/// `GET /users/{user}/quotas`: the caller's own, or by an administrator.
 pub async fn quota_list_of_user(
     State(base): State<Base>,
     actor: Actor,
@@ -235,7 +236,7 @@ pub async fn quota_update_of_team(
     save(&base, &actor, owner(None, Some(team.id)), &format!("the team {}", team.name), update).await
 }
 
-/// An `api::quotas::QuotaUpdate` that is read once it is known who asks.
+/// An `api::quotas::QuotaUpdate` that is parsed after the caller is authenticated.
 type Asked = std::collections::BTreeMap<String, serde_json::Value>;
 
 async fn save(
@@ -263,11 +264,11 @@ async fn save(
         }
         store::quotas::quota_save(&mut tx, Uuid::now_v7(), owner, name, *most, Utc::now()).await?;
     }
-    let said = |(name, most): (&String, &Option<i64>)| match most {
+    let described = |(name, most): (&String, &Option<i64>)| match most {
         Some(most) => format!("{name} {most}"),
         None => format!("{name} to the default"),
     };
-    let list = update.iter().map(said).collect::<Vec<_>>().join(", ");
+    let list = update.iter().map(described).collect::<Vec<_>>().join(", ");
     let (summary, data) = (format!("Set quotas of {whose}: {list}."), serde_json::json!({ "quotas": update }));
     actor.event(&mut tx, events::New { action: "quota.update", subject: whose, app: None, summary, data }).await?;
     tx.commit().await?;

@@ -1,4 +1,4 @@
-//! How many requests the asker has left.
+//! The remaining requests of the caller.
 
 use axum::Json;
 use base::Result;

@@ -1,10 +1,10 @@
-//! What the headers of a request say of who asks, and from where.
+//! The client's address, token and origin in a request's headers.
 
 use axum::http::{HeaderMap, header};
 use base::Base;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-/// Whether `Origin` is the host that is asked.
+/// Whether `Origin` is the requested host.
 pub fn same_origin(headers: &HeaderMap) -> bool {
     let origin = headers.get(header::ORIGIN).and_then(|v| v.to_str().ok());
     let host = headers.get(header::HOST).and_then(|v| v.to_str().ok());

@@ -1,11 +1,11 @@
-//! Retention: what has ended is removed.
+//! Retention: expired rows are deleted.
 
 use base::Base;
 use chrono::{DateTime, Duration, Utc};
 
 use crate::{invitation_policy, passwords};
 
-/// Removes sessions, sign-ins, passwords and codes that have ended. Returns what could not be removed.
+/// Deletes expired sessions, sign-ins, passwords and codes. Returns what could not be deleted.
 pub async fn forget_old(base: &Base, now: DateTime<Utc>) -> anyhow::Result<Vec<String>> {
     let db = base.db();
     store::sessions::session_sweep(db, now).await?;

@@ -1,11 +1,11 @@
-//! Rights: what can be done with an app, the permissions that hold them, and what a role in a team is worth.
+//! Rights on apps, the permissions that include them, and the rights of team roles.
 
-/// What somebody wants to do with an app.
+/// An operation on an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Can {
     /// See that it exists, its releases, dynos, measurements and activity.
     View,
-    /// Read its log and what its builds print.
+    /// Read its log and its build output.
     Logs,
     /// Read the values of its config vars.
     Config,
@@ -15,18 +15,18 @@ pub enum Can {
     Scale,
     /// Maintenance mode, log drains, features.
     Operate,
-    /// Let others in, and say what they may.
+    /// Grant access to others.
     Access,
-    /// Rename, lock, give away, destroy.
+    /// Rename, lock, transfer, destroy.
     Manage,
 }
 
 impl Can {
-    /// All of them, the harmless ones first.
+    /// All of them, from the least to the most powerful.
     pub const ALL: [Self; 8] =
         [Self::View, Self::Logs, Self::Config, Self::Deploy, Self::Scale, Self::Operate, Self::Access, Self::Manage];
 
-    /// `view`, `logs`, …: how answers name it.
+    /// `view`, `logs`, …: the name in responses.
     pub fn name(self) -> &'static str {
         match self {
             Self::View => "view",
@@ -41,8 +41,8 @@ impl Can {
     }
 }
 
-/// What can be given to a collaborator: its name, what it says, and the rights in it. The first
-/// four are Heroku's; the others are parts of them, for those who want to give less.
+/// The permissions of collaborators: name, description and rights. The first four are Heroku's; the others are parts of
+/// them, for finer control.
 pub const PERMISSIONS: [(&str, &str, &[Can]); 10] = [
     ("view", "See the app, its releases, dynos and measurements, and read its log.", &[Can::View, Can::Logs]),
     (
@@ -72,14 +72,14 @@ impl Rights {
     /// Every right.
     pub const ALL: Self = Self((1 << Can::ALL.len()) - 1);
 
-    /// Those that show something, and neither change it nor give its code away.
+    /// Read-only rights, without the code.
     pub const TO_SEE: Self = Self(1 << Can::View as u16 | 1 << Can::Logs as u16 | 1 << Can::Config as u16);
 
     fn of(rights: &[Can]) -> Self {
         Self(rights.iter().fold(0, |all, can| all | 1 << *can as u16))
     }
 
-    /// The rights in permissions. An unknown one holds none.
+    /// The rights of permissions. An unknown permission has none.
     pub fn of_permissions<S: AsRef<str>>(permissions: &[S]) -> Self {
         let known = permissions.iter().filter_map(|p| PERMISSIONS.iter().find(|(name, ..)| *name == p.as_ref()));
         Self(known.fold(0, |all, (_, _, rights)| all | Self::of(rights).0))
@@ -95,12 +95,12 @@ impl Rights {
         self.0 & others.0 == others.0
     }
 
-    /// All but this one.
+    /// All except this one.
     pub fn without(self, can: Can) -> Self {
         Self(self.0 & !Self::of(&[can]).0)
     }
 
-    /// What is in both.
+    /// The intersection.
     pub fn and(self, others: Self) -> Self {
         Self(self.0 & others.0)
     }
@@ -111,7 +111,7 @@ impl Rights {
     }
 }
 
-/// What an account is in a team.
+/// A role in a team.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Admin,
@@ -134,7 +134,7 @@ impl Role {
         }
     }
 
-    /// What the role alone lets one do with an app of the team.
+    /// The rights of the role on the apps of the team.
     pub fn rights(self, locked: bool) -> Rights {
         match self {
             Self::Member | Self::Viewer if locked => Rights::default(),
@@ -142,7 +142,7 @@ impl Role {
         }
     }
 
-    /// The same in Heroku's words, for an app that is not locked.
+    /// The same as Heroku's permissions, for an app that is not locked.
     pub fn permissions(self) -> &'static [&'static str] {
         match self {
             Self::Admin => &["view", "deploy", "operate", "manage"],
@@ -152,7 +152,7 @@ impl Role {
     }
 }
 
-/// The permissions with which one sees an app.
+/// The permissions that make an app visible.
 pub fn seeing() -> Vec<&'static str> {
     PERMISSIONS.iter().filter(|(_, _, rights)| rights.contains(&Can::View)).map(|(name, ..)| *name).collect()
 }

@@ -12,7 +12,7 @@ use crate::{
     team_invitations, team_members, teams,
 };
 
-/// What whoever has credentials may ask.
+/// The routes that need credentials.
 pub fn routes() -> Routes<Identity> {
     account_routes().merge(platform_routes()).merge(team_routes())
 }
@@ -176,7 +176,7 @@ fn team_routes() -> Routes<Identity> {
         )
 }
 
-/// What is open to whoever has no credentials yet.
+/// The routes that need no credentials.
 pub fn open_routes() -> Routes<Identity> {
     Routes::default()
         .route("/login/oauth/{provider}", get(Needs::Nothing, sign_in::sign_in_start))
@@ -191,9 +191,9 @@ pub fn open_routes() -> Routes<Identity> {
         .route("/logout", post(Needs::Nothing, sessions::sign_out))
 }
 
-/// Puts the reading of session cookies before everything that `router` answers.
+/// Adds session cookies to `router`.
 pub fn with_sessions<S: Clone + Send + Sync + 'static>(router: Router<S>, base: &Base) -> Router<S> {
     router
         .layer(session_cookies::layer(base))
-        .layer(middleware::from_fn_with_state(base.clone(), session_cookies::without_planted))
+        .layer(middleware::from_fn_with_state(base.clone(), session_cookies::ignore_ambiguous))
 }

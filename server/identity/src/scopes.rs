@@ -1,11 +1,11 @@
-//! Scopes: how far a token reaches.
+//! Scopes of tokens.
 
 use base::{Error, Result, routes::Needs};
 use chrono::{DateTime, Utc};
 
 use crate::rights::{Can, Rights};
 
-/// A scope, as Heroku names them (devcenter "OAuth", scopes).
+/// A scope, with Heroku's names (devcenter "OAuth", scopes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Global,
@@ -45,7 +45,7 @@ impl Scope {
     }
 }
 
-/// Refuses scopes that do not exist.
+/// Rejects unknown scopes.
 pub fn check(scope: &[String]) -> Result<()> {
     match scope.iter().find(|name| Scope::parse(name).is_none()) {
         None => Ok(()),
@@ -56,24 +56,24 @@ pub fn check(scope: &[String]) -> Result<()> {
     }
 }
 
-/// How far what somebody proved themselves with reaches.
+/// What a credential can be used for.
 #[derive(Clone, Debug)]
 pub struct Reach {
-    /// Of a token; a session has none.
+    /// The scopes of a token; `None` for a session.
     scope: Option<Vec<String>>,
-    /// When it ends by itself, for a token that does.
+    /// The expiry of a token.
     pub until: Option<DateTime<Utc>>,
-    /// Whether a program of others' has the token, which the account let act for it.
+    /// Whether the token belongs to an OAuth client that the account has authorized.
     pub is_clients: bool,
 }
 
 impl Reach {
-    /// Of a person who signed in.
+    /// For a session.
     pub fn session() -> Self {
         Self { scope: None, until: None, is_clients: false }
     }
 
-    /// Of a token.
+    /// For a token.
     pub fn token(row: &store::authorizations::Row) -> Self {
         Self { scope: Some(row.scope.clone()), until: row.expires_at, is_clients: row.client_id.is_some() }
     }
@@ -83,7 +83,7 @@ impl Reach {
         self.scope.as_ref().is_none_or(known)
     }
 
-    /// Refuses what goes further.
+    /// Rejects what exceeds it.
     pub fn must(&self, needs: Needs) -> Result<()> {
         if !self.reaches(needs) {
             let scope = self.scope.as_deref().unwrap_or_default().join(", ");
@@ -103,7 +103,7 @@ impl Reach {
         Ok(())
     }
 
-    /// The rights on apps that are within it: what somebody has besides, the token does not.
+    /// The rights on apps within the scope; a token has no others, whatever its owner has.
     pub fn rights(&self) -> Rights {
         let rights = match (self.reaches(Needs::Write), self.reaches(Needs::Read)) {
             (true, _) => Rights::ALL,
@@ -114,7 +114,7 @@ impl Reach {
         if self.reaches(Needs::ReadProtected) { rights } else { rights.without(Can::Config) }
     }
 
-    /// Whether `scope` reaches no further than this does.
+    /// Whether `scope` is within this one.
     pub fn contains(&self, scope: &[String]) -> bool {
         let Some(own) = &self.scope else { return true };
         own.iter().any(|own| own == "global") || scope.iter().all(|scope| own.contains(scope))

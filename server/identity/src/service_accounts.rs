@@ -1,5 +1,5 @@
-//! Service accounts: programs that are members of a team. They cannot sign in; an admin of the
-//! team makes their tokens, with a scope and an expiry.
+//! Service accounts: programs that are members of a team. They cannot sign in; an admin of the team creates their
+//! tokens, with a scope and an expiry.
 
 use axum::{
     Json,
@@ -144,8 +144,7 @@ pub async fn authorization_list(
     Ok(pages::answer(&tokens::LIST, &range, page))
 }
 
-/// `POST /teams/{team}/service-accounts/{account}/authorizations`: the answer is the only one
-/// that shows the token.
+/// `POST /teams/{team}/service-accounts/{account}/authorizations`: only this response contains the token.
 pub async fn authorization_create(
     State(base): State<Base>,
     actor: Actor,

@@ -1,4 +1,4 @@
-//! Session cookies: what one is worth, and how it is made and kept.
+//! Session cookies: how sessions are created, stored and looked up.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ use tower_sessions::{
 };
 use uuid::Uuid;
 
-use crate::{planted, request};
+use crate::{cookie_guard, request};
 
 const ACCOUNT: &str = "account";
 const SESSION: &str = "session";
@@ -27,10 +27,10 @@ const AGENT: &str = "user_agent";
 const BROWSER: &str = "browser";
 const DAY: &str = "day";
 const ADDRESS: &str = "address";
-/// A browser that is not used for this long has to sign in again.
+/// A session expires after this long without use.
 const LIFE: time::Duration = time::Duration::days(14);
 
-/// Keeps tower-sessions' records in the table `sessions`, under a hash of the cookie's value.
+/// Stores tower-sessions' records in the table `sessions`, under a hash of the cookie's value.
 #[derive(Clone)]
 pub struct Store(pub sqlx::PgPool);
 
@@ -94,7 +94,7 @@ impl SessionStore for Store {
 pub fn layer(base: &Base) -> SessionManagerLayer<Store> {
     let tls = base.settings().tls;
     SessionManagerLayer::new(Store(base.db().clone()))
-        .with_name(planted::cookie_name(base))
+        .with_name(cookie_guard::cookie_name(base))
         .with_secure(tls)
         .with_http_only(true)
         .with_same_site(SameSite::Lax)
@@ -102,49 +102,49 @@ pub fn layer(base: &Base) -> SessionManagerLayer<Store> {
         .with_expiry(Expiry::OnInactivity(LIFE))
 }
 
-/// More than one cookie of ours came: an app has set one for the domain that it shares with the console.
-/// With TLS the name alone prevents this.
+/// Marks a request with more than one session cookie: an app has set one for the domain that it shares with the
+/// console. With TLS, the cookie's name prevents this.
 #[derive(Clone)]
-pub struct Planted;
+pub struct AmbiguousSession;
 
-/// Takes no cookie rather than the wrong one: which of two is ours cannot be told.
-pub async fn without_planted(State(base): State<Base>, mut req: Request, next: Next) -> Response {
-    if !planted::is_planted(&base, req.headers()) {
+/// Middleware that ignores the cookies of such a request, since nothing tells which session is the visitor's own.
+pub async fn ignore_ambiguous(State(base): State<Base>, mut req: Request, next: Next) -> Response {
+    if !cookie_guard::is_ambiguous(&base, req.headers()) {
         return next.run(req).await;
     }
     tracing::warn!(
         address = request::address(req.headers()),
         "a browser sent two session cookies, one of them set by an app"
     );
-    let removals = planted::removals(&base, req.headers(), req.uri().path());
+    let removals = cookie_guard::removals(&base, req.headers(), req.uri().path());
     req.headers_mut().remove(header::COOKIE);
-    req.extensions_mut().insert(Planted);
+    req.extensions_mut().insert(AmbiguousSession);
     let mut response = next.run(req).await;
-    // The likely one goes by itself: a cookie for the domain is not the one for the host.
+    // Only those for the domain are removed; the host's own cookie stays.
     for removal in removals {
         response.headers_mut().append(header::SET_COOKIE, removal);
     }
     response
 }
 
-/// The account and the id of a session that is signed in.
+/// The account and the session id, if the session is signed in.
 pub async fn signed_in(session: &Session) -> Option<(Uuid, Uuid)> {
     let account = session.get::<Uuid>(ACCOUNT).await.ok().flatten()?;
     let id = session.get::<Uuid>(SESSION).await.ok().flatten()?;
     Some((account, id))
 }
 
-/// Begins the time after which a session is over anew, once a day: more would write each time.
+/// Extends a session, once a day at most, since that writes to the database.
 pub async fn touch(session: &Session) {
     if let Err(err) = session.insert(DAY, Utc::now().date_naive().to_string()).await {
         tracing::warn!("could not extend a session: {err}");
     }
 }
 
-/// Makes `session` that of `account`, under a new cookie value: one that was planted is worth nothing.
-/// `id` is that of the session, as the audit log has it.
+/// Signs `session` in to `account`, under a new cookie value: one that somebody else has set gains nothing (session
+/// fixation). `id` is that of the session in the audit log.
 pub async fn sign_in(session: &Session, account: Uuid, id: Uuid, headers: &HeaderMap) -> anyhow::Result<()> {
-    // Nothing of what was there before stays, either: not what another person left, not a binding.
+    // Earlier contents are removed, too: those of another person, or of an unfinished sign-in.
     session.clear().await;
     session.cycle_id().await?;
     session.set_expiry(Some(Expiry::OnInactivity(LIFE)));
@@ -157,7 +157,7 @@ pub async fn sign_in(session: &Session, account: Uuid, id: Uuid, headers: &Heade
     Ok(())
 }
 
-/// What ties a sign-in that is under way to this browser, for a quarter of an hour.
+/// The value that binds a sign-in in progress to this browser, for 15 minutes.
 pub async fn browser(session: &Session) -> anyhow::Result<String> {
     if let Some(browser) = session.get::<String>(BROWSER).await? {
         return Ok(browser);
@@ -171,7 +171,7 @@ pub async fn browser(session: &Session) -> anyhow::Result<String> {
     Ok(browser)
 }
 
-/// As [`browser`], for a browser that comes back: none if it never began.
+/// As [`browser`], for a browser that returns; none if it has not begun a sign-in.
 pub async fn known_browser(session: &Session) -> Option<String> {
     session.get::<String>(BROWSER).await.ok().flatten()
 }

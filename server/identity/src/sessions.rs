@@ -76,7 +76,7 @@ pub async fn session_delete(
     Ok(Json(serde_json::json!({})))
 }
 
-/// `DELETE /account/sessions`: ends all of the asker's but the one that asks, and the links that would begin others.
+/// `DELETE /account/sessions`: ends all sessions of the caller except the current one, and revokes sign-in links.
 pub async fn session_delete_others(State(base): State<Base>, actor: Actor) -> Result<Json<serde_json::Value>> {
     let keep = match actor.credential {
         Credential::Session(id) => Some(id),
@@ -92,7 +92,7 @@ pub async fn session_delete_others(State(base): State<Base>, actor: Actor) -> Re
     Ok(Json(serde_json::json!({})))
 }
 
-/// `DELETE /oauth/sessions/~`: what `heroku logout` asks for. A token is no session.
+/// `DELETE /oauth/sessions/~`: called by `heroku logout`. A token is not a session.
 pub async fn oauth_session_delete(_: Actor) -> Result<Json<serde_json::Value>> {
     Err(Error::not_found("session", "Couldn't find that session."))
 }

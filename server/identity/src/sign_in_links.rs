@@ -1,8 +1,8 @@
-//! One-time links that sign a browser in: making one, looking at it, using it up.
+//! One-time sign-in links: creating, showing and using them.
 //!
-//! A browser opens addresses for many reasons: a picture in a page of an app, a preview, a
-//! restored tab. So the address of a link is a page that only asks (`app`'s `sign_in_link`), and the
-//! secret is used up by the `POST` of its button, which has to come from that page.
+//! Browsers open URLs for many reasons: an image in an app's page, a preview, a restored tab. So the URL of a link is a
+//! page that only asks (`app`'s `sign_in_link`), and the secret is used up by the `POST` of its button, which has to
+//! come from that page.
 
 use axum::{
     Json,
@@ -17,10 +17,10 @@ use uuid::Uuid;
 
 use crate::{actor::Actor, request, session_cookies};
 
-/// A link is typed or clicked soon, or not at all.
+/// Validity of a link.
 const LIFE: Duration = Duration::minutes(30);
 
-/// `POST /account/sign-in-links`: for oneself.
+/// `POST /account/sign-in-links`: for the caller.
 pub async fn sign_in_link_create(State(base): State<Base>, actor: Actor) -> Result<Created<api::sessions::SignInLink>> {
     actor.must_be_a_person().await?;
     let (secret, now) = (secrets::random(), Utc::now());
@@ -38,7 +38,7 @@ pub async fn sign_in_link_create(State(base): State<Base>, actor: Actor) -> Resu
     Ok(Created(api::sessions::SignInLink { url: format!("{}/login/{secret}", actor.origin), expires_at }))
 }
 
-/// `GET /sign-in-links/{secret}`: whom it would sign in, and who is signed in now. Changes nothing.
+/// `GET /sign-in-links/{secret}`: the account of the link, and the one that is signed in now. Changes nothing.
 pub async fn sign_in_link_info(
     State(base): State<Base>,
     session: Session,

@@ -1,4 +1,4 @@
-//! Team invitations: who is invited has to say yes, and can say no.
+//! Team invitations, which invitees accept or decline.
 
 use axum::{
     Json,
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{access::InTeam, actor::Actor, invitation_policy, team_members};
 
-/// An invitation that nobody takes up in this time is over; it can be sent again.
+/// The validity of an invitation; it can be sent again.
 const LIFE: Duration = Duration::days(14);
 
 fn shown(row: Row) -> api::team_invitations::TeamInvitation {
@@ -49,7 +49,7 @@ pub async fn team_invitation_list(
     listed(&base, &headers, Some(team.id), None).await
 }
 
-/// `GET /account/team-invitations`: those to oneself.
+/// `GET /account/team-invitations`: those to the caller.
 pub async fn team_invitation_list_own(State(base): State<Base>, actor: Actor, headers: HeaderMap) -> Result<Response> {
     listed(&base, &headers, None, Some(actor.account.id)).await
 }
@@ -109,7 +109,7 @@ async fn note(
     actor.event(tx, events::New { action, subject, app: None, summary, data }).await
 }
 
-/// Takes an invitation out of the list; an error when somebody else was quicker.
+/// Deletes an invitation; fails if that has already happened.
 async fn take(tx: &mut sqlx::PgConnection, row: &Row) -> Result<()> {
     match store::team_invitations::team_invitation_delete(tx, row.id).await? {
         true => Ok(()),
@@ -136,14 +136,14 @@ pub async fn team_invitation_delete(
     Ok(Json(shown(row)))
 }
 
-/// The invitation with this id, if it is the asker's.
+/// The invitation with this id, if it is to the caller.
 async fn own(base: &Base, actor: &Actor, id: &str) -> Result<Row> {
     let id: Uuid = id.parse().map_err(|_| missing())?;
     let row = store::team_invitations::team_invitation_info(base.db(), id).await?;
     row.filter(|row| row.account_id == actor.account.id).ok_or_else(missing)
 }
 
-/// `GET /teams/invitations/{invitation}`: for whom it is for.
+/// `GET /teams/invitations/{invitation}`: for the invitee.
 pub async fn team_invitation_info(
     State(base): State<Base>,
     actor: Actor,

@@ -1,4 +1,4 @@
-//! Team members: who is in a team, and as what. A team always has an admin.
+//! Team members and their roles. A team always has an admin.
 
 use axum::{
     Json,
@@ -75,8 +75,8 @@ pub async fn team_member_create(
     Ok(Created(team_member_save(state, actor, team, save).await?.0))
 }
 
-/// `PUT /teams/{team}/members`: adds a member, or gives one another role; no rule of a provider changes it then.
-/// An address without an account gets one, which lets nobody in until somebody proves to have the address.
+/// `PUT /teams/{team}/members`: adds a member or changes a role, which providers' rules do not change any more. An
+/// email address without an account gets one, which cannot be used until somebody proves to own the address.
 pub async fn team_member_save(
     State(base): State<Base>,
     actor: Actor,
@@ -113,7 +113,7 @@ pub async fn team_member_save(
     Ok(Json(shown(&find(&base, &team, &account.id.to_string()).await?)))
 }
 
-/// An error when nobody could administer the team any more.
+/// Fails if the team would be left without an admin.
 async fn keeps_an_admin(tx: &mut sqlx::PgConnection, team: &Team) -> Result<()> {
     if store::team_members::team_member_count_admins(tx, team.id).await? > 0 {
         return Ok(());
@@ -122,7 +122,7 @@ async fn keeps_an_admin(tx: &mut sqlx::PgConnection, team: &Team) -> Result<()> 
     Err(Error::invalid(format!("The team {name} needs at least one admin. Make somebody else an admin first.")))
 }
 
-/// `PATCH /teams/{team}/members`: gives a member another role.
+/// `PATCH /teams/{team}/members`: changes a member's role.
 pub async fn team_member_update(
     State(base): State<Base>,
     actor: Actor,
@@ -135,8 +135,7 @@ pub async fn team_member_update(
     team_member_save(State(base), actor, Path(team), Input(save)).await
 }
 
-/// `DELETE /teams/{team}/members/{member}`: by an admin, or by the member itself. No rule of a provider puts them
-/// back then.
+/// `DELETE /teams/{team}/members/{member}`: by an admin, or by the member. Providers' rules do not add them again.
 pub async fn team_member_delete(
     State(base): State<Base>,
     actor: Actor,

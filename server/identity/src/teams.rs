@@ -1,4 +1,4 @@
-//! Teams: making, renaming and removing them, and what their members may do with their apps.
+//! Teams: creating, renaming and deleting them, and access of their members to their apps.
 
 use axum::{
     Json,
@@ -42,7 +42,7 @@ fn shown(team: &Team) -> api::teams::Team {
     }
 }
 
-/// Words that stand where a team's name does in addresses.
+/// Names that have another meaning in URLs.
 const RESERVED: [&str; 3] = ["apps", "invitations", "permissions"];
 
 fn check_name(name: &str) -> Result<()> {
@@ -78,7 +78,7 @@ pub async fn team_list(actor: Actor, headers: HeaderMap) -> Result<Response> {
     Ok(pages::answer(&store::teams::LIST, &range, page.map(|team| shown(&team))))
 }
 
-/// `POST /teams`: whoever makes it is its admin, and pays for what it takes of the machine.
+/// `POST /teams`: the creator becomes its admin, and is charged for its usage of the machine.
 pub async fn team_create(
     State(base): State<Base>,
     actor: Actor,
@@ -115,7 +115,7 @@ pub async fn team_info(actor: Actor, Path(team): Path<String>) -> Result<Json<ap
     Ok(Json(shown(&actor.team(&team, InTeam::See).await?)))
 }
 
-/// `PATCH /teams/{team}`: its name by its admins, and by administrators of the platform whether it may invite.
+/// `PATCH /teams/{team}`: admins can rename it, administrators of the platform decide whether it can invite.
 pub async fn team_update(
     State(base): State<Base>,
     actor: Actor,
@@ -180,7 +180,7 @@ pub async fn team_delete(
     Ok(Json(shown(&team)))
 }
 
-/// `GET /teams/{team}/features`: access is given app by app.
+/// `GET /teams/{team}/features`: access is granted per app.
 pub async fn team_feature_list(actor: Actor, Path(team): Path<String>) -> Result<Json<Vec<serde_json::Value>>> {
     let team = actor.team(&team, InTeam::See).await?;
     Ok(Json(vec![serde_json::json!({
@@ -197,7 +197,7 @@ pub async fn team_feature_list(actor: Actor, Path(team): Path<String>) -> Result
     })]))
 }
 
-/// `GET /teams/{team}/access`: every member and every app that the asker may see.
+/// `GET /teams/{team}/access`: all members, and all apps that are visible to the caller.
 pub async fn team_access_list(
     State(base): State<Base>,
     actor: Actor,

@@ -1,7 +1,7 @@
-//! Watches: what is open ends when whoever opened it may no longer have it.
+//! Watches: streams end when their reader loses access.
 //!
-//! Rights, accounts, tokens and sessions end while streams, transfers and pushes are under way. A
-//! [`Watch`] is held beside each of those, and says when it is over.
+//! Rights, accounts, tokens and sessions can end while streams, transfers and pushes are in progress. A [`Watch`] is
+//! held next to each of those, and reports that.
 
 use base::{Base, Error, Result, secrets::Bearer};
 use futures::future::BoxFuture;
@@ -14,19 +14,19 @@ use crate::{
     rights::Can,
 };
 
-/// Something open: it ends as soon as who has it may no longer have it.
+/// Access to something open, which is checked until it is lost.
 pub struct Watch {
     base: Base,
     account: Uuid,
     credential: Option<Uuid>,
-    /// What has to be allowed with which app.
+    /// The right that is needed, and the app.
     app: Option<(Uuid, Can)>,
     ends: broadcast::Receiver<()>,
 }
 
 impl Watch {
-    /// Begins to watch; nothing, when `account` may not do `can` with `app`. `credential` is the
-    /// token or session that has to last, if it is to be one.
+    /// Starts watching; `None` if `account` does not have the right `can` on `app`. `credential` is the token or
+    /// session that has to stay valid, if any.
     pub async fn begin(
         base: &Base,
         account: Uuid,
@@ -37,7 +37,7 @@ impl Watch {
         Self::of(base, account, credential, Some((app, can))).await
     }
 
-    /// As [`Watch::begin`], for what is no app's: the account and the credential have to last.
+    /// As [`Watch::begin`], without an app: the account and the credential have to stay valid.
     pub async fn of_bearer(base: &Base, bearer: Bearer) -> Result<Option<Self>> {
         Self::of(base, bearer.account, Some(bearer.credential), None).await
     }
@@ -66,12 +66,12 @@ impl Watch {
         }
     }
 
-    /// Waits until it is over.
+    /// Waits until access is lost.
     pub async fn lost(mut self) {
         loop {
-            let told =
+            let woken =
                 tokio::time::timeout(credential_lasts(&self.base, self.credential).await, self.ends.recv()).await;
-            if matches!(told, Ok(Err(broadcast::error::RecvError::Closed))) {
+            if matches!(woken, Ok(Err(broadcast::error::RecvError::Closed))) {
                 return;
             }
             match self.holds().await {
@@ -84,20 +84,20 @@ impl Watch {
         }
     }
 
-    /// As [`Watch::lost`], to be kept somewhere.
+    /// As [`Watch::lost`], owned.
     pub fn into_lost(self) -> BoxFuture<'static, ()> {
         Box::pin(self.lost())
     }
 }
 
 impl Actor {
-    /// Watches that the asker may do `can` with `app`, and that what they asked with lasts.
+    /// Watches the caller's right `can` on `app`, and the validity of their credential.
     pub async fn watch(&self, app: Uuid, can: Can) -> Result<Watch> {
         let watch = Watch::begin(&self.base, self.account.id, Some(self.credential.id()), app, can).await?;
         watch.ok_or_else(Error::no_app)
     }
 
-    /// Whom addresses are for that the asker is shown.
+    /// The bearer of URLs that are shown to the caller.
     pub fn bearer(&self) -> Bearer {
         Bearer { account: self.account.id, credential: self.credential.id() }
     }

@@ -16,8 +16,8 @@ use crate::{
 pub struct Rules {
     /// Non-public networks that are allowed.
     pub networks: Vec<Network>,
-    /// Ports of this machine that are open to the internet. Other ports may be open to itself only.
-    pub doors: Vec<u16>,
+    /// Ports of this machine that requests may connect to, since the internet can. Others may be for the machine alone.
+    pub allowed_ports: Vec<u16>,
 }
 
 /// Ports of non-HTTP services that would process an HTTP request anyway: those blocked by browsers (WHATWG
@@ -36,7 +36,7 @@ impl Rules {
         if self.networks.iter().any(|network| network.contains(ip)) {
             return None;
         }
-        let own = || (!self.doors.contains(&port) && is_own(ip)).then_some(Kind::Own);
+        let own = || (!self.allowed_ports.contains(&port) && is_own(ip)).then_some(Kind::Own);
         addresses::kind(ip).or_else(own)
     }
 }
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_operator_may_open_networks() {
-        let rules = Rules { networks: vec!["10.1.0.0/16".parse().unwrap()], doors: Vec::new() };
+        let rules = Rules { networks: vec!["10.1.0.0/16".parse().unwrap()], allowed_ports: Vec::new() };
         let forbids = |ip: &str| rules.forbids(ip.parse().unwrap(), 80);
         assert_eq!(forbids("10.1.2.3"), None);
         assert_eq!(forbids("::ffff:10.1.2.3"), None);

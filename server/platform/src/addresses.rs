@@ -1,7 +1,7 @@
-//! Addresses with secrets in them: those of buildpacks and of sources, at rest.
+//! URLs with secrets at rest: those of buildpacks and of sources.
 //!
-//! A row has them as everybody may see them and, if that is not all of them, sealed beside. What does not belong
-//! together was written by a server that knew of no seals: then the row has them as they were given.
+//! A row has the masked URLs, which can be shown, and the originals, encrypted, if they differ. If they do not match,
+//! an older server has written the row: then the masked column has the originals.
 
 use anyhow::Context as _;
 use base::secrets::Secrets;
@@ -17,7 +17,7 @@ fn purpose(app: Uuid) -> String {
     format!("addresses of {app}")
 }
 
-/// An address as it is kept in the open. One of ours opens without credentials, and names what it opens by them.
+/// A URL as it is stored unencrypted. A URL of the platform itself grants access, and contains the id of its target.
 fn shown(address: &str) -> String {
     match address.split_once("/blobs/sources/") {
         Some((host, _)) => format!("{}/blobs/sources/***", builder::masked(host)),
@@ -35,7 +35,7 @@ fn all_shown(addresses: &[String]) -> Vec<String> {
     addresses.iter().map(|address| shown(address)).collect()
 }
 
-/// What is kept of the addresses of an app.
+/// The stored URLs of an app.
 pub(crate) fn seal(secrets: &Secrets, app: Uuid, buildpacks: &[String], source: Option<&str>) -> Sealed {
     let source = source.map(without_fragment);
     let seal = |plain: &[String]| {

@@ -1,4 +1,4 @@
-//! Destroying an app: what takes it apart once it is gone for everybody.
+//! Destroying an app: the job that removes everything of it after it has become invisible.
 
 use async_trait::async_trait;
 use background::{Failure, Job, Steps};

@@ -1,4 +1,4 @@
-//! How other things name an app and whose it is.
+//! References to apps and their owners in other resources.
 
 use base::{Error, Result};
 use store::apps::Row;
@@ -21,7 +21,7 @@ pub(crate) fn team_ref(row: &Row) -> Option<api::refs::Ref> {
     Some(api::refs::Ref { id: row.team_id?, name: row.team.clone()? })
 }
 
-/// How other resources name the app.
+/// The reference to the app in other resources.
 pub(crate) fn app_ref(row: &Row) -> api::refs::Ref {
     api::refs::Ref { id: row.id, name: row.name.clone() }
 }

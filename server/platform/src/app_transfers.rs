@@ -33,7 +33,7 @@ fn missing() -> Error {
     Error::not_found("app_transfer", "Couldn't find that app transfer.")
 }
 
-/// The transfer with this id, or the open one of the app of this name, if the asker has to do with it.
+/// The transfer with this id, or the open one of the app with this name, if the caller is involved.
 async fn find(platform: &Platform, actor: &Actor, which: &str) -> Result<Row> {
     store::app_transfers::app_transfer_info(platform.db(), actor.account.id, which).await?.ok_or_else(missing)
 }
@@ -43,7 +43,7 @@ async fn note(actor: &Actor, tx: &mut Change, action: &str, row: &Row, summary: 
     actor.event(tx, events::New { action, subject: &row.app, app: Some(row.app_id), summary, data }).await
 }
 
-/// `GET /account/app-transfers`: those to the asker, and those from.
+/// `GET /account/app-transfers`: those to and from the caller.
 pub async fn app_transfer_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
     let range = pages::asked(&headers, &LIST)?;
     let page = store::app_transfers::app_transfer_list(platform.db(), actor.account.id, &range).await?;

@@ -1,8 +1,8 @@
-//! The users that apps run as: what apps have on disk goes with them when they get another one.
+//! The system users of apps, and migrating an app's files to another one.
 //!
-//! An unpacked slug of another user is put aside, so that it is unpacked anew for the app's; dynos
-//! that run go on in what was put aside, which is removed when that user has no process left. Build
-//! caches are given over by the next build, which is alone with them.
+//! An unpacked slug of another user is moved aside, so that it is unpacked again for the app's user; running dynos
+//! continue with the moved one, which is removed when that user has no processes left. Build caches are migrated by the
+//! next build, which has exclusive access to them.
 
 use std::{
     fs, io,
@@ -14,7 +14,7 @@ use anyhow::Context as _;
 
 use crate::Platform;
 
-/// What was put aside, in the directory for temporary things: `former-<uid>-<slug>`.
+/// Moved slugs in the temporary directory: `former-<uid>-<slug>`.
 const FORMER: &str = "former-";
 
 /// Puts aside what is unpacked for another user than the app's. To be called before dynos are

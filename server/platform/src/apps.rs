@@ -1,4 +1,4 @@
-//! Apps: making, renaming, maintenance, destroying.
+//! Apps: creating, renaming, maintenance mode, destroying.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Buildpack installations: which buildpacks the next build uses.
+//! Buildpack installations: the buildpacks of the next build.
 
 use axum::{
     Json,
@@ -10,7 +10,7 @@ use identity::{Actor, Can};
 
 use crate::{Platform, addresses, app_refs};
 
-/// A buildpack as it goes over the wire: names of ours as `urn:buildpack:heroku/nodejs`.
+/// A buildpack in a response: built-in ones as `urn:buildpack:heroku/nodejs`.
 pub(crate) fn shown(buildpack: &str) -> api::builds::Buildpack {
     let name = buildpack.trim_start_matches("urn:buildpack:");
     let named = !buildpack.contains("://");

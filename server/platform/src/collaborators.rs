@@ -1,4 +1,4 @@
-//! Collaborators: who works on an app, and what each may do there.
+//! Collaborators of an app, and their permissions.
 
 use axum::{
     Json,
@@ -95,7 +95,7 @@ pub async fn collaborator_info(
     Ok(Json(shown(&row, &app)))
 }
 
-/// What is asked for, without doubles. Nobody gives what they do not have.
+/// The requested permissions, without duplicates. Nobody can grant what they do not have.
 fn checked(app: &App, permissions: Vec<String>) -> Result<Vec<String>> {
     let mut permissions = permissions;
     let names = PERMISSIONS.map(|(name, ..)| name);
@@ -114,7 +114,7 @@ fn checked(app: &App, permissions: Vec<String>) -> Result<Vec<String>> {
     Ok(permissions)
 }
 
-/// What somebody is let in with who is let in without further words.
+/// The default permissions.
 fn usual(role: Option<Role>) -> Vec<String> {
     role.unwrap_or(Role::Member).permissions().iter().map(|p| (*p).to_owned()).collect()
 }
@@ -187,7 +187,7 @@ fn done(platform: &Platform, app: &App) {
     platform.changed(app.id);
 }
 
-/// Makes the asker a collaborator of a new app, with what the role in its team gives.
+/// Makes the caller a collaborator of a new app, with the permissions of their role in its team.
 pub(crate) async fn join(actor: &Actor, tx: &mut Change, app: (Uuid, &str), role: Role) -> Result<()> {
     let usual = usual(Some(role));
     let said =

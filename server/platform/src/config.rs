@@ -1,30 +1,30 @@
-//! What the platform is told at its start.
+//! The platform's settings.
 
 use std::{ops::Deref, path::PathBuf, time::Duration};
 
 use base::settings::Settings;
 
-/// Settings, all of them decided by whoever starts the platform.
+/// The operator's settings.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What every area has to know.
+    /// The settings of all areas.
     pub settings: Settings,
     /// Sockets; in a short path.
     pub run: PathBuf,
     /// Builds that run at once.
     pub build_concurrency: usize,
-    /// How often queues are looked at although nobody says that they have changed.
+    /// How often queues are checked without a notification.
     pub queue_interval: Duration,
     /// The user of what fetches sources, to whom the host's network closes what is not public. One per
     /// host, but for tests.
     pub downloads: u32,
-    /// What clones and pushes may use up.
+    /// The limits of clones and pushes.
     pub git: crate::git::GitLimits,
-    /// What holds for all dynos of this host. The doors are added.
+    /// Settings for all dynos of this host. The allowed ports are added.
     pub host: dyno::Host,
-    /// What a dyno may write.
+    /// The disk of a dyno.
     pub dyno_disk: dyno::disks::Size,
-    /// What a build may write.
+    /// The disk of a build.
     pub build_disk: dyno::disks::Size,
 }
 

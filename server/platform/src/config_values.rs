@@ -1,4 +1,4 @@
-//! The values of config vars: sealed, one set for each release and the one that is current.
+//! The values of config vars: encrypted, a set for each release, and the current one.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Config vars: an app's settings. Every change is a release; values are sealed at rest.
+//! Config vars: an app's settings. Every change is a release; values are encrypted at rest.
 
 use std::collections::BTreeMap;
 

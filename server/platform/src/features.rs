@@ -1,4 +1,4 @@
-//! Features: switches of an app. `preboot` is how Wharf rolls out anyway; the switch is kept for clients.
+//! Features: flags of an app. Wharf always rolls out like `preboot`; the flag exists for clients.
 
 use axum::{
     Json,

@@ -1,4 +1,4 @@
-//! Formation: how many dynos of which type and size are wanted.
+//! Formation: the desired number and size of dynos per process type.
 
 use axum::{
     Json,

@@ -1,7 +1,7 @@
-//! Brings what dynos and the router write into the apps' logs, each line once.
+//! Ingests the spools of dynos and of the router into the apps' logs, each line once.
 //!
-//! Every dyno has a spool, and so has the router; they are written while we are away. A task
-//! reads on from where the log says, and whoever removes a dyno has its spool read to the end first.
+//! Spools are also written while the server is down. A task continues to read at the cursor in the log, and code that
+//! removes a dyno has its spool read to the end first.
 
 pub(crate) mod followers;
 

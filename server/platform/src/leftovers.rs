@@ -1,8 +1,8 @@
-//! Leftovers: files that were being written when the server was killed.
+//! Leftovers: temporary files of a killed server.
 //!
-//! Uploads, downloads and archives on the way are written by one process under names of their own. When the next one
-//! starts, before it takes up requests and jobs, nobody writes them any more. The disks of builds and dynos lie beside
-//! them, outlive the server, and are left to those.
+//! Uploads, downloads and unfinished archives are written by one process, under their own names. When the next server
+//! starts, before it accepts requests and jobs, they have no writer any more. The disks of builds and dynos, next to
+//! them, outlive the server, and are not touched.
 
 use std::{
     fs, io,

@@ -1,9 +1,9 @@
-//! The rules: what may be asked, what it does, and what is kept true meanwhile.
+//! Apps and everything that they consist of: the operations, and the reconciliation of actual with desired state.
 //!
-//! Routes decide and remember; jobs and reconcilers carry out. Three lists say what there is:
-//! [`api_router`] the routes, `start_worker` the jobs, `start_reconcilers` the reconcilers.
+//! Routes decide and record; jobs and reconcilers execute. Three lists are the index: [`api_router`] has the routes,
+//! `start_worker` the jobs, `start_reconcilers` the reconcilers.
 //!
-//! **Invariant:** a route writes wishes, never the world. Only jobs and reconcilers touch engines.
+//! **Invariant:** a route writes desired state, never actual state. Only jobs and reconcilers call engines.
 
 mod addresses;
 mod app_destruction;
@@ -66,7 +66,7 @@ pub use crate::{
     routes::{api_router, route_list},
 };
 
-/// What workers can be sent on: the list for [`worker::main`].
+/// The list of errands for [`worker::main`].
 pub fn errands() -> worker::Errands {
     builds::errands(builder::errands(git::errands(worker::Errands::default())))
 }

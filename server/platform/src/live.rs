@@ -1,8 +1,7 @@
-//! `/live`: the one websocket of the console. Its words are in `api::live`.
+//! `/live`: the websocket of the console. Its messages are in `api::live`.
 //!
-//! Every subscription is checked like a request and has a task of its own; all of them end when
-//! the socket does, and when the session that opened it does. What many of them show is found out
-//! once for all (`feeds`).
+//! Every subscription is authorized like a request, and has its own task; all of them end with the socket, and with the
+//! session that opened it. What many of them show is computed once (`feeds`).
 
 pub(crate) mod feed_list;
 mod feeds;
@@ -183,7 +182,7 @@ fn hear(
     topics.retain(|_, s| !s.task.is_finished());
     match said {
         ToServer::Subscribe { id, topic } => {
-            if let Err(Error::Told(error)) = begin((platform, actor), (id, topic), topics, tasks, out) {
+            if let Err(Error::Public(error)) = begin((platform, actor), (id, topic), topics, tasks, out) {
                 let _ = out.try_send(ToBrowser::Failed { id, error });
             }
         }
@@ -235,7 +234,7 @@ fn begin(
     Ok(())
 }
 
-/// How many more lines a reader can take.
+/// The number of lines for which a reader has credit.
 struct Credit {
     left: AtomicU64,
     granted: Notify,
@@ -269,7 +268,7 @@ impl Credit {
     }
 }
 
-/// What is told of a fault of ours.
+/// The message for an internal error.
 fn fault() -> api::Error {
     api::Error::new(500, "internal_server_error", "Internal error. Reload the page.")
 }
@@ -295,7 +294,7 @@ impl Follow {
         };
         let said = match outcome {
             Ok(()) => ToBrowser::End { id: self.id },
-            Err(Error::Told(error)) => ToBrowser::Failed { id: self.id, error },
+            Err(Error::Public(error)) => ToBrowser::Failed { id: self.id, error },
             Err(Error::Internal(err)) => {
                 tracing::error!("could not follow a topic: {err:#}");
                 ToBrowser::Failed { id: self.id, error: fault() }
@@ -304,7 +303,7 @@ impl Follow {
         let _ = self.out.send(said).await;
     }
 
-    /// Watches whether the asker may follow a topic that is about an app.
+    /// Watches the caller's access to a topic about an app.
     async fn watch(&self, topic: &Topic) -> Result<Option<(Uuid, Can, Watch)>> {
         let (app, can) = match topic {
             Topic::App { app } | Topic::Metrics { app } => (app, Can::View),
@@ -351,7 +350,7 @@ impl Follow {
                     }
                 }
                 Said::End => return Ok(()),
-                Said::Failed(error) => return Err(Error::Told(error)),
+                Said::Failed(error) => return Err(Error::Public(error)),
             }
             if feed.changed().await.is_err() {
                 return Ok(());

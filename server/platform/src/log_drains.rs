@@ -1,7 +1,7 @@
-//! Log drains: kept and listed. They are not checked, since the receiver may come later.
+//! Log drains: stored and listed. The receiver is not checked, since it may be set up later.
 //!
-//! A drain is shown whole to whoever may operate the app, since that is how it is named; at rest its URL and token are
-//! sealed, and found by their fingerprints.
+//! A drain's URL is shown to everybody who can operate the app, since it identifies the drain; at rest, URL and token
+//! are encrypted, and looked up by their fingerprints.
 
 use anyhow::Context as _;
 use axum::{
@@ -43,13 +43,22 @@ fn purpose(app: Uuid) -> String {
     format!("log drain of {app}")
 }
 
-/// What stands for a URL or a token where it is looked for. No URL of a drain begins like it.
+/// Stands for a URL or a token in lookups. No URL of a drain begins like it.
 fn fingerprint(secrets: &Secrets, app: Uuid, text: &str) -> String {
-    format!("sealed:{}", hex::encode(secrets.mac(&purpose(app), text.as_bytes())))
+    written(&secrets.mac(&purpose(app), text.as_bytes()))
+}
+
+/// The fingerprints under which a URL or token can be stored: of this version, and of the first one.
+fn fingerprints(secrets: &Secrets, app: Uuid, text: &str) -> [String; 2] {
+    [fingerprint(secrets, app, text), written(&secrets.legacy_mac(&purpose(app), text.as_bytes()))]
+}
+
+fn written(mac: &[u8]) -> String {
+    format!("sealed:{}", hex::encode(mac))
 }
 
 impl Drain {
-    /// With what is kept of it.
+    /// The drain with its row, encrypted.
     fn sealed(secrets: &Secrets, url: String, token: String, row: Row) -> Self {
         let text = serde_json::to_vec(&[&url, &token]).expect("a list of strings always serialises");
         let print = |text: &str| fingerprint(secrets, row.app_id, text);
@@ -81,8 +90,8 @@ impl Drain {
 }
 
 async fn find(platform: &Platform, app: &store::apps::Row, drain: &str) -> Result<Drain> {
-    let print = fingerprint(platform.secrets(), app.id, drain);
-    let row = store::log_drains::log_drain_info(platform.db(), app.id, drain, &print).await?;
+    let fingerprints = fingerprints(platform.secrets(), app.id, drain);
+    let row = store::log_drains::log_drain_info(platform.db(), app.id, drain, &fingerprints).await?;
     let row = row.ok_or_else(|| Error::not_found("log_drain", "Couldn't find that log drain."))?;
     Ok(Drain::open(platform.secrets(), row)?)
 }
@@ -168,7 +177,8 @@ pub async fn log_drain_create(
         return Err(Error::invalid(format!("An app can have at most {MOST} drains. Remove one first.")));
     }
     // Also one that is not sealed yet.
-    if store::log_drains::log_drain_info(&mut *tx, app.id, &drain.url, &drain.row.url).await?.is_some() {
+    let fingerprints = fingerprints(platform.secrets(), app.id, &drain.url);
+    if store::log_drains::log_drain_info(&mut *tx, app.id, &drain.url, &fingerprints).await?.is_some() {
         return Err(taken());
     }
     store::log_drains::log_drain_create(&mut *tx, &drain.row).await.map_err(|err| {

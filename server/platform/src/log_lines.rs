@@ -26,11 +26,11 @@ const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
 const MOST_BYTES: u64 = 1 << 30;
 /// Others have theirs after so much of it.
 const TURN: std::time::Duration = std::time::Duration::from_millis(100);
-/// Who asks for more lines than this searches, too.
+/// A request for more lines than this counts as a search.
 const MOST_PLAIN: usize = 2000;
-/// A tail that is so many lines behind has not kept up.
+/// A tail that lags by more lines than this counts as a search.
 const MUCH: u64 = 2000;
-/// What is part of something else must not hold it up.
+/// Time limit for lines that are part of another response.
 const GLANCE: std::time::Duration = std::time::Duration::from_secs(1);
 const GLANCE_BYTES: u64 = 32 << 20;
 

@@ -1,4 +1,4 @@
-//! Places of those who read logs.
+//! Slots for reading logs.
 
 use std::sync::Arc;
 

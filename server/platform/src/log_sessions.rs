@@ -1,4 +1,4 @@
-//! Log sessions: an address at which an app's log can be read, and followed, without credentials.
+//! Log sessions: URLs for reading and following an app's log without credentials.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{Platform, log_lines};
 
-/// A session that nobody opens in this time is over. See behaviour.md 4.1.
+/// The validity of an unopened session.
 const LIFE: i64 = 360;
 const DEFAULT_LINES: u32 = 100;
 /// Lines of the past.
@@ -179,7 +179,7 @@ impl Sending {
         }
     }
 
-    /// What comes, until the log is deleted.
+    /// New lines, until the log is deleted.
     async fn tail(&self, mut tail: logs::Tail) -> Result<()> {
         loop {
             let lag = tail.lag();

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::Platform;
 
 const EVERY: i64 = 10;
-/// How often it is said of a dyno that it is above its memory quota. See behaviour.md 7.4.
+/// How often a dyno above its memory quota is reported. See behaviour.md 7.4.
 const OVER_EVERY: chrono::Duration = chrono::Duration::seconds(20);
 
 /// Samples until it is dropped.
@@ -39,7 +39,7 @@ struct Sampler {
     counters: Option<Counters>,
     /// CPU nanoseconds by run.
     cpu: BTreeMap<Uuid, u64>,
-    /// Runs above their memory quota, and when that was said.
+    /// Runs above their memory quota, and when that was reported.
     over: BTreeMap<Uuid, DateTime<Utc>>,
 }
 
@@ -109,7 +109,7 @@ impl Sampler {
         (all, over)
     }
 
-    /// Whether a run is above its quota, and that was not said lately.
+    /// Whether a run is above its quota, and that was not reported lately.
     fn is_to_be_warned(&mut self, run: Uuid, memory: u64, quota: u64, now: DateTime<Utc>) -> bool {
         if quota == 0 || memory <= quota {
             self.over.remove(&run);

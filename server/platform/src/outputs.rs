@@ -1,4 +1,4 @@
-//! Outputs of builds and release phases: files that grow, streamed to whoever has the address.
+//! Outputs of builds and release phases: growing files, streamed to clients with a signed URL.
 
 use std::{
     io::SeekFrom,
@@ -33,7 +33,7 @@ pub(crate) fn release_file(platform: &Platform, app: Uuid, release: Uuid) -> Pat
     platform.config().data.join("builds").join(app.to_string()).join(format!("release-{release}.log"))
 }
 
-/// What an answer that is no stream holds of an output.
+/// Size limit of an output in a response that is not streamed.
 const MOST_AT_ONCE: u64 = 4 << 20;
 
 /// The last of an output, however long it is; nothing when there is none.
@@ -63,12 +63,12 @@ enum Of {
 }
 
 impl Output {
-    /// What a build of an app prints.
+    /// The output of a build.
     pub fn of_build(app: Uuid, build: Uuid) -> Self {
         Self { app, of: Of::Build(build) }
     }
 
-    /// What the release phase of a release of an app prints.
+    /// The output of a release phase.
     pub fn of_release(app: Uuid, release: Uuid) -> Self {
         Self { app, of: Of::Release(release) }
     }
@@ -80,7 +80,7 @@ impl Output {
         }
     }
 
-    /// Whether nothing more will come. An output whose row is gone has ended.
+    /// Whether the output is complete. That of a deleted row is.
     async fn has_ended(self, platform: &Platform) -> Result<bool> {
         let pending = match self.of {
             Of::Build(id) => store::builds::build_status(platform.db(), id).await?,

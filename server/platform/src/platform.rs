@@ -64,10 +64,10 @@ impl Platform {
             feeds: Feeds::default(),
             slug_checks: Places::new("upload checks", 2, 16, 4),
             uploads: Places::new("uploads", 4, 0, 32),
-            wake_dynos: identity.waker(),
-            wake_slugs: identity.waker(),
-            wake_builds: identity.waker(),
-            wake_releases: identity.waker(),
+            wake_dynos: Arc::default(),
+            wake_slugs: Arc::default(),
+            wake_builds: identity.queue_waker(),
+            wake_releases: identity.queue_waker(),
             started_at: Utc::now(),
             background: Background::default(),
             identity,
@@ -78,7 +78,7 @@ impl Platform {
         })))
     }
 
-    /// What the platform was told at its start.
+    /// The settings given at start-up.
     pub fn config(&self) -> &Config {
         &self.0.config
     }
@@ -99,7 +99,7 @@ impl Platform {
         self.0.started_at
     }
 
-    /// What each reconciler waits for.
+    /// The wakers of the reconcilers.
     pub(crate) fn wakes(&self) -> [Arc<Notify>; 4] {
         [&self.0.wake_dynos, &self.0.wake_builds, &self.0.wake_releases, &self.0.wake_slugs].map(Arc::clone)
     }
@@ -151,7 +151,7 @@ impl Platform {
         &self.0.log_readers
     }
 
-    /// What pages follow, and places to follow it.
+    /// The feeds of pages, and the slots of subscribers.
     pub(crate) fn feeds(&self) -> &Feeds {
         &self.0.feeds
     }
@@ -166,7 +166,7 @@ impl Platform {
         self.0.wake_dynos.notify_one();
     }
 
-    /// Asks for slugs to be unpacked that are needed and not there.
+    /// Wakes the reconciler of unpacked slugs.
     pub(crate) fn wake_slugs(&self) {
         self.0.wake_slugs.notify_one();
     }
@@ -181,12 +181,12 @@ impl Platform {
         &self.0.uploads
     }
 
-    /// Asks for a look at the queue of builds now.
+    /// Wakes the reconciler of the build queue.
     pub(crate) fn wake_builds(&self) {
         self.0.wake_builds.notify_one();
     }
 
-    /// Asks for a look at the queue of release phases now.
+    /// Wakes the reconciler of the queue of release phases.
     pub(crate) fn wake_releases(&self) {
         self.0.wake_releases.notify_one();
     }

@@ -1,4 +1,4 @@
-//! What the machinery of the platform does, for its administrators.
+//! The state of jobs and reconcilers, for administrators.
 
 use axum::{Json, extract::State};
 use base::Result;
@@ -15,7 +15,7 @@ pub async fn platform_info(
     Ok(Json(info(&platform).await?))
 }
 
-/// What the machinery does. Also a topic of `/live`.
+/// The state of jobs and reconcilers. Also a topic of `/live`.
 pub(crate) async fn info(platform: &Platform) -> Result<api::platform::PlatformInfo> {
     let jobs = store::jobs::job_list(platform.db()).await?.into_iter().map(|row| api::platform::JobInfo {
         id: row.id,

@@ -1,9 +1,9 @@
-//! Queues: what waits for a place, and gets its job with it. Payers take turns.
+//! Queues: rows that wait for a slot, and then get a job. Payers take turns.
 //!
-//! What waits is a row, and holds neither a worker nor anything else. Its job is put into the queue of jobs when it
-//! gets its place: in the transaction that makes it, when a place is free, in that which ends the one before it, or
-//! else by the reconciler of its noun, which calls [`Queue::keep`]. Whoever changes what waits or has a place wakes that
-//! reconciler; it also looks by itself now and then, because another server may have changed it.
+//! A waiting row holds neither a worker nor anything else. Its job is enqueued when it gets a slot: in the transaction
+//! that creates it, if one is free, in the one that ends the row before it, or by the reconciler of its noun, which
+//! calls [`Queue::keep`]. Code that changes waiting rows or slots wakes that reconciler; it also runs regularly,
+//! because another server may have changed them.
 
 use anyhow::Context as _;
 use background::Job;

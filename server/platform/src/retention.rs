@@ -1,4 +1,4 @@
-//! Retention: what nobody can ask for any more is removed.
+//! Retention: deletes what cannot be requested any more.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use chrono::Utc;
 
 use crate::{Platform, addresses, app_users, log_drains, slugs, sources};
 
-/// Forgets what nobody can ask for any more: uploads, links, sessions, jobs of days ago.
+/// Deletes expired uploads, links and sessions, and old jobs.
 pub(crate) struct Retention(pub Platform);
 
 #[async_trait]

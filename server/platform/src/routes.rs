@@ -1,4 +1,4 @@
-//! The list of routes: what can be asked at all. One screen or two.
+//! The list of routes.
 
 use axum::{Router, extract::DefaultBodyLimit, middleware, response::IntoResponse};
 use base::{
@@ -176,7 +176,7 @@ fn app_routes() -> Routes<Platform> {
     Routes::default().nest("/apps/{app}", routes)
 }
 
-/// What is streamed, or opens without credentials.
+/// Routes that stream, or need no credentials.
 fn stream_routes() -> Routes<Platform> {
     Routes::default()
         .route(

@@ -1,4 +1,4 @@
-//! What runs in this process.
+//! The builds or release phases that run in this process.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// What runs in this process, to be cancelled.
+/// Cancellation tokens of what runs in this process.
 #[derive(Default)]
 pub(crate) struct Running(Mutex<HashMap<Uuid, CancellationToken>>);
 

@@ -1,7 +1,6 @@
-//! Sample apps: small repositories in this executable, built like any push.
+//! Sample apps: small repositories embedded in this executable, and built like a push.
 //!
-//! A sample becomes the first commit of the app's own repository, so that whoever likes it goes
-//! on with `git clone`.
+//! A sample becomes the first commit of the app's own repository, so that users can continue with `git clone`.
 
 use axum::{
     Json,

@@ -1,4 +1,4 @@
-//! The archives of slugs: content-addressed, in an object store; unpacked once for each app.
+//! The archives of slugs: content-addressed, in an object store, and unpacked once per app.
 
 use std::fs;
 use std::future::ready;
@@ -71,7 +71,7 @@ impl SlugFiles {
         Ok((found.meta.size, found.into_stream()))
     }
 
-    /// The checksums of what was kept longer than `age` ago.
+    /// The checksums of archives older than `age`.
     pub async fn older_than(&self, age: Duration) -> anyhow::Result<Vec<String>> {
         let before = Utc::now() - age;
         let all = self.store.list(None).try_filter(|found| ready(found.last_modified < before));
@@ -87,7 +87,7 @@ impl SlugFiles {
         removed.context("remove parts of slugs")?.context("remove parts of slugs")
     }
 
-    /// Removes an archive; one that is gone already is fine.
+    /// Removes an archive. Does nothing if it does not exist.
     pub async fn delete(&self, checksum: &str) -> anyhow::Result<()> {
         match self.store.delete(&Self::key(checksum)?).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),

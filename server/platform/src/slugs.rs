@@ -1,4 +1,4 @@
-//! Slugs: what a build makes, or what a client uploads.
+//! Slugs: the results of builds, or uploads of clients.
 
 pub(crate) mod archives;
 mod unpack;
@@ -18,6 +18,7 @@ use base::{
     web::{Created, Input},
 };
 use chrono::Utc;
+use digest_io::IoWrapper;
 use futures::StreamExt as _;
 use identity::{
     Actor, Can, app_for, payers,
@@ -119,7 +120,7 @@ pub async fn slug_create(
 /// Process types that a slug may have, and bytes of a command.
 const MOST_TYPES: usize = 50;
 const COMMAND: usize = 4096;
-/// Names of what else writes lines: nobody is to take a dyno's for them.
+/// Names of other log sources, which process types must not imitate.
 const RESERVED: [&str; 6] = ["api", "app", "heroku", "logplex", "router", "wharf"];
 
 /// Refuses process types that cannot be used, or too many.
@@ -241,9 +242,9 @@ fn checksum(file: &FilePath) -> Result<(String, i64)> {
         return Err(Error::invalid("The upload is not a tar archive compressed with gzip or zstd."));
     }
     std::io::Seek::rewind(&mut input)?;
-    let mut hash = Sha256::new();
+    let mut hash = IoWrapper(Sha256::new());
     let size = std::io::copy(&mut input, &mut hash)?;
-    Ok((format!("SHA256:{}", hex::encode(hash.finalize())), i64::try_from(size).unwrap_or(i64::MAX)))
+    Ok((format!("SHA256:{}", hex::encode(hash.0.finalize())), i64::try_from(size).unwrap_or(i64::MAX)))
 }
 
 /// `GET /blobs/slugs/{secret}`

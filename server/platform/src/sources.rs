@@ -1,4 +1,4 @@
-//! Sources: a place to upload an archive to, and to build it from.
+//! Sources: uploaded archives for builds.
 
 use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::{
 
 /// Heroku takes a checkout of 1 GB (devcenter "limits").
 const MOST_BYTES: u64 = 1 << 30;
-/// How long an upload is kept for a build.
+/// How long an upload is stored.
 const LIFE: chrono::Duration = chrono::Duration::days(1);
 /// A file of no upload that is younger than this is left alone.
 const AGE: Duration = Duration::from_secs(3600);

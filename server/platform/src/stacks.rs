@@ -1,4 +1,4 @@
-//! Stacks, regions and dyno sizes: what there is to choose from.
+//! Stacks, regions and dyno sizes.
 
 use axum::{Json, extract::Path};
 use base::{
@@ -23,12 +23,12 @@ pub(crate) fn known(name: &str) -> Result<&'static str> {
         .ok_or_else(|| Error::invalid(format!("Stack {name} does not exist. Valid stacks: {}.", NAMES.join(", "))))
 }
 
-/// How resources name a stack.
+/// The reference to a stack.
 pub(crate) fn stack_ref(name: &str) -> api::refs::Ref {
     api::refs::Ref { id: named_id(&format!("stack {name}")), name: name.into() }
 }
 
-/// How resources name the region.
+/// The reference to the region.
 pub(crate) fn region_ref() -> api::refs::Ref {
     api::refs::Ref { id: named_id("region us"), name: REGION.into() }
 }

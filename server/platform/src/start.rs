@@ -1,4 +1,4 @@
-//! Starting and stopping a platform: its jobs, its reconcilers, and the reading of logs.
+//! Starts and stops a platform: its jobs, its reconcilers, and the ingestion of logs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ impl Platform {
     /// A sentence that says what is missing or wrong on this machine.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let caller = Some(builds::caller(&config));
-        let host = dyno::Host { doors: config.public_ports(), caller, ..config.host.clone() };
+        let host = dyno::Host { allowed_ports: config.public_ports(), caller, ..config.host.clone() };
         let driver = dyno::ProcessDriver::new(&config.data, &host).context("set up dynos")?;
         Self::start_with(config, Arc::new(driver)).await
     }
@@ -68,7 +68,7 @@ impl Platform {
             tokio::spawn(ingest::run(self.clone())),
             tokio::spawn(metrics::sample(self.clone())),
             tokio::spawn(events::watch(self.base().clone())),
-            tokio::spawn(events::anchor::keep(self.base().clone())),
+            tokio::spawn(events::anchor::run(self.base().clone())),
         ];
         let work = Work { workers, unpacking: Some(unpacking), reconcilers, tasks };
         self.background().begin(work)

@@ -1,4 +1,4 @@
-//! Statuses: an app at a glance, for the console.
+//! Statuses: summaries of apps, for the console.
 
 use std::collections::HashMap;
 
@@ -35,7 +35,7 @@ const LAST_LINES: usize = 6;
 /// none of them longer ago than so much before the crash.
 const BEFORE_THE_CRASH: chrono::Duration = chrono::Duration::minutes(1);
 
-/// What is known of one app.
+/// The data of one app.
 struct Known<'a> {
     app: &'a apps::Row,
     formation: &'a [formation::Row],
@@ -139,7 +139,7 @@ pub async fn app_summary_list(State(platform): State<Platform>, actor: Actor, he
     Ok(pages::answer(&apps::LIST, &range, page))
 }
 
-/// Summaries of apps that the asker may see: a fixed number of queries for any number of apps.
+/// Summaries of the apps that are visible to the caller, with a fixed number of queries.
 pub(crate) async fn summaries(platform: &Platform, actor: &Actor, range: &Range) -> Result<Page<AppSummary>> {
     let db = platform.db();
     let page = actor.apps(&apps::Filter::default(), range).await?;

@@ -1,8 +1,8 @@
-//! Strays: dynos that run, and files of builds that lie there, though nothing wants them any more.
+//! Strays: running dynos, and files of builds, without a row.
 //!
-//! Whoever starts a dyno has written the row that wants it before, so that what is found first and wanted by no row
-//! afterwards is left over: by a server that was killed, or whose start of it came through when it was cancelled. All
-//! the same it has to be found twice.
+//! A row is committed before a dyno is started, so a dyno that is found first, and has no row afterwards, is left over:
+//! from a killed server, or from a start that completed after it was cancelled. It is only removed if it is found
+//! twice.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -22,7 +22,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Ends what nothing wants.
 pub(crate) struct Strays {
     platform: Platform,
-    /// What was one the last time.
+    /// Those found in the previous run.
     found: HashSet<Uuid>,
 }
 

@@ -1,4 +1,4 @@
-//! Apps of teams: making them, locking them, and giving apps to teams and to their members.
+//! Apps of teams: creating and locking them, and transferring apps to teams and their members.
 
 use axum::{
     Json,
@@ -116,7 +116,7 @@ async fn give(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
     Ok(())
 }
 
-/// The person whom a team's app can be given to without asking: the asker, or a member of the team.
+/// The person to whom a team's app can be transferred without consent: the caller, or a member of the team.
 async fn heir(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Result<store::accounts::Row> {
     let db = platform.db();
     let person = match owner {

@@ -1,8 +1,7 @@
-//! What a route leaves unread of a request's body: it is read here and thrown away.
+//! Reads and discards the part of a request's body that a route has not read.
 //!
-//! A connection that is closed while its other end still sends is broken, and the answer may be lost with it. So the
-//! router can go on sending until it has the whole answer, and then hangs up; what it does with its own client is in
-//! its `arriving`.
+//! Closing a connection while the client still sends resets it, and the response may be lost. With this, the router can
+//! continue to send until it has the whole response; what it does with its own client is in its `arriving`.
 
 use std::{
     pin::Pin,

@@ -1,8 +1,8 @@
-//! Uploads: bytes on their way to a slug or a source.
+//! Uploads of slugs and sources.
 //!
-//! One writer for each address, few for each payer, and no more bytes than the owner's quota and the disk have room
-//! for: both are looked at before the first byte, and again before anything is kept. Who writes is a row, which is
-//! renewed as long as they do, so that what a killed server left is over by itself.
+//! An upload has a single writer, a payer has few at once, and the size is limited by the owner's quota and the free
+//! disk space: both are checked before the first byte, and again before anything is stored. The writer holds a lease, a
+//! row that it renews while it writes, so that the lease of a killed server expires.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::Platform;
 
-/// How often a writer says that it is there, and how long its word holds.
+/// How often a writer renews its lease, and how long that is valid.
 const RENEWAL: Duration = Duration::from_secs(10);
 const LEASE: chrono::Duration = chrono::Duration::seconds(40);
 /// After so many bytes the disk is looked at again.
@@ -100,12 +100,13 @@ fn taken() -> Error {
     Error::conflict("Another upload to this URL is in progress. Wait until it has finished, or request another URL.")
 }
 
-/// How many bytes a body says that it has; 1 when it does not say.
+/// The declared size of a body; 1 without one.
 fn announced(body: &Body) -> i64 {
     body.size_hint().exact().and_then(|size| i64::try_from(size).ok()).unwrap_or(1)
 }
 
-/// Saves a body that `owner` has room for, as far as its size is known. What came counts when it is kept.
+/// Saves a body for which `owner` has enough quota, as far as its size is known. The actual size counts when it is
+/// stored.
 pub(crate) async fn receive(platform: &Platform, owner: Owner, body: Body, file: &Path, most: u64) -> Result<u64> {
     let mut tx = platform.db().begin().await?;
     quotas::admit(&mut tx, owner, Quota::Uploads, announced(&body)).await?;

@@ -1,11 +1,11 @@
-//! What dynos use of the machine, as of the newest sample.
+//! The resource usage of dynos, as of the newest sample.
 
 use std::{collections::BTreeMap, sync::RwLock};
 
 use api::dynos::DynoUsage;
 use uuid::Uuid;
 
-/// What the newest sample says of each run of a dyno.
+/// The newest sample of each run of a dyno.
 #[derive(Default)]
 pub(crate) struct Usages(RwLock<BTreeMap<Uuid, DynoUsage>>);
 

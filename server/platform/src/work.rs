@@ -1,4 +1,4 @@
-//! What runs in the background of a platform.
+//! The background tasks of a platform.
 
 use std::sync::{Mutex, OnceLock};
 
@@ -31,7 +31,7 @@ impl Background {
         self.0.get().and_then(|work| work.lock().ok()).map(|mut work| look(&mut work))
     }
 
-    /// What the reconcilers did last.
+    /// The last runs of the reconcilers.
     pub fn seen(&self) -> Vec<background::Seen> {
         self.with(|work| work.reconcilers.iter().map(background::Driver::seen).collect()).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! A request to an app: which dyno gets it, and what happens when that goes wrong.
+//! A request to an app: choosing a dyno, and what happens when it fails.
 
 use std::io;
 use std::sync::Arc;
@@ -31,15 +31,15 @@ use crate::tunnel::Tunnel;
 use crate::upload::{Pace, RequestBody, Upload};
 use crate::wire::{Failure, Patience, Wire};
 
-/// Dynos that one request may try.
+/// Maximum number of dynos tried per request.
 const TRIES: usize = 10;
-/// An idle connection of this age may be used by any request that can be repeated.
+/// Maximum age of an idle connection for requests that can be repeated.
 const ANY_AGE: Duration = Duration::from_secs(60);
-/// By one that cannot, only when it is so young that no dyno would be closing it.
+/// Maximum age for other requests: no dyno would be closing such a young connection.
 const YOUNG: Duration = Duration::from_secs(1);
 
-/// Takes up a request to `app`. What need not wait is done here, so that the future of
-/// [`Exchange::answer`] stays small: it is moved for every request.
+/// Starts a request to `app`. What needs no waiting is done here, so that the future of [`Exchange::answer`], which is
+/// moved for every request, stays small.
 pub(crate) fn begin(
     in_flight: InFlight,
     app: Arc<App>,
@@ -87,7 +87,7 @@ pub(crate) fn begin(
     Box::new(Exchange { record, head: Head::new(parts), upgrade, accept, refused })
 }
 
-/// The head of a request in the form in which a dyno gets it, as often as needed.
+/// The head of a request as a dyno gets it, as often as needed.
 struct Head {
     method: Method,
     uri: Uri,
@@ -104,7 +104,7 @@ impl Head {
         }
     }
 
-    /// `again` is whether the head may be needed once more.
+    /// `again` says whether the head may be needed once more.
     fn request(&mut self, body: RequestBody, again: Again) -> Request<RequestBody> {
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
@@ -123,21 +123,21 @@ enum Again {
     Never,
 }
 
-/// A request to an app on its way to an answer.
+/// A request to an app in progress.
 pub(crate) struct Exchange {
     record: Box<Record>,
     head: Head,
-    /// The protocol that the client wants to change to.
+    /// The protocol that the client wants to upgrade to.
     upgrade: Option<(HeaderValue, OnUpgrade)>,
     accept: Option<HeaderValue>,
-    /// Why the request may not go to any dyno.
+    /// Why the request must not go to any dyno.
     refused: Option<(Code, StatusCode)>,
 }
 
 type Answer = (Box<Wire>, Response<Incoming>);
 
 impl Exchange {
-    /// Answers the request, with a dyno's response or with a page.
+    /// Responds to the request, with a dyno's response or an error page.
     pub(crate) async fn answer(mut self: Box<Self>) -> Response<Body> {
         if let Some((code, status)) = self.refused {
             return self.refuse(code, status);
@@ -148,7 +148,7 @@ impl Exchange {
         }
     }
 
-    /// Finds a dyno and has it answer.
+    /// Finds a dyno and forwards the request to it.
     async fn run(&mut self) -> Result<Answer, Code> {
         let mut app = Some(self.record.app.clone());
         let mut tried = Vec::new();
@@ -187,7 +187,7 @@ impl Exchange {
         }
     }
 
-    /// A dyno for this request, waiting for one if the app starts.
+    /// A dyno for this request; waits if the app is starting.
     async fn find(
         &self,
         mut app: Option<Arc<App>>,
@@ -236,7 +236,7 @@ impl Exchange {
         }
     }
 
-    /// An idle connection to the dyno, if this request may use one.
+    /// An idle connection to the dyno, if this request can use one.
     async fn reuse(&mut self, backend: &Backend, repeated: bool) -> Option<(Box<Wire>, Again)> {
         // The first time may not have been the dyno's fault; the second is without any doubt. And a
         // connection that changes its protocol will not come back to the pool.
@@ -330,7 +330,7 @@ impl Exchange {
         Response::from_parts(parts, relay.into_body().await)
     }
 
-    /// Answers with the page of `code`.
+    /// Responds with the page of `code`.
     fn fail(mut self: Box<Self>, code: Code) -> Response<Body> {
         self.record.finish(Some(code));
         let page = match code {
@@ -341,7 +341,7 @@ impl Exchange {
         self.show(page)
     }
 
-    /// Answers a request that may not go to any dyno.
+    /// Responds to a request that must not go to any dyno.
     fn refuse(mut self: Box<Self>, code: Code, status: StatusCode) -> Response<Body> {
         self.record.finish_with(code, status.as_u16());
         let page = Page::of(code, &self.record.app.name).with_status(status).last();
@@ -371,7 +371,7 @@ impl Exchange {
     }
 }
 
-/// Whether a connection failed for want of something on our side.
+/// Whether connecting failed because of a resource on our side.
 fn is_ours(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),

@@ -1,8 +1,8 @@
-//! The body of a request as it arrives from a client, of which nothing is left in the line.
+//! The body of a request from a client, which is always read to its end.
 //!
-//! A socket that is closed while bytes lie in it unread breaks off what was sent the other way: a client that is
-//! refused while it still sends would see a broken connection instead of the answer. So whatever nobody reads of a
-//! body is read here and thrown away, up to a bound, and by then the client has the answer.
+//! Closing a socket with unread bytes resets the connection: a client that is rejected while it still sends would see
+//! an error instead of the response. So the unread rest of a body is read and discarded here, within limits; by then
+//! the client has the response.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,17 +18,17 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::client::{Busy, Client};
 
-/// How much is thrown away of one body, how long that may take, and how long the client may be silent meanwhile.
+/// Limits for discarding a body: bytes, total time, and idle time.
 const MOST_BYTES: u64 = 2 << 30;
 const MOST_TIME: Duration = Duration::from_secs(60);
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// A body of which the rest is thrown away when it is dropped.
+/// A body whose rest is discarded when it is dropped.
 pub(crate) struct Arriving {
-    /// Until there is no more of it.
+    /// The body, until its end.
     incoming: Option<Incoming>,
     client: Arc<Client>,
-    /// Whether the client sends nothing before the first byte is asked for.
+    /// Whether the client waits for `100 Continue`.
     is_held_back: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Dynos as the router sees them: idle connections, load, and whether they take connections at all.
+//! Dynos as the router sees them: idle connections, load, and whether they accept connections.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -17,7 +17,7 @@ const IDLE: usize = 256;
 /// Idle connections older than this are closed.
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
-/// Connections of one worker. They go in and out as boxes, because moving one by value costs more.
+/// Connections of one worker. Boxed, because moving them by value costs more.
 type Idle = Vec<Box<Wire>>;
 
 /// A dyno, or the server.
@@ -29,7 +29,7 @@ pub(crate) struct Backend {
     inflight: AtomicUsize,
     retired: AtomicBool,
     quarantined_until_ms: AtomicU64,
-    /// Why it is quarantined: it did not answer, rather than refuse at once.
+    /// Whether it is quarantined because it did not respond, instead of refusing at once.
     timed_out: AtomicBool,
 }
 
@@ -62,7 +62,7 @@ impl Backend {
         }
     }
 
-    /// Takes a connection back, unless it can not be used again.
+    /// Returns a connection to the pool, unless it is not reusable.
     pub(crate) fn checkin(&self, mut wire: Box<Wire>) {
         if !wire.is_ready() || self.retired.load(Relaxed) {
             return;
@@ -78,13 +78,13 @@ impl Backend {
         }
     }
 
-    /// Closes idle connections for good. Requests under way go on.
+    /// Closes idle connections permanently. Requests in progress continue.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Relaxed);
         self.close_idle();
     }
 
-    /// Closes idle connections that the dyno has closed or that nobody used for long.
+    /// Closes idle connections that the dyno has closed, or that were unused for long.
     pub(crate) fn sweep(&self) {
         let mut cx = Context::from_waker(Waker::noop());
         for mut idle in self.idle.iter().map(lock) {
@@ -127,7 +127,7 @@ fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
     idle.lock().unwrap_or_else(|broken| broken.into_inner())
 }
 
-/// A request under way at a backend.
+/// A request in progress at a backend.
 pub(crate) struct Lease(pub(crate) Arc<Backend>);
 
 impl Lease {
@@ -146,9 +146,9 @@ impl Drop for Lease {
 /// The outcome of looking for a dyno.
 pub(crate) enum Choice {
     Take(Arc<Backend>),
-    /// Every one was tried by this request.
+    /// This request has tried all of them.
     NoneLeft,
-    /// Every one failed to answer a short while ago.
+    /// All of them have failed recently.
     Quarantined,
 }
 

@@ -1,11 +1,11 @@
-//! What a client may not say in its own name: who it is and how it came, which routers and proxies
-//! say, and what only Wharf's own processes say to each other.
+//! Headers that clients must not set: who they are and how they connected, what routers and proxies add, and what only
+//! Wharf's own processes send each other.
 
 use http::HeaderMap;
 use http::header::HeaderName;
 
-/// Names beside `x-forwarded-…` under which programs look for the client's address or the request's
-/// true host, scheme or path.
+/// Names besides `x-forwarded-…` from which programs read the client's address or the request's real host, scheme or
+/// path.
 const WORDS: [&str; 17] = [
     "cf-connecting-ip",
     "client-ip",
@@ -26,8 +26,7 @@ const WORDS: [&str; 17] = [
     "x-url-scheme",
 ];
 
-/// Takes claims away. Those of a trusted proxy stay, but for what is Wharf's own and what is only
-/// another spelling.
+/// Removes them. Those of a trusted proxy stay, except for Wharf's own and alternative spellings.
 pub(crate) fn remove(headers: &mut HeaderMap, trusted: bool) {
     let is_one = |name: &&HeaderName| is_spelled_otherwise(name.as_str()) || is_claim(name.as_str(), trusted);
     let claims: Vec<HeaderName> = headers.keys().filter(is_one).cloned().collect();
@@ -45,7 +44,7 @@ fn is_claim(name: &str, trusted: bool) -> bool {
     }
 }
 
-/// Many programs take `_` for `-`, and would find two headers of one name: `X_Forwarded_For`.
+/// Many programs treat `_` as `-`, and would find two headers with one name: `X_Forwarded_For`.
 fn is_spelled_otherwise(name: &str) -> bool {
     if !name.contains('_') {
         return false;

@@ -1,4 +1,4 @@
-//! A client's connection: who it is, what it is doing, and since when it keeps us waiting.
+//! A client's connection: its origin, its state, and since when it has made no progress.
 
 use std::net::IpAddr;
 use std::os::fd::RawFd;
@@ -10,39 +10,39 @@ use http::HeaderValue;
 use crate::origin;
 use crate::timer::now_ms;
 
-/// How long a body or a reader may pause before it is passed over for another of the same address.
+/// How long a body or a reader can pause before it is evicted for another client of the same address.
 const PAUSE_MS: u64 = 250;
 
-/// What a connection is doing.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Between requests.
     Waiting,
-    /// The first bytes of a head have come, but not all of it.
+    /// The head is incomplete.
     Head,
-    /// A request is being served; its own limits hold.
+    /// A request is being served, with its own timeouts.
     Busy,
 }
 
-/// What the connection and the request on it tell each other.
+/// State shared by a connection and the request on it.
 pub(crate) struct Client {
-    /// The peer, or whom the peer introduced by the PROXY protocol.
+    /// The address of the peer, or the one in its PROXY header.
     pub(crate) ip: IpAddr,
     /// The same, as it goes into X-Forwarded-For.
     pub(crate) address: HeaderValue,
-    /// Whether what it says about whom it speaks for is believed.
+    /// Whether its forwarded headers are trusted.
     pub(crate) trusted: bool,
     phase: AtomicU8,
-    /// Requests that are served, and bodies that are thrown away.
+    /// Requests in progress, and bodies being discarded.
     busy: AtomicUsize,
-    /// Since when there is no whole request, no more of its body, and nobody who takes the answer; in
-    /// milliseconds, 0 while that is not so.
+    /// Since when the client has been the cause of a wait (no complete request, no body, no reading), in milliseconds;
+    /// 0 if it is not.
     no_request: AtomicU64,
     no_body: AtomicU64,
     no_reader: AtomicU64,
     stalled: AtomicBool,
     evicted: AtomicBool,
-    /// While it is open.
+    /// The socket, while it is open.
     socket: Mutex<Option<RawFd>>,
 }
 
@@ -75,27 +75,27 @@ impl Client {
         self.phase.store(phase as u8, Relaxed);
     }
 
-    /// Notes whether more of a request's body is waited for.
+    /// Records whether the router is waiting for a request's body.
     pub(crate) fn owes_body(&self, owes: bool) {
         note(&self.no_body, owes);
     }
 
-    /// Notes whether it takes what it is sent.
+    /// Records whether the client is reading.
     pub(crate) fn takes_nothing(&self, nothing: bool) {
         note(&self.no_reader, nothing);
     }
 
-    /// Notes that it was cut off because it was silent.
+    /// Records that it was closed because of inactivity.
     pub(crate) fn stall(&self) {
         self.stalled.store(true, Relaxed);
     }
 
-    /// Whether it was cut off because it was silent.
+    /// Whether it was closed because of inactivity.
     pub(crate) fn stalled(&self) -> bool {
         self.stalled.load(Relaxed)
     }
 
-    /// Since when it keeps us waiting, if it does, and did not only pause.
+    /// Since when it has made no progress, unless that is only a pause.
     pub(crate) fn keeps_waiting_since(&self, now: u64) -> Option<u64> {
         if self.is_evicted() {
             return None;
@@ -106,7 +106,7 @@ impl Client {
         [no_request, pauses[0], pauses[1]].into_iter().flatten().min()
     }
 
-    /// Ends its connection, whatever is on it.
+    /// Closes its connection, whatever is in progress.
     pub(crate) fn evict(&self) {
         self.evicted.store(true, Relaxed);
         self.stall();
@@ -120,7 +120,7 @@ impl Client {
         self.evicted.load(Relaxed)
     }
 
-    /// Says which socket it is on, or that it is about to be closed.
+    /// Sets its socket, or that it is about to be closed.
     pub(crate) fn set_socket(&self, fd: Option<RawFd>) {
         *self.socket() = fd;
     }
@@ -149,7 +149,7 @@ fn note(since: &AtomicU64, waits: bool) {
     }
 }
 
-/// Something is going on for a client, as long as this is held.
+/// Marks an operation for a client while it is held.
 pub(crate) struct Busy(Arc<Client>);
 
 impl Busy {

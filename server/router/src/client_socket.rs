@@ -1,4 +1,4 @@
-//! The socket of a client, which ends by itself when the client is too slow.
+//! The socket of a client, which closes itself if the client is too slow.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -18,11 +18,11 @@ use crate::open_connection::OpenConnection;
 use crate::seats::Seat;
 use crate::timer::Timer;
 
-/// Less than this within the time of a stall is no progress.
+/// Fewer bytes than this within the stall timeout are no progress.
 const LEAST: i32 = 1024;
 
 pub(crate) struct ClientSocket {
-    /// What was read before the connection came here.
+    /// Bytes that were read before.
     first: Bytes,
     client: Arc<Client>,
     timeouts: Timeouts,
@@ -34,10 +34,10 @@ pub(crate) struct ClientSocket {
     _held: (Seat, OpenConnection),
 }
 
-/// A time in which the client takes nothing.
+/// A period in which the client reads nothing.
 struct Stall {
     deadline: Instant,
-    /// Bytes that the client had yet to take when it began.
+    /// Bytes that the client had not read when it began.
     queued: i32,
 }
 
@@ -62,7 +62,7 @@ impl ClientSocket {
         }
     }
 
-    /// Called when there was nothing to read.
+    /// Called when nothing could be read.
     fn check_reading(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let phase = self.client.phase();
         if phase == Phase::Busy {
@@ -81,7 +81,7 @@ impl ClientSocket {
         }
     }
 
-    /// Called when bytes came.
+    /// Called when bytes were received.
     fn note_read(&mut self) {
         match self.client.phase() {
             Phase::Waiting => {
@@ -125,7 +125,7 @@ impl Stall {
     }
 }
 
-/// Bytes that were written, and that the client's machine has not taken yet.
+/// Written bytes that the client's machine has not acknowledged yet.
 fn queued(stream: &TcpStream) -> i32 {
     let mut bytes = 0;
     // SAFETY: the call writes a number to our stack.

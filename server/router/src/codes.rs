@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-/// Why a request did not get an app's answer, or not all of it.
+/// Why a request did not get an app's complete response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     H10,
@@ -26,7 +26,7 @@ pub enum Code {
     H99,
 }
 
-/// Whose socket failed, where a line says so.
+/// The side whose socket failed, where the line contains it.
 pub(crate) type Sock = Option<&'static str>;
 
 impl Code {
@@ -57,12 +57,12 @@ impl Code {
         self.row().0
     }
 
-    /// Heroku's words, which log tools match.
+    /// Heroku's text, which log tools match.
     pub fn text(self) -> &'static str {
         self.row().1
     }
 
-    /// The status in the log; what the client gets too, unless the response had begun.
+    /// The status in the log, and for the client, unless the response had begun.
     pub fn status(self) -> StatusCode {
         StatusCode::from_u16(self.row().2).expect("the table holds valid statuses")
     }

@@ -1,4 +1,4 @@
-//! What a router is told at its start.
+//! The settings of a router.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,30 +9,30 @@ use crate::networks::Networks;
 /// Where a router listens and keeps its files.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// 127.0.0.1 also stands for [::1] at the same port.
+    /// 127.0.0.1 includes [::1] at the same port.
     pub listen: SocketAddr,
     /// DIR: the router's own files are here, see [`table_dir`] and [`spool_dir`].
     pub data: PathBuf,
     /// RUN: `router.sock` and `server.sock` are here.
     pub run: PathBuf,
-    /// Whether clients reach us by https, through something in front that ends TLS.
+    /// Whether clients use HTTPS, with TLS terminated in front of the router.
     pub tls: bool,
-    /// Proxies in front whose word about the client counts; everybody else's does not.
+    /// Trusted proxies: those whose statements about the client count.
     pub trusted: Networks,
-    /// Whether those say whose connection it is by the PROXY protocol, too.
+    /// Whether those use the PROXY protocol, too.
     pub proxy_protocol: bool,
-    /// How long browsers shall come to the platform's hosts by https alone; zero says nothing about it.
+    /// The HSTS period of the platform's hosts; zero for no header.
     pub hsts: Duration,
-    /// How much there may be at once.
+    /// The concurrency limits.
     pub limits: Limits,
     /// Threads that serve clients; at least 1.
     pub workers: usize,
-    /// Heroku's, unless a test is in a hurry.
+    /// Timeouts; Heroku's, except in tests.
     pub timeouts: Timeouts,
 }
 
 impl Config {
-    /// A router without TLS, with Heroku's time-outs and a worker for every core.
+    /// A router without TLS, with Heroku's timeouts and a worker per core.
     pub fn new(listen: SocketAddr, data: impl Into<PathBuf>, run: impl Into<PathBuf>) -> Config {
         Config {
             listen,
@@ -49,20 +49,19 @@ impl Config {
     }
 }
 
-/// A year, as browsers' lists ask for.
+/// A year, as the browsers' preload lists require.
 pub const HSTS: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How much there may be at once.
+/// Concurrency limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections of one address, or of one /64 of IPv6; and requests of one that comes through a
-    /// trusted proxy.
+    /// Connections per IPv4 address or IPv6 /64; also requests per client behind a trusted proxy.
     pub per_address: usize,
-    /// Connections in all; half of the files that may be open, if that is less.
+    /// All connections; half of the open file limit, if that is less.
     pub connections: usize,
-    /// Requests of one address to the platform's hosts, streams and websockets included.
+    /// Requests per address to the platform's hosts, including streams and websockets.
     pub platform_per_address: usize,
-    /// Requests to the platform's hosts in all.
+    /// All requests to the platform's hosts.
     pub platform: usize,
 }
 
@@ -72,38 +71,38 @@ impl Default for Limits {
     }
 }
 
-/// Where the router keeps its copy of the table, in a data directory. A folder of its own, because the
-/// router may not write into that directory.
+/// The directory of the router's copy of the table in a data directory. A separate one, because the router cannot write
+/// to the data directory itself.
 pub fn table_dir(data: &Path) -> PathBuf {
     data.join("router-table")
 }
 
-/// Where the router leaves its lines, in a data directory.
+/// The directory of the router's spool in a data directory.
 pub fn spool_dir(data: &Path) -> PathBuf {
     data.join("router-spool")
 }
 
-/// How long the router waits for what. The defaults are Heroku's.
+/// Timeouts. The defaults are Heroku's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For a dyno to take the connection; then another is tried, at last H19.
+    /// For connecting to a dyno; then another one is tried, finally H19.
     pub connect: Duration,
     /// For the first byte of a response after the last byte of the request: H12.
     pub first_byte: Duration,
-    /// Between two bytes of a request or response in either direction: H15, H28. The platform answers
-    /// when it likes, but its clients have to get on in this time, too.
+    /// Between two bytes of a request or response in either direction: H15, H28. The platform's response has no time
+    /// limit, but its clients do.
     pub idle: Duration,
-    /// How long a dyno that refused a connection is passed over.
+    /// How long a dyno that refused a connection is skipped.
     pub quarantine: Duration,
     /// How long a request waits for a starting app: H20.
     pub boot: Duration,
     /// For a client to send the whole head of a request.
     pub header: Duration,
-    /// How long a client may keep a connection open without a request.
+    /// How long a client can keep a connection open without a request.
     pub keep_alive: Duration,
     /// How long a request to the platform waits for the server to come back.
     pub platform: Duration,
-    /// How long requests may still run after the router was told to stop.
+    /// How long requests can continue after the router is stopped.
     pub drain: Duration,
 }
 

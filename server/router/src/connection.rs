@@ -1,4 +1,4 @@
-//! One connection of a client: introduced, given a place, served until there are no more requests.
+//! One connection of a client: its PROXY header, its slot, and its requests.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -28,7 +28,7 @@ use crate::seats::{self, Full, Seat};
 
 /// The longest head of a request.
 const HEAD_BYTES: usize = 64 * 1024;
-/// How long somebody who is refused has to read why.
+/// How long a rejected client has to read the reason.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves a client until it has no more requests.
@@ -52,7 +52,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: std::net::TcpStream, peer
     answer_all(&shared, &client, socket).await;
 }
 
-/// Whose connection it is, and what came of it already. Nobody's, if a trusted peer does not say.
+/// The client, and bytes that were read already. Nothing if a trusted peer sends no PROXY header.
 async fn introduce(shared: &Shared, stream: &mut TcpStream, peer: SocketAddr) -> Option<(IpAddr, Bytes)> {
     let ip = peer.ip().to_canonical();
     if !shared.config.proxy_protocol || !shared.config.trusted.contains(ip) {
@@ -73,8 +73,7 @@ async fn introduce(shared: &Shared, stream: &mut TcpStream, peer: SocketAddr) ->
     }
 }
 
-/// Finds a place for a connection. Whoever gets none is told so, as long as there are not too many of
-/// them, too.
+/// Takes a slot for a connection. A client without one gets an error page, unless there are too many of them.
 async fn seated(shared: &Arc<Shared>, stream: TcpStream, client: &Arc<Client>) -> Option<(TcpStream, Seat)> {
     // A proxy brings the connections of many.
     let ip = (!client.trusted).then_some(client.ip);
@@ -96,7 +95,7 @@ async fn seated(shared: &Arc<Shared>, stream: TcpStream, client: &Arc<Client>) -
     None
 }
 
-/// Says that there is no place, and closes.
+/// Responds that there is no slot, and closes.
 async fn refuse(mut stream: TcpStream, full: Full) {
     let page = Page::full(full).respond(None);
     let mut text = format!("HTTP/1.1 {}\r\n", page.status()).into_bytes();

@@ -1,4 +1,4 @@
-//! What the router counts: the form on the wire.
+//! The router's counters as they are sent.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,8 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Counts since the router's start. Two of them subtract to what happened in between, as long as
-/// `since` is the same.
+/// Counts since the router's start. The difference of two is what happened in between, if `since` is equal.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counters {
     /// When the router started.
@@ -19,13 +18,13 @@ pub struct Counters {
     pub connections: u64,
     /// Router lines that could not be written.
     pub lines_dropped: u64,
-    /// Connections that had to make room for others of their address.
+    /// Connections that were evicted for others of their address.
     #[serde(default)]
     pub evicted: u64,
-    /// Connections and requests that found no room.
+    /// Connections and requests that were rejected because of a limit.
     #[serde(default)]
     pub refused: u64,
-    /// Requests that could not be read, or could be read in two ways.
+    /// Malformed or ambiguous requests.
     #[serde(default)]
     pub malformed: u64,
     /// Every app in the table, by id.
@@ -37,7 +36,7 @@ pub struct Counters {
 pub struct AppCounters {
     /// The app's id in the table.
     pub app_id: Uuid,
-    /// Requests running now.
+    /// Requests in progress.
     pub inflight: u64,
     /// Finished requests by the first digit of the status that is logged: `1xx` first.
     pub statuses: [u64; 5],
@@ -57,7 +56,7 @@ impl AppCounters {
         self.statuses.iter().sum()
     }
 
-    /// What was counted after `earlier`, a sample of the same router. `inflight` stays as it is.
+    /// The counts since `earlier`, a sample of the same router. `inflight` is the current one.
     pub fn since(&self, earlier: &AppCounters) -> AppCounters {
         let mut statuses = self.statuses;
         for (now, then) in statuses.iter_mut().zip(earlier.statuses) {
@@ -110,12 +109,12 @@ fn upper_us(bucket: u16) -> u64 {
 }
 
 impl Histogram {
-    /// How many durations were counted.
+    /// The number of durations.
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(|(_, n)| n).sum()
     }
 
-    /// The duration that a share `q` (0.95) of all did not exceed. `None` without any.
+    /// The quantile `q` (0.95). `None` without any.
     pub fn quantile(&self, q: f64) -> Option<Duration> {
         let wanted = (self.count() as f64 * q).ceil().max(1.0) as u64;
         let mut seen = 0;
@@ -128,7 +127,7 @@ impl Histogram {
         None
     }
 
-    /// What was counted after `earlier`.
+    /// The counts since `earlier`.
     pub fn since(&self, earlier: &Histogram) -> Histogram {
         let before: BTreeMap<u16, u64> = earlier.buckets.iter().copied().collect();
         let grown = self.buckets.iter().filter_map(|(bucket, n)| {

@@ -1,4 +1,4 @@
-//! Where a request goes, by its host.
+//! Dispatches requests by host.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::strict::{self, Refusal};
 use crate::table::{Target, host_name};
 use crate::{apps, platform_hosts};
 
-/// Answers one request of a client.
+/// Responds to one request of a client.
 pub(crate) fn serve(
     shared: Arc<Shared>,
     client: Arc<Client>,
@@ -29,10 +29,10 @@ pub(crate) fn serve(
     begin(&client, shared, Arriving::of(request, &client)).finish()
 }
 
-/// What is left to do once it is known where a request goes.
+/// The remaining work once the destination of a request is known.
 enum Work {
     App(Box<apps::Exchange>),
-    /// The platform's, or one that has to wait.
+    /// A request to the platform, or one that has to wait.
     Other(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
     Page(Response<Body>),
 }
@@ -80,7 +80,7 @@ fn route(in_flight: InFlight, mut request: Request<Arriving>) -> Work {
     }
 }
 
-/// The server has fewer connections than the world has clients.
+/// The server accepts fewer connections than there are clients.
 async fn to_platform(mut in_flight: InFlight, request: Request<Arriving>, host: HeaderValue) -> Response<Body> {
     match in_flight.wait_for_seat(Count::Platform).await {
         Ok(()) => platform_hosts::serve(in_flight, request, host).await,
@@ -88,7 +88,7 @@ async fn to_platform(mut in_flight: InFlight, request: Request<Arriving>, host: 
     }
 }
 
-/// What requests are counted for.
+/// The key by which requests are counted.
 #[derive(Clone, Copy)]
 enum Count {
     Proxied,
@@ -106,14 +106,14 @@ impl InFlight {
         Ok(())
     }
 
-    /// Takes a place, waiting for who only paused to be waited for too long.
+    /// Takes a slot, waiting until paused clients can be evicted.
     async fn wait_for_seat(&mut self, count: Count) -> Result<(), Full> {
         let waited = seats::wait_for(|| self.take_seat(count)).await;
         waited.inspect_err(|_| self.shared.note_refused(self.origin.ip))
     }
 }
 
-/// Refuses a request that could be read in two ways. Nothing that follows on the connection is read.
+/// Rejects an ambiguous request. Nothing that follows on the connection is read.
 fn refuse(refusal: Refusal, request: &Request<Arriving>, in_flight: InFlight) -> Work {
     in_flight.shared.note_malformed(in_flight.origin.ip, &refusal.sentence);
     show(Page::bad_request(refusal.sentence).with_status(refusal.status).last(), request, in_flight)

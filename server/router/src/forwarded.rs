@@ -1,8 +1,8 @@
-//! What proxies say about whose request they pass on: `X-Forwarded-*` and `Forwarded` (RFC 7239).
+//! What proxies state about the client: `X-Forwarded-*` and `Forwarded` (RFC 7239).
 //!
-//! Each hop adds at the right who spoke to it. So the lists are read from the right, as long as the
-//! hops are ones that we trust: the first that is not is the client. What stands left of it is the
-//! client's own claim. An entry that cannot be read ends the walk, too.
+//! Each hop appends the peer that it got the request from. So the lists are read from the right, as long as the hops
+//! are trusted: the first one that is not is the client. Everything to the left of it is the client's own claim. An
+//! unreadable entry ends the walk, too.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,10 +12,10 @@ use http::header::{FORWARDED, HeaderName};
 use crate::headers::{X_FORWARDED_FOR, X_FORWARDED_PORT, X_FORWARDED_PROTO};
 use crate::networks::Networks;
 
-/// Longer chains of proxies are nobody's.
+/// Maximum length of a chain of proxies.
 const HOPS: usize = 32;
 
-/// What a trusted proxy said. What it left out, or garbled, is `None`.
+/// The statements of a trusted proxy. Missing or malformed ones are `None`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Forwarded {
     pub(crate) ip: Option<IpAddr>,
@@ -23,8 +23,8 @@ pub(crate) struct Forwarded {
     pub(crate) port: Option<u16>,
 }
 
-/// Reads the headers of a request that came from a trusted proxy. `Forwarded` counts when there is
-/// no `X-Forwarded-For`: proxies that write the latter pass the former on as the client sent it.
+/// Reads the headers of a request from a trusted proxy. `Forwarded` only counts without `X-Forwarded-For`: proxies that
+/// set the latter forward the former as the client sent it.
 pub(crate) fn read(headers: &HeaderMap, trusted: &Networks) -> Forwarded {
     if headers.contains_key(X_FORWARDED_FOR) || !headers.contains_key(FORWARDED) {
         let (ip, hops) = walk(from_right(headers, &X_FORWARDED_FOR).map(|entry| address(entry?)), trusted);
@@ -42,7 +42,7 @@ pub(crate) fn read(headers: &HeaderMap, trusted: &Networks) -> Forwarded {
     Forwarded { ip, https: elements.get(hops).and_then(|element| element.https), port: None }
 }
 
-/// The client, and how many hops lie between it and us.
+/// The client, and the number of hops between it and the router.
 fn walk(entries: impl Iterator<Item = Option<IpAddr>>, trusted: &Networks) -> (Option<IpAddr>, usize) {
     let mut found = (None, 0);
     for (hops, entry) in entries.take(HOPS).enumerate() {
@@ -67,7 +67,7 @@ fn from_right<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<It
     })
 }
 
-/// As [`from_right`], for `Forwarded`, in which a comma may stand in quotes.
+/// As [`from_right`], for `Forwarded`, in which a comma can be quoted.
 fn from_right_quoted(headers: &HeaderMap) -> impl Iterator<Item = Option<&str>> {
     let lines: Vec<_> = headers.get_all(FORWARDED).iter().collect();
     lines.into_iter().rev().flat_map(|line| match line.to_str() {
@@ -76,8 +76,7 @@ fn from_right_quoted(headers: &HeaderMap) -> impl Iterator<Item = Option<&str>> 
     })
 }
 
-/// The parts of a list, the last first, so that a quote which the client left open harms nothing to
-/// the right of it.
+/// The parts of a list, the last one first, so that an unclosed quote of the client affects nothing to the right of it.
 fn split_unquoted(text: &str, at: char) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     let ends = move |c| {
@@ -122,7 +121,7 @@ fn is_https(word: &str) -> Option<bool> {
     }
 }
 
-/// An address as proxies write it: alone, in brackets, with a port.
+/// An address as proxies write it: plain, in brackets, with a port.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<IpAddr>().ok().filter(IpAddr::is_ipv6);
     let with_port = || text.parse::<SocketAddr>().ok().map(|addr| addr.ip());

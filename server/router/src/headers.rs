@@ -1,4 +1,4 @@
-//! Headers on their way through: what ends here, and what is added.
+//! Forwarded headers: which are removed, and which are added.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,13 +22,13 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 static VIA_US: HeaderValue = HeaderValue::from_static("1.1 wharf-router");
 
-/// Longest line of a head, of a cookie and of a header's name, as at Heroku.
+/// Maximum length of a header line, of a cookie and of a header name, as at Heroku.
 pub(crate) const LINE_BYTES: usize = 8192;
 const NAME_BYTES: usize = 1000;
 const RESPONSE_LINE_BYTES: usize = 512 * 1024;
 
-/// Removes what concerns one connection only. Returns the protocol that the peer wants to switch
-/// to, if it does. Afterwards the message says its length once, in one way, or not at all.
+/// Removes hop-by-hop headers. Returns the protocol that the peer wants to switch to, if it does. Afterwards the
+/// message states its length once, in one way, or not at all.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> Option<HeaderValue> {
     let mut upgrade = None;
     if headers.contains_key(CONNECTION) {
@@ -60,16 +60,15 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> Option<HeaderValue> {
     upgrade
 }
 
-/// Headers that carry the message itself, or that somebody on the way there relies on. Who names them
-/// in `Connection` means mischief.
+/// Headers that delimit the message, or that recipients rely on. Naming them in `Connection` is an attack.
 fn is_end_to_end(name: &HeaderName) -> bool {
     [HOST, CONTENT_LENGTH, AUTHORIZATION, COOKIE, ORIGIN, SET_COOKIE, VIA, X_REQUEST_ID].contains(name)
         || name.as_str().starts_with("x-forwarded-")
         || name.as_str().starts_with("sec-")
 }
 
-/// Writes a length as everybody reads it: one number without ornament. Several that say the same, as
-/// hyper lets pass, become one; what is none goes.
+/// Normalizes the length: a single plain number. Several equal ones, which hyper accepts, become one; an invalid one is
+/// removed.
 fn settle_length(headers: &mut HeaderMap) {
     let mut values = headers.get_all(CONTENT_LENGTH).iter();
     let plain = |value: &HeaderValue| {
@@ -97,8 +96,8 @@ fn length(digits: &[u8]) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// Whether a connection may change to this protocol. Not to another version of HTTP: what is asked
-/// in it would pass by everything that is done for a request.
+/// Whether a connection can be upgraded to this protocol. Not to another version of HTTP: its requests would bypass the
+/// router's checks.
 pub(crate) fn may_upgrade(protocol: &HeaderValue) -> bool {
     let words = protocol.to_str().unwrap_or("h2c").to_ascii_lowercase();
     !words
@@ -107,20 +106,19 @@ pub(crate) fn may_upgrade(protocol: &HeaderValue) -> bool {
         .any(|word| word.starts_with("h2") || word.starts_with("http") || word.starts_with("tls"))
 }
 
-/// Whether the protocol that was changed to is one of those that were asked for.
+/// Whether the response's protocol is one of those requested.
 pub(crate) fn is_one_of(answered: &HeaderValue, requested: &HeaderValue) -> bool {
     let (Ok(answered), Ok(requested)) = (answered.to_str(), requested.to_str()) else { return false };
     requested.split(',').any(|word| word.trim().eq_ignore_ascii_case(answered.trim()))
 }
 
-/// Puts back what asks for another protocol.
+/// Restores the headers of an upgrade.
 pub(crate) fn ask_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, protocol);
 }
 
-/// Adds to a request for an app what Heroku's router adds, in place of what the client claims about
-/// itself.
+/// Adds the headers of Heroku's router to a request for an app, replacing the client's own claims.
 pub(crate) fn forward(headers: &mut HeaderMap, origin: &Origin, trusted: bool, request_id: &HeaderValue) {
     claims::remove(headers, trusted);
     who_asks(headers, origin);
@@ -131,8 +129,8 @@ pub(crate) fn forward(headers: &mut HeaderMap, origin: &Origin, trusted: bool, r
     via(headers);
 }
 
-/// Adds to a request for the platform who asks and where: rate limits and the audit go by it. Nobody
-/// else is believed in this, not even a proxy.
+/// Adds the client's origin to a request for the platform, for rate limits and the audit log. Nobody else's claim
+/// counts, not even a proxy's.
 pub(crate) fn forward_to_platform(
     headers: &mut HeaderMap,
     origin: &Origin,
@@ -172,7 +170,7 @@ fn appended(headers: &HeaderMap, name: &HeaderName, last: &HeaderValue) -> Heade
     HeaderValue::from_bytes(&all).unwrap_or_else(|_| last.clone())
 }
 
-/// The client's request id, if it may be one, or a new one.
+/// The client's request id, if it is valid, or a new one.
 pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
     let may_be = |id: &HeaderValue| {
         let id = id.as_bytes();
@@ -191,14 +189,14 @@ fn new_request_id() -> HeaderValue {
     HeaderValue::from_bytes(&text).expect("a uuid is a valid header value")
 }
 
-/// What `Expect` asks for.
+/// The expectation in `Expect`.
 pub(crate) enum Expectation {
     Fine,
-    /// Nothing we know: 417.
+    /// Anything else: 417.
     Unknown,
 }
 
-/// Takes `Expect` away: whether to go on is answered here, when the dyno first wants the body.
+/// Removes `Expect`: the router responds to it, when the dyno first reads the body.
 pub(crate) fn take_expectation(headers: &mut HeaderMap) -> Expectation {
     match headers.remove(EXPECT) {
         Some(what) if !what.as_bytes().eq_ignore_ascii_case(b"100-continue") => Expectation::Unknown,

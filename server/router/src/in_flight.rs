@@ -8,12 +8,12 @@ use crate::client::{Busy, Client};
 use crate::origin::Origin;
 use crate::seats::Seat;
 
-/// Held by whatever will be dropped when it is over.
+/// Held until the request has ended.
 pub(crate) struct InFlight {
     pub(crate) client: Busy,
     pub(crate) shared: Arc<Shared>,
     pub(crate) origin: Origin,
-    /// Places of its address, where requests are counted.
+    /// The slots of its address, where requests are counted.
     pub(crate) seats: Vec<Seat>,
 }
 

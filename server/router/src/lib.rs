@@ -1,15 +1,14 @@
-//! Carries requests to dynos.
+//! Routes requests to dynos.
 //!
-//! The router is a process of its own in front of everything: requests for apps go to their dynos,
-//! requests for the platform's hosts go to the server's Unix socket. It knows nothing but the table
-//! that the server sends to its control socket ([`Control`]), keeps the last one on disk, and goes
-//! on serving while the server is down.
+//! The router is a separate process in front of everything: it forwards requests for apps to their dynos, and requests
+//! for the platform's hosts to the server's Unix socket. It knows only the table that the server sends to its control
+//! socket ([`Control`]), keeps the last one on disk, and continues to serve while the server is down.
 //!
-//! A request is one task from end to end: the client's connection, the choice of a dyno (`apps`),
-//! the connection to it (`wire`), the response on its way back (`relay`), the line about it (`lines`).
+//! A request is one task from end to end: the client's connection, the choice of a dyno (`apps`), the connection to it
+//! (`wire`), its response (`relay`), its log line (`lines`).
 //!
-//! This crate decides nothing about apps. Which dynos take requests, and what an app without any
-//! should say, is in the table.
+//! This crate has no policy about apps. Which dynos take requests, and the response of an app without any, is in the
+//! table.
 
 mod apps;
 mod arriving;
@@ -91,18 +90,18 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send) ->
     Router::bind(config)?.run(shutdown).await
 }
 
-/// A router that listens but does not serve yet.
+/// A router that listens, but does not serve yet.
 pub struct Router {
     shared: Arc<Shared>,
     sockets: Sockets,
 }
 
-/// What every request can reach.
+/// State shared by all requests.
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) origins: Origins,
     pub(crate) table: ArcSwap<Table>,
-    /// Said after every change of the table.
+    /// Notified after every change of the table.
     pub(crate) changed: Notify,
     pub(crate) server: Arc<ServerBackend>,
     pub(crate) spool: Spool,
@@ -110,14 +109,14 @@ pub(crate) struct Shared {
     /// Open connections of clients.
     pub(crate) connections: AtomicUsize,
     pub(crate) most_connections: usize,
-    /// Who has no place yet: waits for one, or is told that there is none.
+    /// Connections without a slot: waiting for one, or being rejected.
     pub(crate) hall: Semaphore,
-    /// Connections; requests that trusted proxies pass on; requests to the platform.
+    /// Slots for connections, for requests through trusted proxies, and for requests to the platform.
     pub(crate) seats: Arc<Seats>,
     pub(crate) proxied: Arc<Seats>,
     pub(crate) platform: Arc<Seats>,
     pub(crate) notices: Notices,
-    /// Set when no further request may begin on a connection.
+    /// Set when connections must not start further requests.
     pub(crate) stopping: AtomicBool,
     /// Ends tunnels, which would never end by themselves.
     pub(crate) tunnels: CancellationToken,
@@ -125,13 +124,13 @@ pub(crate) struct Shared {
 }
 
 impl Router {
-    /// Takes the port and the control socket, and loads the last table from disk.
+    /// Binds the port and the control socket, and loads the last table from disk.
     pub fn bind(config: Config) -> anyhow::Result<Router> {
         let sockets = Sockets::bind(&config)?;
         Router::new(config, sockets)
     }
 
-    /// Opens the spool and loads the last table from disk. Needs no rights but to its own files.
+    /// Opens the spool and loads the last table from disk. Needs no permissions except for its own files.
     pub fn new(mut config: Config, sockets: Sockets) -> anyhow::Result<Router> {
         config.workers = config.workers.max(1);
         let dir = spool_dir(&config.data);
@@ -164,7 +163,7 @@ impl Router {
         Ok(Router { shared, sockets })
     }
 
-    /// Where it listens; tells the port when 0 was asked for.
+    /// Its listening address, with the actual port if 0 was requested.
     pub fn addr(&self) -> SocketAddr {
         self.sockets.addr()
     }
@@ -194,7 +193,7 @@ impl Router {
     }
 }
 
-/// Waits for requests to finish, as long as is configured.
+/// Waits for requests to finish, up to the configured limit.
 async fn drain(shared: &Shared) {
     let all_done = async {
         while shared.inflight.load(Relaxed) > 0 {
@@ -218,7 +217,7 @@ async fn sweep(shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// Puts a table into use. Requests that run keep the dynos they have.
+    /// Activates a table. Requests in progress keep their dynos.
     pub(crate) fn apply(&self, routes: &Routes) {
         let previous = self.table.load_full();
         let next = Arc::new(Table::new(routes, &previous, self.config.workers));
@@ -243,7 +242,7 @@ impl Shared {
         }
     }
 
-    /// Notes that connections of an address had to make room for one of `ip`.
+    /// Records that connections were evicted for a new one of `ip`.
     pub(crate) fn note_evicted(&self, connections: usize, ip: IpAddr) {
         for _ in 0..connections {
             self.notices.evicted.count(|n| {
@@ -255,7 +254,7 @@ impl Shared {
         }
     }
 
-    /// Notes that a connection or request of `ip` found no room.
+    /// Records that a connection or request of `ip` was rejected because of a limit.
     pub(crate) fn note_refused(&self, ip: IpAddr) {
         self.notices.refused.count(|n| {
             tracing::warn!(
@@ -265,7 +264,7 @@ impl Shared {
         });
     }
 
-    /// Notes a request that cannot be read, or could be read in two ways.
+    /// Records a malformed or ambiguous request.
     pub(crate) fn note_malformed(&self, ip: IpAddr, why: &dyn std::fmt::Display) {
         self.notices.malformed.count(|n| {
             tracing::info!(code = "H26", fwd = %ip, "refused {n} malformed requests; the last: {why}");

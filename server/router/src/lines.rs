@@ -1,4 +1,4 @@
-//! One line per request, in the words that Logplex users parse.
+//! One log line per request, in Logplex's format.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -20,7 +20,7 @@ thread_local! {
     static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A request to an app, until it is over. Whoever drops it unfinished says that the client left.
+/// A request to an app in progress. Dropping it unfinished means that the client has disconnected.
 pub(crate) struct Record {
     pub(crate) in_flight: InFlight,
     pub(crate) app: Arc<App>,

@@ -1,4 +1,4 @@
-//! The sockets that clients connect to: opened while there is the right to, served later.
+//! The listening sockets: opened while the router has the permissions, served later.
 
 use std::future::Future;
 use std::io;
@@ -21,20 +21,20 @@ use crate::workers::Workers;
 
 const BACKLOG: i32 = 4096;
 const PAUSE: Duration = Duration::from_millis(50);
-/// Beyond those who have a place: who waits for one, or is told that there is none.
+/// Connections beyond those with a slot: waiting for one, or being rejected.
 pub(crate) const HALL: usize = 512;
 
-/// Everything that may take rights to open. Made before a router gives these up.
+/// Everything that needs permissions to open. Created before a router drops them.
 pub struct Sockets {
     main: StdListener,
     addr: SocketAddr,
-    /// [::1], beside 127.0.0.1: which of the two `localhost` means is up to the client.
+    /// [::1] in addition to 127.0.0.1: the client decides which one `localhost` means.
     other: Option<StdListener>,
     pub(crate) control: UnixListener,
 }
 
 impl Sockets {
-    /// Takes the port and the control socket, and raises the number of open files.
+    /// Binds the port and the control socket, and raises the limit of open files.
     pub fn bind(config: &Config) -> anyhow::Result<Sockets> {
         raise_file_limit();
         let main = listen(config.listen).map_err(|error| anyhow::anyhow!(sentence(config.listen, &error)))?;
@@ -141,13 +141,13 @@ fn sentence(addr: SocketAddr, error: &io::Error) -> String {
     }
 }
 
-/// Errors that are over with the connection they concern.
+/// Errors that concern a single connection.
 fn is_connections_own(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }
 
-/// Raises the number of files this process may open to what the system allows it: root may go
-/// beyond the limit that it was started with.
+/// Raises this process's limit of open files to what the system allows: root can exceed the limit that it was started
+/// with.
 pub fn raise_file_limit() {
     const MOST: libc::rlim_t = 1 << 20;
     let limit = |limit: libc::rlimit| {
@@ -167,7 +167,7 @@ fn file_limit() -> Option<libc::rlimit> {
     (unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0).then_some(limit)
 }
 
-/// Half of the files for clients, the other half for dynos.
+/// Half of the open files are for clients, the other half for dynos.
 pub(crate) fn most_connections(wanted: usize) -> usize {
     let files = file_limit().map_or(1024, |limit| limit.rlim_cur as usize);
     (files.saturating_sub(HALL + 64) / 2).clamp(16, wanted.max(16))

@@ -10,12 +10,12 @@ use ipnet::IpNet;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks {
     listed: Vec<IpNet>,
-    /// Never meant, however large a network is that was listed.
+    /// Exceptions from the list.
     except: Vec<IpNet>,
 }
 
 impl Networks {
-    /// Whether `ip` is in one of them. An IPv4 address is the same in the form of IPv6.
+    /// Whether `ip` is in one of them. An IPv4-mapped IPv6 address counts as the IPv4 address.
     pub fn contains(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         let within = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&ip));
@@ -27,13 +27,13 @@ impl Networks {
         self.listed.is_empty()
     }
 
-    /// The same list, which contains no address of `others` any more.
+    /// The same list without the addresses of `others`.
     pub fn without(&self, others: &Networks) -> Networks {
         let except = self.except.iter().chain(&others.listed).copied().collect();
         Networks { listed: self.listed.clone(), except }
     }
 
-    /// Whether some address is in both lists.
+    /// Whether the lists overlap.
     pub fn overlaps(&self, others: &Networks) -> bool {
         let meet = |a: &IpNet, b: &IpNet| a.contains(b) || b.contains(a);
         self.listed.iter().any(|a| others.listed.iter().any(|b| meet(a, b)))
@@ -43,7 +43,7 @@ impl Networks {
 impl FromStr for Networks {
     type Err = String;
 
-    /// Reads a list with commas. A network of all addresses is refused: nobody would be a stranger.
+    /// Parses a comma-separated list. Rejects a network of all addresses, which would trust everybody.
     fn from_str(text: &str) -> Result<Networks, String> {
         let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
         let listed = items.map(network).collect::<Result<_, _>>()?;

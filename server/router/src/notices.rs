@@ -1,4 +1,4 @@
-//! What strangers can cause as often as they like: counted always, said in the log now and then.
+//! Events that anybody can cause at any rate: always counted, and logged now and then.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -15,7 +15,7 @@ pub(crate) struct Notice {
 }
 
 impl Notice {
-    /// Counts one, and has `say` tell how many there were since the last time, if that is long ago.
+    /// Counts one, and calls `say` with the number since the last call, if that is long ago.
     pub(crate) fn count(&self, say: impl FnOnce(u64)) {
         let total = self.total.fetch_add(1, Relaxed) + 1;
         let (now, next) = (now_ms(), self.next_ms.load(Relaxed));
@@ -25,7 +25,7 @@ impl Notice {
         }
     }
 
-    /// How many there were since the start.
+    /// The number since the start.
     pub(crate) fn total(&self) -> u64 {
         self.total.load(Relaxed)
     }
@@ -34,13 +34,13 @@ impl Notice {
 /// All kinds.
 #[derive(Default)]
 pub(crate) struct Notices {
-    /// Connections that had to make room for another of the same address.
+    /// Connections that were evicted for another one of the same address.
     pub(crate) evicted: Notice,
-    /// Connections and requests that found no room.
+    /// Connections and requests that were rejected because of a limit.
     pub(crate) refused: Notice,
-    /// Requests that cannot be read, or could be read in two ways.
+    /// Requests that are malformed or ambiguous.
     pub(crate) malformed: Notice,
-    /// Trusted peers that did not say whose connection they pass on.
+    /// Trusted peers that sent no PROXY header.
     pub(crate) unintroduced: Notice,
 }
 

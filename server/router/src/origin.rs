@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use http::HeaderValue;
 
-/// Who asks, and how.
+/// The client, and how it connected.
 pub(crate) struct Origin {
     pub(crate) ip: IpAddr,
     /// The same, as it goes into X-Forwarded-For.
     pub(crate) address: HeaderValue,
-    /// Whether the client speaks TLS with whatever is in front.
+    /// Whether the client uses TLS with the proxy in front.
     pub(crate) https: bool,
-    /// The port that the client connected to, as far as it is known.
+    /// The port that the client connected to, if known.
     pub(crate) port: HeaderValue,
 }
 

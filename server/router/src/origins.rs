@@ -1,4 +1,4 @@
-//! Who asks, and how: what the router sees itself, or what a proxy that it trusts says.
+//! The origin of requests: as the router sees it, or as a trusted proxy states it.
 
 use http::{HeaderMap, HeaderValue};
 
@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::forwarded::{self, Forwarded};
 use crate::origin::{self, Origin};
 
-/// What is so without a word from anybody, and whose word counts.
+/// The defaults, and the trusted proxies.
 pub(crate) struct Origins {
     https: bool,
     port: HeaderValue,
@@ -18,8 +18,8 @@ impl Origins {
         Origins { https: tls, port: HeaderValue::from(if tls { 443 } else { port }) }
     }
 
-    /// The origin of a request on a client's connection. To be asked before any header is taken away:
-    /// a client may name those of its proxy in `Connection`.
+    /// The origin of a request on a client's connection. To be called before any header is removed: a client can name
+    /// those of its proxy in `Connection`.
     pub(crate) fn of(&self, client: &Client, headers: &HeaderMap, config: &Config) -> Origin {
         match client.trusted {
             false => self.seen_through(client, Forwarded::default()),

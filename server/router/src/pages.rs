@@ -1,4 +1,4 @@
-//! What people see when no app answers: plain pages that need nothing from elsewhere.
+//! Error pages: plain HTML without external resources.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
@@ -9,7 +9,7 @@ use crate::seats::Full;
 
 const PAGE: &str = include_str!("pages/page.html");
 
-/// A page before it is written out as HTML or JSON.
+/// A page before it is rendered as HTML or JSON.
 pub(crate) struct Page {
     status: StatusCode,
     /// The `id` in JSON and, for router errors, the code.
@@ -18,7 +18,7 @@ pub(crate) struct Page {
     /// Paragraphs; one that begins with `$ ` is shown as commands.
     body: Vec<String>,
     request_id: String,
-    /// Whether the connection ends with it.
+    /// Whether the connection is closed after it.
     last: bool,
 }
 
@@ -63,7 +63,7 @@ impl Page {
         }
     }
 
-    /// The welcome page of an app that was never deployed, with the commands that change that.
+    /// The welcome page of an app without a deployment, with the commands for one.
     pub(crate) fn blank(app: &str, remote: &str) -> Page {
         let commands = format!("$ git remote add wharf {remote}\n$ git push wharf HEAD:main");
         Page::new(Code::H81.status(), "H81", format!("{app} is ready for your code"))
@@ -99,17 +99,17 @@ impl Page {
         Page::new(StatusCode::BAD_REQUEST, "bad_request", sentence)
     }
 
-    /// Goes with a redirection.
+    /// The body of a redirect.
     pub(crate) fn only_https() -> Page {
         Page::new(StatusCode::PERMANENT_REDIRECT, "https_only", "This site is served over https only.")
     }
 
-    /// The client took too long over its own request.
+    /// The client was too slow in sending its request.
     pub(crate) fn too_slow() -> Page {
         Page::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request made no progress for too long.").last()
     }
 
-    /// There is no room for a connection or request.
+    /// A limit on connections or requests was reached.
     pub(crate) fn full(full: Full) -> Page {
         match full {
             Full::Address => Page::new(
@@ -138,7 +138,7 @@ impl Page {
         self
     }
 
-    /// The response, as JSON where `Accept` asks for that.
+    /// The response; JSON if `Accept` prefers that.
     pub(crate) fn respond(&self, accept: Option<&HeaderValue>) -> Response<Bytes> {
         let (content_type, body) = match wants_json(accept) {
             true => ("application/json", self.json()),

@@ -1,5 +1,5 @@
-//! Requests to the platform itself, passed to the server's socket. The server takes the time that it
-//! needs; its clients have to get on.
+//! Requests to the platform itself, forwarded to the server's socket. There is no limit on the server's response time,
+//! but there are limits for its clients.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(crate) async fn serve(in_flight: InFlight, request: Request<Arriving>, host:
     response
 }
 
-/// Sends somebody who came by plain HTTP, as the proxy in front says, to the same address by https.
+/// Redirects a client that used plain HTTP, according to the proxy in front, to HTTPS.
 fn to_https(in_flight: InFlight, request: &Request<Arriving>, host: &HeaderValue) -> Response<Body> {
     let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
     let name = host_name(host.to_str().unwrap_or_default());
@@ -104,7 +104,7 @@ struct Exchange {
 }
 
 impl Exchange {
-    /// Asks the server, and while it is being restarted asks again, as far as that is safe.
+    /// Forwards the request to the server, and retries while that is restarting, as far as this is safe.
     async fn run(&self, upgrade: bool) -> Result<(Box<Wire>, Response<Incoming>), Page> {
         let shared = &self.in_flight.shared;
         let method = self.head.method();

@@ -1,8 +1,6 @@
-//! The PROXY protocol, versions 1 and 2: a proxy that does not speak HTTP says whose connection it
-//! passes on, in front of everything else.
+//! The PROXY protocol, versions 1 and 2: a proxy below HTTP states the client's address ahead of everything else.
 //!
-//! Only peers that are trusted are asked for it, and those must say it: a header that may be left
-//! out could be written by the client.
+//! It is expected only from trusted peers, and required from them: an optional header could be sent by the client.
 
 use std::io;
 use std::net::IpAddr;
@@ -11,19 +9,19 @@ use bytes::{Bytes, BytesMut};
 use ppp::{HeaderResult, PartialResult as _, v1, v2};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// Longer ones carry more than any proxy has to say.
+/// Maximum length; no proxy sends more.
 const MOST: usize = 4096;
 
-/// What a connection is about.
+/// The contents of the header.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Introduction {
     /// The client; `None` when the proxy speaks for itself, as for a health check.
     pub(crate) ip: Option<IpAddr>,
-    /// What came behind the header already.
+    /// Bytes received after the header.
     pub(crate) rest: Bytes,
 }
 
-/// Reads the header. An error is the end of the connection, or what is no such header.
+/// Reads the header. Fails at the end of the connection, or if the header is missing or invalid.
 pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Introduction> {
     let mut buffer = BytesMut::with_capacity(MOST);
     loop {
@@ -38,7 +36,7 @@ pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<In
     }
 }
 
-/// The client and the length of the header; `None` when there is more to come.
+/// The client and the length of the header; `None` if it is incomplete.
 fn parse(bytes: &[u8]) -> io::Result<Option<(Option<IpAddr>, usize)>> {
     let found = HeaderResult::parse(bytes);
     if found.is_incomplete() && bytes.len() < MOST {
@@ -114,7 +112,7 @@ mod tests {
         assert_eq!(introduction(&v2(0x21, 0x11, &[0; 5000])).await, None);
     }
 
-    /// Neither panics nor reads past the end, whatever comes.
+    /// Neither panics nor reads past the end, whatever the input.
     #[tokio::test]
     async fn any_bytes_are_read_or_refused() {
         let seeds: [&[u8]; 3] =

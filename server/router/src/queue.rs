@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::codes::Code;
 
-/// Requests of one app that may wait for it to start.
+/// Maximum number of requests per app that wait for its start.
 const QUEUE: usize = 1000;
 
-/// A place in an app's queue, until it is dropped.
+/// A slot in an app's queue, released when it is dropped.
 pub(crate) struct Place(Arc<AtomicUsize>);
 
 impl Place {
-    /// Takes one, if there are not too many who wait.
+    /// Takes one, if not too many are waiting.
     pub(crate) fn take(queue: &Arc<AtomicUsize>) -> Result<Place, Code> {
         let place = Place(queue.clone());
         match queue.fetch_add(1, Relaxed) < QUEUE {

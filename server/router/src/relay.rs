@@ -16,12 +16,12 @@ use crate::lines::Record;
 use crate::upload::{Progress, Upload};
 use crate::wire::Wire;
 
-/// Breaks a response off, so that the client sees that it is not complete.
+/// Aborts a response, so that the client notices that it is incomplete.
 #[derive(Debug, thiserror::Error)]
 #[error("the response was interrupted")]
 pub(crate) struct BrokenOff;
 
-/// What is alive until the response has been sent.
+/// State that lives until the response has been sent.
 #[expect(dead_code, reason = "held for what dropping it does")]
 pub(crate) enum Holding {
     App(Box<Record>),
@@ -44,17 +44,17 @@ pub(crate) struct Relay {
     pub(crate) backend: Arc<Backend>,
     pub(crate) holding: Option<Holding>,
     pub(crate) upload: Option<Arc<Upload>>,
-    /// How long both sides may be silent.
+    /// The idle timeout of both sides.
     pub(crate) idle: Duration,
-    /// Whether the response may be silent for as long as it likes, and the client alone may not.
+    /// Whether the idle timeout applies to the client only.
     pub(crate) streams: bool,
     pub(crate) last: Instant,
-    /// The response will not be complete, and the client is told so next.
+    /// The response is incomplete, and will be aborted.
     pub(crate) broken: bool,
 }
 
 impl Relay {
-    /// The body to send. One that is empty is over at once.
+    /// The body to send. An empty one ends at once.
     pub(crate) async fn into_body(mut self) -> Body {
         if !self.incoming.is_end_stream() {
             return Body::Relay(Box::new(self));
@@ -137,7 +137,7 @@ impl Relay {
         }
     }
 
-    /// Gives the connection back to the pool if the dyno left it usable.
+    /// Returns the connection to the pool if it is reusable.
     fn release(&mut self, cx: &mut Context<'_>) {
         if let Some(mut wire) = self.wire.take() {
             wire.drive(cx);
@@ -145,8 +145,7 @@ impl Relay {
         }
     }
 
-    /// Ends the response, but lets hyper write first what it has got: it would throw that away
-    /// together with the connection.
+    /// Ends the response after hyper has written its buffer, which it would discard together with the connection.
     fn break_off(&mut self, cx: &mut Context<'_>, code: Code) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         self.wire = None;
         self.broken = true;

@@ -1,7 +1,7 @@
-//! What an app may not say to browsers, because it would be about more than the app.
+//! Response headers by which an app could affect other apps.
 //!
-//! Apps that lie below one domain are the same site for browsers, and with the platform's own hosts,
-//! if those are there, too: a cookie for that domain would reach them all.
+//! To browsers, apps below one domain are the same site, as are the platform's own hosts, if they are below it, too: a
+//! cookie for that domain would be sent to all of them.
 
 use http::header::{ALT_SVC, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 
@@ -9,12 +9,12 @@ use crate::table::Table;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
-/// Whether a response says anything that [`tame`] has to look at.
+/// Whether a response has headers that [`tame`] has to check.
 pub(crate) fn may_concern_others(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| *name == SET_COOKIE || *name == ALT_SVC || *name == CLEAR_SITE_DATA)
 }
 
-/// Takes from an app's response what reaches beyond the host that it was asked as.
+/// Removes what affects other hosts than the requested one from an app's response.
 pub(crate) fn tame(headers: &mut HeaderMap, host: &str, table: &Table) {
     // Which ports and protocols there are is the router's to say.
     headers.remove(ALT_SVC);
@@ -27,7 +27,7 @@ pub(crate) fn tame(headers: &mut HeaderMap, host: &str, table: &Table) {
     }
 }
 
-/// A cookie for a domain that others share becomes one for the app alone.
+/// Restricts a cookie for a shared domain to the app.
 fn tame_cookies(headers: &mut HeaderMap, table: &Table) {
     let reaches = |cookie: &HeaderValue| domains(cookie.as_bytes()).any(|domain| table.reaches_others(domain));
     if !headers.get_all(SET_COOKIE).iter().any(reaches) {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Where every host leads. Sent whole, because a table without gaps cannot be out of step.
+/// The destination of every host. Always sent as a whole, so that it cannot get out of step.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Routes {
     /// Chosen by the sender and given back by `GET /routes`; the router does not compare it.
@@ -21,19 +21,19 @@ pub struct Routes {
 /// An app, the hosts it answers on and the dynos that serve it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppRoute {
-    /// What request lines begin with.
+    /// The prefix of its request lines.
     pub app_id: Uuid,
-    /// Its own host is made of this.
+    /// Its name, the first label of its own host.
     pub name: String,
     /// Hosts besides `<name>.<apps_domain>`.
     pub hosts: Vec<String>,
-    /// What it says when it has no dynos.
+    /// Its response without dynos.
     pub state: AppState,
     /// Dynos that take requests. While there are any, they do so in every state but maintenance and blank.
     pub dynos: Vec<Backend>,
 }
 
-/// What a request gets when no dyno can take it.
+/// The response when no dyno can take a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppState {
@@ -47,7 +47,7 @@ pub enum AppState {
     Crashed,
     /// Dynos are starting: requests wait, then H20.
     Booting,
-    /// As usual; without dynos, requests wait as if it were starting.
+    /// Running; without dynos, requests wait as if it were starting.
     Up,
 }
 
@@ -56,6 +56,6 @@ pub enum AppState {
 pub struct Backend {
     /// `web.1`
     pub dyno: String,
-    /// Where it listens.
+    /// Its address.
     pub addr: SocketAddr,
 }

@@ -1,10 +1,9 @@
-//! How much one address may have at once, and who has to leave for a newcomer.
+//! Slots per address for connections and platform requests, and which client is evicted for a new one.
 //!
-//! An address that has all it may have (connections, or requests to the platform) loses the one
-//! that has kept us waiting longest: a head that does not end, a body that does not come, an answer
-//! that is not taken, a connection without a request. So whoever shares an address with an attacker,
-//! as everybody does behind a proxy that was not made known, is still served. Only when all of them
-//! are at work is the newcomer refused.
+//! When an address is at its limit, the client that has made no progress for longest is evicted: an incomplete head, a
+//! body or response that does not move, a connection without a request. So clients that share an address with an
+//! attacker, as they all do behind an unconfigured proxy, are still served. A new client is rejected only if all others
+//! are active.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,12 +15,12 @@ use tokio::time::sleep;
 use crate::client::Client;
 use crate::timer::now_ms;
 
-/// Who finds no place tries so often again, and waits in between for as long as it takes until those
-/// who only paused have to leave. Many may wait for the same places.
+/// Number and interval of retries without a free slot: long enough until clients that only paused can be evicted. Many
+/// can wait for the same slots.
 const TRIES: u32 = 10;
 const WAIT: Duration = Duration::from_millis(300);
 
-/// Takes a place by `take`, which is tried for a while.
+/// Takes a slot by calling `take`, with retries.
 pub(crate) async fn wait_for<T>(mut take: impl FnMut() -> Result<T, Full>) -> Result<T, Full> {
     for _ in 0..TRIES {
         if let Ok(taken) = take() {
@@ -32,39 +31,39 @@ pub(crate) async fn wait_for<T>(mut take: impl FnMut() -> Result<T, Full>) -> Re
     take()
 }
 
-/// Places, a number of them for each address.
+/// Slots: a number for each address, and for all together.
 pub(crate) struct Seats {
     per_address: usize,
     all: usize,
     state: Mutex<State>,
 }
 
-/// Clients by address, and by where they are in memory, so that each is found at once when it leaves.
+/// Clients by address, and by memory address, so that each is found at once when it leaves.
 #[derive(Default)]
 struct State {
     taken: usize,
-    /// Of these, who was told to leave.
+    /// Those of them that are being evicted.
     leaving: usize,
     groups: HashMap<Group, HashMap<usize, Arc<Client>>>,
 }
 
-/// Whose places: an address of IPv4, or what one customer of a provider has of IPv6. `None` for those
-/// who are not limited by themselves.
+/// The owner of slots: an IPv4 address, or the IPv6 prefix of one customer of a provider. `None` for clients without a
+/// limit of their own.
 type Group = Option<u128>;
 
-/// A place, until it is dropped.
+/// A slot, released when it is dropped.
 pub(crate) struct Seat {
     seats: Arc<Seats>,
     group: Group,
     number: usize,
 }
 
-/// Why there is no place.
+/// Why there is no slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Full {
-    /// The address has all that one may have.
+    /// The limit of the address.
     Address,
-    /// Everybody together has all that there is.
+    /// The limit of all addresses together.
     All,
 }
 
@@ -73,7 +72,7 @@ impl Seats {
         Arc::new(Seats { per_address: per_address.max(1), all: all.max(1), state: Mutex::default() })
     }
 
-    /// Takes a place for `client`. Others may have to leave; `evicted` is told how many.
+    /// Takes a slot for `client`. Others may be evicted; `evicted` is called with their number.
     pub(crate) fn take(
         self: &Arc<Self>,
         ip: Option<IpAddr>,
@@ -94,8 +93,8 @@ impl Seats {
         Ok(Seat { seats: self.clone(), group, number })
     }
 
-    /// Has others leave, if there is no place for one more. They are still there for a moment, so that
-    /// for that moment there may be more than the bound. Returns how many were told to leave.
+    /// Evicts others if there is no free slot. They keep theirs for a moment, so the limit can be exceeded for that
+    /// long. Returns the number of evicted clients.
     fn make_room(&self, state: &mut State, group: Group) -> Result<usize, Full> {
         let batch = self.all.div_ceil(100);
         let mut left = 0;
@@ -126,7 +125,7 @@ impl Seats {
     }
 }
 
-/// Ends the connections of those who keep us waiting longest. Returns of how many.
+/// Closes the connections without progress for longest. Returns their number.
 fn evict<'a>(clients: impl Iterator<Item = &'a Arc<Client>>, most: usize) -> usize {
     let now = now_ms();
     let mut waited_for: Vec<_> =

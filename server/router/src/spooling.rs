@@ -14,13 +14,14 @@ use uuid::Uuid;
 /// Lines that may wait in memory, and their bytes: a line may have some thousand.
 const QUEUE: usize = 100_000;
 const QUEUE_BYTES: usize = 64 * 1024 * 1024;
-/// How long lines are gathered before they are written.
+/// How long lines are batched before they are written.
 const GATHER: Duration = Duration::from_millis(20);
 const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
-/// What may lie on disk unread while the server is down. Then lines are dropped, not the disk filled.
+/// Size limit of unread lines while the server is down. Beyond it, lines are dropped, so that the disk does not fill
+/// up.
 const SPOOL_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Takes lines from requests and hands them to a thread of its own.
+/// Takes lines from requests and passes them to a separate thread.
 pub(crate) struct Spool {
     queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -35,18 +36,17 @@ struct Queue {
 #[derive(Default)]
 struct State {
     lines: Lines,
-    /// Per app: how many were dropped, and when the first.
+    /// Per app: the number of dropped lines, and the time of the first.
     dropped: HashMap<Uuid, (u64, DateTime<Utc>)>,
     dropped_total: u64,
     stopping: bool,
 }
 
-/// Lines one behind the other in one piece of memory, which is used again and again: memory that
-/// one thread takes and another gives back is slow.
+/// Lines in a single reused buffer: memory that one thread allocates and another frees is slow.
 #[derive(Default)]
 struct Lines {
     text: Vec<u8>,
-    /// When each was written, in microseconds, and where it ends.
+    /// The time of each in microseconds, and its end.
     ends: Vec<(i64, usize)>,
 }
 
@@ -58,7 +58,7 @@ impl Lines {
 }
 
 impl Spool {
-    /// Opens the spool in `dir`, which is made if it is missing.
+    /// Opens the spool in `dir`, which is created if it is missing.
     pub(crate) fn open(dir: &Path) -> io::Result<Spool> {
         Spool::limited(dir, SPOOL_BYTES)
     }
@@ -100,7 +100,7 @@ impl Spool {
         self.queue.lock().dropped_total
     }
 
-    /// Writes what is left and ends the thread. Blocks while it does.
+    /// Writes the rest and ends the thread. Blocks meanwhile.
     pub(crate) fn close(&self) {
         self.queue.lock().stopping = true;
         self.queue.filled.notify_one();
@@ -132,7 +132,7 @@ struct Spooler {
     dir: PathBuf,
     /// Written since the directory was last measured.
     unchecked_bytes: u64,
-    /// What may lie on disk.
+    /// Size limit on disk.
     most_bytes: u64,
     full: bool,
 }
@@ -221,7 +221,7 @@ impl Spooler {
     }
 }
 
-/// The line that says that lines are missing.
+/// The line that reports dropped lines.
 fn note(app: Uuid, n: u64, since: DateTime<Utc>) -> Entry {
     let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
     Entry {
@@ -236,7 +236,7 @@ mod tests {
     use super::*;
     use spool::{Cursor, Reader};
 
-    /// Also across restarts: what a router before left counts.
+    /// Includes what an earlier router left.
     #[test]
     fn a_spool_that_nobody_reads_stops_growing_and_says_how_much_is_missing() {
         let dir = tempfile::tempdir().expect("a directory");

@@ -1,4 +1,4 @@
-//! The counters while they count: atomics that every request touches.
+//! The live counters: atomics that every request updates.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl Default for Stats {
 }
 
 impl Stats {
-    /// Counts a finished request. `service` is left out for websockets, whose length says nothing.
+    /// Counts a finished request. `service` is omitted for websockets, whose duration means nothing.
     pub(crate) fn finished(&self, status: u16, code: Option<Code>, service: Option<Duration>) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.statuses[class].fetch_add(1, Relaxed);

@@ -1,7 +1,7 @@
-//! Requests that two programs could read in two ways are not passed on.
+//! Rejects requests that two programs could interpret differently.
 //!
-//! hyper has refused by then what is no HTTP, and has settled how long the body is. Left are what
-//! it lets pass: targets, hosts, methods and codings.
+//! hyper has rejected invalid HTTP by then, and determined the length of the body. What is left is what it accepts:
+//! targets, hosts, methods and codings.
 
 use std::net::Ipv6Addr;
 
@@ -9,7 +9,7 @@ use http::header::{HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Uri, Version};
 use hyper::Request;
 
-/// Why a request is refused.
+/// Why a request is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
@@ -25,11 +25,11 @@ const CONNECT: Refusal =
 const TRACE: Refusal = refusal(StatusCode::METHOD_NOT_ALLOWED, "TRACE is not supported.");
 const TARGET: Refusal = refusal(StatusCode::BAD_REQUEST, "The request target is neither a path nor a URL.");
 const CODING: Refusal = refusal(StatusCode::NOT_IMPLEMENTED, "Transfer-Encoding must be a single chunked.");
-/// Of the host, which comes first, because without one there is nobody to say anything.
+/// About the host, which is checked first, because the error page depends on it.
 pub(crate) const BAD_HOST: Refusal =
     refusal(StatusCode::BAD_REQUEST, "The request must have exactly one Host header with a valid host.");
 
-/// Looks at what does not depend on the host.
+/// Checks everything that does not depend on the host.
 pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
     match *request.method() {
         Method::CONNECT => return Err(CONNECT),
@@ -65,8 +65,7 @@ fn has_one_coding(headers: &HeaderMap) -> bool {
     }
 }
 
-/// The host that is asked for. A target with a host of its own counts more than the header, which
-/// then says the same.
+/// The requested host. The host of an absolute target has priority over the header, which is set to it.
 pub(crate) fn host<B>(request: &mut Request<B>) -> Option<HeaderValue> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let host_header = match (hosts.next(), hosts.next()) {
@@ -84,8 +83,8 @@ pub(crate) fn host<B>(request: &mut Request<B>) -> Option<HeaderValue> {
     is_host(host.as_bytes()).then_some(host)
 }
 
-/// Whether this is a name or an address with, at most, a port: nothing that a program which makes an
-/// address of it would read as something else.
+/// Whether this is a name or an address with an optional port: nothing that a program could interpret differently when
+/// it builds a URL.
 fn is_host(host: &[u8]) -> bool {
     let (name, port) = match host.iter().position(|b| *b == b']') {
         Some(end) => host.split_at(end + 1),

@@ -1,4 +1,4 @@
-//! The routing table in the form that requests look things up in.
+//! The routing table, prepared for lookups.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,13 +19,13 @@ pub(crate) struct Table {
     /// The platform's own domain, for commands shown to people.
     pub(crate) domain: String,
     hosts: HashMap<Box<str>, Target>,
-    /// What lies below this is not one app's alone.
+    /// The domain that all apps share.
     apps_domain: Box<str>,
     platform_hosts: Vec<Box<str>>,
     pub(crate) apps: HashMap<Uuid, Arc<App>>,
 }
 
-/// What a host leads to.
+/// The destination of a host.
 #[derive(Clone)]
 pub(crate) enum Target {
     Platform,
@@ -38,7 +38,7 @@ pub(crate) struct App {
     pub(crate) state: AppState,
     pub(crate) backends: Vec<Arc<Backend>>,
     pub(crate) stats: Arc<Stats>,
-    /// Requests that wait for the app to start.
+    /// Requests waiting for the app to start.
     pub(crate) queue: Arc<AtomicUsize>,
 }
 
@@ -86,7 +86,7 @@ impl Table {
         }
     }
 
-    /// What a host, as [`host_name`] gives it, leads to. `None` for an app that does not exist.
+    /// The destination of a host, as returned by [`host_name`]. `None` for an app that does not exist.
     pub(crate) fn find(&self, host: &str) -> Option<Target> {
         if let Some(target) = self.hosts.get(host) {
             return Some(target.clone());

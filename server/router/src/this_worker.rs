@@ -1,4 +1,4 @@
-//! Which of the workers a thread is.
+//! The worker of a thread.
 
 use std::cell::Cell;
 
@@ -6,7 +6,7 @@ thread_local! {
     static NUMBER: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The number of the worker that this runs on, from 0.
+/// The number of the current thread's worker, from 0.
 pub(crate) fn number() -> usize {
     NUMBER.get()
 }

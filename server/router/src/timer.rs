@@ -1,4 +1,4 @@
-//! A timer for deadlines that move at every request and hardly ever come.
+//! A timer for deadlines that move with every request and hardly ever expire.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,20 +10,20 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 static START: LazyLock<StdInstant> = LazyLock::new(StdInstant::now);
 
-/// Milliseconds since the first time that anybody asked: an instant that fits into an atomic.
+/// Milliseconds since the first call: an instant that fits into an atomic.
 pub(crate) fn now_ms() -> u64 {
     START.elapsed().as_millis() as u64
 }
 
-/// Moving a tokio timer costs a lock, so this one stays where it is when the deadline moves away,
-/// and looks again when it fires. A request then costs no timer operation at all.
+/// Moving a tokio timer takes a lock, so this one is not moved when the deadline is, and checks the deadline when it
+/// fires. A request then costs no timer operation at all.
 #[derive(Default)]
 pub(crate) struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Timer {
-    /// Ready once `deadline` has passed.
+    /// Ready when `deadline` has passed.
     pub(crate) fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() > deadline {

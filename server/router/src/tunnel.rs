@@ -1,4 +1,4 @@
-//! Connections that changed their protocol: bytes in both directions until one side ends.
+//! Upgraded connections: bytes in both directions until one side ends.
 
 use std::io;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::relay::{Body, Holding};
 use crate::wire::Wire;
 
 const BUFFER: usize = 16 * 1024;
-/// What the client gets to say after the dyno has ended.
+/// Time limit for the client's data after the dyno has closed its side.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// A websocket, mostly.
+/// An upgraded connection, mostly a websocket.
 pub(crate) struct Tunnel {
     pub(crate) client: OnUpgrade,
     pub(crate) wire: Box<Wire>,
@@ -29,7 +29,7 @@ pub(crate) struct Tunnel {
 }
 
 impl Tunnel {
-    /// Goes on in a task of its own. Returns the body of the response 101.
+    /// Continues in a separate task. Returns the body of the response 101.
     pub(crate) fn start(self) -> Body {
         tokio::spawn(self.run());
         Body::Nothing
@@ -53,8 +53,8 @@ impl Tunnel {
     }
 }
 
-/// Carries bytes until both directions have ended. How a tunnel ends is for the two to say; nothing
-/// of it is an error of ours.
+/// Copies bytes until both directions have ended. How a tunnel ends is up to its two sides, and never an error of the
+/// router.
 async fn join(client: OnUpgrade, wire: Box<Wire>, traffic: &Traffic) -> Option<Code> {
     let Ok(client) = client.await else {
         return Some(Code::H27);
@@ -87,7 +87,7 @@ async fn join(client: OnUpgrade, wire: Box<Wire>, traffic: &Traffic) -> Option<C
 
 struct Traffic {
     start: Instant,
-    /// When the last byte passed, in milliseconds after the start.
+    /// The time of the last byte, in milliseconds after the start.
     last_ms: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
@@ -126,7 +126,7 @@ impl Traffic {
         }
     }
 
-    /// Ends when nothing has passed for `idle`.
+    /// Returns when no byte was copied for `idle`.
     async fn silence(&self, idle: Option<Duration>) {
         let Some(idle) = idle else {
             return std::future::pending().await;

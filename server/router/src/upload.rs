@@ -12,22 +12,22 @@ use tokio::time::Instant;
 use crate::arriving::Arriving;
 use crate::client::Client;
 
-/// What is kept of a body, so that it can be sent again when a kept-alive connection turns out dead.
+/// Buffered bytes of a body, so that it can be resent if a reused connection turns out dead.
 const REPLAY_BYTES: usize = 64 * 1024;
 
-/// What is progress.
+/// The definition of progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// Any byte: an app may wait for a client that says a little now and then.
+    /// Any byte: an app may wait for a client that sends a little now and then.
     Any,
-    /// So much that nobody keeps a connection for long with a byte now and then.
+    /// A minimum rate, so that nobody keeps a connection busy with a byte now and then.
     Steady,
 }
 
-/// Fewer bytes than this within the idle time are no progress at a steady pace.
+/// Fewer bytes than this within the idle timeout are below the minimum rate.
 const STEADY: u64 = 1024;
 
-/// A body that streams, and whose beginning can be sent once more.
+/// A streamed body whose beginning can be resent.
 pub(crate) struct Upload {
     size: SizeHint,
     client: Arc<Client>,
@@ -43,22 +43,22 @@ struct State {
     bytes: u64,
     last: Instant,
     ended: Option<Instant>,
-    /// Since when the client is waited for, if it is.
+    /// Since when the client has not sent anything, if it should.
     waiting: Option<Instant>,
-    /// How long it was waited for since the last progress, and how far the body was then.
+    /// The waiting time since the last progress, and the position of the body then.
     waited: Duration,
     mark: u64,
     failed: bool,
 }
 
-/// How far an upload is, for those who wait for it.
+/// The progress of an upload, for waiting tasks.
 #[derive(Clone, Copy)]
 pub(crate) struct Progress {
-    /// When the last byte passed.
+    /// The time of the last byte.
     pub(crate) last: Instant,
-    /// When the body had passed completely.
+    /// When the body was complete.
     pub(crate) ended: Option<Instant>,
-    /// Since when it is the client who makes no progress, if it is.
+    /// Since when the client has made no progress, if it is the cause.
     pub(crate) waiting: Option<Instant>,
 }
 
@@ -94,18 +94,18 @@ impl Upload {
         Progress { last: state.last, ended: state.ended, waiting }
     }
 
-    /// Whether the client broke off.
+    /// Whether the client has aborted.
     pub(crate) fn failed(&self) -> bool {
         self.lock().failed
     }
 
-    /// Whether everything that was sent can be sent again.
+    /// Whether everything sent so far can be resent.
     pub(crate) fn replayable(&self) -> bool {
         let state = self.lock();
         state.replayable && !state.failed
     }
 
-    /// Bytes that came from the client.
+    /// Bytes received from the client.
     pub(crate) fn bytes(&self) -> u64 {
         self.lock().bytes
     }
@@ -140,7 +140,7 @@ impl State {
     }
 }
 
-/// One sending of an [`Upload`]; the default is a request without a body.
+/// One transmission of an [`Upload`]; the default is a request without a body.
 #[derive(Default)]
 pub(crate) struct RequestBody {
     upload: Option<Arc<Upload>>,

@@ -1,7 +1,7 @@
-//! A connection to a dyno or to the server, driven by whoever uses it.
+//! A connection to a dyno or to the server, driven by the task that uses it.
 //!
-//! hyper wants a connection's future in a task of its own. Here the request's task polls it, so that
-//! a request costs no hop between tasks; while a connection lies idle in the pool nobody polls it.
+//! hyper expects a separate task for a connection's future. Here the request's task polls it, which saves switching
+//! tasks; an idle connection in the pool is not polled.
 
 use std::future::poll_fn;
 use std::io;
@@ -37,22 +37,22 @@ pub(crate) enum Address {
 pub(crate) enum Failure {
     /// The connection ended before any response.
     Closed,
-    /// Nobody answered in time.
+    /// No response in time.
     TimedOut,
     /// The client stopped sending its body, but is still there.
     ClientIdle,
-    /// The client broke off while sending its body.
+    /// The client aborted while sending its body.
     ClientGone,
     Malformed,
     TooLarge,
-    /// Our own fault.
+    /// An error of the router.
     Internal(hyper::Error),
 }
 
-/// How long a response may take to begin.
+/// The time limit for the beginning of a response.
 #[derive(Clone, Copy)]
 pub(crate) struct Patience {
-    /// `None` for as long as it takes, once the request is there.
+    /// `None` for no limit after the request is complete.
     pub(crate) first_byte: Option<Duration>,
     pub(crate) idle: Duration,
 }
@@ -62,12 +62,12 @@ pub(crate) struct Wire {
     connection: Connection<TokioIo<Socket>, RequestBody>,
     closed: bool,
     pub(crate) timer: Timer,
-    /// When it was put back into the pool.
+    /// When it was returned to the pool.
     pub(crate) idle_since: Instant,
 }
 
 impl Wire {
-    /// Connects. Does not wait longer than the system does.
+    /// Connects, with the system's timeout.
     pub(crate) async fn connect(address: &Address) -> io::Result<Box<Wire>> {
         let socket = match address {
             Address::Tcp(addr) => {
@@ -85,7 +85,7 @@ impl Wire {
         Ok(Box::new(Wire { sender, connection, closed: false, timer: Timer::default(), idle_since: Instant::now() }))
     }
 
-    /// Moves bytes in both directions. Returns whether the connection is at its end.
+    /// Copies bytes in both directions. Returns whether the connection has ended.
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.closed && self.connection.poll_without_shutdown(cx).is_ready() {
             self.closed = true;
@@ -126,7 +126,7 @@ impl Wire {
         }
     }
 
-    /// The bare socket after a response 101, with what was read too far.
+    /// The raw socket after a response 101, with the bytes read ahead.
     pub(crate) async fn into_socket(mut self: Box<Self>) -> (Socket, Bytes) {
         poll_fn(|cx| match self.drive(cx) {
             true => Poll::Ready(()),

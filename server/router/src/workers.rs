@@ -1,7 +1,7 @@
-//! One thread per core, each with connections of its own.
+//! One thread per core, each with its own connections.
 //!
-//! A request and everything it touches stays on one thread, so no thread ever wakes another for it:
-//! that costs more than the request's own work.
+//! A request stays on one thread, with everything that it uses: waking another thread would cost more than the request
+//! itself.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::{connection, this_worker};
 
 type Accepted = (TcpStream, SocketAddr, OpenConnection);
 
-/// The threads that serve clients. Dropping them breaks off what is still open.
+/// The threads that serve clients. Dropping them closes open connections.
 pub(crate) struct Workers {
     threads: Vec<(UnboundedSender<Accepted>, JoinHandle<()>)>,
     next: usize,
@@ -55,7 +55,7 @@ impl Workers {
         }
     }
 
-    /// Breaks off what is still open and waits for the threads. Blocks meanwhile.
+    /// Closes open connections and waits for the threads. Blocks meanwhile.
     pub(crate) fn stop(self) {
         drop(self.end);
         for (_, thread) in self.threads {

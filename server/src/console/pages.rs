@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use identity::{CookieGuard, Precaution};
+use identity::{CookieCheck, CookieGuard};
 use leptos::{nonce::use_nonce, prelude::*};
 use leptos_axum::ResponseOptions;
 use tower_http::compression::CompressionLayer;
@@ -27,10 +27,10 @@ pub fn router(api: Router, guard: CookieGuard) -> Router {
                 return file;
             }
             let navigates = matches!(*request.method(), Method::GET | Method::HEAD);
-            match guard.of(request.headers(), request.uri().path(), navigates) {
-                Precaution::None => super::answer(pages, request).await,
-                Precaution::Tell(cookies) => with(cookies, injected_session()),
-                Precaution::AskAgain(cookies) => with(cookies, again(request.uri())),
+            match guard.check(request.headers(), request.uri().path(), navigates) {
+                CookieCheck::Passed => super::answer(pages, request).await,
+                CookieCheck::Ambiguous(cookies) => with(cookies, injected_session()),
+                CookieCheck::Unproven(cookies) => with(cookies, again(request.uri())),
             }
         }
     })

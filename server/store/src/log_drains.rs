@@ -52,20 +52,21 @@ pub async fn log_drain_count(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result
     sqlx::query_scalar("select count(*) from log_drains where app_id = $1").bind(app).fetch_one(db).await
 }
 
-/// The drain of an app with this id (as text), or this token or URL, or the fingerprint of one.
+/// The drain of an app with this id (as text), or this token or URL, or one of these fingerprints.
 pub async fn log_drain_info(
     db: impl PgExecutor<'_>,
     app: Uuid,
     which: &str,
-    fingerprint: &str,
+    fingerprints: &[String],
 ) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(
         "select * from log_drains
-         where app_id = $1 and (id::text = $2 or token in ($2, $3) or url in ($2, $3)) order by id limit 1",
+         where app_id = $1 and (id::text = $2 or $2 in (token, url) or token = any($3) or url = any($3))
+         order by id limit 1",
     )
     .bind(app)
     .bind(which)
-    .bind(fingerprint)
+    .bind(fingerprints)
     .fetch_optional(db)
     .await
 }

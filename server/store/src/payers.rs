@@ -1,17 +1,16 @@
-//! Payers: to whom is charged what an account or an app takes of the machine. Queries.
+//! Payers: who is charged for the usage of an account or an app. Queries.
 //!
-//! A team is charged to who made it, also when they have left it or are suspended: many teams are never many shares. An
-//! admin who removes or demotes that person takes over from them (`team_take_over`). A service account is charged to who
-//! made it, as long as they administer its team and are not suspended; then as its team is. Everybody else pays for
-//! themselves. What was made by nobody who is known is charged to nobody's id, as one share.
+//! A team is charged to its creator, even after they have left it or were suspended, so that many teams do not get many
+//! shares. An admin who removes or demotes that person takes over (`team_take_over`). A service account is charged to
+//! its creator, as long as they administer its team and are not suspended; then like its team. All others pay for
+//! themselves. What has no known creator is charged to the nil id, as one share.
 
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use crate::accounts;
 
-/// Teams, with who pays for them. A server of an earlier version does not note who made a team: then it is the first
-/// admin.
+/// Teams with their payers. Earlier versions did not record a team's creator: then it is the first admin.
 macro_rules! makers {
     () => {
         "(select t.id as team_id, coalesce(t.created_by, (
@@ -38,7 +37,7 @@ const OF_ACCOUNTS: &str = concat!(
 );
 const PAYER: &str = "coalesce(sp.id, k.maker, a.id) as payer";
 
-/// An account that asks for something, and who pays for it.
+/// An account with its payer.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Asker {
     #[sqlx(flatten)]
@@ -46,19 +45,19 @@ pub struct Asker {
     pub payer: Uuid,
 }
 
-/// The account with this id and its payer, unless it is suspended: whoever asks with it is not let in.
+/// The account with this id and its payer, unless it is suspended.
 pub async fn payer_and_account(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Option<Asker>> {
     let select = format!("select a.*, {PAYER} from {OF_ACCOUNTS} where a.id = $1 and a.suspended_at is null");
     sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(account).fetch_optional(db).await
 }
 
-/// Who pays for what an account asks for.
+/// The payer of an account.
 pub async fn payer_of_account(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Option<Uuid>> {
     let select = format!("select {PAYER} from {OF_ACCOUNTS} where a.id = $1");
     sqlx::query_scalar(sqlx::AssertSqlSafe(select)).bind(account).fetch_optional(db).await
 }
 
-/// Who pays for what is done for an app.
+/// The payer of an app.
 pub async fn payer_of_app(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Option<Uuid>> {
     let select = format!("select payer from {OF_APPS} c where app_id = $1");
     sqlx::query_scalar(sqlx::AssertSqlSafe(select)).bind(app).fetch_optional(db).await

@@ -1,7 +1,7 @@
-//! Queues: rows that wait for one of a number of places. Payers take turns, and the rows of one app wait for each
-//! other.
+//! Queues: rows that wait for one of a number of slots. Payers take turns, and the rows of one app run one by one.
 //!
-//! A row waits while it is pending and has no `started_at`, and has its place from then until it is pending no more.
+//! A row waits while it is pending and has no `started_at`; from then on it has a slot until it is not pending any
+//! more.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
@@ -9,24 +9,24 @@ use uuid::Uuid;
 
 use crate::payers::OF_APPS;
 
-/// A table whose rows wait.
+/// A table with waiting rows.
 #[derive(Debug)]
 pub struct Queue {
     table: &'static str,
     /// The column that counts the rows of an app.
     number: &'static str,
-    /// Held by whoever gives places.
+    /// The advisory lock for assigning slots.
     lock: i64,
-    /// What a suspension notes besides.
+    /// Further columns set by a suspension.
     cancel_notes: &'static str,
-    /// What can still be cancelled.
+    /// The condition of rows that can be cancelled.
     may_cancel: &'static str,
 }
 
-/// Builds that wait.
+/// The queue of builds.
 pub static BUILDS: Queue =
     Queue { table: "builds", number: "number", lock: 7301, cancel_notes: "", may_cancel: " and t.release_id is null" };
-/// Releases whose phase waits.
+/// The queue of release phases.
 pub static RELEASES: Queue = Queue {
     table: "releases",
     number: "version",
@@ -35,30 +35,30 @@ pub static RELEASES: Queue = Queue {
     may_cancel: "",
 };
 
-/// How many places there are.
+/// The number of slots.
 #[derive(Clone, Copy, Debug)]
 pub struct Places {
     pub all: i64,
-    /// Of one payer. If several payers have apps, the last of all is for one that has none.
+    /// Per payer. If several payers have apps, the last slot is for a payer without one.
     pub each: i64,
 }
 
-/// A row that has a place, but no job that goes on with it.
+/// A row with a slot, but without a job.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Lost {
     pub id: Uuid,
-    /// Whether its job was let lie.
+    /// Whether its job was abandoned.
     pub failed: bool,
 }
 
-/// Rows that nothing of their own app is in front of.
+/// Rows that are first in their app.
 const FIRST: &str = "and t.cancelled_at is null
     and not exists (select 1 from {table} e where e.app_id = t.app_id and e.status = 'pending'
                         and e.{number} < t.{number})";
 
 impl Queue {
-    /// Everything that waits, with `app_id`, its `payer`, the `position` from 1, and how many places the
-    /// payer has (`taken`): whose rows have places already have had those turns.
+    /// All waiting rows, with `app_id`, `payer`, the `position` from 1, and the number of slots that the payer has
+    /// (`taken`): these count as turns that it has already had.
     pub(crate) fn waiting(&self) -> String {
         self.rows("")
     }
@@ -81,22 +81,22 @@ impl Queue {
         sql.replace("{payers}", OF_APPS).replace("{table}", self.table).replace("{number}", self.number)
     }
 
-    /// Waits until nobody else gives places, for the rest of the transaction. To be done before rows are changed and
-    /// after the app is locked, or two could wait for each other.
+    /// Takes the lock for assigning slots until the end of the transaction. To be called before rows are changed and
+    /// after the app is locked, to avoid deadlocks.
     pub async fn lock(&self, db: &mut PgConnection) -> sqlx::Result<()> {
         sqlx::query("select pg_advisory_xact_lock($1)").bind(self.lock).execute(db).await?;
         Ok(())
     }
 
-    /// Gives a place to the row whose turn it is; its id and app. Nothing when no place is free for anybody who
-    /// waits. The rows of one app wait for each other.
+    /// Assigns a slot to the row whose turn it is, and returns its id and app. `None` if no waiting row can get one.
+    /// The rows of one app run one by one.
     pub async fn start_next(
         &self,
         db: &mut PgConnection,
         places: Places,
         now: DateTime<Utc>,
     ) -> sqlx::Result<Option<(Uuid, Uuid)>> {
-        // One at a time, or two might both see the last place free.
+        // One at a time, since two could both find the last slot free.
         self.lock(&mut *db).await?;
         let next = self.named(&format!(
             "update {{table}} set started_at = $3, updated_at = $3 where id = (
@@ -112,7 +112,7 @@ impl Queue {
         sqlx::query_as(sqlx::AssertSqlSafe(next)).bind(places.all).bind(places.each).bind(now).fetch_optional(db).await
     }
 
-    /// What was cancelled before it got a place.
+    /// Rows that were cancelled before they got a slot.
     pub async fn cancelled(&self, db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
         let cancelled = self.named(
             "select id from {table} where status = 'pending' and started_at is null and cancelled_at is not null",
@@ -120,7 +120,7 @@ impl Queue {
         sqlx::query_scalar(sqlx::AssertSqlSafe(cancelled)).fetch_all(db).await
     }
 
-    /// Which of these are to end: they were cancelled, or are gone.
+    /// Those of these rows that have to end: they were cancelled or deleted.
     pub async fn ended(&self, db: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
         let ended = self.named(
             "select i.id from unnest($1::uuid[]) i(id)
@@ -129,8 +129,8 @@ impl Queue {
         sqlx::query_scalar(sqlx::AssertSqlSafe(ended)).bind(ids).fetch_all(db).await
     }
 
-    /// Requests cancellation of what waits or runs for an account: what it started, and what it pays for and nobody
-    /// else answers for.
+    /// Requests cancellation of everything that waits or runs for an account: what it has started, and what it is
+    /// charged for and has no other responsible account.
     pub async fn cancel_of(&self, db: &mut PgConnection, account: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
         self.lock(&mut *db).await?;
         let cancel = self.cancels(
@@ -163,7 +163,7 @@ impl Queue {
         ))
     }
 
-    /// What has a place while no job of this kind goes on with it.
+    /// Rows with a slot, but without a job of this kind.
     pub async fn lost(&self, db: impl PgExecutor<'_>, kind: &str) -> sqlx::Result<Vec<Lost>> {
         let lost = self.named(
             "select t.id, exists (select 1 from jobs j where j.kind = $1 and j.subject = t.id and j.state = 'failed')
@@ -175,7 +175,7 @@ impl Queue {
         sqlx::query_as(sqlx::AssertSqlSafe(lost)).bind(kind).fetch_all(db).await
     }
 
-    /// Takes the place of what nobody can go on with: it has failed.
+    /// Fails a row that no job can continue, which releases its slot.
     pub async fn fail(&self, db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
         let fail =
             self.named("update {table} set status = 'failed', updated_at = $2 where id = $1 and status = 'pending'");

@@ -14,7 +14,7 @@ pub static LIST: List = List::by(&[BY_NAME, BY_ID, BY_CREATION, BY_CHANGE]);
 pub struct Row {
     pub id: Uuid,
     pub name: String,
-    /// Whether its admins may add new people, if the policy leaves it to teams.
+    /// Whether its admins can add new people, if the policy leaves that to teams.
     pub invites: bool,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -47,7 +47,7 @@ pub async fn team_create(
     Ok(())
 }
 
-/// Has `by`, an admin of the team, count as its maker instead of `maker`. Nothing if somebody else made it.
+/// Makes `by`, an admin of the team, its recorded creator instead of `maker`. Does nothing if that is somebody else.
 pub async fn team_take_over(db: impl PgExecutor<'_>, team: Uuid, maker: Uuid, by: Uuid) -> sqlx::Result<()> {
     sqlx::query(
         "update teams set created_by = $3 where id = $1 and created_by = $2 and exists (

@@ -1,26 +1,26 @@
-//! Errands: functions of ours that run inside a worker.
+//! Errands: functions of the platform that run inside a worker.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// A function of ours that runs inside a worker. The value is what the function is told, beside
-/// files and directories, and is sent as JSON.
+/// A function that runs inside a worker. Its value is the function's input, besides files and directories, and is sent
+/// as JSON.
 ///
-/// What comes back was made by a process that untrusted bytes may have taken over: the answer's
-/// type should hold no more than is needed, and whoever asks looks at it as at any input.
+/// The result comes from a process that untrusted bytes may have taken over: its type should contain no more than is
+/// needed, and the caller has to validate it like any input.
 pub trait Errand: Serialize + DeserializeOwned {
     /// Its name among the errands, `noun_verb`.
     const NAME: &'static str;
-    /// What it answers with; often a `Result` of its own.
+    /// Its result; often a `Result` of its own.
     type Answer: Serialize + DeserializeOwned;
 
-    /// Does it. Runs in a process with one thread, as the order's user, with the order's root.
+    /// Runs it, in a process with one thread, as the order's user, with the order's root.
     fn run(self, given: Given) -> Self::Answer;
 }
 
-/// What an errand was handed as open files.
+/// The open files of an errand.
 pub struct Given {
     /// [`Lines::more`](crate::Lines::more), in their order.
     pub files: Vec<File>,
@@ -28,7 +28,7 @@ pub struct Given {
 
 type Run = fn(serde_json::Value, Given) -> Result<Vec<u8>, String>;
 
-/// The errands that a worker can be sent on, by name.
+/// The known errands by name.
 #[derive(Default)]
 pub struct Errands(BTreeMap<&'static str, Run>);
 

@@ -1,29 +1,28 @@
-//! Why a worker did not do what it was told.
+//! Errors of workers.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a worker did not do what it was told. One request fails by it; the server goes on.
+/// Why a worker failed. This affects one request; the server goes on.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum Error {
-    /// The kernel killed one of its processes because they had all the memory that they may have.
+    /// The kernel killed one of its processes because they had reached their memory limit.
     #[error("it needed more than {} MB of memory", .bytes >> 20)]
     TooMuchMemory {
         /// The limit.
         bytes: u64,
     },
-    /// The kernel killed one of its processes because all that runs was short of memory. Another time
-    /// it may go well.
+    /// The kernel killed one of its processes because the machine was out of memory. A retry may succeed.
     #[error("it was killed because the machine ran out of memory; try again")]
     Crowded,
-    /// Its time was up, on the clock or on the processor.
+    /// It reached a limit of wall-clock or CPU time.
     #[error("it took longer than {} seconds", .limit.as_secs())]
     TooLong {
         /// The limit.
         limit: Duration,
     },
-    /// It wrote a file that was too large, or said too much.
+    /// Its output, or a file that it wrote, was too large.
     #[error("it wrote more than {} MB", .bytes >> 20)]
     TooLarge {
         /// The limit.
@@ -35,24 +34,24 @@ pub enum Error {
         /// The signal.
         signal: i32,
     },
-    /// An errand ended without an answer.
+    /// An errand ended without a result.
     #[error("it exited without a result (status {code})")]
     Silent {
         /// Its exit status.
         code: i32,
     },
-    /// It could not be started, or was lost. A sentence.
+    /// It could not be started, or was lost; with a message.
     #[error("{0}")]
     Host(String),
 }
 
 impl Error {
-    /// Whether what it was given was too much for it. Anything else is a fault of ours or the host's.
+    /// Whether its input exceeded its limits. Anything else is an error of the platform or the host.
     pub fn is_too_much(&self) -> bool {
         matches!(self, Error::TooMuchMemory { .. } | Error::TooLong { .. } | Error::TooLarge { .. })
     }
 
-    /// Turns an IO error into one about the host, by what was being done: verb and object.
+    /// Turns an IO error into one about the host, with the failed operation: verb and object.
     pub(crate) fn host(what: &str) -> impl FnOnce(std::io::Error) -> Error {
         move |e| Error::Host(format!("Could not {what}: {e}."))
     }

@@ -1,7 +1,7 @@
 //! PID 1 inside, and the work, its child.
 //!
-//! As in a dyno: init reaps what is left to it and ends when the work does, which ends everything.
-//! Because the work is not PID 1, a signal has its usual effect on it.
+//! As in a dyno, init reaps orphans and exits with the work, which ends everything. Because the work is not PID 1, a
+//! signal has its default effect on it.
 
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
@@ -20,40 +20,40 @@ use crate::root::Root;
 use crate::sentence::{Sentence, doing};
 use crate::{Errands, Given, Limits, Lines as Files, Network, Order, Work, message};
 
-/// Where programs are looked for.
+/// The `PATH` of programs.
 const PATH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
-/// Descriptors are moved above this before they get their places.
+/// Descriptors are moved above this before they get their final numbers.
 const ASIDE: RawFd = 64;
 
-/// What is said to the supervisor, a line of JSON each.
+/// Reports to the supervisor, as lines of JSON.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// Why the work could not begin.
+    /// The work could not be started.
     Trouble(Sentence),
-    /// What the errand answers.
+    /// The result of the errand.
     Answer(String),
-    /// How the work ended; the status is wait(2)'s.
+    /// The end of the work; the status is wait(2)'s.
     Ended(i32),
 }
 
-/// What init is handed.
+/// The descriptors of init.
 pub(crate) struct Lines {
-    /// Where the order comes from.
+    /// The socket for the order.
     pub orders: UnixStream,
-    /// Where it says what became of it.
+    /// The pipe for reports.
     pub report: OwnedFd,
-    /// Hung up when the supervisor is gone.
+    /// Hung up when the supervisor has exited.
     pub alive: OwnedFd,
     /// The host's network.
     pub network: File,
 }
 
-/// Everything that the order comes to, made while errors are still easy to report.
+/// Everything that the order needs, prepared while errors are still easy to report.
 struct Plan<'a> {
     order: &'a Order,
     filters: Filters,
     stricter: BpfProgram,
-    /// Of a program: what to try, with what arguments and environment.
+    /// For a program: the paths to try, arguments and environment.
     paths: Vec<CString>,
     arguments: Vec<CString>,
     environment: Vec<CString>,
@@ -72,8 +72,7 @@ impl Plan<'_> {
     }
 }
 
-/// What a worker has no use for besides what nobody may do: looking into other processes, and
-/// sockets when there is no network.
+/// Denied system calls besides those of dynos: inspecting other processes, and sockets without network access.
 fn stricter(network: Network) -> Result<BpfProgram, Sentence> {
     let mut calls = vec![libc::SYS_ptrace, libc::SYS_process_vm_readv, libc::SYS_process_vm_writev];
     if network == Network::None {
@@ -93,8 +92,7 @@ fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Se
     words.collect::<Result<_, _>>().map_err(|_| "An argument contains a NUL character.".to_owned())
 }
 
-/// Runs as PID 1 of the new namespaces and never returns: prepares what needs no order, waits for
-/// one, and has it done.
+/// Runs as PID 1 of the new namespaces and never returns: prepares what needs no order, waits for one, and executes it.
 pub(crate) fn run(lines: Lines, procs: &[PathBuf], errands: &Errands) -> ! {
     let ready = enter_groups(procs).and_then(|()| Filters::new());
     // Nothing comes when the supervisor, or the server, is gone.
@@ -121,14 +119,14 @@ pub(crate) fn run(lines: Lines, procs: &[PathBuf], errands: &Errands) -> ! {
     }
 }
 
-/// Enters the worker's groups. It takes the kernel a while, so that it is done ahead.
+/// Enters the worker's groups in advance, since that takes the kernel a while.
 fn enter_groups(procs: &[PathBuf]) -> Result<(), Sentence> {
     procs.iter().try_for_each(|file| fs::write(file, "0")).map_err(doing("enter the worker's groups"))?;
     nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|e| doing("hide the groups")(e.into()))?;
     nix::unistd::sethostname("worker").map_err(|e| doing("set the host name")(e.into()))
 }
 
-/// Makes the file system, takes up the network if there is to be one, and forks the work.
+/// Sets up the file system and, if requested, the network, and forks the work.
 fn begin(plan: &Plan, files: Files, network: &File, report: RawFd, errands: &Errands) -> Result<i32, Sentence> {
     let order = plan.order;
     if order.network == Network::Host {
@@ -155,7 +153,7 @@ fn become_work(plan: &Plan, files: Files, report: RawFd, errands: &Errands) -> !
     }
 }
 
-/// Does the work; returns after an errand only. An error comes with where to report it.
+/// Executes the work; only returns after an errand. An error comes with the pipe to report it to.
 fn work(plan: &Plan, files: Files, report: RawFd, errands: &Errands) -> Result<(), (Sentence, RawFd)> {
     let order = plan.order;
     let count = files.more.len();
@@ -192,8 +190,8 @@ fn confine_work(plan: &Plan) -> Result<(), Sentence> {
     seccompiler::apply_filter(&plan.stricter).map_err(|e| format!("Could not filter system calls: {e}."))
 }
 
-/// Puts the open files into their places, closes all others, and returns where the line to the
-/// supervisor is now, which a program does not inherit.
+/// Moves the open files to their numbers, closes all others, and returns the pipe to the supervisor, which a program
+/// does not inherit.
 fn arrange(files: Files, report: RawFd) -> io::Result<RawFd> {
     let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
     let standard = [&files.stdin, &files.stdout, &files.stderr]
@@ -237,7 +235,7 @@ fn limit(limits: &Limits) -> Result<(), Sentence> {
     Ok(())
 }
 
-/// Becomes the program, or says why not.
+/// Executes the program, or returns the error.
 fn execute(plan: &Plan) -> Sentence {
     let pointers = |strings: &[CString]| strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect::<Vec<_>>();
     let (arguments, environment) = (pointers(&plan.arguments), pointers(&plan.environment));
@@ -254,7 +252,7 @@ fn say(report: &mut File, what: &Report) {
     let _ = report.write_all(&line);
 }
 
-/// Init keeps nothing open but its line to the supervisor.
+/// Init closes everything but its pipe to the supervisor.
 fn keep_only(report: File) -> File {
     let fd = report.into_raw_fd();
     // SAFETY: what is closed is not used again, because this process only waits; the line goes on
@@ -281,7 +279,7 @@ fn wait_for(work: i32, mut report: File) -> ! {
     }
 }
 
-/// Ends this process without anything that the supervisor, whose copy it is, has registered.
+/// Exits without running the exit handlers inherited from the supervisor.
 fn exit(code: i32) -> ! {
     // SAFETY: plain system call.
     unsafe { libc::_exit(code) }

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-/// What a worker is handed as open files. Without one, it has /dev/null in its place.
+/// The open files of a worker. A missing one is /dev/null.
 #[derive(Default, Debug)]
 pub struct Lines {
     /// Its standard input.
@@ -11,6 +11,6 @@ pub struct Lines {
     pub stdout: Option<OwnedFd>,
     /// Its standard error.
     pub stderr: Option<OwnedFd>,
-    /// What it has at 3, 4, and so on; for an errand [`Given::files`](crate::Given::files).
+    /// Its descriptors 3, 4, and so on; for an errand [`Given::files`](crate::Given::files).
     pub more: Vec<OwnedFd>,
 }

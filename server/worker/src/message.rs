@@ -1,8 +1,7 @@
-//! The order and the open files on their way from the server to a supervisor, and on to init.
+//! The protocol for the order and the open files, from the server to a supervisor and on to init.
 //!
-//! One socket: first the order as JSON, with the files beside its first bytes, then the end of the
-//! server's words. The supervisor's only answer is the outcome. That the server closes its end
-//! altogether means that nobody waits any more.
+//! One socket: first the order as JSON, with the files attached to its first bytes, then the end of the server's data.
+//! The supervisor's only response is the outcome. If the server closes the socket, nobody waits for it any more.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;
@@ -14,24 +13,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Lines, Order};
 
-/// An order is words and paths. What is larger would not fit into the socket at once.
+/// Size limit of an order, which has to fit into the socket at once.
 const MOST_BYTES: usize = 128 << 10;
-/// What the kernel sends at once, at most.
+/// Maximum number of files in one message.
 const MOST_FILES: usize = 32;
 
 #[derive(Serialize, Deserialize)]
 struct Message {
     order: Order,
-    /// Which of stdin, stdout and stderr come along.
+    /// Which of stdin, stdout and stderr are attached.
     standard: [bool; 3],
 }
 
-/// What a supervisor answers.
+/// The outcome reported by a supervisor.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Outcome {
     /// The program ended by itself with this status.
     Ended(i32),
-    /// The errand's answer, as JSON.
+    /// The errand's result, as JSON.
     Answer(String),
     Failed(Error),
 }

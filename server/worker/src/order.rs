@@ -1,31 +1,31 @@
-//! What a worker is started from.
+//! The specification of a worker.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Everything that a worker is told, but for what it is handed as open files.
+/// The specification of a worker, except its open files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
-    /// What is to be done.
+    /// The work.
     pub work: Work,
     /// User and group id of the work.
     pub user: u32,
-    /// What of the host's files it sees besides programs and libraries.
+    /// The host's files that it sees besides programs and libraries.
     pub shows: Vec<Shown>,
-    /// What it can reach.
+    /// Its network access.
     pub network: Network,
-    /// What it may use up.
+    /// Its resource limits.
     pub limits: Limits,
 }
 
-/// What a worker does.
+/// The work of a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Work {
-    /// Becomes a program of this machine.
+    /// Runs a program of this machine.
     Program(Program),
-    /// Runs a function of ours; see [`Errand`](crate::Errand).
+    /// Runs a function of the platform; see [`Errand`](crate::Errand).
     Errand {
         /// Its name in the list of errands.
         name: String,
@@ -37,13 +37,13 @@ pub enum Work {
 /// A program of this machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Program {
-    /// Its name, looked for where programs are.
+    /// Its name, looked up in `PATH`.
     pub name: String,
-    /// What it is called with.
+    /// Its arguments.
     pub args: Vec<String>,
     /// Its whole environment, apart from `PATH`.
     pub env: Vec<(String, String)>,
-    /// Where it is run; `/` unless said otherwise.
+    /// Its working directory; `/` by default.
     pub folder: PathBuf,
 }
 
@@ -72,57 +72,57 @@ impl Program {
     }
 }
 
-/// A file or directory of the host, shown at another place.
+/// A bind mount of a file or directory of the host.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Shown {
-    /// Where it is on the host: an absolute path without symbolic links.
+    /// Its path on the host: absolute, without symbolic links.
     pub from: PathBuf,
-    /// Where the worker sees it: an absolute path.
+    /// Its path in the worker: absolute.
     pub to: PathBuf,
-    /// Whether the worker may write to it (its user must have the right, too).
+    /// Whether the worker can write to it (its user needs the permission, too).
     pub writable: bool,
 }
 
 impl Shown {
-    /// To be read only.
+    /// A read-only mount.
     pub fn read(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Shown {
         Shown { from: from.as_ref().into(), to: to.as_ref().into(), writable: false }
     }
 
-    /// To be written to as well.
+    /// A writable mount.
     pub fn write(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Shown {
         Shown { writable: true, ..Shown::read(from, to) }
     }
 }
 
-/// What a worker can reach.
+/// The network access of a worker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Network {
-    /// Nothing: its network namespace is empty, and it can make no sockets.
+    /// None: its network namespace is empty, and it cannot create sockets.
     None,
-    /// What the host can reach, with its name servers and certificates. For downloads.
+    /// The host's network, with its name servers and certificates. For downloads.
     Host,
 }
 
-/// What a worker may use up.
+/// The resource limits of a worker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Limits {
-    /// Memory of all its processes together, in bytes; caches of files are given back before.
+    /// Memory of all its processes together, in bytes; file caches are reclaimed first.
     pub memory_bytes: u64,
-    /// Processes and threads at one time.
+    /// Maximum number of processes and threads.
     pub processes: u64,
-    /// Size of any file that it writes, in bytes.
+    /// Size of each file that it writes, in bytes.
     pub file_bytes: u64,
-    /// Open files of each process.
+    /// Open files per process.
     pub open_files: u64,
-    /// Time on the processor, of each process.
+    /// CPU time per process.
     pub cpu: Duration,
-    /// Time from its start to its end.
+    /// Wall-clock time.
     pub time: Duration,
 }
 
 impl Default for Limits {
-    /// Enough for small things: 256 MB of memory, files of 1 GB, a minute.
+    /// Enough for small tasks: 256 MB of memory, files of 1 GB, a minute.
     fn default() -> Limits {
         Limits {
             memory_bytes: 256 << 20,

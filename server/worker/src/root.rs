@@ -1,7 +1,7 @@
-//! The files that a worker sees: this machine's programs, what it was shown, and nothing else.
+//! The files that a worker sees: this machine's programs, its mounts, and nothing else.
 //!
-//! An empty root, read-only when it is finished. What is shown is opened without following any
-//! symbolic link, so that a link that a stranger left on the way leads nowhere.
+//! An empty root, read-only when it is complete. Mount sources are opened without following any symbolic link, so that
+//! a planted link leads nowhere.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -16,23 +16,23 @@ use nix::mount::{MntFlags, MsFlags, umount2};
 use crate::sentence::{Sentence, doing};
 use crate::{Network, Shown};
 
-/// Where the new root is made: any directory that every machine has.
+/// Where the new root is created: a directory that every machine has.
 const POINT: &str = "/tmp";
 const DEVICES: [&str; 4] = ["null", "random", "urandom", "zero"];
-/// What of /etc is shown.
+/// The visible files of /etc.
 const ETC: [&str; 2] = ["ld.so.cache", "localtime"];
-/// What of /etc is shown besides to who has the network.
+/// Further visible files of /etc for workers with network access.
 const ETC_NETWORK: [&str; 8] =
     ["ca-certificates", "gai.conf", "host.conf", "hosts", "nsswitch.conf", "pki", "resolv.conf", "ssl"];
 
-/// What is to be made.
+/// The parameters of the root.
 pub(crate) struct Root<'a> {
     pub shows: &'a [Shown],
     pub network: Network,
 }
 
 impl Root<'_> {
-    /// Makes it the root of this process, which must be PID 1 of namespaces of its own.
+    /// Sets it up as the root of this process, which must be PID 1 of its own namespaces.
     pub fn enter(&self) -> Result<(), Sentence> {
         // SAFETY: plain system call. What is made here is for the worker's user to see.
         unsafe { libc::umask(0o022) };
@@ -48,12 +48,12 @@ impl Root<'_> {
         for name in STACK {
             show(Path::new(name)).map_err(doing(format!("show /{name}")))?;
         }
-        self.make_etc().map_err(doing("make /etc"))?;
-        make_dev().map_err(doing("make /dev"))?;
+        self.make_etc().map_err(doing("create /etc"))?;
+        make_dev().map_err(doing("create /dev"))?;
         for (shown, source) in self.shows.iter().zip(&sources) {
             add(shown, source).map_err(doing(format!("show {}", shown.from.display())))?;
         }
-        make_proc().map_err(doing("make /proc"))?;
+        make_proc().map_err(doing("create /proc"))?;
         pivot()
     }
 
@@ -82,7 +82,7 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(openat2(AT_FDCWD, path, how)?.into())
 }
 
-/// Shows a directory of the stack at its place; a link stays a link.
+/// Mounts a directory of the stack at its path; a link stays a link.
 fn show(name: &Path) -> io::Result<()> {
     let (host, target) = (Path::new("/").join(name), at(name));
     match fs::symlink_metadata(&host) {
@@ -103,7 +103,7 @@ fn make_dev() -> io::Result<()> {
     Ok(())
 }
 
-/// The last of the mounts before the change: those before need the host's.
+/// The last mounts before the switch: earlier ones need the host's root.
 fn make_proc() -> io::Result<()> {
     fs::create_dir(at("proc"))?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;

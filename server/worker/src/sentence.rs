@@ -2,10 +2,10 @@
 
 use std::io;
 
-/// A sentence for people.
+/// An error message.
 pub(crate) type Sentence = String;
 
-/// Turns an error into a sentence that names what was being done.
+/// Turns an error into a message that names the failed operation.
 pub(crate) fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Sentence {
     let what = what.into();
     move |e| format!("Could not {what}: {e}.")

@@ -1,9 +1,8 @@
-//! The process between the server and what is inside: `wharfd worker NAME`.
+//! The process between the server and the worker: `wharfd worker NAME`.
 //!
-//! It is root, touches nothing that a stranger made, and has one thread. It makes the group and the
-//! namespaces, which takes most of the time that a worker takes to start, and waits for its order.
-//! Then it stays until all inside are gone: because the work ended, because its time was up, or
-//! because the server closed its end of the socket.
+//! It is root, touches no untrusted data, and has one thread. It creates the group and the namespaces in advance, which
+//! takes most of a worker's start, and waits for its order. Then it stays until all processes inside have exited:
+//! because the work has ended, its time limit was reached, or the server has closed its end of the socket.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -18,9 +17,9 @@ use crate::inside::{self, Report};
 use crate::message::{self, Outcome};
 use crate::{Errands, Error, Limits};
 
-/// What is inside can say no more than this.
+/// Size limit of reports from inside.
 const MOST_BYTES: usize = 4 << 20;
-/// Mounts come with the order: they are to be those of that moment.
+/// Without mounts, which are created with the order, to be those of that moment.
 const NAMESPACES: i32 = libc::CLONE_NEWPID | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET;
 
 /// Runs a supervisor to its end. To be called before any thread exists.
@@ -79,18 +78,18 @@ fn supervise(control: &UnixStream, cgroups: &Cgroups, name: &str, errands: &Erra
     }
 }
 
-/// What is inside. Dropped, it is killed and gone.
+/// The processes inside. Dropping it kills them.
 struct Inside {
     pid: i32,
-    /// Where init waits for its order.
+    /// The socket on which init waits for its order.
     orders: UnixStream,
     reader: File,
-    /// Init ends when this is closed.
+    /// Init exits when this is closed.
     _alive: OwnedFd,
 }
 
 impl Inside {
-    /// Makes the group and the namespaces, and init in them.
+    /// Creates the group and the namespaces, with init in them.
     fn start(control: &UnixStream, cgroups: &Cgroups, name: &str, errands: &Errands) -> Result<Inside, Error> {
         let procs = cgroups.create(name, &dyno::Limits::default()).map_err(Error::host("make the worker's groups"))?;
         let network = File::open("/proc/self/ns/net").map_err(Error::host("find the host's network"))?;
@@ -126,7 +125,7 @@ impl Drop for Inside {
     }
 }
 
-/// Hears what is said inside until all there have ended, or have to.
+/// Reads the reports from inside until all processes there have exited, or must be killed.
 fn listen(control: &UnixStream, mut reader: &File, limits: &Limits) -> Result<Vec<u8>, Error> {
     let deadline = Instant::now() + limits.time;
     let (mut reports, mut part) = (Vec::new(), [0; 16 << 10]);
@@ -145,7 +144,7 @@ fn listen(control: &UnixStream, mut reader: &File, limits: &Limits) -> Result<Ve
         }
         let (inside, server) = (polled[0].any() == Some(true), polled[1].any() == Some(true));
         if server {
-            return Err(Error::Host("The caller has gone.".to_owned()));
+            return Err(Error::Host("The caller has disconnected.".to_owned()));
         }
         if inside {
             match reader.read(&mut part).map_err(Error::host("read from the worker"))? {
@@ -159,7 +158,7 @@ fn listen(control: &UnixStream, mut reader: &File, limits: &Limits) -> Result<Ve
     }
 }
 
-/// What the reports come to. They are lines; the last one that says how it ended counts.
+/// The outcome of the reports. They are lines; the last one about the end counts.
 fn outcome(reports: &[u8], limits: &Limits) -> Result<Outcome, Error> {
     let mut answer = None;
     for line in reports.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {

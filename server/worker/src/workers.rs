@@ -17,17 +17,17 @@ use uuid::Uuid;
 use crate::message::{self, Outcome};
 use crate::{Errand, Error, Lines, Order, Work};
 
-/// How much longer than its limit a worker may take to be killed and cleared away.
+/// Grace period for killing a worker after its time limit, and for cleaning up.
 const GRACE: Duration = Duration::from_secs(20);
-/// Of what a program says on its standard error, the first of this many bytes are kept.
+/// Bytes of a program's standard error that are returned.
 const COMPLAINT_BYTES: usize = 16 << 10;
-/// The group of a worker is called this and its id.
+/// The name of a worker's group, followed by its id.
 pub(crate) const PREFIX: &str = "worker-";
 
-/// So many supervisors are kept waiting for orders, because it takes some milliseconds to start one.
+/// Number of idle supervisors, because starting one takes some milliseconds.
 const SPARE: usize = 4;
 
-/// After a worker was started, supervisors are replaced so much later.
+/// Delay for replacing supervisors after a worker was started.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Starts workers on this host. Cheap to clone.
@@ -38,12 +38,12 @@ pub struct Workers {
     spare: Arc<Mutex<Vec<Supervisor>>>,
 }
 
-/// A supervisor that waits for its order. Nobody's bytes have been near it.
+/// A supervisor that waits for its order, and has not seen any data.
 #[derive(Debug)]
 struct Supervisor {
     name: String,
     control: UnixStream,
-    /// Waited for by the runtime when it is dropped.
+    /// Reaped by the runtime when it is dropped.
     process: Child,
 }
 
@@ -54,18 +54,18 @@ pub struct Done {
     pub code: i32,
 }
 
-/// What a program said until it ended by itself.
+/// The output of a program that ended by itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Output {
     /// Its exit status.
     pub code: i32,
-    /// What it said on its standard output, all of it.
+    /// Its whole standard output.
     pub stdout: Vec<u8>,
-    /// The beginning of what it said on its standard error.
+    /// The beginning of its standard error.
     pub stderr: String,
 }
 
-/// A worker at work. Dropped, it is killed, with everything below it.
+/// A running worker. Dropping it kills it, with everything below it.
 #[derive(Debug)]
 pub struct Worker {
     name: String,
@@ -76,15 +76,14 @@ pub struct Worker {
 }
 
 impl Workers {
-    /// Prepares this host for workers: the group of theirs, and of those that were lost.
+    /// Prepares this host for workers: creates their group, and removes those of lost workers.
     ///
-    /// They are started as `/proc/self/exe worker`; that must lead to [`main`](crate::main) before
-    /// any thread exists.
+    /// They are started as `/proc/self/exe worker`; that must lead to [`main`](crate::main) before any thread exists.
     pub fn new() -> Result<Workers, Error> {
         Workers::in_group(WHARF)
     }
 
-    /// As [`Workers::new`], where the control group of dynos and workers has another name. For tests.
+    /// As [`Workers::new`], with another name for the control group of dynos and workers. For tests.
     pub fn in_group(group: &str) -> Result<Workers, Error> {
         let host_error = |e: dyno::Error| Error::Host(e.to_string());
         let cgroups = Cgroups::of_workers(group).map_err(host_error)?;
@@ -100,8 +99,8 @@ impl Workers {
         self
     }
 
-    /// Starts a worker, and returns before it has begun. What goes wrong then is told by
-    /// [`Worker::done`]. Another supervisor is started in place of the one that is used.
+    /// Starts a worker without waiting for it. Errors are returned by [`Worker::done`]. The used supervisor is
+    /// replaced.
     pub fn start(&self, order: &Order, lines: Lines) -> Result<Worker, Error> {
         let Supervisor { name, control, process } = self.supervisor()?;
         message::send(&control, order, &lines)?;
@@ -128,7 +127,7 @@ impl Workers {
         }
     }
 
-    /// Starts supervisors until enough of them wait.
+    /// Starts supervisors until enough are idle.
     fn fill(&self) {
         while self.spare.lock().unwrap_or_else(PoisonError::into_inner).len() < SPARE {
             let Ok(supervisor) = self.spawn() else { return };
@@ -151,8 +150,8 @@ impl Workers {
         Ok(Supervisor { name, control, process })
     }
 
-    /// Runs a program to its end with `input`, and collects what it says, of which `most` bytes are
-    /// too much. A status other than 0 is no error here.
+    /// Runs a program to its end with `input`, and collects its output, of at most `most` bytes. A status other than 0
+    /// is not an error here.
     pub async fn output(&self, order: &Order, input: &[u8], most: u64) -> Result<Output, Error> {
         let (stdin, mut writer) = to_worker()?;
         let (mut reader, stdout) = from_worker()?;
@@ -180,7 +179,7 @@ impl Workers {
         all.map(|(stdout, stderr, done)| Output { code: done.code, stdout, stderr })
     }
 
-    /// Sends a worker on an errand and waits for its answer. `order.work` is filled in.
+    /// Runs an errand in a worker and waits for its result. `order.work` is filled in.
     pub async fn send<E: Errand>(&self, errand: &E, mut order: Order, lines: Lines) -> Result<E::Answer, Error> {
         let words = serde_json::to_value(errand).map_err(|e| Error::host("serialise the task")(e.into()))?;
         order.work = Work::Errand { name: E::NAME.to_owned(), words };
@@ -216,7 +215,7 @@ impl Worker {
         serde_json::from_slice(&text).map_err(|e| Error::host("parse the output of a worker's supervisor")(e.into()))
     }
 
-    /// Does what the supervisor can do no more.
+    /// Cleans up in place of the supervisor.
     async fn clear_away(&self) {
         let (name, group) = (self.name.clone(), self.group.clone());
         let remove = move || Cgroups::of_workers(&group).map(|cgroups| cgroups.remove(name));
@@ -224,8 +223,8 @@ impl Worker {
     }
 }
 
-/// Whether a group is of a worker that was started so long ago that it is inside or gone: another
-/// server of this host may be starting one just now.
+/// Whether a group belongs to a worker that was started long ago: it is running or lost. Another server of this host
+/// may be starting one right now.
 fn is_lost(group: &str) -> bool {
     let started = group.strip_prefix(PREFIX).and_then(|id| Uuid::parse_str(id).ok()?.get_timestamp());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -61,7 +61,7 @@ pub fn ChangeQuotas(whose: Whose, quotas: LiveData<Vec<Quota>>, now: Signal<Vec<
         <form class="card" aria-label=label on:submit=submit>
             <div class="tw"><table role="table" class="table">
                 <thead role="rowgroup"><tr role="row">
-                    <th role="columnheader">"What"</th>
+                    <th role="columnheader">"Quota"</th>
                     {(!is_everybodys).then(|| view! { <th role="columnheader"><span class="vh">"Share"</span></th><th role="columnheader" class="r">"Used"</th> })}
                     <th role="columnheader">"Limit"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
                 </tr></thead>

@@ -83,7 +83,7 @@ pub fn QuotaTable(now: Signal<Vec<Quota>>) -> impl IntoView {
     view! {
         <div class="card"><div class="tw"><table role="table" class="table">
             <thead role="rowgroup"><tr role="row">
-                <th role="columnheader">"What"</th><th role="columnheader"><span class="vh">"Share"</span></th><th role="columnheader" class="r">"Used"</th>
+                <th role="columnheader">"Quota"</th><th role="columnheader"><span class="vh">"Share"</span></th><th role="columnheader" class="r">"Used"</th>
             </tr></thead>
             <tbody role="rowgroup">
                 <Each each=move || now.get() key=|q| q.clone() let:quota><tr role="row"><Use quota/></tr></Each>

@@ -1,8 +1,8 @@
-//! The anchor: what is known of the newest event outside the database, in a file.
+//! The anchor: a record of the newest event outside the database, in a file.
 //!
-//! Whoever can write in the database can put an older state of it back, with the seal of that time. The file is
-//! written after the transaction that adds an event has been committed: however the server ends, it may be behind,
-//! and is never ahead of a log that is whole. What contradicts it is never written over it.
+//! Somebody with write access to the database can restore an older state of it, including the seal of that time. The
+//! file is written after the transaction that adds an event has been committed: however the server ends, it may lag,
+//! but is never ahead of an intact log. The anchor of a contradicting log is never overwritten.
 
 use std::{io::ErrorKind, time::Duration};
 
@@ -13,33 +13,40 @@ use tokio::time::Instant;
 use super::{New, event_of_platform};
 use crate::{Base, error::Result, secrets};
 
-/// How far the file may be behind.
+/// How long the file may lag.
 const EVERY: Duration = Duration::from_secs(1);
-/// How often the platform's own log says where the audit log stands.
-const TELL: Duration = Duration::from_secs(600);
+/// How often the newest event is recorded in the platform's own log.
+const REPORT: Duration = Duration::from_secs(600);
 
-/// The newest event that was seen.
+/// The contents of the file.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Anchor {
     pub seq: i64,
     pub hash: String,
     pub at: DateTime<Utc>,
-    /// The event with which the file began; 0 for the beginning of the log.
+    /// The event at which the file was created; 0 for the beginning of the log.
     pub since: i64,
-    /// What only the platform's key makes of the rest.
+    /// The keyed hash of the other fields.
     mac: String,
 }
 
-/// What is in the file.
+/// The result of reading the file.
 pub enum Known {
     Nothing,
     Unreadable(String),
     Anchor(Anchor),
 }
 
-fn mac(base: &Base, anchor: &Anchor) -> String {
-    let said = serde_json::json!([anchor.seq, anchor.hash, anchor.at, anchor.since]).to_string();
-    hex::encode(base.secrets().mac("audit anchor", said.as_bytes()))
+const PURPOSE: &str = "audit anchor";
+
+/// What the keyed hash of an anchor covers.
+fn content(anchor: &Anchor) -> String {
+    serde_json::json!([anchor.seq, anchor.hash, anchor.at, anchor.since]).to_string()
+}
+
+fn is_own(base: &Base, anchor: &Anchor) -> bool {
+    let mac = hex::decode(&anchor.mac).unwrap_or_default();
+    base.secrets().is_mac(PURPOSE, content(anchor).as_bytes(), &mac)
 }
 
 /// Reads the file.
@@ -50,7 +57,7 @@ pub fn read(base: &Base) -> Known {
         Err(err) => return Known::Unreadable(err.to_string()),
     };
     match serde_json::from_str::<Anchor>(&text) {
-        Ok(anchor) if secrets::same(mac(base, &anchor).as_bytes(), anchor.mac.as_bytes()) => Known::Anchor(anchor),
+        Ok(anchor) if is_own(base, &anchor) => Known::Anchor(anchor),
         Ok(_) => Known::Unreadable("it was not written by this platform".to_owned()),
         Err(err) => Known::Unreadable(err.to_string()),
     }
@@ -58,14 +65,15 @@ pub fn read(base: &Base) -> Known {
 
 fn write(base: &Base, seq: i64, hash: &[u8], since: i64) -> Result<()> {
     let mut anchor = Anchor { seq, hash: hex::encode(hash), at: Utc::now(), since, mac: String::new() };
-    anchor.mac = mac(base, &anchor);
+    // In the form that the previous version verifies too, as `secrets/legacy.rs` explains.
+    anchor.mac = hex::encode(base.secrets().legacy_mac(PURPOSE, content(&anchor).as_bytes()));
     let text = serde_json::to_string(&anchor).map_err(anyhow::Error::new)?;
     secrets::write_private(&base.settings().audit_anchor, &format!("{text}\n"))?;
     Ok(())
 }
 
-/// Brings the file up to date, unless it and the log contradict each other: then it says how. Begins one where
-/// there is none, and says so in the log itself.
+/// Updates the file, unless it contradicts the log: then the contradiction is returned. Creates a missing file, which
+/// is recorded in the log.
 pub async fn update(base: &Base) -> Result<Option<String>> {
     let anchor = match read(base) {
         Known::Anchor(anchor) => anchor,
@@ -107,10 +115,10 @@ async fn begin(base: &Base) -> Result<()> {
     write(base, seq, &hash, seq)
 }
 
-/// Keeps the file up to date, and says now and then in the platform's own log where the audit log stands: a third
-/// place that an older database contradicts.
-pub async fn keep(base: Base) {
-    let (mut told, mut wrong, mut stands) = (None::<Instant>, None, 0);
+/// Keeps the file up to date, and regularly records the newest event in the platform's own log: a third place that an
+/// older database contradicts.
+pub async fn run(base: Base) {
+    let (mut reported, mut wrong, mut last) = (None::<Instant>, None, 0);
     loop {
         match update(&base).await {
             Ok(now) => {
@@ -119,16 +127,16 @@ pub async fn keep(base: Base) {
                 }
                 wrong = now;
             }
-            // Nothing is kept for a platform that was removed.
+            // The platform's data directory has been removed.
             Err(_) if !base.settings().data.exists() => return,
             Err(err) => tracing::warn!("could not update the audit anchor: {err}"),
         }
-        if told.is_none_or(|at| at.elapsed() > TELL)
+        if reported.is_none_or(|at| at.elapsed() > REPORT)
             && let Ok(Some((seq, hash))) = store::events::event_tip(base.db()).await
-            && seq != stands
+            && seq != last
         {
             tracing::info!("the newest event of the audit log is {seq}, hash {}", hex::encode(hash));
-            (told, stands) = (Some(Instant::now()), seq);
+            (reported, last) = (Some(Instant::now()), seq);
         }
         tokio::time::sleep(EVERY).await;
     }

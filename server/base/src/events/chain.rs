@@ -1,4 +1,4 @@
-//! The chain: each event has the hash of the one before, and the newest one a seal of the platform's.
+//! The chain: each event contains the hash of the previous one, and the newest one is sealed with the platform's key.
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
@@ -6,10 +6,10 @@ use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 use store::events::Row;
 
-use crate::secrets::{Secrets, same};
+use crate::secrets::Secrets;
 
-/// Puts an event at the end of the log. Until the end of the transaction nobody else does, so that nothing may be
-/// done in it any more but to commit: [`Change`](crate::Change) sees to that.
+/// Appends an event. It holds a lock until the end of the transaction, in which nothing else may follow:
+/// [`Change`](crate::Change) ensures that.
 pub(crate) async fn append(secrets: &Secrets, tx: &mut PgConnection, event: Row) -> anyhow::Result<()> {
     let (seq, previous) = head(secrets, tx).await.context("read the head of the audit log")?;
     let mut row = Row { seq: seq + 1, previous, ..event };
@@ -19,22 +19,34 @@ pub(crate) async fn append(secrets: &Secrets, tx: &mut PgConnection, event: Row)
     store::events::event_seal_update(tx, row.seq, &seal, row.at).await.context("seal the audit log")
 }
 
-/// What the next event comes after. If that is not what was sealed, the next one does not fit to it
-/// either, so that the break stays where it is instead of being sealed over.
+/// The last event. If that is not the one that was sealed, the next one does not fit to it either, so that the break
+/// remains visible instead of being sealed over.
 async fn head(secrets: &Secrets, tx: &mut PgConnection) -> sqlx::Result<(i64, Vec<u8>)> {
     let (seq, hash) = store::events::event_head(&mut *tx).await?;
     let (sealed, found) = store::events::event_seal(tx).await?.unwrap_or((0, None));
-    if sealed == seq && found.is_some_and(|found| same(&found, &seal(secrets, seq, &hash))) {
+    if sealed == seq && found.is_some_and(|found| is_seal(secrets, seq, &hash, &found)) {
         return Ok((seq, hash));
     }
     tracing::error!("the audit log was tampered with at event {}", seq.min(sealed) + 1);
     Ok((seq.max(sealed), vec![0; 32]))
 }
 
-/// What only the platform's key makes of the newest event. Since each hash holds the one before, it
-/// speaks for the whole log: who can write in the database can make hashes, but not this.
+const PURPOSE: &str = "audit log";
+
+/// The seal of the newest event: a keyed hash. Since each hash includes the one before, it covers the whole log. Someone
+/// with write access to the database can compute hashes, but not this.
 pub(crate) fn seal(secrets: &Secrets, seq: i64, hash: &[u8]) -> Vec<u8> {
-    secrets.mac("audit log", &[&seq.to_be_bytes(), hash].concat())
+    // In the form that the previous version verifies too, as `secrets/legacy.rs` explains.
+    secrets.legacy_mac(PURPOSE, &sealed(seq, hash))
+}
+
+/// Whether `found` is the seal of the event `seq` with this hash.
+pub(crate) fn is_seal(secrets: &Secrets, seq: i64, hash: &[u8], found: &[u8]) -> bool {
+    secrets.is_mac(PURPOSE, &sealed(seq, hash), found)
+}
+
+fn sealed(seq: i64, hash: &[u8]) -> Vec<u8> {
+    [&seq.to_be_bytes(), hash].concat()
 }
 
 pub(crate) fn micros(at: DateTime<Utc>) -> DateTime<Utc> {

@@ -1,7 +1,6 @@
-//! Events: the audit log. Every change has an actor, and the log is one chain of hashes.
+//! Events: the audit log. Every change has an actor, and the log is a hash chain.
 //!
-//! Writing is here; whether the log is what was written is found out in `verify`, with what `anchor`
-//! knows of it outside the database.
+//! This file writes; `verify` checks the log, also against the record in `anchor` outside the database.
 
 pub mod anchor;
 pub(crate) mod chain;
@@ -13,20 +12,20 @@ use uuid::Uuid;
 
 use crate::{Base, Change, Result};
 
-/// An event that is about to be written.
+/// An event to be written.
 pub struct New<'a> {
     /// `release.create`
     pub action: &'a str,
-    /// What it is done to, by name.
+    /// The name of the subject.
     pub subject: &'a str,
     pub app: Option<Uuid>,
-    /// One sentence. Never a secret value.
+    /// One sentence, without secret values.
     pub summary: String,
-    /// More, for programs. Never a secret value.
+    /// Details for programs, without secret values.
     pub data: serde_json::Value,
 }
 
-/// Who asked for what the platform does later, with what, and from where.
+/// The originator of work that the platform does later: account, credential, address.
 #[derive(Clone, Debug)]
 pub struct Asker {
     pub account: Uuid,
@@ -35,23 +34,23 @@ pub struct Asker {
     pub address: Option<String>,
 }
 
-/// Writes an event of what the platform does because somebody asked for it before.
+/// Writes an event for work that `asker` has requested before.
 pub async fn event_on_behalf(tx: &mut Change, asker: &Asker, new: New<'_>) -> Result<()> {
-    tx.say(row(new, asker.clone().into()));
+    tx.record(row(new, asker.clone().into()));
     Ok(())
 }
 
-/// Writes an event of the platform's own.
+/// Writes an event of the platform itself.
 pub async fn event_of_platform(tx: &mut Change, new: New<'_>) -> Result<()> {
-    tx.say(row(new, Who { id: None, name: "wharf".into(), credential: None, address: None }));
+    tx.record(row(new, Who { id: None, name: "wharf".into(), credential: None, address: None }));
     Ok(())
 }
 
-/// Writes what somebody was refused before it was known who it is; `name` is who they say they are.
+/// Writes the rejection of an unauthenticated client; `name` is the account that they claim.
 pub async fn event_of_visitor(base: &Base, name: Option<&str>, address: Option<String>, new: New<'_>) -> Result<()> {
     let mut tx = base.change().await?;
     let name = name.unwrap_or("somebody").chars().take(254).filter(|c| !c.is_control()).collect();
-    tx.say(row(new, Who { id: None, name, credential: None, address }));
+    tx.record(row(new, Who { id: None, name, credential: None, address }));
     Ok(tx.commit().await?)
 }
 
@@ -68,11 +67,11 @@ impl From<Asker> for Who {
     }
 }
 
-/// An event that has no place in the log yet.
+/// An event before it is appended.
 fn row(new: New<'_>, who: Who) -> Row {
     Row {
         seq: 0,
-        // The database keeps microseconds; the hash is over what it keeps.
+        // The database stores microseconds, and the hash is over stored values.
         at: chain::micros(Utc::now()),
         actor_id: who.id,
         actor: who.name,
@@ -88,8 +87,7 @@ fn row(new: New<'_>, who: Who) -> Row {
     }
 }
 
-/// Looks for new events while somebody wants to hear of them, until it is dropped. What writes one is in a
-/// transaction and cannot tell.
+/// Polls for new events while anybody subscribes. The code that writes one is in a transaction, and cannot notify.
 pub async fn watch(base: Base) {
     let newest = base.newest_event();
     loop {
@@ -102,7 +100,7 @@ pub async fn watch(base: Base) {
     }
 }
 
-/// Seals a log that was written before there were seals; it says so itself.
+/// Seals a log from before there were seals, and records that in it.
 pub async fn seal_first(base: &Base) -> Result<()> {
     let mut tx = base.change().await?;
     let (seq, hash) = store::events::event_head(&mut tx).await?;

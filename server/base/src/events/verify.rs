@@ -1,21 +1,21 @@
-//! Whether the audit log is what was written: the chain, its seal, and the anchor.
+//! Verifies the audit log: the chain, its seal, and the anchor.
 
 use api::platform::{EventAnchor, EventVerdict};
 
 use super::{
     anchor::{self, Anchor, Known},
-    chain::{hash, seal},
+    chain::{hash, is_seal},
 };
-use crate::{Base, error::Result, secrets};
+use crate::{Base, error::Result};
 
 fn broken(events: i64, at: i64, what: &str) -> EventVerdict {
     let message = format!("Event {at} {what}: the audit log was tampered with from this event on.");
     EventVerdict { events, broken_at: Some(at), message, anchor: None }
 }
 
-/// Reads the whole chain and names the first link that does not hold; then compares with what is known elsewhere.
+/// Reads the whole chain and finds the first broken link; then compares it with the anchor.
 pub async fn verify(base: &Base) -> Result<EventVerdict> {
-    // First: the log may grow meanwhile, and the anchor with it.
+    // Read first, since log and anchor may grow meanwhile.
     let known = anchor::read(base);
     let anchored = match &known {
         Known::Anchor(anchor) => Some(anchor),
@@ -25,14 +25,14 @@ pub async fn verify(base: &Base) -> Result<EventVerdict> {
     let mut verdict = match (verdict.broken_at, &known) {
         (Some(_), _) => verdict,
         (None, Known::Anchor(anchor)) => against(base, verdict, anchor, &at_anchor),
-        (None, Known::Nothing) => told(
+        (None, Known::Nothing) => with_note(
             verdict,
             &format!(
                 " There is no anchor in {}, so removal of the newest events would go unnoticed.",
                 base.settings().audit_anchor.display()
             ),
         ),
-        (None, Known::Unreadable(why)) => told(
+        (None, Known::Unreadable(why)) => with_note(
             verdict,
             &format!(
                 " However, the anchor in {} is unusable: {why}. Find out who changed it; once removed, a new one is created.",
@@ -49,11 +49,11 @@ pub async fn verify(base: &Base) -> Result<EventVerdict> {
     Ok(verdict)
 }
 
-fn told(verdict: EventVerdict, more: &str) -> EventVerdict {
+fn with_note(verdict: EventVerdict, more: &str) -> EventVerdict {
     EventVerdict { message: verdict.message + more, ..verdict }
 }
 
-/// What the chain and its seal say, and the hash of event `wanted`.
+/// The result for the chain and its seal, and the hash of event `wanted`.
 async fn chain(base: &Base, wanted: i64) -> Result<(EventVerdict, Vec<u8>)> {
     let mut tx = base.db().begin().await?;
     store::events::event_snapshot(&mut *tx).await?;
@@ -81,7 +81,7 @@ async fn chain(base: &Base, wanted: i64) -> Result<(EventVerdict, Vec<u8>)> {
     if sealed > seq {
         return Ok((broken(seq, seq + 1, "is missing"), at_wanted));
     }
-    if sealed < seq || !found.is_some_and(|found| secrets::same(&found, &seal(base.secrets(), seq, &previous))) {
+    if sealed < seq || !found.is_some_and(|found| is_seal(base.secrets(), seq, &previous, &found)) {
         return Ok((broken(seq, seq, "does not match its hash"), at_wanted));
     }
     let message = match seq {
@@ -91,7 +91,7 @@ async fn chain(base: &Base, wanted: i64) -> Result<(EventVerdict, Vec<u8>)> {
     Ok((EventVerdict { events: seq, broken_at: None, message, anchor: None }, at_wanted))
 }
 
-/// Compares a log that holds together with the anchor. The anchor may be behind, and never ahead.
+/// Compares an intact log with the anchor. The anchor may lag, but is never ahead.
 fn against(base: &Base, verdict: EventVerdict, anchor: &Anchor, at_anchor: &[u8]) -> EventVerdict {
     let (file, events) = (base.settings().audit_anchor.display(), verdict.events);
     let when = anchor.at.format("%Y-%m-%d %H:%M:%S UTC");
@@ -117,7 +117,7 @@ fn against(base: &Base, verdict: EventVerdict, anchor: &Anchor, at_anchor: &[u8]
         return EventVerdict { broken_at: Some(anchor.seq), message, ..verdict };
     }
     match anchor.since > 1 {
-        true => told(
+        true => with_note(
             verdict,
             &format!(
                 " The anchor was created at event {}, so removal of earlier events would have gone unnoticed.",

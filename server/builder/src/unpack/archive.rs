@@ -1,4 +1,4 @@
-//! The bytes of an archive, unpacked, and no more of them than there may be.
+//! The decompressed bytes of an archive, up to a limit.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -6,20 +6,20 @@ use std::io::{self, BufReader, Read, Seek};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// The logarithm of how far zstd may look back: 8 MB, as much as every decoder must have.
+/// The logarithm of zstd's window size: 8 MB, which every decoder has to support.
 const WINDOW: u32 = 23;
-/// Any archive may become as large as this.
+/// The size that is always allowed.
 const SMALL: u64 = 1 << 30;
-/// A larger one, only so many times as large as it is packed.
+/// The maximum compression ratio beyond that.
 const RATIO: u64 = 100;
 
-/// Bytes of files that an archive of `packed` bytes may hold, if it may hold `most` at all: a few
-/// kilobytes of zeros must not become a full disk.
+/// The allowed bytes of files in an archive of `packed` bytes, at most `most`: a few kilobytes of zeros must not fill
+/// the disk.
 pub(crate) fn allowed(packed: u64, most: u64) -> u64 {
     most.min(SMALL.max(packed.saturating_mul(RATIO)))
 }
 
-/// Bytes of an archive whose files may have `limit`: names and padding come on top of what is in them.
+/// The allowed bytes of an archive whose files are limited to `limit`: includes names and padding.
 pub(crate) fn with_names(limit: u64) -> u64 {
     limit + (limit / 4).max(64 << 20)
 }
@@ -31,17 +31,17 @@ pub(super) enum Stop {
     TooLong,
 }
 
-/// A tar stream, whatever compresses it. Every byte counts, also of what is passed over.
+/// A tar stream, whatever its compression. All bytes count, including skipped ones.
 pub(super) struct Metered {
     inner: Box<dyn Read>,
     left: u64,
     deadline: Instant,
-    /// For whoever gets an error that the library has wrapped.
+    /// Keeps the reason, which the library wraps.
     pub(super) stop: Rc<Cell<Option<Stop>>>,
 }
 
 impl Metered {
-    /// Reads `file`, which may hold `limit` bytes of files, for as long as `time`.
+    /// Reads `file`, with at most `limit` bytes of files, within `time`.
     pub(super) fn open(mut file: File, limit: u64, time: Duration) -> io::Result<Metered> {
         let mut magic = [0; 4];
         let n = file.read(&mut magic)?;

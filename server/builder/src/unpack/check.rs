@@ -1,4 +1,4 @@
-//! A tree that is not written: whether an archive could be unpacked, without the disk to do it.
+//! A virtual tree, for checking whether an archive can be unpacked, without writing it.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -13,7 +13,7 @@ use super::extract::{Target, copy};
 
 /// Bytes of a name on every file system.
 const NAME: usize = 255;
-/// Bytes of what a link leads to.
+/// Bytes of a link's target.
 const TARGET: usize = 4095;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ enum Kind {
     Link,
 }
 
-/// Refuses what a new tree on disk would refuse. Remembers a hash of each path, not the path.
+/// Rejects what a real tree would reject. Stores a hash of each path, not the path.
 #[derive(Default)]
 pub(super) struct Checklist {
     kinds: HashMap<u64, Kind>,
@@ -47,7 +47,7 @@ impl Checklist {
         if self.kinds.len() as u64 > most { Err(io::Error::other(Excess::Entries(most))) } else { Ok(()) }
     }
 
-    /// Makes a file or link in the place of what is no directory.
+    /// Creates a file or link, replacing anything but a directory.
     fn replace(&mut self, path: &Path, kind: Kind) -> io::Result<()> {
         self.directory(path.parent().unwrap_or(Path::new("")), 0)?;
         match self.kind(path) {

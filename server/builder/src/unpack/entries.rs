@@ -1,7 +1,7 @@
 //! The entries of a tar archive, in bounded memory.
 //!
-//! The library reads what extends an entry (long names, attributes) whole and in any number. Here the
-//! entries are taken raw, and extensions are read in this place, each up to [`EXTENSION`] bytes.
+//! The library reads extensions of an entry (long names, attributes) as a whole and in any number. Here, entries are
+//! read raw, and extensions of up to [`EXTENSION`] bytes each.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use super::Refused;
 use tar::EntryType;
 
-/// Bytes of one extension. A path has 4,096 at most; attributes, which nobody reads, may add some.
+/// Bytes of one extension. A path has at most 4,096; unused attributes may add some.
 const EXTENSION: u64 = 64 << 10;
 
 /// The entries of one archive.
@@ -19,11 +19,11 @@ pub(super) struct Entries<'a, R: Read> {
     raw: tar::Entries<'a, R>,
 }
 
-/// An entry, with what extended it.
+/// An entry with its extensions.
 pub(super) struct Entry<'a, R: Read> {
     pub(super) kind: EntryType,
     pub(super) path: PathBuf,
-    /// What a link leads to.
+    /// The target of a link.
     pub(super) target: OsString,
     pub(super) mode: u32,
     pub(super) mtime: u64,
@@ -31,7 +31,7 @@ pub(super) struct Entry<'a, R: Read> {
     pub(super) content: tar::Entry<'a, R>,
 }
 
-/// What the extensions before an entry say about it.
+/// The extensions before an entry.
 #[derive(Default)]
 struct Extended {
     path: Option<Vec<u8>>,
@@ -45,7 +45,7 @@ impl<'a, R: Read> Entries<'a, R> {
         Ok(Entries { raw: archive.entries().map_err(Refused::Unreadable)?.raw(true) })
     }
 
-    /// The next entry that stands for something; `None` at the end.
+    /// The next real entry; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Entry<'a, R>>, Refused> {
         let mut extended = Extended::default();
         for entry in self.raw.by_ref() {
@@ -71,7 +71,7 @@ fn body<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Vec<u8>, Refused> {
     Ok(bytes)
 }
 
-/// A text that ends with a NUL, or with the bytes.
+/// A string that ends with a NUL or at the end.
 fn text(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.truncate(bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1));
     bytes
@@ -121,8 +121,8 @@ fn number(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// The first attribute, `30 path=…\n` where 30 is the length of all of it: key, value, and the rest.
-/// The library takes it to end with the first line break, which a name may have in it.
+/// The first attribute, `30 path=…\n` where 30 is its total length: key, value, and the rest. The library ends it at
+/// the first line break, which a name may contain.
 fn attribute(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let space = bytes.iter().position(|b| *b == b' ')?;
     let length = usize::try_from(number(&bytes[..space])?).ok()?;
@@ -146,7 +146,7 @@ pub(super) fn inside(path: &Path) -> Result<PathBuf, Refused> {
     Ok(clean)
 }
 
-/// A name as it may be shown: short, and without what moves a terminal.
+/// A name for display: short, and without control characters.
 pub(super) fn shown(name: &[u8]) -> String {
     String::from_utf8_lossy(&name[..name.len().min(400)]).chars().filter(|c| !c.is_control()).take(100).collect()
 }

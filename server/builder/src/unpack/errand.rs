@@ -1,4 +1,4 @@
-//! What of it happens in a worker: a process of the app's user that sees the archive and one directory.
+//! The errand of unpacking: in a worker with the app's user, which sees the archive and one directory.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,22 +12,22 @@ use crate::error::Error;
 
 /// Where the worker sees the directory.
 const TREE: &str = "/tree";
-/// Enough for what is remembered of a million entries.
+/// Enough memory for a million entries.
 const MEMORY: u64 = 256 << 20;
 
-/// Unpacks the archive that it is handed.
+/// Unpacks the given archive.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Unpack {
     pub(super) root: Root,
     pub(super) limit: u64,
-    /// Writes nothing, and only looks whether it could.
+    /// Only checks the archive, and writes nothing.
     pub(super) only_check: bool,
 }
 
-/// Why it is not unpacked.
+/// Why it failed.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Fault {
-    /// By the archive's fault: half a sentence.
+    /// The archive is invalid: half a sentence.
     Archive(String),
     Host(String),
 }
@@ -53,7 +53,7 @@ impl Errand for Unpack {
 }
 
 impl Unpack {
-    /// Sends a worker of this user. What of the worker's limits an archive exceeds is its fault.
+    /// Runs a worker with this user. Exceeding the worker's limits is an error of the archive.
     pub(super) async fn send(
         &self,
         workers: &Workers,

@@ -1,7 +1,7 @@
-//! Puts the entries of one archive into a tree.
+//! Extracts an archive into a tree.
 //!
-//! How they are written is the matter of [`NewTree`], which no name leads out of; here it is decided
-//! what may be in an archive.
+//! [`NewTree`] writes the entries, and ensures that no name leads out of the tree; this file decides what an archive
+//! can contain.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -14,12 +14,12 @@ use trees::{Bounds, Excess, NewTree};
 use super::entries::{Entries, Entry, inside, shown};
 use super::{Refused, Root};
 
-/// What an archive is extracted to.
+/// The target of an extraction.
 pub(super) trait Target {
     fn directory(&mut self, path: &Path, mode: u32) -> io::Result<()>;
     fn symlink(&mut self, path: &Path, target: &OsStr) -> io::Result<()>;
     fn link(&mut self, path: &Path, original: &Path) -> io::Result<()>;
-    /// Makes a file with this content, mode and time; returns its bytes.
+    /// Creates a file with this content, mode and time; returns its bytes.
     fn file(&mut self, path: &Path, content: &mut dyn Read, meta: (u32, u64)) -> Result<u64>;
 }
 
@@ -48,13 +48,13 @@ impl Target for NewTree {
 pub(super) struct Extractor<T> {
     tree: T,
     root: Root,
-    /// Bytes of files that may still be written.
+    /// The remaining bytes of files.
     left: u64,
     limit: u64,
     bounds: Bounds,
-    /// Of what stands for something below the top, passed over or not. The rest is bounded by its bytes.
+    /// The number of entries below the top, including skipped ones. All others are bounded by their bytes.
     entries: u64,
-    /// Some entry began with `./`, so that no directory wraps the others.
+    /// Whether an entry began with `./`, so that there is no wrapper.
     dotted: bool,
     is_empty: bool,
 }
@@ -80,7 +80,7 @@ impl<T: Target> Extractor<T> {
         if self.is_empty { Err(Refused::Empty.into()) } else { Ok(self.dotted) }
     }
 
-    /// Where an entry goes; `None` for the root.
+    /// The target path of an entry; `None` for the root.
     fn place(&mut self, raw: &Path, kind: EntryType) -> Result<Option<PathBuf>, Refused> {
         let mut path = inside(raw)?;
         if path.as_os_str().is_empty() {
@@ -117,7 +117,7 @@ impl<T: Target> Extractor<T> {
         Ok(())
     }
 
-    /// Only a file that this archive made can be meant, as there is nothing else in the tree.
+    /// It can only be a file of this archive, as there is nothing else in the tree.
     fn hard_link<R: Read>(&mut self, entry: &Entry<'_, R>, path: &Path) -> Result<()> {
         let lost = || Refused::Outside(shown(entry.target.as_encoded_bytes()));
         let original = self.place(entry.target.as_ref(), entry.kind).map_err(|_| lost())?.ok_or_else(lost)?;
@@ -141,7 +141,7 @@ impl<T: Target> Extractor<T> {
     }
 }
 
-/// What cannot be written because of how the archive is, is the archive's fault; a full disk is not.
+/// Writing fails because of the archive, except on a full disk.
 pub(super) fn fault(error: io::Error, path: &Path) -> anyhow::Error {
     let name = || shown(path.as_os_str().as_encoded_bytes());
     if let Some(excess) = Excess::of(&error) {
@@ -156,7 +156,7 @@ pub(super) fn fault(error: io::Error, path: &Path) -> anyhow::Error {
     }
 }
 
-/// Errors of reading are the archive's fault, errors of writing are ours.
+/// Read errors are errors of the archive, write errors are the platform's.
 pub(super) fn copy(from: &mut dyn Read, to: &mut dyn Write) -> Result<u64> {
     let mut buffer = vec![0; 128 << 10];
     let mut copied = 0;

@@ -1,4 +1,4 @@
-//! Real buildpacks on real apps, in real dynos, and the file server of the static buildpack.
+//! Real buildpacks on real apps, in real dynos.
 //!
 //! They need root, as the platform does; the ones for Node.js, Python and Rust load small packages
 //! from their registries.
@@ -11,5 +11,4 @@ worker::worker_before_main!(|| builder::errands(worker::Errands::default()));
 mod builds;
 mod failures;
 mod hostile_tenant;
-mod serve;
 mod support;

@@ -1,4 +1,4 @@
-//! The limits of one group, in the words of version 1 and of version 2.
+//! The limits of one group, for cgroup versions 1 and 2.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{Hierarchy, number, read};
 use crate::Limits;
 
-/// What all dynos together weigh against one worker beside them, where dynos are one group.
+/// The weight of all dynos together, compared with one worker, where dynos are one group.
 const DYNOS_SHARES: u64 = 25 * 1024;
 
 pub(super) fn limit(hierarchy: &Hierarchy, group: &Path, limits: &Limits) -> io::Result<()> {
@@ -26,8 +26,8 @@ pub(super) fn limit(hierarchy: &Hierarchy, group: &Path, limits: &Limits) -> io:
     Ok(())
 }
 
-/// Limits memory, and memory and swap together. A limit below what is in use and cannot be given back
-/// is an error, and changes nothing: nobody is killed by it.
+/// Limits memory, and memory and swap together. A limit below the usage that cannot be reclaimed is an error without
+/// effect: nothing is killed by it.
 pub(super) fn limit_memory(hierarchy: &Hierarchy, group: &Path, bytes: u64) -> io::Result<()> {
     if hierarchy.v2 {
         lower_memory_v2(group, bytes)?;
@@ -43,8 +43,8 @@ pub(super) fn limit_memory(hierarchy: &Hierarchy, group: &Path, bytes: u64) -> i
     Ok(())
 }
 
-/// Version 2 ends processes where version 1 refuses a limit below what is in use. So first the group
-/// is held at the new limit, by which the kernel takes caches back, and then it is looked.
+/// Version 2 kills processes where version 1 rejects a limit below the usage. So the group is throttled at the new
+/// limit first, which makes the kernel reclaim caches, and then the usage is compared.
 fn lower_memory_v2(group: &Path, bytes: u64) -> io::Result<()> {
     let (max, high) = (group.join("memory.max"), group.join("memory.high"));
     let now = read(&max);
@@ -71,7 +71,7 @@ fn weigh(hierarchy: &Hierarchy, group: &Path, shares: u64) -> io::Result<()> {
     }
 }
 
-/// Has dynos as a whole weigh as much as some of them, where a worker is beside all of them.
+/// Gives all dynos together the weight of a few, where workers are next to the group of all dynos.
 pub(super) fn weigh_dynos(hierarchy: &Hierarchy, group: &Path) -> io::Result<()> {
     if hierarchy.has("cpu") { weigh(hierarchy, group, DYNOS_SHARES) } else { Ok(()) }
 }

@@ -1,9 +1,8 @@
-//! Why the kernel killed a process for want of memory: because its own group was at its limit, or
-//! because all groups together were, or the machine, so that it had to be somebody.
+//! Why the kernel killed a process because memory ran out: its own group was at its limit, or all groups together, or
+//! the machine.
 //!
-//! Version 2 counts both apart. Version 1 counts kills, and tells whoever has asked (by an eventfd) of
-//! each shortage in a group or above it: those of the group itself are what it is told more often than
-//! the group above.
+//! Version 2 counts both separately. Version 1 counts kills, and notifies subscribers (by an eventfd) of each shortage
+//! in a group or above it: notifications that the group above does not get are about the group itself.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,33 +11,33 @@ use std::path::{Path, PathBuf};
 
 use super::{field, read};
 
-/// Whose limit it was that had a process killed.
+/// The limit that was exceeded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shortage {
     /// The group's own.
     Own,
-    /// That of all groups together, or the machine's: another one would have been killed as well.
+    /// That of all groups together, or the machine's: any process could have been killed.
     Shared,
 }
 
-/// Looks at a group from the moment on that it is made.
+/// Watches a group from its creation on.
 pub struct MemoryWatch {
     group: PathBuf,
     v2: bool,
-    /// Of version 1: what the group is told, and what the group above is told.
+    /// Version 1: the notifications of the group, and those of the group above.
     events: Option<[File; 2]>,
 }
 
 impl MemoryWatch {
-    /// Of a group, and of the one of all groups.
+    /// Those of a group, and of the group of all groups.
     pub(super) fn new(group: &Path, above: &Path, v2: bool) -> MemoryWatch {
         let events = || Ok::<_, io::Error>([listen(above)?, listen(group)?]);
         let events = if v2 { None } else { events().ok().map(|[above, own]| [own, above]) };
         MemoryWatch { group: group.to_owned(), v2, events }
     }
 
-    /// Whether a process of the group was killed for want of memory, and why. To be asked once,
-    /// before the group is removed.
+    /// Whether a process of the group was killed because memory ran out, and which limit was exceeded. To be called
+    /// once, before the group is removed.
     pub fn shortage(&self) -> Option<Shortage> {
         let (kills, own) = match self.v2 {
             true => {
@@ -55,7 +54,7 @@ impl MemoryWatch {
         }
     }
 
-    /// A kernel that does not tell leaves the group's own limit as the likely reason, if it was reached.
+    /// Without notifications, the group's own limit is the likely reason, if it was reached.
     fn is_told_more(&self) -> bool {
         match &self.events {
             Some([own, above]) => count(own) > count(above),
@@ -64,7 +63,7 @@ impl MemoryWatch {
     }
 }
 
-/// Has the kernel count each shortage of a group, and of those above it.
+/// Has the kernel count each shortage of a group and of those above it.
 fn listen(group: &Path) -> io::Result<File> {
     // SAFETY: plain system call; a descriptor that it returns is new and nobody else's.
     let counter = unsafe {

@@ -1,9 +1,8 @@
-//! What all dynos together may use up: the limits of the group above theirs.
+//! The limits of all dynos together: those of the group above theirs.
 //!
-//! The server, the router and the database are outside of it. So whatever dynos and builds do, the
-//! reserve is the machine's, and when memory runs short inside, the kernel ends one of them. Of the
-//! processes, dynos leave some to shims and workers, so that new ones start and old ones are watched
-//! however many a tenant makes.
+//! The server, the router and the database are outside that group. So the reserve stays with the machine whatever dynos
+//! and builds do, and if memory runs out inside, the kernel kills one of them. Some processes are reserved for shims
+//! and workers, so that dynos can be started and watched however many processes tenants create.
 
 use std::fs;
 use std::io;
@@ -12,11 +11,10 @@ use std::path::Path;
 use super::{Cgroups, DYNOS, Hierarchy, limits::limit_memory, number, read};
 use crate::budget::Budget;
 
-/// Against 100 for everybody else who wants the disks, where the kernel shares them out.
+/// Disk weight, compared with 100 for everybody else, where the kernel schedules disks.
 const IO_WEIGHT: &str = "50";
 
-/// Sets the limits. A limit on memory below what is in use now is not, which is told in the error; the
-/// others are set all the same.
+/// Sets the limits. A memory limit below the current usage is not set, which is an error; the others are set anyway.
 pub(super) fn limit(cgroups: &Cgroups, budget: &Budget) -> io::Result<()> {
     let mut outcome = Ok(());
     for hierarchy in &cgroups.hierarchies {

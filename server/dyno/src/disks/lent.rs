@@ -1,8 +1,7 @@
-//! Disks that are mounted on the host for a while: for a build, which is prepared and looked at from
-//! outside of its dyno.
+//! Disks that are mounted on the host temporarily, for builds, which are prepared and read from outside their dyno.
 //!
-//! One that is kept for the next time has been closed properly, or it is made anew: without a
-//! journal, what a crash left cannot be trusted. So an image has its name only while it is closed.
+//! A disk that is kept for the next build was unmounted properly, or is created anew: without a journal, nothing on it
+//! can be trusted after a crash. An image therefore has its name only while it is not mounted.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -16,25 +15,25 @@ use nix::mount::{MntFlags, umount2};
 
 use super::{Fill, Size, is_loop_of, make, mount};
 
-/// How long what is unmounted may take to be written down.
+/// Time limit for flushing an unmounted disk.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A disk's image, and where it is mounted while it is lent.
+/// A disk image, and its mount point while it is lent.
 #[derive(Clone, Debug)]
 pub struct Lent {
     /// The image; its templates are beside it, or where `templates` says.
     pub image: PathBuf,
-    /// A directory that is made if it is missing.
+    /// The mount point, created if it is missing.
     pub at: PathBuf,
-    /// What fits on it. A kept one of another size is made anew.
+    /// Its size. A kept image of another size is recreated.
     pub size: Size,
-    /// Where templates are kept.
+    /// The directory of templates.
     pub templates: PathBuf,
 }
 
 impl Lent {
-    /// Mounts it: the one that was kept, or an empty one. What an interrupted loan left is removed.
+    /// Mounts the kept image, or an empty one. Removes what an interrupted loan left behind.
     pub fn lend(&self) -> io::Result<()> {
         self.take_back(false)?;
         fs::create_dir_all(&self.at)?;
@@ -59,7 +58,7 @@ impl Lent {
         mount(&open, &self.at)
     }
 
-    /// Unmounts it, and keeps its content for the next time or not. It is fine if it is not lent.
+    /// Unmounts it, and keeps or discards its contents. Does nothing if it is not lent.
     pub fn take_back(&self, keep: bool) -> io::Result<()> {
         let device = device_at(&self.at)?;
         match umount2(&self.at, MntFlags::empty()) {
@@ -77,8 +76,8 @@ impl Lent {
         }
     }
 
-    /// Has everything on it written to the image. Fails if the machine's own disk did not take all of
-    /// it, which whoever wrote it may not have noticed.
+    /// Flushes it to the image. Fails if the machine's own disk was too full for that, which the writers may not have
+    /// noticed.
     pub fn sync(&self) -> io::Result<()> {
         let place = fs::File::open(&self.at)?;
         // SAFETY: plain system call on an open descriptor.
@@ -91,7 +90,7 @@ impl Lent {
         }
     }
 
-    /// How many MB and files it has, if it is lent and full.
+    /// Its size in MB and files, if it is lent and full.
     pub fn full(&self) -> Option<(u64, u64)> {
         let fill = fs::File::open(&self.at).and_then(|place| Fill::of(&place)).ok()?;
         fill.is_full().then_some((fill.bytes >> 20, fill.files))
@@ -120,13 +119,13 @@ fn device_at(at: &Path) -> io::Result<Option<PathBuf>> {
     }))
 }
 
-/// Whether a file system could not be mounted because of what is on it.
+/// Whether mounting failed because of the contents of the file system.
 fn is_broken(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EUCLEAN | libc::EBADMSG | libc::EIO))
 }
 
-/// Waits until the device is not the image's any more: only then all is in the image, and nobody writes to it. By then
-/// the device may be that of another disk, which has nothing to do with this one.
+/// Waits until the device is detached from the image: only then is the image complete, and has no writer. By then the
+/// device may belong to an unrelated disk.
 fn is_released(device: &Path, image: &Path) -> bool {
     let Ok(image) = fs::metadata(image) else { return true };
     let deadline = Instant::now() + PATIENCE;

@@ -1,14 +1,13 @@
-//! The rules for a user of the host who reaches less than the host does.
+//! The rules for a user of the host with restricted network access.
 //!
-//! Whoever takes over a process of that user finds the host's own services, private networks and dynos
-//! closed, whatever code runs in it.
+//! Whoever takes over a process of that user cannot connect to the host's own services, private networks or dynos,
+//! whatever code runs in it.
 
 use super::nft::{list, set, to_ports};
 use crate::Caller;
 use crate::addresses::PREFIX;
 
-/// The chains and sets that keep `caller` from what is closed to it. `servers` are the host's name
-/// servers, as its own programs see them.
+/// The chains and sets that restrict `caller`. `servers` are the host's name servers, as its own programs see them.
 pub(super) fn chains(caller: &Caller, ports: &[u16], servers: &[String]) -> String {
     let Caller { user, closed, open } = caller;
     let sets = [("inside", closed), ("outside", open)].map(|(name, networks)| {

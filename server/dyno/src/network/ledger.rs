@@ -1,7 +1,7 @@
-//! Who has which slot of the range: a directory that all data directories of the host share.
+//! The slots of the range and their dynos: a directory shared by all data directories of the host.
 //!
-//! It belongs to root alone, as does the lock in it: who can open a file can lock it. The lock is
-//! waited for only so long, and who holds it is named.
+//! It belongs to root alone, as does its lock file, since opening a file is enough to lock it. Waiting for the lock has
+//! a time limit, and the error names its holder.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::state::StateDir;
 
 const LEDGER: &str = "/run/wharf/network";
-/// How long the lock is waited for. It is held for some milliseconds.
+/// Time limit for the lock, which is held for a few milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -24,7 +24,7 @@ pub(super) struct Ledger {
     _lock: File,
 }
 
-/// Makes the ledger, for root alone. One that others could open is closed, and its lock, which they
+/// Creates the ledger, for root alone. An existing one that others can open is closed to them, and its lock, which they
 /// may hold, is replaced.
 pub(super) fn prepare() -> io::Result<()> {
     prepare_at(Path::new(LEDGER))
@@ -51,7 +51,7 @@ fn prepare_at(dir: &Path) -> io::Result<()> {
 }
 
 impl Ledger {
-    /// Locks it. An error says who has held it for too long.
+    /// Locks it. The error names the process that has held it for too long.
     pub fn open() -> io::Result<Ledger> {
         Ledger::open_at(Path::new(LEDGER), PATIENCE)
     }
@@ -74,13 +74,13 @@ impl Ledger {
         Ok(Ledger { dir: dir.to_owned(), _lock: file })
     }
 
-    /// Notes that the dyno of `state` has a slot.
+    /// Records that the dyno of `state` has a slot.
     pub fn note(&self, slot: u32, state: &StateDir) -> io::Result<()> {
         fs::write(self.entry(slot), state.path.as_os_str().as_encoded_bytes())
     }
 
-    /// A slot that nobody has, in turn, so that an address is not soon somebody else's. Slot 0 is
-    /// left out: it has the range's own address.
+    /// A free slot, in rotation, so that addresses are not reused soon. Slot 0 is left out: it contains the range's own
+    /// address.
     pub fn free(&self, slots: u32) -> Option<u32> {
         let next = fs::read_to_string(self.dir.join("next")).ok().and_then(|text| text.parse::<u32>().ok());
         let next = next.unwrap_or(1);
@@ -88,7 +88,7 @@ impl Ledger {
         in_turn.find(|slot| is_free(&self.entry(*slot)))
     }
 
-    /// The search for the next one begins after this one.
+    /// Sets where the search for the next one starts.
     pub fn go_on_after(&self, slot: u32) -> io::Result<()> {
         fs::write(self.dir.join("next"), (slot + 1).to_string())
     }
@@ -98,7 +98,7 @@ impl Ledger {
         fs::read(self.entry(slot)).is_ok_and(|owner| owner == state.path.as_os_str().as_encoded_bytes())
     }
 
-    /// Gives a slot back.
+    /// Releases a slot.
     pub fn forget(&self, slot: u32) -> io::Result<()> {
         fs::remove_file(self.entry(slot))
     }
@@ -108,7 +108,7 @@ impl Ledger {
     }
 }
 
-/// A slot is free when its dyno's directory does not know of it (any more).
+/// A slot is free if its dyno's directory does not record it (any more).
 fn is_free(entry: &Path) -> bool {
     match fs::read_to_string(entry) {
         Err(_) => true,
@@ -125,7 +125,7 @@ fn held(path: &Path, lock: &File) -> io::Error {
     )
 }
 
-/// Of the kernel's list of locks, the process that holds the one on inode `inode`.
+/// The process that holds the lock on inode `inode`, from the kernel's list of locks.
 fn holder_of(locks: &str, inode: u64) -> Option<u32> {
     locks.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();

@@ -1,6 +1,7 @@
-//! The few words of rtnetlink that a dyno's cable needs.
+//! The part of rtnetlink that is needed for a veth pair.
 //!
-//! By hand, because starting `ip` some eight times costs more than the rest of a dyno's start.
+//! Own code, since it is a handful of messages, and starting `ip` some eight times takes longer than the rest of a
+//! dyno's start.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -11,7 +12,7 @@ const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const CREATE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
 
-/// A conversation with the network namespace that the process was in when it was opened.
+/// A socket to the network namespace that the process was in when it was opened.
 pub(super) struct Socket {
     fd: OwnedFd,
     sequence: u32,
@@ -30,8 +31,8 @@ impl Socket {
         Ok(Socket { fd, sequence: 0 })
     }
 
-    /// Makes a pair of interfaces: `outer` here, `inner` in the other namespace, both down: the
-    /// kernel refuses to bring up an end that has no other yet.
+    /// Creates a pair of interfaces: `outer` here, `inner` in the other namespace. Both are down, since the kernel
+    /// refuses to bring up an end without a peer.
     pub fn make_veth(&mut self, outer: &str, inner: &str, namespace: i32) -> io::Result<()> {
         let mut m = Message::new(libc::RTM_NEWLINK, CREATE);
         m.link(0, false);
@@ -120,7 +121,7 @@ impl Socket {
     }
 }
 
-/// Goes through the messages of one datagram; the acknowledgement, if it is there, is the result.
+/// Parses the messages of one datagram; the acknowledgement, if present, is the result.
 fn take_replies(mut rest: &[u8], body: &mut Vec<u8>) -> Option<io::Result<()>> {
     while let Some(header) = rest.get(..16) {
         let length = u32::from_ne_bytes(header[..4].try_into().expect("four bytes")) as usize;

@@ -1,11 +1,11 @@
-//! Pieces of a table as nft reads it.
+//! Fragments of nft syntax.
 
-/// What stands between the braces of an anonymous set.
+/// The elements of an anonymous set.
 pub(super) fn list<T: ToString>(items: &[T]) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Lets what goes to one of the ports, and is as `which` says, do `what`.
+/// A rule that applies the verdict `what` to packets that match `which` and go to one of the ports.
 pub(super) fn to_ports(ports: &[u16], which: &str, what: &str) -> String {
     match ports {
         [] => String::new(),

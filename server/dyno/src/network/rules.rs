@@ -10,23 +10,23 @@ use crate::addresses::PREFIX;
 use crate::ranges::{CLOSED, Range};
 use crate::{Caller, Error};
 
-/// What the table is made from.
+/// The parameters of the table.
 pub(super) struct Rules<'a> {
     /// The range of the dynos.
     pub range: String,
-    /// Name servers that dynos may ask.
+    /// Name servers that dynos can use.
     pub servers: &'a [Ipv4Addr],
-    /// TCP ports of this host that they may connect to.
-    pub doors: &'a [u16],
-    /// Private networks that they may reach.
+    /// TCP ports of this host that they can connect to.
+    pub allowed_ports: &'a [u16],
+    /// Private networks that they can reach.
     pub open: &'a [Range],
-    /// What the machine's table of connections holds.
+    /// The size of the machine's connection table.
     pub connections: u64,
-    /// A user of the host who reaches less, and the name servers that the host asks.
+    /// A user of the host with restricted access, and the host's name servers.
     pub caller: Option<(&'a Caller, &'a [String])>,
 }
 
-/// Replaces the table as a whole, in one transaction, and has other firewalls let dynos out.
+/// Replaces the whole table in one transaction, and allows dynos' traffic in other firewalls.
 pub(super) fn apply(rules: &Rules) -> Result<(), Error> {
     // A kernel may not know how to forget connections sooner; the limits hold all the same.
     if let Err(why) = replace_table(&rules.table(true)) {
@@ -39,9 +39,9 @@ pub(super) fn apply(rules: &Rules) -> Result<(), Error> {
     Ok(())
 }
 
-/// Docker and ufw forward nothing but what they know, and that a packet was accepted in our table
-/// does not count in theirs: it takes rules in the chain of iptables. They are made even if nothing
-/// is in the way yet, because Docker may start after us. What our table drops stays dropped.
+/// Docker and ufw drop forwarded packets that they do not know, whatever our table accepts, so iptables needs rules of
+/// its own. They are added even if nothing is in the way yet, because Docker may start later. What our table drops
+/// stays dropped.
 fn pass_iptables() -> Result<(), String> {
     let out = format!("-i {PREFIX}+ -j ACCEPT");
     let back = format!("-o {PREFIX}+ -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT");
@@ -87,14 +87,16 @@ fn replace_table(table: &str) -> Result<(), Error> {
 }
 
 impl Rules<'_> {
-    /// `reject` rather than `drop`: who tries learns it at once instead of hanging.
+    /// `reject` rather than `drop`, so that clients fail at once instead of hanging.
     fn table(&self, brief: bool) -> String {
         let Rules { range, .. } = self;
         let shares = Shares::of(self.connections, brief);
-        let (dns, doors) = (self.name_servers(), nft::to_ports(self.doors, "", "goto open"));
+        let (dns, allowed_ports) = (self.name_servers(), nft::to_ports(self.allowed_ports, "", "goto open"));
         let (sets, linger) = (self.sets(), if brief { brief_chain() } else { String::new() });
-        let caller =
-            self.caller.map(|(caller, servers)| callers::chains(caller, self.doors, servers)).unwrap_or_default();
+        let caller = self
+            .caller
+            .map(|(caller, servers)| callers::chains(caller, self.allowed_ports, servers))
+            .unwrap_or_default();
         format!(
             r#"table inet wharf {{}}
 delete table inet wharf
@@ -122,7 +124,7 @@ table inet wharf {{
     ip saddr != {range} drop
     ct state new fib saddr . iif oif missing drop
     {dns}
-    {doors}
+    {allowed_ports}
     reject
   }}
   chain forward {{
@@ -167,7 +169,7 @@ table inet wharf {{
         }
     }
 
-    /// Sets of networks, and of who has how many connections. The number of a list is an integer as a mark is.
+    /// Sets of networks, and of the connections per dyno. The number of a list is an integer, as a mark is.
     fn sets(&self) -> String {
         let networks = |name: &str, elements: Vec<String>| nft::set(name, "ipv4_addr", &elements);
         let counters = |name: &str, key: &str, flags: &str| {
@@ -186,8 +188,8 @@ table inet wharf {{
     }
 }
 
-/// What may pass is counted when it is new: what is refused in any case uses nothing up. Only what
-/// goes beyond the dyno's own share is measured by what others take.
+/// New allowed connections are counted; rejected ones use up nothing. Only those beyond the dyno's own share draw from
+/// the pool.
 fn bounded(shares: &Shares) -> String {
     let Shares { own, each, pool, pace: (pace, burst), pool_pace: (pool_pace, pool_burst) } = shares;
     format!(
@@ -213,12 +215,12 @@ fn bounded(shares: &Shares) -> String {
     )
 }
 
-/// The number of the list, out of so many, that a connection is counted in.
+/// The number of the list, out of `lists`, that a connection is counted in.
 fn list_of(lists: u64) -> String {
     format!("jhash ip saddr . ip daddr . th sport . th dport mod {lists}")
 }
 
-/// Has the machine forget soon what dynos have ended.
+/// Shortens the time for which closed connections of dynos are remembered.
 fn brief_chain() -> String {
     format!(
         r#"  ct timeout brief {{
@@ -242,7 +244,7 @@ mod tests {
     use super::*;
 
     fn rules<'a>(open: &'a [Range], connections: u64) -> Rules<'a> {
-        Rules { range: "10.231.0.0/16".into(), servers: &[], doors: &[], open, connections, caller: None }
+        Rules { range: "10.231.0.0/16".into(), servers: &[], allowed_ports: &[], open, connections, caller: None }
     }
 
     #[test]

@@ -1,36 +1,34 @@
-//! How many connections dynos may have: a share of each, which nobody can take from it, and a pool
-//! for what goes beyond.
+//! Connection limits of dynos: a guaranteed share for each, and a shared pool beyond that.
 //!
-//! The machine's table of connections is one for all. Dynos have at most half of it, and only what is
-//! beyond shares can be refused because of others. So however many flood, whoever stays within their
-//! own share is served.
+//! The machine has a single connection table. Dynos use at most half of it, and only connections beyond a dyno's share
+//! can be refused because of others. So a dyno that stays within its share is served, however many others flood.
 
-/// What a dyno may have of its own, and all of them together beyond that.
+/// The share of each dyno, and the pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Shares {
-    /// Connections of one dyno that no other can use up.
+    /// Guaranteed connections per dyno.
     pub own: u64,
-    /// Connections of one dyno at one time, in each direction.
+    /// Concurrent connections per dyno, in each direction.
     pub each: u64,
-    /// Connections beyond shares, of all dynos.
+    /// Connections of all dynos beyond their shares.
     pub pool: u64,
-    /// New connections of one dyno in a second that no other can use up, and how many may come at once.
+    /// Guaranteed new connections per dyno and second, and their burst.
     pub pace: (u64, u64),
-    /// New connections beyond that, of all dynos.
+    /// New connections of all dynos beyond that.
     pub pool_pace: (u64, u64),
 }
 
-/// The kernel counts connections by walking a list of them for each new one, on behalf of whoever's packet is next. So
-/// what may be long is divided into lists, by a hash of the connection: for one dyno, and for all of them.
+/// For each new connection the kernel walks the list in which its rule counts, in the context of whoever sends the next
+/// packet. So what may be long is divided into lists, by a hash of the connection: for one dyno, and for all of them.
 pub(super) const LISTS: (u64, u64) = (8, 64);
-/// How long an ended connection is remembered, in seconds, where the kernel lets us say so.
+/// Seconds for which the kernel remembers a closed connection, if that can be set.
 pub(super) const LINGER: u64 = 5;
-/// As [`LINGER`], where it does not.
+/// As [`LINGER`], if it cannot be set.
 const LINGER_AT_WORST: u64 = 120;
 
 impl Shares {
-    /// Of a table that holds so many connections. `brief` says whether ended ones are soon forgotten:
-    /// they are not counted, so that the pace alone bounds them.
+    /// For a table of this size. `brief` says whether closed connections are forgotten soon: they are not counted then,
+    /// since the rate limits bound them.
     pub fn of(table: u64, brief: bool) -> Shares {
         let own = (table / 256).clamp(64, 1024);
         let linger = if brief { LINGER } else { LINGER_AT_WORST };

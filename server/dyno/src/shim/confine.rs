@@ -1,4 +1,4 @@
-//! What a process inside may not do: no capabilities, no new privileges, no dangerous system calls.
+//! Confinement of the processes inside: no capabilities, no new privileges, no dangerous system calls.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,14 +12,13 @@ use seccompiler::{
 
 use super::{Sentence, doing, syscalls};
 
-/// Open files; the usual 1024 is too few for a server.
+/// Open files; the default of 1024 is too low for a server.
 const OPEN_FILES: u64 = 65_536;
 
-/// The two filters on system calls, of which the stricter answer counts.
+/// The two system call filters, of which the stricter result counts.
 ///
-/// The first knows what is allowed and answers "no such call" to the rest, which is what programs
-/// expect of an older kernel. The second answers "not permitted" to what is known and dangerous,
-/// by itself or with certain arguments.
+/// The first is an allowlist that fails other calls with "no such call", as programs expect of an older kernel. The
+/// second fails known dangerous calls with "not permitted", entirely or with certain arguments.
 pub struct Filters {
     allowed: BpfProgram,
     denied: BpfProgram,
@@ -44,7 +43,7 @@ impl Filters {
         filters.map_err(|e| format!("Could not compile the filter on system calls: {e}."))
     }
 
-    /// Puts them in force for this process and all that come from it, for good.
+    /// Applies them to this process and its descendants, irrevocably.
     pub fn apply(&self) -> Result<(), Sentence> {
         for filter in [&self.allowed, &self.denied] {
             apply_filter(filter).map_err(|e| format!("Could not filter system calls: {e}."))?;
@@ -53,7 +52,7 @@ impl Filters {
     }
 }
 
-/// What is denied: without conditions, a whole call; with several rules, if one of them is met.
+/// Denied calls: without conditions, always; with several rules, if one of them matches.
 fn denied() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = syscalls::DENIED.iter().map(|call| (*call, Vec::new())).collect();
     let is = |op, value| SeccompCondition::new(0, Dword, op, value);
@@ -88,15 +87,15 @@ fn denied() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendError
     Ok(rules)
 }
 
-/// Pasting into a console, and more of the kind.
+/// Injecting input into a terminal, and similar.
 const TIOCLINUX: u64 = 0x541c;
-/// The protocols of the internet that have sockets here: the usual one of a type, ICMP, TCP, UDP and
-/// ICMP of IPv6. The kernel loads the code of any other that is asked for.
+/// The allowed internet protocols: the default of a socket type, ICMP, TCP, UDP and ICMPv6. For any other, the kernel
+/// would load code on request.
 const PROTOCOLS: [u64; 5] = [0, 1, 6, 17, 58];
-/// Questions about interfaces and routes; the other protocols of netlink are the host's business.
+/// Interfaces and routes; other netlink protocols concern the host.
 const NETLINK_ROUTE: u64 = 0;
 
-/// Which sockets are denied: those of other families, and of other protocols of these.
+/// Denied sockets: those of other families, and of other protocols.
 fn sockets() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
     let family = |op, family: i32| SeccompCondition::new(0, Dword, op, family as u64);
     let unlike = |protocol: &u64| SeccompCondition::new(2, Dword, SeccompCmpOp::Ne, *protocol);
@@ -112,7 +111,7 @@ fn sockets() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
     Ok(rules)
 }
 
-/// Becomes the app's user, without capabilities and without ways to get them back.
+/// Becomes the app's user, without capabilities and without ways to regain them.
 pub fn drop_rights(uid: u32) -> Result<(), Sentence> {
     // SAFETY: plain system calls; the two structures are as the kernel's header has them.
     unsafe {
@@ -134,9 +133,7 @@ pub fn drop_rights(uid: u32) -> Result<(), Sentence> {
     }
 }
 
-/// Lets the kernel kill this process when its parent dies, and looks whether it has.
-///
-/// Comes after [`drop_rights`], because changing the user undoes it.
+/// Has the kernel kill this process when its parent dies, and checks whether that has happened.
 pub fn die_with_parent(alive: &OwnedFd) -> Result<(), Sentence> {
     // SAFETY: plain system calls.
     unsafe {
@@ -165,8 +162,8 @@ pub(super) fn limit_resources() {
     }
 }
 
-/// Signals have their usual effect and none is blocked. The Rust runtime ignores SIGPIPE, and what
-/// is ignored stays so across exec.
+/// Resets signals to their defaults and unblocks them. The Rust runtime ignores SIGPIPE, and ignored signals stay
+/// ignored across exec.
 pub fn reset_signals() {
     // SAFETY: plain system calls; the set is initialised before it is used.
     unsafe {

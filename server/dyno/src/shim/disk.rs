@@ -1,8 +1,8 @@
-//! The dyno's disk, mounted by a process of its own while the rest of the dyno is made: it waits for the
-//! kernel more than it works.
+//! The dyno's disk, mounted by a separate process while the rest of the dyno is set up, since mounting mostly waits for
+//! the kernel.
 //!
-//! The process has a mount namespace of its own, so that the host sees nothing, and shares its
-//! descriptors with the shim. What it leaves is the descriptor of a mount that is nowhere yet.
+//! The process has its own mount namespace, so that the mount is invisible on the host, and shares its descriptors with
+//! the shim. Its result is the descriptor of a detached mount.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -21,7 +21,7 @@ pub(super) struct Making {
     word: Pipe,
 }
 
-/// Begins to mount the disk of the dyno of `state`, if it has one. To be called while there is one thread.
+/// Starts to mount the disk of the dyno of `state`, if it has one. To be called while there is one thread.
 pub(super) fn begin(state: &StateDir) -> io::Result<Option<Making>> {
     if !state.image().exists() {
         return Ok(None);
@@ -47,7 +47,7 @@ pub(super) fn begin(state: &StateDir) -> io::Result<Option<Making>> {
 }
 
 impl Making {
-    /// The mount, once it is there.
+    /// Waits for the mount.
     pub fn finish(self) -> io::Result<OwnedFd> {
         reap(self.process);
         drop(self.word.writer);

@@ -1,4 +1,4 @@
-//! The /etc of a dyno: a selection of this machine's, and a few files of the dyno's own.
+//! The /etc of a dyno: a selection of this machine's, and a few files of the dyno.
 
 use std::fs;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::network;
 
-/// What of /etc is shown, where it exists and everybody may read it; `*` stands for any ending.
+/// The visible files of /etc, if they exist and are world-readable; `*` stands for any ending.
 const ETC: [&str; 41] = [
     "ImageMagick*",
     "alternatives",
@@ -52,7 +52,7 @@ const ETC: [&str; 41] = [
     "xml",
 ];
 
-/// What of the machine's /etc is on the list and exists.
+/// The listed files of the machine's /etc that exist.
 pub(super) fn shown() -> io::Result<Vec<PathBuf>> {
     let names: Vec<String> =
         fs::read_dir("/etc")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
@@ -66,7 +66,7 @@ pub(super) fn shown() -> io::Result<Vec<PathBuf>> {
     Ok(shown.into_iter().map(|name| PathBuf::from("etc").join(name)).collect())
 }
 
-/// The files of /etc that are the dyno's own.
+/// The files of /etc that are written for the dyno.
 pub(super) fn files(uid: u32, address: Ipv4Addr, hostname: &str) -> Vec<(&'static str, String)> {
     vec![
         (

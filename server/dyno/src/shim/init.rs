@@ -1,8 +1,7 @@
 //! PID 1 inside the dyno, and the command, its child.
 //!
-//! Init reaps what is left to it and ends when the command does, which ends everything. It forwards
-//! no signals: the driver sends them to every process of the dyno itself. Because the command is
-//! not PID 1, a signal that it does not handle has its usual effect.
+//! Init reaps orphans and exits with the command, which ends everything. It forwards no signals: the driver sends them
+//! to every process of the dyno itself. Because the command is not PID 1, an unhandled signal has its default effect.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -30,7 +29,7 @@ for __script in .profile.d/*.sh; do [ -r "$__script" ] && . "$__script"; done
 unset __script
 exec bash --noprofile --norc -c "$__command""#;
 
-/// Everything that init needs, made while errors are still easy to report.
+/// Everything that init needs, prepared while errors are still easy to report.
 pub(super) struct Plan {
     root: root::Root,
     hostname: String,
@@ -45,11 +44,11 @@ pub(super) struct Plan {
 pub(super) struct Lines {
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
-    /// To say why the command could not be started; closed without a word when it was.
+    /// Reports why the command could not be started; closed without data if it was.
     pub ready: OwnedFd,
-    /// To say how the command ended.
+    /// Reports how the command ended.
     pub ended: OwnedFd,
-    /// Hung up when the shim is gone.
+    /// Hung up when the shim has exited.
     pub alive: OwnedFd,
 }
 
@@ -84,7 +83,7 @@ impl Plan {
     }
 }
 
-/// `memory` is the quota in MB: the hard limit, which a program could find out, is well above it.
+/// `memory` is the quota in MB. The hard limit, which a program could read, is far above it.
 fn environment(
     mut env: BTreeMap<String, String>,
     name: &str,
@@ -140,7 +139,7 @@ pub(super) fn run(plan: Plan, lines: Lines) -> ! {
     }
 }
 
-/// Makes the file system and opens the ways into the command's groups, which are out of sight then.
+/// Sets up the file system and opens the entry files of the command's groups, which are not visible afterwards.
 fn prepare(plan: &Plan) -> Result<Vec<File>, Sentence> {
     // SAFETY: plain system call. From here on, what is made is for the dyno's user to see.
     unsafe { libc::umask(0o022) };
@@ -193,7 +192,7 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     pointers.chain([ptr::null()]).collect()
 }
 
-/// Init keeps nothing open but its last line to the shim.
+/// Init closes everything but its line to the shim.
 fn close_others(kept: i32) {
     let kept = kept as u32;
     // SAFETY: the descriptors that are closed are not used again, because this process only waits.
@@ -218,7 +217,7 @@ fn wait_for(command: i32, mut ended: File) -> ! {
     }
 }
 
-/// Ends this process without anything that the shim, whose copy it is, has registered.
+/// Exits without running the exit handlers inherited from the shim.
 fn exit(code: i32) -> ! {
     // SAFETY: plain system call.
     unsafe { libc::_exit(code) }

@@ -15,29 +15,28 @@ use crate::state::StateDir;
 /// Longer lines are cut into pieces of this many bytes.
 const LINE_BYTES: usize = 10_000;
 const SEGMENT_BYTES: u64 = 4 << 20;
-/// What is kept of the output of a dyno that nobody listens to; the oldest goes first.
+/// Size limit of a spool that nobody reads; the oldest lines are dropped first.
 const BACKLOG_BYTES: u64 = 1 << 30;
 
-/// How often the disk is looked at, while there is output and while there is none.
+/// How often the disk is checked, with and without output.
 const LOOK: Duration = Duration::from_secs(1);
 const IDLE_LOOK: Duration = Duration::from_secs(5);
 
-/// What is looked at while the dyno runs.
+/// What is checked while the dyno runs.
 pub(super) struct Watched {
     /// Its disk.
     pub disk: Option<File>,
     pub deadline: Option<Deadline>,
 }
 
-/// When a dyno is ended that has not ended by itself.
+/// The deadline of a dyno.
 pub(super) struct Deadline {
-    /// PID 1 inside, with which all the others go.
+    /// PID 1 inside, whose end kills all others.
     pub init: i32,
     pub time: Duration,
 }
 
-/// Writes down all output until nobody is left inside who could write, says when the dyno's disk is full, and ends it
-/// at its deadline.
+/// Spools all output until no writer is left inside, reports a full disk, and kills the dyno at its deadline.
 pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd, watched: Watched) -> Result<(), Sentence> {
     let writer =
         Writer::open(&state.spool(), SEGMENT_BYTES).map_err(doing("open the spool"))?.limited_to(BACKLOG_BYTES);
@@ -82,7 +81,7 @@ pub(super) fn spool(state: &StateDir, stdout: &OwnedFd, stderr: &OwnedFd, watche
     Ok(())
 }
 
-/// Milliseconds until something is to be looked at, whether or not there is output; -1 for ever.
+/// Milliseconds until the next check, with or without output; -1 for no limit.
 fn patience(disk: bool, deadline: Option<&(Instant, Deadline)>) -> i32 {
     let look = disk.then_some(IDLE_LOOK);
     let left = deadline.map(|(at, _)| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
@@ -95,7 +94,7 @@ impl Deadline {
     }
 }
 
-/// The dyno's disk, and whether people know that it is full.
+/// The dyno's disk, and whether it was reported as full.
 struct Disk {
     place: File,
     looked: Instant,
@@ -107,7 +106,7 @@ impl Disk {
         Disk { place, looked: Instant::now(), reported: false }
     }
 
-    /// Says once that it is full, and again when it was not in between.
+    /// Reports once that it is full, and again after it was not.
     fn look(&mut self, sink: &mut Sink) {
         self.looked = Instant::now();
         let Ok(fill) = Fill::of(&self.place) else { return };
@@ -118,7 +117,8 @@ impl Disk {
     }
 }
 
-/// Where lines go. A full disk costs lines, never the dyno; how many is said when there is room.
+/// The destination of lines. On a full disk, lines are lost, but never the dyno; their number is written as soon as
+/// possible.
 struct Sink {
     writer: Writer,
     dropped: u64,

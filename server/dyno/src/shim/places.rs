@@ -1,8 +1,8 @@
-//! Places in a tree, opened by descriptor without following a link, and mounts from one to another.
+//! Paths in a tree, opened by descriptor without following a link, and mounts from one to another.
 //!
-//! A tenant decides what is in a slug, in /app and in /tmp. So a path is looked up once, component by
-//! component and below a directory that is known; what was found is then mounted, or mounted on, by
-//! its descriptor. A path that leads through a link, at whatever depth, is refused.
+//! A tenant controls the contents of a slug, of /app and of /tmp. So a path is looked up once, component by component,
+//! below a known directory; what was found is then mounted, or mounted on, by its descriptor. A path that leads through
+//! a link, at whatever depth, is rejected.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -15,10 +15,10 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, fstat, mkdirat};
 
-/// What the owner of a mount may not do with it, however it is mounted.
+/// Attributes of every mount.
 pub(super) const SAFE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
 
-/// A directory below which places are looked up.
+/// A directory below which paths are looked up.
 pub(super) struct Tree(OwnedFd);
 
 impl Tree {
@@ -29,18 +29,17 @@ impl Tree {
         place(root.as_fd(), below, OFlag::O_DIRECTORY).map(Tree)
     }
 
-    /// What is at `path` below: a file, a directory. An error if any part of it is a link.
+    /// Opens the file or directory at `path` below. Fails if any part of it is a link.
     pub fn place(&self, path: &Path) -> io::Result<OwnedFd> {
         place(self.0.as_fd(), path, OFlag::empty())
     }
 
-    /// What is at `path` below, if that is a directory.
+    /// Opens the directory at `path` below.
     pub fn dir(&self, path: &Path) -> io::Result<OwnedFd> {
         place(self.0.as_fd(), path, OFlag::O_DIRECTORY)
     }
 
-    /// Makes a directory and those above it that are missing, and returns it. New ones belong to
-    /// `owner`, if there is one.
+    /// Creates a directory with missing parents, and returns it. New ones belong to `owner`, if there is one.
     pub fn make_dir(&self, path: &Path, owner: Option<u32>) -> io::Result<OwnedFd> {
         let mut at = self.0.try_clone()?;
         for part in path.components() {
@@ -59,7 +58,7 @@ impl Tree {
         Ok(at)
     }
 
-    /// Makes a file that is not there yet, with this text, for everybody to read.
+    /// Creates a new world-readable file with this text.
     pub fn write(&self, path: &Path, text: &[u8]) -> io::Result<OwnedFd> {
         let how = how(OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL).mode(Mode::from_bits_truncate(0o644));
         let mut file = File::from(openat2(&self.0, plain(path)?, how)?);
@@ -99,7 +98,7 @@ fn not_plain() -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, "the path must be absolute and without `..`")
 }
 
-/// Gives a directory that was opened as a place to a user.
+/// Changes the owner of an open directory.
 fn own(dir: &OwnedFd, uid: u32) -> io::Result<()> {
     // A place cannot be changed by itself; opening `.` in it leads nowhere else.
     fchown(openat2(dir, ".", how(OFlag::O_RDONLY | OFlag::O_DIRECTORY))?, Some(uid), Some(uid))
@@ -110,8 +109,7 @@ pub(super) fn is_dir(place: &OwnedFd) -> io::Result<bool> {
     Ok(fstat(place)?.st_mode & libc::S_IFMT == libc::S_IFDIR)
 }
 
-/// Mounts what is at `source` on `target`, with these attributes (`MOUNT_ATTR_…`) from the first
-/// moment.
+/// Mounts `source` on `target`, with these attributes (`MOUNT_ATTR_…`) from the start.
 pub(super) fn attach(source: &OwnedFd, target: &OwnedFd, attributes: u64) -> io::Result<()> {
     let tree = detached(source)?;
     let wanted = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
@@ -123,8 +121,8 @@ pub(super) fn attach(source: &OwnedFd, target: &OwnedFd, attributes: u64) -> io:
     put(&tree, target)
 }
 
-/// Shows `from` at `to`, without set-user-id programs and devices, read-only unless `writable`. Both
-/// are paths that no stranger has a say in, or that lead to what is open.
+/// Bind-mounts `from` at `to`, without set-user-id programs and devices, read-only unless `writable`. Both paths are
+/// out of tenants' control, or lead to an open descriptor.
 pub fn bind(from: &Path, to: &Path, writable: bool) -> io::Result<()> {
     mount_on(to, from.to_str(), None, MsFlags::MS_BIND, None)?;
     let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
@@ -143,7 +141,7 @@ pub fn mount_on(
     mount(source, target.as_ref(), kind, flags, options).map_err(io::Error::from)
 }
 
-/// What is at `source`, as a mount that is nowhere yet.
+/// A detached mount of `source`.
 pub(super) fn detached(source: &OwnedFd) -> io::Result<OwnedFd> {
     let flags = libc::OPEN_TREE_CLONE | libc::O_CLOEXEC as u32 | libc::AT_EMPTY_PATH as u32;
     // SAFETY: plain system call on an open descriptor; what it returns is new and nobody else's.
@@ -153,7 +151,7 @@ pub(super) fn detached(source: &OwnedFd) -> io::Result<OwnedFd> {
     }
 }
 
-/// Puts a mount that is nowhere yet on `target`.
+/// Attaches a detached mount to `target`.
 pub(super) fn put(tree: &OwnedFd, target: &OwnedFd) -> io::Result<()> {
     let (empty, how) = (c"".as_ptr(), libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH);
     // SAFETY: plain system call on descriptors that are open.
@@ -168,7 +166,7 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     }
 }
 
-/// Mounts a new file system on `target`. It takes /proc in sight.
+/// Mounts a new file system on `target`. Needs a visible /proc.
 pub(super) fn mount_new(
     kind: &str,
     source: &str,
@@ -179,7 +177,7 @@ pub(super) fn mount_new(
     mount(Some(source), by_descriptor(target).as_str(), Some(kind), flags, options).map_err(io::Error::from)
 }
 
-/// A path that leads to what is open, and nowhere else.
+/// A path that leads to an open descriptor.
 pub(super) fn by_descriptor(place: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", place.as_raw_fd())
 }

@@ -1,9 +1,8 @@
-//! The file system that a dyno sees: an empty root, and on it only what a stack needs.
+//! The file system of a dyno: an empty root with only what a stack needs.
 //!
-//! /usr and what belongs to it come from this machine, read-only; /etc is a selection; /app and
-//! /tmp are the dyno's own, on a disk of its own; /proc is its own; /home, /root, /opt, /sys and the
-//! contents of /run and /var do not exist. What a tenant decides on (the slug, /app, /tmp) is opened
-//! and mounted by descriptor, through no link: see [`places`].
+//! /usr and related directories come from this machine, read-only; /etc is a selection; /app and /tmp are the dyno's
+//! own, on its own disk; /proc is its own; /home, /root, /opt, /sys and the contents of /run and /var do not exist.
+//! What a tenant controls (the slug, /app, /tmp) is opened and mounted by descriptor, through no link: see [`places`].
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -19,7 +18,7 @@ use super::{Sentence, doing, etc};
 use crate::state::StateDir;
 use crate::{AppDir, Bind, Mounts};
 
-/// The stack, as it is on the machine; symbolic links stay links.
+/// The stack's directories on the machine; symbolic links stay links.
 pub const STACK: [&str; 7] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
 /// Larger files of /etc are mounted, smaller ones copied.
@@ -30,16 +29,16 @@ const PROC_EMPTY_FILES: [&str; 8] =
     ["config.gz", "kcore", "keys", "kmsg", "latency_stats", "sched_debug", "timer_list", "timer_stats"];
 const PROC_EMPTY_DIRS: [&str; 4] = ["acpi", "asound", "driver", "scsi"];
 
-/// A device has to work as one.
+/// Devices have to work.
 const DEVICE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC;
-/// Pseudo-terminals at one time.
+/// Maximum number of pseudo-terminals.
 const TERMINALS: u32 = 64;
 const READ_ONLY: u64 = SAFE | libc::MOUNT_ATTR_RDONLY;
 
-/// What is to be made, and where.
+/// The parameters of the file system.
 pub(super) struct Root {
     point: PathBuf,
-    /// Where the disk belongs, and its mount; without one, a directory.
+    /// The mount point of the disk, and its mount; without one, a directory.
     disk: PathBuf,
     mount: Option<OwnedFd>,
     mounts: Mounts,
@@ -66,26 +65,26 @@ impl Root {
             files: etc::files(uid, address, hostname),
         };
         for dir in [&root.point, &root.disk] {
-            fs::create_dir_all(dir).map_err(doing("make the dyno's directories"))?;
+            fs::create_dir_all(dir).map_err(doing("create the dyno's directories"))?;
         }
         Ok(root)
     }
 
-    /// Makes it the root of this process, which must be PID 1 of namespaces of its own.
+    /// Sets it up as the root of this process, which must be PID 1 of its own namespaces.
     pub fn enter(&self) -> Result<(), Sentence> {
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
             .map_err(|e| doing("part with the host's mounts")(e.into()))?;
-        let disk = self.make_disk().map_err(doing("make the dyno's disk"))?;
+        let disk = self.make_disk().map_err(doing("create the dyno's disk"))?;
         let new = self.make_top().map_err(doing("mount the root"))?;
         for name in STACK {
             self.show(&new, Path::new(name)).map_err(doing(format!("show /{name}")))?;
         }
-        self.make_etc(&new).map_err(doing("make /etc"))?;
-        self.make_places(&new, &disk).map_err(doing("make the directories of the root"))?;
+        self.make_etc(&new).map_err(doing("create /etc"))?;
+        self.make_places(&new, &disk).map_err(doing("create the directories of the root"))?;
         self.make_app(&new, &disk)?;
-        self.make_proc(&new).map_err(doing("make /proc"))?;
-        self.make_dev(&new).map_err(doing("make /dev"))?;
+        self.make_proc(&new).map_err(doing("create /proc"))?;
+        self.make_dev(&new).map_err(doing("create /dev"))?;
         self.pivot()
     }
 
@@ -114,8 +113,8 @@ impl Root {
         self.point.join(path)
     }
 
-    /// Shows something of the host at its place, read-only: a link as a link, a small file as a
-    /// copy. What is missing, or is not for everybody to read, is passed over.
+    /// Makes a path of the host visible, read-only: a link as a link, a small file as a copy. Missing and not
+    /// world-readable ones are skipped.
     fn show(&self, new: &Tree, path: &Path) -> io::Result<()> {
         let (host, target) = (Path::new("/").join(path), self.at(path));
         let found = match fs::symlink_metadata(&host) {
@@ -161,7 +160,7 @@ impl Root {
         places::attach(&disk.dir(Path::new("tmp"))?, &new.dir(Path::new("tmp"))?, SAFE)
     }
 
-    /// The slug with a layer of the dyno's own above it.
+    /// The slug, with the dyno's own layer above it.
     fn make_app(&self, new: &Tree, disk: &Tree) -> Result<(), Sentence> {
         let app = new.dir(Path::new("app")).map_err(doing("find /app"))?;
         let layer = disk.dir(Path::new("app")).map_err(doing("find the dyno's own files"))?;
@@ -227,7 +226,7 @@ impl Root {
         Ok(())
     }
 
-    /// Changes over to the new root, adds the binds, and lets go of the host's root.
+    /// Switches to the new root, adds the bind mounts, and detaches the host's root.
     fn pivot(&self) -> Result<(), Sentence> {
         let sources =
             self.mounts.binds.iter().map(|bind| {
@@ -248,8 +247,8 @@ impl Root {
             .map_err(|e| doing("make the root read-only")(e.into()))
     }
 
-    /// Mounts a bind at its place, which is made if it is missing. New directories in /app and /tmp
-    /// are the app's.
+    /// Bind-mounts a file or directory; a missing target is created. New directories in /app and /tmp belong to the
+    /// app.
     fn add(&self, new: &Tree, wanted: &Bind, source: &OwnedFd) -> io::Result<()> {
         let outside = || io::Error::new(ErrorKind::InvalidInput, "the path must be absolute");
         let to = wanted.to.strip_prefix("/").map_err(|_| outside())?;
@@ -269,7 +268,7 @@ impl Root {
     }
 }
 
-/// What is at the slug's place, if that is a directory and no link leads there.
+/// Opens the slug, if it is a directory that no link leads to.
 fn open_slug(path: &Path) -> Result<OwnedFd, Sentence> {
     let is_dir = |slug: OwnedFd| places::is_dir(&slug).map(|is_dir| is_dir.then_some(slug));
     match places::host(path).and_then(is_dir) {

@@ -1,10 +1,9 @@
-//! The system calls that a dyno may use, and those that are refused in so many words.
+//! The system calls that a dyno can use, and those that are denied explicitly.
 //!
-//! After the defaults of OCI runtimes for a container without capabilities. `ptrace` is on the list:
-//! a dyno sees none but its own processes. `clone3` is not, because its flags cannot be looked at;
-//! libraries fall back on `clone`.
+//! Based on the defaults of OCI runtimes for a container without capabilities. `ptrace` is allowed: a dyno only sees
+//! its own processes. `clone3` is not, because its flags cannot be filtered; libraries fall back to `clone`.
 
-/// What is allowed.
+/// Allowed calls.
 pub(super) const ALLOWED: &[i64] = &[
     libc::SYS_accept,
     libc::SYS_accept4,
@@ -257,7 +256,7 @@ pub(super) const ALLOWED: &[i64] = &[
     libc::SYS_writev,
 ];
 
-/// What is allowed besides where these calls exist.
+/// Further allowed calls on this architecture.
 #[cfg(target_arch = "x86_64")]
 pub(super) const ALLOWED_HERE: &[i64] = &[
     libc::SYS_getrlimit,
@@ -307,12 +306,11 @@ pub(super) const ALLOWED_HERE: &[i64] = &[
     libc::SYS_vfork,
 ];
 
-/// What is allowed besides where these calls exist.
+/// Further allowed calls on this architecture.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) const ALLOWED_HERE: &[i64] = &[];
 
-/// What is refused: calls for those who administer a machine, and ways into the kernel that programs
-/// hardly need.
+/// Denied calls: for administering a machine, and kernel interfaces that programs hardly need.
 pub const DENIED: &[i64] = &[
     libc::SYS_acct,
     libc::SYS_add_key,

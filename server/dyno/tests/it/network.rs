@@ -78,7 +78,7 @@ async fn a_dyno_reaches_an_open_door_of_the_host() {
     // The rules are the host's: another test that starts meanwhile replaces them.
     let mut said = String::new();
     for _ in 0..5 {
-        ProcessDriver::new(world.data.path(), &Host { doors: vec![open], ..Host::default() }).unwrap();
+        ProcessDriver::new(world.data.path(), &Host { allowed_ports: vec![open], ..Host::default() }).unwrap();
         said = world.say(&knock(address, open)).await;
         if said.ends_with("open") {
             break;

@@ -1,4 +1,4 @@
-//! How a provider is asked: an administrator gave its address, and it gives more addresses itself.
+//! Requests to providers: an administrator supplies a provider's URL, and the provider supplies more.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -7,20 +7,19 @@ use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use outbound::{Client, Error, Limits};
 use serde_json::Value;
 
-/// A provider that does not answer keeps nobody waiting for longer. It is not followed elsewhere: an answer from
-/// elsewhere is not the provider's.
+/// Limits of a response. Redirects are not followed: a response from elsewhere is not the provider's.
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), idle: Duration::from_secs(10), bytes: 1 << 20, hops: 0 };
 
-/// Asks one provider.
+/// A client for one provider.
 #[derive(Clone)]
 pub(crate) struct Asking {
     client: Client,
-    /// Whether secrets go to it by https alone, also where it says something else of itself.
+    /// Whether secrets are only sent over HTTPS, whatever the provider states.
     is_secure: bool,
 }
 
 impl Asking {
-    /// Who asks the provider at `issuer`.
+    /// A client for the provider at `issuer`.
     pub fn of(client: &Client, issuer: &str) -> Self {
         Self { client: client.clone(), is_secure: issuer.starts_with("https://") }
     }
@@ -32,7 +31,7 @@ impl Asking {
         self.client.send(request, &LIMITS).await
     }
 
-    /// What is at `url` for the bearer of `token`.
+    /// Fetches `url` with the bearer token `token`.
     pub async fn get(&self, url: &str, token: &str) -> anyhow::Result<Value> {
         let request = http::Request::get(url).header("accept", "application/json");
         let answer = self.send(request.header("authorization", format!("Bearer {token}")).body(Vec::new())?).await?;

@@ -1,4 +1,4 @@
-//! Gives what rules give, and takes back what they gave and give no more. What a person said stands.
+//! Applies grants of rules, and revokes those that do not apply any more. Decisions by people are not overridden.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::rules::{Given, speaks_for};
 use crate::actor::Actor;
 
-/// Makes what `who` has of rules what they give `now`, by what `actor` does: often they are the same.
-/// Returns what has to be remembered: what somebody had already was not given by a rule, and no rule
-/// takes it away; and what a person gave or took since is not the rules' any more.
+/// Changes the grants of `who` to those of the rules `now`; `actor` does that, often the same account. Returns the
+/// grants to be recorded: what they already had was not granted by a rule, and is not revoked by one; what a person has
+/// granted or revoked since is not the rules' any more.
 pub(crate) async fn apply(tx: &mut Change, actor: &Actor, who: &Row, was: &Given, now: Given) -> Result<Given> {
     let by_person = store::accounts::account_admin_by(&mut **tx, who.id).await?.as_deref() == Some("person");
     let (is_admin, keeps) = (who.admin, now.admin || !was.admin);
@@ -35,7 +35,7 @@ pub(crate) async fn apply(tx: &mut Change, actor: &Actor, who: &Row, was: &Given
     Ok(Given { admin: !by_person && now.admin && (was.admin || !is_admin), teams })
 }
 
-/// Takes back what the rules of a provider gave to whoever had this identity there, which is no more.
+/// Revokes the grants of a provider's rules to the former owner of this identity.
 pub(crate) async fn take_back(tx: &mut Change, actor: &Actor, identity: &store::identities::Row) -> Result<()> {
     let was = serde_json::from_value::<Given>(identity.given.clone()).unwrap_or_default();
     if let Some(who) = store::accounts::account_even_suspended(&mut **tx, identity.account_id).await? {
@@ -44,7 +44,7 @@ pub(crate) async fn take_back(tx: &mut Change, actor: &Actor, identity: &store::
     Ok(())
 }
 
-/// Ends the sessions of an account whose identities have changed, the asker's own apart.
+/// Ends the sessions of an account whose identities have changed, except the caller's own.
 pub(crate) async fn sign_out(tx: &mut sqlx::PgConnection, actor: &Actor, account: Uuid) -> Result<()> {
     let keep = match actor.credential {
         Credential::Session(id) if account == actor.account.id => Some(id),
@@ -54,7 +54,7 @@ pub(crate) async fn sign_out(tx: &mut sqlx::PgConnection, actor: &Actor, account
     Ok(())
 }
 
-/// Ends the sessions of those whom their provider, as it is now, would not sign in any more.
+/// Ends the sessions of accounts that their provider, as it is now, would not sign in any more.
 pub(crate) async fn sign_out_unspoken(
     tx: &mut sqlx::PgConnection,
     actor: &Actor,
@@ -73,13 +73,13 @@ pub(crate) async fn sign_out_unspoken(
     Ok(())
 }
 
-/// Whether somebody besides an admin administers the team, too. Locks it, so that the answer stays true.
+/// Whether the team has another admin. Locks it, so that this stays true.
 async fn has_other_admin(tx: &mut sqlx::PgConnection, team: Uuid) -> Result<bool> {
     store::teams::team_lock(&mut *tx, team).await?;
     Ok(store::team_members::team_member_count_admins(tx, team).await? > 1)
 }
 
-/// Puts somebody into a team, unless a person did. Returns whether it is the rule that did.
+/// Adds an account to a team, unless a person has. Returns whether the rule did it.
 async fn join(tx: &mut Change, actor: &Actor, who: &Row, (team, role): (&str, &str), was_given: bool) -> Result<bool> {
     let Some(found) = store::teams::team_info(&mut **tx, team, who.id).await? else { return Ok(false) };
     let id = found.team.id;
@@ -99,7 +99,7 @@ async fn join(tx: &mut Change, actor: &Actor, who: &Row, (team, role): (&str, &s
     Ok(true)
 }
 
-/// Takes somebody out of a team again; its last admin stays.
+/// Removes an account from a team; its last admin stays.
 async fn leave(tx: &mut Change, actor: &Actor, who: &Row, team: &str) -> Result<()> {
     let Some(found) = store::teams::team_info(&mut **tx, team, who.id).await? else { return Ok(()) };
     let (id, role) = (found.team.id, found.role.as_deref());

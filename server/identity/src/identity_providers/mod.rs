@@ -1,4 +1,4 @@
-//! Identity providers: who vouches for people, whom they let in, and what comes with it.
+//! Identity providers: their settings, whom they admit, and what their rules grant.
 
 mod asking;
 pub(crate) mod membership;
@@ -22,7 +22,7 @@ use uuid::Uuid;
 use self::{asking::Asking, person::Provider};
 use crate::actor::Actor;
 
-/// The public services: kind, title, issuer, where groups are.
+/// The public services: kind, title, issuer, claim with the groups.
 const PRESETS: [(&str, &str, &str, &str); 3] = [
     ("github", "GitHub", "https://github.com", "orgs"),
     ("gitlab", "GitLab", "https://gitlab.com", "groups_direct"),
@@ -40,12 +40,12 @@ pub(crate) async fn find(base: &Base, name: &str) -> Result<(Row, Vec<Rule>)> {
     Ok((row, rules))
 }
 
-/// The console's own address to come back to. Made from the settings, never from a request.
+/// The console's own callback URL. From the settings, never from a request.
 pub(crate) fn redirect_uri(base: &Base, name: &str) -> String {
     format!("{}/login/oauth/{name}/callback", base.settings().url())
 }
 
-/// What it takes to speak to a provider.
+/// The connection settings of a provider.
 pub(crate) fn provider<'a>(base: &Base, row: &'a Row, rules: &[Rule]) -> anyhow::Result<Provider<'a>> {
     let secret = base.secrets().open(PURPOSE, &row.secret)?;
     Ok(Provider {
@@ -148,9 +148,8 @@ pub async fn identity_provider_create(
     Ok(Created(shown(&base, row, rules)))
 }
 
-/// `PATCH /identity-providers/{provider}`. Another issuer knows its people by other names: the identities of the
-/// one before are unlinked. Whoever is signed in by an identity of which the provider is not believed any more is
-/// signed out.
+/// `PATCH /identity-providers/{provider}`. Another issuer has other subjects, so the identities of the previous one are
+/// unlinked. Accounts with an identity that the provider is not trusted about any more are signed out.
 pub async fn identity_provider_update(
     State(base): State<Base>,
     actor: Actor,
@@ -181,7 +180,7 @@ pub async fn identity_provider_update(
     Ok(Json(shown(&base, row, rules)))
 }
 
-/// Puts what is given in place of what was.
+/// Applies the given fields.
 fn change(base: &Base, row: &mut Row, update: api::identity_providers::IdentityProviderUpdate) -> Result<()> {
     let put = |field: &mut String, value: Option<String>| {
         if let Some(value) = value {
@@ -205,7 +204,7 @@ fn change(base: &Base, row: &mut Row, update: api::identity_providers::IdentityP
     Ok(())
 }
 
-/// Unlinks the identities of a provider that is not the one any more that they are of.
+/// Unlinks the identities of a provider that has been replaced.
 async fn unlink_all(tx: &mut Change, actor: &Actor, row: &Row) -> Result<()> {
     store::sign_in::sign_in_attempt_delete_all(&mut **tx, row.id).await?;
     for identity in store::identities::identity_delete_all(&mut **tx, row.id).await? {
@@ -215,9 +214,8 @@ async fn unlink_all(tx: &mut Change, actor: &Actor, row: &Row) -> Result<()> {
     Ok(())
 }
 
-/// `DELETE /identity-providers/{provider}`: accounts stay, are signed out, and are signed in some other way. What
-/// only its rules gave is taken back: nobody vouches for it any more. One that is made later under the same name
-/// knows nobody.
+/// `DELETE /identity-providers/{provider}`: accounts stay, are signed out, and need another sign-in method. Grants of
+/// its rules alone are revoked. A later provider with the same name starts without identities.
 pub async fn identity_provider_delete(
     State(base): State<Base>,
     actor: Actor,
@@ -244,7 +242,7 @@ async fn note(actor: &Actor, tx: &mut Change, action: &str, row: &Row, rules: &[
     actor.event(tx, events::New { action, subject: &row.name, app: None, summary, data }).await
 }
 
-/// Refuses what cannot be used. `asks` finds out whether an OpenID provider is where it is said to be.
+/// Rejects unusable settings. `asks` checks whether there is an OpenID provider at the URL.
 async fn check(base: &Base, row: &Row, asks: bool) -> Result<()> {
     let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if row.name.is_empty() || row.name.len() > 30 || !row.name.bytes().all(letters) {
@@ -271,7 +269,7 @@ async fn check(base: &Base, row: &Row, asks: bool) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a provider that is believed about no address at all.
+/// Rejects a provider that is not trusted about any address.
 fn must_speak(row: &Row, rules: &[Rule]) -> Result<()> {
     match row.domains.is_empty() && rules.iter().all(|rule| rule.domain.is_none()) {
         true => Err(Error::invalid(

@@ -1,7 +1,7 @@
-//! Asks a provider who somebody is: OAuth 2 code flow with PKCE, OpenID Connect where it is spoken.
+//! Identifies a person with a provider: OAuth 2 code flow with PKCE, and OpenID Connect where supported.
 //!
-//! Nothing here trusts what comes from the browser. A person is told by the provider's own answers:
-//! the signed ID token, or, from GitHub, its API.
+//! Nothing from the browser is trusted. A person is identified by the provider's own responses: the signed ID token, or
+//! GitHub's API.
 
 use anyhow::{Context as _, anyhow, bail};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -23,40 +23,40 @@ use store::identity_providers::Row;
 
 use super::asking::Asking;
 
-/// Where to send the browser, and what has to be remembered until it comes back.
-pub(crate) struct Begun {
+/// The URL for the browser, and the state to be stored until it returns.
+pub(crate) struct AuthorizationRequest {
     pub url: String,
     pub state: String,
-    pub kept: Kept,
+    pub pending: PendingSignIn,
 }
 
-/// What only this side knows of a sign-in that is under way.
+/// The secret state of a sign-in in progress.
 #[derive(Deserialize, Serialize)]
-pub(crate) struct Kept {
+pub(crate) struct PendingSignIn {
     nonce: String,
     verifier: String,
 }
 
-/// Somebody, as their provider tells.
+/// A person as described by their provider.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Person {
-    /// What stays the same when name and address change.
+    /// The stable identifier.
     pub subject: String,
-    /// The address, if the provider has verified that it is theirs.
+    /// The email address, if the provider has verified it.
     pub email: Option<String>,
     pub name: Option<String>,
     pub groups: Vec<String>,
 }
 
-/// A provider with what it takes to speak to it.
+/// A provider with its credentials.
 pub(crate) struct Provider<'a> {
     pub row: &'a Row,
     pub asks: Asking,
-    /// The client secret, opened.
+    /// The decrypted client secret.
     pub secret: String,
-    /// The console's own address of the callback.
+    /// The console's callback URL.
     pub redirect: String,
-    /// Whether rules ask for groups.
+    /// Whether rules depend on groups.
     pub wants_groups: bool,
 }
 
@@ -71,8 +71,8 @@ pub(crate) async fn discover(client: &outbound::Client, issuer: &str) -> anyhow:
 }
 
 impl Provider<'_> {
-    /// Begins a sign-in: nothing is asked of GitHub, of others where their pages are.
-    pub async fn begin(&self) -> anyhow::Result<Begun> {
+    /// Starts a sign-in; sends a discovery request, except to GitHub.
+    pub async fn begin(&self) -> anyhow::Result<AuthorizationRequest> {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let (url, state, nonce) = match self.row.kind.as_str() {
             "github" => {
@@ -92,14 +92,14 @@ impl Provider<'_> {
                 ask.set_pkce_challenge(challenge).url()
             }
         };
-        let kept = Kept { nonce: nonce.secret().clone(), verifier: verifier.into_secret() };
-        Ok(Begun { url: url.into(), state: state.into_secret(), kept })
+        let pending = PendingSignIn { nonce: nonce.secret().clone(), verifier: verifier.into_secret() };
+        Ok(AuthorizationRequest { url: url.into(), state: state.into_secret(), pending })
     }
 
-    /// Who came back with `code`.
-    pub async fn identify(&self, kept: Kept, code: String) -> anyhow::Result<Person> {
+    /// The person who returned with `code`.
+    pub async fn identify(&self, pending: PendingSignIn, code: String) -> anyhow::Result<Person> {
         let code = AuthorizationCode::new(code);
-        let verifier = PkceCodeVerifier::new(kept.verifier);
+        let verifier = PkceCodeVerifier::new(pending.verifier);
         if self.row.kind == "github" {
             let client = self.github()?;
             let token = client.exchange_code(code).set_pkce_verifier(verifier).request_async(&self.asks).await;
@@ -108,7 +108,7 @@ impl Provider<'_> {
         let (client, metadata) = self.open_id().await?;
         let token = client.exchange_code(code)?.set_pkce_verifier(verifier).request_async(&self.asks).await;
         let token = token.context("exchange the code")?;
-        let mut claims = signed_claims(&client, &token, &Nonce::new(kept.nonce))?;
+        let mut claims = signed_claims(&client, &token, &Nonce::new(pending.nonce))?;
         if let Some(at) = metadata.userinfo_endpoint() {
             let more = self.asks.get(at.as_str(), token.access_token().secret()).await.context("fetch the claims")?;
             if more["sub"] != claims["sub"] {
@@ -119,7 +119,7 @@ impl Provider<'_> {
         person(&claims, &self.row.groups_claim)
     }
 
-    /// What brings groups, where rules ask for them: what was set, or `groups` of a provider that says it has it.
+    /// The scope for groups, if rules depend on them: the configured one, or `groups` if the provider supports it.
     fn groups_scope(&self, metadata: &CoreProviderMetadata) -> Option<&str> {
         let has = |name: &str| metadata.scopes_supported().is_some_and(|all| all.iter().any(|s| s.as_str() == name));
         let scope = self.row.groups_scope.as_deref().or_else(|| has("groups").then_some("groups"));
@@ -154,7 +154,7 @@ impl Provider<'_> {
             .set_auth_type(AuthType::RequestBody))
     }
 
-    /// GitHub speaks no OpenID Connect: its API is asked.
+    /// GitHub does not support OpenID Connect, but has an API.
     async fn github_person(&self, token: &str) -> anyhow::Result<Person> {
         let api = match self.row.issuer.trim_end_matches('/') {
             "https://github.com" => "https://api.github.com".to_owned(),
@@ -181,7 +181,7 @@ impl Provider<'_> {
     }
 }
 
-/// The claims of the ID token, once signature, issuer, audience, time and nonce are right.
+/// The claims of the ID token, after verifying signature, issuer, audience, time and nonce.
 fn signed_claims(client: &OpenId, token: &CoreTokenResponse, nonce: &Nonce) -> anyhow::Result<Value> {
     let id_token = token.id_token().ok_or_else(|| anyhow!("the provider did not send an ID token"))?;
     // Signed by the provider's own key: not unsigned, and not with a secret that others share.
@@ -210,8 +210,8 @@ fn signed_claims(client: &OpenId, token: &CoreTokenResponse, nonce: &Nonce) -> a
     serde_json::from_slice(&payload).context("read the ID token")
 }
 
-/// Adds what `claims` does not say yet: what is signed goes before what is not. An address and whether it is
-/// verified come from one place, whole: neither is ever added to the other.
+/// Adds missing claims: signed ones have priority. An address and its verification come from one source: neither is
+/// added to the other.
 fn add(claims: &mut Value, more: Value) {
     let (Value::Object(claims), Value::Object(more)) = (claims, more) else { return };
     let has_address = claims.contains_key("email");

@@ -1,4 +1,4 @@
-//! What the rules of a provider give to a person. Pure.
+//! What the rules of a provider grant to a person. Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use store::identity_providers::Rule;
 
 use super::person::Person;
 
-/// What rules give, or gave at the last sign-in.
+/// The grants of rules, now or at the last sign-in.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Given {
-    /// Administers the platform.
+    /// Administrator of the platform.
     #[serde(default)]
     pub admin: bool,
-    /// Is in these teams, in these roles.
+    /// Roles in teams.
     #[serde(default)]
     pub teams: BTreeMap<String, String>,
 }
@@ -32,20 +32,20 @@ fn fits(rule: &Rule, person: &Person) -> bool {
     }
 }
 
-/// Whether a provider is believed about this address: of one of its domains, or of one that its rules name.
+/// Whether a provider is trusted about this address: one of its domains, or one named by its rules.
 pub(crate) fn speaks_for(domains: &[String], rules: &[Rule], email: &str) -> bool {
     let named = rules.iter().filter_map(|rule| rule.domain.as_ref());
     domains.iter().chain(named).any(|domain| domain == "*" || is_of(email, domain))
 }
 
-/// Whether somebody without an account gets one. Being believed is not enough: `*` lets nobody in by itself.
+/// Whether a person without an account gets one. Trust is not enough: `*` alone admits nobody.
 pub(crate) fn lets_in(domains: &[String], admits: bool, rules: &[Rule], person: &Person) -> bool {
     let email = person.email.as_deref();
     let is_allowed = |domain: &String| admits && email.is_some_and(|email| is_of(email, domain));
     domains.iter().any(is_allowed) || rules.iter().any(|rule| fits(rule, person))
 }
 
-/// What all rules that fit give together; of two roles in a team, the stronger.
+/// The grants of all matching rules together; of two roles in a team, the higher one.
 pub(crate) fn given(rules: &[Rule], person: &Person) -> Given {
     let strength = |role: &str| ["viewer", "member", "admin"].iter().position(|r| *r == role);
     let mut given = Given::default();

@@ -1,6 +1,6 @@
-//! Asks people whether a client may act for them, and sends them back to it with a code.
+//! Consent: asks people whether a client can act for them, and redirects them to it with a code.
 //!
-//! Nobody is sent anywhere but to the address that the client is registered with, to the letter.
+//! Redirects only go to the exact URL that the client has registered.
 
 use axum::{
     Json,
@@ -17,10 +17,10 @@ use uuid::Uuid;
 use crate::{actor::Actor, scopes};
 use api::oauth_clients::{Consent, ConsentQuery};
 
-/// A code is exchanged at once, or not at all. (devcenter "OAuth".)
+/// Validity of a code (devcenter "OAuth").
 const LIFE: Duration = Duration::minutes(5);
 
-/// The client and the scope of a question that may be asked.
+/// The client and the scope of a valid consent request.
 async fn check(base: &Base, query: &ConsentQuery) -> Result<(Row, Vec<String>)> {
     let unknown = || Error::not_found("client", "There is no OAuth client with this client_id.");
     let id: Uuid = query.client_id.parse().map_err(|_| unknown())?;
@@ -44,7 +44,7 @@ async fn check(base: &Base, query: &ConsentQuery) -> Result<(Row, Vec<String>)> 
     Ok((client, if scope.is_empty() { vec!["global".into()] } else { scope }))
 }
 
-/// `GET /oauth/consent`: what the page asks.
+/// `GET /oauth/consent`: the contents of the page.
 pub async fn consent_info(
     State(base): State<Base>,
     _: Actor,
@@ -56,7 +56,7 @@ pub async fn consent_info(
     Ok(Json(Consent { client: client.name, owner, scope, redirect_uri: client.redirect_uri }))
 }
 
-/// The answer of a person, from the page's form.
+/// A person's decision, from the page's form.
 #[derive(Deserialize)]
 pub struct Answer {
     #[serde(flatten)]
@@ -65,7 +65,7 @@ pub struct Answer {
     allow: Option<String>,
 }
 
-/// `POST /oauth/authorize`: the form of the page. Sends the browser back to the client.
+/// `POST /oauth/authorize`: the form of the page. Redirects the browser to the client.
 pub async fn consent_create(State(base): State<Base>, actor: Actor, body: String) -> Result<Response> {
     // A token that reaches everything would otherwise make others that outlive it.
     if !matches!(actor.credential, Credential::Session(_)) {

@@ -1,6 +1,6 @@
-//! OAuth clients: programs of others that people let act for them.
+//! OAuth clients: third-party programs that people authorize to act for them.
 //!
-//! Making and changing them is here; asking people is in `consent`, codes and tokens are in `tokens`.
+//! This file manages them; asking people is in `consent`, codes and tokens are in `tokens`.
 
 pub(crate) mod consent;
 pub(crate) mod tokens;
@@ -41,7 +41,7 @@ fn shown(base: &Base, row: Row) -> Result<api::oauth_clients::OauthClient> {
     })
 }
 
-/// The asker's client with this id.
+/// The caller's client with this id.
 async fn find(base: &Base, actor: &Actor, id: &str) -> Result<Row> {
     let id: Uuid = id.parse().map_err(|_| missing())?;
     let row = store::oauth_clients::oauth_client_info(base.db(), id).await?;
@@ -56,7 +56,7 @@ fn name(given: &str) -> Result<String> {
     }
 }
 
-/// An address to send people back to. Without TLS only on their own machine.
+/// Parses a redirect URL. Without TLS, only on the user's own machine.
 fn redirect_uri(given: &str) -> Result<String> {
     let url = outbound::Url::parse(given.trim()).map_err(|_| Error::invalid("redirect_uri is not a URI."))?;
     let is_local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
@@ -133,7 +133,7 @@ pub async fn oauth_client_update(
     save(&base, &actor, row, "oauth_client.update", "Changed").await
 }
 
-/// `POST /oauth/clients/{client}/actions/rotate-credentials`: the old secret works no more.
+/// `POST /oauth/clients/{client}/actions/rotate-credentials`: the old secret becomes invalid.
 pub async fn oauth_client_rotate(
     State(base): State<Base>,
     actor: Actor,
@@ -161,7 +161,7 @@ async fn save(
     Ok(Json(shown(base, row)?))
 }
 
-/// `DELETE /oauth/clients/{client}`: with all tokens that it got.
+/// `DELETE /oauth/clients/{client}`: with all its tokens.
 pub async fn oauth_client_delete(
     State(base): State<Base>,
     actor: Actor,

@@ -1,4 +1,4 @@
-//! Gives clients tokens for codes, and new ones for old ones. (RFC 6749, 7009, 7636.)
+//! Exchanges codes and refresh tokens for tokens (RFC 6749, 7009, 7636).
 
 use std::collections::HashMap;
 
@@ -21,18 +21,18 @@ use uuid::Uuid;
 
 use crate::{actor::Actor, authorizations, request, scopes::Reach};
 
-/// How long a client's token lives. (devcenter "OAuth".)
+/// Validity of a client's token (devcenter "OAuth").
 const LIFE: Duration = Duration::hours(8);
-/// Authorizations of one account that one client has, and that all have: people sign in to a client again and again,
-/// and what it got for the first time it uses no more.
+/// Authorizations of one account per client, and of all clients: people sign in to a client again and again, which
+/// abandons earlier ones.
 const MOST_OF_CLIENT: i64 = 10;
 const MOST_OF_ALL: i64 = 100;
-/// So many wrong secrets or codes from one address are mistakes.
+/// Free wrong secrets or codes per address.
 const FREE: u32 = 20;
 
-/// What is wrong, in the words of RFC 6749 5.2.
+/// An error of RFC 6749, 5.2.
 enum Wrong {
-    Told(StatusCode, &'static str, &'static str),
+    Protocol(StatusCode, &'static str, &'static str),
     Failed(Error),
 }
 
@@ -42,8 +42,8 @@ impl<E: Into<Error>> From<E> for Wrong {
     }
 }
 
-const CLIENT: Wrong = Wrong::Told(StatusCode::UNAUTHORIZED, "invalid_client", "Wrong client ID or secret.");
-const GRANT: Wrong = Wrong::Told(
+const CLIENT: Wrong = Wrong::Protocol(StatusCode::UNAUTHORIZED, "invalid_client", "Wrong client ID or secret.");
+const GRANT: Wrong = Wrong::Protocol(
     StatusCode::BAD_REQUEST,
     "invalid_grant",
     "The code or refresh token belongs to another client, has already been used, or has expired.",
@@ -53,7 +53,7 @@ impl IntoResponse for Wrong {
     fn into_response(self) -> Response {
         match self {
             Self::Failed(err) => err.into_response(),
-            Self::Told(status, id, message) => {
+            Self::Protocol(status, id, message) => {
                 let body = json!({ "error": id, "error_description": message, "id": id, "message": message });
                 (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
             }
@@ -61,8 +61,8 @@ impl IntoResponse for Wrong {
     }
 }
 
-/// What was made, before it is told in one of two forms.
-struct Made {
+/// The new tokens, before they are written in one of two formats.
+struct NewTokens {
     authorization: Uuid,
     account: Uuid,
     scope: Vec<String>,
@@ -70,21 +70,21 @@ struct Made {
     refresh: String,
 }
 
-/// `POST /oauth/token`: a form, and an answer as OAuth has it.
+/// `POST /oauth/token`: with a form and a response as in OAuth.
 pub async fn token_create(State(base): State<Base>, headers: HeaderMap, body: String) -> Response {
     let form: HashMap<String, String> = serde_urlencoded::from_str(&body).unwrap_or_default();
-    let told = match make(&base, &headers, &form).await {
+    let tokens = match make(&base, &headers, &form).await {
         Ok(made) => made,
         Err(wrong) => return wrong.into_response(),
     };
     let body = json!({
-        "access_token": told.token, "token_type": "Bearer", "expires_in": LIFE.num_seconds(),
-        "refresh_token": told.refresh, "scope": told.scope.join(" "), "user_id": told.account,
+        "access_token": tokens.token, "token_type": "Bearer", "expires_in": LIFE.num_seconds(),
+        "refresh_token": tokens.refresh, "scope": tokens.scope.join(" "), "user_id": tokens.account,
     });
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-/// `POST /oauth/tokens`: the same in JSON, as the Platform API has it.
+/// `POST /oauth/tokens`: the same in JSON, as in the Platform API.
 pub async fn token_create_json(State(base): State<Base>, headers: HeaderMap, body: String) -> Response {
     let body: Value = serde_json::from_str(&body).unwrap_or_default();
     let mut form = HashMap::new();
@@ -98,19 +98,19 @@ pub async fn token_create_json(State(base): State<Base>, headers: HeaderMap, bod
             form.insert(key.to_owned(), value.to_owned());
         }
     }
-    let told = match make(&base, &headers, &form).await {
+    let tokens = match make(&base, &headers, &form).await {
         Ok(made) => made,
         Err(wrong) => return wrong.into_response(),
     };
     let body = json!({
-        "id": told.authorization, "user": { "id": told.account }, "authorization": { "id": told.authorization },
-        "access_token": { "id": told.authorization, "token": told.token, "expires_in": LIFE.num_seconds() },
-        "refresh_token": { "id": told.authorization, "token": told.refresh, "expires_in": null },
+        "id": tokens.authorization, "user": { "id": tokens.account }, "authorization": { "id": tokens.authorization },
+        "access_token": { "id": tokens.authorization, "token": tokens.token, "expires_in": LIFE.num_seconds() },
+        "refresh_token": { "id": tokens.authorization, "token": tokens.refresh, "expires_in": null },
     });
     (StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-/// `POST /oauth/revoke`: a client gives a token back. What is not a token of its own is gone, too.
+/// `POST /oauth/revoke`: a client revokes its token. Anything else counts as revoked, too.
 pub async fn token_delete(State(base): State<Base>, headers: HeaderMap, body: String) -> Response {
     let form: HashMap<String, String> = serde_urlencoded::from_str(&body).unwrap_or_default();
     match delete(&base, &headers, &form).await {
@@ -132,17 +132,17 @@ async fn delete(base: &Base, headers: &HeaderMap, form: &HashMap<String, String>
     Ok(())
 }
 
-async fn make(base: &Base, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<Made, Wrong> {
+async fn make(base: &Base, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<NewTokens, Wrong> {
     let client = client(base, headers, form).await?;
     let made = match form.get("grant_type").map(String::as_str) {
         Some("authorization_code") => exchange(base, headers, &client, form).await,
         Some("refresh_token") => refresh(base, headers, &client, form).await,
         _ => {
             let message = "grant_type must be authorization_code or refresh_token.";
-            Err(Wrong::Told(StatusCode::BAD_REQUEST, "unsupported_grant_type", message))
+            Err(Wrong::Protocol(StatusCode::BAD_REQUEST, "unsupported_grant_type", message))
         }
     };
-    if matches!(made, Err(Wrong::Told(_, "invalid_grant", _))) {
+    if matches!(made, Err(Wrong::Protocol(_, "invalid_grant", _))) {
         base.rate_limits().failed(&tries(headers), FREE);
     }
     made
@@ -152,7 +152,7 @@ fn tries(headers: &HeaderMap) -> String {
     format!("OAuth clients from {}", request::address(headers).unwrap_or_default())
 }
 
-/// Which client asks: by HTTP Basic, or by what is in the form. The secret alone is enough, as on Heroku.
+/// The calling client: by HTTP Basic, or by the form. The secret alone is enough, as on Heroku.
 async fn client(base: &Base, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<Row, Wrong> {
     let tries = tries(headers);
     let basic = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Basic "));
@@ -178,7 +178,7 @@ async fn exchange(
     headers: &HeaderMap,
     client: &Row,
     form: &HashMap<String, String>,
-) -> Result<Made, Wrong> {
+) -> Result<NewTokens, Wrong> {
     let now = Utc::now();
     let mut tx = base.change().await?;
     let code = secrets::hash(form.get("code").map_or("", String::as_str));
@@ -224,7 +224,7 @@ async fn exchange(
     if others_ended {
         base.session_ended();
     }
-    Ok(Made { authorization: row.id, account: code.account_id, scope: code.scope, token, refresh })
+    Ok(NewTokens { authorization: row.id, account: code.account_id, scope: code.scope, token, refresh })
 }
 
 async fn refresh(
@@ -232,7 +232,7 @@ async fn refresh(
     headers: &HeaderMap,
     client: &Row,
     form: &HashMap<String, String>,
-) -> Result<Made, Wrong> {
+) -> Result<NewTokens, Wrong> {
     let now = Utc::now();
     let old = form.get("refresh_token").cloned().unwrap_or_default();
     let (row, token) = authorizations::make(Uuid::nil(), "", Vec::new(), Some(now + LIFE), now);
@@ -244,10 +244,10 @@ async fn refresh(
     let of = (authorization, account);
     note(base, headers, &mut tx, client, of, "authorization.refresh", "refreshed its token").await?;
     tx.commit().await?;
-    Ok(Made { authorization, account, scope, token, refresh: old })
+    Ok(NewTokens { authorization, account, scope, token, refresh: old })
 }
 
-/// Notes what a client did for a person, with the authorization that it has of them.
+/// Records what a client did for a person, with its authorization.
 async fn note(
     base: &Base,
     headers: &HeaderMap,

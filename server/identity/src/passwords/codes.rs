@@ -1,4 +1,4 @@
-//! Codes: what somebody types who has an authenticator, or a recovery code instead. Each counts once.
+//! Codes of an authenticator, or recovery codes. Each can be used once.
 
 use base::{Base, Error, Result, events};
 use chrono::{DateTime, Utc};
@@ -9,27 +9,27 @@ use uuid::Uuid;
 use super::totp;
 use crate::actor::Actor;
 
-/// Recovery codes that somebody gets.
+/// Number of recovery codes.
 const RECOVERY_CODES: usize = 10;
-/// 80 bits, which nobody guesses.
+/// 80 bits, which cannot be guessed.
 const RECOVERY_BYTES: usize = 10;
-/// So many wrong codes of one account are mistakes.
+/// Free wrong codes per account.
 const FREE: u32 = 5;
 
-/// A code that is right, and was not used when it was looked at.
+/// A valid code that was unused when it was checked.
 pub(super) enum Code {
-    /// Of the authenticator, of this step.
+    /// An authenticator's code for this step.
     Step(i64),
     /// The hash of a recovery code.
     Recovery(Vec<u8>),
 }
 
-/// A secret opens for its own account only.
+/// The encryption purpose: one per account.
 fn purpose(account: Uuid) -> String {
     format!("codes of {account}")
 }
 
-/// A new secret, and as it is kept.
+/// A new secret, and its encrypted form.
 pub(super) fn new_secret(base: &Base, account: Uuid) -> (Vec<u8>, Vec<u8>) {
     let mut secret = vec![0; totp::SECRET_BYTES];
     rand::rng().fill_bytes(&mut secret);
@@ -37,7 +37,7 @@ pub(super) fn new_secret(base: &Base, account: Uuid) -> (Vec<u8>, Vec<u8>) {
     (secret, sealed)
 }
 
-/// New recovery codes, `abcd-efgh-ijkl-mnop`, and what is kept of them.
+/// New recovery codes, `abcd-efgh-ijkl-mnop`, and their ids and hashes.
 pub(super) fn new_recovery_codes(base: &Base, password: Uuid) -> (Vec<String>, Vec<(Uuid, Vec<u8>)>) {
     let make = || {
         let mut bytes = [0; RECOVERY_BYTES];
@@ -50,13 +50,17 @@ pub(super) fn new_recovery_codes(base: &Base, password: Uuid) -> (Vec<String>, V
     (0..RECOVERY_CODES).map(|_| make()).unzip()
 }
 
-/// Made with the platform's key: a copy of the database alone cannot even be guessed at.
+/// Keyed, so that a copy of the database alone does not even allow guessing.
 fn hash(base: &Base, password: Uuid, plain: &str) -> Vec<u8> {
-    base.secrets().mac(&format!("recovery codes of {password}"), plain.as_bytes())
+    base.secrets().mac(&hash_purpose(password), plain.as_bytes())
 }
 
-/// What `given` is for this password, if anything. The same work is done whatever it is, and without a
-/// password too.
+fn hash_purpose(password: Uuid) -> String {
+    format!("recovery codes of {password}")
+}
+
+/// The code that `given` is for this password, if it is valid. The work is the same whatever it is, and without a
+/// password, too.
 pub(super) async fn recognise(
     base: &Base,
     password: Option<&Row>,
@@ -72,16 +76,20 @@ pub(super) async fn recognise(
     };
     let id = password.map_or(Uuid::nil(), |row| row.id);
     let step = totp::step_of(&secret, &given, totp::step(now));
-    let hash = hash(base, id, &given);
-    let is_recovery = passwords::recovery_code_exists(base.db(), id, &hash).await?;
-    Ok(match (password, step) {
-        (Some(row), Some(step)) if step > row.last_step => Some(Code::Step(step)),
-        (Some(_), None) if is_recovery => Some(Code::Recovery(hash)),
+    let mut recovery = None;
+    for hash in [hash(base, id, &given), base.secrets().legacy_mac(&hash_purpose(id), given.as_bytes())] {
+        if passwords::recovery_code_exists(base.db(), id, &hash).await? {
+            recovery = Some(hash);
+        }
+    }
+    Ok(match (password, step, recovery) {
+        (Some(row), Some(step), _) if step > row.last_step => Some(Code::Step(step)),
+        (Some(_), None, Some(hash)) => Some(Code::Recovery(hash)),
         _ => None,
     })
 }
 
-/// Uses a code up. `false` if somebody else was faster, or the password was changed meanwhile.
+/// Uses up a code. `false` if that has happened already, or the password was changed meanwhile.
 pub(super) async fn use_up(
     tx: &mut sqlx::PgConnection,
     password: &Row,
@@ -94,12 +102,12 @@ pub(super) async fn use_up(
     })
 }
 
-/// What is counted against whoever is signed in and types codes.
+/// The counter for codes of a signed-in account.
 fn tries(actor: &Actor) -> String {
     format!("codes of {}", actor.account.email)
 }
 
-/// The code of somebody who is signed in, counted before it is known whether it is right.
+/// Checks the code of a signed-in account, counted before the outcome is known.
 pub(super) async fn of_actor(actor: &Actor, password: &Row, given: &str, now: DateTime<Utc>) -> Result<Code> {
     let limits = actor.base.rate_limits();
     if !limits.begin(&tries(actor), FREE) {
@@ -111,7 +119,7 @@ pub(super) async fn of_actor(actor: &Actor, password: &Row, given: &str, now: Da
     }
 }
 
-/// Takes the code of somebody who is signed in, in the transaction of what it is needed for.
+/// Uses up the code of a signed-in account, in the transaction that needs it.
 pub(super) async fn take(
     actor: &Actor,
     tx: &mut sqlx::PgConnection,
@@ -126,9 +134,9 @@ pub(super) async fn take(
     Ok(())
 }
 
-/// Takes back what was counted.
+/// Undoes the counting.
 pub(super) fn right(actor: &Actor) {
-    actor.base.rate_limits().was_right(&tries(actor));
+    actor.base.rate_limits().succeeded(&tries(actor));
 }
 
 const WRONG: &str =

@@ -1,7 +1,7 @@
-//! Device cookies: a browser that has signed in to an account has tries of its own at its password.
+//! Device cookies: a browser that has signed in to an account has its own counter of password attempts.
 //!
-//! Strangers can use up the tries that all others share, but not these: the cookie is the console
-//! host's own, signed for one account, and no script reads it. It lets nobody in.
+//! Strangers can use up the shared attempts, but not these: the cookie belongs to the console's host, is signed for one
+//! account, and is not accessible to scripts. It does not authenticate.
 
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
@@ -10,17 +10,17 @@ use axum::{
 use base::Base;
 use uuid::Uuid;
 
-use crate::planted;
+use crate::cookie_guard;
 
 const PLAIN: &str = "wharf-device";
 const WITH_TLS: &str = "__Host-wharf-device";
-/// In seconds: browsers keep none for longer than some 400 days.
+/// In seconds: browsers limit it to some 400 days.
 const LIFE: u32 = 365 * 24 * 3600;
 
-/// What an answer sets after a sign-in to `account`.
+/// The `Set-Cookie` header after a sign-in to `account`.
 pub(crate) type Cookie = AppendHeaders<[(HeaderName, HeaderValue); 1]>;
 
-/// The cookie of a browser that has just signed in to `account`; another one each time.
+/// The cookie for a browser that has just signed in to `account`; different each time.
 pub(crate) fn cookie(base: &Base, account: Uuid) -> anyhow::Result<Cookie> {
     let (name, secure) = match base.settings().tls {
         true => (WITH_TLS, "; Secure"),
@@ -31,11 +31,11 @@ pub(crate) fn cookie(base: &Base, account: Uuid) -> anyhow::Result<Cookie> {
     Ok(AppendHeaders([(header::SET_COOKIE, HeaderValue::from_str(&text)?)]))
 }
 
-/// The device that a request comes from, if it has signed in to `account` before.
+/// The device id of a request, if it has signed in to `account` before.
 pub(super) fn device(base: &Base, headers: &HeaderMap, account: Uuid) -> Option<Uuid> {
     let name = if base.settings().tls { WITH_TLS } else { PLAIN };
     // What an app has set beside ours is not signed for this account.
-    planted::values(headers, name).iter().find_map(|value| base.secrets().signed(&purpose(account), value))
+    cookie_guard::values(headers, name).iter().find_map(|value| base.secrets().signed(&purpose(account), value))
 }
 
 fn purpose(account: Uuid) -> String {

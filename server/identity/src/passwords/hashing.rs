@@ -1,8 +1,8 @@
-//! Which passwords are taken, and how they are kept: as Argon2id, a few at a time.
+//! Password rules, and hashing with Argon2id, a few at a time.
 //!
-//! A hash takes 19 MiB and tens of milliseconds on purpose. Whoever asks for many at once waits, so
-//! that strangers can use up neither the memory nor the processors of the machine. Whoever is known waits for one
-//! account's or network's hash at the most, and for no stranger's but those being made, whatever the others ask for.
+//! A hash takes 19 MiB and tens of milliseconds on purpose. Many at once are queued, so that strangers cannot use up
+//! the machine's memory or processors. A known client waits for one hash of its own account or network at most, and for
+//! strangers' hashes only if they are in progress.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,30 +16,30 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::planted;
-/// Hashes that are made at once.
+use crate::cookie_guard;
+/// Concurrent hashes.
 const AT_ONCE: usize = 2;
-/// Of one account or network, and how many more of them wait.
+/// Concurrent hashes per account or network, and how many more can wait.
 const OF_ONE: usize = 1;
 const WAITING: usize = 32;
-/// Whoever waits for longer is told to come back.
+/// Time limit for waiting; then the request is rejected.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LEAST_CHARACTERS: usize = 12;
 const MOST_BYTES: usize = 1024;
-/// A hash of nothing: checked where there is no password, so that this takes as long as where there is one.
+/// A dummy hash: checked where there is no password, so that it takes the same time.
 pub(super) const OF_NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlzLg$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// For whom a hash is made.
+/// The client of a hash.
 #[derive(Clone, Copy)]
 pub(crate) enum For<'a> {
-    /// Somebody who is signed in, or whose browser was.
+    /// A signed-in account, or one known by its browser.
     Known(Uuid),
-    /// Whoever is at this address.
+    /// A client at this address.
     Visitor(Option<&'a str>),
 }
 
-/// Makes and checks hashes, beside the threads that answer requests.
+/// Creates and checks hashes, on separate threads.
 #[derive(Clone)]
 pub(crate) struct Hashing(Arc<Lanes>);
 
@@ -101,15 +101,15 @@ impl Hashing {
     }
 }
 
-/// Stands for the network of an address, in which whoever has one address often has many.
+/// An id for the network of an address, since a client often has many addresses of it.
 fn network(address: Option<&str>) -> Uuid {
-    let network = planted::network(address.map(String::from));
+    let network = cookie_guard::network(address.map(String::from));
     let mut id = [0; 16];
     id.copy_from_slice(&Sha256::digest(network.as_bytes())[..16]);
     Uuid::from_bytes(id)
 }
 
-/// Refuses what is guessed first. There are no rules on which characters: length is what counts.
+/// Rejects passwords that are guessed first. Length counts; there are no rules about characters.
 pub(super) fn check_new(password: &str, email: &str) -> Result<()> {
     if password.chars().count() < LEAST_CHARACTERS {
         return Err(Error::invalid(format!("The password must have at least {LEAST_CHARACTERS} characters.")));

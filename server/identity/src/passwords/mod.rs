@@ -1,7 +1,7 @@
-//! Passwords of one's own: never without codes, and only where an administrator has turned them on.
+//! The passwords of accounts: always with codes, and only where an administrator has enabled them.
 //!
-//! A password is begun, shows what its codes are made of, and is in force once a code was typed.
-//! From then on every change of it takes a code. Signing in is in `sign_in`, the switch in `policy`.
+//! Setting a password shows the secret for an authenticator, and takes effect once a code was entered. From then on,
+//! every change needs a code. Sign-in is in `sign_in`, the setting in `policy`.
 
 mod codes;
 pub(crate) mod devices;
@@ -29,7 +29,7 @@ pub(crate) use self::hashing::{For, Hashing};
 use crate::{Identity, accounts, actor::Actor};
 use api::passwords::{Password, PasswordCreate, PasswordEnrolment, PasswordProof, PasswordUpdate, RecoveryCodes};
 
-/// Who does not show a code for so long after beginning a password begins again.
+/// A new password has to be confirmed with a code within this time.
 pub(crate) const PATIENCE: chrono::Duration = chrono::Duration::hours(1);
 
 fn missing() -> Error {
@@ -65,7 +65,7 @@ pub async fn password_info(State(base): State<Base>, actor: Actor) -> Result<Jso
     Ok(Json(shown(&base, actor.account.id).await?))
 }
 
-/// `POST /account/password`: begins one. Nothing is in force until a code is shown.
+/// `POST /account/password`: starts setting one, which takes effect when it is confirmed.
 pub async fn password_create(
     State(identity): State<Identity>,
     actor: Actor,
@@ -101,7 +101,7 @@ pub async fn password_create(
     Ok(Created(PasswordEnrolment { secret: totp::base32(&secret), qr: totp::qr(&uri)?, uri }))
 }
 
-/// `POST /account/password/actions/confirm`: puts in force what was begun, and tells the recovery codes.
+/// `POST /account/password/actions/confirm`: activates it, and returns the recovery codes.
 pub async fn password_confirm(
     State(base): State<Base>,
     actor: Actor,
@@ -121,19 +121,19 @@ pub async fn password_confirm(
     let Code::Step(step) = codes::of_actor(&actor, &row, &proof.code, now).await? else {
         return Err(missing());
     };
-    let (plain, kept) = codes::new_recovery_codes(&base, row.id);
+    let (plain, hashes) = codes::new_recovery_codes(&base, row.id);
     let mut tx = base.change().await?;
     if !store::passwords::password_confirm(&mut *tx, row.id, step, now).await? {
         return Err(done());
     }
-    store::passwords::recovery_codes_replace(&mut tx, row.id, &kept, now).await?;
+    store::passwords::recovery_codes_replace(&mut tx, row.id, &hashes, now).await?;
     note(&actor, &mut tx, "password.create", &actor.account.email, "Set a password with an authenticator app.").await?;
     tx.commit().await?;
     codes::right(&actor);
     Ok(Json(RecoveryCodes { codes: plain }))
 }
 
-/// `PATCH /account/password`: another one, with a code. Ends the account's other sessions; tokens stay.
+/// `PATCH /account/password`: changes it, with a code. Ends the account's other sessions; tokens stay valid.
 pub async fn password_update(
     State(identity): State<Identity>,
     actor: Actor,
@@ -161,7 +161,7 @@ pub async fn password_update(
     Ok(Json(shown(&identity, actor.account.id).await?))
 }
 
-/// `DELETE /account/password`: with a code, once it is in force. Also where passwords are off.
+/// `DELETE /account/password`: with a code, once it is confirmed. Also while passwords are disabled.
 pub async fn password_delete(
     State(base): State<Base>,
     actor: Actor,
@@ -183,7 +183,7 @@ pub async fn password_delete(
     Ok(Json(shown(&base, actor.account.id).await?))
 }
 
-/// `DELETE /users/{user}/password`: somebody else's, who can make no codes any more; by an administrator.
+/// `DELETE /users/{user}/password`: by an administrator, for somebody without access to their codes.
 pub async fn password_delete_of_user(
     State(base): State<Base>,
     actor: Actor,

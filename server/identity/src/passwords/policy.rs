@@ -1,4 +1,4 @@
-//! Whether anybody is let in by a password: off, until an administrator turns it on.
+//! The setting for password sign-in: disabled until an administrator enables it.
 
 use axum::{Json, extract::State};
 use base::{Base, Error, Result, events, web::Input};
@@ -12,12 +12,12 @@ async fn shown(base: &Base) -> Result<PasswordPolicy> {
     Ok(PasswordPolicy { enabled, accounts })
 }
 
-/// Whether passwords are taken.
+/// Whether passwords are enabled.
 pub(crate) async fn is_on(base: &Base) -> Result<bool> {
     Ok(shown(base).await?.enabled)
 }
 
-/// An error where passwords are off.
+/// Fails if passwords are disabled.
 pub(super) async fn must_be_on(base: &Base) -> Result<()> {
     match is_on(base).await? {
         true => Ok(()),
@@ -31,7 +31,7 @@ pub async fn password_policy_info(State(base): State<Base>, actor: Actor) -> Res
     Ok(Json(shown(&base).await?))
 }
 
-/// `PATCH /password-policy`: passwords stay stored while they are off, and let nobody in.
+/// `PATCH /password-policy`: passwords stay stored while they are disabled.
 pub async fn password_policy_update(
     State(base): State<Base>,
     actor: Actor,

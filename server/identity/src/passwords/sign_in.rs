@@ -1,7 +1,7 @@
-//! Signing in by password and code, and what is refused there.
+//! Sign-in with password and code.
 //!
-//! Whoever is refused learns nothing: not whether there is an account, not which of the two was wrong,
-//! neither by the words nor by the time it takes. The audit log knows.
+//! A rejection reveals nothing: neither whether the account exists nor which of the two was wrong, neither by its
+//! message nor by its duration. The audit log has the reason.
 
 use axum::{Json, extract::State, http::HeaderMap};
 use base::{Error, Result, events, web::Input};
@@ -18,12 +18,12 @@ use super::{
 use crate::{Identity, actor::Actor, request, session_cookies, sign_in::local};
 use api::passwords::{PasswordSignIn, SignedIn};
 
-/// So many wrong ones for one account are mistakes.
+/// Free wrong attempts per account.
 const FREE: u32 = 5;
-/// So many from one address, which people share.
+/// Free wrong attempts per address, which people share.
 const FREE_OF_ADDRESS: u32 = 20;
 
-/// Why somebody is not let in, for the audit log.
+/// The reason of a rejection, for the audit log.
 #[derive(Clone, Copy)]
 enum Refusal {
     Origin,
@@ -58,21 +58,21 @@ impl Refusal {
     }
 }
 
-/// A browser that wants in.
+/// A sign-in attempt.
 struct Attempt {
     identity: Identity,
     given: PasswordSignIn,
     headers: HeaderMap,
-    /// Who it claims to be.
+    /// The claimed account.
     email: String,
     address: Option<String>,
     now: DateTime<Utc>,
-    /// Of the session that it gets, if it gets one.
+    /// The id of its session, if it succeeds.
     session: Uuid,
 }
 
-/// `POST /login/password`: signs the browser in. From the console only: a site elsewhere could
-/// otherwise sign its visitors in as somebody of its own.
+/// `POST /login/password`: signs the browser in. Only from the console: another site could sign its visitors in to an
+/// account of its own.
 pub async fn password_sign_in(
     State(identity): State<Identity>,
     session: Session,
@@ -100,7 +100,7 @@ pub async fn password_sign_in(
 }
 
 impl Attempt {
-    /// The account that is let in. Notes what comes of it.
+    /// The account, if the attempt succeeds. Records the outcome.
     async fn judge(&self, is_from_here: bool) -> Result<Uuid> {
         policy::must_be_on(&self.identity).await?;
         let account = accounts::account_by_email(self.identity.db(), &self.email).await?;
@@ -117,7 +117,7 @@ impl Attempt {
         }
         for (n, (what, free)) in tries.iter().enumerate() {
             if !limits.begin(what, *free) {
-                tries[..n].iter().for_each(|(what, _)| limits.was_right(what));
+                tries[..n].iter().for_each(|(what, _)| limits.succeeded(what));
                 return self.shut(what).await;
             }
         }
@@ -125,7 +125,7 @@ impl Attempt {
             Ok(Ok(id)) => id,
             // Nothing was tried, so that it does not count.
             Err(err) => {
-                tries.iter().for_each(|(what, _)| limits.was_right(what));
+                tries.iter().for_each(|(what, _)| limits.succeeded(what));
                 return Err(err);
             }
             Ok(Err(why)) => {
@@ -133,7 +133,7 @@ impl Attempt {
                 return Err(Error::wrong_password());
             }
         };
-        tries.iter().for_each(|(what, _)| limits.was_right(what));
+        tries.iter().for_each(|(what, _)| limits.succeeded(what));
         limits.remember(self.from(), id);
         Ok(id)
     }
@@ -142,18 +142,18 @@ impl Attempt {
         self.address.as_deref().unwrap_or("an unknown address")
     }
 
-    /// The browser, if it has signed in to the account before.
+    /// The browser's device id, if it has signed in to the account before.
     fn device(&self, account: Option<&accounts::Row>) -> Option<Uuid> {
         devices::device(&self.identity, &self.headers, account?.id)
     }
 
-    /// Whether somebody has signed in to the account from this address.
+    /// Whether this address was used for signing in to the account before.
     fn was_here(&self, account: Option<&accounts::Row>) -> bool {
         account.is_some_and(|account| self.identity.rate_limits().knows(self.from(), account.id))
     }
 
-    /// What is counted, and how much of it is free. A browser that has signed in to the account before is counted
-    /// apart, and so is an address from where somebody did, so that others cannot shut them out.
+    /// The counters, and their free attempts. A browser or an address that was used for signing in to the account
+    /// before is counted separately, so that others cannot lock it out.
     fn tries(&self, account: Option<&accounts::Row>) -> Vec<(String, u32)> {
         // By the account's own address: the database may find it by more spellings than are the same here.
         let (from, email) = (self.from(), account.map_or(&self.email, |account| &account.email).to_lowercase());
@@ -164,7 +164,7 @@ impl Attempt {
         vec![(format!("passwords from {from}"), FREE_OF_ADDRESS), (format!("password of {email}{apart}"), FREE)]
     }
 
-    /// Who it is, or why not. The same work, whatever is wrong.
+    /// Checks the attempt, with the same work whatever is wrong.
     async fn look(&self, account: Option<&accounts::Row>) -> Result<Result<Uuid, Refusal>> {
         let (identity, id) = (&self.identity, account.map_or(Uuid::nil(), |account| account.id));
         let password = in_force(identity, id).await?;
@@ -185,7 +185,7 @@ impl Attempt {
         })
     }
 
-    /// Uses the code up and writes down who signed in, both or neither.
+    /// Uses up the code and records the sign-in, in one transaction.
     async fn let_in(&self, account: accounts::Row, row: &Row, code: &Code) -> Result<Result<Uuid, Refusal>> {
         let mut tx = self.identity.change().await?;
         if !codes::use_up(&mut tx, row, code, self.now).await? {
@@ -205,7 +205,7 @@ impl Attempt {
         Ok(Ok(actor.account.id))
     }
 
-    /// Nothing is tried. The first time in a while this is an event; the log is for people to read.
+    /// Rejects without checking. Recorded only once in a while, to keep the log readable.
     async fn shut(&self, what: &str) -> Result<Uuid> {
         if self.identity.rate_limits().is_news(what) {
             self.refuse(Refusal::Busy).await?;

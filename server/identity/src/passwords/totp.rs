@@ -1,7 +1,7 @@
-//! Codes that change every 30 seconds (RFC 6238), and what an authenticator needs to make them.
+//! One-time codes that change every 30 seconds (RFC 6238), and the setup of an authenticator.
 //!
-//! Six digits and SHA-1, because that is what every authenticator can. Nothing here knows the time,
-//! nor which codes were used before: a code is worth its step, and the database counts steps.
+//! Six digits and SHA-1, because every authenticator supports that. Nothing here knows the time, nor which codes were
+//! used: a code corresponds to a step, and the database records the last used one.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use sha1::Sha1;
 
 /// Seconds for which a code is the newest.
 const STEP: i64 = 30;
-/// Clocks may be a step apart, and people take their time to type.
+/// Accepted steps before and after: clocks may differ, and typing takes time.
 const WINDOW: i64 = 1;
 /// Light modules around a QR code (ISO 18004).
 const QUIET: usize = 4;
@@ -35,7 +35,7 @@ fn code(secret: &[u8], step: i64) -> String {
     format!("{:06}", word % 1_000_000)
 }
 
-/// The newest step around `now` whose code this is.
+/// The newest step around `now` with this code.
 pub(super) fn step_of(secret: &[u8], given: &str, now: i64) -> Option<i64> {
     let is = |step: &i64| secrets::same(code(secret, *step).as_bytes(), given.as_bytes());
     (now - WINDOW..=now + WINDOW).rfind(is)
@@ -55,14 +55,14 @@ pub(super) fn base32(bytes: &[u8]) -> String {
     out
 }
 
-/// The address that hands a secret to an authenticator. `issuer` is the heading there.
+/// The URL for adding a secret to an authenticator. `issuer` is its heading.
 pub(super) fn uri(secret: &[u8], issuer: &str, account: &str) -> String {
     let (issuer, account) = (api::client::segment(issuer), api::client::segment(account));
     let secret = base32(secret);
     format!("otpauth://totp/{issuer}:{account}?secret={secret}&issuer={issuer}&algorithm=SHA1&digits=6&period={STEP}")
 }
 
-/// A QR code as an SVG document, dark on light whatever the page: cameras want it so.
+/// A QR code as an SVG document, dark on light on any page, as scanners need it.
 pub(super) fn qr(text: &str) -> anyhow::Result<String> {
     let code = QrCode::new(text)?;
     let (width, modules) = (code.width(), code.to_colors());

@@ -1,7 +1,7 @@
-//! Who gets in: the account of somebody of whom a provider tells, made or found, with what rules give it now.
+//! Admission: finds or creates the account of a person that a provider has authenticated, and applies the rules.
 //!
-//! A provider is believed about addresses of its domains, at every sign-in anew: about the one that it tells, and
-//! about the one of the account. By an address alone nobody gets into an account that has a way in already.
+//! At every sign-in, a provider is only trusted about addresses of its domains: for the reported address, and for the
+//! account's. The email address alone never gives access to an account that has a sign-in method.
 
 use axum::http::HeaderMap;
 use base::{Base, Change, Result, events};
@@ -21,12 +21,12 @@ use crate::{
     invitation_policy, request,
 };
 
-/// Addresses that nobody can have: an account with one is not a person's, or the first administrator's.
+/// Email addresses that cannot exist: accounts of service accounts, and of the first administrator.
 const NOBODYS: [&str; 3] = [".localhost", ".invalid", "@herokumanager.com"];
-/// Whoever brings an identity says soon that it is theirs.
+/// How long a proposed identity can be accepted.
 const PROPOSAL: Duration = Duration::minutes(30);
 
-/// Somebody who came back from a provider.
+/// A person who has returned from a provider.
 pub(super) struct Arrival<'a> {
     pub base: &'a Base,
     pub headers: &'a HeaderMap,
@@ -40,7 +40,7 @@ impl Arrival<'_> {
         Actor::signed_in(self.base, account, session, request::address(self.headers))
     }
 
-    /// Refuses an address about which the provider is not believed.
+    /// Rejects an email address that the provider is not trusted about.
     fn must_speak_for(&self, email: &str) -> Result<(), Stop> {
         match rules::speaks_for(&self.provider.domains, self.rules, email) {
             true => Ok(()),
@@ -48,7 +48,7 @@ impl Arrival<'_> {
         }
     }
 
-    /// The account that is signed in, with what the rules give it now. `session` is the one that it gets.
+    /// The account, after applying the rules. `session` is the id of its new session.
     pub async fn admit(&self, session: Uuid) -> Result<Uuid, Stop> {
         let (person, provider, now) = (self.person, self.provider, Utc::now());
         let mut tx = self.base.change().await?;
@@ -83,18 +83,18 @@ impl Arrival<'_> {
         Ok(actor.account.id)
     }
 
-    /// The account that this subject has signed in before.
+    /// The account that this subject has signed in to before.
     async fn known(&self, tx: &mut sqlx::PgConnection, known: &identities::Row) -> Result<accounts::Row, Stop> {
-        let told = self.person.email.as_ref().or(known.email.as_ref());
-        if let Some(email) = told {
+        let reported = self.person.email.as_ref().or(known.email.as_ref());
+        if let Some(email) = reported {
             self.must_speak_for(email)?;
         }
         invitation_policy::hold(&mut *tx, known.account_id).await?;
         let account = accounts::account_info(tx, known.account_id).await?;
-        account.ok_or_else(|| Stop::Refused(Refusal::Suspended, told.cloned()))
+        account.ok_or_else(|| Stop::Refused(Refusal::Suspended, reported.cloned()))
     }
 
-    /// The account with the person's verified address, if nothing else signs it in; a new one if a rule lets them in.
+    /// The account with the person's verified address, if it has no sign-in method; a new one if a rule admits them.
     async fn by_address(&self, tx: &mut Change) -> Result<(accounts::Row, bool), Stop> {
         let refused = |why, email: &str| Stop::Refused(why, Some(email.to_owned()));
         let email = self.person.email.clone().ok_or(Stop::Refused(Refusal::Address, None))?;
@@ -131,7 +131,7 @@ impl Arrival<'_> {
         Ok((account, true))
     }
 
-    /// The account with this address, locked; not one that was there by an invitation which is over.
+    /// The account with this address, locked; not one that only exists because of an expired invitation.
     async fn standing(&self, tx: &mut Change, email: &str) -> Result<Option<accounts::Row>, Stop> {
         let Some(found) = accounts::account_by_email(&mut **tx, email).await? else { return Ok(None) };
         Ok(match accounts::account_is_invited(&mut **tx, found.id).await? {
@@ -174,7 +174,7 @@ impl Arrival<'_> {
         self.note(actor, tx, "identity.create", summary).await
     }
 
-    /// Keeps what somebody who is signed in has brought, until they say on their account page that it is theirs.
+    /// Stores the new identity of a signed-in account, until they accept it on their account page.
     pub async fn propose(&self, account: Uuid, session: Uuid) -> Result<(), Stop> {
         let (person, now) = (self.person, Utc::now());
         let email = person.email.clone().ok_or(Stop::Refused(Refusal::Address, None))?;

@@ -1,8 +1,8 @@
-//! Signing in through an identity provider: there, and back. Who gets in then is in `admit`.
+//! Sign-in with an identity provider: the redirects. Admission is in `admit`.
 //!
-//! Whoever comes back is let in only by an attempt that this browser began, for this provider, a short
-//! while ago, and that was not answered yet. Every refusal is a sentence on a page and an event. What any site can
-//! have a visitor's browser ask for is counted against nobody.
+//! A browser that returns is only admitted by a recent, unused attempt that it started itself, for this provider. Every
+//! rejection has a page and an audit event. Requests that any site can trigger in a visitor's browser do not count
+//! against anybody.
 
 mod admit;
 mod refusal;
@@ -24,28 +24,28 @@ use self::{
     admit::Arrival,
     refusal::{Refusal, Stop, refuse},
 };
-use crate::{identity_providers as providers, identity_providers::person::Kept, request, session_cookies};
+use crate::{identity_providers as providers, identity_providers::person::PendingSignIn, request, session_cookies};
 
-/// Whoever takes longer at the provider begins again.
+/// Time limit for an attempt.
 const LIFE: Duration = Duration::minutes(10);
 const PURPOSE: &str = "sign-in attempt";
-/// So many people of one office may sign in within an hour.
+/// Attempts per address and hour; an office shares one.
 const FREE_BEGINNINGS: u32 = 300;
 
-/// Where to go afterwards.
+/// The page to return to.
 #[derive(Deserialize)]
 pub struct StartQuery {
     #[serde(default)]
     next: String,
-    /// Set once the browser was sent to the console's own host.
+    /// Set after the browser was redirected to the console's own host.
     #[serde(default)]
     here: bool,
-    /// To link another identity to the account that is signed in, instead of signing in.
+    /// Links another identity to the signed-in account, instead of signing in.
     #[serde(default)]
     link: bool,
 }
 
-/// What the provider sends the browser back with.
+/// The parameters of the callback.
 #[derive(Deserialize)]
 pub struct FinishQuery {
     code: Option<String>,
@@ -54,7 +54,7 @@ pub struct FinishQuery {
     error: Option<String>,
 }
 
-/// A path of the console, for whoever wants to go on there; anything else is not followed.
+/// A path of the console to return to; anything else is ignored.
 pub(crate) fn local(next: &str) -> &str {
     let is_path = next.starts_with('/') && !next.starts_with("//") && next.len() <= 4000;
     // Browsers read a backslash as a slash, and skip tabs and line breaks.
@@ -68,7 +68,7 @@ fn see(location: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::CACHE_CONTROL, "no-store")]).into_response()
 }
 
-/// `GET /sign-in-options`: what the page for signing in offers, to anybody.
+/// `GET /sign-in-options`: the sign-in methods, for everybody.
 pub async fn sign_in_options(State(base): State<Base>) -> Result<Json<api::sign_in::SignInOptions>> {
     let first = Range::longest(&provided::LIST);
     let rows = provided::identity_provider_list(base.db(), &first).await?.rows;
@@ -87,7 +87,7 @@ pub async fn sign_in_options(State(base): State<Base>) -> Result<Json<api::sign_
     Ok(Json(api::sign_in::SignInOptions { providers: shown, password }))
 }
 
-/// `GET /login/oauth/{provider}`: sends the browser to the provider.
+/// `GET /login/oauth/{provider}`: redirects the browser to the provider.
 pub async fn sign_in_start(
     State(base): State<Base>,
     session: Session,
@@ -114,24 +114,24 @@ pub async fn sign_in_start(
     }
     let (row, rules) = match providers::find(&base, &name).await {
         Ok(found) => found,
-        Err(Error::Told(_)) => return Ok(Redirect::to("/login").into_response()),
+        Err(Error::Public(_)) => return Ok(Redirect::to("/login").into_response()),
         Err(err) => return Err(err),
     };
-    let begun = match providers::provider(&base, &row, &rules)?.begin().await {
-        Ok(begun) => begun,
+    let request = match providers::provider(&base, &row, &rules)?.begin().await {
+        Ok(request) => request,
         Err(err) => {
             tracing::warn!(provider = %row.name, "request to an identity provider failed: {err:#}");
             return refuse(&base, &headers, &row.name, (Refusal::Provider, None), account).await;
         }
     };
     let (browser, now) = (session_cookies::browser(&session).await?, Utc::now());
-    let kept = serde_json::to_vec(&begun.kept).map_err(anyhow::Error::new)?;
+    let pending = serde_json::to_vec(&request.pending).map_err(anyhow::Error::new)?;
     let attempt = store::sign_in::Row {
         id: Uuid::now_v7(),
         provider_id: row.id,
-        state_hash: secrets::hash(&begun.state),
+        state_hash: secrets::hash(&request.state),
         browser_hash: secrets::hash(&browser),
-        secret: base.secrets().seal(PURPOSE, &kept),
+        secret: base.secrets().seal(PURPOSE, &pending),
         next: next.to_owned(),
         account_id: account,
         expires_at: now + LIFE,
@@ -139,15 +139,15 @@ pub async fn sign_in_start(
         updated_at: now,
     };
     store::sign_in::sign_in_attempt_create(base.db(), &attempt).await?;
-    Ok(see(&begun.url))
+    Ok(see(&request.url))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Counts a beginning. Each is kept and asks the provider: nobody begins as many as they like. Those that begin on
-/// a page of ours count apart, so that no other site uses up what a visitor has.
+/// Counts an attempt. Each is stored and sends a request to the provider, so they are limited. Those from a page of the
+/// console count separately, so that no other site can use them up.
 fn may_begin(base: &Base, headers: &HeaderMap) -> bool {
     let is_ours = match text(headers, "sec-fetch-site") {
         Some(site) => ["same-origin", "none"].contains(&site),
@@ -157,10 +157,10 @@ fn may_begin(base: &Base, headers: &HeaderMap) -> bool {
         }),
     };
     let (limits, whence) = (base.rate_limits(), if is_ours { "our page at " } else { "" });
-    let begun = format!("sign-ins begun from {whence}{}", request::address(headers).unwrap_or_default());
-    let may = !limits.is_locked(&begun);
+    let attempts = format!("sign-ins begun from {whence}{}", request::address(headers).unwrap_or_default());
+    let may = !limits.is_locked(&attempts);
     if may {
-        limits.failed(&begun, FREE_BEGINNINGS);
+        limits.failed(&attempts, FREE_BEGINNINGS);
     }
     may
 }
@@ -172,7 +172,7 @@ fn is_own_host(base: &Base, headers: &HeaderMap) -> bool {
     name.eq_ignore_ascii_case(&base.settings().domain)
 }
 
-/// `GET /login/oauth/{provider}/callback`: the browser comes back, and is signed in or refused.
+/// `GET /login/oauth/{provider}/callback`: the browser returns, and is signed in or rejected.
 pub async fn sign_in_finish(
     State(base): State<Base>,
     session: Session,
@@ -188,7 +188,7 @@ pub async fn sign_in_finish(
     }
 }
 
-/// Returns where to go. `linking` becomes the account that is signed in here and asked for another identity.
+/// Returns the next page. `linking` is set to the signed-in account that is adding an identity.
 async fn finish(
     base: &Base,
     session: &Session,
@@ -200,7 +200,7 @@ async fn finish(
     let stop = |refusal| Stop::Refused(refusal, None);
     let (row, rules) = match providers::find(base, name).await {
         Ok(found) => found,
-        Err(Error::Told(_)) => return Err(stop(Refusal::State)),
+        Err(Error::Public(_)) => return Err(stop(Refusal::State)),
         Err(err) => return Err(err.into()),
     };
     let (Some(state), Some(browser)) = (query.state, session_cookies::known_browser(session).await) else {
@@ -219,9 +219,9 @@ async fn finish(
         return Err(stop(Refusal::Answer));
     }
     let code = query.code.ok_or_else(|| stop(Refusal::Answer))?;
-    let kept = base.secrets().open(PURPOSE, &attempt.secret)?;
-    let kept: Kept = serde_json::from_slice(&kept).map_err(anyhow::Error::new)?;
-    let person = providers::provider(base, &row, &rules)?.identify(kept, code).await.map_err(|err| {
+    let pending = base.secrets().open(PURPOSE, &attempt.secret)?;
+    let pending: PendingSignIn = serde_json::from_slice(&pending).map_err(anyhow::Error::new)?;
+    let person = providers::provider(base, &row, &rules)?.identify(pending, code).await.map_err(|err| {
         tracing::warn!(provider = %row.name, "sign-in failed: {err:#}");
         stop(Refusal::Answer)
     })?;

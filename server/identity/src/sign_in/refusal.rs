@@ -1,4 +1,4 @@
-//! Why somebody is not signed in: told to them, and to the audit log.
+//! Rejected sign-ins: the reasons, for the visitor and for the audit log.
 
 use axum::{http::HeaderMap, response::Response};
 use base::{Base, Error, Result, events};
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::request;
 
-/// Why somebody is not let in. The word is told to the page, which has the sentence for people.
+/// The reason of a rejection. Its code is passed to the page, which has the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     State,
@@ -57,7 +57,7 @@ impl Refusal {
 }
 
 pub(super) enum Stop {
-    /// With whoever it claims to be, once that is known.
+    /// With the claimed account, once that is known.
     Refused(Refusal, Option<String>),
     Failed(Error),
 }
@@ -68,7 +68,7 @@ impl<E: Into<Error>> From<E> for Stop {
     }
 }
 
-/// Says why not: to the visitor, on the page for signing in or the one of `account`, and in the audit log.
+/// Reports the reason: to the visitor, on the sign-in page or that of `account`, and in the audit log.
 pub(super) async fn refuse(
     base: &Base,
     headers: &HeaderMap,

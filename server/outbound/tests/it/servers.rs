@@ -72,7 +72,7 @@ pub fn redirect(to: &str) -> String {
 
 /// A client that may connect to 127.0.0.1, and nothing else on this machine.
 pub fn client() -> Client {
-    Client::new(Rules { networks: vec!["127.0.0.1".parse().unwrap()], doors: Vec::new() }).unwrap()
+    Client::new(Rules { networks: vec!["127.0.0.1".parse().unwrap()], allowed_ports: Vec::new() }).unwrap()
 }
 
 /// A client for which every name resolves to `ip`.

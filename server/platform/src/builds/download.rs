@@ -1,7 +1,7 @@
-//! Fetches a source from elsewhere, in a worker that has the network and one open file.
+//! Downloads a source, in a worker with network access and one open file.
 //!
-//! Whom it may ask is told with the order, and checked by `outbound` in the worker: there names are looked up, TLS is
-//! spoken and answers are read. The file is opened here, so that the worker sees no directory of the platform's.
+//! The order contains the allowed addresses, which `outbound` checks in the worker: names are resolved, TLS is handled
+//! and responses are parsed there. The file is opened here, so that the worker sees none of the platform's directories.
 
 use std::{
     fs::File,
@@ -46,7 +46,7 @@ pub(crate) struct Download {
 
 impl Errand for Download {
     const NAME: &'static str = "source_download";
-    /// How many bytes there were, or why there are none: half a sentence.
+    /// The number of bytes, or why it failed: half a sentence.
     type Answer = Result<u64, String>;
 
     fn run(self, given: Given) -> Self::Answer {
@@ -63,7 +63,7 @@ impl Errand for Download {
     }
 }
 
-/// What the host's network keeps from downloads, whatever code runs in them: all that `outbound` refuses.
+/// The addresses that the host's firewall closes to downloads, whatever code runs in them: all that `outbound` rejects.
 pub(crate) fn caller(config: &Config) -> dyno::Caller {
     let networks = config.outbound_networks.iter();
     let open = networks.flat_map(|network| [Some(*network), network.behind_nat64()]).flatten().map(String::from);
@@ -74,7 +74,7 @@ pub(crate) fn caller(config: &Config) -> dyno::Caller {
 ///
 /// Fails the build when there is no answer, or when the worker dies over it. Interrupted, it ends the worker.
 pub(super) async fn download(platform: &Platform, url: &str, file: &Path) -> Result<(), builder::Error> {
-    let file = File::create(file).context("make the file of a source")?;
+    let file = File::create(file).context("create the file of a source")?;
     let errand = Download { url: url.to_owned(), rules: platform.outbound().rules().clone() };
     let order = Order {
         // Filled in by `Workers::send`.

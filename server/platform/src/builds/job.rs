@@ -1,4 +1,4 @@
-//! Runs a build: waits its turn, builds, keeps the slug, releases it, moves the pushed branch.
+//! Runs a build: builds, stores the slug, releases it, and moves the pushed branch.
 
 use std::path::Path;
 
@@ -19,10 +19,10 @@ use uuid::Uuid;
 use super::{output::print, run::Run, source};
 use crate::{Platform, addresses, config_values, git, releases, slugs};
 
-/// What is kept of what a build prints, in bytes.
+/// Size limit of a build's stored output, in bytes.
 const MOST_OUTPUT: usize = 64 << 20;
 
-/// What of a slug is remembered between two steps.
+/// The properties of a slug that are recorded between two steps.
 #[derive(Serialize, Deserialize)]
 enum Built {
     Slug(Uuid),
@@ -68,7 +68,7 @@ impl Job for Run {
             && let Err(why) = releases::admit(platform.db(), build.app_id).await
         {
             return match why {
-                Error::Told(why) => self.end(platform, &build, why.message.trim_end_matches('.')).await,
+                Error::Public(why) => self.end(platform, &build, why.message.trim_end_matches('.')).await,
                 Error::Internal(err) => Err(Failure::Retry(err)),
             };
         }
@@ -318,7 +318,7 @@ impl Run {
     }
 }
 
-/// What a build prints, without the passwords of the addresses that it uses.
+/// The output of a build, without the passwords in the URLs that it uses.
 fn without_secrets(build: &Row, text: &str) -> String {
     builder::without_secrets(text, build.buildpacks.iter().chain(&build.source_url).map(String::as_str))
 }

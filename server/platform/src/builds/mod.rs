@@ -50,7 +50,7 @@ pub(crate) async fn create(platform: &Platform, tx: &mut sqlx::PgConnection, new
     Ok(())
 }
 
-/// How things are built here.
+/// The settings of builds.
 fn config(platform: &Platform) -> builder::Config {
     let mut config = builder::Config::new(&platform.config().data);
     config.limits.disk = platform.config().build_disk;
@@ -106,7 +106,7 @@ pub(crate) fn shown(row: &Row, actor: &Actor, app: &App) -> api::builds::Build {
     }
 }
 
-/// Where the source is, for whoever may deploy.
+/// The URL of the source, for those who can deploy.
 fn source_url(row: &Row, actor: &Actor, app: &App) -> Option<String> {
     let given = match app.may(Can::Deploy) {
         true => addresses::source(actor.base.secrets(), row),

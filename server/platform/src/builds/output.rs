@@ -1,4 +1,4 @@
-//! What a build prints.
+//! The output of builds.
 
 use anyhow::Context as _;
 use tokio::io::AsyncWriteExt as _;
@@ -10,7 +10,7 @@ use crate::{Platform, outputs};
 pub(super) async fn print(platform: &Platform, app: Uuid, build: Uuid, line: &str) -> anyhow::Result<()> {
     let file = outputs::build_file(platform, app, build);
     let folder = file.parent().context("the output has a folder")?;
-    tokio::fs::create_dir_all(folder).await.context("make the folder of outputs")?;
+    tokio::fs::create_dir_all(folder).await.context("create the folder of outputs")?;
     let mut out =
         tokio::fs::OpenOptions::new().create(true).append(true).open(&file).await.context("open the output")?;
     out.write_all(format!("{line}\n").as_bytes()).await.context("write the output")?;

@@ -1,4 +1,4 @@
-//! The queue of builds: as many run at once as the machine is to bear, and payers take turns.
+//! The queue of builds: a limited number runs at once, and payers take turns.
 
 use std::collections::HashMap;
 
@@ -26,12 +26,12 @@ pub(super) async fn start(platform: &Platform, tx: &mut sqlx::PgConnection) -> s
 /// Starts the builds whose turn it is, ends those that were cancelled, and tells the others how many go first.
 pub(crate) struct Queue {
     platform: Platform,
-    /// What was told last.
+    /// The last message.
     told: HashMap<Uuid, i64>,
 }
 
 impl Queue {
-    /// A queue that has told nobody anything.
+    /// A queue without messages yet.
     pub fn new(platform: Platform) -> Self {
         Self { platform, told: HashMap::new() }
     }

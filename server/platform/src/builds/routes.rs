@@ -1,4 +1,4 @@
-//! What can be asked about builds.
+//! The routes of builds.
 
 use anyhow::Context as _;
 use axum::{

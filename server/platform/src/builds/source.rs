@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use digest_io::IoWrapper;
 use sha2::{Digest as _, Sha256};
 use store::builds::Row;
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 use super::download::download;
 use crate::{Platform, git, sources};
 
-/// What the folders of sources are called; files beside them, on the way, have an extension.
+/// The name prefix of source folders; temporary files next to them have an extension.
 const NAME: &str = "source-";
 
 /// Where the source of a build is.
@@ -99,9 +100,9 @@ fn failed(why: String) -> builder::Error {
 }
 
 fn checksum(file: &Path) -> anyhow::Result<String> {
-    let mut hash = Sha256::new();
+    let mut hash = IoWrapper(Sha256::new());
     std::io::copy(&mut std::fs::File::open(file)?, &mut hash)?;
-    Ok(hex::encode(hash.finalize()))
+    Ok(hex::encode(hash.0.finalize()))
 }
 
 /// Removes the folder of a source.

@@ -1,6 +1,6 @@
-//! Dynos: what runs, and the supervisor that keeps it equal to what is wanted.
+//! Dynos: the running processes, and their reconciliation with the formation.
 //!
-//! [`plan`] decides, without clock or disk; [`Reconcile`] looks and acts.
+//! [`plan`] decides, without clock or disk; [`Reconcile`] observes and acts.
 
 mod observe;
 mod plan;
@@ -34,14 +34,14 @@ pub(crate) struct Wanted<'a> {
     pub disk: dyno::disks::Size,
     /// Gets a port.
     pub web: bool,
-    /// How long it may run.
+    /// Its time limit.
     pub time: Option<std::time::Duration>,
 }
 
 /// Every dyno has a loopback of its own, so that all can have the same port.
 const PORT: u16 = 5000;
 
-/// What the driver is told.
+/// The specification for the driver.
 pub(crate) fn spec(wanted: Wanted<'_>) -> dyno::Spec {
     let quota = wanted.size.memory_mb << 20;
     dyno::Spec {

@@ -1,4 +1,4 @@
-//! Looks at the dynos that run and notes what became of them: up, crashed, gone.
+//! Observes running dynos and records their states: up, crashed, removed.
 
 use std::net::SocketAddr;
 
@@ -58,7 +58,7 @@ async fn look(platform: &Platform, row: Row) -> anyhow::Result<Option<Row>> {
     }
 }
 
-/// A dyno that was told to stop has ended: its row goes, and its files once its output was read.
+/// A stopped dyno has exited: its row is deleted, and its files once its output was read.
 async fn gone(platform: &Platform, row: &Row, exit: &Exit) -> anyhow::Result<()> {
     ingest::finish(platform, row.app_id, row.run_id).await?;
     if row.state != "crashed" {

@@ -36,7 +36,7 @@ pub(super) struct Type {
     pub size: String,
 }
 
-/// What an app should run.
+/// The desired dynos of an app.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct App {
     pub id: Uuid,

@@ -1,4 +1,4 @@
-//! Makes the dynos that run the dynos that are wanted, and tells the router.
+//! Reconciles the running dynos with the desired ones, and updates the router.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -36,7 +36,7 @@ pub struct Reconcile {
     told: Option<Routes>,
 }
 
-/// What was killed is gone after this long.
+/// Time limit for the end of a killed dyno.
 const KILLED: Duration = Duration::from_secs(5);
 
 /// All that one run looks at.
@@ -110,7 +110,7 @@ impl Reconcile {
         let version = self.told.as_ref().map_or(0, |t| t.version);
         let mut table = routing::table(self.platform.config(), version, &entries);
         // Asked each time: a router that was started again has an old copy.
-        let has = self.platform.router().version().await.context("ask the router for its version")?;
+        let has = self.platform.router().version().await.context("get the version of the routing table")?;
         if self.told.as_ref() == Some(&table) && has == version {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! What can be asked about dynos.
+//! The routes of dynos.
 
 use axum::{
     Json,

@@ -1,4 +1,4 @@
-//! The routing table: which dynos take the requests of which app.
+//! The routing table: the dynos that take the requests of each app.
 
 use router::{AppRoute, AppState, Backend, Routes};
 use store::{apps, dynos::Row};

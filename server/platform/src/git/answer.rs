@@ -1,4 +1,4 @@
-//! git's output on its way to the client; a push is told at its end why it did not succeed.
+//! Forwards git's output to the client; a failed push gets the reason at its end.
 
 use std::{io, sync::Arc, sync::Mutex};
 
@@ -11,19 +11,19 @@ use worker::Worker;
 
 use super::{body::Refusal, handle::Writing};
 
-/// What the reader of the request's body leaves.
+/// The result of reading the request's body.
 #[derive(Default)]
 pub(super) struct Heard {
     /// Why it stopped.
     pub why: Option<String>,
-    /// What a push wants to change.
+    /// The refs of the push.
     pub refs: Vec<Vec<u8>>,
 }
 
 /// Where it leaves that.
 pub(super) type Told = Arc<Mutex<Heard>>;
 
-/// What one line of git's protocol holds on a band.
+/// The payload of a sideband line in git's protocol.
 const MOST_OF_LINE: usize = 65_515;
 
 /// The end of the answer to a push.
@@ -37,11 +37,11 @@ pub(super) struct Served {
     /// Of a push.
     pub writing: Option<Writing>,
     pub seat: Seat,
-    /// What let the client in has ended.
+    /// The client's access was lost.
     pub is_over: bool,
 }
 
-/// How far an answer is.
+/// The state of a response.
 enum State {
     Reading(Box<Served>, BytesMut),
     Over,
@@ -57,7 +57,7 @@ pub(super) struct Seat {
 const OVER: &str = "Your token has expired, or you no longer have access to deploy this app.";
 
 impl Served {
-    /// What git says, after `head`, as a body.
+    /// The output of git, after `head`, as a body.
     pub fn body(self, head: Vec<u8>) -> Body {
         let held = BytesMut::new();
         let head = stream::iter((!head.is_empty()).then(|| Ok::<_, io::Error>(Bytes::from(head))));
@@ -127,12 +127,13 @@ impl Served {
     }
 }
 
-/// The answer to a push that git is not told of.
+/// The response to a push that does not reach git.
 pub(super) fn push_refused(refusal: &Refusal) -> Body {
     Body::from(self::refusal(b"", refusal))
 }
 
-/// The answer to a clone that git is not told of. In the words of its protocol: of other answers it shows no text.
+/// The response to a clone that does not reach git. In its protocol, since git does not show the text of other
+/// responses.
 pub(super) fn clone_refused(why: &str) -> Body {
     let mut out = BytesMut::new();
     line(&mut out, None, format!("ERR {why}").as_bytes());

@@ -1,4 +1,4 @@
-//! A request's body on its way into git: unpacked, bounded, and never silent for long.
+//! A request's body, forwarded to git: decompressed, bounded, and with an idle timeout.
 
 use std::{
     io,
@@ -20,16 +20,16 @@ use tokio_util::io::StreamReader;
 
 use super::{commands::Commands, limits, room::Room};
 
-/// Why a body was not passed on to its end, for whoever sent it, if they still listen.
+/// Why a body was not forwarded completely, for its sender.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     /// Sentences.
     pub why: String,
-    /// What a push wanted to change, as far as it was read.
+    /// The refs of the push, as far as they were read.
     pub refs: Vec<Vec<u8>>,
 }
 
-/// What a body may be.
+/// The limits of a body.
 pub(super) struct Bounds {
     /// Bytes, after unpacking.
     pub bytes: u64,
@@ -44,7 +44,7 @@ pub(super) struct Bounds {
 /// A body on its way.
 pub(super) struct Incoming {
     content: Pin<Box<dyn AsyncRead + Send>>,
-    /// What was read and not passed on.
+    /// Bytes that were read and not forwarded.
     begun: Vec<u8>,
     /// Whether that is all of it.
     is_whole: bool,
@@ -110,7 +110,7 @@ impl Incoming {
         Refusal { why, refs: self.commands.names() }
     }
 
-    /// What a push wants to change, as far as it was read.
+    /// The refs of the push, as far as they were read.
     pub fn refs(&self) -> Vec<Vec<u8>> {
         self.commands.names()
     }
@@ -167,7 +167,7 @@ impl Incoming {
 const SILENT: &str = "No data received for a minute. Try again.";
 const CUT: &str = "The upload was interrupted. Try again.";
 
-/// What whoever pushes more than git is to take is told.
+/// The message for a push that exceeds the limit.
 fn too_many_refs() -> String {
     format!("A push can change at most {} branches and tags. Split it into several pushes.", limits::MOST_REFS)
 }

@@ -1,9 +1,10 @@
-//! The commands of a push as they pass: how many there are, and which refs they are about.
+//! Parses the commands of a push while they are forwarded: their number, and their refs.
 //!
-//! They are lines of git's protocol, which say how long they are, up to the first break.
+//! They are pkt-lines of git's protocol, which begin with their length, up to the first flush. Own code: crates with
+//! this format bring a whole implementation of git.
 
-/// Refs that are rejected one by one; of more, the client is told once, or its user would look for the reason
-/// above a list of all of them.
+/// Refs that are rejected one by one; with more, the client gets a single message, since its user would look for the
+/// reason above a list of all of them.
 const MOST_LISTED: usize = 20;
 /// The beginning of a line, in which the name of a ref is: two ids and the name.
 const MOST_BYTES: usize = 4 << 10;
@@ -37,7 +38,7 @@ impl Commands {
         self.lines > self.most
     }
 
-    /// Whether the client could be told of each one.
+    /// Whether the client can get a reason for each ref.
     pub fn are_worth_reading(&self) -> bool {
         self.lines <= MOST_LISTED
     }

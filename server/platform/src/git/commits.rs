@@ -1,4 +1,4 @@
-//! Commits as they are shown: what strangers wrote, as one line of bounded length.
+//! Commits for display: untrusted text, as one line of bounded length.
 
 use anyhow::{Context as _, anyhow};
 use api::harmless;
@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::{inside, is_id, paths, plumbing};
 use crate::Platform;
 
-/// Characters of a subject that are kept.
+/// Maximum length of a subject, in characters.
 pub(super) const SUBJECT: usize = 200;
-/// Characters of an author's name that are kept.
+/// Maximum length of an author's name, in characters.
 const AUTHOR: usize = 100;
 
 /// The commits that are in `to` and not in `from`, newest first, at most `most`. `payer` waits for a place, unless

@@ -1,4 +1,4 @@
-//! A commit of files that nobody pushed: the first one of an app, from a sample.
+//! A commit without a push: the first one of an app, from a sample.
 
 use anyhow::{Context as _, bail};
 use base::{Error, Result};
@@ -32,7 +32,7 @@ pub(crate) async fn deploy_files(
     push::create(platform, app, &actor.asker(), &push, message).await
 }
 
-/// The words of `git fast-import` for one commit without a parent.
+/// The input of `git fast-import` for one commit without a parent.
 fn stream(email: &str, message: &str, files: &[(&str, &str)], now: DateTime<Utc>) -> String {
     let mut out = format!(
         "commit refs/wharf/sample\ncommitter {email} <{email}> {} +0000\ndata {}\n{message}\n",

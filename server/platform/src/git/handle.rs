@@ -1,4 +1,4 @@
-//! Who is at work in which repository.
+//! The git state of the platform: writers per repository, limits, caches.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use worker::Workers;
 
 use super::{histories::Histories, limits, rooms::Rooms};
 
-/// Who is at work in which repository, and what starts them.
+/// The writers per repository, and the workers that run git.
 pub(crate) struct Repositories {
     workers: Workers,
     uses: Mutex<HashMap<Uuid, Arc<Use>>>,
@@ -29,10 +29,10 @@ pub(crate) struct Repositories {
 /// The use of one repository.
 #[derive(Default)]
 pub(super) struct Use {
-    /// Held while it is swept and somebody waits to write.
+    /// Held while it is swept and a writer waits.
     pub gate: tokio::sync::Mutex<()>,
     pub writers: AtomicUsize,
-    /// Whether nothing was left in it by somebody who was killed.
+    /// Whether it is free of leftovers of a killed git.
     pub is_clean: AtomicBool,
 }
 
@@ -50,7 +50,7 @@ impl Repositories {
         })
     }
 
-    /// What pushes under way may bring.
+    /// The disk space reserved by pushes in progress.
     pub(super) fn rooms(&self) -> &Rooms {
         &self.rooms
     }

@@ -1,4 +1,4 @@
-//! Histories that were read before.
+//! A cache of commit histories.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,10 +1,11 @@
-//! The hooks that git runs on a push: processes inside the worker, one of which asks the server.
+//! The hooks that git runs on a push, inside the worker.
 //!
-//! `proc-receive` speaks git's protocol of that name (see git's `githooks` document) on its
-//! standard input and output, asks the server over a descriptor that the worker was handed and that
-//! belongs to this push alone, and passes on what the server says to its standard error, which the
-//! client shows after `remote:`. What a hook decides is a courtesy to the client: the server
-//! believes nothing of it.
+//! `proc-receive` implements git's protocol of that name (see git's `githooks` document) on its standard input and
+//! output, asks the server over a descriptor of this push alone, with one line of JSON, and forwards the server's
+//! output to its standard error, which the client shows after `remote:`. What a hook decides is a courtesy to the
+//! client: the server trusts nothing of it.
+//!
+//! The pkt-lines of that protocol are own code: crates with this format bring a whole implementation of git.
 
 use std::{
     ffi::OsString,
@@ -19,7 +20,7 @@ use super::{DEPLOYED, commits::line};
 /// Where the line to the server is, and our own executable.
 pub(super) const LINE: i32 = 3;
 pub(super) const EXECUTABLE: i32 = 4;
-/// Branches that are named, each, when they are kept or refused; of more, the number.
+/// Branches that are listed; of more, the number.
 const NAMED: usize = 10;
 
 /// A branch that is pushed.
@@ -50,7 +51,7 @@ pub fn main(args: &[OsString]) -> i32 {
     }
 }
 
-/// Other branches are kept, and say so.
+/// Reports that other branches were stored, and not deployed.
 fn post_receive() -> io::Result<()> {
     let mut kept = Vec::new();
     for line in io::stdin().lock().lines() {
@@ -70,7 +71,7 @@ fn post_receive() -> io::Result<()> {
     Ok(())
 }
 
-/// What people call a branch.
+/// The short name of a branch.
 fn short(name: &str) -> String {
     line(name.trim_start_matches("refs/heads/"), 200)
 }
@@ -106,7 +107,7 @@ fn proc_receive(input: &mut impl Read, output: &mut impl Write) -> io::Result<()
     flush(output)
 }
 
-/// Asks the server to deploy, and passes its output on.
+/// Asks the server to deploy, and forwards its output.
 fn ask(name: &str, old: &str, new: &str) -> Result<(), String> {
     let away = |err: io::Error| format!("the platform is restarting ({err}); push again");
     let push = Push { name: name.into(), old: old.into(), new: new.into() };

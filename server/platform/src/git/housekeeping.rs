@@ -1,4 +1,4 @@
-//! Housekeeping: repositories are swept and packed now and then.
+//! Housekeeping: sweeps and packs repositories regularly.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::Platform;
 
 /// A repository with as many packs is packed anew.
 const MANY_PACKS: usize = 40;
-/// How long that may take.
+/// Time limit for one repository.
 const PACKING: Duration = Duration::from_secs(1800);
 
 /// Packs a repository that has come to consist of many packs. Only one at a time is packed.

@@ -1,4 +1,4 @@
-//! Smart HTTP: what `git clone`, `fetch` and `push` speak. See git's `http-protocol` document.
+//! Smart HTTP, the protocol of `git clone`, `fetch` and `push`. See git's `http-protocol` document.
 
 use std::{fs::File, os::unix::net::UnixStream};
 
@@ -36,7 +36,7 @@ pub struct Service {
 const PUSHED: &str = "application/x-git-receive-pack-result";
 const CLONED: &str = "application/x-git-upload-pack-result";
 
-/// Who asks, and for which app.
+/// The caller and the app.
 struct Guest {
     actor: Actor,
     app: App,
@@ -56,14 +56,14 @@ fn plain(status: StatusCode, text: String) -> Response {
     (status, [(header::CONTENT_TYPE, "text/plain")], text + "\n").into_response()
 }
 
-/// Lets somebody in. git asks for a password only when it is told to by a 401.
+/// Authenticates the client. git sends a password only after a 401.
 async fn ask(platform: &Platform, parts: &mut Parts, repository: &str) -> std::result::Result<Guest, Response> {
     let Some(name) = repository.strip_suffix(".git") else {
         return Err(Error::not_found("route", "The requested page was not found.").into_response());
     };
     let actor = match Actor::from_request_parts(parts, platform).await {
         Ok(actor) => actor,
-        Err(Error::Told(err)) if err.status == 401 => {
+        Err(Error::Public(err)) if err.status == 401 => {
             let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"Wharf\", charset=\"UTF-8\"")];
             let text =
                 "Invalid credentials provided. Use your API token as the password; `wharf login` configures git.\n";
@@ -74,7 +74,7 @@ async fn ask(platform: &Platform, parts: &mut Parts, repository: &str) -> std::r
     // A clone is the code, so that it takes the same right as a push.
     let app = match actor.app(name, Can::Deploy).await {
         Ok(app) => app,
-        Err(Error::Told(err)) if err.status == 404 => {
+        Err(Error::Public(err)) if err.status == 404 => {
             return Err(plain(StatusCode::NOT_FOUND, format!("No such app as {name}.")));
         }
         Err(err) => return Err(told(err)),
@@ -82,10 +82,10 @@ async fn ask(platform: &Platform, parts: &mut Parts, repository: &str) -> std::r
     Ok(Guest { actor, app })
 }
 
-/// What git shows to people, if it is for them.
+/// The message for people, if there is one.
 fn words(err: Error) -> std::result::Result<api::Error, Response> {
     match err {
-        Error::Told(err) if [403, 413, 422, 429, 503].contains(&err.status) => Ok(err),
+        Error::Public(err) if [403, 413, 422, 429, 503].contains(&err.status) => Ok(err),
         err => Err(err.into_response()),
     }
 }
@@ -233,9 +233,9 @@ pub async fn receive_pack(
 
 /// Our end of the line to the hook, what the worker is handed, and the end of git's input.
 fn push_lines() -> anyhow::Result<(tokio::net::UnixStream, Lines, tokio::net::unix::pipe::Sender)> {
-    let (ours, theirs) = UnixStream::pair().context("make a socket for the hook")?;
-    ours.set_nonblocking(true).context("make a socket for the hook")?;
-    let ours = tokio::net::UnixStream::from_std(ours).context("make a socket for the hook")?;
+    let (ours, theirs) = UnixStream::pair().context("create a socket for the hook")?;
+    ours.set_nonblocking(true).context("create a socket for the hook")?;
+    let ours = tokio::net::UnixStream::from_std(ours).context("create a socket for the hook")?;
     // By way of the process: the file may have been replaced by an upgrade since.
     let exe = File::open("/proc/self/exe").context("open our own executable")?;
     let (stdin, input) = worker::to_worker()?;

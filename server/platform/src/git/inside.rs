@@ -1,5 +1,5 @@
-//! Questions to a repository, answered inside a worker: several commands of git at the price of
-//! one process, and what a stranger wrote is read where it can do no harm.
+//! Queries of a repository, run inside a worker: several git commands for the price of one process, where untrusted
+//! data can do no harm.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
@@ -74,7 +74,7 @@ impl Errand for Move {
     }
 }
 
-/// What is it that was pushed to this branch?
+/// Inspects what was pushed to this branch.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Inspect {
     pub name: String,

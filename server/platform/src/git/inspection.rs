@@ -1,5 +1,5 @@
-//! What was pushed to a branch that is deployed: whether it is a commit, and of a size that can be
-//! checked out. Looked at before there is a build.
+//! Checks what was pushed to a deployed branch: whether it is a commit, and of a size that can be checked out. This
+//! happens before there is a build.
 
 use base::Result;
 use uuid::Uuid;

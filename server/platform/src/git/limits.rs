@@ -1,11 +1,11 @@
-//! What git may use up.
+//! The limits of git.
 
 use std::time::Duration;
 
-/// What git may use up, for one app, as the operator says.
+/// The limits of git per app, set by the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GitLimits {
-    /// What one push may bring, in bytes.
+    /// Size of a push, in bytes.
     pub push_bytes: u64,
     /// The files of a commit that is deployed, all together, in bytes.
     pub checkout_bytes: u64,
@@ -13,7 +13,7 @@ pub struct GitLimits {
     pub repository_bytes: u64,
     /// Memory of one clone or push.
     pub memory_bytes: u64,
-    /// How long one clone, or the way of a push to the server, may take.
+    /// Time limit of a clone, or of the upload of a push.
     pub time: Duration,
 }
 
@@ -33,11 +33,11 @@ impl Default for GitLimits {
 pub(super) const MOST_FILES: u64 = 250_000;
 /// Refs that one push may change.
 pub(super) const MOST_REFS: usize = 1_000;
-/// What a client may say to get a clone: what it wants and what it has.
+/// Size limit of a clone's request: the wanted and the existing commits.
 pub(super) const MOST_WANTS_BYTES: u64 = 16 << 20;
 /// A client that says nothing for so long is gone; and what comes before there is a place has so long in all.
 pub(super) const SILENCE: Duration = Duration::from_secs(60);
-/// What a clone or a push begins with, as far as it is read before there is a place for it.
+/// The part of a clone or push that is read before it gets a slot.
 pub(super) const BEGINNING: usize = 64 << 10;
 /// Less than so many bytes in [`SILENCE`], about a kilobyte in a second, are as good as nothing.
 pub(super) const PACE: usize = 64 << 10;

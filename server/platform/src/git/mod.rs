@@ -14,6 +14,7 @@ mod answer;
 mod body;
 mod commands;
 mod commits;
+mod faults;
 mod files;
 mod handle;
 mod histories;
@@ -73,7 +74,7 @@ pub(crate) async fn archive(platform: &Platform, app: Uuid, commit: &str, file: 
     let mut order = plumbing::order(platform, &repository, worker::Work::Program(program));
     // What is around the files in an archive is a part of them, at worst twice.
     order.limits.file_bytes = platform.config().git.checkout_bytes.saturating_mul(2).saturating_add(64 << 20);
-    let out = std::fs::File::create(file).context("make the archive")?;
+    let out = std::fs::File::create(file).context("create the archive")?;
     let lines = worker::Lines { stdout: Some(out.into()), ..worker::Lines::default() };
     let done =
         platform.git().workers().start(&order, lines)?.done().await.context("take the files out of the commit")?;
@@ -94,7 +95,7 @@ pub(crate) async fn move_ref(platform: &Platform, app: Uuid, name: &str, old: &s
     repositories::note_size(platform, app).await
 }
 
-/// What a client is told whose push comes after another one that it did not know of.
+/// The rejection of a push that is not a fast-forward.
 pub(crate) const STALE: &str = " !     Somebody else pushed to this branch at the same time. Fetch and push again.";
 
 /// Whether a branch is at the commit `id`; all zeros stand for a branch that is not there.
@@ -109,6 +110,6 @@ fn is_tip(tip: Option<&str>, id: &str) -> bool {
 /// Where a branch is; `name` is the whole of its name.
 async fn tip(platform: &Platform, app: Uuid, name: &str) -> anyhow::Result<Option<String>> {
     let repository = ensure(platform, app).await?;
-    let tip = plumbing::ask(platform, &repository, &Tip { name: name.into() }).await.context("look at the branch")?;
+    let tip = plumbing::ask(platform, &repository, &Tip { name: name.into() }).await.context("inspect the branch")?;
     Ok(tip.filter(|id| is_id(id)))
 }

@@ -1,4 +1,4 @@
-//! Where the repositories and their hooks are.
+//! The paths of repositories and their hooks.
 
 use std::path::{Path, PathBuf};
 

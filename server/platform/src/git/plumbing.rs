@@ -1,4 +1,4 @@
-//! How git is run: with our configuration alone, confined, on one repository.
+//! Runs git: with the platform's configuration alone, sandboxed, on one repository.
 
 use std::{path::Path, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::Platform;
 pub(super) const REPOSITORY: &str = "/repository";
 const HOOKS: &str = "/hooks";
 
-/// The environment of every git of ours.
+/// The environment of git.
 pub(super) const ENVIRONMENT: [(&str, &str); 7] = [
     ("GIT_DIR", REPOSITORY),
     ("GIT_CONFIG_NOSYSTEM", "1"),
@@ -22,7 +22,7 @@ pub(super) const ENVIRONMENT: [(&str, &str); 7] = [
     ("LC_ALL", "C.UTF-8"),
 ];
 
-/// What every git of ours is told. Memory is bounded by the worker; these keep what is usual below.
+/// The configuration of git. The worker limits its memory; these settings keep normal usage below that.
 const SETTINGS: [&str; 22] = [
     "core.hooksPath=/hooks",
     // git sends what is below these to the hook, too, which refuses it.
@@ -90,5 +90,5 @@ where
 {
     let order = order(platform, repository, Work::Program(git(&[])));
     let answer = platform.git().workers().send(errand, order, Lines::default()).await;
-    answer.context("ask git")?.map_err(|why| anyhow!("git: {why}"))
+    answer.context("run git")?.map_err(|why| anyhow!("git: {why}"))
 }

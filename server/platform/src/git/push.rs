@@ -1,4 +1,4 @@
-//! What a push does: a build, whose output the client sees, and then the first dyno's start.
+//! Deploys a push: a build, whose output is sent to the client, and then the start of the first dyno.
 
 use std::time::Duration;
 
@@ -6,7 +6,6 @@ use api::harmless;
 use axum::body::Bytes;
 use base::{
     Error, Result,
-    error::{is_contended, is_crowded, is_disk_full},
     events::{self, Asker},
     places::SharedPlace,
 };
@@ -20,6 +19,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
+use super::faults;
 use super::hook::{Push, VERDICT};
 use super::inspection::inspect;
 use super::room::Room;
@@ -29,10 +29,10 @@ use crate::{Platform, addresses, builds, log_lines, outputs};
 const BOOT: Duration = Duration::from_secs(65);
 /// A release phase may take an hour.
 const PHASE: Duration = Duration::from_secs(3700);
-/// A question has three words.
+/// Size limit of the hook's request.
 const MOST_QUESTION_BYTES: u64 = 4096;
 
-/// What a push holds that others wait for.
+/// The slots that a push holds.
 pub(super) struct Held {
     /// On disk, until all objects are there.
     pub room: Room,
@@ -40,9 +40,8 @@ pub(super) struct Held {
     pub place: SharedPlace,
 }
 
-/// Answers the hook of one push, who asks over `line` to have a branch deployed, with what the
-/// client shall see, and the verdict. The line is that push's alone, so that nobody can ask in the
-/// name of another.
+/// Serves the hook of one push, which requests a deployment over `line` and gets the output for the client, and the
+/// verdict. The socket belongs to this push alone, so that no other can act in its name.
 pub(super) async fn answer(platform: Platform, app: Uuid, asker: Asker, line: UnixStream, held: Held) {
     let Held { room, place } = held;
     let (hook, mut client) = line.into_split();
@@ -61,7 +60,7 @@ pub(super) async fn answer(platform: Platform, app: Uuid, asker: Asker, line: Un
         let verdict = match deploy(&platform, app, &asker, &push, &said, &place).await {
             Ok(Ok(())) => "ok".to_owned(),
             Ok(Err(why)) => why,
-            Err(err) => went_wrong(&said, &err).await,
+            Err(err) => failure(&said, &err).await,
         };
         said.verdict(&verdict).await;
     });
@@ -83,24 +82,13 @@ async fn pass_on(lines: &mut mpsc::Receiver<Bytes>, client: &mut OwnedWriteHalf)
     }
 }
 
-/// Logs what is our fault, and says what the client can know of it.
-async fn went_wrong(said: &Said, err: &Error) -> String {
-    match err {
-        Error::Told(told) => return told.message.clone(),
-        Error::Internal(cause) if is_disk_full(cause) => {
-            said.line(" !     The platform's disk is full. Contact its operator, and push again later.").await;
-        }
-        Error::Internal(cause) if is_contended(cause) => {
-            said.line(" !     Somebody else changed the app at the same time. Push again.").await;
-        }
-        Error::Internal(cause) if is_crowded(cause) => {
-            said.line(" !     The machine was short of memory, so that the check of the commit was ended. Push again.")
-                .await;
-        }
-        Error::Internal(_) => {
-            said.line(" !     Internal error. See the platform's log for details.").await;
-        }
-    }
+/// Logs an internal error, and returns the reason for the client.
+async fn failure(said: &Said, err: &Error) -> String {
+    let cause = match err {
+        Error::Public(err) => return err.message.clone(),
+        Error::Internal(cause) => cause,
+    };
+    said.line(&format!(" !     {}", faults::message(cause))).await;
     tracing::error!("could not finish a push: {err}");
     "platform error".to_owned()
 }
@@ -245,7 +233,7 @@ impl Drop for Guard {
     }
 }
 
-/// Passes the output of a build on; returns early when nobody reads it any more, which cancels.
+/// Forwards the output of a build; returns early when the client has disconnected, which cancels the build.
 async fn follow_build(platform: &Platform, app: &store::apps::Row, build: Uuid, said: &Said) -> Result<()> {
     let output = outputs::follow(platform.clone(), outputs::Output::of_build(app.id, build), 0);
     pin_mut!(output);
@@ -379,7 +367,7 @@ enum Start {
     Crashed(String),
 }
 
-/// How the first web dyno of a release gets on.
+/// The state of the first web dyno of a release.
 async fn first_dyno(platform: &Platform, app: Uuid, release: Uuid) -> Result<Start> {
     loop {
         let formation = store::formation::formation_list(platform.db(), app).await?;

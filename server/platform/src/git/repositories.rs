@@ -1,8 +1,8 @@
-//! The repositories on disk: where they are, whose they are, and who is at work in them.
+//! The repositories on disk, and their writers.
 //!
-//! They belong to git's user, and only root reaches the folder that they lie in: a worker is shown
-//! one of them. Whoever writes into one says so ([`Repositories::write`]), because what a killed git
-//! leaves behind can be told from what a living one needs only when none is at work.
+//! They belong to git's user, in a folder that only root can enter: a worker sees one of them. Writers register
+//! themselves ([`Repositories::write`]), because the leftovers of a killed git can only be distinguished from files in
+//! use when no git is running.
 
 use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown},
@@ -116,8 +116,8 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
     lchown(folder, Some(worker::GIT), Some(worker::GIT))
 }
 
-/// What a repository takes up on the disk, in bytes. A file takes some room by being there. What pushes are bringing is
-/// not in it yet: see `room`.
+/// The disk usage of a repository, in bytes, including a constant per file. Space reserved by pushes is not included:
+/// see `room`.
 pub(super) async fn size(repository: &Path) -> u64 {
     const ENTRY: u64 = 1024;
     let repository = repository.to_owned();
@@ -155,7 +155,7 @@ pub(super) fn all(data: &Path) -> Vec<Uuid> {
     entries.filter_map(|e| e.file_name().to_str()?.strip_suffix(".git")?.parse().ok()).collect()
 }
 
-/// Sweeps a repository; `alone` says that nobody is at work in it.
+/// Sweeps a repository; `alone` says that it is not in use.
 async fn sweep(platform: &Platform, app: Uuid, alone: bool) -> anyhow::Result<()> {
     let repository = ensure(platform, app).await?;
     plumbing::ask(platform, &repository, &Sweep { alone }).await.context("sweep the repository")

@@ -1,8 +1,8 @@
-//! Room: how many bytes a push may bring into a repository.
+//! Disk space of pushes.
 //!
-//! What pushes have brought is seen on the disk; what those under way bring is kept in mind here, for each repository
-//! and each owner, so that many at once bring no more than one after the other could. A push takes room in steps, a
-//! little ahead of its bytes: one that is slow, or never sends what it could, keeps none from others.
+//! The space used by completed pushes is measured on the disk; the space reserved by those in progress is recorded
+//! here, per repository and per owner, so that concurrent pushes cannot exceed a limit together. A push reserves space
+//! in steps, a little ahead of its bytes: a slow one does not block the others.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use store::quotas::Owner;
 use uuid::Uuid;
 
 use super::{
+    faults,
     limits::GitLimits,
     paths, repositories,
     rooms::{Rooms, Taken},
@@ -24,7 +25,7 @@ const PART: u64 = 8;
 /// Less than this is no step.
 const LEAST: u64 = 64 << 10;
 
-/// What a push that has `bytes` takes next, of `most`.
+/// The next reservation of a push with `bytes`, of at most `most`.
 fn next(bytes: u64, most: u64) -> u64 {
     let step = (most.saturating_sub(bytes) / PART).clamp(LEAST, STEP);
     bytes.saturating_add(step).min(most)
@@ -60,7 +61,7 @@ impl Room {
         Ok(Self(Arc::new(Inner { platform, rooms, push, by, app, limit })))
     }
 
-    /// What the push may bring at most.
+    /// The size limit of the push.
     pub fn limit(&self) -> u64 {
         self.0.limit
     }
@@ -74,13 +75,12 @@ impl Room {
             return Ok(());
         }
         self.take_more(bytes).await.map_err(|err| match err {
-            Error::Told(told) => told.message,
-            Error::Internal(cause) if is_disk_full(&cause) => {
-                "The disk of the platform is full. Tell whoever runs it, and push again later.".to_owned()
-            }
+            Error::Public(err) => err.message,
             Error::Internal(cause) => {
-                tracing::error!(app.id = %self.0.app, "could not find room for a push: {cause:#}");
-                "Something went wrong on our side. The log of the platform says more.".to_owned()
+                if !is_disk_full(&cause) {
+                    tracing::error!(app.id = %self.0.app, "could not find room for a push: {cause:#}");
+                }
+                faults::message(&cause).to_owned()
             }
         })
     }
@@ -129,7 +129,7 @@ fn crowded() -> Error {
     Error::forbidden("Other pushes in progress have taken the remaining space. Push again when they have finished.")
 }
 
-/// What a push may have in all.
+/// The total space for a push.
 async fn free(
     platform: &Platform,
     rooms: &Rooms,

@@ -1,11 +1,11 @@
-//! What pushes under way may bring.
+//! The disk space reserved by pushes in progress.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use store::quotas::Owner;
 use uuid::Uuid;
 
-/// What pushes under way may bring.
+/// The disk space reserved by pushes in progress.
 #[derive(Clone, Default)]
 pub(crate) struct Rooms(Arc<Mutex<Vec<Taken>>>);
 

@@ -1,4 +1,4 @@
-//! Sweeping: removes what a git that was killed has left in a repository.
+//! Sweeping: removes the temporary files of a killed git from a repository.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ const LOCK: Duration = Duration::from_secs(60);
 /// Removes what is left of a git that was killed.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Sweep {
-    /// Whether nobody is at work in the repository.
+    /// Whether the repository is not in use.
     pub alone: bool,
 }
 
@@ -67,7 +67,7 @@ impl Sweep {
         locks.filter(|path| self.alone || is_old(path)).try_for_each(fs::remove_file)
     }
 
-    /// Removes files that somebody was writing.
+    /// Removes unfinished files.
     fn sweep_unfinished(&self, folder: &Path) -> std::io::Result<()> {
         let begins = ["tmp_", ".tmp-", "shallow_", "gc.pid"];
         let is_left = |name: &str| begins.iter().any(|begin| name.starts_with(begin)) || name.ends_with(".keep");
@@ -80,7 +80,7 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// What is in a folder, which need not be there.
+/// The entries of a folder, which need not exist.
 pub(super) fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     match fs::read_dir(folder) {
         Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),

@@ -1,4 +1,4 @@
-//! The spools that are followed.
+//! The followed spools.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,4 @@
-//! The feeds that are followed.
+//! The active feeds.
 
 use std::{
     collections::HashMap,
@@ -11,14 +11,14 @@ use serde_json::Value;
 use tokio::{sync::watch, task::AbortHandle};
 use uuid::Uuid;
 
-/// What a feed shows.
+/// The subject of a feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Shown {
-    /// All apps that the asker may see.
+    /// All apps that are visible to the caller.
     Apps,
     /// One app.
     App(Uuid),
-    /// What the machinery does.
+    /// The state of jobs and reconcilers.
     Platform,
 }
 
@@ -41,7 +41,7 @@ impl Key {
     }
 }
 
-/// What a feed says.
+/// A message of a feed.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Said {
     /// Nothing yet.
@@ -55,7 +55,7 @@ pub(crate) enum Said {
 /// Each with what keeps it.
 pub(super) type Open = HashMap<Key, (watch::Sender<Said>, AbortHandle)>;
 
-/// The feeds that are followed, and places for whoever follows anything.
+/// The active feeds, and slots for their subscribers.
 pub(crate) struct Feeds {
     subscriptions: Places,
     pub(super) turns: Places,
@@ -77,7 +77,7 @@ impl Feeds {
         &self.subscriptions
     }
 
-    /// Takes a feed out that nobody follows: nobody comes to it any more then.
+    /// Removes a feed without subscribers, so that it gets no new ones.
     pub(super) fn is_left(&self, key: &Key, feed: &watch::Sender<Said>) -> bool {
         let mut open = self.open();
         let is_left = feed.receiver_count() == 0;

@@ -1,7 +1,7 @@
-//! Feeds: values that are found out again whenever something changes, once for all who are shown the same.
+//! Feeds: values that are recomputed on changes, once for all subscribers of the same value.
 //!
-//! However many sockets somebody opens, what they show costs once; how often, depends on how long it takes; and feeds
-//! of one payer are few at a time, so that those of others have their turns.
+//! The cost does not depend on the number of sockets; the frequency depends on how long the computation takes; and a
+//! payer has few feeds computed at once, so that others get their turns.
 
 use std::{
     sync::Arc,
@@ -22,14 +22,14 @@ use super::{
 };
 use crate::{Platform, platform_info, statuses};
 
-/// Who sees more apps than this sees them as they were when the page was drawn.
+/// A list with more apps than this is not updated live.
 const MOST_APPS: usize = 2000;
-/// What changes without anybody saying so (uptime, countdowns, traffic) is looked at this often.
+/// The polling interval for changes without a notification (uptime, countdowns, traffic).
 const AGAIN: Duration = Duration::from_secs(5);
 /// So many times as long as it took to find something out, it is left alone.
 const REST: u32 = 4;
 
-/// What `shown` says to `actor`, who may see it.
+/// The value of `shown` for `actor`, who has access to it.
 pub(super) fn follow(platform: &Platform, actor: &Actor, shown: Shown) -> watch::Receiver<Said> {
     let mut open = platform.feeds().open();
     let key = Key::of(actor, shown);
@@ -44,7 +44,7 @@ pub(super) fn follow(platform: &Platform, actor: &Actor, shown: Shown) -> watch:
     said
 }
 
-/// Keeps a feed until nobody follows it.
+/// Runs a feed until it has no subscribers.
 async fn run(platform: Platform, actor: Actor, key: Key, feed: watch::Sender<Said>) {
     let shown = key.shown;
     let mut changes = platform.changes();
@@ -99,7 +99,7 @@ async fn find_out(platform: &Platform, actor: &Actor, shown: Shown) -> (Said, Du
     let said = match found {
         Ok(Some(value)) => Said::Value(Arc::new(value)),
         Ok(None) => Said::End,
-        Err(Error::Told(error)) => Said::Failed(error),
+        Err(Error::Public(error)) => Said::Failed(error),
         Err(Error::Internal(err)) => {
             tracing::error!("could not follow a topic: {err:#}");
             Said::Failed(super::fault())
@@ -123,7 +123,7 @@ async fn value(platform: &Platform, actor: &Actor, shown: Shown) -> Result<Optio
     Ok(Some(value.map_err(anyhow::Error::new)?))
 }
 
-/// All apps that the asker may see, page by page; nothing when they are too many to be sent again and again.
+/// All apps that are visible to the caller, page by page; `None` if there are too many to be sent repeatedly.
 async fn summaries(platform: &Platform, actor: &Actor) -> Result<Option<Vec<api::statuses::AppSummary>>> {
     let mut all = Vec::new();
     let mut next = Some(Range::longest(&store::apps::LIST));

@@ -1,4 +1,4 @@
-//! What is different between two releases: commits, config vars, slug, and what users felt.
+//! The difference between two releases: commits, config vars, slug, and its impact on users.
 
 use std::collections::BTreeMap;
 
@@ -133,7 +133,7 @@ fn differing(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> 
     each.filter(|c| c.from != c.to).collect()
 }
 
-/// What was measured in the first hour of a release, or until the next one.
+/// The measurements of the first hour of a release, or until the next one.
 async fn impact(platform: &Platform, release: &Row) -> Result<Option<Impact>> {
     let next = store::releases::release_at(platform.db(), release.app_id, release.version + 1).await?;
     let until = next.map_or_else(Utc::now, |r| r.created_at).min(release.created_at + Duration::hours(1));

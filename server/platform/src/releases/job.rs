@@ -239,7 +239,7 @@ impl Copy {
     ) -> anyhow::Result<Self> {
         let file = outputs::release_file(platform, release.app_id, release.id);
         let folder = file.parent().ok_or_else(|| anyhow!("the output has a folder"))?;
-        tokio::fs::create_dir_all(folder).await.context("make the folder of outputs")?;
+        tokio::fs::create_dir_all(folder).await.context("create the folder of outputs")?;
         tokio::fs::write(&file, b"").await.context("begin the output")?;
         let dyno = logs::Dyno { app: release.app_id, id: release.id, name: name.into(), spool: spool.into() };
         let follower = logs::Follower::new(platform.history().clone(), dyno)?;

@@ -1,7 +1,7 @@
-//! Releases: one slug with one configuration, numbered and immutable.
+//! Releases: a slug with a configuration, numbered and immutable.
 //!
-//! A release whose slug has no release phase succeeds in the transaction that makes it; one that
-//! has is run by a job when it is its turn ([`queue`]), and fails without harm to the release before.
+//! A release without a release phase succeeds in the transaction that creates it; otherwise a job runs the phase when
+//! it is its turn ([`queue`]), and a failure does not affect the previous release.
 
 mod changes;
 mod job;
@@ -26,7 +26,7 @@ pub use self::{
 };
 use crate::{Platform, app_refs, config_values};
 
-/// What a new release is made of.
+/// The contents of a new release.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct New<'a> {
     /// Made up when absent; given by jobs, which may make the same release twice.

@@ -1,5 +1,5 @@
-//! The queue of release phases: a number of them run at once, fewer of one payer, and those of an app one after the
-//! other, as migrations must.
+//! The queue of release phases: a limited number runs at once, fewer per payer, and those of an app one after the
+//! other, since they run migrations.
 
 use async_trait::async_trait;
 use background::{Reconciler, Report};
@@ -27,7 +27,7 @@ pub(super) async fn start(tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>
     QUEUE.start(tx).await
 }
 
-/// Waits until nobody else gives places, as is to be done before a release is ended and its place given to another.
+/// Takes the lock for assigning slots, which is needed before a release is ended and its slot assigned to another.
 pub(super) async fn lock(tx: &mut sqlx::PgConnection) -> sqlx::Result<()> {
     QUEUE.rows.lock(tx).await
 }

@@ -1,4 +1,4 @@
-//! What can be asked about releases.
+//! The routes of releases.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The job that runs a release phase, as it is kept.
+//! The job that runs a release phase, as it is stored.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

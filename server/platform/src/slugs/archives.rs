@@ -1,7 +1,7 @@
-//! Archives and the slugs that name them.
+//! Archives and the slugs that refer to them.
 //!
-//! An archive is kept under its checksum, so that many slugs may name one. It is removed when none does; and as one
-//! may be about to, which finds it there and keeps no other, both happen under a lock of the checksum's.
+//! An archive is stored by its checksum, so that several slugs can refer to it. It is removed when none does. Since
+//! another slug may be about to refer to it, without storing it again, both take a lock on the checksum.
 
 use std::{path::Path, time::Duration};
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::Platform;
 
-/// What is younger than this may be on its way.
+/// Younger archives may be about to be referred to.
 const AGE: Duration = Duration::from_secs(3600);
 /// Archives that are asked about at once.
 const BATCH: usize = 1000;

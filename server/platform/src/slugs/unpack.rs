@@ -23,7 +23,7 @@ const MOST: usize = 6;
 const MOST_OF_ONE: usize = 2;
 /// Releases of an app whose slugs stay unpacked, to go back to at once.
 const KEPT: i64 = 3;
-/// How often it is looked for folders that nobody needs.
+/// How often unused folders are searched.
 const TIDY: Duration = Duration::from_secs(60);
 /// After this long, what was given up is tried again.
 const PAUSE: chrono::Duration = chrono::Duration::minutes(5);
@@ -123,7 +123,7 @@ impl Unpacked {
         tokio::task::spawn_blocking(look).await.context("look for unpacked slugs")
     }
 
-    /// Moves away what nobody needs, and removes it.
+    /// Moves unused folders away, and removes them.
     async fn tidy(&self, needed: &[Needed]) -> anyhow::Result<Vec<String>> {
         let kept: HashSet<PathBuf> =
             needed.iter().map(|n| self.platform.slug_files().folder(n.app_id, n.slug_id)).collect();
@@ -147,7 +147,7 @@ impl Unpacked {
     }
 }
 
-/// What to unpack now: few of each payer, and few in all.
+/// The slugs to unpack now: few per payer, and few in all.
 fn next<'a>(needed: &[Needed], missing: &'a [Needed]) -> Vec<&'a Needed> {
     let mut total = 0;
     let mut of_payer: HashMap<Uuid, usize> = HashMap::new();

@@ -18,29 +18,29 @@ use super::{SOCKET, Version};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Why the router did not do what it was asked.
+/// Why a request to the router failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No router listens. Try again when it has been restarted.
+    /// No router is listening. Retry after its restart.
     #[error("The router is not responding on {}. It is started by `wharfd up`; see its log.", socket.display())]
     Unreachable {
         socket: PathBuf,
         #[source]
         source: io::Error,
     },
-    /// It did not answer in time or broke off.
+    /// It did not respond in time, or not completely.
     #[error("The router on {} closed the connection during its response.", socket.display())]
     Interrupted {
         socket: PathBuf,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// It answered that it could not.
+    /// It responded with an error.
     #[error("The router rejected the request: {message}")]
     Refused { status: u16, message: String },
 }
 
-/// Speaks to the router of a run directory. Holds no connection, so it outlives restarts of both.
+/// A client of the router of a run directory. It has no lasting connection, so it survives restarts of both.
 #[derive(Clone, Debug)]
 pub struct Control {
     socket: PathBuf,
@@ -52,7 +52,7 @@ impl Control {
         Control { socket: run.join(SOCKET) }
     }
 
-    /// Replaces the routing table. When this returns, requests go by the new one and it is on disk.
+    /// Replaces the routing table. When this returns, the new one is in use and on disk.
     pub async fn put(&self, routes: &Routes) -> Result<(), Error> {
         let body = serde_json::to_vec(routes).map_err(|e| self.interrupted(e))?;
         self.send::<serde_json::Value>(Method::PUT, "/routes", body).await.map(drop)

@@ -1,4 +1,4 @@
-//! The control socket: the server's way to tell the router where requests go.
+//! The control socket, over which the server sends the routing table.
 
 mod client;
 
@@ -33,7 +33,7 @@ pub use client::{Control, Error};
 
 const SOCKET: &str = "router.sock";
 const ROUTES: &str = "routes.json";
-/// A table of some hundred thousand apps.
+/// Enough for a table of some hundred thousand apps.
 const ROUTES_BYTES: usize = 64 * 1024 * 1024;
 
 #[derive(Serialize, Deserialize)]
@@ -41,7 +41,7 @@ struct Version {
     version: u64,
 }
 
-/// Makes the control socket, for ourselves alone.
+/// Creates the control socket, for this user alone.
 pub(crate) fn bind(run: &Path) -> anyhow::Result<StdListener> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -62,7 +62,7 @@ pub(crate) fn bind(run: &Path) -> anyhow::Result<StdListener> {
     Ok(listener)
 }
 
-/// Answers on the control socket for ever.
+/// Serves the control socket forever.
 pub(crate) async fn serve(listener: UnixListener, shared: Arc<Shared>) {
     let control = Arc::new(Served { shared, writing: Mutex::new(()) });
     loop {
@@ -78,14 +78,13 @@ pub(crate) async fn serve(listener: UnixListener, shared: Arc<Shared>) {
     }
 }
 
-/// Takes the socket away, so that nobody asks a router that has ended. One that gave up its rights has
-/// to leave it there; who asks it then is refused by the kernel.
+/// Removes the socket of a router that has ended. A router that has dropped its permissions cannot do that; connecting
+/// to it then fails.
 pub(crate) fn remove(run: &Path) {
     let _ = fs::remove_file(run.join(SOCKET));
 }
 
-/// The table of the last run. A router without one knows the platform's hosts only, and so does one
-/// that cannot use what it finds.
+/// The table of the last run. Without a usable one, the router serves only the platform's hosts.
 pub(crate) fn load(data: &Path, workers: usize) -> Table {
     let path = table_dir(data).join(ROUTES);
     let routes = match read(&path) {
@@ -128,7 +127,7 @@ fn save(data: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 struct Served {
     shared: Arc<Shared>,
-    /// Held while a table is put into use and written, so that memory and disk agree.
+    /// Held while a table is activated and written, so that memory and disk agree.
     writing: Mutex<()>,
 }
 

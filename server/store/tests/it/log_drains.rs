@@ -30,10 +30,10 @@ async fn log_drains() {
     for (which, fingerprint) in
         [(first.id.to_string(), ""), ("https://x".into(), "print"), ("d.1".into(), "of the token")]
     {
-        let found = log_drain_info(&w.db, app_id, &which, fingerprint).await.unwrap();
+        let found = log_drain_info(&w.db, app_id, &which, &[fingerprint.to_owned()]).await.unwrap();
         assert_eq!(found.unwrap().sealed, sealed.sealed);
     }
     log_drain_delete(&w.db, first.id).await.unwrap();
     assert_eq!(log_drain_count(&w.db, app_id).await.unwrap(), 0);
-    assert!(log_drain_info(&w.db, app_id, &first.token, "of the token").await.unwrap().is_none());
+    assert!(log_drain_info(&w.db, app_id, &first.token, &["of the token".to_owned()]).await.unwrap().is_none());
 }

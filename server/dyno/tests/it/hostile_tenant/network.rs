@@ -212,7 +212,7 @@ async fn a_caller_reaches_nothing_inside_but_what_is_open() {
     let closed = texts(&["127.0.0.0/8", "10.0.0.0/8", "::-1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "8000::/1"]);
     let host = |open: &[&str]| Host {
         caller: Some(dyno::Caller { user, closed: closed.clone(), open: texts(open) }),
-        doors: vec![ports[3]],
+        allowed_ports: vec![ports[3]],
         ..Host::default()
     };
     let world = World::with(&host(&[]));

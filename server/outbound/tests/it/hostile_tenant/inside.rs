@@ -136,7 +136,7 @@ async fn no_proxy_of_the_environment_is_asked() {
 async fn the_machines_own_public_address_is_asked_at_its_doors_only() {
     // 198.18.0.0/15 and the like are rejected anyway: the case of a public address of this machine is
     // constructed from rules.
-    let own = Rules { networks: Vec::new(), doors: vec![443] };
+    let own = Rules { networks: Vec::new(), allowed_ports: vec![443] };
     let client = Client::new(own).unwrap();
     let err = client.check("http://127.0.0.1:443/").unwrap_err();
     assert!(matches!(err, Error::Refused { kind: Kind::Loopback, .. }), "{err}");

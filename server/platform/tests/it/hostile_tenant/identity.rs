@@ -436,10 +436,10 @@ async fn a_session_that_an_app_has_set_is_not_taken() {
         headers.insert("upgrade-insecure-requests", "1".parse().unwrap());
         headers
     };
-    let told = |cookie: &str, address: &str| match guard.of(&request(cookie, address), "/apps/dusk/logs", true) {
-        identity::Precaution::None => ("none", vec![]),
-        identity::Precaution::Tell(set) => ("tell", set),
-        identity::Precaution::AskAgain(set) => ("again", set),
+    let told = |cookie: &str, address: &str| match guard.check(&request(cookie, address), "/apps/dusk/logs", true) {
+        identity::CookieCheck::Passed => ("none", vec![]),
+        identity::CookieCheck::Ambiguous(set) => ("tell", set),
+        identity::CookieCheck::Unproven(set) => ("again", set),
     };
     let text = |set: &[http::HeaderValue]| set.iter().map(|v| v.to_str().unwrap().to_owned()).collect::<Vec<_>>();
     // Two: neither is taken, and all that the app can have set goes.

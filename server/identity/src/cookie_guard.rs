@@ -1,10 +1,10 @@
-//! Cookies that an app has set for the domain that it shares with the console.
+//! Detects session cookies that an app has set for the domain that it shares with the console (cookie tossing).
 //!
-//! With TLS their name prevents them: only the console's own host can set `__Host-wharf`. Without TLS an app can set a
-//! session of its owner's for the visitor. Two at once are told from one; and one alone has to prove itself: a browser
-//! that brings a session from an address for the first time is sent on once, with the removal of every cookie that is
-//! for the domain, and with a mark that the platform made for this session, this address and this browser. What is
-//! still there then was set by the console's own host.
+//! With TLS, the name prevents it: only the console's own host can set `__Host-wharf`. Without TLS, an app can give the
+//! visitor a session of its owner's. Two session cookies at once are rejected; a single one has to be proven: the first
+//! time that a browser sends a session from a network, it is redirected once. That response removes all cookies for the
+//! domain, and sets a mark that is valid for this session, network and browser. A session cookie that is still there
+//! then was set by the console's own host.
 
 use std::net::IpAddr;
 
@@ -29,13 +29,13 @@ pub fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
     cookies.filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).collect()
 }
 
-/// Whether more than one session came: which of them is ours cannot be told.
-pub fn is_planted(base: &Base, headers: &HeaderMap) -> bool {
+/// Whether the request has more than one session cookie; nothing tells which one is the visitor's own.
+pub fn is_ambiguous(base: &Base, headers: &HeaderMap) -> bool {
     values(headers, cookie_name(base)).len() > 1
 }
 
-/// What removes the cookies that others have set for the domain, and leaves those of the host alone: for the host
-/// and each domain that it is in, for each path that the request is below.
+/// `Set-Cookie` values that remove cookies for the host's domain and each parent domain, for each path above the
+/// request's. Cookies of the host itself stay.
 pub fn removals(base: &Base, headers: &HeaderMap, path: &str) -> Vec<HeaderValue> {
     let host = host(base, headers);
     let mut domains = vec![host.as_str()];
@@ -58,19 +58,19 @@ pub fn removals(base: &Base, headers: &HeaderMap, path: &str) -> Vec<HeaderValue
     all
 }
 
-/// The host that the browser asked.
+/// The requested host.
 fn host(base: &Base, headers: &HeaderMap) -> String {
     let base = request::origin(base, headers);
     base.split_once("://").map_or("", |(_, host)| host).split(':').next().unwrap_or_default().to_owned()
 }
 
-/// Whether hosts below this one can set cookies for it. Browsers let nobody set any for a name of one label or for an
-/// address, and take such a `Domain` to mean the host itself: removing those would remove our own. (RFC 6265, 5.3.)
+/// Whether other hosts can set cookies for this one. Browsers do not allow that for a single label or an IP address, and
+/// take such a `Domain` to mean the host itself: removing those would remove our own (RFC 6265, 5.3).
 fn is_shared(host: &str) -> bool {
     host.contains('.') && host.parse::<IpAddr>().is_err()
 }
 
-/// The network that an address is in: some people's requests come from several addresses of one.
+/// The network of an address, since one browser's requests can come from several addresses of it.
 pub(crate) fn network(address: Option<String>) -> String {
     match address.and_then(|address| address.parse::<IpAddr>().ok()) {
         Some(IpAddr::V4(v4)) => v4.octets()[..3].iter().map(|octet| format!("{octet}.")).collect(),
@@ -79,55 +79,54 @@ pub(crate) fn network(address: Option<String>) -> String {
     }
 }
 
-/// What a page has to be preceded by.
+/// The result of checking the cookies of a request, with the `Set-Cookie` values for its response.
 #[derive(Debug)]
-pub enum Precaution {
-    /// Nothing.
-    None,
-    /// Two sessions came: neither is taken. Tell the visitor, and set these.
-    Tell(Vec<HeaderValue>),
-    /// One came that has not proved to be ours: set these, and have the browser ask once more.
-    AskAgain(Vec<HeaderValue>),
+pub enum CookieCheck {
+    /// The page can be shown.
+    Passed,
+    /// There are two sessions, and neither is used: tell the visitor.
+    Ambiguous(Vec<HeaderValue>),
+    /// The session is not proven yet: redirect the browser to the same page.
+    Unproven(Vec<HeaderValue>),
 }
 
-/// Looks at the cookies of requests for pages.
+/// Checks the cookies of requests for pages.
 #[derive(Clone)]
 pub struct CookieGuard(Base);
 
 impl CookieGuard {
-    /// Of `platform`.
+    /// A guard with the settings and keys of `base`.
     pub fn new(base: &Base) -> Self {
         Self(base.clone())
     }
 
-    /// What the request with these headers for the page at `path` has to be preceded by. `navigates` says whether
-    /// asking again is possible.
-    pub fn of(&self, headers: &HeaderMap, path: &str, navigates: bool) -> Precaution {
+    /// Checks a request for the page at `path`. `navigates` says whether it can be redirected.
+    pub fn check(&self, headers: &HeaderMap, path: &str, navigates: bool) -> CookieCheck {
         let base = &self.0;
-        if is_planted(base, headers) {
-            return Precaution::Tell(removals(base, headers, path));
+        if is_ambiguous(base, headers) {
+            return CookieCheck::Ambiguous(removals(base, headers, path));
         }
-        // Programs do not come with what others have set, and browsers say that they are some.
+        // Only browsers have cookies that others set, and they identify themselves.
         let is_browser = headers.contains_key("upgrade-insecure-requests") || headers.contains_key("sec-fetch-mode");
-        let looks = navigates && is_browser && !base.settings().tls && is_shared(&host(base, headers));
-        let session = values(headers, PLAIN).pop().filter(|_| looks);
-        let Some(session) = session else { return Precaution::None };
+        let is_checked = navigates && is_browser && !base.settings().tls && is_shared(&host(base, headers));
+        let session = values(headers, PLAIN).pop().filter(|_| is_checked);
+        let Some(session) = session else { return CookieCheck::Passed };
         let mark = self.mark(headers, &session);
         let marks = values(headers, MARK);
         if marks.len() == 1 && secrets::same(marks[0].as_bytes(), mark.as_bytes()) {
-            return Precaution::None;
+            return CookieCheck::Passed;
         }
         let mut all = removals(base, headers, path);
         let own = format!("{MARK}={mark}; Path=/; HttpOnly; SameSite=Lax; Max-Age=7776000");
         all.extend(HeaderValue::from_str(&own));
-        Precaution::AskAgain(all)
+        CookieCheck::Unproven(all)
     }
 
-    /// What nobody else can have for this session: an app's owner gets one for where they are themselves.
+    /// The proof that a browser has been redirected. An app's owner only gets one for their own network and browser.
     fn mark(&self, headers: &HeaderMap, session: &str) -> String {
         let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let said = serde_json::json!([session, network(request::address(headers)), agent]).to_string();
-        hex::encode(&self.0.secrets().mac("cookie of the host", said.as_bytes())[..16])
+        let content = serde_json::json!([session, network(request::address(headers)), agent]).to_string();
+        hex::encode(&self.0.secrets().mac("cookie of the host", content.as_bytes())[..16])
     }
 }
 

@@ -1,6 +1,8 @@
-//! Content types by the ending of a file's name.
+//! Content types by file extension.
+//!
+//! A table of our own: the crates' tables lack the charset, and have types that browsers do not accept any more.
 
-/// The content type; text types say that they are UTF-8.
+/// The content type; text types are declared as UTF-8.
 pub fn content_type(name: &str) -> &'static str {
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     match ending.to_ascii_lowercase().as_str() {

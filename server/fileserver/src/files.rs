@@ -1,4 +1,4 @@
-//! From a path to a file.
+//! From a path to a file, and its ETag.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -6,16 +6,15 @@ use std::hash::{DefaultHasher, Hasher};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::config::Config;
 
-/// Up to this size an ETag is made of the content, so that a deploy that does not change a file does
-/// not make browsers load it again.
+/// Up to this size, the ETag is a hash of the content, so that browsers do not reload what a deploy does not change.
 const HASHED_BYTES: u64 = 8 << 20;
-/// ETags that are kept.
-const KEPT: usize = 10_000;
-/// Files at the root of an app that are nobody's business.
+/// Cached ETags.
+const MOST_TAGS: usize = 10_000;
+/// Files at the root of an app that are not served.
 const PRIVATE: [&str; 3] = ["Procfile", "app.json", "static.json"];
 
 /// The files of one app.
@@ -24,14 +23,14 @@ pub struct Site {
     tags: Mutex<HashMap<PathBuf, (u64, u64, u64)>>,
 }
 
-/// A file that is there to be sent.
+/// An open file, to be sent.
 pub struct Found {
     pub file: File,
     pub length: u64,
-    /// Seconds since the epoch.
-    pub modified: u64,
+    /// To the second, as headers have it.
+    pub modified: SystemTime,
     pub tag: String,
-    /// The name that decides about the content type.
+    /// The name that determines the content type.
     pub name: String,
     pub gzip: bool,
     /// A compressed form exists, so caches must look at Accept-Encoding.
@@ -87,19 +86,19 @@ impl Site {
         Place::Nothing
     }
 
-    /// The file of static.json's `routes` for a path at which there is nothing.
+    /// The file that static.json's `routes` name for a path without a file.
     pub fn fallback(&self, path: &str) -> Option<PathBuf> {
         let (_, file) = self.config.routes.iter().find(|(pattern, _)| pattern.matches(path))?;
         self.file(&self.config.root.join(file.trim_start_matches('/')))
     }
 
-    /// The page for a path at which there is nothing at all.
+    /// The page for a path without a file or route.
     pub fn error_page(&self) -> Option<PathBuf> {
         let named = self.config.error_page.as_deref().unwrap_or("404.html");
         self.file(&self.config.root.join(named.trim_start_matches('/')))
     }
 
-    /// A regular file below the root, also after all links are followed.
+    /// The real path of a regular file, if that is below the root after links are followed.
     fn file(&self, path: &Path) -> Option<PathBuf> {
         let real = path.canonicalize().ok()?;
         (real.is_file() && real.starts_with(&self.config.root)).then_some(real)
@@ -119,7 +118,7 @@ impl Site {
         let modified = fs::metadata(path).and_then(|meta| meta.modified()).map_or(0, seconds);
         Some(Found {
             length: meta.len(),
-            modified,
+            modified: UNIX_EPOCH + Duration::from_secs(modified),
             tag: self.tag(&chosen, meta.len(), modified),
             name: path.file_name()?.to_string_lossy().into_owned(),
             file,
@@ -138,7 +137,7 @@ impl Site {
         drop(tags);
         let hash = hash(path, length).unwrap_or_else(|| modified.rotate_left(32) ^ length);
         tags = self.tags.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if tags.len() >= KEPT {
+        if tags.len() >= MOST_TAGS {
             tags.clear();
         }
         tags.insert(path.to_owned(), (length, modified, hash));
@@ -152,13 +151,13 @@ fn hash(path: &Path, length: u64) -> Option<u64> {
     }
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(HASHED_BYTES).read_to_end(&mut bytes).ok()?;
-    // Its keys are fixed, so that two dynos say the same.
+    // Its keys are fixed, so that all dynos agree.
     let mut hasher = DefaultHasher::new();
     hasher.write(&bytes);
     Some(hasher.finish())
 }
 
-/// Dot files, other than those that the web agreed upon, and the app's own settings.
+/// Dot files other than `.well-known`, and the app's own settings.
 fn is_hidden(path: &str) -> bool {
     let mut parts = path.split('/').filter(|part| !part.is_empty());
     let first = parts.next().unwrap_or_default();

@@ -1,17 +1,16 @@
-//! `serve`: the file server that the static buildpack puts into slugs.
+//! `fileserver`: serves the files of a static app, inside its dyno.
 //!
-//!   serve DIRECTORY            serves the app in DIRECTORY on $PORT
-//!   serve --check DIRECTORY    reads static.json and prints the directory that would be served
+//!   fileserver DIRECTORY            serves the app in DIRECTORY on $PORT
+//!   fileserver --check DIRECTORY    reads static.json and prints the directory that would be served
 //!
-//! It needs the standard library and Linux, nothing else, so that it runs in every dyno and takes a
-//! few megabytes. Idle connections wait in one epoll; each busy one has a thread.
+//! A separate program, since slugs have to run without the platform: `builder` embeds it, and the static buildpack
+//! copies it into the slug. HTTP is hyper's; what is here is which file is meant (`files.rs`), what `static.json`
+//! says about it (`config.rs`), and the response (`respond.rs`).
 
 mod config;
 mod files;
-mod http;
-mod json;
 mod mime;
-mod poll;
+mod paths;
 mod respond;
 mod server;
 
@@ -23,7 +22,7 @@ fn main() {
     let (check, directory) = match arguments.as_slice() {
         [flag, directory] if flag == "--check" => (true, directory),
         [directory] => (false, directory),
-        _ => fail("usage: serve [--check] DIRECTORY"),
+        _ => fail("usage: fileserver [--check] DIRECTORY"),
     };
     let config = config::Config::read(Path::new(directory)).unwrap_or_else(|e| fail(&e));
     if check {

@@ -1,0 +1,172 @@
+//! static.json: what is served and how.
+//!
+//! Values of the wrong type count as missing, as in other implementations of the format. Of several patterns that match
+//! a path, the first one counts: hence maps that keep their order. Patterns are not those of a glob crate, in which
+//! `**` is special only as a whole part of a path, and brackets and braces have a meaning.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use hyper::StatusCode;
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+/// Keys of the format that have no effect here.
+const IGNORED: [&str; 4] = ["basic_auth", "basic_auth_list", "encoding", "proxies"];
+
+pub struct Config {
+    /// The directory that is served, a real path.
+    pub root: PathBuf,
+    /// Files of `root` compressed by the buildpack, with `.gz` added.
+    pub compressed: PathBuf,
+    /// `/about.html` is redirected to `/about`.
+    pub clean_urls: bool,
+    pub https_only: bool,
+    pub canonical_host: Option<String>,
+    pub error_page: Option<String>,
+    /// The file served for paths without one.
+    pub routes: Vec<(Pattern, String)>,
+    pub redirects: Vec<(Pattern, String, StatusCode)>,
+    pub headers: Vec<(Pattern, Vec<(HeaderName, HeaderValue)>)>,
+    /// Keys that are not supported.
+    pub ignored: Vec<String>,
+}
+
+/// A value that is of the expected type, or counts as missing.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lenient<T> {
+    Expected(T),
+    Other(IgnoredAny),
+}
+
+impl<T> Lenient<T> {
+    fn get(self) -> Option<T> {
+        match self {
+            Self::Expected(value) => Some(value),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+type Field<T> = Option<Lenient<T>>;
+type Map<T> = IndexMap<String, Lenient<T>>;
+
+#[derive(Default, Deserialize)]
+#[serde(expecting = "an object")]
+struct StaticJson {
+    root: Field<String>,
+    clean_urls: Field<bool>,
+    https_only: Field<bool>,
+    canonical_host: Field<String>,
+    error_page: Field<String>,
+    routes: Field<Map<String>>,
+    redirects: Field<Map<Redirect>>,
+    headers: Field<Map<Map<String>>>,
+    #[serde(flatten)]
+    rest: IndexMap<String, IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Redirect {
+    Url(String),
+    Full { url: String, status: Option<Lenient<u16>> },
+}
+
+impl Config {
+    /// Reads `static.json` of the app; without it, the defaults are used.
+    pub fn read(app: &Path) -> Result<Config, String> {
+        let json: StaticJson = match fs::read_to_string(app.join("static.json")) {
+            Ok(text) => serde_json::from_str(text.trim_start_matches('\u{feff}'))
+                .map_err(|e| format!("static.json cannot be read: {e}"))?,
+            Err(e) if e.kind() == ErrorKind::NotFound => StaticJson::default(),
+            Err(e) => return Err(format!("static.json cannot be read: {e}")),
+        };
+        Ok(Config {
+            root: root(app, json.root.and_then(Lenient::get))?,
+            compressed: app.join(".heroku/static/gz"),
+            clean_urls: json.clean_urls.and_then(Lenient::get).unwrap_or_default(),
+            https_only: json.https_only.and_then(Lenient::get).unwrap_or_default(),
+            canonical_host: json.canonical_host.and_then(Lenient::get).filter(|host| is_header_safe(host)),
+            error_page: json.error_page.and_then(Lenient::get),
+            routes: entries(json.routes).collect(),
+            redirects: entries(json.redirects).filter_map(redirect).collect(),
+            headers: entries(json.headers).map(|(pattern, fields)| (pattern, headers(fields))).collect(),
+            ignored: IGNORED.iter().filter(|key| json.rest.contains_key(**key)).map(|key| (*key).to_owned()).collect(),
+        })
+    }
+}
+
+fn root(app: &Path, named: Option<String>) -> Result<PathBuf, String> {
+    let app = app.canonicalize().map_err(|e| format!("{} cannot be opened: {e}", app.display()))?;
+    if let Some(name) = named {
+        let root = app.join(name.trim_matches('/')).canonicalize();
+        return match root {
+            Ok(root) if root.is_dir() && root.starts_with(&app) => Ok(root),
+            _ => Err(format!("static.json names \"{name}\" as root, but the app has no such directory")),
+        };
+    }
+    let usual = ["public_html", "public", "dist", "build", "_site"];
+    let has_index = |dir: &Path| dir.join("index.html").is_file();
+    if has_index(&app) {
+        return Ok(app);
+    }
+    Ok(usual.iter().map(|name| app.join(name)).find(|dir| has_index(dir)).unwrap_or(app))
+}
+
+fn entries<T>(map: Field<Map<T>>) -> impl Iterator<Item = (Pattern, T)> {
+    let map = map.and_then(Lenient::get).unwrap_or_default();
+    map.into_iter().filter_map(|(pattern, value)| Some((Pattern(pattern), value.get()?)))
+}
+
+fn redirect((pattern, redirect): (Pattern, Redirect)) -> Option<(Pattern, String, StatusCode)> {
+    let (url, status) = match redirect {
+        Redirect::Url(url) => (url, None),
+        Redirect::Full { url, status } => (url, status.and_then(Lenient::get)),
+    };
+    let status = status.filter(|status| [301, 302, 303, 307, 308].contains(status));
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    is_header_safe(&url).then_some((pattern, url, status.unwrap_or(StatusCode::MOVED_PERMANENTLY)))
+}
+
+/// The fields that can be sent; others are left out. How a message is delimited is not for apps to set.
+fn headers(fields: Map<String>) -> Vec<(HeaderName, HeaderValue)> {
+    let field = |(name, value): (String, Lenient<String>)| {
+        let name: HeaderName = name.parse().ok()?;
+        let delimits = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name);
+        (!delimits).then_some((name, HeaderValue::from_str(&value.get()?).ok()?))
+    };
+    fields.into_iter().filter_map(field).collect()
+}
+
+fn is_header_safe(text: &str) -> bool {
+    text.chars().all(|c| !c.is_control())
+}
+
+/// A path in which `*` stands for anything within a part, and `**` for anything.
+pub struct Pattern(pub String);
+
+impl Pattern {
+    pub fn matches(&self, path: &str) -> bool {
+        matches(self.0.as_bytes(), path.as_bytes())
+    }
+}
+
+fn matches(pattern: &[u8], path: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => path.is_empty(),
+        Some((b'*', rest)) if rest.first() == Some(&b'*') => {
+            let rest = rest.strip_prefix(b"*").unwrap_or(rest);
+            (0..=path.len()).any(|n| matches(rest, &path[n..]))
+        }
+        Some((b'*', rest)) => {
+            let part = path.iter().position(|b| *b == b'/').unwrap_or(path.len());
+            (0..=part).any(|n| matches(rest, &path[n..]))
+        }
+        Some((byte, rest)) => path.first() == Some(byte) && matches(rest, &path[1..]),
+    }
+}
