@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 
-use super::shares::{LINGER, Shares};
+use super::shares::{LINGER, LISTS, Shares};
 use super::{callers, nft};
 use crate::addresses::PREFIX;
 use crate::ranges::{CLOSED, Range};
@@ -139,7 +139,7 @@ table inet wharf {{
   chain output {{
     type filter hook output priority -5; policy accept;
     ip daddr {range} oifname != "lo" oifname != "{PREFIX}*" jump gone
-    ip daddr {range} oifname "{PREFIX}*" ct state new add @inwards {{ ip daddr ct count over {each} }} jump refused
+    ip daddr {range} oifname "{PREFIX}*" ct state new add @inwards {{ ip daddr . {list} ct count over {each} }} jump refused
   }}
   chain gone {{
     meta l4proto tcp reject with tcp reset
@@ -153,7 +153,8 @@ table inet wharf {{
 }}
 "#,
             bounded = bounded(&shares),
-            each = shares.each,
+            list = list_of(LISTS.0),
+            each = shares.each / LISTS.0,
         )
     }
 
@@ -166,7 +167,7 @@ table inet wharf {{
         }
     }
 
-    /// Sets of networks, and of who has how many connections.
+    /// Sets of networks, and of who has how many connections. The number of a list is an integer as a mark is.
     fn sets(&self) -> String {
         let networks = |name: &str, elements: Vec<String>| nft::set(name, "ipv4_addr", &elements);
         let counters = |name: &str, key: &str, flags: &str| {
@@ -176,9 +177,9 @@ table inet wharf {{
             networks("opened", self.open.iter().map(Range::to_string).collect()),
             networks("closed", CLOSED.map(str::to_owned).into()),
             counters("own", "ip saddr", ""),
-            counters("of_one", "ip saddr", ""),
-            counters("inwards", "ip daddr", ""),
-            counters("pool", "meta nfproto", ""),
+            counters("of_one", "ip saddr . meta mark", ""),
+            counters("inwards", "ip daddr . meta mark", ""),
+            counters("pool", "meta mark", ""),
             counters("pace", "ip saddr", ",timeout\ntimeout 1m"),
         ]
         .concat()
@@ -194,8 +195,8 @@ fn bounded(shares: &Shares) -> String {
     limit rate over {pool_pace}/second burst {pool_burst} packets jump refused
   }}
   chain many {{
-    add @of_one {{ ip saddr ct count over {} }} jump refused
-    add @pool {{ meta nfproto ct count over {pool} }} jump refused
+    add @of_one {{ ip saddr . {} ct count over {} }} jump refused
+    add @pool {{ {} ct count over {} }} jump refused
   }}
   chain bounded {{
     update @pace {{ ip saddr limit rate over {pace}/second burst {burst} packets }} jump hasty
@@ -205,8 +206,16 @@ fn bounded(shares: &Shares) -> String {
     ct state new jump bounded
     accept
   }}"#,
-        each - own
+        list_of(LISTS.0),
+        (each - own) / LISTS.0,
+        list_of(LISTS.1),
+        pool / LISTS.1,
     )
+}
+
+/// The number of the list, out of so many, that a connection is counted in.
+fn list_of(lists: u64) -> String {
+    format!("jhash ip saddr . ip daddr . th sport . th dport mod {lists}")
 }
 
 /// Has the machine forget soon what dynos have ended.

@@ -20,6 +20,9 @@ pub(super) struct Shares {
     pub pool_pace: (u64, u64),
 }
 
+/// The kernel counts connections by walking a list of them for each new one, on behalf of whoever's packet is next. So
+/// what may be long is divided into lists, by a hash of the connection: for one dyno, and for all of them.
+pub(super) const LISTS: (u64, u64) = (8, 64);
 /// How long an ended connection is remembered, in seconds, where the kernel lets us say so.
 pub(super) const LINGER: u64 = 5;
 /// As [`LINGER`], where it does not.
@@ -56,6 +59,7 @@ mod tests {
                 let Shares { own, each, pool, pace, pool_pace } = Shares::of(table, brief);
                 assert!(own <= table / 128 && own <= each && each <= pool / 4, "{table}");
                 assert!(pool <= table / 4 && pace.0 <= pool_pace.0, "{table}");
+                assert!((each - own) / LISTS.0 <= 1024 && (table > 262_144 || pool / LISTS.1 <= 1024), "{table}");
             }
         }
     }
