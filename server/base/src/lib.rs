@@ -3,12 +3,14 @@
 //! Nothing here knows of apps, people or teams: an area is a crate over this one.
 
 mod bounds;
+pub mod bus;
 mod change;
 pub mod credential;
 pub mod dyno_sizes;
 pub mod error;
 pub mod events;
 mod handle;
+mod kinds;
 pub mod names;
 pub mod pages;
 pub mod places;
@@ -22,7 +24,8 @@ pub mod web;
 pub use outbound::Network;
 
 pub use crate::{
-    change::Change,
+    change::{Change, Subject},
     error::{Error, Result},
     handle::Base,
+    kinds::Kind,
 };
