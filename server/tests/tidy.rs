@@ -232,6 +232,22 @@ fn sql_is_written_only_in_store_and_background() {
     none("SQL is written only in store", elsewhere.map(|(file, _)| file).collect());
 }
 
+/// Whoever changes something publishes it, and the bus wakes the reconcilers of every server. By hand, one is woken on
+/// this server alone: for what only this server knows.
+#[test]
+fn changes_are_published_and_wake_nobody_by_hand() {
+    let of_this_host = ["platform/src/platform.rs", "platform/src/dynos/reconcile.rs", "platform/src/releases/job.rs"];
+    let wrong = sources().into_iter().filter(|(file, text)| {
+        let of_area = AREAS.iter().any(|area| file.starts_with(&format!("server/{area}/src/")));
+        let is_one_of = |list: &[&str]| list.iter().any(|one| file.strip_prefix("server/") == Some(*one));
+        let is_storage = file.starts_with("server/store/") || file.starts_with("server/background/");
+        let text = without_tests(text);
+        let wakes = of_area && text.contains(concat!(".wake", "_")) && !is_one_of(&of_this_host);
+        !is_test(file) && (wakes || text.contains(concat!("pg_", "notify")) && !is_storage)
+    });
+    none("what changes is published by `Change` or `Base::publish`", wrong.map(|(file, _)| file).collect());
+}
+
 #[test]
 fn trees_are_removed_by_what_no_tree_can_break() {
     let recursive = concat!("remove_dir", "_all");

@@ -1,44 +1,105 @@
-//! Changes: transactions that write their events last.
+//! Changes: the one way to write. A change has an actor and a subject; committing it writes its events and publishes
+//! what has changed.
 //!
 //! The audit log is a single chain, so writing an event takes a lock until the end of the transaction. If rows were
 //! locked after that, two changes could deadlock. Events are therefore collected, and written when the change is
 //! committed: there is no other way to write one.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    collections::BTreeSet,
+    ops::{Deref, DerefMut},
+};
 
 use anyhow::Context as _;
 use sqlx::{PgConnection, Postgres, Transaction};
 use store::events::Row;
+use uuid::Uuid;
 
-use crate::{Base, events::chain};
+use crate::{
+    Base, Result,
+    bus::{Changed, Message},
+    events::{self, Who, chain},
+    kinds::{self, Kind},
+};
+
+/// What a change is made to, as the audit log names it.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    name: String,
+    app: Option<Uuid>,
+}
+
+impl Subject {
+    /// An app, or something that is part of it.
+    pub fn app(id: Uuid, name: impl Into<String>) -> Self {
+        Self { name: name.into(), app: Some(id) }
+    }
+
+    /// Something that is part of no app: an account, a team, a setting.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), app: None }
+    }
+}
 
 /// A transaction with its audit events. Dropped without [`Change::commit`], it leaves neither.
 pub struct Change {
     tx: Transaction<'static, Postgres>,
+    who: Who,
+    subject: Subject,
     events: Vec<Row>,
+    changed: BTreeSet<Changed>,
     base: Base,
 }
 
 impl Base {
-    /// Begins a change.
-    pub async fn change(&self) -> sqlx::Result<Change> {
-        Ok(Change { tx: self.db().begin().await?, events: Vec::new(), base: self.clone() })
+    /// Begins a change that `who` makes to `subject`.
+    pub async fn change(&self, who: impl Into<Who>, subject: Subject) -> Result<Change> {
+        let tx = self.db().begin().await?;
+        let (events, changed) = (Vec::new(), BTreeSet::new());
+        Ok(Change { tx, who: who.into(), subject, events, changed, base: self.clone() })
     }
 }
 
 impl Change {
-    /// Adds an event, which is written if the change is committed.
-    pub fn record(&mut self, event: Row) {
-        self.events.push(event);
+    /// Adds an event to the change: `action` (such as `release.create`) was done to its subject. `summary` is one
+    /// sentence, `data` is for programs; neither may contain a secret value.
+    pub fn record(&mut self, action: &str, summary: impl Into<String>, data: serde_json::Value) {
+        let subject = self.subject.clone();
+        self.record_of(subject, action, summary, data);
     }
 
-    /// Writes the events and commits.
+    /// As [`Change::record`], for another subject than that of the change.
+    pub fn record_of(&mut self, subject: Subject, action: &str, summary: impl Into<String>, data: serde_json::Value) {
+        let kinds = kinds::of_action(action, subject.app.is_some());
+        self.changed.extend(kinds.iter().map(|kind| Changed { kind: *kind, app: subject.app }));
+        let Subject { name, app } = subject;
+        let new = events::New { action, subject: &name, app, summary: summary.into(), data };
+        self.events.push(events::row(new, self.who.clone()));
+    }
+
+    /// From now on the change is made by somebody else: by the account that it has created, for example.
+    pub fn on_behalf_of(&mut self, who: impl Into<Who>) {
+        self.who = who.into();
+    }
+
+    /// Has the commit publish a change that has no event.
+    pub fn publish(&mut self, kind: Kind, app: Option<Uuid>) {
+        self.changed.insert(Changed { kind, app });
+    }
+
+    /// Commits the change, writes its events and publishes what has changed.
     pub async fn commit(self) -> anyhow::Result<()> {
-        let Self { mut tx, events, base } = self;
+        let Self { mut tx, events, changed, base, .. } = self;
+        let message = Message::new(base.bus(), changed, events.len());
         for event in events {
             chain::append(base.secrets(), &mut tx, event).await?;
         }
-        tx.commit().await.context("use the database")
+        if let Some(text) = message.text() {
+            store::bus::change_notify(&mut *tx, &[text]).await.context("publish the change")?;
+        }
+        tx.commit().await.context("use the database")?;
+        base.bus().deliver(&message);
+        Ok(())
     }
 }
 

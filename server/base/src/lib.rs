@@ -4,12 +4,14 @@
 //! here all the same: the dyno sizes, which quotas and formations share, and that errors of git's requests are text.
 
 mod bounds;
+pub mod bus;
 mod change;
 pub mod credential;
 pub mod dyno_sizes;
 pub mod error;
 pub mod events;
 mod handle;
+mod kinds;
 pub mod names;
 pub mod pages;
 pub mod places;
@@ -23,7 +25,8 @@ pub mod web;
 pub use outbound::Network;
 
 pub use crate::{
-    change::Change,
+    change::{Change, Subject},
     error::{Error, Result},
     handle::Base,
+    kinds::Kind,
 };

@@ -9,7 +9,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use base::{Base, Change, Error, Result, events, pages, secrets, web::Input};
+use base::{Base, Change, Error, Result, Subject, pages, secrets, web::Input};
 use chrono::Utc;
 use store::accounts::{LIST, Row};
 use uuid::Uuid;
@@ -57,11 +57,10 @@ pub async fn account_update(
         if name.chars().count() > 100 || name.chars().any(char::is_control) {
             return Err(Error::invalid("Name must have at most 100 characters and no control characters."));
         }
-        let mut tx = base.change().await?;
+        let mut tx = actor.change(actor.subject()).await?;
         store::accounts::account_rename(&mut *tx, actor.account.id, Some(name), Utc::now()).await?;
-        let (subject, summary) = (&actor.account.email, format!("Changed the name of the account to {name}."));
-        let data = serde_json::json!({ "account": actor.account.id, "name": name });
-        actor.event(&mut tx, events::New { action: "account.update", subject, app: None, summary, data }).await?;
+        let summary = format!("Changed the name of the account to {name}.");
+        tx.record("account.update", summary, serde_json::json!({ "account": actor.account.id, "name": name }));
         tx.commit().await?;
     }
     let row = store::accounts::account_info(base.db(), actor.account.id).await?.ok_or_else(Error::unauthorized)?;
@@ -116,24 +115,22 @@ pub async fn user_update(
     if row.id == actor.account.id {
         return Err(Error::invalid("You cannot change this for your own account."));
     }
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&row.email)).await?;
     if let Some(suspended) = update.suspended {
-        suspend(&mut tx, &actor, &row, suspended).await?;
+        suspend(&mut tx, &row, suspended).await?;
     }
     if let Some(admin) = update.admin {
-        administer(&mut tx, &actor, &row, admin).await?;
+        administer(&mut tx, &row, admin).await?;
     }
     let changed = store::accounts::account_even_suspended(&mut *tx, row.id).await?.unwrap_or(row);
     tx.commit().await?;
-    base.rights_changed();
-    base.wake_queues();
     Ok(Json(shown(&changed)))
 }
 
 /// Revokes all credentials of the account, both when it is suspended and when it is restored: nothing comes back with
 /// it, not even what was being created at that moment. A suspension also cancels its builds and release phases, and
 /// those for apps without another responsible account.
-async fn suspend(tx: &mut Change, actor: &Actor, row: &Row, suspended: bool) -> Result<()> {
+async fn suspend(tx: &mut Change, row: &Row, suspended: bool) -> Result<()> {
     store::accounts::account_suspend(&mut **tx, row.id, suspended.then(Utc::now)).await?;
     store::accounts::account_end_credentials(tx, row.id).await?;
     if suspended {
@@ -143,11 +140,11 @@ async fn suspend(tx: &mut Change, actor: &Actor, row: &Row, suspended: bool) -> 
     }
     let summary =
         format!("{} {}.", if suspended { "Suspended the account" } else { "Lifted the suspension of" }, row.email);
-    let data = serde_json::json!({ "account": row.id, "suspended": suspended });
-    actor.event(tx, events::New { action: "account.suspend", subject: &row.email, app: None, summary, data }).await
+    tx.record("account.suspend", summary, serde_json::json!({ "account": row.id, "suspended": suspended }));
+    Ok(())
 }
 
-async fn administer(tx: &mut Change, actor: &Actor, row: &Row, admin: bool) -> Result<()> {
+async fn administer(tx: &mut Change, row: &Row, admin: bool) -> Result<()> {
     if store::service_accounts::service_account_exists(&mut **tx, row.id).await? {
         return Err(Error::invalid("A service account cannot be an administrator."));
     }
@@ -156,8 +153,8 @@ async fn administer(tx: &mut Change, actor: &Actor, row: &Row, admin: bool) -> R
         true => format!("Made {} an administrator of the platform.", row.email),
         false => format!("Revoked the administrator rights of {}.", row.email),
     };
-    let data = serde_json::json!({ "account": row.id, "admin": admin });
-    actor.event(tx, events::New { action: "account.update", subject: &row.email, app: None, summary, data }).await
+    tx.record("account.update", summary, serde_json::json!({ "account": row.id, "admin": admin }));
+    Ok(())
 }
 
 /// The account with this email address or id, including suspended ones. For administrators.

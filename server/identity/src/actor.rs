@@ -12,7 +12,14 @@ use axum::{
     extract::{FromRef, FromRequestParts, OriginalUri},
     http::{Method, header, request::Parts},
 };
-use base::{Base, Change, Error, Result, credential::Credential, events, rate_limits::Budget, routes::Needs, secrets};
+use base::{
+    Base, Change, Error, Result, Subject,
+    credential::Credential,
+    events::{Asker as EventAsker, Who},
+    rate_limits::Budget,
+    routes::Needs,
+    secrets,
+};
 use chrono::Utc;
 use store::{accounts, payers::Asker};
 use tower_sessions::Session;
@@ -59,14 +66,19 @@ impl Actor {
         }
     }
 
-    /// Adds an audit event to a change.
-    pub async fn event(&self, tx: &mut Change, event: events::New<'_>) -> Result<()> {
-        events::event_on_behalf(tx, &self.asker(), event).await
+    /// Begins a change that this actor makes to `subject`.
+    pub async fn change(&self, subject: Subject) -> Result<Change> {
+        self.base.change(self.asker(), subject).await
+    }
+
+    /// The account of this actor, as the subject of a change.
+    pub fn subject(&self) -> Subject {
+        Subject::named(&self.account.email)
     }
 
     /// The originator for later work of the platform.
-    pub fn asker(&self) -> events::Asker {
-        events::Asker {
+    pub fn asker(&self) -> EventAsker {
+        EventAsker {
             account: self.account.id,
             email: self.account.email.clone(),
             credential: Some(self.credential.to_string()),
@@ -150,9 +162,9 @@ async fn by_token(base: &Base, token: &str, address: Option<String>) -> Result<(
         let is_locked = limits.is_locked(&tries);
         if limits.failed(&tries, FREE_TOKENS) {
             let summary = format!("Rejected {} unknown tokens from {from}.", FREE_TOKENS + 1);
-            let event =
-                events::New { action: "token.refuse", subject: from, app: None, summary, data: serde_json::json!({}) };
-            events::event_of_visitor(base, None, address.clone(), event).await?;
+            let mut change = base.change(Who::visitor(None, address.clone()), Subject::named(from)).await?;
+            change.record("token.refuse", summary, serde_json::json!({}));
+            change.commit().await?;
         }
         return Err(if is_locked { Error::too_many_refused() } else { Error::unauthorized() });
     };
@@ -204,8 +216,9 @@ async fn refused(base: &Base, parts: &Parts, reason: &str, what: &str) -> Result
     if base.rate_limits().is_first(&format!("requests of other sites ({reason}) from {from}")) {
         let summary = format!("Rejected {what}.");
         let data = serde_json::json!({ "reason": reason, "method": parts.method.as_str(), "path": path(parts) });
-        let event = events::New { action: "session.refuse", subject: from, app: None, summary, data };
-        events::event_of_visitor(base, None, address.clone(), event).await?;
+        let mut change = base.change(Who::visitor(None, address.clone()), Subject::named(from)).await?;
+        change.record("session.refuse", summary, data);
+        change.commit().await?;
     }
     Ok(())
 }

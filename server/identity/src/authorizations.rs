@@ -9,7 +9,7 @@ use axum::{
 use base::{
     Base, Change, Error, Result,
     credential::Credential,
-    events, pages, secrets,
+    pages, secrets,
     web::{Created, Input},
 };
 use chrono::{DateTime, Duration, Utc};
@@ -126,7 +126,6 @@ const OF_A_BROWSER: Duration = Duration::days(90);
 
 /// `POST /oauth/authorizations`
 pub async fn authorization_create(
-    State(base): State<Base>,
     actor: Actor,
     Input(mut create): Input<api::authorizations::AuthorizationCreate>,
 ) -> Result<Created<api::authorizations::Authorization>> {
@@ -135,11 +134,11 @@ pub async fn authorization_create(
         create.expires_in = Some(OF_A_BROWSER.num_seconds().into());
     }
     let (row, token) = asked_for(create, actor.account.id, &actor)?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(actor.subject()).await?;
     admit(&mut tx, row.account_id, &actor).await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
     let summary = format!("Created the token \"{}\".", row.description);
-    note(&actor, &mut tx, "authorization.create", &row, summary).await?;
+    note(&mut tx, "authorization.create", &row, summary);
     tx.commit().await?;
     Ok(Created(shown(row, oneself(&actor), Some(token))))
 }
@@ -221,9 +220,9 @@ fn lifetime(given: Option<serde_json::Value>) -> Result<Option<Duration>> {
     }
 }
 
-async fn note(actor: &Actor, tx: &mut Change, action: &str, row: &Row, summary: String) -> Result<()> {
+fn note(tx: &mut Change, action: &str, row: &Row, summary: String) {
     let data = serde_json::json!({ "authorization": row.id, "scope": row.scope, "expires_at": row.expires_at });
-    actor.event(tx, events::New { action, subject: &actor.account.email, app: None, summary, data }).await
+    tx.record(action, summary, data);
 }
 
 /// `GET /oauth/authorizations`
@@ -253,9 +252,9 @@ pub async fn authorization_update(
     must_be_no_better(&row, &actor)?;
     if let Some(description) = update.description {
         check_description(&description)?;
-        let mut tx = base.change().await?;
+        let mut tx = actor.change(actor.subject()).await?;
         store::authorizations::authorization_describe(&mut *tx, row.id, &description, Utc::now()).await?;
-        note(&actor, &mut tx, "authorization.update", &row, format!("Renamed a token to \"{description}\".")).await?;
+        note(&mut tx, "authorization.update", &row, format!("Renamed a token to \"{description}\"."));
         tx.commit().await?;
         row.description = description;
     }
@@ -274,12 +273,11 @@ pub async fn authorization_rotate(
     let token = format!("wharf-{}", secrets::random());
     row.hint = hint(&token);
     row.updated_at = Utc::now();
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(actor.subject()).await?;
     let hash = secrets::hash(&token);
     store::authorizations::authorization_rotate(&mut *tx, row.id, &hash, &row.hint, row.updated_at).await?;
-    note(&actor, &mut tx, "authorization.rotate", &row, format!("Replaced the token \"{}\".", row.description)).await?;
+    note(&mut tx, "authorization.rotate", &row, format!("Replaced the token \"{}\".", row.description));
     tx.commit().await?;
-    base.session_ended();
     Ok(Json(shown(row, oneself(&actor), Some(token))))
 }
 
@@ -291,10 +289,9 @@ pub async fn authorization_delete(
 ) -> Result<Json<api::authorizations::Authorization>> {
     let row = find(&base, &actor, &id).await?.row;
     must_be_no_better(&row, &actor)?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(actor.subject()).await?;
     store::authorizations::authorization_delete(&mut *tx, row.id).await?;
-    note(&actor, &mut tx, "authorization.delete", &row, format!("Revoked the token \"{}\".", row.description)).await?;
+    note(&mut tx, "authorization.delete", &row, format!("Revoked the token \"{}\".", row.description));
     tx.commit().await?;
-    base.session_ended();
     Ok(Json(shown(row, oneself(&actor), None)))
 }

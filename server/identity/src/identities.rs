@@ -9,7 +9,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use base::{Base, Change, Error, Result, credential::Credential, events, pages};
+use base::{Base, Change, Error, Result, Subject, credential::Credential, pages};
 use chrono::Utc;
 use store::identities::{LIST, Listed, Row};
 use uuid::Uuid;
@@ -43,13 +43,8 @@ pub async fn identity_list(State(base): State<Base>, actor: Actor, headers: Head
 }
 
 /// `DELETE /account/identities/{identity}`: revokes what its provider's rules granted, and ends other sessions.
-pub async fn identity_delete(
-    State(base): State<Base>,
-    actor: Actor,
-    Path(id): Path<String>,
-) -> Result<Json<serde_json::Value>> {
-    let account = actor.account.clone();
-    unlink(&base, &actor, &account, &id).await
+pub async fn identity_delete(actor: Actor, Path(id): Path<String>) -> Result<Json<serde_json::Value>> {
+    unlink(&actor, &actor.account, &id).await
 }
 
 /// `GET /users/{user}/identities`: for administrators.
@@ -75,39 +70,25 @@ pub async fn user_identity_delete(
 ) -> Result<Json<serde_json::Value>> {
     actor.must_administer()?;
     let account = accounts::find(&base, &user).await?;
-    unlink(&base, &actor, &account, &id).await
+    unlink(&actor, &account, &id).await
 }
 
-async fn unlink(
-    base: &Base,
-    actor: &Actor,
-    account: &store::accounts::Row,
-    id: &str,
-) -> Result<Json<serde_json::Value>> {
+async fn unlink(actor: &Actor, account: &store::accounts::Row, id: &str) -> Result<Json<serde_json::Value>> {
     let id: Uuid = id.parse().map_err(|_| missing())?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&account.email)).await?;
     let listed = store::identities::identity_info(&mut *tx, account.id, id).await?;
     let provider = listed.ok_or_else(missing)?.provider;
     let deleted = store::identities::identity_delete(&mut *tx, account.id, id).await?.ok_or_else(missing)?;
     let summary = format!("Unlinked an account at {provider}, and ended the other sessions.");
-    note(actor, &mut tx, "identity.delete", &account.email, &provider, summary).await?;
-    membership::take_back(&mut tx, actor, &deleted).await?;
+    note(&mut tx, "identity.delete", &provider, summary);
+    membership::take_back(&mut tx, &deleted).await?;
     membership::sign_out(&mut tx, actor, account.id).await?;
     tx.commit().await?;
-    base.rights_changed();
     Ok(Json(serde_json::json!({})))
 }
 
-async fn note(
-    actor: &Actor,
-    tx: &mut Change,
-    action: &str,
-    subject: &str,
-    provider: &str,
-    summary: String,
-) -> Result<()> {
-    let data = serde_json::json!({ "provider": provider });
-    actor.event(tx, events::New { action, subject, app: None, summary, data }).await
+fn note(tx: &mut Change, action: &str, provider: &str, summary: String) {
+    tx.record(action, summary, serde_json::json!({ "provider": provider }));
 }
 
 /// `GET /account/identity-proposals`
@@ -154,7 +135,7 @@ pub async fn identity_proposal_accept(
         return Err(Error::forbidden("Only a person in a browser can link an identity to their account."));
     }
     let (now, account) = (Utc::now(), &actor.account);
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(actor.subject()).await?;
     let found = take(&actor, &mut tx, &id).await?;
     let (provider, rules) = identity_providers::find(&base, &found.provider).await?;
     let speaks = |email: &str| speaks_for(&provider.domains, &rules, email);
@@ -180,10 +161,9 @@ pub async fn identity_proposal_accept(
         }
     })?;
     let summary = format!("Linked an account at {}, and ended the other sessions.", found.title);
-    note(&actor, &mut tx, "identity.create", &account.email, &found.provider, summary).await?;
+    note(&mut tx, "identity.create", &found.provider, summary);
     membership::sign_out(&mut tx, &actor, account.id).await?;
     tx.commit().await?;
-    base.session_ended();
     let (id, email) = (row.id, row.email);
     Ok(Json(shown(Listed {
         id,
@@ -196,15 +176,11 @@ pub async fn identity_proposal_accept(
 }
 
 /// `DELETE /account/identity-proposals/{proposal}`
-pub async fn identity_proposal_delete(
-    State(base): State<Base>,
-    actor: Actor,
-    Path(id): Path<String>,
-) -> Result<Json<serde_json::Value>> {
-    let mut tx = base.change().await?;
+pub async fn identity_proposal_delete(actor: Actor, Path(id): Path<String>) -> Result<Json<serde_json::Value>> {
+    let mut tx = actor.change(actor.subject()).await?;
     let found = take(&actor, &mut tx, &id).await?;
     let summary = format!("Did not link an account at {}.", found.title);
-    note(&actor, &mut tx, "identity_proposal.delete", &actor.account.email, &found.provider, summary).await?;
+    note(&mut tx, "identity_proposal.delete", &found.provider, summary);
     tx.commit().await?;
     Ok(Json(serde_json::json!({})))
 }

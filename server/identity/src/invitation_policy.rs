@@ -5,7 +5,7 @@
 //! with the last of them.
 
 use axum::{Json, extract::State};
-use base::{Base, Change, Error, Result, events, web::Input};
+use base::{Base, Change, Error, Result, Subject, events::Who, web::Input};
 use chrono::Utc;
 use store::accounts::Row;
 use uuid::Uuid;
@@ -29,12 +29,11 @@ pub async fn invitation_policy_info(State(base): State<Base>, _: Actor) -> Resul
 
 /// `PATCH /invitation-policy`: does not affect existing accounts.
 pub async fn invitation_policy_update(
-    State(base): State<Base>,
     actor: Actor,
     Input(update): Input<InvitationPolicyUpdate>,
 ) -> Result<Json<InvitationPolicy>> {
     actor.must_administer()?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named("invitations")).await?;
     let mut row = store::invitation_policy::invitation_policy_info(&mut *tx).await?;
     if let Some(who) = update.who {
         if !["administrators", "teams", "domains"].contains(&who.as_str()) {
@@ -54,9 +53,8 @@ pub async fn invitation_policy_update(
         "domains" => "Allowed everybody to invite new users with certain domains.",
         _ => "Restricted invitations of new users to administrators.",
     };
-    let (summary, data) = (summary.to_owned(), serde_json::json!({ "who": row.who, "domains": row.domains }));
-    let event = events::New { action: "invitation_policy.update", subject: "invitations", app: None, summary, data };
-    actor.event(&mut tx, event).await?;
+    let data = serde_json::json!({ "who": row.who, "domains": row.domains });
+    tx.record("invitation_policy.update", summary, data);
     tx.commit().await?;
     Ok(Json(shown(row)))
 }
@@ -86,10 +84,10 @@ pub async fn bring(tx: &mut Change, actor: &Actor, team: Option<Uuid>, user: &st
     }
     accounts::check_address(user)?;
     may_bring(actor, team, user).await?;
-    make(tx, actor, user).await
+    make(tx, user).await
 }
 
-async fn make(tx: &mut Change, actor: &Actor, email: &str) -> Result<Row> {
+async fn make(tx: &mut Change, email: &str) -> Result<Row> {
     let now = Utc::now();
     let row = Row {
         id: Uuid::now_v7(),
@@ -104,8 +102,7 @@ async fn make(tx: &mut Change, actor: &Actor, email: &str) -> Result<Row> {
     if store::accounts::account_invite(&mut **tx, &row).await? {
         let summary = format!("Created the account {email} for an invitation.");
         let data = serde_json::json!({ "account": row.id });
-        let event = events::New { action: "account.create", subject: email, app: None, summary, data };
-        actor.event(tx, event).await?;
+        tx.record_of(Subject::named(email), "account.create", summary, data);
     }
     let changed = || Error::conflict(format!("The account {email} has changed in the meantime. Try again."));
     let found = store::accounts::account_by_email(&mut **tx, email).await?.ok_or_else(changed)?;
@@ -149,10 +146,10 @@ async fn invites(actor: &Actor, team: Option<Uuid>) -> bool {
 
 const GONE: &str = "it was created for an invitation that was never accepted";
 
-fn gone(row: &Row) -> events::New<'_> {
-    let (summary, data) =
-        (format!("Removed the account {}: {GONE}.", row.email), serde_json::json!({ "account": row.id }));
-    events::New { action: "account.delete", subject: &row.email, app: None, summary, data }
+fn gone(tx: &mut Change, row: &Row) {
+    let summary = format!("Removed the account {}: {GONE}.", row.email);
+    let data = serde_json::json!({ "account": row.id });
+    tx.record_of(Subject::named(&row.email), "account.delete", summary, data);
 }
 
 /// Locks an account that the following may remove or keep: before the team, and before rows of either. Everybody uses
@@ -162,10 +159,10 @@ pub async fn hold(tx: &mut sqlx::PgConnection, account: Uuid) -> Result<bool> {
 }
 
 /// Removes an account that was never used, if the caller has revoked its last invitation.
-pub async fn let_go(tx: &mut Change, actor: &Actor, account: Uuid) -> Result<()> {
+pub async fn let_go(tx: &mut Change, account: Uuid) -> Result<()> {
     let Some(row) = store::accounts::account_even_suspended(&mut **tx, account).await? else { return Ok(()) };
     if store::accounts::account_delete_uninvited(tx, account, Utc::now()).await? {
-        actor.event(tx, gone(&row)).await?;
+        gone(tx, &row);
     }
     Ok(())
 }
@@ -174,7 +171,7 @@ pub async fn let_go(tx: &mut Change, actor: &Actor, account: Uuid) -> Result<()>
 pub async fn expire(tx: &mut Change, row: &Row) -> Result<bool> {
     let is_gone = store::accounts::account_delete_uninvited(tx, row.id, Utc::now()).await?;
     if is_gone {
-        events::event_of_platform(tx, gone(row)).await?;
+        gone(tx, row);
     }
     Ok(is_gone)
 }
@@ -182,7 +179,7 @@ pub async fn expire(tx: &mut Change, row: &Row) -> Result<bool> {
 /// Removes all accounts that were never used and whose invitations have expired.
 pub async fn sweep(base: &Base) -> Result<()> {
     for row in store::accounts::account_list_uninvited(base.db(), Utc::now()).await? {
-        let mut tx = base.change().await?;
+        let mut tx = base.change(Who::platform(), Subject::named(&row.email)).await?;
         expire(&mut tx, &row).await?;
         tx.commit().await?;
     }

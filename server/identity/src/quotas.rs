@@ -9,7 +9,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use base::{Base, Error, Result, dyno_sizes, events, web::Input};
+use base::{Base, Error, Result, Subject, dyno_sizes, web::Input};
 use chrono::Utc;
 use sqlx::PgConnection;
 use store::quotas::{Owner, Row, Usage};
@@ -252,7 +252,7 @@ async fn save(
             .map_err(|_| Error::invalid(format!("{name:.100} must be a number, or null.")))
     };
     let update = update.into_iter().map(number).collect::<Result<api::quotas::QuotaUpdate>>()?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(whose)).await?;
     for (name, most) in &update {
         if !Quota::named(name).is_some_and(|quota| quota.concerns(owner)) {
             let known = Quota::ALL.into_iter().filter(|quota| quota.concerns(owner)).map(|quota| quota.about().0);
@@ -269,8 +269,7 @@ async fn save(
         None => format!("{name} to the default"),
     };
     let list = update.iter().map(described).collect::<Vec<_>>().join(", ");
-    let (summary, data) = (format!("Set quotas of {whose}: {list}."), serde_json::json!({ "quotas": update }));
-    actor.event(&mut tx, events::New { action: "quota.update", subject: whose, app: None, summary, data }).await?;
+    tx.record("quota.update", format!("Set quotas of {whose}: {list}."), serde_json::json!({ "quotas": update }));
     tx.commit().await?;
     shown(base, owner).await
 }

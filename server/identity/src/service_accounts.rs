@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Base, Change, Error, Result, events, pages,
+    Base, Change, Error, Result, Subject, pages,
     web::{Created, Input},
 };
 use chrono::Utc;
@@ -43,9 +43,8 @@ async fn find(base: &Base, team: &Team, which: &str) -> Result<Row> {
     row.ok_or_else(|| Error::not_found("service_account", "Couldn't find that service account."))
 }
 
-async fn note(actor: &Actor, tx: &mut Change, action: &str, team: &Team, summary: String, account: Uuid) -> Result<()> {
-    let data = serde_json::json!({ "team": team.id, "account": account });
-    actor.event(tx, events::New { action, subject: &team.name, app: None, summary, data }).await
+fn note(tx: &mut Change, action: &str, summary: String, team: &Team, account: Uuid) {
+    tx.record(action, summary, serde_json::json!({ "team": team.id, "account": account }));
 }
 
 /// `GET /teams/{team}/service-accounts`
@@ -96,14 +95,14 @@ pub async fn service_account_create(
         }
         _ => err.into(),
     };
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&team.name)).await?;
     quotas::admit(&mut tx, quotas::owner(None, Some(team.id)), Quota::ServiceAccounts, 1).await?;
     store::accounts::account_create(&mut *tx, &account).await.map_err(taken)?;
     let by = actor.account.id;
     store::service_accounts::service_account_create(&mut *tx, id, team.id, name, by, now).await.map_err(taken)?;
     store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, id, role.name(), now).await?;
     let summary = format!("Created the service account {name} as {}.", role.name());
-    note(&actor, &mut tx, "service_account.create", &team, summary, id).await?;
+    note(&mut tx, "service_account.create", summary, &team, id);
     tx.commit().await?;
     Ok(Created(shown(find(&base, &team, &id.to_string()).await?)))
 }
@@ -116,12 +115,11 @@ pub async fn service_account_delete(
 ) -> Result<Json<api::service_accounts::ServiceAccount>> {
     let team = actor.team(&team, InTeam::Administer).await?;
     let row = find(&base, &team, &which).await?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&team.name)).await?;
     store::service_accounts::service_account_retire(&mut tx, row.id, Utc::now()).await?;
     let summary = format!("Removed the service account {}.", row.name);
-    note(&actor, &mut tx, "service_account.delete", &team, summary, row.id).await?;
+    note(&mut tx, "service_account.delete", summary, &team, row.id);
     tx.commit().await?;
-    base.rights_changed();
     Ok(Json(shown(row)))
 }
 
@@ -154,11 +152,11 @@ pub async fn authorization_create(
     let team = actor.team(&team, InTeam::Administer).await?;
     let account = find(&base, &team, &which).await?;
     let (row, token) = authorizations::asked_for(create, account.id, &actor)?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&team.name)).await?;
     authorizations::admit(&mut tx, account.id, &actor).await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
     let summary = format!("Created the token \"{}\" for the service account {}.", row.description, account.name);
-    note(&actor, &mut tx, "service_account.authorize", &team, summary, account.id).await?;
+    note(&mut tx, "service_account.authorize", summary, &team, account.id);
     tx.commit().await?;
     Ok(Created(authorizations::shown(row, owner(&account), Some(token))))
 }
@@ -175,11 +173,10 @@ pub async fn authorization_delete(
     let found = tokens::authorization_info(base.db(), account.id, id, Utc::now()).await?;
     let row = found.ok_or_else(authorizations::missing)?.row;
     authorizations::must_be_no_better(&row, &actor)?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&team.name)).await?;
     store::authorizations::authorization_delete(&mut *tx, row.id).await?;
     let summary = format!("Revoked the token \"{}\" of the service account {}.", row.description, account.name);
-    note(&actor, &mut tx, "service_account.revoke", &team, summary, account.id).await?;
+    note(&mut tx, "service_account.revoke", summary, &team, account.id);
     tx.commit().await?;
-    base.rights_changed();
     Ok(Json(authorizations::shown(row, owner(&account), None)))
 }

@@ -6,7 +6,7 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Redirect, Response},
 };
-use base::{Base, Error, Result, credential::Credential, events, pages};
+use base::{Base, Error, Result, credential::Credential, pages};
 use chrono::Utc;
 use store::sessions::LIST;
 use tower_sessions::Session;
@@ -20,23 +20,20 @@ pub async fn sign_out(State(base): State<Base>, session: Session, headers: Heade
         return Err(Error::forbidden("This request does not come from the console."));
     }
     if let Some((account, id)) = signed_in(&session).await {
-        note_sign_out(&base, &headers, account, id).await?;
+        end(&base, &headers, account, id).await?;
     }
+    // Removes the cookie, and the session of an account that is suspended.
     session.flush().await.map_err(anyhow::Error::new)?;
-    base.session_ended();
     Ok(Redirect::to("/login").into_response())
 }
 
-async fn note_sign_out(base: &Base, headers: &HeaderMap, account: Uuid, session: Uuid) -> Result<()> {
-    let mut tx = base.change().await?;
-    let Some(account) = store::accounts::account_info(&mut *tx, account).await? else { return Ok(()) };
-    let (address, email) = (request::address(headers), account.email.clone());
-    let actor = Actor::signed_in(base, account, session, address);
-    let (summary, data) = ("Signed out.".to_owned(), serde_json::json!({ "session": session }));
-    let event = events::New { action: "session.delete", subject: &email, app: None, summary, data };
-    actor.event(&mut tx, event).await?;
-    tx.commit().await?;
-    Ok(())
+async fn end(base: &Base, headers: &HeaderMap, account: Uuid, session: Uuid) -> Result<()> {
+    let Some(account) = store::accounts::account_info(base.db(), account).await? else { return Ok(()) };
+    let actor = Actor::signed_in(base, account, session, request::address(headers));
+    let mut tx = actor.change(actor.subject()).await?;
+    store::sessions::session_delete(&mut *tx, actor.account.id, session).await?;
+    tx.record("session.delete", "Signed out.", serde_json::json!({ "session": session }));
+    Ok(tx.commit().await?)
 }
 
 /// `GET /account/sessions`
@@ -56,39 +53,28 @@ pub async fn session_list(State(base): State<Base>, actor: Actor, headers: Heade
 }
 
 /// `DELETE /account/sessions/{session}`
-pub async fn session_delete(
-    State(base): State<Base>,
-    actor: Actor,
-    Path(id): Path<String>,
-) -> Result<Json<serde_json::Value>> {
+pub async fn session_delete(actor: Actor, Path(id): Path<String>) -> Result<Json<serde_json::Value>> {
     let missing = || Error::not_found("session", "Couldn't find that session.");
     let id: Uuid = id.parse().map_err(|_| missing())?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(actor.subject()).await?;
     if !store::sessions::session_delete(&mut *tx, actor.account.id, id).await? {
         return Err(missing());
     }
-    let email = actor.account.email.clone();
-    let summary = "Ended a console session.".to_owned();
-    let data = serde_json::json!({ "session": id });
-    actor.event(&mut tx, events::New { action: "session.delete", subject: &email, app: None, summary, data }).await?;
+    tx.record("session.delete", "Ended a console session.", serde_json::json!({ "session": id }));
     tx.commit().await?;
-    base.session_ended();
     Ok(Json(serde_json::json!({})))
 }
 
 /// `DELETE /account/sessions`: ends all sessions of the caller except the current one, and revokes sign-in links.
-pub async fn session_delete_others(State(base): State<Base>, actor: Actor) -> Result<Json<serde_json::Value>> {
+pub async fn session_delete_others(actor: Actor) -> Result<Json<serde_json::Value>> {
     let keep = match actor.credential {
         Credential::Session(id) => Some(id),
         Credential::Token(_) => None,
     };
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(actor.subject()).await?;
     store::sessions::session_delete_others(&mut tx, actor.account.id, keep).await?;
-    let (email, summary) = (actor.account.email.clone(), "Ended all other console sessions.".to_owned());
-    let data = serde_json::json!({ "kept": keep });
-    actor.event(&mut tx, events::New { action: "session.delete", subject: &email, app: None, summary, data }).await?;
+    tx.record("session.delete", "Ended all other console sessions.", serde_json::json!({ "kept": keep }));
     tx.commit().await?;
-    base.session_ended();
     Ok(Json(serde_json::json!({})))
 }
 

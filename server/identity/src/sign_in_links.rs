@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
-use base::{Base, Error, Result, credential::Credential, events, secrets, web::Created};
+use base::{Base, Error, Result, Subject, events::Who, secrets, web::Created};
 use chrono::{Duration, Utc};
 use tower_sessions::Session;
 use uuid::Uuid;
@@ -21,19 +21,15 @@ use crate::{actor::Actor, request, session_cookies};
 const LIFE: Duration = Duration::minutes(30);
 
 /// `POST /account/sign-in-links`: for the caller.
-pub async fn sign_in_link_create(State(base): State<Base>, actor: Actor) -> Result<Created<api::sessions::SignInLink>> {
+pub async fn sign_in_link_create(actor: Actor) -> Result<Created<api::sessions::SignInLink>> {
     actor.must_be_a_person().await?;
     let (secret, now) = (secrets::random(), Utc::now());
     let expires_at = now + LIFE;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(actor.subject()).await?;
     let hash = secrets::hash(&secret);
     let (account, by) = (actor.account.id, actor.credential.token());
     store::sessions::sign_in_link_create(&mut *tx, Uuid::now_v7(), account, by, &hash, expires_at, now).await?;
-    let summary = "Created a one-time sign-in link.".into();
-    let email = actor.account.email.clone();
-    let event =
-        events::New { action: "sign_in_link.create", subject: &email, app: None, summary, data: serde_json::json!({}) };
-    actor.event(&mut tx, event).await?;
+    tx.record("sign_in_link.create", "Created a one-time sign-in link.", serde_json::json!({}));
     tx.commit().await?;
     Ok(Created(api::sessions::SignInLink { url: format!("{}/login/{secret}", actor.origin), expires_at }))
 }
@@ -72,8 +68,8 @@ pub async fn sign_in_link_use(
             "This request does not come from the console. Open the link and use the button on its page.",
         ));
     }
-    let mut tx = base.change().await?;
-    let now = Utc::now();
+    let (now, address) = (Utc::now(), request::address(&headers));
+    let mut tx = base.change(Who::visitor(None, address.clone()), Subject::named("sign-in link")).await?;
     let account = match store::sessions::sign_in_link_use(&mut *tx, &secrets::hash(&secret), now).await? {
         Some(id) => store::accounts::account_info(&mut *tx, id).await?,
         None => None,
@@ -83,20 +79,9 @@ pub async fn sign_in_link_use(
     };
     store::accounts::account_signed_in(&mut *tx, account.id, now).await?;
     let id = Uuid::now_v7();
-    let actor = Actor {
-        credential: Credential::Session(id),
-        reach: crate::scopes::Reach::session(),
-        address: request::address(&headers),
-        origin: String::new(),
-        base: base.clone(),
-        payer: account.id,
-        account,
-    };
-    let summary = "Signed in with a one-time link.".to_owned();
-    let email = actor.account.email.clone();
-    let event =
-        events::New { action: "session.create", subject: &email, app: None, summary, data: serde_json::json!({}) };
-    actor.event(&mut tx, event).await?;
+    let actor = Actor::signed_in(&base, account, id, address);
+    tx.on_behalf_of(actor.asker());
+    tx.record_of(actor.subject(), "session.create", "Signed in with a one-time link.", serde_json::json!({}));
     tx.commit().await?;
     session_cookies::sign_in(&session, actor.account.id, id, &headers).await?;
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, "/apps"), (header::CACHE_CONTROL, "no-store")]).into_response())

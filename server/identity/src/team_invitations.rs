@@ -6,7 +6,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use base::{Base, Change, Error, Result, events, pages, web::Input};
+use base::{Base, Change, Error, Result, Subject, pages, web::Input};
 use chrono::{Duration, Utc};
 use store::team_invitations::{LIST, New, Row};
 use uuid::Uuid;
@@ -70,7 +70,7 @@ pub async fn team_invitation_save(
     let team = actor.team(&team, InTeam::Administer).await?;
     let role = team_members::role(&save.role)?.name();
     let now = Utc::now();
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&team.name)).await?;
     let account = invitation_policy::bring(&mut tx, &actor, Some(team.id), &save.email).await?;
     let member = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
     if let Some(member) = member {
@@ -90,23 +90,15 @@ pub async fn team_invitation_save(
     };
     store::team_invitations::team_invitation_save(&mut *tx, &new).await?;
     let summary = format!("Invited {} as {role}.", account.email);
-    note(&actor, &mut tx, "team_invitation.create", &team.name, summary, (team.id, account.id)).await?;
+    note(&mut tx, "team_invitation.create", summary, (team.id, account.id));
     tx.commit().await?;
     let who = account.id.to_string();
     let row = store::team_invitations::team_invitation_of(base.db(), team.id, &who).await?;
     Ok(Json(shown(row.ok_or_else(missing)?)))
 }
 
-async fn note(
-    actor: &Actor,
-    tx: &mut Change,
-    action: &str,
-    subject: &str,
-    summary: String,
-    (team, account): (Uuid, Uuid),
-) -> Result<()> {
-    let data = serde_json::json!({ "team": team, "account": account });
-    actor.event(tx, events::New { action, subject, app: None, summary, data }).await
+fn note(tx: &mut Change, action: &str, summary: String, (team, account): (Uuid, Uuid)) {
+    tx.record(action, summary, serde_json::json!({ "team": team, "account": account }));
 }
 
 /// Deletes an invitation; fails if that has already happened.
@@ -126,12 +118,12 @@ pub async fn team_invitation_delete(
     let team = actor.team(&team, InTeam::Administer).await?;
     let row = store::team_invitations::team_invitation_of(base.db(), team.id, &which).await?;
     let row = row.ok_or_else(missing)?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&team.name)).await?;
     invitation_policy::hold(&mut tx, row.account_id).await?;
     take(&mut tx, &row).await?;
     let summary = format!("Cancelled the invitation of {}.", row.email);
-    note(&actor, &mut tx, "team_invitation.delete", &team.name, summary, (team.id, row.account_id)).await?;
-    invitation_policy::let_go(&mut tx, &actor, row.account_id).await?;
+    note(&mut tx, "team_invitation.delete", summary, (team.id, row.account_id));
+    invitation_policy::let_go(&mut tx, row.account_id).await?;
     tx.commit().await?;
     Ok(Json(shown(row)))
 }
@@ -166,7 +158,7 @@ pub async fn team_invitation_accept(
             row.team
         )));
     }
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&row.team)).await?;
     invitation_policy::hold(&mut tx, row.account_id).await?;
     store::teams::team_lock(&mut *tx, row.team_id).await?;
     take(&mut tx, &row).await?;
@@ -178,9 +170,8 @@ pub async fn team_invitation_accept(
     store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), row.team_id, row.account_id, &row.role, now)
         .await?;
     let summary = format!("Accepted the invitation as {}.", row.role);
-    note(&actor, &mut tx, "team_invitation.accept", &row.team, summary, (row.team_id, row.account_id)).await?;
+    note(&mut tx, "team_invitation.accept", summary, (row.team_id, row.account_id));
     tx.commit().await?;
-    base.rights_changed();
     Ok(Json(shown(row)))
 }
 
@@ -191,10 +182,10 @@ pub async fn team_invitation_decline(
     Path(id): Path<String>,
 ) -> Result<Json<api::team_invitations::TeamInvitation>> {
     let row = own(&base, &actor, &id).await?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&row.team)).await?;
     take(&mut tx, &row).await?;
     let summary = "Declined the invitation.".to_owned();
-    note(&actor, &mut tx, "team_invitation.decline", &row.team, summary, (row.team_id, row.account_id)).await?;
+    note(&mut tx, "team_invitation.decline", summary, (row.team_id, row.account_id));
     tx.commit().await?;
     Ok(Json(shown(row)))
 }

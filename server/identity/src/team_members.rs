@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Base, Error, Result, events, pages,
+    Base, Error, Result, Subject, pages,
     web::{Created, Input},
 };
 use chrono::Utc;
@@ -86,7 +86,7 @@ pub async fn team_member_save(
     let team = actor.team(&team, InTeam::Administer).await?;
     let role = role(&save.role)?;
     let now = Utc::now();
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&team.name)).await?;
     let account = invitation_policy::bring(&mut tx, &actor, Some(team.id), &save.email).await?;
     let old = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
     let is_service = store::service_accounts::service_account_exists(&mut *tx, account.id).await?;
@@ -107,9 +107,8 @@ pub async fn team_member_save(
         ),
     };
     let data = serde_json::json!({ "team": team.id, "account": account.id, "role": role.name() });
-    actor.event(&mut tx, events::New { action, subject: &team.name, app: None, summary, data }).await?;
+    tx.record(action, summary, data);
     tx.commit().await?;
-    base.rights_changed();
     Ok(Json(shown(&find(&base, &team, &account.id.to_string()).await?)))
 }
 
@@ -155,7 +154,7 @@ pub async fn team_member_delete(
             member.email, found.name, member.account_id
         )));
     }
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&found.name)).await?;
     let is_here = invitation_policy::hold(&mut tx, member.account_id).await?;
     store::teams::team_lock(&mut *tx, found.id).await?;
     // Perhaps somebody else was quicker.
@@ -175,10 +174,8 @@ pub async fn team_member_delete(
         false => format!("Removed {} from the team.", member.email),
     };
     let data = serde_json::json!({ "team": found.id, "account": member.account_id });
-    let event = events::New { action: "team_member.delete", subject: &found.name, app: None, summary, data };
-    actor.event(&mut tx, event).await?;
-    invitation_policy::let_go(&mut tx, &actor, member.account_id).await?;
+    tx.record("team_member.delete", summary, data);
+    invitation_policy::let_go(&mut tx, member.account_id).await?;
     tx.commit().await?;
-    base.rights_changed();
     Ok(Json(shown(&member)))
 }

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Base, Change, Error, Result, events,
+    Base, Change, Error, Result, Subject,
     names::named_id,
     pages,
     web::{Created, Input},
@@ -80,34 +80,24 @@ pub async fn team_list(actor: Actor, headers: HeaderMap) -> Result<Response> {
 
 /// `POST /teams`: the creator becomes its admin, and is charged for its usage of the machine.
 pub async fn team_create(
-    State(base): State<Base>,
     actor: Actor,
     Input(create): Input<api::teams::TeamCreate>,
 ) -> Result<Created<api::teams::Team>> {
     actor.must_be_a_person().await?;
     check_name(&create.name)?;
     let (id, now, name) = (Uuid::now_v7(), Utc::now(), create.name.as_str());
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(name)).await?;
     quotas::admit(&mut tx, quotas::owner(Some(actor.account.id), None), Quota::Teams, 1).await?;
     store::teams::team_create(&mut *tx, id, name, actor.account.id, now).await.map_err(|err| name_taken(err, name))?;
     let (member, admin) = (Uuid::now_v7(), Role::Admin.name());
     store::team_members::team_member_save(&mut *tx, member, id, actor.account.id, admin, now).await?;
-    note(&actor, &mut tx, "team.create", name, format!("Created the team {name}."), id).await?;
+    note(&mut tx, "team.create", format!("Created the team {name}."), id);
     tx.commit().await?;
     Ok(Created(shown(&actor.team(name, InTeam::See).await?)))
 }
 
-/// Writes an event about a team.
-pub async fn note(
-    actor: &Actor,
-    tx: &mut Change,
-    action: &str,
-    subject: &str,
-    summary: String,
-    team: Uuid,
-) -> Result<()> {
-    let data = serde_json::json!({ "team": team });
-    actor.event(tx, events::New { action, subject, app: None, summary, data }).await
+fn note(tx: &mut Change, action: &str, summary: String, team: Uuid) {
+    tx.record(action, summary, serde_json::json!({ "team": team }));
 }
 
 /// `GET /teams/{team}`
@@ -117,7 +107,6 @@ pub async fn team_info(actor: Actor, Path(team): Path<String>) -> Result<Json<ap
 
 /// `PATCH /teams/{team}`: admins can rename it, administrators of the platform decide whether it can invite.
 pub async fn team_update(
-    State(base): State<Base>,
     actor: Actor,
     Path(team): Path<String>,
     Input(update): Input<api::teams::TeamUpdate>,
@@ -125,35 +114,30 @@ pub async fn team_update(
     let team = actor.team(&team, InTeam::Administer).await?;
     if let Some(invites) = update.invites.filter(|invites| *invites != team.invites) {
         actor.must_administer()?;
-        let mut tx = base.change().await?;
+        let mut tx = actor.change(Subject::named(&team.name)).await?;
         store::teams::team_invites(&mut *tx, team.id, invites, Utc::now()).await?;
         let word = if invites { "can" } else { "can no longer" };
         let summary = format!("Admins of the team {} {word} invite new users.", team.name);
-        note(&actor, &mut tx, "team.update", &team.name, summary, team.id).await?;
+        note(&mut tx, "team.update", summary, team.id);
         tx.commit().await?;
     }
     if let Some(name) = update.name.filter(|name| *name != team.name) {
         check_name(&name)?;
-        let mut tx = base.change().await?;
+        let mut tx = actor.change(Subject::named(&team.name)).await?;
         let renamed = store::teams::team_rename(&mut *tx, team.id, &name, Utc::now()).await;
         renamed.map_err(|err| name_taken(err, &name))?;
         store::identity_providers::identity_rules_follow_team(&mut tx, &team.name, &name).await?;
         let summary = format!("Renamed the team {} to {name}.", team.name);
-        note(&actor, &mut tx, "team.update", &team.name, summary, team.id).await?;
+        note(&mut tx, "team.update", summary, team.id);
         tx.commit().await?;
-        base.changed(Uuid::nil());
     }
     Ok(Json(shown(&actor.team(&team.id.to_string(), InTeam::See).await?)))
 }
 
 /// `DELETE /teams/{team}`: only when it has no apps.
-pub async fn team_delete(
-    State(base): State<Base>,
-    actor: Actor,
-    Path(team): Path<String>,
-) -> Result<Json<api::teams::Team>> {
+pub async fn team_delete(actor: Actor, Path(team): Path<String>) -> Result<Json<api::teams::Team>> {
     let team = actor.team(&team, InTeam::Administer).await?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&team.name)).await?;
     let named = store::identity_providers::identity_provider_list_by_team(&mut *tx, &team.name).await?;
     if !named.is_empty() {
         return Err(Error::conflict(format!(
@@ -171,12 +155,11 @@ pub async fn team_delete(
         store::service_accounts::service_account_retire(&mut tx, bot, Utc::now()).await?;
     }
     store::teams::team_delete(&mut *tx, team.id).await.map_err(|err| name_taken(err, &team.name))?;
-    note(&actor, &mut tx, "team.delete", &team.name, format!("Removed the team {}.", team.name), team.id).await?;
+    note(&mut tx, "team.delete", format!("Removed the team {}.", team.name), team.id);
     for account in waiting {
-        invitation_policy::let_go(&mut tx, &actor, account.id).await?;
+        invitation_policy::let_go(&mut tx, account.id).await?;
     }
     tx.commit().await?;
-    base.rights_changed();
     Ok(Json(shown(&team)))
 }
 

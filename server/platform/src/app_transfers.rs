@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Change, Error, Result, events, pages,
+    Change, Error, Result, Subject, pages,
     web::{Created, Input},
 };
 use chrono::Utc;
@@ -38,9 +38,9 @@ async fn find(platform: &Platform, actor: &Actor, which: &str) -> Result<Row> {
     store::app_transfers::app_transfer_info(platform.db(), actor.account.id, which).await?.ok_or_else(missing)
 }
 
-async fn note(actor: &Actor, tx: &mut Change, action: &str, row: &Row, summary: String) -> Result<()> {
+fn note(tx: &mut Change, action: &str, row: &Row, summary: String) {
     let data = serde_json::json!({ "app_transfer": row.id, "owner": row.owner_id, "recipient": row.recipient_id });
-    actor.event(tx, events::New { action, subject: &row.app, app: Some(row.app_id), summary, data }).await
+    tx.record(action, summary, data);
 }
 
 /// `GET /account/app-transfers`: those to and from the caller.
@@ -52,7 +52,6 @@ pub async fn app_transfer_list(State(platform): State<Platform>, actor: Actor, h
 
 /// `POST /account/app-transfers`; some clients `PUT`.
 pub async fn app_transfer_create(
-    State(platform): State<Platform>,
     actor: Actor,
     Input(create): Input<api::app_transfers::AppTransferCreate>,
 ) -> Result<Created<api::app_transfers::AppTransfer>> {
@@ -66,7 +65,7 @@ pub async fn app_transfer_create(
             app.name, app.name
         )));
     };
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     let person = match recipient.parse::<Uuid>() {
         Ok(id) => store::accounts::account_info(&mut *tx, id).await?,
         Err(_) => store::accounts::account_by_email(&mut *tx, &recipient).await?,
@@ -90,9 +89,8 @@ pub async fn app_transfer_create(
         _ => err.into(),
     })?;
     let row = store::app_transfers::app_transfer_info(&mut *tx, owner, &id.to_string()).await?.ok_or_else(missing)?;
-    note(&actor, &mut tx, "app_transfer.create", &row, format!("Offered the app to {}.", person.email)).await?;
+    note(&mut tx, "app_transfer.create", &row, format!("Offered the app to {}.", person.email));
     tx.commit().await?;
-    platform.changed(app.id);
     Ok(Created(shown(row)))
 }
 
@@ -128,7 +126,7 @@ pub async fn app_transfer_update(
         other => return Err(Error::invalid(format!("state must be accepted or declined, not {other:?}."))),
     };
     let now = Utc::now();
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(row.app_id, &row.app)).await?;
     if !store::app_transfers::app_transfer_end(&mut *tx, row.id, &update.state, now).await? {
         return Err(over());
     }
@@ -147,9 +145,8 @@ pub async fn app_transfer_update(
     }
     let (action, verb) =
         if accepts { ("app_transfer.accept", "Accepted") } else { ("app_transfer.decline", "Declined") };
-    note(&actor, &mut tx, action, &row, format!("{verb} the transfer of the app from {}.", row.owner_email)).await?;
+    note(&mut tx, action, &row, format!("{verb} the transfer of the app from {}.", row.owner_email));
     tx.commit().await?;
-    platform.rights_changed();
     Ok(Json(shown(find(&platform, &actor, &row.id.to_string()).await?)))
 }
 
@@ -166,12 +163,11 @@ pub async fn app_transfer_delete(
             row.owner_email
         )));
     }
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(row.app_id, &row.app)).await?;
     if !store::app_transfers::app_transfer_delete(&mut *tx, row.id).await? {
         return Err(over());
     }
-    note(&actor, &mut tx, "app_transfer.delete", &row, format!("Cancelled the transfer to {}.", row.recipient_email))
-        .await?;
+    note(&mut tx, "app_transfer.delete", &row, format!("Cancelled the transfer to {}.", row.recipient_email));
     tx.commit().await?;
     Ok(Json(shown(row)))
 }

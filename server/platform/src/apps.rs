@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Error, Result, events,
+    Error, Result, Subject,
     names::named_id,
     pages,
     web::{Created, Input},
@@ -109,7 +109,7 @@ pub(crate) async fn make(
     let stack = stacks::known(create.stack.as_deref().unwrap_or(stacks::DEFAULT))?;
     stacks::known_region(create.region.as_deref())?;
     let (id, now) = (Uuid::now_v7(), Utc::now());
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(id, &name)).await?;
     let owner = team.is_none().then_some(actor.account.id);
     let team_id = team.map(|team| team.id);
     quotas::admit(&mut tx, quotas::owner(owner, team_id), Quota::Apps, 1).await?;
@@ -118,14 +118,12 @@ pub(crate) async fn make(
     let first = releases::New { app: id, description: "Initial release", ..releases::New::default() };
     releases::create(platform, &mut tx, actor, &first, &BTreeMap::new()).await?;
     let data = serde_json::json!({ "stack": stack, "team": team_id });
-    let summary = format!("Created the app {name}.");
-    actor.event(&mut tx, events::New { action: "app.create", subject: &name, app: Some(id), summary, data }).await?;
+    tx.record("app.create", format!("Created the app {name}."), data);
     if let Some(team) = team.filter(|_| locked && !actor.account.admin) {
-        collaborators::join(actor, &mut tx, (id, &name), team.role()).await?;
+        collaborators::join(actor, &mut tx, id, team.role()).await?;
     }
     tx.commit().await?;
     platform.said(id, "api", &format!("Initial release by user {}", actor.account.email));
-    platform.changed(id);
     let app = actor.app(&id.to_string(), Can::View).await?;
     Ok(shown(&app, actor))
 }
@@ -180,7 +178,7 @@ pub async fn app_update(
         needed.push(Can::Operate);
     }
     needed.into_iter().try_for_each(|can| old.must(can))?;
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(old.id, &old.name)).await?;
     let old = locked(&mut tx, old.id).await?;
     let mut row = old.clone();
     let mut said = Vec::new();
@@ -204,38 +202,23 @@ pub async fn app_update(
     }
     store::apps::app_update(&mut *tx, &row, Utc::now()).await.map_err(|err| name_taken(err, &row.name))?;
     let data = serde_json::json!({ "name": row.name, "maintenance": row.maintenance, "build_stack": row.build_stack });
-    let summary = format!("{}.", said.join(". "));
-    actor
-        .event(&mut tx, events::New { action: "app.update", subject: &old.name, app: Some(row.id), summary, data })
-        .await?;
+    tx.record("app.update", format!("{}.", said.join(". ")), data);
     tx.commit().await?;
     for text in said {
         platform.said(row.id, "api", &format!("{text} by user {}", actor.account.email));
     }
-    platform.changed(row.id);
-    platform.wake_dynos();
     app_info(actor, Path(row.id.to_string())).await
 }
 
 /// `DELETE /apps/{app}`: out of sight at once; a job takes it apart.
-pub async fn app_delete(
-    State(platform): State<Platform>,
-    actor: Actor,
-    Path(app): Path<String>,
-) -> Result<Json<api::apps::App>> {
+pub async fn app_delete(actor: Actor, Path(app): Path<String>) -> Result<Json<api::apps::App>> {
     let row = actor.app(&app, Can::Manage).await?;
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(row.id, &row.name)).await?;
     store::apps::app_mark_deleted(&mut *tx, row.id, Utc::now()).await?;
     store::releases::release_cancel_all(&mut *tx, row.id, Utc::now()).await?;
-    let (summary, data) = (format!("Destroyed the app {}.", row.name), serde_json::json!({}));
-    actor
-        .event(&mut tx, events::New { action: "app.delete", subject: &row.name, app: Some(row.id), summary, data })
-        .await?;
+    tx.record("app.delete", format!("Destroyed the app {}.", row.name), serde_json::json!({}));
     background::enqueue(&mut tx, &Destroy { app: row.id }).await?;
     tx.commit().await?;
-    platform.changed(row.id);
-    platform.wake_releases();
-    platform.wake_dynos();
     Ok(Json(shown(&row, &actor)))
 }
 

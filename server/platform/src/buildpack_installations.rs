@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use base::{Error, Result, events, web::Input};
+use base::{Error, Result, Subject, web::Input};
 use chrono::Utc;
 use identity::{Actor, Can};
 
@@ -41,7 +41,7 @@ pub async fn buildpack_installation_update(
     Input(update): Input<api::buildpack_installations::BuildpackInstallationsUpdate>,
 ) -> Listed {
     let app = actor.app(&app, Can::Deploy).await?;
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     let mut row = app_refs::locked(&mut tx, app.id).await?;
     let given = update.updates.into_iter().filter_map(|u| u.buildpack);
     let known = addresses::buildpacks(platform.secrets(), &row)?;
@@ -54,11 +54,8 @@ pub async fn buildpack_installation_update(
         0 => "Cleared the buildpacks; the next build detects one.".to_owned(),
         _ => format!("Set the buildpacks to {}.", shown.join(", ")),
     };
-    let data = serde_json::json!({ "buildpacks": shown });
-    let action = "buildpack_installation.update";
-    actor.event(&mut tx, events::New { action, subject: &row.name, app: Some(row.id), summary, data }).await?;
+    tx.record("buildpack_installation.update", summary, serde_json::json!({ "buildpacks": shown }));
     tx.commit().await?;
-    platform.changed(row.id);
     Ok(Json(listed(&row)))
 }
 

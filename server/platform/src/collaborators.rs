@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Change, Error, Result, events,
+    Change, Error, Result, Subject,
     names::named_id,
     pages,
     web::{Created, Input},
@@ -138,7 +138,7 @@ pub async fn collaborator_create(
     if !(is_self && app.role().is_some()) {
         app.must(Can::Access)?;
     }
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     let account = if is_self {
         actor.account.clone()
     } else {
@@ -161,38 +161,31 @@ pub async fn collaborator_create(
     let role = member.as_ref().and_then(|m| Role::parse(&m.role));
     let permissions = checked(&app, create.permissions.unwrap_or_else(|| usual(role)))?;
     let summary = format!("Added {} as a collaborator with {}.", account.email, permissions.join(", "));
-    save(&actor, &mut tx, (app.id, &app.name), &account, &permissions, ("collaborator.create", summary)).await?;
+    save(&mut tx, app.id, &account, &permissions, ("collaborator.create", summary)).await?;
     tx.commit().await?;
-    done(&platform, &app);
     let row = store::collaborators::collaborator_info(platform.db(), app.id, &id).await?.ok_or_else(missing)?;
     Ok(Created(shown(&row, &app)))
 }
 
 async fn save(
-    actor: &Actor,
     tx: &mut Change,
-    (app, name): (Uuid, &str),
+    app: Uuid,
     account: &store::accounts::Row,
     permissions: &[String],
     (action, summary): (&str, String),
 ) -> Result<()> {
     let now = Utc::now();
     store::collaborators::collaborator_save(&mut **tx, Uuid::now_v7(), app, account.id, permissions, now).await?;
-    let data = serde_json::json!({ "account": account.id, "permissions": permissions });
-    actor.event(tx, events::New { action, subject: name, app: Some(app), summary, data }).await
-}
-
-fn done(platform: &Platform, app: &App) {
-    platform.rights_changed();
-    platform.changed(app.id);
+    tx.record(action, summary, serde_json::json!({ "account": account.id, "permissions": permissions }));
+    Ok(())
 }
 
 /// Makes the caller a collaborator of a new app, with the permissions of their role in its team.
-pub(crate) async fn join(actor: &Actor, tx: &mut Change, app: (Uuid, &str), role: Role) -> Result<()> {
+pub(crate) async fn join(actor: &Actor, tx: &mut Change, app: Uuid, role: Role) -> Result<()> {
     let usual = usual(Some(role));
     let said =
         ("collaborator.create", format!("Added {} as a collaborator with {}.", actor.account.email, usual.join(", ")));
-    save(actor, tx, app, &actor.account, &usual, said).await
+    save(tx, app, &actor.account, &usual, said).await
 }
 
 /// `PATCH /teams/apps/{app}/collaborators/{collaborator}`: says anew what somebody may do. A
@@ -204,7 +197,7 @@ pub async fn collaborator_update(
     Input(update): Input<api::collaborators::CollaboratorUpdate>,
 ) -> Result<Json<api::collaborators::Collaborator>> {
     let app = actor.app(&app, Can::Access).await?;
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     let old = store::collaborators::collaborator_info(&mut *tx, app.id, &who).await?;
     let member = match app.team_id {
         Some(team) => store::team_members::team_member_info(&mut *tx, team, &who).await?,
@@ -220,9 +213,8 @@ pub async fn collaborator_update(
     let permissions = checked(&app, update.permissions)?;
     let account = store::accounts::account_even_suspended(&mut *tx, account).await?.ok_or_else(missing)?;
     let summary = format!("{} may now {}.", account.email, permissions.join(", "));
-    save(&actor, &mut tx, (app.id, &app.name), &account, &permissions, ("collaborator.update", summary)).await?;
+    save(&mut tx, app.id, &account, &permissions, ("collaborator.update", summary)).await?;
     tx.commit().await?;
-    done(&platform, &app);
     let id = account.id.to_string();
     let row = store::collaborators::collaborator_info(platform.db(), app.id, &id).await?.ok_or_else(missing)?;
     Ok(Json(shown(&row, &app)))
@@ -247,7 +239,7 @@ pub async fn collaborator_delete(
     }
     let row = row.ok_or_else(missing)?;
     app.must_have(Rights::of_permissions(&row.permissions))?;
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     if !invitation_policy::hold(&mut tx, row.account_id).await? {
         return Err(missing());
     }
@@ -256,12 +248,9 @@ pub async fn collaborator_delete(
         true => "Left the app.".to_owned(),
         false => format!("Removed {} from the app.", row.email),
     };
-    let data = serde_json::json!({ "account": row.account_id });
-    let event = events::New { action: "collaborator.delete", subject: &app.name, app: Some(app.id), summary, data };
-    actor.event(&mut tx, event).await?;
-    invitation_policy::let_go(&mut tx, &actor, row.account_id).await?;
+    tx.record("collaborator.delete", summary, serde_json::json!({ "account": row.account_id }));
+    invitation_policy::let_go(&mut tx, row.account_id).await?;
     tx.commit().await?;
-    done(&platform, &app);
     Ok(Json(shown(&row, &app)))
 }
 

@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use base::{Error, Result, events, web::Input};
+use base::{Error, Result, Subject, web::Input};
 use identity::{Actor, Can};
 
 use crate::{Platform, config_values, releases};
@@ -46,7 +46,7 @@ pub async fn config_vars_update(
     // It is answered with all values, and makes a release.
     app.must(Can::Deploy)?;
     let update = update.into_iter().map(|(k, v)| Ok((k, value(v)?))).collect::<Result<BTreeMap<_, _>>>()?;
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     // Two updates at once must not lose one another's keys.
     store::apps::app_lock(&mut *tx, app.id).await?;
     let old = store::config_vars::config_vars_info(&mut *tx, app.id).await?;
@@ -60,8 +60,7 @@ pub async fn config_vars_update(
     let new = releases::New { app: app.id, description: &description, keeps_slug: true, ..releases::New::default() };
     let version = releases::create(&platform, &mut tx, &actor, &new, &changes.vars).await?;
     let data = serde_json::json!({ "set": changes.set, "unset": changes.unset, "release": version });
-    let (action, summary) = ("config_vars.update", format!("{description} (v{version})."));
-    actor.event(&mut tx, events::New { action, subject: &app.name, app: Some(app.id), summary, data }).await?;
+    tx.record("config_vars.update", format!("{description} (v{version})."), data);
     tx.commit().await?;
     platform.said(app.id, "api", &format!("{description} by user {}", actor.account.email));
     releases::announce(&platform, app.id, version, &actor.account.email);

@@ -1,14 +1,9 @@
 //! Features: flags of an app. Wharf always rolls out like `preboot`; the flag exists for clients.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
-use base::{Error, Result, events, names::named_id, web::Input};
+use axum::{Json, extract::Path};
+use base::{Error, Result, Subject, names::named_id, web::Input};
 use chrono::Utc;
 use identity::{Actor, Can};
-
-use crate::Platform;
 
 /// Name, description.
 const FEATURES: [(&str, &str); 2] = [
@@ -55,7 +50,6 @@ pub async fn feature_info(
 
 /// `PATCH /apps/{app}/features/{feature}`
 pub async fn feature_update(
-    State(platform): State<Platform>,
     actor: Actor,
     Path((app, feature)): Path<(String, String)>,
     Input(update): Input<api::features::FeatureUpdate>,
@@ -68,15 +62,11 @@ pub async fn feature_update(
     if on {
         row.features.push(feature.0.into());
     }
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(row.id, &row.name)).await?;
     store::apps::app_update(&mut *tx, &row, Utc::now()).await?;
     let summary = format!("{} the feature {}.", if on { "Enabled" } else { "Disabled" }, feature.0);
-    let data = serde_json::json!({ "feature": feature.0, "enabled": on });
-    actor
-        .event(&mut tx, events::New { action: "feature.update", subject: &row.name, app: Some(row.id), summary, data })
-        .await?;
+    tx.record("feature.update", summary, serde_json::json!({ "feature": feature.0, "enabled": on }));
     tx.commit().await?;
-    platform.changed(row.id);
     Ok(Json(shown(&row, feature)))
 }
 

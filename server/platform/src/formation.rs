@@ -6,7 +6,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use base::{Error, Result, dyno_sizes, events, pages, web::Input};
+use base::{Error, Result, Subject, dyno_sizes, pages, web::Input};
 use chrono::Utc;
 use identity::{
     Actor, Can,
@@ -104,7 +104,7 @@ async fn scale(
     app: &store::apps::Row,
     updates: Vec<(String, api::formation::FormationUpdate)>,
 ) -> Result<Vec<Row>> {
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     store::apps::app_lock(&mut *tx, app.id).await?;
     let rows = store::formation::formation_list(&mut *tx, app.id).await?;
     let mut changed = Vec::new();
@@ -125,15 +125,11 @@ async fn scale(
         quotas::admit_for_app(&mut tx, app.id, Quota::Memory, 0).await?;
     }
     let text = changed.iter().map(|r| format!("{}@{}:{}", r.kind, r.quantity, r.size)).collect::<Vec<_>>().join(" ");
-    let (action, summary) = ("formation.update", format!("Scaled to {text}."));
-    let data = serde_json::json!({ "formation": text });
-    actor.event(&mut tx, events::New { action, subject: &app.name, app: Some(app.id), summary, data }).await?;
+    tx.record("formation.update", format!("Scaled to {text}."), serde_json::json!({ "formation": text }));
     tx.commit().await?;
     if !changed.is_empty() {
         platform.said(app.id, "api", &format!("Scaled to {text} by user {}", actor.account.email));
     }
-    platform.changed(app.id);
-    platform.wake_dynos();
     Ok(changed)
 }
 

@@ -366,7 +366,7 @@ impl Follow {
 
     /// Counts instead of naming events, of which the asker may not be allowed to know.
     async fn changes(&self) -> Result<()> {
-        let (mut newest, mut last) = (self.platform.newest_event().subscribe(), None);
+        let (mut newest, mut last) = (self.platform.new_events(), None);
         let changed_at = store::events::event_newest_at(self.platform.db()).await?;
         // What was changed while the page was on its way is not in it, and nobody else will tell.
         let mut missed = changed_at.is_some_and(|at| chrono::Utc::now() - at < ON_ITS_WAY);

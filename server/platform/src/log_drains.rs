@@ -11,7 +11,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Change, Error, Result, events, pages,
+    Change, Error, Result, Subject, pages,
     secrets::Secrets,
     web::{Created, Input},
 };
@@ -170,7 +170,7 @@ pub async fn log_drain_create(
     };
     let drain = Drain::sealed(platform.secrets(), create.url, token, row);
     let taken = || Error::invalid("Url has already been taken");
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     // Two at once are counted one after the other.
     store::apps::app_lock(&mut *tx, app.id).await?;
     if store::log_drains::log_drain_count(&mut *tx, app.id).await? >= MOST {
@@ -187,7 +187,7 @@ pub async fn log_drain_create(
             None => err.into(),
         }
     })?;
-    note(&actor, &mut tx, &app, "log_drain.create", "Added a log drain.", drain.row.id).await?;
+    note(&mut tx, "log_drain.create", "Added a log drain.", drain.row.id);
     tx.commit().await?;
     Ok(Created(drain.shown(&app)))
 }
@@ -200,22 +200,14 @@ pub async fn log_drain_delete(
 ) -> Result<Json<api::log_drains::LogDrain>> {
     let app = actor.app(&app, Can::Operate).await?;
     let drain = find(&platform, &app, &drain).await?;
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     store::log_drains::log_drain_delete(&mut *tx, drain.row.id).await?;
-    note(&actor, &mut tx, &app, "log_drain.delete", "Removed a log drain.", drain.row.id).await?;
+    note(&mut tx, "log_drain.delete", "Removed a log drain.", drain.row.id);
     tx.commit().await?;
     Ok(Json(drain.shown(&app)))
 }
 
-async fn note(
-    actor: &Actor,
-    tx: &mut Change,
-    app: &store::apps::Row,
-    action: &str,
-    summary: &str,
-    drain: Uuid,
-) -> Result<()> {
-    // The URL may hold a password, so that only the id is noted.
-    let data = serde_json::json!({ "log_drain": drain });
-    actor.event(tx, events::New { action, subject: &app.name, app: Some(app.id), summary: summary.into(), data }).await
+/// The URL may hold a password, so that only the id is noted.
+fn note(tx: &mut Change, action: &str, summary: &str, drain: Uuid) {
+    tx.record(action, summary, serde_json::json!({ "log_drain": drain }));
 }

@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use base::{Error, Result, places::Place, secrets::Bearer, web};
+use base::{Error, Result, bus::Changed, places::Place, secrets::Bearer, web};
 use futures::{Stream, StreamExt as _};
 use identity::{Can, payers, watch::Watch};
 use tokio::{
@@ -103,14 +103,15 @@ pub(crate) fn follow(
 
 /// How often a file is looked at that somebody follows,
 const LOOK: Duration = Duration::from_millis(100);
-/// and how often is asked whether it has ended, unless somebody says so.
-const ASK: Duration = Duration::from_secs(2);
+/// and how often the database is asked whether it has ended if no change is published: a server that is killed cannot
+/// publish one.
+const ASK: Duration = Duration::from_secs(15);
 
 struct Follow {
     platform: Platform,
     file: PathBuf,
     output: Output,
-    changes: broadcast::Receiver<Uuid>,
+    changes: broadcast::Receiver<Changed>,
     /// When it was asked last whether it has ended.
     asked: Option<Instant>,
     at: u64,
@@ -140,7 +141,7 @@ impl Follow {
         let mut is_due = self.asked.is_none_or(|at| at.elapsed() >= ASK);
         loop {
             match self.changes.try_recv() {
-                Ok(app) => is_due |= app == self.output.app,
+                Ok(changed) => is_due |= changed.concerns(self.output.app),
                 Err(broadcast::error::TryRecvError::Lagged(_)) => is_due = true,
                 Err(_) => break,
             }

@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc};
 
 use anyhow::Context as _;
 use axum::extract::FromRef;
-use base::{Base, places::Places};
+use base::{Base, Kind, places::Places};
 use chrono::{DateTime, Utc};
 use dyno::Driver;
 use identity::Identity;
@@ -64,10 +64,11 @@ impl Platform {
             feeds: Feeds::default(),
             slug_checks: Places::new("upload checks", 2, 16, 4),
             uploads: Places::new("uploads", 4, 0, 32),
-            wake_dynos: Arc::default(),
-            wake_slugs: Arc::default(),
-            wake_builds: identity.queue_waker(),
-            wake_releases: identity.queue_waker(),
+            wake_dynos: identity.waker(&[Kind::App, Kind::Formation, Kind::Release, Kind::Dyno, Kind::Slug]),
+            wake_slugs: identity.waker(&[Kind::Release]),
+            // A suspension cancels builds and release phases.
+            wake_builds: identity.waker(&[Kind::App, Kind::Build, Kind::Account]),
+            wake_releases: identity.waker(&[Kind::App, Kind::Release, Kind::Account]),
             started_at: Utc::now(),
             background: Background::default(),
             identity,
@@ -161,12 +162,14 @@ impl Platform {
         &self.0.streams
     }
 
-    /// Asks the dyno reconciler for a run now.
+    /// Asks the dyno reconciler for a run now, because a process of this host has ended. Nothing has changed in the
+    /// database yet, so other servers have nothing to do.
     pub(crate) fn wake_dynos(&self) {
         self.0.wake_dynos.notify_one();
     }
 
-    /// Wakes the reconciler of unpacked slugs.
+    /// Asks for slugs to be unpacked that are needed and missing on this host's disk. Nothing has changed in the
+    /// database.
     pub(crate) fn wake_slugs(&self) {
         self.0.wake_slugs.notify_one();
     }
@@ -179,16 +182,6 @@ impl Platform {
     /// Places to upload something.
     pub(crate) fn uploads(&self) -> &Places {
         &self.0.uploads
-    }
-
-    /// Wakes the reconciler of the build queue.
-    pub(crate) fn wake_builds(&self) {
-        self.0.wake_builds.notify_one();
-    }
-
-    /// Wakes the reconciler of the queue of release phases.
-    pub(crate) fn wake_releases(&self) {
-        self.0.wake_releases.notify_one();
     }
 
     /// A line in an app's log from the API: `app[api]: …`.

@@ -2,11 +2,12 @@
 //!
 //! A waiting row holds neither a worker nor anything else. Its job is enqueued when it gets a slot: in the transaction
 //! that creates it, if one is free, in the one that ends the row before it, or by the reconciler of its noun, which
-//! calls [`Queue::keep`]. Code that changes waiting rows or slots wakes that reconciler; it also runs regularly,
-//! because another server may have changed them.
+//! calls [`Queue::keep`]. A change of waiting rows or slots wakes that reconciler, whichever server makes it; it also
+//! runs regularly, because a server that was killed could not publish its change.
 
 use anyhow::Context as _;
 use background::Job;
+use base::Kind;
 use chrono::Utc;
 use store::queues::Places;
 use uuid::Uuid;
@@ -16,6 +17,8 @@ use crate::{Platform, running::Running};
 /// A queue and the jobs of those who have got a place.
 pub(crate) struct Queue<J> {
     pub rows: &'static store::queues::Queue,
+    /// What is published of an app whose rows change.
+    pub kind: Kind,
     pub places: Places,
     pub job: fn(Uuid) -> J,
     pub running: fn(&Platform) -> &Running,
@@ -37,11 +40,13 @@ impl<J: Job> Queue<J> {
     /// gives its place back.
     pub async fn keep(&self, platform: &Platform) -> anyhow::Result<()> {
         let mut tx = platform.db().begin().await?;
+        let mut changed = Vec::new();
         self.rows.cancel_suspended(&mut tx, Utc::now()).await.context("cancel what suspended accounts started")?;
         for lost in self.rows.lost(&mut *tx, J::KIND).await.context("find entries without a job")? {
             if lost.failed {
                 tracing::warn!(subject = %lost.id, job.kind = J::KIND, "ended entries without a job");
                 self.rows.fail(&mut *tx, lost.id, Utc::now()).await.context("end entries without a job")?;
+                changed.push(lost.app_id);
             } else {
                 background::enqueue(&mut tx, &(self.job)(lost.id)).await?;
             }
@@ -49,9 +54,9 @@ impl<J: Job> Queue<J> {
         for id in self.rows.cancelled(&mut *tx).await.context("find cancelled entries")? {
             background::enqueue(&mut tx, &(self.job)(id)).await?;
         }
-        let apps = self.start(&mut tx).await.context("start the next entries")?;
+        changed.extend(self.start(&mut tx).await.context("start the next entries")?);
         tx.commit().await?;
-        apps.into_iter().for_each(|app| platform.changed(app));
+        changed.into_iter().for_each(|app| platform.publish(self.kind, app));
         self.cancel(platform).await.context("find cancelled entries while it ran")
     }
 

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base::{
-    Error, Result, events,
+    Error, Result, Subject,
     web::{Created, Input},
 };
 use chrono::Utc;
@@ -80,7 +80,6 @@ pub async fn slug_info(
 
 /// `POST /apps/{app}/slugs`: a place for an archive of one's own.
 pub async fn slug_create(
-    State(platform): State<Platform>,
     actor: Actor,
     Path(app): Path<String>,
     Input(create): Input<api::slugs::SlugCreate>,
@@ -106,13 +105,10 @@ pub async fn slug_create(
         created_at: now,
         updated_at: now,
     };
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     quotas::admit_for_app(&mut tx, app.id, Quota::Uploads, 1).await?;
     store::slugs::slug_create(&mut *tx, &row).await?;
-    let (summary, data) = ("Created a slug to upload.".to_owned(), serde_json::json!({ "slug": row.id }));
-    actor
-        .event(&mut tx, events::New { action: "slug.create", subject: &app.name, app: Some(app.id), summary, data })
-        .await?;
+    tx.record("slug.create", "Created a slug to upload.", serde_json::json!({ "slug": row.id }));
     tx.commit().await?;
     Ok(Created(shown(&row, &actor, "put")))
 }

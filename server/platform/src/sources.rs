@@ -9,7 +9,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use base::{Base, Error, Result, events, web::Created};
+use base::{Base, Error, Result, web::Created};
 use chrono::Utc;
 use futures::StreamExt as _;
 use identity::{
@@ -81,12 +81,10 @@ async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<(Uui
 /// `POST /sources`
 pub async fn source_create(State(platform): State<Platform>, actor: Actor) -> Result<Created<api::sources::Source>> {
     let id = Uuid::now_v7();
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(actor.subject()).await?;
     quotas::admit(&mut tx, quotas::owner(Some(actor.account.id), None), Quota::Uploads, 1).await?;
     store::sources::source_create(&mut *tx, id, actor.account.id, Utc::now()).await?;
-    let (subject, summary) = (&actor.account.email, "Created an upload URL for source code.".to_owned());
-    let data = serde_json::json!({ "source": id });
-    actor.event(&mut tx, events::New { action: "source.create", subject, app: None, summary, data }).await?;
+    tx.record("source.create", "Created an upload URL for source code.", serde_json::json!({ "source": id }));
     tx.commit().await?;
     let url = |method: &str| {
         let secret = platform.secrets().sign_for(&format!("source {method}"), actor.bearer(), id);

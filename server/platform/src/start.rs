@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use base::{Base, events};
+use base::{Base, bus, events};
 use dyno::Driver;
 use identity::{Identity, accounts};
 use tokio::sync::Notify;
@@ -67,7 +67,7 @@ impl Platform {
         let tasks = vec![
             tokio::spawn(ingest::run(self.clone())),
             tokio::spawn(metrics::sample(self.clone())),
-            tokio::spawn(events::watch(self.base().clone())),
+            tokio::spawn(bus::run(self.base().clone())),
             tokio::spawn(events::anchor::run(self.base().clone())),
         ];
         let work = Work { workers, unpacking: Some(unpacking), reconcilers, tasks };
@@ -121,8 +121,8 @@ impl Platform {
     /// Looks at the queues, as happens now and then, for what a test has changed behind the platform's back.
     #[cfg(feature = "testing")]
     pub fn look_at_queues(&self) {
-        self.wake_builds();
-        self.wake_releases();
+        let [_, builds, releases, _] = self.wakes();
+        [builds, releases].iter().for_each(|waker| waker.notify_one());
     }
 
     /// Unpacks no more slugs, so that a test can do it itself.

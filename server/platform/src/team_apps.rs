@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Error, Result, events,
+    Error, Result, Subject,
     web::{Created, Input},
 };
 use chrono::Utc;
@@ -54,32 +54,28 @@ pub async fn team_app_update(
 ) -> Result<Json<api::apps::App>> {
     let app = actor.app(&app, Can::Manage).await?;
     if let Some(locked) = update.locked.filter(|locked| *locked != app.locked) {
-        lock(&platform, &actor, &app, locked).await?;
+        lock(&actor, &app, locked).await?;
     }
     if let Some(owner) = update.owner {
         give(&platform, &actor, &app, &owner).await?;
     }
     // Whoever gave it away may not see it any more.
     let row = store::apps::app_info(platform.db(), app.id).await?.ok_or_else(Error::no_app)?;
-    platform.rights_changed();
-    platform.changed(row.id);
     Ok(Json(apps::shown(&row, &actor)))
 }
 
-async fn lock(platform: &Platform, actor: &Actor, app: &App, locked: bool) -> Result<()> {
+async fn lock(actor: &Actor, app: &App, locked: bool) -> Result<()> {
     if app.team_id.is_none() {
         return Err(Error::invalid(format!("App {} belongs to a person, so it cannot be locked.", app.name)));
     }
     // Without the lock, members have what their role gives.
     app.must_have(if locked { Rights::default() } else { Role::Member.rights(false) })?;
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     let mut row = app_refs::locked(&mut tx, app.id).await?;
     row.locked = locked;
     store::apps::app_update(&mut *tx, &row, Utc::now()).await?;
     let summary = format!("{} the app for members of the team.", if locked { "Locked" } else { "Unlocked" });
-    let data = serde_json::json!({ "locked": locked });
-    let event = events::New { action: "app.lock", subject: &app.name, app: Some(app.id), summary, data };
-    actor.event(&mut tx, event).await?;
+    tx.record("app.lock", summary, serde_json::json!({ "locked": locked }));
     tx.commit().await?;
     Ok(())
 }
@@ -96,7 +92,7 @@ async fn give(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
         return Ok(());
     }
     app.must_have(Rights::ALL)?;
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     let now = app_refs::locked(&mut tx, app.id).await?;
     if (now.owner_id, now.team_id) != (app.owner_id, app.team_id) {
         return Err(Error::conflict(format!("The owner of app {} has just changed.", app.name)));
@@ -109,9 +105,7 @@ async fn give(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
         store::collaborators::collaborator_delete_all(&mut *tx, app.id).await?;
     }
     let data = serde_json::json!({ "owner": account, "team": team });
-    let summary = format!("Transferred the app to {to}.");
-    let event = events::New { action: "app.transfer", subject: &app.name, app: Some(app.id), summary, data };
-    actor.event(&mut tx, event).await?;
+    tx.record("app.transfer", format!("Transferred the app to {to}."), data);
     tx.commit().await?;
     Ok(())
 }

@@ -131,11 +131,6 @@ pub async fn event_hash(db: impl PgExecutor<'_>, seq: i64) -> sqlx::Result<Optio
     sqlx::query_scalar("select hash from events where seq = $1").bind(seq).fetch_optional(db).await
 }
 
-/// The number of the newest event; 0 before there is one.
-pub async fn event_newest(db: impl PgExecutor<'_>) -> sqlx::Result<i64> {
-    sqlx::query_scalar("select coalesce(max(seq), 0) from events").fetch_one(db).await
-}
-
 /// The time of the newest event; `None` if there are no events.
 pub async fn event_newest_at(db: impl PgExecutor<'_>) -> sqlx::Result<Option<DateTime<Utc>>> {
     sqlx::query_scalar("select at from events order by seq desc limit 1").fetch_optional(db).await

@@ -14,6 +14,7 @@ pub mod app_transfers;
 pub mod apps;
 pub mod authorizations;
 pub mod builds;
+pub mod bus;
 pub mod collaborators;
 pub mod config_vars;
 pub mod dynos;

@@ -47,6 +47,7 @@ pub struct Places {
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Lost {
     pub id: Uuid,
+    pub app_id: Uuid,
     /// Whether its job was abandoned.
     pub failed: bool,
 }
@@ -166,7 +167,7 @@ impl Queue {
     /// Rows with a slot, but without a job of this kind.
     pub async fn lost(&self, db: impl PgExecutor<'_>, kind: &str) -> sqlx::Result<Vec<Lost>> {
         let lost = self.named(
-            "select t.id, exists (select 1 from jobs j where j.kind = $1 and j.subject = t.id and j.state = 'failed')
+            "select t.id, t.app_id, exists (select 1 from jobs j where j.kind = $1 and j.subject = t.id and j.state = 'failed')
                  as failed
              from {table} t where t.status = 'pending' and t.started_at is not null
                  and not exists (select 1 from jobs j where j.kind = $1 and j.subject = t.id

@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{New, event_of_platform};
-use crate::{Base, error::Result, secrets};
+use super::Who;
+use crate::{Base, Subject, error::Result, secrets};
 
 /// How long the file may lag.
 const EVERY: Duration = Duration::from_secs(1);
@@ -105,11 +105,9 @@ async fn begin(base: &Base) -> Result<()> {
     if store::events::event_tip(base.db()).await?.is_none() {
         return write(base, 0, &[0; 32], 0);
     }
-    let mut tx = base.change().await?;
-    let summary = "Created a new audit anchor, because there was none.".to_owned();
+    let mut tx = base.change(Who::platform(), Subject::named("audit log")).await?;
     let data = serde_json::json!({ "file": base.settings().audit_anchor });
-    let new = New { action: "event.anchor", subject: "audit log", app: None, summary, data };
-    event_of_platform(&mut tx, new).await?;
+    tx.record("event.anchor", "Created a new audit anchor, because there was none.", data);
     tx.commit().await?;
     let (seq, hash) = store::events::event_tip(base.db()).await?.unwrap_or((0, vec![0; 32]));
     write(base, seq, &hash, seq)

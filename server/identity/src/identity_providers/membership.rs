@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base::{Change, Result, credential::Credential, events};
+use base::{Change, Result, Subject, credential::Credential};
 use chrono::Utc;
 use store::{accounts::Row, identity_providers::Rule};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use crate::actor::Actor;
 /// Changes the grants of `who` to those of the rules `now`; `actor` does that, often the same account. Returns the
 /// grants to be recorded: what they already had was not granted by a rule, and is not revoked by one; what a person has
 /// granted or revoked since is not the rules' any more.
-pub(crate) async fn apply(tx: &mut Change, actor: &Actor, who: &Row, was: &Given, now: Given) -> Result<Given> {
+pub(crate) async fn apply(tx: &mut Change, who: &Row, was: &Given, now: Given) -> Result<Given> {
     let by_person = store::accounts::account_admin_by(&mut **tx, who.id).await?.as_deref() == Some("person");
     let (is_admin, keeps) = (who.admin, now.admin || !was.admin);
     let admin = if by_person { is_admin } else { (is_admin && keeps) || now.admin };
@@ -21,25 +21,25 @@ pub(crate) async fn apply(tx: &mut Change, actor: &Actor, who: &Row, was: &Given
         store::accounts::account_administers(&mut **tx, who.id, admin, "rule", Utc::now()).await?;
         let word = if admin { "became an administrator" } else { "is no longer an administrator" };
         let summary = format!("{} {word} by a rule of the identity provider.", who.email);
-        note(tx, actor, who, "account.update", summary, serde_json::json!({ "admin": admin })).await?;
+        note(tx, who, "account.update", summary, serde_json::json!({ "admin": admin }));
     }
     let mut teams = BTreeMap::new();
     for (team, role) in &now.teams {
-        if join(tx, actor, who, (team, role), was.teams.contains_key(team)).await? {
+        if join(tx, who, (team, role), was.teams.contains_key(team)).await? {
             teams.insert(team.clone(), role.clone());
         }
     }
     for team in was.teams.keys().filter(|team| !now.teams.contains_key(*team)) {
-        leave(tx, actor, who, team).await?;
+        leave(tx, who, team).await?;
     }
     Ok(Given { admin: !by_person && now.admin && (was.admin || !is_admin), teams })
 }
 
 /// Revokes the grants of a provider's rules to the former owner of this identity.
-pub(crate) async fn take_back(tx: &mut Change, actor: &Actor, identity: &store::identities::Row) -> Result<()> {
+pub(crate) async fn take_back(tx: &mut Change, identity: &store::identities::Row) -> Result<()> {
     let was = serde_json::from_value::<Given>(identity.given.clone()).unwrap_or_default();
     if let Some(who) = store::accounts::account_even_suspended(&mut **tx, identity.account_id).await? {
-        apply(tx, actor, &who, &was, Given::default()).await?;
+        apply(tx, &who, &was, Given::default()).await?;
     }
     Ok(())
 }
@@ -80,7 +80,7 @@ async fn has_other_admin(tx: &mut sqlx::PgConnection, team: Uuid) -> Result<bool
 }
 
 /// Adds an account to a team, unless a person has. Returns whether the rule did it.
-async fn join(tx: &mut Change, actor: &Actor, who: &Row, (team, role): (&str, &str), was_given: bool) -> Result<bool> {
+async fn join(tx: &mut Change, who: &Row, (team, role): (&str, &str), was_given: bool) -> Result<bool> {
     let Some(found) = store::teams::team_info(&mut **tx, team, who.id).await? else { return Ok(false) };
     let id = found.team.id;
     if store::team_members::team_member_word(&mut **tx, id, who.id).await?.is_some() {
@@ -95,12 +95,12 @@ async fn join(tx: &mut Change, actor: &Actor, who: &Row, (team, role): (&str, &s
     store::team_members::team_member_give(&mut **tx, Uuid::now_v7(), id, who.id, role, Utc::now()).await?;
     let summary = format!("{} became {role} of the team {team} by a rule of the identity provider.", who.email);
     let data = serde_json::json!({ "team": id, "account": who.id, "role": role });
-    note(tx, actor, who, "team_member.create", summary, data).await?;
+    note(tx, who, "team_member.create", summary, data);
     Ok(true)
 }
 
 /// Removes an account from a team; its last admin stays.
-async fn leave(tx: &mut Change, actor: &Actor, who: &Row, team: &str) -> Result<()> {
+async fn leave(tx: &mut Change, who: &Row, team: &str) -> Result<()> {
     let Some(found) = store::teams::team_info(&mut **tx, team, who.id).await? else { return Ok(()) };
     let (id, role) = (found.team.id, found.role.as_deref());
     let by_person = store::team_members::team_member_word(&mut **tx, id, who.id).await?.is_some();
@@ -111,17 +111,10 @@ async fn leave(tx: &mut Change, actor: &Actor, who: &Row, team: &str) -> Result<
     let summary =
         format!("{} left the team {team}: no rule of the identity provider grants membership any more.", who.email);
     let data = serde_json::json!({ "team": id, "account": who.id });
-    note(tx, actor, who, "team_member.delete", summary, data).await?;
+    note(tx, who, "team_member.delete", summary, data);
     Ok(())
 }
 
-async fn note(
-    tx: &mut Change,
-    actor: &Actor,
-    who: &Row,
-    action: &str,
-    summary: String,
-    data: serde_json::Value,
-) -> Result<()> {
-    actor.event(tx, events::New { action, subject: &who.email, app: None, summary, data }).await
+fn note(tx: &mut Change, who: &Row, action: &str, summary: String, data: serde_json::Value) {
+    tx.record_of(Subject::named(&who.email), action, summary, data);
 }

@@ -12,7 +12,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Base, Change, Error, Result, events, pages,
+    Base, Change, Error, Result, Subject, pages,
     web::{Created, Input},
 };
 use chrono::{DateTime, Utc};
@@ -135,7 +135,7 @@ pub async fn identity_provider_create(
     check(&base, &row, true).await?;
     let rules = self::read_rules(&base, id, create.rules, now).await?;
     must_speak(&row, &rules)?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&row.name)).await?;
     if let Err(err) = store::identity_providers::identity_provider_create(&mut *tx, &row).await {
         return Err(match store::broken_constraint(&err).as_deref() {
             Some("identity_providers_name_key") => Error::invalid(format!("Name {} is already taken.", row.name)),
@@ -143,7 +143,7 @@ pub async fn identity_provider_create(
         });
     }
     store::identity_providers::identity_rules_replace(&mut tx, id, &rules).await?;
-    note(&actor, &mut tx, "identity_provider.create", &row, &rules, "Added").await?;
+    note(&mut tx, "identity_provider.create", &row, &rules, "Added");
     tx.commit().await?;
     Ok(Created(shown(&base, row, rules)))
 }
@@ -167,16 +167,15 @@ pub async fn identity_provider_update(
     let moves = row.issuer != issuer;
     check(&base, &row, moves).await?;
     must_speak(&row, &rules)?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&row.name)).await?;
     store::identity_providers::identity_provider_update(&mut *tx, &row).await?;
     store::identity_providers::identity_rules_replace(&mut tx, row.id, &rules).await?;
-    note(&actor, &mut tx, "identity_provider.update", &row, &rules, "Changed").await?;
+    note(&mut tx, "identity_provider.update", &row, &rules, "Changed");
     if moves {
         unlink_all(&mut tx, &actor, &row).await?;
     }
     membership::sign_out_unspoken(&mut tx, &actor, &row, &rules).await?;
     tx.commit().await?;
-    base.rights_changed();
     Ok(Json(shown(&base, row, rules)))
 }
 
@@ -208,7 +207,7 @@ fn change(base: &Base, row: &mut Row, update: api::identity_providers::IdentityP
 async fn unlink_all(tx: &mut Change, actor: &Actor, row: &Row) -> Result<()> {
     store::sign_in::sign_in_attempt_delete_all(&mut **tx, row.id).await?;
     for identity in store::identities::identity_delete_all(&mut **tx, row.id).await? {
-        membership::take_back(tx, actor, &identity).await?;
+        membership::take_back(tx, &identity).await?;
         membership::sign_out(tx, actor, identity.account_id).await?;
     }
     Ok(())
@@ -223,23 +222,22 @@ pub async fn identity_provider_delete(
 ) -> Result<Json<api::identity_providers::IdentityProvider>> {
     actor.must_administer()?;
     let (row, rules) = find(&base, &name).await?;
-    let mut tx = base.change().await?;
-    note(&actor, &mut tx, "identity_provider.delete", &row, &rules, "Removed").await?;
+    let mut tx = actor.change(Subject::named(&row.name)).await?;
+    note(&mut tx, "identity_provider.delete", &row, &rules, "Removed");
     unlink_all(&mut tx, &actor, &row).await?;
     store::identity_providers::identity_provider_delete(&mut *tx, row.id).await?;
     tx.commit().await?;
-    base.rights_changed();
     Ok(Json(shown(&base, row, rules)))
 }
 
-async fn note(actor: &Actor, tx: &mut Change, action: &str, row: &Row, rules: &[Rule], done: &str) -> Result<()> {
+fn note(tx: &mut Change, action: &str, row: &Row, rules: &[Rule], done: &str) {
     let summary = format!("{done} the identity provider {} ({}).", row.title, row.issuer);
     let rule = |r: &Rule| serde_json::json!({ "domain": r.domain, "group": r.group, "admin": r.admin, "team": r.team, "role": r.role });
     let rules: Vec<_> = rules.iter().map(rule).collect();
     let data = serde_json::json!({
         "issuer": row.issuer, "client_id": row.client_id, "domains": row.domains, "admits": row.admits, "rules": rules
     });
-    actor.event(tx, events::New { action, subject: &row.name, app: None, summary, data }).await
+    tx.record(action, summary, data);
 }
 
 /// Rejects unusable settings. `asks` checks whether there is an OpenID provider at the URL.

@@ -8,7 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use base::{Base, Error, Result, credential::Credential, events, secrets, web::Search};
+use base::{Base, Error, Result, Subject, credential::Credential, secrets, web::Search};
 use chrono::{Duration, Utc};
 use serde::Deserialize;
 use store::oauth_clients::{Code, Row};
@@ -76,7 +76,7 @@ pub async fn consent_create(State(base): State<Base>, actor: Actor, body: String
     let (client, scope) = check(&base, &answer.query).await?;
     let mut back = outbound::Url::parse(&client.redirect_uri).map_err(anyhow::Error::new)?;
     let now = Utc::now();
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&client.name)).await?;
     let allowed = answer.allow.is_some();
     if allowed {
         let code = secrets::random();
@@ -106,7 +106,7 @@ pub async fn consent_create(State(base): State<Base>, actor: Actor, body: String
     let summary = format!("{word} the program {} with the scope {}.", client.name, scope.join(", "));
     let data = serde_json::json!({ "client": client.id, "scope": scope });
     let action = if allowed { "consent.create" } else { "consent.refuse" };
-    actor.event(&mut tx, events::New { action, subject: &client.name, app: None, summary, data }).await?;
+    tx.record(action, summary, data);
     tx.commit().await?;
     let headers = [
         (header::LOCATION, back.as_str()),

@@ -12,7 +12,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Base, Change, Error, Result, events, pages, secrets,
+    Base, Change, Error, Result, Subject, pages, secrets,
     web::{Created, Input},
 };
 use chrono::Utc;
@@ -67,10 +67,9 @@ fn redirect_uri(given: &str) -> Result<String> {
     }
 }
 
-async fn note(actor: &Actor, tx: &mut Change, action: &str, row: &Row, done: &str) -> Result<()> {
-    let summary = format!("{done} the OAuth client {}.", row.name);
+fn note(tx: &mut Change, action: &str, row: &Row, done: &str) {
     let data = serde_json::json!({ "client": row.id, "redirect_uri": row.redirect_uri });
-    actor.event(tx, events::New { action, subject: &row.name, app: None, summary, data }).await
+    tx.record(action, format!("{done} the OAuth client {}.", row.name), data);
 }
 
 /// `GET /oauth/clients`
@@ -100,9 +99,9 @@ pub async fn oauth_client_create(
         created_at: now,
         updated_at: now,
     };
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&row.name)).await?;
     store::oauth_clients::oauth_client_create(&mut *tx, &row).await?;
-    note(&actor, &mut tx, "oauth_client.create", &row, "Made").await?;
+    note(&mut tx, "oauth_client.create", &row, "Made");
     tx.commit().await?;
     Ok(Created(shown(&base, row)?))
 }
@@ -154,9 +153,9 @@ async fn save(
     done: &str,
 ) -> Result<Json<api::oauth_clients::OauthClient>> {
     row.updated_at = Utc::now();
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&row.name)).await?;
     store::oauth_clients::oauth_client_update(&mut *tx, &row).await?;
-    note(actor, &mut tx, action, &row, done).await?;
+    note(&mut tx, action, &row, done);
     tx.commit().await?;
     Ok(Json(shown(base, row)?))
 }
@@ -168,10 +167,9 @@ pub async fn oauth_client_delete(
     Path(id): Path<String>,
 ) -> Result<Json<api::oauth_clients::OauthClient>> {
     let row = find(&base, &actor, &id).await?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named(&row.name)).await?;
     store::oauth_clients::oauth_client_delete(&mut *tx, row.id).await?;
-    note(&actor, &mut tx, "oauth_client.delete", &row, "Removed").await?;
+    note(&mut tx, "oauth_client.delete", &row, "Removed");
     tx.commit().await?;
-    base.session_ended();
     Ok(Json(shown(&base, row)?))
 }

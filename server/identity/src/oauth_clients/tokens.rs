@@ -8,7 +8,12 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use base::{Base, Change, Error, Result, credential::Credential, events, secrets};
+use base::{
+    Base, Change, Error, Kind, Result, Subject,
+    credential::Credential,
+    events::{Asker, Who},
+    secrets,
+};
 use base64::{
     Engine as _,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
@@ -19,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 use store::{oauth_clients as clients, oauth_clients::Row};
 use uuid::Uuid;
 
-use crate::{actor::Actor, authorizations, request, scopes::Reach};
+use crate::{authorizations, request};
 
 /// Validity of a client's token (devcenter "OAuth").
 const LIFE: Duration = Duration::hours(8);
@@ -122,14 +127,11 @@ pub async fn token_delete(State(base): State<Base>, headers: HeaderMap, body: St
 async fn delete(base: &Base, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<(), Wrong> {
     let client = client(base, headers, form).await?;
     let hash = secrets::hash(form.get("token").map_or("", String::as_str));
-    let mut tx = base.change().await?;
-    if let Some((authorization, account)) = clients::oauth_grant_delete(&mut *tx, client.id, &hash).await? {
-        note(base, headers, &mut tx, &client, (authorization, account), "authorization.delete", "revoked its token")
-            .await?;
+    let mut tx = begin(base, headers, &client).await?;
+    if let Some(of) = clients::oauth_grant_delete(&mut *tx, client.id, &hash).await? {
+        note(headers, &mut tx, &client, of, "authorization.delete", "revoked its token").await?;
     }
-    tx.commit().await?;
-    base.session_ended();
-    Ok(())
+    Ok(tx.commit().await?)
 }
 
 async fn make(base: &Base, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<NewTokens, Wrong> {
@@ -180,7 +182,7 @@ async fn exchange(
     form: &HashMap<String, String>,
 ) -> Result<NewTokens, Wrong> {
     let now = Utc::now();
-    let mut tx = base.change().await?;
+    let mut tx = begin(base, headers, client).await?;
     let code = secrets::hash(form.get("code").map_or("", String::as_str));
     let code = clients::oauth_code_by_hash(&mut *tx, &code).await?.filter(|code| code.client_id == client.id);
     let code = code.ok_or(GRANT)?;
@@ -189,9 +191,8 @@ async fn exchange(
         if let Some(id) = code.authorization_id {
             store::authorizations::authorization_delete(&mut *tx, id).await?;
             let done = "used a code twice, so its token was revoked";
-            note(base, headers, &mut tx, client, (id, code.account_id), "authorization.delete", done).await?;
+            note(headers, &mut tx, client, (id, code.account_id), "authorization.delete", done).await?;
             tx.commit().await?;
-            base.session_ended();
         }
         return Err(GRANT);
     }
@@ -217,13 +218,12 @@ async fn exchange(
     store::authorizations::authorization_create(&mut *tx, &row).await?;
     clients::oauth_grant_create(&mut *tx, row.id, client.id, &secrets::hash(&refresh)).await?;
     let (most, of_all) = (MOST_OF_CLIENT, MOST_OF_ALL);
-    let others_ended = clients::oauth_grant_trim(&mut *tx, code.account_id, client.id, most, of_all).await?;
-    clients::oauth_code_used(&mut *tx, code.id, Some(row.id), now).await?;
-    note(base, headers, &mut tx, client, (row.id, code.account_id), "authorization.create", "got a token").await?;
-    tx.commit().await?;
-    if others_ended {
-        base.session_ended();
+    if clients::oauth_grant_trim(&mut *tx, code.account_id, client.id, most, of_all).await? {
+        tx.publish(Kind::Session, None);
     }
+    clients::oauth_code_used(&mut *tx, code.id, Some(row.id), now).await?;
+    note(headers, &mut tx, client, (row.id, code.account_id), "authorization.create", "got a token").await?;
+    tx.commit().await?;
     Ok(NewTokens { authorization: row.id, account: code.account_id, scope: code.scope, token, refresh })
 }
 
@@ -236,20 +236,25 @@ async fn refresh(
     let now = Utc::now();
     let old = form.get("refresh_token").cloned().unwrap_or_default();
     let (row, token) = authorizations::make(Uuid::nil(), "", Vec::new(), Some(now + LIFE), now);
-    let mut tx = base.change().await?;
+    let mut tx = begin(base, headers, client).await?;
     let (hash, ends) = (secrets::hash(&old), now + LIFE);
     let found = clients::oauth_grant_refresh(&mut *tx, client.id, &hash, &row.token_hash, &row.hint, ends, now).await?;
     let (authorization, account, scope) = found.ok_or(GRANT)?;
     store::accounts::account_info(&mut *tx, account).await?.ok_or(GRANT)?;
     let of = (authorization, account);
-    note(base, headers, &mut tx, client, of, "authorization.refresh", "refreshed its token").await?;
+    note(headers, &mut tx, client, of, "authorization.refresh", "refreshed its token").await?;
     tx.commit().await?;
     Ok(NewTokens { authorization, account, scope, token, refresh: old })
 }
 
+/// Begins a change of a client, for a person who is not known yet.
+async fn begin(base: &Base, headers: &HeaderMap, client: &Row) -> Result<Change> {
+    let who = Who::visitor(Some(&client.name), request::address(headers));
+    base.change(who, Subject::named(&client.name)).await
+}
+
 /// Records what a client did for a person, with its authorization.
 async fn note(
-    base: &Base,
     headers: &HeaderMap,
     tx: &mut Change,
     client: &Row,
@@ -259,17 +264,10 @@ async fn note(
 ) -> Result<()> {
     // Suspended or not: what was done with their authorization is theirs to read.
     let Some(account) = store::accounts::account_even_suspended(&mut **tx, account).await? else { return Ok(()) };
-    let actor = Actor {
-        credential: Credential::Token(authorization),
-        reach: Reach::session(),
-        address: request::address(headers),
-        origin: String::new(),
-        base: base.clone(),
-        payer: account.id,
-        account,
-    };
-    let summary = format!("The program {} {done}.", client.name);
+    let credential = Some(Credential::Token(authorization).to_string());
+    let (subject, email) = (Subject::named(&account.email), account.email);
+    tx.on_behalf_of(Asker { account: account.id, email, credential, address: request::address(headers) });
     let data = json!({ "client": client.id, "authorization": authorization });
-    let email = actor.account.email.clone();
-    actor.event(tx, events::New { action, subject: &email, app: None, summary, data }).await
+    tx.record_of(subject, action, format!("The program {} {done}.", client.name), data);
+    Ok(())
 }

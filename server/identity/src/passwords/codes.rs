@@ -1,6 +1,6 @@
 //! Codes of an authenticator, or recovery codes. Each can be used once.
 
-use base::{Base, Error, Result, events};
+use base::{Base, Error, Result};
 use chrono::{DateTime, Utc};
 use rand::RngCore as _;
 use store::passwords::{self, Row};
@@ -143,11 +143,8 @@ const WRONG: &str =
     "The code is wrong or has already been used. Wait for the next one, and check the clock of your device.";
 
 async fn refuse(actor: &Actor) -> Result<Error> {
-    let mut tx = actor.base.change().await?;
-    let summary = "Rejected a code that is wrong or already used.".into();
-    let (email, data) = (actor.account.email.clone(), serde_json::json!({}));
-    let event = events::New { action: "password.refuse", subject: &email, app: None, summary, data };
-    actor.event(&mut tx, event).await?;
+    let mut tx = actor.change(actor.subject()).await?;
+    tx.record("password.refuse", "Rejected a code that is wrong or already used.", serde_json::json!({}));
     tx.commit().await?;
     Ok(Error::invalid(WRONG))
 }

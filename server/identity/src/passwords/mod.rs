@@ -15,12 +15,12 @@ use axum::{
     extract::{Path, State},
 };
 use base::{
-    Base, Change, Error, Result,
+    Base, Change, Error, Result, Subject,
     credential::Credential,
-    events,
     web::{Created, Input},
 };
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use store::passwords::Row;
 use uuid::Uuid;
 
@@ -55,11 +55,6 @@ async fn shown(base: &Base, account: Uuid) -> Result<Password> {
     })
 }
 
-async fn note(actor: &Actor, tx: &mut Change, action: &str, subject: &str, summary: &str) -> Result<()> {
-    let (summary, data) = (summary.to_owned(), serde_json::json!({}));
-    actor.event(tx, events::New { action, subject, app: None, summary, data }).await
-}
-
 /// `GET /account/password`
 pub async fn password_info(State(base): State<Base>, actor: Actor) -> Result<Json<Password>> {
     Ok(Json(shown(&base, actor.account.id).await?))
@@ -90,12 +85,11 @@ pub async fn password_create(
         created_at: now,
         updated_at: now,
     };
-    let mut tx = identity.change().await?;
+    let mut tx = actor.change(actor.subject()).await?;
     if !store::passwords::password_create(&mut *tx, &row).await? {
         return Err(there());
     }
-    note(&actor, &mut tx, "password.begin", &account.email, "Chose a password, pending confirmation with a code.")
-        .await?;
+    tx.record("password.begin", "Chose a password, pending confirmation with a code.", json!({}));
     tx.commit().await?;
     let uri = totp::uri(&secret, &format!("Wharf {}", identity.settings().domain), &account.email);
     Ok(Created(PasswordEnrolment { secret: totp::base32(&secret), qr: totp::qr(&uri)?, uri }))
@@ -122,12 +116,12 @@ pub async fn password_confirm(
         return Err(missing());
     };
     let (plain, hashes) = codes::new_recovery_codes(&base, row.id);
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(actor.subject()).await?;
     if !store::passwords::password_confirm(&mut *tx, row.id, step, now).await? {
         return Err(done());
     }
     store::passwords::recovery_codes_replace(&mut tx, row.id, &hashes, now).await?;
-    note(&actor, &mut tx, "password.create", &actor.account.email, "Set a password with an authenticator app.").await?;
+    tx.record("password.create", "Set a password with an authenticator app.", json!({}));
     tx.commit().await?;
     codes::right(&actor);
     Ok(Json(RecoveryCodes { codes: plain }))
@@ -146,7 +140,7 @@ pub async fn password_update(
     hashing::check_new(&update.password, &actor.account.email)?;
     let code = codes::of_actor(&actor, &row, &update.code, now).await?;
     let hash = identity.hashing().make(For::Known(actor.payer), &update.password).await?;
-    let mut tx = identity.change().await?;
+    let mut tx = actor.change(actor.subject()).await?;
     codes::take(&actor, &mut tx, &row, &code, now).await?;
     store::passwords::password_update(&mut *tx, row.id, &hash, now).await?;
     let keep = match actor.credential {
@@ -154,10 +148,8 @@ pub async fn password_update(
         Credential::Token(_) => None,
     };
     store::sessions::session_delete_others(&mut tx, actor.account.id, keep).await?;
-    let summary = "Changed the password, and ended the other sessions.";
-    note(&actor, &mut tx, "password.update", &actor.account.email, summary).await?;
+    tx.record("password.update", "Changed the password, and ended the other sessions.", json!({}));
     tx.commit().await?;
-    identity.session_ended();
     Ok(Json(shown(&identity, actor.account.id).await?))
 }
 
@@ -174,11 +166,11 @@ pub async fn password_delete(
         Some(_) => Some(codes::of_actor(&actor, &row, &proof.code, now).await?),
         None => None,
     };
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(actor.subject()).await?;
     if let Some(code) = code {
         codes::take(&actor, &mut tx, &row, &code, now).await?;
     }
-    remove(&actor, &mut tx, row.account_id, &actor.account.email, row.confirmed_at).await?;
+    remove(&mut tx, row.account_id, &actor.account.email, row.confirmed_at).await?;
     tx.commit().await?;
     Ok(Json(shown(&base, actor.account.id).await?))
 }
@@ -195,25 +187,19 @@ pub async fn password_delete_of_user(
         return Err(Error::invalid("Remove your own password on your account page, with a code."));
     }
     let row = in_force(&base, account.id).await?.ok_or_else(missing)?;
-    let mut tx = base.change().await?;
-    remove(&actor, &mut tx, account.id, &account.email, row.confirmed_at).await?;
+    let mut tx = actor.change(Subject::named(&account.email)).await?;
+    remove(&mut tx, account.id, &account.email, row.confirmed_at).await?;
     tx.commit().await?;
     Ok(Json(serde_json::json!({})))
 }
 
-async fn remove(
-    actor: &Actor,
-    tx: &mut Change,
-    account: Uuid,
-    email: &str,
-    in_force_since: Option<DateTime<Utc>>,
-) -> Result<()> {
+async fn remove(tx: &mut Change, account: Uuid, email: &str, in_force_since: Option<DateTime<Utc>>) -> Result<()> {
     if !store::passwords::password_delete(&mut **tx, account).await? {
         return Err(missing());
     }
     // What was only begun let nobody in.
     if in_force_since.is_some() {
-        note(actor, tx, "password.delete", email, &format!("Removed the password of {email}.")).await?;
+        tx.record("password.delete", format!("Removed the password of {email}."), json!({}));
     }
     Ok(())
 }

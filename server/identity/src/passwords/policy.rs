@@ -1,7 +1,7 @@
 //! The setting for password sign-in: disabled until an administrator enables it.
 
 use axum::{Json, extract::State};
-use base::{Base, Error, Result, events, web::Input};
+use base::{Base, Error, Result, Subject, web::Input};
 use chrono::Utc;
 
 use crate::actor::Actor;
@@ -39,12 +39,10 @@ pub async fn password_policy_update(
 ) -> Result<Json<PasswordPolicy>> {
     actor.must_administer()?;
     let enabled = update.enabled.ok_or_else(|| Error::invalid("enabled is required: true or false."))?;
-    let mut tx = base.change().await?;
+    let mut tx = actor.change(Subject::named("passwords")).await?;
     store::passwords::password_policy_update(&mut *tx, enabled, Utc::now()).await?;
     let summary = format!("Turned password sign-in {}.", if enabled { "on" } else { "off" });
-    let data = serde_json::json!({ "enabled": enabled });
-    let event = events::New { action: "password_policy.update", subject: "passwords", app: None, summary, data };
-    actor.event(&mut tx, event).await?;
+    tx.record("password_policy.update", summary, serde_json::json!({ "enabled": enabled }));
     tx.commit().await?;
     Ok(Json(shown(&base).await?))
 }

@@ -4,7 +4,7 @@
 //! message nor by its duration. The audit log has the reason.
 
 use axum::{Json, extract::State, http::HeaderMap};
-use base::{Error, Result, events, web::Input};
+use base::{Error, Result, Subject, events::Who, web::Input};
 use chrono::{DateTime, Utc};
 use store::{accounts, passwords::Row};
 use tower_sessions::Session;
@@ -187,7 +187,8 @@ impl Attempt {
 
     /// Uses up the code and records the sign-in, in one transaction.
     async fn let_in(&self, account: accounts::Row, row: &Row, code: &Code) -> Result<Result<Uuid, Refusal>> {
-        let mut tx = self.identity.change().await?;
+        let actor = Actor::signed_in(&self.identity, account, self.session, self.address.clone());
+        let mut tx = actor.change(actor.subject()).await?;
         if !codes::use_up(&mut tx, row, code, self.now).await? {
             return Ok(Err(Refusal::Code));
         }
@@ -196,11 +197,8 @@ impl Attempt {
             Code::Step(_) => "Signed in with password and code.".to_owned(),
             Code::Recovery(_) => format!("Signed in with password and recovery code. Codes left: {left}."),
         };
-        accounts::account_signed_in(&mut *tx, account.id, self.now).await?;
-        let actor = Actor::signed_in(&self.identity, account, self.session, self.address.clone());
-        let (subject, data) = (&actor.account.email, serde_json::json!({ "provider": "password" }));
-        let event = events::New { action: "session.create", subject, app: None, summary, data };
-        actor.event(&mut tx, event).await?;
+        accounts::account_signed_in(&mut *tx, actor.account.id, self.now).await?;
+        tx.record("session.create", summary, serde_json::json!({ "provider": "password" }));
         tx.commit().await?;
         Ok(Ok(actor.account.id))
     }
@@ -217,7 +215,8 @@ impl Attempt {
         let who = Some(self.email.as_str()).filter(|email| !email.is_empty());
         let summary = format!("Rejected a password sign-in of {}: {}.", who.unwrap_or("somebody"), why.why());
         let data = serde_json::json!({ "reason": why.word(), "provider": "password" });
-        let event = events::New { action: "session.refuse", subject: "password", app: None, summary, data };
-        events::event_of_visitor(&self.identity, who, self.address.clone(), event).await
+        let mut tx = self.identity.change(Who::visitor(who, self.address.clone()), Subject::named("password")).await?;
+        tx.record("session.refuse", summary, data);
+        Ok(tx.commit().await?)
     }
 }

@@ -4,7 +4,7 @@
 //! account's. The email address alone never gives access to an account that has a sign-in method.
 
 use axum::http::HeaderMap;
-use base::{Base, Change, Result, events};
+use base::{Base, Change, Result, Subject, events::Who};
 use chrono::{Duration, Utc};
 use store::{accounts, identities, identity_providers::Row, identity_providers::Rule};
 use uuid::Uuid;
@@ -51,7 +51,8 @@ impl Arrival<'_> {
     /// The account, after applying the rules. `session` is the id of its new session.
     pub async fn admit(&self, session: Uuid) -> Result<Uuid, Stop> {
         let (person, provider, now) = (self.person, self.provider, Utc::now());
-        let mut tx = self.base.change().await?;
+        // Until it is known who comes, what happens is done by the platform.
+        let mut tx = self.base.change(Who::platform(), Subject::named(&person.subject)).await?;
         let known = identities::identity_by_subject(&mut *tx, provider.id, &person.subject).await?;
         let (account, is_new) = match &known {
             Some(known) => (self.known(&mut tx, known).await?, false),
@@ -59,27 +60,23 @@ impl Arrival<'_> {
         };
         self.must_speak_for(&account.email)?;
         let actor = self.actor(account, session);
+        tx.on_behalf_of(actor.asker());
+        let email = &actor.account.email;
         if is_new {
-            let email = &actor.account.email;
             let summary = format!("Created the account {email} on its first sign-in through {}.", provider.title);
-            self.note(&actor, &mut tx, "account.create", summary).await?;
+            self.note(&mut tx, email, "account.create", summary);
         }
         let was = known.as_ref().and_then(|k| serde_json::from_value::<Given>(k.given.clone()).ok());
         let was = was.unwrap_or_default();
-        let given = membership::apply(&mut tx, &actor, &actor.account, &was, rules::given(self.rules, person)).await?;
-        let has_changed = given != was;
+        let given = membership::apply(&mut tx, &actor.account, &was, rules::given(self.rules, person)).await?;
         let given = serde_json::to_value(&given).map_err(anyhow::Error::new)?;
         match known {
-            Some(known) => self.seen(&actor, &mut tx, &known, &given).await?,
-            None => self.link(&actor, &mut tx, given).await?,
+            Some(known) => self.seen(&mut tx, email, &known, &given).await?,
+            None => self.link(&mut tx, &actor.account, given).await?,
         }
         accounts::account_signed_in(&mut *tx, actor.account.id, now).await?;
-        self.note(&actor, &mut tx, "session.create", format!("Signed in through {}.", provider.title)).await?;
+        self.note(&mut tx, email, "session.create", format!("Signed in through {}.", provider.title));
         tx.commit().await?;
-        // What they have open looks again at what it may show.
-        if has_changed {
-            self.base.rights_changed();
-        }
         Ok(actor.account.id)
     }
 
@@ -142,8 +139,8 @@ impl Arrival<'_> {
 
     async fn seen(
         &self,
-        actor: &Actor,
         tx: &mut Change,
+        account: &str,
         known: &identities::Row,
         given: &serde_json::Value,
     ) -> Result<()> {
@@ -151,17 +148,17 @@ impl Arrival<'_> {
         if known.email.as_deref() != email {
             let [was, is] = [known.email.as_deref(), email].map(|e| e.unwrap_or("none verified"));
             let summary = format!("The email address at {} changed from {was} to {is}.", self.provider.title);
-            self.note(actor, tx, "identity.update", summary).await?;
+            self.note(tx, account, "identity.update", summary);
         }
         identities::identity_seen(&mut **tx, known.id, email, given, Utc::now()).await?;
         Ok(())
     }
 
-    async fn link(&self, actor: &Actor, tx: &mut Change, given: serde_json::Value) -> Result<()> {
+    async fn link(&self, tx: &mut Change, account: &accounts::Row, given: serde_json::Value) -> Result<()> {
         let now = Utc::now();
         let row = identities::Row {
             id: Uuid::now_v7(),
-            account_id: actor.account.id,
+            account_id: account.id,
             provider_id: self.provider.id,
             subject: self.person.subject.clone(),
             email: self.person.email.clone(),
@@ -171,7 +168,8 @@ impl Arrival<'_> {
         };
         identities::identity_create(&mut **tx, &row).await?;
         let summary = format!("Linked an account at {}, which verified the address.", self.provider.title);
-        self.note(actor, tx, "identity.create", summary).await
+        self.note(tx, &account.email, "identity.create", summary);
+        Ok(())
     }
 
     /// Stores the new identity of a signed-in account, until they accept it on their account page.
@@ -179,10 +177,11 @@ impl Arrival<'_> {
         let (person, now) = (self.person, Utc::now());
         let email = person.email.clone().ok_or(Stop::Refused(Refusal::Address, None))?;
         self.must_speak_for(&email)?;
-        let mut tx = self.base.change().await?;
-        let found = accounts::account_info(&mut *tx, account).await?;
+        let found = accounts::account_info(self.base.db(), account).await?;
         let found = found.ok_or_else(|| Stop::Refused(Refusal::Suspended, Some(email.clone())))?;
         self.must_speak_for(&found.email)?;
+        let actor = self.actor(found, session);
+        let mut tx = actor.change(actor.subject()).await?;
         if identities::identity_by_subject(&mut *tx, self.provider.id, &person.subject).await?.is_some() {
             return Err(Stop::Refused(Refusal::Taken, Some(email)));
         }
@@ -197,15 +196,14 @@ impl Arrival<'_> {
             updated_at: now,
         };
         identities::identity_proposal_create(&mut tx, &row).await?;
-        let actor = self.actor(found, session);
         let summary = format!("Proposed an account at {} for linking.", self.provider.title);
-        self.note(&actor, &mut tx, "identity_proposal.create", summary).await?;
+        self.note(&mut tx, &actor.account.email, "identity_proposal.create", summary);
         tx.commit().await?;
         Ok(())
     }
 
-    async fn note(&self, actor: &Actor, tx: &mut Change, action: &str, summary: String) -> Result<()> {
-        let (subject, data) = (&actor.account.email, serde_json::json!({ "provider": self.provider.name }));
-        actor.event(tx, events::New { action, subject, app: None, summary, data }).await
+    fn note(&self, tx: &mut Change, account: &str, action: &str, summary: String) {
+        let data = serde_json::json!({ "provider": self.provider.name });
+        tx.record_of(Subject::named(account), action, summary, data);
     }
 }

@@ -1,7 +1,7 @@
 //! Rejected sign-ins: the reasons, for the visitor and for the audit log.
 
 use axum::{http::HeaderMap, response::Response};
-use base::{Base, Error, Result, events};
+use base::{Base, Error, Result, Subject, events::Who};
 use uuid::Uuid;
 
 use crate::request;
@@ -92,8 +92,9 @@ pub(super) async fn refuse(
             refusal.why()
         );
         let data = serde_json::json!({ "reason": refusal.word(), "provider": provider });
-        let event = events::New { action: "session.refuse", subject: provider, app: None, summary, data };
-        events::event_of_visitor(base, who.as_deref(), address, event).await?;
+        let mut tx = base.change(Who::visitor(who.as_deref(), address), Subject::named(provider)).await?;
+        tx.record("session.refuse", summary, data);
+        tx.commit().await?;
     }
     let page = if account.is_some() { "account" } else { "login" };
     Ok(super::see(&format!("/{page}?error={}&provider={}", refusal.word(), api::client::segment(provider))))

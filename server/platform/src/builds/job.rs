@@ -6,12 +6,11 @@ use anyhow::anyhow;
 use async_trait::async_trait;
 use background::{Failure, Job, Steps};
 use base::{
-    Error,
-    events::{self, Asker},
+    Error, Kind, Subject,
+    events::{Asker, Who},
 };
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
 use store::builds::Row;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -244,17 +243,18 @@ impl Run {
 
     async fn release(&self, platform: &Platform, build: &Row, slug: Uuid, release: Uuid) -> Result<i32, Failure> {
         self.print(platform, build, "-----> Launching...").await?;
-        let mut tx = platform.change().await?;
         let told = |err: Error| anyhow!("{err}");
+        let asker = asker(platform, build).await?;
+        let commit = build.git_new.clone().or_else(|| build.source_version.clone());
+        let short = commit.as_deref().map(|c| c.chars().take(8).collect::<String>()).filter(|c| !c.is_empty());
+        let description = short.map_or_else(|| "Deploy".to_owned(), |c| format!("Deploy {c}"));
+        let mut tx = platform.change(asker, Subject::app(build.app_id, &description)).await.map_err(told)?;
         store::apps::app_lock(&mut *tx, build.app_id).await?;
         if let Some(made) = store::releases::release_info(&mut *tx, release).await? {
             return Ok(made.version);
         }
         // The config vars of now, not those of when the build began.
         let vars = config_values::current(platform, build.app_id).await.map_err(told)?;
-        let commit = build.git_new.clone().or_else(|| build.source_version.clone());
-        let short = commit.as_deref().map(|c| c.chars().take(8).collect::<String>()).filter(|c| !c.is_empty());
-        let description = short.map_or_else(|| "Deploy".to_owned(), |c| format!("Deploy {c}"));
         let new = releases::New {
             id: Some(release),
             app: build.app_id,
@@ -266,10 +266,7 @@ impl Run {
         let version = releases::create_for(platform, &mut tx, build.account_id, &new, &vars).await.map_err(told)?;
         let summary = format!("{description} (v{version}), from build {}.", build.number);
         let data = serde_json::json!({ "release": version, "build": build.id, "account": build.account_id });
-        let event =
-            events::New { action: "release.create", subject: &description, app: Some(build.app_id), summary, data };
-        let asker = asker(&mut tx, build).await?;
-        events::event_on_behalf(&mut tx, &asker, event).await.map_err(told)?;
+        tx.record("release.create", summary, data);
         tx.commit().await?;
         Ok(version)
     }
@@ -287,7 +284,7 @@ impl Run {
             releases::announce(platform, build.app_id, version, &build.email);
         }
         platform.builds().forget(self.build);
-        platform.wake_builds();
+        platform.publish(Kind::Build, build.app_id);
         Ok(())
     }
 
@@ -301,19 +298,15 @@ impl Run {
         let why = &without_secrets(build, why);
         self.print(platform, build, "").await?;
         self.print(platform, build, &format!(" !     Push rejected, {}.", lower(why))).await?;
-        if store::builds::build_fail(platform.db(), self.build, why, Utc::now()).await? {
-            let mut tx = platform.change().await?;
-            let (summary, data) =
-                (format!("Build {} failed: {why}.", build.number), serde_json::json!({ "build": build.id }));
-            let subject = format!("build {}", build.number);
-            let event = events::New { action: "build.fail", subject: &subject, app: Some(build.app_id), summary, data };
-            events::event_of_platform(&mut tx, event).await.map_err(|err| anyhow!("{err}"))?;
+        platform.builds().forget(self.build);
+        let subject = Subject::app(build.app_id, format!("build {}", build.number));
+        let mut tx = platform.change(Who::platform(), subject).await.map_err(|err| anyhow!("{err}"))?;
+        if store::builds::build_fail(&mut *tx, self.build, why, Utc::now()).await? {
+            let summary = format!("Build {} failed: {why}.", build.number);
+            tx.record("build.fail", summary, serde_json::json!({ "build": build.id }));
             tx.commit().await?;
             platform.said(build.app_id, "api", &format!("Build failed: {why}"));
         }
-        platform.builds().forget(self.build);
-        platform.wake_builds();
-        platform.changed(build.app_id);
         Ok(())
     }
 }
@@ -329,8 +322,8 @@ fn lower(text: &str) -> String {
 }
 
 /// Who asked for a build: its own event knows.
-async fn asker(tx: &mut PgConnection, build: &store::builds::Row) -> sqlx::Result<Asker> {
-    let found = store::events::event_of_build(tx, build.app_id, build.id).await?;
+async fn asker(platform: &Platform, build: &store::builds::Row) -> sqlx::Result<Asker> {
+    let found = store::events::event_of_build(platform.db(), build.app_id, build.id).await?;
     let (credential, address) = found.unwrap_or_default();
     Ok(Asker { account: build.account_id, email: build.email.clone(), credential, address })
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use background::{Reconciler, Report};
+use base::Kind;
 use store::queues::{BUILDS, Places};
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ use crate::{Platform, queues};
 fn queue(platform: &Platform) -> queues::Queue<Run> {
     let all = i64::try_from(platform.config().build_concurrency).unwrap_or(1);
     let places = Places { all, each: all };
-    queues::Queue { rows: &BUILDS, places, job: |build| Run { build }, running: Platform::builds }
+    queues::Queue { rows: &BUILDS, kind: Kind::Build, places, job: |build| Run { build }, running: Platform::builds }
 }
 
 /// Gives free places to the builds whose turn it is. The caller commits.

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Error, Result, events, pages,
+    Error, Result, Subject, pages,
     web::{Created, Input},
 };
 use chrono::Utc;
@@ -92,16 +92,11 @@ pub async fn build_create(
         git: None,
         now: Utc::now(),
     };
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     create(&platform, &mut tx, &new).await?;
-    let (summary, data) = ("Started a build.".to_owned(), serde_json::json!({ "build": new.id }));
-    actor
-        .event(&mut tx, events::New { action: "build.create", subject: &app.name, app: Some(app.id), summary, data })
-        .await?;
+    tx.record("build.create", "Started a build.", serde_json::json!({ "build": new.id }));
     tx.commit().await?;
     platform.said(app.id, "api", &format!("Build started by user {}", actor.account.email));
-    platform.wake_builds();
-    platform.changed(app.id);
     let row = store::builds::build_info(platform.db(), new.id).await?.ok_or_else(Error::no_app)?;
     Ok(Created(shown(&row, &actor, &app)))
 }
@@ -114,17 +109,12 @@ pub async fn build_cancel(
 ) -> Result<Json<api::builds::Build>> {
     let app = actor.app(&app, Can::Deploy).await?;
     let row = find(&platform, &app, &build).await?;
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     if !store::builds::build_cancel(&mut *tx, row.id, Utc::now()).await? {
         return Err(Error::invalid("The build has already finished and cannot be cancelled."));
     }
-    let (summary, data) = (format!("Cancelled build {}.", row.number), serde_json::json!({ "build": row.id }));
-    actor
-        .event(&mut tx, events::New { action: "build.cancel", subject: &app.name, app: Some(app.id), summary, data })
-        .await?;
+    tx.record("build.cancel", format!("Cancelled build {}.", row.number), serde_json::json!({ "build": row.id }));
     tx.commit().await?;
-    platform.wake_builds();
-    platform.changed(app.id);
     build_info(State(platform), actor, Path((app.id.to_string(), row.id.to_string()))).await
 }
 
@@ -156,14 +146,8 @@ pub async fn build_cache_delete(
     Path(app): Path<String>,
 ) -> Result<Json<serde_json::Value>> {
     let app = actor.app(&app, Can::Deploy).await?;
-    let mut tx = platform.change().await?;
-    let (summary, data) = ("Emptied the build cache.".to_owned(), serde_json::json!({}));
-    actor
-        .event(
-            &mut tx,
-            events::New { action: "build_cache.delete", subject: &app.name, app: Some(app.id), summary, data },
-        )
-        .await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
+    tx.record("build_cache.delete", "Emptied the build cache.", serde_json::json!({}));
     tx.commit().await?;
     let cache = platform.config().data.join("cache").join(app.id.to_string());
     tokio::task::spawn_blocking(move || trees::remove(&cache)).await.context("empty the build cache")??;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use base::Kind;
 use chrono::Utc;
 use dyno::{Exit, Phase};
 use futures::{StreamExt as _, stream};
@@ -67,7 +68,7 @@ async fn gone(platform: &Platform, row: &Row, exit: &Exit) -> anyhow::Result<()>
     platform.driver().remove(row.run_id).await?;
     let _ = platform.history().forget(row.app_id, &row.run_id.to_string());
     store::dynos::dyno_delete(platform.db(), row.id).await?;
-    platform.changed(row.app_id);
+    platform.publish(Kind::DynoState, row.app_id);
     Ok(())
 }
 
@@ -94,7 +95,7 @@ async fn crashed(platform: &Platform, mut row: Row, exit: &Exit) -> anyhow::Resu
     store::dynos::dyno_save(platform.db(), &row).await?;
     platform.driver().remove(row.run_id).await?;
     let _ = platform.history().forget(row.app_id, &row.run_id.to_string());
-    platform.changed(row.app_id);
+    platform.publish(Kind::DynoState, row.app_id);
     Ok(row)
 }
 
@@ -119,7 +120,7 @@ async fn booting(platform: &Platform, mut row: Row) -> anyhow::Result<Row> {
     row.next_start_at = None;
     store::dynos::dyno_save(platform.db(), &row).await?;
     platform.supervisor_said(row.app_id, &row.name, "State changed from starting to up");
-    platform.changed(row.app_id);
+    platform.publish(Kind::DynoState, row.app_id);
     Ok(row)
 }
 

@@ -99,6 +99,17 @@ pub(super) fn plan(wanted: Option<&App>, rows: &[Row], now: DateTime<Utc>) -> Ve
     steps
 }
 
+/// When to look at these dynos again if no change is published: now while one starts or stops, or when the next crashed
+/// one is due to start.
+pub(super) fn due<'a>(rows: impl Iterator<Item = &'a Row>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let due = rows.filter_map(|row| match row.state == "starting" || row.stopping_at.is_some() {
+        true => Some(now),
+        // One that was due earlier waits for something else.
+        false => row.next_start_at.filter(|at| *at > now),
+    });
+    due.min()
+}
+
 /// Whether a dyno is one that the newest release and size want.
 pub(super) fn is_current(app: &App, kind: &Type, row: &Row) -> bool {
     row.release_id == app.release && row.size == kind.size && row.retiring_at.is_none()

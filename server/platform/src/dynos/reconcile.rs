@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
 use background::{Reconciler, Report};
-use base::dyno_sizes;
+use base::{Kind, dyno_sizes};
 use chrono::Utc;
 use dyno::Phase;
 use futures::{FutureExt as _, StreamExt as _, stream};
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{Platform, builds, config_values, ingest};
 
-/// Looks this often while something starts, stops or waits.
+/// Looks this often while something starts or stops.
 const BUSY: Duration = Duration::from_millis(150);
 /// Starts and stops in one run: the others wait for the next, so that no run takes long.
 const MOST_PER_RUN: usize = 50;
@@ -211,7 +211,7 @@ impl Reconcile {
             Ok(handle) => {
                 row.addr = handle.addr.map(|a| a.to_string());
                 store::dynos::dyno_save(self.platform.db(), &row).await?;
-                self.platform.changed(row.app_id);
+                self.platform.publish(Kind::DynoState, row.app_id);
                 Ok(format!("started {} of {}", row.name, app.name))
             }
             Err(err) => {
@@ -222,7 +222,7 @@ impl Reconcile {
                 row.next_start_at = Some(now + plan::pause(row.crashes));
                 row.last_exit = Some(said);
                 store::dynos::dyno_save(self.platform.db(), &row).await?;
-                self.platform.changed(row.app_id);
+                self.platform.publish(Kind::DynoState, row.app_id);
                 Err(err)
             }
         }
@@ -278,7 +278,7 @@ impl Reconcile {
             row.updated_at = Utc::now();
             store::dynos::dyno_save(platform.db(), &row).await?;
         }
-        platform.changed(row.app_id);
+        platform.publish(Kind::DynoState, row.app_id);
         Ok(format!("stopping {} ({why})", row.name))
     }
 
@@ -319,10 +319,11 @@ impl Reconciler for Reconcile {
         if let Err(err) = told {
             report.failed.push(format!("{err:#}"));
         }
-        let unsettled = |r: &Row| r.state == "starting" || r.stopping_at.is_some() || r.next_start_at.is_some();
-        if !steps.is_empty() || world.rows.values().flatten().any(unsettled) {
-            report.again_in = Some(BUSY);
-        }
+        let now = Utc::now();
+        let due = plan::due(world.rows.values().flatten(), now);
+        // A dyno whose slug has to be unpacked first waits until that is published.
+        let due = if steps.iter().any(|step| can(&step)) { Some(now) } else { due };
+        report.again_in = due.map(|at| (at - now).to_std().unwrap_or_default().max(BUSY));
         Ok(report)
     }
 }

@@ -6,7 +6,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use base::{Error, Result, events, pages, web::Accepted};
+use base::{Error, Result, Subject, pages, web::Accepted};
 use chrono::Utc;
 use identity::{Actor, Can};
 use store::dynos::{LIST, Which};
@@ -131,7 +131,7 @@ async fn known_type(platform: &Platform, app: &store::apps::Row, kind: &str) -> 
 }
 
 async fn act(platform: &Platform, actor: &Actor, app: &store::apps::Row, which: Which<'_>, act: Act) -> Done {
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     let now = Utc::now();
     let (action, verb) = match act {
         Act::Restart => {
@@ -148,11 +148,8 @@ async fn act(platform: &Platform, actor: &Actor, app: &store::apps::Row, which: 
         Which::Name(name) => format!("the dyno {name}"),
         Which::Type(kind) => format!("all {kind} dynos"),
     };
-    let (summary, data) = (format!("{verb} {what}."), serde_json::json!({ "dynos": what }));
-    actor.event(&mut tx, events::New { action, subject: &app.name, app: Some(app.id), summary, data }).await?;
+    tx.record(action, format!("{verb} {what}."), serde_json::json!({ "dynos": what }));
     tx.commit().await?;
     platform.said(app.id, "api", &format!("{verb} {what} by user {}", actor.account.email));
-    platform.changed(app.id);
-    platform.wake_dynos();
     Ok(Accepted(serde_json::json!({})))
 }

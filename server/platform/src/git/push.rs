@@ -5,8 +5,8 @@ use std::time::Duration;
 use api::harmless;
 use axum::body::Bytes;
 use base::{
-    Error, Result,
-    events::{self, Asker},
+    Error, Kind, Result, Subject, bus,
+    events::Asker,
     places::SharedPlace,
 };
 use chrono::Utc;
@@ -27,6 +27,8 @@ use crate::{Platform, addresses, builds, log_lines, outputs};
 
 /// A push waits this long for the first web dyno. See architecture.md 2.1.
 const BOOT: Duration = Duration::from_secs(65);
+/// Meanwhile it looks at the dyno this often, and whenever a change of the app is published.
+const AGAIN: Duration = Duration::from_secs(2);
 /// A release phase may take an hour.
 const PHASE: Duration = Duration::from_secs(3700);
 /// Size limit of the hook's request.
@@ -151,7 +153,7 @@ async fn deploy_commit(
     let build = create(platform, app, asker, push, subject).await?;
     // It waits for the build from here on, which has a queue of its own.
     place.give_back();
-    let mut guard = Guard { platform: platform.clone(), build: Some(build) };
+    let mut guard = Guard { platform: platform.clone(), app: app.id, build: Some(build) };
     follow_build(platform, app, build, said).await?;
     let row = store::builds::build_info(platform.db(), build).await?;
     // Still at work, and nobody listens any more: the guard ends it.
@@ -202,32 +204,30 @@ pub(super) async fn create(
         now: Utc::now(),
         ..store::builds::New::default()
     };
-    let mut tx = platform.change().await?;
+    let mut tx = platform.change(asker.clone(), Subject::app(app.id, &app.name)).await?;
     builds::create(platform, &mut tx, &new).await?;
     let summary = format!("Pushed {} to {}.", &push.new[..8.min(push.new.len())], push.name);
     let data = serde_json::json!({ "build": new.id, "commit": push.new, "ref": push.name, "account": asker.account });
-    let event = events::New { action: "build.push", subject: &app.name, app: Some(app.id), summary, data };
-    events::event_on_behalf(&mut tx, asker, event).await?;
+    tx.record("build.push", summary, data);
     tx.commit().await?;
     platform.said(app.id, "api", &format!("Build started by user {}", asker.email));
-    platform.wake_builds();
-    platform.changed(app.id);
     Ok(new.id)
 }
 
 /// Cancels the build of a client that went away before there was a release.
 struct Guard {
     platform: Platform,
+    app: Uuid,
     build: Option<Uuid>,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         let Some(build) = self.build else { return };
-        let platform = self.platform.clone();
+        let (platform, app) = (self.platform.clone(), self.app);
         tokio::spawn(async move {
             if matches!(store::builds::build_cancel(platform.db(), build, Utc::now()).await, Ok(true)) {
-                platform.wake_builds();
+                platform.publish(Kind::Build, app);
             }
         });
     }
@@ -369,6 +369,7 @@ enum Start {
 
 /// The state of the first web dyno of a release.
 async fn first_dyno(platform: &Platform, app: Uuid, release: Uuid) -> Result<Start> {
+    let mut changes = platform.changes();
     loop {
         let formation = store::formation::formation_list(platform.db(), app).await?;
         if !formation.iter().any(|f| f.kind == "web" && f.quantity > 0) {
@@ -385,7 +386,7 @@ async fn first_dyno(platform: &Platform, app: Uuid, release: Uuid) -> Result<Sta
         if store::releases::release_current(platform.db(), app).await?.is_none_or(|r| r.id != release) {
             return Ok(Start::Replaced);
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        let _ = tokio::time::timeout(AGAIN, bus::concerning(&mut changes, Some(app))).await;
     }
 }
 

@@ -8,13 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use base::{Error, Result};
+use base::{
+    Error, Result,
+    bus::{self, Changed},
+};
 use identity::{Actor, Can};
 use serde_json::Value;
 use store::pages::Range;
 use tokio::sync::{broadcast, watch};
 use tracing::Instrument as _;
-use uuid::Uuid;
 
 use super::{
     TICK,
@@ -73,20 +75,15 @@ async fn run(platform: Platform, actor: Actor, key: Key, feed: watch::Sender<Sai
 }
 
 /// Waits until it is worth another look, and so long that looking is not all that is done.
-async fn pause(shown: Shown, changes: &mut broadcast::Receiver<Uuid>, took: Duration) {
+async fn pause(shown: Shown, changes: &mut broadcast::Receiver<Changed>, took: Duration) {
     let (changed, tick) = match shown {
-        Shown::Apps => (tokio::time::timeout(AGAIN, any(changes, None)).await, TICK * 3),
-        Shown::App(app) => (tokio::time::timeout(AGAIN, any(changes, Some(app))).await, TICK),
+        Shown::Apps => (tokio::time::timeout(AGAIN, bus::concerning(changes, None)).await, TICK * 3),
+        Shown::App(app) => (tokio::time::timeout(AGAIN, bus::concerning(changes, Some(app))).await, TICK),
         Shown::Platform => (Ok(()), Duration::from_secs(2)),
     };
     // What changes together is told together.
     let rest = tick.max(took * REST);
     tokio::time::sleep(if changed.is_ok() { rest } else { tick }).await;
-}
-
-/// Waits until `app`, or any app, has changed, or too many have to tell which.
-async fn any(changes: &mut broadcast::Receiver<Uuid>, app: Option<Uuid>) {
-    while matches!(changes.recv().await, Ok(changed) if app.is_some_and(|app| app != changed)) {}
 }
 
 async fn find_out(platform: &Platform, actor: &Actor, shown: Shown) -> (Said, Duration) {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
 use background::{Failure, Job, Steps};
-use base::{dyno_sizes, events};
+use base::{Kind, Subject, bus, dyno_sizes, events::Who};
 use chrono::Utc;
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,8 @@ use crate::{Platform, config_values, dynos, outputs};
 
 /// A release phase may take this long. See behaviour.md 1.5.
 const LIMIT: Duration = Duration::from_secs(3600);
+/// While a release phase waits for its slug, it looks for it this often, and whenever a change of the app is published.
+const AGAIN: Duration = Duration::from_secs(2);
 /// If it is not ended by then, because the server is away, its shim ends it.
 const LAST_LIMIT: Duration = Duration::from_secs(3660);
 
@@ -94,7 +96,7 @@ impl Run {
         let (Some(app), Some(slug)) = (app, slug) else { return Err(Failure::Final(anyhow!("the app is gone"))) };
         let command = slug.process_types.get("release").cloned().unwrap_or_default();
         store::releases::release_has_output(db, release.id).await?;
-        platform.changed(app.id);
+        platform.publish(Kind::Release, app.id);
         let name = format!("release.{}", 1000 + release.version);
         let root = match unpacked(platform, app.id, slug.id).await? {
             Ok(root) => root,
@@ -139,7 +141,8 @@ impl Run {
         release: &store::releases::Row,
         failed: Option<&str>,
     ) -> anyhow::Result<()> {
-        let mut tx = platform.change().await?;
+        let subject = Subject::app(release.app_id, format!("v{}", release.version));
+        let mut tx = platform.change(Who::platform(), subject).await.map_err(|err| anyhow!("{err}"))?;
         store::apps::app_lock(&mut *tx, release.app_id).await?;
         super::queue::lock(&mut tx).await?;
         let end = store::releases::release_end(&mut *tx, release.id, failed, Utc::now()).await?;
@@ -153,19 +156,16 @@ impl Run {
             super::settle(&mut tx, release.app_id, slug.as_ref()).await.map_err(|err| anyhow!("{err}"))?;
         }
         let next = super::queue::start(&mut tx).await.context("start the next release phases")?;
+        next.into_iter().for_each(|app| tx.publish(Kind::Release, Some(app)));
         if let Some(end) = &end {
             let summary = match &end.error {
                 Some(why) => format!("The release phase of v{} failed: {why}.", release.version),
                 None => format!("The release phase of v{} succeeded.", release.version),
             };
             let data = serde_json::json!({ "release": release.version, "succeeded": end.succeeded });
-            let subject = format!("v{}", release.version);
-            let event =
-                events::New { action: "release.phase", subject: &subject, app: Some(release.app_id), summary, data };
-            events::event_of_platform(&mut tx, event).await.map_err(|err| anyhow!("{err}"))?;
+            tx.record("release.phase", summary, data);
         }
         tx.commit().await?;
-        next.into_iter().for_each(|app| platform.changed(app));
         if let Some(end) = end {
             let text = match end.error.filter(|_| end.cancelled) {
                 _ if end.succeeded => format!("Release v{} succeeded", release.version),
@@ -174,8 +174,6 @@ impl Run {
             };
             platform.said(release.app_id, "api", &text);
         }
-        platform.changed(release.app_id);
-        platform.wake_dynos();
         Ok(())
     }
 }
@@ -183,6 +181,7 @@ impl Run {
 /// Waits until the slug is unpacked; answers with the folder, or with what is wrong with the slug.
 async fn unpacked(platform: &Platform, app: Uuid, slug: Uuid) -> Result<Result<PathBuf, String>, Failure> {
     let begun = std::time::Instant::now();
+    let mut changes = platform.changes();
     loop {
         if let Some(folder) = platform.slug_files().unpacked(app, slug).await? {
             return Ok(Ok(folder));
@@ -195,7 +194,7 @@ async fn unpacked(platform: &Platform, app: Uuid, slug: Uuid) -> Result<Result<P
             return Err(Failure::Retry(anyhow!("the slug is not unpacked yet")));
         }
         platform.wake_slugs();
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        let _ = tokio::time::timeout(AGAIN, bus::concerning(&mut changes, Some(app))).await;
     }
 }
 
@@ -217,7 +216,7 @@ async fn copy_forever(
     loop {
         match copy.step().await {
             Ok(0) => tokio::time::sleep(Duration::from_millis(100)).await,
-            Ok(_) => platform.changed(release.app_id),
+            Ok(_) => {}
             Err(err) => return err,
         }
     }

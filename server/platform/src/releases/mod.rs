@@ -100,11 +100,9 @@ async fn settle(tx: &mut PgConnection, app: Uuid, slug: Option<&store::slugs::Ro
     Ok(())
 }
 
-/// Says that a release was made, and has its dynos looked after.
+/// Says in the app's log that a release was made.
 pub(crate) fn announce(platform: &Platform, app: Uuid, version: i32, email: &str) {
     platform.said(app, "api", &format!("Release v{version} created by user {email}"));
-    platform.changed(app);
-    platform.wake_dynos();
 }
 
 /// The release of `app` with this version (`v12`, `12`) or id.

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use background::{Reconciler, Report};
-use base::Error;
+use base::{Error, Kind};
 use store::queues::{Places, RELEASES};
 use uuid::Uuid;
 
@@ -17,6 +17,7 @@ const MOST_PENDING: i64 = 10;
 
 const QUEUE: queues::Queue<Run> = queues::Queue {
     rows: &RELEASES,
+    kind: Kind::Release,
     places: PLACES,
     job: |release| Run { release },
     running: Platform::release_phases,

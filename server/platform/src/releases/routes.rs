@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Error, Result, events, pages,
+    Error, Result, Subject, pages,
     web::{Created, Input},
 };
 use chrono::Utc;
@@ -57,7 +57,7 @@ pub async fn release_create(
     Input(body): Input<api::releases::ReleaseCreate>,
 ) -> Result<Created<api::releases::Release>> {
     let app = actor.app(&app, Can::Deploy).await?;
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     // Config vars that are read before the lock may be changed before the release is made, which would undo that.
     store::apps::app_lock(&mut *tx, app.id).await?;
     let wish = match (&body.slug, &body.release) {
@@ -76,11 +76,8 @@ pub async fn release_create(
     };
     config_values::save(&platform, &mut tx, app.id, &wish.vars).await?;
     let version = create(&platform, &mut tx, &actor, &new, &wish.vars).await?;
-    let summary = format!("{} (v{version}).", wish.description);
     let data = serde_json::json!({ "release": version, "slug": wish.slug });
-    actor
-        .event(&mut tx, events::New { action: wish.action, subject: &app.name, app: Some(app.id), summary, data })
-        .await?;
+    tx.record(wish.action, format!("{} (v{version}).", wish.description), data);
     tx.commit().await?;
     platform.said(app.id, "api", &format!("{} by user {}", wish.description, actor.account.email));
     announce(&platform, app.id, version, &actor.account.email);
@@ -97,7 +94,7 @@ pub async fn release_cancel(
     let app = actor.app(&app, Can::Deploy).await?;
     let row = find(&platform, &app, &release).await?;
     let why = format!("cancelled by {}", actor.account.email);
-    let mut tx = platform.change().await?;
+    let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     if !store::releases::release_cancel(&mut *tx, row.id, &why, Utc::now()).await? {
         return Err(Error::invalid(format!(
             "Release v{} runs no release phase and waits for none, so that there is nothing to cancel.",
@@ -105,12 +102,8 @@ pub async fn release_cancel(
         )));
     }
     let summary = format!("Cancelled the release phase of v{}.", row.version);
-    let data = serde_json::json!({ "release": row.version });
-    let event = events::New { action: "release.cancel", subject: &app.name, app: Some(app.id), summary, data };
-    actor.event(&mut tx, event).await?;
+    tx.record("release.cancel", summary, serde_json::json!({ "release": row.version }));
     tx.commit().await?;
-    platform.wake_releases();
-    platform.changed(app.id);
     release_info(State(platform), actor, Path((app.id.to_string(), row.id.to_string()))).await
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use background::{Failure, Job, Reconciler, Report, Steps};
+use base::Kind;
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use store::slugs::Needed;
@@ -25,6 +26,8 @@ const MOST_OF_ONE: usize = 2;
 const KEPT: i64 = 3;
 /// How often unused folders are searched.
 const TIDY: Duration = Duration::from_secs(60);
+/// How often it looks while slugs wait for their turn.
+const SOON: Duration = Duration::from_millis(500);
 /// After this long, what was given up is tried again.
 const PAUSE: chrono::Duration = chrono::Duration::minutes(5);
 
@@ -98,8 +101,7 @@ impl Unpack {
         if let Some(why) = fault.filter(|why| slug.fault.as_deref() != Some(why)) {
             platform.said(app.id, "api", &format!("The slug cannot be unpacked: {why}"));
         }
-        platform.wake_dynos();
-        platform.changed(app.id);
+        platform.publish(Kind::Slug, app.id);
         Ok(())
     }
 }
@@ -207,7 +209,10 @@ impl Reconciler for Unpacked {
         let db = self.platform.db();
         let needed = store::slugs::slug_needed_all(db, KEPT, Utc::now() - PAUSE).await.context("read the slugs")?;
         let missing = self.missing(&needed).await?;
-        for slug in next(&needed, &missing) {
+        let chosen = next(&needed, &missing);
+        // The others have their turn when a job has ended, which is not published.
+        report.again_in = (chosen.len() < missing.len()).then_some(SOON);
+        for slug in chosen {
             let mut tx = db.begin().await?;
             if background::enqueue(&mut tx, &Unpack { release: slug.release_id }).await? {
                 report.done.push(format!("unpacking slug {} for app {}", slug.slug_id, slug.app_id));

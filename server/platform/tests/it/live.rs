@@ -55,9 +55,14 @@ impl Socket {
 
 /// Serves the world on a port of its own.
 pub async fn serve(t: &World) -> String {
+    serve_platform(&t.platform).await
+}
+
+/// As [`serve`], for any server.
+pub async fn serve_platform(platform: &platform::Platform) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let routes = platform::api_router(t.platform.clone());
+    let routes = platform::api_router(platform.clone());
     tokio::spawn(async move { axum::serve(listener, routes).await });
     addr.to_string()
 }

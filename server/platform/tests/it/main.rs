@@ -8,6 +8,7 @@ mod accounts;
 mod apps;
 mod authorizations;
 mod builds;
+mod bus;
 mod config_vars;
 mod dynos;
 mod events;

@@ -130,6 +130,16 @@ impl World {
         self
     }
 
+    /// Another server on the same database, with files of its own.
+    pub async fn other_server(&self) -> Platform {
+        let data = self.dir.path().join("other");
+        std::fs::create_dir_all(&data).unwrap();
+        std::fs::copy(self.data().join("master.key"), data.join("master.key")).unwrap();
+        let mut config = self.platform.config().clone();
+        (config.settings.audit_anchor, config.settings.data) = (data.join("audit-anchor"), data);
+        Platform::start_with(config, self.driver.clone()).await.unwrap()
+    }
+
     /// The data directory.
     pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
@@ -280,6 +290,11 @@ impl Actor {
     /// The same, once more.
     pub fn again(&self) -> Self {
         Self::new(&self.routes, self.token.clone())
+    }
+
+    /// The same, who asks another server.
+    pub fn at(&self, server: &Platform) -> Self {
+        Self::new(&platform::api_router(server.clone()), self.token.clone())
     }
 
     /// A request of one's own making; await it.

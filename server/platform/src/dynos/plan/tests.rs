@@ -176,3 +176,16 @@ fn pauses_double_from_one_second_to_five_minutes() {
     assert_eq!(crashes_after(&settled, now()), 6);
     assert_eq!(crashes_after(&settled, now() + Duration::minutes(11)), 1);
 }
+
+#[test]
+fn one_that_waits_for_its_next_start_is_looked_at_then() {
+    let mut rows = [row(1, "web.1", 1, "up"), row(2, "web.2", 1, "crashed"), row(3, "web.3", 1, "crashed")];
+    assert_eq!(due(rows.iter(), now()), None);
+    let [soon, late] = [1, 9].map(|n| Some(now() + Duration::seconds(n)));
+    (rows[1].next_start_at, rows[2].next_start_at) = (late, soon);
+    assert_eq!(due(rows.iter(), now()), soon);
+    assert_eq!(due(rows.iter(), now() + Duration::seconds(2)), late);
+    rows[0].stopping_at = Some(now());
+    assert_eq!(due(rows.iter(), now()), Some(now()));
+    assert_eq!(due([row(1, "web.1", 1, "starting")].iter(), now()), Some(now()));
+}

@@ -1,0 +1,255 @@
+//! The change bus: what has changed, published to every server of this database.
+//!
+//! A message says that something has to be read again, never what it is now. So a message may arrive twice, and when
+//! messages may have been lost, a single [`Kind::Anything`] stands for all of them. A change publishes what it records
+//! in the audit log when it commits; only what has no event, such as a dyno that is up, is published explicitly.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
+use uuid::Uuid;
+
+use crate::{Base, kinds::Kind};
+
+/// Something that has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Changed {
+    pub kind: Kind,
+    /// The app that has changed, or that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<Uuid>,
+}
+
+impl Changed {
+    /// Whether what a stream or page shows of `app` may have changed.
+    pub fn concerns(self, app: Uuid) -> bool {
+        self.kind != Kind::Session && self.app.is_none_or(|changed| changed == app)
+    }
+}
+
+/// What one server sends to the others.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Message {
+    /// The server that sends it, which has delivered it already.
+    from: Uuid,
+    changed: BTreeSet<Changed>,
+    /// The number of events added to the audit log.
+    events: usize,
+}
+
+impl Message {
+    pub(crate) fn new(bus: &Bus, changed: BTreeSet<Changed>, events: usize) -> Self {
+        // A message to other servers is bounded.
+        let is_long = changed.len() > MOST_CHANGED;
+        let changed = if is_long { BTreeSet::from([Changed { kind: Kind::Anything, app: None }]) } else { changed };
+        Self { from: bus.id, changed, events }
+    }
+
+    /// The message as it is sent to other servers; `None` if it is empty.
+    pub(crate) fn text(&self) -> Option<String> {
+        let is_empty = self.changed.is_empty() && self.events == 0;
+        (!is_empty).then(|| serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
+/// The most changes that a message names.
+const MOST_CHANGED: usize = 64;
+/// How long changes without a transaction are collected before they are sent to other servers.
+const COLLECT: Duration = Duration::from_millis(20);
+/// How long to wait before listening again when the database is unavailable.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The subscribers on this server.
+pub(crate) struct Bus {
+    id: Uuid,
+    changes: broadcast::Sender<Changed>,
+    session_ends: broadcast::Sender<()>,
+    events: watch::Sender<u64>,
+    wakers: Mutex<Vec<(&'static [Kind], Arc<Notify>)>>,
+    outgoing: mpsc::Sender<Changed>,
+    /// The other end of `outgoing`, until [`run`] takes it.
+    waiting: Mutex<Option<mpsc::Receiver<Changed>>>,
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        let (outgoing, waiting) = mpsc::channel(1024);
+        Self {
+            id: Uuid::now_v7(),
+            changes: broadcast::channel(1024).0,
+            session_ends: broadcast::channel(16).0,
+            events: watch::Sender::new(0),
+            wakers: Mutex::default(),
+            outgoing,
+            waiting: Mutex::new(Some(waiting)),
+        }
+    }
+}
+
+impl Bus {
+    /// Delivers a message to the subscribers on this server.
+    pub(crate) fn deliver(&self, message: &Message) {
+        message.changed.iter().for_each(|changed| self.notify(*changed));
+        if message.events > 0 {
+            self.events.send_modify(|seen| *seen += message.events as u64);
+        }
+    }
+
+    fn notify(&self, changed: Changed) {
+        let _ = self.changes.send(changed);
+        if matches!(changed.kind, Kind::Session | Kind::Rights | Kind::Anything) {
+            let _ = self.session_ends.send(());
+        }
+        let wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let woken = wakers.iter().filter(|(kinds, _)| changed.kind == Kind::Anything || kinds.contains(&changed.kind));
+        woken.for_each(|(_, waker)| waker.notify_one());
+    }
+
+    /// Has all subscribers read again what they may have missed.
+    fn anything(&self) {
+        self.notify(Changed { kind: Kind::Anything, app: None });
+        self.events.send_modify(|seen| *seen += 1);
+    }
+
+    fn receive(&self, text: &str) {
+        match serde_json::from_str::<Message>(text) {
+            Ok(message) if message.from == self.id => {}
+            Ok(message) => self.deliver(&message),
+            // A server of another version may know kinds that this one does not.
+            Err(_) => self.anything(),
+        }
+    }
+}
+
+impl Base {
+    /// Publishes a change that has no event in the audit log. Call it after the transaction that made the change.
+    pub fn publish(&self, kind: Kind, app: Uuid) {
+        let changed = Changed { kind, app: Some(app) };
+        self.bus().notify(changed);
+        // If there are too many, the other servers find it in their next regular run.
+        let _ = self.bus().outgoing.try_send(changed);
+    }
+
+    /// Changes from now on, made by any server of this database.
+    pub fn changes(&self) -> broadcast::Receiver<Changed> {
+        self.bus().changes.subscribe()
+    }
+
+    /// Receives a message whenever a session, token or permission may have ended, so that open streams check theirs.
+    pub fn session_ends(&self) -> broadcast::Receiver<()> {
+        self.bus().session_ends.subscribe()
+    }
+
+    /// Counts the events that are added to the audit log.
+    pub fn new_events(&self) -> watch::Receiver<u64> {
+        self.bus().events.subscribe()
+    }
+
+    /// Notifies a reconciler of changes of these kinds.
+    pub fn waker(&self, kinds: &'static [Kind]) -> Arc<Notify> {
+        let waker = Arc::new(Notify::new());
+        self.bus().wakers.lock().unwrap_or_else(PoisonError::into_inner).push((kinds, waker.clone()));
+        waker
+    }
+}
+
+/// Exchanges messages with the other servers of this database until it is dropped.
+pub async fn run(base: Base) {
+    let waiting = base.bus().waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(waiting) = waiting else { return };
+    tokio::join!(listen(&base), send(&base, waiting));
+}
+
+/// Waits until what is shown of `app`, or of any app if none is given, may have changed.
+pub async fn concerning(changes: &mut broadcast::Receiver<Changed>, app: Option<Uuid>) {
+    let concerns = |changed: Changed| app.map_or(changed.kind != Kind::Session, |app| changed.concerns(app));
+    // A receiver that is too far behind has missed some, and reads again as well.
+    while matches!(changes.recv().await, Ok(changed) if !concerns(changed)) {}
+}
+
+async fn listen(base: &Base) {
+    loop {
+        if let Err(err) = receive(base).await {
+            tracing::warn!("could not receive changes from other servers, retrying: {err}");
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn receive(base: &Base) -> sqlx::Result<()> {
+    let mut listener = store::bus::Listener::start(base.db()).await?;
+    // From here on nothing is missed. What was published before is read again.
+    base.bus().anything();
+    loop {
+        match listener.next().await? {
+            Some(text) => base.bus().receive(&text),
+            None => base.bus().anything(),
+        }
+    }
+}
+
+async fn send(base: &Base, mut waiting: mpsc::Receiver<Changed>) {
+    while let Some(first) = waiting.recv().await {
+        tokio::time::sleep(COLLECT).await;
+        let mut changed = BTreeSet::from([first]);
+        while let Ok(next) = waiting.try_recv() {
+            changed.insert(next);
+        }
+        let text = Message::new(base.bus(), changed, 0).text();
+        if let Err(err) = store::bus::change_notify(base.db(), text.as_slice()).await {
+            tracing::warn!("could not publish changes to other servers: {err}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app(n: u128) -> Changed {
+        Changed { kind: Kind::App, app: Some(Uuid::from_u128(n)) }
+    }
+
+    #[test]
+    fn a_message_of_many_changes_is_short() {
+        let bus = Bus::default();
+        let text = Message::new(&bus, (0..MOST_CHANGED as u128).map(app).collect(), 1).text().unwrap();
+        assert!(text.len() < 8000, "{}", text.len());
+        let many = Message::new(&bus, (0..1001).map(app).collect(), 1);
+        assert_eq!(many.changed.len(), 1);
+    }
+
+    #[test]
+    fn a_message_is_delivered_once_and_an_unknown_one_counts_as_anything() {
+        let (here, there) = (Bus::default(), Bus::default());
+        let (mut changes, mut ends) = (here.changes.subscribe(), here.session_ends.subscribe());
+        let text = |bus: &Bus| Message::new(bus, BTreeSet::from([app(1)]), 1).text().unwrap();
+        here.receive(&text(&here));
+        assert!(changes.try_recv().is_err() && *here.events.borrow() == 0);
+        here.receive(&text(&there));
+        assert_eq!((changes.try_recv().unwrap(), *here.events.borrow()), (app(1), 1));
+        assert!(ends.try_recv().is_err());
+        here.receive(r#"{"from":"","changed":[{"kind":"pipeline"}]}"#);
+        assert_eq!(changes.try_recv().unwrap().kind, Kind::Anything);
+        assert!(ends.try_recv().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_waker_is_woken_by_its_kinds_alone() {
+        let bus = Bus::default();
+        let waker = Arc::new(Notify::new());
+        bus.wakers.lock().unwrap().push((&[Kind::Build], waker.clone()));
+        let is_woken = async || tokio::time::timeout(Duration::ZERO, waker.notified()).await.is_ok();
+        bus.notify(app(1));
+        assert!(!is_woken().await);
+        bus.notify(Changed { kind: Kind::Build, app: None });
+        assert!(is_woken().await);
+        bus.anything();
+        assert!(is_woken().await);
+    }
+}

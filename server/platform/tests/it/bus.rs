@@ -1,0 +1,129 @@
+//! The change bus: what one server changes, the other servers of its database know.
+
+use std::time::Duration;
+
+use api::{live::Topic, log_sessions::LogSessionCreate};
+use base::{Kind, Subject, bus::Changed, events::Who};
+use futures::StreamExt as _;
+use platform::Platform;
+use serde_json::json;
+use tokio::sync::broadcast::Receiver;
+use uuid::Uuid;
+
+use crate::{
+    live::{bearer, open, serve_platform},
+    teams::somebody,
+    world::{LONG, World, path, until},
+};
+
+/// Open streams look by themselves whether they may go on, but much later than this.
+const SOON: Duration = Duration::from_secs(30);
+
+/// Waits until this is told.
+async fn told(changes: &mut Receiver<Changed>, wanted: Changed) {
+    let hear = async { while changes.recv().await.unwrap() != wanted {} };
+    tokio::time::timeout(LONG, hear).await.unwrap_or_else(|_| panic!("{wanted:?} is published"));
+}
+
+/// Waits until `to` hears what `from` publishes.
+async fn connected(from: &Platform, to: &Platform) {
+    let mut changes = to.changes();
+    let wanted = Changed { kind: Kind::DynoState, app: Some(Uuid::now_v7()) };
+    until("one server hears the other", async || {
+        from.publish(wanted.kind, wanted.app.unwrap());
+        let hear = async { while changes.recv().await.unwrap() != wanted {} };
+        tokio::time::timeout(Duration::from_secs(1), hear).await.map_err(|_| "nothing".to_owned())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_one_server_changes_is_shown_by_another() {
+    let t = World::start().await;
+    let other = t.other_server().await;
+    let app = t.app("dusk").await.id.0;
+    let host = serve_platform(&other).await;
+    let mut socket = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
+    socket.subscribe(1, Topic::App { app: "dusk".into() }).await;
+    socket.value(1, |v| v["releases"][0]["version"] == 1).await;
+    connected(&t.platform, &other).await;
+    let mut changes = other.changes();
+    let events = other.new_events();
+
+    t.owner.patch("/apps/dusk/config-vars", json!({ "A": "1" })).await;
+    told(&mut changes, Changed { kind: Kind::Release, app: Some(app) }).await;
+    socket.value(1, |v| v["releases"][0]["version"] == 2).await;
+    assert!(events.has_changed().unwrap());
+
+    t.owner.patch("/apps/dusk", json!({ "name": "dawn" })).await;
+    told(&mut changes, Changed { kind: Kind::App, app: Some(app) }).await;
+    socket.value(1, |v| v["app"]["name"] == "dawn").await;
+}
+
+#[tokio::test]
+async fn a_token_that_one_server_revokes_ends_the_streams_of_another() {
+    let t = World::start().await;
+    let other = t.other_server().await;
+    let here = somebody(&t, "ada").await;
+    let there = here.at(&other);
+    // Each server has the lines that it has written.
+    there.post("/apps", json!({ "name": "dusk" })).await;
+    let create = LogSessionCreate { tail: Some(true), ..LogSessionCreate::default() };
+    let session = there.log_session_create("dusk", &create).await.unwrap();
+    let lines = t.anonymous.at(&other).ask("GET", &path(&session.logplex_url)).open().await;
+    let mut lines = lines.into_body().into_data_stream();
+    let first = tokio::time::timeout(LONG, lines.next()).await.expect("a line comes").unwrap().unwrap();
+    assert!(!first.is_empty());
+    connected(&t.platform, &other).await;
+    let mut changes = other.changes();
+
+    assert_eq!(here.delete("/oauth/authorizations/~").await.status, 200);
+    told(&mut changes, Changed { kind: Kind::Session, app: None }).await;
+    let rest = async { while lines.next().await.is_some() {} };
+    tokio::time::timeout(SOON, rest).await.expect("the stream ends");
+}
+
+#[tokio::test]
+async fn whoever_may_have_missed_a_change_reads_everything_again() {
+    let t = World::start().await;
+    let other = t.other_server().await;
+    connected(&t.platform, &other).await;
+    connected(&other, &t.platform).await;
+    let mut changes = other.changes();
+    let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+               where datname = current_database() and query like 'LISTEN%changes%'";
+    let ended: i64 = sqlx::query_scalar(end).fetch_one(&t.db).await.unwrap();
+    assert_eq!(ended, 2, "each server listens");
+    told(&mut changes, Changed { kind: Kind::Anything, app: None }).await;
+    connected(&t.platform, &other).await;
+    connected(&other, &t.platform).await;
+}
+
+#[tokio::test]
+async fn what_is_rolled_back_is_published_to_nobody() {
+    let t = World::start().await;
+    let other = t.other_server().await;
+    connected(&t.platform, &other).await;
+    connected(&other, &t.platform).await;
+    let (app, all) = (Uuid::now_v7(), [&t.platform, &other].map(|server| (server.changes(), server.new_events())));
+    let begin = async || t.platform.change(Who::platform(), Subject::app(app, "dusk")).await.unwrap();
+    let mut change = begin().await;
+    change.record("app.update", "Renamed dusk to dawn.", json!({}));
+    change.publish(Kind::Build, Some(app));
+    drop(change);
+    let mut change = begin().await;
+    change.publish(Kind::Formation, Some(app));
+    change.commit().await.unwrap();
+    for (mut changes, events) in all {
+        let first = async {
+            loop {
+                let changed = changes.recv().await.unwrap();
+                if changed.app == Some(app) {
+                    return changed.kind;
+                }
+            }
+        };
+        assert_eq!(tokio::time::timeout(LONG, first).await, Ok(Kind::Formation));
+        assert!(!events.has_changed().unwrap());
+    }
+}

@@ -1,0 +1,28 @@
+//! The change bus between the servers of one database.
+
+use sqlx::{PgExecutor, PgPool, postgres::PgListener};
+
+/// Sends messages to all servers that listen; in a transaction, when it commits. A message has less than 8,000 bytes
+/// (Postgres documentation, "NOTIFY").
+pub async fn change_notify(db: impl PgExecutor<'_>, messages: &[String]) -> sqlx::Result<()> {
+    let query = "select pg_notify('changes', message) from unnest($1::text[]) message";
+    sqlx::query(query).bind(messages).execute(db).await?;
+    Ok(())
+}
+
+/// Receives the messages of all servers, including this one.
+pub struct Listener(PgListener);
+
+impl Listener {
+    /// Starts to listen. Takes one connection of the pool.
+    pub async fn start(pool: &PgPool) -> sqlx::Result<Self> {
+        let mut listener = PgListener::connect_with(pool).await?;
+        listener.listen("changes").await?;
+        Ok(Self(listener))
+    }
+
+    /// Waits for the next message. `None` after the connection was lost and restored: messages may have been missed.
+    pub async fn next(&mut self) -> sqlx::Result<Option<String>> {
+        Ok(self.0.try_recv().await?.map(|message| message.payload().to_owned()))
+    }
+}
