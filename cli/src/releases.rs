@@ -61,6 +61,7 @@ impl List {
 
 fn status(release: &Release) -> (&'static str, &'static str) {
     match release.status {
+        ReleaseStatus::Pending if release.queued => ("release command queued", YELLOW),
         ReleaseStatus::Pending => ("release command executing", YELLOW),
         ReleaseStatus::Failed if release.error.as_deref().is_some_and(|why| why.starts_with("cancelled")) => {
             ("release command cancelled", RED)

@@ -16,6 +16,7 @@ pub fn phase_text(release: &Release) -> Option<String> {
         (ReleaseStatus::Failed, Some(why)) => Some(format!("release phase {why}; the previous release keeps running")),
         (ReleaseStatus::Failed, None) => Some("release phase failed; the previous release keeps running".into()),
         (ReleaseStatus::Pending, Some(_)) => Some("release phase is being cancelled".into()),
+        (ReleaseStatus::Pending, None) if release.queued => Some("release phase queued".into()),
         (ReleaseStatus::Pending, None) => Some("release phase running".into()),
         _ => None,
     }

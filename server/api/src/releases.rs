@@ -67,6 +67,9 @@ pub struct Release {
     /// *Wharf:* why it failed: `cancelled by bob@example.com`. While it is pending, why it is about to fail.
     #[serde(default)]
     pub error: Option<String>,
+    /// *Wharf:* whether its release phase is waiting for its turn.
+    #[serde(default)]
+    pub queued: bool,
 }
 
 /// Creates a release of a slug, or rolls back to an earlier release.

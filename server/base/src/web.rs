@@ -1,8 +1,11 @@
 //! What all routes share: reading bodies, request ids, ETags, rate limits.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Instant,
 };
 
 use axum::{
@@ -15,6 +18,7 @@ use axum::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
@@ -86,12 +90,14 @@ pub async fn around(mut req: Request, next: Next) -> Response {
     let (method, path) = (req.method().clone(), req.uri().path().to_owned());
     let pattern = req.extensions().get::<MatchedPath>().map(|pattern| pattern.as_str().to_owned());
     let match_tag = req.headers().get(header::IF_NONE_MATCH).cloned();
+    let named = shown(&path, pattern.as_deref());
+    let span = tracing::info_span!("request", request.id = %id, %method, path = %named);
     let mut response = match bounds::check_path(&path) {
         Err(err) => err.into_response(),
-        Ok(()) => next.run(req).await,
+        Ok(()) => handled(req, next).instrument(span).await,
     };
     if let Some(Cause(err)) = response.extensions().get::<Cause>() {
-        tracing::error!(request.id = %id, %method, path = %shown(&path, pattern.as_deref()), "request failed: {err:#}");
+        tracing::error!(request.id = %id, %method, path = %named, "request failed: {err:#}");
         response = fault(&id, err, &path);
     }
     if method == Method::GET {
@@ -102,6 +108,13 @@ pub async fn around(mut req: Request, next: Next) -> Response {
     set(headers, "ratelimit-remaining", &budget.0.load(Ordering::Relaxed).to_string());
     headers.entry("x-content-type-options").or_insert(HeaderValue::from_static("nosniff"));
     headers.entry(header::VARY).or_insert(HeaderValue::from_static("accept, authorization, cookie"));
+    response
+}
+
+async fn handled(req: Request, next: Next) -> Response {
+    let begin = Instant::now();
+    let response = next.run(req).await;
+    tracing::debug!(status = response.status().as_u16(), ms = begin.elapsed().as_millis() as u64, "request handled");
     response
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use dyno::{Driver, Spec};
+use dyno::{Driver, Outcome, Spec, Stop, run_to_end};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::buildpacks::Buildpack;
 use crate::config::Config;
 use crate::error::Error;
-use crate::follow::{self, Outcome};
+use crate::follow;
 use crate::request::Request;
 use crate::slugignore::SlugIgnore;
 use crate::workspace::{self, Workspace};
@@ -194,7 +194,9 @@ impl Run<'_> {
             // We end it before, if we are there.
             time: Some(limit + follow::GRACE * 3),
         };
-        let outcome = follow::run(self.driver, &spec, limit, self.output, &self.cancel).await?;
+        let stop = Stop { limit, grace: follow::GRACE, cancel: &self.cancel };
+        let mut lines = follow::Lines(self.output);
+        let outcome = run_to_end(self.driver, &spec, stop, &mut lines).await.context("run the build dyno")?;
         match outcome {
             Outcome::Cancelled => Err(Error::Cancelled),
             Outcome::TimedOut => {

@@ -1,97 +1,36 @@
-//! Runs the build dyno to its end and forwards its output line by line.
+//! Passes the output of the build dyno on, line by line.
 
-use std::path::Path;
+use std::io;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use dyno::{Driver, Exit, Spec};
-use spool::{Cursor, Reader};
+use async_trait::async_trait;
+use dyno::Output;
+use spool::Entry;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
 
-/// The polling interval of the dyno's spool.
-const LOOK: Duration = Duration::from_millis(50);
 /// Between asking a build to stop and killing it.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
-/// Entries read at once.
-const BATCH: usize = 1000;
 /// A line longer than this is cut.
 const LINE_BYTES: usize = 32 << 10;
 
-/// How the dyno ended.
-pub(crate) enum Outcome {
-    Exited(Exit),
-    Cancelled,
-    TimedOut,
-}
+/// Sends the lines of a build to whoever follows it.
+pub(crate) struct Lines<'a>(pub &'a UnboundedSender<String>);
 
-/// Starts the dyno and waits. Whatever the outcome, the dyno has stopped then, but is not removed.
-pub(crate) async fn run(
-    driver: &dyn Driver,
-    spec: &Spec,
-    limit: Duration,
-    output: &UnboundedSender<String>,
-    cancel: &CancellationToken,
-) -> Result<Outcome> {
-    let handle = driver.start(spec).await.context("start the build dyno")?;
-    let mut tail = Tail::new(&handle.spool);
-    let deadline = Instant::now() + limit;
-    let exited = driver.wait(spec.id);
-    tokio::pin!(exited);
-    let outcome = loop {
-        tokio::select! {
-            exit = &mut exited => break Outcome::Exited(exit.context("wait for the build dyno")?),
-            () = cancel.cancelled() => break Outcome::Cancelled,
-            () = sleep_until(deadline) => break Outcome::TimedOut,
-            () = sleep(LOOK) => tail = tail.pass_on(output).await?,
+#[async_trait]
+impl Output for Lines<'_> {
+    async fn take(&mut self, entries: Vec<Entry>) -> io::Result<()> {
+        for entry in &entries {
+            let text = line(&entry.text);
+            // Lines of the platform stand out from those of the build.
+            let line = if matches!(entry.kind, b'o' | b'e') { text } else { format!(" !     {text}") };
+            // The build continues even if nobody follows it.
+            let _ = self.0.send(line);
         }
-    };
-    if !matches!(outcome, Outcome::Exited(_)) {
-        driver.signal(spec.id, libc::SIGTERM).await.context("stop the build dyno")?;
-        if timeout(GRACE, &mut exited).await.is_err() {
-            driver.signal(spec.id, libc::SIGKILL).await.context("kill the build dyno")?;
-            // If even that does not end it, removing it will say why.
-            let _ = timeout(GRACE, &mut exited).await;
-        }
-    }
-    tail.pass_on(output).await?;
-    Ok(outcome)
-}
-
-/// The reader of the dyno's spool.
-struct Tail {
-    reader: Reader,
-}
-
-impl Tail {
-    fn new(spool: &Path) -> Tail {
-        Tail { reader: Reader::new(spool, Cursor::default()) }
+        Ok(())
     }
 
-    /// Sends all available lines.
-    async fn pass_on(mut self, output: &UnboundedSender<String>) -> Result<Tail> {
-        loop {
-            let (tail, entries) = tokio::task::spawn_blocking(move || {
-                let entries = self.reader.read(BATCH)?;
-                self.reader.forget_consumed()?;
-                Ok::<_, std::io::Error>((self, entries))
-            })
-            .await
-            .context("read the build's output")?
-            .context("read the build's output")?;
-            self = tail;
-            if entries.is_empty() {
-                return Ok(self);
-            }
-            for entry in &entries {
-                let text = line(&entry.text);
-                // Messages of the platform about the dyno stand out from its own output.
-                let line = if matches!(entry.kind, b'o' | b'e') { text } else { format!(" !     {text}") };
-                // The receiver is gone; the build continues.
-                let _ = output.send(line);
-            }
-        }
+    fn is_only_reader(&self) -> bool {
+        true
     }
 }
 

@@ -22,6 +22,7 @@ mod ranges;
 mod shim;
 mod spec;
 mod state;
+mod to_end;
 pub mod uids;
 mod worth;
 
@@ -34,6 +35,7 @@ pub use process::ProcessDriver;
 pub use ranges::Range;
 pub use shim::shim_main;
 pub use spec::{AppDir, Bind, Exit, Handle, Limits, Mounts, Phase, Spec, Stats, Status};
+pub use to_end::{Outcome, Output, Stop, run_to_end};
 pub use worth::Worth;
 
 /// Makes a test's binary usable as the executable of its own shims.

@@ -28,6 +28,7 @@ mod log_drains;
 mod log_lines;
 mod log_readers;
 mod log_sessions;
+mod log_writer;
 mod metrics;
 mod outputs;
 mod platform;

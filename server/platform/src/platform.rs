@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     config::Config, git::Repositories, ingest::followers::Ingest, live::feed_list::Feeds, log_readers::Readers,
-    running::Running, slug_files::SlugFiles, usages::Usages, work::Background,
+    log_writer::LogWriter, running::Running, slug_files::SlugFiles, usages::Usages, work::Background,
 };
 
 /// Everything that rules need. Cheap to clone.
@@ -25,6 +25,7 @@ struct Inner {
     config: Config,
     driver: Arc<dyn Driver>,
     history: Arc<logs::History>,
+    log_writer: LogWriter,
     series: Arc<monitor::Store>,
     slug_files: SlugFiles,
     builds: Running,
@@ -52,6 +53,7 @@ impl Platform {
         let history = logs::History::open(&config.data.join("logs"))?;
         let series = monitor::Store::open(&config.data.join("metrics")).context("open the metrics")?;
         Ok(Self(Arc::new(Inner {
+            log_writer: LogWriter::start(history.clone()).context("start the log writer")?,
             slug_files: SlugFiles::open(&config.data)?,
             router: router::Control::new(&config.run),
             builds: Running::default(),
@@ -111,6 +113,11 @@ impl Platform {
 
     pub(crate) fn history(&self) -> &Arc<logs::History> {
         &self.0.history
+    }
+
+    /// The platform's own lines in apps' logs.
+    pub(crate) fn log_writer(&self) -> &LogWriter {
+        &self.0.log_writer
     }
 
     pub(crate) fn series(&self) -> &Arc<monitor::Store> {
@@ -195,9 +202,7 @@ impl Platform {
     }
 
     fn write(&self, app: Uuid, line: logs::NewLine) {
-        if let Err(err) = self.history().append(app, vec![line]) {
-            tracing::error!(app.id = %app, "could not write to the app's log: {err}");
-        }
+        self.0.log_writer.write(app, line);
     }
 }
 

@@ -106,6 +106,8 @@ impl Platform {
             tracing::warn!("could not requeue running jobs: {err}");
         }
         ingest::drain(self).await;
+        let platform = self.clone();
+        let _ = tokio::task::spawn_blocking(move || platform.log_writer().flush()).await;
         if let Err(err) = events::anchor::update(self).await {
             tracing::warn!("could not anchor the audit log: {err}");
         }

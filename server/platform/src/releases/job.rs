@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use background::{Failure, Job, Steps};
 use base::{Kind, Subject, bus, dyno_sizes, events::Who};
 use chrono::Utc;
+use dyno::{Outcome, Output, Stop, run_to_end};
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -18,6 +19,8 @@ use crate::{Platform, config_values, dynos, outputs};
 const LIMIT: Duration = Duration::from_secs(3600);
 /// While a release phase waits for its slug, it looks for it this often, and whenever a change of the app is published.
 const AGAIN: Duration = Duration::from_secs(2);
+/// Between asking it to stop and killing it.
+const GRACE: Duration = Duration::from_secs(10);
 /// If it is not ended by then, because the server is away, its shim ends it.
 const LAST_LIMIT: Duration = Duration::from_secs(3660);
 
@@ -70,13 +73,7 @@ impl Run {
         if release.cancelled_at.is_some() {
             cancel.cancel();
         }
-        let phase = async {
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => Ok(Some("cancelled".to_owned())),
-                ended = self.phase(platform, release) => ended,
-            }
-        };
+        let phase = self.phase(platform, release, &cancel);
         let ended = steps.once("run the release phase", phase).await?;
         // The dyno is removed after its end was recorded, or a retry would run the command again.
         platform.driver().remove(self.release).await.map_err(anyhow::Error::from)?;
@@ -86,7 +83,44 @@ impl Run {
     }
 
     /// Runs the command; `None` when it succeeded, else why not.
-    async fn phase(&self, platform: &Platform, release: &store::releases::Row) -> Result<Option<String>, Failure> {
+    async fn phase(
+        &self,
+        platform: &Platform,
+        release: &store::releases::Row,
+        cancel: &CancellationToken,
+    ) -> Result<Option<String>, Failure> {
+        let prepared = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Ok(Some("cancelled".to_owned())),
+            prepared = self.prepare(platform, release) => prepared?,
+        };
+        let spec = match prepared {
+            Ok(spec) => spec,
+            Err(why) => return Ok(Some(why)),
+        };
+        let (app, name) = (release.app_id, spec.name.as_str());
+        platform.supervisor_said(app, name, &format!("Starting process with command `{}`", spec.command));
+        let mut copy = Copy { platform, app, file: outputs::release_file(platform, app, release.id), follower: None };
+        let stop = Stop { limit: LIMIT, grace: GRACE, cancel };
+        let outcome = run_to_end(&**platform.driver(), &spec, stop, &mut copy).await.map_err(anyhow::Error::from)?;
+        let why = match outcome {
+            Outcome::Cancelled => Some("cancelled".to_owned()),
+            Outcome::TimedOut => Some("it took longer than an hour and was stopped".to_owned()),
+            Outcome::Exited(exit) => {
+                let sentence = dynos::exit_sentence(&exit);
+                platform.supervisor_said(app, name, &sentence);
+                (exit.code != Some(0)).then_some(sentence)
+            }
+        };
+        Ok(why)
+    }
+
+    /// The dyno that runs the command, once the slug is unpacked; or what is wrong with the slug.
+    async fn prepare(
+        &self,
+        platform: &Platform,
+        release: &store::releases::Row,
+    ) -> Result<Result<dyno::Spec, String>, Failure> {
         let db = platform.db();
         let app = store::apps::app_info(db, release.app_id).await?;
         let slug = match release.slug_id {
@@ -97,16 +131,15 @@ impl Run {
         let command = slug.process_types.get("release").cloned().unwrap_or_default();
         store::releases::release_has_output(db, release.id).await?;
         platform.publish(Kind::Release, app.id);
-        let name = format!("release.{}", 1000 + release.version);
         let root = match unpacked(platform, app.id, slug.id).await? {
             Ok(root) => root,
-            Err(why) => return Ok(Some(format!("the slug cannot be unpacked: {why}"))),
+            Err(why) => return Ok(Err(format!("the slug cannot be unpacked: {why}"))),
         };
         let vars = config_values::of_release(platform, app.id, release.id).await.map_err(|err| anyhow!("{err}"))?;
         let size = dyno_sizes::size("Standard-1X").ok_or_else(|| anyhow!("Standard-1X is a size"))?;
-        let spec = dynos::spec(dynos::Wanted {
+        Ok(Ok(dynos::spec(dynos::Wanted {
             run: release.id,
-            name: &name,
+            name: &format!("release.{}", 1000 + release.version),
             uid: app.uid,
             command: &command,
             root,
@@ -115,24 +148,7 @@ impl Run {
             disk: platform.config().dyno_disk,
             web: false,
             time: Some(LAST_LIMIT),
-        });
-        platform.supervisor_said(app.id, &name, &format!("Starting process with command `{command}`"));
-        let handle = platform.driver().start(&spec).await.map_err(anyhow::Error::from)?;
-        let spool = handle.spool.clone();
-        // Part of its time has passed when it was started by a server before this one.
-        let left = LIMIT.saturating_sub((Utc::now() - handle.started_at).to_std().unwrap_or_default());
-        let exit = tokio::select! {
-            exit = platform.driver().wait(release.id) => exit.map_err(anyhow::Error::from)?,
-            err = copy_forever(platform, release, &name, &spool) => return Err(Failure::Retry(err)),
-            () = tokio::time::sleep(left) => {
-                platform.driver().signal(release.id, libc_sigkill()).await.map_err(anyhow::Error::from)?;
-                platform.driver().wait(release.id).await.map_err(anyhow::Error::from)?
-            }
-        };
-        Copy::open(platform, release, &name, &spool).await?.step().await?;
-        let said = dynos::exit_sentence(&exit);
-        platform.supervisor_said(app.id, &name, &said);
-        Ok((exit.code != Some(0)).then_some(said))
+        })))
     }
 
     async fn settle(
@@ -198,68 +214,44 @@ async fn unpacked(platform: &Platform, app: Uuid, slug: Uuid) -> Result<Result<P
     }
 }
 
-fn libc_sigkill() -> i32 {
-    nix::sys::signal::Signal::SIGKILL as i32
-}
-
-/// Copies output as it comes, into the file that is streamed and into the app's log.
-async fn copy_forever(
-    platform: &Platform,
-    release: &store::releases::Row,
-    name: &str,
-    spool: &std::path::Path,
-) -> anyhow::Error {
-    let mut copy = match Copy::open(platform, release, name, spool).await {
-        Ok(copy) => copy,
-        Err(err) => return err,
-    };
-    loop {
-        match copy.step().await {
-            Ok(0) => tokio::time::sleep(Duration::from_millis(100)).await,
-            Ok(_) => {}
-            Err(err) => return err,
-        }
-    }
-}
-
-struct Copy {
-    reader: spool::Reader,
+/// Copies output into the file that is streamed and into the app's log.
+struct Copy<'a> {
+    platform: &'a Platform,
+    app: Uuid,
     file: PathBuf,
-    follower: logs::Follower,
+    follower: Option<logs::Follower>,
 }
 
-impl Copy {
-    /// Begins again from the start of the spool: the file is written anew, the log knows its place.
-    async fn open(
-        platform: &Platform,
-        release: &store::releases::Row,
-        name: &str,
-        spool: &std::path::Path,
-    ) -> anyhow::Result<Self> {
-        let file = outputs::release_file(platform, release.app_id, release.id);
-        let folder = file.parent().ok_or_else(|| anyhow!("the output has a folder"))?;
-        tokio::fs::create_dir_all(folder).await.context("create the folder of outputs")?;
-        tokio::fs::write(&file, b"").await.context("begin the output")?;
-        let dyno = logs::Dyno { app: release.app_id, id: release.id, name: name.into(), spool: spool.into() };
-        let follower = logs::Follower::new(platform.history().clone(), dyno)?;
-        Ok(Self { reader: spool::Reader::new(spool, spool::Cursor::default()), file, follower })
+#[async_trait]
+impl Output for Copy<'_> {
+    /// The file is written anew; the log knows its place.
+    async fn begin(&mut self, handle: &dyno::Handle) -> std::io::Result<()> {
+        if let Some(folder) = self.file.parent() {
+            tokio::fs::create_dir_all(folder).await?;
+        }
+        tokio::fs::write(&self.file, b"").await?;
+        let (name, spool) = (handle.name.clone(), handle.spool.clone());
+        let dyno = logs::Dyno { app: self.app, id: handle.id, name, spool };
+        let follower = logs::Follower::new(self.platform.history().clone(), dyno);
+        self.follower = Some(follower.map_err(std::io::Error::other)?);
+        Ok(())
     }
 
-    async fn step(&mut self) -> anyhow::Result<usize> {
-        let mut copied = 0;
-        loop {
-            let entries = self.reader.read(1000).context("read the output of the release phase")?;
-            if entries.is_empty() {
-                return Ok(copied);
-            }
-            copied += entries.len();
-            let mut out = tokio::fs::OpenOptions::new().append(true).open(&self.file).await?;
-            for entry in entries.iter().filter(|e| e.kind != b's') {
-                out.write_all(&entry.text).await?;
-                out.write_all(b"\n").await?;
-            }
-            out.flush().await?;
-            self.follower.step(1000)?;
+    async fn take(&mut self, entries: Vec<spool::Entry>) -> std::io::Result<()> {
+        let mut out = tokio::fs::OpenOptions::new().append(true).open(&self.file).await?;
+        for entry in entries.iter().filter(|entry| entry.kind != b's') {
+            out.write_all(&entry.text).await?;
+            out.write_all(b"\n").await?;
         }
+        out.flush().await?;
+        if let Some(follower) = &mut self.follower {
+            follower.step(entries.len()).map_err(std::io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    /// The follower reads the same spool for the app's log.
+    fn is_only_reader(&self) -> bool {
+        false
     }
 }

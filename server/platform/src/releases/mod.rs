@@ -143,5 +143,6 @@ pub(crate) fn shown(row: &Row, current: Option<Uuid>, app: &store::apps::Row, ac
         updated_at: row.updated_at,
         commit: row.commit.clone(),
         error: row.error.clone(),
+        queued: row.status == "pending" && row.started_at.is_none(),
     }
 }

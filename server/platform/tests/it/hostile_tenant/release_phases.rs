@@ -64,6 +64,12 @@ async fn one_owners_endless_phases_hold_up_nobody() {
     assert_eq!(t.stranger.config_vars_info("hog-0").await.unwrap().len(), 0, "what is refused changes nothing");
 
     assert_eq!(count(&t, RUNNING).await, 4);
+    let mut queued = 0;
+    for n in 0..8 {
+        let releases = t.stranger.release_list(&format!("hog-{n}"), 20).await.unwrap();
+        queued += releases.iter().filter(|release| release.queued).count();
+    }
+    assert_eq!(queued, 76);
     let others = "select count(*) from jobs where kind = 'releases.run' and state in ('pending', 'running')";
     assert_eq!(count(&t, others).await, 4, "what waits is a row alone");
 

@@ -1,0 +1,235 @@
+//! Runs a dyno to its end: starts it, passes its output on, and stops it when it is cancelled or takes too long.
+//!
+//! Builds and release phases are run like this. The dyno outlives its caller: whoever calls again after a restart of
+//! the server continues with the same dyno, from the beginning of its output.
+
+use std::{io, time::Duration};
+
+use async_trait::async_trait;
+use chrono::Utc;
+use spool::{Cursor, Entry, Reader};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Driver, Error, Exit, Handle, Spec};
+
+/// How often the output is read. The end of the dyno is not waited for by polling.
+const INTERVAL: Duration = Duration::from_millis(50);
+/// Entries in one read.
+const BATCH: usize = 1000;
+
+/// How the dyno ended.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Outcome {
+    /// By itself.
+    Exited(Exit),
+    /// It was stopped because the caller cancelled it.
+    Cancelled,
+    /// It was stopped because it took too long.
+    TimedOut,
+}
+
+/// Receives the output of a dyno.
+#[async_trait]
+pub trait Output: Send {
+    /// The dyno is on its way; its output follows. An error ends the run, but not the dyno.
+    async fn begin(&mut self, handle: &Handle) -> io::Result<()> {
+        let _ = handle;
+        Ok(())
+    }
+
+    /// Takes the next entries, which are not empty. An error ends the run, but not the dyno.
+    async fn take(&mut self, entries: Vec<Entry>) -> io::Result<()>;
+
+    /// Whether entries that were taken are removed from the dyno's spool, so that it does not fill up. Somebody else
+    /// who reads the same spool would miss them.
+    fn is_only_reader(&self) -> bool;
+}
+
+/// When a dyno is stopped.
+pub struct Stop<'a> {
+    /// How long it may run, from its start on, which may have been before the server restarted.
+    pub limit: Duration,
+    /// The time between SIGTERM and SIGKILL.
+    pub grace: Duration,
+    /// Stops it early.
+    pub cancel: &'a CancellationToken,
+}
+
+/// Starts the dyno of `spec`, or finds it again, and returns when it has ended and `output` has all of its output. It
+/// is not removed.
+///
+/// # Errors
+/// Those of the driver, and of `output`; the dyno may still run then.
+pub async fn run_to_end(
+    driver: &dyn Driver,
+    spec: &Spec,
+    stop: Stop<'_>,
+    output: &mut dyn Output,
+) -> Result<Outcome, Error> {
+    let handle = driver.start(spec).await?;
+    output.begin(&handle).await.map_err(Error::io("begin the output of a dyno"))?;
+    let mut reader = Reader::new(&handle.spool, Cursor::default());
+    let has_run = (Utc::now() - handle.started_at).to_std().unwrap_or_default();
+    let deadline = Instant::now() + stop.limit.saturating_sub(has_run);
+    let exited = driver.wait(spec.id);
+    tokio::pin!(exited);
+    let outcome = loop {
+        tokio::select! {
+            exit = &mut exited => break Outcome::Exited(exit?),
+            () = stop.cancel.cancelled() => break Outcome::Cancelled,
+            () = sleep_until(deadline) => break Outcome::TimedOut,
+            () = sleep(INTERVAL) => reader = pass_on(reader, output).await?,
+        }
+    };
+    if !matches!(outcome, Outcome::Exited(_)) {
+        driver.signal(spec.id, libc::SIGTERM).await?;
+        if timeout(stop.grace, &mut exited).await.is_err() {
+            driver.signal(spec.id, libc::SIGKILL).await?;
+            // If even that does not end it, removing it reports why.
+            let _ = timeout(stop.grace, &mut exited).await;
+        }
+    }
+    pass_on(reader, output).await?;
+    Ok(outcome)
+}
+
+/// Passes on everything that has been written so far.
+async fn pass_on(mut reader: Reader, output: &mut dyn Output) -> Result<Reader, Error> {
+    let forgets = output.is_only_reader();
+    loop {
+        let read = tokio::task::spawn_blocking(move || {
+            let entries = reader.read(BATCH)?;
+            if forgets {
+                reader.forget_consumed()?;
+            }
+            Ok::<_, io::Error>((reader, entries))
+        });
+        let (back, entries) =
+            read.await.map_err(io::Error::other).flatten().map_err(Error::io("read the output of a dyno"))?;
+        reader = back;
+        if entries.is_empty() {
+            return Ok(reader);
+        }
+        output.take(entries).await.map_err(Error::io("pass on the output of a dyno"))?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{AppDir, Limits, Mounts, fake::FakeDriver};
+
+    #[derive(Default)]
+    struct Lines(Vec<String>);
+
+    #[async_trait]
+    impl Output for Lines {
+        async fn take(&mut self, entries: Vec<Entry>) -> io::Result<()> {
+            self.0.extend(entries.iter().map(|entry| String::from_utf8_lossy(&entry.text).into_owned()));
+            if self.0.iter().any(|line| line == "full") { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+
+        fn is_only_reader(&self) -> bool {
+            true
+        }
+    }
+
+    struct World {
+        driver: Arc<FakeDriver>,
+        cancel: CancellationToken,
+        spec: Spec,
+        _folder: tempfile::TempDir,
+    }
+
+    fn world() -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = Spec {
+            id: Uuid::from_u128(1),
+            name: "release.2".to_owned(),
+            uid: 1000,
+            command: "true".to_owned(),
+            env: BTreeMap::new(),
+            root: Mounts { app: AppDir::Empty, binds: Vec::new() },
+            limits: Limits::default(),
+            port: None,
+            raw: false,
+            time: None,
+        };
+        World {
+            driver: Arc::new(FakeDriver::new(folder.path())),
+            cancel: CancellationToken::new(),
+            spec,
+            _folder: folder,
+        }
+    }
+
+    impl World {
+        async fn run(&self, limit: Duration) -> (Result<Outcome, Error>, Vec<String>) {
+            let mut lines = Lines::default();
+            let stop = Stop { limit, grace: Duration::from_millis(50), cancel: &self.cancel };
+            let outcome = run_to_end(&*self.driver, &self.spec, stop, &mut lines).await;
+            (outcome, lines.0)
+        }
+
+        /// Writes while it runs.
+        async fn say(&self, text: &str) {
+            while self.driver.running(&self.spec.name).is_none() {
+                sleep(Duration::from_millis(1)).await;
+            }
+            self.driver.say(self.spec.id, b'o', text).unwrap();
+        }
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn output_is_whole_when_a_dyno_has_ended() {
+        let world = world();
+        let ((outcome, lines), ()) = tokio::join!(world.run(LONG), async {
+            world.say("first").await;
+            sleep(INTERVAL * 2).await;
+            world.say("last").await;
+            world.driver.exit(world.spec.id, 3);
+        });
+        assert!(matches!(outcome.unwrap(), Outcome::Exited(exit) if exit.code == Some(3)));
+        assert_eq!(lines, ["first", "last"]);
+        assert!(world.driver.signals().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_dyno_that_is_cancelled_or_late_is_stopped() {
+        let cancelled = world();
+        cancelled.cancel.cancel();
+        assert_eq!(cancelled.run(LONG).await.0.unwrap(), Outcome::Cancelled);
+        let late = world();
+        assert_eq!(late.run(Duration::ZERO).await.0.unwrap(), Outcome::TimedOut);
+        for world in [cancelled, late] {
+            assert_eq!(world.driver.signals()[0], (world.spec.id, libc::SIGTERM));
+            assert!(world.driver.running(&world.spec.name).is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn output_that_cannot_be_passed_on_is_an_error_and_leaves_the_dyno_alone() {
+        let world = world();
+        let ((outcome, _), ()) = tokio::join!(world.run(LONG), world.say("full"));
+        assert!(matches!(outcome, Err(Error::Io { doing, .. }) if doing == "pass on the output of a dyno"));
+        assert!(world.driver.running(&world.spec.name).is_some() && world.driver.signals().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_dyno_is_found_again_with_all_of_its_output() {
+        let world = world();
+        world.driver.start(&world.spec).await.unwrap();
+        world.say("before").await;
+        world.driver.exit(world.spec.id, 0);
+        let (outcome, lines) = world.run(LONG).await;
+        assert!(matches!(outcome.unwrap(), Outcome::Exited(_)));
+        assert_eq!((lines.as_slice(), world.driver.started().len()), (["before".to_owned()].as_slice(), 1));
+    }
+}
