@@ -83,7 +83,7 @@ fn crates_import_only_whom_they_may() {
         ("browser", &["app", "api"] as &[&str]),
         ("app", &["api"]),
         ("cli", &["api"]),
-        ("server", &["app", "base", "identity", "platform", "api", "router", "dyno", "trees", "worker"]),
+        ("server", &["app", "base", "identity", "platform", "api", "repositories", "router", "dyno", "trees", "worker"]),
         ("base", &["store", "outbound", "worker", "api"]),
         ("identity", &["base", "store", "outbound", "api"]),
         (
@@ -99,6 +99,7 @@ fn crates_import_only_whom_they_may() {
                 "logs",
                 "monitor",
                 "outbound",
+                "repositories",
                 "addons",
                 "api",
                 "spool",
@@ -107,6 +108,7 @@ fn crates_import_only_whom_they_may() {
             ],
         ),
         ("builder", &["dyno", "worker", "spool", "trees", "api"]),
+        ("repositories", &["worker", "trees", "api"]),
         ("worker", &["dyno", "trees"]),
         ("addons", &["dyno", "api"]),
         ("router", &["api", "spool"]),
@@ -254,7 +256,7 @@ fn store_makes_no_ids_and_no_times() {
 #[test]
 fn engines_do_not_know_the_database() {
     let mut wrong = Vec::new();
-    for engine in ["api", "builder", "dyno", "logs", "monitor", "outbound", "router", "spool"] {
+    for engine in ["api", "builder", "dyno", "logs", "monitor", "outbound", "repositories", "router", "spool"] {
         let manifest = fs::read_to_string(root().join("server").join(engine).join("Cargo.toml")).unwrap();
         if dependencies(&manifest).iter().any(|used| used == "sqlx") {
             wrong.push(engine.to_owned());

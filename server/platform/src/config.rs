@@ -19,7 +19,7 @@ pub struct Config {
     /// host, but for tests.
     pub downloads: u32,
     /// What clones and pushes may use up.
-    pub git: crate::git::GitLimits,
+    pub git: repositories::GitLimits,
     /// What holds for all dynos of this host. The doors are added.
     pub host: dyno::Host,
     /// What a dyno may write.

@@ -20,7 +20,7 @@ mod config_vars;
 mod dynos;
 mod features;
 mod formation;
-pub mod git;
+mod git;
 mod ingest;
 mod leftovers;
 mod live;
@@ -53,20 +53,23 @@ mod work;
 #[cfg(feature = "testing")]
 pub mod testing {
     //! The jobs by name, for tests that run and crash them; and what others take of the machine.
-    pub use crate::{
+    pub use repositories::GitLimits;
+
+pub use crate::{
         app_destruction::Destroy, builds::Run as RunBuild, log_lines::take_glances, releases::Run as RunRelease,
         slugs::Unpack as UnpackSlug,
     };
 }
 
+pub use repositories::GitLimits;
+
 pub use crate::{
     config::Config,
-    git::GitLimits,
     platform::Platform,
     routes::{api_router, route_list},
 };
 
 /// What workers can be sent on: the list for [`worker::main`].
 pub fn errands() -> worker::Errands {
-    builds::errands(builder::errands(git::errands(worker::Errands::default())))
+    builds::errands(builder::errands(repositories::errands(worker::Errands::default())))
 }

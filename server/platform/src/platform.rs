@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
-    config::Config, git::Repositories, ingest::followers::Ingest, live::feed_list::Feeds, log_readers::Readers,
+    config::Config, git::Git, ingest::followers::Ingest, live::feed_list::Feeds, log_readers::Readers,
     running::Running, slug_files::SlugFiles, usages::Usages, work::Background,
 };
 
@@ -29,7 +29,7 @@ struct Inner {
     slug_files: SlugFiles,
     builds: Running,
     release_phases: Running,
-    git: Repositories,
+    git: Git,
     ingest: Ingest,
     usages: Usages,
     router: router::Control,
@@ -56,7 +56,7 @@ impl Platform {
             router: router::Control::new(&config.run),
             builds: Running::default(),
             release_phases: Running::default(),
-            git: Repositories::new()?,
+            git: Git::new(&config.data, config.git)?,
             ingest: Ingest::default(),
             usages: Usages::default(),
             log_readers: Readers::default(),
@@ -130,7 +130,7 @@ impl Platform {
         &self.0.release_phases
     }
 
-    pub(crate) fn git(&self) -> &Repositories {
+    pub(crate) fn git(&self) -> &Git {
         &self.0.git
     }
 

@@ -40,7 +40,7 @@ impl Platform {
         accounts::first_admin(&platform, &platform.config().data.join("admin-token")).await?;
         events::seal_first(&platform).await.map_err(|err| anyhow::anyhow!("seal the audit log: {err}"))?;
         events::anchor::update(&platform).await.map_err(|err| anyhow::anyhow!("anchor the audit log: {err}"))?;
-        git::prepare(&platform.config().data).context("prepare the git hooks")?;
+        repositories::prepare(&platform.config().data).context("prepare the git hooks")?;
         app_users::renew(&platform).await.context("give the apps' files to their users")?;
         platform.begin_work().await?;
         Ok(platform)

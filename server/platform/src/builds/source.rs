@@ -12,7 +12,7 @@ use store::builds::Row;
 use uuid::Uuid;
 
 use super::download::download;
-use crate::{Platform, git, sources};
+use crate::{Platform, sources};
 
 /// What the folders of sources are called; files beside them, on the way, have an extension.
 const NAME: &str = "source-";
@@ -49,7 +49,7 @@ pub(super) async fn fetch(platform: &Platform, build: &Row, uid: u32, into: &Pat
     dyno::disks::must_have_room(folder, dyno::disks::RESERVE).context("fetch the source")?;
     if let Some(commit) = &build.git_new {
         let archive = into.with_extension("tar");
-        let outcome = match git::archive(platform, build.app_id, commit, &archive).await {
+        let outcome = match platform.git().archive(build.app_id, commit, &archive).await {
             Ok(()) => builder::unpack_tree(platform.git().workers(), &archive, into, uid).await,
             Err(err) => Err(builder::Error::Other(err)),
         };

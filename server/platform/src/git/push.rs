@@ -13,6 +13,7 @@ use base::{
 use chrono::Utc;
 use futures::{StreamExt as _, pin_mut};
 use identity::{Can, payers, still_may};
+use repositories::hook::{Push, VERDICT};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixStream, unix::OwnedWriteHalf},
@@ -20,8 +21,6 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::hook::{Push, VERDICT};
-use super::inspection::inspect;
 use super::room::Room;
 use crate::{Platform, addresses, builds, log_lines, outputs};
 
@@ -137,7 +136,7 @@ async fn deploy(
         return Ok(Err("you no longer have access to deploy this app".into()));
     }
     let app = store::apps::app_info(platform.db(), app).await?.ok_or_else(Error::no_app)?;
-    let subject = match inspect(platform, app.id, push).await? {
+    let subject = match platform.git().inspect(app.id, push).await? {
         Ok(subject) => subject,
         Err((line, why)) => {
             said.line(&line).await;

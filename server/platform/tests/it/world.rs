@@ -454,7 +454,8 @@ struct Told {
     looks: Arc<std::sync::atomic::AtomicUsize>,
 }
 
-const OURS: [&str; 9] = ["background", "builder", "dyno", "logs", "monitor", "platform", "router", "spool", "store"];
+const OURS: [&str; 10] =
+    ["background", "builder", "dyno", "logs", "monitor", "platform", "repositories", "router", "spool", "store"];
 
 impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Told {
     fn on_new_span(&self, span: &tracing::span::Attributes<'_>, _: &tracing::span::Id, _: Context<'_, S>) {
