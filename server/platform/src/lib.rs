@@ -1,39 +1,35 @@
 //! The rules: what may be asked, what it does, and what is kept true meanwhile.
 //!
-//! Routes decide and remember; jobs and reconcilers carry out. Three lists say what there is:
-//! [`api_router`] the routes, `start_worker` the jobs, `start_reconcilers` the reconcilers.
+//! Routes decide and remember; jobs and reconcilers carry out. Two files list what there is: `routes` the routes,
+//! `start` the jobs and the reconcilers.
 //!
 //! **Invariant:** a route writes wishes, never the world. Only jobs and reconcilers touch engines.
 
 mod addresses;
 mod app_destruction;
-mod app_refs;
+pub mod app_refs;
 mod app_transfers;
 mod app_users;
-mod apps;
+pub mod apps;
 mod buildpack_installations;
-mod builds;
+pub mod builds;
 mod collaborators;
 mod config;
 mod config_values;
 mod config_vars;
-mod dynos;
+pub mod dynos;
 mod features;
-mod formation;
+pub mod formation;
 mod git;
 mod ingest;
 mod leftovers;
-mod live;
-mod log_drains;
-mod log_lines;
+pub mod log_lines;
 mod log_readers;
-mod log_sessions;
-mod metrics;
-mod outputs;
+pub mod outputs;
 mod platform;
-mod platform_info;
+pub mod platform_info;
 mod queues;
-mod releases;
+pub mod releases;
 mod retention;
 mod routes;
 mod running;
@@ -43,19 +39,17 @@ mod slugs;
 mod sources;
 mod stacks;
 mod start;
-mod statuses;
 mod strays;
 mod team_apps;
-mod unread;
 mod uploads;
-mod usages;
+pub mod usages;
 mod work;
 #[cfg(feature = "testing")]
 pub mod testing {
     //! The jobs by name, for tests that run and crash them; and what others take of the machine.
     pub use repositories::GitLimits;
 
-pub use crate::{
+    pub use crate::{
         app_destruction::Destroy, builds::Run as RunBuild, log_lines::take_glances, releases::Run as RunRelease,
         slugs::Unpack as UnpackSlug,
     };
@@ -66,7 +60,7 @@ pub use repositories::GitLimits;
 pub use crate::{
     config::Config,
     platform::Platform,
-    routes::{api_router, route_list},
+    routes::{open_routes, routes},
 };
 
 /// What workers can be sent on: the list for [`worker::main`].

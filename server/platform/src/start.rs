@@ -9,8 +9,8 @@ use identity::{Identity, accounts};
 use tokio::sync::Notify;
 
 use crate::{
-    Platform, app_destruction::Destroy, app_users, builds, config::Config, dynos, git, ingest, leftovers, metrics,
-    releases, retention::Retention, slugs, strays::Strays, work::Work,
+    Platform, app_destruction::Destroy, app_users, builds, config::Config, dynos, git, ingest, leftovers, releases,
+    retention::Retention, slugs, strays::Strays, work::Work,
 };
 
 impl Platform {
@@ -66,7 +66,6 @@ impl Platform {
         ];
         let tasks = vec![
             tokio::spawn(ingest::run(self.clone())),
-            tokio::spawn(metrics::sample(self.clone())),
             tokio::spawn(events::watch(self.base().clone())),
             tokio::spawn(events::anchor::keep(self.base().clone())),
         ];

@@ -57,7 +57,7 @@ impl Socket {
 pub async fn serve(t: &World) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let routes = platform::api_router(t.platform.clone());
+    let routes = t.areas.router();
     tokio::spawn(async move { axum::serve(listener, routes).await });
     addr.to_string()
 }

@@ -10,6 +10,7 @@ use std::{
 
 use base::{Error, Result};
 use identity::{Actor, Can};
+use platform::{Platform, platform_info};
 use serde_json::Value;
 use store::pages::Range;
 use tokio::sync::{broadcast, watch};
@@ -20,7 +21,7 @@ use super::{
     TICK,
     feed_list::{Key, Said, Shown},
 };
-use crate::{Platform, platform_info, statuses};
+use crate::{Observe, statuses};
 
 /// Who sees more apps than this sees them as they were when the page was drawn.
 const MOST_APPS: usize = 2000;
@@ -30,8 +31,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 const REST: u32 = 4;
 
 /// What `shown` says to `actor`, who may see it.
-pub(super) fn follow(platform: &Platform, actor: &Actor, shown: Shown) -> watch::Receiver<Said> {
-    let mut open = platform.feeds().open();
+pub(super) fn follow(observe: &Observe, actor: &Actor, shown: Shown) -> watch::Receiver<Said> {
+    let mut open = observe.feeds().open();
     let key = Key::of(actor, shown);
     if let Some((feed, task)) = open.get(&key)
         && !task.is_finished()
@@ -39,20 +40,20 @@ pub(super) fn follow(platform: &Platform, actor: &Actor, shown: Shown) -> watch:
         return feed.subscribe();
     }
     let (feed, said) = watch::channel(Said::Nothing);
-    let task = tokio::spawn(run(platform.clone(), actor.clone(), key.clone(), feed.clone())).abort_handle();
+    let task = tokio::spawn(run(observe.clone(), actor.clone(), key.clone(), feed.clone())).abort_handle();
     open.insert(key, (feed, task));
     said
 }
 
 /// Keeps a feed until nobody follows it.
-async fn run(platform: Platform, actor: Actor, key: Key, feed: watch::Sender<Said>) {
+async fn run(observe: Observe, actor: Actor, key: Key, feed: watch::Sender<Said>) {
     let shown = key.shown;
-    let mut changes = platform.changes();
+    let mut changes = observe.changes();
     loop {
-        let (said, took) = find_out(&platform, &actor, shown).await;
+        let (said, took) = find_out(&observe, &actor, shown).await;
         if !matches!(said, Said::Value(_)) {
             // Whoever comes next begins anew.
-            platform.feeds().open().remove(&key);
+            observe.feeds().open().remove(&key);
             feed.send_replace(said);
             return;
         }
@@ -65,7 +66,7 @@ async fn run(platform: Platform, actor: Actor, key: Key, feed: watch::Sender<Sai
             () = feed.closed() => {}
             () = pause(shown, &mut changes, took) => {}
         }
-        if platform.feeds().is_left(&key, &feed) {
+        if observe.feeds().is_left(&key, &feed) {
             return;
         }
         changes = changes.resubscribe();
@@ -89,11 +90,11 @@ async fn any(changes: &mut broadcast::Receiver<Uuid>, app: Option<Uuid>) {
     while matches!(changes.recv().await, Ok(changed) if app.is_some_and(|app| app != changed)) {}
 }
 
-async fn find_out(platform: &Platform, actor: &Actor, shown: Shown) -> (Said, Duration) {
-    let turn = platform.feeds().turns.take(actor.payer).await;
+async fn find_out(observe: &Observe, actor: &Actor, shown: Shown) -> (Said, Duration) {
+    let turn = observe.feeds().turns.take(actor.payer).await;
     let begin = Instant::now();
     let found = match turn {
-        Ok(_turn) => value(platform, actor, shown).instrument(tracing::trace_span!("look", ?shown)).await,
+        Ok(_turn) => value(observe, actor, shown).instrument(tracing::trace_span!("look", ?shown)).await,
         Err(err) => Err(err),
     };
     let said = match found {

@@ -16,11 +16,10 @@ use base::{
 use chrono::Utc;
 use futures::{Stream, StreamExt as _};
 use identity::{Actor, Can, payers, watch::Watch};
+use platform::{Platform, log_lines};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
-
-use crate::{Platform, log_lines};
 
 /// A session that nobody opens in this time is over. See behaviour.md 4.1.
 const LIFE: i64 = 360;
