@@ -88,7 +88,7 @@ fn main() -> ExitCode {
         Command::Router(settings) => roles::run(Role::Router, &settings.clone(), || roles::router::begin(settings)),
         Command::Dyno { state } => dyno::shim_main(&[state]),
         Command::Worker { .. } => worker::main(&platform::errands()),
-        Command::GitHook { hook } => match platform::git::hook::main(&[hook]) {
+        Command::GitHook { hook } => match repositories::hook::main(&[hook]) {
             0 => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,
         },

@@ -22,7 +22,7 @@ pub(crate) fn team_ref(row: &Row) -> Option<api::refs::Ref> {
 }
 
 /// The reference to the app in other resources.
-pub(crate) fn app_ref(row: &Row) -> api::refs::Ref {
+pub fn app_ref(row: &Row) -> api::refs::Ref {
     api::refs::Ref { id: row.id, name: row.name.clone() }
 }
 

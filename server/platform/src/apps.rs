@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The app as it goes over the wire.
-pub(crate) fn shown(row: &Row, actor: &Actor) -> api::apps::App {
+pub fn shown(row: &Row, actor: &Actor) -> api::apps::App {
     let config = actor.base.settings();
     api::apps::App {
         id: row.id.into(),

@@ -19,7 +19,7 @@ pub struct Config {
     /// host, but for tests.
     pub downloads: u32,
     /// The limits of clones and pushes.
-    pub git: crate::git::GitLimits,
+    pub git: repositories::GitLimits,
     /// Settings for all dynos of this host. The allowed ports are added.
     pub host: dyno::Host,
     /// The disk of a dyno.

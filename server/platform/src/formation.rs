@@ -24,7 +24,7 @@ const RELEASE: &str = "The release phase cannot be scaled: its command runs once
                        effect. Use another name in the Procfile for processes that run continuously.";
 
 /// The process type as it goes over the wire.
-pub(crate) fn shown(row: &Row, app: &store::apps::Row) -> api::formation::Formation {
+pub fn shown(row: &Row, app: &store::apps::Row) -> api::formation::Formation {
     api::formation::Formation {
         id: row.id.into(),
         app: app_refs::app_ref(app),

@@ -1,40 +1,36 @@
 //! Apps and everything that they consist of: the operations, and the reconciliation of actual with desired state.
 //!
-//! Routes decide and record; jobs and reconcilers execute. Three lists are the index: [`api_router`] has the routes,
-//! `start_worker` the jobs, `start_reconcilers` the reconcilers.
+//! Routes decide and record; jobs and reconcilers execute. Two files are the index: `routes` has the routes, `start` the
+//! jobs and the reconcilers.
 //!
 //! **Invariant:** a route writes desired state, never actual state. Only jobs and reconcilers call engines.
 
 mod addresses;
 mod app_destruction;
-mod app_refs;
+pub mod app_refs;
 mod app_transfers;
 mod app_users;
-mod apps;
+pub mod apps;
 mod buildpack_installations;
-mod builds;
+pub mod builds;
 mod collaborators;
 mod config;
 mod config_values;
 mod config_vars;
-mod dynos;
+pub mod dynos;
 mod features;
-mod formation;
-pub mod git;
+pub mod formation;
+mod git;
 mod ingest;
 mod leftovers;
-mod live;
-mod log_drains;
-mod log_lines;
+pub mod log_lines;
 mod log_readers;
-mod log_sessions;
 mod log_writer;
-mod metrics;
-mod outputs;
+pub mod outputs;
 mod platform;
-mod platform_info;
+pub mod platform_info;
 mod queues;
-mod releases;
+pub mod releases;
 mod retention;
 mod routes;
 mod running;
@@ -44,30 +40,31 @@ mod slugs;
 mod sources;
 mod stacks;
 mod start;
-mod statuses;
 mod strays;
 mod team_apps;
-mod unread;
 mod uploads;
-mod usages;
+pub mod usages;
 mod work;
 #[cfg(feature = "testing")]
 pub mod testing {
     //! The jobs by name, for tests that run and crash them; and what others take of the machine.
+    pub use repositories::GitLimits;
+
     pub use crate::{
         app_destruction::Destroy, builds::Run as RunBuild, log_lines::take_glances, releases::Run as RunRelease,
         slugs::Unpack as UnpackSlug,
     };
 }
 
+pub use repositories::GitLimits;
+
 pub use crate::{
     config::Config,
-    git::GitLimits,
     platform::Platform,
-    routes::{api_router, route_list},
+    routes::{open_routes, routes},
 };
 
 /// The list of errands for [`worker::main`].
 pub fn errands() -> worker::Errands {
-    builds::errands(builder::errands(git::errands(worker::Errands::default())))
+    builds::errands(builder::errands(repositories::errands(worker::Errands::default())))
 }

@@ -1,135 +1,29 @@
-//! Log lines as data: for the console, and for programs.
+//! Log lines: how they are read, so that nobody's reading holds up another's.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::header,
-    response::{IntoResponse as _, Response},
-};
-use base::{Error, Result, places::Place, web::Search};
-use chrono::{DateTime, Duration, Utc};
-use identity::{Actor, Can};
-use serde::Deserialize;
+use base::{Error, Result, places::Place};
+use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::Platform;
 
-/// Lines in one answer.
-const MOST: usize = 10_000;
-const BUCKETS: usize = 120;
 /// A search lasts as long at most,
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
 /// and goes through as much of a log.
 const MOST_BYTES: u64 = 1 << 30;
 /// Others have theirs after so much of it.
 const TURN: std::time::Duration = std::time::Duration::from_millis(100);
-/// A request for more lines than this counts as a search.
-const MOST_PLAIN: usize = 2000;
 /// A tail that lags by more lines than this counts as a search.
 const MUCH: u64 = 2000;
 /// Time limit for lines that are part of another response.
 const GLANCE: std::time::Duration = std::time::Duration::from_secs(1);
 const GLANCE_BYTES: u64 = 32 << 20;
 
-/// The query string: text, since it is typed by hand too.
-#[derive(Default, Deserialize)]
-pub struct Params {
-    source: Option<String>,
-    dyno: Option<String>,
-    level: Option<api::log_lines::LogLevel>,
-    text: Option<String>,
-    regex: Option<String>,
-    since: Option<DateTime<Utc>>,
-    until: Option<DateTime<Utc>>,
-    lines: Option<usize>,
-    before: Option<u64>,
-    after: Option<u64>,
-}
-
-impl Params {
-    fn looks_for_nothing(&self) -> bool {
-        let texts = [&self.source, &self.dyno, &self.text, &self.regex];
-        let wanted = texts.iter().any(|text| text.as_ref().is_some_and(|text| !text.is_empty()));
-        !wanted && self.level.is_none() && self.since.is_none() && self.until.is_none()
-    }
-
-    fn filter(&self) -> logs::Filter {
-        let some = |s: &Option<String>| s.clone().filter(|s| !s.is_empty());
-        logs::Filter {
-            source: some(&self.source),
-            dyno: some(&self.dyno),
-            level: self.level,
-            text: some(&self.text),
-            regex: some(&self.regex),
-            since: self.since,
-            until: self.until,
-        }
-    }
-}
-
-/// `GET /apps/{app}/log-lines`
-pub async fn log_line_list(
-    State(platform): State<Platform>,
-    actor: Actor,
-    Path(app): Path<String>,
-    Search(params): Search<Params>,
-) -> Result<Response> {
-    let app = actor.app(&app, Can::Logs).await?;
-    let most = params.lines.unwrap_or(100).min(MOST);
-    let last = params.after.is_none().then_some(most);
-    let query = logs::Query {
-        filter: params.filter(),
-        after: params.after,
-        before: params.before,
-        last,
-        ..logs::Query::default()
-    };
-    let history = platform.history().clone();
-    let looks_for_nothing = params.looks_for_nothing();
-    let look = move |patience: &logs::Patience| {
-        let query = logs::Query { patience: patience.clone(), ..query };
-        let lines = history.read(app.id, &query)?.collect_most(most)?;
-        let lines: Vec<api::log_lines::LogLine> = lines.into_iter().map(Into::into).collect();
-        // Here, since so much text would keep whoever else is served waiting.
-        Ok(serde_json::to_vec(&lines))
-    };
-    // What costs no more than the lines that it shows does not wait behind those who search.
-    let json = if looks_for_nothing && most <= MOST_PLAIN {
-        let _place = platform.log_readers().glances.take(actor.payer).await?;
-        go_on(look).await
-    } else {
-        search(&platform, actor.payer, look).await
-    };
-    let json = json?.map_err(anyhow::Error::new)?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
-}
-
-/// `GET /apps/{app}/log-density`
-pub async fn log_density_info(
-    State(platform): State<Platform>,
-    actor: Actor,
-    Path(app): Path<String>,
-    Search(params): Search<Params>,
-) -> Result<Json<api::log_lines::LogDensity>> {
-    let app = actor.app(&app, Can::Logs).await?;
-    let to = params.until.unwrap_or_else(Utc::now);
-    let hour_before = to.checked_sub_signed(Duration::hours(1)).unwrap_or(to);
-    let from = params.since.unwrap_or(hour_before);
-    if from >= to {
-        return Err(Error::invalid("since must be before until."));
-    }
-    let (history, filter) = (platform.history().clone(), params.filter());
-    let count = move |patience: &logs::Patience| history.density(app.id, &filter, BUCKETS, (from, to), patience);
-    let buckets = search(&platform, actor.payer, count).await?;
-    Ok(Json(api::log_lines::LogDensity { from, to, buckets }))
-}
-
 /// The newest lines of each of these dynos since a moment, as far as a glance reaches; for `payer`. The moment bounds
 /// how much of the history is looked through. Whoever takes too many glances at once is shown fewer lines, not late.
-pub(crate) async fn last_of(
+pub async fn last_of(
     platform: &Platform,
     payer: Uuid,
     app: Uuid,
@@ -170,13 +64,26 @@ pub fn take_glances(platform: &Platform, payer: Uuid) -> Vec<impl Sized + use<>>
     taken
 }
 
+/// Reads what costs no more than the lines that it shows, for `payer`: not behind those who search.
+///
+/// # Errors
+/// When the payer has too many such reads going on and waiting, or the log cannot be read.
+pub async fn glance<T: Send + 'static>(
+    platform: &Platform,
+    payer: Uuid,
+    work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
+) -> Result<T> {
+    let _place = platform.log_readers().glances.take(payer).await?;
+    go_on(work).await
+}
+
 /// Runs work on the disk where it does not hold up others.
-pub(crate) async fn read<T: Send + 'static>(work: impl FnOnce() -> logs::Result<T> + Send + 'static) -> Result<T> {
+async fn read<T: Send + 'static>(work: impl FnOnce() -> logs::Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(anyhow::Error::new)?.map_err(refused)
 }
 
 /// The error for a log that cannot be read.
-pub(crate) fn refused(err: logs::Error) -> Error {
+pub fn refused(err: logs::Error) -> Error {
     match err {
         logs::Error::Filter(why) => Error::invalid(why),
         err @ logs::Error::Stopped => Error::too_much(err.to_string()),
@@ -186,7 +93,7 @@ pub(crate) fn refused(err: logs::Error) -> Error {
 
 /// Looks through a log for `payer`: in turns with others, for so long and no longer, and only while somebody waits
 /// for it.
-pub(crate) async fn search<T: Send + 'static>(
+pub async fn search<T: Send + 'static>(
     platform: &Platform,
     payer: Uuid,
     work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
@@ -197,7 +104,7 @@ pub(crate) async fn search<T: Send + 'static>(
 
 /// Reads on in a log, as tails do. Whoever has kept up with it does so at once: streams have places of their own, and
 /// a tail that waited behind searches would be late for everybody. Whoever has `lag` lines to catch up with searches.
-pub(crate) async fn read_on<T: Send + 'static>(
+pub async fn read_on<T: Send + 'static>(
     platform: &Platform,
     payer: Uuid,
     lag: u64,

@@ -66,7 +66,9 @@ fn write_all(history: &History, waiting: &Receiver<Message>) {
             }
         }
         lines.into_iter().for_each(|(app, lines)| append(history, app, lines));
-        flushed.into_iter().for_each(|done| drop(done.send(())));
+        for done in flushed {
+            let _ = done.send(());
+        }
     }
 }
 

@@ -8,12 +8,12 @@ use base::{Base, Kind, places::Places};
 use chrono::{DateTime, Utc};
 use dyno::Driver;
 use identity::Identity;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinHandle};
 use uuid::Uuid;
 
 use crate::{
-    config::Config, git::Repositories, ingest::followers::Ingest, live::feed_list::Feeds, log_readers::Readers,
-    log_writer::LogWriter, running::Running, slug_files::SlugFiles, usages::Usages, work::Background,
+    config::Config, git::Git, ingest::followers::Ingest, log_readers::Readers, log_writer::LogWriter, running::Running,
+    slug_files::SlugFiles, usages::Usages, work::Background,
 };
 
 /// Everything that rules need. Cheap to clone.
@@ -30,13 +30,12 @@ struct Inner {
     slug_files: SlugFiles,
     builds: Running,
     release_phases: Running,
-    git: Repositories,
+    git: Git,
     ingest: Ingest,
     usages: Usages,
     router: router::Control,
     log_readers: Readers,
     streams: Places,
-    feeds: Feeds,
     slug_checks: Places,
     uploads: Places,
     wake_dynos: Arc<Notify>,
@@ -58,12 +57,11 @@ impl Platform {
             router: router::Control::new(&config.run),
             builds: Running::default(),
             release_phases: Running::default(),
-            git: Repositories::new()?,
+            git: Git::new(&config.data, config.git)?,
             ingest: Ingest::default(),
             usages: Usages::default(),
             log_readers: Readers::default(),
             streams: Places::new("open streams", 50, 0, 5000),
-            feeds: Feeds::default(),
             slug_checks: Places::new("upload checks", 2, 16, 4),
             uploads: Places::new("uploads", 4, 0, 32),
             wake_dynos: identity.waker(&[Kind::App, Kind::Formation, Kind::Release, Kind::Dyno, Kind::Slug]),
@@ -86,16 +84,26 @@ impl Platform {
         &self.0.config
     }
 
-    pub(crate) fn identity(&self) -> &Identity {
+    /// The area below.
+    pub fn identity(&self) -> &Identity {
         &self.0.identity
     }
 
-    pub(crate) fn base(&self) -> &Base {
+    /// What every area stands on.
+    pub fn base(&self) -> &Base {
         &self.0.identity
     }
 
     pub(crate) fn background(&self) -> &Background {
         &self.0.background
+    }
+
+    /// Keeps what an area above has started over this platform, which has begun to work; it stops with the platform.
+    pub fn also_run(&self, reconcilers: Vec<background::Driver>, tasks: Vec<JoinHandle<()>>) {
+        self.background().with(|work| {
+            work.reconcilers.extend(reconcilers);
+            work.tasks.extend(tasks);
+        });
     }
 
     pub(crate) fn started_at(&self) -> DateTime<Utc> {
@@ -107,11 +115,13 @@ impl Platform {
         [&self.0.wake_dynos, &self.0.wake_builds, &self.0.wake_releases, &self.0.wake_slugs].map(Arc::clone)
     }
 
-    pub(crate) fn driver(&self) -> &Arc<dyn Driver> {
+    /// What runs dynos.
+    pub fn driver(&self) -> &Arc<dyn Driver> {
         &self.0.driver
     }
 
-    pub(crate) fn history(&self) -> &Arc<logs::History> {
+    /// The logs of all apps.
+    pub fn history(&self) -> &Arc<logs::History> {
         &self.0.history
     }
 
@@ -120,7 +130,8 @@ impl Platform {
         &self.0.log_writer
     }
 
-    pub(crate) fn series(&self) -> &Arc<monitor::Store> {
+    /// The metrics of all apps.
+    pub fn series(&self) -> &Arc<monitor::Store> {
         &self.0.series
     }
 
@@ -138,11 +149,12 @@ impl Platform {
         &self.0.release_phases
     }
 
-    pub(crate) fn git(&self) -> &Repositories {
+    pub(crate) fn git(&self) -> &Git {
         &self.0.git
     }
 
-    pub(crate) fn usages(&self) -> &Usages {
+    /// What dynos use of the machine now.
+    pub fn usages(&self) -> &Usages {
         &self.0.usages
     }
 
@@ -150,7 +162,8 @@ impl Platform {
         &self.0.ingest
     }
 
-    pub(crate) fn router(&self) -> &router::Control {
+    /// The line to the router.
+    pub fn router(&self) -> &router::Control {
         &self.0.router
     }
 
@@ -159,13 +172,8 @@ impl Platform {
         &self.0.log_readers
     }
 
-    /// The feeds of pages, and the slots of subscribers.
-    pub(crate) fn feeds(&self) -> &Feeds {
-        &self.0.feeds
-    }
-
     /// Places to follow something: open streams and sockets.
-    pub(crate) fn streams(&self) -> &Places {
+    pub fn streams(&self) -> &Places {
         &self.0.streams
     }
 
@@ -197,7 +205,7 @@ impl Platform {
     }
 
     /// A line in an app's log from the supervisor: `heroku[web.1]: …`.
-    pub(crate) fn supervisor_said(&self, app: Uuid, dyno: &str, text: &str) {
+    pub fn supervisor_said(&self, app: Uuid, dyno: &str, text: &str) {
         self.write(app, logs::NewLine::heroku(Utc::now(), dyno, text));
     }
 

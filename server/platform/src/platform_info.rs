@@ -16,7 +16,7 @@ pub async fn platform_info(
 }
 
 /// The state of jobs and reconcilers. Also a topic of `/live`.
-pub(crate) async fn info(platform: &Platform) -> Result<api::platform::PlatformInfo> {
+pub async fn info(platform: &Platform) -> Result<api::platform::PlatformInfo> {
     let jobs = store::jobs::job_list(platform.db()).await?.into_iter().map(|row| api::platform::JobInfo {
         id: row.id,
         kind: row.kind,

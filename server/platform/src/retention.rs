@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use background::{Reconciler, Report};
 use chrono::Utc;
 
-use crate::{Platform, addresses, app_users, log_drains, slugs, sources};
+use crate::{Platform, addresses, app_users, slugs, sources};
 
 /// Deletes expired uploads, links and sessions, and old jobs.
 pub(crate) struct Retention(pub Platform);
@@ -24,15 +24,9 @@ impl Reconciler for Retention {
             Ok(sealed) => report.done.push(format!("encrypted the URLs of {sealed} apps and builds")),
             Err(err) => report.failed.push(format!("{err:#}")),
         }
-        match log_drains::seal_old(&self.0).await {
-            Ok(0) => {}
-            Ok(sealed) => report.done.push(format!("encrypted {sealed} log drains")),
-            Err(err) => report.failed.push(format!("{err:#}")),
-        }
         report.done.extend(sources::sweep(&self.0).await?);
         report.done.extend(slugs::archives::sweep(&self.0).await?);
         report.failed.extend(identity::forget_old(self.0.base(), now).await?);
-        store::log_sessions::log_session_sweep(db, now - day * 2).await?;
         store::jobs::job_sweep(db, now - day * 7).await?;
         let history = self.0.history().clone();
         tokio::task::spawn_blocking(move || history.expire(now)).await??;

@@ -1,38 +1,16 @@
-//! The list of routes.
+//! The routes of this area. One screen or two.
 
-use axum::{Router, extract::DefaultBodyLimit, middleware, response::IntoResponse};
-use base::{
-    Error,
-    routes::{Needs, Route, Routes, delete, get, post},
-    web,
-};
-use tower_http::catch_panic::CatchPanicLayer;
+use axum::extract::DefaultBodyLimit;
+use base::routes::{Needs, Routes, delete, get, post};
 
 use crate::{
     Platform, app_transfers, apps, buildpack_installations, builds, collaborators, config_vars, dynos, features,
-    formation, git, live, log_drains, log_lines, log_sessions, metrics, outputs, platform_info, releases, samples,
-    slugs, sources, stacks, statuses, team_apps, unread,
+    formation, git, platform_info, releases, samples, slugs, sources, stacks, team_apps,
 };
 
-/// Every route with what it needs of a token.
-pub fn route_list() -> Vec<Route> {
-    [routes().list(), stream_routes().list(), identity::routes().list(), identity::open_routes().list()].concat()
-}
-
-fn routes() -> Routes<Platform> {
+/// What whoever has credentials may ask.
+pub fn routes() -> Routes<Platform> {
     account_routes().merge(api_routes()).merge(team_routes()).merge(app_routes())
-}
-
-/// The API, the git remote, the live socket and the streams. Pages are not here.
-pub fn api_router(platform: Platform) -> Router {
-    let of_identity = identity::routes().merge(identity::open_routes());
-    let told = routes().merge(of_identity.with_state(platform.identity().clone()));
-    let router = told.limit(DefaultBodyLimit::max(4 << 20)).merge(stream_routes()).into_router();
-    let router =
-        router.fallback(no_route).layer(CatchPanicLayer::custom(panicked)).layer(middleware::from_fn(web::around));
-    identity::with_sessions(router, &platform)
-        .layer(middleware::map_request(unread::until_the_end))
-        .with_state(platform)
 }
 
 fn account_routes() -> Routes<Platform> {
@@ -55,7 +33,6 @@ fn account_routes() -> Routes<Platform> {
 
 fn api_routes() -> Routes<Platform> {
     Routes::default()
-        .route("/app-statuses", get(Needs::Read, statuses::app_summary_list))
         .route("/apps", get(Needs::Read, apps::app_list).post(Needs::Write, apps::app_create))
         .route("/dyno-sizes", get(Needs::Read, stacks::dyno_size_list))
         .route("/dyno-sizes/{size}", get(Needs::Read, stacks::dyno_size_info))
@@ -147,18 +124,6 @@ fn app_routes() -> Routes<Platform> {
         )
         .route("/formations/{type}", delete(Needs::Write, dynos::formation_restart))
         .route("/formations/{type}/actions/stop", post(Needs::Write, dynos::formation_stop))
-        .route("/log-density", get(Needs::Read, log_lines::log_density_info))
-        .route(
-            "/log-drains",
-            get(Needs::Read, log_drains::log_drain_list).post(Needs::Write, log_drains::log_drain_create),
-        )
-        .route(
-            "/log-drains/{drain}",
-            get(Needs::Read, log_drains::log_drain_info).delete(Needs::Write, log_drains::log_drain_delete),
-        )
-        .route("/log-lines", get(Needs::Read, log_lines::log_line_list))
-        .route("/log-sessions", post(Needs::Read, log_sessions::log_session_create))
-        .route("/metrics", get(Needs::Read, metrics::metrics_info))
         .route("/pipeline-couplings", get(Needs::Read, apps::pipeline_coupling_info))
         .route("/releases", get(Needs::Read, releases::release_list).post(Needs::Write, releases::release_create))
         .route("/releases/{release}", get(Needs::Read, releases::release_info))
@@ -170,14 +135,13 @@ fn app_routes() -> Routes<Platform> {
         .route("/slugs", post(Needs::Write, slugs::slug_create))
         .route("/slugs/{slug}", get(Needs::Write, slugs::slug_info))
         .route("/sources", post(Needs::Write, sources::source_create_for_app))
-        .route("/status", get(Needs::Read, statuses::app_status))
         // Unknown things under an app that does not exist are about the app first.
         .fallback(Needs::Read, apps::no_such_thing);
     Routes::default().nest("/apps/{app}", routes)
 }
 
 /// Routes that stream, or need no credentials.
-fn stream_routes() -> Routes<Platform> {
+pub fn open_routes() -> Routes<Platform> {
     Routes::default()
         .route(
             "/blobs/slugs/{secret}",
@@ -187,25 +151,8 @@ fn stream_routes() -> Routes<Platform> {
             "/blobs/sources/{secret}",
             get(Needs::Nothing, sources::source_download).put(Needs::Nothing, sources::source_upload),
         )
-        .route("/live", get(Needs::Read, live::live))
-        .route("/streams/builds/{secret}", get(Needs::Nothing, outputs::build_output))
-        .route("/streams/logs/{secret}", get(Needs::Nothing, log_sessions::log_session_stream))
-        .route("/streams/releases/{secret}", get(Needs::Nothing, outputs::release_output))
         .route("/{repository}/info/refs", get(Needs::Write, git::info_refs))
         .route("/{repository}/git-upload-pack", post(Needs::Write, git::upload_pack))
         .route("/{repository}/git-receive-pack", post(Needs::Write, git::receive_pack))
         .limit(DefaultBodyLimit::disable())
-}
-
-async fn no_route() -> Error {
-    Error::not_found(
-        "route",
-        "The requested API endpoint was not found. Are you using the right HTTP verb (i.e. `GET` vs. `POST`), and did you specify your intended version with the `Accept` header?",
-    )
-}
-
-fn panicked(panic: Box<dyn std::any::Any + Send>) -> axum::response::Response {
-    let said = panic.downcast_ref::<String>().cloned();
-    let said = said.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
-    Error::Internal(anyhow::anyhow!("panicked: {said}")).into_response()
 }

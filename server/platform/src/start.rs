@@ -9,8 +9,8 @@ use identity::{Identity, accounts};
 use tokio::sync::Notify;
 
 use crate::{
-    Platform, app_destruction::Destroy, app_users, builds, config::Config, dynos, git, ingest, leftovers, metrics,
-    releases, retention::Retention, slugs, strays::Strays, work::Work,
+    Platform, app_destruction::Destroy, app_users, builds, config::Config, dynos, git, ingest, leftovers, releases,
+    retention::Retention, slugs, strays::Strays, work::Work,
 };
 
 impl Platform {
@@ -40,7 +40,7 @@ impl Platform {
         accounts::first_admin(&platform, &platform.config().data.join("admin-token")).await?;
         events::seal_first(&platform).await.map_err(|err| anyhow::anyhow!("seal the audit log: {err}"))?;
         events::anchor::update(&platform).await.map_err(|err| anyhow::anyhow!("anchor the audit log: {err}"))?;
-        git::prepare(&platform.config().data).context("prepare the git hooks")?;
+        repositories::prepare(&platform.config().data).context("prepare the git hooks")?;
         app_users::renew(&platform).await.context("give the apps' files to their users")?;
         platform.begin_work().await?;
         Ok(platform)
@@ -66,7 +66,6 @@ impl Platform {
         ];
         let tasks = vec![
             tokio::spawn(ingest::run(self.clone())),
-            tokio::spawn(metrics::sample(self.clone())),
             tokio::spawn(bus::run(self.base().clone())),
             tokio::spawn(events::anchor::run(self.base().clone())),
         ];

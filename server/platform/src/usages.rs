@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 /// The newest sample of each run of a dyno.
 #[derive(Default)]
-pub(crate) struct Usages(RwLock<BTreeMap<Uuid, DynoUsage>>);
+pub struct Usages(RwLock<BTreeMap<Uuid, DynoUsage>>);
 
 impl Usages {
     /// `None` until its CPU is known: from the first sample of one that is new, from the second of one that
@@ -16,7 +16,8 @@ impl Usages {
         self.0.read().ok()?.get(&run).copied()
     }
 
-    pub(crate) fn replace(&self, usages: BTreeMap<Uuid, DynoUsage>) {
+    /// Puts a newer sample in the place of the last one.
+    pub fn replace(&self, usages: BTreeMap<Uuid, DynoUsage>) {
         if let Ok(mut known) = self.0.write() {
             *known = usages;
         }

@@ -8,8 +8,8 @@ mod listener;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use areas::Areas;
 use dyno::disks;
-use platform::Platform;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -38,9 +38,8 @@ pub async fn run(mut settings: Settings) -> Result<()> {
         Err(holder) => bail!("A server is already running for {}: process {}.", settings.data.display(), holder.pid),
     };
     let mut signals = Signals::new()?;
-    let platform = Platform::start(config(&settings)?).await?;
-    let api = platform::api_router(platform.clone());
-    let service = console::service(api, &settings.domain, identity::CookieGuard::new(&platform));
+    let areas = Areas::start(config(&settings)?).await?;
+    let service = console::service(areas.router(), &settings.domain, identity::CookieGuard::new(areas.platform()));
     let listener = Listener::bind(&run.join(socket::SERVER))?;
     tracing::info!("the server is ready");
 
@@ -58,7 +57,7 @@ pub async fn run(mut settings: Settings) -> Result<()> {
     };
     tracing::info!("stopping; {}", if stop_dynos { "dynos stop too" } else { "dynos keep running" });
     stop.send_replace(true);
-    if timeout(STOP, platform.stop(stop_dynos)).await.is_err() {
+    if timeout(STOP, areas.stop(stop_dynos)).await.is_err() {
         tracing::warn!("the platform did not stop in time; the next start adopts what is still running");
     }
     // Open streams do not end by themselves.

@@ -53,7 +53,7 @@ impl Job for Run {
             return self.end(platform, &build, "Build cancelled").await;
         }
         if self.is_stale(platform, &build).await? {
-            self.print(platform, &build, git::STALE).await?;
+            self.print(platform, &build, repositories::STALE).await?;
             return self.end(platform, &build, "The branch has moved").await;
         }
         let slug = Uuid::now_v7();
@@ -99,7 +99,8 @@ impl Run {
             return Ok(false);
         };
         let app = build.app_id;
-        Ok(!git::is_at(platform, app, name, old).await? && !git::is_at(platform, app, name, new).await?)
+        let git = platform.git();
+        Ok(!git.is_at(app, name, old).await? && !git.is_at(app, name, new).await?)
     }
 
     async fn print(&self, platform: &Platform, build: &Row, line: &str) -> anyhow::Result<()> {

@@ -75,7 +75,7 @@ pub(crate) async fn abandon(platform: &Platform, build: Uuid) -> anyhow::Result<
 }
 
 /// The build as it goes over the wire.
-pub(crate) fn shown(row: &Row, actor: &Actor, app: &App) -> api::builds::Build {
+pub fn shown(row: &Row, actor: &Actor, app: &App) -> api::builds::Build {
     let status = match row.status.as_str() {
         "pending" => api::builds::BuildStatus::Pending,
         "failed" => api::builds::BuildStatus::Failed,

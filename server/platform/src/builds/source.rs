@@ -13,7 +13,7 @@ use store::builds::Row;
 use uuid::Uuid;
 
 use super::download::download;
-use crate::{Platform, git, sources};
+use crate::{Platform, sources};
 
 /// The name prefix of source folders; temporary files next to them have an extension.
 const NAME: &str = "source-";
@@ -50,7 +50,7 @@ pub(super) async fn fetch(platform: &Platform, build: &Row, uid: u32, into: &Pat
     dyno::disks::must_have_room(folder, dyno::disks::RESERVE).context("fetch the source")?;
     if let Some(commit) = &build.git_new {
         let archive = into.with_extension("tar");
-        let outcome = match git::archive(platform, build.app_id, commit, &archive).await {
+        let outcome = match platform.git().archive(build.app_id, commit, &archive).await {
             Ok(()) => builder::unpack_tree(platform.git().workers(), &archive, into, uid).await,
             Err(err) => Err(builder::Error::Other(err)),
         };

@@ -85,7 +85,7 @@ pub(crate) fn exit_sentence(exit: &dyno::Exit) -> String {
 }
 
 /// The dyno as it goes over the wire.
-pub(crate) fn shown(platform: &Platform, row: &store::dynos::Row, app: &store::apps::Row) -> api::dynos::Dyno {
+pub fn shown(platform: &Platform, row: &store::dynos::Row, app: &store::apps::Row) -> api::dynos::Dyno {
     let state = match row.state.as_str() {
         "up" => api::dynos::DynoState::Up,
         "crashed" => api::dynos::DynoState::Crashed,
@@ -114,7 +114,7 @@ pub(crate) fn shown(platform: &Platform, row: &store::dynos::Row, app: &store::a
 
 /// The dynos that people are shown: one for each name, the one that counts. During a rollout
 /// that is the one that serves; its successor is shown when it takes over.
-pub(crate) fn visible(mut rows: Vec<store::dynos::Row>) -> Vec<store::dynos::Row> {
+pub fn visible(mut rows: Vec<store::dynos::Row>) -> Vec<store::dynos::Row> {
     rows.retain(|r| r.stopping_at.is_none());
     let all = rows.clone();
     rows.retain(|row| {

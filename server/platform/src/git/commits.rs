@@ -1,17 +1,9 @@
-//! Commits for display: untrusted text, as one line of bounded length.
+//! Commits between two releases, for requests that show them.
 
-use anyhow::{Context as _, anyhow};
-use api::harmless;
 use base::Result;
 use uuid::Uuid;
 
-use super::{inside, is_id, paths, plumbing};
 use crate::Platform;
-
-/// Maximum length of a subject, in characters.
-pub(super) const SUBJECT: usize = 200;
-/// Maximum length of an author's name, in characters.
-const AUTHOR: usize = 100;
 
 /// The commits that are in `to` and not in `from`, newest first, at most `most`. `payer` waits for a place, unless
 /// the answer is known. An error when there are no such commits.
@@ -22,9 +14,6 @@ pub(crate) async fn commits(
     (from, to): (Option<&str>, &str),
     most: usize,
 ) -> Result<Vec<api::releases::Commit>> {
-    if let Some(bad) = from.iter().chain([&to]).find(|id| !is_id(id)) {
-        return Err(anyhow!("{} is not a commit", line(bad, 40)).into());
-    }
     let (between, histories) = ((app, from.map(String::from), to.to_owned(), most), platform.git().histories());
     if let Some(known) = histories.known(&between) {
         return Ok(known);
@@ -34,55 +23,7 @@ pub(crate) async fn commits(
     if let Some(known) = histories.known(&between) {
         return Ok(known);
     }
-    let repository = paths::path(platform, app);
-    if !tokio::fs::try_exists(&repository).await? {
-        return Err(anyhow!("the app does not have a repository").into());
-    }
-    let errand = inside::Commits { from: from.map(Into::into), to: to.into(), most };
-    let listed = plumbing::ask(platform, &repository, &errand).await.context("list commits")?;
-    let commits: Vec<_> = listed.lines().filter_map(commit).take(most).collect();
+    let commits = platform.git().commits(app, (from, to), most).await?;
     histories.remember(between, &commits);
     Ok(commits)
-}
-
-fn commit(text: &str) -> Option<api::releases::Commit> {
-    let mut fields = text.splitn(4, '\u{1f}');
-    let (id, author, at) = (fields.next()?, fields.next()?, fields.next()?);
-    let at = chrono::DateTime::from_timestamp(at.parse().ok()?, 0)?;
-    let subject = line(fields.next()?, SUBJECT);
-    is_id(id).then(|| api::releases::Commit { id: id.to_owned(), subject, author: line(author, AUTHOR), at })
-}
-
-/// The first `most` characters of a text, as a name is shown.
-pub(super) fn line(text: &str, most: usize) -> String {
-    // What git says is bounded, but not by so little that cleaning should see all of it.
-    let beginning: String = text.chars().take(4 * most).collect();
-    let word = harmless::word(&beginning);
-    let word = word.trim();
-    match word.char_indices().nth(most) {
-        None => word.to_owned(),
-        Some(_) => word.chars().take(most - 1).chain(['…']).collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_is_short_and_controls_nothing() {
-        assert_eq!(line("  Fix it  ", 20), "Fix it");
-        assert_eq!(line("a\u{1b}[31mred\r\nb\u{202e}c\u{9b}", 40), "a [31mred  b c");
-        assert_eq!(line("äöüß", 4), "äöüß");
-        assert_eq!(line("äöüßx", 4), "äöü…");
-        assert_eq!(line(&"x".repeat(1 << 20), 200).chars().count(), 200);
-    }
-
-    #[test]
-    fn a_commit_is_read_from_its_line() {
-        let id = "0123456789abcdef0123456789abcdef01234567";
-        let read = commit(&format!("{id}\u{1f}Ada   \u{1f}86400\u{1f}Add a\u{7} thing   ")).unwrap();
-        assert_eq!((read.id.as_str(), read.author.as_str(), read.subject.as_str()), (id, "Ada", "Add a  thing"));
-        assert!(commit("x\u{1f}Ada\u{1f}86400\u{1f}Add").is_none());
-    }
 }

@@ -1,52 +1,37 @@
-//! The git state of the platform: writers per repository, limits, caches.
+//! The repositories, with places for those who use them.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-};
+use std::{ops::Deref, path::Path};
 
-use anyhow::Context as _;
 use base::places::Places;
-use uuid::Uuid;
-use worker::Workers;
+use repositories::{GitLimits, Repositories};
 
-use super::{histories::Histories, limits, rooms::Rooms};
+use super::{histories::Histories, rooms::Rooms};
 
-/// The writers per repository, and the workers that run git.
-pub(crate) struct Repositories {
-    workers: Workers,
-    uses: Mutex<HashMap<Uuid, Arc<Use>>>,
+/// Questions of one payer to repositories at a time, and of all.
+const QUESTIONS: usize = 2;
+const QUESTIONS_OF_ALL: usize = 8;
+/// Clones and pushes of one payer at a time, and of all.
+const AT_ONCE: usize = 10;
+const AT_ONCE_OF_ALL: usize = 64;
+
+/// The repositories, with places for those who use them.
+pub(crate) struct Git {
+    repositories: Repositories,
     rooms: Rooms,
     places: Places,
     questions: Places,
     histories: Histories,
-    pub(super) cleaning: tokio::sync::Mutex<()>,
 }
 
-/// The use of one repository.
-#[derive(Default)]
-pub(super) struct Use {
-    /// Held while it is swept and a writer waits.
-    pub gate: tokio::sync::Mutex<()>,
-    pub writers: AtomicUsize,
-    /// Whether it is free of leftovers of a killed git.
-    pub is_clean: AtomicBool,
-}
-
-impl Repositories {
-    pub fn new() -> anyhow::Result<Self> {
-        let workers = Workers::new().context("set up the workers")?;
+impl Git {
+    /// Those below `data`.
+    pub fn new(data: &Path, limits: GitLimits) -> anyhow::Result<Self> {
         Ok(Self {
-            workers,
-            uses: Mutex::default(),
+            repositories: Repositories::new(data, limits)?,
             rooms: Rooms::default(),
-            places: Places::new("clones and pushes", limits::AT_ONCE, 0, limits::AT_ONCE_OF_ALL),
-            questions: Places::new("repository reads", limits::QUESTIONS, 32, limits::QUESTIONS_OF_ALL),
+            places: Places::new("clones and pushes", AT_ONCE, 0, AT_ONCE_OF_ALL),
+            questions: Places::new("repository reads", QUESTIONS, 32, QUESTIONS_OF_ALL),
             histories: Histories::default(),
-            cleaning: tokio::sync::Mutex::default(),
         })
     }
 
@@ -55,21 +40,13 @@ impl Repositories {
         &self.rooms
     }
 
-    pub fn workers(&self) -> &Workers {
-        &self.workers
-    }
-
-    pub(super) fn of(&self, app: Uuid) -> Arc<Use> {
-        self.uses.lock().unwrap_or_else(PoisonError::into_inner).entry(app).or_default().clone()
-    }
-
     /// Places to clone and to push.
-    pub fn places(&self) -> &Places {
+    pub(super) fn places(&self) -> &Places {
         &self.places
     }
 
     /// Places to ask a repository something, for requests that do nothing else.
-    pub fn questions(&self) -> &Places {
+    pub(super) fn questions(&self) -> &Places {
         &self.questions
     }
 
@@ -79,31 +56,10 @@ impl Repositories {
     }
 }
 
-/// Somebody writes into a repository. Dropped without [`Writing::ended_well`], they were killed,
-/// and what they left has to be swept out.
-pub(crate) struct Writing {
-    used: Arc<Use>,
-    well: bool,
-}
+impl Deref for Git {
+    type Target = Repositories;
 
-impl Writing {
-    /// Of somebody who has just been counted among the writers.
-    pub(super) fn new(used: Arc<Use>) -> Self {
-        Self { used, well: false }
-    }
-}
-
-impl Writing {
-    pub fn ended_well(mut self) {
-        self.well = true;
-    }
-}
-
-impl Drop for Writing {
-    fn drop(&mut self) {
-        if !self.well {
-            self.used.is_clean.store(false, Ordering::SeqCst);
-        }
-        self.used.writers.fetch_sub(1, Ordering::SeqCst);
+    fn deref(&self) -> &Repositories {
+        &self.repositories
     }
 }

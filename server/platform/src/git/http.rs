@@ -1,8 +1,5 @@
 //! Smart HTTP, the protocol of `git clone`, `fetch` and `push`. See git's `http-protocol` document.
 
-use std::{fs::File, os::unix::net::UnixStream};
-
-use anyhow::Context as _;
 use axum::{
     body::Body,
     extract::{FromRequestParts as _, Path, Query, Request, State},
@@ -10,18 +7,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base::{Error, Result, places::SharedPlace};
+use futures::TryStreamExt as _;
 use identity::{Actor, App, Can};
+use repositories::{Bounds, Incoming, Refusal, Room as _, Seat, Served, clone_refused, push_refused};
 use serde::Deserialize;
-use uuid::Uuid;
-use worker::{Limits, Lines, Order, Program, Work};
 
 use super::{
-    answer::{Heard, Seat, Served, Told, clone_refused, push_refused},
-    body::{Bounds, Incoming, Refusal},
-    handle::{Repositories, Writing},
-    hook, housekeeping, limits, plumbing,
     push::{self, Held},
-    repositories::ensure,
     room::{Room, must_have_room},
 };
 use crate::Platform;
@@ -44,10 +36,11 @@ struct Guest {
 
 impl Guest {
     /// A place for them. Taken last: when all that they have to say before git can begin has been said.
-    async fn seat(&self, platform: &Platform) -> Result<Seat> {
-        let place = platform.git().places().take_now(self.actor.payer)?;
+    async fn seat(&self, platform: &Platform) -> Result<(Seat, SharedPlace)> {
+        let place = SharedPlace::new(platform.git().places().take_now(self.actor.payer)?);
         let watch = self.actor.watch(self.app.id, Can::Deploy).await?;
-        Ok(Seat { place: SharedPlace::new(place), lost: watch.into_lost() })
+        let held = place.clone();
+        Ok((Seat { give_back: Box::new(move || held.give_back()), lost: watch.into_lost() }, place))
     }
 }
 
@@ -121,25 +114,30 @@ pub async fn info_refs(
     {
         return Ok(told(err));
     }
-    let program = plumbing::git(&[command, "--stateless-rpc", "--advertise-refs", plumbing::REPOSITORY]);
-    let order = order(&platform, guest.app.id, protocol(program, &parts.headers)).await?;
+    platform.git().ensure(guest.app.id).await?;
     let seat = match guest.seat(&platform).await {
-        Ok(seat) => seat,
+        Ok((seat, _)) => seat,
         Err(err) => return Ok(told(err)),
     };
-    let served = start(&platform, &order, Lines::default(), None, seat)?;
+    let served = platform.git().advertise(guest.app.id, command, protocol(&parts.headers), seat).await?;
     let line = format!("# service={service}\n");
     let head = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
-    Ok(answer(&format!("application/x-{service}-advertisement"), served.body(head)))
+    Ok(answer(&format!("application/x-{service}-advertisement"), Body::from_stream(served.body(head))))
 }
 
-fn protocol(program: Program, headers: &HeaderMap) -> Program {
-    let value = headers.get("git-protocol").and_then(|v| v.to_str().ok());
-    // The value goes into an environment variable of git, which parses it.
-    match value.filter(|v| v.len() < 100 && v.bytes().all(|b| b.is_ascii_alphanumeric() || b"=:.-".contains(&b))) {
-        Some(value) => program.env("GIT_PROTOCOL", value),
-        None => program,
-    }
+/// The version of git's protocol that a client asks for.
+fn protocol(headers: &HeaderMap) -> Option<&str> {
+    headers.get("git-protocol").and_then(|v| v.to_str().ok())
+}
+
+/// What a client has to say before git begins.
+async fn incoming(headers: &HeaderMap, body: Body, bounds: Bounds) -> std::result::Result<Incoming, Refusal> {
+    let is_packed = headers.get(header::CONTENT_ENCODING).is_some_and(|e| e == "gzip" || e == "x-gzip");
+    Incoming::begin(body.into_data_stream().map_err(std::io::Error::other), is_packed, bounds).await
+}
+
+fn body_of(served: Served) -> Body {
+    Body::from_stream(served.body(Vec::new()))
 }
 
 fn answer(kind: &str, body: Body) -> Response {
@@ -157,24 +155,18 @@ pub async fn upload_pack(
         Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
-    let bounds =
-        Bounds { bytes: limits::MOST_WANTS_BYTES, lines: usize::MAX, time: platform.config().git.time, is_push: false };
-    let incoming = match Incoming::begin(body, &parts.headers, bounds).await {
+    let bounds = Bounds::of_clone(platform.git().limits());
+    let incoming = match incoming(&parts.headers, body, bounds).await {
         Ok(incoming) => incoming,
-        Err(Refusal { why, .. }) => return Ok(answer(CLONED, clone_refused(&why))),
+        Err(Refusal { why, .. }) => return Ok(answer(CLONED, clone_refused(&why).into())),
     };
     let seat = match guest.seat(&platform).await.map_err(words) {
-        Ok(seat) => seat,
-        Err(Ok(err)) => return Ok(answer(CLONED, clone_refused(&err.message))),
+        Ok((seat, _)) => seat,
+        Err(Ok(err)) => return Ok(answer(CLONED, clone_refused(&err.message).into())),
         Err(Err(response)) => return Ok(response),
     };
-    let program = plumbing::git(&["upload-pack", "--stateless-rpc", plumbing::REPOSITORY]);
-    let order = order(&platform, guest.app.id, protocol(program, &parts.headers)).await?;
-    let (stdin, input) = worker::to_worker().map_err(anyhow::Error::new)?;
-    let lines = Lines { stdin: Some(stdin), ..Lines::default() };
-    let served = start(&platform, &order, lines, None, seat)?;
-    feed(incoming, input, served.told.clone());
-    Ok(answer(CLONED, served.body(Vec::new())))
+    let served = platform.git().upload_pack(guest.app.id, incoming, protocol(&parts.headers), seat).await?;
+    Ok(answer(CLONED, body_of(served)))
 }
 
 /// `POST /{repository}/git-receive-pack`: push.
@@ -188,35 +180,24 @@ pub async fn receive_pack(
         Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
-    let time = platform.config().git.time;
-    let bounds = Bounds { bytes: u64::MAX, lines: limits::MOST_REFS, time, is_push: true };
-    let incoming = match Incoming::begin(body, &parts.headers, bounds).await {
+    let bounds = Bounds::of_push(platform.git().limits());
+    let incoming = match incoming(&parts.headers, body, bounds).await {
         Ok(incoming) => incoming,
-        Err(refusal) => return Ok(answer(PUSHED, push_refused(&refusal))),
+        Err(refusal) => return Ok(answer(PUSHED, push_refused(&refusal).into())),
     };
     let held =
         async { Ok((guest.seat(&platform).await?, Room::take(&platform, guest.actor.payer, guest.app.id).await?)) };
-    let (seat, room) = match held.await.map_err(words) {
+    let ((seat, place), room) = match held.await.map_err(words) {
         Ok(held) => held,
         Err(Ok(api::Error { message: why, .. })) => {
-            return Ok(answer(PUSHED, push_refused(&Refusal { why, refs: incoming.refs() })));
+            return Ok(answer(PUSHED, push_refused(&Refusal { why, refs: incoming.refs() }).into()));
         }
         Err(Err(response)) => return Ok(response),
     };
     let Guest { actor, app } = guest;
-    let most = format!("receive.maxInputSize={}", room.limit());
-    let incoming = incoming.within(room.clone());
-    let program = plumbing::git(&["-c", &most, "receive-pack", "--stateless-rpc", plumbing::REPOSITORY]);
-    let exe = format!("/proc/self/fd/{}", hook::EXECUTABLE);
-    let program = protocol(program, &parts.headers).env("WHARF_EXE", exe);
-    let mut order = order(&platform, app.id, program).await?;
-    order.limits.time = limits::PUSH;
-    let (line, lines, input) = push_lines()?;
     let watch = actor.watch(app.id, Can::Deploy).await?;
-    let writing = Repositories::write(&platform, app.id).await?;
-    let place = seat.place.clone();
-    let served = start(&platform, &order, lines, Some(writing), seat)?;
-    feed(incoming, input, served.told.clone());
+    let incoming = (incoming.within(room.clone()), room.limit());
+    let (served, line) = platform.git().receive_pack(app.id, incoming, protocol(&parts.headers), seat).await?;
     tokio::spawn(async move {
         // Without an answer the hook rejects the push, and its build is cancelled.
         tokio::select! {
@@ -224,59 +205,9 @@ pub async fn receive_pack(
             () = watch.lost() => {}
             () = push::answer(platform.clone(), app.id, actor.asker(), line, Held { room, place }) => {}
         }
-        if let Err(err) = housekeeping::pack(&platform, app.id).await {
+        if let Err(err) = platform.git().pack(app.id).await {
             tracing::warn!(app.id = %app.id, "could not pack a repository: {err:#}");
         }
     });
-    Ok(answer(PUSHED, served.body(Vec::new())))
-}
-
-/// Our end of the line to the hook, what the worker is handed, and the end of git's input.
-fn push_lines() -> anyhow::Result<(tokio::net::UnixStream, Lines, tokio::net::unix::pipe::Sender)> {
-    let (ours, theirs) = UnixStream::pair().context("create a socket for the hook")?;
-    ours.set_nonblocking(true).context("create a socket for the hook")?;
-    let ours = tokio::net::UnixStream::from_std(ours).context("create a socket for the hook")?;
-    // By way of the process: the file may have been replaced by an upgrade since.
-    let exe = File::open("/proc/self/exe").context("open our own executable")?;
-    let (stdin, input) = worker::to_worker()?;
-    let more = vec![theirs.into(), exe.into()];
-    debug_assert_eq!((hook::LINE, hook::EXECUTABLE), (3, 4));
-    Ok((ours, Lines { stdin: Some(stdin), more, ..Lines::default() }, input))
-}
-
-async fn order(platform: &Platform, app: Uuid, program: Program) -> Result<Order> {
-    let repository = ensure(platform, app).await?;
-    let order = plumbing::order(platform, &repository, Work::Program(program));
-    let cpu = std::time::Duration::from_secs(900);
-    let limits = Limits { time: platform.config().git.time, cpu, ..order.limits };
-    Ok(Order { limits, ..order })
-}
-
-/// Starts git, whose output goes to the client. When the client goes away the answer is dropped,
-/// and git is killed.
-fn start(
-    platform: &Platform,
-    order: &Order,
-    lines: Lines,
-    writing: Option<Writing>,
-    seat: Seat,
-) -> anyhow::Result<Served> {
-    let (output, stdout) = worker::from_worker()?;
-    let worker = platform.git().workers().start(order, Lines { stdout: Some(stdout), ..lines })?;
-    Ok(Served { worker, output, told: Told::default(), writing, seat, is_over: false })
-}
-
-/// Passes the request's body on to git, beside the answer.
-fn feed(incoming: Incoming, input: tokio::net::unix::pipe::Sender, told: Told) {
-    let hear = move |heard| {
-        if let Ok(mut told) = told.lock() {
-            *told = heard;
-        }
-    };
-    hear(Heard { why: None, refs: incoming.refs() });
-    tokio::spawn(async move {
-        if let Err(Refusal { why, refs }) = incoming.feed(input).await {
-            hear(Heard { why: Some(why), refs });
-        }
-    });
+    Ok(answer(PUSHED, body_of(served)))
 }

@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use api::harmless;
 use axum::body::Bytes;
-use base::{
-    Error, Kind, Result, Subject, bus,
-    events::Asker,
-    places::SharedPlace,
-};
+use base::{Error, Kind, Result, Subject, bus, events::Asker, places::SharedPlace};
 use chrono::Utc;
 use futures::{StreamExt as _, pin_mut};
 use identity::{Can, payers, still_may};
+use repositories::hook::{Push, VERDICT};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixStream, unix::OwnedWriteHalf},
@@ -20,8 +17,6 @@ use tokio::{
 use uuid::Uuid;
 
 use super::faults;
-use super::hook::{Push, VERDICT};
-use super::inspection::inspect;
 use super::room::Room;
 use crate::{Platform, addresses, builds, log_lines, outputs};
 
@@ -127,7 +122,7 @@ async fn deploy(
         return Ok(Err("you no longer have access to deploy this app".into()));
     }
     let app = store::apps::app_info(platform.db(), app).await?.ok_or_else(Error::no_app)?;
-    let subject = match inspect(platform, app.id, push).await? {
+    let subject = match platform.git().inspect(app.id, push).await? {
         Ok(subject) => subject,
         Err((line, why)) => {
             said.line(&line).await;

@@ -6,15 +6,15 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use base::{Error, Result, error::is_disk_full};
 use identity::quotas::{self, Quota};
+use repositories::GitLimits;
 use store::quotas::Owner;
 use uuid::Uuid;
 
 use super::{
-    faults,
-    limits::GitLimits,
-    paths, repositories,
+    faults, note_size,
     rooms::{Rooms, Taken},
 };
 use crate::Platform;
@@ -61,30 +61,6 @@ impl Room {
         Ok(Self(Arc::new(Inner { platform, rooms, push, by, app, limit })))
     }
 
-    /// The size limit of the push.
-    pub fn limit(&self) -> u64 {
-        self.0.limit
-    }
-
-    /// Sees to it that there is room for so many bytes in all; says why there is none. What is beyond the limit is for
-    /// git to refuse.
-    pub async fn grow(&self, bytes: u64) -> Result<(), String> {
-        // Its objects are there, and what it had is given back.
-        let Some(taken) = self.0.rooms.of(self.0.push) else { return Ok(()) };
-        if bytes <= taken || taken >= self.0.limit {
-            return Ok(());
-        }
-        self.take_more(bytes).await.map_err(|err| match err {
-            Error::Public(err) => err.message,
-            Error::Internal(cause) => {
-                if !is_disk_full(&cause) {
-                    tracing::error!(app.id = %self.0.app, "could not find room for a push: {cause:#}");
-                }
-                faults::message(&cause).to_owned()
-            }
-        })
-    }
-
     async fn take_more(&self, bytes: u64) -> Result<()> {
         let Inner { platform, rooms, push, by, app, limit } = &*self.0;
         let mut tx = platform.db().begin().await?;
@@ -102,9 +78,33 @@ impl Room {
 
     /// Gives back what was not needed, now that what came can be seen.
     pub async fn give_back(self, platform: &Platform) -> anyhow::Result<()> {
-        let noted = repositories::note_size(platform, self.0.app).await;
+        let noted = note_size(platform, self.0.app).await;
         self.0.end();
         noted
+    }
+}
+
+#[async_trait]
+impl repositories::Room for Room {
+    fn limit(&self) -> u64 {
+        self.0.limit
+    }
+
+    async fn grow(&self, bytes: u64) -> std::result::Result<(), String> {
+        // Its objects are there, and what it had is given back.
+        let Some(taken) = self.0.rooms.of(self.0.push) else { return Ok(()) };
+        if bytes <= taken || taken >= self.0.limit {
+            return Ok(());
+        }
+        self.take_more(bytes).await.map_err(|err| match err {
+            Error::Public(err) => err.message,
+            Error::Internal(cause) => {
+                if !is_disk_full(&cause) {
+                    tracing::error!(app.id = %self.0.app, "could not find room for a push: {cause:#}");
+                }
+                faults::message(&cause).to_owned()
+            }
+        })
     }
 }
 
@@ -138,7 +138,7 @@ async fn free(
 ) -> Result<u64> {
     dyno::disks::must_have_room(&platform.config().data, dyno::disks::RESERVE)?;
     let GitLimits { repository_bytes: most, push_bytes, .. } = platform.config().git;
-    let size = repositories::size(&paths::path(platform, app)).await;
+    let size = platform.git().size(app).await;
     if size >= most {
         return Err(Error::forbidden(format!(
             "The repository is full: it is larger than {} MB. Delete unused branches, or recreate the app.",

@@ -118,7 +118,7 @@ pub(crate) async fn find(platform: &Platform, app: &store::apps::Row, release: &
 }
 
 /// The release as it goes over the wire.
-pub(crate) fn shown(row: &Row, current: Option<Uuid>, app: &store::apps::Row, actor: &Actor) -> api::releases::Release {
+pub fn shown(row: &Row, current: Option<Uuid>, app: &store::apps::Row, actor: &Actor) -> api::releases::Release {
     let status = match row.status.as_str() {
         "pending" => api::releases::ReleaseStatus::Pending,
         "failed" => api::releases::ReleaseStatus::Failed,

@@ -11,7 +11,7 @@ use tokio::sync::broadcast::Receiver;
 use uuid::Uuid;
 
 use crate::{
-    live::{bearer, open, serve_platform},
+    live::{bearer, open, serve_areas},
     teams::somebody,
     world::{LONG, World, path, until},
 };
@@ -42,13 +42,13 @@ async fn what_one_server_changes_is_shown_by_another() {
     let t = World::start().await;
     let other = t.other_server().await;
     let app = t.app("dusk").await.id.0;
-    let host = serve_platform(&other).await;
+    let host = serve_areas(&other).await;
     let mut socket = open(&host, &bearer(t.owner.token.as_ref().unwrap())).await.unwrap();
     socket.subscribe(1, Topic::App { app: "dusk".into() }).await;
     socket.value(1, |v| v["releases"][0]["version"] == 1).await;
-    connected(&t.platform, &other).await;
-    let mut changes = other.changes();
-    let events = other.new_events();
+    connected(&t.platform, other.platform()).await;
+    let mut changes = other.platform().changes();
+    let events = other.platform().new_events();
 
     t.owner.patch("/apps/dusk/config-vars", json!({ "A": "1" })).await;
     told(&mut changes, Changed { kind: Kind::Release, app: Some(app) }).await;
@@ -74,8 +74,8 @@ async fn a_token_that_one_server_revokes_ends_the_streams_of_another() {
     let mut lines = lines.into_body().into_data_stream();
     let first = tokio::time::timeout(LONG, lines.next()).await.expect("a line comes").unwrap().unwrap();
     assert!(!first.is_empty());
-    connected(&t.platform, &other).await;
-    let mut changes = other.changes();
+    connected(&t.platform, other.platform()).await;
+    let mut changes = other.platform().changes();
 
     assert_eq!(here.delete("/oauth/authorizations/~").await.status, 200);
     told(&mut changes, Changed { kind: Kind::Session, app: None }).await;
@@ -87,25 +87,26 @@ async fn a_token_that_one_server_revokes_ends_the_streams_of_another() {
 async fn whoever_may_have_missed_a_change_reads_everything_again() {
     let t = World::start().await;
     let other = t.other_server().await;
-    connected(&t.platform, &other).await;
-    connected(&other, &t.platform).await;
-    let mut changes = other.changes();
+    connected(&t.platform, other.platform()).await;
+    connected(other.platform(), &t.platform).await;
+    let mut changes = other.platform().changes();
     let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
                where datname = current_database() and query like 'LISTEN%changes%'";
     let ended: i64 = sqlx::query_scalar(end).fetch_one(&t.db).await.unwrap();
     assert_eq!(ended, 2, "each server listens");
     told(&mut changes, Changed { kind: Kind::Anything, app: None }).await;
-    connected(&t.platform, &other).await;
-    connected(&other, &t.platform).await;
+    connected(&t.platform, other.platform()).await;
+    connected(other.platform(), &t.platform).await;
 }
 
 #[tokio::test]
 async fn what_is_rolled_back_is_published_to_nobody() {
     let t = World::start().await;
     let other = t.other_server().await;
-    connected(&t.platform, &other).await;
-    connected(&other, &t.platform).await;
-    let (app, all) = (Uuid::now_v7(), [&t.platform, &other].map(|server| (server.changes(), server.new_events())));
+    connected(&t.platform, other.platform()).await;
+    connected(other.platform(), &t.platform).await;
+    let (app, all) =
+        (Uuid::now_v7(), [&t.platform, other.platform()].map(|server| (server.changes(), server.new_events())));
     let begin = async || t.platform.change(Who::platform(), Subject::app(app, "dusk")).await.unwrap();
     let mut change = begin().await;
     change.record("app.update", "Renamed dusk to dawn.", json!({}));

@@ -1,6 +1,7 @@
 //! `/live`: values and lines over one websocket, until the session ends.
 
 use api::live::{ToBrowser, ToServer, Topic};
+use areas::Areas;
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio_tungstenite::{
@@ -55,14 +56,14 @@ impl Socket {
 
 /// Serves the world on a port of its own.
 pub async fn serve(t: &World) -> String {
-    serve_platform(&t.platform).await
+    serve_areas(&t.areas).await
 }
 
 /// As [`serve`], for any server.
-pub async fn serve_platform(platform: &platform::Platform) -> String {
+pub async fn serve_areas(areas: &Areas) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let routes = platform::api_router(platform.clone());
+    let routes = areas.router();
     tokio::spawn(async move { axum::serve(listener, routes).await });
     addr.to_string()
 }

@@ -166,7 +166,7 @@ fn said(route: &str, who: &str, answer: &Answer) -> &'static str {
 
 /// What a route asks of a token.
 fn needs(route: &str) -> &'static str {
-    let list = platform::route_list();
+    let list = areas::route_list();
     let found = list.iter().find(|r| format!("{} {}", r.method, r.path) == route);
     found.unwrap_or_else(|| panic!("{route} is in the list")).needs.name()
 }
@@ -254,7 +254,7 @@ fn rows_of_apps_come_from_the_check() {
         "collaborators.rs",
     ];
     let mut files = Vec::new();
-    for area in ["/src", "/../identity/src", "/../base/src"] {
+    for area in ["/src", "/../observe/src", "/../identity/src", "/../base/src"] {
         rust(std::path::Path::new(&format!("{}{area}", env!("CARGO_MANIFEST_DIR"))), &mut files);
     }
     let gets = ["apps::app_info(", "apps::app_by_name(", "apps::app_list(", "apps::app_even_deleted("];

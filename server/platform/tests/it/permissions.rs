@@ -124,7 +124,7 @@ fn part(route: &Route) -> &'static str {
 
 /// `GET /account` for each method of each route in a part of the list; those of apps from the app on.
 pub fn routes(name: &str) -> Vec<String> {
-    let of_part = platform::route_list().into_iter().filter(|route| part(route) == name);
+    let of_part = areas::route_list().into_iter().filter(|route| part(route) == name);
     let below = |path: &str| match path.trim_start_matches("/apps/{app}") {
         "" => "/".to_owned(),
         path => path.to_owned(),

@@ -15,6 +15,7 @@ use api::{
     client::{Carried, Client, Reply, Request, Transport},
     releases::{Release, ReleaseCreate},
 };
+use areas::Areas;
 use axum::body::{Body, to_bytes};
 use base::settings::Settings;
 use chrono::Utc;
@@ -34,6 +35,7 @@ pub const LONG: Duration = Duration::from_secs(60);
 
 /// A platform, and everything it needs.
 pub struct World {
+    pub areas: Areas,
     pub platform: Platform,
     pub driver: Arc<FakeDriver>,
     /// For looking behind the scenes.
@@ -88,15 +90,16 @@ impl World {
             build_disk: dyno::disks::Size::default(),
             run,
         };
-        let platform = Platform::start_with(config, driver.clone()).await.unwrap();
+        let areas = Areas::start_with(config, driver.clone()).await.unwrap();
         let db = PgPool::connect(&database_url).await.unwrap();
         let token = std::fs::read_to_string(data.join("admin-token")).unwrap();
-        let routes = platform::api_router(platform.clone());
+        let routes = areas.router();
         Self {
             owner: Actor::new(&routes, Some(token.trim().to_owned())),
             stranger: Actor::new(&routes, Some(account(&db, "stranger@example.com").await)),
             anonymous: Actor::new(&routes, None),
-            platform,
+            platform: areas.platform().clone(),
+            areas,
             driver,
             db,
             dir,
@@ -122,8 +125,9 @@ impl World {
 
     /// The same world after the platform was stopped and started again.
     pub async fn again(mut self) -> Self {
-        self.platform = Platform::start_with(self.platform.config().clone(), self.driver.clone()).await.unwrap();
-        let routes = platform::api_router(self.platform.clone());
+        self.areas = Areas::start_with(self.platform.config().clone(), self.driver.clone()).await.unwrap();
+        self.platform = self.areas.platform().clone();
+        let routes = self.areas.router();
         self.owner = Actor::new(&routes, self.owner.token.clone());
         self.stranger = Actor::new(&routes, self.stranger.token.clone());
         self.anonymous = Actor::new(&routes, None);
@@ -131,13 +135,13 @@ impl World {
     }
 
     /// Another server on the same database, with files of its own.
-    pub async fn other_server(&self) -> Platform {
+    pub async fn other_server(&self) -> Areas {
         let data = self.dir.path().join("other");
         std::fs::create_dir_all(&data).unwrap();
         std::fs::copy(self.data().join("master.key"), data.join("master.key")).unwrap();
         let mut config = self.platform.config().clone();
         (config.settings.audit_anchor, config.settings.data) = (data.join("audit-anchor"), data);
-        Platform::start_with(config, self.driver.clone()).await.unwrap()
+        Areas::start_with(config, self.driver.clone()).await.unwrap()
     }
 
     /// The data directory.
@@ -293,8 +297,8 @@ impl Actor {
     }
 
     /// The same, who asks another server.
-    pub fn at(&self, server: &Platform) -> Self {
-        Self::new(&platform::api_router(server.clone()), self.token.clone())
+    pub fn at(&self, server: &Areas) -> Self {
+        Self::new(&server.router(), self.token.clone())
     }
 
     /// A request of one's own making; await it.
@@ -469,7 +473,20 @@ struct Told {
     looks: Arc<std::sync::atomic::AtomicUsize>,
 }
 
-const OURS: [&str; 9] = ["background", "builder", "dyno", "logs", "monitor", "platform", "router", "spool", "store"];
+const OURS: [&str; 12] = [
+    "areas",
+    "background",
+    "builder",
+    "dyno",
+    "logs",
+    "monitor",
+    "observe",
+    "platform",
+    "repositories",
+    "router",
+    "spool",
+    "store",
+];
 
 impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Told {
     fn on_new_span(&self, span: &tracing::span::Attributes<'_>, _: &tracing::span::Id, _: Context<'_, S>) {

@@ -55,7 +55,7 @@ async fn no_token_goes_beyond_its_scope_on_any_route() {
     let t = World::start().await;
     for scope in ["global", "write-protected", "write", "read-protected", "read", "identity"] {
         let bearer = scoped(&t, scope).await;
-        for route in platform::route_list().iter().filter(|route| route.needs != Needs::Nothing) {
+        for route in areas::route_list().iter().filter(|route| route.needs != Needs::Nothing) {
             let path = filled(&route.path, "nope");
             let answer = bearer.ask(route.method, &path).body("{}").await;
             let expected = !reaches(scope, route.needs);
@@ -70,7 +70,7 @@ async fn no_token_goes_beyond_its_scope_on_any_route() {
 fn what_a_route_needs_fits_what_it_is_about() {
     // Asked with POST, because the question is long or the answer is an address; nothing is changed.
     let reads_by_post = ["/filters/apps", "/apps/{app}/log-sessions"];
-    for route in platform::route_list() {
+    for route in areas::route_list() {
         let (path, needs) = (route.path.as_str(), route.needs);
         let named = format!("{} {path} needs {}", route.method, needs.name());
         if path.contains("config-vars") {

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use worker::{Errand, Given};
 
-use super::plumbing::{ENVIRONMENT, settings};
+use crate::plumbing::{ENVIRONMENT, settings};
 
 type Answer<T> = Result<T, String>;
 
@@ -24,7 +24,7 @@ fn git(args: &[&str]) -> Command {
 }
 
 /// Runs git; what it says if all goes well.
-pub(super) fn run(args: &[&str]) -> Answer<String> {
+pub(crate) fn run(args: &[&str]) -> Answer<String> {
     let done = git(args).output().map_err(|e| format!("{e}. Is the Debian package git installed?"))?;
     match done.status.success() {
         true => Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned()),
@@ -41,7 +41,7 @@ fn tip(name: &str) -> Answer<Option<String>> {
 
 /// Where is this ref?
 #[derive(Serialize, Deserialize)]
-pub(super) struct Tip {
+pub(crate) struct Tip {
     pub name: String,
 }
 
@@ -56,7 +56,7 @@ impl Errand for Tip {
 
 /// Moves a ref from `old` to `new`, and HEAD to it: a clone gets the branch that was deployed last.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Move {
+pub(crate) struct Move {
     pub name: String,
     pub old: String,
     pub new: String,
@@ -76,7 +76,7 @@ impl Errand for Move {
 
 /// Inspects what was pushed to this branch.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Inspect {
+pub(crate) struct Inspect {
     pub name: String,
     pub id: String,
     /// Files and folders, and bytes of files, that a commit may have.
@@ -86,14 +86,14 @@ pub(super) struct Inspect {
 
 /// What was pushed.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Inspected {
+pub(crate) struct Inspected {
     /// Where the branch was before.
     pub tip: Option<String>,
     pub found: Found,
 }
 
 #[derive(PartialEq, Debug, Serialize, Deserialize)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// A commit that can be deployed, and the beginning of its message.
     Commit(String),
     /// Something else, a file or a tag.
@@ -166,7 +166,7 @@ fn split(entry: &[u8]) -> (u64, u64) {
 
 /// Which commits are in `to` and not in `from`, newest first?
 #[derive(Serialize, Deserialize)]
-pub(super) struct Commits {
+pub(crate) struct Commits {
     pub from: Option<String>,
     pub to: String,
     pub most: usize,

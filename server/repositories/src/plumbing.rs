@@ -5,14 +5,14 @@ use std::{path::Path, time::Duration};
 use anyhow::{Context as _, anyhow};
 use worker::{Errand, Limits, Lines, Network, Order, Program, Shown, Work};
 
-use crate::Platform;
+use crate::{handle::Repositories, paths};
 
 /// Where a worker sees the repository and the hooks.
-pub(super) const REPOSITORY: &str = "/repository";
+pub(crate) const REPOSITORY: &str = "/repository";
 const HOOKS: &str = "/hooks";
 
 /// The environment of git.
-pub(super) const ENVIRONMENT: [(&str, &str); 7] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 7] = [
     ("GIT_DIR", REPOSITORY),
     ("GIT_CONFIG_NOSYSTEM", "1"),
     ("GIT_CONFIG_GLOBAL", "/dev/null"),
@@ -54,41 +54,42 @@ const SETTINGS: [&str; 22] = [
 ];
 
 /// The arguments in front of a command of git.
-pub(super) fn settings() -> impl Iterator<Item = &'static str> {
+pub(crate) fn settings() -> impl Iterator<Item = &'static str> {
     SETTINGS.iter().flat_map(|setting| ["-c", *setting])
 }
 
 /// A `git` that sees no configuration but ours.
-pub(super) fn git(args: &[&str]) -> Program {
+pub(crate) fn git(args: &[&str]) -> Program {
     let program = Program::new("git").args(settings()).args(args.iter().copied());
     ENVIRONMENT.iter().fold(program, |program, (name, value)| program.env(name, *value))
 }
 
-/// Work on one repository. Its limits are for a question; a clone or a push has more time.
-pub(super) fn order(platform: &Platform, repository: &Path, work: Work) -> Order {
-    let config = platform.config();
-    Order {
-        work,
-        user: worker::GIT,
-        shows: vec![Shown::write(repository, REPOSITORY), Shown::read(super::paths::hooks(&config.data), HOOKS)],
-        network: Network::None,
-        limits: Limits {
-            memory_bytes: config.git.memory_bytes,
-            processes: 64,
-            file_bytes: config.git.repository_bytes,
-            open_files: 1024,
-            cpu: Duration::from_secs(60),
-            time: Duration::from_secs(120),
-        },
+impl Repositories {
+    /// Work on one repository. Its limits are for a question; a clone or a push has more time.
+    pub(crate) fn order(&self, repository: &Path, work: Work) -> Order {
+        Order {
+            work,
+            user: worker::GIT,
+            shows: vec![Shown::write(repository, REPOSITORY), Shown::read(paths::hooks(self.data()), HOOKS)],
+            network: Network::None,
+            limits: Limits {
+                memory_bytes: self.limits().memory_bytes,
+                processes: 64,
+                file_bytes: self.limits().repository_bytes,
+                open_files: 1024,
+                cpu: Duration::from_secs(60),
+                time: Duration::from_secs(120),
+            },
+        }
     }
-}
 
-/// Sends a worker into a repository with a question.
-pub(super) async fn ask<E, T>(platform: &Platform, repository: &Path, errand: &E) -> anyhow::Result<T>
-where
-    E: Errand<Answer = Result<T, String>>,
-{
-    let order = order(platform, repository, Work::Program(git(&[])));
-    let answer = platform.git().workers().send(errand, order, Lines::default()).await;
-    answer.context("run git")?.map_err(|why| anyhow!("git: {why}"))
+    /// Sends a worker into a repository with a question.
+    pub(crate) async fn ask<E, T>(&self, repository: &Path, errand: &E) -> anyhow::Result<T>
+    where
+        E: Errand<Answer = Result<T, String>>,
+    {
+        let order = self.order(repository, Work::Program(git(&[])));
+        let answer = self.workers().send(errand, order, Lines::default()).await;
+        answer.context("ask git")?.map_err(|why| anyhow!("git: {why}"))
+    }
 }

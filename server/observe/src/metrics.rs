@@ -11,11 +11,10 @@ use base::{Error, Result, dyno_sizes, web::Search};
 use chrono::{DateTime, Utc};
 use identity::{Actor, Can};
 use monitor::{LastHour, ProcessSample, Sample};
+use platform::{Platform, log_lines};
 use router::{AppCounters, Counters};
 use store::{apps, dynos::Row};
 use uuid::Uuid;
-
-use crate::Platform;
 
 const EVERY: i64 = 10;
 /// How often a dyno above its memory quota is reported. See behaviour.md 7.4.
@@ -209,7 +208,7 @@ async fn events(
         ..logs::Filter::default()
     };
     let (history, id) = (platform.history().clone(), app.id);
-    let crashes = crate::log_lines::search(platform, account, move |patience| {
+    let crashes = log_lines::search(platform, account, move |patience| {
         let query = logs::Query { filter, last: Some(200), patience: patience.clone(), ..logs::Query::default() };
         history.read(id, &query)?.collect_most(200)
     })

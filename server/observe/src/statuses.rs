@@ -12,6 +12,10 @@ use base::{Result, pages};
 use chrono::Utc;
 use identity::{Actor, App, Can};
 use monitor::LastHour;
+use platform::{
+    Platform, apps as app_rules, builds as build_rules, dynos as dyno_rules, formation as formation_rules, log_lines,
+    releases as release_rules,
+};
 use store::{
     apps, builds, dynos, formation,
     pages::{Page, Range},
@@ -19,10 +23,7 @@ use store::{
 };
 use uuid::Uuid;
 
-use crate::{
-    Platform, apps as app_rules, builds as build_rules, dynos as dyno_rules, formation as formation_rules, log_lines,
-    releases as release_rules,
-};
+use crate::metrics;
 use api::{
     dynos::DynoState,
     statuses::{AppStatus, AppSummary, Condition, HeldRelease, ReleaseSummary},
@@ -148,7 +149,7 @@ pub(crate) async fn summaries(platform: &Platform, actor: &Actor, range: &Range)
     let mut dynos = by_app(dynos::dyno_of(db, &ids).await?, |row| row.app_id);
     let newest = by_app(releases::release_newest_of(db, &ids).await?, |row| row.app_id);
     let pending = by_app(builds::build_pending(db, &ids).await?, |row| row.app_id);
-    let mut traffic = crate::metrics::traffic(platform, ids, Utc::now()).await?;
+    let mut traffic = metrics::traffic(platform, ids, Utc::now()).await?;
     Ok(page.map(|app| {
         let of_app = dynos.remove(&app.id).unwrap_or_default();
         let newest = newest.get(&app.id).and_then(|rows| rows.first());

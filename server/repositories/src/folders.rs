@@ -14,23 +14,22 @@ use anyhow::{Context as _, anyhow};
 use uuid::Uuid;
 use worker::Work;
 
-use super::{
+use crate::{
     handle::{Repositories, Writing},
-    paths::{folder, hooks, path},
-    plumbing::{self, git, order},
+    paths::{folder, hooks},
+    plumbing::git,
     sweep::{Sweep, is_incoming},
 };
-use crate::Platform;
 
 impl Repositories {
     /// Says that somebody is going to write into the repository of an app, once what others left
     /// there is swept out.
-    pub async fn write(platform: &Platform, app: Uuid) -> anyhow::Result<Writing> {
-        let used = platform.git().of(app);
+    pub async fn write(&self, app: Uuid) -> anyhow::Result<Writing> {
+        let used = self.of(app);
         let gate = used.gate.lock().await;
         if !used.is_clean.load(Ordering::SeqCst) {
             let alone = used.writers.load(Ordering::SeqCst) == 0;
-            sweep(platform, app, alone).await?;
+            self.sweep(app, alone).await?;
             used.is_clean.store(alone, Ordering::SeqCst);
         }
         used.writers.fetch_add(1, Ordering::SeqCst);
@@ -39,20 +38,53 @@ impl Repositories {
     }
 
     /// Sweeps the repository of an app, unless somebody is at work in it.
-    pub async fn sweep_if_idle(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
-        let used = platform.git().of(app);
+    pub async fn sweep_if_idle(&self, app: Uuid) -> anyhow::Result<()> {
+        let used = self.of(app);
         let _gate = used.gate.lock().await;
         if used.writers.load(Ordering::SeqCst) > 0 {
             return Ok(());
         }
-        sweep(platform, app, true).await?;
+        self.sweep(app, true).await?;
         used.is_clean.store(true, Ordering::SeqCst);
         Ok(())
+    }
+
+    /// Sweeps a repository; `alone` says that nobody is at work in it.
+    async fn sweep(&self, app: Uuid, alone: bool) -> anyhow::Result<()> {
+        let repository = self.ensure(app).await?;
+        self.ask(&repository, &Sweep { alone }).await.context("sweep the repository")
+    }
+
+    /// Makes the repository of an app on first use.
+    pub async fn ensure(&self, app: Uuid) -> anyhow::Result<PathBuf> {
+        let folder = self.path(app);
+        if tokio::fs::try_exists(folder.join("HEAD")).await? {
+            return Ok(folder);
+        }
+        make_folder(&folder).context("create the app's repository")?;
+        // Where GIT_DIR says.
+        let init = self.order(&folder, Work::Program(git(&["init", "--quiet", "--bare", "--initial-branch=main"])));
+        let made = self.workers().output(&init, b"", 4096).await.context("create the app's repository")?;
+        match made.code {
+            0 => Ok(folder),
+            _ => Err(anyhow!("git init: {}", made.stderr.trim())),
+        }
+    }
+
+    /// What the repository of an app takes up on the disk, in bytes.
+    pub async fn size(&self, app: Uuid) -> u64 {
+        size(&self.path(app)).await
+    }
+
+    /// The apps that have a repository.
+    pub fn all(&self) -> Vec<Uuid> {
+        let entries = std::fs::read_dir(folder(self.data())).into_iter().flatten().flatten();
+        entries.filter_map(|e| e.file_name().to_str()?.strip_suffix(".git")?.parse().ok()).collect()
     }
 }
 
 /// Writes the hooks, and gives repositories of an older version to git's user.
-pub(crate) fn prepare(data: &Path) -> anyhow::Result<()> {
+pub fn prepare(data: &Path) -> anyhow::Result<()> {
     let hooks = hooks(data);
     std::fs::create_dir_all(&hooks).with_context(|| format!("make {}", hooks.display()))?;
     let open = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755));
@@ -91,22 +123,6 @@ fn give(repository: &Path) -> std::io::Result<()> {
     own(repository)
 }
 
-/// Makes the repository of an app on first use.
-pub(super) async fn ensure(platform: &Platform, app: Uuid) -> anyhow::Result<PathBuf> {
-    let folder = path(platform, app);
-    if tokio::fs::try_exists(folder.join("HEAD")).await? {
-        return Ok(folder);
-    }
-    make_folder(&folder).context("create the app's repository")?;
-    // Where GIT_DIR says.
-    let init = order(platform, &folder, Work::Program(git(&["init", "--quiet", "--bare", "--initial-branch=main"])));
-    let made = platform.git().workers().output(&init, b"", 4096).await.context("create the app's repository")?;
-    match made.code {
-        0 => Ok(folder),
-        _ => Err(anyhow!("git init: {}", made.stderr.trim())),
-    }
-}
-
 fn make_folder(folder: &Path) -> std::io::Result<()> {
     match std::fs::create_dir(folder) {
         Err(err) if err.kind() != std::io::ErrorKind::AlreadyExists => return Err(err),
@@ -116,9 +132,9 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
     lchown(folder, Some(worker::GIT), Some(worker::GIT))
 }
 
-/// The disk usage of a repository, in bytes, including a constant per file. Space reserved by pushes is not included:
-/// see `room`.
-pub(super) async fn size(repository: &Path) -> u64 {
+/// What a repository takes up on the disk, in bytes. A file takes some room by being there. What pushes are bringing is
+/// not in it yet: see [`crate::Room`].
+async fn size(repository: &Path) -> u64 {
     const ENTRY: u64 = 1024;
     let repository = repository.to_owned();
     let walk = move || {
@@ -140,23 +156,4 @@ pub(super) async fn size(repository: &Path) -> u64 {
         total
     };
     tokio::task::spawn_blocking(walk).await.unwrap_or(0)
-}
-
-/// Notes what a repository takes up, for the owner's quota.
-pub(super) async fn note_size(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
-    let size = size(&path(platform, app)).await;
-    store::apps::app_repo_size(platform.db(), app, i64::try_from(size).unwrap_or(i64::MAX)).await?;
-    Ok(())
-}
-
-/// The apps that have a repository.
-pub(super) fn all(data: &Path) -> Vec<Uuid> {
-    let entries = std::fs::read_dir(folder(data)).into_iter().flatten().flatten();
-    entries.filter_map(|e| e.file_name().to_str()?.strip_suffix(".git")?.parse().ok()).collect()
-}
-
-/// Sweeps a repository; `alone` says that it is not in use.
-async fn sweep(platform: &Platform, app: Uuid, alone: bool) -> anyhow::Result<()> {
-    let repository = ensure(platform, app).await?;
-    plumbing::ask(platform, &repository, &Sweep { alone }).await.context("sweep the repository")
 }

@@ -10,7 +10,7 @@ const MOST_LISTED: usize = 20;
 const MOST_BYTES: usize = 4 << 10;
 
 /// Reads lines, wherever they are cut.
-pub(super) struct Commands {
+pub(crate) struct Commands {
     /// So many are not too many.
     most: usize,
     lines: usize,

@@ -30,22 +30,16 @@ impl Default for GitLimits {
 }
 
 /// Files and folders of a commit that is deployed.
-pub(super) const MOST_FILES: u64 = 250_000;
+pub(crate) const MOST_FILES: u64 = 250_000;
 /// Refs that one push may change.
-pub(super) const MOST_REFS: usize = 1_000;
-/// Size limit of a clone's request: the wanted and the existing commits.
-pub(super) const MOST_WANTS_BYTES: u64 = 16 << 20;
+pub(crate) const MOST_REFS: usize = 1_000;
+/// What a client may say to get a clone: what it wants and what it has.
+pub(crate) const MOST_WANTS_BYTES: u64 = 16 << 20;
 /// A client that says nothing for so long is gone; and what comes before there is a place has so long in all.
-pub(super) const SILENCE: Duration = Duration::from_secs(60);
-/// The part of a clone or push that is read before it gets a slot.
-pub(super) const BEGINNING: usize = 64 << 10;
+pub(crate) const SILENCE: Duration = Duration::from_secs(60);
+/// What a clone or a push begins with, as far as it is read before there is a place for it.
+pub(crate) const BEGINNING: usize = 64 << 10;
 /// Less than so many bytes in [`SILENCE`], about a kilobyte in a second, are as good as nothing.
-pub(super) const PACE: usize = 64 << 10;
-/// Questions of one payer to repositories at a time, and of all.
-pub(super) const QUESTIONS: usize = 2;
-pub(super) const QUESTIONS_OF_ALL: usize = 8;
-/// Clones and pushes of one payer at a time, and of all.
-pub(super) const AT_ONCE: usize = 10;
-pub(super) const AT_ONCE_OF_ALL: usize = 64;
+pub(crate) const PACE: usize = 64 << 10;
 /// A push waits for builds before its own, for its build, and for its first dyno.
-pub(super) const PUSH: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const PUSH: Duration = Duration::from_secs(24 * 3600);

@@ -9,14 +9,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 use worker::{Errand, Given};
 
-use super::plumbing::REPOSITORY;
+use crate::plumbing::REPOSITORY;
 
 /// git holds a lock for moments. An older one was left behind.
 const LOCK: Duration = Duration::from_secs(60);
 
 /// Removes what is left of a git that was killed.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Sweep {
+pub(crate) struct Sweep {
     /// Whether the repository is not in use.
     pub alone: bool,
 }
@@ -31,7 +31,7 @@ impl Errand for Sweep {
 }
 
 /// Whether git calls the folder so, among its objects, in which it has those of a push that is not done.
-pub(super) fn is_incoming(name: &str) -> bool {
+pub(crate) fn is_incoming(name: &str) -> bool {
     name.starts_with("incoming-") || name.starts_with("tmp_")
 }
 
@@ -81,7 +81,7 @@ fn name(path: &Path) -> String {
 }
 
 /// The entries of a folder, which need not exist.
-pub(super) fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+pub(crate) fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     match fs::read_dir(folder) {
         Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),

@@ -17,13 +17,12 @@ use base::{
 };
 use chrono::Utc;
 use identity::{Actor, Can};
+use platform::{Platform, app_refs};
 use store::{
     log_drains::{LIST, Row},
     pages::Page,
 };
 use uuid::Uuid;
-
-use crate::{Platform, app_refs};
 
 /// Drains an app may have. See behaviour.md 4.2.
 const MOST: i64 = 5;

@@ -2,18 +2,16 @@
 
 use std::{io, sync::Arc, sync::Mutex};
 
-use axum::body::{Body, Bytes};
-use base::places::SharedPlace;
-use bytes::{BufMut as _, BytesMut};
-use futures::{future::BoxFuture, stream};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use futures::{Stream, StreamExt as _, future::BoxFuture, stream};
 use tokio::{io::AsyncReadExt as _, net::unix::pipe::Receiver};
 use worker::Worker;
 
-use super::{body::Refusal, handle::Writing};
+use crate::{body::Refusal, handle::Writing};
 
 /// The result of reading the request's body.
 #[derive(Default)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     /// Why it stopped.
     pub why: Option<String>,
     /// The refs of the push.
@@ -21,7 +19,7 @@ pub(super) struct Heard {
 }
 
 /// Where it leaves that.
-pub(super) type Told = Arc<Mutex<Heard>>;
+pub(crate) type Told = Arc<Mutex<Heard>>;
 
 /// The payload of a sideband line in git's protocol.
 const MOST_OF_LINE: usize = 65_515;
@@ -30,15 +28,15 @@ const MOST_OF_LINE: usize = 65_515;
 const END: &[u8] = b"0000";
 
 /// A git at work for a client. Dropped, because the client went away, it is killed.
-pub(super) struct Served {
-    pub worker: Worker,
-    pub output: Receiver,
-    pub told: Told,
+pub struct Served {
+    pub(crate) worker: Worker,
+    pub(crate) output: Receiver,
+    pub(crate) told: Told,
     /// Of a push.
-    pub writing: Option<Writing>,
-    pub seat: Seat,
+    pub(crate) writing: Option<Writing>,
+    pub(crate) seat: Seat,
     /// The client's access was lost.
-    pub is_over: bool,
+    pub(crate) is_over: bool,
 }
 
 /// The state of a response.
@@ -48,8 +46,9 @@ enum State {
 }
 
 /// What a client has as long as git is at work for them.
-pub(super) struct Seat {
-    pub place: SharedPlace,
+pub struct Seat {
+    /// Called when git has ended, before the client has the end of its answer; dropped without when the client is gone.
+    pub give_back: Box<dyn FnOnce() + Send>,
     /// Ends with the right to deploy, and with the token that they came with.
     pub lost: BoxFuture<'static, ()>,
 }
@@ -58,7 +57,7 @@ const OVER: &str = "Your token has expired, or you no longer have access to depl
 
 impl Served {
     /// The output of git, after `head`, as a body.
-    pub fn body(self, head: Vec<u8>) -> Body {
+    pub fn body(self, head: Vec<u8>) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         let held = BytesMut::new();
         let head = stream::iter((!head.is_empty()).then(|| Ok::<_, io::Error>(Bytes::from(head))));
         let rest = stream::unfold(State::Reading(Box::new(self), held), |state| async move {
@@ -71,7 +70,7 @@ impl Served {
                 State::Over => None,
             }
         });
-        Body::from_stream(futures::StreamExt::chain(head, rest))
+        head.chain(rest)
     }
 
     /// The next part; the last bytes of a push are held back, so that something can be put in front.
@@ -109,7 +108,7 @@ impl Served {
         if let Some(why) = &why {
             tracing::info!("a clone or a push was ended: {why}");
         }
-        self.seat.place.give_back();
+        (self.seat.give_back)();
         let part = match (self.writing, why) {
             (Some(writing), None) => {
                 writing.ended_well();
@@ -128,16 +127,16 @@ impl Served {
 }
 
 /// The response to a push that does not reach git.
-pub(super) fn push_refused(refusal: &Refusal) -> Body {
-    Body::from(self::refusal(b"", refusal))
-}
-
 /// The response to a clone that does not reach git. In its protocol, since git does not show the text of other
 /// responses.
-pub(super) fn clone_refused(why: &str) -> Body {
+pub fn push_refused(refusal: &Refusal) -> Bytes {
+    self::refusal(b"", refusal)
+}
+
+pub fn clone_refused(why: &str) -> Bytes {
     let mut out = BytesMut::new();
     line(&mut out, None, format!("ERR {why}").as_bytes());
-    Body::from(out.freeze())
+    out.freeze()
 }
 
 /// Waits for git, and says why it did not succeed.

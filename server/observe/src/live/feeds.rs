@@ -13,6 +13,7 @@ use base::{
     bus::{self, Changed},
 };
 use identity::{Actor, Can};
+use platform::{Platform, platform_info};
 use serde_json::Value;
 use store::pages::Range;
 use tokio::sync::{broadcast, watch};
@@ -22,7 +23,7 @@ use super::{
     TICK,
     feed_list::{Key, Said, Shown},
 };
-use crate::{Platform, platform_info, statuses};
+use crate::{Observe, statuses};
 
 /// A list with more apps than this is not updated live.
 const MOST_APPS: usize = 2000;
@@ -32,8 +33,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 const REST: u32 = 4;
 
 /// The value of `shown` for `actor`, who has access to it.
-pub(super) fn follow(platform: &Platform, actor: &Actor, shown: Shown) -> watch::Receiver<Said> {
-    let mut open = platform.feeds().open();
+pub(super) fn follow(observe: &Observe, actor: &Actor, shown: Shown) -> watch::Receiver<Said> {
+    let mut open = observe.feeds().open();
     let key = Key::of(actor, shown);
     if let Some((feed, task)) = open.get(&key)
         && !task.is_finished()
@@ -41,20 +42,20 @@ pub(super) fn follow(platform: &Platform, actor: &Actor, shown: Shown) -> watch:
         return feed.subscribe();
     }
     let (feed, said) = watch::channel(Said::Nothing);
-    let task = tokio::spawn(run(platform.clone(), actor.clone(), key.clone(), feed.clone())).abort_handle();
+    let task = tokio::spawn(run(observe.clone(), actor.clone(), key.clone(), feed.clone())).abort_handle();
     open.insert(key, (feed, task));
     said
 }
 
 /// Runs a feed until it has no subscribers.
-async fn run(platform: Platform, actor: Actor, key: Key, feed: watch::Sender<Said>) {
+async fn run(observe: Observe, actor: Actor, key: Key, feed: watch::Sender<Said>) {
     let shown = key.shown;
-    let mut changes = platform.changes();
+    let mut changes = observe.changes();
     loop {
-        let (said, took) = find_out(&platform, &actor, shown).await;
+        let (said, took) = find_out(&observe, &actor, shown).await;
         if !matches!(said, Said::Value(_)) {
             // Whoever comes next begins anew.
-            platform.feeds().open().remove(&key);
+            observe.feeds().open().remove(&key);
             feed.send_replace(said);
             return;
         }
@@ -67,7 +68,7 @@ async fn run(platform: Platform, actor: Actor, key: Key, feed: watch::Sender<Sai
             () = feed.closed() => {}
             () = pause(shown, &mut changes, took) => {}
         }
-        if platform.feeds().is_left(&key, &feed) {
+        if observe.feeds().is_left(&key, &feed) {
             return;
         }
         changes = changes.resubscribe();
@@ -86,11 +87,11 @@ async fn pause(shown: Shown, changes: &mut broadcast::Receiver<Changed>, took: D
     tokio::time::sleep(if changed.is_ok() { rest } else { tick }).await;
 }
 
-async fn find_out(platform: &Platform, actor: &Actor, shown: Shown) -> (Said, Duration) {
-    let turn = platform.feeds().turns.take(actor.payer).await;
+async fn find_out(observe: &Observe, actor: &Actor, shown: Shown) -> (Said, Duration) {
+    let turn = observe.feeds().turns.take(actor.payer).await;
     let begin = Instant::now();
     let found = match turn {
-        Ok(_turn) => value(platform, actor, shown).instrument(tracing::trace_span!("look", ?shown)).await,
+        Ok(_turn) => value(observe, actor, shown).instrument(tracing::trace_span!("look", ?shown)).await,
         Err(err) => Err(err),
     };
     let said = match found {

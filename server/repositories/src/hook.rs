@@ -15,24 +15,27 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{DEPLOYED, commits::line};
+use crate::{branches::DEPLOYED, commits::line};
 
 /// Where the line to the server is, and our own executable.
-pub(super) const LINE: i32 = 3;
-pub(super) const EXECUTABLE: i32 = 4;
+pub(crate) const LINE: i32 = 3;
+pub(crate) const EXECUTABLE: i32 = 4;
 /// Branches that are listed; of more, the number.
 const NAMED: usize = 10;
 
 /// A branch that is pushed.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Push {
-    pub(super) name: String,
-    pub(super) old: String,
-    pub(super) new: String,
+    /// The whole of its name.
+    pub name: String,
+    /// Where it was; zeros when it was not there.
+    pub old: String,
+    /// Where it is to be.
+    pub new: String,
 }
 
 /// The last line of the server's answer begins with this; before it is output for the client.
-pub(super) const VERDICT: &str = "\u{1}wharf ";
+pub const VERDICT: &str = "\u{1}wharf ";
 
 /// Runs the hook named in `args`; its exit code.
 pub fn main(args: &[OsString]) -> i32 {

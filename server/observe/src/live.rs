@@ -26,6 +26,7 @@ use axum::{
 use base::{Error, Result, routes::Needs};
 use futures::{SinkExt as _, StreamExt as _, pin_mut, stream::SplitSink};
 use identity::{Actor, Can, credential_exists, credential_lasts, watch::Watch};
+use platform::{log_lines, outputs};
 use serde_json::Value;
 use tokio::{
     sync::{Notify, broadcast, mpsc},
@@ -34,7 +35,7 @@ use tokio::{
 use uuid::Uuid;
 
 use self::feed_list::{Said, Shown};
-use crate::{Platform, log_lines, outputs};
+use crate::Observe;
 
 /// Values are sent at most this often, and lines in frames of this length of time.
 const TICK: Duration = Duration::from_millis(50);
@@ -53,12 +54,12 @@ const TAIL: usize = 2000;
 const PING: Duration = Duration::from_secs(20);
 
 /// `GET /live`
-pub async fn live(State(platform): State<Platform>, actor: Actor, upgrade: WebSocketUpgrade) -> Result<Response> {
-    let place = platform.streams().take_now(actor.payer)?;
+pub async fn live(State(observe): State<Observe>, actor: Actor, upgrade: WebSocketUpgrade) -> Result<Response> {
+    let place = observe.streams().take_now(actor.payer)?;
     let upgrade = upgrade.max_message_size(MOST_SAID).max_frame_size(MOST_SAID);
     Ok(upgrade.on_upgrade(async move |socket| {
         let _place = place;
-        talk(platform, actor, socket).await;
+        talk(observe, actor, socket).await;
     }))
 }
 
@@ -73,12 +74,12 @@ struct Subscription {
     is_apps: bool,
 }
 
-async fn talk(platform: Platform, actor: Actor, socket: WebSocket) {
+async fn talk(observe: Observe, actor: Actor, socket: WebSocket) {
     let (sink, mut input) = socket.split();
     let (out, outbox) = mpsc::channel(64);
     let mut tasks = JoinSet::new();
     let mut topics: HashMap<u32, Subscription> = HashMap::new();
-    let mut ends = platform.session_ends();
+    let mut ends = observe.session_ends();
     let sending = send(sink, outbox);
     pin_mut!(sending);
     let mut pace = Pace { left: MOST_MESSAGES, at: Instant::now() };
@@ -91,13 +92,13 @@ async fn talk(platform: Platform, actor: Actor, socket: WebSocket) {
                 Some(Ok(_)) if !pace.keeps() => return,
                 Some(Ok(Message::Text(text))) => {
                     let Ok(said) = serde_json::from_str::<ToServer>(&text) else { return };
-                    hear(&platform, &actor, said, &mut topics, &mut tasks, &out);
+                    hear(&observe, &actor, said, &mut topics, &mut tasks, &out);
                 }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => {}
             },
             // Told that something has ended, or when the token or session expires.
-            _ = lasts(&platform, &actor, &mut ends) => if !is_valid(&platform, &actor).await {
+            _ = lasts(&observe, &actor, &mut ends) => if !is_valid(&observe, &actor).await {
                 let _ = out.send(ToBrowser::SignedOut).await;
                 drop(tasks);
                 drop(out);
@@ -125,8 +126,8 @@ impl Pace {
 }
 
 /// Waits until it is worth asking whether what the socket was opened with still lets its bearer in.
-async fn lasts(platform: &Platform, actor: &Actor, ends: &mut broadcast::Receiver<()>) {
-    let left = credential_lasts(platform, Some(actor.credential.id())).await;
+async fn lasts(observe: &Observe, actor: &Actor, ends: &mut broadcast::Receiver<()>) {
+    let left = credential_lasts(observe, Some(actor.credential.id())).await;
     let _ = tokio::time::timeout(left, ends.recv()).await;
 }
 
@@ -144,12 +145,12 @@ fn build() -> &'static str {
 
 /// Whether what the socket was opened with still lets its bearer in. Not to know is no reason to
 /// close it: what it shows is asked for again and again.
-async fn is_valid(platform: &Platform, actor: &Actor) -> bool {
-    let account = store::accounts::account_info(platform.db(), actor.account.id).await;
+async fn is_valid(observe: &Observe, actor: &Actor) -> bool {
+    let account = store::accounts::account_info(observe.db(), actor.account.id).await;
     if account.is_ok_and(|a| a.is_none_or(|a| a.admin != actor.account.admin)) {
         return false;
     }
-    credential_exists(platform, actor.credential.id()).await.unwrap_or(true)
+    credential_exists(observe, actor.credential.id()).await.unwrap_or(true)
 }
 
 async fn send(mut sink: SplitSink<WebSocket, Message>, mut outbox: mpsc::Receiver<ToBrowser>) {
@@ -172,7 +173,7 @@ async fn send(mut sink: SplitSink<WebSocket, Message>, mut outbox: mpsc::Receive
 }
 
 fn hear(
-    platform: &Platform,
+    observe: &Observe,
     actor: &Actor,
     said: ToServer,
     topics: &mut HashMap<u32, Subscription>,
@@ -182,7 +183,7 @@ fn hear(
     topics.retain(|_, s| !s.task.is_finished());
     match said {
         ToServer::Subscribe { id, topic } => {
-            if let Err(Error::Public(error)) = begin((platform, actor), (id, topic), topics, tasks, out) {
+            if let Err(Error::Public(error)) = begin((observe, actor), (id, topic), topics, tasks, out) {
                 let _ = out.try_send(ToBrowser::Failed { id, error });
             }
         }
@@ -201,7 +202,7 @@ fn hear(
 
 /// Begins a subscription in the place of whatever it replaces.
 fn begin(
-    (platform, actor): (&Platform, &Actor),
+    (observe, actor): (&Observe, &Actor),
     (id, topic): (u32, Topic),
     topics: &mut HashMap<u32, Subscription>,
     tasks: &mut JoinSet<()>,
@@ -221,11 +222,11 @@ fn begin(
         return Err(Error::too_many_tries(&format!("A page can have at most {MOST_TOPICS} subscriptions.")));
     }
     // To begin again is to ask again.
-    platform.rate_limits().take(actor.account.id, actor.payer, actor.credential, None)?;
-    let place = platform.feeds().subscriptions().take_now(actor.payer)?;
+    observe.rate_limits().take(actor.account.id, actor.payer, actor.credential, None)?;
+    let place = observe.feeds().subscriptions().take_now(actor.payer)?;
     let credit = Arc::new(Credit::default());
-    let (platform, actor, out) = (platform.clone(), actor.clone(), out.clone());
-    let follow = Follow { platform, actor, id, out, credit: credit.clone() };
+    let (observe, actor, out) = (observe.clone(), actor.clone(), out.clone());
+    let follow = Follow { observe, actor, id, out, credit: credit.clone() };
     let task = tasks.spawn(async move {
         let _place = place;
         follow.run(topic).await;
@@ -275,7 +276,7 @@ fn fault() -> api::Error {
 
 /// One subscription.
 struct Follow {
-    platform: Platform,
+    observe: Observe,
     actor: Actor,
     id: u32,
     out: Out,
@@ -311,7 +312,7 @@ impl Follow {
             Topic::Apps | Topic::Platform | Topic::Changes => return Ok(None),
         };
         let app = self.actor.app(app, can).await?.id;
-        let watch = Watch::begin(&self.platform, self.actor.account.id, None, app, can).await?;
+        let watch = Watch::begin(&self.observe, self.actor.account.id, None, app, can).await?;
         Ok(Some((app, can, watch.ok_or_else(Error::no_app)?)))
     }
 
@@ -338,7 +339,7 @@ impl Follow {
 
     /// Passes on what a feed says.
     async fn feed(&self, shown: Shown) -> Result<()> {
-        let mut feed = feeds::follow(&self.platform, &self.actor, shown);
+        let mut feed = feeds::follow(&self.observe, &self.actor, shown);
         let mut last = None;
         loop {
             let said = feed.borrow_and_update().clone();
@@ -366,8 +367,8 @@ impl Follow {
 
     /// Counts instead of naming events, of which the asker may not be allowed to know.
     async fn changes(&self) -> Result<()> {
-        let (mut newest, mut last) = (self.platform.new_events(), None);
-        let changed_at = store::events::event_newest_at(self.platform.db()).await?;
+        let (mut newest, mut last) = (self.observe.new_events(), None);
+        let changed_at = store::events::event_newest_at(self.observe.db()).await?;
         // What was changed while the page was on its way is not in it, and nobody else will tell.
         let mut missed = changed_at.is_some_and(|at| chrono::Utc::now() - at < ON_ITS_WAY);
         for n in 0.. {
@@ -398,7 +399,7 @@ impl Follow {
 
     async fn logs(&self, app: &str, filter: logs::Filter, after: Option<u64>, lines: Option<u32>) -> Result<()> {
         let app = self.actor.app(app, Can::Logs).await?.id;
-        let history = self.platform.history().clone();
+        let history = self.observe.history().clone();
         let newest = *history.subscribe(app).map_err(log_lines::refused)?.borrow();
         let start = match after {
             Some(seq) => seq,
@@ -430,7 +431,7 @@ impl Follow {
                 let batch: Vec<_> = batch.collect();
                 Ok((tail, skipped, batch))
             };
-            let (back, skipped, batch) = log_lines::read_on(&self.platform, self.actor.payer, lag, turn).await?;
+            let (back, skipped, batch) = log_lines::read_on(&self.observe, self.actor.payer, lag, turn).await?;
             tail = back;
             if skipped > 0 {
                 let _ = self.out.send(ToBrowser::Dropped { id: self.id, lines: skipped }).await;
@@ -450,14 +451,14 @@ impl Follow {
         &self,
         work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
     ) -> Result<T> {
-        log_lines::search(&self.platform, self.actor.payer, work).await
+        log_lines::search(&self.observe, self.actor.payer, work).await
     }
 
     async fn build(&self, app: &str, build: uuid::Uuid, after: u64) -> Result<()> {
         let app = self.actor.app(app, Can::Logs).await?;
-        let found = store::builds::build_info(self.platform.db(), build).await?.filter(|b| b.app_id == app.id);
+        let found = store::builds::build_info(self.observe.db(), build).await?.filter(|b| b.app_id == app.id);
         found.ok_or_else(|| Error::not_found("build", "Couldn't find that build."))?;
-        let output = outputs::follow(self.platform.clone(), outputs::Output::of_build(app.id, build), after);
+        let output = outputs::follow(self.observe.platform().clone(), outputs::Output::of_build(app.id, build), after);
         pin_mut!(output);
         let (mut cursor, mut rest) = (after, Vec::new());
         while let Some(chunk) = output.next().await {
@@ -476,7 +477,7 @@ impl Follow {
 
     async fn metrics(&self, app: &str) -> Result<()> {
         let app = self.actor.app(app, Can::View).await?.id;
-        let mut points = self.platform.series().subscribe();
+        let mut points = self.observe.series().subscribe();
         loop {
             match points.recv().await {
                 Ok((id, point)) if id == app => {

@@ -16,11 +16,10 @@ use base::{
 use chrono::Utc;
 use futures::{Stream, StreamExt as _};
 use identity::{Actor, Can, payers, watch::Watch};
+use platform::{Platform, log_lines};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
-
-use crate::{Platform, log_lines};
 
 /// The validity of an unopened session.
 const LIFE: i64 = 360;

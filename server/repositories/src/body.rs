@@ -6,11 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{
-    body::Body,
-    http::{HeaderMap, header},
-};
-use futures::TryStreamExt as _;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::Stream;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::unix::pipe::Sender,
@@ -18,11 +16,14 @@ use tokio::{
 };
 use tokio_util::io::StreamReader;
 
-use super::{commands::Commands, limits, room::Room};
+use crate::{
+    commands::Commands,
+    limits::{self, GitLimits},
+};
 
 /// Why a body was not forwarded completely, for its sender.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub struct Refusal {
     /// Sentences.
     pub why: String,
     /// The refs of the push, as far as they were read.
@@ -30,19 +31,42 @@ pub(super) struct Refusal {
 }
 
 /// The limits of a body.
-pub(super) struct Bounds {
+pub struct Bounds {
     /// Bytes, after unpacking.
-    pub bytes: u64,
+    bytes: u64,
     /// Lines in front of the first break, which are the commands of a push.
-    pub lines: usize,
+    lines: usize,
     /// From the first byte to the last one.
-    pub time: Duration,
+    time: Duration,
     /// Whether more follows its first break, which git takes in as it comes.
-    pub is_push: bool,
+    is_push: bool,
+}
+
+impl Bounds {
+    /// What a client wants of a clone.
+    pub fn of_clone(limits: &GitLimits) -> Self {
+        Self { bytes: limits::MOST_WANTS_BYTES, lines: usize::MAX, time: limits.time, is_push: false }
+    }
+
+    /// A push. How many bytes it may have is for its [`Room`] to say.
+    pub fn of_push(limits: &GitLimits) -> Self {
+        Self { bytes: u64::MAX, lines: limits::MOST_REFS, time: limits.time, is_push: true }
+    }
+}
+
+/// How many bytes a push may bring.
+#[async_trait]
+pub trait Room: Send + Sync {
+    /// What it may bring at most.
+    fn limit(&self) -> u64;
+
+    /// Sees to it that there is room for so many bytes in all; says why there is none. What is beyond the limit is for
+    /// git to refuse.
+    async fn grow(&self, bytes: u64) -> Result<(), String>;
 }
 
 /// A body on its way.
-pub(super) struct Incoming {
+pub struct Incoming {
     content: Pin<Box<dyn AsyncRead + Send>>,
     /// Bytes that were read and not forwarded.
     begun: Vec<u8>,
@@ -52,17 +76,20 @@ pub(super) struct Incoming {
     commands: Commands,
     time: Duration,
     /// Of a push.
-    room: Option<Room>,
+    room: Option<Box<dyn Room>>,
 }
 
 impl Incoming {
     /// Reads what a client has to say before git has anything to do: what it wants of a clone, or the commands of a
     /// push; of what is very long, the beginning. Whoever takes longer than a minute over it is refused: nobody is to
-    /// have a place and say nothing.
-    pub async fn begin(body: Body, headers: &HeaderMap, bounds: Bounds) -> Result<Self, Refusal> {
-        let packed = headers.get(header::CONTENT_ENCODING).is_some_and(|e| e == "gzip" || e == "x-gzip");
-        let content = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
-        let content: Pin<Box<dyn AsyncRead + Send>> = match packed {
+    /// have a place and say nothing. `is_packed` says that gzip has to be undone.
+    pub async fn begin(
+        content: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+        is_packed: bool,
+        bounds: Bounds,
+    ) -> Result<Self, Refusal> {
+        let content = StreamReader::new(content);
+        let content: Pin<Box<dyn AsyncRead + Send>> = match is_packed {
             true => Box::pin(async_compression::tokio::bufread::GzipDecoder::new(BufReader::new(content))),
             false => Box::pin(content),
         };
@@ -116,14 +143,14 @@ impl Incoming {
     }
 
     /// The same, which may have no more bytes than there is room for; and a few, so that git itself says so.
-    pub fn within(mut self, room: Room) -> Self {
+    pub fn within(mut self, room: impl Room + 'static) -> Self {
         self.left = room.limit().saturating_add(16 << 20).saturating_sub(self.begun.len() as u64);
-        self.room = Some(room);
+        self.room = Some(Box::new(room));
         self
     }
 
     /// Passes it on to git.
-    pub async fn feed(mut self, git: Sender) -> Result<(), Refusal> {
+    pub(crate) async fn feed(mut self, git: Sender) -> Result<(), Refusal> {
         let time = self.time;
         let late = |_| Err(format!("The request took longer than {} minutes.", time.as_secs() / 60));
         match timeout(time, self.pass(git)).await.unwrap_or_else(late) {

@@ -1,0 +1,53 @@
+//! The handle of this area.
+
+use std::{ops::Deref, sync::Arc};
+
+use axum::extract::FromRef;
+use base::Base;
+use platform::Platform;
+
+use crate::live::feed_list::Feeds;
+
+/// What the routes of this area need. Cheap to clone.
+#[derive(Clone)]
+pub struct Observe {
+    platform: Platform,
+    feeds: Arc<Feeds>,
+}
+
+impl Observe {
+    /// Over `platform`.
+    pub(crate) fn new(platform: Platform) -> Self {
+        Self { platform, feeds: Arc::default() }
+    }
+
+    /// The area below.
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// What pages follow, and places to follow it.
+    pub(crate) fn feeds(&self) -> &Feeds {
+        &self.feeds
+    }
+}
+
+impl Deref for Observe {
+    type Target = Platform;
+
+    fn deref(&self) -> &Platform {
+        &self.platform
+    }
+}
+
+impl FromRef<Observe> for Platform {
+    fn from_ref(observe: &Observe) -> Self {
+        observe.platform.clone()
+    }
+}
+
+impl FromRef<Observe> for Base {
+    fn from_ref(observe: &Observe) -> Self {
+        observe.base().clone()
+    }
+}

@@ -1,0 +1,18 @@
+//! Observing apps: logs, metrics and statuses as people see them, and `/live`, which tells what changes.
+//!
+//! How lines and samples come to be stored is not here: `platform` reads the spools, and has the histories
+//! that both areas use.
+
+mod handle;
+mod live;
+mod log_drains;
+mod log_lines;
+mod log_sessions;
+mod metrics;
+mod outputs;
+mod retention;
+mod routes;
+mod start;
+mod statuses;
+
+pub use crate::{handle::Observe, routes::routes};

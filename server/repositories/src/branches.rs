@@ -1,0 +1,45 @@
+//! Branches: where they are, and how those that are deployed move.
+
+use anyhow::Context as _;
+use uuid::Uuid;
+
+use crate::{
+    handle::Repositories,
+    inside::{Move, Tip},
+};
+
+/// The branches that are deployed. No other ref is, whatever it looks like.
+pub const DEPLOYED: [&str; 2] = ["refs/heads/main", "refs/heads/master"];
+
+pub(crate) fn is_id(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+pub(crate) fn is_tip(tip: Option<&str>, id: &str) -> bool {
+    tip == Some(id).filter(|id| id.bytes().any(|b| b != b'0'))
+}
+
+impl Repositories {
+    /// Moves a branch from `old` to `new`; all zeros stand for nothing. One that is at `new` already
+    /// stays, so that a job can do it twice.
+    pub async fn move_ref(&self, app: Uuid, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
+        let repository = self.ensure(app).await?;
+        let writing = self.write(app).await?;
+        let errand = Move { name: name.into(), old: old.into(), new: new.into() };
+        self.ask(&repository, &errand).await.with_context(|| format!("move {name}"))?;
+        writing.ended_well();
+        Ok(())
+    }
+
+    /// Whether a branch is at the commit `id`; all zeros stand for a branch that is not there.
+    pub async fn is_at(&self, app: Uuid, name: &str, id: &str) -> anyhow::Result<bool> {
+        Ok(is_tip(self.tip(app, name).await?.as_deref(), id))
+    }
+
+    /// Where a branch is; `name` is the whole of its name.
+    pub async fn tip(&self, app: Uuid, name: &str) -> anyhow::Result<Option<String>> {
+        let repository = self.ensure(app).await?;
+        let tip = self.ask(&repository, &Tip { name: name.into() }).await.context("look at the branch")?;
+        Ok(tip.filter(|id| is_id(id)))
+    }
+}

@@ -1,0 +1,95 @@
+//! Who is at work in which repository.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use anyhow::Context as _;
+use uuid::Uuid;
+use worker::Workers;
+
+use crate::limits::GitLimits;
+
+/// The repositories of a platform: who is at work in which one, and what starts them.
+pub struct Repositories {
+    data: PathBuf,
+    limits: GitLimits,
+    workers: Workers,
+    uses: Mutex<HashMap<Uuid, Arc<Use>>>,
+    pub(crate) cleaning: tokio::sync::Mutex<()>,
+}
+
+/// The use of one repository.
+#[derive(Default)]
+pub(crate) struct Use {
+    /// Held while it is swept and somebody waits to write.
+    pub gate: tokio::sync::Mutex<()>,
+    pub writers: AtomicUsize,
+    /// Whether nothing was left in it by somebody who was killed.
+    pub is_clean: AtomicBool,
+}
+
+impl Repositories {
+    /// Those below `data`, of which each may use up what `limits` say.
+    ///
+    /// # Errors
+    /// When workers cannot be started on this machine.
+    pub fn new(data: &Path, limits: GitLimits) -> anyhow::Result<Self> {
+        let workers = Workers::new().context("set up the workers")?;
+        let (uses, cleaning) = (Mutex::default(), tokio::sync::Mutex::default());
+        Ok(Self { data: data.to_owned(), limits, workers, uses, cleaning })
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// What git may use up.
+    pub fn limits(&self) -> &GitLimits {
+        &self.limits
+    }
+
+    /// What starts workers, also for what is not about a repository.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    pub(crate) fn of(&self, app: Uuid) -> Arc<Use> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner).entry(app).or_default().clone()
+    }
+}
+
+/// Somebody writes into a repository. Dropped without [`Writing::ended_well`], they were killed,
+/// and what they left has to be swept out.
+pub struct Writing {
+    used: Arc<Use>,
+    well: bool,
+}
+
+impl Writing {
+    /// Of somebody who has just been counted among the writers.
+    pub(crate) fn new(used: Arc<Use>) -> Self {
+        Self { used, well: false }
+    }
+}
+
+impl Writing {
+    /// Nothing is left that has to be swept out.
+    pub fn ended_well(mut self) {
+        self.well = true;
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if !self.well {
+            self.used.is_clean.store(false, Ordering::SeqCst);
+        }
+        self.used.writers.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,52 @@
+//! What was pushed to a branch that is deployed: whether it is a commit, and of a size that can be
+//! checked out. Looked at before there is a build.
+
+use anyhow::Result;
+use uuid::Uuid;
+
+use crate::{
+    branches::{DEPLOYED, is_id, is_tip},
+    commits,
+    handle::Repositories,
+    hook::Push,
+    inside::{Found, Inspect},
+    limits,
+};
+
+/// What a client is told whose push comes after another one that it did not know of.
+pub const STALE: &str = " !     Somebody else pushed to this branch at the same time. Fetch and push again.";
+
+impl Repositories {
+    /// The subject of the commit that is pushed; or what it is that cannot be deployed: a line for the
+    /// client, and the verdict.
+    pub async fn inspect(&self, app: Uuid, push: &Push) -> Result<std::result::Result<String, (String, &'static str)>> {
+        if !DEPLOYED.contains(&push.name.as_str()) || !is_id(&push.new) || !is_id(&push.old) {
+            return Ok(Err((" !     Only main and master are deployed.".into(), "not a deployed branch")));
+        }
+        let most_bytes = self.limits().checkout_bytes;
+        let errand =
+            Inspect { name: push.name.clone(), id: push.new.clone(), most_files: limits::MOST_FILES, most_bytes };
+        let repository = self.ensure(app).await?;
+        let inspected = match self.ask(&repository, &errand).await {
+            Ok(inspected) => inspected,
+            Err(err) if err.downcast_ref::<worker::Error>().is_some_and(worker::Error::is_too_much) => {
+                let line = format!(" !     The commit exceeds the limits: {}.", err.root_cause());
+                return Ok(Err((line, "the commit is too large")));
+            }
+            Err(err) => return Err(err),
+        };
+        if !is_tip(inspected.tip.as_deref(), &push.old) {
+            return Ok(Err((STALE.into(), "stale: the branch has moved")));
+        }
+        let line = match inspected.found {
+            Found::Commit(subject) => return Ok(Ok(commits::line(&subject, commits::SUBJECT))),
+            Found::NoCommit => return Ok(Err((" !     Not a commit. Push a branch.".into(), "not a commit"))),
+            Found::TooManyFiles => format!("more than {} files and folders", limits::MOST_FILES),
+            Found::TooManyBytes => format!("more than {} MB of files", most_bytes >> 20),
+            Found::TooLongPath => "a path that is too long".to_owned(),
+            Found::Unreadable => "folders that git cannot list, possibly nested too deeply".to_owned(),
+        };
+        let advice = "Remove what the app does not need to build and run";
+        Ok(Err((format!(" !     The commit has {line}. {advice}."), "the commit is too large")))
+    }
+}

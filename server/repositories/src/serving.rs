@@ -1,0 +1,121 @@
+//! Serving: git at work for a client, who speaks its smart protocol. See git's `http-protocol` document.
+
+use std::{fs::File, os::unix::net::UnixStream, time::Duration};
+
+use anyhow::Context as _;
+use uuid::Uuid;
+use worker::{Limits, Lines, Order, Program, Work};
+
+use crate::{
+    answer::{Heard, Seat, Served, Told},
+    body::{Incoming, Refusal},
+    handle::{Repositories, Writing},
+    hook, limits, plumbing,
+};
+
+impl Repositories {
+    /// Says what is in a repository, before a clone (`upload-pack`) or a push (`receive-pack`). `protocol` is the
+    /// header `Git-Protocol`.
+    pub async fn advertise(
+        &self,
+        app: Uuid,
+        command: &str,
+        protocol: Option<&str>,
+        seat: Seat,
+    ) -> anyhow::Result<Served> {
+        let program = plumbing::git(&[command, "--stateless-rpc", "--advertise-refs", plumbing::REPOSITORY]);
+        let order = self.order_of_client(app, with_protocol(program, protocol)).await?;
+        self.serve(&order, Lines::default(), None, seat)
+    }
+
+    /// Answers a clone or a fetch.
+    pub async fn upload_pack(
+        &self,
+        app: Uuid,
+        incoming: Incoming,
+        protocol: Option<&str>,
+        seat: Seat,
+    ) -> anyhow::Result<Served> {
+        let program = plumbing::git(&["upload-pack", "--stateless-rpc", plumbing::REPOSITORY]);
+        let order = self.order_of_client(app, with_protocol(program, protocol)).await?;
+        let (stdin, input) = worker::to_worker()?;
+        let lines = Lines { stdin: Some(stdin), ..Lines::default() };
+        let served = self.serve(&order, lines, None, seat)?;
+        feed(incoming, input, served.told.clone());
+        Ok(served)
+    }
+
+    /// Takes a push in, of `most` bytes. Whoever is to decide over it answers its hook at the other end of the socket;
+    /// without an answer the hook rejects the push.
+    pub async fn receive_pack(
+        &self,
+        app: Uuid,
+        (incoming, most): (Incoming, u64),
+        protocol: Option<&str>,
+        seat: Seat,
+    ) -> anyhow::Result<(Served, tokio::net::UnixStream)> {
+        let most = format!("receive.maxInputSize={most}");
+        let program = plumbing::git(&["-c", &most, "receive-pack", "--stateless-rpc", plumbing::REPOSITORY]);
+        let exe = format!("/proc/self/fd/{}", hook::EXECUTABLE);
+        let program = with_protocol(program, protocol).env("WHARF_EXE", exe);
+        let mut order = self.order_of_client(app, program).await?;
+        order.limits.time = limits::PUSH;
+        let (line, lines, input) = push_lines()?;
+        let writing = self.write(app).await?;
+        let served = self.serve(&order, lines, Some(writing), seat)?;
+        feed(incoming, input, served.told.clone());
+        Ok((served, line))
+    }
+
+    async fn order_of_client(&self, app: Uuid, program: Program) -> anyhow::Result<Order> {
+        let repository = self.ensure(app).await?;
+        let order = self.order(&repository, Work::Program(program));
+        let cpu = Duration::from_secs(900);
+        let limits = Limits { time: self.limits().time, cpu, ..order.limits };
+        Ok(Order { limits, ..order })
+    }
+
+    /// Starts git, whose output goes to the client. When the client goes away the answer is dropped,
+    /// and git is killed.
+    fn serve(&self, order: &Order, lines: Lines, writing: Option<Writing>, seat: Seat) -> anyhow::Result<Served> {
+        let (output, stdout) = worker::from_worker()?;
+        let worker = self.workers().start(order, Lines { stdout: Some(stdout), ..lines })?;
+        Ok(Served { worker, output, told: Told::default(), writing, seat, is_over: false })
+    }
+}
+
+fn with_protocol(program: Program, value: Option<&str>) -> Program {
+    // The value goes into an environment variable of git, which parses it.
+    match value.filter(|v| v.len() < 100 && v.bytes().all(|b| b.is_ascii_alphanumeric() || b"=:.-".contains(&b))) {
+        Some(value) => program.env("GIT_PROTOCOL", value),
+        None => program,
+    }
+}
+
+/// Our end of the line to the hook, what the worker is handed, and the end of git's input.
+fn push_lines() -> anyhow::Result<(tokio::net::UnixStream, Lines, tokio::net::unix::pipe::Sender)> {
+    let (ours, theirs) = UnixStream::pair().context("make a socket for the hook")?;
+    ours.set_nonblocking(true).context("make a socket for the hook")?;
+    let ours = tokio::net::UnixStream::from_std(ours).context("make a socket for the hook")?;
+    // By way of the process: the file may have been replaced by an upgrade since.
+    let exe = File::open("/proc/self/exe").context("open our own executable")?;
+    let (stdin, input) = worker::to_worker()?;
+    let more = vec![theirs.into(), exe.into()];
+    debug_assert_eq!((hook::LINE, hook::EXECUTABLE), (3, 4));
+    Ok((ours, Lines { stdin: Some(stdin), more, ..Lines::default() }, input))
+}
+
+/// Passes the request's body on to git, beside the answer.
+fn feed(incoming: Incoming, input: tokio::net::unix::pipe::Sender, told: Told) {
+    let hear = move |heard| {
+        if let Ok(mut told) = told.lock() {
+            *told = heard;
+        }
+    };
+    hear(Heard { why: None, refs: incoming.refs() });
+    tokio::spawn(async move {
+        if let Err(Refusal { why, refs }) = incoming.feed(input).await {
+            hear(Heard { why: Some(why), refs });
+        }
+    });
+}
