@@ -45,3 +45,28 @@ async fn an_app_has_five_drains_and_each_once() {
     }
     assert_eq!(add("https://one.too.many").await.error().2, "An app can have at most 5 drains. Remove one first.");
 }
+
+#[tokio::test]
+async fn a_drain_of_the_first_version_is_found() {
+    let t = World::start().await;
+    t.app("dusk").await;
+    let create = LogDrainCreate { url: "https://logs.example.com/1".into() };
+    let drain = t.owner.log_drain_create("dusk", &create).await.unwrap();
+    let app = drain.app.clone().unwrap().id;
+    let print = |text: &str| {
+        let mac = t.platform.secrets().legacy_mac(&format!("log drain of {app}"), text.as_bytes());
+        format!("sealed:{}", hex::encode(mac))
+    };
+    sqlx::query("update log_drains set url = $1, token = $2")
+        .bind(print(&drain.url))
+        .bind(print(&drain.token))
+        .execute(&t.db)
+        .await
+        .unwrap();
+    let again = t.owner.post("/apps/dusk/log-drains", json!({ "url": drain.url })).await;
+    assert_eq!(again.error().2, "Url has already been taken");
+    for key in [&drain.token, &drain.url] {
+        let found = t.owner.get(&format!("/apps/dusk/log-drains/{}", segment(key))).await;
+        assert_eq!(found.json()["id"], drain.id.to_string(), "{key}");
+    }
+}

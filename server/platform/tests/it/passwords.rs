@@ -262,6 +262,22 @@ async fn a_recovery_code_counts_once_too() {
 }
 
 #[tokio::test]
+async fn a_recovery_code_of_the_first_version_counts_once() {
+    let ada = Ada::start().await;
+    let id: uuid::Uuid = sqlx::query_scalar("select id from passwords").fetch_one(&ada.t.db).await.unwrap();
+    let plain = ada.recovery[0].replace('-', "");
+    let hash = ada.t.platform.secrets().legacy_mac(&format!("recovery codes of {id}"), plain.as_bytes());
+    sqlx::query("delete from recovery_codes where id <> (select min(id::text)::uuid from recovery_codes)")
+        .execute(&ada.t.db)
+        .await
+        .unwrap();
+    sqlx::query("update recovery_codes set code_hash = $1").bind(hash).execute(&ada.t.db).await.unwrap();
+    let attempt = || Try { code: ada.recovery[0].clone(), ..ada.right() };
+    assert_eq!(attempt().send(&ada.t).await.status, 200);
+    assert_eq!(attempt().send(&ada.t).await.status, 401);
+}
+
+#[tokio::test]
 async fn who_is_refused_learns_nothing() {
     let ada = Ada::start().await;
     let wrong = [
