@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use api::harmless;
 use axum::body::Bytes;
-use base::{
-    Error, Kind, Result, Subject, bus,
-    events::Asker,
-    places::SharedPlace,
-};
+use base::{Error, Kind, Result, Subject, bus, events::Asker, places::SharedPlace};
 use chrono::Utc;
 use futures::{StreamExt as _, pin_mut};
 use identity::{Can, payers, still_may};
