@@ -2,19 +2,19 @@
 //!
 //! A message says that something has to be read again, never what it is now. So a message may arrive twice, and when
 //! messages may have been lost, a single [`Kind::Anything`] stands for all of them. A change publishes what it records
-//! in the audit log when it commits; only what has no event, such as a dyno that is up, is published explicitly.
+//! in the audit log when it commits; only what has no event, such as a dyno that is up, is published explicitly. Messages
+//! of other servers come from `exchange`.
 
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use uuid::Uuid;
 
-use crate::{Base, kinds::Kind};
+use crate::kinds::Kind;
 
 /// Something that has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -59,21 +59,17 @@ impl Message {
 
 /// The most changes that a message names.
 const MOST_CHANGED: usize = 64;
-/// How long changes without a transaction are collected before they are sent to other servers.
-const COLLECT: Duration = Duration::from_millis(20);
-/// How long to wait before listening again when the database is unavailable.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// The subscribers on this server.
 pub(crate) struct Bus {
     id: Uuid,
-    changes: broadcast::Sender<Changed>,
-    session_ends: broadcast::Sender<()>,
-    events: watch::Sender<u64>,
-    wakers: Mutex<Vec<(&'static [Kind], Arc<Notify>)>>,
-    outgoing: mpsc::Sender<Changed>,
-    /// The other end of `outgoing`, until [`run`] takes it.
-    waiting: Mutex<Option<mpsc::Receiver<Changed>>>,
+    pub(crate) changes: broadcast::Sender<Changed>,
+    pub(crate) session_ends: broadcast::Sender<()>,
+    pub(crate) events: watch::Sender<u64>,
+    pub(crate) wakers: Mutex<Vec<(&'static [Kind], Arc<Notify>)>>,
+    pub(crate) outgoing: mpsc::Sender<Changed>,
+    /// The other end of `outgoing`, until `exchange::run` takes it.
+    pub(crate) waiting: Mutex<Option<mpsc::Receiver<Changed>>>,
 }
 
 impl Default for Bus {
@@ -100,7 +96,8 @@ impl Bus {
         }
     }
 
-    fn notify(&self, changed: Changed) {
+    /// Delivers one change to the subscribers on this server.
+    pub(crate) fn notify(&self, changed: Changed) {
         let _ = self.changes.send(changed);
         if matches!(changed.kind, Kind::Session | Kind::Rights | Kind::Anything) {
             let _ = self.session_ends.send(());
@@ -111,12 +108,13 @@ impl Bus {
     }
 
     /// Has all subscribers read again what they may have missed.
-    fn anything(&self) {
+    pub(crate) fn anything(&self) {
         self.notify(Changed { kind: Kind::Anything, app: None });
         self.events.send_modify(|seen| *seen += 1);
     }
 
-    fn receive(&self, text: &str) {
+    /// Delivers a message of another server; this server's own is delivered already.
+    pub(crate) fn receive(&self, text: &str) {
         match serde_json::from_str::<Message>(text) {
             Ok(message) if message.from == self.id => {}
             Ok(message) => self.deliver(&message),
@@ -126,45 +124,6 @@ impl Bus {
     }
 }
 
-impl Base {
-    /// Publishes a change that has no event in the audit log. Call it after the transaction that made the change.
-    pub fn publish(&self, kind: Kind, app: Uuid) {
-        let changed = Changed { kind, app: Some(app) };
-        self.bus().notify(changed);
-        // If there are too many, the other servers find it in their next regular run.
-        let _ = self.bus().outgoing.try_send(changed);
-    }
-
-    /// Changes from now on, made by any server of this database.
-    pub fn changes(&self) -> broadcast::Receiver<Changed> {
-        self.bus().changes.subscribe()
-    }
-
-    /// Receives a message whenever a session, token or permission may have ended, so that open streams check theirs.
-    pub fn session_ends(&self) -> broadcast::Receiver<()> {
-        self.bus().session_ends.subscribe()
-    }
-
-    /// Counts the events that are added to the audit log.
-    pub fn new_events(&self) -> watch::Receiver<u64> {
-        self.bus().events.subscribe()
-    }
-
-    /// Notifies a reconciler of changes of these kinds.
-    pub fn waker(&self, kinds: &'static [Kind]) -> Arc<Notify> {
-        let waker = Arc::new(Notify::new());
-        self.bus().wakers.lock().unwrap_or_else(PoisonError::into_inner).push((kinds, waker.clone()));
-        waker
-    }
-}
-
-/// Exchanges messages with the other servers of this database until it is dropped.
-pub async fn run(base: Base) {
-    let waiting = base.bus().waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(waiting) = waiting else { return };
-    tokio::join!(listen(&base), send(&base, waiting));
-}
-
 /// Waits until what is shown of `app`, or of any app if none is given, may have changed.
 pub async fn concerning(changes: &mut broadcast::Receiver<Changed>, app: Option<Uuid>) {
     let concerns = |changed: Changed| app.map_or(changed.kind != Kind::Session, |app| changed.concerns(app));
@@ -172,43 +131,10 @@ pub async fn concerning(changes: &mut broadcast::Receiver<Changed>, app: Option<
     while matches!(changes.recv().await, Ok(changed) if !concerns(changed)) {}
 }
 
-async fn listen(base: &Base) {
-    loop {
-        if let Err(err) = receive(base).await {
-            tracing::warn!("could not receive changes from other servers, retrying: {err}");
-        }
-        tokio::time::sleep(AGAIN).await;
-    }
-}
-
-async fn receive(base: &Base) -> sqlx::Result<()> {
-    let mut listener = store::bus::Listener::start(base.db()).await?;
-    // From here on nothing is missed. What was published before is read again.
-    base.bus().anything();
-    loop {
-        match listener.next().await? {
-            Some(text) => base.bus().receive(&text),
-            None => base.bus().anything(),
-        }
-    }
-}
-
-async fn send(base: &Base, mut waiting: mpsc::Receiver<Changed>) {
-    while let Some(first) = waiting.recv().await {
-        tokio::time::sleep(COLLECT).await;
-        let mut changed = BTreeSet::from([first]);
-        while let Ok(next) = waiting.try_recv() {
-            changed.insert(next);
-        }
-        let text = Message::new(base.bus(), changed, 0).text();
-        if let Err(err) = store::bus::change_notify(base.db(), text.as_slice()).await {
-            tracing::warn!("could not publish changes to other servers: {err}");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn app(n: u128) -> Changed {

@@ -18,7 +18,10 @@ use uuid::Uuid;
 use crate::{
     Base, Result,
     bus::{Changed, Message},
-    events::{self, Who, chain},
+    events::{
+        chain,
+        entry::{self, Who},
+    },
     kinds::{self, Kind},
 };
 
@@ -73,8 +76,8 @@ impl Change {
         let kinds = kinds::of_action(action, subject.app.is_some());
         self.changed.extend(kinds.iter().map(|kind| Changed { kind: *kind, app: subject.app }));
         let Subject { name, app } = subject;
-        let new = events::New { action, subject: &name, app, summary: summary.into(), data };
-        self.events.push(events::row(new, self.who.clone()));
+        let new = entry::New { action, subject: &name, app, summary: summary.into(), data };
+        self.events.push(entry::row(new, self.who.clone()));
     }
 
     /// From now on the change is made by somebody else: by the account that it has created, for example.

@@ -10,6 +10,7 @@ pub mod credential;
 pub mod dyno_sizes;
 pub mod error;
 pub mod events;
+pub mod exchange;
 mod handle;
 mod kinds;
 pub mod names;

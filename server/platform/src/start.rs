@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use base::{Base, bus, events};
+use base::{Base, events, exchange};
 use dyno::Driver;
 use identity::{Identity, accounts};
 use tokio::sync::Notify;
@@ -66,7 +66,7 @@ impl Platform {
         ];
         let tasks = vec![
             tokio::spawn(ingest::run(self.clone())),
-            tokio::spawn(bus::run(self.base().clone())),
+            tokio::spawn(exchange::run(self.base().clone())),
             tokio::spawn(events::anchor::run(self.base().clone())),
         ];
         let work = Work { workers, unpacking: Some(unpacking), reconcilers, tasks };

@@ -1,86 +1,16 @@
 //! Events: the audit log. Every change has an actor, and the log is a hash chain.
 //!
-//! This file writes; `verify` checks the log, also against the record in `anchor` outside the database.
+//! `Change` writes what `entry` describes; `verify` checks the log, also against the record in `anchor` outside the database.
 
 pub mod anchor;
 pub(crate) mod chain;
+pub(crate) mod entry;
 pub mod verify;
 
 use chrono::Utc;
-use store::events::Row;
-use uuid::Uuid;
 
+pub use self::entry::{Asker, Who};
 use crate::{Base, Result, Subject};
-
-/// An event to be written.
-pub(crate) struct New<'a> {
-    /// `release.create`
-    pub action: &'a str,
-    /// The name of the subject.
-    pub subject: &'a str,
-    pub app: Option<Uuid>,
-    /// One sentence, without secret values.
-    pub summary: String,
-    /// Details for programs, without secret values.
-    pub data: serde_json::Value,
-}
-
-/// The originator of work that the platform does later: account, credential, address.
-#[derive(Clone, Debug)]
-pub struct Asker {
-    pub account: Uuid,
-    pub email: String,
-    pub credential: Option<String>,
-    pub address: Option<String>,
-}
-
-/// Who an event says made a change.
-#[derive(Clone, Debug)]
-pub struct Who {
-    id: Option<Uuid>,
-    name: String,
-    credential: Option<String>,
-    address: Option<String>,
-}
-
-impl Who {
-    /// The platform itself.
-    pub fn platform() -> Self {
-        Self { id: None, name: "wharf".into(), credential: None, address: None }
-    }
-
-    /// Somebody who has not proved who they are; `name` is who they say they are.
-    pub fn visitor(name: Option<&str>, address: Option<String>) -> Self {
-        let name = name.unwrap_or("somebody").chars().take(254).filter(|c| !c.is_control()).collect();
-        Self { id: None, name, credential: None, address }
-    }
-}
-
-impl From<Asker> for Who {
-    fn from(asker: Asker) -> Self {
-        Self { id: Some(asker.account), name: asker.email, credential: asker.credential, address: asker.address }
-    }
-}
-
-/// An event before it is appended.
-pub(crate) fn row(new: New<'_>, who: Who) -> Row {
-    Row {
-        seq: 0,
-        // The database stores microseconds, and the hash is over stored values.
-        at: chain::micros(Utc::now()),
-        actor_id: who.id,
-        actor: who.name,
-        credential: who.credential,
-        address: who.address,
-        action: new.action.into(),
-        subject: new.subject.into(),
-        app_id: new.app,
-        summary: new.summary,
-        data: new.data,
-        previous: Vec::new(),
-        hash: Vec::new(),
-    }
-}
 
 /// Seals a log from before there were seals, and records that in it.
 pub async fn seal_first(base: &Base) -> Result<()> {

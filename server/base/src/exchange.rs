@@ -1,0 +1,96 @@
+//! Publishing and receiving changes: the handle's side of the bus, and the task that exchanges messages with the other
+//! servers of the database.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{Notify, broadcast, mpsc, watch};
+use uuid::Uuid;
+
+use crate::{
+    Base,
+    bus::{Changed, Message},
+    kinds::Kind,
+};
+
+/// How long changes without a transaction are collected before they are sent to other servers.
+const COLLECT: Duration = Duration::from_millis(20);
+/// How long to wait before listening again when the database is unavailable.
+const AGAIN: Duration = Duration::from_secs(1);
+
+impl Base {
+    /// Publishes a change that has no event in the audit log. Call it after the transaction that made the change.
+    pub fn publish(&self, kind: Kind, app: Uuid) {
+        let changed = Changed { kind, app: Some(app) };
+        self.bus().notify(changed);
+        // If there are too many, the other servers find it in their next regular run.
+        let _ = self.bus().outgoing.try_send(changed);
+    }
+
+    /// Changes from now on, made by any server of this database.
+    pub fn changes(&self) -> broadcast::Receiver<Changed> {
+        self.bus().changes.subscribe()
+    }
+
+    /// Receives a message whenever a session, token or permission may have ended, so that open streams check theirs.
+    pub fn session_ends(&self) -> broadcast::Receiver<()> {
+        self.bus().session_ends.subscribe()
+    }
+
+    /// Counts the events that are added to the audit log.
+    pub fn new_events(&self) -> watch::Receiver<u64> {
+        self.bus().events.subscribe()
+    }
+
+    /// Notifies a reconciler of changes of these kinds.
+    pub fn waker(&self, kinds: &'static [Kind]) -> Arc<Notify> {
+        let waker = Arc::new(Notify::new());
+        self.bus().wakers.lock().unwrap_or_else(PoisonError::into_inner).push((kinds, waker.clone()));
+        waker
+    }
+}
+
+/// Exchanges messages with the other servers of this database until it is dropped.
+pub async fn run(base: Base) {
+    let waiting = base.bus().waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(waiting) = waiting else { return };
+    tokio::join!(listen(&base), send(&base, waiting));
+}
+
+async fn listen(base: &Base) {
+    loop {
+        if let Err(err) = receive(base).await {
+            tracing::warn!("could not receive changes from other servers, retrying: {err}");
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn receive(base: &Base) -> sqlx::Result<()> {
+    let mut listener = store::bus::Listener::start(base.db()).await?;
+    // From here on nothing is missed. What was published before is read again.
+    base.bus().anything();
+    loop {
+        match listener.next().await? {
+            Some(text) => base.bus().receive(&text),
+            None => base.bus().anything(),
+        }
+    }
+}
+
+async fn send(base: &Base, mut waiting: mpsc::Receiver<Changed>) {
+    while let Some(first) = waiting.recv().await {
+        tokio::time::sleep(COLLECT).await;
+        let mut changed = BTreeSet::from([first]);
+        while let Ok(next) = waiting.try_recv() {
+            changed.insert(next);
+        }
+        let text = Message::new(base.bus(), changed, 0).text();
+        if let Err(err) = store::bus::change_notify(base.db(), text.as_slice()).await {
+            tracing::warn!("could not publish changes to other servers: {err}");
+        }
+    }
+}
