@@ -13,8 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Driver, Error, Exit, Handle, Spec};
 
-/// How often the output is read. The end of the dyno is not waited for by polling.
-const INTERVAL: Duration = Duration::from_millis(50);
+/// How long to wait before output is read again: soon after there was some, then twice as long each time, up to this. The
+/// end of the dyno is not waited for by polling.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 /// Entries in one read.
 const BATCH: usize = 1000;
 
@@ -74,12 +76,17 @@ pub async fn run_to_end(
     let deadline = Instant::now() + stop.limit.saturating_sub(has_run);
     let exited = driver.wait(spec.id);
     tokio::pin!(exited);
+    let mut pause = SHORTEST_PAUSE;
     let outcome = loop {
         tokio::select! {
             exit = &mut exited => break Outcome::Exited(exit?),
             () = stop.cancel.cancelled() => break Outcome::Cancelled,
             () = sleep_until(deadline) => break Outcome::TimedOut,
-            () = sleep(INTERVAL) => reader = pass_on(reader, output).await?,
+            () = sleep(pause) => {
+                let has_grown;
+                (reader, has_grown) = pass_on(reader, output).await?;
+                pause = if has_grown { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+            }
         }
     };
     if !matches!(outcome, Outcome::Exited(_)) {
@@ -94,9 +101,9 @@ pub async fn run_to_end(
     Ok(outcome)
 }
 
-/// Passes on everything that has been written so far.
-async fn pass_on(mut reader: Reader, output: &mut dyn Output) -> Result<Reader, Error> {
-    let forgets = output.is_only_reader();
+/// Passes on everything that has been written so far. Returns whether that is anything.
+async fn pass_on(mut reader: Reader, output: &mut dyn Output) -> Result<(Reader, bool), Error> {
+    let (forgets, mut has_grown) = (output.is_only_reader(), false);
     loop {
         let read = tokio::task::spawn_blocking(move || {
             let entries = reader.read(BATCH)?;
@@ -109,8 +116,9 @@ async fn pass_on(mut reader: Reader, output: &mut dyn Output) -> Result<Reader, 
             read.await.map_err(io::Error::other).flatten().map_err(Error::io("read the output of a dyno"))?;
         reader = back;
         if entries.is_empty() {
-            return Ok(reader);
+            return Ok((reader, has_grown));
         }
+        has_grown = true;
         output.take(entries).await.map_err(Error::io("pass on the output of a dyno"))?;
     }
 }
@@ -192,7 +200,7 @@ mod tests {
         let world = world();
         let ((outcome, lines), ()) = tokio::join!(world.run(LONG), async {
             world.say("first").await;
-            sleep(INTERVAL * 2).await;
+            sleep(LONGEST_PAUSE * 2).await;
             world.say("last").await;
             world.driver.exit(world.spec.id, 3);
         });

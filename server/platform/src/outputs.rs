@@ -7,7 +7,10 @@ use std::{
 };
 
 use axum::body::Bytes;
-use base::{Result, bus::Changed};
+use base::{
+    Result,
+    bus::{self, Changed},
+};
 use futures::Stream;
 use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _},
@@ -91,12 +94,14 @@ pub fn follow(
     from: u64,
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
     let (file, changes) = (output.file(&platform), platform.changes());
-    let start = Follow { platform, file, output, changes, asked: None, at: from, ended: false };
+    let (is_due, asked, pause) = (true, Instant::now(), SHORTEST_PAUSE);
+    let start = Follow { platform, file, output, changes, is_due, asked, at: from, pause, ended: false };
     futures::stream::unfold(start, |mut follow| async move { follow.next().await.map(|item| (item, follow)) })
 }
 
-/// How often a file is looked at that somebody follows,
-const LOOK: Duration = Duration::from_millis(100);
+/// How long to wait before a file is read again: soon after it has grown, then twice as long each time, up to this,
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 /// and how often the database is asked whether it has ended if no change is published: a server that is killed cannot
 /// publish one.
 const ASK: Duration = Duration::from_secs(15);
@@ -106,9 +111,11 @@ struct Follow {
     file: PathBuf,
     output: Output,
     changes: broadcast::Receiver<Changed>,
-    /// When it was asked last whether it has ended.
-    asked: Option<Instant>,
+    /// Whether something about the app has changed since it was asked whether the output has ended.
+    is_due: bool,
+    asked: Instant,
     at: u64,
+    pause: Duration,
     ended: bool,
 }
 
@@ -116,7 +123,10 @@ impl Follow {
     async fn next(&mut self) -> Option<std::io::Result<Bytes>> {
         loop {
             match self.read().await {
-                Ok(Some(bytes)) => return Some(Ok(bytes)),
+                Ok(Some(bytes)) => {
+                    self.pause = SHORTEST_PAUSE;
+                    return Some(Ok(bytes));
+                }
                 Ok(None) if self.ended => return None,
                 Ok(None) => {}
                 Err(err) => return Some(Err(err)),
@@ -124,7 +134,7 @@ impl Follow {
             // What was written before the end was noted is read once more.
             match self.has_ended().await {
                 Ok(true) => self.ended = true,
-                Ok(false) => tokio::time::sleep(LOOK).await,
+                Ok(false) => self.wait().await,
                 Err(err) => return Some(Err(std::io::Error::other(err.to_string()))),
             }
         }
@@ -132,19 +142,18 @@ impl Follow {
 
     /// Asks the database only when something about the app has changed, or after a while.
     async fn has_ended(&mut self) -> Result<bool> {
-        let mut is_due = self.asked.is_none_or(|at| at.elapsed() >= ASK);
-        loop {
-            match self.changes.try_recv() {
-                Ok(changed) => is_due |= changed.concerns(self.output.app),
-                Err(broadcast::error::TryRecvError::Lagged(_)) => is_due = true,
-                Err(_) => break,
-            }
-        }
-        if !is_due {
+        if !self.is_due && self.asked.elapsed() < ASK {
             return Ok(false);
         }
-        self.asked = Some(Instant::now());
+        (self.is_due, self.asked) = (false, Instant::now());
         self.output.has_ended(&self.platform).await
+    }
+
+    /// Waits until the file may have grown, or something about the app has changed.
+    async fn wait(&mut self) {
+        let changed = bus::concerning(&mut self.changes, Some(self.output.app));
+        self.is_due = tokio::time::timeout(self.pause, changed).await.is_ok();
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 
     async fn read(&mut self) -> std::io::Result<Option<Bytes>> {

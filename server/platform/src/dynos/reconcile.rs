@@ -24,8 +24,10 @@ use super::{
 };
 use crate::{Platform, builds, config_values, ingest};
 
-/// Looks this often while something starts or stops.
-const BUSY: Duration = Duration::from_millis(150);
+/// How long to wait before another look while something starts or stops: soon after something was done, since a small
+/// program listens within milliseconds, then twice as long each time, up to this.
+const LONGEST_PAUSE: Duration = Duration::from_millis(150);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// Starts and stops in one run: the others wait for the next, so that no run takes long.
 const MOST_PER_RUN: usize = 50;
 
@@ -34,6 +36,7 @@ pub struct Reconcile {
     platform: Platform,
     /// The table that the router has, as far as we know.
     told: Option<Routes>,
+    pause: Duration,
 }
 
 /// Time limit for the end of a killed dyno.
@@ -51,7 +54,7 @@ struct World {
 impl Reconcile {
     /// A supervisor that knows nothing yet.
     pub(crate) fn new(platform: Platform) -> Self {
-        Self { platform, told: None }
+        Self { platform, told: None, pause: SHORTEST_PAUSE }
     }
 
     async fn look(&self, report: &mut Report) -> anyhow::Result<World> {
@@ -323,7 +326,8 @@ impl Reconciler for Reconcile {
         let due = plan::due(world.rows.values().flatten(), now);
         // A dyno whose slug has to be unpacked first waits until that is published.
         let due = if steps.iter().any(|step| can(&step)) { Some(now) } else { due };
-        report.again_in = due.map(|at| (at - now).to_std().unwrap_or_default().max(BUSY));
+        self.pause = if report.done.is_empty() { (self.pause * 2).min(LONGEST_PAUSE) } else { SHORTEST_PAUSE };
+        report.again_in = due.map(|at| (at - now).to_std().unwrap_or_default().max(self.pause));
         Ok(report)
     }
 }
