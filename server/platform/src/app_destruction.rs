@@ -1,7 +1,9 @@
 //! Destroying an app: what takes it apart once it is gone for everybody.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use background::{Failure, Job, Steps};
+use background::{Cancel, Failure, Job, Steps};
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -19,6 +21,7 @@ impl Job for Destroy {
     const KIND: &'static str = "apps.destroy";
     // Everything here is removal, which can be tried again until the disk or the database is back.
     const ATTEMPTS: i32 = 1000;
+    const CANCEL: Cancel = Cancel::Instead("A destroyed app cannot be restored; this job removes what is left of it.");
     type Context = Platform;
 
     fn subject(&self) -> Uuid {
@@ -86,13 +89,14 @@ impl Destroy {
     }
 }
 
-/// Waits for what takes its time to end; what does not is left to the next attempt.
+/// How often to check whether everything has ended.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Waits for something to end, without holding a worker: many apps may be destroyed at once, and dynos have 30 seconds
+/// to stop.
 async fn wait_for_none<F: Future<Output = sqlx::Result<i64>>>(what: &str, left: impl Fn() -> F) -> Result<(), Failure> {
-    for _ in 0..300 {
-        if left().await? == 0 {
-            return Ok(());
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    match left().await? {
+        0 => Ok(()),
+        n => Err(Failure::wait(PAUSE, format!("{n} {what} to end"))),
     }
-    Err(Failure::Retry(anyhow::anyhow!("{} {what} still running", left().await?)))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use async_trait::async_trait;
-use background::{Failure, Job, Steps};
+use background::{Cancel, Failure, Job, Steps};
 use base::{
     Error,
     events::{self, Asker},
@@ -35,6 +35,8 @@ enum Built {
 impl Job for Run {
     const KIND: &'static str = "builds.run";
     const ATTEMPTS: i32 = 5;
+    const CANCEL: Cancel =
+        Cancel::Instead("Cancel the build instead: with Cancel on its page, or wharf builds:cancel NUMBER --app APP.");
     type Context = Platform;
 
     fn subject(&self) -> Uuid {

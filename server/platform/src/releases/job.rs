@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
-use background::{Failure, Job, Steps};
+use background::{Cancel, Failure, Job, Steps};
 use base::{dyno_sizes, events};
 use chrono::Utc;
 use tokio::io::AsyncWriteExt as _;
@@ -22,6 +22,9 @@ const LAST_LIMIT: Duration = Duration::from_secs(3660);
 #[async_trait]
 impl Job for Run {
     const KIND: &'static str = "releases.run";
+    const CANCEL: Cancel = Cancel::Instead(
+        "Cancel the release phase instead: with Cancel on the app's page, or wharf releases:cancel VERSION --app APP.",
+    );
     type Context = Platform;
 
     fn subject(&self) -> Uuid {
@@ -96,7 +99,7 @@ impl Run {
         store::releases::release_has_output(db, release.id).await?;
         platform.changed(app.id);
         let name = format!("release.{}", 1000 + release.version);
-        let root = match unpacked(platform, app.id, slug.id).await? {
+        let root = match unpacked(platform, release, slug.id).await? {
             Ok(root) => root,
             Err(why) => return Ok(Some(format!("the slug cannot be unpacked: {why}"))),
         };
@@ -180,24 +183,30 @@ impl Run {
     }
 }
 
-/// Waits until the slug is unpacked; answers with the folder, or with what is wrong with the slug.
-async fn unpacked(platform: &Platform, app: Uuid, slug: Uuid) -> Result<Result<PathBuf, String>, Failure> {
-    let begun = std::time::Instant::now();
-    loop {
-        if let Some(folder) = platform.slug_files().unpacked(app, slug).await? {
-            return Ok(Ok(folder));
-        }
-        let row = store::slugs::slug_info(platform.db(), slug).await?;
-        if let Some(why) = row.filter(|row| row.refused).and_then(|row| row.fault) {
-            return Ok(Err(why));
-        }
-        if begun.elapsed() > builder::LONGEST * 2 {
-            return Err(Failure::Retry(anyhow!("the slug is not unpacked yet")));
-        }
-        platform.wake_slugs();
-        tokio::time::sleep(Duration::from_millis(200)).await;
+/// The folder of the slug, or what is wrong with the slug. Until it is unpacked, the job waits without holding a worker,
+/// and is woken when it is.
+async fn unpacked(
+    platform: &Platform,
+    release: &store::releases::Row,
+    slug: Uuid,
+) -> Result<Result<PathBuf, String>, Failure> {
+    if let Some(folder) = platform.slug_files().unpacked(release.app_id, slug).await? {
+        return Ok(Ok(folder));
     }
+    let row = store::slugs::slug_info(platform.db(), slug).await?;
+    if let Some(why) = row.filter(|row| row.refused).and_then(|row| row.fault) {
+        return Ok(Err(why));
+    }
+    let waited = release.started_at.and_then(|at| (Utc::now() - at).to_std().ok()).unwrap_or_default();
+    if waited > builder::LONGEST * 2 {
+        return Err(Failure::Retry(anyhow!("the slug is not unpacked yet")));
+    }
+    platform.wake_slugs();
+    Err(Failure::wait(UNPACKING, "its slug to be unpacked"))
 }
+
+/// How often to check for the slug if nothing wakes the job: another release's job may unpack it.
+const UNPACKING: Duration = Duration::from_secs(2);
 
 fn libc_sigkill() -> i32 {
     nix::sys::signal::Signal::SIGKILL as i32
