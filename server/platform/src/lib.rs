@@ -21,7 +21,9 @@ mod dynos;
 mod features;
 mod formation;
 pub mod git;
+mod housekeeping;
 mod ingest;
+mod jobs;
 mod leftovers;
 mod live;
 mod log_drains;
@@ -38,6 +40,7 @@ mod retention;
 mod routes;
 mod running;
 mod samples;
+mod schedules;
 mod slug_files;
 mod slugs;
 mod sources;
@@ -54,8 +57,8 @@ mod work;
 pub mod testing {
     //! The jobs by name, for tests that run and crash them; and what others take of the machine.
     pub use crate::{
-        app_destruction::Destroy, builds::Run as RunBuild, log_lines::take_glances, releases::Run as RunRelease,
-        slugs::Unpack as UnpackSlug,
+        app_destruction::Destroy, builds::Run as RunBuild, housekeeping::Clean, log_lines::take_glances,
+        releases::Run as RunRelease, retention::Retain, slugs::Unpack as UnpackSlug,
     };
 }
 

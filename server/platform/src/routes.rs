@@ -10,8 +10,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     Platform, app_transfers, apps, buildpack_installations, builds, collaborators, config_vars, dynos, features,
-    formation, git, live, log_drains, log_lines, log_sessions, metrics, outputs, platform_info, releases, samples,
-    slugs, sources, stacks, statuses, team_apps, unread,
+    formation, git, jobs, live, log_drains, log_lines, log_sessions, metrics, outputs, platform_info, releases,
+    samples, schedules, slugs, sources, stacks, statuses, team_apps, unread,
 };
 
 /// Every route with what it needs of a token.
@@ -60,10 +60,15 @@ fn api_routes() -> Routes<Platform> {
         .route("/dyno-sizes", get(Needs::Read, stacks::dyno_size_list))
         .route("/dyno-sizes/{size}", get(Needs::Read, stacks::dyno_size_info))
         .route("/filters/apps", post(Needs::Read, apps::app_filter))
+        .route("/jobs", get(Needs::Global, jobs::job_list))
+        .route("/jobs/{job}", get(Needs::Global, jobs::job_info))
+        .route("/jobs/{job}/actions/cancel", post(Needs::Global, jobs::job_cancel))
         .route("/platform", get(Needs::Global, platform_info::platform_info))
         .route("/regions", get(Needs::Read, stacks::region_list))
         .route("/regions/{region}", get(Needs::Read, stacks::region_info))
         .route("/samples", get(Needs::Read, samples::sample_list))
+        .route("/schedules", get(Needs::Global, schedules::schedule_list))
+        .route("/schedules/{schedule}/actions/run", post(Needs::Global, schedules::schedule_run))
         .route("/sources", post(Needs::Write, sources::source_create))
         .route("/stacks", get(Needs::Read, stacks::stack_list))
         .route("/stacks/{stack}", get(Needs::Read, stacks::stack_info))

@@ -9,6 +9,9 @@ use tokio::task::JoinHandle;
 pub(crate) struct Work {
     pub workers: Vec<background::Worker>,
     pub unpacking: Option<background::Worker>,
+    /// All kinds of jobs.
+    pub kinds: Vec<background::Kind>,
+    pub scheduler: Option<background::Scheduler>,
     pub reconcilers: Vec<background::Driver>,
     pub tasks: Vec<JoinHandle<()>>,
 }
@@ -29,6 +32,11 @@ impl Background {
     /// Looks at, or changes, what runs; nothing before it was begun.
     pub fn with<T>(&self, look: impl FnOnce(&mut Work) -> T) -> Option<T> {
         self.0.get().and_then(|work| work.lock().ok()).map(|mut work| look(&mut work))
+    }
+
+    /// The kind with this name; `None` if only another version of the platform knows it.
+    pub fn kind(&self, name: &str) -> Option<background::Kind> {
+        self.with(|work| work.kinds.iter().copied().find(|kind| kind.name == name)).flatten()
     }
 
     /// What the reconcilers did last.

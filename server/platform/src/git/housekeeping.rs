@@ -3,8 +3,6 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
-use async_trait::async_trait;
-use background::{Reconciler, Report};
 use uuid::Uuid;
 use worker::{Lines, Work};
 
@@ -12,7 +10,6 @@ use super::{
     handle::Repositories,
     paths,
     plumbing::{git, order},
-    repositories,
     sweep::entries,
 };
 use crate::Platform;
@@ -38,24 +35,8 @@ pub(super) async fn pack(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Keeps all repositories clean, at the start and every hour.
-pub(crate) struct Housekeeping(pub Platform);
-
-#[async_trait]
-impl Reconciler for Housekeeping {
-    const NAME: &'static str = "git housekeeping";
-
-    async fn run(&mut self) -> anyhow::Result<Report> {
-        let mut report = Report::default();
-        for app in repositories::all(&self.0.config().data) {
-            let swept = async {
-                Repositories::sweep_if_idle(&self.0, app).await?;
-                pack(&self.0, app).await
-            };
-            if let Err(err) = swept.await {
-                report.failed.push(format!("repository of {app}: {err:#}"));
-            }
-        }
-        Ok(report)
-    }
+/// Sweeps a repository, unless somebody is at work in it, and packs it.
+pub(crate) async fn clean(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
+    Repositories::sweep_if_idle(platform, app).await?;
+    pack(platform, app).await
 }

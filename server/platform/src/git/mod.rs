@@ -37,7 +37,11 @@ use anyhow::{Context as _, anyhow, bail};
 use uuid::Uuid;
 
 pub(crate) use self::{
-    commits::commits, files::deploy_files, handle::Repositories, housekeeping::Housekeeping, repositories::prepare,
+    commits::commits,
+    files::deploy_files,
+    handle::Repositories,
+    housekeeping::clean,
+    repositories::{all, prepare},
 };
 pub use self::{
     http::{info_refs, receive_pack, upload_pack},

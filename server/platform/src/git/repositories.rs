@@ -150,7 +150,7 @@ pub(super) async fn note_size(platform: &Platform, app: Uuid) -> anyhow::Result<
 }
 
 /// The apps that have a repository.
-pub(super) fn all(data: &Path) -> Vec<Uuid> {
+pub(crate) fn all(data: &Path) -> Vec<Uuid> {
     let entries = std::fs::read_dir(folder(data)).into_iter().flatten().flatten();
     entries.filter_map(|e| e.file_name().to_str()?.strip_suffix(".git")?.parse().ok()).collect()
 }
