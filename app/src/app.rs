@@ -50,6 +50,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/sign-in") view=bundles::IdentityProvidersPage()/>
                     <Route path=path!("/users/:user") view=bundles::UserPage()/>
                     <Route path=path!("/quotas") view=bundles::QuotasPage()/>
+                    <Route path=path!("/jobs") view=bundles::JobsPage()/>
                     <Route path=path!("/audit") view=bundles::AuditPage()/>
                     <Route path=path!("/account") view=bundles::AccountPage()/>
                 </ParentRoute>

@@ -89,7 +89,7 @@ bundles! {
     app_metrics: MetricsPage;
     app_settings: SettingsPage;
     teams: TeamsPage, TeamPage;
-    platform: PlatformPage, IdentityProvidersPage, UserPage, AuditPage;
+    platform: PlatformPage, IdentityProvidersPage, UserPage, AuditPage, JobsPage;
     quotas: QuotasPage;
     account: AccountPage;
     parts: PartsPage;
@@ -110,7 +110,7 @@ pub fn of(path: &str) -> &'static [&'static str] {
         ["apps", _, "settings"] => &["app", "app_settings"],
         ["apps", _, "builds", _] => &["build"],
         ["teams"] | ["teams", _] => &["teams"],
-        ["platform" | "sign-in" | "audit"] | ["users", _] => &["platform"],
+        ["platform" | "sign-in" | "audit" | "jobs"] | ["users", _] => &["platform"],
         ["quotas"] => &["quotas"],
         ["account"] => &["account"],
         ["parts"] => &["parts"],

@@ -13,6 +13,7 @@ mod dynos;
 mod identities;
 mod identity_providers;
 mod invitation_policy;
+mod jobs;
 mod login;
 mod logs;
 mod metrics;
@@ -44,6 +45,7 @@ pub use self::{
     build::BuildPage,
     create::NewAppPage,
     identity_providers::IdentityProvidersPage,
+    jobs::JobsPage,
     login::LoginPage,
     logs::{LogsPage, newest_lines},
     metrics::MetricsPage,

@@ -64,6 +64,16 @@ pub fn ago(at: DateTime<Utc>, clock: Clock) -> String {
     }
 }
 
+/// `now`, `in 41 min`, `in 5 h`; from a day on the date.
+pub fn until(at: DateTime<Utc>, clock: Clock) -> String {
+    let seconds = (at - clock.now()).num_seconds();
+    match seconds {
+        ..1 => "now".into(),
+        1..86_400 => format!("in {}", short_span(seconds)),
+        _ => date(at, clock),
+    }
+}
+
 /// `21 Nov`, with the year when it is not this one.
 pub fn date(at: DateTime<Utc>, clock: Clock) -> String {
     short_date(clock.local(at).date(), clock.local(clock.now()).date())

@@ -29,6 +29,7 @@ mod formation;
 mod git;
 mod git_commands;
 mod help;
+mod jobs;
 mod lines;
 mod local;
 mod log_drains;
@@ -38,6 +39,7 @@ mod metrics;
 mod platform;
 mod quotas;
 mod releases;
+mod schedules;
 mod stacks;
 mod statuses;
 mod streams;
@@ -138,6 +140,11 @@ commands! {
     }
     "Platform and CLI" {
         "doctor" [] => platform::Doctor,
+        "jobs" ["platform:jobs"] => jobs::List,
+        "jobs:info" ["platform:jobs:info"] => jobs::Info,
+        "jobs:cancel" ["platform:jobs:cancel"] => jobs::Cancel,
+        "schedules" ["platform:schedules"] => schedules::List,
+        "schedules:run" ["platform:schedules:run"] => schedules::Run,
         "help" [] => help::Help,
         "version" [] => help::Version,
         "completion" ["autocomplete"] => completion::Completion,

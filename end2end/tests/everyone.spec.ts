@@ -3,7 +3,7 @@ import { appOfSpec, open, program } from "../apps";
 import { expect, test } from "../world";
 
 const { name } = appOfSpec("everyone", program);
-const pages = ["/apps", "/apps/new", "/teams", "/platform", "/sign-in", "/users/admin@wharf.localhost", "/quotas?of=admin@wharf.localhost", "/audit", "/account"].concat(
+const pages = ["/apps", "/apps/new", "/teams", "/platform", "/sign-in", "/users/admin@wharf.localhost", "/quotas?of=admin@wharf.localhost", "/jobs", "/audit", "/account"].concat(
   ["", "/activity", "/resources", "/logs", "/metrics", "/settings"].map((tab) => `/apps/${name}${tab}`),
 );
 

@@ -150,7 +150,7 @@ fn Jobs(info: Signal<PlatformInfo>) -> impl IntoView {
     let jobs = Memo::new(move |_| info.with(|i| i.jobs.clone()));
     view! {
         <section class="sec">
-            <div class="sec-h"><h2>"Jobs"</h2><span class="meta">"unfinished and recently failed"</span></div>
+            <div class="sec-h"><h2>"Jobs"</h2><span class="meta">"unfinished and recently failed"</span><a class="push small" href="/jobs">"All jobs and schedules"</a></div>
             <Show
                 when=move || !jobs.with(Vec::is_empty)
                 fallback=|| view! { <div class="card"><p class="in small dim">"No unfinished or failed jobs."</p></div> }

@@ -9,9 +9,10 @@ use crate::data::LiveData;
 pub struct Visitor(pub LiveData<Account>);
 
 /// Pages for platform administrators: path, icon, name.
-pub const ADMIN_PAGES: [(&str, &str, &str); 4] = [
+pub const ADMIN_PAGES: [(&str, &str, &str); 5] = [
     ("/platform", "layers", "Platform"),
     ("/sign-in", "shield", "Sign-in"),
     ("/quotas", "gauge", "Quotas"),
+    ("/jobs", "clock", "Jobs"),
     ("/audit", "audit", "Audit log"),
 ];

@@ -4,6 +4,7 @@
 
 mod answers;
 mod hostile_tenant;
+mod jobs;
 mod platform;
 mod quotas;
 

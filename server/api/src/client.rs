@@ -35,6 +35,7 @@ use crate::{
     identities::{Identity, IdentityProposal},
     identity_providers::{IdentityProvider, IdentityProviderCreate, IdentityProviderUpdate},
     invitation_policy::{InvitationPolicy, InvitationPolicyUpdate},
+    jobs::Job,
     log_drains::{LogDrain, LogDrainCreate},
     log_lines::{LogDensity, LogLine, LogLinesQuery},
     log_sessions::{LogSession, LogSessionCreate},
@@ -472,6 +473,12 @@ calls! {
     oauth_client_delete(id: &str) -> OauthClient: "DELETE" format!("/oauth/clients/{}", segment(id));
     /// The state of the platform.
     platform_info() -> PlatformInfo: "GET" "/platform".into();
+    /// One job, with its steps.
+    job_info(id: &str) -> Job: "GET" format!("/jobs/{}", segment(id));
+    /// Cancels a job.
+    job_cancel(id: &str) -> Job: "POST" format!("/jobs/{}/actions/cancel", segment(id));
+    /// Runs the job of a schedule now.
+    schedule_run(name: &str) -> Job: "POST" format!("/schedules/{}/actions/run", segment(name));
     /// Ends a console session.
     session_delete(id: &str) -> Value: "DELETE" format!("/account/sessions/{}", segment(id));
     /// The account of a one-time link; does not use it up.

@@ -12,6 +12,9 @@ pub struct PlatformInfo {
     /// The URL of console and API, e.g. `http://localhost:5000`.
     pub url: String,
     pub jobs: Vec<JobInfo>,
+    /// When a job or a schedule last changed.
+    #[serde(default)]
+    pub jobs_changed_at: Option<DateTime<Utc>>,
     pub reconcilers: Vec<ReconcilerInfo>,
     pub disk: DiskInfo,
     pub checks: Vec<Check>,

@@ -1,43 +1,67 @@
-//! Where a job could crash, for [`testing`](crate::testing): a run counts these points and stops at the planned one.
+//! Where a job could crash, for [`testing`](crate::testing): its runs count these points and stop at the planned one.
 
-use std::cell::Cell;
+use std::{
+    cell::RefCell,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use uuid::Uuid;
 
 use crate::Failure;
 
 thread_local! {
     // Tests run on threads of their own, so that plans of two tests do not mix.
-    static PLAN: Cell<Option<usize>> = const { Cell::new(None) };
-    static REACHED: Cell<usize> = const { Cell::new(0) };
+    static PLAN: RefCell<Option<Arc<Mutex<Plan>>>> = const { RefCell::new(None) };
+}
+
+struct Plan {
+    job: Uuid,
+    /// Where to crash, until it has.
+    at: Option<usize>,
+    /// The points since the job began, or since the crash.
+    seen: usize,
+    most: usize,
 }
 
 /// Counts crash points, and crashes at the planned one.
-pub(crate) struct CrashPoint {
-    at: Option<usize>,
-    seen: usize,
-}
+pub(crate) struct CrashPoint(Option<Arc<Mutex<Plan>>>);
 
 impl CrashPoint {
-    pub fn planned() -> Self {
-        Self { at: PLAN.take(), seen: 0 }
+    /// Goes on with the plan for this job, if there is one on this thread.
+    pub fn planned(job: Uuid) -> Self {
+        Self(PLAN.with_borrow(|plan| plan.clone().filter(|plan| lock(plan).job == job)))
     }
 
     pub fn reached(&mut self) -> Result<(), Failure> {
-        let here = self.seen;
-        self.seen += 1;
-        REACHED.set(REACHED.get().max(self.seen));
-        if self.at == Some(here) { Err(Failure::Interrupted) } else { Ok(()) }
+        let Some(mut plan) = self.0.as_ref().map(lock) else { return Ok(()) };
+        let here = plan.seen;
+        plan.seen += 1;
+        plan.most = plan.most.max(plan.seen);
+        if plan.at != Some(here) {
+            return Ok(());
+        }
+        (plan.at, plan.seen) = (None, 0);
+        Err(Failure::Interrupted)
+    }
+
+    /// The last point will be reached again.
+    pub fn not_reached(&mut self) {
+        if let Some(mut plan) = self.0.as_ref().map(lock) {
+            plan.seen = plan.seen.saturating_sub(1);
+        }
     }
 }
 
-/// Has the next job that this thread runs crash at this point.
-pub(crate) fn plan(at: usize) {
-    if at == 0 {
-        REACHED.set(0);
-    }
-    PLAN.set(Some(at));
+fn lock(plan: &Arc<Mutex<Plan>>) -> MutexGuard<'_, Plan> {
+    plan.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many points the jobs of this thread have reached since the first plan.
+/// Has `job` crash at this point when this thread runs it.
+pub(crate) fn plan(job: Uuid, at: usize) {
+    PLAN.set(Some(Arc::new(Mutex::new(Plan { job, at: Some(at), seen: 0, most: 0 }))));
+}
+
+/// How many points the job of the last plan has reached in one go.
 pub(crate) fn reached() -> usize {
-    REACHED.get()
+    PLAN.with_borrow(|plan| plan.as_ref().map_or(0, |plan| lock(plan).most))
 }

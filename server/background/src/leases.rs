@@ -3,7 +3,7 @@
 //! A thread with a runtime and a database connection of its own renews the leases of all jobs of this process, so
 //! that a handler which blocks the common runtime loses none. A lease that could not be renewed is given up before it
 //! runs out in the database: its job is stopped before anybody else may start it. A job that is not stopped yet is
-//! never started again by this process, whatever the database says.
+//! never started again by this process, whatever the database says. Renewal also detects cancelled jobs.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 const LEASE: Duration = Duration::from_secs(15);
@@ -33,21 +33,49 @@ struct Lease {
     job: Uuid,
     /// When its renewal began, so that it lasts from then on at least.
     renewed: Instant,
-    /// Dropped when the lease is lost.
-    lost: Option<oneshot::Sender<()>>,
+    stop: watch::Sender<Option<Stop>>,
+}
+
+impl Lease {
+    fn is_lost(&self) -> bool {
+        *self.stop.borrow() == Some(Stop::Lost)
+    }
+
+    fn lose(&self) {
+        self.stop.send_replace(Some(Stop::Lost));
+    }
+
+    fn cancel(&self) {
+        self.stop.send_if_modified(|stop| stop.is_none() && stop.replace(Stop::Cancelled).is_none());
+    }
+}
+
+/// Why a job has to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// It was cancelled. The lease is still renewed.
+    Cancelled,
+    /// Another server may run it at any moment.
+    Lost,
 }
 
 /// A job that this process runs, until it is dropped.
 pub(crate) struct Hold {
     held: Arc<Held>,
     lease: Uuid,
-    lost: oneshot::Receiver<()>,
+    stop: watch::Receiver<Option<Stop>>,
 }
 
 impl Hold {
+    /// Waits until the job has to stop.
+    pub async fn stopped(&mut self) -> Stop {
+        // The sender is there as long as this is.
+        self.stop.wait_for(Option::is_some).await.ok().and_then(|stop| *stop).unwrap_or(Stop::Lost)
+    }
+
     /// Waits until the lease is lost.
     pub async fn lost(&mut self) {
-        let _ = (&mut self.lost).await;
+        let _ = self.stop.wait_for(|stop| *stop == Some(Stop::Lost)).await;
     }
 }
 
@@ -88,9 +116,9 @@ impl Leases {
 
     /// Renews `lease` of `job` from now on. It was taken after `since`.
     pub(crate) fn hold(&self, job: Uuid, lease: Uuid, since: Instant) -> Hold {
-        let (sender, lost) = oneshot::channel();
-        self.held.all().insert(lease, Lease { job, renewed: since, lost: Some(sender) });
-        Hold { held: self.held.clone(), lease, lost }
+        let (sender, stop) = watch::channel(None);
+        self.held.all().insert(lease, Lease { job, renewed: since, stop: sender });
+        Hold { held: self.held.clone(), lease, stop }
     }
 
     /// The jobs that run in this process, or have not stopped yet.
@@ -111,7 +139,7 @@ impl Held {
         options: &PgConnectOptions,
         lasts: Duration,
     ) -> sqlx::Result<()> {
-        let is_due = |held: &Lease| held.lost.is_some() && held.renewed.elapsed() > lasts / 5;
+        let is_due = |held: &Lease| !held.is_lost() && held.renewed.elapsed() > lasts / 5;
         let of_jobs = |(lease, held): (&Uuid, &Lease)| is_due(held).then_some((held.job, *lease));
         let (jobs, leases): (Vec<Uuid>, Vec<Uuid>) = self.all().iter().filter_map(of_jobs).unzip();
         if jobs.is_empty() {
@@ -122,10 +150,10 @@ impl Held {
             None => db.insert(PgConnection::connect_with(options).await?),
         };
         let now = Instant::now();
-        let kept: Vec<Uuid> = sqlx::query_scalar(
+        let kept: Vec<(Uuid, bool)> = sqlx::query_as(
             "update jobs j set lease_until = now() + make_interval(secs => $3)
              from unnest($1::uuid[], $2::uuid[]) h(job, lease) where j.id = h.job and j.lease = h.lease
-             returning j.lease",
+             returning j.lease, j.cancel_requested_at is not null",
         )
         .bind(jobs)
         .bind(&leases)
@@ -135,10 +163,14 @@ impl Held {
         let mut all = self.all();
         for lease in leases {
             let Some(held) = all.get_mut(&lease) else { continue };
-            if kept.contains(&lease) {
-                held.renewed = now;
-            } else {
-                held.lost = None;
+            match kept.iter().find(|(kept, _)| *kept == lease) {
+                Some((_, cancelled)) => {
+                    held.renewed = now;
+                    if *cancelled {
+                        held.cancel();
+                    }
+                }
+                None => held.lose(),
             }
         }
         Ok(())
@@ -146,7 +178,7 @@ impl Held {
 
     /// Gives up the leases that were not renewed for so long.
     fn give_up(&self, after: Duration) {
-        self.all().values_mut().filter(|held| held.renewed.elapsed() > after).for_each(|held| held.lost = None);
+        self.all().values().filter(|held| held.renewed.elapsed() > after).for_each(Lease::lose);
     }
 }
 

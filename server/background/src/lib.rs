@@ -9,6 +9,9 @@
 //! run again, and one that was interrupted is run again from its beginning, so **each step must be
 //! idempotent**.
 //!
+//! A job that has to wait goes back into the queue ([`Failure::Wait`]) and holds no worker meanwhile. A [`Schedule`]
+//! enqueues a job at each of its times, however many servers there are ([`Scheduler`]).
+//!
 //! Work that never ends (keeping the number of dynos right) is a [`Reconciler`] instead.
 
 #[cfg(feature = "testing")]
@@ -16,7 +19,11 @@ mod crash_point;
 mod failure;
 mod job;
 mod leases;
+mod progress;
+mod queue;
 mod reconciler;
+mod schedule;
+mod scheduler;
 mod steps;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -24,9 +31,12 @@ mod worker;
 
 pub use crate::{
     failure::Failure,
-    job::{Job, enqueue},
+    job::{Cancel, Job, Kind, PLATFORM, enqueue, enqueue_at, request_cancel, wake},
     leases::Leases,
+    progress::Progress,
     reconciler::{Driver, Reconciler, Report, Seen},
+    schedule::{Schedule, Times},
+    scheduler::{Begun, Scheduler, begin_now, tick, write_schedules},
     steps::Steps,
     worker::{Registry, Worker, put_back, run_next, take_over},
 };

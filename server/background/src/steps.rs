@@ -6,18 +6,24 @@ use serde::{Serialize, de::DeserializeOwned};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::Failure;
+use crate::{Failure, Progress};
 
 /// Records what a job has done, so that a retry does not do it again.
 pub struct Steps {
     pub(crate) pool: PgPool,
     pub(crate) job: Uuid,
     pub(crate) lease: Uuid,
+    pub(crate) progress: Progress,
     #[cfg(feature = "testing")]
     pub(crate) crash: crate::crash_point::CrashPoint,
 }
 
 impl Steps {
+    /// Where to report how far the job is.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
     /// Runs `body` once. If the step named `name` has finished in an earlier attempt, returns
     /// what it returned then.
     pub async fn once<T, F>(&mut self, name: &str, body: F) -> Result<T, Failure>
@@ -35,7 +41,11 @@ impl Steps {
             return Ok(serde_json::from_value(output)?);
         }
         self.maybe_crash()?;
-        let output = body.await?;
+        let output = body.await;
+        if matches!(output, Err(Failure::Wait { .. })) {
+            self.waits();
+        }
+        let output = output?;
         self.maybe_crash()?;
         self.record(name, &serde_json::to_value(&output)?).await?;
         self.maybe_crash()?;
@@ -69,4 +79,13 @@ impl Steps {
     fn maybe_crash(&mut self) -> Result<(), Failure> {
         Ok(())
     }
+
+    /// The step begins anew when the wait is over, and is counted then.
+    #[cfg(feature = "testing")]
+    fn waits(&mut self) {
+        self.crash.not_reached();
+    }
+
+    #[cfg(not(feature = "testing"))]
+    fn waits(&mut self) {}
 }

@@ -1,32 +1,29 @@
 //! The worker: leases due jobs and runs them, many at once.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    panic::AssertUnwindSafe,
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use futures::FutureExt as _;
-use sqlx::{PgConnection, PgPool, postgres::PgListener};
+use sqlx::{PgPool, postgres::PgListener};
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
-use crate::{Failure, Job, Leases, Steps, leases::Hold};
+use crate::{
+    Failure, Job, Kind, Leases, Progress, Steps,
+    leases::{Hold, Stop},
+    queue::{Leased, MOST_CRASHES, Next, lease_next, let_go, settle, settle_cancelled, settle_waiting},
+};
 
-/// A job during which the server ended more often is not run again. The oftener it did, the fewer suspected jobs ran
-/// beside it, and at last none, so that a job which does no harm does not come near.
-const MOST_CRASHES: i32 = 5;
-/// If the server ends even while such a job is given up, it is let lie.
-const MOST_LAST_CRASHES: i32 = MOST_CRASHES + 2;
 /// How long to wait for a notification before looking at the clock again.
 const IDLE: Duration = Duration::from_secs(2);
 
 type Outcome = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
-type Runner = Box<dyn Fn(serde_json::Value, Steps, Tries) -> Outcome + Send + Sync>;
+
+/// What is done with jobs of a kind.
+struct Runner {
+    kind: Kind,
+    run: Box<dyn Fn(serde_json::Value, Steps, Tries) -> Outcome + Send + Sync>,
+    cancelled: Box<dyn Fn(serde_json::Value) -> Outcome + Send + Sync>,
+}
 
 /// How often a job was leased, and how many of these times it never returned.
 #[derive(Clone, Copy)]
@@ -44,13 +41,32 @@ pub struct Registry {
 impl Registry {
     /// Adds a kind of job, which runs with `cx`.
     pub fn with<J: Job>(mut self, cx: J::Context) -> Self {
-        let runner: Runner = Box::new(move |params, mut steps, tries| {
+        let to_cancel = cx.clone();
+        let run = move |params, mut steps, tries| -> Outcome {
             let cx = cx.clone();
             Box::pin(async move { run_or_give_up::<J>(&cx, params, &mut steps, tries).await })
-        });
+        };
+        let cancelled = move |params| -> Outcome {
+            let cx = to_cancel.clone();
+            Box::pin(async move {
+                // A job that cannot be parsed has done nothing.
+                let Ok(job) = serde_json::from_value::<J>(params) else { return Ok(()) };
+                Ok(job.cancelled(&cx).await?)
+            })
+        };
+        let runner = Runner { kind: Kind::of::<J>(), run: Box::new(run), cancelled: Box::new(cancelled) };
         let earlier = self.runners.insert(J::KIND, runner);
         assert!(earlier.is_none(), "two jobs are called {}", J::KIND);
         self
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        self.runners.keys().copied().collect()
+    }
+
+    /// The kinds in it.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.runners.values().map(|runner| runner.kind)
     }
 }
 
@@ -81,14 +97,11 @@ async fn run_or_give_up<J: Job>(
     Err(Failure::Final(err))
 }
 
-#[derive(sqlx::FromRow)]
-struct Leased {
-    id: Uuid,
-    kind: String,
-    params: serde_json::Value,
-    attempt: i32,
-    crashes: i32,
-    lease: Uuid,
+/// What became of a run.
+enum Ended {
+    Done(Result<(), Failure>),
+    Cancelled,
+    Lost,
 }
 
 /// Runs jobs until it is dropped.
@@ -114,7 +127,7 @@ pub async fn take_over(pool: &PgPool) -> sqlx::Result<()> {
 /// Puts the jobs back that this process ran and will not go on with, because it is told to end: that is no fault of
 /// theirs. Call it when the worker was dropped.
 pub async fn put_back(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query("update jobs set state = 'pending', lease = null, lease_until = null where state = 'running'")
+    sqlx::query("update jobs set state = 'pending', lease = null, lease_until = null, updated_at = now() where state = 'running'")
         .execute(pool)
         .await?;
     Ok(())
@@ -139,8 +152,8 @@ async fn work(pool: PgPool, registry: Arc<Registry>, most: usize, leases: Leases
     loop {
         while running.try_join_next().is_some() {}
         let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
-        match lease_next(&pool, &registry, &leases).await {
-            Ok(Some((job, hold))) => {
+        match lease_next(&pool, &registry.names(), &leases).await {
+            Ok(Next::Leased(job, hold)) => {
                 let (pool, registry) = (pool.clone(), registry.clone());
                 running.spawn(async move {
                     let _slot = slot;
@@ -149,9 +162,9 @@ async fn work(pool: PgPool, registry: Arc<Registry>, most: usize, leases: Leases
                     }
                 });
             }
-            Ok(None) => {
+            Ok(Next::Due(within)) => {
                 drop(slot);
-                idle(&pool, &mut listener).await;
+                idle(&pool, &mut listener, within).await;
             }
             Err(err) => {
                 tracing::warn!("could not lease the next job, retrying: {err:#}");
@@ -161,16 +174,17 @@ async fn work(pool: PgPool, registry: Arc<Registry>, most: usize, leases: Leases
     }
 }
 
-/// Waits for a notification or for a while.
-async fn idle(pool: &PgPool, listener: &mut Option<PgListener>) {
+/// Waits for a notification, or until the next job is due, or for a while.
+async fn idle(pool: &PgPool, listener: &mut Option<PgListener>, within: Duration) {
+    let pause = within.min(IDLE);
     match listener {
         Some(l) => {
-            if let Ok(Err(_)) = tokio::time::timeout(IDLE, l.recv()).await {
+            if let Ok(Err(_)) = tokio::time::timeout(pause, l.recv()).await {
                 *listener = None;
             }
         }
         None => {
-            tokio::time::sleep(IDLE).await;
+            tokio::time::sleep(pause).await;
             *listener = listen(pool).await;
         }
     }
@@ -179,123 +193,83 @@ async fn idle(pool: &PgPool, listener: &mut Option<PgListener>) {
 /// Takes the next due job, if there is one, and runs it, as a process of its own would. Returns whether there was one.
 pub async fn run_next(pool: &PgPool, registry: &Registry) -> anyhow::Result<bool> {
     let leases = Leases::start(pool).context("renew leases")?;
-    let Some((job, hold)) = lease_next(pool, registry, &leases).await? else { return Ok(false) };
+    let Next::Leased(job, hold) = lease_next(pool, &registry.names(), &leases).await? else { return Ok(false) };
     run(pool, registry, &job, hold).await?;
     Ok(true)
 }
 
 async fn run(pool: &PgPool, registry: &Registry, job: &Leased, mut hold: Hold) -> anyhow::Result<()> {
+    let runner = &registry.runners[job.kind.as_str()];
+    let ended = match job.cancelled {
+        true => Ended::Cancelled,
+        false => run_until_stopped(pool, runner, job, &mut hold).await,
+    };
+    let ended = match ended {
+        Ended::Cancelled => clean_up(runner, job, &mut hold).await,
+        ended => ended,
+    };
+    match &ended {
+        Ended::Lost => {
+            tracing::warn!(job.id = %job.id, job.kind = %job.kind, "stopped the job, because its lease was lost");
+        }
+        Ended::Cancelled => tracing::info!(job.id = %job.id, job.kind = %job.kind, "cancelled the job"),
+        Ended::Done(Err(Failure::Retry(err))) => {
+            tracing::warn!(job.id = %job.id, job.kind = %job.kind, attempt = job.attempt, "job failed, retrying: {err:#}");
+        }
+        Ended::Done(Err(Failure::Final(err))) => {
+            tracing::info!(job.id = %job.id, job.kind = %job.kind, "job failed: {err:#}");
+        }
+        Ended::Done(_) => {}
+    }
+    match ended {
+        Ended::Lost => {
+            let_go(pool, job).await;
+            Ok(())
+        }
+        Ended::Cancelled => settle_cancelled(pool, job).await,
+        Ended::Done(Err(Failure::Wait { until, what })) => settle_waiting(pool, job, until, &what).await,
+        Ended::Done(outcome) => settle(pool, job, outcome).await,
+    }
+}
+
+/// Runs a job until it ends or has to stop, and writes its progress meanwhile.
+async fn run_until_stopped(pool: &PgPool, runner: &Runner, job: &Leased, hold: &mut Hold) -> Ended {
+    let progress = Progress::new();
     let steps = Steps {
         pool: pool.clone(),
         job: job.id,
         lease: job.lease,
+        progress: progress.clone(),
         #[cfg(feature = "testing")]
-        crash: crate::crash_point::CrashPoint::planned(),
+        crash: crate::crash_point::CrashPoint::planned(job.id),
     };
-    let run = &registry.runners[job.kind.as_str()];
+    let tries = Tries { attempt: job.attempt, crashes: job.crashes };
     let outcome = tokio::select! {
         biased;
-        () = hold.lost() => None,
-        outcome = run(job.params.clone(), steps, Tries { attempt: job.attempt, crashes: job.crashes }) => Some(outcome),
+        stop = hold.stopped() => Err(stop),
+        outcome = (runner.run)(job.params.clone(), steps, tries) => Ok(outcome),
+        never = progress.write(pool, job.id, job.lease) => match never {},
     };
-    let Some(outcome) = outcome else {
-        tracing::warn!(job.id = %job.id, job.kind = %job.kind, "stopped the job, because its lease was lost");
-        let_go(pool, job).await;
-        return Ok(());
-    };
-    match &outcome {
-        Err(Failure::Retry(err)) => {
-            tracing::warn!(job.id = %job.id, job.kind = %job.kind, attempt = job.attempt, "job failed, retrying: {err:#}");
+    match outcome {
+        Err(Stop::Lost) => Ended::Lost,
+        Err(Stop::Cancelled) => Ended::Cancelled,
+        Ok(outcome) => {
+            progress.flush(pool, job.id, job.lease).await;
+            Ended::Done(outcome)
         }
-        Err(Failure::Final(err)) => tracing::info!(job.id = %job.id, job.kind = %job.kind, "job failed: {err:#}"),
-        _ => {}
-    }
-    settle(pool, job, outcome).await
-}
-
-/// Lets go what a process held that has ended, or has lost its lease: it may have ended because of that. From the
-/// second time on it waits, longer each time, so that others get done in between. What this process `held`, it still
-/// runs.
-async fn release_expired(db: &mut PgConnection, held: &[Uuid]) -> sqlx::Result<()> {
-    sqlx::query(
-        "update jobs set state = case when crashes < $1 then 'pending' else 'failed' end, crashes = crashes + 1,
-                lease = null, lease_until = null, error = 'the server ended while it ran',
-                finished_at = case when crashes < $1 then null else now() end,
-                run_at = case when crashes = 0 then run_at else now() + make_interval(secs => power(2, crashes)) end
-         where state = 'running' and lease_until <= now() and id <> all($2)",
-    )
-    .bind(MOST_LAST_CRASHES)
-    .bind(held)
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// Leases the job that is due first. Those during which the server has ended are suspected, and few of them run at
-/// once: 8, if it ended once during each of those, then 4, 2, and at last 1. So whoever ends the server is among half
-/// as many each time, and one that takes long holds up no other.
-async fn lease_next(pool: &PgPool, registry: &Registry, leases: &Leases) -> anyhow::Result<Option<(Leased, Hold)>> {
-    let kinds: Vec<&str> = registry.runners.keys().copied().collect();
-    let mut tx = pool.begin().await.context("lease the next job")?;
-    // One at a time, or two might both count the suspects before either adds one.
-    sqlx::query("select pg_advisory_xact_lock(7305)").execute(&mut *tx).await.context("wait to lease a job")?;
-    let held = leases.jobs();
-    release_expired(&mut tx, &held).await.context("release jobs with expired leases")?;
-    let since = Instant::now();
-    let job: Option<Leased> = sqlx::query_as(
-        "with suspects as (select count(*) as running, coalesce(max(crashes), 0) as crashes from jobs
-                           where state = 'running' and crashes > 0)
-         update jobs set state = 'running', attempt = attempt + 1,
-                lease = gen_random_uuid(), lease_until = now() + make_interval(secs => $2)
-         where id = (
-             select j.id from jobs j, suspects s
-             where j.kind = any($1) and j.state = 'pending' and j.run_at <= now()
-               and j.id <> all($3) and (j.crashes = 0 or s.running < greatest(1, 16 >> greatest(s.crashes, j.crashes)))
-             order by j.run_at limit 1 for update of j skip locked)
-         returning id, kind, params, attempt, crashes, lease",
-    )
-    .bind(kinds)
-    .bind(leases.lasts().as_secs_f64())
-    .bind(held)
-    .fetch_optional(&mut *tx)
-    .await
-    .context("lease the next job")?;
-    // Before anybody else sees the lease, so that it is renewed from its beginning.
-    let job = job.map(|job| (leases.hold(job.id, job.lease, since), job));
-    tx.commit().await.context("lease the next job")?;
-    Ok(job.map(|(hold, job)| (job, hold)))
-}
-
-/// Gives the lease back of a job that was stopped, as soon as the database answers: nothing is the job's fault. Does
-/// nothing if somebody else has leased it meanwhile.
-async fn let_go(pool: &PgPool, job: &Leased) {
-    let let_go = "update jobs set state = 'pending', lease = null, lease_until = null where id = $1 and lease = $2";
-    while sqlx::query(let_go).bind(job.id).bind(job.lease).execute(pool).await.is_err() {
-        tokio::time::sleep(IDLE).await;
     }
 }
 
-async fn settle(pool: &PgPool, job: &Leased, outcome: Result<(), Failure>) -> anyhow::Result<()> {
-    let (state, error) = match outcome {
-        Ok(()) => ("succeeded", None),
-        Err(Failure::Retry(err)) => ("pending", Some(format!("{err:#}"))),
-        Err(Failure::Final(err)) => ("failed", Some(format!("{err:#}"))),
-        Err(Failure::Interrupted) => return Ok(()),
-    };
-    let backoff = f64::from(2_i32.saturating_pow((job.attempt - job.crashes).clamp(0, 8) as u32));
-    sqlx::query(
-        "update jobs set state = $3, error = $4, lease = null, lease_until = null,
-                run_at = case when $3 = 'pending' then now() + make_interval(secs => $5) else run_at end,
-                finished_at = case when $3 = 'pending' then null else now() end
-         where id = $1 and lease = $2",
-    )
-    .bind(job.id)
-    .bind(job.lease)
-    .bind(state)
-    .bind(error)
-    .bind(backoff)
-    .execute(pool)
-    .await
-    .context("settle the job")?;
-    Ok(())
+/// Lets a cancelled job clean up.
+async fn clean_up(runner: &Runner, job: &Leased, hold: &mut Hold) -> Ended {
+    let cancelled = AssertUnwindSafe((runner.cancelled)(job.params.clone())).catch_unwind();
+    tokio::select! {
+        biased;
+        () = hold.lost() => Ended::Lost,
+        cleaned = cancelled => match cleaned {
+            Ok(Ok(())) => Ended::Cancelled,
+            Ok(Err(err)) => Ended::Done(Err(err)),
+            Err(_) => Ended::Done(Err(Failure::Retry(anyhow!("the job panicked while it was cancelled")))),
+        },
+    }
 }

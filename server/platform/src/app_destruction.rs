@@ -1,20 +1,15 @@
 //! Destroying an app: the job that removes everything of it after it has become invisible.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use background::{Failure, Job, Steps};
-use base::{Kind, bus};
+use background::{Cancel, Failure, Job, Steps};
+use base::Kind;
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{Platform, slugs};
-
-/// What was told to end has this long to do so,
-const PATIENCE: Duration = Duration::from_secs(60);
-/// and is looked at this often, and whenever a change of the app is published.
-const AGAIN: Duration = Duration::from_secs(2);
 
 /// Takes a destroyed app apart: dynos, builds, files, log, rows.
 #[derive(Serialize, Deserialize)]
@@ -27,6 +22,7 @@ impl Job for Destroy {
     const KIND: &'static str = "apps.destroy";
     // Everything here is removal, which can be tried again until the disk or the database is back.
     const ATTEMPTS: i32 = 1000;
+    const CANCEL: Cancel = Cancel::Instead("A destroyed app cannot be restored; this job removes what is left of it.");
     type Context = Platform;
 
     fn subject(&self) -> Uuid {
@@ -59,41 +55,21 @@ impl Destroy {
         }
         platform.publish(Kind::Build, self.app);
         let left = || async { Ok(store::builds::build_pending_ids(platform.db(), self.app).await?.len() as i64) };
-        self.wait_for_none(platform, "builds", left).await
+        wait_for_none("builds", left).await
     }
 
     async fn cancel_releases(&self, platform: &Platform) -> Result<(), Failure> {
         store::releases::release_cancel_all(platform.db(), self.app, Utc::now()).await?;
         platform.publish(Kind::Release, self.app);
         let left = || store::releases::release_pending_count(platform.db(), self.app);
-        self.wait_for_none(platform, "releases", left).await
+        wait_for_none("releases", left).await
     }
 
     async fn stop_dynos(&self, platform: &Platform) -> Result<(), Failure> {
         store::dynos::dyno_stop(platform.db(), self.app, store::dynos::Which::All, Utc::now()).await?;
         platform.publish(Kind::Dyno, self.app);
         let left = || async { Ok(store::dynos::dyno_list(platform.db(), self.app).await?.len() as i64) };
-        self.wait_for_none(platform, "dynos", left).await
-    }
-
-    /// Waits for what takes its time to end; what does not is left to the next attempt.
-    async fn wait_for_none<F: Future<Output = sqlx::Result<i64>>>(
-        &self,
-        platform: &Platform,
-        what: &str,
-        left: impl Fn() -> F,
-    ) -> Result<(), Failure> {
-        let (begun, mut changes) = (Instant::now(), platform.changes());
-        loop {
-            let left = left().await?;
-            if left == 0 {
-                return Ok(());
-            }
-            if begun.elapsed() >= PATIENCE {
-                return Err(Failure::Retry(anyhow::anyhow!("{left} {what} still running")));
-            }
-            let _ = tokio::time::timeout(AGAIN, bus::concerning(&mut changes, Some(self.app))).await;
-        }
+        wait_for_none("dynos", left).await
     }
 
     async fn remove_files(&self, platform: &Platform) -> Result<(), Failure> {
@@ -112,5 +88,17 @@ impl Destroy {
             tokio::task::spawn_blocking(move || trees::remove(&folder)).await??;
         }
         Ok(())
+    }
+}
+
+/// How often to check whether everything has ended.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Waits for something to end, without holding a worker: many apps may be destroyed at once, and dynos have 30 seconds
+/// to stop.
+async fn wait_for_none<F: Future<Output = sqlx::Result<i64>>>(what: &str, left: impl Fn() -> F) -> Result<(), Failure> {
+    match left().await? {
+        0 => Ok(()),
+        n => Err(Failure::wait(PAUSE, format!("{n} {what} to end"))),
     }
 }

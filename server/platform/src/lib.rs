@@ -21,7 +21,9 @@ pub mod dynos;
 mod features;
 pub mod formation;
 mod git;
+mod housekeeping;
 mod ingest;
+mod jobs;
 mod leftovers;
 pub mod log_lines;
 mod log_readers;
@@ -35,6 +37,7 @@ mod retention;
 mod routes;
 mod running;
 mod samples;
+mod schedules;
 mod slug_files;
 mod slugs;
 mod sources;
@@ -51,8 +54,8 @@ pub mod testing {
     pub use repositories::GitLimits;
 
     pub use crate::{
-        app_destruction::Destroy, builds::Run as RunBuild, log_lines::take_glances, releases::Run as RunRelease,
-        slugs::Unpack as UnpackSlug,
+        app_destruction::Destroy, builds::Run as RunBuild, housekeeping::Clean, log_lines::take_glances,
+        releases::Run as RunRelease, retention::Retain, slugs::Unpack as UnpackSlug,
     };
 }
 

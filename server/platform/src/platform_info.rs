@@ -17,7 +17,7 @@ pub async fn platform_info(
 
 /// The state of jobs and reconcilers. Also a topic of `/live`.
 pub async fn info(platform: &Platform) -> Result<api::platform::PlatformInfo> {
-    let jobs = store::jobs::job_list(platform.db()).await?.into_iter().map(|row| api::platform::JobInfo {
+    let jobs = store::jobs::job_list_current(platform.db()).await?.into_iter().map(|row| api::platform::JobInfo {
         id: row.id,
         kind: row.kind,
         subject: row.subject,
@@ -42,6 +42,7 @@ pub async fn info(platform: &Platform) -> Result<api::platform::PlatformInfo> {
         started_at: platform.started_at(),
         url: platform.config().url(),
         jobs: jobs.collect(),
+        jobs_changed_at: store::jobs::job_changed_at(platform.db()).await?,
         reconcilers: reconcilers.collect(),
         checks: checks(platform, disk).await,
         disk,

@@ -1,37 +1,124 @@
 //! Retention: deletes what cannot be requested any more.
 
-use std::time::Duration;
-
+use anyhow::bail;
 use async_trait::async_trait;
-use background::{Reconciler, Report};
+use background::{Cancel, Failure, Job, Steps};
 use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{Platform, addresses, app_users, slugs, sources};
 
-/// Deletes expired uploads, links and sessions, and old jobs.
-pub(crate) struct Retention(pub Platform);
+/// Deletes expired uploads, links and sessions, and old jobs and log lines.
+#[derive(Serialize, Deserialize)]
+pub struct Retain {}
 
 #[async_trait]
-impl Reconciler for Retention {
-    const NAME: &'static str = "retention";
+impl Job for Retain {
+    const KIND: &'static str = "retention.run";
+    /// After that, its schedule tries again within the hour.
+    const ATTEMPTS: i32 = 4;
+    const CANCEL: Cancel = Cancel::Allowed;
+    type Context = Platform;
 
-    async fn run(&mut self) -> anyhow::Result<Report> {
-        let (db, now) = (self.0.db(), Utc::now());
-        let day = chrono::Duration::days(1);
-        let mut report = Report { again_in: Some(Duration::from_secs(3600)), ..Report::default() };
-        match addresses::seal_old(&self.0).await {
-            Ok(0) => {}
-            Ok(sealed) => report.done.push(format!("encrypted the URLs of {sealed} apps and builds")),
-            Err(err) => report.failed.push(format!("{err:#}")),
+    fn subject(&self) -> Uuid {
+        background::PLATFORM
+    }
+
+    async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
+        let (progress, mut failed) = (steps.progress(), Vec::new());
+        for (n, part) in Part::ALL.into_iter().enumerate() {
+            progress.report(Some(n as f64 / Part::ALL.len() as f64), part.name());
+            let done = steps.once(part.name(), async { Ok(part.run(platform).await?) }).await;
+            match done {
+                Ok(done) => done.iter().for_each(|line: &String| tracing::info!("{line}")),
+                // A part that fails does not stop the others.
+                Err(Failure::Retry(err)) => failed.push(format!("{}: {err:#}", part.name())),
+                Err(other) => return Err(other),
+            }
         }
-        report.done.extend(sources::sweep(&self.0).await?);
-        report.done.extend(slugs::archives::sweep(&self.0).await?);
-        report.failed.extend(identity::forget_old(self.0.base(), now).await?);
-        store::jobs::job_sweep(db, now - day * 7).await?;
-        let history = self.0.history().clone();
-        tokio::task::spawn_blocking(move || history.expire(now)).await??;
-        let data = self.0.config().data.clone();
-        report.done.extend(tokio::task::spawn_blocking(move || app_users::sweep(&data)).await??);
-        Ok(report)
+        match failed.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::Retry(anyhow::anyhow!(failed.join("; ")))),
+        }
+    }
+
+    async fn give_up(&self, _: &Platform, why: &anyhow::Error) -> anyhow::Result<()> {
+        tracing::error!("could not remove everything that is no longer needed: {why:#}");
+        Ok(())
+    }
+
+    async fn cancelled(&self, _: &Platform) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is cleaned up, one step each.
+#[derive(Clone, Copy)]
+enum Part {
+    Urls,
+    Uploads,
+    Archives,
+    Accounts,
+    Jobs,
+    Logs,
+    AppUsers,
+}
+
+impl Part {
+    const ALL: [Self; 7] = [
+        Self::Urls,
+        Self::Uploads,
+        Self::Archives,
+        Self::Accounts,
+        Self::Jobs,
+        Self::Logs,
+        Self::AppUsers,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Urls => "encrypt old URLs",
+            Self::Uploads => "remove unused uploads",
+            Self::Archives => "remove unused archives",
+            Self::Accounts => "remove expired sessions, links and invitations",
+            Self::Jobs => "remove old jobs",
+            Self::Logs => "remove old log lines",
+            Self::AppUsers => "remove leftover files of apps",
+        }
+    }
+
+    /// What was done, one line each.
+    async fn run(self, platform: &Platform) -> anyhow::Result<Vec<String>> {
+        let (db, now) = (platform.db(), Utc::now());
+        let day = chrono::Duration::days(1);
+        match self {
+            Self::Urls => Ok(match addresses::seal_old(platform).await? {
+                0 => Vec::new(),
+                sealed => vec![format!("encrypted the URLs of {sealed} apps and builds")],
+            }),
+            Self::Uploads => sources::sweep(platform).await,
+            Self::Archives => slugs::archives::sweep(platform).await,
+            Self::Accounts => {
+                let failed = identity::forget_old(platform.base(), now).await?;
+                if !failed.is_empty() {
+                    bail!(failed.join("; "));
+                }
+                Ok(Vec::new())
+            }
+            Self::Jobs => {
+                store::jobs::job_sweep(db, now - day * 7).await?;
+                Ok(Vec::new())
+            }
+            Self::Logs => {
+                let history = platform.history().clone();
+                tokio::task::spawn_blocking(move || history.expire(now)).await??;
+                Ok(Vec::new())
+            }
+            Self::AppUsers => {
+                let data = platform.config().data.clone();
+                tokio::task::spawn_blocking(move || app_users::sweep(&data)).await?
+            }
+        }
     }
 }

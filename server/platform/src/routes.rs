@@ -5,7 +5,7 @@ use base::routes::{Needs, Routes, delete, get, post};
 
 use crate::{
     Platform, app_transfers, apps, buildpack_installations, builds, collaborators, config_vars, dynos, features,
-    formation, git, platform_info, releases, samples, slugs, sources, stacks, team_apps,
+    formation, git, jobs, platform_info, releases, samples, schedules, slugs, sources, stacks, team_apps,
 };
 
 /// What whoever has credentials may ask.
@@ -37,10 +37,15 @@ fn api_routes() -> Routes<Platform> {
         .route("/dyno-sizes", get(Needs::Read, stacks::dyno_size_list))
         .route("/dyno-sizes/{size}", get(Needs::Read, stacks::dyno_size_info))
         .route("/filters/apps", post(Needs::Read, apps::app_filter))
+        .route("/jobs", get(Needs::Global, jobs::job_list))
+        .route("/jobs/{job}", get(Needs::Global, jobs::job_info))
+        .route("/jobs/{job}/actions/cancel", post(Needs::Global, jobs::job_cancel))
         .route("/platform", get(Needs::Global, platform_info::platform_info))
         .route("/regions", get(Needs::Read, stacks::region_list))
         .route("/regions/{region}", get(Needs::Read, stacks::region_info))
         .route("/samples", get(Needs::Read, samples::sample_list))
+        .route("/schedules", get(Needs::Global, schedules::schedule_list))
+        .route("/schedules/{schedule}/actions/run", post(Needs::Global, schedules::schedule_run))
         .route("/sources", post(Needs::Write, sources::source_create))
         .route("/stacks", get(Needs::Read, stacks::stack_list))
         .route("/stacks/{stack}", get(Needs::Read, stacks::stack_info))

@@ -9,8 +9,8 @@ use identity::{Identity, accounts};
 use tokio::sync::Notify;
 
 use crate::{
-    Platform, app_destruction::Destroy, app_users, builds, config::Config, dynos, git, ingest, leftovers, releases,
-    retention::Retention, slugs, strays::Strays, work::Work,
+    Platform, app_destruction::Destroy, app_users, builds, config::Config, dynos, git, housekeeping::Clean, ingest,
+    leftovers, releases, retention::Retain, schedules, slugs, strays::Strays, work::Work,
 };
 
 impl Platform {
@@ -48,7 +48,7 @@ impl Platform {
 
     async fn begin_work(&self) -> anyhow::Result<()> {
         background::take_over(self.db()).await.context("resume the jobs of the previous server")?;
-        let (workers, unpacking) = self.workers().await.context("start the workers of jobs")?;
+        let (workers, unpacking, kinds) = self.workers().await.context("start the workers of jobs")?;
         let (every, queues) = (Duration::from_secs(2), self.config().queue_interval);
         let [dynos, builds, releases, slugs] = self.wakes();
         let reconcilers = vec![
@@ -56,28 +56,27 @@ impl Platform {
             background::Driver::start(builds::Queue::new(self.clone()), queues, builds),
             background::Driver::start(releases::Queue(self.clone()), queues, releases),
             background::Driver::start(slugs::Unpacked::new(self.clone()), Duration::from_secs(10), slugs),
-            background::Driver::start(Retention(self.clone()), Duration::from_secs(3600), Arc::new(Notify::new())),
             background::Driver::start(Strays::new(self.clone()), Duration::from_secs(30), Arc::new(Notify::new())),
-            background::Driver::start(
-                git::Housekeeping(self.clone()),
-                Duration::from_secs(3600),
-                Arc::new(Notify::new()),
-            ),
         ];
         let tasks = vec![
             tokio::spawn(ingest::run(self.clone())),
             tokio::spawn(exchange::run(self.base().clone())),
             tokio::spawn(events::anchor::run(self.base().clone())),
         ];
-        let work = Work { workers, unpacking: Some(unpacking), reconcilers, tasks };
+        let scheduler = background::Scheduler::start(self.db().clone(), &schedules::all()?).await?;
+        let scheduler = Some(scheduler);
+        let work = Work { workers, unpacking: Some(unpacking), kinds, scheduler, reconcilers, tasks };
         self.background().begin(work)
     }
 
     /// Every kind of job has workers of its own, so that none waits for another kind: as many as have a place in its
-    /// queue, and some for what ends at once. The one that unpacks slugs comes last.
-    async fn workers(&self) -> std::io::Result<(Vec<background::Worker>, background::Worker)> {
-        let leases = background::Leases::start(self.db())?;
-        let start = |jobs, most| background::Worker::start(self.db().clone(), jobs, most, leases.clone());
+    /// queue, and some for what ends at once; those on a schedule share theirs. The one that unpacks slugs comes last.
+    async fn workers(&self) -> std::io::Result<(Vec<background::Worker>, background::Worker, Vec<background::Kind>)> {
+        let (leases, mut kinds) = (background::Leases::start(self.db())?, Vec::new());
+        let mut start = |jobs: background::Registry, most| {
+            kinds.extend(jobs.kinds());
+            background::Worker::start(self.db().clone(), jobs, most, leases.clone())
+        };
         let none = background::Registry::default;
         let building = self.config().build_concurrency.saturating_add(8);
         let releasing = usize::try_from(releases::PLACES.all).unwrap_or(1) + 16;
@@ -85,14 +84,17 @@ impl Platform {
             start(none().with::<Destroy>(self.clone()), 16).await,
             start(none().with::<builds::Run>(self.clone()), building).await,
             start(none().with::<releases::Run>(self.clone()), releasing).await,
+            start(none().with::<Retain>(self.clone()).with::<Clean>(self.clone()), 2).await,
         ];
-        Ok((workers, start(none().with::<slugs::Unpack>(self.clone()), 8).await))
+        let unpacking = start(none().with::<slugs::Unpack>(self.clone()), 8).await;
+        Ok((workers, unpacking, kinds))
     }
 
     /// Stops working. With `stop_dynos`, all dynos, builds and release phases are told to stop and have 30 seconds to do so;
     /// otherwise they go on running and the next start takes them up again.
     pub async fn stop(&self, stop_dynos: bool) {
         self.background().with(|work| {
+            work.scheduler = None;
             work.workers.clear();
             work.unpacking = None;
             work.reconcilers.clear();
@@ -113,10 +115,13 @@ impl Platform {
         self.db().close().await;
     }
 
-    /// Takes up no more jobs but those that unpack slugs, so that a test can run them itself.
+    /// Takes up no more jobs but those that unpack slugs, and begins none on a schedule, so that a test can do it itself.
     #[cfg(feature = "testing")]
     pub fn leave_jobs(&self) {
-        self.background().with(|work| work.workers.clear());
+        self.background().with(|work| {
+            work.scheduler = None;
+            work.workers.clear();
+        });
     }
 
     /// Looks at the queues, as happens now and then, for what a test has changed behind the platform's back.

@@ -9,6 +9,9 @@ use tokio::task::JoinHandle;
 pub(crate) struct Work {
     pub workers: Vec<background::Worker>,
     pub unpacking: Option<background::Worker>,
+    /// All kinds of jobs.
+    pub kinds: Vec<background::Kind>,
+    pub scheduler: Option<background::Scheduler>,
     pub reconcilers: Vec<background::Driver>,
     pub tasks: Vec<JoinHandle<()>>,
 }
@@ -32,6 +35,10 @@ impl Background {
     }
 
     /// The last runs of the reconcilers.
+    pub fn kind(&self, name: &str) -> Option<background::Kind> {
+        self.with(|work| work.kinds.iter().copied().find(|kind| kind.name == name)).flatten()
+    }
+
     pub fn seen(&self) -> Vec<background::Seen> {
         self.with(|work| work.reconcilers.iter().map(background::Driver::seen).collect()).unwrap_or_default()
     }

@@ -1,32 +1,103 @@
 //! Jobs, as displayed to administrators. How they run is in the crate `background`.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgExecutor, PgPool};
+use sqlx::{AssertSqlSafe, PgExecutor, PgPool};
 use uuid::Uuid;
 
-/// A row of `jobs`.
+use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
+
+/// The sort orders of jobs.
+pub static LIST: List = List::by_descending(&[BY_ID, BY_CREATION, BY_CHANGE]);
+
+/// A row of `jobs` and what it is about. Parameters and the output of steps may contain secrets and are not read.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
     pub id: Uuid,
     pub kind: String,
     pub subject: Uuid,
+    /// The app of the subject, or the subject itself.
+    pub app: Option<String>,
+    /// The number of the build, if the subject is one;
+    pub build: Option<i32>,
+    /// or the version of the release.
+    pub release: Option<i32>,
+    /// The schedule that enqueued it.
+    pub schedule: Option<String>,
+    /// As in the table, and `waiting` for a pending one that waits for something.
     pub state: String,
+    pub progress: Option<f64>,
+    pub note: Option<String>,
+    pub waits_for: Option<String>,
     pub attempt: i32,
     /// How often the server died while it ran.
     pub crashes: i32,
     pub run_at: DateTime<Utc>,
+    /// At most 1,000 characters.
     pub error: Option<String>,
+    pub cancel_requested_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// The jobs of the table, each a [`Row`].
+const ROWS: &str = "
+    select j.id, j.kind, j.subject, a.name as app, b.number as build, r.version as release, j.schedule,
+           case when j.state = 'pending' and j.waits_for is not null then 'waiting' else j.state end as state,
+           j.progress, j.note, j.waits_for, j.attempt, j.crashes, j.run_at, left(j.error, 1000) as error,
+           j.cancel_requested_at, j.created_at, j.started_at, j.finished_at, j.updated_at
+    from jobs j left join builds b on b.id = j.subject left join releases r on r.id = j.subject
+    left join apps a on a.id = coalesce(b.app_id, r.app_id, j.subject)";
+
+/// A filter for jobs; absent fields match everything.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// A state, or `unfinished`.
+    pub state: Option<String>,
+    pub kind: Option<String>,
+}
+
+/// The matching jobs.
+pub async fn job_list(db: impl PgExecutor<'_>, filter: &Filter, range: &Range) -> sqlx::Result<Page<Row>> {
+    let matching = format!(
+        "{ROWS} where ($1::text is null or case $1
+                 when 'unfinished' then j.state in ('pending', 'running')
+                 when 'waiting' then j.state = 'pending' and j.waits_for is not null
+                 when 'pending' then j.state = 'pending' and j.waits_for is null
+                 else j.state = $1 end)
+             and ($2::text is null or j.kind = $2)"
+    );
+    range.fetch(db, sqlx::query(AssertSqlSafe(matching)).bind(&filter.state).bind(&filter.kind)).await
+}
+
+/// The job with this id.
+pub async fn job_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(AssertSqlSafe(format!("{ROWS} where j.id = $1"))).bind(id).fetch_optional(db).await
+}
+
+/// The finished steps of a job, in order.
+pub async fn job_step_list(db: impl PgExecutor<'_>, job: Uuid) -> sqlx::Result<Vec<(String, DateTime<Utc>)>> {
+    sqlx::query_as("select name, finished_at from job_steps where job = $1 order by finished_at, name")
+        .bind(job)
+        .fetch_all(db)
+        .await
 }
 
 /// Unfinished jobs, then recently failed ones.
-pub async fn job_list(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(
-        "select id, kind, subject, state, attempt, crashes, run_at, left(error, 1000) as error, created_at from jobs
-         where state <> 'succeeded' order by state in ('pending', 'running') desc, created_at desc limit 100",
-    )
-    .fetch_all(db)
-    .await
+pub async fn job_list_current(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Row>> {
+    let current = format!(
+        "{ROWS} where j.state in ('pending', 'running', 'failed')
+         order by j.state in ('pending', 'running') desc, j.created_at desc limit 100"
+    );
+    sqlx::query_as(AssertSqlSafe(current)).fetch_all(db).await
+}
+
+/// When a job or a schedule last changed; nothing before there are any.
+pub async fn job_changed_at(db: impl PgExecutor<'_>) -> sqlx::Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar("select greatest((select max(updated_at) from jobs), (select max(updated_at) from schedules))")
+        .fetch_one(db)
+        .await
 }
 
 /// Deletes jobs finished before `before`.

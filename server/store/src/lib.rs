@@ -33,6 +33,7 @@ pub mod payers;
 pub mod queues;
 pub mod quotas;
 pub mod releases;
+pub mod schedules;
 pub mod service_accounts;
 pub mod sessions;
 pub mod sign_in;

@@ -9,7 +9,7 @@ use std::{collections::HashSet, sync::Arc};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::{Asked, Client, Reply, Transport, body, of, request, segment, unreadable};
+use super::{Asked, Client, Reply, Transport, body, of, query, request, segment, unreadable};
 use crate::{
     Error,
     accounts::Account,
@@ -19,8 +19,10 @@ use crate::{
     builds::Build,
     collaborators::Collaborator,
     identities::Identity,
+    jobs::{Job, JobQuery},
     oauth_clients::OauthClient,
     releases::Release,
+    schedules::Schedule,
     service_accounts::ServiceAccount,
     sessions::Session,
     statuses::AppSummary,
@@ -159,6 +161,10 @@ pages! {
     oauth_client_page() -> OauthClient: "/oauth/clients".into(), "id", true;
     /// Transfers to and from me.
     app_transfer_page() -> AppTransfer: "/account/app-transfers".into(), "id", true;
+    /// The newest matching jobs, for administrators.
+    job_page(params: &JobQuery) -> Job: format!("/jobs{}", query(params)), "id", true;
+    /// All schedules, by name.
+    schedule_page() -> Schedule: "/schedules".into(), "name", false;
     /// All accounts, by address.
     user_page() -> Account: "/users".into(), "email", false;
     /// My teams, by name.

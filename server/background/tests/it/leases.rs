@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use background::{Failure, Job, Leases, Registry, Steps, Worker, enqueue, run_next};
+use background::{Cancel, Failure, Job, Leases, Registry, Steps, Worker, enqueue, run_next};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -57,6 +57,7 @@ impl Drop for Stopped {
 #[async_trait]
 impl Job for Wait {
     const KIND: &'static str = "test.wait";
+    const CANCEL: Cancel = Cancel::Instead("It never ends.");
     type Context = Notes;
 
     fn subject(&self) -> Uuid {

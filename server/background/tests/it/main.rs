@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod cancel;
 mod leases;
+mod progress;
+mod schedules;
+mod waiting;
 
 use std::sync::{Arc, Mutex};
 
 use anyhow::anyhow;
 use async_trait::async_trait;
-use background::{Failure, Job, Registry, Steps, enqueue, run_next, testing::survives_a_crash_anywhere};
+use background::{Cancel, Failure, Job, Registry, Steps, enqueue, run_next, testing::survives_a_crash_anywhere};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -105,6 +109,7 @@ impl Cook {
 impl Job for Cook {
     const KIND: &'static str = "test.cook";
     const ATTEMPTS: i32 = 3;
+    const CANCEL: Cancel = Cancel::Instead("Eat it.");
     type Context = World;
 
     fn subject(&self) -> Uuid {

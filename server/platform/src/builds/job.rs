@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use async_trait::async_trait;
-use background::{Failure, Job, Steps};
+use background::{Cancel, Failure, Job, Steps};
 use base::{
     Error, Kind, Subject,
     events::{Asker, Who},
@@ -34,6 +34,8 @@ enum Built {
 impl Job for Run {
     const KIND: &'static str = "builds.run";
     const ATTEMPTS: i32 = 5;
+    const CANCEL: Cancel =
+        Cancel::Instead("Cancel the build instead: with Cancel on its page, or wharf builds:cancel NUMBER --app APP.");
     type Context = Platform;
 
     fn subject(&self) -> Uuid {

@@ -17,7 +17,7 @@ mod rooms;
 use uuid::Uuid;
 
 pub use self::http::{info_refs, receive_pack, upload_pack};
-pub(crate) use self::{commits::commits, files::deploy_files, handle::Git, housekeeping::Housekeeping};
+pub(crate) use self::{commits::commits, files::deploy_files, handle::Git, housekeeping::clean};
 use crate::Platform;
 
 /// Moves a branch from `old` to `new`; all zeros stand for nothing. One that is at `new` already

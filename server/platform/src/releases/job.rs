@@ -4,8 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
-use background::{Failure, Job, Steps};
-use base::{Kind, Subject, bus, dyno_sizes, events::Who};
+use background::{Cancel, Failure, Job, Steps};
+use base::{Kind, Subject, dyno_sizes, events::Who};
 use chrono::Utc;
 use dyno::{Outcome, Output, Stop, run_to_end};
 use tokio::io::AsyncWriteExt as _;
@@ -17,8 +17,6 @@ use crate::{Platform, config_values, dynos, outputs};
 
 /// A release phase may take this long. See behaviour.md 1.5.
 const LIMIT: Duration = Duration::from_secs(3600);
-/// While a release phase waits for its slug, it looks for it this often, and whenever a change of the app is published.
-const AGAIN: Duration = Duration::from_secs(2);
 /// Between asking it to stop and killing it.
 const GRACE: Duration = Duration::from_secs(10);
 /// If it is not ended by then, because the server is away, its shim ends it.
@@ -27,6 +25,9 @@ const LAST_LIMIT: Duration = Duration::from_secs(3660);
 #[async_trait]
 impl Job for Run {
     const KIND: &'static str = "releases.run";
+    const CANCEL: Cancel = Cancel::Instead(
+        "Cancel the release phase instead: with Cancel on the app's page, or wharf releases:cancel VERSION --app APP.",
+    );
     type Context = Platform;
 
     fn subject(&self) -> Uuid {
@@ -131,7 +132,7 @@ impl Run {
         let command = slug.process_types.get("release").cloned().unwrap_or_default();
         store::releases::release_has_output(db, release.id).await?;
         platform.publish(Kind::Release, app.id);
-        let root = match unpacked(platform, app.id, slug.id).await? {
+        let root = match unpacked(platform, release, slug.id).await? {
             Ok(root) => root,
             Err(why) => return Ok(Err(format!("the slug cannot be unpacked: {why}"))),
         };
@@ -194,25 +195,30 @@ impl Run {
     }
 }
 
-/// Waits until the slug is unpacked; answers with the folder, or with what is wrong with the slug.
-async fn unpacked(platform: &Platform, app: Uuid, slug: Uuid) -> Result<Result<PathBuf, String>, Failure> {
-    let begun = std::time::Instant::now();
-    let mut changes = platform.changes();
-    loop {
-        if let Some(folder) = platform.slug_files().unpacked(app, slug).await? {
-            return Ok(Ok(folder));
-        }
-        let row = store::slugs::slug_info(platform.db(), slug).await?;
-        if let Some(why) = row.filter(|row| row.refused).and_then(|row| row.fault) {
-            return Ok(Err(why));
-        }
-        if begun.elapsed() > builder::LONGEST * 2 {
-            return Err(Failure::Retry(anyhow!("the slug is not unpacked yet")));
-        }
-        platform.wake_slugs();
-        let _ = tokio::time::timeout(AGAIN, bus::concerning(&mut changes, Some(app))).await;
+/// The folder of the slug, or what is wrong with the slug. Until it is unpacked, the job waits without holding a worker,
+/// and is woken when it is.
+async fn unpacked(
+    platform: &Platform,
+    release: &store::releases::Row,
+    slug: Uuid,
+) -> Result<Result<PathBuf, String>, Failure> {
+    if let Some(folder) = platform.slug_files().unpacked(release.app_id, slug).await? {
+        return Ok(Ok(folder));
     }
+    let row = store::slugs::slug_info(platform.db(), slug).await?;
+    if let Some(why) = row.filter(|row| row.refused).and_then(|row| row.fault) {
+        return Ok(Err(why));
+    }
+    let waited = release.started_at.and_then(|at| (Utc::now() - at).to_std().ok()).unwrap_or_default();
+    if waited > builder::LONGEST * 2 {
+        return Err(Failure::Retry(anyhow!("the slug is not unpacked yet")));
+    }
+    platform.wake_slugs();
+    Err(Failure::wait(UNPACKING, "its slug to be unpacked"))
 }
+
+/// How often to check for the slug if nothing wakes the job: another release's job may unpack it.
+const UNPACKING: Duration = Duration::from_secs(2);
 
 /// Copies output into the file that is streamed and into the app's log.
 struct Copy<'a> {

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use background::{Failure, Job, Reconciler, Report, Steps};
+use background::{Cancel, Failure, Job, Reconciler, Report, Steps};
 use base::Kind;
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use store::slugs::Needed;
 use uuid::Uuid;
 
-use crate::Platform;
+use crate::{Platform, releases};
 
 /// Slugs that are unpacked at once, and those of one payer.
 const MOST: usize = 6;
@@ -41,6 +41,8 @@ pub struct Unpack {
 impl Job for Unpack {
     const KIND: &'static str = "slugs.unpack";
     const ATTEMPTS: i32 = 5;
+    const CANCEL: Cancel =
+        Cancel::Instead("A release needs this slug, so it would be unpacked again. Roll the app back, or destroy it.");
     type Context = Platform;
 
     fn subject(&self) -> Uuid {
@@ -101,6 +103,8 @@ impl Unpack {
         if let Some(why) = fault.filter(|why| slug.fault.as_deref() != Some(why)) {
             platform.said(app.id, "api", &format!("The slug cannot be unpacked: {why}"));
         }
+        let mut db = platform.db().acquire().await?;
+        background::wake::<releases::Run>(&mut db, self.release).await?;
         platform.publish(Kind::Slug, app.id);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use background::testing::survives_a_crash_anywhere;
 use dyno::fake::Reaction;
-use platform::testing::{Destroy, RunBuild, RunRelease, UnpackSlug};
+use platform::testing::{Clean, Destroy, Retain, RunBuild, RunRelease, UnpackSlug};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -167,4 +167,66 @@ async fn a_build_that_succeeds() {
 #[tokio::test]
 async fn a_build_that_fails() {
     assert_eq!(build(1, "failed", 1).await, 3);
+}
+
+/// A platform without the jobs that its schedules began at the start.
+async fn idle() -> World {
+    let t = World::start().await;
+    until("what is begun at the start is done", async || {
+        match sqlx::query_scalar::<_, i64>("select count(*) from jobs where state <> 'succeeded'")
+            .fetch_one(&t.db)
+            .await
+        {
+            Ok(0) => Ok(()),
+            left => Err(format!("{left:?}")),
+        }
+    })
+    .await;
+    t.platform.leave_jobs();
+    t
+}
+
+#[tokio::test]
+async fn retention() {
+    let t = idle().await;
+    let points = survives_a_crash_anywhere(
+        &t.db,
+        t.platform.clone(),
+        async || {
+            sqlx::query(
+                "insert into jobs (id, kind, subject, params, state, finished_at)
+                 values (gen_random_uuid(), 'old', gen_random_uuid(), '{}', 'succeeded', now() - interval '8 days')",
+            )
+            .execute(&t.db)
+            .await
+            .unwrap();
+            Retain {}
+        },
+        async |_| {
+            let old: i64 =
+                sqlx::query_scalar("select count(*) from jobs where kind = 'old'").fetch_one(&t.db).await.unwrap();
+            assert_eq!(old, 0);
+        },
+    )
+    .await;
+    assert_eq!(points, 27);
+}
+
+#[tokio::test]
+async fn cleaning_repositories() {
+    let t = idle().await;
+    let app = t.app("dusk").await.id.get();
+    assert_eq!(t.owner.post("/apps/dusk/samples/node", json!({})).await.status, 201);
+    let left = t.data().join("git").join(format!("{app}.git/objects/pack/tmp_pack_left"));
+    let points = survives_a_crash_anywhere(
+        &t.db,
+        t.platform.clone(),
+        async || {
+            std::fs::write(&left, "left by a push that was interrupted").unwrap();
+            Clean {}
+        },
+        async |_| assert!(!left.exists()),
+    )
+    .await;
+    assert_eq!(points, 3);
 }

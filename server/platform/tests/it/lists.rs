@@ -11,7 +11,7 @@ use crate::world::{Actor, Answer, World};
 
 /// A list, the orders that it has besides its own, and what adds the rows from `{from}` to `{to}`. Dynos are not
 /// among them: the supervisor would end those that nobody wants. Their pages are tested with their queries.
-const LISTS: [(&str, &[&str], &str); 20] = [
+const LISTS: [(&str, &[&str], &str); 23] = [
     (
         "/apps",
         &["id", "name", "created_at"],
@@ -115,6 +115,19 @@ const LISTS: [(&str, &[&str], &str); 20] = [
         "insert into identity_providers (id, name, title, kind, issuer, client_id, secret, domains, groups_claim,
                                          created_at, updated_at)
          select gen_random_uuid(), 'p' || n, 'P', 'openid', 'https://example.com', 'x', '', '{}', 'groups', now(), now()",
+    ),
+    (
+        "/jobs",
+        &["id", "created_at", "updated_at"],
+        "insert into jobs (id, kind, subject, params, progress, note, waits_for, created_at, updated_at)
+         select gen_random_uuid(), 'x', gen_random_uuid(), '{}', 0.5, 'x', 'x', to_timestamp(n / 9), to_timestamp(0)",
+    ),
+    ("/jobs?state=unfinished&kind=x", &["id"], ""),
+    (
+        "/schedules",
+        &["name", "id"],
+        "insert into schedules (id, name, about, cron, zone, kind, subject, params)
+         select gen_random_uuid(), 's' || n, 'x', '0 0 * * *', 'UTC', 'x', gen_random_uuid(), '{}'",
     ),
     (
         "/account/identities",

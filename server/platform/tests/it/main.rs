@@ -26,6 +26,7 @@ mod permissions;
 mod provider;
 mod releases;
 mod samples;
+mod schedules;
 mod sessions;
 mod sign_in;
 mod stacks;

@@ -1,0 +1,120 @@
+//! *Wharf:* jobs: the platform's own work that outlives a request, for administrators.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The state of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Due now or at `run_at`, for the first time or again.
+    Pending,
+    /// Waits for something, without holding a worker, until `run_at` at the latest.
+    Waiting,
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+impl JobState {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Waiting, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
+
+    /// Its name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The state called `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    pub id: Uuid,
+    /// `builds.run`, `retention.run`, …
+    pub kind: String,
+    /// The id of what it works for; all zeros for the platform as a whole.
+    pub subject: Uuid,
+    /// What that is, for people: `build 3 of dusk`. Absent if it no longer exists.
+    pub about: Option<String>,
+    /// The schedule that enqueued it.
+    pub schedule: Option<String>,
+    pub state: JobState,
+    /// How much is done, between 0 and 1, if it reports that.
+    pub progress: Option<f64>,
+    /// What it is doing, in its own words.
+    pub note: Option<String>,
+    /// What it waits for.
+    pub waits_for: Option<String>,
+    /// How often it was started. Ending a wait is no attempt.
+    pub attempt: i32,
+    /// How often the server died while it ran: after the fifth time it is given up.
+    pub crashes: i32,
+    /// When it is, or was, due.
+    pub run_at: DateTime<Utc>,
+    /// Why it failed, or failed the last time.
+    pub error: Option<String>,
+    /// Whether it can be cancelled now.
+    pub can_cancel: bool,
+    /// Why not, and what to do instead.
+    pub cancel_advice: Option<String>,
+    /// When somebody asked for it to be cancelled.
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    /// When it ran first.
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+    /// The finished steps, in order. Only in the response about one job.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<JobStep>,
+}
+
+/// A finished step: it will not run again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobStep {
+    pub name: String,
+    pub finished_at: DateTime<Utc>,
+}
+
+/// A filter for jobs. Absent fields match everything.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobQuery {
+    /// A state, or `unfinished`.
+    #[serde(default)]
+    pub state: Option<String>,
+    #[serde(default)]
+    pub kind: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_have_the_same_name_everywhere() {
+        for state in JobState::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+            assert_eq!(JobState::named(state.as_str()), Some(state));
+        }
+        assert_eq!(JobState::named("unfinished"), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! The queue: which job is run next, and what becomes of its row.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::{Failure, Leases, job::notify, leases::Hold, progress::shortened};
+
+/// A job during which the server ended more often is not run again. The oftener it did, the fewer suspected jobs ran
+/// beside it, and at last none, so that a job which does no harm does not come near.
+pub(crate) const MOST_CRASHES: i32 = 5;
+/// If the server ends even while such a job is given up, it is let lie.
+const MOST_LAST_CRASHES: i32 = MOST_CRASHES + 2;
+/// How long to wait before the database is tried again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// A job that this process runs.
+#[derive(sqlx::FromRow)]
+pub(crate) struct Leased {
+    pub id: Uuid,
+    pub kind: String,
+    pub params: serde_json::Value,
+    pub attempt: i32,
+    pub crashes: i32,
+    pub lease: Uuid,
+    /// Whether it was cancelled before it was leased.
+    pub cancelled: bool,
+}
+
+/// Lets go what a process held that has ended, or has lost its lease: it may have ended because of that. From the
+/// second time on it waits, longer each time, so that others get done in between. What this process `held`, it still
+/// runs.
+async fn release_expired(db: &mut PgConnection, held: &[Uuid]) -> sqlx::Result<()> {
+    sqlx::query(
+        "update jobs set state = case when crashes < $1 then 'pending' else 'failed' end, crashes = crashes + 1,
+                lease = null, lease_until = null, error = 'the server ended while it ran', updated_at = now(),
+                finished_at = case when crashes < $1 then null else now() end,
+                run_at = case when crashes = 0 then run_at else now() + make_interval(secs => power(2, crashes)) end
+         where state = 'running' and lease_until <= now() and id <> all($2)",
+    )
+    .bind(MOST_LAST_CRASHES)
+    .bind(held)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Leases the job that is due first. Those during which the server has ended are suspected, and few of them run at
+/// once: 8, if it ended once during each of those, then 4, 2, and at last 1. So whoever ends the server is among half
+/// as many each time, and one that takes long holds up no other.
+pub(crate) async fn lease_next(pool: &PgPool, kinds: &[&str], leases: &Leases) -> anyhow::Result<Next> {
+    let mut tx = pool.begin().await.context("lease the next job")?;
+    // One at a time, or two might both count the suspects before either adds one.
+    sqlx::query("select pg_advisory_xact_lock(7305)").execute(&mut *tx).await.context("wait to lease a job")?;
+    let held = leases.jobs();
+    release_expired(&mut tx, &held).await.context("release jobs with expired leases")?;
+    let since = Instant::now();
+    let job: Option<Leased> = sqlx::query_as(
+        "with suspects as (select count(*) as running, coalesce(max(crashes), 0) as crashes from jobs
+                           where state = 'running' and crashes > 0)
+         update jobs set state = 'running', attempt = attempt + 1, waits_for = null, woken = false,
+                started_at = coalesce(started_at, now()), updated_at = now(),
+                lease = gen_random_uuid(), lease_until = now() + make_interval(secs => $2)
+         where id = (
+             select j.id from jobs j, suspects s
+             where j.kind = any($1) and j.state = 'pending' and j.run_at <= now()
+               and j.id <> all($3) and (j.crashes = 0 or s.running < greatest(1, 16 >> greatest(s.crashes, j.crashes)))
+             order by j.run_at limit 1 for update of j skip locked)
+         returning id, kind, params, attempt, crashes, lease, cancel_requested_at is not null as cancelled",
+    )
+    .bind(kinds)
+    .bind(leases.lasts().as_secs_f64())
+    .bind(held)
+    .fetch_optional(&mut *tx)
+    .await
+    .context("lease the next job")?;
+    let next = match job {
+        // Before anybody else sees the lease, so that it is renewed from its beginning.
+        Some(job) => {
+            let hold = leases.hold(job.id, job.lease, since);
+            Next::Leased(job, hold)
+        }
+        None => Next::Due(next_due(&mut tx, kinds).await.context("find out when the next job is due")?),
+    };
+    tx.commit().await.context("lease the next job")?;
+    Ok(next)
+}
+
+/// What there is to do.
+pub(crate) enum Next {
+    Leased(Leased, Hold),
+    /// Nothing, for so long.
+    Due(Duration),
+}
+
+/// How long it is until a job of these kinds is due that is not due yet.
+async fn next_due(db: &mut PgConnection, kinds: &[&str]) -> sqlx::Result<Duration> {
+    let seconds: Option<f64> = sqlx::query_scalar(
+        "select extract(epoch from min(run_at) - now())::float8 from jobs
+         where kind = any($1) and state = 'pending' and run_at > now()",
+    )
+    .bind(kinds)
+    .fetch_one(db)
+    .await?;
+    Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(Duration::MAX))
+}
+
+/// Gives the lease back of a job that was stopped, as soon as the database answers: nothing is the job's fault. Does
+/// nothing if somebody else has leased it meanwhile.
+pub(crate) async fn let_go(pool: &PgPool, job: &Leased) {
+    let let_go = "update jobs set state = 'pending', lease = null, lease_until = null, updated_at = now()
+                  where id = $1 and lease = $2";
+    while sqlx::query(let_go).bind(job.id).bind(job.lease).execute(pool).await.is_err() {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Writes what became of a job that was run. Does nothing if somebody else has leased it meanwhile.
+pub(crate) async fn settle(pool: &PgPool, job: &Leased, outcome: Result<(), Failure>) -> anyhow::Result<()> {
+    let (state, error) = match outcome {
+        Ok(()) => ("succeeded", None),
+        Err(Failure::Retry(err)) => ("pending", Some(format!("{err:#}"))),
+        Err(Failure::Final(err)) => ("failed", Some(format!("{err:#}"))),
+        Err(Failure::Interrupted | Failure::Wait { .. }) => return Ok(()),
+    };
+    let backoff = f64::from(2_i32.saturating_pow((job.attempt - job.crashes).clamp(0, 8) as u32));
+    sqlx::query(
+        "update jobs set state = $3, error = $4, lease = null, lease_until = null, updated_at = now(),
+                run_at = case when $3 = 'pending' then now() + make_interval(secs => $5) else run_at end,
+                finished_at = case when $3 = 'pending' then null else now() end
+         where id = $1 and lease = $2",
+    )
+    .bind(job.id)
+    .bind(job.lease)
+    .bind(state)
+    .bind(error)
+    .bind(backoff)
+    .execute(pool)
+    .await
+    .context("settle the job")?;
+    Ok(())
+}
+
+/// Puts a job back until `until`, without counting an attempt. If it was woken or cancelled since it was leased, it is
+/// due immediately.
+pub(crate) async fn settle_waiting(
+    pool: &PgPool,
+    job: &Leased,
+    until: DateTime<Utc>,
+    what: &str,
+) -> anyhow::Result<()> {
+    let kind: Option<String> = sqlx::query_scalar(
+        "update jobs set state = 'pending', error = null, lease = null, lease_until = null, updated_at = now(),
+                attempt = attempt - 1, waits_for = $4,
+                run_at = case when woken or cancel_requested_at is not null then now() else $3 end
+         where id = $1 and lease = $2 returning kind",
+    )
+    .bind(job.id)
+    .bind(job.lease)
+    .bind(until)
+    .bind(shortened(what).unwrap_or_else(|| "its time".to_owned()))
+    .fetch_optional(pool)
+    .await
+    .context("put the job back")?;
+    // Idle workers determine anew when the next job is due.
+    if kind.is_some() {
+        let mut db = pool.acquire().await.context("tell when the job is due")?;
+        notify(&mut db, &job.kind).await.context("tell when the job is due")?;
+    }
+    Ok(())
+}
+
+/// Ends a job that was cancelled and has cleaned up.
+pub(crate) async fn settle_cancelled(pool: &PgPool, job: &Leased) -> anyhow::Result<()> {
+    sqlx::query(
+        "update jobs set state = 'cancelled', error = null, lease = null, lease_until = null, updated_at = now(),
+                finished_at = now()
+         where id = $1 and lease = $2",
+    )
+    .bind(job.id)
+    .bind(job.lease)
+    .execute(pool)
+    .await
+    .context("settle the cancelled job")?;
+    Ok(())
+}

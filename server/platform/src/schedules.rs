@@ -1,0 +1,78 @@
+//! Schedules: the platform's regular jobs. The scheduler is in the crate `background`.
+
+use api::schedules::{LastJob, Schedule};
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+use background::Begun;
+use base::{Error, Result, events, pages, web::Accepted};
+use identity::Actor;
+use store::schedules::{LIST, Row};
+
+use crate::{Platform, housekeeping::Clean, jobs, retention::Retain};
+
+/// All schedules. They also run at startup, which encrypts URLs that an earlier version has stored in the clear.
+pub(crate) fn all() -> anyhow::Result<Vec<background::Schedule>> {
+    let retention = background::Schedule::new(
+        "retention",
+        "Removes expired sessions, links, uploads, log lines and old jobs.",
+        ("7 * * * *", "Etc/UTC"),
+        &Retain {},
+    )?;
+    let repositories = background::Schedule::new(
+        "repositories",
+        "Removes leftovers of interrupted pushes from repositories, and packs those that have become fragmented.",
+        ("37 * * * *", "Etc/UTC"),
+        &Clean {},
+    )?;
+    Ok(vec![retention.and_at_start(), repositories.and_at_start()])
+}
+
+fn shown(row: Row) -> Schedule {
+    let last_job = row.last_job.zip(row.last_state).map(|(id, state)| LastJob { id, state: jobs::state(&state) });
+    Schedule {
+        id: row.id,
+        name: row.name,
+        about: row.about,
+        cron: row.cron,
+        zone: row.zone,
+        kind: row.kind,
+        next_run_at: row.next_at,
+        last_run_at: row.last_at,
+        last_job,
+    }
+}
+
+/// `GET /schedules`
+pub async fn schedule_list(State(platform): State<Platform>, actor: Actor, headers: HeaderMap) -> Result<Response> {
+    actor.must_administer()?;
+    let range = pages::asked(&headers, &LIST)?;
+    let page = store::schedules::schedule_list(platform.db(), &range).await?;
+    Ok(pages::answer(&LIST, &range, page.map(shown)))
+}
+
+/// `POST /schedules/{schedule}/actions/run`: runs its job now; its next run stays as scheduled.
+pub async fn schedule_run(
+    State(platform): State<Platform>,
+    actor: Actor,
+    Path(name): Path<String>,
+) -> Result<Accepted<api::jobs::Job>> {
+    actor.must_administer()?;
+    let missing = || Error::not_found("schedule", "Couldn't find that schedule.");
+    let row = store::schedules::schedule_by_name(platform.db(), &name).await?.ok_or_else(missing)?;
+    let mut tx = platform.change().await?;
+    let job = match background::begin_now(&mut tx, &row.name).await?.ok_or_else(missing)? {
+        Begun::New(job) => job,
+        Begun::Unfinished(job) => {
+            return Err(Error::conflict(format!(
+                "The job of {name} is not finished yet (job {job}). Wait for it, or cancel it first."
+            )));
+        }
+    };
+    let (summary, data) = (format!("Ran {name} outside its schedule."), serde_json::json!({ "job": job }));
+    actor.event(&mut tx, events::New { action: "schedule.run", subject: &name, app: None, summary, data }).await?;
+    tx.commit().await?;
+    Ok(Accepted(jobs::info(&platform, job).await?))
+}

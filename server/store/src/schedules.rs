@@ -1,0 +1,41 @@
+//! Schedules, as displayed to administrators. The crate `background` writes and follows them.
+
+use chrono::{DateTime, Utc};
+use sqlx::{AssertSqlSafe, PgExecutor};
+use uuid::Uuid;
+
+use crate::pages::{BY_ID, BY_NAME, List, Page, Range};
+
+/// The sort orders of schedules.
+pub static LIST: List = List::by(&[BY_NAME, BY_ID]);
+
+/// A row of `schedules` and what became of its last job.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub id: Uuid,
+    pub name: String,
+    pub about: String,
+    pub cron: String,
+    pub zone: String,
+    pub kind: String,
+    pub next_at: Option<DateTime<Utc>>,
+    pub last_at: Option<DateTime<Utc>>,
+    /// Absent before there was one, and when it was removed since.
+    pub last_job: Option<Uuid>,
+    /// Its state, as in the table of jobs.
+    pub last_state: Option<String>,
+}
+
+const ROWS: &str = "
+    select s.id, s.name, s.about, s.cron, s.zone, s.kind, s.next_at, s.last_at, s.last_job, j.state as last_state
+    from schedules s left join jobs j on j.id = s.last_job";
+
+/// All schedules.
+pub async fn schedule_list(db: impl PgExecutor<'_>, range: &Range) -> sqlx::Result<Page<Row>> {
+    range.fetch(db, sqlx::query(ROWS)).await
+}
+
+/// The schedule with this name.
+pub async fn schedule_by_name(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(AssertSqlSafe(format!("{ROWS} where s.name = $1"))).bind(name).fetch_optional(db).await
+}
