@@ -8,6 +8,7 @@ mod app_transfers;
 mod apps;
 mod authorizations;
 mod builds;
+mod bus;
 mod collaborators;
 mod dynos;
 mod events;
