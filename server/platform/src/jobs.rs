@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use background::Cancel;
-use base::{Error, Result, events, pages, web::Search};
+use base::{Error, Result, Subject, pages, web::Search};
 use identity::Actor;
 use store::jobs::{Filter, LIST, Row};
 use uuid::Uuid;
@@ -119,15 +119,14 @@ pub async fn job_cancel(State(platform): State<Platform>, actor: Actor, Path(job
     if let Some(advice) = before.cancel_advice {
         return Err(Error::conflict(format!("Jobs of the kind {} cannot be cancelled. {advice}", before.kind)));
     }
-    let mut tx = platform.change().await?;
-    let is_new = background::request_cancel(&mut tx, id).await?;
+    let mut change = actor.change(Subject::named(&before.kind)).await?;
+    let is_new = background::request_cancel(&mut change, id).await?;
     if is_new {
         let summary = format!("Cancelled the job {} ({id}).", before.kind);
         let data = serde_json::json!({ "job": id, "kind": before.kind, "subject": before.subject });
-        let event = events::New { action: "job.cancel", subject: &before.kind, app: None, summary, data };
-        actor.event(&mut tx, event).await?;
+        change.record("job.cancel", summary, data);
     }
-    tx.commit().await?;
+    change.commit().await?;
     let after = info(&platform, id).await?;
     match after.state.has_ended() && after.cancel_requested_at.is_none() {
         // It ended in between.

@@ -66,15 +66,8 @@ enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 7] = [
-        Self::Urls,
-        Self::Uploads,
-        Self::Archives,
-        Self::Accounts,
-        Self::Jobs,
-        Self::Logs,
-        Self::AppUsers,
-    ];
+    const ALL: [Self; 7] =
+        [Self::Urls, Self::Uploads, Self::Archives, Self::Accounts, Self::Jobs, Self::Logs, Self::AppUsers];
 
     fn name(self) -> &'static str {
         match self {

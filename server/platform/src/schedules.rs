@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use background::Begun;
-use base::{Error, Result, events, pages, web::Accepted};
+use base::{Error, Result, Subject, pages, web::Accepted};
 use identity::Actor;
 use store::schedules::{LIST, Row};
 
@@ -62,8 +62,8 @@ pub async fn schedule_run(
     actor.must_administer()?;
     let missing = || Error::not_found("schedule", "Couldn't find that schedule.");
     let row = store::schedules::schedule_by_name(platform.db(), &name).await?.ok_or_else(missing)?;
-    let mut tx = platform.change().await?;
-    let job = match background::begin_now(&mut tx, &row.name).await?.ok_or_else(missing)? {
+    let mut change = actor.change(Subject::named(&name)).await?;
+    let job = match background::begin_now(&mut change, &row.name).await?.ok_or_else(missing)? {
         Begun::New(job) => job,
         Begun::Unfinished(job) => {
             return Err(Error::conflict(format!(
@@ -71,8 +71,8 @@ pub async fn schedule_run(
             )));
         }
     };
-    let (summary, data) = (format!("Ran {name} outside its schedule."), serde_json::json!({ "job": job }));
-    actor.event(&mut tx, events::New { action: "schedule.run", subject: &name, app: None, summary, data }).await?;
-    tx.commit().await?;
+    let data = serde_json::json!({ "job": job });
+    change.record("schedule.run", format!("Ran {name} outside its schedule."), data);
+    change.commit().await?;
     Ok(Accepted(jobs::info(&platform, job).await?))
 }

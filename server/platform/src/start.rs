@@ -9,7 +9,7 @@ use identity::{Identity, accounts};
 use tokio::sync::Notify;
 
 use crate::{
-    Platform, app_destruction::Destroy, app_users, builds, config::Config, dynos, git, housekeeping::Clean, ingest,
+    Platform, app_destruction::Destroy, app_users, builds, config::Config, dynos, housekeeping::Clean, ingest,
     leftovers, releases, retention::Retain, schedules, slugs, strays::Strays, work::Work,
 };
 

@@ -4,7 +4,7 @@ use std::net::{TcpListener, UdpSocket};
 
 use dyno::{Host, ProcessDriver};
 
-use crate::world::{World, until};
+use crate::world::{World, lines, until};
 
 const REFUSED: &str = "refused_at() { timeout 5 bash -c \"exec 3<>/dev/tcp/$1/${2:-80}\" 2>&1 | grep -q refused; }\n";
 
@@ -136,11 +136,14 @@ for n in itertools.count():
     if n % 20 == 0: time.sleep(0.01)
     try: s.sendto(b"x", (f"198.51.100.{n // 60000 % 250 + 1}", n % 60000 + 1))
     except OSError: pass
-    if n == 8000: print("well under way", flush=True)
+    if n == 5000: print("well under way", flush=True)
 "#;
+    let mut spools = Vec::new();
     for _ in 0..6 {
-        let spec = world.python(flood);
-        world.start_until(&spec, "well under way").await;
+        spools.push(world.start(&world.python(flood)).await.spool);
+    }
+    for spool in spools {
+        until(|| lines(&spool).iter().any(|line| line == "well under way")).await;
     }
     let program = format!(
         r#"
@@ -268,7 +271,11 @@ impl Elsewhere {
         run(&format!("ip -n {name} addr add {}/24 dev eth0", Self::ADDRESS));
         run(&format!("ip -n {name} link set eth0 up"));
         let mut server = std::process::Command::new("ip");
-        server.args(["netns", "exec", &name, "python3", "-m", "http.server", "--bind", Self::ADDRESS, "8123"]);
+        // Connections are made without anybody who accepts them, however busy the machine is.
+        let program = "import socket, sys, time\n\
+            s = socket.create_server((sys.argv[1], 8123), backlog=1024)\n\
+            time.sleep(1e6)";
+        server.args(["netns", "exec", &name, "python3", "-c", program, Self::ADDRESS]);
         let server = server.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
         let address = format!("{}:8123", Self::ADDRESS).parse().unwrap();
         let second = std::time::Duration::from_secs(1);
