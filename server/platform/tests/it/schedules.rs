@@ -10,11 +10,12 @@ use uuid::Uuid;
 use crate::world::{World, until};
 
 impl World {
-    /// Puts a job in the queue that nobody takes up. Its id.
+    /// Puts a job in the queue that is due after the test. Its id.
     async fn queued(&self, kind: &str, subject: Uuid) -> Uuid {
         let id = Uuid::now_v7();
         sqlx::query(
-            "insert into jobs (id, kind, subject, params) values ($1, $2, $3, '{\"password\": \"swordfish\"}')",
+            "insert into jobs (id, kind, subject, params, run_at)
+             values ($1, $2, $3, '{\"password\": \"swordfish\"}', now() + interval '1 day')",
         )
         .bind(id)
         .bind(kind)
@@ -122,13 +123,7 @@ async fn what_must_not_be_cancelled_says_what_to_do_instead() {
         ("slugs.unpack", "Roll the app back"),
         ("of.another.version", "does not know jobs of this kind"),
     ] {
-        // Those that unpack slugs are at work, and this one is later than any test.
         let id = t.queued(kind, Uuid::now_v7()).await;
-        sqlx::query("update jobs set run_at = now() + interval '1 day' where id = $1")
-            .bind(id)
-            .execute(&t.db)
-            .await
-            .unwrap();
         let job = t.owner.job_info(&id.to_string()).await.unwrap();
         assert!(!job.can_cancel && job.cancel_advice.is_some(), "{job:?}");
         let (status, _, message) = t.owner.post(&format!("/jobs/{id}/actions/cancel"), json!({})).await.error();
