@@ -98,7 +98,7 @@ pub(crate) fn params(job: &impl Serialize) -> sqlx::Result<serde_json::Value> {
 
 /// Returns its id, or `None` if the subject has an unfinished job of this kind.
 pub(crate) async fn insert(tx: &mut PgConnection, new: &New<'_>) -> sqlx::Result<Option<Uuid>> {
-    let id = sqlx::query_scalar(
+    let id: Option<Uuid> = sqlx::query_scalar(
         "insert into jobs (id, kind, subject, params, run_at, schedule)
          values ($1, $2, $3, $4, coalesce($5, now()), $6)
          on conflict (kind, subject) where state in ('pending', 'running') do nothing returning id",
@@ -111,6 +111,10 @@ pub(crate) async fn insert(tx: &mut PgConnection, new: &New<'_>) -> sqlx::Result
     .bind(new.schedule)
     .fetch_optional(&mut *tx)
     .await?;
+    if let Some(id) = id {
+        // In the span of whoever enqueues it, so that the log tells what a request has caused.
+        tracing::debug!(job.id = %id, job.kind = new.kind, job.subject = %new.subject, "enqueued a job");
+    }
     notify(tx, new.kind).await?;
     Ok(id)
 }

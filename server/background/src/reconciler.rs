@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
 use tokio::sync::Notify;
+use tracing::Instrument as _;
 
 /// Makes what is equal to what was asked for.
 #[async_trait]
@@ -82,7 +83,8 @@ impl Drop for Driver {
 async fn drive<R: Reconciler>(mut reconciler: R, every: Duration, wake: Arc<Notify>, seen: Arc<Mutex<Seen>>) {
     loop {
         let started = std::time::Instant::now();
-        let outcome = AssertUnwindSafe(reconciler.run()).catch_unwind().await;
+        let span = tracing::info_span!("reconciler", name = R::NAME);
+        let outcome = AssertUnwindSafe(reconciler.run()).catch_unwind().instrument(span).await;
         let report = match outcome {
             Ok(Ok(report)) => report,
             Ok(Err(err)) => failed::<R>(format!("{err:#}")),

@@ -6,6 +6,7 @@ use anyhow::{Context as _, anyhow};
 use futures::FutureExt as _;
 use sqlx::{PgPool, postgres::PgListener};
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use crate::{
     Failure, Job, Kind, Leases, Progress, Steps,
@@ -157,7 +158,8 @@ async fn work(pool: PgPool, registry: Arc<Registry>, most: usize, leases: Leases
                 let (pool, registry) = (pool.clone(), registry.clone());
                 running.spawn(async move {
                     let _slot = slot;
-                    if let Err(err) = run(&pool, &registry, &job, hold).await {
+                    let span = tracing::info_span!("job", job.id = %job.id, job.kind = %job.kind);
+                    if let Err(err) = run(&pool, &registry, &job, hold).instrument(span).await {
                         tracing::error!(job.id = %job.id, job.kind = %job.kind, "could not settle the job: {err:#}");
                     }
                 });
