@@ -112,11 +112,15 @@ pub async fn take_over(pool: &PgPool) -> sqlx::Result<()> {
 }
 
 /// Puts the jobs back that this process ran and will not go on with, because it is told to end: that is no fault of
-/// theirs. Call it when the worker was dropped.
-pub async fn put_back(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query("update jobs set state = 'pending', lease = null, lease_until = null where state = 'running'")
-        .execute(pool)
-        .await?;
+/// theirs. Call it when the workers with these `leases` were dropped.
+pub async fn put_back(pool: &PgPool, leases: &Leases) -> sqlx::Result<()> {
+    sqlx::query(
+        "update jobs set state = 'pending', lease = null, lease_until = null
+         where state = 'running' and lease = any($1)",
+    )
+    .bind(leases.unsettled())
+    .execute(pool)
+    .await?;
     Ok(())
 }
 
@@ -201,6 +205,7 @@ async fn run(pool: &PgPool, registry: &Registry, job: &Leased, mut hold: Hold) -
     let Some(outcome) = outcome else {
         tracing::warn!(job.id = %job.id, job.kind = %job.kind, "stopped the job, because its lease was lost");
         let_go(pool, job).await;
+        hold.settled();
         return Ok(());
     };
     match &outcome {
@@ -210,7 +215,9 @@ async fn run(pool: &PgPool, registry: &Registry, job: &Leased, mut hold: Hold) -
         Err(Failure::Final(err)) => tracing::info!(job.id = %job.id, job.kind = %job.kind, "job failed: {err:#}"),
         _ => {}
     }
-    settle(pool, job, outcome).await
+    settle(pool, job, outcome).await?;
+    hold.settled();
+    Ok(())
 }
 
 /// Lets go what a process held that has ended, or has lost its lease: it may have ended because of that. From the

@@ -51,7 +51,7 @@ pub mod testing {
     pub use repositories::GitLimits;
 
     pub use crate::{
-        app_destruction::Destroy, builds::Run as RunBuild, log_lines::take_glances, releases::Run as RunRelease,
+        app_destruction::Destroy, builds::Run as RunBuild, ingest::hold_reading, log_lines::take_glances, releases::Run as RunRelease,
         slugs::Unpack as UnpackSlug,
     };
 }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::{
     Platform, app_destruction::Destroy, app_users, builds, config::Config, dynos, git, ingest, leftovers, releases,
-    retention::Retention, slugs, strays::Strays, work::Work,
+    retention::Retention, slugs, strays::Strays, uploads, work::Work,
 };
 
 impl Platform {
@@ -48,7 +48,9 @@ impl Platform {
 
     async fn begin_work(&self) -> anyhow::Result<()> {
         background::take_over(self.db()).await.context("resume the jobs of the previous server")?;
-        let (workers, unpacking) = self.workers().await.context("start the workers of jobs")?;
+        uploads::take_over(self).await.context("end the uploads of the previous server")?;
+        let leases = background::Leases::start(self.db()).context("renew the leases of jobs")?;
+        let (workers, unpacking) = self.workers(&leases).await;
         let (every, queues) = (Duration::from_secs(2), self.config().queue_interval);
         let [dynos, builds, releases, slugs] = self.wakes();
         let reconcilers = vec![
@@ -69,14 +71,13 @@ impl Platform {
             tokio::spawn(exchange::run(self.base().clone())),
             tokio::spawn(events::anchor::run(self.base().clone())),
         ];
-        let work = Work { workers, unpacking: Some(unpacking), reconcilers, tasks };
+        let work = Work { leases: Some(leases), workers, unpacking: Some(unpacking), reconcilers, tasks };
         self.background().begin(work)
     }
 
     /// Every kind of job has workers of its own, so that none waits for another kind: as many as have a place in its
     /// queue, and some for what ends at once. The one that unpacks slugs comes last.
-    async fn workers(&self) -> std::io::Result<(Vec<background::Worker>, background::Worker)> {
-        let leases = background::Leases::start(self.db())?;
+    async fn workers(&self, leases: &background::Leases) -> (Vec<background::Worker>, background::Worker) {
         let start = |jobs, most| background::Worker::start(self.db().clone(), jobs, most, leases.clone());
         let none = background::Registry::default;
         let building = self.config().build_concurrency.saturating_add(8);
@@ -86,22 +87,25 @@ impl Platform {
             start(none().with::<builds::Run>(self.clone()), building).await,
             start(none().with::<releases::Run>(self.clone()), releasing).await,
         ];
-        Ok((workers, start(none().with::<slugs::Unpack>(self.clone()), 8).await))
+        (workers, start(none().with::<slugs::Unpack>(self.clone()), 8).await)
     }
 
     /// Stops working. With `stop_dynos`, all dynos, builds and release phases are told to stop and have 30 seconds to do so;
     /// otherwise they go on running and the next start takes them up again.
     pub async fn stop(&self, stop_dynos: bool) {
-        self.background().with(|work| {
+        let leases = self.background().with(|work| {
             work.workers.clear();
             work.unpacking = None;
             work.reconcilers.clear();
             work.tasks.drain(..).for_each(|task| task.abort());
+            work.leases.take()
         });
         if stop_dynos && let Err(err) = dynos::stop_all(self).await {
             tracing::error!("could not stop everything that runs: {err:#}");
         }
-        if let Err(err) = background::put_back(self.db()).await {
+        if let Some(leases) = leases.flatten()
+            && let Err(err) = background::put_back(self.db(), &leases).await
+        {
             tracing::warn!("could not requeue running jobs: {err}");
         }
         ingest::drain(self).await;
