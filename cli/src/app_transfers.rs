@@ -30,8 +30,11 @@ impl Transfer {
         let (client, name) = (cx.client()?, self.app.app(cx)?);
         let app = client.app_info(&name).await?;
         let action = Action::start(format!("Transferring {} to {}", named(&name), self.recipient));
-        // A transfer between users has to be accepted.
-        if self.recipient.contains('@') && app.team.is_none() {
+        // Whoever is to have the app has to accept it, except oneself.
+        let is_person = self.recipient.contains('@');
+        let takes =
+            is_person && app.team.is_some() && client.account_info().await?.email.eq_ignore_ascii_case(&self.recipient);
+        if is_person && !takes {
             let create = AppTransferCreate { app: Some(name), recipient: Some(self.recipient) };
             let transfer = client.app_transfer_create(&create).await?;
             action.done_with(format!("{} has to accept", transfer.recipient.email));

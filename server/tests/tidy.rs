@@ -5,6 +5,8 @@
 mod circles;
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/transactions.rs"]
+mod transactions;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

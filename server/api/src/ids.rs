@@ -113,6 +113,10 @@ impl FromStr for AppName {
                         lowercase letters, digits, and dashes."
                 .into());
         }
+        // A browser shows what follows in other letters, some of which look like Latin ones.
+        if s.starts_with("xn--") {
+            return Err("Name must not start with xn--, which stands for other letters in host names.".into());
+        }
         if RESERVED.contains(&s) {
             return Err(format!("Name {s} is reserved by the platform. Choose another one."));
         }

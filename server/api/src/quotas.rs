@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 /// One quota.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
-    /// `apps`, `dynos`, `memory_mb`, `pending_builds`, `upload_bytes`, `repository_bytes`; of an account also `teams`,
-    /// of a team `service_accounts`, of the platform both
+    /// `apps`, `dynos`, `memory_mb`, `pending_builds`, `upload_bytes`, `repository_bytes`, `disk_bytes`; of an account
+    /// also `teams`, of a team `service_accounts`, of the platform both
     pub name: String,
     /// Description of what is counted.
     pub description: String,

@@ -1,9 +1,13 @@
-//! Reads and discards the part of a request's body that a route has not read.
+//! Bodies of requests: they arrive at a minimal pace, and what a route has not read is read and discarded.
+//!
+//! Whoever sends a few bytes now and then would otherwise hold for hours what a route gives to a request, such as a slot
+//! for an upload.
 //!
 //! Closing a connection while the client still sends resets it, and the response may be lost. With this, the router can
 //! continue to send until it has the whole response; what it does with its own client is in its `arriving`.
 
 use std::{
+    future::Future as _,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -15,46 +19,98 @@ use axum::{
 };
 use futures::StreamExt as _;
 use http_body::{Frame, SizeHint};
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, Sleep, sleep_until, timeout},
+};
 
 /// By then the router has the answer, or it never gets it.
 const MOST_TIME: Duration = Duration::from_secs(120);
 
-/// Makes a body one of which nothing is left unread.
+/// Less than [`PACE`] bytes in this time, about a kilobyte in a second, are as good as nothing. Longer than git waits,
+/// which tells its own clients.
+const SILENCE: Duration = Duration::from_secs(75);
+const PACE: usize = 64 << 10;
+
+/// Makes a body one that ends if it is too slow, and of which nothing is left unread.
 pub(crate) async fn until_the_end(request: Request) -> Request {
     request.map(|body| match body.is_end_stream() {
         true => body,
-        false => Body::new(UntilTheEnd(body)),
+        false => Body::new(UntilTheEnd::new(body, SILENCE)),
     })
 }
 
 /// A body whose rest is read when it is dropped.
-struct UntilTheEnd(Body);
+struct UntilTheEnd {
+    body: Body,
+    silence: Duration,
+    /// How long was waited for the bytes that came since there were [`PACE`] of them.
+    waited: Duration,
+    came: usize,
+    /// Since when it is waited for more, and until when.
+    waits: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl UntilTheEnd {
+    fn new(body: Body, silence: Duration) -> Self {
+        Self { body, silence, waited: Duration::ZERO, came: 0, waits: None }
+    }
+
+    fn came(&mut self, bytes: usize) {
+        if let Some((since, _)) = self.waits.take() {
+            self.waited += since.elapsed();
+        }
+        self.came += bytes;
+        if self.came >= PACE {
+            (self.waited, self.came) = (Duration::ZERO, 0);
+        }
+    }
+
+    /// Whether it was waited for long enough.
+    fn is_too_slow(&mut self, cx: &mut Context<'_>) -> bool {
+        let left = self.silence.saturating_sub(self.waited);
+        let wait = || {
+            let now = Instant::now();
+            (now, Box::pin(sleep_until(now + left)))
+        };
+        self.waits.get_or_insert_with(wait).1.as_mut().poll(cx).is_ready()
+    }
+}
 
 impl HttpBody for UntilTheEnd {
     type Data = Bytes;
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let item = Pin::new(&mut self.0).poll_frame(cx);
-        if matches!(item, Poll::Ready(None | Some(Err(_)))) {
-            self.0 = Body::empty();
+        let item = match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Pending if self.is_too_slow(cx) => {
+                Poll::Ready(Some(Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut)))))
+            }
+            item => item,
+        };
+        match &item {
+            Poll::Pending => {}
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                self.came(bytes);
+            }
+            Poll::Ready(None | Some(Err(_))) => (self.body, self.waits) = (Body::empty(), None),
         }
         item
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.body.size_hint()
     }
 }
 
 impl Drop for UntilTheEnd {
     fn drop(&mut self) {
-        let body = std::mem::take(&mut self.0);
+        let body = std::mem::take(&mut self.body);
         if let (false, Ok(runtime)) = (body.is_end_stream(), Handle::try_current()) {
             runtime.spawn(timeout(MOST_TIME, throw_away(body)));
         }
@@ -89,5 +145,37 @@ mod tests {
             drop(content);
             wait.await.unwrap();
         }
+    }
+    #[tokio::test]
+    async fn what_comes_too_slowly_ends() {
+        let short = Duration::from_millis(50);
+        let slow = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            Some((Ok::<_, std::io::Error>("x"), ()))
+        });
+        let silent = stream::once(async { Ok::<_, std::io::Error>("x") }).chain(stream::pending());
+        for body in [Body::from_stream(slow), Body::from_stream(silent)] {
+            let mut content = Body::new(UntilTheEnd::new(body, short)).into_data_stream();
+            let mut last = content.next().await;
+            while let Some(Ok(_)) = last {
+                last = content.next().await;
+            }
+            assert!(last.unwrap().is_err());
+            assert!(content.next().await.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_in_time_does_not_end() {
+        let parts = stream::iter((0..20).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![0; PACE]))));
+        let body = UntilTheEnd::new(Body::from_stream(parts), Duration::ZERO);
+        let mut paced = Box::pin(body);
+        let mut total = 0;
+        while let Some(frame) = std::future::poll_fn(|cx| paced.as_mut().poll_frame(cx)).await {
+            total += frame.unwrap().into_data().unwrap().len();
+            // What it was waited for is forgotten.
+            assert_eq!((paced.waited, paced.came), (Duration::ZERO, 0));
+        }
+        assert_eq!(total, 20 * PACE);
     }
 }

@@ -27,7 +27,11 @@ pub struct Leases {
 }
 
 #[derive(Default)]
-struct Held(Mutex<HashMap<Uuid, Lease>>);
+struct Held {
+    all: Mutex<HashMap<Uuid, Lease>>,
+    /// Leases of jobs that were dropped before their outcome was recorded.
+    dropped: Mutex<Vec<Uuid>>,
+}
 
 struct Lease {
     job: Uuid,
@@ -64,6 +68,7 @@ pub(crate) struct Hold {
     held: Arc<Held>,
     lease: Uuid,
     stop: watch::Receiver<Option<Stop>>,
+    is_settled: bool,
 }
 
 impl Hold {
@@ -77,10 +82,18 @@ impl Hold {
     pub async fn lost(&mut self) {
         let _ = self.stop.wait_for(|stop| *stop == Some(Stop::Lost)).await;
     }
+
+    /// The database knows how the job ended, or that it is to be run again.
+    pub fn settled(&mut self) {
+        self.is_settled = true;
+    }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
+        if !self.is_settled {
+            self.held.dropped.lock().unwrap_or_else(PoisonError::into_inner).push(self.lease);
+        }
         self.held.all().remove(&self.lease);
     }
 }
@@ -118,18 +131,26 @@ impl Leases {
     pub(crate) fn hold(&self, job: Uuid, lease: Uuid, since: Instant) -> Hold {
         let (sender, stop) = watch::channel(None);
         self.held.all().insert(lease, Lease { job, renewed: since, stop: sender });
-        Hold { held: self.held.clone(), lease, stop }
+        Hold { held: self.held.clone(), lease, stop, is_settled: false }
     }
 
     /// The jobs that run in this process, or have not stopped yet.
     pub(crate) fn jobs(&self) -> Vec<Uuid> {
         self.held.all().values().map(|lease| lease.job).collect()
     }
+
+    /// The leases of this process whose jobs have no outcome.
+    pub(crate) fn unsettled(&self) -> Vec<Uuid> {
+        // Whoever is dropped is added to the second before it is removed from the first.
+        let mut leases: Vec<Uuid> = self.held.all().keys().copied().collect();
+        leases.extend(self.held.dropped.lock().unwrap_or_else(PoisonError::into_inner).iter());
+        leases
+    }
 }
 
 impl Held {
     fn all(&self) -> MutexGuard<'_, HashMap<Uuid, Lease>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Renews every lease that is not lost, in one statement. A new one may not be committed yet, and has time.

@@ -126,11 +126,15 @@ pub async fn take_over(pool: &PgPool) -> sqlx::Result<()> {
 }
 
 /// Puts the jobs back that this process ran and will not go on with, because it is told to end: that is no fault of
-/// theirs. Call it when the worker was dropped.
-pub async fn put_back(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query("update jobs set state = 'pending', lease = null, lease_until = null, updated_at = now() where state = 'running'")
-        .execute(pool)
-        .await?;
+/// theirs. Call it when the workers with these `leases` were dropped.
+pub async fn put_back(pool: &PgPool, leases: &Leases) -> sqlx::Result<()> {
+    sqlx::query(
+        "update jobs set state = 'pending', lease = null, lease_until = null, updated_at = now()
+         where state = 'running' and lease = any($1)",
+    )
+    .bind(leases.unsettled())
+    .execute(pool)
+    .await?;
     Ok(())
 }
 
@@ -224,14 +228,13 @@ async fn run(pool: &PgPool, registry: &Registry, job: &Leased, mut hold: Hold) -
         Ended::Done(_) => {}
     }
     match ended {
-        Ended::Lost => {
-            let_go(pool, job).await;
-            Ok(())
-        }
-        Ended::Cancelled => settle_cancelled(pool, job).await,
-        Ended::Done(Err(Failure::Wait { until, what })) => settle_waiting(pool, job, until, &what).await,
-        Ended::Done(outcome) => settle(pool, job, outcome).await,
+        Ended::Lost => let_go(pool, job).await,
+        Ended::Cancelled => settle_cancelled(pool, job).await?,
+        Ended::Done(Err(Failure::Wait { until, what })) => settle_waiting(pool, job, until, &what).await?,
+        Ended::Done(outcome) => settle(pool, job, outcome).await?,
     }
+    hold.settled();
+    Ok(())
 }
 
 /// Runs a job until it ends or has to stop, and writes its progress meanwhile.

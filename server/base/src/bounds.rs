@@ -4,6 +4,7 @@
 //! A field without a limit of its own has the default one. Rules with better knowledge (names, URLs, all config vars
 //! together) apply stricter limits.
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -110,17 +111,23 @@ fn too_much(place: &str, rule: &str) -> Error {
 pub fn check_query(query: &str) -> Result<()> {
     if query.len() > ADDRESS {
         Err(too_much("The query string", &format!("must have at most {ADDRESS} bytes")))
+    } else if query.contains("%00") {
+        Err(too_much("The query string", "contains a NUL character, which cannot be stored"))
     } else {
         Ok(())
     }
 }
 
-/// As [`check`], for a path. NUL cannot be in any name, and the database would reject the lookup.
+/// As [`check`], for a path. NUL cannot be in any name, and the database would reject the lookup; nor is there a name
+/// that is not UTF-8.
 pub fn check_path(path: &str) -> Result<()> {
     match path.contains("%00") {
         true => Err(Error::bad_request("The path contains a NUL character.")),
         false if path.len() > ADDRESS => {
             Err(Error::bad_request(format!("The path must have at most {ADDRESS} bytes.")))
+        }
+        false if percent_decode_str(path).decode_utf8().is_err() => {
+            Err(Error::bad_request("The path is not valid UTF-8."))
         }
         false => Ok(()),
     }
@@ -160,6 +167,9 @@ mod tests {
     #[test]
     fn and_an_address() {
         assert!(check_query(&"q".repeat(ADDRESS)).is_ok() && check_query(&"q".repeat(ADDRESS + 1)).is_err());
+        assert!(
+            check_query("q=%00").is_err() && check_path("/apps/%ff").is_err() && check_path("/apps/%c3%a4").is_ok()
+        );
         assert!(check_path("/apps/a%00").is_err() && check_path(&"/".repeat(ADDRESS + 1)).is_err());
     }
 }

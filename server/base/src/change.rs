@@ -19,10 +19,11 @@ use crate::{
     Base, Result,
     bus::{Changed, Message},
     events::{
-        chain,
+        chain, cut,
         entry::{self, Who},
     },
     kinds::{self, Kind},
+    places::Place,
 };
 
 /// What a change is made to, as the audit log names it.
@@ -52,6 +53,8 @@ pub struct Change {
     events: Vec<Row>,
     changed: BTreeSet<Changed>,
     base: Base,
+    /// Released after the transaction has ended.
+    place: Option<Place>,
 }
 
 impl Base {
@@ -59,13 +62,20 @@ impl Base {
     pub async fn change(&self, who: impl Into<Who>, subject: Subject) -> Result<Change> {
         let tx = self.db().begin().await?;
         let (events, changed) = (Vec::new(), BTreeSet::new());
-        Ok(Change { tx, who: who.into(), subject, events, changed, base: self.clone() })
+        Ok(Change { tx, who: who.into(), subject, events, changed, base: self.clone(), place: None })
+    }
+
+    /// As [`Base::change`], for a request that `payer` pays for: waits for one of their slots first. A change may have
+    /// to wait for a lock, with a connection to the database that nobody else can use meanwhile.
+    pub async fn change_for(&self, payer: Uuid, who: impl Into<Who>, subject: Subject) -> Result<Change> {
+        let place = self.change_places().take(payer).await?;
+        Ok(Change { place: Some(place), ..self.change(who, subject).await? })
     }
 }
 
 impl Change {
     /// Adds an event to the change: `action` (such as `release.create`) was done to its subject. `summary` is one
-    /// sentence, `data` is for programs; neither may contain a secret value.
+    /// sentence, `data` is for programs; neither may contain a secret value. What is too long of them is cut.
     pub fn record(&mut self, action: &str, summary: impl Into<String>, data: serde_json::Value) {
         let subject = self.subject.clone();
         self.record_of(subject, action, summary, data);
@@ -76,7 +86,8 @@ impl Change {
         let kinds = kinds::of_action(action, subject.app.is_some());
         self.changed.extend(kinds.iter().map(|kind| Changed { kind: *kind, app: subject.app }));
         let Subject { name, app } = subject;
-        let new = entry::New { action, subject: &name, app, summary: summary.into(), data };
+        let (name, summary, data) = (cut::text(name), cut::text(summary.into()), cut::data(data));
+        let new = entry::New { action, subject: &name, app, summary, data };
         self.events.push(entry::row(new, self.who.clone()));
     }
 
@@ -92,7 +103,7 @@ impl Change {
 
     /// Commits the change, writes its events and publishes what has changed.
     pub async fn commit(self) -> anyhow::Result<()> {
-        let Self { mut tx, events, changed, base, .. } = self;
+        let Self { mut tx, events, changed, base, place, .. } = self;
         let message = Message::new(base.bus(), changed, events.len());
         for event in events {
             chain::append(base.secrets(), &mut tx, event).await?;
@@ -101,6 +112,7 @@ impl Change {
             store::bus::change_notify(&mut *tx, &[text]).await.context("publish the change")?;
         }
         tx.commit().await.context("use the database")?;
+        drop(place);
         base.bus().deliver(&message);
         Ok(())
     }

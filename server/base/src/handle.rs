@@ -5,7 +5,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use sqlx::PgPool;
 
-use crate::{bus::Bus, rate_limits::RateLimits, secrets::Secrets, settings::Settings};
+use crate::{bus::Bus, places::Places, rate_limits::RateLimits, secrets::Secrets, settings::Settings};
+
+/// Changes of one payer's requests at a time, those that wait, and changes of all: each has a connection to the
+/// database. The rest of the connections are for reads, sign-ins and jobs, which no change holds up.
+const CHANGES: usize = 6;
+const CHANGES_WAITING: usize = 250;
+const CHANGES_OF_ALL: usize = 14;
+const _: () = assert!(CHANGES_OF_ALL + 6 <= store::CONNECTIONS as usize);
 
 /// What every area needs. Cheap to clone.
 #[derive(Clone)]
@@ -17,6 +24,7 @@ struct Inner {
     secrets: Secrets,
     outbound: outbound::Client,
     rate_limits: RateLimits,
+    changes: Places,
     bus: Bus,
 }
 
@@ -33,6 +41,7 @@ impl Base {
         let inner = Inner {
             outbound: outbound::Client::new(rules).context("set up outbound requests")?,
             rate_limits: RateLimits::default(),
+            changes: Places::new("changes", CHANGES, CHANGES_WAITING, CHANGES_OF_ALL),
             bus: Bus::default(),
             settings,
             db,
@@ -61,6 +70,11 @@ impl Base {
 
     pub fn rate_limits(&self) -> &RateLimits {
         &self.0.rate_limits
+    }
+
+    /// Slots for changes by requests.
+    pub(crate) fn change_places(&self) -> &Places {
+        &self.0.changes
     }
 
     pub(crate) fn bus(&self) -> &Bus {

@@ -1,6 +1,7 @@
 //! What all routes share: reading bodies, request ids, ETags, rate limits.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use axum::{
-    body::{Body, to_bytes},
+    body::{Body, HttpBody as _, to_bytes},
     extract::{FromRequest, FromRequestParts, MatchedPath, Query, Request},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
@@ -29,6 +30,8 @@ use crate::{
 
 /// Size limit of JSON bodies, in bytes.
 const MOST_JSON: usize = 4 << 20;
+/// Size limit of forms, in bytes: their largest field, percent-encoded, and some more.
+const MOST_FORM: usize = 256 << 10;
 
 /// A JSON body. A missing one counts as `{}`, as clients expect.
 pub struct Input<T>(pub T);
@@ -47,6 +50,29 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
         serde_json::from_value(value)
             .map(Input)
             .map_err(|err| Error::invalid(format!("The request body does not have the expected fields: {err}.")))
+    }
+}
+
+/// A form, as browsers and OAuth clients send it: within the bounds of a JSON body, and no field twice.
+pub struct Form<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
+    type Rejection = Error;
+
+    async fn from_request(req: Request, _: &S) -> Result<Self> {
+        let bytes = to_bytes(req.into_body(), MOST_FORM)
+            .await
+            .map_err(|_| Error::bad_request("The form is too large or was interrupted."))?;
+        let unreadable = |err| Error::bad_request(format!("The form could not be read: {err}."));
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(unreadable)?;
+        let mut fields = BTreeMap::new();
+        for (name, value) in pairs {
+            if fields.insert(name.clone(), value).is_some() {
+                return Err(Error::invalid(format!("The form has the field {name:.100} twice.")));
+            }
+        }
+        bounds::check(&fields.into_iter().map(|(name, value)| (name, Value::String(value))).collect::<Value>())?;
+        serde_urlencoded::from_bytes(&bytes).map(Form).map_err(unreadable)
     }
 }
 
@@ -121,9 +147,30 @@ async fn handled(req: Request, next: Next) -> Response {
 /// A server-sent event. Any kind of line break within `text` stays within the event's data, and starts neither a field
 /// nor another event.
 pub fn event(id: u64, text: &str) -> String {
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let data: String = text.split('\n').map(|line| format!("data: {line}\n")).collect();
-    format!("id: {id}\n{data}\n")
+    let mut event = String::with_capacity(text.len() + 32);
+    write_event(&mut event, id, text);
+    event
+}
+
+/// Adds an [`event`] to `out`.
+pub fn write_event(out: &mut String, id: u64, text: &str) {
+    out.push_str("id: ");
+    out.push_str(&id.to_string());
+    let mut rest = text;
+    loop {
+        let (line, next) = match rest.find(['\n', '\r']) {
+            Some(end) if rest[end..].starts_with("\r\n") => (&rest[..end], Some(&rest[end + 2..])),
+            Some(end) => (&rest[..end], Some(&rest[end + 1..])),
+            None => (rest, None),
+        };
+        out.push_str("\ndata: ");
+        out.push_str(line);
+        match next {
+            Some(next) => rest = next,
+            None => break,
+        }
+    }
+    out.push_str("\n\n");
 }
 
 /// Adds a header, unless `value` cannot be one.
@@ -173,15 +220,16 @@ fn fault(id: &str, cause: &anyhow::Error, path: &str) -> Response {
     }
 }
 
-/// Adds an ETag to a JSON response, and responds with 304 if the client has it.
+/// Adds an ETag to a JSON response, and responds with 304 if the client has it. A response that is streamed has none: it
+/// would have to be in memory as a whole.
 async fn tag(response: Response, wanted: Option<HeaderValue>) -> Response {
     let json =
         response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
-    if !json || !response.status().is_success() {
+    if !json || !response.status().is_success() || response.body().size_hint().exact().is_none() {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    // JSON responses are in memory, so reading them back is cheap and cannot fail.
+    // Its size is known, so it is in memory: reading it back is cheap and cannot fail.
     let bytes = to_bytes(body, usize::MAX).await.expect("a JSON answer can be read");
     let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&bytes)[..16]));
     set(&mut parts.headers, "etag", &etag);
@@ -206,6 +254,41 @@ mod tests {
             event(7, "a\r\rdata: b\r\nid: 9\n"),
             "id: 7\ndata: a\ndata: \ndata: data: b\ndata: id: 9\ndata: \n\n"
         );
+    }
+
+    fn read(form: String) -> std::result::Result<BTreeMap<String, String>, u16> {
+        let request = Request::new(Body::from(form));
+        let read = futures::executor::block_on(Form::<BTreeMap<String, String>>::from_request(request, &()));
+        read.map(|form| form.0).map_err(|err| err.into_response().status().as_u16())
+    }
+
+    #[test]
+    fn forms_have_the_bounds_of_json() {
+        let form = read("a=b+c&d=%26".into()).unwrap();
+        assert_eq!(form, BTreeMap::from([("a", "b c"), ("d", "&")].map(|(k, v)| (k.to_owned(), v.to_owned()))));
+        assert!(read(format!("A={}", "%20".repeat(64 << 10))).is_ok(), "the largest config var fits");
+        for refused in [
+            format!("A={}", "x".repeat((64 << 10) + 1)),
+            format!("{}=x", "x".repeat(256)),
+            "a=%00".to_owned(),
+            "a=1&a=2".to_owned(),
+            (0..1001).map(|n| format!("a{n}=1&")).collect(),
+        ] {
+            assert_eq!(read(refused.clone()), Err(422), "{refused:.20}");
+        }
+        assert_eq!(read("scope=".to_owned() + &"global+".repeat(100_000)), Err(400));
+    }
+
+    #[test]
+    fn what_is_streamed_is_not_put_into_memory_for_a_tag() {
+        let tagged = |body: Body| {
+            let json = [(header::CONTENT_TYPE, "application/json")];
+            let response = futures::executor::block_on(tag((json, body).into_response(), None));
+            response.headers().contains_key("etag")
+        };
+        assert!(tagged(Body::from("[]")));
+        let chunks = futures::stream::iter([Ok::<_, std::io::Error>("["), Ok("]")]);
+        assert!(!tagged(Body::from_stream(chunks)));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dyno::Output;
-use spool::Entry;
+use spool::{Cursor, Entry};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Between asking a build to stop and killing it.
@@ -18,7 +18,7 @@ pub(crate) struct Lines<'a>(pub &'a UnboundedSender<String>);
 
 #[async_trait]
 impl Output for Lines<'_> {
-    async fn take(&mut self, entries: Vec<Entry>) -> io::Result<()> {
+    async fn take(&mut self, entries: Vec<Entry>, _: Cursor) -> io::Result<()> {
         for entry in &entries {
             let text = line(&entry.text);
             // Lines of the platform stand out from those of the build.

@@ -128,14 +128,51 @@ async fn put(workers: &Workers, file: &Path, into: &Path, uid: u32, root: Root, 
     }
     let file = File::open(file).context("open the archive")?;
     let temporary = prepare(into, uid).context("create a directory to unpack to")?;
+    if let Err(full) = must_have_room(&temporary) {
+        let _ = trees::remove(&temporary);
+        return Err(Error::Other(full));
+    }
     let errand = Unpack { root, limit, only_check: false };
-    let done = match errand.send(workers, file, Some(&temporary), uid).await {
+    let extracted = tokio::select! {
+        extracted = errand.send(workers, file, Some(&temporary), uid) => extracted,
+        full = until_full(&temporary) => Err(Error::Other(full)),
+    };
+    // What has just been written counts, too, however quickly.
+    let done = match extracted.and_then(|dotted| must_have_room(&temporary).map(|()| dotted).map_err(Error::Other)) {
         Ok(dotted) => move_into_place(&temporary, root == Root::Any && !dotted, into).map_err(Error::Other),
         Err(e) => Err(e),
     };
-    let removed = spawn_blocking(move || trees::remove(&temporary)).await;
+    let removed = spawn_blocking(move || remove(&temporary)).await;
     removed.context("remove what was unpacked")?.context("remove what was unpacked")?;
     done
+}
+
+/// How often the machine's disk is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Waits until the machine's disk is nearly full: an archive may hold far more than its own size.
+async fn until_full(folder: &Path) -> anyhow::Error {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Err(full) = must_have_room(folder) {
+            return full;
+        }
+    }
+}
+
+fn must_have_room(folder: &Path) -> anyhow::Result<()> {
+    dyno::disks::must_have_room(folder, 0).context("unpack an archive")
+}
+
+/// Removes a directory in which a worker may write for a moment more, until it has been killed.
+fn remove(folder: &Path) -> io::Result<()> {
+    for _ in 0..20 {
+        if trees::remove(folder).is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(LOOK / 5);
+    }
+    trees::remove(folder)
 }
 
 /// A private directory of the user next to `into`, by its canonical path.

@@ -31,8 +31,12 @@ const PROGRAM: &str = "mkfs.ext4";
 /// The smallest file system.
 pub const LEAST_BYTES: u64 = 16 << 20;
 
-/// Bytes that stay free on the machine's disk: for existing images that may still grow, for the database, and for logs.
-pub const RESERVE: u64 = 256 << 20;
+/// What stays free on the machine's disk, for existing images that may still grow, for the database, and for logs: one
+/// in so many bytes and files,
+const RESERVED_SHARE: u64 = 50;
+/// at least and at most so many bytes.
+const LEAST_RESERVE: u64 = 256 << 20;
+const MOST_RESERVE: u64 = 10 << 30;
 
 /// The size of a disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -88,24 +92,23 @@ fn try_out(folder: &Path) -> Result<(), String> {
     })
 }
 
-/// Fails like a full disk if less than `bytes` are free below `folder`: data written to an image while the machine's
-/// disk is full is lost without notice.
+/// Fails like a full disk if less than `bytes` are free below `folder` beyond the reserve, or hardly a file can be created
+/// there: data written to an image while the machine's disk is full is lost without notice.
 pub fn must_have_room(folder: &Path, bytes: u64) -> io::Result<()> {
-    let found = nix::sys::statvfs::statvfs(folder)?;
-    let free = found.blocks_available() * found.fragment_size();
-    match free < bytes {
-        true => Err(io::Error::new(
+    let found = Fill::of(&File::open(folder)?)?;
+    match found.lack(bytes) {
+        Some(lack) => Err(io::Error::new(
             ErrorKind::StorageFull,
-            format!("No space left on device: {} MB are free below {}", free >> 20, folder.display()),
+            format!("No space left on device: {lack} below {}", folder.display()),
         )),
-        false => Ok(()),
+        None => Ok(()),
     }
 }
 
 /// Creates the image of an empty disk at `image`, if the machine's disk has room. Templates are in the directory
 /// `templates`.
 pub(crate) fn make(templates: &Path, image: &Path, size: Size) -> io::Result<()> {
-    must_have_room(image.parent().unwrap_or(image), RESERVE)?;
+    must_have_room(image.parent().unwrap_or(image), 0)?;
     let template = templates.join(format!("{TEMPLATE}{}-{}", size.bytes, size.files));
     if !template.exists() {
         make_template(templates, &template, size)?;
@@ -284,6 +287,17 @@ impl Fill {
         self.free_bytes < self.bytes / 200 || (self.files > 0 && self.free_files < self.files / 1000 + 1)
     }
 
+    /// What is missing for so many bytes more.
+    fn lack(&self, bytes: u64) -> Option<String> {
+        let reserve = (self.bytes / RESERVED_SHARE).clamp(LEAST_RESERVE, MOST_RESERVE);
+        if self.free_bytes < reserve.saturating_add(bytes) {
+            return Some(format!("{} MB are free, of which {} MB are reserved,", self.free_bytes >> 20, reserve >> 20));
+        }
+        // Some file systems have as many files as fit, and count none.
+        let is_short = self.files > 0 && self.free_files < self.files / RESERVED_SHARE;
+        is_short.then(|| format!("{} of {} files (inodes) are left", self.free_files, self.files))
+    }
+
     /// The message for the app's log.
     pub fn sentence(&self) -> String {
         let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
@@ -323,6 +337,20 @@ mod tests {
         assert!(!fill(100 << 20, 5000).is_full());
         assert!(fill(1 << 20, 5000).is_full() && fill(100 << 20, 0).is_full());
         assert!(fill(0, 5000).sentence().contains("0 MB of 1024 MB"));
+    }
+
+    #[test]
+    fn a_share_of_the_machine_stays_free() {
+        let fill = |bytes, free_bytes, free_files| Fill { bytes, free_bytes, files: 1_000_000, free_files };
+        let lack = |fill: Fill, more| fill.lack(more).unwrap_or_default();
+        // Of a small disk more, of a large one less.
+        for (bytes, reserve) in [(1 << 30, 256 << 20), (100 << 30, 2 << 30), (10 << 40, 10 << 30)] {
+            assert_eq!(lack(fill(bytes, reserve + 5, 500_000), 5), "");
+            assert!(lack(fill(bytes, reserve + 5, 500_000), 6).contains("MB are reserved"));
+        }
+        assert_eq!(lack(fill(1 << 40, 1 << 39, 20_000), 0), "");
+        assert!(lack(fill(1 << 40, 1 << 39, 19_999), 0).contains("19999 of 1000000 files (inodes) are left"));
+        assert_eq!(lack(Fill { files: 0, ..fill(1 << 40, 1 << 39, 0) }, 0), "");
     }
 
     #[test]

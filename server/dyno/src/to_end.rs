@@ -1,7 +1,7 @@
 //! Runs a dyno to its end: starts it, passes its output on, and stops it when it is cancelled or takes too long.
 //!
 //! Builds and release phases are run like this. The dyno outlives its caller: whoever calls again after a restart of
-//! the server continues with the same dyno, from the beginning of its output.
+//! the server continues with the same dyno, from where it says that its output stands.
 
 use std::{io, time::Duration};
 
@@ -34,14 +34,15 @@ pub enum Outcome {
 /// Receives the output of a dyno.
 #[async_trait]
 pub trait Output: Send {
-    /// The dyno is on its way; its output follows. An error ends the run, but not the dyno.
-    async fn begin(&mut self, handle: &Handle) -> io::Result<()> {
+    /// The dyno is on its way; its output follows, from the returned place in its spool on. An error ends the run, but
+    /// not the dyno.
+    async fn begin(&mut self, handle: &Handle) -> io::Result<Cursor> {
         let _ = handle;
-        Ok(())
+        Ok(Cursor::default())
     }
 
-    /// Takes the next entries, which are not empty. An error ends the run, but not the dyno.
-    async fn take(&mut self, entries: Vec<Entry>) -> io::Result<()>;
+    /// Takes the next entries, which are not empty, and the place behind them. An error ends the run, but not the dyno.
+    async fn take(&mut self, entries: Vec<Entry>, place: Cursor) -> io::Result<()>;
 
     /// Whether entries that were taken are removed from the dyno's spool, so that it does not fill up. Somebody else
     /// who reads the same spool would miss them.
@@ -70,8 +71,8 @@ pub async fn run_to_end(
     output: &mut dyn Output,
 ) -> Result<Outcome, Error> {
     let handle = driver.start(spec).await?;
-    output.begin(&handle).await.map_err(Error::io("begin the output of a dyno"))?;
-    let mut reader = Reader::new(&handle.spool, Cursor::default());
+    let place = output.begin(&handle).await.map_err(Error::io("begin the output of a dyno"))?;
+    let mut reader = Reader::new(&handle.spool, place);
     let has_run = (Utc::now() - handle.started_at).to_std().unwrap_or_default();
     let deadline = Instant::now() + stop.limit.saturating_sub(has_run);
     let exited = driver.wait(spec.id);
@@ -83,9 +84,14 @@ pub async fn run_to_end(
             () = stop.cancel.cancelled() => break Outcome::Cancelled,
             () = sleep_until(deadline) => break Outcome::TimedOut,
             () = sleep(pause) => {
-                let has_grown;
-                (reader, has_grown) = pass_on(reader, output).await?;
-                pause = if has_grown { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+                // Once, since one that prints faster than it is read has to be stopped, too.
+                let read;
+                (reader, read) = pass_on(reader, output).await?;
+                pause = match read {
+                    0 => (pause * 2).min(LONGEST_PAUSE),
+                    BATCH.. => Duration::ZERO,
+                    _ => SHORTEST_PAUSE,
+                };
             }
         }
     };
@@ -97,30 +103,32 @@ pub async fn run_to_end(
             let _ = timeout(stop.grace, &mut exited).await;
         }
     }
-    pass_on(reader, output).await?;
-    Ok(outcome)
+    loop {
+        let read;
+        (reader, read) = pass_on(reader, output).await?;
+        if read == 0 {
+            return Ok(outcome);
+        }
+    }
 }
 
-/// Passes on everything that has been written so far. Returns whether that is anything.
-async fn pass_on(mut reader: Reader, output: &mut dyn Output) -> Result<(Reader, bool), Error> {
-    let (forgets, mut has_grown) = (output.is_only_reader(), false);
-    loop {
-        let read = tokio::task::spawn_blocking(move || {
-            let entries = reader.read(BATCH)?;
-            if forgets {
-                reader.forget_consumed()?;
-            }
-            Ok::<_, io::Error>((reader, entries))
-        });
-        let (back, entries) =
-            read.await.map_err(io::Error::other).flatten().map_err(Error::io("read the output of a dyno"))?;
-        reader = back;
-        if entries.is_empty() {
-            return Ok((reader, has_grown));
+/// Passes on the next batch of what has been written so far. Returns how much that is.
+async fn pass_on(mut reader: Reader, output: &mut dyn Output) -> Result<(Reader, usize), Error> {
+    let forgets = output.is_only_reader();
+    let read = tokio::task::spawn_blocking(move || {
+        let entries = reader.read(BATCH)?;
+        if forgets {
+            reader.forget_consumed()?;
         }
-        has_grown = true;
-        output.take(entries).await.map_err(Error::io("pass on the output of a dyno"))?;
+        Ok::<_, io::Error>((reader, entries))
+    });
+    let (reader, entries) =
+        read.await.map_err(io::Error::other).flatten().map_err(Error::io("read the output of a dyno"))?;
+    let read = entries.len();
+    if read > 0 {
+        output.take(entries, reader.cursor()).await.map_err(Error::io("pass on the output of a dyno"))?;
     }
+    Ok((reader, read))
 }
 
 #[cfg(test)]
@@ -137,7 +145,7 @@ mod tests {
 
     #[async_trait]
     impl Output for Lines {
-        async fn take(&mut self, entries: Vec<Entry>) -> io::Result<()> {
+        async fn take(&mut self, entries: Vec<Entry>, _: Cursor) -> io::Result<()> {
             self.0.extend(entries.iter().map(|entry| String::from_utf8_lossy(&entry.text).into_owned()));
             if self.0.iter().any(|line| line == "full") { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
         }
@@ -220,6 +228,38 @@ mod tests {
             assert_eq!(world.driver.signals()[0], (world.spec.id, libc::SIGTERM));
             assert!(world.driver.running(&world.spec.name).is_none());
         }
+    }
+
+    /// Output that is never at its end: each batch makes the next.
+    struct Endless<'a>(&'a World, usize);
+
+    #[async_trait]
+    impl Output for Endless<'_> {
+        async fn take(&mut self, _: Vec<Entry>, _: Cursor) -> io::Result<()> {
+            self.1 += 1;
+            if self.1 == 3 {
+                self.0.cancel.cancel();
+            }
+            if self.0.driver.running(&self.0.spec.name).is_some() {
+                self.0.driver.say(self.0.spec.id, b'o', "more")?;
+            }
+            Ok(())
+        }
+
+        fn is_only_reader(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_prints_without_end_is_stopped() {
+        let world = world();
+        world.driver.start(&world.spec).await.unwrap();
+        world.say("first").await;
+        let stop = Stop { limit: LONG, grace: Duration::from_millis(50), cancel: &world.cancel };
+        let mut output = Endless(&world, 0);
+        let outcome = run_to_end(&*world.driver, &world.spec, stop, &mut output).await;
+        assert_eq!(outcome.unwrap(), Outcome::Cancelled);
     }
 
     #[tokio::test]

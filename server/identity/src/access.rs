@@ -8,6 +8,7 @@
 use std::ops::Deref;
 
 use base::{Base, Error, Result};
+use sqlx::PgExecutor;
 use store::{
     accounts, apps,
     collaborators::Access,
@@ -197,7 +198,12 @@ impl Actor {
     ///
     /// Fails with 404 for a team that does not exist or that the caller is not a member of.
     pub async fn team(&self, name: &str, can: InTeam) -> Result<Team> {
-        let found = store::teams::team_info(self.base.db(), name, self.account.id).await?;
+        self.team_in(self.base.db(), name, can).await
+    }
+
+    /// As [`Self::team`], in a transaction.
+    pub async fn team_in(&self, db: impl PgExecutor<'_>, name: &str, can: InTeam) -> Result<Team> {
+        let found = store::teams::team_info(db, name, self.account.id).await?;
         let team = found.and_then(|found| self.in_team(found)).ok_or_else(Error::no_team)?;
         team.must(can)?;
         Ok(team)
@@ -224,7 +230,12 @@ impl Actor {
 
     /// Fails for a service account: only people create sign-in methods or teams.
     pub async fn must_be_a_person(&self) -> Result<()> {
-        if store::service_accounts::service_account_exists(self.base.db(), self.account.id).await? {
+        self.must_be_a_person_in(self.base.db()).await
+    }
+
+    /// As [`Self::must_be_a_person`], in a transaction.
+    pub async fn must_be_a_person_in(&self, db: impl PgExecutor<'_>) -> Result<()> {
+        if store::service_accounts::service_account_exists(db, self.account.id).await? {
             return Err(Error::forbidden(
                 "A service account cannot do this. Its tokens are created by an admin of its team.",
             ));

@@ -66,9 +66,9 @@ impl Actor {
         }
     }
 
-    /// Begins a change that this actor makes to `subject`.
+    /// Begins a change that this actor makes to `subject`, once its payer has a slot for it. Not within another one.
     pub async fn change(&self, subject: Subject) -> Result<Change> {
-        self.base.change(self.asker(), subject).await
+        self.base.change_for(self.payer, self.asker(), subject).await
     }
 
     /// The account of this actor, as the subject of a change.

@@ -161,8 +161,7 @@ pub fn asked_for(
 ) -> Result<(Row, String)> {
     let description = create.description.unwrap_or_else(|| "Long-lived user authorization".into());
     check_description(&description)?;
-    let scope = create.scope.filter(|s| !s.is_empty()).unwrap_or_else(|| vec!["global".into()]);
-    scopes::check(&scope)?;
+    let scope = scopes::checked(create.scope.filter(|s| !s.is_empty()).unwrap_or_else(|| vec!["global".into()]))?;
     let now = Utc::now();
     let expires_at = ends(lifetime(create.expires_in)?.map(|life| now + life), actor)?;
     if !actor.reach.contains(&scope) {
@@ -290,7 +289,9 @@ pub async fn authorization_delete(
     let row = find(&base, &actor, &id).await?.row;
     must_be_no_better(&row, &actor)?;
     let mut tx = actor.change(actor.subject()).await?;
-    store::authorizations::authorization_delete(&mut *tx, row.id).await?;
+    if !store::authorizations::authorization_delete(&mut *tx, row.id).await? {
+        return Err(missing());
+    }
     note(&mut tx, "authorization.delete", &row, format!("Revoked the token \"{}\".", row.description));
     tx.commit().await?;
     Ok(Json(shown(row, oneself(&actor), None)))

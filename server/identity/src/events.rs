@@ -5,12 +5,16 @@ use axum::{
     Json,
     body::Body,
     extract::{Path, State},
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use base::{Base, Error, Result, events::verify, web::Search};
+use base::{Base, Error, Result, events::verify, pages, web::Search};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
-use store::events::{Filter, Row};
+use store::{
+    events::{Filter, Found, LIST, Row},
+    pages::{Page, Place, Range},
+};
+use uuid::Uuid;
 
 use crate::{actor::Actor, rights::Can};
 
@@ -28,12 +32,47 @@ pub struct ListQuery {
 pub async fn event_list_all(
     State(base): State<Base>,
     actor: Actor,
+    headers: HeaderMap,
     Search(query): Search<EventQuery>,
-) -> Result<Json<Vec<Event>>> {
+) -> Result<Response> {
     actor.must_administer()?;
-    let most = query.max.unwrap_or(200).clamp(1, 1000);
-    let rows = store::events::event_find(base.db(), &filter(&actor, query).await?, most).await?;
-    Ok(Json(rows.into_iter().map(shown).collect()))
+    let asked = Asked::read(&headers, query.before, query.max)?;
+    let filter = Filter { before: asked.before, ..filter(&actor, query).await? };
+    let found = store::events::event_find(base.db(), &filter, asked.most).await?;
+    Ok(asked.answer(found, shown))
+}
+
+/// What is asked of a list: the fields `before` and `max` of the query say how much of it, and a `Range`, as the
+/// answer before has given it, where to go on.
+struct Asked {
+    before: Option<i64>,
+    most: i64,
+    range: Range,
+}
+
+impl Asked {
+    fn read(headers: &HeaderMap, before: Option<i64>, max: Option<i64>) -> Result<Self> {
+        let range = pages::asked(headers, &LIST)?;
+        if !range.is_descending() && range.after_number().is_some() {
+            return Err(Error::invalid("Events are listed newest first: use order=desc in the Range header."));
+        }
+        let range = range.turned(true);
+        let mut most = max.unwrap_or(store::pages::USUAL as i64).clamp(1, store::pages::MOST as i64);
+        if headers.contains_key(header::RANGE) {
+            most = most.min(range.max() as i64);
+        }
+        let before = before.into_iter().chain(range.after_number()).min();
+        Ok(Self { before, most, range })
+    }
+
+    /// All that was asked for; or 206 with as much as there is room for, and the range of the rest.
+    fn answer(self, found: Found, shown: impl FnMut(Row) -> Event) -> Response {
+        let place = |row: &Row| Place { value: row.seq.to_string(), id: Uuid::nil() };
+        let ends = found.rows.first().zip(found.rows.last()).map(|(first, last)| (place(first), place(last)));
+        let left = (self.most as usize).saturating_sub(found.rows.len());
+        let rows = found.rows.into_iter().map(shown).collect();
+        pages::answer(&LIST, &self.range.at_most(left), Page { rows, ends, has_more: found.is_cut })
+    }
 }
 
 /// `GET /events/export`: all matching events, newest first, as JSON lines.
@@ -46,8 +85,8 @@ pub async fn event_export(
     let filter = filter(&actor, query).await?;
     let lines = futures::stream::try_unfold((base, Some(filter)), |(base, filter)| async move {
         let Some(mut filter) = filter else { return Ok(None) };
-        let rows = store::events::event_find(base.db(), &filter, 1000).await?;
-        let is_last = rows.len() < 1000;
+        let Found { rows, is_cut } = store::events::event_find(base.db(), &filter, 1000).await?;
+        let is_last = rows.len() < 1000 && !is_cut;
         filter.before = rows.last().map(|row| row.seq);
         let line = |row| serde_json::to_string(&shown(row)).map(|line| line + "\n").unwrap_or_default();
         let text: String = rows.into_iter().map(line).collect();
@@ -104,13 +143,14 @@ pub async fn event_list(
     State(base): State<Base>,
     actor: Actor,
     Path(app): Path<String>,
+    headers: HeaderMap,
     Search(query): Search<ListQuery>,
-) -> Result<Json<Vec<Event>>> {
+) -> Result<Response> {
     let app = actor.app(&app, Can::View).await?;
-    let most = query.max.unwrap_or(200).clamp(1, 1000);
-    let of_app = Filter { app: Some(app.id), before: query.before, news: query.news, ..Filter::default() };
-    let rows = store::events::event_find(base.db(), &of_app, most).await?;
-    Ok(Json(rows.into_iter().map(|row| shown_to(&actor, row)).collect()))
+    let asked = Asked::read(&headers, query.before, query.max)?;
+    let of_app = Filter { app: Some(app.id), before: asked.before, news: query.news, ..Filter::default() };
+    let found = store::events::event_find(base.db(), &of_app, asked.most).await?;
+    Ok(asked.answer(found, |row| shown_to(&actor, row)))
 }
 
 /// Credentials and addresses of others are for administrators of the platform only.

@@ -126,18 +126,14 @@ async fn take(actor: &Actor, tx: &mut sqlx::PgConnection, id: &str) -> Result<st
 
 /// `POST /account/identity-proposals/{proposal}/accept`: links it. In a browser only: a token cannot create a sign-in
 /// method that outlives it.
-pub async fn identity_proposal_accept(
-    State(base): State<Base>,
-    actor: Actor,
-    Path(id): Path<String>,
-) -> Result<Json<api::identities::Identity>> {
+pub async fn identity_proposal_accept(actor: Actor, Path(id): Path<String>) -> Result<Json<api::identities::Identity>> {
     if !matches!(actor.credential, Credential::Session(_)) {
         return Err(Error::forbidden("Only a person in a browser can link an identity to their account."));
     }
     let (now, account) = (Utc::now(), &actor.account);
     let mut tx = actor.change(actor.subject()).await?;
     let found = take(&actor, &mut tx, &id).await?;
-    let (provider, rules) = identity_providers::find(&base, &found.provider).await?;
+    let (provider, rules) = identity_providers::find_in(&mut tx, &found.provider).await?;
     let speaks = |email: &str| speaks_for(&provider.domains, &rules, email);
     if !speaks(&account.email) || !found.row.email.as_deref().is_some_and(speaks) {
         return Err(Error::invalid(format!("{} is no longer trusted for addresses of this domain.", found.title)));

@@ -72,7 +72,7 @@ pub async fn bring(tx: &mut Change, actor: &Actor, team: Option<Uuid>, user: &st
         match store::accounts::account_is_invited(&mut **tx, found.id).await? {
             Some(false) => return Ok(found),
             Some(true) => {
-                may_bring(actor, team, &found.email).await?;
+                may_bring(tx, actor, team, &found.email).await?;
                 return Ok(found);
             }
             // Removed a moment ago.
@@ -83,7 +83,7 @@ pub async fn bring(tx: &mut Change, actor: &Actor, team: Option<Uuid>, user: &st
         return Err(Error::not_found("user", "Couldn't find that user."));
     }
     accounts::check_address(user)?;
-    may_bring(actor, team, user).await?;
+    may_bring(tx, actor, team, user).await?;
     make(tx, user).await
 }
 
@@ -112,18 +112,18 @@ async fn make(tx: &mut Change, email: &str) -> Result<Row> {
 }
 
 /// Fails unless the caller can add a person with this address, to `team` if given.
-async fn may_bring(actor: &Actor, team: Option<Uuid>, email: &str) -> Result<()> {
+async fn may_bring(tx: &mut Change, actor: &Actor, team: Option<Uuid>, email: &str) -> Result<()> {
     if actor.account.admin {
         return Ok(());
     }
-    let policy = store::invitation_policy::invitation_policy_info(actor.base.db()).await?;
+    let policy = store::invitation_policy::invitation_policy_info(&mut **tx).await?;
     let is_among = policy.domains.iter().any(|domain| is_of(email, domain));
     let (may, others) = match policy.who.as_str() {
         "teams" => {
-            let may = (is_among || policy.domains.is_empty()) && invites(actor, team).await;
+            let may = (is_among || policy.domains.is_empty()) && invites(tx, actor, team).await;
             (may, " and admins of teams that are allowed to")
         }
-        "domains" => (is_among && actor.must_be_a_person().await.is_ok(), ""),
+        "domains" => (is_among && actor.must_be_a_person_in(&mut **tx).await.is_ok(), ""),
         _ => (false, ""),
     };
     if may {
@@ -139,9 +139,9 @@ async fn may_bring(actor: &Actor, team: Option<Uuid>, email: &str) -> Result<()>
 }
 
 /// Whether the caller is an admin of `team`, and it can invite.
-async fn invites(actor: &Actor, team: Option<Uuid>) -> bool {
+async fn invites(tx: &mut Change, actor: &Actor, team: Option<Uuid>) -> bool {
     let Some(team) = team else { return false };
-    actor.team(&team.to_string(), InTeam::Administer).await.is_ok_and(|team| team.invites)
+    actor.team_in(&mut **tx, &team.to_string(), InTeam::Administer).await.is_ok_and(|team| team.invites)
 }
 
 const GONE: &str = "it was created for an invitation that was never accepted";

@@ -26,18 +26,20 @@ pub enum Quota {
     PendingBuilds,
     Uploads,
     Repositories,
+    Disk,
     Teams,
     ServiceAccounts,
 }
 
 impl Quota {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Apps,
         Self::Dynos,
         Self::Memory,
         Self::PendingBuilds,
         Self::Uploads,
         Self::Repositories,
+        Self::Disk,
         Self::Teams,
         Self::ServiceAccounts,
     ];
@@ -64,8 +66,18 @@ impl Quota {
             Self::PendingBuilds => ("pending_builds", "queued and running builds", 20),
             Self::Uploads => ("upload_bytes", "bytes of uploads not used by a release", 10 << 30),
             Self::Repositories => ("repository_bytes", "bytes of all repositories", 20 << 30),
+            Self::Disk => ("disk_bytes", "bytes of uploads, slugs of all releases, and repositories", 100 << 30),
             Self::Teams => ("teams", "created teams", 5),
             Self::ServiceAccounts => ("service_accounts", "service accounts", 10),
+        }
+    }
+
+    /// What so many more take of the disk, which also has a quota. How large the slug of a build will be is not known.
+    fn on_disk(self, more: i64) -> Option<(Self, i64)> {
+        match self {
+            Self::Uploads | Self::Repositories => Some((Self::Disk, more)),
+            Self::PendingBuilds => Some((Self::Disk, more.min(1))),
+            _ => None,
         }
     }
 
@@ -77,6 +89,7 @@ impl Quota {
             Self::PendingBuilds => usage.pending_builds,
             Self::Uploads => usage.upload_bytes,
             Self::Repositories => usage.repository_bytes,
+            Self::Disk => usage.disk_bytes,
             Self::Teams => usage.teams,
             Self::ServiceAccounts => usage.service_accounts,
         }
@@ -109,22 +122,34 @@ pub async fn admit(tx: &mut PgConnection, owner: Owner, quota: Quota, more: i64)
 async fn left(tx: &mut PgConnection, owner: Owner, quota: Quota, more: i64) -> Result<Option<i64>> {
     store::quotas::quota_lock(&mut *tx, owner).await?;
     let (set, is_exempt) = (store::quotas::quota_list(&mut *tx, owner).await?, is_exempt(&mut *tx, owner).await?);
-    let (Some(most), _) = quota.most(&set, is_exempt) else { return Ok(None) };
-    let used = quota.of(&store::quotas::quota_usage(&mut *tx, owner, &dyno_sizes::memory()).await?);
-    if used.saturating_add(more) <= most {
-        return Ok(Some(most - used));
+    let usage = store::quotas::quota_usage(&mut *tx, owner, &dyno_sizes::memory()).await?;
+    let mut left = None;
+    for (quota, more) in [Some((quota, more)), quota.on_disk(more)].into_iter().flatten() {
+        let (Some(most), _) = quota.most(&set, is_exempt) else { continue };
+        let used = quota.of(&usage);
+        if used.saturating_add(more) > most {
+            return Err(reached(owner, quota, most, used.saturating_add(more)));
+        }
+        left = Some(left.map_or(most - used, |left: i64| left.min(most - used)));
     }
+    Ok(left)
+}
+
+fn reached(owner: Owner, quota: Quota, most: i64, all: i64) -> Error {
     let (name, counted, _) = quota.about();
     let whose = match (quota, owner.team) {
         (Quota::Teams, _) => "You",
         (_, Some(_)) => "The owning team",
         (_, None) => "The owner's account",
     };
-    Err(Error::quota(format!(
-        "{whose} may have at most {most} {counted} (quota \"{name}\"); this would make {}. Free some, or ask a platform administrator \
-         to raise the quota.",
-        used.saturating_add(more)
-    )))
+    let free = match quota {
+        Quota::Disk => "Destroy apps that are no longer needed",
+        _ => "Free some",
+    };
+    Error::quota(format!(
+        "{whose} may have at most {most} {counted} (quota \"{name}\"); this would make {all}. {free}, or ask a platform \
+         administrator to raise the quota."
+    ))
 }
 
 /// The owner of an app, and how much of `quota` is left for it; `None` without a limit. Like [`admit`], it waits for
@@ -136,7 +161,8 @@ pub async fn left_for_app(tx: &mut PgConnection, app: Uuid, quota: Quota) -> Res
 
 /// Fails if `owner` exceeds any quota after an app was transferred to it.
 pub async fn admit_all(tx: &mut PgConnection, owner: Owner) -> Result<()> {
-    for quota in [Quota::Apps, Quota::Dynos, Quota::Memory, Quota::Repositories] {
+    let of_apps = [Quota::Apps, Quota::Dynos, Quota::Memory, Quota::PendingBuilds, Quota::Uploads, Quota::Repositories];
+    for quota in of_apps {
         admit(tx, owner, quota, 0).await?;
     }
     Ok(())

@@ -159,7 +159,7 @@ fn team_routes() -> Routes<Identity> {
         .route(
             "/teams/{team}/service-accounts",
             get(Needs::Read, service_accounts::service_account_list)
-                .post(Needs::Global, service_accounts::service_account_create),
+                .post(Needs::LastingKey, service_accounts::service_account_create),
         )
         .route(
             "/teams/{team}/service-accounts/{account}",

@@ -45,15 +45,19 @@ impl Scope {
     }
 }
 
-/// Rejects unknown scopes.
-pub fn check(scope: &[String]) -> Result<()> {
-    match scope.iter().find(|name| Scope::parse(name).is_none()) {
-        None => Ok(()),
-        Some(odd) => {
-            let known = Scope::ALL.map(|(name, _)| name).join(", ");
-            Err(Error::invalid(format!("Scope {odd:.100} does not exist. Known scopes: {known}.")))
+/// The scopes, each of them once; an error if one is unknown.
+pub fn checked(scope: impl IntoIterator<Item = String>) -> Result<Vec<String>> {
+    let mut known = Vec::new();
+    for name in scope {
+        if Scope::parse(&name).is_none() {
+            let all = Scope::ALL.map(|(name, _)| name).join(", ");
+            return Err(Error::invalid(format!("Scope {name:.100} does not exist. Known scopes: {all}.")));
+        }
+        if !known.contains(&name) {
+            known.push(name);
         }
     }
+    Ok(known)
 }
 
 /// What a credential can be used for.
@@ -143,6 +147,13 @@ mod tests {
         };
         let found = ["global", "write-protected", "write", "read-protected", "read", "identity", "odd"].map(reaches);
         assert_eq!(found, ["yyyyyyyy", "yyyyy---", "yy-y----", "yyy-----", "yy------", "y-------", "--------"]);
+    }
+
+    #[test]
+    fn scopes_are_known_and_each_is_there_once() {
+        let checked = |names: &[&str]| checked(names.iter().map(|name| (*name).to_owned()));
+        assert_eq!(checked(&["read", "global"].repeat(1000)).unwrap(), ["read", "global"]);
+        assert!(checked(&["read", "odd"]).is_err());
     }
 
     #[test]

@@ -40,7 +40,11 @@ fn shown(row: Row) -> api::service_accounts::ServiceAccount {
 
 async fn find(base: &Base, team: &Team, which: &str) -> Result<Row> {
     let row = store::service_accounts::service_account_info(base.db(), team.id, which).await?;
-    row.ok_or_else(|| Error::not_found("service_account", "Couldn't find that service account."))
+    row.ok_or_else(missing)
+}
+
+fn missing() -> Error {
+    Error::not_found("service_account", "Couldn't find that service account.")
 }
 
 fn note(tx: &mut Change, action: &str, summary: String, team: &Team, account: Uuid) {
@@ -116,7 +120,9 @@ pub async fn service_account_delete(
     let team = actor.team(&team, InTeam::Administer).await?;
     let row = find(&base, &team, &which).await?;
     let mut tx = actor.change(Subject::named(&team.name)).await?;
-    store::service_accounts::service_account_retire(&mut tx, row.id, Utc::now()).await?;
+    if !store::service_accounts::service_account_retire(&mut tx, row.id, Utc::now()).await? {
+        return Err(missing());
+    }
     let summary = format!("Removed the service account {}.", row.name);
     note(&mut tx, "service_account.delete", summary, &team, row.id);
     tx.commit().await?;
@@ -174,7 +180,9 @@ pub async fn authorization_delete(
     let row = found.ok_or_else(authorizations::missing)?.row;
     authorizations::must_be_no_better(&row, &actor)?;
     let mut tx = actor.change(Subject::named(&team.name)).await?;
-    store::authorizations::authorization_delete(&mut *tx, row.id).await?;
+    if !store::authorizations::authorization_delete(&mut *tx, row.id).await? {
+        return Err(authorizations::missing());
+    }
     let summary = format!("Revoked the token \"{}\" of the service account {}.", row.description, account.name);
     note(&mut tx, "service_account.revoke", summary, &team, account.id);
     tx.commit().await?;

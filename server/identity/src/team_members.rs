@@ -18,6 +18,7 @@ use crate::{
     access::{InTeam, Team},
     actor::Actor,
     invitation_policy,
+    quotas::{self, Quota},
     rights::Role,
 };
 
@@ -97,7 +98,7 @@ pub async fn team_member_save(
     store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, account.id, role.name(), now).await?;
     keeps_an_admin(&mut tx, &team).await?;
     if role != Role::Admin && account.id != actor.account.id {
-        store::teams::team_take_over(&mut *tx, team.id, account.id, actor.account.id).await?;
+        take_over(&mut tx, &team, account.id, &actor).await?;
     }
     let (action, summary) = match &old {
         None => ("team_member.create", format!("Added {} to the team as {}.", account.email, role.name())),
@@ -119,6 +120,16 @@ async fn keeps_an_admin(tx: &mut sqlx::PgConnection, team: &Team) -> Result<()> 
     }
     let name = &team.name;
     Err(Error::invalid(format!("The team {name} needs at least one admin. Make somebody else an admin first.")))
+}
+
+/// Makes the caller responsible for what `maker` made, who is no admin any more. A team that was theirs is the caller's
+/// from now on, so the caller needs the quota for it.
+async fn take_over(tx: &mut sqlx::PgConnection, team: &Team, maker: Uuid, actor: &Actor) -> Result<()> {
+    let by = actor.account.id;
+    if store::teams::team_take_over(&mut *tx, team.id, maker, by).await? {
+        quotas::admit(tx, quotas::owner(Some(by), None), Quota::Teams, 0).await?;
+    }
+    Ok(())
 }
 
 /// `PATCH /teams/{team}/members`: changes a member's role.
@@ -167,7 +178,7 @@ pub async fn team_member_delete(
         .await?;
     keeps_an_admin(&mut tx, &found).await?;
     if !is_self {
-        store::teams::team_take_over(&mut *tx, found.id, member.account_id, actor.account.id).await?;
+        take_over(&mut tx, &found, member.account_id, &actor).await?;
     }
     let summary = match is_self {
         true => format!("Left the team {}.", found.name),

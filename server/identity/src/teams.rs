@@ -154,7 +154,9 @@ pub async fn team_delete(actor: Actor, Path(team): Path<String>) -> Result<Json<
     for bot in store::service_accounts::service_account_ids(&mut *tx, team.id).await? {
         store::service_accounts::service_account_retire(&mut tx, bot, Utc::now()).await?;
     }
-    store::teams::team_delete(&mut *tx, team.id).await.map_err(|err| name_taken(err, &team.name))?;
+    if !store::teams::team_delete(&mut *tx, team.id).await.map_err(|err| name_taken(err, &team.name))? {
+        return Err(Error::no_team());
+    }
     note(&mut tx, "team.delete", format!("Removed the team {}.", team.name), team.id);
     for account in waiting {
         invitation_policy::let_go(&mut tx, account.id).await?;

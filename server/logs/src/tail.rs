@@ -11,6 +11,9 @@ use crate::read::Lines;
 use crate::stream::Stream;
 use crate::{Filter, Patience, Result};
 
+/// The text of the lines that are read at once, in bytes.
+const MOST_BYTES: usize = 64 << 10;
+
 /// Tails an app's log from a given line. Reads from disk: a slow reader costs no memory, and can
 /// still read the lines it missed, or skip them and learn how many there were.
 pub struct Tail {
@@ -27,14 +30,21 @@ impl Tail {
         Ok(Tail { stream, matcher, newest })
     }
 
-    /// The next matching lines, at most `max`; empty if there is nothing new, or nothing within the
+    /// The next matching lines, at most `max`, and no more than wait for a reader in memory; empty if there is nothing new, or nothing within the
     /// budget `patience`: the next call resumes there.
     pub fn read(&mut self, max: usize, patience: &Patience) -> Result<Vec<Line>> {
         let (views, newest) = self.stream.views(&self.matcher)?;
         let mut found = Lines::of(views, Arc::new(self.matcher.clone()), patience.clone());
-        let lines: Vec<Line> = found.by_ref().take(max).collect();
+        let (mut lines, mut bytes): (Vec<Line>, usize) = (Vec::new(), 0);
+        while lines.len() < max
+            && bytes < MOST_BYTES
+            && let Some(line) = found.next()
+        {
+            bytes += line.text.len();
+            lines.push(line);
+        }
         let seen = match (lines.last(), found.stopped_at()) {
-            (Some(last), _) if lines.len() == max => last.seq,
+            (Some(last), _) if lines.len() == max || bytes >= MOST_BYTES => last.seq,
             (last, Some(seen)) => last.map_or(seen, |last| seen.max(last.seq)),
             // Lines that did not match count as seen.
             (_, None) => newest,

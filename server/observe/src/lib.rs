@@ -4,6 +4,7 @@
 //! that both areas use.
 
 mod handle;
+mod lines;
 mod live;
 mod log_drains;
 mod log_lines;

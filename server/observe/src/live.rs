@@ -5,6 +5,7 @@
 
 pub(crate) mod feed_list;
 mod feeds;
+mod out;
 
 use std::{
     collections::HashMap,
@@ -24,7 +25,7 @@ use axum::{
     response::Response,
 };
 use base::{Error, Result, routes::Needs};
-use futures::{SinkExt as _, StreamExt as _, pin_mut, stream::SplitSink};
+use futures::{SinkExt as _, StreamExt as _, future, pin_mut, stream::SplitSink};
 use identity::{Actor, Can, credential_exists, credential_lasts, watch::Watch};
 use platform::{log_lines, outputs};
 use serde_json::Value;
@@ -34,8 +35,11 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use self::feed_list::{Said, Shown};
-use crate::Observe;
+use self::{
+    feed_list::{Said, Shown},
+    out::{Out, Room, Waiting},
+};
+use crate::{Observe, lines};
 
 /// Values are sent at most this often, and lines in frames of this length of time.
 const TICK: Duration = Duration::from_millis(50);
@@ -66,8 +70,6 @@ pub async fn live(State(observe): State<Observe>, actor: Actor, upgrade: WebSock
 /// From the moment when the server begins to draw a page until the page listens.
 const ON_ITS_WAY: chrono::Duration = chrono::Duration::seconds(5);
 
-type Out = mpsc::Sender<ToBrowser>;
-
 struct Subscription {
     task: AbortHandle,
     credit: Arc<Credit>,
@@ -76,7 +78,7 @@ struct Subscription {
 
 async fn talk(observe: Observe, actor: Actor, socket: WebSocket) {
     let (sink, mut input) = socket.split();
-    let (out, outbox) = mpsc::channel(64);
+    let (out, outbox) = out::channel();
     let mut tasks = JoinSet::new();
     let mut topics: HashMap<u32, Subscription> = HashMap::new();
     let mut ends = observe.session_ends();
@@ -84,7 +86,7 @@ async fn talk(observe: Observe, actor: Actor, socket: WebSocket) {
     pin_mut!(sending);
     let mut pace = Pace { left: MOST_MESSAGES, at: Instant::now() };
     let hello = ToBrowser::Hello { version: build().into() };
-    let _ = out.send(hello).await;
+    out.try_send(&hello);
     loop {
         tokio::select! {
             () = &mut sending => return,
@@ -99,10 +101,9 @@ async fn talk(observe: Observe, actor: Actor, socket: WebSocket) {
             },
             // Told that something has ended, or when the token or session expires.
             _ = lasts(&observe, &actor, &mut ends) => if !is_valid(&observe, &actor).await {
-                let _ = out.send(ToBrowser::SignedOut).await;
                 drop(tasks);
-                drop(out);
-                let _ = tokio::time::timeout(Duration::from_secs(1), sending).await;
+                let last = async move { out.send(&ToBrowser::SignedOut).await };
+                let _ = tokio::time::timeout(Duration::from_secs(1), future::join(last, sending)).await;
                 return;
             },
             Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
@@ -153,18 +154,16 @@ async fn is_valid(observe: &Observe, actor: &Actor) -> bool {
     credential_exists(observe, actor.credential.id()).await.unwrap_or(true)
 }
 
-async fn send(mut sink: SplitSink<WebSocket, Message>, mut outbox: mpsc::Receiver<ToBrowser>) {
+async fn send(mut sink: SplitSink<WebSocket, Message>, mut outbox: mpsc::Receiver<Waiting>) {
     loop {
-        let message = match tokio::time::timeout(PING, outbox.recv()).await {
-            Ok(Some(said)) => match serde_json::to_string(&said) {
-                Ok(text) => Message::Text(text.into()),
-                Err(err) => return tracing::error!("could not serialise a live message: {err}"),
-            },
+        // Its room is kept until it is sent.
+        let (message, _room) = match tokio::time::timeout(PING, outbox.recv()).await {
+            Ok(Some(Waiting { text, room })) => (Message::Text(text.into()), room),
             Ok(None) => {
                 let _ = sink.close().await;
                 return;
             }
-            Err(_) => Message::Ping(Vec::new().into()),
+            Err(_) => (Message::Ping(Vec::new().into()), None),
         };
         if sink.send(message).await.is_err() {
             return;
@@ -184,7 +183,7 @@ fn hear(
     match said {
         ToServer::Subscribe { id, topic } => {
             if let Err(Error::Public(error)) = begin((observe, actor), (id, topic), topics, tasks, out) {
-                let _ = out.try_send(ToBrowser::Failed { id, error });
+                out.try_send(&ToBrowser::Failed { id, error });
             }
         }
         ToServer::Unsubscribe { id } => {
@@ -216,7 +215,7 @@ fn begin(
     let former = topics.iter().find(|(_, other)| is_apps && other.is_apps).map(|(id, _)| *id);
     if let Some((id, other)) = former.and_then(|id| topics.remove_entry(&id)) {
         other.task.abort();
-        let _ = out.try_send(ToBrowser::End { id });
+        out.try_send(&ToBrowser::End { id });
     }
     if topics.len() >= MOST_TOPICS {
         return Err(Error::too_many_tries(&format!("A page can have at most {MOST_TOPICS} subscriptions.")));
@@ -301,7 +300,7 @@ impl Follow {
                 ToBrowser::Failed { id: self.id, error: fault() }
             }
         };
-        let _ = self.out.send(said).await;
+        self.out.send(&said).await;
     }
 
     /// Watches the caller's access to a topic about an app.
@@ -334,7 +333,7 @@ impl Follow {
             return true;
         }
         *last = Some(value.clone());
-        self.out.send(ToBrowser::Value { id: self.id, value }).await.is_ok()
+        self.out.send(&ToBrowser::Value { id: self.id, value }).await
     }
 
     /// Passes on what a feed says.
@@ -391,10 +390,15 @@ impl Follow {
         self.feed(Shown::Platform).await
     }
 
-    async fn lines<T: serde::Serialize>(&self, lines: &[T], cursor: u64) -> bool {
+    async fn lines<T: serde::Serialize>(&self, room: Room, lines: &[T], cursor: u64) -> bool {
         self.credit.spend(lines.len());
-        let lines = lines.iter().filter_map(|l| serde_json::to_value(l).ok()).collect();
-        self.out.send(ToBrowser::Lines { id: self.id, lines, cursor }).await.is_ok()
+        self.out.lines(room, self.id, lines, cursor).await
+    }
+
+    /// Waits until the reader has room for lines: how many, and the room itself. `None` when the socket is gone.
+    async fn room(&self) -> Option<(usize, Room)> {
+        let lines = self.credit.room().await;
+        Some((lines, self.out.room().await?))
     }
 
     async fn logs(&self, app: &str, filter: logs::Filter, after: Option<u64>, lines: Option<u32>) -> Result<()> {
@@ -403,55 +407,69 @@ impl Follow {
         let newest = *history.subscribe(app).map_err(log_lines::refused)?.borrow();
         let start = match after {
             Some(seq) => seq,
-            None => {
-                let most = lines.unwrap_or(500).min(2000) as usize;
-                let (from, filter) = (history.clone(), filter.clone());
-                let last = self.search(move |patience| {
-                    let query =
-                        logs::Query { filter, last: Some(most), patience: patience.clone(), ..logs::Query::default() };
-                    from.read(app, &query)?.collect_most(most)
-                });
-                let last = last.await?;
-                let end = last.last().map_or(newest, |l| l.seq.max(newest));
-                let last: Vec<api::log_lines::LogLine> = last.into_iter().map(Into::into).collect();
-                if !self.lines(&last, end).await {
-                    return Ok(());
-                }
-                end
-            }
+            None => match self.past(app, &filter, newest, lines.unwrap_or(500).min(2000) as usize).await? {
+                Some(end) => end,
+                None => return Ok(()),
+            },
         };
         let mut tail = history.tail(app, start, &filter).map_err(log_lines::refused)?;
         loop {
-            let (room, lag) = (self.credit.room().await, tail.lag());
+            let Some((most, room)) = self.room().await else { return Ok(()) };
+            let lag = tail.lag();
             // A rare text may lie behind a gigabyte of lines: what is not found in one turn is looked for in the next.
             let turn = move |patience: &logs::Patience| {
                 // A reader that fell far behind is told how much it missed instead of being drowned.
                 let skipped = if tail.lag() > FAR_BEHIND { tail.skip(TAIL, patience)? } else { 0 };
-                let batch = tail.read(room, patience)?.into_iter().map(api::log_lines::LogLine::from);
+                let batch = tail.read(most, patience)?.into_iter().map(api::log_lines::LogLine::from);
                 let batch: Vec<_> = batch.collect();
                 Ok((tail, skipped, batch))
             };
             let (back, skipped, batch) = log_lines::read_on(&self.observe, self.actor.payer, lag, turn).await?;
             tail = back;
             if skipped > 0 {
-                let _ = self.out.send(ToBrowser::Dropped { id: self.id, lines: skipped }).await;
+                self.out.send(&ToBrowser::Dropped { id: self.id, lines: skipped }).await;
             }
             if batch.is_empty() {
+                drop(room);
                 if !tail.changed().await {
                     return Ok(());
                 }
                 tokio::time::sleep(TICK).await;
-            } else if !self.lines(&batch, tail.seq()).await {
+            } else if !self.lines(room, &batch, tail.seq()).await {
                 return Ok(());
             }
         }
     }
 
-    async fn search<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
-    ) -> Result<T> {
-        log_lines::search(&self.observe, self.actor.payer, work).await
+    /// Sends the last lines of a log. Returns the last that was looked at; `None` when the socket is gone.
+    async fn past(&self, app: Uuid, filter: &logs::Filter, newest: u64, last: usize) -> Result<Option<u64>> {
+        let (history, filter) = (self.observe.history().clone(), filter.clone());
+        let find = move |patience: &logs::Patience| {
+            let patience = patience.clone();
+            history.read(app, &logs::Query { filter, last: Some(last), patience, ..logs::Query::default() })
+        };
+        let mut past = log_lines::search(&self.observe, self.actor.payer, find).await?;
+        let mut end = 0;
+        loop {
+            let Some(room) = self.out.room().await else { return Ok(None) };
+            let turn = move |patience: &logs::Patience| {
+                past.go_on(patience.clone());
+                let (batch, is_over) = lines::take(&mut past, BATCH, None);
+                Ok((past, batch, is_over))
+            };
+            let (back, batch, is_over) = log_lines::read_on(&self.observe, self.actor.payer, 0, turn).await?;
+            past = back;
+            end = batch.last().map_or(end, |line| line.seq);
+            let batch: Vec<_> = batch.into_iter().map(api::log_lines::LogLine::from).collect();
+            let cursor = if is_over { end.max(newest) } else { end };
+            // Also when there are none, since that is what the browser waits for.
+            if (is_over || !batch.is_empty()) && !self.lines(room, &batch, cursor).await {
+                return Ok(None);
+            }
+            if is_over {
+                return Ok(Some(cursor));
+            }
+        }
     }
 
     async fn build(&self, app: &str, build: uuid::Uuid, after: u64) -> Result<()> {
@@ -460,16 +478,15 @@ impl Follow {
         found.ok_or_else(|| Error::not_found("build", "Couldn't find that build."))?;
         let output = outputs::follow(self.observe.platform().clone(), outputs::Output::of_build(app.id, build), after);
         pin_mut!(output);
-        let (mut cursor, mut rest) = (after, Vec::new());
+        let mut whole = lines::Output::from(after);
         while let Some(chunk) = output.next().await {
-            rest.extend_from_slice(&chunk?);
-            let end = rest.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
-            let whole: Vec<u8> = rest.drain(..end).collect();
-            cursor += whole.len() as u64;
-            let text = String::from_utf8_lossy(&whole);
-            let lines: Vec<&str> = text.lines().collect();
-            if !lines.is_empty() && !self.lines(&lines, cursor).await {
-                return Ok(());
+            whole.push(&chunk?);
+            while whole.has_next() {
+                let Some((most, room)) = self.room().await else { return Ok(()) };
+                let batch = whole.batch(most);
+                if !self.lines(room, &batch, whole.at()).await {
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -482,7 +499,8 @@ impl Follow {
             match points.recv().await {
                 Ok((id, point)) if id == app => {
                     let cursor = point.at.timestamp().unsigned_abs();
-                    if !self.lines(&[api::metrics::MetricPoint::from(&point)], cursor).await {
+                    let Some(room) = self.out.room().await else { return Ok(()) };
+                    if !self.lines(room, &[api::metrics::MetricPoint::from(&point)], cursor).await {
                         return Ok(());
                     }
                 }

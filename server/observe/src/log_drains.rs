@@ -88,10 +88,14 @@ impl Drain {
     }
 }
 
+fn missing() -> Error {
+    Error::not_found("log_drain", "Couldn't find that log drain.")
+}
+
 async fn find(platform: &Platform, app: &store::apps::Row, drain: &str) -> Result<Drain> {
     let fingerprints = fingerprints(platform.secrets(), app.id, drain);
     let row = store::log_drains::log_drain_info(platform.db(), app.id, drain, &fingerprints).await?;
-    let row = row.ok_or_else(|| Error::not_found("log_drain", "Couldn't find that log drain."))?;
+    let row = row.ok_or_else(missing)?;
     Ok(Drain::open(platform.secrets(), row)?)
 }
 
@@ -152,9 +156,14 @@ pub async fn log_drain_create(
 ) -> Result<Created<api::log_drains::LogDrain>> {
     let app = actor.app(&app, Can::Operate).await?;
     let rest = SCHEMES.iter().find_map(|s| create.url.strip_prefix(s));
-    if rest.is_none_or(str::is_empty) || create.url.len() > 2048 || create.url.contains(char::is_whitespace) {
+    // Neither white space nor characters that are not seen, or hide others.
+    let is_visible = create.url.bytes().all(|byte| byte.is_ascii_graphic());
+    if rest.is_none_or(str::is_empty) || create.url.len() > 2048 || !is_visible {
         let known = SCHEMES.join(", ");
-        return Err(Error::invalid(format!("The URL of a drain must start with one of {known} and contain a host.")));
+        return Err(Error::invalid(format!(
+            "The URL of a drain must start with one of {known}, contain a host, and have at most 2048 visible ASCII \
+             characters."
+        )));
     }
     let now = Utc::now();
     let token = format!("d.{}", Uuid::now_v7());
@@ -200,7 +209,9 @@ pub async fn log_drain_delete(
     let app = actor.app(&app, Can::Operate).await?;
     let drain = find(&platform, &app, &drain).await?;
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
-    store::log_drains::log_drain_delete(&mut *tx, drain.row.id).await?;
+    if !store::log_drains::log_drain_delete(&mut *tx, drain.row.id).await? {
+        return Err(missing());
+    }
     note(&mut tx, "log_drain.delete", "Removed a log drain.", drain.row.id);
     tx.commit().await?;
     Ok(Json(drain.shown(&app)))

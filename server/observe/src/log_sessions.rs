@@ -21,13 +21,17 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
 
+use crate::lines;
+
 /// The validity of an unopened session.
 const LIFE: i64 = 360;
 const DEFAULT_LINES: u32 = 100;
 /// Lines of the past.
 const MOST_LINES: usize = 100_000;
-/// Lines that are read in one turn.
+/// Lines that are read in one turn, and no more than a batch has room for.
 const BATCH: usize = 1000;
+/// Batches that wait for a reader, besides the one that is read and the one that is written.
+const WAITING: usize = 2;
 /// Proxies close connections that are silent for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
@@ -131,7 +135,7 @@ async fn lines(
     } else {
         None
     };
-    let (sender, receiver) = mpsc::channel(16);
+    let (sender, receiver) = mpsc::channel(WAITING);
     let sending = Sending { platform: platform.clone(), payer, sender };
     tokio::spawn(async move {
         let (gone, until) = (sending.sender.clone(), tail.is_some().then_some(newest));
@@ -165,9 +169,7 @@ impl Sending {
         loop {
             let turn = move |patience: &logs::Patience| {
                 past.go_on(patience.clone());
-                let lines = past.by_ref().take(BATCH).take_while(|line| until.is_none_or(|until| line.seq <= until));
-                let batch: Vec<logs::Line> = lines.collect();
-                let is_over = batch.len() < BATCH && !past.is_stopped();
+                let (batch, is_over) = lines::take(&mut past, BATCH, until);
                 Ok((past, batch, is_over))
             };
             let (back, batch, is_over) = log_lines::search(&self.platform, self.payer, turn).await?;

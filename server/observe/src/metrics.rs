@@ -17,6 +17,8 @@ use store::{apps, dynos::Row};
 use uuid::Uuid;
 
 const EVERY: i64 = 10;
+/// Events of the audit log that are looked at for a chart.
+const MOST_CHANGES: i64 = 500;
 /// How often a dyno above its memory quota is reported. See behaviour.md 7.4.
 const OVER_EVERY: chrono::Duration = chrono::Duration::seconds(20);
 
@@ -157,7 +159,8 @@ pub async fn metrics_info(
 ) -> Result<Json<api::metrics::Metrics>> {
     let app = actor.app(&app, Can::View).await?;
     let to = query.to.unwrap_or_else(Utc::now);
-    let from = query.from.unwrap_or(to - chrono::Duration::hours(1));
+    // A time may be so early that there is none an hour before it.
+    let from = query.from.unwrap_or_else(|| to.checked_sub_signed(chrono::Duration::hours(1)).unwrap_or(to));
     if from >= to || to - from > chrono::Duration::days(31) {
         return Err(Error::invalid("from must be before to, and the range at most 31 days."));
     }
@@ -171,7 +174,7 @@ pub async fn metrics_info(
         to: found.to,
         step: found.step,
         points: found.points.iter().map(Into::into).collect(),
-        events: events(&platform, actor.account.id, &app, &found).await?,
+        events: events(&platform, actor.payer, &app, &found).await?,
     }))
 }
 
@@ -179,26 +182,12 @@ pub async fn metrics_info(
 /// log, and where requests began to fail.
 async fn events(
     platform: &Platform,
-    account: Uuid,
+    payer: Uuid,
     app: &apps::Row,
     found: &monitor::Series,
 ) -> Result<Vec<MetricEvent>> {
     let (from, to) = (found.from, found.to);
-    let meanwhile =
-        store::events::Filter { app: Some(app.id), since: Some(from), until: Some(to), ..Default::default() };
-    let rows = store::events::event_find(platform.db(), &meanwhile, 500).await?;
-    let audit = rows.into_iter().filter_map(|e| {
-        let kind = match e.action.as_str() {
-            "release.create" | "release.rollback" => "release",
-            "config_vars.update" => "config",
-            "formation.update" => "scale",
-            action if action.ends_with(".restart") || action.ends_with(".stop") => "restart",
-            _ => return None,
-        };
-        let label = e.data["release"].as_i64().map(|version| format!("v{version}"));
-        Some(MetricEvent { at: e.at, kind: kind.into(), text: e.summary, label })
-    });
-    let mut events: Vec<_> = audit.collect();
+    let mut events = changes(platform, app, (from, to)).await?;
     let filter = logs::Filter {
         source: Some("heroku".into()),
         level: Some(logs::Level::Error),
@@ -208,7 +197,7 @@ async fn events(
         ..logs::Filter::default()
     };
     let (history, id) = (platform.history().clone(), app.id);
-    let crashes = log_lines::search(platform, account, move |patience| {
+    let crashes = log_lines::search(platform, payer, move |patience| {
         let query = logs::Query { filter, last: Some(200), patience: patience.clone(), ..logs::Query::default() };
         history.read(id, &query)?.collect_most(200)
     })
@@ -222,6 +211,38 @@ async fn events(
     events.extend(outbreaks(found));
     events.sort_by_key(|e| e.at);
     Ok(events)
+}
+
+/// The newest changes of an app in a stretch of time that explain what a chart shows.
+async fn changes(
+    platform: &Platform,
+    app: &apps::Row,
+    (since, until): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Vec<MetricEvent>> {
+    let mut filter =
+        store::events::Filter { app: Some(app.id), since: Some(since), until: Some(until), ..Default::default() };
+    let (mut left, mut events) = (MOST_CHANGES, Vec::new());
+    loop {
+        let found = store::events::event_find(platform.db(), &filter, left).await?;
+        left -= found.rows.len() as i64;
+        filter.before = found.rows.last().map(|row| row.seq);
+        events.extend(found.rows.into_iter().filter_map(change));
+        if !found.is_cut {
+            return Ok(events);
+        }
+    }
+}
+
+fn change(row: store::events::Row) -> Option<MetricEvent> {
+    let kind = match row.action.as_str() {
+        "release.create" | "release.rollback" => "release",
+        "config_vars.update" => "config",
+        "formation.update" => "scale",
+        action if action.ends_with(".restart") || action.ends_with(".stop") => "restart",
+        _ => return None,
+    };
+    let label = row.data["release"].as_i64().map(|version| format!("v{version}"));
+    Some(MetricEvent { at: row.at, kind: kind.into(), text: row.summary, label })
 }
 
 /// Where errors of a code began: the first point that has them after a minute, and a point, without.

@@ -9,13 +9,13 @@ use axum::{
 use base::{Error, Result, places::Place, secrets::Bearer, web};
 use futures::{Stream, StreamExt as _};
 use identity::{Can, payers, watch::Watch};
-use platform::{
-    Platform,
-    outputs::{Output, follow},
-};
+use platform::{Platform, outputs, outputs::follow};
 use uuid::Uuid;
 
-use crate::log_sessions::held;
+use crate::{
+    lines::{BATCH_BYTES, Output},
+    log_sessions::held,
+};
 
 /// `GET /streams/builds/{secret}`
 pub async fn build_output(
@@ -27,7 +27,7 @@ pub async fn build_output(
     let build = store::builds::build_info(platform.db(), id).await?.ok_or_else(no_stream)?;
     let watch = watch(&platform, bearer, build.app_id).await?;
     let place = platform.streams().take_now(payers::of_account(&platform, bearer.account).await?)?;
-    Ok(stream(platform, Output::of_build(build.app_id, id), (place, watch), &headers))
+    Ok(stream(platform, outputs::Output::of_build(build.app_id, id), (place, watch), &headers))
 }
 
 /// `GET /streams/releases/{secret}`
@@ -40,7 +40,7 @@ pub async fn release_output(
     let release = store::releases::release_info(platform.db(), id).await?.ok_or_else(no_stream)?;
     let watch = watch(&platform, bearer, release.app_id).await?;
     let place = platform.streams().take_now(payers::of_account(&platform, bearer.account).await?)?;
-    Ok(stream(platform, Output::of_release(release.app_id, id), (place, watch), &headers))
+    Ok(stream(platform, outputs::Output::of_release(release.app_id, id), (place, watch), &headers))
 }
 
 async fn watch(platform: &Platform, bearer: Bearer, app: Uuid) -> Result<Watch> {
@@ -53,7 +53,12 @@ fn no_stream() -> Error {
 }
 
 /// Plain text from the byte that `Range` names, or events when the client asks for them.
-fn stream(platform: Platform, output: Output, (place, watch): (Place, Watch), headers: &HeaderMap) -> Response {
+fn stream(
+    platform: Platform,
+    output: outputs::Output,
+    (place, watch): (Place, Watch),
+    headers: &HeaderMap,
+) -> Response {
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     if text("accept").is_some_and(|a| a.contains("text/event-stream")) {
         let from = text("last-event-id").and_then(|id| id.parse().ok()).unwrap_or(0);
@@ -68,19 +73,52 @@ fn stream(platform: Platform, output: Output, (place, watch): (Place, Watch), he
 
 /// One event for each line; its id is the place in the file after it.
 fn events(content: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static, from: u64) -> Response {
-    let mut rest = Vec::new();
-    let mut at = from;
-    let lines = content.map(move |chunk| {
-        rest.extend_from_slice(&chunk?);
-        let mut out = String::new();
-        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-            let line: Vec<u8> = rest.drain(..=end).collect();
-            at += line.len() as u64;
-            let line = String::from_utf8_lossy(&line);
-            out.push_str(&web::event(at, line.trim_end_matches(['\n', '\r'])));
-        }
-        Ok::<_, std::io::Error>(Bytes::from(out))
-    });
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
-    (headers, Body::from_stream(lines)).into_response()
+    (headers, Body::from_stream(batches(content, from))).into_response()
+}
+
+/// The events of an output in batches, each made when it is asked for.
+fn batches(
+    content: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+    from: u64,
+) -> impl Stream<Item = std::io::Result<String>> + Send + 'static {
+    let start = (Box::pin(content), Output::from(from));
+    futures::stream::try_unfold(start, |(mut content, mut output)| async move {
+        loop {
+            let mut batch = String::new();
+            while batch.len() < BATCH_BYTES
+                && let Some(line) = output.next()
+            {
+                web::write_event(&mut batch, output.at(), line.trim_end_matches('\r'));
+            }
+            if !batch.is_empty() {
+                return Ok(Some((batch, (content, output))));
+            }
+            match content.next().await {
+                Some(chunk) => output.push(&chunk?),
+                None => return Ok(None),
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_of_a_large_chunk_come_in_batches_that_are_not() {
+        let chunk = Bytes::from("\n".repeat(64 << 10));
+        let content = futures::stream::iter([Ok(chunk), Ok(Bytes::from_static(b"a\r\nb\rc\nd"))]);
+        let batches = batches(content, 5).map(|batch| batch.unwrap()).collect::<Vec<_>>();
+        let batches = futures::executor::block_on(batches);
+        assert!(batches.len() > 10 && batches.iter().all(|batch| batch.len() < BATCH_BYTES + 100));
+        let all = batches.concat();
+        assert!(all.starts_with("id: 6\ndata: \n\nid: 7\ndata: \n\n"));
+        assert!(
+            all.ends_with("id: 65541\ndata: \n\nid: 65544\ndata: a\n\nid: 65548\ndata: b\ndata: c\n\n"),
+            "{all:.200}"
+        );
+        assert_eq!(all.matches("id: ").count(), (64 << 10) + 2);
+    }
 }

@@ -1,4 +1,4 @@
-//! App transfers: a person's app is offered to another person, who accepts or declines.
+//! App transfers: an app of a person or a team is offered to a person, who accepts or declines.
 
 use axum::{
     Json,
@@ -11,7 +11,8 @@ use base::{
     web::{Created, Input},
 };
 use chrono::Utc;
-use identity::{Actor, Can, Role, quotas};
+use identity::{Actor, App, Can, Rights, Role, quotas};
+use sqlx::PgConnection;
 use store::app_transfers::{LIST, Row};
 use uuid::Uuid;
 
@@ -59,12 +60,10 @@ pub async fn app_transfer_create(
         return Err(Error::invalid("app and recipient are required."));
     };
     let app = actor.app(&app, Can::Manage).await?;
-    let Some(owner) = app.owner_id else {
-        return Err(Error::invalid(format!(
-            "App {} belongs to a team. Use PATCH /teams/apps/{} to transfer it to another team or to a member.",
-            app.name, app.name
-        )));
-    };
+    if app.team_id.is_some() {
+        must_speak_for_team(&actor, &app)?;
+    }
+    let owner = app.owner_id.unwrap_or(actor.account.id);
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     let person = match recipient.parse::<Uuid>() {
         Ok(id) => store::accounts::account_info(&mut *tx, id).await?,
@@ -77,8 +76,12 @@ pub async fn app_transfer_create(
     if !has_come || store::service_accounts::service_account_exists(&mut *tx, person.id).await? {
         return Err(unknown());
     }
-    if person.id == owner {
+    if app.owner_id == Some(person.id) {
         return Err(Error::invalid(format!("App {} already belongs to {}.", app.name, person.email)));
+    }
+    if app.team_id.is_some() {
+        // What one admin has offered, another can offer to somebody else.
+        store::app_transfers::app_transfer_delete_pending(&mut *tx, app.id).await?;
     }
     let id = Uuid::now_v7();
     let made = store::app_transfers::app_transfer_create(&mut *tx, id, app.id, owner, person.id, Utc::now()).await;
@@ -92,6 +95,24 @@ pub async fn app_transfer_create(
     note(&mut tx, "app_transfer.create", &row, format!("Offered the app to {}.", person.email));
     tx.commit().await?;
     Ok(Created(shown(row)))
+}
+
+/// Only an admin of its team, with a token that leaves nothing out, can offer an app of the team to a person.
+fn must_speak_for_team(actor: &Actor, app: &App) -> Result<()> {
+    app.must_have(Rights::ALL)?;
+    if actor.account.admin || app.role() == Some(Role::Admin) {
+        return Ok(());
+    }
+    let team = app.team.as_deref().unwrap_or_default();
+    Err(Error::forbidden(format!("Only an admin of the team {team} can offer app {} to somebody.", app.name)))
+}
+
+/// Whether the app may still be given away by the account that offered it: its owner, or an admin of its team.
+async fn is_still_theirs(tx: &mut PgConnection, row: &Row, app: &store::apps::Row) -> Result<bool> {
+    let Some(team) = app.team_id else { return Ok(app.owner_id == Some(row.owner_id)) };
+    let Some(by) = store::accounts::account_info(&mut *tx, row.owner_id).await? else { return Ok(false) };
+    let member = store::team_members::team_member_info(&mut *tx, team, &by.id.to_string()).await?;
+    Ok(by.admin || member.is_some_and(|member| Role::parse(&member.role) == Some(Role::Admin)))
 }
 
 /// It was answered already, perhaps a moment ago.
@@ -108,8 +129,7 @@ pub async fn app_transfer_info(
     Ok(Json(shown(find(&platform, &actor, &which).await?)))
 }
 
-/// `PATCH /account/app-transfers/{transfer}`: the recipient accepts or declines. Who gave the
-/// app away goes on working on it, until the new owner says otherwise.
+/// `PATCH /account/app-transfers/{transfer}`: the recipient accepts or declines.
 pub async fn app_transfer_update(
     State(platform): State<Platform>,
     actor: Actor,
@@ -127,27 +147,40 @@ pub async fn app_transfer_update(
     };
     let now = Utc::now();
     let mut tx = actor.change(Subject::app(row.app_id, &row.app)).await?;
+    // The app before its transfers, as everywhere.
+    store::apps::app_lock(&mut *tx, row.app_id).await?;
     if !store::app_transfers::app_transfer_end(&mut *tx, row.id, &update.state, now).await? {
         return Err(over());
     }
     if accepts {
-        store::apps::app_lock(&mut *tx, row.app_id).await?;
-        let app = store::apps::app_info(&mut *tx, row.app_id).await?.ok_or_else(missing)?;
-        if app.owner_id != Some(row.owner_id) {
-            return Err(Error::conflict(format!("The owner of app {} has changed.", row.app)));
-        }
-        store::apps::app_give(&mut *tx, row.app_id, Some(row.recipient_id), None, now).await?;
-        quotas::admit_all(&mut tx, quotas::owner(Some(row.recipient_id), None)).await?;
-        store::collaborators::collaborator_delete(&mut *tx, row.app_id, row.recipient_id).await?;
-        let usual: Vec<String> = Role::Member.permissions().iter().map(|p| (*p).to_owned()).collect();
-        let id = Uuid::now_v7();
-        store::collaborators::collaborator_save(&mut *tx, id, row.app_id, row.owner_id, &usual, now).await?;
+        accept(&mut tx, &row).await?;
     }
     let (action, verb) =
         if accepts { ("app_transfer.accept", "Accepted") } else { ("app_transfer.decline", "Declined") };
     note(&mut tx, action, &row, format!("{verb} the transfer of the app from {}.", row.owner_email));
     tx.commit().await?;
     Ok(Json(shown(find(&platform, &actor, &row.id.to_string()).await?)))
+}
+
+/// Gives the app to the recipient. A person who gave it away remains a collaborator; whom a team let in is not let in by
+/// a person.
+async fn accept(tx: &mut PgConnection, row: &Row) -> Result<()> {
+    let now = Utc::now();
+    let app = store::apps::app_info(&mut *tx, row.app_id).await?.ok_or_else(missing)?;
+    if !is_still_theirs(tx, row, &app).await? {
+        return Err(Error::conflict(format!("The owner of app {} has changed.", row.app)));
+    }
+    store::apps::app_give(&mut *tx, row.app_id, Some(row.recipient_id), None, now).await?;
+    quotas::admit_all(tx, quotas::owner(Some(row.recipient_id), None)).await?;
+    if app.team_id.is_some() {
+        store::collaborators::collaborator_delete_all(&mut *tx, row.app_id).await?;
+        return Ok(());
+    }
+    store::collaborators::collaborator_delete(&mut *tx, row.app_id, row.recipient_id).await?;
+    let usual: Vec<String> = Role::Member.permissions().iter().map(|p| (*p).to_owned()).collect();
+    let id = Uuid::now_v7();
+    store::collaborators::collaborator_save(&mut *tx, id, row.app_id, row.owner_id, &usual, now).await?;
+    Ok(())
 }
 
 /// `DELETE /account/app-transfers/{transfer}`: who offered takes it back.

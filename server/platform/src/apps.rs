@@ -214,7 +214,9 @@ pub async fn app_update(
 pub async fn app_delete(actor: Actor, Path(app): Path<String>) -> Result<Json<api::apps::App>> {
     let row = actor.app(&app, Can::Manage).await?;
     let mut tx = actor.change(Subject::app(row.id, &row.name)).await?;
-    store::apps::app_mark_deleted(&mut *tx, row.id, Utc::now()).await?;
+    if !store::apps::app_mark_deleted(&mut *tx, row.id, Utc::now()).await? {
+        return Err(Error::no_app());
+    }
     store::releases::release_cancel_all(&mut *tx, row.id, Utc::now()).await?;
     tx.record("app.delete", format!("Destroyed the app {}.", row.name), serde_json::json!({}));
     background::enqueue(&mut tx, &Destroy { app: row.id }).await?;

@@ -240,10 +240,11 @@ pub async fn collaborator_delete(
     let row = row.ok_or_else(missing)?;
     app.must_have(Rights::of_permissions(&row.permissions))?;
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
-    if !invitation_policy::hold(&mut tx, row.account_id).await? {
+    if !invitation_policy::hold(&mut tx, row.account_id).await?
+        || !store::collaborators::collaborator_delete(&mut *tx, app.id, row.account_id).await?
+    {
         return Err(missing());
     }
-    store::collaborators::collaborator_delete(&mut *tx, app.id, row.account_id).await?;
     let summary = match is_self {
         true => "Left the app.".to_owned(),
         false => format!("Removed {} from the app.", row.email),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use base::{Result, secrets::Secrets};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use crate::Platform;
@@ -21,17 +21,22 @@ pub(crate) fn open(secrets: &Secrets, app: Uuid, sealed: &[u8]) -> anyhow::Resul
     serde_json::from_slice(&text).context("read the config vars")
 }
 
-/// The config vars of a release of an app.
-pub(crate) async fn of_release(platform: &Platform, app: Uuid, release: Uuid) -> Result<BTreeMap<String, String>> {
-    let sealed = store::releases::release_config(platform.db(), release).await?;
+/// The config vars of a release of an app. `db` is the caller's transaction, if there is one.
+pub(crate) async fn of_release(
+    secrets: &Secrets,
+    db: impl PgExecutor<'_>,
+    app: Uuid,
+    release: Uuid,
+) -> Result<BTreeMap<String, String>> {
+    let sealed = store::releases::release_config(db, release).await?;
     let sealed = sealed.context("the release is gone")?;
-    Ok(open(platform.secrets(), app, &sealed)?)
+    Ok(open(secrets, app, &sealed)?)
 }
 
-/// Today's config vars of an app.
-pub(crate) async fn current(platform: &Platform, app: Uuid) -> Result<BTreeMap<String, String>> {
-    let sealed = store::config_vars::config_vars_info(platform.db(), app).await?;
-    Ok(sealed.map(|s| open(platform.secrets(), app, &s)).transpose()?.unwrap_or_default())
+/// Today's config vars of an app. `db` is the caller's transaction, if there is one.
+pub(crate) async fn current(secrets: &Secrets, db: impl PgExecutor<'_>, app: Uuid) -> Result<BTreeMap<String, String>> {
+    let sealed = store::config_vars::config_vars_info(db, app).await?;
+    Ok(sealed.map(|s| open(secrets, app, &s)).transpose()?.unwrap_or_default())
 }
 
 /// Writes tomorrow's config vars of an app, in the transaction that makes their release.

@@ -21,7 +21,7 @@ pub async fn config_vars_info(
     Path(app): Path<String>,
 ) -> Result<Json<BTreeMap<String, String>>> {
     let app = actor.app(&app, Can::Config).await?;
-    Ok(Json(config_values::current(&platform, app.id).await?))
+    Ok(Json(config_values::current(platform.secrets(), platform.db(), app.id).await?))
 }
 
 /// `GET /apps/{app}/releases/{release}/config-vars`
@@ -31,8 +31,8 @@ pub async fn release_config_vars(
     Path((app, release)): Path<(String, String)>,
 ) -> Result<Json<BTreeMap<String, String>>> {
     let app = actor.app(&app, Can::Config).await?;
-    let release = releases::find(&platform, &app, &release).await?;
-    Ok(Json(config_values::of_release(&platform, app.id, release.id).await?))
+    let release = releases::find(platform.db(), &app, &release).await?;
+    Ok(Json(config_values::of_release(platform.secrets(), platform.db(), app.id, release.id).await?))
 }
 
 /// `PATCH /apps/{app}/config-vars`: all changes are one release; none, when nothing changes.
@@ -49,8 +49,7 @@ pub async fn config_vars_update(
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     // Two updates at once must not lose one another's keys.
     store::apps::app_lock(&mut *tx, app.id).await?;
-    let old = store::config_vars::config_vars_info(&mut *tx, app.id).await?;
-    let old = old.map(|s| config_values::open(platform.secrets(), app.id, &s)).transpose()?.unwrap_or_default();
+    let old = config_values::current(platform.secrets(), &mut *tx, app.id).await?;
     let changes = apply(&old, &update)?;
     if changes.set.is_empty() && changes.unset.is_empty() {
         return Ok(Json(changes.vars));

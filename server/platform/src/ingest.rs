@@ -1,7 +1,8 @@
 //! Ingests the spools of dynos and of the router into the apps' logs, each line once.
 //!
-//! Spools are also written while the server is down. A task continues to read at the cursor in the log, and code that
-//! removes a dyno has its spool read to the end first.
+//! Spools are also written while the server is down. A task continues to read at the cursor in the log. What has ended
+//! may have left a gigabyte: that is read in turns of a few hundred lines, so that no app waits for the output of
+//! another, and whoever removes a dyno asks with [`read_out`] whether it has been read, and does not wait for it.
 
 pub(crate) mod followers;
 
@@ -12,48 +13,60 @@ use std::{
 };
 
 use anyhow::Context as _;
+use futures::{StreamExt as _, stream};
 use uuid::Uuid;
 
-use self::followers::Shared;
+use self::followers::{Shared, Stage};
 use crate::Platform;
 
 /// A pause when there was nothing to read.
 const IDLE: Duration = Duration::from_millis(60);
 /// Entries read at once: a flood of one dyno lets the others have their turn.
 const BATCH: usize = 2000;
+/// Entries, of 10 KB at most, that are read in one turn from the spool of a dyno that has ended,
+const TURN: usize = 500;
+/// and how many have their turn at once.
+const TURNS: usize = 4;
 
 /// Begins to follow the output of a dyno.
 pub(crate) fn follow(platform: &Platform, app: Uuid, run: Uuid, name: &str, spool: &Path) {
     let dyno = logs::Dyno { app, id: run, name: name.into(), spool: spool.into() };
     match logs::Follower::new(platform.history().clone(), dyno) {
-        Ok(follower) => {
-            if let Ok(mut followers) = platform.ingest().followers.lock() {
-                followers.insert(run, Arc::new(Mutex::new(follower)));
-            }
-        }
+        Ok(follower) => platform.ingest().add(run, follower),
         Err(err) => tracing::error!(dyno.name = %name, "could not follow the output: {err}"),
     }
 }
 
-/// Reads the output of a dyno that has ended to its end, and follows it no longer.
-pub(crate) async fn finish(platform: &Platform, app: Uuid, run: Uuid) -> anyhow::Result<()> {
-    let follower = match platform.ingest().take(run) {
-        Some(follower) => follower,
-        // Ended while the server was away.
-        None => {
-            let Some(status) = platform.driver().status(run).await? else { return Ok(()) };
-            let (name, spool) = (status.handle.name, status.handle.spool);
-            follow(platform, app, run, &name, &spool);
-            let Some(follower) = platform.ingest().take(run) else { return Ok(()) };
-            follower
-        }
-    };
-    tokio::task::spawn_blocking(move || while step(&follower) > 0 {}).await.context("read the last lines")
+/// Whether all of the output of a dyno that has ended has been read. If not, that is begun, and the reconciler of dynos
+/// is woken when it is done. To be followed by [`Ingest::forget`](followers::Ingest::forget) once the dyno is removed.
+pub(crate) async fn read_out(platform: &Platform, app: Uuid, run: Uuid) -> anyhow::Result<bool> {
+    if !platform.ingest().has(run) && !follow_again(platform, app, run).await? {
+        return Ok(true);
+    }
+    // One that cannot be followed was reported, and must not keep its dyno forever.
+    Ok(platform.ingest().end(run).is_none_or(|stage| stage == Stage::Read))
 }
 
-fn step(follower: &Shared) -> usize {
+/// Follows a dyno that ended, or was started, while the server was away. Whether there is one.
+async fn follow_again(platform: &Platform, app: Uuid, run: Uuid) -> anyhow::Result<bool> {
+    let Some(status) = platform.driver().status(run).await? else { return Ok(false) };
+    follow(platform, app, run, &status.handle.name, &status.handle.spool);
+    Ok(true)
+}
+
+/// Reads the output of a dyno that has ended to its end, and follows it no longer. For the end of the server, when
+/// nothing else reads.
+pub(crate) async fn finish(platform: &Platform, app: Uuid, run: Uuid) -> anyhow::Result<()> {
+    if !platform.ingest().has(run) {
+        follow_again(platform, app, run).await?;
+    }
+    let Some(follower) = platform.ingest().take(run) else { return Ok(()) };
+    tokio::task::spawn_blocking(move || while step(&follower, BATCH) > 0 {}).await.context("read the last lines")
+}
+
+fn step(follower: &Shared, most: usize) -> usize {
     let Ok(mut follower) = follower.lock() else { return 0 };
-    follower.step(BATCH).unwrap_or_else(|err| {
+    follower.step(most).unwrap_or_else(|err| {
         tracing::warn!("could not read a dyno's output, retrying: {err}");
         0
     })
@@ -68,14 +81,14 @@ pub(crate) async fn run(platform: Platform) {
     if let Err(err) = take_up(&platform).await {
         tracing::error!("could not resume reading the output of running dynos: {err:#}");
     }
-    tokio::join!(dynos(&platform), router(&platform));
+    tokio::join!(dynos(&platform), ended(&platform), router(&platform));
 }
 
 /// After a restart: the dynos that went on running meanwhile.
 async fn take_up(platform: &Platform) -> anyhow::Result<()> {
     for row in store::dynos::dyno_all(platform.db()).await? {
-        if let Some(status) = platform.driver().status(row.run_id).await? {
-            follow(platform, row.app_id, row.run_id, &row.name, &status.handle.spool);
+        if !platform.ingest().has(row.run_id) {
+            follow_again(platform, row.app_id, row.run_id).await?;
         }
     }
     Ok(())
@@ -83,12 +96,33 @@ async fn take_up(platform: &Platform) -> anyhow::Result<()> {
 
 async fn dynos(platform: &Platform) {
     loop {
-        let all = platform.ingest().all();
-        let read = move || all.iter().filter(|(_, f)| !is_idle(f)).map(|(_, f)| step(f)).sum::<usize>();
+        let all = platform.ingest().in_stage(Stage::Runs);
+        let read = move || all.iter().filter(|(_, f)| !is_idle(f)).map(|(_, f)| step(f, BATCH)).sum::<usize>();
         let read = tokio::task::spawn_blocking(read).await;
         if !matches!(read, Ok(n) if n >= BATCH) {
             tokio::time::sleep(IDLE).await;
         }
+    }
+}
+
+/// Reads dynos that have ended to their ends: all have a turn before one has its next.
+async fn ended(platform: &Platform) {
+    loop {
+        let ended = platform.ingest().in_stage(Stage::Ended);
+        if ended.is_empty() {
+            platform.ingest().ended.notified().await;
+            continue;
+        }
+        #[cfg(feature = "testing")]
+        drop(platform.ingest().gate.lock().await);
+        let turn = |(run, follower): (Uuid, Shared)| async move {
+            let read = tokio::task::spawn_blocking(move || step(&follower, TURN)).await;
+            if !matches!(read, Ok(n) if n > 0) {
+                platform.ingest().was_read(run);
+                platform.wake_dynos();
+            }
+        };
+        stream::iter(ended).for_each_concurrent(TURNS, turn).await;
     }
 }
 
@@ -126,5 +160,11 @@ async fn router(platform: &Platform) {
 /// Reads everything that is there once more, at the end.
 pub(crate) async fn drain(platform: &Platform) {
     let all = platform.ingest().all();
-    let _ = tokio::task::spawn_blocking(move || all.iter().for_each(|(_, f)| while step(f) > 0 {})).await;
+    let _ = tokio::task::spawn_blocking(move || all.iter().for_each(|f| while step(f, BATCH) > 0 {})).await;
+}
+
+/// Reads nothing of dynos that have ended until it is dropped.
+#[cfg(feature = "testing")]
+pub async fn hold_reading(platform: &Platform) -> tokio::sync::OwnedMutexGuard<()> {
+    platform.ingest().gate.clone().lock_owned().await
 }

@@ -54,8 +54,8 @@ pub mod testing {
     pub use repositories::GitLimits;
 
     pub use crate::{
-        app_destruction::Destroy, builds::Run as RunBuild, housekeeping::Clean, log_lines::take_glances,
-        releases::Run as RunRelease, retention::Retain, slugs::Unpack as UnpackSlug,
+        app_destruction::Destroy, builds::Run as RunBuild, housekeeping::Clean, ingest::hold_reading,
+        log_lines::take_glances, releases::Run as RunRelease, retention::Retain, slugs::Unpack as UnpackSlug,
     };
 }
 

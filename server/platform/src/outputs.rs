@@ -2,7 +2,7 @@
 
 use std::{
     io::SeekFrom,
-    path::{Path as FilePath, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -20,30 +20,25 @@ use uuid::Uuid;
 
 use crate::Platform;
 
+/// Where the outputs of all apps are, in one folder per app.
+pub(crate) fn folder(platform: &Platform) -> PathBuf {
+    platform.config().data.join("builds")
+}
+
+/// The build or release that a file in the folder of an app is the output of.
+pub(crate) fn whose(name: &str) -> Option<Uuid> {
+    let name = name.strip_suffix(".log")?;
+    name.strip_prefix("release-").unwrap_or(name).parse().ok()
+}
+
 /// The file with the output of a build.
 pub(crate) fn build_file(platform: &Platform, app: Uuid, build: Uuid) -> PathBuf {
-    platform.config().data.join("builds").join(app.to_string()).join(format!("{build}.log"))
+    folder(platform).join(app.to_string()).join(format!("{build}.log"))
 }
 
 /// The file with the output of a release phase.
 pub(crate) fn release_file(platform: &Platform, app: Uuid, release: Uuid) -> PathBuf {
-    platform.config().data.join("builds").join(app.to_string()).join(format!("release-{release}.log"))
-}
-
-/// Size limit of an output in a response that is not streamed.
-const MOST_AT_ONCE: u64 = 4 << 20;
-
-/// The last of an output, however long it is; nothing when there is none.
-pub(crate) async fn end_of(file: &FilePath) -> Vec<u8> {
-    let read = async {
-        let mut file = tokio::fs::File::open(file).await?;
-        let length = file.metadata().await?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(MOST_AT_ONCE))).await?;
-        let mut text = Vec::new();
-        file.take(MOST_AT_ONCE).read_to_end(&mut text).await?;
-        Ok::<_, std::io::Error>(text)
-    };
-    read.await.unwrap_or_default()
+    folder(platform).join(app.to_string()).join(format!("release-{release}.log"))
 }
 
 /// Which output, and of which app.

@@ -1,15 +1,21 @@
 //! Retention: deletes what cannot be requested any more.
 
+use std::{collections::HashSet, io, path::Path};
+
 use anyhow::bail;
 use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Steps};
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
+use store::queues::{BUILDS, RELEASES};
 use uuid::Uuid;
 
-use crate::{Platform, addresses, app_users, slugs, sources};
+use crate::{Platform, addresses, app_users, outputs, slugs, sources};
 
-/// Deletes expired uploads, links and sessions, and old jobs and log lines.
+/// The output of this many builds of an app is kept, and of as many releases: of the newest.
+pub(crate) const KEPT_OUTPUTS: usize = 100;
+
+/// Deletes expired uploads, links and sessions, old jobs and log lines, and the output of old builds and releases.
 #[derive(Serialize, Deserialize)]
 pub struct Retain {}
 
@@ -59,6 +65,7 @@ enum Part {
     Urls,
     Uploads,
     Archives,
+    Outputs,
     Accounts,
     Jobs,
     Logs,
@@ -66,14 +73,23 @@ enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 7] =
-        [Self::Urls, Self::Uploads, Self::Archives, Self::Accounts, Self::Jobs, Self::Logs, Self::AppUsers];
+    const ALL: [Self; 8] = [
+        Self::Urls,
+        Self::Uploads,
+        Self::Archives,
+        Self::Outputs,
+        Self::Accounts,
+        Self::Jobs,
+        Self::Logs,
+        Self::AppUsers,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Urls => "encrypt old URLs",
             Self::Uploads => "remove unused uploads",
             Self::Archives => "remove unused archives",
+            Self::Outputs => "remove the output of old builds and releases",
             Self::Accounts => "remove expired sessions, links and invitations",
             Self::Jobs => "remove old jobs",
             Self::Logs => "remove old log lines",
@@ -92,6 +108,7 @@ impl Part {
             }),
             Self::Uploads => sources::sweep(platform).await,
             Self::Archives => slugs::archives::sweep(platform).await,
+            Self::Outputs => old_outputs(platform).await,
             Self::Accounts => {
                 let failed = identity::forget_old(platform.base(), now).await?;
                 if !failed.is_empty() {
@@ -114,4 +131,48 @@ impl Part {
             }
         }
     }
+}
+
+/// Removes the outputs of all but the newest builds and releases of each app. Says how many.
+async fn old_outputs(platform: &Platform) -> anyhow::Result<Vec<String>> {
+    let folder = outputs::folder(platform);
+    let mut done = Vec::new();
+    for (app, files) in tokio::task::spawn_blocking(move || with_many_outputs(&folder)).await?? {
+        let mut kept = HashSet::new();
+        for queue in [&BUILDS, &RELEASES] {
+            kept.extend(queue.newest(platform.db(), app, KEPT_OUTPUTS as i64).await?);
+        }
+        let mut removed = 0;
+        for id in files.into_iter().filter(|id| !kept.contains(id)) {
+            removed += 1;
+            for file in [outputs::build_file(platform, app, id), outputs::release_file(platform, app, id)] {
+                match tokio::fs::remove_file(file).await {
+                    Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err.into()),
+                    _ => {}
+                }
+            }
+        }
+        if removed > 0 {
+            done.push(format!("removed {removed} old outputs of the app {app}"));
+        }
+    }
+    Ok(done)
+}
+
+/// The apps with more outputs than are kept of its builds alone, and whose outputs these are.
+fn with_many_outputs(folder: &Path) -> io::Result<Vec<(Uuid, Vec<Uuid>)>> {
+    let mut all = Vec::new();
+    for app in std::fs::read_dir(folder)? {
+        let app = app?;
+        let Some(id) = app.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let mut files = Vec::new();
+        // It may have been destroyed meanwhile.
+        for file in std::fs::read_dir(app.path()).into_iter().flatten() {
+            files.extend(file?.file_name().to_str().and_then(outputs::whose));
+        }
+        if files.len() > KEPT_OUTPUTS {
+            all.push((id, files));
+        }
+    }
+    Ok(all)
 }

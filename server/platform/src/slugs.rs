@@ -148,14 +148,24 @@ fn check_type(kind: &str, command: &str) -> Result<()> {
     Ok(())
 }
 
-/// The slug that an address is of, as long as whoever got the address may deploy an app that has it; and that app.
-async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<(Uuid, store::apps::Row, Watch)> {
+/// A slug that somebody has opened by an address of theirs.
+struct Opened {
+    slug: Uuid,
+    /// An app that has it.
+    app: store::apps::Row,
+    /// Who got the address.
+    by: Uuid,
+    watch: Watch,
+}
+
+/// The slug that an address is of, as long as whoever got the address may deploy an app that has it.
+async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<Opened> {
     let (bearer, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
     for app in store::slugs::slug_apps(platform.db(), id).await? {
         let watch = Watch::begin(platform, bearer.account, Some(bearer.credential), app, Can::Deploy).await?;
         let app = app_for(platform, bearer.account, app, Can::Deploy).await?;
         if let (Some(app), Some(watch)) = (app, watch) {
-            return Ok((id, app, watch));
+            return Ok(Opened { slug: id, app, by: bearer.account, watch });
         }
     }
     Err(missing())
@@ -167,8 +177,10 @@ pub async fn slug_upload(
     Path(secret): Path<String>,
     body: Body,
 ) -> Result<StatusCode> {
-    let (id, app, watch) = opened(&platform, "slug put", &secret).await?;
-    let upload = Upload::begin(&platform, id, payers::of_app(&platform, app.id).await?).await?;
+    let Opened { slug: id, app, by, watch } = opened(&platform, "slug put", &secret).await?;
+    // Whoever uploads needs the slots; the archive counts for the app's owner.
+    let payer = payers::of_account(&platform, by).await?;
+    let upload = Upload::begin(&platform, id, payer).await?;
     let file = Temporary(platform.config().data.join("tmp").join(format!("slug-{id}-{}", Uuid::now_v7())));
     let received = async {
         let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
@@ -185,7 +197,7 @@ pub async fn slug_upload(
         received = received => received,
     };
     let outcome = match received {
-        Ok(row) => keep_upload(&upload, &platform, &app, &row, &file.0).await,
+        Ok(row) => keep_upload(&upload, &platform, payer, &row, &file.0).await,
         Err(err) => Err(err),
     };
     drop(file);
@@ -198,16 +210,10 @@ fn uploaded_before() -> Error {
 }
 
 /// Keeps what was uploaded, unless it is no slug, or more than there may be.
-async fn keep_upload(
-    upload: &Upload,
-    platform: &Platform,
-    app: &store::apps::Row,
-    row: &Row,
-    file: &FilePath,
-) -> Result<()> {
+async fn keep_upload(upload: &Upload, platform: &Platform, payer: Uuid, row: &Row, file: &FilePath) -> Result<()> {
     let from = file.to_owned();
     let (checksum, size) = tokio::task::spawn_blocking(move || checksum(&from)).await.context("read the slug")??;
-    let place = platform.slug_checks().take(payers::of_app(platform, app.id).await?).await?;
+    let place = platform.slug_checks().take(payer).await?;
     builder::check(platform.git().workers(), file).await.map_err(|err| match err {
         builder::Error::Failed { why } => {
             let rule = "A slug is a tar archive, compressed with gzip or zstd, with all files under ./app";
@@ -245,7 +251,7 @@ fn checksum(file: &FilePath) -> Result<(String, i64)> {
 
 /// `GET /blobs/slugs/{secret}`
 pub async fn slug_download(State(platform): State<Platform>, Path(secret): Path<String>) -> Result<Response> {
-    let (id, _, watch) = opened(&platform, "slug get", &secret).await?;
+    let Opened { slug: id, watch, .. } = opened(&platform, "slug get", &secret).await?;
     let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
     let checksum = row.checksum.ok_or_else(missing)?;
     let (size, content) = platform.slug_files().read(&checksum).await?;

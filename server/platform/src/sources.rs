@@ -134,12 +134,13 @@ pub async fn source_upload(
 
 /// Puts what was uploaded in its place, unless it is more than there may be.
 async fn keep(upload: &Upload, platform: &Platform, id: Uuid, size: u64, temporary: &FilePath) -> Result<()> {
+    let kept = file(platform, id);
     let mut tx = platform.db().begin().await?;
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     let account = store::sources::source_uploaded(&mut *tx, id, size).await?.ok_or_else(missing)?;
     upload.must_be_the_one(&mut tx).await?;
     quotas::admit(&mut tx, quotas::owner(Some(account), None), Quota::Uploads, 0).await?;
-    tokio::fs::rename(temporary, file(platform, id)).await?;
+    tokio::fs::rename(temporary, kept).await?;
     Ok(tx.commit().await?)
 }
 

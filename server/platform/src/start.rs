@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::{
     Platform, app_destruction::Destroy, app_users, builds, config::Config, dynos, housekeeping::Clean, ingest,
-    leftovers, releases, retention::Retain, schedules, slugs, strays::Strays, work::Work,
+    leftovers, releases, retention::Retain, schedules, slugs, strays::Strays, uploads, work::Work,
 };
 
 impl Platform {
@@ -48,7 +48,9 @@ impl Platform {
 
     async fn begin_work(&self) -> anyhow::Result<()> {
         background::take_over(self.db()).await.context("resume the jobs of the previous server")?;
-        let (workers, unpacking, kinds) = self.workers().await.context("start the workers of jobs")?;
+        uploads::take_over(self).await.context("end the uploads of the previous server")?;
+        let leases = background::Leases::start(self.db()).context("renew the leases of jobs")?;
+        let (workers, unpacking, kinds) = self.workers(&leases).await;
         let (every, queues) = (Duration::from_secs(2), self.config().queue_interval);
         let [dynos, builds, releases, slugs] = self.wakes();
         let reconcilers = vec![
@@ -65,14 +67,18 @@ impl Platform {
         ];
         let scheduler = background::Scheduler::start(self.db().clone(), &schedules::all()?).await?;
         let scheduler = Some(scheduler);
-        let work = Work { workers, unpacking: Some(unpacking), kinds, scheduler, reconcilers, tasks };
+        let leases = Some(leases);
+        let work = Work { leases, workers, unpacking: Some(unpacking), kinds, scheduler, reconcilers, tasks };
         self.background().begin(work)
     }
 
     /// Every kind of job has workers of its own, so that none waits for another kind: as many as have a place in its
     /// queue, and some for what ends at once; those on a schedule share theirs. The one that unpacks slugs comes last.
-    async fn workers(&self) -> std::io::Result<(Vec<background::Worker>, background::Worker, Vec<background::Kind>)> {
-        let (leases, mut kinds) = (background::Leases::start(self.db())?, Vec::new());
+    async fn workers(
+        &self,
+        leases: &background::Leases,
+    ) -> (Vec<background::Worker>, background::Worker, Vec<background::Kind>) {
+        let mut kinds = Vec::new();
         let mut start = |jobs: background::Registry, most| {
             kinds.extend(jobs.kinds());
             background::Worker::start(self.db().clone(), jobs, most, leases.clone())
@@ -87,23 +93,26 @@ impl Platform {
             start(none().with::<Retain>(self.clone()).with::<Clean>(self.clone()), 2).await,
         ];
         let unpacking = start(none().with::<slugs::Unpack>(self.clone()), 8).await;
-        Ok((workers, unpacking, kinds))
+        (workers, unpacking, kinds)
     }
 
     /// Stops working. With `stop_dynos`, all dynos, builds and release phases are told to stop and have 30 seconds to do so;
     /// otherwise they go on running and the next start takes them up again.
     pub async fn stop(&self, stop_dynos: bool) {
-        self.background().with(|work| {
+        let leases = self.background().with(|work| {
             work.scheduler = None;
             work.workers.clear();
             work.unpacking = None;
             work.reconcilers.clear();
             work.tasks.drain(..).for_each(|task| task.abort());
+            work.leases.take()
         });
         if stop_dynos && let Err(err) = dynos::stop_all(self).await {
             tracing::error!("could not stop everything that runs: {err:#}");
         }
-        if let Err(err) = background::put_back(self.db()).await {
+        if let Some(leases) = leases.flatten()
+            && let Err(err) = background::put_back(self.db(), &leases).await
+        {
             tracing::warn!("could not requeue running jobs: {err}");
         }
         ingest::drain(self).await;

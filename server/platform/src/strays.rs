@@ -12,12 +12,16 @@ use std::{
 use anyhow::Context as _;
 use async_trait::async_trait;
 use background::{Reconciler, Report};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use uuid::Uuid;
 
 use crate::{Platform, builds};
 
 /// Between finding something and ending it.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// Strays whose files are removed at once.
+const AT_ONCE: usize = 4;
 
 /// Ends what nothing wants.
 pub(crate) struct Strays {
@@ -49,9 +53,20 @@ impl Reconciler for Strays {
     async fn run(&mut self) -> anyhow::Result<Report> {
         let mut report = Report::default();
         let mut found = self.look().await?;
-        for id in found.intersection(&self.found.clone()) {
-            // Whatever it is: who built nothing has no files of builds.
-            match builds::abandon(&self.platform, *id).await {
+        let strays: Vec<Uuid> = found.intersection(&self.found).copied().collect();
+        // All of them end before files are removed, of which one may have a million.
+        for id in &strays {
+            if let Err(err) = self.platform.driver().remove(*id).await {
+                report.failed.push(format!("could not stop the stray dyno {id}: {err}"));
+            }
+        }
+        // Whatever it is: who built nothing has no files of builds.
+        let platform = &self.platform;
+        let abandon = |id: Uuid| async move { (id, builds::abandon(platform, id).await) };
+        let work: Vec<_> = strays.into_iter().map(|id| abandon(id).boxed()).collect();
+        let outcomes: Vec<_> = stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
+        for (id, outcome) in outcomes {
+            match outcome {
                 Ok(()) => report.done.push(format!("stopped the stray dyno {id}")),
                 Err(err) => report.failed.push(format!("could not stop the stray dyno {id}: {err:#}")),
             }

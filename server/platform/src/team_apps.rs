@@ -1,4 +1,4 @@
-//! Apps of teams: creating and locking them, and transferring apps to teams and their members.
+//! Apps of teams: creating and locking them, and transferring apps to teams and back.
 
 use axum::{
     Json,
@@ -45,7 +45,7 @@ pub async fn team_app_info(actor: Actor, Path(app): Path<String>) -> Result<Json
     Ok(Json(apps::shown(&app, &actor)))
 }
 
-/// `PATCH /teams/apps/{app}`: locks an app, or gives it to a team or, from a team, to a member.
+/// `PATCH /teams/apps/{app}`: locks an app, or gives it to a team or, from a team, to the caller.
 pub async fn team_app_update(
     State(platform): State<Platform>,
     actor: Actor,
@@ -57,7 +57,7 @@ pub async fn team_app_update(
         lock(&actor, &app, locked).await?;
     }
     if let Some(owner) = update.owner {
-        give(&platform, &actor, &app, &owner).await?;
+        give(&actor, &app, &owner).await?;
     }
     // Whoever gave it away may not see it any more.
     let row = store::apps::app_info(platform.db(), app.id).await?.ok_or_else(Error::no_app)?;
@@ -80,10 +80,10 @@ async fn lock(actor: &Actor, app: &App, locked: bool) -> Result<()> {
     Ok(())
 }
 
-async fn give(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Result<()> {
+async fn give(actor: &Actor, app: &App, owner: &str) -> Result<()> {
     let (account, team, to) = if owner == "~" || owner.contains('@') {
-        let person = heir(platform, actor, app, owner).await?;
-        (Some(person.id), None, person.email)
+        must_be_heir(actor, app, owner).await?;
+        (Some(actor.account.id), None, actor.account.email.clone())
     } else {
         let team = actor.team(owner, InTeam::Create).await?;
         (None, Some(team.id), format!("the team {}", team.name))
@@ -110,37 +110,23 @@ async fn give(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Res
     Ok(())
 }
 
-/// The person to whom a team's app can be transferred without consent: the caller, or a member of the team.
-async fn heir(platform: &Platform, actor: &Actor, app: &App, owner: &str) -> Result<store::accounts::Row> {
-    let db = platform.db();
-    let person = match owner {
-        "~" => Some(actor.account.clone()),
-        email => store::accounts::account_by_email(db, email).await?,
-    };
-    let Some(person) = person else {
-        return Err(Error::invalid(format!("There is no account {owner}. Add it to the team first.")));
-    };
-    let Some(team) = app.team_id else {
-        if app.owner_id == Some(person.id) {
-            return Ok(person);
-        }
+/// Fails unless the caller may take the app for themselves: it is theirs, or of a team. Nobody else is given an app
+/// without their consent: whoever owns it is charged for it, and answers for it.
+async fn must_be_heir(actor: &Actor, app: &App, owner: &str) -> Result<()> {
+    let own = &actor.account.email;
+    if owner != "~" && !owner.eq_ignore_ascii_case(own) {
         return Err(Error::invalid(format!(
-            "App {} belongs to a person. Transfer it with POST /account/app-transfers, which {} has to accept.",
-            app.name, person.email
+            "{owner} has to accept app {} first. Offer it with POST /account/app-transfers.",
+            app.name
         )));
-    };
-    if person.id == actor.account.id {
-        actor.must_be_a_person().await?;
-        return Ok(person);
     }
-    if store::accounts::account_is_invited(db, person.id).await? == Some(true) {
-        return Err(Error::invalid(format!("{} has not signed in yet and so cannot own apps.", person.email)));
+    if app.team_id.is_none() && app.owner_id != Some(actor.account.id) {
+        return Err(Error::invalid(format!(
+            "App {} belongs to a person, who has to offer it with POST /account/app-transfers.",
+            app.name
+        )));
     }
-    let member = store::team_members::team_member_info(db, team, &person.id.to_string()).await?;
-    match member {
-        Some(member) if member.service.is_none() => Ok(person),
-        _ => Err(Error::invalid(format!("{} is not a member of the app's team.", person.email))),
-    }
+    actor.must_be_a_person().await
 }
 
 /// `GET /teams/{team}/members/{member}/apps`: the apps that a member was let into one by one.

@@ -78,6 +78,12 @@ impl Drop for Upload {
     }
 }
 
+/// Ends the leases of an earlier server, which is dead, as [`background::take_over`] does with its jobs.
+pub(crate) async fn take_over(platform: &Platform) -> sqlx::Result<()> {
+    let since = Utc::now() - LEASE - chrono::Duration::seconds(1);
+    store::uploads::upload_take_over(platform.db(), since).await
+}
+
 /// A file that is removed with this, if it is still there: also when the client goes away.
 pub(crate) struct Temporary(pub PathBuf);
 
@@ -141,5 +147,5 @@ async fn save(body: Body, file: &Path, most: u64) -> Result<u64> {
 
 /// Refuses to write `bytes` to `file` when the disk would be full then.
 fn must_have_room(file: &Path, bytes: u64) -> std::io::Result<()> {
-    dyno::disks::must_have_room(file.parent().unwrap_or(file), dyno::disks::RESERVE + bytes)
+    dyno::disks::must_have_room(file.parent().unwrap_or(file), bytes)
 }

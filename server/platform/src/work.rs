@@ -7,6 +7,8 @@ use tokio::task::JoinHandle;
 /// Workers, reconcilers and tasks; dropped to stop them.
 #[derive(Default)]
 pub(crate) struct Work {
+    /// Those of all workers.
+    pub leases: Option<background::Leases>,
     pub workers: Vec<background::Worker>,
     pub unpacking: Option<background::Worker>,
     /// All kinds of jobs.

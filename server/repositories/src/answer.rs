@@ -37,6 +37,46 @@ pub struct Served {
     pub(crate) seat: Seat,
     /// The client's access was lost.
     pub(crate) is_over: bool,
+    pub(crate) cut: Cut,
+}
+
+/// Where git's answer to a push was cut, as it is read: somewhere in a line of its protocol, or between two.
+#[derive(Default)]
+pub(crate) struct Cut {
+    /// The beginning of a line's length, or all of it as long as nothing follows.
+    head: Vec<u8>,
+    /// Bytes to the end of the line.
+    rest: usize,
+}
+
+impl Cut {
+    fn read(&mut self, mut part: &[u8]) {
+        while !part.is_empty() {
+            let taken = if self.rest > 0 { self.rest } else { 4 - self.head.len() }.min(part.len());
+            if self.rest > 0 {
+                self.head.clear();
+                self.rest -= taken;
+            } else {
+                self.head.extend_from_slice(&part[..taken]);
+            }
+            part = &part[taken..];
+            if self.head.len() == 4 {
+                let length = std::str::from_utf8(&self.head).ok().and_then(|head| usize::from_str_radix(head, 16).ok());
+                self.rest = length.unwrap_or(0).saturating_sub(4);
+                if self.rest == 0 {
+                    self.head.clear();
+                }
+            }
+        }
+    }
+
+    /// Ends the line that it was cut in, whose last bytes are in `out`.
+    fn mend(&self, out: &mut BytesMut) {
+        match self.head.len() {
+            0 => out.put_bytes(b' ', self.rest),
+            begun => out.truncate(out.len().saturating_sub(begun)),
+        }
+    }
 }
 
 /// The state of a response.
@@ -86,6 +126,9 @@ impl Served {
                 }
                 read = self.output.read_buf(held) => read?,
             };
+            if back > 0 {
+                self.cut.read(&held[held.len() - read..]);
+            }
             if read == 0 {
                 return Ok(None);
             }
@@ -116,7 +159,7 @@ impl Served {
             }
             (Some(_), Some(why)) => {
                 let refs = self.told.lock().map(|mut told| std::mem::take(&mut told.refs)).unwrap_or_default();
-                Ok(refusal(&held, &Refusal { why, refs }))
+                Ok(refusal((&held, &self.cut), &Refusal { why, refs }))
             }
             (None, None) => Ok(held.freeze()),
             // The client notices that something is missing.
@@ -130,7 +173,7 @@ impl Served {
 /// The response to a clone that does not reach git. In its protocol, since git does not show the text of other
 /// responses.
 pub fn push_refused(refusal: &Refusal) -> Bytes {
-    self::refusal(b"", refusal)
+    self::refusal((b"", &Cut::default()), refusal)
 }
 
 pub fn clone_refused(why: &str) -> Bytes {
@@ -149,11 +192,12 @@ async fn why(worker: Worker, told: &Told) -> Option<String> {
 /// The end of a push that failed. If git had ended its answer, a remark is put before the end; otherwise what is
 /// missing of it is an answer of ours: git shows for each ref that it was rejected, and why. Where the refs are not
 /// known, or too many to be listed, it is told in one sentence, after which it says that the line was cut.
-fn refusal(held: &[u8], Refusal { why, refs }: &Refusal) -> Bytes {
+fn refusal((held, cut): (&[u8], &Cut), Refusal { why, refs }: &Refusal) -> Bytes {
     let mut out = BytesMut::new();
-    let is_ended = held == END;
+    let is_ended = held == END && cut.rest == 0;
     if !is_ended {
         out.put_slice(held);
+        cut.mend(&mut out);
     }
     if is_ended || !refs.is_empty() {
         out.put_slice(&remark(why));
@@ -210,13 +254,27 @@ mod tests {
     #[test]
     fn a_remark_stands_before_the_end() {
         let want = Bytes::from_static(b"001a\x02 !     No. Try less.\n0000");
-        assert_eq!(refusal(b"0000", &no(&["refs/heads/main"])), want);
+        assert_eq!(refusal((b"0000", &Cut::default()), &no(&["refs/heads/main"])), want);
+    }
+
+    #[test]
+    fn a_line_that_was_cut_is_ended_first() {
+        let (whole, remark) = (b"000f\x02 building\n", &b"001a\x02 !     No. Try less.\n"[..]);
+        for end in 0..=whole.len() {
+            // Read in parts, of which the last bytes are held back.
+            let (mut cut, part) = (Cut::default(), &whole[..end]);
+            part.chunks(3).for_each(|part| cut.read(part));
+            let (sent, held) = part.split_at(end.saturating_sub(END.len()));
+            let answer = [sent, &refusal((held, &cut), &no(&["refs/heads/main"]))].concat();
+            let at = if end <= END.len() { 0 } else { whole.len() };
+            assert_eq!(&answer[at..at + remark.len()], remark, "{end}");
+        }
     }
 
     #[test]
     fn who_got_no_answer_gets_one_for_each_ref() {
         let want = b"001a\x02 !     No. Try less.\n0031\x01000eunpack ok\n001ang refs/heads/main No\n00000000";
-        assert_eq!(refusal(b"", &no(&["refs/heads/main"])), Bytes::from_static(want));
-        assert_eq!(refusal(b"", &no(&[])), Bytes::from_static(b"001a\x010015ERR No. Try less.0000"));
+        assert_eq!(refusal((b"", &Cut::default()), &no(&["refs/heads/main"])), Bytes::from_static(want));
+        assert_eq!(refusal((b"", &Cut::default()), &no(&[])), Bytes::from_static(b"001a\x010015ERR No. Try less.0000"));
     }
 }

@@ -21,6 +21,9 @@ impl Repositories {
 
     async fn import(&self, app: Uuid, stream: &str) -> anyhow::Result<String> {
         let repository = self.ensure(app).await?;
+        // Two at once would lock one another's ref.
+        let used = self.of(app);
+        let _turn = used.importing.lock().await;
         let writing = self.write(app).await?;
         // By force: a sample that did not build may be followed by another one.
         let program = plumbing::git(&["fast-import", "--quiet", "--done", "--force"]);

@@ -18,7 +18,7 @@ use crate::{
     handle::{Repositories, Writing},
     paths::{folder, hooks},
     plumbing::git,
-    sweep::{Sweep, is_incoming},
+    sweep::Sweep,
 };
 
 impl Repositories {
@@ -69,11 +69,6 @@ impl Repositories {
             0 => Ok(folder),
             _ => Err(anyhow!("git init: {}", made.stderr.trim())),
         }
-    }
-
-    /// What the repository of an app takes up on the disk, in bytes.
-    pub async fn size(&self, app: Uuid) -> u64 {
-        size(&self.path(app)).await
     }
 
     /// The apps that have a repository.
@@ -130,30 +125,4 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
     }
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
     lchown(folder, Some(worker::GIT), Some(worker::GIT))
-}
-
-/// What a repository takes up on the disk, in bytes. A file takes some room by being there. What pushes are bringing is
-/// not in it yet: see [`crate::Room`].
-async fn size(repository: &Path) -> u64 {
-    const ENTRY: u64 = 1024;
-    let repository = repository.to_owned();
-    let walk = move || {
-        let objects = repository.join("objects");
-        let mut total = 0;
-        let mut open = vec![repository];
-        while let Some(folder) = open.pop() {
-            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-                let Ok(meta) = entry.metadata() else { continue };
-                if folder == objects && is_incoming(&entry.file_name().to_string_lossy()) {
-                    continue;
-                }
-                total += ENTRY + meta.blocks() * 512;
-                if meta.is_dir() {
-                    open.push(entry.path());
-                }
-            }
-        }
-        total
-    };
-    tokio::task::spawn_blocking(walk).await.unwrap_or(0)
 }

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use uuid::Uuid;
 use worker::Workers;
 
-use crate::limits::GitLimits;
+use crate::{limits::GitLimits, measured::Measured};
 
 /// The repositories of a platform: who is at work in which one, and what starts them.
 pub struct Repositories {
@@ -32,6 +32,10 @@ pub(crate) struct Use {
     pub writers: AtomicUsize,
     /// Whether nothing was left in it by somebody who was killed.
     pub is_clean: AtomicBool,
+    /// Held while it is packed, and while a commit of files is written.
+    pub packing: tokio::sync::Mutex<()>,
+    pub importing: tokio::sync::Mutex<()>,
+    pub size: Measured,
 }
 
 impl Repositories {

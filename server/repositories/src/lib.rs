@@ -26,10 +26,12 @@ pub mod hook;
 mod inside;
 mod inspection;
 mod limits;
+mod measured;
 mod packing;
 mod paths;
 mod plumbing;
 mod serving;
+mod sizes;
 mod sweep;
 
 pub use crate::{

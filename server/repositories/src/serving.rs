@@ -7,7 +7,7 @@ use uuid::Uuid;
 use worker::{Limits, Lines, Order, Program, Work};
 
 use crate::{
-    answer::{Heard, Seat, Served, Told},
+    answer::{Cut, Heard, Seat, Served, Told},
     body::{Incoming, Refusal},
     handle::{Repositories, Writing},
     hook, limits, plumbing,
@@ -80,7 +80,7 @@ impl Repositories {
     fn serve(&self, order: &Order, lines: Lines, writing: Option<Writing>, seat: Seat) -> anyhow::Result<Served> {
         let (output, stdout) = worker::from_worker()?;
         let worker = self.workers().start(order, Lines { stdout: Some(stdout), ..lines })?;
-        Ok(Served { worker, output, told: Told::default(), writing, seat, is_over: false })
+        Ok(Served { worker, output, told: Told::default(), writing, seat, is_over: false, cut: Cut::default() })
     }
 }
 

@@ -69,7 +69,7 @@ impl Sweep {
 
     /// Removes unfinished files.
     fn sweep_unfinished(&self, folder: &Path) -> std::io::Result<()> {
-        let begins = ["tmp_", ".tmp-", "shallow_", "gc.pid"];
+        let begins = ["tmp_", ".tmp-", "shallow_", "gc.pid", "packed-refs.new"];
         let is_left = |name: &str| begins.iter().any(|begin| name.starts_with(begin)) || name.ends_with(".keep");
         let left = entries(folder)?.into_iter().filter(|path| is_left(&name(path)) && !path.is_dir());
         left.filter(|_| self.alone).try_for_each(fs::remove_file)
@@ -125,6 +125,7 @@ mod tests {
         let left = [
             "HEAD.lock",
             "packed-refs.lock",
+            "packed-refs.new",
             "refs/heads/main.lock",
             "refs/heads/a/b/c.lock",
             "objects/tmp_objdir-incoming-x/pack/tmp_pack_1",

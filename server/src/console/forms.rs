@@ -13,13 +13,14 @@ use api::{
     teams::TeamAppCreate,
 };
 use axum::{
-    Form, Router,
+    Router,
     body::to_bytes,
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
+use base::web::Form;
 use serde::Deserialize;
 
 use super::{assets, headers, transport::InProcess};

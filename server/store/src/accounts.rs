@@ -46,6 +46,14 @@ const STANDS: &str = "(exists (select 1 from team_members m where m.account_id =
                where t.recipient_id = a.id and t.state = 'pending' and p.deleted_at is null)
     or exists (select 1 from apps p where p.owner_id = a.id))";
 
+/// Whether an account `a` is let in: it is not suspended, and neither is the person who made it, if it is a service
+/// account. Its team also needs an admin who is not suspended. Whoever is suspended goes on by no other name.
+pub(crate) const LET_IN: &str = "(a.suspended_at is null and not exists (
+    select 1 from service_accounts b left join accounts p on p.id = b.created_by
+    where b.id = a.id and (p.suspended_at is not null or not exists (
+        select 1 from team_members m join accounts u on u.id = m.account_id and u.suspended_at is null
+        where m.team_id = b.team_id and m.role = 'admin'))))";
+
 /// Inserts an account. Violates `accounts_email_key` if the address is taken.
 pub async fn account_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
@@ -115,9 +123,11 @@ pub async fn account_list_invited_by_team(db: impl PgExecutor<'_>, team: Uuid) -
     .await
 }
 
-/// The account with this id, unless it is suspended: for authentication.
+/// The account with this id, unless it is suspended, or a service account of a suspended person or of a team without
+/// an active admin: for authentication.
 pub async fn account_info(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Row>> {
-    sqlx::query_as("select * from accounts where id = $1 and suspended_at is null").bind(id).fetch_optional(db).await
+    let select = format!("select a.* from accounts a where a.id = $1 and {LET_IN}");
+    sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(id).fetch_optional(db).await
 }
 
 /// The account with this id, suspended or not.

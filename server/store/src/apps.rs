@@ -233,14 +233,14 @@ pub async fn app_repo_size(db: impl PgExecutor<'_>, id: Uuid, size: i64) -> sqlx
     Ok(())
 }
 
-/// Hides the app and frees its name. The job that destroys it deletes the row.
-pub async fn app_mark_deleted(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query("update apps set deleted_at = $2, name = id::text where id = $1")
+/// Hides the app and frees its name. The job that destroys it deletes the row. Returns `false` if it is hidden already.
+pub async fn app_mark_deleted(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
+    let hidden = sqlx::query("update apps set deleted_at = $2, name = id::text where id = $1 and deleted_at is null")
         .bind(id)
         .bind(now)
         .execute(db)
         .await?;
-    Ok(())
+    Ok(hidden.rows_affected() > 0)
 }
 
 /// The app with this id, even while it is being destroyed.

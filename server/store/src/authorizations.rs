@@ -165,10 +165,10 @@ pub async fn authorization_rotate(
     Ok(())
 }
 
-/// Deletes an authorization.
-pub async fn authorization_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query("delete from oauth_authorizations where id = $1").bind(id).execute(db).await?;
-    Ok(())
+/// Deletes an authorization. Returns `false` if it is gone already.
+pub async fn authorization_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    let gone = sqlx::query("delete from oauth_authorizations where id = $1").bind(id).execute(db).await?;
+    Ok(gone.rows_affected() > 0)
 }
 
 /// When a token expires: `None` if it is invalid, `Some(None)` if only on revocation.

@@ -219,11 +219,12 @@ pub async fn build_fail(db: impl PgExecutor<'_>, id: Uuid, error: &str, now: Dat
     Ok(moved.rows_affected() == 1)
 }
 
-/// Requests cancellation of a build. Returns `false` if it has a release already, or is finished.
+/// Requests cancellation of a build. Returns `false` if it has a release already, is finished, or was cancelled
+/// before.
 pub async fn build_cancel(db: impl PgExecutor<'_>, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let moved = sqlx::query(
-        "update builds set cancelled_at = coalesce(cancelled_at, $2) where id = $1 and status = 'pending'
-           and release_id is null",
+        "update builds set cancelled_at = $2
+         where id = $1 and status = 'pending' and release_id is null and cancelled_at is null",
     )
     .bind(id)
     .bind(now)

@@ -104,14 +104,14 @@ pub async fn collaborator_info(db: impl PgExecutor<'_>, app: Uuid, who: &str) ->
     .await
 }
 
-/// Removes a collaborator from an app.
-pub async fn collaborator_delete(db: impl PgExecutor<'_>, app: Uuid, account: Uuid) -> sqlx::Result<()> {
-    sqlx::query("delete from collaborators where app_id = $1 and account_id = $2")
+/// Removes a collaborator from an app. Returns `false` if it is gone already.
+pub async fn collaborator_delete(db: impl PgExecutor<'_>, app: Uuid, account: Uuid) -> sqlx::Result<bool> {
+    let gone = sqlx::query("delete from collaborators where app_id = $1 and account_id = $2")
         .bind(app)
         .bind(account)
         .execute(db)
         .await?;
-    Ok(())
+    Ok(gone.rows_affected() > 0)
 }
 
 /// Removes all collaborators from an app.

@@ -4,6 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
+use crate::pages::{Kind, List, Order};
+
+/// The order of events: newest first.
+pub static LIST: List = List::by_descending(&[Order::unique("seq", Kind::Number, "t.seq")]);
+
 /// A row of `events`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
@@ -74,21 +79,45 @@ pub struct Filter {
     pub news: bool,
 }
 
-/// The newest matching events, newest first.
-pub async fn event_find(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(
-        "select * from events
-         where ($1::text is null or position(lower($1) in lower(actor)) > 0)
-             and ($2::text is null or starts_with(action, $2))
-             and ($3::uuid is null or app_id = $3)
-             and ($4::text is null or subject = $4)
-             and ($5::text is null or position(lower($5) in lower(concat_ws(' ', actor, action, subject, summary,
-                                                                            credential, address))) > 0)
-             and ($6::timestamptz is null or at >= $6)
-             and ($7::timestamptz is null or at < $7)
-             and ($8::bigint is null or seq < $8)
-             and not ($10 and action = 'release.phase' and coalesce(data ->> 'succeeded', 'false') = 'true')
-         order by seq desc limit $9",
+/// The size of a page of events, in bytes: fewer of them are in it where they are large.
+const PAGE: i64 = 1 << 20;
+
+/// Events, and whether more were asked for than there is room for in a page.
+#[derive(Debug)]
+pub struct Found {
+    pub rows: Vec<Row>,
+    pub is_cut: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct Counted {
+    #[sqlx(flatten)]
+    row: Row,
+    asked_for: i64,
+}
+
+/// The newest matching events, newest first: at most `most`, and at most a page. There is at least one, however large.
+pub async fn event_find(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> sqlx::Result<Found> {
+    let counted: Vec<Counted> = sqlx::query_as(
+        "with page as (
+             select seq, octet_length(data::text) + octet_length(summary) + octet_length(subject) + 500 as size
+             from events
+             where ($1::text is null or position(lower($1) in lower(actor)) > 0)
+                 and ($2::text is null or starts_with(action, $2))
+                 and ($3::uuid is null or app_id = $3)
+                 and ($4::text is null or subject = $4)
+                 and ($5::text is null or position(lower($5) in lower(concat_ws(' ', actor, action, subject, summary,
+                                                                                credential, address))) > 0)
+                 and ($6::timestamptz is null or at >= $6)
+                 and ($7::timestamptz is null or at < $7)
+                 and ($8::bigint is null or seq < $8)
+                 and not ($10 and action = 'release.phase' and coalesce(data ->> 'succeeded', 'false') = 'true')
+             order by seq desc limit $9
+         ), sums as (
+             select seq, sum(size) over (order by seq desc) - size as before, count(*) over () as asked_for from page
+         )
+         select e.*, s.asked_for from sums s join events e on e.seq = s.seq
+         where s.before < $11 order by e.seq desc",
     )
     .bind(&filter.actor)
     .bind(&filter.action)
@@ -100,8 +129,11 @@ pub async fn event_find(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> 
     .bind(filter.before)
     .bind(most)
     .bind(filter.news)
+    .bind(PAGE)
     .fetch_all(db)
-    .await
+    .await?;
+    let is_cut = counted.first().is_some_and(|first| first.asked_for > counted.len() as i64);
+    Ok(Found { rows: counted.into_iter().map(|counted| counted.row).collect(), is_cut })
 }
 
 /// The credential and origin with which a build was requested.

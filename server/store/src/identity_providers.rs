@@ -102,10 +102,10 @@ pub async fn identity_provider_by_name(db: impl PgExecutor<'_>, name: &str) -> s
     sqlx::query_as("select * from identity_providers where name = $1").bind(name).fetch_optional(db).await
 }
 
-/// Deletes a provider with its rules and identities; accounts remain.
-pub async fn identity_provider_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query("delete from identity_providers where id = $1").bind(id).execute(db).await?;
-    Ok(())
+/// Deletes a provider with its rules and identities; accounts remain. Returns `false` if it is gone already.
+pub async fn identity_provider_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    let gone = sqlx::query("delete from identity_providers where id = $1").bind(id).execute(db).await?;
+    Ok(gone.rows_affected() > 0)
 }
 
 /// The titles of the providers with a rule for a team.

@@ -48,10 +48,14 @@ pub mod uploads;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
+/// Connections of a server to its database. Whoever waits for one while holding another can wait for ever: code that
+/// has a transaction reads through it.
+pub const CONNECTIONS: u32 = 20;
+
 /// Connects to the database at `url` and migrates its schema.
 pub async fn open(url: &str) -> Result<PgPool, sqlx::Error> {
     let pool = PgPoolOptions::new()
-        .max_connections(20)
+        .max_connections(CONNECTIONS)
         .acquire_timeout(std::time::Duration::from_secs(10))
         .connect(url)
         .await?;

@@ -92,8 +92,8 @@ pub async fn log_drain_seal(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<
     Ok(())
 }
 
-/// Deletes a drain.
-pub async fn log_drain_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query("delete from log_drains where id = $1").bind(id).execute(db).await?;
-    Ok(())
+/// Deletes a drain. Returns `false` if it is gone already.
+pub async fn log_drain_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    let gone = sqlx::query("delete from log_drains where id = $1").bind(id).execute(db).await?;
+    Ok(gone.rows_affected() > 0)
 }

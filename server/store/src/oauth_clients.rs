@@ -92,10 +92,10 @@ pub async fn oauth_client_by_secret(db: impl PgExecutor<'_>, secret_hash: &[u8])
     sqlx::query_as("select * from oauth_clients where secret_hash = $1").bind(secret_hash).fetch_optional(db).await
 }
 
-/// Deletes a client, with its codes and all its tokens.
-pub async fn oauth_client_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query("delete from oauth_clients where id = $1").bind(id).execute(db).await?;
-    Ok(())
+/// Deletes a client, with its codes and all its tokens. Returns `false` if it is gone already.
+pub async fn oauth_client_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    let gone = sqlx::query("delete from oauth_clients where id = $1").bind(id).execute(db).await?;
+    Ok(gone.rows_affected() > 0)
 }
 
 /// Inserts a code.

@@ -182,6 +182,14 @@ impl Range {
         self.max
     }
 
+    /// The number after which the range starts; `None` if it starts otherwise.
+    pub fn after_number(&self) -> Option<i64> {
+        match self.start {
+            Some(Bound { value: Value::Number(number), excludes: true, .. }) => Some(number),
+            _ => None,
+        }
+    }
+
     /// Fetches this range of `list`: a query whose rows have an `id`, without an order.
     pub async fn fetch<T>(
         &self,

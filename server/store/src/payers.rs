@@ -5,6 +5,8 @@
 //! its creator, as long as they administer its team and are not suspended; then like its team. All others pay for
 //! themselves. What has no known creator is charged to the nil id, as one share.
 
+use std::collections::HashMap;
+
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
@@ -45,9 +47,9 @@ pub struct Asker {
     pub payer: Uuid,
 }
 
-/// The account with this id and its payer, unless it is suspended.
+/// The account with this id and its payer, if it is let in, as by [`accounts::account_info`].
 pub async fn payer_and_account(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Option<Asker>> {
-    let select = format!("select a.*, {PAYER} from {OF_ACCOUNTS} where a.id = $1 and a.suspended_at is null");
+    let select = format!("select a.*, {PAYER} from {OF_ACCOUNTS} where a.id = $1 and {}", accounts::LET_IN);
     sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(account).fetch_optional(db).await
 }
 
@@ -61,4 +63,11 @@ pub async fn payer_of_account(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::R
 pub async fn payer_of_app(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::Result<Option<Uuid>> {
     let select = format!("select payer from {OF_APPS} c where app_id = $1");
     sqlx::query_scalar(sqlx::AssertSqlSafe(select)).bind(app).fetch_optional(db).await
+}
+
+/// The payers of all apps, even of those that are being destroyed, by app.
+pub async fn payers_of_apps(db: impl PgExecutor<'_>) -> sqlx::Result<HashMap<Uuid, Uuid>> {
+    let select = format!("select app_id, payer from {OF_APPS} c");
+    let all: Vec<(Uuid, Uuid)> = sqlx::query_as(sqlx::AssertSqlSafe(select)).fetch_all(db).await?;
+    Ok(all.into_iter().collect())
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::payers::OF_APPS;
+use crate::{accounts::LET_IN, payers::OF_APPS};
 
 /// A table with waiting rows.
 #[derive(Debug)]
@@ -130,12 +130,14 @@ impl Queue {
         sqlx::query_scalar(sqlx::AssertSqlSafe(ended)).bind(ids).fetch_all(db).await
     }
 
-    /// Requests cancellation of everything that waits or runs for an account: what it has started, and what it is
-    /// charged for and has no other responsible account.
+    /// Requests cancellation of everything that waits or runs for an account: what it or its service accounts have
+    /// started, and what it is charged for and has no other responsible account.
     pub async fn cancel_of(&self, db: &mut PgConnection, account: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
         self.lock(&mut *db).await?;
         let cancel = self.cancels(
-            "t.account_id = $2 or t.app_id in (
+            "t.account_id = $2
+             or t.account_id in (select s.id from service_accounts s where s.created_by = $2)
+             or t.app_id in (
                  select p.app_id from {payers} p join apps a on a.id = p.app_id
                  where p.payer = $2 and (a.owner_id = $2 or not exists (
                      select 1 from team_members m join accounts u on u.id = m.account_id and u.suspended_at is null
@@ -145,13 +147,13 @@ impl Queue {
         Ok(())
     }
 
-    /// Requests cancellation of what suspended accounts have started, even at the moment of their suspension.
+    /// Requests cancellation of what accounts have started that are not let in any more, even at the moment of their
+    /// suspension: suspended ones, and the service accounts of such. What removed service accounts started goes on.
     pub async fn cancel_suspended(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
         self.lock(&mut *db).await?;
-        let cancel = self.cancels(
-            "exists (select 1 from accounts u
-                     where u.id = t.account_id and u.suspended_at is not null and u.retired_at is null)",
-        );
+        let cancel = self.cancels(&format!(
+            "exists (select 1 from accounts a where a.id = t.account_id and a.retired_at is null and not {LET_IN})"
+        ));
         sqlx::query(sqlx::AssertSqlSafe(cancel)).bind(now).execute(db).await?;
         Ok(())
     }
@@ -174,6 +176,15 @@ impl Queue {
                                      and j.state in ('pending', 'running'))",
         );
         sqlx::query_as(sqlx::AssertSqlSafe(lost)).bind(kind).fetch_all(db).await
+    }
+
+    /// The ids of the newest rows of an app, and of those that are pending.
+    pub async fn newest(&self, db: impl PgExecutor<'_>, app: Uuid, most: i64) -> sqlx::Result<Vec<Uuid>> {
+        let newest = self.named(
+            "(select id from {table} where app_id = $1 order by {number} desc limit $2)
+             union select id from {table} where app_id = $1 and status = 'pending'",
+        );
+        sqlx::query_scalar(sqlx::AssertSqlSafe(newest)).bind(app).bind(most).fetch_all(db).await
     }
 
     /// Fails a row that no job can continue, which releases its slot.

@@ -29,6 +29,8 @@ pub struct Usage {
     pub pending_builds: i64,
     pub upload_bytes: i64,
     pub repository_bytes: i64,
+    /// Uploads, slugs, released ones too, and repositories.
+    pub disk_bytes: i64,
     /// That an account made.
     pub teams: i64,
     /// Of a team.
@@ -104,12 +106,15 @@ pub async fn quota_usage(db: impl PgExecutor<'_>, owner: Owner, sizes: &[(&str, 
              (select coalesce(sum(quantity * memory), 0)::bigint from wanted) as memory_mb,
              (select count(*) from builds b join mine on mine.id = b.app_id where b.status = 'pending')
                  as pending_builds,
-             ((select coalesce(sum(size), 0) from sources where account_id = $1)
-              + (select coalesce(sum(s.size), 0) from slugs s join mine on mine.id = s.app_id
-                 where not exists (select 1 from releases r where r.slug_id = s.id)))::bigint as upload_bytes,
-             (select coalesce(sum(repo_size), 0)::bigint from mine) as repository_bytes,
+             (sent.bytes + packed.unused)::bigint as upload_bytes, repos.bytes as repository_bytes,
+             (sent.bytes + packed.bytes + repos.bytes)::bigint as disk_bytes,
              (select count(*) from teams where created_by = $1) as teams,
-             (select count(*) from service_accounts where team_id = $2) as service_accounts",
+             (select count(*) from service_accounts where team_id = $2) as service_accounts
+         from (select coalesce(sum(size), 0)::bigint as bytes from sources where account_id = $1) sent,
+              (select coalesce(sum(s.size), 0)::bigint as bytes, coalesce(sum(s.size) filter (
+                   where not exists (select 1 from releases r where r.slug_id = s.id)), 0)::bigint as unused
+               from slugs s join mine on mine.id = s.app_id) packed,
+              (select coalesce(sum(repo_size), 0)::bigint as bytes from mine) repos",
     )
     .bind(owner.account)
     .bind(owner.team)

@@ -241,12 +241,11 @@ pub async fn release_pending_count(db: impl PgExecutor<'_>, app: Uuid) -> sqlx::
         .await
 }
 
-/// Requests cancellation of a release phase, and records why. Returns `false` if it has ended.
+/// Requests cancellation of a release phase, and records why. Returns `false` if it has ended or was cancelled before.
 pub async fn release_cancel(db: impl PgExecutor<'_>, id: Uuid, why: &str, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let moved = sqlx::query(
-        "update releases set cancelled_at = coalesce(cancelled_at, $3),
-             error = case when cancelled_at is null then $2 else error end
-         where id = $1 and status = 'pending'",
+        "update releases set cancelled_at = $3, error = $2
+         where id = $1 and status = 'pending' and cancelled_at is null",
     )
     .bind(id)
     .bind(why)

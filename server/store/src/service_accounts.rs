@@ -76,16 +76,20 @@ pub async fn service_account_exists(db: impl PgExecutor<'_>, account: Uuid) -> s
 }
 
 /// Removes a service account's tokens, team membership, app access and name. Its history remains, and so does
-/// its account, suspended.
+/// its account, suspended. Returns `false` if it is gone already, and then changes nothing.
 pub async fn service_account_retire(
     db: &mut sqlx::PgConnection,
     account: Uuid,
     now: DateTime<Utc>,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<bool> {
+    // First, since whoever else does the same waits for the row.
+    let gone = sqlx::query("delete from service_accounts where id = $1").bind(account).execute(&mut *db).await?;
+    if gone.rows_affected() == 0 {
+        return Ok(false);
+    }
     sqlx::query("delete from oauth_authorizations where account_id = $1").bind(account).execute(&mut *db).await?;
     sqlx::query("delete from collaborators where account_id = $1").bind(account).execute(&mut *db).await?;
     sqlx::query("delete from team_members where account_id = $1").bind(account).execute(&mut *db).await?;
-    sqlx::query("delete from service_accounts where id = $1").bind(account).execute(&mut *db).await?;
     sqlx::query(
         "update accounts set email = replace(email, '@', '.' || left(id::text, 18) || '@'), suspended_at = $2,
                 retired_at = $2, updated_at = $2
@@ -95,5 +99,5 @@ pub async fn service_account_retire(
     .bind(now)
     .execute(db)
     .await?;
-    Ok(())
+    Ok(true)
 }

@@ -152,7 +152,7 @@ pub struct Needed {
     pub slug_id: Uuid,
     /// The payer of the app's background work.
     pub payer: Uuid,
-    /// The release is the newest of its app, or waits for its release phase.
+    /// The release waits for its release phase, or is the newest of its app, which has dynos or is to have some.
     pub now: bool,
     /// A job is working on it.
     pub busy: bool,
@@ -165,7 +165,10 @@ pub struct Needed {
 pub async fn slug_needed_all(db: impl PgExecutor<'_>, newest: i64, since: DateTime<Utc>) -> sqlx::Result<Vec<Needed>> {
     let needed = format!(
         "with wanted as (
-             select n.id, n.app_id, n.slug_id, n.place = 1 as now from apps a cross join lateral (
+             select n.id, n.app_id, n.slug_id, n.place = 1 and (
+                 exists (select 1 from formation f where f.app_id = a.id and f.quantity > 0 and f.type <> 'release')
+                 or exists (select 1 from dynos d where d.app_id = a.id)) as now
+             from apps a cross join lateral (
                  select id, app_id, slug_id, row_number() over (order by version desc) as place
                  from releases where app_id = a.id and status = 'succeeded' order by version desc limit $1) n
              union all

@@ -1,7 +1,7 @@
 //! Teams: rows and queries.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range};
@@ -47,18 +47,18 @@ pub async fn team_create(
     Ok(())
 }
 
-/// Makes `by`, an admin of the team, its recorded creator instead of `maker`. Does nothing if that is somebody else.
-pub async fn team_take_over(db: impl PgExecutor<'_>, team: Uuid, maker: Uuid, by: Uuid) -> sqlx::Result<()> {
-    sqlx::query(
-        "update teams set created_by = $3 where id = $1 and created_by = $2 and exists (
-             select 1 from team_members m where m.team_id = $1 and m.account_id = $3 and m.role = 'admin')",
-    )
-    .bind(team)
-    .bind(maker)
-    .bind(by)
-    .execute(db)
-    .await?;
-    Ok(())
+/// Makes `by`, an admin of the team, the recorded creator of what `maker` made: its service accounts, and the team
+/// itself. Returns whether `maker` had made the team. Does nothing if `by` is no admin.
+pub async fn team_take_over(db: &mut PgConnection, team: Uuid, maker: Uuid, by: Uuid) -> sqlx::Result<bool> {
+    let admin = "exists (select 1 from team_members m where m.team_id = $1 and m.account_id = $3 and m.role = 'admin')";
+    let mut took = false;
+    // The team comes last.
+    for (table, column) in [("service_accounts", "team_id"), ("teams", "id")] {
+        let update = format!("update {table} set created_by = $3 where {column} = $1 and created_by = $2 and {admin}");
+        let done = sqlx::query(sqlx::AssertSqlSafe(update)).bind(team).bind(maker).bind(by).execute(&mut *db).await?;
+        took = done.rows_affected() == 1;
+    }
+    Ok(took)
 }
 
 /// The team with this name, or this id (as text); and the role of `account`.
@@ -111,10 +111,10 @@ pub async fn team_invites(db: impl PgExecutor<'_>, id: Uuid, invites: bool, now:
     Ok(())
 }
 
-/// Deletes a team and its memberships. Violates `apps_team_fkey` while it has apps.
-pub async fn team_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query("delete from teams where id = $1").bind(id).execute(db).await?;
-    Ok(())
+/// Deletes a team and its memberships. Violates `apps_team_fkey` while it has apps. Returns `false` if it is gone already.
+pub async fn team_delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    let gone = sqlx::query("delete from teams where id = $1").bind(id).execute(db).await?;
+    Ok(gone.rows_affected() > 0)
 }
 
 /// Locks a team's row until the end of the transaction: two admins cannot remove each other concurrently.

@@ -436,11 +436,24 @@ async fn of_the_jobs_that_ran_when_the_server_ended_half_as_many_run_each_time()
 }
 
 #[tokio::test]
-async fn a_server_that_is_told_to_end_blames_no_job() {
+async fn a_server_that_is_told_to_end_blames_no_job_and_leaves_others_alone() {
     let w = World::start().await;
-    let job = Cook::new(How::Hangs);
-    w.enqueue(&job).await;
-    w.lease().await;
-    background::put_back(&w.pool).await.unwrap();
+    let (job, other) = (Cook::new(How::Hangs), Cook::new(How::Hangs));
+    let long = || background::Leases::lasting(&w.pool, std::time::Duration::from_secs(600)).unwrap();
+    let (leases, others) = (long(), long());
+    for (job, leases) in [(&job, &leases), (&other, &others)] {
+        w.enqueue(job).await;
+        let worker = background::Worker::start(w.pool.clone(), w.registry(), 1, leases.clone()).await;
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while w.row(job).await.state != "running" {
+            assert!(std::time::Instant::now() < deadline, "{:?}", w.row(job).await);
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        drop(worker);
+    }
+    background::put_back(&w.pool, &leases).await.unwrap();
     assert_eq!((w.row(&job).await.state.as_str(), w.crashes(&job).await), ("pending", 0));
+    assert_eq!(w.row(&other).await.state, "running", "another server runs it");
+    background::put_back(&w.pool, &others).await.unwrap();
+    assert_eq!(w.row(&other).await.state, "pending");
 }

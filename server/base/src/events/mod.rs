@@ -4,6 +4,7 @@
 
 pub mod anchor;
 pub(crate) mod chain;
+pub(crate) mod cut;
 pub(crate) mod entry;
 pub mod verify;
 

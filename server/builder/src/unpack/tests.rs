@@ -296,3 +296,23 @@ fn a_small_archive_of_much_is_refused() {
     let bomb = with_zeros(&entry(b'0', b"app/zeros", (1 << 30) + 1, b""), 512);
     assert_eq!(refusal(&bomb, 8 << 30), "it contains more than 1024 MB");
 }
+
+#[tokio::test]
+async fn what_the_machine_has_no_room_for_is_not_unpacked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (disk, file) = (dir.path().join("disk"), dir.path().join("slug.tar"));
+    fs::create_dir(&disk).unwrap();
+    let mount =
+        || std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=300m", "none"]).arg(&disk).status();
+    assert!(mount().unwrap().success());
+    let mut done = Vec::new();
+    for megabytes in [100, 1] {
+        fs::write(&file, archive(&[(Regular, "./app/big", &"x".repeat(megabytes << 20))])).unwrap();
+        let unpacked = unpack(&workers(), &file, &disk.join("out/slug"), 200_001).await;
+        done.push((unpacked.map_err(|err| err.to_string()), fs::read_dir(disk.join("out")).unwrap().count()));
+    }
+    assert!(std::process::Command::new("umount").arg(&disk).status().unwrap().success());
+    let said = done[0].0.as_ref().unwrap_err();
+    assert!(said.contains("No space left on device"), "{said}");
+    assert_eq!((done[0].1, &done[1]), (0, &(Ok(()), 1)));
+}

@@ -82,6 +82,7 @@ print("setns", call(308, -1, 0))
 print("userfaultfd", call(323, 0))
 print("personality", call(135, 0x0400000))
 print("open_by_handle_at", call(304, -1, 0, 0))
+print("io_setup", call(206, 1, 0))
 print("unknown", call(999))
 for family in (socket.AF_PACKET, 40, socket.AF_INET, socket.AF_UNIX):
     try:
@@ -96,7 +97,7 @@ for family in (socket.AF_PACKET, 40, socket.AF_INET, socket.AF_UNIX):
     assert_eq!(exit.code, Some(0), "{lines:?}");
     let expected = "unshare EPERM\nmount EPERM\nclone newuser EPERM\nclone3 ENOSYS\nbpf EPERM\nkeyctl EPERM\n\
         io_uring EPERM\nsetns EPERM\nuserfaultfd EPERM\npersonality EPERM\nopen_by_handle_at EPERM\n\
-        unknown ENOSYS\n17 EPERM\n40 EPERM\n2 allowed\n1 allowed";
+        io_setup ENOSYS\nunknown ENOSYS\n17 EPERM\n40 EPERM\n2 allowed\n1 allowed";
     assert_eq!(lines.join("\n"), expected);
 }
 

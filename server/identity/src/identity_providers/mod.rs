@@ -35,8 +35,13 @@ fn missing() -> Error {
 
 /// The provider called `name`, with its rules.
 pub(crate) async fn find(base: &Base, name: &str) -> Result<(Row, Vec<Rule>)> {
-    let row = store::identity_providers::identity_provider_by_name(base.db(), name).await?.ok_or_else(missing)?;
-    let rules = store::identity_providers::identity_rule_list(base.db(), row.id).await?;
+    find_in(&mut *base.db().acquire().await?, name).await
+}
+
+/// As [`find`], in a transaction.
+pub(crate) async fn find_in(tx: &mut sqlx::PgConnection, name: &str) -> Result<(Row, Vec<Rule>)> {
+    let row = store::identity_providers::identity_provider_by_name(&mut *tx, name).await?.ok_or_else(missing)?;
+    let rules = store::identity_providers::identity_rule_list(tx, row.id).await?;
     Ok((row, rules))
 }
 
@@ -225,7 +230,9 @@ pub async fn identity_provider_delete(
     let mut tx = actor.change(Subject::named(&row.name)).await?;
     note(&mut tx, "identity_provider.delete", &row, &rules, "Removed");
     unlink_all(&mut tx, &actor, &row).await?;
-    store::identity_providers::identity_provider_delete(&mut *tx, row.id).await?;
+    if !store::identity_providers::identity_provider_delete(&mut *tx, row.id).await? {
+        return Err(missing());
+    }
     tx.commit().await?;
     Ok(Json(shown(&base, row, rules)))
 }

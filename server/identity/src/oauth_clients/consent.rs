@@ -8,7 +8,13 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use base::{Base, Error, Result, Subject, credential::Credential, secrets, web::Search};
+use base::{
+    Base, Error, Result, Subject,
+    credential::Credential,
+    secrets,
+    web::{Form, Search},
+};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{Duration, Utc};
 use serde::Deserialize;
 use store::oauth_clients::{Code, Row};
@@ -19,6 +25,8 @@ use api::oauth_clients::{Consent, ConsentQuery};
 
 /// Validity of a code (devcenter "OAuth").
 const LIFE: Duration = Duration::minutes(5);
+/// Bytes of what a client gets back with the code: it goes in the address that the browser is sent to.
+const MOST_STATE: usize = 4096;
 
 /// The client and the scope of a valid consent request.
 async fn check(base: &Base, query: &ConsentQuery) -> Result<(Row, Vec<String>)> {
@@ -35,13 +43,24 @@ async fn check(base: &Base, query: &ConsentQuery) -> Result<(Row, Vec<String>)> 
         return Err(Error::invalid("response_type must be code."));
     }
     match (&query.code_challenge, query.code_challenge_method.as_deref()) {
-        (None, None) | (Some(_), Some("S256")) => {}
+        (None, None) => {}
+        (Some(challenge), Some("S256")) => check_challenge(challenge)?,
         _ => return Err(Error::invalid("code_challenge requires code_challenge_method S256.")),
     }
+    if query.state.as_ref().is_some_and(|state| state.len() > MOST_STATE) {
+        return Err(Error::invalid(format!("state must have at most {MOST_STATE} bytes.")));
+    }
     let words = query.scope.as_deref().unwrap_or("global").split([' ', ',']).filter(|s| !s.is_empty());
-    let scope: Vec<String> = words.map(String::from).collect();
-    scopes::check(&scope)?;
+    let scope = scopes::checked(words.map(String::from))?;
     Ok((client, if scope.is_empty() { vec!["global".into()] } else { scope }))
+}
+
+/// A challenge is a SHA-256 hash in base64url (RFC 7636, 4.2).
+fn check_challenge(challenge: &str) -> Result<()> {
+    match BASE64_URL_SAFE_NO_PAD.decode(challenge) {
+        Ok(hash) if hash.len() == 32 => Ok(()),
+        _ => Err(Error::invalid("code_challenge must be a SHA-256 hash in base64url, of 43 characters.")),
+    }
 }
 
 /// `GET /oauth/consent`: the contents of the page.
@@ -66,13 +85,11 @@ pub struct Answer {
 }
 
 /// `POST /oauth/authorize`: the form of the page. Redirects the browser to the client.
-pub async fn consent_create(State(base): State<Base>, actor: Actor, body: String) -> Result<Response> {
+pub async fn consent_create(State(base): State<Base>, actor: Actor, Form(answer): Form<Answer>) -> Result<Response> {
     // A token that reaches everything would otherwise make others that outlive it.
     if !matches!(actor.credential, Credential::Session(_)) {
         return Err(Error::forbidden("Only a person signed in to a browser can authorize an OAuth client."));
     }
-    let answer: Answer =
-        serde_urlencoded::from_str(&body).map_err(|_| Error::bad_request("The form could not be read."))?;
     let (client, scope) = check(&base, &answer.query).await?;
     let mut back = outbound::Url::parse(&client.redirect_uri).map_err(anyhow::Error::new)?;
     let now = Utc::now();

@@ -168,7 +168,9 @@ pub async fn oauth_client_delete(
 ) -> Result<Json<api::oauth_clients::OauthClient>> {
     let row = find(&base, &actor, &id).await?;
     let mut tx = actor.change(Subject::named(&row.name)).await?;
-    store::oauth_clients::oauth_client_delete(&mut *tx, row.id).await?;
+    if !store::oauth_clients::oauth_client_delete(&mut *tx, row.id).await? {
+        return Err(missing());
+    }
     note(&mut tx, "oauth_client.delete", &row, "Removed");
     tx.commit().await?;
     Ok(Json(shown(&base, row)?))

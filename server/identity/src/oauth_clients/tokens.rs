@@ -13,6 +13,7 @@ use base::{
     credential::Credential,
     events::{Asker, Who},
     secrets,
+    web::{Form, Input},
 };
 use base64::{
     Engine as _,
@@ -66,6 +67,9 @@ impl IntoResponse for Wrong {
     }
 }
 
+/// The fields of a form.
+type Fields = HashMap<String, String>;
+
 /// The new tokens, before they are written in one of two formats.
 struct NewTokens {
     authorization: Uuid,
@@ -76,8 +80,7 @@ struct NewTokens {
 }
 
 /// `POST /oauth/token`: with a form and a response as in OAuth.
-pub async fn token_create(State(base): State<Base>, headers: HeaderMap, body: String) -> Response {
-    let form: HashMap<String, String> = serde_urlencoded::from_str(&body).unwrap_or_default();
+pub async fn token_create(State(base): State<Base>, headers: HeaderMap, Form(form): Form<Fields>) -> Response {
     let tokens = match make(&base, &headers, &form).await {
         Ok(made) => made,
         Err(wrong) => return wrong.into_response(),
@@ -90,9 +93,8 @@ pub async fn token_create(State(base): State<Base>, headers: HeaderMap, body: St
 }
 
 /// `POST /oauth/tokens`: the same in JSON, as in the Platform API.
-pub async fn token_create_json(State(base): State<Base>, headers: HeaderMap, body: String) -> Response {
-    let body: Value = serde_json::from_str(&body).unwrap_or_default();
-    let mut form = HashMap::new();
+pub async fn token_create_json(State(base): State<Base>, headers: HeaderMap, Input(body): Input<Value>) -> Response {
+    let mut form = Fields::new();
     for (key, value) in [
         ("grant_type", &body["grant"]["type"]),
         ("code", &body["grant"]["code"]),
@@ -116,15 +118,14 @@ pub async fn token_create_json(State(base): State<Base>, headers: HeaderMap, bod
 }
 
 /// `POST /oauth/revoke`: a client revokes its token. Anything else counts as revoked, too.
-pub async fn token_delete(State(base): State<Base>, headers: HeaderMap, body: String) -> Response {
-    let form: HashMap<String, String> = serde_urlencoded::from_str(&body).unwrap_or_default();
+pub async fn token_delete(State(base): State<Base>, headers: HeaderMap, Form(form): Form<Fields>) -> Response {
     match delete(&base, &headers, &form).await {
         Ok(()) => Json(json!({})).into_response(),
         Err(wrong) => wrong.into_response(),
     }
 }
 
-async fn delete(base: &Base, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<(), Wrong> {
+async fn delete(base: &Base, headers: &HeaderMap, form: &Fields) -> Result<(), Wrong> {
     let client = client(base, headers, form).await?;
     let hash = secrets::hash(form.get("token").map_or("", String::as_str));
     let mut tx = begin(base, headers, &client).await?;
@@ -134,7 +135,7 @@ async fn delete(base: &Base, headers: &HeaderMap, form: &HashMap<String, String>
     Ok(tx.commit().await?)
 }
 
-async fn make(base: &Base, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<NewTokens, Wrong> {
+async fn make(base: &Base, headers: &HeaderMap, form: &Fields) -> Result<NewTokens, Wrong> {
     let client = client(base, headers, form).await?;
     let made = match form.get("grant_type").map(String::as_str) {
         Some("authorization_code") => exchange(base, headers, &client, form).await,
@@ -155,7 +156,7 @@ fn tries(headers: &HeaderMap) -> String {
 }
 
 /// The calling client: by HTTP Basic, or by the form. The secret alone is enough, as on Heroku.
-async fn client(base: &Base, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<Row, Wrong> {
+async fn client(base: &Base, headers: &HeaderMap, form: &Fields) -> Result<Row, Wrong> {
     let tries = tries(headers);
     let basic = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Basic "));
     let basic = basic.and_then(|v| String::from_utf8(BASE64_STANDARD.decode(v).ok()?).ok());
@@ -175,12 +176,7 @@ async fn client(base: &Base, headers: &HeaderMap, form: &HashMap<String, String>
     }
 }
 
-async fn exchange(
-    base: &Base,
-    headers: &HeaderMap,
-    client: &Row,
-    form: &HashMap<String, String>,
-) -> Result<NewTokens, Wrong> {
+async fn exchange(base: &Base, headers: &HeaderMap, client: &Row, form: &Fields) -> Result<NewTokens, Wrong> {
     let now = Utc::now();
     let mut tx = begin(base, headers, client).await?;
     let code = secrets::hash(form.get("code").map_or("", String::as_str));
@@ -227,12 +223,7 @@ async fn exchange(
     Ok(NewTokens { authorization: row.id, account: code.account_id, scope: code.scope, token, refresh })
 }
 
-async fn refresh(
-    base: &Base,
-    headers: &HeaderMap,
-    client: &Row,
-    form: &HashMap<String, String>,
-) -> Result<NewTokens, Wrong> {
+async fn refresh(base: &Base, headers: &HeaderMap, client: &Row, form: &Fields) -> Result<NewTokens, Wrong> {
     let now = Utc::now();
     let old = form.get("refresh_token").cloned().unwrap_or_default();
     let (row, token) = authorizations::make(Uuid::nil(), "", Vec::new(), Some(now + LIFE), now);

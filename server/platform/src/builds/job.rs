@@ -15,11 +15,12 @@ use store::builds::Row;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{output::print, run::Run, source};
+use super::{
+    output::{self, print},
+    run::Run,
+    source,
+};
 use crate::{Platform, addresses, config_values, git, releases, slugs};
-
-/// Size limit of a build's stored output, in bytes.
-const MOST_OUTPUT: usize = 64 << 20;
 
 /// The properties of a slug that are recorded between two steps.
 #[derive(Serialize, Deserialize)]
@@ -139,9 +140,11 @@ impl Run {
         folder: &Path,
     ) -> Result<builder::Slug, builder::Error> {
         source::fetch(platform, build, app.uid as u32, folder).await?;
-        let vars =
-            config_values::current(platform, app.id).await.map_err(|err| builder::Error::Other(anyhow!("{err}")))?;
-        let who = store::accounts::account_info(platform.db(), build.account_id).await.map_err(anyhow::Error::from);
+        let db = platform.db();
+        let vars = config_values::current(platform.secrets(), db, app.id)
+            .await
+            .map_err(|err| builder::Error::Other(anyhow!("{err}")))?;
+        let who = store::accounts::account_info(db, build.account_id).await.map_err(anyhow::Error::from);
         let may_use_host = who.map_err(builder::Error::Other)?.is_some_and(|who| who.admin);
         let request = builder::Request {
             app_id: app.id,
@@ -175,21 +178,19 @@ impl Run {
         build: &Row,
         mut lines: mpsc::UnboundedReceiver<String>,
     ) -> anyhow::Result<()> {
-        let (mut batch, mut left) = (Vec::new(), MOST_OUTPUT);
+        let (mut batch, mut left) = (Vec::new(), Some(output::left(platform, build.app_id, self.build).await));
         while lines.recv_many(&mut batch, 1000).await > 0 {
             let text = batch.join("\n");
             batch.clear();
-            match left.checked_sub(text.len()) {
-                Some(rest) => {
+            match left.map(|left| left.checked_sub(text.len() as u64)) {
+                Some(rest @ Some(_)) => {
                     left = rest;
                     self.print(platform, build, &text).await?;
                 }
                 // The build goes on, and so does reading it, or it would wait to be read.
-                None if left > 0 => {
-                    left = 0;
-                    let said =
-                        format!(" !     The build printed more than {} MB. The rest is omitted.", MOST_OUTPUT >> 20);
-                    self.print(platform, build, &said).await?;
+                Some(None) => {
+                    left = None;
+                    self.print(platform, build, &output::omitted("build", output::MOST_OUTPUT)).await?;
                 }
                 None => {}
             }
@@ -257,14 +258,16 @@ impl Run {
             return Ok(made.version);
         }
         // The config vars of now, not those of when the build began.
-        let vars = config_values::current(platform, build.app_id).await.map_err(told)?;
+        let vars = config_values::current(platform.secrets(), &mut *tx, build.app_id).await.map_err(told)?;
         let new = releases::New {
             id: Some(release),
             app: build.app_id,
             description: &description,
             slug: Some(slug),
-            keeps_slug: false,
             commit,
+            // Before the release was chosen. From then on the build cannot be cancelled, and must not fail.
+            is_admitted: true,
+            ..releases::New::default()
         };
         let version = releases::create_for(platform, &mut tx, build.account_id, &new, &vars).await.map_err(told)?;
         let summary = format!("{description} (v{version}), from build {}.", build.number);

@@ -4,6 +4,7 @@ mod download;
 mod job;
 mod output;
 mod queue;
+mod result;
 mod routes;
 mod run;
 mod source;
@@ -20,6 +21,7 @@ use store::builds::Row;
 use uuid::Uuid;
 
 pub(crate) use self::download::caller;
+pub(crate) use self::output::{MOST_OUTPUT, omitted};
 pub(crate) use self::queue::Queue;
 pub use self::{
     routes::{build_cache_delete, build_cancel, build_create, build_info, build_list, build_result},

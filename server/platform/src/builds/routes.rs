@@ -3,9 +3,10 @@
 use anyhow::Context as _;
 use axum::{
     Json,
+    body::Body,
     extract::{Path, State},
-    http::HeaderMap,
-    response::Response,
+    http::{HeaderMap, header},
+    response::{IntoResponse as _, Response},
 };
 use base::{
     Error, Result, Subject, pages,
@@ -16,7 +17,7 @@ use identity::{Actor, Can};
 use store::builds::{LIST, Row};
 use uuid::Uuid;
 
-use super::{create, shown};
+use super::{create, result::Writing, shown};
 use crate::{Platform, addresses, buildpack_installations, outputs, sources};
 
 async fn find(platform: &Platform, app: &store::apps::Row, build: &str) -> Result<Row> {
@@ -111,32 +112,32 @@ pub async fn build_cancel(
     let row = find(&platform, &app, &build).await?;
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     if !store::builds::build_cancel(&mut *tx, row.id, Utc::now()).await? {
-        return Err(Error::invalid("The build has already finished and cannot be cancelled."));
+        return Err(Error::invalid("The build has already finished or been cancelled."));
     }
     tx.record("build.cancel", format!("Cancelled build {}.", row.number), serde_json::json!({ "build": row.id }));
     tx.commit().await?;
     build_info(State(platform), actor, Path((app.id.to_string(), row.id.to_string()))).await
 }
 
-/// `GET /apps/{app}/builds/{build}/result`: the output, or the end of one that is very long, for old clients.
+/// `GET /apps/{app}/builds/{build}/result`: the output, or the end of one that is very long, for old clients. Streamed.
 pub async fn build_result(
     State(platform): State<Platform>,
     actor: Actor,
     Path((app, build)): Path<(String, String)>,
-) -> Result<Json<serde_json::Value>> {
+) -> Result<Response> {
     let app = actor.app(&app, Can::Logs).await?;
     let row = find(&platform, &app, &build).await?;
-    let text = outputs::end_of(&outputs::build_file(&platform, app.id, row.id)).await;
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<_> =
-        text.lines().map(|l| serde_json::json!({ "line": format!("{l}\n"), "stream": "STDOUT" })).collect();
     let exit_code = match row.status.as_str() {
         "pending" => None,
         "succeeded" => Some(0),
         _ => Some(1),
     };
-    let build = shown(&row, &actor, &app);
-    Ok(Json(serde_json::json!({ "build": build, "exit_code": exit_code, "lines": lines })))
+    let place = platform.streams().take_now(actor.payer)?;
+    let build = serde_json::to_string(&shown(&row, &actor, &app)).map_err(anyhow::Error::new)?;
+    let file = outputs::build_file(&platform, app.id, row.id);
+    let result = Writing::begin(&build, exit_code, &file, place).await;
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    Ok((kind, Body::from_stream(result.chunks())).into_response())
 }
 
 /// `DELETE /apps/{app}/build-cache`

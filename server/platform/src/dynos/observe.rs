@@ -11,6 +11,11 @@ use store::dynos::Row;
 use super::{exit_sentence, plan};
 use crate::{Platform, ingest};
 
+/// Dynos that are looked at at once, and how long each may take to accept a connection: one that does not answer delays
+/// the others.
+const LOOKS: usize = 64;
+const ACCEPTS: std::time::Duration = std::time::Duration::from_millis(200);
+
 /// Looks at every dyno, many at once, and returns the rows as they are now. Rows of dynos that
 /// were told to stop and have ended are gone.
 pub(super) async fn observe(platform: &Platform, rows: Vec<Row>) -> (Vec<Row>, Vec<String>) {
@@ -22,7 +27,7 @@ pub(super) async fn observe(platform: &Platform, rows: Vec<Row>) -> (Vec<Row>, V
                 Err(err) => (Some(before.clone()), Some(format!("look at {}: {err:#}", before.name))),
             }
         })
-        .buffered(16)
+        .buffered(LOOKS)
         .collect()
         .await;
     let mut failed = Vec::new();
@@ -35,7 +40,8 @@ pub(super) async fn observe(platform: &Platform, rows: Vec<Row>) -> (Vec<Row>, V
 }
 
 async fn look(platform: &Platform, row: Row) -> anyhow::Result<Option<Row>> {
-    if row.state == "crashed" && row.stopping_at.is_none() {
+    let is_crashed = row.state == "crashed" && row.stopping_at.is_none();
+    if is_crashed && !platform.ingest().has(row.run_id) {
         return Ok(Some(row));
     }
     let status = platform.driver().status(row.run_id).await?;
@@ -52,51 +58,85 @@ async fn look(platform: &Platform, row: Row) -> anyhow::Result<Option<Row>> {
         }),
     };
     match exit {
-        Some(exit) if row.stopping_at.is_some() => gone(platform, &row, &exit).await.map(|()| None),
+        Some(exit) if row.stopping_at.is_some() => gone(platform, row, &exit).await,
+        Some(exit) if is_crashed => after_crash(platform, &row, &exit).await.map(|()| Some(row)),
         Some(exit) => crashed(platform, row, &exit).await.map(Some),
+        // It did not come up, and is no process of this dyno any more.
+        None if is_crashed => {
+            platform.ingest().forget(row.run_id);
+            Ok(Some(row))
+        }
         None if row.state == "starting" && row.stopping_at.is_none() => booting(platform, row).await.map(Some),
         None => Ok(Some(row)),
     }
 }
 
-/// A stopped dyno has exited: its row is deleted, and its files once its output was read.
-async fn gone(platform: &Platform, row: &Row, exit: &Exit) -> anyhow::Result<()> {
-    ingest::finish(platform, row.app_id, row.run_id).await?;
+/// A stopped dyno has exited: once its output was read, its row is deleted, and its files.
+async fn gone(platform: &Platform, row: Row, exit: &Exit) -> anyhow::Result<Option<Row>> {
+    if !ingest::read_out(platform, row.app_id, row.run_id).await? {
+        return Ok(Some(row));
+    }
     if row.state != "crashed" {
         platform.supervisor_said(row.app_id, &row.name, &exit_sentence(exit));
     }
-    platform.driver().remove(row.run_id).await?;
-    let _ = platform.history().forget(row.app_id, &row.run_id.to_string());
+    remove(platform, &row).await?;
     store::dynos::dyno_delete(platform.db(), row.id).await?;
     platform.publish(Kind::DynoState, row.app_id);
+    Ok(None)
+}
+
+/// Removes the files of an ended dyno, whose output has been read.
+async fn remove(platform: &Platform, row: &Row) -> anyhow::Result<()> {
+    platform.driver().remove(row.run_id).await?;
+    platform.ingest().forget(row.run_id);
+    let _ = platform.history().forget(row.app_id, &row.run_id.to_string());
     Ok(())
 }
 
+/// A dyno has exited that was not told to. It is shown as crashed at once, so that it gets no more requests; it is
+/// started again once its output was read.
 async fn crashed(platform: &Platform, mut row: Row, exit: &Exit) -> anyhow::Result<Row> {
     let now = Utc::now();
-    ingest::finish(platform, row.app_id, row.run_id).await?;
-    let said = exit_sentence(exit);
-    if exit.oom {
-        let text = "Error R15 (Memory quota vastly exceeded)";
-        platform.supervisor_said(row.app_id, &row.name, text);
-    }
-    platform.supervisor_said(row.app_id, &row.name, &said);
-    let text = format!("State changed from {} to crashed", row.state);
-    platform.supervisor_said(row.app_id, &row.name, &text);
+    let was = row.state.clone();
     row.crashes = plan::crashes_after(&row, now);
     row.next_start_at = Some(now + plan::pause(row.crashes));
     // A boot time-out that was noted says more than the signal that followed it.
     if row.killed_at.is_none() || row.last_exit.is_none() {
-        row.last_exit = Some(said);
+        row.last_exit = Some(exit_sentence(exit));
     }
     row.state = "crashed".into();
     row.updated_at = now;
     row.addr = None;
+    // Before the row is saved: from then on, a crashed dyno is looked at only if its output is followed.
+    let is_read = ingest::read_out(platform, row.app_id, row.run_id).await?;
+    platform.ingest().note_state(row.run_id, &was);
     store::dynos::dyno_save(platform.db(), &row).await?;
-    platform.driver().remove(row.run_id).await?;
-    let _ = platform.history().forget(row.app_id, &row.run_id.to_string());
     platform.publish(Kind::DynoState, row.app_id);
+    if is_read {
+        say_crash(platform, &row, exit, &was);
+        remove(platform, &row).await?;
+    }
     Ok(row)
+}
+
+/// Removes a crashed dyno's process once its output was read, so that the next can be started.
+async fn after_crash(platform: &Platform, row: &Row, exit: &Exit) -> anyhow::Result<()> {
+    if !ingest::read_out(platform, row.app_id, row.run_id).await? {
+        return Ok(());
+    }
+    // Its state before is not known after a restart of the server.
+    let was = platform.ingest().noted_state(row.run_id).unwrap_or_else(|| "up".to_owned());
+    say_crash(platform, row, exit, &was);
+    remove(platform, row).await
+}
+
+/// Behind the last line of its output.
+fn say_crash(platform: &Platform, row: &Row, exit: &Exit, was: &str) {
+    if exit.oom {
+        platform.supervisor_said(row.app_id, &row.name, "Error R15 (Memory quota vastly exceeded)");
+    }
+    platform.supervisor_said(row.app_id, &row.name, &exit_sentence(exit));
+    platform.supervisor_said(row.app_id, &row.name, &format!("State changed from {was} to crashed"));
 }
 
 /// A starting dyno is up when it has bound its port; one without a port, when it runs.
@@ -127,5 +167,5 @@ async fn booting(platform: &Platform, mut row: Row) -> anyhow::Result<Row> {
 async fn is_bound(addr: Option<&str>) -> bool {
     let Some(addr) = addr.and_then(|a| a.parse::<SocketAddr>().ok()) else { return false };
     let connecting = tokio::net::TcpStream::connect(addr);
-    matches!(tokio::time::timeout(std::time::Duration::from_millis(500), connecting).await, Ok(Ok(_)))
+    matches!(tokio::time::timeout(ACCEPTS, connecting).await, Ok(Ok(_)))
 }

@@ -14,7 +14,7 @@
 //! does not come up does no harm. Other dynos are replaced at once, as two workers of different
 //! releases may not agree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Duration, Utc};
 use store::dynos::Row;
@@ -97,6 +97,36 @@ pub(super) fn plan(wanted: Option<&App>, rows: &[Row], now: DateTime<Utc>) -> Ve
         plan_type(app, kind, &live, now, &mut steps);
     }
     steps
+}
+
+/// The steps of one run, of all that must be done: `most` in all and `most_of_one` of each payer. Payers take turns, and so
+/// do the apps of each. `last` is the payer who had the first turn last in the run before: the turns go on behind them,
+/// so that everybody has one before anybody has two, even if there are more payers than steps.
+pub(super) fn turns<T>(
+    steps: Vec<(Uuid, Uuid, T)>,
+    last: Option<Uuid>,
+    most: usize,
+    most_of_one: usize,
+) -> (Vec<T>, Option<Uuid>) {
+    let mut of_app: HashMap<Uuid, usize> = HashMap::new();
+    let mut of_payer: BTreeMap<Uuid, Vec<(usize, T)>> = BTreeMap::new();
+    for (payer, app, step) in steps {
+        let turn = of_app.entry(app).or_default();
+        of_payer.entry(payer).or_default().push((*turn, step));
+        *turn += 1;
+    }
+    let mut all = Vec::new();
+    for (payer, mut steps) in of_payer {
+        // Stable: the steps of an app stay in their order.
+        steps.sort_by_key(|(turn, _)| *turn);
+        let is_early = last.is_some_and(|last| payer <= last);
+        let steps = steps.into_iter().take(most_of_one).enumerate();
+        all.extend(steps.map(|(turn, (_, step))| (turn, is_early, payer, step)));
+    }
+    all.sort_by_key(|(turn, is_early, payer, _)| (*turn, *is_early, *payer));
+    all.truncate(most);
+    let last = all.iter().rfind(|(turn, ..)| *turn == 0).map(|(_, _, payer, _)| *payer).or(last);
+    (all.into_iter().map(|(.., step)| step).collect(), last)
 }
 
 /// When to look at these dynos again if no change is published: now while one starts or stops, or when the next crashed

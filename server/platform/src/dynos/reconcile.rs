@@ -1,7 +1,7 @@
 //! Reconciles the running dynos with the desired ones, and updates the router.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -30,6 +30,11 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(150);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// Starts and stops in one run: the others wait for the next, so that no run takes long.
 const MOST_PER_RUN: usize = 50;
+/// Of these, those of one payer.
+const MOST_OF_ONE: usize = 10;
+
+/// Dynos of one name whose output is being read; with as many, there is no further one.
+const MOST_UNREAD: usize = 2;
 
 /// The supervisor.
 pub struct Reconcile {
@@ -37,6 +42,8 @@ pub struct Reconcile {
     /// The table that the router has, as far as we know.
     told: Option<Routes>,
     pause: Duration,
+    /// The payer who had their first turn last.
+    last: Option<Uuid>,
 }
 
 /// Time limit for the end of a killed dyno.
@@ -45,21 +52,55 @@ const KILLED: Duration = Duration::from_secs(5);
 /// All that one run looks at.
 struct World {
     apps: Vec<store::apps::Served>,
+    /// Who pays for each app.
+    payers: HashMap<Uuid, Uuid>,
     wanted: BTreeMap<Uuid, App>,
     /// The slug of each app's release.
     slugs: BTreeMap<Uuid, Uuid>,
     rows: BTreeMap<Uuid, Vec<Row>>,
 }
 
+/// The dynos that have ended, and whose output is being read.
+struct Ended {
+    dynos: HashSet<Uuid>,
+    /// How many have the same name, by app.
+    names: HashMap<(Uuid, String), usize>,
+}
+
+impl Ended {
+    fn of(platform: &Platform, world: &World) -> Self {
+        let ended = world.rows.values().flatten().filter(|row| platform.ingest().has_ended(row.run_id));
+        let (mut dynos, mut names) = (HashSet::new(), HashMap::new());
+        for row in ended {
+            dynos.insert(row.id);
+            *names.entry((row.app_id, row.name.clone())).or_default() += 1;
+        }
+        Self { dynos, names }
+    }
+
+    /// Whether a step can be taken beside them. What has ended cannot be killed; and whoever stops dynos faster than
+    /// their output is read gets new ones as fast as it is read, or the spools would fill the disk.
+    fn allow(&self, app: Uuid, step: &Step) -> bool {
+        match step {
+            Step::Kill { dyno } => !self.dynos.contains(dyno),
+            Step::Create { kind, ordinal, .. } => {
+                self.names.get(&(app, format!("{kind}.{ordinal}"))).is_none_or(|unread| *unread < MOST_UNREAD)
+            }
+            Step::Restart { .. } | Step::Stop { .. } => true,
+        }
+    }
+}
+
 impl Reconcile {
     /// A supervisor that knows nothing yet.
     pub(crate) fn new(platform: Platform) -> Self {
-        Self { platform, told: None, pause: SHORTEST_PAUSE }
+        Self { platform, told: None, pause: SHORTEST_PAUSE, last: None }
     }
 
     async fn look(&self, report: &mut Report) -> anyhow::Result<World> {
         let db = self.platform.db();
         let apps = store::apps::app_all(db).await.context("read the apps")?;
+        let payers = store::payers::payers_of_apps(db).await.context("read who pays for the apps")?;
         let mut types: BTreeMap<Uuid, Vec<Type>> = BTreeMap::new();
         for row in store::formation::formation_all(db).await.context("read the formation")? {
             // The release phase is no process of the formation.
@@ -82,10 +123,11 @@ impl Reconcile {
         for row in rows {
             by_app.entry(row.app_id).or_default().push(row);
         }
-        Ok(World { apps, wanted, slugs, rows: by_app })
+        Ok(World { apps, payers, wanted, slugs, rows: by_app })
     }
 
-    fn plan(world: &World) -> Vec<Step> {
+    /// Everything that must be done, with the app.
+    fn plan(world: &World) -> Vec<(Uuid, Step)> {
         let now = Utc::now();
         let ids = world.rows.keys().chain(world.wanted.keys()).collect::<std::collections::BTreeSet<_>>();
         let none = Vec::new();
@@ -93,7 +135,8 @@ impl Reconcile {
         ids.into_iter()
             .flat_map(|id| {
                 let wanted = world.wanted.get(id).filter(|_| is_there(id));
-                plan::plan(wanted, world.rows.get(id).unwrap_or(&none), now)
+                let steps = plan::plan(wanted, world.rows.get(id).unwrap_or(&none), now);
+                steps.into_iter().map(|step| (*id, step))
             })
             .collect()
     }
@@ -137,8 +180,9 @@ impl Reconcile {
 
     /// The apps of which dynos can be started now, of those that have any to start. Who has to wait is left out
     /// before the steps of a run are counted, so that nobody waits behind them.
-    async fn ready(&self, world: &World, steps: &[Step], report: &mut Report) -> HashSet<Uuid> {
-        let apps: HashSet<Uuid> = steps.iter().filter_map(|step| starts(world, step)).collect();
+    async fn ready(&self, world: &World, steps: &[(Uuid, Step)], report: &mut Report) -> HashSet<Uuid> {
+        let starting = steps.iter().filter(|(_, step)| starts(step));
+        let apps: HashSet<Uuid> = starting.map(|(app, _)| *app).collect();
         let mut ready = HashSet::new();
         for app in apps {
             match self.is_ready(world, app).await {
@@ -148,6 +192,41 @@ impl Reconcile {
             }
         }
         ready
+    }
+
+    /// The crashed dynos to start again of which nothing is left to be read. The others wait until that is done.
+    async fn read(&self, world: &World, steps: &[(Uuid, Step)], report: &mut Report) -> HashSet<Uuid> {
+        let crashed = steps.iter().filter_map(|(_, step)| match step {
+            Step::Restart { dyno } => world.rows.values().flatten().find(|row| row.id == *dyno),
+            _ => None,
+        });
+        let mut read = HashSet::new();
+        for row in crashed {
+            match self.is_read(row).await {
+                Ok(true) => drop(read.insert(row.id)),
+                Ok(false) => {}
+                Err(err) => report.failed.push(format!("look at the output of {}: {err:#}", row.name)),
+            }
+        }
+        read
+    }
+
+    /// Whether a crashed dyno has left nothing. After a restart of the server it may have: then it is followed from
+    /// now on, and observed until it is read.
+    async fn is_read(&self, row: &Row) -> anyhow::Result<bool> {
+        if self.platform.ingest().has(row.run_id) {
+            return Ok(false);
+        }
+        let status = self.platform.driver().status(row.run_id).await?;
+        if !status.is_some_and(|status| matches!(status.phase, Phase::Exited(_))) {
+            return Ok(true);
+        }
+        let read = ingest::read_out(&self.platform, row.app_id, row.run_id).await?;
+        if read {
+            // It cannot be followed, which was reported.
+            self.platform.driver().remove(row.run_id).await?;
+        }
+        Ok(read)
     }
 
     async fn act(&self, world: &World, step: &Step) -> anyhow::Result<String> {
@@ -241,7 +320,9 @@ impl Reconcile {
             let why = slug.fault.unwrap_or_else(|| "it is about to be".to_owned());
             return Err(anyhow!("the slug is not unpacked: {why}"));
         };
-        let vars = config_values::of_release(platform, app.id, release.id).await.map_err(|err| anyhow!("{err}"))?;
+        let vars = config_values::of_release(platform.secrets(), platform.db(), app.id, release.id)
+            .await
+            .map_err(|err| anyhow!("{err}"))?;
         let size = dyno_sizes::size(&row.size).with_context(|| format!("{} is not a size", row.size))?;
         let web = row.kind == "web";
         let disk = platform.config().dyno_disk;
@@ -306,12 +387,20 @@ impl Reconciler for Reconcile {
         let told = self.tell_router(&world).await;
         let steps = Self::plan(&world);
         // Without the router, a dyno that it may still send requests to must not go.
-        let may = |step: &&Step| told.is_ok() || !matches!(step, Step::Stop { why: "replaced" | "scaled down", .. });
+        let may = |step: &Step| told.is_ok() || !matches!(step, Step::Stop { why: "replaced" | "scaled down", .. });
         let (this, world) = (&*self, &world);
         let ready = self.ready(world, &steps, &mut report).await;
-        let can = |step: &&Step| starts(world, step).is_none_or(|app| ready.contains(&app));
-        let now = steps.iter().filter(may).filter(can).take(MOST_PER_RUN);
-        let work: Vec<_> = now.map(|step| this.act(world, step).boxed()).collect();
+        let read = self.read(world, &steps, &mut report).await;
+        let ended = Ended::of(&this.platform, world);
+        let can = |(app, step): &(Uuid, Step)| {
+            let is_read = !matches!(step, Step::Restart { dyno } if !read.contains(dyno));
+            is_read && ended.allow(*app, step) && (!starts(step) || ready.contains(app))
+        };
+        let payer = |app: &Uuid| world.payers.get(app).copied().unwrap_or_default();
+        let possible = steps.iter().filter(|(_, step)| may(step)).filter(|step| can(step));
+        let possible = possible.map(|(app, step)| (payer(app), *app, step)).collect();
+        let (now, last) = plan::turns(possible, self.last, MOST_PER_RUN, MOST_OF_ONE);
+        let work: Vec<_> = now.into_iter().map(|step| this.act(world, step).boxed()).collect();
         let outcomes: Vec<_> = stream::iter(work).buffered(8).collect().await;
         for outcome in outcomes {
             match outcome {
@@ -325,20 +414,17 @@ impl Reconciler for Reconcile {
         let now = Utc::now();
         let due = plan::due(world.rows.values().flatten(), now);
         // A dyno whose slug has to be unpacked first waits until that is published.
-        let due = if steps.iter().any(|step| can(&step)) { Some(now) } else { due };
+        let due = if steps.iter().any(can) { Some(now) } else { due };
+        self.last = last;
         self.pause = if report.done.is_empty() { (self.pause * 2).min(LONGEST_PAUSE) } else { SHORTEST_PAUSE };
         report.again_in = due.map(|at| (at - now).to_std().unwrap_or_default().max(self.pause));
         Ok(report)
     }
 }
 
-/// The app of which this step starts a dyno.
-fn starts(world: &World, step: &Step) -> Option<Uuid> {
-    match step {
-        Step::Create { app, .. } => Some(*app),
-        Step::Restart { dyno } => world.rows.values().flatten().find(|r| r.id == *dyno).map(|r| r.app_id),
-        Step::Stop { .. } | Step::Kill { .. } => None,
-    }
+/// Whether this step starts a dyno.
+fn starts(step: &Step) -> bool {
+    matches!(step, Step::Create { .. } | Step::Restart { .. })
 }
 
 /// Stops every dyno, build and release phase: SIGTERM, 30 seconds, SIGKILL. The formation stays as it is, and builds

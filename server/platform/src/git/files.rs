@@ -6,7 +6,7 @@ use identity::Actor;
 use repositories::hook::Push;
 use uuid::Uuid;
 
-use super::push;
+use super::{push, room::Room};
 use crate::Platform;
 
 const BRANCH: &str = "refs/heads/main";
@@ -14,7 +14,7 @@ const NONE: &str = "0000000000000000000000000000000000000000";
 
 /// Puts `files` into the repository of an app as its first commit, and builds it like a push to
 /// main. Refused when something was deployed from there before; the branch moves when the build
-/// has succeeded. Answers with the build.
+/// has succeeded. Takes a place and room like a push. Answers with the build.
 pub(crate) async fn deploy_files(
     platform: &Platform,
     app: &store::apps::Row,
@@ -23,10 +23,13 @@ pub(crate) async fn deploy_files(
     files: &[(&str, &str)],
     now: DateTime<Utc>,
 ) -> Result<Uuid> {
+    let _place = platform.git().places().take_now(actor.payer)?;
+    let room = Room::take(platform, actor.payer, app.id).await?;
     if platform.git().tip(app.id, BRANCH).await?.is_some() {
         return Err(Error::invalid("The app already has code. Samples are only for apps without code."));
     }
     let commit = platform.git().commit_files(app.id, (&actor.account.email, message), files, now).await?;
+    room.give_back().await?;
     let push = Push { name: BRANCH.into(), old: NONE.into(), new: commit };
     push::create(platform, app, &actor.asker(), &push, message).await
 }

@@ -109,16 +109,17 @@ pub async fn info_refs(
         Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
+    // First of all: what follows measures the repository, and starts a git.
+    let seat = match guest.seat(&platform).await {
+        Ok((seat, _)) => seat,
+        Err(err) => return Ok(told(err)),
+    };
     if command == "receive-pack"
         && let Err(err) = must_have_room(&platform, guest.actor.payer, guest.app.id).await
     {
         return Ok(told(err));
     }
     platform.git().ensure(guest.app.id).await?;
-    let seat = match guest.seat(&platform).await {
-        Ok((seat, _)) => seat,
-        Err(err) => return Ok(told(err)),
-    };
     let served = platform.git().advertise(guest.app.id, command, protocol(&parts.headers), seat).await?;
     let line = format!("# service={service}\n");
     let head = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
@@ -199,12 +200,7 @@ pub async fn receive_pack(
     let incoming = (incoming.within(room.clone()), room.limit());
     let (served, line) = platform.git().receive_pack(app.id, incoming, protocol(&parts.headers), seat).await?;
     tokio::spawn(async move {
-        // Without an answer the hook rejects the push, and its build is cancelled.
-        tokio::select! {
-            biased;
-            () = watch.lost() => {}
-            () = push::answer(platform.clone(), app.id, actor.asker(), line, Held { room, place }) => {}
-        }
+        push::answer(platform.clone(), app.id, actor.asker(), line, Held { room, place }, watch.lost()).await;
         if let Err(err) = platform.git().pack(app.id).await {
             tracing::warn!(app.id = %app.id, "could not pack a repository: {err:#}");
         }

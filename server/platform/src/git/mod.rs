@@ -29,7 +29,7 @@ pub(crate) async fn move_ref(platform: &Platform, app: Uuid, name: &str, old: &s
 
 /// Notes what a repository takes up, for the owner's quota.
 async fn note_size(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
-    let size = platform.git().size(app).await;
+    let size = platform.git().measure(app).await;
     store::apps::app_repo_size(platform.db(), app, i64::try_from(size).unwrap_or(i64::MAX)).await?;
     Ok(())
 }

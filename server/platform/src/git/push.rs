@@ -11,7 +11,10 @@ use identity::{Can, payers, still_may};
 use repositories::hook::{Push, VERDICT};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{UnixStream, unix::OwnedWriteHalf},
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
     sync::mpsc,
 };
 use uuid::Uuid;
@@ -38,15 +41,40 @@ pub(super) struct Held {
 }
 
 /// Serves the hook of one push, which requests a deployment over `line` and gets the output for the client, and the
-/// verdict. The socket belongs to this push alone, so that no other can act in its name.
-pub(super) async fn answer(platform: Platform, app: Uuid, asker: Asker, line: UnixStream, held: Held) {
+/// verdict. The socket belongs to this push alone, so that no other can act in its name. Ends with `lost`, the client's
+/// access, without a verdict; a build is cancelled then.
+pub(super) async fn answer(
+    platform: Platform,
+    app: Uuid,
+    asker: Asker,
+    line: UnixStream,
+    held: Held,
+    lost: impl Future<Output = ()>,
+) {
+    let (mut hook, mut client) = line.into_split();
+    tokio::select! {
+        biased;
+        () = lost => {}
+        () = serve(platform, app, asker, (&mut hook, &mut client), held) => return,
+    }
+    // Whoever has git killed tells the client why. Until then the line stays, since the hook would take its end for
+    // that of the platform, and say so.
+    while matches!(hook.read(&mut [0; 64]).await, Ok(1..)) {}
+}
+
+async fn serve(
+    platform: Platform,
+    app: Uuid,
+    asker: Asker,
+    (hook, client): (&mut OwnedReadHalf, &mut OwnedWriteHalf),
+    held: Held,
+) {
     let Held { room, place } = held;
-    let (hook, mut client) = line.into_split();
     let mut hook = BufReader::new(hook);
     let mut question = Vec::new();
     let read = (&mut hook).take(MOST_QUESTION_BYTES).read_until(b'\n', &mut question).await;
     // git asks when all objects are there.
-    if let Err(err) = room.give_back(&platform).await {
+    if let Err(err) = room.give_back().await {
         tracing::warn!(app.id = %app, "could not measure a repository: {err:#}");
     }
     // Nothing that is deployed was pushed, or the client is gone.
@@ -66,7 +94,7 @@ pub(super) async fn answer(platform: Platform, app: Uuid, asker: Asker, line: Un
         let _ = hook.read(&mut [0]).await;
     };
     tokio::select! {
-        () = pass_on(&mut lines, &mut client) => {}
+        () = pass_on(&mut lines, client) => {}
         () = gone => {}
     }
 }

@@ -46,26 +46,26 @@ struct Inner {
 
 impl Room {
     /// Takes a first step of what room there is for a push to `app` that `by` pays for. An error that says so when
-    /// there is none.
+    /// there is none. Takes a while, so that whoever asks has a place first.
     pub async fn take(platform: &Platform, by: Uuid, app: Uuid) -> Result<Self> {
         let (rooms, push) = (platform.git().rooms().clone(), Uuid::now_v7());
+        // Before anything is locked, since it may take long; `free` reads it.
+        platform.git().size(app).await;
         // Pushes to the same owner's repositories look one after the other.
         let mut tx = platform.db().begin().await?;
         let (owner, left) = quotas::left_for_app(&mut tx, app, Quota::Repositories).await?;
-        let limit = free(platform, &rooms, (push, by, app), (owner, left)).await?;
-        if limit == 0 {
-            return Err(crowded());
-        }
-        rooms.all().push(Taken { push, by, app, owner, bytes: next(0, limit) });
+        let Free { now, limit } = free(platform, &rooms, (push, by, app), (owner, left))?.or_crowded()?;
+        rooms.all().push(Taken { push, by, app, owner, bytes: next(0, now) });
         let platform = platform.clone();
         Ok(Self(Arc::new(Inner { platform, rooms, push, by, app, limit })))
     }
 
     async fn take_more(&self, bytes: u64) -> Result<()> {
         let Inner { platform, rooms, push, by, app, limit } = &*self.0;
+        platform.git().size(*app).await;
         let mut tx = platform.db().begin().await?;
         let (owner, left) = quotas::left_for_app(&mut tx, *app, Quota::Repositories).await?;
-        let most = free(platform, rooms, (*push, *by, *app), (owner, left)).await?.min(*limit);
+        let most = free(platform, rooms, (*push, *by, *app), (owner, left))?.now.min(*limit);
         // As far as git takes it in.
         if most < bytes.min(*limit) {
             return Err(crowded());
@@ -77,8 +77,8 @@ impl Room {
     }
 
     /// Gives back what was not needed, now that what came can be seen.
-    pub async fn give_back(self, platform: &Platform) -> anyhow::Result<()> {
-        let noted = note_size(platform, self.0.app).await;
+    pub async fn give_back(self) -> anyhow::Result<()> {
+        let noted = note_size(&self.0.platform, self.0.app).await;
         self.0.end();
         noted
     }
@@ -120,35 +120,54 @@ impl Drop for Inner {
     }
 }
 
-/// Refuses when there is no room for anything.
+/// Refuses when there is no room for another push. Takes nothing: whoever asks has yet to come with it.
 pub(super) async fn must_have_room(platform: &Platform, by: Uuid, app: Uuid) -> Result<()> {
-    Room::take(platform, by, app).await.map(drop)
+    platform.git().size(app).await;
+    let mut tx = platform.db().begin().await?;
+    let found = quotas::left_for_app(&mut tx, app, Quota::Repositories).await?;
+    free(platform, platform.git().rooms(), (Uuid::now_v7(), by, app), found)?.or_crowded().map(drop)
 }
 
 fn crowded() -> Error {
     Error::forbidden("Other pushes in progress have taken the remaining space. Push again when they have finished.")
 }
 
-/// The total space for a push.
-async fn free(
+/// What a push may have, in bytes.
+struct Free {
+    /// Beside the others.
+    now: u64,
+    /// If there were no others. What these make it less by may be free again later, so that is not for git to refuse.
+    limit: u64,
+}
+
+impl Free {
+    /// An error when it is too little for a push to begin.
+    fn or_crowded(self) -> Result<Self> {
+        if self.now == 0 { Err(crowded()) } else { Ok(self) }
+    }
+}
+
+/// The space for a push, by what was measured last.
+fn free(
     platform: &Platform,
     rooms: &Rooms,
     (push, by, app): (Uuid, Uuid, Uuid),
     (owner, left): (Owner, Option<i64>),
-) -> Result<u64> {
-    dyno::disks::must_have_room(&platform.config().data, dyno::disks::RESERVE)?;
+) -> Result<Free> {
+    dyno::disks::must_have_room(&platform.config().data, 0)?;
     let GitLimits { repository_bytes: most, push_bytes, .. } = platform.config().git;
-    let size = platform.git().size(app).await;
+    let size = platform.git().last_size(app).unwrap_or(0);
     if size >= most {
         return Err(Error::forbidden(format!(
             "The repository is full: it is larger than {} MB. Delete unused branches, or recreate the app.",
             most >> 20
         )));
     }
-    let in_repository = rooms.left(most - size, (push, by), |taken| taken.app == app);
     let of_owner = left.map_or(u64::MAX, |left| u64::try_from(left).unwrap_or(0));
+    let limit = of_owner.min(most - size).min(push_bytes);
+    let in_repository = rooms.left(most - size, (push, by), |taken| taken.app == app);
     let of_owner = rooms.left(of_owner, (push, by), |taken| taken.owner == owner);
-    Ok(in_repository.min(of_owner).min(push_bytes))
+    Ok(Free { now: in_repository.min(of_owner).min(push_bytes), limit })
 }
 
 #[cfg(test)]
@@ -172,6 +191,34 @@ mod tests {
         assert_eq!((pushes, left(ada)), (5, 10));
         // A single push may have all that there is.
         assert_eq!(Rooms::default().left(20, (NEW, bob), |_| true), 20);
+    }
+
+    #[test]
+    fn of_pushes_that_do_not_all_fit_the_first_comes_to_its_end() {
+        let (rooms, bob, app, room) = (Rooms::default(), Uuid::from_u128(2), Uuid::from_u128(3), 30 << 20);
+        let owner = quotas::owner(Some(bob), None);
+        let pushes: Vec<_> = (1..=5).map(|push| Uuid::from_u128(10 + push)).collect();
+        let left = |push| rooms.left(room, (push, bob), |taken| taken.owner == owner);
+        for push in &pushes {
+            let bytes = next(0, left(*push));
+            rooms.all().push(Taken { push: *push, by: bob, app, owner, bytes });
+        }
+        // Each brings 12 MB, and the last one of them is always ahead.
+        let mut refused = 0;
+        for came in (1..=12u64).map(|came| came << 20) {
+            for push in pushes.iter().rev() {
+                let Some(taken) = rooms.of(*push) else { continue };
+                let most = left(*push);
+                if came > taken && most < came {
+                    rooms.all().retain(|taken| taken.push != *push);
+                    refused += 1;
+                } else if came > taken {
+                    rooms.all().iter_mut().find(|taken| taken.push == *push).unwrap().bytes = next(came, most);
+                }
+            }
+        }
+        let taken: u64 = rooms.all().iter().map(|taken| taken.bytes).sum();
+        assert!(rooms.of(pushes[0]) >= Some(12 << 20) && refused > 0 && taken <= room, "{refused} {taken}");
     }
 
     #[test]

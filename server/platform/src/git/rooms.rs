@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::quotas::Owner;
 use uuid::Uuid;
 
-/// The disk space reserved by pushes in progress.
+/// The disk space reserved by pushes in progress, in the order in which they began.
 #[derive(Clone, Default)]
 pub(crate) struct Rooms(Arc<Mutex<Vec<Taken>>>);
 
@@ -23,20 +23,20 @@ impl Rooms {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn sum(&self, which: impl Fn(&Taken) -> bool) -> u64 {
-        self.all().iter().filter(|taken| which(taken)).map(|taken| taken.bytes).sum()
-    }
-
     pub(super) fn of(&self, push: Uuid) -> Option<u64> {
         self.all().iter().find(|taken| taken.push == push).map(|taken| taken.bytes)
     }
 
     /// What of `room` a push of `by` may have, beside others. Several at once of one person leave half to others, or
-    /// whoever may push to one app could keep its owner from pushing to any.
+    /// whoever may push to one app could keep its owner from pushing to any; the first of them does not have to leave
+    /// anything to those after it, or none of them might come to an end.
     pub(super) fn left(&self, room: u64, (push, by): (Uuid, Uuid), which: impl Fn(&Taken) -> bool) -> u64 {
-        let other = |taken: &Taken| which(taken) && taken.push != push;
-        let free = room.saturating_sub(self.sum(other));
-        match self.sum(|taken| other(taken) && taken.by == by) {
+        let other = |taken: &&Taken| which(taken) && taken.push != push;
+        let sum = |all: &mut dyn Iterator<Item = &Taken>| all.map(|taken| taken.bytes).sum::<u64>();
+        let all = self.all();
+        let free = room.saturating_sub(sum(&mut all.iter().filter(other)));
+        let before = all.iter().take_while(|taken| taken.push != push);
+        match sum(&mut before.filter(other).filter(|taken| taken.by == by)) {
             0 => free,
             own => free.min((room / 2).saturating_sub(own)),
         }

@@ -2,9 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub(super) type Shared = Arc<Mutex<logs::Follower>>;
@@ -12,16 +13,101 @@ pub(super) type Shared = Arc<Mutex<logs::Follower>>;
 /// The spools that are followed, by run.
 #[derive(Default)]
 pub(crate) struct Ingest {
-    pub(super) followers: Mutex<HashMap<Uuid, Shared>>,
+    followers: Mutex<HashMap<Uuid, Followed>>,
+    /// A dyno has ended, and is to be read to the end.
+    pub(super) ended: Notify,
+    /// Held by tests in which what has ended is not read for a while.
+    #[cfg(feature = "testing")]
+    pub(super) gate: Arc<tokio::sync::Mutex<()>>,
+}
+
+struct Followed {
+    follower: Shared,
+    stage: Stage,
+    /// The state of the dyno before it crashed.
+    was: Option<String>,
+}
+
+/// How far a dyno and its output are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stage {
+    Runs,
+    /// It has ended, and may have more output.
+    Ended,
+    /// It has ended, and all of its output has been read.
+    Read,
 }
 
 impl Ingest {
-    pub(super) fn all(&self) -> Vec<(Uuid, Shared)> {
-        let followers = self.followers.lock();
-        followers.map(|f| f.iter().map(|(id, f)| (*id, f.clone())).collect()).unwrap_or_default()
+    /// Follows one more, which runs as far as we know. One that is followed already goes on being followed: two
+    /// followers would copy each line twice.
+    pub(super) fn add(&self, run: Uuid, follower: logs::Follower) {
+        let follower = Arc::new(Mutex::new(follower));
+        self.lock().entry(run).or_insert(Followed { follower, stage: Stage::Runs, was: None });
+    }
+
+    /// Whether the output of this run is followed, or was read and is not forgotten yet.
+    pub(crate) fn has(&self, run: Uuid) -> bool {
+        self.lock().contains_key(&run)
+    }
+
+    /// Whether the dyno of this run has ended, and is not removed yet.
+    pub(crate) fn has_ended(&self, run: Uuid) -> bool {
+        self.lock().get(&run).is_some_and(|followed| followed.stage != Stage::Runs)
+    }
+
+    /// All, whatever their stage.
+    pub(super) fn all(&self) -> Vec<Shared> {
+        self.lock().values().map(|followed| followed.follower.clone()).collect()
+    }
+
+    /// Those in a stage.
+    pub(super) fn in_stage(&self, stage: Stage) -> Vec<(Uuid, Shared)> {
+        let all = self.lock();
+        let those = all.iter().filter(|(_, followed)| followed.stage == stage);
+        those.map(|(run, followed)| (*run, followed.follower.clone())).collect()
+    }
+
+    /// Notes that a dyno has ended. Its stage now; `None` if it is not followed.
+    pub(super) fn end(&self, run: Uuid) -> Option<Stage> {
+        let mut all = self.lock();
+        let followed = all.get_mut(&run)?;
+        if followed.stage == Stage::Runs {
+            followed.stage = Stage::Ended;
+            self.ended.notify_one();
+        }
+        Some(followed.stage)
+    }
+
+    /// Notes that all of the output of a dyno that has ended was read.
+    pub(super) fn was_read(&self, run: Uuid) {
+        if let Some(followed) = self.lock().get_mut(&run) {
+            followed.stage = Stage::Read;
+        }
+    }
+
+    /// Notes the state that a dyno had before it crashed, for the line behind its output.
+    pub(crate) fn note_state(&self, run: Uuid, was: &str) {
+        if let Some(followed) = self.lock().get_mut(&run) {
+            followed.was = Some(was.to_owned());
+        }
+    }
+
+    /// The state that a dyno had before it crashed, if that was noted.
+    pub(crate) fn noted_state(&self, run: Uuid) -> Option<String> {
+        self.lock().get(&run)?.was.clone()
+    }
+
+    /// Follows a run no longer, whose output is gone.
+    pub(crate) fn forget(&self, run: Uuid) {
+        self.take(run);
     }
 
     pub(super) fn take(&self, run: Uuid) -> Option<Shared> {
-        self.followers.lock().ok().and_then(|mut f| f.remove(&run))
+        self.lock().remove(&run).map(|followed| followed.follower)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Followed>> {
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -27,9 +27,9 @@ pub async fn release_changes(
     Search(query): Search<ReleaseChangesQuery>,
 ) -> Result<Json<ReleaseChanges>> {
     let app = actor.app(&app, Can::View).await?;
-    let to = find(&platform, &app, &release).await?;
+    let to = find(platform.db(), &app, &release).await?;
     let from = match query.since.filter(|since| !since.is_empty()) {
-        Some(since) => Some(find(&platform, &app, &since).await?),
+        Some(since) => Some(find(platform.db(), &app, &since).await?),
         None => store::releases::release_at(platform.db(), app.id, to.version - 1).await?,
     };
     Ok(Json(between(&platform, actor.payer, &app, from.as_ref(), &to).await?))
@@ -55,10 +55,10 @@ async fn between(
         changes.impact_before = impact(platform, from).await?;
     }
     let old = match from {
-        Some(from) => config_values::of_release(platform, app.id, from.id).await?,
+        Some(from) => config_values::of_release(platform.secrets(), platform.db(), app.id, from.id).await?,
         None => BTreeMap::new(),
     };
-    config(&mut changes, &old, &config_values::of_release(platform, app.id, to.id).await?);
+    config(&mut changes, &old, &config_values::of_release(platform.secrets(), platform.db(), app.id, to.id).await?);
     let (old, new) = (slug_of(platform, from).await?, slug_of(platform, Some(to)).await?);
     slug(&mut changes, old.as_ref(), new.as_ref());
     let commits = (from.and_then(|r| r.commit.as_deref()), to.commit.as_deref());

@@ -7,13 +7,15 @@ use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Steps};
 use base::{Kind, Subject, dyno_sizes, events::Who};
 use chrono::Utc;
-use dyno::{Outcome, Output, Stop, run_to_end};
-use tokio::io::AsyncWriteExt as _;
+use dyno::{Outcome, Stop, run_to_end};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::run::Run;
-use crate::{Platform, config_values, dynos, outputs};
+use super::{
+    output::{Copy, forget_place},
+    run::Run,
+};
+use crate::{Platform, config_values, dynos};
 
 /// A release phase may take this long. See behaviour.md 1.5.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -53,6 +55,7 @@ impl Job for Run {
         tracing::warn!(release.id = %self.release, "could not run the release phase: {why:#}");
         let Some(release) = store::releases::release_info(platform.db(), self.release).await? else { return Ok(()) };
         platform.driver().remove(self.release).await?;
+        forget_place(platform, release.app_id, self.release).await?;
         self.settle(platform, &release, Some("the platform could not run it; see its log")).await?;
         platform.release_phases().forget(self.release);
         Ok(())
@@ -79,6 +82,7 @@ impl Run {
         // The dyno is removed after its end was recorded, or a retry would run the command again.
         platform.driver().remove(self.release).await.map_err(anyhow::Error::from)?;
         let _ = platform.history().forget(release.app_id, &self.release.to_string());
+        forget_place(platform, release.app_id, self.release).await.context("forget the place in the output")?;
         self.settle(platform, release, ended.as_deref()).await?;
         Ok(())
     }
@@ -101,9 +105,10 @@ impl Run {
         };
         let (app, name) = (release.app_id, spec.name.as_str());
         platform.supervisor_said(app, name, &format!("Starting process with command `{}`", spec.command));
-        let mut copy = Copy { platform, app, file: outputs::release_file(platform, app, release.id), follower: None };
+        let mut copy = Copy::new(platform, app, release.id);
         let stop = Stop { limit: LIMIT, grace: GRACE, cancel };
         let outcome = run_to_end(&**platform.driver(), &spec, stop, &mut copy).await.map_err(anyhow::Error::from)?;
+        copy.finish().await.context("copy the output of the release phase")?;
         let why = match outcome {
             Outcome::Cancelled => Some("cancelled".to_owned()),
             Outcome::TimedOut => Some("it took longer than an hour and was stopped".to_owned()),
@@ -136,7 +141,9 @@ impl Run {
             Ok(root) => root,
             Err(why) => return Ok(Err(format!("the slug cannot be unpacked: {why}"))),
         };
-        let vars = config_values::of_release(platform, app.id, release.id).await.map_err(|err| anyhow!("{err}"))?;
+        let vars = config_values::of_release(platform.secrets(), platform.db(), app.id, release.id)
+            .await
+            .map_err(|err| anyhow!("{err}"))?;
         let size = dyno_sizes::size("Standard-1X").ok_or_else(|| anyhow!("Standard-1X is a size"))?;
         Ok(Ok(dynos::spec(dynos::Wanted {
             run: release.id,
@@ -219,45 +226,3 @@ async fn unpacked(
 
 /// How often to check for the slug if nothing wakes the job: another release's job may unpack it.
 const UNPACKING: Duration = Duration::from_secs(2);
-
-/// Copies output into the file that is streamed and into the app's log.
-struct Copy<'a> {
-    platform: &'a Platform,
-    app: Uuid,
-    file: PathBuf,
-    follower: Option<logs::Follower>,
-}
-
-#[async_trait]
-impl Output for Copy<'_> {
-    /// The file is written anew; the log knows its place.
-    async fn begin(&mut self, handle: &dyno::Handle) -> std::io::Result<()> {
-        if let Some(folder) = self.file.parent() {
-            tokio::fs::create_dir_all(folder).await?;
-        }
-        tokio::fs::write(&self.file, b"").await?;
-        let (name, spool) = (handle.name.clone(), handle.spool.clone());
-        let dyno = logs::Dyno { app: self.app, id: handle.id, name, spool };
-        let follower = logs::Follower::new(self.platform.history().clone(), dyno);
-        self.follower = Some(follower.map_err(std::io::Error::other)?);
-        Ok(())
-    }
-
-    async fn take(&mut self, entries: Vec<spool::Entry>) -> std::io::Result<()> {
-        let mut out = tokio::fs::OpenOptions::new().append(true).open(&self.file).await?;
-        for entry in entries.iter().filter(|entry| entry.kind != b's') {
-            out.write_all(&entry.text).await?;
-            out.write_all(b"\n").await?;
-        }
-        out.flush().await?;
-        if let Some(follower) = &mut self.follower {
-            follower.step(entries.len()).map_err(std::io::Error::other)?;
-        }
-        Ok(())
-    }
-
-    /// The follower reads the same spool for the app's log.
-    fn is_only_reader(&self) -> bool {
-        false
-    }
-}

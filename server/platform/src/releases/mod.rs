@@ -5,6 +5,7 @@
 
 mod changes;
 mod job;
+mod output;
 mod queue;
 mod routes;
 mod run;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use base::{Error, Result};
 use chrono::Utc;
 use identity::Actor;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use store::releases::Row;
 use uuid::Uuid;
 
@@ -37,6 +38,8 @@ pub(crate) struct New<'a> {
     /// The slug of the newest release instead of `slug`.
     pub keeps_slug: bool,
     pub commit: Option<String>,
+    /// Its release phase has been admitted before, and is not refused any more.
+    pub is_admitted: bool,
 }
 
 /// Makes a release for `actor` and returns its version. Refused when too many release phases of the app wait.
@@ -66,7 +69,7 @@ pub(crate) async fn create_for(
         None => None,
     };
     let phase = slug.as_ref().is_some_and(|s| s.process_types.contains_key("release"));
-    if phase {
+    if phase && !new.is_admitted {
         admit(&mut *tx, new.app).await?;
     }
     let config = config_values::seal(platform.secrets(), new.app, vars);
@@ -106,12 +109,12 @@ pub(crate) fn announce(platform: &Platform, app: Uuid, version: i32, email: &str
 }
 
 /// The release of `app` with this version (`v12`, `12`) or id.
-pub(crate) async fn find(platform: &Platform, app: &store::apps::Row, release: &str) -> Result<Row> {
+pub(crate) async fn find(db: impl PgExecutor<'_>, app: &store::apps::Row, release: &str) -> Result<Row> {
     let missing = || Error::not_found("release", "Couldn't find that release.");
     let version = release.trim_start_matches('v').parse::<i32>();
     let row = match (version, release.parse::<Uuid>()) {
-        (Ok(version), _) => store::releases::release_at(platform.db(), app.id, version).await?,
-        (_, Ok(id)) => store::releases::release_info(platform.db(), id).await?.filter(|r| r.app_id == app.id),
+        (Ok(version), _) => store::releases::release_at(db, app.id, version).await?,
+        (_, Ok(id)) => store::releases::release_info(db, id).await?.filter(|r| r.app_id == app.id),
         _ => None,
     };
     row.ok_or_else(missing)

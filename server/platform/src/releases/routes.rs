@@ -10,10 +10,12 @@ use axum::{
 };
 use base::{
     Error, Result, Subject, pages,
+    secrets::Secrets,
     web::{Created, Input},
 };
 use chrono::Utc;
 use identity::{Actor, Can};
+use sqlx::PgConnection;
 use store::releases::{LIST, Row};
 use uuid::Uuid;
 
@@ -45,7 +47,7 @@ pub async fn release_info(
     Path((app, release)): Path<(String, String)>,
 ) -> Result<Json<api::releases::Release>> {
     let app = actor.app(&app, Can::View).await?;
-    let row = find(&platform, &app, &release).await?;
+    let row = find(platform.db(), &app, &release).await?;
     Ok(Json(shown(&row, current(&platform, app.id).await?, &app, &actor)))
 }
 
@@ -57,13 +59,17 @@ pub async fn release_create(
     Input(body): Input<api::releases::ReleaseCreate>,
 ) -> Result<Created<api::releases::Release>> {
     let app = actor.app(&app, Can::Deploy).await?;
+    let slug = match (&body.slug, &body.release) {
+        (Some(slug), None) => Some(released(&platform, &actor, &app, slug).await?),
+        (None, Some(_)) => None,
+        _ => return Err(Error::invalid("Specify either slug or release.")),
+    };
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     // Config vars that are read before the lock may be changed before the release is made, which would undo that.
     store::apps::app_lock(&mut *tx, app.id).await?;
-    let wish = match (&body.slug, &body.release) {
-        (Some(slug), None) => of_slug(&platform, &actor, &app, slug, body.description).await?,
-        (None, Some(release)) => back_to(&platform, &app, release).await?,
-        _ => return Err(Error::invalid("Specify either slug or release.")),
+    let wish = match slug {
+        Some(slug) => of_slug(platform.secrets(), &mut tx, &app, slug, body.description).await?,
+        None => back_to(platform.secrets(), &mut tx, &app, body.release.as_deref().unwrap_or_default()).await?,
     };
     let id = Uuid::now_v7();
     let new = New {
@@ -71,8 +77,8 @@ pub async fn release_create(
         app: app.id,
         description: &wish.description,
         slug: wish.slug,
-        keeps_slug: false,
         commit: wish.commit,
+        ..New::default()
     };
     config_values::save(&platform, &mut tx, app.id, &wish.vars).await?;
     let version = create(&platform, &mut tx, &actor, &new, &wish.vars).await?;
@@ -92,12 +98,12 @@ pub async fn release_cancel(
     Path((app, release)): Path<(String, String)>,
 ) -> Result<Json<api::releases::Release>> {
     let app = actor.app(&app, Can::Deploy).await?;
-    let row = find(&platform, &app, &release).await?;
+    let row = find(platform.db(), &app, &release).await?;
     let why = format!("cancelled by {}", actor.account.email);
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     if !store::releases::release_cancel(&mut *tx, row.id, &why, Utc::now()).await? {
         return Err(Error::invalid(format!(
-            "Release v{} runs no release phase and waits for none, so that there is nothing to cancel.",
+            "Release v{} runs no release phase and waits for none, or was cancelled before: there is nothing to cancel.",
             row.version
         )));
     }
@@ -115,13 +121,8 @@ struct Wish {
     vars: BTreeMap<String, String>,
 }
 
-async fn of_slug(
-    platform: &Platform,
-    actor: &Actor,
-    app: &store::apps::Row,
-    slug: &str,
-    description: Option<String>,
-) -> Result<Wish> {
+/// The slug with this id, if the caller may release it as `app`, and it can be.
+async fn released(platform: &Platform, actor: &Actor, app: &store::apps::Row, slug: &str) -> Result<store::slugs::Row> {
     let missing = || Error::not_found("slug", "Couldn't find that slug.");
     let id: Uuid = slug.parse().map_err(|_| missing())?;
     let slug = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
@@ -135,18 +136,28 @@ async fn of_slug(
     if let Some(why) = slug.fault.as_ref().filter(|_| slug.refused) {
         return Err(Error::invalid(format!("The slug cannot be unpacked: {why}. Create another one.")));
     }
-    let commit = slug.commit.clone();
+    Ok(slug)
+}
+
+async fn of_slug(
+    secrets: &Secrets,
+    tx: &mut PgConnection,
+    app: &store::apps::Row,
+    slug: store::slugs::Row,
+    description: Option<String>,
+) -> Result<Wish> {
+    let commit = slug.commit;
     let short = commit.as_deref().map(|c| c.chars().take(8).collect::<String>());
     let description = description.filter(|d| !d.is_empty()).unwrap_or_else(|| match short {
         Some(commit) => format!("Deploy {commit}"),
         None => "Deploy".to_owned(),
     });
-    let vars = config_values::current(platform, app.id).await?;
-    Ok(Wish { action: "release.create", description, slug: Some(id), commit, vars })
+    let vars = config_values::current(secrets, tx, app.id).await?;
+    Ok(Wish { action: "release.create", description, slug: Some(slug.id), commit, vars })
 }
 
-async fn back_to(platform: &Platform, app: &store::apps::Row, release: &str) -> Result<Wish> {
-    let old = find(platform, app, release).await?;
+async fn back_to(secrets: &Secrets, db: &mut PgConnection, app: &store::apps::Row, release: &str) -> Result<Wish> {
+    let old = find(&mut *db, app, release).await?;
     if old.status != "succeeded" {
         return Err(Error::invalid(format!(
             "Release v{} {}, so it cannot be rolled back to.",
@@ -158,7 +169,7 @@ async fn back_to(platform: &Platform, app: &store::apps::Row, release: &str) -> 
             }
         )));
     }
-    let vars = config_values::of_release(platform, app.id, old.id).await?;
+    let vars = config_values::of_release(secrets, db, app.id, old.id).await?;
     Ok(Wish {
         action: "release.rollback",
         description: format!("Rollback to v{}", old.version),
@@ -175,8 +186,8 @@ pub async fn release_rollback_effects(
     Path((app, release)): Path<(String, String)>,
 ) -> Result<Json<api::releases::RollbackEffects>> {
     let app = actor.app(&app, Can::Deploy).await?;
-    let wish = back_to(&platform, &app, &release).await?;
-    let now = config_values::current(&platform, app.id).await?;
+    let wish = back_to(platform.secrets(), &mut *platform.db().acquire().await?, &app, &release).await?;
+    let now = config_values::current(platform.secrets(), platform.db(), app.id).await?;
     let current = store::releases::release_current(platform.db(), app.id).await?;
     let config_set =
         wish.vars.iter().filter(|(k, v)| now.get(*k) != Some(*v)).map(|(k, _)| k.clone()).collect::<Vec<_>>();

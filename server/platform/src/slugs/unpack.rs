@@ -114,11 +114,13 @@ impl Unpack {
 pub(crate) struct Unpacked {
     platform: Platform,
     tidied: Option<std::time::Instant>,
+    /// Removes folders that nothing uses, which may have a million files: nobody waits for it.
+    removal: Option<tokio::task::JoinHandle<std::io::Result<()>>>,
 }
 
 impl Unpacked {
     pub(crate) fn new(platform: Platform) -> Self {
-        Self { platform, tidied: None }
+        Self { platform, tidied: None, removal: None }
     }
 
     /// The needed slugs that are not there.
@@ -129,13 +131,13 @@ impl Unpacked {
         tokio::task::spawn_blocking(look).await.context("look for unpacked slugs")
     }
 
-    /// Moves unused folders away, and removes them.
-    async fn tidy(&self, needed: &[Needed]) -> anyhow::Result<Vec<String>> {
+    /// Moves unused folders away, and has them removed. The next time is when that is done.
+    async fn tidy(&mut self, needed: &[Needed]) -> anyhow::Result<Vec<String>> {
         let kept: HashSet<PathBuf> =
             needed.iter().map(|n| self.platform.slug_files().folder(n.app_id, n.slug_id)).collect();
         let folders = self.platform.slug_files().folders().to_owned();
         let list = move || list(&folders, &kept);
-        let unneeded = tokio::task::spawn_blocking(list).await.context("list what is unpacked")??;
+        let (unneeded, mut unused) = tokio::task::spawn_blocking(list).await.context("list what is unpacked")??;
         let mut done = Vec::new();
         for Folder { path, app, slug } in unneeded {
             let aside = path.with_file_name(format!(".{}.unpacking", Uuid::now_v7()));
@@ -146,10 +148,25 @@ impl Unpacked {
                 tokio::fs::rename(&aside, &path).await?;
                 continue;
             }
-            tokio::task::spawn_blocking(move || trees::remove(&aside)).await.context("remove a slug")??;
-            done.push(format!("removed {}", path.display()));
+            unused.push(aside);
+            done.push(format!("removing {}", path.display()));
         }
+        let remove = move || unused.iter().try_for_each(|aside| trees::remove(aside));
+        self.removal = Some(tokio::task::spawn_blocking(remove));
         Ok(done)
+    }
+
+    /// Whether the last removal has come to its end. One that failed is repeated later, when what it has left is old.
+    async fn has_removed(&mut self, report: &mut Report) -> bool {
+        if self.removal.as_ref().is_some_and(|removal| !removal.is_finished()) {
+            return false;
+        }
+        if let Some(removal) = self.removal.take()
+            && let Err(err) = removal.await.map_err(std::io::Error::other).flatten()
+        {
+            report.failed.push(format!("could not remove an unused slug: {err}"));
+        }
+        true
     }
 }
 
@@ -179,9 +196,9 @@ struct Folder {
     slug: Uuid,
 }
 
-/// The folders of slugs that are not to be kept, and leftovers of unpackings that were cut off.
-fn list(folders: &Path, kept: &HashSet<PathBuf>) -> std::io::Result<Vec<Folder>> {
-    let mut unneeded = Vec::new();
+/// The folders of slugs that are not to be kept, and leftovers of unpackings and removals that were cut off.
+fn list(folders: &Path, kept: &HashSet<PathBuf>) -> std::io::Result<(Vec<Folder>, Vec<PathBuf>)> {
+    let (mut unneeded, mut leftovers) = (Vec::new(), Vec::new());
     for app in std::fs::read_dir(folders)? {
         let app = app?;
         // The folder of an app goes with the app.
@@ -192,7 +209,7 @@ fn list(folders: &Path, kept: &HashSet<PathBuf>) -> std::io::Result<Vec<Folder>>
             let changed = slug.metadata().and_then(|meta| meta.modified());
             let age = changed.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
             if builder::is_unfinished(&name) && age > builder::LONGEST * 2 {
-                trees::remove(&path)?;
+                leftovers.push(path.clone());
             }
             if let (Ok(app), Ok(slug)) = (app.file_name().to_string_lossy().parse(), name.parse())
                 && !kept.contains(&path)
@@ -201,7 +218,7 @@ fn list(folders: &Path, kept: &HashSet<PathBuf>) -> std::io::Result<Vec<Folder>>
             }
         }
     }
-    Ok(unneeded)
+    Ok((unneeded, leftovers))
 }
 
 #[async_trait]
@@ -223,7 +240,7 @@ impl Reconciler for Unpacked {
             }
             tx.commit().await?;
         }
-        if self.tidied.is_none_or(|at| at.elapsed() >= TIDY) {
+        if self.tidied.is_none_or(|at| at.elapsed() >= TIDY) && self.has_removed(&mut report).await {
             match self.tidy(&needed).await {
                 Ok(done) => report.done.extend(done),
                 Err(err) => report.failed.push(format!("{err:#}")),

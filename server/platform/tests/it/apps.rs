@@ -41,7 +41,7 @@ async fn names_are_taken_once() {
     taken(t.stranger.app_create(&create).await);
     t.app("dawn").await;
     taken(t.owner.app_update("dawn", &AppUpdate { name: Some("dusk".into()), ..AppUpdate::default() }).await);
-    for odd in ["Dusk", "x", "a_b", "www", "1abc", "a\u{0}bc"] {
+    for odd in ["Dusk", "x", "a_b", "www", "1abc", "a\u{0}bc", "xn--gthub-n4a"] {
         assert_eq!(t.owner.post("/apps", json!({ "name": odd })).await.error().0, 422, "{odd}");
     }
     for odd in [json!({ "stack": "windows" }), json!({ "region": "moon" }), json!({ "name": 3 })] {

@@ -20,14 +20,14 @@ pub async fn source(t: &World) -> String {
     urls["get_url"].as_str().unwrap().to_owned()
 }
 
-async fn build(t: &World, app: &str, url: &str) -> Build {
+pub async fn build(t: &World, app: &str, url: &str) -> Build {
     let body = json!({ "source_blob": { "url": url, "version": "0123456789abcdef" } });
     let answer = t.owner.post(&format!("/apps/{app}/builds"), body).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     serde_json::from_value(answer.json()).unwrap()
 }
 
-async fn ended(t: &World, app: &str, build: &Build) -> Build {
+pub async fn ended(t: &World, app: &str, build: &Build) -> Build {
     until("the build has ended", async || {
         let now = t.owner.build_info(app, &build.id.to_string()).await.unwrap();
         if now.status == BuildStatus::Pending { Err(format!("{now:?}")) } else { Ok(now) }
@@ -91,7 +91,7 @@ async fn a_build_that_fails_says_so_and_changes_nothing() {
     assert_eq!(t.owner.release_list("dusk", 10).await.unwrap().len(), 1);
     t.log_with("dusk", "app[api]: Build failed: failed to compile the app").await;
     let answer = t.owner.delete("/apps/dusk/builds/1").await;
-    assert_eq!(answer.error().2, "The build has already finished and cannot be cancelled.");
+    assert_eq!(answer.error().2, "The build has already finished or been cancelled.");
 }
 
 #[tokio::test]

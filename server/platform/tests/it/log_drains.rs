@@ -33,7 +33,16 @@ async fn an_app_has_five_drains_and_each_once() {
     let t = World::start().await;
     t.app("dusk").await;
     let add = async |url: &str| t.owner.post("/apps/dusk/log-drains", json!({ "url": url })).await;
-    for odd in ["", "ftp://x", "https://", "logs.example.com", "https://a b"] {
+    for odd in [
+        "",
+        "ftp://x",
+        "https://",
+        "logs.example.com",
+        "https://a b",
+        "https://a\u{7}",
+        "https://a/\u{202e}b",
+        "https://ä.example",
+    ] {
         assert_eq!(add(odd).await.error().0, 422, "{odd}");
     }
     assert_eq!(t.owner.post("/apps/dusk/log-drains", json!({})).await.error().0, 422);

@@ -155,6 +155,37 @@ async fn nobody_is_sent_to_an_address_that_is_not_registered() {
 }
 
 #[tokio::test]
+async fn a_consent_is_bounded() {
+    let bot = Bot::start().await;
+    let code = bot.code("read,identity read read", &[]).await;
+    assert_eq!(bot.exchange(&code).await.json()["scope"], "read identity");
+    let long = "x".repeat(5000);
+    for (field, odd) in [
+        ("code_challenge", long.as_str()),
+        ("code_challenge", "a\0b"),
+        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw"),
+        ("redirect_uri", long.as_str()),
+        ("nonce", "a\0b"),
+        ("client_id", "twice"),
+    ] {
+        let more = [(field, odd), ("code_challenge_method", "S256"), ("allow", "1")];
+        let refused = bot.consent(&more, "http://localhost").await;
+        assert_eq!((refused.status, refused.header("location")), (422, ""), "{field}: {odd:.20}");
+    }
+    let state = [("client_id", bot.id.as_str()), ("response_type", "code"), ("state", &long), ("allow", "1")];
+    let ask = bot.t.anonymous.ask("POST", "/oauth/authorize").header("cookie", &bot.cookie);
+    assert_eq!(ask.header("origin", "http://localhost").body(form(&state)).await.status, 422);
+    let scope = format!("scope={}", "read+".repeat(800_000));
+    let ask = bot.t.anonymous.ask("POST", "/oauth/authorize").header("cookie", &bot.cookie);
+    assert_eq!(ask.header("origin", "http://localhost").body(scope).await.status, 400);
+    for path in ["/oauth/token", "/oauth/revoke"] {
+        let refused = bot.t.anonymous.ask("POST", path).body("client_secret=a%00b").await;
+        assert_eq!(refused.status, 422, "{path}");
+    }
+    assert_eq!(bot.t.owner.get("/oauth/consent?client_id=%00&response_type=code").await.status, 422);
+}
+
+#[tokio::test]
 async fn only_a_person_on_the_page_allows() {
     let bot = Bot::start().await;
     for origin in ["http://dusk.localhost", "http://evil.test", "null"] {

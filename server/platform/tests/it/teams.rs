@@ -193,7 +193,21 @@ async fn apps_of_a_team_are_seen_joined_locked_and_given_away() {
     assert_eq!(of("ada@example.com"), ["view", "deploy", "operate", "manage"]);
     assert_eq!(of("bob@example.com"), Vec::<String>::new());
 
-    let given = ada.patch("/teams/apps/dusk", json!({ "owner": "bob@example.com" })).await.json();
+    // Somebody else has to accept; an admin offers it.
+    let (status, _, message) = ada.patch("/teams/apps/dusk", json!({ "owner": "bob@example.com" })).await.error();
+    assert_eq!(
+        (status, message.as_str()),
+        (422, "bob@example.com has to accept app dusk first. Offer it with POST /account/app-transfers.")
+    );
+    let offer = |to: &str| AppTransferCreate { app: Some("dusk".into()), recipient: Some(to.into()) };
+    assert_eq!(refusal(bob.app_transfer_create(&offer("bob@example.com")).await).0.as_u16(), 404);
+    ada.app_transfer_create(&offer("cleo@example.com")).await.unwrap();
+    // A later offer replaces it.
+    ada.app_transfer_create(&offer("bob@example.com")).await.unwrap();
+    let accept = json!({ "state": "accepted" });
+    assert_eq!(cleo.patch("/account/app-transfers/dusk", accept.clone()).await.error().0, 404);
+    assert_eq!(bob.patch("/account/app-transfers/dusk", accept).await.status, 200);
+    let given = bob.get("/apps/dusk").await.json();
     assert_eq!((&given["owner"]["email"], &given["locked"]), (&json!("bob@example.com"), &json!(false)));
     assert_eq!(ada.get("/apps/dusk").await.status, 404);
     assert_eq!(bob.patch("/teams/apps/dusk", json!({ "owner": "stranger@example.com" })).await.error().0, 422);

@@ -54,7 +54,7 @@ async fn builds() {
     assert!(!build_fail(&w.db, first, "x", at(4)).await.unwrap());
 
     assert!(build_cancel(&w.db, second, at(3)).await.unwrap());
-    assert!(build_cancel(&w.db, second, at(5)).await.unwrap());
+    assert!(!build_cancel(&w.db, second, at(5)).await.unwrap());
     assert!(!build_releases(&w.db, second, release).await.unwrap());
     assert!(build_fail(&w.db, second, "cancelled", at(6)).await.unwrap());
     let row = build_info(&w.db, second).await.unwrap().unwrap();

@@ -36,7 +36,7 @@ async fn events() {
     assert_eq!(event_of_build(&mut *db, app, Uuid::nil()).await.unwrap(), None);
     assert_eq!(event_newest_at(&mut *db).await.unwrap(), Some(at(3)));
     db.commit().await.unwrap();
-    let seqs = |rows: Vec<Row>| rows.into_iter().map(|e| e.seq).collect::<Vec<_>>();
+    let seqs = |found: Found| found.rows.into_iter().map(|e| e.seq).collect::<Vec<_>>();
     assert_eq!(seqs(event_find(&w.db, &Filter::default(), 2).await.unwrap()), [3, 2]);
     let find = async |filter: Filter| seqs(event_find(&w.db, &filter, 9).await.unwrap());
     let text = |t: &str| Some(t.to_owned());
@@ -61,7 +61,8 @@ async fn events() {
         let refused = sqlx::query(change).execute(&w.db).await.unwrap_err();
         assert!(refused.to_string().contains("can only be added to"), "{refused}");
     }
-    assert_eq!(seqs(event_after(&w.db, 1, 9).await.unwrap()), [2, 3]);
+    let after = event_after(&w.db, 1, 9).await.unwrap();
+    assert_eq!(after.iter().map(|e| e.seq).collect::<Vec<_>>(), [2, 3]);
     assert_eq!(find(Filter { news: true, ..Filter::default() }).await, [3, 2, 1]);
     for (seq, succeeded) in [(4, true), (5, false)] {
         let data = json!({ "release": 2, "succeeded": succeeded });
@@ -70,4 +71,38 @@ async fn events() {
         event_create(&w.db, &row).await.unwrap();
     }
     assert_eq!(find(Filter { news: true, ..Filter::default() }).await, [5, 3, 2, 1]);
+}
+
+#[tokio::test]
+async fn a_page_of_large_events_has_fewer_of_them() {
+    let w = World::start().await;
+    for (seq, bytes) in [(1, 2 << 20), (2, 2 << 20), (3, 600 << 10), (4, 600 << 10), (5, 300 << 10)] {
+        let row = Row {
+            seq,
+            at: at(seq),
+            actor_id: None,
+            actor: "ada".into(),
+            credential: None,
+            address: None,
+            action: "app.update".into(),
+            subject: "dusk".into(),
+            app_id: None,
+            summary: "Did.".into(),
+            data: json!({ "long": "x".repeat(bytes) }),
+            previous: vec![],
+            hash: vec![],
+        };
+        event_create(&w.db, &row).await.unwrap();
+    }
+    let page = async |before: Option<i64>, most: i64| {
+        let filter = Filter { before, ..Filter::default() };
+        let found = event_find(&w.db, &filter, most).await.unwrap();
+        (found.rows.iter().map(|row| row.seq).collect::<Vec<_>>(), found.is_cut)
+    };
+    assert_eq!(page(None, 9).await, (vec![5, 4, 3], true));
+    assert_eq!(page(None, 3).await, (vec![5, 4, 3], false));
+    assert_eq!(page(None, 2).await, (vec![5, 4], false));
+    // One is always in it.
+    assert_eq!(page(Some(3), 9).await, (vec![2], true));
+    assert_eq!(page(Some(2), 9).await, (vec![1], false));
 }

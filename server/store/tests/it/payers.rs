@@ -22,7 +22,9 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
     // Of her own app, of the team's app, of the service account.
     let paid = async || {
         let bots = payer_of_account(&w.db, bot.id).await.unwrap();
-        assert_eq!(payer_and_account(&w.db, bot.id).await.unwrap().map(|asker| asker.payer), bots);
+        if let Some(asker) = payer_and_account(&w.db, bot.id).await.unwrap() {
+            assert_eq!(Some(asker.payer), bots);
+        }
         let apps = (payer_of_app(&w.db, own).await.unwrap(), payer_of_app(&w.db, app).await.unwrap());
         [apps.0, apps.1, bots].map(Option::unwrap)
     };
@@ -36,21 +38,45 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
     assert_eq!(paid().await, [ada, ada, bob.id]);
     accounts::account_suspend(&w.db, ada, Some(at(1))).await.unwrap();
     assert_eq!(paid().await, [ada, ada, bob.id]);
+    let is_let_in = async || {
+        let found = payer_and_account(&w.db, bot.id).await.unwrap();
+        assert_eq!(accounts::account_info(&w.db, bot.id).await.unwrap().is_some(), found.is_some());
+        found.is_some()
+    };
+    assert!(is_let_in().await);
     accounts::account_suspend(&w.db, bob.id, Some(at(1))).await.unwrap();
     assert_eq!(paid().await, [ada, ada, ada]);
+    // Who is suspended does not go on as a service account,
+    assert!(!is_let_in().await);
+    // whoever else is an admin,
+    accounts::account_suspend(&w.db, ada, None).await.unwrap();
+    role(ada, "admin").await;
+    assert!(!is_let_in().await);
+    // unless that one answers for it.
+    let mut db = w.db.acquire().await.unwrap();
+    assert!(!team_take_over(&mut db, acme, bob.id, ada).await.unwrap());
+    assert!(is_let_in().await);
+    assert_eq!(paid().await, [ada, ada, ada]);
+    accounts::account_suspend(&w.db, ada, Some(at(1))).await.unwrap();
     accounts::account_suspend(&w.db, bob.id, None).await.unwrap();
+    assert!(!is_let_in().await);
+    role(ada, "viewer").await;
+    team_take_over(&mut db, acme, ada, bob.id).await.unwrap();
+    assert!(is_let_in().await);
+    sqlx::query("update teams set created_by = $1").bind(ada).execute(&w.db).await.unwrap();
     // Only an admin takes over, and only from who made it.
     for (maker, by) in [(ada, bot.id), (bot.id, bob.id)] {
-        team_take_over(&w.db, acme, maker, by).await.unwrap();
+        assert!(!team_take_over(&mut db, acme, maker, by).await.unwrap());
         assert_eq!(paid().await, [ada, ada, bob.id]);
     }
-    team_take_over(&w.db, acme, ada, bob.id).await.unwrap();
+    assert!(team_take_over(&mut db, acme, ada, bob.id).await.unwrap());
     assert_eq!(paid().await, [ada, bob.id, bob.id]);
     // As a server of an earlier version makes teams.
     sqlx::query("update teams set created_by = null").execute(&w.db).await.unwrap();
     assert_eq!(paid().await, [ada, bob.id, bob.id]);
     sqlx::query("delete from team_members").execute(&w.db).await.unwrap();
     assert_eq!(paid().await, [ada, Uuid::nil(), Uuid::nil()]);
+    assert!(!is_let_in().await, "nobody answers for it");
 
     assert_eq!(payer_of_account(&w.db, bob.id).await.unwrap(), Some(bob.id));
     assert_eq!(payer_of_account(&w.db, Uuid::now_v7()).await.unwrap(), None);

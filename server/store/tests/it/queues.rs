@@ -219,3 +219,55 @@ async fn what_a_suspended_account_answers_for_is_cancelled() {
     BUILDS.cancel_of(&mut db, ada, at(2)).await.unwrap();
     assert_eq!(BUILDS.ended(&w.db, &[build.id]).await.unwrap(), [build.id]);
 }
+
+#[tokio::test]
+async fn what_a_service_account_of_a_suspended_account_has_started_is_cancelled() {
+    let w = World::start().await;
+    let (ada, bob, bot) = (w.account.id, account("bob@example.com"), account("bot@acme.invalid"));
+    accounts::account_create(&w.db, &bob).await.unwrap();
+    accounts::account_create(&w.db, &bot).await.unwrap();
+    let team = Uuid::now_v7();
+    team_create(&w.db, team, "acme", ada, at(0)).await.unwrap();
+    for who in [ada, bob.id] {
+        team_member_save(&w.db, Uuid::now_v7(), team, who, "admin", at(0)).await.unwrap();
+    }
+    store::service_accounts::service_account_create(&w.db, bot.id, team, "bot", ada, at(0)).await.unwrap();
+    let app = w.app("shared").await;
+    apps::app_give(&w.db, app, None, Some(team), at(0)).await.unwrap();
+    let mut made = Vec::new();
+    for who in [bot.id, bob.id] {
+        let release = w.release(app, "pending", None).await;
+        let by = sqlx::query("update releases set account_id = $2 where id = $1").bind(release).bind(who);
+        by.execute(&w.db).await.unwrap();
+        made.push(release);
+    }
+    let mut db = w.db.acquire().await.unwrap();
+    RELEASES.cancel_suspended(&mut db, at(2)).await.unwrap();
+    assert_eq!(w.ended(&made).await, BTreeSet::new());
+    accounts::account_suspend(&w.db, ada, Some(at(1))).await.unwrap();
+    let undo = "update releases set cancelled_at = null";
+    RELEASES.cancel_of(&mut db, ada, at(2)).await.unwrap();
+    assert_eq!(w.ended(&made).await, BTreeSet::from([made[0]]));
+    sqlx::query(undo).execute(&w.db).await.unwrap();
+    RELEASES.cancel_suspended(&mut db, at(2)).await.unwrap();
+    assert_eq!(w.ended(&made).await, BTreeSet::from([made[0]]));
+    // What was started by one that was removed goes on.
+    sqlx::query(undo).execute(&w.db).await.unwrap();
+    store::service_accounts::service_account_retire(&mut db, bot.id, at(3)).await.unwrap();
+    RELEASES.cancel_suspended(&mut db, at(4)).await.unwrap();
+    assert_eq!(w.ended(&made).await, BTreeSet::new());
+}
+
+#[tokio::test]
+async fn the_newest_of_an_app_are_found() {
+    let w = World::start().await;
+    let (app, other) = (w.app("dusk").await, w.app("dawn").await);
+    let mut made = Vec::new();
+    for status in ["pending", "succeeded", "failed", "succeeded"] {
+        made.push(w.release(app, status, None).await);
+    }
+    w.release(other, "succeeded", None).await;
+    let found = RELEASES.newest(&w.db, app, 2).await.unwrap();
+    assert_eq!(BTreeSet::from_iter(found), BTreeSet::from([made[0], made[2], made[3]]));
+    assert!(BUILDS.newest(&w.db, app, 2).await.unwrap().is_empty());
+}

@@ -61,9 +61,27 @@ async fn what_has_to_be_unpacked() {
     assert!(slug_needed_all(&w.db, 3, at(0)).await.unwrap().is_empty());
     let old = w.release(app, "succeeded", Some(slug)).await;
     let newest = w.release(app, "succeeded", Some(slug)).await;
+    // An app without dynos needs nothing now.
+    let seen = async || {
+        let needed = slug_needed_all(&w.db, 3, at(0)).await.unwrap();
+        needed.iter().map(|n| (n.release_id, n.now)).collect::<Vec<(Uuid, bool)>>()
+    };
+    assert_eq!(seen().await, [(old, false), (newest, false)]);
+    for (kind, quantity, now) in [("release", 1, false), ("clock", 0, false), ("web", 1, true)] {
+        sqlx::query(
+            "insert into formation (id, app_id, type, command, quantity, size, created_at, updated_at)
+             values ($1, $2, $3, 'x', $4, 'Basic', now(), now())",
+        )
+        .bind(Uuid::now_v7())
+        .bind(app)
+        .bind(kind)
+        .bind(quantity)
+        .execute(&w.db)
+        .await
+        .unwrap();
+        assert_eq!(seen().await, [(old, false), (newest, now)], "{kind}");
+    }
     let needed = slug_needed_all(&w.db, 3, at(0)).await.unwrap();
-    let seen: Vec<(Uuid, bool)> = needed.iter().map(|n| (n.release_id, n.now)).collect();
-    assert_eq!(seen, [(old, false), (newest, true)]);
     assert!(needed.iter().all(|n| n.payer == w.account.id && !n.busy && !n.hopeless));
 
     slug_fault(&w.db, slug, Some("it is no archive"), true).await.unwrap();

@@ -189,3 +189,29 @@ fn one_that_waits_for_its_next_start_is_looked_at_then() {
     assert_eq!(due(rows.iter(), now()), Some(now()));
     assert_eq!(due([row(1, "web.1", 1, "starting")].iter(), now()), Some(now()));
 }
+
+/// Steps as `(payer, app, name)`.
+fn taken(steps: &[(u128, u128, &'static str)], last: Option<u128>, most: usize) -> (Vec<&'static str>, Option<Uuid>) {
+    let steps = steps.iter().map(|(payer, app, name)| (Uuid::from_u128(*payer), Uuid::from_u128(*app), *name));
+    turns(steps.collect(), last.map(Uuid::from_u128), most, 3)
+}
+
+#[test]
+fn payers_take_turns_and_so_do_their_apps() {
+    let steps = [(1, 1, "a1"), (1, 1, "a2"), (1, 1, "a3"), (1, 1, "a4"), (1, 2, "b1"), (2, 3, "c1"), (2, 3, "c2")];
+    assert_eq!(taken(&steps, None, 10).0, ["a1", "c1", "b1", "c2", "a2"]);
+}
+
+#[test]
+fn everybody_has_a_turn_before_anybody_has_two() {
+    let steps: Vec<_> = (1..=5).flat_map(|payer| [(payer, payer, "first"), (payer, payer, "second")]).collect();
+    let mut last = None;
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let (now, next) = taken(&steps, last, 2);
+        assert_eq!(now, ["first", "first"]);
+        last = next.map(|payer| payer.as_u128());
+        seen.push(last);
+    }
+    assert_eq!(seen, [Some(2), Some(4), Some(1), Some(3), Some(5)]);
+}

@@ -3,7 +3,9 @@
 //! One file for each target. Attacks on the kernel's side of a dyno are in the tests of `dyno`,
 //! those on archives in the tests of `builder`, those on HTTP itself in the tests of `router`.
 
+mod answers;
 mod audit_log;
+mod connections;
 mod files;
 mod fuzz;
 mod identity;
@@ -13,7 +15,10 @@ mod memory;
 mod other_apps;
 mod outside;
 mod release_phases;
+mod repositories;
 mod rights;
 mod secrets;
 mod strays;
+mod supervisor;
+mod teams;
 mod uploads;

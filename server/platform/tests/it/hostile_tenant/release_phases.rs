@@ -350,3 +350,38 @@ async fn release_phases_that_run_ask_the_database_nothing() {
     .await;
     assert_eq!(runs().await.1, before);
 }
+
+#[tokio::test]
+async fn the_output_of_a_phase_goes_on_where_it_stands_after_a_restart() {
+    let t = World::start().await;
+    t.driver.react(|_| Reaction::Run);
+    let slug = prepared(&t, &t.owner, "dusk").await;
+    let release = release(&t.owner, "dusk", &slug).await;
+    let run = release.id.get();
+    until("it runs", async || t.driver.status(run).await.unwrap().map(drop).ok_or_else(String::new)).await;
+    let app = t.owner.app_info("dusk").await.unwrap().id;
+    let folder = t.data().join("builds").join(app.to_string());
+    let file = folder.join(format!("release-{run}.log"));
+    t.driver.say(run, b'o', "first").unwrap();
+    until("it is written", async || match std::fs::read_to_string(&file) {
+        Ok(text) if text == "first\n" => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    t.platform.stop(false).await;
+    t.driver.say(run, b'o', "second").unwrap();
+    let t = t.again().await;
+    until("it goes on", async || match std::fs::read_to_string(&file) {
+        Ok(text) if text == "first\nsecond\n" => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    t.driver.exit(run, 0);
+    t.dynos("dusk", &["web.1 up v2"]).await;
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "first\nsecond\n");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing else is left");
+    let log = t.log_with("dusk", "second").await;
+    for line in ["app[release.1002]: first", "app[release.1002]: second"] {
+        assert_eq!(log.matches(line).count(), 1, "{log}");
+    }
+}

@@ -121,6 +121,7 @@ async fn lasting_keys(t: &World) -> Vec<(&'static str, String, Value)> {
         ("DELETE", "/account/sessions".into(), json!({})),
         ("DELETE", "/account/sessions/018f0000-0000-7000-8000-000000000000".into(), json!({})),
         ("DELETE", "/identity-providers/mine".into(), json!({})),
+        ("POST", "/teams/acme/service-accounts".into(), json!({ "name": "bot" })),
     ]
 }
 

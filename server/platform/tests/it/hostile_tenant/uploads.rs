@@ -14,7 +14,10 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::world::{Actor, World, archive, path, slug_archive, until};
+use crate::{
+    teams::somebody,
+    world::{Actor, World, archive, path, slug_archive, until},
+};
 
 /// The address for an upload of source code.
 async fn place(who: &Actor) -> String {
@@ -115,6 +118,88 @@ async fn what_a_killed_server_was_writing_to_is_free_again_soon() {
     assert_eq!(t.anonymous.ask("PUT", &address).body("x").await.status, 409);
     claim("2 minutes").await;
     assert_eq!(t.anonymous.ask("PUT", &address).body("x").await.status, 200);
+    // The next server knows that it is gone.
+    let address = place(&t.stranger).await;
+    claim("0 seconds").await;
+    assert_eq!(t.anonymous.ask("PUT", &address).body("x").await.status, 409);
+    let t = t.again().await;
+    assert_eq!(t.anonymous.ask("PUT", &address).body("x").await.status, 200);
+}
+
+#[tokio::test]
+async fn who_may_deploy_an_app_does_not_take_its_owners_slots() {
+    let t = World::start().await;
+    t.stranger.post("/apps", json!({ "name": "dawn" })).await;
+    let eve = somebody(&t, "eve").await;
+    let let_in = json!({ "user": "eve@example.com", "permissions": ["view", "deploy"] });
+    assert_eq!(t.stranger.post("/apps/dawn/collaborators", let_in).await.status, 201);
+    let mut begun = Vec::new();
+    for _ in 0..4 {
+        begun.push(begin(&t, &slug(&eve).await.1).await);
+    }
+    let (_, fifth) = slug(&eve).await;
+    assert_eq!(t.anonymous.ask("PUT", &fifth).body(slug_archive()).await.status, 429);
+    let (_, own) = slug(&t.stranger).await;
+    assert_eq!(t.anonymous.ask("PUT", &own).body(slug_archive()).await.status, 200);
+    drop(begun);
+}
+
+#[tokio::test]
+async fn slugs_of_releases_count_as_long_as_they_are_kept() {
+    let t = World::start().await;
+    t.stranger.post("/apps", json!({ "name": "dawn" })).await;
+    let most = slug_archive().len() * 2 - 1;
+    let set = async |most: Value| {
+        let set = t.owner.patch("/users/stranger@example.com/quotas", json!({ "disk_bytes": most })).await;
+        assert_eq!(set.status, 200, "{set:?}");
+    };
+    set(json!(most)).await;
+    let (id, address) = slug(&t.stranger).await;
+    assert_eq!(t.anonymous.ask("PUT", &address).body(slug_archive()).await.status, 200);
+    assert_eq!(t.stranger.post("/apps/dawn/releases", json!({ "slug": id })).await.status, 201);
+    let (_, address) = slug(&t.stranger).await;
+    for body in [Body::from(slug_archive()), unannounced(slug_archive())] {
+        let (status, id, message) = t.anonymous.ask("PUT", &address).body(body).await.error();
+        assert_eq!((status, id.as_str()), (422, "quota_reached"));
+        assert!(message.contains("quota \"disk_bytes\"") && message.contains("Destroy apps"), "{message}");
+    }
+    set(Value::Null).await;
+    assert_eq!(t.anonymous.ask("PUT", &address).body(slug_archive()).await.status, 200);
+}
+
+#[tokio::test]
+async fn outputs_of_old_builds_and_releases_are_removed() {
+    let t = World::start().await;
+    let app = t.app("dusk").await;
+    let release = t.deploy("dusk", &[("web", "./server")]).await;
+    let folder = t.data().join("builds").join(app.id.to_string());
+    fs::create_dir_all(&folder).unwrap();
+    let newest = folder.join(format!("release-{}.log", release.id));
+    let old = |n: usize| {
+        let kind = if n % 2 == 0 { "release-" } else { "" };
+        folder.join(format!("{kind}{}.log", uuid::Uuid::now_v7()))
+    };
+    fs::write(&newest, "x").unwrap();
+    (0..99).for_each(|n| fs::write(old(n), "x").unwrap());
+    let left = async || fs::read_dir(&folder).unwrap().count();
+    // That many are kept.
+    let t = t.again().await;
+    until("it was looked", async || {
+        let platform = t.owner.get("/platform").await.json();
+        let all = platform["reconcilers"].as_array().unwrap().clone();
+        let runs = all.iter().find(|r| r["name"] == "retention").unwrap()["runs"].as_u64().unwrap();
+        if runs > 0 { Ok(()) } else { Err(String::new()) }
+    })
+    .await;
+    assert_eq!(left().await, 100);
+    fs::write(old(1), "x").unwrap();
+    let _t = t.again().await;
+    until("the old ones are gone", async || match left().await {
+        1 => Ok(()),
+        n => Err(n.to_string()),
+    })
+    .await;
+    assert!(newest.exists());
 }
 
 #[tokio::test]

@@ -1,0 +1,199 @@
+//! The result of a build as one JSON object, as old clients read it: written while it is read, since each line of the
+//! output becomes an object that is many times its size.
+
+use std::{io::SeekFrom, path::Path};
+
+use axum::body::Bytes;
+use base::places::Place;
+use futures::Stream;
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt as _, AsyncSeekExt as _, Take},
+};
+
+/// How much of the end of an output is in a result, in bytes.
+const MOST: u64 = 4 << 20;
+/// How much is read at once: a chunk of the answer is at most this many empty lines.
+const CHUNK: usize = 8 << 10;
+
+/// A result that is being written.
+pub(super) struct Writing {
+    /// What was written and not sent.
+    out: String,
+    /// The rest of the output; `None` when all is written.
+    file: Option<Take<File>>,
+    lines: Lines,
+    _place: Place,
+}
+
+impl Writing {
+    /// Begins the result of a build, given as JSON, with the output in `file`, which may not exist. Keeps `place` as
+    /// long as it is read.
+    pub(super) async fn begin(build: &str, exit_code: Option<i32>, file: &Path, place: Place) -> Self {
+        let exit_code = exit_code.map_or_else(|| "null".to_owned(), |code| code.to_string());
+        let out = format!(r#"{{"build":{build},"exit_code":{exit_code},"lines":["#);
+        match end_of(file).await {
+            Ok(file) => Self { out, file: Some(file), lines: Lines::default(), _place: place },
+            Err(_) => Self { out: out + "]}", file: None, lines: Lines::default(), _place: place },
+        }
+    }
+
+    /// The chunks of the result.
+    pub(super) fn chunks(self) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
+        futures::stream::try_unfold(self, |mut writing| async move {
+            while writing.out.is_empty() && writing.file.is_some() {
+                writing.read().await?;
+            }
+            let out = std::mem::take(&mut writing.out);
+            Ok((!out.is_empty()).then(|| (out.into(), writing)))
+        })
+    }
+
+    async fn read(&mut self) -> std::io::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let mut chunk = vec![0; CHUNK];
+        let n = file.read(&mut chunk).await?;
+        if n > 0 {
+            self.lines.write(&chunk[..n], &mut self.out);
+        } else {
+            self.lines.end(&mut self.out);
+            self.out.push_str("]}");
+            self.file = None;
+        }
+        Ok(())
+    }
+}
+
+async fn end_of(file: &Path) -> std::io::Result<Take<File>> {
+    let mut file = File::open(file).await?;
+    let length = file.metadata().await?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(MOST))).await?;
+    Ok(file.take(MOST))
+}
+
+/// Writes an output, which comes in chunks, as the elements of a JSON list of lines.
+#[derive(Default)]
+struct Lines {
+    has_lines: bool,
+    /// Whether a line was begun and not ended.
+    is_open: bool,
+    /// The end of the chunk before, if it depends on the next what it is.
+    held: Vec<u8>,
+}
+
+impl Lines {
+    fn write(&mut self, chunk: &[u8], out: &mut String) {
+        let mut text = std::mem::take(&mut self.held);
+        text.extend_from_slice(chunk);
+        let mut rest = &text[..];
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let line = &rest[..end];
+            self.add(line.strip_suffix(b"\r").unwrap_or(line), out);
+            self.close(out);
+            rest = &rest[end + 1..];
+        }
+        let (known, held) = rest.split_at(rest.len() - open_end(rest));
+        if !known.is_empty() {
+            self.add(known, out);
+        }
+        self.held = held.to_vec();
+    }
+
+    /// Writes what is left: a line without an end.
+    fn end(&mut self, out: &mut String) {
+        let held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            self.add(&held, out);
+        }
+        if self.is_open {
+            self.close(out);
+        }
+    }
+
+    fn add(&mut self, text: &[u8], out: &mut String) {
+        if !self.is_open {
+            out.push_str(if self.has_lines { r#",{"line":""# } else { r#"{"line":""# });
+            (self.has_lines, self.is_open) = (true, true);
+        }
+        let quoted = serde_json::Value::from(String::from_utf8_lossy(text)).to_string();
+        out.push_str(&quoted[1..quoted.len() - 1]);
+    }
+
+    fn close(&mut self, out: &mut String) {
+        out.push_str(r#"\n","stream":"STDOUT"}"#);
+        self.is_open = false;
+    }
+}
+
+/// The bytes at the end of `text` that may be the beginning of a line break or of a character.
+fn open_end(text: &[u8]) -> usize {
+    if text.ends_with(b"\r") {
+        return 1;
+    }
+    let first = text.iter().rev().take(3).position(|byte| *byte >= 0xc0);
+    let length = |byte: u8| match byte {
+        0xf0.. => 4,
+        0xe0.. => 3,
+        _ => 2,
+    };
+    first.map(|back| back + 1).filter(|back| *back < length(text[text.len() - back])).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+    use uuid::Uuid;
+
+    use super::*;
+
+    async fn result(text: &[u8]) -> (serde_json::Value, usize) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("output");
+        std::fs::write(&file, text).unwrap();
+        let place = base::places::Places::new("results", 1, 0, 1).take_now(Uuid::nil()).unwrap();
+        let writing = Writing::begin(r#"{"id":1}"#, Some(0), &file, place).await;
+        let chunks: Vec<Bytes> = writing.chunks().map(|chunk| chunk.unwrap()).collect().await;
+        let largest = chunks.iter().map(Bytes::len).max().unwrap();
+        (serde_json::from_slice(&chunks.concat()).unwrap(), largest)
+    }
+
+    #[tokio::test]
+    async fn a_result_is_written_in_chunks_however_large_it_is() {
+        let (result, largest) = result(&b"\n".repeat(200_000)).await;
+        assert!(largest <= CHUNK * 40, "{largest}");
+        assert_eq!(result["lines"].as_array().unwrap().len(), 200_000);
+        assert_eq!(result["lines"][0], serde_json::json!({ "line": "\n", "stream": "STDOUT" }));
+        assert_eq!((&result["build"]["id"], &result["exit_code"]), (&1.into(), &0.into()));
+    }
+
+    #[tokio::test]
+    async fn only_the_end_of_what_is_too_long_is_in_it() {
+        let (result, _) = result(&b"0123456789abcde\n".repeat(300_000)).await;
+        assert_eq!(result["lines"].as_array().unwrap().len() as u64, MOST / 16);
+    }
+
+    #[test]
+    fn lines_are_the_same_however_they_are_cut_into_chunks() {
+        for text in
+            ["", "a", "a\r", "\n", "\r\n\r\n", "a\"b\\c\u{1b}[0m\nd\r\ne\rf\n\n", "é\u{20ac}\n\u{1f600}\u{1f600}"]
+        {
+            lines_of(text.as_bytes());
+        }
+        lines_of(b"\xff\xc3\n\xe2\x82\n\xf0\x9f\x98 a\n\x80\x80\x80\x80\n\xe2\x82");
+    }
+
+    fn lines_of(text: &[u8]) {
+        let whole = String::from_utf8_lossy(text);
+        let expected: Vec<_> =
+            whole.lines().map(|l| serde_json::json!({ "line": format!("{l}\n"), "stream": "STDOUT" })).collect();
+        for size in 1..=text.len().max(1) {
+            let (mut lines, mut out) = (Lines::default(), String::new());
+            for chunk in text.chunks(size) {
+                lines.write(chunk, &mut out);
+            }
+            lines.end(&mut out);
+            let found: Vec<serde_json::Value> = serde_json::from_str(&format!("[{out}]")).unwrap();
+            assert_eq!(found, expected, "{whole:?} in chunks of {size}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The output of release phases: into the file that is streamed, and into the app's log.
+
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use dyno::Output;
+use serde::{Deserialize, Serialize};
+use spool::{Cursor, Entry};
+use uuid::Uuid;
+
+use crate::{Platform, builds, outputs};
+
+/// Entries that are copied into the app's log in one turn.
+const TURN: usize = 1000;
+
+/// Copies output.
+pub(super) struct Copy<'a> {
+    platform: &'a Platform,
+    app: Uuid,
+    file: PathBuf,
+    open: Option<Open>,
+}
+
+/// What is written to.
+struct Open {
+    file: Bounded,
+    log: logs::Follower,
+}
+
+impl<'a> Copy<'a> {
+    /// Of the phase of this release.
+    pub fn new(platform: &'a Platform, app: Uuid, release: Uuid) -> Self {
+        Self { platform, app, file: outputs::release_file(platform, app, release), open: None }
+    }
+
+    /// Copies the rest into the app's log: what the file has and the log had not yet when the server was killed.
+    pub async fn finish(mut self) -> io::Result<()> {
+        self.apart(|open| {
+            while open.log.step(TURN).map_err(io::Error::other)? > 0 {}
+            Ok(())
+        })
+        .await
+    }
+
+    /// Works on the disk, where that holds up nobody.
+    async fn apart(&mut self, work: impl FnOnce(&mut Open) -> io::Result<()> + Send + 'static) -> io::Result<()> {
+        let mut open = self.open.take().ok_or_else(|| io::Error::other("the output has not begun"))?;
+        let (open, done) = tokio::task::spawn_blocking(move || {
+            let done = work(&mut open);
+            (open, done)
+        })
+        .await
+        .map_err(io::Error::other)?;
+        self.open = Some(open);
+        done
+    }
+}
+
+/// Forgets where the output of a phase stood that has ended.
+pub(super) async fn forget_place(platform: &Platform, app: Uuid, release: Uuid) -> io::Result<()> {
+    match tokio::fs::remove_file(place_of(&outputs::release_file(platform, app, release))).await {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
+        _ => Ok(()),
+    }
+}
+
+#[async_trait]
+impl Output for Copy<'_> {
+    /// The file goes on where it stands, and so does the log.
+    async fn begin(&mut self, handle: &dyno::Handle) -> io::Result<Cursor> {
+        let (name, spool) = (handle.name.clone(), handle.spool.clone());
+        let dyno = logs::Dyno { app: self.app, id: handle.id, name, spool };
+        let (history, path) = (self.platform.history().clone(), self.file.clone());
+        let open = tokio::task::spawn_blocking(move || {
+            let file = Bounded::open(&path, builds::MOST_OUTPUT)?;
+            let log = logs::Follower::new(history, dyno).map_err(io::Error::other)?;
+            Ok::<_, io::Error>(Open { file, log })
+        });
+        let open = open.await.map_err(io::Error::other)??;
+        let place = open.file.place.cursor;
+        self.open = Some(open);
+        Ok(place)
+    }
+
+    async fn take(&mut self, entries: Vec<Entry>, place: Cursor) -> io::Result<()> {
+        self.apart(move |open| {
+            open.file.add(&entries, place)?;
+            // Afterwards, since this removes from the spool what is in the log.
+            open.log.step(entries.len()).map_err(io::Error::other)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The follower reads the same spool for the app's log.
+    fn is_only_reader(&self) -> bool {
+        false
+    }
+}
+
+/// How far the output is written.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+struct Place {
+    /// Everything before it in the spool is in the file,
+    cursor: Cursor,
+    /// which is so long then.
+    length: u64,
+    /// The file has reached its limit, and says so.
+    is_full: bool,
+}
+
+/// A file that gets the entries of a spool, each once and up to a limit, whenever the server is killed: what was
+/// written after its place was last noted is cut off and written again.
+struct Bounded {
+    file: File,
+    noted: PathBuf,
+    place: Place,
+    most: u64,
+}
+
+impl Bounded {
+    fn open(path: &Path, most: u64) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let noted = place_of(path);
+        // Without a place, of an earlier version or after a loss of power, it begins anew.
+        let mut place: Place =
+            std::fs::read(&noted).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        let file = File::options().create(true).append(true).open(path)?;
+        // Never longer than it is, which would fill it with zeros.
+        place.length = place.length.min(file.metadata()?.len());
+        file.set_len(place.length)?;
+        Ok(Self { file, noted, place, most })
+    }
+
+    /// Adds entries, up to `cursor` in the spool, in one write.
+    fn add(&mut self, entries: &[Entry], cursor: Cursor) -> io::Result<()> {
+        let mut text = Vec::new();
+        if !self.place.is_full {
+            for entry in entries.iter().filter(|entry| entry.kind != b's') {
+                text.extend_from_slice(&entry.text);
+                text.push(b'\n');
+            }
+            if self.place.length + text.len() as u64 > self.most {
+                self.place.is_full = true;
+                text = (builds::omitted("release phase", self.most) + "\n").into_bytes();
+            }
+        }
+        // What an error has left of an earlier write goes first.
+        self.file.set_len(self.place.length)?;
+        self.file.write_all(&text)?;
+        self.place.length += text.len() as u64;
+        self.place.cursor = cursor;
+        let new = self.noted.with_extension("new");
+        std::fs::write(&new, serde_json::to_vec(&self.place)?)?;
+        std::fs::rename(new, &self.noted)
+    }
+}
+
+/// The file that says how far an output is written.
+fn place_of(output: &Path) -> PathBuf {
+    output.with_extension("place")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(text: &str) -> Entry {
+        Entry { at_us: 1, kind: b'o', text: text.as_bytes().to_vec() }
+    }
+
+    fn at(offset: u64) -> Cursor {
+        Cursor { segment: 1, offset }
+    }
+
+    #[test]
+    fn what_was_written_and_not_noted_is_written_again_and_nothing_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app").join("release.log");
+        let mut file = Bounded::open(&path, 1000).unwrap();
+        let shim = Entry { kind: b's', ..entry("not of the phase") };
+        file.add(&[entry("one"), shim, entry("")], at(10)).unwrap();
+        // Killed in the middle of the next.
+        File::options().append(true).open(&path).unwrap().write_all(b"tw").unwrap();
+        drop(file);
+        let mut file = Bounded::open(&path, 1000).unwrap();
+        assert_eq!(file.place.cursor, at(10));
+        file.add(&[entry("two")], at(20)).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\n\ntwo\n");
+    }
+
+    #[test]
+    fn the_limit_holds_across_restarts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("release.log");
+        let said = builds::omitted("release phase", 50) + "\n";
+        for n in 0..20 {
+            let mut file = Bounded::open(&path, 50).unwrap();
+            file.add(&[entry("twelve bytes")], at(n)).unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "twelve bytes\n".repeat(3) + &said);
+    }
+}
