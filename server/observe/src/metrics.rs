@@ -19,6 +19,8 @@ use uuid::Uuid;
 const EVERY: i64 = 10;
 /// Events of the audit log that are looked at for a chart.
 const MOST_CHANGES: i64 = 500;
+/// 9999-12-31T23:59:59Z.
+const END_OF_DATES: i64 = 253_402_300_799;
 /// How often a dyno above its memory quota is reported. See behaviour.md 7.4.
 const OVER_EVERY: chrono::Duration = chrono::Duration::seconds(20);
 
@@ -163,6 +165,10 @@ pub async fn metrics_info(
     let from = query.from.unwrap_or_else(|| to.checked_sub_signed(chrono::Duration::hours(1)).unwrap_or(to));
     if from >= to || to - from > chrono::Duration::days(31) {
         return Err(Error::invalid("from must be before to, and the range at most 31 days."));
+    }
+    // What is far outside cannot be asked of the database, nor calculated with.
+    if from < DateTime::UNIX_EPOCH || to.timestamp() > END_OF_DATES {
+        return Err(Error::invalid("from and to must be between the years 1970 and 9999."));
     }
     let step = query.step.unwrap_or_else(|| monitor::step_for(from, to)).clamp(EVERY, 86_400);
     let (series, id) = (platform.series().clone(), app.id);

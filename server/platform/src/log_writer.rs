@@ -92,7 +92,7 @@ mod tests {
         let writer = LogWriter::start(history.clone()).unwrap();
         let apps = [Uuid::from_u128(1), Uuid::from_u128(2)];
         for n in 0..15_000 {
-            writer.write(apps[n % 2], NewLine::app(Utc::now(), "api", &format!("line {n}")));
+            writer.write(apps[n % 2], NewLine::app(Utc::now(), "api", format!("line {n}")));
             if n % 5000 == 0 {
                 writer.flush();
             }
@@ -116,7 +116,7 @@ mod tests {
         let writer = LogWriter::start(history.clone()).unwrap();
         let app = Uuid::from_u128(1);
         let mut newest = history.subscribe(app).unwrap();
-        (0..100).for_each(|n| writer.write(app, NewLine::app(Utc::now(), "api", &n.to_string())));
+        (0..100).for_each(|n| writer.write(app, NewLine::app(Utc::now(), "api", n.to_string())));
         drop(writer);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(newest.wait_for(|seq| *seq == 100)).unwrap();

@@ -150,7 +150,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("output");
         std::fs::write(&file, text).unwrap();
-        let place = base::places::Places::new("results", 1, 0, 1).take_now(Uuid::nil()).unwrap();
+        let place = base::places::Places::new("results", 1, 0, 2).take_now(Uuid::nil()).unwrap();
         let writing = Writing::begin(r#"{"id":1}"#, Some(0), &file, place).await;
         let chunks: Vec<Bytes> = writing.chunks().map(|chunk| chunk.unwrap()).collect().await;
         let largest = chunks.iter().map(Bytes::len).max().unwrap();

@@ -176,7 +176,7 @@ async fn outputs_of_old_builds_and_releases_are_removed() {
     fs::create_dir_all(&folder).unwrap();
     let newest = folder.join(format!("release-{}.log", release.id));
     let old = |n: usize| {
-        let kind = if n % 2 == 0 { "release-" } else { "" };
+        let kind = if n.is_multiple_of(2) { "release-" } else { "" };
         folder.join(format!("{kind}{}.log", uuid::Uuid::now_v7()))
     };
     fs::write(&newest, "x").unwrap();
