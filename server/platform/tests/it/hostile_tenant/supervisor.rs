@@ -115,21 +115,19 @@ async fn whoever_stops_dynos_faster_than_they_are_read_waits_for_it() {
     hog(&t).await;
     scale(&t.stranger, "hog", 1).await;
     let reading = platform::testing::hold_reading(&t.platform).await;
-    for n in 1..=2 {
-        state(&t, &t.stranger, "hog", DynoState::Up).await;
-        t.stranger.post("/apps/hog/dynos/worker.1/actions/stop", json!({})).await;
-        until("it was stopped", async || match t.driver.signals().len() {
-            signals if signals >= n => Ok(()),
-            signals => Err(signals.to_string()),
-        })
-        .await;
-    }
-    until("there is none any more", async || match t.stranger.dyno_list("hog").await.unwrap() {
-        none if none.is_empty() => Ok(()),
-        some => Err(format!("{some:?}")),
+    until("those that were stopped hold up the next", async || {
+        let dynos = t.stranger.dyno_list("hog").await.unwrap();
+        if dynos.first().is_some_and(|dyno| dyno.state == DynoState::Up) {
+            t.stranger.post("/apps/hog/dynos/worker.1/actions/stop", json!({})).await;
+        }
+        match t.driver.list().await.unwrap().len() {
+            unread if unread >= 2 && dynos.is_empty() => Ok(()),
+            unread => Err(format!("{unread} {dynos:?}")),
+        }
     })
     .await;
-    assert_eq!(t.driver.list().await.unwrap().len(), 2, "two of one name are there, which are not read");
+    let there = t.driver.list().await.unwrap().len();
+    assert!(there <= 3, "{there}: two that are not read, and one that was started while the second was stopped");
     drop(reading);
     state(&t, &t.stranger, "hog", DynoState::Up).await;
     until("they are gone", async || match t.driver.list().await.unwrap().len() {

@@ -180,15 +180,22 @@ async fn outputs_of_old_builds_and_releases_are_removed() {
         folder.join(format!("{kind}{}.log", uuid::Uuid::now_v7()))
     };
     fs::write(&newest, "x").unwrap();
+    let runs = "select count(*) from jobs where kind = 'retention.run' and state = 'succeeded'";
+    until("it has run at the start", async || {
+        match sqlx::query_scalar::<_, i64>(runs).fetch_one(&t.db).await.unwrap() {
+            1 => Ok(()),
+            n => Err(n.to_string()),
+        }
+    })
+    .await;
     (0..99).for_each(|n| fs::write(old(n), "x").unwrap());
     let left = async || fs::read_dir(&folder).unwrap().count();
     // That many are kept.
     let t = t.again().await;
-    until("it was looked", async || {
-        let platform = t.owner.get("/platform").await.json();
-        let all = platform["reconcilers"].as_array().unwrap().clone();
-        let runs = all.iter().find(|r| r["name"] == "retention").unwrap()["runs"].as_u64().unwrap();
-        if runs > 0 { Ok(()) } else { Err(String::new()) }
+    let runs = async || sqlx::query_scalar::<_, i64>(runs).fetch_one(&t.db).await.unwrap();
+    until("it has run again", async || match runs().await {
+        2 => Ok(()),
+        n => Err(n.to_string()),
     })
     .await;
     assert_eq!(left().await, 100);
