@@ -209,7 +209,7 @@ async fn retention() {
         },
     )
     .await;
-    assert_eq!(points, 27);
+    assert_eq!(points, 24);
 }
 
 #[tokio::test]
