@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base::{Base, Error, Result, events::verify, pages, web::Search};
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveTime, Utc};
 use store::{
     events::{Filter, Found, LIST, Row},
     pages::{Page, Place, Range},
@@ -125,13 +125,14 @@ async fn filter(actor: &Actor, query: EventQuery) -> Result<Filter> {
     })
 }
 
-/// A time, or the start of a day plus some days.
+/// A time, or the start of a day plus some days. The database does not know all times that there are.
 fn time(text: &str, days: u64) -> Result<DateTime<Utc>> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(time.to_utc());
-    }
-    let day = text.parse::<NaiveDate>().ok().and_then(|day| day.checked_add_days(Days::new(days)));
-    day.map(|day| day.and_time(NaiveTime::MIN).and_utc()).ok_or_else(|| {
+    let day = || Some(text.parse::<NaiveDate>().ok()?.checked_add_days(Days::new(days))?.and_time(NaiveTime::MIN));
+    let time = match DateTime::parse_from_rfc3339(text) {
+        Ok(time) => Some(time.to_utc()),
+        Err(_) => day().map(|day| day.and_utc()),
+    };
+    time.filter(|time| (0..=9999).contains(&time.year())).ok_or_else(|| {
         Error::invalid(format!(
             "{text:?} is neither a date, such as 2026-11-20, nor a time, such as 2026-11-20T10:00:00Z."
         ))

@@ -78,6 +78,11 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
     assert_eq!(paid().await, [ada, Uuid::nil(), Uuid::nil()]);
     assert!(!is_let_in().await, "nobody answers for it");
 
+    let all = payers_of_apps(&w.db).await.unwrap();
+    assert!(!all.is_empty());
+    for (app, payer) in all {
+        assert_eq!(payer_of_app(&w.db, app).await.unwrap(), Some(payer));
+    }
     assert_eq!(payer_of_account(&w.db, bob.id).await.unwrap(), Some(bob.id));
     assert_eq!(payer_of_account(&w.db, Uuid::now_v7()).await.unwrap(), None);
     assert!(payer_and_account(&w.db, ada).await.unwrap().is_none(), "nobody is let in with it");

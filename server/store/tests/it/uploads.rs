@@ -22,4 +22,8 @@ async fn an_address_has_one_writer() {
     assert!(upload_begin(&w.db, id, one, at(0), at(40)).await.unwrap());
     upload_sweep(&w.db, at(41)).await.unwrap();
     assert!(upload_begin(&w.db, id, other, at(0), at(42)).await.unwrap());
+    // The server of that writer is gone.
+    assert!(!upload_begin(&w.db, id, one, at(41), at(43)).await.unwrap());
+    upload_take_over(&w.db, at(30)).await.unwrap();
+    assert!(upload_begin(&w.db, id, one, at(41), at(43)).await.unwrap());
 }
