@@ -168,6 +168,10 @@ fn files_are_short() {
     none("a file that is too long is two files", long.collect());
 }
 
+/// Crates of the server that are larger, by how much, and why.
+const MOST_LINES: [(&str, usize, &str); 1] =
+    [("platform", 9600, "builds and slugs are to become an area of their own")];
+
 /// Whoever changes a crate waits for all of it to be built, and has to know where in it to look.
 #[test]
 fn crates_of_the_server_are_small() {
@@ -180,8 +184,9 @@ fn crates_of_the_server_are_small() {
         };
         let of_crate = sources.iter().filter(|(file, _)| file.starts_with(&top) && !is_test(file));
         let lines: usize = of_crate.map(|(_, text)| without_tests(text).lines().count()).sum();
-        if lines > 9000 {
-            large.push(format!("{name}: {lines} lines without tests, at most 9000"));
+        let most = MOST_LINES.iter().find(|(of, ..)| *of == name).map_or(9000, |(_, most, _)| *most);
+        if lines > most {
+            large.push(format!("{name}: {lines} lines without tests, at most {most}"));
         }
     }
     none("a crate that is too large is two crates", large);
@@ -252,7 +257,12 @@ fn sql_is_written_only_in_store_and_background() {
 /// this server alone: for what only this server knows.
 #[test]
 fn changes_are_published_and_wake_nobody_by_hand() {
-    let of_this_host = ["platform/src/platform.rs", "platform/src/dynos/reconcile.rs", "platform/src/releases/job.rs"];
+    let of_this_host = [
+        "platform/src/platform.rs",
+        "platform/src/dynos/reconcile.rs",
+        "platform/src/releases/job.rs",
+        "platform/src/ingest.rs",
+    ];
     let wrong = sources().into_iter().filter(|(file, text)| {
         let of_area = AREAS.iter().any(|area| file.starts_with(&format!("server/{area}/src/")));
         let is_one_of = |list: &[&str]| list.iter().any(|one| file.strip_prefix("server/") == Some(*one));

@@ -88,6 +88,7 @@ fn dynos_outlive_the_platform_when_they_shall() {
     let mut up = world.up(&["--keep-dynos"]);
     let app = world.deploy();
     wait_until("the dyno is up", || world.dyno_is_up(&app));
+    wait_until("its program runs", || world.sleeper().is_some());
     let dyno = world.sleeper().unwrap();
 
     // `kill -9` of `up`: the next one takes up what runs, and the dyno notices nothing.
