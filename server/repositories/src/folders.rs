@@ -21,6 +21,9 @@ use crate::{
     sweep::Sweep,
 };
 
+/// How the name of a repository ends while it is made.
+const UNFINISHED: &str = "unfinished";
+
 impl Repositories {
     /// Says that somebody is going to write into the repository of an app, once what others left
     /// there is swept out.
@@ -55,18 +58,32 @@ impl Repositories {
         self.ask(&repository, &Sweep { alone }).await.context("sweep the repository")
     }
 
-    /// Makes the repository of an app on first use.
+    /// Makes the repository of an app on first use: beside its place, and then moved there, so that nobody ever finds
+    /// half of one, not even after a kill.
     pub async fn ensure(&self, app: Uuid) -> anyhow::Result<PathBuf> {
         let folder = self.path(app);
-        if tokio::fs::try_exists(folder.join("HEAD")).await? {
+        if tokio::fs::try_exists(&folder).await? {
             return Ok(folder);
         }
-        make_folder(&folder).context("create the app's repository")?;
+        let used = self.of(app);
+        let _turn = used.making.lock().await;
+        if tokio::fs::try_exists(&folder).await? {
+            return Ok(folder);
+        }
+        let unfinished = folder.with_extension(UNFINISHED);
+        self.init(&unfinished).await.context("create the app's repository")?;
+        tokio::fs::rename(&unfinished, &folder).await.context("put the app's repository into its place")?;
+        Ok(folder)
+    }
+
+    async fn init(&self, folder: &Path) -> anyhow::Result<()> {
+        remove(folder)?;
+        make_folder(folder)?;
         // Where GIT_DIR says.
-        let init = self.order(&folder, Work::Program(git(&["init", "--quiet", "--bare", "--initial-branch=main"])));
-        let made = self.workers().output(&init, b"", 4096).await.context("create the app's repository")?;
+        let init = self.order(folder, Work::Program(git(&["init", "--quiet", "--bare", "--initial-branch=main"])));
+        let made = self.workers().output(&init, b"", 4096).await?;
         match made.code {
-            0 => Ok(folder),
+            0 => Ok(()),
             _ => Err(anyhow!("git init: {}", made.stderr.trim())),
         }
     }
@@ -78,7 +95,8 @@ impl Repositories {
     }
 }
 
-/// Writes the hooks, and gives repositories of an older version to git's user.
+/// Writes the hooks, removes repositories that were not made to their end, and gives those of an older version to
+/// git's user.
 pub fn prepare(data: &Path) -> anyhow::Result<()> {
     let hooks = hooks(data);
     std::fs::create_dir_all(&hooks).with_context(|| format!("make {}", hooks.display()))?;
@@ -91,8 +109,11 @@ pub fn prepare(data: &Path) -> anyhow::Result<()> {
         open(&file)?;
     }
     for entry in std::fs::read_dir(folder(data))?.flatten() {
-        if entry.path().extension().is_some_and(|ending| ending == "git") {
-            give(&entry.path()).with_context(|| format!("give {} to git's user", entry.path().display()))?;
+        let path = entry.path();
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some("git") => give(&path).with_context(|| format!("give {} to git's user", path.display()))?,
+            Some(UNFINISHED) => remove(&path).with_context(|| format!("remove {}", path.display()))?,
+            _ => {}
         }
     }
     Ok(())
@@ -119,10 +140,15 @@ fn give(repository: &Path) -> std::io::Result<()> {
 }
 
 fn make_folder(folder: &Path) -> std::io::Result<()> {
-    match std::fs::create_dir(folder) {
-        Err(err) if err.kind() != std::io::ErrorKind::AlreadyExists => return Err(err),
-        _ => {}
-    }
+    std::fs::create_dir(folder)?;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
     lchown(folder, Some(worker::GIT), Some(worker::GIT))
+}
+
+/// Removes a folder, if it is there.
+fn remove(folder: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(err) if err.kind() != std::io::ErrorKind::NotFound => Err(err),
+        _ => Ok(()),
+    }
 }

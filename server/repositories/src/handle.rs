@@ -27,6 +27,8 @@ pub struct Repositories {
 /// The use of one repository.
 #[derive(Default)]
 pub(crate) struct Use {
+    /// Held while it is made.
+    pub making: tokio::sync::Mutex<()>,
     /// Held while it is swept and somebody waits to write.
     pub gate: tokio::sync::Mutex<()>,
     pub writers: AtomicUsize,

@@ -107,3 +107,14 @@ async fn many_refs_are_packed_after_a_push() {
     .await;
     assert_eq!(git(&repository, &["for-each-ref", "--format=%(refname)", "refs/tags"]).lines().count(), 600);
 }
+
+#[tokio::test]
+async fn those_who_come_first_at_once_find_one_whole_repository() {
+    let t = World::start().await;
+    let app = t.app("dusk").await;
+    let asked = (0..8).map(|_| t.owner.get("/dusk.git/info/refs?service=git-receive-pack"));
+    let answers = futures::future::join_all(asked).await;
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    let made = fs::read_dir(t.data().join("git")).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    assert_eq!(made.iter().filter(|name| name.to_string_lossy().contains(&app.id.to_string())).count(), 1, "{made:?}");
+}
