@@ -11,23 +11,18 @@ use base::{Error, Result, Subject, pages, web::Accepted};
 use identity::Actor;
 use store::schedules::{LIST, Row};
 
-use crate::{Platform, housekeeping::Clean, jobs, retention::Retain};
+use crate::{Platform, jobs, retention::Retain};
 
-/// All schedules. They also run at startup, which encrypts URLs that an earlier version has stored in the clear.
-pub(crate) fn all() -> anyhow::Result<Vec<background::Schedule>> {
+/// The schedule of retention. It also runs at startup, which encrypts URLs that an earlier version has stored in the
+/// clear. Areas above have schedules of their own.
+pub(crate) fn retention() -> anyhow::Result<background::Schedule> {
     let retention = background::Schedule::new(
         "retention",
         "Removes expired sessions, links, uploads, log lines and old jobs.",
         ("7 * * * *", "Etc/UTC"),
         &Retain {},
     )?;
-    let repositories = background::Schedule::new(
-        "repositories",
-        "Removes leftovers of interrupted pushes from repositories, and packs those that have become fragmented.",
-        ("37 * * * *", "Etc/UTC"),
-        &Clean {},
-    )?;
-    Ok(vec![retention.and_at_start(), repositories.and_at_start()])
+    Ok(retention.and_at_start())
 }
 
 fn shown(row: Row) -> Schedule {
