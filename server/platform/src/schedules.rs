@@ -11,19 +11,7 @@ use base::{Error, Result, Subject, pages, web::Accepted};
 use identity::Actor;
 use store::schedules::{LIST, Row};
 
-use crate::{Platform, jobs, retention::Retain};
-
-/// The schedule of retention. It also runs at startup, which encrypts URLs that an earlier version has stored in the
-/// clear. Areas above have schedules of their own.
-pub(crate) fn retention() -> anyhow::Result<background::Schedule> {
-    let retention = background::Schedule::new(
-        "retention",
-        "Removes expired sessions, links, uploads, log lines and old jobs.",
-        ("7 * * * *", "Etc/UTC"),
-        &Retain {},
-    )?;
-    Ok(retention.and_at_start())
-}
+use crate::{Platform, jobs};
 
 fn shown(row: Row) -> Schedule {
     let last_job = row.last_job.zip(row.last_state).map(|(id, state)| LastJob { id, state: jobs::state(&state) });

@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     dynos, ingest, releases,
     retention::Retain,
-    schedules, slugs,
+    slugs,
     strays::Strays,
     work::{AreaWork, Work},
 };
@@ -74,7 +74,7 @@ impl Platform {
             tokio::spawn(exchange::run(self.base().clone())),
             tokio::spawn(events::anchor::run(self.base().clone())),
         ];
-        let schedules = [vec![schedules::retention()?], schedules].concat();
+        let schedules = [own_schedules()?, schedules].concat();
         let scheduler = background::Scheduler::start(self.db().clone(), &schedules).await?;
         self.background().with(|work| {
             (work.leases, work.scheduler, work.unpacking) = (Some(leases), Some(scheduler), Some(unpacking));
@@ -166,4 +166,16 @@ impl Platform {
             work.reconcilers.retain(|reconciler| reconciler.seen().name != "slugs");
         });
     }
+}
+
+/// The platform's own schedules. They also run at startup, which encrypts URLs that an earlier version has stored in the
+/// clear.
+fn own_schedules() -> anyhow::Result<Vec<background::Schedule>> {
+    let retention = background::Schedule::new(
+        "retention",
+        "Removes expired sessions, links, uploads, log lines and old jobs.",
+        ("7 * * * *", "Etc/UTC"),
+        &Retain {},
+    )?;
+    Ok(vec![retention.and_at_start()])
 }

@@ -50,7 +50,7 @@ impl Strays {
 }
 
 /// Has the files of a dyno removed, whatever it was.
-async fn abandon(platform: &Platform, dyno: Uuid) -> anyhow::Result<()> {
+async fn clear(platform: &Platform, dyno: Uuid) -> anyhow::Result<()> {
     for files in platform.background().files() {
         files.abandon(dyno).await?;
     }
@@ -71,7 +71,8 @@ impl Reconciler for Strays {
                 report.failed.push(format!("could not stop the stray dyno {id}: {err}"));
             }
         }
-        let abandon = |id: Uuid| async move { (id, abandon(&self.platform, id).await) };
+        let platform = &self.platform;
+        let abandon = |id: Uuid| async move { (id, clear(platform, id).await) };
         let work: Vec<_> = strays.into_iter().map(|id| abandon(id).boxed()).collect();
         let outcomes: Vec<_> = stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
         for (id, outcome) in outcomes {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::future::BoxFuture;
+use futures::{FutureExt as _, future::BoxFuture};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -39,7 +39,7 @@ impl RetentionPart {
         F: Future<Output = anyhow::Result<Vec<String>>> + Send + 'static,
     {
         let cx = cx.clone();
-        Self { name, work: Arc::new(move || Box::pin(work(cx.clone()))) }
+        Self { name, work: Arc::new(move || work(cx.clone()).boxed()) }
     }
 
     /// What was done, one line each.

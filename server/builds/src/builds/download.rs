@@ -64,7 +64,7 @@ impl Errand for Download {
 }
 
 /// The addresses that the host's firewall closes to downloads, whatever code runs in them: all that `outbound` rejects.
-pub(crate) fn caller(config: &Config) -> dyno::Caller {
+pub fn caller(config: &Config) -> dyno::Caller {
     let networks = config.outbound_networks.iter();
     let open = networks.flat_map(|network| [Some(*network), network.behind_nat64()]).flatten().map(String::from);
     dyno::Caller { user: config.downloads, closed: outbound::not_public(), open: open.collect() }
