@@ -188,15 +188,17 @@ pub fn fetched<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     LiveData::new(key, fetch, |_| None)
 }
 
-/// Data without a topic: refetched whenever anything on the platform changes.
+/// Data without a topic: refetched whenever something changes that `nouns` name, as in the actions of the audit log, or
+/// [`ANYTHING`](crate::nouns::ANYTHING).
 pub fn refetched<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
+    nouns: &'static [&'static str],
     key: impl Fn() -> K + Copy + Send + Sync + 'static,
     fetch: impl Fn(K) -> Asked<T> + Send + Sync + 'static,
 ) -> LiveData<T> {
     let fetch: Arc<dyn Fn(K) -> Pending + Send + Sync> = Arc::new(move |key| answer(fetch(key).text()));
     let first = fetch.clone();
     let data = LiveData::with_fetch(key, Box::new(move |key| first(key)), |_| None);
-    if let Some(Changes(count)) = use_context() {
+    if let Some(changes) = use_context::<Changes>() {
         // A response may arrive after the page was left; the key is disposed then, and reading it would panic.
         let now = move || (!data.latest.is_disposed()).then(|| untrack(key));
         let on_answer = move |requested: K, json: &str| {
@@ -204,20 +206,23 @@ pub fn refetched<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
                 data.receive(json);
             }
         };
+        let count = Memo::new(move |_| changes.of(nouns));
         refetch_on_change(count, Box::new(now), fetch, Arc::new(on_answer));
     }
     data
 }
 
 /// A page of a list, kept up to date: the first, or the one after the cursor in the query, `?tokens=…`.
-/// `name` is also the id of the section that shows it, which is scrolled into view on another page.
+/// `nouns`: as for [`refetched`]. `name` is also the id of the section that shows it, which is scrolled into view on another page.
 pub fn paged<T: Datum, K: Clone + PartialEq + Send + Sync + 'static>(
     name: &'static str,
+    nouns: &'static [&'static str],
     key: impl Fn() -> K + Copy + Send + Sync + 'static,
     fetch: impl Fn(K, Option<&str>) -> Asked<Page<T>> + Send + Sync + 'static,
 ) -> LiveData<Page<T>> {
     let place = place(name);
     refetched(
+        nouns,
         move || (key(), place.try_get().flatten()),
         move |(key, after): (K, Option<String>)| fetch(key, after.as_deref()),
     )
@@ -247,7 +252,7 @@ type OnAnswer<K> = Arc<dyn Fn(K, &str)>;
 /// Fetches again on each change while there is a `key`. After a failed request, the next change
 /// tries again.
 fn refetch_on_change<K: Clone + PartialEq + Send + Sync + 'static>(
-    count: RwSignal<u32>,
+    count: Memo<u32>,
     key: Box<dyn Fn() -> Option<K>>,
     fetch: Arc<dyn Fn(K) -> Pending + Send + Sync>,
     on_answer: OnAnswer<K>,

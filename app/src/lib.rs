@@ -11,6 +11,7 @@ pub mod bundles;
 pub mod clock;
 pub mod data;
 pub mod live;
+mod nouns;
 mod pages;
 mod parts;
 pub mod prefetch;

@@ -3,13 +3,22 @@
 //! The connection is passed in as [`Socket`] by the browser crate; on the server there is none,
 //! and nothing is updated.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use api::{Error, live::Topic};
+use api::{
+    Error,
+    client::read,
+    live::{Changed, Topic},
+};
 use leptos::prelude::*;
+
+use crate::nouns;
 
 /// A message to a subscription. JSON is passed as text: only the subscriber knows its type.
 pub enum Message<'a> {
@@ -127,27 +136,47 @@ impl Live {
     }
 }
 
-/// The number of changes on the platform, by anybody, since the page was opened.
+/// How often things of each kind were changed on the platform, by anybody, since the page was opened.
 #[derive(Clone, Copy)]
-pub struct Changes(pub RwSignal<u32>);
+pub struct Changes(RwSignal<BTreeMap<String, u32>>);
+
+/// Counts what may have been a change of any kind.
+const UNKNOWN: &str = "?";
 
 impl Changes {
-    /// Starts counting and provides the count through the context.
+    /// Starts counting and provides the counts through the context.
     pub(crate) fn provide() {
-        let (count, live) = (RwSignal::new(0), Live::of_page());
+        let (changes, live) = (Self(RwSignal::new(BTreeMap::new())), Live::of_page());
         Effect::new(move |_| {
-            // The first message is the current state; one after a reconnect may stand for any number of changes.
             let seen_first = StoredValue::new(false);
             live.subscribe(Topic::Changes, move |message| {
-                if let Message::Value(_) = message
-                    && seen_first.try_get_value() == Some(true)
-                {
-                    count.try_update(|n| *n += 1);
-                }
+                let Message::Value(json) = message else { return };
+                let mut changed = read::<Changed>(json).unwrap_or_default();
+                // The first message is empty; one after a reconnect may stand for any number of changes.
+                changed.anything |= changed.nouns.is_empty() && seen_first.try_get_value() == Some(true);
                 seen_first.try_set_value(true);
+                changes.add(&changed);
             });
         });
-        provide_context(Self(count));
+        provide_context(changes);
+    }
+
+    /// Counts these.
+    pub fn add(self, changed: &Changed) {
+        if *changed == Changed::default() {
+            return;
+        }
+        let unknown = changed.anything.then_some(UNKNOWN);
+        self.0.try_update(|counts| {
+            for noun in changed.nouns.iter().map(String::as_str).chain(unknown).chain(nouns::ANYTHING.iter().copied()) {
+                *counts.entry(noun.to_owned()).or_default() += 1;
+            }
+        });
+    }
+
+    /// How often something that these nouns name may have changed.
+    pub(crate) fn of(self, nouns: &[&str]) -> u32 {
+        self.0.with(|counts| [UNKNOWN].iter().chain(nouns).filter_map(|noun| counts.get(*noun)).sum())
     }
 }
 

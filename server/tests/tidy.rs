@@ -5,6 +5,8 @@
 mod circles;
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/nouns.rs"]
+mod nouns_of_pages;
 #[path = "tidy/transactions.rs"]
 mod transactions;
 

@@ -5,6 +5,7 @@ use leptos::{either::Either, prelude::*};
 
 use crate::{
     data::{LiveData, client, paged, refetched},
+    nouns,
     pages::{
         identities::Identities,
         oauth_clients::OauthClients,
@@ -24,7 +25,8 @@ use crate::{
 pub fn AccountPage() -> impl IntoView {
     let Visitor(account) = expect_context();
     let first = client();
-    let password: LiveData<Password> = refetched(|| (), move |()| first.password_info());
+    let password: LiveData<Password> =
+        refetched(&["password", "password_policy", "account", "identity"], || (), move |()| first.password_info());
     view! {
         <Deck title="Account".to_owned() crumbs=vec![Crumb::here("Account")]>
             <div class="page">
@@ -56,8 +58,12 @@ pub fn AccountPage() -> impl IntoView {
 #[component]
 fn Tokens() -> impl IntoView {
     let client = client();
-    let tokens: LiveData<Page<Authorization>> =
-        paged("tokens", || (), move |(), after| client.authorization_page(after));
+    let tokens: LiveData<Page<Authorization>> = paged(
+        "tokens",
+        &["authorization", "token", "oauth_client", "consent", "session", "account"],
+        || (),
+        move |(), after| client.authorization_page(after),
+    );
     let made = RwSignal::new(None::<Authorization>);
     view! {
         <section class="sec" id="tokens" aria-labelledby="tokens-h">
@@ -166,7 +172,8 @@ fn NewToken(tokens: LiveData<Page<Authorization>>, made: RwSignal<Option<Authori
 #[component]
 fn Sessions() -> impl IntoView {
     let client = client();
-    let sessions: LiveData<Page<Session>> = paged("sessions", || (), move |(), after| client.session_page(after));
+    let sessions: LiveData<Page<Session>> =
+        paged("sessions", &["session", "password", "account"], || (), move |(), after| client.session_page(after));
     view! {
         <section class="sec" id="sessions" aria-labelledby="sessions-h">
             <div class="sec-h"><h2 id="sessions-h">"Sessions"</h2><span class="meta">"signed-in browsers"</span></div>
@@ -269,7 +276,7 @@ fn SignInLink() -> impl IntoView {
 #[component]
 fn Quotas() -> impl IntoView {
     let (client, Visitor(account)) = (client(), expect_context());
-    let quotas: LiveData<Vec<Quota>> = refetched(|| (), move |()| client.user_quota_list("~"));
+    let quotas: LiveData<Vec<Quota>> = refetched(nouns::ANYTHING, || (), move |()| client.user_quota_list("~"));
     view! {
         <section class="sec" id="quotas" aria-labelledby="quotas-h">
             <div class="sec-h"><h2 id="quotas-h">"Quotas"</h2><span class="meta">"for your own apps; team apps count towards the team's quotas"</span>

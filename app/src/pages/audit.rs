@@ -10,6 +10,7 @@ use leptos_router::hooks::use_query_map;
 use crate::{
     clock::Clock,
     data::{client, refetched},
+    nouns,
     parts::{ActButton, Avatar, Crumb, Deck, Each, Glyph, Icon, PageHead, Show, act},
     words,
 };
@@ -37,7 +38,9 @@ fn looked_for() -> EventQuery {
 #[component]
 pub fn AuditPage() -> impl IntoView {
     let client = client();
-    let events = refetched(looked_for, move |wanted| client.event_find(&EventQuery { max: Some(STEP), ..wanted }));
+    let events = refetched(nouns::ANYTHING, looked_for, move |wanted| {
+        client.event_find(&EventQuery { max: Some(STEP), ..wanted })
+    });
     let export = move || format!("/events/export{}", query(&EventQuery { before: None, ..looked_for() }));
     view! {
         <Deck title="Audit log".to_owned() crumbs=vec![Crumb::here("Audit log")]>

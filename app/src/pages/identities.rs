@@ -26,8 +26,17 @@ pub fn Identities(
     password: LiveData<Password>,
 ) -> impl IntoView {
     let (first, other, options) = (client(), client(), client());
-    let identities: List = paged("identities", || (), move |(), after| first.identity_page(after));
-    let proposals: LiveData<Vec<IdentityProposal>> = refetched(|| (), move |()| other.identity_proposal_list());
+    let identities: List = paged(
+        "identities",
+        &["identity", "identity_provider", "account"],
+        || (),
+        move |(), after| first.identity_page(after),
+    );
+    let proposals: LiveData<Vec<IdentityProposal>> = refetched(
+        &["identity_proposal", "identity", "identity_provider", "account"],
+        || (),
+        move |()| other.identity_proposal_list(),
+    );
     let options: LiveData<SignInOptions> = fetched(|| (), move |()| options.sign_in_options());
     view! {
         <section class="sec" id="identities" aria-labelledby="identities-h">

@@ -22,7 +22,8 @@ type Providers = LiveData<Vec<IdentityProvider>>;
 #[component]
 pub fn IdentityProvidersPage() -> impl IntoView {
     let client = client();
-    let providers: Providers = refetched(|| (), move |()| client.identity_provider_list());
+    let providers: Providers =
+        refetched(&["identity_provider", "identity"], || (), move |()| client.identity_provider_list());
     view! {
         <Deck title="Sign-in".to_owned() crumbs=vec![Crumb::here("Sign-in")]>
             <div class="page">

@@ -19,7 +19,8 @@ const WHO: [(&str, &str); 3] = [
 #[component]
 pub fn InvitationPolicySection() -> impl IntoView {
     let first = client();
-    let policy: LiveData<InvitationPolicy> = refetched(|| (), move |()| first.invitation_policy_info());
+    let policy: LiveData<InvitationPolicy> =
+        refetched(&["invitation_policy"], || (), move |()| first.invitation_policy_info());
     view! {
         <section class="sec" aria-labelledby="invitations-h">
             <div class="sec-h"><h2 id="invitations-h">"Invitations"</h2><span class="meta">"who can invite people without an account"</span></div>

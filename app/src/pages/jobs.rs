@@ -5,7 +5,7 @@ mod schedules;
 use api::{
     client::{Page, read},
     jobs::{Job, JobQuery, JobState},
-    live::Topic,
+    live::{self, Topic},
 };
 use leptos::{either::Either, prelude::*};
 use leptos_router::hooks::use_query_map;
@@ -51,17 +51,9 @@ struct Changed {
     jobs_changed_at: Option<String>,
 }
 
-/// Also refetches the lists of this page when a job has changed: most jobs leave nothing in the audit log.
+/// Refetches the lists of this page when a job has changed, too: most jobs leave nothing in the audit log.
 fn follow_jobs() {
-    let (count, live, all) = (RwSignal::new(0), Live::of_page(), use_context::<Changes>());
-    Effect::new(move |before: Option<()>| {
-        if let Some(Changes(all)) = all {
-            all.track();
-        }
-        if before.is_some() {
-            count.update(|n| *n += 1);
-        }
-    });
+    let (changes, live) = (expect_context::<Changes>(), Live::of_page());
     Effect::new(move |_| {
         let last = StoredValue::new(None::<String>);
         live.subscribe(Topic::Platform, move |message| {
@@ -69,11 +61,10 @@ fn follow_jobs() {
             let Ok(Changed { jobs_changed_at }) = read(json) else { return };
             if last.try_get_value().is_some_and(|last| last != jobs_changed_at) {
                 last.try_set_value(jobs_changed_at);
-                count.try_update(|n| *n += 1);
+                changes.add(&live::Changed { nouns: ["job".to_owned()].into(), anything: false });
             }
         });
     });
-    provide_context(Changes(count));
 }
 
 #[component]
@@ -82,6 +73,7 @@ fn Jobs() -> impl IntoView {
     let state = Memo::new(move |_| query.with(|q| q.get("state").unwrap_or_default()));
     let jobs: LiveData<Page<Job>> = paged(
         "jobs",
+        &["job", "schedule"],
         move || state.get(),
         move |state: String, after| {
             client.job_page(&JobQuery { state: Some(state).filter(|s| !s.is_empty()), kind: None }, after)

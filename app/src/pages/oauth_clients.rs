@@ -93,8 +93,12 @@ fn Question(consent: Consent) -> impl IntoView {
 #[component]
 pub fn OauthClients() -> impl IntoView {
     let client = client();
-    let clients: LiveData<Page<OauthClient>> =
-        paged("clients", || (), move |(), after| client.oauth_client_page(after));
+    let clients: LiveData<Page<OauthClient>> = paged(
+        "clients",
+        &["oauth_client", "consent", "authorization", "account"],
+        || (),
+        move |(), after| client.oauth_client_page(after),
+    );
     view! {
         <section class="sec" id="clients" aria-labelledby="clients-h">
             <div class="sec-h"><h2 id="clients-h">"OAuth clients"</h2><span class="meta">"your programs that act on behalf of users who authorize them"</span></div>

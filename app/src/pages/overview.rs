@@ -19,6 +19,7 @@ use super::{
 use crate::{
     clock::Clock,
     data::{client, fetched, refetched},
+    nouns,
     parts::{Ago, Avatar, Each, LiveMark, Rail, Show, Spark, Status, Tone},
     words,
 };
@@ -308,7 +309,8 @@ pub const RECENT: u32 = 8;
 #[component]
 fn Recent(app: ThisApp) -> impl IntoView {
     let client = client();
-    let events = refetched(move || app.name.get(), move |name: String| client.event_list_news(&name, RECENT));
+    let events =
+        refetched(nouns::ANYTHING, move || app.name.get(), move |name: String| client.event_list_news(&name, RECENT));
     view! {
         <section class="sec">
             <div class="sec-h"><h2>"Recent activity"</h2><a class="push small" href=move || app.path("/activity")>"All"</a></div>

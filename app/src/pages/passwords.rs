@@ -280,7 +280,8 @@ fn Remove(password: LiveData<Password>) -> impl IntoView {
 #[component]
 pub fn PasswordSwitch() -> impl IntoView {
     let first = client();
-    let policy: LiveData<PasswordPolicy> = refetched(|| (), move |()| first.password_policy_info());
+    let policy: LiveData<PasswordPolicy> =
+        refetched(&["password_policy"], || (), move |()| first.password_policy_info());
     let (busy, client) = (RwSignal::new(false), client());
     view! {
         {policy.show(2, move |now| {

@@ -11,6 +11,7 @@ use self::change::ChangeQuotas;
 pub use self::table::QuotaTable;
 use crate::{
     data::{LiveData, client, refetched},
+    nouns,
     parts::{Cmd, Crumb, Deck, Icon, PageHead},
 };
 
@@ -46,7 +47,7 @@ pub fn page_of(whose: &str) -> String {
 #[component]
 pub fn QuotasPage() -> impl IntoView {
     let first = client();
-    let everybodys: LiveData<Vec<Quota>> = refetched(|| (), move |()| first.quota_list());
+    let everybodys: LiveData<Vec<Quota>> = refetched(nouns::ANYTHING, || (), move |()| first.quota_list());
     view! {
         <Deck title="Quotas".to_owned() crumbs=vec![Crumb::here("Quotas")]>
             <div class="page">
@@ -91,6 +92,7 @@ fn OfOne() -> impl IntoView {
 fn Theirs(whose: Whose) -> impl IntoView {
     let (client, requested) = (client(), whose.clone());
     let quotas: LiveData<Vec<Quota>> = refetched(
+        nouns::ANYTHING,
         || (),
         move |()| match &requested {
             Whose::Everybody => client.quota_list(),

@@ -17,6 +17,7 @@ use leptos_router::hooks::use_params_map;
 
 use crate::{
     data::{LiveData, client, paged, refetched},
+    nouns,
     parts::{Crumb, Deck, Icon, PageHead, Show},
     words,
 };
@@ -45,16 +46,27 @@ impl ThisTeam {
         let (a, b, c, d) = (client(), client(), client(), client());
         Self {
             name,
-            team: refetched(move || name.get(), move |name: String| a.team_info(&name)),
-            members: paged("people", move || name.get(), move |name: String, after| b.team_member_page(&name, after)),
+            team: refetched(nouns::TEAMS, move || name.get(), move |name: String| a.team_info(&name)),
+            members: paged(
+                "people",
+                nouns::PEOPLE,
+                move || name.get(),
+                move |name: String, after| b.team_member_page(&name, after),
+            ),
             invitations: paged(
                 "invitations",
+                &["team_invitation", "team_member", "team", "account"],
                 move || name.get(),
                 move |name: String, after| {
                     c.team_invitation_page(&name, after).or(|err| err.status == 403, r#"{"items":[],"next":null}"#)
                 },
             ),
-            access: paged("access", move || name.get(), move |name: String, after| d.team_access_page(&name, after)),
+            access: paged(
+                "access",
+                nouns::ACCESS,
+                move || name.get(),
+                move |name: String, after| d.team_access_page(&name, after),
+            ),
         }
     }
 

@@ -11,13 +11,14 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use crate::{
     data::{LiveData, client, paged, refetched},
+    nouns,
     parts::{ActButton, Crumb, Deck, Each, Icon, PageHead, Pager, Show, Toasts, act},
 };
 
 /// `/teams`
 #[component]
 pub fn TeamsPage() -> impl IntoView {
-    let teams: LiveData<Page<Team>> = paged("teams", || (), {
+    let teams: LiveData<Page<Team>> = paged("teams", nouns::TEAMS, || (), {
         let client = client();
         move |(), after| client.team_page(after)
     });
@@ -92,9 +93,10 @@ fn NewTeam() -> impl IntoView {
 fn Waiting(teams: LiveData<Page<Team>>) -> impl IntoView {
     let client = client();
     let offers = client.clone();
-    let invitations: LiveData<Vec<TeamInvitation>> = refetched(|| (), move |()| client.team_invitation_list_own());
+    let invitations: LiveData<Vec<TeamInvitation>> =
+        refetched(&["team_invitation", "team", "account"], || (), move |()| client.team_invitation_list_own());
     let transfers: LiveData<Page<AppTransfer>> =
-        paged("transfers", || (), move |(), after| offers.app_transfer_page(after));
+        paged("transfers", &["app_transfer", "app", "team"], || (), move |(), after| offers.app_transfer_page(after));
     view! {
         {invitations.show(0, move |list| view! {
             <Show when=move || !list.with(Vec::is_empty)>

@@ -21,8 +21,12 @@ pub fn UserPage() -> impl IntoView {
     let params = use_params_map();
     let user = Memo::new(move |_| params.with(|p| p.get("user").unwrap_or_default()));
     let first = client();
-    let identities: LiveData<Page<Identity>> =
-        paged("identities", move || user.get(), move |user: String, after| first.user_identity_page(&user, after));
+    let identities: LiveData<Page<Identity>> = paged(
+        "identities",
+        &["identity", "identity_provider", "account"],
+        move || user.get(),
+        move |user: String, after| first.user_identity_page(&user, after),
+    );
     let crumbs = Signal::derive(move || vec![Crumb::to("Sign-in", "/sign-in"), Crumb::here(user.get())]);
     view! {
         <Deck title=Signal::derive(move || user.get()) crumbs>

@@ -18,8 +18,13 @@ use crate::{
 pub fn Users() -> impl IntoView {
     let client = client();
     let other = client.clone();
-    let users: LiveData<Page<Account>> = paged("accounts", || (), move |(), after| client.user_page(after));
-    let me: LiveData<Account> = refetched(|| (), move |()| other.account_info());
+    let users: LiveData<Page<Account>> = paged(
+        "accounts",
+        &["account", "identity", "password", "session", "team_invitation", "team_member"],
+        || (),
+        move |(), after| client.user_page(after),
+    );
+    let me: LiveData<Account> = refetched(&["account"], || (), move |()| other.account_info());
     view! {
         <section class="sec" id="accounts" aria-labelledby="accounts-h">
             <div class="sec-h"><h2 id="accounts-h">"Accounts"</h2><span class="meta">"select a name for sign-in methods and quotas"</span></div>

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     data::{LiveData, client, refetched},
     live::Changes,
-    words,
+    nouns, words,
 };
 
 /// A breadcrumb; the last one is the page itself.
@@ -44,7 +44,7 @@ pub fn Frame(children: Children) -> impl IntoView {
     let drawer = RwSignal::new(false);
     provide_context(Drawer(drawer));
     Changes::provide();
-    let account = refetched(|| (), {
+    let account = refetched(&["account", "identity"], || (), {
         let client = client();
         move |()| client.account_info()
     });
@@ -152,7 +152,7 @@ const MOST_TEAMS: usize = 12;
 #[component]
 fn Teams() -> impl IntoView {
     let client = client();
-    let teams: LiveData<Page<Team>> = refetched(|| (), move |()| client.team_page(None));
+    let teams: LiveData<Page<Team>> = refetched(nouns::TEAMS, || (), move |()| client.team_page(None));
     let path = use_location().pathname;
     teams.show(0, move |teams| {
         let link = move |team: Team| {

@@ -15,6 +15,8 @@
 //!   unsubscribe 1             ──→
 //! ```
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, log_lines::LogFilter};
@@ -49,8 +51,20 @@ pub enum Topic {
     Metrics { app: String },
     /// `PlatformInfo`, for administrators.
     Platform,
-    /// Signals that something was changed by somebody, without details: a different number each time.
+    /// [`Changed`]: what kinds of things somebody has changed. The first message is empty.
     Changes,
+}
+
+/// What has changed since the last message: no more than the nouns, since not everybody may know which ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// As in the actions of the audit log: `team_member` for `team_member.delete`. What belongs to an app is only named
+    /// to those who can see the app.
+    #[serde(default)]
+    pub nouns: BTreeSet<String>,
+    /// Messages may have been lost: anything may have changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anything: bool,
 }
 
 /// Messages from the browser.

@@ -11,10 +11,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio::sync::{Notify, broadcast, mpsc};
 use uuid::Uuid;
 
-use crate::kinds::Kind;
+use crate::kinds::{self, Kind};
 
 /// Something that has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -32,40 +32,61 @@ impl Changed {
     }
 }
 
+/// An event of the audit log, as far as those who show things need to know it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Recorded {
+    /// Messages may have been lost: anything may have been recorded.
+    Anything,
+    /// The noun of its action, and the app whose viewers it concerns; everybody, if there is none.
+    Event { noun: String, app: Option<Uuid> },
+}
+
+impl Recorded {
+    /// The event of this action on something of `app`. An app that appears or disappears, for whomever, concerns those
+    /// who do not see it any more, too.
+    pub(crate) fn of(action: &str, app: Option<Uuid>) -> Self {
+        let noun = action.split_once('.').map_or(action, |(noun, _)| noun);
+        let is_seen_by_others = noun == "app" || kinds::of_action(action, app.is_some()).contains(&Kind::Rights);
+        Self::Event { noun: noun.to_owned(), app: app.filter(|_| !is_seen_by_others) }
+    }
+}
+
 /// What one server sends to the others.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Message {
     /// The server that sends it, which has delivered it already.
     from: Uuid,
     changed: BTreeSet<Changed>,
-    /// The number of events added to the audit log.
-    events: usize,
+    /// The events added to the audit log.
+    recorded: BTreeSet<Recorded>,
 }
 
 impl Message {
-    pub(crate) fn new(bus: &Bus, changed: BTreeSet<Changed>, events: usize) -> Self {
-        // A message to other servers is bounded.
-        let is_long = changed.len() > MOST_CHANGED;
-        let changed = if is_long { BTreeSet::from([Changed { kind: Kind::Anything, app: None }]) } else { changed };
-        Self { from: bus.id, changed, events }
+    /// A message to other servers is bounded.
+    pub(crate) fn new(bus: &Bus, changed: BTreeSet<Changed>, recorded: BTreeSet<Recorded>) -> Self {
+        let is_long = |len| len > MOST_CHANGED;
+        let anything = Changed { kind: Kind::Anything, app: None };
+        let changed = if is_long(changed.len()) { BTreeSet::from([anything]) } else { changed };
+        let recorded = if is_long(recorded.len()) { BTreeSet::from([Recorded::Anything]) } else { recorded };
+        Self { from: bus.id, changed, recorded }
     }
 
     /// The message as it is sent to other servers; `None` if it is empty.
     pub(crate) fn text(&self) -> Option<String> {
-        let is_empty = self.changed.is_empty() && self.events == 0;
+        let is_empty = self.changed.is_empty() && self.recorded.is_empty();
         (!is_empty).then(|| serde_json::to_string(self).unwrap_or_default())
     }
 }
 
-/// The most changes that a message names.
-const MOST_CHANGED: usize = 64;
+/// The most changes, and the most events, that a message names.
+const MOST_CHANGED: usize = 32;
 
 /// The subscribers on this server.
 pub(crate) struct Bus {
     id: Uuid,
     pub(crate) changes: broadcast::Sender<Changed>,
     pub(crate) session_ends: broadcast::Sender<()>,
-    pub(crate) events: watch::Sender<u64>,
+    pub(crate) recorded: broadcast::Sender<Recorded>,
     pub(crate) wakers: Mutex<Vec<(&'static [Kind], Arc<Notify>)>>,
     pub(crate) outgoing: mpsc::Sender<Changed>,
     /// The other end of `outgoing`, until `exchange::run` takes it.
@@ -79,7 +100,7 @@ impl Default for Bus {
             id: Uuid::now_v7(),
             changes: broadcast::channel(1024).0,
             session_ends: broadcast::channel(16).0,
-            events: watch::Sender::new(0),
+            recorded: broadcast::channel(1024).0,
             wakers: Mutex::default(),
             outgoing,
             waiting: Mutex::new(Some(waiting)),
@@ -91,9 +112,7 @@ impl Bus {
     /// Delivers a message to the subscribers on this server.
     pub(crate) fn deliver(&self, message: &Message) {
         message.changed.iter().for_each(|changed| self.notify(*changed));
-        if message.events > 0 {
-            self.events.send_modify(|seen| *seen += message.events as u64);
-        }
+        message.recorded.iter().for_each(|event| drop(self.recorded.send(event.clone())));
     }
 
     /// Delivers one change to the subscribers on this server.
@@ -110,7 +129,7 @@ impl Bus {
     /// Has all subscribers read again what they may have missed.
     pub(crate) fn anything(&self) {
         self.notify(Changed { kind: Kind::Anything, app: None });
-        self.events.send_modify(|seen| *seen += 1);
+        let _ = self.recorded.send(Recorded::Anything);
     }
 
     /// Delivers a message of another server; this server's own is delivered already.
@@ -141,24 +160,47 @@ mod tests {
         Changed { kind: Kind::App, app: Some(Uuid::from_u128(n)) }
     }
 
+    fn event() -> Recorded {
+        Recorded::of("release.create", Some(Uuid::from_u128(1)))
+    }
+
+    #[test]
+    fn an_event_of_an_app_concerns_its_viewers_unless_who_they_are_has_changed() {
+        let app = Some(Uuid::from_u128(1));
+        for (action, of, noun, concerns) in [
+            ("release.create", app, "release", app),
+            ("log_drain.create", app, "log_drain", app),
+            ("app.delete", app, "app", None),
+            ("collaborator.delete", app, "collaborator", None),
+            ("team.update", None, "team", None),
+        ] {
+            assert_eq!(Recorded::of(action, of), Recorded::Event { noun: noun.into(), app: concerns }, "{action}");
+        }
+    }
+
     #[test]
     fn a_message_of_many_changes_is_short() {
         let bus = Bus::default();
-        let text = Message::new(&bus, (0..MOST_CHANGED as u128).map(app).collect(), 1).text().unwrap();
+        let events =
+            |n| (0..n).map(|n| Recorded::of("buildpack_installation.update", Some(Uuid::from_u128(n)))).collect();
+        let most = MOST_CHANGED as u128;
+        let text = Message::new(&bus, (0..most).map(app).collect(), events(most)).text().unwrap();
+        // Postgres's limit.
         assert!(text.len() < 8000, "{}", text.len());
-        let many = Message::new(&bus, (0..1001).map(app).collect(), 1);
-        assert_eq!(many.changed.len(), 1);
+        let many = Message::new(&bus, (0..1001).map(app).collect(), events(1001));
+        assert_eq!((many.changed.len(), many.recorded), (1, BTreeSet::from([Recorded::Anything])));
     }
 
     #[test]
     fn a_message_is_delivered_once_and_an_unknown_one_counts_as_anything() {
         let (here, there) = (Bus::default(), Bus::default());
         let (mut changes, mut ends) = (here.changes.subscribe(), here.session_ends.subscribe());
-        let text = |bus: &Bus| Message::new(bus, BTreeSet::from([app(1)]), 1).text().unwrap();
+        let mut recorded = here.recorded.subscribe();
+        let text = |bus: &Bus| Message::new(bus, BTreeSet::from([app(1)]), BTreeSet::from([event()])).text().unwrap();
         here.receive(&text(&here));
-        assert!(changes.try_recv().is_err() && *here.events.borrow() == 0);
+        assert!(changes.try_recv().is_err() && recorded.try_recv().is_err());
         here.receive(&text(&there));
-        assert_eq!((changes.try_recv().unwrap(), *here.events.borrow()), (app(1), 1));
+        assert_eq!((changes.try_recv().unwrap(), recorded.try_recv().unwrap()), (app(1), event()));
         assert!(ends.try_recv().is_err());
         here.receive(r#"{"from":"","changed":[{"kind":"pipeline"}]}"#);
         assert_eq!(changes.try_recv().unwrap().kind, Kind::Anything);

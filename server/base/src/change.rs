@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     Base, Result,
-    bus::{Changed, Message},
+    bus::{Changed, Message, Recorded},
     events::{
         chain, cut,
         entry::{self, Who},
@@ -52,6 +52,7 @@ pub struct Change {
     subject: Subject,
     events: Vec<Row>,
     changed: BTreeSet<Changed>,
+    recorded: BTreeSet<Recorded>,
     base: Base,
     /// Released after the transaction has ended.
     place: Option<Place>,
@@ -61,8 +62,8 @@ impl Base {
     /// Begins a change that `who` makes to `subject`.
     pub async fn change(&self, who: impl Into<Who>, subject: Subject) -> Result<Change> {
         let tx = self.db().begin().await?;
-        let (events, changed) = (Vec::new(), BTreeSet::new());
-        Ok(Change { tx, who: who.into(), subject, events, changed, base: self.clone(), place: None })
+        let (events, changed, recorded) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        Ok(Change { tx, who: who.into(), subject, events, changed, recorded, base: self.clone(), place: None })
     }
 
     /// As [`Base::change`], for a request that `payer` pays for: waits for one of their slots first. A change may have
@@ -85,6 +86,7 @@ impl Change {
     pub fn record_of(&mut self, subject: Subject, action: &str, summary: impl Into<String>, data: serde_json::Value) {
         let kinds = kinds::of_action(action, subject.app.is_some());
         self.changed.extend(kinds.iter().map(|kind| Changed { kind: *kind, app: subject.app }));
+        self.recorded.insert(Recorded::of(action, subject.app));
         let Subject { name, app } = subject;
         let (name, summary, data) = (cut::text(name), cut::text(summary.into()), cut::data(data));
         let new = entry::New { action, subject: &name, app, summary, data };
@@ -103,8 +105,8 @@ impl Change {
 
     /// Commits the change, writes its events and publishes what has changed.
     pub async fn commit(self) -> anyhow::Result<()> {
-        let Self { mut tx, events, changed, base, place, .. } = self;
-        let message = Message::new(base.bus(), changed, events.len());
+        let Self { mut tx, events, changed, recorded, base, place, .. } = self;
+        let message = Message::new(base.bus(), changed, recorded);
         for event in events {
             chain::append(base.secrets(), &mut tx, event).await?;
         }

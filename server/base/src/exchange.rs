@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio::sync::{Notify, broadcast, mpsc};
 use uuid::Uuid;
 
 use crate::{
     Base,
-    bus::{Changed, Message},
+    bus::{Changed, Message, Recorded},
     kinds::Kind,
 };
 
@@ -40,9 +40,9 @@ impl Base {
         self.bus().session_ends.subscribe()
     }
 
-    /// Counts the events that are added to the audit log.
-    pub fn new_events(&self) -> watch::Receiver<u64> {
-        self.bus().events.subscribe()
+    /// The events that are added to the audit log from now on, by any server of this database.
+    pub fn new_events(&self) -> broadcast::Receiver<Recorded> {
+        self.bus().recorded.subscribe()
     }
 
     /// Notifies a reconciler of changes of these kinds.
@@ -88,7 +88,7 @@ async fn send(base: &Base, mut waiting: mpsc::Receiver<Changed>) {
         while let Ok(next) = waiting.try_recv() {
             changed.insert(next);
         }
-        let text = Message::new(base.bus(), changed, 0).text();
+        let text = Message::new(base.bus(), changed, BTreeSet::new()).text();
         if let Err(err) = store::bus::change_notify(base.db(), text.as_slice()).await {
             tracing::warn!("could not publish changes to other servers: {err}");
         }

@@ -3,6 +3,7 @@
 //! Every subscription is authorized like a request, and has its own task; all of them end with the socket, and with the
 //! session that opened it. What many of them show is computed once (`feeds`).
 
+mod changes;
 pub(crate) mod feed_list;
 mod feeds;
 mod out;
@@ -16,7 +17,7 @@ use std::{
     time::{Duration, Instant, UNIX_EPOCH},
 };
 
-use api::live::{ToBrowser, ToServer, Topic};
+use api::live::{Changed, ToBrowser, ToServer, Topic};
 use axum::{
     extract::{
         State, WebSocketUpgrade,
@@ -364,24 +365,30 @@ impl Follow {
         self.feed(Shown::App(id)).await
     }
 
-    /// Counts instead of naming events, of which the asker may not be allowed to know.
+    /// Names what kinds of things have changed, and only of apps that the caller can see.
     async fn changes(&self) -> Result<()> {
-        let (mut newest, mut last) = (self.observe.new_events(), None);
-        let changed_at = store::events::event_newest_at(self.observe.db()).await?;
+        let mut events = self.observe.new_events();
+        let newest = store::events::event_newest_at(self.observe.db()).await?;
         // What was changed while the page was on its way is not in it, and nobody else will tell.
-        let mut missed = changed_at.is_some_and(|at| chrono::Utc::now() - at < ON_ITS_WAY);
-        for n in 0.. {
-            if !self.value(Value::from(n), &mut last).await {
-                break;
-            }
-            if !std::mem::take(&mut missed) && newest.changed().await.is_err() {
-                break;
-            }
-            // What changes together is told together.
-            tokio::time::sleep(TICK * 5).await;
-            newest.mark_unchanged();
+        let has_missed = newest.is_some_and(|at| chrono::Utc::now() - at < ON_ITS_WAY);
+        let mut changed = Changed::default();
+        if !self.changed(&changed).await {
+            return Ok(());
         }
-        Ok(())
+        changed.anything = has_missed;
+        loop {
+            let is_news = changed != Changed::default();
+            if is_news && !self.changed(&changed).await {
+                return Ok(());
+            }
+            let Some(batch) = changes::next(&mut events).await else { return Ok(()) };
+            changed = changes::visible(&self.observe, &self.actor, batch).await;
+        }
+    }
+
+    async fn changed(&self, changed: &Changed) -> bool {
+        let Ok(value) = serde_json::to_value(changed) else { return false };
+        self.out.send(&ToBrowser::Value { id: self.id, value }).await
     }
 
     async fn machinery(&self) -> Result<()> {

@@ -143,6 +143,13 @@ pub async fn app_list(
     range.fetch(db, list.bind(filter.team).bind(filter.ids).bind(filter.collaborator)).await
 }
 
+/// Those of `apps` that are visible to an account.
+pub async fn app_visible(db: impl PgExecutor<'_>, viewer: &Viewer<'_>, apps: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+    let visible = sqlx::AssertSqlSafe(format!("select a.id from apps a {VISIBLE} and a.id = any($4)"));
+    let visible = sqlx::query_scalar(visible).bind(viewer.account).bind(viewer.admin).bind(viewer.permissions);
+    visible.bind(apps).fetch_all(db).await
+}
+
 /// The fields of every app that its requests and its supervisor need.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Served {

@@ -14,7 +14,8 @@ use crate::{
 #[component]
 pub fn Schedules() -> impl IntoView {
     let client = client();
-    let schedules: LiveData<Page<Schedule>> = paged("schedules", || (), move |(), after| client.schedule_page(after));
+    let schedules: LiveData<Page<Schedule>> =
+        paged("schedules", &["schedule", "job"], || (), move |(), after| client.schedule_page(after));
     view! {
         <section class="sec" id="schedules" aria-labelledby="schedules-h">
             <div class="sec-h"><h2 id="schedules-h">"Schedules"</h2><span class="meta">"missed runs are made up for by a single run"</span></div>

@@ -10,6 +10,7 @@ use leptos::prelude::*;
 
 use crate::{
     data::{LiveData, client, paged},
+    nouns,
     pages::{
         app_frame::{ThisApp, may},
         team::access::{Level, LevelSelect, in_full, level, permissions},
@@ -21,8 +22,12 @@ use crate::{
 #[component]
 pub fn AccessSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView {
     let client = client();
-    let people: LiveData<Page<Collaborator>> =
-        paged("access", move || app.name.get(), move |name: String, after| client.collaborator_page(&name, after));
+    let people: LiveData<Page<Collaborator>> = paged(
+        "access",
+        nouns::ACCESS,
+        move || app.name.get(),
+        move |name: String, after| client.collaborator_page(&name, after),
+    );
     let changes = may(status, "access");
     view! {
         <section class="sec" id="access" aria-labelledby="access-h">

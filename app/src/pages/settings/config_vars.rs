@@ -62,7 +62,11 @@ impl Editor {
 #[component]
 pub fn ConfigVarsSection(app: ThisApp, changes: Memo<bool>) -> impl IntoView {
     let client = client();
-    let vars = refetched(move || app.name.get(), move |name: String| client.config_vars_info(&name));
+    let vars = refetched(
+        &["config_vars", "release", "app"],
+        move || app.name.get(),
+        move |name: String| client.config_vars_info(&name),
+    );
     view! {
         <section class="sec" id="config" aria-labelledby="config-h">
             {vars.show(5, move |vars| {

@@ -76,7 +76,11 @@ pub fn GeneralSection(app: ThisApp, status: Signal<AppStatus>) -> impl IntoView 
 #[component]
 pub fn BuildpacksSection(app: ThisApp) -> impl IntoView {
     let client = client();
-    let installed = refetched(move || app.name.get(), move |name: String| client.buildpack_installation_list(&name));
+    let installed = refetched(
+        &["buildpack_installation", "app"],
+        move || app.name.get(),
+        move |name: String| client.buildpack_installation_list(&name),
+    );
     view! {
         <section class="sec" id="build" aria-labelledby="build-h">
             <div class="sec-h"><h2 id="build-h" style="font-size:var(--t-lead)">"Buildpacks"</h2><span class="meta">"for the next build"</span></div>

@@ -16,7 +16,8 @@ use crate::{
 #[component]
 pub fn NewPeople(this: ThisTeam, team: Signal<Team>, is_admin: Signal<bool>) -> impl IntoView {
     let (client, Visitor(account)) = (client(), expect_context());
-    let policy: LiveData<InvitationPolicy> = refetched(|| (), move |()| client.invitation_policy_info());
+    let policy: LiveData<InvitationPolicy> =
+        refetched(&["invitation_policy"], || (), move |()| client.invitation_policy_info());
     view! {
         <Show when=move || is_admin.get()>
             <section class="sec" id="new-people" aria-labelledby="new-people-h">

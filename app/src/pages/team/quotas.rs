@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use super::ThisTeam;
 use crate::{
     data::{LiveData, client, refetched},
+    nouns,
     pages::quotas::{QuotaTable, page_of},
     parts::{Show, Visitor},
 };
@@ -15,7 +16,7 @@ use crate::{
 pub fn Quotas(this: ThisTeam) -> impl IntoView {
     let (client, Visitor(account)) = (client(), expect_context());
     let quotas: LiveData<Vec<Quota>> =
-        refetched(move || this.name.get(), move |team: String| client.team_quota_list(&team));
+        refetched(nouns::ANYTHING, move || this.name.get(), move |team: String| client.team_quota_list(&team));
     view! {
         <section class="sec" id="quotas" aria-labelledby="quotas-h">
             <div class="sec-h"><h2 id="quotas-h">"Quotas"</h2><span class="meta">"for all apps of the team together"</span>

@@ -18,8 +18,12 @@ use crate::{
 #[component]
 pub fn ServiceAccounts(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
     let client = client();
-    let bots: LiveData<Page<ServiceAccount>> =
-        paged("bots", move || this.name.get(), move |team: String, after| client.service_account_page(&team, after));
+    let bots: LiveData<Page<ServiceAccount>> = paged(
+        "bots",
+        &["service_account", "authorization", "team_member", "team", "account"],
+        move || this.name.get(),
+        move |team: String, after| client.service_account_page(&team, after),
+    );
     let made = RwSignal::new(None::<Authorization>);
     view! {
         <section class="sec" id="bots" aria-labelledby="bots-h">

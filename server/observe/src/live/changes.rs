@@ -1,0 +1,71 @@
+//! What has changed, for one person: the kinds of things, without those of apps that they cannot see.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use api::live::Changed;
+use base::bus::Recorded;
+use identity::Actor;
+use tokio::sync::broadcast::{
+    Receiver,
+    error::{RecvError, TryRecvError},
+};
+use uuid::Uuid;
+
+use crate::Observe;
+
+/// What is recorded within this time is sent together.
+const TOGETHER: Duration = Duration::from_millis(250);
+
+/// The next events; `None` when there will be none.
+pub(super) async fn next(events: &mut Receiver<Recorded>) -> Option<BTreeSet<Recorded>> {
+    let first = match events.recv().await {
+        Ok(event) => event,
+        Err(RecvError::Lagged(_)) => Recorded::Anything,
+        Err(RecvError::Closed) => return None,
+    };
+    let mut batch = BTreeSet::from([first]);
+    tokio::time::sleep(TOGETHER).await;
+    loop {
+        match events.try_recv() {
+            Ok(event) => drop(batch.insert(event)),
+            Err(TryRecvError::Lagged(_)) => drop(batch.insert(Recorded::Anything)),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return Some(batch),
+        }
+    }
+}
+
+/// Those that `actor` may know of.
+pub(super) async fn visible(observe: &Observe, actor: &Actor, batch: BTreeSet<Recorded>) -> Changed {
+    if batch.contains(&Recorded::Anything) {
+        return anything();
+    }
+    let apps = batch.iter().filter_map(|event| parts(event).1).collect::<BTreeSet<_>>();
+    let apps = apps.into_iter().collect::<Vec<_>>();
+    let Ok(apps) = visible_apps(observe, actor, &apps).await else { return anything() };
+    let noun_if_visible = |event: &Recorded| {
+        let (noun, app) = parts(event);
+        app.is_none_or(|app| apps.contains(&app)).then(|| noun.to_owned())
+    };
+    Changed { nouns: batch.iter().filter_map(noun_if_visible).collect(), anything: false }
+}
+
+fn anything() -> Changed {
+    Changed { anything: true, ..Changed::default() }
+}
+
+/// The noun of an event, and its app.
+fn parts(event: &Recorded) -> (&str, Option<Uuid>) {
+    match event {
+        Recorded::Anything => ("", None),
+        Recorded::Event { noun, app } => (noun, *app),
+    }
+}
+
+async fn visible_apps(observe: &Observe, actor: &Actor, apps: &[Uuid]) -> base::Result<Vec<Uuid>> {
+    if apps.is_empty() {
+        return Ok(Vec::new());
+    }
+    let _turn = observe.feeds().turns.take(actor.payer).await?;
+    let permissions = identity::seeing();
+    Ok(store::apps::app_visible(observe.db(), &actor.viewer(&permissions), apps).await?)
+}
