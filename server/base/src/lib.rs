@@ -21,13 +21,15 @@ pub mod recent;
 pub mod routes;
 pub mod secrets;
 pub mod settings;
+mod subject;
 pub mod web;
 
 pub use outbound::Network;
 
 pub use crate::{
-    change::{Change, Subject},
+    change::Change,
     error::{Error, Result},
     handle::Base,
     kinds::Kind,
+    subject::{Subject, SubjectKind},
 };

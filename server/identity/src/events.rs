@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use base::{Base, Error, Result, events::verify, pages, web::Search};
+use base::{Base, Error, Result, SubjectKind, events::verify, pages, web::Search};
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveTime, Utc};
 use store::{
     events::{Filter, Found, LIST, Row},
@@ -103,6 +103,9 @@ pub async fn event_export(
 async fn filter(actor: &Actor, query: EventQuery) -> Result<Filter> {
     // Forms send empty fields; they ask for nothing.
     let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
+    let subject_kind = given(query.subject_kind).map(|name| kind(&name)).transpose()?;
+    let subject_id =
+        given(query.subject_id).map(|id| id.parse::<Uuid>().map_err(|_| Error::invalid("subject_id must be a UUID.")));
     let (mut app, mut subject) = (None, None);
     if let Some(name) = given(query.app) {
         app = match name.parse() {
@@ -117,11 +120,20 @@ async fn filter(actor: &Actor, query: EventQuery) -> Result<Filter> {
         action: given(query.action),
         app,
         subject,
+        subject_kind: subject_kind.map(|kind| kind.as_str().to_owned()),
+        subject_id: subject_id.transpose()?,
         text: given(query.q),
         since: given(query.since).map(|text| time(&text, 0)).transpose()?,
         until: given(query.until).map(|text| time(&text, 1)).transpose()?,
         before: query.before,
         news: false,
+    })
+}
+
+fn kind(name: &str) -> Result<SubjectKind> {
+    SubjectKind::parse(name).ok_or_else(|| {
+        let known = SubjectKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+        Error::invalid(format!("subject_kind {name:.100} does not exist. Valid kinds: {known}."))
     })
 }
 
@@ -178,6 +190,8 @@ fn shown(row: Row) -> Event {
         actor: row.actor,
         action: row.action,
         subject: row.subject,
+        subject_kind: row.subject_kind,
+        subject_id: row.subject_id,
         app: row.app_id,
         summary: row.summary,
         data: row.data,

@@ -27,6 +27,7 @@ mod session_cookies;
 mod sessions;
 mod sign_in;
 mod sign_in_links;
+mod subjects;
 pub mod team_invitations;
 pub mod team_members;
 pub mod teams;
