@@ -13,6 +13,7 @@ pub mod events;
 pub mod exchange;
 mod handle;
 mod kinds;
+pub mod links;
 pub mod names;
 pub mod pages;
 pub mod places;

@@ -39,7 +39,7 @@ pub async fn event_list_all(
     let asked = Asked::read(&headers, query.before, query.max)?;
     let filter = Filter { before: asked.before, ..filter(&actor, query).await? };
     let found = store::events::event_find(base.db(), &filter, asked.most).await?;
-    Ok(asked.answer(found, shown))
+    Ok(asked.answer(found, |row| shown(true, row)))
 }
 
 /// What is asked of a list: the fields `before` and `max` of the query say how much of it, and a `Range`, as the
@@ -88,7 +88,7 @@ pub async fn event_export(
         let Found { rows, is_cut } = store::events::event_find(base.db(), &filter, 1000).await?;
         let is_last = rows.len() < 1000 && !is_cut;
         filter.before = rows.last().map(|row| row.seq);
-        let line = |row| serde_json::to_string(&shown(row)).map(|line| line + "\n").unwrap_or_default();
+        let line = |row| serde_json::to_string(&shown(true, row)).map(|line| line + "\n").unwrap_or_default();
         let text: String = rows.into_iter().map(line).collect();
         Ok::<_, sqlx::Error>(Some((text, (base, Some(filter).filter(|_| !is_last)))))
     });
@@ -163,18 +163,9 @@ pub async fn event_list(
     let asked = Asked::read(&headers, query.before, query.max)?;
     let of_app = Filter { app: Some(app.id), before: asked.before, news: query.news, ..Filter::default() };
     let found = store::events::event_find(base.db(), &of_app, asked.most).await?;
-    Ok(asked.answer(found, |row| shown_to(&actor, row)))
-}
-
-/// Credentials and addresses of others are for administrators of the platform only.
-fn shown_to(actor: &Actor, row: Row) -> Event {
-    let is_theirs = actor.account.admin || row.actor_id == Some(actor.account.id);
-    let event = shown(row);
-    match is_theirs {
-        true => event,
-        // The hash is over all of it, so that it could be found by trying.
-        false => Event { credential: None, address: None, hash: None, ..event },
-    }
+    // Credentials and addresses of others are for administrators of the platform only.
+    let is_complete = |row: &Row| actor.account.admin || row.actor_id == Some(actor.account.id);
+    Ok(asked.answer(found, |row| shown(is_complete(&row), row)))
 }
 
 /// `GET /events/verify`
@@ -183,7 +174,8 @@ pub async fn event_verify(State(base): State<Base>, actor: Actor) -> Result<Json
     Ok(Json(verify::verify(&base).await?))
 }
 
-fn shown(row: Row) -> Event {
+/// The event as it goes over the wire; complete, or without what tells where the actor was.
+fn shown(is_complete: bool, row: Row) -> Event {
     Event {
         seq: row.seq,
         at: row.at,
@@ -195,8 +187,9 @@ fn shown(row: Row) -> Event {
         app: row.app_id,
         summary: row.summary,
         data: row.data,
-        credential: row.credential,
-        address: row.address,
-        hash: Some(hex::encode(row.hash)),
+        credential: row.credential.filter(|_| is_complete),
+        address: row.address.filter(|_| is_complete),
+        // It is over all of it, so that it could be found by trying.
+        hash: is_complete.then(|| hex::encode(row.hash)),
     }
 }
