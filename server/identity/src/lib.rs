@@ -13,6 +13,7 @@ mod identities;
 mod identity_providers;
 pub mod invitation_policy;
 mod oauth_clients;
+mod owned;
 mod passwords;
 pub mod payers;
 pub mod quotas;
@@ -40,7 +41,8 @@ pub use crate::{
     actor::{Actor, Visit, credential_exists, credential_lasts},
     cookie_guard::{CookieCheck, CookieGuard},
     handle::Identity,
+    owned::{Checked, Owned},
     retention::forget_old,
-    rights::{Can, Rights, Role},
+    rights::{Can, Owner, Rights, Role},
     routes::{open_routes, routes, with_sessions},
 };
