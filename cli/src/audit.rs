@@ -28,6 +28,12 @@ struct Filter {
     /// Prefix of the action, e.g. release. or app.create
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
+    /// Kind of the subject, e.g. team or oauth_client
+    #[arg(long, value_name = "KIND")]
+    subject_kind: Option<String>,
+    /// Id of the subject
+    #[arg(long, value_name = "ID")]
+    subject_id: Option<String>,
     /// Text in any field
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
@@ -42,8 +48,8 @@ struct Filter {
 impl Filter {
     fn query(self, cx: &Context) -> Result<EventQuery> {
         let app = if self.all { None } else { self.app.app_if_any(cx)? };
-        let Self { actor, action, text: q, since, until, .. } = self;
-        Ok(EventQuery { actor, action, app, q, since, until, before: None, max: None })
+        let Self { actor, action, subject_kind, subject_id, text: q, since, until, .. } = self;
+        Ok(EventQuery { actor, action, app, subject_kind, subject_id, q, since, until, before: None, max: None })
     }
 }
 
@@ -75,8 +81,8 @@ async fn newest(client: &Client, mut wanted: EventQuery, max: usize, mut each: i
 
 /// Non-administrators see all events of one app.
 fn path(wanted: &EventQuery) -> String {
-    let EventQuery { actor, action, app, q, since, until, .. } = wanted;
-    let of_app = [actor, action, q, since, until].iter().all(|field| field.is_none());
+    let EventQuery { actor, action, app, subject_kind, subject_id, q, since, until, .. } = wanted;
+    let of_app = [actor, action, subject_kind, subject_id, q, since, until].iter().all(|field| field.is_none());
     match app.as_ref().filter(|_| of_app) {
         Some(app) => {
             let page = EventQuery { app: None, ..wanted.clone() };

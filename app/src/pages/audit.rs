@@ -3,6 +3,7 @@
 use api::{
     client::query,
     platform::{Event, EventQuery},
+    subjects::SubjectKind,
 };
 use leptos::{either::Either, prelude::*};
 use leptos_router::hooks::use_query_map;
@@ -26,6 +27,8 @@ fn looked_for() -> EventQuery {
         actor: field("actor"),
         action: field("action"),
         app: field("app"),
+        subject_kind: field("subject_kind"),
+        subject_id: field("subject_id"),
         q: field("q"),
         since: field("since"),
         until: field("until"),
@@ -102,6 +105,7 @@ fn Fields() -> impl IntoView {
         <form class="row wrap g3" style="align-items:flex-end" action="/audit" method="get" role="search" aria-label="Audit log">
             {field("actor", "Who", "ada@", "text", now.actor)}
             {field("app", "App", "booking-web", "text", now.app)}
+            <Kinds chosen=now.subject_kind.unwrap_or_default()/>
             {field("action", "Action", "release.", "text", now.action)}
             {field("since", "From (UTC)", "", "date", now.since)}
             {field("until", "To (UTC)", "", "date", now.until)}
@@ -111,6 +115,29 @@ fn Fields() -> impl IntoView {
         </form>
     }
     .into_any()
+}
+
+/// The choice of a kind of subject.
+#[component]
+fn Kinds(chosen: String) -> impl IntoView {
+    let option = |kind: &SubjectKind| {
+        let name = kind.as_str();
+        view! { <option value=name selected=name == chosen>{in_words(name)}</option> }
+    };
+    view! {
+        <div class="field" style="flex:1 1 140px">
+            <label for="subject_kind">"Kind of subject"</label>
+            <select class="select" id="subject_kind" name="subject_kind">
+                <option value="">"any"</option>
+                {SubjectKind::ALL.iter().map(option).collect_view()}
+            </select>
+        </div>
+    }
+    .into_any()
+}
+
+fn in_words(kind: &str) -> String {
+    kind.replace('_', " ")
 }
 
 #[component]
@@ -153,7 +180,10 @@ fn EventRow(event: Event) -> impl IntoView {
                 <span style="overflow-wrap:anywhere">{event.summary}</span>
                 <div class="meta mono">{event.action}</div>
             </td>
-            <td role="cell" class="mono small full-s" style="overflow-wrap:anywhere" data-l="subject">{event.subject}</td>
+            <td role="cell" class="mono small full-s" style="overflow-wrap:anywhere" data-l="subject">
+                {event.subject}
+                {event.subject_kind.map(|kind| view! { <div class="meta">{in_words(&kind)}</div> })}
+            </td>
             <td role="cell" class="meta full-s" style="overflow-wrap:anywhere" data-l="via">{from}</td>
             <td role="cell" class="sha r full-s" data-l="hash" title=event.hash>{hash}</td>
         </tr>

@@ -43,6 +43,7 @@ pub mod slugs;
 pub mod sources;
 pub mod stacks;
 pub mod statuses;
+pub mod subjects;
 pub mod team_invitations;
 pub mod team_members;
 pub mod teams;

@@ -103,6 +103,12 @@ pub struct Event {
     pub action: String,
     /// The subject, e.g. the app's name.
     pub subject: String,
+    /// What the subject is: a name of [`crate::subjects::SubjectKind`]. Absent in old events of other things than apps.
+    #[serde(default)]
+    pub subject_kind: Option<String>,
+    /// The id of the subject, if it has one. Unlike its name, it never changes.
+    #[serde(default)]
+    pub subject_id: Option<Uuid>,
     pub app: Option<Uuid>,
     /// One human-readable sentence.
     pub summary: String,
@@ -139,6 +145,12 @@ pub struct EventQuery {
     /// An app, by name or id.
     #[serde(default)]
     pub app: Option<String>,
+    /// The kind of the subject: `app`, `team`, …
+    #[serde(default)]
+    pub subject_kind: Option<String>,
+    /// The id of the subject.
+    #[serde(default)]
+    pub subject_id: Option<String>,
     /// Text in any field.
     #[serde(default)]
     pub q: Option<String>,

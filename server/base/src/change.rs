@@ -24,26 +24,8 @@ use crate::{
     },
     kinds::{self, Kind},
     places::Place,
+    subject::Subject,
 };
-
-/// What a change is made to, as the audit log names it.
-#[derive(Clone, Debug)]
-pub struct Subject {
-    name: String,
-    app: Option<Uuid>,
-}
-
-impl Subject {
-    /// An app, or something that is part of it.
-    pub fn app(id: Uuid, name: impl Into<String>) -> Self {
-        Self { name: name.into(), app: Some(id) }
-    }
-
-    /// Something that is part of no app: an account, a team, a setting.
-    pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), app: None }
-    }
-}
 
 /// A transaction with its audit events. Dropped without [`Change::commit`], it leaves neither.
 pub struct Change {
@@ -87,9 +69,8 @@ impl Change {
         let kinds = kinds::of_action(action, subject.app.is_some());
         self.changed.extend(kinds.iter().map(|kind| Changed { kind: *kind, app: subject.app }));
         self.recorded.insert(Recorded::of(action, subject.app));
-        let Subject { name, app } = subject;
-        let (name, summary, data) = (cut::text(name), cut::text(summary.into()), cut::data(data));
-        let new = entry::New { action, subject: &name, app, summary, data };
+        let subject = Subject { name: cut::text(subject.name), ..subject };
+        let new = entry::New { action, subject, summary: cut::text(summary.into()), data: cut::data(data) };
         self.events.push(entry::row(new, self.who.clone()));
     }
 

@@ -13,6 +13,7 @@ pub mod events;
 pub mod exchange;
 mod handle;
 mod kinds;
+pub mod links;
 pub mod names;
 pub mod pages;
 pub mod places;
@@ -21,13 +22,15 @@ pub mod recent;
 pub mod routes;
 pub mod secrets;
 pub mod settings;
+mod subject;
 pub mod web;
 
 pub use outbound::Network;
 
 pub use crate::{
-    change::{Change, Subject},
+    change::Change,
     error::{Error, Result},
     handle::Base,
     kinds::Kind,
+    subject::{Subject, SubjectKind},
 };

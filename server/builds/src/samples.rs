@@ -72,5 +72,5 @@ pub async fn sample_deploy(
     let message = format!("Start from the {} sample", sample.title);
     let build = git::deploy_files(&builds, &app, &actor, &message, sample.files, Utc::now()).await?;
     let row = store::builds::build_info(builds.db(), build).await?.ok_or_else(Error::no_app)?;
-    Ok(Created(crate::builds::shown(&row, &actor, &app)))
+    Ok(Created(crate::builds::shown_to(&actor, &row, &app)))
 }

@@ -12,6 +12,7 @@ use axum::{
 };
 use base::{
     Error, Result, Subject,
+    links::Links,
     web::{Created, Input},
 };
 use chrono::Utc;
@@ -36,11 +37,11 @@ use crate::{
 /// Heroku's limit for a slug (devcenter "limits").
 const MOST_BYTES: u64 = 500 << 20;
 
-fn shown(row: &Row, actor: &Actor, method: &str) -> api::slugs::Slug {
-    let secret = actor.base.secrets().sign_for(&format!("slug {method}"), actor.bearer(), row.id);
+fn shown(row: &Row, method: &str, links: &Links) -> api::slugs::Slug {
+    let url = links.signed("blobs/slugs", &format!("slug {method}"), row.id).unwrap_or_default();
     api::slugs::Slug {
         id: row.id.into(),
-        blob: api::slugs::Blob { method: method.into(), url: format!("{}/blobs/slugs/{secret}", actor.origin) },
+        blob: api::slugs::Blob { method: method.into(), url },
         buildpack_provided_description: row.buildpack_description.clone(),
         checksum: row.checksum.clone(),
         commit: row.commit.clone(),
@@ -70,7 +71,7 @@ pub async fn slug_info(
     if row.app_id != app.id && !released().await? {
         return Err(missing());
     }
-    Ok(Json(shown(&row, &actor, "get")))
+    Ok(Json(shown(&row, "get", &actor.links())))
 }
 
 /// `POST /apps/{app}/slugs`: a place for an archive of one's own.
@@ -105,7 +106,7 @@ pub async fn slug_create(
     store::slugs::slug_create(&mut *tx, &row).await?;
     tx.record("slug.create", "Created a slug to upload.", serde_json::json!({ "slug": row.id }));
     tx.commit().await?;
-    Ok(Created(shown(&row, &actor, "put")))
+    Ok(Created(shown(&row, "put", &actor.links())))
 }
 
 /// Process types that a slug may have, and bytes of a command.

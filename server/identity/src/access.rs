@@ -1,8 +1,7 @@
-//! Access control for apps and teams, in one place.
+//! Access control for apps and teams, in one place. What it is for subjects of any kind is in `owned`.
 //!
 //! A route gets an app's row only as an [`App`], and an [`App`] only from [`Actor::app`] or [`Actor::apps`], which
-//! require the intended operation: a route that does not check access cannot be written. An app that the caller must
-//! not know about is 404; one that is visible but not accessible is a 403 that names the missing right.
+//! require the intended operation: a route that does not check access cannot be written.
 //! `PERMISSIONS.md` contains the whole table, and a test that calls every route keeps it up to date.
 
 use std::ops::Deref;
@@ -11,7 +10,6 @@ use base::{Base, Error, Result};
 use sqlx::PgExecutor;
 use store::{
     accounts, apps,
-    collaborators::Access,
     pages::{Page, Range},
     teams,
 };
@@ -19,90 +17,38 @@ use uuid::Uuid;
 
 use crate::{
     actor::Actor,
-    rights::{Can, Rights, Role, seeing},
+    owned::{Checked, Owned, rights_on},
+    rights::{Can, Owner, Role, seeing},
 };
 
-/// The rights of `account` on `app`, given their relations.
-///
-/// The owner, the team's admins and the platform's administrators have all rights. For everybody else, permissions on
-/// this app count, whether they are more or less than those of the role; without any, the role counts, unless the app
-/// is locked.
-fn of_app(account: &accounts::Row, app: &apps::Row, access: &Access) -> Rights {
-    let role = access.team_role.as_deref().and_then(Role::parse);
-    if account.admin || app.owner_id == Some(account.id) || role == Some(Role::Admin) {
-        return Rights::ALL;
-    }
-    match (&access.permissions, role) {
-        (Some(given), _) => Rights::of_permissions(given),
-        (None, Some(role)) => role.rights(app.locked),
-        (None, None) => Rights::default(),
-    }
-}
-
 /// An app, and the caller's rights on it. Routes have no other access to an app's row.
-#[derive(Clone)]
-pub struct App {
-    row: apps::Row,
-    rights: Rights,
-    /// Whether the caller has more rights, which the scope of the token excludes.
-    is_narrowed: bool,
-    /// The caller's role in the app's team.
-    role: Option<Role>,
-}
+pub type App = Checked<apps::Row>;
 
-impl Deref for App {
-    type Target = apps::Row;
+impl Owned for apps::Row {
+    const NOUN: &'static str = "app";
 
-    fn deref(&self) -> &apps::Row {
-        &self.row
-    }
-}
-
-impl App {
-    /// The caller's rights.
-    pub fn rights(&self) -> Rights {
-        self.rights
+    fn name(&self) -> &str {
+        &self.name
     }
 
-    /// Fails if `rights` exceed the caller's own: nobody can grant what they do not have.
-    pub fn must_have(&self, rights: Rights) -> Result<()> {
-        if self.rights.contains(rights) {
-            return Ok(());
+    fn owner(&self) -> Owner {
+        match (self.team_id, self.owner_id) {
+            (Some(team), _) => Owner::Team(team),
+            // A constraint: the one or the other.
+            (None, account) => Owner::Account(account.unwrap_or_default()),
         }
-        let own = self.rights.names().join(", ");
-        let by = if self.is_narrowed { " with this token" } else { "" };
-        Err(Error::forbidden(format!(
-            "On the app {} you have {own}{by}. You cannot grant or revoke more than that.",
-            self.row.name
-        )))
     }
 
-    /// The caller's role in the team of the app.
-    pub fn role(&self) -> Option<Role> {
-        self.role
+    fn team(&self) -> Option<&str> {
+        self.team.as_deref()
     }
 
-    /// Whether the caller has the right `can`.
-    pub fn may(&self, can: Can) -> bool {
-        self.rights.has(can)
+    fn is_locked(&self) -> bool {
+        self.locked
     }
 
-    /// Fails, naming the missing right, unless the caller has the right `can`.
-    pub fn must(&self, can: Can) -> Result<()> {
-        if self.may(can) {
-            return Ok(());
-        }
-        let whom = match &self.row.team {
-            Some(team) => format!("an admin of the team {team}"),
-            None => "its owner".to_owned(),
-        };
-        let by = if self.is_narrowed { " with this token" } else { "" };
-        Err(Error::forbidden(format!(
-            "You do not have the permission \"{}\" on the app {}{by}. You have: {}. Ask {whom} for access.",
-            can.name(),
-            self.row.name,
-            self.rights.names().join(", "),
-        )))
+    fn missing() -> Error {
+        Error::no_app()
     }
 }
 
@@ -164,12 +110,7 @@ impl Actor {
         };
         let row = row.ok_or_else(Error::no_app)?;
         let access = store::collaborators::access_info(db, self.account.id, row.id).await?;
-        let app = self.checked(row, &access);
-        if !app.may(Can::View) {
-            return Err(Error::no_app());
-        }
-        app.must(can)?;
-        Ok(app)
+        self.admit(row, &access, can)
     }
 
     /// Those of the requested apps that are visible to the caller. The query applies the same rule, so that no row is
@@ -185,13 +126,6 @@ impl Actor {
     /// The caller, for queries.
     pub fn viewer<'a>(&self, permissions: &'a [&'a str]) -> apps::Viewer<'a> {
         apps::Viewer { account: self.account.id, admin: self.account.admin, permissions }
-    }
-
-    fn checked(&self, row: apps::Row, access: &Access) -> App {
-        // A token has no right that its scope leaves out, whoever has it; so it gives none on, either.
-        let all = of_app(&self.account, &row, access);
-        let rights = all.and(self.reach.rights());
-        App { row, rights, is_narrowed: rights != all, role: access.team_role.as_deref().and_then(Role::parse) }
     }
 
     /// The team with this name or id, if the caller can do `can` in it.
@@ -258,5 +192,5 @@ pub async fn app_for(base: &Base, account: Uuid, app: Uuid, can: Can) -> Result<
         return Ok(None);
     };
     let access = store::collaborators::access_info(db, account.id, app.id).await?;
-    Ok(of_app(&account, &app, &access).has(can).then_some(app))
+    Ok(rights_on(&account, &app, &access).has(can).then_some(app))
 }

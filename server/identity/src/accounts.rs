@@ -9,12 +9,12 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use base::{Base, Change, Error, Result, Subject, pages, secrets, web::Input};
+use base::{Base, Change, Error, Result, pages, secrets, web::Input};
 use chrono::Utc;
 use store::accounts::{LIST, Row};
 use uuid::Uuid;
 
-use crate::{actor::Actor, authorizations};
+use crate::{actor::Actor, authorizations, subjects};
 
 /// Some clients require a domain with a dot.
 const FIRST_ADMIN: &str = "admin@wharf.localhost";
@@ -115,7 +115,7 @@ pub async fn user_update(
     if row.id == actor.account.id {
         return Err(Error::invalid("You cannot change this for your own account."));
     }
-    let mut tx = actor.change(Subject::named(&row.email)).await?;
+    let mut tx = actor.change(subjects::account(&row)).await?;
     if let Some(suspended) = update.suspended {
         suspend(&mut tx, &row, suspended).await?;
     }

@@ -29,6 +29,7 @@ use crate::{
     request::{address, origin, same_origin, token},
     scopes::Reach,
     session_cookies::{AmbiguousSession, signed_in, touch},
+    subjects,
 };
 
 /// One page of the console: its first API request authenticates the visitor, also for the following ones. Only
@@ -73,7 +74,7 @@ impl Actor {
 
     /// The account of this actor, as the subject of a change.
     pub fn subject(&self) -> Subject {
-        Subject::named(&self.account.email)
+        subjects::account(&self.account)
     }
 
     /// The originator for later work of the platform.
@@ -162,7 +163,7 @@ async fn by_token(base: &Base, token: &str, address: Option<String>) -> Result<(
         let is_locked = limits.is_locked(&tries);
         if limits.failed(&tries, FREE_TOKENS) {
             let summary = format!("Rejected {} unknown tokens from {from}.", FREE_TOKENS + 1);
-            let mut change = base.change(Who::visitor(None, address.clone()), Subject::named(from)).await?;
+            let mut change = base.change(Who::visitor(None, address.clone()), subjects::client_address(from)).await?;
             change.record("token.refuse", summary, serde_json::json!({}));
             change.commit().await?;
         }
@@ -216,7 +217,7 @@ async fn refused(base: &Base, parts: &Parts, reason: &str, what: &str) -> Result
     if base.rate_limits().is_first(&format!("requests of other sites ({reason}) from {from}")) {
         let summary = format!("Rejected {what}.");
         let data = serde_json::json!({ "reason": reason, "method": parts.method.as_str(), "path": path(parts) });
-        let mut change = base.change(Who::visitor(None, address.clone()), Subject::named(from)).await?;
+        let mut change = base.change(Who::visitor(None, address.clone()), subjects::client_address(from)).await?;
         change.record("session.refuse", summary, data);
         change.commit().await?;
     }

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use base::{Base, Error, Result, events::verify, pages, web::Search};
+use base::{Base, Error, Result, SubjectKind, events::verify, pages, web::Search};
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveTime, Utc};
 use store::{
     events::{Filter, Found, LIST, Row},
@@ -39,7 +39,7 @@ pub async fn event_list_all(
     let asked = Asked::read(&headers, query.before, query.max)?;
     let filter = Filter { before: asked.before, ..filter(&actor, query).await? };
     let found = store::events::event_find(base.db(), &filter, asked.most).await?;
-    Ok(asked.answer(found, shown))
+    Ok(asked.answer(found, |row| shown(true, row)))
 }
 
 /// What is asked of a list: the fields `before` and `max` of the query say how much of it, and a `Range`, as the
@@ -88,7 +88,7 @@ pub async fn event_export(
         let Found { rows, is_cut } = store::events::event_find(base.db(), &filter, 1000).await?;
         let is_last = rows.len() < 1000 && !is_cut;
         filter.before = rows.last().map(|row| row.seq);
-        let line = |row| serde_json::to_string(&shown(row)).map(|line| line + "\n").unwrap_or_default();
+        let line = |row| serde_json::to_string(&shown(true, row)).map(|line| line + "\n").unwrap_or_default();
         let text: String = rows.into_iter().map(line).collect();
         Ok::<_, sqlx::Error>(Some((text, (base, Some(filter).filter(|_| !is_last)))))
     });
@@ -103,6 +103,9 @@ pub async fn event_export(
 async fn filter(actor: &Actor, query: EventQuery) -> Result<Filter> {
     // Forms send empty fields; they ask for nothing.
     let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
+    let subject_kind = given(query.subject_kind).map(|name| kind(&name)).transpose()?;
+    let subject_id =
+        given(query.subject_id).map(|id| id.parse::<Uuid>().map_err(|_| Error::invalid("subject_id must be a UUID.")));
     let (mut app, mut subject) = (None, None);
     if let Some(name) = given(query.app) {
         app = match name.parse() {
@@ -117,11 +120,20 @@ async fn filter(actor: &Actor, query: EventQuery) -> Result<Filter> {
         action: given(query.action),
         app,
         subject,
+        subject_kind: subject_kind.map(|kind| kind.as_str().to_owned()),
+        subject_id: subject_id.transpose()?,
         text: given(query.q),
         since: given(query.since).map(|text| time(&text, 0)).transpose()?,
         until: given(query.until).map(|text| time(&text, 1)).transpose()?,
         before: query.before,
         news: false,
+    })
+}
+
+fn kind(name: &str) -> Result<SubjectKind> {
+    SubjectKind::parse(name).ok_or_else(|| {
+        let known = SubjectKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+        Error::invalid(format!("subject_kind {name:.100} does not exist. Valid kinds: {known}."))
     })
 }
 
@@ -151,18 +163,9 @@ pub async fn event_list(
     let asked = Asked::read(&headers, query.before, query.max)?;
     let of_app = Filter { app: Some(app.id), before: asked.before, news: query.news, ..Filter::default() };
     let found = store::events::event_find(base.db(), &of_app, asked.most).await?;
-    Ok(asked.answer(found, |row| shown_to(&actor, row)))
-}
-
-/// Credentials and addresses of others are for administrators of the platform only.
-fn shown_to(actor: &Actor, row: Row) -> Event {
-    let is_theirs = actor.account.admin || row.actor_id == Some(actor.account.id);
-    let event = shown(row);
-    match is_theirs {
-        true => event,
-        // The hash is over all of it, so that it could be found by trying.
-        false => Event { credential: None, address: None, hash: None, ..event },
-    }
+    // Credentials and addresses of others are for administrators of the platform only.
+    let is_complete = |row: &Row| actor.account.admin || row.actor_id == Some(actor.account.id);
+    Ok(asked.answer(found, |row| shown(is_complete(&row), row)))
 }
 
 /// `GET /events/verify`
@@ -171,18 +174,22 @@ pub async fn event_verify(State(base): State<Base>, actor: Actor) -> Result<Json
     Ok(Json(verify::verify(&base).await?))
 }
 
-fn shown(row: Row) -> Event {
+/// The event as it goes over the wire; complete, or without what tells where the actor was.
+fn shown(is_complete: bool, row: Row) -> Event {
     Event {
         seq: row.seq,
         at: row.at,
         actor: row.actor,
         action: row.action,
         subject: row.subject,
+        subject_kind: row.subject_kind,
+        subject_id: row.subject_id,
         app: row.app_id,
         summary: row.summary,
         data: row.data,
-        credential: row.credential,
-        address: row.address,
-        hash: Some(hex::encode(row.hash)),
+        credential: row.credential.filter(|_| is_complete),
+        address: row.address.filter(|_| is_complete),
+        // It is over all of it, so that it could be found by trying.
+        hash: is_complete.then(|| hex::encode(row.hash)),
     }
 }

@@ -9,7 +9,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use base::{Base, Change, Error, Result, Subject, credential::Credential, pages};
+use base::{Base, Change, Error, Result, credential::Credential, pages};
 use chrono::Utc;
 use store::identities::{LIST, Listed, Row};
 use uuid::Uuid;
@@ -18,6 +18,7 @@ use crate::{
     accounts,
     actor::Actor,
     identity_providers::{self, membership, rules::speaks_for},
+    subjects,
 };
 
 fn shown(row: Listed) -> api::identities::Identity {
@@ -75,7 +76,7 @@ pub async fn user_identity_delete(
 
 async fn unlink(actor: &Actor, account: &store::accounts::Row, id: &str) -> Result<Json<serde_json::Value>> {
     let id: Uuid = id.parse().map_err(|_| missing())?;
-    let mut tx = actor.change(Subject::named(&account.email)).await?;
+    let mut tx = actor.change(subjects::account(account)).await?;
     let listed = store::identities::identity_info(&mut *tx, account.id, id).await?;
     let provider = listed.ok_or_else(missing)?.provider;
     let deleted = store::identities::identity_delete(&mut *tx, account.id, id).await?.ok_or_else(missing)?;

@@ -5,7 +5,7 @@
 //! with the last of them.
 
 use axum::{Json, extract::State};
-use base::{Base, Change, Error, Result, Subject, events::Who, web::Input};
+use base::{Base, Change, Error, Result, events::Who, web::Input};
 use chrono::Utc;
 use store::accounts::Row;
 use uuid::Uuid;
@@ -15,6 +15,7 @@ use crate::{
     accounts,
     actor::Actor,
     identity_providers::{self, rules::is_of},
+    subjects,
 };
 use api::invitation_policy::{InvitationPolicy, InvitationPolicyUpdate};
 
@@ -33,7 +34,7 @@ pub async fn invitation_policy_update(
     Input(update): Input<InvitationPolicyUpdate>,
 ) -> Result<Json<InvitationPolicy>> {
     actor.must_administer()?;
-    let mut tx = actor.change(Subject::named("invitations")).await?;
+    let mut tx = actor.change(subjects::setting("invitations")).await?;
     let mut row = store::invitation_policy::invitation_policy_info(&mut *tx).await?;
     if let Some(who) = update.who {
         if !["administrators", "teams", "domains"].contains(&who.as_str()) {
@@ -102,7 +103,7 @@ async fn make(tx: &mut Change, email: &str) -> Result<Row> {
     if store::accounts::account_invite(&mut **tx, &row).await? {
         let summary = format!("Created the account {email} for an invitation.");
         let data = serde_json::json!({ "account": row.id });
-        tx.record_of(Subject::named(email), "account.create", summary, data);
+        tx.record_of(subjects::account(&row), "account.create", summary, data);
     }
     let changed = || Error::conflict(format!("The account {email} has changed in the meantime. Try again."));
     let found = store::accounts::account_by_email(&mut **tx, email).await?.ok_or_else(changed)?;
@@ -149,7 +150,7 @@ const GONE: &str = "it was created for an invitation that was never accepted";
 fn gone(tx: &mut Change, row: &Row) {
     let summary = format!("Removed the account {}: {GONE}.", row.email);
     let data = serde_json::json!({ "account": row.id });
-    tx.record_of(Subject::named(&row.email), "account.delete", summary, data);
+    tx.record_of(subjects::account(row), "account.delete", summary, data);
 }
 
 /// Locks an account that the following may remove or keep: before the team, and before rows of either. Everybody uses
@@ -179,7 +180,7 @@ pub async fn expire(tx: &mut Change, row: &Row) -> Result<bool> {
 /// Removes all accounts that were never used and whose invitations have expired.
 pub async fn sweep(base: &Base) -> Result<()> {
     for row in store::accounts::account_list_uninvited(base.db(), Utc::now()).await? {
-        let mut tx = base.change(Who::platform(), Subject::named(&row.email)).await?;
+        let mut tx = base.change(Who::platform(), subjects::account(&row)).await?;
         expire(&mut tx, &row).await?;
         tx.commit().await?;
     }

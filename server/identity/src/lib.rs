@@ -13,6 +13,7 @@ mod identities;
 mod identity_providers;
 pub mod invitation_policy;
 mod oauth_clients;
+mod owned;
 mod passwords;
 pub mod payers;
 pub mod quotas;
@@ -27,6 +28,7 @@ mod session_cookies;
 mod sessions;
 mod sign_in;
 mod sign_in_links;
+mod subjects;
 pub mod team_invitations;
 pub mod team_members;
 pub mod teams;
@@ -39,7 +41,8 @@ pub use crate::{
     actor::{Actor, Visit, credential_exists, credential_lasts},
     cookie_guard::{CookieCheck, CookieGuard},
     handle::Identity,
+    owned::{Checked, Owned},
     retention::forget_old,
-    rights::{Can, Rights, Role, seeing},
+    rights::{Can, Owner, Rights, Role, seeing},
     routes::{open_routes, routes, with_sessions},
 };

@@ -15,7 +15,7 @@ use sqlx::PgConnection;
 use store::quotas::{Owner, Row, Usage};
 use uuid::Uuid;
 
-use crate::{access::InTeam, accounts, actor::Actor};
+use crate::{access::InTeam, accounts, actor::Actor, subjects};
 
 /// A limited resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,7 +211,7 @@ pub async fn quota_update(
     Input(update): Input<Asked>,
 ) -> Result<Json<Vec<api::quotas::Quota>>> {
     actor.must_administer()?;
-    save(&base, &actor, Owner::default(), "the platform", update).await
+    save(&base, &actor, Owner::default(), ("the platform", subjects::setting("quotas")), update).await
 }
 
 /// `GET /users/{user}/quotas`: the caller's own, or by an administrator.
@@ -237,7 +237,7 @@ pub async fn quota_update_of_user(
 ) -> Result<Json<Vec<api::quotas::Quota>>> {
     actor.must_administer()?;
     let account = accounts::find(&base, &user).await?;
-    save(&base, &actor, owner(Some(account.id), None), &account.email, update).await
+    save(&base, &actor, owner(Some(account.id), None), (&account.email, subjects::account(&account)), update).await
 }
 
 /// `GET /teams/{team}/quotas`: for its members.
@@ -259,7 +259,8 @@ pub async fn quota_update_of_team(
 ) -> Result<Json<Vec<api::quotas::Quota>>> {
     let team = actor.team(&team, InTeam::See).await?;
     actor.must_administer()?;
-    save(&base, &actor, owner(None, Some(team.id)), &format!("the team {}", team.name), update).await
+    let (whose, subject) = (format!("the team {}", team.name), subjects::team(team.id, &team.name));
+    save(&base, &actor, owner(None, Some(team.id)), (&whose, subject), update).await
 }
 
 /// An `api::quotas::QuotaUpdate` that is parsed after the caller is authenticated.
@@ -269,7 +270,7 @@ async fn save(
     base: &Base,
     actor: &Actor,
     owner: Owner,
-    whose: &str,
+    (whose, subject): (&str, Subject),
     update: Asked,
 ) -> Result<Json<Vec<api::quotas::Quota>>> {
     let number = |(name, most): (String, serde_json::Value)| {
@@ -278,7 +279,7 @@ async fn save(
             .map_err(|_| Error::invalid(format!("{name:.100} must be a number, or null.")))
     };
     let update = update.into_iter().map(number).collect::<Result<api::quotas::QuotaUpdate>>()?;
-    let mut tx = actor.change(Subject::named(whose)).await?;
+    let mut tx = actor.change(subject).await?;
     for (name, most) in &update {
         if !Quota::named(name).is_some_and(|quota| quota.concerns(owner)) {
             let known = Quota::ALL.into_iter().filter(|quota| quota.concerns(owner)).map(|quota| quota.about().0);

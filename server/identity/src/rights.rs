@@ -1,6 +1,11 @@
-//! Rights on apps, the permissions that include them, and the rights of team roles.
+//! Rights, the permissions that include them, and what follows from ownership, roles and grants.
+//!
+//! Subjects of all kinds have the same rights; a kind for which one makes no sense never asks for it.
 
-/// An operation on an app.
+use store::accounts;
+use uuid::Uuid;
+
+/// An operation on an app, or on another subject that a person or a team owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Can {
     /// See that it exists, its releases, dynos, measurements and activity.
@@ -134,7 +139,7 @@ impl Role {
         }
     }
 
-    /// The rights of the role on the apps of the team.
+    /// The rights of the role on what the team owns.
     pub fn rights(self, locked: bool) -> Rights {
         match self {
             Self::Member | Self::Viewer if locked => Rights::default(),
@@ -149,6 +154,36 @@ impl Role {
             Self::Member => &["view", "deploy", "operate"],
             Self::Viewer => &["view"],
         }
+    }
+}
+
+/// The owner of a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    Account(Uuid),
+    Team(Uuid),
+}
+
+/// The rights of `account` on a subject, given its owner, the permissions granted to the account there, and the
+/// account's role in the owning team.
+///
+/// The owner, the team's admins and the platform's administrators have all rights. For everybody else, permissions on
+/// this very subject count, whether they are more or less than those of the role; without any, the role counts, unless
+/// the subject is locked.
+pub fn rights(
+    account: &accounts::Row,
+    owner: Owner,
+    granted: Option<&[String]>,
+    role: Option<Role>,
+    is_locked: bool,
+) -> Rights {
+    if account.admin || owner == Owner::Account(account.id) || role == Some(Role::Admin) {
+        return Rights::ALL;
+    }
+    match (granted, role) {
+        (Some(granted), _) => Rights::of_permissions(granted),
+        (None, Some(role)) => role.rights(is_locked),
+        (None, None) => Rights::default(),
     }
 }
 
@@ -178,6 +213,41 @@ mod tests {
         check(&["access"], "view access");
         assert!(PERMISSIONS.iter().all(|(_, _, rights)| rights.contains(&Can::View)));
         assert_eq!(Rights::of(&Can::ALL), Rights::ALL);
+    }
+
+    #[test]
+    fn rights_follow_from_owner_grants_and_role() {
+        let (me, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let account = |admin: bool| accounts::Row {
+            id: me,
+            email: "ada@example.com".into(),
+            name: None,
+            admin,
+            last_login: None,
+            created_at: chrono::DateTime::UNIX_EPOCH,
+            updated_at: chrono::DateTime::UNIX_EPOCH,
+        };
+        let check = |owner, granted: Option<&[&str]>, role, is_locked, expected: Rights| {
+            let granted = granted.map(|all| all.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>());
+            let found = rights(&account(false), owner, granted.as_deref(), role, is_locked);
+            assert_eq!(found, expected, "{owner:?} {granted:?} {role:?} {is_locked}");
+            assert_eq!(rights(&account(true), owner, granted.as_deref(), role, is_locked), Rights::ALL);
+        };
+        let (none, view, all) = (Rights::default(), Rights::of_permissions(&["view"]), Rights::ALL);
+        let status = Rights::of_permissions(&["status"]);
+        check(Owner::Account(me), None, None, false, all);
+        check(Owner::Account(me), Some(&["status"]), None, true, all);
+        check(Owner::Account(other), None, None, false, none);
+        check(Owner::Account(other), Some(&["status"]), None, false, status);
+        // An id of an account says nothing about a team.
+        check(Owner::Team(me), None, None, false, none);
+        check(Owner::Team(other), None, Some(Role::Viewer), false, view);
+        check(Owner::Team(other), None, Some(Role::Viewer), true, none);
+        check(Owner::Team(other), Some(&["status"]), Some(Role::Member), false, status);
+        check(Owner::Team(other), Some(&["status"]), Some(Role::Member), true, status);
+        check(Owner::Team(other), Some(&["manage"]), Some(Role::Viewer), true, all);
+        check(Owner::Team(other), Some(&[]), Some(Role::Member), false, none);
+        check(Owner::Team(other), Some(&["status"]), Some(Role::Admin), true, all);
     }
 
     #[test]

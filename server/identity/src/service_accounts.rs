@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Base, Change, Error, Result, Subject, pages,
+    Base, Change, Error, Result, pages,
     web::{Created, Input},
 };
 use chrono::Utc;
@@ -24,7 +24,7 @@ use crate::{
     authorizations,
     quotas::{self, Quota},
     rights::Role,
-    team_members,
+    subjects, team_members,
 };
 
 fn shown(row: Row) -> api::service_accounts::ServiceAccount {
@@ -99,7 +99,7 @@ pub async fn service_account_create(
         }
         _ => err.into(),
     };
-    let mut tx = actor.change(Subject::named(&team.name)).await?;
+    let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
     quotas::admit(&mut tx, quotas::owner(None, Some(team.id)), Quota::ServiceAccounts, 1).await?;
     store::accounts::account_create(&mut *tx, &account).await.map_err(taken)?;
     let by = actor.account.id;
@@ -119,7 +119,7 @@ pub async fn service_account_delete(
 ) -> Result<Json<api::service_accounts::ServiceAccount>> {
     let team = actor.team(&team, InTeam::Administer).await?;
     let row = find(&base, &team, &which).await?;
-    let mut tx = actor.change(Subject::named(&team.name)).await?;
+    let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
     if !store::service_accounts::service_account_retire(&mut tx, row.id, Utc::now()).await? {
         return Err(missing());
     }
@@ -158,7 +158,7 @@ pub async fn authorization_create(
     let team = actor.team(&team, InTeam::Administer).await?;
     let account = find(&base, &team, &which).await?;
     let (row, token) = authorizations::asked_for(create, account.id, &actor)?;
-    let mut tx = actor.change(Subject::named(&team.name)).await?;
+    let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
     authorizations::admit(&mut tx, account.id, &actor).await?;
     store::authorizations::authorization_create(&mut *tx, &row).await?;
     let summary = format!("Created the token \"{}\" for the service account {}.", row.description, account.name);
@@ -179,7 +179,7 @@ pub async fn authorization_delete(
     let found = tokens::authorization_info(base.db(), account.id, id, Utc::now()).await?;
     let row = found.ok_or_else(authorizations::missing)?.row;
     authorizations::must_be_no_better(&row, &actor)?;
-    let mut tx = actor.change(Subject::named(&team.name)).await?;
+    let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
     if !store::authorizations::authorization_delete(&mut *tx, row.id).await? {
         return Err(authorizations::missing());
     }

@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
-use base::{Base, Error, Result, Subject, events::Who, secrets, web::Created};
+use base::{Base, Error, Result, Subject, SubjectKind, events::Who, secrets, web::Created};
 use chrono::{Duration, Utc};
 use tower_sessions::Session;
 use uuid::Uuid;
@@ -69,7 +69,8 @@ pub async fn sign_in_link_use(
         ));
     }
     let (now, address) = (Utc::now(), request::address(&headers));
-    let mut tx = base.change(Who::visitor(None, address.clone()), Subject::named("sign-in link")).await?;
+    let mut tx =
+        base.change(Who::visitor(None, address.clone()), Subject::named(SubjectKind::SignIn, "sign-in link")).await?;
     let account = match store::sessions::sign_in_link_use(&mut *tx, &secrets::hash(&secret), now).await? {
         Some(id) => store::accounts::account_info(&mut *tx, id).await?,
         None => None,

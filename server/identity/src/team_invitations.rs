@@ -6,12 +6,12 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use base::{Base, Change, Error, Result, Subject, pages, web::Input};
+use base::{Base, Change, Error, Result, pages, web::Input};
 use chrono::{Duration, Utc};
 use store::team_invitations::{LIST, New, Row};
 use uuid::Uuid;
 
-use crate::{access::InTeam, actor::Actor, invitation_policy, team_members};
+use crate::{access::InTeam, actor::Actor, invitation_policy, subjects, team_members};
 
 /// The validity of an invitation; it can be sent again.
 const LIFE: Duration = Duration::days(14);
@@ -70,7 +70,7 @@ pub async fn team_invitation_save(
     let team = actor.team(&team, InTeam::Administer).await?;
     let role = team_members::role(&save.role)?.name();
     let now = Utc::now();
-    let mut tx = actor.change(Subject::named(&team.name)).await?;
+    let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
     let account = invitation_policy::bring(&mut tx, &actor, Some(team.id), &save.email).await?;
     let member = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
     if let Some(member) = member {
@@ -118,7 +118,7 @@ pub async fn team_invitation_delete(
     let team = actor.team(&team, InTeam::Administer).await?;
     let row = store::team_invitations::team_invitation_of(base.db(), team.id, &which).await?;
     let row = row.ok_or_else(missing)?;
-    let mut tx = actor.change(Subject::named(&team.name)).await?;
+    let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
     invitation_policy::hold(&mut tx, row.account_id).await?;
     take(&mut tx, &row).await?;
     let summary = format!("Cancelled the invitation of {}.", row.email);
@@ -158,7 +158,7 @@ pub async fn team_invitation_accept(
             row.team
         )));
     }
-    let mut tx = actor.change(Subject::named(&row.team)).await?;
+    let mut tx = actor.change(subjects::team(row.team_id, &row.team)).await?;
     invitation_policy::hold(&mut tx, row.account_id).await?;
     store::teams::team_lock(&mut *tx, row.team_id).await?;
     take(&mut tx, &row).await?;
@@ -182,7 +182,7 @@ pub async fn team_invitation_decline(
     Path(id): Path<String>,
 ) -> Result<Json<api::team_invitations::TeamInvitation>> {
     let row = own(&base, &actor, &id).await?;
-    let mut tx = actor.change(Subject::named(&row.team)).await?;
+    let mut tx = actor.change(subjects::team(row.team_id, &row.team)).await?;
     take(&mut tx, &row).await?;
     let summary = "Declined the invitation.".to_owned();
     note(&mut tx, "team_invitation.decline", summary, (row.team_id, row.account_id));

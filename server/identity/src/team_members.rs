@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Base, Error, Result, Subject, pages,
+    Base, Error, Result, pages,
     web::{Created, Input},
 };
 use chrono::Utc;
@@ -20,6 +20,7 @@ use crate::{
     invitation_policy,
     quotas::{self, Quota},
     rights::Role,
+    subjects,
 };
 
 fn shown(row: &Row) -> api::team_members::TeamMember {
@@ -87,7 +88,7 @@ pub async fn team_member_save(
     let team = actor.team(&team, InTeam::Administer).await?;
     let role = role(&save.role)?;
     let now = Utc::now();
-    let mut tx = actor.change(Subject::named(&team.name)).await?;
+    let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
     let account = invitation_policy::bring(&mut tx, &actor, Some(team.id), &save.email).await?;
     let old = store::team_members::team_member_info(&mut *tx, team.id, &account.id.to_string()).await?;
     let is_service = store::service_accounts::service_account_exists(&mut *tx, account.id).await?;
@@ -165,7 +166,7 @@ pub async fn team_member_delete(
             member.email, found.name, member.account_id
         )));
     }
-    let mut tx = actor.change(Subject::named(&found.name)).await?;
+    let mut tx = actor.change(subjects::team(found.id, &found.name)).await?;
     let is_here = invitation_policy::hold(&mut tx, member.account_id).await?;
     store::teams::team_lock(&mut *tx, found.id).await?;
     // Perhaps somebody else was quicker.

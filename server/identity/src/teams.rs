@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Base, Change, Error, Result, Subject,
+    Base, Change, Error, Result,
     names::named_id,
     pages,
     web::{Created, Input},
@@ -22,6 +22,7 @@ use crate::{
     invitation_policy,
     quotas::{self, Quota},
     rights::{Role, seeing},
+    subjects,
 };
 
 fn shown(team: &Team) -> api::teams::Team {
@@ -86,7 +87,7 @@ pub async fn team_create(
     actor.must_be_a_person().await?;
     check_name(&create.name)?;
     let (id, now, name) = (Uuid::now_v7(), Utc::now(), create.name.as_str());
-    let mut tx = actor.change(Subject::named(name)).await?;
+    let mut tx = actor.change(subjects::team(id, name)).await?;
     quotas::admit(&mut tx, quotas::owner(Some(actor.account.id), None), Quota::Teams, 1).await?;
     store::teams::team_create(&mut *tx, id, name, actor.account.id, now).await.map_err(|err| name_taken(err, name))?;
     let (member, admin) = (Uuid::now_v7(), Role::Admin.name());
@@ -114,7 +115,7 @@ pub async fn team_update(
     let team = actor.team(&team, InTeam::Administer).await?;
     if let Some(invites) = update.invites.filter(|invites| *invites != team.invites) {
         actor.must_administer()?;
-        let mut tx = actor.change(Subject::named(&team.name)).await?;
+        let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
         store::teams::team_invites(&mut *tx, team.id, invites, Utc::now()).await?;
         let word = if invites { "can" } else { "can no longer" };
         let summary = format!("Admins of the team {} {word} invite new users.", team.name);
@@ -123,7 +124,7 @@ pub async fn team_update(
     }
     if let Some(name) = update.name.filter(|name| *name != team.name) {
         check_name(&name)?;
-        let mut tx = actor.change(Subject::named(&team.name)).await?;
+        let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
         let renamed = store::teams::team_rename(&mut *tx, team.id, &name, Utc::now()).await;
         renamed.map_err(|err| name_taken(err, &name))?;
         store::identity_providers::identity_rules_follow_team(&mut tx, &team.name, &name).await?;
@@ -137,7 +138,7 @@ pub async fn team_update(
 /// `DELETE /teams/{team}`: only when it has no apps.
 pub async fn team_delete(actor: Actor, Path(team): Path<String>) -> Result<Json<api::teams::Team>> {
     let team = actor.team(&team, InTeam::Administer).await?;
-    let mut tx = actor.change(Subject::named(&team.name)).await?;
+    let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
     let named = store::identity_providers::identity_provider_list_by_team(&mut *tx, &team.name).await?;
     if !named.is_empty() {
         return Err(Error::conflict(format!(

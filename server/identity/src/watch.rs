@@ -3,7 +3,7 @@
 //! Rights, accounts, tokens and sessions can end while streams, transfers and pushes are in progress. A [`Watch`] is
 //! held next to each of those, and reports that.
 
-use base::{Base, Error, Result, secrets::Bearer};
+use base::{Base, Error, Result, links::Links, secrets::Bearer};
 use futures::future::BoxFuture;
 use tokio::sync::broadcast;
 use uuid::Uuid;
@@ -100,5 +100,10 @@ impl Actor {
     /// The bearer of URLs that are shown to the caller.
     pub fn bearer(&self) -> Bearer {
         Bearer { account: self.account.id, credential: self.credential.id() }
+    }
+
+    /// The links in resources that are shown to the caller.
+    pub fn links(&self) -> Links {
+        Links::signed_for(&self.base, self.bearer(), &self.origin)
     }
 }

@@ -239,15 +239,16 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
     if app.may(Can::Logs) {
         say_last(platform, actor.payer, app.id, &mut dynos).await;
     }
+    let links = actor.links();
     Ok(AppStatus {
-        app: app_rules::shown(app, actor),
+        app: app_rules::shown(app, &links),
         condition: known.condition(),
         detail: known.detail(),
         formation: formation.iter().map(|f| formation_rules::shown(f, app)).collect(),
         dynos,
         held: known.held.clone(),
-        releases: newest.iter().map(|r| release_rules::shown(r, current, app, actor)).collect(),
-        builds: recent.iter().map(|b| build_rules::shown(b, actor, app)).collect(),
+        releases: newest.iter().map(|r| release_rules::shown(r, current, app, &links)).collect(),
+        builds: recent.iter().map(|b| build_rules::shown_to(actor, b, app)).collect(),
         permissions: app.rights().names().into_iter().map(String::from).collect(),
     })
 }

@@ -1,19 +1,18 @@
 //! References to apps and their owners in other resources.
 
 use base::{Error, Result};
+use identity::{Owned as _, Owner};
 use store::apps::Row;
 use uuid::Uuid;
 
 /// Whom the app belongs to. A team counts as an account with an address at which nobody is:
 /// clients of Heroku's tell apps of teams by its ending.
 pub(crate) fn owner_ref(row: &Row) -> api::refs::UserRef {
-    match (row.team_id, &row.team) {
-        (Some(id), Some(team)) => api::refs::UserRef { id, email: format!("{team}@herokumanager.com") },
-        _ => api::refs::UserRef {
-            id: row.owner_id.unwrap_or_default(),
-            email: row.owner_email.clone().unwrap_or_default(),
-        },
-    }
+    let (id, email) = match row.owner() {
+        Owner::Team(id) => (id, format!("{}@herokumanager.com", row.team().unwrap_or_default())),
+        Owner::Account(id) => (id, row.owner_email.clone().unwrap_or_default()),
+    };
+    api::refs::UserRef { id, email }
 }
 
 /// The team that the app belongs to.

@@ -10,6 +10,7 @@ use axum::{
 };
 use base::{
     Error, Result, Subject,
+    links::Links,
     names::named_id,
     pages,
     web::{Created, Input},
@@ -31,8 +32,7 @@ use crate::{
 };
 
 /// The app as it goes over the wire.
-pub fn shown(row: &Row, actor: &Actor) -> api::apps::App {
-    let config = actor.base.settings();
+pub fn shown(row: &Row, links: &Links) -> api::apps::App {
     api::apps::App {
         id: row.id.into(),
         name: row.name.clone(),
@@ -40,8 +40,8 @@ pub fn shown(row: &Row, actor: &Actor) -> api::apps::App {
         region: stacks::region_ref(),
         stack: stacks::stack_ref(&row.stack),
         build_stack: stacks::stack_ref(&row.build_stack),
-        git_url: format!("{}/{}.git", actor.origin, row.name),
-        web_url: config.app_url(&row.name),
+        git_url: links.repository(&row.name),
+        web_url: links.app(&row.name),
         maintenance: row.maintenance,
         acm: false,
         locked: row.locked,
@@ -125,7 +125,7 @@ pub(crate) async fn make(
     tx.commit().await?;
     platform.said(id, "api", &format!("Initial release by user {}", actor.account.email));
     let app = actor.app(&id.to_string(), Can::View).await?;
-    Ok(shown(&app, actor))
+    Ok(shown(&app, &actor.links()))
 }
 
 /// `GET /apps`
@@ -137,7 +137,8 @@ pub async fn app_list(actor: Actor, headers: HeaderMap) -> Result<Response> {
 pub(crate) async fn listed(actor: &Actor, headers: &HeaderMap, filter: &Filter<'_>) -> Result<Response> {
     let range = pages::asked(headers, &LIST)?;
     let page = actor.apps(filter, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(|app| shown(&app, actor))))
+    let links = actor.links();
+    Ok(pages::answer(&LIST, &range, page.map(|app| shown(&app, &links))))
 }
 
 /// `GET /users/{user}/apps`
@@ -149,7 +150,7 @@ pub async fn app_list_of_user(actor: Actor, Path(user): Path<String>, headers: H
 /// `GET /apps/{app}`
 pub async fn app_info(actor: Actor, Path(app): Path<String>) -> Result<Json<api::apps::App>> {
     let row = actor.app(&app, Can::View).await?;
-    Ok(Json(shown(&row, &actor)))
+    Ok(Json(shown(&row, &actor.links())))
 }
 
 /// `POST /filters/apps`: `{"in": {"id": […]}}`
@@ -198,7 +199,7 @@ pub async fn app_update(
         }
     }
     if said.is_empty() {
-        return Ok(Json(shown(&row, &actor)));
+        return Ok(Json(shown(&row, &actor.links())));
     }
     store::apps::app_update(&mut *tx, &row, Utc::now()).await.map_err(|err| name_taken(err, &row.name))?;
     let data = serde_json::json!({ "name": row.name, "maintenance": row.maintenance, "build_stack": row.build_stack });
@@ -221,7 +222,7 @@ pub async fn app_delete(actor: Actor, Path(app): Path<String>) -> Result<Json<ap
     tx.record("app.delete", format!("Destroyed the app {}.", row.name), serde_json::json!({}));
     background::enqueue(&mut tx, &Destroy { app: row.id }).await?;
     tx.commit().await?;
-    Ok(Json(shown(&row, &actor)))
+    Ok(Json(shown(&row, &actor.links())))
 }
 
 /// `GET /apps/{app}/addons`: there are none yet.

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use background::Cancel;
-use base::{Error, Result, Subject, pages, web::Search};
+use base::{Error, Result, Subject, SubjectKind, pages, web::Search};
 use identity::Actor;
 use store::jobs::{Filter, LIST, Row};
 use uuid::Uuid;
@@ -119,7 +119,7 @@ pub async fn job_cancel(State(platform): State<Platform>, actor: Actor, Path(job
     if let Some(advice) = before.cancel_advice {
         return Err(Error::conflict(format!("Jobs of the kind {} cannot be cancelled. {advice}", before.kind)));
     }
-    let mut change = actor.change(Subject::named(&before.kind)).await?;
+    let mut change = actor.change(Subject::new(SubjectKind::Job, id, &before.kind)).await?;
     let is_new = background::request_cancel(&mut change, id).await?;
     if is_new {
         let summary = format!("Cancelled the job {} ({id}).", before.kind);

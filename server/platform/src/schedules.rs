@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use background::Begun;
-use base::{Error, Result, Subject, pages, web::Accepted};
+use base::{Error, Result, Subject, SubjectKind, pages, web::Accepted};
 use identity::Actor;
 use store::schedules::{LIST, Row};
 
@@ -45,7 +45,7 @@ pub async fn schedule_run(
     actor.must_administer()?;
     let missing = || Error::not_found("schedule", "Couldn't find that schedule.");
     let row = store::schedules::schedule_by_name(platform.db(), &name).await?.ok_or_else(missing)?;
-    let mut change = actor.change(Subject::named(&name)).await?;
+    let mut change = actor.change(Subject::new(SubjectKind::Schedule, row.id, &name)).await?;
     let job = match background::begin_now(&mut change, &row.name).await?.ok_or_else(missing)? {
         Begun::New(job) => job,
         Begun::Unfinished(job) => {

@@ -42,7 +42,7 @@ pub async fn team_app_create(
 /// `GET /teams/apps/{app}`
 pub async fn team_app_info(actor: Actor, Path(app): Path<String>) -> Result<Json<api::apps::App>> {
     let app = actor.app(&app, Can::View).await?;
-    Ok(Json(apps::shown(&app, &actor)))
+    Ok(Json(apps::shown(&app, &actor.links())))
 }
 
 /// `PATCH /teams/apps/{app}`: locks an app, or gives it to a team or, from a team, to the caller.
@@ -61,7 +61,7 @@ pub async fn team_app_update(
     }
     // Whoever gave it away may not see it any more.
     let row = store::apps::app_info(platform.db(), app.id).await?.ok_or_else(Error::no_app)?;
-    Ok(Json(apps::shown(&row, &actor)))
+    Ok(Json(apps::shown(&row, &actor.links())))
 }
 
 async fn lock(actor: &Actor, app: &App, locked: bool) -> Result<()> {

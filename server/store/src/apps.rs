@@ -135,7 +135,7 @@ pub async fn app_list(
     range: &Range,
 ) -> sqlx::Result<Page<Seen>> {
     let list = sqlx::AssertSqlSafe(format!(
-        "select {COLUMNS}, a.id as app_id, m.role as team_role, c.permissions from {TABLES} {VISIBLE}
+        "select {COLUMNS}, m.role as team_role, c.permissions from {TABLES} {VISIBLE}
             and ($4::uuid is null or a.team_id = $4) and ($5::uuid[] is null or a.id = any($5))
             and ($6::uuid is null or exists (select 1 from collaborators w where w.app_id = a.id and w.account_id = $6))"
     ));

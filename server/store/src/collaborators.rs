@@ -33,11 +33,13 @@ pub struct Owner<'a> {
     pub permissions: &'a [&'a str],
 }
 
-/// The relations of an account to an app. What follows from them is not decided here.
+/// The relations of an account to an app, or to another subject that a person or a team owns. What follows from them is
+/// not decided here.
 #[derive(Clone, Debug, Default, sqlx::FromRow)]
 pub struct Access {
-    pub app_id: Uuid,
+    /// The role in the owning team.
     pub team_role: Option<String>,
+    /// What was granted on this very subject.
     pub permissions: Option<Vec<String>>,
 }
 
@@ -45,7 +47,7 @@ const SELECT: &str = "select c.*, a.email, m.role as team_role from collaborator
     join accounts a on a.id = c.account_id join apps p on p.id = c.app_id
     left join team_members m on m.team_id = p.team_id and m.account_id = c.account_id ";
 
-const ACCESS: &str = "select p.id as app_id, m.role as team_role, c.permissions from apps p
+const ACCESS: &str = "select m.role as team_role, c.permissions from apps p
     left join team_members m on m.team_id = p.team_id and m.account_id = $1
     left join collaborators c on c.app_id = p.id and c.account_id = $1 ";
 

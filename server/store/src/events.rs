@@ -21,10 +21,15 @@ pub struct Row {
     pub action: String,
     pub subject: String,
     pub app_id: Option<Uuid>,
+    /// A name of `api::subjects::SubjectKind`, or one that only a newer server knows.
+    pub subject_kind: Option<String>,
+    pub subject_id: Option<Uuid>,
     pub summary: String,
     pub data: serde_json::Value,
     pub previous: Vec<u8>,
     pub hash: Vec<u8>,
+    /// Which fields the hash covers.
+    pub version: i16,
 }
 
 /// The number and hash of the newest event. Takes a lock until the end of the transaction, so that events form
@@ -40,8 +45,8 @@ pub async fn event_head(db: &mut PgConnection) -> sqlx::Result<(i64, Vec<u8>)> {
 pub async fn event_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     sqlx::query(
         "insert into events (seq, at, actor_id, actor, credential, address, action, subject, app_id, summary, data,
-                             previous, hash)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                             previous, hash, subject_kind, subject_id, version)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(row.seq)
     .bind(row.at)
@@ -56,6 +61,9 @@ pub async fn event_create(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()
     .bind(&row.data)
     .bind(&row.previous)
     .bind(&row.hash)
+    .bind(&row.subject_kind)
+    .bind(row.subject_id)
+    .bind(row.version)
     .execute(db)
     .await?;
     Ok(())
@@ -69,7 +77,10 @@ pub struct Filter {
     /// Prefix of the action: `app.` or `app.create`.
     pub action: Option<String>,
     pub app: Option<Uuid>,
+    /// The name of the subject.
     pub subject: Option<String>,
+    pub subject_kind: Option<String>,
+    pub subject_id: Option<Uuid>,
     /// Text in any field.
     pub text: Option<String>,
     pub since: Option<DateTime<Utc>>,
@@ -111,6 +122,8 @@ pub async fn event_find(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> 
                  and ($6::timestamptz is null or at >= $6)
                  and ($7::timestamptz is null or at < $7)
                  and ($8::bigint is null or seq < $8)
+                 and ($12::text is null or subject_kind = $12)
+                 and ($13::uuid is null or subject_id = $13)
                  and not ($10 and action = 'release.phase' and coalesce(data ->> 'succeeded', 'false') = 'true')
              order by seq desc limit $9
          ), sums as (
@@ -130,6 +143,8 @@ pub async fn event_find(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> 
     .bind(most)
     .bind(filter.news)
     .bind(PAGE)
+    .bind(&filter.subject_kind)
+    .bind(filter.subject_id)
     .fetch_all(db)
     .await?;
     let is_cut = counted.first().is_some_and(|first| first.asked_for > counted.len() as i64);

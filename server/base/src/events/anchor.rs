@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::Who;
-use crate::{Base, Subject, error::Result, secrets};
+use crate::{Base, Subject, SubjectKind, error::Result, secrets};
 
 /// How long the file may lag.
 const EVERY: Duration = Duration::from_secs(1);
@@ -105,7 +105,7 @@ async fn begin(base: &Base) -> Result<()> {
     if store::events::event_tip(base.db()).await?.is_none() {
         return write(base, 0, &[0; 32], 0);
     }
-    let mut tx = base.change(Who::platform(), Subject::named("audit log")).await?;
+    let mut tx = base.change(Who::platform(), Subject::named(SubjectKind::AuditLog, "audit log")).await?;
     let data = serde_json::json!({ "file": base.settings().audit_anchor });
     tx.record("event.anchor", "Created a new audit anchor, because there was none.", data);
     tx.commit().await?;

@@ -2,18 +2,19 @@
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 use store::events::Row;
 
-use crate::secrets::Secrets;
+use crate::{SubjectKind, secrets::Secrets};
 
 /// Appends an event. It holds a lock until the end of the transaction, in which nothing else may follow:
 /// [`Change`](crate::Change) ensures that.
 pub(crate) async fn append(secrets: &Secrets, tx: &mut PgConnection, event: Row) -> anyhow::Result<()> {
     let (seq, previous) = head(secrets, tx).await.context("read the head of the audit log")?;
     let mut row = Row { seq: seq + 1, previous, ..event };
-    row.hash = hash(&row);
+    row.hash = hash(&row).context("hash the event")?;
     store::events::event_create(&mut *tx, &row).await.context("write to the audit log")?;
     let seal = seal(secrets, row.seq, &row.hash);
     store::events::event_seal_update(tx, row.seq, &seal, row.at).await.context("seal the audit log")
@@ -53,19 +54,95 @@ pub(crate) fn micros(at: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
 }
 
-pub(crate) fn hash(row: &Row) -> Vec<u8> {
-    let content = serde_json::json!([
-        row.seq,
-        row.at.timestamp_micros(),
-        row.actor_id,
-        row.actor,
-        row.credential,
-        row.address,
-        row.action,
-        row.subject,
-        row.app_id,
-        row.summary,
-        row.data,
-    ]);
-    Sha256::new().chain_update(&row.previous).chain_update(content.to_string()).finalize().to_vec()
+/// The version of new events. A change of what their hash covers takes another one: the hashes of earlier events still
+/// have to be verified.
+pub(crate) const VERSION: i16 = 2;
+
+/// The hash of an event, over the fields of its version; `None` if this cannot be an event as it was written.
+pub(crate) fn hash(row: &Row) -> Option<Vec<u8>> {
+    let mut fields = vec![
+        json!(row.seq),
+        json!(row.at.timestamp_micros()),
+        json!(row.actor_id),
+        json!(row.actor),
+        json!(row.credential),
+        json!(row.address),
+        json!(row.action),
+        json!(row.subject),
+        json!(row.app_id),
+        json!(row.summary),
+        json!(row.data),
+    ];
+    match row.version {
+        1 if subject_follows(row) => {}
+        VERSION => fields.extend([json!(row.version), json!(row.subject_kind), json!(row.subject_id)]),
+        _ => return None,
+    }
+    let content = Value::from(fields).to_string();
+    Some(Sha256::new().chain_update(&row.previous).chain_update(content).finalize().to_vec())
+}
+
+/// Whether kind and id of the subject are those that the migration derived from the app, which the hash of version 1
+/// covers. The previous version, which may run next to this one, writes neither.
+fn subject_follows(row: &Row) -> bool {
+    match row.subject_kind.as_deref() {
+        None => row.subject_id.is_none(),
+        Some(kind) => kind == SubjectKind::App.as_str() && row.app_id.is_some() && row.subject_id == row.app_id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const APP: Uuid = Uuid::from_u128(0x0198_a5b3_7c4e_7d10_8000_0123_4567_89ab);
+
+    fn event(version: i16, subject_kind: Option<&str>, subject_id: Option<Uuid>) -> Row {
+        Row {
+            seq: 1,
+            at: DateTime::from_timestamp_micros(1_764_547_200_000_001).unwrap(),
+            actor_id: None,
+            actor: "wharf".into(),
+            credential: None,
+            address: Some("192.0.2.7".into()),
+            action: "app.create".into(),
+            subject: "dusk".into(),
+            app_id: Some(APP),
+            subject_kind: subject_kind.map(str::to_owned),
+            subject_id,
+            summary: "Created the app dusk.".into(),
+            data: json!({ "team": null, "stack": "heroku-24" }),
+            previous: vec![0; 32],
+            hash: Vec::new(),
+            version,
+        }
+    }
+
+    fn check(row: &Row, expected: &str) {
+        assert_eq!(hash(row).map(hex::encode).as_deref(), Some(expected), "{row:?}");
+    }
+
+    /// As the first version has computed them; databases hold such hashes.
+    #[test]
+    fn the_hash_of_each_version_stays_the_same() {
+        let first = "f34e731a6fdc3e38848f34b0f39ab052d1fed0cbc2a83ed7e741693fc1ec85e9";
+        check(&event(1, None, None), first);
+        check(&event(1, Some("app"), Some(APP)), first);
+        check(&event(2, Some("app"), Some(APP)), "a06dc4780c70f505d5b869a05e359830ee72242a034ff3e3d07017343a20bd45");
+    }
+
+    #[test]
+    fn a_hash_covers_the_subject() {
+        for (kind, id) in
+            [(None, Some(APP)), (Some("app"), None), (Some("team"), Some(APP)), (Some("app"), Some(Uuid::nil()))]
+        {
+            assert_eq!(hash(&event(1, kind, id)), None, "{kind:?} {id:?}");
+            assert_ne!(hash(&event(2, kind, id)), hash(&event(2, Some("app"), Some(APP))), "{kind:?} {id:?}");
+        }
+        let of_no_app = Row { app_id: None, ..event(1, Some("app"), None) };
+        assert_eq!(hash(&of_no_app), None);
+        assert_eq!(hash(&event(3, None, None)), None, "that of a newer server is not known");
+    }
 }

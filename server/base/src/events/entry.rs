@@ -5,14 +5,13 @@ use store::events::Row;
 use uuid::Uuid;
 
 use super::chain;
+use crate::Subject;
 
 /// An event to be written.
 pub(crate) struct New<'a> {
     /// `release.create`
     pub action: &'a str,
-    /// The name of the subject.
-    pub subject: &'a str,
-    pub app: Option<Uuid>,
+    pub subject: Subject,
     /// One sentence, without secret values.
     pub summary: String,
     /// Details for programs, without secret values.
@@ -67,11 +66,14 @@ pub(crate) fn row(new: New<'_>, who: Who) -> Row {
         credential: who.credential,
         address: who.address,
         action: new.action.into(),
-        subject: new.subject.into(),
-        app_id: new.app,
+        subject: new.subject.name,
+        app_id: new.subject.app,
+        subject_kind: Some(new.subject.kind.as_str().to_owned()),
+        subject_id: new.subject.id,
         summary: new.summary,
         data: new.data,
         previous: Vec::new(),
         hash: Vec::new(),
+        version: chain::VERSION,
     }
 }

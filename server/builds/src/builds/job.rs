@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Steps};
 use base::{
-    Error, Kind, Subject,
+    Error, Kind, Subject, SubjectKind,
     events::{Asker, Who},
 };
 use chrono::Utc;
@@ -253,7 +253,8 @@ impl Run {
         let commit = build.git_new.clone().or_else(|| build.source_version.clone());
         let short = commit.as_deref().map(|c| c.chars().take(8).collect::<String>()).filter(|c| !c.is_empty());
         let description = short.map_or_else(|| "Deploy".to_owned(), |c| format!("Deploy {c}"));
-        let mut tx = builds.change(asker, Subject::app(build.app_id, &description)).await.map_err(told)?;
+        let subject = Subject::new(SubjectKind::Release, release, &description).part_of(build.app_id);
+        let mut tx = builds.change(asker, subject).await.map_err(told)?;
         store::apps::app_lock(&mut *tx, build.app_id).await?;
         if let Some(made) = store::releases::release_info(&mut *tx, release).await? {
             return Ok(made.version);
@@ -306,7 +307,8 @@ impl Run {
         self.print(builds, build, "").await?;
         self.print(builds, build, &format!(" !     Push rejected, {}.", lower(why))).await?;
         builds.running().forget(self.build);
-        let subject = Subject::app(build.app_id, format!("build {}", build.number));
+        let name = format!("build {}", build.number);
+        let subject = Subject::new(SubjectKind::Build, build.id, name).part_of(build.app_id);
         let mut tx = builds.change(Who::platform(), subject).await.map_err(|err| anyhow!("{err}"))?;
         if store::builds::build_fail(&mut *tx, self.build, why, Utc::now()).await? {
             let summary = format!("Build {} failed: {why}.", build.number);

@@ -12,7 +12,7 @@ mod source;
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
-use base::Result;
+use base::{Result, links::Links};
 use identity::{
     Actor, App, Can,
     quotas::{self, Quota},
@@ -75,21 +75,25 @@ pub(crate) async fn abandon(builds: &Builds, build: Uuid) -> anyhow::Result<()> 
     source::abandon(builds, build).await
 }
 
-/// The build as it goes over the wire.
-pub fn shown(row: &Row, actor: &Actor, app: &App) -> api::builds::Build {
+/// The build as it goes over the wire to the caller.
+pub fn shown_to(actor: &Actor, row: &Row, app: &App) -> api::builds::Build {
+    shown(row, source_url(row, actor, app), &actor.links())
+}
+
+/// The build as it goes over the wire, with the URL of its source as the reader may see it.
+pub fn shown(row: &Row, source_url: Option<String>, links: &Links) -> api::builds::Build {
     let status = match row.status.as_str() {
         "pending" => api::builds::BuildStatus::Pending,
         "failed" => api::builds::BuildStatus::Failed,
         _ => api::builds::BuildStatus::Succeeded,
     };
-    let secret = actor.base.secrets().sign_for("build output", actor.bearer(), row.id);
     api::builds::Build {
         id: row.id.into(),
         app: api::refs::IdRef { id: row.app_id },
         status,
         buildpacks: row.buildpacks.iter().map(|b| buildpack_installations::shown(b)).collect(),
         source_blob: api::builds::SourceBlob {
-            url: source_url(row, actor, app),
+            url: source_url,
             version: row.source_version.clone(),
             version_description: row.source_description.clone(),
             checksum: row.source_checksum.clone(),
@@ -98,7 +102,7 @@ pub fn shown(row: &Row, actor: &Actor, app: &App) -> api::builds::Build {
         slug: row.slug_id.map(|id| api::refs::IdRef { id }),
         release: row.release_id.filter(|_| row.status == "succeeded").map(|id| api::refs::IdRef { id }),
         user: api::refs::UserRef { id: row.account_id, email: row.email.clone() },
-        output_stream_url: format!("{}/streams/builds/{secret}", actor.origin),
+        output_stream_url: links.signed("streams/builds", "build output", row.id).unwrap_or_default(),
         created_at: row.created_at,
         updated_at: row.updated_at,
         number: row.number,

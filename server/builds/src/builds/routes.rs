@@ -18,7 +18,7 @@ use platform::{Platform, outputs};
 use store::builds::{LIST, Row};
 use uuid::Uuid;
 
-use super::{create, result::Writing, shown};
+use super::{create, result::Writing, shown_to};
 use crate::{Builds, addresses, buildpack_installations, sources};
 
 async fn find(platform: &Platform, app: &store::apps::Row, build: &str) -> Result<Row> {
@@ -41,7 +41,7 @@ pub async fn build_list(
     let app = actor.app(&app, Can::View).await?;
     let range = pages::asked(&headers, &LIST)?;
     let page = store::builds::build_list(platform.db(), app.id, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row, &actor, &app))))
+    Ok(pages::answer(&LIST, &range, page.map(|row| shown_to(&actor, &row, &app))))
 }
 
 /// `GET /apps/{app}/builds/{build}`: by id or number.
@@ -52,7 +52,7 @@ pub async fn build_info(
 ) -> Result<Json<api::builds::Build>> {
     let app = actor.app(&app, Can::View).await?;
     let row = find(&platform, &app, &build).await?;
-    Ok(Json(shown(&row, &actor, &app)))
+    Ok(Json(shown_to(&actor, &row, &app)))
 }
 
 /// `POST /apps/{app}/builds`: of an archive at an address.
@@ -100,7 +100,7 @@ pub async fn build_create(
     tx.commit().await?;
     builds.said(app.id, "api", &format!("Build started by user {}", actor.account.email));
     let row = store::builds::build_info(builds.db(), new.id).await?.ok_or_else(Error::no_app)?;
-    Ok(Created(shown(&row, &actor, &app)))
+    Ok(Created(shown_to(&actor, &row, &app)))
 }
 
 /// `DELETE /apps/{app}/builds/{build}`: cancels it; it ends as failed.
@@ -134,7 +134,7 @@ pub async fn build_result(
         _ => Some(1),
     };
     let place = platform.streams().take_now(actor.payer)?;
-    let build = serde_json::to_string(&shown(&row, &actor, &app)).map_err(anyhow::Error::new)?;
+    let build = serde_json::to_string(&shown_to(&actor, &row, &app)).map_err(anyhow::Error::new)?;
     let file = outputs::build_file(&platform, app.id, row.id);
     let result = Writing::begin(&build, exit_code, &file, place).await;
     let kind = [(header::CONTENT_TYPE, "application/json")];

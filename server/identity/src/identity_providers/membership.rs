@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use base::{Change, Result, Subject, credential::Credential};
+use base::{Change, Result, credential::Credential};
 use chrono::Utc;
 use store::{accounts::Row, identity_providers::Rule};
 use uuid::Uuid;
 
 use super::rules::{Given, speaks_for};
-use crate::actor::Actor;
+use crate::{actor::Actor, subjects};
 
 /// Changes the grants of `who` to those of the rules `now`; `actor` does that, often the same account. Returns the
 /// grants to be recorded: what they already had was not granted by a rule, and is not revoked by one; what a person has
@@ -116,5 +116,5 @@ async fn leave(tx: &mut Change, who: &Row, team: &str) -> Result<()> {
 }
 
 fn note(tx: &mut Change, who: &Row, action: &str, summary: String, data: serde_json::Value) {
-    tx.record_of(Subject::named(&who.email), action, summary, data);
+    tx.record_of(subjects::account(who), action, summary, data);
 }

@@ -12,7 +12,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Base, Change, Error, Result, Subject, pages,
+    Base, Change, Error, Result, pages,
     web::{Created, Input},
 };
 use chrono::{DateTime, Utc};
@@ -20,7 +20,7 @@ use store::identity_providers::{LIST, Row, Rule};
 use uuid::Uuid;
 
 use self::{asking::Asking, person::Provider};
-use crate::actor::Actor;
+use crate::{actor::Actor, subjects};
 
 /// The public services: kind, title, issuer, claim with the groups.
 const PRESETS: [(&str, &str, &str, &str); 3] = [
@@ -140,7 +140,7 @@ pub async fn identity_provider_create(
     check(&base, &row, true).await?;
     let rules = self::read_rules(&base, id, create.rules, now).await?;
     must_speak(&row, &rules)?;
-    let mut tx = actor.change(Subject::named(&row.name)).await?;
+    let mut tx = actor.change(subjects::identity_provider(&row)).await?;
     if let Err(err) = store::identity_providers::identity_provider_create(&mut *tx, &row).await {
         return Err(match store::broken_constraint(&err).as_deref() {
             Some("identity_providers_name_key") => Error::invalid(format!("Name {} is already taken.", row.name)),
@@ -172,7 +172,7 @@ pub async fn identity_provider_update(
     let moves = row.issuer != issuer;
     check(&base, &row, moves).await?;
     must_speak(&row, &rules)?;
-    let mut tx = actor.change(Subject::named(&row.name)).await?;
+    let mut tx = actor.change(subjects::identity_provider(&row)).await?;
     store::identity_providers::identity_provider_update(&mut *tx, &row).await?;
     store::identity_providers::identity_rules_replace(&mut tx, row.id, &rules).await?;
     note(&mut tx, "identity_provider.update", &row, &rules, "Changed");
@@ -227,7 +227,7 @@ pub async fn identity_provider_delete(
 ) -> Result<Json<api::identity_providers::IdentityProvider>> {
     actor.must_administer()?;
     let (row, rules) = find(&base, &name).await?;
-    let mut tx = actor.change(Subject::named(&row.name)).await?;
+    let mut tx = actor.change(subjects::identity_provider(&row)).await?;
     note(&mut tx, "identity_provider.delete", &row, &rules, "Removed");
     unlink_all(&mut tx, &actor, &row).await?;
     if !store::identity_providers::identity_provider_delete(&mut *tx, row.id).await? {

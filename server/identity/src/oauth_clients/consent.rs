@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base::{
-    Base, Error, Result, Subject,
+    Base, Error, Result,
     credential::Credential,
     secrets,
     web::{Form, Search},
@@ -20,7 +20,7 @@ use serde::Deserialize;
 use store::oauth_clients::{Code, Row};
 use uuid::Uuid;
 
-use crate::{actor::Actor, scopes};
+use crate::{actor::Actor, scopes, subjects};
 use api::oauth_clients::{Consent, ConsentQuery};
 
 /// Validity of a code (devcenter "OAuth").
@@ -93,7 +93,7 @@ pub async fn consent_create(State(base): State<Base>, actor: Actor, Form(answer)
     let (client, scope) = check(&base, &answer.query).await?;
     let mut back = outbound::Url::parse(&client.redirect_uri).map_err(anyhow::Error::new)?;
     let now = Utc::now();
-    let mut tx = actor.change(Subject::named(&client.name)).await?;
+    let mut tx = actor.change(subjects::oauth_client(&client)).await?;
     let allowed = answer.allow.is_some();
     if allowed {
         let code = secrets::random();

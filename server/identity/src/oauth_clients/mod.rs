@@ -12,7 +12,7 @@ use axum::{
     response::Response,
 };
 use base::{
-    Base, Change, Error, Result, Subject, pages, secrets,
+    Base, Change, Error, Result, pages, secrets,
     web::{Created, Input},
 };
 use chrono::Utc;
@@ -20,7 +20,7 @@ use store::oauth_clients::{LIST, Row};
 use store::pages::Page;
 use uuid::Uuid;
 
-use crate::actor::Actor;
+use crate::{actor::Actor, subjects};
 
 const PURPOSE: &str = "oauth client";
 
@@ -99,7 +99,7 @@ pub async fn oauth_client_create(
         created_at: now,
         updated_at: now,
     };
-    let mut tx = actor.change(Subject::named(&row.name)).await?;
+    let mut tx = actor.change(subjects::oauth_client(&row)).await?;
     store::oauth_clients::oauth_client_create(&mut *tx, &row).await?;
     note(&mut tx, "oauth_client.create", &row, "Made");
     tx.commit().await?;
@@ -153,7 +153,7 @@ async fn save(
     done: &str,
 ) -> Result<Json<api::oauth_clients::OauthClient>> {
     row.updated_at = Utc::now();
-    let mut tx = actor.change(Subject::named(&row.name)).await?;
+    let mut tx = actor.change(subjects::oauth_client(&row)).await?;
     store::oauth_clients::oauth_client_update(&mut *tx, &row).await?;
     note(&mut tx, action, &row, done);
     tx.commit().await?;
@@ -167,7 +167,7 @@ pub async fn oauth_client_delete(
     Path(id): Path<String>,
 ) -> Result<Json<api::oauth_clients::OauthClient>> {
     let row = find(&base, &actor, &id).await?;
-    let mut tx = actor.change(Subject::named(&row.name)).await?;
+    let mut tx = actor.change(subjects::oauth_client(&row)).await?;
     if !store::oauth_clients::oauth_client_delete(&mut *tx, row.id).await? {
         return Err(missing());
     }

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base::{
-    Base, Change, Error, Kind, Result, Subject,
+    Base, Change, Error, Kind, Result,
     credential::Credential,
     events::{Asker, Who},
     secrets,
@@ -25,7 +25,7 @@ use sha2::{Digest as _, Sha256};
 use store::{oauth_clients as clients, oauth_clients::Row};
 use uuid::Uuid;
 
-use crate::{authorizations, request};
+use crate::{authorizations, request, subjects};
 
 /// Validity of a client's token (devcenter "OAuth").
 const LIFE: Duration = Duration::hours(8);
@@ -241,7 +241,7 @@ async fn refresh(base: &Base, headers: &HeaderMap, client: &Row, form: &Fields) 
 /// Begins a change of a client, for a person who is not known yet.
 async fn begin(base: &Base, headers: &HeaderMap, client: &Row) -> Result<Change> {
     let who = Who::visitor(Some(&client.name), request::address(headers));
-    base.change(who, Subject::named(&client.name)).await
+    base.change(who, subjects::oauth_client(client)).await
 }
 
 /// Records what a client did for a person, with its authorization.
@@ -256,7 +256,7 @@ async fn note(
     // Suspended or not: what was done with their authorization is theirs to read.
     let Some(account) = store::accounts::account_even_suspended(&mut **tx, account).await? else { return Ok(()) };
     let credential = Some(Credential::Token(authorization).to_string());
-    let (subject, email) = (Subject::named(&account.email), account.email);
+    let (subject, email) = (subjects::account(&account), account.email);
     tx.on_behalf_of(Asker { account: account.id, email, credential, address: request::address(headers) });
     let data = json!({ "client": client.id, "authorization": authorization });
     tx.record_of(subject, action, format!("The program {} {done}.", client.name), data);

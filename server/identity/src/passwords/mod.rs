@@ -15,7 +15,7 @@ use axum::{
     extract::{Path, State},
 };
 use base::{
-    Base, Change, Error, Result, Subject,
+    Base, Change, Error, Result,
     credential::Credential,
     web::{Created, Input},
 };
@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use self::codes::Code;
 pub(crate) use self::hashing::{For, Hashing};
-use crate::{Identity, accounts, actor::Actor};
+use crate::{Identity, accounts, actor::Actor, subjects};
 use api::passwords::{Password, PasswordCreate, PasswordEnrolment, PasswordProof, PasswordUpdate, RecoveryCodes};
 
 /// A new password has to be confirmed with a code within this time.
@@ -187,7 +187,7 @@ pub async fn password_delete_of_user(
         return Err(Error::invalid("Remove your own password on your account page, with a code."));
     }
     let row = in_force(&base, account.id).await?.ok_or_else(missing)?;
-    let mut tx = actor.change(Subject::named(&account.email)).await?;
+    let mut tx = actor.change(subjects::account(&account)).await?;
     remove(&mut tx, account.id, &account.email, row.confirmed_at).await?;
     tx.commit().await?;
     Ok(Json(serde_json::json!({})))

@@ -1,10 +1,10 @@
 //! The setting for password sign-in: disabled until an administrator enables it.
 
 use axum::{Json, extract::State};
-use base::{Base, Error, Result, Subject, web::Input};
+use base::{Base, Error, Result, web::Input};
 use chrono::Utc;
 
-use crate::actor::Actor;
+use crate::{actor::Actor, subjects};
 use api::passwords::{PasswordPolicy, PasswordPolicyUpdate};
 
 async fn shown(base: &Base) -> Result<PasswordPolicy> {
@@ -39,7 +39,7 @@ pub async fn password_policy_update(
 ) -> Result<Json<PasswordPolicy>> {
     actor.must_administer()?;
     let enabled = update.enabled.ok_or_else(|| Error::invalid("enabled is required: true or false."))?;
-    let mut tx = actor.change(Subject::named("passwords")).await?;
+    let mut tx = actor.change(subjects::setting("passwords")).await?;
     store::passwords::password_policy_update(&mut *tx, enabled, Utc::now()).await?;
     let summary = format!("Turned password sign-in {}.", if enabled { "on" } else { "off" });
     tx.record("password_policy.update", summary, serde_json::json!({ "enabled": enabled }));

@@ -4,7 +4,7 @@
 //! message nor by its duration. The audit log has the reason.
 
 use axum::{Json, extract::State, http::HeaderMap};
-use base::{Error, Result, Subject, events::Who, web::Input};
+use base::{Error, Result, Subject, SubjectKind, events::Who, web::Input};
 use chrono::{DateTime, Utc};
 use store::{accounts, passwords::Row};
 use tower_sessions::Session;
@@ -215,7 +215,10 @@ impl Attempt {
         let who = Some(self.email.as_str()).filter(|email| !email.is_empty());
         let summary = format!("Rejected a password sign-in of {}: {}.", who.unwrap_or("somebody"), why.why());
         let data = serde_json::json!({ "reason": why.word(), "provider": "password" });
-        let mut tx = self.identity.change(Who::visitor(who, self.address.clone()), Subject::named("password")).await?;
+        let mut tx = self
+            .identity
+            .change(Who::visitor(who, self.address.clone()), Subject::named(SubjectKind::SignIn, "password"))
+            .await?;
         tx.record("session.refuse", summary, data);
         Ok(tx.commit().await?)
     }

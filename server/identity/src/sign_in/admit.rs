@@ -4,7 +4,7 @@
 //! account's. The email address alone never gives access to an account that has a sign-in method.
 
 use axum::http::HeaderMap;
-use base::{Base, Change, Result, Subject, events::Who};
+use base::{Base, Change, Result, events::Who};
 use chrono::{Duration, Utc};
 use store::{accounts, identities, identity_providers::Row, identity_providers::Rule};
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use crate::{
         person::Person,
         rules::{self, Given},
     },
-    invitation_policy, request,
+    invitation_policy, request, subjects,
 };
 
 /// Email addresses that cannot exist: accounts of service accounts, and of the first administrator.
@@ -52,7 +52,7 @@ impl Arrival<'_> {
     pub async fn admit(&self, session: Uuid) -> Result<Uuid, Stop> {
         let (person, provider, now) = (self.person, self.provider, Utc::now());
         // Until it is known who comes, what happens is done by the platform.
-        let mut tx = self.base.change(Who::platform(), Subject::named(&person.subject)).await?;
+        let mut tx = self.base.change(Who::platform(), subjects::identity_provider(provider)).await?;
         let known = identities::identity_by_subject(&mut *tx, provider.id, &person.subject).await?;
         let (account, is_new) = match &known {
             Some(known) => (self.known(&mut tx, known).await?, false),
@@ -61,21 +61,21 @@ impl Arrival<'_> {
         self.must_speak_for(&account.email)?;
         let actor = self.actor(account, session);
         tx.on_behalf_of(actor.asker());
-        let email = &actor.account.email;
         if is_new {
-            let summary = format!("Created the account {email} on its first sign-in through {}.", provider.title);
-            self.note(&mut tx, email, "account.create", summary);
+            let (email, title) = (&actor.account.email, &provider.title);
+            let summary = format!("Created the account {email} on its first sign-in through {title}.");
+            self.note(&mut tx, &actor.account, "account.create", summary);
         }
         let was = known.as_ref().and_then(|k| serde_json::from_value::<Given>(k.given.clone()).ok());
         let was = was.unwrap_or_default();
         let given = membership::apply(&mut tx, &actor.account, &was, rules::given(self.rules, person)).await?;
         let given = serde_json::to_value(&given).map_err(anyhow::Error::new)?;
         match known {
-            Some(known) => self.seen(&mut tx, email, &known, &given).await?,
+            Some(known) => self.seen(&mut tx, &actor.account, &known, &given).await?,
             None => self.link(&mut tx, &actor.account, given).await?,
         }
         accounts::account_signed_in(&mut *tx, actor.account.id, now).await?;
-        self.note(&mut tx, email, "session.create", format!("Signed in through {}.", provider.title));
+        self.note(&mut tx, &actor.account, "session.create", format!("Signed in through {}.", provider.title));
         tx.commit().await?;
         Ok(actor.account.id)
     }
@@ -140,7 +140,7 @@ impl Arrival<'_> {
     async fn seen(
         &self,
         tx: &mut Change,
-        account: &str,
+        account: &accounts::Row,
         known: &identities::Row,
         given: &serde_json::Value,
     ) -> Result<()> {
@@ -168,7 +168,7 @@ impl Arrival<'_> {
         };
         identities::identity_create(&mut **tx, &row).await?;
         let summary = format!("Linked an account at {}, which verified the address.", self.provider.title);
-        self.note(tx, &account.email, "identity.create", summary);
+        self.note(tx, account, "identity.create", summary);
         Ok(())
     }
 
@@ -197,13 +197,13 @@ impl Arrival<'_> {
         };
         identities::identity_proposal_create(&mut tx, &row).await?;
         let summary = format!("Proposed an account at {} for linking.", self.provider.title);
-        self.note(&mut tx, &actor.account.email, "identity_proposal.create", summary);
+        self.note(&mut tx, &actor.account, "identity_proposal.create", summary);
         tx.commit().await?;
         Ok(())
     }
 
-    fn note(&self, tx: &mut Change, account: &str, action: &str, summary: String) {
+    fn note(&self, tx: &mut Change, account: &accounts::Row, action: &str, summary: String) {
         let data = serde_json::json!({ "provider": self.provider.name });
-        tx.record_of(Subject::named(account), action, summary, data);
+        tx.record_of(subjects::account(account), action, summary, data);
     }
 }

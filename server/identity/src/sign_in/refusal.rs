@@ -1,7 +1,7 @@
 //! Rejected sign-ins: the reasons, for the visitor and for the audit log.
 
 use axum::{http::HeaderMap, response::Response};
-use base::{Base, Error, Result, Subject, events::Who};
+use base::{Base, Error, Result, Subject, SubjectKind, events::Who};
 use uuid::Uuid;
 
 use crate::request;
@@ -92,7 +92,9 @@ pub(super) async fn refuse(
             refusal.why()
         );
         let data = serde_json::json!({ "reason": refusal.word(), "provider": provider });
-        let mut tx = base.change(Who::visitor(who.as_deref(), address), Subject::named(provider)).await?;
+        let mut tx = base
+            .change(Who::visitor(who.as_deref(), address), Subject::named(SubjectKind::IdentityProvider, provider))
+            .await?;
         tx.record("session.refuse", summary, data);
         tx.commit().await?;
     }

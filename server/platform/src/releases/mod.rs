@@ -11,7 +11,7 @@ mod run;
 
 use std::collections::BTreeMap;
 
-use base::{Error, Result};
+use base::{Error, Result, links::Links};
 use chrono::Utc;
 use identity::Actor;
 use sqlx::{PgConnection, PgExecutor};
@@ -120,14 +120,14 @@ pub async fn find(db: impl PgExecutor<'_>, app: &store::apps::Row, release: &str
 }
 
 /// The release as it goes over the wire.
-pub fn shown(row: &Row, current: Option<Uuid>, app: &store::apps::Row, actor: &Actor) -> api::releases::Release {
+pub fn shown(row: &Row, current: Option<Uuid>, app: &store::apps::Row, links: &Links) -> api::releases::Release {
     let status = match row.status.as_str() {
         "pending" => api::releases::ReleaseStatus::Pending,
         "failed" => api::releases::ReleaseStatus::Failed,
         "expired" => api::releases::ReleaseStatus::Expired,
         _ => api::releases::ReleaseStatus::Succeeded,
     };
-    let secret = actor.base.secrets().sign_for("release output", actor.bearer(), row.id);
+    let output_stream_url = || links.signed("streams/releases", "release output", row.id);
     api::releases::Release {
         id: row.id.into(),
         app: app_refs::app_ref(app),
@@ -140,7 +140,7 @@ pub fn shown(row: &Row, current: Option<Uuid>, app: &store::apps::Row, actor: &A
         addon_plan_names: Vec::new(),
         artifacts: row.slug_id.map(|id| serde_json::json!({ "type": "slug", "id": id })).into_iter().collect(),
         eligible_for_rollback: row.status == "succeeded",
-        output_stream_url: row.has_output.then(|| format!("{}/streams/releases/{secret}", actor.origin)),
+        output_stream_url: row.has_output.then(output_stream_url).flatten(),
         created_at: row.created_at,
         updated_at: row.updated_at,
         commit: row.commit.clone(),

@@ -37,7 +37,8 @@ pub async fn release_list(
     let current = current(&platform, app.id).await?;
     let range = pages::asked(&headers, &LIST)?;
     let page = store::releases::release_list(platform.db(), app.id, &range).await?;
-    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row, current, &app, &actor))))
+    let links = actor.links();
+    Ok(pages::answer(&LIST, &range, page.map(|row| shown(&row, current, &app, &links))))
 }
 
 /// `GET /apps/{app}/releases/{release}`
@@ -48,7 +49,7 @@ pub async fn release_info(
 ) -> Result<Json<api::releases::Release>> {
     let app = actor.app(&app, Can::View).await?;
     let row = find(platform.db(), &app, &release).await?;
-    Ok(Json(shown(&row, current(&platform, app.id).await?, &app, &actor)))
+    Ok(Json(shown(&row, current(&platform, app.id).await?, &app, &actor.links())))
 }
 
 /// `POST /apps/{app}/releases`: of a slug, or back to an earlier release.
@@ -88,7 +89,7 @@ pub async fn release_create(
     platform.said(app.id, "api", &format!("{} by user {}", wish.description, actor.account.email));
     announce(&platform, app.id, version, &actor.account.email);
     let row = store::releases::release_info(platform.db(), id).await?.ok_or_else(Error::no_app)?;
-    Ok(Created(shown(&row, current(&platform, app.id).await?, &app, &actor)))
+    Ok(Created(shown(&row, current(&platform, app.id).await?, &app, &actor.links())))
 }
 
 /// `POST /apps/{app}/releases/{release}/actions/cancel`: ends its release phase, or that it waits for it; it fails.

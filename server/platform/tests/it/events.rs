@@ -1,6 +1,8 @@
 //! Events: every change is noted, and what is noted cannot be changed unseen.
 
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::world::World;
 
@@ -16,6 +18,9 @@ async fn changes_are_noted_with_who_and_with_what() {
     let me = t.owner.account_info().await.unwrap();
     assert_eq!((events[0].actor.as_str(), events[0].address.as_deref()), (me.email.as_str(), Some("192.0.2.7")));
     assert!(events[0].credential.as_ref().unwrap().starts_with("token "));
+    let app = t.owner.app_info("dusk").await.unwrap().id.get();
+    let subject = |e: &api::platform::Event| (e.subject_kind.clone(), e.subject_id, e.app);
+    assert!(events.iter().all(|e| subject(e) == (Some("app".into()), Some(app), Some(app))), "{events:?}");
 
     let all = t.owner.get("/events?max=1").await.json();
     let seq = all[0]["seq"].as_i64().unwrap();
@@ -79,6 +84,16 @@ async fn events_are_looked_for_and_exported() {
     assert!(find("since=2000-01-01&until=2000-01-01").await.is_empty());
     assert_eq!(find("since=2000-01-01T00:00:00Z&max=1").await.len(), 1);
     assert!(find("q=nothing+like+this").await.is_empty());
+    let team = t.owner.post("/teams", json!({ "name": "crew" })).await.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(find("subject_kind=team&subject_id=").await, ["team.create"]);
+    assert_eq!(find(&format!("subject_id={team}&subject_kind=")).await, ["team.create"]);
+    assert!(find(&format!("subject_id={team}&subject_kind=app")).await.is_empty());
+    assert_eq!(find("subject_kind=app&action=app.create").await, ["app.create", "app.create"]);
+    let (status, _, message) = t.owner.get("/events?subject_kind=crew").await.error();
+    assert_eq!((status, message.contains("identity_provider, job")), (422, true), "{message}");
+    assert_eq!(t.owner.get("/events?subject_id=crew").await.error().0, 422);
+    let export = t.owner.get(&format!("/events/export?subject_id={team}")).await;
+    assert_eq!(export.text().lines().count(), 1);
     assert_eq!(t.owner.get("/events?since=yesterday").await.error().0, 422);
     let export = t.owner.get("/events/export?action=app.").await;
     assert_eq!(export.header("content-type"), "application/x-ndjson");
@@ -129,6 +144,11 @@ async fn what_was_tampered_with_is_found() {
     for (change, at, what) in [
         ("update events set summary = 'x' where seq = 2", 2, "was changed"),
         ("update events set address = null, data = '{}' where seq = 4", 4, "was changed"),
+        ("update events set subject_kind = 'team' where seq = 3", 3, "was changed"),
+        ("update events set subject_id = gen_random_uuid() where seq = 3", 3, "was changed"),
+        ("update events set subject_kind = null, subject_id = null where seq = 3", 3, "was changed"),
+        ("update events set version = 1 where seq = 3", 3, "was changed"),
+        ("update events set version = 3 where seq = 3", 3, "was changed"),
         ("delete from events where seq = 2", 2, "is missing"),
         ("delete from events where seq = 1", 1, "is missing"),
         ("delete from events where seq = 4", 4, "is missing"),
@@ -151,6 +171,51 @@ async fn what_was_tampered_with_is_found() {
         t.owner.patch("/apps/dusk/config-vars", json!({ "B": 1 })).await;
         assert_eq!(verdict(&t).await.0, Some(at), "{change}");
     }
+}
+
+/// The hash of an event as the previous version wrote it.
+fn old_hash(previous: &[u8], seq: i64, app: Uuid) -> Vec<u8> {
+    let content = json!([seq, 0, null, "ada", null, null, "app.update", "dusk", app, "Did.", {}]).to_string();
+    Sha256::new().chain_update(previous).chain_update(content).finalize().to_vec()
+}
+
+#[tokio::test]
+async fn the_log_of_the_previous_version_goes_on() {
+    let t = World::start().await;
+    t.expects("the audit log was tampered with");
+    t.app("dusk").await;
+    let app = t.owner.app_info("dusk").await.unwrap().id.get();
+    behind_its_back(&t, "delete from events").await;
+    let mut previous = vec![0; 32];
+    // One that the migration has completed, and one that the previous version has written since.
+    for (seq, kind) in [(1, Some("app")), (2, None)] {
+        let hash = old_hash(&previous, seq, app);
+        let insert = "insert into events (seq, at, actor, action, subject, app_id, subject_kind, subject_id, summary,
+                data, previous, hash)
+            values ($1, 'epoch', 'ada', 'app.update', 'dusk', $2, $3, $4, 'Did.', '{}', $5, $6)";
+        let insert = sqlx::query(insert).bind(seq).bind(app).bind(kind).bind(kind.map(|_| app));
+        insert.bind(&previous).bind(&hash).execute(&t.db).await.unwrap();
+        previous = hash;
+    }
+    // Sealed at the next start.
+    sqlx::query("update event_seals set seq = 2, seal = null").execute(&t.db).await.unwrap();
+    t.platform.stop(false).await;
+    std::fs::remove_file(t.data().join("audit-anchor")).unwrap();
+    let t = t.again().await;
+    t.owner.patch("/apps/dusk/config-vars", json!({ "A": 1 })).await;
+    assert_eq!(verdict(&t).await.0, None, "{:?}", verdict(&t).await);
+    for (seq, change, back) in [
+        (1, "subject_kind = 'team'", "subject_kind = 'app'"),
+        (1, "subject_id = gen_random_uuid()", "subject_id = app_id"),
+        (1, "version = 2", "version = 1"),
+        (2, "subject_kind = 'team'", "subject_kind = null"),
+        (2, "subject_id = app_id", "subject_id = null"),
+    ] {
+        behind_its_back(&t, &format!("update events set {change} where seq = {seq}")).await;
+        assert_eq!(verdict(&t).await.0, Some(seq), "{change}");
+        behind_its_back(&t, &format!("update events set {back} where seq = {seq}")).await;
+    }
+    assert_eq!(verdict(&t).await.0, None);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ mod events;
 mod formation;
 mod hostile_tenant;
 mod jobs;
+mod links;
 mod lists;
 mod live;
 mod log_drains;

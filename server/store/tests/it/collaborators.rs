@@ -22,7 +22,7 @@ async fn what_ties_an_account_to_an_app() {
     collaborator_save(&w.db, Uuid::now_v7(), dusk, bob.id, &given(&["deploy"]), at(2)).await.unwrap();
     team_members::team_member_save(&w.db, Uuid::now_v7(), acme, bob.id, "viewer", at(1)).await.unwrap();
     let access = access_info(&w.db, bob.id, dusk).await.unwrap();
-    assert_eq!((access.app_id, access.team_role, access.permissions), (dusk, None, Some(given(&["deploy"]))));
+    assert_eq!((access.team_role, access.permissions), (None, Some(given(&["deploy"]))));
     let access = access_info(&w.db, bob.id, dawn).await.unwrap();
     assert_eq!((access.team_role.as_deref(), access.permissions), (Some("viewer"), None));
 

@@ -23,10 +23,13 @@ async fn events() {
             action: "app.update".into(),
             subject: "dusk".into(),
             app_id: (seq != 2).then_some(app),
+            subject_kind: (seq > 1).then(|| if seq == 2 { "team".into() } else { "app".into() }),
+            subject_id: (seq != 2).then_some(app),
             summary: "Did.".into(),
             data: json!({ "b": 1, "a": [null] }),
             previous: vec![],
             hash: vec![seq as u8],
+            version: 2,
         };
         event_create(&mut *db, &row).await.unwrap();
     }
@@ -50,6 +53,10 @@ async fn events() {
         find(Filter { app: Some(app), subject: text("dusk"), text: text("did"), ..Filter::default() }).await,
         [3, 1]
     );
+    assert_eq!(find(Filter { subject_kind: text("team"), ..Filter::default() }).await, [2]);
+    assert_eq!(find(Filter { subject_kind: text("app"), subject_id: Some(app), ..Filter::default() }).await, [3]);
+    assert_eq!(find(Filter { subject_id: Some(app), ..Filter::default() }).await, [3, 1]);
+    assert_eq!(find(Filter { subject_id: Some(Uuid::nil()), ..Filter::default() }).await, [0; 0]);
     assert_eq!(find(Filter { since: Some(at(2)), until: Some(at(3)), ..Filter::default() }).await, [2]);
     assert_eq!(find(Filter { action: text("pp"), ..Filter::default() }).await, [0; 0]);
     event_seal_update(&w.db, 3, b"seal", at(3)).await.unwrap();
@@ -87,10 +94,13 @@ async fn a_page_of_large_events_has_fewer_of_them() {
             action: "app.update".into(),
             subject: "dusk".into(),
             app_id: None,
+            subject_kind: None,
+            subject_id: None,
             summary: "Did.".into(),
             data: json!({ "long": "x".repeat(bytes) }),
             previous: vec![],
             hash: vec![],
+            version: 2,
         };
         event_create(&w.db, &row).await.unwrap();
     }
@@ -105,4 +115,26 @@ async fn a_page_of_large_events_has_fewer_of_them() {
     // One is always in it.
     assert_eq!(page(Some(3), 9).await, (vec![2], true));
     assert_eq!(page(Some(2), 9).await, (vec![1], false));
+}
+
+#[tokio::test]
+async fn old_events_get_the_subject_that_is_known() {
+    let w = World::start().await;
+    let app = w.app("dusk").await;
+    // The table as it was before the migration.
+    sqlx::query("alter table events drop subject_kind, drop subject_id, drop version").execute(&w.db).await.unwrap();
+    let insert = "insert into events (seq, at, actor, action, subject, app_id, summary, data, previous, hash)
+        values ($1, now(), 'ada', 'app.update', 'dusk', $2, 'Did.', '{}', '', '')";
+    for (seq, app) in [(1, Some(app)), (2, None)] {
+        sqlx::query(insert).bind(seq).bind(app).execute(&w.db).await.unwrap();
+    }
+    let migration = include_str!("../../../../migrations/0030_events_subjects.sql");
+    sqlx::raw_sql(migration).execute(&w.db).await.unwrap();
+    // The previous version of the server, which runs on.
+    sqlx::query(insert).bind(3).bind(app).execute(&w.db).await.unwrap();
+    let rows = event_after(&w.db, 0, 9).await.unwrap();
+    let found: Vec<_> = rows.iter().map(|e| (e.version, e.subject_kind.as_deref(), e.subject_id)).collect();
+    assert_eq!(found, [(1, Some("app"), Some(app)), (1, None, None), (1, None, None)]);
+    let refused = sqlx::query("update events set subject_kind = null").execute(&w.db).await.unwrap_err();
+    assert!(refused.to_string().contains("can only be added to"), "{refused}");
 }

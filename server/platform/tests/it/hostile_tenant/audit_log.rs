@@ -153,6 +153,8 @@ async fn every_change_is_noted_with_who_and_with_what() {
             continue;
         }
         let events = t.owner.get("/events?max=50").await.json();
+        let is_known = |e: &serde_json::Value| e["subject_kind"].as_str().and_then(api::subjects::SubjectKind::parse);
+        assert!(events.as_array().unwrap().iter().all(|e| is_known(e).is_some()), "{route}: {events}");
         let new = events.as_array().unwrap().iter().filter(|e| e["seq"].as_i64() > Some(before));
         let told = new.filter(|e| e["credential"].is_string() && e["address"] == "192.0.2.7").count();
         (if told > 0 { &mut changed } else { &mut silent }).push(route);

@@ -1,0 +1,36 @@
+//! Subjects: what a change is made to, as the audit log names it.
+
+pub use api::subjects::SubjectKind;
+use uuid::Uuid;
+
+/// What a change is made to.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    pub(crate) kind: SubjectKind,
+    pub(crate) id: Option<Uuid>,
+    pub(crate) name: String,
+    pub(crate) app: Option<Uuid>,
+}
+
+impl Subject {
+    /// Something with an id that is part of no app: an account, a team.
+    pub fn new(kind: SubjectKind, id: Uuid, name: impl Into<String>) -> Self {
+        Self { id: Some(id), ..Self::named(kind, name) }
+    }
+
+    /// Something that has no id: a setting.
+    pub fn named(kind: SubjectKind, name: impl Into<String>) -> Self {
+        Self { kind, id: None, name: name.into(), app: None }
+    }
+
+    /// An app, or something in it that has no kind of its own.
+    pub fn app(id: Uuid, name: impl Into<String>) -> Self {
+        Self::new(SubjectKind::App, id, name).part_of(id)
+    }
+
+    /// The same as part of this app: whoever can see the app can read its events.
+    #[must_use]
+    pub fn part_of(self, app: Uuid) -> Self {
+        Self { app: Some(app), ..self }
+    }
+}
