@@ -257,8 +257,6 @@ impl Run {
         if let Some(made) = store::releases::release_info(&mut *tx, release).await? {
             return Ok(made.version);
         }
-        // The config vars of now, not those of when the build began.
-        let vars = config_values::current(platform.secrets(), &mut *tx, build.app_id).await.map_err(told)?;
         let new = releases::New {
             id: Some(release),
             app: build.app_id,
@@ -269,7 +267,9 @@ impl Run {
             is_admitted: true,
             ..releases::New::default()
         };
-        let version = releases::create_for(platform, &mut tx, build.account_id, &new, &vars).await.map_err(told)?;
+        // The config vars of now, not those of when the build began.
+        let config = config_values::Config::Keep;
+        let version = releases::create_for(platform, &mut tx, build.account_id, &new, config).await.map_err(told)?;
         let summary = format!("{description} (v{version}), from build {}.", build.number);
         let data = serde_json::json!({ "release": version, "build": build.id, "account": build.account_id });
         tx.record("release.create", summary, data);
