@@ -54,11 +54,14 @@ async fn between(
     if let Some(from) = from {
         changes.impact_before = impact(builds, from).await?;
     }
+    let vars_of = |r: &Row| config_values::of_release(builds.secrets(), builds.db(), app.id, r.id);
+    let new = vars_of(to).await?;
     let old = match from {
-        Some(from) => config_values::of_release(builds.secrets(), builds.db(), app.id, from.id).await?,
+        Some(from) if from.config_id == to.config_id => new.clone(),
+        Some(from) => vars_of(from).await?,
         None => BTreeMap::new(),
     };
-    config(&mut changes, &old, &config_values::of_release(builds.secrets(), builds.db(), app.id, to.id).await?);
+    config(&mut changes, &old, &new);
     let (old, new) = (slug_of(builds, from).await?, slug_of(builds, Some(to)).await?);
     slug(&mut changes, old.as_ref(), new.as_ref());
     let commits = (from.and_then(|r| r.commit.as_deref()), to.commit.as_deref());

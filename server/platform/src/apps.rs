@@ -28,7 +28,10 @@ use crate::{
     Platform,
     app_destruction::Destroy,
     app_refs::{locked, owner_ref, team_ref},
-    collaborators, releases, stacks,
+    collaborators,
+    config_layers::Layers,
+    config_values::Config,
+    releases, stacks,
 };
 
 /// The app as it goes over the wire.
@@ -116,7 +119,7 @@ pub(crate) async fn make(
     let new = store::apps::New { id, name: &name, owner, team: team_id, locked, stack, now };
     store::apps::app_create(&mut *tx, &new).await.map_err(|err| name_taken(err, &name))?;
     let first = releases::New { app: id, description: "Initial release", ..releases::New::default() };
-    releases::create(platform, &mut tx, actor, &first, &BTreeMap::new()).await?;
+    releases::create(platform, &mut tx, actor, &first, Config::Replace(&Layers::default())).await?;
     let data = serde_json::json!({ "stack": stack, "team": team_id });
     tx.record("app.create", format!("Created the app {name}."), data);
     if let Some(team) = team.filter(|_| locked && !actor.account.admin) {

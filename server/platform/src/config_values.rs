@@ -1,52 +1,102 @@
-//! The values of config vars: encrypted, a set for each release, and the current one.
-
-use std::collections::BTreeMap;
+//! The values of config vars: encrypted, immutable sets. An app refers to its current set, and each release to the one
+//! that it was created with.
 
 use anyhow::Context as _;
 use base::{Result, secrets::Secrets};
+use chrono::Utc;
 use sqlx::{PgConnection, PgExecutor};
+use store::config_vars;
 use uuid::Uuid;
 
-use crate::Platform;
+use crate::config_layers::{Layers, Vars};
 
-/// Seals the config of `app`.
-pub(crate) fn seal(secrets: &Secrets, app: Uuid, vars: &BTreeMap<String, String>) -> Vec<u8> {
-    let text = serde_json::to_vec(vars).expect("a map of strings always serialises");
-    secrets.seal(&format!("config {app}"), &text)
+/// The config vars of a new release.
+#[derive(Clone, Copy, Debug)]
+pub enum Config<'a> {
+    /// The current set of its app: the release changes something else.
+    Keep,
+    /// A new set, which becomes the current one of the app.
+    Replace(&'a Layers),
+    /// The app's own vars from this set, which is that of an earlier release, with today's vars of add-ons and the
+    /// pipeline. The result becomes the current set of the app.
+    Restore(Uuid),
 }
 
-/// Opens what [`seal`] sealed.
-pub(crate) fn open(secrets: &Secrets, app: Uuid, sealed: &[u8]) -> anyhow::Result<BTreeMap<String, String>> {
-    let text = secrets.open(&format!("config {app}"), sealed)?;
-    serde_json::from_slice(&text).context("read the config vars")
+fn seal(secrets: &Secrets, app: Uuid, layers: &Layers) -> Vec<u8> {
+    secrets.seal(&purpose(app), &layers.to_json())
 }
 
-/// The config vars of a release of an app. `db` is the caller's transaction, if there is one.
-pub async fn of_release(
-    secrets: &Secrets,
-    db: impl PgExecutor<'_>,
-    app: Uuid,
-    release: Uuid,
-) -> Result<BTreeMap<String, String>> {
-    let sealed = store::releases::release_config(db, release).await?;
-    let sealed = sealed.context("the release is gone")?;
-    Ok(open(secrets, app, &sealed)?)
+fn open(secrets: &Secrets, app: Uuid, sealed: &[u8]) -> anyhow::Result<Layers> {
+    let text = secrets.open(&purpose(app), sealed)?;
+    Layers::from_json(&text).context("read the config vars")
 }
 
-/// Today's config vars of an app. `db` is the caller's transaction, if there is one.
-pub async fn current(secrets: &Secrets, db: impl PgExecutor<'_>, app: Uuid) -> Result<BTreeMap<String, String>> {
-    let sealed = store::config_vars::config_vars_info(db, app).await?;
+fn purpose(app: Uuid) -> String {
+    format!("config {app}")
+}
+
+/// The environment of a release of an app. `db` is the caller's transaction, if there is one.
+pub async fn of_release(secrets: &Secrets, db: impl PgExecutor<'_>, app: Uuid, release: Uuid) -> Result<Vars> {
+    let sealed = config_vars::config_vars_of_release(db, release).await?.context("the release is gone")?;
+    Ok(open(secrets, app, &sealed)?.effective())
+}
+
+/// The current environment of an app. `db` is the caller's transaction, if there is one.
+pub async fn current(secrets: &Secrets, db: impl PgExecutor<'_>, app: Uuid) -> Result<Vars> {
+    Ok(layers(secrets, db, app).await?.effective())
+}
+
+/// The current config vars of an app by source. `db` is the caller's transaction, if there is one. Lock the app before
+/// reading what is to be changed.
+pub(crate) async fn layers(secrets: &Secrets, db: impl PgExecutor<'_>, app: Uuid) -> Result<Layers> {
+    let sealed = config_vars::config_vars_of_app(db, app).await?;
     Ok(sealed.map(|s| open(secrets, app, &s)).transpose()?.unwrap_or_default())
 }
 
-/// Writes tomorrow's config vars of an app, in the transaction that makes their release.
-pub(crate) async fn save(
-    platform: &Platform,
-    tx: &mut PgConnection,
-    app: Uuid,
-    vars: &BTreeMap<String, String>,
-) -> Result<()> {
-    let sealed = seal(platform.secrets(), app, vars);
-    store::config_vars::config_vars_save(tx, app, &sealed, chrono::Utc::now()).await?;
-    Ok(())
+/// The current config vars of an app, and those of an earlier set.
+pub(crate) async fn both(secrets: &Secrets, db: &mut PgConnection, app: Uuid, set: Uuid) -> Result<(Layers, Layers)> {
+    let now = layers(secrets, &mut *db, app).await?;
+    let sealed = config_vars::config_vars_info(db, set).await?.context("the config vars are gone")?;
+    Ok((now, open(secrets, app, &sealed)?))
+}
+
+/// The set for a new release of an app, whose row the caller has locked. Stores it if it is new.
+pub(crate) async fn settle(secrets: &Secrets, tx: &mut PgConnection, app: Uuid, config: Config<'_>) -> Result<Uuid> {
+    let set = match config {
+        Config::Keep => {
+            let current = config_vars::config_vars_current(tx, app).await?;
+            return Ok(current.context("the app does not have config vars yet")?);
+        }
+        Config::Replace(layers) => create(secrets, tx, app, layers).await?,
+        Config::Restore(set) => {
+            let (now, earlier) = both(secrets, tx, app, set).await?;
+            let restored = now.with_own_of(&earlier);
+            if restored == earlier { set } else { create(secrets, tx, app, &restored).await? }
+        }
+    };
+    config_vars::config_vars_choose(tx, app, set).await?;
+    Ok(set)
+}
+
+async fn create(secrets: &Secrets, tx: &mut PgConnection, app: Uuid, layers: &Layers) -> Result<Uuid> {
+    let (id, sealed) = (Uuid::now_v7(), seal(secrets, app, layers));
+    let new = config_vars::New { id, app, sealed: &sealed, now: Utc::now() };
+    config_vars::config_vars_create(tx, &new).await?;
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_of_the_first_version_open_for_their_app_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let (secrets, app) = (Secrets::load(&dir.path().join("key"), None).unwrap(), Uuid::now_v7());
+        // It sealed the map itself, with the same purpose.
+        let sealed = secrets.seal(&format!("config {app}"), br#"{"A":"1","B":"2"}"#);
+        let vars = Vars::from([("A".into(), "1".into()), ("B".into(), "2".into())]);
+        assert_eq!(open(&secrets, app, &sealed).unwrap().effective(), vars);
+        assert!(open(&secrets, Uuid::now_v7(), &sealed).is_err());
+    }
 }

@@ -20,6 +20,8 @@ pub struct Row {
     pub account_id: Uuid,
     pub email: String,
     pub slug_id: Option<Uuid>,
+    /// Its set of config vars.
+    pub config_id: Uuid,
     pub has_output: bool,
     pub commit: Option<String>,
     /// Why it failed, or why its release phase is to end early.
@@ -33,8 +35,8 @@ pub struct Row {
 }
 
 const SELECT: &str = "select r.id, r.app_id, r.version, r.status, left(r.description, 1000) as description,
-        r.account_id, u.email, r.slug_id, r.has_output, r.commit, r.error, r.cancelled_at, r.started_at,
-        r.created_at, r.updated_at
+        r.account_id, u.email, r.slug_id, r.config_id, r.has_output, r.commit, r.error, r.cancelled_at,
+        r.started_at, r.created_at, r.updated_at
     from releases r join accounts u on u.id = r.account_id ";
 
 /// The fields of a new release; its version is assigned here.
@@ -46,7 +48,8 @@ pub struct New<'a> {
     pub description: &'a str,
     pub account: Uuid,
     pub slug: Option<Uuid>,
-    pub config: &'a [u8],
+    /// Its set of config vars, which is one of the app's.
+    pub config: Uuid,
     pub commit: Option<&'a str>,
     pub now: DateTime<Utc>,
 }
@@ -55,8 +58,8 @@ pub struct New<'a> {
 /// unchanged.
 pub async fn release_create(db: &mut PgConnection, new: &New<'_>) -> sqlx::Result<i32> {
     sqlx::query(
-        "insert into releases (id, app_id, version, status, description, account_id, slug_id, config, commit,
-                               created_at, updated_at)
+        "insert into releases (id, app_id, version, status, description, account_id, slug_id, config_id,
+                               commit, created_at, updated_at)
          select $1, $2, coalesce(max(version), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $9
          from releases where app_id = $2 on conflict (id) do nothing",
     )
@@ -97,11 +100,6 @@ pub async fn release_list(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> 
 /// The status of a release; `None` if there is none with this id.
 pub async fn release_status(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar("select status from releases where id = $1").bind(id).fetch_optional(db).await
-}
-
-/// The encrypted config vars of a release.
-pub async fn release_config(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Vec<u8>>> {
-    sqlx::query_scalar("select config from releases where id = $1").bind(id).fetch_optional(db).await
 }
 
 /// Whether an app was ever released with this slug.

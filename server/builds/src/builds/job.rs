@@ -259,8 +259,6 @@ impl Run {
         if let Some(made) = store::releases::release_info(&mut *tx, release).await? {
             return Ok(made.version);
         }
-        // The config vars of now, not those of when the build began.
-        let vars = config_values::current(builds.secrets(), &mut *tx, build.app_id).await.map_err(told)?;
         let new = releases::New {
             id: Some(release),
             app: build.app_id,
@@ -271,7 +269,9 @@ impl Run {
             is_admitted: true,
             ..releases::New::default()
         };
-        let version = releases::create_for(builds, &mut tx, build.account_id, &new, &vars).await.map_err(told)?;
+        // The config vars of now, not those of when the build began.
+        let config = config_values::Config::Keep;
+        let version = releases::create_for(builds, &mut tx, build.account_id, &new, config).await.map_err(told)?;
         let summary = format!("{description} (v{version}), from build {}.", build.number);
         let data = serde_json::json!({ "release": version, "build": build.id, "account": build.account_id });
         tx.record("release.create", summary, data);

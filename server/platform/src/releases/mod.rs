@@ -9,8 +9,6 @@ mod queue;
 mod routes;
 mod run;
 
-use std::collections::BTreeMap;
-
 use base::{Error, Result, links::Links};
 use chrono::Utc;
 use identity::Actor;
@@ -24,7 +22,10 @@ pub use self::{
     routes::{release_cancel, release_create, release_info, release_list, release_rollback_effects},
     run::Run,
 };
-use crate::{Platform, app_refs, config_values};
+use crate::{
+    Platform, app_refs,
+    config_values::{self, Config},
+};
 
 /// The contents of a new release.
 #[derive(Clone, Debug, Default)]
@@ -47,9 +48,9 @@ pub(crate) async fn create(
     tx: &mut PgConnection,
     actor: &Actor,
     new: &New<'_>,
-    vars: &BTreeMap<String, String>,
+    config: Config<'_>,
 ) -> Result<i32> {
-    create_for(platform, tx, actor.account.id, new, vars).await
+    create_for(platform, tx, actor.account.id, new, config).await
 }
 
 /// As [`create`], for an account that is not asking at the moment.
@@ -58,7 +59,7 @@ pub async fn create_for(
     tx: &mut PgConnection,
     account: Uuid,
     new: &New<'_>,
-    vars: &BTreeMap<String, String>,
+    config: Config<'_>,
 ) -> Result<i32> {
     store::apps::app_lock(&mut *tx, new.app).await?;
     let slug_id =
@@ -71,7 +72,7 @@ pub async fn create_for(
     if phase && !new.is_admitted {
         admit(&mut *tx, new.app).await?;
     }
-    let config = config_values::seal(platform.secrets(), new.app, vars);
+    let config = config_values::settle(platform.secrets(), tx, new.app, config).await?;
     let id = new.id.unwrap_or_else(Uuid::now_v7);
     let row = store::releases::New {
         id,
@@ -80,7 +81,7 @@ pub async fn create_for(
         description: new.description,
         account,
         slug: slug_id,
-        config: &config,
+        config,
         commit: new.commit.as_deref(),
         now: Utc::now(),
     };

@@ -1,7 +1,5 @@
 //! The routes of releases.
 
-use std::collections::BTreeMap;
-
 use axum::{
     Json,
     extract::{Path, State},
@@ -10,17 +8,19 @@ use axum::{
 };
 use base::{
     Error, Result, Subject, pages,
-    secrets::Secrets,
     web::{Created, Input},
 };
 use chrono::Utc;
 use identity::{Actor, Can};
-use sqlx::PgConnection;
+use sqlx::PgExecutor;
 use store::releases::{LIST, Row};
 use uuid::Uuid;
 
 use super::{New, announce, create, find, shown};
-use crate::{Platform, config_values};
+use crate::{
+    Platform,
+    config_values::{self, Config},
+};
 
 async fn current(platform: &Platform, app: Uuid) -> Result<Option<Uuid>> {
     Ok(store::releases::release_current(platform.db(), app).await?.map(|r| r.id))
@@ -66,11 +66,9 @@ pub async fn release_create(
         _ => return Err(Error::invalid("Specify either slug or release.")),
     };
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
-    // Config vars that are read before the lock may be changed before the release is made, which would undo that.
-    store::apps::app_lock(&mut *tx, app.id).await?;
     let wish = match slug {
-        Some(slug) => of_slug(platform.secrets(), &mut tx, &app, slug, body.description).await?,
-        None => back_to(platform.secrets(), &mut tx, &app, body.release.as_deref().unwrap_or_default()).await?,
+        Some(slug) => of_slug(slug, body.description),
+        None => back_to(eligible(&mut *tx, &app, body.release.as_deref().unwrap_or_default()).await?),
     };
     let id = Uuid::now_v7();
     let new = New {
@@ -81,8 +79,7 @@ pub async fn release_create(
         commit: wish.commit,
         ..New::default()
     };
-    config_values::save(&platform, &mut tx, app.id, &wish.vars).await?;
-    let version = create(&platform, &mut tx, &actor, &new, &wish.vars).await?;
+    let version = create(&platform, &mut tx, &actor, &new, wish.config).await?;
     let data = serde_json::json!({ "release": version, "slug": wish.slug });
     tx.record(wish.action, format!("{} (v{version}).", wish.description), data);
     tx.commit().await?;
@@ -119,7 +116,7 @@ struct Wish {
     description: String,
     slug: Option<Uuid>,
     commit: Option<String>,
-    vars: BTreeMap<String, String>,
+    config: Config<'static>,
 }
 
 /// The slug with this id, if the caller may release it as `app`, and it can be.
@@ -140,25 +137,19 @@ async fn released(platform: &Platform, actor: &Actor, app: &store::apps::Row, sl
     Ok(slug)
 }
 
-async fn of_slug(
-    secrets: &Secrets,
-    tx: &mut PgConnection,
-    app: &store::apps::Row,
-    slug: store::slugs::Row,
-    description: Option<String>,
-) -> Result<Wish> {
+fn of_slug(slug: store::slugs::Row, description: Option<String>) -> Wish {
     let commit = slug.commit;
     let short = commit.as_deref().map(|c| c.chars().take(8).collect::<String>());
     let description = description.filter(|d| !d.is_empty()).unwrap_or_else(|| match short {
         Some(commit) => format!("Deploy {commit}"),
         None => "Deploy".to_owned(),
     });
-    let vars = config_values::current(secrets, tx, app.id).await?;
-    Ok(Wish { action: "release.create", description, slug: Some(slug.id), commit, vars })
+    Wish { action: "release.create", description, slug: Some(slug.id), commit, config: Config::Keep }
 }
 
-async fn back_to(secrets: &Secrets, db: &mut PgConnection, app: &store::apps::Row, release: &str) -> Result<Wish> {
-    let old = find(&mut *db, app, release).await?;
+/// The release with this version or id, if it can be rolled back to.
+async fn eligible(db: impl PgExecutor<'_>, app: &store::apps::Row, release: &str) -> Result<Row> {
+    let old = find(db, app, release).await?;
     if old.status != "succeeded" {
         return Err(Error::invalid(format!(
             "Release v{} {}, so it cannot be rolled back to.",
@@ -170,14 +161,17 @@ async fn back_to(secrets: &Secrets, db: &mut PgConnection, app: &store::apps::Ro
             }
         )));
     }
-    let vars = config_values::of_release(secrets, db, app.id, old.id).await?;
-    Ok(Wish {
+    Ok(old)
+}
+
+fn back_to(old: Row) -> Wish {
+    Wish {
         action: "release.rollback",
         description: format!("Rollback to v{}", old.version),
         slug: old.slug_id,
         commit: old.commit,
-        vars,
-    })
+        config: Config::Restore(old.config_id),
+    }
 }
 
 /// `GET /apps/{app}/releases/{release}/rollback`: what going back would do.
@@ -187,26 +181,28 @@ pub async fn release_rollback_effects(
     Path((app, release)): Path<(String, String)>,
 ) -> Result<Json<api::releases::RollbackEffects>> {
     let app = actor.app(&app, Can::Deploy).await?;
-    let wish = back_to(platform.secrets(), &mut *platform.db().acquire().await?, &app, &release).await?;
-    let now = config_values::current(platform.secrets(), platform.db(), app.id).await?;
+    let old = eligible(platform.db(), &app, &release).await?;
+    let mut db = platform.db().acquire().await?;
+    let (now, earlier) = config_values::both(platform.secrets(), &mut db, app.id, old.config_id).await?;
+    drop(db);
+    let (now, then) = (now.effective(), now.with_own_of(&earlier).effective());
     let current = store::releases::release_current(platform.db(), app.id).await?;
-    let config_set =
-        wish.vars.iter().filter(|(k, v)| now.get(*k) != Some(*v)).map(|(k, _)| k.clone()).collect::<Vec<_>>();
-    let config_unset = now.keys().filter(|k| !wish.vars.contains_key(*k)).cloned().collect::<Vec<_>>();
-    let slug = match wish.slug {
+    let config_set = then.iter().filter(|(k, v)| now.get(*k) != Some(*v)).map(|(k, _)| k.clone()).collect::<Vec<_>>();
+    let config_unset = now.keys().filter(|k| !then.contains_key(*k)).cloned().collect::<Vec<_>>();
+    let slug = match old.slug_id {
         Some(id) => store::slugs::slug_info(platform.db(), id).await?,
         None => None,
     };
-    let effects = effects(&wish, current.as_ref(), slug.as_ref(), config_set.len() + config_unset.len());
+    let effects = effects(&old, current.as_ref(), slug.as_ref(), config_set.len() + config_unset.len());
     Ok(Json(api::releases::RollbackEffects { effects, config_set, config_unset }))
 }
 
-fn effects(wish: &Wish, current: Option<&Row>, slug: Option<&store::slugs::Row>, vars: usize) -> Vec<String> {
+fn effects(old: &Row, current: Option<&Row>, slug: Option<&store::slugs::Row>, vars: usize) -> Vec<String> {
     let mut effects = Vec::new();
-    if current.and_then(|c| c.slug_id) == wish.slug {
+    if current.and_then(|c| c.slug_id) == old.slug_id {
         effects.push("The code does not change.".to_owned());
     } else {
-        match wish.commit.as_deref().map(|c| c.chars().take(8).collect::<String>()) {
+        match old.commit.as_deref().map(|c| c.chars().take(8).collect::<String>()) {
             Some(commit) => effects.push(format!("The code goes back to {commit}, without a build.")),
             None => effects.push("The code goes back to that of the release, without a build.".to_owned()),
         }

@@ -83,15 +83,3 @@ async fn apps() {
     app_delete(&mut w.db.acquire().await.unwrap(), id).await.unwrap();
     assert!(app_even_deleted(&w.db, id).await.unwrap().is_none());
 }
-
-#[tokio::test]
-async fn config_vars() {
-    let w = World::start().await;
-    let app = w.app("dusk").await;
-    use store::config_vars::*;
-    assert_eq!(config_vars_info(&w.db, app).await.unwrap(), None);
-    for sealed in [b"one", b"two"] {
-        config_vars_save(&w.db, app, sealed, at(1)).await.unwrap();
-        assert_eq!(config_vars_info(&w.db, app).await.unwrap().as_deref(), Some(&sealed[..]));
-    }
-}

@@ -10,6 +10,7 @@ mod authorizations;
 mod builds;
 mod bus;
 mod collaborators;
+mod config_vars;
 mod dynos;
 mod events;
 mod formation;

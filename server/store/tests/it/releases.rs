@@ -14,7 +14,6 @@ async fn releases() {
     let elsewhere = w.release(other, "succeeded", None).await;
     let row = release_info(&w.db, second).await.unwrap().unwrap();
     assert_eq!((row.version, row.email.as_str()), (2, "ada@example.com"));
-    assert_eq!(release_config(&w.db, second).await.unwrap().as_deref(), Some(&b"sealed"[..]));
     assert_eq!(release_status(&w.db, second).await.unwrap().as_deref(), Some("pending"));
     assert!(release_has_slug(&w.db, app, slug).await.unwrap());
     assert!(!release_has_slug(&w.db, other, slug).await.unwrap());
@@ -62,7 +61,7 @@ async fn releases() {
         description: "",
         account: w.account.id,
         slug: None,
-        config: b"",
+        config: row.config_id,
         commit: None,
         now: at(5),
     };

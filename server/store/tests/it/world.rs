@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, types::Json};
 use store::{
-    accounts, apps,
+    accounts, apps, config_vars,
     pages::{List, Range},
     releases, slugs,
 };
@@ -85,9 +85,17 @@ impl World {
         row.id
     }
 
+    /// A set of config vars. Returns its id.
+    pub async fn config(&self, app: Uuid, sealed: &[u8]) -> Uuid {
+        let id = Uuid::now_v7();
+        let new = config_vars::New { id, app, sealed, now: at(0) };
+        config_vars::config_vars_create(&self.db, &new).await.unwrap();
+        id
+    }
+
     /// A release with this status. Returns its id.
     pub async fn release(&self, app: Uuid, status: &str, slug: Option<Uuid>) -> Uuid {
-        let id = Uuid::now_v7();
+        let (id, config) = (Uuid::now_v7(), self.config(app, b"sealed").await);
         let new = releases::New {
             id,
             app,
@@ -95,7 +103,7 @@ impl World {
             description: "Deploy",
             account: self.account.id,
             slug,
-            config: b"sealed",
+            config,
             commit: Some("abc"),
             now: at(0),
         };

@@ -1,0 +1,156 @@
+//! Config vars: every query, and what the server before this one has written and writes.
+
+use sqlx::{AssertSqlSafe, PgPool};
+use store::{config_vars::*, releases};
+use uuid::Uuid;
+
+use crate::world::{World, at};
+
+#[tokio::test]
+async fn config_vars() {
+    let w = World::start().await;
+    let (app, other) = (w.app("dusk").await, w.app("dawn").await);
+    assert_eq!(config_vars_current(&w.db, app).await.unwrap(), None);
+    assert_eq!(config_vars_of_app(&w.db, app).await.unwrap(), None);
+    for sealed in [b"one", b"two"] {
+        let set = w.config(app, sealed).await;
+        config_vars_choose(&w.db, app, set).await.unwrap();
+        assert_eq!(config_vars_current(&w.db, app).await.unwrap(), Some(set));
+        assert_eq!(config_vars_info(&w.db, set).await.unwrap().as_deref(), Some(&sealed[..]));
+        assert_eq!(config_vars_of_app(&w.db, app).await.unwrap().as_deref(), Some(&sealed[..]));
+    }
+    let release = w.release(app, "succeeded", None).await;
+    assert_eq!(config_vars_of_release(&w.db, release).await.unwrap().as_deref(), Some(&b"sealed"[..]));
+    assert_eq!(config_vars_of_release(&w.db, Uuid::now_v7()).await.unwrap(), None);
+    assert_eq!(config_vars_info(&w.db, Uuid::now_v7()).await.unwrap(), None);
+
+    // A set is of one app.
+    let set = w.config(app, b"three").await;
+    let refused = config_vars_choose(&w.db, other, set).await.unwrap_err();
+    assert_eq!(store::broken_constraint(&refused).as_deref(), Some("apps_config_fkey"));
+    let new = releases::New {
+        id: Uuid::now_v7(),
+        app: other,
+        status: "succeeded",
+        description: "Deploy",
+        account: w.account.id,
+        slug: None,
+        config: set,
+        commit: None,
+        now: at(1),
+    };
+    let refused = releases::release_create(&mut w.db.acquire().await.unwrap(), &new).await.unwrap_err();
+    assert_eq!(store::broken_constraint(&refused).as_deref(), Some("releases_config_fkey"));
+
+    // Neither what an app has nor what a release has is removed without it.
+    assert!(sqlx::query("delete from configs").execute(&w.db).await.is_err());
+    store::apps::app_delete(&mut w.db.acquire().await.unwrap(), app).await.unwrap();
+    let left: i64 = sqlx::query_scalar("select count(*) from configs").fetch_one(&w.db).await.unwrap();
+    assert_eq!(left, 0);
+    // Nor does it depend on what is removed first.
+    w.release(other, "succeeded", None).await;
+    sqlx::query("delete from apps where id = $1").bind(other).execute(&w.db).await.unwrap();
+}
+
+/// The server before this one.
+struct Before<'a>(&'a PgPool, Uuid);
+
+impl Before<'_> {
+    async fn save(&self, app: Uuid, sealed: &str) {
+        let query = "insert into config_vars (app_id, sealed, updated_at) values ($1, $2, $3)
+            on conflict (app_id) do update set sealed = excluded.sealed, updated_at = excluded.updated_at";
+        sqlx::query(query).bind(app).bind(sealed.as_bytes()).bind(at(1)).execute(self.0).await.unwrap();
+    }
+
+    async fn release(&self, app: Uuid, sealed: &str) -> Uuid {
+        let id = Uuid::now_v7();
+        let query = "insert into releases (id, app_id, version, status, description, account_id, config, created_at,
+                                           updated_at)
+            select $1, $2, coalesce(max(version), 0) + 1, 'succeeded', '', $3, $4, $5, $5
+            from releases where app_id = $2 on conflict (id) do nothing";
+        let insert = sqlx::query(query).bind(id).bind(app).bind(self.1).bind(sealed.as_bytes()).bind(at(1));
+        insert.execute(self.0).await.unwrap();
+        id
+    }
+
+    async fn reads(&self, from: &str, id: Uuid) -> String {
+        let query = match from {
+            "app" => "select sealed from config_vars where app_id = $1",
+            _ => "select config from releases where id = $1",
+        };
+        text(sqlx::query_scalar(query).bind(id).fetch_optional(self.0).await.unwrap())
+    }
+}
+
+fn text(sealed: Option<Vec<u8>>) -> String {
+    sealed.map_or_else(|| "nothing".to_owned(), |sealed| String::from_utf8(sealed).unwrap())
+}
+
+async fn of_app(db: &PgPool, app: Uuid) -> String {
+    text(config_vars_of_app(db, app).await.unwrap())
+}
+
+async fn of_release(db: &PgPool, release: Uuid) -> String {
+    text(config_vars_of_release(db, release).await.unwrap())
+}
+
+/// Takes back the migration that made sets, and makes it again after `in_between`.
+async fn migrated(db: &PgPool, in_between: impl AsyncFnOnce()) {
+    let back = "drop function configs_of_releases, configs_of_config_vars, config_vars_of_configs cascade;
+        alter table apps drop column config_id;
+        alter table releases drop column config_id;
+        drop table configs;";
+    sqlx::raw_sql(back).execute(db).await.unwrap();
+    in_between().await;
+    let migration = include_str!("../../../../migrations/0029_configs_create.sql");
+    sqlx::raw_sql(AssertSqlSafe(migration)).execute(db).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_server_before_has_sealed_is_found_as_it_is() {
+    let w = World::start().await;
+    let before = Before(&w.db, w.account.id);
+    let (app, unchanged) = (w.app("dusk").await, w.app("dawn").await);
+    let mut made = Vec::new();
+    migrated(&w.db, async || {
+        made.push(before.release(app, "{}").await);
+        before.save(app, "A=1, of the app").await;
+        made.push(before.release(app, "A=1").await);
+        made.push(before.release(unchanged, "empty").await);
+    })
+    .await;
+    assert_eq!(of_app(&w.db, app).await, "A=1, of the app");
+    assert_eq!((of_release(&w.db, made[0]).await, of_release(&w.db, made[1]).await), ("{}".into(), "A=1".into()));
+    assert_eq!((of_app(&w.db, unchanged).await, of_release(&w.db, made[2]).await), ("empty".into(), "empty".into()));
+    // The server before goes on reading all of it.
+    assert_eq!(before.reads("app", app).await, "A=1, of the app");
+    assert_eq!(before.reads("release", made[1]).await, "A=1");
+    for app in [app, unchanged] {
+        store::apps::app_delete(&mut w.db.acquire().await.unwrap(), app).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_server_before_and_this_one_read_what_the_other_writes() {
+    let w = World::start().await;
+    let before = Before(&w.db, w.account.id);
+    let app = w.app("dusk").await;
+    let first = before.release(app, "{}").await;
+    assert_eq!((of_app(&w.db, app).await, of_release(&w.db, first).await), ("{}".into(), "{}".into()));
+    assert_eq!(before.reads("app", app).await, "nothing");
+    for (n, value) in ["one", "two"].into_iter().enumerate() {
+        before.save(app, value).await;
+        assert_eq!(of_app(&w.db, app).await, value);
+        let release = before.release(app, value).await;
+        assert_eq!(of_release(&w.db, release).await, value);
+        assert_eq!(of_app(&w.db, app).await, value);
+
+        let ours = format!("ours {n}");
+        let set = w.config(app, ours.as_bytes()).await;
+        config_vars_choose(&w.db, app, set).await.unwrap();
+        assert_eq!(config_vars_current(&w.db, app).await.unwrap(), Some(set));
+        assert_eq!(before.reads("app", app).await, ours);
+        let release = w.release(app, "succeeded", None).await;
+        assert_eq!(before.reads("release", release).await, "sealed");
+    }
+}
