@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     actor::Actor,
-    rights::{Can, Rights, Role, seeing},
+    rights::{Can, Rights, Role, RoleRights as _, seeing},
 };
 
 /// The rights of `account` on `app`, given their relations.
@@ -28,7 +28,7 @@ use crate::{
 /// this app count, whether they are more or less than those of the role; without any, the role counts, unless the app
 /// is locked.
 fn of_app(account: &accounts::Row, app: &apps::Row, access: &Access) -> Rights {
-    let role = access.team_role.as_deref().and_then(Role::parse);
+    let role = access.team_role.and_then(Role::known);
     if account.admin || app.owner_id == Some(account.id) || role == Some(Role::Admin) {
         return Rights::ALL;
     }
@@ -147,7 +147,7 @@ impl Team {
         if is_allowed {
             return Ok(());
         }
-        let (own, name) = (self.role.name(), &self.row.name);
+        let (own, name) = (self.role, &self.row.name);
         Err(Error::forbidden(format!("You are {own} of the team {name}. This requires the role \"{needed}\".")))
     }
 }
@@ -191,7 +191,7 @@ impl Actor {
         // A token has no right that its scope leaves out, whoever has it; so it gives none on, either.
         let all = of_app(&self.account, &row, access);
         let rights = all.and(self.reach.rights());
-        App { row, rights, is_narrowed: rights != all, role: access.team_role.as_deref().and_then(Role::parse) }
+        App { row, rights, is_narrowed: rights != all, role: access.team_role.and_then(Role::known) }
     }
 
     /// The team with this name or id, if the caller can do `can` in it.
@@ -218,7 +218,7 @@ impl Actor {
     }
 
     fn in_team(&self, found: teams::OfAccount) -> Option<Team> {
-        let role = found.role.as_deref().and_then(Role::parse).or(self.account.admin.then_some(Role::Admin))?;
+        let role = found.role.and_then(Role::known).or(self.account.admin.then_some(Role::Admin))?;
         let role = if self.account.admin { Role::Admin } else { role };
         Some(Team { row: found.team, role })
     }

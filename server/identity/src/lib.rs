@@ -40,6 +40,6 @@ pub use crate::{
     cookie_guard::{CookieCheck, CookieGuard},
     handle::Identity,
     retention::forget_old,
-    rights::{Can, Rights, Role},
+    rights::{Can, Rights, Role, RoleRights},
     routes::{open_routes, routes, with_sessions},
 };

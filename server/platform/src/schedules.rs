@@ -31,7 +31,7 @@ pub(crate) fn all() -> anyhow::Result<Vec<background::Schedule>> {
 }
 
 fn shown(row: Row) -> Schedule {
-    let last_job = row.last_job.zip(row.last_state).map(|(id, state)| LastJob { id, state: jobs::state(&state) });
+    let last_job = row.last_job.zip(row.last_state).map(|(id, state)| LastJob { id, state });
     Schedule {
         id: row.id,
         name: row.name,

@@ -46,7 +46,7 @@ impl Job for Run {
     async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
         // Before the row is read, so that no cancellation falls between the two.
         platform.builds().token(self.build);
-        let Some(build) = store::builds::build_info(platform.db(), self.build).await?.filter(|b| b.status == "pending")
+        let Some(build) = store::builds::build_info(platform.db(), self.build).await?.filter(|b| b.status.is_pending())
         else {
             platform.builds().forget(self.build);
             return Ok(());

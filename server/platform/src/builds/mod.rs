@@ -78,16 +78,11 @@ pub(crate) async fn abandon(platform: &Platform, build: Uuid) -> anyhow::Result<
 
 /// The build as it goes over the wire.
 pub fn shown(row: &Row, actor: &Actor, app: &App) -> api::builds::Build {
-    let status = match row.status.as_str() {
-        "pending" => api::builds::BuildStatus::Pending,
-        "failed" => api::builds::BuildStatus::Failed,
-        _ => api::builds::BuildStatus::Succeeded,
-    };
     let secret = actor.base.secrets().sign_for("build output", actor.bearer(), row.id);
     api::builds::Build {
         id: row.id.into(),
         app: api::refs::IdRef { id: row.app_id },
-        status,
+        status: row.status,
         buildpacks: row.buildpacks.iter().map(|b| buildpack_installations::shown(b)).collect(),
         source_blob: api::builds::SourceBlob {
             url: source_url(row, actor, app),
@@ -97,7 +92,10 @@ pub fn shown(row: &Row, actor: &Actor, app: &App) -> api::builds::Build {
         },
         stack: row.stack.clone(),
         slug: row.slug_id.map(|id| api::refs::IdRef { id }),
-        release: row.release_id.filter(|_| row.status == "succeeded").map(|id| api::refs::IdRef { id }),
+        release: row
+            .release_id
+            .filter(|_| row.status == api::builds::BuildStatus::Succeeded)
+            .map(|id| api::refs::IdRef { id }),
         user: api::refs::UserRef { id: row.account_id, email: row.email.clone() },
         output_stream_url: format!("{}/streams/builds/{secret}", actor.origin),
         created_at: row.created_at,

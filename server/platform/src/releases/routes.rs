@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api::releases::ReleaseStatus;
 use axum::{
     Json,
     extract::{Path, State},
@@ -158,13 +159,13 @@ async fn of_slug(
 
 async fn back_to(secrets: &Secrets, db: &mut PgConnection, app: &store::apps::Row, release: &str) -> Result<Wish> {
     let old = find(&mut *db, app, release).await?;
-    if old.status != "succeeded" {
+    if !old.status.may_roll_back_to() {
         return Err(Error::invalid(format!(
             "Release v{} {}, so it cannot be rolled back to.",
             old.version,
-            match old.status.as_str() {
-                "pending" => "is still pending",
-                "failed" => "failed",
+            match old.status {
+                ReleaseStatus::Pending => "is still pending",
+                ReleaseStatus::Failed => "failed",
                 _ => "has expired",
             }
         )));

@@ -1,5 +1,6 @@
 //! Releases: every query.
 
+use api::releases::ReleaseStatus;
 use store::releases::*;
 
 use crate::world::{World, all, at};
@@ -15,7 +16,7 @@ async fn releases() {
     let row = release_info(&w.db, second).await.unwrap().unwrap();
     assert_eq!((row.version, row.email.as_str()), (2, "ada@example.com"));
     assert_eq!(release_config(&w.db, second).await.unwrap().as_deref(), Some(&b"sealed"[..]));
-    assert_eq!(release_status(&w.db, second).await.unwrap().as_deref(), Some("pending"));
+    assert_eq!(release_status(&w.db, second).await.unwrap(), Some(ReleaseStatus::Pending));
     assert!(release_has_slug(&w.db, app, slug).await.unwrap());
     assert!(!release_has_slug(&w.db, other, slug).await.unwrap());
     assert_eq!(release_at(&w.db, app, 1).await.unwrap().unwrap().id, first);
@@ -58,7 +59,7 @@ async fn releases() {
     let new = New {
         id: first,
         app,
-        status: "failed",
+        status: ReleaseStatus::Failed,
         description: "",
         account: w.account.id,
         slug: None,
