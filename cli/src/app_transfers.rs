@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use api::{
-    app_transfers::{AppTransfer, AppTransferCreate, AppTransferUpdate},
+    app_transfers::{AppTransfer, AppTransferCreate, AppTransferUpdate, TransferState},
     teams::TeamAppUpdate,
 };
 use clap::Args;
@@ -66,7 +66,7 @@ impl List {
                 (&transfer.app.name).into(),
                 (&transfer.owner.email).into(),
                 (&transfer.recipient.email).into(),
-                (&transfer.state).into(),
+                transfer.state.as_str().into(),
             ]);
         }
         table.print();
@@ -84,7 +84,7 @@ pub struct Accept {
 impl Accept {
     /// `apps:transfers:accept`
     pub async fn run(self, cx: &Context) -> Result<()> {
-        answer(cx, &self.app, "Accepting", "accepted").await
+        answer(cx, &self.app, "Accepting", TransferState::Accepted).await
     }
 }
 
@@ -98,12 +98,12 @@ pub struct Decline {
 impl Decline {
     /// `apps:transfers:decline`
     pub async fn run(self, cx: &Context) -> Result<()> {
-        answer(cx, &self.app, "Declining", "declined").await
+        answer(cx, &self.app, "Declining", TransferState::Declined).await
     }
 }
 
-async fn answer(cx: &Context, app: &str, verb: &str, state: &str) -> Result<()> {
+async fn answer(cx: &Context, app: &str, verb: &str, state: TransferState) -> Result<()> {
     let action = Action::start(format!("{verb} {}", named(app)));
-    let transfer = cx.client()?.app_transfer_update(app, &AppTransferUpdate { state: state.into() }).await?;
+    let transfer = cx.client()?.app_transfer_update(app, &AppTransferUpdate { state: state.to_string() }).await?;
     action.finish(cx.json, &transfer)
 }

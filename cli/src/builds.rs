@@ -67,11 +67,12 @@ fn status(build: &Build) -> (String, &'static str) {
         BuildStatus::Pending => ("building".into(), YELLOW),
         BuildStatus::Succeeded => ("succeeded".into(), GREEN),
         BuildStatus::Failed => ("failed".into(), RED),
+        BuildStatus::Unknown => ("unknown".into(), DIM),
     }
 }
 
 fn took(build: &Build) -> String {
-    let end = if build.status == BuildStatus::Pending { Utc::now() } else { build.updated_at };
+    let end = if build.status.is_pending() { Utc::now() } else { build.updated_at };
     output::span((end - build.created_at).num_seconds().unsigned_abs())
 }
 

@@ -25,7 +25,7 @@ impl List {
         }
         let mut table = Table::new(&["Email", "Role", "Permissions"]);
         for person in &people {
-            table.row([(&person.user.email).into(), (&person.role).into(), Cell::new(rights(person), DIM)]);
+            table.row([(&person.user.email).into(), person.role.as_str().into(), Cell::new(rights(person), DIM)]);
         }
         table.print();
         Ok(())

@@ -66,7 +66,7 @@ fn show(group: &[Dyno]) {
             DynoState::Up => GREEN,
             DynoState::Starting => YELLOW,
             DynoState::Crashed => RED,
-            DynoState::Idle | DynoState::Down => DIM,
+            DynoState::Idle | DynoState::Down | DynoState::Unknown => DIM,
         };
         let state = paint(colour, dyno.state.as_str());
         out!("{}: {state} {}{}", dyno.name, moment(dyno.updated_at), paint(DIM, why(dyno)));

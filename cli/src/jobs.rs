@@ -82,7 +82,7 @@ fn colour(state: JobState) -> &'static str {
         JobState::Succeeded => GREEN,
         JobState::Failed => RED,
         JobState::Running => YELLOW,
-        JobState::Pending | JobState::Waiting | JobState::Cancelled => DIM,
+        JobState::Pending | JobState::Waiting | JobState::Cancelled | JobState::Unknown => DIM,
     }
 }
 

@@ -52,7 +52,7 @@ fn show_work(info: &PlatformInfo) {
         for job in &info.jobs {
             table.row([
                 (&job.kind).into(),
-                (&job.state).into(),
+                job.state.as_str().into(),
                 job.attempt.into(),
                 ago(job.run_at, Utc::now()).into(),
                 Cell::new(job.error.as_deref().unwrap_or_default(), RED),

@@ -63,13 +63,11 @@ fn status(release: &Release) -> (&'static str, &'static str) {
     match release.status {
         ReleaseStatus::Pending if release.queued => ("release command queued", YELLOW),
         ReleaseStatus::Pending => ("release command executing", YELLOW),
-        ReleaseStatus::Failed if release.error.as_deref().is_some_and(|why| why.starts_with("cancelled")) => {
-            ("release command cancelled", RED)
-        }
+        ReleaseStatus::Failed if release.cancellation().is_some() => ("release command cancelled", RED),
         ReleaseStatus::Failed => ("release command failed", RED),
         ReleaseStatus::Expired => ("release expired", DIM),
         ReleaseStatus::Succeeded if release.current => ("current", GREEN),
-        ReleaseStatus::Succeeded => ("", NONE),
+        ReleaseStatus::Succeeded | ReleaseStatus::Unknown => ("", NONE),
     }
 }
 
@@ -199,7 +197,7 @@ impl Cancel {
 /// The release whose release phase is running: the oldest one that is pending, as those of an app run one by one.
 async fn running(client: &Client, app: &str) -> Result<Release> {
     let newest = client.release_list(app, SCAN).await?;
-    match newest.into_iter().rfind(|release| release.status == ReleaseStatus::Pending) {
+    match newest.into_iter().rfind(|release| release.status.is_pending()) {
         Some(release) => Ok(release),
         None => bail!("{} has no release command that is running or queued.", named(app)),
     }
@@ -281,7 +279,7 @@ fn candidates<'a>(releases: &'a [Release], current: Option<&'a Release>) -> impl
 /// Notes that a release is waiting for its release command, if so.
 pub fn note_phase(release: &Release, app: &str) {
     let version = release.version;
-    if release.status == ReleaseStatus::Pending {
+    if release.status.is_pending() {
         note(format!(
             "The release command of v{version} runs. v{version} takes effect when it succeeds: \
              wharf releases:output v{version} --app {app}"

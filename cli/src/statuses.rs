@@ -21,6 +21,7 @@ pub fn condition(app: &AppSummary) -> (String, &'static str) {
         Condition::Crashed => ("Crashed".into(), RED),
         Condition::Off => ("Off".into(), DIM),
         Condition::Maintenance => ("Maintenance".into(), YELLOW),
+        Condition::Unknown => ("Unknown".into(), DIM),
     }
 }
 

@@ -24,14 +24,14 @@ impl List {
     /// `members`
     pub async fn run(self, cx: &Context) -> Result<()> {
         let mut members: Vec<TeamMember> = cx.client()?.team_member_list(&self.team.team).await?;
-        members.retain(|m| self.role.as_ref().is_none_or(|role| m.role == *role));
+        members.retain(|m| self.role.as_ref().is_none_or(|role| m.role.as_str() == role));
         if cx.json {
             return output::json(&members);
         }
         let mut table = Table::new(&["Who", "Role", ""]);
         for member in &members {
             let kind = if member.service { "service account" } else { "" };
-            table.row([(&member.email).into(), (&member.role).into(), Cell::new(kind, DIM)]);
+            table.row([(&member.email).into(), member.role.as_str().into(), Cell::new(kind, DIM)]);
         }
         table.print();
         Ok(())

@@ -34,7 +34,7 @@ impl List {
         }
         let mut table = Table::new(&["Team", "Role"]);
         for team in &teams {
-            table.row([(&team.name).into(), (&team.role).into()]);
+            table.row([(&team.name).into(), team.role.as_str().into()]);
         }
         table.print();
         Ok(())

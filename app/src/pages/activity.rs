@@ -151,7 +151,7 @@ fn items(releases: &[Release], builds: &[Build], status: Option<&AppStatus>) -> 
     items.extend(
         all_builds
             .iter()
-            .filter(|b| b.release.is_none() || b.status == BuildStatus::Pending)
+            .filter(|b| b.release.is_none() || b.status.is_pending())
             .map(|b| Item::Build(Box::new(b.clone()))),
     );
     items.sort_by_key(|item| std::cmp::Reverse(item.at()));
@@ -303,11 +303,10 @@ fn ReleaseItem(app: ThisApp, release: Release, made: Option<Made>) -> impl IntoV
     let item = if release.current { format!("now {tone}") } else { tone.to_owned() };
     let version = release.version;
     let at = release.created_at;
-    let can_go_back = release.eligible_for_rollback && !release.current && release.status != ReleaseStatus::Failed;
+    let can_go_back = release.eligible_for_rollback && !release.current;
     let failed = release.status == ReleaseStatus::Failed;
     let phase = phase_text(&release);
-    // Once it is cancelled, it is about to end.
-    let can_cancel = release.status == ReleaseStatus::Pending && release.error.is_none();
+    let can_cancel = release.may_cancel();
     view! {
         <li class=item id=format!("v{version}")>
             <span class="g"><svg class=if glyph == "busy" { "spin" } else { "" } aria-hidden="true"><use href=format!("#g-{glyph}")></use></svg></span>
@@ -351,12 +350,14 @@ fn BuildItem(app: ThisApp, item: Build) -> impl IntoView {
         BuildStatus::Failed => ("bad", "bad"),
         BuildStatus::Pending => ("busy", "busy"),
         BuildStatus::Succeeded => ("ok", "ok"),
+        BuildStatus::Unknown => ("idle", "cfg"),
     };
     let (number, at, until, status) = (item.number, item.created_at, item.updated_at, item.status);
     let outcome = move || match status {
         BuildStatus::Pending => format!("building for {}", words::span((clock.now() - at).num_seconds())),
         BuildStatus::Failed => format!("failed after {}, nothing released", words::span((until - at).num_seconds())),
         BuildStatus::Succeeded => format!("built in {}", words::span((until - at).num_seconds())),
+        BuildStatus::Unknown => "unknown".to_owned(),
     };
     let queued = item.queue_position;
     view! {
@@ -377,7 +378,7 @@ fn BuildItem(app: ThisApp, item: Build) -> impl IntoView {
             </div>
             <div class="do row" style="align-self:start">
                 <a class="btn sm" href=move || app.path(&format!("/builds/{number}"))>
-                    {if status == BuildStatus::Pending { "Watch" } else { "Open log" }}
+                    {if status.is_pending() { "Watch" } else { "Open log" }}
                 </a>
             </div>
         </li>

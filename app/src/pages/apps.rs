@@ -90,6 +90,7 @@ fn urgency(app: &AppSummary) -> u8 {
         Condition::Up => 5,
         Condition::Off => 6,
         Condition::Empty => 7,
+        Condition::Unknown => 8,
     }
 }
 

@@ -57,7 +57,7 @@ fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Build>) -> impl IntoView {
     let clock = Clock::of_page();
     let of = move |f: &dyn Fn(&Build) -> String| found.with(f);
     let took = move |b: &Build| {
-        let end = if b.status == BuildStatus::Pending { clock.now() } else { b.updated_at };
+        let end = if b.status.is_pending() { clock.now() } else { b.updated_at };
         words::span((end - b.created_at).num_seconds())
     };
     let state = move || {
@@ -66,10 +66,11 @@ fn OneBuild(app: ThisApp, id: uuid::Uuid, found: Memo<Build>) -> impl IntoView {
             BuildStatus::Pending => (Tone::Busy, format!("Building, {}", took(b))),
             BuildStatus::Succeeded => (Tone::Ok, format!("Built in {}", took(b))),
             BuildStatus::Failed => (Tone::Bad, format!("Failed after {}", took(b))),
+            BuildStatus::Unknown => (Tone::Idle, "Unknown".to_owned()),
         })
     };
     let deploys = app.may("deploy");
-    let pending = Memo::new(move |_| found.with(|b| b.status == BuildStatus::Pending));
+    let pending = Memo::new(move |_| found.with(|b| b.status.is_pending()));
     let error = Memo::new(move |_| found.with(|b| b.error.clone()));
     let plain = Memo::new(move |_| of(&|b| b.output_stream_url.clone()));
     let user = Memo::new(move |_| of(&|b| b.user.email.clone()));

@@ -250,6 +250,7 @@ pub fn BuildWord(state: BuildStatus) -> impl IntoView {
         BuildStatus::Pending => (Tone::Busy, "Building"),
         BuildStatus::Succeeded => (Tone::Ok, "Built"),
         BuildStatus::Failed => (Tone::Bad, "Failed"),
+        BuildStatus::Unknown => (Tone::Idle, "Unknown"),
     };
     view! { <Status tone=tone word=word.to_owned()/> }
 }

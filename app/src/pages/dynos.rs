@@ -23,6 +23,7 @@ pub fn dyno_state(state: DynoState) -> (Tone, &'static str) {
         DynoState::Idle => (Tone::Idle, "Idle"),
         DynoState::Crashed => (Tone::Bad, "Crashed"),
         DynoState::Down => (Tone::Idle, "Down"),
+        DynoState::Unknown => (Tone::Idle, "Unknown"),
     }
 }
 

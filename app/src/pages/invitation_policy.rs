@@ -1,6 +1,6 @@
 //! Who can invite new users to the platform: a section of the sign-in settings.
 
-use api::invitation_policy::{InvitationPolicy, InvitationPolicyUpdate};
+use api::invitation_policy::{InvitationPolicy, InvitationPolicyUpdate, Inviters};
 use leptos::prelude::*;
 
 use crate::{
@@ -9,10 +9,10 @@ use crate::{
 };
 
 /// The policies with their labels.
-const WHO: [(&str, &str); 3] = [
-    ("administrators", "administrators only"),
-    ("teams", "administrators, and admins of teams that are allowed to"),
-    ("domains", "everybody, limited to the domains below"),
+const WHO: [(Inviters, &str); 3] = [
+    (Inviters::Administrators, "administrators only"),
+    (Inviters::Teams, "administrators, and admins of teams that are allowed to"),
+    (Inviters::Domains, "everybody, limited to the domains below"),
 ];
 
 /// The policy and its domains.
@@ -33,7 +33,7 @@ pub fn InvitationPolicySection() -> impl IntoView {
 #[component]
 fn Fields(policy: LiveData<InvitationPolicy>, now: Signal<InvitationPolicy>) -> impl IntoView {
     let (busy, client, toasts) = (RwSignal::new(false), client(), Toasts::of_page());
-    let who = RwSignal::new(now.get_untracked().who);
+    let who = RwSignal::new(now.get_untracked().who.to_string());
     let domains = RwSignal::new(now.get_untracked().domains.join(", "));
     let save = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
@@ -50,7 +50,7 @@ fn Fields(policy: LiveData<InvitationPolicy>, now: Signal<InvitationPolicy>) -> 
             <div class="field" style="flex:1 1 240px">
                 <label for="invite-who">"New people can be invited by"</label>
                 <select class="select" style="width:100%" id="invite-who" on:change=move |ev| who.set(event_target_value(&ev))>
-                    {WHO.into_iter().map(|(value, word)| view! { <option value=value selected=who.get_untracked() == value>{word}</option> }).collect_view()}
+                    {WHO.into_iter().map(|(value, word)| view! { <option value=value.as_str() selected=who.get_untracked() == value.as_str()>{word}</option> }).collect_view()}
                 </select>
             </div>
             <div class="field" style="flex:1 1 240px">

@@ -131,6 +131,7 @@ fn status(job: &Job) -> (Tone, &'static str) {
         JobState::Succeeded => (Tone::Ok, "Succeeded"),
         JobState::Failed => (Tone::Bad, "Failed"),
         JobState::Cancelled => (Tone::Idle, "Cancelled"),
+        JobState::Unknown => (Tone::Idle, "Unknown"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use api::{
     client::segment,
+    identity_providers::ProviderKind,
     sign_in::{SignInOptions, SignInProvider},
 };
 use leptos::{either::Either, prelude::*};
@@ -107,10 +108,10 @@ fn Buttons(providers: Vec<SignInProvider>, next: Option<String>) -> impl IntoVie
         .into_iter()
         .enumerate()
         .map(|(at, provider)| {
-            let icon = match provider.kind.as_str() {
-                "github" => "branch",
-                "gitlab" => "fork",
-                "google" => "globe",
+            let icon = match provider.kind {
+                ProviderKind::GitHub => "branch",
+                ProviderKind::GitLab => "fork",
+                ProviderKind::Google => "globe",
                 _ => "shield",
             };
             // These are handled by the server, not by pages.

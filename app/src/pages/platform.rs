@@ -1,6 +1,7 @@
 //! The platform itself: checks, reconcilers and jobs.
 
 use api::{
+    jobs::JobState,
     live::Topic,
     platform::{JobInfo, PlatformInfo, ReconcilerInfo},
 };
@@ -171,12 +172,12 @@ fn Jobs(info: Signal<PlatformInfo>) -> impl IntoView {
 
 #[component]
 fn Job(job: JobInfo) -> impl IntoView {
-    let tone = match job.state.as_str() {
-        "failed" => Tone::Bad,
-        "running" => Tone::Busy,
+    let tone = match job.state {
+        JobState::Failed => Tone::Bad,
+        JobState::Running => Tone::Busy,
         _ => Tone::Idle,
     };
-    let mut word = job.state.clone();
+    let mut word = job.state.to_string();
     if let Some(first) = word.get_mut(0..1) {
         first.make_ascii_uppercase();
     }

@@ -11,8 +11,7 @@ use crate::{
 
 /// Describes a release phase that has not succeeded.
 pub fn phase_text(release: &Release) -> Option<String> {
-    let cancelled = release.error.as_deref().filter(|why| why.starts_with("cancelled"));
-    match (release.status, cancelled) {
+    match (release.status, release.cancellation()) {
         (ReleaseStatus::Failed, Some(why)) => Some(format!("release phase {why}; the previous release keeps running")),
         (ReleaseStatus::Failed, None) => Some("release phase failed; the previous release keeps running".into()),
         (ReleaseStatus::Pending, Some(_)) => Some("release phase is being cancelled".into()),

@@ -9,7 +9,7 @@ mod service_accounts;
 use api::{
     client::Page,
     team_invitations::TeamInvitation,
-    team_members::TeamMember,
+    team_members::{Role, TeamMember},
     teams::{Team, TeamAccess},
 };
 use leptos::prelude::*;
@@ -87,13 +87,13 @@ pub fn TeamPage() -> impl IntoView {
         <Deck title=Signal::derive(move || format!("Team {}", this.name.get())) crumbs>
             <div class="page">
                 {this.team.show(1, move |team| {
-                    let is_admin = Signal::derive(move || team.with(|t| t.role == "admin"));
+                    let is_admin = Signal::derive(move || team.with(|t| t.role == Role::Admin));
                     view! {
                         <PageHead
                             title=move || view! { {move || team.with(|t| t.name.clone())} }
-                            sub=move || view! { <Sub this/><span class="chip line">"You are "{move || team.with(|t| t.role.clone())}</span> }
+                            sub=move || view! { <Sub this/><span class="chip line">"You are "{move || team.with(|t| t.role.as_str())}</span> }
                             acts=move || view! {
-                                <Show when=move || team.with(|t| t.role != "viewer")>
+                                <Show when=move || team.with(|t| t.role != Role::Viewer)>
                                     <a class="btn" href=move || format!("/apps/new?team={}", api::client::segment(&this.name.get()))><Icon name="plus" size="i-s"/>"New app"</a>
                                 </Show>
                             }

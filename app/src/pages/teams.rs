@@ -1,7 +1,7 @@
 //! The user's teams, and what awaits a response: invitations and app transfers.
 
 use api::{
-    app_transfers::{AppTransfer, AppTransferUpdate},
+    app_transfers::{AppTransfer, AppTransferUpdate, TransferState},
     client::Page,
     team_invitations::TeamInvitation,
     teams::{Team, TeamCreate},
@@ -48,7 +48,7 @@ fn List(teams: Signal<Page<Team>>) -> impl IntoView {
                         <li class="row g3" style="padding-inline:16px">
                             <Icon name="team"/>
                             <a class="name" href=format!("/teams/{}", team.name)>{team.name.clone()}</a>
-                            <span class="push meta">{team.role}</span>
+                            <span class="push meta">{team.role.as_str()}</span>
                         </li>
                     }).collect_view()}
                 </ul></div>
@@ -106,7 +106,7 @@ fn Waiting(teams: LiveData<Page<Team>>) -> impl IntoView {
             </Show>
         })}
         {transfers.show(0, move |list| {
-            let open = move || list.get().items.into_iter().filter(|t| t.state == "pending").collect::<Vec<_>>();
+            let open = move || list.get().items.into_iter().filter(|t| !t.state.has_ended()).collect::<Vec<_>>();
             view! {
                 <Show when=move || !open().is_empty()>
                     <section class="sec" aria-label="App transfers"><div class="card"><ul class="list">
@@ -147,7 +147,7 @@ fn Invitation(
     view! {
         <li class="row wrap g3" style="padding-inline:16px">
             <Icon name="team"/>
-            <span>{invitation.invited_by.email}" invites you to "<b>{invitation.team.name}</b>" as "{invitation.role}</span>
+            <span>{invitation.invited_by.email}" invites you to "<b>{invitation.team.name}</b>" as "{invitation.role.as_str()}</span>
             <span class="push row">
                 <ActButton class="btn sm pri".to_owned() busy on_click=accept>"Accept"</ActButton>
                 <ActButton class="btn sm gho".to_owned() busy on_click=decline>"Decline"</ActButton>
@@ -166,8 +166,8 @@ fn Offer(transfer: AppTransfer, transfers: LiveData<Page<AppTransfer>>) -> impl 
     let is_mine = move || account.get().is_some_and(|a| a.id.get() == recipient);
     let (id, app) = (StoredValue::new(transfer.id.to_string()), StoredValue::new(transfer.app.name.clone()));
     let back = client.clone();
-    let answer = Callback::new(move |state: &'static str| {
-        let update = AppTransferUpdate { state: state.into() };
+    let answer = Callback::new(move |state: TransferState| {
+        let update = AppTransferUpdate { state: state.to_string() };
         let request = id.with_value(|id| client.app_transfer_update(id, &update));
         act(busy, "Could not respond to the transfer", request, move |_| {
             transfers.refetch();
@@ -184,8 +184,8 @@ fn Offer(transfer: AppTransfer, transfers: LiveData<Page<AppTransfer>>) -> impl 
             <span>{transfer.owner.email}" wants to transfer "<b>{transfer.app.name}</b>" to "{transfer.recipient.email}</span>
             <span class="push row">
                 <Show when=is_mine fallback=move || view! { <ActButton class="btn sm gho".to_owned() busy on_click=take_back>"Cancel transfer"</ActButton> }>
-                    <ActButton class="btn sm pri".to_owned() busy on_click=Callback::new(move |()| answer.run("accepted"))>"Accept"</ActButton>
-                    <ActButton class="btn sm gho".to_owned() busy on_click=Callback::new(move |()| answer.run("declined"))>"Decline"</ActButton>
+                    <ActButton class="btn sm pri".to_owned() busy on_click=Callback::new(move |()| answer.run(TransferState::Accepted))>"Accept"</ActButton>
+                    <ActButton class="btn sm gho".to_owned() busy on_click=Callback::new(move |()| answer.run(TransferState::Declined))>"Decline"</ActButton>
                 </Show>
             </span>
         </li>

@@ -40,6 +40,7 @@ pub fn condition(condition: Condition, up: i32, wanted: i32) -> (Tone, String) {
         Condition::Crashed => (Tone::Bad, "Crashed".into()),
         Condition::Off => (Tone::Idle, "Off".into()),
         Condition::Maintenance => (Tone::Warn, "Maintenance".into()),
+        Condition::Unknown => (Tone::Idle, "Unknown".into()),
     }
 }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::AccountId;
+use crate::{ids::AccountId, team_members::GrantedBy};
 
 /// A user or service account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,10 +29,9 @@ pub struct Account {
     /// *Wharf:* whether this account administers the platform.
     #[serde(default)]
     pub admin: bool,
-    /// *Wharf:* who set the administrator flag: `person`, which is final, or `rule`, which may change at the
-    /// next sign-in; only in the administrators' list.
+    /// *Wharf:* who set the administrator flag; only in the administrators' list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub admin_by: Option<String>,
+    pub admin_by: Option<GrantedBy>,
     /// *Wharf:* whether it exists only because of an invitation, and is deleted with it; only in the
     /// administrators' list.
     #[serde(default)]

@@ -4,7 +4,27 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::refs::{Ref, UserRef, loose_ref};
+use crate::{
+    named::named,
+    refs::{Ref, UserRef, loose_ref},
+};
+
+named! {
+    /// The state of a transfer.
+    pub enum TransferState {
+        /// Offered.
+        Pending = "pending",
+        Accepted = "accepted",
+        Declined = "declined",
+    }
+}
+
+impl TransferState {
+    /// Whether the recipient has answered.
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Accepted | Self::Declined)
+    }
+}
 
 /// A transfer and its state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,8 +33,7 @@ pub struct AppTransfer {
     pub app: Ref,
     pub owner: UserRef,
     pub recipient: UserRef,
-    /// `pending`, `accepted` or `declined`.
-    pub state: String,
+    pub state: TransferState,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -32,6 +51,7 @@ pub struct AppTransferCreate {
 /// Accepts or declines.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AppTransferUpdate {
+    /// `accepted` or `declined`.
     #[serde(default)]
     pub state: String,
 }

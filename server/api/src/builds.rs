@@ -5,36 +5,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::BuildId,
+    named::named,
     refs::{IdRef, UserRef},
 };
 
-/// The status of a build.
-///
-/// ```text
-/// pending ──→ succeeded
-///    └──────→ failed
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BuildStatus {
-    Pending,
-    Succeeded,
-    Failed,
+named! {
+    /// The status of a build.
+    ///
+    /// ```text
+    /// pending ──→ succeeded
+    ///    └──────→ failed
+    /// ```
+    pub enum BuildStatus {
+        /// Queued or running.
+        Pending = "pending",
+        Succeeded = "succeeded",
+        /// Also if it was cancelled.
+        Failed = "failed",
+    }
 }
 
 impl BuildStatus {
-    /// The name in the API and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Whether a build in this state may change to `next`.
-    pub fn may_become(self, next: Self) -> bool {
-        matches!((self, next), (Self::Pending, Self::Succeeded | Self::Failed))
+    /// Whether it has not ended: it is queued or running, and can be cancelled.
+    pub fn is_pending(self) -> bool {
+        self == Self::Pending
     }
 }
 

@@ -4,7 +4,34 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::refs::{Ref, loose_ref};
+use crate::{
+    named::named,
+    refs::{Ref, loose_ref},
+    team_members::Role,
+};
+
+named! {
+    /// What a collaborator is to an app: its owner, a member of its team, by role, or somebody else.
+    pub enum CollaboratorRole {
+        Owner = "owner",
+        Admin = "admin",
+        Member = "member",
+        Viewer = "viewer",
+        Collaborator = "collaborator",
+    }
+}
+
+impl CollaboratorRole {
+    /// The role in the app's team; `None` for everybody else.
+    pub fn in_team(self) -> Option<Role> {
+        match self {
+            Self::Admin => Some(Role::Admin),
+            Self::Member => Some(Role::Member),
+            Self::Viewer => Some(Role::Viewer),
+            Self::Owner | Self::Collaborator | Self::Unknown => None,
+        }
+    }
+}
 
 /// A collaborator of an app.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,8 +39,7 @@ pub struct Collaborator {
     pub id: Uuid,
     pub app: Ref,
     pub user: CollaboratorUser,
-    /// `owner` or `collaborator`; for team members, the role in the team.
-    pub role: String,
+    pub role: CollaboratorRole,
     pub permissions: Vec<Permission>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,

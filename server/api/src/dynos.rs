@@ -3,34 +3,30 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::DynoId, log_lines::LogLine, refs::Ref};
+use crate::{ids::DynoId, log_lines::LogLine, named::named, refs::Ref};
 
-/// The state of a dyno.
-///
-/// ```text
-/// starting ──→ up ──→ down
-///     └──→ crashed ←──┘
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DynoState {
-    Starting,
-    Up,
-    Idle,
-    Crashed,
-    Down,
+named! {
+    /// The state of a dyno.
+    ///
+    /// ```text
+    /// starting ──→ up ──→ down
+    ///     └──→ crashed ←──┘
+    /// ```
+    pub enum DynoState {
+        Starting = "starting",
+        Up = "up",
+        /// Known to Heroku's clients; not in the database, since Wharf stops no dyno for lack of requests.
+        Idle = "idle",
+        Crashed = "crashed",
+        /// Its process was told to stop, or has stopped.
+        Down = "down",
+    }
 }
 
 impl DynoState {
-    /// The name in the API, in the log and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Up => "up",
-            Self::Idle => "idle",
-            Self::Crashed => "crashed",
-            Self::Down => "down",
-        }
+    /// Whether its process has ended or was told to.
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Crashed | Self::Down)
     }
 }
 

@@ -4,6 +4,19 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::named::named;
+
+named! {
+    /// The kind of an identity provider.
+    pub enum ProviderKind {
+        GitHub = "github",
+        GitLab = "gitlab",
+        Google = "google",
+        /// Any other OpenID provider.
+        OpenId = "openid",
+    }
+}
+
 /// An identity provider for sign-in. Its client secret is never returned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IdentityProvider {
@@ -12,8 +25,7 @@ pub struct IdentityProvider {
     pub name: String,
     /// The button label: `Continue with …`.
     pub title: String,
-    /// `github`, `gitlab`, `google` or `openid`.
-    pub kind: String,
+    pub kind: ProviderKind,
     pub issuer: String,
     pub client_id: String,
     /// It is trusted for addresses in these domains, and in domains named by its rules, and signs in no others;
@@ -60,6 +72,7 @@ pub struct IdentityRule {
 /// Adds a provider.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct IdentityProviderCreate {
+    /// `github`, `gitlab`, `google` or `openid`.
     #[serde(default)]
     pub kind: String,
     #[serde(default)]

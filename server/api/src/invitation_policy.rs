@@ -5,12 +5,24 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::named::named;
+
+named! {
+    /// Those who may add new people.
+    pub enum Inviters {
+        /// Administrators of the platform, nobody else.
+        Administrators = "administrators",
+        /// Also admins of teams that [invite](crate::teams::Team::invites).
+        Teams = "teams",
+        /// Everybody, within certain domains.
+        Domains = "domains",
+    }
+}
+
 /// Who may add new people. Administrators of the platform always may.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InvitationPolicy {
-    /// `administrators`: nobody else. `teams`: also admins of teams that [invite](crate::teams::Team::invites).
-    /// `domains`: also everybody, within `domains`.
-    pub who: String,
+    pub who: Inviters,
     /// Non-administrators may only add addresses in these domains; empty: any.
     pub domains: Vec<String>,
 }
@@ -18,6 +30,7 @@ pub struct InvitationPolicy {
 /// Changes the given fields of the policy.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct InvitationPolicyUpdate {
+    /// `administrators`, `teams` or `domains`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub who: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

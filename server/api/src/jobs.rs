@@ -4,42 +4,24 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The state of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JobState {
-    /// Due now or at `run_at`, for the first time or again.
-    Pending,
-    /// Waits for something, without holding a worker, until `run_at` at the latest.
-    Waiting,
-    Running,
-    Succeeded,
-    Failed,
-    Cancelled,
+use crate::named::named;
+
+named! {
+    /// The state of a job.
+    pub enum JobState {
+        /// Due now or at `run_at`, for the first time or again.
+        Pending = "pending",
+        /// Waits for something, without holding a worker, until `run_at` at the latest. Not in the database, where such
+        /// a job is pending.
+        Waiting = "waiting",
+        Running = "running",
+        Succeeded = "succeeded",
+        Failed = "failed",
+        Cancelled = "cancelled",
+    }
 }
 
 impl JobState {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Pending, Self::Waiting, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
-
-    /// Its name, as in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Waiting => "waiting",
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// The state called `name`.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == name)
-    }
-
     /// Whether it has ended.
     pub fn has_ended(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
@@ -103,18 +85,4 @@ pub struct JobQuery {
     pub state: Option<String>,
     #[serde(default)]
     pub kind: Option<String>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn states_have_the_same_name_everywhere() {
-        for state in JobState::ALL {
-            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
-            assert_eq!(JobState::named(state.as_str()), Some(state));
-        }
-        assert_eq!(JobState::named("unfinished"), None);
-    }
 }

@@ -28,6 +28,7 @@ pub mod log_drains;
 pub mod log_lines;
 pub mod log_sessions;
 pub mod metrics;
+pub mod named;
 pub mod oauth_clients;
 pub mod passwords;
 pub mod platform;

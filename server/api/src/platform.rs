@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::jobs::JobState;
+
 /// `GET /platform`: what is running, and its health.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlatformInfo {
@@ -26,7 +28,7 @@ pub struct JobInfo {
     pub id: Uuid,
     pub kind: String,
     pub subject: Uuid,
-    pub state: String,
+    pub state: JobState,
     pub attempt: i32,
     /// How often the server died while it ran: after the fifth time it is given up.
     #[serde(default)]

@@ -4,11 +4,29 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::named::named;
+
+named! {
+    /// What is limited.
+    pub enum QuotaKind {
+        Apps = "apps",
+        Dynos = "dynos",
+        Memory = "memory_mb",
+        PendingBuilds = "pending_builds",
+        Uploads = "upload_bytes",
+        Repositories = "repository_bytes",
+        Disk = "disk_bytes",
+        /// Of an account: the teams that it created.
+        Teams = "teams",
+        /// Of a team.
+        ServiceAccounts = "service_accounts",
+    }
+}
+
 /// One quota.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
-    /// `apps`, `dynos`, `memory_mb`, `pending_builds`, `upload_bytes`, `repository_bytes`, `disk_bytes`; of an account
-    /// also `teams`, of a team `service_accounts`, of the platform both
+    /// The name of a [`QuotaKind`], or of one that only a newer version knows.
     pub name: String,
     /// Description of what is counted.
     pub description: String,

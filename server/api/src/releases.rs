@@ -5,39 +5,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::ReleaseId,
+    named::named,
     refs::{IdRef, Ref, UserRef},
 };
 
-/// The status of a release.
-///
-/// ```text
-/// pending ──→ succeeded ──→ expired
-///    └──────→ failed
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReleaseStatus {
-    Pending,
-    Succeeded,
-    Failed,
-    Expired,
+named! {
+    /// The status of a release.
+    ///
+    /// ```text
+    /// pending ──→ succeeded ──→ expired
+    ///    └──────→ failed
+    /// ```
+    pub enum ReleaseStatus {
+        /// Its release phase is queued or running.
+        Pending = "pending",
+        Succeeded = "succeeded",
+        /// Also if its release phase was cancelled.
+        Failed = "failed",
+        /// It succeeded once, and can no longer be rolled back to.
+        Expired = "expired",
+    }
 }
 
 impl ReleaseStatus {
-    /// The name in the API and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Expired => "expired",
-        }
+    /// Whether its release phase has not ended: it is queued or running.
+    pub fn is_pending(self) -> bool {
+        self == Self::Pending
     }
 
-    /// Whether a release in this state may change to `next`.
-    pub fn may_become(self, next: Self) -> bool {
-        use ReleaseStatus::*;
-        matches!((self, next), (Pending, Succeeded | Failed) | (Succeeded, Expired))
+    /// Whether a rollback to a release in this state is possible.
+    pub fn may_roll_back_to(self) -> bool {
+        self == Self::Succeeded
     }
 }
 
@@ -70,6 +68,18 @@ pub struct Release {
     /// *Wharf:* whether its release phase is waiting for its turn.
     #[serde(default)]
     pub queued: bool,
+}
+
+impl Release {
+    /// Whether its release phase can be cancelled. Once it has been, it is about to end.
+    pub fn may_cancel(&self) -> bool {
+        self.status.is_pending() && self.error.is_none()
+    }
+
+    /// Why its release phase was cancelled, or is being cancelled: `cancelled by bob@example.com`.
+    pub fn cancellation(&self) -> Option<&str> {
+        self.error.as_deref().filter(|why| why.starts_with("cancelled"))
+    }
 }
 
 /// Creates a release of a slug, or rolls back to an earlier release.

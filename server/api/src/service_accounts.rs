@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::team_members::Role;
+
 /// A program with its own tokens and no way to sign in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceAccount {
@@ -12,7 +14,7 @@ pub struct ServiceAccount {
     /// Its identifier in place of an email address; it cannot receive mail.
     pub email: String,
     /// `member` or `viewer`.
-    pub role: String,
+    pub role: Role,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }

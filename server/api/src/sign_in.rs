@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::identity_providers::ProviderKind;
+
 /// The sign-in methods.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SignInOptions {
@@ -16,7 +18,7 @@ pub struct SignInOptions {
 pub struct SignInProvider {
     pub name: String,
     pub title: String,
-    pub kind: String,
+    pub kind: ProviderKind,
     /// Domains whose addresses may sign in.
     pub domains: Vec<String>,
 }

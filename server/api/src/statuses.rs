@@ -3,28 +3,28 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{apps::App, builds::Build, dynos::Dyno, formation::Formation, releases::Release};
+use crate::{apps::App, builds::Build, dynos::Dyno, formation::Formation, named::named, releases::Release};
 
-/// The condition of an app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Condition {
-    /// Never deployed.
-    Empty,
-    /// A build or rollout is in progress and nothing is wrong.
-    Changing,
-    /// All desired dynos are up.
-    Up,
-    /// Some desired dynos are not up.
-    Degraded,
-    /// The newest release crashes on start, and the previous one keeps serving.
-    Held,
-    /// No web dyno is up though one is desired.
-    Crashed,
-    /// Scaled to zero.
-    Off,
-    /// Maintenance mode is on.
-    Maintenance,
+named! {
+    /// The condition of an app.
+    pub enum Condition {
+        /// Never deployed.
+        Empty = "empty",
+        /// A build or rollout is in progress and nothing is wrong.
+        Changing = "changing",
+        /// All desired dynos are up.
+        Up = "up",
+        /// Some desired dynos are not up.
+        Degraded = "degraded",
+        /// The newest release crashes on start, and the previous one keeps serving.
+        Held = "held",
+        /// No web dyno is up though one is desired.
+        Crashed = "crashed",
+        /// Scaled to zero.
+        Off = "off",
+        /// Maintenance mode is on.
+        Maintenance = "maintenance",
+    }
 }
 
 /// `GET /app-statuses`: a row of the list of apps.

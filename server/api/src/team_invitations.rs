@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{refs::Ref, team_members::TeamUser};
+use crate::{
+    refs::Ref,
+    team_members::{Role, TeamUser},
+};
 
 /// A pending invitation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,7 +16,7 @@ pub struct TeamInvitation {
     pub team: Ref,
     pub user: TeamUser,
     pub invited_by: TeamUser,
-    pub role: String,
+    pub role: Role,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     /// *Wharf:* when it expires.

@@ -4,13 +4,36 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::named::named;
+
+named! {
+    /// A role in a team.
+    pub enum Role {
+        /// Manages the team, and has all permissions on its apps.
+        Admin = "admin",
+        /// Creates, deploys and operates apps.
+        Member = "member",
+        /// Sees apps.
+        Viewer = "viewer",
+    }
+}
+
+named! {
+    /// Who granted a role or the rights of an administrator.
+    pub enum GrantedBy {
+        /// A person: no rule changes it.
+        Person = "person",
+        /// A rule of an identity provider: it may change at the next sign-in.
+        Rule = "rule",
+    }
+}
+
 /// A member of a team.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TeamMember {
     pub id: Uuid,
     pub email: String,
-    /// `admin`, `member` or `viewer`.
-    pub role: String,
+    pub role: Role,
     pub federated: bool,
     pub two_factor_authentication: bool,
     #[serde(default)]
@@ -24,9 +47,9 @@ pub struct TeamMember {
     /// *Wharf:* absent if they have never signed in.
     #[serde(default)]
     pub last_login: Option<DateTime<Utc>>,
-    /// *Wharf:* who set the role: `person`, which is final, or `rule`, which may change at the next sign-in.
+    /// *Wharf:* who set the role.
     #[serde(default)]
-    pub given_by: String,
+    pub given_by: GrantedBy,
 }
 
 /// The member's account.
@@ -42,6 +65,7 @@ pub struct TeamUser {
 pub struct TeamMemberSave {
     #[serde(default)]
     pub email: String,
+    /// `admin`, `member` or `viewer`.
     #[serde(default)]
     pub role: String,
 }

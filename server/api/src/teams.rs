@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::{
     apps::AppCreate,
     refs::{loose_bool, loose_ref},
+    team_members::Role,
 };
 
 /// A team, as seen by its members.
@@ -14,8 +15,8 @@ use crate::{
 pub struct Team {
     pub id: Uuid,
     pub name: String,
-    /// The caller's role in it: `admin`, `member` or `viewer`.
-    pub role: String,
+    /// The caller's role in it.
+    pub role: Role,
     #[serde(rename = "type")]
     pub kind: String,
     pub created_at: DateTime<Utc>,

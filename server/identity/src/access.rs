@@ -93,7 +93,7 @@ impl Team {
         if is_allowed {
             return Ok(());
         }
-        let (own, name) = (self.role.name(), &self.row.name);
+        let (own, name) = (self.role, &self.row.name);
         Err(Error::forbidden(format!("You are {own} of the team {name}. This requires the role \"{needed}\".")))
     }
 }
@@ -152,7 +152,7 @@ impl Actor {
     }
 
     fn in_team(&self, found: teams::OfAccount) -> Option<Team> {
-        let role = found.role.as_deref().and_then(Role::parse).or(self.account.admin.then_some(Role::Admin))?;
+        let role = found.role.and_then(Role::known).or(self.account.admin.then_some(Role::Admin))?;
         let role = if self.account.admin { Role::Admin } else { role };
         Some(Team { row: found.team, role })
     }

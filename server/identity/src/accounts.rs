@@ -3,6 +3,7 @@
 use std::path::Path as FilePath;
 
 use anyhow::Context as _;
+use api::team_members::GrantedBy;
 use axum::{
     Json,
     extract::{Path, State},
@@ -90,7 +91,7 @@ pub async fn user_list(State(base): State<Base>, actor: Actor, headers: HeaderMa
     let page = store::accounts::account_list(base.db(), &range).await?.map(|listed| api::accounts::Account {
         suspended_at: listed.suspended_at,
         two_factor_authentication: listed.has_password,
-        admin_by: listed.admin_by.clone(),
+        admin_by: listed.admin_by,
         invited: listed.invited,
         retired_at: listed.retired_at,
         ..shown(&listed.row)
@@ -148,7 +149,7 @@ async fn administer(tx: &mut Change, row: &Row, admin: bool) -> Result<()> {
     if store::service_accounts::service_account_exists(&mut **tx, row.id).await? {
         return Err(Error::invalid("A service account cannot be an administrator."));
     }
-    store::accounts::account_administers(&mut **tx, row.id, admin, "person", Utc::now()).await?;
+    store::accounts::account_administers(&mut **tx, row.id, admin, GrantedBy::Person, Utc::now()).await?;
     let summary = match admin {
         true => format!("Made {} an administrator of the platform.", row.email),
         false => format!("Revoked the administrator rights of {}.", row.email),

@@ -17,7 +17,7 @@ use crate::{
     identity_providers::{self, rules::is_of},
     subjects,
 };
-use api::invitation_policy::{InvitationPolicy, InvitationPolicyUpdate};
+use api::invitation_policy::{InvitationPolicy, InvitationPolicyUpdate, Inviters};
 
 fn shown(row: store::invitation_policy::Row) -> InvitationPolicy {
     InvitationPolicy { who: row.who, domains: row.domains }
@@ -37,21 +37,19 @@ pub async fn invitation_policy_update(
     let mut tx = actor.change(subjects::setting("invitations")).await?;
     let mut row = store::invitation_policy::invitation_policy_info(&mut *tx).await?;
     if let Some(who) = update.who {
-        if !["administrators", "teams", "domains"].contains(&who.as_str()) {
-            return Err(Error::invalid("who must be administrators, teams or domains."));
-        }
-        row.who = who;
+        let unknown = || Error::invalid("who must be administrators, teams or domains.");
+        row.who = Inviters::named(&who).ok_or_else(unknown)?;
     }
     if let Some(domains) = update.domains {
         row.domains = identity_providers::domains(domains)?;
     }
-    if row.domains.iter().any(|domain| domain == "*") || row.who == "domains" && row.domains.is_empty() {
+    if row.domains.iter().any(|domain| domain == "*") || row.who == Inviters::Domains && row.domains.is_empty() {
         return Err(Error::invalid("domains is required for invitations by everybody: [\"example.com\"]."));
     }
     store::invitation_policy::invitation_policy_update(&mut *tx, &row, Utc::now()).await?;
-    let summary = match row.who.as_str() {
-        "teams" => "Allowed admins of permitted teams to invite new users.",
-        "domains" => "Allowed everybody to invite new users with certain domains.",
+    let summary = match row.who {
+        Inviters::Teams => "Allowed admins of permitted teams to invite new users.",
+        Inviters::Domains => "Allowed everybody to invite new users with certain domains.",
         _ => "Restricted invitations of new users to administrators.",
     };
     let data = serde_json::json!({ "who": row.who, "domains": row.domains });
@@ -119,18 +117,18 @@ async fn may_bring(tx: &mut Change, actor: &Actor, team: Option<Uuid>, email: &s
     }
     let policy = store::invitation_policy::invitation_policy_info(&mut **tx).await?;
     let is_among = policy.domains.iter().any(|domain| is_of(email, domain));
-    let (may, others) = match policy.who.as_str() {
-        "teams" => {
+    let (may, others) = match policy.who {
+        Inviters::Teams => {
             let may = (is_among || policy.domains.is_empty()) && invites(tx, actor, team).await;
             (may, " and admins of teams that are allowed to")
         }
-        "domains" => (is_among && actor.must_be_a_person_in(&mut **tx).await.is_ok(), ""),
+        Inviters::Domains => (is_among && actor.must_be_a_person_in(&mut **tx).await.is_ok(), ""),
         _ => (false, ""),
     };
     if may {
         return Ok(());
     }
-    let within = match policy.domains.is_empty() || policy.who == "administrators" {
+    let within = match policy.domains.is_empty() || policy.who == Inviters::Administrators {
         true => String::new(),
         false => format!(" Others can invite addresses of {}.", policy.domains.join(", ")),
     };

@@ -43,6 +43,6 @@ pub use crate::{
     handle::Identity,
     owned::{Checked, Owned},
     retention::forget_old,
-    rights::{Can, Owner, Rights, Role, seeing},
+    rights::{Can, Owner, Rights, Role, RoleRights, seeing},
     routes::{open_routes, routes, with_sessions},
 };

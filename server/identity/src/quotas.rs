@@ -18,92 +18,65 @@ use uuid::Uuid;
 use crate::{access::InTeam, accounts, actor::Actor, subjects};
 
 /// A limited resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quota {
-    Apps,
-    Dynos,
-    Memory,
-    PendingBuilds,
-    Uploads,
-    Repositories,
-    Disk,
-    Teams,
-    ServiceAccounts,
+pub use api::quotas::QuotaKind as Quota;
+
+/// Whether it applies to an owner: teams belong to accounts, service accounts to teams.
+fn concerns(quota: Quota, owner: Owner) -> bool {
+    match quota {
+        Quota::Teams => owner.team.is_none(),
+        Quota::ServiceAccounts => owner.account.is_none(),
+        _ => true,
+    }
 }
 
-impl Quota {
-    const ALL: [Self; 9] = [
-        Self::Apps,
-        Self::Dynos,
-        Self::Memory,
-        Self::PendingBuilds,
-        Self::Uploads,
-        Self::Repositories,
-        Self::Disk,
-        Self::Teams,
-        Self::ServiceAccounts,
-    ];
-
-    fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|quota| quota.about().0 == name)
+/// What it counts, and its default.
+fn about(quota: Quota) -> (&'static str, i64) {
+    match quota {
+        Quota::Apps => ("apps", 100),
+        Quota::Dynos => ("dynos in all formations", 200),
+        Quota::Memory => ("MB of memory of all dynos", 100 << 10),
+        Quota::PendingBuilds => ("queued and running builds", 20),
+        Quota::Uploads => ("bytes of uploads not used by a release", 10 << 30),
+        Quota::Repositories => ("bytes of all repositories", 20 << 30),
+        Quota::Disk => ("bytes of uploads, slugs of all releases, and repositories", 100 << 30),
+        Quota::Teams => ("created teams", 5),
+        Quota::ServiceAccounts => ("service accounts", 10),
+        Quota::Unknown => ("unknown", 0),
     }
+}
 
-    /// Whether it applies to an owner: teams belong to accounts, service accounts to teams.
-    fn concerns(self, owner: Owner) -> bool {
-        match self {
-            Self::Teams => owner.team.is_none(),
-            Self::ServiceAccounts => owner.account.is_none(),
-            _ => true,
-        }
+/// What so many more take of the disk, which also has a quota. How large the slug of a build will be is not known.
+fn on_disk(quota: Quota, more: i64) -> Option<(Quota, i64)> {
+    match quota {
+        Quota::Uploads | Quota::Repositories => Some((Quota::Disk, more)),
+        Quota::PendingBuilds => Some((Quota::Disk, more.min(1))),
+        _ => None,
     }
+}
 
-    /// Its name, what it counts, and its default.
-    fn about(self) -> (&'static str, &'static str, i64) {
-        match self {
-            Self::Apps => ("apps", "apps", 100),
-            Self::Dynos => ("dynos", "dynos in all formations", 200),
-            Self::Memory => ("memory_mb", "MB of memory of all dynos", 100 << 10),
-            Self::PendingBuilds => ("pending_builds", "queued and running builds", 20),
-            Self::Uploads => ("upload_bytes", "bytes of uploads not used by a release", 10 << 30),
-            Self::Repositories => ("repository_bytes", "bytes of all repositories", 20 << 30),
-            Self::Disk => ("disk_bytes", "bytes of uploads, slugs of all releases, and repositories", 100 << 30),
-            Self::Teams => ("teams", "created teams", 5),
-            Self::ServiceAccounts => ("service_accounts", "service accounts", 10),
-        }
+fn used(quota: Quota, usage: &Usage) -> i64 {
+    match quota {
+        Quota::Apps => usage.apps,
+        Quota::Dynos => usage.dynos,
+        Quota::Memory => usage.memory_mb,
+        Quota::PendingBuilds => usage.pending_builds,
+        Quota::Uploads => usage.upload_bytes,
+        Quota::Repositories => usage.repository_bytes,
+        Quota::Disk => usage.disk_bytes,
+        Quota::Teams => usage.teams,
+        Quota::ServiceAccounts => usage.service_accounts,
+        Quota::Unknown => 0,
     }
+}
 
-    /// What so many more take of the disk, which also has a quota. How large the slug of a build will be is not known.
-    fn on_disk(self, more: i64) -> Option<(Self, i64)> {
-        match self {
-            Self::Uploads | Self::Repositories => Some((Self::Disk, more)),
-            Self::PendingBuilds => Some((Self::Disk, more.min(1))),
-            _ => None,
-        }
-    }
-
-    fn of(self, usage: &Usage) -> i64 {
-        match self {
-            Self::Apps => usage.apps,
-            Self::Dynos => usage.dynos,
-            Self::Memory => usage.memory_mb,
-            Self::PendingBuilds => usage.pending_builds,
-            Self::Uploads => usage.upload_bytes,
-            Self::Repositories => usage.repository_bytes,
-            Self::Disk => usage.disk_bytes,
-            Self::Teams => usage.teams,
-            Self::ServiceAccounts => usage.service_accounts,
-        }
-    }
-
-    /// The limit, and whether it is the owner's own; `None` without one.
-    fn most(self, set: &[Row], is_exempt: bool) -> (Option<i64>, bool) {
-        let (name, _, usual) = self.about();
-        let find = |is_own: bool| set.iter().find(|row| row.kind == name && row.is_own == is_own).map(|row| row.most);
-        match find(true) {
-            Some(own) => (Some(own), true),
-            None if is_exempt => (None, false),
-            None => (Some(find(false).unwrap_or(usual)), false),
-        }
+/// The limit, and whether it is the owner's own; `None` without one.
+fn most(quota: Quota, set: &[Row], is_exempt: bool) -> (Option<i64>, bool) {
+    let (_, usual) = about(quota);
+    let find = |is_own: bool| set.iter().find(|row| row.kind == quota && row.is_own == is_own).map(|row| row.most);
+    match find(true) {
+        Some(own) => (Some(own), true),
+        None if is_exempt => (None, false),
+        None => (Some(find(false).unwrap_or(usual)), false),
     }
 }
 
@@ -124,9 +97,9 @@ async fn left(tx: &mut PgConnection, owner: Owner, quota: Quota, more: i64) -> R
     let (set, is_exempt) = (store::quotas::quota_list(&mut *tx, owner).await?, is_exempt(&mut *tx, owner).await?);
     let usage = store::quotas::quota_usage(&mut *tx, owner, &dyno_sizes::memory()).await?;
     let mut left = None;
-    for (quota, more) in [Some((quota, more)), quota.on_disk(more)].into_iter().flatten() {
-        let (Some(most), _) = quota.most(&set, is_exempt) else { continue };
-        let used = quota.of(&usage);
+    for (quota, more) in [Some((quota, more)), on_disk(quota, more)].into_iter().flatten() {
+        let (Some(most), _) = most(quota, &set, is_exempt) else { continue };
+        let used = used(quota, &usage);
         if used.saturating_add(more) > most {
             return Err(reached(owner, quota, most, used.saturating_add(more)));
         }
@@ -136,7 +109,7 @@ async fn left(tx: &mut PgConnection, owner: Owner, quota: Quota, more: i64) -> R
 }
 
 fn reached(owner: Owner, quota: Quota, most: i64, all: i64) -> Error {
-    let (name, counted, _) = quota.about();
+    let (counted, _) = about(quota);
     let whose = match (quota, owner.team) {
         (Quota::Teams, _) => "You",
         (_, Some(_)) => "The owning team",
@@ -147,7 +120,7 @@ fn reached(owner: Owner, quota: Quota, most: i64, all: i64) -> Error {
         _ => "Free some",
     };
     Error::quota(format!(
-        "{whose} may have at most {most} {counted} (quota \"{name}\"); this would make {all}. {free}, or ask a platform \
+        "{whose} may have at most {most} {counted} (quota \"{quota}\"); this would make {all}. {free}, or ask a platform \
          administrator to raise the quota."
     ))
 }
@@ -189,11 +162,11 @@ async fn shown(base: &Base, owner: Owner) -> Result<Json<Vec<api::quotas::Quota>
         true => Usage::default(),
         false => store::quotas::quota_usage(&mut *db, owner, &dyno_sizes::memory()).await?,
     };
-    let all = Quota::ALL.into_iter().filter(|quota| quota.concerns(owner)).map(|quota| {
-        let (name, description, _) = quota.about();
-        let (most, is_own) = quota.most(&set, is_exempt);
-        let used = quota.of(&usage);
-        api::quotas::Quota { name: name.into(), description: description.into(), most, used, is_own }
+    let all = Quota::ALL.iter().filter(|quota| concerns(**quota, owner)).map(|quota| {
+        let (description, _) = about(*quota);
+        let (most, is_own) = most(*quota, &set, is_exempt);
+        let used = used(*quota, &usage);
+        api::quotas::Quota { name: quota.to_string(), description: description.into(), most, used, is_own }
     });
     Ok(Json(all.collect()))
 }
@@ -281,15 +254,15 @@ async fn save(
     let update = update.into_iter().map(number).collect::<Result<api::quotas::QuotaUpdate>>()?;
     let mut tx = actor.change(subject).await?;
     for (name, most) in &update {
-        if !Quota::named(name).is_some_and(|quota| quota.concerns(owner)) {
-            let known = Quota::ALL.into_iter().filter(|quota| quota.concerns(owner)).map(|quota| quota.about().0);
+        let Some(quota) = Quota::named(name).filter(|quota| concerns(*quota, owner)) else {
+            let known = Quota::ALL.iter().filter(|quota| concerns(**quota, owner)).map(|quota| quota.as_str());
             let known = known.collect::<Vec<_>>().join(", ");
             return Err(Error::invalid(format!("There is no quota {name:?} for {whose}. Valid quotas: {known}.")));
-        }
+        };
         if most.is_some_and(|most| most < 0) {
             return Err(Error::invalid(format!("{name} must be 0 or more, or null.")));
         }
-        store::quotas::quota_save(&mut tx, Uuid::now_v7(), owner, name, *most, Utc::now()).await?;
+        store::quotas::quota_save(&mut tx, Uuid::now_v7(), owner, quota, *most, Utc::now()).await?;
     }
     let described = |(name, most): (&String, &Option<i64>)| match most {
         Some(most) => format!("{name} {most}"),

@@ -79,7 +79,7 @@ pub async fn service_account_create(
             "The name of a service account must have 1 to 30 lower-case letters, digits and dashes.",
         ));
     }
-    let role = team_members::role(create.role.as_deref().unwrap_or("member"))?;
+    let role = create.role.as_deref().map_or(Ok(Role::Member), team_members::role)?;
     if role == Role::Admin {
         return Err(Error::invalid("The role of a service account must be member or viewer."));
     }
@@ -104,8 +104,8 @@ pub async fn service_account_create(
     store::accounts::account_create(&mut *tx, &account).await.map_err(taken)?;
     let by = actor.account.id;
     store::service_accounts::service_account_create(&mut *tx, id, team.id, name, by, now).await.map_err(taken)?;
-    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, id, role.name(), now).await?;
-    let summary = format!("Created the service account {name} as {}.", role.name());
+    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, id, role, now).await?;
+    let summary = format!("Created the service account {name} as {role}.");
     note(&mut tx, "service_account.create", summary, &team, id);
     tx.commit().await?;
     Ok(Created(shown(find(&base, &team, &id.to_string()).await?)))

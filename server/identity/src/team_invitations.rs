@@ -68,7 +68,7 @@ pub async fn team_invitation_save(
     Input(save): Input<api::team_members::TeamMemberSave>,
 ) -> Result<Json<api::team_invitations::TeamInvitation>> {
     let team = actor.team(&team, InTeam::Administer).await?;
-    let role = team_members::role(&save.role)?.name();
+    let role = team_members::role(&save.role)?;
     let now = Utc::now();
     let mut tx = actor.change(subjects::team(team.id, &team.name)).await?;
     let account = invitation_policy::bring(&mut tx, &actor, Some(team.id), &save.email).await?;
@@ -167,8 +167,7 @@ pub async fn team_invitation_accept(
     if let Some(member) = member {
         return Err(Error::invalid(format!("You are already {} of the team {}.", member.role, row.team)));
     }
-    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), row.team_id, row.account_id, &row.role, now)
-        .await?;
+    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), row.team_id, row.account_id, row.role, now).await?;
     let summary = format!("Accepted the invitation as {}.", row.role);
     note(&mut tx, "team_invitation.accept", summary, (row.team_id, row.account_id));
     tx.commit().await?;

@@ -27,7 +27,7 @@ fn shown(row: &Row) -> api::team_members::TeamMember {
     api::team_members::TeamMember {
         id: row.id,
         email: row.email.clone(),
-        role: row.role.clone(),
+        role: row.role,
         federated: false,
         two_factor_authentication: false,
         identity_provider: None,
@@ -36,7 +36,7 @@ fn shown(row: &Row) -> api::team_members::TeamMember {
         updated_at: row.updated_at,
         service: row.service.is_some(),
         last_login: row.last_login,
-        given_by: row.given_by.clone(),
+        given_by: row.given_by,
     }
 }
 
@@ -46,7 +46,7 @@ pub fn missing() -> Error {
 
 /// The role of this name.
 pub fn role(name: &str) -> Result<Role> {
-    Role::parse(name)
+    Role::named(name)
         .ok_or_else(|| Error::invalid(format!("Role {name:?} does not exist. Valid roles: admin, member, viewer.")))
 }
 
@@ -96,19 +96,18 @@ pub async fn team_member_save(
         return Err(Error::invalid("A service account can only be member or viewer of the team that created it."));
     }
     store::teams::team_lock(&mut *tx, team.id).await?;
-    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, account.id, role.name(), now).await?;
+    store::team_members::team_member_save(&mut *tx, Uuid::now_v7(), team.id, account.id, role, now).await?;
     keeps_an_admin(&mut tx, &team).await?;
     if role != Role::Admin && account.id != actor.account.id {
         take_over(&mut tx, &team, account.id, &actor).await?;
     }
     let (action, summary) = match &old {
-        None => ("team_member.create", format!("Added {} to the team as {}.", account.email, role.name())),
-        Some(old) => (
-            "team_member.update",
-            format!("Changed the role of {} from {} to {}.", account.email, old.role, role.name()),
-        ),
+        None => ("team_member.create", format!("Added {} to the team as {role}.", account.email)),
+        Some(old) => {
+            ("team_member.update", format!("Changed the role of {} from {} to {role}.", account.email, old.role))
+        }
     };
-    let data = serde_json::json!({ "team": team.id, "account": account.id, "role": role.name() });
+    let data = serde_json::json!({ "team": team.id, "account": account.id, "role": role });
     tx.record(action, summary, data);
     tx.commit().await?;
     Ok(Json(shown(&find(&base, &team, &account.id.to_string()).await?)))

@@ -21,7 +21,7 @@ use crate::{
     actor::Actor,
     invitation_policy,
     quotas::{self, Quota},
-    rights::{Role, seeing},
+    rights::{Role, RoleRights as _, seeing},
     subjects,
 };
 
@@ -29,7 +29,7 @@ fn shown(team: &Team) -> api::teams::Team {
     api::teams::Team {
         id: team.id,
         name: team.name.clone(),
-        role: team.role().name().into(),
+        role: team.role(),
         kind: "team".into(),
         created_at: team.created_at,
         updated_at: team.updated_at,
@@ -90,7 +90,7 @@ pub async fn team_create(
     let mut tx = actor.change(subjects::team(id, name)).await?;
     quotas::admit(&mut tx, quotas::owner(Some(actor.account.id), None), Quota::Teams, 1).await?;
     store::teams::team_create(&mut *tx, id, name, actor.account.id, now).await.map_err(|err| name_taken(err, name))?;
-    let (member, admin) = (Uuid::now_v7(), Role::Admin.name());
+    let (member, admin) = (Uuid::now_v7(), Role::Admin);
     store::team_members::team_member_save(&mut *tx, member, id, actor.account.id, admin, now).await?;
     note(&mut tx, "team.create", format!("Created the team {name}."), id);
     tx.commit().await?;
@@ -199,7 +199,7 @@ pub async fn team_access_list(
 }
 
 fn access(row: OnApp) -> api::teams::TeamAccess {
-    let role = row.role.as_deref().map(|role| Role::parse(role).unwrap_or(Role::Viewer));
+    let role = row.role;
     let by_role = match role {
         Some(role) if !row.locked || role == Role::Admin => role.permissions(),
         _ => &[],

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use api::{dynos::DynoUsage, metrics::MetricEvent};
+use api::{
+    dynos::{DynoState, DynoUsage},
+    metrics::MetricEvent,
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -85,7 +88,7 @@ impl Sampler {
         let quotas = dyno_sizes::memory_bytes();
         let (mut cpu, mut usages, mut over) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut all: BTreeMap<Uuid, BTreeMap<String, ProcessSample>> = BTreeMap::new();
-        for row in rows.iter().filter(|r| r.state != "crashed") {
+        for row in rows.iter().filter(|r| r.state != DynoState::Crashed) {
             let Ok(Some(stats)) = platform.driver().stats(row.run_id).await else { continue };
             let known = used(stats.cpu_ns, self.cpu.get(&row.run_id).copied(), row.started_at, now);
             let used = known.unwrap_or_default();

@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::metrics;
 use api::{
     dynos::DynoState,
+    releases::ReleaseStatus,
     statuses::{AppStatus, AppSummary, Condition, HeldRelease, ReleaseSummary},
 };
 
@@ -44,20 +45,22 @@ struct Known<'a> {
     dynos: Vec<dynos::Row>,
     held: Option<HeldRelease>,
     /// Version and status of the newest release.
-    newest: Option<(i32, &'a str)>,
+    newest: Option<(i32, ReleaseStatus)>,
     build: Option<&'a builds::Pending>,
 }
 
 /// Whether a dyno crashed, and did not come up again since: between two tries it is starting.
 fn fails(row: &dynos::Row) -> bool {
-    row.state == "crashed" || row.state == "starting" && row.crashes > 0
+    row.state == DynoState::Crashed || row.state == DynoState::Starting && row.crashes > 0
 }
 
 /// The release of which `all` the dynos there are have one that fails while an older one serves for it.
 fn held(all: &[dynos::Row]) -> Option<HeldRelease> {
     let live = || all.iter().filter(|row| row.stopping_at.is_none());
     let of = |new: &&dynos::Row| {
-        live().find(|old| old.name == new.name && old.version < new.version && old.state == "up").map(|old| old.version)
+        live()
+            .find(|old| old.name == new.name && old.version < new.version && old.state == DynoState::Up)
+            .map(|old| old.version)
     };
     let new = live().filter(|row| row.retiring_at.is_none() && fails(row)).find(|row| of(row).is_some())?;
     Some(HeldRelease {
@@ -75,16 +78,16 @@ impl Known<'_> {
     }
 
     fn up(&self) -> i32 {
-        i32::try_from(self.dynos.iter().filter(|d| d.state == "up").count()).unwrap_or(i32::MAX)
+        i32::try_from(self.dynos.iter().filter(|d| d.state == DynoState::Up).count()).unwrap_or(i32::MAX)
     }
 
     fn condition(&self) -> Condition {
-        let serves = self.dynos.iter().any(|d| d.kind == "web" && d.state == "up");
+        let serves = self.dynos.iter().any(|d| d.kind == "web" && d.state == DynoState::Up);
         let wants_web = self.formation.iter().any(|f| f.kind == "web" && f.quantity > 0);
         let crashed = self.dynos.iter().any(fails);
         let changing = self.build.is_some()
-            || self.dynos.iter().any(|d| d.state == "starting")
-            || self.newest.is_some_and(|(_, status)| status == "pending");
+            || self.dynos.iter().any(|d| d.state == DynoState::Starting)
+            || self.newest.is_some_and(|(_, status)| status.is_pending());
         if self.app.maintenance {
             return Condition::Maintenance;
         }
@@ -115,10 +118,10 @@ impl Known<'_> {
             let why = held.last_exit.as_deref().unwrap_or("crashed");
             return format!("v{} does not start ({}: {why}); v{} keeps serving", held.version, held.dyno, held.serving);
         }
-        if let Some((version, _)) = self.newest.filter(|(_, status)| *status == "pending") {
+        if let Some((version, _)) = self.newest.filter(|(_, status)| status.is_pending()) {
             return format!("The release phase of v{version} is running");
         }
-        if let Some(dyno) = self.dynos.iter().find(|d| d.state == "starting") {
+        if let Some(dyno) = self.dynos.iter().find(|d| d.state == DynoState::Starting) {
             return format!("{} is starting", dyno.name);
         }
         match self.condition() {
@@ -159,7 +162,7 @@ pub(crate) async fn summaries(platform: &Platform, actor: &Actor, range: &Range)
             held: held(&of_app),
             formation: &formation,
             dynos: dyno_rules::visible(of_app),
-            newest: newest.map(|release| (release.version, release.status.as_str())),
+            newest: newest.map(|release| (release.version, release.status)),
             build: pending.get(&app.id).and_then(|rows| rows.first()),
         };
         summarised(platform, &known, newest, traffic.remove(&app.id).unwrap_or_default())
@@ -191,11 +194,7 @@ fn summarised(
             version: r.version,
             description: r.description.clone(),
             message: r.message.clone(),
-            status: match r.status.as_str() {
-                "pending" => api::releases::ReleaseStatus::Pending,
-                "failed" => api::releases::ReleaseStatus::Failed,
-                _ => api::releases::ReleaseStatus::Succeeded,
-            },
+            status: r.status,
             user: r.email.clone(),
             created_at: r.created_at,
         }),
@@ -232,7 +231,7 @@ pub(crate) async fn status(platform: &Platform, actor: &Actor, app: &App) -> Res
         formation: &formation,
         held: held(&dynos),
         dynos: dyno_rules::visible(dynos),
-        newest: newest.first().map(|release| (release.version, release.status.as_str())),
+        newest: newest.first().map(|release| (release.version, release.status)),
         build: pending.first(),
     };
     let mut dynos: Vec<_> = known.dynos.iter().map(|d| dyno_rules::shown(platform, d, app)).collect();
@@ -267,7 +266,7 @@ async fn say_last(platform: &Platform, payer: Uuid, app: Uuid, dynos: &mut [api:
 mod tests {
     use super::*;
 
-    fn dyno(version: i32, state: &str) -> dynos::Row {
+    fn dyno(version: i32, state: DynoState) -> dynos::Row {
         let now = Utc::now();
         dynos::Row {
             id: Uuid::now_v7(),
@@ -279,7 +278,7 @@ mod tests {
             command: "run".into(),
             release_id: Uuid::nil(),
             version,
-            state: state.into(),
+            state,
             run_id: Uuid::nil(),
             addr: None,
             started_at: None,
@@ -287,8 +286,8 @@ mod tests {
             stopping_at: None,
             killed_at: None,
             starts: 1,
-            crashes: i32::from(state == "crashed"),
-            next_start_at: (state == "crashed").then_some(now),
+            crashes: i32::from(state == DynoState::Crashed),
+            next_start_at: (state == DynoState::Crashed).then_some(now),
             last_exit: None,
             created_at: now,
             updated_at: now,
@@ -297,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_release_is_held_with_its_next_try_while_an_older_one_serves() {
-        let rows = [dyno(4, "up"), dyno(6, "crashed")];
+        let rows = [dyno(4, DynoState::Up), dyno(6, DynoState::Crashed)];
         let found = held(&rows).expect("v6 is held");
         assert_eq!((found.version, found.serving, found.next_start_at), (6, 4, rows[1].next_start_at));
         assert!(found.next_start_at.is_some());

@@ -1,5 +1,6 @@
 //! App transfers: an app of a person or a team is offered to a person, who accepts or declines.
 
+use api::app_transfers::TransferState;
 use axum::{
     Json,
     extract::{Path, State},
@@ -11,7 +12,7 @@ use base::{
     web::{Created, Input},
 };
 use chrono::Utc;
-use identity::{Actor, App, Can, Rights, Role, quotas};
+use identity::{Actor, App, Can, Rights, Role, RoleRights as _, quotas};
 use sqlx::PgConnection;
 use store::app_transfers::{LIST, Row};
 use uuid::Uuid;
@@ -112,7 +113,7 @@ async fn is_still_theirs(tx: &mut PgConnection, row: &Row, app: &store::apps::Ro
     let Some(team) = app.team_id else { return Ok(app.owner_id == Some(row.owner_id)) };
     let Some(by) = store::accounts::account_info(&mut *tx, row.owner_id).await? else { return Ok(false) };
     let member = store::team_members::team_member_info(&mut *tx, team, &by.id.to_string()).await?;
-    Ok(by.admin || member.is_some_and(|member| Role::parse(&member.role) == Some(Role::Admin)))
+    Ok(by.admin || member.is_some_and(|member| member.role == Role::Admin))
 }
 
 /// It was answered already, perhaps a moment ago.
@@ -140,18 +141,18 @@ pub async fn app_transfer_update(
     if row.recipient_id != actor.account.id {
         return Err(Error::forbidden(format!("Only {} can accept or decline this.", row.recipient_email)));
     }
-    let accepts = match update.state.as_str() {
-        "accepted" => true,
-        "declined" => false,
-        other => return Err(Error::invalid(format!("state must be accepted or declined, not {other:?}."))),
+    let state = match TransferState::named(&update.state) {
+        Some(state) if state.has_ended() => state,
+        _ => return Err(Error::invalid(format!("state must be accepted or declined, not {:?}.", update.state))),
     };
     let now = Utc::now();
     let mut tx = actor.change(Subject::app(row.app_id, &row.app)).await?;
     // The app before its transfers, as everywhere.
     store::apps::app_lock(&mut *tx, row.app_id).await?;
-    if !store::app_transfers::app_transfer_end(&mut *tx, row.id, &update.state, now).await? {
+    if !store::app_transfers::app_transfer_end(&mut *tx, row.id, state, now).await? {
         return Err(over());
     }
+    let accepts = state == TransferState::Accepted;
     if accepts {
         accept(&mut tx, &row).await?;
     }

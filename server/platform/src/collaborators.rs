@@ -1,5 +1,6 @@
 //! Collaborators of an app, and their permissions.
 
+use api::collaborators::CollaboratorRole;
 use axum::{
     Json,
     extract::{Path, State},
@@ -13,7 +14,7 @@ use base::{
     web::{Created, Input},
 };
 use chrono::Utc;
-use identity::{Actor, App, Can, Rights, Role, accounts, invitation_policy, rights::PERMISSIONS};
+use identity::{Actor, App, Can, Rights, Role, RoleRights as _, accounts, invitation_policy, rights::PERMISSIONS};
 use store::collaborators::{LIST, Row};
 use uuid::Uuid;
 
@@ -35,7 +36,7 @@ fn shown(row: &Row, app: &App) -> api::collaborators::Collaborator {
         id: row.id,
         app: app_refs::app_ref(app),
         user: api::collaborators::CollaboratorUser { id: row.account_id, email: row.email.clone(), federated: false },
-        role: row.team_role.clone().unwrap_or_else(|| "collaborator".into()),
+        role: row.role,
         permissions: described(&row.permissions),
         created_at: row.created_at,
         updated_at: row.updated_at,
@@ -49,7 +50,7 @@ fn owner(app: &App) -> api::collaborators::Collaborator {
         id: named_id(&format!("owner {} {}", app.id, owner.id)),
         app: app_refs::app_ref(app),
         user: api::collaborators::CollaboratorUser { id: owner.id, email: owner.email, federated: false },
-        role: "owner".into(),
+        role: CollaboratorRole::Owner,
         permissions: described(Role::Admin.permissions()),
         created_at: app.created_at,
         updated_at: app.created_at,
@@ -158,7 +159,7 @@ pub async fn collaborator_create(
     if member.is_none() && store::service_accounts::service_account_exists(&mut *tx, account.id).await? {
         return Err(Error::invalid("A service account can only collaborate on apps of its own team."));
     }
-    let role = member.as_ref().and_then(|m| Role::parse(&m.role));
+    let role = member.as_ref().and_then(|m| m.role.known());
     let permissions = checked(&app, create.permissions.unwrap_or_else(|| usual(role)))?;
     let summary = format!("Added {} as a collaborator with {}.", account.email, permissions.join(", "));
     save(&mut tx, app.id, &account, &permissions, ("collaborator.create", summary)).await?;
@@ -203,7 +204,7 @@ pub async fn collaborator_update(
         Some(team) => store::team_members::team_member_info(&mut *tx, team, &who).await?,
         None => None,
     };
-    let role = member.as_ref().and_then(|m| Role::parse(&m.role));
+    let role = member.as_ref().and_then(|m| m.role.known());
     let had = match &old {
         Some(old) => Rights::of_permissions(&old.permissions),
         None => role.map(|role| role.rights(app.locked)).unwrap_or_default(),
@@ -230,7 +231,7 @@ pub async fn collaborator_delete(
     let who = if who == "~" { actor.account.id.to_string() } else { who };
     let row = store::collaborators::collaborator_info(platform.db(), app.id, &who).await?;
     let is_self = row.as_ref().is_some_and(|row| row.account_id == actor.account.id);
-    let left = row.as_ref().and_then(|row| Role::parse(row.team_role.as_deref()?));
+    let left = row.as_ref().and_then(|row| row.role.in_team());
     let left = left.map(|role| role.rights(app.locked)).unwrap_or_default();
     // Who leaves an app must not get by it what a role gives and the app withheld.
     if !(is_self && app.rights().contains(left)) {

@@ -10,15 +10,10 @@ use axum::{
 use background::Cancel;
 use base::{Error, Result, Subject, SubjectKind, pages, web::Search};
 use identity::Actor;
-use store::jobs::{Filter, LIST, Row};
+use store::jobs::{Filter, LIST, Row, Which};
 use uuid::Uuid;
 
 use crate::Platform;
-
-/// A state of the table. One that only another version knows is shown as pending.
-pub(crate) fn state(name: &str) -> JobState {
-    JobState::named(name).unwrap_or(JobState::Pending)
-}
 
 fn missing() -> Error {
     Error::not_found("job", "Couldn't find that job. Jobs are removed a week after they have ended.")
@@ -47,7 +42,7 @@ fn advice(platform: &Platform, kind: &str) -> Option<&'static str> {
 }
 
 fn shown(platform: &Platform, row: Row) -> Job {
-    let state = state(&row.state);
+    let state = row.state;
     let advice = (!state.has_ended()).then(|| advice(platform, &row.kind)).flatten();
     Job {
         about: about(&row),
@@ -81,6 +76,18 @@ pub(crate) async fn info(platform: &Platform, id: Uuid) -> Result<Job> {
     Ok(Job { steps, ..shown(platform, row) })
 }
 
+/// The jobs in the state called `name`.
+fn which(name: &str) -> Result<Which> {
+    match (name, JobState::named(name)) {
+        ("unfinished", _) => Ok(Which::Unfinished),
+        (_, Some(state)) => Ok(Which::In(state)),
+        (_, None) => {
+            let known = JobState::ALL.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(", ");
+            Err(Error::invalid(format!("There is no state {name:.50?}. Valid states: unfinished, {known}.")))
+        }
+    }
+}
+
 /// `GET /jobs`
 pub async fn job_list(
     State(platform): State<Platform>,
@@ -91,11 +98,8 @@ pub async fn job_list(
     actor.must_administer()?;
     // Forms send empty fields; they ask for nothing.
     let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
-    let filter = Filter { state: given(query.state), kind: given(query.kind) };
-    if let Some(state) = filter.state.as_deref().filter(|s| *s != "unfinished" && JobState::named(s).is_none()) {
-        let known = JobState::ALL.map(JobState::as_str).join(", ");
-        return Err(Error::invalid(format!("There is no state {state:.50?}. Valid states: unfinished, {known}.")));
-    }
+    let state = given(query.state).map(|name| which(&name)).transpose()?;
+    let filter = Filter { state, kind: given(query.kind) };
     let range = pages::asked(&headers, &LIST)?;
     let page = store::jobs::job_list(platform.db(), &filter, &range).await?;
     Ok(pages::answer(&LIST, &range, page.map(|row| shown(&platform, row))))

@@ -82,11 +82,13 @@ impl Output {
 
     /// Whether the output is complete. That of a deleted row is.
     async fn has_ended(self, platform: &Platform) -> Result<bool> {
-        let pending = match self.of {
-            Of::Build(id) => store::builds::build_status(platform.db(), id).await?,
-            Of::Release(id) => store::releases::release_status(platform.db(), id).await?,
+        let is_pending = match self.of {
+            Of::Build(id) => store::builds::build_status(platform.db(), id).await?.is_some_and(|s| s.is_pending()),
+            Of::Release(id) => {
+                store::releases::release_status(platform.db(), id).await?.is_some_and(|s| s.is_pending())
+            }
         };
-        Ok(pending.as_deref() != Some("pending"))
+        Ok(!is_pending)
     }
 }
 

@@ -14,7 +14,7 @@ use store::schedules::{LIST, Row};
 use crate::{Platform, jobs};
 
 fn shown(row: Row) -> Schedule {
-    let last_job = row.last_job.zip(row.last_state).map(|(id, state)| LastJob { id, state: jobs::state(&state) });
+    let last_job = row.last_job.zip(row.last_state).map(|(id, state)| LastJob { id, state });
     Schedule {
         id: row.id,
         name: row.name,

@@ -11,7 +11,7 @@ use base::{
     web::{Created, Input},
 };
 use chrono::Utc;
-use identity::{Actor, App, Can, InTeam, Rights, Role, quotas, team_members};
+use identity::{Actor, App, Can, InTeam, Rights, Role, RoleRights as _, quotas, team_members};
 use store::apps::Filter;
 
 use crate::{Platform, app_refs, apps};

@@ -1,10 +1,14 @@
 //! Accounts: rows and queries.
 
+use api::team_members::GrantedBy;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::pages::{BY_CHANGE, BY_CREATION, BY_EMAIL, BY_ID, List, Page, Range};
+use crate::{
+    pages::{BY_CHANGE, BY_CREATION, BY_EMAIL, BY_ID, List, Page, Range},
+    text::{MaybeText, Text},
+};
 
 /// The sort orders of personal accounts.
 pub static LIST: List = List::by(&[BY_EMAIL, BY_ID, BY_CREATION, BY_CHANGE]);
@@ -29,8 +33,9 @@ pub struct Listed {
     pub suspended_at: Option<DateTime<Utc>>,
     /// Whether it has an active password, with a second factor.
     pub has_password: bool,
-    /// Who last set `admin`: `person` or `rule`.
-    pub admin_by: Option<String>,
+    /// Who last set `admin`.
+    #[sqlx(try_from = "MaybeText<GrantedBy>")]
+    pub admin_by: Option<GrantedBy>,
     /// Exists only because of an invitation.
     pub invited: bool,
     /// When this service account was removed.
@@ -187,18 +192,18 @@ pub async fn account_suspend(db: impl PgExecutor<'_>, id: Uuid, at: Option<DateT
     Ok(())
 }
 
-/// Grants or revokes administrator rights. `by` is who decided: `person` or `rule`.
+/// Grants or revokes administrator rights. `by` is who decided.
 pub async fn account_administers(
     db: impl PgExecutor<'_>,
     id: Uuid,
     admin: bool,
-    by: &str,
+    by: GrantedBy,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query("update accounts set admin = $2, admin_by = $3, updated_at = $4 where id = $1")
         .bind(id)
         .bind(admin)
-        .bind(by)
+        .bind(Text(by))
         .bind(now)
         .execute(db)
         .await?;
@@ -206,9 +211,9 @@ pub async fn account_administers(
 }
 
 /// Who last decided whether an account is an administrator.
-pub async fn account_admin_by(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<String>> {
+pub async fn account_admin_by(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<GrantedBy>> {
     let found = sqlx::query_scalar("select admin_by from accounts where id = $1").bind(id);
-    Ok(found.fetch_optional(db).await?.flatten())
+    Ok(found.fetch_optional(db).await?.and_then(|MaybeText(by)| by))
 }
 
 /// Whether an account belonged to a removed service account.

@@ -1,10 +1,14 @@
 //! App transfers: rows and queries.
 
+use api::app_transfers::TransferState;
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
+use crate::{
+    pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range},
+    text::Text,
+};
 
 /// The sort orders of transfers.
 pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
@@ -16,7 +20,8 @@ pub struct Row {
     pub app_id: Uuid,
     pub owner_id: Uuid,
     pub recipient_id: Uuid,
-    pub state: String,
+    #[sqlx(try_from = "Text<TransferState>")]
+    pub state: TransferState,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub app: String,
@@ -74,12 +79,12 @@ pub async fn app_transfer_info(db: impl PgExecutor<'_>, account: Uuid, which: &s
 pub async fn app_transfer_end(
     db: impl PgExecutor<'_>,
     id: Uuid,
-    state: &str,
+    state: TransferState,
     now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
     let ended = sqlx::query("update app_transfers set state = $2, updated_at = $3 where id = $1 and state = 'pending'")
         .bind(id)
-        .bind(state)
+        .bind(Text(state))
         .bind(now)
         .execute(db)
         .await?;

@@ -1,11 +1,15 @@
 //! Builds: rows and queries.
 
+use api::builds::BuildStatus;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
-use crate::queues::BUILDS;
+use crate::{
+    pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range},
+    queues::BUILDS,
+    text::Text,
+};
 
 /// The sort orders of an app's builds.
 pub static LIST: List = List::by(&[Order::unique("number", Kind::Number, "t.number"), BY_ID, BY_CREATION, BY_CHANGE]);
@@ -16,7 +20,8 @@ pub struct Row {
     pub id: Uuid,
     pub app_id: Uuid,
     pub number: i32,
-    pub status: String,
+    #[sqlx(try_from = "Text<BuildStatus>")]
+    pub status: BuildStatus,
     pub account_id: Uuid,
     pub email: String,
     pub stack: String,
@@ -122,8 +127,9 @@ pub async fn build_at(db: impl PgExecutor<'_>, app: Uuid, number: i32) -> sqlx::
 }
 
 /// The status of a build; `None` if there is none with this id.
-pub async fn build_status(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar("select status from builds where id = $1").bind(id).fetch_optional(db).await
+pub async fn build_status(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<BuildStatus>> {
+    let found = sqlx::query_scalar("select status from builds where id = $1").bind(id).fetch_optional(db).await?;
+    Ok(found.map(|Text(status)| status))
 }
 
 /// The builds of an app.

@@ -1,10 +1,14 @@
 //! Collaborators, and all other relations of an account to an app: rows and queries.
 
+use api::{collaborators::CollaboratorRole, team_members::Role};
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
+use crate::{
+    pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range},
+    text::{MaybeText, Text},
+};
 
 /// The sort orders of collaborators: owner first.
 pub static LIST: List = List::by(&[Order::unique("user", Kind::Text, "t.place"), BY_ID, BY_CREATION, BY_CHANGE]);
@@ -19,8 +23,8 @@ pub struct Row {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub email: String,
-    /// The role in the app's team; `owner` for the app's owner.
-    pub team_role: Option<String>,
+    #[sqlx(try_from = "Text<CollaboratorRole>")]
+    pub role: CollaboratorRole,
 }
 
 /// The app's owner, as one of its collaborators.
@@ -38,12 +42,13 @@ pub struct Owner<'a> {
 #[derive(Clone, Debug, Default, sqlx::FromRow)]
 pub struct Access {
     /// The role in the owning team.
-    pub team_role: Option<String>,
+    #[sqlx(try_from = "MaybeText<Role>")]
+    pub team_role: Option<Role>,
     /// What was granted on this very subject.
     pub permissions: Option<Vec<String>>,
 }
 
-const SELECT: &str = "select c.*, a.email, m.role as team_role from collaborators c
+const SELECT: &str = "select c.*, a.email, coalesce(m.role, 'collaborator') as role from collaborators c
     join accounts a on a.id = c.account_id join apps p on p.id = c.app_id
     left join team_members m on m.team_id = p.team_id and m.account_id = c.account_id ";
 
@@ -84,7 +89,7 @@ pub async fn collaborator_list(
 ) -> sqlx::Result<Page<Row>> {
     let list = sqlx::query(
         "select c.id, c.app_id, c.account_id, c.permissions, c.created_at, c.updated_at, a.email,
-                m.role as team_role, '1' || lower(a.email) as place
+                coalesce(m.role, 'collaborator') as role, '1' || lower(a.email) as place
          from collaborators c join accounts a on a.id = c.account_id join apps p on p.id = c.app_id
          left join team_members m on m.team_id = p.team_id and m.account_id = c.account_id
          where c.app_id = $1

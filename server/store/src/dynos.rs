@@ -2,11 +2,15 @@
 
 use std::collections::HashSet;
 
+use api::dynos::DynoState;
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
+use crate::{
+    pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range},
+    text::Text,
+};
 
 /// The sort orders of an app's dynos: `web.2` before `web.10`.
 pub static LIST: List = List::by(&[
@@ -30,7 +34,8 @@ pub struct Row {
     pub command: String,
     pub release_id: Uuid,
     pub version: i32,
-    pub state: String,
+    #[sqlx(try_from = "Text<DynoState>")]
+    pub state: DynoState,
     pub run_id: Uuid,
     pub addr: Option<String>,
     pub started_at: Option<DateTime<Utc>>,
@@ -110,7 +115,7 @@ pub async fn dyno_save(db: impl PgExecutor<'_>, row: &Row) -> sqlx::Result<()> {
     .bind(&row.command)
     .bind(row.release_id)
     .bind(row.version)
-    .bind(&row.state)
+    .bind(Text(row.state))
     .bind(row.run_id)
     .bind(&row.addr)
     .bind(row.started_at)

@@ -1,10 +1,14 @@
 //! Identity providers and their rules: rows and queries.
 
+use api::{identity_providers::ProviderKind, team_members::Role};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range};
+use crate::{
+    pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range},
+    text::{MaybeText, Text},
+};
 
 /// The sort orders of providers.
 pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_NAME, BY_CHANGE]);
@@ -15,7 +19,8 @@ pub struct Row {
     pub id: Uuid,
     pub name: String,
     pub title: String,
-    pub kind: String,
+    #[sqlx(try_from = "Text<ProviderKind>")]
+    pub kind: ProviderKind,
     pub issuer: String,
     pub client_id: String,
     /// The client secret, encrypted.
@@ -39,7 +44,8 @@ pub struct Rule {
     pub group: Option<String>,
     pub admin: bool,
     pub team: Option<String>,
-    pub role: Option<String>,
+    #[sqlx(try_from = "MaybeText<Role>")]
+    pub role: Option<Role>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -55,7 +61,7 @@ pub async fn identity_provider_create(db: impl PgExecutor<'_>, row: &Row) -> sql
     .bind(row.id)
     .bind(&row.name)
     .bind(&row.title)
-    .bind(&row.kind)
+    .bind(Text(row.kind))
     .bind(&row.issuer)
     .bind(&row.client_id)
     .bind(&row.secret)
@@ -151,7 +157,7 @@ pub async fn identity_rules_replace(db: &mut PgConnection, provider: Uuid, rules
         .bind(&rule.group)
         .bind(rule.admin)
         .bind(&rule.team)
-        .bind(&rule.role)
+        .bind(rule.role.map(Text))
         .bind(rule.created_at)
         .bind(rule.updated_at)
         .execute(&mut *db)

@@ -1,10 +1,14 @@
 //! Jobs, as displayed to administrators. How they run is in the crate `background`.
 
+use api::jobs::JobState;
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgExecutor, PgPool};
 use uuid::Uuid;
 
-use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
+use crate::{
+    pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range},
+    text::Text,
+};
 
 /// The sort orders of jobs.
 pub static LIST: List = List::by_descending(&[BY_ID, BY_CREATION, BY_CHANGE]);
@@ -24,7 +28,8 @@ pub struct Row {
     /// The schedule that enqueued it.
     pub schedule: Option<String>,
     /// As in the table, and `waiting` for a pending one that waits for something.
-    pub state: String,
+    #[sqlx(try_from = "Text<JobState>")]
+    pub state: JobState,
     pub progress: Option<f64>,
     pub note: Option<String>,
     pub waits_for: Option<String>,
@@ -50,11 +55,28 @@ const ROWS: &str = "
     from jobs j left join builds b on b.id = j.subject left join releases r on r.id = j.subject
     left join apps a on a.id = coalesce(b.app_id, r.app_id, j.subject)";
 
+/// A selection of jobs by their state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those that have not ended.
+    Unfinished,
+    In(JobState),
+}
+
+impl Which {
+    /// Its name in the query.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Unfinished => "unfinished",
+            Self::In(state) => state.as_str(),
+        }
+    }
+}
+
 /// A filter for jobs; absent fields match everything.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// A state, or `unfinished`.
-    pub state: Option<String>,
+    pub state: Option<Which>,
     pub kind: Option<String>,
 }
 
@@ -68,7 +90,7 @@ pub async fn job_list(db: impl PgExecutor<'_>, filter: &Filter, range: &Range) -
                  else j.state = $1 end)
              and ($2::text is null or j.kind = $2)"
     );
-    range.fetch(db, sqlx::query(AssertSqlSafe(matching)).bind(&filter.state).bind(&filter.kind)).await
+    range.fetch(db, sqlx::query(AssertSqlSafe(matching)).bind(filter.state.map(Which::name)).bind(&filter.kind)).await
 }
 
 /// The job with this id.

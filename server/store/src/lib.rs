@@ -44,6 +44,7 @@ pub mod team_members;
 pub mod teams;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod text;
 pub mod uploads;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");

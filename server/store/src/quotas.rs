@@ -1,8 +1,11 @@
 //! Quotas: limits and usage of an account or a team. Rows and queries.
 
+use api::quotas::QuotaKind;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
+
+use crate::text::Text;
 
 /// The owner whose apps are counted: a person or a team. Neither is the platform, for the defaults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,7 +17,8 @@ pub struct Owner {
 /// A row of `quotas`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Row {
-    pub kind: String,
+    #[sqlx(try_from = "Text<QuotaKind>")]
+    pub kind: QuotaKind,
     pub most: i64,
     /// Set for this owner, not a default.
     pub is_own: bool,
@@ -54,7 +58,7 @@ pub async fn quota_save(
     db: &mut PgConnection,
     id: Uuid,
     owner: Owner,
-    kind: &str,
+    kind: QuotaKind,
     most: Option<i64>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
@@ -63,7 +67,7 @@ pub async fn quota_save(
     )
     .bind(owner.account)
     .bind(owner.team)
-    .bind(kind)
+    .bind(Text(kind))
     .execute(&mut *db)
     .await?;
     if let Some(most) = most {
@@ -74,7 +78,7 @@ pub async fn quota_save(
         .bind(id)
         .bind(owner.account)
         .bind(owner.team)
-        .bind(kind)
+        .bind(Text(kind))
         .bind(most)
         .bind(now)
         .execute(db)

@@ -1,10 +1,14 @@
 //! Releases: rows and queries.
 
+use api::releases::ReleaseStatus;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range};
+use crate::{
+    pages::{BY_CHANGE, BY_CREATION, BY_ID, Kind, List, Order, Page, Range},
+    text::Text,
+};
 
 /// The sort orders of an app's releases.
 pub static LIST: List = List::by(&[Order::unique("version", Kind::Number, "t.version"), BY_ID, BY_CREATION, BY_CHANGE]);
@@ -15,7 +19,8 @@ pub struct Row {
     pub id: Uuid,
     pub app_id: Uuid,
     pub version: i32,
-    pub status: String,
+    #[sqlx(try_from = "Text<ReleaseStatus>")]
+    pub status: ReleaseStatus,
     pub description: String,
     pub account_id: Uuid,
     pub email: String,
@@ -44,7 +49,7 @@ const SELECT: &str = "select r.id, r.app_id, r.version, r.status, left(r.descrip
 pub struct New<'a> {
     pub id: Uuid,
     pub app: Uuid,
-    pub status: &'a str,
+    pub status: ReleaseStatus,
     pub description: &'a str,
     pub account: Uuid,
     pub slug: Option<Uuid>,
@@ -65,7 +70,7 @@ pub async fn release_create(db: &mut PgConnection, new: &New<'_>) -> sqlx::Resul
     )
     .bind(new.id)
     .bind(new.app)
-    .bind(new.status)
+    .bind(Text(new.status))
     .bind(new.description)
     .bind(new.account)
     .bind(new.slug)
@@ -98,8 +103,9 @@ pub async fn release_list(db: impl PgExecutor<'_>, app: Uuid, range: &Range) -> 
 }
 
 /// The status of a release; `None` if there is none with this id.
-pub async fn release_status(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar("select status from releases where id = $1").bind(id).fetch_optional(db).await
+pub async fn release_status(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<ReleaseStatus>> {
+    let found = sqlx::query_scalar("select status from releases where id = $1").bind(id).fetch_optional(db).await?;
+    Ok(found.map(|Text(status)| status))
 }
 
 /// Whether an app was ever released with this slug.
@@ -156,7 +162,8 @@ pub async fn release_current_all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Cu
 pub struct Summary {
     pub app_id: Uuid,
     pub version: i32,
-    pub status: String,
+    #[sqlx(try_from = "Text<ReleaseStatus>")]
+    pub status: ReleaseStatus,
     pub description: String,
     pub email: String,
     pub created_at: DateTime<Utc>,

@@ -1,10 +1,14 @@
 //! Schedules, as displayed to administrators. The crate `background` writes and follows them.
 
+use api::jobs::JobState;
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgExecutor};
 use uuid::Uuid;
 
-use crate::pages::{BY_ID, BY_NAME, List, Page, Range};
+use crate::{
+    pages::{BY_ID, BY_NAME, List, Page, Range},
+    text::MaybeText,
+};
 
 /// The sort orders of schedules.
 pub static LIST: List = List::by(&[BY_NAME, BY_ID]);
@@ -23,7 +27,8 @@ pub struct Row {
     /// Absent before there was one, and when it was removed since.
     pub last_job: Option<Uuid>,
     /// Its state, as in the table of jobs.
-    pub last_state: Option<String>,
+    #[sqlx(try_from = "MaybeText<JobState>")]
+    pub last_state: Option<JobState>,
 }
 
 const ROWS: &str = "

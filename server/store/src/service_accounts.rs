@@ -1,10 +1,14 @@
 //! Service accounts: rows and queries.
 
+use api::team_members::Role;
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range};
+use crate::{
+    pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range},
+    text::Text,
+};
 
 /// The sort orders of service accounts.
 pub static LIST: List = List::by(&[BY_NAME, BY_ID, BY_CREATION, BY_CHANGE]);
@@ -18,7 +22,8 @@ pub struct Row {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub email: String,
-    pub role: String,
+    #[sqlx(try_from = "Text<Role>")]
+    pub role: Role,
 }
 
 const SELECT: &str = "select s.*, a.email, m.role from service_accounts s join accounts a on a.id = s.id

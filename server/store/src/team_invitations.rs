@@ -1,10 +1,14 @@
 //! Team invitations: rows and queries.
 
+use api::team_members::Role;
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range};
+use crate::{
+    pages::{BY_CHANGE, BY_CREATION, BY_ID, List, Page, Range},
+    text::Text,
+};
 
 /// The sort orders of invitations.
 pub static LIST: List = List::by(&[BY_CREATION, BY_ID, BY_CHANGE]);
@@ -15,7 +19,8 @@ pub struct Row {
     pub id: Uuid,
     pub team_id: Uuid,
     pub account_id: Uuid,
-    pub role: String,
+    #[sqlx(try_from = "Text<Role>")]
+    pub role: Role,
     pub invited_by: Option<Uuid>,
     pub expires_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
@@ -33,18 +38,18 @@ const SELECT: &str = "select i.*, t.name as team, a.email, a.name, b.email as in
 
 /// The fields of an invitation.
 #[derive(Debug)]
-pub struct New<'a> {
+pub struct New {
     pub id: Uuid,
     pub team: Uuid,
     pub account: Uuid,
-    pub role: &'a str,
+    pub role: Role,
     pub invited_by: Uuid,
     pub expires_at: DateTime<Utc>,
     pub now: DateTime<Utc>,
 }
 
 /// Invites an account, or renews its invitation.
-pub async fn team_invitation_save(db: impl PgExecutor<'_>, new: &New<'_>) -> sqlx::Result<()> {
+pub async fn team_invitation_save(db: impl PgExecutor<'_>, new: &New) -> sqlx::Result<()> {
     sqlx::query(
         "insert into team_invitations (id, team_id, account_id, role, invited_by, expires_at, created_at, updated_at)
          values ($1, $2, $3, $4, $5, $6, $7, $7)
@@ -54,7 +59,7 @@ pub async fn team_invitation_save(db: impl PgExecutor<'_>, new: &New<'_>) -> sql
     .bind(new.id)
     .bind(new.team)
     .bind(new.account)
-    .bind(new.role)
+    .bind(Text(new.role))
     .bind(new.invited_by)
     .bind(new.expires_at)
     .bind(new.now)

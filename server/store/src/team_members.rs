@@ -1,5 +1,6 @@
 //! Team members: rows and queries.
 
+use api::team_members::{GrantedBy, Role};
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
@@ -7,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     apps,
     pages::{BY_CHANGE, BY_CREATION, BY_EMAIL, BY_ID, Kind, List, Order, Page, Range},
+    text::{MaybeText, Text},
 };
 
 /// The sort orders of members.
@@ -21,7 +23,8 @@ pub struct Row {
     pub id: Uuid,
     pub team_id: Uuid,
     pub account_id: Uuid,
-    pub role: String,
+    #[sqlx(try_from = "Text<Role>")]
+    pub role: Role,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub email: String,
@@ -29,8 +32,9 @@ pub struct Row {
     pub last_login: Option<DateTime<Utc>>,
     /// The name of a service account; absent for people.
     pub service: Option<String>,
-    /// Who set the role: `person` or `rule`.
-    pub given_by: String,
+    /// Who set the role.
+    #[sqlx(try_from = "Text<GrantedBy>")]
+    pub given_by: GrantedBy,
 }
 
 const SELECT: &str = "select m.*, a.email, coalesce(a.name, s.name) as name, a.last_login, s.name as service
@@ -42,7 +46,7 @@ pub async fn team_member_save(
     id: Uuid,
     team: Uuid,
     account: Uuid,
-    role: &str,
+    role: Role,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query(
@@ -55,7 +59,7 @@ pub async fn team_member_save(
     .bind(id)
     .bind(team)
     .bind(account)
-    .bind(role)
+    .bind(Text(role))
     .bind(now)
     .execute(db)
     .await?;
@@ -68,7 +72,7 @@ pub async fn team_member_give(
     id: Uuid,
     team: Uuid,
     account: Uuid,
-    role: &str,
+    role: Role,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query(
@@ -81,7 +85,7 @@ pub async fn team_member_give(
     .bind(id)
     .bind(team)
     .bind(account)
-    .bind(role)
+    .bind(Text(role))
     .bind(now)
     .execute(db)
     .await?;
@@ -136,7 +140,8 @@ pub struct OnApp {
     pub account_id: Uuid,
     pub email: String,
     /// The role in the team; absent for outsiders.
-    pub role: Option<String>,
+    #[sqlx(try_from = "MaybeText<Role>")]
+    pub role: Option<Role>,
     /// The permissions granted on this app.
     pub permissions: Option<Vec<String>>,
 }

@@ -1,10 +1,14 @@
 //! Teams: rows and queries.
 
+use api::team_members::Role;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range};
+use crate::{
+    pages::{BY_CHANGE, BY_CREATION, BY_ID, BY_NAME, List, Page, Range},
+    text::MaybeText,
+};
 
 /// The sort orders of teams.
 pub static LIST: List = List::by(&[BY_NAME, BY_ID, BY_CREATION, BY_CHANGE]);
@@ -26,7 +30,8 @@ pub struct OfAccount {
     #[sqlx(flatten)]
     pub team: Row,
     /// Absent for non-members.
-    pub role: Option<String>,
+    #[sqlx(try_from = "MaybeText<Role>")]
+    pub role: Option<Role>,
 }
 
 /// Inserts a team created by `by`. Violates `teams_name_key` if the name is taken.

@@ -4,6 +4,7 @@ use api::{
     apps::AppCreate,
     client::{Page, segment},
     ids::AppName,
+    team_members::Role,
     teams::{Team, TeamAppCreate},
 };
 use leptos::{either::Either, prelude::*};
@@ -133,7 +134,7 @@ fn OwnerField(owner: RwSignal<String>) -> impl IntoView {
     teams.show(1, move |teams| {
         let chosen = owner.get_untracked();
         let mut names = teams.with_untracked(|all| {
-            all.items.iter().filter(|team| team.role != "viewer").map(|team| team.name.clone()).collect::<Vec<_>>()
+            all.items.iter().filter(|team| team.role != Role::Viewer).map(|team| team.name.clone()).collect::<Vec<_>>()
         });
         // The team of the URL, which may not be on the loaded page.
         if !chosen.is_empty() && !names.contains(&chosen) {

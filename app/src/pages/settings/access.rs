@@ -2,7 +2,7 @@
 
 use api::{
     client::Page,
-    collaborators::{Collaborator, CollaboratorCreate, CollaboratorUpdate},
+    collaborators::{Collaborator, CollaboratorCreate, CollaboratorRole, CollaboratorUpdate},
     statuses::AppStatus,
     teams::TeamAppUpdate,
 };
@@ -65,7 +65,7 @@ fn Person(
     let other = client.clone();
     let names: Vec<String> = person.permissions.iter().map(|p| p.name.clone()).collect();
     let now = level(&names);
-    let is_owner = person.role == "owner";
+    let is_owner = person.role == CollaboratorRole::Owner;
     let email = person.user.email.clone();
     let called = email.strip_suffix("@herokumanager.com").map_or(email.clone(), |team| format!("the team {team}"));
     let of = StoredValue::new(email);
@@ -91,7 +91,7 @@ fn Person(
         <li class="row wrap g3" style="padding-inline:16px">
             <Avatar who=of.get_value()/>
             <span class="clip" style="flex:1">{called.clone()}</span>
-            <span class="meta">{person.role}</span>
+            <span class="meta">{person.role.as_str()}</span>
             <Show when=move || changes.get() && !is_owner fallback=move || view! { <Level name=now text=shown.clone()/> }>
                 <LevelSelect label=label.clone() now text=text.clone() on_choose=set/>
                 <ActButton class="btn gho sm dgr".to_owned() busy on_click=remove>"Remove"<span class="vh">" "{whom.get_value()}</span></ActButton>

@@ -1,7 +1,7 @@
 //! Whether admins of the team can invite people without an account, and the policy behind it.
 
 use api::{
-    invitation_policy::InvitationPolicy,
+    invitation_policy::{InvitationPolicy, Inviters},
     teams::{Team, TeamUpdate},
 };
 use leptos::prelude::*;
@@ -42,10 +42,10 @@ fn in_words(policy: &InvitationPolicy, invites: bool) -> String {
         true => String::new(),
         false => format!(" with an address at {}", policy.domains.join(" or ")),
     };
-    match (policy.who.as_str(), invites) {
-        ("domains", _) => format!("Everybody can invite people{within}."),
-        ("teams", true) => format!("Admins of this team can invite people{within} who are new to the platform."),
-        ("teams", false) => "Admins of this team can add people who already have an account. Only platform administrators can invite others.".into(),
+    match (policy.who, invites) {
+        (Inviters::Domains, _) => format!("Everybody can invite people{within}."),
+        (Inviters::Teams, true) => format!("Admins of this team can invite people{within} who are new to the platform."),
+        (Inviters::Teams, false) => "Admins of this team can add people who already have an account. Only platform administrators can invite others.".into(),
         _ => "Only administrators of the platform can invite people who are new to it. Admins of this team can add those who already have an account.".into(),
     }
 }
@@ -61,7 +61,7 @@ fn Allow(this: ThisTeam, team: Signal<Team>, policy: Signal<InvitationPolicy>) -
     });
     view! {
         <div class="ft">
-            <Show when=move || policy.with(|p| p.who != "teams") fallback=|| view! { <span>"As a platform administrator, you can change this."</span> }>
+            <Show when=move || policy.with(|p| p.who != Inviters::Teams) fallback=|| view! { <span>"As a platform administrator, you can change this."</span> }>
                 <span>"This has no effect yet: the "<a class="ul" href="/sign-in">"invitation policy"</a>" does not allow teams to invite."</span>
             </Show>
             <span class="push"></span>
@@ -79,18 +79,18 @@ mod tests {
 
     #[test]
     fn the_policy_is_said_for_this_team() {
-        let policy = |who: &str, domains: &[&str]| InvitationPolicy {
-            who: who.into(),
+        let policy = |who: Inviters, domains: &[&str]| InvitationPolicy {
+            who,
             domains: domains.iter().map(|d| (*d).to_owned()).collect(),
         };
-        assert!(in_words(&policy("administrators", &["a.test"]), true).starts_with("Only administrators"));
-        assert!(in_words(&policy("teams", &[]), false).contains("platform administrators"));
+        assert!(in_words(&policy(Inviters::Administrators, &["a.test"]), true).starts_with("Only administrators"));
+        assert!(in_words(&policy(Inviters::Teams, &[]), false).contains("platform administrators"));
         assert_eq!(
-            in_words(&policy("teams", &[]), true),
+            in_words(&policy(Inviters::Teams, &[]), true),
             "Admins of this team can invite people who are new to the platform."
         );
         assert_eq!(
-            in_words(&policy("domains", &["a.test", "b.test"]), false),
+            in_words(&policy(Inviters::Domains, &["a.test", "b.test"]), false),
             "Everybody can invite people with an address at a.test or b.test."
         );
     }

@@ -2,7 +2,7 @@
 
 use api::{
     team_invitations::TeamInvitation,
-    team_members::{TeamMember, TeamMemberSave},
+    team_members::{Role, TeamMember, TeamMemberSave},
     teams::TeamAccess,
 };
 use leptos::{either::Either, prelude::*};
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The roles, with what each allows.
-pub const ROLES: [(&str, &str); 3] = [("admin", "Admin"), ("member", "Member"), ("viewer", "Viewer")];
+pub const ROLES: [(Role, &str); 3] = [(Role::Admin, "Admin"), (Role::Member, "Member"), (Role::Viewer, "Viewer")];
 
 /// Who is in the team, and who is invited.
 #[component]
@@ -31,7 +31,7 @@ pub fn People(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
                         <th role="columnheader" class="r">"Last seen"</th><th role="columnheader" class="act"><span class="vh">"Actions"</span></th>
                     </tr></thead>
                     <tbody role="rowgroup">
-                        <Each each=move || members.with(|p| p.items.clone()) key=|m| (m.id, m.role.clone()) let:member><Person member this is_admin/></Each>
+                        <Each each=move || members.with(|p| p.items.clone()) key=|m| (m.id, m.role) let:member><Person member this is_admin/></Each>
                         {this.invitations.show(0, move |list| view! {
                             <Each each=move || list.with(|p| p.items.clone()) key=|i| (i.id, i.updated_at) let:invitation><Invited invitation this/></Each>
                         })}
@@ -47,8 +47,8 @@ pub fn People(this: ThisTeam, is_admin: Signal<bool>) -> impl IntoView {
 }
 
 /// A member's access to the apps of the team in brief: `all apps`, `deploy 3 apps, view 1 app`.
-fn in_words(access: &[TeamAccess], email: &str, role: &str) -> String {
-    if role == "admin" {
+fn in_words(access: &[TeamAccess], email: &str, role: Role) -> String {
+    if role == Role::Admin {
         return "all apps".into();
     }
     let own = access.iter().filter(|a| a.user.email == email);
@@ -75,7 +75,6 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
     let other = client.clone();
     let name = member.user.name.clone().unwrap_or_else(|| words::who(&member.email));
     let email = StoredValue::new(member.email.clone());
-    let role = StoredValue::new(member.role.clone());
     let set = Callback::new(move |wanted: String| {
         let save = TeamMemberSave { email: email.get_value(), role: wanted };
         let request = client.team_member_update(&this.name.get_untracked(), &save);
@@ -98,7 +97,7 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
             toasts.done(format!("{} removed from the team", gone.email));
         });
     });
-    let (label, title, of_role) = (format!("Role of {name}"), name.clone(), member.role.clone());
+    let (label, title, of_role) = (format!("Role of {name}"), name.clone(), member.role);
     let (service, whom) = (member.service, StoredValue::new(name));
     let query = use_query_map();
     let is_whole = Memo::new(move |_| query.with(|q| q.get("access").is_none()));
@@ -116,16 +115,16 @@ fn Person(member: TeamMember, this: ThisTeam, is_admin: Signal<bool>) -> impl In
                 </span>
             </span></td>
             <td role="cell" data-l="role">
-                <Show when=move || is_admin.get() fallback={ let of_role = of_role.clone(); move || of_role.clone() }>
+                <Show when=move || is_admin.get() fallback=move || of_role.as_str()>
                     <select class="select" aria-label=label.clone() on:change=move |ev| set.run(event_target_value(&ev))>
-                        {ROLES.into_iter().filter(|(value, _)| !service || *value != "admin").map(|(value, word)| view! {
-                            <option value=value selected=role.with_value(|r| r == value)>{word}</option>
+                        {ROLES.into_iter().filter(|(value, _)| !service || *value != Role::Admin).map(|(value, word)| view! {
+                            <option value=value.as_str() selected=of_role == value>{word}</option>
                         }).collect_view()}
                     </select>
                 </Show>
             </td>
-            <td role="cell" class="dim" data-l="apps">{move || this.access.get().map(|page| match is_whole.get() && page.next.is_none() || of_role == "admin" {
-                true => email.with_value(|e| in_words(&page.items, e, &of_role)),
+            <td role="cell" class="dim" data-l="apps">{move || this.access.get().map(|page| match is_whole.get() && page.next.is_none() || of_role == Role::Admin {
+                true => email.with_value(|e| in_words(&page.items, e, of_role)),
                 // If there are many apps, only one page of them is loaded.
                 false => "see access by app".into(),
             })}</td>
@@ -159,7 +158,7 @@ fn Invited(invitation: TeamInvitation, this: ThisTeam) -> impl IntoView {
                 <span class="av l" style="background:none;box-shadow:inset 0 0 0 1px var(--line-3)" aria-hidden="true">"?"</span>
                 <span><span class="name">{email.clone()}</span><span class="meta" style="display:block">"invited by "{invitation.invited_by.email}", "<Ago at=invitation.updated_at/></span></span>
             </span></td>
-            <td role="cell" class="dim" data-l="role">{invitation.role}</td>
+            <td role="cell" class="dim" data-l="role">{invitation.role.as_str()}</td>
             <td role="cell"></td>
             <td role="cell" class="dim r">"not accepted yet"</td>
             <td role="cell" class="act"><ActButton class="btn gho sm".to_owned() busy on_click=back>"Cancel invitation"<span class="vh">" of "{email}</span></ActButton></td>
@@ -171,7 +170,7 @@ fn Invited(invitation: TeamInvitation, this: ThisTeam) -> impl IntoView {
 #[component]
 fn Invite(this: ThisTeam) -> impl IntoView {
     let email = RwSignal::new(String::new());
-    let role = RwSignal::new("member".to_owned());
+    let role = RwSignal::new(Role::Member.to_string());
     let busy = RwSignal::new(false);
     let (client, toasts) = (client(), Toasts::of_page());
     let invite = move |ev: leptos::ev::SubmitEvent| {
@@ -194,7 +193,7 @@ fn Invite(this: ThisTeam) -> impl IntoView {
             <div class="field">
                 <label for="invite-role">"Role"</label>
                 <select class="select" id="invite-role" on:change=move |ev| role.set(event_target_value(&ev))>
-                    {ROLES.into_iter().map(|(value, word)| view! { <option value=value selected=value == "member">{word}</option> }).collect_view()}
+                    {ROLES.into_iter().map(|(value, word)| view! { <option value=value.as_str() selected=value == Role::Member>{word}</option> }).collect_view()}
                 </select>
             </div>
             <button class="btn pri" type="submit" aria-busy=move || busy.get().to_string()><Icon name="plus" size="i-s"/>"Invite"</button>
@@ -219,8 +218,8 @@ mod tests {
             explicit: true,
         };
         let all = [row(&["view", "deploy", "operate"]), row(&["view"]), row(&[]), row(&["view"])];
-        assert_eq!(in_words(&all, "a@b.c", "member"), "operate 1 app, view 2 apps");
-        assert_eq!(in_words(&all, "a@b.c", "admin"), "all apps");
-        assert_eq!(in_words(&all, "x@b.c", "viewer"), "no apps");
+        assert_eq!(in_words(&all, "a@b.c", Role::Member), "operate 1 app, view 2 apps");
+        assert_eq!(in_words(&all, "a@b.c", Role::Admin), "all apps");
+        assert_eq!(in_words(&all, "x@b.c", Role::Viewer), "no apps");
     }
 }

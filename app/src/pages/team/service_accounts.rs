@@ -95,7 +95,7 @@ fn Bot(
         <li class="row wrap g3" style="padding-inline:16px">
             <Icon name="key"/>
             <span class="name">{called}</span>
-            <span class="meta">{bot.role}</span>
+            <span class="meta">{bot.role.as_str()}</span>
             <Show when=move || is_admin.get()>
                 <span class="push row wrap">
                     <TokenFields chosen of=of.clone() everything=false/>

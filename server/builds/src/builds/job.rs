@@ -47,7 +47,7 @@ impl Job for Run {
     async fn run(&self, builds: &Builds, steps: &mut Steps) -> Result<(), Failure> {
         // Before the row is read, so that no cancellation falls between the two.
         builds.running().token(self.build);
-        let Some(build) = store::builds::build_info(builds.db(), self.build).await?.filter(|b| b.status == "pending")
+        let Some(build) = store::builds::build_info(builds.db(), self.build).await?.filter(|b| b.status.is_pending())
         else {
             builds.running().forget(self.build);
             return Ok(());

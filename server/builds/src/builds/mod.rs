@@ -82,15 +82,10 @@ pub fn shown_to(actor: &Actor, row: &Row, app: &App) -> api::builds::Build {
 
 /// The build as it goes over the wire, with the URL of its source as the reader may see it.
 pub fn shown(row: &Row, source_url: Option<String>, links: &Links) -> api::builds::Build {
-    let status = match row.status.as_str() {
-        "pending" => api::builds::BuildStatus::Pending,
-        "failed" => api::builds::BuildStatus::Failed,
-        _ => api::builds::BuildStatus::Succeeded,
-    };
     api::builds::Build {
         id: row.id.into(),
         app: api::refs::IdRef { id: row.app_id },
-        status,
+        status: row.status,
         buildpacks: row.buildpacks.iter().map(|b| buildpack_installations::shown(b)).collect(),
         source_blob: api::builds::SourceBlob {
             url: source_url,
@@ -100,7 +95,10 @@ pub fn shown(row: &Row, source_url: Option<String>, links: &Links) -> api::build
         },
         stack: row.stack.clone(),
         slug: row.slug_id.map(|id| api::refs::IdRef { id }),
-        release: row.release_id.filter(|_| row.status == "succeeded").map(|id| api::refs::IdRef { id }),
+        release: row
+            .release_id
+            .filter(|_| row.status == api::builds::BuildStatus::Succeeded)
+            .map(|id| api::refs::IdRef { id }),
         user: api::refs::UserRef { id: row.account_id, email: row.email.clone() },
         output_stream_url: links.signed("streams/builds", "build output", row.id).unwrap_or_default(),
         created_at: row.created_at,

@@ -1,6 +1,7 @@
 //! The routes of builds.
 
 use anyhow::Context as _;
+use api::builds::BuildStatus;
 use axum::{
     Json,
     body::Body,
@@ -128,10 +129,10 @@ pub async fn build_result(
 ) -> Result<Response> {
     let app = actor.app(&app, Can::Logs).await?;
     let row = find(&platform, &app, &build).await?;
-    let exit_code = match row.status.as_str() {
-        "pending" => None,
-        "succeeded" => Some(0),
-        _ => Some(1),
+    let exit_code = match row.status {
+        BuildStatus::Pending => None,
+        BuildStatus::Succeeded => Some(0),
+        BuildStatus::Failed | BuildStatus::Unknown => Some(1),
     };
     let place = platform.streams().take_now(actor.payer)?;
     let build = serde_json::to_string(&shown_to(&actor, &row, &app)).map_err(anyhow::Error::new)?;

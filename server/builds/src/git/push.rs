@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::harmless;
+use api::{builds::BuildStatus, dynos::DynoState, harmless, releases::ReleaseStatus};
 use axum::body::Bytes;
 use base::{Error, Kind, Result, Subject, bus, events::Asker, places::SharedPlace};
 use chrono::Utc;
@@ -181,11 +181,13 @@ async fn deploy_commit(
     follow_build(builds, app, build, said).await?;
     let row = store::builds::build_info(builds.db(), build).await?;
     // Still at work, and nobody listens any more: the guard ends it.
-    if row.as_ref().is_some_and(|b| b.status == "pending") {
+    if row.as_ref().is_some_and(|b| b.status.is_pending()) {
         return Ok(Err("the client disconnected".into()));
     }
     guard.build = None;
-    let Some(row) = row.filter(|b| b.status == "succeeded") else { return Ok(Err("pre-receive hook declined".into())) };
+    let Some(row) = row.filter(|b| b.status == BuildStatus::Succeeded) else {
+        return Ok(Err("pre-receive hook declined".into()));
+    };
     if let Some(release) = row.release_id {
         launch(builds, app, release, said).await?;
     }
@@ -282,7 +284,7 @@ async fn follow_build(platform: &Platform, app: &store::apps::Row, build: Uuid, 
 /// either way, as on Heroku: the release exists, and the old dynos go on serving.
 async fn launch(platform: &Platform, app: &store::apps::Row, release: Uuid, said: &Said) -> Result<()> {
     let Some(row) = store::releases::release_info(platform.db(), release).await? else { return Ok(()) };
-    if row.status == "pending" {
+    if row.status.is_pending() {
         said.line("-----> Running the release command...").await;
         let output = outputs::follow(platform.clone(), outputs::Output::of_release(app.id, release), 0);
         let relay = async {
@@ -296,7 +298,7 @@ async fn launch(platform: &Platform, app: &store::apps::Row, release: Uuid, said
         let _ = tokio::time::timeout(PHASE, relay).await;
     }
     let Some(row) = store::releases::release_info(platform.db(), release).await? else { return Ok(()) };
-    if row.status != "succeeded" {
+    if row.status != ReleaseStatus::Succeeded {
         said.line("").await;
         let how = match (row.cancelled_at, row.error) {
             (Some(_), Some(why)) => format!("was {why}"),
@@ -359,7 +361,7 @@ async fn crashed(
 /// The release before `version` whose web dynos serve.
 fn serving(rows: &[store::dynos::Row], version: i32) -> Option<i32> {
     let old = rows.iter().filter(|r| r.kind == "web" && r.version < version);
-    old.filter(|r| r.state == "up" && r.stopping_at.is_none()).map(|r| r.version).max()
+    old.filter(|r| r.state == DynoState::Up && r.stopping_at.is_none()).map(|r| r.version).max()
 }
 
 /// Why nothing answers visitors though all went well, and what to do about it.
@@ -401,10 +403,10 @@ async fn first_dyno(platform: &Platform, app: Uuid, release: Uuid) -> Result<Sta
         }
         let rows = store::dynos::dyno_list(platform.db(), app).await?;
         let of_release = || rows.iter().filter(|r| r.kind == "web" && r.release_id == release);
-        if of_release().any(|r| r.state == "up") {
+        if of_release().any(|r| r.state == DynoState::Up) {
             return Ok(Start::Up);
         }
-        if let Some(row) = of_release().find(|r| r.state == "crashed") {
+        if let Some(row) = of_release().find(|r| r.state == DynoState::Crashed) {
             return Ok(Start::Crashed(row.last_exit.clone().unwrap_or_else(|| "it crashed".into())));
         }
         if store::releases::release_current(platform.db(), app).await?.is_none_or(|r| r.id != release) {

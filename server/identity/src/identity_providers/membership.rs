@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api::team_members::{GrantedBy, Role};
 use base::{Change, Result, credential::Credential};
 use chrono::Utc;
 use store::{accounts::Row, identity_providers::Rule};
@@ -14,19 +15,19 @@ use crate::{actor::Actor, subjects};
 /// grants to be recorded: what they already had was not granted by a rule, and is not revoked by one; what a person has
 /// granted or revoked since is not the rules' any more.
 pub(crate) async fn apply(tx: &mut Change, who: &Row, was: &Given, now: Given) -> Result<Given> {
-    let by_person = store::accounts::account_admin_by(&mut **tx, who.id).await?.as_deref() == Some("person");
+    let by_person = store::accounts::account_admin_by(&mut **tx, who.id).await? == Some(GrantedBy::Person);
     let (is_admin, keeps) = (who.admin, now.admin || !was.admin);
     let admin = if by_person { is_admin } else { (is_admin && keeps) || now.admin };
     if admin != is_admin {
-        store::accounts::account_administers(&mut **tx, who.id, admin, "rule", Utc::now()).await?;
+        store::accounts::account_administers(&mut **tx, who.id, admin, GrantedBy::Rule, Utc::now()).await?;
         let word = if admin { "became an administrator" } else { "is no longer an administrator" };
         let summary = format!("{} {word} by a rule of the identity provider.", who.email);
         note(tx, who, "account.update", summary, serde_json::json!({ "admin": admin }));
     }
     let mut teams = BTreeMap::new();
     for (team, role) in &now.teams {
-        if join(tx, who, (team, role), was.teams.contains_key(team)).await? {
-            teams.insert(team.clone(), role.clone());
+        if join(tx, who, (team, *role), was.teams.contains_key(team)).await? {
+            teams.insert(team.clone(), *role);
         }
     }
     for team in was.teams.keys().filter(|team| !now.teams.contains_key(*team)) {
@@ -80,16 +81,16 @@ async fn has_other_admin(tx: &mut sqlx::PgConnection, team: Uuid) -> Result<bool
 }
 
 /// Adds an account to a team, unless a person has. Returns whether the rule did it.
-async fn join(tx: &mut Change, who: &Row, (team, role): (&str, &str), was_given: bool) -> Result<bool> {
+async fn join(tx: &mut Change, who: &Row, (team, role): (&str, Role), was_given: bool) -> Result<bool> {
     let Some(found) = store::teams::team_info(&mut **tx, team, who.id).await? else { return Ok(false) };
     let id = found.team.id;
     if store::team_members::team_member_word(&mut **tx, id, who.id).await?.is_some() {
         return Ok(false);
     }
-    match found.role.as_deref() {
+    match found.role {
         Some(_) if !was_given => return Ok(false),
         Some(now) if now == role => return Ok(true),
-        Some("admin") if !has_other_admin(tx, id).await? => return Ok(true),
+        Some(Role::Admin) if !has_other_admin(tx, id).await? => return Ok(true),
         _ => {}
     }
     store::team_members::team_member_give(&mut **tx, Uuid::now_v7(), id, who.id, role, Utc::now()).await?;
@@ -102,9 +103,9 @@ async fn join(tx: &mut Change, who: &Row, (team, role): (&str, &str), was_given:
 /// Removes an account from a team; its last admin stays.
 async fn leave(tx: &mut Change, who: &Row, team: &str) -> Result<()> {
     let Some(found) = store::teams::team_info(&mut **tx, team, who.id).await? else { return Ok(()) };
-    let (id, role) = (found.team.id, found.role.as_deref());
+    let (id, role) = (found.team.id, found.role);
     let by_person = store::team_members::team_member_word(&mut **tx, id, who.id).await?.is_some();
-    if role.is_none() || by_person || (role == Some("admin") && !has_other_admin(tx, id).await?) {
+    if role.is_none() || by_person || (role == Some(Role::Admin) && !has_other_admin(tx, id).await?) {
         return Ok(());
     }
     store::team_members::team_member_delete(tx, id, who.id).await?;

@@ -5,6 +5,7 @@ pub(crate) mod membership;
 pub(crate) mod person;
 pub(crate) mod rules;
 
+use api::{identity_providers::ProviderKind, team_members::Role};
 use axum::{
     Json,
     extract::{Path, State},
@@ -23,10 +24,10 @@ use self::{asking::Asking, person::Provider};
 use crate::{actor::Actor, subjects};
 
 /// The public services: kind, title, issuer, claim with the groups.
-const PRESETS: [(&str, &str, &str, &str); 3] = [
-    ("github", "GitHub", "https://github.com", "orgs"),
-    ("gitlab", "GitLab", "https://gitlab.com", "groups_direct"),
-    ("google", "Google", "https://accounts.google.com", "groups"),
+const PRESETS: [(ProviderKind, &str, &str, &str); 3] = [
+    (ProviderKind::GitHub, "GitHub", "https://github.com", "orgs"),
+    (ProviderKind::GitLab, "GitLab", "https://gitlab.com", "groups_direct"),
+    (ProviderKind::Google, "Google", "https://accounts.google.com", "groups"),
 ];
 
 fn missing() -> Error {
@@ -70,7 +71,7 @@ fn shown(base: &Base, row: Row, rules: Vec<Rule>) -> api::identity_providers::Id
         group: rule.group,
         admin: rule.admin,
         team: rule.team,
-        role: rule.role,
+        role: rule.role.map(|role| role.to_string()),
     };
     api::identity_providers::IdentityProvider {
         redirect_uri: redirect_uri(base, &row.name),
@@ -111,12 +112,12 @@ pub async fn identity_provider_create(
     Input(create): Input<api::identity_providers::IdentityProviderCreate>,
 ) -> Result<Created<api::identity_providers::IdentityProvider>> {
     actor.must_administer()?;
-    let preset = PRESETS.iter().find(|preset| preset.0 == create.kind);
-    if preset.is_none() && create.kind != "openid" {
-        return Err(Error::invalid("kind must be github, gitlab, google or openid."));
-    }
+    let unknown = || Error::invalid("kind must be github, gitlab, google or openid.");
+    let kind = ProviderKind::named(&create.kind).ok_or_else(unknown)?;
+    let preset = PRESETS.iter().find(|preset| preset.0 == kind);
     let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
-    let name = given(create.name).or(preset.map(|p| p.0.into())).ok_or_else(|| Error::invalid("name is required."))?;
+    let name =
+        given(create.name).or(preset.map(|p| p.0.to_string())).ok_or_else(|| Error::invalid("name is required."))?;
     let issuer = given(create.issuer).or(preset.map(|p| p.2.into()));
     let (id, now) = (Uuid::now_v7(), Utc::now());
     let row = Row {
@@ -125,7 +126,7 @@ pub async fn identity_provider_create(
         issuer: issuer.ok_or_else(|| Error::invalid("issuer is required: the URL of the OpenID provider."))?,
         groups_claim: given(create.groups_claim).unwrap_or_else(|| preset.map_or("groups", |p| p.3).into()),
         name,
-        kind: create.kind,
+        kind,
         client_id: create.client_id.trim().into(),
         secret: base.secrets().seal(PURPOSE, create.client_secret.trim().as_bytes()),
         domains: domains(create.domains)?,
@@ -266,7 +267,7 @@ async fn check(base: &Base, row: &Row, asks: bool) -> Result<()> {
     if !plain || !(url.scheme() == "https" || url.scheme() == "http" && is_here) {
         return Err(Error::invalid("issuer must be an https URL without a query, fragment or password."));
     }
-    if asks && row.kind == "openid" {
+    if asks && row.kind == ProviderKind::OpenId {
         person::discover(base.outbound(), &row.issuer)
             .await
             .map_err(|err| Error::invalid(format!("There is no OpenID provider at {}: {:#}.", row.issuer, err)))?;
@@ -320,10 +321,10 @@ async fn read_rules(
         if domain.is_some() == group.is_some() {
             return Err(Error::invalid("A rule requires either a domain or a group."));
         }
-        let role = match (&team, role.as_deref()) {
+        let role = match (&team, role.as_deref().map(Role::named)) {
             (None, None) => None,
-            (Some(_), Some(role @ ("admin" | "member" | "viewer"))) => Some(role.to_owned()),
-            (Some(_), None) => Some("member".to_owned()),
+            (Some(_), None) => Some(Role::Member),
+            (Some(_), Some(Some(role))) => Some(role),
             _ => return Err(Error::invalid("A rule's role must be admin, member or viewer, with a team.")),
         };
         if let Some(team) = &team {

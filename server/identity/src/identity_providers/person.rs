@@ -4,6 +4,7 @@
 //! GitHub's API.
 
 use anyhow::{Context as _, anyhow, bail};
+use api::identity_providers::ProviderKind;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet,
@@ -74,8 +75,8 @@ impl Provider<'_> {
     /// Starts a sign-in; sends a discovery request, except to GitHub.
     pub async fn begin(&self) -> anyhow::Result<AuthorizationRequest> {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let (url, state, nonce) = match self.row.kind.as_str() {
-            "github" => {
+        let (url, state, nonce) = match self.row.kind {
+            ProviderKind::GitHub => {
                 let client = self.github()?;
                 let ask = client.authorize_url(CsrfToken::new_random).add_scope(Scope::new("user:email".into()));
                 let ask = if self.wants_groups { ask.add_scope(Scope::new("read:org".into())) } else { ask };
@@ -100,7 +101,7 @@ impl Provider<'_> {
     pub async fn identify(&self, pending: PendingSignIn, code: String) -> anyhow::Result<Person> {
         let code = AuthorizationCode::new(code);
         let verifier = PkceCodeVerifier::new(pending.verifier);
-        if self.row.kind == "github" {
+        if self.row.kind == ProviderKind::GitHub {
             let client = self.github()?;
             let token = client.exchange_code(code).set_pkce_verifier(verifier).request_async(&self.asks).await;
             return self.github_person(token.context("exchange the code")?.access_token().secret()).await;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api::team_members::Role;
 use serde::{Deserialize, Serialize};
 use store::identity_providers::Rule;
 
@@ -15,7 +16,7 @@ pub(crate) struct Given {
     pub admin: bool,
     /// Roles in teams.
     #[serde(default)]
-    pub teams: BTreeMap<String, String>,
+    pub teams: BTreeMap<String, Role>,
 }
 
 /// Whether `email` is an address of `domain` itself. Subdomains are other domains.
@@ -47,14 +48,14 @@ pub(crate) fn lets_in(domains: &[String], admits: bool, rules: &[Rule], person: 
 
 /// The grants of all matching rules together; of two roles in a team, the higher one.
 pub(crate) fn given(rules: &[Rule], person: &Person) -> Given {
-    let strength = |role: &str| ["viewer", "member", "admin"].iter().position(|r| *r == role);
+    let strength = |role: Role| [Role::Viewer, Role::Member, Role::Admin].iter().position(|r| *r == role);
     let mut given = Given::default();
     for rule in rules.iter().filter(|rule| fits(rule, person)) {
         given.admin |= rule.admin;
-        if let (Some(team), Some(role)) = (&rule.team, &rule.role) {
-            let now = given.teams.entry(team.clone()).or_insert_with(|| role.clone());
-            if strength(role) > strength(now) {
-                now.clone_from(role);
+        if let (Some(team), Some(role)) = (&rule.team, rule.role.and_then(Role::known)) {
+            let now = given.teams.entry(team.clone()).or_insert(role);
+            if strength(role) > strength(*now) {
+                *now = role;
             }
         }
     }
@@ -67,7 +68,7 @@ mod tests {
     use chrono::DateTime;
     use uuid::Uuid;
 
-    fn rule(domain: Option<&str>, group: Option<&str>, admin: bool, team: Option<(&str, &str)>) -> Rule {
+    fn rule(domain: Option<&str>, group: Option<&str>, admin: bool, team: Option<(&str, Role)>) -> Rule {
         Rule {
             id: Uuid::nil(),
             provider_id: Uuid::nil(),
@@ -76,7 +77,7 @@ mod tests {
             group: group.map(String::from),
             admin,
             team: team.map(|t| t.0.into()),
-            role: team.map(|t| t.1.into()),
+            role: team.map(|t| t.1),
             created_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::UNIX_EPOCH,
         }
@@ -119,18 +120,18 @@ mod tests {
     #[test]
     fn rules_add_up_and_the_stronger_role_wins() {
         let rules = [
-            rule(Some("acme.test"), None, false, Some(("crew", "member"))),
-            rule(None, Some("leads"), false, Some(("crew", "admin"))),
-            rule(None, Some("guests"), false, Some(("crew", "viewer"))),
+            rule(Some("acme.test"), None, false, Some(("crew", Role::Member))),
+            rule(None, Some("leads"), false, Some(("crew", Role::Admin))),
+            rule(None, Some("guests"), false, Some(("crew", Role::Viewer))),
             rule(None, Some("ops"), true, None),
         ];
-        let check = |person: Person, admin: bool, role: Option<&str>| {
+        let check = |person: Person, admin: bool, role: Option<Role>| {
             let got = given(&rules, &person);
-            assert_eq!((got.admin, got.teams.get("crew").map(String::as_str)), (admin, role), "{person:?}");
+            assert_eq!((got.admin, got.teams.get("crew").copied()), (admin, role), "{person:?}");
         };
-        check(somebody(Some("a@acme.test"), &[]), false, Some("member"));
-        check(somebody(Some("a@acme.test"), &["leads", "guests"]), false, Some("admin"));
-        check(somebody(Some("a@else.test"), &["guests", "ops"]), true, Some("viewer"));
+        check(somebody(Some("a@acme.test"), &[]), false, Some(Role::Member));
+        check(somebody(Some("a@acme.test"), &["leads", "guests"]), false, Some(Role::Admin));
+        check(somebody(Some("a@else.test"), &["guests", "ops"]), true, Some(Role::Viewer));
         check(somebody(None, &["Ops"]), false, None);
     }
 }

@@ -10,6 +10,7 @@ mod routing;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use api::dynos::DynoState;
 use uuid::Uuid;
 
 pub(crate) use self::reconcile::stop_all;
@@ -86,18 +87,12 @@ pub(crate) fn exit_sentence(exit: &dyno::Exit) -> String {
 
 /// The dyno as it goes over the wire.
 pub fn shown(platform: &Platform, row: &store::dynos::Row, app: &store::apps::Row) -> api::dynos::Dyno {
-    let state = match row.state.as_str() {
-        "up" => api::dynos::DynoState::Up,
-        "crashed" => api::dynos::DynoState::Crashed,
-        "down" => api::dynos::DynoState::Down,
-        _ => api::dynos::DynoState::Starting,
-    };
     api::dynos::Dyno {
         id: row.id.into(),
         name: row.name.clone(),
         kind: row.kind.clone(),
         size: row.size.clone(),
-        state,
+        state: row.state,
         command: row.command.clone(),
         attach_url: None,
         app: app_refs::app_ref(app),
@@ -127,9 +122,9 @@ pub fn visible(mut rows: Vec<store::dynos::Row>) -> Vec<store::dynos::Row> {
 
 /// Up before starting before crashed; the newer before the older.
 fn rank(row: &store::dynos::Row) -> (u8, bool, i32, chrono::DateTime<chrono::Utc>) {
-    let state = match row.state.as_str() {
-        "up" => 2,
-        "starting" => 1,
+    let state = match row.state {
+        DynoState::Up => 2,
+        DynoState::Starting => 1,
         _ => 0,
     };
     (state, row.retiring_at.is_none(), row.version, row.created_at)

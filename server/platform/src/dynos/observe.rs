@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use api::dynos::DynoState;
 use base::Kind;
 use chrono::Utc;
 use dyno::{Exit, Phase};
@@ -40,7 +41,7 @@ pub(super) async fn observe(platform: &Platform, rows: Vec<Row>) -> (Vec<Row>, V
 }
 
 async fn look(platform: &Platform, row: Row) -> anyhow::Result<Option<Row>> {
-    let is_crashed = row.state == "crashed" && row.stopping_at.is_none();
+    let is_crashed = row.state == DynoState::Crashed && row.stopping_at.is_none();
     if is_crashed && !platform.ingest().has(row.run_id) {
         return Ok(Some(row));
     }
@@ -66,7 +67,7 @@ async fn look(platform: &Platform, row: Row) -> anyhow::Result<Option<Row>> {
             platform.ingest().forget(row.run_id);
             Ok(Some(row))
         }
-        None if row.state == "starting" && row.stopping_at.is_none() => booting(platform, row).await.map(Some),
+        None if row.state == DynoState::Starting && row.stopping_at.is_none() => booting(platform, row).await.map(Some),
         None => Ok(Some(row)),
     }
 }
@@ -76,7 +77,7 @@ async fn gone(platform: &Platform, row: Row, exit: &Exit) -> anyhow::Result<Opti
     if !ingest::read_out(platform, row.app_id, row.run_id).await? {
         return Ok(Some(row));
     }
-    if row.state != "crashed" {
+    if row.state != DynoState::Crashed {
         platform.supervisor_said(row.app_id, &row.name, &exit_sentence(exit));
     }
     remove(platform, &row).await?;
@@ -97,23 +98,23 @@ async fn remove(platform: &Platform, row: &Row) -> anyhow::Result<()> {
 /// started again once its output was read.
 async fn crashed(platform: &Platform, mut row: Row, exit: &Exit) -> anyhow::Result<Row> {
     let now = Utc::now();
-    let was = row.state.clone();
+    let was = row.state;
     row.crashes = plan::crashes_after(&row, now);
     row.next_start_at = Some(now + plan::pause(row.crashes));
     // A boot time-out that was noted says more than the signal that followed it.
     if row.killed_at.is_none() || row.last_exit.is_none() {
         row.last_exit = Some(exit_sentence(exit));
     }
-    row.state = "crashed".into();
+    row.state = DynoState::Crashed;
     row.updated_at = now;
     row.addr = None;
     // Before the row is saved: from then on, a crashed dyno is looked at only if its output is followed.
     let is_read = ingest::read_out(platform, row.app_id, row.run_id).await?;
-    platform.ingest().note_state(row.run_id, &was);
+    platform.ingest().note_state(row.run_id, was);
     store::dynos::dyno_save(platform.db(), &row).await?;
     platform.publish(Kind::DynoState, row.app_id);
     if is_read {
-        say_crash(platform, &row, exit, &was);
+        say_crash(platform, &row, exit, was);
         remove(platform, &row).await?;
     }
     Ok(row)
@@ -125,13 +126,13 @@ async fn after_crash(platform: &Platform, row: &Row, exit: &Exit) -> anyhow::Res
         return Ok(());
     }
     // Its state before is not known after a restart of the server.
-    let was = platform.ingest().noted_state(row.run_id).unwrap_or_else(|| "up".to_owned());
-    say_crash(platform, row, exit, &was);
+    let was = platform.ingest().noted_state(row.run_id).unwrap_or(DynoState::Up);
+    say_crash(platform, row, exit, was);
     remove(platform, row).await
 }
 
 /// Behind the last line of its output.
-fn say_crash(platform: &Platform, row: &Row, exit: &Exit, was: &str) {
+fn say_crash(platform: &Platform, row: &Row, exit: &Exit, was: DynoState) {
     if exit.oom {
         platform.supervisor_said(row.app_id, &row.name, "Error R15 (Memory quota vastly exceeded)");
     }
@@ -155,7 +156,7 @@ async fn booting(platform: &Platform, mut row: Row) -> anyhow::Result<Row> {
         }
         return Ok(row);
     }
-    row.state = "up".into();
+    row.state = DynoState::Up;
     row.updated_at = now;
     row.next_start_at = None;
     store::dynos::dyno_save(platform.db(), &row).await?;

@@ -14,8 +14,12 @@
 //! does not come up does no harm. Other dynos are replaced at once, as two workers of different
 //! releases may not agree.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+};
 
+use api::dynos::DynoState;
 use chrono::{DateTime, Duration, Utc};
 use store::dynos::Row;
 use uuid::Uuid;
@@ -53,9 +57,43 @@ pub(super) enum Step {
     /// Start a crashed dyno again.
     Restart { dyno: Uuid },
     /// Begin to stop a dyno.
-    Stop { dyno: Uuid, why: &'static str },
+    Stop { dyno: Uuid, reason: StopReason },
     /// Kill a dyno that did not stop in time.
     Kill { dyno: Uuid },
+}
+
+/// Why a dyno is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StopReason {
+    /// Somebody asked for it.
+    Requested,
+    /// The app is gone, or has no release with code.
+    Unwanted,
+    /// The release has no such process type.
+    NoSuchType,
+    /// The formation wants fewer.
+    ScaledDown,
+    /// Its successors are up, or it serves nobody.
+    Replaced,
+}
+
+impl StopReason {
+    /// Whether the router may send requests to such a dyno until it has a table without it.
+    pub(super) fn may_serve(self) -> bool {
+        matches!(self, Self::ScaledDown | Self::Replaced)
+    }
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Requested => "asked",
+            Self::Unwanted => "not wanted",
+            Self::NoSuchType => "process type is gone",
+            Self::ScaledDown => "scaled down",
+            Self::Replaced => "replaced",
+        })
+    }
 }
 
 /// The pause before start number `crashes + 1`: 1 s, doubling to 5 min.
@@ -66,7 +104,7 @@ pub(super) fn pause(crashes: i32) -> Duration {
 
 /// The number of crashes in a row, this one included.
 pub(super) fn crashes_after(row: &Row, now: DateTime<Utc>) -> i32 {
-    let settled = row.state == "up" && row.started_at.is_some_and(|at| now - at > SETTLED);
+    let settled = row.state == DynoState::Up && row.started_at.is_some_and(|at| now - at > SETTLED);
     if settled { 1 } else { row.crashes.saturating_add(1) }
 }
 
@@ -78,19 +116,19 @@ pub(super) fn plan(wanted: Option<&App>, rows: &[Row], now: DateTime<Utc>) -> Ve
         let overdue = row.stopping_at.is_some_and(|at| now - at >= GRACE);
         if overdue && row.killed_at.is_none() {
             steps.push(Step::Kill { dyno: row.id });
-        } else if !matches!(row.state.as_str(), "down" | "crashed") {
+        } else if !row.state.has_ended() {
             // Somebody asked for it: nothing was told to the process yet.
-            steps.push(Step::Stop { dyno: row.id, why: "asked" });
+            steps.push(Step::Stop { dyno: row.id, reason: StopReason::Requested });
         }
     }
     let live: Vec<&Row> = rows.iter().filter(|r| r.stopping_at.is_none()).collect();
     let Some(app) = wanted else {
-        steps.extend(live.iter().map(|r| Step::Stop { dyno: r.id, why: "not wanted" }));
+        steps.extend(live.iter().map(|r| Step::Stop { dyno: r.id, reason: StopReason::Unwanted }));
         return steps;
     };
     let kinds: BTreeSet<&str> = app.types.iter().map(|t| t.kind.as_str()).collect();
     for row in live.iter().filter(|r| !kinds.contains(r.kind.as_str())) {
-        steps.push(Step::Stop { dyno: row.id, why: "process type is gone" });
+        steps.push(Step::Stop { dyno: row.id, reason: StopReason::NoSuchType });
     }
     for kind in &app.types {
         let live: Vec<&Row> = live.iter().copied().filter(|r| r.kind == kind.kind).collect();
@@ -132,7 +170,7 @@ pub(super) fn turns<T>(
 /// When to look at these dynos again if no change is published: now while one starts or stops, or when the next crashed
 /// one is due to start.
 pub(super) fn due<'a>(rows: impl Iterator<Item = &'a Row>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let due = rows.filter_map(|row| match row.state == "starting" || row.stopping_at.is_some() {
+    let due = rows.filter_map(|row| match row.state == DynoState::Starting || row.stopping_at.is_some() {
         true => Some(now),
         // One that was due earlier waits for something else.
         false => row.next_start_at.filter(|at| *at > now),
@@ -151,20 +189,20 @@ fn plan_type(app: &App, kind: &Type, live: &[&Row], now: DateTime<Utc>, steps: &
     for row in &current {
         let doubled = kept.iter().any(|k| k.ordinal == row.ordinal);
         if row.ordinal > kind.quantity || doubled {
-            steps.push(Step::Stop { dyno: row.id, why: "scaled down" });
+            steps.push(Step::Stop { dyno: row.id, reason: StopReason::ScaledDown });
         } else {
             kept.push(row);
         }
     }
-    let all_up = i32::try_from(kept.iter().filter(|r| r.state == "up").count()) == Ok(kind.quantity);
+    let all_up = i32::try_from(kept.iter().filter(|r| r.state == DynoState::Up).count()) == Ok(kind.quantity);
     for row in &old {
         // A crashed dyno serves nobody. The others of `web` serve until their successors do.
-        let serves = kind.kind == "web" && kind.quantity > 0 && row.state != "crashed";
+        let serves = kind.kind == "web" && kind.quantity > 0 && row.state != DynoState::Crashed;
         if !serves || all_up {
-            steps.push(Step::Stop { dyno: row.id, why: "replaced" });
+            steps.push(Step::Stop { dyno: row.id, reason: StopReason::Replaced });
         }
     }
-    for row in kept.iter().filter(|r| r.state == "crashed") {
+    for row in kept.iter().filter(|r| r.state == DynoState::Crashed) {
         if row.next_start_at.is_none_or(|at| at <= now) {
             steps.push(Step::Restart { dyno: row.id });
         }
@@ -180,7 +218,7 @@ pub(super) fn serving<'a>(app: &App, rows: &'a [Row]) -> Vec<&'a Row> {
     let Some(kind) = app.types.iter().find(|t| t.kind == "web") else { return Vec::new() };
     let up: Vec<&Row> = rows
         .iter()
-        .filter(|r| r.kind == "web" && r.state == "up" && r.stopping_at.is_none() && r.addr.is_some())
+        .filter(|r| r.kind == "web" && r.state == DynoState::Up && r.stopping_at.is_none() && r.addr.is_some())
         .collect();
     let (current, old): (Vec<&Row>, Vec<&Row>) = up.into_iter().partition(|r| is_current(app, kind, r));
     let all_up = i32::try_from(current.len()).is_ok_and(|n| n >= kind.quantity);

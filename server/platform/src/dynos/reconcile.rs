@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
+use api::dynos::DynoState;
 use async_trait::async_trait;
 use background::{Reconciler, Report};
 use base::{Kind, dyno_sizes};
@@ -19,7 +20,7 @@ use uuid::Uuid;
 
 use super::{
     Wanted, observe,
-    plan::{self, App, Step, Type},
+    plan::{self, App, Step, StopReason, Type},
     routing, spec,
 };
 use crate::{Platform, config_values, ingest};
@@ -240,7 +241,7 @@ impl Reconcile {
                 self.platform.supervisor_said(row.app_id, &row.name, said);
                 self.start(world, row).await
             }
-            Step::Stop { dyno, why } => self.stop(row(dyno).ok_or_else(gone)?, why).await,
+            Step::Stop { dyno, reason } => self.stop(row(dyno).ok_or_else(gone)?, *reason).await,
             Step::Kill { dyno } => self.kill(row(dyno).ok_or_else(gone)?).await,
         }
     }
@@ -259,7 +260,7 @@ impl Reconcile {
             command: t.command.clone(),
             release_id: wanted.release,
             version: wanted.version,
-            state: "starting".into(),
+            state: DynoState::Starting,
             run_id: Uuid::now_v7(),
             addr: None,
             started_at: None,
@@ -282,7 +283,7 @@ impl Reconcile {
         let app = world.apps.iter().find(|a| a.id == row.app_id).context("the app is gone")?;
         let now = Utc::now();
         row.run_id = Uuid::now_v7();
-        row.state = "starting".into();
+        row.state = DynoState::Starting;
         row.started_at = Some(now);
         row.updated_at = now;
         row.killed_at = None;
@@ -300,7 +301,7 @@ impl Reconcile {
                 let said = format!("Could not start: {err:#}");
                 self.platform.supervisor_said(row.app_id, &row.name, &said);
                 row.crashes += 1;
-                row.state = "crashed".into();
+                row.state = DynoState::Crashed;
                 row.next_start_at = Some(now + plan::pause(row.crashes));
                 row.last_exit = Some(said);
                 store::dynos::dyno_save(self.platform.db(), &row).await?;
@@ -347,10 +348,10 @@ impl Reconcile {
         });
     }
 
-    async fn stop(&self, mut row: Row, why: &str) -> anyhow::Result<String> {
+    async fn stop(&self, mut row: Row, reason: StopReason) -> anyhow::Result<String> {
         let platform = &self.platform;
         row.stopping_at = row.stopping_at.or_else(|| Some(Utc::now()));
-        if row.state == "crashed" {
+        if row.state == DynoState::Crashed {
             // There is no process: the next look removes the row.
             store::dynos::dyno_save(platform.db(), &row).await?;
         } else {
@@ -358,12 +359,12 @@ impl Reconcile {
             platform.supervisor_said(row.app_id, &row.name, "Stopping all processes with SIGTERM");
             platform.driver().signal(row.run_id, Signal::SIGTERM as i32).await?;
             // Last, so that a signal that could not be sent is sent again. Twice does no harm.
-            row.state = "down".into();
+            row.state = DynoState::Down;
             row.updated_at = Utc::now();
             store::dynos::dyno_save(platform.db(), &row).await?;
         }
         platform.publish(Kind::DynoState, row.app_id);
-        Ok(format!("stopping {} ({why})", row.name))
+        Ok(format!("stopping {} ({reason})", row.name))
     }
 
     async fn kill(&self, mut row: Row) -> anyhow::Result<String> {
@@ -387,7 +388,7 @@ impl Reconciler for Reconcile {
         let told = self.tell_router(&world).await;
         let steps = Self::plan(&world);
         // Without the router, a dyno that it may still send requests to must not go.
-        let may = |step: &Step| told.is_ok() || !matches!(step, Step::Stop { why: "replaced" | "scaled down", .. });
+        let may = |step: &Step| told.is_ok() || !matches!(step, Step::Stop { reason, .. } if reason.may_serve());
         let (this, world) = (&*self, &world);
         let ready = self.ready(world, &steps, &mut report).await;
         let read = self.read(world, &steps, &mut report).await;

@@ -1,5 +1,6 @@
 //! The routing table: the dynos that take the requests of each app.
 
+use api::dynos::DynoState;
 use router::{AppRoute, AppState, Backend, Routes};
 use store::{apps, dynos::Row};
 
@@ -52,7 +53,7 @@ fn state(entry: &Entry<'_>, up: bool) -> AppState {
     match quantity {
         0 => AppState::NoWeb,
         _ if up => AppState::Up,
-        _ if web().next().is_some() && web().all(|r| r.state == "crashed") => AppState::Crashed,
+        _ if web().next().is_some() && web().all(|r| r.state == DynoState::Crashed) => AppState::Crashed,
         _ => AppState::Booting,
     }
 }

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use api::dynos::DynoState;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -25,7 +26,7 @@ struct Followed {
     follower: Shared,
     stage: Stage,
     /// The state of the dyno before it crashed.
-    was: Option<String>,
+    was: Option<DynoState>,
 }
 
 /// How far a dyno and its output are.
@@ -87,15 +88,15 @@ impl Ingest {
     }
 
     /// Notes the state that a dyno had before it crashed, for the line behind its output.
-    pub(crate) fn note_state(&self, run: Uuid, was: &str) {
+    pub(crate) fn note_state(&self, run: Uuid, was: DynoState) {
         if let Some(followed) = self.lock().get_mut(&run) {
-            followed.was = Some(was.to_owned());
+            followed.was = Some(was);
         }
     }
 
     /// The state that a dyno had before it crashed, if that was noted.
-    pub(crate) fn noted_state(&self, run: Uuid) -> Option<String> {
-        self.lock().get(&run)?.was.clone()
+    pub(crate) fn noted_state(&self, run: Uuid) -> Option<DynoState> {
+        self.lock().get(&run)?.was
     }
 
     /// Follows a run no longer, whose output is gone.

@@ -40,8 +40,7 @@ impl Job for Run {
         // Before the row is read, so that no cancellation falls between the two.
         let cancel = platform.release_phases().token(self.release);
         let release = store::releases::release_info(platform.db(), self.release).await?;
-        let is_pending = |release: &store::releases::Row| release.status == "pending";
-        let done = match release.filter(is_pending) {
+        let done = match release.filter(|release| release.status.is_pending()) {
             Some(release) => self.run_pending(platform, &release, steps, cancel).await,
             None => Ok(()),
         };

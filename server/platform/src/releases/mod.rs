@@ -9,6 +9,7 @@ mod queue;
 mod routes;
 mod run;
 
+use api::releases::ReleaseStatus;
 use base::{Error, Result, links::Links};
 use chrono::Utc;
 use identity::Actor;
@@ -77,7 +78,7 @@ pub async fn create_for(
     let row = store::releases::New {
         id,
         app: new.app,
-        status: if phase { "pending" } else { "succeeded" },
+        status: if phase { ReleaseStatus::Pending } else { ReleaseStatus::Succeeded },
         description: new.description,
         account,
         slug: slug_id,
@@ -122,30 +123,24 @@ pub async fn find(db: impl PgExecutor<'_>, app: &store::apps::Row, release: &str
 
 /// The release as it goes over the wire.
 pub fn shown(row: &Row, current: Option<Uuid>, app: &store::apps::Row, links: &Links) -> api::releases::Release {
-    let status = match row.status.as_str() {
-        "pending" => api::releases::ReleaseStatus::Pending,
-        "failed" => api::releases::ReleaseStatus::Failed,
-        "expired" => api::releases::ReleaseStatus::Expired,
-        _ => api::releases::ReleaseStatus::Succeeded,
-    };
     let output_stream_url = || links.signed("streams/releases", "release output", row.id);
     api::releases::Release {
         id: row.id.into(),
         app: app_refs::app_ref(app),
         version: row.version,
-        status,
+        status: row.status,
         current: current == Some(row.id),
         description: row.description.clone(),
         user: api::refs::UserRef { id: row.account_id, email: row.email.clone() },
         slug: row.slug_id.map(|id| api::refs::IdRef { id }),
         addon_plan_names: Vec::new(),
         artifacts: row.slug_id.map(|id| serde_json::json!({ "type": "slug", "id": id })).into_iter().collect(),
-        eligible_for_rollback: row.status == "succeeded",
+        eligible_for_rollback: row.status.may_roll_back_to(),
         output_stream_url: row.has_output.then(output_stream_url).flatten(),
         created_at: row.created_at,
         updated_at: row.updated_at,
         commit: row.commit.clone(),
         error: row.error.clone(),
-        queued: row.status == "pending" && row.started_at.is_none(),
+        queued: row.status.is_pending() && row.started_at.is_none(),
     }
 }

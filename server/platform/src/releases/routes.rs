@@ -1,5 +1,6 @@
 //! The routes of releases.
 
+use api::releases::ReleaseStatus;
 use axum::{
     Json,
     extract::{Path, State},
@@ -150,13 +151,13 @@ fn of_slug(slug: store::slugs::Row, description: Option<String>) -> Wish {
 /// The release with this version or id, if it can be rolled back to.
 async fn eligible(db: impl PgExecutor<'_>, app: &store::apps::Row, release: &str) -> Result<Row> {
     let old = find(db, app, release).await?;
-    if old.status != "succeeded" {
+    if !old.status.may_roll_back_to() {
         return Err(Error::invalid(format!(
             "Release v{} {}, so it cannot be rolled back to.",
             old.version,
-            match old.status.as_str() {
-                "pending" => "is still pending",
-                "failed" => "failed",
+            match old.status {
+                ReleaseStatus::Pending => "is still pending",
+                ReleaseStatus::Failed => "failed",
                 _ => "has expired",
             }
         )));

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use api::team_members::Role;
 use chrono::Utc;
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -70,8 +71,8 @@ impl Everybody {
         for name in WHO {
             let role = match name {
                 "anonymous" | "stranger" | "owner" | "collaborator" => None,
-                "viewer" | "admin" => Some(name),
-                _ => Some("member"),
+                "viewer" | "admin" => Role::named(name),
+                _ => Some(Role::Member),
             };
             let (asks, id) = match name {
                 "anonymous" => (world.anonymous.again(), None),

@@ -1,6 +1,10 @@
 //! Teams, through the API: members, roles, invitations, apps, service accounts.
 
-use api::{app_transfers::AppTransferCreate, collaborators::CollaboratorCreate, team_members::TeamMemberSave};
+use api::{
+    app_transfers::AppTransferCreate,
+    collaborators::CollaboratorCreate,
+    team_members::{Role, TeamMemberSave},
+};
 use serde_json::json;
 
 use crate::world::{Actor, World, account, refusal};
@@ -76,7 +80,7 @@ async fn a_team_keeps_an_admin() {
         );
     }
     ada.team_member_save("acme", &member("bob", "member")).await.unwrap();
-    assert_eq!(bob.team_info("acme").await.unwrap().role, "member");
+    assert_eq!(bob.team_info("acme").await.unwrap().role, Role::Member);
     let last = |outcome: Result<_, api::Error>| {
         let message = outcome.map(|_: api::team_members::TeamMember| ()).unwrap_err().message;
         assert_eq!(message, "The team acme needs at least one admin. Make somebody else an admin first.");
@@ -140,14 +144,14 @@ async fn who_is_invited_says_yes_or_no() {
     ada.team_invitation_save("acme", &member("bob", "member")).await.unwrap();
     assert_eq!(bob.get(&format!("/teams/invitations/{}", again.id)).await.json()["role"], "member");
     bob.team_invitation_accept(&again.id.to_string()).await.unwrap();
-    assert_eq!(bob.team_info("acme").await.unwrap().role, "member");
+    assert_eq!(bob.team_info("acme").await.unwrap().role, Role::Member);
     assert_eq!(refusal(ada.team_invitation_save("acme", &member("bob", "viewer")).await).0.as_u16(), 422);
 
     // An invitation that is older than a role changes nothing, and does not lead back in.
     let old = ada.team_invitation_save("acme", &member("stranger", "admin")).await.unwrap().id.to_string();
     ada.team_member_save("acme", &member("stranger", "viewer")).await.unwrap();
     assert_eq!(refusal(t.stranger.team_invitation_accept(&old).await).0.as_u16(), 422);
-    assert_eq!(t.stranger.team_info("acme").await.unwrap().role, "viewer");
+    assert_eq!(t.stranger.team_info("acme").await.unwrap().role, Role::Viewer);
     ada.team_member_delete("acme", "stranger@example.com").await.unwrap();
     assert_eq!(refusal(t.stranger.team_invitation_accept(&old).await).0.as_u16(), 404);
 

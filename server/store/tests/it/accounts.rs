@@ -1,5 +1,9 @@
 //! Accounts and the invitation policy: every query.
 
+use api::{
+    invitation_policy::Inviters,
+    team_members::{GrantedBy, Role},
+};
 use store::{
     accounts::*,
     invitation_policy::{invitation_policy_info, invitation_policy_update},
@@ -59,7 +63,7 @@ async fn accounts_that_were_invited() {
         id: Uuid::now_v7(),
         team,
         account: bob.id,
-        role: "viewer",
+        role: Role::Viewer,
         invited_by: w.account.id,
         expires_at: at(10),
         now: at(0),
@@ -77,8 +81,8 @@ async fn accounts_that_were_invited() {
     assert_eq!(invited().await, Some(false));
     assert!(!account_delete_uninvited(&mut db, bob.id, at(10)).await.unwrap());
     assert_eq!(account_admin_by(&w.db, bob.id).await.unwrap(), None);
-    account_administers(&w.db, bob.id, true, "person", now).await.unwrap();
-    assert_eq!(account_admin_by(&w.db, bob.id).await.unwrap().as_deref(), Some("person"));
+    account_administers(&w.db, bob.id, true, GrantedBy::Person, now).await.unwrap();
+    assert_eq!(account_admin_by(&w.db, bob.id).await.unwrap(), Some(GrantedBy::Person));
     assert!(!account_is_retired(&w.db, bob.id).await.unwrap());
     account_end_credentials(&mut db, bob.id).await.unwrap();
 }
@@ -87,8 +91,8 @@ async fn accounts_that_were_invited() {
 async fn the_policy() {
     let w = World::start().await;
     let row = invitation_policy_info(&w.db).await.unwrap();
-    assert_eq!((row.who.as_str(), row.domains.len()), ("administrators", 0));
-    let row = store::invitation_policy::Row { who: "domains".into(), domains: vec!["acme.test".into()] };
+    assert_eq!((row.who, row.domains.len()), (Inviters::Administrators, 0));
+    let row = store::invitation_policy::Row { who: Inviters::Domains, domains: vec!["acme.test".into()] };
     invitation_policy_update(&w.db, &row, at(1)).await.unwrap();
     assert_eq!(invitation_policy_info(&w.db).await.unwrap().domains, ["acme.test"]);
 }

@@ -1,5 +1,6 @@
 //! App transfers: every query.
 
+use api::app_transfers::TransferState;
 use store::{accounts, app_transfers::*};
 use uuid::Uuid;
 
@@ -23,9 +24,9 @@ async fn app_transfers() {
         );
     }
     assert!(app_transfer_info(&w.db, Uuid::nil(), &id.to_string()).await.unwrap().is_none());
-    assert!(app_transfer_end(&w.db, id, "declined", at(2)).await.unwrap());
-    assert!(!app_transfer_end(&w.db, id, "accepted", at(3)).await.unwrap());
-    assert_eq!(app_transfer_info(&w.db, ada, &id.to_string()).await.unwrap().unwrap().state, "declined");
+    assert!(app_transfer_end(&w.db, id, TransferState::Declined, at(2)).await.unwrap());
+    assert!(!app_transfer_end(&w.db, id, TransferState::Accepted, at(3)).await.unwrap());
+    assert_eq!(app_transfer_info(&w.db, ada, &id.to_string()).await.unwrap().unwrap().state, TransferState::Declined);
     // Only pending transfers are withdrawn; completed ones remain.
     assert!(!app_transfer_delete(&w.db, id).await.unwrap());
     app_transfer_create(&w.db, again, app, ada, bob.id, at(4)).await.unwrap();

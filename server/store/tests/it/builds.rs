@@ -1,5 +1,6 @@
 //! Builds: every query.
 
+use api::builds::BuildStatus;
 use store::builds::*;
 use uuid::Uuid;
 
@@ -40,7 +41,7 @@ async fn builds() {
     assert_eq!(build_pending(&w.db, &[app]).await.unwrap()[0].id, first);
     assert_eq!(build_pending_ids(&w.db, app).await.unwrap().len(), 2);
     assert_eq!(build_at(&w.db, app, 2).await.unwrap().unwrap().id, second);
-    assert_eq!(build_status(&w.db, second).await.unwrap().as_deref(), Some("pending"));
+    assert_eq!(build_status(&w.db, second).await.unwrap(), Some(BuildStatus::Pending));
     let pushed = build_of_branch(&w.db, app, "refs/heads/main").await.unwrap();
     assert_eq!(pushed, Some((1, "ada@example.com".to_owned())));
 

@@ -1,5 +1,6 @@
 //! Collaborators: every query.
 
+use api::{collaborators::CollaboratorRole, team_members::Role};
 use store::{accounts, apps, collaborators::*, team_members, teams};
 use uuid::Uuid;
 
@@ -20,17 +21,17 @@ async fn what_ties_an_account_to_an_app() {
     let given = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
     collaborator_save(&w.db, Uuid::now_v7(), dusk, bob.id, &given(&["view"]), at(1)).await.unwrap();
     collaborator_save(&w.db, Uuid::now_v7(), dusk, bob.id, &given(&["deploy"]), at(2)).await.unwrap();
-    team_members::team_member_save(&w.db, Uuid::now_v7(), acme, bob.id, "viewer", at(1)).await.unwrap();
+    team_members::team_member_save(&w.db, Uuid::now_v7(), acme, bob.id, Role::Viewer, at(1)).await.unwrap();
     let access = access_info(&w.db, bob.id, dusk).await.unwrap();
     assert_eq!((access.team_role, access.permissions), (None, Some(given(&["deploy"]))));
     let access = access_info(&w.db, bob.id, dawn).await.unwrap();
-    assert_eq!((access.team_role.as_deref(), access.permissions), (Some("viewer"), None));
+    assert_eq!((access.team_role, access.permissions), (Some(Role::Viewer), None));
 
     let owner =
         Owner { id: Uuid::now_v7(), account: w.account.id, email: "ada@example.com", permissions: &["view", "manage"] };
     let listed = async |app| collaborator_list(&w.db, app, &owner, &all(&LIST)).await.unwrap().rows;
     let rows = listed(dusk).await;
-    assert_eq!((rows.len(), rows[0].id, rows[0].team_role.as_deref()), (2, owner.id, Some("owner")));
+    assert_eq!((rows.len(), rows[0].id, rows[0].role), (2, owner.id, CollaboratorRole::Owner));
     let rows = &rows[1..];
     assert_eq!((rows[0].email.as_str(), rows[0].updated_at), ("bob@example.com", at(2)));
     for who in ["BOB@example.com".to_owned(), bob.id.to_string(), rows[0].id.to_string()] {
@@ -38,7 +39,7 @@ async fn what_ties_an_account_to_an_app() {
         assert!(collaborator_info(&w.db, dawn, &who).await.unwrap().is_none(), "{who}");
     }
     collaborator_save(&w.db, Uuid::now_v7(), dawn, bob.id, &given(&["view"]), at(3)).await.unwrap();
-    assert_eq!(listed(dawn).await[1].team_role.as_deref(), Some("viewer"));
+    assert_eq!(listed(dawn).await[1].role, CollaboratorRole::Viewer);
     collaborator_delete(&w.db, dusk, bob.id).await.unwrap();
     assert_eq!(listed(dusk).await.len(), 1);
     collaborator_delete_all(&w.db, dawn).await.unwrap();

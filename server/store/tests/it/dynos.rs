@@ -1,5 +1,6 @@
 //! Dynos: every query.
 
+use api::dynos::DynoState;
 use store::dynos::*;
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ async fn dynos() {
         command: "run".into(),
         release_id: release,
         version: 1,
-        state: "starting".into(),
+        state: DynoState::Starting,
         run_id: Uuid::now_v7(),
         addr: Some("10.0.0.1:5000".into()),
         started_at: Some(at(1)),
@@ -56,7 +57,7 @@ async fn dynos() {
     assert_eq!(dyno_stop(&w.db, app, Which::Type("web"), at(4)).await.unwrap(), 2);
     assert_eq!(dyno_stop(&w.db, app, Which::All, at(5)).await.unwrap(), 1);
     // A reconciler that writes stale state does not undo a concurrent request.
-    let seen = Row { state: "up".into(), last_exit: Some("x".into()), ..web1.clone() };
+    let seen = Row { state: DynoState::Up, last_exit: Some("x".into()), ..web1.clone() };
     dyno_save(&w.db, &seen).await.unwrap();
     let now = dyno_list(&w.db, app).await.unwrap().remove(0);
     assert_eq!(now, Row { retiring_at: Some(at(2)), stopping_at: Some(at(4)), ..seen });

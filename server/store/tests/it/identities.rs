@@ -1,5 +1,9 @@
 //! Identities, their providers, and sign-in attempts: every query.
 
+use api::{
+    identity_providers::ProviderKind,
+    team_members::{GrantedBy, Role},
+};
 use serde_json::json;
 use store::{identities::*, identity_providers as providers, sign_in};
 use uuid::Uuid;
@@ -11,7 +15,7 @@ fn provider(name: &str) -> providers::Row {
         id: Uuid::now_v7(),
         name: name.into(),
         title: "Acme".into(),
-        kind: "openid".into(),
+        kind: ProviderKind::OpenId,
         issuer: "https://acme.test".into(),
         client_id: "wharf".into(),
         secret: vec![1],
@@ -43,7 +47,7 @@ async fn identity_providers() {
         group: Some(group.into()),
         admin: false,
         team: Some("crew".into()),
-        role: Some("member".into()),
+        role: Some(Role::Member),
         created_at: at(0),
         updated_at: at(0),
     };
@@ -92,7 +96,7 @@ async fn identities() {
     assert_eq!(found.given, json!({ "admin": false, "teams": { "band": "admin", "ops": "viewer" } }));
     assert_eq!(identity_delete_all(&w.db, provider.id).await.unwrap()[0].id, row.id);
     assert!(identity_list(&w.db, w.account.id, &all(&LIST)).await.unwrap().rows.is_empty());
-    store::accounts::account_administers(&w.db, w.account.id, true, "rule", at(3)).await.unwrap();
+    store::accounts::account_administers(&w.db, w.account.id, true, GrantedBy::Rule, at(3)).await.unwrap();
     assert!(store::accounts::account_info(&w.db, w.account.id).await.unwrap().unwrap().admin);
 }
 

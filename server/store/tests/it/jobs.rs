@@ -1,5 +1,6 @@
 //! Jobs: every query.
 
+use api::jobs::JobState::{self, Failed, Pending, Succeeded, Waiting};
 use store::{jobs::*, schedules};
 use uuid::Uuid;
 
@@ -19,22 +20,22 @@ async fn jobs() {
         .await
         .unwrap();
     }
-    let found = async |state: Option<&str>, kind: Option<&str>| {
-        let filter = Filter { state: state.map(String::from), kind: kind.map(String::from) };
+    let found = async |state: Option<Which>, kind: Option<&str>| {
+        let filter = Filter { state, kind: kind.map(String::from) };
         let page = job_list(&w.db, &filter, &all(&LIST)).await.unwrap();
         page.rows.into_iter().map(|job| job.state).collect::<Vec<_>>()
     };
     let current = async || job_list_current(&w.db).await.unwrap().into_iter().map(|job| job.state).collect::<Vec<_>>();
-    assert_eq!(current().await, ["pending", "failed"]);
-    assert_eq!(found(None, None).await, ["succeeded", "failed", "pending"]);
-    assert_eq!(found(Some("unfinished"), Some("x")).await, ["pending"]);
-    assert!(found(None, Some("y")).await.is_empty() && found(Some("waiting"), None).await.is_empty());
+    assert_eq!(current().await, [Pending, Failed]);
+    assert_eq!(found(None, None).await, [Succeeded, Failed, Pending]);
+    assert_eq!(found(Some(Which::Unfinished), Some("x")).await, [Pending]);
+    assert!(found(None, Some("y")).await.is_empty() && found(Some(Which::In(Waiting)), None).await.is_empty());
     job_sweep(&w.db, at(2)).await.unwrap();
-    assert_eq!(current().await, ["pending"]);
+    assert_eq!(current().await, [Pending]);
 
     sqlx::query("update jobs set waits_for = 'the tide'").execute(&w.db).await.unwrap();
-    assert_eq!(found(Some("waiting"), None).await, ["waiting"]);
-    assert!(found(Some("pending"), None).await.is_empty());
+    assert_eq!(found(Some(Which::In(Waiting)), None).await, [Waiting]);
+    assert!(found(Some(Which::In(Pending)), None).await.is_empty());
     let id = job_list(&w.db, &Filter::default(), &all(&LIST)).await.unwrap().rows[0].id;
     let job = job_info(&w.db, id).await.unwrap().unwrap();
     assert_eq!((job.waits_for.as_deref(), job.app, job.build), (Some("the tide"), None, None));
@@ -85,7 +86,7 @@ async fn schedules() {
     .await
     .unwrap();
     let page = schedules::schedule_list(&w.db, &all(&schedules::LIST)).await.unwrap();
-    assert_eq!((page.rows.len(), page.rows[0].last_state.as_deref()), (1, Some("running")));
+    assert_eq!((page.rows.len(), page.rows[0].last_state), (1, Some(JobState::Running)));
     assert_eq!(schedules::schedule_by_name(&w.db, "tides").await.unwrap().unwrap().last_job, Some(job));
     assert!(schedules::schedule_by_name(&w.db, "x").await.unwrap().is_none());
 }

@@ -29,6 +29,7 @@ mod sessions;
 mod slugs;
 mod sources;
 mod teams;
+mod text;
 mod uploads;
 mod world;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use api::{dynos::DynoState, team_members::Role};
 use sqlx::AssertSqlSafe;
 use store::{
     apps, builds, collaborators, dynos,
@@ -125,8 +126,8 @@ async fn dynos_are_shown_once_by_name_and_in_the_order_of_their_numbers() {
         .await;
     }
     let fetch = async |range: &Range| dynos::dyno_list_shown(&w.db, app, range).await;
-    let found = walk(Range::first(&dynos::LIST).at_most(50), fetch, |row| (row.ordinal, row.state.clone())).await;
-    assert_eq!(found, (1..=ROWS).map(|n| (n, "up".to_owned())).collect::<Vec<_>>());
+    let found = walk(Range::first(&dynos::LIST).at_most(50), fetch, |row| (row.ordinal, row.state)).await;
+    assert_eq!(found, (1..=ROWS).map(|n| (n, DynoState::Up)).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -164,7 +165,7 @@ async fn the_access_to_a_teams_apps_is_listed_pair_by_pair() {
         let given = ["view".to_owned()];
         collaborators::collaborator_save(&w.db, Uuid::now_v7(), app, outside.id, &given, at(0)).await.unwrap();
     }
-    team_members::team_member_save(&w.db, Uuid::now_v7(), acme, w.account.id, "admin", at(0)).await.unwrap();
+    team_members::team_member_save(&w.db, Uuid::now_v7(), acme, w.account.id, Role::Admin, at(0)).await.unwrap();
     let viewer = apps::Viewer { account: w.account.id, admin: false, permissions: &["view"] };
     let fetch = async |range: &Range| team_members::team_access_list(&w.db, acme, &viewer, range).await;
     let range = Range::first(&team_members::ACCESS_LIST).at_most(1);

@@ -1,5 +1,6 @@
 //! Payers: every query.
 
+use api::team_members::Role;
 use store::{accounts, payers::*, service_accounts, team_members::*, teams::*};
 use uuid::Uuid;
 
@@ -14,10 +15,10 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
     let (acme, own, app) = (Uuid::now_v7(), w.app("own").await, w.app("dusk").await);
     team_create(&w.db, acme, "acme", ada, at(0)).await.unwrap();
     let role = async |who, role| team_member_save(&w.db, Uuid::now_v7(), acme, who, role, at(0)).await.unwrap();
-    role(ada, "admin").await;
-    role(bob.id, "admin").await;
+    role(ada, Role::Admin).await;
+    role(bob.id, Role::Admin).await;
     service_accounts::service_account_create(&w.db, bot.id, acme, "bot", bob.id, at(0)).await.unwrap();
-    role(bot.id, "member").await;
+    role(bot.id, Role::Member).await;
     store::apps::app_give(&w.db, app, None, Some(acme), at(0)).await.unwrap();
     // Of her own app, of the team's app, of the service account.
     let paid = async || {
@@ -32,9 +33,9 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
     // Who left, or has no more say, does not pay for the service accounts of others.
     team_member_delete(&mut w.db.acquire().await.unwrap(), acme, bob.id).await.unwrap();
     assert_eq!(paid().await, [ada, ada, ada]);
-    role(bob.id, "admin").await;
+    role(bob.id, Role::Admin).await;
     // A team is never a share of its own.
-    role(ada, "viewer").await;
+    role(ada, Role::Viewer).await;
     assert_eq!(paid().await, [ada, ada, bob.id]);
     accounts::account_suspend(&w.db, ada, Some(at(1))).await.unwrap();
     assert_eq!(paid().await, [ada, ada, bob.id]);
@@ -50,7 +51,7 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
     assert!(!is_let_in().await);
     // whoever else is an admin,
     accounts::account_suspend(&w.db, ada, None).await.unwrap();
-    role(ada, "admin").await;
+    role(ada, Role::Admin).await;
     assert!(!is_let_in().await);
     // unless that one answers for it.
     let mut db = w.db.acquire().await.unwrap();
@@ -60,7 +61,7 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
     accounts::account_suspend(&w.db, ada, Some(at(1))).await.unwrap();
     accounts::account_suspend(&w.db, bob.id, None).await.unwrap();
     assert!(!is_let_in().await);
-    role(ada, "viewer").await;
+    role(ada, Role::Viewer).await;
     team_take_over(&mut db, acme, ada, bob.id).await.unwrap();
     assert!(is_let_in().await);
     sqlx::query("update teams set created_by = $1").bind(ada).execute(&w.db).await.unwrap();

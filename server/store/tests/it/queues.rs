@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use api::{releases::ReleaseStatus, team_members::Role};
 use store::{
     accounts, apps,
     builds::{New as BuildNew, *},
@@ -73,7 +74,7 @@ async fn the_last_place_is_for_another_and_teams_do_not_make_one() {
         let (team, app) = (Uuid::now_v7(), w.app(&format!("of-team-{n}")).await);
         store::teams::team_create(&w.db, team, &format!("team-{n}"), w.account.id, at(0)).await.unwrap();
         let member = Uuid::now_v7();
-        store::team_members::team_member_save(&w.db, member, team, w.account.id, "admin", at(0)).await.unwrap();
+        store::team_members::team_member_save(&w.db, member, team, w.account.id, Role::Admin, at(0)).await.unwrap();
         store::apps::app_give(&w.db, app, None, Some(team), at(0)).await.unwrap();
         apps.push(app);
     }
@@ -162,7 +163,7 @@ async fn release_phases_have_places_of_their_own_and_none_is_lost() {
     sqlx::query(job).bind(third).bind("failed").execute(&w.db).await.unwrap();
     assert_eq!(lost(RELEASES.lost(&w.db, "x").await.unwrap()), [(third, true)]);
     RELEASES.fail(&w.db, third, at(9)).await.unwrap();
-    assert_eq!(release_status(&w.db, third).await.unwrap().as_deref(), Some("failed"));
+    assert_eq!(release_status(&w.db, third).await.unwrap(), Some(ReleaseStatus::Failed));
 
     let gone = Uuid::now_v7();
     assert_eq!(w.ended(&[first, second, gone]).await, BTreeSet::from([gone]));
@@ -181,9 +182,9 @@ async fn what_a_suspended_account_answers_for_is_cancelled() {
     for (app, name) in [(alone, "alone"), (shared, "shared")] {
         let team = Uuid::now_v7();
         team_create(&w.db, team, name, ada, at(0)).await.unwrap();
-        team_member_save(&w.db, Uuid::now_v7(), team, ada, "admin", at(0)).await.unwrap();
+        team_member_save(&w.db, Uuid::now_v7(), team, ada, Role::Admin, at(0)).await.unwrap();
         if app == shared {
-            team_member_save(&w.db, Uuid::now_v7(), team, bob.id, "admin", at(0)).await.unwrap();
+            team_member_save(&w.db, Uuid::now_v7(), team, bob.id, Role::Admin, at(0)).await.unwrap();
         }
         apps::app_give(&w.db, app, None, Some(team), at(0)).await.unwrap();
     }
@@ -229,7 +230,7 @@ async fn what_a_service_account_of_a_suspended_account_has_started_is_cancelled(
     let team = Uuid::now_v7();
     team_create(&w.db, team, "acme", ada, at(0)).await.unwrap();
     for who in [ada, bob.id] {
-        team_member_save(&w.db, Uuid::now_v7(), team, who, "admin", at(0)).await.unwrap();
+        team_member_save(&w.db, Uuid::now_v7(), team, who, Role::Admin, at(0)).await.unwrap();
     }
     store::service_accounts::service_account_create(&w.db, bot.id, team, "bot", ada, at(0)).await.unwrap();
     let app = w.app("shared").await;

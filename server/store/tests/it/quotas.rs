@@ -1,5 +1,6 @@
 //! Quotas: every query.
 
+use api::quotas::QuotaKind;
 use store::{quotas::*, sources};
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ async fn what_somebody_may_have_and_has() {
     let (all, ada) = (Owner::default(), Owner { account: Some(w.account.id), team: None });
     let mut db = w.db.acquire().await.unwrap();
     for (owner, most) in [(all, 5), (ada, 7), (ada, 9)] {
-        quota_save(&mut db, Uuid::now_v7(), owner, "apps", Some(most), at(0)).await.unwrap();
+        quota_save(&mut db, Uuid::now_v7(), owner, QuotaKind::Apps, Some(most), at(0)).await.unwrap();
     }
     let found = async |owner| {
         let mut rows = quota_list(&w.db, owner).await.unwrap();
@@ -21,9 +22,9 @@ async fn what_somebody_may_have_and_has() {
     let (theirs, own) = (("apps".to_owned(), 5, false), ("apps".to_owned(), 9, true));
     assert_eq!(found(ada).await, [theirs.clone(), own]);
     assert_eq!(found(Owner { account: None, team: Some(Uuid::now_v7()) }).await, std::slice::from_ref(&theirs));
-    quota_save(&mut db, Uuid::now_v7(), ada, "apps", None, at(0)).await.unwrap();
+    quota_save(&mut db, Uuid::now_v7(), ada, QuotaKind::Apps, None, at(0)).await.unwrap();
     assert_eq!(found(ada).await, [theirs]);
-    assert!(quota_save(&mut db, Uuid::now_v7(), ada, "cats", Some(1), at(0)).await.is_err());
+    assert!(quota_save(&mut db, Uuid::now_v7(), ada, QuotaKind::Unknown, Some(1), at(0)).await.is_err());
 
     let app = w.app("dusk").await;
     w.app("dawn").await;

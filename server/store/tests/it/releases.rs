@@ -1,5 +1,6 @@
 //! Releases: every query.
 
+use api::releases::ReleaseStatus;
 use store::releases::*;
 
 use crate::world::{World, all, at};
@@ -14,7 +15,7 @@ async fn releases() {
     let elsewhere = w.release(other, "succeeded", None).await;
     let row = release_info(&w.db, second).await.unwrap().unwrap();
     assert_eq!((row.version, row.email.as_str()), (2, "ada@example.com"));
-    assert_eq!(release_status(&w.db, second).await.unwrap().as_deref(), Some("pending"));
+    assert_eq!(release_status(&w.db, second).await.unwrap(), Some(ReleaseStatus::Pending));
     assert!(release_has_slug(&w.db, app, slug).await.unwrap());
     assert!(!release_has_slug(&w.db, other, slug).await.unwrap());
     assert_eq!(release_at(&w.db, app, 1).await.unwrap().unwrap().id, first);
@@ -57,7 +58,7 @@ async fn releases() {
     let new = New {
         id: first,
         app,
-        status: "failed",
+        status: ReleaseStatus::Failed,
         description: "",
         account: w.account.id,
         slug: None,

@@ -1,5 +1,6 @@
 //! Teams, members, invitations and service accounts: every query.
 
+use api::team_members::Role;
 use store::{accounts, service_accounts::*, team_invitations::*, team_members::*, teams::*};
 use uuid::Uuid;
 
@@ -23,16 +24,16 @@ async fn teams_and_their_members() {
     assert_eq!(store::broken_constraint(&taken).as_deref(), Some("teams_name_key"));
     team(&w, "base").await;
     let ada = w.account.id;
-    team_member_save(&w.db, Uuid::now_v7(), acme, ada, "member", at(1)).await.unwrap();
-    team_member_save(&w.db, Uuid::now_v7(), acme, ada, "admin", at(2)).await.unwrap();
+    team_member_save(&w.db, Uuid::now_v7(), acme, ada, Role::Member, at(1)).await.unwrap();
+    team_member_save(&w.db, Uuid::now_v7(), acme, ada, Role::Admin, at(2)).await.unwrap();
     let found = team_info(&w.db, "acme", ada).await.unwrap().unwrap();
-    assert_eq!((found.team.id, found.role.as_deref()), (acme, Some("admin")));
+    assert_eq!((found.team.id, found.role), (acme, Some(Role::Admin)));
     assert!(team_info(&w.db, &acme.to_string(), Uuid::nil()).await.unwrap().unwrap().role.is_none());
     let list = &all(&store::teams::LIST);
     assert_eq!(team_list(&w.db, ada, false, list).await.unwrap().rows.len(), 1);
     let all = team_list(&w.db, ada, true, list).await.unwrap().rows;
-    let all: Vec<_> = all.iter().map(|t| (t.team.name.as_str(), t.role.as_deref())).collect();
-    assert_eq!(all, [("acme", Some("admin")), ("base", None)]);
+    let all: Vec<_> = all.iter().map(|t| (t.team.name.as_str(), t.role)).collect();
+    assert_eq!(all, [("acme", Some(Role::Admin)), ("base", None)]);
 
     let listed = members(&w, acme).await;
     assert_eq!((listed.len(), listed[0].email.as_str(), listed[0].role.as_str()), (1, "ada@example.com", "admin"));
@@ -66,26 +67,26 @@ async fn teams_and_their_members() {
 async fn what_a_person_says_about_a_member_stands() {
     let w = World::start().await;
     let (acme, ada) = (team(&w, "acme").await, w.account.id);
-    let give = async |role: &str| team_member_give(&w.db, Uuid::now_v7(), acme, ada, role, at(1)).await.unwrap();
+    let give = async |role: Role| team_member_give(&w.db, Uuid::now_v7(), acme, ada, role, at(1)).await.unwrap();
     let found = async || {
         let rows = members(&w, acme).await;
         rows.first().map(|row| format!("{} {}", row.role, row.given_by))
     };
     let word = async || team_member_word(&w.db, acme, ada).await.unwrap();
-    give("viewer").await;
-    give("member").await;
+    give(Role::Viewer).await;
+    give(Role::Member).await;
     assert_eq!((found().await.as_deref(), word().await), (Some("member rule"), None));
-    team_member_save(&w.db, Uuid::now_v7(), acme, ada, "admin", at(2)).await.unwrap();
-    give("viewer").await;
+    team_member_save(&w.db, Uuid::now_v7(), acme, ada, Role::Admin, at(2)).await.unwrap();
+    give(Role::Viewer).await;
     assert_eq!((found().await.as_deref(), word().await), (Some("admin person"), Some(true)));
     let mut db = w.db.acquire().await.unwrap();
     team_member_delete(&mut db, acme, ada).await.unwrap();
     for _ in 0..2 {
         team_member_keep_out(&w.db, Uuid::now_v7(), acme, ada, at(3)).await.unwrap();
     }
-    give("viewer").await;
+    give(Role::Viewer).await;
     assert_eq!((found().await, word().await), (None, Some(false)));
-    team_member_save(&w.db, Uuid::now_v7(), acme, ada, "viewer", at(4)).await.unwrap();
+    team_member_save(&w.db, Uuid::now_v7(), acme, ada, Role::Viewer, at(4)).await.unwrap();
     assert_eq!(word().await, Some(true));
     team_invites(&w.db, acme, true, at(5)).await.unwrap();
     assert!(team_info(&w.db, "acme", ada).await.unwrap().unwrap().team.invites);
@@ -101,14 +102,14 @@ async fn invitations() {
         id: Uuid::now_v7(),
         team: acme,
         account: bob.id,
-        role: "viewer",
+        role: Role::Viewer,
         invited_by: w.account.id,
         expires_at: at(60),
         now: at(1),
     };
     let first = new.id;
     team_invitation_save(&w.db, &new).await.unwrap();
-    (new.id, new.role) = (Uuid::now_v7(), "member");
+    (new.id, new.role) = (Uuid::now_v7(), Role::Member);
     team_invitation_save(&w.db, &new).await.unwrap();
     let found = team_invitation_info(&w.db, first).await.unwrap().unwrap();
     assert_eq!((found.team.as_str(), found.email.as_str(), found.role.as_str()), ("acme", "bob@example.com", "member"));
@@ -131,7 +132,7 @@ async fn service_accounts() {
     let bot = account("bot@acme.invalid");
     accounts::account_create(&w.db, &bot).await.unwrap();
     service_account_create(&w.db, bot.id, acme, "bot", w.account.id, at(1)).await.unwrap();
-    team_member_save(&w.db, Uuid::now_v7(), acme, bot.id, "member", at(1)).await.unwrap();
+    team_member_save(&w.db, Uuid::now_v7(), acme, bot.id, Role::Member, at(1)).await.unwrap();
     let taken = service_account_create(&w.db, w.account.id, acme, "bot", w.account.id, at(1)).await.unwrap_err();
     assert_eq!(store::broken_constraint(&taken).as_deref(), Some("service_accounts_name_key"));
     let list = all(&store::service_accounts::LIST);

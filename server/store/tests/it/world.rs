@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api::releases::ReleaseStatus;
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, types::Json};
 use store::{
@@ -99,7 +100,7 @@ impl World {
         let new = releases::New {
             id,
             app,
-            status,
+            status: ReleaseStatus::named(status).unwrap(),
             description: "Deploy",
             account: self.account.id,
             slug,

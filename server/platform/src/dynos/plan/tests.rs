@@ -1,5 +1,7 @@
 //! Tests of the plan: rollouts, crashes, scaling; and that a plan carried out leaves none.
 
+use api::dynos::DynoState::{Crashed, Down, Starting, Up};
+
 use super::*;
 
 fn now() -> DateTime<Utc> {
@@ -19,7 +21,7 @@ fn app(version: i32, types: &[(&str, i32)]) -> App {
     App { id: Uuid::from_u128(1), release: Uuid::from_u128(100 + version as u128), version, types }
 }
 
-fn row(id: u128, name: &str, version: i32, state: &str) -> Row {
+fn row(id: u128, name: &str, version: i32, state: DynoState) -> Row {
     let (kind, ordinal) = name.split_once('.').unwrap();
     Row {
         id: Uuid::from_u128(id),
@@ -31,7 +33,7 @@ fn row(id: u128, name: &str, version: i32, state: &str) -> Row {
         command: "run".into(),
         release_id: Uuid::from_u128(100 + version as u128),
         version,
-        state: state.into(),
+        state,
         run_id: Uuid::from_u128(id),
         addr: Some("10.0.0.1:5000".into()),
         started_at: Some(now()),
@@ -69,7 +71,7 @@ fn serve(app: &App, rows: &[Row], expected: &[u128]) {
 fn what_is_wanted_is_started_and_nothing_else() {
     let app = app(1, &[("web", 2), ("worker", 1), ("clock", 0)]);
     check(Some(&app), &[], &["create web.1", "create web.2", "create worker.1"]);
-    let running = [row(1, "web.1", 1, "up"), row(2, "web.2", 1, "starting"), row(3, "worker.1", 1, "up")];
+    let running = [row(1, "web.1", 1, Up), row(2, "web.2", 1, Starting), row(3, "worker.1", 1, Up)];
     check(Some(&app), &running, &[]);
     check(None, &running, &["stop 1", "stop 2", "stop 3"]);
 }
@@ -77,18 +79,18 @@ fn what_is_wanted_is_started_and_nothing_else() {
 #[test]
 fn scaling_down_takes_the_last_ones() {
     let app = app(1, &[("web", 1)]);
-    check(Some(&app), &[row(1, "web.1", 1, "up"), row(2, "web.2", 1, "up")], &["stop 2"]);
+    check(Some(&app), &[row(1, "web.1", 1, Up), row(2, "web.2", 1, Up)], &["stop 2"]);
 }
 
 #[test]
 fn old_web_dynos_serve_until_all_new_ones_are_up() {
     let app = app(2, &[("web", 2)]);
-    let mut rows = vec![row(1, "web.1", 1, "up"), row(2, "web.2", 1, "up")];
+    let mut rows = vec![row(1, "web.1", 1, Up), row(2, "web.2", 1, Up)];
     check(Some(&app), &rows, &["create web.1", "create web.2"]);
-    rows.extend([row(3, "web.1", 2, "up"), row(4, "web.2", 2, "starting")]);
+    rows.extend([row(3, "web.1", 2, Up), row(4, "web.2", 2, Starting)]);
     check(Some(&app), &rows, &[]);
     serve(&app, &rows, &[1, 2]);
-    rows[3].state = "up".into();
+    rows[3].state = Up;
     check(Some(&app), &rows, &["stop 1", "stop 2"]);
     serve(&app, &rows, &[3, 4]);
 }
@@ -96,9 +98,9 @@ fn old_web_dynos_serve_until_all_new_ones_are_up() {
 #[test]
 fn a_release_that_does_not_come_up_leaves_the_old_one_serving() {
     let app = app(2, &[("web", 1)]);
-    let mut crashed = row(2, "web.1", 2, "crashed");
+    let mut crashed = row(2, "web.1", 2, Crashed);
     crashed.next_start_at = Some(now() + Duration::seconds(5));
-    let rows = [row(1, "web.1", 1, "up"), crashed];
+    let rows = [row(1, "web.1", 1, Up), crashed];
     check(Some(&app), &rows, &[]);
     serve(&app, &rows, &[1]);
 }
@@ -106,13 +108,13 @@ fn a_release_that_does_not_come_up_leaves_the_old_one_serving() {
 #[test]
 fn workers_are_replaced_at_once() {
     let app = app(2, &[("worker", 1)]);
-    check(Some(&app), &[row(1, "worker.1", 1, "up")], &["stop 1", "create worker.1"]);
+    check(Some(&app), &[row(1, "worker.1", 1, Up)], &["stop 1", "create worker.1"]);
 }
 
 #[test]
 fn a_crashed_dyno_is_started_again_when_its_time_has_come() {
     let app = app(1, &[("web", 1)]);
-    let mut crashed = row(1, "web.1", 1, "crashed");
+    let mut crashed = row(1, "web.1", 1, Crashed);
     crashed.next_start_at = Some(now() + Duration::seconds(1));
     check(Some(&app), std::slice::from_ref(&crashed), &[]);
     crashed.next_start_at = Some(now());
@@ -122,17 +124,17 @@ fn a_crashed_dyno_is_started_again_when_its_time_has_come() {
 #[test]
 fn a_restart_makes_a_fresh_dyno_before_the_old_one_goes() {
     let app = app(1, &[("web", 1)]);
-    let mut old = row(1, "web.1", 1, "up");
+    let mut old = row(1, "web.1", 1, Up);
     old.retiring_at = Some(now());
     check(Some(&app), std::slice::from_ref(&old), &["create web.1"]);
-    check(Some(&app), &[old.clone(), row(2, "web.1", 1, "starting")], &[]);
-    check(Some(&app), &[old, row(2, "web.1", 1, "up")], &["stop 1"]);
+    check(Some(&app), &[old.clone(), row(2, "web.1", 1, Starting)], &[]);
+    check(Some(&app), &[old, row(2, "web.1", 1, Up)], &["stop 1"]);
 }
 
 #[test]
 fn another_size_means_other_dynos() {
     let app = app(1, &[("web", 1)]);
-    let mut small = row(1, "web.1", 1, "up");
+    let mut small = row(1, "web.1", 1, Up);
     small.size = "Basic".into();
     check(Some(&app), &[small], &["create web.1"]);
 }
@@ -140,7 +142,7 @@ fn another_size_means_other_dynos() {
 #[test]
 fn what_does_not_stop_in_time_is_killed_once() {
     let app = app(1, &[]);
-    let mut stopping = row(1, "web.1", 1, "down");
+    let mut stopping = row(1, "web.1", 1, Down);
     stopping.stopping_at = Some(now() - Duration::seconds(29));
     check(Some(&app), std::slice::from_ref(&stopping), &[]);
     stopping.stopping_at = Some(now() - GRACE);
@@ -152,26 +154,26 @@ fn what_does_not_stop_in_time_is_killed_once() {
 #[test]
 fn what_somebody_asked_to_stop_is_told_once_and_replaced() {
     let app = app(1, &[("web", 1)]);
-    let mut asked = row(1, "web.1", 1, "up");
+    let mut asked = row(1, "web.1", 1, Up);
     asked.stopping_at = Some(now());
     check(Some(&app), std::slice::from_ref(&asked), &["stop 1", "create web.1"]);
     serve(&app, std::slice::from_ref(&asked), &[]);
-    asked.state = "down".into();
-    check(Some(&app), &[asked, row(2, "web.1", 1, "starting")], &[]);
+    asked.state = Down;
+    check(Some(&app), &[asked, row(2, "web.1", 1, Starting)], &[]);
 }
 
 #[test]
 fn nothing_serves_when_web_is_scaled_to_zero() {
     let app = app(1, &[("web", 0)]);
-    serve(&app, &[row(1, "web.1", 1, "up")], &[]);
-    check(Some(&app), &[row(1, "web.1", 1, "up")], &["stop 1"]);
+    serve(&app, &[row(1, "web.1", 1, Up)], &[]);
+    check(Some(&app), &[row(1, "web.1", 1, Up)], &["stop 1"]);
 }
 
 #[test]
 fn pauses_double_from_one_second_to_five_minutes() {
     let pauses: Vec<i64> = (1..=11).map(|n| pause(n).num_seconds()).collect();
     assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-    let mut settled = row(1, "web.1", 1, "up");
+    let mut settled = row(1, "web.1", 1, Up);
     settled.crashes = 5;
     assert_eq!(crashes_after(&settled, now()), 6);
     assert_eq!(crashes_after(&settled, now() + Duration::minutes(11)), 1);
@@ -179,7 +181,7 @@ fn pauses_double_from_one_second_to_five_minutes() {
 
 #[test]
 fn one_that_waits_for_its_next_start_is_looked_at_then() {
-    let mut rows = [row(1, "web.1", 1, "up"), row(2, "web.2", 1, "crashed"), row(3, "web.3", 1, "crashed")];
+    let mut rows = [row(1, "web.1", 1, Up), row(2, "web.2", 1, Crashed), row(3, "web.3", 1, Crashed)];
     assert_eq!(due(rows.iter(), now()), None);
     let [soon, late] = [1, 9].map(|n| Some(now() + Duration::seconds(n)));
     (rows[1].next_start_at, rows[2].next_start_at) = (late, soon);
@@ -187,7 +189,7 @@ fn one_that_waits_for_its_next_start_is_looked_at_then() {
     assert_eq!(due(rows.iter(), now() + Duration::seconds(2)), late);
     rows[0].stopping_at = Some(now());
     assert_eq!(due(rows.iter(), now()), Some(now()));
-    assert_eq!(due([row(1, "web.1", 1, "starting")].iter(), now()), Some(now()));
+    assert_eq!(due([row(1, "web.1", 1, Starting)].iter(), now()), Some(now()));
 }
 
 /// Steps as `(payer, app, name)`.

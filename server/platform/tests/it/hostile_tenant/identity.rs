@@ -365,7 +365,7 @@ async fn what_a_person_decided_is_not_undone_by_a_rule() {
         let members = t.owner.team_member_list("crew").await.unwrap();
         let member = members.iter().find(|m| m.email == email).map(|m| format!("{} by {}", m.role, m.given_by));
         let account = t.owner.user_list().await.unwrap().into_iter().find(|a| a.email == email).unwrap();
-        (member.unwrap_or_default(), account.admin, account.admin_by.unwrap_or_default())
+        (member.unwrap_or_default(), account.admin, account.admin_by.map(|by| by.to_string()).unwrap_or_default())
     };
     let (ada, bob) = ("ada@acme.test", "bob@acme.test");
     assert_eq!(of(ada).await, ("member by rule".into(), true, "rule".into()));

@@ -1,7 +1,10 @@
 //! What they try with teams: to go on after a suspension, to have more than one person may, and to give others what they
 //! never wanted.
 
-use api::{app_transfers::AppTransferCreate, team_members::TeamMemberSave};
+use api::{
+    app_transfers::AppTransferCreate,
+    team_members::{Role, TeamMemberSave},
+};
 use chrono::Utc;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -78,7 +81,7 @@ async fn nobody_gets_more_teams_by_taking_them_over() {
     let (status, id, message) = remove().await.error();
     assert_eq!((status, id.as_str()), (422, "quota_reached"));
     assert!(message.starts_with("You may have at most 1 created teams (quota \"teams\")"), "{message}");
-    assert_eq!(eve.team_info("hers").await.unwrap().role, "admin");
+    assert_eq!(eve.team_info("hers").await.unwrap().role, Role::Admin);
     // Whom else they remove does not matter.
     assert_eq!(member(&bob, "hers", "stranger", "admin").await, 200);
     assert_eq!(bob.delete("/teams/hers/members/stranger@example.com").await.status, 200);
