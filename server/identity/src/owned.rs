@@ -36,7 +36,7 @@ pub trait Owned {
 }
 
 fn role(access: &Access) -> Option<Role> {
-    access.team_role.as_deref().and_then(Role::parse)
+    access.team_role.and_then(Role::known)
 }
 
 /// The rights of `account` on `row`, whatever the scope of its token is.
