@@ -147,24 +147,21 @@ fn check_type(kind: &str, command: &str) -> Result<()> {
 /// A slug that somebody has opened by an address of theirs.
 struct Opened {
     slug: Uuid,
-    /// An app that has it.
+    /// The app that has it.
     app: store::apps::Row,
     /// Who got the address.
     by: Uuid,
     watch: Watch,
 }
 
-/// The slug that an address is of, as long as whoever got the address may deploy an app that has it.
+/// The slug that an address is of, as long as whoever got the address may deploy its app.
 async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<Opened> {
     let (bearer, id) = platform.secrets().signed_for(purpose, secret).ok_or_else(missing)?;
-    for app in store::slugs::slug_apps(platform.db(), id).await? {
-        let watch = Watch::begin(platform, bearer.account, Some(bearer.credential), app, Can::Deploy).await?;
-        let app = app_for(platform, bearer.account, app, Can::Deploy).await?;
-        if let (Some(app), Some(watch)) = (app, watch) {
-            return Ok(Opened { slug: id, app, by: bearer.account, watch });
-        }
-    }
-    Err(missing())
+    let app = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?.app_id;
+    let watch = Watch::begin(platform, bearer.account, Some(bearer.credential), app, Can::Deploy).await?;
+    let app = app_for(platform, bearer.account, app, Can::Deploy).await?;
+    let (Some(app), Some(watch)) = (app, watch) else { return Err(missing()) };
+    Ok(Opened { slug: id, app, by: bearer.account, watch })
 }
 
 /// `PUT /blobs/slugs/{secret}`: a tar.gz or tar.zst with everything under `./app`.

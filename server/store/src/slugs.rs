@@ -123,12 +123,21 @@ pub async fn slug_checksums_of_app_alone(db: impl PgExecutor<'_>, app: Uuid) -> 
     .await
 }
 
-/// The apps that have a slug: the one it was built for, and those that released it.
-pub async fn slug_apps(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Vec<Uuid>> {
-    sqlx::query_scalar("select app_id from slugs where id = $1 union select app_id from releases where slug_id = $1")
-        .bind(id)
-        .fetch_all(db)
-        .await
+/// The copy of a slug that another app has, if there is one.
+pub async fn slug_copy(db: impl PgExecutor<'_>, slug: &Row, app: Uuid) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(
+        "select * from slugs where app_id = $1 and checksum = $2 and process_types = $3 and stack = $4
+             and commit is not distinct from $5 and buildpack_description is not distinct from $6 and not refused
+         order by created_at limit 1",
+    )
+    .bind(app)
+    .bind(&slug.checksum)
+    .bind(&slug.process_types)
+    .bind(&slug.stack)
+    .bind(&slug.commit)
+    .bind(&slug.buildpack_description)
+    .fetch_optional(db)
+    .await
 }
 
 /// Records why a slug could not be unpacked, and whether to retry; `None`: success.

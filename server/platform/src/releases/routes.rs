@@ -68,7 +68,7 @@ pub async fn release_create(
     };
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
     let wish = match slug {
-        Some(slug) => of_slug(slug, body.description),
+        Some(slug) => of_slug(adopted(&mut tx, &app, slug).await?, body.description),
         None => back_to(eligible(&mut *tx, &app, body.release.as_deref().unwrap_or_default()).await?),
     };
     let id = Uuid::now_v7();
@@ -136,6 +136,28 @@ async fn released(platform: &Platform, actor: &Actor, app: &store::apps::Row, sl
         return Err(Error::invalid(format!("The slug cannot be unpacked: {why}. Create another one.")));
     }
     Ok(slug)
+}
+
+/// The slug as the app's own. One of another app is copied: its archive is shared, but whatever becomes of the other app,
+/// this one keeps its slug, and its owner's quota counts it.
+async fn adopted(tx: &mut PgConnection, app: &store::apps::Row, slug: store::slugs::Row) -> Result<store::slugs::Row> {
+    if slug.app_id == app.id {
+        return Ok(slug);
+    }
+    store::apps::app_lock(&mut *tx, app.id).await?;
+    // From here on the archive stays, unless the other app was being destroyed before.
+    store::slugs::slug_archive_hold(&mut *tx, slug.checksum.as_deref().unwrap_or_default()).await?;
+    if store::apps::app_info(&mut *tx, slug.app_id).await?.is_none() {
+        return Err(Error::not_found("slug", "Couldn't find that slug."));
+    }
+    if let Some(copy) = store::slugs::slug_copy(&mut *tx, &slug, app.id).await? {
+        return Ok(copy);
+    }
+    let now = Utc::now();
+    let copy = store::slugs::Row { id: Uuid::now_v7(), app_id: app.id, created_at: now, updated_at: now, ..slug };
+    quotas::admit_for_app(tx, app.id, Quota::Disk, copy.size.unwrap_or_default()).await?;
+    store::slugs::slug_create(tx, &copy).await?;
+    Ok(copy)
 }
 
 fn of_slug(slug: store::slugs::Row, description: Option<String>) -> Wish {

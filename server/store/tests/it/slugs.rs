@@ -21,9 +21,13 @@ async fn slugs() {
     for (app, checksum) in [(app, "SHA256:shared"), (other, "SHA256:shared"), (app, "SHA256:own")] {
         slug_create(&w.db, &w.slug_row(app, Some(checksum))).await.unwrap();
     }
-    assert_eq!(slug_apps(&w.db, row.id).await.unwrap(), [app]);
-    w.release(other, "succeeded", Some(row.id)).await;
-    assert_eq!(slug_apps(&w.db, row.id).await.unwrap().len(), 2);
+    assert_eq!(slug_copy(&w.db, &found, app).await.unwrap().unwrap().id, row.id);
+    assert!(slug_copy(&w.db, &found, other).await.unwrap().is_none());
+    // No app releases what is another's and may be removed with it.
+    let foreign = sqlx::query("update releases set slug_id = $1 where id = $2");
+    let release = w.release(other, "succeeded", None).await;
+    let refused = foreign.bind(row.id).bind(release).execute(&w.db).await.unwrap_err();
+    assert_eq!(store::broken_constraint(&refused).as_deref(), Some("releases_slug_fkey"));
 
     let mut alone = slug_checksums_of_app_alone(&w.db, app).await.unwrap();
     alone.sort();
