@@ -9,14 +9,16 @@ use std::sync::Arc;
 
 use axum::{Router, extract::DefaultBodyLimit, middleware, response::IntoResponse};
 use base::{Error, routes::Route, web};
+use builds::{Builds, Config};
 use dyno::Driver;
 use observe::Observe;
-use platform::{Config, Platform};
+use platform::Platform;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// All areas, at work. Cheap to clone.
 #[derive(Clone)]
 pub struct Areas {
+    builds: Builds,
     observe: Observe,
 }
 
@@ -25,8 +27,10 @@ impl Areas {
     ///
     /// # Errors
     /// A sentence that says what is missing or wrong on this machine.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
-        Ok(Self::over(Platform::start(config).await?))
+    pub async fn start(mut config: Config) -> anyhow::Result<Self> {
+        config.platform.host.caller = Some(builds::caller(&config));
+        let platform = Platform::open(config.platform.clone()).await?;
+        Self::over(platform, config).await
     }
 
     /// As [`Areas::start`], with a driver of one's own. For tests.
@@ -34,11 +38,20 @@ impl Areas {
     /// # Errors
     /// As there.
     pub async fn start_with(config: Config, driver: Arc<dyn Driver>) -> anyhow::Result<Self> {
-        Ok(Self::over(Platform::start_with(config, driver).await?))
+        let platform = Platform::open_with(config.platform.clone(), driver).await?;
+        Self::over(platform, config).await
     }
 
-    fn over(platform: Platform) -> Self {
-        Self { observe: Observe::start(platform) }
+    async fn over(platform: Platform, config: Config) -> anyhow::Result<Self> {
+        let builds = Builds::open(platform.clone(), config).await?;
+        platform.begin_work(builds.work()?).await?;
+        builds.start();
+        Ok(Self { builds, observe: Observe::start(platform) })
+    }
+
+    /// The area of builds.
+    pub fn builds(&self) -> &Builds {
+        &self.builds
     }
 
     /// The area that the others are over.
@@ -58,9 +71,10 @@ impl Areas {
         let routes = platform::routes()
             .with_state(platform.clone())
             .merge(identity::routes().merge(identity::open_routes()).with_state(platform.identity().clone()))
+            .merge(builds::routes().with_state(self.builds.clone()))
             .merge(observe::routes().with_state(self.observe.clone()))
             .limit(DefaultBodyLimit::max(4 << 20))
-            .merge(platform::open_routes().with_state(platform.clone()));
+            .merge(builds::open_routes().with_state(self.builds.clone()));
         let router = routes
             .into_router()
             .fallback(no_route)
@@ -74,7 +88,8 @@ impl Areas {
 pub fn route_list() -> Vec<Route> {
     [
         platform::routes().list(),
-        platform::open_routes().list(),
+        builds::routes().list(),
+        builds::open_routes().list(),
         identity::routes().list(),
         identity::open_routes().list(),
         observe::routes().list(),

@@ -5,10 +5,9 @@
 
 use anyhow::Context as _;
 use base::secrets::Secrets;
+use platform::Platform;
 use store::addresses::Sealed;
 use uuid::Uuid;
-
-use crate::Platform;
 
 /// Rows that are sealed one after the other before it is looked for more.
 const BATCH: i64 = 500;
@@ -76,9 +75,12 @@ pub(crate) fn opened(secrets: &Secrets, build: store::builds::Row) -> anyhow::Re
     Ok(store::builds::Row { buildpacks, source_url: source(secrets, &build)?, ..build })
 }
 
-/// Seals what a server that knew of no seals has written, some rows at a time. Says how many.
-pub(crate) async fn seal_old(platform: &Platform) -> anyhow::Result<usize> {
-    Ok(seal_all(platform, Of::Apps).await? + seal_all(platform, Of::Builds).await?)
+/// Seals what a server that knew of no seals has written, some rows at a time. Says how many, in a line.
+pub(crate) async fn seal_old(platform: &Platform) -> anyhow::Result<Vec<String>> {
+    Ok(match seal_all(platform, Of::Apps).await? + seal_all(platform, Of::Builds).await? {
+        0 => Vec::new(),
+        sealed => vec![format!("encrypted the URLs of {sealed} apps and builds")],
+    })
 }
 
 #[derive(Clone, Copy)]

@@ -7,8 +7,9 @@ use axum::{
 use base::{Error, Result, Subject, web::Input};
 use chrono::Utc;
 use identity::{Actor, Can};
+use platform::{Platform, app_refs};
 
-use crate::{Platform, addresses, app_refs};
+use crate::addresses;
 
 /// A buildpack in a response: built-in ones as `urn:buildpack:heroku/nodejs`.
 pub(crate) fn shown(buildpack: &str) -> api::builds::Buildpack {

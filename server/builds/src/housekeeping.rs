@@ -6,7 +6,7 @@ use background::{Cancel, Failure, Job, Steps};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Platform, git};
+use crate::{Builds, git};
 
 /// Cleans all repositories, one after the other.
 #[derive(Serialize, Deserialize)]
@@ -18,21 +18,21 @@ impl Job for Clean {
     /// The schedule tries again within the hour.
     const ATTEMPTS: i32 = 1;
     const CANCEL: Cancel = Cancel::Allowed;
-    type Context = Platform;
+    type Context = Builds;
 
     fn subject(&self) -> Uuid {
         background::PLATFORM
     }
 
-    async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
+    async fn run(&self, builds: &Builds, steps: &mut Steps) -> Result<(), Failure> {
         let progress = steps.progress();
         // A single step: there may be thousands of repositories, and cleaning one again takes next to no time.
         let clean = async {
-            let (apps, mut failed) = (platform.git().all(), Vec::new());
+            let (apps, mut failed) = (builds.git().all(), Vec::new());
             for (n, app) in apps.iter().enumerate() {
                 let fraction = n as f64 / apps.len() as f64;
                 progress.report(Some(fraction), &format!("repository {} of {}", n + 1, apps.len()));
-                if let Err(err) = git::clean(platform, *app).await {
+                if let Err(err) = git::clean(builds, *app).await {
                     failed.push(format!("repository of {app}: {err:#}"));
                 }
             }
@@ -45,11 +45,11 @@ impl Job for Clean {
     }
 
     /// The reason is on the job.
-    async fn give_up(&self, _: &Platform, _: &anyhow::Error) -> anyhow::Result<()> {
+    async fn give_up(&self, _: &Builds, _: &anyhow::Error) -> anyhow::Result<()> {
         Ok(())
     }
 
-    async fn cancelled(&self, _: &Platform) -> anyhow::Result<()> {
+    async fn cancelled(&self, _: &Builds) -> anyhow::Result<()> {
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::slug_files;
+use platform::slug_files;
 
 /// Whether a file of this name was on its way.
 type Ours = fn(&str) -> bool;

@@ -10,33 +10,33 @@ use axum::{
 use base::{Error, Result, web::Search};
 use chrono::{DateTime, Duration, Utc};
 use identity::{Actor, Can};
+use platform::{Platform, config_values, releases::find};
 use store::{apps, releases::Row, slugs};
 use uuid::Uuid;
 
-use super::find;
-use crate::{Platform, config_values, git};
+use crate::{Builds, git};
 
 /// Commits that are listed in each direction.
 const MOST_COMMITS: usize = 100;
 
 /// `GET /apps/{app}/releases/{release}/changes`
 pub async fn release_changes(
-    State(platform): State<Platform>,
+    State(builds): State<Builds>,
     actor: Actor,
     Path((app, release)): Path<(String, String)>,
     Search(query): Search<ReleaseChangesQuery>,
 ) -> Result<Json<ReleaseChanges>> {
     let app = actor.app(&app, Can::View).await?;
-    let to = find(platform.db(), &app, &release).await?;
+    let to = find(builds.db(), &app, &release).await?;
     let from = match query.since.filter(|since| !since.is_empty()) {
-        Some(since) => Some(find(platform.db(), &app, &since).await?),
-        None => store::releases::release_at(platform.db(), app.id, to.version - 1).await?,
+        Some(since) => Some(find(builds.db(), &app, &since).await?),
+        None => store::releases::release_at(builds.db(), app.id, to.version - 1).await?,
     };
-    Ok(Json(between(&platform, actor.payer, &app, from.as_ref(), &to).await?))
+    Ok(Json(between(&builds, actor.payer, &app, from.as_ref(), &to).await?))
 }
 
 async fn between(
-    platform: &Platform,
+    builds: &Builds,
     payer: Uuid,
     app: &apps::Row,
     from: Option<&Row>,
@@ -48,26 +48,26 @@ async fn between(
         from_at: from.map(|r| r.created_at),
         to_at: to.created_at,
         same_slug: from.is_some_and(|r| r.slug_id == to.slug_id),
-        impact_after: impact(platform, to).await?,
+        impact_after: impact(builds, to).await?,
         ..ReleaseChanges::default()
     };
     if let Some(from) = from {
-        changes.impact_before = impact(platform, from).await?;
+        changes.impact_before = impact(builds, from).await?;
     }
     let old = match from {
-        Some(from) => config_values::of_release(platform.secrets(), platform.db(), app.id, from.id).await?,
+        Some(from) => config_values::of_release(builds.secrets(), builds.db(), app.id, from.id).await?,
         None => BTreeMap::new(),
     };
-    config(&mut changes, &old, &config_values::of_release(platform.secrets(), platform.db(), app.id, to.id).await?);
-    let (old, new) = (slug_of(platform, from).await?, slug_of(platform, Some(to)).await?);
+    config(&mut changes, &old, &config_values::of_release(builds.secrets(), builds.db(), app.id, to.id).await?);
+    let (old, new) = (slug_of(builds, from).await?, slug_of(builds, Some(to)).await?);
     slug(&mut changes, old.as_ref(), new.as_ref());
     let commits = (from.and_then(|r| r.commit.as_deref()), to.commit.as_deref());
     if let (old, Some(new)) = commits
         && old != Some(new)
     {
-        changes.commits = listed(platform, payer, app, (old, new)).await?;
+        changes.commits = listed(builds, payer, app, (old, new)).await?;
         if let Some(old) = old {
-            changes.commits_removed = listed(platform, payer, app, (Some(new), old)).await?;
+            changes.commits_removed = listed(builds, payer, app, (Some(new), old)).await?;
         }
         for list in [&mut changes.commits, &mut changes.commits_removed] {
             changes.more_commits |= list.len() > MOST_COMMITS;
@@ -78,13 +78,8 @@ async fn between(
 }
 
 /// The commits from one to another. One that a client only named is not in the repository; then there is no list.
-async fn listed(
-    platform: &Platform,
-    payer: Uuid,
-    app: &apps::Row,
-    between: (Option<&str>, &str),
-) -> Result<Vec<Commit>> {
-    match git::commits(platform, payer, app.id, between, MOST_COMMITS + 1).await {
+async fn listed(builds: &Builds, payer: Uuid, app: &apps::Row, between: (Option<&str>, &str)) -> Result<Vec<Commit>> {
+    match git::commits(builds, payer, app.id, between, MOST_COMMITS + 1).await {
         Err(Error::Internal(_)) => Ok(Vec::new()),
         told => told,
     }

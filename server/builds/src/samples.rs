@@ -10,7 +10,7 @@ use base::{Error, Result, web::Created};
 use chrono::Utc;
 use identity::{Actor, Can};
 
-use crate::{Platform, git};
+use crate::{Builds, git};
 
 /// A repository with one commit.
 struct Sample {
@@ -62,7 +62,7 @@ pub async fn sample_list(_: Actor) -> Json<Vec<api::samples::Sample>> {
 
 /// `POST /apps/{app}/samples/{sample}`: only into a repository without a deployed branch.
 pub async fn sample_deploy(
-    State(platform): State<Platform>,
+    State(builds): State<Builds>,
     actor: Actor,
     Path((app, sample)): Path<(String, String)>,
 ) -> Result<Created<api::builds::Build>> {
@@ -70,7 +70,7 @@ pub async fn sample_deploy(
     let sample = SAMPLES.iter().find(|s| s.name == sample);
     let sample = sample.ok_or_else(|| Error::not_found("sample", "Couldn't find that sample."))?;
     let message = format!("Start from the {} sample", sample.title);
-    let build = git::deploy_files(&platform, &app, &actor, &message, sample.files, Utc::now()).await?;
-    let row = store::builds::build_info(platform.db(), build).await?.ok_or_else(Error::no_app)?;
+    let build = git::deploy_files(&builds, &app, &actor, &message, sample.files, Utc::now()).await?;
+    let row = store::builds::build_info(builds.db(), build).await?.ok_or_else(Error::no_app)?;
     Ok(Created(crate::builds::shown(&row, &actor, &app)))
 }

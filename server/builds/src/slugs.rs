@@ -1,8 +1,5 @@
 //! Slugs: the results of builds, or uploads of clients.
 
-pub(crate) mod archives;
-mod unpack;
-
 use std::path::Path as FilePath;
 
 use anyhow::Context as _;
@@ -25,18 +22,16 @@ use identity::{
     quotas::{self, Quota},
     watch::Watch,
 };
+use platform::{Platform, slugs::archives, stacks};
 use sha2::{Digest as _, Sha256};
 use sqlx::types::Json as SqlJson;
 use store::slugs::Row;
 use uuid::Uuid;
 
 use crate::{
-    Platform, stacks,
+    Builds,
     uploads::{self, Temporary, Upload},
 };
-
-pub use unpack::Unpack;
-pub(crate) use unpack::Unpacked;
 
 /// Heroku's limit for a slug (devcenter "limits").
 const MOST_BYTES: u64 = 500 << 20;
@@ -172,23 +167,19 @@ async fn opened(platform: &Platform, purpose: &str, secret: &str) -> Result<Open
 }
 
 /// `PUT /blobs/slugs/{secret}`: a tar.gz or tar.zst with everything under `./app`.
-pub async fn slug_upload(
-    State(platform): State<Platform>,
-    Path(secret): Path<String>,
-    body: Body,
-) -> Result<StatusCode> {
-    let Opened { slug: id, app, by, watch } = opened(&platform, "slug put", &secret).await?;
+pub async fn slug_upload(State(builds): State<Builds>, Path(secret): Path<String>, body: Body) -> Result<StatusCode> {
+    let Opened { slug: id, app, by, watch } = opened(&builds, "slug put", &secret).await?;
     // Whoever uploads needs the slots; the archive counts for the app's owner.
-    let payer = payers::of_account(&platform, by).await?;
-    let upload = Upload::begin(&platform, id, payer).await?;
-    let file = Temporary(platform.config().data.join("tmp").join(format!("slug-{id}-{}", Uuid::now_v7())));
+    let payer = payers::of_account(&builds, by).await?;
+    let upload = Upload::begin(&builds, id, payer).await?;
+    let file = Temporary(builds.config().data.join("tmp").join(format!("slug-{id}-{}", Uuid::now_v7())));
     let received = async {
-        let row = store::slugs::slug_info(platform.db(), id).await?.ok_or_else(missing)?;
+        let row = store::slugs::slug_info(builds.db(), id).await?.ok_or_else(missing)?;
         if row.checksum.is_some() {
             return Err(uploaded_before());
         }
         let owner = quotas::owner(app.owner_id, app.team_id);
-        uploads::receive(&platform, owner, body, &file.0, MOST_BYTES).await?;
+        uploads::receive(&builds, owner, body, &file.0, MOST_BYTES).await?;
         Ok(row)
     };
     let received = tokio::select! {
@@ -197,7 +188,7 @@ pub async fn slug_upload(
         received = received => received,
     };
     let outcome = match received {
-        Ok(row) => keep_upload(&upload, &platform, payer, &row, &file.0).await,
+        Ok(row) => keep_upload(&upload, &builds, payer, &row, &file.0).await,
         Err(err) => Err(err),
     };
     drop(file);
@@ -210,24 +201,24 @@ fn uploaded_before() -> Error {
 }
 
 /// Keeps what was uploaded, unless it is no slug, or more than there may be.
-async fn keep_upload(upload: &Upload, platform: &Platform, payer: Uuid, row: &Row, file: &FilePath) -> Result<()> {
+async fn keep_upload(upload: &Upload, builds: &Builds, payer: Uuid, row: &Row, file: &FilePath) -> Result<()> {
     let from = file.to_owned();
     let (checksum, size) = tokio::task::spawn_blocking(move || checksum(&from)).await.context("read the slug")??;
-    let place = platform.slug_checks().take(payer).await?;
-    builder::check(platform.git().workers(), file).await.map_err(|err| match err {
+    let place = builds.slug_checks().take(payer).await?;
+    builder::check(builds.workers(), file).await.map_err(|err| match err {
         builder::Error::Failed { why } => {
             let rule = "A slug is a tar archive, compressed with gzip or zstd, with all files under ./app";
             Error::invalid(format!("The upload is not a slug: {why}. {rule}."))
         }
         other => anyhow::Error::from(other).into(),
     })?;
-    let mut tx = platform.db().begin().await?;
+    let mut tx = builds.db().begin().await?;
     if !store::slugs::slug_uploaded(&mut *tx, row.id, &checksum, size, Utc::now()).await? {
         return Err(uploaded_before());
     }
     upload.must_be_the_one(&mut tx).await?;
     quotas::admit_for_app(&mut tx, row.app_id, Quota::Uploads, 0).await?;
-    archives::keep(platform, &mut tx, &checksum, file).await?;
+    archives::keep(builds, &mut tx, &checksum, file).await?;
     tx.commit().await?;
     // Not before: what is stored with a connection to the database is few at a time.
     drop(place);

@@ -17,11 +17,12 @@ use identity::{
     quotas::{self, Quota},
     watch::Watch,
 };
+use platform::Platform;
 use tokio_util::io::ReaderStream;
 use uuid::Uuid;
 
 use crate::{
-    Platform, addresses,
+    Builds, addresses,
     uploads::{self, Temporary, Upload},
 };
 
@@ -109,22 +110,18 @@ fn missing() -> Error {
 }
 
 /// `PUT /blobs/sources/{secret}`
-pub async fn source_upload(
-    State(platform): State<Platform>,
-    Path(secret): Path<String>,
-    body: Body,
-) -> Result<StatusCode> {
-    let (account, id, watch) = opened(&platform, "source put", &secret).await?;
-    let upload = Upload::begin(&platform, id, payers::of_account(&platform, account).await?).await?;
-    let temporary = Temporary(file(&platform, id).with_extension(Uuid::now_v7().to_string()));
+pub async fn source_upload(State(builds): State<Builds>, Path(secret): Path<String>, body: Body) -> Result<StatusCode> {
+    let (account, id, watch) = opened(&builds, "source put", &secret).await?;
+    let upload = Upload::begin(&builds, id, payers::of_account(&builds, account).await?).await?;
+    let temporary = Temporary(file(&builds, id).with_extension(Uuid::now_v7().to_string()));
     let owner = quotas::owner(Some(account), None);
     let received = tokio::select! {
         biased;
         () = watch.lost() => Err(missing()),
-        received = uploads::receive(&platform, owner, body, &temporary.0, MOST_BYTES) => received,
+        received = uploads::receive(&builds, owner, body, &temporary.0, MOST_BYTES) => received,
     };
     let outcome = match received {
-        Ok(size) => keep(&upload, &platform, id, size, &temporary.0).await,
+        Ok(size) => keep(&upload, &builds, id, size, &temporary.0).await,
         Err(err) => Err(err),
     };
     drop(temporary);

@@ -12,12 +12,13 @@ use base::{Error, Result, places::Place};
 use chrono::Utc;
 use futures::StreamExt as _;
 use identity::quotas::{self, Quota};
+use platform::Platform;
 use sqlx::PgConnection;
 use store::quotas::Owner;
 use tokio::{io::AsyncWriteExt as _, task::JoinHandle};
 use uuid::Uuid;
 
-use crate::Platform;
+use crate::Builds;
 
 /// How often a writer renews its lease, and how long that is valid.
 const RENEWAL: Duration = Duration::from_secs(10);
@@ -37,8 +38,8 @@ pub(crate) struct Upload {
 
 impl Upload {
     /// Begins one to the slug or source with this id, charged to `payer`. A conflict when there is another.
-    pub async fn begin(platform: &Platform, id: Uuid, payer: Uuid) -> Result<Self> {
-        let place = platform.uploads().take_now(payer)?;
+    pub async fn begin(builds: &Builds, id: Uuid, payer: Uuid) -> Result<Self> {
+        let (platform, place) = (builds.platform(), builds.uploads().take_now(payer)?);
         let (writer, now) = (Uuid::now_v7(), Utc::now());
         if !store::uploads::upload_begin(platform.db(), id, writer, now - LEASE, now).await? {
             return Err(taken());

@@ -28,7 +28,7 @@ pub fn app_ref(row: &Row) -> api::refs::Ref {
 
 /// The row of an app as it is now, and until the transaction ends: what a request read before may be out of date,
 /// and would undo what somebody else changed meanwhile.
-pub(crate) async fn locked(tx: &mut sqlx::PgConnection, app: Uuid) -> Result<Row> {
+pub async fn locked(tx: &mut sqlx::PgConnection, app: Uuid) -> Result<Row> {
     store::apps::app_lock(&mut *tx, app).await?;
     store::apps::app_info(&mut *tx, app).await?.ok_or_else(Error::no_app)
 }

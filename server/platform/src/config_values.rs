@@ -22,7 +22,7 @@ pub(crate) fn open(secrets: &Secrets, app: Uuid, sealed: &[u8]) -> anyhow::Resul
 }
 
 /// The config vars of a release of an app. `db` is the caller's transaction, if there is one.
-pub(crate) async fn of_release(
+pub async fn of_release(
     secrets: &Secrets,
     db: impl PgExecutor<'_>,
     app: Uuid,
@@ -34,7 +34,7 @@ pub(crate) async fn of_release(
 }
 
 /// Today's config vars of an app. `db` is the caller's transaction, if there is one.
-pub(crate) async fn current(secrets: &Secrets, db: impl PgExecutor<'_>, app: Uuid) -> Result<BTreeMap<String, String>> {
+pub async fn current(secrets: &Secrets, db: impl PgExecutor<'_>, app: Uuid) -> Result<BTreeMap<String, String>> {
     let sealed = store::config_vars::config_vars_info(db, app).await?;
     Ok(sealed.map(|s| open(secrets, app, &s)).transpose()?.unwrap_or_default())
 }

@@ -20,6 +20,14 @@ use uuid::Uuid;
 
 use crate::Platform;
 
+/// Size limit of the stored output of a build, or of a release phase, in bytes: of all of its attempts.
+pub const MOST_OUTPUT: u64 = 64 << 20;
+
+/// The last line of an output that has reached its limit.
+pub fn omitted(what: &str, most: u64) -> String {
+    format!(" !     The {what} printed more than {} MB. The rest is omitted.", most >> 20)
+}
+
 /// Where the outputs of all apps are, in one folder per app.
 pub(crate) fn folder(platform: &Platform) -> PathBuf {
     platform.config().data.join("builds")
@@ -32,7 +40,7 @@ pub(crate) fn whose(name: &str) -> Option<Uuid> {
 }
 
 /// The file with the output of a build.
-pub(crate) fn build_file(platform: &Platform, app: Uuid, build: Uuid) -> PathBuf {
+pub fn build_file(platform: &Platform, app: Uuid, build: Uuid) -> PathBuf {
     folder(platform).join(app.to_string()).join(format!("{build}.log"))
 }
 

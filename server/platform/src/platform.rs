@@ -10,9 +10,10 @@ use dyno::Driver;
 use identity::Identity;
 use tokio::{sync::Notify, task::JoinHandle};
 use uuid::Uuid;
+use worker::Workers;
 
 use crate::{
-    config::Config, git::Git, ingest::followers::Ingest, log_readers::Readers, log_writer::LogWriter, running::Running,
+    config::Config, ingest::followers::Ingest, log_readers::Readers, log_writer::LogWriter, running::Running,
     slug_files::SlugFiles, usages::Usages, work::Background,
 };
 
@@ -28,19 +29,15 @@ struct Inner {
     log_writer: LogWriter,
     series: Arc<monitor::Store>,
     slug_files: SlugFiles,
-    builds: Running,
+    workers: Workers,
     release_phases: Running,
-    git: Git,
     ingest: Ingest,
     usages: Usages,
     router: router::Control,
     log_readers: Readers,
     streams: Places,
-    slug_checks: Places,
-    uploads: Places,
     wake_dynos: Arc<Notify>,
     wake_slugs: Arc<Notify>,
-    wake_builds: Arc<Notify>,
     wake_releases: Arc<Notify>,
     started_at: DateTime<Utc>,
     background: Background,
@@ -48,26 +45,22 @@ struct Inner {
 
 impl Platform {
     /// Opens what the platform keeps on disk, for work that is yet to begin.
-    pub(crate) fn open(config: Config, identity: Identity, driver: Arc<dyn Driver>) -> anyhow::Result<Self> {
+    pub(crate) fn new(config: Config, identity: Identity, driver: Arc<dyn Driver>) -> anyhow::Result<Self> {
         let history = logs::History::open(&config.data.join("logs"))?;
         let series = monitor::Store::open(&config.data.join("metrics")).context("open the metrics")?;
         Ok(Self(Arc::new(Inner {
             log_writer: LogWriter::start(history.clone()).context("start the log writer")?,
             slug_files: SlugFiles::open(&config.data)?,
             router: router::Control::new(&config.run),
-            builds: Running::default(),
+            workers: Workers::new().context("set up the workers")?,
             release_phases: Running::default(),
-            git: Git::new(&config.data, config.git)?,
             ingest: Ingest::default(),
             usages: Usages::default(),
             log_readers: Readers::default(),
             streams: Places::new("open streams", 50, 0, 5000),
-            slug_checks: Places::new("upload checks", 2, 16, 4),
-            uploads: Places::new("uploads", 4, 0, 32),
             wake_dynos: identity.waker(&[Kind::App, Kind::Formation, Kind::Release, Kind::Dyno, Kind::Slug]),
             wake_slugs: identity.waker(&[Kind::Release]),
-            // A suspension cancels builds and release phases.
-            wake_builds: identity.waker(&[Kind::App, Kind::Build, Kind::Account]),
+            // A suspension cancels release phases.
             wake_releases: identity.waker(&[Kind::App, Kind::Release, Kind::Account]),
             started_at: Utc::now(),
             background: Background::default(),
@@ -111,8 +104,8 @@ impl Platform {
     }
 
     /// The wakers of the reconcilers.
-    pub(crate) fn wakes(&self) -> [Arc<Notify>; 4] {
-        [&self.0.wake_dynos, &self.0.wake_builds, &self.0.wake_releases, &self.0.wake_slugs].map(Arc::clone)
+    pub(crate) fn wakes(&self) -> [Arc<Notify>; 3] {
+        [&self.0.wake_dynos, &self.0.wake_releases, &self.0.wake_slugs].map(Arc::clone)
     }
 
     /// What runs dynos.
@@ -135,22 +128,19 @@ impl Platform {
         &self.0.series
     }
 
-    pub(crate) fn slug_files(&self) -> &SlugFiles {
+    /// The archives of slugs, and what is unpacked of them.
+    pub fn slug_files(&self) -> &SlugFiles {
         &self.0.slug_files
     }
 
-    /// The builds that run in this process.
-    pub(crate) fn builds(&self) -> &Running {
-        &self.0.builds
+    /// What starts workers.
+    pub fn workers(&self) -> &Workers {
+        &self.0.workers
     }
 
     /// The releases whose phase runs in this process.
     pub(crate) fn release_phases(&self) -> &Running {
         &self.0.release_phases
-    }
-
-    pub(crate) fn git(&self) -> &Git {
-        &self.0.git
     }
 
     /// What dynos use of the machine now.
@@ -189,18 +179,8 @@ impl Platform {
         self.0.wake_slugs.notify_one();
     }
 
-    /// Places to have an uploaded slug checked.
-    pub(crate) fn slug_checks(&self) -> &Places {
-        &self.0.slug_checks
-    }
-
-    /// Places to upload something.
-    pub(crate) fn uploads(&self) -> &Places {
-        &self.0.uploads
-    }
-
     /// A line in an app's log from the API: `app[api]: …`.
-    pub(crate) fn said(&self, app: Uuid, dyno: &str, text: &str) {
+    pub fn said(&self, app: Uuid, dyno: &str, text: &str) {
         self.write(app, logs::NewLine::app(Utc::now(), dyno, text));
     }
 

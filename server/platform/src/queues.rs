@@ -15,13 +15,15 @@ use uuid::Uuid;
 use crate::{Platform, running::Running};
 
 /// A queue and the jobs of those who have got a place.
-pub(crate) struct Queue<J> {
+pub struct Queue<J> {
+    /// Its rows.
     pub rows: &'static store::queues::Queue,
     /// What is published of an app whose rows change.
     pub kind: Kind,
+    /// How many have a place at once.
     pub places: Places,
+    /// The job of a row.
     pub job: fn(Uuid) -> J,
-    pub running: fn(&Platform) -> &Running,
 }
 
 impl<J: Job> Queue<J> {
@@ -37,8 +39,8 @@ impl<J: Job> Queue<J> {
 
     /// As [`Self::start`], in a transaction of its own, and sees to it that what was cancelled ends, that nothing of a
     /// suspended account's goes on, that what has a place has a job, and that what killed the server again and again
-    /// gives its place back.
-    pub async fn keep(&self, platform: &Platform) -> anyhow::Result<()> {
+    /// gives its place back. Cancels those of `running`, which run in this process, that are to end.
+    pub async fn keep(&self, platform: &Platform, running: &Running) -> anyhow::Result<()> {
         let mut tx = platform.db().begin().await?;
         let mut changed = Vec::new();
         self.rows.cancel_suspended(&mut tx, Utc::now()).await.context("cancel what suspended accounts started")?;
@@ -57,12 +59,11 @@ impl<J: Job> Queue<J> {
         changed.extend(self.start(&mut tx).await.context("start the next entries")?);
         tx.commit().await?;
         changed.into_iter().for_each(|app| platform.publish(self.kind, app));
-        self.cancel(platform).await.context("find cancelled entries while it ran")
+        self.cancel(platform, running).await.context("find cancelled entries while it ran")
     }
 
     /// Cancels what runs in this process and is to end: one question for all of it.
-    async fn cancel(&self, platform: &Platform) -> sqlx::Result<()> {
-        let running = (self.running)(platform);
+    async fn cancel(&self, platform: &Platform, running: &Running) -> sqlx::Result<()> {
         let ids = running.ids();
         if !ids.is_empty() {
             running.cancel(&self.rows.ended(platform.db(), &ids).await?);

@@ -6,11 +6,12 @@ use anyhow::bail;
 use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Steps};
 use chrono::Utc;
+use futures::{FutureExt as _, future::BoxFuture};
 use serde::{Deserialize, Serialize};
 use store::queues::{BUILDS, RELEASES};
 use uuid::Uuid;
 
-use crate::{Platform, addresses, app_users, outputs, slugs, sources};
+use crate::{Platform, app_users, outputs, slugs};
 
 /// The output of this many builds of an app is kept, and of as many releases: of the newest.
 pub(crate) const KEPT_OUTPUTS: usize = 100;
@@ -33,13 +34,15 @@ impl Job for Retain {
 
     async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
         let (progress, mut failed) = (steps.progress(), Vec::new());
-        for (n, part) in Part::ALL.into_iter().enumerate() {
-            progress.report(Some(n as f64 / Part::ALL.len() as f64), part.name());
-            let done = steps.once(part.name(), async { Ok(part.run(platform).await?) }).await;
+        let parts = parts(platform);
+        let all = parts.len() as f64;
+        for (n, (name, work)) in parts.into_iter().enumerate() {
+            progress.report(Some(n as f64 / all), name);
+            let done = steps.once(name, async { Ok(work.await?) }).await;
             match done {
                 Ok(done) => done.iter().for_each(|line: &String| tracing::info!("{line}")),
                 // A part that fails does not stop the others.
-                Err(Failure::Retry(err)) => failed.push(format!("{}: {err:#}", part.name())),
+                Err(Failure::Retry(err)) => failed.push(format!("{name}: {err:#}")),
                 Err(other) => return Err(other),
             }
         }
@@ -59,11 +62,18 @@ impl Job for Retain {
     }
 }
 
+/// What is done, by name, and answered in one line each.
+type Named<'a> = (&'static str, BoxFuture<'a, anyhow::Result<Vec<String>>>);
+
 /// What is cleaned up, one step each.
+fn parts(platform: &Platform) -> Vec<Named<'_>> {
+    let of_areas = platform.background().retention().into_iter().map(|part| (part.name, part.run()));
+    of_areas.chain(Part::ALL.into_iter().map(|part| (part.name(), part.run(platform).boxed()))).collect()
+}
+
+/// What is the platform's own.
 #[derive(Clone, Copy)]
 enum Part {
-    Urls,
-    Uploads,
     Archives,
     Outputs,
     Accounts,
@@ -73,21 +83,10 @@ enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 8] = [
-        Self::Urls,
-        Self::Uploads,
-        Self::Archives,
-        Self::Outputs,
-        Self::Accounts,
-        Self::Jobs,
-        Self::Logs,
-        Self::AppUsers,
-    ];
+    const ALL: [Self; 6] = [Self::Archives, Self::Outputs, Self::Accounts, Self::Jobs, Self::Logs, Self::AppUsers];
 
     fn name(self) -> &'static str {
         match self {
-            Self::Urls => "encrypt old URLs",
-            Self::Uploads => "remove unused uploads",
             Self::Archives => "remove unused archives",
             Self::Outputs => "remove the output of old builds and releases",
             Self::Accounts => "remove expired sessions, links and invitations",
@@ -102,11 +101,6 @@ impl Part {
         let (db, now) = (platform.db(), Utc::now());
         let day = chrono::Duration::days(1);
         match self {
-            Self::Urls => Ok(match addresses::seal_old(platform).await? {
-                0 => Vec::new(),
-                sealed => vec![format!("encrypted the URLs of {sealed} apps and builds")],
-            }),
-            Self::Uploads => sources::sweep(platform).await,
             Self::Archives => slugs::archives::sweep(platform).await,
             Self::Outputs => old_outputs(platform).await,
             Self::Accounts => {

@@ -1,11 +1,10 @@
 //! The routes of this area. One screen or two.
 
-use axum::extract::DefaultBodyLimit;
 use base::routes::{Needs, Routes, delete, get, post};
 
 use crate::{
-    Platform, app_transfers, apps, buildpack_installations, builds, collaborators, config_vars, dynos, features,
-    formation, git, jobs, platform_info, releases, samples, schedules, slugs, sources, stacks, team_apps,
+    Platform, app_transfers, apps, collaborators, config_vars, dynos, features, formation, jobs, platform_info,
+    releases, schedules, stacks, team_apps,
 };
 
 /// What whoever has credentials may ask.
@@ -43,10 +42,8 @@ fn api_routes() -> Routes<Platform> {
         .route("/platform", get(Needs::Global, platform_info::platform_info))
         .route("/regions", get(Needs::Read, stacks::region_list))
         .route("/regions/{region}", get(Needs::Read, stacks::region_info))
-        .route("/samples", get(Needs::Read, samples::sample_list))
         .route("/schedules", get(Needs::Global, schedules::schedule_list))
         .route("/schedules/{schedule}/actions/run", post(Needs::Global, schedules::schedule_run))
-        .route("/sources", post(Needs::Write, sources::source_create))
         .route("/stacks", get(Needs::Read, stacks::stack_list))
         .route("/stacks/{stack}", get(Needs::Read, stacks::stack_info))
         .route("/users/{user}/apps", get(Needs::Global, apps::app_list_of_user))
@@ -85,15 +82,6 @@ fn app_routes() -> Routes<Platform> {
         .route("/addons", get(Needs::Read, apps::addon_list))
         .route("/available-dyno-sizes", get(Needs::Read, stacks::dyno_size_list_of_app))
         .route("/available-stacks", get(Needs::Read, stacks::stack_list_of_app))
-        .route("/build-cache", delete(Needs::Write, builds::build_cache_delete))
-        .route(
-            "/buildpack-installations",
-            get(Needs::Read, buildpack_installations::buildpack_installation_list)
-                .put(Needs::Write, buildpack_installations::buildpack_installation_update),
-        )
-        .route("/builds", get(Needs::Read, builds::build_list).post(Needs::Write, builds::build_create))
-        .route("/builds/{build}", get(Needs::Read, builds::build_info).delete(Needs::Write, builds::build_cancel))
-        .route("/builds/{build}/result", get(Needs::Read, builds::build_result))
         .route(
             "/collaborators",
             get(Needs::Read, collaborators::collaborator_list).post(Needs::Write, collaborators::collaborator_create),
@@ -133,31 +121,9 @@ fn app_routes() -> Routes<Platform> {
         .route("/releases", get(Needs::Read, releases::release_list).post(Needs::Write, releases::release_create))
         .route("/releases/{release}", get(Needs::Read, releases::release_info))
         .route("/releases/{release}/actions/cancel", post(Needs::Write, releases::release_cancel))
-        .route("/releases/{release}/changes", get(Needs::Read, releases::release_changes))
         .route("/releases/{release}/config-vars", get(Needs::ReadProtected, config_vars::release_config_vars))
         .route("/releases/{release}/rollback", get(Needs::Read, releases::release_rollback_effects))
-        .route("/samples/{sample}", post(Needs::Write, samples::sample_deploy))
-        .route("/slugs", post(Needs::Write, slugs::slug_create))
-        .route("/slugs/{slug}", get(Needs::Write, slugs::slug_info))
-        .route("/sources", post(Needs::Write, sources::source_create_for_app))
         // Unknown things under an app that does not exist are about the app first.
         .fallback(Needs::Read, apps::no_such_thing);
     Routes::default().nest("/apps/{app}", routes)
-}
-
-/// Routes that stream, or need no credentials.
-pub fn open_routes() -> Routes<Platform> {
-    Routes::default()
-        .route(
-            "/blobs/slugs/{secret}",
-            get(Needs::Nothing, slugs::slug_download).put(Needs::Nothing, slugs::slug_upload),
-        )
-        .route(
-            "/blobs/sources/{secret}",
-            get(Needs::Nothing, sources::source_download).put(Needs::Nothing, sources::source_upload),
-        )
-        .route("/{repository}/info/refs", get(Needs::Write, git::info_refs))
-        .route("/{repository}/git-upload-pack", post(Needs::Write, git::upload_pack))
-        .route("/{repository}/git-receive-pack", post(Needs::Write, git::receive_pack))
-        .limit(DefaultBodyLimit::disable())
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 /// Cancellation tokens of what runs in this process.
 #[derive(Default)]
-pub(crate) struct Running(Mutex<HashMap<Uuid, CancellationToken>>);
+pub struct Running(Mutex<HashMap<Uuid, CancellationToken>>);
 
 impl Running {
     /// The token that cancels one of them; made on first use. Read its row afterwards: what was cancelled before is
@@ -24,10 +24,12 @@ impl Running {
         self.all().remove(&id);
     }
 
+    /// Those that were not cancelled.
     pub fn ids(&self) -> Vec<Uuid> {
         self.all().iter().filter(|(_, token)| !token.is_cancelled()).map(|(id, _)| *id).collect()
     }
 
+    /// Cancels those of `ids` that run here.
     pub fn cancel(&self, ids: &[Uuid]) {
         let all = self.all();
         ids.iter().filter_map(|id| all.get(id)).for_each(CancellationToken::cancel);

@@ -11,24 +11,7 @@ use base::{Error, Result, Subject, pages, web::Accepted};
 use identity::Actor;
 use store::schedules::{LIST, Row};
 
-use crate::{Platform, housekeeping::Clean, jobs, retention::Retain};
-
-/// All schedules. They also run at startup, which encrypts URLs that an earlier version has stored in the clear.
-pub(crate) fn all() -> anyhow::Result<Vec<background::Schedule>> {
-    let retention = background::Schedule::new(
-        "retention",
-        "Removes expired sessions, links, uploads, log lines and old jobs.",
-        ("7 * * * *", "Etc/UTC"),
-        &Retain {},
-    )?;
-    let repositories = background::Schedule::new(
-        "repositories",
-        "Removes leftovers of interrupted pushes from repositories, and packs those that have become fragmented.",
-        ("37 * * * *", "Etc/UTC"),
-        &Clean {},
-    )?;
-    Ok(vec![retention.and_at_start(), repositories.and_at_start()])
-}
+use crate::{Platform, jobs};
 
 fn shown(row: Row) -> Schedule {
     let last_job = row.last_job.zip(row.last_state).map(|(id, state)| LastJob { id, state: jobs::state(&state) });

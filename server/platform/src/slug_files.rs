@@ -148,7 +148,7 @@ impl SlugFiles {
 }
 
 /// Removes the files that the store in `root` was writing, which have not changed for `age`.
-pub(crate) fn remove_parts(root: &Path, age: Duration) -> io::Result<Vec<PathBuf>> {
+pub fn remove_parts(root: &Path, age: Duration) -> io::Result<Vec<PathBuf>> {
     let mut removed = Vec::new();
     for folder in fs::read_dir(root)? {
         let folder = folder?;

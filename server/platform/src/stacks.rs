@@ -16,7 +16,7 @@ const NAMES: [&str; 5] = ["host", "heroku-22", "heroku-24", "heroku-26", "cedar"
 const REGION: &str = "us";
 
 /// The stack called `name`, or with that id.
-pub(crate) fn known(name: &str) -> Result<&'static str> {
+pub fn known(name: &str) -> Result<&'static str> {
     NAMES
         .into_iter()
         .find(|n| *n == name || named_id(&format!("stack {n}")).to_string() == name)
@@ -24,7 +24,7 @@ pub(crate) fn known(name: &str) -> Result<&'static str> {
 }
 
 /// The reference to a stack.
-pub(crate) fn stack_ref(name: &str) -> api::refs::Ref {
+pub fn stack_ref(name: &str) -> api::refs::Ref {
     api::refs::Ref { id: named_id(&format!("stack {name}")), name: name.into() }
 }
 

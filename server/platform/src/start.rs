@@ -9,53 +9,62 @@ use identity::{Identity, accounts};
 use tokio::sync::Notify;
 
 use crate::{
-    Platform, app_destruction::Destroy, app_users, builds, config::Config, dynos, housekeeping::Clean, ingest,
-    leftovers, releases, retention::Retain, schedules, slugs, strays::Strays, uploads, work::Work,
+    Platform,
+    app_destruction::Destroy,
+    app_users,
+    config::Config,
+    dynos, ingest, releases,
+    retention::Retain,
+    slugs,
+    strays::Strays,
+    work::{AreaWork, Work},
 };
 
 impl Platform {
-    /// Connects, brings the schema up to date, makes the first account, and starts to work:
-    /// jobs, reconcilers, the reading of logs.
+    /// Connects, brings the schema up to date, and makes the first account. Work begins with
+    /// [`begin_work`](Self::begin_work), when the areas above are there.
     ///
     /// # Errors
     /// A sentence that says what is missing or wrong on this machine.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let caller = Some(builds::caller(&config));
-        let host = dyno::Host { allowed_ports: config.public_ports(), caller, ..config.host.clone() };
+    pub async fn open(config: Config) -> anyhow::Result<Self> {
+        let host = dyno::Host { allowed_ports: config.public_ports(), ..config.host.clone() };
         let driver = dyno::ProcessDriver::new(&config.data, &host).context("set up dynos")?;
-        Self::start_with(config, Arc::new(driver)).await
+        Self::open_with(config, Arc::new(driver)).await
     }
 
-    /// As [`Platform::start`], with a driver of one's own. For tests.
-    pub async fn start_with(config: Config, driver: Arc<dyn Driver>) -> anyhow::Result<Self> {
-        for folder in ["git", "slugs", "cache", "unpacked", "builds", "logs", "sources", "tmp", "metrics"] {
+    /// As [`Platform::open`], with a driver of one's own. For tests.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_with(config: Config, driver: Arc<dyn Driver>) -> anyhow::Result<Self> {
+        for folder in ["slugs", "unpacked", "builds", "logs", "tmp", "metrics"] {
             let folder = config.data.join(folder);
             std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
         }
-        for path in leftovers::sweep(&config.data).context("clean up after an earlier server")? {
-            tracing::info!("removed the incomplete {}", path.display());
-        }
         let identity = Identity::new(Base::open(config.settings.clone()).await?);
-        let platform = Self::open(config, identity, driver)?;
+        let platform = Self::new(config, identity, driver)?;
         accounts::first_admin(&platform, &platform.config().data.join("admin-token")).await?;
         events::seal_first(&platform).await.map_err(|err| anyhow::anyhow!("seal the audit log: {err}"))?;
         events::anchor::update(&platform).await.map_err(|err| anyhow::anyhow!("anchor the audit log: {err}"))?;
-        repositories::prepare(&platform.config().data).context("prepare the git hooks")?;
         app_users::renew(&platform).await.context("give the apps' files to their users")?;
-        platform.begin_work().await?;
         Ok(platform)
     }
 
-    async fn begin_work(&self) -> anyhow::Result<()> {
+    /// Starts to work, with what the areas above add: jobs, reconcilers, the reading of logs.
+    ///
+    /// # Errors
+    /// When the database cannot be used, or this was called before.
+    pub async fn begin_work(&self, areas: AreaWork) -> anyhow::Result<()> {
+        let AreaWork { jobs, schedules, retention, files } = areas;
+        // Jobs and reconcilers look for these.
+        self.background().begin(Work { retention, files, ..Work::default() })?;
         background::take_over(self.db()).await.context("resume the jobs of the previous server")?;
-        uploads::take_over(self).await.context("end the uploads of the previous server")?;
         let leases = background::Leases::start(self.db()).context("renew the leases of jobs")?;
-        let (workers, unpacking, kinds) = self.workers(&leases).await;
+        let (workers, unpacking, kinds) = self.workers(&leases, jobs).await;
         let (every, queues) = (Duration::from_secs(2), self.config().queue_interval);
-        let [dynos, builds, releases, slugs] = self.wakes();
+        let [dynos, releases, slugs] = self.wakes();
         let reconcilers = vec![
             background::Driver::start(dynos::Reconcile::new(self.clone()), every, dynos),
-            background::Driver::start(builds::Queue::new(self.clone()), queues, builds),
             background::Driver::start(releases::Queue(self.clone()), queues, releases),
             background::Driver::start(slugs::Unpacked::new(self.clone()), Duration::from_secs(10), slugs),
             background::Driver::start(Strays::new(self.clone()), Duration::from_secs(30), Arc::new(Notify::new())),
@@ -65,18 +74,21 @@ impl Platform {
             tokio::spawn(exchange::run(self.base().clone())),
             tokio::spawn(events::anchor::run(self.base().clone())),
         ];
-        let scheduler = background::Scheduler::start(self.db().clone(), &schedules::all()?).await?;
-        let scheduler = Some(scheduler);
-        let leases = Some(leases);
-        let work = Work { leases, workers, unpacking: Some(unpacking), kinds, scheduler, reconcilers, tasks };
-        self.background().begin(work)
+        let schedules = [own_schedules()?, schedules].concat();
+        let scheduler = background::Scheduler::start(self.db().clone(), &schedules).await?;
+        self.background().with(|work| {
+            (work.leases, work.scheduler, work.unpacking) = (Some(leases), Some(scheduler), Some(unpacking));
+            (work.workers, work.kinds, work.reconcilers, work.tasks) = (workers, kinds, reconcilers, tasks);
+        });
+        Ok(())
     }
 
     /// Every kind of job has workers of its own, so that none waits for another kind: as many as have a place in its
-    /// queue, and some for what ends at once; those on a schedule share theirs. The one that unpacks slugs comes last.
+    /// queue, and some for what ends at once. `jobs` are those of the areas above. The one that unpacks slugs comes last.
     async fn workers(
         &self,
         leases: &background::Leases,
+        jobs: Vec<(background::Registry, usize)>,
     ) -> (Vec<background::Worker>, background::Worker, Vec<background::Kind>) {
         let mut kinds = Vec::new();
         let mut start = |jobs: background::Registry, most| {
@@ -84,14 +96,15 @@ impl Platform {
             background::Worker::start(self.db().clone(), jobs, most, leases.clone())
         };
         let none = background::Registry::default;
-        let building = self.config().build_concurrency.saturating_add(8);
         let releasing = usize::try_from(releases::PLACES.all).unwrap_or(1) + 16;
-        let workers = vec![
+        let mut workers = vec![
             start(none().with::<Destroy>(self.clone()), 16).await,
-            start(none().with::<builds::Run>(self.clone()), building).await,
             start(none().with::<releases::Run>(self.clone()), releasing).await,
-            start(none().with::<Retain>(self.clone()).with::<Clean>(self.clone()), 2).await,
+            start(none().with::<Retain>(self.clone()), 1).await,
         ];
+        for (registry, most) in jobs {
+            workers.push(start(registry, most).await);
+        }
         let unpacking = start(none().with::<slugs::Unpack>(self.clone()), 8).await;
         (workers, unpacking, kinds)
     }
@@ -115,6 +128,11 @@ impl Platform {
         {
             tracing::warn!("could not requeue running jobs: {err}");
         }
+        // These have the areas, which have this platform.
+        self.background().with(|work| {
+            work.retention.clear();
+            work.files.clear();
+        });
         ingest::drain(self).await;
         let platform = self.clone();
         let _ = tokio::task::spawn_blocking(move || platform.log_writer().flush()).await;
@@ -133,11 +151,11 @@ impl Platform {
         });
     }
 
-    /// Looks at the queues, as happens now and then, for what a test has changed behind the platform's back.
+    /// Looks at the queue of releases, as happens now and then, for what a test has changed behind the platform's back.
     #[cfg(feature = "testing")]
-    pub fn look_at_queues(&self) {
-        let [_, builds, releases, _] = self.wakes();
-        [builds, releases].iter().for_each(|waker| waker.notify_one());
+    pub fn look_at_queue(&self) {
+        let [_, releases, _] = self.wakes();
+        releases.notify_one();
     }
 
     /// Unpacks no more slugs, so that a test can do it itself.
@@ -148,4 +166,16 @@ impl Platform {
             work.reconcilers.retain(|reconciler| reconciler.seen().name != "slugs");
         });
     }
+}
+
+/// The platform's own schedules. They also run at startup, which encrypts URLs that an earlier version has stored in the
+/// clear.
+fn own_schedules() -> anyhow::Result<Vec<background::Schedule>> {
+    let retention = background::Schedule::new(
+        "retention",
+        "Removes expired sessions, links, uploads, log lines and old jobs.",
+        ("7 * * * *", "Etc/UTC"),
+        &Retain {},
+    )?;
+    Ok(vec![retention.and_at_start()])
 }

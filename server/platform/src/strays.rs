@@ -1,4 +1,4 @@
-//! Strays: running dynos, and files of builds, without a row.
+//! Strays: running dynos, and files that dynos have left, without a row.
 //!
 //! A row is committed before a dyno is started, so a dyno that is found first, and has no row afterwards, is left over:
 //! from a killed server, or from a start that completed after it was cancelled. It is only removed if it is found
@@ -15,7 +15,7 @@ use background::{Reconciler, Report};
 use futures::{FutureExt as _, StreamExt as _, stream};
 use uuid::Uuid;
 
-use crate::{Platform, builds};
+use crate::Platform;
 
 /// Between finding something and ending it.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -37,13 +37,24 @@ impl Strays {
     }
 
     async fn look(&self) -> anyhow::Result<HashSet<Uuid>> {
-        let mut there: BTreeSet<Uuid> = builds::left(&self.platform).await?;
+        let mut there = BTreeSet::new();
+        for files in self.platform.background().files() {
+            there.extend(files.left().await?);
+        }
         let dynos = self.platform.driver().list().await.context("list the dynos")?;
         there.extend(dynos.into_iter().map(|dyno| dyno.handle.id));
         let there: Vec<Uuid> = there.into_iter().collect();
         let wanted = store::dynos::dyno_wanted(self.platform.db(), &there).await.context("read the desired dynos")?;
         Ok(there.into_iter().filter(|id| !wanted.contains(id)).collect())
     }
+}
+
+/// Has the files of a dyno removed, whatever it was.
+async fn clear(platform: &Platform, dyno: Uuid) -> anyhow::Result<()> {
+    for files in platform.background().files() {
+        files.abandon(dyno).await?;
+    }
+    Ok(())
 }
 
 #[async_trait]
@@ -60,9 +71,8 @@ impl Reconciler for Strays {
                 report.failed.push(format!("could not stop the stray dyno {id}: {err}"));
             }
         }
-        // Whatever it is: who built nothing has no files of builds.
         let platform = &self.platform;
-        let abandon = |id: Uuid| async move { (id, builds::abandon(platform, id).await) };
+        let abandon = |id: Uuid| async move { (id, clear(platform, id).await) };
         let work: Vec<_> = strays.into_iter().map(|id| abandon(id).boxed()).collect();
         let outcomes: Vec<_> = stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
         for (id, outcome) in outcomes {

@@ -1,8 +1,63 @@
-//! The background tasks of a platform.
+//! The background tasks of a platform, and what the areas above add to them.
 
-use std::sync::{Mutex, OnceLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, OnceLock},
+};
 
+use async_trait::async_trait;
+use futures::{FutureExt as _, future::BoxFuture};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+/// What an area above adds to the background work, other than reconcilers and tasks.
+#[derive(Default)]
+pub struct AreaWork {
+    /// Kinds of jobs, and how many of them run at once.
+    pub jobs: Vec<(background::Registry, usize)>,
+    /// Its regular jobs.
+    pub schedules: Vec<background::Schedule>,
+    /// Steps of the job that deletes what is no longer needed. They come before the platform's own.
+    pub retention: Vec<RetentionPart>,
+    /// What its dynos leave on disk.
+    pub files: Vec<Arc<dyn DynoFiles>>,
+}
+
+/// A step of retention.
+#[derive(Clone)]
+pub struct RetentionPart {
+    /// What it does, verb and object. It is stored.
+    pub name: &'static str,
+    work: Arc<dyn Fn() -> BoxFuture<'static, anyhow::Result<Vec<String>>> + Send + Sync>,
+}
+
+impl RetentionPart {
+    /// One that gives `work` a clone of `cx`, and answers what was done, one line each.
+    pub fn new<C, F>(name: &'static str, cx: &C, work: impl Fn(C) -> F + Send + Sync + 'static) -> Self
+    where
+        C: Clone + Send + Sync + 'static,
+        F: Future<Output = anyhow::Result<Vec<String>>> + Send + 'static,
+    {
+        let cx = cx.clone();
+        Self { name, work: Arc::new(move || work(cx.clone()).boxed()) }
+    }
+
+    /// What was done, one line each.
+    pub(crate) fn run(&self) -> BoxFuture<'static, anyhow::Result<Vec<String>>> {
+        (self.work)()
+    }
+}
+
+/// Files on disk of dynos that are an area's own, by the ids of these dynos.
+#[async_trait]
+pub trait DynoFiles: Send + Sync {
+    /// The dynos that have left something, whether or not they still run.
+    async fn left(&self) -> anyhow::Result<BTreeSet<Uuid>>;
+
+    /// Ends a dyno wherever it is, and removes its files. Does nothing for one of another area. To be called when no
+    /// job is at it.
+    async fn abandon(&self, dyno: Uuid) -> anyhow::Result<()>;
+}
 
 /// Workers, reconcilers and tasks; dropped to stop them.
 #[derive(Default)]
@@ -16,6 +71,8 @@ pub(crate) struct Work {
     pub scheduler: Option<background::Scheduler>,
     pub reconcilers: Vec<background::Driver>,
     pub tasks: Vec<JoinHandle<()>>,
+    pub retention: Vec<RetentionPart>,
+    pub files: Vec<Arc<dyn DynoFiles>>,
 }
 
 /// Begun once, stopped at the end.
@@ -39,6 +96,16 @@ impl Background {
     /// The last runs of the reconcilers.
     pub fn kind(&self, name: &str) -> Option<background::Kind> {
         self.with(|work| work.kinds.iter().copied().find(|kind| kind.name == name)).flatten()
+    }
+
+    /// The steps of retention that are not the platform's own.
+    pub fn retention(&self) -> Vec<RetentionPart> {
+        self.with(|work| work.retention.clone()).unwrap_or_default()
+    }
+
+    /// What knows the files of dynos.
+    pub fn files(&self) -> Vec<Arc<dyn DynoFiles>> {
+        self.with(|work| work.files.clone()).unwrap_or_default()
     }
 
     pub fn seen(&self) -> Vec<background::Seen> {

@@ -9,7 +9,6 @@ use std::{
     },
 };
 
-use anyhow::Context as _;
 use uuid::Uuid;
 use worker::Workers;
 
@@ -41,14 +40,11 @@ pub(crate) struct Use {
 }
 
 impl Repositories {
-    /// Those below `data`, of which each may use up what `limits` say.
-    ///
-    /// # Errors
-    /// When workers cannot be started on this machine.
-    pub fn new(data: &Path, limits: GitLimits) -> anyhow::Result<Self> {
-        let workers = Workers::new().context("set up the workers")?;
+    /// Those below `data`, of which each may use up what `limits` say, and whatever reads or writes them is one of
+    /// `workers`.
+    pub fn new(data: &Path, limits: GitLimits, workers: Workers) -> Self {
         let (uses, cleaning) = (Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { data: data.to_owned(), limits, workers, uses, cleaning })
+        Self { data: data.to_owned(), limits, workers, uses, cleaning }
     }
 
     pub(crate) fn data(&self) -> &Path {
@@ -60,8 +56,8 @@ impl Repositories {
         &self.limits
     }
 
-    /// What starts workers, also for what is not about a repository.
-    pub fn workers(&self) -> &Workers {
+    /// What starts workers.
+    pub(crate) fn workers(&self) -> &Workers {
         &self.workers
     }
 

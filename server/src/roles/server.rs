@@ -65,35 +65,39 @@ pub async fn run(mut settings: Settings) -> Result<()> {
     Ok(())
 }
 
-fn config(settings: &Settings) -> Result<platform::Config> {
+fn config(settings: &Settings) -> Result<builds::Config> {
     let Some(database_url) = settings.database_url.clone() else {
         bail!("WHARF_DATABASE_URL is not set. wharfd up sets it, and runs a database of its own.");
     };
-    Ok(platform::Config {
-        settings: base::settings::Settings {
-            data: settings.data.clone(),
-            audit_anchor: settings.audit_anchor(),
-            listen: settings.listen,
-            domain: settings.domain.clone(),
-            apps_domain: settings.apps_domain().to_owned(),
-            tls: settings.tls,
-            database_url,
-            master_key: settings.master_key.clone(),
-            outbound_networks: settings.outbound_networks.clone(),
-        },
+    let areas = base::settings::Settings {
+        data: settings.data.clone(),
+        audit_anchor: settings.audit_anchor(),
+        listen: settings.listen,
+        domain: settings.domain.clone(),
+        apps_domain: settings.apps_domain().to_owned(),
+        tls: settings.tls,
+        database_url,
+        master_key: settings.master_key.clone(),
+        outbound_networks: settings.outbound_networks.clone(),
+    };
+    let platform = platform::Config {
+        settings: areas,
         run: settings.run(),
-        build_concurrency: settings.build_concurrency,
         queue_interval: QUEUE_INTERVAL,
+        host: settings.host(),
+        dyno_disk: disks::Size::of(settings.dyno_disk_mb << 20),
+    };
+    Ok(builds::Config {
+        platform,
+        build_concurrency: settings.build_concurrency,
         downloads: worker::DOWNLOADS,
-        git: platform::GitLimits {
+        git: builds::GitLimits {
             push_bytes: settings.git_push_mb << 20,
             checkout_bytes: settings.git_checkout_mb << 20,
             repository_bytes: settings.git_repository_mb << 20,
             memory_bytes: settings.git_memory_mb << 20,
             time: Duration::from_secs(settings.git_minutes * 60),
         },
-        host: settings.host(),
-        dyno_disk: disks::Size::of(settings.dyno_disk_mb << 20),
         build_disk: disks::Size::of(settings.build_disk_mb << 20),
     })
 }

@@ -7,7 +7,7 @@ use super::{AREAS, begins_function, is_test, none, sources, without_tests};
 const OWN: [&str; 7] =
     [".db()", ".acquire()", "actor.app(", "actor.team(", "actor.watch(", "actor.change(", ".must_be_a_person("];
 /// What such a thing can be handed.
-const HANDLES: [&str; 5] = ["platform", "base", "actor", "self.base", "self.platform"];
+const HANDLES: [&str; 7] = ["platform", "builds", "base", "actor", "self.base", "self.platform", "self.builds"];
 
 #[test]
 fn who_has_a_transaction_takes_no_second_connection() {

@@ -14,7 +14,7 @@ use outbound::{Client, Limits, Rules};
 use serde::{Deserialize, Serialize};
 use worker::{Errand, Given, Lines, Network, Order, Shown, Work};
 
-use crate::{Config, Platform};
+use crate::{Builds, Config};
 
 /// An archive from elsewhere may be as large as one that is uploaded.
 const LIMITS: Limits =
@@ -64,7 +64,7 @@ impl Errand for Download {
 }
 
 /// The addresses that the host's firewall closes to downloads, whatever code runs in them: all that `outbound` rejects.
-pub(crate) fn caller(config: &Config) -> dyno::Caller {
+pub fn caller(config: &Config) -> dyno::Caller {
     let networks = config.outbound_networks.iter();
     let open = networks.flat_map(|network| [Some(*network), network.behind_nat64()]).flatten().map(String::from);
     dyno::Caller { user: config.downloads, closed: outbound::not_public(), open: open.collect() }
@@ -73,13 +73,13 @@ pub(crate) fn caller(config: &Config) -> dyno::Caller {
 /// Writes what is at `url` to `file`. What was written before an error stays written, for the caller to remove.
 ///
 /// Fails the build when there is no answer, or when the worker dies over it. Interrupted, it ends the worker.
-pub(super) async fn download(platform: &Platform, url: &str, file: &Path) -> Result<(), builder::Error> {
+pub(super) async fn download(builds: &Builds, url: &str, file: &Path) -> Result<(), builder::Error> {
     let file = File::create(file).context("create the file of a source")?;
-    let errand = Download { url: url.to_owned(), rules: platform.outbound().rules().clone() };
+    let errand = Download { url: url.to_owned(), rules: builds.outbound().rules().clone() };
     let order = Order {
         // Filled in by `Workers::send`.
         work: Work::Errand { name: String::new(), words: serde_json::Value::Null },
-        user: platform.config().downloads,
+        user: builds.config().downloads,
         shows: AUTHORITIES.iter().filter_map(|(name, at)| Some(Shown::read(real(name)?, at))).collect(),
         network: Network::Host,
         limits: WORKER,
@@ -89,7 +89,7 @@ pub(super) async fn download(platform: &Platform, url: &str, file: &Path) -> Res
         let why: String = why.chars().take(MOST_CHARS).collect();
         builder::Error::Failed { why: format!("the source could not be fetched: {why}") }
     };
-    match platform.git().workers().send(&errand, order, lines).await {
+    match builds.workers().send(&errand, order, lines).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(why)) => Err(failed(&why)),
         Err(end @ (worker::Error::Host(_) | worker::Error::Crowded)) => Err(anyhow!("fetch a source: {end}").into()),

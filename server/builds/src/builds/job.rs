@@ -10,6 +10,7 @@ use base::{
     events::{Asker, Who},
 };
 use chrono::Utc;
+use platform::{config_values, outputs, releases, slugs::archives};
 use serde::{Deserialize, Serialize};
 use store::builds::Row;
 use tokio::sync::mpsc;
@@ -20,7 +21,7 @@ use super::{
     run::Run,
     source,
 };
-use crate::{Platform, addresses, config_values, git, releases, slugs};
+use crate::{Builds, addresses, git, slugs};
 
 /// The properties of a slug that are recorded between two steps.
 #[derive(Serialize, Deserialize)]
@@ -37,95 +38,95 @@ impl Job for Run {
     const ATTEMPTS: i32 = 5;
     const CANCEL: Cancel =
         Cancel::Instead("Cancel the build instead: with Cancel on its page, or wharf builds:cancel NUMBER --app APP.");
-    type Context = Platform;
+    type Context = Builds;
 
     fn subject(&self) -> Uuid {
         self.build
     }
 
-    async fn run(&self, platform: &Platform, steps: &mut Steps) -> Result<(), Failure> {
+    async fn run(&self, builds: &Builds, steps: &mut Steps) -> Result<(), Failure> {
         // Before the row is read, so that no cancellation falls between the two.
-        platform.builds().token(self.build);
-        let Some(build) = store::builds::build_info(platform.db(), self.build).await?.filter(|b| b.status == "pending")
+        builds.running().token(self.build);
+        let Some(build) = store::builds::build_info(builds.db(), self.build).await?.filter(|b| b.status == "pending")
         else {
-            platform.builds().forget(self.build);
+            builds.running().forget(self.build);
             return Ok(());
         };
-        let build = addresses::opened(platform.secrets(), build)?;
+        let build = addresses::opened(builds.secrets(), build)?;
         if build.cancelled_at.is_some() {
-            return self.end(platform, &build, "Build cancelled").await;
+            return self.end(builds, &build, "Build cancelled").await;
         }
-        if self.is_stale(platform, &build).await? {
-            self.print(platform, &build, repositories::STALE).await?;
-            return self.end(platform, &build, "The branch has moved").await;
+        if self.is_stale(builds, &build).await? {
+            self.print(builds, &build, repositories::STALE).await?;
+            return self.end(builds, &build, "The branch has moved").await;
         }
         let slug = Uuid::now_v7();
-        let built = steps.once("build", self.build(platform, &build, slug)).await?;
+        let built = steps.once("build", self.build(builds, &build, slug)).await?;
         let slug = match built {
             Built::Slug(slug) => slug,
-            Built::Failed(why) => return self.end(platform, &build, &why).await,
-            Built::Cancelled => return self.end(platform, &build, "Build cancelled").await,
+            Built::Failed(why) => return self.end(builds, &build, &why).await,
+            Built::Cancelled => return self.end(builds, &build, "Build cancelled").await,
         };
         if build.release_id.is_none()
-            && let Err(why) = releases::admit(platform.db(), build.app_id).await
+            && let Err(why) = releases::admit(builds.db(), build.app_id).await
         {
             return match why {
-                Error::Public(why) => self.end(platform, &build, why.message.trim_end_matches('.')).await,
+                Error::Public(why) => self.end(builds, &build, why.message.trim_end_matches('.')).await,
                 Error::Internal(err) => Err(Failure::Retry(err)),
             };
         }
         let release = steps.once("choose the release", async { Ok(Uuid::now_v7()) }).await?;
-        if !store::builds::build_releases(platform.db(), self.build, release).await? {
-            return self.end(platform, &build, "Build cancelled").await;
+        if !store::builds::build_releases(builds.db(), self.build, release).await? {
+            return self.end(builds, &build, "Build cancelled").await;
         }
-        let version = steps.once("release", self.release(platform, &build, slug, release)).await?;
-        self.finish(platform, &build, release, version).await
+        let version = steps.once("release", self.release(builds, &build, slug, release)).await?;
+        self.finish(builds, &build, release, version).await
     }
 
-    async fn give_up(&self, platform: &Platform, why: &anyhow::Error) -> anyhow::Result<()> {
+    async fn give_up(&self, builds: &Builds, why: &anyhow::Error) -> anyhow::Result<()> {
         tracing::error!(build.id = %self.build, "could not build: {why:#}");
-        let Some(build) = store::builds::build_info(platform.db(), self.build).await? else { return Ok(()) };
-        let build = addresses::opened(platform.secrets(), build)?;
+        let Some(build) = store::builds::build_info(builds.db(), self.build).await? else { return Ok(()) };
+        let build = addresses::opened(builds.secrets(), build)?;
         let said = match base::error::is_disk_full(why) {
             true => "the platform's disk is full; its operator has to free space, then push again",
             false => "the platform could not run the build; see its log",
         };
-        self.end(platform, &build, said).await.map_err(|_| anyhow!("end the build"))
+        self.end(builds, &build, said).await.map_err(|_| anyhow!("end the build"))
     }
 }
 
 impl Run {
     /// Whether the branch has moved while the build waited, by a push that this one did not know of.
     /// Where the branch is moved already, this is the rest of a build that was interrupted.
-    async fn is_stale(&self, platform: &Platform, build: &Row) -> anyhow::Result<bool> {
+    async fn is_stale(&self, builds: &Builds, build: &Row) -> anyhow::Result<bool> {
         let (Some(name), Some(old), Some(new)) = (&build.git_ref, &build.git_old, &build.git_new) else {
             return Ok(false);
         };
         let app = build.app_id;
-        let git = platform.git();
+        let git = builds.git();
         Ok(!git.is_at(app, name, old).await? && !git.is_at(app, name, new).await?)
     }
 
-    async fn print(&self, platform: &Platform, build: &Row, line: &str) -> anyhow::Result<()> {
-        print(platform, build.app_id, self.build, &without_secrets(build, line)).await
+    async fn print(&self, builds: &Builds, build: &Row, line: &str) -> anyhow::Result<()> {
+        print(builds, build.app_id, self.build, &without_secrets(build, line)).await
     }
 
-    async fn build(&self, platform: &Platform, build: &Row, slug: Uuid) -> Result<Built, Failure> {
-        let db = platform.db();
+    async fn build(&self, builds: &Builds, build: &Row, slug: Uuid) -> Result<Built, Failure> {
+        let db = builds.db();
         let Some(app) = store::apps::app_info(db, build.app_id).await? else {
             return Ok(Built::Failed("the app was destroyed".into()));
         };
-        let folder = source::folder(platform, self.build);
-        let outcome = self.build_in(platform, build, &app, &folder).await;
+        let folder = source::folder(builds, self.build);
+        let outcome = self.build_in(builds, build, &app, &folder).await;
         source::remove(&folder).await?;
         match outcome {
-            Ok(made) => self.keep(platform, &app, build, slug, made).await.map_err(Failure::Retry),
+            Ok(made) => self.keep(builds, &app, build, slug, made).await.map_err(Failure::Retry),
             // What steps and jobs keep is read by others.
             Err(builder::Error::Failed { why }) => Ok(Built::Failed(without_secrets(build, &why))),
             Err(builder::Error::Cancelled) => Ok(Built::Cancelled),
             Err(builder::Error::Other(err)) => {
                 let err = anyhow!(without_secrets(build, &format!("{err:#}")));
-                self.print(platform, build, &format!(" !     The platform had an error ({err:#}) and tries again."))
+                self.print(builds, build, &format!(" !     The platform had an error ({err:#}) and tries again."))
                     .await?;
                 Err(Failure::Retry(err))
             }
@@ -134,14 +135,14 @@ impl Run {
 
     async fn build_in(
         &self,
-        platform: &Platform,
+        builds: &Builds,
         build: &Row,
         app: &store::apps::Row,
         folder: &Path,
     ) -> Result<builder::Slug, builder::Error> {
-        source::fetch(platform, build, app.uid as u32, folder).await?;
-        let db = platform.db();
-        let vars = config_values::current(platform.secrets(), db, app.id)
+        source::fetch(builds, build, app.uid as u32, folder).await?;
+        let db = builds.db();
+        let vars = config_values::current(builds.secrets(), db, app.id)
             .await
             .map_err(|err| builder::Error::Other(anyhow!("{err}")))?;
         let who = store::accounts::account_info(db, build.account_id).await.map_err(anyhow::Error::from);
@@ -152,21 +153,21 @@ impl Run {
             uid: app.uid as u32,
             stack: build.stack.clone(),
             source: folder.to_owned(),
-            cache: platform.config().data.join("cache").join(app.id.to_string()),
+            cache: builds.config().data.join("cache").join(app.id.to_string()),
             buildpacks: build.buildpacks.clone(),
             may_use_host,
             env: vars,
             source_version: build.source_version.clone().unwrap_or_default(),
         };
         let (sender, receiver) = mpsc::unbounded_channel();
-        let config = super::config(platform);
-        let cancel = platform.builds().token(self.build);
+        let config = super::config(builds);
+        let cancel = builds.running().token(self.build);
         let building = async {
-            let outcome = builder::build(platform.driver().as_ref(), &config, &request, &sender, cancel).await;
+            let outcome = builder::build(builds.driver().as_ref(), &config, &request, &sender, cancel).await;
             drop(sender);
             outcome
         };
-        let (outcome, written) = tokio::join!(building, self.write(platform, build, receiver));
+        let (outcome, written) = tokio::join!(building, self.write(builds, build, receiver));
         written.map_err(builder::Error::Other)?;
         outcome
     }
@@ -174,23 +175,23 @@ impl Run {
     /// Writes the lines of output to the file that is streamed.
     async fn write(
         &self,
-        platform: &Platform,
+        builds: &Builds,
         build: &Row,
         mut lines: mpsc::UnboundedReceiver<String>,
     ) -> anyhow::Result<()> {
-        let (mut batch, mut left) = (Vec::new(), Some(output::left(platform, build.app_id, self.build).await));
+        let (mut batch, mut left) = (Vec::new(), Some(output::left(builds, build.app_id, self.build).await));
         while lines.recv_many(&mut batch, 1000).await > 0 {
             let text = batch.join("\n");
             batch.clear();
             match left.map(|left| left.checked_sub(text.len() as u64)) {
                 Some(rest @ Some(_)) => {
                     left = rest;
-                    self.print(platform, build, &text).await?;
+                    self.print(builds, build, &text).await?;
                 }
                 // The build goes on, and so does reading it, or it would wait to be read.
                 Some(None) => {
                     left = None;
-                    self.print(platform, build, &output::omitted("build", output::MOST_OUTPUT)).await?;
+                    self.print(builds, build, &outputs::omitted("build", outputs::MOST_OUTPUT)).await?;
                 }
                 None => {}
             }
@@ -200,7 +201,7 @@ impl Run {
 
     async fn keep(
         &self,
-        platform: &Platform,
+        builds: &Builds,
         app: &store::apps::Row,
         build: &Row,
         slug: Uuid,
@@ -211,8 +212,8 @@ impl Run {
             return Ok(Built::Failed(why.to_string().trim_end_matches('.').to_owned()));
         }
         // Before it is kept: what was released can be unpacked, wherever it is needed later.
-        let folder = platform.slug_files().folder(app.id, slug);
-        match builder::unpack(platform.git().workers(), &made.file, &folder, app.uid as u32).await {
+        let folder = builds.slug_files().folder(app.id, slug);
+        match builder::unpack(builds.workers(), &made.file, &folder, app.uid as u32).await {
             Ok(()) => {}
             Err(builder::Error::Failed { why }) => {
                 let _ = tokio::fs::remove_file(&made.file).await;
@@ -236,8 +237,8 @@ impl Run {
             created_at: now,
             updated_at: now,
         };
-        let mut tx = platform.db().begin().await?;
-        slugs::archives::keep(platform, &mut tx, &made.checksum, &made.file).await?;
+        let mut tx = builds.db().begin().await?;
+        archives::keep(builds, &mut tx, &made.checksum, &made.file).await?;
         store::slugs::slug_create(&mut *tx, &row).await?;
         store::builds::build_slug(&mut *tx, self.build, slug).await?;
         tx.commit().await?;
@@ -245,20 +246,20 @@ impl Run {
         Ok(Built::Slug(slug))
     }
 
-    async fn release(&self, platform: &Platform, build: &Row, slug: Uuid, release: Uuid) -> Result<i32, Failure> {
-        self.print(platform, build, "-----> Launching...").await?;
+    async fn release(&self, builds: &Builds, build: &Row, slug: Uuid, release: Uuid) -> Result<i32, Failure> {
+        self.print(builds, build, "-----> Launching...").await?;
         let told = |err: Error| anyhow!("{err}");
-        let asker = asker(platform, build).await?;
+        let asker = asker(builds, build).await?;
         let commit = build.git_new.clone().or_else(|| build.source_version.clone());
         let short = commit.as_deref().map(|c| c.chars().take(8).collect::<String>()).filter(|c| !c.is_empty());
         let description = short.map_or_else(|| "Deploy".to_owned(), |c| format!("Deploy {c}"));
-        let mut tx = platform.change(asker, Subject::app(build.app_id, &description)).await.map_err(told)?;
+        let mut tx = builds.change(asker, Subject::app(build.app_id, &description)).await.map_err(told)?;
         store::apps::app_lock(&mut *tx, build.app_id).await?;
         if let Some(made) = store::releases::release_info(&mut *tx, release).await? {
             return Ok(made.version);
         }
         // The config vars of now, not those of when the build began.
-        let vars = config_values::current(platform.secrets(), &mut *tx, build.app_id).await.map_err(told)?;
+        let vars = config_values::current(builds.secrets(), &mut *tx, build.app_id).await.map_err(told)?;
         let new = releases::New {
             id: Some(release),
             app: build.app_id,
@@ -269,7 +270,7 @@ impl Run {
             is_admitted: true,
             ..releases::New::default()
         };
-        let version = releases::create_for(platform, &mut tx, build.account_id, &new, &vars).await.map_err(told)?;
+        let version = releases::create_for(builds, &mut tx, build.account_id, &new, &vars).await.map_err(told)?;
         let summary = format!("{description} (v{version}), from build {}.", build.number);
         let data = serde_json::json!({ "release": version, "build": build.id, "account": build.account_id });
         tx.record("release.create", summary, data);
@@ -278,40 +279,40 @@ impl Run {
     }
 
     /// The last steps: the branch, the status. Whoever waits for the build goes on from here.
-    async fn finish(&self, platform: &Platform, build: &Row, release: Uuid, version: i32) -> Result<(), Failure> {
+    async fn finish(&self, builds: &Builds, build: &Row, release: Uuid, version: i32) -> Result<(), Failure> {
         if let (Some(name), Some(old), Some(new)) = (&build.git_ref, &build.git_old, &build.git_new) {
-            git::move_ref(platform, build.app_id, name, old, new).await?;
+            git::move_ref(builds, build.app_id, name, old, new).await?;
         }
-        self.print(platform, build, &format!("       Released v{version}")).await?;
-        if store::builds::build_succeed(platform.db(), self.build, release, Utc::now()).await? {
+        self.print(builds, build, &format!("       Released v{version}")).await?;
+        if store::builds::build_succeed(builds.db(), self.build, release, Utc::now()).await? {
             let short: String = build.source_version.as_deref().unwrap_or_default().chars().take(8).collect();
-            platform.said(build.app_id, "api", "Build succeeded");
-            platform.said(build.app_id, "api", &format!("Deploy {short} by user {}", build.email));
-            releases::announce(platform, build.app_id, version, &build.email);
+            builds.said(build.app_id, "api", "Build succeeded");
+            builds.said(build.app_id, "api", &format!("Deploy {short} by user {}", build.email));
+            releases::announce(builds, build.app_id, version, &build.email);
         }
-        platform.builds().forget(self.build);
-        platform.publish(Kind::Build, build.app_id);
+        builds.running().forget(self.build);
+        builds.publish(Kind::Build, build.app_id);
         Ok(())
     }
 
-    async fn end(&self, platform: &Platform, build: &Row, why: &str) -> Result<(), Failure> {
+    async fn end(&self, builds: &Builds, build: &Row, why: &str) -> Result<(), Failure> {
         // What a server that was killed had begun. If it cannot be removed now, that is tried again by `Strays`.
         if build.started_at.is_some()
-            && let Err(err) = super::abandon(platform, self.build).await
+            && let Err(err) = super::abandon(builds, self.build).await
         {
             tracing::warn!(build.id = %self.build, "could not clean up after a build: {err:#}");
         }
         let why = &without_secrets(build, why);
-        self.print(platform, build, "").await?;
-        self.print(platform, build, &format!(" !     Push rejected, {}.", lower(why))).await?;
-        platform.builds().forget(self.build);
+        self.print(builds, build, "").await?;
+        self.print(builds, build, &format!(" !     Push rejected, {}.", lower(why))).await?;
+        builds.running().forget(self.build);
         let subject = Subject::app(build.app_id, format!("build {}", build.number));
-        let mut tx = platform.change(Who::platform(), subject).await.map_err(|err| anyhow!("{err}"))?;
+        let mut tx = builds.change(Who::platform(), subject).await.map_err(|err| anyhow!("{err}"))?;
         if store::builds::build_fail(&mut *tx, self.build, why, Utc::now()).await? {
             let summary = format!("Build {} failed: {why}.", build.number);
             tx.record("build.fail", summary, serde_json::json!({ "build": build.id }));
             tx.commit().await?;
-            platform.said(build.app_id, "api", &format!("Build failed: {why}"));
+            builds.said(build.app_id, "api", &format!("Build failed: {why}"));
         }
         Ok(())
     }
@@ -328,8 +329,8 @@ fn lower(text: &str) -> String {
 }
 
 /// Who asked for a build: its own event knows.
-async fn asker(platform: &Platform, build: &store::builds::Row) -> sqlx::Result<Asker> {
-    let found = store::events::event_of_build(platform.db(), build.app_id, build.id).await?;
+async fn asker(builds: &Builds, build: &store::builds::Row) -> sqlx::Result<Asker> {
+    let found = store::events::event_of_build(builds.db(), build.app_id, build.id).await?;
     let (credential, address) = found.unwrap_or_default();
     Ok(Asker { account: build.account_id, email: build.email.clone(), credential, address })
 }

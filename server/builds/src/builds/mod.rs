@@ -20,14 +20,13 @@ use identity::{
 use store::builds::Row;
 use uuid::Uuid;
 
-pub(crate) use self::download::caller;
-pub(crate) use self::output::{MOST_OUTPUT, omitted};
+pub use self::download::caller;
 pub(crate) use self::queue::Queue;
 pub use self::{
     routes::{build_cache_delete, build_cancel, build_create, build_info, build_list, build_result},
     run::Run,
 };
-use crate::{Platform, addresses, buildpack_installations, sources};
+use crate::{Builds, addresses, buildpack_installations, sources};
 
 /// The errands of this module.
 pub(crate) fn errands(errands: worker::Errands) -> worker::Errands {
@@ -36,8 +35,8 @@ pub(crate) fn errands(errands: worker::Errands) -> worker::Errands {
 
 /// Adds a build, and the job that runs it if there is a place. The caller commits. The addresses are given as they are
 /// to be used.
-pub(crate) async fn create(platform: &Platform, tx: &mut sqlx::PgConnection, new: &store::builds::New) -> Result<()> {
-    let kept = addresses::seal(platform.secrets(), new.app, &new.buildpacks, new.source_url.as_deref());
+pub(crate) async fn create(builds: &Builds, tx: &mut sqlx::PgConnection, new: &store::builds::New) -> Result<()> {
+    let kept = addresses::seal(builds.secrets(), new.app, &new.buildpacks, new.source_url.as_deref());
     let new = &store::builds::New {
         buildpacks: kept.buildpacks,
         buildpacks_sealed: kept.buildpacks_sealed,
@@ -48,20 +47,20 @@ pub(crate) async fn create(platform: &Platform, tx: &mut sqlx::PgConnection, new
     store::apps::app_lock(&mut *tx, new.app).await?;
     quotas::admit_for_app(tx, new.app, Quota::PendingBuilds, 1).await?;
     store::builds::build_create(&mut *tx, new).await?;
-    queue::start(platform, tx).await?;
+    queue::start(builds, tx).await?;
     Ok(())
 }
 
 /// The settings of builds.
-fn config(platform: &Platform) -> builder::Config {
-    let mut config = builder::Config::new(&platform.config().data);
-    config.limits.disk = platform.config().build_disk;
+fn config(builds: &Builds) -> builder::Config {
+    let mut config = builder::Config::new(&builds.config().data);
+    config.limits.disk = builds.config().build_disk;
     config
 }
 
 /// The builds that have left something on disk, whether or not they still run.
-pub(crate) async fn left(platform: &Platform) -> anyhow::Result<BTreeSet<Uuid>> {
-    let config = config(platform);
+pub(crate) async fn left(builds: &Builds) -> anyhow::Result<BTreeSet<Uuid>> {
+    let config = config(builds);
     let left = tokio::task::spawn_blocking(move || {
         let mut left = builder::left(&config)?;
         left.extend(source::left(&config.tmp)?);
@@ -71,9 +70,9 @@ pub(crate) async fn left(platform: &Platform) -> anyhow::Result<BTreeSet<Uuid>> 
 }
 
 /// Ends a build wherever it is, and removes all that it has on disk but its output. To be called when no job is at it.
-pub(crate) async fn abandon(platform: &Platform, build: Uuid) -> anyhow::Result<()> {
-    builder::abandon(platform.driver().as_ref(), &config(platform), build).await?;
-    source::abandon(platform, build).await
+pub(crate) async fn abandon(builds: &Builds, build: Uuid) -> anyhow::Result<()> {
+    builder::abandon(builds.driver().as_ref(), &config(builds), build).await?;
+    source::abandon(builds, build).await
 }
 
 /// The build as it goes over the wire.

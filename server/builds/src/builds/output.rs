@@ -3,18 +3,12 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use platform::{
+    Platform,
+    outputs::{self, MOST_OUTPUT},
+};
 use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;
-
-use crate::{Platform, outputs};
-
-/// Size limit of the stored output of a build, or of a release phase, in bytes: of all of its attempts.
-pub(crate) const MOST_OUTPUT: u64 = 64 << 20;
-
-/// The last line of an output that has reached its limit.
-pub(crate) fn omitted(what: &str, most: u64) -> String {
-    format!(" !     The {what} printed more than {} MB. The rest is omitted.", most >> 20)
-}
 
 /// How much a build may still print, with what its earlier attempts have printed.
 pub(super) async fn left(platform: &Platform, app: Uuid, build: Uuid) -> u64 {

@@ -6,39 +6,40 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use background::{Reconciler, Report};
 use base::Kind;
+use platform::queues;
 use store::queues::{BUILDS, Places};
 use uuid::Uuid;
 
 use super::{output::print, run::Run};
-use crate::{Platform, queues};
+use crate::Builds;
 
 /// The places of builds.
-fn queue(platform: &Platform) -> queues::Queue<Run> {
-    let all = i64::try_from(platform.config().build_concurrency).unwrap_or(1);
+fn queue(builds: &Builds) -> queues::Queue<Run> {
+    let all = i64::try_from(builds.config().build_concurrency).unwrap_or(1);
     let places = Places { all, each: all };
-    queues::Queue { rows: &BUILDS, kind: Kind::Build, places, job: |build| Run { build }, running: Platform::builds }
+    queues::Queue { rows: &BUILDS, kind: Kind::Build, places, job: |build| Run { build } }
 }
 
 /// Gives free places to the builds whose turn it is. The caller commits.
-pub(super) async fn start(platform: &Platform, tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>> {
-    queue(platform).start(tx).await
+pub(super) async fn start(builds: &Builds, tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>> {
+    queue(builds).start(tx).await
 }
 
 /// Starts the builds whose turn it is, ends those that were cancelled, and tells the others how many go first.
 pub(crate) struct Queue {
-    platform: Platform,
+    builds: Builds,
     /// The last message.
     told: HashMap<Uuid, i64>,
 }
 
 impl Queue {
     /// A queue without messages yet.
-    pub fn new(platform: Platform) -> Self {
-        Self { platform, told: HashMap::new() }
+    pub fn new(builds: Builds) -> Self {
+        Self { builds, told: HashMap::new() }
     }
 
     async fn tell(&mut self) -> anyhow::Result<()> {
-        let waiting = store::builds::build_waiting(self.platform.db()).await.context("read the queue of builds")?;
+        let waiting = store::builds::build_waiting(self.builds.db()).await.context("read the queue of builds")?;
         self.told.retain(|build, _| waiting.iter().any(|(id, ..)| id == build));
         for (build, app, position) in waiting {
             if self.told.insert(build, position) == Some(position) {
@@ -50,7 +51,7 @@ impl Queue {
                 n => format!("{} builds ahead.", n - 1),
             };
             let line = format!("-----> Waiting in the build queue. {builds}");
-            print(&self.platform, app, build, &line).await?;
+            print(&self.builds, app, build, &line).await?;
         }
         Ok(())
     }
@@ -61,7 +62,7 @@ impl Reconciler for Queue {
     const NAME: &'static str = "builds";
 
     async fn run(&mut self) -> anyhow::Result<Report> {
-        queue(&self.platform).keep(&self.platform).await?;
+        queue(&self.builds).keep(&self.builds, self.builds.running()).await?;
         self.tell().await?;
         Ok(Report::default())
     }

@@ -14,11 +14,12 @@ use base::{
 };
 use chrono::Utc;
 use identity::{Actor, Can};
+use platform::{Platform, outputs};
 use store::builds::{LIST, Row};
 use uuid::Uuid;
 
 use super::{create, result::Writing, shown};
-use crate::{Platform, addresses, buildpack_installations, outputs, sources};
+use crate::{Builds, addresses, buildpack_installations, sources};
 
 async fn find(platform: &Platform, app: &store::apps::Row, build: &str) -> Result<Row> {
     let missing = || Error::not_found("build", "Couldn't find that build.");
@@ -56,7 +57,7 @@ pub async fn build_info(
 
 /// `POST /apps/{app}/builds`: of an archive at an address.
 pub async fn build_create(
-    State(platform): State<Platform>,
+    State(builds): State<Builds>,
     actor: Actor,
     Path(app): Path<String>,
     Input(body): Input<api::builds::BuildCreate>,
@@ -65,14 +66,14 @@ pub async fn build_create(
     let url = body.source_blob.url.filter(|u| !u.is_empty());
     let url = url
         .ok_or_else(|| Error::invalid("source_blob.url must say where the source is: POST /sources gives a place."))?;
-    match sources::own(&platform, &url) {
-        Some(_) => sources::must_open(&platform, &url).await?,
+    match sources::own(&builds, &url) {
+        Some(_) => sources::must_open(&builds, &url).await?,
         None => {
-            platform.outbound().check(&url).map_err(|err| Error::invalid(format!("source_blob.url: {err}.")))?;
+            builds.outbound().check(&url).map_err(|err| Error::invalid(format!("source_blob.url: {err}.")))?;
         }
     }
     let given = body.buildpacks.unwrap_or_default().into_iter().filter_map(|b| b.url.or(b.name));
-    let known = addresses::buildpacks(platform.secrets(), &app)?;
+    let known = addresses::buildpacks(builds.secrets(), &app)?;
     let mut buildpacks =
         given.map(|b| buildpack_installations::checked(&b, &known, &actor)).collect::<Result<Vec<_>>>()?;
     if buildpacks.is_empty() {
@@ -94,11 +95,11 @@ pub async fn build_create(
         now: Utc::now(),
     };
     let mut tx = actor.change(Subject::app(app.id, &app.name)).await?;
-    create(&platform, &mut tx, &new).await?;
+    create(&builds, &mut tx, &new).await?;
     tx.record("build.create", "Started a build.", serde_json::json!({ "build": new.id }));
     tx.commit().await?;
-    platform.said(app.id, "api", &format!("Build started by user {}", actor.account.email));
-    let row = store::builds::build_info(platform.db(), new.id).await?.ok_or_else(Error::no_app)?;
+    builds.said(app.id, "api", &format!("Build started by user {}", actor.account.email));
+    let row = store::builds::build_info(builds.db(), new.id).await?.ok_or_else(Error::no_app)?;
     Ok(Created(shown(&row, &actor, &app)))
 }
 

@@ -8,12 +8,13 @@ use std::{
 
 use anyhow::Context as _;
 use digest_io::IoWrapper;
+use platform::Platform;
 use sha2::{Digest as _, Sha256};
 use store::builds::Row;
 use uuid::Uuid;
 
 use super::download::download;
-use crate::{Platform, sources};
+use crate::{Builds, sources};
 
 /// The name prefix of source folders; temporary files next to them have an extension.
 const NAME: &str = "source-";
@@ -44,25 +45,25 @@ pub(super) async fn abandon(platform: &Platform, build: Uuid) -> anyhow::Result<
 }
 
 /// Unpacks the source of `build` into `into`, anew.
-pub(super) async fn fetch(platform: &Platform, build: &Row, uid: u32, into: &Path) -> Result<(), builder::Error> {
+pub(super) async fn fetch(builds: &Builds, build: &Row, uid: u32, into: &Path) -> Result<(), builder::Error> {
     remove(into).await.map_err(builder::Error::Other)?;
     let folder = into.parent().unwrap_or(into);
     dyno::disks::must_have_room(folder, 0).context("fetch the source")?;
     if let Some(commit) = &build.git_new {
         let archive = into.with_extension("tar");
-        let outcome = match platform.git().archive(build.app_id, commit, &archive).await {
-            Ok(()) => builder::unpack_tree(platform.git().workers(), &archive, into, uid).await,
+        let outcome = match builds.git().archive(build.app_id, commit, &archive).await {
+            Ok(()) => builder::unpack_tree(builds.workers(), &archive, into, uid).await,
             Err(err) => Err(builder::Error::Other(err)),
         };
         let _ = tokio::fs::remove_file(&archive).await;
         return outcome;
     }
     let url = build.source_url.as_deref().unwrap_or_default();
-    let (archive, ours) = match sources::own(platform, url) {
-        Some(id) => (sources::file(platform, id), true),
+    let (archive, ours) = match sources::own(builds, url) {
+        Some(id) => (sources::file(builds, id), true),
         None => (into.with_extension("download"), false),
     };
-    let outcome = archive_source(platform, (build, url), &archive, ours, (into, uid)).await;
+    let outcome = archive_source(builds, (build, url), &archive, ours, (into, uid)).await;
     if !ours {
         let _ = tokio::fs::remove_file(&archive).await;
     }
@@ -70,14 +71,14 @@ pub(super) async fn fetch(platform: &Platform, build: &Row, uid: u32, into: &Pat
 }
 
 async fn archive_source(
-    platform: &Platform,
+    builds: &Builds,
     (build, url): (&Row, &str),
     archive: &Path,
     ours: bool,
     (into, uid): (&Path, u32),
 ) -> Result<(), builder::Error> {
     if !ours {
-        download(platform, url, archive).await?;
+        download(builds, url, archive).await?;
     } else if !archive.exists() {
         return Err(failed("nothing has been uploaded to the source URL".into()));
     }
@@ -92,7 +93,7 @@ async fn archive_source(
             return Err(failed("the source's checksum does not match".into()));
         }
     }
-    builder::unpack_source(platform.git().workers(), archive, into, uid).await
+    builder::unpack_source(builds.workers(), archive, into, uid).await
 }
 
 fn failed(why: String) -> builder::Error {

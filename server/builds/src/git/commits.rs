@@ -3,27 +3,27 @@
 use base::Result;
 use uuid::Uuid;
 
-use crate::Platform;
+use crate::Builds;
 
 /// The commits that are in `to` and not in `from`, newest first, at most `most`. `payer` waits for a place, unless
 /// the answer is known. An error when there are no such commits.
 pub(crate) async fn commits(
-    platform: &Platform,
+    builds: &Builds,
     payer: Uuid,
     app: Uuid,
     (from, to): (Option<&str>, &str),
     most: usize,
 ) -> Result<Vec<api::releases::Commit>> {
-    let (between, histories) = ((app, from.map(String::from), to.to_owned(), most), platform.git().histories());
+    let (between, histories) = ((app, from.map(String::from), to.to_owned(), most), builds.git().histories());
     if let Some(known) = histories.known(&between) {
         return Ok(known);
     }
-    let _place = platform.git().questions().take(payer).await?;
+    let _place = builds.git().questions().take(payer).await?;
     // Who waited may have waited for the same answer.
     if let Some(known) = histories.known(&between) {
         return Ok(known);
     }
-    let commits = platform.git().commits(app, (from, to), most).await?;
+    let commits = builds.git().commits(app, (from, to), most).await?;
     histories.remember(between, &commits);
     Ok(commits)
 }

@@ -7,7 +7,7 @@ use repositories::hook::Push;
 use uuid::Uuid;
 
 use super::{push, room::Room};
-use crate::Platform;
+use crate::Builds;
 
 const BRANCH: &str = "refs/heads/main";
 const NONE: &str = "0000000000000000000000000000000000000000";
@@ -16,20 +16,20 @@ const NONE: &str = "0000000000000000000000000000000000000000";
 /// main. Refused when something was deployed from there before; the branch moves when the build
 /// has succeeded. Takes a place and room like a push. Answers with the build.
 pub(crate) async fn deploy_files(
-    platform: &Platform,
+    builds: &Builds,
     app: &store::apps::Row,
     actor: &Actor,
     message: &str,
     files: &[(&str, &str)],
     now: DateTime<Utc>,
 ) -> Result<Uuid> {
-    let _place = platform.git().places().take_now(actor.payer)?;
-    let room = Room::take(platform, actor.payer, app.id).await?;
-    if platform.git().tip(app.id, BRANCH).await?.is_some() {
+    let _place = builds.git().places().take_now(actor.payer)?;
+    let room = Room::take(builds, actor.payer, app.id).await?;
+    if builds.git().tip(app.id, BRANCH).await?.is_some() {
         return Err(Error::invalid("The app already has code. Samples are only for apps without code."));
     }
-    let commit = platform.git().commit_files(app.id, (&actor.account.email, message), files, now).await?;
+    let commit = builds.git().commit_files(app.id, (&actor.account.email, message), files, now).await?;
     room.give_back().await?;
     let push = Push { name: BRANCH.into(), old: NONE.into(), new: commit };
-    push::create(platform, app, &actor.asker(), &push, message).await
+    push::create(builds, app, &actor.asker(), &push, message).await
 }

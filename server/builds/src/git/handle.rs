@@ -4,6 +4,7 @@ use std::{ops::Deref, path::Path};
 
 use base::places::Places;
 use repositories::{GitLimits, Repositories};
+use worker::Workers;
 
 use super::{histories::Histories, rooms::Rooms};
 
@@ -25,14 +26,14 @@ pub(crate) struct Git {
 
 impl Git {
     /// Those below `data`.
-    pub fn new(data: &Path, limits: GitLimits) -> anyhow::Result<Self> {
-        Ok(Self {
-            repositories: Repositories::new(data, limits)?,
+    pub fn new(data: &Path, limits: GitLimits, workers: Workers) -> Self {
+        Self {
+            repositories: Repositories::new(data, limits, workers),
             rooms: Rooms::default(),
             places: Places::new("clones and pushes", AT_ONCE, 0, AT_ONCE_OF_ALL),
             questions: Places::new("repository reads", QUESTIONS, 32, QUESTIONS_OF_ALL),
             histories: Histories::default(),
-        })
+        }
     }
 
     /// The disk space reserved by pushes in progress.

@@ -2,10 +2,10 @@
 
 use uuid::Uuid;
 
-use crate::Platform;
+use crate::Builds;
 
 /// Sweeps a repository, unless it is in use, and packs it.
-pub(crate) async fn clean(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
-    platform.git().sweep_if_idle(app).await?;
-    platform.git().pack(app).await
+pub(crate) async fn clean(builds: &Builds, app: Uuid) -> anyhow::Result<()> {
+    builds.git().sweep_if_idle(app).await?;
+    builds.git().pack(app).await
 }

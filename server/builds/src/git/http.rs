@@ -16,7 +16,7 @@ use super::{
     push::{self, Held},
     room::{Room, must_have_room},
 };
-use crate::Platform;
+use crate::Builds;
 
 /// Query of `info/refs`.
 #[derive(Deserialize)]
@@ -36,8 +36,8 @@ struct Guest {
 
 impl Guest {
     /// A place for them. Taken last: when all that they have to say before git can begin has been said.
-    async fn seat(&self, platform: &Platform) -> Result<(Seat, SharedPlace)> {
-        let place = SharedPlace::new(platform.git().places().take_now(self.actor.payer)?);
+    async fn seat(&self, builds: &Builds) -> Result<(Seat, SharedPlace)> {
+        let place = SharedPlace::new(builds.git().places().take_now(self.actor.payer)?);
         let watch = self.actor.watch(self.app.id, Can::Deploy).await?;
         let held = place.clone();
         Ok((Seat { give_back: Box::new(move || held.give_back()), lost: watch.into_lost() }, place))
@@ -50,11 +50,11 @@ fn plain(status: StatusCode, text: String) -> Response {
 }
 
 /// Authenticates the client. git sends a password only after a 401.
-async fn ask(platform: &Platform, parts: &mut Parts, repository: &str) -> std::result::Result<Guest, Response> {
+async fn ask(builds: &Builds, parts: &mut Parts, repository: &str) -> std::result::Result<Guest, Response> {
     let Some(name) = repository.strip_suffix(".git") else {
         return Err(Error::not_found("route", "The requested page was not found.").into_response());
     };
-    let actor = match Actor::from_request_parts(parts, platform).await {
+    let actor = match Actor::from_request_parts(parts, builds).await {
         Ok(actor) => actor,
         Err(Error::Public(err)) if err.status == 401 => {
             let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"Wharf\", charset=\"UTF-8\"")];
@@ -93,7 +93,7 @@ fn told(err: Error) -> Response {
 
 /// `GET /{repository}/info/refs?service=…`
 pub async fn info_refs(
-    State(platform): State<Platform>,
+    State(builds): State<Builds>,
     Path(repository): Path<String>,
     Query(query): Query<Service>,
     request: Request,
@@ -105,22 +105,22 @@ pub async fn info_refs(
         "git-receive-pack" => "receive-pack",
         _ => return Err(Error::forbidden("This server supports only git's smart protocol. Use git 1.6.6 or newer.")),
     };
-    let guest = match ask(&platform, &mut parts, &repository).await {
+    let guest = match ask(&builds, &mut parts, &repository).await {
         Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
     // First of all: what follows measures the repository, and starts a git.
-    let seat = match guest.seat(&platform).await {
+    let seat = match guest.seat(&builds).await {
         Ok((seat, _)) => seat,
         Err(err) => return Ok(told(err)),
     };
     if command == "receive-pack"
-        && let Err(err) = must_have_room(&platform, guest.actor.payer, guest.app.id).await
+        && let Err(err) = must_have_room(&builds, guest.actor.payer, guest.app.id).await
     {
         return Ok(told(err));
     }
-    platform.git().ensure(guest.app.id).await?;
-    let served = platform.git().advertise(guest.app.id, command, protocol(&parts.headers), seat).await?;
+    builds.git().ensure(guest.app.id).await?;
+    let served = builds.git().advertise(guest.app.id, command, protocol(&parts.headers), seat).await?;
     let line = format!("# service={service}\n");
     let head = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
     Ok(answer(&format!("application/x-{service}-advertisement"), Body::from_stream(served.body(head))))
@@ -147,47 +147,46 @@ fn answer(kind: &str, body: Body) -> Response {
 
 /// `POST /{repository}/git-upload-pack`: clone and fetch.
 pub async fn upload_pack(
-    State(platform): State<Platform>,
+    State(builds): State<Builds>,
     Path(repository): Path<String>,
     request: Request,
 ) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
-    let guest = match ask(&platform, &mut parts, &repository).await {
+    let guest = match ask(&builds, &mut parts, &repository).await {
         Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
-    let bounds = Bounds::of_clone(platform.git().limits());
+    let bounds = Bounds::of_clone(builds.git().limits());
     let incoming = match incoming(&parts.headers, body, bounds).await {
         Ok(incoming) => incoming,
         Err(Refusal { why, .. }) => return Ok(answer(CLONED, clone_refused(&why).into())),
     };
-    let seat = match guest.seat(&platform).await.map_err(words) {
+    let seat = match guest.seat(&builds).await.map_err(words) {
         Ok((seat, _)) => seat,
         Err(Ok(err)) => return Ok(answer(CLONED, clone_refused(&err.message).into())),
         Err(Err(response)) => return Ok(response),
     };
-    let served = platform.git().upload_pack(guest.app.id, incoming, protocol(&parts.headers), seat).await?;
+    let served = builds.git().upload_pack(guest.app.id, incoming, protocol(&parts.headers), seat).await?;
     Ok(answer(CLONED, body_of(served)))
 }
 
 /// `POST /{repository}/git-receive-pack`: push.
 pub async fn receive_pack(
-    State(platform): State<Platform>,
+    State(builds): State<Builds>,
     Path(repository): Path<String>,
     request: Request,
 ) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
-    let guest = match ask(&platform, &mut parts, &repository).await {
+    let guest = match ask(&builds, &mut parts, &repository).await {
         Ok(guest) => guest,
         Err(response) => return Ok(response),
     };
-    let bounds = Bounds::of_push(platform.git().limits());
+    let bounds = Bounds::of_push(builds.git().limits());
     let incoming = match incoming(&parts.headers, body, bounds).await {
         Ok(incoming) => incoming,
         Err(refusal) => return Ok(answer(PUSHED, push_refused(&refusal).into())),
     };
-    let held =
-        async { Ok((guest.seat(&platform).await?, Room::take(&platform, guest.actor.payer, guest.app.id).await?)) };
+    let held = async { Ok((guest.seat(&builds).await?, Room::take(&builds, guest.actor.payer, guest.app.id).await?)) };
     let ((seat, place), room) = match held.await.map_err(words) {
         Ok(held) => held,
         Err(Ok(api::Error { message: why, .. })) => {
@@ -198,10 +197,10 @@ pub async fn receive_pack(
     let Guest { actor, app } = guest;
     let watch = actor.watch(app.id, Can::Deploy).await?;
     let incoming = (incoming.within(room.clone()), room.limit());
-    let (served, line) = platform.git().receive_pack(app.id, incoming, protocol(&parts.headers), seat).await?;
+    let (served, line) = builds.git().receive_pack(app.id, incoming, protocol(&parts.headers), seat).await?;
     tokio::spawn(async move {
-        push::answer(platform.clone(), app.id, actor.asker(), line, Held { room, place }, watch.lost()).await;
-        if let Err(err) = platform.git().pack(app.id).await {
+        push::answer(builds.clone(), app.id, actor.asker(), line, Held { room, place }, watch.lost()).await;
+        if let Err(err) = builds.git().pack(app.id).await {
             tracing::warn!(app.id = %app.id, "could not pack a repository: {err:#}");
         }
     });

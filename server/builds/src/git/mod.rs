@@ -18,18 +18,18 @@ use uuid::Uuid;
 
 pub use self::http::{info_refs, receive_pack, upload_pack};
 pub(crate) use self::{commits::commits, files::deploy_files, handle::Git, housekeeping::clean};
-use crate::Platform;
+use crate::Builds;
 
 /// Moves a branch from `old` to `new`; all zeros stand for nothing. One that is at `new` already
 /// stays, so that a job can do it twice.
-pub(crate) async fn move_ref(platform: &Platform, app: Uuid, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
-    platform.git().move_ref(app, name, old, new).await?;
-    note_size(platform, app).await
+pub(crate) async fn move_ref(builds: &Builds, app: Uuid, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
+    builds.git().move_ref(app, name, old, new).await?;
+    note_size(builds, app).await
 }
 
 /// Notes what a repository takes up, for the owner's quota.
-async fn note_size(platform: &Platform, app: Uuid) -> anyhow::Result<()> {
-    let size = platform.git().measure(app).await;
-    store::apps::app_repo_size(platform.db(), app, i64::try_from(size).unwrap_or(i64::MAX)).await?;
+async fn note_size(builds: &Builds, app: Uuid) -> anyhow::Result<()> {
+    let size = builds.git().measure(app).await;
+    store::apps::app_repo_size(builds.db(), app, i64::try_from(size).unwrap_or(i64::MAX)).await?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use base::{Error, Kind, Result, Subject, bus, events::Asker, places::SharedPlace
 use chrono::Utc;
 use futures::{StreamExt as _, pin_mut};
 use identity::{Can, payers, still_may};
+use platform::{Platform, log_lines, outputs};
 use repositories::hook::{Push, VERDICT};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -21,7 +22,7 @@ use uuid::Uuid;
 
 use super::faults;
 use super::room::Room;
-use crate::{Platform, addresses, builds, log_lines, outputs};
+use crate::{Builds, addresses, builds};
 
 /// A push waits this long for the first web dyno. See architecture.md 2.1.
 const BOOT: Duration = Duration::from_secs(65);
@@ -44,7 +45,7 @@ pub(super) struct Held {
 /// verdict. The socket belongs to this push alone, so that no other can act in its name. Ends with `lost`, the client's
 /// access, without a verdict; a build is cancelled then.
 pub(super) async fn answer(
-    platform: Platform,
+    builds: Builds,
     app: Uuid,
     asker: Asker,
     line: UnixStream,
@@ -55,7 +56,7 @@ pub(super) async fn answer(
     tokio::select! {
         biased;
         () = lost => {}
-        () = serve(platform, app, asker, (&mut hook, &mut client), held) => return,
+        () = serve(builds, app, asker, (&mut hook, &mut client), held) => return,
     }
     // Whoever has git killed tells the client why. Until then the line stays, since the hook would take its end for
     // that of the platform, and say so.
@@ -63,7 +64,7 @@ pub(super) async fn answer(
 }
 
 async fn serve(
-    platform: Platform,
+    builds: Builds,
     app: Uuid,
     asker: Asker,
     (hook, client): (&mut OwnedReadHalf, &mut OwnedWriteHalf),
@@ -82,7 +83,7 @@ async fn serve(
     let (out, mut lines) = mpsc::channel::<Bytes>(64);
     tokio::spawn(async move {
         let said = Said { out };
-        let verdict = match deploy(&platform, app, &asker, &push, &said, &place).await {
+        let verdict = match deploy(&builds, app, &asker, &push, &said, &place).await {
             Ok(Ok(())) => "ok".to_owned(),
             Ok(Err(why)) => why,
             Err(err) => failure(&said, &err).await,
@@ -138,7 +139,7 @@ impl Said {
 type Verdict = std::result::Result<(), String>;
 
 async fn deploy(
-    platform: &Platform,
+    builds: &Builds,
     app: Uuid,
     asker: &Asker,
     push: &Push,
@@ -146,39 +147,39 @@ async fn deploy(
     place: &SharedPlace,
 ) -> Result<Verdict> {
     // Between the push's being let in and its end, somebody may have been taken off the app.
-    if !still_may(platform, asker.account, app, Can::Deploy).await? {
+    if !still_may(builds, asker.account, app, Can::Deploy).await? {
         return Ok(Err("you no longer have access to deploy this app".into()));
     }
-    let app = store::apps::app_info(platform.db(), app).await?.ok_or_else(Error::no_app)?;
-    let subject = match platform.git().inspect(app.id, push).await? {
+    let app = store::apps::app_info(builds.db(), app).await?.ok_or_else(Error::no_app)?;
+    let subject = match builds.git().inspect(app.id, push).await? {
         Ok(subject) => subject,
         Err((line, why)) => {
             said.line(&line).await;
             return Ok(Err(why.into()));
         }
     };
-    deploy_commit(platform, &app, asker, push, &subject, (said, place)).await
+    deploy_commit(builds, &app, asker, push, &subject, (said, place)).await
 }
 
 async fn deploy_commit(
-    platform: &Platform,
+    builds: &Builds,
     app: &store::apps::Row,
     asker: &Asker,
     push: &Push,
     subject: &str,
     (said, place): (&Said, &SharedPlace),
 ) -> Result<Verdict> {
-    if let Some(first) = under_way(platform, app.id, &push.name).await? {
+    if let Some(first) = under_way(builds, app.id, &push.name).await? {
         for line in waits_for(&first, &app.name) {
             said.line(&line).await;
         }
     }
-    let build = create(platform, app, asker, push, subject).await?;
+    let build = create(builds, app, asker, push, subject).await?;
     // It waits for the build from here on, which has a queue of its own.
     place.give_back();
-    let mut guard = Guard { platform: platform.clone(), app: app.id, build: Some(build) };
-    follow_build(platform, app, build, said).await?;
-    let row = store::builds::build_info(platform.db(), build).await?;
+    let mut guard = Guard { platform: builds.platform().clone(), app: app.id, build: Some(build) };
+    follow_build(builds, app, build, said).await?;
+    let row = store::builds::build_info(builds.db(), build).await?;
     // Still at work, and nobody listens any more: the guard ends it.
     if row.as_ref().is_some_and(|b| b.status == "pending") {
         return Ok(Err("the client disconnected".into()));
@@ -186,7 +187,7 @@ async fn deploy_commit(
     guard.build = None;
     let Some(row) = row.filter(|b| b.status == "succeeded") else { return Ok(Err("pre-receive hook declined".into())) };
     if let Some(release) = row.release_id {
-        launch(platform, app, release, said).await?;
+        launch(builds, app, release, said).await?;
     }
     Ok(Ok(()))
 }
@@ -209,7 +210,7 @@ fn waits_for((number, email): &(i32, String), app: &str) -> [String; 3] {
 
 /// Adds the build of a push, and says who pushed.
 pub(super) async fn create(
-    platform: &Platform,
+    builds: &Builds,
     app: &store::apps::Row,
     asker: &Asker,
     push: &Push,
@@ -220,20 +221,20 @@ pub(super) async fn create(
         app: app.id,
         account: asker.account,
         stack: app.build_stack.clone(),
-        buildpacks: addresses::buildpacks(platform.secrets(), app)?,
+        buildpacks: addresses::buildpacks(builds.secrets(), app)?,
         source_version: Some(push.new.clone()),
         source_description: Some(subject.to_owned()),
         git: Some((push.name.clone(), push.old.clone(), push.new.clone())),
         now: Utc::now(),
         ..store::builds::New::default()
     };
-    let mut tx = platform.change(asker.clone(), Subject::app(app.id, &app.name)).await?;
-    builds::create(platform, &mut tx, &new).await?;
+    let mut tx = builds.change(asker.clone(), Subject::app(app.id, &app.name)).await?;
+    builds::create(builds, &mut tx, &new).await?;
     let summary = format!("Pushed {} to {}.", &push.new[..8.min(push.new.len())], push.name);
     let data = serde_json::json!({ "build": new.id, "commit": push.new, "ref": push.name, "account": asker.account });
     tx.record("build.push", summary, data);
     tx.commit().await?;
-    platform.said(app.id, "api", &format!("Build started by user {}", asker.email));
+    builds.said(app.id, "api", &format!("Build started by user {}", asker.email));
     Ok(new.id)
 }
 

@@ -17,7 +17,7 @@ use super::{
     faults, note_size,
     rooms::{Rooms, Taken},
 };
-use crate::Platform;
+use crate::Builds;
 
 /// The largest step, and the part of what is free that one has at most.
 const STEP: u64 = 16 << 20;
@@ -36,7 +36,7 @@ fn next(bytes: u64, most: u64) -> u64 {
 pub(super) struct Room(Arc<Inner>);
 
 struct Inner {
-    platform: Platform,
+    builds: Builds,
     rooms: Rooms,
     push: Uuid,
     by: Uuid,
@@ -47,25 +47,25 @@ struct Inner {
 impl Room {
     /// Takes a first step of what room there is for a push to `app` that `by` pays for. An error that says so when
     /// there is none. Takes a while, so that whoever asks has a place first.
-    pub async fn take(platform: &Platform, by: Uuid, app: Uuid) -> Result<Self> {
-        let (rooms, push) = (platform.git().rooms().clone(), Uuid::now_v7());
+    pub async fn take(builds: &Builds, by: Uuid, app: Uuid) -> Result<Self> {
+        let (rooms, push) = (builds.git().rooms().clone(), Uuid::now_v7());
         // Before anything is locked, since it may take long; `free` reads it.
-        platform.git().size(app).await;
+        builds.git().size(app).await;
         // Pushes to the same owner's repositories look one after the other.
-        let mut tx = platform.db().begin().await?;
+        let mut tx = builds.db().begin().await?;
         let (owner, left) = quotas::left_for_app(&mut tx, app, Quota::Repositories).await?;
-        let Free { now, limit } = free(platform, &rooms, (push, by, app), (owner, left))?.or_crowded()?;
+        let Free { now, limit } = free(builds, &rooms, (push, by, app), (owner, left))?.or_crowded()?;
         rooms.all().push(Taken { push, by, app, owner, bytes: next(0, now) });
-        let platform = platform.clone();
-        Ok(Self(Arc::new(Inner { platform, rooms, push, by, app, limit })))
+        let builds = builds.clone();
+        Ok(Self(Arc::new(Inner { builds, rooms, push, by, app, limit })))
     }
 
     async fn take_more(&self, bytes: u64) -> Result<()> {
-        let Inner { platform, rooms, push, by, app, limit } = &*self.0;
-        platform.git().size(*app).await;
-        let mut tx = platform.db().begin().await?;
+        let Inner { builds, rooms, push, by, app, limit } = &*self.0;
+        builds.git().size(*app).await;
+        let mut tx = builds.db().begin().await?;
         let (owner, left) = quotas::left_for_app(&mut tx, *app, Quota::Repositories).await?;
-        let most = free(platform, rooms, (*push, *by, *app), (owner, left))?.now.min(*limit);
+        let most = free(builds, rooms, (*push, *by, *app), (owner, left))?.now.min(*limit);
         // As far as git takes it in.
         if most < bytes.min(*limit) {
             return Err(crowded());
@@ -78,7 +78,7 @@ impl Room {
 
     /// Gives back what was not needed, now that what came can be seen.
     pub async fn give_back(self) -> anyhow::Result<()> {
-        let noted = note_size(&self.0.platform, self.0.app).await;
+        let noted = note_size(&self.0.builds, self.0.app).await;
         self.0.end();
         noted
     }
@@ -121,11 +121,11 @@ impl Drop for Inner {
 }
 
 /// Refuses when there is no room for another push. Takes nothing: whoever asks has yet to come with it.
-pub(super) async fn must_have_room(platform: &Platform, by: Uuid, app: Uuid) -> Result<()> {
-    platform.git().size(app).await;
-    let mut tx = platform.db().begin().await?;
+pub(super) async fn must_have_room(builds: &Builds, by: Uuid, app: Uuid) -> Result<()> {
+    builds.git().size(app).await;
+    let mut tx = builds.db().begin().await?;
     let found = quotas::left_for_app(&mut tx, app, Quota::Repositories).await?;
-    free(platform, platform.git().rooms(), (Uuid::now_v7(), by, app), found)?.or_crowded().map(drop)
+    free(builds, builds.git().rooms(), (Uuid::now_v7(), by, app), found)?.or_crowded().map(drop)
 }
 
 fn crowded() -> Error {
@@ -149,14 +149,14 @@ impl Free {
 
 /// The space for a push, by what was measured last.
 fn free(
-    platform: &Platform,
+    builds: &Builds,
     rooms: &Rooms,
     (push, by, app): (Uuid, Uuid, Uuid),
     (owner, left): (Owner, Option<i64>),
 ) -> Result<Free> {
-    dyno::disks::must_have_room(&platform.config().data, 0)?;
-    let GitLimits { repository_bytes: most, push_bytes, .. } = platform.config().git;
-    let size = platform.git().last_size(app).unwrap_or(0);
+    dyno::disks::must_have_room(&builds.config().data, 0)?;
+    let GitLimits { repository_bytes: most, push_bytes, .. } = builds.config().git;
+    let size = builds.git().last_size(app).unwrap_or(0);
     if size >= most {
         return Err(Error::forbidden(format!(
             "The repository is full: it is larger than {} MB. Delete unused branches, or recreate the app.",

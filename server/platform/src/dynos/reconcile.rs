@@ -22,7 +22,7 @@ use super::{
     plan::{self, App, Step, Type},
     routing, spec,
 };
-use crate::{Platform, builds, config_values, ingest};
+use crate::{Platform, config_values, ingest};
 
 /// How long to wait before another look while something starts or stops: soon after something was done, since a small
 /// program listens within milliseconds, then twice as long each time, up to this.
@@ -436,8 +436,10 @@ pub(crate) async fn stop_all(platform: &Platform) -> anyhow::Result<()> {
         platform.driver().remove(row.run_id).await?;
         store::dynos::dyno_delete(platform.db(), row.id).await?;
     }
-    for build in builds::left(platform).await? {
-        builds::abandon(platform, build).await?;
+    for files in platform.background().files() {
+        for dyno in files.left().await? {
+            files.abandon(dyno).await?;
+        }
     }
     Ok(())
 }

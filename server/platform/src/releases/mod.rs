@@ -3,7 +3,6 @@
 //! A release without a release phase succeeds in the transaction that creates it; otherwise a job runs the phase when
 //! it is its turn ([`queue`]), and a failure does not affect the previous release.
 
-mod changes;
 mod job;
 mod output;
 mod queue;
@@ -19,9 +18,9 @@ use sqlx::{PgConnection, PgExecutor};
 use store::releases::Row;
 use uuid::Uuid;
 
-pub(crate) use self::queue::{PLACES, Queue, admit};
+pub(crate) use self::queue::{PLACES, Queue};
 pub use self::{
-    changes::release_changes,
+    queue::admit,
     routes::{release_cancel, release_create, release_info, release_list, release_rollback_effects},
     run::Run,
 };
@@ -29,7 +28,7 @@ use crate::{Platform, app_refs, config_values};
 
 /// The contents of a new release.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct New<'a> {
+pub struct New<'a> {
     /// Made up when absent; given by jobs, which may make the same release twice.
     pub id: Option<Uuid>,
     pub app: Uuid,
@@ -54,7 +53,7 @@ pub(crate) async fn create(
 }
 
 /// As [`create`], for an account that is not asking at the moment.
-pub(crate) async fn create_for(
+pub async fn create_for(
     platform: &Platform,
     tx: &mut PgConnection,
     account: Uuid,
@@ -104,12 +103,12 @@ async fn settle(tx: &mut PgConnection, app: Uuid, slug: Option<&store::slugs::Ro
 }
 
 /// Says in the app's log that a release was made.
-pub(crate) fn announce(platform: &Platform, app: Uuid, version: i32, email: &str) {
+pub fn announce(platform: &Platform, app: Uuid, version: i32, email: &str) {
     platform.said(app, "api", &format!("Release v{version} created by user {email}"));
 }
 
 /// The release of `app` with this version (`v12`, `12`) or id.
-pub(crate) async fn find(db: impl PgExecutor<'_>, app: &store::apps::Row, release: &str) -> Result<Row> {
+pub async fn find(db: impl PgExecutor<'_>, app: &store::apps::Row, release: &str) -> Result<Row> {
     let missing = || Error::not_found("release", "Couldn't find that release.");
     let version = release.trim_start_matches('v').parse::<i32>();
     let row = match (version, release.parse::<Uuid>()) {

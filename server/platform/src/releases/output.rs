@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use spool::{Cursor, Entry};
 use uuid::Uuid;
 
-use crate::{Platform, builds, outputs};
+use crate::{Platform, outputs};
 
 /// Entries that are copied into the app's log in one turn.
 const TURN: usize = 1000;
@@ -76,7 +76,7 @@ impl Output for Copy<'_> {
         let dyno = logs::Dyno { app: self.app, id: handle.id, name, spool };
         let (history, path) = (self.platform.history().clone(), self.file.clone());
         let open = tokio::task::spawn_blocking(move || {
-            let file = Bounded::open(&path, builds::MOST_OUTPUT)?;
+            let file = Bounded::open(&path, outputs::MOST_OUTPUT)?;
             let log = logs::Follower::new(history, dyno).map_err(io::Error::other)?;
             Ok::<_, io::Error>(Open { file, log })
         });
@@ -148,7 +148,7 @@ impl Bounded {
             }
             if self.place.length + text.len() as u64 > self.most {
                 self.place.is_full = true;
-                text = (builds::omitted("release phase", self.most) + "\n").into_bytes();
+                text = (outputs::omitted("release phase", self.most) + "\n").into_bytes();
             }
         }
         // What an error has left of an earlier write goes first.
@@ -199,7 +199,7 @@ mod tests {
     fn the_limit_holds_across_restarts() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("release.log");
-        let said = builds::omitted("release phase", 50) + "\n";
+        let said = outputs::omitted("release phase", 50) + "\n";
         for n in 0..20 {
             let mut file = Bounded::open(&path, 50).unwrap();
             file.add(&[entry("twelve bytes")], at(n)).unwrap();

@@ -15,13 +15,8 @@ pub(crate) const PLACES: Places = Places { all: 64, each: 4 };
 /// Release phases of an app that run or wait.
 const MOST_PENDING: i64 = 10;
 
-const QUEUE: queues::Queue<Run> = queues::Queue {
-    rows: &RELEASES,
-    kind: Kind::Release,
-    places: PLACES,
-    job: |release| Run { release },
-    running: Platform::release_phases,
-};
+const QUEUE: queues::Queue<Run> =
+    queues::Queue { rows: &RELEASES, kind: Kind::Release, places: PLACES, job: |release| Run { release } };
 
 /// Gives free places to the release phases whose turn it is. The caller commits.
 pub(super) async fn start(tx: &mut sqlx::PgConnection) -> sqlx::Result<Vec<Uuid>> {
@@ -34,7 +29,7 @@ pub(super) async fn lock(tx: &mut sqlx::PgConnection) -> sqlx::Result<()> {
 }
 
 /// An error when an app has as many release phases before it as may be.
-pub(crate) async fn admit(db: impl sqlx::PgExecutor<'_>, app: Uuid) -> base::error::Result<()> {
+pub async fn admit(db: impl sqlx::PgExecutor<'_>, app: Uuid) -> base::error::Result<()> {
     let pending = store::releases::release_pending_count(db, app).await?;
     if pending < MOST_PENDING {
         return Ok(());
@@ -54,7 +49,7 @@ impl Reconciler for Queue {
     const NAME: &'static str = "releases";
 
     async fn run(&mut self) -> anyhow::Result<Report> {
-        QUEUE.keep(&self.0).await?;
+        QUEUE.keep(&self.0, self.0.release_phases()).await?;
         Ok(Report::default())
     }
 }

@@ -17,12 +17,7 @@ const AGE: Duration = Duration::from_secs(3600);
 const BATCH: usize = 1000;
 
 /// Keeps the archive in `file`, in the transaction that writes the slug that names it.
-pub(crate) async fn keep(
-    platform: &Platform,
-    tx: &mut PgConnection,
-    checksum: &str,
-    file: &Path,
-) -> anyhow::Result<()> {
+pub async fn keep(platform: &Platform, tx: &mut PgConnection, checksum: &str, file: &Path) -> anyhow::Result<()> {
     store::slugs::slug_archive_hold(tx, checksum).await.context("hold an archive")?;
     platform.slug_files().put(checksum, file).await
 }

@@ -83,7 +83,7 @@ impl Unpack {
         app: &store::apps::Row,
         slug: &store::slugs::Row,
     ) -> Result<Option<String>, Failure> {
-        match platform.slug_files().unpack(platform.git().workers(), app, slug).await {
+        match platform.slug_files().unpack(platform.workers(), app, slug).await {
             Ok(()) => Ok(None),
             Err(builder::Error::Failed { why }) => Ok(Some(why)),
             Err(other) => Err(Failure::Retry(other.into())),

@@ -35,13 +35,13 @@ async fn the_first_token_survives_a_restart_and_is_made_again_when_lost() {
     let before = std::fs::read_to_string(&file).unwrap();
 
     t.platform.stop(false).await;
-    let config = t.platform.config().clone();
-    let again = platform::Platform::start_with(config.clone(), t.driver.clone()).await.unwrap();
+    let config = t.builds().config().clone();
+    let again = areas::Areas::start_with(config.clone(), t.driver.clone()).await.unwrap();
     assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
     again.stop(false).await;
 
     std::fs::remove_file(&file).unwrap();
-    let again = platform::Platform::start_with(config, t.driver.clone()).await.unwrap();
+    let again = areas::Areas::start_with(config, t.driver.clone()).await.unwrap();
     assert_ne!(std::fs::read_to_string(&file).unwrap(), before);
     again.stop(false).await;
     let admins: i64 = sqlx::query_scalar("select count(*) from accounts where admin").fetch_one(&t.db).await.unwrap();

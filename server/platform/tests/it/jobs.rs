@@ -1,8 +1,9 @@
 //! Jobs survive a crash anywhere.
 
 use background::testing::survives_a_crash_anywhere;
+use builds::testing::{Clean, RunBuild};
 use dyno::fake::Reaction;
-use platform::testing::{Clean, Destroy, Retain, RunBuild, RunRelease, UnpackSlug};
+use platform::testing::{Destroy, Retain, RunRelease, UnpackSlug};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -126,7 +127,7 @@ async fn build(code: i32, status: &str, releases: i64) -> usize {
     let mut n = 0;
     survives_a_crash_anywhere(
         &t.db,
-        t.platform.clone(),
+        t.builds().clone(),
         async || {
             n += 1;
             let app = format!("dusk-{n}");
@@ -220,7 +221,7 @@ async fn cleaning_repositories() {
     let left = t.data().join("git").join(format!("{app}.git/objects/pack/tmp_pack_left"));
     let points = survives_a_crash_anywhere(
         &t.db,
-        t.platform.clone(),
+        t.builds().clone(),
         async || {
             std::fs::write(&left, "left by a push that was interrupted").unwrap();
             Clean {}

@@ -35,4 +35,4 @@ mod teams;
 mod wire;
 mod world;
 
-worker::worker_before_main!(platform::errands);
+worker::worker_before_main!(::builds::errands);

@@ -29,7 +29,7 @@ async fn a_sample_is_built_from_a_commit_of_its_own() {
         String::from_utf8(done.stdout).unwrap()
     };
     assert_eq!(git(&["ls-tree", "--name-only", &commit]), "Procfile\npackage.json\nserver.js\n");
-    let server = include_str!("../../samples/node/server.js");
+    let server = include_str!("../../../builds/samples/node/server.js");
     assert_eq!(git(&["show", &format!("{commit}:server.js")]), server);
 
     // Before anything was deployed another one may be tried: a commit without a parent again.

@@ -18,10 +18,11 @@ use api::{
 use areas::Areas;
 use axum::body::{Body, to_bytes};
 use base::settings::Settings;
+use builds::{Builds, Config, GitLimits};
 use chrono::Utc;
 use dyno::fake::FakeDriver;
 use http::StatusCode;
-use platform::{Config, Platform};
+use platform::Platform;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
@@ -77,18 +78,21 @@ impl World {
             // Identity providers and sources of tests are there, and nothing else is.
             outbound_networks: vec!["127.0.0.1".parse().unwrap()],
         };
-        let config = Config {
+        let config = platform::Config {
             settings,
-            build_concurrency: 1,
             // Too late for any test: whoever changes a queue has to say so.
             queue_interval: Duration::from_secs(24 * 3600),
-            // A platform of this host, which runs or ran, may have closed 127.0.0.1 to the usual one.
-            downloads: worker::DOWNLOADS + 1,
-            git: platform::GitLimits::default(),
             host: dyno::Host::default(),
             dyno_disk: dyno::disks::Size::default(),
-            build_disk: dyno::disks::Size::default(),
             run,
+        };
+        let config = Config {
+            platform: config,
+            build_concurrency: 1,
+            // A platform of this host, which runs or ran, may have closed 127.0.0.1 to the usual one.
+            downloads: worker::DOWNLOADS + 1,
+            git: GitLimits::default(),
+            build_disk: dyno::disks::Size::default(),
         };
         let areas = Areas::start_with(config, driver.clone()).await.unwrap();
         let db = PgPool::connect(&database_url).await.unwrap();
@@ -118,14 +122,19 @@ impl World {
         self.told.looks.load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// The area of builds.
+    pub fn builds(&self) -> &Builds {
+        self.areas.builds()
+    }
+
     /// The user of what fetches sources.
     pub fn downloads(&self) -> u32 {
-        self.platform.config().downloads
+        self.builds().config().downloads
     }
 
     /// The same world after the platform was stopped and started again.
     pub async fn again(mut self) -> Self {
-        self.areas = Areas::start_with(self.platform.config().clone(), self.driver.clone()).await.unwrap();
+        self.areas = Areas::start_with(self.builds().config().clone(), self.driver.clone()).await.unwrap();
         self.platform = self.areas.platform().clone();
         let routes = self.areas.router();
         self.owner = Actor::new(&routes, self.owner.token.clone());
@@ -139,8 +148,9 @@ impl World {
         let data = self.dir.path().join("other");
         std::fs::create_dir_all(&data).unwrap();
         std::fs::copy(self.data().join("master.key"), data.join("master.key")).unwrap();
-        let mut config = self.platform.config().clone();
-        (config.settings.audit_anchor, config.settings.data) = (data.join("audit-anchor"), data);
+        let mut config = self.builds().config().clone();
+        let settings = &mut config.platform.settings;
+        (settings.audit_anchor, settings.data) = (data.join("audit-anchor"), data);
         Areas::start_with(config, self.driver.clone()).await.unwrap()
     }
 
@@ -473,10 +483,11 @@ struct Told {
     looks: Arc<std::sync::atomic::AtomicUsize>,
 }
 
-const OURS: [&str; 12] = [
+const OURS: [&str; 13] = [
     "areas",
     "background",
     "builder",
+    "builds",
     "dyno",
     "logs",
     "monitor",

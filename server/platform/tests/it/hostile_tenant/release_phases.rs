@@ -123,7 +123,7 @@ async fn a_phase_whose_job_is_lost_goes_on() {
     t.platform.leave_jobs();
     let release = release(&t.owner, "dusk", &slug).await;
     sqlx::query("delete from jobs where kind = 'releases.run'").execute(&t.db).await.unwrap();
-    t.platform.look_at_queues();
+    t.platform.look_at_queue();
     until("it has a job again", async || {
         let query = "select count(*) from jobs where kind = 'releases.run' and subject = $1";
         let jobs: i64 = sqlx::query_scalar(query).bind(release.id.get()).fetch_one(&t.db).await.unwrap();
@@ -133,7 +133,7 @@ async fn a_phase_whose_job_is_lost_goes_on() {
     // One whose job was let lie, because the server always ended, gives its place back.
     t.expects("ended entries without a job");
     sqlx::query("update jobs set state = 'failed' where kind = 'releases.run'").execute(&t.db).await.unwrap();
-    t.platform.look_at_queues();
+    t.platform.look_at_queue();
     until("it has failed", async || {
         let now = t.owner.release_info("dusk", &release.id.to_string()).await.unwrap();
         if now.status == ReleaseStatus::Failed { Ok(()) } else { Err(format!("{now:?}")) }
@@ -317,7 +317,7 @@ async fn what_is_begun_at_the_moment_of_a_suspension_ends_too() {
     // As if it had been made by a request that was let in before.
     let suspended = "update accounts set suspended_at = now() where email = 'stranger@example.com'";
     sqlx::query(suspended).execute(&t.db).await.unwrap();
-    t.platform.look_at_queues();
+    t.platform.look_at_queue();
     fails(&t.owner, "dusk", &release, "cancelled because the account behind it was suspended").await;
 }
 

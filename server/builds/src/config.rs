@@ -1,0 +1,29 @@
+//! The settings of this area.
+
+use std::ops::Deref;
+
+use repositories::GitLimits;
+
+/// The operator's settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The settings of the area below.
+    pub platform: platform::Config,
+    /// Builds that run at once.
+    pub build_concurrency: usize,
+    /// The user of what fetches sources, to whom the host's network closes what is not public. One per
+    /// host, but for tests.
+    pub downloads: u32,
+    /// The limits of clones and pushes.
+    pub git: GitLimits,
+    /// The disk of a build.
+    pub build_disk: dyno::disks::Size,
+}
+
+impl Deref for Config {
+    type Target = platform::Config;
+
+    fn deref(&self) -> &platform::Config {
+        &self.platform
+    }
+}

@@ -1,0 +1,39 @@
+//! From source to slug: repositories, uploads, buildpacks, builds and their queue.
+//!
+//! A push, an uploaded archive or a sample becomes a build, and a build a slug and a release. What becomes of those is
+//! not here: `platform` stores and unpacks slugs, makes releases and runs dynos, and does not know of this area.
+
+mod addresses;
+mod buildpack_installations;
+mod builds;
+mod config;
+mod git;
+mod handle;
+mod housekeeping;
+mod leftovers;
+mod release_changes;
+mod routes;
+mod samples;
+mod slugs;
+mod sources;
+mod start;
+mod uploads;
+#[cfg(feature = "testing")]
+pub mod testing {
+    //! The jobs by name, for tests that run and crash them.
+    pub use crate::{builds::Run as RunBuild, housekeeping::Clean};
+}
+
+pub use repositories::GitLimits;
+
+pub use crate::{
+    builds::caller,
+    config::Config,
+    handle::Builds,
+    routes::{open_routes, routes},
+};
+
+/// The list of errands for [`worker::main`].
+pub fn errands() -> worker::Errands {
+    builds::errands(builder::errands(repositories::errands(worker::Errands::default())))
+}

@@ -1,0 +1,81 @@
+//! Starting this area: its jobs, its schedule, its part in retention, and its queue.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use platform::{
+    Platform,
+    work::{AreaWork, DynoFiles, RetentionPart},
+};
+use uuid::Uuid;
+
+use crate::{Builds, addresses, builds, config::Config, housekeeping::Clean, leftovers, sources, uploads};
+
+impl Builds {
+    /// Opens what this area has on disk, and cleans up after an earlier server. `platform` has yet to begin its work.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing or wrong on this machine.
+    pub async fn open(platform: Platform, config: Config) -> anyhow::Result<Self> {
+        for folder in ["git", "cache", "sources"] {
+            let folder = config.data.join(folder);
+            std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        }
+        for path in leftovers::sweep(&config.data).context("clean up after an earlier server")? {
+            tracing::info!("removed the incomplete {}", path.display());
+        }
+        repositories::prepare(&config.data).context("prepare the git hooks")?;
+        uploads::take_over(&platform).await.context("end the uploads of the previous server")?;
+        Ok(Self::new(platform, config))
+    }
+
+    /// What this area does in the background, for [`Platform::begin_work`].
+    ///
+    /// # Errors
+    /// When a schedule cannot be read.
+    pub fn work(&self) -> anyhow::Result<AreaWork> {
+        let none = background::Registry::default;
+        let building = self.config().build_concurrency.saturating_add(8);
+        let clean = background::Schedule::new(
+            "repositories",
+            "Removes leftovers of interrupted pushes from repositories, and packs those that have become fragmented.",
+            ("37 * * * *", "Etc/UTC"),
+            &Clean {},
+        )?;
+        Ok(AreaWork {
+            jobs: vec![(none().with::<builds::Run>(self.clone()), building), (none().with::<Clean>(self.clone()), 1)],
+            schedules: vec![clean.and_at_start()],
+            retention: vec![
+                RetentionPart::new(
+                    "encrypt old URLs",
+                    self,
+                    |builds| async move { addresses::seal_old(&builds).await },
+                ),
+                RetentionPart::new(
+                    "remove unused uploads",
+                    self,
+                    |builds| async move { sources::sweep(&builds).await },
+                ),
+            ],
+            files: vec![Arc::new(self.clone())],
+        })
+    }
+
+    /// Starts to look after the queue, over a platform that has begun its work and stops this with itself.
+    pub fn start(&self) {
+        let (every, waker) = (self.config().queue_interval, self.waker_of_queue().clone());
+        self.also_run(vec![background::Driver::start(builds::Queue::new(self.clone()), every, waker)], Vec::new());
+    }
+}
+
+#[async_trait]
+impl DynoFiles for Builds {
+    async fn left(&self) -> anyhow::Result<BTreeSet<Uuid>> {
+        builds::left(self).await
+    }
+
+    async fn abandon(&self, dyno: Uuid) -> anyhow::Result<()> {
+        builds::abandon(self, dyno).await
+    }
+}
