@@ -12,7 +12,7 @@ use crate::config_layers::{Layers, Vars};
 
 /// The config vars of a new release.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Config<'a> {
+pub enum Config<'a> {
     /// The current set of its app: the release changes something else.
     Keep,
     /// A new set, which becomes the current one of the app.
@@ -36,13 +36,13 @@ fn purpose(app: Uuid) -> String {
 }
 
 /// The environment of a release of an app. `db` is the caller's transaction, if there is one.
-pub(crate) async fn of_release(secrets: &Secrets, db: impl PgExecutor<'_>, app: Uuid, release: Uuid) -> Result<Vars> {
+pub async fn of_release(secrets: &Secrets, db: impl PgExecutor<'_>, app: Uuid, release: Uuid) -> Result<Vars> {
     let sealed = config_vars::config_vars_of_release(db, release).await?.context("the release is gone")?;
     Ok(open(secrets, app, &sealed)?.effective())
 }
 
 /// The current environment of an app. `db` is the caller's transaction, if there is one.
-pub(crate) async fn current(secrets: &Secrets, db: impl PgExecutor<'_>, app: Uuid) -> Result<Vars> {
+pub async fn current(secrets: &Secrets, db: impl PgExecutor<'_>, app: Uuid) -> Result<Vars> {
     Ok(layers(secrets, db, app).await?.effective())
 }
 

@@ -16,7 +16,7 @@ pub mod builds;
 mod collaborators;
 mod config;
 pub mod config_layers;
-mod config_values;
+pub mod config_values;
 pub mod config_vars;
 pub mod dynos;
 mod features;
