@@ -85,7 +85,7 @@ impl Layers {
     /// Reads the decrypted text, of this version or an earlier one.
     pub(crate) fn from_json(text: &[u8]) -> serde_json::Result<Self> {
         let mut layers = Self::default();
-        match serde_json::from_slice(text)? {
+        match serde_json::from_slice::<Stored>(text)? {
             Stored::Own(vars) => layers.replace(Source::Own, vars),
             Stored::Layers(stored) => stored.into_iter().for_each(|(source, vars)| layers.replace(source, vars)),
         }
