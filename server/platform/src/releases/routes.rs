@@ -12,8 +12,11 @@ use base::{
     web::{Created, Input},
 };
 use chrono::Utc;
-use identity::{Actor, Can};
-use sqlx::PgExecutor;
+use identity::{
+    Actor, Can,
+    quotas::{self, Quota},
+};
+use sqlx::{PgConnection, PgExecutor};
 use store::releases::{LIST, Row};
 use uuid::Uuid;
 

@@ -31,7 +31,7 @@ async fn config_vars() {
     let new = releases::New {
         id: Uuid::now_v7(),
         app: other,
-        status: "succeeded",
+        status: api::releases::ReleaseStatus::Succeeded,
         description: "Deploy",
         account: w.account.id,
         slug: None,
