@@ -4,7 +4,10 @@ use std::{collections::HashMap, future::Future, panic::AssertUnwindSafe, pin::Pi
 
 use anyhow::{Context as _, anyhow};
 use futures::FutureExt as _;
-use sqlx::{PgPool, postgres::PgListener};
+use sqlx::{
+    PgPool,
+    postgres::{PgListener, PgPoolOptions},
+};
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
@@ -145,7 +148,9 @@ impl Drop for Worker {
 }
 
 async fn listen(pool: &PgPool) -> Option<PgListener> {
-    let mut listener = PgListener::connect_with(pool).await.ok()?;
+    // A connection of its own: it would take one from the pool for good.
+    let own = PgPoolOptions::new().max_connections(1).connect_lazy_with((*pool.connect_options()).clone());
+    let mut listener = PgListener::connect_with(&own).await.ok()?;
     listener.listen("jobs").await.ok()?;
     Some(listener)
 }

@@ -16,6 +16,7 @@ mod kinds;
 pub mod links;
 pub mod names;
 pub mod pages;
+mod paced;
 pub mod places;
 pub mod rate_limits;
 pub mod recent;

@@ -177,7 +177,7 @@ pub async fn slug_upload(State(builds): State<Builds>, Path(secret): Path<String
             return Err(uploaded_before());
         }
         let owner = quotas::owner(app.owner_id, app.team_id);
-        uploads::receive(&builds, owner, body, &file.0, MOST_BYTES).await?;
+        uploads::receive(&builds, (owner, payer), body, &file.0, MOST_BYTES).await?;
         Ok(row)
     };
     let received = tokio::select! {
@@ -210,7 +210,9 @@ async fn keep_upload(upload: &Upload, builds: &Builds, payer: Uuid, row: &Row, f
         }
         other => anyhow::Error::from(other).into(),
     })?;
-    let mut tx = builds.db().begin().await?;
+    // Before the owner's quota is locked, since it takes long; in the transaction, it is there.
+    builds.slug_files().put(&checksum, file).await?;
+    let mut tx = builds.begin_for(payer).await?;
     if !store::slugs::slug_uploaded(&mut *tx, row.id, &checksum, size, Utc::now()).await? {
         return Err(uploaded_before());
     }
@@ -218,7 +220,6 @@ async fn keep_upload(upload: &Upload, builds: &Builds, payer: Uuid, row: &Row, f
     quotas::admit_for_app(&mut tx, row.app_id, Quota::Uploads, 0).await?;
     archives::keep(builds, &mut tx, &checksum, file).await?;
     tx.commit().await?;
-    // Not before: what is stored with a connection to the database is few at a time.
     drop(place);
     Ok(())
 }

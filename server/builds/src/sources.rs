@@ -112,16 +112,17 @@ fn missing() -> Error {
 /// `PUT /blobs/sources/{secret}`
 pub async fn source_upload(State(builds): State<Builds>, Path(secret): Path<String>, body: Body) -> Result<StatusCode> {
     let (account, id, watch) = opened(&builds, "source put", &secret).await?;
-    let upload = Upload::begin(&builds, id, payers::of_account(&builds, account).await?).await?;
+    let payer = payers::of_account(&builds, account).await?;
+    let upload = Upload::begin(&builds, id, payer).await?;
     let temporary = Temporary(file(&builds, id).with_extension(Uuid::now_v7().to_string()));
     let owner = quotas::owner(Some(account), None);
     let received = tokio::select! {
         biased;
         () = watch.lost() => Err(missing()),
-        received = uploads::receive(&builds, owner, body, &temporary.0, MOST_BYTES) => received,
+        received = uploads::receive(&builds, (owner, payer), body, &temporary.0, MOST_BYTES) => received,
     };
     let outcome = match received {
-        Ok(size) => keep(&upload, &builds, id, size, &temporary.0).await,
+        Ok(size) => keep(&upload, &builds, payer, (id, size), &temporary.0).await,
         Err(err) => Err(err),
     };
     drop(temporary);
@@ -130,9 +131,15 @@ pub async fn source_upload(State(builds): State<Builds>, Path(secret): Path<Stri
 }
 
 /// Puts what was uploaded in its place, unless it is more than there may be.
-async fn keep(upload: &Upload, platform: &Platform, id: Uuid, size: u64, temporary: &FilePath) -> Result<()> {
+async fn keep(
+    upload: &Upload,
+    platform: &Platform,
+    payer: Uuid,
+    (id, size): (Uuid, u64),
+    temporary: &FilePath,
+) -> Result<()> {
     let kept = file(platform, id);
-    let mut tx = platform.db().begin().await?;
+    let mut tx = platform.begin_for(payer).await?;
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     let account = store::sources::source_uploaded(&mut *tx, id, size).await?.ok_or_else(missing)?;
     upload.must_be_the_one(&mut tx).await?;

@@ -112,10 +112,16 @@ fn announced(body: &Body) -> i64 {
     body.size_hint().exact().and_then(|size| i64::try_from(size).ok()).unwrap_or(1)
 }
 
-/// Saves a body for which `owner` has enough quota, as far as its size is known. The actual size counts when it is
-/// stored.
-pub(crate) async fn receive(platform: &Platform, owner: Owner, body: Body, file: &Path, most: u64) -> Result<u64> {
-    let mut tx = platform.db().begin().await?;
+/// Saves a body for which `owner` has enough quota, as far as its size is known, and whose request `payer` pays for. The
+/// actual size counts when it is stored.
+pub(crate) async fn receive(
+    platform: &Platform,
+    (owner, payer): (Owner, Uuid),
+    body: Body,
+    file: &Path,
+    most: u64,
+) -> Result<u64> {
+    let mut tx = platform.begin_for(payer).await?;
     quotas::admit(&mut tx, owner, Quota::Uploads, announced(&body)).await?;
     drop(tx);
     save(body, file, most).await

@@ -156,17 +156,88 @@ impl Pattern {
     }
 }
 
+/// A part of a pattern.
+enum Piece {
+    Byte(u8),
+    /// `*`
+    WithinPart,
+    /// `**`
+    Anything,
+}
+
+fn pieces(mut pattern: &[u8]) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    while let Some((first, rest)) = pattern.split_first() {
+        (pattern, _) = match (first, rest) {
+            (b'*', [b'*', rest @ ..]) => (rest, pieces.push(Piece::Anything)),
+            (b'*', rest) => (rest, pieces.push(Piece::WithinPart)),
+            (byte, rest) => (rest, pieces.push(Piece::Byte(*byte))),
+        };
+    }
+    pieces
+}
+
+/// Follows all beginnings of the pattern that match what was read so far, so that the time grows with the product of
+/// both lengths: trying one after the other takes hours for a pattern with many stars.
 fn matches(pattern: &[u8], path: &[u8]) -> bool {
-    match pattern.split_first() {
-        None => path.is_empty(),
-        Some((b'*', rest)) if rest.first() == Some(&b'*') => {
-            let rest = rest.strip_prefix(b"*").unwrap_or(rest);
-            (0..=path.len()).any(|n| matches(rest, &path[n..]))
+    let pieces = pieces(pattern);
+    let mut begun = vec![false; pieces.len() + 1];
+    begun[0] = true;
+    pass_stars(&pieces, &mut begun);
+    for byte in path {
+        let mut next = vec![false; pieces.len() + 1];
+        for (n, piece) in pieces.iter().enumerate().filter(|(n, _)| begun[*n]) {
+            match piece {
+                Piece::Byte(wanted) if wanted == byte => next[n + 1] = true,
+                Piece::WithinPart if *byte != b'/' => next[n] = true,
+                Piece::Anything => next[n] = true,
+                _ => {}
+            }
         }
-        Some((b'*', rest)) => {
-            let part = path.iter().position(|b| *b == b'/').unwrap_or(path.len());
-            (0..=part).any(|n| matches(rest, &path[n..]))
+        pass_stars(&pieces, &mut next);
+        begun = next;
+    }
+    begun[pieces.len()]
+}
+
+/// A star may stand for nothing.
+fn pass_stars(pieces: &[Piece], begun: &mut [bool]) {
+    for (n, piece) in pieces.iter().enumerate() {
+        begun[n + 1] |= begun[n] && !matches!(piece, Piece::Byte(_));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_stand_for_what_they_say() {
+        for (pattern, path, expected) in [
+            ("/a", "/a", true),
+            ("/a", "/ab", false),
+            ("", "", true),
+            ("", "/", false),
+            ("/*", "/a", true),
+            ("/*", "/", true),
+            ("/*", "/a/b", false),
+            ("/*/b", "/a/b", true),
+            ("/a*c", "/abc", true),
+            ("/**", "/a/b/c", true),
+            ("/**/c", "/a/b/c", true),
+            ("/**/c", "/c", false),
+            ("/**c", "/c", true),
+            ("/a**b*c", "/a/x/b1c", true),
+            ("/a**b*c", "/a/x/b/c", false),
+            ("***", "/a/b", true),
+        ] {
+            assert_eq!(Pattern(pattern.into()).matches(path), expected, "{pattern} {path}");
         }
-        Some((byte, rest)) => path.first() == Some(byte) && matches(rest, &path[1..]),
+    }
+
+    #[test]
+    fn many_stars_are_no_way_to_keep_a_thread_busy() {
+        // Tried one after the other, this would not end.
+        assert!(!Pattern("/**a".repeat(20) + "b").matches(&"/a".repeat(200)));
     }
 }

@@ -101,7 +101,9 @@ impl Site {
     /// The real path of a regular file, if that is below the root after links are followed.
     fn file(&self, path: &Path) -> Option<PathBuf> {
         let real = path.canonicalize().ok()?;
-        (real.is_file() && real.starts_with(&self.config.root)).then_some(real)
+        // Links lead neither out of the site nor to what is hidden in it.
+        let is_shown = !is_hidden(&real.strip_prefix(&self.config.root).ok()?.to_string_lossy());
+        (real.is_file() && is_shown).then_some(real)
     }
 
     /// Opens a file, or its compressed form.

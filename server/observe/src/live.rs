@@ -25,7 +25,7 @@ use axum::{
     },
     response::Response,
 };
-use base::{Error, Result, routes::Needs};
+use base::{Error, Result, bounds, routes::Needs};
 use futures::{SinkExt as _, StreamExt as _, future, pin_mut, stream::SplitSink};
 use identity::{Actor, Can, credential_exists, credential_lasts, watch::Watch};
 use platform::{log_lines, outputs};
@@ -211,6 +211,7 @@ fn begin(
     if let Some(old) = topics.remove(&id) {
         old.task.abort();
     }
+    bounds::check(&serde_json::to_value(&topic).map_err(anyhow::Error::new)?)?;
     // All apps are followed once: whatever followed them before is no more of the page's.
     let is_apps = topic == Topic::Apps;
     let former = topics.iter().find(|(_, other)| is_apps && other.is_apps).map(|(id, _)| *id);

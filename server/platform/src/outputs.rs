@@ -100,7 +100,9 @@ pub fn follow(
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
     let (file, changes) = (output.file(&platform), platform.changes());
     let (is_due, asked, pause) = (true, Instant::now(), SHORTEST_PAUSE);
-    let start = Follow { platform, file, output, changes, is_due, asked, at: from, pause, ended: false };
+    // A file can be no longer, and cannot be read from beyond.
+    let at = from.min(i64::MAX.unsigned_abs());
+    let start = Follow { platform, file, output, changes, is_due, asked, at, pause, ended: false };
     futures::stream::unfold(start, |mut follow| async move { follow.next().await.map(|item| (item, follow)) })
 }
 

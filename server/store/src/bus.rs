@@ -1,6 +1,9 @@
 //! The change bus between the servers of one database.
 
-use sqlx::{PgExecutor, PgPool, postgres::PgListener};
+use sqlx::{
+    PgExecutor, PgPool,
+    postgres::{PgListener, PgPoolOptions},
+};
 
 /// Sends messages to all servers that listen; in a transaction, when it commits. A message has less than 8,000 bytes
 /// (Postgres documentation, "NOTIFY").
@@ -14,9 +17,10 @@ pub async fn change_notify(db: impl PgExecutor<'_>, messages: &[String]) -> sqlx
 pub struct Listener(PgListener);
 
 impl Listener {
-    /// Starts to listen. Takes one connection of the pool.
+    /// Starts to listen, with a connection of its own: it would take one from the pool for good.
     pub async fn start(pool: &PgPool) -> sqlx::Result<Self> {
-        let mut listener = PgListener::connect_with(pool).await?;
+        let own = PgPoolOptions::new().max_connections(1).connect_lazy_with((*pool.connect_options()).clone());
+        let mut listener = PgListener::connect_with(&own).await?;
         listener.listen("changes").await?;
         Ok(Self(listener))
     }

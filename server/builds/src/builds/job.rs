@@ -237,6 +237,8 @@ impl Run {
             created_at: now,
             updated_at: now,
         };
+        // What takes long comes before the transaction; in it, the archive is there.
+        builds.slug_files().put(&made.checksum, &made.file).await?;
         let mut tx = builds.db().begin().await?;
         archives::keep(builds, &mut tx, &made.checksum, &made.file).await?;
         store::slugs::slug_create(&mut *tx, &row).await?;

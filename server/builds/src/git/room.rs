@@ -52,7 +52,7 @@ impl Room {
         // Before anything is locked, since it may take long; `free` reads it.
         builds.git().size(app).await;
         // Pushes to the same owner's repositories look one after the other.
-        let mut tx = builds.db().begin().await?;
+        let mut tx = builds.begin_for(by).await?;
         let (owner, left) = quotas::left_for_app(&mut tx, app, Quota::Repositories).await?;
         let Free { now, limit } = free(builds, &rooms, (push, by, app), (owner, left))?.or_crowded()?;
         rooms.all().push(Taken { push, by, app, owner, bytes: next(0, now) });
@@ -63,7 +63,7 @@ impl Room {
     async fn take_more(&self, bytes: u64) -> Result<()> {
         let Inner { builds, rooms, push, by, app, limit } = &*self.0;
         builds.git().size(*app).await;
-        let mut tx = builds.db().begin().await?;
+        let mut tx = builds.begin_for(*by).await?;
         let (owner, left) = quotas::left_for_app(&mut tx, *app, Quota::Repositories).await?;
         let most = free(builds, rooms, (*push, *by, *app), (owner, left))?.now.min(*limit);
         // As far as git takes it in.
@@ -123,7 +123,7 @@ impl Drop for Inner {
 /// Refuses when there is no room for another push. Takes nothing: whoever asks has yet to come with it.
 pub(super) async fn must_have_room(builds: &Builds, by: Uuid, app: Uuid) -> Result<()> {
     builds.git().size(app).await;
-    let mut tx = builds.db().begin().await?;
+    let mut tx = builds.begin_for(by).await?;
     let found = quotas::left_for_app(&mut tx, app, Quota::Repositories).await?;
     free(builds, builds.git().rooms(), (Uuid::now_v7(), by, app), found)?.or_crowded().map(drop)
 }
