@@ -3,7 +3,7 @@
 //! Nothing here has rules about apps, accounts or teams: an area is a crate above this one. Two facts about them are
 //! here all the same: the dyno sizes, which quotas and formations share, and that errors of git's requests are text.
 
-mod bounds;
+pub mod bounds;
 pub mod bus;
 mod change;
 pub mod credential;

@@ -302,6 +302,17 @@ fn links_do_not_lead_out() {
 }
 
 #[test]
+fn links_do_not_show_what_is_hidden() {
+    let server = Server::start(&[("static.json", "{}"), (".secret", "x"), ("sub/a.txt", "a")]);
+    symlink(".", server.dir.path().join("loop")).unwrap();
+    symlink(".secret", server.dir.path().join("shown.txt")).unwrap();
+    for hidden in ["/static.json", "/loop/static.json", "/.secret", "/loop/.secret", "/shown.txt"] {
+        assert_eq!(server.get(hidden).status, 404, "{hidden}");
+    }
+    assert_eq!(server.get("/loop/sub/a.txt").text(), "a");
+}
+
+#[test]
 fn static_json_decides() {
     let config = r#"{
         "root": "public/", "clean_urls": true, "https_only": true, "error_page": "oops.html",

@@ -60,7 +60,7 @@ impl Platform {
         self.background().begin(Work { retention, files, ..Work::default() })?;
         background::take_over(self.db()).await.context("resume the jobs of the previous server")?;
         let leases = background::Leases::start(self.db()).context("renew the leases of jobs")?;
-        let (workers, unpacking, kinds) = self.workers(&leases, jobs).await;
+        let (workers, unpacking, kinds) = self.job_workers(&leases, jobs).await;
         let (every, queues) = (Duration::from_secs(2), self.config().queue_interval);
         let [dynos, releases, slugs] = self.wakes();
         let reconcilers = vec![
@@ -85,7 +85,7 @@ impl Platform {
 
     /// Every kind of job has workers of its own, so that none waits for another kind: as many as have a place in its
     /// queue, and some for what ends at once. `jobs` are those of the areas above. The one that unpacks slugs comes last.
-    async fn workers(
+    async fn job_workers(
         &self,
         leases: &background::Leases,
         jobs: Vec<(background::Registry, usize)>,

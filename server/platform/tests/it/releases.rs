@@ -159,8 +159,36 @@ async fn a_slug_of_another_app_is_released_only_by_who_may_see_it() {
     t.app("dawn").await;
     assert_eq!(t.owner.post("/apps/dawn/releases", json!({ "slug": slug })).await.status, 201);
     t.dynos("dawn", &["web.1 up v2"]).await;
-    // The archive stays as long as one app has it.
-    assert_eq!(t.owner.get(&format!("/apps/dawn/slugs/{slug}")).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_was_promoted_outlives_the_app_that_it_comes_from() {
+    let t = World::start().await;
+    let stage = t.app("stage").await;
+    t.app("prod").await;
+    let slug = t.slug("stage", &[("web", "./server")]).await;
+    let promote = async || {
+        let made = t.owner.post("/apps/prod/releases", json!({ "slug": slug })).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        made.json()["slug"]["id"].as_str().unwrap().to_owned()
+    };
+    let own = promote().await;
+    assert_ne!(own, slug);
+    assert_eq!(promote().await, own, "one copy is enough");
+    t.dynos("prod", &["web.1 up v3"]).await;
+
+    assert_eq!(t.owner.delete("/apps/stage").await.status, 200);
+    until("stage is gone", async || {
+        let left: i64 = sqlx::query_scalar("select count(*) from apps where id = $1")
+            .bind(stage.id.0)
+            .fetch_one(&t.db)
+            .await
+            .unwrap();
+        if left == 0 { Ok(()) } else { Err(String::new()) }
+    })
+    .await;
+    let url = t.owner.get(&format!("/apps/prod/slugs/{own}")).await.json()["blob"]["url"].as_str().unwrap().to_owned();
+    assert_eq!(t.anonymous.get(&path(&url)).await.status, 200);
 }
 
 #[tokio::test]
