@@ -172,37 +172,17 @@ check_wasm() {
 
 # --- Tools of the console's build --------------------------------------------------------------
 
-# The version of a crate in Cargo.lock.
-locked() { sed -n "/^name = \"$1\"$/{n;s/version = \"\(.*\)\"/\1/p}" Cargo.lock; }
-
-# cargo_tool CRATE VERSION PROGRAM [OPTIONS]: builds PROGRAM unless it is cached, and sets `tool`.
-tool=
-cargo_tool() {
-  local crate=$1 version=$2 program=$3
-  shift 3
-  tool=$cache/$program-$version/bin/$program
-  [ -x "$tool" ] && return
-  say "building $program $version (once, a few minutes)"
-  # Without --locked: the lock file may name a release that a mirror does not have.
-  CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_TARGET_DIR=target/setup/$program \
-    cargo install "$crate" --version "$version" --bin "$program" --root "$cache/$program-$version" "$@"
-  rm -rf "target/setup/$program"
-}
-
-bindgen=
-check_bindgen() {
+# Built once for each version, for all checkouts of this user.
+tools=
+check_tools() {
   local version
-  version=$(locked wasm-bindgen)
-  if have wasm-bindgen && [ "$(wasm-bindgen --version)" = "wasm-bindgen $version" ]; then bindgen=wasm-bindgen; return; fi
-  cargo_tool wasm-bindgen-cli "$version" wasm-bindgen
-  bindgen=$tool
-}
-
-# Splits the module at the marks of wasm_split_helpers; the versions have to match.
-split=
-check_split() {
-  cargo_tool wasm_split_cli_support "$(locked wasm_split_helpers)" wasm-split-cli --features build-binary
-  split=$tool
+  version=$(cat style/tools/Cargo.toml style/tools/src/main.rs | sha256sum | cut -c1-16)
+  tools=$cache/front_tools-$version/bin/front_tools
+  [ -x "$tools" ] && return
+  say "building the tools of the console's build (once, about a minute)"
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 \
+    CARGO_TARGET_DIR=target/setup/tools cargo install --locked --path style/tools --root "$cache/front_tools-$version"
+  rm -rf target/setup/tools
 }
 
 # npm_ci FOLDER PROGRAM: installs the packages of FOLDER's lock file, unless they are installed.
@@ -235,8 +215,7 @@ if have dpkg-query; then install_debian_packages; fi
 check_programs
 check_rust
 check_wasm
-check_bindgen
-check_split
+check_tools
 check_node
 npm_ci style tailwindcss
 [ $for_tests = no ] || npm_ci end2end playwright
@@ -244,8 +223,7 @@ npm_ci style tailwindcss
 {
   echo "WASM_BIN='$wasm_bin'"
   echo "WASM_RUSTC_VERSION='$("$wasm_bin/rustc" -V)'"
-  echo "WASM_BINDGEN='$bindgen'"
-  echo "WASM_SPLIT='$split'"
+  echo "FRONT_TOOLS='$tools'"
   echo "NODE_BIN='$node_bin'"
   echo "CHROMIUM='$(browser || true)'"
 } >target/setup/env

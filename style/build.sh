@@ -15,7 +15,7 @@ case $kind in
   *) echo "style/build.sh: unknown argument '$kind'. Usage: style/build.sh [release|dev]" >&2; exit 2 ;;
 esac
 [ -f target/setup/env ] || { echo "style/build.sh: run ./setup.sh first." >&2; exit 1; }
-# Written by setup.sh: WASM_BIN, WASM_RUSTC_VERSION, WASM_BINDGEN, WASM_SPLIT.
+# Written by setup.sh: WASM_BIN, WASM_RUSTC_VERSION, FRONT_TOOLS.
 . target/setup/env
 
 site=target/front/site-$kind
@@ -61,13 +61,11 @@ wasm=target/front/wasm32-unknown-unknown/$folder/browser.wasm
 
 say "splitting the WASM"
 node style/shrink.mjs "$wasm" "$raw/whole.wasm"
-# Its warnings are about functions without relocations, which need none.
-RUST_LOG=error "$WASM_SPLIT" --out-name console "$raw/whole.wasm" "$raw"
+"$FRONT_TOOLS" split "$raw/whole.wasm" "$raw"
 rm "$raw/whole.wasm"
 
 say "generating the JavaScript bindings"
-# The bundles import what the linker exports.
-"$WASM_BINDGEN" --target web --no-typescript --keep-lld-exports --out-name console --out-dir "$raw" "$raw/console.wasm"
+"$FRONT_TOOLS" bind "$raw/console.wasm" "$raw"
 rm "$raw/console.wasm"
 node style/shorten.mjs "$raw"
 
