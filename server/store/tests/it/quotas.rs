@@ -19,8 +19,8 @@ async fn what_somebody_may_have_and_has() {
         rows.sort_by_key(|row| row.is_own);
         rows.into_iter().map(|row| (row.kind, row.most, row.is_own)).collect::<Vec<_>>()
     };
-    let (theirs, own) = (("apps".to_owned(), 5, false), ("apps".to_owned(), 9, true));
-    assert_eq!(found(ada).await, [theirs.clone(), own]);
+    let (theirs, own) = ((QuotaKind::Apps, 5, false), (QuotaKind::Apps, 9, true));
+    assert_eq!(found(ada).await, [theirs, own]);
     assert_eq!(found(Owner { account: None, team: Some(Uuid::now_v7()) }).await, std::slice::from_ref(&theirs));
     quota_save(&mut db, Uuid::now_v7(), ada, QuotaKind::Apps, None, at(0)).await.unwrap();
     assert_eq!(found(ada).await, [theirs]);

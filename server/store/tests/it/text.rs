@@ -37,8 +37,8 @@ async fn check<T: Named + Unpin>(db: &mut PgConnection, table: &str, column: &st
     }
     let insert = format!("insert into probe (\"{column}\") values ($1) returning \"{column}\"");
     for value in values {
-        let written = sqlx::query_scalar(AssertSqlSafe(insert.clone())).bind(Text(*value)).fetch_one(&mut *db).await;
-        assert_eq!(written.unwrap(), Text(*value));
+        let written = sqlx::query_scalar::<_, Text<T>>(AssertSqlSafe(insert.clone())).bind(Text(*value));
+        assert_eq!(written.fetch_one(&mut *db).await.unwrap(), Text(*value));
     }
     let unknown = sqlx::query(AssertSqlSafe(insert.clone())).bind(Text(T::UNKNOWN)).execute(&mut *db).await;
     assert!(matches!(unknown, Err(sqlx::Error::Encode(_))), "{constraint}: {unknown:?}");
@@ -73,7 +73,7 @@ async fn a_column_takes_the_values_of_its_enum() {
 #[tokio::test]
 async fn a_name_that_only_a_newer_version_knows_is_read() {
     let w = World::start().await;
-    let read = sqlx::query_scalar("select 'steam'").fetch_one(&w.db).await.unwrap();
+    let read = sqlx::query_scalar::<_, Text<BuildStatus>>("select 'steam'").fetch_one(&w.db).await.unwrap();
     assert_eq!(read, Text(BuildStatus::Unknown));
 }
 
