@@ -45,7 +45,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 /// Our Rust files: where they are from the top, and their text.
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for folder in ["app", "cli", "server", "bench"] {
+    for folder in ["app", "cli", "server", "bench", "style"] {
         files(&root().join(folder), &mut found);
     }
     found.retain(|file| file.extension().is_some_and(|ending| ending == "rs"));
@@ -154,6 +154,7 @@ fn crates_import_only_whom_they_may() {
         ("dyno", &["api", "spool", "trees"]),
         ("monitor", &["api", "trees"]),
         ("fileserver", &[]),
+        ("tools", &[]),
         ("outbound", &[]),
         ("store", &["api"]),
         ("background", &[]),

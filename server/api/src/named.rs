@@ -109,6 +109,7 @@ mod tests {
     fn an_unknown_name_is_read_but_is_no_name() {
         assert_eq!(serde_json::from_str::<Water>("\"steam\"").unwrap(), Water::Unknown);
         assert_eq!((Water::named("steam"), Water::named("unknown")), (None, None));
+        assert_eq!((Water::Ice.known(), Water::Unknown.known()), (Some(Water::Ice), None));
         assert!(serde_json::from_str::<Water>("1").is_err());
     }
 }
