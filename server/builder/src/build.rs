@@ -136,7 +136,7 @@ impl Run<'_> {
     async fn copy_source(&self) -> Result<(), Error> {
         let from = self.request.source.clone();
         let to = self.workspace.source();
-        let (uid, cancel) = (self.request.uid, self.cancel.clone());
+        let (uid, cancel) = (self.request.uid, self.cancel.child_token());
         let text = |top: Dir| top.text(Path::new(".slugignore"), SMALL_FILE);
         let ignore = Dir::open(&from).and_then(text).unwrap_or_else(|e| {
             self.say(format!(" !     Ignoring .slugignore: {e}"));
@@ -146,9 +146,15 @@ impl Run<'_> {
         for problem in &ignore.problems {
             self.say(format!(" !     .slugignore: {problem}"));
         }
-        let patterns = ignore.len();
-        let copied =
-            spawn_blocking(move || source::copy(&from, &to, uid, &ignore, &cancel)).await.context("copy the source")?;
+        let (patterns, stop) = (ignore.len(), cancel.clone().drop_guard());
+        let copying = spawn_blocking(move || source::copy(&from, &to, uid, &ignore, &cancel));
+        let Ok(copied) = tokio::time::timeout(self.config.time_limit, copying).await else {
+            // Dropped, the guard ends the copying with the next file.
+            self.say(" !     Copying the source took too long. Remove patterns from .slugignore, or files.");
+            return Err(Error::failed("copying the source took too long"));
+        };
+        stop.disarm();
+        let copied = copied.context("copy the source")?;
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }

@@ -2,48 +2,57 @@
 //!
 //! As on Heroku, patterns are those of `.gitignore` without negation: one per line, relative to the root, with blank
 //! lines and `#` comments. A pattern without a slash matches at any depth, one with a slash is anchored, and one that
-//! ends in a slash matches directories only. `globset` does the matching; this file translates lines to its globs.
+//! ends in a slash matches directories only. `fast_glob` does the matching, without memory and without exponential time,
+//! whatever a tenant writes; this file translates lines to its globs.
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use fast_glob::{glob_match, validate};
+
+/// Patterns in a file, and bytes of one. Each file of the source is compared with all of them.
+const MOST_PATTERNS: usize = 500;
+const MOST_BYTES: usize = 255;
 
 /// The patterns of one file.
 #[derive(Default)]
 pub(crate) struct SlugIgnore {
-    any: GlobSet,
-    directories: GlobSet,
+    patterns: Vec<Pattern>,
     /// What is not supported, to be shown to the user.
     pub(crate) problems: Vec<String>,
+}
+
+struct Pattern {
+    glob: String,
+    directories_only: bool,
 }
 
 impl SlugIgnore {
     /// Reads the text of a `.slugignore`.
     pub(crate) fn parse(text: &str) -> SlugIgnore {
-        let mut problems = Vec::new();
-        let (mut any, mut directories) = (GlobSetBuilder::new(), GlobSetBuilder::new());
+        let mut ignore = SlugIgnore::default();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            let glob = glob(line)
-                .and_then(|glob| GlobBuilder::new(&glob).literal_separator(true).backslash_escape(true).build().ok());
-            match glob {
-                Some(glob) if line.ends_with('/') => drop(directories.add(glob)),
-                Some(glob) => drop(any.add(glob)),
-                None => problems.push(format!("unsupported pattern `{line}` (negation is not supported)")),
+            if ignore.patterns.len() + ignore.problems.len() == MOST_PATTERNS {
+                ignore.problems.push(format!("only the first {MOST_PATTERNS} patterns are used"));
+                break;
+            }
+            if line.len() > MOST_BYTES {
+                ignore.problems.push(format!("a pattern of {} bytes, at most {MOST_BYTES} are supported", line.len()));
+                continue;
+            }
+            match glob(line).filter(|glob| validate(glob).is_ok()) {
+                Some(glob) => ignore.patterns.push(Pattern { glob, directories_only: line.ends_with('/') }),
+                None => ignore.problems.push(format!("unsupported pattern `{line}` (negation is not supported)")),
             }
         }
-        // Sets of valid patterns fail only by their size.
-        match (any.build(), directories.build()) {
-            (Ok(any), Ok(directories)) => SlugIgnore { any, directories, problems },
-            _ => SlugIgnore { problems: vec!["ignored, since it has too many patterns".into()], ..Self::default() },
-        }
+        ignore
     }
 
     /// Number of patterns.
     pub(crate) fn len(&self) -> usize {
-        self.any.len() + self.directories.len()
+        self.patterns.len()
     }
 
     /// Whether this path, relative to the root and with `/` between its parts, is left out.
     pub(crate) fn matches(&self, path: &str, directory: bool) -> bool {
-        self.any.is_match(path) || directory && self.directories.is_match(path)
+        self.patterns.iter().any(|p| (directory || !p.directories_only) && glob_match(&p.glob, path))
     }
 }
 
@@ -55,7 +64,7 @@ fn glob(line: &str) -> Option<String> {
     let body = line.trim_end_matches('/');
     let anchored = body.contains('/');
     let body = body.trim_start_matches("./").trim_start_matches('/');
-    // Braces mean nothing to git, and alternatives to globset.
+    // Braces mean nothing to git, and alternatives to the library.
     let body = body.replace('{', "[{]").replace('}', "[}]");
     match (body.is_empty(), anchored) {
         (true, _) => None,
@@ -108,5 +117,12 @@ mod tests {
     fn hostile_patterns_are_harmless() {
         let ignore = SlugIgnore::parse("[\n[]\n[z-a]\n(((\n/\n.\n{1,999999999}\n\\\n");
         assert!(!ignore.matches("index.html", false));
+        // One after the other, the ways in which the stars can match would take longer than the test.
+        let stars = "*a".repeat(60);
+        let ignore = SlugIgnore::parse(&format!("{stars}\n{stars}b\n**/{}\n{}", "**/a/".repeat(40), "x".repeat(300)));
+        assert!(!ignore.matches(&"a/".repeat(2000), false) && !ignore.matches(&"a".repeat(4000), true));
+        assert_eq!(ignore.problems, ["a pattern of 300 bytes, at most 255 are supported"]);
+        let many = SlugIgnore::parse(&"a\n".repeat(1001));
+        assert_eq!((many.len(), many.problems.len()), (500, 1));
     }
 }

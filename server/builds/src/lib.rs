@@ -27,7 +27,7 @@ pub mod testing {
 pub use repositories::GitLimits;
 
 pub use crate::{
-    builds::caller,
+    builds::{caller, shown_to},
     config::Config,
     handle::Builds,
     routes::{open_routes, routes},

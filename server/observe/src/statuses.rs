@@ -9,11 +9,12 @@ use axum::{
     response::Response,
 };
 use base::{Result, pages};
+use ::builds as build_rules;
 use chrono::Utc;
 use identity::{Actor, App, Can};
 use monitor::LastHour;
 use platform::{
-    Platform, apps as app_rules, builds as build_rules, dynos as dyno_rules, formation as formation_rules, log_lines,
+    Platform, apps as app_rules, dynos as dyno_rules, formation as formation_rules, log_lines,
     releases as release_rules,
 };
 use store::{

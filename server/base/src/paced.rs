@@ -1,0 +1,46 @@
+//! Transactions of requests that record no event, but wait for locks, such as those of quotas.
+
+use std::ops::{Deref, DerefMut};
+
+use anyhow::Context as _;
+use sqlx::{PgConnection, Postgres, Transaction};
+use uuid::Uuid;
+
+use crate::{Base, Result, places::Place};
+
+/// A transaction that holds a slot of its payer. Dropped without [`Paced::commit`], it is rolled back.
+pub struct Paced {
+    tx: Transaction<'static, Postgres>,
+    /// Released after the transaction has ended.
+    _place: Place,
+}
+
+impl Base {
+    /// Begins a transaction for a request that `payer` pays for. It waits for one of the slots that changes have, too:
+    /// whoever may wait for a lock has a connection to the database that nobody else can use meanwhile.
+    pub async fn begin_for(&self, payer: Uuid) -> Result<Paced> {
+        let place = self.change_places().take(payer).await?;
+        Ok(Paced { tx: self.db().begin().await?, _place: place })
+    }
+}
+
+impl Paced {
+    /// Commits the transaction.
+    pub async fn commit(self) -> anyhow::Result<()> {
+        self.tx.commit().await.context("use the database")
+    }
+}
+
+impl Deref for Paced {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.tx
+    }
+}
+
+impl DerefMut for Paced {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+}
