@@ -107,7 +107,10 @@ fn crates_import_only_whom_they_may() {
         ("base", &["store", "outbound", "worker", "api"]),
         ("identity", &["base", "store", "outbound", "api"]),
         ("areas", &["base", "identity", "platform", "builds", "observe", "dyno"]),
-        ("observe", &["base", "identity", "platform", "builds", "store", "background", "router", "logs", "monitor", "api"]),
+        (
+            "observe",
+            &["base", "identity", "platform", "builds", "store", "background", "router", "logs", "monitor", "api"],
+        ),
         (
             "platform",
             &[

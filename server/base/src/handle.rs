@@ -14,6 +14,12 @@ const CHANGES_WAITING: usize = 250;
 const CHANGES_OF_ALL: usize = 14;
 const _: () = assert!(CHANGES_OF_ALL + 6 <= store::CONNECTIONS as usize);
 
+/// Reads of one payer's requests at a time, those that wait, and reads of all: the connections are shared in the order
+/// in which they are asked for, so whoever sends hundreds of requests at once would be ahead of everybody else.
+const READS: usize = 16;
+const READS_WAITING: usize = 1000;
+const READS_OF_ALL: usize = 1000;
+
 /// What every area needs. Cheap to clone.
 #[derive(Clone)]
 pub struct Base(Arc<Inner>);
@@ -25,6 +31,7 @@ struct Inner {
     outbound: outbound::Client,
     rate_limits: RateLimits,
     changes: Places,
+    reads: Places,
     bus: Bus,
 }
 
@@ -42,6 +49,7 @@ impl Base {
             outbound: outbound::Client::new(rules).context("set up outbound requests")?,
             rate_limits: RateLimits::default(),
             changes: Places::new("changes", CHANGES, CHANGES_WAITING, CHANGES_OF_ALL),
+            reads: Places::new("requests", READS, READS_WAITING, READS_OF_ALL),
             bus: Bus::default(),
             settings,
             db,
@@ -70,6 +78,11 @@ impl Base {
 
     pub fn rate_limits(&self) -> &RateLimits {
         &self.0.rate_limits
+    }
+
+    /// Slots for requests that only read.
+    pub fn read_places(&self) -> &Places {
+        &self.0.reads
     }
 
     /// Slots for changes by requests.

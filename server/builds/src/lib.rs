@@ -27,7 +27,7 @@ pub mod testing {
 pub use repositories::GitLimits;
 
 pub use crate::{
-    builds::{caller, shown_to},
+    builds::{caller, shown, shown_to},
     config::Config,
     handle::Builds,
     routes::{open_routes, routes},

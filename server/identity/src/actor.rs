@@ -26,6 +26,7 @@ use tower_sessions::Session;
 use uuid::Uuid;
 
 use crate::{
+    in_progress,
     request::{address, origin, same_origin, token},
     scopes::Reach,
     session_cookies::{AmbiguousSession, signed_in, touch},
@@ -111,6 +112,7 @@ where
             needs.ok_or_else(|| anyhow!("{} {} does not declare the access it needs", parts.method, path(parts)))?,
         )?;
         base.rate_limits().take(account.id, payer, credential, parts.extensions.get::<Budget>())?;
+        in_progress::begin(base, parts, payer).await?;
         Ok(Self {
             account,
             payer,

@@ -11,6 +11,7 @@ pub mod events;
 mod handle;
 mod identities;
 mod identity_providers;
+mod in_progress;
 pub mod invitation_policy;
 mod oauth_clients;
 mod owned;

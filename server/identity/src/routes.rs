@@ -7,8 +7,8 @@ use base::{
 };
 
 use crate::{
-    Identity, accounts, authorizations, events, identities, identity_providers, invitation_policy, oauth_clients,
-    passwords, quotas, rate_limits, service_accounts, session_cookies, sessions, sign_in, sign_in_links,
+    Identity, accounts, authorizations, events, identities, identity_providers, in_progress, invitation_policy,
+    oauth_clients, passwords, quotas, rate_limits, service_accounts, session_cookies, sessions, sign_in, sign_in_links,
     team_invitations, team_members, teams,
 };
 
@@ -194,6 +194,7 @@ pub fn open_routes() -> Routes<Identity> {
 /// Adds session cookies to `router`.
 pub fn with_sessions<S: Clone + Send + Sync + 'static>(router: Router<S>, base: &Base) -> Router<S> {
     router
+        .layer(middleware::from_fn(in_progress::keep))
         .layer(session_cookies::layer(base))
         .layer(middleware::from_fn_with_state(base.clone(), session_cookies::ignore_ambiguous))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use ::builds as build_rules;
 use axum::{
     Json,
     extract::{Path, State},
@@ -9,7 +10,6 @@ use axum::{
     response::Response,
 };
 use base::{Result, pages};
-use ::builds as build_rules;
 use chrono::Utc;
 use identity::{Actor, App, Can};
 use monitor::LastHour;

@@ -42,7 +42,9 @@ fn offenders(text: &str) -> Vec<String> {
 }
 
 fn begins_transaction(line: &str) -> bool {
-    let begins = line.contains(".begin().await") || line.contains(".begin_for(") && line.contains(".await") || line.contains(".change(") && line.contains(".await");
+    let begins = line.contains(".begin().await")
+        || line.contains(".begin_for(") && line.contains(".await")
+        || line.contains(".change(") && line.contains(".await");
     line.trim_start().starts_with("let mut ") && begins
 }
 

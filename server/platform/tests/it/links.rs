@@ -30,7 +30,7 @@ async fn what_nobody_has_requested_is_the_same_without_pre_signed_urls() {
     assert_eq!(without(&unsigned, &["git_url"]), without(&own, &["git_url"]));
 
     let row = store::builds::build_info(&t.db, made.id.get()).await.unwrap().unwrap();
-    let unsigned = json!(platform::builds::shown(&row, None, &links));
+    let unsigned = json!(builds::shown(&row, None, &links));
     let own = t.owner.get("/apps/dusk/builds/1").await.json();
     assert!(own["output_stream_url"].as_str().unwrap().contains("/streams/builds/"), "{own}");
     assert!(own["source_blob"]["url"].as_str().unwrap().contains("/blobs/sources/"), "{own}");

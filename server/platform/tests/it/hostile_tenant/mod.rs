@@ -6,6 +6,7 @@
 mod answers;
 mod audit_log;
 mod connections;
+mod database;
 mod files;
 mod fuzz;
 mod identity;

@@ -64,42 +64,6 @@ async fn who_has_no_place_has_nothing_looked_at_and_nothing_made() {
 }
 
 #[tokio::test]
-async fn those_who_wait_for_a_quota_take_few_connections() {
-    let t = World::start().await;
-    assert_eq!(t.stranger.post("/apps", json!({ "name": "dusk" })).await.status, 201);
-    let (id,): (uuid::Uuid,) =
-        sqlx::query_as("select owner_id from apps where name = 'dusk'").fetch_one(&t.db).await.unwrap();
-    let owner = store::quotas::Owner { account: Some(id), team: None };
-    let mut held = t.db.begin().await.unwrap();
-    store::quotas::quota_lock(&mut *held, owner).await.unwrap();
-    let ask = |_| t.stranger.ask("GET", "/dusk.git/info/refs?service=git-receive-pack").into_future();
-    let asked = tokio::spawn(futures::future::join_all((0..10).map(ask).collect::<Vec<_>>()));
-    let waiting = async || -> i64 {
-        let waiting = "select count(*) from pg_stat_activity
-                       where datname = current_database() and wait_event_type = 'Lock'";
-        sqlx::query_scalar(waiting).fetch_one(&t.db).await.unwrap()
-    };
-    until("some wait", async || if waiting().await >= 6 { Ok(()) } else { Err(String::new()) }).await;
-    for _ in 0..20 {
-        assert_eq!(waiting().await, 6, "as many as may change something at once");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    held.rollback().await.unwrap();
-    let answers = asked.await.unwrap();
-    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
-}
-
-#[tokio::test]
-async fn whoever_listens_takes_no_connection_of_the_pool() {
-    let t = World::start().await;
-    let pool = t.platform.db();
-    let mut all = Vec::new();
-    for _ in 0..pool.options().get_max_connections() {
-        all.push(pool.acquire().await.expect("nobody keeps a connection"));
-    }
-}
-
-#[tokio::test]
 async fn samples_at_once_do_not_break_one_another() {
     let t = World::start().await;
     t.app("dusk").await;

@@ -1,0 +1,67 @@
+//! Attempts to take the connections to the database away from others.
+
+use std::{future::IntoFuture as _, time::Duration};
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::world::{World, until};
+
+/// Waits until this many wait for a lock in the database, and no more come.
+async fn as_many_wait(t: &World, most: i64) {
+    let waiting = async || -> i64 {
+        let waiting = "select count(*) from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        sqlx::query_scalar(waiting).fetch_one(&t.db).await.unwrap()
+    };
+    until("they wait", async || match waiting().await {
+        found if found >= most => Ok(()),
+        found => Err(format!("{found} wait")),
+    })
+    .await;
+    for _ in 0..20 {
+        assert_eq!(waiting().await, most);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn those_who_read_much_at_once_take_few_connections() {
+    let t = World::start().await;
+    let mut held = t.db.begin().await.unwrap();
+    sqlx::query("lock table teams in access exclusive mode").execute(&mut *held).await.unwrap();
+    let ask = |_| t.stranger.ask("GET", "/teams").into_future();
+    let asked = tokio::spawn(futures::future::join_all((0..40).map(ask).collect::<Vec<_>>()));
+    as_many_wait(&t, 16).await;
+    assert_eq!(t.owner.get("/account").await.status, 200);
+    held.rollback().await.unwrap();
+    let answers = asked.await.unwrap();
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+}
+
+#[tokio::test]
+async fn those_who_wait_for_a_quota_take_few_connections() {
+    let t = World::start().await;
+    assert_eq!(t.stranger.post("/apps", json!({ "name": "dusk" })).await.status, 201);
+    let (id,): (Uuid,) =
+        sqlx::query_as("select owner_id from apps where name = 'dusk'").fetch_one(&t.db).await.unwrap();
+    let owner = store::quotas::Owner { account: Some(id), team: None };
+    let mut held = t.db.begin().await.unwrap();
+    store::quotas::quota_lock(&mut *held, owner).await.unwrap();
+    let ask = |_| t.stranger.ask("GET", "/dusk.git/info/refs?service=git-receive-pack").into_future();
+    let asked = tokio::spawn(futures::future::join_all((0..10).map(ask).collect::<Vec<_>>()));
+    as_many_wait(&t, 6).await;
+    held.rollback().await.unwrap();
+    let answers = asked.await.unwrap();
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+}
+
+#[tokio::test]
+async fn whoever_listens_takes_no_connection_of_the_pool() {
+    let t = World::start().await;
+    let pool = t.platform.db();
+    let mut all = Vec::new();
+    for _ in 0..pool.options().get_max_connections() {
+        all.push(pool.acquire().await.expect("nobody keeps a connection"));
+    }
+}
