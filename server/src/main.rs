@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         dyno::shim_main(&args[2..]);
     }
     if args.get(1).is_some_and(|role| role == "worker") {
-        worker::main(&builds::errands());
+        worker::main(&builds::tasks());
     }
     match Cli::parse().command {
         Command::Up(settings) => roles::run(Role::Up, &settings.common.clone(), || Ok(roles::up::run(settings))),
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
         Command::Server(settings) => roles::run(Role::Server, &settings.clone(), || Ok(roles::server::run(settings))),
         Command::Router(settings) => roles::run(Role::Router, &settings.clone(), || roles::router::begin(settings)),
         Command::Dyno { state } => dyno::shim_main(&[state]),
-        Command::Worker { .. } => worker::main(&builds::errands()),
+        Command::Worker { .. } => worker::main(&builds::tasks()),
         Command::GitHook { hook } => match repositories::hook::main(&[hook]) {
             0 => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,

@@ -1,21 +1,25 @@
-//! The areas put together: what the server consists of, on one screen.
+//! Puts the areas together: everything that the server consists of, in one file.
 //!
-//! An area is a crate that has its own nouns. It has a handle, which dereferences to that of the area below, and says
-//! what its routes are and what it does in the background; whoever adds one adds it to the lists here.
+//! An area is a crate with its own nouns. It has a handle, which dereferences to that of the area below, and defines its
+//! routes and its background work. A new area is added to the lists in this file.
 
 mod unread;
 
 use std::sync::Arc;
 
 use axum::{Router, extract::DefaultBodyLimit, middleware, response::IntoResponse};
-use base::{Error, routes::Route, web};
+use base::{
+    Error,
+    routes::{Route, Routes},
+    web,
+};
 use builds::{Builds, Config};
 use dyno::Driver;
 use observe::Observe;
 use platform::Platform;
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// All areas, at work. Cheap to clone.
+/// All areas, running. Cheap to clone.
 #[derive(Clone)]
 pub struct Areas {
     builds: Builds,
@@ -23,7 +27,7 @@ pub struct Areas {
 }
 
 impl Areas {
-    /// Starts every area: connects, brings the schema up to date, and begins to work.
+    /// Starts every area: connects to the database, migrates the schema and starts the background work.
     ///
     /// # Errors
     /// A sentence that says what is missing or wrong on this machine.
@@ -33,10 +37,10 @@ impl Areas {
         Self::over(platform, config).await
     }
 
-    /// As [`Areas::start`], with a driver of one's own. For tests.
+    /// Like [`Areas::start`], with the given driver. For tests.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Areas::start`].
     pub async fn start_with(config: Config, driver: Arc<dyn Driver>) -> anyhow::Result<Self> {
         let platform = Platform::open_with(config.platform.clone(), driver).await?;
         Self::over(platform, config).await
@@ -49,52 +53,60 @@ impl Areas {
         Ok(Self { builds, observe: Observe::start(platform) })
     }
 
-    /// The area of builds.
+    /// The handle of the area `builds`.
     pub fn builds(&self) -> &Builds {
         &self.builds
     }
 
-    /// The area that the others are over.
+    /// The handle of the area `platform`, which the others build on.
     pub fn platform(&self) -> &Platform {
         self.observe.platform()
     }
 
-    /// Stops working. With `stop_dynos`, all that runs is told to stop and has 30 seconds to do so; otherwise it goes on
-    /// running, and the next start takes it up again.
+    /// Stops the background work. With `stop_dynos`, all dynos are stopped and have 30 seconds to exit; otherwise they keep
+    /// running, and the next start reattaches to them.
     pub async fn stop(&self, stop_dynos: bool) {
         self.platform().stop(stop_dynos).await;
     }
 
-    /// The API, the git remote, the live socket and the streams. Pages are not here.
+    /// The API, the git remote, the live socket and the streams; not the pages of the console.
     pub fn router(&self) -> Router {
-        let platform = self.platform();
-        let routes = platform::routes()
-            .with_state(platform.clone())
-            .merge(identity::routes().merge(identity::open_routes()).with_state(platform.identity().clone()))
-            .merge(builds::routes().with_state(self.builds.clone()))
-            .merge(observe::routes().with_state(self.observe.clone()))
-            .limit(DefaultBodyLimit::max(4 << 20))
-            .merge(builds::open_routes().with_state(self.builds.clone()));
-        let router = routes
+        let router = routes(Some(self))
             .into_router()
             .fallback(no_route)
             .layer(CatchPanicLayer::custom(panicked))
             .layer(middleware::from_fn(web::around));
-        identity::with_sessions(router, platform).layer(middleware::map_request(unread::until_the_end))
+        identity::with_sessions(router, self.platform()).layer(middleware::map_request(unread::until_the_end))
     }
 }
 
-/// Every route with what it needs of a token.
+/// Every route with the token scope that it requires.
 pub fn route_list() -> Vec<Route> {
-    [
-        platform::routes().list(),
-        builds::routes().list(),
-        builds::open_routes().list(),
-        identity::routes().list(),
-        identity::open_routes().list(),
-        observe::routes().list(),
-    ]
-    .concat()
+    routes(None).list()
+}
+
+/// The routes of all areas. Without `areas`, they can only be listed.
+fn routes(areas: Option<&Areas>) -> Routes<()> {
+    let platform = areas.map(Areas::platform);
+    let (builds, observe) = (areas.map(|areas| &areas.builds), areas.map(|areas| &areas.observe));
+    let limit = DefaultBodyLimit::max(4 << 20);
+    bind(platform::routes(), platform)
+        .merge(bind(builds::routes(), builds))
+        .limit(limit)
+        // Pushes and uploads have limits of their own.
+        .merge(bind(builds::open_routes(), builds))
+        .merge(
+            bind(identity::routes().merge(identity::open_routes()), platform.map(|platform| platform.identity()))
+                .merge(bind(observe::routes(), observe))
+                .limit(limit),
+        )
+}
+
+fn bind<S: Clone + Send + Sync + 'static>(routes: Routes<S>, state: Option<&S>) -> Routes<()> {
+    match state {
+        Some(state) => routes.with_state(state.clone()),
+        None => routes.without_handlers(),
+    }
 }
 
 async fn no_route() -> Error {
@@ -105,7 +117,7 @@ async fn no_route() -> Error {
 }
 
 fn panicked(panic: Box<dyn std::any::Any + Send>) -> axum::response::Response {
-    let said = panic.downcast_ref::<String>().cloned();
-    let said = said.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
-    Error::Internal(anyhow::anyhow!("panicked: {said}")).into_response()
+    let message = panic.downcast_ref::<String>().cloned();
+    let message = message.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
+    Error::Internal(anyhow::anyhow!("panicked: {message}")).into_response()
 }

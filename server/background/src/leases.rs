@@ -1,8 +1,8 @@
-//! Leases: the sign that a job is running, renewed where nothing else can hold that up.
+//! Leases: they mark jobs as running, and are renewed on a thread that nothing else can block.
 //!
 //! A thread with a runtime and a database connection of its own renews the leases of all jobs of this process, so
-//! that a handler which blocks the common runtime loses none. A lease that could not be renewed is given up before it
-//! runs out in the database: its job is stopped before anybody else may start it. A job that is not stopped yet is
+//! that a handler which blocks the shared runtime loses none. A lease that could not be renewed is given up before it
+//! expires in the database: its job is stopped before another server can start it. A job that has not stopped yet is
 //! never started again by this process, whatever the database says. Renewal also detects cancelled jobs.
 
 use std::{
@@ -17,11 +17,11 @@ use uuid::Uuid;
 
 const LEASE: Duration = Duration::from_secs(15);
 
-/// The leases that this process has. Cheap to clone; the last clone ends the thread that renews them.
+/// The leases of this process. Cheap to clone; dropping the last clone ends the thread that renews them.
 #[derive(Clone)]
 pub struct Leases {
     held: Arc<Held>,
-    lasts: Duration,
+    duration: Duration,
     /// Dropped with the last clone, which the thread notices.
     _thread: Arc<oneshot::Sender<()>>,
 }
@@ -35,7 +35,7 @@ struct Held {
 
 struct Lease {
     job: Uuid,
-    /// When its renewal began, so that it lasts from then on at least.
+    /// When its last renewal began; the lease is valid at least from then on.
     renewed: Instant,
     stop: watch::Sender<Option<Stop>>,
 }
@@ -63,18 +63,18 @@ pub(crate) enum Stop {
     Lost,
 }
 
-/// A job that this process runs, until it is dropped.
-pub(crate) struct Hold {
+/// The lease of a job that this process runs; given up when dropped.
+pub(crate) struct LeaseGuard {
     held: Arc<Held>,
     lease: Uuid,
     stop: watch::Receiver<Option<Stop>>,
     is_settled: bool,
 }
 
-impl Hold {
+impl LeaseGuard {
     /// Waits until the job has to stop.
     pub async fn stopped(&mut self) -> Stop {
-        // The sender is there as long as this is.
+        // The sender lives as long as this guard.
         self.stop.wait_for(Option::is_some).await.ok().and_then(|stop| *stop).unwrap_or(Stop::Lost)
     }
 
@@ -83,13 +83,13 @@ impl Hold {
         let _ = self.stop.wait_for(|stop| *stop == Some(Stop::Lost)).await;
     }
 
-    /// The database knows how the job ended, or that it is to be run again.
+    /// Notes that the database has the outcome of the job, or that the job will run again.
     pub fn settled(&mut self) {
         self.is_settled = true;
     }
 }
 
-impl Drop for Hold {
+impl Drop for LeaseGuard {
     fn drop(&mut self) {
         if !self.is_settled {
             self.held.dropped.lock().unwrap_or_else(PoisonError::into_inner).push(self.lease);
@@ -99,13 +99,13 @@ impl Drop for Hold {
 }
 
 impl Leases {
-    /// Begins to renew leases in the database of `pool`. Fails if the machine has no thread for it.
+    /// Starts renewing leases in the database of `pool`. Fails if no thread can be created.
     pub fn start(pool: &PgPool) -> std::io::Result<Self> {
-        Self::lasting(pool, LEASE)
+        Self::with_duration(pool, LEASE)
     }
 
-    /// As [`Leases::start`], for leases that last as long as this. For tests.
-    pub fn lasting(pool: &PgPool, lasts: Duration) -> std::io::Result<Self> {
+    /// Like [`Leases::start`], with another duration of leases. For tests.
+    pub fn with_duration(pool: &PgPool, duration: Duration) -> std::io::Result<Self> {
         let (held, options) = (Arc::new(Held::default()), pool.connect_options());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (thread, ended) = oneshot::channel();
@@ -115,23 +115,23 @@ impl Leases {
                 tokio::select! {
                     biased;
                     _ = ended => {}
-                    () = renew_forever(&renewed, &options, lasts) => {}
+                    () = renew_forever(&renewed, &options, duration) => {}
                 }
             });
         })?;
-        Ok(Self { held, lasts, _thread: Arc::new(thread) })
+        Ok(Self { held, duration, _thread: Arc::new(thread) })
     }
 
-    /// How long a lease lasts that is not renewed.
-    pub(crate) fn lasts(&self) -> Duration {
-        self.lasts
+    /// How long a lease is valid without renewal.
+    pub(crate) fn duration(&self) -> Duration {
+        self.duration
     }
 
-    /// Renews `lease` of `job` from now on. It was taken after `since`.
-    pub(crate) fn hold(&self, job: Uuid, lease: Uuid, since: Instant) -> Hold {
+    /// Renews `lease` of `job` from now on, which was taken after `since`.
+    pub(crate) fn hold(&self, job: Uuid, lease: Uuid, since: Instant) -> LeaseGuard {
         let (sender, stop) = watch::channel(None);
         self.held.all().insert(lease, Lease { job, renewed: since, stop: sender });
-        Hold { held: self.held.clone(), lease, stop, is_settled: false }
+        LeaseGuard { held: self.held.clone(), lease, stop, is_settled: false }
     }
 
     /// The jobs that run in this process, or have not stopped yet.
@@ -141,7 +141,7 @@ impl Leases {
 
     /// The leases of this process whose jobs have no outcome.
     pub(crate) fn unsettled(&self) -> Vec<Uuid> {
-        // Whoever is dropped is added to the second before it is removed from the first.
+        // A dropped guard is added to the second before it is removed from the first.
         let mut leases: Vec<Uuid> = self.held.all().keys().copied().collect();
         leases.extend(self.held.dropped.lock().unwrap_or_else(PoisonError::into_inner).iter());
         leases
@@ -153,14 +153,14 @@ impl Held {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Renews every lease that is not lost, in one statement. A new one may not be committed yet, and has time.
+    /// Renews every lease that is not lost, in one statement. New ones, which may not be committed yet, are not due.
     async fn renew(
         &self,
         db: &mut Option<PgConnection>,
         options: &PgConnectOptions,
-        lasts: Duration,
+        duration: Duration,
     ) -> sqlx::Result<()> {
-        let is_due = |held: &Lease| !held.is_lost() && held.renewed.elapsed() > lasts / 5;
+        let is_due = |held: &Lease| !held.is_lost() && held.renewed.elapsed() > duration / 5;
         let of_jobs = |(lease, held): (&Uuid, &Lease)| is_due(held).then_some((held.job, *lease));
         let (jobs, leases): (Vec<Uuid>, Vec<Uuid>) = self.all().iter().filter_map(of_jobs).unzip();
         if jobs.is_empty() {
@@ -178,7 +178,7 @@ impl Held {
         )
         .bind(jobs)
         .bind(&leases)
-        .bind(lasts.as_secs_f64())
+        .bind(duration.as_secs_f64())
         .fetch_all(db)
         .await?;
         let mut all = self.all();
@@ -197,27 +197,27 @@ impl Held {
         Ok(())
     }
 
-    /// Gives up the leases that were not renewed for so long.
+    /// Gives up the leases that were not renewed for `after`.
     fn give_up(&self, after: Duration) {
         self.all().values().filter(|held| held.renewed.elapsed() > after).for_each(Lease::lose);
     }
 }
 
 /// Renews leases until it is dropped.
-async fn renew_forever(held: &Held, options: &PgConnectOptions, lasts: Duration) {
+async fn renew_forever(held: &Held, options: &PgConnectOptions, duration: Duration) {
     let mut db = None;
     loop {
-        let pause = match tokio::time::timeout(lasts / 5, held.renew(&mut db, options, lasts)).await {
-            Ok(Ok(())) => lasts / 3,
+        let pause = match tokio::time::timeout(duration / 5, held.renew(&mut db, options, duration)).await {
+            Ok(Ok(())) => duration / 3,
             failed => {
                 let why = failed.map_or_else(|late| late.to_string(), |done| format!("{done:?}"));
                 tracing::warn!("could not renew the leases of jobs, will try again: {why}");
                 db = None;
-                lasts / 15
+                duration / 15
             }
         };
-        // The next look is 4/15 of a lease away at most, so that none has run out by then.
-        held.give_up(lasts * 2 / 3);
+        // The next check is at most 4/15 of a lease away, so that none expires before it.
+        held.give_up(duration * 2 / 3);
         tokio::time::sleep(pause).await;
     }
 }

@@ -36,7 +36,7 @@ pub use crate::{
     progress::Progress,
     reconciler::{Driver, Reconciler, Report, Seen},
     schedule::{Schedule, Times},
-    scheduler::{Begun, Scheduler, begin_now, tick, write_schedules},
+    scheduler::{Enqueued, Scheduler, enqueue_now, tick, write_schedules},
     steps::Steps,
-    worker::{Registry, Worker, put_back, run_next, take_over},
+    worker::{Registry, Worker, requeue_all, run_next, take_over},
 };

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::{Failure, Leases, job::notify, leases::Hold, progress::shortened};
+use crate::{Failure, Leases, job::notify, leases::LeaseGuard, progress::shortened};
 
 /// A job during which the server ended more often is not run again. The oftener it did, the fewer suspected jobs ran
 /// beside it, and at last none, so that a job which does no harm does not come near.
@@ -72,7 +72,7 @@ pub(crate) async fn lease_next(pool: &PgPool, kinds: &[&str], leases: &Leases) -
          returning id, kind, params, attempt, crashes, lease, cancel_requested_at is not null as cancelled",
     )
     .bind(kinds)
-    .bind(leases.lasts().as_secs_f64())
+    .bind(leases.duration().as_secs_f64())
     .bind(held)
     .fetch_optional(&mut *tx)
     .await
@@ -91,7 +91,7 @@ pub(crate) async fn lease_next(pool: &PgPool, kinds: &[&str], leases: &Leases) -
 
 /// What there is to do.
 pub(crate) enum Next {
-    Leased(Leased, Hold),
+    Leased(Leased, LeaseGuard),
     /// Nothing, for so long.
     Due(Duration),
 }
@@ -110,10 +110,10 @@ async fn next_due(db: &mut PgConnection, kinds: &[&str]) -> sqlx::Result<Duratio
 
 /// Gives the lease back of a job that was stopped, as soon as the database answers: nothing is the job's fault. Does
 /// nothing if somebody else has leased it meanwhile.
-pub(crate) async fn let_go(pool: &PgPool, job: &Leased) {
-    let let_go = "update jobs set state = 'pending', lease = null, lease_until = null, updated_at = now()
+pub(crate) async fn release(pool: &PgPool, job: &Leased) {
+    let release = "update jobs set state = 'pending', lease = null, lease_until = null, updated_at = now()
                   where id = $1 and lease = $2";
-    while sqlx::query(let_go).bind(job.id).bind(job.lease).execute(pool).await.is_err() {
+    while sqlx::query(release).bind(job.id).bind(job.lease).execute(pool).await.is_err() {
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -52,7 +52,7 @@ pub struct Schedule {
     pub(crate) subject: Uuid,
     pub(crate) params: serde_json::Value,
     pub(crate) times: Times,
-    pub(crate) is_begun_at_start: bool,
+    pub(crate) runs_at_start: bool,
 }
 
 impl Schedule {
@@ -69,12 +69,12 @@ impl Schedule {
     ) -> anyhow::Result<Self> {
         let times = Times::parse(cron, zone).with_context(|| format!("the schedule {name}"))?;
         let (kind, subject, params) = (J::KIND, job.subject(), params(job)?);
-        Ok(Self { name, about, cron, zone, kind, subject, params, times, is_begun_at_start: false })
+        Ok(Self { name, about, cron, zone, kind, subject, params, times, runs_at_start: false })
     }
 
     /// Also runs whenever a server starts.
     pub fn and_at_start(self) -> Self {
-        Self { is_begun_at_start: true, ..self }
+        Self { runs_at_start: true, ..self }
     }
 }
 

@@ -33,9 +33,11 @@ impl Scheduler {
     /// When the database cannot be used.
     pub async fn start(pool: PgPool, schedules: &[Schedule]) -> anyhow::Result<Self> {
         write_schedules(&pool, schedules, Utc::now()).await.context("write the schedules")?;
-        for schedule in schedules.iter().filter(|schedule| schedule.is_begun_at_start) {
+        for schedule in schedules.iter().filter(|schedule| schedule.runs_at_start) {
             let mut tx = pool.begin().await.context("begin a schedule")?;
-            begin_now(&mut tx, schedule.name).await.with_context(|| format!("begin the schedule {}", schedule.name))?;
+            enqueue_now(&mut tx, schedule.name)
+                .await
+                .with_context(|| format!("begin the schedule {}", schedule.name))?;
             tx.commit().await.context("begin a schedule")?;
         }
         Ok(Self { task: tokio::spawn(run(pool)) })
@@ -158,9 +160,9 @@ pub async fn tick(pool: &PgPool, now: DateTime<Utc>) -> anyhow::Result<Vec<Strin
     Ok(begun)
 }
 
-/// The result of [`begin_now`].
+/// The result of [`enqueue_now`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begun {
+pub enum Enqueued {
     /// A new job.
     New(Uuid),
     /// This one is not finished yet.
@@ -168,7 +170,7 @@ pub enum Begun {
 }
 
 /// Enqueues the job of the schedule called `name` now; its next time stays. `None` if there is no such schedule.
-pub async fn begin_now(tx: &mut PgConnection, name: &str) -> sqlx::Result<Option<Begun>> {
+pub async fn enqueue_now(tx: &mut PgConnection, name: &str) -> sqlx::Result<Option<Enqueued>> {
     let found: Option<(Uuid, String, Uuid, serde_json::Value)> =
         sqlx::query_as("select id, kind, subject, params from schedules where name = $1 for update")
             .bind(name)
@@ -184,13 +186,13 @@ pub async fn begin_now(tx: &mut PgConnection, name: &str) -> sqlx::Result<Option
                 .bind(job)
                 .execute(&mut *tx)
                 .await?;
-            return Ok(Some(Begun::New(job)));
+            return Ok(Some(Enqueued::New(job)));
         }
         let unfinished = sqlx::query_scalar(
             "select id from jobs where kind = $1 and subject = $2 and state in ('pending', 'running')",
         );
         if let Some(job) = unfinished.bind(&kind).bind(subject).fetch_optional(&mut *tx).await? {
-            return Ok(Some(Begun::Unfinished(job)));
+            return Ok(Some(Enqueued::Unfinished(job)));
         }
     }
 }

@@ -13,8 +13,8 @@ use tracing::Instrument as _;
 
 use crate::{
     Failure, Job, Kind, Leases, Progress, Steps,
-    leases::{Hold, Stop},
-    queue::{Leased, MOST_CRASHES, Next, lease_next, let_go, settle, settle_cancelled, settle_waiting},
+    leases::{LeaseGuard, Stop},
+    queue::{Leased, MOST_CRASHES, Next, lease_next, release, settle, settle_cancelled, settle_waiting},
 };
 
 /// How long to wait for a notification before looking at the clock again.
@@ -130,7 +130,7 @@ pub async fn take_over(pool: &PgPool) -> sqlx::Result<()> {
 
 /// Puts the jobs back that this process ran and will not go on with, because it is told to end: that is no fault of
 /// theirs. Call it when the workers with these `leases` were dropped.
-pub async fn put_back(pool: &PgPool, leases: &Leases) -> sqlx::Result<()> {
+pub async fn requeue_all(pool: &PgPool, leases: &Leases) -> sqlx::Result<()> {
     sqlx::query(
         "update jobs set state = 'pending', lease = null, lease_until = null, updated_at = now()
          where state = 'running' and lease = any($1)",
@@ -209,7 +209,7 @@ pub async fn run_next(pool: &PgPool, registry: &Registry) -> anyhow::Result<bool
     Ok(true)
 }
 
-async fn run(pool: &PgPool, registry: &Registry, job: &Leased, mut hold: Hold) -> anyhow::Result<()> {
+async fn run(pool: &PgPool, registry: &Registry, job: &Leased, mut hold: LeaseGuard) -> anyhow::Result<()> {
     let runner = &registry.runners[job.kind.as_str()];
     let ended = match job.cancelled {
         true => Ended::Cancelled,
@@ -233,7 +233,7 @@ async fn run(pool: &PgPool, registry: &Registry, job: &Leased, mut hold: Hold) -
         Ended::Done(_) => {}
     }
     match ended {
-        Ended::Lost => let_go(pool, job).await,
+        Ended::Lost => release(pool, job).await,
         Ended::Cancelled => settle_cancelled(pool, job).await?,
         Ended::Done(Err(Failure::Wait { until, what })) => settle_waiting(pool, job, until, &what).await?,
         Ended::Done(outcome) => settle(pool, job, outcome).await?,
@@ -243,7 +243,7 @@ async fn run(pool: &PgPool, registry: &Registry, job: &Leased, mut hold: Hold) -
 }
 
 /// Runs a job until it ends or has to stop, and writes its progress meanwhile.
-async fn run_until_stopped(pool: &PgPool, runner: &Runner, job: &Leased, hold: &mut Hold) -> Ended {
+async fn run_until_stopped(pool: &PgPool, runner: &Runner, job: &Leased, hold: &mut LeaseGuard) -> Ended {
     let progress = Progress::new();
     let steps = Steps {
         pool: pool.clone(),
@@ -271,7 +271,7 @@ async fn run_until_stopped(pool: &PgPool, runner: &Runner, job: &Leased, hold: &
 }
 
 /// Lets a cancelled job clean up.
-async fn clean_up(runner: &Runner, job: &Leased, hold: &mut Hold) -> Ended {
+async fn clean_up(runner: &Runner, job: &Leased, hold: &mut LeaseGuard) -> Ended {
     let cancelled = AssertUnwindSafe((runner.cancelled)(job.params.clone())).catch_unwind();
     tokio::select! {
         biased;

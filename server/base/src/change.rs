@@ -19,74 +19,72 @@ use crate::{
     Base, Result,
     bus::{Changed, Message, Recorded},
     events::{
-        chain, cut,
-        entry::{self, Who},
+        chain,
+        entry::{self, EventActor},
     },
     kinds::{self, Kind},
-    places::Place,
+    slots::Slot,
     subject::Subject,
 };
 
 /// A transaction with its audit events. Dropped without [`Change::commit`], it leaves neither.
 pub struct Change {
     tx: Transaction<'static, Postgres>,
-    who: Who,
+    who: EventActor,
     subject: Subject,
     events: Vec<Row>,
     changed: BTreeSet<Changed>,
     recorded: BTreeSet<Recorded>,
     base: Base,
     /// Released after the transaction has ended.
-    place: Option<Place>,
+    slot: Option<Slot>,
 }
 
 impl Base {
-    /// Begins a change that `who` makes to `subject`.
-    pub async fn change(&self, who: impl Into<Who>, subject: Subject) -> Result<Change> {
+    /// Begins a change of `subject` by `who`.
+    pub async fn change(&self, who: impl Into<EventActor>, subject: Subject) -> Result<Change> {
         let tx = self.db().begin().await?;
         let (events, changed, recorded) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        Ok(Change { tx, who: who.into(), subject, events, changed, recorded, base: self.clone(), place: None })
+        Ok(Change { tx, who: who.into(), subject, events, changed, recorded, base: self.clone(), slot: None })
     }
 
-    /// As [`Base::change`], for a request that `payer` pays for: waits for one of their slots first. A change may have
-    /// to wait for a lock, with a connection to the database that nobody else can use meanwhile.
-    pub async fn change_for(&self, payer: Uuid, who: impl Into<Who>, subject: Subject) -> Result<Change> {
-        let place = self.change_places().take(payer).await?;
-        Ok(Change { place: Some(place), ..self.change(who, subject).await? })
+    /// Like [`Base::change`], for a request that is charged to `payer`: waits for one of their slots first. A change may
+    /// have to wait for a lock, and occupies a connection to the database meanwhile.
+    pub async fn change_for(&self, payer: Uuid, who: impl Into<EventActor>, subject: Subject) -> Result<Change> {
+        let slot = self.change_slots().take(payer).await?;
+        Ok(Change { slot: Some(slot), ..self.change(who, subject).await? })
     }
 }
 
 impl Change {
     /// Adds an event to the change: `action` (such as `release.create`) was done to its subject. `summary` is one
-    /// sentence, `data` is for programs; neither may contain a secret value. What is too long of them is cut.
+    /// sentence, `data` is for programs; neither may contain a secret value. Both are cut if they are too long.
     pub fn record(&mut self, action: &str, summary: impl Into<String>, data: serde_json::Value) {
         let subject = self.subject.clone();
         self.record_of(subject, action, summary, data);
     }
 
-    /// As [`Change::record`], for another subject than that of the change.
+    /// Like [`Change::record`], for another subject than that of the change.
     pub fn record_of(&mut self, subject: Subject, action: &str, summary: impl Into<String>, data: serde_json::Value) {
         let kinds = kinds::of_action(action, subject.app.is_some());
         self.changed.extend(kinds.iter().map(|kind| Changed { kind: *kind, app: subject.app }));
         self.recorded.insert(Recorded::of(action, subject.app));
-        let subject = Subject { name: cut::text(subject.name), ..subject };
-        let new = entry::New { action, subject, summary: cut::text(summary.into()), data: cut::data(data) };
-        self.events.push(entry::row(new, self.who.clone()));
+        self.events.push(entry::row(self.who.clone(), subject, action, summary.into(), data));
     }
 
-    /// From now on the change is made by somebody else: by the account that it has created, for example.
-    pub fn on_behalf_of(&mut self, who: impl Into<Who>) {
+    /// Sets the actor of the following events, for example to the account that the change has created.
+    pub fn on_behalf_of(&mut self, who: impl Into<EventActor>) {
         self.who = who.into();
     }
 
-    /// Has the commit publish a change that has no event.
+    /// Makes the commit publish a change that has no event.
     pub fn publish(&mut self, kind: Kind, app: Option<Uuid>) {
         self.changed.insert(Changed { kind, app });
     }
 
     /// Commits the change, writes its events and publishes what has changed.
     pub async fn commit(self) -> anyhow::Result<()> {
-        let Self { mut tx, events, changed, recorded, base, place, .. } = self;
+        let Self { mut tx, events, changed, recorded, base, slot, .. } = self;
         let message = Message::new(base.bus(), changed, recorded);
         for event in events {
             chain::append(base.secrets(), &mut tx, event).await?;
@@ -95,7 +93,7 @@ impl Change {
             store::bus::change_notify(&mut *tx, &[text]).await.context("publish the change")?;
         }
         tx.commit().await.context("use the database")?;
-        drop(place);
+        drop(slot);
         base.bus().deliver(&message);
         Ok(())
     }

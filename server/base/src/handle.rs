@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use sqlx::PgPool;
 
-use crate::{bus::Bus, places::Places, rate_limits::RateLimits, secrets::Secrets, settings::Settings};
+use crate::{bus::Bus, rate_limits::RateLimits, secrets::Secrets, settings::Settings, slots::Slots};
 
 /// Changes of one payer's requests at a time, those that wait, and changes of all: each has a connection to the
 /// database. The rest of the connections are for reads, sign-ins and jobs, which no change holds up.
@@ -30,8 +30,8 @@ struct Inner {
     secrets: Secrets,
     outbound: outbound::Client,
     rate_limits: RateLimits,
-    changes: Places,
-    reads: Places,
+    changes: Slots,
+    reads: Slots,
     bus: Bus,
 }
 
@@ -48,8 +48,8 @@ impl Base {
         let inner = Inner {
             outbound: outbound::Client::new(rules).context("set up outbound requests")?,
             rate_limits: RateLimits::default(),
-            changes: Places::new("changes", CHANGES, CHANGES_WAITING, CHANGES_OF_ALL),
-            reads: Places::new("requests", READS, READS_WAITING, READS_OF_ALL),
+            changes: Slots::new("changes", CHANGES, CHANGES_WAITING, CHANGES_OF_ALL),
+            reads: Slots::new("requests", READS, READS_WAITING, READS_OF_ALL),
             bus: Bus::default(),
             settings,
             db,
@@ -81,12 +81,12 @@ impl Base {
     }
 
     /// Slots for requests that only read.
-    pub fn read_places(&self) -> &Places {
+    pub fn read_slots(&self) -> &Slots {
         &self.0.reads
     }
 
     /// Slots for changes by requests.
-    pub(crate) fn change_places(&self) -> &Places {
+    pub(crate) fn change_slots(&self) -> &Slots {
         &self.0.changes
     }
 

@@ -17,12 +17,12 @@ pub mod links;
 pub mod names;
 mod paced;
 pub mod pages;
-pub mod places;
 pub mod rate_limits;
 pub mod recent;
 pub mod routes;
 pub mod secrets;
 pub mod settings;
+pub mod slots;
 mod subject;
 pub mod web;
 

@@ -6,21 +6,21 @@ use anyhow::Context as _;
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
-use crate::{Base, Result, places::Place};
+use crate::{Base, Result, slots::Slot};
 
 /// A transaction that holds a slot of its payer. Dropped without [`Paced::commit`], it is rolled back.
 pub struct Paced {
     tx: Transaction<'static, Postgres>,
     /// Released after the transaction has ended.
-    _place: Place,
+    _slot: Slot,
 }
 
 impl Base {
     /// Begins a transaction for a request that `payer` pays for. It waits for one of the slots that changes have, too:
     /// whoever may wait for a lock has a connection to the database that nobody else can use meanwhile.
     pub async fn begin_for(&self, payer: Uuid) -> Result<Paced> {
-        let place = self.change_places().take(payer).await?;
-        Ok(Paced { tx: self.db().begin().await?, _place: place })
+        let slot = self.change_slots().take(payer).await?;
+        Ok(Paced { tx: self.db().begin().await?, _slot: slot })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Routes: handlers with the token scope that each one needs.
 //!
-//! A route cannot be registered without [`Needs`], and a client cannot be authenticated on a route without them. So a
+//! A route cannot be registered without [`RequiredScope`], and a client cannot be authenticated on a route without them. So a
 //! new route is never open to a token that nobody considered.
 
 use axum::{
@@ -12,7 +12,7 @@ use axum::{
 
 /// The scope that a route needs of a token. A session of the console has every scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
+pub enum RequiredScope {
     /// None: it is public, or protected by a secret in its path or body.
     Nothing,
     /// Any token: the account that it belongs to.
@@ -28,12 +28,12 @@ pub enum Needs {
     /// Everything that the account can do, including access for others, and settings of the account and the platform.
     Global,
     /// Creating or seeing a credential of the account, which can do no more than the one in use.
-    Key,
+    Credential,
     /// Creating, seeing or ending a lasting credential, such as a session: not with an expiring token.
-    LastingKey,
+    LastingCredential,
 }
 
-impl Needs {
+impl RequiredScope {
     /// The name in `PERMISSIONS.md`.
     pub fn name(self) -> &'static str {
         match self {
@@ -44,8 +44,8 @@ impl Needs {
             Self::Write => "write",
             Self::WriteProtected => "write-protected",
             Self::Global => "global",
-            Self::Key => "key",
-            Self::LastingKey => "lasting key",
+            Self::Credential => "key",
+            Self::LastingCredential => "lasting key",
         }
     }
 }
@@ -55,19 +55,19 @@ impl Needs {
 pub struct Route {
     pub method: &'static str,
     pub path: String,
-    pub needs: Needs,
+    pub needs: RequiredScope,
 }
 
 /// The handlers of one path, each with its needs.
 pub struct Methods<S> {
     handlers: MethodRouter<S>,
-    needs: Vec<(&'static str, Needs)>,
+    needs: Vec<(&'static str, RequiredScope)>,
 }
 
 macro_rules! methods {
     ($($call:ident $filter:ident $name:literal;)*) => {
         $(
-            pub fn $call<H, T, S>(needs: Needs, handler: H) -> Methods<S>
+            pub fn $call<H, T, S>(needs: RequiredScope, handler: H) -> Methods<S>
             where
                 H: Handler<T, S>,
                 T: 'static,
@@ -78,7 +78,7 @@ macro_rules! methods {
         )*
         impl<S: Clone + Send + Sync + 'static> Methods<S> {
             $(
-                pub fn $call<H: Handler<T, S>, T: 'static>(mut self, needs: Needs, handler: H) -> Self {
+                pub fn $call<H: Handler<T, S>, T: 'static>(mut self, needs: RequiredScope, handler: H) -> Self {
                     self.needs.push(($name, needs));
                     self.handlers = self.handlers.on(MethodFilter::$filter, handler.layer(Extension(needs)));
                     self
@@ -111,14 +111,15 @@ impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// Adds a path. A part named `{secret}` is not logged.
     pub fn route(mut self, path: &str, methods: Methods<S>) -> Self {
-        let of_path = |(method, needs): &(&'static str, Needs)| Route { method, path: path.into(), needs: *needs };
+        let of_path =
+            |(method, needs): &(&'static str, RequiredScope)| Route { method, path: path.into(), needs: *needs };
         self.list.extend(methods.needs.iter().map(of_path));
         self.router = self.router.route(path, methods.handlers);
         self
     }
 
     /// Sets the handler for paths without a route.
-    pub fn fallback<H: Handler<T, S>, T: 'static>(mut self, needs: Needs, handler: H) -> Self {
+    pub fn fallback<H: Handler<T, S>, T: 'static>(mut self, needs: RequiredScope, handler: H) -> Self {
         self.router = self.router.fallback(handler.layer(Extension(needs)));
         self
     }
@@ -147,6 +148,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// Gives the handlers their state, so that the routes can be merged with those of another area.
     pub fn with_state<Other>(self, state: S) -> Routes<Other> {
         Routes { router: self.router.with_state(state), list: self.list }
+    }
+
+    /// Keeps only the list.
+    pub fn without_handlers<Other>(self) -> Routes<Other>
+    where
+        Other: Clone + Send + Sync + 'static,
+    {
+        Routes { router: Router::new(), list: self.list }
     }
 
     /// All routes.

@@ -31,7 +31,7 @@ pub use error::Error;
 pub use masking::{masked, without_secrets};
 pub use procfile::parse as procfile;
 pub use request::Request;
-pub use unpack::{LONGEST, check, errands, is_unfinished, unpack, unpack_source, unpack_tree};
+pub use unpack::{LONGEST, check, is_unfinished, tasks, unpack, unpack_source, unpack_tree};
 
 #[cfg(test)]
-worker::worker_before_main!(|| errands(worker::Errands::default()));
+worker::worker_before_main!(|| tasks(worker::Tasks::default()));

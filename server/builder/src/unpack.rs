@@ -20,20 +20,20 @@ use crate::pack::UNPACKED_LIMIT;
 mod archive;
 mod check;
 mod entries;
-mod errand;
 mod extract;
+mod task;
 
 pub(crate) use archive::{allowed, with_names};
 
-/// Adds the errands of this crate.
-pub fn errands(errands: worker::Errands) -> worker::Errands {
-    errands.with::<Unpack>()
+/// Adds the tasks of this crate.
+pub fn tasks(tasks: worker::Tasks) -> worker::Tasks {
+    tasks.with::<Unpack>()
 }
 
 use archive::{Metered, Stop};
 use check::Checklist;
-use errand::Unpack;
 use extract::{Extractor, Target};
+use task::Unpack;
 
 /// Bytes of files in a source archive, as for a checkout on Heroku.
 const SOURCE_LIMIT: u64 = 1 << 30;
@@ -94,8 +94,8 @@ pub async fn unpack(workers: &Workers, file: &Path, into: &Path, uid: u32) -> Re
 
 /// Checks whether [`unpack`] would accept the slug in `file`, without writing it.
 pub async fn check(workers: &Workers, file: &Path) -> Result<(), Error> {
-    let errand = Unpack { root: Root::App, limit: UNPACKED_LIMIT, only_check: true };
-    errand.send(workers, File::open(file).context("open the slug")?, None, CHECKER).await.map(drop)
+    let task = Unpack { root: Root::App, limit: UNPACKED_LIMIT, only_check: true };
+    task.send(workers, File::open(file).context("open the slug")?, None, CHECKER).await.map(drop)
 }
 
 /// Unpacks source code (tar, plain or with gzip or zstd) to `into`, owned by `uid`. A single directory with all files,
@@ -132,9 +132,9 @@ async fn put(workers: &Workers, file: &Path, into: &Path, uid: u32, root: Root, 
         let _ = trees::remove(&temporary);
         return Err(Error::Other(full));
     }
-    let errand = Unpack { root, limit, only_check: false };
+    let task = Unpack { root, limit, only_check: false };
     let extracted = tokio::select! {
-        extracted = errand.send(workers, file, Some(&temporary), uid) => extracted,
+        extracted = task.send(workers, file, Some(&temporary), uid) => extracted,
         full = until_full(&temporary) => Err(Error::Other(full)),
     };
     // What has just been written counts, too, however quickly.

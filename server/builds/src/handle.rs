@@ -3,7 +3,7 @@
 use std::{ops::Deref, sync::Arc};
 
 use axum::extract::FromRef;
-use base::{Base, Kind, places::Places};
+use base::{Base, Kind, slots::Slots};
 use platform::{Platform, running::Running};
 use tokio::sync::Notify;
 
@@ -18,8 +18,8 @@ struct Inner {
     config: Config,
     running: Running,
     git: Git,
-    slug_checks: Places,
-    uploads: Places,
+    slug_checks: Slots,
+    uploads: Slots,
     wake: Arc<Notify>,
 }
 
@@ -30,8 +30,8 @@ impl Builds {
         Self(Arc::new(Inner {
             running: Running::default(),
             git,
-            slug_checks: Places::new("upload checks", 2, 16, 4),
-            uploads: Places::new("uploads", 4, 0, 32),
+            slug_checks: Slots::new("upload checks", 2, 16, 4),
+            uploads: Slots::new("uploads", 4, 0, 32),
             // A suspension cancels builds.
             wake: platform.waker(&[Kind::App, Kind::Build, Kind::Account]),
             platform,
@@ -60,12 +60,12 @@ impl Builds {
     }
 
     /// Places to have an uploaded slug checked.
-    pub(crate) fn slug_checks(&self) -> &Places {
+    pub(crate) fn slug_checks(&self) -> &Slots {
         &self.0.slug_checks
     }
 
     /// Places to upload something.
-    pub(crate) fn uploads(&self) -> &Places {
+    pub(crate) fn uploads(&self) -> &Slots {
         &self.0.uploads
     }
 

@@ -33,7 +33,7 @@ pub use crate::{
     routes::{open_routes, routes},
 };
 
-/// The list of errands for [`worker::main`].
-pub fn errands() -> worker::Errands {
-    builds::errands(builder::errands(repositories::errands(worker::Errands::default())))
+/// The list of tasks for [`worker::main`].
+pub fn tasks() -> worker::Tasks {
+    builds::tasks(builder::tasks(repositories::tasks(worker::Tasks::default())))
 }

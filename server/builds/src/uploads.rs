@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
-use base::{Error, Result, places::Place};
+use base::{Error, Result, slots::Slot};
 use chrono::Utc;
 use futures::StreamExt as _;
 use identity::quotas::{self, Quota};
@@ -33,19 +33,19 @@ pub(crate) struct Upload {
     writer: Uuid,
     renewals: JoinHandle<()>,
     is_closed: bool,
-    _place: Place,
+    _slot: Slot,
 }
 
 impl Upload {
     /// Begins one to the slug or source with this id, charged to `payer`. A conflict when there is another.
     pub async fn begin(builds: &Builds, id: Uuid, payer: Uuid) -> Result<Self> {
-        let (platform, place) = (builds.platform(), builds.uploads().take_now(payer)?);
+        let (platform, slot) = (builds.platform(), builds.uploads().try_take(payer)?);
         let (writer, now) = (Uuid::now_v7(), Utc::now());
         if !store::uploads::upload_begin(platform.db(), id, writer, now - LEASE, now).await? {
             return Err(taken());
         }
         let renewals = tokio::spawn(renew(platform.clone(), id, writer));
-        Ok(Self { platform: platform.clone(), id, writer, renewals, is_closed: false, _place: place })
+        Ok(Self { platform: platform.clone(), id, writer, renewals, is_closed: false, _slot: slot })
     }
 
     /// In the transaction that keeps what was uploaded: a conflict when another one has taken the place meanwhile.

@@ -15,20 +15,20 @@ use axum::{
 use base::{
     Base, Change, Error, Result, Subject,
     credential::Credential,
-    events::{Asker as EventAsker, Who},
+    events::{EventActor, Originator},
     rate_limits::Budget,
-    routes::Needs,
+    routes::RequiredScope,
     secrets,
 };
 use chrono::Utc;
-use store::{accounts, payers::Asker};
+use store::{accounts, payers::AccountAndPayer};
 use tower_sessions::Session;
 use uuid::Uuid;
 
 use crate::{
     in_progress,
     request::{address, origin, same_origin, token},
-    scopes::Reach,
+    scopes::CredentialScope,
     session_cookies::{AmbiguousSession, signed_in, touch},
     subjects,
 };
@@ -46,7 +46,7 @@ pub struct Actor {
     pub payer: Uuid,
     pub credential: Credential,
     /// The scope of the credential.
-    pub reach: Reach,
+    pub scope: CredentialScope,
     /// The client's address, as the router saw it.
     pub address: Option<String>,
     /// Scheme and host of the request, for URLs in the response: `http://localhost:5000`.
@@ -61,7 +61,7 @@ impl Actor {
             payer: account.id,
             account,
             credential: Credential::Session(session),
-            reach: Reach::session(),
+            scope: CredentialScope::session(),
             address,
             origin: String::new(),
             base: base.clone(),
@@ -70,7 +70,7 @@ impl Actor {
 
     /// Begins a change that this actor makes to `subject`, once its payer has a slot for it. Not within another one.
     pub async fn change(&self, subject: Subject) -> Result<Change> {
-        self.base.change_for(self.payer, self.asker(), subject).await
+        self.base.change_for(self.payer, self.originator(), subject).await
     }
 
     /// The account of this actor, as the subject of a change.
@@ -79,8 +79,8 @@ impl Actor {
     }
 
     /// The originator for later work of the platform.
-    pub fn asker(&self) -> EventAsker {
-        EventAsker {
+    pub fn originator(&self) -> Originator {
+        Originator {
             account: self.account.id,
             email: self.account.email.clone(),
             credential: Some(self.credential.to_string()),
@@ -98,17 +98,17 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let base = &Base::from_ref(state);
-        let (Asker { account, payer }, credential, reach) = match token(&parts.headers) {
+        let (AccountAndPayer { account, payer }, credential, scope) = match token(&parts.headers) {
             Some(token) => by_token(base, &token, address(&parts.headers)).await?,
             None => {
                 let (account, credential) = by_session(base, parts).await?;
                 // Only people sign in, and people pay for themselves.
                 let payer = account.id;
-                (Asker { account, payer }, credential, Reach::session())
+                (AccountAndPayer { account, payer }, credential, CredentialScope::session())
             }
         };
-        let needs = parts.extensions.get::<Needs>().copied();
-        reach.must(
+        let needs = parts.extensions.get::<RequiredScope>().copied();
+        scope.require(
             needs.ok_or_else(|| anyhow!("{} {} does not declare the access it needs", parts.method, path(parts)))?,
         )?;
         base.rate_limits().take(account.id, payer, credential, parts.extensions.get::<Budget>())?;
@@ -117,7 +117,7 @@ where
             account,
             payer,
             credential,
-            reach,
+            scope,
             address: address(&parts.headers),
             origin: origin(base, &parts.headers),
             base: base.clone(),
@@ -142,7 +142,7 @@ const AGAIN: Duration = Duration::from_secs(60);
 
 /// How long a token or session is assumed to be valid: until the next check, or until it expires, which causes no
 /// notification.
-pub async fn credential_lasts(base: &Base, credential: Option<Uuid>) -> Duration {
+pub async fn credential_time_left(base: &Base, credential: Option<Uuid>) -> Duration {
     let Some(id) = credential else { return AGAIN };
     let (db, now) = (base.db(), Utc::now());
     let ends = match store::authorizations::authorization_ends_at(db, id, now).await {
@@ -156,7 +156,11 @@ pub async fn credential_lasts(base: &Base, credential: Option<Uuid>) -> Duration
 
 /// The account of a token. Guessing leads to a lockout, but not for valid tokens from the same address: a token is too
 /// long to be guessed.
-async fn by_token(base: &Base, token: &str, address: Option<String>) -> Result<(Asker, Credential, Reach)> {
+async fn by_token(
+    base: &Base,
+    token: &str,
+    address: Option<String>,
+) -> Result<(AccountAndPayer, Credential, CredentialScope)> {
     let (db, now, limits) = (base.db(), Utc::now(), base.rate_limits());
     let from = address.as_deref().unwrap_or("an unknown address");
     let tries = format!("tokens from {from}");
@@ -172,8 +176,8 @@ async fn by_token(base: &Base, token: &str, address: Option<String>) -> Result<(
         return Err(if is_locked { Error::too_many_refused() } else { Error::unauthorized() });
     };
     store::authorizations::authorization_used(db, found.id, now).await?;
-    let asker = store::payers::payer_and_account(db, found.account_id).await?.ok_or_else(Error::unauthorized)?;
-    Ok((asker, Credential::Token(found.id), Reach::token(&found)))
+    let account = store::payers::payer_and_account(db, found.account_id).await?.ok_or_else(Error::unauthorized)?;
+    Ok((account, Credential::Token(found.id), CredentialScope::token(&found)))
 }
 
 /// This many wrong tokens from one address are free.

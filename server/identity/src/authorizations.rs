@@ -164,17 +164,17 @@ pub fn asked_for(
     let scope = scopes::checked(create.scope.filter(|s| !s.is_empty()).unwrap_or_else(|| vec!["global".into()]))?;
     let now = Utc::now();
     let expires_at = ends(lifetime(create.expires_in)?.map(|life| now + life), actor)?;
-    if !actor.reach.contains(&scope) {
+    if !actor.scope.contains(&scope) {
         return Err(Error::forbidden("A token cannot create a token with a wider scope than its own."));
     }
     let (row, token) = make(account, &description, scope, expires_at, now);
-    let parent_id = actor.reach.until.and(actor.credential.token());
+    let parent_id = actor.scope.expires_at.and(actor.credential.token());
     Ok((Row { parent_id, ..row }, token))
 }
 
 /// The expiry of a token for which `wanted` was requested: that of the caller's credential, if nothing was requested.
 fn ends(wanted: Option<DateTime<Utc>>, actor: &Actor) -> Result<Option<DateTime<Utc>>> {
-    match (wanted, actor.reach.until) {
+    match (wanted, actor.scope.expires_at) {
         (Some(wanted), Some(own)) if wanted > own => Err(Error::forbidden(format!(
             "This token expires at {}. It cannot create a token that expires later.",
             own.format("%Y-%m-%d %H:%M:%S UTC")
@@ -188,8 +188,8 @@ fn ends(wanted: Option<DateTime<Utc>>, actor: &Actor) -> Result<Option<DateTime<
 pub fn must_be_no_better(row: &Row, actor: &Actor) -> Result<()> {
     let Credential::Token(own) = actor.credential else { return Ok(()) };
     let is_child = row.parent_id == Some(own);
-    let is_better = actor.reach.is_clients || actor.reach.until.is_some() && !is_child;
-    match row.id != own && (is_better || !actor.reach.contains(&row.scope)) {
+    let is_better = actor.scope.is_oauth_client || actor.scope.expires_at.is_some() && !is_child;
+    match row.id != own && (is_better || !actor.scope.contains(&row.scope)) {
         true => {
             Err(Error::forbidden("That token may have a wider scope or a later expiry than the one you are using."))
         }

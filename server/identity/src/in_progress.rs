@@ -8,16 +8,16 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use base::{Base, Result, places::Place};
+use base::{Base, Result, slots::Slot};
 use uuid::Uuid;
 
 /// The slot of a request, once it is known who pays for it.
 #[derive(Clone, Default)]
-struct Slot(Arc<Mutex<Option<Place>>>);
+struct HeldSlot(Arc<Mutex<Option<Slot>>>);
 
 /// A layer that keeps the slot of a request until there is a response. What is streamed after that does not count.
 pub(crate) async fn keep(mut request: Request, next: Next) -> Response {
-    let slot = Slot::default();
+    let held = HeldSlot::default();
     request.extensions_mut().insert(slot.clone());
     let response = next.run(request).await;
     drop(slot.0.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -27,11 +27,11 @@ pub(crate) async fn keep(mut request: Request, next: Next) -> Response {
 /// Waits for a slot of `payer`, if the request only reads. Changes have slots of their own.
 pub(crate) async fn begin(base: &Base, parts: &Parts, payer: Uuid) -> Result<()> {
     let reads = matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(header::UPGRADE);
-    if let Some(Slot(slot)) = parts.extensions.get::<Slot>().filter(|_| reads) {
+    if let Some(HeldSlot(held)) = parts.extensions.get::<HeldSlot>().filter(|_| reads) {
         let is_held = slot.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         if !is_held {
-            let place = base.read_places().take(payer).await?;
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+            let slot = base.read_slots().take(payer).await?;
+            *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(slot);
         }
     }
     Ok(())

@@ -158,7 +158,7 @@ pub async fn hold(tx: &mut sqlx::PgConnection, account: Uuid) -> Result<bool> {
 }
 
 /// Removes an account that was never used, if the caller has revoked its last invitation.
-pub async fn let_go(tx: &mut Change, account: Uuid) -> Result<()> {
+pub async fn release(tx: &mut Change, account: Uuid) -> Result<()> {
     let Some(row) = store::accounts::account_even_suspended(&mut **tx, account).await? else { return Ok(()) };
     if store::accounts::account_delete_uninvited(tx, account, Utc::now()).await? {
         gone(tx, &row);
@@ -178,7 +178,7 @@ pub async fn expire(tx: &mut Change, row: &Row) -> Result<bool> {
 /// Removes all accounts that were never used and whose invitations have expired.
 pub async fn sweep(base: &Base) -> Result<()> {
     for row in store::accounts::account_list_uninvited(base.db(), Utc::now()).await? {
-        let mut tx = base.change(Who::platform(), subjects::account(&row)).await?;
+        let mut tx = base.change(EventActor::platform(), subjects::account(&row)).await?;
         expire(&mut tx, &row).await?;
         tx.commit().await?;
     }

@@ -39,7 +39,7 @@ pub use base::credential::Credential;
 
 pub use crate::{
     access::{App, InTeam, Team, app_for, still_may},
-    actor::{Actor, Visit, credential_exists, credential_lasts},
+    actor::{Actor, Visit, credential_exists, credential_time_left},
     cookie_guard::{CookieCheck, CookieGuard},
     handle::Identity,
     owned::{Checked, Owned},

@@ -122,7 +122,7 @@ impl Actor {
     /// gives none on, either.
     pub fn checked<R: Owned>(&self, row: R, access: &Access) -> Checked<R> {
         let all = rights_on(&self.account, &row, access);
-        let rights = all.and(self.reach.rights());
+        let rights = all.and(self.scope.rights());
         Checked { row, rights, is_narrowed: rights != all, role: role(access) }
     }
 

@@ -1,6 +1,6 @@
 //! Scopes of tokens.
 
-use base::{Error, Result, routes::Needs};
+use base::{Error, Result, routes::RequiredScope};
 use chrono::{DateTime, Utc};
 
 use crate::rights::{Can, Rights};
@@ -30,16 +30,22 @@ impl Scope {
         Self::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, scope)| scope)
     }
 
-    fn reaches(self, needs: Needs) -> bool {
+    fn covers(self, needs: RequiredScope) -> bool {
         match self {
             Self::Global => true,
-            Self::Identity => matches!(needs, Needs::Identity),
-            Self::Read => matches!(needs, Needs::Identity | Needs::Read),
-            Self::Write => matches!(needs, Needs::Identity | Needs::Read | Needs::Write),
-            Self::ReadProtected => matches!(needs, Needs::Identity | Needs::Read | Needs::ReadProtected),
+            Self::Identity => matches!(needs, RequiredScope::Identity),
+            Self::Read => matches!(needs, RequiredScope::Identity | RequiredScope::Read),
+            Self::Write => matches!(needs, RequiredScope::Identity | RequiredScope::Read | RequiredScope::Write),
+            Self::ReadProtected => {
+                matches!(needs, RequiredScope::Identity | RequiredScope::Read | RequiredScope::ReadProtected)
+            }
             Self::WriteProtected => matches!(
                 needs,
-                Needs::Identity | Needs::Read | Needs::ReadProtected | Needs::Write | Needs::WriteProtected
+                RequiredScope::Identity
+                    | RequiredScope::Read
+                    | RequiredScope::ReadProtected
+                    | RequiredScope::Write
+                    | RequiredScope::WriteProtected
             ),
         }
     }
@@ -62,43 +68,43 @@ pub fn checked(scope: impl IntoIterator<Item = String>) -> Result<Vec<String>> {
 
 /// What a credential can be used for.
 #[derive(Clone, Debug)]
-pub struct Reach {
+pub struct CredentialScope {
     /// The scopes of a token; `None` for a session.
     scope: Option<Vec<String>>,
     /// The expiry of a token.
-    pub until: Option<DateTime<Utc>>,
+    pub expires_at: Option<DateTime<Utc>>,
     /// Whether the token belongs to an OAuth client that the account has authorized.
-    pub is_clients: bool,
+    pub is_oauth_client: bool,
 }
 
-impl Reach {
+impl CredentialScope {
     /// For a session.
     pub fn session() -> Self {
-        Self { scope: None, until: None, is_clients: false }
+        Self { scope: None, expires_at: None, is_oauth_client: false }
     }
 
     /// For a token.
     pub fn token(row: &store::authorizations::Row) -> Self {
-        Self { scope: Some(row.scope.clone()), until: row.expires_at, is_clients: row.client_id.is_some() }
+        Self { scope: Some(row.scope.clone()), expires_at: row.expires_at, is_oauth_client: row.client_id.is_some() }
     }
 
-    fn reaches(&self, needs: Needs) -> bool {
-        let known = |scope: &Vec<String>| scope.iter().filter_map(|s| Scope::parse(s)).any(|s| s.reaches(needs));
+    fn covers(&self, needs: RequiredScope) -> bool {
+        let known = |scope: &Vec<String>| scope.iter().filter_map(|s| Scope::parse(s)).any(|s| s.covers(needs));
         self.scope.as_ref().is_none_or(known)
     }
 
     /// Rejects what exceeds it.
-    pub fn must(&self, needs: Needs) -> Result<()> {
-        if !self.reaches(needs) {
+    pub fn require(&self, needs: RequiredScope) -> Result<()> {
+        if !self.covers(needs) {
             let scope = self.scope.as_deref().unwrap_or_default().join(", ");
             return Err(Error::forbidden(format!("The scope of this token ({scope}) is insufficient.")));
         }
-        if matches!(needs, Needs::Key | Needs::LastingKey) && self.is_clients {
+        if matches!(needs, RequiredScope::Credential | RequiredScope::LastingCredential) && self.is_oauth_client {
             return Err(Error::forbidden(
                 "This token was issued to an OAuth client, which cannot create, view or revoke other credentials of the account.",
             ));
         }
-        if needs == Needs::LastingKey && self.until.is_some() {
+        if needs == RequiredScope::LastingCredential && self.expires_at.is_some() {
             return Err(Error::forbidden(
                 "This token expires, so it cannot create or change anything that would outlive it. Sign in to the \
                  console, or use a token without an expiry.",
@@ -109,13 +115,13 @@ impl Reach {
 
     /// The rights on apps within the scope; a token has no others, whatever its owner has.
     pub fn rights(&self) -> Rights {
-        let rights = match (self.reaches(Needs::Write), self.reaches(Needs::Read)) {
+        let rights = match (self.covers(RequiredScope::Write), self.covers(RequiredScope::Read)) {
             (true, _) => Rights::ALL,
             // Code is read by whoever may deploy it.
             (false, true) => Rights::TO_SEE,
             (false, false) => Rights::default(),
         };
-        if self.reaches(Needs::ReadProtected) { rights } else { rights.without(Can::Config) }
+        if self.covers(RequiredScope::ReadProtected) { rights } else { rights.without(Can::Config) }
     }
 
     /// Whether `scope` is within this one.
@@ -132,20 +138,20 @@ mod tests {
     #[test]
     fn a_token_reaches_as_far_as_its_scope() {
         let all = [
-            Needs::Identity,
-            Needs::Read,
-            Needs::ReadProtected,
-            Needs::Write,
-            Needs::WriteProtected,
-            Needs::Global,
-            Needs::Key,
-            Needs::LastingKey,
+            RequiredScope::Identity,
+            RequiredScope::Read,
+            RequiredScope::ReadProtected,
+            RequiredScope::Write,
+            RequiredScope::WriteProtected,
+            RequiredScope::Global,
+            RequiredScope::Credential,
+            RequiredScope::LastingCredential,
         ];
-        let reaches = |scope: &str| {
-            let reach = Reach { scope: Some(vec![scope.into()]), until: None, is_clients: false };
-            all.map(|needs| if reach.must(needs).is_ok() { 'y' } else { '-' }).iter().collect::<String>()
+        let covers = |scope: &str| {
+            let scope = CredentialScope { scope: Some(vec![scope.into()]), expires_at: None, is_oauth_client: false };
+            all.map(|needs| if scope.require(needs).is_ok() { 'y' } else { '-' }).iter().collect::<String>()
         };
-        let found = ["global", "write-protected", "write", "read-protected", "read", "identity", "odd"].map(reaches);
+        let found = ["global", "write-protected", "write", "read-protected", "read", "identity", "odd"].map(covers);
         assert_eq!(found, ["yyyyyyyy", "yyyyy---", "yy-y----", "yyy-----", "yy------", "y-------", "--------"]);
     }
 
@@ -158,20 +164,22 @@ mod tests {
 
     #[test]
     fn keys_are_made_by_what_is_no_worse() {
-        let may = |until: Option<DateTime<Utc>>, is_clients| {
-            let reach = Reach { scope: Some(vec!["global".into()]), until, is_clients };
-            (reach.must(Needs::Key).is_ok(), reach.must(Needs::LastingKey).is_ok())
+        let may = |until: Option<DateTime<Utc>>, is_oauth_client| {
+            let scope = CredentialScope { scope: Some(vec!["global".into()]), expires_at: until, is_oauth_client };
+            (scope.require(RequiredScope::Credential).is_ok(), scope.require(RequiredScope::LastingCredential).is_ok())
         };
         assert_eq!(may(None, false), (true, true));
         assert_eq!(may(Some(Utc::now()), false), (true, false));
         assert_eq!(may(None, true), (false, false));
         assert_eq!(may(Some(Utc::now()), true), (false, false));
-        assert!(Reach::session().must(Needs::LastingKey).is_ok());
+        assert!(CredentialScope::session().require(RequiredScope::LastingCredential).is_ok());
     }
 
     #[test]
     fn a_scope_without_secrets_is_worth_no_right_to_secrets() {
-        let rights = |scope: &str| Reach { scope: Some(vec![scope.into()]), until: None, is_clients: false }.rights();
+        let rights = |scope: &str| {
+            CredentialScope { scope: Some(vec![scope.into()]), expires_at: None, is_oauth_client: false }.rights()
+        };
         assert_eq!([rights("global"), rights("write-protected")], [Rights::ALL; 2]);
         assert_eq!(rights("read-protected"), Rights::TO_SEE);
         assert_eq!(rights("read"), Rights::TO_SEE.without(Can::Config));

@@ -69,8 +69,9 @@ pub async fn sign_in_link_use(
         ));
     }
     let (now, address) = (Utc::now(), request::address(&headers));
-    let mut tx =
-        base.change(Who::visitor(None, address.clone()), Subject::named(SubjectKind::SignIn, "sign-in link")).await?;
+    let mut tx = base
+        .change(EventActor::visitor(None, address.clone()), Subject::named(SubjectKind::SignIn, "sign-in link"))
+        .await?;
     let account = match store::sessions::sign_in_link_use(&mut *tx, &secrets::hash(&secret), now).await? {
         Some(id) => store::accounts::account_info(&mut *tx, id).await?,
         None => None,
@@ -81,7 +82,7 @@ pub async fn sign_in_link_use(
     store::accounts::account_signed_in(&mut *tx, account.id, now).await?;
     let id = Uuid::now_v7();
     let actor = Actor::signed_in(&base, account, id, address);
-    tx.on_behalf_of(actor.asker());
+    tx.on_behalf_of(actor.originator());
     tx.record_of(actor.subject(), "session.create", "Signed in with a one-time link.", serde_json::json!({}));
     tx.commit().await?;
     session_cookies::sign_in(&session, actor.account.id, id, &headers).await?;

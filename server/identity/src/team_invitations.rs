@@ -123,7 +123,7 @@ pub async fn team_invitation_delete(
     take(&mut tx, &row).await?;
     let summary = format!("Cancelled the invitation of {}.", row.email);
     note(&mut tx, "team_invitation.delete", summary, (team.id, row.account_id));
-    invitation_policy::let_go(&mut tx, row.account_id).await?;
+    invitation_policy::release(&mut tx, row.account_id).await?;
     tx.commit().await?;
     Ok(Json(shown(row)))
 }

@@ -186,7 +186,7 @@ pub async fn team_member_delete(
     };
     let data = serde_json::json!({ "team": found.id, "account": member.account_id });
     tx.record("team_member.delete", summary, data);
-    invitation_policy::let_go(&mut tx, member.account_id).await?;
+    invitation_policy::release(&mut tx, member.account_id).await?;
     tx.commit().await?;
     Ok(Json(shown(&member)))
 }

@@ -160,7 +160,7 @@ pub async fn team_delete(actor: Actor, Path(team): Path<String>) -> Result<Json<
     }
     note(&mut tx, "team.delete", format!("Removed the team {}.", team.name), team.id);
     for account in waiting {
-        invitation_policy::let_go(&mut tx, account.id).await?;
+        invitation_policy::release(&mut tx, account.id).await?;
     }
     tx.commit().await?;
     Ok(Json(shown(&team)))

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     access::still_may,
-    actor::{Actor, credential_exists, credential_lasts},
+    actor::{Actor, credential_exists, credential_time_left},
     rights::Can,
 };
 
@@ -70,7 +70,7 @@ impl Watch {
     pub async fn lost(mut self) {
         loop {
             let woken =
-                tokio::time::timeout(credential_lasts(&self.base, self.credential).await, self.ends.recv()).await;
+                tokio::time::timeout(credential_time_left(&self.base, self.credential).await, self.ends.recv()).await;
             if matches!(woken, Ok(Err(broadcast::error::RecvError::Closed))) {
                 return;
             }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::filter::Matcher;
 use crate::line::Record;
 use crate::stream::Stream;
-use crate::{Bucket, Error, Filter, Level, Patience, Result, segment};
+use crate::{Bucket, Budget, Error, Filter, Level, Result, segment};
 
 const MAX_BUCKETS: usize = 10_000;
 
@@ -31,7 +31,7 @@ pub(crate) fn count(
     filter: &Filter,
     range: (DateTime<Utc>, DateTime<Utc>),
     buckets: usize,
-    patience: &Patience,
+    budget: &Budget,
 ) -> Result<Vec<Bucket>> {
     let axis = Axis { from_us: range.0.timestamp_micros(), to_us: range.1.timestamp_micros(), buckets };
     if axis.to_us <= axis.from_us {
@@ -51,27 +51,27 @@ pub(crate) fn count(
     let (views, _) = stream.views(&matcher)?;
     for view in views {
         for block in view.blocks(&matcher) {
-            patience.check()?;
+            budget.check()?;
             if matcher.passes_all(&block) && axis.bucket(block.min_us) == axis.bucket(block.max_us) {
                 let count = &mut counts[axis.bucket(block.min_us)];
                 count.lines += u64::from(block.lines);
                 count.errors += u64::from(block.errors);
                 continue;
             }
-            patience.spend(block.raw)?;
+            budget.spend(block.raw)?;
             let bytes = view.read(&block);
             if matcher.may_pass_bytes(&bytes) {
-                add_lines(&mut counts, &axis, &matcher, &bytes, patience)?;
+                add_lines(&mut counts, &axis, &matcher, &bytes, budget)?;
             }
         }
     }
     Ok(counts)
 }
 
-fn add_lines(counts: &mut [Bucket], axis: &Axis, matcher: &Matcher, bytes: &[u8], patience: &Patience) -> Result<()> {
+fn add_lines(counts: &mut [Bucket], axis: &Axis, matcher: &Matcher, bytes: &[u8], budget: &Budget) -> Result<()> {
     let mut line = 0;
     for (_, record) in segment::lines(bytes) {
-        patience.step(&mut line)?;
+        budget.step(&mut line)?;
         let Some(record) = record.filter(|record: &Record<'_>| matcher.passes(record)) else { continue };
         let count = &mut counts[axis.bucket(record.at_us)];
         count.lines += 1;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::batch::Mark;
 use crate::line::{Line, clean_name};
 use crate::stream::{Stream, Totals};
-use crate::{Bucket, Filter, Limits, Lines, NewLine, Patience, Query, Result, Tail, density};
+use crate::{Bucket, Budget, Filter, Limits, Lines, NewLine, Query, Result, Tail, density};
 
 /// The logs of all apps, one directory each. Only one process at a time may have it open.
 ///
@@ -100,9 +100,9 @@ impl History {
         filter: &Filter,
         buckets: usize,
         (from, to): (DateTime<Utc>, DateTime<Utc>),
-        patience: &Patience,
+        budget: &Budget,
     ) -> Result<Vec<Bucket>> {
-        density::count(&self.stream(app), filter, (from, to), buckets, patience)
+        density::count(&self.stream(app), filter, (from, to), buckets, budget)
     }
 
     /// The size of an app's log.

@@ -12,6 +12,7 @@
 
 mod batch;
 mod block;
+mod budget;
 mod density;
 mod error;
 mod filter;
@@ -20,7 +21,6 @@ mod history;
 mod level;
 mod limits;
 mod line;
-mod patience;
 mod read;
 mod router_fields;
 mod segment;
@@ -30,12 +30,12 @@ mod tail;
 mod view;
 
 pub use api::log_lines::{LogBucket as Bucket, LogFilter as Filter, LogLevel as Level};
+pub use budget::Budget;
 pub use error::Error;
 pub use follower::{Dyno, Follower, Router};
 pub use history::History;
 pub use limits::Limits;
 pub use line::{Line, NewLine};
-pub use patience::Patience;
 pub use read::{Lines, Query};
 pub use router_fields::RouterFields;
 pub use stream::Totals;

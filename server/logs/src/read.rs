@@ -8,7 +8,7 @@ use crate::filter::Matcher;
 use crate::line::{Line, Record};
 use crate::stream::Stream;
 use crate::view::View;
-use crate::{Error, Filter, Patience, Result, segment};
+use crate::{Budget, Error, Filter, Result, segment};
 
 /// Bytes of text that are collected at once: fewer lines come where they are this long.
 const MOST_TEXT: usize = 8 << 20;
@@ -25,7 +25,7 @@ pub struct Query {
     /// Only the last this many matches.
     pub last: Option<usize>,
     /// The budget.
-    pub patience: Patience,
+    pub budget: Budget,
 }
 
 /// Lines, oldest first. Holds one block of them in memory, however many there are.
@@ -37,7 +37,7 @@ pub struct Lines {
     /// Number of matches to skip in the first block.
     skip: usize,
     ready: std::vec::IntoIter<Line>,
-    patience: Patience,
+    budget: Budget,
     /// The last line examined, matching or not.
     seen: u64,
     /// Whether it was stopped before the last line.
@@ -56,7 +56,7 @@ impl Lines {
         matcher.after = query.after.unwrap_or(0);
         matcher.before = query.before.unwrap_or(u64::MAX);
         let (views, _) = stream.views(&matcher)?;
-        let mut lines = Lines::of(views, Arc::new(matcher), query.patience.clone());
+        let mut lines = Lines::of(views, Arc::new(matcher), query.budget.clone());
         lines.newest = query.last.is_some();
         if let Some(last) = query.last {
             lines.keep_last(last)?;
@@ -64,7 +64,7 @@ impl Lines {
         Ok(lines)
     }
 
-    pub(crate) fn of(views: Vec<View>, matcher: Arc<Matcher>, patience: Patience) -> Lines {
+    pub(crate) fn of(views: Vec<View>, matcher: Arc<Matcher>, budget: Budget) -> Lines {
         let parts = views.into_iter().map(|view| Part { view, blocks: None }).collect();
         Lines {
             matcher,
@@ -72,7 +72,7 @@ impl Lines {
             newest: false,
             skip: 0,
             ready: Vec::new().into_iter(),
-            patience,
+            budget,
             seen: 0,
             is_stopped: false,
         }
@@ -96,8 +96,8 @@ impl Lines {
     }
 
     /// Resumes where it was stopped, if it was, with a new budget.
-    pub fn go_on(&mut self, patience: Patience) {
-        (self.patience, self.is_stopped) = (patience, false);
+    pub fn go_on(&mut self, budget: Budget) {
+        (self.budget, self.is_stopped) = (budget, false);
     }
 
     /// Whether it was stopped before the last line.
@@ -139,16 +139,16 @@ impl Lines {
 
     fn count_in(&self, view: &View, block: &Block) -> Result<usize> {
         if self.matcher.passes_all(block) {
-            self.patience.check()?;
+            self.budget.check()?;
             return Ok(block.lines as usize);
         }
-        self.patience.spend(block.raw)?;
+        self.budget.spend(block.raw)?;
         let bytes = view.read(block);
         let mut count = 0;
         if self.matcher.may_pass_bytes(&bytes) {
             let mut line = 0;
             for (_, record) in segment::lines(&bytes) {
-                self.patience.step(&mut line)?;
+                self.budget.step(&mut line)?;
                 count += usize::from(record.is_some_and(|record| self.matcher.passes(&record)));
             }
         }
@@ -171,13 +171,13 @@ impl Lines {
                 self.parts.pop_front();
                 continue;
             };
-            self.patience.spend(block.raw)?;
+            self.budget.spend(block.raw)?;
             let bytes = view.read(&block);
             let mut lines = Vec::new();
             if self.matcher.may_pass_bytes(&bytes) {
                 let mut line = 0;
                 for (_, record) in segment::lines(&bytes) {
-                    self.patience.step(&mut line)?;
+                    self.budget.step(&mut line)?;
                     lines.extend(record.filter(|record| self.matcher.passes(record)).map(Record::to_line));
                 }
             }

@@ -9,7 +9,7 @@ use crate::filter::Matcher;
 use crate::line::Line;
 use crate::read::Lines;
 use crate::stream::Stream;
-use crate::{Filter, Patience, Result};
+use crate::{Budget, Filter, Result};
 
 /// The text of the lines that are read at once, in bytes.
 const MOST_BYTES: usize = 64 << 10;
@@ -32,9 +32,9 @@ impl Tail {
 
     /// The next matching lines, at most `max`, and no more than wait for a reader in memory; empty if there is nothing new, or nothing within the
     /// budget `patience`: the next call resumes there.
-    pub fn read(&mut self, max: usize, patience: &Patience) -> Result<Vec<Line>> {
+    pub fn read(&mut self, max: usize, budget: &Budget) -> Result<Vec<Line>> {
         let (views, newest) = self.stream.views(&self.matcher)?;
-        let mut found = Lines::of(views, Arc::new(self.matcher.clone()), patience.clone());
+        let mut found = Lines::of(views, Arc::new(self.matcher.clone()), budget.clone());
         let (mut lines, mut bytes): (Vec<Line>, usize) = (Vec::new(), 0);
         while lines.len() < max
             && bytes < MOST_BYTES
@@ -77,7 +77,7 @@ impl Tail {
 
     /// Skips all but the newest `keep` matching lines, and returns how many were skipped. If finding
     /// them exceeds the budget `patience`, the newest `keep` lines of any kind remain.
-    pub fn skip(&mut self, keep: usize, patience: &Patience) -> Result<u64> {
+    pub fn skip(&mut self, keep: usize, budget: &Budget) -> Result<u64> {
         if self.matcher.is_open() {
             let skipped = self.lag().saturating_sub(keep as u64);
             self.matcher.after += skipped;
@@ -85,7 +85,7 @@ impl Tail {
         }
         let (views, newest) = self.stream.views(&self.matcher)?;
         let (mut kept, mut skipped, mut after) = (VecDeque::with_capacity(keep + 1), 0, self.matcher.after);
-        let mut found = Lines::of(views, Arc::new(self.matcher.clone()), patience.clone());
+        let mut found = Lines::of(views, Arc::new(self.matcher.clone()), budget.clone());
         for line in found.by_ref() {
             kept.push_back(line.seq);
             if kept.len() > keep {

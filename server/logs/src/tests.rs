@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use spool::{Cursor, Entry, Writer};
 use uuid::Uuid;
 
-use crate::{Dyno, Error, Filter, Follower, History, Level, Limits, Line, NewLine, Patience, Query, Router, segment};
+use crate::{Budget, Dyno, Error, Filter, Follower, History, Level, Limits, Line, NewLine, Query, Router, segment};
 
 const APP: Uuid = Uuid::from_u128(1);
 
@@ -158,7 +158,7 @@ fn filters_agree_with_a_plain_search() {
             let from = wanted.len().saturating_sub(n);
             assert_eq!(history.last(APP, n, &filter).unwrap(), wanted[from..], "{filter:?} {n}");
         }
-        let counts = history.density(APP, &filter, 37, (at(-3), at(20_010)), &Patience::default()).unwrap();
+        let counts = history.density(APP, &filter, 37, (at(-3), at(20_010)), &Budget::default()).unwrap();
         assert_eq!(counts.iter().map(|c| c.lines).sum::<u64>(), wanted.len() as u64);
         let errors = wanted.iter().filter(|l| l.level == Level::Error).count() as u64;
         assert_eq!(counts.iter().map(|c| c.errors).sum::<u64>(), errors);
@@ -171,13 +171,13 @@ fn density_is_counted_in_the_right_place() {
     let history = History::open_with(dir.path(), small()).unwrap();
     fill(&history, 0..30_000);
     history.append(APP, vec![NewLine::app(at(10), "web.1", "ERROR late")]).unwrap();
-    let counts = history.density(APP, &Filter::default(), 3, (at(0), at(30_000)), &Patience::default()).unwrap();
+    let counts = history.density(APP, &Filter::default(), 3, (at(0), at(30_000)), &Budget::default()).unwrap();
     let pairs: Vec<(u64, u64)> = counts.iter().map(|c| (c.lines, c.errors)).collect();
     assert_eq!(pairs, [(10_001, 1), (10_000, 0), (10_000, 0)]);
-    let counts = history.density(APP, &Filter::default(), 2, (at(100), at(102)), &Patience::default()).unwrap();
+    let counts = history.density(APP, &Filter::default(), 2, (at(100), at(102)), &Budget::default()).unwrap();
     assert_eq!(counts.iter().map(|c| c.lines).collect::<Vec<_>>(), [1, 1]);
     for (buckets, from, to) in [(0, 0, 1), (20_000, 0, 1), (5, 1, 1)] {
-        let error = history.density(APP, &Filter::default(), buckets, (at(from), at(to)), &Patience::default());
+        let error = history.density(APP, &Filter::default(), buckets, (at(from), at(to)), &Budget::default());
         assert!(matches!(error, Err(crate::Error::Filter(_))));
     }
 }
@@ -287,21 +287,21 @@ async fn a_tail_waits_reads_skips_and_ends() {
     let filter = Filter { text: Some("line 1".to_owned()), ..Filter::default() };
     let mut tail = history.tail(APP, 5, &filter).unwrap();
     assert!(tail.changed().await);
-    assert!(tail.read(100, &Patience::default()).unwrap().is_empty());
+    assert!(tail.read(100, &Budget::default()).unwrap().is_empty());
     assert_eq!((tail.seq(), tail.lag()), (10, 0));
     let writer = Arc::clone(&history);
     let appending = tokio::task::spawn_blocking(move || fill(&writer, 10..20));
     assert!(tail.changed().await);
     appending.await.unwrap();
-    assert_eq!(texts(&tail.read(4, &Patience::default()).unwrap()), numbered(10..14));
+    assert_eq!(texts(&tail.read(4, &Budget::default()).unwrap()), numbered(10..14));
     assert_eq!((tail.seq(), tail.lag()), (14, 6));
-    assert_eq!((tail.skip(2, &Patience::default()).unwrap(), tail.skip(2, &Patience::default()).unwrap()), (4, 0));
-    assert_eq!(texts(&tail.read(9, &Patience::default()).unwrap()), numbered(18..20));
+    assert_eq!((tail.skip(2, &Budget::default()).unwrap(), tail.skip(2, &Budget::default()).unwrap()), (4, 0));
+    assert_eq!(texts(&tail.read(9, &Budget::default()).unwrap()), numbered(18..20));
     // Lines that would not have been shown do not count as missed.
     let rare = Filter { text: Some("line 7".to_owned()), ..Filter::default() };
     let mut tail = history.tail(APP, 0, &rare).unwrap();
-    assert_eq!((tail.skip(2, &Patience::default()).unwrap(), tail.seq()), (0, 7));
-    assert_eq!(texts(&tail.read(9, &Patience::default()).unwrap()), numbered(7..8));
+    assert_eq!((tail.skip(2, &Budget::default()).unwrap(), tail.seq()), (0, 7));
+    assert_eq!(texts(&tail.read(9, &Budget::default()).unwrap()), numbered(7..8));
     history.delete(APP).unwrap();
     assert!(!tail.changed().await);
     history.append(APP, vec![line(1)]).unwrap();
@@ -499,7 +499,7 @@ fn a_million_lines_are_written_found_and_streamed() {
     assert_eq!(next, count as u64);
     let needle = Filter { text: Some("NEEDLE".to_owned()), ..Filter::default() };
     assert_eq!(history.last(APP, 5, &needle).unwrap()[0].seq, 123_457);
-    let counts = history.density(APP, &Filter::default(), 100, (at(0), at(count / 100)), &Patience::default()).unwrap();
+    let counts = history.density(APP, &Filter::default(), 100, (at(0), at(count / 100)), &Budget::default()).unwrap();
     assert!(counts.iter().all(|c| c.lines == 10_000));
     let since = Filter { since: Some(at(count / 100 - 1)), ..Filter::default() };
     assert_eq!(history.after(APP, 0, 1_000, &since).unwrap().len(), 100);
@@ -533,21 +533,21 @@ fn a_search_ends_with_its_patience_and_can_go_on() {
     let history = History::open_with(dir.path(), small()).unwrap();
     fill(&history, 0..20_000);
     let rare = Filter { text: Some("line 19999".to_owned()), ..Filter::default() };
-    let little = || Patience::of(Duration::from_secs(60), 300_000);
-    let query = |patience| Query { filter: rare.clone(), last: Some(1), patience, ..Query::default() };
+    let little = || Budget::of(Duration::from_secs(60), 300_000);
+    let query = |budget| Query { filter: rare.clone(), last: Some(1), budget, ..Query::default() };
     let some = Filter { text: Some("line 7".to_owned()), ..Filter::default() };
-    let last = Query { filter: some, last: Some(100_000), patience: little(), ..Query::default() };
+    let last = Query { filter: some, last: Some(100_000), budget: little(), ..Query::default() };
     assert!(matches!(history.read(APP, &last).map(drop), Err(Error::Stopped)), "counting backwards is searching, too");
-    let late = Patience::of(Duration::ZERO, u64::MAX);
+    let late = Budget::of(Duration::ZERO, u64::MAX);
     assert!(matches!(history.read(APP, &query(late)).map(drop), Err(Error::Stopped)));
-    let cancelled = Patience::default();
+    let cancelled = Budget::default();
     cancelled.cancel();
     assert!(matches!(history.read(APP, &query(cancelled.clone())).map(drop), Err(Error::Stopped)));
     let counted = history.density(APP, &rare, 3, (at(0), at(30_000)), &cancelled);
     assert!(matches!(counted, Err(Error::Stopped)));
 
     // After resuming, each line is returned once.
-    let mut lines = history.read(APP, &Query { patience: little(), ..Query::default() }).unwrap();
+    let mut lines = history.read(APP, &Query { budget: little(), ..Query::default() }).unwrap();
     let (mut all, mut turns) = (Vec::new(), 0);
     loop {
         all.extend(lines.by_ref());
@@ -580,8 +580,8 @@ fn a_search_lets_others_have_the_machine() {
     };
     let rare = Filter { text: Some("line 19999".to_owned()), ..Filter::default() };
     // What is spent in breaks does not count as its time.
-    let patience = Patience::of(Duration::from_secs(60), u64::MAX).with_breaks(Duration::from_micros(10), rest);
-    let query = Query { filter: rare, last: Some(1), patience, ..Query::default() };
+    let budget = Budget::of(Duration::from_secs(60), u64::MAX).with_breaks(Duration::from_micros(10), rest);
+    let query = Query { filter: rare, last: Some(1), budget, ..Query::default() };
     assert_eq!(texts(&history.read(APP, &query).unwrap().collect_most(1).unwrap()), ["line 19999"]);
     assert!(rests.load(std::sync::atomic::Ordering::Relaxed) > 10);
 }

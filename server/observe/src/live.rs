@@ -25,9 +25,9 @@ use axum::{
     },
     response::Response,
 };
-use base::{Error, Result, bounds, routes::Needs};
+use base::{Error, Result, bounds, routes::RequiredScope};
 use futures::{SinkExt as _, StreamExt as _, future, pin_mut, stream::SplitSink};
-use identity::{Actor, Can, credential_exists, credential_lasts, watch::Watch};
+use identity::{Actor, Can, credential_exists, credential_time_left, watch::Watch};
 use platform::{log_lines, outputs};
 use serde_json::Value;
 use tokio::{
@@ -37,7 +37,7 @@ use tokio::{
 use uuid::Uuid;
 
 use self::{
-    feed_list::{Said, Shown},
+    feed_list::{FeedMessage, FeedSubject},
     out::{Out, Room, Waiting},
 };
 use crate::{Observe, lines};
@@ -60,10 +60,10 @@ const PING: Duration = Duration::from_secs(20);
 
 /// `GET /live`
 pub async fn live(State(observe): State<Observe>, actor: Actor, upgrade: WebSocketUpgrade) -> Result<Response> {
-    let place = observe.streams().take_now(actor.payer)?;
+    let slot = observe.streams().try_take(actor.payer)?;
     let upgrade = upgrade.max_message_size(MOST_SAID).max_frame_size(MOST_SAID);
     Ok(upgrade.on_upgrade(async move |socket| {
-        let _place = place;
+        let _slot = slot;
         talk(observe, actor, socket).await;
     }))
 }
@@ -129,7 +129,7 @@ impl Pace {
 
 /// Waits until it is worth asking whether what the socket was opened with still lets its bearer in.
 async fn lasts(observe: &Observe, actor: &Actor, ends: &mut broadcast::Receiver<()>) {
-    let left = credential_lasts(observe, Some(actor.credential.id())).await;
+    let left = credential_time_left(observe, Some(actor.credential.id())).await;
     let _ = tokio::time::timeout(left, ends.recv()).await;
 }
 
@@ -224,12 +224,12 @@ fn begin(
     }
     // To begin again is to ask again.
     observe.rate_limits().take(actor.account.id, actor.payer, actor.credential, None)?;
-    let place = observe.feeds().subscriptions().take_now(actor.payer)?;
+    let slot = observe.feeds().subscriptions().try_take(actor.payer)?;
     let credit = Arc::new(Credit::default());
     let (observe, actor, out) = (observe.clone(), actor.clone(), out.clone());
     let follow = Follow { observe, actor, id, out, credit: credit.clone() };
     let task = tasks.spawn(async move {
-        let _place = place;
+        let _slot = slot;
         follow.run(topic).await;
     });
     topics.insert(id, Subscription { task, credit, is_apps });
@@ -319,7 +319,7 @@ impl Follow {
 
     async fn follow(&self, topic: Topic) -> Result<()> {
         match topic {
-            Topic::Apps => self.feed(Shown::Apps).await,
+            Topic::Apps => self.feed(FeedSubject::Apps).await,
             Topic::App { app } => self.app(&app).await,
             Topic::Logs { app, filter, after, lines } => self.logs(&app, filter, after, lines).await,
             Topic::Build { app, build, after } => self.build(&app, build, after.unwrap_or(0)).await,
@@ -339,20 +339,20 @@ impl Follow {
     }
 
     /// Passes on what a feed says.
-    async fn feed(&self, shown: Shown) -> Result<()> {
+    async fn feed(&self, shown: FeedSubject) -> Result<()> {
         let mut feed = feeds::follow(&self.observe, &self.actor, shown);
         let mut last = None;
         loop {
             let said = feed.borrow_and_update().clone();
             match said {
-                Said::Nothing => {}
-                Said::Value(value) => {
+                FeedMessage::Nothing => {}
+                FeedMessage::Value(value) => {
                     if !self.value(Value::clone(&value), &mut last).await {
                         return Ok(());
                     }
                 }
-                Said::End => return Ok(()),
-                Said::Failed(error) => return Err(Error::Public(error)),
+                FeedMessage::End => return Ok(()),
+                FeedMessage::Failed(error) => return Err(Error::Public(error)),
             }
             if feed.changed().await.is_err() {
                 return Ok(());
@@ -363,7 +363,7 @@ impl Follow {
     async fn app(&self, app: &str) -> Result<()> {
         // By id: the app may be renamed while it is watched.
         let id = self.actor.app(app, Can::View).await?.id;
-        self.feed(Shown::App(id)).await
+        self.feed(FeedSubject::App(id)).await
     }
 
     /// Names what kinds of things have changed, and only of apps that the caller can see.
@@ -393,9 +393,9 @@ impl Follow {
     }
 
     async fn machinery(&self) -> Result<()> {
-        self.actor.reach.must(Needs::Global)?;
+        self.actor.scope.require(RequiredScope::Global)?;
         self.actor.must_administer()?;
-        self.feed(Shown::Platform).await
+        self.feed(FeedSubject::Platform).await
     }
 
     async fn lines<T: serde::Serialize>(&self, room: Room, lines: &[T], cursor: u64) -> bool {
@@ -425,10 +425,10 @@ impl Follow {
             let Some((most, room)) = self.room().await else { return Ok(()) };
             let lag = tail.lag();
             // A rare text may lie behind a gigabyte of lines: what is not found in one turn is looked for in the next.
-            let turn = move |patience: &logs::Patience| {
+            let turn = move |budget: &logs::Budget| {
                 // A reader that fell far behind is told how much it missed instead of being drowned.
-                let skipped = if tail.lag() > FAR_BEHIND { tail.skip(TAIL, patience)? } else { 0 };
-                let batch = tail.read(most, patience)?.into_iter().map(api::log_lines::LogLine::from);
+                let skipped = if tail.lag() > FAR_BEHIND { tail.skip(TAIL, budget)? } else { 0 };
+                let batch = tail.read(most, budget)?.into_iter().map(api::log_lines::LogLine::from);
                 let batch: Vec<_> = batch.collect();
                 Ok((tail, skipped, batch))
             };
@@ -452,16 +452,16 @@ impl Follow {
     /// Sends the last lines of a log. Returns the last that was looked at; `None` when the socket is gone.
     async fn past(&self, app: Uuid, filter: &logs::Filter, newest: u64, last: usize) -> Result<Option<u64>> {
         let (history, filter) = (self.observe.history().clone(), filter.clone());
-        let find = move |patience: &logs::Patience| {
-            let patience = patience.clone();
-            history.read(app, &logs::Query { filter, last: Some(last), patience, ..logs::Query::default() })
+        let find = move |budget: &logs::Budget| {
+            let budget = budget.clone();
+            history.read(app, &logs::Query { filter, last: Some(last), budget, ..logs::Query::default() })
         };
         let mut past = log_lines::search(&self.observe, self.actor.payer, find).await?;
         let mut end = 0;
         loop {
             let Some(room) = self.out.room().await else { return Ok(None) };
-            let turn = move |patience: &logs::Patience| {
-                past.go_on(patience.clone());
+            let turn = move |budget: &logs::Budget| {
+                past.go_on(budget.clone());
                 let (batch, is_over) = lines::take(&mut past, BATCH, None);
                 Ok((past, batch, is_over))
             };

@@ -76,8 +76,8 @@ pub async fn log_line_list(
     };
     let history = platform.history().clone();
     let looks_for_nothing = params.looks_for_nothing();
-    let look = move |patience: &logs::Patience| {
-        let query = logs::Query { patience: patience.clone(), ..query };
+    let look = move |budget: &logs::Budget| {
+        let query = logs::Query { budget: budget.clone(), ..query };
         let lines = history.read(app.id, &query)?.collect_most(most)?;
         let lines: Vec<api::log_lines::LogLine> = lines.into_iter().map(Into::into).collect();
         // Here, since so much text would keep whoever else is served waiting.
@@ -108,7 +108,7 @@ pub async fn log_density_info(
         return Err(Error::invalid("since must be before until."));
     }
     let (history, filter) = (platform.history().clone(), params.filter());
-    let count = move |patience: &logs::Patience| history.density(app.id, &filter, BUCKETS, (from, to), patience);
+    let count = move |budget: &logs::Budget| history.density(app.id, &filter, BUCKETS, (from, to), budget);
     let buckets = search(&platform, actor.payer, count).await?;
     Ok(Json(api::log_lines::LogDensity { from, to, buckets }))
 }

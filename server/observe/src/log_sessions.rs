@@ -10,7 +10,7 @@ use axum::{
 };
 use base::{
     Error, Result,
-    places::Place,
+    slots::Slot,
     web::{self, Created, Input},
 };
 use chrono::Utc;
@@ -74,14 +74,14 @@ pub async fn log_session_stream(
     let reader = row.account_id.ok_or_else(missing)?;
     let watch = Watch::begin(&platform, reader, row.credential_id, row.app_id, Can::Logs).await?.ok_or_else(missing)?;
     let payer = payers::of_account(&platform, reader).await?;
-    let place = platform.streams().take_now(payer)?;
+    let slot = platform.streams().try_take(payer)?;
     let params: api::log_sessions::LogSessionCreate = serde_json::from_value(row.params).map_err(anyhow::Error::new)?;
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     let events = text("accept").is_some_and(|a| a.contains("text/event-stream"));
     let after: Option<u64> = text("last-event-id").and_then(|id| id.parse().ok());
     let lines = lines(&platform, (payer, row.app_id), &params, after).await?;
     let kind = if events { "text/event-stream" } else { "text/plain; charset=utf-8" };
-    let lines = lines.take_until(held(place, watch));
+    let lines = lines.take_until(held(slot, watch));
     let body = Body::from_stream(lines.map(move |chunk| {
         Ok::<_, std::convert::Infallible>(chunk.iter().map(|l| written(l, events)).collect::<String>().into())
             .map(|text: Bytes| if chunk.is_empty() { silence(events) } else { text })
@@ -94,9 +94,9 @@ fn written(line: &logs::Line, event: bool) -> String {
 }
 
 /// Ends when the reader may no longer read; keeps the place as long as it is waited for.
-pub(crate) async fn held(place: Place, watch: Watch) {
+pub(crate) async fn held(slot: Slot, watch: Watch) {
     watch.lost().await;
-    drop(place);
+    drop(slot);
 }
 
 fn silence(event: bool) -> Bytes {
@@ -125,8 +125,7 @@ async fn lines(
     let newest = *history.subscribe(app).map_err(log_lines::refused)?.borrow();
     let past = {
         let history = history.clone();
-        let find =
-            move |patience: &logs::Patience| history.read(app, &logs::Query { patience: patience.clone(), ..query });
+        let find = move |budget: &logs::Budget| history.read(app, &logs::Query { budget: budget.clone(), ..query });
         log_lines::search(platform, payer, find).await?
     };
     // A tail takes up where the past ends.
@@ -167,8 +166,8 @@ impl Sending {
     /// The past, so that a hundred thousand lines need the memory of a thousand.
     async fn past(&self, mut past: logs::Lines, until: Option<u64>) -> Result<()> {
         loop {
-            let turn = move |patience: &logs::Patience| {
-                past.go_on(patience.clone());
+            let turn = move |budget: &logs::Budget| {
+                past.go_on(budget.clone());
                 let (batch, is_over) = lines::take(&mut past, BATCH, until);
                 Ok((past, batch, is_over))
             };
@@ -184,8 +183,8 @@ impl Sending {
     async fn tail(&self, mut tail: logs::Tail) -> Result<()> {
         loop {
             let lag = tail.lag();
-            let turn = move |patience: &logs::Patience| {
-                let batch = tail.read(BATCH, patience)?;
+            let turn = move |budget: &logs::Budget| {
+                let batch = tail.read(BATCH, budget)?;
                 Ok((tail, batch))
             };
             let (back, batch) = log_lines::read_on(&self.platform, self.payer, lag, turn).await?;

@@ -206,8 +206,8 @@ async fn events(
         ..logs::Filter::default()
     };
     let (history, id) = (platform.history().clone(), app.id);
-    let crashes = log_lines::search(platform, payer, move |patience| {
-        let query = logs::Query { filter, last: Some(200), patience: patience.clone(), ..logs::Query::default() };
+    let crashes = log_lines::search(platform, payer, move |budget| {
+        let query = logs::Query { filter, last: Some(200), budget: budget.clone(), ..logs::Query::default() };
         history.read(id, &query)?.collect_most(200)
     })
     .await?;

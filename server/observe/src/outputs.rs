@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use base::{Error, Result, places::Place, secrets::Bearer, web};
+use base::{Error, Result, secrets::Bearer, slots::Slot, web};
 use futures::{Stream, StreamExt as _};
 use identity::{Can, payers, watch::Watch};
 use platform::{Platform, outputs, outputs::follow};
@@ -26,8 +26,8 @@ pub async fn build_output(
     let (bearer, id) = platform.secrets().signed_for("build output", &secret).ok_or_else(no_stream)?;
     let build = store::builds::build_info(platform.db(), id).await?.ok_or_else(no_stream)?;
     let watch = watch(&platform, bearer, build.app_id).await?;
-    let place = platform.streams().take_now(payers::of_account(&platform, bearer.account).await?)?;
-    Ok(stream(platform, outputs::Output::of_build(build.app_id, id), (place, watch), &headers))
+    let slot = platform.streams().try_take(payers::of_account(&platform, bearer.account).await?)?;
+    Ok(stream(platform, outputs::Output::of_build(build.app_id, id), (slot, watch), &headers))
 }
 
 /// `GET /streams/releases/{secret}`
@@ -39,8 +39,8 @@ pub async fn release_output(
     let (bearer, id) = platform.secrets().signed_for("release output", &secret).ok_or_else(no_stream)?;
     let release = store::releases::release_info(platform.db(), id).await?.ok_or_else(no_stream)?;
     let watch = watch(&platform, bearer, release.app_id).await?;
-    let place = platform.streams().take_now(payers::of_account(&platform, bearer.account).await?)?;
-    Ok(stream(platform, outputs::Output::of_release(release.app_id, id), (place, watch), &headers))
+    let slot = platform.streams().try_take(payers::of_account(&platform, bearer.account).await?)?;
+    Ok(stream(platform, outputs::Output::of_release(release.app_id, id), (slot, watch), &headers))
 }
 
 async fn watch(platform: &Platform, bearer: Bearer, app: Uuid) -> Result<Watch> {
@@ -53,21 +53,16 @@ fn no_stream() -> Error {
 }
 
 /// Plain text from the byte that `Range` names, or events when the client asks for them.
-fn stream(
-    platform: Platform,
-    output: outputs::Output,
-    (place, watch): (Place, Watch),
-    headers: &HeaderMap,
-) -> Response {
+fn stream(platform: Platform, output: outputs::Output, (slot, watch): (Slot, Watch), headers: &HeaderMap) -> Response {
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     if text("accept").is_some_and(|a| a.contains("text/event-stream")) {
         let from = text("last-event-id").and_then(|id| id.parse().ok()).unwrap_or(0);
-        return events(follow(platform, output, from).take_until(held(place, watch)), from);
+        return events(follow(platform, output, from).take_until(held(slot, watch)), from);
     }
     let from = text("range").and_then(|r| r.strip_prefix("bytes=")?.split('-').next()?.parse().ok()).unwrap_or(0);
     let status = if from > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
-    let content = follow(platform, output, from).take_until(held(place, watch));
+    let content = follow(platform, output, from).take_until(held(slot, watch));
     (status, headers, Body::from_stream(content)).into_response()
 }
 

@@ -251,7 +251,7 @@ pub async fn collaborator_delete(
         false => format!("Removed {} from the app.", row.email),
     };
     tx.record("collaborator.delete", summary, serde_json::json!({ "account": row.account_id }));
-    invitation_policy::let_go(&mut tx, row.account_id).await?;
+    invitation_policy::release(&mut tx, row.account_id).await?;
     tx.commit().await?;
     Ok(Json(shown(&row, &app)))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base::{Error, Result, places::Place};
+use base::{Error, Result, slots::Slot};
 use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -34,12 +34,12 @@ pub async fn last_of(
         return Ok(Vec::new());
     }
     let taken = tokio::time::timeout(GLANCE, platform.log_readers().glances.take(payer)).await;
-    let Ok(Ok(place)) = taken else { return Ok(vec![Vec::new(); dynos.len()]) };
-    let (history, patience) = (platform.history().clone(), logs::Patience::of(GLANCE, GLANCE_BYTES));
-    let _gone = Gone(patience.clone());
+    let Ok(Ok(slot)) = taken else { return Ok(vec![Vec::new(); dynos.len()]) };
+    let (history, budget) = (platform.history().clone(), logs::Budget::of(GLANCE, GLANCE_BYTES));
+    let _gone = Gone(budget.clone());
     let look = move |(dyno, since)| {
         let filter = logs::Filter { dyno: Some(dyno), since: Some(since), ..logs::Filter::default() };
-        let query = logs::Query { filter, last: Some(lines), patience: patience.clone(), ..logs::Query::default() };
+        let query = logs::Query { filter, last: Some(lines), budget: budget.clone(), ..logs::Query::default() };
         match history.read(app, &query).and_then(|mut found| found.collect_most(lines)) {
             Ok(found) => Ok(found.into_iter().map(Into::into).collect()),
             Err(logs::Error::Stopped) => Ok(Vec::new()),
@@ -48,7 +48,7 @@ pub async fn last_of(
     };
     read(move || {
         // Until it has really ended, whoever waits for it.
-        let _place = place;
+        let _slot = slot;
         dynos.into_iter().map(look).collect()
     })
     .await
@@ -58,8 +58,8 @@ pub async fn last_of(
 #[cfg(feature = "testing")]
 pub fn take_glances(platform: &Platform, payer: Uuid) -> Vec<impl Sized + use<>> {
     let mut taken = Vec::new();
-    while let Ok(place) = platform.log_readers().glances.take_now(payer) {
-        taken.push(place);
+    while let Ok(slot) = platform.log_readers().glances.try_take(payer) {
+        taken.push(slot);
     }
     taken
 }
@@ -71,9 +71,9 @@ pub fn take_glances(platform: &Platform, payer: Uuid) -> Vec<impl Sized + use<>>
 pub async fn glance<T: Send + 'static>(
     platform: &Platform,
     payer: Uuid,
-    work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
+    work: impl FnOnce(&logs::Budget) -> logs::Result<T> + Send + 'static,
 ) -> Result<T> {
-    let _place = platform.log_readers().glances.take(payer).await?;
+    let _slot = platform.log_readers().glances.take(payer).await?;
     go_on(work).await
 }
 
@@ -96,10 +96,10 @@ pub fn refused(err: logs::Error) -> Error {
 pub async fn search<T: Send + 'static>(
     platform: &Platform,
     payer: Uuid,
-    work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
+    work: impl FnOnce(&logs::Budget) -> logs::Result<T> + Send + 'static,
 ) -> Result<T> {
-    let place = platform.log_readers().searches.take(payer).await?;
-    in_turns(platform, payer, place, work).await
+    let slot = platform.log_readers().searches.take(payer).await?;
+    in_turns(platform, payer, slot, work).await
 }
 
 /// Reads on in a log, as tails do. Whoever has kept up with it does so at once: streams have places of their own, and
@@ -108,20 +108,20 @@ pub async fn read_on<T: Send + 'static>(
     platform: &Platform,
     payer: Uuid,
     lag: u64,
-    work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
+    work: impl FnOnce(&logs::Budget) -> logs::Result<T> + Send + 'static,
 ) -> Result<T> {
     if lag <= MUCH {
         return go_on(work).await;
     }
-    let place = platform.log_readers().catching_up.take(payer).await?;
-    in_turns(platform, payer, place, work).await
+    let slot = platform.log_readers().catching_up.take(payer).await?;
+    in_turns(platform, payer, slot, work).await
 }
 
 async fn in_turns<T: Send + 'static>(
     platform: &Platform,
     payer: Uuid,
-    place: Place,
-    work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static,
+    slot: Slot,
+    work: impl FnOnce(&logs::Budget) -> logs::Result<T> + Send + 'static,
 ) -> Result<T> {
     let (turns, runtime) = (platform.log_readers().turns.clone(), Handle::current());
     let turn = Arc::new(Mutex::new(Some(turns.take(payer).await?)));
@@ -131,19 +131,19 @@ async fn in_turns<T: Send + 'static>(
         let next = runtime.block_on(turns.take(payer)).ok();
         *own.lock().unwrap_or_else(PoisonError::into_inner) = next;
     };
-    let patience = logs::Patience::of(LONGEST, MOST_BYTES).with_breaks(TURN, let_others);
-    let _gone = Gone(patience.clone());
+    let budget = logs::Budget::of(LONGEST, MOST_BYTES).with_breaks(TURN, let_others);
+    let _gone = Gone(budget.clone());
     read(move || {
         // Held until the work has really ended, whoever waits for it; and no longer, wherever its patience is kept.
-        let _place = place;
+        let _slot = slot;
         let _turn = Over(turn);
-        work(&patience)
+        work(&budget)
     })
     .await
 }
 
 /// The end of the last turn.
-struct Over(Arc<Mutex<Option<Place>>>);
+struct Over(Arc<Mutex<Option<Slot>>>);
 
 impl Drop for Over {
     fn drop(&mut self) {
@@ -152,14 +152,14 @@ impl Drop for Over {
 }
 
 /// Reads what costs little, in no place, but as patiently as a search.
-async fn go_on<T: Send + 'static>(work: impl FnOnce(&logs::Patience) -> logs::Result<T> + Send + 'static) -> Result<T> {
-    let patience = logs::Patience::of(LONGEST, MOST_BYTES);
-    let _gone = Gone(patience.clone());
-    read(move || work(&patience)).await
+async fn go_on<T: Send + 'static>(work: impl FnOnce(&logs::Budget) -> logs::Result<T> + Send + 'static) -> Result<T> {
+    let budget = logs::Budget::of(LONGEST, MOST_BYTES);
+    let _gone = Gone(budget.clone());
+    read(move || work(&budget)).await
 }
 
 /// Dropped with the request that wanted to know.
-struct Gone(logs::Patience);
+struct Gone(logs::Budget);
 
 impl Drop for Gone {
     fn drop(&mut self) {

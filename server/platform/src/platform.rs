@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc};
 
 use anyhow::Context as _;
 use axum::extract::FromRef;
-use base::{Base, Kind, places::Places};
+use base::{Base, Kind, slots::Slots};
 use chrono::{DateTime, Utc};
 use dyno::Driver;
 use identity::Identity;
@@ -35,7 +35,7 @@ struct Inner {
     usages: Usages,
     router: router::Control,
     log_readers: Readers,
-    streams: Places,
+    streams: Slots,
     wake_dynos: Arc<Notify>,
     wake_slugs: Arc<Notify>,
     wake_releases: Arc<Notify>,
@@ -57,7 +57,7 @@ impl Platform {
             ingest: Ingest::default(),
             usages: Usages::default(),
             log_readers: Readers::default(),
-            streams: Places::new("open streams", 50, 0, 5000),
+            streams: Slots::new("open streams", 50, 0, 5000),
             wake_dynos: identity.waker(&[Kind::App, Kind::Formation, Kind::Release, Kind::Dyno, Kind::Slug]),
             wake_slugs: identity.waker(&[Kind::Release]),
             // A suspension cancels release phases.
@@ -163,7 +163,7 @@ impl Platform {
     }
 
     /// Places to follow something: open streams and sockets.
-    pub fn streams(&self) -> &Places {
+    pub fn streams(&self) -> &Slots {
         &self.0.streams
     }
 

@@ -6,7 +6,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use background::Begun;
+use background::Enqueued;
 use base::{Error, Result, Subject, SubjectKind, pages, web::Accepted};
 use identity::Actor;
 use store::schedules::{LIST, Row};
@@ -46,9 +46,9 @@ pub async fn schedule_run(
     let missing = || Error::not_found("schedule", "Couldn't find that schedule.");
     let row = store::schedules::schedule_by_name(platform.db(), &name).await?.ok_or_else(missing)?;
     let mut change = actor.change(Subject::new(SubjectKind::Schedule, row.id, &name)).await?;
-    let job = match background::begin_now(&mut change, &row.name).await?.ok_or_else(missing)? {
-        Begun::New(job) => job,
-        Begun::Unfinished(job) => {
+    let job = match background::enqueue_now(&mut change, &row.name).await?.ok_or_else(missing)? {
+        Enqueued::New(job) => job,
+        Enqueued::Unfinished(job) => {
             return Err(Error::conflict(format!(
                 "The job of {name} is not finished yet (job {job}). Wait for it, or cancel it first."
             )));

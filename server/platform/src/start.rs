@@ -124,7 +124,7 @@ impl Platform {
             tracing::error!("could not stop everything that runs: {err:#}");
         }
         if let Some(leases) = leases.flatten()
-            && let Err(err) = background::put_back(self.db(), &leases).await
+            && let Err(err) = background::requeue_all(self.db(), &leases).await
         {
             tracing::warn!("could not requeue running jobs: {err}");
         }

@@ -11,15 +11,15 @@ use crate::{body::Refusal, handle::Writing};
 
 /// The result of reading the request's body.
 #[derive(Default)]
-pub(crate) struct Heard {
+pub(crate) struct BodyResult {
     /// Why it stopped.
     pub why: Option<String>,
     /// The refs of the push.
     pub refs: Vec<Vec<u8>>,
 }
 
-/// Where it leaves that.
-pub(crate) type Told = Arc<Mutex<Heard>>;
+/// A [`BodyResult`] that the task reading the body fills in.
+pub(crate) type SharedBodyResult = Arc<Mutex<BodyResult>>;
 
 /// The payload of a sideband line in git's protocol.
 const MOST_OF_LINE: usize = 65_515;
@@ -27,25 +27,25 @@ const MOST_OF_LINE: usize = 65_515;
 /// The end of the answer to a push.
 const END: &[u8] = b"0000";
 
-/// A git at work for a client. Dropped, because the client went away, it is killed.
-pub struct Served {
+/// A git process that serves a client. Dropping it, because the client has disconnected, kills the process.
+pub struct GitProcess {
     pub(crate) worker: Worker,
     pub(crate) output: Receiver,
-    pub(crate) told: Told,
-    /// Of a push.
+    pub(crate) body_result: SharedBodyResult,
+    /// For a push.
     pub(crate) writing: Option<Writing>,
-    pub(crate) seat: Seat,
-    /// The client's access was lost.
+    pub(crate) slot: ClientSlot,
+    /// Whether the client has lost access.
     pub(crate) is_over: bool,
     pub(crate) cut: Cut,
 }
 
-/// Where git's answer to a push was cut, as it is read: somewhere in a line of its protocol, or between two.
+/// The position at which git's response to a push was cut, tracked while reading it: inside a pkt-line, or between two.
 #[derive(Default)]
 pub(crate) struct Cut {
-    /// The beginning of a line's length, or all of it as long as nothing follows.
+    /// The bytes of the line's length read so far; cleared when its content begins.
     head: Vec<u8>,
-    /// Bytes to the end of the line.
+    /// Bytes left to the end of the line.
     rest: usize,
 }
 
@@ -70,7 +70,7 @@ impl Cut {
         }
     }
 
-    /// Ends the line that it was cut in, whose last bytes are in `out`.
+    /// Completes the line that was cut, whose last bytes are in `out`.
     fn mend(&self, out: &mut BytesMut) {
         match self.head.len() {
             0 => out.put_bytes(b' ', self.rest),
@@ -81,30 +81,31 @@ impl Cut {
 
 /// The state of a response.
 enum State {
-    Reading(Box<Served>, BytesMut),
+    Reading(Box<GitProcess>, BytesMut),
     Over,
 }
 
-/// What a client has as long as git is at work for them.
-pub struct Seat {
-    /// Called when git has ended, before the client has the end of its answer; dropped without when the client is gone.
-    pub give_back: Box<dyn FnOnce() + Send>,
-    /// Ends with the right to deploy, and with the token that they came with.
+/// What a client holds while git serves it.
+pub struct ClientSlot {
+    /// Called when git has exited, before the client gets the end of its response; dropped uncalled if the client has
+    /// disconnected.
+    pub release: Box<dyn FnOnce() + Send>,
+    /// Resolves when the client loses the right to deploy, or its token expires.
     pub lost: BoxFuture<'static, ()>,
 }
 
 const OVER: &str = "Your token has expired, or you no longer have access to deploy this app.";
 
-impl Served {
-    /// The output of git, after `head`, as a body.
+impl GitProcess {
+    /// The output of git as a body, after `head`.
     pub fn body(self, head: Vec<u8>) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         let held = BytesMut::new();
         let head = stream::iter((!head.is_empty()).then(|| Ok::<_, io::Error>(Bytes::from(head))));
         let rest = stream::unfold(State::Reading(Box::new(self), held), |state| async move {
             match state {
-                State::Reading(mut served, mut held) => match served.read(&mut held).await {
-                    Ok(Some(part)) => Some((Ok(part), State::Reading(served, held))),
-                    Ok(None) => Some(served.end(held).await),
+                State::Reading(mut process, mut held) => match process.read(&mut held).await {
+                    Ok(Some(part)) => Some((Ok(part), State::Reading(process, held))),
+                    Ok(None) => Some(process.end(held).await),
                     Err(err) => Some((Err(err), State::Over)),
                 },
                 State::Over => None,
@@ -113,14 +114,14 @@ impl Served {
         head.chain(rest)
     }
 
-    /// The next part; the last bytes of a push are held back, so that something can be put in front.
+    /// The next part. The last bytes of a push are held back, so that an error can be inserted before them.
     async fn read(&mut self, held: &mut BytesMut) -> io::Result<Option<Bytes>> {
         let back = if self.writing.is_some() { END.len() } else { 0 };
         loop {
             held.reserve(32 << 10);
             let read = tokio::select! {
                 biased;
-                () = &mut self.seat.lost => {
+                () = &mut self.slot.lost => {
                     self.is_over = true;
                     return Ok(None);
                 }
@@ -138,60 +139,61 @@ impl Served {
         }
     }
 
-    /// The last part, and what comes after it.
+    /// The last part, and the state after it.
     async fn end(self, held: BytesMut) -> (io::Result<Bytes>, State) {
         let why = match self.is_over {
             true => {
-                // Which kills it.
+                // Kills the process.
                 drop(self.worker);
                 Some(OVER.to_owned())
             }
-            false => why(self.worker, &self.told).await,
+            false => why(self.worker, &self.body_result).await,
         };
         if let Some(why) = &why {
             tracing::info!("a clone or a push was ended: {why}");
         }
-        (self.seat.give_back)();
+        (self.slot.release)();
         let part = match (self.writing, why) {
             (Some(writing), None) => {
                 writing.ended_well();
                 Ok(held.freeze())
             }
             (Some(_), Some(why)) => {
-                let refs = self.told.lock().map(|mut told| std::mem::take(&mut told.refs)).unwrap_or_default();
+                let refs =
+                    self.body_result.lock().map(|mut result| std::mem::take(&mut result.refs)).unwrap_or_default();
                 Ok(refusal((&held, &self.cut), &Refusal { why, refs }))
             }
             (None, None) => Ok(held.freeze()),
-            // The client notices that something is missing.
+            // The client notices that the response is incomplete.
             (None, Some(why)) => Err(io::Error::other(why)),
         };
         (part, State::Over)
     }
 }
 
-/// The response to a push that does not reach git.
-/// The response to a clone that does not reach git. In its protocol, since git does not show the text of other
-/// responses.
+/// The response to a push that is rejected before git runs. It follows git's protocol, since git does not show the text
+/// of other responses.
 pub fn push_refused(refusal: &Refusal) -> Bytes {
     self::refusal((b"", &Cut::default()), refusal)
 }
 
+/// The response to a clone that is rejected before git runs, in the same way.
 pub fn clone_refused(why: &str) -> Bytes {
     let mut out = BytesMut::new();
     line(&mut out, None, format!("ERR {why}").as_bytes());
     out.freeze()
 }
 
-/// Waits for git, and says why it did not succeed.
-async fn why(worker: Worker, told: &Told) -> Option<String> {
+/// Waits for git, and returns why it failed, if it did.
+async fn why(worker: Worker, body_result: &SharedBodyResult) -> Option<String> {
     let done = worker.done().await;
-    let told = told.lock().ok().and_then(|mut told| told.why.take());
-    told.or_else(|| done.err().map(|err| format!("git failed: {err}.")))
+    let why = body_result.lock().ok().and_then(|mut result| result.why.take());
+    why.or_else(|| done.err().map(|err| format!("git failed: {err}.")))
 }
 
-/// The end of a push that failed. If git had ended its answer, a remark is put before the end; otherwise what is
-/// missing of it is an answer of ours: git shows for each ref that it was rejected, and why. Where the refs are not
-/// known, or too many to be listed, it is told in one sentence, after which it says that the line was cut.
+/// The end of the response to a failed push. If git had completed its response, a message is inserted before the end.
+/// Otherwise the missing part is generated here: git then shows for each ref that it was rejected, and why. If the refs
+/// are unknown, or too many to list, a single error is sent, after which git reports that the connection was cut.
 fn refusal((held, cut): (&[u8], &Cut), Refusal { why, refs }: &Refusal) -> Bytes {
     let mut out = BytesMut::new();
     let is_ended = held == END && cut.rest == 0;
@@ -216,7 +218,7 @@ fn error(why: &str) -> BytesMut {
     report
 }
 
-/// The first sentence stands behind each ref.
+/// The first sentence is shown behind each ref.
 fn rejections(why: &str, refs: &[Vec<u8>]) -> BytesMut {
     let why = why.split(". ").next().unwrap_or_default().trim_end_matches('.');
     let mut report = BytesMut::new();
@@ -235,7 +237,7 @@ fn remark(why: &str) -> Bytes {
     out.freeze()
 }
 
-/// One line of git's protocol; on a band, if there are any: 1 is the answer, 2 is for people.
+/// One pkt-line; with a sideband, if the protocol has them here: 1 is the response, 2 is text for people.
 fn line(out: &mut BytesMut, band: Option<u8>, text: &[u8]) {
     let length = text.len() + 4 + usize::from(band.is_some());
     out.put_slice(format!("{length:04x}").as_bytes());

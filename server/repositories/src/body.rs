@@ -48,7 +48,7 @@ impl Bounds {
         Self { bytes: limits::MOST_WANTS_BYTES, lines: usize::MAX, time: limits.time, is_push: false }
     }
 
-    /// A push. How many bytes it may have is for its [`Room`] to say.
+    /// A push. How many bytes it may have is for its [`SpaceLimit`] to say.
     pub fn of_push(limits: &GitLimits) -> Self {
         Self { bytes: u64::MAX, lines: limits::MOST_REFS, time: limits.time, is_push: true }
     }
@@ -56,7 +56,7 @@ impl Bounds {
 
 /// How many bytes a push may bring.
 #[async_trait]
-pub trait Room: Send + Sync {
+pub trait SpaceLimit: Send + Sync {
     /// What it may bring at most.
     fn limit(&self) -> u64;
 
@@ -76,7 +76,7 @@ pub struct Incoming {
     commands: Commands,
     time: Duration,
     /// Of a push.
-    room: Option<Box<dyn Room>>,
+    room: Option<Box<dyn SpaceLimit>>,
 }
 
 impl Incoming {
@@ -143,7 +143,7 @@ impl Incoming {
     }
 
     /// The same, which may have no more bytes than there is room for; and a few, so that git itself says so.
-    pub fn within(mut self, room: impl Room + 'static) -> Self {
+    pub fn within(mut self, room: impl SpaceLimit + 'static) -> Self {
         self.left = room.limit().saturating_add(16 << 20).saturating_sub(self.begun.len() as u64);
         self.room = Some(Box::new(room));
         self

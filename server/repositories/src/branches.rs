@@ -25,8 +25,8 @@ impl Repositories {
     pub async fn move_ref(&self, app: Uuid, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
         let repository = self.ensure(app).await?;
         let writing = self.write(app).await?;
-        let errand = Move { name: name.into(), old: old.into(), new: new.into() };
-        self.ask(&repository, &errand).await.with_context(|| format!("move {name}"))?;
+        let task = Move { name: name.into(), old: old.into(), new: new.into() };
+        self.ask(&repository, &task).await.with_context(|| format!("move {name}"))?;
         writing.ended_well();
         Ok(())
     }

@@ -27,8 +27,8 @@ impl Repositories {
         if !tokio::fs::try_exists(&repository).await? {
             bail!("the app does not have a repository");
         }
-        let errand = inside::Commits { from: from.map(Into::into), to: to.into(), most };
-        let listed = self.ask(&repository, &errand).await.context("list commits")?;
+        let task = inside::Commits { from: from.map(Into::into), to: to.into(), most };
+        let listed = self.ask(&repository, &task).await.context("list commits")?;
         Ok(listed.lines().filter_map(commit).take(most).collect())
     }
 }

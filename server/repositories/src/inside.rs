@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use worker::{Errand, Given};
+use worker::{Task, TaskFiles};
 
 use crate::plumbing::{ENVIRONMENT, settings};
 
@@ -45,11 +45,11 @@ pub(crate) struct Tip {
     pub name: String,
 }
 
-impl Errand for Tip {
+impl Task for Tip {
     const NAME: &'static str = "git_tip";
     type Answer = Answer<Option<String>>;
 
-    fn run(self, _: Given) -> Self::Answer {
+    fn run(self, _: TaskFiles) -> Self::Answer {
         tip(&self.name)
     }
 }
@@ -62,11 +62,11 @@ pub(crate) struct Move {
     pub new: String,
 }
 
-impl Errand for Move {
+impl Task for Move {
     const NAME: &'static str = "git_move";
     type Answer = Answer<()>;
 
-    fn run(self, _: Given) -> Self::Answer {
+    fn run(self, _: TaskFiles) -> Self::Answer {
         if tip(&self.name)?.as_deref() != Some(&self.new) {
             run(&["update-ref", &self.name, &self.new, &self.old])?;
         }
@@ -105,11 +105,11 @@ pub(crate) enum Found {
     Unreadable,
 }
 
-impl Errand for Inspect {
+impl Task for Inspect {
     const NAME: &'static str = "git_inspect";
     type Answer = Answer<Inspected>;
 
-    fn run(self, _: Given) -> Self::Answer {
+    fn run(self, _: TaskFiles) -> Self::Answer {
         let tip = tip(&self.name)?;
         if run(&["cat-file", "-t", &self.id])? != "commit" {
             return Ok(Inspected { tip, found: Found::NoCommit });
@@ -172,12 +172,12 @@ pub(crate) struct Commits {
     pub most: usize,
 }
 
-impl Errand for Commits {
+impl Task for Commits {
     const NAME: &'static str = "git_commits";
     /// Id, author, seconds and subject, parted by the character 31, a line each.
     type Answer = Answer<String>;
 
-    fn run(self, _: Given) -> Self::Answer {
+    fn run(self, _: TaskFiles) -> Self::Answer {
         let range = self.from.map_or_else(|| self.to.clone(), |from| format!("{from}..{}", self.to));
         let format = "--format=%H%x1f%<(200,trunc)%an%x1f%at%x1f%<(400,trunc)%s";
         run(&["log", format, "-n", &self.most.to_string(), &range, "--"])

@@ -24,10 +24,10 @@ impl Repositories {
             return Ok(Err((" !     Only main and master are deployed.".into(), "not a deployed branch")));
         }
         let most_bytes = self.limits().checkout_bytes;
-        let errand =
+        let task =
             Inspect { name: push.name.clone(), id: push.new.clone(), most_files: limits::MOST_FILES, most_bytes };
         let repository = self.ensure(app).await?;
-        let inspected = match self.ask(&repository, &errand).await {
+        let inspected = match self.ask(&repository, &task).await {
             Ok(inspected) => inspected,
             Err(err) if err.downcast_ref::<worker::Error>().is_some_and(worker::Error::is_too_much) => {
                 let line = format!(" !     The commit exceeds the limits: {}.", err.root_cause());

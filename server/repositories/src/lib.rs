@@ -11,7 +11,7 @@
 //! as the last step of the build, so that a push that was rejected has changed nothing.
 //!
 //! This crate knows neither routes nor the database: who may clone or push, how much room a push has
-//! ([`Room`]) and what follows from it is for its callers to say.
+//! ([`SpaceLimit`]) and what follows from it is for its callers to say.
 
 mod answer;
 mod archives;
@@ -35,8 +35,8 @@ mod sizes;
 mod sweep;
 
 pub use crate::{
-    answer::{Seat, Served, clone_refused, push_refused},
-    body::{Bounds, Incoming, Refusal, Room},
+    answer::{ClientSlot, GitProcess, clone_refused, push_refused},
+    body::{Bounds, Incoming, Refusal, SpaceLimit},
     branches::DEPLOYED,
     folders::prepare,
     handle::{Repositories, Writing},
@@ -44,9 +44,9 @@ pub use crate::{
     limits::GitLimits,
 };
 
-/// The errands of this crate.
-pub fn errands(errands: worker::Errands) -> worker::Errands {
-    errands
+/// The tasks of this crate.
+pub fn tasks(tasks: worker::Tasks) -> worker::Tasks {
+    tasks
         .with::<inside::Tip>()
         .with::<inside::Inspect>()
         .with::<inside::Move>()

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, anyhow};
-use worker::{Errand, Limits, Lines, Network, Order, Program, Shown, Work};
+use worker::{Limits, Lines, Network, Order, Program, Shown, Task, Work};
 
 use crate::{handle::Repositories, paths};
 
@@ -84,12 +84,12 @@ impl Repositories {
     }
 
     /// Sends a worker into a repository with a question.
-    pub(crate) async fn ask<E, T>(&self, repository: &Path, errand: &E) -> anyhow::Result<T>
+    pub(crate) async fn ask<E, T>(&self, repository: &Path, task: &E) -> anyhow::Result<T>
     where
-        E: Errand<Answer = Result<T, String>>,
+        E: Task<Answer = Result<T, String>>,
     {
         let order = self.order(repository, Work::Program(git(&[])));
-        let answer = self.workers().send(errand, order, Lines::default()).await;
+        let answer = self.workers().send(task, order, Lines::default()).await;
         answer.context("ask git")?.map_err(|why| anyhow!("git: {why}"))
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use worker::{Limits, Lines, Order, Program, Work};
 
 use crate::{
-    answer::{Cut, Heard, Seat, Served, Told},
+    answer::{BodyResult, ClientSlot, Cut, GitProcess, SharedBodyResult},
     body::{Incoming, Refusal},
     handle::{Repositories, Writing},
     hook, limits, plumbing,
@@ -21,11 +21,11 @@ impl Repositories {
         app: Uuid,
         command: &str,
         protocol: Option<&str>,
-        seat: Seat,
-    ) -> anyhow::Result<Served> {
+        slot: ClientSlot,
+    ) -> anyhow::Result<GitProcess> {
         let program = plumbing::git(&[command, "--stateless-rpc", "--advertise-refs", plumbing::REPOSITORY]);
         let order = self.order_of_client(app, with_protocol(program, protocol)).await?;
-        self.serve(&order, Lines::default(), None, seat)
+        self.serve(&order, Lines::default(), None, slot)
     }
 
     /// Answers a clone or a fetch.
@@ -34,15 +34,15 @@ impl Repositories {
         app: Uuid,
         incoming: Incoming,
         protocol: Option<&str>,
-        seat: Seat,
-    ) -> anyhow::Result<Served> {
+        slot: ClientSlot,
+    ) -> anyhow::Result<GitProcess> {
         let program = plumbing::git(&["upload-pack", "--stateless-rpc", plumbing::REPOSITORY]);
         let order = self.order_of_client(app, with_protocol(program, protocol)).await?;
         let (stdin, input) = worker::to_worker()?;
         let lines = Lines { stdin: Some(stdin), ..Lines::default() };
-        let served = self.serve(&order, lines, None, seat)?;
-        feed(incoming, input, served.told.clone());
-        Ok(served)
+        let process = self.serve(&order, lines, None, slot)?;
+        feed(incoming, input, process.body_result.clone());
+        Ok(process)
     }
 
     /// Takes a push in, of `most` bytes. Whoever is to decide over it answers its hook at the other end of the socket;
@@ -52,8 +52,8 @@ impl Repositories {
         app: Uuid,
         (incoming, most): (Incoming, u64),
         protocol: Option<&str>,
-        seat: Seat,
-    ) -> anyhow::Result<(Served, tokio::net::UnixStream)> {
+        slot: ClientSlot,
+    ) -> anyhow::Result<(GitProcess, tokio::net::UnixStream)> {
         let most = format!("receive.maxInputSize={most}");
         let program = plumbing::git(&["-c", &most, "receive-pack", "--stateless-rpc", plumbing::REPOSITORY]);
         let exe = format!("/proc/self/fd/{}", hook::EXECUTABLE);
@@ -62,9 +62,9 @@ impl Repositories {
         order.limits.time = limits::PUSH;
         let (line, lines, input) = push_lines()?;
         let writing = self.write(app).await?;
-        let served = self.serve(&order, lines, Some(writing), seat)?;
-        feed(incoming, input, served.told.clone());
-        Ok((served, line))
+        let process = self.serve(&order, lines, Some(writing), slot)?;
+        feed(incoming, input, process.body_result.clone());
+        Ok((process, line))
     }
 
     async fn order_of_client(&self, app: Uuid, program: Program) -> anyhow::Result<Order> {
@@ -77,10 +77,24 @@ impl Repositories {
 
     /// Starts git, whose output goes to the client. When the client goes away the answer is dropped,
     /// and git is killed.
-    fn serve(&self, order: &Order, lines: Lines, writing: Option<Writing>, seat: Seat) -> anyhow::Result<Served> {
+    fn serve(
+        &self,
+        order: &Order,
+        lines: Lines,
+        writing: Option<Writing>,
+        slot: ClientSlot,
+    ) -> anyhow::Result<GitProcess> {
         let (output, stdout) = worker::from_worker()?;
         let worker = self.workers().start(order, Lines { stdout: Some(stdout), ..lines })?;
-        Ok(Served { worker, output, told: Told::default(), writing, seat, is_over: false, cut: Cut::default() })
+        Ok(GitProcess {
+            worker,
+            output,
+            body_result: SharedBodyResult::default(),
+            writing,
+            slot,
+            is_over: false,
+            cut: Cut::default(),
+        })
     }
 }
 
@@ -106,16 +120,16 @@ fn push_lines() -> anyhow::Result<(tokio::net::UnixStream, Lines, tokio::net::un
 }
 
 /// Passes the request's body on to git, beside the answer.
-fn feed(incoming: Incoming, input: tokio::net::unix::pipe::Sender, told: Told) {
-    let hear = move |heard| {
+fn feed(incoming: Incoming, input: tokio::net::unix::pipe::Sender, body_result: SharedBodyResult) {
+    let record = move |result| {
         if let Ok(mut told) = told.lock() {
-            *told = heard;
+            *told = result;
         }
     };
-    hear(Heard { why: None, refs: incoming.refs() });
+    record(BodyResult { why: None, refs: incoming.refs() });
     tokio::spawn(async move {
         if let Err(Refusal { why, refs }) = incoming.feed(input).await {
-            hear(Heard { why: Some(why), refs });
+            record(BodyResult { why: Some(why), refs });
         }
     });
 }

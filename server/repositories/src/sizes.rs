@@ -36,7 +36,7 @@ impl Repositories {
     }
 }
 
-/// What a repository takes up on the disk, in bytes. What pushes are bringing is not in it yet: see [`crate::Room`].
+/// What a repository takes up on the disk, in bytes. What pushes are bringing is not in it yet: see [`crate::SpaceLimit`].
 fn size(repository: &Path) -> u64 {
     let objects = repository.join("objects");
     let mut total = 0;

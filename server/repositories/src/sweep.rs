@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use worker::{Errand, Given};
+use worker::{Task, TaskFiles};
 
 use crate::plumbing::REPOSITORY;
 
@@ -21,11 +21,11 @@ pub(crate) struct Sweep {
     pub alone: bool,
 }
 
-impl Errand for Sweep {
+impl Task for Sweep {
     const NAME: &'static str = "git_sweep";
     type Answer = Result<(), String>;
 
-    fn run(self, _: Given) -> Self::Answer {
+    fn run(self, _: TaskFiles) -> Self::Answer {
         self.sweep(Path::new(REPOSITORY)).map_err(|e| e.to_string())
     }
 }

@@ -29,7 +29,7 @@ use crate::strict::Refusal;
 use crate::table::{App, host_name};
 use crate::tunnel::Tunnel;
 use crate::upload::{Pace, RequestBody, Upload};
-use crate::wire::{Failure, Patience, Wire};
+use crate::wire::{Failure, ResponseTimeouts, Wire};
 
 /// Maximum number of dynos tried per request.
 const TRIES: usize = 10;
@@ -176,7 +176,7 @@ impl Exchange {
             let body = RequestBody::new(self.record.upload.as_ref());
             let request = self.head.request(body, again);
             let upload = self.record.upload.as_deref();
-            match wire.send(request, upload, self.patience()).await {
+            match wire.send(request, upload, self.response_timeouts()).await {
                 Ok(response) => return Ok((wire, response)),
                 // The dyno closed the idle connection in the moment that we took it.
                 Err(Failure::Closed) if again == Again::Maybe && upload.is_none_or(Upload::replayable) => {
@@ -278,9 +278,9 @@ impl Exchange {
         }
     }
 
-    fn patience(&self) -> Patience {
+    fn response_timeouts(&self) -> ResponseTimeouts {
         let timeouts = self.record.in_flight.shared.config.timeouts;
-        Patience { first_byte: Some(timeouts.first_byte), idle: timeouts.idle }
+        ResponseTimeouts { first_byte: Some(timeouts.first_byte), idle: timeouts.idle }
     }
 
     async fn pass_back(mut self: Box<Self>, wire: Box<Wire>, response: Response<Incoming>) -> Response<Body> {

@@ -13,9 +13,9 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::client::{Client, Phase};
+use crate::client_slots::ClientSlot;
 use crate::config::Timeouts;
 use crate::open_connection::OpenConnection;
-use crate::seats::Seat;
 use crate::timer::Timer;
 
 /// Fewer bytes than this within the stall timeout are no progress.
@@ -31,7 +31,7 @@ pub(crate) struct ClientSocket {
     writing: Timer,
     stall: Option<Stall>,
     stream: TcpStream,
-    _held: (Seat, OpenConnection),
+    _held: (ClientSlot, OpenConnection),
 }
 
 /// A period in which the client reads nothing.
@@ -47,7 +47,7 @@ impl ClientSocket {
         first: Bytes,
         client: Arc<Client>,
         timeouts: Timeouts,
-        held: (Seat, OpenConnection),
+        held: (ClientSlot, OpenConnection),
     ) -> ClientSocket {
         ClientSocket {
             first,

@@ -19,12 +19,12 @@ use tokio::time::timeout;
 
 use crate::Shared;
 use crate::client::{Client, Phase};
+use crate::client_slots::{self, ClientSlot, Full};
 use crate::client_socket::ClientSocket;
 use crate::entry;
 use crate::open_connection::OpenConnection;
 use crate::pages::Page;
 use crate::proxy_protocol::{self, Introduction};
-use crate::seats::{self, Full, Seat};
 
 /// The longest head of a request.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -47,8 +47,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: std::net::TcpStream, peer
     let Some((ip, first)) = introduce(&shared, &mut stream, peer).await else { return };
     let client = Arc::new(Client::new(ip, shared.config.trusted.contains(ip)));
     client.set_socket(Some(stream.as_raw_fd()));
-    let Some((stream, seat)) = seated(&shared, stream, &client).await else { return };
-    let socket = ClientSocket::new(stream, first, client.clone(), shared.config.timeouts, (seat, opened));
+    let Some((stream, slot)) = with_slot(&shared, stream, &client).await else { return };
+    let socket = ClientSocket::new(stream, first, client.clone(), shared.config.timeouts, (slot, opened));
     answer_all(&shared, &client, socket).await;
 }
 
@@ -74,19 +74,19 @@ async fn introduce(shared: &Shared, stream: &mut TcpStream, peer: SocketAddr) ->
 }
 
 /// Takes a slot for a connection. A client without one gets an error page, unless there are too many of them.
-async fn seated(shared: &Arc<Shared>, stream: TcpStream, client: &Arc<Client>) -> Option<(TcpStream, Seat)> {
+async fn with_slot(shared: &Arc<Shared>, stream: TcpStream, client: &Arc<Client>) -> Option<(TcpStream, ClientSlot)> {
     // A proxy brings the connections of many.
     let ip = (!client.trusted).then_some(client.ip);
-    let take = || shared.seats.take(ip, client, |n| shared.note_evicted(n, client.ip));
-    if let Ok(seat) = take() {
-        return Some((stream, seat));
+    let take = || shared.slots.take(ip, client, |n| shared.note_evicted(n, client.ip));
+    if let Ok(slot) = take() {
+        return Some((stream, slot));
     }
     let waiting = shared.hall.try_acquire();
     let waited = match &waiting {
-        Ok(_) => seats::wait_for(take).await,
+        Ok(_) => client_slots::wait_for(take).await,
         Err(_) => Err(Full::All),
     };
-    let Err(full) = waited else { return waited.ok().map(|seat| (stream, seat)) };
+    let Err(full) = waited else { return waited.ok().map(|slot| (stream, slot)) };
     client.set_socket(None);
     shared.note_refused(client.ip);
     if waiting.is_ok() {

@@ -11,11 +11,11 @@ use hyper::{Request, Response};
 use crate::Shared;
 use crate::arriving::Arriving;
 use crate::client::Client;
+use crate::client_slots::{self, Full};
 use crate::headers::LINE_BYTES;
 use crate::in_flight::InFlight;
 use crate::pages::Page;
 use crate::relay::{Body, Holding};
-use crate::seats::{self, Full};
 use crate::strict::{self, Refusal};
 use crate::table::{Target, host_name};
 use crate::{apps, platform_hosts};
@@ -51,7 +51,7 @@ fn begin(client: &Arc<Client>, shared: Arc<Shared>, request: Request<Arriving>) 
     let origin = shared.origins.of(client, request.headers(), &shared.config);
     let mut in_flight = InFlight::new(client, shared, origin);
     // Connections of a proxy are not counted by address, so its requests are.
-    if in_flight.client.trusted && in_flight.take_seat(Count::Proxied).is_err() {
+    if in_flight.client.trusted && in_flight.take_slot(Count::Proxied).is_err() {
         return Work::Other(Box::pin(async move {
             match in_flight.wait_for_seat(Count::Proxied).await {
                 Ok(()) => route(in_flight, request).finish().await,
@@ -96,19 +96,19 @@ enum Count {
 }
 
 impl InFlight {
-    fn take_seat(&mut self, count: Count) -> Result<(), Full> {
+    fn take_slot(&mut self, count: Count) -> Result<(), Full> {
         let (shared, ip) = (&self.shared, self.origin.ip);
-        let seats = match count {
+        let slots = match count {
             Count::Proxied => &shared.proxied,
             Count::Platform => &shared.platform,
         };
-        self.seats.push(seats.take(Some(ip), &self.client, |n| shared.note_evicted(n, ip))?);
+        self.slots.push(slots.take(Some(ip), &self.client, |n| shared.note_evicted(n, ip))?);
         Ok(())
     }
 
     /// Takes a slot, waiting until paused clients can be evicted.
     async fn wait_for_seat(&mut self, count: Count) -> Result<(), Full> {
-        let waited = seats::wait_for(|| self.take_seat(count)).await;
+        let waited = client_slots::wait_for(|| self.take_slot(count)).await;
         waited.inspect_err(|_| self.shared.note_refused(self.origin.ip))
     }
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::Shared;
 use crate::client::{Busy, Client};
+use crate::client_slots::ClientSlot;
 use crate::origin::Origin;
-use crate::seats::Seat;
 
 /// Held until the request has ended.
 pub(crate) struct InFlight {
@@ -14,13 +14,13 @@ pub(crate) struct InFlight {
     pub(crate) shared: Arc<Shared>,
     pub(crate) origin: Origin,
     /// The slots of its address, where requests are counted.
-    pub(crate) seats: Vec<Seat>,
+    pub(crate) slots: Vec<ClientSlot>,
 }
 
 impl InFlight {
     pub(crate) fn new(client: &Arc<Client>, shared: Arc<Shared>, origin: Origin) -> InFlight {
         shared.inflight.fetch_add(1, Relaxed);
-        InFlight { client: Busy::new(client), shared, origin, seats: Vec::new() }
+        InFlight { client: Busy::new(client), shared, origin, slots: Vec::new() }
     }
 }
 

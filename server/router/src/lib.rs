@@ -15,6 +15,7 @@ mod arriving;
 mod backends;
 mod claims;
 mod client;
+mod client_slots;
 mod client_socket;
 mod codes;
 mod config;
@@ -39,7 +40,6 @@ mod queue;
 mod relay;
 mod replies;
 mod routes;
-mod seats;
 mod spooling;
 mod stats;
 mod strict;
@@ -73,9 +73,9 @@ pub use networks::Networks;
 pub use routes::{AppRoute, AppState, Backend, Routes};
 
 use backends::Backend as ServerBackend;
+use client_slots::ClientSlots;
 use notices::Notices;
 use origins::Origins;
-use seats::Seats;
 use spooling::Spool;
 use table::Table;
 use wire::Address;
@@ -112,9 +112,9 @@ pub(crate) struct Shared {
     /// Connections without a slot: waiting for one, or being rejected.
     pub(crate) hall: Semaphore,
     /// Slots for connections, for requests through trusted proxies, and for requests to the platform.
-    pub(crate) seats: Arc<Seats>,
-    pub(crate) proxied: Arc<Seats>,
-    pub(crate) platform: Arc<Seats>,
+    pub(crate) slots: Arc<ClientSlots>,
+    pub(crate) proxied: Arc<ClientSlots>,
+    pub(crate) platform: Arc<ClientSlots>,
     pub(crate) notices: Notices,
     /// Set when connections must not start further requests.
     pub(crate) stopping: AtomicBool,
@@ -151,9 +151,9 @@ impl Router {
             connections: AtomicUsize::new(0),
             most_connections,
             hall: Semaphore::new(listen::HALL),
-            seats: Seats::new(limits.per_address, most_connections),
-            proxied: Seats::new(limits.per_address, usize::MAX),
-            platform: Seats::new(limits.platform_per_address, limits.platform),
+            slots: ClientSlots::new(limits.per_address, most_connections),
+            proxied: ClientSlots::new(limits.per_address, usize::MAX),
+            platform: ClientSlots::new(limits.platform_per_address, limits.platform),
             notices: Notices::default(),
             stopping: AtomicBool::new(false),
             tunnels: CancellationToken::new(),

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
+use crate::client_slots::Full;
 use crate::codes::Code;
-use crate::seats::Full;
 
 const PAGE: &str = include_str!("pages/page.html");
 

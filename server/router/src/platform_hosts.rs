@@ -22,7 +22,7 @@ use crate::relay::{Body, Holding, Relay};
 use crate::table::host_name;
 use crate::tunnel::Tunnel;
 use crate::upload::{Pace, RequestBody, Upload};
-use crate::wire::{Failure, Patience, Wire};
+use crate::wire::{Failure, ResponseTimeouts, Wire};
 
 const POLL: Duration = Duration::from_millis(25);
 const ANY_AGE: Duration = Duration::from_secs(60);
@@ -110,7 +110,7 @@ impl Exchange {
         let method = self.head.method();
         let harmless = matches!(*method, Method::GET | Method::HEAD);
         let age = if harmless { ANY_AGE } else { YOUNG };
-        let patience = Patience { first_byte: None, idle: shared.config.timeouts.idle };
+        let response_timeouts = ResponseTimeouts { first_byte: None, idle: shared.config.timeouts.idle };
         let mut deadline = None;
         loop {
             let idle = match upgrade {
@@ -123,7 +123,7 @@ impl Exchange {
             };
             if let Ok(mut wire) = connected {
                 let request = self.request();
-                match wire.send(request, self.upload.as_deref(), patience).await {
+                match wire.send(request, self.upload.as_deref(), response_timeouts).await {
                     Ok(response) => return Ok((wire, response)),
                     Err(Failure::Closed) if harmless && self.may_repeat() => {}
                     Err(Failure::ClientGone) => {

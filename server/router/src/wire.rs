@@ -51,7 +51,7 @@ pub(crate) enum Failure {
 
 /// The time limit for the beginning of a response.
 #[derive(Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct ResponseTimeouts {
     /// `None` for no limit after the request is complete.
     pub(crate) first_byte: Option<Duration>,
     pub(crate) idle: Duration,
@@ -103,7 +103,7 @@ impl Wire {
         &'a mut self,
         request: Request<RequestBody>,
         upload: Option<&'a Upload>,
-        patience: Patience,
+        response_timeouts: ResponseTimeouts,
     ) -> impl Future<Output = Result<Response<Incoming>, Failure>> + 'a {
         let start = Instant::now();
         // Not in the future below, which would have to carry the request.
@@ -117,7 +117,7 @@ impl Wire {
                 if let Poll::Ready(result) = response.as_mut().poll(cx) {
                     return Poll::Ready(result.map_err(|error| Failure::of(error, upload)));
                 }
-                let Some((deadline, failure)) = patience.deadline(start, upload) else {
+                let Some((deadline, failure)) = response_timeouts.deadline(start, upload) else {
                     return Poll::Pending;
                 };
                 self.timer.poll_until(cx, deadline).map(|()| Err(failure))
@@ -138,7 +138,7 @@ impl Wire {
     }
 }
 
-impl Patience {
+impl ResponseTimeouts {
     fn deadline(self, start: Instant, upload: Option<&Upload>) -> Option<(Instant, Failure)> {
         let answer = |since: Instant| Some((since + self.first_byte?, Failure::TimedOut));
         let Some(progress) = upload.map(Upload::progress) else { return answer(start) };

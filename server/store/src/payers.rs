@@ -41,14 +41,14 @@ const PAYER: &str = "coalesce(sp.id, k.maker, a.id) as payer";
 
 /// An account with its payer.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Asker {
+pub struct AccountAndPayer {
     #[sqlx(flatten)]
     pub account: accounts::Row,
     pub payer: Uuid,
 }
 
 /// The account with this id and its payer, if it is let in, as by [`accounts::account_info`].
-pub async fn payer_and_account(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Option<Asker>> {
+pub async fn payer_and_account(db: impl PgExecutor<'_>, account: Uuid) -> sqlx::Result<Option<AccountAndPayer>> {
     let select = format!("select a.*, {PAYER} from {OF_ACCOUNTS} where a.id = $1 and {}", accounts::LET_IN);
     sqlx::query_as(sqlx::AssertSqlSafe(select)).bind(account).fetch_optional(db).await
 }

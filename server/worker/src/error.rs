@@ -34,7 +34,7 @@ pub enum Error {
         /// The signal.
         signal: i32,
     },
-    /// An errand ended without a result.
+    /// A task ended without a result.
     #[error("it exited without a result (status {code})")]
     Silent {
         /// Its exit status.

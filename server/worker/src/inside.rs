@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::root::Root;
 use crate::sentence::{Sentence, doing};
-use crate::{Errands, Given, Limits, Lines as Files, Network, Order, Work, message};
+use crate::{Limits, Lines as Files, Network, Order, TaskFiles, Tasks, Work, message};
 
 /// The `PATH` of programs.
 const PATH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
@@ -30,7 +30,7 @@ const ASIDE: RawFd = 64;
 pub(crate) enum Report {
     /// The work could not be started.
     Trouble(Sentence),
-    /// The result of the errand.
+    /// The result of the task.
     Answer(String),
     /// The end of the work; the status is wait(2)'s.
     Ended(i32),
@@ -93,7 +93,7 @@ fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, Se
 }
 
 /// Runs as PID 1 of the new namespaces and never returns: prepares what needs no order, waits for one, and executes it.
-pub(crate) fn run(lines: Lines, procs: &[PathBuf], errands: &Errands) -> ! {
+pub(crate) fn run(lines: Lines, procs: &[PathBuf], tasks: &Tasks) -> ! {
     let ready = enter_groups(procs).and_then(|()| Filters::new());
     // Nothing comes when the supervisor, or the server, is gone.
     let Ok((order, files)) = message::receive(&lines.orders) else { exit(1) };
@@ -101,7 +101,7 @@ pub(crate) fn run(lines: Lines, procs: &[PathBuf], errands: &Errands) -> ! {
     let mut report = File::from(lines.report);
     let begun = ready.and_then(|filters| {
         let plan = Plan::new(&order, filters)?;
-        let pid = begin(&plan, files, &lines.network, report.as_raw_fd(), errands)?;
+        let pid = begin(&plan, files, &lines.network, report.as_raw_fd(), tasks)?;
         confine::drop_rights(order.user)?;
         confine::die_with_parent(&lines.alive)?;
         plan.filters.apply()?;
@@ -127,7 +127,7 @@ fn enter_groups(procs: &[PathBuf]) -> Result<(), Sentence> {
 }
 
 /// Sets up the file system and, if requested, the network, and forks the work.
-fn begin(plan: &Plan, files: Files, network: &File, report: RawFd, errands: &Errands) -> Result<i32, Sentence> {
+fn begin(plan: &Plan, files: Files, network: &File, report: RawFd, tasks: &Tasks) -> Result<i32, Sentence> {
     let order = plan.order;
     if order.network == Network::Host {
         nix::sched::setns(network, CloneFlags::CLONE_NEWNET).map_err(|e| doing("enter the network")(e.into()))?;
@@ -137,13 +137,13 @@ fn begin(plan: &Plan, files: Files, network: &File, report: RawFd, errands: &Err
     // SAFETY: this process has one thread.
     match unsafe { libc::fork() } {
         -1 => Err(doing("fork")(io::Error::last_os_error())),
-        0 => become_work(plan, files, report, errands),
+        0 => become_work(plan, files, report, tasks),
         pid => Ok(pid),
     }
 }
 
-fn become_work(plan: &Plan, files: Files, report: RawFd, errands: &Errands) -> ! {
-    match work(plan, files, report, errands) {
+fn become_work(plan: &Plan, files: Files, report: RawFd, tasks: &Tasks) -> ! {
+    match work(plan, files, report, tasks) {
         Ok(()) => exit(0),
         Err((sentence, report)) => {
             // SAFETY: it is open, and this process ends with the line.
@@ -153,8 +153,8 @@ fn become_work(plan: &Plan, files: Files, report: RawFd, errands: &Errands) -> !
     }
 }
 
-/// Executes the work; only returns after an errand. An error comes with the pipe to report it to.
-fn work(plan: &Plan, files: Files, report: RawFd, errands: &Errands) -> Result<(), (Sentence, RawFd)> {
+/// Executes the work; only returns after a task. An error comes with the pipe to report it to.
+fn work(plan: &Plan, files: Files, report: RawFd, tasks: &Tasks) -> Result<(), (Sentence, RawFd)> {
     let order = plan.order;
     let count = files.more.len();
     // SAFETY: plain system calls.
@@ -171,10 +171,10 @@ fn work(plan: &Plan, files: Files, report: RawFd, errands: &Errands) -> Result<(
             std::env::set_current_dir(&program.folder).map_err(|e| (doing("enter the folder")(e), report))?;
             Err((execute(plan), report))
         }
-        Work::Errand { name, words } => {
+        Work::Task { name, words } => {
             // SAFETY: `arrange` has put them there, and nobody else knows of them.
             let given = (0..count).map(|n| unsafe { File::from_raw_fd(3 + n as RawFd) }).collect();
-            let answer = errands.run(name, words.clone(), Given { files: given }).map_err(|e| (e, report))?;
+            let answer = tasks.run(name, words.clone(), TaskFiles { files: given }).map_err(|e| (e, report))?;
             // SAFETY: as before.
             let mut report = unsafe { File::from_raw_fd(report) };
             say(&mut report, &Report::Answer(String::from_utf8_lossy(&answer).into_owned()));

@@ -10,13 +10,12 @@
 //!    └── socket ───────┘ deadline, cgroup, outcome
 //! ```
 //!
-//! The work is a program ([`Program`]), or an [`Errand`]: a function of the platform. To add an errand, implement the
-//! trait next to the code that it runs, and add it to the list of [`Errands`] with which [`main`] is called.
+//! The work is a program ([`Program`]), or a [`Task`]: a function of the platform. To add a task, implement the
+//! trait next to the code that it runs, and add it to the list of [`Tasks`] with which [`main`] is called.
 //! [`Workers`] starts both.
 //!
 //! This crate has no policy: its callers decide what runs, and with which limits.
 
-mod errand;
 mod error;
 mod inside;
 mod lines;
@@ -25,13 +24,14 @@ mod order;
 mod root;
 mod sentence;
 mod supervisor;
+mod task;
 mod workers;
 
-pub use errand::{Errand, Errands, Given};
 pub use error::Error;
 pub use lines::Lines;
 pub use order::{Limits, Network, Order, Program, Shown, Work};
 pub use supervisor::main;
+pub use task::{Task, TaskFiles, Tasks};
 pub use workers::{Done, Output, Worker, Workers, from_worker, to_worker};
 
 /// The first of the workers' users: far above those that Debian assigns, also to containers, and below those of apps.
@@ -46,13 +46,13 @@ pub const DOWNLOADS: u32 = GIT + 1;
 /// Makes a test binary usable as the executable of its own workers.
 #[macro_export]
 macro_rules! worker_before_main {
-    ($errands:expr) => {
+    ($tasks:expr) => {
         #[used]
         #[unsafe(link_section = ".init_array")]
         static WORKER_BEFORE_MAIN: extern "C" fn() = {
             extern "C" fn worker() {
                 if std::env::args_os().nth(1).is_some_and(|arg| arg == "worker") {
-                    $crate::main(&$errands());
+                    $crate::main(&$tasks());
                 }
             }
             worker

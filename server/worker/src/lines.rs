@@ -11,6 +11,6 @@ pub struct Lines {
     pub stdout: Option<OwnedFd>,
     /// Its standard error.
     pub stderr: Option<OwnedFd>,
-    /// Its descriptors 3, 4, and so on; for an errand [`Given::files`](crate::Given::files).
+    /// Its descriptors 3, 4, and so on; for a task [`TaskFiles::files`](crate::TaskFiles::files).
     pub more: Vec<OwnedFd>,
 }

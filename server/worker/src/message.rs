@@ -30,7 +30,7 @@ struct Message {
 pub(crate) enum Outcome {
     /// The program ended by itself with this status.
     Ended(i32),
-    /// The errand's result, as JSON.
+    /// The task's result, as JSON.
     Answer(String),
     Failed(Error),
 }

@@ -25,11 +25,11 @@ pub struct Order {
 pub enum Work {
     /// Runs a program of this machine.
     Program(Program),
-    /// Runs a function of the platform; see [`Errand`](crate::Errand).
-    Errand {
-        /// Its name in the list of errands.
+    /// Runs a function of the platform; see [`Task`](crate::Task).
+    Task {
+        /// Its name in the list of tasks.
         name: String,
-        /// The errand itself.
+        /// The task itself.
         words: serde_json::Value,
     },
 }

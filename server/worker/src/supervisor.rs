@@ -15,7 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::inside::{self, Report};
 use crate::message::{self, Outcome};
-use crate::{Errands, Error, Limits};
+use crate::{Error, Limits, Tasks};
 
 /// Size limit of reports from inside.
 const MOST_BYTES: usize = 4 << 20;
@@ -25,7 +25,7 @@ const NAMESPACES: i32 = libc::CLONE_NEWPID | libc::CLONE_NEWUTS | libc::CLONE_NE
 /// Runs a supervisor to its end. To be called before any thread exists.
 ///
 /// Only [`Workers`](crate::Workers) can start one: it hands over a socket as standard input.
-pub fn main(errands: &Errands) -> ! {
+pub fn main(tasks: &Tasks) -> ! {
     // SAFETY: plain system calls; standard input is open or the copy fails.
     let control = unsafe {
         libc::umask(0o077);
@@ -42,7 +42,7 @@ pub fn main(errands: &Errands) -> ! {
     };
     let cgroups = Cgroups::of_workers(&group).map_err(|e| Error::Host(e.to_string()));
     let outcome = cgroups.as_ref().map_err(Error::clone);
-    let outcome = outcome.and_then(|cgroups| supervise(&control, cgroups, &name, errands));
+    let outcome = outcome.and_then(|cgroups| supervise(&control, cgroups, &name, tasks));
     let outcome = outcome.unwrap_or_else(Outcome::Failed);
     let _ = serde_json::to_vec(&outcome).map(|text| (&control).write_all(&text));
     drop(control);
@@ -51,8 +51,8 @@ pub fn main(errands: &Errands) -> ! {
     std::process::exit(0)
 }
 
-fn supervise(control: &UnixStream, cgroups: &Cgroups, name: &str, errands: &Errands) -> Result<Outcome, Error> {
-    let inside = Inside::start(control, cgroups, name, errands)?;
+fn supervise(control: &UnixStream, cgroups: &Cgroups, name: &str, tasks: &Tasks) -> Result<Outcome, Error> {
+    let inside = Inside::start(control, cgroups, name, tasks)?;
     let memory = cgroups.watch_memory(name);
     let (order, lines) = message::receive(control).map_err(Error::host("parse the input"))?;
     let limits = order.limits;
@@ -90,7 +90,7 @@ struct Inside {
 
 impl Inside {
     /// Creates the group and the namespaces, with init in them.
-    fn start(control: &UnixStream, cgroups: &Cgroups, name: &str, errands: &Errands) -> Result<Inside, Error> {
+    fn start(control: &UnixStream, cgroups: &Cgroups, name: &str, tasks: &Tasks) -> Result<Inside, Error> {
         let procs = cgroups.create(name, &dyno::Limits::default()).map_err(Error::host("make the worker's groups"))?;
         let network = File::open("/proc/self/ns/net").map_err(Error::host("find the host's network"))?;
         let pipe = || io::pipe().map_err(Error::host("make a pipe"));
@@ -108,7 +108,7 @@ impl Inside {
             inside::run(
                 inside::Lines { orders: init, report: report.into(), alive: alive.into(), network },
                 &procs,
-                errands,
+                tasks,
             );
         }
         Ok(Inside { pid, orders, reader: OwnedFd::from(reader).into(), _alive: held.into() })

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::message::{self, Outcome};
-use crate::{Errand, Error, Lines, Order, Work};
+use crate::{Error, Lines, Order, Task, Work};
 
 /// Grace period for killing a worker after its time limit, and for cleaning up.
 const GRACE: Duration = Duration::from_secs(20);
@@ -179,10 +179,10 @@ impl Workers {
         all.map(|(stdout, stderr, done)| Output { code: done.code, stdout, stderr })
     }
 
-    /// Runs an errand in a worker and waits for its result. `order.work` is filled in.
-    pub async fn send<E: Errand>(&self, errand: &E, mut order: Order, lines: Lines) -> Result<E::Answer, Error> {
-        let words = serde_json::to_value(errand).map_err(|e| Error::host("serialise the task")(e.into()))?;
-        order.work = Work::Errand { name: E::NAME.to_owned(), words };
+    /// Runs a task in a worker and waits for its result. `order.work` is filled in.
+    pub async fn send<E: Task>(&self, task: &E, mut order: Order, lines: Lines) -> Result<E::Answer, Error> {
+        let words = serde_json::to_value(task).map_err(|e| Error::host("serialise the task")(e.into()))?;
+        order.work = Work::Task { name: E::NAME.to_owned(), words };
         match self.start(&order, lines)?.outcome().await? {
             Outcome::Answer(text) => {
                 serde_json::from_str(&text).map_err(|e| Error::host("parse a worker's result")(e.into()))

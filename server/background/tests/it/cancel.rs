@@ -111,7 +111,7 @@ impl World {
     }
 
     async fn worker(&self) -> Worker {
-        Worker::start(self.pool.clone(), self.registry(), 4, Leases::lasting(&self.pool, LEASE).unwrap()).await
+        Worker::start(self.pool.clone(), self.registry(), 4, Leases::with_duration(&self.pool, LEASE).unwrap()).await
     }
 
     async fn run(&self) -> bool {

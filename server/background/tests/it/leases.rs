@@ -96,7 +96,7 @@ async fn a_runtime_that_is_blocked_loses_no_lease() {
     let theirs = notes.clone();
     let worker = busy.spawn(async move {
         let pool = PgPool::connect_with((*options).clone()).await.unwrap();
-        running(&pool, Leases::lasting(&pool, SAFE_LEASE).unwrap(), &theirs).await
+        running(&pool, Leases::with_duration(&pool, SAFE_LEASE).unwrap(), &theirs).await
     });
     let worker = worker.await.unwrap();
     let first = "update jobs set error = lease_until::text returning true";
@@ -138,7 +138,7 @@ async fn a_job_whose_lease_cannot_be_renewed_is_stopped_before_another_server_be
     let (pool, notes) = (store::testing::pool().await, Notes::default());
     // Nothing answers there.
     let nowhere = PgPool::connect_lazy_with((*pool.connect_options()).clone().socket("/nowhere"));
-    let worker = running(&pool, Leases::lasting(&nowhere, LEASE).unwrap(), &notes).await;
+    let worker = running(&pool, Leases::with_duration(&nowhere, LEASE).unwrap(), &notes).await;
     let (other, registry) = (pool.clone(), Registry::default().with::<Wait>(notes.clone()));
     let others = tokio::spawn(async move { while !run_next(&other, &registry).await.unwrap() {} });
     notes.wait_for(&["begun", "stopped", "begun"]).await;
@@ -150,7 +150,7 @@ async fn a_job_whose_lease_cannot_be_renewed_is_stopped_before_another_server_be
 #[tokio::test]
 async fn a_job_whose_lease_somebody_else_has_is_stopped() {
     let (pool, notes) = (store::testing::pool().await, Notes::default());
-    let worker = running(&pool, Leases::lasting(&pool, LEASE).unwrap(), &notes).await;
+    let worker = running(&pool, Leases::with_duration(&pool, LEASE).unwrap(), &notes).await;
     let lease = "update jobs set lease = gen_random_uuid(), lease_until = now() + interval '1h' returning true";
     assert!(fact(&pool, lease).await);
     notes.wait_for(&["begun", "stopped"]).await;

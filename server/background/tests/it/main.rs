@@ -439,7 +439,7 @@ async fn of_the_jobs_that_ran_when_the_server_ended_half_as_many_run_each_time()
 async fn a_server_that_is_told_to_end_blames_no_job_and_leaves_others_alone() {
     let w = World::start().await;
     let (job, other) = (Cook::new(How::Hangs), Cook::new(How::Hangs));
-    let long = || background::Leases::lasting(&w.pool, std::time::Duration::from_secs(600)).unwrap();
+    let long = || background::Leases::with_duration(&w.pool, std::time::Duration::from_secs(600)).unwrap();
     let (leases, others) = (long(), long());
     for (job, leases) in [(&job, &leases), (&other, &others)] {
         w.enqueue(job).await;
@@ -451,9 +451,9 @@ async fn a_server_that_is_told_to_end_blames_no_job_and_leaves_others_alone() {
         }
         drop(worker);
     }
-    background::put_back(&w.pool, &leases).await.unwrap();
+    background::requeue_all(&w.pool, &leases).await.unwrap();
     assert_eq!((w.row(&job).await.state.as_str(), w.crashes(&job).await), ("pending", 0));
     assert_eq!(w.row(&other).await.state, "running", "another server runs it");
-    background::put_back(&w.pool, &others).await.unwrap();
+    background::requeue_all(&w.pool, &others).await.unwrap();
     assert_eq!(w.row(&other).await.state, "pending");
 }

@@ -1,7 +1,9 @@
 //! Schedules: each time once, whoever is there to see it.
 
 use async_trait::async_trait;
-use background::{Begun, Cancel, Failure, Job, Registry, Schedule, Steps, begin_now, run_next, tick, write_schedules};
+use background::{
+    Cancel, Enqueued, Failure, Job, Registry, Schedule, Steps, enqueue_now, run_next, tick, write_schedules,
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -149,7 +151,7 @@ async fn a_schedule_is_run_now_unless_its_job_is_unfinished() {
     let next_before = next(&pool, "daily").await;
     let begin = async |name| {
         let mut tx = pool.begin().await.unwrap();
-        let begun = begin_now(&mut tx, name).await.unwrap();
+        let begun = enqueue_now(&mut tx, name).await.unwrap();
         tx.commit().await.unwrap();
         begun
     };
@@ -157,13 +159,13 @@ async fn a_schedule_is_run_now_unless_its_job_is_unfinished() {
     // All at once: one job.
     let all = futures::future::join_all((0..8).map(|_| begin("daily"))).await;
     let new: Vec<Uuid> =
-        all.iter().filter_map(|begun| if let Some(Begun::New(job)) = begun { Some(*job) } else { None }).collect();
+        all.iter().filter_map(|begun| if let Some(Enqueued::New(job)) = begun { Some(*job) } else { None }).collect();
     let [job] = new[..] else { panic!("{all:?}") };
-    assert!(all.iter().all(|begun| matches!(begun, Some(Begun::New(id) | Begun::Unfinished(id)) if *id == job)));
+    assert!(all.iter().all(|begun| matches!(begun, Some(Enqueued::New(id) | Enqueued::Unfinished(id)) if *id == job)));
     assert_eq!((run(&pool).await, next(&pool, "daily").await), (1, next_before));
     let last: Option<Uuid> = sqlx::query_scalar("select last_job from schedules").fetch_one(&pool).await.unwrap();
     assert_eq!(last, Some(job));
-    assert!(matches!(begin("daily").await, Some(Begun::New(_))));
+    assert!(matches!(begin("daily").await, Some(Enqueued::New(_))));
 }
 
 #[tokio::test]

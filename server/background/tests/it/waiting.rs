@@ -202,7 +202,7 @@ async fn a_wait_survives_the_server() {
     let h = Harbour::start().await;
     let job = h.enqueue().await;
     assert!(h.run().await);
-    background::put_back(&h.pool, &background::Leases::start(&h.pool).unwrap()).await.unwrap();
+    background::requeue_all(&h.pool, &background::Leases::start(&h.pool).unwrap()).await.unwrap();
     background::take_over(&h.pool).await.unwrap();
     assert_eq!(h.row(&job).await, row("pending", 0, Some("the ship"), false));
     // A server that dies while the job looks again.

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::Who;
+use super::EventActor;
 use crate::{Base, Subject, SubjectKind, error::Result, secrets};
 
 /// How long the file may lag.
@@ -105,7 +105,7 @@ async fn begin(base: &Base) -> Result<()> {
     if store::events::event_tip(base.db()).await?.is_none() {
         return write(base, 0, &[0; 32], 0);
     }
-    let mut tx = base.change(Who::platform(), Subject::named(SubjectKind::AuditLog, "audit log")).await?;
+    let mut tx = base.change(EventActor::platform(), Subject::named(SubjectKind::AuditLog, "audit log")).await?;
     let data = serde_json::json!({ "file": base.settings().audit_anchor });
     tx.record("event.anchor", "Created a new audit anchor, because there was none.", data);
     tx.commit().await?;

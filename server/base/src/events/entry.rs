@@ -1,62 +1,57 @@
-//! The entries of the audit log: what is recorded, and who is named as the actor.
+//! The entries of the audit log, and the actors that they name.
 
 use chrono::Utc;
 use store::events::Row;
 use uuid::Uuid;
 
-use super::chain;
+use super::{chain, cut};
 use crate::Subject;
 
-/// An event to be written.
-pub(crate) struct New<'a> {
-    /// `release.create`
-    pub action: &'a str,
-    pub subject: Subject,
-    /// One sentence, without secret values.
-    pub summary: String,
-    /// Details for programs, without secret values.
-    pub data: serde_json::Value,
-}
-
-/// The originator of work that the platform does later: account, credential, address.
+/// Who requested something: account, credential, address. Kept for work that the platform does later on their behalf.
 #[derive(Clone, Debug)]
-pub struct Asker {
+pub struct Originator {
     pub account: Uuid,
     pub email: String,
     pub credential: Option<String>,
     pub address: Option<String>,
 }
 
-/// Who an event says made a change.
+/// The actor of an event.
 #[derive(Clone, Debug)]
-pub struct Who {
+pub struct EventActor {
     id: Option<Uuid>,
     name: String,
     credential: Option<String>,
     address: Option<String>,
 }
 
-impl Who {
+impl EventActor {
     /// The platform itself.
     pub fn platform() -> Self {
         Self { id: None, name: "wharf".into(), credential: None, address: None }
     }
 
-    /// Somebody who has not proved who they are; `name` is who they say they are.
+    /// An unauthenticated client; `name` is whom it claims to be.
     pub fn visitor(name: Option<&str>, address: Option<String>) -> Self {
         let name = name.unwrap_or("somebody").chars().take(254).filter(|c| !c.is_control()).collect();
         Self { id: None, name, credential: None, address }
     }
 }
 
-impl From<Asker> for Who {
-    fn from(asker: Asker) -> Self {
-        Self { id: Some(asker.account), name: asker.email, credential: asker.credential, address: asker.address }
+impl From<Originator> for EventActor {
+    fn from(originator: Originator) -> Self {
+        Self {
+            id: Some(originator.account),
+            name: originator.email,
+            credential: originator.credential,
+            address: originator.address,
+        }
     }
 }
 
-/// An event before it is appended.
-pub(crate) fn row(new: New<'_>, who: Who) -> Row {
+/// The row of an event that is to be appended; texts and data that are too long are cut. See
+/// [`Change::record`](crate::Change::record).
+pub(crate) fn row(who: EventActor, subject: Subject, action: &str, summary: String, data: serde_json::Value) -> Row {
     Row {
         seq: 0,
         // The database stores microseconds, and the hash is over stored values.
@@ -65,13 +60,13 @@ pub(crate) fn row(new: New<'_>, who: Who) -> Row {
         actor: who.name,
         credential: who.credential,
         address: who.address,
-        action: new.action.into(),
-        subject: new.subject.name,
-        app_id: new.subject.app,
-        subject_kind: Some(new.subject.kind.as_str().to_owned()),
-        subject_id: new.subject.id,
-        summary: new.summary,
-        data: new.data,
+        action: action.into(),
+        subject: cut::text(subject.name),
+        app_id: subject.app,
+        subject_kind: Some(subject.kind.as_str().to_owned()),
+        subject_id: subject.id,
+        summary: cut::text(summary),
+        data: cut::data(data),
         previous: Vec::new(),
         hash: Vec::new(),
         version: chain::VERSION,

@@ -10,12 +10,12 @@ pub mod verify;
 
 use chrono::Utc;
 
-pub use self::entry::{Asker, Who};
+pub use self::entry::{EventActor, Originator};
 use crate::{Base, Result, Subject, SubjectKind};
 
 /// Seals a log from before there were seals, and records that in it.
 pub async fn seal_first(base: &Base) -> Result<()> {
-    let mut tx = base.change(Who::platform(), Subject::named(SubjectKind::AuditLog, "audit log")).await?;
+    let mut tx = base.change(EventActor::platform(), Subject::named(SubjectKind::AuditLog, "audit log")).await?;
     let (seq, hash) = store::events::event_head(&mut tx).await?;
     if store::events::event_seal(&mut *tx).await?.is_some_and(|(_, seal)| seal.is_none()) {
         store::events::event_seal_update(&mut *tx, seq, &chain::seal(base.secrets(), seq, &hash), Utc::now()).await?;

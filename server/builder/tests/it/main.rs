@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 dyno::shim_before_main!();
-worker::worker_before_main!(|| builder::errands(worker::Errands::default()));
+worker::worker_before_main!(|| builder::tasks(worker::Tasks::default()));
 
 mod builds;
 mod failures;

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use outbound::{Client, Limits, Rules};
 use serde::{Deserialize, Serialize};
-use worker::{Errand, Given, Lines, Network, Order, Shown, Work};
+use worker::{Lines, Network, Order, Shown, Task, TaskFiles, Work};
 
 use crate::{Builds, Config};
 
@@ -44,12 +44,12 @@ pub(crate) struct Download {
     rules: Rules,
 }
 
-impl Errand for Download {
+impl Task for Download {
     const NAME: &'static str = "source_download";
     /// The number of bytes, or why it failed: half a sentence.
     type Answer = Result<u64, String>;
 
-    fn run(self, given: Given) -> Self::Answer {
+    fn run(self, given: TaskFiles) -> Self::Answer {
         let file = given.files.into_iter().next().ok_or("there is no file to write to")?;
         let [authority, authorities] = AUTHORITIES.map(|(_, at)| Some(Path::new(at)).filter(|at| at.exists()));
         let client = Client::trusting(self.rules, authority, authorities).map_err(|e| e.to_string())?;
@@ -75,10 +75,10 @@ pub fn caller(config: &Config) -> dyno::Caller {
 /// Fails the build when there is no answer, or when the worker dies over it. Interrupted, it ends the worker.
 pub(super) async fn download(builds: &Builds, url: &str, file: &Path) -> Result<(), builder::Error> {
     let file = File::create(file).context("create the file of a source")?;
-    let errand = Download { url: url.to_owned(), rules: builds.outbound().rules().clone() };
+    let task = Download { url: url.to_owned(), rules: builds.outbound().rules().clone() };
     let order = Order {
         // Filled in by `Workers::send`.
-        work: Work::Errand { name: String::new(), words: serde_json::Value::Null },
+        work: Work::Task { name: String::new(), words: serde_json::Value::Null },
         user: builds.config().downloads,
         shows: AUTHORITIES.iter().filter_map(|(name, at)| Some(Shown::read(real(name)?, at))).collect(),
         network: Network::Host,
@@ -89,7 +89,7 @@ pub(super) async fn download(builds: &Builds, url: &str, file: &Path) -> Result<
         let why: String = why.chars().take(MOST_CHARS).collect();
         builder::Error::Failed { why: format!("the source could not be fetched: {why}") }
     };
-    match builds.workers().send(&errand, order, lines).await {
+    match builds.workers().send(&task, order, lines).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(why)) => Err(failed(&why)),
         Err(end @ (worker::Error::Host(_) | worker::Error::Crowded)) => Err(anyhow!("fetch a source: {end}").into()),

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Steps};
 use base::{
     Error, Kind, Subject, SubjectKind,
-    events::{Asker, Who},
+    events::{EventActor, Originator},
 };
 use chrono::Utc;
 use platform::{config_values, outputs, releases, slugs::archives};
@@ -251,12 +251,12 @@ impl Run {
     async fn release(&self, builds: &Builds, build: &Row, slug: Uuid, release: Uuid) -> Result<i32, Failure> {
         self.print(builds, build, "-----> Launching...").await?;
         let told = |err: Error| anyhow!("{err}");
-        let asker = asker(builds, build).await?;
+        let originator = originator(builds, build).await?;
         let commit = build.git_new.clone().or_else(|| build.source_version.clone());
         let short = commit.as_deref().map(|c| c.chars().take(8).collect::<String>()).filter(|c| !c.is_empty());
         let description = short.map_or_else(|| "Deploy".to_owned(), |c| format!("Deploy {c}"));
         let subject = Subject::new(SubjectKind::Release, release, &description).part_of(build.app_id);
-        let mut tx = builds.change(asker, subject).await.map_err(told)?;
+        let mut tx = builds.change(originator, subject).await.map_err(told)?;
         store::apps::app_lock(&mut *tx, build.app_id).await?;
         if let Some(made) = store::releases::release_info(&mut *tx, release).await? {
             return Ok(made.version);
@@ -311,7 +311,7 @@ impl Run {
         builds.running().forget(self.build);
         let name = format!("build {}", build.number);
         let subject = Subject::new(SubjectKind::Build, build.id, name).part_of(build.app_id);
-        let mut tx = builds.change(Who::platform(), subject).await.map_err(|err| anyhow!("{err}"))?;
+        let mut tx = builds.change(EventActor::platform(), subject).await.map_err(|err| anyhow!("{err}"))?;
         if store::builds::build_fail(&mut *tx, self.build, why, Utc::now()).await? {
             let summary = format!("Build {} failed: {why}.", build.number);
             tx.record("build.fail", summary, serde_json::json!({ "build": build.id }));
@@ -333,8 +333,8 @@ fn lower(text: &str) -> String {
 }
 
 /// Who asked for a build: its own event knows.
-async fn asker(builds: &Builds, build: &store::builds::Row) -> sqlx::Result<Asker> {
+async fn originator(builds: &Builds, build: &store::builds::Row) -> sqlx::Result<Originator> {
     let found = store::events::event_of_build(builds.db(), build.app_id, build.id).await?;
     let (credential, address) = found.unwrap_or_default();
-    Ok(Asker { account: build.account_id, email: build.email.clone(), credential, address })
+    Ok(Originator { account: build.account_id, email: build.email.clone(), credential, address })
 }

@@ -28,9 +28,9 @@ pub use self::{
 };
 use crate::{Builds, addresses, buildpack_installations, sources};
 
-/// The errands of this module.
-pub(crate) fn errands(errands: worker::Errands) -> worker::Errands {
-    errands.with::<download::Download>()
+/// The tasks of this module.
+pub(crate) fn tasks(tasks: worker::Tasks) -> worker::Tasks {
+    tasks.with::<download::Download>()
 }
 
 /// Adds a build, and the job that runs it if there is a place. The caller commits. The addresses are given as they are

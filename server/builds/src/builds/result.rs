@@ -4,7 +4,7 @@
 use std::{io::SeekFrom, path::Path};
 
 use axum::body::Bytes;
-use base::places::Place;
+use base::slots::Slot;
 use futures::Stream;
 use tokio::{
     fs::File,
@@ -23,18 +23,18 @@ pub(super) struct Writing {
     /// The rest of the output; `None` when all is written.
     file: Option<Take<File>>,
     lines: Lines,
-    _place: Place,
+    _slot: Slot,
 }
 
 impl Writing {
     /// Begins the result of a build, given as JSON, with the output in `file`, which may not exist. Keeps `place` as
     /// long as it is read.
-    pub(super) async fn begin(build: &str, exit_code: Option<i32>, file: &Path, place: Place) -> Self {
+    pub(super) async fn begin(build: &str, exit_code: Option<i32>, file: &Path, slot: Slot) -> Self {
         let exit_code = exit_code.map_or_else(|| "null".to_owned(), |code| code.to_string());
         let out = format!(r#"{{"build":{build},"exit_code":{exit_code},"lines":["#);
         match end_of(file).await {
-            Ok(file) => Self { out, file: Some(file), lines: Lines::default(), _place: place },
-            Err(_) => Self { out: out + "]}", file: None, lines: Lines::default(), _place: place },
+            Ok(file) => Self { out, file: Some(file), lines: Lines::default(), _slot: slot },
+            Err(_) => Self { out: out + "]}", file: None, lines: Lines::default(), _slot: slot },
         }
     }
 
@@ -150,8 +150,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("output");
         std::fs::write(&file, text).unwrap();
-        let place = base::places::Places::new("results", 1, 0, 2).take_now(Uuid::nil()).unwrap();
-        let writing = Writing::begin(r#"{"id":1}"#, Some(0), &file, place).await;
+        let slot = base::slots::Slots::new("results", 1, 0, 2).try_take(Uuid::nil()).unwrap();
+        let writing = Writing::begin(r#"{"id":1}"#, Some(0), &file, slot).await;
         let chunks: Vec<Bytes> = writing.chunks().map(|chunk| chunk.unwrap()).collect().await;
         let largest = chunks.iter().map(Bytes::len).max().unwrap();
         (serde_json::from_slice(&chunks.concat()).unwrap(), largest)

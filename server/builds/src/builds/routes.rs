@@ -65,8 +65,9 @@ pub async fn build_create(
 ) -> Result<Created<api::builds::Build>> {
     let app = actor.app(&app, Can::Deploy).await?;
     let url = body.source_blob.url.filter(|u| !u.is_empty());
-    let url = url
-        .ok_or_else(|| Error::invalid("source_blob.url must say where the source is: POST /sources gives a place."))?;
+    let url = url.ok_or_else(|| {
+        Error::invalid("source_blob.url must be the address of the source: POST /sources returns one to upload it to.")
+    })?;
     match sources::own(&builds, &url) {
         Some(_) => sources::must_open(&builds, &url).await?,
         None => {
@@ -134,10 +135,10 @@ pub async fn build_result(
         BuildStatus::Succeeded => Some(0),
         BuildStatus::Failed | BuildStatus::Unknown => Some(1),
     };
-    let place = platform.streams().take_now(actor.payer)?;
+    let slot = platform.streams().try_take(actor.payer)?;
     let build = serde_json::to_string(&shown_to(&actor, &row, &app)).map_err(anyhow::Error::new)?;
     let file = outputs::build_file(&platform, app.id, row.id);
-    let result = Writing::begin(&build, exit_code, &file, place).await;
+    let result = Writing::begin(&build, exit_code, &file, slot).await;
     let kind = [(header::CONTENT_TYPE, "application/json")];
     Ok((kind, Body::from_stream(result.chunks())).into_response())
 }

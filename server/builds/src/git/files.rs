@@ -6,7 +6,7 @@ use identity::Actor;
 use repositories::hook::Push;
 use uuid::Uuid;
 
-use super::{push, room::Room};
+use super::{push, reservation::Reservation};
 use crate::Builds;
 
 const BRANCH: &str = "refs/heads/main";
@@ -23,13 +23,13 @@ pub(crate) async fn deploy_files(
     files: &[(&str, &str)],
     now: DateTime<Utc>,
 ) -> Result<Uuid> {
-    let _place = builds.git().places().take_now(actor.payer)?;
-    let room = Room::take(builds, actor.payer, app.id).await?;
+    let _slot = builds.git().slots().try_take(actor.payer)?;
+    let reservation = Reservation::take(builds, actor.payer, app.id).await?;
     if builds.git().tip(app.id, BRANCH).await?.is_some() {
         return Err(Error::invalid("The app already has code. Samples are only for apps without code."));
     }
     let commit = builds.git().commit_files(app.id, (&actor.account.email, message), files, now).await?;
-    room.give_back().await?;
+    reservation.release().await?;
     let push = Push { name: BRANCH.into(), old: NONE.into(), new: commit };
-    push::create(builds, app, &actor.asker(), &push, message).await
+    push::create(builds, app, &actor.originator(), &push, message).await
 }

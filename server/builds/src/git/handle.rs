@@ -2,11 +2,11 @@
 
 use std::{ops::Deref, path::Path};
 
-use base::places::Places;
+use base::slots::Slots;
 use repositories::{GitLimits, Repositories};
 use worker::Workers;
 
-use super::{histories::Histories, rooms::Rooms};
+use super::{histories::Histories, reservations::Reservations};
 
 /// Questions of one payer to repositories at a time, and of all.
 const QUESTIONS: usize = 2;
@@ -18,9 +18,9 @@ const AT_ONCE_OF_ALL: usize = 64;
 /// The repositories, with places for those who use them.
 pub(crate) struct Git {
     repositories: Repositories,
-    rooms: Rooms,
-    places: Places,
-    questions: Places,
+    reservations: Reservations,
+    slots: Slots,
+    questions: Slots,
     histories: Histories,
 }
 
@@ -29,25 +29,25 @@ impl Git {
     pub fn new(data: &Path, limits: GitLimits, workers: Workers) -> Self {
         Self {
             repositories: Repositories::new(data, limits, workers),
-            rooms: Rooms::default(),
-            places: Places::new("clones and pushes", AT_ONCE, 0, AT_ONCE_OF_ALL),
-            questions: Places::new("repository reads", QUESTIONS, 32, QUESTIONS_OF_ALL),
+            reservations: Reservations::default(),
+            slots: Slots::new("clones and pushes", AT_ONCE, 0, AT_ONCE_OF_ALL),
+            questions: Slots::new("repository reads", QUESTIONS, 32, QUESTIONS_OF_ALL),
             histories: Histories::default(),
         }
     }
 
     /// The disk space reserved by pushes in progress.
-    pub(super) fn rooms(&self) -> &Rooms {
-        &self.rooms
+    pub(super) fn reservations(&self) -> &Reservations {
+        &self.reservations
     }
 
     /// Places to clone and to push.
-    pub(super) fn places(&self) -> &Places {
-        &self.places
+    pub(super) fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// Places to ask a repository something, for requests that do nothing else.
-    pub(super) fn questions(&self) -> &Places {
+    pub(super) fn questions(&self) -> &Slots {
         &self.questions
     }
 

@@ -6,15 +6,15 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use base::{Error, Result, places::SharedPlace};
+use base::{Error, Result, slots::SharedSlot};
 use futures::TryStreamExt as _;
 use identity::{Actor, App, Can};
-use repositories::{Bounds, Incoming, Refusal, Room as _, Seat, Served, clone_refused, push_refused};
+use repositories::{Bounds, ClientSlot, GitProcess, Incoming, Refusal, SpaceLimit as _, clone_refused, push_refused};
 use serde::Deserialize;
 
 use super::{
     push::{self, Held},
-    room::{Room, must_have_room},
+    reservation::{Reservation, must_have_space},
 };
 use crate::Builds;
 
@@ -36,11 +36,11 @@ struct Guest {
 
 impl Guest {
     /// A place for them. Taken last: when all that they have to say before git can begin has been said.
-    async fn seat(&self, builds: &Builds) -> Result<(Seat, SharedPlace)> {
-        let place = SharedPlace::new(builds.git().places().take_now(self.actor.payer)?);
+    async fn client_slot(&self, builds: &Builds) -> Result<(ClientSlot, SharedSlot)> {
+        let slot = SharedSlot::new(builds.git().slots().try_take(self.actor.payer)?);
         let watch = self.actor.watch(self.app.id, Can::Deploy).await?;
-        let held = place.clone();
-        Ok((Seat { give_back: Box::new(move || held.give_back()), lost: watch.into_lost() }, place))
+        let held = slot.clone();
+        Ok((ClientSlot { release: Box::new(move || held.release()), lost: watch.into_lost() }, slot))
     }
 }
 
@@ -70,7 +70,7 @@ async fn ask(builds: &Builds, parts: &mut Parts, repository: &str) -> std::resul
         Err(Error::Public(err)) if err.status == 404 => {
             return Err(plain(StatusCode::NOT_FOUND, format!("No such app as {name}.")));
         }
-        Err(err) => return Err(told(err)),
+        Err(err) => return Err(error_response(err)),
     };
     Ok(Guest { actor, app })
 }
@@ -84,7 +84,7 @@ fn words(err: Error) -> std::result::Result<api::Error, Response> {
 }
 
 /// In plain text, which git shows of the answer to its first question.
-fn told(err: Error) -> Response {
+fn error_response(err: Error) -> Response {
     match words(err) {
         Ok(err) => plain(StatusCode::from_u16(err.status).unwrap_or(StatusCode::FORBIDDEN), err.message),
         Err(response) => response,
@@ -110,20 +110,20 @@ pub async fn info_refs(
         Err(response) => return Ok(response),
     };
     // First of all: what follows measures the repository, and starts a git.
-    let seat = match guest.seat(&builds).await {
-        Ok((seat, _)) => seat,
-        Err(err) => return Ok(told(err)),
+    let client_slot = match guest.client_slot(&builds).await {
+        Ok((client_slot, _)) => client_slot,
+        Err(err) => return Ok(error_response(err)),
     };
     if command == "receive-pack"
-        && let Err(err) = must_have_room(&builds, guest.actor.payer, guest.app.id).await
+        && let Err(err) = must_have_space(&builds, guest.actor.payer, guest.app.id).await
     {
-        return Ok(told(err));
+        return Ok(error_response(err));
     }
     builds.git().ensure(guest.app.id).await?;
-    let served = builds.git().advertise(guest.app.id, command, protocol(&parts.headers), seat).await?;
+    let process = builds.git().advertise(guest.app.id, command, protocol(&parts.headers), client_slot).await?;
     let line = format!("# service={service}\n");
     let head = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
-    Ok(answer(&format!("application/x-{service}-advertisement"), Body::from_stream(served.body(head))))
+    Ok(answer(&format!("application/x-{service}-advertisement"), Body::from_stream(process.body(head))))
 }
 
 /// The version of git's protocol that a client asks for.
@@ -137,8 +137,8 @@ async fn incoming(headers: &HeaderMap, body: Body, bounds: Bounds) -> std::resul
     Incoming::begin(body.into_data_stream().map_err(std::io::Error::other), is_packed, bounds).await
 }
 
-fn body_of(served: Served) -> Body {
-    Body::from_stream(served.body(Vec::new()))
+fn body_of(process: GitProcess) -> Body {
+    Body::from_stream(process.body(Vec::new()))
 }
 
 fn answer(kind: &str, body: Body) -> Response {
@@ -161,13 +161,13 @@ pub async fn upload_pack(
         Ok(incoming) => incoming,
         Err(Refusal { why, .. }) => return Ok(answer(CLONED, clone_refused(&why).into())),
     };
-    let seat = match guest.seat(&builds).await.map_err(words) {
-        Ok((seat, _)) => seat,
+    let client_slot = match guest.client_slot(&builds).await.map_err(words) {
+        Ok((client_slot, _)) => client_slot,
         Err(Ok(err)) => return Ok(answer(CLONED, clone_refused(&err.message).into())),
         Err(Err(response)) => return Ok(response),
     };
-    let served = builds.git().upload_pack(guest.app.id, incoming, protocol(&parts.headers), seat).await?;
-    Ok(answer(CLONED, body_of(served)))
+    let process = builds.git().upload_pack(guest.app.id, incoming, protocol(&parts.headers), client_slot).await?;
+    Ok(answer(CLONED, body_of(process)))
 }
 
 /// `POST /{repository}/git-receive-pack`: push.
@@ -186,8 +186,10 @@ pub async fn receive_pack(
         Ok(incoming) => incoming,
         Err(refusal) => return Ok(answer(PUSHED, push_refused(&refusal).into())),
     };
-    let held = async { Ok((guest.seat(&builds).await?, Room::take(&builds, guest.actor.payer, guest.app.id).await?)) };
-    let ((seat, place), room) = match held.await.map_err(words) {
+    let held = async {
+        Ok((guest.client_slot(&builds).await?, Reservation::take(&builds, guest.actor.payer, guest.app.id).await?))
+    };
+    let ((client_slot, slot), reservation) = match held.await.map_err(words) {
         Ok(held) => held,
         Err(Ok(api::Error { message: why, .. })) => {
             return Ok(answer(PUSHED, push_refused(&Refusal { why, refs: incoming.refs() }).into()));
@@ -196,13 +198,13 @@ pub async fn receive_pack(
     };
     let Guest { actor, app } = guest;
     let watch = actor.watch(app.id, Can::Deploy).await?;
-    let incoming = (incoming.within(room.clone()), room.limit());
-    let (served, line) = builds.git().receive_pack(app.id, incoming, protocol(&parts.headers), seat).await?;
+    let incoming = (incoming.within(reservation.clone()), reservation.limit());
+    let (process, line) = builds.git().receive_pack(app.id, incoming, protocol(&parts.headers), client_slot).await?;
     tokio::spawn(async move {
-        push::answer(builds.clone(), app.id, actor.asker(), line, Held { room, place }, watch.lost()).await;
+        push::answer(builds.clone(), app.id, actor.originator(), line, Held { reservation, slot }, watch.lost()).await;
         if let Err(err) = builds.git().pack(app.id).await {
             tracing::warn!(app.id = %app.id, "could not pack a repository: {err:#}");
         }
     });
-    Ok(answer(PUSHED, body_of(served)))
+    Ok(answer(PUSHED, body_of(process)))
 }

@@ -11,8 +11,8 @@ mod histories;
 mod housekeeping;
 mod http;
 mod push;
-mod room;
-mod rooms;
+mod reservation;
+mod reservations;
 
 use uuid::Uuid;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::{builds::BuildStatus, dynos::DynoState, harmless, releases::ReleaseStatus};
 use axum::body::Bytes;
-use base::{Error, Kind, Result, Subject, bus, events::Asker, places::SharedPlace};
+use base::{Error, Kind, Result, Subject, bus, events::Originator, slots::SharedSlot};
 use chrono::Utc;
 use futures::{StreamExt as _, pin_mut};
 use identity::{Can, payers, still_may};
@@ -21,7 +21,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::faults;
-use super::room::Room;
+use super::reservation::Reservation;
 use crate::{Builds, addresses, builds};
 
 /// A push waits this long for the first web dyno. See architecture.md 2.1.
@@ -36,9 +36,9 @@ const MOST_QUESTION_BYTES: u64 = 4096;
 /// The slots that a push holds.
 pub(super) struct Held {
     /// On disk, until all objects are there.
-    pub room: Room,
+    pub reservation: Reservation,
     /// Among clones and pushes, until there is a build to wait for.
-    pub place: SharedPlace,
+    pub slot: SharedSlot,
 }
 
 /// Serves the hook of one push, which requests a deployment over `line` and gets the output for the client, and the
@@ -47,7 +47,7 @@ pub(super) struct Held {
 pub(super) async fn answer(
     builds: Builds,
     app: Uuid,
-    asker: Asker,
+    originator: Originator,
     line: UnixStream,
     held: Held,
     lost: impl Future<Output = ()>,
@@ -56,7 +56,7 @@ pub(super) async fn answer(
     tokio::select! {
         biased;
         () = lost => {}
-        () = serve(builds, app, asker, (&mut hook, &mut client), held) => return,
+        () = serve(builds, app, originator, (&mut hook, &mut client), held) => return,
     }
     // Whoever has git killed tells the client why. Until then the line stays, since the hook would take its end for
     // that of the platform, and say so.
@@ -66,29 +66,29 @@ pub(super) async fn answer(
 async fn serve(
     builds: Builds,
     app: Uuid,
-    asker: Asker,
+    originator: Originator,
     (hook, client): (&mut OwnedReadHalf, &mut OwnedWriteHalf),
     held: Held,
 ) {
-    let Held { room, place } = held;
+    let Held { reservation, slot } = held;
     let mut hook = BufReader::new(hook);
     let mut question = Vec::new();
     let read = (&mut hook).take(MOST_QUESTION_BYTES).read_until(b'\n', &mut question).await;
     // git asks when all objects are there.
-    if let Err(err) = room.give_back().await {
+    if let Err(err) = reservation.release().await {
         tracing::warn!(app.id = %app, "could not measure a repository: {err:#}");
     }
     // Nothing that is deployed was pushed, or the client is gone.
     let (Ok(1..), Ok(push)) = (read, serde_json::from_slice::<Push>(&question)) else { return };
     let (out, mut lines) = mpsc::channel::<Bytes>(64);
     tokio::spawn(async move {
-        let said = Said { out };
-        let verdict = match deploy(&builds, app, &asker, &push, &said, &place).await {
+        let client = ClientOutput { out };
+        let verdict = match deploy(&builds, app, &originator, &push, &client, &slot).await {
             Ok(Ok(())) => "ok".to_owned(),
             Ok(Err(why)) => why,
-            Err(err) => failure(&said, &err).await,
+            Err(err) => failure(&client, &err).await,
         };
-        said.verdict(&verdict).await;
+        client.verdict(&verdict).await;
     });
     let gone = async {
         // Nothing more is asked: what comes is the end, when git is gone.
@@ -109,22 +109,22 @@ async fn pass_on(lines: &mut mpsc::Receiver<Bytes>, client: &mut OwnedWriteHalf)
 }
 
 /// Logs an internal error, and returns the reason for the client.
-async fn failure(said: &Said, err: &Error) -> String {
+async fn failure(client: &ClientOutput, err: &Error) -> String {
     let cause = match err {
         Error::Public(err) => return err.message.clone(),
         Error::Internal(cause) => cause,
     };
-    said.line(&format!(" !     {}", faults::message(cause))).await;
+    client.line(&format!(" !     {}", faults::message(cause))).await;
     tracing::error!("could not finish a push: {err}");
     "platform error".to_owned()
 }
 
 /// Where lines for the client go.
-struct Said {
+struct ClientOutput {
     out: mpsc::Sender<Bytes>,
 }
 
-impl Said {
+impl ClientOutput {
     /// Sends a line; `false` when nobody reads any more. Part of it may be others' words.
     async fn line(&self, text: &str) -> bool {
         self.out.send(Bytes::from(harmless::line(text) + "\n")).await.is_ok()
@@ -141,44 +141,44 @@ type Verdict = std::result::Result<(), String>;
 async fn deploy(
     builds: &Builds,
     app: Uuid,
-    asker: &Asker,
+    originator: &Originator,
     push: &Push,
-    said: &Said,
-    place: &SharedPlace,
+    client: &ClientOutput,
+    slot: &SharedSlot,
 ) -> Result<Verdict> {
     // Between the push's being let in and its end, somebody may have been taken off the app.
-    if !still_may(builds, asker.account, app, Can::Deploy).await? {
+    if !still_may(builds, originator.account, app, Can::Deploy).await? {
         return Ok(Err("you no longer have access to deploy this app".into()));
     }
     let app = store::apps::app_info(builds.db(), app).await?.ok_or_else(Error::no_app)?;
     let subject = match builds.git().inspect(app.id, push).await? {
         Ok(subject) => subject,
         Err((line, why)) => {
-            said.line(&line).await;
+            client.line(&line).await;
             return Ok(Err(why.into()));
         }
     };
-    deploy_commit(builds, &app, asker, push, &subject, (said, place)).await
+    deploy_commit(builds, &app, originator, push, &subject, (client, slot)).await
 }
 
 async fn deploy_commit(
     builds: &Builds,
     app: &store::apps::Row,
-    asker: &Asker,
+    originator: &Originator,
     push: &Push,
     subject: &str,
-    (said, place): (&Said, &SharedPlace),
+    (client, slot): (&ClientOutput, &SharedSlot),
 ) -> Result<Verdict> {
     if let Some(first) = under_way(builds, app.id, &push.name).await? {
         for line in waits_for(&first, &app.name) {
-            said.line(&line).await;
+            client.line(&line).await;
         }
     }
-    let build = create(builds, app, asker, push, subject).await?;
+    let build = create(builds, app, originator, push, subject).await?;
     // It waits for the build from here on, which has a queue of its own.
-    place.give_back();
+    slot.release();
     let mut guard = Guard { platform: builds.platform().clone(), app: app.id, build: Some(build) };
-    follow_build(builds, app, build, said).await?;
+    follow_build(builds, app, build, client).await?;
     let row = store::builds::build_info(builds.db(), build).await?;
     // Still at work, and nobody listens any more: the guard ends it.
     if row.as_ref().is_some_and(|b| b.status.is_pending()) {
@@ -189,7 +189,7 @@ async fn deploy_commit(
         return Ok(Err("pre-receive hook declined".into()));
     };
     if let Some(release) = row.release_id {
-        launch(builds, app, release, said).await?;
+        launch(builds, app, release, client).await?;
     }
     Ok(Ok(()))
 }
@@ -214,14 +214,14 @@ fn waits_for((number, email): &(i32, String), app: &str) -> [String; 3] {
 pub(super) async fn create(
     builds: &Builds,
     app: &store::apps::Row,
-    asker: &Asker,
+    originator: &Originator,
     push: &Push,
     subject: &str,
 ) -> Result<Uuid> {
     let new = store::builds::New {
         id: Uuid::now_v7(),
         app: app.id,
-        account: asker.account,
+        account: originator.account,
         stack: app.build_stack.clone(),
         buildpacks: addresses::buildpacks(builds.secrets(), app)?,
         source_version: Some(push.new.clone()),
@@ -230,13 +230,14 @@ pub(super) async fn create(
         now: Utc::now(),
         ..store::builds::New::default()
     };
-    let mut tx = builds.change(asker.clone(), Subject::app(app.id, &app.name)).await?;
+    let mut tx = builds.change(originator.clone(), Subject::app(app.id, &app.name)).await?;
     builds::create(builds, &mut tx, &new).await?;
     let summary = format!("Pushed {} to {}.", &push.new[..8.min(push.new.len())], push.name);
-    let data = serde_json::json!({ "build": new.id, "commit": push.new, "ref": push.name, "account": asker.account });
+    let data =
+        serde_json::json!({ "build": new.id, "commit": push.new, "ref": push.name, "account": originator.account });
     tx.record("build.push", summary, data);
     tx.commit().await?;
-    builds.said(app.id, "api", &format!("Build started by user {}", asker.email));
+    builds.said(app.id, "api", &format!("Build started by user {}", originator.email));
     Ok(new.id)
 }
 
@@ -260,19 +261,19 @@ impl Drop for Guard {
 }
 
 /// Forwards the output of a build; returns early when the client has disconnected, which cancels the build.
-async fn follow_build(platform: &Platform, app: &store::apps::Row, build: Uuid, said: &Said) -> Result<()> {
+async fn follow_build(platform: &Platform, app: &store::apps::Row, build: Uuid, client: &ClientOutput) -> Result<()> {
     let output = outputs::follow(platform.clone(), outputs::Output::of_build(app.id, build), 0);
     pin_mut!(output);
     let mut text = harmless::Stream::default();
     loop {
         tokio::select! {
-            () = said.out.closed() => return Ok(()),
+            () = client.out.closed() => return Ok(()),
             chunk = output.next() => match chunk {
                 Some(chunk) => {
-                    let _ = said.out.send(text.feed(&chunk?).into()).await;
+                    let _ = client.out.send(text.feed(&chunk?).into()).await;
                 }
                 None => {
-                    let _ = said.out.send(text.finish().into()).await;
+                    let _ = client.out.send(text.finish().into()).await;
                     return Ok(());
                 }
             },
@@ -282,16 +283,16 @@ async fn follow_build(platform: &Platform, app: &store::apps::Row, build: Uuid, 
 
 /// Waits for the release phase and the first web dyno, and says how it went. The push stands
 /// either way, as on Heroku: the release exists, and the old dynos go on serving.
-async fn launch(platform: &Platform, app: &store::apps::Row, release: Uuid, said: &Said) -> Result<()> {
+async fn launch(platform: &Platform, app: &store::apps::Row, release: Uuid, client: &ClientOutput) -> Result<()> {
     let Some(row) = store::releases::release_info(platform.db(), release).await? else { return Ok(()) };
     if row.status.is_pending() {
-        said.line("-----> Running the release command...").await;
+        client.line("-----> Running the release command...").await;
         let output = outputs::follow(platform.clone(), outputs::Output::of_release(app.id, release), 0);
         let relay = async {
             pin_mut!(output);
             while let Some(Ok(chunk)) = output.next().await {
                 for line in String::from_utf8_lossy(&chunk).lines() {
-                    said.line(&format!("       {line}")).await;
+                    client.line(&format!("       {line}")).await;
                 }
             }
         };
@@ -299,39 +300,40 @@ async fn launch(platform: &Platform, app: &store::apps::Row, release: Uuid, said
     }
     let Some(row) = store::releases::release_info(platform.db(), release).await? else { return Ok(()) };
     if row.status != ReleaseStatus::Succeeded {
-        said.line("").await;
+        client.line("").await;
         let how = match (row.cancelled_at, row.error) {
             (Some(_), Some(why)) => format!("was {why}"),
             _ => "failed".to_owned(),
         };
-        said.line(&format!(
-            " !     The release command of v{} {how}. The release before it goes on running.",
-            row.version
-        ))
-        .await;
-        said.line(&format!(" !     Its output: wharf releases:output v{} --app {}", row.version, app.name)).await;
+        client
+            .line(&format!(
+                " !     The release command of v{} {how}. The release before it goes on running.",
+                row.version
+            ))
+            .await;
+        client.line(&format!(" !     Its output: wharf releases:output v{} --app {}", row.version, app.name)).await;
         return Ok(());
     }
     let url = platform.config().app_url(&app.name);
     match tokio::time::timeout(BOOT, first_dyno(platform, app.id, release)).await {
         Ok(Ok(Start::Up)) => {
-            said.line(&format!("       {url} deployed to Wharf")).await;
+            client.line(&format!("       {url} deployed to Wharf")).await;
         }
         Ok(Ok(Start::Replaced)) => {
-            said.line("       Deployed to Wharf, and already replaced by a newer release.").await;
+            client.line("       Deployed to Wharf, and already replaced by a newer release.").await;
         }
         Ok(Ok(Start::Nothing)) => {
-            said.line(&format!("       {url} deployed to Wharf")).await;
+            client.line(&format!("       {url} deployed to Wharf")).await;
             let formation = store::formation::formation_list(platform.db(), app.id).await?;
             for line in no_web(&formation, &app.name) {
-                said.line(&line).await;
+                client.line(&line).await;
             }
         }
         Ok(Err(err)) => return Err(err),
-        Ok(Ok(Start::Crashed(why))) => crashed(platform, app, &row, &why, said).await?,
-        Err(_) => crashed(platform, app, &row, "did not come up within 60 seconds", said).await?,
+        Ok(Ok(Start::Crashed(why))) => crashed(platform, app, &row, &why, client).await?,
+        Err(_) => crashed(platform, app, &row, "did not come up within 60 seconds", client).await?,
     }
-    said.line("").await;
+    client.line("").await;
     Ok(())
 }
 
@@ -340,21 +342,26 @@ async fn crashed(
     app: &store::apps::Row,
     release: &store::releases::Row,
     why: &str,
-    said: &Said,
+    client: &ClientOutput,
 ) -> Result<()> {
-    said.line("").await;
-    said.line(&format!(" !     v{} was released, but its web dyno is not running: {why}", release.version)).await;
+    client.line("").await;
+    client.line(&format!(" !     v{} was released, but its web dyno is not running: {why}", release.version)).await;
     let rows = store::dynos::dyno_list(platform.db(), app.id).await?;
-    said.line(&match serving(&rows, release.version) {
-        Some(version) => format!(" !     v{version} keeps serving traffic. Last log lines of v{}:", release.version),
-        None => " !     No other release is serving traffic, so visitors get an error page. Last log lines:".to_owned(),
-    })
-    .await;
+    client
+        .line(&match serving(&rows, release.version) {
+            Some(version) => {
+                format!(" !     v{version} keeps serving traffic. Last log lines of v{}:", release.version)
+            }
+            None => {
+                " !     No other release is serving traffic, so visitors get an error page. Last log lines:".to_owned()
+            }
+        })
+        .await;
     let (payer, web) = (payers::of_app(platform, app.id).await?, vec![("web".to_owned(), release.created_at)]);
     for line in log_lines::last_of(platform, payer, app.id, web, 10).await?.into_iter().flatten() {
-        said.line(&format!(" !       {line}")).await;
+        client.line(&format!(" !       {line}")).await;
     }
-    said.line(&format!(" !     More: wharf logs --app {}", app.name)).await;
+    client.line(&format!(" !     More: wharf logs --app {}", app.name)).await;
     Ok(())
 }
 

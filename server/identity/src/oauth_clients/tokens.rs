@@ -11,7 +11,7 @@ use axum::{
 use base::{
     Base, Change, Error, Kind, Result,
     credential::Credential,
-    events::{Asker, Who},
+    events::{EventActor, Originator},
     secrets,
     web::{Form, Input},
 };
@@ -240,7 +240,7 @@ async fn refresh(base: &Base, headers: &HeaderMap, client: &Row, form: &Fields) 
 
 /// Begins a change of a client, for a person who is not known yet.
 async fn begin(base: &Base, headers: &HeaderMap, client: &Row) -> Result<Change> {
-    let who = Who::visitor(Some(&client.name), request::address(headers));
+    let who = EventActor::visitor(Some(&client.name), request::address(headers));
     base.change(who, subjects::oauth_client(client)).await
 }
 
@@ -257,7 +257,7 @@ async fn note(
     let Some(account) = store::accounts::account_even_suspended(&mut **tx, account).await? else { return Ok(()) };
     let credential = Some(Credential::Token(authorization).to_string());
     let (subject, email) = (subjects::account(&account), account.email);
-    tx.on_behalf_of(Asker { account: account.id, email, credential, address: request::address(headers) });
+    tx.on_behalf_of(Originator { account: account.id, email, credential, address: request::address(headers) });
     let data = json!({ "client": client.id, "authorization": authorization });
     tx.record_of(subject, action, format!("The program {} {done}.", client.name), data);
     Ok(())

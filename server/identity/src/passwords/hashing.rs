@@ -10,7 +10,7 @@ use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
-use base::{Error, Result, places::Places};
+use base::{Error, Result, slots::Slots};
 use rand::RngCore as _;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
@@ -44,15 +44,15 @@ pub(crate) enum For<'a> {
 pub(crate) struct Hashing(Arc<Lanes>);
 
 struct Lanes {
-    known: Places,
-    visitors: Places,
+    known: Slots,
+    visitors: Slots,
     turns: Arc<Semaphore>,
 }
 
 impl Default for Hashing {
     fn default() -> Self {
-        let places = || Places::new("passwords", OF_ONE, WAITING, AT_ONCE);
-        Self(Arc::new(Lanes { known: places(), visitors: places(), turns: Arc::new(Semaphore::new(AT_ONCE)) }))
+        let slots = || Slots::new("passwords", OF_ONE, WAITING, AT_ONCE);
+        Self(Arc::new(Lanes { known: slots(), visitors: slots(), turns: Arc::new(Semaphore::new(AT_ONCE)) }))
     }
 }
 
@@ -87,8 +87,8 @@ impl Hashing {
             For::Visitor(address) => (visitors, network(address)),
         };
         let turn = async {
-            let place = lane.take(payer).await.map_err(|_| Error::too_many_at_once())?;
-            Ok::<_, Error>((place, turns.clone().acquire_owned().await.map_err(anyhow::Error::new)?))
+            let slot = lane.take(payer).await.map_err(|_| Error::too_many_at_once())?;
+            Ok::<_, Error>((slot, turns.clone().acquire_owned().await.map_err(anyhow::Error::new)?))
         };
         let turn = tokio::time::timeout(PATIENCE, turn).await.map_err(|_| Error::too_many_at_once())??;
         // The turn goes along: a request that is given up does not make room before its hash is done.

@@ -217,7 +217,7 @@ impl Attempt {
         let data = serde_json::json!({ "reason": why.word(), "provider": "password" });
         let mut tx = self
             .identity
-            .change(Who::visitor(who, self.address.clone()), Subject::named(SubjectKind::SignIn, "password"))
+            .change(EventActor::visitor(who, self.address.clone()), Subject::named(SubjectKind::SignIn, "password"))
             .await?;
         tx.record("session.refuse", summary, data);
         Ok(tx.commit().await?)

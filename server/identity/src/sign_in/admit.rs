@@ -4,7 +4,7 @@
 //! account's. The email address alone never gives access to an account that has a sign-in method.
 
 use axum::http::HeaderMap;
-use base::{Base, Change, Result, events::Who};
+use base::{Base, Change, Result, events::EventActor};
 use chrono::{Duration, Utc};
 use store::{accounts, identities, identity_providers::Row, identity_providers::Rule};
 use uuid::Uuid;
@@ -52,7 +52,7 @@ impl Arrival<'_> {
     pub async fn admit(&self, session: Uuid) -> Result<Uuid, Stop> {
         let (person, provider, now) = (self.person, self.provider, Utc::now());
         // Until it is known who comes, what happens is done by the platform.
-        let mut tx = self.base.change(Who::platform(), subjects::identity_provider(provider)).await?;
+        let mut tx = self.base.change(EventActor::platform(), subjects::identity_provider(provider)).await?;
         let known = identities::identity_by_subject(&mut *tx, provider.id, &person.subject).await?;
         let (account, is_new) = match &known {
             Some(known) => (self.known(&mut tx, known).await?, false),
@@ -60,7 +60,7 @@ impl Arrival<'_> {
         };
         self.must_speak_for(&account.email)?;
         let actor = self.actor(account, session);
-        tx.on_behalf_of(actor.asker());
+        tx.on_behalf_of(actor.originator());
         if is_new {
             let (email, title) = (&actor.account.email, &provider.title);
             let summary = format!("Created the account {email} on its first sign-in through {title}.");

@@ -1,7 +1,7 @@
 //! Rejected sign-ins: the reasons, for the visitor and for the audit log.
 
 use axum::{http::HeaderMap, response::Response};
-use base::{Base, Error, Result, Subject, SubjectKind, events::Who};
+use base::{Base, Error, Result, Subject, SubjectKind, events::EventActor};
 use uuid::Uuid;
 
 use crate::request;
@@ -93,7 +93,10 @@ pub(super) async fn refuse(
         );
         let data = serde_json::json!({ "reason": refusal.word(), "provider": provider });
         let mut tx = base
-            .change(Who::visitor(who.as_deref(), address), Subject::named(SubjectKind::IdentityProvider, provider))
+            .change(
+                EventActor::visitor(who.as_deref(), address),
+                Subject::named(SubjectKind::IdentityProvider, provider),
+            )
             .await?;
         tx.record("session.refuse", summary, data);
         tx.commit().await?;

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use base::places::Places;
+use base::slots::Slots;
 use identity::{Actor, Rights};
 use serde_json::Value;
 use tokio::{sync::watch, task::AbortHandle};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 /// The subject of a feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Shown {
+pub(crate) enum FeedSubject {
     /// All apps that are visible to the caller.
     Apps,
     /// One app.
@@ -25,7 +25,7 @@ pub(crate) enum Shown {
 /// Those who are shown the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    pub shown: Shown,
+    pub shown: FeedSubject,
     account: Uuid,
     is_admin: bool,
     rights: Rights,
@@ -34,16 +34,16 @@ pub(super) struct Key {
 }
 
 impl Key {
-    pub(super) fn of(actor: &Actor, shown: Shown) -> Self {
-        let opened = matches!(shown, Shown::App(_)).then(|| (actor.credential.id(), actor.origin.clone()));
+    pub(super) fn of(actor: &Actor, shown: FeedSubject) -> Self {
+        let opened = matches!(shown, FeedSubject::App(_)).then(|| (actor.credential.id(), actor.origin.clone()));
         let (account, is_admin) = (actor.account.id, actor.account.admin);
-        Self { shown, account, is_admin, rights: actor.reach.rights(), opened }
+        Self { shown, account, is_admin, rights: actor.scope.rights(), opened }
     }
 }
 
 /// A message of a feed.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Said {
+pub(crate) enum FeedMessage {
     /// Nothing yet.
     Nothing,
     Value(Arc<Value>),
@@ -53,32 +53,32 @@ pub(crate) enum Said {
 }
 
 /// Each with what keeps it.
-pub(super) type Open = HashMap<Key, (watch::Sender<Said>, AbortHandle)>;
+pub(super) type Open = HashMap<Key, (watch::Sender<FeedMessage>, AbortHandle)>;
 
 /// The active feeds, and slots for their subscribers.
 pub(crate) struct Feeds {
-    subscriptions: Places,
-    pub(super) turns: Places,
+    subscriptions: Slots,
+    pub(super) turns: Slots,
     open: Mutex<Open>,
 }
 
 impl Default for Feeds {
     fn default() -> Self {
-        let subscriptions = Places::new("live subscriptions", 256, 0, 25_600);
+        let subscriptions = Slots::new("live subscriptions", 256, 0, 25_600);
         // Fewer than there are connections to the database; all that one payer follows may wait.
-        let turns = Places::new("live updates", 2, 1000, 8);
+        let turns = Slots::new("live updates", 2, 1000, 8);
         Self { subscriptions, turns, open: Mutex::default() }
     }
 }
 
 impl Feeds {
     /// Places to follow something on a socket.
-    pub(super) fn subscriptions(&self) -> &Places {
+    pub(super) fn subscriptions(&self) -> &Slots {
         &self.subscriptions
     }
 
     /// Removes a feed without subscribers, so that it gets no new ones.
-    pub(super) fn is_left(&self, key: &Key, feed: &watch::Sender<Said>) -> bool {
+    pub(super) fn is_left(&self, key: &Key, feed: &watch::Sender<FeedMessage>) -> bool {
         let mut open = self.open();
         let is_left = feed.receiver_count() == 0;
         if is_left {

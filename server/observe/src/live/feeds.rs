@@ -21,7 +21,7 @@ use tracing::Instrument as _;
 
 use super::{
     TICK,
-    feed_list::{Key, Said, Shown},
+    feed_list::{FeedMessage, FeedSubject, Key},
 };
 use crate::{Observe, statuses};
 
@@ -33,7 +33,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 const REST: u32 = 4;
 
 /// The value of `shown` for `actor`, who has access to it.
-pub(super) fn follow(observe: &Observe, actor: &Actor, shown: Shown) -> watch::Receiver<Said> {
+pub(super) fn follow(observe: &Observe, actor: &Actor, shown: FeedSubject) -> watch::Receiver<FeedMessage> {
     let mut open = observe.feeds().open();
     let key = Key::of(actor, shown);
     if let Some((feed, task)) = open.get(&key)
@@ -41,19 +41,19 @@ pub(super) fn follow(observe: &Observe, actor: &Actor, shown: Shown) -> watch::R
     {
         return feed.subscribe();
     }
-    let (feed, said) = watch::channel(Said::Nothing);
+    let (feed, said) = watch::channel(FeedMessage::Nothing);
     let task = tokio::spawn(run(observe.clone(), actor.clone(), key.clone(), feed.clone())).abort_handle();
     open.insert(key, (feed, task));
     said
 }
 
 /// Runs a feed until it has no subscribers.
-async fn run(observe: Observe, actor: Actor, key: Key, feed: watch::Sender<Said>) {
+async fn run(observe: Observe, actor: Actor, key: Key, feed: watch::Sender<FeedMessage>) {
     let shown = key.shown;
     let mut changes = observe.changes();
     loop {
         let (said, took) = find_out(&observe, &actor, shown).await;
-        if !matches!(said, Said::Value(_)) {
+        if !matches!(said, FeedMessage::Value(_)) {
             // Whoever comes next begins anew.
             observe.feeds().open().remove(&key);
             feed.send_replace(said);
@@ -76,18 +76,18 @@ async fn run(observe: Observe, actor: Actor, key: Key, feed: watch::Sender<Said>
 }
 
 /// Waits until it is worth another look, and so long that looking is not all that is done.
-async fn pause(shown: Shown, changes: &mut broadcast::Receiver<Changed>, took: Duration) {
+async fn pause(shown: FeedSubject, changes: &mut broadcast::Receiver<Changed>, took: Duration) {
     let (changed, tick) = match shown {
-        Shown::Apps => (tokio::time::timeout(AGAIN, bus::concerning(changes, None)).await, TICK * 3),
-        Shown::App(app) => (tokio::time::timeout(AGAIN, bus::concerning(changes, Some(app))).await, TICK),
-        Shown::Platform => (Ok(()), Duration::from_secs(2)),
+        FeedSubject::Apps => (tokio::time::timeout(AGAIN, bus::concerning(changes, None)).await, TICK * 3),
+        FeedSubject::App(app) => (tokio::time::timeout(AGAIN, bus::concerning(changes, Some(app))).await, TICK),
+        FeedSubject::Platform => (Ok(()), Duration::from_secs(2)),
     };
     // What changes together is told together.
     let rest = tick.max(took * REST);
     tokio::time::sleep(if changed.is_ok() { rest } else { tick }).await;
 }
 
-async fn find_out(observe: &Observe, actor: &Actor, shown: Shown) -> (Said, Duration) {
+async fn find_out(observe: &Observe, actor: &Actor, shown: FeedSubject) -> (FeedMessage, Duration) {
     let turn = observe.feeds().turns.take(actor.payer).await;
     let begin = Instant::now();
     let found = match turn {
@@ -95,28 +95,28 @@ async fn find_out(observe: &Observe, actor: &Actor, shown: Shown) -> (Said, Dura
         Err(err) => Err(err),
     };
     let said = match found {
-        Ok(Some(value)) => Said::Value(Arc::new(value)),
-        Ok(None) => Said::End,
-        Err(Error::Public(error)) => Said::Failed(error),
+        Ok(Some(value)) => FeedMessage::Value(Arc::new(value)),
+        Ok(None) => FeedMessage::End,
+        Err(Error::Public(error)) => FeedMessage::Failed(error),
         Err(Error::Internal(err)) => {
             tracing::error!("could not follow a topic: {err:#}");
-            Said::Failed(super::fault())
+            FeedMessage::Failed(super::fault())
         }
     };
     (said, begin.elapsed())
 }
 
-async fn value(platform: &Platform, actor: &Actor, shown: Shown) -> Result<Option<Value>> {
+async fn value(platform: &Platform, actor: &Actor, shown: FeedSubject) -> Result<Option<Value>> {
     let value = match shown {
-        Shown::Apps => match summaries(platform, actor).await? {
+        FeedSubject::Apps => match summaries(platform, actor).await? {
             Some(all) => serde_json::to_value(all),
             None => return Ok(None),
         },
-        Shown::App(app) => {
+        FeedSubject::App(app) => {
             let app = actor.app(&app.to_string(), Can::View).await?;
             serde_json::to_value(statuses::status(platform, actor, &app).await?)
         }
-        Shown::Platform => serde_json::to_value(platform_info::info(platform).await?),
+        FeedSubject::Platform => serde_json::to_value(platform_info::info(platform).await?),
     };
     Ok(Some(value.map_err(anyhow::Error::new)?))
 }

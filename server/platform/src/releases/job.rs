@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
 use background::{Cancel, Failure, Job, Steps};
-use base::{Kind, Subject, SubjectKind, dyno_sizes, events::Who};
+use base::{Kind, Subject, SubjectKind, dyno_sizes, events::EventActor};
 use chrono::Utc;
 use dyno::{Outcome, Stop, run_to_end};
 use tokio_util::sync::CancellationToken;
@@ -166,7 +166,7 @@ impl Run {
     ) -> anyhow::Result<()> {
         let name = format!("v{}", release.version);
         let subject = Subject::new(SubjectKind::Release, release.id, name).part_of(release.app_id);
-        let mut tx = platform.change(Who::platform(), subject).await.map_err(|err| anyhow!("{err}"))?;
+        let mut tx = platform.change(EventActor::platform(), subject).await.map_err(|err| anyhow!("{err}"))?;
         store::apps::app_lock(&mut *tx, release.app_id).await?;
         super::queue::lock(&mut tx).await?;
         let end = store::releases::release_end(&mut *tx, release.id, failed, Utc::now()).await?;

@@ -112,7 +112,7 @@ async fn what_is_rolled_back_is_published_to_nobody() {
     connected(other.platform(), &t.platform).await;
     let (app, all) =
         (Uuid::now_v7(), [&t.platform, other.platform()].map(|server| (server.changes(), server.new_events())));
-    let begin = async || t.platform.change(Who::platform(), Subject::app(app, "dusk")).await.unwrap();
+    let begin = async || t.platform.change(EventActor::platform(), Subject::app(app, "dusk")).await.unwrap();
     let mut change = begin().await;
     change.record("app.update", "Renamed dusk to dawn.", json!({}));
     change.publish(Kind::Build, Some(app));

@@ -1,6 +1,6 @@
 //! Config vars: one release for each change, sealed at rest, in layers.
 
-use base::{Error, Subject, events::Who};
+use base::{Error, Subject, events::EventActor};
 use platform::{
     config_layers::{Source, Vars},
     config_vars::{LayerReplace, config_layer_replace},
@@ -20,7 +20,7 @@ impl World {
             .await
             .unwrap();
         let subject = Subject::app(id, app);
-        let mut change = self.platform.change(Who::platform(), subject).await?;
+        let mut change = self.platform.change(EventActor::platform(), subject).await?;
         let vars: Vars = serde_json::from_value(vars).unwrap();
         let (source, description) = (Source::Addon(addon.into()), "Change the add-on");
         let wanted = LayerReplace { app: id, source, vars, description, account };

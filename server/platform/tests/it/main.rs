@@ -36,4 +36,4 @@ mod teams;
 mod wire;
 mod world;
 
-worker::worker_before_main!(::builds::errands);
+worker::worker_before_main!(::builds::tasks);

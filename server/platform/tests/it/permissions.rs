@@ -1,6 +1,6 @@
 //! Who gets what: generated from the list of routes, so that a new route cannot be forgotten.
 
-use base::routes::{Needs, Route};
+use base::routes::{RequiredScope, Route};
 use serde_json::json;
 
 use crate::world::World;
@@ -122,7 +122,7 @@ fn part(route: &Route) -> &'static str {
         path if path.starts_with("/apps/{app}") => "app_routes",
         path if path.starts_with("/teams") => "team_routes",
         path if path == "/live" || path.starts_with("/{repository}") => "stream_routes",
-        _ if route.needs == Needs::Nothing => "open_routes",
+        _ if route.needs == RequiredScope::Nothing => "open_routes",
         _ => "api_routes",
     }
 }

@@ -23,8 +23,8 @@ async fn who_made_a_team_pays_until_somebody_takes_over() {
     // Of her own app, of the team's app, of the service account.
     let paid = async || {
         let bots = payer_of_account(&w.db, bot.id).await.unwrap();
-        if let Some(asker) = payer_and_account(&w.db, bot.id).await.unwrap() {
-            assert_eq!(Some(asker.payer), bots);
+        if let Some(found) = payer_and_account(&w.db, bot.id).await.unwrap() {
+            assert_eq!(Some(found.payer), bots);
         }
         let apps = (payer_of_app(&w.db, own).await.unwrap(), payer_of_app(&w.db, app).await.unwrap());
         [apps.0, apps.1, bots].map(Option::unwrap)

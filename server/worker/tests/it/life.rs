@@ -4,8 +4,8 @@ use std::fs::File;
 
 use worker::{Error, Lines, Program, Work, Workers};
 
-use crate::errands::{Copy, Panic};
-use crate::world::{empty_groups, errand, folder, order, owner, processes, run, say, shell, until};
+use crate::tasks::{Copy, Panic};
+use crate::world::{empty_groups, folder, order, owner, processes, run, say, shell, task, until};
 
 #[tokio::test]
 async fn a_program_reads_writes_and_ends_with_a_status() {
@@ -44,7 +44,7 @@ async fn an_errand_gets_its_files_and_answers() {
     std::fs::write(&from, "quiet words").unwrap();
     let more = vec![File::open(&from).unwrap().into(), File::create(&to).unwrap().into()];
     let lines = Lines { more, ..Lines::default() };
-    let answer = Workers::new().unwrap().send(&Copy { most: 5 }, errand(), lines).await.unwrap();
+    let answer = Workers::new().unwrap().send(&Copy { most: 5 }, task(), lines).await.unwrap();
     assert_eq!(answer, Ok(5));
     assert_eq!(std::fs::read_to_string(&to).unwrap(), "QUIET");
 }
@@ -52,7 +52,7 @@ async fn an_errand_gets_its_files_and_answers() {
 #[tokio::test]
 async fn a_mistake_in_an_errand_is_an_error_of_that_errand() {
     let workers = Workers::new().unwrap();
-    let failed = workers.send(&Panic, errand(), Lines::default()).await;
+    let failed = workers.send(&Panic, task(), Lines::default()).await;
     assert!(matches!(failed, Err(Error::Silent { .. } | Error::Died { .. })), "{failed:?}");
     assert_eq!(say("echo goes on").await, "goes on");
 }

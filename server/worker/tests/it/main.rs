@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-mod errands;
 mod hostile_tenant;
 mod life;
+mod tasks;
 mod world;
 
 dyno::shim_before_main!();
-worker::worker_before_main!(errands::list);
+worker::worker_before_main!(tasks::list);

@@ -19,8 +19,8 @@ pub fn shell(script: &str) -> Order {
     order(Work::Program(Program::new("sh").args(["-c", script])))
 }
 
-/// For errands: `Workers::send` fills the work in.
-pub fn errand() -> Order {
+/// For tasks: `Workers::send` fills the work in.
+pub fn task() -> Order {
     shell("exit 1")
 }
 

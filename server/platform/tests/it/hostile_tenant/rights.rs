@@ -1,6 +1,6 @@
 //! What they try to get out of a token: more than it was given for.
 
-use base::routes::Needs;
+use base::routes::RequiredScope;
 use serde_json::{Value, json};
 
 use crate::{
@@ -38,15 +38,18 @@ fn is_out_of_scope(answer: &Answer) -> bool {
 }
 
 /// What each scope lets one do, written down once more.
-fn reaches(scope: &str, needs: Needs) -> bool {
-    let reads = matches!(needs, Needs::Identity | Needs::Read);
+fn reaches(scope: &str, needs: RequiredScope) -> bool {
+    let reads = matches!(needs, RequiredScope::Identity | RequiredScope::Read);
     match scope {
         "global" => true,
-        "write-protected" => reads || matches!(needs, Needs::Write | Needs::ReadProtected | Needs::WriteProtected),
-        "write" => reads || needs == Needs::Write,
-        "read-protected" => reads || needs == Needs::ReadProtected,
+        "write-protected" => {
+            reads
+                || matches!(needs, RequiredScope::Write | RequiredScope::ReadProtected | RequiredScope::WriteProtected)
+        }
+        "write" => reads || needs == RequiredScope::Write,
+        "read-protected" => reads || needs == RequiredScope::ReadProtected,
         "read" => reads,
-        _ => needs == Needs::Identity,
+        _ => needs == RequiredScope::Identity,
     }
 }
 
@@ -55,14 +58,14 @@ async fn no_token_goes_beyond_its_scope_on_any_route() {
     let t = World::start().await;
     for scope in ["global", "write-protected", "write", "read-protected", "read", "identity"] {
         let bearer = scoped(&t, scope).await;
-        for route in areas::route_list().iter().filter(|route| route.needs != Needs::Nothing) {
+        for route in areas::route_list().iter().filter(|route| route.needs != RequiredScope::Nothing) {
             let path = filled(&route.path, "nope");
             let answer = bearer.ask(route.method, &path).body("{}").await;
             let expected = !reaches(scope, route.needs);
             assert_eq!(is_out_of_scope(&answer), expected, "{scope}: {} {path}: {answer:?}", route.method);
         }
         let nothing = bearer.get("/apps/nope/no-such-thing").await;
-        assert_eq!(is_out_of_scope(&nothing), !reaches(scope, Needs::Read), "{scope}: {nothing:?}");
+        assert_eq!(is_out_of_scope(&nothing), !reaches(scope, RequiredScope::Read), "{scope}: {nothing:?}");
     }
 }
 
@@ -74,22 +77,31 @@ fn what_a_route_needs_fits_what_it_is_about() {
         let (path, needs) = (route.path.as_str(), route.needs);
         let named = format!("{} {path} needs {}", route.method, needs.name());
         if path.contains("config-vars") {
-            assert!(matches!(needs, Needs::ReadProtected | Needs::WriteProtected), "{named}");
+            assert!(matches!(needs, RequiredScope::ReadProtected | RequiredScope::WriteProtected), "{named}");
         }
         if route.method != "GET" && !reads_by_post.contains(&path) {
-            assert!(!matches!(needs, Needs::Identity | Needs::Read | Needs::ReadProtected), "{named}");
+            assert!(
+                !matches!(needs, RequiredScope::Identity | RequiredScope::Read | RequiredScope::ReadProtected),
+                "{named}"
+            );
         }
         let is_closed =
             ["/account", "/events", "/identity-providers", "/oauth/", "/password-policy", "/platform", "/users"];
         let is_open = ["/account", "/account/rate-limits", "/oauth/token", "/oauth/tokens", "/oauth/revoke"];
         if is_closed.iter().any(|closed| path.starts_with(closed)) && !is_open.contains(&path) {
-            assert!(matches!(needs, Needs::Global | Needs::Key | Needs::LastingKey), "{named}");
+            assert!(
+                matches!(needs, RequiredScope::Global | RequiredScope::Credential | RequiredScope::LastingCredential),
+                "{named}"
+            );
         }
         if path.starts_with("/teams") && !path.starts_with("/teams/apps") && route.method != "GET" {
-            assert!(matches!(needs, Needs::Global | Needs::Key | Needs::LastingKey), "{named}");
+            assert!(
+                matches!(needs, RequiredScope::Global | RequiredScope::Credential | RequiredScope::LastingCredential),
+                "{named}"
+            );
         }
         if path.starts_with("/apps") {
-            assert_ne!(needs, Needs::Nothing, "{named}");
+            assert_ne!(needs, RequiredScope::Nothing, "{named}");
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use dyno::{AppDir, Driver, Host, Mounts, ProcessDriver, Spec};
 use worker::{Error, Lines, Workers};
 
-use crate::errands::Eat;
-use crate::world::{errand, until};
+use crate::tasks::Eat;
+use crate::world::{task, until};
 
 /// All dynos and workers of a test, who have 256 MB together.
 struct Crowd {
@@ -63,7 +63,7 @@ async fn dynos_go_first_and_a_worker_is_not_blamed_for_others() {
     let crowd = Crowd::new();
     let spec = crowd.dyno("exec /usr/bin/python3 -c 'import time; x = bytearray(80 << 20); time.sleep(1000)'");
     crowd.driver.start(&spec).await.unwrap();
-    let mut order = errand();
+    let mut order = task();
     order.limits.memory_bytes = 4 << 30;
     order.limits.time = Duration::from_secs(120);
     // It takes all that there is: first the dyno has to go, though it has less, and then the worker.
@@ -79,7 +79,7 @@ async fn dynos_go_first_and_a_worker_is_not_blamed_for_others() {
 #[tokio::test]
 async fn who_reaches_a_limit_of_its_own_is_told_so_in_a_crowd_too() {
     let crowd = Crowd::new();
-    let mut order = errand();
+    let mut order = task();
     order.limits.memory_bytes = 64 << 20;
     let eaten = crowd.workers.send(&Eat, order, Lines::default()).await;
     assert_eq!(eaten, Err(Error::TooMuchMemory { bytes: 64 << 20 }));

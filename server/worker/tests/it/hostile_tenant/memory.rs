@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use worker::{Error, Lines, Workers};
 
-use crate::errands::Eat;
-use crate::world::{errand, folder, run, say, shell};
+use crate::tasks::Eat;
+use crate::world::{folder, run, say, shell, task};
 
 #[tokio::test]
 async fn memory_without_end_is_one_errands_error() {
-    let mut order = errand();
+    let mut order = task();
     order.limits.memory_bytes = 64 << 20;
     let eaten = Workers::new().unwrap().send(&Eat, order, Lines::default()).await;
     assert_eq!(eaten, Err(Error::TooMuchMemory { bytes: 64 << 20 }));

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     faults, note_size,
-    rooms::{Rooms, Taken},
+    reservations::{Reservations, Reserved},
 };
 use crate::Builds;
 
@@ -33,44 +33,44 @@ fn next(bytes: u64, most: u64) -> u64 {
 
 /// The room of one push, until its objects are there or nobody holds this any more.
 #[derive(Clone)]
-pub(super) struct Room(Arc<Inner>);
+pub(super) struct Reservation(Arc<Inner>);
 
 struct Inner {
     builds: Builds,
-    rooms: Rooms,
+    reservations: Reservations,
     push: Uuid,
     by: Uuid,
     app: Uuid,
     limit: u64,
 }
 
-impl Room {
+impl Reservation {
     /// Takes a first step of what room there is for a push to `app` that `by` pays for. An error that says so when
     /// there is none. Takes a while, so that whoever asks has a place first.
     pub async fn take(builds: &Builds, by: Uuid, app: Uuid) -> Result<Self> {
-        let (rooms, push) = (builds.git().rooms().clone(), Uuid::now_v7());
+        let (reservations, push) = (builds.git().reservations().clone(), Uuid::now_v7());
         // Before anything is locked, since it may take long; `free` reads it.
         builds.git().size(app).await;
         // Pushes to the same owner's repositories look one after the other.
         let mut tx = builds.begin_for(by).await?;
         let (owner, left) = quotas::left_for_app(&mut tx, app, Quota::Repositories).await?;
-        let Free { now, limit } = free(builds, &rooms, (push, by, app), (owner, left))?.or_crowded()?;
-        rooms.all().push(Taken { push, by, app, owner, bytes: next(0, now) });
+        let Free { now, limit } = free(builds, &reservations, (push, by, app), (owner, left))?.or_crowded()?;
+        reservations.all().push(Reserved { push, by, app, owner, bytes: next(0, now) });
         let builds = builds.clone();
-        Ok(Self(Arc::new(Inner { builds, rooms, push, by, app, limit })))
+        Ok(Self(Arc::new(Inner { builds, reservations, push, by, app, limit })))
     }
 
     async fn take_more(&self, bytes: u64) -> Result<()> {
-        let Inner { builds, rooms, push, by, app, limit } = &*self.0;
+        let Inner { builds, reservations, push, by, app, limit } = &*self.0;
         builds.git().size(*app).await;
         let mut tx = builds.begin_for(*by).await?;
         let (owner, left) = quotas::left_for_app(&mut tx, *app, Quota::Repositories).await?;
-        let most = free(builds, rooms, (*push, *by, *app), (owner, left))?.now.min(*limit);
+        let most = free(builds, reservations, (*push, *by, *app), (owner, left))?.now.min(*limit);
         // As far as git takes it in.
         if most < bytes.min(*limit) {
             return Err(crowded());
         }
-        if let Some(taken) = rooms.all().iter_mut().find(|taken| taken.push == *push) {
+        if let Some(taken) = reservations.all().iter_mut().find(|taken| taken.push == *push) {
             taken.bytes = next(bytes.min(most), most);
         }
         Ok(())
@@ -85,14 +85,14 @@ impl Room {
 }
 
 #[async_trait]
-impl repositories::Room for Room {
+impl repositories::SpaceLimit for Reservation {
     fn limit(&self) -> u64 {
         self.0.limit
     }
 
     async fn grow(&self, bytes: u64) -> std::result::Result<(), String> {
         // Its objects are there, and what it had is given back.
-        let Some(taken) = self.0.rooms.of(self.0.push) else { return Ok(()) };
+        let Some(taken) = self.0.reservations.of(self.0.push) else { return Ok(()) };
         if bytes <= taken || taken >= self.0.limit {
             return Ok(());
         }
@@ -110,7 +110,7 @@ impl repositories::Room for Room {
 
 impl Inner {
     fn end(&self) {
-        self.rooms.all().retain(|taken| taken.push != self.push);
+        self.reservations.all().retain(|taken| taken.push != self.push);
     }
 }
 
@@ -121,11 +121,11 @@ impl Drop for Inner {
 }
 
 /// Refuses when there is no room for another push. Takes nothing: whoever asks has yet to come with it.
-pub(super) async fn must_have_room(builds: &Builds, by: Uuid, app: Uuid) -> Result<()> {
+pub(super) async fn must_have_space(builds: &Builds, by: Uuid, app: Uuid) -> Result<()> {
     builds.git().size(app).await;
     let mut tx = builds.begin_for(by).await?;
     let found = quotas::left_for_app(&mut tx, app, Quota::Repositories).await?;
-    free(builds, builds.git().rooms(), (Uuid::now_v7(), by, app), found)?.or_crowded().map(drop)
+    free(builds, builds.git().reservations(), (Uuid::now_v7(), by, app), found)?.or_crowded().map(drop)
 }
 
 fn crowded() -> Error {
@@ -150,11 +150,11 @@ impl Free {
 /// The space for a push, by what was measured last.
 fn free(
     builds: &Builds,
-    rooms: &Rooms,
+    reservations: &Reservations,
     (push, by, app): (Uuid, Uuid, Uuid),
     (owner, left): (Owner, Option<i64>),
 ) -> Result<Free> {
-    dyno::disks::must_have_room(&builds.config().data, 0)?;
+    dyno::disks::must_have_space(&builds.config().data, 0)?;
     let GitLimits { repository_bytes: most, push_bytes, .. } = builds.config().git;
     let size = builds.git().last_size(app).unwrap_or(0);
     if size >= most {
@@ -165,8 +165,8 @@ fn free(
     }
     let of_owner = left.map_or(u64::MAX, |left| u64::try_from(left).unwrap_or(0));
     let limit = of_owner.min(most - size).min(push_bytes);
-    let in_repository = rooms.left(most - size, (push, by), |taken| taken.app == app);
-    let of_owner = rooms.left(of_owner, (push, by), |taken| taken.owner == owner);
+    let in_repository = reservations.left(most - size, (push, by), |taken| taken.app == app);
+    let of_owner = reservations.left(of_owner, (push, by), |taken| taken.owner == owner);
     Ok(Free { now: in_repository.min(of_owner).min(push_bytes), limit })
 }
 
@@ -178,63 +178,64 @@ mod tests {
 
     #[test]
     fn pushes_of_one_person_leave_room_to_others() {
-        let rooms = Rooms::default();
+        let reservations = Reservations::default();
         let (ada, bob, app) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
         let owner = quotas::owner(Some(ada), None);
-        let left = |by| rooms.left(20, (NEW, by), |taken| taken.owner == owner);
+        let left = |by| reservations.left(20, (NEW, by), |taken| taken.owner == owner);
         let mut pushes = 0;
         while left(bob) > 0 && pushes < 20 {
             let bytes = left(bob).min(2);
-            rooms.all().push(Taken { push: Uuid::now_v7(), by: bob, app, owner, bytes });
+            reservations.all().push(Reserved { push: Uuid::now_v7(), by: bob, app, owner, bytes });
             pushes += 1;
         }
         assert_eq!((pushes, left(ada)), (5, 10));
         // A single push may have all that there is.
-        assert_eq!(Rooms::default().left(20, (NEW, bob), |_| true), 20);
+        assert_eq!(Reservations::default().left(20, (NEW, bob), |_| true), 20);
     }
 
     #[test]
     fn of_pushes_that_do_not_all_fit_the_first_comes_to_its_end() {
-        let (rooms, bob, app, room) = (Rooms::default(), Uuid::from_u128(2), Uuid::from_u128(3), 30 << 20);
+        let (reservations, bob, app, room) =
+            (Reservations::default(), Uuid::from_u128(2), Uuid::from_u128(3), 30 << 20);
         let owner = quotas::owner(Some(bob), None);
         let pushes: Vec<_> = (1..=5).map(|push| Uuid::from_u128(10 + push)).collect();
-        let left = |push| rooms.left(room, (push, bob), |taken| taken.owner == owner);
+        let left = |push| reservations.left(room, (push, bob), |taken| taken.owner == owner);
         for push in &pushes {
             let bytes = next(0, left(*push));
-            rooms.all().push(Taken { push: *push, by: bob, app, owner, bytes });
+            reservations.all().push(Reserved { push: *push, by: bob, app, owner, bytes });
         }
         // Each brings 12 MB, and the last one of them is always ahead.
         let mut refused = 0;
         for came in (1..=12u64).map(|came| came << 20) {
             for push in pushes.iter().rev() {
-                let Some(taken) = rooms.of(*push) else { continue };
+                let Some(taken) = reservations.of(*push) else { continue };
                 let most = left(*push);
                 if came > taken && most < came {
-                    rooms.all().retain(|taken| taken.push != *push);
+                    reservations.all().retain(|taken| taken.push != *push);
                     refused += 1;
                 } else if came > taken {
-                    rooms.all().iter_mut().find(|taken| taken.push == *push).unwrap().bytes = next(came, most);
+                    reservations.all().iter_mut().find(|taken| taken.push == *push).unwrap().bytes = next(came, most);
                 }
             }
         }
-        let taken: u64 = rooms.all().iter().map(|taken| taken.bytes).sum();
-        assert!(rooms.of(pushes[0]) >= Some(12 << 20) && refused > 0 && taken <= room, "{refused} {taken}");
+        let taken: u64 = reservations.all().iter().map(|taken| taken.bytes).sum();
+        assert!(reservations.of(pushes[0]) >= Some(12 << 20) && refused > 0 && taken <= room, "{refused} {taken}");
     }
 
     #[test]
     fn a_push_has_what_it_brings_and_a_little_more() {
-        let rooms = Rooms::default();
+        let reservations = Reservations::default();
         let (ada, bob, push, app) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(4), Uuid::from_u128(3));
         let (owner, room) = (quotas::owner(Some(ada), None), 10 << 20);
-        rooms.all().push(Taken { push, by: bob, app, owner, bytes: next(0, room) });
-        let left = |push, by| rooms.left(room, (push, by), |taken| taken.owner == owner);
+        reservations.all().push(Reserved { push, by: bob, app, owner, bytes: next(0, room) });
+        let left = |push, by| reservations.left(room, (push, by), |taken| taken.owner == owner);
         assert!(left(NEW, ada) > room * 3 / 4);
         // What it has counts once: it may go on to the end.
         assert_eq!(left(push, bob), room);
         let mut steps = 0;
-        while rooms.of(push).unwrap() < room {
-            let more = next(rooms.of(push).unwrap() + 1, left(push, bob));
-            rooms.all()[0].bytes = more;
+        while reservations.of(push).unwrap() < room {
+            let more = next(reservations.of(push).unwrap() + 1, left(push, bob));
+            reservations.all()[0].bytes = more;
             steps += 1;
         }
         assert!((8..60).contains(&steps), "{steps}");

@@ -18,7 +18,7 @@ const LINES: u32 = 16;
 
 /// The budget of a search. Clones share what is left.
 #[derive(Clone, Debug, Default)]
-pub struct Patience {
+pub struct Budget {
     until: Option<Instant>,
     bytes: Option<Arc<AtomicU64>>,
     gone: Arc<AtomicBool>,
@@ -53,21 +53,17 @@ impl Breaks {
     }
 }
 
-impl Patience {
+impl Budget {
     /// Ends after `time` or this many bytes of lines, whichever comes first. The default is unlimited.
-    pub fn of(time: Duration, bytes: u64) -> Patience {
-        Patience {
-            until: Some(Instant::now() + time),
-            bytes: Some(Arc::new(AtomicU64::new(bytes))),
-            ..Patience::default()
-        }
+    pub fn of(time: Duration, bytes: u64) -> Budget {
+        Budget { until: Some(Instant::now() + time), bytes: Some(Arc::new(AtomicU64::new(bytes))), ..Budget::default() }
     }
 
     /// The same search, which calls `rest` after each `every` of work. The time spent there does not count.
     #[must_use]
-    pub fn with_breaks(self, every: Duration, rest: impl Fn() + Send + Sync + 'static) -> Patience {
+    pub fn with_breaks(self, every: Duration, rest: impl Fn() + Send + Sync + 'static) -> Budget {
         let so_far = Mutex::new((Instant::now(), Duration::ZERO));
-        Patience { breaks: Some(Arc::new(Breaks { every, rest: Box::new(rest), so_far })), ..self }
+        Budget { breaks: Some(Arc::new(Breaks { every, rest: Box::new(rest), so_far })), ..self }
     }
 
     /// Cancels the search at its next check.
@@ -85,7 +81,7 @@ impl Patience {
         Ok(())
     }
 
-    /// Like [`Patience::check`], before reading this many bytes.
+    /// Like [`Budget::check`], before reading this many bytes.
     pub(crate) fn spend(&self, bytes: u32) -> Result<()> {
         self.check()?;
         let spent = |left: u64| left.checked_sub(u64::from(bytes));
@@ -97,7 +93,7 @@ impl Patience {
         }
     }
 
-    /// Like [`Patience::check`], but sampled: call it for each line of a block.
+    /// Like [`Budget::check`], but sampled: call it for each line of a block.
     pub(crate) fn step(&self, line: &mut u32) -> Result<()> {
         *line = line.wrapping_add(1);
         if line.is_multiple_of(LINES) { self.check() } else { Ok(()) }

@@ -32,7 +32,7 @@ pub(crate) async fn wait_for<T>(mut take: impl FnMut() -> Result<T, Full>) -> Re
 }
 
 /// Slots: a number for each address, and for all together.
-pub(crate) struct Seats {
+pub(crate) struct ClientSlots {
     per_address: usize,
     all: usize,
     state: Mutex<State>,
@@ -52,8 +52,8 @@ struct State {
 type Group = Option<u128>;
 
 /// A slot, released when it is dropped.
-pub(crate) struct Seat {
-    seats: Arc<Seats>,
+pub(crate) struct ClientSlot {
+    slots: Arc<ClientSlots>,
     group: Group,
     number: usize,
 }
@@ -67,9 +67,9 @@ pub(crate) enum Full {
     All,
 }
 
-impl Seats {
-    pub(crate) fn new(per_address: usize, all: usize) -> Arc<Seats> {
-        Arc::new(Seats { per_address: per_address.max(1), all: all.max(1), state: Mutex::default() })
+impl ClientSlots {
+    pub(crate) fn new(per_address: usize, all: usize) -> Arc<ClientSlots> {
+        Arc::new(ClientSlots { per_address: per_address.max(1), all: all.max(1), state: Mutex::default() })
     }
 
     /// Takes a slot for `client`. Others may be evicted; `evicted` is called with their number.
@@ -78,7 +78,7 @@ impl Seats {
         ip: Option<IpAddr>,
         client: &Arc<Client>,
         evicted: impl FnOnce(usize),
-    ) -> Result<Seat, Full> {
+    ) -> Result<ClientSlot, Full> {
         let group = ip.map(group_of);
         let mut state = self.lock();
         let left = self.make_room(&mut state, group)?;
@@ -90,7 +90,7 @@ impl Seats {
         if left > 0 {
             evicted(left);
         }
-        Ok(Seat { seats: self.clone(), group, number })
+        Ok(ClientSlot { slots: self.clone(), group, number })
     }
 
     /// Evicts others if there is no free slot. They keep theirs for a moment, so the limit can be exceeded for that
@@ -147,9 +147,9 @@ fn group_of(ip: IpAddr) -> u128 {
     }
 }
 
-impl Drop for Seat {
+impl Drop for ClientSlot {
     fn drop(&mut self) {
-        let mut state = self.seats.lock();
+        let mut state = self.slots.lock();
         state.taken -= 1;
         let Some(clients) = state.groups.get_mut(&self.group) else { return };
         let evicted = clients.remove(&self.number).is_some_and(|client| client.is_evicted());
@@ -174,10 +174,10 @@ mod tests {
 
     #[test]
     fn an_address_has_so_many_places_and_no_more() {
-        let seats = Seats::new(2, 100);
+        let slots = ClientSlots::new(2, 100);
         let clients = [client(), client(), client(), client()];
         clients.iter().for_each(|client| client.begin_request());
-        let take = |from: &str, n: usize| seats.take(ip(from), &clients[n], |_| ());
+        let take = |from: &str, n: usize| slots.take(ip(from), &clients[n], |_| ());
         let first = take("192.0.2.1", 0).expect("a place");
         let _second = take("::ffff:192.0.2.1", 1).expect("a place");
         assert_eq!(take("192.0.2.1", 2).err(), Some(Full::Address));
@@ -188,25 +188,25 @@ mod tests {
 
     #[test]
     fn one_network_of_ipv6_is_one_address() {
-        let seats = Seats::new(1, 100);
+        let slots = ClientSlots::new(1, 100);
         let clients = [client(), client()];
         clients.iter().for_each(|client| client.begin_request());
-        let _first = seats.take(ip("2001:db8::1"), &clients[0], |_| ()).expect("a place");
-        assert_eq!(seats.take(ip("2001:db8::2"), &clients[1], |_| ()).err(), Some(Full::Address));
-        seats.take(ip("2001:db8:0:1::1"), &clients[1], |_| ()).expect("a place of another network");
+        let _first = slots.take(ip("2001:db8::1"), &clients[0], |_| ()).expect("a place");
+        assert_eq!(slots.take(ip("2001:db8::2"), &clients[1], |_| ()).err(), Some(Full::Address));
+        slots.take(ip("2001:db8:0:1::1"), &clients[1], |_| ()).expect("a place of another network");
     }
 
     #[test]
     fn who_keeps_us_waiting_longest_leaves() {
-        let seats = Seats::new(3, 100);
+        let slots = ClientSlots::new(3, 100);
         let clients = [client(), client(), client(), client()];
         clients[0].begin_request();
         clients[1].waits_since(20);
         clients[2].waits_since(10);
         let mut count = 0;
-        let _seats: Vec<Seat> = clients
+        let _slots: Vec<ClientSlot> = clients
             .iter()
-            .map(|client| seats.take(ip("192.0.2.1"), client, |n| count += n).expect("a place"))
+            .map(|client| slots.take(ip("192.0.2.1"), client, |n| count += n).expect("a place"))
             .collect();
         let evicted: Vec<bool> = clients.iter().map(|client| client.is_evicted()).collect();
         assert_eq!((evicted, count), (vec![false, false, true, false], 1));
@@ -214,15 +214,15 @@ mod tests {
 
     #[test]
     fn all_places_are_bounded_too() {
-        let seats = Seats::new(usize::MAX, 2);
+        let slots = ClientSlots::new(usize::MAX, 2);
         let clients = [client(), client()];
         clients.iter().for_each(|client| client.begin_request());
-        let taken: Vec<_> = clients.iter().map(|client| seats.take(None, client, |_| ()).expect("a place")).collect();
-        assert_eq!(seats.take(None, &client(), |_| ()).err(), Some(Full::All));
+        let taken: Vec<_> = clients.iter().map(|client| slots.take(None, client, |_| ()).expect("a place")).collect();
+        assert_eq!(slots.take(None, &client(), |_| ()).err(), Some(Full::All));
         clients[0].waits_since(1);
-        seats.take(None, &client(), |_| ()).expect("the place of who keeps us waiting");
+        slots.take(None, &client(), |_| ()).expect("the place of who keeps us waiting");
         drop(taken);
-        let state = seats.lock();
+        let state = slots.lock();
         assert_eq!((state.taken, state.leaving, state.groups.len()), (0, 0, 0));
     }
 }

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 const REMEMBERED: usize = 10_000;
 
 /// The slots for one kind of operation.
-pub struct Places {
+pub struct Slots {
     /// Its name in the plural: `log searches`.
     what: &'static str,
     /// In progress, per payer.
@@ -33,43 +33,43 @@ pub struct Places {
 }
 
 struct Payer {
-    places: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     /// In progress or waiting.
-    asked: AtomicUsize,
+    count: AtomicUsize,
 }
 
 /// Counts until the slot is released or no longer waited for.
-struct Asked(Arc<Payer>);
+struct Admitted(Arc<Payer>);
 
-impl Drop for Asked {
+impl Drop for Admitted {
     fn drop(&mut self) {
-        self.0.asked.fetch_sub(1, Ordering::Relaxed);
+        self.0.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// A slot, released when it is dropped.
-pub struct Place {
+pub struct Slot {
     _of_payer: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
-    _asked: Asked,
+    _admitted: Admitted,
 }
 
 /// A slot with several holders; the first one to release it does so for all.
 #[derive(Clone)]
-pub struct SharedPlace(Arc<Mutex<Option<Place>>>);
+pub struct SharedSlot(Arc<Mutex<Option<Slot>>>);
 
-impl SharedPlace {
-    pub fn new(place: Place) -> Self {
-        Self(Arc::new(Mutex::new(Some(place))))
+impl SharedSlot {
+    pub fn new(slot: Slot) -> Self {
+        Self(Arc::new(Mutex::new(Some(slot))))
     }
 
     /// Releases the slot, even if others still hold this.
-    pub fn give_back(&self) {
+    pub fn release(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
-impl Places {
+impl Slots {
     /// `most` slots per payer, with `waiting` more in the queue, and `all` together.
     ///
     /// # Panics
@@ -80,17 +80,17 @@ impl Places {
     }
 
     /// Waits for a slot. Fails if the payer has too many in progress and waiting.
-    pub async fn take(&self, payer: Uuid) -> Result<Place> {
-        let asked = self.ask(payer)?;
-        let of_payer = asked.0.places.clone().acquire_owned().await.map_err(anyhow::Error::new)?;
+    pub async fn take(&self, payer: Uuid) -> Result<Slot> {
+        let admitted = self.admit(payer)?;
+        let of_payer = admitted.0.slots.clone().acquire_owned().await.map_err(anyhow::Error::new)?;
         let of_all = self.all.clone().acquire_owned().await.map_err(anyhow::Error::new)?;
-        Ok(Place { _of_payer: of_payer, _of_all: of_all, _asked: asked })
+        Ok(Slot { _of_payer: of_payer, _of_all: of_all, _admitted: admitted })
     }
 
     /// Takes a slot at once, or fails.
-    pub fn take_now(&self, payer: Uuid) -> Result<Place> {
-        let asked = self.ask(payer)?;
-        let of_payer = asked.0.places.clone().try_acquire_owned().map_err(|_| self.too_many())?;
+    pub fn try_take(&self, payer: Uuid) -> Result<Slot> {
+        let admitted = self.admit(payer)?;
+        let of_payer = admitted.0.slots.clone().try_acquire_owned().map_err(|_| self.too_many())?;
         let full = |_| {
             Error::too_many_tries(&format!(
                 "The platform has too many {} in progress. Try again in a moment.",
@@ -98,22 +98,22 @@ impl Places {
             ))
         };
         let of_all = self.all.clone().try_acquire_owned().map_err(full)?;
-        Ok(Place { _of_payer: of_payer, _of_all: of_all, _asked: asked })
+        Ok(Slot { _of_payer: of_payer, _of_all: of_all, _admitted: admitted })
     }
 
-    fn ask(&self, payer: Uuid) -> Result<Asked> {
+    fn admit(&self, payer: Uuid) -> Result<Admitted> {
         let mut payers = self.payers.lock().unwrap_or_else(PoisonError::into_inner);
         if payers.len() > REMEMBERED {
-            payers.retain(|_, payer| payer.asked.load(Ordering::Relaxed) > 0);
+            payers.retain(|_, payer| payer.count.load(Ordering::Relaxed) > 0);
         }
-        let new = || Arc::new(Payer { places: Arc::new(Semaphore::new(self.most)), asked: AtomicUsize::new(0) });
+        let new = || Arc::new(Payer { slots: Arc::new(Semaphore::new(self.most)), count: AtomicUsize::new(0) });
         let payer = payers.entry(payer).or_insert_with(new).clone();
         // Counted under the lock, so that it includes all earlier ones.
-        if payer.asked.fetch_add(1, Ordering::Relaxed) >= self.most + self.waiting {
-            drop(Asked(payer));
+        if payer.count.fetch_add(1, Ordering::Relaxed) >= self.most + self.waiting {
+            drop(Admitted(payer));
             return Err(self.too_many());
         }
-        Ok(Asked(payer))
+        Ok(Admitted(payer))
     }
 
     fn too_many(&self) -> Error {
@@ -131,51 +131,51 @@ mod tests {
 
     #[tokio::test]
     async fn a_payer_has_its_places_and_nobody_elses() {
-        let places = Arc::new(Places::new("searches", 2, 1, 4));
+        let slots = Arc::new(Slots::new("searches", 2, 1, 4));
         let (ada, bob) = (Uuid::now_v7(), Uuid::now_v7());
-        let first = places.take(ada).await.unwrap();
-        let _second = places.take(ada).await.unwrap();
+        let first = slots.take(ada).await.unwrap();
+        let _second = slots.take(ada).await.unwrap();
         let waits = tokio::spawn({
-            let places = places.clone();
-            async move { places.take(ada).await.is_ok() }
+            let slots = slots.clone();
+            async move { slots.take(ada).await.is_ok() }
         });
-        while places.payers.lock().unwrap()[&ada].asked.load(Ordering::Relaxed) < 3 {
+        while slots.payers.lock().unwrap()[&ada].count.load(Ordering::Relaxed) < 3 {
             tokio::task::yield_now().await;
         }
-        assert!(places.take(ada).await.is_err());
+        assert!(slots.take(ada).await.is_err());
         // The one that waits is ahead of nobody else.
-        let _other = places.take(bob).await.unwrap();
-        let _another = places.take(bob).await.unwrap();
+        let _other = slots.take(bob).await.unwrap();
+        let _another = slots.take(bob).await.unwrap();
         drop(first);
         assert!(waits.await.unwrap());
     }
 
     #[tokio::test]
     async fn who_does_not_want_to_wait_is_told() {
-        let places = Places::new("streams", 2, 0, 4);
+        let slots = Slots::new("streams", 2, 0, 4);
         let (ada, bob, cy) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
-        let held = [places.take_now(ada).unwrap(), places.take_now(ada).unwrap()];
-        assert!(places.take_now(ada).is_err());
-        let _bobs = [places.take_now(bob).unwrap(), places.take_now(bob).unwrap()];
-        assert!(places.take_now(cy).is_err(), "all are taken");
+        let held = [slots.try_take(ada).unwrap(), slots.try_take(ada).unwrap()];
+        assert!(slots.try_take(ada).is_err());
+        let _bobs = [slots.try_take(bob).unwrap(), slots.try_take(bob).unwrap()];
+        assert!(slots.try_take(cy).is_err(), "all are taken");
         drop(held);
-        assert!(places.take_now(ada).is_ok());
+        assert!(slots.try_take(ada).is_ok());
     }
 
     #[test]
     fn what_is_given_back_is_free_although_somebody_still_holds_it() {
-        let places = Places::new("pushes", 1, 0, 2);
+        let slots = Slots::new("pushes", 1, 0, 2);
         let ada = Uuid::now_v7();
-        let place = SharedPlace::new(places.take_now(ada).unwrap());
-        let held = place.clone();
-        assert!(places.take_now(ada).is_err());
-        place.give_back();
-        assert!(places.take_now(ada).is_ok());
-        held.give_back();
+        let slot = SharedSlot::new(slots.try_take(ada).unwrap());
+        let held = slot.clone();
+        assert!(slots.try_take(ada).is_err());
+        slot.release();
+        assert!(slots.try_take(ada).is_ok());
+        held.release();
     }
 
     #[test]
     fn nobody_can_have_most_of_them() {
-        assert!(std::panic::catch_unwind(|| Places::new("things", 2, 0, 3)).is_err());
+        assert!(std::panic::catch_unwind(|| Slots::new("things", 2, 0, 3)).is_err());
     }
 }

@@ -1,23 +1,23 @@
-//! Errands of these tests: each does one thing that a worker should not, or says what it sees.
+//! Tasks of these tests: each does one thing that a worker should not, or says what it sees.
 
 use std::io::{Read, Write};
 
 use serde::{Deserialize, Serialize};
-use worker::{Errand, Errands, Given};
+use worker::{Task, TaskFiles, Tasks};
 
-pub fn list() -> Errands {
-    Errands::default().with::<Eat>().with::<Copy>().with::<Panic>()
+pub fn list() -> Tasks {
+    Tasks::default().with::<Eat>().with::<Copy>().with::<Panic>()
 }
 
 /// Takes memory without end.
 #[derive(Serialize, Deserialize)]
 pub struct Eat;
 
-impl Errand for Eat {
+impl Task for Eat {
     const NAME: &'static str = "memory_eat";
     type Answer = usize;
 
-    fn run(self, _: Given) -> usize {
+    fn run(self, _: TaskFiles) -> usize {
         let mut all = Vec::new();
         loop {
             all.push(vec![1u8; 1 << 20]);
@@ -34,11 +34,11 @@ pub struct Copy {
     pub most: u64,
 }
 
-impl Errand for Copy {
+impl Task for Copy {
     const NAME: &'static str = "file_copy";
     type Answer = Result<usize, String>;
 
-    fn run(self, mut given: Given) -> Self::Answer {
+    fn run(self, mut given: TaskFiles) -> Self::Answer {
         let mut text = String::new();
         let told = |e: std::io::Error| e.to_string();
         (&mut given.files[0]).take(self.most).read_to_string(&mut text).map_err(told)?;
@@ -51,11 +51,11 @@ impl Errand for Copy {
 #[derive(Serialize, Deserialize)]
 pub struct Panic;
 
-impl Errand for Panic {
+impl Task for Panic {
     const NAME: &'static str = "panic";
     type Answer = ();
 
-    fn run(self, given: Given) {
+    fn run(self, given: TaskFiles) {
         drop(given.files[7].metadata());
     }
 }

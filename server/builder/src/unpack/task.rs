@@ -1,11 +1,11 @@
-//! The errand of unpacking: in a worker with the app's user, which sees the archive and one directory.
+//! The task of unpacking: in a worker with the app's user, which sees the archive and one directory.
 
 use std::fs::File;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use trees::{Bounds, Dir, NewTree};
-use worker::{Errand, Given, Limits, Lines, Network, Order, Shown, Work, Workers};
+use worker::{Limits, Lines, Network, Order, Shown, Task, TaskFiles, Work, Workers};
 
 use super::{Checklist, LONGEST, Refused, Root, extract};
 use crate::error::Error;
@@ -32,12 +32,12 @@ pub(crate) enum Fault {
     Host(String),
 }
 
-impl Errand for Unpack {
+impl Task for Unpack {
     const NAME: &'static str = "archive_unpack";
     /// Whether names in the archive began with `./`.
     type Answer = Result<bool, Fault>;
 
-    fn run(self, given: Given) -> Self::Answer {
+    fn run(self, given: TaskFiles) -> Self::Answer {
         let Some(file) = given.files.into_iter().next() else { return Err(Fault::Host("no archive".into())) };
         let done = if self.only_check {
             extract(file, Checklist::default(), self.root, self.limit, Bounds::APP)
@@ -63,7 +63,7 @@ impl Unpack {
     ) -> Result<bool, Error> {
         let order = Order {
             // Filled in by `Workers::send`.
-            work: Work::Errand { name: String::new(), words: serde_json::Value::Null },
+            work: Work::Task { name: String::new(), words: serde_json::Value::Null },
             user,
             shows: into.map(|into| Shown::write(into, TREE)).into_iter().collect(),
             network: Network::None,

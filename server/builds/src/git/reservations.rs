@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 /// The disk space reserved by pushes in progress, in the order in which they began.
 #[derive(Clone, Default)]
-pub(crate) struct Rooms(Arc<Mutex<Vec<Taken>>>);
+pub(crate) struct Reservations(Arc<Mutex<Vec<Reserved>>>);
 
 #[derive(Clone, Copy)]
-pub(super) struct Taken {
+pub(super) struct Reserved {
     pub push: Uuid,
     pub by: Uuid,
     pub app: Uuid,
@@ -18,8 +18,8 @@ pub(super) struct Taken {
     pub bytes: u64,
 }
 
-impl Rooms {
-    pub(super) fn all(&self) -> MutexGuard<'_, Vec<Taken>> {
+impl Reservations {
+    pub(super) fn all(&self) -> MutexGuard<'_, Vec<Reserved>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -30,9 +30,9 @@ impl Rooms {
     /// What of `room` a push of `by` may have, beside others. Several at once of one person leave half to others, or
     /// whoever may push to one app could keep its owner from pushing to any; the first of them does not have to leave
     /// anything to those after it, or none of them might come to an end.
-    pub(super) fn left(&self, room: u64, (push, by): (Uuid, Uuid), which: impl Fn(&Taken) -> bool) -> u64 {
-        let other = |taken: &&Taken| which(taken) && taken.push != push;
-        let sum = |all: &mut dyn Iterator<Item = &Taken>| all.map(|taken| taken.bytes).sum::<u64>();
+    pub(super) fn left(&self, room: u64, (push, by): (Uuid, Uuid), which: impl Fn(&Reserved) -> bool) -> u64 {
+        let other = |taken: &&Reserved| which(taken) && taken.push != push;
+        let sum = |all: &mut dyn Iterator<Item = &Reserved>| all.map(|taken| taken.bytes).sum::<u64>();
         let all = self.all();
         let free = room.saturating_sub(sum(&mut all.iter().filter(other)));
         let before = all.iter().take_while(|taken| taken.push != push);
